@@ -1,0 +1,85 @@
+//! The files of a repository that the user named (`--unit F`, `--nginx F`, `--app-dir D` …).
+//!
+//! Only what was named is seen, and what lies below a named directory. Everything else is neither
+//! there nor missing: it was not given, and the facts that need it stay unknown.
+
+use std::ffi::OsString;
+use std::path::{Component, Path, PathBuf};
+
+use super::{Host, HostError, HostErrorKind, Lookup, Metadata, Outcome, TreeHost};
+
+/// A view of this machine that is narrowed to the paths named on the command line.
+#[derive(Debug)]
+pub struct FilesHost {
+    tree: TreeHost,
+    /// The directory that relative paths start from.
+    directory: PathBuf,
+    given: Vec<PathBuf>,
+}
+
+impl FilesHost {
+    /// `directory` is the working directory; `given` the files and directories, as written.
+    pub fn new(directory: PathBuf, given: &[PathBuf]) -> Result<Self, HostError> {
+        let given = given.iter().map(|path| tidy(&directory.join(path))).collect();
+        Ok(Self { tree: TreeHost::live()?, directory, given })
+    }
+
+    fn place(&self, path: &Path) -> Result<PathBuf, HostError> {
+        let place = tidy(&self.directory.join(path));
+        if self.given.iter().any(|given| place.starts_with(given)) {
+            return Ok(place);
+        }
+        Err(HostError { path: path.into(), kind: HostErrorKind::NotGiven })
+    }
+}
+
+impl Host for FilesHost {
+    fn look(&self, path: &Path) -> Lookup {
+        match self.place(path) {
+            Ok(place) => Lookup { path: path.into(), ..self.tree.look(&place) },
+            Err(error) => Lookup {
+                path: path.into(),
+                resolved: path.into(),
+                links: Vec::new(),
+                steps: Vec::new(),
+                outcome: Outcome::Failed(error),
+            },
+        }
+    }
+
+    fn link_metadata(&self, path: &Path) -> Result<Metadata, HostError> {
+        rename(path, self.tree.link_metadata(&self.place(path)?))
+    }
+
+    fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>, HostError> {
+        rename(path, self.tree.read(&self.place(path)?, limit))
+    }
+
+    fn read_link(&self, path: &Path) -> Result<PathBuf, HostError> {
+        rename(path, self.tree.read_link(&self.place(path)?))
+    }
+
+    fn list(&self, path: &Path) -> Result<Vec<OsString>, HostError> {
+        rename(path, self.tree.list(&self.place(path)?))
+    }
+}
+
+/// An error speaks of the path as the user wrote it.
+fn rename<T>(path: &Path, result: Result<T, HostError>) -> Result<T, HostError> {
+    result.map_err(|error| HostError { path: path.into(), ..error })
+}
+
+/// Takes `.` and `..` out of an absolute path by its text alone.
+fn tidy(path: &Path) -> PathBuf {
+    let mut tidied = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::ParentDir => {
+                tidied.pop();
+            }
+            Component::CurDir => {}
+            other => tidied.push(other),
+        }
+    }
+    tidied
+}

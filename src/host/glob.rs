@@ -1,0 +1,87 @@
+//! `glob(3)` over any [`Host`].
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+
+use super::{Host, HostError, HostErrorKind, LIST_LIMIT, Outcome};
+
+/// Does this word hold a character that `glob(3)` treats as a pattern?
+pub fn has_magic(name: &OsStr) -> bool {
+    name.as_bytes().iter().any(|b| matches!(b, b'*' | b'?' | b'['))
+}
+
+pub(super) fn glob<H: Host + ?Sized>(host: &H, pattern: &Path) -> Result<Vec<PathBuf>, HostError> {
+    let mut found = vec![PathBuf::new()];
+    for component in pattern.components() {
+        let Component::Normal(name) = component else {
+            for path in &mut found {
+                path.push(component);
+            }
+            continue;
+        };
+        if !has_magic(name) {
+            for path in &mut found {
+                path.push(name);
+            }
+            continue;
+        }
+        let matcher = NameMatcher::new(pattern, name)?;
+        let mut next = Vec::new();
+        for directory in &found {
+            match host.list(directory) {
+                Ok(names) => next
+                    .extend(names.iter().filter(|n| matcher.matches(n)).map(|n| directory.join(n))),
+                // glob(3) passes over what is not a directory or not there. A directory that
+                // may not be read is not the same as an empty one.
+                Err(error) => match error.kind {
+                    HostErrorKind::NotFound | HostErrorKind::NotADirectory => {}
+                    _ => return Err(error),
+                },
+            }
+            if next.len() > LIST_LIMIT {
+                return Err(HostError { path: pattern.into(), kind: HostErrorKind::TooMany });
+            }
+        }
+        found = next;
+    }
+    let mut kept = Vec::with_capacity(found.len());
+    for path in found {
+        match host.link_metadata(&path) {
+            Ok(_) => kept.push(path),
+            Err(error) => match error.kind {
+                HostErrorKind::NotFound | HostErrorKind::NotADirectory => {}
+                HostErrorKind::NotGiven | HostErrorKind::PermissionDenied => return Err(error),
+                _ if matches!(host.look(&path).outcome, Outcome::Missing { .. }) => {}
+                _ => return Err(error),
+            },
+        }
+    }
+    kept.sort_by(|a, b| a.as_os_str().as_bytes().cmp(b.as_os_str().as_bytes()));
+    Ok(kept)
+}
+
+struct NameMatcher {
+    glob: globset::GlobMatcher,
+    dot: bool,
+}
+
+impl NameMatcher {
+    fn new(pattern: &Path, name: &OsStr) -> Result<Self, HostError> {
+        let fail =
+            |text: String| HostError { path: pattern.into(), kind: HostErrorKind::Other(text) };
+        let text = name.to_str().ok_or_else(|| fail("the pattern is not UTF-8".into()))?;
+        // Braces mean nothing to glob(3) without GLOB_BRACE, which neither nginx nor systemd set.
+        let text = text.replace('{', "[{]").replace('}', "[}]");
+        let glob = globset::GlobBuilder::new(&text)
+            .literal_separator(true)
+            .backslash_escape(true)
+            .build()
+            .map_err(|error| fail(error.kind().to_string()))?;
+        Ok(Self { glob: glob.compile_matcher(), dot: text.starts_with('.') })
+    }
+
+    fn matches(&self, name: &OsString) -> bool {
+        (self.dot || !name.as_bytes().starts_with(b".")) && self.glob.is_match(Path::new(name))
+    }
+}

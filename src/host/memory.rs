@@ -1,0 +1,211 @@
+//! A file tree in memory: the rules' examples and the tests are read through it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+
+use super::{
+    FileKind, Host, HostError, HostErrorKind, LINK_LIMIT, LinkHop, Lookup, Metadata, Outcome, Step,
+};
+
+#[derive(Debug, Clone)]
+struct Node {
+    metadata: Metadata,
+    content: Vec<u8>,
+}
+
+/// A tree built up in memory. Directories above an entry come into being by themselves, owned by
+/// root with mode 0755.
+#[derive(Debug, Clone)]
+pub struct MemoryHost {
+    nodes: BTreeMap<PathBuf, Node>,
+}
+
+impl Default for MemoryHost {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl MemoryHost {
+    /// A tree that holds `/` alone.
+    pub fn new() -> Self {
+        let mut host = Self { nodes: BTreeMap::new() };
+        host.put("/", FileKind::Directory, 0o755, Vec::new());
+        host
+    }
+
+    fn put(&mut self, path: impl AsRef<Path>, kind: FileKind, mode: u32, content: Vec<u8>) {
+        let path = path.as_ref();
+        if let Some(parent) = path.parent()
+            && !self.nodes.contains_key(parent)
+        {
+            self.put(parent, FileKind::Directory, 0o755, Vec::new());
+        }
+        let size = content.len() as u64;
+        let metadata = Metadata { kind, mode, uid: 0, gid: 0, size, mtime: 0 };
+        self.nodes.insert(path.into(), Node { metadata, content });
+    }
+
+    /// Adds a file of mode 0644 that root owns.
+    pub fn file(&mut self, path: impl AsRef<Path>, content: impl Into<Vec<u8>>) -> &mut Self {
+        self.put(path, FileKind::File, 0o644, content.into());
+        self
+    }
+
+    /// Adds a directory of mode 0755 that root owns.
+    pub fn directory(&mut self, path: impl AsRef<Path>) -> &mut Self {
+        self.put(path, FileKind::Directory, 0o755, Vec::new());
+        self
+    }
+
+    /// Adds a symbolic link.
+    pub fn link(&mut self, path: impl AsRef<Path>, target: impl AsRef<Path>) -> &mut Self {
+        let target = target.as_ref().as_os_str().as_bytes().to_vec();
+        self.put(path, FileKind::Link, 0o777, target);
+        self
+    }
+
+    /// Adds something that is neither file, directory nor link.
+    pub fn special(&mut self, path: impl AsRef<Path>, kind: FileKind) -> &mut Self {
+        self.put(path, kind, 0o666, Vec::new());
+        self
+    }
+
+    /// Sets mode and owner of an entry that is there.
+    pub fn own(&mut self, path: impl AsRef<Path>, mode: u32, uid: u32, gid: u32) -> &mut Self {
+        if let Some(node) = self.nodes.get_mut(path.as_ref()) {
+            node.metadata = Metadata { mode, uid, gid, ..node.metadata };
+        }
+        self
+    }
+
+    fn walk(&self, path: &Path, follow_last: bool) -> Lookup {
+        let mut lookup = Lookup {
+            path: path.into(),
+            resolved: PathBuf::from("/"),
+            links: Vec::new(),
+            steps: Vec::new(),
+            outcome: Outcome::Missing { at: path.into() },
+        };
+        let mut todo: VecDeque<OsString> = VecDeque::new();
+        prepend(&mut todo, path);
+        while let Some(name) = todo.pop_front() {
+            if name == ".." {
+                lookup.resolved.pop();
+                lookup.steps.pop();
+                continue;
+            }
+            let Some(here) = self.nodes.get(&lookup.resolved) else {
+                return lookup;
+            };
+            if here.metadata.kind != FileKind::Directory {
+                lookup.outcome = fail(path, HostErrorKind::NotADirectory);
+                return lookup;
+            }
+            let step = Step { path: lookup.resolved.clone(), metadata: here.metadata };
+            let next = lookup.resolved.join(&name);
+            let Some(found) = self.nodes.get(&next) else {
+                lookup.steps.push(step);
+                lookup.outcome = Outcome::Missing { at: next.clone() };
+                lookup.resolved = next;
+                lookup.resolved.extend(todo);
+                return lookup;
+            };
+            if found.metadata.kind == FileKind::Link && (follow_last || !todo.is_empty()) {
+                if lookup.links.len() == LINK_LIMIT {
+                    lookup.outcome = fail(path, HostErrorKind::LinkLoop);
+                    return lookup;
+                }
+                let target = PathBuf::from(std::ffi::OsStr::from_bytes(&found.content));
+                if target.is_absolute() {
+                    lookup.steps.clear();
+                    lookup.resolved = PathBuf::from("/");
+                }
+                prepend(&mut todo, &target);
+                lookup.links.push(LinkHop { link: next, target });
+                continue;
+            }
+            lookup.steps.push(step);
+            lookup.resolved = next;
+        }
+        if let Some(node) = self.nodes.get(&lookup.resolved) {
+            lookup.outcome = Outcome::Present(node.metadata);
+        }
+        lookup
+    }
+
+    fn node(&self, path: &Path, follow_last: bool) -> Result<&Node, HostError> {
+        let lookup = self.walk(path, follow_last);
+        match lookup.outcome {
+            Outcome::Present(_) => self.nodes.get(&lookup.resolved),
+            Outcome::Missing { .. } => None,
+            Outcome::Failed(error) => return Err(error),
+        }
+        .ok_or_else(|| HostError { path: path.into(), kind: HostErrorKind::NotFound })
+    }
+}
+
+impl Host for MemoryHost {
+    fn look(&self, path: &Path) -> Lookup {
+        self.walk(path, true)
+    }
+
+    fn link_metadata(&self, path: &Path) -> Result<Metadata, HostError> {
+        self.node(path, false).map(|node| node.metadata)
+    }
+
+    fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>, HostError> {
+        let node = self.node(path, true)?;
+        let fail = |kind| HostError { path: path.into(), kind };
+        if node.metadata.kind != FileKind::File {
+            return Err(fail(HostErrorKind::NotAFile(node.metadata.kind)));
+        }
+        if node.metadata.size > limit {
+            return Err(fail(HostErrorKind::TooLarge { size: node.metadata.size, limit }));
+        }
+        Ok(node.content.clone())
+    }
+
+    fn read_link(&self, path: &Path) -> Result<PathBuf, HostError> {
+        let node = self.node(path, false)?;
+        if node.metadata.kind != FileKind::Link {
+            let kind = HostErrorKind::Other("is not a link".into());
+            return Err(HostError { path: path.into(), kind });
+        }
+        Ok(PathBuf::from(std::ffi::OsStr::from_bytes(&node.content)))
+    }
+
+    fn list(&self, path: &Path) -> Result<Vec<OsString>, HostError> {
+        let node = self.node(path, true)?;
+        if node.metadata.kind != FileKind::Directory {
+            return Err(HostError { path: path.into(), kind: HostErrorKind::NotADirectory });
+        }
+        let resolved = self.walk(path, true).resolved;
+        let mut names: Vec<OsString> = self
+            .nodes
+            .range(resolved.clone()..)
+            .skip(1)
+            .take_while(|(entry, _)| entry.starts_with(&resolved))
+            .filter(|(entry, _)| entry.parent() == Some(&resolved))
+            .filter_map(|(entry, _)| entry.file_name().map(ToOwned::to_owned))
+            .collect();
+        names.sort_by(|a, b| a.as_bytes().cmp(b.as_bytes()));
+        Ok(names)
+    }
+}
+
+fn prepend(todo: &mut VecDeque<OsString>, path: &Path) {
+    for component in path.components().rev() {
+        match component {
+            Component::Normal(name) => todo.push_front(name.to_owned()),
+            Component::ParentDir => todo.push_front("..".into()),
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+        }
+    }
+}
+
+fn fail(path: &Path, kind: HostErrorKind) -> Outcome {
+    Outcome::Failed(HostError { path: path.into(), kind })
+}

@@ -1,0 +1,288 @@
+//! A file tree read as a machine's root: this host (`/`) or a directory (`--root DIR`).
+//!
+//! Paths are walked component by component with directory descriptors and `O_NOFOLLOW`, so a
+//! link, absolute ones too, resolves inside the tree, `..` stops at its top, and a link that is
+//! swapped while it is read cannot lead outside.
+
+use std::collections::VecDeque;
+use std::ffi::{OsStr, OsString};
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{self, Dir, FileType, Mode, OFlags};
+use rustix::io::Errno;
+
+use super::{
+    FileKind, Host, HostError, HostErrorKind, LINK_LIMIT, LIST_LIMIT, LinkHop, Lookup, Metadata,
+    Outcome, Step,
+};
+
+/// A directory of this machine seen as a root.
+#[derive(Debug)]
+pub struct TreeHost {
+    top: OwnedFd,
+    top_metadata: Metadata,
+}
+
+impl TreeHost {
+    /// This machine's own file system.
+    pub fn live() -> Result<Self, HostError> {
+        Self::open(Path::new("/"))
+    }
+
+    /// The tree under `directory`. Fails when that is not a directory that can be opened.
+    pub fn open(directory: &Path) -> Result<Self, HostError> {
+        let fail = |errno| HostError { path: directory.into(), kind: error_kind(errno) };
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let top = fs::open(directory, flags, Mode::empty()).map_err(fail)?;
+        let top_metadata = metadata(&fs::fstat(&top).map_err(fail)?);
+        Ok(Self { top, top_metadata })
+    }
+
+    /// Walks `path`; `follow_last` says whether a link in the last place is followed.
+    fn walk(&self, path: &Path, follow_last: bool) -> Walk {
+        let mut walk = Walk {
+            lookup: Lookup {
+                path: path.into(),
+                resolved: PathBuf::from("/"),
+                links: Vec::new(),
+                steps: Vec::new(),
+                outcome: Outcome::Present(self.top_metadata),
+            },
+            handle: None,
+        };
+        let mut todo: VecDeque<OsString> = VecDeque::new();
+        prepend(&mut todo, path);
+        // The directories we stand in, below the top, so that `..` never needs the kernel.
+        let mut stack: Vec<(OwnedFd, Metadata)> = Vec::new();
+        while let Some(name) = todo.pop_front() {
+            if name == ".." {
+                stack.pop();
+                walk.lookup.resolved.pop();
+                walk.lookup.steps.pop();
+                continue;
+            }
+            let here = stack.last().map_or(self.top_metadata, |(_, m)| *m);
+            let next = walk.lookup.resolved.join(&name);
+            if here.kind != FileKind::Directory {
+                walk.lookup.outcome = failed(path, HostErrorKind::NotADirectory);
+                return walk;
+            }
+            let directory = stack.last().map_or(&self.top, |(fd, _)| fd);
+            let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let opened = fs::openat(directory, &name, flags, Mode::empty())
+                .and_then(|fd| fs::fstat(&fd).map(|stat| (fd, metadata(&stat))));
+            let (fd, found) = match opened {
+                Ok(pair) => pair,
+                Err(Errno::NOENT) => {
+                    walk.step(here);
+                    walk.lookup.outcome = Outcome::Missing { at: next.clone() };
+                    walk.lookup.resolved = next;
+                    for rest in todo {
+                        walk.lookup.resolved.push(rest);
+                    }
+                    return walk;
+                }
+                Err(errno) => {
+                    walk.step(here);
+                    walk.lookup.outcome = failed(&next, error_kind(errno));
+                    return walk;
+                }
+            };
+            if found.kind == FileKind::Link && (follow_last || !todo.is_empty()) {
+                if walk.lookup.links.len() == LINK_LIMIT {
+                    walk.lookup.outcome = failed(path, HostErrorKind::LinkLoop);
+                    return walk;
+                }
+                let target = match fs::readlinkat(&fd, "", Vec::new()) {
+                    Ok(text) => PathBuf::from(OsString::from_vec(text.into_bytes())),
+                    Err(errno) => {
+                        walk.lookup.outcome = failed(&next, error_kind(errno));
+                        return walk;
+                    }
+                };
+                if target.is_absolute() {
+                    stack.clear();
+                    walk.lookup.steps.clear();
+                    walk.lookup.resolved = PathBuf::from("/");
+                }
+                prepend(&mut todo, &target);
+                walk.lookup.links.push(LinkHop { link: next, target });
+                continue;
+            }
+            walk.step(here);
+            walk.lookup.resolved = next;
+            stack.push((fd, found));
+        }
+        let (handle, last) = match stack.pop() {
+            Some((fd, last)) => (Some(fd), last),
+            None => (None, self.top_metadata),
+        };
+        walk.lookup.outcome = Outcome::Present(last);
+        walk.handle = handle;
+        walk
+    }
+
+    /// Opens what a walk found, for reading. `/proc/self/fd` is not needed: the last component is
+    /// opened again below its own directory, and must still be the same inode.
+    fn reopen(&self, walk: &Walk, flags: OFlags) -> Result<OwnedFd, HostError> {
+        let fail = |errno| HostError { path: walk.lookup.path.clone(), kind: error_kind(errno) };
+        let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let Some(handle) = &walk.handle else {
+            return fs::openat(&self.top, ".", flags, Mode::empty()).map_err(fail);
+        };
+        if walk.lookup.metadata().is_some_and(|m| m.kind == FileKind::Directory) {
+            return fs::openat(handle, ".", flags, Mode::empty()).map_err(fail);
+        }
+        let resolved = &walk.lookup.resolved;
+        let parent = self.walk(resolved.parent().unwrap_or(Path::new("/")), false);
+        let name = resolved.file_name().unwrap_or(OsStr::new("."));
+        let directory = parent.handle.as_ref().unwrap_or(&self.top);
+        let fd = fs::openat(directory, name, flags, Mode::empty()).map_err(fail)?;
+        let (a, b) = (fs::fstat(handle).map_err(fail)?, fs::fstat(&fd).map_err(fail)?);
+        if (a.st_dev, a.st_ino) != (b.st_dev, b.st_ino) {
+            return Err(HostError {
+                path: walk.lookup.path.clone(),
+                kind: HostErrorKind::Other("was replaced while it was read".into()),
+            });
+        }
+        Ok(fd)
+    }
+}
+
+impl Host for TreeHost {
+    fn look(&self, path: &Path) -> Lookup {
+        self.walk(path, true).lookup
+    }
+
+    fn link_metadata(&self, path: &Path) -> Result<Metadata, HostError> {
+        present(&self.walk(path, false).lookup)
+    }
+
+    fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>, HostError> {
+        let walk = self.walk(path, true);
+        let found = present(&walk.lookup)?;
+        let fail = |kind| HostError { path: path.into(), kind };
+        if found.kind != FileKind::File {
+            return Err(fail(HostErrorKind::NotAFile(found.kind)));
+        }
+        if found.size > limit {
+            return Err(fail(HostErrorKind::TooLarge { size: found.size, limit }));
+        }
+        let fd = self.reopen(&walk, OFlags::RDONLY)?;
+        let mut bytes = Vec::with_capacity(usize::try_from(found.size).unwrap_or(0) + 1);
+        // Files in /proc say size 0, and a file may grow while it is read: bound what is taken.
+        std::fs::File::from(fd)
+            .take(limit + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|error| fail(HostErrorKind::Other(error.to_string())))?;
+        if bytes.len() as u64 > limit {
+            return Err(fail(HostErrorKind::TooLarge { size: bytes.len() as u64, limit }));
+        }
+        Ok(bytes)
+    }
+
+    fn read_link(&self, path: &Path) -> Result<PathBuf, HostError> {
+        let walk = self.walk(path, false);
+        present(&walk.lookup)?;
+        let fail = |errno| HostError { path: path.into(), kind: error_kind(errno) };
+        let handle = walk.handle.as_ref().unwrap_or(&self.top);
+        let text = fs::readlinkat(handle, "", Vec::new()).map_err(fail)?;
+        Ok(PathBuf::from(OsString::from_vec(text.into_bytes())))
+    }
+
+    fn list(&self, path: &Path) -> Result<Vec<OsString>, HostError> {
+        let walk = self.walk(path, true);
+        let found = present(&walk.lookup)?;
+        let fail = |kind| HostError { path: path.into(), kind };
+        if found.kind != FileKind::Directory {
+            return Err(fail(HostErrorKind::NotADirectory));
+        }
+        let fd = self.reopen(&walk, OFlags::RDONLY | OFlags::DIRECTORY)?;
+        let mut names = Vec::new();
+        for entry in Dir::read_from(fd).map_err(|errno| fail(error_kind(errno)))? {
+            let entry = entry.map_err(|errno| fail(error_kind(errno)))?;
+            let name = entry.file_name().to_bytes();
+            if name == b"." || name == b".." {
+                continue;
+            }
+            if names.len() == LIST_LIMIT {
+                return Err(fail(HostErrorKind::TooMany));
+            }
+            names.push(OsString::from_vec(name.to_vec()));
+        }
+        names.sort_by(|a, b| a.as_bytes().cmp(b.as_bytes()));
+        Ok(names)
+    }
+}
+
+struct Walk {
+    lookup: Lookup,
+    /// The last component; none when that is the top itself.
+    handle: Option<OwnedFd>,
+}
+
+impl Walk {
+    /// Records the directory we stand in as crossed.
+    fn step(&mut self, metadata: Metadata) {
+        let path = self.lookup.resolved.clone();
+        if self.lookup.steps.last().is_none_or(|last| last.path != path) {
+            self.lookup.steps.push(Step { path, metadata });
+        }
+    }
+}
+
+fn prepend(todo: &mut VecDeque<OsString>, path: &Path) {
+    for component in path.components().rev() {
+        match component {
+            Component::Normal(name) => todo.push_front(name.to_owned()),
+            Component::ParentDir => todo.push_front("..".into()),
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+        }
+    }
+}
+
+fn present(lookup: &Lookup) -> Result<Metadata, HostError> {
+    match &lookup.outcome {
+        Outcome::Present(metadata) => Ok(*metadata),
+        Outcome::Missing { .. } => {
+            Err(HostError { path: lookup.path.clone(), kind: HostErrorKind::NotFound })
+        }
+        Outcome::Failed(error) => Err(error.clone()),
+    }
+}
+
+fn failed(path: &Path, kind: HostErrorKind) -> Outcome {
+    Outcome::Failed(HostError { path: path.into(), kind })
+}
+
+fn error_kind(errno: Errno) -> HostErrorKind {
+    match errno {
+        Errno::NOENT => HostErrorKind::NotFound,
+        Errno::ACCESS | Errno::PERM => HostErrorKind::PermissionDenied,
+        Errno::NOTDIR => HostErrorKind::NotADirectory,
+        Errno::LOOP => HostErrorKind::LinkLoop,
+        other => HostErrorKind::Other(std::io::Error::from(other).to_string()),
+    }
+}
+
+fn metadata(stat: &fs::Stat) -> Metadata {
+    let kind = match FileType::from_raw_mode(stat.st_mode) {
+        FileType::Directory => FileKind::Directory,
+        FileType::Symlink => FileKind::Link,
+        FileType::Socket => FileKind::Socket,
+        FileType::Fifo => FileKind::Fifo,
+        FileType::CharacterDevice | FileType::BlockDevice => FileKind::Device,
+        _ => FileKind::File,
+    };
+    Metadata {
+        kind,
+        mode: stat.st_mode & 0o7777,
+        uid: stat.st_uid,
+        gid: stat.st_gid,
+        size: u64::try_from(stat.st_size).unwrap_or(0),
+        mtime: stat.st_mtime,
+    }
+}

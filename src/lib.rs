@@ -1,0 +1,8 @@
+//! deploy-doctor: what the next reload of a Flask + Gunicorn + Nginx + systemd site will do.
+//!
+//! The rooms, in the one order in which they may know of each other:
+//! host → source → facts → rule → rules → engine → report → cli.
+
+pub mod facts;
+pub mod host;
+pub mod source;

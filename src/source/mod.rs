@@ -1,0 +1,174 @@
+//! The languages of a deployment: bytes in, syntax with spans out.
+//!
+//! Each module reads one language and knows nothing of the others, nor of what a deployment is.
+//! A [`Span`] is a byte range in one file; line and column are worked out when they are printed.
+
+pub mod placeholder;
+pub mod secret;
+pub mod text;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use crate::host::{Host, HostError, READ_LIMIT};
+
+pub use secret::Secret;
+pub use text::Text;
+
+/// A file's number in [`Sources`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FileId(pub u32);
+
+/// A byte range in one file, end exclusive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Span {
+    /// The file.
+    pub file: FileId,
+    /// The first byte.
+    pub start: u32,
+    /// The byte after the last.
+    pub end: u32,
+}
+
+impl Span {
+    /// A span from byte offsets; files are far below 4 GiB (see [`READ_LIMIT`]).
+    pub fn new(file: FileId, start: usize, end: usize) -> Self {
+        let clamp = |offset| u32::try_from(offset).unwrap_or(u32::MAX);
+        Self { file, start: clamp(start), end: clamp(end) }
+    }
+
+    /// The smallest span that covers both; both lie in one file.
+    pub fn to(self, other: Self) -> Self {
+        Self { file: self.file, start: self.start.min(other.start), end: self.end.max(other.end) }
+    }
+}
+
+/// A value and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spanned<T> {
+    /// The value.
+    pub value: T,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// A place as people count it: line and column from 1, the column in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// The line, from 1.
+    pub line: usize,
+    /// The column in bytes, from 1.
+    pub column: usize,
+}
+
+/// One file that was read.
+#[derive(Debug)]
+pub struct SourceFile {
+    /// Its number.
+    pub id: FileId,
+    /// Its path as the deployment sees it.
+    pub path: PathBuf,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    lines: OnceLock<Vec<u32>>,
+}
+
+impl SourceFile {
+    /// A file of its own, for tests and for text that did not come from a [`Host`].
+    pub fn new(id: FileId, path: impl Into<PathBuf>, bytes: impl Into<Vec<u8>>) -> Self {
+        Self { id, path: path.into(), bytes: bytes.into(), lines: OnceLock::new() }
+    }
+
+    /// The bytes of a span, cut to what the file holds.
+    pub fn slice(&self, span: Span) -> &[u8] {
+        let end = (span.end as usize).min(self.bytes.len());
+        &self.bytes[(span.start as usize).min(end)..end]
+    }
+
+    /// A span over the whole file.
+    pub fn span(&self) -> Span {
+        Span::new(self.id, 0, self.bytes.len())
+    }
+
+    /// The span of a line, counted from 1, without its end of line.
+    pub fn line_span(&self, line: usize) -> Span {
+        let starts = self.line_starts();
+        let start = starts.get(line - 1).map_or(self.bytes.len(), |s| *s as usize);
+        let rest = &self.bytes[start..];
+        let length = rest.iter().position(|b| *b == b'\n').unwrap_or(rest.len());
+        Span::new(self.id, start, start + length)
+    }
+
+    /// Line and column of a byte offset.
+    pub fn position(&self, offset: u32) -> Position {
+        let starts = self.line_starts();
+        let line = starts.partition_point(|start| *start <= offset).max(1);
+        Position { line, column: (offset - starts[line - 1]) as usize + 1 }
+    }
+
+    fn line_starts(&self) -> &[u32] {
+        self.lines.get_or_init(|| {
+            let mut starts = vec![0];
+            for (offset, byte) in self.bytes.iter().enumerate() {
+                if *byte == b'\n' {
+                    starts.push(u32::try_from(offset + 1).unwrap_or(u32::MAX));
+                }
+            }
+            starts
+        })
+    }
+}
+
+/// All files that were read through one [`Host`], each read once.
+pub struct Sources<'h> {
+    host: &'h dyn Host,
+    files: RefCell<Vec<Arc<SourceFile>>>,
+    by_path: RefCell<HashMap<PathBuf, Result<FileId, HostError>>>,
+}
+
+impl<'h> Sources<'h> {
+    /// Nothing read yet.
+    pub fn new(host: &'h dyn Host) -> Self {
+        Self { host, files: RefCell::default(), by_path: RefCell::default() }
+    }
+
+    /// The host behind these files.
+    pub fn host(&self) -> &'h dyn Host {
+        self.host
+    }
+
+    /// Reads a file, or hands out what an earlier call read. An error is remembered too.
+    pub fn load(&self, path: &Path) -> Result<Arc<SourceFile>, HostError> {
+        if let Some(known) = self.by_path.borrow().get(path) {
+            return known.clone().map(|id| self.file(id));
+        }
+        let result = self.host.read(path, READ_LIMIT).map(|bytes| self.add(path, bytes));
+        let mut by_path = self.by_path.borrow_mut();
+        match result {
+            Ok(file) => {
+                by_path.insert(path.into(), Ok(file.id));
+                Ok(file)
+            }
+            Err(error) => {
+                by_path.insert(path.into(), Err(error.clone()));
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes in text that did not come from the host's files (a variable's value, an argument).
+    pub fn add(&self, path: impl Into<PathBuf>, bytes: impl Into<Vec<u8>>) -> Arc<SourceFile> {
+        let mut files = self.files.borrow_mut();
+        let id = FileId(u32::try_from(files.len()).unwrap_or(u32::MAX));
+        let file = Arc::new(SourceFile::new(id, path, bytes));
+        files.push(Arc::clone(&file));
+        file
+    }
+
+    /// A file that was read before.
+    pub fn file(&self, id: FileId) -> Arc<SourceFile> {
+        Arc::clone(&self.files.borrow()[id.0 as usize])
+    }
+}

@@ -1,0 +1,82 @@
+//! Placeholders of templates: values that nobody knows yet, so that no rule may guess.
+
+use std::ops::Range;
+
+/// The first placeholder in a text: `{{ x }}`, `{% x %}`, `__X__` or `@X@`.
+///
+/// `${X}` is not among them: units and nginx give it a meaning of their own, so whoever reads a
+/// value in which it has none asks [`find_with_dollar`].
+pub fn find(text: &str) -> Option<Range<usize>> {
+    let bytes = text.as_bytes();
+    (0..bytes.len()).find_map(|at| {
+        let rest = &bytes[at..];
+        let length = match rest {
+            [b'{', b'{' | b'%', ..] => closing(rest),
+            [b'_', b'_', ..] if at == 0 || !is_name(bytes[at - 1]) => underscored(rest),
+            [b'@', ..] if at == 0 || !is_name(bytes[at - 1]) => at_signed(rest),
+            _ => None,
+        }?;
+        Some(at..at + length)
+    })
+}
+
+/// As [`find`], and `${X}` and `$X` too.
+pub fn find_with_dollar(text: &str) -> Option<Range<usize>> {
+    find(text).or_else(|| {
+        let start = text.find('$')?;
+        let rest = &text.as_bytes()[start + 1..];
+        match rest.first()? {
+            b'{' => text[start..].find('}').map(|end| start..start + end + 1),
+            byte if byte.is_ascii_alphabetic() || *byte == b'_' => {
+                let length = rest.iter().take_while(|b| is_name(**b)).count();
+                Some(start..start + 1 + length)
+            }
+            _ => None,
+        }
+    })
+}
+
+fn is_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+fn closing(rest: &[u8]) -> Option<usize> {
+    let end: &[u8] = if rest[1] == b'{' { b"}}" } else { b"%}" };
+    rest.windows(2).position(|pair| pair == end).map(|at| at + 2)
+}
+
+/// `__X__` in capitals, so that `__init__.py` is a file's name and no placeholder.
+fn underscored(rest: &[u8]) -> Option<usize> {
+    let length = rest.iter().take_while(|b| is_name(**b)).count();
+    let inner = rest[..length].strip_prefix(b"__")?.strip_suffix(b"__")?;
+    let capital = |b: &u8| b.is_ascii_uppercase() || b.is_ascii_digit() || *b == b'_';
+    (inner.first().is_some_and(u8::is_ascii_uppercase) && inner.iter().all(capital))
+        .then_some(length)
+}
+
+fn at_signed(rest: &[u8]) -> Option<usize> {
+    let length = rest[1..].iter().take_while(|b| is_name(**b)).count();
+    (length > 0 && rest.get(length + 1) == Some(&b'@')).then_some(length + 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{find, find_with_dollar};
+
+    #[test]
+    fn placeholders_are_found_and_names_are_not() {
+        for text in
+            ["{{ user }}", "a/{{x}}/b", "{% if x %}", "__USER__", "x/__APP_DIR__/y", "@USER@"]
+        {
+            assert!(find(text).is_some(), "{text}");
+        }
+        for text in
+            ["__init__.py", "a@b.example", "app@1.service", "{x}", "$HOME", "user@host@", "%i"]
+        {
+            assert!(find(text).is_none(), "{text}");
+        }
+        assert_eq!(find_with_dollar("/srv/${APP}/x"), Some(5..11));
+        assert_eq!(find_with_dollar("/srv/$APP/x"), Some(5..9));
+        assert!(find_with_dollar("cost$").is_none());
+    }
+}
