@@ -3,6 +3,13 @@
 //! The rooms, in the one order in which they may know of each other:
 //! host → source → facts → rule → rules → engine → report → cli.
 
+pub mod cli;
+pub mod engine;
 pub mod facts;
 pub mod host;
+pub mod report;
+#[macro_use]
+pub mod rule;
+#[path = "../rules/mod.rs"]
+pub mod rules;
 pub mod source;

@@ -1,5 +1,222 @@
 //! What is true of a deployment: the files' contents joined into one model. Rules see only this.
 
+pub mod discovery;
+pub mod endpoint;
+pub mod environment;
+pub mod gunicorn;
 pub mod known;
+pub mod machine;
+pub mod nginx;
+pub mod path;
+pub mod place;
+pub mod release;
+pub mod route;
+pub mod service;
+pub mod socket;
+mod json;
 
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+pub use endpoint::{Bound, Endpoint, TcpHost};
+pub use environment::Environment;
+pub use gunicorn::Gunicorn;
+pub use json::json;
 pub use known::{Known, Origin, Why};
+pub use machine::Machine;
+pub use nginx::Nginx;
+pub use path::RequestPath;
+pub use place::{Identity, Place, State, Want};
+pub use release::Release;
+pub use route::Route;
+pub use service::Service;
+
+use crate::host::HostError;
+use crate::source::{FileId, Sources};
+
+/// Something that should have been read and could not be, or was not understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The file; empty where it is none.
+    pub path: PathBuf,
+    /// The line, from 1.
+    pub line: Option<usize>,
+    /// What is wrong, and what to do.
+    pub message: String,
+    /// Worth saying, but the check is complete all the same.
+    pub note: bool,
+}
+
+impl Problem {
+    /// A problem with a file as a whole.
+    pub fn new(path: impl Into<PathBuf>, message: impl Into<String>) -> Self {
+        Self { path: path.into(), line: None, message: message.into(), note: false }
+    }
+
+    /// A file that could not be read.
+    pub fn unreadable(error: &HostError) -> Self {
+        Self::new(&error.path, format!("cannot be read: {}", error.kind))
+    }
+
+    /// A problem at a place in a file.
+    pub fn at(sources: &Sources, span: crate::source::Span, message: impl Into<String>) -> Self {
+        let file = sources.file(span.file);
+        let line = Some(file.position(span.start).line);
+        Self { path: file.path.clone(), line, message: message.into(), note: false }
+    }
+}
+
+/// The files of a repository that stand in for those of a machine.
+#[derive(Debug, Clone, Default)]
+pub struct Given {
+    /// `--unit`.
+    pub units: Vec<PathBuf>,
+    /// `--nginx`.
+    pub nginx: Vec<PathBuf>,
+    /// `--env-file`.
+    pub env_files: Vec<PathBuf>,
+    /// `--app-dir`.
+    pub app_dir: Option<PathBuf>,
+    /// `--gunicorn-conf`.
+    pub gunicorn_conf: Option<PathBuf>,
+    /// `--requirements`.
+    pub requirements: Option<PathBuf>,
+    /// `--venv`.
+    pub venv: Option<PathBuf>,
+}
+
+/// Where to read.
+#[derive(Debug, Clone)]
+pub enum Scope {
+    /// This host.
+    Live,
+    /// A file tree.
+    Root,
+    /// Files of a repository.
+    Files(Given),
+}
+
+/// What the user asked to be read.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The units; none: every one that runs gunicorn.
+    pub apps: Vec<String>,
+    /// Where to read.
+    pub scope: Scope,
+    /// The database's migration, where the user said it.
+    pub database_revision: Option<String>,
+}
+
+impl Request {
+    /// The files given; none of them for a host or a tree.
+    fn given(&self) -> Given {
+        match &self.scope {
+            Scope::Files(given) => given.clone(),
+            Scope::Live | Scope::Root => Given::default(),
+        }
+    }
+}
+
+/// One application: a unit that runs gunicorn, and all that belongs to it.
+#[derive(Debug)]
+pub struct App {
+    /// The unit's name.
+    pub name: String,
+    /// The host.
+    pub machine: Rc<Machine>,
+    /// nginx on that host.
+    pub nginx: Rc<Nginx>,
+    /// The unit.
+    pub service: Service,
+    /// gunicorn's settings, and how it is started.
+    pub gunicorn: Gunicorn,
+    /// The environment of its processes.
+    pub environment: Environment,
+    /// The code.
+    pub release: Release,
+    /// The ways from nginx to it.
+    pub routes: Vec<Route>,
+}
+
+impl App {
+    /// The sockets on which it listens.
+    pub fn bounds(&self) -> &Known<Vec<Bound>> {
+        &self.gunicorn.bounds
+    }
+
+    /// A request's way through it, in words.
+    pub fn path(&self) -> RequestPath {
+        path::describe(self)
+    }
+}
+
+/// A host and its applications.
+#[derive(Debug)]
+pub struct Deployment {
+    /// The host.
+    pub machine: Rc<Machine>,
+    /// nginx on it.
+    pub nginx: Rc<Nginx>,
+    /// The applications that were asked for.
+    pub apps: Vec<App>,
+    /// What could not be read or understood.
+    pub problems: Vec<Problem>,
+    /// The files in which an ignore comment counts: units, nginx, environment files.
+    pub files: Vec<FileId>,
+}
+
+/// Reads a deployment. Never fails: what could not be read is a problem, and what is not known is
+/// unknown.
+pub fn read(sources: &Sources, request: &Request) -> Deployment {
+    let given = request.given();
+    let whole = !matches!(request.scope, Scope::Files(_));
+    let mut problems = Vec::new();
+    let machine = Rc::new(Machine::read(sources, whole, &mut problems));
+    let found = discovery::find(sources, &machine, request, &mut problems);
+    let nginx = Rc::new(Nginx::read(sources, &machine, request, &found.nginx_units, &mut problems));
+    let mut apps = Vec::new();
+    for candidate in found.candidates {
+        let gunicorn = gunicorn::read(sources, &machine, &candidate, &given, &mut problems);
+        let release = release::read(
+            sources,
+            &machine,
+            &candidate,
+            &gunicorn,
+            &given,
+            request.database_revision.as_deref(),
+            &mut problems,
+        );
+        apps.push(App {
+            name: candidate.name,
+            machine: Rc::clone(&machine),
+            nginx: Rc::clone(&nginx),
+            service: candidate.service,
+            gunicorn,
+            environment: candidate.environment,
+            release,
+            routes: Vec::new(),
+        });
+    }
+    route::connect(&mut apps, &nginx);
+    let files = ignorable(&apps, &nginx);
+    Deployment { machine, nginx, apps, problems, files }
+}
+
+/// The files in which an ignore comment counts.
+fn ignorable(apps: &[App], nginx: &Nginx) -> Vec<FileId> {
+    let mut files: Vec<FileId> = nginx.files();
+    for app in apps {
+        for unit in std::iter::once(&app.service.unit).chain(&app.service.sockets) {
+            files.extend(unit.files().map(|file| file.file.id));
+        }
+        files.extend(app.environment.read_files().map(|file| file.source.id));
+    }
+    files.sort_unstable();
+    files.dedup();
+    files
+}
+
+/// A path given relative to another one, by its text.
+fn join(base: &Path, path: &str) -> PathBuf {
+    place::tidy(&base.join(path))
+}

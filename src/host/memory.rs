@@ -73,6 +73,17 @@ impl MemoryHost {
         self
     }
 
+    /// Takes an entry out, with all below it.
+    pub fn remove(&mut self, path: impl AsRef<Path>) -> &mut Self {
+        self.nodes.retain(|entry, _| !entry.starts_with(path.as_ref()));
+        self
+    }
+
+    /// Is there an entry at just this path?
+    pub fn contains(&self, path: impl AsRef<Path>) -> bool {
+        self.nodes.contains_key(path.as_ref())
+    }
+
     /// Sets mode and owner of an entry that is there.
     pub fn own(&mut self, path: impl AsRef<Path>, mode: u32, uid: u32, gid: u32) -> &mut Self {
         if let Some(node) = self.nodes.get_mut(path.as_ref()) {

@@ -8,6 +8,7 @@ pub mod files;
 mod glob;
 pub mod memory;
 pub mod tree;
+pub mod write;
 
 use std::ffi::OsString;
 use std::fmt;

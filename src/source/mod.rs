@@ -5,7 +5,9 @@
 
 pub mod placeholder;
 pub mod secret;
+pub mod show;
 pub mod text;
+pub mod tmpfiles;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -126,12 +128,18 @@ pub struct Sources<'h> {
     host: &'h dyn Host,
     files: RefCell<Vec<Arc<SourceFile>>>,
     by_path: RefCell<HashMap<PathBuf, Result<FileId, HostError>>>,
+    hidden: RefCell<HashMap<FileId, Vec<Span>>>,
 }
 
 impl<'h> Sources<'h> {
     /// Nothing read yet.
     pub fn new(host: &'h dyn Host) -> Self {
-        Self { host, files: RefCell::default(), by_path: RefCell::default() }
+        Self {
+            host,
+            files: RefCell::default(),
+            by_path: RefCell::default(),
+            hidden: RefCell::default(),
+        }
     }
 
     /// The host behind these files.
@@ -170,5 +178,34 @@ impl<'h> Sources<'h> {
     /// A file that was read before.
     pub fn file(&self, id: FileId) -> Arc<SourceFile> {
         Arc::clone(&self.files.borrow()[id.0 as usize])
+    }
+
+    /// Marks a range that no output may show: the value of a variable, a password.
+    pub fn hide(&self, span: Span) {
+        if span.start < span.end {
+            self.hidden.borrow_mut().entry(span.file).or_default().push(span);
+        }
+    }
+
+    /// The ranges of a file that no output may show, in order and without overlaps.
+    pub fn hidden(&self, file: FileId) -> Vec<Span> {
+        let mut hidden = self.hidden.borrow_mut();
+        let Some(spans) = hidden.get_mut(&file) else { return Vec::new() };
+        spans.sort_unstable();
+        let mut merged: Vec<Span> = Vec::with_capacity(spans.len());
+        for span in spans.iter() {
+            match merged.last_mut() {
+                Some(last) if span.start <= last.end => last.end = last.end.max(span.end),
+                _ => merged.push(*span),
+            }
+        }
+        spans.clone_from(&merged);
+        merged
+    }
+
+    /// A range's text as it may be shown: what is hidden is `***`, passwords in URLs too, and
+    /// control characters are spelt out.
+    pub fn shown(&self, span: Span) -> String {
+        show::Excerpt::new(&self.file(span.file), &self.hidden(span.file), span).text
     }
 }

@@ -1,0 +1,19 @@
+//! The rules: one file each, listed by area.
+
+pub mod environment;
+pub mod gunicorn;
+pub mod nginx;
+pub mod release;
+pub mod unit;
+
+use std::sync::OnceLock;
+
+use crate::rule::Rule;
+
+/// Every rule, by area and code.
+pub fn all() -> &'static [&'static Rule] {
+    static ALL: OnceLock<Vec<&'static Rule>> = OnceLock::new();
+    ALL.get_or_init(|| {
+        [unit::RULES, gunicorn::RULES, nginx::RULES, environment::RULES, release::RULES].concat()
+    })
+}

@@ -1,0 +1,161 @@
+//! The options, as `contract.md` fixes them.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Tells whether the next reload of a Flask + Gunicorn + Nginx + systemd site loses requests,
+/// serves old code or takes it down, and why.
+#[derive(Debug, Parser)]
+#[command(name = "deploy-doctor", version, disable_help_subcommand = true)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Read the deployment and report what breaks a zero-downtime reload
+    Check(CheckArguments),
+    /// Print the model that the rules see as JSON, secrets redacted
+    Facts(FactsArguments),
+    /// List the rules
+    Rules(RulesArguments),
+    /// Explain one rule in full
+    Explain(ExplainArguments),
+    /// Print a completion script for a shell
+    Completions(CompletionsArguments),
+}
+
+/// Where to read; the default is this host.
+#[derive(Debug, Args)]
+pub(super) struct WhereArguments {
+    /// Units to check, with or without .service; none: every unit that runs gunicorn
+    #[arg(value_name = "APP")]
+    pub apps: Vec<String>,
+    /// Read a file tree (an image, a container's root) instead of this host
+    #[arg(long, value_name = "DIR", conflicts_with_all = FILES)]
+    pub root: Option<PathBuf>,
+    /// Read a unit file of a repository
+    #[arg(long, value_name = "FILE")]
+    pub unit: Vec<PathBuf>,
+    /// Read an nginx configuration, or a fragment of one
+    #[arg(long, value_name = "FILE")]
+    pub nginx: Vec<PathBuf>,
+    /// Read an environment file in place of the unit's
+    #[arg(long, value_name = "FILE")]
+    pub env_file: Vec<PathBuf>,
+    /// Read the application's code here
+    #[arg(long, value_name = "DIR")]
+    pub app_dir: Option<PathBuf>,
+    /// Read gunicorn's configuration file here
+    #[arg(long, value_name = "FILE")]
+    pub gunicorn_conf: Option<PathBuf>,
+    /// Read the application's requirements here
+    #[arg(long, value_name = "FILE")]
+    pub requirements: Option<PathBuf>,
+    /// Read the virtual environment here
+    #[arg(long, value_name = "DIR")]
+    pub venv: Option<PathBuf>,
+    /// Run no command (systemctl, journalctl, nginx -t)
+    #[arg(long)]
+    pub no_exec: bool,
+    /// The database's migration, as `flask db current` prints it
+    #[arg(long, value_name = "REV")]
+    pub db_revision: Option<String>,
+}
+
+const FILES: [&str; 7] =
+    ["unit", "nginx", "env_file", "app_dir", "gunicorn_conf", "requirements", "venv"];
+
+#[derive(Debug, Args)]
+pub(super) struct CheckArguments {
+    #[command(flatten)]
+    pub place: WhereArguments,
+    /// The output's format
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Write a report to a file as well (repeatable)
+    #[arg(long, value_name = "FORMAT=PATH")]
+    pub output: Vec<String>,
+    /// Run these rules alone: codes, names, areas, globs
+    #[arg(long, value_name = "RULE", value_delimiter = ',')]
+    pub select: Vec<String>,
+    /// Leave these rules out: codes, names, areas, globs
+    #[arg(long, value_name = "RULE", value_delimiter = ',')]
+    pub ignore: Vec<String>,
+    /// Change a rule's severity (repeatable)
+    #[arg(long, value_name = "RULE=LEVEL")]
+    pub severity: Vec<String>,
+    /// Exit with 1 at findings of this severity or worse
+    #[arg(long, value_enum, default_value_t = FailOn::Error)]
+    pub fail_on: FailOn,
+    /// Do not exit with 3 when something could not be read
+    #[arg(long)]
+    pub allow_incomplete: bool,
+    /// Colours
+    #[arg(long, value_enum, default_value_t = Color::Auto)]
+    pub color: Color,
+    /// Findings and the last line alone
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say why each skipped rule was skipped
+    #[arg(short, long)]
+    pub verbose: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    Text,
+    Concise,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum FailOn {
+    Error,
+    Warning,
+    Info,
+    Never,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct FactsArguments {
+    #[command(flatten)]
+    pub place: WhereArguments,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RulesArguments {
+    /// The output's format
+    #[arg(long, value_enum, default_value_t = RulesFormat::Text)]
+    pub format: RulesFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum RulesFormat {
+    Text,
+    Json,
+    Markdown,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExplainArguments {
+    /// A rule's code or name
+    #[arg(value_name = "RULE")]
+    pub rule: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CompletionsArguments {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}

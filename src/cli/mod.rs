@@ -1,0 +1,103 @@
+//! The command line: arguments in, exit status out. One file a command.
+
+mod arguments;
+mod check;
+mod completions;
+mod explain;
+mod facts;
+mod read;
+mod rules;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use arguments::{Arguments, Command};
+
+/// What a command ends with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Nothing at or above `--fail-on`.
+    Success,
+    /// Findings at or above `--fail-on`.
+    Findings,
+    /// Wrong usage or configuration, or an internal error.
+    Usage,
+    /// Something that should be read could not be.
+    Incomplete,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Success => 0,
+            Exit::Findings => 1,
+            Exit::Usage => 2,
+            Exit::Incomplete => 3,
+        })
+    }
+}
+
+/// Runs the command that the arguments name.
+pub fn run() -> ExitCode {
+    report_panics();
+    // clap itself exits with 2 on wrong usage and with 0 on --help and --version.
+    let arguments = Arguments::parse();
+    let result = match arguments.command {
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Facts(arguments) => facts::run(&arguments),
+        Command::Rules(arguments) => rules::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
+    };
+    match result {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            eprintln!("deploy-doctor: {}", crate::source::show::block(&error.message));
+            error.exit.into()
+        }
+    }
+}
+
+/// Why a command could not do its work.
+#[derive(Debug)]
+pub struct CommandError {
+    message: String,
+    exit: Exit,
+}
+
+impl CommandError {
+    /// Wrong usage or configuration.
+    fn usage(message: impl Into<String>) -> Self {
+        Self { message: message.into(), exit: Exit::Usage }
+    }
+
+    /// Something could not be read.
+    fn incomplete(message: impl Into<String>) -> Self {
+        Self { message: message.into(), exit: Exit::Incomplete }
+    }
+}
+
+/// An internal error is exit 2 with a line that says where, not a signal.
+fn report_panics() {
+    std::panic::set_hook(Box::new(|info| {
+        let place = info.location().map_or_else(String::new, |at| format!(" at {at}"));
+        // The panic's own text may quote what was read, so it is not printed.
+        eprintln!(
+            "deploy-doctor: internal error{place}; please report it with the files that led to it"
+        );
+        std::process::exit(2);
+    }));
+}
+
+/// Writes to standard output; a reader that went away (`| head`) is no error.
+fn print(text: &str) -> Result<(), CommandError> {
+    use std::io::{ErrorKind, Write};
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(CommandError::usage(format!("standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,88 @@
+//! From the options that say where to read, to the facts.
+
+use std::path::{Path, PathBuf};
+
+use super::CommandError;
+use super::arguments::WhereArguments;
+use crate::facts::{self, Deployment, Given, Request, Scope};
+use crate::host::{FilesHost, Host, TreeHost};
+use crate::report::SourceInfo;
+use crate::source::Sources;
+
+/// Opens the door that the options name.
+pub(super) fn open(place: &WhereArguments) -> Result<Box<dyn Host>, CommandError> {
+    let given = given_paths(place);
+    if let Some(root) = &place.root {
+        let host = TreeHost::open(root)
+            .map_err(|error| CommandError::incomplete(format!("--root {error}")))?;
+        return Ok(Box::new(host));
+    }
+    if given.is_empty() {
+        let host =
+            TreeHost::live().map_err(|error| CommandError::incomplete(error.to_string()))?;
+        return Ok(Box::new(host));
+    }
+    let directory = std::env::current_dir()
+        .map_err(|error| CommandError::incomplete(format!("the working directory: {error}")))?;
+    let host = FilesHost::new(directory, &given)
+        .map_err(|error| CommandError::incomplete(error.to_string()))?;
+    Ok(Box::new(host))
+}
+
+/// Reads the deployment behind the door.
+pub(super) fn deployment(place: &WhereArguments, sources: &Sources) -> Deployment {
+    let scope = if place.root.is_some() {
+        Scope::Root
+    } else if given_paths(place).is_empty() {
+        Scope::Live
+    } else {
+        Scope::Files(Given {
+            units: place.unit.clone(),
+            nginx: place.nginx.clone(),
+            env_files: place.env_file.clone(),
+            app_dir: place.app_dir.clone(),
+            gunicorn_conf: place.gunicorn_conf.clone(),
+            requirements: place.requirements.clone(),
+            venv: place.venv.clone(),
+        })
+    };
+    let request = Request {
+        apps: place.apps.clone(),
+        scope,
+        database_revision: place.db_revision.clone(),
+    };
+    facts::read(sources, &request)
+}
+
+/// Where the facts came from, for the head of a report.
+pub(super) fn source_info(place: &WhereArguments) -> SourceInfo {
+    let (mode, host) = if let Some(root) = &place.root {
+        ("root", root.display().to_string())
+    } else {
+        let given = given_paths(place);
+        if given.is_empty() {
+            ("live", hostname())
+        } else {
+            let names: Vec<_> = given.iter().map(|path| path.display().to_string()).collect();
+            ("files", names.join(" "))
+        }
+    };
+    let time = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
+    SourceInfo { mode, host, time }
+}
+
+fn hostname() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+fn given_paths(place: &WhereArguments) -> Vec<PathBuf> {
+    let single = [&place.app_dir, &place.gunicorn_conf, &place.requirements, &place.venv];
+    place
+        .unit
+        .iter()
+        .chain(&place.nginx)
+        .chain(&place.env_file)
+        .chain(single.into_iter().flatten())
+        .map(|path| Path::new(path).to_path_buf())
+        .collect()
+}

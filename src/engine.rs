@@ -1,0 +1,130 @@
+//! Runs the rules and makes up the verdict: which run, what is suppressed, what each item of the
+//! checklist comes to.
+
+mod checklist;
+mod fingerprint;
+mod selection;
+mod suppression;
+
+pub use checklist::{ChecklistItem, Status, Verdict};
+pub use selection::{Selection, SelectionError};
+
+use std::collections::BTreeMap;
+
+use crate::facts::{Deployment, Problem};
+use crate::rule::{Check, Finding, Rule, Severity, Sink, Skip};
+use crate::source::Sources;
+
+/// What the user asked of a check.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// Which rules run.
+    pub selection: Selection,
+    /// Severities that differ from the rules' own, by code.
+    pub severities: BTreeMap<&'static str, Severity>,
+}
+
+/// A finding with what tells it apart for good.
+#[derive(Debug, Clone)]
+pub struct Reported {
+    /// The finding.
+    pub finding: Finding,
+    /// Does not change when lines move; 16 hexadecimal digits.
+    pub fingerprint: String,
+}
+
+/// What a check comes to.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The findings: by application, severity, code, file, line.
+    pub findings: Vec<Reported>,
+    /// Rules that could not judge.
+    pub skips: Vec<Skip>,
+    /// How many findings a comment in the files suppressed.
+    pub suppressed: usize,
+    /// What is wrong with those comments.
+    pub problems: Vec<Problem>,
+    /// For each application, in the deployment's order.
+    pub apps: Vec<AppOutcome>,
+}
+
+/// What a check comes to for one application.
+#[derive(Debug)]
+pub struct AppOutcome {
+    /// The unit's name.
+    pub name: String,
+    /// The answer in one word.
+    pub verdict: Verdict,
+    /// The items in order.
+    pub checklist: Vec<ChecklistItem>,
+}
+
+/// Runs `rules` over a deployment.
+pub fn run(
+    rules: &[&'static Rule],
+    deployment: &Deployment,
+    sources: &Sources,
+    settings: &Settings,
+) -> Outcome {
+    let selected: Vec<&'static Rule> =
+        rules.iter().copied().filter(|rule| settings.selection.includes(rule)).collect();
+    let mut findings = Vec::new();
+    let mut skips = Vec::new();
+    for rule in &selected {
+        match rule.check {
+            Check::App(check) => {
+                for app in &deployment.apps {
+                    let mut sink = Sink::new(rule, Some(&app.name));
+                    if let Err(why) = check(app, &mut sink) {
+                        sink.skip(&why);
+                    }
+                    findings.append(&mut sink.findings);
+                    skips.append(&mut sink.skips);
+                }
+            }
+            Check::Host(check) => {
+                let mut sink = Sink::new(rule, None);
+                if let Err(why) = check(deployment, &mut sink) {
+                    sink.skip(&why);
+                }
+                findings.append(&mut sink.findings);
+                skips.append(&mut sink.skips);
+            }
+        }
+    }
+    for finding in &mut findings {
+        if let Some(severity) = settings.severities.get(finding.rule.code) {
+            finding.severity = *severity;
+        }
+    }
+    let (mut findings, suppressed, problems) =
+        suppression::apply(findings, rules, &selected, deployment, sources);
+    sort(&mut findings, deployment, sources);
+    let apps = deployment
+        .apps
+        .iter()
+        .map(|app| {
+            let checklist = checklist::judge(&app.name, rules, &selected, &findings, &skips);
+            let verdict = checklist::verdict(&app.name, &checklist, &findings);
+            AppOutcome { name: app.name.clone(), verdict, checklist }
+        })
+        .collect();
+    let findings = fingerprint::stamp(findings, sources);
+    Outcome { findings, skips, suppressed, problems, apps }
+}
+
+/// By application (the host's own last), severity (worst first), code, file, line.
+fn sort(findings: &mut [Finding], deployment: &Deployment, sources: &Sources) {
+    let order = |name: &Option<String>| match name {
+        Some(name) => deployment.apps.iter().position(|app| app.name == *name),
+        None => None,
+    }
+    .unwrap_or(usize::MAX);
+    findings.sort_by_cached_key(|finding| {
+        let place = finding
+            .labels
+            .first()
+            .map(|label| (sources.file(label.span.file).path.clone(), label.span.start));
+        (order(&finding.app), std::cmp::Reverse(finding.severity), finding.rule.code, place)
+    });
+}

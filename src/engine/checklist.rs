@@ -1,0 +1,122 @@
+//! The zero-downtime checklist and the verdict.
+
+use serde::Serialize;
+
+use crate::rule::{Finding, Item, Rule, Severity, Skip};
+
+/// What an item of the checklist comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Everything that belongs to it was looked at, and nothing is wrong.
+    Pass,
+    /// Something is wrong.
+    Fail,
+    /// Something may go wrong.
+    Warn,
+    /// Part of it could not be looked at, and nothing wrong was seen in the rest.
+    Unknown,
+}
+
+/// One item of the checklist.
+#[derive(Debug, Clone)]
+pub struct ChecklistItem {
+    /// Which.
+    pub item: Item,
+    /// What it comes to.
+    pub status: Status,
+    /// The codes of the rules that found something, in order.
+    pub findings: Vec<&'static str>,
+    /// The codes of the rules that could not judge, in order.
+    pub skipped: Vec<&'static str>,
+}
+
+/// The answer for an application in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// A reload loses nothing, as far as what was read can show.
+    ZeroDowntime,
+    /// A reload may lose something.
+    AtRisk,
+    /// A reload now loses requests, serves old code or takes the site down.
+    WillBreak,
+    /// Too little was read to say.
+    Unknown,
+}
+
+impl Verdict {
+    /// The word used in every output.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::ZeroDowntime => "zero-downtime",
+            Self::AtRisk => "at-risk",
+            Self::WillBreak => "will-break",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// The items for one application. A finding of the host counts for every application.
+pub(super) fn judge(
+    app: &str,
+    rules: &[&'static Rule],
+    selected: &[&'static Rule],
+    findings: &[Finding],
+    skips: &[Skip],
+) -> Vec<ChecklistItem> {
+    Item::ALL
+        .into_iter()
+        .map(|item| {
+            let mine = findings
+                .iter()
+                .filter(|f| f.rule.item == item && concerns(f.app.as_deref(), app));
+            let mut found: Vec<&'static str> = mine.clone().map(|f| f.rule.code).collect();
+            found.dedup();
+            let worst = mine.map(|f| f.severity).max();
+            let ran = selected.iter().any(|rule| rule.item == item);
+            let skipped = rules
+                .iter()
+                .filter(|rule| rule.item == item)
+                .filter(|rule| {
+                    // A rule that the user left out was not looked at either.
+                    !selected.iter().any(|s| s.code == rule.code)
+                        || skips.iter().any(|skip| {
+                            skip.code == rule.code && concerns(skip.app.as_deref(), app)
+                        })
+                })
+                .map(|rule| rule.code)
+                .collect::<Vec<_>>();
+            let status = match worst {
+                Some(Severity::Error) => Status::Fail,
+                Some(Severity::Warning) => Status::Warn,
+                _ if !ran || !skipped.is_empty() => Status::Unknown,
+                _ => Status::Pass,
+            };
+            ChecklistItem { item, status, findings: found, skipped }
+        })
+        .collect()
+}
+
+/// The verdict follows from the findings; without one, what could not be looked at decides.
+pub(super) fn verdict(app: &str, checklist: &[ChecklistItem], findings: &[Finding]) -> Verdict {
+    let mine = || findings.iter().filter(|f| concerns(f.app.as_deref(), app));
+    if mine().any(|f| f.severity == Severity::Error && f.rule.impact.breaks_reload()) {
+        return Verdict::WillBreak;
+    }
+    if mine().any(|f| f.severity >= Severity::Warning) {
+        return Verdict::AtRisk;
+    }
+    // An item whose every rule needs the living host cannot be answered from files; it stays
+    // unknown in the list and does not by itself take the verdict away.
+    let undecided = checklist
+        .iter()
+        .any(|item| item.status == Status::Unknown && !item.skipped.is_empty());
+    if undecided { Verdict::Unknown } else { Verdict::ZeroDowntime }
+}
+
+/// Does a finding or skip of `of` (none: the host) concern this application?
+fn concerns(of: Option<&str>, app: &str) -> bool {
+    of.is_none_or(|of| of == app)
+}
+

@@ -1,0 +1,371 @@
+//! The environment that a service's processes get, and which file sets what.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::place::Place;
+use super::{Known, Machine, Problem, Service, Why};
+use crate::host::{HostErrorKind, Outcome};
+use crate::source::env_file::{self, Dialect, EnvFile};
+use crate::source::unit::environment::{assignments, passed, unset};
+use crate::source::unit::{Expansion, VariableValue};
+use crate::source::{Secret, SourceFile, Sources, Span, placeholder};
+
+/// What an `EnvironmentFile=` line names.
+#[derive(Debug)]
+pub struct EnvironmentFile {
+    /// The value in the unit; none for a file given on the command line that no line names.
+    pub directive: Option<Span>,
+    /// A missing file is no fault: the path starts with `-`.
+    pub optional: bool,
+    /// systemd ignores the line: the path is not absolute, or quoted.
+    pub ignored: bool,
+    /// The path, or the pattern.
+    pub path: Known<PathBuf>,
+    /// What is there; more than one for a pattern.
+    pub places: Vec<Place>,
+    /// What was read, in order.
+    pub files: Vec<ReadFile>,
+}
+
+/// An environment file that was read.
+#[derive(Debug)]
+pub struct ReadFile {
+    /// Its bytes.
+    pub source: Arc<SourceFile>,
+    /// What systemd makes of it.
+    pub content: EnvFile,
+    /// Mode, owner and the way there.
+    pub place: Place,
+}
+
+/// Where a variable comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SetBy {
+    /// `Environment=` in the unit.
+    Unit,
+    /// An environment file.
+    File,
+    /// systemd itself sets it for every service: PATH, HOME, USER …
+    Manager,
+}
+
+/// A variable of the service's environment. Its value is never shown.
+#[derive(Debug, Clone)]
+pub struct Variable {
+    /// The value.
+    pub value: Secret,
+    /// Where its name stands; none for systemd's own.
+    pub span: Option<Span>,
+    /// Who sets it.
+    pub set_by: SetBy,
+    /// Why the value is not known although the name is: a placeholder or specifier.
+    pub unknown: Option<String>,
+}
+
+/// The environment that a service's processes get.
+#[derive(Debug, Default)]
+pub struct Environment {
+    /// The files in the unit's order.
+    pub files: Vec<EnvironmentFile>,
+    /// The variables by name; a file beats `Environment=`, the last file beats the earlier ones.
+    pub variables: BTreeMap<String, Variable>,
+    /// Why there may be other variables, or other values.
+    pub open: Option<Why>,
+}
+
+impl Environment {
+    /// What a name is set to when the service starts.
+    pub fn lookup(&self, name: &str) -> VariableValue<'_> {
+        match self.variables.get(name) {
+            Some(Variable { unknown: Some(why), .. }) => VariableValue::NotKnown(why.clone()),
+            Some(variable) => VariableValue::Set(&variable.value),
+            None => match &self.open {
+                Some(why) => VariableValue::NotKnown(why.0.clone()),
+                None => VariableValue::Unset,
+            },
+        }
+    }
+
+    /// Every environment file that was read.
+    pub fn read_files(&self) -> impl Iterator<Item = &ReadFile> {
+        self.files.iter().flat_map(|file| &file.files)
+    }
+}
+
+/// Names that systemd sets for a service of the system manager (systemd.exec(5), "Environment
+/// Variables Set or Propagated by the Service Manager"). PWD is not among them: measured.
+const MANAGER: [&str; 13] = [
+    "PATH",
+    "LANG",
+    "USER",
+    "LOGNAME",
+    "HOME",
+    "SHELL",
+    "INVOCATION_ID",
+    "JOURNAL_STREAM",
+    "SYSTEMD_EXEC_PID",
+    "NOTIFY_SOCKET",
+    "RUNTIME_DIRECTORY",
+    "STATE_DIRECTORY",
+    "LISTEN_FDS",
+];
+
+/// Joins the unit's settings with the files that they name. `given` are files of the command
+/// line, which stand in for the unit's.
+pub fn read(
+    sources: &Sources,
+    machine: &Machine,
+    service: &Service,
+    given: &[PathBuf],
+    problems: &mut Vec<Problem>,
+) -> Environment {
+    let mut environment = Environment::default();
+    for name in MANAGER {
+        environment.variables.insert(
+            name.to_owned(),
+            Variable {
+                value: Secret::new(""),
+                span: None,
+                set_by: SetBy::Manager,
+                unknown: Some("systemd sets it when the service starts".to_owned()),
+            },
+        );
+    }
+    read_unit(sources, service, &mut environment);
+    let dialect = Dialect::of_version(machine.systemd.ok().copied());
+    let directives = service.unit.list("Service", "EnvironmentFile");
+    let mut given: Vec<PathBuf> = given.to_vec();
+    for (index, assignment) in directives.iter().enumerate() {
+        let mut file = directive(service, &assignment.value);
+        if let Some(path) = take_given(&mut given, &file.path, directives.len() - index) {
+            file.path = Known::Value(path, super::Origin::Option("--env-file"));
+        }
+        load(sources, machine, dialect, &mut file, problems);
+        adopt(&mut environment, &file);
+        environment.files.push(file);
+    }
+    for path in given {
+        let mut file = EnvironmentFile {
+            directive: None,
+            optional: false,
+            ignored: false,
+            path: Known::Value(path, super::Origin::Option("--env-file")),
+            places: Vec::new(),
+            files: Vec::new(),
+        };
+        load(sources, machine, dialect, &mut file, problems);
+        adopt(&mut environment, &file);
+        environment.files.push(file);
+    }
+    remove_unset(service, &mut environment);
+    environment
+}
+
+/// The file of the command line that stands in for this line: the one of the same name, or the
+/// next one when there are no more lines than files.
+fn take_given(given: &mut Vec<PathBuf>, path: &Known<PathBuf>, lines: usize) -> Option<PathBuf> {
+    let name = path.ok().and_then(|path| path.file_name());
+    let same = given.iter().position(|other| other.file_name() == name && name.is_some());
+    let at = same.or_else(|| (!given.is_empty() && lines <= given.len()).then_some(0))?;
+    Some(given.remove(at))
+}
+
+fn read_unit(sources: &Sources, service: &Service, environment: &mut Environment) {
+    for assignment in service.unit.list("Service", "Environment") {
+        let (found, _) = assignments(&assignment.value, &service.specifiers);
+        // Everything but the names is hidden, also what systemd drops as no assignment.
+        let mut shown: Vec<Span> = found.iter().map(|variable| variable.name.span).collect();
+        shown.sort_unstable();
+        hide_rest(sources, assignment.value.span(), &shown);
+        for variable in found {
+            environment.variables.insert(
+                variable.name.value.clone(),
+                Variable {
+                    value: variable.value,
+                    span: Some(variable.name.span),
+                    set_by: SetBy::Unit,
+                    unknown: variable.unknown,
+                },
+            );
+        }
+    }
+    for assignment in service.unit.list("Service", "PassEnvironment") {
+        for name in passed(&assignment.value, &service.specifiers).0 {
+            environment.variables.entry(name.value).or_insert_with(|| Variable {
+                value: Secret::new(""),
+                span: Some(name.span),
+                set_by: SetBy::Manager,
+                unknown: Some("it is passed on from systemd's own environment".to_owned()),
+            });
+        }
+    }
+    if service.unit.last("Service", "PAMName").is_some() {
+        environment.open = Some(Why::new("PAMName= may set more variables"));
+    }
+}
+
+fn remove_unset(service: &Service, environment: &mut Environment) {
+    for assignment in service.unit.list("Service", "UnsetEnvironment") {
+        for name in unset(&assignment.value, &service.specifiers).0 {
+            let remove = match (&name.value, environment.variables.get(&name.name.value)) {
+                (None, _) => true,
+                (Some(value), Some(variable)) => variable.value == *value,
+                (Some(_), None) => false,
+            };
+            if remove {
+                environment.variables.remove(&name.name.value);
+            }
+        }
+    }
+}
+
+/// What an `EnvironmentFile=` line means to systemd.
+fn directive(service: &Service, value: &crate::source::Text) -> EnvironmentFile {
+    let mut file = EnvironmentFile {
+        directive: Some(value.span()),
+        optional: false,
+        ignored: false,
+        path: Known::unknown("the path is not known"),
+        places: Vec::new(),
+        files: Vec::new(),
+    };
+    if placeholder::find_with_dollar(value.as_str()).is_some() {
+        file.path = Known::unknown("EnvironmentFile= holds a placeholder");
+        return file;
+    }
+    let text = match service.specifiers.expand(value) {
+        Expansion::Known(text) => text,
+        Expansion::NotKnown { why, .. } => {
+            file.path = Known::unknown(format!("EnvironmentFile=: {why}"));
+            return file;
+        }
+        Expansion::Invalid(_) => {
+            file.ignored = true;
+            return file;
+        }
+    };
+    let path = text.as_str().strip_prefix('-');
+    file.optional = path.is_some();
+    let path = path.unwrap_or(text.as_str());
+    if !path.starts_with('/') {
+        file.ignored = true;
+        file.path = Known::unknown("systemd ignores a path that is not absolute");
+        return file;
+    }
+    file.path = Known::Value(PathBuf::from(path), super::Origin::text(value.span()));
+    file
+}
+
+fn load(
+    sources: &Sources,
+    machine: &Machine,
+    dialect: Dialect,
+    file: &mut EnvironmentFile,
+    problems: &mut Vec<Problem>,
+) {
+    let Some(path) = file.path.ok() else { return };
+    let paths = match sources.host().glob(path) {
+        Ok(paths) if paths.is_empty() => vec![path.clone()],
+        Ok(paths) => paths,
+        Err(_) => vec![path.clone()],
+    };
+    for path in paths {
+        let place = Place::look(sources.host(), &path, machine.owners_known);
+        match sources.load(&path) {
+            Ok(source) => {
+                let content = env_file::parse(&source, dialect);
+                hide_values(sources, &source, &content);
+                file.files.push(ReadFile { source, content, place: place.clone() });
+            }
+            // What is not there, and what is no file, is for the rules to judge.
+            Err(error) => match error.kind {
+                HostErrorKind::NotFound
+                | HostErrorKind::NotAFile(_)
+                | HostErrorKind::NotADirectory
+                | HostErrorKind::LinkLoop
+                | HostErrorKind::NotGiven => {}
+                _ => problems.push(Problem::unreadable(&error)),
+            },
+        }
+        file.places.push(place);
+    }
+    let from_option = matches!(file.path.origin(), Some(super::Origin::Option(_)));
+    if from_option && file.files.is_empty() {
+        // The user named it: that it cannot be read is no finding about the deployment.
+        if let Some(place) = file.places.first() {
+            let reason = match sources.host().look(&place.path).outcome {
+                Outcome::Failed(error) => error.kind.to_string(),
+                Outcome::Missing { .. } => HostErrorKind::NotFound.to_string(),
+                Outcome::Present(metadata) => HostErrorKind::NotAFile(metadata.kind).to_string(),
+            };
+            problems.push(Problem::new(&place.path, format!("cannot be read: {reason}")));
+        }
+    }
+}
+
+/// Takes over what a file sets, or says why it is not known.
+fn adopt(environment: &mut Environment, file: &EnvironmentFile) {
+    if file.ignored {
+        return;
+    }
+    if let Known::Unknown(why) = &file.path {
+        environment.open = Some(why.clone());
+    }
+    for read in &file.files {
+        if read.content.fatal.is_some() {
+            environment.open = Some(Why::new("an environment file cannot be loaded"));
+        }
+        for assignment in &read.content.assignments {
+            let text = assignment.value.expose_str().unwrap_or_default();
+            let unknown = placeholder::find(text)
+                .map(|_| "the environment file holds a placeholder for it".to_owned());
+            environment.variables.insert(
+                assignment.name.value.clone(),
+                Variable {
+                    value: assignment.value.clone(),
+                    span: Some(assignment.name.span),
+                    set_by: SetBy::File,
+                    unknown,
+                },
+            );
+        }
+    }
+    if file.files.is_empty() && file.path.ok().is_some() {
+        let known_missing = file.places.iter().all(|place| place.exists() == Ok(false));
+        if !(known_missing && file.optional) {
+            let path = file.path.ok().map(|path| path.display().to_string()).unwrap_or_default();
+            environment.open = Some(Why::new(format!("{path} was not read")));
+        }
+    }
+}
+
+/// Only names may be shown of an environment file: values, comments and all else may be secret.
+fn hide_values(sources: &Sources, source: &SourceFile, content: &EnvFile) {
+    let mut shown: Vec<Span> = content.assignments.iter().map(|a| a.name.span).collect();
+    // The word `export` and the like are worth seeing, and so is the name after it.
+    shown.extend(content.ignored.iter().filter(|line| line.name.is_some()).map(|l| l.name_span));
+    shown.sort_unstable();
+    let mut next = 0;
+    let mut start = 0;
+    for line in source.bytes.split_inclusive(|byte| *byte == b'\n') {
+        let end = start + line.len();
+        let until = shown[next..].iter().take_while(|span| (span.start as usize) < end).count();
+        let whole = Span::new(source.id, start, end - usize::from(line.ends_with(b"\n")));
+        hide_rest(sources, whole, &shown[next..next + until]);
+        next += until;
+        start = end;
+    }
+}
+
+/// Hides what lies in `whole` beyond the spans shown (sorted), but for the `=` after each.
+fn hide_rest(sources: &Sources, whole: Span, shown: &[Span]) {
+    let mut at = whole.start;
+    for span in shown {
+        sources.hide(Span { end: span.start, start: at, ..whole });
+        at = (span.end + 1).min(whole.end);
+    }
+    sources.hide(Span { start: at, ..whole });
+}

@@ -1,0 +1,233 @@
+//! What is true of the host as a whole: accounts, versions, what systemd makes at boot.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::place::Identity;
+use super::{Known, Origin, Problem};
+use crate::host::{FileKind, HostErrorKind, Outcome};
+use crate::source::accounts::Accounts;
+use crate::source::unit::time::{TimeSpan, parse_seconds};
+use crate::source::unit;
+use crate::source::{Sources, Spanned, tmpfiles};
+
+/// The program behind `/bin/sh`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Shell {
+    /// Debian's: stays the main process even for one simple command.
+    Dash,
+    /// Replaces itself with the last simple command of `-c`.
+    Bash,
+    /// Any other.
+    Other(String),
+}
+
+/// The host as a whole.
+#[derive(Debug)]
+pub struct Machine {
+    /// Users and groups.
+    pub accounts: Known<Accounts>,
+    /// Are owners and modes those of the deployment? Not in a tree that an ordinary user made.
+    pub owners_known: bool,
+    /// Is this a whole machine (this host or a tree), and not just files of a repository?
+    pub whole: bool,
+    /// systemd's version.
+    pub systemd: Known<u32>,
+    /// What `/bin/sh` is.
+    pub shell: Known<Shell>,
+    /// The directories that `tmpfiles.d` makes.
+    pub tmpfiles: Known<Vec<tmpfiles::Directory>>,
+    /// `DefaultTimeoutStopSec=`.
+    pub default_stop_timeout: Known<TimeSpan>,
+    /// Processors, where /proc tells.
+    pub processors: Known<u32>,
+}
+
+impl Machine {
+    /// Reads what there is. `whole` is false for files of a repository.
+    pub fn read(sources: &Sources, whole: bool, problems: &mut Vec<Problem>) -> Self {
+        if !whole {
+            let unread = "only the files given were read";
+            return Self {
+                accounts: Known::unknown(unread),
+                owners_known: false,
+                whole,
+                systemd: Known::unknown(unread),
+                shell: Known::unknown(unread),
+                tmpfiles: Known::unknown(unread),
+                default_stop_timeout: Known::unknown(unread),
+                processors: Known::unknown(unread),
+            };
+        }
+        let top = sources.host().look(Path::new("/"));
+        Self {
+            accounts: accounts(sources, problems),
+            owners_known: top.metadata().is_some_and(|metadata| metadata.uid == 0),
+            whole,
+            systemd: systemd_version(sources),
+            shell: shell(sources),
+            tmpfiles: tmpfiles_directories(sources, problems),
+            default_stop_timeout: default_stop_timeout(sources, problems),
+            processors: processors(sources),
+        }
+    }
+
+    /// The user of a name or number.
+    pub fn identity(&self, name: &str) -> Identity {
+        if name == "root" || name == "0" {
+            return Identity::root();
+        }
+        let number = name.parse().ok();
+        match self.accounts.ok() {
+            Some(accounts) => match accounts.user(name) {
+                Some(user) => Identity {
+                    name: user.name.clone(),
+                    uid: Some(user.uid),
+                    groups: Some(accounts.groups_of(user)),
+                },
+                None => Identity { name: name.into(), uid: number, groups: None },
+            },
+            None => Identity { name: name.into(), uid: number, groups: None },
+        }
+    }
+}
+
+fn accounts(sources: &Sources, problems: &mut Vec<Problem>) -> Known<Accounts> {
+    let passwd = Path::new("/etc/passwd");
+    if matches!(sources.host().look(passwd).outcome, Outcome::Missing { .. }) {
+        return Known::unknown("there is no /etc/passwd");
+    }
+    let accounts = Accounts::load(sources);
+    for problem in &accounts.problems {
+        // A tree without /etc/group is no failure: groups just stay unknown.
+        if problem.kind != HostErrorKind::NotFound {
+            problems.push(Problem::unreadable(problem));
+        }
+    }
+    match accounts.problems.iter().find(|problem| problem.path == passwd) {
+        Some(problem) => Known::unknown(problem.to_string()),
+        None => Known::Value(accounts, Origin::Path(passwd.into())),
+    }
+}
+
+/// From the name of systemd's own library, `libsystemd-shared-252.so`: no program is run for it.
+fn systemd_version(sources: &Sources) -> Known<u32> {
+    let places = [
+        "/usr/lib/systemd",
+        "/usr/lib/x86_64-linux-gnu/systemd",
+        "/usr/lib/aarch64-linux-gnu/systemd",
+        "/lib/systemd",
+    ];
+    for place in places {
+        let Ok(names) = sources.host().list(Path::new(place)) else { continue };
+        for name in names {
+            let version = name
+                .to_str()
+                .and_then(|name| name.strip_prefix("libsystemd-shared-"))
+                .and_then(|rest| rest.split(['.', '-', '~']).next())
+                .and_then(|digits| digits.parse().ok());
+            if let Some(version) = version {
+                return Known::Value(version, Origin::Path(Path::new(place).join(name)));
+            }
+        }
+    }
+    Known::unknown("systemd's version was not found")
+}
+
+fn shell(sources: &Sources) -> Known<Shell> {
+    let path = Path::new("/bin/sh");
+    let lookup = sources.host().look(path);
+    if lookup.metadata().is_none_or(|metadata| metadata.kind != FileKind::File) {
+        return Known::unknown("what /bin/sh is was not found");
+    }
+    let name = lookup.resolved.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let shell = match name.as_str() {
+        "dash" => Shell::Dash,
+        "bash" => Shell::Bash,
+        "sh" => return Known::unknown("which shell /bin/sh is was not found"),
+        _ => Shell::Other(name),
+    };
+    Known::Value(shell, Origin::Path(path.into()))
+}
+
+fn tmpfiles_directories(
+    sources: &Sources,
+    problems: &mut Vec<Problem>,
+) -> Known<Vec<tmpfiles::Directory>> {
+    let mut seen: Vec<std::ffi::OsString> = Vec::new();
+    let mut found = Vec::new();
+    for directory in ["/etc/tmpfiles.d", "/run/tmpfiles.d", "/usr/lib/tmpfiles.d"] {
+        let names = match sources.host().list(Path::new(directory)) {
+            Ok(names) => names,
+            Err(error) if error.kind == HostErrorKind::NotFound => continue,
+            Err(error) => return Known::unknown(error.to_string()),
+        };
+        for name in names {
+            // The same name in an earlier directory hides the later file (tmpfiles.d(5)).
+            let path = Path::new(directory).join(&name);
+            if path.extension().is_none_or(|extension| extension != "conf") || seen.contains(&name)
+            {
+                continue;
+            }
+            seen.push(name);
+            match sources.load(&path) {
+                Ok(file) => found.extend(tmpfiles::directories(&file)),
+                Err(error) if matches!(error.kind, HostErrorKind::NotAFile(_)) => {}
+                Err(error) => {
+                    problems.push(Problem::unreadable(&error));
+                    return Known::unknown(error.to_string());
+                }
+            }
+        }
+    }
+    Known::Value(found, Origin::Path(PathBuf::from("/etc/tmpfiles.d")))
+}
+
+/// `DefaultTimeoutStopSec=` of systemd-system.conf(5) and its drop-ins; 90 s where nothing says.
+fn default_stop_timeout(sources: &Sources, problems: &mut Vec<Problem>) -> Known<TimeSpan> {
+    let mut paths = vec![PathBuf::from("/etc/systemd/system.conf")];
+    for directory in ["/usr/lib/systemd/system.conf.d", "/etc/systemd/system.conf.d"] {
+        match sources.host().glob(&Path::new(directory).join("*.conf")) {
+            Ok(found) => paths.extend(found),
+            Err(error) => return Known::unknown(error.to_string()),
+        }
+    }
+    let mut timeout: Option<Spanned<String>> = None;
+    for path in paths {
+        let file = match sources.load(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind == HostErrorKind::NotFound => continue,
+            Err(error) => {
+                problems.push(Problem::unreadable(&error));
+                return Known::unknown(error.to_string());
+            }
+        };
+        for assignment in &unit::parse(file).assignments {
+            if assignment.is("Manager", "DefaultTimeoutStopSec") {
+                let value = assignment.value.as_str().to_owned();
+                timeout = Some(Spanned { value, span: assignment.value.span() });
+            }
+        }
+    }
+    let Some(timeout) = timeout else {
+        return Known::Default(TimeSpan::Microseconds(90_000_000));
+    };
+    match parse_seconds(&timeout.value) {
+        Some(span) => Known::Value(span, Origin::text(timeout.span)),
+        None => Known::unknown("DefaultTimeoutStopSec= is not a time span"),
+    }
+}
+
+fn processors(sources: &Sources) -> Known<u32> {
+    let path = Path::new("/proc/cpuinfo");
+    let Ok(bytes) = sources.host().read(path, 4 << 20) else {
+        return Known::unknown("the number of processors was not read");
+    };
+    let count = bytes.split(|b| *b == b'\n').filter(|l| l.starts_with(b"processor")).count();
+    match u32::try_from(count) {
+        Ok(count @ 1..) => Known::Value(count, Origin::Path(path.into())),
+        _ => Known::unknown("the number of processors was not read"),
+    }
+}

@@ -1,0 +1,235 @@
+//! A path of the deployment: what is there, through which links, and who may get at it.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::{Known, Origin, Why};
+use crate::host::{FileKind, Host, HostErrorKind, LinkHop, Metadata, Outcome, Step};
+
+/// A user that a process runs as, as far as it is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Identity {
+    /// The name, or the number as it was written.
+    pub name: String,
+    /// The number; unknown where /etc/passwd was not read or does not list the name.
+    pub uid: Option<u32>,
+    /// The primary and supplementary groups; unknown where /etc/group was not read.
+    pub groups: Option<Vec<u32>>,
+}
+
+impl Identity {
+    /// The superuser, whom no mode stops.
+    pub fn root() -> Self {
+        Self { name: "root".into(), uid: Some(0), groups: Some(vec![0]) }
+    }
+
+    /// Is this the superuser?
+    pub fn is_root(&self) -> bool {
+        self.uid == Some(0) || (self.uid.is_none() && self.name == "root")
+    }
+}
+
+/// What one wants of a file or directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Want {
+    /// Read its content.
+    Read,
+    /// Change its content, or create names in it.
+    Write,
+    /// Execute it, or pass through it.
+    Execute,
+}
+
+/// What is at a path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// Something is there.
+    Present(Metadata),
+    /// Nothing is there, from this component on.
+    Missing {
+        /// The first missing component.
+        at: PathBuf,
+        /// The link whose target is missing, where a link led there.
+        link: Option<LinkHop>,
+    },
+    /// A component in the middle is not a directory, or the links go round in a circle.
+    Broken {
+        /// In the operating system's words.
+        reason: String,
+    },
+}
+
+/// A path of the deployment, walked to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The path as the deployment writes it, absolute.
+    pub path: PathBuf,
+    /// What is there.
+    pub state: Known<State>,
+    /// The path free of links, as far as it leads.
+    pub resolved: PathBuf,
+    /// The links crossed, in order.
+    pub links: Vec<LinkHop>,
+    /// The directories crossed.
+    pub steps: Vec<Step>,
+    /// Whether the owners and modes are those of the deployment. They are not in a tree that an
+    /// ordinary user checked out.
+    pub owners_known: bool,
+}
+
+impl Place {
+    /// Looks at a path through the host.
+    pub fn look(host: &dyn Host, path: &Path, owners_known: bool) -> Self {
+        let lookup = host.look(path);
+        let state = match &lookup.outcome {
+            Outcome::Present(metadata) => {
+                Known::Value(State::Present(*metadata), Origin::Path(path.into()))
+            }
+            Outcome::Missing { at } => {
+                // The last link crossed is to blame when the missing part lies behind it.
+                let link = lookup.links.last().filter(|hop| behind(hop, at)).cloned();
+                Known::Value(State::Missing { at: at.clone(), link }, Origin::Path(path.into()))
+            }
+            Outcome::Failed(error) => match error.kind {
+                HostErrorKind::NotADirectory | HostErrorKind::LinkLoop => Known::Value(
+                    State::Broken { reason: error.kind.to_string() },
+                    Origin::Path(path.into()),
+                ),
+                HostErrorKind::NotGiven => {
+                    Known::unknown(format!("{} is not among the files given", path.display()))
+                }
+                _ => Known::unknown(format!("{}: {}", path.display(), error.kind)),
+            },
+        };
+        Self {
+            path: path.into(),
+            state,
+            resolved: lookup.resolved,
+            links: lookup.links,
+            steps: lookup.steps,
+            owners_known,
+        }
+    }
+
+    /// The metadata where something is there.
+    pub fn metadata(&self) -> Option<&Metadata> {
+        match self.state.ok() {
+            Some(State::Present(metadata)) => Some(metadata),
+            _ => None,
+        }
+    }
+
+    /// Is something of this kind there?
+    pub fn is(&self, kind: FileKind) -> Result<bool, Why> {
+        Ok(matches!(self.state.get()?, State::Present(metadata) if metadata.kind == kind))
+    }
+
+    /// Is anything there?
+    pub fn exists(&self) -> Result<bool, Why> {
+        Ok(matches!(self.state.get()?, State::Present(_)))
+    }
+
+    /// The first directory on the way that this user may not pass through; none when the way is
+    /// free. (POSIX permission bits; access control lists only ever add rights or are not read.)
+    pub fn blocked_at(&self, who: &Identity) -> Result<Option<&Step>, Why> {
+        for step in &self.steps {
+            if !self.allows(&step.metadata, who, Want::Execute)? {
+                return Ok(Some(step));
+            }
+        }
+        Ok(None)
+    }
+
+    /// May this user do this with what is at the path? The way there must be free, too.
+    pub fn accessible(&self, who: &Identity, want: Want) -> Result<bool, Why> {
+        let State::Present(metadata) = self.state.get()? else { return Ok(false) };
+        if self.blocked_at(who)?.is_some() {
+            return Ok(false);
+        }
+        self.allows(metadata, who, want)
+    }
+
+    fn allows(&self, metadata: &Metadata, who: &Identity, want: Want) -> Result<bool, Why> {
+        if who.is_root() {
+            // Root passes everything but the execution of a file that nobody may execute.
+            return Ok(want != Want::Execute
+                || metadata.kind == FileKind::Directory
+                || metadata.mode & 0o111 != 0);
+        }
+        let bit = match want {
+            Want::Read => 0o4,
+            Want::Write => 0o2,
+            Want::Execute => 0o1,
+        };
+        let (user, group, others) =
+            (metadata.mode & (bit << 6) != 0, metadata.mode & (bit << 3) != 0, metadata.mode & bit != 0);
+        if user == group && group == others {
+            return Ok(others);
+        }
+        if !self.owners_known {
+            return Err(Why::new(format!(
+                "the owners under {} are not the deployment's",
+                self.path.display()
+            )));
+        }
+        match who.uid {
+            Some(uid) if uid == metadata.uid => return Ok(user),
+            // A user without an entry in /etc/passwd is at least not the superuser.
+            None if metadata.uid != 0 && user != others => {
+                return Err(Why::new(format!("the number of user {} is not known", who.name)));
+            }
+            _ => {}
+        }
+        match &who.groups {
+            Some(groups) if groups.contains(&metadata.gid) => Ok(group),
+            None if metadata.gid != 0 && group != others => {
+                Err(Why::new(format!("the groups of user {} are not known", who.name)))
+            }
+            _ => Ok(others),
+        }
+    }
+}
+
+/// Does the missing component lie where this link points to?
+fn behind(hop: &LinkHop, missing: &Path) -> bool {
+    let target = if hop.target.is_absolute() {
+        hop.target.clone()
+    } else {
+        hop.link.parent().unwrap_or(Path::new("/")).join(&hop.target)
+    };
+    tidy(&target).starts_with(missing) || missing.starts_with(tidy(&target))
+}
+
+/// Takes `.`, `..` and doubled slashes out of an absolute path by its text alone.
+pub fn tidy(path: &Path) -> PathBuf {
+    use std::path::Component;
+    let mut tidied = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::ParentDir => {
+                if tidied.file_name().is_some() {
+                    tidied.pop();
+                } else if !tidied.is_absolute() {
+                    tidied.push("..");
+                }
+            }
+            Component::CurDir => {}
+            other => tidied.push(other),
+        }
+    }
+    tidied
+}
+
+impl Serialize for Place {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeStruct;
+        let mut place = serializer.serialize_struct("Place", 4)?;
+        place.serialize_field("path", &self.path.to_string_lossy())?;
+        place.serialize_field("state", &self.state)?;
+        place.serialize_field("resolved", &self.resolved.to_string_lossy())?;
+        place.serialize_field("links", &self.links)?;
+        place.end()
+    }
+}

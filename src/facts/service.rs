@@ -1,0 +1,342 @@
+//! The service: what systemd makes of the unit's fragment and drop-ins.
+
+use std::path::{Path, PathBuf};
+
+use super::place::{Identity, Place, tidy};
+use super::{Known, Machine, Origin, Why};
+use crate::source::unit::exec::{ExecCommand, ExecFault};
+use crate::source::unit::time::{TimeSpan, parse_seconds};
+use crate::source::unit::value::parse_boolean;
+use crate::source::unit::{Expansion, Specifiers, Unit, commands};
+use crate::source::{Sources, Span, Text, placeholder};
+
+/// A directory that systemd makes for the service before it starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManagedDirectory {
+    /// Its absolute path.
+    pub path: PathBuf,
+    /// Its mode.
+    pub mode: u32,
+    /// The word in `RuntimeDirectory=`, `StateDirectory=` …
+    pub span: Span,
+}
+
+/// A command of an Exec setting, split but not expanded.
+#[derive(Debug, Clone)]
+pub struct Command {
+    /// The words.
+    pub line: ExecCommand,
+    /// The program's file, where its path is absolute and known.
+    pub program: Option<Place>,
+}
+
+/// An Exec setting: the commands of its effective lines, and what systemd refuses in them.
+#[derive(Debug, Clone, Default)]
+pub struct Commands {
+    /// The commands in order.
+    pub commands: Vec<Command>,
+    /// Lines that systemd does not take.
+    pub faults: Vec<ExecFault>,
+}
+
+/// A service unit as systemd sees it.
+#[derive(Debug)]
+pub struct Service {
+    /// The unit: fragment and drop-ins.
+    pub unit: Unit,
+    /// The `.socket` units that start it, loaded.
+    pub sockets: Vec<Unit>,
+    /// What `%i` and the like stand for.
+    pub specifiers: Specifiers,
+    /// Who the processes run as.
+    pub user: Known<Identity>,
+    /// Where they start; none: `/`.
+    pub working_directory: Known<Option<Place>>,
+    /// `ExecStart=`.
+    pub exec_start: Commands,
+    /// `ExecStartPre=`.
+    pub exec_start_pre: Commands,
+    /// `ExecReload=`.
+    pub exec_reload: Commands,
+    /// The directories that systemd makes for it.
+    pub directories: Known<Vec<ManagedDirectory>>,
+}
+
+impl Service {
+    /// Joins what the unit says with what is on the machine.
+    pub fn read(sources: &Sources, machine: &Machine, unit: Unit, sockets: Vec<Unit>) -> Self {
+        let mut specifiers = Specifiers::new(unit.name.clone());
+        specifiers.fragment = unit.fragment.as_ref().map(|file| file.file.path.clone());
+        let mut service = Self {
+            user: Known::Default(Identity::root()),
+            working_directory: Known::Default(None),
+            exec_start: read_commands(sources, machine, &unit, &specifiers, "ExecStart"),
+            exec_start_pre: read_commands(sources, machine, &unit, &specifiers, "ExecStartPre"),
+            exec_reload: read_commands(sources, machine, &unit, &specifiers, "ExecReload"),
+            directories: Known::Default(Vec::new()),
+            unit,
+            sockets,
+            specifiers,
+        };
+        service.user = service.read_user(machine);
+        service.working_directory = service.read_working_directory(sources, machine);
+        service.directories = service.read_directories();
+        service
+    }
+
+    /// The effective text of a `[Service]` setting, its specifiers expanded.
+    pub fn text(&self, key: &str) -> Known<Option<Text>> {
+        self.text_in("Service", key)
+    }
+
+    /// The effective text of a setting, its specifiers expanded.
+    pub fn text_in(&self, section: &str, key: &str) -> Known<Option<Text>> {
+        let Some(assignment) = self.unit.last(section, key) else { return Known::Default(None) };
+        if placeholder::find_with_dollar(assignment.value.as_str()).is_some() {
+            return Known::unknown(format!("{key}= holds a placeholder"));
+        }
+        match self.specifiers.expand(&assignment.value) {
+            Expansion::Known(text) => {
+                let span = text.span();
+                Known::Value(Some(text), Origin::text(span))
+            }
+            Expansion::NotKnown { why, .. } => Known::unknown(format!("{key}=: {why}")),
+            Expansion::Invalid(_) => {
+                Known::unknown(format!("{key}= holds a specifier that systemd does not have"))
+            }
+        }
+    }
+
+    /// A word such as `Restart=`'s; `default` where nothing sets it.
+    pub fn word(&self, key: &str, default: &str) -> Known<String> {
+        match self.text(key) {
+            Known::Value(Some(text), origin) => Known::Value(text.as_str().to_owned(), origin),
+            Known::Value(None, _) | Known::Default(_) => Known::Default(default.to_owned()),
+            Known::Unknown(why) => Known::Unknown(why),
+        }
+    }
+
+    /// A boolean; `default` where nothing sets it or systemd ignores what does.
+    pub fn boolean(&self, key: &str, default: bool) -> Known<bool> {
+        match self.word(key, "") {
+            Known::Value(word, origin) => match parse_boolean(&word) {
+                Some(value) => Known::Value(value, origin),
+                None => Known::Default(default),
+            },
+            Known::Default(_) => Known::Default(default),
+            Known::Unknown(why) => Known::Unknown(why),
+        }
+    }
+
+    /// A time span; `default` where nothing sets it or systemd ignores what does.
+    pub fn seconds(&self, key: &str, default: Known<TimeSpan>) -> Known<TimeSpan> {
+        match self.word(key, "") {
+            Known::Value(word, origin) => match parse_seconds(&word) {
+                Some(value) => Known::Value(value, origin),
+                None => default,
+            },
+            Known::Default(_) => default,
+            Known::Unknown(why) => Known::Unknown(why),
+        }
+    }
+
+    /// `Type=`. systemd.service(5): `simple` where ExecStart= is set and BusName= is not.
+    pub fn kind(&self) -> Known<String> {
+        let default = if self.unit.last("Service", "BusName").is_some() {
+            "dbus"
+        } else if self.unit.list("Service", "ExecStart").is_empty() {
+            "oneshot"
+        } else {
+            "simple"
+        };
+        self.word("Type", default)
+    }
+
+    /// `KillMode=`.
+    pub fn kill_mode(&self) -> Known<String> {
+        self.word("KillMode", "control-group")
+    }
+
+    /// `Restart=`.
+    pub fn restart(&self) -> Known<String> {
+        self.word("Restart", "no")
+    }
+
+    /// `TimeoutStopSec=`, or `TimeoutSec=`, whichever stands last; else the manager's default.
+    /// `0` means without end, as `infinity` does.
+    pub fn stop_timeout(&self, machine: &Machine) -> Known<TimeSpan> {
+        let last = ["TimeoutStopSec", "TimeoutSec"]
+            .into_iter()
+            .filter_map(|key| self.unit.last("Service", key).map(|a| (key, a)))
+            .max_by_key(|(_, assignment)| self.unit.order(assignment));
+        let default = machine.default_stop_timeout.clone();
+        let span = match last {
+            Some((key, _)) => self.seconds(key, default),
+            None => default,
+        };
+        span.map(|span| if span == TimeSpan::Microseconds(0) { TimeSpan::Infinity } else { span })
+    }
+
+    /// `PrivateTmp=`.
+    pub fn private_tmp(&self) -> Known<bool> {
+        if self.unit.last("Service", "DynamicUser").is_some()
+            && self.boolean("DynamicUser", false).ok() != Some(&false)
+        {
+            // DynamicUser= implies it (systemd.exec(5)).
+            let span = self.unit.last("Service", "DynamicUser").map(|a| a.span);
+            if let (Some(span), Some(true)) = (span, self.boolean("DynamicUser", false).ok()) {
+                return Known::Value(true, Origin::text(span));
+            }
+            return Known::unknown("DynamicUser= is not known");
+        }
+        match self.word("PrivateTmp", "no") {
+            // `disconnected` since systemd 257.
+            Known::Value(word, origin) if word == "disconnected" => Known::Value(true, origin),
+            _ => self.boolean("PrivateTmp", false),
+        }
+    }
+
+    /// The directory that systemd makes and that holds this path, or is it.
+    pub fn managed(&self, path: &Path) -> Result<Option<&ManagedDirectory>, Why> {
+        let path = crate::facts::Endpoint::unix(path);
+        let crate::facts::Endpoint::Unix(path) = path else { return Ok(None) };
+        Ok(self.directories.get()?.iter().find(|directory| path == directory.path))
+    }
+
+    fn read_user(&self, machine: &Machine) -> Known<Identity> {
+        if self.boolean("DynamicUser", false).ok() != Some(&false) {
+            return Known::unknown("DynamicUser= makes the user up at start");
+        }
+        match self.text("User") {
+            Known::Value(Some(text), origin) => {
+                let mut identity = machine.identity(text.as_str());
+                self.add_group(machine, &mut identity);
+                Known::Value(identity, origin)
+            }
+            Known::Value(None, _) | Known::Default(_) => Known::Default(Identity::root()),
+            Known::Unknown(why) => Known::Unknown(why),
+        }
+    }
+
+    /// `Group=` and `SupplementaryGroups=` add to the user's own groups for what one may reach.
+    fn add_group(&self, machine: &Machine, identity: &mut Identity) {
+        let words = [self.text("Group"), self.text("SupplementaryGroups")];
+        for word in words {
+            let text = match word {
+                Known::Value(Some(text), _) => text,
+                Known::Unknown(_) => {
+                    identity.groups = None;
+                    continue;
+                }
+                _ => continue,
+            };
+            for name in text.as_str().split_whitespace() {
+                let number = machine
+                    .accounts
+                    .ok()
+                    .and_then(|accounts| accounts.group(name))
+                    .map(|group| group.gid)
+                    .or_else(|| name.parse().ok());
+                match (number, &mut identity.groups) {
+                    (Some(number), Some(groups)) => groups.push(number),
+                    _ => identity.groups = None,
+                }
+            }
+        }
+    }
+
+    fn read_working_directory(&self, sources: &Sources, machine: &Machine) -> Known<Option<Place>> {
+        let (text, origin) = match self.text("WorkingDirectory") {
+            Known::Value(Some(text), origin) => (text, origin),
+            Known::Value(None, _) | Known::Default(_) => return Known::Default(None),
+            Known::Unknown(why) => return Known::Unknown(why),
+        };
+        let path = text.as_str().strip_prefix('-').unwrap_or(text.as_str());
+        let path = if path == "~" {
+            let home = self.user.ok().and_then(|user| {
+                machine.accounts.ok()?.user(&user.name).map(|account| account.home.clone())
+            });
+            match home {
+                Some(home) => home,
+                None => return Known::unknown("the user's home directory is not known"),
+            }
+        } else {
+            PathBuf::from(path)
+        };
+        if !path.is_absolute() {
+            return Known::unknown("WorkingDirectory= is not absolute: systemd ignores it");
+        }
+        let place = Place::look(sources.host(), &path, machine.owners_known);
+        Known::Value(Some(place), origin)
+    }
+
+    fn read_directories(&self) -> Known<Vec<ManagedDirectory>> {
+        let settings = [
+            ("RuntimeDirectory", "/run", "RuntimeDirectoryMode"),
+            ("StateDirectory", "/var/lib", "StateDirectoryMode"),
+            ("CacheDirectory", "/var/cache", "CacheDirectoryMode"),
+            ("LogsDirectory", "/var/log", "LogsDirectoryMode"),
+        ];
+        let mut found = Vec::new();
+        let mut origin = None;
+        for (key, top, mode_key) in settings {
+            let mode = match self.word(mode_key, "0755") {
+                Known::Unknown(why) => return Known::Unknown(why),
+                known => known.ok().and_then(|word| u32::from_str_radix(word, 8).ok()),
+            };
+            for assignment in self.unit.list("Service", key) {
+                let text = match self.specifiers.expand(&assignment.value) {
+                    Expansion::Known(text) if placeholder::find(text.as_str()).is_none() => text,
+                    _ => return Known::unknown(format!("{key}= is not known")),
+                };
+                origin = Some(Origin::text(assignment.span));
+                for (at, word) in words(text.as_str()) {
+                    // `name:link` adds a link since systemd 248.
+                    let name = word.split(':').next().unwrap_or(word);
+                    found.push(ManagedDirectory {
+                        path: tidy(&Path::new(top).join(name)),
+                        mode: mode.unwrap_or(0o755),
+                        span: text.span_of(at..at + word.len()),
+                    });
+                }
+            }
+        }
+        match origin {
+            Some(origin) => Known::Value(found, origin),
+            None => Known::Default(found),
+        }
+    }
+}
+
+/// The words of a text and where each starts.
+pub(super) fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.split_whitespace().map(|word| (word.as_ptr() as usize - text.as_ptr() as usize, word))
+}
+
+fn read_commands(
+    sources: &Sources,
+    machine: &Machine,
+    unit: &Unit,
+    specifiers: &Specifiers,
+    key: &str,
+) -> Commands {
+    let mut read = Commands::default();
+    for assignment in unit.list("Service", key) {
+        let lines = match commands(&assignment.value, specifiers) {
+            Ok(lines) => lines,
+            Err(mut fault) => {
+                let before = std::mem::take(&mut fault.before);
+                read.faults.push(fault);
+                before
+            }
+        };
+        for line in lines {
+            let path = PathBuf::from(line.program.text.as_str());
+            let known = line.program.unknown.is_none() && path.is_absolute();
+            let program =
+                known.then(|| Place::look(sources.host(), &path, machine.owners_known));
+            read.commands.push(Command { line, program });
+        }
+    }
+    read
+}

@@ -1,0 +1,37 @@
+//! The path of a request, hop by hop, with what is broken marked.
+
+use crate::engine::Reported;
+use crate::facts::App;
+use crate::rule::{Hop, Severity};
+
+/// One hop as it is shown.
+pub(super) struct ShownHop {
+    pub hop: Hop,
+    pub text: String,
+    pub ok: bool,
+}
+
+/// The hops of an application in order. A hop with an error is not ok.
+pub(super) fn hops(app: &App, findings: &[Reported]) -> Vec<ShownHop> {
+    let path = app.path();
+    let hops = [
+        (Hop::Nginx, path.nginx),
+        (Hop::Upstream, path.upstream),
+        (Hop::Socket, path.socket),
+        (Hop::Master, path.master),
+        (Hop::Workers, path.workers),
+        (Hop::Release, path.release),
+    ];
+    hops.into_iter()
+        .filter_map(|(hop, text)| Some((hop, text?)))
+        .map(|(hop, text)| {
+            let broken = findings.iter().any(|reported| {
+                let finding = &reported.finding;
+                finding.rule.hop == hop
+                    && finding.severity == Severity::Error
+                    && finding.app.as_deref().is_none_or(|name| name == app.name)
+            });
+            ShownHop { hop, text, ok: !broken }
+        })
+        .collect()
+}

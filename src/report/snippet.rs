@@ -1,0 +1,99 @@
+//! A finding with the source lines it speaks of, also when they lie in several files.
+
+use annotate_snippets::renderer::DecorStyle;
+use annotate_snippets::{AnnotationKind, Element, Level, Origin, Renderer, Snippet};
+
+use super::{Report, clean};
+use crate::rule::{Finding, Label, Severity};
+use crate::source::show::Excerpt;
+use crate::source::{SourceFile, Span};
+
+/// Labels of one file that are further apart than this many lines are shown apart.
+const GAP: usize = 30;
+/// A range of more bytes than this (a line of a mebibyte) is named, not shown.
+const WIDEST: usize = 16 << 10;
+
+/// Renders a finding's head and its source lines.
+pub(super) fn render(report: &Report, finding: &Finding, color: bool) -> String {
+    let level = match finding.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+        Severity::Info => Level::INFO,
+    };
+    let title = level.primary_title(clean(&finding.message)).id(finding.rule.code);
+    let mut elements: Vec<Element> = Vec::new();
+    for (index, cluster) in clusters(report, &finding.labels).into_iter().enumerate() {
+        elements.push(element(report, &cluster, index == 0));
+    }
+    let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+    let group = if elements.is_empty() {
+        annotate_snippets::Group::with_title(title)
+    } else {
+        title.elements(elements)
+    };
+    renderer.decor_style(DecorStyle::Ascii).render(&[group])
+}
+
+/// The labels grouped by file and nearness; the primary label's group first.
+fn clusters<'a>(report: &Report, labels: &'a [Label]) -> Vec<Vec<&'a Label>> {
+    let mut clusters: Vec<Vec<&Label>> = Vec::new();
+    for label in labels {
+        let line = line_of(report, label.span);
+        let near = clusters.iter_mut().find(|cluster| {
+            cluster.iter().any(|other| {
+                other.span.file == label.span.file
+                    && line_of(report, other.span).abs_diff(line) <= GAP
+            })
+        });
+        match near {
+            Some(cluster) => cluster.push(label),
+            None => clusters.push(vec![label]),
+        }
+    }
+    clusters
+}
+
+fn line_of(report: &Report, span: Span) -> usize {
+    report.sources.file(span.file).position(span.start).line
+}
+
+fn element(report: &Report, cluster: &[&Label], first: bool) -> Element<'static> {
+    let id = cluster[0].span.file;
+    let file = report.sources.file(id);
+    let path = clean(&file.path.to_string_lossy());
+    let range = whole_lines(&file, cluster);
+    let position = file.position(range.start);
+    if (range.end - range.start) as usize > WIDEST {
+        let at = file.position(cluster[0].span.start);
+        return Origin::path(path).line(at.line).char_column(at.column).into();
+    }
+    let excerpt = Excerpt::new(&file, &report.sources.hidden(id), range);
+    let annotations: Vec<_> = cluster
+        .iter()
+        .enumerate()
+        .map(|(index, label)| {
+            let kind = if first && index == 0 {
+                AnnotationKind::Primary
+            } else {
+                AnnotationKind::Context
+            };
+            let at = excerpt.locate(label.span);
+            let annotation = kind.span(at);
+            if label.note.is_empty() { annotation } else { annotation.label(clean(&label.note)) }
+        })
+        .collect();
+    Snippet::source(excerpt.text)
+        .line_start(position.line)
+        .path(path)
+        .fold(true)
+        .annotations(annotations)
+        .into()
+}
+
+/// From the start of the first label's line to the end of the last one's.
+fn whole_lines(file: &SourceFile, cluster: &[&Label]) -> Span {
+    let all = cluster.iter().skip(1).fold(cluster[0].span, |all, label| all.to(label.span));
+    let start = file.line_span(file.position(all.start).line);
+    let last = all.end.max(all.start + 1) - 1;
+    start.to(file.line_span(file.position(last).line))
+}

@@ -1,0 +1,223 @@
+//! The text output: verdict, path of a request, findings with their lines, checklist.
+
+use std::fmt::Write;
+
+use comfy_table::{Cell, Table, presets};
+use owo_colors::OwoColorize;
+
+use super::concise::problem_line;
+use super::{Report, clean, path, snippet};
+use crate::engine::{AppOutcome, Reported, Status, Verdict};
+use crate::facts::App;
+use crate::rule::{Finding, Impact, Severity};
+use crate::source::show;
+
+/// How text is dressed.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Style {
+    /// With colours.
+    pub color: bool,
+    /// Findings and the last line alone.
+    pub quiet: bool,
+    /// With every reason why a rule was skipped.
+    pub verbose: bool,
+}
+
+impl Style {
+    fn paint(self, text: &str, paint: impl Fn(&str) -> String) -> String {
+        if self.color { paint(text) } else { text.to_owned() }
+    }
+
+    fn bold(self, text: &str) -> String {
+        self.paint(text, |t| t.bold().to_string())
+    }
+
+    fn red(self, text: &str) -> String {
+        self.paint(text, |t| t.red().bold().to_string())
+    }
+
+    fn yellow(self, text: &str) -> String {
+        self.paint(text, |t| t.yellow().bold().to_string())
+    }
+
+    fn green(self, text: &str) -> String {
+        self.paint(text, |t| t.green().to_string())
+    }
+
+    fn dim(self, text: &str) -> String {
+        self.paint(text, |t| t.dimmed().to_string())
+    }
+}
+
+/// The whole report.
+pub fn text(report: &Report, style: Style) -> String {
+    let mut out = String::new();
+    let outcome = report.outcome;
+    for (app, result) in report.deployment.apps.iter().zip(&outcome.apps) {
+        let mine: Vec<&Reported> = outcome
+            .findings
+            .iter()
+            .filter(|f| f.finding.app.as_deref() == Some(&result.name))
+            .collect();
+        if !style.quiet {
+            let _ = writeln!(out, "{}", headline(result, &outcome.findings, style));
+            let _ = writeln!(out, "\n  {}\n", path_line(app, &outcome.findings, style));
+        }
+        for reported in mine {
+            finding(report, &reported.finding, style, &mut out);
+        }
+        if !style.quiet {
+            checklist(result, style, &mut out);
+        }
+    }
+    for reported in outcome.findings.iter().filter(|f| f.finding.app.is_none()) {
+        finding(report, &reported.finding, style, &mut out);
+    }
+    problems(report, style, &mut out);
+    summary(report, style, &mut out);
+    out
+}
+
+/// What a reload does now, in one sentence.
+fn headline(result: &AppOutcome, findings: &[Reported], style: Style) -> String {
+    let worst = findings
+        .iter()
+        .map(|reported| &reported.finding)
+        .filter(|f| f.severity == Severity::Error)
+        .filter(|f| f.app.as_deref().is_none_or(|app| app == result.name))
+        .map(|f| f.rule.impact)
+        .min_by_key(|impact| match impact {
+            Impact::Outage => 0,
+            Impact::BadGateway => 1,
+            Impact::DroppedRequests => 2,
+            Impact::StaleRelease => 3,
+            _ => 4,
+        });
+    let name = style.bold(&clean(&result.name));
+    let says = match (result.verdict, worst) {
+        (Verdict::WillBreak, Some(Impact::Outage)) => {
+            style.red("the next reload or start takes the site down")
+        }
+        (Verdict::WillBreak, Some(Impact::BadGateway)) => {
+            style.red("requests get 502 instead of an answer")
+        }
+        (Verdict::WillBreak, Some(Impact::DroppedRequests)) => {
+            style.red("a reload now loses requests")
+        }
+        (Verdict::WillBreak, _) => style.red("a reload now keeps serving the old release"),
+        (Verdict::AtRisk, _) => style.yellow("a reload is at risk"),
+        (Verdict::ZeroDowntime, _) => {
+            style.green("a reload loses nothing, as far as these files show")
+        }
+        (Verdict::Unknown, _) => {
+            style.yellow("nothing wrong was seen, but not everything could be read")
+        }
+    };
+    format!("{name}: {says}")
+}
+
+/// `client -> nginx … -> socket ✗ gunicorn …`: the arrow into a broken hop is a cross.
+fn path_line(app: &App, findings: &[Reported], style: Style) -> String {
+    let mut line = "client".to_owned();
+    for hop in path::hops(app, findings) {
+        let arrow = if hop.ok { style.dim("->") } else { style.red("✗") };
+        let text = clean(&hop.text);
+        let text = if hop.ok { text } else { style.red(&text) };
+        let _ = write!(line, " {arrow} {text}");
+    }
+    line
+}
+
+fn finding(report: &Report, finding: &Finding, style: Style, out: &mut String) {
+    let _ = writeln!(out, "{}", snippet::render(report, finding, style.color));
+    for evidence in &finding.evidence {
+        let _ = writeln!(out, "    {} {}", style.dim("="), clean(&evidence.text));
+    }
+    if let Some(fix) = &finding.fix {
+        let head = format!("fix ({})", fix.safety.word());
+        let _ = writeln!(out, "    {} {}: {}", style.dim("="), style.bold(&head), clean(&fix.title));
+    }
+    for line in show::block(&finding.help).lines() {
+        let _ = writeln!(out, "      {line}");
+    }
+    out.push('\n');
+}
+
+fn checklist(result: &AppOutcome, style: Style, out: &mut String) {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    for item in &result.checklist {
+        let note = match item.status {
+            Status::Unknown if item.findings.is_empty() => "not known".to_owned(),
+            _ => item.findings.join(" "),
+        };
+        table.add_row([Cell::new(mark(item.status)), Cell::new(item.item.title()), Cell::new(note)]);
+    }
+    // The marks are painted afterwards: escape sequences would count as width.
+    for (line, item) in table.to_string().lines().zip(&result.checklist) {
+        let plain = mark(item.status);
+        let painted = match item.status {
+            Status::Pass => style.green(plain),
+            Status::Fail => style.red(plain),
+            Status::Warn => style.yellow(plain),
+            Status::Unknown => style.dim(plain),
+        };
+        let _ = writeln!(out, "  {}", line.trim_end().replacen(plain, &painted, 1));
+    }
+    out.push('\n');
+}
+
+fn mark(status: Status) -> &'static str {
+    match status {
+        Status::Pass => "✓",
+        Status::Fail => "✗",
+        Status::Warn => "!",
+        Status::Unknown => "?",
+    }
+}
+
+fn problems(report: &Report, style: Style, out: &mut String) {
+    let mut any = false;
+    for problem in report.problems() {
+        let line = problem_line(problem);
+        let line = if problem.note { line } else { style.yellow(&line) };
+        let _ = writeln!(out, "{line}");
+        any = true;
+    }
+    if any {
+        out.push('\n');
+    }
+}
+
+fn summary(report: &Report, style: Style, out: &mut String) {
+    let outcome = report.outcome;
+    if style.verbose {
+        for skip in &outcome.skips {
+            let app = skip.app.as_deref().map_or_else(String::new, |app| format!(" {app}"));
+            let _ = writeln!(out, "skipped {}{app}: {}", skip.code, clean(&skip.reason));
+        }
+    }
+    let count = |severity| {
+        outcome.findings.iter().filter(|f| f.finding.severity == severity).count()
+    };
+    let mut parts = vec![
+        plural(count(Severity::Error), "error"),
+        plural(count(Severity::Warning), "warning"),
+    ];
+    if count(Severity::Info) > 0 {
+        parts.push(format!("{} info", count(Severity::Info)));
+    }
+    if outcome.suppressed > 0 {
+        parts.push(format!("{} suppressed", outcome.suppressed));
+    }
+    let skipped = outcome.skips.len();
+    if skipped > 0 {
+        let hint = if style.verbose { "" } else { " (-v says why)" };
+        parts.push(format!("{} skipped{hint}", plural(skipped, "check")));
+    }
+    let _ = writeln!(out, "{}", parts.join(", "));
+}
+
+fn plural(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}

@@ -1,0 +1,91 @@
+//! A rule's documentation taken apart: summary, text, examples.
+//!
+//! An example is a fenced block whose info string says what it is: `ini,bad` (a whole unit),
+//! `ini,bad,drop-in`, `nginx,fixed`, `env,good`, `python,bad,file=/srv/myapp/current/wsgi.py`,
+//! `tree,bad` (lines that change the tree). All blocks up to the next *bad* one belong together.
+
+use super::Rule;
+
+/// What an example shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExampleKind {
+    /// The rule fires, and no other.
+    Bad,
+    /// What the fix makes of the bad one; nothing fires.
+    Fixed,
+    /// A healthy near miss; nothing fires.
+    Good,
+}
+
+/// One fenced block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Example {
+    /// What it shows.
+    pub kind: ExampleKind,
+    /// `ini`, `nginx`, `env`, `python`, `text` or `tree`.
+    pub language: String,
+    /// Everything else of the info string: `drop-in`, `file=/path`.
+    pub options: Vec<String>,
+    /// The text inside.
+    pub text: String,
+}
+
+impl Example {
+    /// The path that it is to stand at, where the info string says one.
+    pub fn file(&self) -> Option<&str> {
+        self.options.iter().find_map(|option| option.strip_prefix("file="))
+    }
+}
+
+/// The first paragraph in one line.
+pub fn summary(rule: &Rule) -> String {
+    let first: Vec<&str> = rule
+        .docs
+        .iter()
+        .map(|line| line.trim())
+        .take_while(|line| !line.is_empty())
+        .collect();
+    first.join(" ")
+}
+
+/// The documentation as it was written, without the one leading blank of each line.
+pub fn paragraphs(rule: &Rule) -> String {
+    let lines: Vec<&str> =
+        rule.docs.iter().map(|line| line.strip_prefix(' ').unwrap_or(line)).collect();
+    lines.join("\n")
+}
+
+/// The fenced examples in order. A fence without `bad`, `fixed` or `good` is no example.
+pub fn examples(rule: &Rule) -> Vec<Example> {
+    let mut found = Vec::new();
+    let mut open: Option<Option<Example>> = None;
+    for line in rule.docs {
+        let line = line.strip_prefix(' ').unwrap_or(line);
+        match (&mut open, line.strip_prefix("```")) {
+            (None, Some(info)) => open = Some(parse_info(info)),
+            (Some(example), Some(_)) => {
+                found.extend(example.take());
+                open = None;
+            }
+            (Some(Some(example)), None) => {
+                example.text.push_str(line);
+                example.text.push('\n');
+            }
+            (Some(None) | None, None) => {}
+        }
+    }
+    found
+}
+
+fn parse_info(info: &str) -> Option<Example> {
+    let mut words = info.split(',').map(str::trim);
+    let language = words.next()?.to_owned();
+    let kind = match words.next()? {
+        "bad" => ExampleKind::Bad,
+        "fixed" => ExampleKind::Fixed,
+        "good" => ExampleKind::Good,
+        _ => return None,
+    };
+    let options = words.map(str::to_owned).collect();
+    Some(Example { kind, language, options, text: String::new() })
+}

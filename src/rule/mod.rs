@@ -1,0 +1,230 @@
+//! What a rule is: its documentation and its check in one static, and what it reports.
+
+mod docs;
+mod finding;
+#[macro_use]
+mod macros;
+
+pub use docs::{Example, ExampleKind, examples, paragraphs, summary};
+pub use finding::{Evidence, EvidenceKind, Finding, Fix, Label, Safety, Sink, Skip};
+
+use serde::Serialize;
+
+use crate::facts::{App, Deployment, Why};
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Worth knowing.
+    Info,
+    /// Bites under load, later, or on the next change.
+    Warning,
+    /// Loses requests, serves old code or takes the site down.
+    Error,
+}
+
+impl Severity {
+    /// The word used in every output.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// What a finding does to the people who use the site.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Impact {
+    /// The whole site is down.
+    Outage,
+    /// nginx answers 502 or 504.
+    BadGateway,
+    /// Requests in flight are lost.
+    DroppedRequests,
+    /// Old code, old packages or old settings go on serving.
+    StaleRelease,
+    /// Answers take longer.
+    Slow,
+    /// Somebody can read or reach what they should not.
+    Exposure,
+    /// Nothing yet; it makes the next fault likelier.
+    Hygiene,
+}
+
+impl Impact {
+    /// The word used in every output.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Outage => "outage",
+            Self::BadGateway => "bad-gateway",
+            Self::DroppedRequests => "dropped-requests",
+            Self::StaleRelease => "stale-release",
+            Self::Slow => "slow",
+            Self::Exposure => "exposure",
+            Self::Hygiene => "hygiene",
+        }
+    }
+
+    /// Does a reload with this impact lose requests, serve old code or take the site down?
+    pub fn breaks_reload(self) -> bool {
+        matches!(
+            self,
+            Self::Outage | Self::BadGateway | Self::DroppedRequests | Self::StaleRelease
+        )
+    }
+}
+
+/// The items of the zero-downtime checklist, in the order in which they are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Item {
+    /// `systemctl reload` reaches gunicorn and is graceful.
+    ExecReload,
+    /// A second worker serves while the first is replaced.
+    MultipleWorkers,
+    /// nginx's upstream stays the same over a reload and bridges a short gap.
+    UpstreamStable,
+    /// What the application requires is installed.
+    Dependencies,
+    /// The database fits the code.
+    Migrations,
+    /// The environment arrives as it was meant.
+    Environment,
+    /// A reload follows the release link.
+    ReleasePath,
+    /// Static files belong to the release that is served.
+    StaticAssets,
+    /// The new code can be imported.
+    CodeBoots,
+    /// The last reload succeeded, and the next one can.
+    ReloadSucceeds,
+    /// All workers are of the new generation.
+    WorkersReplaced,
+    /// nginx reaches gunicorn.
+    No502,
+    /// The release that is meant is the one that answers.
+    ReleaseServes,
+    /// The logs speak of no fault since the last start.
+    CleanLogs,
+    /// There is a release to go back to.
+    RollbackPath,
+}
+
+impl Item {
+    /// Every item in order.
+    pub const ALL: [Self; 15] = [
+        Self::ExecReload,
+        Self::MultipleWorkers,
+        Self::UpstreamStable,
+        Self::Dependencies,
+        Self::Migrations,
+        Self::Environment,
+        Self::ReleasePath,
+        Self::StaticAssets,
+        Self::CodeBoots,
+        Self::ReloadSucceeds,
+        Self::WorkersReplaced,
+        Self::No502,
+        Self::ReleaseServes,
+        Self::CleanLogs,
+        Self::RollbackPath,
+    ];
+
+    /// The question that the item answers, in a few words.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::ExecReload => "systemctl reload reaches gunicorn",
+            Self::MultipleWorkers => "a second worker serves meanwhile",
+            Self::UpstreamStable => "nginx's upstream bridges the reload",
+            Self::Dependencies => "requirements are installed",
+            Self::Migrations => "database and code fit together",
+            Self::Environment => "the environment arrives as meant",
+            Self::ReleasePath => "a reload follows the release link",
+            Self::StaticAssets => "static files belong to the release",
+            Self::CodeBoots => "the new code can be started",
+            Self::ReloadSucceeds => "the reload itself can succeed",
+            Self::WorkersReplaced => "all old workers go away",
+            Self::No502 => "nginx reaches gunicorn",
+            Self::ReleaseServes => "the release meant is the one served",
+            Self::CleanLogs => "the logs are clean",
+            Self::RollbackPath => "there is a release to go back to",
+        }
+    }
+}
+
+/// The hops of a request, in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Hop {
+    /// The server and location that the request meets.
+    Nginx,
+    /// The upstream group or address that it is passed to.
+    Upstream,
+    /// The socket between the two.
+    Socket,
+    /// gunicorn's master, and the unit that starts it.
+    Master,
+    /// gunicorn's workers.
+    Workers,
+    /// The code.
+    Release,
+}
+
+/// What a rule looks at.
+#[derive(Debug, Clone, Copy)]
+pub enum Check {
+    /// Runs once for each application.
+    App(fn(&App, &mut Sink) -> Result<(), Why>),
+    /// Runs once for the whole host.
+    Host(fn(&Deployment, &mut Sink) -> Result<(), Why>),
+}
+
+/// One rule: made by [`rule!`](crate::rule!) in its own file under `rules/`.
+#[derive(Debug)]
+pub struct Rule {
+    /// `U101`.
+    pub code: &'static str,
+    /// `exec-reload-missing`.
+    pub name: &'static str,
+    /// Unless the finding or the user says otherwise.
+    pub severity: Severity,
+    /// What it does to the people who use the site.
+    pub impact: Impact,
+    /// How its fix may be applied; none where there is nothing to do.
+    pub fix: Option<Safety>,
+    /// The checklist's item that it answers for.
+    pub item: Item,
+    /// The hop of the request's path that it breaks.
+    pub hop: Hop,
+    /// The first version that has it.
+    pub since: &'static str,
+    /// The documentation: Markdown, one string a line.
+    pub docs: &'static [&'static str],
+    /// The check itself.
+    pub check: Check,
+}
+
+impl Rule {
+    /// `unit`, `gunicorn`, `nginx`, `environment`, `processes`, `sockets`, `release` or `logs`.
+    pub fn area(&self) -> &'static str {
+        match self.code.as_bytes().first() {
+            Some(b'U') => "unit",
+            Some(b'G') => "gunicorn",
+            Some(b'N') => "nginx",
+            Some(b'E') => "environment",
+            Some(b'P') => "processes",
+            Some(b'S') => "sockets",
+            Some(b'R') => "release",
+            _ => "logs",
+        }
+    }
+
+    /// Where its page stands in the repository.
+    pub fn page(&self) -> String {
+        format!("docs/rules/{}.md", self.code)
+    }
+}

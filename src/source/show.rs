@@ -1,0 +1,164 @@
+//! Source text made fit to be shown: secrets hidden, control characters spelt out, length bounded.
+
+use std::ops::Range;
+
+use super::{SourceFile, Span};
+
+/// What stands in the place of a hidden value. Its length says nothing of the value's.
+pub const MASK: &str = "***";
+
+/// A range of a file as it may be shown, with a map from the file's bytes to its own.
+#[derive(Debug)]
+pub struct Excerpt {
+    /// The text that may be shown.
+    pub text: String,
+    start: usize,
+    /// For each byte of the range (and the end), where it stands in `text`.
+    map: Vec<u32>,
+}
+
+impl Excerpt {
+    /// `hidden` is sorted and without overlaps, as [`super::Sources::hidden`] gives it.
+    pub fn new(file: &SourceFile, hidden: &[Span], range: Span) -> Self {
+        let bytes = file.slice(range);
+        let start = range.start as usize;
+        let mut excerpt =
+            Self { text: String::with_capacity(bytes.len()), start, map: Vec::new() };
+        let masks = masks(bytes, start, hidden);
+        let mut masks = masks.into_iter().peekable();
+        let mut at = 0;
+        while at < bytes.len() {
+            if let Some(mask) = masks.next_if(|mask| mask.start <= at) {
+                excerpt.push(MASK, mask.end.saturating_sub(at));
+                at = at.max(mask.end);
+                continue;
+            }
+            let until = masks.peek().map_or(bytes.len(), |mask| mask.start);
+            at += excerpt.push_bytes(&bytes[at..until]);
+        }
+        excerpt.map.push(u32::try_from(excerpt.text.len()).unwrap_or(u32::MAX));
+        excerpt
+    }
+
+    /// Where a span of the file stands in the text; cut to the range.
+    pub fn locate(&self, span: Span) -> Range<usize> {
+        let place = |offset: u32| {
+            let index = (offset as usize).saturating_sub(self.start).min(self.map.len() - 1);
+            self.map[index] as usize
+        };
+        let start = place(span.start);
+        // An end inside a mask would cut it: it covers the mask whole.
+        let end = place(span.end).max(start);
+        if end == start && span.end > span.start {
+            let rest = &self.text[start..];
+            let width = if rest.starts_with(MASK) {
+                MASK.len()
+            } else {
+                rest.chars().next().map_or(0, char::len_utf8)
+            };
+            return start..start + width;
+        }
+        start..end
+    }
+
+    /// Adds `shown` in place of `length` bytes of the file.
+    fn push(&mut self, shown: &str, length: usize) {
+        let at = u32::try_from(self.text.len()).unwrap_or(u32::MAX);
+        self.map.extend(std::iter::repeat_n(at, length));
+        self.text.push_str(shown);
+    }
+
+    /// Adds bytes as text and returns how many were taken: all of them.
+    fn push_bytes(&mut self, bytes: &[u8]) -> usize {
+        for chunk in bytes.utf8_chunks() {
+            let mut buffer = [0; 4];
+            for character in chunk.valid().chars() {
+                let length = character.len_utf8();
+                match character {
+                    '\n' => self.push("\n", length),
+                    '\t' => self.push(" ", length),
+                    '\r' => self.push("", length),
+                    // A terminal obeys escape sequences, also those in a file that is checked.
+                    c if c.is_control() || is_direction(c) => self.push("\u{fffd}", length),
+                    c => self.push(c.encode_utf8(&mut buffer), length),
+                }
+            }
+            if !chunk.invalid().is_empty() {
+                self.push("\u{fffd}", chunk.invalid().len());
+            }
+        }
+        bytes.len()
+    }
+}
+
+/// Characters that turn the direction of text, and so show a line as other than it is.
+fn is_direction(character: char) -> bool {
+    matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// The ranges to mask, relative to `bytes`: what is hidden and what stands before the `@` of a URL.
+fn masks(bytes: &[u8], start: usize, hidden: &[Span]) -> Vec<Range<usize>> {
+    let end = start + bytes.len();
+    let first = hidden.partition_point(|span| span.end as usize <= start);
+    let mut masks: Vec<Range<usize>> = hidden[first..]
+        .iter()
+        .take_while(|span| (span.start as usize) < end)
+        .map(|span| (span.start as usize).max(start) - start..(span.end as usize).min(end) - start)
+        .collect();
+    for at in memchr::memmem::find_iter(bytes, b"://") {
+        let from = at + 3;
+        let rest = &bytes[from..];
+        let length = rest
+            .iter()
+            .position(|b| b.is_ascii_whitespace() || matches!(b, b'/' | b'"' | b'\'' | b'?' | b';'))
+            .unwrap_or(rest.len());
+        if let Some(at_sign) = rest[..length].iter().rposition(|b| *b == b'@') {
+            masks.push(from..from + at_sign);
+        }
+    }
+    masks.sort_by_key(|mask| mask.start);
+    let mut merged: Vec<Range<usize>> = Vec::with_capacity(masks.len());
+    for mask in masks {
+        match merged.last_mut() {
+            Some(last) if mask.start <= last.end => last.end = last.end.max(mask.end),
+            _ => merged.push(mask),
+        }
+    }
+    merged
+}
+
+/// Text of any origin (a message with a value in it) made fit to be shown on one line.
+pub fn line(text: &str) -> String {
+    let file = SourceFile::new(super::FileId(0), "", text.as_bytes());
+    let shown = Excerpt::new(&file, &[], file.span()).text;
+    shown.replace('\n', " ")
+}
+
+/// As [`line`], but line ends stay: for help of several lines.
+pub fn block(text: &str) -> String {
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Excerpt, line};
+    use crate::source::{FileId, SourceFile, Span};
+
+    #[test]
+    fn hidden_ranges_are_masked_and_spans_follow() {
+        let file = SourceFile::new(FileId(0), "/x", b"SECRET=hunter2 # note".to_vec());
+        let excerpt = Excerpt::new(&file, &[Span::new(FileId(0), 7, 14)], file.span());
+        assert_eq!(excerpt.text, "SECRET=*** # note");
+        assert_eq!(excerpt.locate(Span::new(FileId(0), 0, 6)), 0..6);
+        assert_eq!(excerpt.locate(Span::new(FileId(0), 7, 14)), 7..10);
+        assert_eq!(excerpt.locate(Span::new(FileId(0), 9, 11)), 7..10);
+        assert_eq!(excerpt.locate(Span::new(FileId(0), 15, 16)), 11..12);
+    }
+
+    #[test]
+    fn urls_lose_their_passwords_and_escapes_their_power() {
+        assert_eq!(line("https://user:pass@example.com/x"), "https://***@example.com/x");
+        assert_eq!(line("unix:/run/a.sock a@b"), "unix:/run/a.sock a@b");
+        assert_eq!(line("a\u{1b}[31mb\u{202e}c\nd"), "a\u{fffd}[31mb\u{fffd}c d");
+    }
+}

@@ -1,0 +1,70 @@
+//! `tmpfiles.d`: directories that systemd makes at boot (tmpfiles.d(5)).
+
+use super::{SourceFile, Span};
+
+/// A line that makes a directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Directory {
+    /// Its absolute path. Lines whose path holds a specifier are left out.
+    pub path: String,
+    /// Its mode; 0755 where the line says `-`.
+    pub mode: u32,
+    /// The owner's name or number; root where the line says `-`.
+    pub user: String,
+    /// The group's name or number; root where the line says `-`.
+    pub group: String,
+    /// The line.
+    pub span: Span,
+}
+
+/// The lines of type `d`, `D`, `v`, `q` or `Q`, with any of the modifiers `+ ! - = ~ ^ $`.
+pub fn directories(file: &SourceFile) -> Vec<Directory> {
+    let text = String::from_utf8_lossy(&file.bytes);
+    let mut found = Vec::new();
+    // Lossy decoding may change lengths: offsets count only where the file is UTF-8.
+    let exact = std::str::from_utf8(&file.bytes).is_ok();
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        let from = start;
+        start += line.len();
+        let mut words = line.split_whitespace();
+        let (Some(kind), Some(path)) = (words.next(), words.next()) else { continue };
+        let makes = kind.starts_with(['d', 'D', 'v', 'q', 'Q'])
+            && kind[1..].chars().all(|c| "+!-=~^$".contains(c));
+        if !makes || path.contains('%') {
+            continue;
+        }
+        let mut field = |default: &str| match words.next() {
+            None | Some("-") => default.to_owned(),
+            Some(word) => word.trim_start_matches([':', '~']).to_owned(),
+        };
+        let mode = u32::from_str_radix(&field("0755"), 8).unwrap_or(0o755);
+        let (user, group) = (field("root"), field("root"));
+        let end = if exact { from + line.trim_end().len() } else { from };
+        found.push(Directory {
+            path: path.trim_matches('"').to_owned(),
+            mode,
+            user,
+            group,
+            span: Span::new(file.id, if exact { from } else { 0 }, end),
+        });
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::directories;
+    use crate::source::{FileId, SourceFile};
+
+    #[test]
+    fn directories_with_mode_and_owner() {
+        let text = "# note\nd /run/myapp 0750 www-data www-data -\nD! /run/other - - -\nf /run/x\nd /run/%i\n";
+        let file = SourceFile::new(FileId(0), "/usr/lib/tmpfiles.d/x.conf", text);
+        let found = directories(&file);
+        assert_eq!(found.len(), 2);
+        assert_eq!((found[0].path.as_str(), found[0].mode, found[0].user.as_str()), ("/run/myapp", 0o750, "www-data"));
+        assert_eq!((found[1].mode, found[1].user.as_str()), (0o755, "root"));
+        assert_eq!(file.slice(found[0].span), b"d /run/myapp 0750 www-data www-data -");
+    }
+}

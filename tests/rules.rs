@@ -1,0 +1,257 @@
+//! Every rule's documentation is executed: its *bad* examples make exactly that rule fire, its
+//! *fixed* and *good* ones make none fire. The examples stand on the healthy deployment of
+//! `testdata/healthy`.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use deploy_doctor::engine::{self, Settings};
+use deploy_doctor::facts::{self, Request, Scope};
+use deploy_doctor::host::MemoryHost;
+use deploy_doctor::rule::{self, Example, ExampleKind, Rule};
+use deploy_doctor::rules;
+use deploy_doctor::source::Sources;
+
+const UNIT: &str = "/etc/systemd/system/myapp.service";
+const DROP_IN: &str = "/etc/systemd/system/myapp.service.d/10-example.conf";
+const SITE: &str = "/etc/nginx/sites-available/myapp";
+const ENVIRONMENT: &str = "/etc/myapp.env";
+const RELEASE: &str = "/srv/myapp/releases/2026-04-21";
+
+fn project() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The healthy deployment in memory, with the modes that a version control system does not keep.
+fn healthy() -> MemoryHost {
+    let mut host = MemoryHost::new();
+    let top = project().join("testdata/healthy");
+    copy(&top, &top, &mut host);
+    host.own(ENVIRONMENT, 0o640, 0, 0);
+    host.directory("/run").directory("/tmp").own("/tmp", 0o1777, 0, 0);
+    host
+}
+
+fn copy(top: &Path, directory: &Path, host: &mut MemoryHost) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let inside = Path::new("/").join(path.strip_prefix(top).unwrap());
+        let metadata = path.symlink_metadata().unwrap();
+        if metadata.is_symlink() {
+            host.link(inside, fs::read_link(&path).unwrap());
+        } else if metadata.is_dir() {
+            host.directory(&inside);
+            copy(top, &path, host);
+        } else {
+            host.file(&inside, fs::read(&path).unwrap());
+            let executable = metadata.permissions().mode() & 0o100 != 0;
+            host.own(&inside, if executable { 0o755 } else { 0o644 }, 0, 0);
+        }
+    }
+}
+
+fn target(example: &Example) -> PathBuf {
+    if let Some(file) = example.file() {
+        return file.into();
+    }
+    match example.language.as_str() {
+        "ini" if example.options.iter().any(|option| option == "drop-in") => DROP_IN.into(),
+        "ini" => UNIT.into(),
+        "nginx" => SITE.into(),
+        "env" => ENVIRONMENT.into(),
+        "python" => format!("{RELEASE}/wsgi.py").into(),
+        "tree" => "tree".into(),
+        other => panic!("an example in `{other}` needs file="),
+    }
+}
+
+/// Examples of one kind that follow each other and stand in different files are one case.
+fn cases(rule: &Rule) -> Vec<Vec<Example>> {
+    let mut cases: Vec<Vec<Example>> = Vec::new();
+    for example in rule::examples(rule) {
+        match cases.last_mut() {
+            Some(case)
+                if case[0].kind == example.kind
+                    && case.iter().all(|other| target(other) != target(&example)) =>
+            {
+                case.push(example);
+            }
+            _ => cases.push(vec![example]),
+        }
+    }
+    cases
+}
+
+/// A `tree` example's lines: `PATH -> TARGET`, `PATH/`, `- PATH`, `PATH mode=0600 owner=33:33`.
+fn change_tree(text: &str, host: &mut MemoryHost) {
+    for line in text.lines().filter(|line| !line.trim().is_empty()) {
+        let line = line.split("  #").next().unwrap().trim();
+        if let Some((link, to)) = line.split_once(" -> ") {
+            host.remove(link);
+            host.link(link, to);
+        } else if let Some(path) = line.strip_prefix("- ") {
+            host.remove(path);
+        } else {
+            change_entry(line, host);
+        }
+    }
+}
+
+fn change_entry(line: &str, host: &mut MemoryHost) {
+    let mut words = line.split_whitespace();
+    let path = words.next().unwrap();
+    let (mut mode, mut uid, mut gid) = (None, 0, 0);
+    for word in words {
+        if let Some(text) = word.strip_prefix("mode=") {
+            mode = Some(u32::from_str_radix(text, 8).unwrap());
+        } else if let Some(text) = word.strip_prefix("owner=") {
+            let (user, group) = text.split_once(':').unwrap();
+            (uid, gid) = (user.parse().unwrap(), group.parse().unwrap());
+        } else {
+            panic!("{line}: {word}?");
+        }
+    }
+    if let Some(directory) = path.strip_suffix('/') {
+        if !host.contains(directory) {
+            host.directory(directory);
+        }
+        host.own(directory, mode.unwrap_or(0o755), uid, gid);
+    } else {
+        if !host.contains(path) {
+            host.file(path, "");
+        }
+        host.own(path, mode.unwrap_or(0o644), uid, gid);
+    }
+}
+
+fn apply(case: &[Example], host: &mut MemoryHost) {
+    for example in case {
+        let path = target(example);
+        if example.language == "tree" {
+            change_tree(&example.text, host);
+        } else {
+            host.file(&path, example.text.as_bytes());
+            if path == Path::new(ENVIRONMENT) {
+                host.own(&path, 0o640, 0, 0);
+            }
+        }
+    }
+}
+
+struct Seen {
+    codes: Vec<&'static str>,
+    text: String,
+    problems: Vec<String>,
+    skips: Vec<(&'static str, String)>,
+}
+
+fn check(host: &MemoryHost, database_revision: Option<String>) -> Seen {
+    let sources = Sources::new(host);
+    let request = Request { apps: Vec::new(), scope: Scope::Root, database_revision };
+    let deployment = facts::read(&sources, &request);
+    let outcome = engine::run(rules::all(), &deployment, &sources, &Settings::default());
+    Seen {
+        codes: outcome.findings.iter().map(|f| f.finding.rule.code).collect(),
+        text: outcome
+            .findings
+            .iter()
+            .map(|f| format!("{} {}\n", f.finding.rule.code, f.finding.message))
+            .collect(),
+        problems: deployment.problems.iter().map(|p| p.message.clone()).collect(),
+        skips: outcome.skips.iter().map(|s| (s.code, s.reason.clone())).collect(),
+    }
+}
+
+fn option<'a>(case: &'a [Example], name: &str) -> Option<&'a str> {
+    case.iter().flat_map(|example| &example.options).find_map(|option| option.strip_prefix(name))
+}
+
+fn judge(rule: &Rule, number: usize, case: &[Example]) -> Result<(), String> {
+    let mut host = healthy();
+    apply(case, &mut host);
+    let seen = check(&host, option(case, "db=").map(str::to_owned));
+    let head = format!("{} {}, example {number}", rule.code, rule.name);
+    let skipped: Vec<_> = seen.skips.iter().filter(|(code, _)| *code == rule.code).collect();
+    if case[0].kind == ExampleKind::Bad {
+        let also: Vec<&str> =
+            option(case, "also=").map(|list| list.split('+').collect()).unwrap_or_default();
+        if !seen.codes.contains(&rule.code) {
+            let (text, problems) = (&seen.text, &seen.problems);
+            return Err(format!("{head}: does not fire\n{text}{skipped:?}\n{problems:?}"));
+        }
+        if let Some(other) = seen.codes.iter().find(|c| **c != rule.code && !also.contains(c)) {
+            return Err(format!("{head}: {other} fires too\n{}", seen.text));
+        }
+        if let Some(missing) = also.iter().find(|code| !seen.codes.contains(code)) {
+            return Err(format!("{head}: {missing} should fire too\n{}", seen.text));
+        }
+    } else if !seen.codes.is_empty() {
+        return Err(format!("{head}: should be clean\n{}", seen.text));
+    } else if !skipped.is_empty() {
+        // Silence because nothing could be judged is no proof of health.
+        return Err(format!("{head}: is skipped: {skipped:?}"));
+    }
+    Ok(())
+}
+
+#[test]
+fn the_healthy_deployment_is_clean() {
+    let seen = check(&healthy(), None);
+    assert!(seen.codes.is_empty(), "{}", seen.text);
+    assert!(seen.problems.is_empty(), "{:?}", seen.problems);
+    assert!(seen.skips.is_empty(), "{:?}", seen.skips);
+}
+
+#[test]
+fn every_example_does_what_it_says() {
+    let mut wrong = Vec::new();
+    let mut count = 0;
+    for rule in rules::all() {
+        for (number, case) in cases(rule).iter().enumerate() {
+            count += 1;
+            wrong.extend(judge(rule, number + 1, case).err());
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {count}:\n\n{}", wrong.len(), wrong.join("\n\n"));
+    assert!(count >= rules::all().len() * 2, "only {count} examples");
+}
+
+#[test]
+fn every_rule_shows_the_fault_and_health() {
+    for rule in rules::all() {
+        let kinds: Vec<ExampleKind> = rule::examples(rule).iter().map(|e| e.kind).collect();
+        let code = rule.code;
+        assert!(kinds.contains(&ExampleKind::Bad), "{code} has no bad example");
+        assert!(kinds.iter().any(|k| *k != ExampleKind::Bad), "{code} has no healthy example");
+        let summary = rule::summary(rule);
+        assert!(summary.ends_with('.'), "{code}: the first paragraph is a sentence: {summary}");
+    }
+}
+
+#[test]
+fn folder_and_registry_agree() {
+    let mut files = Vec::new();
+    for area in fs::read_dir(project().join("rules")).unwrap() {
+        let area = area.unwrap().path();
+        if !area.is_dir() {
+            continue;
+        }
+        for file in fs::read_dir(&area).unwrap() {
+            let path = file.unwrap().path();
+            let stem = path.file_stem().unwrap().to_str().unwrap().replace('_', "-");
+            if stem != "mod" {
+                files.push((area.file_name().unwrap().to_str().unwrap().to_owned(), stem));
+            }
+        }
+    }
+    files.sort();
+    let mut registered: Vec<_> =
+        rules::all().iter().map(|r| (r.area().to_owned(), r.name.to_owned())).collect();
+    registered.sort();
+    assert_eq!(files, registered);
+    let mut codes: Vec<_> = rules::all().iter().map(|rule| rule.code).collect();
+    codes.sort_unstable();
+    codes.dedup();
+    assert_eq!(codes.len(), rules::all().len(), "two rules have one code");
+}
