@@ -3,11 +3,13 @@
 //! Each module reads one language and knows nothing of the others, nor of what a deployment is.
 //! A [`Span`] is a byte range in one file; line and column are worked out when they are printed.
 
+pub mod accounts;
 pub mod placeholder;
 pub mod secret;
 pub mod show;
 pub mod text;
 pub mod tmpfiles;
+pub mod unit;
 
 use std::cell::RefCell;
 use std::collections::HashMap;

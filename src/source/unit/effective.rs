@@ -1,0 +1,272 @@
+//! A unit as systemd merges it: its fragment, then its drop-ins, with resets.
+
+use std::path::PathBuf;
+
+use super::exec::{self, ExecCommand, ExecFault};
+use super::fault::Fault;
+use super::known;
+use super::name::{UnitKind, UnitName};
+use super::paths::Pull;
+use super::specifier::Specifiers;
+use super::syntax::{Assignment, UnitFile};
+use super::value::{Restart, ServiceType, parse_boolean};
+use crate::host::HostError;
+use crate::source::Span;
+
+/// A unit with all of its files.
+#[derive(Debug, Clone)]
+pub struct Unit {
+    /// Its own name, also where it was asked for by an alias.
+    pub name: UnitName,
+    /// Its other names.
+    pub aliases: Vec<UnitName>,
+    /// Its fragment; none where it could not be read or is masked.
+    pub fragment: Option<UnitFile>,
+    /// Its drop-ins in the order in which they apply.
+    pub drop_ins: Vec<UnitFile>,
+    /// Is it masked?
+    pub masked: bool,
+    /// The path of its fragment, or of what masks it.
+    pub path: PathBuf,
+    /// The links by which other units pull it in; a service that is enabled has one.
+    pub pulled_by: Vec<Pull>,
+    /// `Exec…=` lines that systemd does not accept, with the assignment they belong to.
+    pub exec_faults: Vec<(Span, ExecFault)>,
+    /// Files and directories that could not be read: there may be more to this unit.
+    pub problems: Vec<HostError>,
+    /// What its specifiers are expanded from.
+    pub specifiers: Specifiers,
+    /// In a drop-in, the first assignment that no longer counts, by the drop-in's index.
+    stopped: Vec<usize>,
+}
+
+/// Why systemd refuses a unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// The fragment's syntax.
+    Syntax(Fault),
+    /// A command line in the fragment.
+    Exec(ExecFault),
+    /// More than one `ExecStart=` without `Type=oneshot`: the second one.
+    ExecStartTwice(Span),
+    /// Neither `ExecStart=`, `ExecStop=` nor `SuccessAction=`.
+    NothingToStart,
+    /// No `ExecStart=`, though only `RemainAfterExit=yes` allows that.
+    NoExecStart,
+    /// `Restart=always` or `on-success` with `Type=oneshot`: the setting.
+    OneshotRestart(Span),
+    /// `Type=dbus` without `BusName=`: the type.
+    DbusWithoutName(Span),
+}
+
+/// The settings that hold commands.
+const EXEC_SETTINGS: [(&str, &str); 11] = [
+    ("Service", "ExecCondition"),
+    ("Service", "ExecStartPre"),
+    ("Service", "ExecStart"),
+    ("Service", "ExecStartPost"),
+    ("Service", "ExecReload"),
+    ("Service", "ExecStop"),
+    ("Service", "ExecStopPost"),
+    ("Socket", "ExecStartPre"),
+    ("Socket", "ExecStartPost"),
+    ("Socket", "ExecStopPre"),
+    ("Socket", "ExecStopPost"),
+];
+
+impl Unit {
+    pub(super) fn new(name: UnitName, path: PathBuf, specifiers: Specifiers) -> Self {
+        Self {
+            name,
+            aliases: Vec::new(),
+            fragment: None,
+            drop_ins: Vec::new(),
+            masked: false,
+            path,
+            pulled_by: Vec::new(),
+            exec_faults: Vec::new(),
+            problems: Vec::new(),
+            specifiers,
+            stopped: Vec::new(),
+        }
+    }
+
+    /// Looks at every command line: one that systemd does not accept stops its file.
+    pub(super) fn check_commands(&mut self) {
+        let mut faults = Vec::new();
+        for file in self.fragment.iter() {
+            stop(file, self.name.kind(), &self.specifiers, &mut faults);
+        }
+        for file in &self.drop_ins {
+            self.stopped.push(stop(file, self.name.kind(), &self.specifiers, &mut faults));
+        }
+        self.exec_faults = faults;
+    }
+
+    /// The fragment and the drop-ins, in the order in which they apply.
+    pub fn files(&self) -> impl Iterator<Item = &UnitFile> {
+        self.fragment.iter().chain(&self.drop_ins)
+    }
+
+    /// Every assignment that systemd reads, in order.
+    fn assignments(&self) -> impl Iterator<Item = &Assignment> {
+        let fragment = self.fragment.iter().flat_map(|file| &file.assignments);
+        let drop_ins = self.drop_ins.iter().enumerate().flat_map(|(index, file)| {
+            let count = self.stopped.get(index).copied().unwrap_or(usize::MAX);
+            file.assignments.iter().take(count)
+        });
+        fragment.chain(drop_ins)
+    }
+
+    /// Every assignment of a setting in order, also those that a later one resets or replaces.
+    pub fn all(&self, section: &str, key: &str) -> Vec<&Assignment> {
+        self.assignments().filter(|a| a.is(section, key)).collect()
+    }
+
+    /// The assignment that decides a setting with one value. Empty ones reset it where systemd
+    /// has it so and are passed over elsewhere; values that systemd ignores are passed over.
+    pub fn last(&self, section: &str, key: &str) -> Option<&Assignment> {
+        let resets = known::empty_resets(section, key);
+        let mut last = None;
+        for assignment in self.assignments().filter(|a| a.is(section, key)) {
+            let value = assignment.value.as_str();
+            if value.is_empty() {
+                last = if resets { None } else { last };
+            } else if known::check_value(section, key, value).is_none() {
+                last = Some(assignment);
+            }
+        }
+        last
+    }
+
+    /// The assignments that make up a setting with a list of values, in order, after resets.
+    pub fn list(&self, section: &str, key: &str) -> Vec<&Assignment> {
+        let resets = known::empty_resets(section, key);
+        let mut list = Vec::new();
+        for assignment in self.assignments().filter(|a| a.is(section, key)) {
+            if !assignment.value.as_str().is_empty() {
+                list.push(assignment);
+            } else if resets {
+                list.clear();
+            }
+        }
+        list
+    }
+
+    /// The commands of an `Exec…=` setting after resets, each with its assignment. Those that
+    /// systemd does not accept are left out; [`Unit::exec_faults`] has them.
+    pub fn commands(&self, section: &str, key: &str) -> Vec<(&Assignment, ExecCommand)> {
+        let mut found = Vec::new();
+        for assignment in self.list(section, key) {
+            let commands = exec::commands(&assignment.value, &self.specifiers)
+                .unwrap_or_else(|fault| fault.before);
+            found.extend(commands.into_iter().map(|command| (assignment, command)));
+        }
+        found
+    }
+
+    /// Is the unit pulled in by another, which is what `systemctl enable` brings about?
+    pub fn is_enabled(&self) -> bool {
+        !self.pulled_by.is_empty()
+    }
+
+    /// Does it have anything that `systemctl enable` could act on?
+    pub fn is_installable(&self) -> bool {
+        ["WantedBy", "RequiredBy", "UpheldBy", "Alias", "Also"]
+            .iter()
+            .any(|key| !self.list("Install", key).is_empty())
+    }
+
+    /// Does systemd refuse to load it?
+    pub fn is_refused(&self) -> bool {
+        self.refusal().is_some()
+    }
+
+    /// Why systemd refuses to load it. What hangs on a value that is not known is not judged.
+    pub fn refusal(&self) -> Option<Refusal> {
+        let fragment = self.fragment.as_ref()?;
+        // Whichever comes first in the file is what systemd stops at.
+        let refused = |(span, fault): &(Span, ExecFault)| {
+            (fault.refuses && span.file == fragment.file.id).then(|| (span.start, fault.clone()))
+        };
+        let exec = self.exec_faults.iter().find_map(refused);
+        let syntax = fragment.fatal().map(|fault| (fault.span.start, fault.clone()));
+        match (exec, syntax) {
+            (Some((at, exec)), Some((stop, _))) if at < stop => Some(Refusal::Exec(exec)),
+            (_, Some((_, fault))) => Some(Refusal::Syntax(fault)),
+            (Some((_, exec)), None) => Some(Refusal::Exec(exec)),
+            (None, None) if self.name.kind() == UnitKind::Service => self.service_refusal(),
+            (None, None) => None,
+        }
+    }
+
+    /// `service_verify()`.
+    fn service_refusal(&self) -> Option<Refusal> {
+        if self.masked || self.exec_faults.iter().any(|(_, fault)| !fault.refuses) {
+            return None;
+        }
+        let starts = self.commands("Service", "ExecStart");
+        if starts.is_empty() {
+            let stops = !self.commands("Service", "ExecStop").is_empty();
+            if !stops && self.last("Unit", "SuccessAction").is_none() {
+                return Some(Refusal::NothingToStart);
+            }
+            let remains = self.last("Service", "RemainAfterExit");
+            let remains = remains.map_or(Some(false), |a| parse_boolean(a.value.as_str()));
+            return (remains == Some(false) && !self.is_failure_only())
+                .then_some(Refusal::NoExecStart);
+        }
+        let kind = self.last("Service", "Type");
+        let bus_name = self.last("Service", "BusName");
+        let parsed = match kind {
+            Some(kind) => ServiceType::parse(kind.value.as_str())?,
+            None if bus_name.is_some() => ServiceType::Dbus,
+            None => ServiceType::Simple,
+        };
+        if parsed != ServiceType::Oneshot {
+            if let Some((_, second)) = starts.get(1) {
+                return Some(Refusal::ExecStartTwice(second.span));
+            }
+            return (parsed == ServiceType::Dbus && bus_name.is_none())
+                .then(|| kind.map(|kind| Refusal::DbusWithoutName(kind.span)))
+                .flatten();
+        }
+        let restart = self.last("Service", "Restart")?;
+        matches!(Restart::parse(restart.value.as_str()), Some(Restart::Always | Restart::OnSuccess))
+            .then_some(Refusal::OneshotRestart(restart.span))
+    }
+
+    /// Without `ExecStart=`, `SuccessAction=` stands in for `RemainAfterExit=yes`.
+    fn is_failure_only(&self) -> bool {
+        self.last("Unit", "SuccessAction").is_some()
+    }
+}
+
+/// Collects a file's faults in command lines and returns how many of its assignments count.
+fn stop(
+    file: &UnitFile,
+    kind: UnitKind,
+    specifiers: &Specifiers,
+    faults: &mut Vec<(Span, ExecFault)>,
+) -> usize {
+    let own = |section: &str| match kind {
+        UnitKind::Service => section == "Service",
+        UnitKind::Socket => section == "Socket",
+        _ => false,
+    };
+    for (index, assignment) in file.assignments.iter().enumerate() {
+        let is_exec = own(&assignment.section)
+            && EXEC_SETTINGS.iter().any(|(section, key)| assignment.is(section, key));
+        if !is_exec {
+            continue;
+        }
+        if let Err(fault) = exec::commands(&assignment.value, specifiers) {
+            let refuses = fault.refuses;
+            faults.push((assignment.span, fault));
+            if refuses {
+                return index;
+            }
+        }
+    }
+    usize::MAX
+}

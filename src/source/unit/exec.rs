@@ -1,0 +1,366 @@
+//! `ExecStart=` and its like, split as systemd splits them (systemd.service(5), "Command lines";
+//! `config_parse_exec()` of 252 and 257).
+
+use std::fmt;
+use std::ops::Range;
+
+use super::specifier::{Expansion, Specifiers};
+use super::word::{self, Escapes, RawWord, WordFault, Words};
+use crate::source::{Span, Text, placeholder};
+
+/// The prefixes before a command's program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ExecPrefixes {
+    /// `-`: a failure does not count.
+    pub ignore_failure: bool,
+    /// `@`: the second word is the name that the process sees as its own.
+    pub own_argv0: bool,
+    /// `:`: variables are not expanded.
+    pub no_environment: bool,
+    /// `+`, `!` or `!!`: with more rights than `User=` and the sandbox leave.
+    pub full_privileges: bool,
+}
+
+/// One command of an `Exec…=` line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExecCommand {
+    /// The prefixes before its program.
+    pub prefixes: ExecPrefixes,
+    /// The program: an absolute path or a bare name. Variables are not expanded in it.
+    pub program: Word,
+    /// The name it sees as its own, after the prefix `@`.
+    pub argv0: Option<Word>,
+    /// Its arguments.
+    pub arguments: Vec<Word>,
+    /// From its prefixes to its last argument.
+    pub span: Span,
+}
+
+/// A word of a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Word {
+    /// Without quotes, escapes decoded, specifiers expanded; variables stand as written.
+    pub text: Text,
+    /// The word as written, with its quotes.
+    pub span: Span,
+    /// Why the text is not known: a specifier that depends on the machine, a template's
+    /// placeholder.
+    pub unknown: Option<String>,
+    /// The variables in it.
+    pub variables: Vec<Variable>,
+}
+
+/// `$NAME` or `${NAME}` in a word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Variable {
+    /// Its name, as systemd looks it up: for `$A/b` that is `A/b`.
+    pub name: String,
+    /// Where it stands.
+    pub span: Span,
+    /// Its place in the word's text.
+    pub range: Range<usize>,
+    /// Is it `${NAME}`?
+    pub braced: bool,
+    /// Is its value split at white space into any number of words (`$NAME` as the whole word)?
+    pub splits: bool,
+}
+
+/// Why a command line is not accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExecFault {
+    /// What is wrong.
+    pub kind: ExecFaultKind,
+    /// Where.
+    pub span: Span,
+    /// The unit is refused. Otherwise (after the prefix `-`, or where the first word cannot be
+    /// cut) systemd passes over the rest of the line.
+    pub refuses: bool,
+    /// The commands of the line before it.
+    pub before: Vec<ExecCommand>,
+}
+
+/// The kinds of [`ExecFault`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ExecFaultKind {
+    /// A quote that is not closed.
+    UnbalancedQuote,
+    /// A specifier that systemd does not have.
+    UnknownSpecifier,
+    /// Nothing after the prefixes.
+    EmptyProgram,
+    /// Control characters, quotes or backslashes in the program's name.
+    UnsafeProgram,
+    /// The program's path ends in a slash.
+    DirectoryProgram,
+    /// Neither an absolute path nor a bare name: `venv/bin/gunicorn`.
+    RelativeProgram,
+    /// The prefix `@` without a second word.
+    MissingArgv0,
+}
+
+impl fmt::Display for ExecFaultKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::UnbalancedQuote => "a quote is not closed",
+            Self::UnknownSpecifier => "systemd has no such specifier (a literal % is written %%)",
+            Self::EmptyProgram => "there is no program",
+            Self::UnsafeProgram => {
+                "the program's name holds quotes, backslashes or control characters"
+            }
+            Self::DirectoryProgram => "the program's path ends in a slash",
+            Self::RelativeProgram => "the program is neither an absolute path nor a bare name",
+            Self::MissingArgv0 => "the prefix @ needs a second word",
+        })
+    }
+}
+
+impl fmt::Display for ExecFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.kind.fmt(f)
+    }
+}
+
+/// The commands of one assignment's value; none for an empty one (which resets the list).
+pub fn commands(value: &Text, specifiers: &Specifiers) -> Result<Vec<ExecCommand>, ExecFault> {
+    let mut reader = Reader {
+        value,
+        words: Words::new(value.as_str()),
+        specifiers,
+        placeholders: braces(value.as_str()),
+        next_placeholder: 0,
+    };
+    let mut commands = Vec::new();
+    loop {
+        match reader.command() {
+            Ok(Some((command, more))) => {
+                commands.push(command);
+                if !more {
+                    return Ok(commands);
+                }
+            }
+            Ok(None) => return Ok(commands),
+            Err(Stop { kind, span, refuses }) => {
+                return Err(ExecFault { kind, span, refuses, before: commands });
+            }
+        }
+    }
+}
+
+struct Stop {
+    kind: ExecFaultKind,
+    span: Span,
+    refuses: bool,
+}
+
+struct Reader<'v> {
+    value: &'v Text,
+    words: Words<'v>,
+    specifiers: &'v Specifiers,
+    /// `{{ x }}` and `{% x %}` may hold white space and so reach over several words.
+    placeholders: Vec<Range<usize>>,
+    next_placeholder: usize,
+}
+
+impl Reader<'_> {
+    /// One command, and whether a lone `;` follows it.
+    fn command(&mut self) -> Result<Option<(ExecCommand, bool)>, Stop> {
+        self.words.skip_blanks();
+        let start = self.words.at;
+        // A line whose first word cannot be cut is passed over, not refused.
+        let Some(first) = self.next(start, false)? else { return Ok(None) };
+        let (program, prefixes) = self.program(&first)?;
+        let refuses = !prefixes.ignore_failure;
+        let argv0 = match prefixes.own_argv0 {
+            true => self.argument(start, refuses)?,
+            false => None,
+        };
+        if prefixes.own_argv0 && argv0.is_none() {
+            let span = first.span(self.value);
+            return Err(Stop { kind: ExecFaultKind::MissingArgv0, span, refuses });
+        }
+        let mut arguments = Vec::new();
+        let mut more = false;
+        while !self.words.rest().is_empty() {
+            if self.words.at_token(";") {
+                self.words.at += 1;
+                self.words.skip_blanks();
+                more = true;
+                break;
+            }
+            match self.argument(start, refuses)? {
+                Some(word) => arguments.push(word),
+                None => break,
+            }
+        }
+        let last = arguments.last().or(argv0.as_ref()).unwrap_or(&program).span;
+        let span = first.span(self.value).to(last);
+        Ok(Some((ExecCommand { prefixes, program, argv0, arguments, span }, more)))
+    }
+
+    fn next(&mut self, start: usize, refuses: bool) -> Result<Option<RawWord>, Stop> {
+        let at = self.words.at;
+        self.words.next(Escapes::Decoded).map_err(|fault| {
+            let (WordFault::UnbalancedQuote | WordFault::BadEscape) = fault;
+            let span = word::span_of(self.value, at.max(start), self.value.as_str().len());
+            Stop { kind: ExecFaultKind::UnbalancedQuote, span, refuses }
+        })
+    }
+
+    fn argument(&mut self, start: usize, refuses: bool) -> Result<Option<Word>, Stop> {
+        if self.words.at_token("\\;") {
+            let at = self.words.at;
+            self.words.at += 2;
+            self.words.skip_blanks();
+            let text = self.value.slice(at + 1..at + 2);
+            let span = self.value.span_of(at..at + 2);
+            return Ok(Some(Word { text, span, unknown: None, variables: Vec::new() }));
+        }
+        let Some(raw) = self.next(start, refuses)? else { return Ok(None) };
+        let (text, utf8) = raw.text(self.value);
+        self.word(&raw, text, utf8, refuses).map(Some)
+    }
+
+    fn word(&mut self, raw: &RawWord, text: Text, utf8: bool, refuses: bool) -> Result<Word, Stop> {
+        let span = raw.span(self.value);
+        let placeholder = self.in_placeholder(raw) || has_placeholder(text.as_str());
+        let (text, mut unknown) = match self.specifiers.expand(&text) {
+            Expansion::Known(text) => (text, None),
+            Expansion::NotKnown { written, why } => (written, Some(why)),
+            Expansion::Invalid(_) if placeholder => (text, None),
+            Expansion::Invalid(span) => {
+                return Err(Stop { kind: ExecFaultKind::UnknownSpecifier, span, refuses });
+            }
+        };
+        if placeholder {
+            unknown = Some("it holds a template's placeholder".into());
+        } else if !utf8 {
+            unknown = Some("it holds bytes that are not UTF-8".into());
+        }
+        let variables = variables(&text);
+        Ok(Word { text, span, unknown, variables })
+    }
+
+    /// Does the word overlap a placeholder? Words come in order, so each range is passed once.
+    fn in_placeholder(&mut self, raw: &RawWord) -> bool {
+        while let Some(range) = self.placeholders.get(self.next_placeholder) {
+            if range.end > raw.start {
+                return range.start < raw.end;
+            }
+            self.next_placeholder += 1;
+        }
+        false
+    }
+
+    fn program(&mut self, raw: &RawWord) -> Result<(Word, ExecPrefixes), Stop> {
+        let (whole, utf8) = raw.text(self.value);
+        let (prefixes, length) = prefixes(whole.as_str());
+        let refuses = !prefixes.ignore_failure;
+        let text = whole.slice(length..whole.as_str().len());
+        let mut word = self.word(raw, text, utf8, refuses)?;
+        if length > 0
+            && word.text.as_str()
+                == self.value.as_str().get(raw.start + length..raw.end).unwrap_or("")
+        {
+            word.span = self.value.span_of(raw.start + length..raw.end);
+        }
+        match program_fault(word.text.as_str()) {
+            Some(kind) if word.unknown.is_none() => Err(Stop { kind, span: word.span, refuses }),
+            _ => Ok((word, prefixes)),
+        }
+    }
+}
+
+/// The prefixes of a program and how many bytes they take.
+fn prefixes(text: &str) -> (ExecPrefixes, usize) {
+    let mut found = ExecPrefixes::default();
+    // `+`, `!` and `!!` exclude each other, but for `!` that a second one makes `!!`.
+    let mut privileges = "";
+    for (at, byte) in text.bytes().enumerate() {
+        match (byte, privileges) {
+            (b'-', _) if !found.ignore_failure => found.ignore_failure = true,
+            (b'@', _) if !found.own_argv0 => found.own_argv0 = true,
+            (b':', _) if !found.no_environment => found.no_environment = true,
+            (b'+', "") => privileges = "+",
+            (b'!', "") => privileges = "!",
+            (b'!', "!") => privileges = "!!",
+            _ => return (found, at),
+        }
+        found.full_privileges = !privileges.is_empty();
+    }
+    (found, text.len())
+}
+
+fn program_fault(path: &str) -> Option<ExecFaultKind> {
+    let unsafe_byte = |b: u8| b < b' ' || matches!(b, b'"' | b'\'' | b'\\' | 0x7f);
+    if path.is_empty() {
+        Some(ExecFaultKind::EmptyProgram)
+    } else if path.bytes().any(unsafe_byte) {
+        Some(ExecFaultKind::UnsafeProgram)
+    } else if path.ends_with('/') {
+        Some(ExecFaultKind::DirectoryProgram)
+    } else if !path.starts_with('/') && !is_file_name(path) {
+        Some(ExecFaultKind::RelativeProgram)
+    } else {
+        None
+    }
+}
+
+/// `filename_is_valid()`.
+fn is_file_name(name: &str) -> bool {
+    !name.contains('/') && name != "." && name != ".." && name.len() <= 255
+}
+
+/// The variables that systemd expands in a word.
+fn variables(text: &Text) -> Vec<Variable> {
+    let value = text.as_str();
+    if let Some(name) = value.strip_prefix('$')
+        && !name.starts_with(['{', '$'])
+    {
+        let range = 0..value.len();
+        let span = text.span_of(range.clone());
+        return vec![Variable { name: name.into(), span, range, braced: false, splits: true }];
+    }
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(dollar) = value.get(at..).and_then(|rest| rest.find('$')).map(|d| at + d) {
+        let rest = value.get(dollar + 1..).unwrap_or_default();
+        at = dollar + 1;
+        if rest.starts_with('$') {
+            at = dollar + 2;
+        } else if rest.starts_with('{') {
+            let Some(length) = rest.find('}') else { break };
+            let range = dollar..dollar + 1 + length + 1;
+            at = range.end;
+            found.push(Variable {
+                name: rest.get(1..length).unwrap_or_default().to_owned(),
+                span: text.span_of(range.clone()),
+                range,
+                braced: true,
+                splits: false,
+            });
+        }
+    }
+    found
+}
+
+/// `{{ x }}` and `{% x %}` in a value, in time linear in its length.
+fn braces(value: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    let next = |from: usize, what: &str| value.get(from..)?.find(what).map(|i| from + i);
+    for (open, close) in [("{{", "}}"), ("{%", "%}")] {
+        while let Some(start) = next(at, open) {
+            let Some(end) = next(start + 2, close) else { break };
+            found.push(start..end + 2);
+            at = end + 2;
+        }
+        at = 0;
+    }
+    found.sort_by_key(|range| range.start);
+    found
+}
+
+/// `__X__` and `@X@`; a word with an opening brace pair is taken for one, closed or not.
+pub(super) fn has_placeholder(text: &str) -> bool {
+    text.contains("{{") || text.contains("{%") || placeholder::find(text).is_some()
+}

@@ -1,0 +1,252 @@
+//! The settings that systemd knows, by section, and what values they take.
+//!
+//! The list is `known-settings.txt`, which `known-settings.sh` writes from what systemd itself
+//! says (`--dump-configuration-items`).
+
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+use super::exec::has_placeholder;
+use super::time::parse_seconds;
+use super::value::{self, KillMode, NotifyAccess, Restart, ServiceType};
+
+/// One setting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// Its section.
+    pub section: &'static str,
+    /// Its name.
+    pub key: &'static str,
+    /// The first version asked that knows it.
+    pub since: u32,
+    /// The last version that knows it, where the newest asked no longer does.
+    pub until: Option<u32>,
+    /// What systemd says it takes: `BOOLEAN`, `SECONDS`, `PATH [...]`.
+    pub takes: &'static str,
+}
+
+/// What systemd does with a setting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SettingLookup {
+    /// It reads it.
+    Known(&'static Setting),
+    /// `X-…`: it passes over it in silence.
+    Private,
+    /// It ignores the section.
+    UnknownSection {
+        /// A section with nearly this name.
+        did_you_mean: Option<&'static str>,
+    },
+    /// It ignores the setting.
+    UnknownKey {
+        /// A setting of the section with nearly this name.
+        did_you_mean: Option<&'static str>,
+    },
+    /// It ignores the setting here; there are sections that have it.
+    WrongSection {
+        /// Those sections.
+        right: Vec<&'static str>,
+    },
+}
+
+/// A value that systemd ignores, keeping what was set before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ValueFault {
+    /// What the setting takes.
+    pub expected: &'static str,
+}
+
+const DATA: &str = include_str!("known-settings.txt");
+
+struct Table {
+    sections: HashMap<&'static str, HashMap<&'static str, Setting>>,
+}
+
+fn table() -> &'static Table {
+    static TABLE: OnceLock<Table> = OnceLock::new();
+    TABLE.get_or_init(|| {
+        let mut sections: HashMap<_, HashMap<_, _>> = HashMap::new();
+        for setting in settings() {
+            sections.entry(setting.section).or_default().insert(setting.key, setting);
+        }
+        Table { sections }
+    })
+}
+
+/// Every setting of the list.
+pub fn settings() -> impl Iterator<Item = Setting> {
+    DATA.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
+        let mut fields = line.split('\t');
+        Some(Setting {
+            section: fields.next()?,
+            key: fields.next()?,
+            since: fields.next()?.parse().ok()?,
+            until: fields.next()?.parse().ok(),
+            takes: fields.next()?,
+        })
+    })
+}
+
+/// What systemd does with a setting in a section.
+pub fn lookup(section: &str, key: &str) -> SettingLookup {
+    let table = table();
+    if section.starts_with("X-") {
+        return SettingLookup::Private;
+    }
+    let Some(keys) = table.sections.get(section) else {
+        let did_you_mean = nearest(section, table.sections.keys().copied());
+        return SettingLookup::UnknownSection { did_you_mean };
+    };
+    if let Some(setting) = keys.get(key) {
+        return SettingLookup::Known(setting);
+    }
+    if key.starts_with("X-") {
+        return SettingLookup::Private;
+    }
+    let mut right: Vec<&'static str> = table
+        .sections
+        .iter()
+        .filter(|(_, keys)| keys.contains_key(key))
+        .map(|(section, _)| *section)
+        .collect();
+    if !right.is_empty() {
+        right.sort_unstable();
+        return SettingLookup::WrongSection { right };
+    }
+    SettingLookup::UnknownKey { did_you_mean: nearest(key, keys.keys().copied()) }
+}
+
+/// The name that differs least, by two letters at most.
+fn nearest(name: &str, names: impl Iterator<Item = &'static str>) -> Option<&'static str> {
+    if name.len() > 64 {
+        return None;
+    }
+    names
+        .filter(|known| known.len().abs_diff(name.len()) <= 2)
+        .filter_map(|known| {
+            let distance = match known.eq_ignore_ascii_case(name) {
+                true => 0,
+                false => distance(known.as_bytes(), name.as_bytes()),
+            };
+            // In a short name two letters make another word.
+            (distance <= 2.min(name.len() / 4).max(1)).then_some((distance, known))
+        })
+        .min()
+        .map(|(_, known)| known)
+}
+
+/// How many letters have to be put in, taken out, replaced or swapped with their neighbour.
+fn distance(a: &[u8], b: &[u8]) -> usize {
+    let mut before: Vec<usize> = Vec::new();
+    let mut above: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut row = Vec::with_capacity(above.len());
+        row.push(i + 1);
+        for (j, y) in b.iter().enumerate() {
+            let mut best = above[j] + usize::from(!x.eq_ignore_ascii_case(y));
+            best = best.min(above[j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && a[i - 1] == *y && b[j - 1] == *x {
+                best = best.min(before[j - 1] + 1);
+            }
+            row.push(best);
+        }
+        before = std::mem::replace(&mut above, row);
+    }
+    above.last().copied().unwrap_or(0)
+}
+
+fn takes(section: &str, key: &str) -> &'static str {
+    table().sections.get(section).and_then(|keys| keys.get(key)).map_or("", |s| s.takes)
+}
+
+/// Does an empty assignment take back what was set before? (Elsewhere it is ignored with a
+/// warning, or means nothing.)
+pub fn empty_resets(section: &str, key: &str) -> bool {
+    let kept = [
+        "BOOLEAN",
+        "SECONDS",
+        "MODE",
+        "SIGNAL",
+        "UNSIGNED",
+        "INTEGER",
+        "KILLMODE",
+        "SERVICETYPE",
+        "SERVICERESTART",
+        "SERVICERESTARTMODE",
+        "SERVICEEXITTYPE",
+        "ACCESS",
+        "TIMEOUTMODE",
+        "ACTION",
+        "UNIT [...]",
+    ];
+    let other = [
+        "TimeoutStopSec",
+        "TimeoutAbortSec",
+        "NotifyAccess",
+        "OOMPolicy",
+        "ProtectHome",
+        "ProtectSystem",
+        "PrivateTmp",
+        "PrivateUsers",
+        "PrivateMounts",
+        "ProtectControlGroups",
+    ];
+    !kept.contains(&takes(section, key)) && !other.contains(&key)
+}
+
+/// Is a value one that systemd ignores? A value with a specifier or a placeholder is not judged,
+/// nor is a setting whose values are not known here; nor an empty value (see [`empty_resets`]).
+pub fn check_value(section: &str, key: &str, value: &str) -> Option<ValueFault> {
+    if value.is_empty() || value.contains('%') || value.contains('$') || has_placeholder(value) {
+        return None;
+    }
+    let fault = |ok: bool, expected| (!ok).then_some(ValueFault { expected });
+    match (key, takes(section, key)) {
+        ("ProtectSystem", _) => fault(
+            value::parse_boolean(value).is_some() || ["full", "strict"].contains(&value),
+            "a boolean, full or strict",
+        ),
+        ("ProtectHome", _) => fault(
+            value::parse_boolean(value).is_some() || ["read-only", "tmpfs"].contains(&value),
+            "a boolean, read-only or tmpfs",
+        ),
+        ("PrivateTmp", _) => fault(
+            value::parse_boolean(value).is_some() || value == "disconnected",
+            "a boolean or disconnected",
+        ),
+        ("NotifyAccess", _) => {
+            fault(NotifyAccess::parse(value).is_some(), "none, main, exec or all")
+        }
+        ("TimeoutStopSec" | "TimeoutAbortSec", _) => seconds(value),
+        ("WorkingDirectory", _) => {
+            fault(value.trim_start_matches('-').starts_with(['/', '~']), "an absolute path or ~")
+        }
+        ("EnvironmentFile", _) => fault(
+            value.strip_prefix('-').unwrap_or(value).starts_with('/'),
+            "one absolute path without quotes",
+        ),
+        ("RootDirectory", _) => fault(value.starts_with('/'), "an absolute path"),
+        (_, "BOOLEAN") => fault(value::parse_boolean(value).is_some(), "a boolean: yes or no"),
+        (_, "SECONDS") => seconds(value),
+        (_, "MODE") => fault(value::parse_mode(value).is_some(), "an octal mode such as 0755"),
+        (_, "SIGNAL") => fault(value::parse_signal(value).is_some(), "a signal such as SIGTERM"),
+        (_, "KILLMODE") => {
+            fault(KillMode::parse(value).is_some(), "control-group, mixed, process or none")
+        }
+        (_, "SERVICETYPE") => fault(
+            ServiceType::parse(value).is_some(),
+            "simple, exec, forking, oneshot, dbus, notify, notify-reload or idle",
+        ),
+        (_, "SERVICERESTART") => fault(
+            Restart::parse(value).is_some(),
+            "no, always, on-success, on-failure, on-abnormal, on-abort or on-watchdog",
+        ),
+        _ => None,
+    }
+}
+
+fn seconds(value: &str) -> Option<ValueFault> {
+    parse_seconds(value)
+        .is_none()
+        .then_some(ValueFault { expected: "a time span such as 30 or 1min 30s" })
+}

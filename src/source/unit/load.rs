@@ -1,0 +1,118 @@
+//! Units by name, as systemd finds and merges them.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::effective::Unit;
+use super::name::UnitName;
+use super::paths::{Listing, UnitPaths};
+use super::specifier::Specifiers;
+use super::syntax;
+use crate::host::HostError;
+use crate::source::Sources;
+
+/// Why there is no such unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LoadError {
+    /// No directory of the search path has it.
+    NotFound {
+        /// The name.
+        name: UnitName,
+        /// The directories that were searched.
+        searched: Vec<PathBuf>,
+        /// What could not be read: it may be there.
+        problems: Vec<HostError>,
+    },
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::NotFound { name, searched, problems } = self;
+        write!(f, "no unit {name} in {} directories", searched.len())?;
+        match problems.first() {
+            Some(problem) => write!(f, "; not all could be read: {problem}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for LoadError {}
+
+/// Loads one unit. Whoever loads many scans the search path once with [`UnitPaths`].
+pub fn load(sources: &Sources, name: &UnitName) -> Result<Unit, LoadError> {
+    UnitPaths::scan(sources).load(sources, name)
+}
+
+/// All units of the search path.
+pub fn list(sources: &Sources) -> Listing {
+    UnitPaths::scan(sources).list_units()
+}
+
+/// Reads one file as a unit of its own: no search path, no drop-ins. The unit is named after the
+/// file; what follows the type's suffix (`app.service.j2`) is left out.
+pub fn from_file(sources: &Sources, path: &Path) -> Result<Unit, HostError> {
+    let file = sources.load(path)?;
+    let name = name_of_file(path);
+    let mut unit = Unit::new(name.clone(), path.into(), Specifiers::new(name));
+    unit.fragment = Some(syntax::parse(file));
+    unit.check_commands();
+    Ok(unit)
+}
+
+fn name_of_file(path: &Path) -> UnitName {
+    let file = path.file_name().map(|name| name.to_string_lossy().into_owned());
+    let file = file.unwrap_or_default();
+    let mut text = file.as_str();
+    loop {
+        if let Some(name) = UnitName::exact(text) {
+            return name;
+        }
+        let Some((shorter, _)) = text.rsplit_once('.') else { break };
+        text = shorter;
+    }
+    let safe = |c: char| if c.is_ascii_alphanumeric() || "-_.@".contains(c) { c } else { '_' };
+    let cleaned: String = file.chars().take(200).map(safe).collect();
+    UnitName::parse(&cleaned)
+        .or_else(|| UnitName::exact(&format!("unit-{}.service", cleaned.replace(['@', '.'], "_"))))
+        .unwrap_or_else(UnitName::unnamed)
+}
+
+impl UnitPaths {
+    /// Loads a unit by any of its names.
+    pub fn load(&self, sources: &Sources, name: &UnitName) -> Result<Unit, LoadError> {
+        let Some(found) = self.find(name) else {
+            return Err(LoadError::NotFound {
+                name: name.clone(),
+                searched: self.directories().to_vec(),
+                problems: self.problems.clone(),
+            });
+        };
+        let specifiers =
+            Specifiers { name: found.name.clone(), fragment: Some(found.path.clone()) };
+        let mut unit = Unit::new(found.name.clone(), found.path.clone(), specifiers);
+        unit.problems = self.problems.clone();
+        unit.aliases = self.aliases(&found.name);
+        if name != &found.name && !unit.aliases.contains(name) {
+            unit.aliases.push(name.clone());
+        }
+        let mut names = vec![found.name];
+        names.extend(unit.aliases.iter().cloned());
+        unit.pulled_by = self.pulls(&names);
+        if found.masked {
+            unit.masked = true;
+            return Ok(unit);
+        }
+        match sources.load(&found.path) {
+            Ok(file) => unit.fragment = Some(syntax::parse(file)),
+            Err(error) => unit.problems.push(error),
+        }
+        for path in self.drop_ins(sources.host(), &names, &mut unit.problems) {
+            match sources.load(&path) {
+                Ok(file) => unit.drop_ins.push(syntax::parse(file)),
+                Err(error) => unit.problems.push(error),
+            }
+        }
+        unit.check_commands();
+        Ok(unit)
+    }
+}

@@ -1,0 +1,31 @@
+//! systemd units: how systemd itself reads, merges and understands them.
+//!
+//! Sources: systemd.syntax(7), systemd.unit(5), systemd.exec(5), systemd.service(5), and what was
+//! measured on systemd 252 and 257; where a man page and the measurement differ, the measurement
+//! counts. The tests hold this reader against systemd itself.
+
+pub mod effective;
+pub mod environment;
+pub mod exec;
+mod expand;
+pub mod fault;
+pub mod known;
+mod lines;
+pub mod load;
+pub mod name;
+pub mod paths;
+pub mod specifier;
+pub mod syntax;
+pub mod time;
+pub mod value;
+mod word;
+
+pub use effective::Unit;
+pub use exec::{ExecCommand, ExecFault, Variable, Word, commands};
+pub use expand::{ExpandedWord, VariableValue, expand};
+pub use fault::{Fault, FaultKind};
+pub use load::{LoadError, from_file, list, load};
+pub use name::{UnitKind, UnitName};
+pub use paths::UnitPaths;
+pub use specifier::{Expansion, Specifiers};
+pub use syntax::{Assignment, UnitFile, parse};

@@ -1,0 +1,261 @@
+//! Words as `extract_first_word()` of systemd cuts them: quotes, escapes, white space.
+
+use crate::source::{Span, Text};
+
+/// Why a word could not be cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum WordFault {
+    /// A quote is never closed.
+    UnbalancedQuote,
+    /// An escape that systemd does not know (only where it insists on it).
+    BadEscape,
+}
+
+/// How escapes are treated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Escapes {
+    /// Decoded; an unknown one stays as it is (`EXTRACT_CUNESCAPE`, then the retry with
+    /// `EXTRACT_UNESCAPE_RELAX`).
+    Decoded,
+    /// Decoded; an unknown one is a fault (`EXTRACT_CUNESCAPE` alone).
+    Strict,
+    /// A backslash is taken off, whatever follows stays (no flag).
+    Dropped,
+}
+
+/// One word, unquoted and decoded.
+#[derive(Debug, Clone)]
+pub(super) struct RawWord {
+    /// The decoded bytes.
+    pub bytes: Vec<u8>,
+    /// For each byte where it stands in the value: first byte and the one after the last.
+    places: Vec<(u32, u32)>,
+    /// Where the word with its quotes stands in the value.
+    pub start: usize,
+    /// The end of it.
+    pub end: usize,
+    /// It holds an escape that systemd does not know and keeps as written.
+    pub unknown_escape: bool,
+}
+
+impl RawWord {
+    /// The word's text with its map to the file; bytes that are not UTF-8 are replaced, and the
+    /// second value says so.
+    pub fn text(&self, value: &Text) -> (Text, bool) {
+        let mut text = Text::empty(value.file(), self.span(value).start as usize);
+        let mut at = 0;
+        for chunk in self.bytes.utf8_chunks() {
+            for character in chunk.valid().chars() {
+                let length = character.len_utf8();
+                self.add_to(&mut text, value, character, at, length);
+                at += length;
+            }
+            if !chunk.invalid().is_empty() {
+                let length = chunk.invalid().len();
+                self.add_to(&mut text, value, char::REPLACEMENT_CHARACTER, at, length);
+                at += length;
+            }
+        }
+        (text, std::str::from_utf8(&self.bytes).is_ok())
+    }
+
+    fn add_to(&self, text: &mut Text, value: &Text, character: char, at: usize, length: usize) {
+        let first = self.places.get(at).map_or(self.start as u32, |place| place.0);
+        let last = self.places.get(at + length - 1).map_or(self.end as u32, |place| place.1);
+        let span = value.span_of(first as usize..last as usize);
+        let mut buffer = [0; 4];
+        text.push_str(character.encode_utf8(&mut buffer), span.start as usize, span.end as usize);
+    }
+
+    /// Where the word with its quotes stands in the file.
+    pub fn span(&self, value: &Text) -> Span {
+        value.span_of(self.start..self.end)
+    }
+}
+
+/// Cuts words off a value, one after the other.
+#[derive(Debug)]
+pub(super) struct Words<'v> {
+    value: &'v str,
+    /// Where the next word is looked for.
+    pub at: usize,
+}
+
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
+}
+
+impl<'v> Words<'v> {
+    pub fn new(value: &'v str) -> Self {
+        Self { value, at: 0 }
+    }
+
+    fn byte(&self, at: usize) -> Option<u8> {
+        self.value.as_bytes().get(at).copied()
+    }
+
+    pub fn skip_blanks(&mut self) {
+        while self.byte(self.at).is_some_and(is_blank) {
+            self.at += 1;
+        }
+    }
+
+    /// What is left to read.
+    pub fn rest(&self) -> &'v str {
+        self.value.get(self.at..).unwrap_or_default()
+    }
+
+    /// Does `token` stand here as a word of its own?
+    pub fn at_token(&self, token: &str) -> bool {
+        self.rest().strip_prefix(token).is_some_and(|rest| rest.bytes().next().is_none_or(is_blank))
+    }
+
+    /// The next word and the white space after it; nothing at the end.
+    pub fn next(&mut self, escapes: Escapes) -> Result<Option<RawWord>, WordFault> {
+        self.skip_blanks();
+        if self.rest().is_empty() {
+            return Ok(None);
+        }
+        let start = self.at;
+        let mut word = RawWord {
+            bytes: Vec::new(),
+            places: Vec::new(),
+            start,
+            end: start,
+            unknown_escape: false,
+        };
+        let mut quote = None;
+        while let Some(byte) = self.byte(self.at) {
+            match (byte, quote) {
+                (b'\\', _) => self.escape(&mut word, escapes, quote.is_some())?,
+                (_, Some(open)) if byte == open => {
+                    quote = None;
+                    self.at += 1;
+                }
+                (b'"' | b'\'', None) => {
+                    quote = Some(byte);
+                    self.at += 1;
+                }
+                (_, None) if is_blank(byte) => break,
+                _ => {
+                    word.push(byte, self.at, self.at + 1);
+                    self.at += 1;
+                }
+            }
+        }
+        if quote.is_some() {
+            return Err(WordFault::UnbalancedQuote);
+        }
+        word.end = self.at;
+        self.skip_blanks();
+        Ok(Some(word))
+    }
+
+    fn escape(
+        &mut self,
+        word: &mut RawWord,
+        escapes: Escapes,
+        quoted: bool,
+    ) -> Result<(), WordFault> {
+        let start = self.at;
+        let Some(next) = self.byte(start + 1) else {
+            // A backslash at the very end.
+            self.at += 1;
+            return match (escapes, quoted) {
+                (_, true) => Err(WordFault::UnbalancedQuote),
+                (Escapes::Strict, false) => Err(WordFault::BadEscape),
+                (Escapes::Dropped, false) => Ok(()),
+                (Escapes::Decoded, false) => {
+                    word.unknown_escape = true;
+                    word.push(b'\\', start, start + 1);
+                    Ok(())
+                }
+            };
+        };
+        if escapes == Escapes::Dropped {
+            word.push(next, start, start + 2);
+            self.at += 2;
+            return Ok(());
+        }
+        match decode(self.value.as_bytes().get(start + 1..).unwrap_or_default()) {
+            Some((Decoded::Byte(byte), length)) => {
+                self.at = start + 1 + length;
+                word.push(byte, start, self.at);
+            }
+            Some((Decoded::Character(character), length)) => {
+                self.at = start + 1 + length;
+                let mut buffer = [0; 4];
+                for byte in character.encode_utf8(&mut buffer).bytes() {
+                    word.push(byte, start, self.at);
+                }
+            }
+            None if escapes == Escapes::Strict => return Err(WordFault::BadEscape),
+            None => {
+                word.unknown_escape = true;
+                word.push(b'\\', start, start + 1);
+                word.push(next, start + 1, start + 2);
+                self.at = start + 2;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl RawWord {
+    fn push(&mut self, byte: u8, start: usize, end: usize) {
+        let small = |offset| u32::try_from(offset).unwrap_or(u32::MAX);
+        self.bytes.push(byte);
+        self.places.push((small(start), small(end)));
+    }
+}
+
+enum Decoded {
+    Byte(u8),
+    Character(char),
+}
+
+/// `cunescape_one()`: what stands after the backslash, and how many bytes it takes.
+fn decode(text: &[u8]) -> Option<(Decoded, usize)> {
+    let simple = |byte| Some((Decoded::Byte(byte), 1));
+    match text.first()? {
+        b'a' => simple(0x07),
+        b'b' => simple(0x08),
+        b'f' => simple(0x0c),
+        b'n' => simple(b'\n'),
+        b'r' => simple(b'\r'),
+        b't' => simple(b'\t'),
+        b'v' => simple(0x0b),
+        b's' => simple(b' '),
+        byte @ (b'\\' | b'"' | b'\'') => simple(*byte),
+        b'x' => {
+            let value = number(text.get(1..3)?, 16)?;
+            (value != 0).then_some((Decoded::Byte(u8::try_from(value).ok()?), 3))
+        }
+        b'u' => character(text.get(1..5)?, 5),
+        b'U' => character(text.get(1..9)?, 9),
+        b'0'..=b'7' => {
+            let value = number(text.get(0..3)?, 8)?;
+            (value != 0).then_some((Decoded::Byte(u8::try_from(value).ok()?), 3))
+        }
+        _ => None,
+    }
+}
+
+fn character(digits: &[u8], length: usize) -> Option<(Decoded, usize)> {
+    let value = number(digits, 16)?;
+    let character = char::from_u32(value).filter(|c| *c != '\0')?;
+    Some((Decoded::Character(character), length))
+}
+
+fn number(digits: &[u8], radix: u32) -> Option<u32> {
+    digits.iter().try_fold(0u32, |value, byte| {
+        let digit = char::from(*byte).to_digit(radix)?;
+        value.checked_mul(radix)?.checked_add(digit)
+    })
+}
+
+/// A span of one place in a value, for faults.
+pub(super) fn span_of(value: &Text, start: usize, end: usize) -> Span {
+    let length = value.as_str().len();
+    value.span_of(start.min(length)..end.min(length))
+}
