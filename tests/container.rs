@@ -1,6 +1,8 @@
 //! The proving ground itself: a container boots, works, does not disturb its neighbour and leaves
 //! nothing behind.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::fs;
@@ -75,7 +77,7 @@ fn a_container_boots_answers_and_leaves_nothing() {
     let traces = Traces::of(&container);
     assert!(traces.left().len() >= 6, "what is looked for is there while it runs");
     drop(container);
-    assert_eq!(traces.left(), [String::new(); 0]);
+    assert_eq!(traces.left(), Vec::<String>::new());
     let prepared = support::container::prepared_root().unwrap();
     assert!(!prepared.join("etc/changed").exists(), "the prepared root stays as it was");
 }
@@ -100,7 +102,7 @@ fn two_containers_do_not_see_each_other() {
     }
     let traces = Traces::of(&one);
     drop(one);
-    assert_eq!(traces.left(), [String::new(); 0]);
+    assert_eq!(traces.left(), Vec::<String>::new());
     assert_eq!(two.sh_ok("curl -fsS http://127.0.0.1/page"), "two");
 }
 
@@ -113,7 +115,7 @@ fn a_panic_takes_the_container_away() {
         std::panic::resume_unwind(Box::new("the test fails"));
     }));
     assert!(result.is_err());
-    assert_eq!(traces.left(), [String::new(); 0]);
+    assert_eq!(traces.left(), Vec::<String>::new());
 }
 
 #[test]
@@ -133,6 +135,6 @@ fn what_a_killed_supervisor_left_is_swept_up_by_the_next() {
     while !traces.left().is_empty() && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(50));
     }
-    assert_eq!(traces.left(), [String::new(); 0]);
+    assert_eq!(traces.left(), Vec::<String>::new());
     drop(next);
 }
