@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 
 pub mod container;
+pub mod env_files;
 
 use std::fmt::Display;
 

@@ -116,7 +116,9 @@ pub(super) fn why_ignored(key: &[u8], start: usize, equals: bool) -> (IgnoredKin
     if trimmed.starts_with(b"=") {
         return (IgnoredKind::EmptyName, None);
     }
+    // Not the `:` of a URL, which stands there where a value of several lines lost its quotes.
     if let Some(colon) = trimmed.iter().position(|byte| *byte == b':')
+        && trimmed.get(colon + 1) != Some(&b'/')
         && let Some(name) = valid(trimmed.get(..colon).unwrap_or_default().trim_ascii_end())
     {
         return (IgnoredKind::Colon, Some(name));
