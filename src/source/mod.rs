@@ -4,6 +4,7 @@
 //! A [`Span`] is a byte range in one file; line and column are worked out when they are printed.
 
 pub mod accounts;
+pub mod env_file;
 pub mod placeholder;
 pub mod secret;
 pub mod show;

@@ -1,0 +1,22 @@
+//! What the end-to-end tests share.
+#![allow(dead_code)]
+
+pub mod container;
+pub mod env_files;
+
+use std::fmt::Display;
+
+/// Set to `1` where everything must run: a test that cannot run then fails.
+const REQUIRE: &str = "DEPLOY_DOCTOR_REQUIRE_E2E";
+
+/// Says loudly that a test did not run. Where [`REQUIRE`] is set, that is a failure.
+pub fn skip(reason: impl Display) {
+    assert!(
+        std::env::var_os(REQUIRE).is_none_or(|value| value != "1"),
+        "{REQUIRE}=1, but this test cannot run: {reason}"
+    );
+    // Past the test harness, which would keep the words of a test that passes to itself.
+    let name = std::thread::current().name().unwrap_or("a test").to_owned();
+    let line = format!("SKIPPED: {name}: {reason}\n");
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes());
+}
