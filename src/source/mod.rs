@@ -4,6 +4,7 @@
 //! A [`Span`] is a byte range in one file; line and column are worked out when they are printed.
 
 pub mod placeholder;
+pub mod python;
 pub mod secret;
 pub mod text;
 
