@@ -6,6 +6,7 @@
 pub mod accounts;
 pub mod env_file;
 pub mod placeholder;
+pub mod python;
 pub mod secret;
 pub mod show;
 pub mod text;

@@ -1,0 +1,486 @@
+//! Which environment variables a module reads, and which it cannot do without.
+//!
+//! Required is a read that raises when the variable is missing and that runs whenever the module
+//! is imported: `os.environ["X"]`, python-decouple's `config("X")`, environs' `env.str("X")`,
+//! and a pydantic-settings field without default, at the top level or in a class body. A read
+//! under a condition, in a loop, in `try … except KeyError` or inside a function is recorded as
+//! such and not required: the function may never be called.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ruff_python_ast::{Arguments, Expr, Stmt, StmtClassDef};
+
+use super::super::Span;
+use super::walk::{self, Place};
+use super::{Module, span_of};
+
+/// Must the variable be set?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Need {
+    /// The import fails without it.
+    Required,
+    /// Raises without it, but only under a condition, or its absence is caught.
+    Conditional,
+    /// Raises without it when the function around it is called.
+    InFunction,
+    /// Nothing happens without it: `None` or a default takes its place.
+    Optional {
+        /// Is there a default other than `None`?
+        default: bool,
+    },
+}
+
+/// How the variable is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reader {
+    /// `os.environ`, `os.getenv`.
+    Os,
+    /// python-decouple or starlette: also reads a file (`.env`, `settings.ini`).
+    Decouple,
+    /// environs or django-environ: reads a file only after `read_env()`.
+    Environs,
+    /// A pydantic-settings class; its field's name is matched without regard to case.
+    Pydantic,
+}
+
+/// One read of one variable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VariableUse {
+    /// The variable.
+    pub name: String,
+    /// Where its name stands.
+    pub span: Span,
+    /// Must it be set?
+    pub need: Need,
+    /// By what it is read.
+    pub reader: Reader,
+}
+
+/// What a module wants from its environment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EnvironmentUse {
+    /// Every read of a variable whose name stands in the text.
+    pub variables: Vec<VariableUse>,
+    /// Reads whose name is computed.
+    pub computed: Vec<Span>,
+    /// Calls of `load_dotenv`, `read_env` and the like: values may come from such a file.
+    pub loads_file: Vec<Span>,
+    /// Variables that the module itself sets (`os.environ["X"] = …`, `setdefault`).
+    pub sets: BTreeSet<String>,
+}
+
+impl Module {
+    /// Which environment variables the module reads.
+    pub fn environment(&self) -> EnvironmentUse {
+        let mut scan = Scan {
+            module: self,
+            names: BTreeMap::new(),
+            called: called(self),
+            out: EnvironmentUse::default(),
+        };
+        // Two passes: a function above an import at the foot of the file uses it all the same.
+        walk::statements(self.statements(), Place::default(), &mut |statement, _| {
+            scan.learn(statement);
+        });
+        walk::statements(self.statements(), Place::default(), &mut |statement, place| {
+            scan.statement(statement, place);
+        });
+        scan.out.variables.sort_by_key(|v| v.span);
+        scan.out
+    }
+}
+
+/// What a name in the module stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meaning {
+    Os,
+    Environ,
+    Getenv,
+    DecoupleConfig,
+    DecoupleModule,
+    EnvironsClass,
+    EnvironsObject,
+    SettingsClass,
+    LoadDotenv,
+    DotenvModule,
+    DecoupleClass,
+}
+
+struct Scan<'a> {
+    module: &'a Module,
+    names: BTreeMap<String, Meaning>,
+    called: BTreeSet<&'a str>,
+    out: EnvironmentUse,
+}
+
+impl Scan<'_> {
+    fn learn(&mut self, statement: &Stmt) {
+        match statement {
+            Stmt::Import(node) => {
+                for alias in &node.names {
+                    let meaning = match alias.name.as_str() {
+                        "os" | "os.path" => Meaning::Os,
+                        "decouple" => Meaning::DecoupleModule,
+                        "dotenv" => Meaning::DotenvModule,
+                        _ => continue,
+                    };
+                    let name = alias.asname.as_ref().map_or_else(
+                        || alias.name.as_str().split('.').next().unwrap_or_default(),
+                        |name| name.as_str(),
+                    );
+                    self.names.insert(name.to_owned(), meaning);
+                }
+            }
+            Stmt::ImportFrom(node) => {
+                let module = node.module.as_ref().map_or("", |m| m.as_str());
+                for alias in &node.names {
+                    let meaning = match (module, alias.name.as_str()) {
+                        ("os", "environ") => Meaning::Environ,
+                        ("os", "getenv") => Meaning::Getenv,
+                        ("decouple", "config") => Meaning::DecoupleConfig,
+                        ("decouple" | "starlette.config", "Config" | "AutoConfig") => {
+                            Meaning::DecoupleClass
+                        }
+                        ("environs" | "environ", "Env") => Meaning::EnvironsClass,
+                        ("environs", "env") => Meaning::EnvironsObject,
+                        ("pydantic_settings" | "pydantic", "BaseSettings") => {
+                            Meaning::SettingsClass
+                        }
+                        ("dotenv", "load_dotenv") => Meaning::LoadDotenv,
+                        _ => continue,
+                    };
+                    let name = alias.asname.as_ref().unwrap_or(&alias.name).as_str();
+                    self.names.insert(name.to_owned(), meaning);
+                }
+            }
+            Stmt::Assign(node) => {
+                let [Expr::Name(target)] = node.targets.as_slice() else { return };
+                let meaning = match &*node.value {
+                    Expr::Call(call) => match self.meaning(&call.func) {
+                        Some(Meaning::EnvironsClass) => Meaning::EnvironsObject,
+                        Some(Meaning::DecoupleClass) => Meaning::DecoupleConfig,
+                        _ => return,
+                    },
+                    other => match self.meaning(other) {
+                        Some(meaning) => meaning,
+                        None => return,
+                    },
+                };
+                self.names.insert(target.id.as_str().to_owned(), meaning);
+            }
+            _ => {}
+        }
+    }
+
+    /// What an expression such as `os.environ` stands for.
+    fn meaning(&self, expression: &Expr) -> Option<Meaning> {
+        let names = walk::dotted(expression)?;
+        let (first, rest) = names.split_first()?;
+        // `import environ; environ.Env()` of django-environ, `import environs`.
+        if matches!((*first, rest), ("environ" | "environs", ["Env"])) {
+            return Some(Meaning::EnvironsClass);
+        }
+        if matches!((*first, rest), ("pydantic_settings" | "pydantic", ["BaseSettings"])) {
+            return Some(Meaning::SettingsClass);
+        }
+        match (self.names.get(*first)?, rest) {
+            (meaning, []) => Some(*meaning),
+            (Meaning::Os, ["environ"]) => Some(Meaning::Environ),
+            (Meaning::Os, ["getenv"]) => Some(Meaning::Getenv),
+            (Meaning::DecoupleModule, ["config"]) => Some(Meaning::DecoupleConfig),
+            (Meaning::DecoupleModule, ["Config" | "AutoConfig"]) => Some(Meaning::DecoupleClass),
+            (Meaning::DotenvModule, ["load_dotenv"]) => Some(Meaning::LoadDotenv),
+            _ => None,
+        }
+    }
+
+    fn statement(&mut self, statement: &Stmt, place: Place) {
+        if let Stmt::ClassDef(class) = statement {
+            self.settings_class(class, place);
+        }
+        if let Stmt::Assign(node) = statement {
+            for target in &node.targets {
+                if let Expr::Subscript(node) = target
+                    && self.meaning(&node.value) == Some(Meaning::Environ)
+                    && let Some(name) = literal(&node.slice)
+                {
+                    self.out.sets.insert(name.to_owned());
+                }
+            }
+        }
+        for expression in walk::own_expressions(statement) {
+            self.expression(expression, place);
+        }
+    }
+
+    fn expression(&mut self, root: &Expr, place: Place) {
+        // Only the first part of `a or b`, `x if c else y` is sure to be evaluated.
+        let mut todo = vec![(root, place)];
+        while let Some((root, place)) = todo.pop() {
+            let maybe = Place { conditional: true, ..place };
+            let mut later = Vec::new();
+            walk::expressions(root, &mut |found| match found {
+                Expr::BoolOp(node) => {
+                    let mut values = node.values.iter();
+                    later.extend(values.next().map(|first| (first, place)));
+                    later.extend(values.map(|value| (value, maybe)));
+                    false
+                }
+                Expr::If(node) => {
+                    later.push((&*node.test, place));
+                    later.push((&*node.body, maybe));
+                    later.push((&*node.orelse, maybe));
+                    false
+                }
+                Expr::ListComp(_) | Expr::SetComp(_) | Expr::DictComp(_) | Expr::Generator(_)
+                    if !place.conditional =>
+                {
+                    later.push((found, maybe));
+                    false
+                }
+                Expr::Subscript(node) => {
+                    if node.ctx.is_load() && self.meaning(&node.value) == Some(Meaning::Environ) {
+                        self.read(Some(&node.slice), raising(place), Reader::Os, found);
+                    }
+                    true
+                }
+                Expr::Call(call) => {
+                    self.call(&call.func, &call.arguments, place, found);
+                    true
+                }
+                _ => true,
+            });
+            todo.extend(later);
+        }
+    }
+
+    fn call(&mut self, function: &Expr, arguments: &Arguments, place: Place, whole: &Expr) {
+        let first = arguments.args.first();
+        let key = first.or_else(|| keyword(arguments, "key").or(keyword(arguments, "name")));
+        match self.meaning(function) {
+            Some(Meaning::Getenv) => {
+                let default = given_default(arguments, 1);
+                return self.read(key, Need::Optional { default }, Reader::Os, whole);
+            }
+            Some(Meaning::DecoupleConfig) => {
+                // decouple takes only a keyword, starlette's third argument is positional.
+                let need = match has_default(arguments, 2) {
+                    true => Need::Optional { default: true },
+                    false => raising(place),
+                };
+                return self.read(key, need, Reader::Decouple, whole);
+            }
+            Some(Meaning::LoadDotenv) => return self.out.loads_file.push(self.span(whole)),
+            Some(Meaning::EnvironsObject) => {
+                return self.environs(arguments, key, place, whole);
+            }
+            _ => {}
+        }
+        let Expr::Attribute(method) = function else { return };
+        match (self.meaning(&method.value), method.attr.as_str()) {
+            (Some(Meaning::Environ), "get" | "pop") => {
+                let pops = method.attr.as_str() == "pop" && arguments.args.len() < 2;
+                let need = match pops {
+                    true => raising(place),
+                    false => Need::Optional { default: given_default(arguments, 1) },
+                };
+                self.read(key, need, Reader::Os, whole);
+            }
+            (Some(Meaning::Environ), "setdefault") => {
+                if let Some(name) = first.and_then(literal) {
+                    self.out.sets.insert(name.to_owned());
+                }
+            }
+            (Some(Meaning::EnvironsObject | Meaning::EnvironsClass), "read_env") => {
+                self.out.loads_file.push(self.span(whole));
+            }
+            (
+                Some(Meaning::EnvironsObject),
+                "str" | "int" | "bool" | "float" | "list" | "dict" | "json" | "url" | "path"
+                | "decimal" | "date" | "datetime" | "timedelta" | "uuid" | "log_level" | "enum"
+                | "db" | "db_url" | "cache" | "cache_url" | "email_url" | "tuple" | "bytes"
+                | "unicode",
+            ) => self.environs(arguments, key, place, whole),
+            _ => {}
+        }
+    }
+
+    fn environs(&mut self, arguments: &Arguments, key: Option<&Expr>, place: Place, whole: &Expr) {
+        let need = match has_default(arguments, 1) {
+            true => Need::Optional { default: true },
+            false => raising(place),
+        };
+        self.read(key, need, Reader::Environs, whole);
+    }
+
+    fn read(&mut self, key: Option<&Expr>, need: Need, reader: Reader, whole: &Expr) {
+        match key.and_then(|key| literal(key).map(|name| (name, key))) {
+            Some((name, key)) => {
+                let span = self.span(key);
+                self.out.variables.push(VariableUse { name: name.to_owned(), span, need, reader });
+            }
+            None => self.out.computed.push(self.span(whole)),
+        }
+    }
+
+    fn span(&self, expression: &Expr) -> Span {
+        self.module.span(expression)
+    }
+
+    /// Fields of a class that derives from `BaseSettings`, as pydantic names their variables.
+    fn settings_class(&mut self, class: &StmtClassDef, place: Place) {
+        let Some(arguments) = &class.arguments else { return };
+        let settings = |base| self.meaning(base) == Some(Meaning::SettingsClass);
+        if !arguments.args.iter().any(settings) {
+            return;
+        }
+        let mut prefix = Some(String::new());
+        for statement in &class.body {
+            if let Some(found) = env_prefix(statement) {
+                prefix = found;
+            }
+        }
+        // The class is read when it is called, mostly at the foot of the same module.
+        let need = match raising(place) {
+            Need::Required if !self.called.contains(class.name.as_str()) => Need::Conditional,
+            other => other,
+        };
+        for statement in &class.body {
+            let Stmt::AnnAssign(field) = statement else { continue };
+            let Expr::Name(name) = &*field.target else { continue };
+            if name.id.as_str() == "model_config" || is_class_variable(&field.annotation) {
+                continue;
+            }
+            let (default, alias) = match field.value.as_deref() {
+                None => (false, None),
+                Some(Expr::Call(call)) if last_name(&call.func) == Some("Field") => {
+                    let arguments = &call.arguments;
+                    let positional = arguments.args.first();
+                    let required = positional.is_none_or(|e| e.is_ellipsis_literal_expr())
+                        && keyword(arguments, "default")
+                            .is_none_or(|e| e.is_ellipsis_literal_expr())
+                        && keyword(arguments, "default_factory").is_none();
+                    let alias = ["validation_alias", "alias", "env"]
+                        .iter()
+                        .find_map(|name| keyword(arguments, name));
+                    (!required, alias)
+                }
+                Some(value) => (!value.is_ellipsis_literal_expr(), None),
+            };
+            let need = if default { Need::Optional { default: true } } else { need };
+            let span = span_of(self.module.file, name.range);
+            let variable = match alias {
+                Some(alias) => literal(alias).map(str::to_owned),
+                None => prefix.as_ref().map(|p| format!("{p}{}", name.id.as_str()).to_uppercase()),
+            };
+            match variable {
+                Some(name) => {
+                    let reader = Reader::Pydantic;
+                    self.out.variables.push(VariableUse { name, span, need, reader });
+                }
+                None => self.out.computed.push(span),
+            }
+        }
+    }
+}
+
+/// The names that are called at the top level of the module.
+fn called(module: &Module) -> BTreeSet<&str> {
+    let mut found = BTreeSet::new();
+    walk::statements(module.statements(), Place::default(), &mut |statement, place| {
+        if place.function || place.conditional || matches!(statement, Stmt::ClassDef(_)) {
+            return;
+        }
+        for expression in walk::own_expressions(statement) {
+            walk::expressions(expression, &mut |e| {
+                if let Expr::Call(call) = e
+                    && let Expr::Name(name) = &*call.func
+                {
+                    found.insert(name.id.as_str());
+                }
+                true
+            });
+        }
+    });
+    found
+}
+
+fn raising(place: Place) -> Need {
+    if place.function {
+        Need::InFunction
+    } else if place.conditional || place.catches_key {
+        Need::Conditional
+    } else {
+        Need::Required
+    }
+}
+
+fn literal(expression: &Expr) -> Option<&str> {
+    match expression {
+        Expr::StringLiteral(node) => Some(node.value.to_str()),
+        _ => None,
+    }
+}
+
+fn keyword<'a>(arguments: &'a Arguments, name: &str) -> Option<&'a Expr> {
+    let found = arguments.keywords.iter();
+    let mut found = found.filter(|k| k.arg.as_ref().is_some_and(|arg| arg.as_str() == name));
+    found.next().map(|k| &k.value)
+}
+
+/// A default stands at this position or is named; `**options` may hold one.
+fn has_default(arguments: &Arguments, position: usize) -> bool {
+    arguments.args.len() > position
+        || arguments.args.iter().any(Expr::is_starred_expr)
+        || keyword(arguments, "default").is_some()
+        || arguments.keywords.iter().any(|k| k.arg.is_none())
+}
+
+/// A default other than `None`.
+fn given_default(arguments: &Arguments, position: usize) -> bool {
+    let value = arguments.args.get(position).or_else(|| keyword(arguments, "default"));
+    value.is_some_and(|value| !value.is_none_literal_expr())
+}
+
+fn last_name(expression: &Expr) -> Option<&str> {
+    walk::dotted(expression)?.pop()
+}
+
+fn is_class_variable(annotation: &Expr) -> bool {
+    let inner = match annotation {
+        Expr::Subscript(node) => &*node.value,
+        other => other,
+    };
+    last_name(inner) == Some("ClassVar")
+}
+
+/// `model_config = SettingsConfigDict(env_prefix="X_")` or `class Config: env_prefix = "X_"`;
+/// `Some(None)` when the prefix is computed.
+fn env_prefix(statement: &Stmt) -> Option<Option<String>> {
+    let text = |value: &Expr| literal(value).map(str::to_owned);
+    match statement {
+        Stmt::ClassDef(inner) if inner.name.as_str() == "Config" => {
+            inner.body.iter().find_map(|statement| match statement {
+                Stmt::Assign(node) => match node.targets.as_slice() {
+                    [Expr::Name(name)] if name.id.as_str() == "env_prefix" => {
+                        Some(text(&node.value))
+                    }
+                    _ => None,
+                },
+                _ => None,
+            })
+        }
+        Stmt::Assign(node) => match (node.targets.as_slice(), &*node.value) {
+            ([Expr::Name(name)], Expr::Call(call)) if name.id.as_str() == "model_config" => {
+                keyword(&call.arguments, "env_prefix").map(text)
+            }
+            ([Expr::Name(name)], Expr::Dict(dict)) if name.id.as_str() == "model_config" => {
+                let mut items = dict.items.iter();
+                let item = items.find(|i| i.key.as_ref().and_then(literal) == Some("env_prefix"));
+                item.map(|item| text(&item.value))
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}

@@ -1,0 +1,223 @@
+//! What the top-level names of a `gunicorn.conf.py` come to, worked out without running it.
+//!
+//! Only what is sure is said: a value that depends on something that is not known is
+//! [`ConfigValue::Unknown`] with the reason, and so is every name that a construct which is not
+//! followed (a loop, `with`, an unknown condition) may assign. Semantics as in Python's Language
+//! Reference; what is covered was chosen by what real configuration files use.
+
+mod calls;
+mod expressions;
+mod format;
+mod statements;
+mod value;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::super::{Secret, Span, Spanned};
+use super::Module;
+use value::{Evaluated, Value};
+
+/// One variable of the environment in which the file runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lookup {
+    /// Set to this.
+    Set(Secret),
+    /// Not set.
+    Unset,
+    /// Not known, and why.
+    Unknown(String),
+}
+
+/// What a name came to.
+#[derive(Clone, PartialEq)]
+pub enum ConfigValue {
+    /// A whole number.
+    Int(i64),
+    /// Any other number.
+    Float(f64),
+    /// Text; paths too.
+    Str(String),
+    /// `True` or `False`.
+    Bool(bool),
+    /// `None`.
+    None,
+    /// A list or tuple.
+    List(Vec<ConfigValue>),
+    /// A dictionary.
+    Dict(Vec<(ConfigValue, ConfigValue)>),
+    /// A function or class.
+    Callable,
+    /// Not known, and why.
+    Unknown(String),
+}
+
+/// One top-level name of a configuration file and its last value.
+#[derive(Clone, PartialEq)]
+pub struct Assignment {
+    /// The name, where it was assigned last.
+    pub name: Spanned<String>,
+    /// Where the expression stands.
+    pub value_span: Span,
+    /// The value is made from an environment variable's: it must not be shown.
+    pub secret: bool,
+    value: ConfigValue,
+}
+
+impl Assignment {
+    /// The value. Where [`Assignment::secret`] is set it must not reach any output.
+    pub fn value(&self) -> &ConfigValue {
+        &self.value
+    }
+}
+
+impl fmt::Debug for Assignment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Assignment");
+        out.field("name", &self.name).field("value_span", &self.value_span);
+        match self.secret {
+            true => out.field("value", &format_args!("Secret(…)")),
+            false => out.field("value", &Plain(&self.value)),
+        };
+        out.finish()
+    }
+}
+
+struct Plain<'a>(&'a ConfigValue);
+
+impl fmt::Debug for Plain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            ConfigValue::Int(value) => value.fmt(f),
+            ConfigValue::Float(value) => value.fmt(f),
+            ConfigValue::Str(value) => value.fmt(f),
+            ConfigValue::Bool(value) => value.fmt(f),
+            ConfigValue::None => f.write_str("None"),
+            ConfigValue::List(items) => f.debug_list().entries(items.iter().map(Plain)).finish(),
+            ConfigValue::Dict(items) => {
+                let items = items.iter().map(|(key, value)| (Plain(key), Plain(value)));
+                f.debug_map().entries(items).finish()
+            }
+            ConfigValue::Callable => f.write_str("Callable"),
+            ConfigValue::Unknown(why) => write!(f, "Unknown({why})"),
+        }
+    }
+}
+
+/// A file that cannot be loaded: running it raises.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Raises {
+    /// The exception and what it says, without any value.
+    pub message: String,
+    /// Where.
+    pub span: Span,
+}
+
+/// A configuration file, worked out.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ConfigFile {
+    /// The top-level names in the order of their first assignment, with their last values.
+    pub values: Vec<Assignment>,
+    /// Names beyond [`ConfigFile::values`] may be set: why, and where (`from x import *`).
+    pub open: Option<(String, Span)>,
+    /// Loading the file fails for sure.
+    pub raises: Option<Raises>,
+    /// The file could not be judged (a syntax error, not read): nothing in it is known.
+    pub unusable: Option<String>,
+}
+
+impl ConfigFile {
+    /// A file that is there but of which nothing is known.
+    pub fn unknown(why: impl Into<String>) -> Self {
+        Self { unusable: Some(why.into()), ..Self::default() }
+    }
+
+    /// The assignment of a name.
+    pub fn get(&self, name: &str) -> Option<&Assignment> {
+        self.values.iter().find(|assignment| assignment.name.value == name)
+    }
+}
+
+/// What the file's surroundings are, as far as they are known.
+pub struct Surroundings<'a> {
+    /// The environment.
+    pub variable: &'a dyn Fn(&str) -> Lookup,
+    /// What `cpu_count()` gives.
+    pub cpu_count: Option<u32>,
+    /// The working directory when the file is loaded.
+    pub working_directory: Option<PathBuf>,
+    /// A path with all its links followed (`resolve()`, `realpath`); nothing when not known.
+    pub resolve: &'a dyn Fn(&Path) -> Option<PathBuf>,
+}
+
+/// Works out the top-level names of a module that is loaded as a configuration file.
+pub fn evaluate(module: &Module, surroundings: &Surroundings<'_>) -> ConfigFile {
+    if let Some(why) = module.unusable() {
+        return ConfigFile::unknown(why);
+    }
+    let mut machine = Machine {
+        module,
+        surroundings,
+        names: BTreeMap::new(),
+        order: Vec::new(),
+        environment: BTreeMap::new(),
+        open: None,
+        globals: statements::declared_global(module.statements()),
+        uncertain: false,
+        depth: 0,
+        fuel: FUEL,
+    };
+    let raised = machine.run(module.statements()).err();
+    let raises = raised.map(|raise| Raises { message: raise.message, span: raise.span });
+    let names = &machine.names;
+    let values = machine
+        .order
+        .iter()
+        .filter_map(|name| Some((name, names.get(name)?)))
+        .filter(|(_, slot)| !matches!(slot.evaluated.value, Value::Named(_)))
+        .map(|(name, slot)| Assignment {
+            name: Spanned { value: name.clone(), span: slot.name_span },
+            value_span: slot.value_span,
+            secret: slot.evaluated.secret,
+            value: slot.evaluated.value.clone().into_config(),
+        })
+        .collect();
+    ConfigFile { values, open: machine.open, raises, unusable: None }
+}
+
+/// How much may be copied around in all, so that a hostile file costs little.
+const FUEL: usize = 4 << 20;
+/// How deep expressions are followed.
+const DEPTH: usize = 80;
+
+struct Slot {
+    evaluated: Evaluated,
+    name_span: Span,
+    value_span: Span,
+    /// Another name may hold the same list.
+    shared: bool,
+}
+
+struct Machine<'a> {
+    module: &'a Module,
+    surroundings: &'a Surroundings<'a>,
+    names: BTreeMap<String, Slot>,
+    order: Vec<String>,
+    /// Variables that the file itself sets.
+    environment: BTreeMap<String, Evaluated>,
+    open: Option<(String, Span)>,
+    /// Names that functions of the file declare `global`.
+    globals: BTreeSet<String>,
+    /// Something that may raise was met.
+    uncertain: bool,
+    depth: usize,
+    fuel: usize,
+}
+
+/// An exception that is raised for sure.
+struct Raise {
+    kind: &'static str,
+    message: String,
+    span: Span,
+}

@@ -1,0 +1,520 @@
+//! Statements of a configuration file, one after the other.
+
+use std::collections::BTreeSet;
+
+use ruff_python_ast::{ExceptHandler, Expr, Stmt, StmtIf, StmtTry};
+
+use super::super::super::Span;
+use super::super::{span_of, walk};
+use super::value::{Evaluated, Value};
+use super::{Machine, Raise, Slot};
+
+impl<'a> Machine<'a> {
+    pub(super) fn span(&self, node: impl ruff_text_size::Ranged) -> Span {
+        span_of(self.module.file, node.range())
+    }
+
+    pub(super) fn run(&mut self, block: &'a [Stmt]) -> Result<(), Raise> {
+        block.iter().try_for_each(|statement| self.statement(statement))
+    }
+
+    fn statement(&mut self, statement: &'a Stmt) -> Result<(), Raise> {
+        match statement {
+            Stmt::Assign(node) => {
+                let value = self.expression(&node.value)?;
+                let shared = node.targets.len() > 1 || node.value.is_name_expr();
+                if let (true, Expr::Name(source)) = (shared, &*node.value)
+                    && let Some(slot) = self.names.get_mut(source.id.as_str())
+                {
+                    slot.shared = true;
+                }
+                for target in &node.targets {
+                    self.assign(target, value.clone(), self.span(&*node.value), shared)?;
+                }
+            }
+            Stmt::AnnAssign(node) => {
+                if let Some(value) = &node.value {
+                    let shared = value.is_name_expr();
+                    let evaluated = self.expression(value)?;
+                    self.assign(&node.target, evaluated, self.span(&**value), shared)?;
+                }
+            }
+            Stmt::AugAssign(node) => {
+                let left = self.expression(&node.target)?;
+                let right = self.expression(&node.value)?;
+                if matches!(left.value, Value::List(_) | Value::Dict(_))
+                    && let Expr::Name(name) = &*node.target
+                    && self.mutates_shared(name.id.as_str())
+                {
+                    return Ok(());
+                }
+                let value = self.binary(node.op, left, right, self.span(node))?;
+                self.assign(&node.target, value, self.span(&*node.value), false)?;
+            }
+            Stmt::Expr(node) => {
+                self.expression(&node.value)?;
+            }
+            Stmt::FunctionDef(def) => {
+                self.bind(&def.name, Evaluated::plain(Value::Callable), self.span(&def.name), None);
+            }
+            Stmt::ClassDef(def) => {
+                self.opens(statement);
+                self.bind(&def.name, Evaluated::plain(Value::Callable), self.span(&def.name), None);
+            }
+            Stmt::Import(_) | Stmt::ImportFrom(_) => self.import(statement),
+            Stmt::If(node) => self.if_statement(node, statement)?,
+            Stmt::Try(node) => self.try_statement(node, statement)?,
+            Stmt::Delete(node) => {
+                for target in &node.targets {
+                    match target {
+                        Expr::Name(name) => {
+                            self.names.remove(name.id.as_str());
+                        }
+                        _ => self.skip(statement, "changed by `del`"),
+                    }
+                }
+            }
+            Stmt::Assert(node) => {
+                let test = self.expression(&node.test)?;
+                match test.value.truth() {
+                    Some(true) => {}
+                    Some(false) => return Err(self.raise("AssertionError", "", self.span(node))),
+                    None => self.uncertain = true,
+                }
+            }
+            Stmt::Raise(node) => {
+                return Err(self.raise("Exception", "raised by the file", self.span(node)));
+            }
+            Stmt::Pass(_) | Stmt::Global(_) | Stmt::Nonlocal(_) | Stmt::TypeAlias(_) => {}
+            Stmt::For(_) | Stmt::While(_) => self.skip(statement, "assigned in a loop"),
+            Stmt::With(_) => self.skip(statement, "assigned in a `with` block"),
+            _ => self.skip(statement, "assigned in a statement that is not followed"),
+        }
+        Ok(())
+    }
+
+    pub(super) fn raise(&self, kind: &'static str, message: &str, span: Span) -> Raise {
+        let message = match message {
+            "" => kind.to_owned(),
+            _ => format!("{kind}: {message}"),
+        };
+        Raise { kind, message, span }
+    }
+
+    fn if_statement(&mut self, node: &'a StmtIf, whole: &'a Stmt) -> Result<(), Raise> {
+        let first = std::iter::once((Some(&*node.test), &*node.body));
+        let clauses = node.elif_else_clauses.iter().map(|c| (c.test.as_ref(), &*c.body));
+        for (test, body) in first.chain(clauses) {
+            let truth = match test {
+                Some(test) => self.expression(test)?.value.truth(),
+                None => Some(true),
+            };
+            match truth {
+                Some(true) => return self.run(body),
+                Some(false) => {}
+                None => {
+                    self.skip(whole, "assigned under a condition that is not known");
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn try_statement(&mut self, node: &'a StmtTry, whole: &'a Stmt) -> Result<(), Raise> {
+        let before = std::mem::replace(&mut self.uncertain, false);
+        let outcome = self.run(&node.body);
+        let uncertain = std::mem::replace(&mut self.uncertain, before);
+        if uncertain {
+            self.skip(whole, "assigned in a `try` whose outcome is not known");
+            return Ok(());
+        }
+        let raise = match outcome {
+            Ok(()) => {
+                self.run(&node.orelse)?;
+                return self.run(&node.finalbody);
+            }
+            Err(raise) => raise,
+        };
+        for ExceptHandler::ExceptHandler(handler) in &node.handlers {
+            match catches(handler.type_.as_deref(), raise.kind) {
+                Some(true) => {
+                    self.run(&handler.body)?;
+                    return self.run(&node.finalbody);
+                }
+                Some(false) => {}
+                None => {
+                    self.skip(whole, "assigned in a `try` whose outcome is not known");
+                    return Ok(());
+                }
+            }
+        }
+        self.run(&node.finalbody)?;
+        Err(raise)
+    }
+
+    fn import(&mut self, statement: &Stmt) {
+        match statement {
+            Stmt::Import(node) => {
+                for alias in &node.names {
+                    let whole = alias.name.as_str();
+                    let (name, module) = match &alias.asname {
+                        Some(name) => (name.as_str(), whole),
+                        None => {
+                            let first = whole.split('.').next().unwrap_or(whole);
+                            (first, first)
+                        }
+                    };
+                    let value = self.imported(module, None);
+                    self.bind(name, value, self.span(alias), None);
+                }
+            }
+            Stmt::ImportFrom(node) => {
+                let module = node.module.as_ref().map_or("", |m| m.as_str());
+                let module = if node.level == 0 { module } else { "." };
+                for alias in &node.names {
+                    let name = alias.name.as_str();
+                    if name == "*" {
+                        self.open(&format!("`from {module} import *`"), self.span(node));
+                        continue;
+                    }
+                    let value = self.imported(module, Some(name));
+                    let name = alias.asname.as_ref().unwrap_or(&alias.name);
+                    self.bind(name, value, self.span(alias), None);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn imported(&mut self, module: &str, name: Option<&str>) -> Evaluated {
+        let library = matches!(
+            module.split('.').next().unwrap_or_default(),
+            "os" | "posixpath" | "multiprocessing" | "pathlib" | "sys" | "json" | "logging"
+                | "platform" | "socket" | "math" | "typing" | "time" | "datetime" | "re"
+                | "subprocess" | "shutil" | "tempfile" | "__future__" | "signal" | "threading"
+        );
+        if library {
+            let name = name.map_or(module.to_owned(), |name| format!("{module}.{name}"));
+            return Evaluated::plain(Value::Named(name));
+        }
+        self.uncertain = true;
+        Evaluated::unknown(format!("imported from `{module}`"))
+    }
+
+    pub(super) fn bind(&mut self, name: &str, value: Evaluated, at: Span, from: Option<Span>) {
+        let slot = Slot { evaluated: value, name_span: at, value_span: from.unwrap_or(at), shared: false };
+        if self.names.insert(name.to_owned(), slot).is_none() {
+            self.order.push(name.to_owned());
+        }
+    }
+
+    fn assign(
+        &mut self,
+        target: &'a Expr,
+        value: Evaluated,
+        from: Span,
+        shared: bool,
+    ) -> Result<(), Raise> {
+        match target {
+            Expr::Name(name) => {
+                self.bind(name.id.as_str(), value, self.span(name), Some(from));
+                if let Some(slot) = self.names.get_mut(name.id.as_str()) {
+                    slot.shared = shared;
+                }
+            }
+            Expr::Tuple(_) | Expr::List(_) => {
+                let targets = match target {
+                    Expr::Tuple(node) => &node.elts,
+                    Expr::List(node) => &node.elts,
+                    _ => return Ok(()),
+                };
+                let simple = targets.iter().all(|t| !t.is_starred_expr());
+                let items = match value.value {
+                    Value::Tuple(items) | Value::List(items)
+                        if simple && items.len() == targets.len() =>
+                    {
+                        items
+                    }
+                    _ => vec![Value::Unknown("unpacked".into()); targets.len()],
+                };
+                for (target, item) in targets.iter().zip(items) {
+                    let item = Evaluated { value: item, secret: value.secret };
+                    let target = match target {
+                        Expr::Starred(node) => &node.value,
+                        other => other,
+                    };
+                    // Unpacking inside unpacking is not followed.
+                    match target {
+                        Expr::Name(_) => self.assign(target, item, from, false)?,
+                        _ => self.forget(target, "unpacked"),
+                    }
+                }
+            }
+            Expr::Subscript(node) => {
+                let base = self.expression(&node.value)?;
+                let key = self.expression(&node.slice)?;
+                if let (Value::Named(name), Value::Str(key)) = (&base.value, &key.value)
+                    && name == "os.environ"
+                {
+                    self.environment.insert(key.clone(), value);
+                } else {
+                    self.forget(&node.value, "changed in place");
+                }
+            }
+            Expr::Attribute(node) => self.forget(&node.value, "changed in place"),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A list that another name may hold too is changed: neither is known any more.
+    pub(super) fn mutates_shared(&mut self, name: &str) -> bool {
+        if !self.names.get(name).is_some_and(|slot| slot.shared) {
+            return false;
+        }
+        for slot in self.names.values_mut().filter(|slot| slot.shared) {
+            if matches!(slot.evaluated.value, Value::List(_) | Value::Dict(_)) {
+                slot.evaluated = Evaluated::unknown("changed in place");
+            }
+        }
+        true
+    }
+
+    /// Every name in this expression is no longer known.
+    pub(super) fn forget(&mut self, expression: &'a Expr, why: &str) {
+        let mut names = Vec::new();
+        walk::expressions(expression, &mut |found| {
+            if let Expr::Name(name) = found {
+                names.push(name.id.as_str());
+            }
+            true
+        });
+        for name in names {
+            self.mutates_shared(name);
+            if let Some(slot) = self.names.get_mut(name) {
+                slot.evaluated = Evaluated::unknown(why);
+            }
+        }
+    }
+
+    /// Anything may have been set: nothing that was known stays so.
+    pub(super) fn open(&mut self, why: &str, at: Span) {
+        for slot in self.names.values_mut() {
+            if !matches!(slot.evaluated.value, Value::Named(_)) {
+                slot.evaluated = Evaluated::unknown(format!("{why} may set it"));
+            }
+        }
+        self.open.get_or_insert_with(|| (why.to_owned(), at));
+        self.uncertain = true;
+    }
+
+    /// A statement that is not followed: what it may assign is unknown afterwards.
+    pub(super) fn skip(&mut self, statement: &'a Stmt, why: &str) {
+        self.opens(statement);
+        let names = assigned(statement);
+        for (name, range) in names.assigned {
+            let at = span_of(self.module.file, range);
+            self.bind(&name, Evaluated::unknown(why), at, None);
+        }
+        for name in names.used {
+            let Some(slot) = self.names.get(&name) else { continue };
+            match slot.evaluated.value {
+                Value::List(_) | Value::Dict(_) => {
+                    self.mutates_shared(&name);
+                    if let Some(slot) = self.names.get_mut(&name) {
+                        slot.evaluated = Evaluated::unknown(why);
+                    }
+                }
+                Value::Callable => self.calls_own_function(),
+                _ => {}
+            }
+        }
+        self.uncertain = true;
+    }
+
+    /// A function of the file is or may be called: its `global` names are no longer known.
+    pub(super) fn calls_own_function(&mut self) {
+        let names = std::mem::take(&mut self.globals);
+        for name in &names {
+            let (at, from) = match self.names.get(name) {
+                Some(slot) => (slot.name_span, slot.value_span),
+                None => (Span::new(self.module.file, 0, 0), Span::new(self.module.file, 0, 0)),
+            };
+            self.bind(name, Evaluated::unknown("set by a function"), at, Some(from));
+        }
+        self.globals = names;
+        self.uncertain = true;
+    }
+
+    /// Does something below this statement set names out of sight?
+    fn opens(&mut self, statement: &'a Stmt) {
+        let mut found = None;
+        walk::statements(std::slice::from_ref(statement), walk::Place::default(), &mut |s, _| {
+            if let Stmt::ImportFrom(node) = s
+                && node.names.iter().any(|alias| alias.name.as_str() == "*")
+            {
+                found = Some("`from … import *`");
+            }
+            for expression in walk::own_expressions(s) {
+                walk::expressions(expression, &mut |e| {
+                    if let Expr::Call(call) = e
+                        && let Expr::Name(name) = &*call.func
+                        && matches!(name.id.as_str(), "exec" | "globals" | "locals" | "vars" | "setattr")
+                    {
+                        found = Some("`exec` or `globals()`");
+                    }
+                    true
+                });
+            }
+        });
+        if let Some(why) = found {
+            self.open(why, self.span(statement));
+        }
+    }
+}
+
+/// Does an `except` clause catch this exception? Nothing where that is not known.
+fn catches(class: Option<&Expr>, kind: &str) -> Option<bool> {
+    let Some(class) = class else { return Some(true) };
+    let classes: Vec<&Expr> = match class {
+        Expr::Tuple(tuple) => tuple.elts.iter().collect(),
+        one => vec![one],
+    };
+    for class in classes {
+        let Expr::Name(name) = class else { return None };
+        let name = name.id.as_str();
+        let base = match kind {
+            "KeyError" | "IndexError" => "LookupError",
+            "ZeroDivisionError" => "ArithmeticError",
+            _ => "",
+        };
+        let exits = kind == "SystemExit";
+        if name == kind || name == base || name == "BaseException" || (name == "Exception" && !exits) {
+            // What `raise` in the file itself raises was not looked at.
+            return if kind == "Exception" && name != "Exception" { None } else { Some(true) };
+        }
+        let known = matches!(
+            name,
+            "KeyError" | "ValueError" | "TypeError" | "ImportError" | "ModuleNotFoundError"
+                | "AttributeError" | "IndexError" | "OSError" | "FileNotFoundError" | "NameError"
+                | "ZeroDivisionError" | "LookupError" | "Exception" | "NotImplementedError"
+        );
+        if !known || kind == "Exception" {
+            return None;
+        }
+    }
+    Some(false)
+}
+
+struct Touched {
+    assigned: Vec<(String, ruff_text_size::TextRange)>,
+    used: BTreeSet<String>,
+}
+
+/// Which names a statement and what is below it may assign, and which it uses.
+fn assigned(statement: &Stmt) -> Touched {
+    let mut touched = Touched { assigned: Vec::new(), used: BTreeSet::new() };
+    walk::statements(std::slice::from_ref(statement), walk::Place::default(), &mut |s, place| {
+        let mut expressions = walk::own_expressions(s);
+        match s {
+            Stmt::For(node) => expressions.push(&node.target),
+            Stmt::With(node) => {
+                expressions.extend(node.items.iter().filter_map(|i| i.optional_vars.as_deref()));
+            }
+            Stmt::FunctionDef(def) if !place.function && !place.class => {
+                touched.assigned.push((def.name.as_str().to_owned(), def.name.range));
+            }
+            Stmt::ClassDef(def) if !place.function && !place.class => {
+                touched.assigned.push((def.name.as_str().to_owned(), def.name.range));
+            }
+            Stmt::Import(node) if !place.function => {
+                for alias in &node.names {
+                    let whole = alias.name.as_str();
+                    let first = whole.split('.').next().unwrap_or(whole);
+                    let name = alias.asname.as_ref().map_or(first, |n| n.as_str());
+                    touched.assigned.push((name.to_owned(), alias.range));
+                }
+            }
+            Stmt::ImportFrom(node) if !place.function => {
+                for alias in &node.names {
+                    let name = alias.asname.as_ref().unwrap_or(&alias.name);
+                    touched.assigned.push((name.as_str().to_owned(), alias.range));
+                }
+            }
+            Stmt::Match(node) => {
+                // Captures of a pattern: rare enough to be taken from the names in it.
+                for case in &node.cases {
+                    captures(&case.pattern, &mut touched.assigned);
+                }
+            }
+            Stmt::Try(node) => {
+                for ExceptHandler::ExceptHandler(handler) in &node.handlers {
+                    if let Some(name) = &handler.name {
+                        touched.assigned.push((name.as_str().to_owned(), name.range));
+                    }
+                }
+            }
+            _ => {}
+        }
+        for expression in expressions {
+            walk::expressions(expression, &mut |e| {
+                if let Expr::Name(name) = e {
+                    if name.ctx.is_load() {
+                        touched.used.insert(name.id.as_str().to_owned());
+                    } else if !place.function && !place.class {
+                        touched.assigned.push((name.id.as_str().to_owned(), name.range));
+                    }
+                }
+                true
+            });
+        }
+    });
+    touched
+}
+
+fn captures(pattern: &ruff_python_ast::Pattern, out: &mut Vec<(String, ruff_text_size::TextRange)>) {
+    use ruff_python_ast::Pattern;
+    let mut todo = vec![pattern];
+    while let Some(pattern) = todo.pop() {
+        let name = match pattern {
+            Pattern::MatchAs(node) => {
+                todo.extend(node.pattern.as_deref());
+                node.name.as_ref()
+            }
+            Pattern::MatchStar(node) => node.name.as_ref(),
+            Pattern::MatchMapping(node) => {
+                todo.extend(node.patterns.iter());
+                node.rest.as_ref()
+            }
+            Pattern::MatchSequence(node) => {
+                todo.extend(node.patterns.iter());
+                None
+            }
+            Pattern::MatchOr(node) => {
+                todo.extend(node.patterns.iter());
+                None
+            }
+            Pattern::MatchClass(node) => {
+                todo.extend(node.arguments.patterns.iter());
+                todo.extend(node.arguments.keywords.iter().map(|k| &k.pattern));
+                None
+            }
+            Pattern::MatchValue(_) | Pattern::MatchSingleton(_) => None,
+        };
+        if let Some(name) = name {
+            out.push((name.as_str().to_owned(), name.range));
+        }
+    }
+}
+
+/// The names that functions of the file declare `global`.
+pub(super) fn declared_global(block: &[Stmt]) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    walk::statements(block, walk::Place::default(), &mut |statement, _| {
+        if let Stmt::Global(node) = statement {
+            found.extend(node.names.iter().map(|name| name.as_str().to_owned()));
+        }
+    });
+    found
+}

@@ -1,0 +1,438 @@
+//! Which names a module defines at its top level, as far as its text says.
+//!
+//! Branches are joined as they run: a name that every branch defines is defined, one that some
+//! define may be. What can define names out of sight (`from x import *`, a module's own
+//! `__getattr__`, `globals()`, `exec`) leaves every other name unknown, never "not defined".
+
+use std::collections::BTreeMap;
+
+use ruff_python_ast::{ExceptHandler, Expr, Pattern, Stmt};
+
+use super::super::Span;
+use super::walk;
+use super::{Module, span_of};
+
+/// Is a name defined after the module was imported?
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Binding {
+    /// Yes; here last.
+    Defined(Span),
+    /// On some ways through the module; here last.
+    MaybeDefined(Span),
+    /// No.
+    NotDefined,
+    /// It cannot be told, and why.
+    Unknown(String),
+}
+
+/// What kind of thing a top-level name was bound to last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DefinitionKind {
+    /// `def`; how many arguments it must be given.
+    Function {
+        /// Parameters without a default.
+        required: usize,
+        /// `async def`.
+        is_async: bool,
+    },
+    /// `class`.
+    Class,
+    /// `import` or `from … import`.
+    Import,
+    /// `x = None`.
+    None,
+    /// Anything else.
+    Other,
+}
+
+/// The top-level names of a module.
+#[derive(Debug, Clone)]
+pub struct Names {
+    scope: Scope,
+    unusable: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Defined,
+    Maybe,
+    Deleted,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Bound {
+    state: State,
+    span: Span,
+    kind: DefinitionKind,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Scope {
+    names: BTreeMap<String, Bound>,
+    open: Option<String>,
+    /// The block ends in `raise`: nothing after it runs.
+    ended: bool,
+}
+
+impl Names {
+    /// Is this name defined?
+    pub fn binding(&self, name: &str) -> Binding {
+        if let Some(reason) = &self.unusable {
+            return Binding::Unknown(reason.clone());
+        }
+        let bound = self.scope.names.get(name);
+        let open = self.scope.open.as_ref();
+        match (bound.map(|b| (b.state, b.span)), open) {
+            (Some((State::Defined, span)), _) => Binding::Defined(span),
+            (Some((State::Maybe, span)), _) => Binding::MaybeDefined(span),
+            (_, Some(reason)) => Binding::Unknown(reason.clone()),
+            _ if name.starts_with("__") && name.ends_with("__") => {
+                Binding::Unknown("a name that Python itself may set".into())
+            }
+            _ => Binding::NotDefined,
+        }
+    }
+
+    /// What it was bound to last.
+    pub fn kind(&self, name: &str) -> Option<DefinitionKind> {
+        let bound = self.scope.names.get(name)?;
+        (bound.state != State::Deleted).then_some(bound.kind)
+    }
+
+    /// All names that are or may be defined, for "did you mean".
+    pub fn all(&self) -> impl Iterator<Item = &str> {
+        let names = self.scope.names.iter();
+        names.filter(|(_, b)| b.state != State::Deleted).map(|(name, _)| name.as_str())
+    }
+
+    /// Why names may be defined that the text does not show.
+    pub fn open(&self) -> Option<&str> {
+        self.scope.open.as_deref()
+    }
+}
+
+impl Module {
+    /// The names that the module defines.
+    pub fn names(&self) -> Names {
+        let package = self.path().file_name().is_some_and(|name| name == "__init__.py");
+        let mut reader = Reader { module: self, package };
+        let mut scope = Scope::default();
+        reader.block(self.statements(), &mut scope);
+        Names { scope, unusable: self.unusable() }
+    }
+}
+
+struct Reader<'a> {
+    module: &'a Module,
+    package: bool,
+}
+
+impl Scope {
+    fn bind(&mut self, name: &str, state: State, span: Span, kind: DefinitionKind) {
+        // What may be defined once more was defined before: it stays so.
+        if let (State::Maybe, Some(before)) = (state, self.names.get_mut(name))
+            && before.state == State::Defined
+        {
+            *before = Bound { state: State::Defined, span, kind: DefinitionKind::Other };
+            return;
+        }
+        self.names.insert(name.to_owned(), Bound { state, span, kind });
+    }
+
+    fn open(&mut self, reason: &str) {
+        self.open.get_or_insert_with(|| reason.to_owned());
+    }
+
+    /// After branches of which exactly one ran.
+    fn join(&mut self, branches: Vec<Scope>) {
+        if let Some(reason) = branches.iter().find_map(|b| b.open.clone()) {
+            self.open(&reason);
+        }
+        let alive: Vec<Scope> = branches.into_iter().filter(|b| !b.ended).collect();
+        if alive.is_empty() {
+            self.ended = true;
+            return;
+        }
+        let branches = alive.len();
+        let mut joined: BTreeMap<String, (usize, usize, Bound)> = BTreeMap::new();
+        for (name, bound) in alive.into_iter().flat_map(|branch| branch.names) {
+            let entry = joined.entry(name).or_insert((0, 0, bound));
+            entry.0 += usize::from(bound.state == State::Defined);
+            entry.1 += usize::from(bound.state == State::Deleted);
+            if bound.span >= entry.2.span {
+                entry.2 = bound;
+            }
+        }
+        for (name, (defined, deleted, mut bound)) in joined {
+            let before = self.names.get(&name).is_some_and(|b| b.state == State::Defined);
+            bound.state = if defined == branches || (before && deleted == 0) {
+                State::Defined
+            } else if deleted == branches {
+                State::Deleted
+            } else {
+                State::Maybe
+            };
+            self.names.insert(name, bound);
+        }
+    }
+}
+
+impl Reader<'_> {
+    fn block(&mut self, block: &[Stmt], scope: &mut Scope) {
+        for statement in block {
+            self.statement(statement, scope);
+        }
+    }
+
+    /// What one branch does to the names. It starts empty, so that joining costs no more than
+    /// what the branches hold.
+    fn branch(&mut self, blocks: &[&[Stmt]]) -> Scope {
+        let mut scope = Scope::default();
+        for block in blocks {
+            self.block(block, &mut scope);
+        }
+        scope
+    }
+
+    fn statement(&mut self, statement: &Stmt, scope: &mut Scope) {
+        let file = self.module.file;
+        let span = |range| span_of(file, range);
+        for expression in walk::own_expressions(statement) {
+            self.expression(expression, scope);
+        }
+        match statement {
+            Stmt::FunctionDef(def) => {
+                let required = def
+                    .parameters
+                    .iter_non_variadic_params()
+                    .filter(|p| p.default.is_none())
+                    .count();
+                let kind = DefinitionKind::Function { required, is_async: def.is_async };
+                let kind = if def.decorator_list.is_empty() { kind } else { DefinitionKind::Other };
+                if def.name.as_str() == "__getattr__" {
+                    scope.open("the module has its own __getattr__");
+                }
+                scope.bind(&def.name, State::Defined, span(def.name.range), kind);
+                self.globals_of(&def.body, scope);
+            }
+            Stmt::ClassDef(def) => {
+                let at = span(def.name.range);
+                scope.bind(&def.name, State::Defined, at, DefinitionKind::Class);
+            }
+            Stmt::Assign(node) => {
+                let kind = match &*node.value {
+                    Expr::NoneLiteral(_) => DefinitionKind::None,
+                    _ => DefinitionKind::Other,
+                };
+                for target in &node.targets {
+                    self.target(target, State::Defined, kind, scope);
+                }
+            }
+            Stmt::AugAssign(node) => {
+                self.target(&node.target, State::Defined, DefinitionKind::Other, scope);
+            }
+            Stmt::AnnAssign(node) => {
+                if node.value.is_some() {
+                    self.target(&node.target, State::Defined, DefinitionKind::Other, scope);
+                }
+            }
+            Stmt::TypeAlias(node) => {
+                self.target(&node.name, State::Defined, DefinitionKind::Other, scope);
+            }
+            Stmt::Delete(node) => {
+                for target in &node.targets {
+                    self.target(target, State::Deleted, DefinitionKind::Other, scope);
+                }
+            }
+            Stmt::Import(node) => {
+                for alias in &node.names {
+                    let whole = alias.name.as_str();
+                    let first = whole.split('.').next().unwrap_or(whole);
+                    let name = alias.asname.as_ref().map_or(first, |name| name.as_str());
+                    scope.bind(name, State::Defined, span(alias.range), DefinitionKind::Import);
+                }
+            }
+            Stmt::ImportFrom(node) => self.import_from(node, scope),
+            Stmt::Raise(_) => scope.ended = true,
+            _ => self.compound(statement, scope),
+        }
+    }
+
+    fn import_from(&mut self, node: &ruff_python_ast::StmtImportFrom, scope: &mut Scope) {
+        let span = |range| span_of(self.module.file, range);
+        if self.package
+            && node.level == 1
+            && let Some(module) = &node.module
+        {
+            // Importing a submodule sets it as an attribute of its package.
+            let name = module.as_str().split('.').next().unwrap_or_default();
+            scope.bind(name, State::Maybe, span(module.range), DefinitionKind::Import);
+        }
+        for alias in &node.names {
+            if alias.name.as_str() == "*" {
+                scope.open("`from … import *` may define it");
+                continue;
+            }
+            let name = alias.asname.as_ref().unwrap_or(&alias.name);
+            scope.bind(name, State::Defined, span(alias.range), DefinitionKind::Import);
+        }
+    }
+
+    fn compound(&mut self, statement: &Stmt, scope: &mut Scope) {
+        match statement {
+            Stmt::If(node) => {
+                let mut branches = Vec::new();
+                if !walk::never_at_import(&node.test) {
+                    branches.push(self.branch(&[&node.body]));
+                }
+                let mut otherwise = false;
+                for clause in &node.elif_else_clauses {
+                    otherwise |= clause.test.is_none();
+                    branches.push(self.branch(&[&clause.body]));
+                }
+                if !otherwise {
+                    branches.push(self.branch(&[]));
+                }
+                scope.join(branches);
+            }
+            Stmt::For(node) => {
+                let mut ran = self.branch(&[]);
+                self.target(&node.target, State::Defined, DefinitionKind::Other, &mut ran);
+                self.block(&node.body, &mut ran);
+                let not = self.branch(&[]);
+                scope.join(vec![ran, not]);
+                self.block(&node.orelse, scope);
+            }
+            Stmt::While(node) => {
+                let branches = vec![self.branch(&[&node.body]), self.branch(&[])];
+                scope.join(branches);
+            }
+            Stmt::With(node) => {
+                for item in &node.items {
+                    if let Some(target) = &item.optional_vars {
+                        self.target(target, State::Defined, DefinitionKind::Other, scope);
+                    }
+                }
+                self.block(&node.body, scope);
+            }
+            Stmt::Try(node) => {
+                let mut branches = vec![self.branch(&[&node.body, &node.orelse])];
+                for ExceptHandler::ExceptHandler(handler) in &node.handlers {
+                    branches.push(self.branch(&[&handler.body]));
+                }
+                scope.join(branches);
+                self.block(&node.finalbody, scope);
+            }
+            Stmt::Match(node) => {
+                let mut branches = vec![self.branch(&[])];
+                for case in &node.cases {
+                    let mut branch = self.branch(&[]);
+                    self.captures(&case.pattern, &mut branch);
+                    self.block(&case.body, &mut branch);
+                    branches.push(branch);
+                }
+                scope.join(branches);
+            }
+            _ => {}
+        }
+    }
+
+    fn target(&mut self, target: &Expr, state: State, kind: DefinitionKind, scope: &mut Scope) {
+        let mut todo = vec![(target, kind)];
+        while let Some((target, kind)) = todo.pop() {
+            match target {
+                Expr::Name(name) => {
+                    scope.bind(&name.id, state, span_of(self.module.file, name.range), kind);
+                }
+                Expr::Tuple(node) => {
+                    todo.extend(node.elts.iter().map(|e| (e, DefinitionKind::Other)));
+                }
+                Expr::List(node) => {
+                    todo.extend(node.elts.iter().map(|e| (e, DefinitionKind::Other)));
+                }
+                Expr::Starred(node) => todo.push((&node.value, DefinitionKind::Other)),
+                _ => {}
+            }
+        }
+    }
+
+    /// What an expression binds (`:=`) or may bind out of sight.
+    fn expression(&mut self, expression: &Expr, scope: &mut Scope) {
+        let file = self.module.file;
+        walk::expressions(expression, &mut |found| {
+            match found {
+                Expr::Named(node) => {
+                    if let Expr::Name(name) = &*node.target {
+                        let at = span_of(file, name.range);
+                        scope.bind(&name.id, State::Maybe, at, DefinitionKind::Other);
+                    }
+                }
+                Expr::Call(call) => {
+                    let name = match &*call.func {
+                        Expr::Name(name) => name.id.as_str(),
+                        _ => "",
+                    };
+                    if matches!(name, "globals" | "locals" | "vars" | "exec" | "setattr") {
+                        scope.open(&format!("`{name}(…)` may define it"));
+                    }
+                }
+                Expr::Attribute(node) if node.attr.as_str() == "modules" => {
+                    scope.open("`sys.modules` is used and may replace the module");
+                }
+                _ => {}
+            }
+            true
+        });
+    }
+
+    /// Names that a function declares `global` may be set when it is called.
+    fn globals_of(&mut self, body: &[Stmt], scope: &mut Scope) {
+        let file = self.module.file;
+        walk::statements(body, walk::Place::default(), &mut |statement, _| {
+            if let Stmt::Global(node) = statement {
+                for name in &node.names {
+                    if !scope.names.contains_key(name.as_str()) {
+                        let at = span_of(file, name.range);
+                        scope.bind(name, State::Maybe, at, DefinitionKind::Other);
+                    }
+                }
+            }
+        });
+    }
+
+    fn captures(&mut self, pattern: &Pattern, scope: &mut Scope) {
+        let file = self.module.file;
+        let mut todo = vec![pattern];
+        while let Some(pattern) = todo.pop() {
+            let name = match pattern {
+                Pattern::MatchAs(node) => {
+                    todo.extend(node.pattern.as_deref());
+                    node.name.as_ref()
+                }
+                Pattern::MatchStar(node) => node.name.as_ref(),
+                Pattern::MatchMapping(node) => {
+                    todo.extend(node.patterns.iter());
+                    node.rest.as_ref()
+                }
+                Pattern::MatchSequence(node) => {
+                    todo.extend(node.patterns.iter());
+                    None
+                }
+                Pattern::MatchOr(node) => {
+                    todo.extend(node.patterns.iter());
+                    None
+                }
+                Pattern::MatchClass(node) => {
+                    todo.extend(node.arguments.patterns.iter());
+                    todo.extend(node.arguments.keywords.iter().map(|k| &k.pattern));
+                    None
+                }
+                Pattern::MatchValue(_) | Pattern::MatchSingleton(_) => None,
+            };
+            if let Some(name) = name {
+                let at = span_of(file, name.range);
+                scope.bind(name, State::Defined, at, DefinitionKind::Other);
+            }
+        }
+    }
+}

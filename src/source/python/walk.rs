@@ -1,0 +1,217 @@
+//! Ways through the syntax tree that cannot exhaust the stack: expressions are walked with a list
+//! of what is still to do; statements nest at most as deep as Python allows (100 indentations).
+
+use ruff_python_ast::visitor::{self, Visitor};
+use ruff_python_ast::{ExceptHandler, Expr, Stmt};
+
+/// Calls `look` on an expression and on all below it, in no particular order; it says whether to
+/// go further down. The bodies of lambdas are left out: they do not run here.
+pub(super) fn expressions<'a>(root: &'a Expr, look: &mut dyn FnMut(&'a Expr) -> bool) {
+    let mut todo = vec![root];
+    while let Some(expression) = todo.pop() {
+        if !look(expression) || expression.is_lambda_expr() {
+            continue;
+        }
+        let mut children = Children { found: Vec::new() };
+        visitor::walk_expr(&mut children, expression);
+        todo.extend(children.found.into_iter().rev());
+    }
+}
+
+struct Children<'a> {
+    found: Vec<&'a Expr>,
+}
+
+impl<'a> Visitor<'a> for Children<'a> {
+    fn visit_expr(&mut self, expr: &'a Expr) {
+        self.found.push(expr);
+    }
+}
+
+/// The expressions that a statement evaluates itself, not those of the blocks below it.
+pub(super) fn own_expressions(statement: &Stmt) -> Vec<&Expr> {
+    match statement {
+        Stmt::FunctionDef(def) => {
+            let defaults = def.parameters.iter_non_variadic_params();
+            let defaults = defaults.filter_map(|p| p.default.as_deref());
+            def.decorator_list.iter().map(|d| &d.expression).chain(defaults).collect()
+        }
+        Stmt::ClassDef(def) => {
+            let mut found: Vec<&Expr> =
+                def.decorator_list.iter().map(|d| &d.expression).collect();
+            if let Some(arguments) = &def.arguments {
+                found.extend(arguments.args.iter());
+                found.extend(arguments.keywords.iter().map(|k| &k.value));
+            }
+            found
+        }
+        Stmt::For(node) => vec![&node.iter],
+        Stmt::While(node) => vec![&node.test],
+        Stmt::If(node) => std::iter::once(&*node.test)
+            .chain(node.elif_else_clauses.iter().filter_map(|clause| clause.test.as_ref()))
+            .collect(),
+        Stmt::With(node) => node.items.iter().map(|item| &item.context_expr).collect(),
+        Stmt::Match(node) => std::iter::once(&*node.subject)
+            .chain(node.cases.iter().filter_map(|case| case.guard.as_deref()))
+            .collect(),
+        Stmt::Try(_) => Vec::new(),
+        simple => {
+            let mut children = Children { found: Vec::new() };
+            visitor::walk_stmt(&mut children, simple);
+            children.found
+        }
+    }
+}
+
+/// Under which conditions a statement runs when the module is imported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Place {
+    /// In a function's body, or under `if __name__ == "__main__"`: not at import.
+    pub function: bool,
+    /// In the body of a class.
+    pub class: bool,
+    /// Under a condition, in a loop, or in an `except` branch.
+    pub conditional: bool,
+    /// In a `try` that catches a missing key.
+    pub catches_key: bool,
+    /// In a `try` that catches a failed import.
+    pub catches_import: bool,
+}
+
+/// Calls `look` on every statement, in the order of the file.
+pub(super) fn statements<'a>(
+    block: &'a [Stmt],
+    place: Place,
+    look: &mut dyn FnMut(&'a Stmt, Place),
+) {
+    let maybe = Place { conditional: true, ..place };
+    for statement in block {
+        look(statement, place);
+        match statement {
+            Stmt::FunctionDef(def) => {
+                let inside = Place { function: true, class: false, ..place };
+                statements(&def.body, inside, look);
+            }
+            Stmt::ClassDef(def) => statements(&def.body, Place { class: true, ..place }, look),
+            Stmt::For(node) => {
+                statements(&node.body, maybe, look);
+                statements(&node.orelse, maybe, look);
+            }
+            Stmt::While(node) => {
+                statements(&node.body, maybe, look);
+                statements(&node.orelse, maybe, look);
+            }
+            Stmt::If(node) => {
+                let first = if never_at_import(&node.test) {
+                    Place { function: true, ..place }
+                } else {
+                    maybe
+                };
+                statements(&node.body, first, look);
+                for clause in &node.elif_else_clauses {
+                    statements(&clause.body, maybe, look);
+                }
+            }
+            Stmt::With(node) => {
+                let suppress = node.items.iter().any(|item| suppresses(&item.context_expr));
+                let inside = Place {
+                    catches_key: place.catches_key || suppress,
+                    catches_import: place.catches_import || suppress,
+                    ..place
+                };
+                statements(&node.body, inside, look);
+            }
+            Stmt::Match(node) => {
+                for case in &node.cases {
+                    statements(&case.body, maybe, look);
+                }
+            }
+            Stmt::Try(node) => {
+                let catches = |names: &[&str]| node.handlers.iter().any(|h| handles(h, names));
+                let inside = Place {
+                    catches_key: place.catches_key || catches(&["KeyError", "LookupError"]),
+                    catches_import: place.catches_import
+                        || catches(&["ImportError", "ModuleNotFoundError"]),
+                    ..place
+                };
+                statements(&node.body, inside, look);
+                for ExceptHandler::ExceptHandler(handler) in &node.handlers {
+                    statements(&handler.body, maybe, look);
+                }
+                statements(&node.orelse, inside, look);
+                statements(&node.finalbody, place, look);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// `__name__ == "__main__"` and `TYPE_CHECKING`.
+pub(super) fn never_at_import(test: &Expr) -> bool {
+    match test {
+        Expr::Compare(compare) => {
+            let is_name = |e: &Expr| matches!(e, Expr::Name(n) if n.id.as_str() == "__name__");
+            let is_main = |e: &Expr| {
+                matches!(e, Expr::StringLiteral(s) if s.value.to_str() == "__main__")
+            };
+            let one = match &*compare.comparators {
+                [one] => one,
+                _ => return false,
+            };
+            let equal = matches!(&*compare.ops, [ruff_python_ast::CmpOp::Eq]);
+            equal && ((is_name(&compare.left) && is_main(one))
+                || (is_main(&compare.left) && is_name(one)))
+        }
+        Expr::Name(name) => name.id.as_str() == "TYPE_CHECKING",
+        Expr::Attribute(attribute) => attribute.attr.as_str() == "TYPE_CHECKING",
+        _ => false,
+    }
+}
+
+/// Does the handler catch one of these, or everything?
+fn handles(handler: &ExceptHandler, names: &[&str]) -> bool {
+    let ExceptHandler::ExceptHandler(handler) = handler;
+    let Some(class) = handler.type_.as_deref() else { return true };
+    let classes: Vec<&Expr> = match class {
+        Expr::Tuple(tuple) => tuple.elts.iter().collect(),
+        one => vec![one],
+    };
+    classes.iter().any(|class| match class {
+        Expr::Name(name) => {
+            let name = name.id.as_str();
+            names.contains(&name) || matches!(name, "Exception" | "BaseException")
+        }
+        // Something computed: it may catch it.
+        _ => true,
+    })
+}
+
+/// `contextlib.suppress(…)`.
+fn suppresses(context: &Expr) -> bool {
+    let Expr::Call(call) = context else { return false };
+    match &*call.func {
+        Expr::Name(name) => name.id.as_str() == "suppress",
+        Expr::Attribute(attribute) => attribute.attr.as_str() == "suppress",
+        _ => false,
+    }
+}
+
+/// `a.b.c` as its names; nothing for anything else.
+pub(super) fn dotted(expression: &Expr) -> Option<Vec<&str>> {
+    let mut names = Vec::new();
+    let mut at = expression;
+    loop {
+        match at {
+            Expr::Attribute(attribute) => {
+                names.push(attribute.attr.as_str());
+                at = &attribute.value;
+            }
+            Expr::Name(name) => {
+                names.push(name.id.as_str());
+                names.reverse();
+                return Some(names);
+            }
+            _ => return None,
+        }
+    }
+}
