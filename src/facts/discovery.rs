@@ -1,13 +1,12 @@
 //! Which units run gunicorn.
 
-use std::path::Path;
+use std::collections::HashSet;
 
 use super::environment::{self, Environment};
-use super::gunicorn::launch::{Launched, launch};
+use super::server::{Launched, launch};
 use super::{Machine, Problem, Request, Scope, Service};
-use crate::host::HostErrorKind;
-use crate::source::unit::{self, LoadError, Unit, UnitKind, UnitName, UnitPaths};
-use crate::source::{SourceFile, Sources};
+use crate::source::Sources;
+use crate::source::unit::{self, Unit, UnitKind, UnitName, UnitPaths};
 
 /// A unit that was asked for, or that runs gunicorn.
 #[derive(Debug)]
@@ -28,7 +27,7 @@ pub struct Found {
     /// The applications.
     pub candidates: Vec<Candidate>,
     /// `nginx.service`, where there is one.
-    pub nginx_units: Vec<Unit>,
+    pub nginx_unit: Option<Unit>,
 }
 
 /// Finds the applications that were asked for; without a name, every unit that runs gunicorn.
@@ -71,13 +70,11 @@ fn given_units(
     let sockets_alone = services.is_empty() && !sockets.is_empty();
     let Scope::Files(given) = &request.scope else { return };
     for (path, unit) in services {
-        let name = unit.name.to_string();
         if !request.apps.is_empty() && !request.apps.iter().any(|app| is_named(app, &unit.name)) {
             continue;
         }
         let own = take_sockets(&unit, &mut sockets);
-        let candidate =
-            candidate(sources, machine, name, unit, own, &given.env_files, problems);
+        let candidate = candidate(sources, machine, unit, own, &given.env_files, problems);
         if let Launched::Other(what) = &candidate.launched {
             problems.push(Problem::new(
                 path,
@@ -141,144 +138,113 @@ fn on_machine(
     problems: &mut Vec<Problem>,
 ) -> Found {
     let paths = UnitPaths::scan(sources);
-    for problem in paths.problems() {
-        problems.push(Problem::unreadable(problem));
-    }
+    problems.extend(paths.problems.iter().map(Problem::unreadable));
+    let units = paths.list_units().units;
     let mut found = Found::default();
     if let Some(name) = UnitName::parse("nginx.service")
-        && let Ok(unit) = unit::load(sources, &paths, &name)
+        && let Ok(unit) = paths.load(sources, &name)
     {
-        found.nginx_units.push(unit);
+        found.nginx_unit = Some(unit);
     }
-    if request.apps.is_empty() {
-        every_unit(sources, machine, &paths, problems, &mut found);
-        return found;
-    }
-    for app in &request.apps {
-        let Some(name) = UnitName::parse(app) else {
-            problems.push(Problem::new("", format!("{app}: not a unit's name")));
-            continue;
-        };
-        match unit::load(sources, &paths, &name) {
-            Ok(unit) => {
-                let candidate = load_candidate(sources, machine, &paths, unit, problems);
-                if let Launched::Other(what) = &candidate.launched {
-                    problems.push(Problem::new(
-                        "",
-                        format!("{name} does not run gunicorn ({what}): nothing was checked"),
-                    ));
-                } else {
-                    found.candidates.push(candidate);
-                }
-            }
-            Err(error) => problems.push(load_problem(&name, &error)),
-        }
-    }
-    found
-}
-
-fn load_problem(name: &UnitName, error: &LoadError) -> Problem {
-    Problem::new("", format!("{name}: {error}"))
-}
-
-fn every_unit(
-    sources: &Sources,
-    machine: &Machine,
-    paths: &UnitPaths,
-    problems: &mut Vec<Problem>,
-    found: &mut Found,
-) {
-    for name in paths.names() {
-        if name.kind() != UnitKind::Service || has_instances(paths, &name) {
-            continue;
-        }
-        let unit = match unit::load(sources, paths, &name) {
-            Ok(unit) if unit.masked => continue,
+    let mut sockets: Vec<Unit> = units
+        .iter()
+        .filter(|name| name.kind() == UnitKind::Socket)
+        .filter_map(|name| paths.load(sources, name).ok())
+        .collect();
+    let wanted = if request.apps.is_empty() {
+        services(sources, &paths, &units)
+    } else {
+        named_units(&request.apps, problems)
+    };
+    for name in wanted {
+        let unit = match paths.load(sources, &name) {
             Ok(unit) => unit,
             Err(error) => {
-                problems.push(load_problem(&name, &error));
+                problems.push(Problem::new("", error.to_string()));
                 continue;
             }
         };
-        // An alias is listed under the name of the unit that it stands for.
-        if unit.name != name && paths.names().contains(&unit.name) {
+        if unit.masked && request.apps.is_empty() {
             continue;
         }
-        for problem in &unit.problems {
-            if problem.kind != HostErrorKind::NotFound {
-                problems.push(Problem::unreadable(problem));
-            }
+        let unreadable: Vec<Problem> = unit
+            .problems
+            .iter()
+            .filter(|problem| !paths.problems.contains(problem))
+            .map(Problem::unreadable)
+            .collect();
+        let own = take_sockets(&unit, &mut sockets);
+        let candidate = candidate(sources, machine, unit, own, &[], problems);
+        match &candidate.launched {
+            Launched::Other(what) if !request.apps.is_empty() => problems.push(Problem::new(
+                &candidate.service.unit.path,
+                format!("does not run gunicorn ({what}): nothing in it was checked"),
+            )),
+            Launched::Other(_) => {}
+            Launched::Unknown(_) if request.apps.is_empty() && !mentioned(&candidate) => {}
+            _ => found.candidates.push(candidate),
         }
-        if !may_run_gunicorn(sources, &unit) {
-            continue;
-        }
-        let candidate = load_candidate(sources, machine, paths, unit, problems);
-        if matches!(candidate.launched, Launched::Gunicorn(_)) {
-            found.candidates.push(candidate);
-        }
+        problems.extend(unreadable);
     }
-    if found.candidates.is_empty() {
+    if found.candidates.is_empty() && request.apps.is_empty() {
         problems.push(Problem::new(
             "",
             "no unit that runs gunicorn was found: name one, or check that this is the right host \
              or tree",
         ));
     }
+    found
 }
 
-/// A template is checked through its instances where it has any.
-fn has_instances(paths: &UnitPaths, name: &UnitName) -> bool {
-    name.is_template()
-        && paths.names().iter().any(|other| other.template().as_ref() == Some(name))
-}
-
-/// A cheap look before the unit is taken apart: the word stands in a file of it, or it starts a
-/// script or another program that is not the distribution's own.
-fn may_run_gunicorn(sources: &Sources, unit: &Unit) -> bool {
-    let _ = sources;
-    unit.files().any(|file| {
-        let path: &Path = &file.file.path;
-        mentions(&file.file, b"gunicorn")
-            || path.starts_with("/etc")
-            || path.starts_with("/run")
-            || path.starts_with("/usr/local")
-    })
-}
-
-fn mentions(file: &SourceFile, word: &[u8]) -> bool {
-    memchr::memmem::find(&file.bytes, word).is_some()
-}
-
-fn load_candidate(
-    sources: &Sources,
-    machine: &Machine,
-    paths: &UnitPaths,
-    unit: Unit,
-    problems: &mut Vec<Problem>,
-) -> Candidate {
-    let name = unit.name.to_string();
-    let mut sockets = Vec::new();
-    for other in paths.names() {
-        if other.kind() != UnitKind::Socket {
-            continue;
-        }
-        if let Ok(socket) = unit::load(sources, paths, other) {
-            sockets.push(socket);
+fn named_units(apps: &[String], problems: &mut Vec<Problem>) -> Vec<UnitName> {
+    let mut names = Vec::new();
+    for app in apps {
+        match UnitName::parse(app) {
+            Some(name) => names.push(name),
+            None => problems.push(Problem::new("", format!("{app}: not a unit's name"))),
         }
     }
-    let own = take_sockets(&unit, &mut sockets);
-    candidate(sources, machine, name, unit, own, &[], problems)
+    names
+}
+
+/// The services that may run gunicorn: the word stands in a file of theirs, or they are not the
+/// distribution's own and may start a script that runs it. A template is checked through its
+/// instances where it has any.
+fn services(sources: &Sources, paths: &UnitPaths, units: &[UnitName]) -> Vec<UnitName> {
+    let instantiated: HashSet<UnitName> = units.iter().filter_map(UnitName::template).collect();
+    units
+        .iter()
+        .filter(|name| name.kind() == UnitKind::Service && !instantiated.contains(name))
+        .filter(|name| paths.mentions(sources, name, b"gunicorn") || is_local(paths, sources, name))
+        .cloned()
+        .collect()
+}
+
+/// Is the unit's fragment one that an administrator wrote, and its program none of the system's?
+fn is_local(paths: &UnitPaths, sources: &Sources, name: &UnitName) -> bool {
+    let Ok(unit) = paths.load(sources, name) else { return true };
+    let distribution = ["/lib", "/usr/lib"].iter().any(|top| unit.path.starts_with(top));
+    !distribution && !unit.masked
+}
+
+/// Does any of the unit's files speak of gunicorn?
+fn mentioned(candidate: &Candidate) -> bool {
+    candidate
+        .service
+        .unit
+        .files()
+        .any(|file| memchr::memmem::find(&file.file.bytes, b"gunicorn").is_some())
 }
 
 fn candidate(
     sources: &Sources,
     machine: &Machine,
-    name: String,
     unit: Unit,
     sockets: Vec<Unit>,
     env_files: &[std::path::PathBuf],
     problems: &mut Vec<Problem>,
 ) -> Candidate {
+    let name = unit.name.to_string();
     let service = Service::read(sources, machine, unit, sockets);
     let environment = environment::read(sources, machine, &service, env_files, problems);
     let launched = launch(sources, machine, &service, &environment);

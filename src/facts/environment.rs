@@ -175,7 +175,7 @@ fn take_given(given: &mut Vec<PathBuf>, path: &Known<PathBuf>, lines: usize) -> 
 
 fn read_unit(sources: &Sources, service: &Service, environment: &mut Environment) {
     for assignment in service.unit.list("Service", "Environment") {
-        let (found, _) = assignments(&assignment.value, &service.specifiers);
+        let (found, _) = assignments(&assignment.value, &service.unit.specifiers);
         // Everything but the names is hidden, also what systemd drops as no assignment.
         let mut shown: Vec<Span> = found.iter().map(|variable| variable.name.span).collect();
         shown.sort_unstable();
@@ -193,7 +193,7 @@ fn read_unit(sources: &Sources, service: &Service, environment: &mut Environment
         }
     }
     for assignment in service.unit.list("Service", "PassEnvironment") {
-        for name in passed(&assignment.value, &service.specifiers).0 {
+        for name in passed(&assignment.value, &service.unit.specifiers).0 {
             environment.variables.entry(name.value).or_insert_with(|| Variable {
                 value: Secret::new(""),
                 span: Some(name.span),
@@ -209,7 +209,7 @@ fn read_unit(sources: &Sources, service: &Service, environment: &mut Environment
 
 fn remove_unset(service: &Service, environment: &mut Environment) {
     for assignment in service.unit.list("Service", "UnsetEnvironment") {
-        for name in unset(&assignment.value, &service.specifiers).0 {
+        for name in unset(&assignment.value, &service.unit.specifiers).0 {
             let remove = match (&name.value, environment.variables.get(&name.name.value)) {
                 (None, _) => true,
                 (Some(value), Some(variable)) => variable.value == *value,
@@ -236,7 +236,7 @@ fn directive(service: &Service, value: &crate::source::Text) -> EnvironmentFile 
         file.path = Known::unknown("EnvironmentFile= holds a placeholder");
         return file;
     }
-    let text = match service.specifiers.expand(value) {
+    let text = match service.unit.specifiers.expand(value) {
         Expansion::Known(text) => text,
         Expansion::NotKnown { why, .. } => {
             file.path = Known::unknown(format!("EnvironmentFile=: {why}"));

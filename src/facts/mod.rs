@@ -3,7 +3,7 @@
 pub mod discovery;
 pub mod endpoint;
 pub mod environment;
-pub mod gunicorn;
+mod json;
 pub mod known;
 pub mod machine;
 pub mod nginx;
@@ -11,16 +11,14 @@ pub mod path;
 pub mod place;
 pub mod release;
 pub mod route;
+pub mod server;
 pub mod service;
-pub mod socket;
-mod json;
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 pub use endpoint::{Bound, Endpoint, TcpHost};
 pub use environment::Environment;
-pub use gunicorn::Gunicorn;
 pub use json::json;
 pub use known::{Known, Origin, Why};
 pub use machine::Machine;
@@ -29,6 +27,7 @@ pub use path::RequestPath;
 pub use place::{Identity, Place, State, Want};
 pub use release::Release;
 pub use route::Route;
+pub use server::Gunicorn;
 pub use service::Service;
 
 use crate::host::HostError;
@@ -173,10 +172,10 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
     let mut problems = Vec::new();
     let machine = Rc::new(Machine::read(sources, whole, &mut problems));
     let found = discovery::find(sources, &machine, request, &mut problems);
-    let nginx = Rc::new(Nginx::read(sources, &machine, request, &found.nginx_units, &mut problems));
+    let nginx = Rc::new(Nginx::read(sources, &machine, request, found.nginx_unit.as_ref(), &mut problems));
     let mut apps = Vec::new();
     for candidate in found.candidates {
-        let gunicorn = gunicorn::read(sources, &machine, &candidate, &given, &mut problems);
+        let gunicorn = server::read(sources, &machine, &candidate, &given, &mut problems);
         let release = release::read(
             sources,
             &machine,

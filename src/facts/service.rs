@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use super::place::{Identity, Place, tidy};
 use super::{Known, Machine, Origin, Why};
-use crate::source::unit::exec::{ExecCommand, ExecFault};
+use crate::source::unit::exec::ExecCommand;
 use crate::source::unit::time::{TimeSpan, parse_seconds};
 use crate::source::unit::value::parse_boolean;
-use crate::source::unit::{Expansion, Specifiers, Unit, commands};
+use crate::source::unit::{Expansion, Unit};
 use crate::source::{Sources, Span, Text, placeholder};
 
 /// A directory that systemd makes for the service before it starts.
@@ -30,15 +30,6 @@ pub struct Command {
     pub program: Option<Place>,
 }
 
-/// An Exec setting: the commands of its effective lines, and what systemd refuses in them.
-#[derive(Debug, Clone, Default)]
-pub struct Commands {
-    /// The commands in order.
-    pub commands: Vec<Command>,
-    /// Lines that systemd does not take.
-    pub faults: Vec<ExecFault>,
-}
-
 /// A service unit as systemd sees it.
 #[derive(Debug)]
 pub struct Service {
@@ -46,18 +37,16 @@ pub struct Service {
     pub unit: Unit,
     /// The `.socket` units that start it, loaded.
     pub sockets: Vec<Unit>,
-    /// What `%i` and the like stand for.
-    pub specifiers: Specifiers,
     /// Who the processes run as.
     pub user: Known<Identity>,
     /// Where they start; none: `/`.
     pub working_directory: Known<Option<Place>>,
     /// `ExecStart=`.
-    pub exec_start: Commands,
+    pub exec_start: Vec<Command>,
     /// `ExecStartPre=`.
-    pub exec_start_pre: Commands,
+    pub exec_start_pre: Vec<Command>,
     /// `ExecReload=`.
-    pub exec_reload: Commands,
+    pub exec_reload: Vec<Command>,
     /// The directories that systemd makes for it.
     pub directories: Known<Vec<ManagedDirectory>>,
 }
@@ -65,18 +54,15 @@ pub struct Service {
 impl Service {
     /// Joins what the unit says with what is on the machine.
     pub fn read(sources: &Sources, machine: &Machine, unit: Unit, sockets: Vec<Unit>) -> Self {
-        let mut specifiers = Specifiers::new(unit.name.clone());
-        specifiers.fragment = unit.fragment.as_ref().map(|file| file.file.path.clone());
         let mut service = Self {
             user: Known::Default(Identity::root()),
             working_directory: Known::Default(None),
-            exec_start: read_commands(sources, machine, &unit, &specifiers, "ExecStart"),
-            exec_start_pre: read_commands(sources, machine, &unit, &specifiers, "ExecStartPre"),
-            exec_reload: read_commands(sources, machine, &unit, &specifiers, "ExecReload"),
+            exec_start: read_commands(sources, machine, &unit, "ExecStart"),
+            exec_start_pre: read_commands(sources, machine, &unit, "ExecStartPre"),
+            exec_reload: read_commands(sources, machine, &unit, "ExecReload"),
             directories: Known::Default(Vec::new()),
             unit,
             sockets,
-            specifiers,
         };
         service.user = service.read_user(machine);
         service.working_directory = service.read_working_directory(sources, machine);
@@ -95,7 +81,7 @@ impl Service {
         if placeholder::find_with_dollar(assignment.value.as_str()).is_some() {
             return Known::unknown(format!("{key}= holds a placeholder"));
         }
-        match self.specifiers.expand(&assignment.value) {
+        match self.unit.specifiers.expand(&assignment.value) {
             Expansion::Known(text) => {
                 let span = text.span();
                 Known::Value(Some(text), Origin::text(span))
@@ -165,13 +151,11 @@ impl Service {
     /// `TimeoutStopSec=`, or `TimeoutSec=`, whichever stands last; else the manager's default.
     /// `0` means without end, as `infinity` does.
     pub fn stop_timeout(&self, machine: &Machine) -> Known<TimeSpan> {
-        let last = ["TimeoutStopSec", "TimeoutSec"]
-            .into_iter()
-            .filter_map(|key| self.unit.last("Service", key).map(|a| (key, a)))
-            .max_by_key(|(_, assignment)| self.unit.order(assignment));
+        let keys = ["TimeoutStopSec", "TimeoutSec"];
+        let last = self.unit.last_of("Service", &keys);
         let default = machine.default_stop_timeout.clone();
         let span = match last {
-            Some((key, _)) => self.seconds(key, default),
+            Some(assignment) => self.seconds(&assignment.key.value, default),
             None => default,
         };
         span.map(|span| if span == TimeSpan::Microseconds(0) { TimeSpan::Infinity } else { span })
@@ -285,7 +269,7 @@ impl Service {
                 known => known.ok().and_then(|word| u32::from_str_radix(word, 8).ok()),
             };
             for assignment in self.unit.list("Service", key) {
-                let text = match self.specifiers.expand(&assignment.value) {
+                let text = match self.unit.specifiers.expand(&assignment.value) {
                     Expansion::Known(text) if placeholder::find(text.as_str()).is_none() => text,
                     _ => return Known::unknown(format!("{key}= is not known")),
                 };
@@ -313,30 +297,15 @@ pub(super) fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text.split_whitespace().map(|word| (word.as_ptr() as usize - text.as_ptr() as usize, word))
 }
 
-fn read_commands(
-    sources: &Sources,
-    machine: &Machine,
-    unit: &Unit,
-    specifiers: &Specifiers,
-    key: &str,
-) -> Commands {
-    let mut read = Commands::default();
-    for assignment in unit.list("Service", key) {
-        let lines = match commands(&assignment.value, specifiers) {
-            Ok(lines) => lines,
-            Err(mut fault) => {
-                let before = std::mem::take(&mut fault.before);
-                read.faults.push(fault);
-                before
-            }
-        };
-        for line in lines {
+/// The effective commands of an Exec setting; `Unit::exec_faults` has what systemd refuses.
+fn read_commands(sources: &Sources, machine: &Machine, unit: &Unit, key: &str) -> Vec<Command> {
+    unit.commands("Service", key)
+        .into_iter()
+        .map(|(_, line)| {
             let path = PathBuf::from(line.program.text.as_str());
             let known = line.program.unknown.is_none() && path.is_absolute();
-            let program =
-                known.then(|| Place::look(sources.host(), &path, machine.owners_known));
-            read.commands.push(Command { line, program });
-        }
-    }
-    read
+            let program = known.then(|| Place::look(sources.host(), &path, machine.owners_known));
+            Command { line, program }
+        })
+        .collect()
 }

@@ -139,6 +139,13 @@ impl Unit {
         last
     }
 
+    /// Of several settings that decide the same thing, the assignment that stands last.
+    pub fn last_of(&self, section: &str, keys: &[&str]) -> Option<&Assignment> {
+        let decisive: Vec<&Assignment> =
+            keys.iter().filter_map(|key| self.last(section, key)).collect();
+        self.assignments().filter(|a| decisive.iter().any(|d| std::ptr::eq(*d, *a))).last()
+    }
+
     /// The assignments that make up a setting with a list of values, in order, after resets.
     pub fn list(&self, section: &str, key: &str) -> Vec<&Assignment> {
         let resets = known::empty_resets(section, key);
