@@ -64,6 +64,8 @@ pub(super) struct Inclusion {
     pub directive: u32,
     /// The file's tree.
     pub tree: u32,
+    /// Does it stand, by itself or through includes, outside a whole configuration?
+    pub fragment: bool,
 }
 
 /// All directives of a configuration.
@@ -212,9 +214,7 @@ impl<'c> DirectiveRef<'c> {
 
     /// The block it stands in; across files, where it was included.
     pub fn parent(&self) -> Option<DirectiveRef<'c>> {
-        (self.node.parent != NONE)
-            .then(|| self.config.get(DirectiveId(self.node.parent)))
-            .flatten()
+        (self.node.parent != NONE).then(|| self.config.get(DirectiveId(self.node.parent))).flatten()
     }
 
     /// The directives in its block, those of included files too.
@@ -225,6 +225,12 @@ impl<'c> DirectiveRef<'c> {
     /// The `include` directives that lead here, outermost first.
     pub fn chain(&self) -> Vec<Span> {
         self.config.chain(self.id)
+    }
+
+    /// The number of the inclusion it came with, and whether that is part of a fragment.
+    pub(super) fn inclusion(&self) -> (u32, bool) {
+        let inclusion = self.config.inclusions.get(self.node.include as usize);
+        (self.node.include, inclusion.is_some_and(|inclusion| inclusion.fragment))
     }
 
     /// The tree of its file.
@@ -300,7 +306,10 @@ pub(super) fn has_placeholder(text: &str) -> bool {
     let capitals = |rest: &str| {
         rest.find('}').is_some_and(|end| {
             end > 0
-                && rest.bytes().take(end).all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+                && rest
+                    .bytes()
+                    .take(end)
+                    .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
         })
     };
     placeholder::find(text).is_some()

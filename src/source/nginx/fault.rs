@@ -91,8 +91,6 @@ pub enum FaultKind {
     InvalidPass,
     /// A `listen` that nginx refuses.
     InvalidListen,
-    /// A variable that nothing sets.
-    UnknownVariable,
 }
 
 impl FaultKind {

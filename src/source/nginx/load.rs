@@ -17,6 +17,9 @@ use crate::source::{SourceFile, Sources, Span};
 
 /// The most directives, counted as often as they are included.
 const DIRECTIVE_LIMIT: usize = 4_000_000;
+/// The deepest nesting of includes. nginx holds every file of a chain open, and most systems let
+/// it have 1024.
+const DEPTH_LIMIT: usize = 512;
 /// The most inclusions.
 const INCLUSION_LIMIT: usize = 100_000;
 
@@ -141,7 +144,13 @@ impl<'s, 'h> Loader<'s, 'h> {
 
     fn enter(&mut self, tree: u32, directive: u32, parent: u32) {
         let inclusion = small(self.config.inclusions.len());
-        self.config.inclusions.push(Inclusion { directive, tree });
+        let around = self.config.nodes.get(directive as usize).map(|node| node.include);
+        let around = around.and_then(|at| self.config.inclusions.get(at as usize));
+        let fragment = match around {
+            Some(around) => around.fragment,
+            None => self.lenient && !self.config.trees.get(tree as usize).is_some_and(is_main),
+        };
+        self.config.inclusions.push(Inclusion { directive, tree, fragment });
         self.frames.push(Frame { tree, inclusion, next: 0, parent, open: Vec::new() });
     }
 
@@ -193,8 +202,7 @@ impl<'s, 'h> Loader<'s, 'h> {
         let (span, value) = (directive.head_span(), argument.value().into_owned());
         let path = self.config.prefix.join(OsStr::from_bytes(&value));
         let parent_id = (parent != NONE).then_some(DirectiveId(parent));
-        let not_read =
-            |path: PathBuf, reason| NotRead { span, parent: parent_id, path, reason };
+        let not_read = |path: PathBuf, reason| NotRead { span, parent: parent_id, path, reason };
         if has_placeholder(&String::from_utf8_lossy(&value)) {
             self.config.not_read.push(not_read(path, NotReadReason::Placeholder));
             return;
@@ -208,6 +216,11 @@ impl<'s, 'h> Loader<'s, 'h> {
             return;
         }
         let chain = self.config.chain(id);
+        if chain.len() >= DEPTH_LIMIT {
+            let message = format!("includes nested more than {DEPTH_LIMIT} deep");
+            self.config.faults.push(Fault::new(FaultKind::IncludeLoop, span, message).with(chain));
+            return;
+        }
         let mut found = Vec::new();
         let prefix = self.config.prefix.clone();
         let mut resolved = resolve(self.sources, &prefix, &value);
@@ -236,17 +249,28 @@ impl<'s, 'h> Loader<'s, 'h> {
             }
         }
         for tree in found.into_iter().rev() {
-            if self.frames.iter().any(|frame| frame.tree == tree) {
+            if self.surrounds(id, tree) {
                 let path = self.config.trees.get(tree as usize).map(|tree| tree.file.path.clone());
                 let shown = path.unwrap_or_default();
                 let message = format!("\"{}\" includes itself without end", shown.display());
-                let fault =
-                    Fault::new(FaultKind::IncludeLoop, span, message).with(chain.clone());
+                let fault = Fault::new(FaultKind::IncludeLoop, span, message).with(chain.clone());
                 self.config.faults.push(fault);
                 continue;
             }
             self.enter(tree, id.0, parent);
         }
+    }
+
+    /// Is the directive in this file, or in one that the file led to?
+    fn surrounds(&self, id: DirectiveId, tree: u32) -> bool {
+        let mut at = self.config.nodes.get(id.0 as usize).map(|node| node.include);
+        while let Some(inclusion) = at.and_then(|at| self.config.inclusions.get(at as usize)) {
+            if inclusion.tree == tree {
+                return true;
+            }
+            at = self.config.nodes.get(inclusion.directive as usize).map(|node| node.include);
+        }
+        false
     }
 
     fn fail_full(&mut self) {

@@ -105,8 +105,11 @@ impl Tree {
             template,
             read: 0,
         };
-        let mut tokenizer =
-            if template { Tokenizer::template(&source.bytes) } else { Tokenizer::new(&source.bytes) };
+        let mut tokenizer = if template {
+            Tokenizer::template(&source.bytes)
+        } else {
+            Tokenizer::new(&source.bytes)
+        };
         if source.bytes.starts_with(b"\xef\xbb\xbf") {
             tree.fail(TokenFault {
                 kind: FaultKind::ByteOrderMark,
