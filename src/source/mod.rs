@@ -5,6 +5,7 @@
 
 pub mod accounts;
 pub mod env_file;
+pub mod nginx;
 pub mod placeholder;
 pub mod python;
 pub mod secret;

@@ -1,0 +1,304 @@
+//! One walk over all directives that makes the [`Model`].
+
+use std::collections::HashMap;
+
+use super::check;
+use super::config::{Config, DirectiveId, DirectiveRef, has_placeholder, small};
+use super::fault::{Fault, FaultKind};
+use super::location::{Handling, Location, read_head, words_of};
+use super::model::{LocationId, Model, ServerId, UpstreamId, expand};
+use super::pass;
+use super::server::{Listen, Server, ServerName};
+use super::tree::Body;
+use super::upstream::Upstream;
+
+/// What a block is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// Outside every block.
+    Main,
+    /// Outside every block of a part of a configuration, where `http` or `server` may be round.
+    Fragment,
+    /// `http`.
+    Http,
+    /// `server` in `http`.
+    Server(ServerId),
+    /// `location`, `if` or `limit_except`.
+    Location(LocationId),
+    /// `upstream` in `http`.
+    Upstream(UpstreamId),
+    /// `events`, `stream`, `mail`, data, and what is not known: not looked into.
+    Other,
+}
+
+pub(super) fn build(config: Config) -> Model {
+    let faults = config.faults.clone();
+    let mut model = Model {
+        config,
+        user: None,
+        servers: Vec::new(),
+        locations: Vec::new(),
+        upstreams: Vec::new(),
+        variables: super::variables::Variables::default(),
+        faults,
+        simple: HashMap::new(),
+        groups: HashMap::new(),
+    };
+    let mut walk = Walk {
+        scopes: Vec::with_capacity(model.config.len()),
+        implicit: HashMap::new(),
+        passes: Vec::new(),
+        user: None,
+        servers: Vec::new(),
+        locations: Vec::new(),
+        upstreams: Vec::new(),
+        variables: super::variables::Variables::default(),
+        simple: HashMap::new(),
+        faults: Vec::new(),
+    };
+    for directive in model.config.directives() {
+        walk.directive(&directive);
+    }
+    let Walk {
+        passes, user, servers, locations, upstreams, variables, simple, faults, scopes, ..
+    } = walk;
+    model.user = user;
+    (model.servers, model.locations, model.upstreams) = (servers, locations, upstreams);
+    (model.variables, model.simple) = (variables, simple);
+    model.faults.extend(faults);
+    sort_by_name(&mut model);
+    note_unread(&mut model, &scopes);
+    name_groups(&mut model);
+    resolve_passes(&mut model, passes);
+    check::check(&mut model, &scopes);
+    model
+}
+
+struct Walk {
+    scopes: Vec<Scope>,
+    /// The server thought round bare locations, for each file of a fragment.
+    implicit: HashMap<u32, ServerId>,
+    passes: Vec<(DirectiveId, Scope)>,
+    user: Option<crate::source::Spanned<Vec<crate::source::Spanned<String>>>>,
+    servers: Vec<Server>,
+    locations: Vec<Location>,
+    upstreams: Vec<Upstream>,
+    variables: super::variables::Variables,
+    simple: HashMap<u32, Vec<DirectiveId>>,
+    faults: Vec<Fault>,
+}
+
+impl Walk {
+    fn directive(&mut self, directive: &DirectiveRef<'_>) {
+        let parent = directive.parent();
+        let around = match &parent {
+            Some(parent) => self.scopes.get(parent.id.0 as usize).copied().unwrap_or(Scope::Other),
+            None if directive.inclusion().1 => Scope::Fragment,
+            None => Scope::Main,
+        };
+        let name = directive.name();
+        let scope = if directive.body() == Body::None {
+            if around != Scope::Other {
+                let block = parent.map_or(u32::MAX, |parent| parent.id.0);
+                self.simple.entry(block).or_default().push(directive.id);
+                self.simple(directive, &name, around);
+            }
+            Scope::Other
+        } else {
+            self.block(directive, &name, around)
+        };
+        self.scopes.push(scope);
+    }
+
+    fn block(&mut self, directive: &DirectiveRef<'_>, name: &[u8], around: Scope) -> Scope {
+        let in_http = matches!(around, Scope::Http | Scope::Fragment);
+        match name {
+            b"http" if matches!(around, Scope::Main | Scope::Fragment) => Scope::Http,
+            b"server" if in_http => {
+                let id = self.add_server(Some(directive.id), directive);
+                Scope::Server(id)
+            }
+            b"upstream" if in_http => {
+                let id = UpstreamId(small(self.upstreams.len()));
+                self.upstreams.push(Upstream::new(id, directive));
+                Scope::Upstream(id)
+            }
+            b"map" | b"geo" | b"split_clients" if in_http => {
+                self.variables.add_table(directive);
+                Scope::Other
+            }
+            b"location" | b"if" | b"limit_except" => {
+                let (server, parent) = match around {
+                    Scope::Server(server) => (server, None),
+                    Scope::Location(id) => match self.locations.get(id.0 as usize) {
+                        Some(location) => (location.server, Some(id)),
+                        None => return Scope::Other,
+                    },
+                    Scope::Fragment => (self.implicit_server(directive), None),
+                    _ => return Scope::Other,
+                };
+                Scope::Location(self.add_location(directive, name, server, parent))
+            }
+            _ => Scope::Other,
+        }
+    }
+
+    fn add_server(&mut self, block: Option<DirectiveId>, at: &DirectiveRef<'_>) -> ServerId {
+        let id = ServerId(small(self.servers.len()));
+        self.servers.push(Server {
+            id,
+            directive: block,
+            span: at.head_span(),
+            listens: Vec::new(),
+            names: Vec::new(),
+            locations: Vec::new(),
+            handling: Handling::default(),
+        });
+        id
+    }
+
+    fn implicit_server(&mut self, directive: &DirectiveRef<'_>) -> ServerId {
+        let (inclusion, _) = directive.inclusion();
+        if let Some(id) = self.implicit.get(&inclusion) {
+            return *id;
+        }
+        let id = self.add_server(None, directive);
+        self.implicit.insert(inclusion, id);
+        id
+    }
+
+    fn add_location(
+        &mut self,
+        directive: &DirectiveRef<'_>,
+        name: &[u8],
+        server: ServerId,
+        parent: Option<LocationId>,
+    ) -> LocationId {
+        let id = LocationId(small(self.locations.len()));
+        let (kind, pattern, unknown) = read_head(directive, name, &mut self.faults);
+        self.locations.push(Location {
+            id,
+            directive: directive.id,
+            server,
+            parent,
+            children: Vec::new(),
+            kind,
+            pattern,
+            unknown,
+            span: directive.head_span(),
+            handling: Handling::default(),
+        });
+        let siblings = match parent {
+            Some(parent) => self.locations.get_mut(parent.0 as usize).map(|l| &mut l.children),
+            None => self.servers.get_mut(server.0 as usize).map(|s| &mut s.locations),
+        };
+        if let Some(siblings) = siblings {
+            siblings.push(id);
+        }
+        id
+    }
+
+    fn simple(&mut self, directive: &DirectiveRef<'_>, name: &[u8], around: Scope) {
+        match around {
+            Scope::Main if name == b"user" => self.user = Some(words_of(directive)),
+            Scope::Server(id) => self.in_server(directive, name, id),
+            Scope::Fragment if is_servers(name) => {
+                let id = self.implicit_server(directive);
+                self.in_server(directive, name, id);
+            }
+            Scope::Location(id) => {
+                let Some(location) = self.locations.get_mut(id.0 as usize) else { return };
+                match name {
+                    b"set" => self.variables.add_assignment(directive, location.server, Some(id)),
+                    _ if pass::is_pass(name) => self.passes.push((directive.id, around)),
+                    _ => location.handling.take(directive, name),
+                }
+            }
+            Scope::Upstream(id) => {
+                if let Some(upstream) = self.upstreams.get_mut(id.0 as usize) {
+                    upstream.take(directive, name, &mut self.faults);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn in_server(&mut self, directive: &DirectiveRef<'_>, name: &[u8], id: ServerId) {
+        let Some(server) = self.servers.get_mut(id.0 as usize) else { return };
+        match name {
+            b"listen" => server.listens.extend(Listen::read(directive, &mut self.faults)),
+            b"server_name" => {
+                server.names.extend(directive.arguments().map(|word| ServerName::read(&word)));
+            }
+            b"set" => self.variables.add_assignment(directive, id, None),
+            _ => server.handling.take(directive, name),
+        }
+    }
+}
+
+/// Directives that make a fragment part of a `server`.
+fn is_servers(name: &[u8]) -> bool {
+    matches!(name, b"listen" | b"server_name" | b"set" | b"return" | b"rewrite" | b"try_files")
+}
+
+/// Sorted by name, those of one name in file order, so that looking one up in a block of many
+/// costs little.
+fn sort_by_name(model: &mut Model) {
+    let config = &model.config;
+    let name = |id: &DirectiveId| config.get(*id).map(|directive| directive.name());
+    for block in model.simple.values_mut() {
+        block.sort_by(|a, b| name(a).cmp(&name(b)));
+    }
+}
+
+/// A group or a map with an include that was not read is not known whole.
+fn note_unread(model: &mut Model, scopes: &[Scope]) {
+    for not_read in &model.config.not_read {
+        let Some(parent) = not_read.parent else { continue };
+        if let Some(Scope::Upstream(id)) = scopes.get(parent.0 as usize)
+            && let Some(upstream) = model.upstreams.get_mut(id.0 as usize)
+        {
+            upstream.complete = false;
+        }
+        let tables = model.variables.tables.values_mut();
+        for table in tables.filter(|table| table.directive == parent) {
+            table.complete = false;
+        }
+    }
+}
+
+fn name_groups(model: &mut Model) {
+    for upstream in &model.upstreams {
+        if has_placeholder(&upstream.name.value) {
+            continue;
+        }
+        let name = upstream.name.value.to_ascii_lowercase();
+        let first = *model.groups.entry(name).or_insert(upstream.id);
+        if first != upstream.id
+            && let Some(first) = model.upstreams.get(first.0 as usize)
+        {
+            let message = format!("duplicate upstream \"{}\"", upstream.name.value);
+            model.faults.push(
+                Fault::new(FaultKind::DuplicateUpstream, upstream.span, message).with([first.span]),
+            );
+        }
+        upstream.check(&mut model.faults);
+    }
+}
+
+fn resolve_passes(model: &mut Model, passes: Vec<(DirectiveId, Scope)>) {
+    for (id, scope) in passes {
+        let Scope::Location(location) = scope else { continue };
+        let Some(directive) = model.config.get(id) else { continue };
+        let Some(block) = model.locations.get(location.0 as usize) else { continue };
+        let (kind, server) = (block.kind, block.server);
+        let expanding =
+            |text: &str| expand(&model.variables, &model.locations, text, server, Some(location));
+        let mut faults = Vec::new();
+        let pass = pass::read(&directive, Some(kind), &model.groups, expanding, &mut faults);
+        model.faults.append(&mut faults);
+        if let Some(block) = model.locations.get_mut(location.0 as usize) {
+            block.handling.passes.extend(pass);
+        }
+    }
+}

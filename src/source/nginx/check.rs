@@ -1,0 +1,128 @@
+//! What nginx refuses, or warns of, that can be told from the files alone: duplicates, and
+//! directives that its own modules would not take.
+
+use std::collections::HashMap;
+
+use super::build::Scope;
+use super::directives;
+use super::fault::{Fault, FaultKind};
+use super::location::{Location, LocationKind};
+use super::model::Model;
+use super::server::{Server, ServerNameKind};
+
+pub(super) fn check(model: &mut Model, scopes: &[Scope]) {
+    let mut faults = Vec::new();
+    directives::check(&model.config, scopes, &mut faults);
+    listens(&model.servers, &mut faults);
+    server_names(&model.servers, &mut faults);
+    locations(model, &mut faults);
+    model.faults.append(&mut faults);
+}
+
+/// `a duplicate listen`, `a duplicate default server`.
+fn listens(servers: &[Server], faults: &mut Vec<Fault>) {
+    let mut defaults = HashMap::new();
+    for server in servers {
+        let mut own = HashMap::new();
+        for listen in &server.listens {
+            let Some(address) = &listen.address else { continue };
+            if let Some(first) = own.insert(address, listen.span) {
+                let message = format!("a duplicate listen {address}");
+                faults.push(
+                    Fault::new(FaultKind::DuplicateListen, listen.span, message).with([first]),
+                );
+                continue;
+            }
+            if !listen.default_server {
+                continue;
+            }
+            if let Some(first) = defaults.get(address) {
+                let message = format!("a duplicate default server for {address}");
+                faults.push(
+                    Fault::new(FaultKind::DuplicateDefaultServer, listen.span, message)
+                        .with([*first]),
+                );
+            } else {
+                defaults.insert(address, listen.span);
+            }
+        }
+    }
+}
+
+/// `conflicting server name "x" on 0.0.0.0:80, ignored`: a warning, the first one wins.
+fn server_names(servers: &[Server], faults: &mut Vec<Fault>) {
+    let mut known = HashMap::new();
+    for server in servers {
+        for address in server.addresses() {
+            for name in &server.names {
+                if matches!(name.kind, ServerNameKind::Regex | ServerNameKind::Unknown) {
+                    continue;
+                }
+                let key = (address.clone(), name.text.as_str());
+                let first = *known.entry(key).or_insert((server.id, name.span));
+                if first.1 == name.span || (first.0 == server.id && name.text.is_empty()) {
+                    continue;
+                }
+                let message =
+                    format!("conflicting server name \"{}\" on {address}, ignored", name.text);
+                faults.push(
+                    Fault::new(FaultKind::ConflictingServerName, name.span, message)
+                        .with([first.1]),
+                );
+            }
+        }
+    }
+}
+
+fn locations(model: &Model, faults: &mut Vec<Fault>) {
+    let mut known = HashMap::new();
+    for location in &model.locations {
+        if location.unknown {
+            continue;
+        }
+        let class = match location.kind {
+            LocationKind::Exact => 0,
+            LocationKind::Prefix | LocationKind::PrefixStop => 1,
+            _ => 2,
+        };
+        if class < 2 {
+            let key = (location.server, location.parent, class, location.pattern.value.as_str());
+            if let Some(first) = known.get(&key) {
+                let message = format!("duplicate location \"{}\"", location.pattern.value);
+                faults.push(
+                    Fault::new(FaultKind::DuplicateLocation, location.span, message).with([*first]),
+                );
+            } else {
+                known.insert(key, location.span);
+            }
+        }
+        if let Some(parent) = location.parent.and_then(|parent| model.location(parent)) {
+            faults.extend(nested(location, parent));
+        }
+    }
+}
+
+/// What `ngx_http_core_location` says of a location inside another.
+fn nested(location: &Location, parent: &Location) -> Option<Fault> {
+    if matches!(location.kind, LocationKind::If | LocationKind::LimitExcept) || parent.unknown {
+        return None;
+    }
+    let (name, outer) = (&location.pattern.value, &parent.pattern.value);
+    let message = match parent.kind {
+        LocationKind::Exact => {
+            format!("location \"{name}\" cannot be inside the exact location \"{outer}\"")
+        }
+        LocationKind::Named => {
+            format!("location \"{name}\" cannot be inside the named location \"{outer}\"")
+        }
+        _ if location.kind == LocationKind::Named => {
+            format!("named location \"{name}\" can be on the server level only")
+        }
+        LocationKind::If | LocationKind::LimitExcept => return None,
+        _ if matches!(location.kind, LocationKind::Regex { .. }) || name.starts_with(outer) => {
+            return None;
+        }
+        _ => format!("location \"{name}\" is outside location \"{outer}\""),
+    };
+    Some(Fault::new(FaultKind::InvalidLocation, location.span, message).with([parent.span]))
+}

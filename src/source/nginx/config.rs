@@ -1,0 +1,323 @@
+//! A configuration of several files as nginx sees it: one tree, with the files of each `include`
+//! in the place where it stands.
+
+use std::borrow::Cow;
+use std::path::PathBuf;
+
+use super::fault::Fault;
+use super::token::Word;
+use super::tree::{Body, Directive, NONE, Tree};
+use crate::host::HostError;
+use crate::source::{Span, placeholder};
+
+/// A directive's number in a [`Config`]. A file included twice has its directives twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DirectiveId(pub u32);
+
+/// What the files are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Context {
+    /// A whole configuration, from `nginx.conf` on.
+    Main,
+    /// Parts of one: `server`, `upstream` or `location` blocks without the `http` round them.
+    Fragment,
+}
+
+/// Something that was not read, which is no fault of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotRead {
+    /// The `include` that asks for it.
+    pub span: Span,
+    /// The block in which its content is missing.
+    pub parent: Option<DirectiveId>,
+    /// The file or pattern.
+    pub path: PathBuf,
+    /// Why not.
+    pub reason: NotReadReason,
+}
+
+/// Why a file was not read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotReadReason {
+    /// The host could not, or it was not given.
+    Host(HostError),
+    /// Its name is a template's placeholder.
+    Placeholder,
+    /// In a part of a configuration it is not known what a relative path counts from, nor
+    /// whether the file will be there.
+    Elsewhere,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Node {
+    pub tree: u32,
+    pub directive: u32,
+    pub parent: u32,
+    pub subtree_end: u32,
+    pub include: u32,
+}
+
+/// One taking in of one file.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Inclusion {
+    /// The `include` directive; none for a file named from outside.
+    pub directive: u32,
+    /// The file's tree.
+    pub tree: u32,
+    /// Does it stand, by itself or through includes, outside a whole configuration?
+    pub fragment: bool,
+}
+
+/// All directives of a configuration.
+#[derive(Debug)]
+pub struct Config {
+    /// A whole configuration, or parts of one.
+    pub context: Context,
+    /// The directory that relative paths of the configuration count from.
+    pub prefix: PathBuf,
+    /// The files, each once, in the order of their first reading.
+    pub trees: Vec<Tree>,
+    /// What nginx would refuse: syntax and includes.
+    pub faults: Vec<Fault>,
+    /// What was not read.
+    pub not_read: Vec<NotRead>,
+    pub(super) nodes: Vec<Node>,
+    pub(super) inclusions: Vec<Inclusion>,
+}
+
+impl Config {
+    /// How many directives there are; their numbers run from 0, in the order nginx meets them.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Is there no directive at all?
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// All directives, in the order nginx meets them.
+    pub fn directives(&self) -> impl Iterator<Item = DirectiveRef<'_>> {
+        (0..self.nodes.len()).filter_map(|index| self.get(DirectiveId(small(index))))
+    }
+
+    /// The directives outside every block.
+    pub fn roots(&self) -> impl Iterator<Item = DirectiveRef<'_>> {
+        Children { config: self, at: 0, end: small(self.nodes.len()) }
+    }
+
+    /// One directive.
+    pub fn get(&self, id: DirectiveId) -> Option<DirectiveRef<'_>> {
+        let node = self.nodes.get(id.0 as usize)?;
+        let tree = self.trees.get(node.tree as usize)?;
+        let directive = tree.directives.get(node.directive as usize)?;
+        Some(DirectiveRef { config: self, id, node, tree, directive })
+    }
+
+    /// The `include` directives that lead to a directive, outermost first; none for one in a
+    /// file named from outside.
+    pub fn chain(&self, id: DirectiveId) -> Vec<Span> {
+        let mut chain = Vec::new();
+        let mut at = self.nodes.get(id.0 as usize).map(|node| node.include);
+        while let Some(inclusion) = at.and_then(|at| self.inclusions.get(at as usize)) {
+            let Some(include) = self.get(DirectiveId(inclusion.directive)) else { break };
+            chain.push(include.span());
+            at = Some(include.node.include);
+        }
+        chain.reverse();
+        chain
+    }
+
+    /// The file that was read for this tree number.
+    pub fn tree(&self, index: usize) -> Option<&Tree> {
+        self.trees.get(index)
+    }
+}
+
+/// A directive of a [`Config`].
+#[derive(Clone, Copy)]
+pub struct DirectiveRef<'c> {
+    config: &'c Config,
+    /// Its number.
+    pub id: DirectiveId,
+    node: &'c Node,
+    tree: &'c Tree,
+    directive: &'c Directive,
+}
+
+impl std::fmt::Debug for DirectiveRef<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?} {}", self.id, String::from_utf8_lossy(&self.name()))
+    }
+}
+
+impl<'c> DirectiveRef<'c> {
+    /// Its words, the name first.
+    pub fn words(&self) -> impl ExactSizeIterator<Item = WordRef<'c>> + Clone {
+        let start = self.directive.first_word as usize;
+        let words = self.tree.words.get(start..start + self.directive.words as usize);
+        let tree = self.tree;
+        words.unwrap_or_default().iter().map(move |word| WordRef { tree, word: *word })
+    }
+
+    /// Its first word.
+    pub fn name(&self) -> Cow<'c, [u8]> {
+        self.words().next().map_or(Cow::Borrowed(&[]), |word| word.value())
+    }
+
+    /// Where the first word stands.
+    pub fn name_span(&self) -> Span {
+        self.words().next().map_or_else(|| self.span(), |word| word.span())
+    }
+
+    /// The words behind the name.
+    pub fn arguments(&self) -> impl ExactSizeIterator<Item = WordRef<'c>> + Clone {
+        self.words().skip(1)
+    }
+
+    /// One of the words behind the name, from 0.
+    pub fn argument(&self, index: usize) -> Option<WordRef<'c>> {
+        self.arguments().nth(index)
+    }
+
+    /// From its name to its `;`, or to its `}`.
+    pub fn span(&self) -> Span {
+        let start = self.tree.words.get(self.directive.first_word as usize).map_or(0, |w| w.start);
+        Span { file: self.tree.file.id, start, end: self.directive.end }
+    }
+
+    /// From its name to the last word, without `;` or braces.
+    pub fn head_span(&self) -> Span {
+        let last = self.words().last().map_or(self.span(), |word| word.span());
+        Span { file: self.tree.file.id, start: self.span().start, end: last.end }
+    }
+
+    /// What stands between its braces.
+    pub fn body(&self) -> Body {
+        self.directive.body
+    }
+
+    /// The range between its braces, without them.
+    pub fn body_span(&self) -> Option<Span> {
+        let inset = u32::from(self.directive.closed);
+        (self.directive.body != Body::None).then_some(Span {
+            file: self.tree.file.id,
+            start: self.directive.mark + 1,
+            end: (self.directive.end - inset).max(self.directive.mark + 1),
+        })
+    }
+
+    /// Is it a line of a `map`, `geo`, `types` … block?
+    pub fn is_data(&self) -> bool {
+        self.directive.data
+    }
+
+    /// The block it stands in; across files, where it was included.
+    pub fn parent(&self) -> Option<DirectiveRef<'c>> {
+        (self.node.parent != NONE).then(|| self.config.get(DirectiveId(self.node.parent))).flatten()
+    }
+
+    /// The directives in its block, those of included files too.
+    pub fn children(&self) -> impl Iterator<Item = DirectiveRef<'c>> + use<'c> {
+        Children { config: self.config, at: self.id.0 + 1, end: self.node.subtree_end }
+    }
+
+    /// The `include` directives that lead here, outermost first.
+    pub fn chain(&self) -> Vec<Span> {
+        self.config.chain(self.id)
+    }
+
+    /// The number of the inclusion it came with, and whether that is part of a fragment.
+    pub(super) fn inclusion(&self) -> (u32, bool) {
+        let inclusion = self.config.inclusions.get(self.node.include as usize);
+        (self.node.include, inclusion.is_some_and(|inclusion| inclusion.fragment))
+    }
+
+    /// The tree of its file.
+    pub fn tree(&self) -> &'c Tree {
+        self.tree
+    }
+}
+
+struct Children<'c> {
+    config: &'c Config,
+    at: u32,
+    end: u32,
+}
+
+impl<'c> Iterator for Children<'c> {
+    type Item = DirectiveRef<'c>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.at >= self.end {
+            return None;
+        }
+        let found = self.config.get(DirectiveId(self.at))?;
+        self.at = found.node.subtree_end.max(self.at + 1);
+        Some(found)
+    }
+}
+
+/// A word of a directive.
+#[derive(Clone, Copy)]
+pub struct WordRef<'c> {
+    tree: &'c Tree,
+    word: Word,
+}
+
+impl<'c> WordRef<'c> {
+    /// The value as nginx sees it.
+    pub fn value(&self) -> Cow<'c, [u8]> {
+        self.word.value(&self.tree.file.bytes)
+    }
+
+    /// The value as text; bytes that are not UTF-8 are replaced.
+    pub fn text(&self) -> Cow<'c, str> {
+        match self.value() {
+            Cow::Borrowed(bytes) => String::from_utf8_lossy(bytes),
+            Cow::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
+        }
+    }
+
+    /// Where it stands, quotes included.
+    pub fn span(&self) -> Span {
+        Span { file: self.tree.file.id, start: self.word.start, end: self.word.end }
+    }
+
+    /// The word as the tokenizer found it.
+    pub fn word(&self) -> Word {
+        self.word
+    }
+
+    /// Does it hold a template's placeholder, so that its value is not known?
+    pub fn has_placeholder(&self) -> bool {
+        let raw = self.word.raw(&self.tree.file.bytes);
+        // Most words hold none of these bytes, and need no closer look.
+        if !raw.iter().any(|byte| matches!(byte, b'{' | b'_' | b'@' | b'<' | b'%')) {
+            return false;
+        }
+        has_placeholder(&String::from_utf8_lossy(raw))
+    }
+}
+
+/// Does this text hold a template's placeholder? `${X}` counts where its name is in capitals, as
+/// envsubst has it and as no variable of nginx is written.
+pub(super) fn has_placeholder(text: &str) -> bool {
+    let capitals = |rest: &str| {
+        rest.find('}').is_some_and(|end| {
+            end > 0
+                && rest
+                    .bytes()
+                    .take(end)
+                    .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+        })
+    };
+    placeholder::find(text).is_some()
+        || text.contains("<%")
+        || text.contains("%>")
+        || text.match_indices("${").any(|(at, mark)| capitals(&text[at + mark.len()..]))
+}
+
+pub(super) fn small(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,101 @@
+//! What nginx would refuse, or take in another way than it was meant, with its own words where
+//! it has some (nginx 1.22 sources: `ngx_conf_file.c`, `ngx_http.c`, `ngx_inet.c`).
+
+use crate::source::Span;
+
+/// Something in the configuration that nginx refuses, or that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Its kind.
+    pub kind: FaultKind,
+    /// The place.
+    pub span: Span,
+    /// Other places that belong to it: the first of two duplicates, the chain of includes.
+    pub related: Vec<Span>,
+    /// What is wrong, in nginx's words where it has some.
+    pub message: String,
+}
+
+impl Fault {
+    /// A fault at one place.
+    pub fn new(kind: FaultKind, span: Span, message: impl Into<String>) -> Self {
+        Self { kind, span, related: Vec::new(), message: message.into() }
+    }
+
+    /// Another place that belongs to it.
+    #[must_use]
+    pub fn with(mut self, related: impl IntoIterator<Item = Span>) -> Self {
+        self.related.extend(related);
+        self
+    }
+}
+
+/// The kinds of [`Fault`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FaultKind {
+    /// The file ends inside a directive or a block.
+    UnexpectedEnd,
+    /// A `;`, `{` or `}` where none may stand.
+    UnexpectedCharacter,
+    /// Something other than a blank, `;`, `{` or `)` right after a closing quote.
+    AfterQuote,
+    /// The file ends inside quotes.
+    UnterminatedQuote,
+    /// A word, or a comment, of 4096 bytes or more.
+    TooLongParameter,
+    /// A byte order mark, which nginx takes as part of the first name.
+    ByteOrderMark,
+    /// Syntax of a template language, which only its output is free of.
+    Template,
+    /// An included file that is not there, or a link that leads nowhere.
+    IncludeMissing,
+    /// An included path, or a match of its pattern, that is a directory or another non-file.
+    IncludeNotAFile,
+    /// A file that includes itself, directly or through others.
+    IncludeLoop,
+    /// More includes or directives than are read.
+    TooLarge,
+    /// A name that no module has and that is next to one that nginx has.
+    UnknownDirective,
+    /// A directive that may not stand in this block.
+    NotAllowedHere,
+    /// Too many or too few arguments.
+    ArgumentCount,
+    /// A block where a `;` belongs.
+    NotTerminated,
+    /// A `;` where a block belongs.
+    NoBlock,
+    /// A flag that is neither `on` nor `off`.
+    InvalidValue,
+    /// A directive that may stand only once in its block.
+    DuplicateDirective,
+    /// Two upstream groups of one name.
+    DuplicateUpstream,
+    /// Two locations of one kind and pattern in one block.
+    DuplicateLocation,
+    /// Two `default_server` on one address.
+    DuplicateDefaultServer,
+    /// One address twice in one server.
+    DuplicateListen,
+    /// One name twice on one address: nginx warns and ignores the later one.
+    ConflictingServerName,
+    /// A location that nginx does not take: unknown modifier, nested where it may not be.
+    InvalidLocation,
+    /// An upstream group without servers, or with backups alone.
+    EmptyUpstream,
+    /// A `server` of a group with an address or a parameter that nginx refuses.
+    InvalidPeer,
+    /// `backup` in a group whose method has none.
+    BackupNotSupported,
+    /// A `proxy_pass` (`uwsgi_pass` …) that nginx refuses.
+    InvalidPass,
+    /// A `listen` that nginx refuses.
+    InvalidListen,
+}
+
+impl FaultKind {
+    /// Does nginx refuse the configuration for it? (The others it warns of, or they are ours.)
+    pub fn is_fatal(self) -> bool {
+        !matches!(self, Self::ConflictingServerName | Self::Template | Self::TooLarge)
+    }
+}

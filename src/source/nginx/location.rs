@@ -1,0 +1,179 @@
+//! `location`, `if` and `limit_except` blocks, and what a block does with a request.
+
+use std::path::PathBuf;
+
+use super::address::path_of;
+use super::config::{DirectiveId, DirectiveRef};
+use super::fault::{Fault, FaultKind};
+use super::model::{LocationId, ServerId};
+use super::pass::Pass;
+use crate::source::{Span, Spanned};
+
+/// The kind of a [`Location`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LocationKind {
+    /// `location = /x`.
+    Exact,
+    /// `location /x`.
+    Prefix,
+    /// `location ^~ /x`: a prefix that keeps regexes out.
+    PrefixStop,
+    /// `location ~ x`.
+    Regex {
+        /// `~*`.
+        case_insensitive: bool,
+    },
+    /// `location @x`.
+    Named,
+    /// `if (…)`.
+    If,
+    /// `limit_except METHOD …`.
+    LimitExcept,
+}
+
+/// A block in a server that handles some of its requests.
+#[derive(Debug, Clone)]
+pub struct Location {
+    /// Its number.
+    pub id: LocationId,
+    /// Its block.
+    pub directive: DirectiveId,
+    /// The server it is in.
+    pub server: ServerId,
+    /// The location round it.
+    pub parent: Option<LocationId>,
+    /// The locations right inside it, in file order.
+    pub children: Vec<LocationId>,
+    /// Its kind.
+    pub kind: LocationKind,
+    /// The URI, the regex, the name with its `@`, the condition or the methods.
+    pub pattern: Spanned<String>,
+    /// Is the pattern a template's placeholder, so that it is not known?
+    pub unknown: bool,
+    /// From its name to the last word before the brace.
+    pub span: Span,
+    /// What it does with requests.
+    pub handling: Handling,
+}
+
+/// What a block does with requests by itself, without what it inherits.
+#[derive(Debug, Clone, Default)]
+pub struct Handling {
+    /// `proxy_pass` and its kin.
+    pub passes: Vec<Pass>,
+    /// `return`: its words.
+    pub returns: Vec<Spanned<Vec<Spanned<String>>>>,
+    /// `rewrite`: its words.
+    pub rewrites: Vec<Spanned<Vec<Spanned<String>>>>,
+    /// `try_files`: its words, the last is where the request goes when no file is there.
+    pub try_files: Vec<Spanned<Vec<Spanned<String>>>>,
+    /// `error_page`: its words, the last is the target.
+    pub error_pages: Vec<Spanned<Vec<Spanned<String>>>>,
+    /// `root`.
+    pub root: Option<Spanned<PathBuf>>,
+    /// `alias`.
+    pub alias: Option<Spanned<PathBuf>>,
+    /// `internal`.
+    pub internal: bool,
+}
+
+impl Handling {
+    /// The named locations (`@x`) that requests are handed to by `try_files` and `error_page`.
+    pub fn named_targets(&self) -> impl Iterator<Item = &Spanned<String>> {
+        self.try_files
+            .iter()
+            .chain(&self.error_pages)
+            .filter_map(|words| words.value.last())
+            .filter(|word| word.value.starts_with('@'))
+    }
+
+    /// Takes in a directive that says what happens to requests; passes come later.
+    pub(super) fn take(&mut self, directive: &DirectiveRef<'_>, name: &[u8]) {
+        match name {
+            b"return" => self.returns.push(words_of(directive)),
+            b"rewrite" => self.rewrites.push(words_of(directive)),
+            b"try_files" => self.try_files.push(words_of(directive)),
+            b"error_page" => self.error_pages.push(words_of(directive)),
+            b"root" => self.root = path_argument(directive),
+            b"alias" => self.alias = path_argument(directive),
+            b"internal" => self.internal = true,
+            _ => {}
+        }
+    }
+}
+
+/// A directive's arguments as text.
+pub(super) fn words_of(directive: &DirectiveRef<'_>) -> Spanned<Vec<Spanned<String>>> {
+    let value = directive
+        .arguments()
+        .map(|word| Spanned { value: word.text().into_owned(), span: word.span() })
+        .collect();
+    Spanned { value, span: directive.head_span() }
+}
+
+fn path_argument(directive: &DirectiveRef<'_>) -> Option<Spanned<PathBuf>> {
+    let word = directive.argument(0)?;
+    Some(Spanned { value: path_of(&word.value()), span: word.span() })
+}
+
+/// The kind and pattern of a `location` line; what nginx refuses is added to `faults`.
+pub(super) fn read_head(
+    directive: &DirectiveRef<'_>,
+    name: &[u8],
+    faults: &mut Vec<Fault>,
+) -> (LocationKind, Spanned<String>, bool) {
+    let all = joined(directive);
+    let unknown = directive.arguments().any(|word| word.has_placeholder());
+    match name {
+        b"if" => return (LocationKind::If, all, unknown),
+        b"limit_except" => return (LocationKind::LimitExcept, all, unknown),
+        _ => {}
+    }
+    let (Some(first), second) = (directive.argument(0), directive.argument(1)) else {
+        return (LocationKind::Prefix, all, true);
+    };
+    let text = first.text();
+    if let Some(second) = second {
+        let pattern = Spanned { value: second.text().into_owned(), span: second.span() };
+        let kind = match text.as_ref() {
+            "=" => LocationKind::Exact,
+            "^~" => LocationKind::PrefixStop,
+            "~" => LocationKind::Regex { case_insensitive: false },
+            "~*" => LocationKind::Regex { case_insensitive: true },
+            _ if unknown => LocationKind::Prefix,
+            _ => {
+                let message = format!("invalid location modifier \"{text}\"");
+                faults.push(Fault::new(FaultKind::InvalidLocation, first.span(), message));
+                return (LocationKind::Prefix, pattern, true);
+            }
+        };
+        return (kind, pattern, unknown);
+    }
+    let (kind, rest) = if let Some(rest) = text.strip_prefix('=') {
+        (LocationKind::Exact, rest)
+    } else if let Some(rest) = text.strip_prefix("^~") {
+        (LocationKind::PrefixStop, rest)
+    } else if let Some(rest) = text.strip_prefix("~*") {
+        (LocationKind::Regex { case_insensitive: true }, rest)
+    } else if let Some(rest) = text.strip_prefix('~') {
+        (LocationKind::Regex { case_insensitive: false }, rest)
+    } else if text.starts_with('@') {
+        (LocationKind::Named, text.as_ref())
+    } else {
+        (LocationKind::Prefix, text.as_ref())
+    };
+    (kind, Spanned { value: rest.to_owned(), span: first.span() }, unknown)
+}
+
+fn joined(directive: &DirectiveRef<'_>) -> Spanned<String> {
+    let mut value = String::new();
+    let mut span: Option<Span> = None;
+    for word in directive.arguments() {
+        if !value.is_empty() {
+            value.push(' ');
+        }
+        value.push_str(&word.text());
+        span = Some(span.map_or(word.span(), |span| span.to(word.span())));
+    }
+    Spanned { value, span: span.unwrap_or_else(|| directive.name_span()) }
+}

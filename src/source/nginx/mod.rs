@@ -1,0 +1,40 @@
+//! nginx's configuration, read as nginx reads it.
+//!
+//! [`token`] follows nginx's tokenizer byte for byte, [`tree`] is one file, [`load`] a
+//! configuration with its includes, [`model`] what it means: servers, locations, what they pass
+//! requests to. Sources: nginx's documentation and source (1.22), and measurements on it.
+
+pub mod address;
+mod build;
+mod check;
+pub mod choose;
+pub mod config;
+mod directives;
+pub mod effective;
+pub mod fault;
+mod include;
+pub mod load;
+pub mod location;
+mod lua;
+pub mod model;
+pub mod pass;
+pub mod server;
+pub mod token;
+pub mod tree;
+pub mod upstream;
+pub mod value;
+pub mod variables;
+
+pub use address::{Address, Host};
+pub use choose::{Located, Reason, Served};
+pub use config::{Config, Context, DirectiveId, DirectiveRef, NotRead, NotReadReason, WordRef};
+pub use effective::{Effective, Inheritance, Place};
+pub use fault::{Fault, FaultKind};
+pub use load::{load, load_fragments, parse};
+pub use location::{Handling, Location, LocationKind};
+pub use model::{LocationId, Model, ServerId, UpstreamId};
+pub use pass::{Malformed, Pass, Possibility, Protocol, Target};
+pub use server::{Listen, Server, ServerName, ServerNameKind};
+pub use tree::Tree;
+pub use upstream::{Method, Peer, Upstream};
+pub use value::{parse_size, parse_time};

@@ -1,0 +1,127 @@
+//! What a configuration means: the servers, locations, groups and variables that decide which
+//! requests reach an application, and how.
+
+use std::collections::HashMap;
+
+use super::config::{Config, DirectiveId};
+use super::fault::Fault;
+use super::location::{Location, LocationKind};
+use super::server::Server;
+use super::upstream::Upstream;
+use super::variables::{Expansion, Variables, has_variable};
+use crate::source::{Span, Spanned};
+
+/// A server's number in [`Model::servers`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServerId(pub u32);
+
+/// A location's number in [`Model::locations`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LocationId(pub u32);
+
+/// A group's number in [`Model::upstreams`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UpstreamId(pub u32);
+
+/// A configuration and what it means.
+#[derive(Debug)]
+pub struct Model {
+    /// The directives it was made from.
+    pub config: Config,
+    /// The words of `user`: the user and, where given, the group.
+    pub user: Option<Spanned<Vec<Spanned<String>>>>,
+    /// The servers of `http`, in the order in which nginx meets them.
+    pub servers: Vec<Server>,
+    /// Their locations, in the same order.
+    pub locations: Vec<Location>,
+    /// The groups of `http`.
+    pub upstreams: Vec<Upstream>,
+    /// What variables can hold.
+    pub variables: Variables,
+    /// What nginx would refuse or warn of: syntax, includes and meaning.
+    pub faults: Vec<Fault>,
+    /// For each block, its directives without a block, sorted by name.
+    pub(super) simple: HashMap<u32, Vec<DirectiveId>>,
+    /// The groups by name, in lower case.
+    pub(super) groups: HashMap<String, UpstreamId>,
+}
+
+impl Model {
+    /// Works out what a configuration means.
+    pub fn new(config: Config) -> Self {
+        super::build::build(config)
+    }
+
+    /// A server by its number.
+    pub fn server(&self, id: ServerId) -> Option<&Server> {
+        self.servers.get(id.0 as usize)
+    }
+
+    /// A location by its number.
+    pub fn location(&self, id: LocationId) -> Option<&Location> {
+        self.locations.get(id.0 as usize)
+    }
+
+    /// A group by its number.
+    pub fn upstream(&self, id: UpstreamId) -> Option<&Upstream> {
+        self.upstreams.get(id.0 as usize)
+    }
+
+    /// A group by its name, which nginx compares without regard to case.
+    pub fn upstream_named(&self, name: &str) -> Option<&Upstream> {
+        self.upstream(*self.groups.get(&name.to_ascii_lowercase())?)
+    }
+
+    /// A named location of a server, `@` included.
+    pub fn named_location(&self, server: ServerId, name: &str) -> Option<&Location> {
+        let ids = self.server(server)?.locations.iter();
+        ids.filter_map(|id| self.location(*id))
+            .find(|location| location.kind == LocationKind::Named && location.pattern.value == name)
+    }
+
+    /// The locations round one, the innermost first, itself not among them.
+    pub fn ancestors(&self, id: LocationId) -> impl Iterator<Item = &Location> {
+        let mut at = self.location(id).and_then(|location| location.parent);
+        std::iter::from_fn(move || {
+            let location = self.location(at?)?;
+            at = location.parent;
+            Some(location)
+        })
+    }
+
+    /// The values that a text with variables can have where it stands in a location.
+    pub fn expand(&self, text: &str, server: ServerId, location: Option<LocationId>) -> Expansion {
+        if !has_variable(text) {
+            return Expansion { values: vec![(text.to_owned(), Vec::new())], complete: true };
+        }
+        expand(&self.variables, &self.locations, text, server, location)
+    }
+
+    /// The `include` lines that lead to a directive, outermost first.
+    pub fn chain(&self, directive: DirectiveId) -> Vec<Span> {
+        self.config.chain(directive)
+    }
+}
+
+/// A `set` is certain to have been run where it stands in the server, or in a location round the
+/// text, and not under `if`.
+pub(super) fn expand(
+    variables: &Variables,
+    locations: &[Location],
+    text: &str,
+    server: ServerId,
+    location: Option<LocationId>,
+) -> Expansion {
+    let certain = |set: &super::variables::Assignment| {
+        let Some(place) = set.location else { return true };
+        let mut at = location;
+        while let Some(here) = at.and_then(|id| locations.get(id.0 as usize)) {
+            if here.id == place {
+                return here.kind != LocationKind::If || location == Some(place);
+            }
+            at = here.parent;
+        }
+        false
+    };
+    variables.expand(text, server, &certain)
+}

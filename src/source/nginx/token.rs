@@ -1,0 +1,376 @@
+//! Words, as nginx's own `ngx_conf_read_token` (1.22.1) finds them, byte for byte.
+//!
+//! White space is space, tab, CR and LF. Outside quotes `;` and `{` end a word, except a `{` right
+//! after `$`; a `}` counts only where a word would start, and so do quotes and `#`. A backslash
+//! takes the next byte as it is. What nginx reads through a buffer of 4096 bytes limits words,
+//! and comments too.
+
+use std::borrow::Cow;
+
+use super::fault::FaultKind;
+
+/// nginx's `NGX_CONF_BUFFER`.
+const BUFFER: usize = 4096;
+
+/// How a word is quoted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quote {
+    /// Not at all.
+    None,
+    /// With `'`.
+    Single,
+    /// With `"`.
+    Double,
+}
+
+/// A word of a directive: where it stands, quotes included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Word {
+    /// The first byte.
+    pub start: u32,
+    /// The byte after the last.
+    pub end: u32,
+    /// Its quotes.
+    pub quote: Quote,
+    /// Does it hold a backslash, so that it may have to be decoded?
+    pub escaped: bool,
+}
+
+impl Word {
+    /// The bytes between the quotes, as they stand in the file.
+    pub fn raw<'a>(&self, source: &'a [u8]) -> &'a [u8] {
+        let inset = u32::from(self.quote != Quote::None);
+        let start = (self.start + inset) as usize;
+        source.get(start..(self.end - inset) as usize).unwrap_or_default()
+    }
+
+    /// The value that nginx sees; borrowed where nothing had to be decoded.
+    pub fn value<'a>(&self, source: &'a [u8]) -> Cow<'a, [u8]> {
+        let raw = self.raw(source);
+        if self.escaped { decode(raw) } else { Cow::Borrowed(raw) }
+    }
+}
+
+/// `\"`, `\'`, `\\`, `\t`, `\r` and `\n` are decoded; every other backslash stays.
+fn decode(raw: &[u8]) -> Cow<'_, [u8]> {
+    let mut decoded = Vec::with_capacity(raw.len());
+    let mut rest = raw;
+    while let [byte, tail @ ..] = rest {
+        let (value, used) = match (byte, tail.first()) {
+            (b'\\', Some(next @ (b'"' | b'\'' | b'\\'))) => (*next, 2),
+            (b'\\', Some(b't')) => (b'\t', 2),
+            (b'\\', Some(b'r')) => (b'\r', 2),
+            (b'\\', Some(b'n')) => (b'\n', 2),
+            _ => (*byte, 1),
+        };
+        decoded.push(value);
+        rest = rest.get(used..).unwrap_or_default();
+    }
+    if decoded.len() == raw.len() { Cow::Borrowed(raw) } else { Cow::Owned(decoded) }
+}
+
+/// How a run of words ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// With `;`.
+    Semicolon,
+    /// With `{`.
+    BlockStart,
+    /// With `}`, before any word.
+    BlockDone,
+    /// With the file, before any word.
+    FileDone,
+}
+
+/// Why nginx's tokenizer stops.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenFault {
+    /// Its kind.
+    pub kind: FaultKind,
+    /// The first byte of the place.
+    pub start: usize,
+    /// The byte after its last.
+    pub end: usize,
+    /// nginx's words.
+    pub message: String,
+}
+
+const BLANK: u8 = 1;
+/// Ends an unquoted word, or needs a look in one.
+const STOP: u8 = 2;
+
+static CLASS: [u8; 256] = {
+    let mut class = [0; 256];
+    class[b' ' as usize] = BLANK | STOP;
+    class[b'\t' as usize] = BLANK | STOP;
+    class[b'\r' as usize] = BLANK | STOP;
+    class[b'\n' as usize] = BLANK | STOP;
+    class[b';' as usize] = STOP;
+    class[b'{' as usize] = STOP;
+    class[b'\\' as usize] = STOP;
+    class[b'$' as usize] = STOP;
+    class
+};
+
+fn class(byte: u8) -> u8 {
+    CLASS[byte as usize]
+}
+
+/// Reads a file's words, directive by directive.
+#[derive(Debug)]
+pub struct Tokenizer<'a> {
+    source: &'a [u8],
+    at: usize,
+    /// Takes `{{ … }}` as part of a word and refuses `{% … %}`.
+    template: bool,
+}
+
+impl<'a> Tokenizer<'a> {
+    /// From the first byte on, as nginx reads.
+    pub fn new(source: &'a [u8]) -> Self {
+        Self { source, at: 0, template: false }
+    }
+
+    /// The same for a template: `{{ … }}` stands for a word or a part of one.
+    pub fn template(source: &'a [u8]) -> Self {
+        Self { source, at: 0, template: true }
+    }
+
+    /// The offset up to which the source was read.
+    pub fn offset(&self) -> usize {
+        self.at
+    }
+
+    /// Goes on from another offset: behind a block that is not made of words.
+    pub fn skip_to(&mut self, offset: usize) {
+        self.at = offset.min(self.source.len());
+    }
+
+    /// Reads words up to the next `;`, `{`, `}` or the end, as one call of nginx's function does.
+    /// Comments that were crossed are added to `comments`, start and end each.
+    pub fn read(
+        &mut self,
+        words: &mut Vec<Word>,
+        comments: &mut Vec<(u32, u32)>,
+    ) -> Result<Ending, TokenFault> {
+        let before = words.len();
+        loop {
+            let Some(&byte) = self.source.get(self.at) else {
+                if words.len() > before {
+                    return Err(self.end_in_directive(words.get(before)));
+                }
+                return Ok(Ending::FileDone);
+            };
+            let start = self.at;
+            match byte {
+                b' ' | b'\t' | b'\r' | b'\n' => self.at += 1,
+                b'{' if self.template && self.source[start..].starts_with(b"{{") => {
+                    let word = self.bare(start)?;
+                    words.push(word);
+                }
+                b'{' | b';' => {
+                    if words.len() == before {
+                        return Err(self.unexpected(start));
+                    }
+                    self.at += 1;
+                    return Ok(if byte == b';' { Ending::Semicolon } else { Ending::BlockStart });
+                }
+                b'}' => {
+                    if words.len() > before {
+                        return Err(self.unexpected(start));
+                    }
+                    self.at += 1;
+                    return Ok(Ending::BlockDone);
+                }
+                b'#' => comments.push(self.comment(start)?),
+                b'"' | b'\'' => {
+                    let word = self.quoted(start, byte)?;
+                    words.push(word);
+                }
+                _ => {
+                    let word = self.bare(start)?;
+                    words.push(word);
+                }
+            }
+        }
+    }
+
+    fn comment(&mut self, start: usize) -> Result<(u32, u32), TokenFault> {
+        let rest = &self.source[start..];
+        let length = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
+        // nginx counts a comment as the start of a word until its line ends.
+        self.buffered(start, length)?;
+        self.at = start + length;
+        Ok((small(start), small(start + length)))
+    }
+
+    /// A word without quotes, from its first byte on.
+    fn bare(&mut self, start: usize) -> Result<Word, TokenFault> {
+        let source = self.source;
+        let mut at = start;
+        let mut escaped = false;
+        // At its start a word may hold what would end it later, but nothing reaches here so.
+        while let Some(&byte) = source.get(at) {
+            if class(byte) & STOP == 0 {
+                at += 1;
+                continue;
+            }
+            match byte {
+                b'\\' => {
+                    escaped = true;
+                    at += 2;
+                }
+                b'$' => {
+                    at += 1;
+                    if self.template && source[at..].starts_with(b"{{") {
+                        continue;
+                    }
+                    while source.get(at) == Some(&b'{') {
+                        at += 1;
+                    }
+                }
+                b'{' if self.template && source[at..].starts_with(b"{{") => {
+                    let Some(length) = find(&source[at..], b"}}") else {
+                        return Err(self.template_fault(at));
+                    };
+                    at += length;
+                }
+                b'{' if self.template && source[at..].starts_with(b"{%") => {
+                    return Err(self.template_fault(at));
+                }
+                _ => break,
+            }
+        }
+        if at >= source.len() {
+            self.buffered(start, source.len() - start)?;
+            return Err(self.unterminated(start, FaultKind::UnexpectedEnd));
+        }
+        // A blank does not let go of the word's start in nginx's buffer; the byte after it does.
+        let held = at + usize::from(class(source[at]) & BLANK != 0);
+        self.buffered(start, held - start)?;
+        self.at = at;
+        Ok(Word { start: small(start), end: small(at), quote: Quote::None, escaped })
+    }
+
+    /// A word in quotes, from its opening quote on, with the check of what follows it.
+    fn quoted(&mut self, start: usize, mark: u8) -> Result<Word, TokenFault> {
+        let source = self.source;
+        let content = start + 1;
+        let mut at = content;
+        let mut escaped = false;
+        loop {
+            let rest = source.get(at..).unwrap_or_default();
+            let Some(length) = rest.iter().position(|byte| *byte == mark || *byte == b'\\') else {
+                if source.len() > content + BUFFER {
+                    return Err(self.too_long(content, Some(mark)));
+                }
+                return Err(self.unterminated(start, FaultKind::UnterminatedQuote));
+            };
+            at += length;
+            if source[at] == mark {
+                break;
+            }
+            escaped = true;
+            at += 2;
+        }
+        let end = at + 1;
+        if at - content >= BUFFER {
+            return Err(self.too_long(content, Some(mark)));
+        }
+        self.buffered(content, end - content)?;
+        match source.get(end) {
+            None => return Err(self.unterminated(start, FaultKind::UnexpectedEnd)),
+            Some(b';' | b'{' | b')') => {}
+            Some(byte) if class(*byte) & BLANK != 0 => {
+                self.buffered(content, end + 1 - content)?;
+            }
+            Some(byte) => {
+                let message = format!("unexpected \"{}\"", shown(&[*byte]));
+                return Err(TokenFault {
+                    kind: FaultKind::AfterQuote,
+                    start: end,
+                    end: end + 1,
+                    message,
+                });
+            }
+        }
+        self.at = end;
+        let quote = if mark == b'"' { Quote::Double } else { Quote::Single };
+        Ok(Word { start: small(start), end: small(end), quote, escaped })
+    }
+
+    /// nginx's buffer holds a word from its start on: once it is full and more is to be read, the
+    /// word is too long.
+    fn buffered(&self, start: usize, held: usize) -> Result<(), TokenFault> {
+        if held >= BUFFER && self.source.len() > start + BUFFER {
+            return Err(self.too_long(start, None));
+        }
+        Ok(())
+    }
+
+    fn too_long(&self, start: usize, mark: Option<u8>) -> TokenFault {
+        let message = match mark {
+            Some(mark) => format!(
+                "too long parameter, probably missing terminating \"{}\" character",
+                mark as char
+            ),
+            None => {
+                let head = self.source.get(start..start + 10).unwrap_or_default();
+                format!("too long parameter \"{}...\" started", shown(head))
+            }
+        };
+        let end = (start + BUFFER).min(self.source.len());
+        TokenFault { kind: FaultKind::TooLongParameter, start, end, message }
+    }
+
+    fn unexpected(&self, at: usize) -> TokenFault {
+        let byte = self.source.get(at).copied().unwrap_or_default();
+        if self.template && byte == b'{' {
+            return self.template_fault(at);
+        }
+        TokenFault {
+            kind: FaultKind::UnexpectedCharacter,
+            start: at,
+            end: at + 1,
+            message: format!("unexpected \"{}\"", byte as char),
+        }
+    }
+
+    fn end_in_directive(&self, first: Option<&Word>) -> TokenFault {
+        self.unterminated(
+            first.map_or(self.at, |word| word.start as usize),
+            FaultKind::UnexpectedEnd,
+        )
+    }
+
+    fn unterminated(&self, start: usize, kind: FaultKind) -> TokenFault {
+        let message = "unexpected end of file, expecting \";\" or \"}\"";
+        TokenFault { kind, start, end: self.source.len(), message: message.into() }
+    }
+
+    fn template_fault(&self, at: usize) -> TokenFault {
+        let rest = &self.source[at..];
+        let mark: &[u8] = if rest.starts_with(b"{{") { b"}}" } else { b"%}" };
+        let line = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
+        let end = at + find(&rest[..line], mark).unwrap_or(line);
+        TokenFault {
+            kind: FaultKind::Template,
+            start: at,
+            end,
+            message: "template syntax: only the file that it produces can be read".into(),
+        }
+    }
+}
+
+/// The length up to and with the first `mark`.
+fn find(bytes: &[u8], mark: &[u8]) -> Option<usize> {
+    bytes.windows(mark.len()).position(|window| window == mark).map(|at| at + mark.len())
+}
+
+fn shown(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn small(offset: usize) -> u32 {
+    u32::try_from(offset).unwrap_or(u32::MAX)
+}

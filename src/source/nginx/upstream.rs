@@ -1,0 +1,244 @@
+//! `upstream` groups (ngx_http_upstream_module).
+
+use std::time::Duration;
+
+use super::address::{Address, Host, Url, parse_url, path_of};
+use super::config::{DirectiveId, DirectiveRef};
+use super::fault::{Fault, FaultKind};
+use super::model::UpstreamId;
+use super::value::parse_time_seconds;
+use crate::source::{Span, Spanned};
+
+/// How a group chooses among its peers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// Weighted round robin, where nothing is said.
+    RoundRobin,
+    /// `ip_hash`.
+    IpHash,
+    /// `least_conn`.
+    LeastConn,
+    /// `hash …`.
+    Hash,
+    /// `random …`.
+    Random,
+    /// `least_time …` and others of nginx's commercial version or of modules.
+    Other,
+}
+
+/// A group of peers.
+#[derive(Debug, Clone)]
+pub struct Upstream {
+    /// Its number.
+    pub id: UpstreamId,
+    /// Its block.
+    pub directive: DirectiveId,
+    /// Its name; nginx compares it without regard to case.
+    pub name: Spanned<String>,
+    /// Its `server` lines.
+    pub peers: Vec<Peer>,
+    /// `keepalive`: how many idle connections each worker keeps.
+    pub keepalive: Option<Spanned<Option<u64>>>,
+    /// `zone`: its words.
+    pub zone: Option<Span>,
+    /// How it chooses.
+    pub method: Spanned<Method>,
+    /// From its name to the last word before the brace.
+    pub span: Span,
+    /// Are there includes in it that were not read, or words that are placeholders?
+    pub complete: bool,
+}
+
+/// A `server` of a group. A host name with several addresses is several servers to nginx.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    /// Its address; none where it is a placeholder, or nothing nginx would take.
+    pub address: Option<Address>,
+    /// Was the port left to its default, 80?
+    pub default_port: bool,
+    /// `backup`.
+    pub backup: bool,
+    /// `down`.
+    pub down: bool,
+    /// `max_fails=`, where it is set and a number (nginx's default is 1).
+    pub max_fails: Option<Spanned<u64>>,
+    /// `fail_timeout=`, where it is set and a time (nginx's default is 10 s).
+    pub fail_timeout: Option<Spanned<Duration>>,
+    /// `resolve`.
+    pub resolve: bool,
+    /// The address alone.
+    pub word: Span,
+    /// The whole directive, without `;`.
+    pub span: Span,
+}
+
+impl Upstream {
+    pub(super) fn new(id: UpstreamId, directive: &DirectiveRef<'_>) -> Self {
+        let word = directive.argument(0);
+        let name = Spanned {
+            value: word.map_or_else(String::new, |word| word.text().into_owned()),
+            span: word.map_or_else(|| directive.name_span(), |word| word.span()),
+        };
+        Self {
+            id,
+            directive: directive.id,
+            name,
+            peers: Vec::new(),
+            keepalive: None,
+            zone: None,
+            method: Spanned { value: Method::RoundRobin, span: directive.head_span() },
+            span: directive.head_span(),
+            complete: !word.is_some_and(|word| word.has_placeholder()),
+        }
+    }
+
+    /// Takes in a directive of its block.
+    pub(super) fn take(
+        &mut self,
+        directive: &DirectiveRef<'_>,
+        name: &[u8],
+        faults: &mut Vec<Fault>,
+    ) {
+        let span = directive.head_span();
+        let method = match name {
+            b"server" => {
+                if let Some(peer) = Peer::read(directive, faults) {
+                    self.check_backup(&peer, faults);
+                    self.complete &= peer.address.is_some();
+                    self.peers.push(peer);
+                }
+                return;
+            }
+            b"keepalive" => {
+                let count = directive.argument(0).and_then(|w| w.text().parse().ok());
+                self.keepalive = Some(Spanned { value: count, span });
+                return;
+            }
+            b"zone" => {
+                self.zone = Some(span);
+                return;
+            }
+            b"ip_hash" => Method::IpHash,
+            b"least_conn" => Method::LeastConn,
+            b"hash" => Method::Hash,
+            b"random" => Method::Random,
+            b"least_time" | b"fair" | b"consistent_hash" | b"sticky" => Method::Other,
+            _ => return,
+        };
+        self.method = Spanned { value: method, span };
+    }
+
+    /// nginx looks at the method set so far: one that stands below the servers passes.
+    fn check_backup(&self, peer: &Peer, faults: &mut Vec<Fault>) {
+        if peer.backup
+            && matches!(self.method.value, Method::IpHash | Method::Hash | Method::Random)
+        {
+            faults.push(
+                Fault::new(
+                    FaultKind::BackupNotSupported,
+                    peer.span,
+                    "balancing method does not support parameter \"backup\"",
+                )
+                .with([self.method.span]),
+            );
+        }
+    }
+
+    /// What nginx says of the group as a whole.
+    pub(super) fn check(&self, faults: &mut Vec<Fault>) {
+        if !self.complete {
+            return;
+        }
+        if self.peers.is_empty() {
+            let message = "no servers are inside upstream";
+            faults.push(Fault::new(FaultKind::EmptyUpstream, self.span, message));
+        } else if self.peers.iter().all(|peer| peer.backup) {
+            let message = format!("no servers in upstream \"{}\"", self.name.value);
+            faults.push(Fault::new(FaultKind::EmptyUpstream, self.span, message));
+        }
+    }
+}
+
+impl Peer {
+    fn read(directive: &DirectiveRef<'_>, faults: &mut Vec<Fault>) -> Option<Self> {
+        let word = directive.argument(0)?;
+        let mut peer = Self {
+            address: None,
+            default_port: false,
+            backup: false,
+            down: false,
+            max_fails: None,
+            fail_timeout: None,
+            resolve: false,
+            word: word.span(),
+            span: directive.head_span(),
+        };
+        if !word.has_placeholder() {
+            match parse_url(&word.value(), false) {
+                Ok(Url::Unix { path, .. }) => peer.address = Some(Address::Unix(path_of(path))),
+                Ok(Url::Inet { host, port, .. }) => {
+                    peer.default_port = port.is_none();
+                    peer.address = Some(Address::Inet {
+                        host: Host::new(&String::from_utf8_lossy(host)),
+                        port: port.unwrap_or(80),
+                    });
+                }
+                Err(error) => {
+                    let message = format!("{error} in upstream \"{}\"", word.text());
+                    faults.push(Fault::new(FaultKind::InvalidPeer, word.span(), message));
+                }
+            }
+        }
+        for parameter in directive.arguments().skip(1) {
+            let span = parameter.span();
+            if parameter.has_placeholder() {
+                continue;
+            }
+            let value = parameter.value();
+            let known = match value.as_ref() {
+                b"backup" => {
+                    peer.backup = true;
+                    true
+                }
+                b"down" => {
+                    peer.down = true;
+                    true
+                }
+                b"resolve" => {
+                    peer.resolve = true;
+                    true
+                }
+                value => peer.take(value, span),
+            };
+            if !known {
+                let message = format!("invalid parameter \"{}\"", parameter.text());
+                faults.push(Fault::new(FaultKind::InvalidPeer, span, message));
+            }
+        }
+        Some(peer)
+    }
+
+    /// Takes in `name=value`; says whether nginx would.
+    fn take(&mut self, parameter: &[u8], span: Span) -> bool {
+        let number = |text: &[u8]| std::str::from_utf8(text).ok().and_then(|t| t.parse().ok());
+        if let Some(value) = parameter.strip_prefix(b"max_fails=") {
+            self.max_fails = number(value).map(|value| Spanned { value, span });
+            return self.max_fails.is_some();
+        }
+        if let Some(value) = parameter.strip_prefix(b"fail_timeout=") {
+            self.fail_timeout = parse_time_seconds(value).map(|value| Spanned { value, span });
+            return self.fail_timeout.is_some();
+        }
+        if let Some(value) = parameter.strip_prefix(b"weight=") {
+            return number(value).is_some_and(|weight: u64| weight > 0);
+        }
+        if let Some(value) = parameter.strip_prefix(b"max_conns=") {
+            return number(value).is_some();
+        }
+        // Of nginx's commercial version, and of later ones.
+        [b"slow_start=".as_slice(), b"service=", b"route="]
+            .iter()
+            .any(|name| parameter.starts_with(name))
+            || parameter == b"drain"
+    }
+}

@@ -1,0 +1,270 @@
+//! What variables can hold, as far as the configuration tells: `set`, `map`, `geo` and
+//! `split_clients`.
+
+use std::collections::HashMap;
+
+use super::config::{DirectiveId, DirectiveRef};
+use super::model::{LocationId, ServerId};
+use crate::source::{Span, Spanned};
+
+/// The most values that one text is taken to have.
+const VALUE_LIMIT: usize = 256;
+/// How deep variables are followed into variables.
+const DEPTH_LIMIT: usize = 16;
+
+/// A variable that the configuration makes from others: `map`, `geo`, `split_clients`.
+#[derive(Debug, Clone)]
+pub struct Table {
+    /// Its name, without `$`.
+    pub name: String,
+    /// `map`, `geo` or `split_clients`.
+    pub directive: DirectiveId,
+    /// What it is made from: a `map`'s source.
+    pub source: Option<Spanned<String>>,
+    /// Key and value of each line, in order; `default` is among them.
+    pub entries: Vec<(Spanned<String>, Spanned<String>)>,
+    /// Are there lines in it that were not read?
+    pub complete: bool,
+}
+
+impl Table {
+    /// The value for `default`.
+    pub fn default(&self) -> Option<&Spanned<String>> {
+        self.entries.iter().find(|(key, _)| key.value == "default").map(|(_, value)| value)
+    }
+
+    /// The value that a `map` gives for a key, as far as its lines are plain words: regexes and
+    /// wildcards make it unknown unless a plain line matches, which nginx prefers (D).
+    pub fn lookup(&self, key: &str) -> Lookup<'_> {
+        let plain = |text: &str| text.strip_prefix('\\').unwrap_or(text).to_ascii_lowercase();
+        let lines = || self.entries.iter().filter(|(k, _)| k.value != "default");
+        let wanted = key.to_ascii_lowercase();
+        if let Some((_, value)) =
+            lines().find(|(k, _)| !k.value.starts_with('~') && plain(&k.value) == wanted)
+        {
+            return Lookup::Value(value);
+        }
+        if !self.complete
+            || lines().any(|(k, _)| k.value.starts_with(['~', '*', '.']) || k.value.ends_with(".*"))
+        {
+            return Lookup::Unknown;
+        }
+        self.default().map_or(Lookup::Empty, Lookup::Value)
+    }
+}
+
+/// What a [`Table`] gives for a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lookup<'a> {
+    /// This value.
+    Value(&'a Spanned<String>),
+    /// No line matches and there is no default: the empty string.
+    Empty,
+    /// It cannot be told.
+    Unknown,
+}
+
+/// One `set`.
+#[derive(Debug, Clone)]
+pub struct Assignment {
+    /// The directive.
+    pub directive: DirectiveId,
+    /// The server it is in.
+    pub server: ServerId,
+    /// The location or `if` it is in.
+    pub location: Option<LocationId>,
+    /// The value as it stands.
+    pub value: Spanned<String>,
+}
+
+/// All variables that the configuration sets.
+#[derive(Debug, Clone, Default)]
+pub struct Variables {
+    /// `map`, `geo` and `split_clients`, by name.
+    pub tables: HashMap<String, Table>,
+    /// `set`, by name.
+    pub assignments: HashMap<String, Vec<Assignment>>,
+}
+
+/// The values that a text with variables can have.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Expansion {
+    /// Each value, with the places that it was made of.
+    pub values: Vec<(String, Vec<Span>)>,
+    /// Are these all?
+    pub complete: bool,
+}
+
+/// Does a text hold a variable, `$x` or `${x}`?
+pub fn has_variable(text: &str) -> bool {
+    text.contains('$')
+}
+
+impl Variables {
+    pub(super) fn add_assignment(
+        &mut self,
+        directive: &DirectiveRef<'_>,
+        server: ServerId,
+        location: Option<LocationId>,
+    ) {
+        let (Some(name), Some(value)) = (directive.argument(0), directive.argument(1)) else {
+            return;
+        };
+        let value = Spanned { value: value.text().into_owned(), span: value.span() };
+        let name = name.text().trim_start_matches('$').to_ascii_lowercase();
+        let assignment = Assignment { directive: directive.id, server, location, value };
+        self.assignments.entry(name).or_default().push(assignment);
+    }
+
+    pub(super) fn add_table(&mut self, directive: &DirectiveRef<'_>) -> Option<()> {
+        let mut words = directive.arguments();
+        let (first, last) = (words.next()?, words.last());
+        let name = last.unwrap_or(first).text().trim_start_matches('$').to_ascii_lowercase();
+        let source = last.map(|_| Spanned { value: first.text().into_owned(), span: first.span() });
+        let mut table = Table {
+            name: name.clone(),
+            directive: directive.id,
+            source,
+            entries: Vec::new(),
+            complete: true,
+        };
+        for line in directive.children() {
+            let mut words = line.words();
+            let Some(key) = words.next() else { continue };
+            let Some(value) = words.next() else { continue };
+            if words.next().is_some()
+                || matches!(key.value().as_ref(), b"include" | b"proxy" | b"delete")
+            {
+                continue;
+            }
+            table.complete &= !key.has_placeholder() && !value.has_placeholder();
+            let spanned = |word: super::config::WordRef<'_>| Spanned {
+                value: word.text().into_owned(),
+                span: word.span(),
+            };
+            table.entries.push((spanned(key), spanned(value)));
+        }
+        self.tables.insert(name, table);
+        Some(())
+    }
+
+    /// The values that a text can have in a server; `certain` says whether a `set` is always
+    /// run before the text is used.
+    pub(super) fn expand(
+        &self,
+        text: &str,
+        server: ServerId,
+        certain: &dyn Fn(&Assignment) -> bool,
+    ) -> Expansion {
+        let mut walk = Walk { variables: self, server, certain, left: VALUE_LIMIT * 4 };
+        walk.text(text, 0)
+    }
+}
+
+struct Walk<'v> {
+    variables: &'v Variables,
+    server: ServerId,
+    certain: &'v dyn Fn(&Assignment) -> bool,
+    /// Work that may still be done, so that maps of maps of maps end.
+    left: usize,
+}
+
+impl Walk<'_> {
+    /// Follows variables into variables, [`DEPTH_LIMIT`] deep at most.
+    fn text(&mut self, text: &str, depth: usize) -> Expansion {
+        let mut all = Expansion { values: vec![(String::new(), Vec::new())], complete: true };
+        for part in parts(text) {
+            let choices = match part {
+                Part::Text(text) => {
+                    Expansion { values: vec![(text.to_owned(), Vec::new())], complete: true }
+                }
+                Part::Variable(name) => self.variable(&name.to_ascii_lowercase(), depth),
+            };
+            all.complete &= choices.complete;
+            let mut next = Vec::new();
+            for (head, via) in &all.values {
+                for (tail, more) in &choices.values {
+                    if next.len() == VALUE_LIMIT {
+                        all.complete = false;
+                        break;
+                    }
+                    let via = via.iter().chain(more).copied().collect();
+                    next.push((format!("{head}{tail}"), via));
+                }
+            }
+            all.values = next;
+        }
+        all
+    }
+
+    fn variable(&mut self, name: &str, depth: usize) -> Expansion {
+        let mut all = Expansion { values: Vec::new(), complete: false };
+        if depth >= DEPTH_LIMIT || self.left == 0 {
+            return all;
+        }
+        self.left -= 1;
+        let variables = self.variables;
+        let mut parts_complete = true;
+        let mut add = |walk: &mut Self, value: &Spanned<String>| {
+            let inner = walk.text(&value.value, depth + 1);
+            parts_complete &= inner.complete;
+            for (text, via) in inner.values {
+                if all.values.iter().any(|(known, _)| *known == text) {
+                    continue;
+                }
+                if all.values.len() == VALUE_LIMIT {
+                    parts_complete = false;
+                    return;
+                }
+                all.values.push((text, std::iter::once(value.span).chain(via).collect()));
+            }
+        };
+        let mut sure = false;
+        for assignment in variables.assignments.get(name).into_iter().flatten() {
+            if assignment.server == self.server {
+                sure |= (self.certain)(assignment);
+                add(self, &assignment.value);
+            }
+        }
+        if let Some(table) = variables.tables.get(name) {
+            for (_, value) in table.entries.iter().take(VALUE_LIMIT * 4) {
+                add(self, value);
+            }
+            sure |= table.complete
+                && table.entries.len() <= VALUE_LIMIT * 4
+                && table.default().is_some();
+        }
+        all.complete = sure && parts_complete;
+        all
+    }
+}
+
+enum Part<'t> {
+    Text(&'t str),
+    Variable(&'t str),
+}
+
+/// Takes a text apart as `ngx_http_script_compile` does: `$name`, `${name}`, `$1`.
+fn parts(text: &str) -> Vec<Part<'_>> {
+    let mut parts = Vec::new();
+    let mut rest = text;
+    while let Some(at) = rest.find('$') {
+        if at > 0 {
+            parts.push(Part::Text(&rest[..at]));
+        }
+        let after = &rest[at + 1..];
+        if let Some(inner) = after.strip_prefix('{') {
+            let end = inner.find('}').unwrap_or(inner.len());
+            parts.push(Part::Variable(&inner[..end]));
+            rest = inner.get(end + 1..).unwrap_or_default();
+            continue;
+        }
+        let length = after.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'_').count();
+        parts.push(Part::Variable(&after[..length]));
+        rest = &after[length..];
+    }
+    if !rest.is_empty() {
+        parts.push(Part::Text(rest));
+    }
+    parts
+}
