@@ -112,7 +112,8 @@ pub(super) fn verdict(app: &str, checklist: &[ChecklistItem], findings: &[Findin
     let undecided = checklist
         .iter()
         .any(|item| item.status == Status::Unknown && !item.skipped.is_empty());
-    if undecided { Verdict::Unknown } else { Verdict::ZeroDowntime }
+    let passed = checklist.iter().any(|item| item.status == Status::Pass);
+    if passed && !undecided { Verdict::ZeroDowntime } else { Verdict::Unknown }
 }
 
 /// Does a finding or skip of `of` (none: the host) concern this application?

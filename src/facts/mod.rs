@@ -14,7 +14,7 @@ pub mod route;
 pub mod server;
 pub mod service;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::rc::Rc;
 
 pub use endpoint::{Bound, Endpoint, TcpHost};
@@ -172,8 +172,9 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
     let mut problems = Vec::new();
     let machine = Rc::new(Machine::read(sources, whole, &mut problems));
     let found = discovery::find(sources, &machine, request, &mut problems);
-    let nginx = Rc::new(Nginx::read(sources, &machine, request, found.nginx_unit.as_ref(), &mut problems));
-    let mut apps = Vec::new();
+    let mut nginx =
+        Nginx::read(sources, &machine, request, found.nginx_unit.as_ref(), &mut problems);
+    let mut read = Vec::with_capacity(found.candidates.len());
     for candidate in found.candidates {
         let gunicorn = server::read(sources, &machine, &candidate, &given, &mut problems);
         let release = release::read(
@@ -185,7 +186,15 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
             request.database_revision.as_deref(),
             &mut problems,
         );
-        apps.push(App {
+        read.push((candidate, gunicorn, release));
+    }
+    let bounds: Vec<_> = read.iter().map(|(_, gunicorn, _)| &gunicorn.bounds).collect();
+    let routes = route::connect(&mut nginx, &bounds);
+    let nginx = Rc::new(nginx);
+    let apps: Vec<App> = read
+        .into_iter()
+        .zip(routes)
+        .map(|((candidate, gunicorn, release), routes)| App {
             name: candidate.name,
             machine: Rc::clone(&machine),
             nginx: Rc::clone(&nginx),
@@ -193,10 +202,9 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
             gunicorn,
             environment: candidate.environment,
             release,
-            routes: Vec::new(),
-        });
-    }
-    route::connect(&mut apps, &nginx);
+            routes,
+        })
+        .collect();
     let files = ignorable(&apps, &nginx);
     Deployment { machine, nginx, apps, problems, files }
 }
@@ -215,7 +223,3 @@ fn ignorable(apps: &[App], nginx: &Nginx) -> Vec<FileId> {
     files
 }
 
-/// A path given relative to another one, by its text.
-fn join(base: &Path, path: &str) -> PathBuf {
-    place::tidy(&base.join(path))
-}

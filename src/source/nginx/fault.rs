@@ -94,6 +94,18 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
+    /// Does the file end for nginx where it stands, so that the rest is not known?
+    pub fn is_syntax(self) -> bool {
+        matches!(
+            self,
+            Self::UnexpectedEnd
+                | Self::UnexpectedCharacter
+                | Self::AfterQuote
+                | Self::UnterminatedQuote
+                | Self::TooLongParameter
+        )
+    }
+
     /// Does nginx refuse the configuration for it? (The others it warns of, or they are ours.)
     pub fn is_fatal(self) -> bool {
         !matches!(self, Self::ConflictingServerName | Self::Template | Self::TooLarge)

@@ -1,0 +1,333 @@
+//! nginx on the host: its configuration, who it runs as, where it passes requests, what it serves
+//! by itself.
+
+use std::path::{Path, PathBuf};
+
+use super::endpoint::{Endpoint, TcpHost};
+use super::place::{Identity, Place, tidy};
+use super::{Known, Machine, Origin, Problem, Request, Scope, Why};
+use crate::host::HostErrorKind;
+use crate::source::nginx::{
+    self, Address, FaultKind, Host, LocationId, Model, NotReadReason, Pass, Protocol, ServerId,
+    Target, UpstreamId,
+};
+use crate::source::unit::Unit;
+use crate::source::{FileId, Sources, Span};
+
+/// nginx on the host.
+#[derive(Debug)]
+pub struct Nginx {
+    /// The configuration and what it means; unknown where there is none or none was given.
+    pub model: Known<Model>,
+    /// Who its workers run as.
+    pub user: Known<Identity>,
+    /// `PrivateTmp=` of its unit.
+    pub private_tmp: Known<bool>,
+    /// Everywhere that it passes requests to.
+    pub destinations: Vec<Destination>,
+    /// The directories that it serves files from.
+    pub statics: Vec<StaticRoot>,
+    /// Why there may be more than what was read.
+    pub incomplete: Option<Why>,
+}
+
+/// One peer of a pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerEndpoint {
+    /// Where it is.
+    pub endpoint: Endpoint,
+    /// The word that names it: in `server` of the group, or in the pass itself.
+    pub span: Span,
+    /// `backup`.
+    pub backup: bool,
+    /// `down`.
+    pub down: bool,
+}
+
+/// A `proxy_pass` (`uwsgi_pass` …) and all that it can lead to.
+#[derive(Debug, Clone)]
+pub struct Destination {
+    /// The server that it stands in.
+    pub server: ServerId,
+    /// The location, none where it stands right in the server.
+    pub location: Option<LocationId>,
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The URL.
+    pub word: Span,
+    /// The group, where it leads to one.
+    pub upstream: Option<UpstreamId>,
+    /// Its peers.
+    pub peers: Vec<PeerEndpoint>,
+    /// Why there may be other peers.
+    pub open: Option<Why>,
+    /// Is one of its peers a socket of an application that was looked at?
+    pub claimed: bool,
+}
+
+/// A `root` or `alias`.
+#[derive(Debug, Clone)]
+pub struct StaticRoot {
+    /// The server that it holds in.
+    pub server: ServerId,
+    /// The location that it stands in; none for the server's own.
+    pub location: Option<LocationId>,
+    /// Is it `alias`?
+    pub alias: bool,
+    /// The value.
+    pub span: Span,
+    /// The directory.
+    pub place: Place,
+}
+
+impl Nginx {
+    /// Reads nginx's configuration, and what its unit says of it.
+    pub fn read(
+        sources: &Sources,
+        machine: &Machine,
+        request: &Request,
+        unit: Option<&Unit>,
+        problems: &mut Vec<Problem>,
+    ) -> Self {
+        let model = match &request.scope {
+            Scope::Files(given) => given_model(sources, &given.nginx, problems),
+            Scope::Live | Scope::Root => installed_model(sources, problems),
+        };
+        let mut read = Self {
+            model,
+            user: Known::unknown("nginx's configuration was not read"),
+            private_tmp: private_tmp(machine, unit),
+            destinations: Vec::new(),
+            statics: Vec::new(),
+            incomplete: None,
+        };
+        let Some(model) = read.model.ok() else { return read };
+        for not_read in &model.config.not_read {
+            let why = format!("{} was not read", not_read.path.display());
+            read.incomplete.get_or_insert(Why::new(why));
+            if let NotReadReason::Host(error) = &not_read.reason
+                && error.kind != HostErrorKind::NotGiven
+            {
+                problems.push(Problem::at(
+                    sources,
+                    not_read.span,
+                    format!("{} cannot be read: {}", not_read.path.display(), error.kind),
+                ));
+            }
+        }
+        for fault in &model.faults {
+            if matches!(fault.kind, FaultKind::Template | FaultKind::TooLarge) {
+                problems.push(Problem::at(sources, fault.span, fault.message.clone()));
+                read.incomplete.get_or_insert(Why::new(fault.message.clone()));
+            } else if fault.kind.is_syntax() {
+                read.incomplete
+                    .get_or_insert(Why::new("nginx's configuration is not read to its end"));
+            }
+        }
+        read.user = user(machine, model);
+        read.destinations = destinations(model);
+        read.statics = statics(sources, machine, model);
+        read
+    }
+
+    /// The configuration's files.
+    pub fn files(&self) -> Vec<FileId> {
+        match self.model.ok() {
+            Some(model) => model.config.trees.iter().map(|tree| tree.file.id).collect(),
+            None => Vec::new(),
+        }
+    }
+
+    /// The model, if all of it was read; the reason otherwise. Whoever concludes from what is
+    /// *not* there asks this.
+    pub fn whole(&self) -> Result<&Model, Why> {
+        match &self.incomplete {
+            Some(why) => Err(why.clone()),
+            None => self.model.get(),
+        }
+    }
+}
+
+fn given_model(
+    sources: &Sources,
+    paths: &[PathBuf],
+    problems: &mut Vec<Problem>,
+) -> Known<Model> {
+    let Some(first) = paths.first() else {
+        return Known::unknown("no nginx configuration was given");
+    };
+    match nginx::load_fragments(sources, paths) {
+        Ok(config) => Known::Value(Model::new(config), Origin::Path(first.clone())),
+        Err(error) => {
+            problems.push(Problem::unreadable(&error));
+            Known::unknown(error.to_string())
+        }
+    }
+}
+
+fn installed_model(sources: &Sources, problems: &mut Vec<Problem>) -> Known<Model> {
+    let path = Path::new("/etc/nginx/nginx.conf");
+    match nginx::load(sources, path, Path::new("/etc/nginx")) {
+        Ok(config) => Known::Value(Model::new(config), Origin::Path(path.into())),
+        Err(error) if error.kind == HostErrorKind::NotFound => {
+            Known::unknown("there is no /etc/nginx/nginx.conf")
+        }
+        Err(error) => {
+            problems.push(Problem::unreadable(&error));
+            Known::unknown(error.to_string())
+        }
+    }
+}
+
+fn private_tmp(machine: &Machine, unit: Option<&Unit>) -> Known<bool> {
+    use crate::source::unit::value::parse_boolean;
+    let Some(unit) = unit else {
+        return if machine.whole {
+            Known::Default(false)
+        } else {
+            Known::unknown("nginx's unit was not read")
+        };
+    };
+    match unit.last("Service", "PrivateTmp") {
+        None => Known::Default(false),
+        Some(assignment) => match parse_boolean(assignment.value.as_str()) {
+            Some(value) => Known::Value(value, Origin::text(assignment.value.span())),
+            None => Known::Value(true, Origin::text(assignment.value.span())),
+        },
+    }
+}
+
+fn user(machine: &Machine, model: &Model) -> Known<Identity> {
+    let Some(words) = &model.user else {
+        return Known::unknown("nginx's configuration names no user");
+    };
+    let Some(name) = words.value.first() else {
+        return Known::unknown("nginx's configuration names no user");
+    };
+    let mut identity = machine.identity(&name.value);
+    // `user name group;` replaces the primary group; without it the group is the user's name.
+    if let Some(group) = words.value.get(1) {
+        let number = machine.accounts.ok().and_then(|a| a.group(&group.value)).map(|g| g.gid);
+        match (number, &mut identity.groups) {
+            (Some(number), Some(groups)) => groups.push(number),
+            _ => identity.groups = None,
+        }
+    }
+    Known::Value(identity, Origin::text(words.span))
+}
+
+fn destinations(model: &Model) -> Vec<Destination> {
+    let mut found = Vec::new();
+    for server in &model.servers {
+        for pass in &server.handling.passes {
+            found.push(destination(model, server.id, None, pass));
+        }
+    }
+    for location in &model.locations {
+        for pass in &location.handling.passes {
+            found.push(destination(model, location.server, Some(location.id), pass));
+        }
+    }
+    found
+}
+
+fn destination(
+    model: &Model,
+    server: ServerId,
+    location: Option<LocationId>,
+    pass: &Pass,
+) -> Destination {
+    let mut destination = Destination {
+        server,
+        location,
+        protocol: pass.protocol,
+        word: pass.word.span,
+        upstream: None,
+        peers: Vec::new(),
+        open: None,
+        claimed: false,
+    };
+    add_target(model, &pass.target, pass.word.span, &mut destination);
+    destination
+}
+
+fn add_target(model: &Model, target: &Target, span: Span, destination: &mut Destination) {
+    let mut peer = |endpoint| {
+        destination.peers.push(PeerEndpoint { endpoint, span, backup: false, down: false });
+    };
+    match target {
+        Target::Unix { path, .. } => peer(Endpoint::unix(path)),
+        Target::Address { host, port, .. } => {
+            peer(Endpoint::Tcp { host: tcp_host(host), port: *port });
+        }
+        Target::Group(id) => {
+            destination.upstream = Some(*id);
+            let Some(group) = model.upstream(*id) else { return };
+            if !group.complete {
+                let why = format!("not all peers of upstream {} are known", group.name.value);
+                destination.open = Some(Why::new(why));
+            }
+            for peer in &group.peers {
+                let endpoint = match &peer.address {
+                    Some(Address::Unix(path)) => Endpoint::unix(path),
+                    Some(Address::Inet { host, port }) => {
+                        Endpoint::Tcp { host: tcp_host(host), port: *port }
+                    }
+                    None => continue,
+                };
+                destination.peers.push(PeerEndpoint {
+                    endpoint,
+                    span: peer.word,
+                    backup: peer.backup,
+                    down: peer.down,
+                });
+            }
+        }
+        Target::Variable { values, complete } => {
+            for value in values {
+                // A value is never a variable again, so this goes one level deep.
+                add_target(model, &value.target, span, destination);
+            }
+            if !complete {
+                destination.open = Some(Why::new("proxy_pass holds a variable"));
+            }
+        }
+        Target::Malformed(_) => {}
+        Target::Unknown => {
+            destination.open = Some(Why::new("proxy_pass holds a placeholder"));
+        }
+    }
+}
+
+fn tcp_host(host: &Host) -> TcpHost {
+    match host {
+        Host::Any | Host::AnyV6 => TcpHost::Any,
+        Host::Ip(address) => TcpHost::Address(*address),
+        Host::Name(name) => TcpHost::parse(name),
+    }
+}
+
+fn statics(sources: &Sources, machine: &Machine, model: &Model) -> Vec<StaticRoot> {
+    let mut found = Vec::new();
+    let servers = model.servers.iter().map(|server| (server.id, None, &server.handling));
+    let locations = model
+        .locations
+        .iter()
+        .map(|location| (location.server, Some(location.id), &location.handling));
+    for (server, location, handling) in servers.chain(locations) {
+        for (value, alias) in [(&handling.root, false), (&handling.alias, true)] {
+            let Some(value) = value else { continue };
+            let text = value.value.to_string_lossy();
+            let holds_variable = crate::source::nginx::has_variable(&text)
+                || crate::source::placeholder::find(&text).is_some();
+            // A relative one counts from nginx's compiled-in prefix, which files do not tell.
+            if holds_variable || !value.value.is_absolute() {
+                continue;
+            }
+            let place =
+                Place::look(sources.host(), &tidy(&value.value), machine.owners_known);
+            found.push(StaticRoot { server, location, alias, span: value.span, place });
+        }
+    }
+    found
+}

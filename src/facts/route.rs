@@ -1,0 +1,80 @@
+//! The ways from nginx to an application: server → location → pass → peer → socket.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use super::endpoint::{Bound, Endpoint};
+use super::{Known, Nginx};
+use crate::source::Span;
+use crate::source::nginx::{LocationId, ServerId, UpstreamId};
+
+/// One way from a server of nginx to a socket of the application.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// The index of the pass in [`Nginx::destinations`].
+    pub destination: usize,
+    /// The server.
+    pub server: ServerId,
+    /// The location, none where the pass stands right in the server.
+    pub location: Option<LocationId>,
+    /// The group, where the pass leads to one.
+    pub upstream: Option<UpstreamId>,
+    /// The word that names the peer.
+    pub peer: Span,
+    /// Where nginx connects to.
+    pub endpoint: Endpoint,
+    /// The index of the socket in the application's bounds.
+    pub bound: usize,
+}
+
+/// What sockets are looked up by.
+#[derive(PartialEq, Eq, Hash)]
+enum Key {
+    Path(PathBuf),
+    Port(u16),
+}
+
+impl Key {
+    fn of(endpoint: &Endpoint) -> Self {
+        match endpoint {
+            Endpoint::Unix(path) => Self::Path(path.clone()),
+            Endpoint::Tcp { port, .. } => Self::Port(*port),
+        }
+    }
+}
+
+/// Joins nginx's peers with the applications' sockets. Returns each application's routes, and
+/// marks the destinations that lead to one.
+pub fn connect(nginx: &mut Nginx, bounds: &[&Known<Vec<Bound>>]) -> Vec<Vec<Route>> {
+    let mut sockets: HashMap<Key, Vec<(usize, usize)>> = HashMap::new();
+    for (app, bounds) in bounds.iter().enumerate() {
+        for (index, bound) in bounds.ok().into_iter().flatten().enumerate() {
+            sockets.entry(Key::of(&bound.endpoint)).or_default().push((app, index));
+        }
+    }
+    let mut routes = vec![Vec::new(); bounds.len()];
+    for (index, destination) in nginx.destinations.iter_mut().enumerate() {
+        for peer in &destination.peers {
+            let Some(near) = sockets.get(&Key::of(&peer.endpoint)) else { continue };
+            for (app, bound) in near {
+                let Some(socket) = bounds[*app].ok().and_then(|list| list.get(*bound)) else {
+                    continue;
+                };
+                if peer.endpoint.reaches(&socket.endpoint) != Some(true) {
+                    continue;
+                }
+                destination.claimed = true;
+                routes[*app].push(Route {
+                    destination: index,
+                    server: destination.server,
+                    location: destination.location,
+                    upstream: destination.upstream,
+                    peer: peer.span,
+                    endpoint: peer.endpoint.clone(),
+                    bound: *bound,
+                });
+            }
+        }
+    }
+    routes
+}
