@@ -3,9 +3,13 @@
 //! Each module reads one language and knows nothing of the others, nor of what a deployment is.
 //! A [`Span`] is a byte range in one file; line and column are worked out when they are printed.
 
+pub mod alembic;
+pub mod manifest;
 pub mod placeholder;
+pub mod requirements;
 pub mod secret;
 pub mod text;
+pub mod venv;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
