@@ -4,15 +4,19 @@
 //! A [`Span`] is a byte range in one file; line and column are worked out when they are printed.
 
 pub mod accounts;
+pub mod alembic;
 pub mod env_file;
+pub mod manifest;
 pub mod nginx;
 pub mod placeholder;
 pub mod python;
+pub mod requirements;
 pub mod secret;
 pub mod show;
 pub mod text;
 pub mod tmpfiles;
 pub mod unit;
+pub mod venv;
 
 use std::cell::RefCell;
 use std::collections::HashMap;

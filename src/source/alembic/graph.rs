@@ -1,0 +1,282 @@
+//! The graph of revisions, answered as Alembic's `RevisionMap` does: heads and bases by
+//! `down_revision`, what has to be applied before by `depends_on` as well. Iterative and linear.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::fmt;
+
+use super::{Revision, Revisions};
+use crate::source::Spanned;
+
+/// Why the graph gives no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unknown(pub String);
+
+impl fmt::Display for Unknown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+type Parents<'r> = HashMap<&'r str, Vec<&'r str>>;
+
+impl Revisions {
+    /// The revisions that nothing follows, sorted. More than one, and `flask db upgrade` refuses.
+    pub fn heads(&self) -> Result<Vec<&str>, Unknown> {
+        self.understood()?;
+        let followed: HashSet<&str> =
+            self.revisions.iter().flat_map(|r| &r.down).map(|d| d.value.as_str()).collect();
+        let mut heads: Vec<&str> =
+            self.ids().into_iter().filter(|id| !followed.contains(id)).collect();
+        heads.sort_unstable();
+        Ok(heads)
+    }
+
+    /// The revisions that follow nothing, sorted.
+    pub fn bases(&self) -> Result<Vec<&str>, Unknown> {
+        self.understood()?;
+        let mut bases: Vec<&str> = self
+            .revisions
+            .iter()
+            .filter(|r| r.down.is_empty())
+            .map(|r| r.id.value.as_str())
+            .collect();
+        bases.sort_unstable();
+        bases.dedup();
+        Ok(bases)
+    }
+
+    /// The revisions that are followed or depended on and that no file holds, with who names them.
+    /// Where a file was not understood, it may be the one that holds them: an unknown.
+    pub fn missing_parents(&self) -> Result<Vec<(&Revision, &Spanned<String>)>, Unknown> {
+        let ids: HashSet<&str> = self.ids().into_iter().collect();
+        let mut missing = Vec::new();
+        for revision in &self.revisions {
+            for parent in &revision.down {
+                if !ids.contains(parent.value.as_str()) {
+                    missing.push((revision, parent));
+                }
+            }
+            for parent in &revision.depends_on {
+                if !self.is_label(&parent.value) && self.resolve_in(&ids, &parent.value).is_none() {
+                    missing.push((revision, parent));
+                }
+            }
+        }
+        if !missing.is_empty() {
+            self.understood()?;
+        }
+        Ok(missing)
+    }
+
+    /// The revisions that more than one file holds, with these.
+    pub fn duplicates(&self) -> Vec<Vec<&Revision>> {
+        let mut by_id: BTreeMap<&str, Vec<&Revision>> = BTreeMap::new();
+        for revision in &self.revisions {
+            by_id.entry(&revision.id.value).or_default().push(revision);
+        }
+        by_id.into_values().filter(|revisions| revisions.len() > 1).collect()
+    }
+
+    /// The cycles: each a list of revisions in which every one follows (or depends on) the next.
+    pub fn cycles(&self) -> Vec<Vec<&str>> {
+        let parents = self.parents();
+        let (_, mut left) = sorted(&parents);
+        let mut cycles = Vec::new();
+        // Every node left has a parent that is left too, so that walking up must come round.
+        let mut starts: Vec<&str> = left.iter().copied().collect();
+        starts.sort_unstable();
+        for start in starts {
+            let mut path = Vec::new();
+            let mut place: HashMap<&str, usize> = HashMap::new();
+            let mut here = start;
+            while left.remove(here) {
+                place.insert(here, path.len());
+                path.push(here);
+                let up = parents.get(here).into_iter().flatten();
+                let mut next = None;
+                for parent in up {
+                    if let Some(from) = place.get(parent) {
+                        cycles.push(path.iter().skip(*from).copied().collect());
+                        next = None;
+                        break;
+                    }
+                    if next.is_none() && left.contains(parent) {
+                        next = Some(*parent);
+                    }
+                }
+                match next {
+                    Some(parent) => here = parent,
+                    None => break,
+                }
+            }
+        }
+        cycles
+    }
+
+    /// A revision and all that has to be applied before it.
+    pub fn ancestors(&self, revision: &str) -> Result<HashSet<&str>, Unknown> {
+        self.sound()?;
+        let id = self.resolve(revision)?;
+        Ok(above(&self.parents(), std::iter::once(id)))
+    }
+
+    /// What has to be applied to come from the database's revision to the heads, in the order in
+    /// which it can be applied. `from` is what `flask db current` prints: `""` or `base` for an
+    /// empty database, several separated by blanks or commas for several branches.
+    pub fn pending(&self, from: &str) -> Result<Vec<&str>, Unknown> {
+        self.sound()?;
+        let mut applied_heads = Vec::new();
+        let words = from.split([' ', ',', '\n', '\t']);
+        for word in words.filter(|w| !w.is_empty() && *w != "base" && *w != "(head)") {
+            applied_heads.push(self.resolve(word)?);
+        }
+        let parents = self.parents();
+        let applied = above(&parents, applied_heads.into_iter());
+        let (order, _) = sorted(&parents);
+        Ok(order.into_iter().filter(|id| !applied.contains(id)).collect())
+    }
+
+    /// The whole identifier of a revision, from it, an abbreviation or a branch label.
+    pub fn resolve(&self, revision: &str) -> Result<&str, Unknown> {
+        self.understood()?;
+        let ids: HashSet<&str> = self.ids().into_iter().collect();
+        if let Some(found) = ids.get(revision) {
+            return Ok(found);
+        }
+        if self.is_label(revision) {
+            return Err(Unknown(format!("{revision} is a branch label, which is not followed")));
+        }
+        if revision.is_empty() {
+            return Err(Unknown("no revision is given".into()));
+        }
+        self.resolve_in(&ids, revision).ok_or_else(|| {
+            Unknown(format!("no revision of this release is {revision}, or several"))
+        })
+    }
+
+    /// Alembic takes the beginning of an identifier, if only one of more than three characters
+    /// begins so.
+    fn resolve_in<'r>(&'r self, ids: &HashSet<&'r str>, revision: &str) -> Option<&'r str> {
+        if let Some(found) = ids.get(revision) {
+            return Some(found);
+        }
+        let mut matching = ids.iter().filter(|id| id.len() > 3 && id.starts_with(revision));
+        let first = matching.next()?;
+        matching.next().is_none().then_some(first)
+    }
+
+    fn is_label(&self, name: &str) -> bool {
+        self.revisions.iter().any(|revision| revision.labels.iter().any(|label| label == name))
+    }
+
+    fn ids(&self) -> Vec<&str> {
+        let mut ids: Vec<&str> = self.revisions.iter().map(|r| r.id.value.as_str()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+
+    /// Every file was understood.
+    fn understood(&self) -> Result<(), Unknown> {
+        if let Some(fault) = self.faults.first() {
+            return Err(Unknown(format!("{}: {}", fault.path.display(), fault.message)));
+        }
+        let differing = self.duplicates().into_iter().find(|same| {
+            let downs = |r: &Revision| -> Vec<String> {
+                r.down.iter().chain(&r.depends_on).map(|d| d.value.clone()).collect()
+            };
+            same.windows(2).any(|pair| downs(pair[0]) != downs(pair[1]))
+        });
+        match differing.and_then(|same| same.first().map(|r| r.id.value.clone())) {
+            Some(id) => Err(Unknown(format!("several files hold revision {id}, and they differ"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Alembic itself could answer: every parent is there, and nothing goes round in a circle.
+    fn sound(&self) -> Result<(), Unknown> {
+        self.understood()?;
+        if let Some((revision, parent)) = self.missing_parents()?.first() {
+            let (id, parent) = (&revision.id.value, &parent.value);
+            return Err(Unknown(format!("{id} follows {parent}, which no file holds")));
+        }
+        match self.cycles().first().and_then(|cycle| cycle.first()) {
+            Some(id) => Err(Unknown(format!("{id} follows itself in a circle"))),
+            None => Ok(()),
+        }
+    }
+
+    /// What has to be applied right before each revision. A parent that no file holds is left out.
+    fn parents(&self) -> Parents<'_> {
+        let ids: HashSet<&str> = self.ids().into_iter().collect();
+        let labels = self.labelled();
+        let mut parents: Parents<'_> = HashMap::new();
+        for revision in &self.revisions {
+            let above = parents.entry(&revision.id.value).or_default();
+            for parent in &revision.down {
+                above.extend(ids.get(parent.value.as_str()));
+            }
+            for parent in &revision.depends_on {
+                match labels.get(parent.value.as_str()) {
+                    Some(labelled) => above.push(labelled),
+                    None => above.extend(self.resolve_in(&ids, &parent.value)),
+                }
+            }
+            above.sort_unstable();
+            above.dedup();
+        }
+        parents
+    }
+
+    fn labelled(&self) -> HashMap<&str, &str> {
+        self.revisions
+            .iter()
+            .flat_map(|r| r.labels.iter().map(|label| (label.as_str(), r.id.value.as_str())))
+            .collect()
+    }
+}
+
+/// The given nodes and all above them.
+fn above<'r>(parents: &Parents<'r>, from: impl Iterator<Item = &'r str>) -> HashSet<&'r str> {
+    let mut seen = HashSet::new();
+    let mut todo: Vec<&str> = from.collect();
+    while let Some(id) = todo.pop() {
+        if seen.insert(id) {
+            todo.extend(parents.get(id).into_iter().flatten());
+        }
+    }
+    seen
+}
+
+/// The nodes in an order in which each comes after its parents; and those in or behind a cycle.
+fn sorted<'r>(parents: &Parents<'r>) -> (Vec<&'r str>, HashSet<&'r str>) {
+    let mut children: HashMap<&str, Vec<&'r str>> = HashMap::new();
+    let mut waiting: HashMap<&'r str, usize> = HashMap::new();
+    for (id, above) in parents {
+        waiting.insert(id, above.len());
+        for parent in above {
+            children.entry(parent).or_default().push(id);
+        }
+    }
+    let mut ready: Vec<&str> =
+        waiting.iter().filter(|(_, count)| **count == 0).map(|(id, _)| *id).collect();
+    ready.sort_unstable();
+    let mut ready: VecDeque<&str> = ready.into();
+    let mut order = Vec::with_capacity(parents.len());
+    while let Some(id) = ready.pop_front() {
+        order.push(id);
+        waiting.remove(id);
+        let mut next = Vec::new();
+        for child in children.get(id).into_iter().flatten() {
+            if let Some(count) = waiting.get_mut(child) {
+                *count -= 1;
+                if *count == 0 {
+                    next.push(*child);
+                }
+            }
+        }
+        next.sort_unstable();
+        ready.extend(next);
+    }
+    (order, waiting.into_keys().collect())
+}

@@ -1,0 +1,104 @@
+//! Manifests of static assets: the files that a release's pages will ask for.
+//!
+//! Known are Flask-Static-Digest's `cache_manifest.json`, Django's and whitenoise's
+//! `staticfiles.json`, webpack's `manifest.json` (a flat map) and Vite's `manifest.json` (chunks).
+//! Whether the files are there is for the caller to see.
+
+use std::collections::BTreeSet;
+
+use super::{SourceFile, Span};
+
+/// Which tool wrote a manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ManifestKind {
+    /// Flask-Static-Digest.
+    StaticDigest,
+    /// Django's `ManifestStaticFilesStorage`, and whitenoise's.
+    Django,
+    /// webpack's manifest plugin: name to path.
+    Webpack,
+    /// Vite: name to chunk.
+    Vite,
+}
+
+/// What a manifest says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manifest {
+    /// Who wrote it.
+    pub kind: ManifestKind,
+    /// The files that must exist, relative to the static root, sorted. Webpack's may begin with
+    /// `/` or the public path, as the pages name them.
+    pub files: Vec<String>,
+    /// Entries that lead elsewhere (`https://…`, `//host/…`, `data:`) or were not understood.
+    pub unknown: usize,
+}
+
+/// Why a manifest could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Where.
+    pub span: Span,
+    /// What is wrong.
+    pub message: String,
+}
+
+/// Reads a manifest of any known kind.
+pub fn read(file: &SourceFile) -> Result<Manifest, Fault> {
+    let bytes = file.bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&file.bytes);
+    let json: serde_json::Value = serde_json::from_slice(bytes).map_err(|error| {
+        let line = file.line_span(error.line().max(1));
+        Fault { span: line, message: "is not JSON".into() }
+    })?;
+    let other = || Fault {
+        span: Span::new(file.id, 0, 0),
+        message: "is no manifest of static assets that is known".into(),
+    };
+    let object = json.as_object().ok_or_else(other)?;
+    let mut found = Found::default();
+    let kind = if let Some(paths) = object.get("paths").and_then(|v| v.as_object()) {
+        paths.values().for_each(|value| found.add(value.as_str()));
+        ManifestKind::Django
+    } else if let (Some(latest), true) =
+        (object.get("latest").and_then(|v| v.as_object()), object.contains_key("digests"))
+    {
+        latest.values().for_each(|value| found.add(value.as_str()));
+        ManifestKind::StaticDigest
+    } else if object.values().any(|v| v.get("file").is_some()) {
+        object.values().for_each(|chunk| found.add_chunk(chunk));
+        ManifestKind::Vite
+    } else if object.values().all(|v| v.is_string()) && !object.is_empty() {
+        object.values().for_each(|value| found.add(value.as_str()));
+        ManifestKind::Webpack
+    } else {
+        return Err(other());
+    };
+    Ok(Manifest { kind, files: found.files.into_iter().collect(), unknown: found.unknown })
+}
+
+#[derive(Default)]
+struct Found {
+    files: BTreeSet<String>,
+    unknown: usize,
+}
+
+impl Found {
+    fn add(&mut self, path: Option<&str>) {
+        match path {
+            Some(path) if !path.contains(':') && !path.starts_with("//") && !path.is_empty() => {
+                let end = path.find(['?', '#']).unwrap_or(path.len());
+                self.files.insert(path.get(..end).unwrap_or(path).to_owned());
+            }
+            _ => self.unknown += 1,
+        }
+    }
+
+    /// A chunk of Vite: its file, its style sheets and its assets.
+    fn add_chunk(&mut self, chunk: &serde_json::Value) {
+        self.add(chunk.get("file").and_then(|v| v.as_str()));
+        for key in ["css", "assets"] {
+            for value in chunk.get(key).and_then(|v| v.as_array()).into_iter().flatten() {
+                self.add(value.as_str());
+            }
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Does an environment contradict itself? What `pip check` asks: every installed package's own
+//! requirements, from its `METADATA`. Reads one file a package.
+
+use super::{Requirements, compare, pep508};
+use crate::source::venv::{Venv, metadata};
+use crate::source::{Sources, Span};
+
+/// A contradiction in an environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Conflict {
+    /// A package needs another that is not installed.
+    Missing {
+        /// Who needs it.
+        package: String,
+        /// What it needs.
+        needs: String,
+    },
+    /// A package needs another version of another.
+    WrongVersion {
+        /// Who needs it.
+        package: String,
+        /// What it needs.
+        needs: String,
+        /// What is installed.
+        installed: String,
+    },
+    /// It could not be told.
+    Unknown {
+        /// Of which package.
+        package: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Holds every installed package's requirements against what is installed.
+pub fn check(sources: &Sources<'_>, venv: &Venv) -> Vec<Conflict> {
+    let markers = venv.markers();
+    let mut conflicts = Vec::new();
+    for distribution in &venv.distributions {
+        let package = distribution.name.clone();
+        let unknown = |reason: String| Conflict::Unknown { package: package.clone(), reason };
+        let metadata = match metadata::read(sources, distribution) {
+            Ok(metadata) => metadata,
+            Err(error) => {
+                conflicts.push(unknown(error.to_string()));
+                continue;
+            }
+        };
+        let mut asked = Requirements::default();
+        let nowhere = Span::new(crate::source::FileId(u32::MAX), 0, 0);
+        for text in &metadata.requires {
+            match pep508::parse(text, nowhere) {
+                Ok(requirement) => asked.requirements.push(requirement),
+                Err(reason) => conflicts.push(unknown(reason)),
+            }
+        }
+        let outcome = compare(sources, &asked, venv, markers.as_ref().map_err(Clone::clone));
+        for need in outcome.missing {
+            conflicts.push(Conflict::Missing { package: package.clone(), needs: need.text });
+        }
+        for (need, installed) in outcome.wrong_version {
+            let installed = installed.to_string();
+            let needs = need.text;
+            conflicts.push(Conflict::WrongVersion { package: package.clone(), needs, installed });
+        }
+        for (need, reason) in outcome.unknown {
+            conflicts.push(unknown(format!("{}: {reason}", need.text)));
+        }
+    }
+    conflicts
+}

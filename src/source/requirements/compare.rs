@@ -1,0 +1,268 @@
+//! What a release needs, held against what is installed.
+//!
+//! As `importlib.metadata` sees it: by name and version. A URL or a path has no version to compare,
+//! so that being installed is all that is asked of it. An extra's own requirements come from the
+//! installed `METADATA`, which is read only for those.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use pep440_rs::{Version, VersionSpecifiers};
+use pep508_rs::ExtraName;
+
+use super::{Requirement, Requirements, What, pep508};
+use crate::source::venv::{Distribution, Markers, Venv, metadata};
+use crate::source::{Sources, Span};
+
+/// One thing that is needed, and why.
+#[derive(Debug, Clone)]
+pub struct Need<'r> {
+    /// The requirement that asks for it.
+    pub requirement: &'r Requirement,
+    /// Its name, normalised.
+    pub name: String,
+    /// What is asked for, without credentials.
+    pub text: String,
+    /// Whose extra asks for it, when the requirement does not name it itself: `flask[async]`.
+    pub through: Option<String>,
+}
+
+/// The outcome of a comparison.
+#[derive(Debug, Clone, Default)]
+pub struct Comparison<'r> {
+    /// Installed in a version that fits.
+    pub satisfied: Vec<&'r Requirement>,
+    /// Not installed.
+    pub missing: Vec<Need<'r>>,
+    /// Installed in a version that does not fit.
+    pub wrong_version: Vec<(Need<'r>, Version)>,
+    /// Its marker does not hold for this Python.
+    pub not_applicable: Vec<&'r Requirement>,
+    /// It could not be told, and why.
+    pub unknown: Vec<(Need<'r>, String)>,
+}
+
+impl Comparison<'_> {
+    /// Everything that applies is installed, and nothing is unknown.
+    pub fn is_satisfied(&self) -> bool {
+        self.missing.is_empty() && self.wrong_version.is_empty() && self.unknown.is_empty()
+    }
+}
+
+/// Compares. `markers` is the Python of the environment, or why it is not known.
+pub fn compare<'r>(
+    sources: &Sources<'_>,
+    requirements: &'r Requirements,
+    venv: &Venv,
+    markers: Result<&Markers, String>,
+) -> Comparison<'r> {
+    let mut work = Work {
+        sources,
+        venv,
+        markers,
+        constraints: constraints(requirements),
+        outcome: Comparison::default(),
+        extras: VecDeque::new(),
+        seen: HashSet::new(),
+    };
+    for requirement in &requirements.requirements {
+        work.direct(requirement);
+    }
+    while let Some((requirement, name, extra)) = work.extras.pop_front() {
+        work.extra(requirement, &name, &extra);
+    }
+    work.outcome
+}
+
+struct Work<'w, 'r> {
+    sources: &'w Sources<'w>,
+    venv: &'w Venv,
+    markers: Result<&'w Markers, String>,
+    constraints: HashMap<&'r str, Vec<&'r Requirement>>,
+    outcome: Comparison<'r>,
+    extras: VecDeque<(&'r Requirement, String, String)>,
+    seen: HashSet<(String, String)>,
+}
+
+enum Found {
+    Fits,
+    Missing,
+    Wrong(Version),
+    Unknown(String),
+}
+
+impl<'r> Work<'_, 'r> {
+    fn direct(&mut self, requirement: &'r Requirement) {
+        let need = Need {
+            requirement,
+            name: requirement.name.clone().unwrap_or_default(),
+            text: requirement.raw.clone(),
+            through: None,
+        };
+        match self.applies(requirement, &[]) {
+            Err(reason) => {
+                // Whatever the marker says: what is there and fits is no cause for doubt.
+                match self.look(requirement) {
+                    Found::Fits => self.fits(requirement),
+                    _ => self.outcome.unknown.push((need, reason)),
+                }
+            }
+            Ok(false) => self.outcome.not_applicable.push(requirement),
+            Ok(true) => match self.look(requirement) {
+                Found::Fits => self.fits(requirement),
+                Found::Missing => self.outcome.missing.push(need),
+                Found::Wrong(version) => self.outcome.wrong_version.push((need, version)),
+                Found::Unknown(reason) => self.outcome.unknown.push((need, reason)),
+            },
+        }
+    }
+
+    fn fits(&mut self, requirement: &'r Requirement) {
+        self.outcome.satisfied.push(requirement);
+        self.queue(
+            requirement,
+            requirement.name.as_deref().unwrap_or_default(),
+            &requirement.extras,
+        );
+    }
+
+    fn queue(&mut self, requirement: &'r Requirement, name: &str, extras: &[String]) {
+        for extra in extras {
+            if self.seen.insert((name.to_owned(), extra.clone())) {
+                self.extras.push_back((requirement, name.to_owned(), extra.clone()));
+            }
+        }
+    }
+
+    /// What `name[extra]` needs beyond `name`, from its own metadata.
+    fn extra(&mut self, requirement: &'r Requirement, name: &str, extra: &str) {
+        let through = format!("{name}[{extra}]");
+        let need = |name: &str, text: &str| Need {
+            requirement,
+            name: name.to_owned(),
+            text: text.to_owned(),
+            through: Some(through.clone()),
+        };
+        let Some(distribution) = self.venv.find(name).next() else { return };
+        let metadata = match metadata::read(self.sources, distribution) {
+            Ok(metadata) => metadata,
+            Err(error) => {
+                return self.outcome.unknown.push((need(name, &through), error.to_string()));
+            }
+        };
+        let Ok(extra_name) = ExtraName::new(extra.to_owned()) else { return };
+        for text in metadata.requires.iter().filter(|text| text.contains("extra")) {
+            let parsed = match pep508::parse(text, requirement.span) {
+                Ok(parsed) => parsed,
+                Err(reason) => {
+                    self.outcome.unknown.push((need(name, &super::redact(text)), reason));
+                    continue;
+                }
+            };
+            // What applies without the extra is the package's own affair.
+            let without = self.applies(&parsed, &[]);
+            let with = self.applies(&parsed, std::slice::from_ref(&extra_name));
+            let wanted = parsed.name.clone().unwrap_or_default();
+            match (with, without) {
+                (Ok(false), _) | (Ok(true), Ok(true)) => continue,
+                (Err(reason), _) | (_, Err(reason)) => {
+                    if !matches!(self.look(&parsed), Found::Fits) {
+                        self.outcome.unknown.push((need(&wanted, &parsed.raw), reason));
+                    }
+                    continue;
+                }
+                (Ok(true), Ok(false)) => {}
+            }
+            match self.look(&parsed) {
+                Found::Fits => self.queue(requirement, &wanted, &parsed.extras),
+                Found::Missing => self.outcome.missing.push(need(&wanted, &parsed.raw)),
+                Found::Wrong(version) => {
+                    self.outcome.wrong_version.push((need(&wanted, &parsed.raw), version));
+                }
+                Found::Unknown(reason) => {
+                    self.outcome.unknown.push((need(&wanted, &parsed.raw), reason));
+                }
+            }
+        }
+    }
+
+    fn applies(&self, requirement: &Requirement, extras: &[ExtraName]) -> Result<bool, String> {
+        if let Some(reason) = &requirement.marker.unknown {
+            return Err(reason.clone());
+        }
+        if requirement.marker.tree.is_true() {
+            return Ok(true);
+        }
+        let markers = self.markers.as_ref().map_err(Clone::clone)?;
+        markers.holds(&requirement.marker.tree, &requirement.marker.text, extras)
+    }
+
+    fn look(&self, requirement: &Requirement) -> Found {
+        let Some(name) = &requirement.name else {
+            return Found::Unknown("the package's name is not known without building it".into());
+        };
+        let mut versions = Vec::new();
+        if let What::Versioned(asked) = &requirement.what {
+            versions.push(asked.clone());
+        }
+        for constraint in self.constraints.get(name.as_str()).into_iter().flatten() {
+            if let (What::Versioned(asked), Ok(true)) =
+                (&constraint.what, self.applies(constraint, &[]))
+            {
+                versions.push(asked.clone());
+            }
+        }
+        let installed: Vec<&Distribution> = self.venv.find(name).collect();
+        installed_fits(&installed, &versions, self.venv)
+    }
+}
+
+/// Several installations of one name: only what holds for all of them is known.
+fn installed_fits(installed: &[&Distribution], asked: &[VersionSpecifiers], venv: &Venv) -> Found {
+    let Some(first) = installed.first() else {
+        return match venv.absence_unknown() {
+            Some(reason) => Found::Unknown(reason),
+            None => Found::Missing,
+        };
+    };
+    if let Some(broken) = installed.iter().find(|distribution| !distribution.metadata_present) {
+        return Found::Unknown(format!("{} has no METADATA", broken.path.display()));
+    }
+    if asked.iter().all(VersionSpecifiers::is_empty) {
+        return Found::Fits;
+    }
+    let fits = |distribution: &&Distribution| {
+        distribution.version.as_ref().map(|v| asked.iter().all(|asked| asked.contains(v)))
+    };
+    let verdicts: Vec<Option<bool>> = installed.iter().map(fits).collect();
+    if verdicts.iter().all(|verdict| *verdict == Some(true)) {
+        return Found::Fits;
+    }
+    if verdicts.iter().all(|verdict| *verdict == Some(false)) {
+        return match &first.version {
+            Some(version) => Found::Wrong(version.clone()),
+            None => Found::Unknown("the installed version is not known".into()),
+        };
+    }
+    if installed.len() > 1 {
+        return Found::Unknown(format!("{} is installed {} times", first.name, installed.len()));
+    }
+    Found::Unknown("the installed version is not known".into())
+}
+
+fn constraints(requirements: &Requirements) -> HashMap<&str, Vec<&Requirement>> {
+    let mut by_name: HashMap<&str, Vec<&Requirement>> = HashMap::new();
+    for constraint in &requirements.constraints {
+        if let Some(name) = &constraint.name {
+            by_name.entry(name).or_default().push(constraint);
+        }
+    }
+    by_name
+}
+
+/// The span of a need, for a finding.
+impl Need<'_> {
+    /// Where the requirement stands that asks for it.
+    pub fn span(&self) -> Span {
+        self.requirement.span
+    }
+}

@@ -1,0 +1,235 @@
+//! What a release says it needs: `requirements.txt`, `pyproject.toml` and the lock files.
+//!
+//! Sources: pip's requirements file format, PEP 508 and 440, PEP 621, PEP 751 (`pylock.toml`), the
+//! lock files of uv, Poetry and Pipenv. Every format gives the same [`Requirements`]. A URL can
+//! hold credentials: it is kept as [`Secret`], and [`Requirement::raw`] is free of it.
+
+pub mod check;
+pub mod compare;
+mod graph;
+mod line;
+mod pep508;
+mod pipfile;
+mod poetry;
+mod pylock;
+mod pyproject;
+mod redact;
+mod text;
+mod toml;
+mod uv;
+
+use std::path::{Path, PathBuf};
+
+use ::pep508_rs::MarkerTree;
+use pep440_rs::VersionSpecifiers;
+
+use super::{Secret, SourceFile, Sources, Span};
+use crate::host::{Host, HostError, HostErrorKind, Outcome};
+
+pub use compare::{Comparison, Need, compare};
+pub use redact::redact;
+
+/// A language that states requirements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// pip's `requirements.txt`, under any name.
+    Text,
+    /// `pyproject.toml`.
+    PyProject,
+    /// `uv.lock`.
+    Uv,
+    /// `poetry.lock`.
+    Poetry,
+    /// `pylock.toml`, `pylock.NAME.toml`.
+    PyLock,
+    /// `Pipfile.lock`.
+    Pipfile,
+}
+
+impl Format {
+    /// The format that a file of this name is in; what has no other name is pip's.
+    pub fn of(path: &Path) -> Self {
+        match path.file_name().and_then(|name| name.to_str()).unwrap_or_default() {
+            "pyproject.toml" => Self::PyProject,
+            "uv.lock" => Self::Uv,
+            "poetry.lock" => Self::Poetry,
+            "Pipfile.lock" => Self::Pipfile,
+            name if name.starts_with("pylock.") && name.ends_with(".toml") => Self::PyLock,
+            _ => Self::Text,
+        }
+    }
+}
+
+/// One thing that has to be installed.
+#[derive(Debug, Clone)]
+pub struct Requirement {
+    /// The name as PEP 503 normalises it; `None` for a URL or path that does not tell it.
+    pub name: Option<String>,
+    /// Where it stands.
+    pub span: Span,
+    /// The `-r` and `-c` lines that led to its file, outermost first.
+    pub via: Vec<Span>,
+    /// What has to be installed.
+    pub what: What,
+    /// The extras that are asked for, normalised.
+    pub extras: Vec<String>,
+    /// When it applies.
+    pub marker: Marker,
+    /// How it is written, without credentials.
+    pub raw: String,
+}
+
+/// What a requirement asks for.
+#[derive(Debug, Clone)]
+pub enum What {
+    /// Versions from an index; empty: any.
+    Versioned(VersionSpecifiers),
+    /// An archive or a repository.
+    Url(Secret),
+    /// A file or directory beside the requirements.
+    Path(String),
+    /// `-e`: a directory or a repository whose code is imported in place.
+    Editable(Secret),
+}
+
+/// The condition of a requirement.
+#[derive(Debug, Clone)]
+pub struct Marker {
+    /// The condition; true where none is written.
+    pub tree: MarkerTree,
+    /// As written (or as joined from several places); empty where none is.
+    pub text: String,
+    /// Why it is not known whether it holds, where the condition itself could not be read.
+    pub unknown: Option<String>,
+}
+
+impl Marker {
+    /// Always.
+    pub fn always() -> Self {
+        Self { tree: MarkerTree::TRUE, text: String::new(), unknown: None }
+    }
+
+    /// Reads a condition; what cannot be read is unknown.
+    pub fn parse(text: &str) -> Self {
+        match super::venv::markers::parse(text) {
+            Ok(tree) => Self { tree, text: text.to_owned(), unknown: None },
+            Err(reason) => Self {
+                tree: MarkerTree::TRUE,
+                text: text.to_owned(),
+                unknown: Some(format!("the marker was not understood: {reason}")),
+            },
+        }
+    }
+}
+
+/// Something that was not understood, so that the list may be incomplete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Where.
+    pub span: Span,
+    /// What, without credentials.
+    pub message: String,
+}
+
+/// An option line of a `requirements.txt`. Its value is not kept: an index URL holds credentials.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OptionLine {
+    /// The long name, `--index-url`.
+    pub name: String,
+    /// Where.
+    pub span: Span,
+}
+
+/// All that a file (and what it includes) asks for.
+#[derive(Debug, Clone, Default)]
+pub struct Requirements {
+    /// What has to be installed.
+    pub requirements: Vec<Requirement>,
+    /// What `-c` files say: versions for what is installed anyway.
+    pub constraints: Vec<Requirement>,
+    /// What was not understood.
+    pub faults: Vec<Fault>,
+    /// Options for the installer.
+    pub options: Vec<OptionLine>,
+    /// The files that were read, in order.
+    pub files: Vec<PathBuf>,
+}
+
+/// Reads a file of requirements, in the format that its name tells, with all that it includes.
+pub fn read(sources: &Sources<'_>, path: &Path) -> Result<Requirements, HostError> {
+    let file = sources.load(path)?;
+    let mut found = Requirements::default();
+    let format = Format::of(path);
+    if format == Format::Text {
+        text::read(sources, &file, &mut found);
+        return Ok(found);
+    }
+    found.files.push(path.into());
+    let Some(text) = decoded(&file, &mut found) else { return Ok(found) };
+    match format {
+        Format::Text => {}
+        Format::PyProject => pyproject::read(sources, &file, text, &mut found),
+        Format::Uv => uv::read(&file, text, &mut found),
+        Format::Poetry => {
+            let project = beside(sources, path, "pyproject.toml")?;
+            poetry::read(&file, text, project.as_deref(), &mut found);
+        }
+        Format::PyLock => pylock::read(&file, text, &mut found),
+        Format::Pipfile => pipfile::read(&file, text, &mut found),
+    }
+    Ok(found)
+}
+
+/// The file that tells best what a release in this directory needs: a lock before what it locks.
+pub fn find(host: &dyn Host, directory: &Path) -> Result<Option<PathBuf>, HostError> {
+    const NAMES: [&str; 6] = [
+        "uv.lock",
+        "poetry.lock",
+        "pylock.toml",
+        "Pipfile.lock",
+        "requirements.txt",
+        "pyproject.toml",
+    ];
+    for name in NAMES {
+        let path = directory.join(name);
+        match host.look(&path).outcome {
+            Outcome::Present(_) => return Ok(Some(path)),
+            Outcome::Missing { .. } => {}
+            Outcome::Failed(error) if matches!(error.kind, HostErrorKind::NotGiven) => {}
+            Outcome::Failed(error) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
+fn beside(
+    sources: &Sources<'_>,
+    path: &Path,
+    name: &str,
+) -> Result<Option<std::sync::Arc<SourceFile>>, HostError> {
+    match sources.load(&path.with_file_name(name)) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if matches!(error.kind, HostErrorKind::NotFound | HostErrorKind::NotGiven) => {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// TOML and JSON are UTF-8.
+fn decoded<'f>(file: &'f SourceFile, found: &mut Requirements) -> Option<&'f str> {
+    match std::str::from_utf8(&file.bytes) {
+        Ok(text) => Some(text),
+        Err(error) => {
+            let at = error.valid_up_to();
+            found.fault(Span::new(file.id, at, at + 1), "is not UTF-8");
+            None
+        }
+    }
+}
+
+impl Requirements {
+    fn fault(&mut self, span: Span, message: impl Into<String>) {
+        self.faults.push(Fault { span, message: message.into() });
+    }
+}

@@ -1,0 +1,178 @@
+//! One requirement as PEP 508 writes it, or as pip takes it beyond that: a bare URL, a path.
+//!
+//! `pep508_rs` reads names, versions and markers. It is not given URLs: it would replace
+//! `${TOKEN}` in them by the value of our own environment, and put them into its errors.
+
+use std::str::FromStr;
+
+use pep440_rs::VersionSpecifiers;
+use pep508_rs::{Pep508ErrorSource, VersionOrUrl};
+
+use super::{Marker, Requirement, What, redact};
+use crate::source::venv::{markers, normalise};
+use crate::source::{Secret, Span};
+
+/// Reads one requirement.
+pub(super) fn parse(text: &str, span: Span) -> Result<Requirement, String> {
+    let text = text.trim();
+    if text.contains('\0') {
+        return Err("holds a NUL byte".into());
+    }
+    if let Some((name, url)) = named_url(text) {
+        let (name, extras) = name_and_extras(name)?;
+        let (url, marker) = split_marker(url);
+        let mut requirement = located(url, span, What::Url(Secret::new(url)), text);
+        requirement.name = Some(name);
+        requirement.extras = extras;
+        requirement.marker = marker;
+        return Ok(requirement);
+    }
+    if is_url(text) {
+        let (url, marker) = split_marker(text);
+        let mut requirement = located(url, span, What::Url(Secret::new(url)), text);
+        requirement.marker = marker;
+        return Ok(requirement);
+    }
+    if is_path(text) {
+        let (path, marker) = split_marker(text);
+        let mut requirement = located(path, span, What::Path(redact(path)), text);
+        requirement.marker = marker;
+        return Ok(requirement);
+    }
+    if text.contains("${") {
+        return Err("holds a variable, whose value is not known".into());
+    }
+    versioned(text, span)
+}
+
+/// Reads what `-e` names.
+pub(super) fn editable(text: &str, span: Span) -> Requirement {
+    let (url, marker) = split_marker(text.trim());
+    let mut requirement = located(url, span, What::Editable(Secret::new(url)), text);
+    requirement.raw = format!("-e {}", redact(text.trim()));
+    requirement.marker = marker;
+    if let Some((name, _)) = named_url(url)
+        && let Ok((name, extras)) = name_and_extras(name)
+    {
+        requirement.name = Some(name);
+        requirement.extras = extras;
+    }
+    requirement
+}
+
+/// Names and versions alone.
+fn versioned(text: &str, span: Span) -> Result<Requirement, String> {
+    markers::bounded(text)?;
+    let parsed =
+        pep508_rs::Requirement::<pep508_rs::VerbatimUrl>::from_str(text).map_err(|error| {
+            match error.message {
+                Pep508ErrorSource::String(text)
+                | Pep508ErrorSource::UnsupportedRequirement(text) => redact(&text),
+                Pep508ErrorSource::UrlError(_) => "holds a URL that is not one".into(),
+            }
+        })?;
+    let what = match parsed.version_or_url {
+        None => What::Versioned(VersionSpecifiers::empty()),
+        Some(VersionOrUrl::VersionSpecifier(versions)) => What::Versioned(versions),
+        Some(VersionOrUrl::Url(_)) => return Err("holds a URL that is not one".into()),
+    };
+    let marker_text = text.split_once(';').map_or("", |(_, marker)| marker.trim());
+    Ok(Requirement {
+        name: Some(normalise(parsed.name.as_ref())),
+        span,
+        via: Vec::new(),
+        what,
+        extras: parsed.extras.iter().map(|extra| normalise(extra.as_ref())).collect(),
+        marker: Marker { tree: parsed.marker, text: marker_text.to_owned(), unknown: None },
+        raw: redact(text),
+    })
+}
+
+fn located(location: &str, span: Span, what: What, text: &str) -> Requirement {
+    let (name, extras) = name_of(location);
+    Requirement {
+        name,
+        span,
+        via: Vec::new(),
+        what,
+        extras,
+        marker: Marker::always(),
+        raw: redact(text.trim()),
+    }
+}
+
+/// `name[extras] @ url`. The text before the `@` must look like a name, so that the `@` of
+/// `git+ssh://git@host` is none.
+fn named_url(text: &str) -> Option<(&str, &str)> {
+    let (name, url) = text.split_once('@')?;
+    let letters = |c: char| c.is_ascii_alphanumeric() || "-_.[], \t".contains(c);
+    let url = url.trim();
+    (name.chars().all(letters)
+        && !name.trim().is_empty()
+        && (is_url(url) || is_path(url) || url.starts_with("${")))
+    .then_some((name.trim(), url))
+}
+
+fn name_and_extras(text: &str) -> Result<(String, Vec<String>), String> {
+    let (name, extras) = match text.split_once('[') {
+        Some((name, extras)) => {
+            (name, extras.trim_end().strip_suffix(']').ok_or("`[` is not closed")?)
+        }
+        None => (text, ""),
+    };
+    let name = name.trim();
+    let letters = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if name.is_empty() || !name.chars().all(letters) {
+        return Err("holds no package name".into());
+    }
+    let extras = extras.split(',').map(normalise).filter(|extra| !extra.is_empty()).collect();
+    Ok((normalise(name), extras))
+}
+
+/// `location ; marker`: a URL may hold `;`, so that white space must stand before it.
+fn split_marker(text: &str) -> (&str, Marker) {
+    match text.split_once(" ;").or_else(|| text.split_once("\t;")) {
+        Some((location, marker)) => (location.trim_end(), Marker::parse(marker.trim())),
+        None => (text, Marker::always()),
+    }
+}
+
+/// `scheme:` or `scheme+scheme:` as pip knows them.
+fn is_url(text: &str) -> bool {
+    let Some((scheme, _)) = text.split_once(':') else { return false };
+    let scheme = scheme.to_ascii_lowercase();
+    let base = scheme.split('+').next().unwrap_or_default();
+    matches!(base, "http" | "https" | "file" | "ftp" | "git" | "hg" | "svn" | "bzr" | "ssh")
+        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || c == '+')
+}
+
+fn is_path(text: &str) -> bool {
+    let path = text.split([';', '[']).next().unwrap_or(text).trim();
+    let archive = [".whl", ".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz"];
+    path == "."
+        || path == ".."
+        || (path.contains('/') && !path.contains("://") && !path.contains(['=', '<', '>', '@']))
+        || archive.iter().any(|end| path.ends_with(end) && !path.contains(['=', '<', '>']))
+}
+
+/// The name that a URL or path tells without being opened: `#egg=`, or a wheel's own name.
+fn name_of(location: &str) -> (Option<String>, Vec<String>) {
+    if let Some((_, fragment)) = location.split_once('#') {
+        for part in fragment.split('&') {
+            if let Some(egg) = part.strip_prefix("egg=")
+                && let Ok((name, extras)) = name_and_extras(egg)
+            {
+                return (Some(name), extras);
+            }
+        }
+    }
+    let plain = location.split(['#', '?']).next().unwrap_or(location);
+    let (plain, extras) = match plain.rsplit_once('[') {
+        Some((path, extras)) => (path, extras.trim_end_matches(']')),
+        None => (plain, ""),
+    };
+    let last = plain.rsplit('/').next().unwrap_or(plain);
+    let extras = extras.split(',').map(normalise).filter(|extra| !extra.is_empty()).collect();
+    let wheel = last.strip_suffix(".whl").and_then(|stem| stem.split('-').next());
+    (wheel.map(normalise).filter(|name| !name.is_empty()), extras)
+}

@@ -1,0 +1,101 @@
+//! Environment markers (PEP 508) as a Python of this environment on Linux evaluates them.
+
+use std::str::FromStr;
+
+use pep508_rs::{ExtraName, MarkerEnvironment, MarkerEnvironmentBuilder, MarkerTree};
+
+use super::{Venv, python_version};
+
+/// The most bytes of one marker that are read; the grammar is recursive and its decision diagram
+/// grows with every comparison, so that a bound is needed.
+const MARKER_LIMIT: usize = 4096;
+/// The deepest nesting of parentheses that is read.
+const NESTING_LIMIT: usize = 50;
+
+/// A Python to evaluate markers for: CPython on Linux x86_64.
+#[derive(Debug, Clone)]
+pub struct Markers {
+    environment: MarkerEnvironment,
+    /// The patch release is known, not only the minor version.
+    full_version: bool,
+}
+
+impl Markers {
+    /// CPython `major.minor` on Linux x86_64; `full` is `3.11.7` where that is known.
+    pub fn new(version: (u8, u8), full: Option<&str>) -> Option<Self> {
+        let short = format!("{}.{}", version.0, version.1);
+        let full = full.filter(|text| text.matches('.').count() >= 2);
+        let long = full.unwrap_or(&short);
+        let environment = MarkerEnvironment::try_from(MarkerEnvironmentBuilder {
+            implementation_name: "cpython",
+            implementation_version: long,
+            os_name: "posix",
+            platform_machine: "x86_64",
+            platform_python_implementation: "CPython",
+            platform_release: "",
+            platform_system: "Linux",
+            platform_version: "",
+            python_full_version: long,
+            python_version: &short,
+            sys_platform: "linux",
+        })
+        .ok()?;
+        Some(Self { environment, full_version: full.is_some() })
+    }
+
+    /// Does the marker hold? `text` is the marker as written; an error says what is not known.
+    pub fn holds(
+        &self,
+        marker: &MarkerTree,
+        text: &str,
+        extras: &[ExtraName],
+    ) -> Result<bool, String> {
+        for name in ["platform_release", "platform_version", "platform.version"] {
+            if text.contains(name) {
+                return Err(format!("the marker asks for {name}"));
+            }
+        }
+        if !self.full_version
+            && (text.contains("python_full_version") || text.contains("implementation_version"))
+        {
+            return Err("the patch release of Python is not known".into());
+        }
+        Ok(marker.evaluate(&self.environment, extras))
+    }
+}
+
+impl Venv {
+    /// The Python of this environment, or why it is not known.
+    pub fn markers(&self) -> Result<Markers, String> {
+        let version = python_version(self).ok_or("the Python version of the venv is not known")?;
+        let full = self.config.as_ref().and_then(|config| config.version.as_ref()).map(|v| {
+            // virtualenv writes `3.11.7.final.0`.
+            v.value.splitn(4, '.').take(3).collect::<Vec<_>>().join(".")
+        });
+        // Another minor in pyvenv.cfg than in lib/ says nothing of the patch release.
+        let full =
+            full.filter(|_| self.config.as_ref().and_then(super::Config::minor) == Some(version));
+        Markers::new(version, full.as_deref()).ok_or_else(|| "the Python version is not one".into())
+    }
+}
+
+/// Reads a marker. Bounded in length and depth; an error never quotes a URL.
+pub fn parse(text: &str) -> Result<MarkerTree, String> {
+    bounded(text)?;
+    MarkerTree::from_str(text).map_err(|error| match error.message {
+        pep508_rs::Pep508ErrorSource::String(text)
+        | pep508_rs::Pep508ErrorSource::UnsupportedRequirement(text) => text,
+        pep508_rs::Pep508ErrorSource::UrlError(_) => "holds a URL".into(),
+    })
+}
+
+/// Is this text short and flat enough for a recursive parser?
+pub fn bounded(text: &str) -> Result<(), String> {
+    if text.len() > MARKER_LIMIT {
+        return Err(format!("is longer than the {MARKER_LIMIT} bytes that are read"));
+    }
+    if text.bytes().filter(|byte| *byte == b'(').count() > NESTING_LIMIT {
+        return Err(format!("holds more than {NESTING_LIMIT} parentheses"));
+    }
+    Ok(())
+}
