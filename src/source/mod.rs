@@ -3,6 +3,7 @@
 //! Each module reads one language and knows nothing of the others, nor of what a deployment is.
 //! A [`Span`] is a byte range in one file; line and column are worked out when they are printed.
 
+pub mod gunicorn;
 pub mod placeholder;
 pub mod python;
 pub mod secret;
