@@ -6,6 +6,7 @@
 pub mod accounts;
 pub mod alembic;
 pub mod env_file;
+pub mod gunicorn;
 pub mod manifest;
 pub mod nginx;
 pub mod placeholder;

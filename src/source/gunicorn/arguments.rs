@@ -1,0 +1,581 @@
+//! gunicorn's command line, read by the rules of Python's `argparse` (`_parse_known_args`, Python
+//! 3.8 to 3.14 where they agree).
+//!
+//! A word that is not known (an unexpanded variable, a template's placeholder) may be a flag, and
+//! then makes unknown whatever it could set: all settings that are not fixed later on the line.
+
+use super::super::{Span, Text};
+use super::settings::{Action, Setting, SettingTable};
+use super::value::{Base, integer};
+
+/// One word of a command line.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ArgumentWord {
+    /// The word, expanded; where `unknown` is set, as it stands in the file.
+    pub text: Text,
+    /// Where it stands.
+    pub span: Span,
+    /// An environment variable's value is in it: it must not be shown.
+    pub secret: bool,
+    /// The word is not known, and why. `text` then still shows what is known at its beginning.
+    pub unknown: Option<String>,
+    /// Not known, and it may stand for any number of words (systemd's `$X`, a shell's bare `$X`).
+    pub many: bool,
+}
+
+impl ArgumentWord {
+    /// A word that is known.
+    pub fn known(text: Text) -> Self {
+        Self { span: text.span(), text, secret: false, unknown: None, many: false }
+    }
+
+    /// The word, where it is known.
+    pub fn value(&self) -> Option<&str> {
+        self.unknown.is_none().then(|| self.text.as_str())
+    }
+
+    /// The part of the word that is certain: all of it, or what stands before the first sign of a
+    /// variable or placeholder.
+    pub fn certain(&self) -> &str {
+        let text = self.text.as_str();
+        if self.unknown.is_none() {
+            return text;
+        }
+        let end = text.find(['$', '{', '%', '@', '`', '*', '?', '~']).unwrap_or(0);
+        let end = text.find("__").map_or(end, |at| at.min(end));
+        text.get(..end).unwrap_or_default()
+    }
+}
+
+impl std::fmt::Debug for ArgumentWord {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let text = if self.secret { "(secret)" } else { self.text.as_str() };
+        let mut out = f.debug_struct("ArgumentWord");
+        out.field("text", &text).field("span", &self.span).field("unknown", &self.unknown).finish()
+    }
+}
+
+/// A setting made by the command line.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Argument {
+    /// The setting's name.
+    pub setting: &'static str,
+    /// The value as text (`true`/`false` for switches), or why it is not known.
+    pub value: Result<ArgumentValue, String>,
+    /// The flag as it was written.
+    pub flag: String,
+    /// Where the flag stands, its value included.
+    pub span: Span,
+    /// Where the value stands; the flag itself for a switch.
+    pub value_span: Span,
+    /// The value must not be shown.
+    pub secret: bool,
+}
+
+impl std::fmt::Debug for Argument {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut out = f.debug_struct("Argument");
+        out.field("setting", &self.setting).field("flag", &self.flag);
+        match self.secret {
+            true => out.field("value", &"(secret)"),
+            false => out.field("value", &self.value),
+        };
+        out.field("span", &self.span).finish()
+    }
+}
+
+/// A value as argparse hands it on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ArgumentValue {
+    /// Text.
+    Text(String),
+    /// A number.
+    Int(i64),
+    /// A switch.
+    Bool(bool),
+}
+
+/// What happens along the line, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A setting is made.
+    Set(Argument),
+    /// Something that is not known may make any setting: why, and where.
+    Anything(String, Span),
+}
+
+/// The application's name on the command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Application {
+    /// Given.
+    Given(ArgumentWord),
+    /// Not given: `wsgi_app` decides.
+    NotGiven,
+    /// It cannot be told, and why.
+    Unknown(String),
+}
+
+/// What kind of mistake it is, and with which status gunicorn exits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FaultKind {
+    /// No such flag: exit 2.
+    UnknownFlag,
+    /// The beginning of several flags: exit 2.
+    AmbiguousFlag,
+    /// A flag without its value: exit 2.
+    MissingValue,
+    /// A value for a switch: exit 2.
+    UnexpectedValue,
+    /// Not a number: exit 2.
+    WrongType,
+    /// A positional argument apart from the first group: exit 2.
+    ExtraPositional,
+    /// Quotes that do not close in GUNICORN_CMD_ARGS: exit 1.
+    Quoting,
+    /// gunicorn's validator refuses the value: exit 1.
+    InvalidValue,
+}
+
+impl FaultKind {
+    /// The status with which gunicorn exits.
+    pub fn exit_status(self) -> u8 {
+        match self {
+            Self::Quoting | Self::InvalidValue => 1,
+            _ => 2,
+        }
+    }
+}
+
+/// A mistake because of which gunicorn does not start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArgumentFault {
+    /// What kind.
+    pub kind: FaultKind,
+    /// What is wrong, without any secret.
+    pub message: String,
+    /// What was probably meant.
+    pub did_you_mean: Option<&'static str>,
+    /// Where.
+    pub span: Span,
+}
+
+/// A command line, taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arguments {
+    /// What is set, in order.
+    pub events: Vec<Event>,
+    /// The application.
+    pub application: Application,
+    /// Why gunicorn does not start.
+    pub faults: Vec<ArgumentFault>,
+    /// `--help` or `--version`: gunicorn prints and exits 0.
+    pub only_prints: Option<Span>,
+}
+
+impl Arguments {
+    /// An empty line.
+    pub fn none() -> Self {
+        Self {
+            events: Vec::new(),
+            application: Application::NotGiven,
+            faults: Vec::new(),
+            only_prints: None,
+        }
+    }
+
+    /// The settings in order, without what is not known.
+    pub fn set(&self) -> impl Iterator<Item = &Argument> {
+        self.events.iter().filter_map(|event| match event {
+            Event::Set(argument) => Some(argument),
+            Event::Anything(..) => None,
+        })
+    }
+}
+
+/// Reads the words behind `gunicorn`.
+pub fn parse_arguments(words: &[ArgumentWord], table: &SettingTable) -> Arguments {
+    let mut reader = Reader { words, table, out: Arguments::none(), at: 0, unsettled: false };
+    let mut groups = 0_usize;
+    let mut in_group = false;
+    let mut only_positionals = false;
+    while let Some(word) = words.get(reader.at) {
+        let positional = only_positionals || reader.is_positional(word);
+        if !positional && word.value() == Some("--") {
+            only_positionals = true;
+            // `--` belongs to the group of positional arguments around it.
+            reader.at += 1;
+            continue;
+        }
+        if positional {
+            if !in_group {
+                groups += 1;
+                in_group = true;
+                reader.positional(word, groups);
+            }
+            reader.at += 1;
+            reader.unsettled = false;
+            continue;
+        }
+        in_group = false;
+        reader.option(word);
+        if reader.out.only_prints.is_some() {
+            break;
+        }
+    }
+    reader.out
+}
+
+/// A word taken for an option.
+enum Found<'t> {
+    /// A flag, as it was written, with the value that is attached to it (and its offset).
+    Flag(Match<'t>, Option<(String, usize)>),
+    Ambiguous(Vec<&'static str>),
+    Unknown,
+}
+
+#[derive(Clone, Copy)]
+enum Match<'t> {
+    Setting(&'t Setting, &'static str),
+    /// A setting that only some versions have.
+    Sometimes(&'t Setting, &'static str),
+    Prints,
+}
+
+struct Reader<'t> {
+    words: &'t [ArgumentWord],
+    table: &'t SettingTable,
+    out: Arguments,
+    at: usize,
+    /// The word before may have been a flag that takes the next word.
+    unsettled: bool,
+}
+
+impl<'t> Reader<'t> {
+    /// `_parse_optional`: is this a positional argument?
+    fn is_positional(&self, word: &ArgumentWord) -> bool {
+        if word.unknown.is_some() {
+            let certain = word.certain();
+            return !certain.is_empty() && !certain.starts_with('-');
+        }
+        let text = word.text.as_str();
+        if !text.starts_with('-') || text.len() == 1 {
+            return true;
+        }
+        if text == "--" || !matches!(self.find(text), Found::Unknown) {
+            return false;
+        }
+        is_negative_number(text) || text.contains(' ')
+    }
+
+    fn positional(&mut self, word: &ArgumentWord, group: usize) {
+        if group > 1 {
+            let message = match word.secret {
+                true => "an argument that gunicorn does not know".to_owned(),
+                false => format!("unrecognized arguments: {}", word.text.as_str()),
+            };
+            if self.out.events.iter().any(|e| matches!(e, Event::Anything(..))) {
+                // What is not known may take this word as its value.
+                return;
+            }
+            return self.fault(FaultKind::ExtraPositional, message, None, word.span);
+        }
+        let anything = self.unsettled;
+        self.out.application = match anything {
+            true => Application::Unknown("the word before it is not known and may take it".into()),
+            false => Application::Given(word.clone()),
+        };
+        if word.many {
+            self.anything(word);
+        }
+    }
+
+    fn option(&mut self, word: &'t ArgumentWord) {
+        if word.unknown.is_some() {
+            return self.unknown_option(word);
+        }
+        self.unsettled = false;
+        match self.find(word.text.as_str()) {
+            Found::Ambiguous(flags) => {
+                let flags = flags.join(", ");
+                let message = format!("{} could match {flags}", word.text.as_str());
+                self.fault(FaultKind::AmbiguousFlag, message, None, word.span);
+                self.at += 1;
+            }
+            Found::Unknown => {
+                let text = word.text.as_str();
+                let flag = text.split('=').next().unwrap_or(text);
+                let meant = self.table.nearest_flag(flag);
+                let shown = if word.secret { "an argument" } else { flag };
+                let message = format!("{shown} is not an option of gunicorn");
+                self.fault(FaultKind::UnknownFlag, message, meant, word.span);
+                self.at += 1;
+                // Values behind it would be positional arguments; argparse names them all at once.
+                self.unsettled = true;
+            }
+            Found::Flag(found, attached) => self.flag(word, found, attached),
+        }
+    }
+
+    /// A word of which at most the beginning is known.
+    fn unknown_option(&mut self, word: &'t ArgumentWord) {
+        self.at += 1;
+        let certain = word.certain();
+        let long = certain.starts_with("--") && certain.contains('=');
+        let short = !certain.starts_with("--") && certain.len() >= 2;
+        if (long || short)
+            && let Found::Flag(Match::Setting(setting, flag), Some(_)) = self.find(&format!("{certain}x"))
+            && takes_value(setting.action)
+        {
+            let why = word.unknown.clone().unwrap_or_default();
+            self.push(setting, flag, Err(why), word, word);
+            if word.many {
+                self.anything(word);
+            }
+            return;
+        }
+        if self.out.application == Application::NotGiven {
+            let why = word.unknown.clone().unwrap_or_default();
+            self.out.application = Application::Unknown(why);
+        }
+        self.anything(word);
+        self.unsettled = true;
+    }
+
+    fn anything(&mut self, word: &ArgumentWord) {
+        let why = word.unknown.clone().unwrap_or_default();
+        self.out.events.push(Event::Anything(why, word.span));
+        self.unsettled = true;
+    }
+
+    /// `consume_optional`.
+    fn flag(&mut self, word: &'t ArgumentWord, found: Match<'t>, attached: Option<(String, usize)>) {
+        let (mut found, mut attached) = (found, attached);
+        loop {
+            let (setting, flag) = match found {
+                Match::Prints => {
+                    if attached.is_none() || !word.text.as_str().starts_with("--") {
+                        self.out.only_prints = Some(word.span);
+                    } else {
+                        self.unexpected(word);
+                    }
+                    self.at += 1;
+                    return;
+                }
+                Match::Sometimes(setting, flag) => {
+                    // `--proxy-protocol` became an option with a value; others came or went.
+                    if setting.action == Action::Optional || setting.name == "proxy_protocol" {
+                        let why = "depends on gunicorn's version".to_owned();
+                        self.push(setting, flag, Err(why), word, word);
+                        self.at += 1;
+                        self.unsettled = attached.is_none();
+                        return;
+                    }
+                    (setting, flag)
+                }
+                Match::Setting(setting, flag) => (setting, flag),
+            };
+            if takes_value(setting.action) {
+                return self.with_value(word, setting, flag, attached);
+            }
+            let value = ArgumentValue::Bool(setting.action == Action::StoreTrue);
+            match attached {
+                None => {
+                    self.push(setting, flag, Ok(value), word, word);
+                    self.at += 1;
+                    return;
+                }
+                // `-DR`: more switches in one word.
+                Some((rest, _)) if !flag.starts_with("--") && !rest.is_empty() => {
+                    let next = self.short(&rest);
+                    let Some(next) = next else {
+                        self.unexpected(word);
+                        self.at += 1;
+                        return;
+                    };
+                    self.push(setting, flag, Ok(value), word, word);
+                    found = next;
+                    let width = rest.chars().next().map_or(0, char::len_utf8);
+                    let rest = rest.get(width..).unwrap_or_default().to_owned();
+                    let offset = word.text.as_str().len() - rest.len();
+                    attached = (!rest.is_empty()).then_some((rest, offset));
+                }
+                Some(_) => {
+                    self.unexpected(word);
+                    self.at += 1;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn unexpected(&mut self, word: &ArgumentWord) {
+        let message = "a value for an option that takes none".to_owned();
+        self.fault(FaultKind::UnexpectedValue, message, None, word.span);
+    }
+
+    /// The flag of one letter at the beginning of `-xyz`'s rest.
+    fn short(&self, rest: &str) -> Option<Match<'t>> {
+        let flag = format!("-{}", rest.chars().next()?);
+        self.exact(&flag)
+    }
+
+    fn with_value(
+        &mut self,
+        word: &'t ArgumentWord,
+        setting: &'t Setting,
+        flag: &'static str,
+        attached: Option<(String, usize)>,
+    ) {
+        self.at += 1;
+        if let Some((value, offset)) = attached {
+            let text = word.text.slice(offset..word.text.as_str().len());
+            let part = ArgumentWord { span: text.span(), text, ..word.clone() };
+            let value = self.typed(setting, &value, &part);
+            return self.push(setting, flag, value, word, &part);
+        }
+        let next = self.words.get(self.at).filter(|next| {
+            // A word that is not known is taken for the value, which is what a writer means.
+            self.is_positional(next) || (next.unknown.is_some() && !next.certain().starts_with('-'))
+        });
+        let Some(next) = next else {
+            if setting.action == Action::Optional {
+                let value = Ok(ArgumentValue::Text("auto".into()));
+                return self.push(setting, flag, value, word, word);
+            }
+            let message = format!("{flag} needs a value");
+            return self.fault(FaultKind::MissingValue, message, None, word.span);
+        };
+        self.at += 1;
+        let value = match &next.unknown {
+            Some(why) => Err(why.clone()),
+            None => self.typed(setting, next.text.as_str(), next),
+        };
+        self.push(setting, flag, value, word, next);
+        if next.many {
+            self.anything(next);
+        }
+    }
+
+    fn typed(
+        &mut self,
+        setting: &Setting,
+        text: &str,
+        word: &ArgumentWord,
+    ) -> Result<ArgumentValue, String> {
+        let base = match setting.action {
+            Action::Int => Base::Ten,
+            Action::AutoInt => Base::Auto,
+            _ => return Ok(ArgumentValue::Text(text.to_owned())),
+        };
+        match integer(text, base) {
+            Some(Some(number)) => Ok(ArgumentValue::Int(number)),
+            Some(None) => Err("a number beyond 64 bits".into()),
+            None => {
+                let message = match word.secret {
+                    true => format!("{} wants a whole number", setting.name),
+                    false => format!("{} wants a whole number, not `{text}`", setting.name),
+                };
+                self.fault(FaultKind::WrongType, message, None, word.span);
+                Err("gunicorn refuses the value".into())
+            }
+        }
+    }
+
+    fn push(
+        &mut self,
+        setting: &Setting,
+        flag: &str,
+        value: Result<ArgumentValue, String>,
+        word: &ArgumentWord,
+        value_word: &ArgumentWord,
+    ) {
+        self.out.events.push(Event::Set(Argument {
+            setting: setting.name,
+            value,
+            flag: flag.to_owned(),
+            span: word.span.to(value_word.span),
+            value_span: value_word.span,
+            secret: word.secret || value_word.secret,
+        }));
+    }
+
+    fn fault(
+        &mut self,
+        kind: FaultKind,
+        message: String,
+        did_you_mean: Option<&'static str>,
+        span: Span,
+    ) {
+        self.out.faults.push(ArgumentFault { kind, message, did_you_mean, span });
+    }
+
+    fn all(&self) -> impl Iterator<Item = (&'static str, Match<'t>)> + use<'t> {
+        let table = self.table;
+        let always = table.settings().iter().flat_map(|setting| {
+            setting.flags.iter().map(move |flag| (*flag, Match::Setting(setting, flag)))
+        });
+        let sometimes = table.sometimes().iter().flat_map(|setting| {
+            setting.flags.iter().map(move |flag| (*flag, Match::Sometimes(setting, flag)))
+        });
+        let own = ["-h", "--help", "-v", "--version"];
+        always.chain(sometimes).chain(own.into_iter().map(|flag| (flag, Match::Prints)))
+    }
+
+    fn exact(&self, flag: &str) -> Option<Match<'t>> {
+        self.all().find(|(known, _)| *known == flag).map(|(_, found)| found)
+    }
+
+    /// `_parse_optional` and `_get_option_tuples`.
+    fn find(&self, text: &str) -> Found<'t> {
+        if let Some(found) = self.exact(text) {
+            return Found::Flag(found, None);
+        }
+        let (name, value) = match text.split_once('=') {
+            Some((name, value)) => (name, Some((value.to_owned(), name.len() + 1))),
+            None => (text, None),
+        };
+        if value.is_some()
+            && let Some(found) = self.exact(name)
+        {
+            return Found::Flag(found, value);
+        }
+        if text.starts_with("--") {
+            let mut found: Vec<(&'static str, Match<'t>)> =
+                self.all().filter(|(flag, _)| flag.starts_with(name)).collect();
+            return match (found.pop(), found.is_empty()) {
+                (None, _) => Found::Unknown,
+                (Some((_, one)), true) => Found::Flag(one, value),
+                (Some(last), false) => {
+                    found.push(last);
+                    Found::Ambiguous(found.into_iter().map(|(flag, _)| flag).collect())
+                }
+            };
+        }
+        // `-w3`: one letter, and its value at once.
+        let width = text.chars().nth(1).map_or(0, char::len_utf8);
+        let (Some(flag), Some(rest)) = (text.get(..1 + width), text.get(1 + width..)) else {
+            return Found::Unknown;
+        };
+        match self.exact(flag) {
+            Some(found) => Found::Flag(found, Some((rest.to_owned(), 1 + width))),
+            None => Found::Unknown,
+        }
+    }
+}
+
+fn takes_value(action: Action) -> bool {
+    matches!(
+        action,
+        Action::Text | Action::Int | Action::AutoInt | Action::Append | Action::Optional
+    )
+}
+
+/// `^-\d+$|^-\d*\.\d+$`.
+fn is_negative_number(text: &str) -> bool {
+    let Some(digits) = text.strip_prefix('-') else { return false };
+    let all = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+    match digits.split_once('.') {
+        None => !digits.is_empty() && all(digits),
+        Some((whole, part)) => all(whole) && !part.is_empty() && all(part),
+    }
+}

@@ -1,0 +1,269 @@
+//! Which settings a version of gunicorn has, their flags, types and defaults.
+
+use std::cmp::Ordering;
+
+use super::table::{TABLE, VERSIONS};
+use super::version::Version;
+
+/// What a flag does on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// The setting has no flag.
+    None,
+    /// Takes text.
+    Text,
+    /// Takes a whole number, in decimal (`int(x)`).
+    Int,
+    /// Takes a whole number in any of Python's bases, `022` being octal.
+    AutoInt,
+    /// May be repeated; each time one more.
+    Append,
+    /// Takes nothing and means true.
+    StoreTrue,
+    /// Takes nothing and means false (`--no-sendfile`).
+    StoreFalse,
+    /// May take text.
+    Optional,
+}
+
+/// What a setting's validator in `config.py` accepts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Text or None, white space taken off.
+    Text,
+    /// A list of texts; a single text is a list of one.
+    TextList,
+    /// Texts separated by commas.
+    TextSet,
+    /// A whole number not below 0, or text that is one.
+    PositiveInt,
+    /// True, False, or such text.
+    Bool,
+    /// A directory that exists, made absolute.
+    Directory,
+    /// A user's name or number.
+    User,
+    /// A group's name or number.
+    Group,
+    /// A class, or text that names one.
+    Class,
+    /// A function, or text that names one.
+    Callable,
+    /// A dictionary.
+    Dict,
+    /// A list of files.
+    Files,
+    /// `off`, `v1`, `v2`, `auto`.
+    ProxyProtocol,
+    /// `inotify`, `poll`, `auto`.
+    ReloadEngine,
+    /// `host:port`.
+    Statsd,
+    /// One of a few words, which are not checked here.
+    Choice,
+    /// Not checked here.
+    Opaque,
+}
+
+/// A default value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Default {
+    /// None.
+    None,
+    /// A number.
+    Int(i64),
+    /// True or false.
+    Bool(bool),
+    /// Text.
+    Text(&'static str),
+    /// A list of texts.
+    List(&'static [&'static str]),
+    /// A function of gunicorn's.
+    Callable,
+    /// A dictionary of gunicorn's.
+    Dict,
+    /// Depends on the machine, the user or the working directory.
+    Machine,
+}
+
+/// One setting in a range of versions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    pub(super) name: &'static str,
+    pub(super) from: &'static str,
+    pub(super) to: &'static str,
+    pub(super) flags: &'static [&'static str],
+    pub(super) action: Action,
+    pub(super) kind: Kind,
+    pub(super) default: Default,
+}
+
+/// One setting of one version, or of all when the version is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Setting {
+    /// Its name in a configuration file.
+    pub name: &'static str,
+    /// Its flags, the short one first.
+    pub flags: &'static [&'static str],
+    /// What its flag does.
+    pub action: Action,
+    /// What values it accepts.
+    pub kind: Kind,
+    /// Its default; nothing where the versions that are possible differ.
+    pub default: Option<Default>,
+}
+
+/// How a version stands to those that were looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Coverage {
+    /// It is one of them.
+    Known,
+    /// It lies between two of them; the older one's settings are taken.
+    Between,
+    /// Newer than the newest of them, whose settings are taken.
+    Newer,
+    /// Older than the oldest of them, whose settings are taken.
+    Older,
+    /// The version is not known: only what all versions have in common is said.
+    AnyVersion,
+}
+
+/// The settings of one version of gunicorn.
+#[derive(Debug, Clone)]
+pub struct SettingTable {
+    settings: Vec<Setting>,
+    /// Settings that some versions have, when the version is not known.
+    sometimes: Vec<Setting>,
+    coverage: Coverage,
+}
+
+impl SettingTable {
+    /// The settings of a version: those of the nearest at or below it that was looked at.
+    pub fn for_version(version: &Version) -> Self {
+        let (mut index, mut coverage) = (0, Coverage::Older);
+        for (at, known) in VERSIONS.iter().enumerate() {
+            let Some(known) = Version::parse(known) else { continue };
+            match version.compare_release(&known) {
+                Ordering::Less => break,
+                Ordering::Equal => (index, coverage) = (at, Coverage::Known),
+                Ordering::Greater => {
+                    let last = at + 1 == VERSIONS.len();
+                    coverage = if last { Coverage::Newer } else { Coverage::Between };
+                    index = at;
+                }
+            }
+        }
+        let settings = TABLE.iter().filter(|row| row.covers(index)).map(Row::setting).collect();
+        Self { settings, sometimes: Vec::new(), coverage }
+    }
+
+    /// What all versions have in common.
+    pub fn any_version() -> Self {
+        let (mut settings, mut sometimes) = (Vec::new(), Vec::new());
+        let mut rows = TABLE.iter().peekable();
+        while let Some(first) = rows.next() {
+            let mut always = first.covers(0) && first.covers(VERSIONS.len() - 1);
+            let mut setting = first.setting();
+            while let Some(next) = rows.peek().filter(|next| next.name == first.name) {
+                // Another range of the same setting: it exists throughout, but it changed.
+                always = first.covers(0) && next.covers(VERSIONS.len() - 1);
+                if next.action != first.action || next.kind != first.kind {
+                    always = false;
+                }
+                setting.default = None;
+                rows.next();
+            }
+            if always { settings.push(setting) } else { sometimes.push(setting) }
+        }
+        Self { settings, sometimes, coverage: Coverage::AnyVersion }
+    }
+
+    /// How the version stands to those that were looked at.
+    pub fn coverage(&self) -> Coverage {
+        self.coverage
+    }
+
+    /// All settings, by name.
+    pub fn settings(&self) -> &[Setting] {
+        &self.settings
+    }
+
+    /// Settings that only some versions have, or have differently; empty for a known version.
+    pub fn sometimes(&self) -> &[Setting] {
+        &self.sometimes
+    }
+
+    /// The setting of this name.
+    pub fn get(&self, name: &str) -> Option<&Setting> {
+        self.settings.iter().find(|setting| setting.name == name)
+    }
+
+    /// Does some version that is possible have a setting of this name?
+    pub fn may_have(&self, name: &str) -> bool {
+        self.get(name).is_some() || self.sometimes.iter().any(|setting| setting.name == name)
+    }
+
+    /// The setting whose name is most like this one, for "did you mean".
+    pub fn nearest_name(&self, name: &str) -> Option<&'static str> {
+        nearest(name, self.settings.iter().map(|setting| setting.name))
+    }
+
+    /// The flag that is most like this one.
+    pub fn nearest_flag(&self, flag: &str) -> Option<&'static str> {
+        nearest(flag, self.settings.iter().flat_map(|setting| setting.flags.iter().copied()))
+    }
+}
+
+impl Row {
+    fn covers(&self, version: usize) -> bool {
+        let at = |text| VERSIONS.iter().position(|known| *known == text);
+        at(self.from).is_some_and(|from| from <= version)
+            && at(self.to).is_some_and(|to| version <= to)
+    }
+
+    fn setting(&self) -> Setting {
+        Setting {
+            name: self.name,
+            flags: self.flags,
+            action: self.action,
+            kind: self.kind,
+            default: Some(self.default),
+        }
+    }
+}
+
+/// The candidate at the smallest edit distance, when that is small for the word's length.
+fn nearest(word: &str, candidates: impl Iterator<Item = &'static str>) -> Option<&'static str> {
+    if word.len() > 64 {
+        return None;
+    }
+    let word = word.to_ascii_lowercase().replace('_', "-");
+    candidates
+        .map(|candidate| (distance(&word, &candidate.replace('_', "-")), candidate))
+        .filter(|(distance, candidate)| *distance <= (candidate.len().min(word.len()) / 3).max(1))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// Edits between two short texts, a swap of neighbours being one.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut before: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, y) in b.iter().enumerate() {
+            let get = |row: &[usize], at: usize| row.get(at).copied().unwrap_or(usize::MAX / 2);
+            let mut best = (get(&last, j) + usize::from(x != y))
+                .min(get(&last, j + 1) + 1)
+                .min(get(&row, j) + 1);
+            let swapped = i > 0 && j > 0 && a.get(i - 1) == Some(y) && b.get(j - 1) == Some(x);
+            if swapped {
+                best = best.min(get(&before, j - 1) + 1);
+            }
+            row.push(best);
+        }
+        before = std::mem::replace(&mut last, row);
+    }
+    last.last().copied().unwrap_or(0)
+}
