@@ -343,7 +343,7 @@ fn adopt(environment: &mut Environment, file: &EnvironmentFile) {
 }
 
 /// Only names may be shown of an environment file: values, comments and all else may be secret.
-fn hide_values(sources: &Sources, source: &SourceFile, content: &EnvFile) {
+pub(super) fn hide_values(sources: &Sources, source: &SourceFile, content: &EnvFile) {
     let mut shown: Vec<Span> = content.assignments.iter().map(|a| a.name.span).collect();
     // The word `export` and the like are worth seeing, and so is the name after it.
     shown.extend(content.ignored.iter().filter(|line| line.name.is_some()).map(|l| l.name_span));
