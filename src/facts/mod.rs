@@ -3,6 +3,7 @@
 pub mod discovery;
 pub mod endpoint;
 pub mod environment;
+pub mod gunicorn;
 mod json;
 pub mod known;
 pub mod machine;
