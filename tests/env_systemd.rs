@@ -211,6 +211,10 @@ fn every_row_of_the_table_is_what_a_service_gets() {
     for length in [2_097_148, 2_097_149, 2_097_150, 3_000_000] {
         cases.insert(format!("long{length}"), format!("A={}\n", "x".repeat(length)).into_bytes());
     }
+    let (long, longer) = ("x".repeat(200_000), "x".repeat(3_000_000));
+    cases.insert("shorter-last".into(), format!("A={long}\nA=1\n").into_bytes());
+    cases.insert("longer-last".into(), format!("A=1\nA={longer}\nB=1").into_bytes());
+    cases.insert("longer-first".into(), format!("A={longer}\nA=1\n").into_bytes());
     cases.insert("control".into(), b"A=\x01\x07\x1b\x7f\tx\n".to_vec());
     cases.insert("comment".into(), b"# \xff\nFOO\xff\nA=1\n".to_vec());
     let measured = measure(&container, &cases);
