@@ -251,10 +251,12 @@ impl EnvFile {
             self.last.insert(assignment.name.value.clone(), index);
         }
         // systemd drops what is too long after it replaced what came before.
-        for ignored in self.ignored.iter().filter(|line| line.kind == IgnoredKind::TooLong) {
+        for ignored in self.ignored.iter_mut().filter(|line| line.kind == IgnoredKind::TooLong) {
             let Some(name) = &ignored.name else { continue };
             let last = self.last.get(name).and_then(|index| self.assignments.get(*index));
-            if last.is_some_and(|assignment| assignment.span < ignored.span) {
+            let replaced = last.is_some_and(|assignment| assignment.span > ignored.span);
+            ignored.logged = !replaced;
+            if !replaced {
                 self.last.remove(name);
             }
         }
