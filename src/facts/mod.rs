@@ -223,4 +223,3 @@ fn ignorable(apps: &[App], nginx: &Nginx) -> Vec<FileId> {
     files.dedup();
     files
 }
-

@@ -10,6 +10,7 @@ pub mod previous;
 use std::path::{Path, PathBuf};
 
 use super::discovery::Candidate;
+use super::gunicorn::Layer;
 use super::place::tidy;
 use super::server::Gunicorn;
 use super::{Given, Known, Machine, Origin, Place, Problem, Why};
@@ -75,7 +76,7 @@ pub struct Release {
     pub search_path: Known<Vec<SearchEntry>>,
     /// The application's modules.
     pub code: Code,
-    /// The virtual environment and what the release requires of it.
+    /// What the release requires of the virtual environment.
     pub packages: Packages,
     /// Alembic's revisions.
     pub migrations: Known<Option<Migrations>>,
@@ -111,14 +112,9 @@ pub fn read(
     let search_path = search_path(sources, machine, candidate, gunicorn, given, &directory);
     let link = link::find(sources, candidate, &search_path);
     let follows_link = follows(link.as_ref(), &search_path);
-    let packages = packages::read(
-        sources,
-        gunicorn,
-        given,
-        &roots(&directory, link.as_ref()),
-        problems,
-    );
-    let code = code::read(sources, gunicorn, &packages, &search_path, problems);
+    let packages =
+        packages::read(sources, gunicorn, given, &roots(&directory, link.as_ref()), problems);
+    let code = code::read(sources, gunicorn, &search_path, problems);
     let migrations = migrations::read(sources, &roots(&directory, link.as_ref()), problems);
     let manifests = manifests(sources, &roots(&directory, link.as_ref()), problems);
     let previous = previous::read(sources, machine, link.as_ref(), &code);
@@ -163,10 +159,7 @@ fn directory(
         let place = Place::look(sources.host(), path, machine.owners_known);
         return Known::Value(place, Origin::Option("--app-dir"));
     }
-    gunicorn
-        .settings
-        .chdir()
-        .map(|path| Place::look(sources.host(), &path, machine.owners_known))
+    gunicorn.settings.chdir().map(|path| Place::look(sources.host(), &path, machine.owners_known))
 }
 
 /// gunicorn puts `chdir` first, then `pythonpath` before it (`Application.chdir` and
@@ -186,7 +179,7 @@ fn search_path(
         Known::Value(place, origin) => {
             let reason = match (&given.app_dir, gunicorn.settings.layer("chdir")) {
                 (Some(_), _) => SearchReason::Option,
-                (None, Some(layer)) if layer.is_set() => SearchReason::Chdir,
+                (None, Some(layer)) if layer > Layer::Default => SearchReason::Chdir,
                 _ => SearchReason::WorkingDirectory,
             };
             let origin = Some(origin.clone());

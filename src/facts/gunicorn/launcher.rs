@@ -424,7 +424,8 @@ impl Walker<'_> {
                 if let Some(first) = python.first_mut() {
                     first.text = named(&first.text, "-m");
                 }
-                let interpreter = ArgumentWord { text: named(&rest_text(&rest), "python"), ..first_of(&rest) };
+                let interpreter =
+                    ArgumentWord { text: named(&rest_text(&rest), "python"), ..first_of(&rest) };
                 python.insert(0, interpreter);
                 return Ok(python);
             }
@@ -452,7 +453,9 @@ impl Walker<'_> {
         words: &[ArgumentWord],
     ) -> Result<Launch, NotLaunched> {
         let mut later = words.iter().enumerate().skip(1);
-        let found = later.find(|(_, word)| word.text.as_str().contains("/gunicorn") && is_gunicorn(base_name(word)));
+        let found = later.find(|(_, word)| {
+            word.text.as_str().contains("/gunicorn") && is_gunicorn(base_name(word))
+        });
         if name == "flock" || found.is_some() {
             let (stays, at) = match name {
                 "flock" => {
@@ -600,8 +603,8 @@ impl Walker<'_> {
                     None => Variable::Unknown(value.unknown.clone().unwrap_or_default()),
                 };
                 if command.words.is_empty() {
-                    let exported = exports_all
-                        || !matches!((context.variable)(name), Lookup::Unset);
+                    let exported =
+                        exports_all || !matches!((context.variable)(name), Lookup::Unset);
                     if exported {
                         self.set(name, value);
                     }
@@ -633,7 +636,9 @@ impl Walker<'_> {
                                 }
                                 let variable = match value.value() {
                                     Some(text) => Variable::Value(text.to_owned(), value.secret),
-                                    None => Variable::Unknown(value.unknown.clone().unwrap_or_default()),
+                                    None => {
+                                        Variable::Unknown(value.unknown.clone().unwrap_or_default())
+                                    }
                                 };
                                 local.push((name, variable));
                             }
@@ -709,7 +714,11 @@ impl Walker<'_> {
         let name = word.text.as_str();
         match local.iter().rev().find(|(known, _)| known == name) {
             Some((_, Variable::Value(value, _))) => {
-                self.launch.environment.push((name.to_owned(), Secret::new(value.as_bytes()), word.span));
+                self.launch.environment.push((
+                    name.to_owned(),
+                    Secret::new(value.as_bytes()),
+                    word.span,
+                ));
             }
             Some((_, Variable::Unknown(why))) => {
                 self.launch.environment_unknown.push((name.to_owned(), why.clone(), word.span));

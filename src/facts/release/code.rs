@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::super::place::tidy;
 use super::super::server::Gunicorn;
 use super::super::{Known, Problem, Why};
-use super::{Packages, SearchEntry, is_absent};
+use super::{SearchEntry, is_absent};
 use crate::host::{FileKind, HostErrorKind};
 use crate::source::env_file::{self, Dialect};
 use crate::source::gunicorn::ApplicationName;
@@ -15,6 +15,7 @@ use crate::source::python::environ::{EnvironmentUse, Need};
 use crate::source::python::imports::{Import, ImportPlace};
 use crate::source::python::names::Binding;
 use crate::source::python::{self, PythonVersion, SyntaxFault};
+use crate::source::venv::Venv;
 use crate::source::{FileId, Sources, Span, Spanned};
 
 /// The most modules of an application that are read.
@@ -89,7 +90,6 @@ pub struct Code {
 pub(super) fn read(
     sources: &Sources,
     gunicorn: &Gunicorn,
-    packages: &Packages,
     search_path: &Known<Vec<SearchEntry>>,
     problems: &mut Vec<Problem>,
 ) -> Code {
@@ -115,7 +115,7 @@ pub(super) fn read(
         }
         Known::Value(name, _) | Known::Default(name) => ApplicationName::parse(&name),
     };
-    let mut reader = Reader::new(sources, packages, entries);
+    let mut reader = Reader::new(sources, gunicorn, entries);
     code.application = reader.application(name, gunicorn, problems);
     code.open = reader.open.clone();
     code.modules = reader.modules;
@@ -134,8 +134,7 @@ fn require(code: &mut Code) {
         for variable in &module.environment.variables {
             let name = variable.name.as_str();
             if variable.need == Need::Required && !sets.contains(name) && seen.insert(name) {
-                required
-                    .push(NeededVariable { name: name.to_owned(), span: variable.span });
+                required.push(NeededVariable { name: name.to_owned(), span: variable.span });
             }
         }
         if !module.environment.loads_file.is_empty() && code.open.is_none() {
@@ -160,7 +159,7 @@ fn examples(sources: &Sources, entries: &[SearchEntry]) -> Vec<Spanned<String>> 
 
 struct Reader<'a> {
     sources: &'a Sources<'a>,
-    packages: &'a Packages,
+    venv: &'a Known<Venv>,
     entries: &'a [SearchEntry],
     version: Option<PythonVersion>,
     modules: Vec<ReadModule>,
@@ -184,9 +183,17 @@ enum Lookup {
 }
 
 impl<'a> Reader<'a> {
-    fn new(sources: &'a Sources<'a>, packages: &'a Packages, entries: &'a [SearchEntry]) -> Self {
-        let version = packages.python.ok().map(|(major, minor)| PythonVersion::new(*major, *minor));
-        Self { sources, packages, entries, version, modules: Vec::new(), bytes: 0, open: None }
+    fn new(sources: &'a Sources<'a>, gunicorn: &'a Gunicorn, entries: &'a [SearchEntry]) -> Self {
+        let version = gunicorn.python.ok().map(|(major, minor)| PythonVersion::new(*major, *minor));
+        Self {
+            sources,
+            venv: &gunicorn.venv,
+            entries,
+            version,
+            modules: Vec::new(),
+            bytes: 0,
+            open: None,
+        }
     }
 
     fn application(
@@ -269,8 +276,7 @@ impl<'a> Reader<'a> {
                 }
             }
             // Which syntax is right depends on the version.
-            let faults =
-                if self.version.is_some() { module.faults().to_vec() } else { Vec::new() };
+            let faults = if self.version.is_some() { module.faults().to_vec() } else { Vec::new() };
             self.modules.push(ReadModule {
                 name: wanted.name,
                 path: wanted.path,
@@ -358,7 +364,7 @@ impl<'a> Reader<'a> {
     /// May the module be an installed package's? Then it is not known to be missing.
     fn is_nowhere_else(&self, module: &str) -> Result<(), Why> {
         let top = module.split('.').next().unwrap_or(module);
-        let venv = self.packages.venv.get()?;
+        let venv = self.venv.get()?;
         if let Some(why) = venv.absence_unknown() {
             return Err(Why::new(why));
         }

@@ -51,7 +51,8 @@ fn release_link(sources: &Sources, hop: &LinkHop) -> Option<ReleaseLink> {
     let named = |name: Option<&OsStr>, names: &[&str]| {
         name.and_then(OsStr::to_str).is_some_and(|name| names.contains(&name))
     };
-    let by_custom = named(hop.link.file_name(), &LINKS) || named(releases.file_name(), &DIRECTORIES);
+    let by_custom =
+        named(hop.link.file_name(), &LINKS) || named(releases.file_name(), &DIRECTORIES);
     // Links of the system (/lib, /var/run) have no brothers to move to.
     let custom = by_custom && parent != Path::new("/");
     (custom && leads_to_directory(sources, &resolved)).then(|| ReleaseLink {

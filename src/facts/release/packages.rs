@@ -1,12 +1,12 @@
-//! The virtual environment, and what the release requires of it.
+//! What the release requires of the virtual environment.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::super::server::Gunicorn;
 use super::super::{Given, Known, Origin, Problem};
 use super::is_absent;
 use crate::source::requirements::{self, Requirements};
-use crate::source::venv::{self, Venv};
+use crate::source::venv::Venv;
 use crate::source::{Sources, Span};
 
 /// Something that is required and not there as required.
@@ -39,13 +39,9 @@ pub struct RequirementsFile {
     pub unknown: Vec<(String, String)>,
 }
 
-/// The environment, and what is required of it.
+/// What is required of the virtual environment.
 #[derive(Debug)]
 pub struct Packages {
-    /// The virtual environment.
-    pub venv: Known<Venv>,
-    /// Its Python.
-    pub python: Known<(u8, u8)>,
     /// What the release requires; none where it has no such file.
     pub requirements: Known<Option<RequirementsFile>>,
 }
@@ -57,41 +53,7 @@ pub(super) fn read(
     roots: &[PathBuf],
     problems: &mut Vec<Problem>,
 ) -> Packages {
-    let venv = match &gunicorn.venv {
-        Known::Value(path, origin) => read_venv(sources, path, origin, given, problems),
-        Known::Default(path) => {
-            read_venv(sources, path, &Origin::Path(path.clone()), given, problems)
-        }
-        Known::Unknown(why) => Known::Unknown(why.clone()),
-    };
-    let python = match &venv {
-        Known::Value(read, origin) => match venv::python_version(read) {
-            Some(version) => Known::Value(version, origin.clone()),
-            None => Known::unknown("the venv's Python is not known"),
-        },
-        Known::Default(_) => Known::unknown("the venv's Python is not known"),
-        Known::Unknown(why) => Known::Unknown(why.clone()),
-    };
-    let requirements = read_requirements(sources, &venv, given, roots, problems);
-    Packages { venv, python, requirements }
-}
-
-fn read_venv(
-    sources: &Sources,
-    path: &Path,
-    origin: &Origin,
-    given: &Given,
-    problems: &mut Vec<Problem>,
-) -> Known<Venv> {
-    match venv::read(sources.host(), sources, path) {
-        Ok(venv) => Known::Value(venv, origin.clone()),
-        Err(error) => {
-            if given.venv.is_some() || !is_absent(&error) {
-                problems.push(Problem::unreadable(&error));
-            }
-            Known::unknown(format!("the venv {error}"))
-        }
-    }
+    Packages { requirements: read_requirements(sources, &gunicorn.venv, given, roots, problems) }
 }
 
 fn read_requirements(
