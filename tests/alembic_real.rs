@@ -1,5 +1,7 @@
 //! The graph of revisions, held against Alembic's own `ScriptDirectory` over generated graphs.
 
+#![allow(clippy::unwrap_used)]
+
 #[path = "support/venv.rs"]
 mod venv;
 

@@ -1,5 +1,7 @@
 //! Requirements in every format, and held against an environment.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -283,4 +285,28 @@ fn absence_is_unknown_where_the_system_is_seen() {
     host.file("/venv/pyvenv.cfg", "include-system-site-packages = true\nversion = 3.11.7\n");
     let found = compare(&host, &wanted);
     assert_eq!((found.missing.len(), found.unknown.len(), found.satisfied.len()), (0, 1, 1));
+}
+
+#[test]
+fn a_directory_without_a_name_is_known_by_where_it_was_installed_from() {
+    let wanted = read("requirements.txt", "-e .\n./other\n");
+    let mut host = environment();
+    let info = "/venv/lib/python3.11/site-packages/mine-1.0.dist-info";
+    host.file(format!("{info}/METADATA"), "Name: mine\n\n").file(
+        format!("{info}/direct_url.json"),
+        r#"{"url": "file:///app", "dir_info": {"editable": true}}"#,
+    );
+    host.file("/app/requirements.txt", "-e .\n./other\n");
+    let sources = Sources::new(&host);
+    let wanted_here = requirements::read(&sources, Path::new("/app/requirements.txt")).unwrap();
+    let venv = venv::read(&host, &sources, Path::new("/venv")).unwrap();
+    let markers = venv.markers();
+    let found = requirements::compare(
+        &sources,
+        &wanted_here,
+        &venv,
+        markers.as_ref().map_err(Clone::clone),
+    );
+    assert_eq!(wanted.requirements.len(), 2);
+    assert_eq!((found.satisfied.len(), found.unknown.len()), (1, 1));
 }

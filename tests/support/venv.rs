@@ -2,9 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
+
+/// Tests of one file run side by side, and the first makes the environment for all.
+static MAKING: Mutex<()> = Mutex::new(());
 
 /// A venv with these packages, or `None` (said loudly) where Python or the index cannot be had.
 pub fn with(name: &str, packages: &[&str]) -> Option<PathBuf> {
+    let _one_at_a_time = MAKING.lock();
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let done = path.join("complete");
     if std::fs::read_to_string(&done).is_ok_and(|list| list == packages.join(" ")) {
