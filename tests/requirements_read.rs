@@ -310,3 +310,41 @@ fn a_directory_without_a_name_is_known_by_where_it_was_installed_from() {
     assert_eq!(wanted.requirements.len(), 2);
     assert_eq!((found.satisfied.len(), found.unknown.len()), (1, 1));
 }
+
+#[test]
+fn damaged_files_never_panic() {
+    let samples = [
+        ("uv.lock", UV),
+        (
+            "requirements.txt",
+            "-r x.txt\nflask[a]==1 ; os_name == 'x' # c\n-e git+https://t@h/p.git#egg=x[y]\na @ https://u:p@h/${T}/x.whl?q\n",
+        ),
+        (
+            "Pipfile.lock",
+            "{\"default\": {\"a\\\"b\": {\"version\": \"==1\", \"markers\": \"os_name == 'x'\"}}}",
+        ),
+        (
+            "pyproject.toml",
+            "[tool.poetry.dependencies]\npython = \"^3.8,<4\"\na = {version = \"~1.2\", extras = [\"x\"]}\n",
+        ),
+        (
+            "poetry.lock",
+            "[[package]]\nname = \"a\"\nversion = \"1\"\ngroups = [\"main\"]\nmarkers = \"os_name == 'x'\"\n",
+        ),
+    ];
+    let mut read_ones = 0;
+    for (name, text) in samples {
+        for at in 0..text.len() {
+            for byte in *b"\0\"([\xff;=@\\" {
+                let mut bytes = text.as_bytes().to_vec();
+                bytes[at] = byte;
+                let host = host(&[(name, &bytes)]);
+                let sources = Sources::new(&host);
+                let path = Path::new("/app").join(name);
+                let found = requirements::read(&sources, &path).unwrap();
+                read_ones += usize::from(!found.requirements.is_empty());
+            }
+        }
+    }
+    assert!(read_ones > 1000, "{read_ones}");
+}
