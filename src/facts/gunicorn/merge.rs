@@ -123,11 +123,18 @@ impl Merge<'_> {
                             Some(None) => Err(format!("{variable} is beyond 64 bits")),
                             None => {
                                 let message = format!("{variable} is not a whole number");
-                                self.fault(Some(setting), message, origin.clone(), Layer::Environment);
+                                self.fault(
+                                    Some(setting),
+                                    message,
+                                    origin.clone(),
+                                    Layer::Environment,
+                                );
                                 Err(format!("gunicorn does not start: {variable}"))
                             }
                         },
-                        "PORT" => Ok(RawValue::List(vec![RawValue::Text(format!("0.0.0.0:{text}"))])),
+                        "PORT" => {
+                            Ok(RawValue::List(vec![RawValue::Text(format!("0.0.0.0:{text}"))]))
+                        }
                         _ => Ok(RawValue::Text(text.to_owned())),
                     },
                 },
@@ -307,7 +314,14 @@ impl Merge<'_> {
         let origin = Some(origin);
         let exit_status = 1;
         let did_you_mean = None;
-        self.faults.push(SettingFault { setting, message, did_you_mean, origin, exit_status, layer });
+        self.faults.push(SettingFault {
+            setting,
+            message,
+            did_you_mean,
+            origin,
+            exit_status,
+            layer,
+        });
     }
 
     fn check_binds(&mut self) {

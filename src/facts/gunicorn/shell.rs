@@ -57,8 +57,8 @@ pub struct Reader<'t> {
 
 /// Names that begin what this reader does not follow.
 const RESERVED: [&str; 16] = [
-    "if", "then", "else", "elif", "fi", "for", "while", "until", "do", "done", "case", "esac",
-    "{", "}", "!", "function",
+    "if", "then", "else", "elif", "fi", "for", "while", "until", "do", "done", "case", "esac", "{",
+    "}", "!", "function",
 ];
 
 impl<'t> Reader<'t> {
@@ -72,10 +72,7 @@ impl<'t> Reader<'t> {
     }
 
     /// The next command; none at the end; an error for what is not followed.
-    pub fn next(
-        &mut self,
-        variable: &dyn Fn(&str) -> Variable,
-    ) -> Result<Option<Command>, String> {
+    pub fn next(&mut self, variable: &dyn Fn(&str) -> Variable) -> Result<Option<Command>, String> {
         loop {
             let mut command = Command {
                 assignments: Vec::new(),
@@ -350,7 +347,9 @@ impl<'t> Reader<'t> {
             let fallback = match tail {
                 "" => None,
                 _ => match tail.strip_prefix(":-") {
-                    Some(text) if !name.is_empty() && !text.contains(['$', '"', '\'', '\\', '`']) => {
+                    Some(text)
+                        if !name.is_empty() && !text.contains(['$', '"', '\'', '\\', '`']) =>
+                    {
                         Some(text)
                     }
                     _ => {
@@ -366,7 +365,10 @@ impl<'t> Reader<'t> {
             (inner.get(..length).unwrap_or_default(), None, length + 1)
         };
         if name.is_empty() {
-            if matches!(inner.chars().next(), Some('@' | '*' | '#' | '?' | '$' | '!' | '-' | '0'..='9')) {
+            if matches!(
+                inner.chars().next(),
+                Some('@' | '*' | '#' | '?' | '$' | '!' | '-' | '0'..='9')
+            ) {
                 out.unknown("the script's own arguments");
                 out.bare |= !quoted;
                 self.at += 2;

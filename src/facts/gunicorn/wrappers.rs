@@ -52,10 +52,32 @@ const fn spec(
 use Behaviour::{Depends, Execs, Stays as Remains};
 
 const UV: &[&str] = &[
-    "--env-file", "--project", "--directory", "--with", "--with-editable", "--with-requirements",
-    "--extra", "--no-extra", "--group", "--no-group", "--only-group", "-p", "--python",
-    "--package", "--index", "--default-index", "-i", "--index-url", "--extra-index-url", "-f",
-    "--find-links", "--config-file", "--cache-dir", "-C", "-P", "--refresh-package",
+    "--env-file",
+    "--project",
+    "--directory",
+    "--with",
+    "--with-editable",
+    "--with-requirements",
+    "--extra",
+    "--no-extra",
+    "--group",
+    "--no-group",
+    "--only-group",
+    "-p",
+    "--python",
+    "--package",
+    "--index",
+    "--default-index",
+    "-i",
+    "--index-url",
+    "--extra-index-url",
+    "-f",
+    "--find-links",
+    "--config-file",
+    "--cache-dir",
+    "-C",
+    "-P",
+    "--refresh-package",
 ];
 
 pub(super) const SPECS: &[Spec] = &[
@@ -98,8 +120,12 @@ pub(super) const SPECS: &[Spec] = &[
     spec(
         &["opentelemetry-instrument"],
         &[
-            "--traces_exporter", "--metrics_exporter", "--logs_exporter", "--service_name",
-            "--exporter_otlp_endpoint", "--id_generator",
+            "--traces_exporter",
+            "--metrics_exporter",
+            "--logs_exporter",
+            "--service_name",
+            "--exporter_otlp_endpoint",
+            "--id_generator",
         ],
         None,
         0,
