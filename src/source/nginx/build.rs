@@ -6,7 +6,7 @@ use super::check;
 use super::config::{Config, DirectiveId, DirectiveRef, has_placeholder, small};
 use super::fault::{Fault, FaultKind};
 use super::location::{Handling, Location, read_head, words_of};
-use super::model::{LocationId, Model, ServerId, UpstreamId, expand};
+use super::model::{LocationId, Model, ServerId, UpstreamId, expand, name_hash};
 use super::pass;
 use super::server::{Listen, Server, ServerName};
 use super::tree::Body;
@@ -41,7 +41,7 @@ pub(super) fn build(config: Config) -> Model {
         upstreams: Vec::new(),
         variables: super::variables::Variables::default(),
         faults,
-        simple: HashMap::new(),
+        simple: Vec::new(),
         groups: HashMap::new(),
     };
     let mut walk = Walk {
@@ -53,7 +53,7 @@ pub(super) fn build(config: Config) -> Model {
         locations: Vec::new(),
         upstreams: Vec::new(),
         variables: super::variables::Variables::default(),
-        simple: HashMap::new(),
+        simple: Vec::new(),
         faults: Vec::new(),
     };
     for directive in model.config.directives() {
@@ -66,7 +66,7 @@ pub(super) fn build(config: Config) -> Model {
     (model.servers, model.locations, model.upstreams) = (servers, locations, upstreams);
     (model.variables, model.simple) = (variables, simple);
     model.faults.extend(faults);
-    sort_by_name(&mut model);
+    model.simple.sort_unstable();
     note_unread(&mut model, &scopes);
     name_groups(&mut model);
     resolve_passes(&mut model, passes);
@@ -84,7 +84,7 @@ struct Walk {
     locations: Vec<Location>,
     upstreams: Vec<Upstream>,
     variables: super::variables::Variables,
-    simple: HashMap<u32, Vec<DirectiveId>>,
+    simple: Vec<(u32, u32, u32)>,
     faults: Vec<Fault>,
 }
 
@@ -100,7 +100,7 @@ impl Walk {
         let scope = if directive.body() == Body::None {
             if around != Scope::Other {
                 let block = parent.map_or(u32::MAX, |parent| parent.id.0);
-                self.simple.entry(block).or_default().push(directive.id);
+                self.simple.push((block, name_hash(&name), directive.id.0));
                 self.simple(directive, &name, around);
             }
             Scope::Other
@@ -239,16 +239,6 @@ impl Walk {
 /// Directives that make a fragment part of a `server`.
 fn is_servers(name: &[u8]) -> bool {
     matches!(name, b"listen" | b"server_name" | b"set" | b"return" | b"rewrite" | b"try_files")
-}
-
-/// Sorted by name, those of one name in file order, so that looking one up in a block of many
-/// costs little.
-fn sort_by_name(model: &mut Model) {
-    let config = &model.config;
-    let name = |id: &DirectiveId| config.get(*id).map(|directive| directive.name());
-    for block in model.simple.values_mut() {
-        block.sort_by(|a, b| name(a).cmp(&name(b)));
-    }
 }
 
 /// A group or a map with an include that was not read is not known whole.
