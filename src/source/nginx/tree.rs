@@ -327,8 +327,17 @@ fn body_of(name: Option<&Word>, source: &[u8]) -> Body {
     }
 }
 
+/// Is there a line with `{{ … }}` or `{% … %}`?
 fn looks_like_template(bytes: &[u8]) -> bool {
-    bytes.windows(2).any(|pair| pair == b"{{" || pair == b"{%")
+    let find = |line: &[u8], mark: &[u8]| line.windows(2).position(|pair| pair == mark);
+    let holds = |line: &[u8], open: &[u8], close: &[u8]| {
+        find(line, open)
+            .and_then(|at| line.get(at..))
+            .is_some_and(|rest| find(rest, close).is_some())
+    };
+    bytes
+        .split(|byte| *byte == b'\n')
+        .any(|line| holds(line, b"{{", b"}}") || holds(line, b"{%", b"%}"))
 }
 
 fn small(offset: usize) -> u32 {
