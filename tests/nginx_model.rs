@@ -415,10 +415,7 @@ fn what_nginx_refuses_of_single_directives() {
     refused("server { listen 8090; prox_pass http://x; }", FaultKind::UnknownDirective);
     refused("location / { }", FaultKind::NotAllowedHere);
     refused("server { listen 8090; proxy_pass http://127.0.0.1; }", FaultKind::NotAllowedHere);
-    refused(
-        "server { listen 8090; root /a\n index x; }".replace("index x", "index").as_str(),
-        FaultKind::ArgumentCount,
-    );
+    refused("server { listen 8090; root /a /b; }", FaultKind::ArgumentCount);
     refused("server { listen 8090; location / ; }", FaultKind::NoBlock);
     refused("server { listen 8090; root /x { } }", FaultKind::NotTerminated);
     refused("server { listen 8090; proxy_buffering yes; }", FaultKind::InvalidValue);
