@@ -1,6 +1,6 @@
 //! One walk over all directives that makes the [`Model`].
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::check;
 use super::config::{Config, DirectiveId, DirectiveRef, has_placeholder, small};
@@ -67,6 +67,9 @@ pub(super) fn build(config: Config) -> Model {
     (model.variables, model.simple) = (variables, simple);
     model.faults.extend(faults);
     model.simple.sort_unstable();
+    for assignments in model.variables.assignments.values_mut() {
+        assignments.sort_by_key(|assignment| assignment.server);
+    }
     note_unread(&mut model, &scopes);
     name_groups(&mut model);
     resolve_passes(&mut model, passes);
@@ -250,10 +253,11 @@ fn note_unread(model: &mut Model, scopes: &[Scope]) {
         {
             upstream.complete = false;
         }
-        let tables = model.variables.tables.values_mut();
-        for table in tables.filter(|table| table.directive == parent) {
-            table.complete = false;
-        }
+    }
+    let blocks: HashSet<DirectiveId> =
+        model.config.not_read.iter().filter_map(|not_read| not_read.parent).collect();
+    for table in model.variables.tables.values_mut() {
+        table.complete &= !blocks.contains(&table.directive);
     }
 }
 
