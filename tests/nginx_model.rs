@@ -424,6 +424,27 @@ fn what_nginx_refuses_of_single_directives() {
     refused("server { listen 8090; root /a; root /b; }", FaultKind::DuplicateDirective);
     refused("server { listen 8090; location == /a { } }", FaultKind::InvalidLocation);
     refused("server { listen 8090; location /a { location /b { } } }", FaultKind::InvalidLocation);
+    for text in [
+        "proxy_pass http://;",
+        "proxy_pass http://127.0.0.1:99999;",
+        "proxy_pass http://unix:;",
+        "uwsgi_pass 127.0.0.1;",
+        "grpc_pass 127.0.0.1;",
+        "fastcgi_pass 127.0.0.1;",
+    ] {
+        let text = format!("server {{ listen 8090; location / {{ {text} }} }}");
+        refused(&text, FaultKind::InvalidPass);
+    }
+    refused("upstream u { server 127.0.0.1:1 weight=0; }", FaultKind::InvalidPeer);
+    refused("server { listen foo:x; }", FaultKind::InvalidListen);
+    refused(
+        "server { listen 8090; location ~ ^/a { location /a/b { } } }",
+        FaultKind::InvalidLocation,
+    );
+    taken(
+        "server { listen 8090; location ~ ^/a { location ~ b { } } location @a { } location @a { } }",
+    );
+    taken("upstream u { server 127.0.0.1:1; server 127.0.0.1:2 backup; ip_hash; }");
     let model = site("location / { proxy_set_header Host $host\n proxy_pass http://x; }");
     assert_eq!(kinds(&model), [FaultKind::ArgumentCount]);
     assert!(model.faults[0].message.ends_with("a \";\" is missing before the next line"));
@@ -451,4 +472,31 @@ fn parts_of_a_configuration() {
     };
     assert!(headers(0).incomplete);
     assert!(!headers(1).incomplete);
+}
+
+/// Real files are not suspected of what nginx would take. Those named here nginx 1.22 refuses
+/// too, or they are no files of nginx.
+#[test]
+fn real_files_raise_no_false_alarm() {
+    let Ok(files) = std::fs::read_dir("../shared/corpus/nginx") else {
+        eprintln!("SKIPPED: the corpus of real nginx files is not here");
+        return;
+    };
+    let mut accused = Vec::new();
+    for file in files {
+        let path = file.unwrap().path();
+        let mut host = MemoryHost::new();
+        host.file("/x.conf", std::fs::read(&path).unwrap());
+        let sources = Sources::new(&host);
+        let model = Model::new(load_fragments(&sources, &[PathBuf::from("/x.conf")]).unwrap());
+        if model.faults.iter().any(|fault| fault.kind.is_fatal()) {
+            accused.push(path.file_name().unwrap().to_string_lossy().into_owned());
+        }
+    }
+    accused.sort();
+    let known = ["named.conf", "elgg_nginx.conf", "itmo-graph-task__nginx_site.conf"];
+    let unknown: Vec<_> =
+        accused.iter().filter(|name| !known.iter().any(|known| name.ends_with(known))).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+    assert_eq!(accused.len(), known.len(), "{accused:?}");
 }

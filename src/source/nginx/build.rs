@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::check;
-use super::config::{Config, DirectiveId, DirectiveRef, has_placeholder, small};
+use super::config::{Config, Context, DirectiveId, DirectiveRef, has_placeholder, small};
 use super::fault::{Fault, FaultKind};
 use super::location::{Handling, Location, read_head, words_of};
 use super::model::{LocationId, Model, ServerId, UpstreamId, expand, name_hash};
@@ -281,6 +281,9 @@ fn name_groups(model: &mut Model) {
 }
 
 fn resolve_passes(model: &mut Model, passes: Vec<(DirectiveId, Scope)>) {
+    let config = &model.config;
+    let unread = !config.not_read.is_empty() || config.trees.iter().any(|t| t.fault.is_some());
+    let whole = config.context == Context::Main && !unread;
     for (id, scope) in passes {
         let Scope::Location(location) = scope else { continue };
         let Some(directive) = model.config.get(id) else { continue };
@@ -289,7 +292,8 @@ fn resolve_passes(model: &mut Model, passes: Vec<(DirectiveId, Scope)>) {
         let expanding =
             |text: &str| expand(&model.variables, &model.locations, text, server, Some(location));
         let mut faults = Vec::new();
-        let pass = pass::read(&directive, Some(kind), &model.groups, expanding, &mut faults);
+        let pass =
+            pass::read(&directive, Some(kind), (&model.groups, whole), expanding, &mut faults);
         model.faults.append(&mut faults);
         if let Some(block) = model.locations.get_mut(location.0 as usize) {
             block.handling.passes.extend(pass);

@@ -46,7 +46,6 @@ const ONCE: &[&str] = &[
     "proxy_buffering",
     "proxy_connect_timeout",
     "proxy_http_version",
-    "proxy_next_upstream",
     "proxy_pass",
     "proxy_read_timeout",
     "proxy_send_timeout",
