@@ -43,6 +43,9 @@ enum Entry {
     Alias(UnitName),
 }
 
+/// The names of a directory's drop-ins.
+type Listed = Rc<Result<Vec<OsString>, HostError>>;
+
 /// A unit found by its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Found {
@@ -85,7 +88,7 @@ pub struct UnitPaths {
     pulls: BTreeMap<UnitName, Vec<Pull>>,
     /// What could not be read.
     pub problems: Vec<HostError>,
-    listed: RefCell<HashMap<PathBuf, Rc<Result<Vec<OsString>, HostError>>>>,
+    listed: RefCell<HashMap<PathBuf, Listed>>,
 }
 
 impl UnitPaths {
@@ -198,7 +201,7 @@ impl UnitPaths {
         self.drop_ins.get(directory).is_some_and(|at| at.binary_search(&index).is_ok())
     }
 
-    fn list(&self, host: &dyn Host, directory: &Path) -> Rc<Result<Vec<OsString>, HostError>> {
+    fn list(&self, host: &dyn Host, directory: &Path) -> Listed {
         if let Some(known) = self.listed.borrow().get(directory) {
             return Rc::clone(known);
         }
