@@ -416,6 +416,7 @@ fn ours(unit: &Unit) -> Facts {
     facts.insert("ProtectHome".into(), or("ProtectHome", "no"));
     facts.insert("ProtectSystem".into(), or("ProtectSystem", "no"));
     let directory = or("WorkingDirectory", "/").concat();
+    let directory = directory.strip_prefix('-').unwrap_or(&directory).to_owned();
     facts.insert("WorkingDirectory".into(), vec![directory]);
     facts.insert("RootDirectory".into(), or("RootDirectory", "/"));
     for key in COMMANDS {

@@ -222,9 +222,6 @@ impl Unit {
 
     /// `service_verify()`.
     fn service_refusal(&self) -> Option<Refusal> {
-        if self.masked || self.exec_faults.iter().any(|(_, fault)| !fault.refuses) {
-            return None;
-        }
         let starts = self.commands("Service", "ExecStart");
         if starts.is_empty() {
             let stops = !self.commands("Service", "ExecStop").is_empty();
