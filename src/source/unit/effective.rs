@@ -41,9 +41,9 @@ pub struct Unit {
     pub problems: Vec<HostError>,
     /// What its specifiers are expanded from.
     pub specifiers: Specifiers,
-    /// In a drop-in, the first assignment that no longer counts, by the drop-in's index.
+    /// How many assignments of a drop-in count, by the drop-in's index.
     stopped: Vec<usize>,
-    /// The same for the fragment.
+    /// The assignment of the fragment at which systemd stops.
     fragment_stop: usize,
 }
 
@@ -111,7 +111,10 @@ impl Unit {
             self.fragment_stop = fragment.read(file, self.name.kind(), &self.specifiers);
         }
         for file in &self.drop_ins {
-            self.stopped.push(drop_ins.read(file, self.name.kind(), &self.specifiers));
+            let stop = drop_ins.read(file, self.name.kind(), &self.specifiers);
+            // The commands before the one that is not accepted count, also on the same line.
+            let commands = file.assignments.get(stop).is_some_and(is_exec);
+            self.stopped.push(stop.saturating_add(usize::from(commands)));
         }
         self.exec_faults = fragment.exec;
         self.exec_faults.extend(drop_ins.exec);
@@ -143,9 +146,17 @@ impl Unit {
     /// has it so and are passed over elsewhere; values that systemd ignores are passed over.
     pub fn last(&self, section: &str, key: &str) -> Option<&Assignment> {
         let resets = known::empty_resets(section, key);
+        // `RuntimeDirectory=` without a value takes `RuntimeDirectoryMode=` back too.
+        let directory = key.strip_suffix("Mode").filter(|name| name.ends_with("Directory"));
         let mut last = None;
-        for assignment in self.assignments().filter(|a| a.is(section, key)) {
+        for assignment in self.assignments().filter(|a| *a.section == *section) {
             let value = assignment.value.as_str();
+            if directory == Some(assignment.key.value.as_str()) && value.is_empty() {
+                last = None;
+            }
+            if assignment.key.value != key {
+                continue;
+            }
             if value.is_empty() {
                 last = if resets { None } else { last };
             } else if known::check_value(section, key, value).is_none() {
@@ -259,6 +270,10 @@ impl Unit {
     }
 }
 
+fn is_exec(assignment: &Assignment) -> bool {
+    EXEC_SETTINGS.iter().any(|(section, key)| assignment.is(section, key))
+}
+
 #[derive(Default)]
 struct Faults {
     exec: Vec<(Span, ExecFault)>,
@@ -283,8 +298,7 @@ impl Faults {
 
     /// Does systemd stop at this assignment?
     fn assignment(&mut self, assignment: &Assignment, specifiers: &Specifiers) -> bool {
-        let is_exec = EXEC_SETTINGS.iter().any(|(section, key)| assignment.is(section, key));
-        if is_exec {
+        if is_exec(assignment) {
             let Err(fault) = exec::commands(&assignment.value, specifiers) else { return false };
             let refuses = fault.refuses;
             self.exec.push((assignment.span, fault));

@@ -168,7 +168,7 @@ pub fn empty_resets(section: &str, key: &str) -> bool {
         "MODE",
         "SIGNAL",
         "UNSIGNED",
-        "INTEGER", 
+        "INTEGER",
         "SERVICETYPE",
         "SERVICERESTART",
         "SERVICERESTARTMODE",

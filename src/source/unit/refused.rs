@@ -29,8 +29,9 @@ pub(super) fn check(assignment: &Assignment, specifiers: &Specifiers) -> Option<
     match user {
         true => (!is_account(resolved))
             .then_some(ValueFault { expected: "the name or number of an account" }),
-        false => (!resolved.starts_with('/'))
-            .then_some(ValueFault { expected: "an absolute path or ~" }),
+        false => {
+            (!resolved.starts_with('/')).then_some(ValueFault { expected: "an absolute path or ~" })
+        }
     }
 }
 
