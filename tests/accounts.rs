@@ -1,5 +1,7 @@
 //! `/etc/passwd` and `/etc/group`.
 
+#![allow(clippy::unwrap_used)] // helpers of a test may stop it, too
+
 use deploy_doctor::host::MemoryHost;
 use deploy_doctor::source::Sources;
 use deploy_doctor::source::accounts::{AccountFaultKind, Accounts};

@@ -1,5 +1,7 @@
 //! Variables in command lines, and values that must not be shown.
 
+#![allow(clippy::unwrap_used)] // helpers of a test may stop it, too
+
 use deploy_doctor::source::unit::{
     self, ExpandedWord, Specifiers, UnitName, VariableValue, expand,
 };

@@ -2,6 +2,8 @@
 //! `parse_sec()` and their like out of the installed libsystemd-shared, called by
 //! `support/systemd_reader.c`.
 
+#![allow(clippy::unwrap_used)] // helpers of a test may stop it, too
+
 #[path = "support/generate.rs"]
 mod generate;
 

@@ -1,5 +1,7 @@
 //! The list of known settings, and what is said of names and values.
 
+#![allow(clippy::unwrap_used)] // helpers of a test may stop it, too
+
 use std::process::Command;
 
 use deploy_doctor::source::unit::known::{

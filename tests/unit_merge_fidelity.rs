@@ -1,6 +1,8 @@
 //! Finding, merging and understanding units against systemd itself: `systemd --test` loads a
 //! search path of generated units without booting and prints what it made of each.
 
+#![allow(clippy::unwrap_used)] // helpers of a test may stop it, too
+
 #[path = "support/generate.rs"]
 mod generate;
 

@@ -1,5 +1,7 @@
 //! Every value, word and fault of the corpus' units slices back to the text it came from.
 
+#![allow(clippy::unwrap_used)] // helpers of a test may stop it, too
+
 use std::path::Path;
 use std::sync::Arc;
 
