@@ -1,5 +1,7 @@
 //! Python files: syntax by version, bytes, nesting, names, imports, variables.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use std::fmt::Write;
 
 use deploy_doctor::source::gunicorn::{ApplicationName, ApplicationObject};
