@@ -355,7 +355,9 @@ fn hostile_words_and_scripts_cost_little() {
         "sh -c ".repeat(50_000),
         format!("exec gunicorn {}", "a\\b$X ".repeat(20_000)),
     ] {
+        let one = std::time::Instant::now();
         let _ = launch(&["/bin/sh", "-c", &script], None);
+        eprintln!("{:?}: {}…", one.elapsed(), script.get(..20).unwrap_or_default());
     }
     let nested: Vec<&str> = ["env", "nice"].into_iter().cycle().take(10_000).collect();
     assert!(matches!(launch(&nested, None), Err(NotLaunched::Unknown(_))));
@@ -363,5 +365,5 @@ fn hostile_words_and_scripts_cost_little() {
         ["-b", ":80", "--bogus", "-w3", "a"].into_iter().cycle().take(50_000).collect();
     let all = settings(&words(&many), Known::unknown("?"), Known::Default(None));
     assert!(!all.faults.is_empty());
-    assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
+    assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
 }
