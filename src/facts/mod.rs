@@ -3,6 +3,7 @@
 pub mod discovery;
 pub mod endpoint;
 pub mod environment;
+pub mod executable;
 pub mod gunicorn;
 mod json;
 pub mod known;
@@ -14,6 +15,7 @@ pub mod release;
 pub mod route;
 pub mod server;
 pub mod service;
+pub mod shell;
 
 use std::path::PathBuf;
 use std::rc::Rc;
