@@ -137,6 +137,8 @@ pub struct LaunchContext<'a> {
 
 /// How many wrappers are followed.
 const DEPTH: usize = 8;
+/// How many commands of a script are looked at.
+const COMMANDS: usize = 400;
 
 /// Follows the words of an `ExecStart=` down to gunicorn.
 pub fn see_through(
@@ -424,8 +426,9 @@ impl Walker<'_> {
                 if let Some(first) = python.first_mut() {
                     first.text = named(&first.text, "-m");
                 }
-                let interpreter =
-                    ArgumentWord { text: named(&rest_text(&rest), "python"), ..first_of(&rest) };
+                let first = first_of(&rest);
+                let text = named(&first.text, "python");
+                let interpreter = ArgumentWord { text, ..first };
                 python.insert(0, interpreter);
                 return Ok(python);
             }
@@ -440,7 +443,7 @@ impl Walker<'_> {
         let at = words.iter().position(|w| matches!(w.text.as_str(), "-c" | "--command"));
         match at.and_then(|at| words.get(at + 1)) {
             // Which shell the user has is not known; su stays in any case.
-            Some(text) => self.text(&text.text.clone(), None, true),
+            Some(text) => self.text(&text.text.clone(), None),
             None => Err(NotLaunched::Unknown("what su runs is not followed".into())),
         }
     }
@@ -495,7 +498,7 @@ impl Walker<'_> {
                     _ => return Err(NotLaunched::Unknown("a script in another language".into())),
                 };
                 self.wrap(kind, Stays::Always, Some(false), program.span);
-                self.text(&text, None, false)
+                self.text(&text, None)
             }
             Script::Other => Err(NotLaunched::NotGunicorn),
             Script::Unknown(why) if name.ends_with(".sh") || name.contains("gunicorn") => {
@@ -541,7 +544,7 @@ impl Walker<'_> {
         if command {
             self.wrap(kind, Stays::Always, Some(false), program.span);
             let text = word.text.clone();
-            return self.text(&text, Some(execs), true);
+            return self.text(&text, Some(execs));
         }
         let Some(path) = word.value() else {
             return Err(NotLaunched::Unknown(word.unknown.clone().unwrap_or_default()));
@@ -549,7 +552,7 @@ impl Walker<'_> {
         match (self.context.script)(path) {
             Script::Text(text) => {
                 self.wrap(kind, Stays::Always, Some(false), program.span);
-                self.text(&text, None, false)
+                self.text(&text, None)
             }
             Script::Other => Err(NotLaunched::Unknown("not a shell script".into())),
             Script::Unknown(why) => Err(NotLaunched::Unknown(why)),
@@ -558,27 +561,25 @@ impl Walker<'_> {
 
     /// Follows shell text. `execs` says whether this shell execs the last command of `-c` (inside:
     /// whether that is known); none for a script file or where the caller stays anyway.
-    fn text(
-        mut self,
-        text: &Text,
-        execs: Option<Option<bool>>,
-        whole: bool,
-    ) -> Result<Launch, NotLaunched> {
+    fn text(mut self, text: &Text, execs: Option<Option<bool>>) -> Result<Launch, NotLaunched> {
         let mut reader = Reader::new(text);
         let mut local: Vec<(String, Variable)> = Vec::new();
         let mut exports_all = false;
         let mut trapped = false;
         let mut piped = false;
         let mut reason = None;
+        let mut commands = 0_usize;
         loop {
+            commands += 1;
+            if commands > COMMANDS {
+                return Err(NotLaunched::Unknown("a script of too many commands".into()));
+            }
             let context = self.context;
-            let tainted = self.tainted.clone();
-            let known = local.clone();
-            let lookup = move |name: &str| {
-                if let Some((_, value)) = known.iter().rev().find(|(known, _)| known == name) {
+            let lookup = |name: &str| {
+                if let Some((_, value)) = local.iter().rev().find(|(known, _)| known == name) {
                     return value.clone();
                 }
-                if let Some(why) = &tainted {
+                if let Some(why) = &self.tainted {
                     return Variable::Unknown(why.clone());
                 }
                 match (context.variable)(name) {
@@ -691,7 +692,6 @@ impl Walker<'_> {
                 }
             }
         }
-        let _ = whole;
         Err(reason.map_or(NotLaunched::NotGunicorn, NotLaunched::Unknown))
     }
 
@@ -755,10 +755,6 @@ fn named(place: &Text, value: &str) -> Text {
 fn first_of(words: &[ArgumentWord]) -> ArgumentWord {
     let empty = || ArgumentWord::known(Text::empty(FileId(u32::MAX), 0));
     words.first().cloned().unwrap_or_else(empty)
-}
-
-fn rest_text(words: &[ArgumentWord]) -> Text {
-    first_of(words).text
 }
 
 /// `NAME=value` as its two parts.

@@ -485,7 +485,10 @@ pub(super) fn application(
         Some(Known::Value(SettingValue::Text(_), _)) => {
             return Known::unknown("the application comes from a paste file");
         }
-        Some(Known::Unknown(why)) => return Known::Unknown(why.clone()),
+        // Who names an application means it, whatever a variable beside it may hold.
+        Some(Known::Unknown(why)) if !matches!(given, Application::Given(_)) => {
+            return Known::Unknown(why.clone());
+        }
         _ => {}
     }
     match given {

@@ -3,7 +3,8 @@
 use super::settings::Kind;
 
 /// A setting's value after its validator.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(untagged)]
 pub enum SettingValue {
     /// A number.
     Int(i64),

@@ -6,7 +6,7 @@
 
 use super::config::{DirectiveId, DirectiveRef};
 use super::location::{Location, LocationKind};
-use super::model::{LocationId, Model, ServerId};
+use super::model::{LocationId, Model, ServerId, name_hash};
 use super::pass::Pass;
 
 /// The place a directive is asked for.
@@ -99,11 +99,23 @@ impl Model {
     pub fn effective(&self, place: Place, name: &str) -> Effective {
         let rule = inheritance(name);
         let mut found = Effective::default();
+        let block = match place {
+            Place::Http => None,
+            Place::Server(id) => self.server(id).and_then(|server| server.directive),
+            Place::Location(id) => self.location(id).map(|location| location.directive),
+        };
+        let entry = block.and_then(|block| self.config.entry_of(block));
         for (index, level) in self.levels(place).into_iter().enumerate() {
             if index > 0 && !inherits(rule, level.inner) {
                 break;
             }
-            let here = self.named_in(level.block, name);
+            let mut here = self.named_in(level.block, name);
+            if level.block.is_none() {
+                // Of several fragments it is not known whether one is round the other.
+                let count = here.len();
+                here.retain(|id| entry.is_none() || self.config.entry_of(*id) == entry);
+                found.incomplete |= found.directives.is_empty() && here.len() < count;
+            }
             if found.directives.is_empty() {
                 // An include that was not read may set it at this level or a nearer one; with an
                 // additive directive it may add to those found here.
@@ -150,14 +162,13 @@ impl Model {
     /// outside every block.
     pub fn named_in(&self, block: Option<DirectiveId>, name: &str) -> Vec<DirectiveId> {
         let block = block.map_or(u32::MAX, |block| block.0);
-        let Some(all) = self.simple.get(&block) else { return Vec::new() };
-        let name_of = |id: &DirectiveId| self.config.get(*id).map(|directive| directive.name());
-        let start = all
-            .partition_point(|id| name_of(id).is_some_and(|here| here.as_ref() < name.as_bytes()));
-        let rest = all.get(start..).unwrap_or_default();
+        let hash = name_hash(name.as_bytes());
+        let start = self.simple.partition_point(|entry| (entry.0, entry.1) < (block, hash));
+        let rest = self.simple.get(start..).unwrap_or_default();
         rest.iter()
-            .take_while(|id| name_of(id).is_some_and(|here| here.as_ref() == name.as_bytes()))
-            .copied()
+            .take_while(|entry| (entry.0, entry.1) == (block, hash))
+            .map(|entry| DirectiveId(entry.2))
+            .filter(|id| self.config.get(*id).is_some_and(|d| d.name().as_ref() == name.as_bytes()))
             .collect()
     }
 
