@@ -58,7 +58,7 @@ crate::rule! {
     ///
     /// A directory that its owner alone may enter:
     ///
-    /// ```tree,bad
+    /// ```tree,bad,also=N312
     /// /srv/myapp/releases/2026-04-21/ mode=0700
     /// ```
     /// ```tree,fixed
