@@ -1,7 +1,7 @@
 //! The environment that a service's processes get, and which file sets what.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::place::Place;
@@ -38,6 +38,8 @@ pub struct ReadFile {
     pub content: EnvFile,
     /// Mode, owner and the way there.
     pub place: Place,
+    /// The working tree of git that it lies in; none too where only files were given.
+    pub git_tree: Option<PathBuf>,
 }
 
 /// Where a variable comes from.
@@ -87,6 +89,11 @@ impl Environment {
                 None => VariableValue::Unset,
             },
         }
+    }
+
+    /// Does this place in a file decide what the name is set to?
+    pub fn decides(&self, name: &str, span: Span) -> bool {
+        self.variables.get(name).is_some_and(|variable| variable.span == Some(span))
     }
 
     /// Every environment file that was read.
@@ -278,7 +285,9 @@ fn load(
             Ok(source) => {
                 let content = env_file::parse(&source, dialect);
                 hide_values(sources, &source, &content);
-                file.files.push(ReadFile { source, content, place: place.clone() });
+                let git_tree =
+                    if machine.whole { git_tree(sources, &place.resolved) } else { None };
+                file.files.push(ReadFile { source, content, place: place.clone(), git_tree });
             }
             // What is not there, and what is no file, is for the rules to judge.
             Err(error) => match error.kind {
@@ -304,6 +313,18 @@ fn load(
             problems.push(Problem::new(&place.path, format!("cannot be read: {reason}")));
         }
     }
+}
+
+/// The nearest directory above a file that git works in. `/etc` as a whole under version control
+/// is etckeeper's, whose repository nobody but root can read.
+fn git_tree(sources: &Sources, file: &Path) -> Option<PathBuf> {
+    let is_tree = |directory: &&Path| {
+        **directory != *"/" && **directory != *"/etc" && {
+            let outcome = sources.host().look(&directory.join(".git")).outcome;
+            matches!(outcome, Outcome::Present(_))
+        }
+    };
+    file.ancestors().skip(1).find(is_tree).map(Path::to_path_buf)
 }
 
 /// Takes over what a file sets, or says why it is not known.

@@ -12,6 +12,7 @@ pub mod place;
 pub mod release;
 pub mod route;
 pub mod server;
+pub mod served_file;
 pub mod service;
 
 use std::path::PathBuf;
