@@ -1,6 +1,7 @@
 use crate::facts::environment::ReadFile;
 use crate::facts::{App, Why};
 use crate::rule::{Safety, Severity, Sink};
+use crate::source::Span;
 use crate::source::env_file::{Ignored, IgnoredKind};
 
 crate::rule! {
@@ -60,24 +61,28 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
 fn report(app: &App, read: &ReadFile, line: &Ignored, out: &mut Sink) {
     let path = read.place.path.display();
     let number = line.lines.start();
-    let (cause, repair) = words(line);
-    let message = match &line.name {
+    let meant = read.meant(line);
+    let name = meant.as_ref().map(|name| name.value.as_str());
+    let (cause, repair) = words(line.kind, name.unwrap_or("NAME"));
+    let message = match name {
         Some(name) => format!("{name} is not set from {path}: systemd drops the line, {cause}"),
         None => format!("systemd drops line {number} of {path}: {cause}"),
     };
-    let set_elsewhere =
-        line.name.as_ref().is_some_and(|name| app.environment.variables.contains_key(name));
-    let finding = out.report(message).at(line.name_span, short(line.kind)).help(repair);
-    match &line.name {
-        Some(name) => finding.subject(name.clone()),
+    let set_elsewhere = name.is_some_and(|name| app.environment.variables.contains_key(name));
+    // How long a hidden line is, is hidden too: without a name, its start alone is pointed at.
+    let start = Span { end: line.span.start + 1, ..line.span };
+    let span = meant.as_ref().map_or(start, |name| name.span);
+    let finding = out.report(message).at(span, short(line.kind)).help(repair);
+    match name {
+        Some(name) => finding.subject(name),
         // The text may be a part of a secret: it is told apart by its number among such lines.
         None => finding.subject(format!("{:?}", line.kind)),
     };
     // Nothing is known to be lost where no name can be made out, or where another line sets it.
-    if line.name.is_none() || set_elsewhere {
+    if name.is_none() || set_elsewhere {
         finding.severity(Severity::Warning);
     }
-    match (line.kind, &line.name) {
+    match (line.kind, name) {
         (IgnoredKind::Export, Some(name)) => {
             finding.fix(Safety::Safe, format!("take `export` away before {name}"));
         }
@@ -92,12 +97,11 @@ fn report(app: &App, read: &ReadFile, line: &Ignored, out: &mut Sink) {
 }
 
 /// The cause, and what to type.
-fn words(line: &Ignored) -> (&'static str, String) {
-    let name = line.name.as_deref().unwrap_or("NAME");
+fn words(kind: IgnoredKind, name: &str) -> (&'static str, String) {
     let again = "then restart the unit: workers keep the old environment over a reload";
-    match line.kind {
+    match kind {
         IgnoredKind::Export => {
-            ("it has no `export`", format!("write: {name}=…\n{again}"))
+            ("it knows no `export`", format!("write: {name}=…\n{again}"))
         }
         IgnoredKind::Bom => (
             "the file starts with a byte order mark that belongs to the name",

@@ -1,6 +1,6 @@
 use crate::facts::{App, Why};
 use crate::rule::{Severity, Sink};
-use crate::source::env_file::{EnvAssignment, Quoting};
+use crate::source::env_file::EnvAssignment;
 
 crate::rule! {
     /// The rest of the file ends up in one variable, because a quote is never closed.
@@ -43,19 +43,12 @@ crate::rule! {
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     for read in app.environment.read_files() {
         for assignment in &read.content.assignments {
-            if is_unbalanced(assignment) {
+            if assignment.is_unbalanced() {
                 report(assignment, out);
             }
         }
     }
     Ok(())
-}
-
-/// Never closed; or closed by the quote that was to open a later value, so that text follows the
-/// closing quote and what looks like assignments lies inside.
-fn is_unbalanced(assignment: &EnvAssignment) -> bool {
-    assignment.open_quote.is_some()
-        || (assignment.quoting == Quoting::Mixed && !assignment.swallowed.is_empty())
 }
 
 fn report(assignment: &EnvAssignment, out: &mut Sink) {

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use super::place::Place;
 use super::{Known, Machine, Problem, Service, Why};
 use crate::host::{HostErrorKind, Outcome};
-use crate::source::env_file::{self, Dialect, EnvFile};
+use crate::source::env_file::{self, Dialect, EnvFile, Ignored, IgnoredKind};
 use crate::source::unit::environment::{assignments, passed, unset};
 use crate::source::unit::{Expansion, VariableValue};
-use crate::source::{Secret, SourceFile, Sources, Span, placeholder};
+use crate::source::{Secret, SourceFile, Sources, Span, Spanned, placeholder};
 
 /// What an `EnvironmentFile=` line names.
 #[derive(Debug)]
@@ -40,6 +40,25 @@ pub struct ReadFile {
     pub place: Place,
     /// The working tree of git that it lies in; none too where only files were given.
     pub git_tree: Option<PathBuf>,
+}
+
+impl ReadFile {
+    /// The name that a dropped line was meant to set, and where it stands, if it may be shown. A
+    /// text with blanks in it may as well be a part of a secret of several words.
+    pub fn meant(&self, line: &Ignored) -> Option<Spanned<String>> {
+        let name = line.name.as_ref().filter(|name| !name.contains(' '))?;
+        let text = self.source.slice(line.name_span);
+        let at = memchr::memmem::rfind(text, name.as_bytes())?;
+        // Behind `NAME:` the value follows, which may hold the name again.
+        let at = if line.kind == IgnoredKind::Colon {
+            memchr::memmem::find(text, name.as_bytes())?
+        } else {
+            at
+        };
+        let start = line.name_span.start as usize + at;
+        let span = Span::new(self.source.id, start, start + name.len());
+        Some(Spanned { value: name.clone(), span })
+    }
 }
 
 /// Where a variable comes from.
@@ -284,10 +303,11 @@ fn load(
         match sources.load(&path) {
             Ok(source) => {
                 let content = env_file::parse(&source, dialect);
-                hide_values(sources, &source, &content);
                 let git_tree =
                     if machine.whole { git_tree(sources, &place.resolved) } else { None };
-                file.files.push(ReadFile { source, content, place: place.clone(), git_tree });
+                let read = ReadFile { source, content, place: place.clone(), git_tree };
+                hide_values(sources, &read);
+                file.files.push(read);
             }
             // What is not there, and what is no file, is for the rules to judge.
             Err(error) => match error.kind {
@@ -364,10 +384,22 @@ fn adopt(environment: &mut Environment, file: &EnvironmentFile) {
 }
 
 /// Only names may be shown of an environment file: values, comments and all else may be secret.
-fn hide_values(sources: &Sources, source: &SourceFile, content: &EnvFile) {
-    let mut shown: Vec<Span> = content.assignments.iter().map(|a| a.name.span).collect();
-    // The word `export` and the like are worth seeing, and so is the name after it.
-    shown.extend(content.ignored.iter().filter(|line| line.name.is_some()).map(|l| l.name_span));
+fn hide_values(sources: &Sources, read: &ReadFile) {
+    let ReadFile { source, content, .. } = read;
+    let mut shown: Vec<Span> = Vec::new();
+    for assignment in &content.assignments {
+        shown.push(assignment.name.span);
+        if assignment.is_unbalanced() {
+            shown.extend(assignment.swallowed.iter().map(|name| name.span));
+        }
+    }
+    for line in &content.ignored {
+        // The word `export` is worth seeing, and so is the name after it.
+        if let Some(name) = read.meant(line) {
+            let export = line.kind == IgnoredKind::Export;
+            shown.push(if export { line.name_span } else { name.span });
+        }
+    }
     shown.sort_unstable();
     let mut next = 0;
     let mut start = 0;
