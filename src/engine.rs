@@ -115,11 +115,13 @@ pub fn run(
 
 /// By application (the host's own last), severity (worst first), code, file, line.
 fn sort(findings: &mut [Finding], deployment: &Deployment, sources: &Sources) {
-    let order = |name: &Option<String>| match name {
-        Some(name) => deployment.apps.iter().position(|app| app.name == *name),
-        None => None,
-    }
-    .unwrap_or(usize::MAX);
+    let order = |name: &Option<String>| {
+        match name {
+            Some(name) => deployment.apps.iter().position(|app| app.name == *name),
+            None => None,
+        }
+        .unwrap_or(usize::MAX)
+    };
     findings.sort_by_cached_key(|finding| {
         let place = finding
             .labels

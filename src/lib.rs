@@ -3,6 +3,8 @@
 //! The rooms, in the one order in which they may know of each other:
 //! host → source → facts → rule → rules → engine → report → cli.
 
+#![warn(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+
 pub mod cli;
 pub mod engine;
 pub mod facts;

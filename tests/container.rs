@@ -66,7 +66,10 @@ fn a_container_boots_answers_and_leaves_nothing() {
     assert_eq!(container.sh("exit 7").status.code(), Some(7));
     assert_eq!(container.run_for(1, &["sleep", "30"]).status.code(), Some(124));
 
-    let answer = container.sh_ok("systemctl start nginx && curl -fsS http://127.0.0.1/page");
+    container.sh_ok("systemctl start --no-block nginx");
+    container.eventually(10, "systemctl is-active nginx");
+    assert!(container.journal("nginx.service").contains("Started"), "the journal is read");
+    let answer = container.sh_ok("curl -fsS http://127.0.0.1/page");
     assert_eq!(answer, page);
     assert!(container.live_root().join("run/nginx.pid").exists());
     let gunicorn = container.sh_ok("/srv/venvs/gunicorn-23/bin/gunicorn --version");
@@ -104,6 +107,22 @@ fn two_containers_do_not_see_each_other() {
     drop(one);
     assert_eq!(traces.left(), Vec::<String>::new());
     assert_eq!(two.sh_ok("curl -fsS http://127.0.0.1/page"), "two");
+}
+
+#[test]
+fn a_setup_that_fails_leaves_nothing() {
+    let Some(traces) = boot("can-boot", |_| ()).as_ref().map(Traces::of) else { return };
+    assert_eq!(traces.left(), Vec::<String>::new());
+    let directory = std::cell::OnceCell::new();
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        Container::boot("setup-fails", |root| {
+            directory.set(root.parent().unwrap().to_owned()).unwrap();
+            assert!(root.join("etc/passwd").exists(), "the root is there");
+            std::panic::resume_unwind(Box::new("the setup fails"));
+        })
+    }));
+    assert!(result.is_err());
+    assert!(!directory.get().unwrap().exists(), "what was mounted is gone");
 }
 
 #[test]

@@ -84,6 +84,7 @@ fn what_systemd_drops_is_named_with_its_reason() {
         ("foo.bar=1", BadName, Some("foo.bar"), true),
         ("postgres://me:secret@db/x?a=1", BadName, None, true),
         ("5PmT0k3n==", BadName, None, true),
+        ("5PmT0k3nAbCdEfGhI=", BadName, None, true),
         ("word", NoEquals, None, false),
     ] {
         let file = read(format!("{line}\n\nB=2\n"));

@@ -211,6 +211,10 @@ fn every_row_of_the_table_is_what_a_service_gets() {
     for length in [2_097_148, 2_097_149, 2_097_150, 3_000_000] {
         cases.insert(format!("long{length}"), format!("A={}\n", "x".repeat(length)).into_bytes());
     }
+    let (long, longer) = ("x".repeat(200_000), "x".repeat(3_000_000));
+    cases.insert("shorter-last".into(), format!("A={long}\nA=1\n").into_bytes());
+    cases.insert("longer-last".into(), format!("A=1\nA={longer}\nB=1").into_bytes());
+    cases.insert("longer-first".into(), format!("A={longer}\nA=1\n").into_bytes());
     cases.insert("control".into(), b"A=\x01\x07\x1b\x7f\tx\n".to_vec());
     cases.insert("comment".into(), b"# \xff\nFOO\xff\nA=1\n".to_vec());
     let measured = measure(&container, &cases);
@@ -235,6 +239,40 @@ fn every_row_of_the_table_is_what_a_service_gets() {
         assert_eq!(read(bytes, dialect).fatal.map(|fault| fault.kind), Some(*kind), "{row}");
     }
     agree(&cases, &measured, dialect, &base);
+}
+
+/// With `EnvironmentFile=-…` a file that cannot be read is ignored, whole and without a word; an
+/// assignment that is too long still keeps the unit from starting.
+#[test]
+fn a_leading_dash_ignores_a_bad_file_whole() {
+    let Some((container, base)) = boot("env-dash") else { return };
+    let unit = UNIT.replace("EnvironmentFile=", "EnvironmentFile=-");
+    fs::write(container.root().join("etc/systemd/system/envtest@.service"), unit).unwrap();
+    container.sh_ok("systemctl daemon-reload");
+    let mut cases: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+    for (index, (bytes, ..)) in FATAL.iter().enumerate() {
+        cases.insert(format!("bad{index}"), [b"B=1\n", *bytes].concat());
+    }
+    let mut measured = measure(&container, &cases);
+    for (name, bytes) in &cases {
+        assert!(read(bytes, Dialect::Since254).fatal.is_some(), "{name}");
+        let seen = measured.remove(name).unwrap();
+        assert!(seen.messages.iter().all(|m| !m.contains("environment")), "{:?}", seen.messages);
+        let mut environment = seen.environment.unwrap();
+        environment.retain(|name, _| !base.contains_key(name));
+        assert_eq!(environment, Environment::new(), "{name}");
+    }
+    let long =
+        BTreeMap::from([("long".to_owned(), format!("A={}\n", "x".repeat(131_072)).into_bytes())]);
+    let seen = measure(&container, &long).remove("long").unwrap();
+    assert!(seen.environment.is_none());
+    let fault = read(&long["long"], Dialect::Since254).fatal.unwrap();
+    assert_eq!(fault.kind, FaultKind::TooLong);
+    assert!(
+        seen.messages.iter().any(|message| message.contains("status=203/EXEC")),
+        "{:?}",
+        seen.messages
+    );
 }
 
 /// Fails with every case in which systemd and the reader differ.

@@ -1,6 +1,5 @@
 use crate::facts::{App, Why};
 use crate::rule::{Safety, Sink};
-use crate::source::unit::VariableValue;
 
 crate::rule! {
     /// Visitors see tracebacks and settings, because the application runs in debug mode.
@@ -49,6 +48,35 @@ crate::rule! {
     /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db
     /// DEBUG=0
     /// ```
+    /// On gunicorn's command line, which beats them all:
+    /// ```ini,bad
+    /// [Unit]
+    /// Description=Gunicorn for myapp
+    /// After=network.target
+    ///
+    /// [Service]
+    /// Type=notify
+    /// NotifyAccess=main
+    /// User=www-data
+    /// Group=www-data
+    /// RuntimeDirectory=myapp
+    /// WorkingDirectory=/srv/myapp/current
+    /// EnvironmentFile=/etc/myapp.env
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn \
+    ///     --workers 3 \
+    ///     --env FLASK_DEBUG=1 \
+    ///     --chdir /srv/myapp/current \
+    ///     --bind unix:/run/myapp/gunicorn.sock \
+    ///     wsgi:app
+    /// ExecReload=/bin/kill -s HUP $MAINPID
+    /// KillMode=mixed
+    /// TimeoutStopSec=40
+    /// Restart=always
+    /// RestartSec=3
+    ///
+    /// [Install]
+    /// WantedBy=multi-user.target
+    /// ```
     E408 "debug-in-production" {
         severity: Error, impact: Exposure, fix: Some(Safe), item: Environment, hop: Release,
         since: "0.1.0", check: App(check)
@@ -78,26 +106,32 @@ fn is_true(value: &str) -> bool {
 
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     for (name, turns_on, off) in SWITCHES {
-        let value = match app.environment.lookup(name) {
-            VariableValue::Set(value) => value,
-            VariableValue::Unset => continue,
-            VariableValue::NotKnown(why) => {
+        let variable = match app.gunicorn.worker_variable(&app.environment, name) {
+            Ok(Some(variable)) => variable,
+            Ok(None) => continue,
+            Err(why) => {
                 out.skip(&Why::new(format!("{name}: {why}")));
                 continue;
             }
         };
-        if !value.expose_str().is_some_and(turns_on) {
+        if !variable.value.expose_str().is_some_and(turns_on) {
             continue;
         }
-        let span = app.environment.variables.get(name).and_then(|variable| variable.span);
         out.report(format!("visitors see the application's insides: {name} turns debug mode on"))
-            .at_some(span, "debug mode in production")
-            .help(format!(
-                "write {name}={off}, then restart the unit: workers keep the old environment over \
-                 a reload\nFlask takes everything but an empty value, 0, false and no for true"
-            ))
+            .at_some(variable.span, "debug mode in production")
+            .help(help(name, off))
             .fix(Safety::Safe, format!("{name}={off}"))
             .subject(name);
     }
     Ok(())
+}
+
+fn help(name: &str, off: &str) -> String {
+    let restart = "then restart the unit: workers keep the old environment over a reload";
+    let flask = if name == "FLASK_DEBUG" {
+        "\nFlask takes everything but an empty value, 0, false and no for true"
+    } else {
+        ""
+    };
+    format!("write {name}={off} there, {restart}{flask}")
 }

@@ -6,4 +6,5 @@ crate::area![
     quote_unbalanced,
     readable_by_others,
     debug_in_production,
+    required_missing,
 ];

@@ -18,8 +18,7 @@ pub(super) fn open(place: &WhereArguments) -> Result<Box<dyn Host>, CommandError
         return Ok(Box::new(host));
     }
     if given.is_empty() {
-        let host =
-            TreeHost::live().map_err(|error| CommandError::incomplete(error.to_string()))?;
+        let host = TreeHost::live().map_err(|error| CommandError::incomplete(error.to_string()))?;
         return Ok(Box::new(host));
     }
     let directory = std::env::current_dir()
@@ -46,11 +45,8 @@ pub(super) fn deployment(place: &WhereArguments, sources: &Sources) -> Deploymen
             venv: place.venv.clone(),
         })
     };
-    let request = Request {
-        apps: place.apps.clone(),
-        scope,
-        database_revision: place.db_revision.clone(),
-    };
+    let request =
+        Request { apps: place.apps.clone(), scope, database_revision: place.db_revision.clone() };
     facts::read(sources, &request)
 }
 

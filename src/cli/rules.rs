@@ -46,9 +46,11 @@ pub(super) fn run(arguments: &RulesArguments) -> Result<Exit, CommandError> {
     let text = match arguments.format {
         RulesFormat::Text => table(&entries),
         RulesFormat::Markdown => markdown(&entries),
-        RulesFormat::Json => serde_json::to_string_pretty(&entries)
-            .map_err(|error| CommandError::usage(format!("the rules as JSON: {error}")))?
-            + "\n",
+        RulesFormat::Json => {
+            serde_json::to_string_pretty(&entries)
+                .map_err(|error| CommandError::usage(format!("the rules as JSON: {error}")))?
+                + "\n"
+        }
     };
     print(&text)?;
     Ok(Exit::Success)
@@ -75,7 +77,8 @@ fn table(entries: &[Entry]) -> String {
 }
 
 fn markdown(entries: &[Entry]) -> String {
-    let mut out = String::from("| code | name | severity | impact | fix | |\n|---|---|---|---|---|---|\n");
+    let mut out =
+        String::from("| code | name | severity | impact | fix | |\n|---|---|---|---|---|---|\n");
     for entry in entries {
         let _ = writeln!(
             out,

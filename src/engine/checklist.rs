@@ -68,9 +68,8 @@ pub(super) fn judge(
     Item::ALL
         .into_iter()
         .map(|item| {
-            let mine = findings
-                .iter()
-                .filter(|f| f.rule.item == item && concerns(f.app.as_deref(), app));
+            let mine =
+                findings.iter().filter(|f| f.rule.item == item && concerns(f.app.as_deref(), app));
             let mut found: Vec<&'static str> = mine.clone().map(|f| f.rule.code).collect();
             found.dedup();
             let worst = mine.map(|f| f.severity).max();
@@ -109,9 +108,8 @@ pub(super) fn verdict(app: &str, checklist: &[ChecklistItem], findings: &[Findin
     }
     // An item whose every rule needs the living host cannot be answered from files; it stays
     // unknown in the list and does not by itself take the verdict away.
-    let undecided = checklist
-        .iter()
-        .any(|item| item.status == Status::Unknown && !item.skipped.is_empty());
+    let undecided =
+        checklist.iter().any(|item| item.status == Status::Unknown && !item.skipped.is_empty());
     let passed = checklist.iter().any(|item| item.status == Status::Pass);
     if passed && !undecided { Verdict::ZeroDowntime } else { Verdict::Unknown }
 }
@@ -120,4 +118,3 @@ pub(super) fn verdict(app: &str, checklist: &[ChecklistItem], findings: &[Findin
 fn concerns(of: Option<&str>, app: &str) -> bool {
     of.is_none_or(|of| of == app)
 }
-

@@ -69,8 +69,8 @@ fn held_back(finding: &Finding, comments: &mut [Comment], sources: &Sources) -> 
     let line = sources.file(label.span.file).position(label.span.start).line;
     let mut held = false;
     for comment in comments.iter_mut() {
-        let near = comment.file == label.span.file
-            && (comment.line == line || comment.line + 1 == line);
+        let near =
+            comment.file == label.span.file && (comment.line == line || comment.line + 1 == line);
         if near && comment.reason && names(comment, finding.rule) {
             comment.used = true;
             held = true;

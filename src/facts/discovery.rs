@@ -117,10 +117,8 @@ fn take_sockets(unit: &Unit, sockets: &mut Vec<Unit>) -> Vec<Unit> {
     let mut rest = Vec::new();
     for socket in sockets.drain(..) {
         let target = socket.last("Socket", "Service").map(|a| a.value.as_str().to_owned());
-        let same = target.map_or_else(
-            || socket.name.stem() == unit.name.stem(),
-            |target| target == service,
-        );
+        let same = target
+            .map_or_else(|| socket.name.stem() == unit.name.stem(), |target| target == service);
         if same || named.contains(&socket.name.to_string()) {
             own.push(socket);
         } else {

@@ -70,7 +70,11 @@ impl Endpoint {
         match (self, bind) {
             (Self::Unix(a), Self::Unix(b)) => Some(a == b),
             (Self::Tcp { host: to, port: a }, Self::Tcp { host: on, port: b }) => {
-                if a == b { host_reaches(to, on) } else { Some(false) }
+                if a == b {
+                    host_reaches(to, on)
+                } else {
+                    Some(false)
+                }
             }
             _ => Some(false),
         }

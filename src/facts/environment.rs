@@ -43,22 +43,25 @@ pub struct ReadFile {
 }
 
 impl ReadFile {
-    /// The name that a dropped line was meant to set, and where it stands, if it may be shown. A
-    /// text with blanks in it may as well be a part of a secret of several words.
+    /// The name that a dropped line was meant to set, and where it stands, if it may be shown.
     pub fn meant(&self, line: &Ignored) -> Option<Spanned<String>> {
-        let name = line.name.as_ref().filter(|name| !name.contains(' '))?;
-        let text = self.source.slice(line.name_span);
-        let at = memchr::memmem::rfind(text, name.as_bytes())?;
-        // Behind `NAME:` the value follows, which may hold the name again.
-        let at = if line.kind == IgnoredKind::Colon {
-            memchr::memmem::find(text, name.as_bytes())?
-        } else {
-            at
-        };
-        let start = line.name_span.start as usize + at;
-        let span = Span::new(self.source.id, start, start + name.len());
-        Some(Spanned { value: name.clone(), span })
+        meant(&self.source, line)
     }
+}
+
+/// A text with blanks in it may as well be a part of a secret of several words.
+fn meant(source: &SourceFile, line: &Ignored) -> Option<Spanned<String>> {
+    let name = line.name.as_ref().filter(|name| !name.contains(' '))?;
+    let text = source.slice(line.name_span);
+    // Behind `NAME:` the value follows, which may hold the name again; before it, `export` may.
+    let at = if line.kind == IgnoredKind::Colon {
+        memchr::memmem::find(text, name.as_bytes())?
+    } else {
+        memchr::memmem::rfind(text, name.as_bytes())?
+    };
+    let start = line.name_span.start as usize + at;
+    let span = Span::new(source.id, start, start + name.len());
+    Some(Spanned { value: name.clone(), span })
 }
 
 /// Where a variable comes from.
@@ -305,9 +308,8 @@ fn load(
                 let content = env_file::parse(&source, dialect);
                 let git_tree =
                     if machine.whole { git_tree(sources, &place.resolved) } else { None };
-                let read = ReadFile { source, content, place: place.clone(), git_tree };
-                hide_values(sources, &read);
-                file.files.push(read);
+                hide_values(sources, &source, &content);
+                file.files.push(ReadFile { source, content, place: place.clone(), git_tree });
             }
             // What is not there, and what is no file, is for the rules to judge.
             Err(error) => match error.kind {
@@ -384,8 +386,7 @@ fn adopt(environment: &mut Environment, file: &EnvironmentFile) {
 }
 
 /// Only names may be shown of an environment file: values, comments and all else may be secret.
-fn hide_values(sources: &Sources, read: &ReadFile) {
-    let ReadFile { source, content, .. } = read;
+pub(super) fn hide_values(sources: &Sources, source: &SourceFile, content: &EnvFile) {
     let mut shown: Vec<Span> = Vec::new();
     for assignment in &content.assignments {
         shown.push(assignment.name.span);
@@ -395,7 +396,7 @@ fn hide_values(sources: &Sources, read: &ReadFile) {
     }
     for line in &content.ignored {
         // The word `export` is worth seeing, and so is the name after it.
-        if let Some(name) = read.meant(line) {
+        if let Some(name) = meant(source, line) {
             let export = line.kind == IgnoredKind::Export;
             shown.push(if export { line.name_span } else { name.span });
         }

@@ -1,9 +1,221 @@
-//! The model as JSON, for `deploy-doctor facts`.
+//! The model as JSON, for `deploy-doctor facts`. Names of variables, never their values.
 
-use super::Deployment;
-use crate::source::Sources;
+use serde_json::{Map, Value, json};
 
-/// The facts as one JSON document; values of variables are left out.
-pub fn json(_: &Deployment, _: &Sources) -> Result<String, serde_json::Error> {
-    Ok(String::new())
+use super::gunicorn::Layer;
+use super::{App, Deployment, Known, Nginx, Origin};
+use crate::source::unit::VariableValue;
+use crate::source::{Sources, show};
+
+/// The facts as one JSON document, with a newline at its end. A known value stands as
+/// `{"value": …, "at": "file:line"}`, a default as `{"default": …}`, and what is not known as
+/// `{"unknown": "why"}`.
+pub fn json(deployment: &Deployment, sources: &Sources) -> Result<String, serde_json::Error> {
+    let machine = &deployment.machine;
+    let document = json!({
+        "schema": 1,
+        "machine": {
+            "systemd": known(sources, &machine.systemd, |v| json!(v)),
+            "shell": known(sources, &machine.shell, |v| json!(v)),
+            "processors": known(sources, &machine.processors, |v| json!(v)),
+            "owners_known": machine.owners_known,
+        },
+        "nginx": nginx(sources, &deployment.nginx),
+        "apps": deployment.apps.iter().map(|app| one_app(sources, app)).collect::<Vec<_>>(),
+        "problems": deployment.problems.iter().map(|problem| json!({
+            "file": problem.path.to_string_lossy(),
+            "line": problem.line,
+            "message": show::line(&problem.message),
+        })).collect::<Vec<_>>(),
+    });
+    Ok(serde_json::to_string_pretty(&document)? + "\n")
+}
+
+fn known<T>(sources: &Sources, value: &Known<T>, shown: impl Fn(&T) -> Value) -> Value {
+    match value {
+        Known::Value(value, origin) => {
+            json!({ "value": shown(value), "at": place(sources, origin) })
+        }
+        Known::Default(value) => json!({ "default": shown(value) }),
+        Known::Unknown(why) => json!({ "unknown": show::line(&why.0) }),
+    }
+}
+
+fn place(sources: &Sources, origin: &Origin) -> String {
+    match origin {
+        Origin::Text { span, .. } => {
+            let file = sources.file(span.file);
+            format!("{}:{}", file.path.display(), file.position(span.start).line)
+        }
+        Origin::Path(path) => path.display().to_string(),
+        Origin::Default(whose) => format!("{whose}'s default"),
+        Origin::Option(option) => (*option).to_owned(),
+    }
+}
+
+fn one_app(sources: &Sources, app: &App) -> Value {
+    let service = &app.service;
+    let path = app.path();
+    json!({
+        "name": app.name,
+        "service": {
+            "files": service.unit.files()
+                .map(|file| file.file.path.to_string_lossy().into_owned())
+                .collect::<Vec<_>>(),
+            "sockets": service.sockets.iter().map(|unit| unit.name.to_string()).collect::<Vec<_>>(),
+            "user": known(sources, &service.user, |v| json!(v)),
+            "working_directory": known(sources, &service.working_directory, |v| json!(v)),
+            "type": known(sources, &service.kind(), |v| json!(v)),
+            "restart": known(sources, &service.restart(), |v| json!(v)),
+            "kill_mode": known(sources, &service.kill_mode(), |v| json!(v)),
+            "directories": known(sources, &service.directories, |v| {
+                json!(v.iter().map(|d| d.path.to_string_lossy()).collect::<Vec<_>>())
+            }),
+            "enabled": service.unit.is_enabled(),
+        },
+        "gunicorn": gunicorn(sources, app),
+        "environment": environment(sources, app),
+        "release": release(sources, app),
+        "routes": app.routes.iter().map(|route| json!({
+            "endpoint": route.endpoint,
+            "at": place(sources, &Origin::text(route.peer)),
+        })).collect::<Vec<_>>(),
+        "path": {
+            "nginx": path.nginx, "upstream": path.upstream, "socket": path.socket,
+            "master": path.master, "workers": path.workers, "release": path.release,
+        },
+    })
+}
+
+fn gunicorn(sources: &Sources, app: &App) -> Value {
+    let gunicorn = &app.gunicorn;
+    let mut settings = Map::new();
+    for (name, value) in gunicorn.settings.all() {
+        // What stands at its default for everybody is left out; raw_env holds variables.
+        let layer = gunicorn.settings.layer(name);
+        if layer.is_none_or(|layer| layer == Layer::Default) && !matches!(value, Known::Unknown(_))
+        {
+            continue;
+        }
+        let secret = gunicorn.settings.is_secret(name)
+            || name == "raw_env"
+            || layer == Some(Layer::Environment);
+        let shown =
+            known(sources, value, |value| if secret { json!("(redacted)") } else { json!(value) });
+        settings.insert(name.to_owned(), shown);
+    }
+    json!({
+        "version": known(sources, &gunicorn.version, |v| json!(v.to_string())),
+        "python": known(sources, &gunicorn.python, |(major, minor)| {
+            json!(format!("{major}.{minor}"))
+        }),
+        "venv": known(sources, &gunicorn.venv, |v| json!(v.path.to_string_lossy())),
+        "program": gunicorn.program,
+        "config": known(sources, &gunicorn.config, |config| match config {
+            Some(config) => json!({ "path": config.place, "implicit": config.implicit }),
+            None => Value::Null,
+        }),
+        "listens": known(sources, &gunicorn.bounds, |v| json!(v)),
+        "workers": if gunicorn.settings.layer("workers") == Some(Layer::Environment) {
+            json!("(redacted)")
+        } else {
+            known(sources, &gunicorn.workers(), |v| json!(v))
+        },
+        "worker_class": known(sources, &gunicorn.settings.worker_class(), |v| json!(v)),
+        "settings": settings,
+    })
+}
+
+fn environment(sources: &Sources, app: &App) -> Value {
+    let environment = &app.environment;
+    let variables: Vec<Value> = environment
+        .variables
+        .iter()
+        .map(|(name, variable)| {
+            json!({
+                "name": name,
+                "set_by": variable.set_by,
+                "at": variable.span.map(|span| place(sources, &Origin::text(span))),
+                "known": matches!(environment.lookup(name), VariableValue::Set(_)),
+            })
+        })
+        .collect();
+    json!({
+        "files": environment.files.iter().map(|file| json!({
+            "path": known(sources, &file.path, |v| json!(v.to_string_lossy())),
+            "optional": file.optional,
+            "ignored_by_systemd": file.ignored,
+            "places": file.places,
+        })).collect::<Vec<_>>(),
+        "variables": variables,
+        "open": environment.open.as_ref().map(|why| why.0.clone()),
+    })
+}
+
+fn release(sources: &Sources, app: &App) -> Value {
+    let release = &app.release;
+    json!({
+        "directory": known(sources, &release.directory, |v| json!(v)),
+        "link": release.link,
+        "follows_link": known(sources, &release.follows_link, |v| json!(v)),
+        "application": known(sources, &release.code.application, |application| json!({
+            "module": application.name.module,
+            "attribute": application.name.attribute(),
+            "file": match &application.resolution {
+                super::release::Resolution::File(path) => json!(path.to_string_lossy()),
+                super::release::Resolution::Missing(_) => Value::Null,
+            },
+        })),
+        "modules": release.code.modules.iter()
+            .map(|module| module.path.to_string_lossy().into_owned())
+            .collect::<Vec<_>>(),
+        "requires_variables": release.code.required.iter()
+            .map(|variable| variable.name.as_str())
+            .collect::<Vec<_>>(),
+        "requirements": known(sources, &release.packages.requirements, |file| match file {
+            Some(file) => json!({
+                "path": file.path.to_string_lossy(),
+                "missing": file.missing.iter().map(|n| n.name.as_str()).collect::<Vec<_>>(),
+                "wrong_version": file.wrong_version.iter()
+                    .map(|n| n.name.as_str())
+                    .collect::<Vec<_>>(),
+                "unknown": file.unknown.iter().map(|(n, _)| n.as_str()).collect::<Vec<_>>(),
+            }),
+            None => Value::Null,
+        }),
+        "migrations": known(sources, &release.migrations, |migrations| match migrations {
+            Some(migrations) => json!({
+                "directories": migrations.directories,
+                "revisions": migrations.revisions.revisions.len(),
+                "heads": migrations.revisions.heads().unwrap_or_default(),
+            }),
+            None => Value::Null,
+        }),
+        "previous": known(sources, &release.previous, |previous| {
+            json!(previous.iter().map(|p| p.path.to_string_lossy()).collect::<Vec<_>>())
+        }),
+    })
+}
+
+fn nginx(sources: &Sources, nginx: &Nginx) -> Value {
+    let Some(model) = nginx.model.ok() else {
+        return json!({ "unknown": nginx.model.get().err().map(|why| why.0) });
+    };
+    json!({
+        "user": known(sources, &nginx.user, |v| json!(v)),
+        "files": model.config.trees.iter()
+            .map(|tree| tree.file.path.to_string_lossy().into_owned())
+            .collect::<Vec<_>>(),
+        "servers": model.servers.iter().map(|server| json!({
+            "listens": server.addresses().iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "names": server.names.iter().map(|name| name.text.as_str()).collect::<Vec<_>>(),
+            "at": place(sources, &Origin::text(server.span)),
+        })).collect::<Vec<_>>(),
+        "destinations": nginx.destinations.iter().map(|destination| json!({
+            "at": place(sources, &Origin::text(destination.word)),
+            "peers": destination.peers.iter().map(|peer| &peer.endpoint).collect::<Vec<_>>(),
+            "reaches_an_app": destination.claimed,
+        })).collect::<Vec<_>>(),
+        "incomplete": nginx.incomplete.as_ref().map(|why| why.0.clone()),
+    })
 }

@@ -8,8 +8,8 @@ use super::place::Identity;
 use super::{Known, Origin, Problem};
 use crate::host::{FileKind, HostErrorKind, Outcome};
 use crate::source::accounts::Accounts;
-use crate::source::unit::time::{TimeSpan, parse_seconds};
 use crate::source::unit;
+use crate::source::unit::time::{TimeSpan, parse_seconds};
 use crate::source::{Sources, Spanned, tmpfiles};
 
 /// The program behind `/bin/sh`.

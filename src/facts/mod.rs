@@ -3,6 +3,7 @@
 pub mod discovery;
 pub mod endpoint;
 pub mod environment;
+pub mod gunicorn;
 mod json;
 pub mod known;
 pub mod machine;
@@ -223,4 +224,3 @@ fn ignorable(apps: &[App], nginx: &Nginx) -> Vec<FileId> {
     files.dedup();
     files
 }
-

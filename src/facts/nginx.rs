@@ -148,11 +148,7 @@ impl Nginx {
     }
 }
 
-fn given_model(
-    sources: &Sources,
-    paths: &[PathBuf],
-    problems: &mut Vec<Problem>,
-) -> Known<Model> {
+fn given_model(sources: &Sources, paths: &[PathBuf], problems: &mut Vec<Problem>) -> Known<Model> {
     let Some(first) = paths.first() else {
         return Known::unknown("no nginx configuration was given");
     };
@@ -324,8 +320,7 @@ fn statics(sources: &Sources, machine: &Machine, model: &Model) -> Vec<StaticRoo
             if holds_variable || !value.value.is_absolute() {
                 continue;
             }
-            let place =
-                Place::look(sources.host(), &tidy(&value.value), machine.owners_known);
+            let place = Place::look(sources.host(), &tidy(&value.value), machine.owners_known);
             found.push(StaticRoot { server, location, alias, span: value.span, place });
         }
     }

@@ -66,7 +66,7 @@ fn server_text(server: &Server) -> String {
     let mut text = String::new();
     if let Some(address) = server.addresses().first() {
         text.push(' ');
-        text.push_str(&address.to_string().replace("*:", ":"));
+        text.push_str(&address.to_string().replace("*:", ":").replace("0.0.0.0:", ":"));
     }
     if let Some(name) = server.names.first().filter(|name| !name.text.is_empty()) {
         text.push(' ');

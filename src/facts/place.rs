@@ -163,8 +163,11 @@ impl Place {
             Want::Write => 0o2,
             Want::Execute => 0o1,
         };
-        let (user, group, others) =
-            (metadata.mode & (bit << 6) != 0, metadata.mode & (bit << 3) != 0, metadata.mode & bit != 0);
+        let (user, group, others) = (
+            metadata.mode & (bit << 6) != 0,
+            metadata.mode & (bit << 3) != 0,
+            metadata.mode & bit != 0,
+        );
         if user == group && group == others {
             return Ok(others);
         }

@@ -1,40 +1,297 @@
-//! The code that is served.
+//! The code that is served: the release link, the application's modules, its packages, its
+//! migrations.
 
-use std::path::PathBuf;
+pub mod code;
+pub mod link;
+pub mod migrations;
+pub mod packages;
+pub mod previous;
+
+use std::path::{Path, PathBuf};
 
 use super::discovery::Candidate;
+use super::gunicorn::Layer;
+use super::place::tidy;
 use super::server::Gunicorn;
-use super::{Given, Known, Machine, Place, Problem};
+use super::{Given, Known, Machine, Origin, Place, Problem, Why};
+use crate::host::{HostError, HostErrorKind};
 use crate::source::Sources;
+use crate::source::manifest::{self, Manifest};
 
-/// A link that a deployment moves from release to release.
+pub use code::{Application, Code, NeededVariable, ReadModule, Resolution};
+pub use link::ReleaseLink;
+pub use migrations::Migrations;
+pub use packages::{Needed, Packages, RequirementsFile};
+pub use previous::PreviousRelease;
+
+/// What puts a directory on Python's search path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SearchReason {
+    /// gunicorn's working directory: as the kernel resolves it, or `$PWD`.
+    WorkingDirectory,
+    /// `--chdir` or `chdir=`.
+    Chdir,
+    /// `--pythonpath` or `pythonpath=`.
+    Pythonpath,
+    /// The variable PYTHONPATH.
+    PythonpathVariable,
+    /// `--app-dir` of the command line.
+    Option,
+}
+
+/// A directory on Python's search path, before the environment's own.
 #[derive(Debug, Clone)]
-pub struct ReleaseLink {
-    /// The link.
+pub struct SearchEntry {
+    /// What put it there.
+    pub reason: SearchReason,
+    /// The directory, as it was written.
+    pub place: Place,
+    /// Where it was written.
+    pub origin: Option<Origin>,
+}
+
+/// A manifest of static files, and which of them are missing.
+#[derive(Debug)]
+pub struct StaticManifest {
+    /// The manifest's path.
     pub path: PathBuf,
-    /// What it says.
-    pub target: PathBuf,
+    /// What it lists.
+    pub manifest: Manifest,
+    /// The listed files that are not there.
+    pub missing: Vec<String>,
 }
 
 /// The code that is served.
 #[derive(Debug)]
 pub struct Release {
-    /// Where it starts.
+    /// Where gunicorn changes to before it imports the application.
     pub directory: Known<Place>,
-    /// The link.
+    /// The link that deployments move, where there is one on the way.
     pub link: Option<ReleaseLink>,
+    /// Does Python's search path go through that link, so that a reload follows it? Unknown also
+    /// where there is no link.
+    pub follows_link: Known<bool>,
+    /// Python's search path before the environment's own directories, in order.
+    pub search_path: Known<Vec<SearchEntry>>,
+    /// The application's modules.
+    pub code: Code,
+    /// What the release requires of the virtual environment.
+    pub packages: Packages,
+    /// Alembic's revisions.
+    pub migrations: Known<Option<Migrations>>,
+    /// Manifests of static files.
+    pub manifests: Vec<StaticManifest>,
+    /// The releases beside the current one, newest name last.
+    pub previous: Known<Vec<PreviousRelease>>,
+    /// The database's revision, where the user said it.
+    pub database_revision: Option<String>,
 }
 
-/// Reads it.
-#[allow(clippy::too_many_arguments)]
+impl Release {
+    /// The directory of the release as a whole: the link's target, else where gunicorn starts.
+    pub fn root(&self) -> Result<PathBuf, Why> {
+        match &self.link {
+            Some(link) => Ok(link.resolved.clone()),
+            None => Ok(self.directory.get()?.resolved.clone()),
+        }
+    }
+}
+
+/// Reads the code behind an application.
 pub fn read(
-    _: &Sources,
-    _: &Machine,
-    _: &Candidate,
-    _: &Gunicorn,
-    _: &Given,
-    _: Option<&str>,
-    _: &mut Vec<Problem>,
+    sources: &Sources,
+    machine: &Machine,
+    candidate: &Candidate,
+    gunicorn: &Gunicorn,
+    given: &Given,
+    database_revision: Option<&str>,
+    problems: &mut Vec<Problem>,
 ) -> Release {
-    Release { directory: Known::unknown(""), link: None }
+    let directory = directory(sources, machine, gunicorn, given);
+    let search_path = search_path(sources, machine, candidate, gunicorn, given, &directory);
+    let link = link::find(sources, candidate, &search_path);
+    let follows_link = follows(link.as_ref(), &search_path);
+    let packages =
+        packages::read(sources, gunicorn, given, &roots(&directory, link.as_ref()), problems);
+    let code = code::read(sources, gunicorn, &search_path, problems);
+    let migrations = migrations::read(sources, &roots(&directory, link.as_ref()), problems);
+    let manifests = manifests(sources, &roots(&directory, link.as_ref()), problems);
+    let previous = previous::read(sources, machine, link.as_ref(), &code);
+    Release {
+        directory,
+        link,
+        follows_link,
+        search_path,
+        code,
+        packages,
+        migrations,
+        manifests,
+        previous,
+        database_revision: database_revision.map(str::to_owned),
+    }
+}
+
+/// The directories that files of the release are looked for in: where gunicorn starts, then the
+/// release's own top. Empty where none is known.
+fn roots(directory: &Known<Place>, link: Option<&ReleaseLink>) -> Vec<PathBuf> {
+    let mut roots = Vec::new();
+    if let Some(place) = directory.ok()
+        && place.state.ok().is_some()
+    {
+        roots.push(place.path.clone());
+    }
+    if let Some(link) = link
+        && !roots.iter().any(|root| tidy(root) == link.path)
+    {
+        roots.push(link.path.clone());
+    }
+    roots
+}
+
+fn directory(
+    sources: &Sources,
+    machine: &Machine,
+    gunicorn: &Gunicorn,
+    given: &Given,
+) -> Known<Place> {
+    if let Some(path) = &given.app_dir {
+        let place = Place::look(sources.host(), path, machine.owners_known);
+        return Known::Value(place, Origin::Option("--app-dir"));
+    }
+    gunicorn.settings.chdir().map(|path| Place::look(sources.host(), &path, machine.owners_known))
+}
+
+/// gunicorn puts `chdir` first, then `pythonpath` before it (`Application.chdir` and
+/// `WSGIApplication`, measured); PYTHONPATH follows.
+fn search_path(
+    sources: &Sources,
+    machine: &Machine,
+    candidate: &Candidate,
+    gunicorn: &Gunicorn,
+    given: &Given,
+    directory: &Known<Place>,
+) -> Known<Vec<SearchEntry>> {
+    let mut entries = Vec::new();
+    let look = |path: &Path| Place::look(sources.host(), path, machine.owners_known);
+    match directory {
+        Known::Unknown(why) => return Known::Unknown(why.clone()),
+        Known::Value(place, origin) => {
+            let reason = match (&given.app_dir, gunicorn.settings.layer("chdir")) {
+                (Some(_), _) => SearchReason::Option,
+                (None, Some(layer)) if layer > Layer::Default => SearchReason::Chdir,
+                _ => SearchReason::WorkingDirectory,
+            };
+            let origin = Some(origin.clone());
+            entries.push(SearchEntry { reason, place: place.clone(), origin });
+        }
+        Known::Default(place) => entries.push(SearchEntry {
+            reason: SearchReason::WorkingDirectory,
+            place: place.clone(),
+            origin: None,
+        }),
+    }
+    let base = entries[0].place.path.clone();
+    let pythonpath = gunicorn.settings.pythonpath();
+    let origin = pythonpath.origin().cloned();
+    match pythonpath {
+        Known::Unknown(why) => return Known::Unknown(why),
+        Known::Value(None, _) | Known::Default(None) => {}
+        Known::Value(Some(text), _) | Known::Default(Some(text)) => {
+            for part in text.split(',').filter(|part| !part.is_empty()) {
+                let place = look(&tidy(&base.join(part)));
+                let reason = SearchReason::Pythonpath;
+                entries.push(SearchEntry { reason, place, origin: origin.clone() });
+            }
+        }
+    }
+    match gunicorn.variable(candidate, "PYTHONPATH") {
+        Err(why) => return Known::Unknown(why),
+        Ok(None) => {}
+        Ok(Some(value)) => {
+            let Some(text) = value.expose_str() else {
+                return Known::unknown("PYTHONPATH is not UTF-8");
+            };
+            let span = candidate.environment.variables.get("PYTHONPATH").and_then(|v| v.span);
+            for part in text.split(':').filter(|part| !part.is_empty()) {
+                entries.push(SearchEntry {
+                    reason: SearchReason::PythonpathVariable,
+                    place: look(&tidy(&base.join(part))),
+                    origin: span.map(Origin::text),
+                });
+            }
+        }
+    }
+    Known::Default(entries)
+}
+
+fn follows(link: Option<&ReleaseLink>, search_path: &Known<Vec<SearchEntry>>) -> Known<bool> {
+    let Some(link) = link else { return Known::unknown("no release link is on the way") };
+    match search_path {
+        Known::Unknown(why) => Known::Unknown(why.clone()),
+        Known::Value(entries, _) | Known::Default(entries) => {
+            let through = entries
+                .iter()
+                .find(|entry| entry.place.links.iter().any(|hop| hop.link == link.path));
+            match through {
+                Some(SearchEntry { origin: Some(origin), .. }) => {
+                    Known::Value(true, origin.clone())
+                }
+                Some(_) => Known::Default(true),
+                None => Known::Default(false),
+            }
+        }
+    }
+}
+
+fn manifests(
+    sources: &Sources,
+    roots: &[PathBuf],
+    problems: &mut Vec<Problem>,
+) -> Vec<StaticManifest> {
+    const PLACES: [&str; 6] = [
+        "static/cache_manifest.json",
+        "static/manifest.json",
+        "static/.vite/manifest.json",
+        "static/staticfiles.json",
+        "static/dist/manifest.json",
+        "staticfiles/staticfiles.json",
+    ];
+    let mut found = Vec::new();
+    for root in roots {
+        for place in PLACES {
+            let path = root.join(place);
+            let Ok(file) = sources.load(&path) else { continue };
+            let manifest = match manifest::read(&file) {
+                Ok(manifest) => manifest,
+                Err(fault) => {
+                    problems.push(Problem::at(sources, fault.span, fault.message));
+                    continue;
+                }
+            };
+            let mut base = path.parent().unwrap_or(Path::new("/")).to_path_buf();
+            if base.file_name().is_some_and(|name| name == ".vite") {
+                base.pop();
+            }
+            let missing = manifest
+                .files
+                .iter()
+                .filter(|name| {
+                    let lookup = sources.host().look(&tidy(&base.join(name)));
+                    matches!(lookup.outcome, crate::host::Outcome::Missing { .. })
+                })
+                .cloned()
+                .collect();
+            found.push(StaticManifest { path, manifest, missing });
+        }
+    }
+    found
+}
+
+/// Is this an error that tells nothing is there, or that it was not given, and so no problem?
+fn is_absent(error: &HostError) -> bool {
+    matches!(
+        error.kind,
+        HostErrorKind::NotFound | HostErrorKind::NotGiven | HostErrorKind::NotADirectory
+    )
 }

@@ -112,9 +112,8 @@ struct Summary {
 /// The document, with a newline at its end.
 pub fn json(report: &Report) -> Result<String, serde_json::Error> {
     let outcome = report.outcome;
-    let count = |severity| {
-        outcome.findings.iter().filter(|f| f.finding.severity == severity).count()
-    };
+    let count =
+        |severity| outcome.findings.iter().filter(|f| f.finding.severity == severity).count();
     let document = Document {
         schema: 1,
         tool: Tool { name: "deploy-doctor", version: env!("CARGO_PKG_VERSION") },

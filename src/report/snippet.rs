@@ -72,11 +72,8 @@ fn element(report: &Report, cluster: &[&Label], first: bool) -> Element<'static>
         .iter()
         .enumerate()
         .map(|(index, label)| {
-            let kind = if first && index == 0 {
-                AnnotationKind::Primary
-            } else {
-                AnnotationKind::Context
-            };
+            let kind =
+                if first && index == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
             let at = excerpt.locate(label.span);
             let annotation = kind.span(at);
             if label.note.is_empty() { annotation } else { annotation.label(clean(&label.note)) }

@@ -135,7 +135,8 @@ fn finding(report: &Report, finding: &Finding, style: Style, out: &mut String) {
     }
     if let Some(fix) = &finding.fix {
         let head = format!("fix ({})", fix.safety.word());
-        let _ = writeln!(out, "    {} {}: {}", style.dim("="), style.bold(&head), clean(&fix.title));
+        let _ =
+            writeln!(out, "    {} {}: {}", style.dim("="), style.bold(&head), clean(&fix.title));
     }
     for line in show::block(&finding.help).lines() {
         let _ = writeln!(out, "      {line}");
@@ -151,7 +152,11 @@ fn checklist(result: &AppOutcome, style: Style, out: &mut String) {
             Status::Unknown if item.findings.is_empty() => "not known".to_owned(),
             _ => item.findings.join(" "),
         };
-        table.add_row([Cell::new(mark(item.status)), Cell::new(item.item.title()), Cell::new(note)]);
+        table.add_row([
+            Cell::new(mark(item.status)),
+            Cell::new(item.item.title()),
+            Cell::new(note),
+        ]);
     }
     // The marks are painted afterwards: escape sequences would count as width.
     for (line, item) in table.to_string().lines().zip(&result.checklist) {
@@ -197,13 +202,10 @@ fn summary(report: &Report, style: Style, out: &mut String) {
             let _ = writeln!(out, "skipped {}{app}: {}", skip.code, clean(&skip.reason));
         }
     }
-    let count = |severity| {
-        outcome.findings.iter().filter(|f| f.finding.severity == severity).count()
-    };
-    let mut parts = vec![
-        plural(count(Severity::Error), "error"),
-        plural(count(Severity::Warning), "warning"),
-    ];
+    let count =
+        |severity| outcome.findings.iter().filter(|f| f.finding.severity == severity).count();
+    let mut parts =
+        vec![plural(count(Severity::Error), "error"), plural(count(Severity::Warning), "warning")];
     if count(Severity::Info) > 0 {
         parts.push(format!("{} info", count(Severity::Info)));
     }

@@ -39,12 +39,8 @@ impl Example {
 
 /// The first paragraph in one line.
 pub fn summary(rule: &Rule) -> String {
-    let first: Vec<&str> = rule
-        .docs
-        .iter()
-        .map(|line| line.trim())
-        .take_while(|line| !line.is_empty())
-        .collect();
+    let first: Vec<&str> =
+        rule.docs.iter().map(|line| line.trim()).take_while(|line| !line.is_empty()).collect();
     first.join(" ")
 }
 

@@ -199,8 +199,7 @@ impl Sink {
 
     /// Says that a part could not be judged. A reason is kept once.
     pub fn skip(&mut self, why: &Why) {
-        let skip =
-            Skip { code: self.rule.code, app: self.app.clone(), reason: why.0.clone() };
+        let skip = Skip { code: self.rule.code, app: self.app.clone(), reason: why.0.clone() };
         if !self.skips.contains(&skip) {
             self.skips.push(skip);
         }

@@ -71,10 +71,7 @@ impl Impact {
 
     /// Does a reload with this impact lose requests, serve old code or take the site down?
     pub fn breaks_reload(self) -> bool {
-        matches!(
-            self,
-            Self::Outage | Self::BadGateway | Self::DroppedRequests | Self::StaleRelease
-        )
+        matches!(self, Self::Outage | Self::BadGateway | Self::DroppedRequests | Self::StaleRelease)
     }
 }
 

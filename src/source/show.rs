@@ -22,8 +22,7 @@ impl Excerpt {
     pub fn new(file: &SourceFile, hidden: &[Span], range: Span) -> Self {
         let bytes = file.slice(range);
         let start = range.start as usize;
-        let mut excerpt =
-            Self { text: String::with_capacity(bytes.len()), start, map: Vec::new() };
+        let mut excerpt = Self { text: String::with_capacity(bytes.len()), start, map: Vec::new() };
         let masks = masks(bytes, start, hidden);
         let mut masks = masks.into_iter().peekable();
         let mut at = 0;

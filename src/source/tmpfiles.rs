@@ -63,7 +63,10 @@ mod tests {
         let file = SourceFile::new(FileId(0), "/usr/lib/tmpfiles.d/x.conf", text);
         let found = directories(&file);
         assert_eq!(found.len(), 2);
-        assert_eq!((found[0].path.as_str(), found[0].mode, found[0].user.as_str()), ("/run/myapp", 0o750, "www-data"));
+        assert_eq!(
+            (found[0].path.as_str(), found[0].mode, found[0].user.as_str()),
+            ("/run/myapp", 0o750, "www-data")
+        );
         assert_eq!((found[1].mode, found[1].user.as_str()), (0o755, "root"));
         assert_eq!(file.slice(found[0].span), b"d /run/myapp 0750 www-data www-data -");
     }

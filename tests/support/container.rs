@@ -34,7 +34,8 @@ pub struct Container {
 
 impl Container {
     /// Boots a container. `setup` may change the root (given as a path) before it starts.
-    /// Returns once systemd has started everything, also where units failed (`degraded`).
+    /// Returns once systemd has started everything, also where units failed (`degraded`). Where
+    /// systemd starts but hangs, the test fails.
     pub fn boot(case: &str, setup: impl FnOnce(&Path)) -> Result<Self, Skip> {
         let mut supervisor = Supervisor::start(&prepared_root()?, case)?;
         let root = PathBuf::from(supervisor.hear("mounted")?);
@@ -53,12 +54,13 @@ impl Container {
         let state = || {
             let output = container.run(&["systemctl", "is-system-running"]);
             let state = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-            matches!(state.as_str(), "running" | "degraded").then_some(Some(state))
+            matches!(state.as_str(), "running" | "degraded").then_some(Some(()))
         };
-        match wait(deadline, state) {
-            Some(_) => Ok(container),
-            None => Err(Skip(format!("systemd did not come up:\n{}", console()))),
-        }
+        // systemd runs, so containers can be had here: that this one does not come up is a fault of
+        // the case, and no reason to skip it.
+        let up = wait(deadline, state).is_some();
+        assert!(up, "{case}: systemd did not come up:\n{}", console());
+        Ok(container)
     }
 
     /// Runs a command in the container as root, for at most a minute (then exit status 124).
@@ -96,6 +98,20 @@ impl Container {
             String::from_utf8_lossy(&output.stdout),
             String::from_utf8_lossy(&output.stderr)
         );
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Runs a shell script again and again until its status is 0. The test fails where it is not
+    /// within some seconds.
+    pub fn eventually(&self, seconds: u64, script: &str) {
+        let deadline = Instant::now() + Duration::from_secs(seconds);
+        let done = wait(deadline, || self.sh(script).status.success().then_some(Some(())));
+        assert!(done.is_some(), "not within {seconds} s: {script}");
+    }
+
+    /// What the journal holds about a unit, for the message of a failing test.
+    pub fn journal(&self, unit: &str) -> String {
+        let output = self.run(&["journalctl", "--no-pager", "--output=cat", "--unit", unit]);
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 

@@ -1,8 +1,9 @@
 //! What the end-to-end tests share.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
 pub mod container;
 pub mod env_files;
+pub mod tree;
 
 use std::fmt::Display;
 

@@ -1,8 +1,9 @@
 //! The graph of revisions, answered as Alembic's `RevisionMap` does: heads and bases by
 //! `down_revision`, what has to be applied before by `depends_on` as well. Iterative and linear.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::fmt;
+use std::ops::Bound;
 
 use super::{Revision, Revisions};
 use crate::source::Spanned;
@@ -48,7 +49,8 @@ impl Revisions {
     /// The revisions that are followed or depended on and that no file holds, with who names them.
     /// Where a file was not understood, it may be the one that holds them: an unknown.
     pub fn missing_parents(&self) -> Result<Vec<(&Revision, &Spanned<String>)>, Unknown> {
-        let ids: HashSet<&str> = self.ids().into_iter().collect();
+        let ids: BTreeSet<&str> = self.ids().into_iter().collect();
+        let labels = self.labelled();
         let mut missing = Vec::new();
         for revision in &self.revisions {
             for parent in &revision.down {
@@ -57,7 +59,9 @@ impl Revisions {
                 }
             }
             for parent in &revision.depends_on {
-                if !self.is_label(&parent.value) && self.resolve_in(&ids, &parent.value).is_none() {
+                if !labels.contains_key(parent.value.as_str())
+                    && self.resolve_in(&ids, &parent.value).is_none()
+                {
                     missing.push((revision, parent));
                 }
             }
@@ -139,7 +143,7 @@ impl Revisions {
     /// The whole identifier of a revision, from it, an abbreviation or a branch label.
     pub fn resolve(&self, revision: &str) -> Result<&str, Unknown> {
         self.understood()?;
-        let ids: HashSet<&str> = self.ids().into_iter().collect();
+        let ids: BTreeSet<&str> = self.ids().into_iter().collect();
         if let Some(found) = ids.get(revision) {
             return Ok(found);
         }
@@ -156,11 +160,15 @@ impl Revisions {
 
     /// Alembic takes the beginning of an identifier, if only one of more than three characters
     /// begins so.
-    fn resolve_in<'r>(&'r self, ids: &HashSet<&'r str>, revision: &str) -> Option<&'r str> {
+    fn resolve_in<'r>(&self, ids: &BTreeSet<&'r str>, revision: &str) -> Option<&'r str> {
         if let Some(found) = ids.get(revision) {
             return Some(found);
         }
-        let mut matching = ids.iter().filter(|id| id.len() > 3 && id.starts_with(revision));
+        let from = (Bound::Included(revision), Bound::Unbounded);
+        let mut matching = ids
+            .range::<str, _>(from)
+            .take_while(|id| id.starts_with(revision))
+            .filter(|id| id.len() > 3);
         let first = matching.next()?;
         matching.next().is_none().then_some(first)
     }
@@ -208,7 +216,7 @@ impl Revisions {
 
     /// What has to be applied right before each revision. A parent that no file holds is left out.
     fn parents(&self) -> Parents<'_> {
-        let ids: HashSet<&str> = self.ids().into_iter().collect();
+        let ids: BTreeSet<&str> = self.ids().into_iter().collect();
         let labels = self.labelled();
         let mut parents: Parents<'_> = HashMap::new();
         for revision in &self.revisions {

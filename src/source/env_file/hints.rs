@@ -135,10 +135,17 @@ fn valid(name: &[u8]) -> Option<String> {
 }
 
 /// A wrong name is shown where it looks like one, and not like a part of a key or a URL.
-pub(super) fn presentable(name: &[u8]) -> Option<String> {
+fn presentable(name: &[u8]) -> Option<String> {
     let fits = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-. ".contains(byte);
     let shown = name.len() <= LONGEST_NAME && name.iter().all(fits);
     shown.then(|| String::from_utf8_lossy(name).into_owned())
+}
+
+/// Whether a `=` is the end of base64, which is padded with `=` or `==`: what stands before it is
+/// then a part of a key and no name to show.
+pub(super) fn is_padding(key: &[u8], value: &[u8]) -> bool {
+    let mixed = key.iter().any(u8::is_ascii_lowercase) && key.iter().any(u8::is_ascii_uppercase);
+    value == b"=" || (value.is_empty() && mixed && key.len() >= 16)
 }
 
 /// UTF-8 as systemd's `utf8_is_valid()` has it: without the code points that are no characters.

@@ -1,17 +1,11 @@
 //! The state machine of systemd's `parse_env_file_internal()`, state for state, with offsets.
 
 use super::hints;
-use super::{EnvAssignment, EnvFile, Fault, FaultKind, Ignored, IgnoredKind, Quoting, is_name};
-use crate::source::{Secret, SourceFile, Span, Spanned};
-
-/// Linux's `MAX_ARG_STRLEN`: `NAME=value` and its final NUL must fit.
-const LONGEST_ASSIGNMENT: usize = 32 * 4096;
-/// `sysconf(_SC_ARG_MAX)` with the usual stack limit of 8 MiB, of which `env_value_is_valid()` and
-/// `env_assignment_is_valid()` take off a little.
-const ARG_MAX: usize = 2 << 20;
+use super::{EnvFile, Fault, FaultKind};
+use crate::source::{SourceFile, Span};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+pub(super) enum State {
     PreKey,
     Key,
     PreValue,
@@ -26,39 +20,39 @@ enum State {
 
 /// The value that is being read.
 #[derive(Default)]
-struct Draft {
-    value: Vec<u8>,
+pub(super) struct Draft {
+    pub(super) value: Vec<u8>,
     /// From here on the value holds nothing but blanks, which go if the line ends here.
-    blank_from: Option<usize>,
+    pub(super) blank_from: Option<usize>,
     /// Where the value as written starts, once something of it was seen.
-    start: Option<usize>,
+    pub(super) start: Option<usize>,
     /// After its last byte that counts.
-    end: usize,
-    quote: usize,
-    unquoted: bool,
-    single: bool,
-    double: bool,
-    comment: Option<usize>,
-    expansions: hints::Expansions,
-    continuations: Vec<Span>,
-    lost_continuations: Vec<Span>,
-    dropped_backslash: Option<Span>,
-    literal_quote: Option<Span>,
+    pub(super) end: usize,
+    pub(super) quote: usize,
+    pub(super) unquoted: bool,
+    pub(super) single: bool,
+    pub(super) double: bool,
+    pub(super) comment: Option<usize>,
+    pub(super) expansions: hints::Expansions,
+    pub(super) continuations: Vec<Span>,
+    pub(super) lost_continuations: Vec<Span>,
+    pub(super) dropped_backslash: Option<Span>,
+    pub(super) literal_quote: Option<Span>,
 }
 
-struct Machine<'f> {
-    file: &'f SourceFile,
-    bytes: &'f [u8],
-    continue_comments: bool,
-    state: State,
+pub(super) struct Machine<'f> {
+    pub(super) file: &'f SourceFile,
+    pub(super) bytes: &'f [u8],
+    pub(super) continue_comments: bool,
+    pub(super) state: State,
     /// Where the physical line starts on which the key stands.
-    line_start: usize,
-    key_start: usize,
+    pub(super) line_start: usize,
+    pub(super) key_start: usize,
     /// After the last byte of the key that is no blank.
-    key_end: usize,
-    equals: usize,
-    draft: Draft,
-    out: EnvFile,
+    pub(super) key_end: usize,
+    pub(super) equals: usize,
+    pub(super) draft: Draft,
+    pub(super) out: EnvFile,
 }
 
 /// Reads the whole file.
@@ -86,7 +80,7 @@ pub(super) fn read(file: &SourceFile, continue_comments: bool) -> EnvFile {
     machine.out
 }
 
-fn is_newline(byte: u8) -> bool {
+pub(super) fn is_newline(byte: u8) -> bool {
     matches!(byte, b'\n' | b'\r')
 }
 
@@ -331,121 +325,7 @@ impl Machine<'_> {
         self.draft.expansions.look(self.file.id, self.bytes, at, single_quoted);
     }
 
-    fn span(&self, start: usize, end: usize) -> Span {
+    pub(super) fn span(&self, start: usize, end: usize) -> Span {
         Span::new(self.file.id, start, end)
-    }
-
-    fn lines(&self, span: Span) -> std::ops::RangeInclusive<usize> {
-        self.file.position(span.start).line..=self.file.position(span.end).line
-    }
-
-    fn end_comment(&mut self, at: usize) {
-        let span = self.span(self.key_start, at);
-        self.out.comments.push(span);
-    }
-
-    fn without_equals(&mut self, at: usize) {
-        let key = self.bytes.get(self.key_start..self.key_end).unwrap_or_default();
-        let (kind, name) = hints::why_ignored(key, self.key_start, false);
-        self.ignore(at, kind, name, false);
-    }
-
-    fn ignore(&mut self, at: usize, kind: IgnoredKind, name: Option<String>, logged: bool) {
-        let span = self.span(self.line_start, at);
-        self.out.ignored.push(Ignored {
-            kind,
-            name,
-            name_span: self.span(self.key_start, self.key_end),
-            span,
-            lines: self.lines(span),
-            logged,
-        });
-    }
-
-    fn fault(&mut self, kind: FaultKind, span: Span) {
-        self.out.fatal.get_or_insert(Fault { kind, span });
-    }
-
-    /// Takes the assignment that ends at `at`, as `load_env_file_push()` does, and later
-    /// `strv_env_clean_with_callback()`.
-    fn push(&mut self, at: usize) {
-        let draft = std::mem::take(&mut self.draft);
-        let start = draft.start.unwrap_or(self.equals + 1);
-        let value_span = self.span(start, draft.end.max(start));
-        let key = self.bytes.get(self.key_start..self.key_end).unwrap_or_default();
-        if !hints::is_utf8(key) {
-            self.fault(FaultKind::NonUtf8, self.span(self.key_start, self.key_end));
-        } else if !hints::is_utf8(&draft.value) {
-            self.fault(FaultKind::NonUtf8, value_span);
-        } else if !is_name(key) {
-            let (kind, name) = hints::why_ignored(key, self.key_start, true);
-            // A line of base64 ends in `=` or `==`: what stands before is no name to show.
-            self.ignore(at, kind, name.filter(|_| draft.value != b"="), true);
-        } else if draft.value.len() > ARG_MAX - 3 || key.len() + 1 + draft.value.len() > ARG_MAX - 1
-        {
-            let name = hints::presentable(key);
-            self.ignore(at, IgnoredKind::TooLong, name, true);
-        } else {
-            if key.len() + 1 + draft.value.len() >= LONGEST_ASSIGNMENT {
-                self.fault(FaultKind::TooLong, value_span);
-            }
-            let assignment = self.assignment(at, draft, value_span);
-            self.out.assignments.push(assignment);
-        }
-    }
-
-    fn assignment(&self, at: usize, draft: Draft, value_span: Span) -> EnvAssignment {
-        let key = self.bytes.get(self.key_start..self.key_end).unwrap_or_default();
-        let span = self.span(self.line_start, at);
-        let open = matches!(
-            self.state,
-            State::SingleQuote | State::DoubleQuote | State::DoubleQuoteEscape
-        );
-        let quoted = draft.single || draft.double || open;
-        let lines = self.lines(span);
-        let swallowed = if quoted && lines.start() != lines.end() {
-            hints::swallowed(self.file, value_span)
-        } else {
-            Vec::new()
-        };
-        EnvAssignment {
-            name: Spanned {
-                value: String::from_utf8_lossy(key).into_owned(),
-                span: self.span(self.key_start, self.key_end),
-            },
-            value_span,
-            span,
-            lines,
-            quoting: self.quoting(&draft, open),
-            open_quote: open.then(|| self.span(draft.quote, draft.quote + 1)),
-            swallowed,
-            comment: draft.comment.map(|start| self.to_line_end(start, value_span)),
-            expansions: draft.expansions.found,
-            continuations: draft.continuations,
-            lost_continuations: draft.lost_continuations,
-            dropped_backslash: draft.dropped_backslash,
-            literal_quote: draft.literal_quote,
-            value: Secret::new(draft.value),
-            overridden: false,
-        }
-    }
-
-    fn quoting(&self, draft: &Draft, open: bool) -> Quoting {
-        let single = draft.single || (open && self.state == State::SingleQuote);
-        let double = draft.double || (open && self.state != State::SingleQuote);
-        match (draft.unquoted, single, double) {
-            (_, false, false) => Quoting::Unquoted,
-            (false, true, false) => Quoting::Single,
-            (false, false, true) => Quoting::Double,
-            _ => Quoting::Mixed,
-        }
-    }
-
-    /// A comment in a value ends with the line, or with the value where the line is continued.
-    fn to_line_end(&self, start: usize, value: Span) -> Span {
-        let end = (value.end as usize).max(start);
-        let text = self.bytes.get(start..end).unwrap_or_default();
-        let length = text.iter().position(|byte| is_newline(*byte)).unwrap_or(text.len());
-        self.span(start, start + length)
     }
 }

@@ -7,11 +7,15 @@
 
 mod hints;
 mod machine;
+mod record;
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
 use super::{Secret, SourceFile, Span, Spanned};
+
+/// Linux's `MAX_ARG_STRLEN`: `NAME=value` and its final NUL must fit.
+const LONGEST_ASSIGNMENT: usize = 32 * 4096;
 
 /// What differs between versions of systemd: a comment that ends in a backslash. Before version
 /// 254 it swallowed the next line.
@@ -142,7 +146,8 @@ pub enum IgnoredKind {
     BadName,
     /// No `=` at all.
     NoEquals,
-    /// About 2 MiB or more, where a process gets 128 KiB at most.
+    /// About 2 MiB or more, where a process gets 128 KiB at most. It also unsets what an earlier
+    /// line set.
     TooLong,
 }
 
@@ -249,13 +254,28 @@ impl EnvFile {
             })
     }
 
-    /// Notes for every name which assignment is its last.
+    /// Notes for every name which assignment is its last, and what comes of that.
     fn settle(mut self) -> Self {
         for (index, assignment) in self.assignments.iter().enumerate() {
             self.last.insert(assignment.name.value.clone(), index);
         }
+        // systemd drops what is too long after it replaced what came before.
+        for ignored in self.ignored.iter_mut().filter(|line| line.kind == IgnoredKind::TooLong) {
+            let Some(name) = &ignored.name else { continue };
+            let last = self.last.get(name).and_then(|index| self.assignments.get(*index));
+            let replaced = last.is_some_and(|assignment| assignment.span > ignored.span);
+            ignored.logged = !replaced;
+            if !replaced {
+                self.last.remove(name);
+            }
+        }
         for (index, assignment) in self.assignments.iter_mut().enumerate() {
             assignment.overridden = self.last.get(&assignment.name.value) != Some(&index);
+            let length = assignment.name.value.len() + 1 + assignment.value.expose().len();
+            if length >= LONGEST_ASSIGNMENT && !assignment.overridden && self.fatal.is_none() {
+                let span = assignment.value_span;
+                self.fatal = Some(Fault { kind: FaultKind::TooLong, span });
+            }
         }
         self
     }

@@ -323,7 +323,8 @@ impl<'t> Reader<'t> {
         let long = certain.starts_with("--") && certain.contains('=');
         let short = !certain.starts_with("--") && certain.len() >= 2;
         if (long || short)
-            && let Found::Flag(Match::Setting(setting, flag), Some(_)) = self.find(&format!("{certain}x"))
+            && let Found::Flag(Match::Setting(setting, flag), Some(_)) =
+                self.find(&format!("{certain}x"))
             && takes_value(setting.action)
         {
             let why = word.unknown.clone().unwrap_or_default();
@@ -348,7 +349,12 @@ impl<'t> Reader<'t> {
     }
 
     /// `consume_optional`.
-    fn flag(&mut self, word: &'t ArgumentWord, found: Match<'t>, attached: Option<(String, usize)>) {
+    fn flag(
+        &mut self,
+        word: &'t ArgumentWord,
+        found: Match<'t>,
+        attached: Option<(String, usize)>,
+    ) {
         let (mut found, mut attached) = (found, attached);
         loop {
             let (setting, flag) = match found {

@@ -15,7 +15,8 @@ pub mod version;
 pub use address::{AddressFault, BindAddress, parse_address};
 pub use application::{ApplicationName, ApplicationObject};
 pub use arguments::{
-    Application, Argument, ArgumentFault, ArgumentWord, Arguments, Event, FaultKind, parse_arguments,
+    Application, Argument, ArgumentFault, ArgumentWord, Arguments, Event, FaultKind,
+    parse_arguments,
 };
 pub use settings::{Action, Kind, Setting, SettingTable};
 pub use value::{RawValue, SettingValue, validate};

@@ -81,6 +81,7 @@ def main():
     out = ["//! Every setting of gunicorn from version to version. Written by table.py; do not edit.", "",
            "use super::settings::{Action, Default, Kind, Row};", "",
            "/// The versions that were looked at, oldest first.",
+           "#[rustfmt::skip]",
            "pub(super) const VERSIONS: &[&str] = &[%s];"
            % ", ".join(text(v) for v in source["tested_versions"]), "",
            "/// One row for each setting and range of versions in which it stays as it is.",

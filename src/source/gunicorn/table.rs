@@ -3,6 +3,7 @@
 use super::settings::{Action, Default, Kind, Row};
 
 /// The versions that were looked at, oldest first.
+#[rustfmt::skip]
 pub(super) const VERSIONS: &[&str] = &["20.1.0", "21.2.0", "22.0.0", "23.0.0", "24.1.1", "25.3.0", "26.2.0", "27.0.1"];
 
 /// One row for each setting and range of versions in which it stays as it is.

@@ -3,7 +3,8 @@
 use super::settings::Kind;
 
 /// A setting's value after its validator.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(untagged)]
 pub enum SettingValue {
     /// A number.
     Int(i64),
@@ -88,7 +89,9 @@ pub fn validate(kind: Kind, value: &RawValue) -> Validated {
             RawValue::Int(number) => done(SettingValue::Int(*number)),
             RawValue::Bool(number) => done(SettingValue::Int(i64::from(*number))),
             RawValue::None => done(SettingValue::None),
-            RawValue::Text(text) if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) => {
+            RawValue::Text(text)
+                if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) =>
+            {
                 match text.parse() {
                     Ok(number) => done(SettingValue::Int(number)),
                     Err(_) => Unknown("a number beyond 64 bits".into()),
@@ -236,9 +239,8 @@ pub fn integer(text: &str, base: Base) -> Option<Option<i64>> {
     };
     // One underscore may stand after a prefix and between digits.
     let digits = if radix == 10 { digits } else { digits.strip_prefix('_').unwrap_or(digits) };
-    let valid = digits.split('_').all(|part| {
-        !part.is_empty() && part.chars().all(|c| c.is_digit(radix))
-    });
+    let valid =
+        digits.split('_').all(|part| !part.is_empty() && part.chars().all(|c| c.is_digit(radix)));
     if !valid {
         // Digits of other scripts are digits to Python.
         return (!text.is_ascii()).then_some(None);

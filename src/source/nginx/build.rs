@@ -1,12 +1,12 @@
 //! One walk over all directives that makes the [`Model`].
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::check;
-use super::config::{Config, DirectiveId, DirectiveRef, has_placeholder, small};
+use super::config::{Config, Context, DirectiveId, DirectiveRef, has_placeholder, small};
 use super::fault::{Fault, FaultKind};
 use super::location::{Handling, Location, read_head, words_of};
-use super::model::{LocationId, Model, ServerId, UpstreamId, expand};
+use super::model::{LocationId, Model, ServerId, UpstreamId, expand, name_hash};
 use super::pass;
 use super::server::{Listen, Server, ServerName};
 use super::tree::Body;
@@ -41,7 +41,7 @@ pub(super) fn build(config: Config) -> Model {
         upstreams: Vec::new(),
         variables: super::variables::Variables::default(),
         faults,
-        simple: HashMap::new(),
+        simple: Vec::new(),
         groups: HashMap::new(),
     };
     let mut walk = Walk {
@@ -53,7 +53,7 @@ pub(super) fn build(config: Config) -> Model {
         locations: Vec::new(),
         upstreams: Vec::new(),
         variables: super::variables::Variables::default(),
-        simple: HashMap::new(),
+        simple: Vec::new(),
         faults: Vec::new(),
     };
     for directive in model.config.directives() {
@@ -66,7 +66,10 @@ pub(super) fn build(config: Config) -> Model {
     (model.servers, model.locations, model.upstreams) = (servers, locations, upstreams);
     (model.variables, model.simple) = (variables, simple);
     model.faults.extend(faults);
-    sort_by_name(&mut model);
+    model.simple.sort_unstable();
+    for assignments in model.variables.assignments.values_mut() {
+        assignments.sort_by_key(|assignment| assignment.server);
+    }
     note_unread(&mut model, &scopes);
     name_groups(&mut model);
     resolve_passes(&mut model, passes);
@@ -84,7 +87,7 @@ struct Walk {
     locations: Vec<Location>,
     upstreams: Vec<Upstream>,
     variables: super::variables::Variables,
-    simple: HashMap<u32, Vec<DirectiveId>>,
+    simple: Vec<(u32, u32, u32)>,
     faults: Vec<Fault>,
 }
 
@@ -100,7 +103,7 @@ impl Walk {
         let scope = if directive.body() == Body::None {
             if around != Scope::Other {
                 let block = parent.map_or(u32::MAX, |parent| parent.id.0);
-                self.simple.entry(block).or_default().push(directive.id);
+                self.simple.push((block, name_hash(&name), directive.id.0));
                 self.simple(directive, &name, around);
             }
             Scope::Other
@@ -241,16 +244,6 @@ fn is_servers(name: &[u8]) -> bool {
     matches!(name, b"listen" | b"server_name" | b"set" | b"return" | b"rewrite" | b"try_files")
 }
 
-/// Sorted by name, those of one name in file order, so that looking one up in a block of many
-/// costs little.
-fn sort_by_name(model: &mut Model) {
-    let config = &model.config;
-    let name = |id: &DirectiveId| config.get(*id).map(|directive| directive.name());
-    for block in model.simple.values_mut() {
-        block.sort_by(|a, b| name(a).cmp(&name(b)));
-    }
-}
-
 /// A group or a map with an include that was not read is not known whole.
 fn note_unread(model: &mut Model, scopes: &[Scope]) {
     for not_read in &model.config.not_read {
@@ -260,10 +253,11 @@ fn note_unread(model: &mut Model, scopes: &[Scope]) {
         {
             upstream.complete = false;
         }
-        let tables = model.variables.tables.values_mut();
-        for table in tables.filter(|table| table.directive == parent) {
-            table.complete = false;
-        }
+    }
+    let blocks: HashSet<DirectiveId> =
+        model.config.not_read.iter().filter_map(|not_read| not_read.parent).collect();
+    for table in model.variables.tables.values_mut() {
+        table.complete &= !blocks.contains(&table.directive);
     }
 }
 
@@ -287,6 +281,9 @@ fn name_groups(model: &mut Model) {
 }
 
 fn resolve_passes(model: &mut Model, passes: Vec<(DirectiveId, Scope)>) {
+    let config = &model.config;
+    let unread = !config.not_read.is_empty() || config.trees.iter().any(|t| t.fault.is_some());
+    let whole = config.context == Context::Main && !unread;
     for (id, scope) in passes {
         let Scope::Location(location) = scope else { continue };
         let Some(directive) = model.config.get(id) else { continue };
@@ -295,7 +292,8 @@ fn resolve_passes(model: &mut Model, passes: Vec<(DirectiveId, Scope)>) {
         let expanding =
             |text: &str| expand(&model.variables, &model.locations, text, server, Some(location));
         let mut faults = Vec::new();
-        let pass = pass::read(&directive, Some(kind), &model.groups, expanding, &mut faults);
+        let pass =
+            pass::read(&directive, Some(kind), (&model.groups, whole), expanding, &mut faults);
         model.faults.append(&mut faults);
         if let Some(block) = model.locations.get_mut(location.0 as usize) {
             block.handling.passes.extend(pass);

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use super::address::{Address, Host};
 use super::build::Scope;
 use super::directives;
 use super::fault::{Fault, FaultKind};
@@ -26,7 +27,9 @@ fn listens(servers: &[Server], faults: &mut Vec<Fault>) {
         let mut own = HashMap::new();
         for listen in &server.listens {
             let Some(address) = &listen.address else { continue };
-            if let Some(first) = own.insert(address, listen.span) {
+            // QUIC is UDP: another socket on the same address.
+            let address_key = (address, listen.quic);
+            if let Some(first) = own.insert(address_key, listen.span) {
                 let message = format!("a duplicate listen {address}");
                 faults.push(
                     Fault::new(FaultKind::DuplicateListen, listen.span, message).with([first]),
@@ -36,14 +39,14 @@ fn listens(servers: &[Server], faults: &mut Vec<Fault>) {
             if !listen.default_server {
                 continue;
             }
-            if let Some(first) = defaults.get(address) {
+            if let Some(first) = defaults.get(&address_key) {
                 let message = format!("a duplicate default server for {address}");
                 faults.push(
                     Fault::new(FaultKind::DuplicateDefaultServer, listen.span, message)
                         .with([*first]),
                 );
             } else {
-                defaults.insert(address, listen.span);
+                defaults.insert(address_key, listen.span);
             }
         }
     }
@@ -53,7 +56,10 @@ fn listens(servers: &[Server], faults: &mut Vec<Fault>) {
 fn server_names(servers: &[Server], faults: &mut Vec<Fault>) {
     let mut known = HashMap::new();
     for server in servers {
-        for address in server.addresses() {
+        let default = Address::Inet { host: Host::Any, port: 80 };
+        let default = (server.listens.is_empty() && server.directive.is_some()).then_some(default);
+        let given = server.listens.iter().filter(|l| !l.quic).filter_map(|l| l.address.as_ref());
+        for address in given.cloned().chain(default) {
             for name in &server.names {
                 if matches!(name.kind, ServerNameKind::Regex | ServerNameKind::Unknown) {
                     continue;

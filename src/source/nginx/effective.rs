@@ -6,7 +6,7 @@
 
 use super::config::{DirectiveId, DirectiveRef};
 use super::location::{Location, LocationKind};
-use super::model::{LocationId, Model, ServerId};
+use super::model::{LocationId, Model, ServerId, name_hash};
 use super::pass::Pass;
 
 /// The place a directive is asked for.
@@ -150,14 +150,13 @@ impl Model {
     /// outside every block.
     pub fn named_in(&self, block: Option<DirectiveId>, name: &str) -> Vec<DirectiveId> {
         let block = block.map_or(u32::MAX, |block| block.0);
-        let Some(all) = self.simple.get(&block) else { return Vec::new() };
-        let name_of = |id: &DirectiveId| self.config.get(*id).map(|directive| directive.name());
-        let start = all
-            .partition_point(|id| name_of(id).is_some_and(|here| here.as_ref() < name.as_bytes()));
-        let rest = all.get(start..).unwrap_or_default();
+        let hash = name_hash(name.as_bytes());
+        let start = self.simple.partition_point(|entry| (entry.0, entry.1) < (block, hash));
+        let rest = self.simple.get(start..).unwrap_or_default();
         rest.iter()
-            .take_while(|id| name_of(id).is_some_and(|here| here.as_ref() == name.as_bytes()))
-            .copied()
+            .take_while(|entry| (entry.0, entry.1) == (block, hash))
+            .map(|entry| DirectiveId(entry.2))
+            .filter(|id| self.config.get(*id).is_some_and(|d| d.name().as_ref() == name.as_bytes()))
             .collect()
     }
 

@@ -37,5 +37,5 @@ pub use pass::{Malformed, Pass, Possibility, Protocol, Target};
 pub use server::{Listen, Server, ServerName, ServerNameKind};
 pub use tree::Tree;
 pub use upstream::{Method, Peer, Upstream};
-pub use variables::has_variable;
 pub use value::{parse_size, parse_time};
+pub use variables::has_variable;

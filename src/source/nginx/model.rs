@@ -40,8 +40,9 @@ pub struct Model {
     pub variables: Variables,
     /// What nginx would refuse or warn of: syntax, includes and meaning.
     pub faults: Vec<Fault>,
-    /// For each block, its directives without a block, sorted by name.
-    pub(super) simple: HashMap<u32, Vec<DirectiveId>>,
+    /// The directives without a block of their own: the block round each, a hash of its name and
+    /// its number, sorted, so that those of one name in a block of many are found at once.
+    pub(super) simple: Vec<(u32, u32, u32)>,
     /// The groups by name, in lower case.
     pub(super) groups: HashMap<String, UpstreamId>,
 }
@@ -101,6 +102,12 @@ impl Model {
     pub fn chain(&self, directive: DirectiveId) -> Vec<Span> {
         self.config.chain(directive)
     }
+}
+
+/// FNV-1a.
+pub(super) fn name_hash(name: &[u8]) -> u32 {
+    let step = |hash: u32, byte: &u8| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
+    name.iter().fold(0x811c_9dc5, step)
 }
 
 /// A `set` is certain to have been run where it stands in the server, or in a location round the

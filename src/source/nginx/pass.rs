@@ -152,7 +152,10 @@ impl Malformed {
                  block"
                     .into()
             }
-            Self::InvalidUrl(error) => format!("{error} in upstream \"{url}\""),
+            Self::InvalidUrl(error) => {
+                let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+                format!("{error} in upstream \"{rest}\"")
+            }
             Self::UnixUriWithoutColon { .. } => {
                 "the URI is taken as part of the socket's path".into()
             }
@@ -185,11 +188,11 @@ struct Taken {
     malformed: Option<Malformed>,
 }
 
-/// Reads a pass in a block of this kind.
+/// Reads a pass in a block of this kind; `whole` where all groups were read.
 pub(super) fn read(
     directive: &DirectiveRef<'_>,
     block: Option<LocationKind>,
-    groups: &Groups,
+    (groups, whole): (&Groups, bool),
     expand: impl FnOnce(&str) -> Expansion,
     faults: &mut Vec<Fault>,
 ) -> Option<Pass> {
@@ -206,7 +209,7 @@ pub(super) fn read(
     } else if has_variable(&text) {
         let expansion = expand(&text);
         let values = expansion.values.into_iter().map(|(text, via)| {
-            let target = take(&name, text.as_bytes(), None, groups, true).target;
+            let target = take(&name, text.as_bytes(), None, groups, Moment::Request).target;
             Possibility { text, target, via }
         });
         Taken {
@@ -216,7 +219,8 @@ pub(super) fn read(
             malformed: None,
         }
     } else {
-        take(&name, &word.value(), block, groups, false)
+        let moment = if whole { Moment::Load } else { Moment::LoadOfPart };
+        take(&name, &word.value(), block, groups, moment)
     };
     if let Some(malformed) = taken.malformed.as_ref().filter(|malformed| malformed.is_fatal()) {
         faults.push(Fault::new(FaultKind::InvalidPass, word.span(), malformed.message(&text)));
@@ -244,15 +248,26 @@ fn protocol_of(name: &[u8], url: &str) -> Protocol {
     }
 }
 
-/// Takes a URL without variables apart. At run time (`late`) a port behind a group's name is no
-/// error: nginx then looks for a host of that name.
+/// When nginx takes a URL apart.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Moment {
+    /// At the start, with all groups known.
+    Load,
+    /// At the start, where there may be groups that were not read.
+    LoadOfPart,
+    /// For a request. A port behind a group's name is no error then: nginx looks for a host.
+    Request,
+}
+
+/// Takes a URL without variables apart.
 fn take(
     name: &[u8],
     url: &[u8],
     block: Option<LocationKind>,
     groups: &Groups,
-    late: bool,
+    moment: Moment,
 ) -> Taken {
+    let (late, whole) = (moment == Moment::Request, moment == Moment::Load);
     let text = String::from_utf8_lossy(url);
     let protocol = protocol_of(name, &text);
     let refused = |malformed: Malformed| Taken {
@@ -263,7 +278,7 @@ fn take(
     };
     let schemes: &[(&[u8], u16)] = match name {
         b"proxy_pass" => &[(b"http://", 80), (b"https://", 443)],
-        b"grpc_pass" => &[(b"grpc://", 80), (b"grpcs://", 443), (b"", 80)],
+        b"grpc_pass" => &[(b"grpc://", 0), (b"grpcs://", 0), (b"", 0)],
         b"uwsgi_pass" => &[(b"uwsgi://", 0), (b"suwsgi://", 0), (b"", 0)],
         _ => &[(b"", 0)],
     };
@@ -301,6 +316,9 @@ fn take(
                 (Some(group), None) => (Target::Group(*group), uri, None),
                 (Some(group), Some(port)) if !late => {
                     return refused(Malformed::PortOnUpstream { upstream: *group, port });
+                }
+                (None, None) if *default_port == 0 && whole => {
+                    return refused(Malformed::InvalidUrl("no port"));
                 }
                 _ => {
                     let target = Target::Address {

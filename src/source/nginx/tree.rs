@@ -3,6 +3,7 @@
 //!
 //! A fault ends the reading, as it does in nginx; what came before it is in the tree.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::fault::{Fault, FaultKind};
@@ -45,6 +46,20 @@ pub struct Directive {
     pub data: bool,
     /// Does it end as it should, and not where a fault stopped the reading?
     pub closed: bool,
+}
+
+impl Directive {
+    /// The values of its words, the name first.
+    pub fn words<'t>(&self, tree: &'t Tree) -> impl Iterator<Item = Cow<'t, [u8]>> {
+        let start = self.first_word as usize;
+        let words = tree.words.get(start..start + self.words as usize).unwrap_or_default();
+        words.iter().map(|word| word.value(&tree.file.bytes))
+    }
+
+    /// The index in [`Tree::directives`] behind the last directive inside.
+    pub fn subtree_end(&self) -> u32 {
+        self.subtree_end
+    }
 }
 
 /// One file's directives, words and comments.
@@ -327,8 +342,17 @@ fn body_of(name: Option<&Word>, source: &[u8]) -> Body {
     }
 }
 
+/// Is there a line with `{{ … }}` or `{% … %}`?
 fn looks_like_template(bytes: &[u8]) -> bool {
-    bytes.windows(2).any(|pair| pair == b"{{" || pair == b"{%")
+    let find = |line: &[u8], mark: &[u8]| line.windows(2).position(|pair| pair == mark);
+    let holds = |line: &[u8], open: &[u8], close: &[u8]| {
+        find(line, open)
+            .and_then(|at| line.get(at..))
+            .is_some_and(|rest| find(rest, close).is_some())
+    };
+    bytes
+        .split(|byte| *byte == b'\n')
+        .any(|line| holds(line, b"{{", b"}}") || holds(line, b"{%", b"%}"))
 }
 
 fn small(offset: usize) -> u32 {

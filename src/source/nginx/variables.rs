@@ -82,7 +82,7 @@ pub struct Assignment {
 pub struct Variables {
     /// `map`, `geo` and `split_clients`, by name.
     pub tables: HashMap<String, Table>,
-    /// `set`, by name.
+    /// `set`, by name, those of one server together.
     pub assignments: HashMap<String, Vec<Assignment>>,
 }
 
@@ -220,11 +220,13 @@ impl Walk<'_> {
             }
         };
         let mut sure = false;
-        for assignment in variables.assignments.get(name).into_iter().flatten() {
-            if assignment.server == self.server {
-                sure |= (self.certain)(assignment);
-                add(self, &assignment.value);
-            }
+        let all_servers = variables.assignments.get(name).map_or(&[][..], Vec::as_slice);
+        let start = all_servers.partition_point(|assignment| assignment.server < self.server);
+        let server = self.server;
+        let rest = all_servers.get(start..).unwrap_or_default();
+        for assignment in rest.iter().take_while(|assignment| assignment.server == server) {
+            sure |= (self.certain)(assignment);
+            add(self, &assignment.value);
         }
         if let Some(table) = variables.tables.get(name) {
             for (_, value) in table.entries.iter().take(VALUE_LIMIT * 4) {

@@ -104,9 +104,10 @@ fn declaration(bytes: &[u8]) -> Option<(String, usize)> {
 }
 
 fn in_comment(line: &[u8]) -> Option<(String, usize)> {
-    let found = line.windows(7).enumerate().find(|(_, w)| {
-        w.starts_with(b"coding") && matches!(w.get(6), Some(b':' | b'='))
-    });
+    let found = line
+        .windows(7)
+        .enumerate()
+        .find(|(_, w)| w.starts_with(b"coding") && matches!(w.get(6), Some(b':' | b'=')));
     let mut at = found?.0 + 7;
     while matches!(line.get(at), Some(b' ' | b'\t')) {
         at += 1;

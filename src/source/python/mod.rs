@@ -185,10 +185,12 @@ fn parse_text(
             span: span_of(file, error.location),
         })
         .collect();
-    faults.extend(parsed.unsupported_syntax_errors().iter().map(|error| SyntaxFault {
-        message: error.to_string(),
-        span: span_of(file, error.range),
-    }));
+    faults.extend(
+        parsed.unsupported_syntax_errors().iter().map(|error| SyntaxFault {
+            message: error.to_string(),
+            span: span_of(file, error.range),
+        }),
+    );
     faults.sort_by_key(|fault| fault.span);
     Ok((parsed.into_syntax(), faults))
 }

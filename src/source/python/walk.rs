@@ -37,8 +37,7 @@ pub(super) fn own_expressions(statement: &Stmt) -> Vec<&Expr> {
             def.decorator_list.iter().map(|d| &d.expression).chain(defaults).collect()
         }
         Stmt::ClassDef(def) => {
-            let mut found: Vec<&Expr> =
-                def.decorator_list.iter().map(|d| &d.expression).collect();
+            let mut found: Vec<&Expr> = def.decorator_list.iter().map(|d| &d.expression).collect();
             if let Some(arguments) = &def.arguments {
                 found.extend(arguments.args.iter());
                 found.extend(arguments.keywords.iter().map(|k| &k.value));
@@ -151,16 +150,16 @@ pub(super) fn never_at_import(test: &Expr) -> bool {
     match test {
         Expr::Compare(compare) => {
             let is_name = |e: &Expr| matches!(e, Expr::Name(n) if n.id.as_str() == "__name__");
-            let is_main = |e: &Expr| {
-                matches!(e, Expr::StringLiteral(s) if s.value.to_str() == "__main__")
-            };
+            let is_main =
+                |e: &Expr| matches!(e, Expr::StringLiteral(s) if s.value.to_str() == "__main__");
             let one = match &*compare.comparators {
                 [one] => one,
                 _ => return false,
             };
             let equal = matches!(&*compare.ops, [ruff_python_ast::CmpOp::Eq]);
-            equal && ((is_name(&compare.left) && is_main(one))
-                || (is_main(&compare.left) && is_name(one)))
+            equal
+                && ((is_name(&compare.left) && is_main(one))
+                    || (is_main(&compare.left) && is_name(one)))
         }
         Expr::Name(name) => name.id.as_str() == "TYPE_CHECKING",
         Expr::Attribute(attribute) => attribute.attr.as_str() == "TYPE_CHECKING",

@@ -1,6 +1,7 @@
 //! Does an environment contradict itself? What `pip check` asks: every installed package's own
 //! requirements, from its `METADATA`. Reads one file a package.
 
+use super::compare::NOWHERE;
 use super::{Requirements, compare, pep508};
 use crate::source::venv::{Venv, metadata};
 use crate::source::{Sources, Span};
@@ -48,7 +49,7 @@ pub fn check(sources: &Sources<'_>, venv: &Venv) -> Vec<Conflict> {
             }
         };
         let mut asked = Requirements::default();
-        let nowhere = Span::new(crate::source::FileId(u32::MAX), 0, 0);
+        let nowhere = Span::new(NOWHERE, 0, 0);
         for text in &metadata.requires {
             match pep508::parse(text, nowhere) {
                 Ok(requirement) => asked.requirements.push(requirement),

@@ -5,13 +5,17 @@
 //! installed `METADATA`, which is read only for those.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::path::{Component, Path, PathBuf};
 
 use pep440_rs::{Version, VersionSpecifiers};
 use pep508_rs::ExtraName;
 
 use super::{Requirement, Requirements, What, pep508};
-use crate::source::venv::{Distribution, Markers, Venv, metadata};
-use crate::source::{Sources, Span};
+use crate::source::venv::{Distribution, Markers, Venv, metadata, record};
+use crate::source::{FileId, Sources, Span};
+
+/// The file of a requirement that does not come from a file of requirements.
+pub(super) const NOWHERE: FileId = FileId(u32::MAX);
 
 /// One thing that is needed, and why.
 #[derive(Debug, Clone)]
@@ -198,7 +202,12 @@ impl<'r> Work<'_, 'r> {
 
     fn look(&self, requirement: &Requirement) -> Found {
         let Some(name) = &requirement.name else {
-            return Found::Unknown("the package's name is not known without building it".into());
+            return match self.installed_from(requirement) {
+                true => Found::Fits,
+                false => {
+                    Found::Unknown("the package's name is not known without building it".into())
+                }
+            };
         };
         let mut versions = Vec::new();
         if let What::Versioned(asked) = &requirement.what {
@@ -214,6 +223,43 @@ impl<'r> Work<'_, 'r> {
         let installed: Vec<&Distribution> = self.venv.find(name).collect();
         installed_fits(&installed, &versions, self.venv)
     }
+}
+
+impl Work<'_, '_> {
+    /// Is something installed from the very directory that a requirement without a name gives?
+    fn installed_from(&self, requirement: &Requirement) -> bool {
+        let place = match &requirement.what {
+            What::Path(path) => path.as_str(),
+            What::Editable(place) => place.expose_str().unwrap_or_default(),
+            _ => return false,
+        };
+        // What came from metadata stands in no file of its own.
+        if place.is_empty() || place.contains(':') || requirement.span.file == NOWHERE {
+            return false;
+        }
+        let file = self.sources.file(requirement.span.file);
+        let base = file.path.parent().unwrap_or(Path::new("/"));
+        let wanted = tidy(&base.join(place.split('[').next().unwrap_or(place)));
+        self.venv.distributions.iter().filter(|d| d.direct_url_present).any(|distribution| {
+            record::direct_url(self.sources, distribution)
+                .is_ok_and(|url| url.and_then(|u| u.path).is_some_and(|p| tidy(&p) == wanted))
+        })
+    }
+}
+
+/// Takes `.` and `..` out of a path by its text alone.
+fn tidy(path: &Path) -> PathBuf {
+    let mut tidied = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::ParentDir => {
+                tidied.pop();
+            }
+            Component::CurDir => {}
+            other => tidied.push(other),
+        }
+    }
+    tidied
 }
 
 /// Several installations of one name: only what holds for all of them is known.
@@ -259,7 +305,6 @@ fn constraints(requirements: &Requirements) -> HashMap<&str, Vec<&Requirement>> 
     by_name
 }
 
-/// The span of a need, for a finding.
 impl Need<'_> {
     /// Where the requirement stands that asks for it.
     pub fn span(&self) -> Span {

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use super::exec::{self, ExecCommand, ExecFault};
 use super::fault::Fault;
-use super::known;
+use super::known::{self, ValueFault};
 use super::name::{UnitKind, UnitName};
 use super::paths::Pull;
+use super::refused;
 use super::specifier::Specifiers;
 use super::syntax::{Assignment, UnitFile};
 use super::value::{Restart, ServiceType, parse_boolean};
@@ -24,6 +25,8 @@ pub struct Unit {
     pub fragment: Option<UnitFile>,
     /// Its drop-ins in the order in which they apply.
     pub drop_ins: Vec<UnitFile>,
+    /// Empty drop-ins and links to `/dev/null`, which hide those of their name lower down.
+    pub masked_drop_ins: Vec<PathBuf>,
     /// Is it masked?
     pub masked: bool,
     /// The path of its fragment, or of what masks it.
@@ -32,12 +35,16 @@ pub struct Unit {
     pub pulled_by: Vec<Pull>,
     /// `Exec…=` lines that systemd does not accept, with the assignment they belong to.
     pub exec_faults: Vec<(Span, ExecFault)>,
+    /// `User=`, `Group=` and `WorkingDirectory=` with a value for which systemd refuses the unit.
+    pub value_faults: Vec<(Span, ValueFault)>,
     /// Files and directories that could not be read: there may be more to this unit.
     pub problems: Vec<HostError>,
     /// What its specifiers are expanded from.
     pub specifiers: Specifiers,
-    /// In a drop-in, the first assignment that no longer counts, by the drop-in's index.
+    /// How many assignments of a drop-in count, by the drop-in's index.
     stopped: Vec<usize>,
+    /// The assignment of the fragment at which systemd stops.
+    fragment_stop: usize,
 }
 
 /// Why systemd refuses a unit.
@@ -47,6 +54,8 @@ pub enum Refusal {
     Syntax(Fault),
     /// A command line in the fragment.
     Exec(ExecFault),
+    /// A value in the fragment for which systemd refuses the whole unit: the assignment.
+    Value(Span, ValueFault),
     /// More than one `ExecStart=` without `Type=oneshot`: the second one.
     ExecStartTwice(Span),
     /// Neither `ExecStart=`, `ExecStop=` nor `SuccessAction=`.
@@ -81,6 +90,8 @@ impl Unit {
             aliases: Vec::new(),
             fragment: None,
             drop_ins: Vec::new(),
+            masked_drop_ins: Vec::new(),
+            value_faults: Vec::new(),
             masked: false,
             path,
             pulled_by: Vec::new(),
@@ -88,19 +99,27 @@ impl Unit {
             problems: Vec::new(),
             specifiers,
             stopped: Vec::new(),
+            fragment_stop: usize::MAX,
         }
     }
 
-    /// Looks at every command line: one that systemd does not accept stops its file.
+    /// Looks at every setting that can make systemd refuse a unit: such a one stops its file.
     pub(super) fn check_commands(&mut self) {
-        let mut faults = Vec::new();
+        let mut fragment = Faults::default();
+        let mut drop_ins = Faults::default();
         for file in self.fragment.iter() {
-            stop(file, self.name.kind(), &self.specifiers, &mut faults);
+            self.fragment_stop = fragment.read(file, self.name.kind(), &self.specifiers);
         }
         for file in &self.drop_ins {
-            self.stopped.push(stop(file, self.name.kind(), &self.specifiers, &mut faults));
+            let stop = drop_ins.read(file, self.name.kind(), &self.specifiers);
+            // The commands before the one that is not accepted count, also on the same line.
+            let commands = file.assignments.get(stop).is_some_and(is_exec);
+            self.stopped.push(stop.saturating_add(usize::from(commands)));
         }
-        self.exec_faults = faults;
+        self.exec_faults = fragment.exec;
+        self.exec_faults.extend(drop_ins.exec);
+        self.value_faults = fragment.value;
+        self.value_faults.extend(drop_ins.value);
     }
 
     /// The fragment and the drop-ins, in the order in which they apply.
@@ -127,9 +146,17 @@ impl Unit {
     /// has it so and are passed over elsewhere; values that systemd ignores are passed over.
     pub fn last(&self, section: &str, key: &str) -> Option<&Assignment> {
         let resets = known::empty_resets(section, key);
+        // `RuntimeDirectory=` without a value takes `RuntimeDirectoryMode=` back too.
+        let directory = key.strip_suffix("Mode").filter(|name| name.ends_with("Directory"));
         let mut last = None;
-        for assignment in self.assignments().filter(|a| a.is(section, key)) {
+        for assignment in self.assignments().filter(|a| *a.section == *section) {
             let value = assignment.value.as_str();
+            if directory == Some(assignment.key.value.as_str()) && value.is_empty() {
+                last = None;
+            }
+            if assignment.key.value != key {
+                continue;
+            }
             if value.is_empty() {
                 last = if resets { None } else { last };
             } else if known::check_value(section, key, value).is_none() {
@@ -192,26 +219,27 @@ impl Unit {
     /// Why systemd refuses to load it. What hangs on a value that is not known is not judged.
     pub fn refusal(&self) -> Option<Refusal> {
         let fragment = self.fragment.as_ref()?;
-        // Whichever comes first in the file is what systemd stops at.
-        let refused = |(span, fault): &(Span, ExecFault)| {
-            (fault.refuses && span.file == fragment.file.id).then(|| (span.start, fault.clone()))
-        };
-        let exec = self.exec_faults.iter().find_map(refused);
-        let syntax = fragment.fatal().map(|fault| (fault.span.start, fault.clone()));
-        match (exec, syntax) {
-            (Some((at, exec)), Some((stop, _))) if at < stop => Some(Refusal::Exec(exec)),
-            (_, Some((_, fault))) => Some(Refusal::Syntax(fault)),
-            (Some((_, exec)), None) => Some(Refusal::Exec(exec)),
-            (None, None) if self.name.kind() == UnitKind::Service => self.service_refusal(),
-            (None, None) => None,
+        // Whichever comes first in the file is what systemd stops at, and a fatal line is the
+        // last of its file.
+        if let Some(assignment) = fragment.assignments.get(self.fragment_stop) {
+            let at = |span: &Span| *span == assignment.span;
+            let exec = self.exec_faults.iter().find(|(span, _)| at(span));
+            let value = self.value_faults.iter().find(|(span, _)| at(span));
+            return match (exec, value) {
+                (Some((_, fault)), _) => Some(Refusal::Exec(fault.clone())),
+                (None, Some((span, fault))) => Some(Refusal::Value(*span, *fault)),
+                (None, None) => None,
+            };
+        }
+        match fragment.fatal() {
+            Some(fault) => Some(Refusal::Syntax(fault.clone())),
+            None if self.name.kind() == UnitKind::Service => self.service_refusal(),
+            None => None,
         }
     }
 
     /// `service_verify()`.
     fn service_refusal(&self) -> Option<Refusal> {
-        if self.masked || self.exec_faults.iter().any(|(_, fault)| !fault.refuses) {
-            return None;
-        }
         let starts = self.commands("Service", "ExecStart");
         if starts.is_empty() {
             let stops = !self.commands("Service", "ExecStop").is_empty();
@@ -249,31 +277,42 @@ impl Unit {
     }
 }
 
-/// Collects a file's faults in command lines and returns how many of its assignments count.
-fn stop(
-    file: &UnitFile,
-    kind: UnitKind,
-    specifiers: &Specifiers,
-    faults: &mut Vec<(Span, ExecFault)>,
-) -> usize {
-    let own = |section: &str| match kind {
-        UnitKind::Service => section == "Service",
-        UnitKind::Socket => section == "Socket",
-        _ => false,
-    };
-    for (index, assignment) in file.assignments.iter().enumerate() {
-        let is_exec = own(&assignment.section)
-            && EXEC_SETTINGS.iter().any(|(section, key)| assignment.is(section, key));
-        if !is_exec {
-            continue;
-        }
-        if let Err(fault) = exec::commands(&assignment.value, specifiers) {
-            let refuses = fault.refuses;
-            faults.push((assignment.span, fault));
-            if refuses {
+fn is_exec(assignment: &Assignment) -> bool {
+    EXEC_SETTINGS.iter().any(|(section, key)| assignment.is(section, key))
+}
+
+#[derive(Default)]
+struct Faults {
+    exec: Vec<(Span, ExecFault)>,
+    value: Vec<(Span, ValueFault)>,
+}
+
+impl Faults {
+    /// Collects a file's faults and returns the index of the assignment that stops it.
+    fn read(&mut self, file: &UnitFile, kind: UnitKind, specifiers: &Specifiers) -> usize {
+        let own = match kind {
+            UnitKind::Service => "Service",
+            UnitKind::Socket => "Socket",
+            _ => return usize::MAX,
+        };
+        for (index, assignment) in file.assignments.iter().enumerate() {
+            if *assignment.section == *own && self.assignment(assignment, specifiers) {
                 return index;
             }
         }
+        usize::MAX
     }
-    usize::MAX
+
+    /// Does systemd stop at this assignment?
+    fn assignment(&mut self, assignment: &Assignment, specifiers: &Specifiers) -> bool {
+        if is_exec(assignment) {
+            let Err(fault) = exec::commands(&assignment.value, specifiers) else { return false };
+            let refuses = fault.refuses;
+            self.exec.push((assignment.span, fault));
+            return refuses;
+        }
+        let Some(fault) = refused::check(assignment, specifiers) else { return false };
+        self.value.push((assignment.span, fault));
+        true
+    }
 }

@@ -165,6 +165,11 @@ impl Reader<'_> {
     /// One command, and whether a lone `;` follows it.
     fn command(&mut self) -> Result<Option<(ExecCommand, bool)>, Stop> {
         self.words.skip_blanks();
+        // A lone `;` where a program should stand separates nothing from nothing.
+        while self.words.at_token(";") {
+            self.words.at += 1;
+            self.words.skip_blanks();
+        }
         let start = self.words.at;
         // A line whose first word cannot be cut is passed over, not refused.
         let Some(first) = self.next(start, false)? else { return Ok(None) };

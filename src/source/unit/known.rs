@@ -169,7 +169,6 @@ pub fn empty_resets(section: &str, key: &str) -> bool {
         "SIGNAL",
         "UNSIGNED",
         "INTEGER",
-        "KILLMODE",
         "SERVICETYPE",
         "SERVICERESTART",
         "SERVICERESTARTMODE",

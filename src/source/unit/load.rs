@@ -106,7 +106,9 @@ impl UnitPaths {
             Ok(file) => unit.fragment = Some(syntax::parse(file)),
             Err(error) => unit.problems.push(error),
         }
-        for path in self.drop_ins(sources.host(), &names, &mut unit.problems) {
+        let drop_ins = self.drop_ins(sources.host(), &names, &mut unit.problems);
+        unit.masked_drop_ins = drop_ins.masked;
+        for path in drop_ins.files {
             match sources.load(&path) {
                 Ok(file) => unit.drop_ins.push(syntax::parse(file)),
                 Err(error) => unit.problems.push(error),

@@ -14,13 +14,14 @@ mod lines;
 pub mod load;
 pub mod name;
 pub mod paths;
+mod refused;
 pub mod specifier;
 pub mod syntax;
 pub mod time;
 pub mod value;
 mod word;
 
-pub use effective::Unit;
+pub use effective::{Refusal, Unit};
 pub use exec::{ExecCommand, ExecFault, Variable, Word, commands};
 pub use expand::{ExpandedWord, VariableValue, expand};
 pub use fault::{Fault, FaultKind};

@@ -43,6 +43,9 @@ enum Entry {
     Alias(UnitName),
 }
 
+/// The names of a directory's drop-ins.
+type Listed = Rc<Result<Vec<OsString>, HostError>>;
+
 /// A unit found by its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Found {
@@ -51,6 +54,13 @@ pub(super) struct Found {
     /// Its fragment's path.
     pub path: PathBuf,
     pub masked: bool,
+}
+
+/// The drop-ins of a unit.
+pub(super) struct DropIns {
+    pub files: Vec<PathBuf>,
+    /// Empty files and links to `/dev/null`, which hide what has their name lower down.
+    pub masked: Vec<PathBuf>,
 }
 
 /// A link in a `.wants`, `.requires` or `.upholds` directory.
@@ -85,7 +95,7 @@ pub struct UnitPaths {
     pulls: BTreeMap<UnitName, Vec<Pull>>,
     /// What could not be read.
     pub problems: Vec<HostError>,
-    listed: RefCell<HashMap<PathBuf, Rc<Result<Vec<OsString>, HostError>>>>,
+    listed: RefCell<HashMap<PathBuf, Listed>>,
 }
 
 impl UnitPaths {
@@ -152,20 +162,20 @@ impl UnitPaths {
     }
 
     /// The drop-ins of a unit with these names, in the order in which they apply. Of one file name
-    /// the first directory's counts; masked ones are left out.
+    /// the first directory's counts, whatever it is.
     pub(super) fn drop_ins(
         &self,
         host: &dyn Host,
         names: &[UnitName],
         problems: &mut Vec<HostError>,
-    ) -> Vec<PathBuf> {
+    ) -> DropIns {
         let mut found: BTreeMap<Vec<u8>, PathBuf> = BTreeMap::new();
         for directory in self.drop_in_directories(names) {
             match &*self.list(host, &directory) {
                 Ok(files) => {
                     for file in files {
                         let name = file.as_bytes();
-                        if !found.contains_key(name) && is_drop_in(host, &directory.join(file)) {
+                        if !found.contains_key(name) {
                             found.insert(name.to_vec(), directory.join(file));
                         }
                     }
@@ -173,8 +183,9 @@ impl UnitPaths {
                 Err(error) => problems.push(error.clone()),
             }
         }
-        let masked = |path: &PathBuf| is_mask(&host.look(path).outcome);
-        found.into_values().filter(|path| !masked(path)).collect()
+        let (masked, files) =
+            found.into_values().partition(|path| is_mask(&host.look(path).outcome));
+        DropIns { files, masked }
     }
 
     fn drop_in_directories(&self, names: &[UnitName]) -> Vec<PathBuf> {
@@ -198,7 +209,7 @@ impl UnitPaths {
         self.drop_ins.get(directory).is_some_and(|at| at.binary_search(&index).is_ok())
     }
 
-    fn list(&self, host: &dyn Host, directory: &Path) -> Rc<Result<Vec<OsString>, HostError>> {
+    fn list(&self, host: &dyn Host, directory: &Path) -> Listed {
         if let Some(known) = self.listed.borrow().get(directory) {
             return Rc::clone(known);
         }
@@ -242,19 +253,11 @@ impl UnitPaths {
         let mut problems = Vec::new();
         let drop_ins = self.drop_ins(sources.host(), &names, &mut problems);
         !problems.is_empty()
-            || std::iter::once(found.path).chain(drop_ins).any(|path| {
+            || std::iter::once(found.path).chain(drop_ins.files).any(|path| {
                 sources.load(&path).map_or(true, |file| {
                     file.bytes.windows(needle.len().max(1)).any(|window| window == needle)
                 })
             })
-    }
-}
-
-/// Regular files and links; whatever a link leads to.
-fn is_drop_in(host: &dyn Host, path: &Path) -> bool {
-    match host.link_metadata(path) {
-        Ok(metadata) => matches!(metadata.kind, FileKind::File | FileKind::Link),
-        Err(_) => true,
     }
 }
 

@@ -93,7 +93,7 @@ pub fn parse_seconds(text: &str) -> Option<TimeSpan> {
         }
         let whole: u64 = match digits {
             "" => 0,
-            digits => i64::from_str_radix(digits, 10).ok()?.try_into().ok()?,
+            digits => digits.parse::<i64>().ok()?.try_into().ok()?,
         };
         let spaced = after.trim_start_matches(BLANK);
         let (name, factor) = *UNITS.iter().find(|(name, _)| spaced.starts_with(name))?;

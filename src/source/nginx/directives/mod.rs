@@ -8,6 +8,7 @@ mod table;
 mod typo;
 
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 use self::table::DIRECTIVES;
 use super::build::Scope;
@@ -31,7 +32,8 @@ const LIMIT_EXCEPT: u32 = 0x8000_0000;
 const ANY_HTTP: u32 = HTTP | SERVER | LOCATION | UPSTREAM | SERVER_IF | LOCATION_IF | LIMIT_EXCEPT;
 
 /// Those that later versions take in more places, or with other arguments, than the table says.
-const WIDENED: &[&str] = &["resolver", "resolver_timeout", "zone", "state", "queue", "sticky"];
+const WIDENED: &[&str] =
+    &["include", "resolver", "resolver_timeout", "zone", "state", "queue", "sticky"];
 
 /// Those that may stand once in a block, of the ones that sites set.
 const ONCE: &[&str] = &[
@@ -44,7 +46,6 @@ const ONCE: &[&str] = &[
     "proxy_buffering",
     "proxy_connect_timeout",
     "proxy_http_version",
-    "proxy_next_upstream",
     "proxy_pass",
     "proxy_read_timeout",
     "proxy_send_timeout",
@@ -73,14 +74,14 @@ pub(super) fn check(config: &Config, scopes: &[Scope], faults: &mut Vec<Fault>) 
         }
         let name = directive.name();
         let Ok(name) = std::str::from_utf8(&name) else { continue };
-        let Ok(index) = DIRECTIVES.binary_search_by(|(known, _)| (*known).cmp(name)) else {
+        let Some(known) = known(name) else {
             faults.extend(typos.check(&directive, name));
             continue;
         };
-        let Some((known, forms)) = DIRECTIVES.get(index) else { continue };
+        let forms = known.forms;
         faults.extend(form(&directive, name, forms, mask(around, parent.as_ref())));
-        if ONCE.contains(known) {
-            let key = (parent.map(|parent| parent.id), *known);
+        if known.once {
+            let key = (parent.map(|parent| parent.id), known.name);
             let first = *once.entry(key).or_insert(directive.head_span());
             if first != directive.head_span() {
                 let message = format!("\"{name}\" directive is duplicate");
@@ -89,6 +90,21 @@ pub(super) fn check(config: &Config, scopes: &[Scope], faults: &mut Vec<Fault>) 
             }
         }
     }
+}
+
+/// What is known of one directive.
+struct Entry {
+    name: &'static str,
+    forms: &'static [u32],
+    once: bool,
+}
+
+fn known(name: &str) -> Option<&'static Entry> {
+    static BY_NAME: OnceLock<HashMap<&'static str, Entry>> = OnceLock::new();
+    let entry = |(name, forms): &(&'static str, &'static [u32])| {
+        (*name, Entry { name, forms, once: ONCE.contains(name) })
+    };
+    BY_NAME.get_or_init(|| DIRECTIVES.iter().map(entry).collect()).get(name)
 }
 
 /// The bits of the block a directive stands in.
@@ -114,28 +130,12 @@ fn mask(around: Scope, parent: Option<&DirectiveRef<'_>>) -> u32 {
 }
 
 fn form(directive: &DirectiveRef<'_>, name: &str, forms: &[u32], mask: u32) -> Option<Fault> {
-    let widened = WIDENED.contains(&name);
-    let here: Vec<u32> = forms.iter().copied().filter(|form| form & mask != 0).collect();
-    if here.is_empty() {
-        return (!widened).then(|| {
-            let message = format!("\"{name}\" directive is not allowed here");
-            Fault::new(FaultKind::NotAllowedHere, directive.name_span(), message)
-        });
-    }
-    let block = directive.body() != Body::None;
-    let here: Vec<u32> = here.into_iter().filter(|form| (form & BLOCK != 0) == block).collect();
-    if here.is_empty() {
-        let (kind, message) = if block {
-            let message = format!("directive \"{name}\" is not terminated by \";\"");
-            (FaultKind::NotTerminated, message)
-        } else {
-            (FaultKind::NoBlock, format!("directive \"{name}\" has no opening \"{{\""))
-        };
-        return Some(Fault::new(kind, directive.head_span(), message));
-    }
     let count = directive.arguments().len();
-    let Some(form) = here.iter().find(|form| takes(**form, count)) else {
-        return (!widened).then(|| count_fault(directive, name));
+    let block = directive.body() != Body::None;
+    let here = || forms.iter().copied().filter(|form| form & mask != 0);
+    let shaped = || here().filter(|form| (form & BLOCK != 0) == block);
+    let Some(form) = shaped().find(|form| takes(*form, count)) else {
+        return misplaced(directive, name, here().next().is_some(), shaped().next().is_some());
     };
     let flag = directive.argument(0).filter(|_| form & FLAG != 0)?;
     let value = flag.text();
@@ -148,6 +148,30 @@ fn form(directive: &DirectiveRef<'_>, name: &str, forms: &[u32], mask: u32) -> O
     let message =
         format!("invalid value \"{value}\" in \"{name}\" directive, it must be \"on\" or \"off\"");
     Some(Fault::new(FaultKind::InvalidValue, flag.span(), message))
+}
+
+/// Why none of a directive's forms fits.
+fn misplaced(
+    directive: &DirectiveRef<'_>,
+    name: &str,
+    allowed: bool,
+    shaped: bool,
+) -> Option<Fault> {
+    let widened = WIDENED.contains(&name);
+    if !allowed {
+        let message = format!("\"{name}\" directive is not allowed here");
+        let fault = Fault::new(FaultKind::NotAllowedHere, directive.name_span(), message);
+        return (!widened).then_some(fault);
+    }
+    if shaped {
+        return (!widened).then(|| count_fault(directive, name));
+    }
+    let (kind, message) = if directive.body() == Body::None {
+        (FaultKind::NoBlock, format!("directive \"{name}\" has no opening \"{{\""))
+    } else {
+        (FaultKind::NotTerminated, format!("directive \"{name}\" is not terminated by \";\""))
+    };
+    Some(Fault::new(kind, directive.head_span(), message))
 }
 
 fn takes(form: u32, count: usize) -> bool {
@@ -168,8 +192,7 @@ fn count_fault(directive: &DirectiveRef<'_>, name: &str) -> Fault {
         let span = word.span();
         let between = crate::source::Span { file: span.file, start: before.end, end: span.start };
         let value = word.value();
-        let known = std::str::from_utf8(&value)
-            .is_ok_and(|word| DIRECTIVES.binary_search_by(|(known, _)| (*known).cmp(word)).is_ok());
+        let known = std::str::from_utf8(&value).is_ok_and(|word| self::known(word).is_some());
         if known && file.slice(between).contains(&b'\n') {
             message.push_str(": a \";\" is missing before the next line");
             related.push(before);

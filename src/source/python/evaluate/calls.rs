@@ -264,11 +264,13 @@ impl<'a> Machine<'a> {
             ("resolve", []) => self.resolved(path).map(Value::Path),
             ("absolute", []) if path.starts_with('/') => Some(Value::Path(path.to_owned())),
             ("as_posix" | "__str__", []) => Some(Value::Str(path.to_owned())),
-            ("joinpath", parts) => parts.iter().try_fold(path.to_owned(), |base, part| match part {
-                Value::Str(part) | Value::Path(part) => Some(join(&base, part)),
-                _ => None,
-            })
-            .map(|path| Value::Path(tidy(&path))),
+            ("joinpath", parts) => parts
+                .iter()
+                .try_fold(path.to_owned(), |base, part| match part {
+                    Value::Str(part) | Value::Path(part) => Some(join(&base, part)),
+                    _ => None,
+                })
+                .map(|path| Value::Path(tidy(&path))),
             _ => None,
         }
     }
@@ -364,7 +366,8 @@ fn integer(text: &str) -> Option<Option<i64>> {
         b'+' => ("", text.get(1..)?),
         _ => ("", text),
     };
-    let whole = digits.split('_').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()));
+    let whole =
+        digits.split('_').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()));
     if !whole {
         // Digits of other scripts are digits to Python.
         return (!text.is_ascii()).then_some(None);

@@ -278,9 +278,7 @@ impl<'a> Machine<'a> {
                 Some(Evaluated { value, secret: true })
             }
             Lookup::Unset => None,
-            Lookup::Unknown(why) => {
-                Some(Evaluated::unknown(format!("the variable {name}: {why}")))
-            }
+            Lookup::Unknown(why) => Some(Evaluated::unknown(format!("the variable {name}: {why}"))),
         }
     }
 
@@ -379,9 +377,36 @@ impl<'a> Machine<'a> {
 /// Calls of these may set any name.
 pub(super) const OPENERS: [&str; 6] = ["exec", "eval", "globals", "locals", "vars", "setattr"];
 const BUILTIN: [&str; 30] = [
-    "map", "filter", "zip", "enumerate", "iter", "next", "reversed", "input", "id", "hash", "hex",
-    "oct", "bin", "chr", "ord", "bytes", "bytearray", "object", "super", "property", "delattr",
-    "dir", "format", "frozenset", "memoryview", "pow", "slice", "compile", "breakpoint", "complex",
+    "map",
+    "filter",
+    "zip",
+    "enumerate",
+    "iter",
+    "next",
+    "reversed",
+    "input",
+    "id",
+    "hash",
+    "hex",
+    "oct",
+    "bin",
+    "chr",
+    "ord",
+    "bytes",
+    "bytearray",
+    "object",
+    "super",
+    "property",
+    "delattr",
+    "dir",
+    "format",
+    "frozenset",
+    "memoryview",
+    "pow",
+    "slice",
+    "compile",
+    "breakpoint",
+    "complex",
 ];
 
 fn wrap(items: Vec<Value>, make: fn(Vec<Value>) -> Value) -> Value {

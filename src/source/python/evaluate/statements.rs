@@ -190,9 +190,25 @@ impl<'a> Machine<'a> {
     fn imported(&mut self, module: &str, name: Option<&str>) -> Evaluated {
         let library = matches!(
             module.split('.').next().unwrap_or_default(),
-            "os" | "posixpath" | "multiprocessing" | "pathlib" | "sys" | "json" | "logging"
-                | "platform" | "socket" | "math" | "typing" | "time" | "datetime" | "re"
-                | "subprocess" | "shutil" | "tempfile" | "__future__" | "signal" | "threading"
+            "os" | "posixpath"
+                | "multiprocessing"
+                | "pathlib"
+                | "sys"
+                | "json"
+                | "logging"
+                | "platform"
+                | "socket"
+                | "math"
+                | "typing"
+                | "time"
+                | "datetime"
+                | "re"
+                | "subprocess"
+                | "shutil"
+                | "tempfile"
+                | "__future__"
+                | "signal"
+                | "threading"
         );
         if library {
             let name = name.map_or(module.to_owned(), |name| format!("{module}.{name}"));
@@ -203,7 +219,8 @@ impl<'a> Machine<'a> {
     }
 
     pub(super) fn bind(&mut self, name: &str, value: Evaluated, at: Span, from: Option<Span>) {
-        let slot = Slot { evaluated: value, name_span: at, value_span: from.unwrap_or(at), shared: false };
+        let slot =
+            Slot { evaluated: value, name_span: at, value_span: from.unwrap_or(at), shared: false };
         if self.names.insert(name.to_owned(), slot).is_none() {
             self.order.push(name.to_owned());
         }
@@ -360,7 +377,10 @@ impl<'a> Machine<'a> {
                 walk::expressions(expression, &mut |e| {
                     if let Expr::Call(call) = e
                         && let Expr::Name(name) = &*call.func
-                        && matches!(name.id.as_str(), "exec" | "globals" | "locals" | "vars" | "setattr")
+                        && matches!(
+                            name.id.as_str(),
+                            "exec" | "globals" | "locals" | "vars" | "setattr"
+                        )
                     {
                         found = Some("`exec` or `globals()`");
                     }
@@ -390,15 +410,30 @@ fn catches(class: Option<&Expr>, kind: &str) -> Option<bool> {
             _ => "",
         };
         let exits = kind == "SystemExit";
-        if name == kind || name == base || name == "BaseException" || (name == "Exception" && !exits) {
+        if name == kind
+            || name == base
+            || name == "BaseException"
+            || (name == "Exception" && !exits)
+        {
             // What `raise` in the file itself raises was not looked at.
             return if kind == "Exception" && name != "Exception" { None } else { Some(true) };
         }
         let known = matches!(
             name,
-            "KeyError" | "ValueError" | "TypeError" | "ImportError" | "ModuleNotFoundError"
-                | "AttributeError" | "IndexError" | "OSError" | "FileNotFoundError" | "NameError"
-                | "ZeroDivisionError" | "LookupError" | "Exception" | "NotImplementedError"
+            "KeyError"
+                | "ValueError"
+                | "TypeError"
+                | "ImportError"
+                | "ModuleNotFoundError"
+                | "AttributeError"
+                | "IndexError"
+                | "OSError"
+                | "FileNotFoundError"
+                | "NameError"
+                | "ZeroDivisionError"
+                | "LookupError"
+                | "Exception"
+                | "NotImplementedError"
         );
         if !known || kind == "Exception" {
             return None;
@@ -473,7 +508,10 @@ fn assigned(statement: &Stmt) -> Touched {
     touched
 }
 
-fn captures(pattern: &ruff_python_ast::Pattern, out: &mut Vec<(String, ruff_text_size::TextRange)>) {
+fn captures(
+    pattern: &ruff_python_ast::Pattern,
+    out: &mut Vec<(String, ruff_text_size::TextRange)>,
+) {
     use ruff_python_ast::Pattern;
     let mut todo = vec![pattern];
     while let Some(pattern) = todo.pop() {

@@ -1,0 +1,400 @@
+//! Lays the layers over each other, in the order of gunicorn's `load_config`.
+
+use std::collections::BTreeMap;
+
+use super::super::{Known, Origin};
+use super::settings::{
+    Entry, Inputs, Layer, Overridden, SettingFault, Settings, UnknownName, application,
+    argument_fault, table_for,
+};
+use crate::source::gunicorn::arguments::ArgumentValue;
+use crate::source::gunicorn::settings::Default as Shipped;
+use crate::source::gunicorn::value::{Base, Validated, integer};
+use crate::source::gunicorn::{
+    Action, Application, ArgumentWord, Arguments, Event, RawValue, Setting, SettingTable,
+    SettingValue, parse_address, parse_arguments, shlex, validate,
+};
+use crate::source::python::{ConfigFile, ConfigValue, Lookup};
+use crate::source::{FileId, Secret, Span, Text};
+
+impl Settings {
+    /// Works out the settings.
+    pub fn merge(inputs: &Inputs<'_>) -> Self {
+        let table = table_for(&inputs.version);
+        let mut merge = Merge {
+            entries: BTreeMap::new(),
+            overridden: Vec::new(),
+            faults: Vec::new(),
+            unknown_names: Vec::new(),
+            table: &table,
+        };
+        merge.defaults();
+        merge.environment(inputs);
+        merge.config(&inputs.config);
+        merge.cmd_args(&inputs.cmd_args);
+        let arguments = parse_arguments(inputs.arguments, &table);
+        merge.arguments(&arguments, Layer::CommandLine, None);
+        merge.check_binds();
+        let application = application(&arguments.application, &merge.entries);
+        merge.check_application(&arguments);
+        let Merge { entries, overridden, faults, unknown_names, .. } = merge;
+        Self {
+            entries,
+            application,
+            working_directory: inputs.working_directory.clone(),
+            overridden,
+            faults,
+            unknown_names,
+            only_prints: arguments.only_prints,
+            table,
+        }
+    }
+}
+
+/// GUNICORN_CMD_ARGS as words; all of them stand where the variable is set.
+pub(super) fn cmd_args_words(secret: &Secret, origin: &Origin) -> Option<Vec<ArgumentWord>> {
+    let text = secret.expose_str()?;
+    let nowhere = Span { file: FileId(u32::MAX), start: 0, end: 0 };
+    let span = origin.span().unwrap_or(nowhere);
+    let words = shlex::split(text)?.into_iter().map(|word| {
+        let mut text = Text::empty(span.file, span.start as usize);
+        text.push_str(&word, span.start as usize, span.end as usize);
+        ArgumentWord { text, span, secret: true, unknown: None, many: false }
+    });
+    Some(words.collect())
+}
+
+struct Merge<'t> {
+    entries: BTreeMap<&'static str, Entry>,
+    overridden: Vec<Overridden>,
+    faults: Vec<SettingFault>,
+    unknown_names: Vec<UnknownName>,
+    table: &'t SettingTable,
+}
+
+/// A value on its way into the settings.
+struct Incoming {
+    value: Known<SettingValue>,
+    secret: bool,
+    items: Vec<Span>,
+}
+
+impl Merge<'_> {
+    fn defaults(&mut self) {
+        for setting in self.table.settings() {
+            self.insert_default(setting);
+        }
+        for setting in self.table.sometimes() {
+            let value = Known::unknown("depends on gunicorn's version, which is not known");
+            let entry = Entry { value, layer: Layer::Default, secret: false, items: Vec::new() };
+            self.entries.insert(setting.name, entry);
+        }
+    }
+
+    fn insert_default(&mut self, setting: &Setting) {
+        let value = match setting.default {
+            None => Known::unknown("the default depends on gunicorn's version"),
+            Some(default) => match shipped(setting, default) {
+                Some(value) => Known::Default(value),
+                None => Known::unknown("the default depends on the machine"),
+            },
+        };
+        let entry = Entry { value, layer: Layer::Default, secret: false, items: Vec::new() };
+        self.entries.insert(setting.name, entry);
+    }
+
+    /// Variables that are read when gunicorn's `config.py` is imported.
+    fn environment(&mut self, inputs: &Inputs<'_>) {
+        const READ: [(&str, &str); 3] = [
+            ("WEB_CONCURRENCY", "workers"),
+            ("PORT", "bind"),
+            ("FORWARDED_ALLOW_IPS", "forwarded_allow_ips"),
+        ];
+        for (variable, setting) in READ {
+            let origin = (inputs.variable_origin)(variable).unwrap_or(Origin::Default(variable));
+            let value = match (inputs.variable)(variable) {
+                Lookup::Unset => continue,
+                Lookup::Unknown(why) => Err(format!("{variable} may set it: {why}")),
+                Lookup::Set(secret) => match secret.expose_str() {
+                    None => Err(format!("{variable} is not UTF-8")),
+                    Some(text) => match variable {
+                        "WEB_CONCURRENCY" => match integer(text, Base::Ten) {
+                            Some(Some(number)) => Ok(RawValue::Int(number)),
+                            Some(None) => Err(format!("{variable} is beyond 64 bits")),
+                            None => {
+                                let message = format!("{variable} is not a whole number");
+                                self.fault(
+                                    Some(setting),
+                                    message,
+                                    origin.clone(),
+                                    Layer::Environment,
+                                );
+                                Err(format!("gunicorn does not start: {variable}"))
+                            }
+                        },
+                        "PORT" => {
+                            Ok(RawValue::List(vec![RawValue::Text(format!("0.0.0.0:{text}"))]))
+                        }
+                        _ => Ok(RawValue::Text(text.to_owned())),
+                    },
+                },
+            };
+            let raw = value.unwrap_or_else(RawValue::Unknown);
+            self.set(setting, &raw, origin, Layer::Environment, true, Vec::new());
+        }
+    }
+
+    fn config(&mut self, config: &Known<Option<ConfigFile>>) {
+        let file = match config {
+            Known::Unknown(why) => return self.anything(&why.0, Layer::ConfigFile),
+            Known::Value(None, _) | Known::Default(None) => return,
+            Known::Value(Some(file), _) | Known::Default(Some(file)) => file,
+        };
+        if let Some(why) = &file.unusable {
+            return self.anything(why, Layer::ConfigFile);
+        }
+        if let Some((why, _)) = &file.open {
+            self.anything(&format!("the configuration file may set it ({why})"), Layer::ConfigFile);
+        }
+        if let Some(raises) = &file.raises {
+            let message = format!("the configuration file cannot be loaded: {}", raises.message);
+            self.fault(None, message, Origin::text(raises.span), Layer::ConfigFile);
+        }
+        for assignment in &file.values {
+            let name = assignment.name.value.as_str();
+            if !self.table.may_have(name) {
+                if !name.starts_with('_')
+                    && !matches!(assignment.value(), ConfigValue::Unknown(_))
+                    && let Some(did_you_mean) = self.table.nearest_name(name)
+                {
+                    let name = assignment.name.clone();
+                    self.unknown_names.push(UnknownName { name, did_you_mean });
+                }
+                continue;
+            }
+            let raw = raw_value(assignment.value());
+            let origin = Origin::text(assignment.value_span);
+            let secret = assignment.secret;
+            self.set(name, &raw, origin, Layer::ConfigFile, secret, Vec::new());
+        }
+    }
+
+    fn cmd_args(&mut self, cmd_args: &Known<Option<Secret>>) {
+        let (secret, origin) = match cmd_args {
+            Known::Unknown(why) => {
+                let why = format!("GUNICORN_CMD_ARGS may set it: {why}");
+                return self.anything(&why, Layer::CmdArgs);
+            }
+            Known::Value(None, _) | Known::Default(None) => return,
+            Known::Value(Some(secret), origin) => (secret, origin.clone()),
+            Known::Default(Some(secret)) => (secret, Origin::Default("GUNICORN_CMD_ARGS")),
+        };
+        let Some(words) = cmd_args_words(secret, &origin) else {
+            let message = "GUNICORN_CMD_ARGS has quotes that do not close".to_owned();
+            self.fault(None, message.clone(), origin, Layer::CmdArgs);
+            return self.anything(&message, Layer::CmdArgs);
+        };
+        let arguments = parse_arguments(&words, self.table);
+        self.arguments(&arguments, Layer::CmdArgs, Some(origin));
+    }
+
+    fn arguments(&mut self, arguments: &Arguments, layer: Layer, origin: Option<Origin>) {
+        for fault in &arguments.faults {
+            self.faults.push(argument_fault(fault.clone(), layer, origin.clone()));
+        }
+        // Flags that repeat make one list; so does whatever is not known between them.
+        let mut lists: BTreeMap<&'static str, (RawValue, Vec<Span>, bool, Span)> = BTreeMap::new();
+        let mut anything: Option<String> = None;
+        for event in &arguments.events {
+            let argument = match event {
+                Event::Anything(why, _) => {
+                    self.anything(why, layer);
+                    anything = Some(why.clone());
+                    continue;
+                }
+                Event::Set(argument) => argument,
+            };
+            let action = self.setting(argument.setting).map(|setting| setting.action);
+            let raw = match &argument.value {
+                Ok(ArgumentValue::Text(text)) => RawValue::Text(text.clone()),
+                Ok(ArgumentValue::Int(number)) => RawValue::Int(*number),
+                Ok(ArgumentValue::Bool(flag)) => RawValue::Bool(*flag),
+                Err(why) => RawValue::Unknown(why.clone()),
+            };
+            if action == Some(Action::Append) {
+                let span = argument.value_span;
+                let empty = || (RawValue::List(Vec::new()), Vec::new(), false, span);
+                let list = lists.entry(argument.setting).or_insert_with(empty);
+                if let RawValue::List(items) = &mut list.0 {
+                    items.push(raw);
+                }
+                list.1.push(span);
+                list.2 |= argument.secret;
+                continue;
+            }
+            let at = origin.clone().unwrap_or_else(|| Origin::text(argument.value_span));
+            self.set(argument.setting, &raw, at, layer, argument.secret, Vec::new());
+        }
+        for (setting, (raw, spans, secret, first)) in lists {
+            let at = origin.clone().unwrap_or_else(|| Origin::text(first));
+            let raw = match &anything {
+                Some(why) => RawValue::Unknown(why.clone()),
+                None => raw,
+            };
+            let spans = if origin.is_some() { Vec::new() } else { spans };
+            self.set(setting, &raw, at, layer, secret, spans);
+        }
+    }
+
+    /// Nothing that was set so far is certain any more.
+    fn anything(&mut self, why: &str, layer: Layer) {
+        for entry in self.entries.values_mut() {
+            entry.value = Known::unknown(why);
+            entry.layer = layer;
+            entry.items = Vec::new();
+        }
+    }
+
+    fn setting(&self, name: &str) -> Option<&Setting> {
+        let found = self.table.get(name);
+        found.or_else(|| self.table.sometimes().iter().find(|setting| setting.name == name))
+    }
+
+    fn set(
+        &mut self,
+        name: &str,
+        raw: &RawValue,
+        origin: Origin,
+        layer: Layer,
+        secret: bool,
+        items: Vec<Span>,
+    ) {
+        let Some(setting) = self.setting(name).copied() else { return };
+        let value = match validate(setting.kind, raw) {
+            Validated::Value(value) => Known::Value(value, origin),
+            Validated::Unknown(why) => Known::unknown(why),
+            Validated::Refused(wants) => {
+                let message = format!("{name} must be {wants}");
+                self.fault(Some(setting.name), message, origin, layer);
+                Known::unknown(format!("gunicorn refuses the value of {name}"))
+            }
+        };
+        self.put(setting.name, Incoming { value, secret, items }, layer);
+    }
+
+    fn put(&mut self, name: &'static str, incoming: Incoming, layer: Layer) {
+        let entry =
+            Entry { value: incoming.value, layer, secret: incoming.secret, items: incoming.items };
+        let Some(before) = self.entries.insert(name, entry) else { return };
+        // Defaults, whoever makes them, are there to be overridden.
+        if before.layer < Layer::ConfigFile {
+            return;
+        }
+        if let Known::Value(value, origin) = before.value {
+            let now = self.entries.get(name).and_then(|entry| entry.value.ok());
+            let same = now.map(|now| *now == value);
+            let layer_before = before.layer;
+            self.overridden.push(Overridden {
+                setting: name,
+                origin,
+                layer: layer_before,
+                winner: layer,
+                same,
+            });
+        }
+    }
+
+    fn fault(
+        &mut self,
+        setting: Option<&'static str>,
+        message: String,
+        origin: Origin,
+        layer: Layer,
+    ) {
+        let origin = Some(origin);
+        let exit_status = 1;
+        let did_you_mean = None;
+        self.faults.push(SettingFault {
+            setting,
+            message,
+            did_you_mean,
+            origin,
+            exit_status,
+            layer,
+        });
+    }
+
+    fn check_binds(&mut self) {
+        let Some(entry) = self.entries.get("bind") else { return };
+        let (origin, layer) = (entry.value.origin().cloned(), entry.layer);
+        let Some(SettingValue::List(texts)) = entry.value.ok() else { return };
+        let found: Vec<String> = texts
+            .iter()
+            .filter_map(|text| parse_address(text).err())
+            .map(|fault| match entry.secret {
+                true => "not an address".to_owned(),
+                false => fault.message,
+            })
+            .collect();
+        let origin = origin.unwrap_or(Origin::Default("gunicorn"));
+        for message in found {
+            self.fault(Some("bind"), message, origin.clone(), layer);
+        }
+    }
+
+    fn check_application(&mut self, arguments: &Arguments) {
+        let none = |name: &str| {
+            matches!(
+                self.entries.get(name).map(|entry| &entry.value),
+                Some(Known::Value(SettingValue::None, _) | Known::Default(SettingValue::None))
+            )
+        };
+        if arguments.application == Application::NotGiven && none("wsgi_app") && none("paste") {
+            self.faults.push(SettingFault {
+                setting: Some("wsgi_app"),
+                message: "no application module is named".into(),
+                did_you_mean: None,
+                origin: None,
+                exit_status: 1,
+                layer: Layer::CommandLine,
+            });
+        }
+    }
+}
+
+fn shipped(setting: &Setting, default: Shipped) -> Option<SettingValue> {
+    let texts = |text: &str| text.split(',').map(|item| item.trim().to_owned()).collect();
+    Some(match default {
+        Shipped::None => SettingValue::None,
+        Shipped::Int(number) => SettingValue::Int(number),
+        Shipped::Bool(flag) => SettingValue::Bool(flag),
+        Shipped::Text(text) => match setting.kind {
+            crate::source::gunicorn::Kind::TextSet => SettingValue::List(texts(text)),
+            _ => SettingValue::Text(text.to_owned()),
+        },
+        Shipped::List(items) => {
+            SettingValue::List(items.iter().map(|item| (*item).to_owned()).collect())
+        }
+        Shipped::Callable => SettingValue::Callable,
+        Shipped::Dict => SettingValue::Dict,
+        // None stands for the caller's own user, group and directory.
+        Shipped::Machine => match setting.name {
+            "user" | "group" | "chdir" => SettingValue::None,
+            _ => return None,
+        },
+    })
+}
+
+fn raw_value(value: &ConfigValue) -> RawValue {
+    match value {
+        ConfigValue::Int(number) => RawValue::Int(*number),
+        ConfigValue::Float(number) => RawValue::Float(*number),
+        ConfigValue::Str(text) => RawValue::Text(text.clone()),
+        ConfigValue::Bool(flag) => RawValue::Bool(*flag),
+        ConfigValue::None => RawValue::None,
+        ConfigValue::List(items) => RawValue::List(items.iter().map(raw_value).collect()),
+        ConfigValue::Dict(_) => RawValue::Dict,
+        ConfigValue::Callable => RawValue::Callable,
+        ConfigValue::Unknown(why) => RawValue::Unknown(why.clone()),
+    }
+}

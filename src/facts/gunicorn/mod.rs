@@ -1,0 +1,14 @@
+//! gunicorn as a deployment runs it: through which wrappers it is started, and with which
+//! settings in the end.
+
+pub mod launcher;
+mod merge;
+pub mod settings;
+pub mod shell;
+mod wrappers;
+
+pub use launcher::{Launch, LaunchContext, NotLaunched, Stays, Wrapper, WrapperKind, see_through};
+pub use settings::{
+    Bind, ConfigChoice, Inputs, Layer, Overridden, SettingFault, Settings, UnknownName,
+    config_choice,
+};

@@ -1,0 +1,82 @@
+//! The list of known settings, and what is said of names and values.
+
+#![allow(clippy::unwrap_used)] // helpers of a test may stop it, too
+
+use std::process::Command;
+
+use deploy_doctor::source::unit::known::{
+    SettingLookup, check_value, empty_resets, lookup, settings,
+};
+
+#[test]
+fn the_list_has_not_drifted_from_the_installed_systemd() {
+    let systemd = "/lib/systemd/systemd";
+    let run = |option| Command::new(systemd).arg(option).output();
+    let (Ok(version), Ok(output)) = (run("--version"), run("--dump-configuration-items")) else {
+        eprintln!("SKIPPED: systemd is not installed, so its list cannot be compared");
+        return;
+    };
+    let version = String::from_utf8(version.stdout).unwrap();
+    let version: u32 = version.split(' ').nth(1).unwrap().parse().unwrap();
+    if ![252, 257].contains(&version) {
+        eprintln!("SKIPPED: the list was made from 252 and 257, not from {version}");
+        return;
+    }
+    let output = String::from_utf8(output.stdout).unwrap();
+    let mut section = "";
+    let mut theirs = std::collections::BTreeSet::new();
+    for line in output.lines() {
+        if let Some(name) = line.strip_prefix('[') {
+            section = name.trim_end_matches(']');
+        } else if let Some((key, _)) = line.split_once('=') {
+            theirs.insert((section.to_owned(), key.to_owned()));
+        }
+    }
+    let ours = settings()
+        .filter(|s| s.since <= version && s.until.is_none_or(|until| until >= version))
+        .map(|s| (s.section.to_owned(), s.key.to_owned()))
+        .collect::<std::collections::BTreeSet<_>>();
+    assert!(theirs.len() > 1000);
+    assert_eq!(ours, theirs);
+}
+
+#[test]
+fn names_are_looked_up() {
+    assert!(matches!(lookup("Service", "ExecStart"), SettingLookup::Known(s) if s.since == 252));
+    assert!(matches!(lookup("Service", "RestartSteps"), SettingLookup::Known(s) if s.since == 257));
+    assert_eq!(lookup("Service", "X-Mine"), SettingLookup::Private);
+    assert_eq!(lookup("X-Mine", "A"), SettingLookup::Private);
+    let unknown = |did_you_mean| SettingLookup::UnknownKey { did_you_mean };
+    assert_eq!(lookup("Service", "ExecRelaod"), unknown(Some("ExecReload")));
+    assert_eq!(lookup("Service", "execstart"), unknown(Some("ExecStart")));
+    assert_eq!(lookup("Service", "Nonsense"), unknown(None));
+    assert_eq!(
+        lookup("Services", "A"),
+        SettingLookup::UnknownSection { did_you_mean: Some("Service") }
+    );
+    assert_eq!(
+        lookup("Service", "WantedBy"),
+        SettingLookup::WrongSection { right: vec!["Install"] }
+    );
+}
+
+#[test]
+fn values_are_judged_only_where_they_are_known() {
+    for (key, good, bad) in [
+        ("PrivateTmp", "yes", "maybe"),
+        ("TimeoutStopSec", "1min 30s", "1 banana"),
+        ("Restart", "on-failure", "on_failure"),
+        ("Type", "notify-reload", "daemon"),
+        ("KillMode", "mixed", "all"),
+        ("UMask", "0027", "0o27"),
+        ("KillSignal", "HUP", "SIGNOTHING"),
+        ("EnvironmentFile", "-/etc/a", "\"/etc/a\""),
+        ("ProtectHome", "read-only", "sometimes"),
+    ] {
+        assert_eq!(check_value("Service", key, good), None, "{key}={good}");
+        assert!(check_value("Service", key, bad).is_some(), "{key}={bad}");
+        assert_eq!(check_value("Service", key, "{{ value }}"), None, "{key}");
+    }
+    assert!(empty_resets("Service", "ExecStart") && !empty_resets("Service", "TimeoutStopSec"));
+    assert!(!empty_resets("Unit", "After") && empty_resets("Service", "User"));
+}
