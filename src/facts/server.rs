@@ -444,6 +444,15 @@ fn read_venv(
         Known::Value(path, origin) => (path, origin),
         Known::Default(path) => (path.clone(), Origin::Path(path)),
     };
+    // Without it nobody can say which packages are seen; that it is missing is a rule's to say.
+    if let Err(error) = sources.load(&path.join("pyvenv.cfg"))
+        && !matches!(
+            error.kind,
+            HostErrorKind::NotFound | HostErrorKind::NotGiven | HostErrorKind::NotADirectory
+        )
+    {
+        problems.push(Problem::unreadable(&error));
+    }
     match venv::read(sources.host(), sources, &path) {
         Ok(venv) => Known::Value(venv, origin),
         Err(error) => {
