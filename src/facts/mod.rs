@@ -16,6 +16,7 @@ pub mod place;
 pub mod release;
 pub mod route;
 pub mod server;
+pub mod served_file;
 pub mod service;
 pub mod shell;
 pub mod similar;
