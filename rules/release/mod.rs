@@ -1,4 +1,3 @@
 //! Rules of the area `release`.
 
-/// The area's rules, by code.
-pub static RULES: &[&crate::rule::Rule] = &[];
+crate::area![current_dangling, no_rollback, static_stale];
