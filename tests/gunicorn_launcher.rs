@@ -1,5 +1,7 @@
 //! What ExecStart runs, followed down to gunicorn. What each shell does was measured.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use deploy_doctor::facts::gunicorn::launcher::{Script, Shell};
 use deploy_doctor::facts::gunicorn::{
     Inputs, Launch, LaunchContext, NotLaunched, Settings, Stays, WrapperKind, see_through,
@@ -186,7 +188,10 @@ fn every_exec_start_of_the_corpus_goes_through() {
             };
             let words: Vec<&str> = split.iter().map(String::as_str).collect();
             seen += 1;
-            let Ok(found) = launch(&words, None) else { continue };
+            let Ok(found) = launch(&words, None) else {
+                eprintln!("not followed: {words:?}");
+                continue;
+            };
             launched += 1;
             let settings =
                 settings(&found.arguments, Known::unknown("not read"), Known::Default(None));
@@ -337,4 +342,28 @@ fn the_settings_table_is_what_its_script_makes() {
     let made = std::fs::read_to_string(out.path()).unwrap();
     let kept = std::fs::read_to_string("src/source/gunicorn/table.rs").unwrap();
     assert!(made == kept, "table.rs is not what table.py makes of the json");
+}
+
+#[test]
+fn hostile_words_and_scripts_cost_little() {
+    let started = std::time::Instant::now();
+    for script in [
+        "a=b; ".repeat(100_000),
+        "x && ".repeat(100_000),
+        "$(".repeat(50_000),
+        "'\"".repeat(100_000),
+        "sh -c ".repeat(50_000),
+        format!("exec gunicorn {}", "a\\b$X ".repeat(20_000)),
+    ] {
+        let one = std::time::Instant::now();
+        let _ = launch(&["/bin/sh", "-c", &script], None);
+        eprintln!("{:?}: {}…", one.elapsed(), script.get(..20).unwrap_or_default());
+    }
+    let nested: Vec<&str> = ["env", "nice"].into_iter().cycle().take(10_000).collect();
+    assert!(matches!(launch(&nested, None), Err(NotLaunched::Unknown(_))));
+    let many: Vec<&str> =
+        ["-b", ":80", "--bogus", "-w3", "a"].into_iter().cycle().take(50_000).collect();
+    let all = settings(&words(&many), Known::unknown("?"), Known::Default(None));
+    assert!(!all.faults.is_empty());
+    assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
 }

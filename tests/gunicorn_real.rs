@@ -1,6 +1,8 @@
 //! The merged settings against what real gunicorns say, for generated command lines and for
 //! configuration files as people write them. Needs python3 and pip; says so where they are not.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -12,6 +14,9 @@ use deploy_doctor::source::python::evaluate::{Surroundings, evaluate};
 use deploy_doctor::source::python::{ConfigFile, Lookup, PythonVersion, parse};
 use deploy_doctor::source::{FileId, Secret, SourceFile, Text};
 use serde_json::{Value, json};
+
+/// A command line and its environment.
+type Case = (Vec<String>, Vec<(String, String)>);
 
 const VERSIONS: [&str; 3] = ["20.1.0", "23.0.0", "27.0.1"];
 
@@ -51,11 +56,7 @@ fn python(version: &str) -> Option<PathBuf> {
 }
 
 /// What the real one says to each case.
-fn ask(
-    python: &Path,
-    directory: &Path,
-    cases: &[(Vec<String>, Vec<(String, String)>)],
-) -> Vec<Value> {
+fn ask(python: &Path, directory: &Path, cases: &[Case]) -> Vec<Value> {
     let cases: Vec<Value> = cases
         .iter()
         .map(|(words, env)| {
@@ -278,8 +279,7 @@ fn command_lines_come_out_as_in_real_gunicorns() {
             eprintln!("SKIPPED: gunicorn {version} cannot be installed: nothing was compared");
             continue;
         };
-        let mut cases: Vec<(Vec<String>, Vec<(String, String)>)> =
-            lines().into_iter().map(|line| (line, Vec::new())).collect();
+        let mut cases: Vec<Case> = lines().into_iter().map(|line| (line, Vec::new())).collect();
         let environments: [&[(&str, &str)]; 14] = [
             &[("WEB_CONCURRENCY", "5")],
             &[("WEB_CONCURRENCY", "x")],

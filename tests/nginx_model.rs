@@ -500,3 +500,18 @@ fn real_files_raise_no_false_alarm() {
     assert!(unknown.is_empty(), "{unknown:?}");
     assert_eq!(accused.len(), known.len(), "{accused:?}");
 }
+
+#[test]
+fn several_fragments_do_not_mix() {
+    let mut host = MemoryHost::new();
+    host.file("/a.conf", "proxy_set_header X-A a; proxy_pass http://unix:/run/a.sock;");
+    host.file("/b.conf", "server { listen 80; location / { proxy_pass http://b; } }");
+    let sources = Sources::new(&host);
+    let paths = [PathBuf::from("/a.conf"), PathBuf::from("/b.conf")];
+    let model = Model::new(load_fragments(&sources, &paths).unwrap());
+    assert!(model.faults.is_empty(), "{:?}", model.faults);
+    let headers = model.effective(Place::Location(model.locations[0].id), "proxy_set_header");
+    assert!(headers.directives.is_empty() && headers.incomplete);
+    let bare = &model.servers[0];
+    assert!(bare.directive.is_none() && bare.handling.passes.len() == 1);
+}

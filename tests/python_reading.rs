@@ -1,5 +1,7 @@
 //! Python files: syntax by version, bytes, nesting, names, imports, variables.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use std::fmt::Write;
 
 use deploy_doctor::source::gunicorn::{ApplicationName, ApplicationObject};
@@ -349,6 +351,25 @@ fn a_file_that_raises_says_so() {
     ] {
         let raises = config(&module(text)).raises.unwrap();
         assert!(raises.message.starts_with(kind), "{text}: {raises:?}");
+    }
+}
+
+#[test]
+fn a_file_that_may_be_fine_does_not_raise() {
+    for text in [
+        "try:\n    x = int('a')\nexcept ValueError as e:\n    print(e)\n    x = 1\n",
+        "from m import y\nif y and (z := y()):\n    pass\nx = z\n",
+        "a = [w := 1 for _ in [1]]\nx = w\n",
+        "x = [i for i in range(3)]\n",
+        "x = lambda: undefined\n",
+        "def f():\n    return undefined\nx = f\n",
+        "x = issubclass(int, str)\n",
+        "from m import *\nx = whatever\n",
+        "def f():\n    global g\n    g = 1\nf()\nx = g\n",
+    ] {
+        let config = config(&module(text));
+        assert!(config.raises.is_none(), "{text}: {config:?}");
+        assert!(config.get("x").is_some(), "{text}");
     }
 }
 

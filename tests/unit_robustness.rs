@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used)] // helpers of a test may stop it, too
 
-use std::path::Path;
+use std::cell::Cell;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use deploy_doctor::host::{FileKind, MemoryHost};
+use deploy_doctor::host::{FileKind, Host, HostError, Lookup, MemoryHost, Metadata};
 use deploy_doctor::source::unit::{self, FaultKind, LoadError, Refusal, UnitName, UnitPaths};
 use deploy_doctor::source::{FileId, SourceFile, Sources};
 
@@ -183,4 +185,66 @@ fn two_start_commands_are_refused() {
     let file = unit.fragment.as_ref().unwrap();
     let Some(Refusal::ExecStartTwice(span)) = unit.refusal() else { panic!() };
     assert_eq!(file.file.slice(span), b"/bin/b");
+}
+
+/// Counts how often directories are listed.
+struct Counting {
+    host: MemoryHost,
+    listed: Cell<usize>,
+}
+
+impl Host for Counting {
+    fn look(&self, path: &Path) -> Lookup {
+        self.host.look(path)
+    }
+
+    fn link_metadata(&self, path: &Path) -> Result<Metadata, HostError> {
+        self.host.link_metadata(path)
+    }
+
+    fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>, HostError> {
+        self.host.read(path, limit)
+    }
+
+    fn read_link(&self, path: &Path) -> Result<PathBuf, HostError> {
+        self.host.read_link(path)
+    }
+
+    fn list(&self, path: &Path) -> Result<Vec<OsString>, HostError> {
+        self.listed.set(self.listed.get() + 1);
+        self.host.list(path)
+    }
+}
+
+#[test]
+fn a_thousand_units_need_no_listing_each() {
+    let mut host = MemoryHost::new();
+    for number in 0..1000 {
+        let text = format!("[Service]\nExecStart=/srv/{number}/bin/gunicorn app:app\n");
+        host.file(format!("/etc/systemd/system/app{number}.service"), text);
+    }
+    host.file("/etc/systemd/system/service.d/all.conf", "[Service]\nRestart=always\n");
+    let host = Counting { host, listed: Cell::new(0) };
+    let sources = Sources::new(&host);
+    let paths = UnitPaths::scan(&sources);
+    let units = paths.list_units().units;
+    assert_eq!(units.len(), 1000);
+    for name in &units {
+        assert!(paths.mentions(&sources, name, b"gunicorn"));
+        let unit = paths.load(&sources, name).unwrap();
+        assert_eq!(unit.last("Service", "Restart").unwrap().value.as_str(), "always");
+    }
+    // The search path and `service.d`, whatever the number of units.
+    assert!(host.listed.get() <= 14, "{} listings", host.listed.get());
+}
+
+#[test]
+fn hostile_words_take_no_quadratic_time() {
+    let specifiers = unit::Specifiers::new(name("x"));
+    for piece in ["{{", "{%", "${", "__A", "@a", "\"", "\\", "%%", "$$", "' '", "; "] {
+        let text = format!("[S]\nExecStart=/b {}\n", piece.repeat(200_000 / piece.len()));
+        let file = parse(text);
+        let commands = unit::commands(&file.assignments[0].value, &specifiers);
+        assert!(commands.is_ok() || commands.is_err_and(|fault| fault.refuses), "{piece}");
+    }
 }

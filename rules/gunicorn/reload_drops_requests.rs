@@ -190,7 +190,7 @@ fn direct(app: &App) -> Result<bool, Why> {
     }
     // A host without nginx is one, too, but files that were not given are not.
     match app.nginx.model.ok() {
-        Some(_) => app.nginx.whole().map(|_| true),
+        Some(_) => app.nginx.all_passes().map(|_| true),
         None if app.machine.whole => Ok(true),
         None => Err(Why::new("nginx's configuration was not read")),
     }
@@ -200,7 +200,7 @@ fn direct(app: &App) -> Result<bool, Why> {
 /// HTTP/1.1, and a `Connection` header other than nginx's own `close`.
 fn kept_alive(app: &App) -> Result<Option<Span>, Why> {
     if app.routes.is_empty() {
-        return app.nginx.whole().map(|_| None);
+        return app.nginx.all_passes().map(|_| None);
     }
     let model = app.nginx.model.get()?;
     for route in &app.routes {
@@ -211,7 +211,8 @@ fn kept_alive(app: &App) -> Result<Option<Span>, Why> {
             return Ok(Some(keepalive.span));
         }
     }
-    app.nginx.whole().map(|_| None)
+    // Another way to it, or what stands in the group, may not have been read.
+    app.nginx.all_passes().and_then(|_| app.nginx.all_upstreams()).map(|_| None)
 }
 
 fn speaks_keepalive(model: &Model, place: Place) -> Result<bool, Why> {

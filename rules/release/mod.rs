@@ -1,3 +1,11 @@
 //! Rules of the area `release`.
 
-crate::area![current_dangling, no_rollback, static_stale];
+crate::area![
+    current_dangling,
+    no_rollback,
+    dependencies_missing,
+    migration_heads,
+    migration_destructive,
+    migrations_pending,
+    static_stale,
+];

@@ -21,7 +21,7 @@ use crate::source::Sources;
 pub use code::{Application, Code, NeededVariable, ReadModule, Resolution};
 pub use link::ReleaseLink;
 pub use manifests::{ServedFrom, StaticManifest};
-pub use migrations::Migrations;
+pub use migrations::{Migrations, Standing};
 pub use packages::{Needed, Packages, RequirementsFile};
 pub use previous::PreviousRelease;
 

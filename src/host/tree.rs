@@ -4,12 +4,14 @@
 //! link, absolute ones too, resolves inside the tree, `..` stops at its top, and a link that is
 //! swapped while it is read cannot lead outside.
 
-use std::collections::VecDeque;
+use std::cell::RefCell;
+use std::collections::{HashMap, VecDeque};
 use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
+use std::rc::Rc;
 
 use rustix::fs::{self, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
@@ -19,11 +21,22 @@ use super::{
     Outcome, Step,
 };
 
+/// The most directories that are kept open, so that each is walked to only once.
+const OPEN_LIMIT: usize = 256;
+
 /// A directory of this machine seen as a root.
 #[derive(Debug)]
 pub struct TreeHost {
-    top: OwnedFd,
-    top_metadata: Metadata,
+    top: Rc<Node>,
+    /// Directories by their path free of links.
+    directories: RefCell<HashMap<PathBuf, Rc<Node>>>,
+}
+
+/// Something that was opened to be looked at.
+#[derive(Debug)]
+struct Node {
+    fd: OwnedFd,
+    metadata: Metadata,
 }
 
 impl TreeHost {
@@ -36,9 +49,9 @@ impl TreeHost {
     pub fn open(directory: &Path) -> Result<Self, HostError> {
         let fail = |errno| HostError { path: directory.into(), kind: error_kind(errno) };
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let top = fs::open(directory, flags, Mode::empty()).map_err(fail)?;
-        let top_metadata = metadata(&fs::fstat(&top).map_err(fail)?);
-        Ok(Self { top, top_metadata })
+        let fd = fs::open(directory, flags, Mode::empty()).map_err(fail)?;
+        let metadata = metadata(&fs::fstat(&fd).map_err(fail)?);
+        Ok(Self { top: Rc::new(Node { fd, metadata }), directories: RefCell::default() })
     }
 
     /// Walks `path`; `follow_last` says whether a link in the last place is followed.
@@ -49,14 +62,14 @@ impl TreeHost {
                 resolved: PathBuf::from("/"),
                 links: Vec::new(),
                 steps: Vec::new(),
-                outcome: Outcome::Present(self.top_metadata),
+                outcome: Outcome::Present(self.top.metadata),
             },
             handle: None,
         };
         let mut todo: VecDeque<OsString> = VecDeque::new();
         prepend(&mut todo, path);
         // The directories we stand in, below the top, so that `..` never needs the kernel.
-        let mut stack: Vec<(OwnedFd, Metadata)> = Vec::new();
+        let mut stack: Vec<Rc<Node>> = Vec::new();
         while let Some(name) = todo.pop_front() {
             if name == ".." {
                 stack.pop();
@@ -64,18 +77,15 @@ impl TreeHost {
                 walk.lookup.steps.pop();
                 continue;
             }
-            let here = stack.last().map_or(self.top_metadata, |(_, m)| *m);
+            let directory = Rc::clone(stack.last().unwrap_or(&self.top));
+            let here = directory.metadata;
             let next = walk.lookup.resolved.join(&name);
             if here.kind != FileKind::Directory {
                 walk.lookup.outcome = failed(path, HostErrorKind::NotADirectory);
                 return walk;
             }
-            let directory = stack.last().map_or(&self.top, |(fd, _)| fd);
-            let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let opened = fs::openat(directory, &name, flags, Mode::empty())
-                .and_then(|fd| fs::fstat(&fd).map(|stat| (fd, metadata(&stat))));
-            let (fd, found) = match opened {
-                Ok(pair) => pair,
+            let node = match self.enter(&directory, &name, &next) {
+                Ok(node) => node,
                 Err(Errno::NOENT) => {
                     walk.step(here);
                     walk.lookup.outcome = Outcome::Missing { at: next.clone() };
@@ -91,12 +101,12 @@ impl TreeHost {
                     return walk;
                 }
             };
-            if found.kind == FileKind::Link && (follow_last || !todo.is_empty()) {
+            if node.metadata.kind == FileKind::Link && (follow_last || !todo.is_empty()) {
                 if walk.lookup.links.len() == LINK_LIMIT {
                     walk.lookup.outcome = failed(path, HostErrorKind::LinkLoop);
                     return walk;
                 }
-                let target = match fs::readlinkat(&fd, "", Vec::new()) {
+                let target = match fs::readlinkat(&node.fd, "", Vec::new()) {
                     Ok(text) => PathBuf::from(OsString::from_vec(text.into_bytes())),
                     Err(errno) => {
                         walk.lookup.outcome = failed(&next, error_kind(errno));
@@ -114,15 +124,28 @@ impl TreeHost {
             }
             walk.step(here);
             walk.lookup.resolved = next;
-            stack.push((fd, found));
+            stack.push(node);
         }
-        let (handle, last) = match stack.pop() {
-            Some((fd, last)) => (Some(fd), last),
-            None => (None, self.top_metadata),
-        };
-        walk.lookup.outcome = Outcome::Present(last);
-        walk.handle = handle;
+        walk.handle = stack.pop();
+        let last = walk.handle.as_ref().unwrap_or(&self.top);
+        walk.lookup.outcome = Outcome::Present(last.metadata);
         walk
+    }
+
+    /// One component further, without following a link.
+    fn enter(&self, directory: &Node, name: &OsStr, path: &Path) -> Result<Rc<Node>, Errno> {
+        if let Some(node) = self.directories.borrow().get(path) {
+            return Ok(Rc::clone(node));
+        }
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = fs::openat(&directory.fd, name, flags, Mode::empty())?;
+        let metadata = metadata(&fs::fstat(&fd)?);
+        let node = Rc::new(Node { fd, metadata });
+        let mut directories = self.directories.borrow_mut();
+        if metadata.kind == FileKind::Directory && directories.len() < OPEN_LIMIT {
+            directories.insert(path.into(), Rc::clone(&node));
+        }
+        Ok(node)
     }
 
     /// Opens what a walk found, for reading. `/proc/self/fd` is not needed: the last component is
@@ -131,17 +154,17 @@ impl TreeHost {
         let fail = |errno| HostError { path: walk.lookup.path.clone(), kind: error_kind(errno) };
         let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
         let Some(handle) = &walk.handle else {
-            return fs::openat(&self.top, ".", flags, Mode::empty()).map_err(fail);
+            return fs::openat(&self.top.fd, ".", flags, Mode::empty()).map_err(fail);
         };
         if walk.lookup.metadata().is_some_and(|m| m.kind == FileKind::Directory) {
-            return fs::openat(handle, ".", flags, Mode::empty()).map_err(fail);
+            return fs::openat(&handle.fd, ".", flags, Mode::empty()).map_err(fail);
         }
         let resolved = &walk.lookup.resolved;
         let parent = self.walk(resolved.parent().unwrap_or(Path::new("/")), false);
         let name = resolved.file_name().unwrap_or(OsStr::new("."));
-        let directory = parent.handle.as_ref().unwrap_or(&self.top);
+        let directory = &parent.handle.as_ref().unwrap_or(&self.top).fd;
         let fd = fs::openat(directory, name, flags, Mode::empty()).map_err(fail)?;
-        let (a, b) = (fs::fstat(handle).map_err(fail)?, fs::fstat(&fd).map_err(fail)?);
+        let (a, b) = (fs::fstat(&handle.fd).map_err(fail)?, fs::fstat(&fd).map_err(fail)?);
         if (a.st_dev, a.st_ino) != (b.st_dev, b.st_ino) {
             return Err(HostError {
                 path: walk.lookup.path.clone(),
@@ -188,7 +211,7 @@ impl Host for TreeHost {
         let walk = self.walk(path, false);
         present(&walk.lookup)?;
         let fail = |errno| HostError { path: path.into(), kind: error_kind(errno) };
-        let handle = walk.handle.as_ref().unwrap_or(&self.top);
+        let handle = &walk.handle.as_ref().unwrap_or(&self.top).fd;
         let text = fs::readlinkat(handle, "", Vec::new()).map_err(fail)?;
         Ok(PathBuf::from(OsString::from_vec(text.into_bytes())))
     }
@@ -221,7 +244,7 @@ impl Host for TreeHost {
 struct Walk {
     lookup: Lookup,
     /// The last component; none when that is the top itself.
-    handle: Option<OwnedFd>,
+    handle: Option<Rc<Node>>,
 }
 
 impl Walk {

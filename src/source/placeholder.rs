@@ -40,9 +40,13 @@ fn is_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
+/// The longest placeholder in bytes. Without a bound, a text of unclosed braces would be searched
+/// to its end from each of them.
+const LONGEST: usize = 1024;
+
 fn closing(rest: &[u8]) -> Option<usize> {
     let end: &[u8] = if rest[1] == b'{' { b"}}" } else { b"%}" };
-    rest.windows(2).position(|pair| pair == end).map(|at| at + 2)
+    rest[..rest.len().min(LONGEST)].windows(2).position(|pair| pair == end).map(|at| at + 2)
 }
 
 /// `__X__` in capitals, so that `__init__.py` is a file's name and no placeholder.

@@ -1,5 +1,5 @@
-//! What one call of `op.…` or of a batch does. Source: Alembic's operation reference; what locks
-//! and what breaks was measured on PostgreSQL.
+//! What one call of `op.…` or of a batch does. Source: Alembic's operation reference; what locks and
+//! what breaks running code follows PostgreSQL's documentation of ALTER TABLE.
 
 use ruff_python_ast::{Expr, ExprCall};
 

@@ -1,7 +1,7 @@
 //! `module:attribute`, as `import_app` in gunicorn's `util.py` reads it (from 20.0 on).
 //!
 //! The attribute is a plain name or a call of a plain name with literal arguments. A dotted
-//! attribute (`app:obj.attr`) is refused: measured on 20.1, 23.0 and 27.0.
+//! attribute (`app:obj.attr`) is refused.
 
 use ruff_python_ast::{Expr, UnaryOp};
 

@@ -304,7 +304,9 @@ impl<'t> Reader<'t> {
             Found::Unknown => {
                 let text = word.text.as_str();
                 let flag = text.split('=').next().unwrap_or(text);
-                let meant = self.table.nearest_flag(flag);
+                // A hint for the first mistakes; nobody reads a thousand.
+                let few = self.out.faults.len() < 20;
+                let meant = few.then(|| self.table.nearest_flag(flag)).flatten();
                 let shown = if word.secret { "an argument" } else { flag };
                 let message = format!("{shown} is not an option of gunicorn");
                 self.fault(FaultKind::UnknownFlag, message, meant, word.span);

@@ -209,6 +209,11 @@ impl Walk {
                 let id = self.implicit_server(directive);
                 self.in_server(directive, name, id);
             }
+            // A bare pass is meant to be included in a location.
+            Scope::Fragment if pass::is_pass(name) => {
+                let id = self.implicit_server(directive);
+                self.passes.push((directive.id, Scope::Server(id)));
+            }
             Scope::Location(id) => {
                 let Some(location) = self.locations.get_mut(id.0 as usize) else { return };
                 match name {
@@ -285,18 +290,26 @@ fn resolve_passes(model: &mut Model, passes: Vec<(DirectiveId, Scope)>) {
     let unread = !config.not_read.is_empty() || config.trees.iter().any(|t| t.fault.is_some());
     let whole = config.context == Context::Main && !unread;
     for (id, scope) in passes {
-        let Scope::Location(location) = scope else { continue };
         let Some(directive) = model.config.get(id) else { continue };
-        let Some(block) = model.locations.get(location.0 as usize) else { continue };
-        let (kind, server) = (block.kind, block.server);
+        let (kind, server, location) = match scope {
+            Scope::Location(location) => match model.locations.get(location.0 as usize) {
+                Some(block) => (Some(block.kind), block.server, Some(location)),
+                None => continue,
+            },
+            Scope::Server(server) => (None, server, None),
+            _ => continue,
+        };
         let expanding =
-            |text: &str| expand(&model.variables, &model.locations, text, server, Some(location));
+            |text: &str| expand(&model.variables, &model.locations, text, server, location);
         let mut faults = Vec::new();
-        let pass =
-            pass::read(&directive, Some(kind), (&model.groups, whole), expanding, &mut faults);
+        let pass = pass::read(&directive, kind, (&model.groups, whole), expanding, &mut faults);
         model.faults.append(&mut faults);
-        if let Some(block) = model.locations.get_mut(location.0 as usize) {
-            block.handling.passes.extend(pass);
+        let handling = match location {
+            Some(id) => model.locations.get_mut(id.0 as usize).map(|block| &mut block.handling),
+            None => model.servers.get_mut(server.0 as usize).map(|block| &mut block.handling),
+        };
+        if let Some(handling) = handling {
+            handling.passes.extend(pass);
         }
     }
 }

@@ -128,6 +128,17 @@ impl Config {
         chain
     }
 
+    /// The inclusion of the file named from outside that led to a directive.
+    pub(super) fn entry_of(&self, id: DirectiveId) -> Option<u32> {
+        let mut at = self.nodes.get(id.0 as usize)?.include;
+        while let Some(around) =
+            self.inclusions.get(at as usize).and_then(|i| self.nodes.get(i.directive as usize))
+        {
+            at = around.include;
+        }
+        Some(at)
+    }
+
     /// The file that was read for this tree number.
     pub fn tree(&self, index: usize) -> Option<&Tree> {
         self.trees.get(index)

@@ -99,11 +99,23 @@ impl Model {
     pub fn effective(&self, place: Place, name: &str) -> Effective {
         let rule = inheritance(name);
         let mut found = Effective::default();
+        let block = match place {
+            Place::Http => None,
+            Place::Server(id) => self.server(id).and_then(|server| server.directive),
+            Place::Location(id) => self.location(id).map(|location| location.directive),
+        };
+        let entry = block.and_then(|block| self.config.entry_of(block));
         for (index, level) in self.levels(place).into_iter().enumerate() {
             if index > 0 && !inherits(rule, level.inner) {
                 break;
             }
-            let here = self.named_in(level.block, name);
+            let mut here = self.named_in(level.block, name);
+            if level.block.is_none() {
+                // Of several fragments it is not known whether one is round the other.
+                let count = here.len();
+                here.retain(|id| entry.is_none() || self.config.entry_of(*id) == entry);
+                found.incomplete |= found.directives.is_empty() && here.len() < count;
+            }
             if found.directives.is_empty() {
                 // An include that was not read may set it at this level or a nearer one; with an
                 // additive directive it may add to those found here.

@@ -101,10 +101,11 @@ impl<'a> Machine<'a> {
     /// An expression whose parts were not followed: what it calls or binds is unknown.
     pub(super) fn forget_calls(&mut self, expression: &'a Expr) {
         let mut names = Vec::new();
+        let mut bound = Vec::new();
         let mut opens = false;
         super::super::walk::expressions(expression, &mut |found| {
             match found {
-                Expr::Named(node) => names.push(&*node.target),
+                Expr::Named(node) => bound.push(&*node.target),
                 Expr::Call(call) => {
                     opens |= matches!(&*call.func, Expr::Name(name) if OPENERS.contains(&name.id.as_str()));
                     names.push(&*call.func);
@@ -114,6 +115,12 @@ impl<'a> Machine<'a> {
             }
             true
         });
+        for target in bound {
+            if let Expr::Name(name) = target {
+                let why = Evaluated::unknown("bound in an expression that is not followed");
+                self.bind(name.id.as_str(), why, self.span(name), None);
+            }
+        }
         for name in names {
             self.may_change(name);
         }
@@ -376,7 +383,7 @@ impl<'a> Machine<'a> {
 
 /// Calls of these may set any name.
 pub(super) const OPENERS: [&str; 6] = ["exec", "eval", "globals", "locals", "vars", "setattr"];
-const BUILTIN: [&str; 30] = [
+const BUILTIN: [&str; 42] = [
     "map",
     "filter",
     "zip",
@@ -407,6 +414,18 @@ const BUILTIN: [&str; 30] = [
     "compile",
     "breakpoint",
     "complex",
+    "issubclass",
+    "staticmethod",
+    "classmethod",
+    "ascii",
+    "aiter",
+    "anext",
+    "help",
+    "license",
+    "credits",
+    "copyright",
+    "reload",
+    "unicode",
 ];
 
 fn wrap(items: Vec<Value>, make: fn(Vec<Value>) -> Value) -> Value {

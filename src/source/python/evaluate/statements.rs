@@ -85,12 +85,20 @@ impl<'a> Machine<'a> {
             Stmt::Raise(node) => {
                 return Err(self.raise("Exception", "raised by the file", self.span(node)));
             }
-            Stmt::Pass(_) | Stmt::Global(_) | Stmt::Nonlocal(_) | Stmt::TypeAlias(_) => {}
+            Stmt::Pass(_) | Stmt::Global(_) | Stmt::Nonlocal(_) => {}
+            Stmt::TypeAlias(node) => self.skip_name(&node.name),
             Stmt::For(_) | Stmt::While(_) => self.skip(statement, "assigned in a loop"),
             Stmt::With(_) => self.skip(statement, "assigned in a `with` block"),
             _ => self.skip(statement, "assigned in a statement that is not followed"),
         }
         Ok(())
+    }
+
+    fn skip_name(&mut self, target: &Expr) {
+        if let Expr::Name(name) = target {
+            let why = Evaluated::unknown("a type");
+            self.bind(name.id.as_str(), why, self.span(name), None);
+        }
     }
 
     pub(super) fn raise(&self, kind: &'static str, message: &str, span: Span) -> Raise {
@@ -139,6 +147,10 @@ impl<'a> Machine<'a> {
         for ExceptHandler::ExceptHandler(handler) in &node.handlers {
             match catches(handler.type_.as_deref(), raise.kind) {
                 Some(true) => {
+                    if let Some(name) = &handler.name {
+                        let exception = Evaluated::unknown("an exception");
+                        self.bind(name, exception, self.span(name), None);
+                    }
                     self.run(&handler.body)?;
                     return self.run(&node.finalbody);
                 }
