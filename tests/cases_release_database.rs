@@ -65,7 +65,7 @@ fn missing_and_outdated_packages_are_told_apart() {
     let found = seen.one("R703");
     let notes: Vec<&str> = found.places.iter().map(|place| place.2.as_str()).collect();
     assert_eq!(notes, ["redis is not installed", "3.0.3 is installed"]);
-    assert!(found.message.contains("1 more of another version"), "{}", found.message);
+    assert!(found.message.contains("1 more in another version"), "{}", found.message);
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn a_lock_before_the_requirements_decides() {
                 \"redis\"\nversion = \"5.0.0\"\n";
     let seen = Case::healthy().in_release("uv.lock", lock).check();
     let found = seen.one("R703");
-    assert!(found.message.contains("redis of uv.lock"), "{}", found.message);
+    assert!(found.message.contains("lacks redis, which uv.lock asks for"), "{}", found.message);
     assert!(found.help.contains("uv sync --frozen"), "{}", found.help);
 }
 
