@@ -1,4 +1,16 @@
 //! Rules of the area `nginx`.
 
-/// The area's rules, by code.
-pub static RULES: &[&crate::rule::Rule] = &[];
+crate::area![
+    upstream_mismatch,
+    forwarded_headers_missing,
+    header_inheritance_lost,
+    proxy_pass_malformed,
+    proxy_timeout_too_short,
+    restart_blackout,
+    upstream_undefined,
+    static_path,
+    static_pinned,
+    include_broken,
+    server_shadowed,
+    nginx_syntax,
+];

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::place::Identity;
-use super::{Known, Origin, Problem};
+use super::{HostNames, Known, Origin, Problem};
 use crate::host::{FileKind, HostErrorKind, Outcome};
 use crate::source::accounts::Accounts;
 use crate::source::unit;
@@ -43,6 +43,8 @@ pub struct Machine {
     pub default_stop_timeout: Known<TimeSpan>,
     /// Processors, where /proc tells.
     pub processors: Known<u32>,
+    /// The host names that its own files tell.
+    pub names: Known<HostNames>,
 }
 
 impl Machine {
@@ -59,6 +61,7 @@ impl Machine {
                 tmpfiles: Known::unknown(unread),
                 default_stop_timeout: Known::unknown(unread),
                 processors: Known::unknown(unread),
+                names: Known::unknown(unread),
             };
         }
         let top = sources.host().look(Path::new("/"));
@@ -71,6 +74,7 @@ impl Machine {
             tmpfiles: tmpfiles_directories(sources, problems),
             default_stop_timeout: default_stop_timeout(sources, problems),
             processors: processors(sources),
+            names: HostNames::read(sources),
         }
     }
 

@@ -3,10 +3,13 @@
 pub mod discovery;
 pub mod endpoint;
 pub mod environment;
+pub mod executable;
+pub mod front;
 pub mod gunicorn;
 mod json;
 pub mod known;
 pub mod machine;
+pub mod names;
 pub mod nginx;
 pub mod path;
 pub mod place;
@@ -14,15 +17,19 @@ pub mod release;
 pub mod route;
 pub mod server;
 pub mod service;
+pub mod shell;
+pub mod similar;
 
 use std::path::PathBuf;
 use std::rc::Rc;
 
 pub use endpoint::{Bound, Endpoint, TcpHost};
 pub use environment::Environment;
+pub use front::Front;
 pub use json::json;
 pub use known::{Known, Origin, Why};
 pub use machine::Machine;
+pub use names::HostNames;
 pub use nginx::Nginx;
 pub use path::RequestPath;
 pub use place::{Identity, Place, State, Want};

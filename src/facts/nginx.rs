@@ -8,8 +8,8 @@ use super::place::{Identity, Place, tidy};
 use super::{Known, Machine, Origin, Problem, Request, Scope, Why};
 use crate::host::HostErrorKind;
 use crate::source::nginx::{
-    self, Address, FaultKind, Host, LocationId, Model, NotReadReason, Pass, Protocol, ServerId,
-    Target, UpstreamId,
+    self, Address, DirectiveId, FaultKind, Host, LocationId, Model, NotRead, NotReadReason, Pass,
+    Protocol, ServerId, Target, UpstreamId,
 };
 use crate::source::unit::Unit;
 use crate::source::{FileId, Sources, Span};
@@ -29,6 +29,8 @@ pub struct Nginx {
     pub statics: Vec<StaticRoot>,
     /// Why there may be more than what was read.
     pub incomplete: Option<Why>,
+    /// Why a file that was read is not known to its end.
+    cut_short: Option<Why>,
 }
 
 /// One peer of a pass.
@@ -100,6 +102,7 @@ impl Nginx {
             destinations: Vec::new(),
             statics: Vec::new(),
             incomplete: None,
+            cut_short: None,
         };
         let Some(model) = read.model.ok() else { return read };
         for not_read in &model.config.not_read {
@@ -118,11 +121,14 @@ impl Nginx {
         for fault in &model.faults {
             if matches!(fault.kind, FaultKind::Template | FaultKind::TooLarge) {
                 problems.push(Problem::at(sources, fault.span, fault.message.clone()));
-                read.incomplete.get_or_insert(Why::new(fault.message.clone()));
+                read.cut_short.get_or_insert(Why::new(fault.message.clone()));
             } else if fault.kind.is_syntax() {
-                read.incomplete
+                read.cut_short
                     .get_or_insert(Why::new("nginx's configuration is not read to its end"));
             }
+        }
+        if let Some(why) = &read.cut_short {
+            read.incomplete.get_or_insert(why.clone());
         }
         read.user = user(machine, model);
         read.destinations = destinations(model);
@@ -138,6 +144,40 @@ impl Nginx {
         }
     }
 
+    /// The model, if no place was left unread where a pass can stand: what is included in a
+    /// location that passes requests on already holds headers and the like.
+    pub fn all_passes(&self) -> Result<&Model, Why> {
+        let model = self.model.get()?;
+        let passes = |block: DirectiveId| {
+            let mut locations = model.locations.iter().filter(|here| here.directive == block);
+            locations.any(|here| !here.handling.passes.is_empty())
+        };
+        self.unread(|not_read| {
+            !not_read.parent.is_some_and(passes) && !holds_settings(&not_read.path)
+        })
+    }
+
+    /// The model, if no place was left unread where an `upstream` can stand: it stands in `http`.
+    pub fn all_upstreams(&self) -> Result<&Model, Why> {
+        let model = self.model.get()?;
+        self.unread(|not_read| {
+            let around = not_read.parent.and_then(|block| model.config.get(block));
+            around.is_none_or(|block| block.name().as_ref() == b"http")
+                && !holds_settings(&not_read.path)
+        })
+    }
+
+    fn unread(&self, matters: impl Fn(&NotRead) -> bool) -> Result<&Model, Why> {
+        let model = self.model.get()?;
+        if let Some(why) = &self.cut_short {
+            return Err(why.clone());
+        }
+        match model.config.not_read.iter().find(|not_read| matters(not_read)) {
+            Some(not_read) => Err(Why::new(format!("{} was not read", not_read.path.display()))),
+            None => Ok(model),
+        }
+    }
+
     /// The model, if all of it was read; the reason otherwise. Whoever concludes from what is
     /// *not* there asks this.
     pub fn whole(&self) -> Result<&Model, Why> {
@@ -146,6 +186,21 @@ impl Nginx {
             None => self.model.get(),
         }
     }
+}
+
+/// Files that distributions and certbot ship: they hold settings, no servers and no passes.
+fn holds_settings(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    matches!(
+        name.as_ref(),
+        "proxy_params"
+            | "uwsgi_params"
+            | "fastcgi_params"
+            | "scgi_params"
+            | "fastcgi.conf"
+            | "mime.types"
+            | "options-ssl-nginx.conf"
+    )
 }
 
 fn given_model(sources: &Sources, paths: &[PathBuf], problems: &mut Vec<Problem>) -> Known<Model> {

@@ -180,6 +180,13 @@ impl Sink {
         Self { rule, app: app.map(Into::into), findings: Vec::new(), skips: Vec::new() }
     }
 
+    /// Says whom all that follows concerns: an application, or the host. For rules of the host
+    /// that find that out by themselves.
+    pub fn about(&mut self, app: Option<&str>) -> &mut Self {
+        self.app = app.map(Into::into);
+        self
+    }
+
     /// Reports a finding: the consequence first, then the cause with its values.
     pub fn report(&mut self, message: impl Into<String>) -> &mut Finding {
         let at = self.findings.len();

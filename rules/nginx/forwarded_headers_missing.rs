@@ -1,0 +1,179 @@
+//! The headers that tell the application who asks for what.
+
+use crate::facts::front::server_title;
+use crate::facts::nginx::Destination;
+use crate::facts::{Deployment, Why};
+use crate::rule::{Safety, Sink};
+use crate::source::nginx::{Effective, Model, ServerId};
+
+crate::rule! {
+    /// The application takes nginx for the client: wrong links and redirects, http for https.
+    ///
+    /// Unless `proxy_set_header` says otherwise, nginx sends `Host: $proxy_host`, which is the
+    /// word behind `http://` in `proxy_pass` (`myapp`, `localhost`, `127.0.0.1:8000`), and hands
+    /// an `X-Forwarded-For` or `X-Forwarded-Proto` on as the client sent it: absent, or forged.
+    /// Flask then builds links and redirects to `http://myapp/…`, and logs nginx's address for
+    /// every client. Of 132 public sites that spell their headers out, 85 lack
+    /// `X-Forwarded-Proto`, 35 `X-Forwarded-For` and 23 `Host`.
+    ///
+    /// `X-Forwarded-Ssl` and `X-Forwarded-Protocol`, which gunicorn knows too, count as
+    /// `X-Forwarded-Proto`.
+    ///
+    /// ```nginx,bad
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///     }
+    /// }
+    /// ```
+    /// ```nginx,fixed
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// ```nginx,good
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     proxy_set_header host $http_host;
+    ///     proxy_set_header x-forwarded-for $remote_addr;
+    ///     proxy_set_header X-Forwarded-Ssl on;
+    ///     location / { proxy_pass http://unix:/run/myapp/gunicorn.sock; }
+    /// }
+    /// ```
+    N303 "forwarded-headers-missing" {
+        severity: Warning, impact: Hygiene, fix: Some(Safe), item: UpstreamStable, hop: Nginx,
+        since: "0.1.0", check: Host(check)
+    }
+}
+
+/// A header, the line that sets it right, and others that say the same.
+const HEADERS: [(&str, &str, &[&str]); 3] = [
+    ("Host", "proxy_set_header Host $host;", &[]),
+    ("X-Forwarded-For", "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;", &[]),
+    (
+        "X-Forwarded-Proto",
+        "proxy_set_header X-Forwarded-Proto $scheme;",
+        &["X-Forwarded-Ssl", "X-Forwarded-Protocol"],
+    ),
+];
+
+fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
+    let model = deployment.nginx.model.get()?;
+    for front in deployment.fronts() {
+        out.about(front.name());
+        let passes = match &front.passes {
+            Ok(passes) => passes,
+            Err(why) => {
+                out.skip(why);
+                continue;
+            }
+        };
+        // One finding for each server and set of headers: many locations have one cause.
+        let mut groups: Vec<(ServerId, Vec<usize>, Vec<&Destination>)> = Vec::new();
+        for pass in passes {
+            match missing(model, pass) {
+                Ok(missing) if missing.is_empty() => {}
+                Ok(missing) => {
+                    let known =
+                        groups.iter_mut().find(|(s, m, _)| *s == pass.server && *m == missing);
+                    match known {
+                        Some((_, _, passes)) => passes.push(pass),
+                        None => groups.push((pass.server, missing, vec![pass])),
+                    }
+                }
+                Err(why) => out.skip(&why),
+            }
+        }
+        for (server, missing, passes) in groups {
+            report(model, server, &missing, &passes, out);
+        }
+    }
+    Ok(())
+}
+
+fn report(
+    model: &Model,
+    server: ServerId,
+    missing: &[usize],
+    passes: &[&Destination],
+    out: &mut Sink,
+) {
+    let headers = missing.iter().filter_map(|index| HEADERS.get(*index));
+    let names: Vec<&str> = headers.clone().map(|(name, _, _)| *name).collect();
+    let lines: Vec<&str> = headers.map(|(_, line, _)| *line).collect();
+    let wrong: Vec<&str> = missing
+        .iter()
+        .map(|index| match index {
+            0 => "host",
+            1 => "client address",
+            _ => "scheme",
+        })
+        .collect();
+    let place = match passes {
+        [pass] => format!("{} of {}", pass.title(model), server_title(model, server)),
+        many => format!("{} locations of {}", many.len(), server_title(model, server)),
+    };
+    let finding = out.report(format!(
+        "the application sees a wrong {}: {place} does not set {}",
+        wrong.join(", "),
+        names.join(", "),
+    ));
+    for (index, pass) in passes.iter().enumerate() {
+        let note = if index == 0 {
+            format!("passed on without {}", names.join(", "))
+        } else {
+            "here too".to_owned()
+        };
+        finding.at(pass.word, note);
+    }
+    finding.help(format!("beside proxy_pass, add\n{}", lines.join("\n")));
+    finding.fix(Safety::Safe, format!("set {} beside proxy_pass", names.join(", ")));
+}
+
+/// The headers that nothing sets. Those that a level above sets and that are lost on the way are
+/// N304's.
+fn missing(model: &Model, pass: &Destination) -> Result<Vec<usize>, Why> {
+    let set = model.effective(pass.place(), "proxy_set_header");
+    let mut missing = Vec::new();
+    for (index, (name, _, others)) in HEADERS.iter().enumerate() {
+        let mut names = std::iter::once(name).chain(*others);
+        if !names.any(|name| sets(model, &set, name)) {
+            missing.push(index);
+        }
+    }
+    if missing.is_empty() {
+        return Ok(missing);
+    }
+    if set.incomplete {
+        return Err(Why::new("an include that may set headers was not read"));
+    }
+    let names = set.directives.iter().filter_map(|id| model.config.get(*id)?.argument(0));
+    if names.clone().any(|name| name.has_placeholder()) {
+        return Err(Why::new("proxy_set_header holds a placeholder"));
+    }
+    Ok(missing)
+}
+
+fn sets(model: &Model, set: &Effective, name: &str) -> bool {
+    let lines = set.directives.iter().chain(&set.lost).filter_map(|id| model.config.get(*id));
+    let mut values = lines
+        .filter(|line| line.argument(0).is_some_and(|word| word.text().eq_ignore_ascii_case(name)));
+    // An empty value takes the header away; `$proxy_host` is what nginx sends by itself.
+    values.any(|line| {
+        line.argument(1).is_some_and(|value| {
+            let value = value.text();
+            !value.is_empty() && !value.eq_ignore_ascii_case("$proxy_host")
+        })
+    })
+}

@@ -1,0 +1,150 @@
+//! `proxy_set_header` is inherited all or not at all.
+
+use crate::facts::nginx::Destination;
+use crate::facts::{Deployment, Why};
+use crate::rule::{Safety, Sink};
+use crate::source::nginx::{DirectiveRef, Model};
+
+crate::rule! {
+    /// One `proxy_set_header` in a location throws away all those of the server.
+    ///
+    /// nginx inherits `proxy_set_header` only where a level sets none itself. A location that
+    /// adds one for WebSockets no longer sends the `Host`, `X-Forwarded-For` and
+    /// `X-Forwarded-Proto` that the server sets: requests through it reach the application with
+    /// the wrong host, from 127.0.0.1, over http. Repeat the lines in the location, or move all
+    /// of them into a file that every location includes.
+    ///
+    /// ```nginx,bad
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     proxy_set_header Host $host;
+    ///     proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///     proxy_set_header X-Forwarded-Proto $scheme;
+    ///     location / { proxy_pass http://unix:/run/myapp/gunicorn.sock; }
+    ///     location /ws/ {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Upgrade $http_upgrade;
+    ///     }
+    /// }
+    /// ```
+    /// ```nginx,fixed
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     proxy_set_header Host $host;
+    ///     proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///     proxy_set_header X-Forwarded-Proto $scheme;
+    ///     location / { proxy_pass http://unix:/run/myapp/gunicorn.sock; }
+    ///     location /ws/ {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Upgrade $http_upgrade;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// ```nginx,good
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     proxy_set_header Host $host;
+    ///     proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///     proxy_set_header X-Forwarded-Proto $scheme;
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         add_header X-Frame-Options DENY;
+    ///     }
+    ///     location /static/ {
+    ///         alias /srv/myapp/current/static/;
+    ///         proxy_set_header X-Unused yes;
+    ///     }
+    /// }
+    /// ```
+    N304 "header-inheritance-lost" {
+        severity: Warning, impact: Hygiene, fix: Some(Safe), item: UpstreamStable, hop: Nginx,
+        since: "0.1.0", check: Host(check)
+    }
+}
+
+fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
+    let model = deployment.nginx.model.get()?;
+    for front in deployment.fronts() {
+        out.about(front.name());
+        match &front.passes {
+            Ok(passes) => {
+                for pass in passes {
+                    judge(model, pass, out);
+                }
+            }
+            Err(why) => out.skip(why),
+        }
+    }
+    Ok(())
+}
+
+fn judge(model: &Model, pass: &Destination, out: &mut Sink) {
+    let set = model.effective(pass.place(), "proxy_set_header");
+    let own: Vec<_> = set.directives.iter().filter_map(|id| model.config.get(*id)).collect();
+    let above: Vec<_> = set.lost.iter().filter_map(|id| model.config.get(*id)).collect();
+    let lost: Vec<_> = above
+        .iter()
+        .filter(|line| !own.iter().any(|own| name(own).eq_ignore_ascii_case(&name(line))))
+        .collect();
+    let (Some(first), false) = (own.first(), lost.is_empty()) else { return };
+    if set.incomplete {
+        out.skip(&Why::new("an include that may set headers was not read"));
+        return;
+    }
+    if own.iter().filter_map(|line| line.argument(0)).any(|word| word.has_placeholder()) {
+        out.skip(&Why::new("proxy_set_header holds a placeholder"));
+        return;
+    }
+    let mut names: Vec<String> = lost.iter().map(|line| name(line)).collect();
+    names.dedup();
+    let level = model
+        .config
+        .get(first.id)
+        .and_then(|line| line.parent())
+        .map_or_else(|| "the file".to_owned(), |block| words(&block));
+    let outer = lost
+        .first()
+        .and_then(|line| line.parent())
+        .map_or_else(|| "the level above".to_owned(), |block| words(&block));
+    let finding = out.report(format!(
+        "requests through {} reach the application without {}: its own proxy_set_header cancels \
+         those of {outer}",
+        pass.title(model),
+        names.join(", "),
+    ));
+    finding.at(first.head_span(), format!("{outer}'s headers are no longer inherited"));
+    for line in &lost {
+        finding.at(line.head_span(), "lost");
+    }
+    let lines: Vec<String> = lost
+        .iter()
+        .map(|line| {
+            let words: Vec<String> = line.words().map(|word| quoted(&word.text())).collect();
+            format!("{};", words.join(" "))
+        })
+        .collect();
+    finding.help(format!("in {level}, repeat\n{}", lines.join("\n")));
+    finding.fix(Safety::Safe, format!("repeat {} in {level}", names.join(", ")));
+}
+
+fn name(line: &DirectiveRef<'_>) -> String {
+    line.argument(0).map_or_else(String::new, |word| word.text().into_owned())
+}
+
+fn words(block: &DirectiveRef<'_>) -> String {
+    let words: Vec<String> = block.words().map(|word| word.text().into_owned()).collect();
+    words.join(" ")
+}
+
+fn quoted(word: &str) -> String {
+    if word.is_empty() || word.contains([' ', '\t', ';', '{', '}', '"', '\'']) {
+        return format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\""));
+    }
+    word.to_owned()
+}

@@ -1,0 +1,164 @@
+//! What nginx's own parser and modules refuse.
+
+use crate::facts::{Deployment, Why};
+use crate::rule::{Safety, Sink};
+use crate::source::FileId;
+use crate::source::nginx::{Fault, FaultKind};
+
+crate::rule! {
+    /// nginx does not load: it refuses the configuration as it stands.
+    ///
+    /// A running nginx keeps its old configuration when a reload fails, so the site goes on as if
+    /// nothing had happened, until a restart or a reboot takes it down. The message is nginx's
+    /// own where it has one: a missing `;` or `}`, an unknown directive, one where it is not
+    /// allowed, duplicates of a location, a group, a `default_server`, a group without servers.
+    ///
+    /// ```nginx,bad
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// ```nginx,fixed
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// ```nginx,good
+    /// server {
+    ///     listen 80 default_server;# a comment may follow the semicolon
+    ///     server_name example.com "www.example.com";
+    ///     location ~ "^/a{2}$" { return 404; }
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto ${scheme};
+    ///     }
+    /// }
+    /// ```
+    N317 "nginx-syntax" {
+        severity: Error, impact: Outage, fix: Some(Manual), item: No502, hop: Nginx,
+        since: "0.1.0", check: Host(check)
+    }
+}
+
+fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
+    let model = deployment.nginx.model.get()?;
+    // What a template engine has yet to fill in is not what nginx will read.
+    let templates: Vec<FileId> = model
+        .faults
+        .iter()
+        .filter(|fault| fault.kind == FaultKind::Template)
+        .map(|fault| fault.span.file)
+        .collect();
+    let mut seen = Vec::new();
+    for fault in model.faults.iter().filter(|fault| is_mine(fault.kind)) {
+        if templates.contains(&fault.span.file) {
+            out.skip(&Why::new("the file is a template, not what nginx will read"));
+            continue;
+        }
+        // A file that is included twice has its faults twice.
+        let key = (fault.kind, fault.span);
+        if seen.contains(&key) {
+            continue;
+        }
+        seen.push(key);
+        report(fault, out);
+    }
+    Ok(())
+}
+
+/// Others have rules of their own.
+fn is_mine(kind: FaultKind) -> bool {
+    kind.is_fatal()
+        && !matches!(
+            kind,
+            FaultKind::InvalidPass
+                | FaultKind::IncludeMissing
+                | FaultKind::IncludeNotAFile
+                | FaultKind::IncludeLoop
+        )
+}
+
+fn report(fault: &Fault, out: &mut Sink) {
+    let (note, related, help) = words(fault.kind);
+    let finding = out.report(format!("nginx refuses to load: {}", fault.message));
+    finding.at(fault.span, note);
+    for place in &fault.related {
+        finding.at(*place, related);
+    }
+    finding.help(format!("{help}\nthen check with: nginx -t"));
+    finding.fix(Safety::Manual, "correct the configuration");
+}
+
+/// The note at the place, the note at the places that belong to it, and what to do.
+fn words(kind: FaultKind) -> (&'static str, &'static str, &'static str) {
+    use FaultKind as K;
+    match kind {
+        K::UnexpectedEnd => {
+            ("never closed", "included from here", "add the missing \"}\" or \";\"")
+        }
+        K::UnexpectedCharacter => {
+            ("not expected here", "included from here", "look for a missing \";\" just before")
+        }
+        K::AfterQuote => (
+            "directly behind a closing quote",
+            "included from here",
+            "put a blank or \";\" behind the quote, or quote the whole word",
+        ),
+        K::UnterminatedQuote => ("never closed", "included from here", "close the quote"),
+        K::TooLongParameter => {
+            ("4096 bytes or more", "included from here", "look for a quote that is not closed")
+        }
+        K::ByteOrderMark => (
+            "a byte order mark",
+            "included from here",
+            "save the file as UTF-8 without a byte order mark",
+        ),
+        K::UnknownDirective => ("no such directive", "", "correct its name"),
+        K::NotAllowedHere => ("not in this block", "", "move it into the block it belongs to"),
+        K::ArgumentCount => (
+            "wrong number of arguments",
+            "the \";\" belongs behind this",
+            "look for a missing \";\" on this or the line before",
+        ),
+        K::NotTerminated => ("a block is not expected", "", "end it with \";\""),
+        K::NoBlock => ("a block is expected", "", "open a block with \"{\""),
+        K::InvalidValue => ("not a value it takes", "", "write on or off"),
+        K::DuplicateDirective
+        | K::DuplicateUpstream
+        | K::DuplicateLocation
+        | K::DuplicateDefaultServer
+        | K::DuplicateListen => ("the second", "the first", "remove one of the two"),
+        K::InvalidLocation => ("not a location nginx takes", "inside this", "correct the location"),
+        K::EmptyUpstream => (
+            "nothing to send requests to",
+            "",
+            "add a server that is no backup: server unix:/run/APP/gunicorn.sock fail_timeout=0;",
+        ),
+        K::InvalidPeer => (
+            "not an address or parameter nginx takes",
+            "",
+            "write server unix:/PATH or server HOST:PORT, without http:// and without a URI",
+        ),
+        K::BackupNotSupported => {
+            ("backup", "this method has no backups", "remove backup or the method")
+        }
+        K::InvalidListen => ("not an address", "", "write listen PORT or listen ADDRESS:PORT"),
+        _ => ("here", "", "correct it"),
+    }
+}

@@ -1,0 +1,208 @@
+//! `proxy_pass` with a URL that nginx refuses, or takes in another way than it was meant.
+
+use crate::facts::nginx::Destination;
+use crate::facts::{App, Deployment, Why};
+use crate::rule::{Safety, Sink};
+use crate::source::nginx::{Malformed, Model, Pass, Protocol};
+
+crate::rule! {
+    /// nginx does not load, or answers 502: the URL of `proxy_pass` is not what was meant.
+    ///
+    /// Measured on nginx 1.22: `unix:/p` without `http://`, a name without a scheme, a port
+    /// behind an upstream's name, and a URI part in a regex or named location, `if` or
+    /// `limit_except` are refused; nginx then neither reloads nor starts. `http://unix:/p.sock/`
+    /// and `http://unix:/p.sock/uri` pass `nginx -t`, and nginx takes all of it for the socket's
+    /// path: every request gets 502. The URI follows a second colon: `http://unix:/p.sock:/uri`.
+    /// With `https://` nginx speaks TLS to a gunicorn that has no certificate: 502 again.
+    ///
+    /// ```nginx,bad
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock/;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// ```nginx,fixed
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// ```nginx,good
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock:/;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    N305 "proxy-pass-malformed" {
+        severity: Error, impact: BadGateway, fix: Some(Safe), item: No502, hop: Upstream,
+        since: "0.1.0", check: Host(check)
+    }
+}
+
+fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
+    let model = deployment.nginx.model.get()?;
+    let mut seen = Vec::new();
+    for destination in &deployment.nginx.destinations {
+        if seen.contains(&destination.word) {
+            continue;
+        }
+        let Some(pass) = destination.pass(model) else { continue };
+        match &pass.malformed {
+            Some(Malformed::HttpsToUnix) => {}
+            Some(malformed) => {
+                seen.push(destination.word);
+                report(model, destination, pass, malformed, out);
+                continue;
+            }
+            None => {}
+        }
+        if destination.protocol == Protocol::Https {
+            seen.push(destination.word);
+            plain(deployment, destination, pass, out);
+        }
+    }
+    Ok(())
+}
+
+fn report(
+    model: &Model,
+    destination: &Destination,
+    pass: &Pass,
+    malformed: &Malformed,
+    out: &mut Sink,
+) {
+    let url = &pass.word.value;
+    let refused = "nginx refuses to load";
+    let (message, note, right) = match malformed {
+        Malformed::UnixWithoutScheme { path } => (
+            format!("{refused}: {url} lacks http://"),
+            "\"invalid URL prefix\"",
+            Some(format!("http://unix:{}", path.display())),
+        ),
+        Malformed::MissingScheme => (
+            format!("{refused}: {url} lacks http://"),
+            "\"invalid URL prefix\"",
+            Some(format!("http://{url}")),
+        ),
+        Malformed::UnixUriWithoutColon { path, uri } => {
+            let right = match uri.as_str() {
+                "/" => format!("http://unix:{}", path.display()),
+                uri => format!("http://unix:{}:{uri}", path.display()),
+            };
+            let message = format!(
+                "every request gets 502: nginx takes all of {} for the socket's path",
+                url.trim_start_matches("http://unix:"),
+            );
+            (message, "a URI follows the socket's path after a second `:`", Some(right))
+        }
+        Malformed::PortOnUpstream { upstream, port } => {
+            let name = model.upstream(*upstream).map_or("", |group| group.name.value.as_str());
+            let right = url.replacen(&format!(":{port}"), "", 1);
+            let message =
+                format!("{refused}: {name} is an upstream and may not have a port ({port})");
+            (message, "the ports stand in the upstream's server lines", Some(right))
+        }
+        Malformed::UriForbidden { uri, .. } => {
+            let right = url.strip_suffix(uri.as_str()).map(|base| match base {
+                base if base.contains("unix:") => base.trim_end_matches(':').to_owned(),
+                base => base.to_owned(),
+            });
+            let place = destination.title(model);
+            let message =
+                format!("{refused}: in {place} proxy_pass may not have a URI part ({uri})");
+            (message, "without a URI part here", right)
+        }
+        Malformed::InvalidUrl(error) => {
+            (format!("{refused}: {url}: {error}"), "nginx cannot take this URL apart", None)
+        }
+        Malformed::HttpsToUnix => return,
+    };
+    let finding = out.report(message);
+    finding.at(destination.word, note);
+    if let Malformed::PortOnUpstream { upstream, .. } = malformed
+        && let Some(group) = model.upstream(*upstream)
+    {
+        finding.at(group.span, "the upstream");
+    }
+    match right {
+        Some(right) => {
+            finding.help(format!("proxy_pass {right};"));
+            finding.fix(Safety::Safe, format!("proxy_pass {right};"));
+        }
+        None => {
+            finding.help("write it as http://HOST:PORT or http://unix:/PATH, then run nginx -t");
+        }
+    }
+}
+
+/// `https://` to a gunicorn without a certificate.
+fn plain(deployment: &Deployment, destination: &Destination, pass: &Pass, out: &mut Sink) {
+    let mut served = None;
+    for app in &deployment.apps {
+        let mut routes = app
+            .routes
+            .iter()
+            .filter_map(|route| deployment.nginx.destinations.get(route.destination));
+        if routes.any(|other| other.word == destination.word) {
+            match speaks_tls(app) {
+                Ok(true) => {}
+                Ok(false) => served = Some(app),
+                Err(why) => {
+                    out.about(Some(&app.name)).skip(&why);
+                    out.about(None);
+                }
+            }
+        }
+    }
+    let to_unix = pass.malformed == Some(Malformed::HttpsToUnix);
+    // Without an application only a unix socket tells: nobody speaks TLS on one.
+    let Some(app) = served else {
+        if to_unix && deployment.apps.is_empty() {
+            report_plain(destination, pass, "a unix socket", out);
+        }
+        return;
+    };
+    out.about(Some(&app.name));
+    report_plain(destination, pass, "gunicorn", out);
+    out.about(None);
+}
+
+fn report_plain(destination: &Destination, pass: &Pass, whom: &str, out: &mut Sink) {
+    let right = pass.word.value.replacen("https://", "http://", 1);
+    let finding = out.report(format!(
+        "every request gets 502: nginx speaks TLS to {whom}, where plain HTTP is spoken"
+    ));
+    finding.at(destination.word, "https://");
+    finding.help(format!("proxy_pass {right};"));
+    finding.fix(Safety::Safe, format!("proxy_pass {right};"));
+}
+
+/// Does gunicorn itself speak TLS? It does where it has a certificate (`is_ssl` of its config.py).
+fn speaks_tls(app: &App) -> Result<bool, Why> {
+    for name in ["certfile", "keyfile"] {
+        let setting = app.gunicorn.settings.get(name);
+        setting.get()?;
+        if setting.is_set() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

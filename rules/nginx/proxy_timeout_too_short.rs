@@ -1,0 +1,132 @@
+//! Who gives up first: nginx or gunicorn.
+
+use std::time::Duration;
+
+use crate::facts::nginx::Destination;
+use crate::facts::{App, Why};
+use crate::rule::{Safety, Sink};
+use crate::source::Span;
+use crate::source::nginx::{Model, Protocol, parse_time};
+
+crate::rule! {
+    /// Slow requests get 504 although gunicorn goes on with them: nginx gives up first.
+    ///
+    /// nginx waits `proxy_read_timeout` (60 s unless it is set) for an answer, gunicorn lets a
+    /// worker be silent for `timeout` (30 s). Where nginx's is not the longer one, the client
+    /// gets 504 while the worker still works, and what it changes is changed although the client
+    /// was told otherwise; gunicorn's own log, which would name the request, says nothing.
+    ///
+    /// ```nginx,bad
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_read_timeout 20s;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// ```nginx,fixed
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_read_timeout 35s;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// ```nginx,good
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     proxy_read_timeout 1m;
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_connect_timeout 5s;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    N306 "proxy-timeout-too-short" {
+        severity: Warning, impact: BadGateway, fix: Some(Safe), item: No502, hop: Upstream,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+/// Where nothing sets it (D).
+const DEFAULT_SECONDS: u64 = 60;
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    app.bounds().get()?;
+    let model = app.nginx.model.get()?;
+    let timeout = app.gunicorn.settings.timeout();
+    // 0 is for ever: nginx gives up first whatever it is set to.
+    let Some(seconds) = u64::try_from(*timeout.get()?).ok().filter(|seconds| *seconds > 0) else {
+        return Ok(());
+    };
+    let mut seen = Vec::new();
+    for route in &app.routes {
+        let Some(pass) = app.nginx.destinations.get(route.destination) else { continue };
+        if !matches!(pass.protocol, Protocol::Http | Protocol::Https) {
+            continue;
+        }
+        let (waits, set) = match read_timeout(model, pass) {
+            Ok(found) => found,
+            Err(why) => {
+                out.skip(&why);
+                continue;
+            }
+        };
+        // What several locations inherit, and what they do not set, is said once.
+        let key = (pass.server, set);
+        if waits > Duration::from_secs(seconds) || seen.contains(&key) {
+            continue;
+        }
+        seen.push(key);
+        let shown = in_seconds(waits);
+        let finding = out.report(format!(
+            "slow requests get 504 while gunicorn still works on them: proxy_read_timeout is \
+             {shown}, gunicorn's timeout {seconds} s"
+        ));
+        match set {
+            Some(span) => finding.at(span, format!("nginx gives up after {shown}")),
+            None => finding.at(pass.word, format!("nginx gives up after {shown}, its default")),
+        };
+        finding.at_known(&timeout, format!("gunicorn gives up after {seconds} s"));
+        let right = seconds.saturating_add(5);
+        finding.help(format!("beside proxy_pass: proxy_read_timeout {right}s;"));
+        finding.fix(Safety::Safe, format!("proxy_read_timeout {right}s;"));
+    }
+    Ok(())
+}
+
+fn in_seconds(time: Duration) -> String {
+    match time.subsec_millis() {
+        0 => format!("{} s", time.as_secs()),
+        _ => format!("{} ms", time.as_millis()),
+    }
+}
+
+/// How long nginx waits, and what says so.
+fn read_timeout(model: &Model, pass: &Destination) -> Result<(Duration, Option<Span>), Why> {
+    let set = model.effective(pass.place(), "proxy_read_timeout");
+    let line = set.last().and_then(|id| model.config.get(id));
+    if set.incomplete {
+        return Err(Why::new("an include that may set proxy_read_timeout was not read"));
+    }
+    let Some(line) = line else { return Ok((Duration::from_secs(DEFAULT_SECONDS), None)) };
+    let value = line.argument(0).filter(|word| !word.has_placeholder());
+    match value.and_then(|word| parse_time(&word.value())) {
+        Some(time) => Ok((time, Some(line.head_span()))),
+        None => Err(Why::new("proxy_read_timeout is not a time")),
+    }
+}

@@ -1,0 +1,431 @@
+//! Servers and locations that other ones take the requests of.
+
+use crate::facts::front::{location_title, server_title};
+use crate::facts::nginx::Destination;
+use crate::facts::{Deployment, Why};
+use crate::rule::{Safety, Severity, Sink};
+use crate::source::nginx::{
+    FaultKind, Location, LocationId, LocationKind, Model, Server, ServerId, ServerNameKind,
+};
+
+crate::rule! {
+    /// Requests never reach gunicorn: another server or location of nginx takes them.
+    ///
+    /// nginx chooses the server by `server_name` among those of one address, and where none
+    /// matches, the one marked `default_server`, else the first in the order of the files. Of two
+    /// servers with one name on one address the later is ignored, with a warning that scrolls by
+    /// (`conflicting server name`). A site without a real name beside Debian's `default` is never
+    /// asked.
+    ///
+    /// Of locations, the longest prefix wins, then regexes go before it in file order unless it is
+    /// `^~` or `=`: behind a regex that matches everything, or one of the same text, nothing is
+    /// reached. A named location is reached only through `try_files`, `error_page` and the like.
+    ///
+    /// A warning where the application is reached in another way as well.
+    ///
+    /// ```nginx,bad,file=/etc/nginx/conf.d/old.conf
+    /// server {
+    ///     listen 80;
+    ///     server_name example.com;
+    ///     return 404;
+    /// }
+    /// ```
+    /// ```nginx,fixed,file=/etc/nginx/conf.d/old.conf
+    /// server {
+    ///     listen 80;
+    ///     server_name old.example.com;
+    ///     return 404;
+    /// }
+    /// ```
+    /// ```nginx,bad
+    /// server {
+    ///     listen 80;
+    ///     server_name _;
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// server {
+    ///     listen 80 default_server;
+    ///     return 444;
+    /// }
+    /// ```
+    /// ```nginx,fixed
+    /// server {
+    ///     listen 80;
+    ///     server_name example.com;
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// server {
+    ///     listen 80 default_server;
+    ///     return 444;
+    /// }
+    /// ```
+    /// ```nginx,good
+    /// server {
+    ///     listen 80;
+    ///     server_name example.com;
+    ///     return 301 https://$host$request_uri;
+    /// }
+    /// server {
+    ///     listen 443;
+    ///     server_name example.com;
+    ///     location ~ ^/static/ { root /srv/myapp/current; }
+    ///     location / { try_files $uri @app; root /srv/myapp/current/static; }
+    ///     location @app {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    N316 "server-shadowed" {
+        severity: Error, impact: BadGateway, fix: Some(Manual), item: No502, hop: Nginx,
+        since: "0.1.0", check: Host(check)
+    }
+}
+
+/// A name that no site has: who gets it is the default.
+const NOBODY: &str = "deploy-doctor.invalid";
+
+fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
+    let model = deployment.nginx.model.get()?;
+    for front in deployment.fronts() {
+        out.about(front.name());
+        let passes = match &front.passes {
+            Ok(passes) => passes.as_slice(),
+            Err(why) => {
+                out.skip(why);
+                continue;
+            }
+        };
+        let mut servers: Vec<ServerId> = passes.iter().map(|pass| pass.server).collect();
+        servers.sort_unstable();
+        servers.dedup();
+        let here = Here { model, passes, servers };
+        here.names(out);
+        here.defaults(out);
+        for server in &here.servers {
+            here.locations(*server, out);
+        }
+        here.unused_names(out);
+    }
+    Ok(())
+}
+
+/// The servers and passes of one application.
+struct Here<'d> {
+    model: &'d Model,
+    passes: &'d [&'d Destination],
+    servers: Vec<ServerId>,
+}
+
+impl Here<'_> {
+    /// `conflicting server name`: the later is ignored.
+    fn names(&self, out: &mut Sink) {
+        let mut seen = Vec::new();
+        for fault in &self.model.faults {
+            if fault.kind != FaultKind::ConflictingServerName || seen.contains(&fault.span) {
+                continue;
+            }
+            let named = |span| {
+                let mut servers = self.model.servers.iter();
+                servers.find_map(|server| {
+                    let name = server.names.iter().find(|name| name.span == span)?;
+                    Some((server, name))
+                })
+            };
+            let Some((later, name)) = named(fault.span) else { continue };
+            let first = fault.related.first().and_then(|span| named(*span));
+            let Some((first, first_name)) = first else { continue };
+            if !self.servers.contains(&later.id)
+                || first.id == later.id
+                || catches_nothing(&name.text)
+            {
+                continue;
+            }
+            seen.push(fault.span);
+            let same_app = self.servers.contains(&first.id);
+            let elsewhere = self.reached_elsewhere(later, first);
+            let finding = out.report(format!(
+                "requests for {} never reach this site: nginx ignores the name here, an earlier \
+                 server has it",
+                name.text
+            ));
+            finding.at(name.span, "ignored: \"conflicting server name\"");
+            finding.at(first_name.span, "this server takes the requests");
+            finding.subject(&name.text);
+            if same_app || elsewhere {
+                finding.severity(Severity::Warning);
+            }
+            finding.help(format!(
+                "remove {} from one of the two servers, then: nginx -t && systemctl reload nginx",
+                name.text
+            ));
+            finding.fix(Safety::Manual, "leave the name to one of the two servers");
+        }
+    }
+
+    /// Does the server listen where the other does not (https beside a redirect)?
+    fn reached_elsewhere(&self, server: &Server, other: &Server) -> bool {
+        let taken = other.addresses();
+        server.addresses().iter().any(|address| !taken.contains(address))
+    }
+
+    /// A site without a real name that is not its address's default.
+    fn defaults(&self, out: &mut Sink) {
+        for server in self.servers.iter().filter_map(|id| self.model.server(*id)) {
+            let real = |kind, text: &str| {
+                !matches!(kind, ServerNameKind::Exact | ServerNameKind::Empty)
+                    || !(catches_nothing(text) || is_local(text))
+            };
+            if server.directive.is_none() || server.names.iter().any(|n| real(n.kind, &n.text)) {
+                continue;
+            }
+            let addresses = server.addresses();
+            let mut taken = Vec::new();
+            for address in &addresses {
+                let served = self.model.serve(address, NOBODY);
+                if !served.unknown.is_empty() {
+                    out.skip(&Why::new("which server is the default is not known"));
+                    return;
+                }
+                if let Some(other) = served.server.filter(|other| !self.servers.contains(other)) {
+                    taken.push((address, other));
+                }
+            }
+            let Some((address, other)) = taken.first() else { continue };
+            let Some(other) = self.model.server(*other) else { continue };
+            let local = server.names.iter().any(|name| is_local(&name.text));
+            let others = self.servers.iter().any(|id| *id != server.id);
+            let finding = out.report(format!(
+                "requests never reach this site: it has no name of its own, and {} is the default \
+                 on {address}",
+                server_title(self.model, other.id),
+            ));
+            let names = server.names.first().zip(server.names.last());
+            let place = names.map_or(server.span, |(first, last)| {
+                if first.span.file == last.span.file {
+                    first.span.to(last.span)
+                } else {
+                    first.span
+                }
+            });
+            finding.at(place, if local { "only this machine asks for it" } else { "no real name" });
+            let mut listens = other.listens.iter().filter(|l| l.address.as_ref() == Some(*address));
+            match listens.find(|listen| listen.default_server) {
+                Some(listen) => finding.at(listen.span, "takes what no name matches"),
+                None => finding.at(other.span, "the first on this address takes what is left"),
+            };
+            if local || others || taken.len() < addresses.len() {
+                finding.severity(Severity::Warning);
+            }
+            finding.help(
+                "server_name with the names that clients ask for (server_name example.com;),\nor \
+                 remove the other: rm /etc/nginx/sites-enabled/default",
+            );
+            finding.fix(Safety::Manual, "give the site its server_name");
+        }
+    }
+
+    /// Locations that are never chosen.
+    fn locations(&self, server: ServerId, out: &mut Sink) {
+        let Some(server) = self.model.server(server) else { return };
+        let mut levels: Vec<(&[LocationId], bool)> = vec![(&server.locations, true)];
+        while let Some((level, top)) = levels.pop() {
+            let all: Vec<&Location> =
+                level.iter().filter_map(|id| self.model.location(*id)).collect();
+            for location in &all {
+                if !location.children.is_empty() {
+                    levels.push((&location.children, false));
+                }
+            }
+            for (dead, winner) in dead_locations(&all, top) {
+                self.report_dead(dead, winner, out);
+            }
+        }
+    }
+
+    fn report_dead(&self, dead: &Location, winner: &Location, out: &mut Sink) {
+        let title = location_title(self.model, dead.id);
+        let other = location_title(self.model, winner.id);
+        let finding = out.report(format!(
+            "{title} of {} is never reached: {other} takes all its requests",
+            server_title(self.model, dead.server)
+        ));
+        finding.at(dead.span, "never reached");
+        finding.at(winner.span, "takes its requests");
+        if !self.has_pass(dead) || self.has_pass(winner) {
+            finding.severity(Severity::Warning);
+        }
+        let help = match (dead.kind, winner.kind) {
+            (LocationKind::Prefix, _) => {
+                format!(
+                    "write location ^~ {} {{ so that regexes do not go before it",
+                    dead.pattern.value
+                )
+            }
+            (_, LocationKind::PrefixStop) => {
+                format!("write location {} {{ without ^~", winner.pattern.value)
+            }
+            _ => format!("move {title} before {other}, or narrow the other one's regex"),
+        };
+        finding.help(help);
+        finding.fix(Safety::Manual, "let the location be reached");
+    }
+
+    /// Does the location, or one inside it, pass requests to the application?
+    fn has_pass(&self, location: &Location) -> bool {
+        self.passes.iter().filter_map(|pass| pass.location).any(|id| {
+            id == location.id || self.model.ancestors(id).any(|around| around.id == location.id)
+        })
+    }
+
+    /// Named locations that nothing leads to.
+    fn unused_names(&self, out: &mut Sink) {
+        let mut seen = Vec::new();
+        for pass in self.passes {
+            let Some(location) = pass.location.and_then(|id| self.model.location(id)) else {
+                continue;
+            };
+            if location.kind != LocationKind::Named
+                || location.unknown
+                || seen.contains(&location.span)
+            {
+                continue;
+            }
+            seen.push(location.span);
+            if self.is_mentioned(location) {
+                continue;
+            }
+            let name = &location.pattern.value;
+            if let Some(not_read) = self.model.config.not_read.first() {
+                let why =
+                    format!("{} was not read, it may lead to {name}", not_read.path.display());
+                out.skip(&Why::new(why));
+                continue;
+            }
+            let finding = out.report(format!(
+                "requests never reach gunicorn: nothing in nginx's configuration leads to {name}"
+            ));
+            finding.at(location.span, "never reached");
+            finding.help(format!("in location / add: try_files $uri {name};"));
+            finding.fix(Safety::Manual, format!("lead requests to {name}"));
+            let other = self.passes.iter().any(|other| other.location != pass.location);
+            if other {
+                finding.severity(Severity::Warning);
+            }
+        }
+    }
+
+    fn is_mentioned(&self, location: &Location) -> bool {
+        let name = location.pattern.value.as_bytes();
+        let mentions = |bytes: &[u8]| memchr::memmem::find(bytes, name).is_some();
+        self.model.config.directives().any(|directive| {
+            directive.id != location.directive
+                && directive.name().as_ref() != b"location"
+                && (directive.arguments().any(|word| mentions(&word.value()))
+                    // The code of a Lua block.
+                    || directive.name().ends_with(b"_by_lua_block")
+                        && directive
+                            .body_span()
+                            .is_some_and(|body| mentions(directive.tree().file.slice(body))))
+        })
+    }
+}
+
+/// Names that no client asks for.
+fn catches_nothing(name: &str) -> bool {
+    matches!(name, "" | "_" | "-" | "--" | "!@#")
+}
+
+fn is_local(name: &str) -> bool {
+    matches!(name, "localhost" | "127.0.0.1" | "[::1]" | "localhost.localdomain")
+}
+
+/// The locations of one level that are never chosen, each with the one that is chosen instead.
+fn dead_locations<'m>(level: &[&'m Location], top: bool) -> Vec<(&'m Location, &'m Location)> {
+    let regexes: Vec<(&Location, bool)> = level
+        .iter()
+        .filter(|location| !location.unknown)
+        .filter_map(|location| match location.kind {
+            LocationKind::Regex { case_insensitive } => Some((*location, case_insensitive)),
+            _ => None,
+        })
+        .collect();
+    let mut dead: Vec<(&Location, &Location)> = Vec::new();
+    let mut all: Option<&Location> = None;
+    let mut known: std::collections::HashMap<&str, (&Location, bool)> = Default::default();
+    for (location, any_case) in &regexes {
+        let pattern = location.pattern.value.as_str();
+        if let Some(winner) = all {
+            dead.push((location, winner));
+            continue;
+        }
+        match known.get(pattern) {
+            Some((winner, winner_any_case)) if *winner_any_case || !any_case => {
+                dead.push((location, winner));
+                continue;
+            }
+            _ => {
+                known.insert(pattern, (location, *any_case));
+            }
+        }
+        if matches_all(pattern) {
+            all = Some(location);
+        }
+    }
+    if !top {
+        return dead;
+    }
+    let prefixes = || level.iter().filter(|location| location.kind == LocationKind::Prefix);
+    // Regexes inside a prefix go before those outside it.
+    let plain = prefixes().filter(|location| location.children.is_empty() && !location.unknown);
+    if let Some(winner) = all {
+        dead.extend(plain.map(|location| (*location, winner)));
+    }
+    let stops = level
+        .iter()
+        .find(|l| l.kind == LocationKind::PrefixStop && l.pattern.value == "/" && !l.unknown);
+    if let Some(winner) = stops
+        && prefixes().next().is_none()
+        && !level.iter().any(|location| location.unknown)
+    {
+        let already: Vec<LocationId> = dead.iter().map(|(location, _)| location.id).collect();
+        let rest = regexes.iter().filter(|(location, _)| !already.contains(&location.id));
+        dead.extend(rest.map(|(location, _)| (*location, *winner)));
+    }
+    dead
+}
+
+/// Regexes that every path matches.
+fn matches_all(pattern: &str) -> bool {
+    matches!(
+        pattern,
+        "/" | "^/"
+            | "."
+            | ".*"
+            | "^"
+            | "^.*"
+            | ".*$"
+            | "^.*$"
+            | "^/.*"
+            | "^/.*$"
+            | "/.*"
+            | "^(.*)$"
+            | "^/(.*)$"
+            | "^/(.*)"
+            | "(.*)"
+            | ".+"
+            | "^.+$"
+    )
+}

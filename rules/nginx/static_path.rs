@@ -1,0 +1,268 @@
+//! Directories that nginx serves files from.
+
+use std::path::Path;
+
+use crate::facts::front::location_title;
+use crate::facts::nginx::StaticRoot;
+use crate::facts::{Deployment, Identity, State, Want, Why};
+use crate::host::FileKind;
+use crate::rule::{EvidenceKind, Safety, Severity, Sink};
+use crate::source::nginx::{Location, LocationKind, Model, ServerId};
+
+crate::rule! {
+    /// Static files answer 404 or 403, or every file of the release can be fetched.
+    ///
+    /// nginx serves `root` and `alias` by itself, as its own user: a directory that is not there
+    /// is 404 for each style sheet and script, one that its user may not pass through is 403.
+    /// `location /static` without a trailing slash and `alias …/static/` with one is a hole:
+    /// `/static../wsgi.py` is `…/static/../wsgi.py`, so the code, and an environment file beside
+    /// it, can be downloaded (error).
+    ///
+    /// ```nginx,bad
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     location /static { alias /srv/myapp/current/static/; }
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// ```nginx,fixed
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     location /static/ { alias /srv/myapp/current/static/; }
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// ```nginx,good
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     root /var/www/not-there;
+    ///     location /static { alias /srv/myapp/current/static; }
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    N312 "static-path" {
+        severity: Warning, impact: Hygiene, fix: Some(Manual), item: StaticAssets, hop: Nginx,
+        since: "0.1.0", check: Host(check)
+    }
+}
+
+fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
+    let model = deployment.nginx.model.get()?;
+    let mut seen = Vec::new();
+    for location in &model.locations {
+        if let Some(alias) = &location.handling.alias
+            && escapes(location, &alias.value)
+            && !seen.contains(&alias.span)
+        {
+            seen.push(alias.span);
+            out.about(owner(deployment, location.server));
+            traversal(model, location, alias.span, &alias.value, out);
+        }
+    }
+    // What is at a path, only the machine itself tells.
+    if !deployment.machine.whole {
+        return Ok(());
+    }
+    for directory in &deployment.nginx.statics {
+        if seen.contains(&directory.span) || !is_used(model, directory) {
+            continue;
+        }
+        seen.push(directory.span);
+        out.about(owner(deployment, directory.server));
+        if let Err(why) = look(deployment, model, directory, out) {
+            out.skip(&why);
+        }
+    }
+    Ok(())
+}
+
+/// The application that the server passes requests to.
+fn owner(deployment: &Deployment, server: ServerId) -> Option<&str> {
+    let mut apps = deployment.apps.iter();
+    apps.find(|app| app.routes.iter().any(|route| route.server == server))
+        .map(|app| app.name.as_str())
+}
+
+/// `location /x` with `alias …/`.
+fn escapes(location: &Location, alias: &Path) -> bool {
+    let prefix = matches!(location.kind, LocationKind::Prefix | LocationKind::PrefixStop);
+    let pattern = &location.pattern.value;
+    prefix
+        && !location.unknown
+        && !pattern.is_empty()
+        && !pattern.ends_with('/')
+        && alias.as_os_str().as_encoded_bytes().ends_with(b"/")
+}
+
+fn traversal(
+    model: &Model,
+    location: &Location,
+    span: crate::source::Span,
+    alias: &Path,
+    out: &mut Sink,
+) {
+    let pattern = &location.pattern.value;
+    let above = alias.parent().unwrap_or(alias).display().to_string();
+    let finding = out.report(format!(
+        "every file under {above} can be fetched: {pattern}../x is {}../x",
+        alias.display()
+    ));
+    finding.at(location.span, "no slash at its end");
+    finding.at(span, "a slash at its end");
+    finding.severity(Severity::Error);
+    let kind = if location.kind == LocationKind::PrefixStop { "^~ " } else { "" };
+    finding.help(format!("end both with a slash: location {kind}{pattern}/ {{"));
+    finding.fix(Safety::Manual, format!("{}/ instead", location_title(model, location.id)));
+}
+
+/// Does any request come to this directory? A server's own `root` often only stands there.
+fn is_used(model: &Model, directory: &StaticRoot) -> bool {
+    let Some(id) = directory.location else { return server_root_is_used(model, directory.server) };
+    let Some(location) = model.location(id) else { return false };
+    // Named and inner blocks inherit it; what they do with it is not followed.
+    serves_files(location) || !location.children.is_empty()
+}
+
+/// A location that hands every request on, or answers by itself, serves no file.
+fn serves_files(location: &Location) -> bool {
+    let handling = &location.handling;
+    !handling.try_files.is_empty() || (handling.passes.is_empty() && handling.returns.is_empty())
+}
+
+fn server_root_is_used(model: &Model, server: ServerId) -> bool {
+    let Some(server) = model.server(server) else { return false };
+    if !server.handling.returns.is_empty() {
+        return false;
+    }
+    let catches_all = |location: &Location| {
+        location.pattern.value == "/"
+            && matches!(location.kind, LocationKind::Prefix | LocationKind::PrefixStop)
+    };
+    let inside = || model.locations.iter().filter(|location| location.server == server.id);
+    let own_files = !server.handling.try_files.is_empty() || !inside().any(catches_all);
+    own_files
+        || inside().any(|location| {
+            let chain = std::iter::once(location).chain(model.ancestors(location.id));
+            let set =
+                |here: &Location| here.handling.root.is_some() || here.handling.alias.is_some();
+            let inner = matches!(location.kind, LocationKind::If | LocationKind::LimitExcept);
+            !inner && serves_files(location) && !chain.into_iter().any(set)
+        })
+}
+
+fn look(
+    deployment: &Deployment,
+    model: &Model,
+    directory: &StaticRoot,
+    out: &mut Sink,
+) -> Result<(), Why> {
+    let place = &directory.place;
+    let shown = place.path.display();
+    let word = if directory.alias { "alias" } else { "root" };
+    let metadata = match place.state.get()? {
+        State::Present(metadata) => metadata,
+        State::Missing { at, link } => {
+            let finding = out.report(format!("static files get 404: {shown} does not exist"));
+            finding.at(directory.span, format!("this {word} leads to nothing"));
+            match link {
+                Some(link) => finding.evidence(
+                    EvidenceKind::File,
+                    format!("{} -> {}", link.link.display(), link.target.display()),
+                ),
+                None => finding.evidence(EvidenceKind::File, format!("no {}", at.display())),
+            };
+            finding.help(format!("create it, or correct the {word}; look with: ls -ld {shown}"));
+            finding.fix(Safety::Manual, format!("create the directory or correct the {word}"));
+            return Ok(());
+        }
+        State::Broken { reason } => {
+            let finding = out.report(format!("static files get 404 or 500: {shown}: {reason}"));
+            finding.at(directory.span, reason.clone());
+            finding.help(format!("look with: namei -l {shown}"));
+            finding.fix(Safety::Manual, format!("correct the {word}"));
+            return Ok(());
+        }
+    };
+    let is_directory = metadata.kind == FileKind::Directory;
+    if !is_directory && !may_be_file(model, directory) {
+        let finding = out.report(format!("static files get 404: {shown} is not a directory"));
+        finding.at(directory.span, format!("this {word} is {}", metadata.kind));
+        finding.help(format!("name the directory; look with: ls -l {shown}"));
+        finding.fix(Safety::Manual, format!("correct the {word}"));
+        return Ok(());
+    }
+    unreadable(deployment, directory, is_directory, out)
+}
+
+/// `location = /favicon.ico { alias …/favicon.ico; }`, and regexes, may name a file.
+fn may_be_file(model: &Model, directory: &StaticRoot) -> bool {
+    let kind = directory.location.and_then(|id| model.location(id)).map(|location| location.kind);
+    directory.alias && matches!(kind, Some(LocationKind::Exact | LocationKind::Regex { .. }))
+        || directory.alias
+            && directory
+                .location
+                .and_then(|id| model.location(id))
+                .is_some_and(|location| !location.pattern.value.ends_with('/'))
+}
+
+fn unreadable(
+    deployment: &Deployment,
+    directory: &StaticRoot,
+    is_directory: bool,
+    out: &mut Sink,
+) -> Result<(), Why> {
+    let place = &directory.place;
+    let user: &Identity = deployment.nginx.user.get()?;
+    let blocked = place.blocked_at(user)?;
+    let (path, metadata) = match blocked {
+        Some(step) => (step.path.clone(), Some(step.metadata)),
+        None => {
+            let want = if is_directory { Want::Execute } else { Want::Read };
+            if place.accessible(user, want)? {
+                return Ok(());
+            }
+            (place.resolved.clone(), place.metadata().copied())
+        }
+    };
+    let finding = out.report(format!(
+        "static files get 403: nginx's user {} may not pass {}",
+        user.name,
+        path.display()
+    ));
+    finding.at(directory.span, "served from here");
+    finding.at_known(&deployment.nginx.user, "nginx's workers run as this user");
+    if let Some(metadata) = metadata {
+        finding.evidence(
+            EvidenceKind::File,
+            format!(
+                "{} mode {:04o}, user {}, group {}",
+                path.display(),
+                metadata.mode & 0o7777,
+                metadata.uid,
+                metadata.gid
+            ),
+        );
+    }
+    let bits = if is_directory || blocked.is_some() { "x" } else { "r" };
+    finding.help(format!("setfacl -m u:{}:{bits} {}", user.name, path.display()));
+    finding.fix(Safety::Manual, format!("let {} pass {}", user.name, path.display()));
+    Ok(())
+}

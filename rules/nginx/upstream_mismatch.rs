@@ -1,0 +1,262 @@
+//! nginx on one socket, gunicorn on another.
+
+use std::path::Path;
+
+use crate::facts::nginx::{Destination, PeerEndpoint};
+use crate::facts::similar::nearest;
+use crate::facts::{App, Bound, Deployment, Endpoint, TcpHost, Why};
+use crate::rule::{Safety, Sink};
+use crate::source::nginx::{Model, Protocol};
+
+crate::rule! {
+    /// Every request gets 502: nginx connects to a socket that is not gunicorn's.
+    ///
+    /// Nothing that nginx passes requests to is what gunicorn binds (or what its `.socket` unit
+    /// listens on). The peer that looks most like it is named: the same directory or file name,
+    /// the same port on another address, an upstream with the application's name.
+    /// Paths are compared as the kernel sees them: `/var/run` is `/run`, doubled slashes count
+    /// once, `127.0.0.1:8000` reaches `0.0.0.0:8000`.
+    ///
+    /// ```nginx,bad
+    /// upstream myapp { server unix:/run/myapp.sock fail_timeout=0; }
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     location / { proxy_pass http://myapp; }
+    /// }
+    /// ```
+    /// ```nginx,fixed
+    /// upstream myapp { server unix:/run/myapp/gunicorn.sock fail_timeout=0; }
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     location / {
+    ///         proxy_pass http://myapp;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// ```nginx,good
+    /// upstream myapp { server unix:/var/run/myapp//gunicorn.sock fail_timeout=0; }
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     location / {
+    ///         proxy_pass http://myapp;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    ///     location /grafana/ { proxy_pass http://127.0.0.1:3000; }
+    /// }
+    /// ```
+    N301 "upstream-mismatch" {
+        severity: Error, impact: BadGateway, fix: Some(Safe), item: No502, hop: Upstream,
+        since: "0.1.0", check: Host(check)
+    }
+}
+
+fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
+    for app in &deployment.apps {
+        out.about(Some(&app.name));
+        if let Err(why) = judge(deployment, app, out) {
+            out.skip(&why);
+        }
+    }
+    Ok(())
+}
+
+/// A peer that may have been meant, the likeliest first.
+struct Candidate<'d> {
+    rank: u8,
+    pass: &'d Destination,
+    peer: &'d PeerEndpoint,
+    bound: &'d Bound,
+}
+
+fn judge(deployment: &Deployment, app: &App, out: &mut Sink) -> Result<(), Why> {
+    let bounds = app.bounds().get()?;
+    if bounds.is_empty() || !app.routes.is_empty() {
+        return Ok(());
+    }
+    let nginx = &deployment.nginx;
+    let model = nginx.all_passes()?;
+    let free: Vec<&Destination> = nginx
+        .destinations
+        .iter()
+        .filter(|pass| !pass.claimed && is_http(pass) && is_sound(model, pass))
+        .collect();
+    if let Some(why) = free.iter().find_map(|pass| pass.open.as_ref()) {
+        return Err(why.clone());
+    }
+    let peers: Vec<(&Destination, &PeerEndpoint)> =
+        free.iter().flat_map(|pass| pass.peers.iter().map(|peer| (*pass, peer))).collect();
+    for (_, peer) in &peers {
+        if bounds.iter().any(|bound| peer.endpoint.reaches(&bound.endpoint).is_none()) {
+            let why = format!("whether {} is this machine, only a resolver tells", peer.endpoint);
+            return Err(Why::new(why));
+        }
+    }
+    // Another application whose sockets are not known may be the one that is meant.
+    let unknown = deployment.apps.iter().find_map(|other| other.bounds().get().err());
+    let mut candidates: Vec<Candidate<'_>> = Vec::new();
+    for (pass, peer) in peers {
+        for bound in bounds {
+            if let Some(rank) = rank(model, app, pass, peer, bound) {
+                candidates.push(Candidate { rank, pass, peer, bound });
+            }
+        }
+    }
+    let Some(best) = candidates.iter().min_by_key(|candidate| candidate.rank) else {
+        return Ok(());
+    };
+    if let Some(why) = unknown {
+        return Err(why);
+    }
+    report(app, best, &candidates, out);
+    Ok(())
+}
+
+fn report(app: &App, best: &Candidate<'_>, all: &[Candidate<'_>], out: &mut Sink) {
+    let (to, on) = (&best.peer.endpoint, &best.bound.endpoint);
+    let finding = out.report(format!(
+        "every request gets 502: nginx connects to {to}, gunicorn of {} listens on {on}",
+        app.name
+    ));
+    finding.at(best.peer.span, "nginx connects here");
+    if best.pass.word != best.peer.span {
+        finding.at(best.pass.word, "passed on here");
+    }
+    let listens =
+        if best.bound.activated { "systemd listens here" } else { "gunicorn listens here" };
+    finding.at_some(best.bound.origin.span(), listens);
+    let mut same: Vec<_> = all
+        .iter()
+        .filter(|other| other.peer.endpoint == *to && other.peer.span != best.peer.span)
+        .map(|other| other.peer.span)
+        .collect();
+    same.sort_unstable();
+    same.dedup();
+    for span in same {
+        finding.at(span, "and here");
+    }
+    let scheme = if best.peer.span == best.pass.word { "proxy_pass http://" } else { "server " };
+    finding.help(format!(
+        "in nginx: {scheme}{on};\nor let gunicorn listen where nginx connects: --bind {to}"
+    ));
+    finding.fix(Safety::Safe, format!("nginx connects to {on}"));
+}
+
+fn is_http(pass: &Destination) -> bool {
+    matches!(pass.protocol, Protocol::Http | Protocol::Https)
+}
+
+/// What nginx takes in another way than it was meant is N305's.
+fn is_sound(model: &Model, pass: &Destination) -> bool {
+    pass.pass(model).is_some_and(|pass| pass.malformed.is_none())
+}
+
+/// How like the application's socket a peer is; nothing where it is likely somebody else's.
+fn rank(
+    model: &Model,
+    app: &App,
+    pass: &Destination,
+    peer: &PeerEndpoint,
+    bound: &Bound,
+) -> Option<u8> {
+    let stem = stem(&app.name);
+    let group = pass.upstream.and_then(|id| model.upstream(id));
+    let named = group.is_some_and(|group| is_named(&group.name.value, &stem));
+    let like = match (&peer.endpoint, &bound.endpoint) {
+        (Endpoint::Unix(to), Endpoint::Unix(on)) => rank_paths(to, on, &stem),
+        (Endpoint::Tcp { host, port: to }, Endpoint::Tcp { port: on, .. }) => {
+            if to == on {
+                Some(1)
+            } else {
+                (is_here(host) && is_usual(*to)).then_some(4)
+            }
+        }
+        (Endpoint::Tcp { host, port }, Endpoint::Unix(_)) => {
+            (is_here(host) && is_usual(*port)).then_some(5)
+        }
+        (Endpoint::Unix(to), Endpoint::Tcp { .. }) => to
+            .components()
+            .any(|part| is_named(&part.as_os_str().to_string_lossy(), &stem))
+            .then_some(5),
+    };
+    match like {
+        Some(rank) => Some(rank),
+        None => named.then_some(3),
+    }
+}
+
+fn rank_paths(to: &Path, on: &Path, stem: &str) -> Option<u8> {
+    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let (to_name, on_name) = (name(to), name(on));
+    let same_directory = to.parent() == on.parent();
+    let of_app = |path: &Path| {
+        path.components().any(|part| is_named(&part.as_os_str().to_string_lossy(), stem))
+    };
+    // One path that is a slip of the other, wherever it lies.
+    let slip =
+        nearest(&to.to_string_lossy(), [on.to_string_lossy().as_ref()].into_iter()).is_some();
+    if slip
+        || (same_directory && (of_app(to) || to.parent().is_some_and(|p| is_named(&name(p), stem))))
+    {
+        return Some(0);
+    }
+    // `gunicorn.sock` in the directory of another application is that application's.
+    if to_name == on_name {
+        let own_directory = to.parent().is_some_and(|directory| {
+            is_shared(directory) || of_app(directory) || on.starts_with(directory)
+        });
+        return own_directory.then_some(1);
+    }
+    of_app(to).then_some(2)
+}
+
+/// Directories that belong to nobody.
+fn is_shared(directory: &Path) -> bool {
+    ["/run", "/tmp", "/var/tmp", "/run/gunicorn"]
+        .iter()
+        .any(|shared| directory == Path::new(shared))
+}
+
+/// `myapp.service` and `myapp@1.service` are of `myapp`.
+fn stem(unit: &str) -> String {
+    let name = unit.strip_suffix(".service").unwrap_or(unit);
+    let name = name.split('@').next().unwrap_or(name);
+    let name = name.trim_start_matches("gunicorn-").trim_end_matches("-gunicorn");
+    name.to_ascii_lowercase()
+}
+
+/// Is a name the application's, but for an ending: `myapp.sock`, `myapp_server`?
+fn is_named(name: &str, stem: &str) -> bool {
+    if stem.len() < 3 || stem == "gunicorn" {
+        return false;
+    }
+    let flat = |text: &str| text.to_ascii_lowercase().replace(['-', '_'], "");
+    let (name, stem) = (flat(name), flat(stem));
+    name.strip_prefix(stem.as_str()).is_some_and(|rest| {
+        rest.is_empty()
+            || rest.starts_with('.')
+            || ["server", "app", "upstream", "backend", "gunicorn", "socket", "sock", "web"]
+                .iter()
+                .any(|ending| rest.starts_with(ending))
+    })
+}
+
+/// gunicorn's own default, and Flask's.
+fn is_usual(port: u16) -> bool {
+    matches!(port, 8000 | 5000)
+}
+
+fn is_here(host: &TcpHost) -> bool {
+    match host {
+        TcpHost::Any | TcpHost::Localhost => true,
+        TcpHost::Address(ip) => ip.is_loopback(),
+        TcpHost::Name(_) => false,
+    }
+}

@@ -1,0 +1,109 @@
+//! Which of nginx's passes are whose: what rules of nginx's settings judge.
+
+use super::nginx::Destination;
+use super::{App, Deployment, Why};
+use crate::source::nginx::{LocationId, LocationKind, Model, Pass, Place, Protocol, ServerId};
+
+/// An application and the passes of nginx that lead to it.
+#[derive(Debug)]
+pub struct Front<'d> {
+    /// The application; none for passes of files that were given without its unit.
+    pub app: Option<&'d App>,
+    /// The passes that speak HTTP, by the place of their word; why they are not known where
+    /// gunicorn's sockets are not.
+    pub passes: Result<Vec<&'d Destination>, Why>,
+}
+
+impl Front<'_> {
+    /// The application's name.
+    pub fn name(&self) -> Option<&str> {
+        self.app.map(|app| app.name.as_str())
+    }
+}
+
+impl Deployment {
+    /// Each application with nginx's passes to it. Of configuration files that were given by
+    /// themselves, the passes that lead to no known application are judged too: such files are
+    /// about the application, though its unit was not given or its sockets are not known. So are
+    /// all passes where there is no application at all.
+    pub fn fronts(&self) -> Vec<Front<'_>> {
+        let all = &self.nginx.destinations;
+        let mut fronts: Vec<Front<'_>> = Vec::new();
+        let free = self.apps.is_empty() || !self.machine.whole;
+        for app in &self.apps {
+            let passes = match app.bounds().get() {
+                Ok(_) => Ok(unique(app.routes.iter().filter_map(|r| all.get(r.destination)))),
+                // The passes are among the free ones.
+                Err(_) if free => Ok(Vec::new()),
+                Err(why) => Err(why),
+            };
+            fronts.push(Front { app: Some(app), passes });
+        }
+        if free {
+            let passes = Ok(unique(all.iter().filter(|pass| !pass.claimed)));
+            let app = match self.apps.as_slice() {
+                [app] => Some(app),
+                _ => None,
+            };
+            fronts.push(Front { app, passes });
+        }
+        fronts
+    }
+}
+
+/// Those that speak HTTP, each place once: a file may be included twice.
+fn unique<'d>(passes: impl Iterator<Item = &'d Destination>) -> Vec<&'d Destination> {
+    let mut found: Vec<&Destination> =
+        passes.filter(|pass| matches!(pass.protocol, Protocol::Http | Protocol::Https)).collect();
+    found.sort_by_key(|pass| pass.word);
+    found.dedup_by_key(|pass| pass.word);
+    found
+}
+
+impl Destination {
+    /// The place that it stands in.
+    pub fn place(&self) -> Place {
+        self.location.map_or(Place::Server(self.server), Place::Location)
+    }
+
+    /// The directive.
+    pub fn pass<'m>(&self, model: &'m Model) -> Option<&'m Pass> {
+        let passes = match self.location {
+            Some(location) => &model.location(location)?.handling.passes,
+            None => &model.server(self.server)?.handling.passes,
+        };
+        passes.iter().find(|pass| pass.word.span == self.word)
+    }
+
+    /// The place in the configuration's own words: `location /api/`, `server example.com`.
+    pub fn title(&self, model: &Model) -> String {
+        match self.location {
+            Some(location) => location_title(model, location),
+            None => server_title(model, self.server),
+        }
+    }
+}
+
+/// A location in the configuration's own words.
+pub fn location_title(model: &Model, location: LocationId) -> String {
+    let Some(location) = model.location(location) else { return "location".into() };
+    let pattern = &location.pattern.value;
+    match location.kind {
+        LocationKind::Exact => format!("location = {pattern}"),
+        LocationKind::Prefix | LocationKind::Named => format!("location {pattern}"),
+        LocationKind::PrefixStop => format!("location ^~ {pattern}"),
+        LocationKind::Regex { case_insensitive: false } => format!("location ~ {pattern}"),
+        LocationKind::Regex { case_insensitive: true } => format!("location ~* {pattern}"),
+        LocationKind::If => format!("if {pattern}"),
+        LocationKind::LimitExcept => format!("limit_except {pattern}"),
+    }
+}
+
+/// A server by its first name.
+pub fn server_title(model: &Model, server: ServerId) -> String {
+    let name = model.server(server).and_then(|server| server.names.first());
+    match name {
+        Some(name) if !name.text.is_empty() => format!("server {}", name.text),
+        _ => "the server without a name".into(),
+    }
+}
