@@ -143,6 +143,8 @@ pub struct App {
     pub release: Release,
     /// The ways from nginx to it.
     pub routes: Vec<Route>,
+    /// The directories of its unix sockets, by the socket's index in the bounds.
+    pub socket_directories: Vec<(usize, Place)>,
 }
 
 impl App {
@@ -203,6 +205,7 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
         .into_iter()
         .zip(routes)
         .map(|((candidate, gunicorn, release), routes)| App {
+            socket_directories: socket_directories(sources, &machine, &gunicorn.bounds),
             name: candidate.name,
             machine: Rc::clone(&machine),
             nginx: Rc::clone(&nginx),
@@ -215,6 +218,23 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
         .collect();
     let files = ignorable(&apps, &nginx);
     Deployment { machine, nginx, apps, problems, files }
+}
+
+/// The directories in which unix sockets lie.
+fn socket_directories(
+    sources: &Sources,
+    machine: &Machine,
+    bounds: &Known<Vec<Bound>>,
+) -> Vec<(usize, Place)> {
+    let bounds = bounds.ok().into_iter().flatten().enumerate();
+    bounds
+        .filter_map(|(index, bound)| match &bound.endpoint {
+            Endpoint::Unix(path) => {
+                Some((index, Place::look(sources.host(), path.parent()?, machine.owners_known)))
+            }
+            Endpoint::Tcp { .. } => None,
+        })
+        .collect()
 }
 
 /// The files in which an ignore comment counts.
