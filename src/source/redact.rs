@@ -119,12 +119,7 @@ fn named(bytes: &[u8], python: bool, found: &mut Vec<Range<usize>>) {
     }
 }
 
-fn add(
-    pattern: &Regex,
-    bytes: &[u8],
-    found: &mut Vec<Range<usize>>,
-    keep: impl Fn(&[u8]) -> bool,
-) {
+fn add(pattern: &Regex, bytes: &[u8], found: &mut Vec<Range<usize>>, keep: impl Fn(&[u8]) -> bool) {
     for captures in pattern.captures_iter(bytes) {
         if let Some(value) = captures.get(1)
             && keep(value.as_bytes())
@@ -137,7 +132,8 @@ fn add(
 /// Is it one variable and nothing else: `$http_authorization`?
 fn is_variable(value: &[u8]) -> bool {
     let name = value.trim_ascii().strip_prefix(b"$").unwrap_or_default();
-    !name.is_empty() && name.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'{' | b'}'))
+    !name.is_empty()
+        && name.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'{' | b'}'))
 }
 
 /// In a line of assignments everything is hidden but the names.
@@ -145,10 +141,8 @@ fn environment(bytes: &[u8], line: Range<usize>, found: &mut Vec<Range<usize>>) 
     let mut at = line.start;
     for word in bytes[line.clone()].split(u8::is_ascii_whitespace) {
         let bare = word.iter().take_while(|b| matches!(b, b'"' | b'\'')).count();
-        let name = word[bare..]
-            .iter()
-            .take_while(|b| b.is_ascii_alphanumeric() || **b == b'_')
-            .count();
+        let name =
+            word[bare..].iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'_').count();
         let shown = match word.get(bare + name) {
             Some(b'=') if name > 0 => bare + name + 1,
             _ => 0,
