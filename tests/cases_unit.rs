@@ -515,6 +515,23 @@ fn units_that_systemd_refuses() {
 }
 
 #[test]
+fn a_second_exec_start_needs_a_reset() {
+    let seen = drop_in("[Service]\nExecStart=/srv/myapp/.venv/bin/gunicorn -w 9 wsgi:app\n");
+    assert_eq!(place(seen.only("U125")), (DROP_IN, 2));
+    assert_eq!(seen.only("U125").places[1].file, UNIT);
+    let one = "[Service]\nExecStart=/bin/mkdir -p /x ; /srv/myapp/.venv/bin/gunicorn a:b\n";
+    assert_eq!(files(&[("a.service", one)]).of("U125").len(), 1);
+}
+
+#[test]
+fn a_pid_file_may_be_stale() {
+    for command in ["kill -HUP `cat /run/a.pid`", "kill -s HUP $(cat /run/a.pid)"] {
+        let seen = drop_in(&format!("[Service]\nExecReload=\nExecReload=/bin/sh -c '{command}'\n"));
+        assert_eq!(seen.only("U102").severity, Severity::Warning, "{command}");
+    }
+}
+
+#[test]
 fn shell_syntax() {
     let bad = [
         ("/srv/myapp/.venv/bin/gunicorn a:b 2>&1", "`2>&1`"),

@@ -134,15 +134,10 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     Ok(())
 }
 
-/// Names that release links have by custom.
-const LINKS: [&str; 3] = ["current", "live", "latest"];
-
-/// The path down to a component with such a name.
+/// The path down to a component called `current`.
 fn custom_link(path: &Path) -> Option<PathBuf> {
     path.ancestors()
-        .find(|part| {
-            part.file_name().and_then(|name| name.to_str()).is_some_and(|n| LINKS.contains(&n))
-        })
+        .find(|part| part.file_name().is_some_and(|name| name == "current"))
         .map(Path::to_path_buf)
 }
 
@@ -181,10 +176,10 @@ fn follows_by_name(app: &App, link: &Path) -> Result<bool, Why> {
     for name in ["chdir", "pythonpath"] {
         let settings = &app.gunicorn.settings;
         match settings.get(name) {
-            Known::Value(SettingValue::Text(text), _) => {
-                if text.split(',').any(|part| through(Path::new(part))) {
-                    return Ok(true);
-                }
+            Known::Value(SettingValue::Text(text), _)
+                if text.split(',').any(|part| through(Path::new(part))) =>
+            {
+                return Ok(true);
             }
             // A file that is named, and that was not given, may well set it; so may words of the
             // command line that are not known. The unnamed gunicorn.conf.py in the directory

@@ -122,7 +122,7 @@ fn cut_lines(file: &UnitFile) -> HashSet<usize> {
 
 impl<'a> Reader<'a> {
     fn read(&mut self, out: &mut Sink) {
-        let mut last = 0;
+        let mut last = None;
         for fault in &self.file.faults {
             let line = self.file.file.position(fault.span.start).line;
             let ignored = matches!(
@@ -134,8 +134,8 @@ impl<'a> Reader<'a> {
                 continue;
             }
             // A run of such lines (prose, a shell's commands) is one mistake.
-            let follows = line == last + 1;
-            last = line;
+            let follows = last.is_some_and(|last| line == last + 1);
+            last = Some(line);
             if follows {
                 continue;
             }

@@ -156,8 +156,13 @@ fn commands(app: &App, unit: &Unit, out: &mut Sink) {
 /// Values that are fatal for the whole unit (measured with `systemd-analyze verify`).
 fn values(unit: &Unit, out: &mut Sink) {
     for (span, fault) in &unit.value_faults {
-        let help = format!("It takes {}.", fault.expected);
-        refused(unit, *span, "it cannot read this value", &help, out);
+        let key = unit
+            .files()
+            .flat_map(|file| &file.assignments)
+            .find(|assignment| assignment.span == *span)
+            .map_or("", |assignment| assignment.key.value.as_str());
+        let why = format!("{key}= takes {}, and this is none", fault.expected);
+        refused(unit, *span, &why, &format!("Write {} here.", fault.expected), out);
     }
     for assignment in unit.all("Service", "RootDirectory") {
         let value = assignment.value.as_str();
