@@ -180,6 +180,9 @@ pub fn launch(
     let Some(command) = service.exec_start.last() else {
         return match service.unit.exec_faults.first() {
             Some((_, fault)) => Launched::Unknown(format!("ExecStart=: {fault}")),
+            None if service.unit.is_refused() => {
+                Launched::Unknown("systemd refuses the unit".to_owned())
+            }
             None => Launched::Other("it has no ExecStart=".to_owned()),
         };
     };
@@ -644,6 +647,9 @@ impl ConfigReader<'_> {
 fn bounds(service: &Service, settings: &Settings, launch: Option<&Launch>) -> Known<Vec<Bound>> {
     if !service.sockets.is_empty() {
         return activated(&service.sockets, launch);
+    }
+    if let Err(why) = service.sockets_read() {
+        return Known::Unknown(why);
     }
     let (binds, origin) = match settings.bind() {
         Known::Unknown(why) => return Known::Unknown(why),
