@@ -1,4 +1,3 @@
 //! Rules of the area `release`.
 
-/// The area's rules, by code.
-pub static RULES: &[&crate::rule::Rule] = &[];
+crate::area![dependencies_missing, migration_heads, migration_destructive, migrations_pending,];

@@ -1,4 +1,72 @@
 //! Rules of the area `unit`.
 
-/// The area's rules, by code.
-pub static RULES: &[&crate::rule::Rule] = &[];
+use crate::facts::Service;
+use crate::source::Span;
+
+crate::area![
+    exec_reload_missing,
+    exec_reload_not_graceful,
+    no_restart_policy,
+    kill_mode,
+    working_directory,
+    environment_file_missing,
+    setting_ignored,
+    executable_missing,
+    unit_syntax,
+    shell_syntax_without_shell,
+];
+
+/// What a command of ExecReload= has to be.
+const RELOAD: &str = "ExecReload=/bin/kill -s HUP $MAINPID";
+
+/// Where a setting would have to be added: the last line that takes it back or that systemd
+/// ignores, else the section's header.
+fn place_for(service: &Service, key: &str) -> Option<Span> {
+    let unit = &service.unit;
+    let last = unit.all("Service", key).last().map(|assignment| assignment.span);
+    last.or_else(|| {
+        let sections = unit.fragment.iter().flat_map(|file| &file.sections);
+        sections.filter(|section| section.value == "Service").map(|section| section.span).next()
+    })
+}
+
+/// Is it a template's line, of which nobody knows yet what it will be?
+fn is_template(text: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(text);
+    ["{{", "{%", "{#", "<%"].iter().any(|open| text.contains(open))
+        || crate::source::placeholder::find(&text).is_some()
+}
+
+/// A file of the unit as one would name it: `myapp.service`, `10-local.conf`.
+fn file_name(path: &std::path::Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
+/// Every command of every Exec setting, with the setting's name.
+fn all_commands(
+    service: &Service,
+) -> impl Iterator<Item = (&'static str, crate::source::unit::exec::ExecCommand)> + '_ {
+    const SETTINGS: [&str; 7] = [
+        "ExecCondition",
+        "ExecStartPre",
+        "ExecStart",
+        "ExecStartPost",
+        "ExecReload",
+        "ExecStop",
+        "ExecStopPost",
+    ];
+    SETTINGS.into_iter().flat_map(move |key| {
+        service.unit.commands("Service", key).into_iter().map(move |(_, command)| (key, command))
+    })
+}
+
+/// What the failure of a command of this setting comes to.
+fn consequence(setting: &str) -> &'static str {
+    match setting {
+        "ExecStart" => "gunicorn does not start",
+        "ExecStartPre" | "ExecCondition" => "the unit does not start",
+        "ExecStartPost" => "the start fails",
+        "ExecReload" => "`systemctl reload` fails and nothing is reloaded",
+        _ => "the stop is not clean",
+    }
+}

@@ -3,6 +3,7 @@
 pub mod discovery;
 pub mod endpoint;
 pub mod environment;
+pub mod executable;
 pub mod front;
 pub mod gunicorn;
 mod json;
@@ -16,6 +17,7 @@ pub mod release;
 pub mod route;
 pub mod server;
 pub mod service;
+pub mod shell;
 pub mod similar;
 
 use std::path::PathBuf;

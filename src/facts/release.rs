@@ -20,7 +20,7 @@ use crate::source::manifest::{self, Manifest};
 
 pub use code::{Application, Code, NeededVariable, ReadModule, Resolution};
 pub use link::ReleaseLink;
-pub use migrations::Migrations;
+pub use migrations::{Migrations, Standing};
 pub use packages::{Needed, Packages, RequirementsFile};
 pub use previous::PreviousRelease;
 

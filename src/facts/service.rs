@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::executable::Executable;
 use super::place::{Identity, Place, tidy};
 use super::{Known, Machine, Origin, Why};
 use crate::source::unit::exec::ExecCommand;
@@ -28,6 +29,8 @@ pub struct Command {
     pub line: ExecCommand,
     /// The program's file, where its path is absolute and known.
     pub program: Option<Place>,
+    /// Where it was looked for, and what runs it.
+    pub executable: Executable,
 }
 
 /// A service unit as systemd sees it.
@@ -277,6 +280,10 @@ impl Service {
                 for (at, word) in words(text.as_str()) {
                     // `name:link` adds a link since systemd 248.
                     let name = word.split(':').next().unwrap_or(word);
+                    // systemd ignores a path that is absolute or goes up (measured on 252).
+                    if name.starts_with('/') || name.split('/').any(|part| part == "..") {
+                        continue;
+                    }
                     found.push(ManagedDirectory {
                         path: tidy(&Path::new(top).join(name)),
                         mode: mode.unwrap_or(0o755),
@@ -305,7 +312,8 @@ fn read_commands(sources: &Sources, machine: &Machine, unit: &Unit, key: &str) -
             let path = PathBuf::from(line.program.text.as_str());
             let known = line.program.unknown.is_none() && path.is_absolute();
             let program = known.then(|| Place::look(sources.host(), &path, machine.owners_known));
-            Command { line, program }
+            let executable = Executable::find(sources, machine, unit, &line);
+            Command { line, program, executable }
         })
         .collect()
 }

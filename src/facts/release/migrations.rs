@@ -1,11 +1,12 @@
 //! Alembic's revisions in the release.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
-use super::super::{Known, Origin, Problem};
+use super::super::{Known, Origin, Problem, Why};
 use super::is_absent;
 use crate::source::Sources;
-use crate::source::alembic::{self, Revisions};
+use crate::source::alembic::{self, Revision, Revisions};
 
 /// The migrations of a release.
 #[derive(Debug)]
@@ -14,6 +15,85 @@ pub struct Migrations {
     pub directories: Vec<PathBuf>,
     /// The revisions.
     pub revisions: Revisions,
+}
+
+/// Where the database stands, as these migrations see it.
+#[derive(Debug)]
+pub enum Standing<'m> {
+    /// Nothing is left to apply.
+    AtHead,
+    /// These are left to apply, in an order in which they can be.
+    Behind(Vec<&'m Revision>),
+    /// No file holds this revision that the database is at.
+    Unheard(String),
+}
+
+impl Migrations {
+    /// Holds the database's revision, as `flask db current` prints it (`1a2b3c (head)`, nothing
+    /// for an empty database), against the revisions.
+    pub fn standing(&self, printed: &str) -> Result<Standing<'_>, Why> {
+        let known = &self.revisions.revisions;
+        let words = words(printed);
+        for word in &words {
+            let Err(unknown) = self.revisions.resolve(word) else { continue };
+            // A file that was not understood may hold it, and a label or the beginning of several
+            // identifiers names no revision.
+            let read = self.revisions.heads().is_ok();
+            let vague = known
+                .iter()
+                .any(|r| r.id.value.starts_with(word) || r.labels.iter().any(|l| l == word));
+            if read && !vague {
+                return Ok(Standing::Unheard((*word).to_owned()));
+            }
+            return Err(Why(unknown.0));
+        }
+        let pending = self.revisions.pending(&words.join(" ")).map_err(|unknown| Why(unknown.0))?;
+        if pending.is_empty() {
+            return Ok(Standing::AtHead);
+        }
+        let by_id: HashMap<&str, &Revision> =
+            known.iter().map(|revision| (revision.id.value.as_str(), revision)).collect();
+        Ok(Standing::Behind(pending.iter().filter_map(|id| by_id.get(id).copied()).collect()))
+    }
+
+    /// The same for what the user said of the database, if anything.
+    pub fn database(&self, said: Option<&str>) -> Result<Standing<'_>, Why> {
+        if let Some(said) = said {
+            return self.standing(said);
+        }
+        if self.revisions.revisions.is_empty() && self.revisions.faults.is_empty() {
+            return Ok(Standing::AtHead);
+        }
+        let program = if self.of_flask() { "flask db current" } else { "alembic current" };
+        Err(Why(format!(
+            "the database's revision is not known; add --db-revision \"$({program})\""
+        )))
+    }
+
+    /// Does the database hold no revision at all, so that no running code can use its tables?
+    pub fn is_empty_database(printed: &str) -> bool {
+        words(printed).is_empty()
+    }
+
+    /// Were they made by Flask-Migrate, so that `flask db` applies them?
+    pub fn of_flask(&self) -> bool {
+        self.directories.iter().any(|directory| directory.ends_with("migrations/versions"))
+    }
+}
+
+/// The revisions in what `flask db current` prints, without `(head)`, `(effective head)` and
+/// `(mergepoint)`.
+fn words(printed: &str) -> Vec<&str> {
+    let mut words = Vec::new();
+    for (at, part) in printed.split('(').enumerate() {
+        let part = match at {
+            0 => part,
+            _ => part.split_once(')').map_or("", |(_, after)| after),
+        };
+        words.extend(part.split([' ', ',', '\n', '\r', '\t']).filter(|w| !w.is_empty()));
+    }
+    words.retain(|word| *word != "base");
+    words
 }
 
 /// Finds and reads them. `Known(None)`: the release has none.

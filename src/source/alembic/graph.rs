@@ -32,6 +32,40 @@ impl Revisions {
         Ok(heads)
     }
 
+    /// The heads that nobody meant to have: those that share their branch with another head. A
+    /// branch is told by the nearest `branch_labels` below; heads of differently labelled branches
+    /// are the several heads of Alembic's "working with branches", applied with `upgrade heads`.
+    pub fn rival_heads(&self) -> Result<Vec<&str>, Unknown> {
+        let heads = self.heads()?;
+        let by_id: HashMap<&str, &Revision> =
+            self.revisions.iter().map(|r| (r.id.value.as_str(), r)).collect();
+        let mut branch_of: HashMap<&str, Option<&str>> = HashMap::new();
+        let mut by_branch: BTreeMap<Option<&str>, Vec<&str>> = BTreeMap::new();
+        for head in heads {
+            let mut path = Vec::new();
+            let mut seen = HashSet::new();
+            let mut here = Some(head);
+            let branch = loop {
+                let Some(id) = here else { break None };
+                if let Some(branch) = branch_of.get(id) {
+                    break *branch;
+                }
+                let Some(revision) = by_id.get(id).filter(|_| seen.insert(id)) else { break None };
+                path.push(id);
+                if !revision.labels.is_empty() {
+                    break Some(id);
+                }
+                here = revision.down.first().map(|down| down.value.as_str());
+            };
+            branch_of.extend(path.into_iter().map(|id| (id, branch)));
+            by_branch.entry(branch).or_default().push(head);
+        }
+        let mut rivals: Vec<&str> =
+            by_branch.into_values().filter(|heads| heads.len() > 1).flatten().collect();
+        rivals.sort_unstable();
+        Ok(rivals)
+    }
+
     /// The revisions that follow nothing, sorted.
     pub fn bases(&self) -> Result<Vec<&str>, Unknown> {
         self.understood()?;

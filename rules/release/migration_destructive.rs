@@ -1,0 +1,190 @@
+//! Looks through the pending migrations for what the code that still runs cannot stand.
+
+use crate::facts::release::{Migrations, Standing};
+use crate::facts::{App, Why};
+use crate::rule::{Finding, Safety, Severity, Sink};
+use crate::source::alembic::{Breaks, Kind, Operation, Revision};
+
+/// The most operations that a finding shows.
+const SHOWN: usize = 5;
+
+crate::rule! {
+    /// A pending migration takes away what the running code uses: from its end to the end of the
+    /// reload, and after a rollback for good, requests fail.
+    ///
+    /// Migrations run before the reload, so that for a while the old code meets the new database.
+    /// It fails there at a dropped or renamed table or column (SQLAlchemy names every column of a
+    /// model in every query), and at inserts into columns that must now be filled and have no
+    /// server default. Unique and check constraints, and types that hold less, refuse what the old
+    /// code still writes. A foreign key, plain SQL and what a helper of another file does *may*
+    /// break it: these are warnings.
+    ///
+    /// The repair is to change the database in two releases. First only what the old code does not
+    /// notice: new tables, new columns that may be empty or have a server default. What is left
+    /// over goes in a later release, when no running code and no rollback target uses it; leave
+    /// this rule out of that one check with `--ignore R706`.
+    ///
+    /// Only what is pending counts, from the database's revision (`--db-revision`) to the head;
+    /// without it the rule is skipped. Tables that a pending migration creates itself are left out,
+    /// and so is a database without any revision: no running code uses them.
+    ///
+    /// ```python,bad,file=/srv/myapp/releases/2026-04-21/migrations/versions/a1_users.py,db=a1f0c2d4e6b8,also=R708
+    /// revision = "a1f0c2d4e6b8"
+    /// down_revision = None
+    /// ```
+    /// ```python,bad,file=/srv/myapp/releases/2026-04-21/migrations/versions/b2_nickname.py
+    /// from alembic import op
+    ///
+    /// revision = "b2e1d3c5f7a9"
+    /// down_revision = "a1f0c2d4e6b8"
+    ///
+    /// def upgrade():
+    ///     with op.batch_alter_table("users") as batch:
+    ///         batch.drop_column("nickname")
+    /// ```
+    ///
+    /// Once the running code no longer knows the column, the migration is applied and nothing is
+    /// pending:
+    ///
+    /// ```python,fixed,file=/srv/myapp/releases/2026-04-21/migrations/versions/a1_users.py,db=b2e1d3c5f7a9
+    /// revision = "a1f0c2d4e6b8"
+    /// down_revision = None
+    /// ```
+    /// ```python,fixed,file=/srv/myapp/releases/2026-04-21/migrations/versions/b2_nickname.py
+    /// from alembic import op
+    ///
+    /// revision = "b2e1d3c5f7a9"
+    /// down_revision = "a1f0c2d4e6b8"
+    ///
+    /// def upgrade():
+    ///     with op.batch_alter_table("users") as batch:
+    ///         batch.drop_column("nickname")
+    /// ```
+    R706 "migration-destructive" {
+        severity: Error, impact: Outage, fix: Some(Manual), item: Migrations, hop: Release,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let Some(migrations) = app.release.migrations.get()? else { return Ok(()) };
+    let said = app.release.database_revision.as_deref();
+    let pending = match migrations.database(said)? {
+        Standing::AtHead => return Ok(()),
+        Standing::Behind(pending) => pending,
+        Standing::Unheard(revision) => {
+            return Err(Why::new(format!("no migration of the release has revision {revision}")));
+        }
+    };
+    if said.is_some_and(Migrations::is_empty_database) {
+        return Ok(());
+    }
+    let ids: Vec<&str> = pending.iter().map(|revision| revision.id.value.as_str()).collect();
+    let operations = migrations.revisions.operations(&ids);
+    // The operations of one revision follow each other.
+    for of_one in operations.chunk_by(|a, b| a.0.id.value == b.0.id.value) {
+        let Some((revision, _)) = of_one.first() else { continue };
+        let with = |wanted: fn(&Breaks) -> bool| -> Vec<&Operation> {
+            of_one.iter().map(|(_, operation)| *operation).filter(|o| wanted(&o.breaks)).collect()
+        };
+        certain(revision, &with(|breaks| *breaks == Breaks::Yes), out);
+        possible(revision, &with(|breaks| matches!(breaks, Breaks::Unknown(_))), out);
+    }
+    Ok(())
+}
+
+fn certain(revision: &Revision, operations: &[&Operation], out: &mut Sink) {
+    let Some(first) = operations.first() else { return };
+    let finding = out.report(format!(
+        "the code that still runs fails once migration {} is applied: it {}{}",
+        revision.id.value,
+        does(first),
+        more(operations.len())
+    ));
+    for operation in operations.iter().take(SHOWN) {
+        finding.at(operation.span, does(operation));
+    }
+    advise(finding, revision);
+}
+
+fn possible(revision: &Revision, operations: &[&Operation], out: &mut Sink) {
+    let Some(first) = operations.first() else { return };
+    let finding = out.report(format!(
+        "the code that still runs may fail once migration {} is applied: it {}{}",
+        revision.id.value,
+        does(first),
+        more(operations.len())
+    ));
+    finding.severity(Severity::Warning);
+    for operation in operations.iter().take(SHOWN) {
+        let why = match &operation.breaks {
+            Breaks::Unknown(why) => why.as_str(),
+            Breaks::Yes | Breaks::No => "",
+        };
+        finding.at(operation.span, why);
+    }
+    advise(finding, revision);
+}
+
+fn advise(finding: &mut Finding, revision: &Revision) {
+    finding
+        .subject(revision.id.value.clone())
+        .help(
+            "Split it: now only what the old code does not notice (new tables, columns that may \
+             be empty\nor have a server_default); the rest in the release after, when no running \
+             code needs it.\nIf the running release does not use it any more: deploy-doctor check \
+             --ignore R706",
+        )
+        .fix(Safety::Manual, "split the migration over two releases");
+}
+
+fn more(count: usize) -> String {
+    match count {
+        0 | 1 => String::new(),
+        2 => ", and 1 more change".into(),
+        _ => format!(", and {} more changes", count - 1),
+    }
+}
+
+/// What an operation does, as the end of a sentence that begins with "it".
+fn does(operation: &Operation) -> String {
+    let table = operation.table.as_deref().unwrap_or("(not known here)");
+    let column = match &operation.column {
+        Some(column) => format!("{table}.{column}"),
+        None => format!("a column of {table}"),
+    };
+    let on = |text: &str| match &operation.table {
+        Some(table) => format!("{text} {table}"),
+        None => format!("{text} a table"),
+    };
+    match operation.kind {
+        Kind::DropTable => format!("drops table {table}"),
+        Kind::RenameTable => format!("renames table {table}"),
+        Kind::AddColumnNotNull => {
+            format!("adds {column} that must be filled and has no server default")
+        }
+        Kind::DropColumn => format!("drops {column}"),
+        Kind::RenameColumn => format!("renames {column}"),
+        Kind::SetNotNull => format!("lets {column} no longer be empty"),
+        Kind::DropServerDefault => format!("takes the server default from {column}"),
+        Kind::NarrowType => format!("gives {column} a type that holds less"),
+        Kind::ChangeType => format!("gives {column} another type"),
+        Kind::AddUnique | Kind::CreateIndex { .. } => on("makes values unique in"),
+        Kind::AddCheck => on("checks values in"),
+        Kind::AddForeignKey => on("adds a foreign key to"),
+        Kind::AddPrimaryKey => on("gives another primary key to"),
+        Kind::AddExclude => on("adds an exclusion constraint to"),
+        Kind::EnumRename => format!("renames {table} or a value of it"),
+        Kind::EnumAddValue => format!("adds a value to the enum {table}"),
+        Kind::ChangeRows => on("changes rows of"),
+        Kind::RawSql => "runs SQL that is not understood here".into(),
+        Kind::AddColumn => format!("adds {column}"),
+        Kind::CreateTable
+        | Kind::DropNotNull
+        | Kind::SetServerDefault
+        | Kind::DropConstraint
+        | Kind::WidenType
+        | Kind::DropIndex { .. }
+        | Kind::Other => "does what is not understood here".into(),
+    }
+}

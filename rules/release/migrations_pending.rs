@@ -1,0 +1,186 @@
+//! Holds the database's revision, where the user said it, against the release's migrations.
+
+use crate::facts::release::{Migrations, Standing};
+use crate::facts::{App, Why};
+use crate::rule::{EvidenceKind, Safety, Sink};
+use crate::source::alembic::Revision;
+
+/// The most migrations that a finding names.
+const NAMED: usize = 5;
+
+crate::rule! {
+    /// The database is not at the newest migration of the release: the new code asks for tables and
+    /// columns that are not there.
+    ///
+    /// A reload serves the new code from the first request on. Each query that names a new column
+    /// fails with `UndefinedColumn` or `no such column`, and the client sees a 500.
+    ///
+    /// Files do not tell where the database is. Say it with `--db-revision`, as
+    /// `flask db current` prints it (nothing for an empty database); without it this rule is
+    /// skipped and never passes. Reading the database is not done unasked.
+    ///
+    /// After a rollback the database can be *ahead*: its revision is one that the older code has no
+    /// file for. `flask db current`, `upgrade` and `downgrade` then exit 1 with
+    /// `Can't locate revision`, until the newer release is deployed again, or was downgraded before.
+    ///
+    /// ```python,bad,file=/srv/myapp/releases/2026-04-21/migrations/versions/a1_users.py,db=a1f0c2d4e6b8
+    /// revision = "a1f0c2d4e6b8"
+    /// down_revision = None
+    /// ```
+    /// ```python,bad,file=/srv/myapp/releases/2026-04-21/migrations/versions/b2_nickname.py
+    /// from alembic import op
+    /// import sqlalchemy as sa
+    ///
+    /// revision = "b2e1d3c5f7a9"
+    /// down_revision = "a1f0c2d4e6b8"
+    ///
+    /// def upgrade():
+    ///     op.add_column("users", sa.Column("nickname", sa.String(40)))
+    /// ```
+    ///
+    /// Applied:
+    ///
+    /// ```python,fixed,file=/srv/myapp/releases/2026-04-21/migrations/versions/a1_users.py,db=b2e1d3c5f7a9 (head)
+    /// revision = "a1f0c2d4e6b8"
+    /// down_revision = None
+    /// ```
+    /// ```python,fixed,file=/srv/myapp/releases/2026-04-21/migrations/versions/b2_nickname.py
+    /// from alembic import op
+    /// import sqlalchemy as sa
+    ///
+    /// revision = "b2e1d3c5f7a9"
+    /// down_revision = "a1f0c2d4e6b8"
+    ///
+    /// def upgrade():
+    ///     op.add_column("users", sa.Column("nickname", sa.String(40)))
+    /// ```
+    ///
+    /// After a rollback:
+    ///
+    /// ```python,bad,file=/srv/myapp/releases/2026-04-21/migrations/versions/a1_users.py,db=b2e1d3c5f7a9
+    /// revision = "a1f0c2d4e6b8"
+    /// down_revision = None
+    /// ```
+    ///
+    /// The beginning of the revision is enough:
+    ///
+    /// ```python,good,file=/srv/myapp/releases/2026-04-21/migrations/versions/a1_users.py,db=a1f0
+    /// revision = "a1f0c2d4e6b8"
+    /// down_revision = None
+    /// ```
+    R708 "migrations-pending" {
+        severity: Error, impact: Outage, fix: Some(Manual), item: Migrations, hop: Release,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let Some(migrations) = app.release.migrations.get()? else {
+        // Who says a revision expects it to be held against something.
+        return match app.release.database_revision.as_deref() {
+            Some(said) if !Migrations::is_empty_database(said) => Err(Why::new(
+                "the release has no migrations to hold the database's revision against",
+            )),
+            _ => Ok(()),
+        };
+    };
+    let standing = migrations.database(app.release.database_revision.as_deref())?;
+    match standing {
+        Standing::AtHead => {}
+        Standing::Behind(pending) => behind(app, migrations, &pending, out),
+        Standing::Unheard(revision) => unheard(app, migrations, &revision, out),
+    }
+    Ok(())
+}
+
+fn behind(app: &App, migrations: &Migrations, pending: &[&Revision], out: &mut Sink) {
+    let mut names: Vec<&str> =
+        pending.iter().take(NAMED).map(|revision| revision.id.value.as_str()).collect();
+    if pending.len() > NAMED {
+        names.push("…");
+    }
+    let (count, plural) = (pending.len(), if pending.len() == 1 { "" } else { "s" });
+    let finding = out.report(format!(
+        "a reload serves code that the database is too old for: {count} migration{plural} not \
+         applied, {}",
+        names.join(", ")
+    ));
+    for revision in pending.iter().take(NAMED) {
+        finding.at(revision.id.span, "not applied");
+    }
+    finding
+        .subject(names.first().copied().unwrap_or_default())
+        .evidence(EvidenceKind::Command, stated(app))
+        .help(format!(
+            "Back up the database, apply them, then reload:\n  {}",
+            command(app, migrations, "upgrade")
+        ))
+        .fix(Safety::Manual, "apply the pending migrations");
+}
+
+fn unheard(app: &App, migrations: &Migrations, revision: &str, out: &mut Sink) {
+    let finding = out.report(format!(
+        "the database is ahead of the code: it is at {revision}, and no migration of this release \
+         has that revision"
+    ));
+    if let Ok(heads) = migrations.revisions.heads() {
+        let known = &migrations.revisions.revisions;
+        let newest = known.iter().filter(|r| heads.binary_search(&r.id.value.as_str()).is_ok());
+        for head in newest.take(NAMED) {
+            finding.at(head.id.span, "the newest migration of this release");
+        }
+    }
+    finding
+        .subject(revision.to_owned())
+        .evidence(EvidenceKind::Command, stated(app))
+        .help(format!(
+            "After a rollback: deploy the release that has revision {revision} again, or downgrade \
+             with\nthat release's files, where its migration can be undone:\n  {}",
+            command(app, migrations, "downgrade")
+        ))
+        .fix(Safety::Manual, format!("deploy a release that has revision {revision}"));
+}
+
+/// Where the database's revision is known from.
+fn stated(app: &App) -> String {
+    let said = app.release.database_revision.as_deref().unwrap_or_default().trim();
+    if said.is_empty() {
+        "--db-revision: the database holds no revision".into()
+    } else {
+        format!("--db-revision: the database is at {said}")
+    }
+}
+
+/// What applies the migrations as the service would: its user, its directory, its variables.
+fn command(app: &App, migrations: &Migrations, verb: &str) -> String {
+    let mut line = String::from("systemd-run --pty");
+    if let Some(Some(user)) = app.service.text("User").ok() {
+        line.push_str(&format!(" --uid={}", user.as_str()));
+    }
+    if let Some(directory) = app.release.directory.ok() {
+        line.push_str(&format!(" --working-directory={}", directory.path.display()));
+    }
+    for file in app.environment.read_files() {
+        line.push_str(&format!(" -p EnvironmentFile={}", file.source.path.display()));
+    }
+    let programs = match app.gunicorn.venv.ok() {
+        Some(venv) => format!("{}/bin/", venv.path.display()),
+        None => String::new(),
+    };
+    line.push_str(&format!(" {programs}"));
+    if !migrations.of_flask() {
+        line.push_str(&format!("alembic {verb}"));
+    } else {
+        line.push_str("flask");
+        if let Some(application) = app.release.code.application.ok() {
+            line.push_str(&format!(" --app {}", application.name.module));
+        }
+        line.push_str(&format!(" db {verb}"));
+    }
+    match (verb, migrations.of_flask()) {
+        ("upgrade", false) => line.push_str(" head"),
+        ("downgrade", false) => line.push_str(" -1"),
+        _ => {}
+    }
+    line
+}

@@ -1,0 +1,97 @@
+use crate::facts::environment::EnvironmentFile;
+use crate::facts::{App, Origin, Place, State, Why};
+use crate::host::FileKind;
+use crate::rule::{Severity, Sink};
+
+crate::rule! {
+    /// systemd cannot read an environment file, so gunicorn does not start.
+    ///
+    /// Measured: an `EnvironmentFile=` without `-` that is absent or a directory ends the start
+    /// with `Failed to load environment files: No such file or directory` (or `Is a directory`).
+    /// A unit that is running does not notice until its next start; with the file gone a crash
+    /// cannot be repaired by `Restart=` either. With a `-` before the path an absent file is
+    /// passed over: worth knowing, as all that it should set is then missing.
+    ///
+    /// By hand: put the file there, `install -m 0640 -o root -g www-data myapp.env
+    /// /etc/myapp.env`, or correct the path.
+    ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// EnvironmentFile=/etc/myapp/production.env
+    /// ```
+    /// ```ini,fixed,drop-in
+    /// [Service]
+    /// EnvironmentFile=/etc/myapp.env
+    /// ```
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// EnvironmentFile=-/etc/default/myapp
+    /// ```
+    /// ```tree,good
+    /// /etc/myapp.d/10-local.env mode=0640
+    /// ```
+    /// ```ini,good,drop-in
+    /// [Service]
+    /// EnvironmentFile=/etc/myapp.d/*.env
+    /// ```
+    U115 "environment-file-missing" {
+        severity: Error, impact: Outage, fix: Some(Manual), item: Environment, hop: Master,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    for file in &app.environment.files {
+        // What the user named on our command line is no finding about the deployment.
+        if file.ignored || matches!(file.path.origin(), Some(Origin::Option(_))) {
+            continue;
+        }
+        if let Err(why) = file.path.get() {
+            out.skip(&why);
+            continue;
+        }
+        for place in &file.places {
+            if let Err(why) = judge(file, place, out) {
+                out.skip(&why);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn judge(file: &EnvironmentFile, place: &Place, out: &mut Sink) -> Result<(), Why> {
+    let path = place.path.display();
+    let pattern = place.path.to_string_lossy().contains(['*', '?', '[']);
+    let (cause, missing) = match place.state.get()? {
+        State::Present(metadata) => match metadata.kind {
+            FileKind::File | FileKind::Device | FileKind::Fifo => return Ok(()),
+            kind => (format!("{path} is {kind}"), false),
+        },
+        State::Broken { reason } => (format!("{path}: {reason}"), false),
+        State::Missing { link: Some(link), .. } => {
+            (format!("{} points to {}, which is not there", link.link.display(), link.target.display()), true)
+        }
+        State::Missing { .. } if pattern => (format!("no file matches {path}"), true),
+        State::Missing { .. } => (format!("{path} is not there"), true),
+    };
+    let finding = match (file.optional, missing) {
+        (true, true) => out.report(format!(
+            "what {path} should set is missing, and systemd does not say so: {cause}"
+        )),
+        (true, false) => return Ok(()),
+        (false, _) => out.report(format!("gunicorn does not start: {cause}")),
+    };
+    if file.optional {
+        finding.severity(Severity::Info);
+    }
+    finding
+        .at_some(file.directive, if file.optional { "the `-` makes it optional" } else { "" })
+        .help(match file.optional {
+            true => "Put the file there, or remove the line.".to_owned(),
+            false => format!(
+                "Put the file there (install -m 0640 -o root FILE {path}), correct the path, or \
+                 write EnvironmentFile=-{path} if it may be absent."
+            ),
+        });
+    Ok(())
+}

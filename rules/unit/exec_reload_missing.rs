@@ -1,0 +1,96 @@
+use crate::facts::{App, Why};
+use crate::rule::{Safety, Sink};
+
+crate::rule! {
+    /// `systemctl reload` refuses, so people restart, and every restart drops the requests in
+    /// flight.
+    ///
+    /// systemd has no idea how to reload a service that does not say so. Measured: without
+    /// `ExecReload=` the command ends with status 3 and `Job type reload is not applicable for
+    /// unit …`; `systemctl reload-or-restart` restarts. gunicorn reloads on SIGHUP: new workers
+    /// take over while the old ones finish.
+    ///
+    /// By hand: add `ExecReload=/bin/kill -s HUP $MAINPID` to `[Service]`, then
+    /// `systemctl daemon-reload`. No restart is needed.
+    ///
+    /// ```ini,bad
+    /// [Unit]
+    /// Description=Gunicorn for myapp
+    ///
+    /// [Service]
+    /// Type=notify
+    /// NotifyAccess=main
+    /// User=www-data
+    /// Group=www-data
+    /// RuntimeDirectory=myapp
+    /// WorkingDirectory=/srv/myapp/current
+    /// EnvironmentFile=/etc/myapp.env
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current \
+    ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// TimeoutStopSec=40
+    /// Restart=always
+    ///
+    /// [Install]
+    /// WantedBy=multi-user.target
+    /// ```
+    /// ```ini,fixed
+    /// [Unit]
+    /// Description=Gunicorn for myapp
+    ///
+    /// [Service]
+    /// Type=notify
+    /// NotifyAccess=main
+    /// User=www-data
+    /// Group=www-data
+    /// RuntimeDirectory=myapp
+    /// WorkingDirectory=/srv/myapp/current
+    /// EnvironmentFile=/etc/myapp.env
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current \
+    ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ExecReload=/bin/kill -s HUP $MAINPID
+    /// TimeoutStopSec=40
+    /// Restart=always
+    ///
+    /// [Install]
+    /// WantedBy=multi-user.target
+    /// ```
+    ///
+    /// An empty assignment in a drop-in takes it away; one that sets it again is fine.
+    ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// ExecReload=
+    /// ```
+    /// ```ini,good,drop-in
+    /// [Service]
+    /// ExecReload=
+    /// ExecReload=/bin/kill -HUP $MAINPID
+    /// ```
+    U101 "exec-reload-missing" {
+        severity: Error, impact: DroppedRequests, fix: Some(Safe), item: ExecReload, hop: Master,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let service = &app.service;
+    service.whole()?;
+    // systemd itself sends the signal then (`ReloadSignal=`); that this type fails in another way
+    // is another rule's.
+    if service.kind().get()? == "notify-reload" || service.unit.masked {
+        return Ok(());
+    }
+    if !service.unit.list("Service", "ExecReload").is_empty() {
+        return Ok(());
+    }
+    let reset = service.unit.all("Service", "ExecReload").last().is_some();
+    let note = if reset { "this takes ExecReload= away" } else { "no ExecReload= here" };
+    out.report(format!(
+        "`systemctl reload {}` refuses: there is no ExecReload=, and a restart drops requests",
+        app.name
+    ))
+    .at_some(super::place_for(service, "ExecReload"), note)
+    .help(format!("Add to [Service]:\n{}\nthen: systemctl daemon-reload", super::RELOAD))
+    .fix(Safety::Safe, super::RELOAD);
+    Ok(())
+}

@@ -1,0 +1,262 @@
+use crate::facts::service::Command;
+use crate::facts::{App, Place, State, Want, Why};
+use crate::host::FileKind;
+use crate::rule::{EvidenceKind, Sink};
+use crate::source::unit::exec::ExecFaultKind;
+
+crate::rule! {
+    /// A program that the unit runs cannot be executed, so gunicorn does not start or reload.
+    ///
+    /// systemd ends with status 203/EXEC when the program is absent, a dangling link, not
+    /// executable for the user, or a script whose `#!` interpreter is absent. The last is what a
+    /// virtual environment that was moved or copied looks like: its scripts name the Python of the
+    /// old place. With `Type=simple` `systemctl start` returns 0 all the same. The program is an
+    /// absolute path, or a bare name that is looked up in systemd's own path, not in
+    /// `Environment=PATH=`; variables and `~` are not expanded in it, and a relative path makes
+    /// systemd refuse the whole unit.
+    ///
+    /// By hand: make the environment anew at its place
+    /// (`python3 -m venv --clear /srv/myapp/.venv && /srv/myapp/.venv/bin/pip install -r …`), or
+    /// correct the path.
+    ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// ExecStartPre=/srv/myapp/bin/prepare
+    /// ```
+    /// ```ini,fixed,drop-in
+    /// [Service]
+    /// ExecStartPre=-/srv/myapp/bin/prepare
+    /// ```
+    ///
+    /// A moved environment: gunicorn's script names a Python that is not there.
+    ///
+    /// ```text,bad,file=/srv/myapp/bin/check
+    /// #!/home/deploy/old/.venv/bin/python
+    /// print("fine")
+    /// ```
+    /// ```tree,bad
+    /// /srv/myapp/bin/check mode=0755
+    /// ```
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// ExecStartPre=/srv/myapp/bin/check
+    /// ```
+    /// ```text,fixed,file=/srv/myapp/bin/check
+    /// #!/srv/myapp/.venv/bin/python
+    /// print("fine")
+    /// ```
+    /// ```tree,fixed
+    /// /srv/myapp/bin/check mode=0755
+    /// ```
+    /// ```ini,fixed,drop-in
+    /// [Service]
+    /// ExecStartPre=/srv/myapp/bin/check
+    /// ```
+    /// ```ini,good,drop-in
+    /// [Service]
+    /// ExecReload=
+    /// ExecReload=kill -s HUP $MAINPID
+    /// ```
+    U124 "executable-missing" {
+        severity: Error, impact: Outage, fix: Some(Manual), item: CodeBoots, hop: Master,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    relative(app, out);
+    let service = &app.service;
+    let lists = [
+        ("ExecStartPre", &service.exec_start_pre),
+        ("ExecStart", &service.exec_start),
+        ("ExecReload", &service.exec_reload),
+    ];
+    for (setting, commands) in lists {
+        for command in commands {
+            // A failure after `-` does not count.
+            if command.line.prefixes.ignore_failure && setting != "ExecStart" {
+                continue;
+            }
+            if let Err(why) = judge(app, setting, command, out) {
+                out.skip(&why);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Programs that systemd does not even accept.
+fn relative(app: &App, out: &mut Sink) {
+    let unit = &app.service.unit;
+    for (assignment, fault) in &unit.exec_faults {
+        let what = match fault.kind {
+            ExecFaultKind::RelativeProgram => "its program is no absolute path",
+            ExecFaultKind::DirectoryProgram => "its program is a directory",
+            _ => continue,
+        };
+        let written = unit
+            .files()
+            .find(|file| file.file.id == fault.span.file)
+            .map(|file| String::from_utf8_lossy(file.file.slice(fault.span)).into_owned())
+            .unwrap_or_default();
+        // What only a shell understands is another rule's; a `$` may be a template's.
+        let template = super::is_template(written.as_bytes())
+            || (written.contains('$') && !app.machine.whole);
+        if super::shell_syntax_without_shell::is_shell_program(&written) || template {
+            continue;
+        }
+        let (verdict, app_name) = match fault.refuses {
+            true => ("systemd refuses the unit", &app.name),
+            false => ("systemd ignores the line", &app.name),
+        };
+        let _ = assignment;
+        out.report(format!("{verdict}, {app_name} does not start: {what}"))
+            .at(fault.span, "neither an absolute path nor a bare name")
+            .help("Write the program's path in full, starting with /. Variables, ~ and WorkingDirectory= do not count here.");
+    }
+}
+
+fn judge(app: &App, setting: &str, command: &Command, out: &mut Sink) -> Result<(), Why> {
+    let program = &command.line.program;
+    if let Some(why) = &program.unknown {
+        return Err(Why::new(why.clone()));
+    }
+    let name = program.text.as_str();
+    if super::is_template(name.as_bytes()) {
+        return Err(Why::new(format!("{setting}='s program holds a placeholder")));
+    }
+    let consequence = super::consequence(setting);
+    if name.contains('$') {
+        if !app.machine.whole {
+            return Err(Why::new(format!("{setting}='s program may be a placeholder")));
+        }
+        out.report(format!(
+            "{consequence} (203/EXEC): systemd expands no variable in a program's path"
+        ))
+        .at(program.span, "taken as it stands")
+        .help("Write the program's path in full.");
+        return Ok(());
+    }
+    // Builtins of a shell are no programs, and another rule's.
+    if super::shell_syntax_without_shell::is_shell_program(name) {
+        return Ok(());
+    }
+    let Some(place) = &command.executable.place else { return bare(setting, command, out) };
+    let cause = match place.state.get()? {
+        State::Present(metadata) if metadata.kind != FileKind::File => {
+            format!("{name} is {}", metadata.kind)
+        }
+        State::Present(metadata) if metadata.mode & 0o111 == 0 => {
+            let text = format!("{name} is not executable (mode {:04o})", metadata.mode);
+            report(setting, command, &text, &format!("chmod +x {name}"), out);
+            return Ok(());
+        }
+        State::Present(_) => {
+            interpreter(setting, command, out)?;
+            return not_for_user(app, setting, command, place, out);
+        }
+        State::Broken { reason } => format!("{name}: {reason}"),
+        State::Missing { link: Some(link), .. } => {
+            format!("{} points to {}, which is not there", link.link.display(), link.target.display())
+        }
+        State::Missing { at, .. } => {
+            programs_read(&place.path, at)?;
+            format!("{name} is not there")
+        }
+    };
+    report(setting, command, &cause, "Correct the path, or install what is missing.", out);
+    Ok(())
+}
+
+/// A tree without any of the system's programs says nothing about one of them.
+fn programs_read(path: &std::path::Path, missing: &std::path::Path) -> Result<(), Why> {
+    let tops = ["/bin", "/sbin", "/usr", "/usr/bin", "/usr/sbin", "/usr/local", "/usr/local/bin"];
+    if tops.iter().any(|top| missing == std::path::Path::new(top)) {
+        return Err(Why::new(format!("{} is in no directory that was read", path.display())));
+    }
+    Ok(())
+}
+
+fn report(setting: &str, command: &Command, cause: &str, help: &str, out: &mut Sink) {
+    let consequence = super::consequence(setting);
+    out.report(format!("{consequence} (203/EXEC): {cause}"))
+        .at(command.line.program.span, "")
+        .help(help);
+}
+
+fn bare(setting: &str, command: &Command, out: &mut Sink) -> Result<(), Why> {
+    let mut read = false;
+    for place in &command.executable.searched {
+        if let State::Missing { at, .. } = place.state.get()? {
+            read |= programs_read(&place.path, at).is_ok();
+        }
+    }
+    let name = command.line.program.text.as_str();
+    if !read {
+        return Err(Why::new(format!("{name} is in no directory that was read")));
+    }
+    let cause = format!("{name} is in no directory of systemd's own path");
+    let help = format!(
+        "Write the path in full (command -v {name}); Environment=PATH= does not count here."
+    );
+    report(setting, command, &cause, &help, out);
+    Ok(())
+}
+
+fn interpreter(setting: &str, command: &Command, out: &mut Sink) -> Result<(), Why> {
+    let Some(place) = &command.executable.interpreter else { return Ok(()) };
+    let cause = match place.state.get()? {
+        State::Missing { link: Some(link), .. } => format!(
+            "its #! line leads to {}, a link to {} that is not there",
+            link.link.display(),
+            link.target.display()
+        ),
+        State::Missing { at, .. } => {
+            programs_read(&place.path, at)?;
+            format!("its #! line names {}, which is not there", place.path.display())
+        }
+        State::Broken { reason } => format!("{}: {reason}", place.path.display()),
+        State::Present(_) => return Ok(()),
+    };
+    let name = command.line.program.text.as_str();
+    let help = "The virtual environment was moved, or its Python removed: make it anew in its place (python3 -m venv --clear …) and install the requirements.";
+    report(setting, command, &format!("{name} cannot run: {cause}"), help, out);
+    Ok(())
+}
+
+fn not_for_user(
+    app: &App,
+    setting: &str,
+    command: &Command,
+    place: &Place,
+    out: &mut Sink,
+) -> Result<(), Why> {
+    if command.line.prefixes.full_privileges {
+        return Ok(());
+    }
+    let user = app.service.user.get()?;
+    if place.accessible(user, Want::Execute)? {
+        return Ok(());
+    }
+    let (wall, metadata) = match place.blocked_at(user)? {
+        Some(step) => (step.path.clone(), Some(step.metadata)),
+        None => (place.resolved.clone(), place.metadata().copied()),
+    };
+    let (name, wall) = (&user.name, wall.display());
+    let consequence = super::consequence(setting);
+    let finding = out.report(format!(
+        "{consequence} (203/EXEC): {name} may not execute {}",
+        command.line.program.text.as_str()
+    ));
+    finding
+        .at(command.line.program.span, format!("stopped at {wall}"))
+        .at_known(&app.service.user, "run as this user")
+        .help(format!("Let it in: chmod o+x {wall}"));
+    if let Some(metadata) = metadata {
+        finding.evidence(
+            EvidenceKind::File,
+            format!("{wall}: mode {:04o}, owner {}:{}", metadata.mode, metadata.uid, metadata.gid),
+        );
+    }
+    Ok(())
+}

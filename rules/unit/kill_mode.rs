@@ -1,0 +1,57 @@
+use crate::facts::{App, Why};
+use crate::rule::{Safety, Severity, Sink};
+
+crate::rule! {
+    /// Old processes survive a stop, keep the socket and go on serving the old release.
+    ///
+    /// With `KillMode=none` systemd kills nothing at all: measured, gunicorn lives on after
+    /// `systemctl stop`, and the next start meets a second master on the same socket. With
+    /// `process` only the main process is told; a worker that outlives its master (killed at
+    /// `TimeoutStopSec=`, or gone through a broken configuration at SIGHUP, which orphans the
+    /// workers) stays for ever. The default, `control-group`, and `mixed` clear up; `mixed` lets
+    /// gunicorn end its workers by itself first.
+    ///
+    /// By hand: `KillMode=mixed` in `[Service]`, then `systemctl daemon-reload`.
+    ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// KillMode=none
+    /// ```
+    /// ```ini,fixed,drop-in
+    /// [Service]
+    /// KillMode=mixed
+    /// ```
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// KillMode=process
+    /// ```
+    /// ```ini,good,drop-in
+    /// [Service]
+    /// KillMode=control-group
+    /// ```
+    U109 "kill-mode" {
+        severity: Error, impact: StaleRelease, fix: Some(Safe), item: WorkersReplaced, hop: Master,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let mode = app.service.kill_mode();
+    let (message, severity) = match mode.get()?.as_str() {
+        "none" => (
+            "a stop or restart leaves the old gunicorn running, on the same socket: KillMode=none",
+            Severity::Error,
+        ),
+        "process" => (
+            "workers that outlive their master are never killed and serve old code: KillMode=process",
+            Severity::Warning,
+        ),
+        _ => return Ok(()),
+    };
+    out.report(message)
+        .severity(severity)
+        .at_known(&mode, "mixed is what gunicorn needs")
+        .help("In [Service]:\nKillMode=mixed\nthen: systemctl daemon-reload")
+        .fix(Safety::Safe, "KillMode=mixed");
+    Ok(())
+}

@@ -1,0 +1,262 @@
+use std::collections::HashSet;
+
+use crate::facts::{App, Why};
+use crate::rule::{Safety, Severity, Sink};
+use crate::source::unit::known::{SettingLookup, check_value, lookup};
+use crate::source::unit::{Assignment, FaultKind, Unit, UnitFile};
+
+crate::rule! {
+    /// systemd ignores a line, so what it should set does not hold.
+    ///
+    /// systemd passes over unknown settings and sections, settings in the wrong section, and
+    /// values it cannot read, with a line in the journal that nobody sees; `systemctl start`
+    /// returns 0. It is an error where the setting is one that a reload or the start hangs on
+    /// (`ExecReload`, `EnvironmentFile`, `User`, `WorkingDirectory`, `Restart` …), else a warning.
+    /// `systemd-analyze verify UNIT` shows the same lines. Sections and settings that start with
+    /// `X-` are yours and never reported, nor is a setting that a newer systemd knows, unless the
+    /// machine's version is known to be older.
+    ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// TimeoutStopSecs=60
+    /// ```
+    /// ```ini,fixed,drop-in
+    /// [Service]
+    /// TimeoutStopSec=60
+    /// ```
+    /// ```ini,bad,drop-in
+    /// [Unit]
+    /// User=www-data
+    /// ```
+    /// ```ini,fixed,drop-in
+    /// [Service]
+    /// User=www-data
+    /// ```
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// Restart=yes
+    /// ```
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// RuntimeDirectory=/run/myapp
+    /// ```
+    /// ```ini,good,drop-in
+    /// [X-Deploy]
+    /// Tool=fabric
+    ///
+    /// [Service]
+    /// X-Owner=team-web
+    /// StartLimitInterval=0
+    /// ```
+    U119 "setting-ignored" {
+        severity: Warning, impact: Hygiene, fix: Some(Safe), item: ReloadSucceeds, hop: Master,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+/// The newest systemd whose settings are known here.
+const NEWEST: u32 = 257;
+
+/// Settings that the start, the reload or the environment hangs on.
+const MATTERS: [&str; 32] = [
+    "ExecStart", "ExecReload", "ExecStartPre", "ExecStop", "Environment", "EnvironmentFile",
+    "User", "Group", "SupplementaryGroups", "DynamicUser", "WorkingDirectory", "RootDirectory",
+    "Type", "NotifyAccess", "PIDFile", "Restart", "RestartSec", "KillMode", "KillSignal",
+    "TimeoutStopSec", "TimeoutSec", "TimeoutStartSec", "RuntimeDirectory", "RuntimeDirectoryMode",
+    "StateDirectory", "UMask", "WantedBy", "ListenStream", "SocketUser", "SocketGroup",
+    "SocketMode", "Sockets",
+];
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let version = app.machine.systemd.ok().copied();
+    for unit in std::iter::once(&app.service.unit).chain(&app.service.sockets) {
+        for file in unit.files() {
+            Reader { unit, file, version, cut: cut_lines(file), sections: HashSet::new() }.read(out);
+        }
+    }
+    Ok(())
+}
+
+struct Reader<'a> {
+    unit: &'a Unit,
+    file: &'a UnitFile,
+    version: Option<u32>,
+    /// Lines that were to continue the one before, whose backslash does not end it.
+    cut: HashSet<usize>,
+    /// Sections that were reported.
+    sections: HashSet<&'a str>,
+}
+
+/// The lines after a backslash with white space behind it: another rule's.
+fn cut_lines(file: &UnitFile) -> HashSet<usize> {
+    let cut = file.faults.iter().filter(|fault| fault.kind == FaultKind::BlankAfterBackslash);
+    cut.map(|fault| file.file.position(fault.span.start).line + 1).collect()
+}
+
+impl<'a> Reader<'a> {
+    fn read(&mut self, out: &mut Sink) {
+        for fault in &self.file.faults {
+            let ignored = matches!(
+                fault.kind,
+                FaultKind::NoEquals | FaultKind::EmptyKey | FaultKind::OutsideSection
+            );
+            let text = self.file.file.slice(fault.span);
+            if !ignored || self.is_cut(fault.span.start) || super::is_template(text) {
+                continue;
+            }
+            let text = String::from_utf8_lossy(text);
+            let matters = MATTERS.iter().any(|key| text.starts_with(key));
+            out.report(format!("{fault} in {}", super::file_name(&self.file.file.path)))
+                .severity(severity(matters))
+                .at(fault.span, "systemd passes over this")
+                .help("Write the line as Setting=value below its [Section], or remove it.");
+        }
+        for assignment in &self.file.assignments {
+            let whole = self.file.file.slice(assignment.span);
+            let key = assignment.key.value.as_bytes();
+            if self.is_cut(assignment.span.start)
+                || super::is_template(key)
+                || super::is_template(assignment.section.as_bytes())
+                || whole.starts_with(b"{")
+            {
+                continue;
+            }
+            self.assignment(assignment, out);
+        }
+    }
+
+    fn is_cut(&self, start: u32) -> bool {
+        !self.cut.is_empty() && self.cut.contains(&self.file.file.position(start).line)
+    }
+
+    fn assignment(&mut self, assignment: &'a Assignment, out: &mut Sink) {
+        let (section, key) = (&*assignment.section, assignment.key.value.as_str());
+        match lookup(section, key) {
+            SettingLookup::Known(setting) => {
+                if let Some(version) = self.version.filter(|version| *version < setting.since) {
+                    out.report(format!(
+                        "{key}= does not hold: systemd {version} here does not know it yet"
+                    ))
+                    .severity(Severity::Warning)
+                    .at(assignment.key.span, format!("known from systemd {} on", setting.since))
+                    .help("Update systemd, or do without the setting.");
+                    return;
+                }
+                self.value(assignment, out);
+            }
+            SettingLookup::Private => {}
+            SettingLookup::UnknownSection { did_you_mean } => {
+                self.section(assignment, did_you_mean, out);
+            }
+            SettingLookup::UnknownKey { did_you_mean } => {
+                if did_you_mean.is_none() && self.version.is_some_and(|version| version > NEWEST) {
+                    out.skip(&Why::new(format!(
+                        "whether this systemd knows {key}= is not known here"
+                    )));
+                    return;
+                }
+                let matters = did_you_mean.is_some_and(|meant| MATTERS.contains(&meant));
+                let finding = out.report(format!(
+                    "{key}= does not hold: systemd knows no such setting in [{section}]"
+                ));
+                finding.severity(severity(matters)).at(assignment.key.span, "ignored");
+                match did_you_mean {
+                    Some(meant) => finding
+                        .help(format!("Did you mean {meant}=?"))
+                        .fix(Safety::Safe, format!("{meant}= instead of {key}=")),
+                    None => finding.help(format!(
+                        "Remove the line, or name it X-{key}= if it is a note of your own."
+                    )),
+                };
+            }
+            SettingLookup::WrongSection { right } => {
+                self.wrong_section(assignment, &right, out);
+            }
+        }
+    }
+
+    fn wrong_section(&self, assignment: &Assignment, right: &[&str], out: &mut Sink) {
+        let (section, key) = (&*assignment.section, assignment.key.value.as_str());
+        // Of several sections the one that units of this kind have.
+        let own = if self.unit.name.kind() == crate::source::unit::UnitKind::Socket {
+            ["Socket", "Unit", "Install"]
+        } else {
+            ["Service", "Unit", "Install"]
+        };
+        let to = own.iter().find(|own| right.contains(*own)).or(right.first());
+        let Some(to) = to else { return };
+        let fits = own.contains(to);
+        let finding =
+            out.report(format!("{key}= does not hold: systemd ignores it in [{section}]"));
+        finding
+            .severity(severity(fits && MATTERS.contains(&key)))
+            .at(assignment.key.span, format!("belongs in [{to}]"));
+        if fits {
+            finding
+                .help(format!("Move the line to [{to}], then: systemctl daemon-reload"))
+                .fix(Safety::Safe, format!("{key}= in [{to}]"));
+        } else {
+            finding.help("Remove the line: units of this kind have no such setting.");
+        }
+    }
+
+    fn section(&mut self, assignment: &'a Assignment, meant: Option<&str>, out: &mut Sink) {
+        let section = &*assignment.section;
+        if !self.sections.insert(section) {
+            return;
+        }
+        let header = self
+            .file
+            .sections
+            .iter()
+            .find(|header| header.value == section)
+            .map_or(assignment.key.span, |header| header.span);
+        let own = meant.filter(|meant| ["Unit", "Service", "Socket", "Install"].contains(meant));
+        let finding = out.report(format!(
+            "nothing below [{section}] holds: systemd knows no such section"
+        ));
+        finding.severity(severity(own.is_some())).at(header, "ignored, with all below it");
+        match meant {
+            Some(meant) => finding
+                .help(format!("Did you mean [{meant}]?"))
+                .fix(Safety::Safe, format!("[{meant}] instead of [{section}]")),
+            None => finding.help(format!(
+                "Remove the section, or name it [X-{section}] if it is a note of your own."
+            )),
+        };
+    }
+
+    fn value(&self, assignment: &Assignment, out: &mut Sink) {
+        let (section, key) = (&*assignment.section, assignment.key.value.as_str());
+        let value = assignment.value.as_str();
+        let absolute = key.ends_with("Directory")
+            && ["RuntimeDirectory", "StateDirectory", "CacheDirectory", "LogsDirectory"]
+                .contains(&key)
+            && value.split_whitespace().any(|word| word.starts_with('/'));
+        let expected = if absolute {
+            "a name below its top directory, not an absolute path"
+        } else if refuses(key, value) {
+            return;
+        } else {
+            match check_value(section, key, value) {
+                // Known only to newer versions, and a rule of its own.
+                Some(_) if key == "Type" && value == "notify-reload" => return,
+                Some(fault) => fault.expected,
+                None => return,
+            }
+        };
+        out.report(format!("{key}= does not hold: systemd ignores its value"))
+            .severity(severity(MATTERS.contains(&key)))
+            .at(assignment.value.span(), format!("takes {expected}"))
+            .help(format!("{key}= takes {expected}."));
+    }
+}
+
+/// Values that make systemd refuse the whole unit: another rule's.
+fn refuses(key: &str, value: &str) -> bool {
+    matches!(key, "WorkingDirectory" | "RootDirectory") && !value.starts_with('-')
+}
+
+fn severity(matters: bool) -> Severity {
+    if matters { Severity::Error } else { Severity::Warning }
+}

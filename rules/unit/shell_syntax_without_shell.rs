@@ -1,0 +1,187 @@
+use crate::facts::shell::{base_name, is_shell};
+use crate::facts::{App, Why};
+use crate::rule::{Safety, Sink};
+use crate::source::unit::exec::{ExecCommand, ExecFaultKind, Word};
+
+crate::rule! {
+    /// Shell syntax in a line that no shell reads: the program gets it as arguments and fails.
+    ///
+    /// systemd starts programs by itself. It splits words and knows quotes and variables, but
+    /// `&&`, `|`, `>`, `*`, `$(…)`, `~` and `# comment` are plain text to it: gunicorn gets them as
+    /// arguments and exits with status 2. `source`, `cd` and `export` are no programs at all
+    /// (203/EXEC).
+    ///
+    /// By hand: use what systemd has: `WorkingDirectory=` for `cd`, `Environment=` and
+    /// `EnvironmentFile=` for `export` and `source`, the environment's own
+    /// `/srv/myapp/.venv/bin/gunicorn` for `activate`, several `ExecStartPre=` lines for `&&`,
+    /// `StandardOutput=append:/var/log/myapp.log` for `>`. If it must be a shell:
+    /// `ExecStart=/bin/bash -c 'cd … && exec gunicorn …'`, with `exec`, so that the signal of a
+    /// reload reaches gunicorn.
+    ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// ExecStartPre=/bin/sh /srv/prepare.sh && /bin/kill -0 1
+    /// ```
+    /// ```ini,fixed,drop-in
+    /// [Service]
+    /// ExecStartPre=/bin/sh -c '/srv/prepare.sh && /bin/kill -0 1'
+    /// ```
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// ExecStartPre=source /srv/myapp/.venv/bin/activate
+    /// ```
+    /// ```ini,good,drop-in
+    /// [Service]
+    /// ExecStartPre=/bin/sh -c 'mkdir -p ~/cache && rm -f /tmp/myapp-* > /dev/null'
+    /// ```
+    /// ```ini,good
+    /// [Service]
+    /// Type=notify
+    /// NotifyAccess=main
+    /// User=www-data
+    /// Group=www-data
+    /// RuntimeDirectory=myapp
+    /// WorkingDirectory=/srv/myapp/current
+    /// EnvironmentFile=/etc/myapp.env
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current \
+    ///     --access-logformat '%%(h)s | %%(r)s > %%(s)s' \
+    ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ExecReload=/bin/kill -s HUP $MAINPID
+    /// TimeoutStopSec=40
+    /// Restart=always
+    ///
+    /// [Install]
+    /// WantedBy=multi-user.target
+    /// ```
+    U129 "shell-syntax-without-shell" {
+        severity: Error, impact: Outage, fix: Some(Unsafe), item: CodeBoots, hop: Master,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let unit = &app.service.unit;
+    for (setting, command) in super::all_commands(&app.service) {
+        if let Some((word, what)) = found(app, &command) {
+            report(setting, &command, word.span, &what, out);
+        }
+    }
+    for (_, fault) in &unit.exec_faults {
+        if fault.kind != ExecFaultKind::RelativeProgram {
+            continue;
+        }
+        let file = unit.files().find(|file| file.file.id == fault.span.file);
+        let text = file.map(|file| String::from_utf8_lossy(file.file.slice(fault.span)));
+        if text.is_some_and(|text| is_shell_program(&text)) {
+            out.report("systemd refuses the unit: it knows no ~ in a program's path")
+                .at(fault.span, "only a shell expands this")
+                .help("Write the path in full, starting with /.")
+                .fix(Safety::Unsafe, "the path in full");
+        }
+    }
+    Ok(())
+}
+
+fn report(
+    setting: &str,
+    command: &ExecCommand,
+    span: crate::source::Span,
+    what: &str,
+    out: &mut Sink,
+) {
+    let program = base_name(command.program.text.as_str());
+    let consequence = super::consequence(setting);
+    let cause = if is_shell_program(command.program.text.as_str()) {
+        format!("{what} is a shell's own word, and {setting}= runs no shell")
+    } else {
+        format!("{setting}= runs no shell, so {program} gets {what} as an argument")
+    };
+    out.report(format!("{consequence}: {cause}"))
+        .at(span, "plain text to systemd")
+        .help(
+            "Use what systemd has (WorkingDirectory=, Environment=, EnvironmentFile=, one Exec \
+             line for each command), or a shell that makes way:\n\
+             ExecStart=/bin/bash -c 'cd DIRECTORY && exec gunicorn …'",
+        )
+        .fix(Safety::Unsafe, "what systemd has for it, or a shell that makes way for gunicorn");
+}
+
+/// Words of a shell that are no programs.
+const BUILTINS: [&str; 14] = [
+    "source", ".", "cd", "export", "set", "unset", "exec", "eval", "ulimit", "umask", "alias",
+    "if", "for", "while",
+];
+
+/// Is this program one that only a shell could run?
+pub(super) fn is_shell_program(program: &str) -> bool {
+    BUILTINS.contains(&program) || program.starts_with('~') || assigns(program)
+}
+
+/// `NAME=value` in front of a command.
+fn assigns(program: &str) -> bool {
+    let name = program.split_once('=').map(|(name, _)| name);
+    name.is_some_and(|name| {
+        name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    })
+}
+
+/// The first word that only a shell would understand, and what it is.
+fn found<'c>(app: &App, command: &'c ExecCommand) -> Option<(&'c Word, String)> {
+    let program = command.program.text.as_str();
+    if is_shell_program(program) {
+        let shown = if assigns(program) { "NAME=value" } else { program };
+        return Some((&command.program, format!("`{shown}`")));
+    }
+    let mut shell = is_shell(program);
+    for word in &command.arguments {
+        let text = word.text.as_str();
+        // From `sh -c` on a shell reads it. What holds white space was quoted, for somebody.
+        if shell && text.starts_with('-') && !text.starts_with("--") && text.contains('c') {
+            return None;
+        }
+        shell |= is_shell(text);
+        if word.unknown.is_some() || text.contains(char::is_whitespace) {
+            continue;
+        }
+        if let Some(what) = syntax(app, word) {
+            return Some((word, format!("`{what}`")));
+        }
+    }
+    None
+}
+
+/// What of a word is a shell's.
+fn syntax(app: &App, word: &Word) -> Option<String> {
+    let text = word.text.as_str();
+    if quoted(app, word) {
+        return None;
+    }
+    let bare = text.trim_start_matches(|c: char| c.is_ascii_digit());
+    let redirects = bare.starts_with('>') || bare.starts_with('<') || bare.starts_with("&>");
+    // A template's `<placeholder>`.
+    let angled = text.starts_with('<') && text.contains('>');
+    if matches!(text, "&&" | "||" | "|" | "&" | ";;" | "#") || (redirects && !angled) {
+        return Some(text.to_owned());
+    }
+    if text.starts_with('#') || (text.ends_with(';') && text.len() > 1) {
+        return Some(text.to_owned());
+    }
+    if text.contains("$(") || text.contains('`') {
+        return Some("$(…)".to_owned());
+    }
+    if text.starts_with("~/") || text.contains("=~/") {
+        return Some("~".to_owned());
+    }
+    // `*` alone is a value (`--forwarded-allow-ips=*`); in a path it is a pattern.
+    let pattern = text.contains('*') && text.contains('/') && text.starts_with('/');
+    pattern.then(|| text.to_owned())
+}
+
+/// Was the word, or a part of it, in quotes or escaped, so that it is meant as it stands?
+fn quoted(app: &App, word: &Word) -> bool {
+    let file = app.service.unit.files().find(|file| file.file.id == word.span.file);
+    file.is_some_and(|file| {
+        file.file.slice(word.span).iter().any(|byte| matches!(byte, b'"' | b'\'' | b'\\'))
+    })
+}

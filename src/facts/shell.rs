@@ -1,0 +1,28 @@
+//! Shells in command lines: which program is one, and which word is its script.
+
+use crate::source::unit::exec::{ExecCommand, Word};
+
+/// The shells that take `-c`.
+const SHELLS: [&str; 7] = ["sh", "bash", "dash", "ash", "ksh", "zsh", "mksh"];
+
+/// The last component of a path.
+pub fn base_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+/// Is this the program of a shell?
+pub fn is_shell(program: &str) -> bool {
+    SHELLS.contains(&base_name(program))
+}
+
+/// The script of the first `sh -c SCRIPT` in a command (`env bash -lc SCRIPT` too).
+pub fn script(command: &ExecCommand) -> Option<&Word> {
+    let words: Vec<&Word> = std::iter::once(&command.program).chain(&command.arguments).collect();
+    let at = words.iter().position(|word| is_shell(word.text.as_str()))?;
+    let rest = words.get(at + 1..)?;
+    let option = rest.iter().position(|word| {
+        let text = word.text.as_str();
+        text.starts_with('-') && !text.starts_with("--") && text.ends_with('c')
+    })?;
+    rest.get(option + 1).copied()
+}
