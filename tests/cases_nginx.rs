@@ -147,6 +147,13 @@ fn one_finding_for_many_locations() {
 }
 
 #[test]
+fn a_missing_header_is_added_where_the_others_stand() {
+    let text = "server {\nproxy_set_header Host $host;\nproxy_set_header X-Forwarded-For $remote_addr;\n\
+                location / { proxy_pass http://127.0.0.1:8000; }\n}\n";
+    Case::nginx(text).one("N303").helps("other proxy_set_header lines of server");
+}
+
+#[test]
 fn headers_lost_from_http_are_named_with_their_place() {
     let seen = Case::healthy()
         .replace(

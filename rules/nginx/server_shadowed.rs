@@ -1,11 +1,15 @@
 //! Servers and locations that other ones take the requests of.
 
+use std::collections::{HashMap, HashSet};
+
 use crate::facts::front::{location_title, server_title};
 use crate::facts::nginx::Destination;
 use crate::facts::{Deployment, Why};
 use crate::rule::{Safety, Severity, Sink};
+use crate::source::Span;
 use crate::source::nginx::{
-    FaultKind, Location, LocationId, LocationKind, Model, Server, ServerId, ServerNameKind,
+    FaultKind, Location, LocationId, LocationKind, Model, Server, ServerId, ServerName,
+    ServerNameKind,
 };
 
 crate::rule! {
@@ -132,29 +136,23 @@ struct Here<'d> {
 impl Here<'_> {
     /// `conflicting server name`: the later is ignored.
     fn names(&self, out: &mut Sink) {
-        let mut seen = Vec::new();
+        let mut named: HashMap<Span, (&Server, &ServerName)> = HashMap::new();
+        for server in &self.model.servers {
+            named.extend(server.names.iter().map(|name| (name.span, (server, name))));
+        }
+        let mut seen = HashSet::new();
         for fault in &self.model.faults {
             if fault.kind != FaultKind::ConflictingServerName || seen.contains(&fault.span) {
                 continue;
             }
-            let named = |span| {
-                let mut servers = self.model.servers.iter();
-                servers.find_map(|server| {
-                    let name = server.names.iter().find(|name| name.span == span)?;
-                    Some((server, name))
-                })
-            };
-            let Some((later, name)) = named(fault.span) else { continue };
-            let first = fault.related.first().and_then(|span| named(*span));
+            let Some((later, name)) = named.get(&fault.span) else { continue };
+            let first = fault.related.first().and_then(|span| named.get(span));
             let Some((first, first_name)) = first else { continue };
-            if !self.servers.contains(&later.id)
-                || first.id == later.id
-                || catches_nothing(&name.text)
-            {
+            if !self.is_own(later.id) || first.id == later.id || catches_nothing(&name.text) {
                 continue;
             }
-            seen.push(fault.span);
-            let same_app = self.servers.contains(&first.id);
+            seen.insert(fault.span);
+            let same_app = self.is_own(first.id);
             let elsewhere = self.reached_elsewhere(later, first);
             let finding = out.report(format!(
                 "requests for {} never reach this site: nginx ignores the name here, an earlier \
@@ -173,6 +171,10 @@ impl Here<'_> {
             ));
             finding.fix(Safety::Manual, "leave the name to one of the two servers");
         }
+    }
+
+    fn is_own(&self, server: ServerId) -> bool {
+        self.servers.binary_search(&server).is_ok()
     }
 
     /// Does the server listen where the other does not (https beside a redirect)?
@@ -199,7 +201,7 @@ impl Here<'_> {
                     out.skip(&Why::new("which server is the default is not known"));
                     return;
                 }
-                if let Some(other) = served.server.filter(|other| !self.servers.contains(other)) {
+                if let Some(other) = served.server.filter(|other| !self.is_own(*other)) {
                     taken.push((address, other));
                 }
             }
@@ -231,7 +233,7 @@ impl Here<'_> {
             }
             finding.help(
                 "server_name with the names that clients ask for (server_name example.com;),\nor \
-                 remove the other: rm /etc/nginx/sites-enabled/default",
+                 remove the other server",
             );
             finding.fix(Safety::Manual, "give the site its server_name");
         }
@@ -292,7 +294,8 @@ impl Here<'_> {
 
     /// Named locations that nothing leads to.
     fn unused_names(&self, out: &mut Sink) {
-        let mut seen = Vec::new();
+        let mut seen = HashSet::new();
+        let mut mentioned = None;
         for pass in self.passes {
             let Some(location) = pass.location.and_then(|id| self.model.location(id)) else {
                 continue;
@@ -303,11 +306,11 @@ impl Here<'_> {
             {
                 continue;
             }
-            seen.push(location.span);
-            if self.is_mentioned(location) {
+            seen.insert(location.span);
+            let name = &location.pattern.value;
+            if mentioned.get_or_insert_with(|| self.mentioned()).contains(name.as_bytes()) {
                 continue;
             }
-            let name = &location.pattern.value;
             if let Some(not_read) = self.model.config.not_read.first() {
                 let why =
                     format!("{} was not read, it may lead to {name}", not_read.path.display());
@@ -327,19 +330,36 @@ impl Here<'_> {
         }
     }
 
-    fn is_mentioned(&self, location: &Location) -> bool {
-        let name = location.pattern.value.as_bytes();
-        let mentions = |bytes: &[u8]| memchr::memmem::find(bytes, name).is_some();
-        self.model.config.directives().any(|directive| {
-            directive.id != location.directive
-                && directive.name().as_ref() != b"location"
-                && (directive.arguments().any(|word| mentions(&word.value()))
-                    // The code of a Lua block.
-                    || directive.name().ends_with(b"_by_lua_block")
-                        && directive
-                            .body_span()
-                            .is_some_and(|body| mentions(directive.tree().file.slice(body))))
-        })
+    /// Every `@name` that stands anywhere but in the head of a location, Lua's code included.
+    fn mentioned(&self) -> HashSet<Vec<u8>> {
+        let mut found = HashSet::new();
+        for directive in self.model.config.directives() {
+            if directive.name().as_ref() == b"location" {
+                continue;
+            }
+            for word in directive.arguments() {
+                collect_names(&word.value(), &mut found);
+            }
+            if directive.name().ends_with(b"_by_lua_block")
+                && let Some(body) = directive.body_span()
+            {
+                collect_names(directive.tree().file.slice(body), &mut found);
+            }
+        }
+        found
+    }
+}
+
+/// Names are looked for up to this length, so that hostile text costs little.
+const NAME_LIMIT: usize = 256;
+
+fn collect_names(text: &[u8], found: &mut HashSet<Vec<u8>>) {
+    for at in memchr::memchr_iter(b'@', text) {
+        let rest = text.get(at..).unwrap_or_default();
+        let rest = rest.get(..NAME_LIMIT).unwrap_or(rest);
+        let ends = |byte: &u8| byte.is_ascii_whitespace() || b"\"';,()".contains(byte);
+        let end = rest.iter().position(ends).unwrap_or(rest.len());
+        found.insert(rest.get(..end).unwrap_or_default().to_vec());
     }
 }
 
@@ -364,7 +384,7 @@ fn dead_locations<'m>(level: &[&'m Location], top: bool) -> Vec<(&'m Location, &
         .collect();
     let mut dead: Vec<(&Location, &Location)> = Vec::new();
     let mut all: Option<&Location> = None;
-    let mut known: std::collections::HashMap<&str, (&Location, bool)> = Default::default();
+    let mut known: HashMap<&str, (&Location, bool)> = HashMap::new();
     for (location, any_case) in &regexes {
         let pattern = location.pattern.value.as_str();
         if let Some(winner) = all {
