@@ -55,7 +55,7 @@ fn the_nearest_peer_is_named() {
             .check();
         if near {
             let to = nginx.trim_start_matches("http://");
-            let hit = seen.one("N301");
+            let hit = seen.only("N301");
             hit.at(ENABLED, 6).says(to).says(bind).also_at(UNIT, 16);
             assert_eq!(hit.app.as_deref(), Some("myapp.service"));
         } else {
@@ -67,12 +67,12 @@ fn the_nearest_peer_is_named() {
 #[test]
 fn a_mismatch_is_not_guessed() {
     // What a variable holds, and whether a name is this machine, files do not tell.
-    with_site(&site("proxy_pass http://$backend;", "")).undecided("N301");
+    with_site(&site("proxy_pass http://$backend;", "")).skipped("N301");
     Case::healthy()
         .file(SITE, site("proxy_pass http://app.internal:8000;", ""))
         .replace(UNIT, "unix:/run/myapp/gunicorn.sock", "0.0.0.0:8000")
         .check()
-        .undecided("N301");
+        .skipped("N301");
     let given = || Given {
         units: vec!["/repo/myapp.service".into()],
         nginx: vec!["/repo/site.conf".into()],
@@ -90,16 +90,16 @@ fn a_mismatch_is_not_guessed() {
             )
             .check_files(given())
     };
-    case("unix:/run/{{ name }}.sock").undecided("N301");
+    case("unix:/run/{{ name }}.sock").skipped("N301");
     case("unix:/run/myapp.sock").passes("N301");
-    case("unix:/run/myapp/myapp.sock").one("N301").at("/repo/site.conf", 6);
+    case("unix:/run/myapp/myapp.sock").only("N301").at("/repo/site.conf", 6);
 }
 
 #[test]
 fn a_socket_unit_counts_as_the_bind() {
     let socket = "[Socket]\nListenStream=/run/other.sock\n[Install]\nWantedBy=sockets.target\n";
     let seen = Case::healthy().file("/etc/systemd/system/myapp.socket", socket).check();
-    seen.one("N301").says("/run/other.sock").also_at("/etc/systemd/system/myapp.socket", 2);
+    seen.only("N301").says("/run/other.sock").also_at("/etc/systemd/system/myapp.socket", 2);
 }
 
 // N303, N304
@@ -113,11 +113,11 @@ fn headers_come_from_includes_too() {
     case().file("/etc/nginx/proxy_params", HEADERS.replace('\n', "\r\n")).check().passes("N303");
     let seen =
         case().file("/etc/nginx/proxy_params", "proxy_set_header Host $http_host;\n").check();
-    let hit = seen.one("N303");
+    let hit = seen.only("N303");
     hit.at(ENABLED, 6).says("X-Forwarded-For, X-Forwarded-Proto").is(Severity::Warning);
     assert!(!hit.message.contains("Host"), "{hit:#?}");
     // Of a file alone, the include may set all of them.
-    Case::nginx(include).undecided("N303");
+    Case::nginx(include).skipped("N303");
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn an_emptied_header_and_nginxs_own_are_not_set() {
     let text = format!(
         "server {{ listen 80; location / {{ proxy_pass http://127.0.0.1:8000; {headers} }} }}"
     );
-    Case::nginx(&text).one("N303").says("does not set Host, X-Forwarded-For");
+    Case::nginx(&text).only("N303").says("does not set Host, X-Forwarded-For");
 }
 
 #[test]
@@ -136,21 +136,21 @@ fn other_applications_headers_are_their_own() {
     let seen = with_site(&site("proxy_pass http://unix:/run/myapp/gunicorn.sock;", grafana));
     seen.passes("N303");
     let one = Case::nginx("server { location / { proxy_pass http://127.0.0.1:3000; } }");
-    assert_eq!(one.one("N303").app, None);
+    assert_eq!(one.only("N303").app, None);
 }
 
 #[test]
 fn one_finding_for_many_locations() {
     let text = "upstream app { server 127.0.0.1:8000; }\nserver {\n\
                 location /a { proxy_pass http://app; }\nlocation /b { proxy_pass http://app; }\n}\n";
-    Case::nginx(text).one("N303").at("/repo/site.conf", 3).also_at("/repo/site.conf", 4);
+    Case::nginx(text).only("N303").at("/repo/site.conf", 3).also_at("/repo/site.conf", 4);
 }
 
 #[test]
 fn a_missing_header_is_added_where_the_others_stand() {
     let text = "server {\nproxy_set_header Host $host;\nproxy_set_header X-Forwarded-For $remote_addr;\n\
                 location / { proxy_pass http://127.0.0.1:8000; }\n}\n";
-    Case::nginx(text).one("N303").helps("other proxy_set_header lines of server");
+    Case::nginx(text).only("N303").helps("other proxy_set_header lines of server");
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn headers_lost_from_http_are_named_with_their_place() {
         )
         .replace(SITE, "proxy_set_header Host $host;\n", "")
         .check();
-    let hit = seen.one("N304");
+    let hit = seen.only("N304");
     hit.at(ENABLED, 16).says("without Host").also_at("/etc/nginx/nginx.conf", 10);
     assert!(hit.help.contains("proxy_set_header Host $host;"), "{hit:#?}");
     assert!(!hit.help.contains("Proto"), "it is set again: {hit:#?}");
@@ -194,7 +194,7 @@ fn each_malformed_pass_has_its_repair() {
         ("location / { proxy_pass http://127.0.0.1:80x; }", "invalid port", "nginx -t"),
     ] {
         let seen = Case::nginx(&format!("{group}server {{ listen 80;\n{inner}\n}}"));
-        seen.one("N305").at("/repo/site.conf", 3).says(says).helps(helps);
+        seen.only("N305").at("/repo/site.conf", 3).says(says).helps(helps);
         seen.passes("N317");
     }
 }
@@ -203,7 +203,7 @@ fn each_malformed_pass_has_its_repair() {
 fn https_is_wrong_only_without_a_certificate() {
     let text = site("proxy_pass https://unix:/run/myapp/gunicorn.sock;", "");
     let hit = with_site(&text);
-    assert_eq!(hit.one("N305").app.as_deref(), Some("myapp.service"));
+    assert_eq!(hit.only("N305").app.as_deref(), Some("myapp.service"));
     Case::healthy()
         .file(SITE, &text)
         .replace(UNIT, "--workers 3", "--workers 3 --certfile /etc/a.pem --keyfile /etc/a.key")
@@ -225,18 +225,18 @@ fn timeouts_come_from_any_level_and_any_file() {
         )
     };
     let seen = slow().check();
-    seen.one("N306").at(ENABLED, 14).says("is 60 s").says("timeout 120 s").also_at(UNIT, 14);
+    seen.only("N306").at(ENABLED, 14).says("is 60 s").says("timeout 120 s").also_at(UNIT, 14);
     let http = |time: &str| format!("proxy_read_timeout {time};");
     slow().replace("/etc/nginx/nginx.conf", "sendfile on;", &http("2m1s")).check().passes("N306");
     let equal = slow().replace("/etc/nginx/nginx.conf", "sendfile on;", &http("2m")).check();
-    equal.one("N306").at("/etc/nginx/nginx.conf", 10).helps("proxy_read_timeout 125s;");
+    equal.only("N306").at("/etc/nginx/nginx.conf", 10).helps("proxy_read_timeout 125s;");
     // 0 is for ever; that is another rule's.
     let never = Case::healthy().replace(UNIT, "--workers 3", "--workers 3 --timeout=0");
     never.check().passes("N306");
     let file = Case::healthy()
         .file("/srv/myapp/releases/2026-04-21/gunicorn.conf.py", "timeout = 90\n")
         .check();
-    file.one("N306").also_at("/srv/myapp/releases/2026-04-21/gunicorn.conf.py", 1);
+    file.only("N306").also_at("/srv/myapp/releases/2026-04-21/gunicorn.conf.py", 1);
 }
 
 // N307
@@ -250,13 +250,13 @@ fn a_blackout_needs_two_peers_that_count() {
         ))
     };
     let two = group("server 127.0.0.1:8000;\nserver 127.0.0.1:8001;");
-    two.one("N307").at("/repo/site.conf", 2).also_at("/repo/site.conf", 3).is(Severity::Error);
-    group("server unix:/run/a.sock;\nserver 127.0.0.1:8001 down;").one("N307");
+    two.only("N307").at("/repo/site.conf", 2).also_at("/repo/site.conf", 3).is(Severity::Error);
+    group("server unix:/run/a.sock;\nserver 127.0.0.1:8001 down;").only("N307");
     group("server unix:/run/a.sock max_fails=3 fail_timeout=30s;\nserver 127.0.0.1:81 backup;")
-        .one("N307")
+        .only("N307")
         .says("30 s of 502")
         .says("3 failures");
-    group("server 10.0.0.1:8000;\nserver 10.0.0.2:8000;").one("N307").is(Severity::Warning);
+    group("server 10.0.0.1:8000;\nserver 10.0.0.2:8000;").only("N307").is(Severity::Warning);
     for healthy in [
         "server unix:/run/a.sock;",
         "server unix:/run/a.sock weight=5;",
@@ -267,7 +267,7 @@ fn a_blackout_needs_two_peers_that_count() {
     ] {
         group(healthy).passes("N307");
     }
-    group("server unix:/run/a.sock;\ninclude /etc/nginx/peers/*.conf;").undecided("N307");
+    group("server unix:/run/a.sock;\ninclude /etc/nginx/peers/*.conf;").skipped("N307");
 }
 
 #[test]
@@ -283,10 +283,10 @@ fn localhost_is_two_peers_where_hosts_says_so() {
     let direct = || case("proxy_pass http://localhost:8000;", "");
     direct().check().passes("N307");
     let seen = direct().file("/etc/hosts", hosts).check();
-    seen.one("N307").at(ENABLED, 6).helps("proxy_pass http://127.0.0.1:8000;");
+    seen.only("N307").at(ENABLED, 6).helps("proxy_pass http://127.0.0.1:8000;");
     let group = "upstream app { server localhost:8000; }\n";
     let seen = case("proxy_pass http://app;", group).file("/etc/hosts", hosts).check();
-    seen.one("N307").at(ENABLED, 1).says("2 peers");
+    seen.only("N307").at(ENABLED, 1).says("2 peers");
     let one = "127.0.0.1 localhost\n";
     direct().file("/etc/hosts", one).check().passes("N307");
 }
@@ -297,19 +297,19 @@ fn localhost_is_two_peers_where_hosts_says_so() {
 fn a_name_may_be_a_host() {
     let pass = |name: &str| site(&format!("proxy_pass http://{name};"), "");
     let case = |name: &str| Case::healthy().file(SITE, pass(name));
-    case("backend").check().one("N310").at(ENABLED, 6).says("backend");
+    case("backend").check().only("N310").at(ENABLED, 6).says("backend");
     case("backend").file("/etc/hosts", "10.0.0.1 db backend\n").check().passes("N310");
     case("backend").file("/etc/resolv.conf", "search corp.example\n").check().passes("N310");
-    case("backend").file("/etc/resolv.conf", "search .\n").check().one("N310");
+    case("backend").file("/etc/resolv.conf", "search .\n").check().only("N310");
     case("box").file("/etc/hostname", "box\n").check().passes("N310");
     for host in ["backend:8080", "backend.corp", "localhost", "127.0.0.1", "$backend", "__HOST__"] {
         case(host).check().passes("N310");
     }
     // A part of a configuration says nothing of groups in other files, unless it is a slip.
-    Case::nginx("server { location / { proxy_pass http://app; } }").undecided("N310");
+    Case::nginx("server { location / { proxy_pass http://app; } }").skipped("N310");
     let slip = "upstream app_server { server 127.0.0.1:8000; }\n\
                 server { location / { proxy_pass http://app-server; } }";
-    Case::nginx(slip).one("N310").at("/repo/site.conf", 2).helps("app_server");
+    Case::nginx(slip).only("N310").at("/repo/site.conf", 2).helps("app_server");
 }
 
 // N312, N313
@@ -319,12 +319,12 @@ fn static_directories_that_are_not_there_or_not_readable() {
     Case::healthy()
         .replace(SITE, "/srv/myapp/current/static/", "/srv/myapp/current/assets/")
         .check()
-        .one("N312")
+        .only("N312")
         .at(ENABLED, 10)
         .says("/srv/myapp/current/assets")
         .is(Severity::Warning);
     let closed = Case::healthy().own("/srv/myapp", 0o750, 1000, 1000).check();
-    let hit = closed.one("N312");
+    let hit = closed.only("N312");
     hit.at(ENABLED, 10).says("www-data").says("/srv/myapp").also_at("/etc/nginx/nginx.conf", 1);
     assert!(hit.evidence.iter().any(|text| text.contains("mode 0750")), "{hit:#?}");
     // In the group of nginx's user it is open.
@@ -341,7 +341,7 @@ fn roots_that_no_request_comes_to_may_be_missing() {
     };
     proxied("").passes("N312");
     proxied("location /old/ { return 410; }").passes("N312");
-    proxied("location = /favicon.ico { access_log off; }").one("N312").says("/var/www/none");
+    proxied("location = /favicon.ico { access_log off; }").only("N312").says("/var/www/none");
     // A file behind an exact location is no directory.
     let text = "location = /robots.txt { alias /srv/myapp/current/wsgi.py; }";
     with_site(&site("proxy_pass http://unix:/run/myapp/gunicorn.sock;", text)).passes("N312");
@@ -350,7 +350,7 @@ fn roots_that_no_request_comes_to_may_be_missing() {
 #[test]
 fn alias_traversal_is_seen_in_files_alone() {
     let seen = Case::nginx("server {\nlocation ^~ /static {\nalias /srv/app/static/;\n}\n}");
-    seen.one("N312").at("/repo/site.conf", 2).is(Severity::Error).helps("location ^~ /static/ {");
+    seen.only("N312").at("/repo/site.conf", 2).is(Severity::Error).helps("location ^~ /static/ {");
     for healthy in [
         "location /static { alias /srv/app/static; }",
         "location = /static { alias /srv/app/static/; }",
@@ -368,7 +368,7 @@ fn a_pinned_static_directory_is_seen_through_another_link_and_in_files() {
         .link("/var/www", "/srv/myapp/releases/2026-04-14")
         .replace(SITE, "/srv/myapp/current/static/", "/var/www/static/")
         .check();
-    let hit = seen.one("N313");
+    let hit = seen.only("N313");
     hit.at(ENABLED, 10).says("2026-04-14").helps("alias /srv/myapp/current/static/;");
     let given = Given {
         units: vec!["/repo/myapp.service".into()],
@@ -379,7 +379,7 @@ fn a_pinned_static_directory_is_seen_through_another_link_and_in_files() {
                 ExecStart=/venv/bin/gunicorn -b 127.0.0.1:8000 wsgi:app\n";
     let nginx = "server {\nlocation /s/ { alias /srv/myapp/releases/42/static/; }\n}\n";
     let case = Case::empty().file("/repo/myapp.service", unit).file("/repo/site.conf", nginx);
-    case.check_files(given).one("N313").at("/repo/site.conf", 2).says("release 42");
+    case.check_files(given).only("N313").at("/repo/site.conf", 2).says("release 42");
 }
 
 // N314, N317
@@ -388,12 +388,12 @@ fn a_pinned_static_directory_is_seen_through_another_link_and_in_files() {
 fn includes_that_break() {
     let missing =
         Case::healthy().replace(SITE, "server_name", "include snippets/none.conf;\nserver_name");
-    missing.check().one("N314").at(ENABLED, 7).says("No such file");
+    missing.check().only("N314").at(ENABLED, 7).says("No such file");
     let directory = Case::healthy().directory("/etc/nginx/sites-enabled/old.d");
-    directory.check().one("N314").at("/etc/nginx/nginx.conf", 18).says("Is a directory");
+    directory.check().only("N314").at("/etc/nginx/nginx.conf", 18).says("Is a directory");
     let seen =
         Case::healthy().link("/etc/nginx/sites-enabled/a", "../sites-available/gone").check();
-    seen.one("N314").says("is a link to ../sites-available/gone");
+    seen.only("N314").says("is a link to ../sites-available/gone");
     // nginx skips names that begin with a dot.
     let hidden = Case::healthy().link("/etc/nginx/sites-enabled/.a", "gone").check();
     hidden.passes("N314");
@@ -407,14 +407,14 @@ fn templates_are_not_judged_by_their_syntax() {
     let seen = Case::nginx(jinja);
     assert!(seen.of("N317").is_empty(), "{seen:#?}");
     Case::nginx("server {\nlisten 80;\nserver_name {{ name }};\nlocation / { return 200 }\n}\n")
-        .one("N317");
+        .only("N317");
 }
 
 #[test]
 fn duplicates_name_both_places() {
     let text = "server { listen 80 default_server; }\nserver { listen 80 default_server; }\n";
     let seen = Case::nginx(text);
-    seen.one("N317")
+    seen.only("N317")
         .at("/repo/site.conf", 2)
         .also_at("/repo/site.conf", 1)
         .says("duplicate default server");
@@ -432,10 +432,13 @@ fn sites_that_are_never_asked() {
         |names: &str| format!("server {{\nlisten 80;\n{names}\nlocation / {{ {PASS} }}\n}}\n");
     let default = "server { listen 80 default_server; server_name _; root /var/www/html; }\n";
     let judge = |text: String| Case::nginx(&text);
-    judge(format!("{default}{}", app("server_name _;"))).one("N316").at("/repo/site.conf", 4);
-    judge(format!("{}{default}", app(""))).one("N316").at("/repo/site.conf", 1).is(Severity::Error);
+    judge(format!("{default}{}", app("server_name _;"))).only("N316").at("/repo/site.conf", 4);
+    judge(format!("{}{default}", app("")))
+        .only("N316")
+        .at("/repo/site.conf", 1)
+        .is(Severity::Error);
     let local = judge(format!("{default}{}", app("server_name localhost;")));
-    local.one("N316").is(Severity::Warning);
+    local.only("N316").is(Severity::Warning);
     for healthy in [
         app("server_name _;"),
         format!("{}server {{ listen 80; server_name b.example; return 404; }}\n", app("")),
@@ -455,12 +458,12 @@ fn a_name_that_an_earlier_server_has() {
         format!("server {{\nlisten 80;\nserver_name a.example;\nlocation / {{ {PASS} }}\n}}\n");
     let other = "server { listen 80; server_name A.example; return 404; }\n";
     let seen = Case::nginx(&format!("{other}{app}"));
-    seen.one("N316").at("/repo/site.conf", 4).also_at("/repo/site.conf", 1).is(Severity::Error);
+    seen.only("N316").at("/repo/site.conf", 4).also_at("/repo/site.conf", 1).is(Severity::Error);
     Case::nginx(&format!("{app}{other}")).passes("N316");
     // The same site twice still reaches the application.
-    Case::nginx(&format!("{app}{app}")).one("N316").is(Severity::Warning);
+    Case::nginx(&format!("{app}{app}")).only("N316").is(Severity::Warning);
     let tls = app.replace("listen 80;", "listen 80; listen 443 ssl;");
-    Case::nginx(&format!("{other}{tls}")).one("N316").is(Severity::Warning);
+    Case::nginx(&format!("{other}{tls}")).only("N316").is(Severity::Warning);
 }
 
 #[test]
@@ -468,13 +471,13 @@ fn locations_that_are_never_reached() {
     let server = |locations: &str| Case::nginx(&format!("server {{ listen 80;\n{locations}\n}}"));
     let app = format!("{{ {PASS} }}");
     let dead = server(&format!("location / {app}\nlocation ~ ^/ {{ return 404; }}"));
-    dead.one("N316").at("/repo/site.conf", 2).says("location ~ ^/").is(Severity::Error);
-    server(&format!("location ^~ / {{ return 404; }}\nlocation ~ ^/api {app}")).one("N316");
+    dead.only("N316").at("/repo/site.conf", 2).says("location ~ ^/").is(Severity::Error);
+    server(&format!("location ^~ / {{ return 404; }}\nlocation ~ ^/api {app}")).only("N316");
     let twice = format!("location ~* ^/api {{ return 404; }}\nlocation ~ ^/api {app}");
-    server(&twice).one("N316").at("/repo/site.conf", 3);
-    server(&format!("location @app {app}")).one("N316").says("@app");
+    server(&twice).only("N316").at("/repo/site.conf", 3);
+    server(&format!("location @app {app}")).only("N316").says("@app");
     let statics = server(&format!("location ~ ^/ {app}\nlocation /static/ {{ alias /srv/s/; }}"));
-    statics.one("N316").at("/repo/site.conf", 3).is(Severity::Warning);
+    statics.only("N316").at("/repo/site.conf", 3).is(Severity::Warning);
     for healthy in [
         format!("location / {app}\nlocation ~ \\.php$ {{ return 404; }}"),
         format!("location ~ ^/ {app}\nlocation ^~ /static/ {{ alias /srv/s/; }}"),

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::facts::front::{location_title, server_title};
 use crate::facts::nginx::Destination;
-use crate::facts::{Deployment, Why};
+use crate::facts::{Deployment, Nginx, Why};
 use crate::rule::{Safety, Severity, Sink};
 use crate::source::Span;
 use crate::source::nginx::{
@@ -115,7 +115,7 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
         let mut servers: Vec<ServerId> = passes.iter().map(|pass| pass.server).collect();
         servers.sort_unstable();
         servers.dedup();
-        let here = Here { model, passes, servers };
+        let here = Here { nginx: &deployment.nginx, model, passes, servers };
         here.names(out);
         here.defaults(out);
         for server in &here.servers {
@@ -128,6 +128,7 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
 
 /// The servers and passes of one application.
 struct Here<'d> {
+    nginx: &'d Nginx,
     model: &'d Model,
     passes: &'d [&'d Destination],
     servers: Vec<ServerId>,
@@ -311,10 +312,8 @@ impl Here<'_> {
             if mentioned.get_or_insert_with(|| self.mentioned()).contains(name.as_bytes()) {
                 continue;
             }
-            if let Some(not_read) = self.model.config.not_read.first() {
-                let why =
-                    format!("{} was not read, it may lead to {name}", not_read.path.display());
-                out.skip(&Why::new(why));
+            if let Err(why) = self.nginx.all_passes() {
+                out.skip(&why);
                 continue;
             }
             let finding = out.report(format!(

@@ -1,6 +1,12 @@
-//! The healthy deployment of `testdata/healthy` in memory, changed by a case and checked.
+//! A deployment in memory that is checked: the healthy one of `testdata/healthy` with changes, or
+//! files as `--unit` and `--nginx` name them.
+//!
+//! ```ignore
+//! let seen = Case::healthy().file("/etc/nginx/conf.d/x.conf", "…").check();
+//! seen.only("N316").at("/etc/nginx/conf.d/x.conf", 3);
+//! ```
 
-#![allow(dead_code, reason = "each test uses a part")]
+#![allow(dead_code)] // each test binary uses a part of it
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -8,44 +14,51 @@ use std::path::Path;
 
 use deploy_doctor::engine::{self, Settings};
 use deploy_doctor::facts::{self, Given, Request, Scope};
-use deploy_doctor::host::{Host, MemoryHost};
+use deploy_doctor::host::MemoryHost;
 use deploy_doctor::rule::Severity;
 use deploy_doctor::rules;
 use deploy_doctor::source::Sources;
 
-/// The release that `current` leads to.
+/// The directory of the current release.
 pub const RELEASE: &str = "/srv/myapp/releases/2026-04-21";
 
-/// A deployment that a test changes.
+/// A deployment under construction.
 pub struct Case {
-    /// Its files.
-    pub host: MemoryHost,
+    host: MemoryHost,
     database_revision: Option<String>,
 }
 
-/// A finding in the words that a test compares.
+/// A place that a finding speaks of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    pub file: String,
+    pub line: usize,
+    pub note: String,
+}
+
+/// A finding as a user sees it.
 #[derive(Debug, Clone)]
-pub struct Found {
+pub struct Hit {
     pub code: &'static str,
     pub severity: Severity,
     pub app: Option<String>,
     pub message: String,
     pub help: String,
-    /// Every label: file, line, note; the first is the primary one.
-    pub places: Vec<(String, usize, String)>,
+    pub places: Vec<Place>,
     pub evidence: Vec<String>,
 }
 
-/// What a check comes to.
+/// What a check came to.
 #[derive(Debug)]
 pub struct Seen {
-    pub findings: Vec<Found>,
+    pub hits: Vec<Hit>,
+    /// Code and reason.
     pub skips: Vec<(&'static str, String)>,
     pub problems: Vec<String>,
 }
 
 impl Case {
-    /// Nothing is wrong with it.
+    /// The healthy deployment, with the modes that a version control system does not keep.
     pub fn healthy() -> Self {
         let mut host = MemoryHost::new();
         let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/healthy");
@@ -60,25 +73,15 @@ impl Case {
         Self { host: MemoryHost::new(), database_revision: None }
     }
 
-    /// Writes a file.
+    /// Adds or replaces a file, mode 0644.
     pub fn file(mut self, path: &str, text: impl AsRef<[u8]>) -> Self {
-        self.host.file(path, text.as_ref().to_vec());
-        self
-    }
-
-    /// Writes a file of the release.
-    pub fn in_release(self, path: &str, text: impl AsRef<[u8]>) -> Self {
-        self.file(&format!("{RELEASE}/{path}"), text)
-    }
-
-    /// Takes a file, link or directory away.
-    pub fn without(mut self, path: &str) -> Self {
-        self.host.remove(path);
+        self.host.file(path, text.as_ref());
         self
     }
 
     /// Replaces a piece of a file's text, which must be there.
     pub fn replace(mut self, path: &str, from: &str, to: &str) -> Self {
+        use deploy_doctor::host::Host;
         let bytes = self.host.read(Path::new(path), 1 << 20).unwrap();
         let text = String::from_utf8(bytes).unwrap();
         assert!(text.contains(from), "{path} does not hold {from}");
@@ -86,16 +89,22 @@ impl Case {
         self
     }
 
-    /// Makes a directory, mode 0755.
+    /// Adds a directory, mode 0755.
     pub fn directory(mut self, path: &str) -> Self {
         self.host.directory(path);
         self
     }
 
-    /// Makes or moves a link.
+    /// Adds or replaces a link.
     pub fn link(mut self, path: &str, target: &str) -> Self {
         self.host.remove(path);
         self.host.link(path, target);
+        self
+    }
+
+    /// Takes something away.
+    pub fn remove(mut self, path: &str) -> Self {
+        self.host.remove(path);
         self
     }
 
@@ -105,23 +114,28 @@ impl Case {
         self
     }
 
-    /// Says where the database is, as `--db-revision` does.
-    pub fn database(mut self, revision: &str) -> Self {
+    /// `--db-revision`.
+    pub fn database_revision(mut self, revision: &str) -> Self {
         self.database_revision = Some(revision.to_owned());
         self
     }
 
-    /// Runs every rule on the tree, as `check --root` does.
+    /// As `check --root` sees it.
     pub fn check(&self) -> Seen {
         self.run(Scope::Root)
     }
 
-    /// Runs every rule on files, as `check --unit … --nginx …` does.
+    /// Adds or replaces a file of the current release.
+    pub fn in_release(self, path: &str, text: impl AsRef<[u8]>) -> Self {
+        self.file(&format!("{RELEASE}/{path}"), text)
+    }
+
+    /// As `check --unit … --nginx … --env-file …` sees it.
     pub fn check_files(&self, given: Given) -> Seen {
         self.run(Scope::Files(given))
     }
 
-    /// One file of nginx's configuration by itself, `/repo/site.conf`.
+    /// One file of nginx's configuration alone, `/repo/site.conf`.
     pub fn nginx(text: &str) -> Seen {
         let given = Given { nginx: vec!["/repo/site.conf".into()], ..Given::default() };
         Self::empty().file("/repo/site.conf", text).check_files(given)
@@ -129,18 +143,21 @@ impl Case {
 
     fn run(&self, scope: Scope) -> Seen {
         let sources = Sources::new(&self.host);
-        let request =
-            Request { apps: Vec::new(), scope, database_revision: self.database_revision.clone() };
+        let database_revision = self.database_revision.clone();
+        let request = Request { apps: Vec::new(), scope, database_revision };
         let deployment = facts::read(&sources, &request);
         let outcome = engine::run(rules::all(), &deployment, &sources, &Settings::default());
-        let findings = outcome.findings.iter().map(|reported| {
-            let finding = &reported.finding;
+        let hits = outcome.findings.into_iter().map(|reported| {
+            let finding = reported.finding;
             let places = finding.labels.iter().map(|label| {
                 let file = sources.file(label.span.file);
-                let line = file.position(label.span.start).line;
-                (file.path.display().to_string(), line, label.note.clone())
+                Place {
+                    file: file.path.display().to_string(),
+                    line: file.position(label.span.start).line,
+                    note: label.note.clone(),
+                }
             });
-            Found {
+            Hit {
                 code: finding.rule.code,
                 severity: finding.severity,
                 app: finding.app.clone(),
@@ -151,62 +168,66 @@ impl Case {
             }
         });
         Seen {
-            findings: findings.collect(),
-            skips: outcome.skips.iter().map(|skip| (skip.code, skip.reason.clone())).collect(),
+            hits: hits.collect(),
+            skips: outcome.skips.iter().map(|s| (s.code, s.reason.clone())).collect(),
             problems: deployment.problems.iter().map(|p| p.message.clone()).collect(),
         }
     }
 }
 
 impl Seen {
-    /// The findings of one rule.
-    pub fn of(&self, code: &str) -> Vec<&Found> {
-        self.findings.iter().filter(|finding| finding.code == code).collect()
+    /// The findings of a rule.
+    pub fn of(&self, code: &str) -> Vec<&Hit> {
+        self.hits.iter().filter(|hit| hit.code == code).collect()
     }
 
     /// The one finding of a rule.
     #[track_caller]
-    pub fn one(&self, code: &str) -> &Found {
+    pub fn only(&self, code: &str) -> &Hit {
         match self.of(code).as_slice() {
-            [finding] => finding,
-            other => panic!("{} findings of {code}: {self:#?}", other.len()),
+            [hit] => hit,
+            other => panic!("{} findings of {code}\n{self:#?}", other.len()),
         }
     }
 
-    /// Why a rule was skipped.
-    pub fn skipped(&self, code: &str) -> Vec<&str> {
+    /// The rule neither fires nor is skipped.
+    #[track_caller]
+    pub fn passes(&self, code: &str) {
+        assert!(self.of(code).is_empty(), "{code} fires\n{self:#?}");
+        assert!(!self.is_skipped(code), "{code} is skipped\n{self:#?}");
+    }
+
+    /// The rule does not fire because it could not judge.
+    #[track_caller]
+    pub fn skipped(&self, code: &str) {
+        assert!(self.of(code).is_empty(), "{code} fires\n{self:#?}");
+        assert!(self.is_skipped(code), "{code} is not skipped\n{self:#?}");
+    }
+
+    /// Why a rule could not judge, reason by reason.
+    pub fn reasons(&self, code: &str) -> Vec<&str> {
         let mine = self.skips.iter().filter(|(skipped, _)| *skipped == code);
         mine.map(|(_, reason)| reason.as_str()).collect()
     }
 
-    /// Nothing is reported by a rule because it could not judge.
-    #[track_caller]
-    pub fn undecided(&self, code: &str) {
-        assert!(self.of(code).is_empty(), "{:#?}", self.of(code));
-        assert!(!self.skipped(code).is_empty(), "{code} is not skipped: {self:#?}");
-    }
-
-    /// Nothing is reported by a rule, and it was not skipped either.
-    #[track_caller]
-    pub fn passes(&self, code: &str) {
-        assert!(self.of(code).is_empty(), "{:#?}", self.of(code));
-        assert!(self.skipped(code).is_empty(), "{:?}", self.skipped(code));
+    fn is_skipped(&self, code: &str) -> bool {
+        self.skips.iter().any(|(skipped, _)| *skipped == code)
     }
 }
 
-impl Found {
+impl Hit {
     /// Its primary place.
     #[track_caller]
     pub fn at(&self, file: &str, line: usize) -> &Self {
-        let (there, at, _) = self.places.first().unwrap_or_else(|| panic!("{self:#?}"));
-        assert_eq!((there.as_str(), *at), (file, line), "{self:#?}");
+        let place = self.places.first().unwrap_or_else(|| panic!("{self:#?}"));
+        assert_eq!((place.file.as_str(), place.line), (file, line), "{self:#?}");
         self
     }
 
     /// One of its places.
     #[track_caller]
     pub fn also_at(&self, file: &str, line: usize) -> &Self {
-        let found = self.places.iter().any(|(there, at, _)| there == file && *at == line);
+        let found = self.places.iter().any(|place| place.file == file && place.line == line);
         assert!(found, "{self:#?}");
         self
     }
