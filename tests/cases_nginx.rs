@@ -437,6 +437,13 @@ fn sites_that_are_never_asked() {
         .only("N316")
         .at("/repo/site.conf", 1)
         .is(Severity::Error);
+    let both = format!("{default}{}{}", app(""), app("").replace("listen 80", "listen 81"))
+        + "server { listen 81 default_server; return 444; }";
+    let both = judge(both);
+    let severities: Vec<Severity> = both.of("N316").iter().map(|hit| hit.severity).collect();
+    assert_eq!(severities, [Severity::Error, Severity::Error], "{both:#?}");
+    let half = format!("{default}{}{}", app(""), app("").replace("listen 80", "listen 81"));
+    judge(half).only("N316").is(Severity::Warning);
     let local = judge(format!("{default}{}", app("server_name localhost;")));
     local.only("N316").is(Severity::Warning);
     for healthy in [

@@ -8,7 +8,7 @@ use crate::facts::{Deployment, Nginx, Why};
 use crate::rule::{Safety, Severity, Sink};
 use crate::source::Span;
 use crate::source::nginx::{
-    FaultKind, Location, LocationId, LocationKind, Model, Server, ServerId, ServerName,
+    Address, FaultKind, Location, LocationId, LocationKind, Model, Server, ServerId, ServerName,
     ServerNameKind,
 };
 
@@ -184,60 +184,77 @@ impl Here<'_> {
         server.addresses().iter().any(|address| !taken.contains(address))
     }
 
-    /// A site without a real name that is not its address's default.
+    /// Sites without a real name that are not their address's default.
     fn defaults(&self, out: &mut Sink) {
+        let mut shadowed = Vec::new();
         for server in self.servers.iter().filter_map(|id| self.model.server(*id)) {
-            let real = |kind, text: &str| {
-                !matches!(kind, ServerNameKind::Exact | ServerNameKind::Empty)
-                    || !(catches_nothing(text) || is_local(text))
-            };
-            if server.directive.is_none() || server.names.iter().any(|n| real(n.kind, &n.text)) {
+            let named = server.names.iter().any(|name| {
+                !matches!(name.kind, ServerNameKind::Exact | ServerNameKind::Empty)
+                    || !(catches_nothing(&name.text) || is_local(&name.text))
+            });
+            if named || server.directive.is_none() {
                 continue;
             }
-            let addresses = server.addresses();
-            let mut taken = Vec::new();
-            for address in &addresses {
-                let served = self.model.serve(address, NOBODY);
-                if !served.unknown.is_empty() {
-                    out.skip(&Why::new("which server is the default is not known"));
+            match self.taken(server) {
+                Ok(taken) if taken.is_empty() => {}
+                Ok(taken) => shadowed.push((server, taken)),
+                Err(why) => {
+                    out.skip(&why);
                     return;
                 }
-                if let Some(other) = served.server.filter(|other| !self.is_own(*other)) {
-                    taken.push((address, other));
-                }
             }
-            let Some((address, other)) = taken.first() else { continue };
-            let Some(other) = self.model.server(*other) else { continue };
-            let local = server.names.iter().any(|name| is_local(&name.text));
-            let others = self.servers.iter().any(|id| *id != server.id);
-            let finding = out.report(format!(
-                "requests never reach this site: it has no name of its own, and {} is the default \
-                 on {address}",
-                server_title(self.model, other.id),
-            ));
-            let names = server.names.first().zip(server.names.last());
-            let place = names.map_or(server.span, |(first, last)| {
-                if first.span.file == last.span.file {
-                    first.span.to(last.span)
-                } else {
-                    first.span
-                }
-            });
-            finding.at(place, if local { "only this machine asks for it" } else { "no real name" });
-            let mut listens = other.listens.iter().filter(|l| l.address.as_ref() == Some(*address));
-            match listens.find(|listen| listen.default_server) {
-                Some(listen) => finding.at(listen.span, "takes what no name matches"),
-                None => finding.at(other.span, "the first on this address takes what is left"),
-            };
-            if local || others || taken.len() < addresses.len() {
-                finding.severity(Severity::Warning);
-            }
-            finding.help(
-                "server_name with the names that clients ask for (server_name example.com;),\nor \
-                 remove the other server",
-            );
-            finding.fix(Safety::Manual, "give the site its server_name");
         }
+        let reached = shadowed.len() < self.servers.len();
+        for (server, taken) in &shadowed {
+            self.report_default(server, taken, reached, out);
+        }
+    }
+
+    /// The addresses of a server on which another application's is the default.
+    fn taken(&self, server: &Server) -> Result<Vec<(Address, ServerId)>, Why> {
+        let mut taken = Vec::new();
+        for address in server.addresses() {
+            let served = self.model.serve(&address, NOBODY);
+            if !served.unknown.is_empty() {
+                return Err(Why::new("which server is the default is not known"));
+            }
+            if let Some(other) = served.server.filter(|other| !self.is_own(*other)) {
+                taken.push((address, other));
+            }
+        }
+        Ok(taken)
+    }
+
+    fn report_default(
+        &self,
+        server: &Server,
+        taken: &[(Address, ServerId)],
+        reached: bool,
+        out: &mut Sink,
+    ) {
+        let Some((address, other)) = taken.first() else { return };
+        let Some(other) = self.model.server(*other) else { return };
+        let local = server.names.iter().any(|name| is_local(&name.text));
+        let finding = out.report(format!(
+            "requests never reach this site: it has no name of its own, and {} is the default on \
+             {address}",
+            server_title(self.model, other.id),
+        ));
+        let place = server.names.first().map_or(server.span, |name| name.span);
+        finding.at(place, if local { "only this machine asks for it" } else { "no real name" });
+        let mut listens = other.listens.iter().filter(|l| l.address.as_ref() == Some(address));
+        match listens.find(|listen| listen.default_server) {
+            Some(listen) => finding.at(listen.span, "takes what no name matches"),
+            None => finding.at(other.span, "the first on this address takes what is left"),
+        };
+        if local || reached || taken.len() < server.addresses().len() {
+            finding.severity(Severity::Warning);
+        }
+        finding.help(
+            "server_name with the names that clients ask for (server_name example.com;),\nor \
+             remove the other server",
+        );
+        finding.fix(Safety::Manual, "give the site its server_name");
     }
 
     /// Locations that are never chosen.
