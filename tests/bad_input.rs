@@ -84,12 +84,16 @@ fn both(tree: &Copied, path: &str, what: &str) -> (Ran, Option<Ran>) {
 /// Was the reader told: a problem or finding that names the file, and exit 1 or 3? If not, why not.
 fn told(path: &str, what: &str, ran: &Ran) -> Option<String> {
     let name = Path::new(path).file_name().unwrap().to_str().unwrap();
-    let named = |line: &str| line.contains(name) && ["problem: ", "--> ", "error[", "warning["].iter().any(|word| line.contains(word));
+    let named = |line: &str| {
+        line.contains(name)
+            && ["problem: ", "--> ", "error[", "warning["].iter().any(|word| line.contains(word))
+    };
     if ran.all().lines().any(named) && matches!(ran.code, Some(1 | 3)) {
         return None;
     }
     // A module that is not found is a rule's to tell.
-    let owed = name == "wsgi.py" && deploy_doctor::rules::all().iter().all(|rule| rule.code != "G210");
+    let owed =
+        name == "wsgi.py" && deploy_doctor::rules::all().iter().all(|rule| rule.code != "G210");
     if owed {
         eprintln!("SKIPPED: {path}: {what}: G210 is not there yet");
         return None;
@@ -99,7 +103,12 @@ fn told(path: &str, what: &str, ran: &Ran) -> Option<String> {
 
 fn brief(ran: &Ran) -> String {
     let text = ran.all();
-    let line = |line: &&str| line.contains("problem: ") || line.starts_with("skipped") || line.contains("error[") || line.contains("warning[");
+    let line = |line: &&str| {
+        line.contains("problem: ")
+            || line.starts_with("skipped")
+            || line.contains("error[")
+            || line.contains("warning[")
+    };
     text.lines().filter(line).map(|line| format!("    {line}\n")).collect()
 }
 
@@ -214,11 +223,7 @@ fn what_may_not_be_read_is_told() {
         set_mode(&tree.at(path), 0o000);
         let root = tree.root();
         let arguments = ["check", "-v", "--root", root.to_str().unwrap()];
-        let ran = if as_root {
-            run_as_nobody(&program, &arguments)
-        } else {
-            run(&arguments)
-        };
+        let ran = if as_root { run_as_nobody(&program, &arguments) } else { run(&arguments) };
         sound(path, &ran);
         untold.push(told(path, "no permission", &ran));
         if let Some(options) = files_mode(&tree, path) {
@@ -282,7 +287,12 @@ fn hostile_shapes_end_in_time() {
 
     let tree = self::tree();
     let words = "A=b ".repeat(200_000);
-    tree.write(UNIT, format!("[Service]\nEnvironment={words}\nExecStart=/usr/bin/env {words} gunicorn wsgi:app\n"));
+    tree.write(
+        UNIT,
+        format!(
+            "[Service]\nEnvironment={words}\nExecStart=/usr/bin/env {words} gunicorn wsgi:app\n"
+        ),
+    );
     both(&tree, UNIT, "200,000 variables");
 
     for (what, text) in [
@@ -315,7 +325,10 @@ fn nothing_outside_the_tree_is_read() {
             fs::write(&secret, text).unwrap();
             let dots = "../".repeat(40);
             let to = |target: &Path| match style {
-                "dots" => PathBuf::from(format!("{dots}{}", target.display().to_string().trim_start_matches('/'))),
+                "dots" => PathBuf::from(format!(
+                    "{dots}{}",
+                    target.display().to_string().trim_start_matches('/')
+                )),
                 _ => target.to_path_buf(),
             };
             if style == "directory" {

@@ -10,7 +10,8 @@ use deploy_doctor::rule::Severity;
 
 const FILE: &str = "/etc/myapp.env";
 const DROP_IN: &str = "/etc/systemd/system/myapp.service.d/20-case.conf";
-const NEEDED: &str = "SECRET_KEY=9f2c1b7e5d8a4f03b6c7d1e2a5f4988c\nDATABASE_URL=sqlite:////srv/x.db\n";
+const NEEDED: &str =
+    "SECRET_KEY=9f2c1b7e5d8a4f03b6c7d1e2a5f4988c\nDATABASE_URL=sqlite:////srv/x.db\n";
 
 /// The environment file with these lines below the needed ones.
 fn with(lines: &str) -> Case {
@@ -37,13 +38,8 @@ fn dropped_lines_are_found_with_crlf_and_in_every_file() {
         case.host.own(path, 0o600, 0, 0);
     }
     let seen = case.check();
-    let expected = [
-        ("/etc/more/a.env", 1),
-        ("/etc/more/b.env", 1),
-        (FILE, 3),
-        (FILE, 4),
-        (FILE, 5),
-    ];
+    let expected =
+        [("/etc/more/a.env", 1), ("/etc/more/b.env", 1), (FILE, 3), (FILE, 4), (FILE, 5)];
     assert_eq!(lines_of(&seen, "E401"), expected.map(|(file, line)| (file.to_owned(), line)));
     assert!(seen.of("E401").iter().all(|found| found.severity == Severity::Error));
 }
@@ -60,8 +56,8 @@ fn a_dropped_line_is_milder_where_nothing_is_lost() {
 
 #[test]
 fn a_dropped_line_that_the_code_needs_is_told_once() {
-    let mut case = Case::healthy()
-        .file(FILE, "export SECRET_KEY=1\nDATABASE_URL=sqlite:////srv/x.db\n");
+    let mut case =
+        Case::healthy().file(FILE, "export SECRET_KEY=1\nDATABASE_URL=sqlite:////srv/x.db\n");
     case.host.own(FILE, 0o640, 0, 0);
     let seen = case.check();
     assert_eq!(seen.one("E401").places[0], (FILE.into(), 1, "`export` is the shell's".into()));
@@ -218,12 +214,17 @@ fn debug_is_seen_wherever_it_is_set() {
 }
 
 fn app(code: &str) -> Case {
-    Case::healthy().in_release("wsgi.py", format!("import os\nfrom flask import Flask\n{code}\napp = Flask(__name__)\n"))
+    Case::healthy().in_release(
+        "wsgi.py",
+        format!("import os\nfrom flask import Flask\n{code}\napp = Flask(__name__)\n"),
+    )
 }
 
 #[test]
 fn what_the_code_needs_is_found_in_its_modules_too() {
-    let seen = app("import settings").in_release("settings.py", "import os\nA = os.environ['NEEDED_A']\r\n").check();
+    let seen = app("import settings")
+        .in_release("settings.py", "import os\nA = os.environ['NEEDED_A']\r\n")
+        .check();
     let found = seen.one("E410");
     assert!(found.places[0].0.ends_with("settings.py"), "{found:?}");
     assert!(found.help.contains(FILE), "{}", found.help);
@@ -248,7 +249,8 @@ fn what_is_set_on_the_way_is_there() {
 
 #[test]
 fn what_may_come_from_elsewhere_is_skipped() {
-    let seen = app("from dotenv import load_dotenv\nload_dotenv()\nA = os.environ['NEEDED_A']").check();
+    let seen =
+        app("from dotenv import load_dotenv\nload_dotenv()\nA = os.environ['NEEDED_A']").check();
     assert!(seen.of("E410").is_empty(), "{:?}", seen.of("E410"));
     assert!(!seen.skipped("E410").is_empty());
     let seen = app("A = os.environ['NEEDED_A']")
@@ -262,7 +264,8 @@ fn what_may_come_from_elsewhere_is_skipped() {
 fn an_example_file_lists_what_is_needed_later() {
     let code = "def send():\n    return os.environ['MAIL_TOKEN'], os.environ.get('OTHER')";
     app(code).check().passes("E410");
-    let seen = app(code).in_release(".env.example", "MAIL_TOKEN=\nOTHER=\nONLY_COMPOSE=1\n").check();
+    let seen =
+        app(code).in_release(".env.example", "MAIL_TOKEN=\nOTHER=\nONLY_COMPOSE=1\n").check();
     let found = seen.one("E410");
     assert_eq!(found.severity, Severity::Warning);
     assert!(found.places[1].0.ends_with(".env.example"), "{found:?}");

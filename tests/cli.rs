@@ -160,7 +160,8 @@ fn a_severity_can_be_changed() {
     let tree = one_error();
     exit(&check(&tree, &["--severity", "E401=warning"]), 0);
     exit(&check(&tree, &["--severity", "line-ignored=info", "--fail-on", "warning"]), 0);
-    let ran = check(&tree, &["--severity", "E=info", "--severity", "E401=warning", "--format", "json"]);
+    let ran =
+        check(&tree, &["--severity", "E=info", "--severity", "E401=warning", "--format", "json"]);
     assert_eq!(json(&ran)["findings"][0]["severity"], "warning");
     assert_eq!(json(&ran)["summary"]["warning"], 1);
     exit(&check(&one_warning(), &["--severity", "E403=error"]), 1);
@@ -404,10 +405,18 @@ fn real_reports_hold_to_the_schema() {
         valid(&validator, case, &Copied::of(case).check(&options));
     }
     let broken = one_error();
-    append(&broken, ENVIRONMENT, "# deploy-doctor: ignore[E403]\nB=1 # x\nC=\"x\nD=1\nFLASK_DEBUG=1\n");
+    append(
+        &broken,
+        ENVIRONMENT,
+        "# deploy-doctor: ignore[E403]\nB=1 # x\nC=\"x\nD=1\nFLASK_DEBUG=1\n",
+    );
     broken.edit(UNIT, "ExecReload=", "ExecRelaod=");
     broken.edit("/etc/nginx/sites-available/myapp", "server {", "server { nosuch_directive 1;");
-    broken.edit("/srv/myapp/releases/2026-04-21/wsgi.py", "import os", "import os; X = os.environ[\"NEEDED\"]");
+    broken.edit(
+        "/srv/myapp/releases/2026-04-21/wsgi.py",
+        "import os",
+        "import os; X = os.environ[\"NEEDED\"]",
+    );
     let document = valid(&validator, "broken", &broken.check(&options));
     assert!(codes(&document).len() >= 3, "{document}");
     for path in [UNIT, "/etc/nginx/nginx.conf", "/etc/passwd"] {
@@ -418,7 +427,11 @@ fn real_reports_hold_to_the_schema() {
         valid(&validator, path, &tree.check(&options));
     }
     let unit = broken.at(UNIT);
-    valid(&validator, "files", &run(&["check", "--format", "json", "--unit", unit.to_str().unwrap()]));
+    valid(
+        &validator,
+        "files",
+        &run(&["check", "--format", "json", "--unit", unit.to_str().unwrap()]),
+    );
 }
 
 #[test]

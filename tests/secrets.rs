@@ -116,14 +116,19 @@ fn rot(tree: &Copied) {
     tree.write(&format!("{UNIT}.d/10-secrets.conf"), DROP_IN);
     tree.write(SITE, NGINX.replace("nosuchdirective kanary_free;", ""));
     tree.write("/srv/myapp/releases/2026-04-21/gunicorn.conf.py", CONFIG);
-    tree.write("/srv/myapp/releases/2026-04-21/.env.example", "SECRET_KEY=kanary006\nNEW=kanary007\n");
-    tree.write("/srv/myapp/releases/2026-04-21/requirements.txt",
+    tree.write(
+        "/srv/myapp/releases/2026-04-21/.env.example",
+        "SECRET_KEY=kanary006\nNEW=kanary007\n",
+    );
+    tree.write(
+        "/srv/myapp/releases/2026-04-21/requirements.txt",
         "--index-url https://user:kanary008@pypi.example/simple\n\
          --extra-index-url https://kanary009@pypi.example/simple\n\
          nosuchpackage==1.0\n\
          private @ https://user:kanary010@example.com/private-1.0.tar.gz\n\
          git+https://kanary011:kanary012@example.com/x.git#egg=x\n\
-         https://user:kanary013@[bad\n");
+         https://user:kanary013@[bad\n",
+    );
     tree.write(WSGI, r#"import os
 from flask import Flask
 app = Flask(__name__); app.config["SECRET_KEY"] = "kanary100"; needed = os.environ["NEEDED_A"]
@@ -137,7 +142,9 @@ fn outputs(place: &[&str], directory: &std::path::Path) -> Vec<(String, Ran)> {
     let mut seen = Vec::new();
     let files: Vec<_> = ["text", "concise", "json"]
         .iter()
-        .map(|format| (format!("{format}={}", directory.join(format).display()), directory.join(format)))
+        .map(|format| {
+            (format!("{format}={}", directory.join(format).display()), directory.join(format))
+        })
         .collect();
     for format in ["text", "concise", "json"] {
         for extra in [&["-v"][..], &["--color", "always"], &["-q"], &["--select", "E", "-v"]] {
@@ -160,7 +167,12 @@ fn outputs(place: &[&str], directory: &std::path::Path) -> Vec<(String, Ran)> {
     seen
 }
 
-fn leaks(name: &str, place: &[&str], directory: &std::path::Path, codes: &mut Vec<String>) -> Vec<String> {
+fn leaks(
+    name: &str,
+    place: &[&str],
+    directory: &std::path::Path,
+    codes: &mut Vec<String>,
+) -> Vec<String> {
     let mut leaks = Vec::new();
     for (arguments, ran) in outputs(place, directory) {
         assert!(matches!(ran.code, Some(0 | 1 | 3)), "{name}: {arguments}: {ran:?}");
@@ -192,10 +204,16 @@ fn no_output_of_a_tree_shows_a_secret() {
         let unit = fs::read_to_string(tree.at(UNIT)).unwrap();
         let start = unit.find("ExecStart=").unwrap();
         let end = unit.find("ExecReload=").unwrap();
-        let reload = "ExecReload=/bin/sh -c 'TOKEN=kanary110 /bin/kill -TERM $MAINPID'\nkanary111\n";
+        let reload =
+            "ExecReload=/bin/sh -c 'TOKEN=kanary110 /bin/kill -TERM $MAINPID'\nkanary111\n";
         tree.write(UNIT, format!("{}{exec}\n{reload}{}", &unit[..start], &unit[end..]));
         let root = tree.root();
-        found.extend(leaks(&format!("exec {number}"), &["--root", root.to_str().unwrap()], tree.directory.path(), &mut codes));
+        found.extend(leaks(
+            &format!("exec {number}"),
+            &["--root", root.to_str().unwrap()],
+            tree.directory.path(),
+            &mut codes,
+        ));
     }
     judge(found);
     // The rules did look at those lines.
@@ -218,7 +236,8 @@ fn no_output_of_files_shows_a_secret() {
         ("--gunicorn-conf", at("/srv/myapp/releases/2026-04-21/gunicorn.conf.py")),
         ("--requirements", at("/srv/myapp/releases/2026-04-21/requirements.txt")),
     ];
-    let place: Vec<&str> = files.iter().flat_map(|(option, path)| [*option, path.as_str()]).collect();
+    let place: Vec<&str> =
+        files.iter().flat_map(|(option, path)| [*option, path.as_str()]).collect();
     let mut codes = Vec::new();
     judge(leaks("files", &place, tree.directory.path(), &mut codes));
     assert!(codes.iter().any(|code| code == "E401"), "E401 did not fire");
@@ -235,13 +254,21 @@ fn broken_files_show_no_secret() {
         (SITE, "server { proxy_set_header Authorization \"Basic kanary132\" location / { } }\n"),
         (SITE, "server { location / { proxy_set_header X-Api-Key kanary133\n"),
         (UNIT, "[Service] # kanary134\nEnvironment=A=kanary135\n"),
-        (UNIT, "Environment=A=kanary136\n[Service\nExecStart=/usr/bin/gunicorn --env A=kanary137\n"),
+        (
+            UNIT,
+            "Environment=A=kanary136\n[Service\nExecStart=/usr/bin/gunicorn --env A=kanary137\n",
+        ),
     ];
     for (path, text) in broken {
         let tree = Copied::of("healthy");
         tree.write(path, text);
         let root = tree.root();
-        found.extend(leaks(path, &["--root", root.to_str().unwrap()], tree.directory.path(), &mut codes));
+        found.extend(leaks(
+            path,
+            &["--root", root.to_str().unwrap()],
+            tree.directory.path(),
+            &mut codes,
+        ));
     }
     judge(found);
 }

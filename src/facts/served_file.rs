@@ -68,13 +68,14 @@ fn hands_out_files(model: &Model, location: &Location) -> bool {
     if handling.internal || !handling.returns.is_empty() {
         return false;
     }
-    let denied = model.effective(Place::Location(location.id), "deny").directives.iter().any(|id| {
-        model
-            .config
-            .get(*id)
-            .and_then(|directive| directive.argument(0))
-            .is_some_and(|word| word.value().as_ref() == b"all")
-    });
+    let denied =
+        model.effective(Place::Location(location.id), "deny").directives.iter().any(|id| {
+            model
+                .config
+                .get(*id)
+                .and_then(|directive| directive.argument(0))
+                .is_some_and(|word| word.value().as_ref() == b"all")
+        });
     let tries = handling
         .try_files
         .iter()

@@ -79,6 +79,13 @@ impl Gunicorn {
         self.settings.workers()
     }
 
+    /// The word that starts gunicorn: its program, or the interpreter of `python -m gunicorn`.
+    pub fn started_at(&self) -> Option<Span> {
+        let launch = self.launch.ok()?;
+        let word = launch.gunicorn.as_ref().or(launch.interpreter.as_ref());
+        word.map(|word| word.span).or_else(|| self.launch.span())
+    }
+
     /// A variable as gunicorn sees it: set on the way to it, or by the unit.
     pub fn variable<'a>(
         &'a self,

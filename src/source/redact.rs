@@ -79,7 +79,10 @@ pub fn ranges(path: &Path, bytes: &[u8]) -> Vec<Range<usize>> {
         }
     } else if !requirements {
         for line in patterns.environment_line.find_iter(bytes) {
-            environment(bytes, line.end()..end_of_line(bytes, line.end()), &mut found);
+            let value = line.end()..end_of_line(bytes, line.end());
+            if !is_path(&bytes[value.clone()]) {
+                environment(bytes, value, &mut found);
+            }
         }
         for line in patterns.exec_line.find_iter(bytes) {
             command(bytes, line.end()..end_of_line(bytes, line.end()), &mut found);
@@ -181,10 +184,18 @@ fn named(bytes: &[u8], python: bool, found: &mut Vec<Range<usize>>) {
     }
 }
 
+/// Is it what `EnvironmentFile=` takes, a path and no assignment?
+fn is_path(value: &[u8]) -> bool {
+    let value = value.trim_ascii();
+    value.strip_prefix(b"-").unwrap_or(value).starts_with(b"/")
+        && !value.iter().any(|b| *b == b'=' || b.is_ascii_whitespace())
+}
+
 /// Is it one variable and nothing else: `$http_authorization`?
 fn is_variable(value: &[u8]) -> bool {
     let name = value.trim_ascii().strip_prefix(b"$").unwrap_or_default();
-    !name.is_empty() && name.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'{' | b'}'))
+    !name.is_empty()
+        && name.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'{' | b'}'))
 }
 
 /// In a line of assignments everything is hidden but the names.
@@ -192,10 +203,8 @@ fn environment(bytes: &[u8], line: Range<usize>, found: &mut Vec<Range<usize>>) 
     let mut at = line.start;
     for word in bytes[line.clone()].split(u8::is_ascii_whitespace) {
         let bare = word.iter().take_while(|b| matches!(b, b'"' | b'\'')).count();
-        let name = word[bare..]
-            .iter()
-            .take_while(|b| b.is_ascii_alphanumeric() || **b == b'_')
-            .count();
+        let name =
+            word[bare..].iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'_').count();
         let shown = match word.get(bare + name) {
             Some(b'=') if name > 0 => bare + name + 1,
             _ => 0,
