@@ -16,7 +16,7 @@ const NEEDED: &str =
 /// The environment file with these lines below the needed ones.
 fn with(lines: &str) -> Case {
     let mut case = Case::healthy().file(FILE, format!("{NEEDED}{lines}"));
-    case.host.own(FILE, 0o640, 0, 0);
+    case = case.own(FILE, 0o640, 0, 0);
     case
 }
 
@@ -25,7 +25,7 @@ fn with_unit(lines: &str) -> Case {
 }
 
 fn lines_of(seen: &Seen, code: &str) -> Vec<(String, usize)> {
-    seen.of(code).iter().map(|found| (found.places[0].0.clone(), found.places[0].1)).collect()
+    seen.of(code).iter().map(|found| (found.places[0].file.clone(), found.places[0].line)).collect()
 }
 
 #[test]
@@ -35,7 +35,7 @@ fn dropped_lines_are_found_with_crlf_and_in_every_file() {
         .file("/etc/more/a.env", "\u{feff}E=1\nF=2\n")
         .file("/etc/more/b.env", "export G=1\n");
     for path in ["/etc/more/a.env", "/etc/more/b.env"] {
-        case.host.own(path, 0o600, 0, 0);
+        case = case.own(path, 0o600, 0, 0);
     }
     let seen = case.check();
     let expected =
@@ -47,20 +47,20 @@ fn dropped_lines_are_found_with_crlf_and_in_every_file() {
 #[test]
 fn a_dropped_line_is_milder_where_nothing_is_lost() {
     let seen = with("export SECRET_KEY=1\n").check();
-    assert_eq!(seen.one("E401").severity, Severity::Warning);
+    assert_eq!(seen.only("E401").severity, Severity::Warning);
     let seen = with("[section]\n").check();
-    assert_eq!(seen.one("E401").severity, Severity::Warning);
+    assert_eq!(seen.only("E401").severity, Severity::Warning);
     let seen = with("a line of a key that lost its quotes\n").check();
-    assert!(!seen.one("E401").message.contains("key"), "{:?}", seen.one("E401"));
+    assert!(!seen.only("E401").message.contains("key"), "{:?}", seen.only("E401"));
 }
 
 #[test]
 fn a_dropped_line_that_the_code_needs_is_told_once() {
     let mut case =
         Case::healthy().file(FILE, "export SECRET_KEY=1\nDATABASE_URL=sqlite:////srv/x.db\n");
-    case.host.own(FILE, 0o640, 0, 0);
+    case = case.own(FILE, 0o640, 0, 0);
     let seen = case.check();
-    assert_eq!(seen.one("E401").places[0], (FILE.into(), 1, "`export` is the shell's".into()));
+    seen.only("E401").at(FILE, 1);
     assert!(seen.of("E410").is_empty());
 }
 
@@ -73,12 +73,12 @@ fn a_comment_counts_only_where_it_reaches_the_process() {
 #[test]
 fn an_open_quote_names_what_it_swallows() {
     let seen = with("A='x\nB=1\nC=2\n").check();
-    let found = seen.one("E404");
-    assert_eq!(found.places[0].1, 3);
+    let found = seen.only("E404");
+    assert_eq!(found.places[0].line, 3);
     assert!(found.message.starts_with("B and 1 more are not set"), "{}", found.message);
     assert_eq!(found.severity, Severity::Error);
     // The last line of the file: the value is wrong, nothing else is lost.
-    assert_eq!(with("A=\"x").check().one("E404").severity, Severity::Warning);
+    assert_eq!(with("A=\"x").check().only("E404").severity, Severity::Warning);
 }
 
 #[test]
@@ -90,20 +90,20 @@ fn quotes_that_are_meant_are_left_alone() {
 #[test]
 fn modes_count_only_where_they_are_the_deployments() {
     let mut case = with("");
-    case.host.own(FILE, 0o604, 0, 0);
+    case = case.own(FILE, 0o604, 0, 0);
     let found = case.check();
-    assert!(found.one("E407").message.contains("mode is 0604"));
-    case.host.own(FILE, 0o602, 0, 0);
-    assert!(case.check().one("E407").message.contains("can change"));
+    assert!(found.only("E407").message.contains("mode is 0604"));
+    case = case.own(FILE, 0o602, 0, 0);
+    assert!(case.check().only("E407").message.contains("can change"));
     // A group that is neither the service's nor root's own.
-    case.host.own(FILE, 0o640, 0, 1234);
+    case = case.own(FILE, 0o640, 0, 1234);
     case.check().passes("E407");
     // A tree that an ordinary user checked out.
-    case.host.own(FILE, 0o644, 1000, 1000);
-    case.host.own("/", 0o755, 1000, 1000);
+    case = case.own(FILE, 0o644, 1000, 1000);
+    case = case.own("/", 0o755, 1000, 1000);
     let seen = case.check();
     assert!(seen.of("E407").is_empty());
-    assert_eq!(seen.skipped("E407").len(), 1);
+    assert_eq!(seen.reasons("E407").len(), 1);
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn a_file_without_secrets_may_be_read() {
     let mut case = Case::healthy()
         .file(DROP_IN, "[Service]\nEnvironmentFile=/etc/default/myapp\n")
         .file("/etc/default/myapp", "PORT=8000\nWEB_CONCURRENCY=4\nPYTHONUNBUFFERED=1\n");
-    case.host.own("/etc/default/myapp", 0o644, 0, 0);
+    case = case.own("/etc/default/myapp", 0o644, 0, 0);
     case.check().passes("E407");
 }
 
@@ -124,7 +124,7 @@ fn served(location: &str) -> Seen {
             "/etc/nginx/conf.d/files.conf",
             format!("server {{ listen 81; server_name files.example.com; {location} }}\n"),
         );
-    case.host.own("/srv/files/.env", 0o600, 0, 0);
+    case = case.own("/srv/files/.env", 0o600, 0, 0);
     case.check()
 }
 
@@ -137,7 +137,7 @@ fn a_file_under_a_static_root_is_found() {
         "root /srv/files; location / { try_files $uri @app; } location @app { proxy_pass http://myapp; }",
     ] {
         let seen = served(location);
-        assert!(seen.one("E407").message.contains("nginx serves files"), "{location}");
+        assert!(seen.only("E407").message.contains("nginx serves files"), "{location}");
     }
     for location in [
         "root /srv/files; location / { proxy_pass http://myapp; }",
@@ -155,14 +155,14 @@ fn a_file_in_the_release_is_found() {
     let mut case = Case::healthy()
         .file(DROP_IN, "[Service]\nEnvironmentFile=/srv/myapp/current/.env\n")
         .in_release(".env", "API_TOKEN=abcdef\n");
-    case.host.own("/srv/myapp/releases/2026-04-21/.env", 0o600, 0, 0);
-    assert!(case.check().one("E407").message.contains("lie in a release"));
+    case = case.own("/srv/myapp/releases/2026-04-21/.env", 0o600, 0, 0);
+    assert!(case.check().only("E407").message.contains("lie in a release"));
     // A link in the release to a file beside it is how it is done.
     let mut case = Case::healthy()
         .file(DROP_IN, "[Service]\nEnvironmentFile=/srv/myapp/current/.env\n")
         .file("/srv/myapp/shared/.env", "API_TOKEN=abcdef\n");
-    case.host.own("/srv/myapp/shared/.env", 0o600, 0, 0);
-    case.host.link("/srv/myapp/releases/2026-04-21/.env", "/srv/myapp/shared/.env");
+    case = case.own("/srv/myapp/shared/.env", 0o600, 0, 0);
+    case = case.link("/srv/myapp/releases/2026-04-21/.env", "/srv/myapp/shared/.env");
     case.check().passes("E407");
 }
 
@@ -170,8 +170,7 @@ fn a_file_in_the_release_is_found() {
 fn flask_takes_nearly_everything_for_true() {
     for value in ["1", "true", "on", "off", "n", "2", "\"1\"", "'yes'"] {
         let seen = with(&format!("FLASK_DEBUG={value}\n")).check();
-        let found = seen.one("E408");
-        assert_eq!(found.places[0], (FILE.into(), 3, "debug mode in production".into()), "{value}");
+        seen.only("E408").at(FILE, 3);
     }
     for value in ["", "0", "false", "FALSE", "no", "No", "\"\""] {
         with(&format!("FLASK_DEBUG={value}\n")).check().passes("E408");
@@ -180,7 +179,7 @@ fn flask_takes_nearly_everything_for_true() {
         with(&format!("DEBUG={value}\n")).check().passes("E408");
     }
     for value in ["1", "True", "YES"] {
-        with(&format!("DEBUG={value}\n")).check().one("E408");
+        with(&format!("DEBUG={value}\n")).check().only("E408");
     }
     with("FLASK_ENV=production\n").check().passes("E408");
 }
@@ -188,7 +187,7 @@ fn flask_takes_nearly_everything_for_true() {
 #[test]
 fn debug_is_seen_wherever_it_is_set() {
     let seen = with_unit("Environment=A=1 \"FLASK_DEBUG=1\"").check();
-    assert_eq!(seen.one("E408").places[0].0, DROP_IN);
+    assert_eq!(seen.only("E408").places[0].file, DROP_IN);
     let unit = "/etc/systemd/system/myapp.service";
     let start = "/srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current \
                  --bind unix:/run/myapp/gunicorn.sock wsgi:app";
@@ -198,12 +197,12 @@ fn debug_is_seen_wherever_it_is_set() {
         start.replace("--workers", "--env=FLASK_DEBUG=1 --workers"),
     ] {
         let seen = with_unit(&format!("ExecStart=\nExecStart={exec}")).check();
-        assert_eq!(seen.one("E408").places[0].0, DROP_IN, "{exec}");
+        assert_eq!(seen.only("E408").places[0].file, DROP_IN, "{exec}");
     }
     let seen = Case::healthy()
         .in_release("gunicorn.conf.py", "raw_env = [\"A=1\", \"FLASK_DEBUG=1\"]\n")
         .check();
-    assert!(seen.one("E408").places[0].0.ends_with("gunicorn.conf.py"));
+    assert!(seen.only("E408").places[0].file.ends_with("gunicorn.conf.py"));
     // The stronger place turns it off again.
     let seen = with("FLASK_DEBUG=1\n")
         .in_release("gunicorn.conf.py", "raw_env = [\"FLASK_DEBUG=0\"]\n")
@@ -225,15 +224,15 @@ fn what_the_code_needs_is_found_in_its_modules_too() {
     let seen = app("import settings")
         .in_release("settings.py", "import os\nA = os.environ['NEEDED_A']\r\n")
         .check();
-    let found = seen.one("E410");
-    assert!(found.places[0].0.ends_with("settings.py"), "{found:?}");
+    let found = seen.only("E410");
+    assert!(found.places[0].file.ends_with("settings.py"), "{found:?}");
     assert!(found.help.contains(FILE), "{}", found.help);
 }
 
 #[test]
 fn what_is_set_on_the_way_is_there() {
     let needs = "A = os.environ['NEEDED_A']";
-    app(needs).check().one("E410");
+    app(needs).check().only("E410");
     for (path, text) in [
         (DROP_IN, "[Service]\nEnvironment=NEEDED_A=1\n"),
         ("/srv/myapp/releases/2026-04-21/gunicorn.conf.py", "raw_env = ['NEEDED_A=1']\n"),
@@ -241,7 +240,7 @@ fn what_is_set_on_the_way_is_there() {
         app(needs).file(path, text).check().passes("E410");
     }
     let seen = app(needs).file(DROP_IN, "[Service]\nEnvironment=NEEDED_A=\n").check();
-    assert_eq!(seen.one("E410").severity, Severity::Warning);
+    assert_eq!(seen.only("E410").severity, Severity::Warning);
     // systemd's own, and one whose value is not known.
     app("A = os.environ['HOME']").check().passes("E410");
     app(needs).file(DROP_IN, "[Service]\nPassEnvironment=NEEDED_A\n").check().passes("E410");
@@ -252,12 +251,12 @@ fn what_may_come_from_elsewhere_is_skipped() {
     let seen =
         app("from dotenv import load_dotenv\nload_dotenv()\nA = os.environ['NEEDED_A']").check();
     assert!(seen.of("E410").is_empty(), "{:?}", seen.of("E410"));
-    assert!(!seen.skipped("E410").is_empty());
+    assert!(!seen.reasons("E410").is_empty());
     let seen = app("A = os.environ['NEEDED_A']")
         .file(DROP_IN, "[Service]\nEnvironmentFile=/etc/{{ app }}.env\n")
         .check();
     assert!(seen.of("E410").is_empty());
-    assert!(!seen.skipped("E410").is_empty());
+    assert!(!seen.reasons("E410").is_empty());
 }
 
 #[test]
@@ -266,7 +265,7 @@ fn an_example_file_lists_what_is_needed_later() {
     app(code).check().passes("E410");
     let seen =
         app(code).in_release(".env.example", "MAIL_TOKEN=\nOTHER=\nONLY_COMPOSE=1\n").check();
-    let found = seen.one("E410");
+    let found = seen.only("E410");
     assert_eq!(found.severity, Severity::Warning);
-    assert!(found.places[1].0.ends_with(".env.example"), "{found:?}");
+    assert!(found.places[1].file.ends_with(".env.example"), "{found:?}");
 }
