@@ -15,6 +15,7 @@ pub mod path;
 pub mod place;
 pub mod release;
 pub mod route;
+pub mod served_file;
 pub mod server;
 pub mod service;
 pub mod shell;
@@ -143,6 +144,8 @@ pub struct App {
     pub release: Release,
     /// The ways from nginx to it.
     pub routes: Vec<Route>,
+    /// The directories of its unix sockets, by the socket's index in the bounds.
+    pub socket_directories: Vec<(usize, Place)>,
 }
 
 impl App {
@@ -220,6 +223,7 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
         .into_iter()
         .zip(routes)
         .map(|((candidate, gunicorn, release), routes)| App {
+            socket_directories: socket_directories(sources, &machine, &gunicorn.bounds),
             name: candidate.name,
             machine: Rc::clone(&machine),
             nginx: Rc::clone(&nginx),
@@ -232,6 +236,23 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
         .collect();
     let files = ignorable(&apps, &nginx);
     Deployment { machine, nginx, apps, problems, files }
+}
+
+/// The directories in which unix sockets lie.
+fn socket_directories(
+    sources: &Sources,
+    machine: &Machine,
+    bounds: &Known<Vec<Bound>>,
+) -> Vec<(usize, Place)> {
+    let bounds = bounds.ok().into_iter().flatten().enumerate();
+    bounds
+        .filter_map(|(index, bound)| match &bound.endpoint {
+            Endpoint::Unix(path) => {
+                Some((index, Place::look(sources.host(), path.parent()?, machine.owners_known)))
+            }
+            Endpoint::Tcp { .. } => None,
+        })
+        .collect()
 }
 
 /// The files in which an ignore comment counts.
