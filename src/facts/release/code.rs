@@ -428,6 +428,9 @@ impl<'a> Reader<'a> {
     /// May the module be an installed package's? Then it is not known to be missing.
     fn is_nowhere_else(&self, module: &str) -> Result<(), Why> {
         let top = module.split('.').next().unwrap_or(module);
+        if super::standard_library::has(top) {
+            return Err(Why::new(format!("{top} is a module of Python itself")));
+        }
         let venv = self.venv.get()?;
         if let Some(why) = venv.absence_unknown() {
             return Err(Why::new(why));
