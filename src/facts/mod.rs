@@ -15,6 +15,7 @@ pub mod path;
 pub mod place;
 pub mod release;
 pub mod route;
+pub mod served_file;
 pub mod server;
 pub mod service;
 pub mod shell;
@@ -39,7 +40,7 @@ pub use server::Gunicorn;
 pub use service::Service;
 
 use crate::host::HostError;
-use crate::source::{FileId, Sources};
+use crate::source::{FileId, Sources, Span};
 
 /// Something that should have been read and could not be, or was not understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,6 +154,19 @@ impl App {
         &self.gunicorn.bounds
     }
 
+    /// Where the configuration first names a path that goes through the release link.
+    pub fn link_named_at(&self) -> Option<Span> {
+        let link = &self.release.link.as_ref()?.path;
+        let through = |place: &Place| place.links.iter().any(|hop| hop.link == *link);
+        let working = &self.service.working_directory;
+        if working.ok().and_then(Option::as_ref).is_some_and(through) {
+            return working.span();
+        }
+        let entries = self.release.search_path.ok()?;
+        let entry = entries.iter().find(|entry| through(&entry.place))?;
+        entry.origin.as_ref().and_then(Origin::span)
+    }
+
     /// A request's way through it, in words.
     pub fn path(&self) -> RequestPath {
         path::describe(self)
@@ -200,6 +214,10 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
     }
     let bounds: Vec<_> = read.iter().map(|(_, gunicorn, _)| &gunicorn.bounds).collect();
     let routes = route::connect(&mut nginx, &bounds);
+    for ((_, _, release), routes) in read.iter_mut().zip(&routes) {
+        let roots = nginx.statics_of(routes);
+        release::manifests::look_where_served(sources, &mut release.manifests, &roots);
+    }
     let nginx = Rc::new(nginx);
     let apps: Vec<App> = read
         .into_iter()

@@ -6,6 +6,8 @@
 //! seen.only("N316").at("/etc/nginx/conf.d/x.conf", 3);
 //! ```
 
+#![allow(dead_code)] // each test binary uses a part of it
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -16,6 +18,9 @@ use deploy_doctor::host::MemoryHost;
 use deploy_doctor::rule::Severity;
 use deploy_doctor::rules;
 use deploy_doctor::source::Sources;
+
+/// The directory of the current release.
+pub const RELEASE: &str = "/srv/myapp/releases/2026-04-21";
 
 /// A deployment under construction.
 pub struct Case {
@@ -120,6 +125,11 @@ impl Case {
         self.run(Scope::Root)
     }
 
+    /// Adds or replaces a file of the current release.
+    pub fn in_release(self, path: &str, text: impl AsRef<[u8]>) -> Self {
+        self.file(&format!("{RELEASE}/{path}"), text)
+    }
+
     /// As `check --unit … --nginx … --env-file …` sees it.
     pub fn check_files(&self, given: Given) -> Seen {
         self.run(Scope::Files(given))
@@ -192,6 +202,12 @@ impl Seen {
     pub fn skipped(&self, code: &str) {
         assert!(self.of(code).is_empty(), "{code} fires\n{self:#?}");
         assert!(self.is_skipped(code), "{code} is not skipped\n{self:#?}");
+    }
+
+    /// Why a rule could not judge, reason by reason.
+    pub fn reasons(&self, code: &str) -> Vec<&str> {
+        let mine = self.skips.iter().filter(|(skipped, _)| *skipped == code);
+        mine.map(|(_, reason)| reason.as_str()).collect()
     }
 
     fn is_skipped(&self, code: &str) -> bool {
