@@ -80,7 +80,9 @@ pub fn ranges(path: &Path, bytes: &[u8]) -> Vec<Range<usize>> {
         }
     } else if !requirements {
         for line in patterns.environment_line.captures_iter(bytes) {
-            if let Some(line) = line.get(1) {
+            if let Some(line) = line.get(1)
+                && !is_path(line.as_bytes())
+            {
                 environment(bytes, line.range(), &mut found);
             }
         }
@@ -127,6 +129,13 @@ fn add(pattern: &Regex, bytes: &[u8], found: &mut Vec<Range<usize>>, keep: impl 
             found.push(value.range());
         }
     }
+}
+
+/// Is it what `EnvironmentFile=` takes, a path and no assignment?
+fn is_path(value: &[u8]) -> bool {
+    let value = value.trim_ascii();
+    value.strip_prefix(b"-").unwrap_or(value).starts_with(b"/")
+        && !value.iter().any(|b| *b == b'=' || b.is_ascii_whitespace())
 }
 
 /// Is it one variable and nothing else: `$http_authorization`?
