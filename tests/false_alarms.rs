@@ -62,3 +62,18 @@ fn a_script_that_stays_is_judged() {
     let start = "[Service]\nType=simple\nExecStart=/srv/web/start.sh\n";
     unit(start, &[]).only("U101");
 }
+
+/// systemd stops at the first fatal line: ExecStart= below it is not read, and that is the fault,
+/// not that the unit runs something else.
+#[test]
+fn a_unit_that_systemd_refuses_before_exec_start_is_judged_all_the_same() {
+    let refused = "[Service]\nWorkingDirectory=app/src\nExecStart=/srv/venv/bin/gunicorn wsgi:app\n\
+                   ExecReload=/bin/kill -HUP $MAINPID\n";
+    let seen = unit(refused, &[]);
+    seen.only("U128").at(UNIT, 2);
+    assert!(seen.of("U101").is_empty(), "{seen:#?}");
+    assert!(seen.problems.is_empty(), "{:?}", seen.problems);
+
+    let nothing = unit("[Service]\nWorkingDirectory=/srv\n", &[]);
+    assert!(nothing.problems[0].contains("it has no ExecStart="), "{:?}", nothing.problems);
+}

@@ -16,7 +16,7 @@ use crate::host::{HostErrorKind, Outcome};
 use crate::source::gunicorn::{ArgumentWord, BindAddress, Version};
 use crate::source::python::evaluate::{self, ConfigFile, Surroundings};
 use crate::source::python::{self, Lookup, PythonVersion};
-use crate::source::unit::{Unit, VariableValue, expand};
+use crate::source::unit::{Refusal, Unit, VariableValue, expand};
 use crate::source::venv::{self, Venv};
 use crate::source::{Secret, Sources, Span, Text};
 
@@ -180,7 +180,13 @@ pub fn launch(
     let Some(command) = service.exec_start.last() else {
         return match service.unit.exec_faults.first() {
             Some((_, fault)) => Launched::Unknown(format!("ExecStart=: {fault}")),
-            None => Launched::Other("it has no ExecStart=".to_owned()),
+            None => match service.unit.refusal() {
+                None | Some(Refusal::NothingToStart | Refusal::NoExecStart) => {
+                    Launched::Other("it has no ExecStart=".to_owned())
+                }
+                // systemd stops at the first fatal line, and so did the reading.
+                Some(_) => Launched::Unknown("systemd refuses the unit".to_owned()),
+            },
         };
     };
     let words: Vec<ArgumentWord> = if command.line.prefixes.no_environment {
