@@ -438,7 +438,8 @@ fn venv_of(sources: &Sources, tool: &Path) -> Option<Known<PathBuf>> {
         Outcome::Present(_) => {
             Some(Known::Value(venv.to_path_buf(), Origin::Path(venv.join("pyvenv.cfg"))))
         }
-        Outcome::Failed(error) => Some(Known::unknown(error.to_string())),
+        // Reading it says what is wrong.
+        Outcome::Failed(_) => Some(Known::Default(venv.to_path_buf())),
         Outcome::Missing { .. } => None,
     }
 }
