@@ -77,3 +77,11 @@ fn a_unit_that_systemd_refuses_before_exec_start_is_judged_all_the_same() {
     let nothing = unit("[Service]\nWorkingDirectory=/srv\n", &[]);
     assert!(nothing.problems[0].contains("it has no ExecStart="), "{:?}", nothing.problems);
 }
+
+#[test]
+fn a_placeholder_in_angle_brackets_is_no_relative_path() {
+    let template = "[Service]\nWorkingDirectory=<project_path>/src\n\
+                    ExecStart=/srv/venv/bin/gunicorn wsgi:app\n";
+    assert!(unit(template, &[]).of("U128").is_empty());
+    unit(&template.replace(['<', '>'], ""), &[]).only("U128");
+}

@@ -159,7 +159,10 @@ fn values(unit: &Unit, out: &mut Sink) {
         for assignment in &file.assignments {
             let value = assignment.value.as_str();
             let key = assignment.key.value.as_str();
-            let unknown = value.is_empty() || placeholder::find_with_dollar(value).is_some();
+            // `<project_path>/src`: no path that anybody has, and many a template's placeholder.
+            let angled = value.find('<').zip(value.rfind('>')).is_some_and(|(from, to)| from < to);
+            let unknown =
+                angled || value.is_empty() || placeholder::find_with_dollar(value).is_some();
             if !matches!(&*assignment.section, "Service" | "Socket") || unknown {
                 continue;
             }
