@@ -16,7 +16,7 @@ use crate::host::{HostErrorKind, Outcome};
 use crate::source::gunicorn::{ArgumentWord, BindAddress, Version};
 use crate::source::python::evaluate::{self, ConfigFile, Surroundings};
 use crate::source::python::{self, Lookup, PythonVersion};
-use crate::source::unit::{Refusal, Unit, VariableValue, expand};
+use crate::source::unit::{Unit, VariableValue, expand};
 use crate::source::venv::{self, Venv};
 use crate::source::{Secret, Sources, Span, Text};
 
@@ -180,13 +180,10 @@ pub fn launch(
     let Some(command) = service.exec_start.last() else {
         return match service.unit.exec_faults.first() {
             Some((_, fault)) => Launched::Unknown(format!("ExecStart=: {fault}")),
-            None => match service.unit.refusal() {
-                None | Some(Refusal::NothingToStart | Refusal::NoExecStart) => {
-                    Launched::Other("it has no ExecStart=".to_owned())
-                }
-                // systemd stops at the first fatal line, and so did the reading.
-                Some(_) => Launched::Unknown("systemd refuses the unit".to_owned()),
-            },
+            None if service.unit.is_refused() => {
+                Launched::Unknown("systemd refuses the unit".to_owned())
+            }
+            None => Launched::Other("it has no ExecStart=".to_owned()),
         };
     };
     let words: Vec<ArgumentWord> = if command.line.prefixes.no_environment {
@@ -449,7 +446,8 @@ fn venv_of(sources: &Sources, tool: &Path) -> Option<Known<PathBuf>> {
         Outcome::Present(_) => {
             Some(Known::Value(venv.to_path_buf(), Origin::Path(venv.join("pyvenv.cfg"))))
         }
-        Outcome::Failed(error) => Some(Known::unknown(error.to_string())),
+        // Reading it says what is wrong.
+        Outcome::Failed(_) => Some(Known::Default(venv.to_path_buf())),
         Outcome::Missing { .. } => None,
     }
 }
@@ -673,6 +671,9 @@ fn unread_socket(service: &Service, machine: &Machine) -> Option<Why> {
 fn bounds(service: &Service, settings: &Settings, launch: Option<&Launch>) -> Known<Vec<Bound>> {
     if !service.sockets.is_empty() {
         return activated(&service.sockets, launch);
+    }
+    if let Err(why) = service.sockets_read() {
+        return Known::Unknown(why);
     }
     let (binds, origin) = match settings.bind() {
         Known::Unknown(why) => return Known::Unknown(why),
