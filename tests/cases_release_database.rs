@@ -22,17 +22,6 @@ fn migration(revision: &str, down: &str, body: &str) -> String {
     )
 }
 
-trait InRelease {
-    /// Adds or replaces a file of the release.
-    fn in_release(self, path: &str, text: impl AsRef<[u8]>) -> Self;
-}
-
-impl InRelease for Case {
-    fn in_release(self, path: &str, text: impl AsRef<[u8]>) -> Self {
-        self.file(&format!("{RELEASE}/{path}"), text)
-    }
-}
-
 /// Why a rule was skipped.
 fn reasons<'s>(seen: &'s Seen, code: &str) -> Vec<&'s str> {
     let mine = seen.skips.iter().filter(|(skipped, _)| *skipped == code);

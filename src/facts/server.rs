@@ -349,10 +349,7 @@ pub fn read(
         config: content,
         working_directory,
     });
-    let bounds = match unread_socket(&candidate.service, machine) {
-        Some(why) => Known::Unknown(why),
-        None => bounds(&candidate.service, &settings, launch.ok()),
-    };
+    let bounds = bounds(&candidate.service, &settings, launch.ok());
     Gunicorn { launch, program, venv, python, version, config, settings, bounds }
 }
 
@@ -653,21 +650,6 @@ impl ConfigReader<'_> {
 }
 
 /// The sockets: those of `.socket` units, which make `bind` ignored, or gunicorn's own.
-/// A `.socket` unit that the service names and that was not given: it hands its sockets over, and
-/// gunicorn's own `bind` is not used then. On a whole machine one that was not found is not there.
-fn unread_socket(service: &Service, machine: &Machine) -> Option<Why> {
-    if machine.whole || !service.sockets.is_empty() {
-        return None;
-    }
-    let keys = ["Requires", "Wants", "BindsTo", "Requisite", "Upholds", "After"];
-    let unit = keys.iter().flat_map(|key| service.unit.list("Unit", key));
-    let named = unit.chain(service.unit.list("Service", "Sockets"));
-    let socket = named
-        .flat_map(|assignment| assignment.value.as_str().split_whitespace())
-        .find(|word| word.ends_with(".socket"))?;
-    Some(Why::new(format!("{socket} was not read: give it with --unit, too")))
-}
-
 fn bounds(service: &Service, settings: &Settings, launch: Option<&Launch>) -> Known<Vec<Bound>> {
     if !service.sockets.is_empty() {
         return activated(&service.sockets, launch);
