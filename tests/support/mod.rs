@@ -3,6 +3,7 @@
 
 pub mod container;
 pub mod env_files;
+pub mod proof;
 pub mod tree;
 
 use std::fmt::Display;
