@@ -229,12 +229,13 @@ fn effect(words: &[Argument]) -> Effect {
 
 fn service_manager(words: &[Argument]) -> Effect {
     let is = |verb: &str| words.iter().any(|word| word.text == verb);
-    let main = words.iter().any(|word| {
-        ["--kill-who=main", "--kill-whom=main", "main"].contains(&word.text.as_str())
-    });
+    let main = words
+        .iter()
+        .any(|word| ["--kill-who=main", "--kill-whom=main", "main"].contains(&word.text.as_str()));
     if is("kill") && main {
         let signal = words.iter().find_map(|w| w.text.strip_prefix("--signal=")).or_else(|| {
-            let at = words.iter().position(|word| matches!(word.text.as_str(), "-s" | "--signal"))?;
+            let at =
+                words.iter().position(|word| matches!(word.text.as_str(), "-s" | "--signal"))?;
             words.get(at + 1).map(|word| word.text.as_str())
         });
         return by_signal(signal.unwrap_or("TERM"));

@@ -59,19 +59,46 @@ const NEWEST: u32 = 257;
 
 /// Settings that the start, the reload or the environment hangs on.
 const MATTERS: [&str; 32] = [
-    "ExecStart", "ExecReload", "ExecStartPre", "ExecStop", "Environment", "EnvironmentFile",
-    "User", "Group", "SupplementaryGroups", "DynamicUser", "WorkingDirectory", "RootDirectory",
-    "Type", "NotifyAccess", "PIDFile", "Restart", "RestartSec", "KillMode", "KillSignal",
-    "TimeoutStopSec", "TimeoutSec", "TimeoutStartSec", "RuntimeDirectory", "RuntimeDirectoryMode",
-    "StateDirectory", "UMask", "WantedBy", "ListenStream", "SocketUser", "SocketGroup",
-    "SocketMode", "Sockets",
+    "ExecStart",
+    "ExecReload",
+    "ExecStartPre",
+    "ExecStop",
+    "Environment",
+    "EnvironmentFile",
+    "User",
+    "Group",
+    "SupplementaryGroups",
+    "DynamicUser",
+    "WorkingDirectory",
+    "RootDirectory",
+    "Type",
+    "NotifyAccess",
+    "PIDFile",
+    "Restart",
+    "RestartSec",
+    "KillMode",
+    "KillSignal",
+    "TimeoutStopSec",
+    "TimeoutSec",
+    "TimeoutStartSec",
+    "RuntimeDirectory",
+    "RuntimeDirectoryMode",
+    "StateDirectory",
+    "UMask",
+    "WantedBy",
+    "ListenStream",
+    "SocketUser",
+    "SocketGroup",
+    "SocketMode",
+    "Sockets",
 ];
 
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let version = app.machine.systemd.ok().copied();
     for unit in std::iter::once(&app.service.unit).chain(&app.service.sockets) {
         for file in unit.files() {
-            Reader { unit, file, version, cut: cut_lines(file), sections: HashSet::new() }.read(out);
+            Reader { unit, file, version, cut: cut_lines(file), sections: HashSet::new() }
+                .read(out);
         }
     }
     Ok(())
@@ -212,9 +239,8 @@ impl<'a> Reader<'a> {
             .find(|header| header.value == section)
             .map_or(assignment.key.span, |header| header.span);
         let own = meant.filter(|meant| ["Unit", "Service", "Socket", "Install"].contains(meant));
-        let finding = out.report(format!(
-            "nothing below [{section}] holds: systemd knows no such section"
-        ));
+        let finding =
+            out.report(format!("nothing below [{section}] holds: systemd knows no such section"));
         finding.severity(severity(own.is_some())).at(header, "ignored, with all below it");
         match meant {
             Some(meant) => finding
