@@ -27,7 +27,7 @@ pub struct Case {
     /// Further errors that are truly there in the wrong variant.
     #[serde(default)]
     pub also: Vec<String>,
-    /// The codes that `check` on the living host must give after the harm.
+    /// The codes that `check` on the living host must give, before the step or after it.
     #[serde(default)]
     pub live: Vec<String>,
     /// What both variants have in common.
@@ -99,7 +99,8 @@ impl Default for Load {
     }
 }
 
-/// What must be seen. Numbers are written as `0`, `>= 20`, `< 1.5`, `all`.
+/// What must be seen. Numbers are written as `0`, `>= 20`, `< 1.5`, `>= 90%` (of the requests sent),
+/// `any`. What the right side does not say is: exit status 0, the unit active, nothing lost.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Expect {
@@ -152,7 +153,7 @@ pub struct Shown {
     pub unit: String,
     /// What `check --root` found before the harm: code and severity.
     pub findings: BTreeMap<String, String>,
-    /// What `check` found on the living host afterwards, where it was asked.
+    /// What `check` found on the living host before and after the step, where it was asked.
     pub live: BTreeMap<String, String>,
     pub wrong: Vec<String>,
     pub took: Duration,
@@ -165,8 +166,12 @@ pub fn cases(folder: &str) -> Vec<(String, Case)> {
     for entry in fs::read_dir(&directory).unwrap() {
         let path = entry.unwrap().path();
         assert_eq!(path.extension().and_then(|e| e.to_str()), Some("toml"), "{}", path.display());
-        let case = toml::from_str(&fs::read_to_string(&path).unwrap())
+        let mut case: Case = toml::from_str(&fs::read_to_string(&path).unwrap())
             .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let right = &mut case.right.expect;
+        right.exit.get_or_insert(0);
+        right.unit.get_or_insert_with(|| "active".into());
+        right.lost.get_or_insert_with(|| "0".into());
         cases.push((path.file_stem().unwrap().to_str().unwrap().to_owned(), case));
     }
     cases.sort_by(|one, two| one.0.cmp(&two.0));
@@ -218,19 +223,15 @@ pub fn run(
         "--allow-incomplete",
         "--fail-on=never",
     ]));
+    if live {
+        shown.live = check_inside(&container);
+    }
     let step = variant.step.as_ref().unwrap_or(&case.step);
     shown.answers = load(&container, &case.load, step);
     shown.unit = text(&container.sh("systemctl is-active myapp").stdout).trim().to_owned();
     judge(expect, &container, &mut shown);
     if live {
-        let output = container.run(&[
-            "deploy-doctor",
-            "check",
-            "--format=json",
-            "--allow-incomplete",
-            "--fail-on=never",
-        ]);
-        shown.live = findings(&output);
+        shown.live.append(&mut check_inside(&container));
     }
     if !shown.wrong.is_empty() {
         let journal = container.journal("myapp");
@@ -379,14 +380,20 @@ fn judge(expect: &Expect, container: &Container, shown: &mut Shown) {
 
 fn holds(seen: f64, wanted: &str, sent: u64) -> bool {
     let word = wanted.trim();
-    if word == "all" {
-        return seen >= sent as f64;
+    if word == "any" {
+        return true;
     }
     let (operator, number) = match word.split_once(' ') {
         Some((operator, number)) => (operator, number),
         None => ("=", word),
     };
-    let number: f64 = number.trim().parse().unwrap_or_else(|_| panic!("{wanted}: no number"));
+    let parse = |word: &str| -> f64 {
+        word.trim().parse().unwrap_or_else(|_| panic!("{wanted}: no number"))
+    };
+    let number = match number.strip_suffix('%') {
+        Some(percent) => parse(percent) / 100.0 * sent as f64,
+        None => parse(number),
+    };
     match operator {
         "=" => (seen - number).abs() < 0.5,
         ">=" => seen >= number,
@@ -399,6 +406,11 @@ fn holds(seen: f64, wanted: &str, sent: u64) -> bool {
 
 fn program() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_deploy-doctor"))
+}
+
+fn check_inside(container: &Container) -> BTreeMap<String, String> {
+    let options = ["--format=json", "--allow-incomplete", "--fail-on=never"];
+    findings(&container.run(&[&["deploy-doctor", "check"][..], &options].concat()))
 }
 
 fn check(command: &mut std::process::Command) -> BTreeMap<String, String> {
