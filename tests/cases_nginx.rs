@@ -147,6 +147,13 @@ fn one_finding_for_many_locations() {
 }
 
 #[test]
+fn a_missing_header_is_added_where_the_others_stand() {
+    let text = "server {\nproxy_set_header Host $host;\nproxy_set_header X-Forwarded-For $remote_addr;\n\
+                location / { proxy_pass http://127.0.0.1:8000; }\n}\n";
+    Case::nginx(text).only("N303").helps("other proxy_set_header lines of server");
+}
+
+#[test]
 fn headers_lost_from_http_are_named_with_their_place() {
     let seen = Case::healthy()
         .replace(
@@ -430,6 +437,13 @@ fn sites_that_are_never_asked() {
         .only("N316")
         .at("/repo/site.conf", 1)
         .is(Severity::Error);
+    let both = format!("{default}{}{}", app(""), app("").replace("listen 80", "listen 81"))
+        + "server { listen 81 default_server; return 444; }";
+    let both = judge(both);
+    let severities: Vec<Severity> = both.of("N316").iter().map(|hit| hit.severity).collect();
+    assert_eq!(severities, [Severity::Error, Severity::Error], "{both:#?}");
+    let half = format!("{default}{}{}", app(""), app("").replace("listen 80", "listen 81"));
+    judge(half).only("N316").is(Severity::Warning);
     let local = judge(format!("{default}{}", app("server_name localhost;")));
     local.only("N316").is(Severity::Warning);
     for healthy in [

@@ -55,7 +55,7 @@ Enviroment=I=kanary51
 #Environment=K=kanary53
 Environment=L=%Zkanary54
 UnsetEnvironment=M=kanary55
-PassEnvironment=kanary56
+PassEnvironment=PASSED
 Environment='FLASK_DEBUG=kanary57' FLASK_ENV=development
 EnvironmentFile=/etc/nul.env
 EnvironmentFile=-/etc/latin.env

@@ -83,8 +83,11 @@ crate::rule! {
     }
 }
 
-/// Whose debug mode a variable turns on.
-const SWITCHES: [(&str, fn(&str) -> bool, &str); 3] = [
+/// A variable's name, which values turn debug mode on, and one that turns it off.
+type Switch = (&'static str, fn(&str) -> bool, &'static str);
+
+/// The variables that turn debug mode on.
+const SWITCHES: [Switch; 3] = [
     ("FLASK_DEBUG", is_true_to_flask, "0"),
     ("FLASK_ENV", is_development, "production"),
     ("DEBUG", is_true, "0"),

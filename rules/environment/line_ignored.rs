@@ -100,12 +100,12 @@ fn report(app: &App, read: &ReadFile, line: &Ignored, out: &mut Sink) {
 fn words(kind: IgnoredKind, name: &str) -> (&'static str, String) {
     let again = "then restart the unit: workers keep the old environment over a reload";
     match kind {
-        IgnoredKind::Export => {
-            ("it knows no `export`", format!("write: {name}=…\n{again}"))
-        }
+        IgnoredKind::Export => ("it knows no `export`", format!("write: {name}=…\n{again}")),
         IgnoredKind::Bom => (
             "the file starts with a byte order mark that belongs to the name",
-            format!("save the file as UTF-8 without BOM (sed -i '1s/^\\xef\\xbb\\xbf//' FILE)\n{again}"),
+            format!(
+                "save the file as UTF-8 without BOM (sed -i '1s/^\\xef\\xbb\\xbf//' FILE)\n{again}"
+            ),
         ),
         IgnoredKind::Colon => {
             ("`:` assigns nothing, only `=` does", format!("write: {name}=…\n{again}"))

@@ -136,7 +136,9 @@ fn report_place(app: &App, file: &EnvironmentFile, read: &ReadFile, out: &mut Si
             Some(root.span),
         ),
         _ if in_release(app, resolved) => (
-            format!("the secrets in {path} lie in a release: the next release lacks them, copies of it carry them"),
+            format!(
+                "the secrets in {path} lie in a release: the next release lacks them, copies of it carry them"
+            ),
             None,
         ),
         _ => match &read.git_tree {

@@ -1,7 +1,7 @@
 use crate::facts::{App, Why};
 use crate::rule::{Severity, Sink};
-use crate::source::python::environ::{Need, Reader, VariableUse};
 use crate::source::Span;
+use crate::source::python::environ::{Need, Reader, VariableUse};
 
 crate::rule! {
     /// No worker boots after the next reload, because a variable that the code needs is set nowhere.
@@ -108,19 +108,20 @@ fn judge(app: &App, name: &str, span: Span, reader: Option<Reader>, out: &mut Si
     if let Some(why) = elsewhere(app, reader) {
         return out.skip(&Why::new(format!("{name}: {why}")));
     }
-    let files: Vec<String> = environment
-        .read_files()
-        .map(|read| read.place.path.display().to_string())
-        .collect();
+    let files: Vec<String> =
+        environment.read_files().map(|read| read.place.path.display().to_string()).collect();
     let place = if files.is_empty() { "the unit".to_owned() } else { files.join(" and ") };
     let near = nearest(app, name);
-    let guess =
-        near.as_ref().map_or_else(String::new, |(near, _)| format!(" (is {near} a slip of the pen?)"));
+    let guess = near
+        .as_ref()
+        .map_or_else(String::new, |(near, _)| format!(" (is {near} a slip of the pen?)"));
     let (message, cause) = if empty {
         (format!("{name} is set and empty, and the code needs it"), "needed here")
     } else {
         (
-            format!("no worker boots after a reload: {name} is set nowhere, the code needs it{guess}"),
+            format!(
+                "no worker boots after a reload: {name} is set nowhere, the code needs it{guess}"
+            ),
             "raises without it",
         )
     };

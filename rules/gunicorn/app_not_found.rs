@@ -201,7 +201,8 @@ fn cause(application: &Application) -> Result<Option<String>, Why> {
             ApplicationObject::Call { positional, keywords, .. },
         ) if required > positional + keywords.len() => {
             let given = positional + keywords.len();
-            Some(format!("{name} in {path} wants {required} arguments and is given {given}"))
+            let plural = if required == 1 { "" } else { "s" };
+            Some(format!("{name} in {path} wants {required} argument{plural} and is given {given}"))
         }
         _ => None,
     })

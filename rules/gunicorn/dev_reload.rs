@@ -74,7 +74,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     }
     finding
         .help(format!(
-            "Remove it: {remove}, then: systemctl daemon-reload && systemctl restart {}",
+            "Once that is done: systemctl daemon-reload && systemctl restart {}",
             app.name
         ))
         .fix(Safety::Safe, remove);

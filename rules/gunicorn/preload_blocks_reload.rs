@@ -74,7 +74,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     }
     finding
         .help(format!(
-            "Remove it: {remove}, then: systemctl daemon-reload && systemctl restart {name}\n\
+            "Once that is done: systemctl daemon-reload && systemctl restart {name}\n\
              Until then each deployment needs: systemctl restart {name}"
         ))
         .fix(Safety::Unsafe, remove);

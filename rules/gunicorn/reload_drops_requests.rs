@@ -171,7 +171,7 @@ fn threads(app: &App, version: &Version, class: &Known<String>) -> Result<Option
     let found = loss(with, "3 to 5", Severity::Error, Some(kept));
     Ok(found.map(|loss| Loss {
         at: requests.span().or(loss.at),
-        when: "each worker that max_requests replaces",
+        when: "each replacement by max_requests",
         ..loss
     }))
 }
@@ -239,7 +239,7 @@ fn speaks_keepalive(model: &Model, place: Place) -> Result<bool, Why> {
 fn report(app: &App, version: &Version, loss: &Loss, out: &mut Sink) {
     let Loss { with, lost, when, .. } = loss;
     let finding = out.report(format!(
-        "{when} drops requests: gunicorn {version} with {with} lost {lost} in 3 at 300 requests/s"
+        "{when} drops requests: gunicorn {version} with {with} lost {lost} requests in 3 reloads at 300 requests/s"
     ));
     finding
         .severity(loss.severity)

@@ -121,6 +121,9 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         (Layer::Default, _) => {
             "nothing sets the number of workers, and gunicorn's default is 1".to_owned()
         }
+        (Layer::ConfigFile, _) if gunicorn.settings.is_secret("workers") => {
+            format!("gunicorn's configuration file takes {amount} from a variable")
+        }
         (Layer::ConfigFile, _) => format!("gunicorn's configuration file starts {amount}"),
         _ => format!("the command line starts {amount}"),
     };

@@ -93,7 +93,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
                 let (directory, path) = (root.place.path.display(), manifest.path.display());
                 let base = manifest.base.display();
                 out.report(format!(
-                    "new pages get 404 for {}: nginx serves them from {directory}, which is of another release",
+                    "new pages get 404 for {}: {directory}, where nginx serves them from, was not renewed",
                     count(&missing)
                 ))
                 .at(root.span, format!("lacks {}", list(&missing)))
@@ -127,7 +127,7 @@ fn lacking_in_release(manifest: &StaticManifest, out: &mut Sink) {
 
 fn count(missing: &[&String]) -> String {
     match missing {
-        [one] => format!("{one}"),
+        [one] => (*one).clone(),
         many => format!("{} static files", many.len()),
     }
 }

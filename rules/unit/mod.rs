@@ -18,6 +18,7 @@ crate::area![
     private_tmp_socket,
     setting_ignored,
     executable_missing,
+    exec_start_twice,
     unit_syntax,
     shell_syntax_without_shell,
 ];
@@ -91,10 +92,18 @@ fn stem(app: &App) -> String {
 
 /// What to type so that the socket lies in a directory that systemd makes.
 fn runtime_directory_help(app: &App, stem: &str) -> String {
+    let nginx = match app.routes.first() {
+        Some(route) if route.upstream.is_some() => {
+            format!("server unix:/run/{stem}/gunicorn.sock fail_timeout=0;")
+        }
+        _ => format!("proxy_pass http://unix:/run/{stem}/gunicorn.sock;"),
+    };
     format!(
-        "In [Service]:\nRuntimeDirectory={stem}\ngunicorn's bind: unix:/run/{stem}/gunicorn.sock\n\
-         nginx: proxy_pass (or server) with unix:/run/{stem}/gunicorn.sock\nthen: systemctl \
-         daemon-reload && systemctl restart {} && nginx -t && systemctl reload nginx",
+        "in [Service]:          RuntimeDirectory={stem}\n\
+         in gunicorn's options: --bind unix:/run/{stem}/gunicorn.sock\n\
+         in nginx:              {nginx}\n\
+         then: systemctl daemon-reload && systemctl restart {} && nginx -t && systemctl reload \
+         nginx",
         app.name
     )
 }

@@ -1,8 +1,10 @@
 use std::path::{Path, PathBuf};
 
-use crate::facts::release::{Resolution, SearchReason};
+use crate::facts::gunicorn::Layer;
+use crate::facts::release::Resolution;
 use crate::facts::{App, Endpoint, Known, Place, Why};
 use crate::rule::{EvidenceKind, Safety, Severity, Sink};
+use crate::source::gunicorn::SettingValue;
 use crate::source::unit::VariableValue;
 
 crate::rule! {
@@ -132,15 +134,10 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     Ok(())
 }
 
-/// Names that release links have by custom.
-const LINKS: [&str; 3] = ["current", "live", "latest"];
-
-/// The path down to a component with such a name.
+/// The path down to a component called `current`.
 fn custom_link(path: &Path) -> Option<PathBuf> {
     path.ancestors()
-        .find(|part| {
-            part.file_name().and_then(|name| name.to_str()).is_some_and(|n| LINKS.contains(&n))
-        })
+        .find(|part| part.file_name().is_some_and(|name| name == "current"))
         .map(Path::to_path_buf)
 }
 
@@ -152,7 +149,7 @@ fn by_name(app: &App, place: &Place, why: &Why, out: &mut Sink) -> Result<(), Wh
     }
     let message = format!(
         "if {} is a link to a release (it was not read), a reload goes on serving the old release \
-         after it moves",
+         after it moves: nothing in the unit puts the link on sys.path",
         link.display()
     );
     report(app, &place.path, message, Severity::Warning, out);
@@ -176,12 +173,32 @@ fn follows_by_name(app: &App, link: &Path) -> Result<bool, Why> {
     {
         return Ok(true);
     }
-    let entries = app.release.search_path.get()?;
-    Ok(entries.iter().any(|entry| {
-        let absolute = entry.reason != SearchReason::WorkingDirectory && through(&entry.place.path);
-        // `--app-dir` is where the files were read, not where they will be.
-        absolute && entry.reason != SearchReason::Option
-    }))
+    for name in ["chdir", "pythonpath"] {
+        let settings = &app.gunicorn.settings;
+        match settings.get(name) {
+            Known::Value(SettingValue::Text(text), _)
+                if text.split(',').any(|part| through(Path::new(part))) =>
+            {
+                return Ok(true);
+            }
+            // A file that is named, and that was not given, may well set it; so may words of the
+            // command line that are not known. The unnamed gunicorn.conf.py in the directory
+            // itself, which may be there or not, is left to the message's "if".
+            Known::Unknown(why)
+                if settings.layer(name) > Some(Layer::ConfigFile)
+                    || settings.layer("config") > Some(Layer::ConfigFile) =>
+            {
+                return Err(why);
+            }
+            _ => {}
+        }
+    }
+    Ok(match app.environment.lookup("PYTHONPATH") {
+        VariableValue::Set(value) => value
+            .expose_str()
+            .is_some_and(|text| text.split(':').any(|part| through(Path::new(part)))),
+        VariableValue::Unset | VariableValue::NotKnown(_) => false,
+    })
 }
 
 fn report(app: &App, path: &Path, message: String, severity: Severity, out: &mut Sink) {

@@ -122,7 +122,9 @@ fn cut_lines(file: &UnitFile) -> HashSet<usize> {
 
 impl<'a> Reader<'a> {
     fn read(&mut self, out: &mut Sink) {
+        let mut last = None;
         for fault in &self.file.faults {
+            let line = self.file.file.position(fault.span.start).line;
             let ignored = matches!(
                 fault.kind,
                 FaultKind::NoEquals | FaultKind::EmptyKey | FaultKind::OutsideSection
@@ -131,9 +133,15 @@ impl<'a> Reader<'a> {
             if !ignored || self.is_cut(fault.span.start) || super::is_template(text) {
                 continue;
             }
+            // A run of such lines (prose, a shell's commands) is one mistake.
+            let follows = last.is_some_and(|last| line == last + 1);
+            last = Some(line);
+            if follows {
+                continue;
+            }
             let text = String::from_utf8_lossy(text);
             let matters = MATTERS.iter().any(|key| text.starts_with(key));
-            out.report(format!("{fault} in {}", super::file_name(&self.file.file.path)))
+            out.report(format!("the line does not hold: {fault}"))
                 .severity(severity(matters))
                 .at(fault.span, "systemd passes over this")
                 .help("Write the line as Setting=value below its [Section], or remove it.");
@@ -261,7 +269,10 @@ impl<'a> Reader<'a> {
             && value.split_whitespace().any(|word| word.starts_with('/'));
         let expected = if absolute {
             "a name below its top directory, not an absolute path"
-        } else if refuses(key, value) {
+        } else if key == "RootDirectory"
+            || self.unit.value_faults.iter().any(|(span, _)| *span == assignment.span)
+        {
+            // systemd refuses the whole unit: another rule's.
             return;
         } else {
             match check_value(section, key, value) {
@@ -276,11 +287,6 @@ impl<'a> Reader<'a> {
             .at(assignment.value.span(), format!("takes {expected}"))
             .help(format!("{key}= takes {expected}."));
     }
-}
-
-/// Values that make systemd refuse the whole unit: another rule's.
-fn refuses(key: &str, value: &str) -> bool {
-    matches!(key, "WorkingDirectory" | "RootDirectory") && !value.starts_with('-')
 }
 
 fn severity(matters: bool) -> Severity {

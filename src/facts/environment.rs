@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::place::Place;
 use super::{Known, Machine, Problem, Service, Why};
-use crate::host::{HostErrorKind, Outcome};
+use crate::host::{FileKind, HostErrorKind, Outcome};
 use crate::source::env_file::{self, Dialect, EnvFile, Ignored, IgnoredKind};
 use crate::source::unit::environment::{assignments, passed, unset};
 use crate::source::unit::{Expansion, VariableValue};
@@ -314,7 +314,7 @@ fn load(
             // What is not there, and what is no file, is for the rules to judge.
             Err(error) => match error.kind {
                 HostErrorKind::NotFound
-                | HostErrorKind::NotAFile(_)
+                | HostErrorKind::NotAFile(FileKind::Directory)
                 | HostErrorKind::NotADirectory
                 | HostErrorKind::LinkLoop
                 | HostErrorKind::NotGiven => {}

@@ -7,6 +7,7 @@ pub mod manifests;
 pub mod migrations;
 pub mod packages;
 pub mod previous;
+mod standard_library;
 
 use std::path::{Path, PathBuf};
 

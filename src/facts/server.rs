@@ -16,7 +16,7 @@ use crate::host::{HostErrorKind, Outcome};
 use crate::source::gunicorn::{ArgumentWord, BindAddress, Version};
 use crate::source::python::evaluate::{self, ConfigFile, Surroundings};
 use crate::source::python::{self, Lookup, PythonVersion};
-use crate::source::unit::{Unit, VariableValue, expand};
+use crate::source::unit::{Refusal, Unit, VariableValue, expand};
 use crate::source::venv::{self, Venv};
 use crate::source::{Secret, Sources, Span, Text};
 
@@ -180,7 +180,13 @@ pub fn launch(
     let Some(command) = service.exec_start.last() else {
         return match service.unit.exec_faults.first() {
             Some((_, fault)) => Launched::Unknown(format!("ExecStart=: {fault}")),
-            None => Launched::Other("it has no ExecStart=".to_owned()),
+            None => match service.unit.refusal() {
+                None | Some(Refusal::NothingToStart | Refusal::NoExecStart) => {
+                    Launched::Other("it has no ExecStart=".to_owned())
+                }
+                // systemd stops at the first fatal line, and so did the reading.
+                Some(_) => Launched::Unknown("systemd refuses the unit".to_owned()),
+            },
         };
     };
     let words: Vec<ArgumentWord> = if command.line.prefixes.no_environment {
@@ -205,6 +211,11 @@ pub fn launch(
         Err(NotLaunched::NotGunicorn) => {
             let program = command.line.program.text.as_str();
             Launched::Other(format!("it runs {program}"))
+        }
+        // What is done once is no server, whatever the script is called: a backup, a migration.
+        Err(NotLaunched::Unknown(_)) if service.kind().ok().is_some_and(|k| k == "oneshot") => {
+            let program = command.line.program.text.as_str();
+            Launched::Other(format!("it runs {program} once, Type=oneshot"))
         }
         Err(NotLaunched::Unknown(why)) => Launched::Unknown(why),
     }
@@ -341,7 +352,10 @@ pub fn read(
         config: content,
         working_directory,
     });
-    let bounds = bounds(&candidate.service, &settings, launch.ok());
+    let bounds = match unread_socket(&candidate.service, machine) {
+        Some(why) => Known::Unknown(why),
+        None => bounds(&candidate.service, &settings, launch.ok()),
+    };
     Gunicorn { launch, program, venv, python, version, config, settings, bounds }
 }
 
@@ -435,7 +449,8 @@ fn venv_of(sources: &Sources, tool: &Path) -> Option<Known<PathBuf>> {
         Outcome::Present(_) => {
             Some(Known::Value(venv.to_path_buf(), Origin::Path(venv.join("pyvenv.cfg"))))
         }
-        Outcome::Failed(error) => Some(Known::unknown(error.to_string())),
+        // Reading it says what is wrong.
+        Outcome::Failed(_) => Some(Known::Default(venv.to_path_buf())),
         Outcome::Missing { .. } => None,
     }
 }
@@ -641,9 +656,27 @@ impl ConfigReader<'_> {
 }
 
 /// The sockets: those of `.socket` units, which make `bind` ignored, or gunicorn's own.
+/// A `.socket` unit that the service names and that was not given: it hands its sockets over, and
+/// gunicorn's own `bind` is not used then. On a whole machine one that was not found is not there.
+fn unread_socket(service: &Service, machine: &Machine) -> Option<Why> {
+    if machine.whole || !service.sockets.is_empty() {
+        return None;
+    }
+    let keys = ["Requires", "Wants", "BindsTo", "Requisite", "Upholds", "After"];
+    let unit = keys.iter().flat_map(|key| service.unit.list("Unit", key));
+    let named = unit.chain(service.unit.list("Service", "Sockets"));
+    let socket = named
+        .flat_map(|assignment| assignment.value.as_str().split_whitespace())
+        .find(|word| word.ends_with(".socket"))?;
+    Some(Why::new(format!("{socket} was not read: give it with --unit, too")))
+}
+
 fn bounds(service: &Service, settings: &Settings, launch: Option<&Launch>) -> Known<Vec<Bound>> {
     if !service.sockets.is_empty() {
         return activated(&service.sockets, launch);
+    }
+    if let Err(why) = service.sockets_read() {
+        return Known::Unknown(why);
     }
     let (binds, origin) = match settings.bind() {
         Known::Unknown(why) => return Known::Unknown(why),

@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use regex::bytes::{Captures, Regex};
+use regex::bytes::Regex;
 
 /// A name that speaks of a secret.
 const SECRETIVE: &str = r"(?:secret|passw(?:or)?d|passphrase|token|api[_-]?key|private[_-]?key|access[_-]?key|credential|authorization|auth[_-]?key|dsn)";
@@ -39,94 +39,147 @@ fn patterns() -> &'static Patterns {
     PATTERNS.get_or_init(|| {
         #[allow(clippy::expect_used)]
         let compile = |text: &str| Regex::new(text).expect("a constant pattern");
-        let continued = r"(?:[^\n]*\\\r?\n)*[^\n]*";
         Patterns {
-            environment_line: compile(&format!(
-                r"(?im)^[ \t]*[#;]*[ \t]*(?:pass|unset)?env[a-z]*[ \t]*=({continued})$"
-            )),
-            exec_line: compile(&format!(r"(?im)^[ \t]*[#;]*[ \t]*exec[a-z]*[ \t]*=({continued})$")),
-            assignment: compile(
-                r#"(?:^|[\s;&|"'(])(?:-e|--env=)?["']?([A-Za-z_][A-Za-z0-9_]*)=([^\s]*)"#,
+            environment_line: compile(
+                r"(?im)^[ \t]*[#;]*[ \t]*(?:pass|unset)?env[a-z]*[ \t]*=",
             ),
-            env_word: compile(r#"(?:\benv[ \t]+|--env[ =]|-e[ \t]*)(["']?[A-Za-z_]\w*=\S*(?:[ \t]+["']?[A-Za-z_]\w*=\S*)*)"#),
-            raw_env: compile(r"(?ms)^[ \t]*raw_env\b[^=\n]*=(.*?)(?:[\])]|\z)"),
+            exec_line: compile(r"(?im)^[ \t]*[#;]*[ \t]*exec[a-z]*[ \t]*="),
+            assignment: compile(
+                r#"(?:^|[\s;&|"'(])(?:-e|--env=)?["']?[A-Za-z_][A-Za-z0-9_]*="#,
+            ),
+            env_word: compile(r"(?:\benv[ \t]+|--env[ =]|-e[ \t]*)"),
+            raw_env: compile(r"(?m)^[ \t]*raw_env\b[^=\n]*="),
             quoted: compile(&format!(
-                r#"(?i){SECRETIVE}[\w-]*["']?[ \t]*[\])]?[ \t]*(?:[:=,]|\bor\b)[ \t]*[bru]*(?:"([^"\n]*)|'([^'\n]*))"#
+                r#"(?i){SECRETIVE}[\w-]*["']?[ \t]*[\])]?[ \t]*(?:[:=,]|\bor\b)[ \t]*[bru]*["']"#
             )),
-            plain: compile(&format!(
-                r#"(?i){SECRETIVE}[\w-]*[ \t]*[:=][ \t]*([^\s"'$,;)(]+)"#
-            )),
+            plain: compile(&format!(r"(?i){SECRETIVE}[\w-]*[ \t]*[:=][ \t]*")),
             nginx: compile(&format!(
-                r#"(?i)\b(?:\w+_header|\w+_param|set|secure_link\w*)[ \t]+["']?[$\w-]*(?:{SECRETIVE}|cookie|auth|key|session)[\w-]*["']?[ \t]+([^;\n]*)"#
+                r#"(?i)\b(?:\w+_header|\w+_param|set|secure_link\w*)[ \t]+["']?[$\w-]*(?:{SECRETIVE}|cookie|auth|key|session)[\w-]*["']?[ \t]+"#
             )),
             nginx_if: compile(&format!(
-                r#"(?i)\$\w*(?:{SECRETIVE}|key|auth)\w*[ \t]*!?[=~]\*?[ \t]*([^){{\n]*)"#
+                r"(?i)\$\w*(?:{SECRETIVE}|key|auth)\w*[ \t]*!?[=~]\*?[ \t]*"
             )),
         }
     })
 }
 
 /// The ranges of a file's text that must not be shown, in no order.
+///
+/// The patterns find where a value starts; where it ends is looked for by hand, since a value may
+/// be a mebibyte long.
 pub fn ranges(path: &Path, bytes: &[u8]) -> Vec<Range<usize>> {
     let patterns = patterns();
     let mut found = Vec::new();
     let python = path.extension().is_some_and(|extension| extension == "py");
     let requirements = path.extension().is_some_and(|extension| extension == "txt");
     if python {
-        for list in patterns.raw_env.captures_iter(bytes) {
-            if let Some(list) = list.get(1) {
-                strings(bytes, list.range(), &mut found);
-            }
+        for list in patterns.raw_env.find_iter(bytes) {
+            let end = until(bytes, list.end(), |byte| matches!(byte, b']' | b')'));
+            strings(bytes, list.end()..end, &mut found);
         }
     } else if !requirements {
-        for line in patterns.environment_line.captures_iter(bytes) {
-            if let Some(line) = line.get(1)
-                && !is_path(line.as_bytes())
-            {
-                environment(bytes, line.range(), &mut found);
+        for line in patterns.environment_line.find_iter(bytes) {
+            let value = line.end()..end_of_line(bytes, line.end());
+            if !is_path(&bytes[value.clone()]) {
+                environment(bytes, value, &mut found);
             }
         }
-        for line in patterns.exec_line.captures_iter(bytes) {
-            if let Some(line) = line.get(1) {
-                command(bytes, line.range(), &mut found);
+        for line in patterns.exec_line.find_iter(bytes) {
+            command(bytes, line.end()..end_of_line(bytes, line.end()), &mut found);
+        }
+        for (pattern, ends) in
+            [(&patterns.nginx, b";\n".as_slice()), (&patterns.nginx_if, b"){\n".as_slice())]
+        {
+            for value in pattern.find_iter(bytes) {
+                let range = value.end()..until(bytes, value.end(), |byte| ends.contains(&byte));
+                if !is_variable(&bytes[range.clone()]) {
+                    found.push(range);
+                }
             }
         }
-        add(&patterns.nginx, bytes, &mut found, |value| !is_variable(value));
-        add(&patterns.nginx_if, bytes, &mut found, |value| !is_variable(value));
+    }
+    if is_unit(path) {
+        stray_lines(bytes, &mut found);
     }
     named(bytes, python, &mut found);
     found
 }
 
+fn is_unit(path: &Path) -> bool {
+    let extension = |path: &Path| path.extension().map(|e| e.to_string_lossy().into_owned());
+    let drop_in = path.parent().and_then(extension).is_some_and(|extension| extension == "d");
+    drop_in || matches!(extension(path).as_deref(), Some("service" | "socket"))
+}
+
+/// A line of a unit that assigns nothing may be what is left of a value of several lines.
+fn stray_lines(bytes: &[u8], found: &mut Vec<Range<usize>>) {
+    let mut at = 0;
+    while at < bytes.len() {
+        let end = end_of_line(bytes, at);
+        let line = bytes[at..end].trim_ascii();
+        if !matches!(line.first(), None | Some(b'[' | b'#' | b';')) && !line.contains(&b'=') {
+            found.push(at..end);
+        }
+        at = end + 1;
+    }
+}
+
 /// The ranges of a message that must not be shown, in no order.
 pub fn ranges_of_message(bytes: &[u8]) -> Vec<Range<usize>> {
     let mut found = Vec::new();
-    let patterns = patterns();
-    for words in patterns.env_word.captures_iter(bytes) {
-        if let Some(words) = words.get(1) {
-            environment(bytes, words.range(), &mut found);
+    for env in patterns().env_word.find_iter(bytes) {
+        // Every assignment that follows `env`.
+        let mut at = env.end();
+        while let Some(value) = assigned(bytes, at) {
+            let end = until(bytes, value, |byte| byte.is_ascii_whitespace());
+            // `NAME=…` is what a person is told to write.
+            if !bytes[value..].starts_with("…".as_bytes()) {
+                found.push(value..end);
+            }
+            at = end + bytes[end..].iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
         }
     }
-    // `NAME=…` is what a person is told to write.
-    found.retain(|range| !bytes[range.clone()].starts_with("…".as_bytes()));
     found
 }
 
-fn named(bytes: &[u8], python: bool, found: &mut Vec<Range<usize>>) {
-    for strings in patterns().quoted.captures_iter(bytes) {
-        found.extend(strings.get(1).or(strings.get(2)).map(|value| value.range()));
-    }
-    if !python {
-        add(&patterns().plain, bytes, found, |_| true);
+/// Where the value starts, if `NAME=` stands here.
+fn assigned(bytes: &[u8], at: usize) -> Option<usize> {
+    let rest = bytes.get(at..)?;
+    let quotes = rest.iter().take_while(|b| matches!(b, b'"' | b'\'')).count();
+    let rest = rest.get(quotes..)?;
+    let name = rest.iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'_').count();
+    (name > 0 && rest.get(name) == Some(&b'=')).then_some(at + quotes + name + 1)
+}
+
+/// The end of a logical line: one whose end of line no backslash escapes.
+fn end_of_line(bytes: &[u8], from: usize) -> usize {
+    let mut at = from;
+    loop {
+        let end = until(bytes, at, |byte| byte == b'\n');
+        let line = bytes[at..end].strip_suffix(b"\r").unwrap_or(&bytes[at..end]);
+        if end == bytes.len() || !line.ends_with(b"\\") {
+            return end;
+        }
+        at = end + 1;
     }
 }
 
-fn add(pattern: &Regex, bytes: &[u8], found: &mut Vec<Range<usize>>, keep: impl Fn(&[u8]) -> bool) {
-    for captures in pattern.captures_iter(bytes) {
-        if let Some(value) = captures.get(1)
-            && keep(value.as_bytes())
-        {
-            found.push(value.range());
+fn until(bytes: &[u8], from: usize, ends: impl Fn(u8) -> bool) -> usize {
+    bytes[from..].iter().position(|byte| ends(*byte)).map_or(bytes.len(), |at| from + at)
+}
+
+fn named(bytes: &[u8], python: bool, found: &mut Vec<Range<usize>>) {
+    for string in patterns().quoted.find_iter(bytes) {
+        let (start, quote) = (string.end(), bytes[string.end() - 1]);
+        found.push(start..until(bytes, start, |byte| byte == quote || byte == b'\n'));
+    }
+    if !python {
+        for word in patterns().plain.find_iter(bytes) {
+            let start = word.end();
+            let end = until(bytes, start, |byte| {
+                byte.is_ascii_whitespace() || b"\"'$,;)(".contains(&byte)
+            });
+            found.push(start..end);
         }
     }
 }
@@ -167,32 +220,25 @@ fn environment(bytes: &[u8], line: Range<usize>, found: &mut Vec<Range<usize>>) 
 /// In a command the values of words that set a variable are hidden.
 fn command(bytes: &[u8], line: Range<usize>, found: &mut Vec<Range<usize>>) {
     let text = &bytes[line.clone()];
-    let mut at = 0;
-    while let Some(captures) = patterns().assignment.captures_at(text, at) {
-        let (Some(whole), Some(value)) = (captures.get(0), captures.get(2)) else { break };
-        let end = end_of_value(text, &captures);
-        found.push(line.start + value.start()..line.start + end);
-        at = end.max(whole.start() + 1);
+    for word in patterns().assignment.find_iter(text) {
+        let end = end_of_value(text, word.range());
+        found.push(line.start + word.end()..line.start + end);
     }
 }
 
-/// A value in quotes ends at the quote, any other at white space.
-fn end_of_value(text: &[u8], captures: &Captures<'_>) -> usize {
-    let (Some(name), Some(value)) = (captures.get(1), captures.get(2)) else { return text.len() };
-    let quote = |byte: &u8| matches!(byte, b'"' | b'\'').then_some(*byte);
-    let until = |quote: u8, from: usize| {
-        text[from..].iter().position(|b| *b == quote).map_or(text.len(), |at| from + at)
-    };
-    if let Some(own) = value.as_bytes().first().and_then(quote) {
-        return until(own, value.start() + 1);
+/// A value in quotes ends at the quote, any other at white space. `word` is what stands before it.
+fn end_of_value(text: &[u8], word: Range<usize>) -> usize {
+    let start = word.end;
+    let is_quote = |byte: &u8| matches!(byte, b'"' | b'\'');
+    if let Some(own) = text.get(start).copied().filter(|byte| is_quote(byte)) {
+        return until(text, start + 1, |byte| byte == own);
     }
-    let before = name.start().checked_sub(1).and_then(|at| text.get(at)).and_then(quote);
-    let shell = text[..name.start()].trim_ascii_end();
-    let shell = shell.get(..shell.len().saturating_sub(1)).unwrap_or_default().trim_ascii_end();
+    let before = text[word.clone()].iter().copied().find(|byte| is_quote(byte));
+    let shell = text[..word.start].trim_ascii_end().ends_with(b"c");
     match before {
         // `sh -c 'A=x gunicorn'`: the quote goes round a whole command.
-        Some(quote) if !shell.ends_with(b"c") => until(quote, value.start()),
-        _ => value.end(),
+        Some(quote) if !shell => until(text, start, |byte| byte == quote),
+        _ => until(text, start, |byte| byte.is_ascii_whitespace()),
     }
 }
 

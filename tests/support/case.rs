@@ -60,10 +60,14 @@ pub struct Seen {
 impl Case {
     /// The healthy deployment, with the modes that a version control system does not keep.
     pub fn healthy() -> Self {
+        Self::tree("healthy").own("/etc/myapp.env", 0o640, 0, 0)
+    }
+
+    /// A deployment of `testdata/`, all of it root's, with modes 0644 and 0755.
+    pub fn tree(name: &str) -> Self {
         let mut host = MemoryHost::new();
-        let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/healthy");
+        let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata").join(name);
         copy(&top, &top, &mut host);
-        host.own("/etc/myapp.env", 0o640, 0, 0);
         host.directory("/run").directory("/tmp").own("/tmp", 0o1777, 0, 0);
         Self { host, database_revision: None }
     }

@@ -20,6 +20,8 @@ use crate::source::{FileId, Sources, Span, Spanned};
 
 /// The most modules of an application that are read.
 const MODULE_LIMIT: usize = 1000;
+/// The most names of a directory that are looked at for "did you mean".
+const NEAR_LIMIT: usize = 200;
 /// The most bytes of modules that are read.
 const BYTE_LIMIT: usize = 16 << 20;
 
@@ -245,27 +247,41 @@ impl<'a> Reader<'a> {
         known(application)
     }
 
-    /// The modules and packages where this one was looked for: beside it, and at the top.
+    /// The modules and packages where this one was looked for: beside it, at the top, and right
+    /// inside the packages there.
     fn modules_near(&self, module: &str) -> Vec<String> {
         let package = module.rsplit_once('.').map_or("", |(package, _)| package);
         let mut found = Vec::new();
         for package in if package.is_empty() { vec![""] } else { vec![package, ""] } {
-            let relative: PathBuf = package.split('.').collect();
-            for entry in self.entries {
-                let directory = tidy(&entry.place.path.join(&relative));
-                // A listing says what might be meant; without it the finding stands all the same.
-                let names = self.sources.host().list(&directory).unwrap_or_default();
-                for name in names.iter().filter_map(|name| name.to_str()) {
-                    let inner = directory.join(name).join("__init__.py");
-                    let stem = match name.strip_suffix(".py") {
-                        Some(stem) => stem,
-                        None if self.sources.host().look(&inner).metadata().is_some() => name,
-                        None => continue,
-                    };
-                    if is_identifier(stem) && stem != "__init__" {
-                        let dot = if package.is_empty() { "" } else { "." };
-                        found.push(format!("{package}{dot}{stem}"));
-                    }
+            for (name, is_package) in self.modules_in(package) {
+                if is_package && package.is_empty() {
+                    found.extend(self.modules_in(&name).into_iter().map(|(inner, _)| inner));
+                }
+                found.push(name);
+            }
+        }
+        found
+    }
+
+    /// The modules of a package (of the top, where it is empty) by their dotted names, and whether
+    /// each is a package itself.
+    fn modules_in(&self, package: &str) -> Vec<(String, bool)> {
+        let relative: PathBuf = package.split('.').collect();
+        let mut found = Vec::new();
+        for entry in self.entries {
+            let directory = tidy(&entry.place.path.join(&relative));
+            // A listing says what might be meant; without it the finding stands all the same.
+            let names = self.sources.host().list(&directory).unwrap_or_default();
+            for name in names.iter().filter_map(|name| name.to_str()).take(NEAR_LIMIT) {
+                let init = directory.join(name).join("__init__.py");
+                let (stem, is_package) = match name.strip_suffix(".py") {
+                    Some(stem) => (stem, false),
+                    None if self.sources.host().look(&init).metadata().is_some() => (name, true),
+                    None => continue,
+                };
+                if is_identifier(stem) && stem != "__init__" {
+                    let dot = if package.is_empty() { "" } else { "." };
+                    found.push((format!("{package}{dot}{stem}"), is_package));
                 }
             }
         }
@@ -412,6 +428,9 @@ impl<'a> Reader<'a> {
     /// May the module be an installed package's? Then it is not known to be missing.
     fn is_nowhere_else(&self, module: &str) -> Result<(), Why> {
         let top = module.split('.').next().unwrap_or(module);
+        if super::standard_library::has(top) {
+            return Err(Why::new(format!("{top} is a module of Python itself")));
+        }
         let venv = self.venv.get()?;
         if let Some(why) = venv.absence_unknown() {
             return Err(Why::new(why));

@@ -54,7 +54,9 @@ pub(super) fn read(
     let mut found: Vec<StaticManifest> = Vec::new();
     for path in roots.iter().flat_map(|root| PLACES.map(|place| root.join(place))) {
         let Ok(file) = sources.load(&path) else { continue };
-        if found.iter().any(|other| other.span.file == file.id) {
+        // The release's link and its target are two names of one file.
+        let resolved = |path: &Path| sources.host().look(path).resolved;
+        if found.iter().any(|other| resolved(&other.path) == resolved(&path)) {
             continue;
         }
         let manifest = match manifest::read(&file) {
