@@ -159,6 +159,14 @@ pub struct Shown {
     pub took: Duration,
 }
 
+/// Waits until gunicorn's processes use no more time: all of the workers have booted.
+const SETTLE: &str = "for i in $(seq 50); do
+      now=$(cat /proc/[0-9]*/stat 2>/dev/null | awk '/gunicorn/ { s += $14 + $15 } END { print s }')
+      [ \"$now\" = \"$last\" ] && exit
+      last=$now
+      sleep 0.3
+  done";
+
 /// Every case of a folder below `e2e/`, by name.
 pub fn cases(folder: &str) -> Vec<(String, Case)> {
     let directory = project().join("e2e").join(folder);
@@ -200,7 +208,8 @@ pub fn run(
     change(&container, &case.setup.files, &case.setup.run);
     change(&container, &variant.files, &variant.run);
     container.sh(
-        "ln -sfn ../myapp.service /etc/systemd/system/multi-user.target.wants/ 2>/dev/null
+        "[ ! -e /etc/systemd/system/myapp.service ] ||
+             ln -sfn ../myapp.service /etc/systemd/system/multi-user.target.wants/myapp.service
          systemctl daemon-reload; systemctl start nginx; systemctl start --no-block myapp",
     );
     let expect = &variant.expect;
@@ -213,6 +222,8 @@ pub fn run(
     }
     let deploy = variant.deploy.as_ref().unwrap_or(&case.deploy);
     if !deploy.is_empty() {
+        // A worker that is still importing would meet what is deployed.
+        container.sh(SETTLE);
         container.sh_ok(&format!("set -e\n{deploy}"));
     }
     shown.findings = check(std::process::Command::new(program()).args([
