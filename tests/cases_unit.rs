@@ -190,6 +190,17 @@ fn which_shell_sh_is_decides() {
 }
 
 #[test]
+fn a_reload_by_pid_file_goes_past_the_shell() {
+    let seen = files(&[(
+        "a.service",
+        "[Service]\nExecStart=/bin/dash -c 'gunicorn --pid /run/a/a.pid a:b'\n\
+         ExecReload=/bin/sh -c 'kill -HUP $(cat /run/a/a.pid)'\n",
+    )]);
+    let finding = seen.only("U103");
+    finding.is(Severity::Warning).says("a stop kills requests");
+}
+
+#[test]
 fn daemon_in_the_configuration_file() {
     let case = unit("RuntimeDirectory=myapp\nExecStart={} -c /etc/gunicorn.py wsgi:app");
     let seen = case

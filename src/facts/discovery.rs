@@ -82,6 +82,15 @@ fn given_units(
             ));
             continue;
         }
+        if let Launched::Unknown(why) = &candidate.launched
+            && !mentioned(&candidate)
+        {
+            problems.push(Problem::new(
+                path,
+                format!("whether it runs gunicorn is not known ({why}): nothing in it was checked"),
+            ));
+            continue;
+        }
         found.candidates.push(candidate);
     }
     for app in &request.apps {
