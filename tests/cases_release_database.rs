@@ -7,7 +7,7 @@ mod support;
 use std::fmt::Write;
 
 use deploy_doctor::rule::Severity;
-use support::case::{self, Case, Seen};
+use support::case::{self, Case};
 
 /// The release that `current` leads to.
 const RELEASE: &str = "/srv/myapp/releases/2026-04-21";

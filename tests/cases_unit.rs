@@ -410,8 +410,8 @@ fn a_socket_unit_listens_in_gunicorns_stead() {
     // Named, but not given: nobody knows.
     let named = files(&[("a.service", &own)]);
     named.skipped("U117");
-    let why = ("U117", "a.socket was not read".to_owned());
-    assert!(named.skips.contains(&why), "{:#?}", named.skips);
+    let said = named.reasons("U117").iter().any(|why| why.starts_with("a.socket was not read"));
+    assert!(said, "{:#?}", named.skips);
     let socket = ("a.socket", "[Socket]\nListenStream=/run/a.sock\n");
     files(&[("a.service", &own), socket]).passes("U117");
 }
