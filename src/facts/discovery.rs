@@ -82,7 +82,11 @@ fn given_units(
             ));
             continue;
         }
+        // A script may run it. What has no command, or a placeholder in its place, may be anything.
+        let commands = &candidate.service.exec_start;
+        let anything = commands.iter().all(|command| command.line.program.unknown.is_some());
         if let Launched::Unknown(why) = &candidate.launched
+            && anything
             && !mentioned(&candidate)
         {
             problems.push(Problem::new(
