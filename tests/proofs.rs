@@ -66,7 +66,8 @@ fn every_case_shows_its_harm_and_made_right_none() {
         }
     }
     assert!(!jobs.is_empty(), "no case is called {only}");
-    let (jobs, failures, skips) = (Mutex::new(jobs), Mutex::new(Vec::new()), Mutex::new(Vec::new()));
+    let (jobs, failures, skips) =
+        (Mutex::new(jobs), Mutex::new(Vec::new()), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
@@ -94,9 +95,8 @@ fn every_case_shows_its_harm_and_made_right_none() {
 /// Runs one variant, prints its line of the table, and tells what is not as it must be.
 fn prove(job: &Job) -> Result<Vec<String>, support::container::Skip> {
     let live = job.case.live.iter().any(|code| exists(code));
-    let shown = catch_unwind(AssertUnwindSafe(|| {
-        proof::run(job.name, job.case, job.variant(), live)
-    }));
+    let shown =
+        catch_unwind(AssertUnwindSafe(|| proof::run(job.name, job.case, job.variant(), live)));
     let mut shown = match shown {
         Ok(shown) => shown?,
         Err(panic) => {
@@ -106,7 +106,8 @@ fn prove(job: &Job) -> Result<Vec<String>, support::container::Skip> {
         }
     };
     judge_findings(job, &mut shown, live);
-    let found: Vec<&str> = shown.findings.keys().chain(shown.live.keys()).map(String::as_str).collect();
+    let found: Vec<&str> =
+        shown.findings.keys().chain(shown.live.keys()).map(String::as_str).collect();
     print_line(&job.title(), &harm(&shown), &found.join(" "));
     Ok(shown.wrong)
 }
@@ -115,16 +116,16 @@ fn prove(job: &Job) -> Result<Vec<String>, support::container::Skip> {
 fn judge_findings(job: &Job, shown: &mut Shown, live: bool) {
     let case = job.case;
     let mut wrong = Vec::new();
-    for code in &case.findings {
+    for code in case.findings.iter().chain(&case.also) {
         match shown.findings.get(code) {
-            None if job.wrong && exists(code) => wrong.push(format!("{code} does not fire")),
+            None if job.wrong => wrong.push(format!("{code} does not fire")),
             Some(text) if !job.wrong => wrong.push(format!("{code} fires: {text}")),
             _ => {}
         }
     }
     for (code, text) in &shown.findings {
-        let meant = job.wrong && (case.findings.contains(code) || case.also.contains(code));
-        if text.starts_with("error") && !meant {
+        let meant = case.findings.contains(code) || case.also.contains(code);
+        if text.starts_with("error") && !(job.wrong && meant) {
             wrong.push(format!("{code} fires too: {text}"));
         }
     }
@@ -160,38 +161,41 @@ fn print_line(title: &str, harm: &str, findings: &str) {
     let _ = std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes());
 }
 
-/// The lines `Proved by `NAME`: …` of a rule's documentation: the names.
-fn proofs(rule: &Rule) -> Vec<String> {
-    let paragraphs = rule::paragraphs(rule);
-    let lines = paragraphs.lines().filter_map(|line| line.trim().strip_prefix("Proved by `"));
-    lines.filter_map(|line| line.split_once("`: ").map(|(name, _)| name.to_owned())).collect()
+/// The paragraphs `Proved by `NAME`: HARM` of a rule's documentation.
+fn proofs(rule: &Rule) -> Vec<(String, String)> {
+    let text = rule::paragraphs(rule);
+    let paragraphs = text.split("\n\n").map(|paragraph| paragraph.trim().replace('\n', " "));
+    let split = |paragraph: String| {
+        let (name, harm) = paragraph.strip_prefix("Proved by `")?.split_once("`: ")?;
+        Some((name.to_owned(), harm.to_owned()))
+    };
+    paragraphs.filter_map(split).collect()
 }
 
 #[test]
-fn each_proof_that_a_rule_names_is_a_case_that_names_the_rule() {
-    let cases = proof::cases("cases");
-    let mut wrong = Vec::new();
+fn a_rule_names_its_proofs_and_a_case_its_rules() {
+    let mut named: Vec<(String, String, String)> = Vec::new();
     for rule in rules::all() {
-        for name in proofs(rule) {
-            let case = cases.iter().find(|(other, _)| *other == name);
-            match case {
-                None => wrong.push(format!("{}: no case is called {name}", rule.code)),
-                Some((_, case)) => {
-                    let lists = case.findings.iter().chain(&case.live);
-                    if !lists.clone().any(|code| code == rule.code) {
-                        wrong.push(format!("{}: {name} does not list it", rule.code));
-                    }
-                }
+        named.extend(proofs(rule).into_iter().map(|(name, harm)| (rule.code.into(), name, harm)));
+    }
+    let mut wrong = Vec::new();
+    let mut listed = Vec::new();
+    for (name, case) in proof::cases("cases") {
+        for code in case.findings.iter().chain(&case.live) {
+            if exists(code) {
+                listed.push((code.clone(), name.clone(), case.harm.clone()));
+            } else if case.findings.contains(code) {
+                wrong.push(format!("{name}: there is no rule {code}"));
             }
         }
     }
-    for (name, case) in &cases {
-        for code in case.findings.iter().chain(&case.live) {
-            let rule = rules::all().iter().find(|rule| rule.code == *code);
-            if rule.is_some_and(|rule| !proofs(rule).contains(name)) {
-                wrong.push(format!("{code} does not say that {name} proves it"));
-            }
-        }
+    for (code, name, harm) in listed.iter().filter(|proof| !named.contains(proof)) {
+        wrong.push(format!("{code} lacks the paragraph\n    Proved by `{name}`: {harm}"));
+    }
+    for (code, name, _) in named.iter().filter(|proof| !listed.contains(proof)) {
+        wrong.push(format!(
+            "{code} says `{name}` proves it: no such case lists it with these words"
+        ));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

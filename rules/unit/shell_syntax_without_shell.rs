@@ -22,6 +22,12 @@ crate::rule! {
     /// `ExecStart=/bin/bash -c 'cd … && exec gunicorn …'`, with `exec`, so that the signal of a
     /// reload reaches gunicorn.
     ///
+    /// Proved by `redirection-ignored`: gunicorn started and passed over the redirection:
+    /// no log was written.
+    ///
+    /// Proved by `shell-syntax-without-shell`: kill took `&&` for a process and failed:
+    /// `systemctl reload` returned 1.
+    ///
     /// ```ini,bad,drop-in
     /// [Service]
     /// ExecStartPre=/bin/sh /srv/prepare.sh && /bin/kill -0 1

@@ -225,9 +225,9 @@ fn follows(link: Option<&ReleaseLink>, search_path: &Known<Vec<SearchEntry>>) ->
             // directory's own, resolved name is the one that is used (measured).
             let behind = |entry: &SearchEntry| {
                 entry.reason == SearchReason::PythonpathVariable
-                    && entries.first().is_some_and(|first| {
-                        first.place.resolved == entry.place.resolved
-                    })
+                    && entries
+                        .first()
+                        .is_some_and(|first| first.place.resolved == entry.place.resolved)
             };
             let through = entries.iter().find(|entry| {
                 entry.place.links.iter().any(|hop| hop.link == link.path) && !behind(entry)

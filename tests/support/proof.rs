@@ -24,7 +24,7 @@ pub struct Case {
     /// The codes that `check --root` must give before the harm.
     #[serde(default)]
     pub findings: Vec<String>,
-    /// Further errors that are truly there in the wrong variant.
+    /// Further codes that must come with them: other faults of the same deployment.
     #[serde(default)]
     pub also: Vec<String>,
     /// The codes that `check` on the living host must give, before the step or after it.
@@ -207,11 +207,9 @@ pub fn run(
     let mut shown = Shown::default();
     change(&container, &case.setup.files, &case.setup.run);
     change(&container, &variant.files, &variant.run);
-    container.sh(
-        "[ ! -e /etc/systemd/system/myapp.service ] ||
+    container.sh("[ ! -e /etc/systemd/system/myapp.service ] ||
              ln -sfn ../myapp.service /etc/systemd/system/multi-user.target.wants/myapp.service
-         systemctl daemon-reload; systemctl start nginx; systemctl start --no-block myapp",
-    );
+         systemctl daemon-reload; systemctl start nginx; systemctl start --no-block myapp");
     let expect = &variant.expect;
     let first = expect.first.as_deref().unwrap_or("200");
     if first != "any" && !answers(&container, first) {
@@ -429,9 +427,10 @@ fn check(command: &mut std::process::Command) -> BTreeMap<String, String> {
 }
 
 fn findings(output: &std::process::Output) -> BTreeMap<String, String> {
-    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
-        panic!("check: {error}\n{}{}", text(&output.stdout), text(&output.stderr))
-    });
+    let report: serde_json::Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+            panic!("check: {error}\n{}{}", text(&output.stdout), text(&output.stderr))
+        });
     let mut found = BTreeMap::new();
     for finding in report["findings"].as_array().into_iter().flatten() {
         let word = |name: &str| finding[name].as_str().unwrap_or_default().to_owned();
