@@ -30,3 +30,8 @@ def seen():
 @app.get("/environment/<name>")
 def environment(name):
     return os.environ.get(name, "(not set)")
+
+
+@app.post("/login")
+def login():
+    return request.form["the-name-of-a-field"]

@@ -125,7 +125,8 @@ fn judge_findings(job: &Job, shown: &mut Shown, live: bool) {
     }
     for (code, text) in &shown.findings {
         let meant = case.findings.contains(code) || case.also.contains(code);
-        if text.starts_with("error") && !(job.wrong && meant) {
+        let meant = (job.wrong && meant) || case.both.contains(code);
+        if text.starts_with("error") && !meant {
             wrong.push(format!("{code} fires too: {text}"));
         }
     }

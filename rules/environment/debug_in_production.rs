@@ -10,6 +10,9 @@ crate::rule! {
     /// it. `DEBUG=1` is what most settings modules read. Debug mode also lets exceptions through
     /// that error handlers would have caught.
     ///
+    /// Proved by `debug-in-production`: a request without a field was answered with 500
+    /// instead of 400, as the debug mode lets the exception through.
+    ///
     /// ```env,bad
     /// SECRET_KEY=9f2c1b7e5d8a4f03b6c7d1e2a5f4988c
     /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db

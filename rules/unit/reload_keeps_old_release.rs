@@ -26,9 +26,6 @@ crate::rule! {
     ///
     /// Where only the unit's file was read, whether `current` is a link is not known: a warning.
     ///
-    /// Proved by `guide`: `systemctl start` returned 0, gunicorn could not create its
-    /// socket, and every request got 502.
-    ///
     /// Proved by `python-path`: after the link moved, the reload returned 0 and the old
     /// release went on answering every request; with `--pythonpath` the new one answered.
     ///

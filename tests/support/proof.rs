@@ -27,6 +27,9 @@ pub struct Case {
     /// Further codes that must come with them: other faults of the same deployment.
     #[serde(default)]
     pub also: Vec<String>,
+    /// Codes that are truly there on both sides.
+    #[serde(default)]
+    pub both: Vec<String>,
     /// The codes that `check` on the living host must give, before the step or after it.
     #[serde(default)]
     pub live: Vec<String>,
@@ -70,6 +73,9 @@ pub struct Variant {
     /// Shell, after the files are there.
     #[serde(default)]
     pub run: String,
+    /// Further options of `check`.
+    #[serde(default)]
+    pub check: Vec<String>,
     /// In place of the case's.
     pub deploy: Option<String>,
     /// In place of the case's.
@@ -224,14 +230,9 @@ pub fn run(
         container.sh(SETTLE);
         container.sh_ok(&format!("set -e\n{deploy}"));
     }
-    shown.findings = check(std::process::Command::new(program()).args([
-        "check",
-        "--root",
-        &container.root().display().to_string(),
-        "--format=json",
-        "--allow-incomplete",
-        "--fail-on=never",
-    ]));
+    let mut command = std::process::Command::new(program());
+    command.args(CHECK).arg("--root").arg(container.root()).args(&variant.check);
+    shown.findings = findings(&command.output().unwrap());
     if live {
         shown.live = check_inside(&container);
     }
@@ -417,13 +418,10 @@ fn program() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_deploy-doctor"))
 }
 
-fn check_inside(container: &Container) -> BTreeMap<String, String> {
-    let options = ["--format=json", "--allow-incomplete", "--fail-on=never"];
-    findings(&container.run(&[&["deploy-doctor", "check"][..], &options].concat()))
-}
+const CHECK: [&str; 4] = ["check", "--format=json", "--allow-incomplete", "--fail-on=never"];
 
-fn check(command: &mut std::process::Command) -> BTreeMap<String, String> {
-    findings(&command.output().unwrap())
+fn check_inside(container: &Container) -> BTreeMap<String, String> {
+    findings(&container.run(&[&["deploy-doctor"][..], &CHECK].concat()))
 }
 
 fn findings(output: &std::process::Output) -> BTreeMap<String, String> {
