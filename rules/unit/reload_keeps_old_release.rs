@@ -206,12 +206,12 @@ fn follows_by_name(app: &App, place: &Place, link: &Path) -> Result<bool, Why> {
         }
     }
     Ok(match app.environment.lookup("PYTHONPATH") {
-        VariableValue::Set(value) => value
-            .expose_str()
-            .is_some_and(|text| text.split(':').map(Path::new).any(|part| {
+        VariableValue::Set(value) => value.expose_str().is_some_and(|text| {
+            text.split(':').map(Path::new).any(|part| {
                 // After the working directory itself, which is found first.
                 through(part) && part != place.path
-            })),
+            })
+        }),
         VariableValue::Unset | VariableValue::NotKnown(_) => false,
     })
 }
