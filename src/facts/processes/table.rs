@@ -165,7 +165,8 @@ impl<'h> Table<'h> {
         match self.host.read_link(&Self::path(pid, name)) {
             Ok(target) => {
                 let (path, deleted) = link_target(&target);
-                Known::Default(Held { path, deleted })
+                let replaced = deleted && self.host.look(&path).metadata().is_some();
+                Known::Default(Held { path, deleted, replaced })
             }
             Err(error) => Known::Unknown(unreadable(pid, what, &error)),
         }
