@@ -82,7 +82,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         master.process.pid
     ));
     for (name, variable) in changed.iter().take(5) {
-        let note = if running.has(name) { "changed since the start" } else { "new since the start" };
+        let note =
+            if running.has(name) { "changed since the start" } else { "new since the start" };
         finding.at_some(variable.span, note);
     }
     finding

@@ -25,7 +25,7 @@ crate::rule! {
     /// A worker more than configured is no fault: SIGTTIN adds one.
     ///
     /// ```proc,good
-    /// 814 parent=800 unit=myapp.service user=33 start=900 cwd=/srv/myapp/releases/2026-04-21 : /srv/myapp/.venv/bin/python /srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// 814 like=811 start=900
     /// ```
     P502 "fewer-workers" {
         severity: Error, impact: DroppedRequests, fix: Some(Manual), item: MultipleWorkers,

@@ -23,10 +23,10 @@ crate::rule! {
     /// 900 parent=1 unit=other.service user=33 start=600 cwd=/srv/other sockets=40001 : /srv/other/.venv/bin/python /srv/other/.venv/bin/gunicorn --bind unix:/run/myapp/gunicorn.sock other:app
     /// ```
     /// ```proc,bad
-    /// 900 parent=800 unit=myapp.service user=33 start=600 cwd=/srv/myapp/releases/2026-04-21 set=GUNICORN_PID=800 : /srv/myapp/.venv/bin/python /srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app
-    /// 911 parent=900 unit=myapp.service user=33 start=601 cwd=/srv/myapp/releases/2026-04-21 set=GUNICORN_PID=800 : /srv/myapp/.venv/bin/python /srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app
-    /// 912 parent=900 unit=myapp.service user=33 start=601 cwd=/srv/myapp/releases/2026-04-21 set=GUNICORN_PID=800 : /srv/myapp/.venv/bin/python /srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app
-    /// 913 parent=900 unit=myapp.service user=33 start=601 cwd=/srv/myapp/releases/2026-04-21 set=GUNICORN_PID=800 : /srv/myapp/.venv/bin/python /srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// 900 like=800 parent=800 start=600 set=GUNICORN_PID=800
+    /// 911 like=900 parent=900 start=601
+    /// 912 like=900 parent=900 start=601
+    /// 913 like=900 parent=900 start=601
     /// ```
     ///
     /// Another application of the same host, and the same code in a unit of its own:
@@ -87,10 +87,7 @@ fn competes(app: &App, other: &Master) -> Result<Option<&'static str>, Why> {
     };
     let application = app.gunicorn.settings.wsgi_app();
     let same = home
-        && other
-            .running
-            .ok()
-            .is_some_and(|running| running.arguments.last() == application.ok());
+        && other.running.ok().is_some_and(|running| running.arguments.last() == application.ok());
     Ok(same.then_some("it runs the same application outside any unit"))
 }
 

@@ -47,8 +47,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             (None, Some(metadata)) => (path.as_path(), *metadata),
             (None, None) => continue,
         };
-        let activated =
-            app.bounds().get()?.get(route.bound).is_some_and(|bound| bound.activated);
+        let activated = app.bounds().get()?.get(route.bound).is_some_and(|bound| bound.activated);
         let title = match blocked {
             Some(_) => "RuntimeDirectoryMode=0755",
             None if activated => "SocketMode=0666",
