@@ -200,10 +200,7 @@ fn second_masters_shells_and_dead_sockets() {
     container.eventually(20, &running(3));
     both(&container, &[]);
 
-    container.sh_ok(
-        "kill -KILL $(cat /sys/fs/cgroup/system.slice/myapp.service/cgroup.procs \
-         /sys/fs/cgroup/*/system.slice/myapp.service/cgroup.procs 2>/dev/null | sort -u)",
-    );
+    container.sh_ok("systemctl kill --signal=KILL myapp");
     container.eventually(20, &format!("{} && ! systemctl is-active myapp", running(0)));
     // systemd takes RuntimeDirectory= away with the unit.
     both(&container, &["P501", "S601"]);
