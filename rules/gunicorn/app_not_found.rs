@@ -24,6 +24,9 @@ crate::rule! {
     /// By hand: correct the name, or the directory; `ls` what is there. Then try it before the
     /// reload: `cd /srv/myapp/current && .venv/bin/python -c 'from wsgi import app'`.
     ///
+    /// Proved by `app-not-found`: gunicorn found no `application` in wsgi.py and ended, and
+    /// every request got 502.
+    ///
     /// ```ini,bad,drop-in
     /// [Service]
     /// ExecStart=
@@ -122,6 +125,9 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     }
     if let Resolution::Missing(searched) = &application.resolution {
         show_searched(searched, finding);
+    }
+    for obstacle in &application.obstacles {
+        finding.evidence(crate::rule::EvidenceKind::File, obstacle);
     }
     let mut help = Vec::new();
     if !application.secret {

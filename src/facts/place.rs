@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::{Known, Origin, Why};
+pub use crate::host::tidy;
 use crate::host::{FileKind, Host, HostErrorKind, LinkHop, Metadata, Outcome, Step};
 
 /// A user that a process runs as, as far as it is known.
@@ -195,34 +196,15 @@ impl Place {
     }
 }
 
-/// Does the missing component lie where this link points to?
+/// Is the missing component what this link points to, or on the way there? Where the target is there
+/// and something below it is missing (`/bin` is a link, `/bin/kill` is not there), the link is fine.
 fn behind(hop: &LinkHop, missing: &Path) -> bool {
     let target = if hop.target.is_absolute() {
         hop.target.clone()
     } else {
         hop.link.parent().unwrap_or(Path::new("/")).join(&hop.target)
     };
-    tidy(&target).starts_with(missing) || missing.starts_with(tidy(&target))
-}
-
-/// Takes `.`, `..` and doubled slashes out of an absolute path by its text alone.
-pub fn tidy(path: &Path) -> PathBuf {
-    use std::path::Component;
-    let mut tidied = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::ParentDir => {
-                if tidied.file_name().is_some() {
-                    tidied.pop();
-                } else if !tidied.is_absolute() {
-                    tidied.push("..");
-                }
-            }
-            Component::CurDir => {}
-            other => tidied.push(other),
-        }
-    }
-    tidied
+    tidy(&target).starts_with(missing)
 }
 
 impl Serialize for Place {

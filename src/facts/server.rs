@@ -209,6 +209,11 @@ pub fn launch(
             let program = command.line.program.text.as_str();
             Launched::Other(format!("it runs {program}"))
         }
+        // What is done once is no server, whatever the script is called: a backup, a migration.
+        Err(NotLaunched::Unknown(_)) if service.kind().ok().is_some_and(|k| k == "oneshot") => {
+            let program = command.line.program.text.as_str();
+            Launched::Other(format!("it runs {program} once, Type=oneshot"))
+        }
         Err(NotLaunched::Unknown(why)) => Launched::Unknown(why),
     }
 }

@@ -8,88 +8,113 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use regex::bytes::Regex;
+use regex::bytes::{Match, Regex, RegexBuilder};
 
 /// A name that speaks of a secret.
 const SECRETIVE: &str = r"(?:secret|passw(?:or)?d|passphrase|token|api[_-]?key|private[_-]?key|access[_-]?key|credential|authorization|auth[_-]?key|dsn)";
 
-struct Patterns {
-    /// A unit's line that sets variables, with its continuations, commented out or misspelt too.
-    environment_line: Regex,
-    /// A unit's line that runs a command, with its continuations.
-    exec_line: Regex,
-    /// A word that sets a variable: what stands before it, its quote, its value.
-    assignment: Regex,
-    /// The same where only `env`, `--env` or `-e` tell that it is one.
-    env_word: Regex,
-    /// A list of assignments in gunicorn's configuration.
-    raw_env: Regex,
-    /// A string in quotes that belongs to a secretive name.
-    quoted: Regex,
-    /// A word without quotes that belongs to a secretive name.
-    plain: Regex,
-    /// A header or variable of nginx with a secretive name.
-    nginx: Regex,
-    /// A comparison with a secretive variable of nginx.
-    nginx_if: Regex,
+/// A pattern that is compiled when it is first needed: compiling all of them would cost more than
+/// a whole check.
+struct Pattern {
+    text: fn() -> String,
+    regex: OnceLock<Regex>,
 }
 
-fn patterns() -> &'static Patterns {
-    static PATTERNS: OnceLock<Patterns> = OnceLock::new();
-    PATTERNS.get_or_init(|| {
+impl Pattern {
+    const fn new(text: fn() -> String) -> Self {
+        Self { text, regex: OnceLock::new() }
+    }
+
+    fn find_iter<'b>(&'static self, bytes: &'b [u8]) -> impl Iterator<Item = Match<'b>> {
         #[allow(clippy::expect_used)]
-        let compile = |text: &str| Regex::new(text).expect("a constant pattern");
-        Patterns {
-            environment_line: compile(
-                r"(?im)^[ \t]*[#;]*[ \t]*(?:pass|unset)?env[a-z]*[ \t]*=",
-            ),
-            exec_line: compile(r"(?im)^[ \t]*[#;]*[ \t]*exec[a-z]*[ \t]*="),
-            assignment: compile(
-                r#"(?:^|[\s;&|"'(])(?:-e|--env=)?["']?[A-Za-z_][A-Za-z0-9_]*="#,
-            ),
-            env_word: compile(r"(?:\benv[ \t]+|--env[ =]|-e[ \t]*)"),
-            raw_env: compile(r"(?m)^[ \t]*raw_env\b[^=\n]*="),
-            quoted: compile(&format!(
-                r#"(?i){SECRETIVE}[\w-]*["']?[ \t]*[\])]?[ \t]*(?:[:=,]|\bor\b)[ \t]*[bru]*["']"#
-            )),
-            plain: compile(&format!(r"(?i){SECRETIVE}[\w-]*[ \t]*[:=][ \t]*")),
-            nginx: compile(&format!(
-                r#"(?i)\b(?:\w+_header|\w+_param|set|secure_link\w*)[ \t]+["']?[$\w-]*(?:{SECRETIVE}|cookie|auth|key|session)[\w-]*["']?[ \t]+"#
-            )),
-            nginx_if: compile(&format!(
-                r"(?i)\$\w*(?:{SECRETIVE}|key|auth)\w*[ \t]*!?[=~]\*?[ \t]*"
-            )),
-        }
-    })
+        let compile = || {
+            // The words are ASCII; tables of Unicode would make compiling ten times as slow.
+            let builder = RegexBuilder::new(&(self.text)()).unicode(false).build();
+            builder.expect("a constant pattern")
+        };
+        self.regex.get_or_init(compile).find_iter(bytes)
+    }
 }
+
+/// A unit's line that sets variables, commented out or misspelt too.
+static ENVIRONMENT_LINE: Pattern =
+    Pattern::new(|| r"(?im)^[ \t]*[#;]*[ \t]*(?:pass|unset)?env[a-z]*[ \t]*=".into());
+/// A unit's line that runs a command.
+static EXEC_LINE: Pattern = Pattern::new(|| r"(?im)^[ \t]*[#;]*[ \t]*exec[a-z]*[ \t]*=".into());
+/// A word that sets a variable: what stands before its value.
+static ASSIGNMENT: Pattern =
+    Pattern::new(|| r#"(?:^|[\s;&|"'(])(?:-e|--env=)?["']?[A-Za-z_][A-Za-z0-9_]*="#.into());
+/// The same where only `env`, `--env` or `-e` tell that it is one.
+static ENV_WORD: Pattern = Pattern::new(|| r"(?:\benv[ \t]+|--env[ =]|-e[ \t]*)".into());
+/// A list of assignments in gunicorn's configuration.
+static RAW_ENV: Pattern = Pattern::new(|| r"(?m)^[ \t]*raw_env\b[^=\n]*=".into());
+/// A string in quotes that belongs to a secretive name.
+static QUOTED: Pattern = Pattern::new(|| {
+    format!(r#"(?i){SECRETIVE}[\w-]*["']?[ \t]*[\])]?[ \t]*(?:[:=,]|\bor\b)[ \t]*[bru]*["']"#)
+});
+/// A word without quotes that belongs to a secretive name.
+static PLAIN: Pattern = Pattern::new(|| format!(r"(?i){SECRETIVE}[\w-]*[ \t]*[:=][ \t]*"));
+/// A header or variable of nginx with a secretive name.
+static NGINX: Pattern = Pattern::new(|| {
+    format!(
+        r#"(?i)\b(?:\w+_header|\w+_param|set|secure_link\w*)[ \t]+["']?[$\w-]*(?:{SECRETIVE}|cookie|auth|key|session)[\w-]*["']?[ \t]+"#
+    )
+});
+/// A comparison with a secretive variable of nginx.
+static NGINX_IF: Pattern =
+    Pattern::new(|| format!(r"(?i)\$\w*(?:{SECRETIVE}|key|auth)\w*[ \t]*!?[=~]\*?[ \t]*"));
+
+/// Does the text hold any of these words, in any case? Cheap, before a pattern is compiled.
+fn mentions(bytes: &[u8], words: &[&str]) -> bool {
+    let lower = bytes.to_ascii_lowercase();
+    words.iter().any(|word| memchr::memmem::find(&lower, word.as_bytes()).is_some())
+}
+
+/// Parts of every name that the patterns take for secretive.
+const SECRETIVE_WORDS: [&str; 10] = [
+    "secret",
+    // Not `pass` alone: every site of nginx has a proxy_pass.
+    "passw",
+    "passphrase",
+    "token",
+    "key",
+    "credential",
+    "auth",
+    "dsn",
+    "cookie",
+    "session",
+];
 
 /// The ranges of a file's text that must not be shown, in no order.
 ///
 /// The patterns find where a value starts; where it ends is looked for by hand, since a value may
 /// be a mebibyte long.
 pub fn ranges(path: &Path, bytes: &[u8]) -> Vec<Range<usize>> {
-    let patterns = patterns();
     let mut found = Vec::new();
+    let secretive = mentions(bytes, &SECRETIVE_WORDS);
     let python = path.extension().is_some_and(|extension| extension == "py");
     let requirements = path.extension().is_some_and(|extension| extension == "txt");
     if python {
-        for list in patterns.raw_env.find_iter(bytes) {
+        for list in RAW_ENV.find_iter(bytes) {
             let end = until(bytes, list.end(), |byte| matches!(byte, b']' | b')'));
             strings(bytes, list.end()..end, &mut found);
         }
     } else if !requirements {
-        for line in patterns.environment_line.find_iter(bytes) {
+        let lines = mentions(bytes, &["env"]).then(|| ENVIRONMENT_LINE.find_iter(bytes));
+        for line in lines.into_iter().flatten() {
             let value = line.end()..end_of_line(bytes, line.end());
             if !is_path(&bytes[value.clone()]) {
                 environment(bytes, value, &mut found);
             }
         }
-        for line in patterns.exec_line.find_iter(bytes) {
+        let lines = mentions(bytes, &["exec"]).then(|| EXEC_LINE.find_iter(bytes));
+        for line in lines.into_iter().flatten() {
             command(bytes, line.end()..end_of_line(bytes, line.end()), &mut found);
         }
-        for (pattern, ends) in
-            [(&patterns.nginx, b";\n".as_slice()), (&patterns.nginx_if, b"){\n".as_slice())]
-        {
+        for (pattern, ends) in [(&NGINX, b";\n".as_slice()), (&NGINX_IF, b"){\n".as_slice())] {
+            if !secretive {
+                break;
+            }
             for value in pattern.find_iter(bytes) {
                 let range = value.end()..until(bytes, value.end(), |byte| ends.contains(&byte));
                 if !is_variable(&bytes[range.clone()]) {
@@ -101,7 +126,9 @@ pub fn ranges(path: &Path, bytes: &[u8]) -> Vec<Range<usize>> {
     if is_unit(path) {
         stray_lines(bytes, &mut found);
     }
-    named(bytes, python, &mut found);
+    if secretive {
+        named(bytes, python, &mut found);
+    }
     found
 }
 
@@ -127,7 +154,10 @@ fn stray_lines(bytes: &[u8], found: &mut Vec<Range<usize>>) {
 /// The ranges of a message that must not be shown, in no order.
 pub fn ranges_of_message(bytes: &[u8]) -> Vec<Range<usize>> {
     let mut found = Vec::new();
-    for env in patterns().env_word.find_iter(bytes) {
+    if !mentions(bytes, &["env", "-e"]) {
+        return found;
+    }
+    for env in ENV_WORD.find_iter(bytes) {
         // Every assignment that follows `env`.
         let mut at = env.end();
         while let Some(value) = assigned(bytes, at) {
@@ -169,12 +199,12 @@ fn until(bytes: &[u8], from: usize, ends: impl Fn(u8) -> bool) -> usize {
 }
 
 fn named(bytes: &[u8], python: bool, found: &mut Vec<Range<usize>>) {
-    for string in patterns().quoted.find_iter(bytes) {
+    for string in QUOTED.find_iter(bytes) {
         let (start, quote) = (string.end(), bytes[string.end() - 1]);
         found.push(start..until(bytes, start, |byte| byte == quote || byte == b'\n'));
     }
     if !python {
-        for word in patterns().plain.find_iter(bytes) {
+        for word in PLAIN.find_iter(bytes) {
             let start = word.end();
             let end = until(bytes, start, |byte| {
                 byte.is_ascii_whitespace() || b"\"'$,;)(".contains(&byte)
@@ -220,7 +250,7 @@ fn environment(bytes: &[u8], line: Range<usize>, found: &mut Vec<Range<usize>>) 
 /// In a command the values of words that set a variable are hidden.
 fn command(bytes: &[u8], line: Range<usize>, found: &mut Vec<Range<usize>>) {
     let text = &bytes[line.clone()];
-    for word in patterns().assignment.find_iter(text) {
+    for word in ASSIGNMENT.find_iter(text) {
         let end = end_of_value(text, word.range());
         found.push(line.start + word.end()..line.start + end);
     }
