@@ -3,7 +3,9 @@
 pub mod environment;
 pub mod gunicorn;
 pub mod nginx;
+pub mod processes;
 pub mod release;
+pub mod sockets;
 pub mod unit;
 
 use std::sync::OnceLock;
@@ -14,6 +16,15 @@ use crate::rule::Rule;
 pub fn all() -> &'static [&'static Rule] {
     static ALL: OnceLock<Vec<&'static Rule>> = OnceLock::new();
     ALL.get_or_init(|| {
-        [unit::RULES, gunicorn::RULES, nginx::RULES, environment::RULES, release::RULES].concat()
+        [
+            unit::RULES,
+            gunicorn::RULES,
+            nginx::RULES,
+            environment::RULES,
+            processes::RULES,
+            sockets::RULES,
+            release::RULES,
+        ]
+        .concat()
     })
 }

@@ -13,6 +13,10 @@ use deploy_doctor::rule::{self, Example, ExampleKind, Rule};
 use deploy_doctor::rules;
 use deploy_doctor::source::Sources;
 
+#[path = "support/living.rs"]
+mod living;
+use living::World;
+
 const UNIT: &str = "/etc/systemd/system/myapp.service";
 const DROP_IN: &str = "/etc/systemd/system/myapp.service.d/10-example.conf";
 const SITE: &str = "/etc/nginx/sites-available/myapp";
@@ -62,6 +66,7 @@ fn target(example: &Example) -> PathBuf {
         "env" => ENVIRONMENT.into(),
         "python" => format!("{RELEASE}/wsgi.py").into(),
         "tree" => "tree".into(),
+        "proc" => "proc".into(),
         other => panic!("an example in `{other}` needs file="),
     }
 }
@@ -130,7 +135,7 @@ fn apply(case: &[Example], host: &mut MemoryHost) {
         let path = target(example);
         if example.language == "tree" {
             change_tree(&example.text, host);
-        } else {
+        } else if example.language != "proc" {
             host.file(&path, example.text.as_bytes());
             if path == Path::new(ENVIRONMENT) {
                 host.own(&path, 0o640, 0, 0);
@@ -167,9 +172,28 @@ fn option<'a>(case: &'a [Example], name: &str) -> Option<&'a str> {
     case.iter().flat_map(|example| &example.options).find_map(|option| option.strip_prefix(name))
 }
 
-fn judge(rule: &Rule, number: usize, case: &[Example]) -> Result<(), String> {
+/// A case with processes (a `proc` example, or the option `live`) is a host where the healthy
+/// deployment runs. It was started before the files were changed, unless it was `restarted` since.
+fn deployment(case: &[Example]) -> MemoryHost {
     let mut host = healthy();
+    let has = |name: &str| case.iter().any(|e| e.options.iter().any(|option| option == name));
+    let lives = has("live") || case.iter().any(|example| example.language == "proc");
+    let mut world = World::healthy(&host);
     apply(case, &mut host);
+    if has("restarted") {
+        world = World::healthy(&host);
+    }
+    for example in case.iter().filter(|example| example.language == "proc") {
+        world.change(&example.text);
+    }
+    if lives {
+        world.write(&mut host);
+    }
+    host
+}
+
+fn judge(rule: &Rule, number: usize, case: &[Example]) -> Result<(), String> {
+    let host = deployment(case);
     let seen = check(&host, option(case, "db=").map(str::to_owned));
     let head = format!("{} {}, example {number}", rule.code, rule.name);
     let skipped: Vec<_> = seen.skips.iter().filter(|(code, _)| *code == rule.code).collect();
@@ -198,6 +222,18 @@ fn judge(rule: &Rule, number: usize, case: &[Example]) -> Result<(), String> {
 #[test]
 fn the_healthy_deployment_is_clean() {
     let seen = check(&healthy(), None);
+    assert!(seen.codes.is_empty(), "{}", seen.text);
+    assert!(seen.problems.is_empty(), "{:?}", seen.problems);
+    // Of files alone nobody can tell what runs.
+    let skips = seen.skips.iter().filter(|(_, reason)| reason != facts::ONLY_LIVE);
+    assert_eq!(skips.collect::<Vec<_>>(), Vec::<&(&str, String)>::new());
+}
+
+#[test]
+fn the_healthy_deployment_at_work_is_clean() {
+    let mut host = healthy();
+    World::healthy(&host).write(&mut host);
+    let seen = check(&host, None);
     assert!(seen.codes.is_empty(), "{}", seen.text);
     assert!(seen.problems.is_empty(), "{:?}", seen.problems);
     assert!(seen.skips.is_empty(), "{:?}", seen.skips);

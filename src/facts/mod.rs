@@ -13,6 +13,7 @@ pub mod names;
 pub mod nginx;
 pub mod path;
 pub mod place;
+pub mod processes;
 pub mod release;
 pub mod route;
 pub mod served_file;
@@ -20,6 +21,7 @@ pub mod server;
 pub mod service;
 pub mod shell;
 pub mod similar;
+pub mod sockets;
 
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -34,10 +36,12 @@ pub use names::HostNames;
 pub use nginx::Nginx;
 pub use path::RequestPath;
 pub use place::{Identity, Place, State, Want};
-pub use release::Release;
+pub use processes::{ONLY_LIVE, Processes};
+pub use release::{Release, ReleaseLink};
 pub use route::Route;
 pub use server::Gunicorn;
 pub use service::Service;
+pub use sockets::Sockets;
 
 use crate::host::HostError;
 use crate::source::{FileId, Sources, Span};
@@ -146,6 +150,10 @@ pub struct App {
     pub routes: Vec<Route>,
     /// The directories of its unix sockets, by the socket's index in the bounds.
     pub socket_directories: Vec<(usize, Place)>,
+    /// Its processes, where the host lives.
+    pub processes: Known<Processes>,
+    /// The sockets that listen, where the host lives.
+    pub sockets: Known<Sockets>,
 }
 
 impl App {
@@ -219,19 +227,27 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
         release::manifests::look_where_served(sources, &mut release.manifests, &roots);
     }
     let nginx = Rc::new(nginx);
+    let living = Living::read(sources, whole && !read.is_empty());
     let apps: Vec<App> = read
         .into_iter()
         .zip(routes)
-        .map(|((candidate, gunicorn, release), routes)| App {
-            socket_directories: socket_directories(sources, &machine, &gunicorn.bounds),
-            name: candidate.name,
-            machine: Rc::clone(&machine),
-            nginx: Rc::clone(&nginx),
-            service: candidate.service,
-            gunicorn,
-            environment: candidate.environment,
-            release,
-            routes,
+        .map(|((candidate, gunicorn, release), routes)| {
+            let processes = living.processes(sources, &candidate, release.link.as_ref());
+            let sockets =
+                sockets::sockets(sources, &machine, &living.listeners, &gunicorn.bounds, &routes);
+            App {
+                socket_directories: socket_directories(sources, &machine, &gunicorn.bounds),
+                name: candidate.name,
+                machine: Rc::clone(&machine),
+                nginx: Rc::clone(&nginx),
+                service: candidate.service,
+                gunicorn,
+                environment: candidate.environment,
+                release,
+                routes,
+                processes,
+                sockets,
+            }
         })
         .collect();
     let files = ignorable(&apps, &nginx);
@@ -253,6 +269,47 @@ fn socket_directories(
             Endpoint::Tcp { .. } => None,
         })
         .collect()
+}
+
+/// What only a living host shows, read once for all applications.
+struct Living<'h> {
+    table: Result<processes::Table<'h>, Why>,
+    masters: Vec<Rc<processes::Master>>,
+    listeners: Result<Rc<[sockets::Listener]>, Why>,
+}
+
+impl<'h> Living<'h> {
+    fn read(sources: &Sources<'h>, wanted: bool) -> Self {
+        let table = match wanted {
+            true => processes::Table::read(sources),
+            false => Err(Why::new(ONLY_LIVE)),
+        };
+        let masters = table.as_ref().map(processes::masters).unwrap_or_default();
+        let listeners = match &table {
+            Ok(_) => sockets::listeners(sources, &masters),
+            Err(why) => Err(why.clone()),
+        };
+        Self { table, masters, listeners }
+    }
+
+    fn processes(
+        &self,
+        sources: &Sources,
+        candidate: &discovery::Candidate,
+        link: Option<&ReleaseLink>,
+    ) -> Known<Processes> {
+        match &self.table {
+            Ok(table) => Known::Default(processes::processes(
+                sources,
+                table,
+                &self.masters,
+                &candidate.name,
+                &candidate.service,
+                link,
+            )),
+            Err(why) => Known::Unknown(why.clone()),
+        }
+    }
 }
 
 /// The files in which an ignore comment counts.

@@ -10,6 +10,7 @@ pub mod gunicorn;
 pub mod manifest;
 pub mod nginx;
 pub mod placeholder;
+pub mod proc;
 pub mod python;
 pub mod redact;
 pub mod requirements;

@@ -4,6 +4,7 @@
 pub mod case;
 pub mod container;
 pub mod env_files;
+pub mod living;
 pub mod proof;
 pub mod tree;
 
