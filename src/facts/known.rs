@@ -7,6 +7,13 @@ use serde::Serialize;
 
 use crate::source::Span;
 
+/// Why a fact of the living host is not known from a file tree or a repository's files.
+pub const NOT_LIVE: &str = "only a living host shows this";
+/// Why a fact is not known that only `--preflight` shows.
+pub const NOT_PREFLIGHT: &str = "only --preflight shows this";
+/// Why a fact is not known that only `--probe` shows.
+pub const NOT_PROBED: &str = "only --probe URL shows this";
+
 /// Where a value comes from. Findings and fixes point at it, so that a fix changes the place that
 /// decides and not the place where the value is seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
