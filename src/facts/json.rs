@@ -49,6 +49,7 @@ fn place(sources: &Sources, origin: &Origin) -> String {
         }
         Origin::Path(path) => path.display().to_string(),
         Origin::Default(whose) => format!("{whose}'s default"),
+        Origin::Command(command) => (*command).to_owned(),
         Origin::Option(option) => (*option).to_owned(),
     }
 }

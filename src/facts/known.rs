@@ -28,6 +28,8 @@ pub enum Origin {
     },
     /// A file or directory as such: that it is there, its mode, where its link leads.
     Path(PathBuf),
+    /// A command's answer.
+    Command(&'static str),
     /// The program's own default; the text says whose.
     Default(&'static str),
     /// Given on the command line of this program.

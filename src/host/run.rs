@@ -12,7 +12,7 @@ use std::process::{Child, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 
 /// How long a command may take.
 pub const TIME_LIMIT: Duration = Duration::from_secs(5);
@@ -239,15 +239,17 @@ fn watch(
         }
     }
     while !timed_out {
-        match child.try_wait().map_err(failed)? {
-            Some(status) => {
-                output.status = status.code();
-                // What it may have left behind in its group goes with it.
-                end_group(&child);
-                return Ok(output);
-            }
-            None if Instant::now() >= deadline => timed_out = true,
-            None => std::thread::sleep(Duration::from_millis(2)),
+        if has_ended(&child) {
+            // What it may have left behind in its group goes with it; only then is the process
+            // itself waited for, which gives its number free for others.
+            end_group(&child);
+            output.status = child.wait().map_err(failed)?.code();
+            return Ok(output);
+        }
+        if Instant::now() >= deadline {
+            timed_out = true;
+        } else {
+            std::thread::sleep(Duration::from_millis(2));
         }
     }
     end(&mut child);
@@ -269,6 +271,13 @@ fn collect(
         bytes.truncate(limit);
         let _ = sender.send((standard, bytes, cut));
     });
+}
+
+/// Has the process ended? It stays to be waited for.
+fn has_ended(child: &Child) -> bool {
+    let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) else { return true };
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+    !matches!(rustix::process::waitid(WaitId::Pid(pid), options), Ok(None))
 }
 
 fn end(child: &mut Child) {
