@@ -2,13 +2,15 @@
 
 #![allow(clippy::unwrap_used)]
 
-#[path = "support/case.rs"]
-mod case;
+mod support;
 
 use std::fmt::Write;
 
-use case::{Case, RELEASE};
 use deploy_doctor::rule::Severity;
+use support::case::{self, Case, Seen};
+
+/// The release that `current` leads to.
+const RELEASE: &str = "/srv/myapp/releases/2026-04-21";
 
 const USERS: &str = "revision = 'a1f0c2d4e6b8'\ndown_revision = None\n";
 
@@ -18,6 +20,23 @@ fn migration(revision: &str, down: &str, body: &str) -> String {
         "from alembic import op\nimport sqlalchemy as sa\nrevision = '{revision}'\n\
          down_revision = {down}\n\ndef upgrade():\n    {body}\n"
     )
+}
+
+trait InRelease {
+    /// Adds or replaces a file of the release.
+    fn in_release(self, path: &str, text: impl AsRef<[u8]>) -> Self;
+}
+
+impl InRelease for Case {
+    fn in_release(self, path: &str, text: impl AsRef<[u8]>) -> Self {
+        self.file(&format!("{RELEASE}/{path}"), text)
+    }
+}
+
+/// Why a rule was skipped.
+fn reasons<'s>(seen: &'s Seen, code: &str) -> Vec<&'s str> {
+    let mine = seen.skips.iter().filter(|(skipped, _)| *skipped == code);
+    mine.map(|(_, reason)| reason.as_str()).collect()
 }
 
 /// The healthy deployment with two migrations, the second of which does this.
@@ -39,8 +58,8 @@ fn a_missing_package_of_an_included_file_is_shown_there() {
         .in_release("requirements.txt", "-r requirements/base.txt\r\ngunicorn==23.0.0\r\n")
         .in_release("requirements/base.txt", "Flask==3.0.3\r\n# cache\r\nredis>=5\r\n")
         .check();
-    let found = seen.one("R703");
-    let (file, line, note) = &found.places[0];
+    let found = seen.only("R703");
+    let case::Place { file, line, note } = &found.places[0];
     assert!(file.ends_with("requirements/base.txt"), "{file}");
     assert_eq!((*line, note.as_str()), (3, "redis is not installed"));
     assert!(found.help.contains("/srv/myapp/.venv/bin/python -m pip install -r"), "{}", found.help);
@@ -53,7 +72,7 @@ fn forty_missing_packages_are_one_readable_finding() {
         writeln!(text, "package-{number:02}==1.0").unwrap();
     }
     let seen = Case::healthy().in_release("requirements.txt", text).check();
-    let found = seen.one("R703");
+    let found = seen.only("R703");
     assert_eq!(found.places.len(), 5);
     assert!(found.message.contains("package-04 and 35 more"), "{}", found.message);
     assert!(found.message.len() < 200, "{}", found.message);
@@ -62,10 +81,10 @@ fn forty_missing_packages_are_one_readable_finding() {
 #[test]
 fn missing_and_outdated_packages_are_told_apart() {
     let seen = Case::healthy().in_release("requirements.txt", "redis\nFlask>=3.1\n").check();
-    let found = seen.one("R703");
-    let notes: Vec<&str> = found.places.iter().map(|place| place.2.as_str()).collect();
+    let found = seen.only("R703");
+    let notes: Vec<&str> = found.places.iter().map(|place| place.note.as_str()).collect();
     assert_eq!(notes, ["redis is not installed", "3.0.3 is installed"]);
-    assert!(found.message.contains("1 more of another version"), "{}", found.message);
+    assert!(found.message.contains("1 more in another version"), "{}", found.message);
 }
 
 #[test]
@@ -74,8 +93,8 @@ fn a_lock_before_the_requirements_decides() {
                 \".\" }\ndependencies = [{ name = \"redis\" }]\n[[package]]\nname = \
                 \"redis\"\nversion = \"5.0.0\"\n";
     let seen = Case::healthy().in_release("uv.lock", lock).check();
-    let found = seen.one("R703");
-    assert!(found.message.contains("redis of uv.lock"), "{}", found.message);
+    let found = seen.only("R703");
+    assert!(found.message.contains("lacks redis, which uv.lock asks for"), "{}", found.message);
     assert!(found.help.contains("uv sync --frozen"), "{}", found.help);
 }
 
@@ -83,8 +102,8 @@ fn a_lock_before_the_requirements_decides() {
 fn what_cannot_be_told_of_packages_is_skipped_and_hides_nothing() {
     let seen =
         Case::healthy().in_release("requirements.txt", "-e ./libraries/billing\nredis\n").check();
-    assert_eq!(seen.one("R703").places.len(), 1);
-    assert!(seen.skipped("R703")[0].contains("without building it"), "{:?}", seen.skips);
+    assert_eq!(seen.only("R703").places.len(), 1);
+    assert!(reasons(&seen, "R703")[0].contains("without building it"), "{:?}", seen.skips);
 
     let system = "home = /usr/bin\ninclude-system-site-packages = true\nversion = 3.11.2\n";
     let seen = Case::healthy()
@@ -92,12 +111,12 @@ fn what_cannot_be_told_of_packages_is_skipped_and_hides_nothing() {
         .file("/srv/myapp/.venv/pyvenv.cfg", system)
         .check();
     assert!(seen.of("R703").is_empty());
-    assert!(seen.skipped("R703")[0].starts_with("redis: "), "{:?}", seen.skips);
+    assert!(reasons(&seen, "R703")[0].starts_with("redis: "), "{:?}", seen.skips);
 }
 
 #[test]
 fn a_release_without_requirements_or_migrations_has_nothing_to_say() {
-    let seen = Case::healthy().without(&format!("{RELEASE}/requirements.txt")).check();
+    let seen = Case::healthy().remove(&format!("{RELEASE}/requirements.txt")).check();
     for code in ["R703", "R705", "R706", "R708"] {
         seen.passes(code);
     }
@@ -111,9 +130,10 @@ fn three_heads_are_shown_in_their_files() {
         case = case.in_release(&format!("migrations/versions/{file}.py"), text);
     }
     let seen = case.check();
-    let found = seen.one("R705");
+    let found = seen.only("R705");
     assert!(found.message.contains("3 heads"), "{}", found.message);
-    let places: Vec<(&str, usize)> = found.places.iter().map(|p| (p.0.as_str(), p.1)).collect();
+    let places: Vec<(&str, usize)> =
+        found.places.iter().map(|p| (p.file.as_str(), p.line)).collect();
     let expected = ["b.py", "c.py", "d.py"].map(versions);
     assert_eq!(places, expected.iter().map(|file| (file.as_str(), 3)).collect::<Vec<_>>());
 }
@@ -123,9 +143,12 @@ fn a_parent_that_no_file_holds_is_shown_where_it_is_named() {
     let seen = Case::healthy()
         .in_release("migrations/versions/b.py", migration("b2e1d3c5f7a9", "'gone00000000'", "pass"))
         .check();
-    let found = seen.one("R705");
+    let found = seen.only("R705");
     assert!(found.message.contains("b2e1d3c5f7a9 follows gone00000000"), "{}", found.message);
-    assert_eq!((found.places[0].0.as_str(), found.places[0].1), (versions("b.py").as_str(), 4));
+    assert_eq!(
+        (found.places[0].file.as_str(), found.places[0].line),
+        (versions("b.py").as_str(), 4)
+    );
 }
 
 #[test]
@@ -134,7 +157,7 @@ fn a_circle_is_shown_with_all_its_files() {
         .in_release("migrations/versions/a.py", migration("aaaa00000001", "'bbbb00000002'", "pass"))
         .in_release("migrations/versions/b.py", migration("bbbb00000002", "'aaaa00000001'", "pass"))
         .check();
-    let found = seen.one("R705");
+    let found = seen.only("R705");
     assert!(found.message.contains("in a circle"), "{}", found.message);
     assert_eq!(found.places.len(), 2);
 }
@@ -143,7 +166,7 @@ fn a_circle_is_shown_with_all_its_files() {
 fn a_copied_migration_is_a_warning_and_a_different_one_an_error() {
     let case = Case::healthy().in_release("migrations/versions/a.py", USERS);
     let copy = case.in_release("migrations/versions/a_copy.py", USERS).check();
-    assert_eq!(copy.one("R705").severity, Severity::Warning);
+    assert_eq!(copy.only("R705").severity, Severity::Warning);
 
     let seen = Case::healthy()
         .in_release("migrations/versions/a.py", USERS)
@@ -152,8 +175,8 @@ fn a_copied_migration_is_a_warning_and_a_different_one_an_error() {
             migration("a1f0c2d4e6b8", "None", "op.drop_table('users')"),
         )
         .check();
-    assert_eq!(seen.one("R705").severity, Severity::Error);
-    assert_eq!(seen.one("R705").places.len(), 2);
+    assert_eq!(seen.only("R705").severity, Severity::Error);
+    assert_eq!(seen.only("R705").places.len(), 2);
 }
 
 #[test]
@@ -164,7 +187,7 @@ fn two_heads_below_one_label_are_rivals_all_the_same() {
         .in_release("migrations/versions/b.py", migration("b2e1d3c5f7a9", "'a1f0c2d4e6b8'", "pass"))
         .in_release("migrations/versions/c.py", migration("c3d2e4b6a8f0", "'a1f0c2d4e6b8'", "pass"))
         .check();
-    assert!(seen.one("R705").message.contains("2 heads"));
+    assert!(seen.only("R705").message.contains("2 heads"));
 }
 
 #[test]
@@ -173,8 +196,8 @@ fn a_file_that_is_not_understood_skips_the_graph() {
         .in_release("migrations/versions/a.py", USERS)
         .in_release("migrations/versions/b.py", "revision = next_id()\ndown_revision = None\n")
         .check();
-    assert!(seen.of("R705").is_empty(), "{:#?}", seen.findings);
-    assert!(seen.skipped("R705")[0].contains("b.py"), "{:?}", seen.skips);
+    assert!(seen.of("R705").is_empty(), "{:#?}", seen.hits);
+    assert!(reasons(&seen, "R705")[0].contains("b.py"), "{:?}", seen.skips);
 }
 
 #[test]
@@ -182,7 +205,7 @@ fn without_the_databases_revision_nothing_is_said_of_it() {
     let seen = second("op.drop_table('users')").check();
     for code in ["R706", "R708"] {
         assert!(seen.of(code).is_empty());
-        let reason = seen.skipped(code)[0];
+        let reason = reasons(&seen, code)[0];
         assert!(reason.contains("--db-revision \"$(flask db current)\""), "{reason}");
     }
     seen.passes("R705");
@@ -202,11 +225,12 @@ fn destructive_operations_are_shown_with_table_and_column() {
         ("op.execute('ALTER TABLE users DROP COLUMN name')", "drops users.name"),
     ];
     for (body, does) in cases {
-        let seen = second(body).database("a1f0c2d4e6b8").check();
-        let found = seen.one("R706");
+        let seen = second(body).database_revision("a1f0c2d4e6b8").check();
+        let found = seen.only("R706");
         assert_eq!(found.severity, Severity::Error, "{body}");
         assert!(found.message.ends_with(does), "{}", found.message);
-        assert_eq!(found.places[0], (versions("b2_x.py"), 7, does.to_owned()));
+        found.at(&versions("b2_x.py"), 7);
+        assert_eq!(found.places[0].note, does);
     }
 }
 
@@ -217,8 +241,8 @@ fn what_may_break_the_running_code_is_a_warning() {
         "op.execute(f'UPDATE {TABLE} SET x = 1')",
         "op.create_foreign_key(None, 'orders', 'users', ['user_id'], ['id'])",
     ] {
-        let seen = second(body).database("a1f0c2d4e6b8").check();
-        assert_eq!(seen.one("R706").severity, Severity::Warning, "{body}");
+        let seen = second(body).database_revision("a1f0c2d4e6b8").check();
+        assert_eq!(seen.only("R706").severity, Severity::Warning, "{body}");
     }
 }
 
@@ -231,10 +255,11 @@ fn what_the_running_code_does_not_notice_is_pending_and_no_more() {
         "op.create_index('ix', 'users', ['name'])",
         "op.create_table('plans', sa.Column('id', sa.Integer)); op.drop_column('plans', 'id')",
     ] {
-        let seen = second(body).database("a1f0c2d4e6b8").check();
+        let seen = second(body).database_revision("a1f0c2d4e6b8").check();
         seen.passes("R706");
-        let found = seen.one("R708");
-        assert_eq!(found.places[0], (versions("b2_x.py"), 3, "not applied".to_owned()));
+        let found = seen.only("R708");
+        found.at(&versions("b2_x.py"), 3);
+        assert_eq!(found.places[0].note, "not applied");
         assert!(found.help.contains("--uid=www-data"), "{}", found.help);
         assert!(found.help.contains("bin/flask --app wsgi db upgrade"), "{}", found.help);
     }
@@ -243,7 +268,7 @@ fn what_the_running_code_does_not_notice_is_pending_and_no_more() {
 #[test]
 fn an_applied_migration_is_of_no_concern() {
     for printed in ["b2e1d3c5f7a9", "b2e1d3c5f7a9 (head)\n", "b2e1d3c5f7a9 (effective head)"] {
-        let seen = second("op.drop_table('users')").database(printed).check();
+        let seen = second("op.drop_table('users')").database_revision(printed).check();
         seen.passes("R706");
         seen.passes("R708");
     }
@@ -251,18 +276,18 @@ fn an_applied_migration_is_of_no_concern() {
 
 #[test]
 fn an_empty_database_has_everything_pending_and_nothing_to_break() {
-    let seen = second("op.drop_table('users')").database("").check();
-    assert!(seen.one("R708").message.contains("2 migrations"));
+    let seen = second("op.drop_table('users')").database_revision("").check();
+    assert!(seen.only("R708").message.contains("2 migrations"));
     seen.passes("R706");
 }
 
 #[test]
 fn a_database_ahead_of_the_code_has_its_own_message() {
-    let seen = second("pass").database("ffff00000000 (head)").check();
-    let found = seen.one("R708");
+    let seen = second("pass").database_revision("ffff00000000 (head)").check();
+    let found = seen.only("R708");
     assert!(found.message.contains("ahead of the code"), "{}", found.message);
-    assert_eq!(found.places[0].0, versions("b2_x.py"));
-    assert!(seen.skipped("R706")[0].contains("ffff00000000"));
+    assert_eq!(found.places[0].file, versions("b2_x.py"));
+    assert!(reasons(&seen, "R706")[0].contains("ffff00000000"));
 }
 
 #[test]
@@ -270,15 +295,15 @@ fn a_revision_that_could_be_several_is_not_taken_for_unknown() {
     let seen = Case::healthy()
         .in_release("migrations/versions/a.py", migration("aaaa00000001", "None", "pass"))
         .in_release("migrations/versions/b.py", migration("aaaa00000002", "'aaaa00000001'", "pass"))
-        .database("aaaa")
+        .database_revision("aaaa")
         .check();
     assert!(seen.of("R708").is_empty());
-    assert_eq!(seen.skipped("R708").len(), 1);
+    assert_eq!(reasons(&seen, "R708").len(), 1);
 }
 
 #[test]
 fn a_revision_without_migrations_to_hold_it_against_is_no_pass() {
-    let seen = Case::healthy().database("a1f0c2d4e6b8").check();
-    assert_eq!(seen.skipped("R708").len(), 1);
+    let seen = Case::healthy().database_revision("a1f0c2d4e6b8").check();
+    assert_eq!(reasons(&seen, "R708").len(), 1);
     seen.passes("R706");
 }

@@ -47,8 +47,17 @@ fn every_known_kind_names_its_files() {
 #[test]
 fn other_files_are_faults() {
     let deep = "[".repeat(100_000);
-    for text in ["", "[]", "{}", "{\"name\": 1}", "{\"a\": \"b\",}", "\0", &deep] {
+    for text in [
+        "",
+        "[]",
+        "{}",
+        "{\"name\": 1}",
+        "{\"name\": \"Shop\", \"icon\": \"shop.png\"}",
+        "{\"a\": \"b\",}",
+        "\0",
+        &deep,
+    ] {
         assert!(read(text).is_err(), "{text:.20}");
     }
-    assert!(read("\u{feff}{\"a\": \"b\"}").is_ok());
+    assert!(read("\u{feff}{\"a.css\": \"b.css\"}").is_ok());
 }

@@ -1,4 +1,10 @@
 //! Rules of the area `environment`.
 
-/// The area's rules, by code.
-pub static RULES: &[&crate::rule::Rule] = &[];
+crate::area![
+    line_ignored,
+    comment_in_value,
+    quote_unbalanced,
+    readable_by_others,
+    debug_in_production,
+    required_missing,
+];

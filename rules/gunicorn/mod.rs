@@ -1,4 +1,10 @@
 //! Rules of the area `gunicorn`.
 
-/// The area's rules, by code.
-pub static RULES: &[&crate::rule::Rule] = &[];
+crate::area![
+    single_worker,
+    preload_blocks_reload,
+    dev_reload,
+    reload_drops_requests,
+    app_not_found,
+    app_syntax_error,
+];

@@ -1,10 +1,12 @@
 //! The headers that tell the application who asks for what.
 
+use std::collections::BTreeMap;
+
 use crate::facts::front::server_title;
 use crate::facts::nginx::Destination;
 use crate::facts::{Deployment, Why};
 use crate::rule::{Safety, Sink};
-use crate::source::nginx::{Effective, Model, ServerId};
+use crate::source::nginx::{DirectiveId, Effective, Model, ServerId};
 
 crate::rule! {
     /// The application takes nginx for the client: wrong links and redirects, http for https.
@@ -68,6 +70,15 @@ const HEADERS: [(&str, &str, &[&str]); 3] = [
     ),
 ];
 
+/// Passes of one server that lack the same headers and take the others from the same place.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Group {
+    server: ServerId,
+    missing: Vec<usize>,
+    /// The block that the other headers are inherited from.
+    inherited: Option<DirectiveId>,
+}
+
 fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
     let model = deployment.nginx.model.get()?;
     for front in deployment.fronts() {
@@ -80,39 +91,27 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
             }
         };
         // One finding for each server and set of headers: many locations have one cause.
-        let mut groups: Vec<(ServerId, Vec<usize>, Vec<&Destination>)> = Vec::new();
+        let mut groups: BTreeMap<Group, Vec<&Destination>> = BTreeMap::new();
         for pass in passes {
             match missing(model, pass) {
-                Ok(missing) if missing.is_empty() => {}
-                Ok(missing) => {
-                    let known =
-                        groups.iter_mut().find(|(s, m, _)| *s == pass.server && *m == missing);
-                    match known {
-                        Some((_, _, passes)) => passes.push(pass),
-                        None => groups.push((pass.server, missing, vec![pass])),
-                    }
-                }
+                Ok(group) if group.missing.is_empty() => {}
+                Ok(group) => groups.entry(group).or_default().push(pass),
                 Err(why) => out.skip(&why),
             }
         }
-        for (server, missing, passes) in groups {
-            report(model, server, &missing, &passes, out);
+        for (group, passes) in groups {
+            report(model, &group, &passes, out);
         }
     }
     Ok(())
 }
 
-fn report(
-    model: &Model,
-    server: ServerId,
-    missing: &[usize],
-    passes: &[&Destination],
-    out: &mut Sink,
-) {
-    let headers = missing.iter().filter_map(|index| HEADERS.get(*index));
+fn report(model: &Model, group: &Group, passes: &[&Destination], out: &mut Sink) {
+    let headers = group.missing.iter().filter_map(|index| HEADERS.get(*index));
     let names: Vec<&str> = headers.clone().map(|(name, _, _)| *name).collect();
     let lines: Vec<&str> = headers.map(|(_, line, _)| *line).collect();
-    let wrong: Vec<&str> = missing
+    let wrong: Vec<&str> = group
+        .missing
         .iter()
         .map(|index| match index {
             0 => "host",
@@ -120,12 +119,13 @@ fn report(
             _ => "scheme",
         })
         .collect();
+    let server = server_title(model, group.server);
     let place = match passes {
-        [pass] => format!("{} of {}", pass.title(model), server_title(model, server)),
-        many => format!("{} locations of {}", many.len(), server_title(model, server)),
+        [pass] => format!("{} of {server} does", pass.title(model)),
+        many => format!("{} locations of {server} do", many.len()),
     };
     let finding = out.report(format!(
-        "the application sees a wrong {}: {place} does not set {}",
+        "the application sees a wrong {}: {place} not set {}",
         wrong.join(", "),
         names.join(", "),
     ));
@@ -137,23 +137,33 @@ fn report(
         };
         finding.at(pass.word, note);
     }
-    finding.help(format!("beside proxy_pass, add\n{}", lines.join("\n")));
-    finding.fix(Safety::Safe, format!("set {} beside proxy_pass", names.join(", ")));
+    // One line beside proxy_pass would cancel those that are inherited.
+    let where_to = match group.inherited.and_then(|block| model.config.get(block)) {
+        Some(block) => format!(
+            "beside the other proxy_set_header lines of {}",
+            String::from_utf8_lossy(&block.name())
+        ),
+        None => "beside proxy_pass".to_owned(),
+    };
+    finding.help(format!("{where_to}, add\n{}", lines.join("\n")));
+    finding.fix(Safety::Safe, format!("set {} {where_to}", names.join(", ")));
 }
 
 /// The headers that nothing sets. Those that a level above sets and that are lost on the way are
 /// N304's.
-fn missing(model: &Model, pass: &Destination) -> Result<Vec<usize>, Why> {
+fn missing(model: &Model, pass: &Destination) -> Result<Group, Why> {
     let set = model.effective(pass.place(), "proxy_set_header");
-    let mut missing = Vec::new();
+    let own = pass.location.and_then(|id| model.location(id)).map(|location| location.directive);
+    let inherited = set.level.filter(|level| Some(*level) != own);
+    let mut group = Group { server: pass.server, missing: Vec::new(), inherited };
     for (index, (name, _, others)) in HEADERS.iter().enumerate() {
         let mut names = std::iter::once(name).chain(*others);
         if !names.any(|name| sets(model, &set, name)) {
-            missing.push(index);
+            group.missing.push(index);
         }
     }
-    if missing.is_empty() {
-        return Ok(missing);
+    if group.missing.is_empty() {
+        return Ok(group);
     }
     if set.incomplete {
         return Err(Why::new("an include that may set headers was not read"));
@@ -162,7 +172,7 @@ fn missing(model: &Model, pass: &Destination) -> Result<Vec<usize>, Why> {
     if names.clone().any(|name| name.has_placeholder()) {
         return Err(Why::new("proxy_set_header holds a placeholder"));
     }
-    Ok(missing)
+    Ok(group)
 }
 
 fn sets(model: &Model, set: &Effective, name: &str) -> bool {

@@ -111,14 +111,14 @@ fn judge(model: &Model, pass: &Destination, out: &mut Sink) {
     let outer = lost
         .first()
         .and_then(|line| line.parent())
-        .map_or_else(|| "the level above".to_owned(), |block| words(&block));
+        .map_or_else(|| "the level above".to_owned(), |block| outer_title(&block));
     let finding = out.report(format!(
         "requests through {} reach the application without {}: its own proxy_set_header cancels \
          those of {outer}",
         pass.title(model),
         names.join(", "),
     ));
-    finding.at(first.head_span(), format!("{outer}'s headers are no longer inherited"));
+    finding.at(first.head_span(), format!("the headers of {outer} are no longer inherited"));
     for line in &lost {
         finding.at(line.head_span(), "lost");
     }
@@ -135,6 +135,14 @@ fn judge(model: &Model, pass: &Destination, out: &mut Sink) {
 
 fn name(line: &DirectiveRef<'_>) -> String {
     line.argument(0).map_or_else(String::new, |word| word.text().into_owned())
+}
+
+fn outer_title(block: &DirectiveRef<'_>) -> String {
+    match block.name().as_ref() {
+        b"server" => "the server".to_owned(),
+        b"http" => "the http block".to_owned(),
+        _ => words(block),
+    }
 }
 
 fn words(block: &DirectiveRef<'_>) -> String {

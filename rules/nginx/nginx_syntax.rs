@@ -1,5 +1,7 @@
 //! What nginx's own parser and modules refuse.
 
+use std::collections::HashSet;
+
 use crate::facts::{Deployment, Why};
 use crate::rule::{Safety, Sink};
 use crate::source::FileId;
@@ -59,13 +61,13 @@ crate::rule! {
 fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
     let model = deployment.nginx.model.get()?;
     // What a template engine has yet to fill in is not what nginx will read.
-    let templates: Vec<FileId> = model
+    let templates: HashSet<FileId> = model
         .faults
         .iter()
         .filter(|fault| fault.kind == FaultKind::Template)
         .map(|fault| fault.span.file)
         .collect();
-    let mut seen = Vec::new();
+    let mut seen = HashSet::new();
     for fault in model.faults.iter().filter(|fault| is_mine(fault.kind)) {
         if templates.contains(&fault.span.file) {
             out.skip(&Why::new("the file is a template, not what nginx will read"));
@@ -76,7 +78,7 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
         if seen.contains(&key) {
             continue;
         }
-        seen.push(key);
+        seen.insert(key);
         report(fault, out);
     }
     Ok(())

@@ -1,5 +1,7 @@
 //! `proxy_pass` with a URL that nginx refuses, or takes in another way than it was meant.
 
+use std::collections::HashSet;
+
 use crate::facts::nginx::Destination;
 use crate::facts::{App, Deployment, Why};
 use crate::rule::{Safety, Sink};
@@ -59,7 +61,7 @@ crate::rule! {
 
 fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
     let model = deployment.nginx.model.get()?;
-    let mut seen = Vec::new();
+    let mut seen = HashSet::new();
     for destination in &deployment.nginx.destinations {
         if seen.contains(&destination.word) {
             continue;
@@ -68,14 +70,14 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
         match &pass.malformed {
             Some(Malformed::HttpsToUnix) => {}
             Some(malformed) => {
-                seen.push(destination.word);
+                seen.insert(destination.word);
                 report(model, destination, pass, malformed, out);
                 continue;
             }
             None => {}
         }
         if destination.protocol == Protocol::Https {
-            seen.push(destination.word);
+            seen.insert(destination.word);
             plain(deployment, destination, pass, out);
         }
     }
@@ -145,7 +147,7 @@ fn report(
     match right {
         Some(right) => {
             finding.help(format!("proxy_pass {right};"));
-            finding.fix(Safety::Safe, format!("proxy_pass {right};"));
+            finding.fix(Safety::Safe, "write the URL as nginx takes it");
         }
         None => {
             finding.help("write it as http://HOST:PORT or http://unix:/PATH, then run nginx -t");
@@ -192,7 +194,7 @@ fn report_plain(destination: &Destination, pass: &Pass, whom: &str, out: &mut Si
     ));
     finding.at(destination.word, "https://");
     finding.help(format!("proxy_pass {right};"));
-    finding.fix(Safety::Safe, format!("proxy_pass {right};"));
+    finding.fix(Safety::Safe, "pass on with http://");
 }
 
 /// Does gunicorn itself speak TLS? It does where it has a certificate (`is_ssl` of its config.py).

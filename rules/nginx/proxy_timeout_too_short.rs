@@ -1,5 +1,6 @@
 //! Who gives up first: nginx or gunicorn.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use crate::facts::nginx::Destination;
@@ -73,7 +74,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let Some(seconds) = u64::try_from(*timeout.get()?).ok().filter(|seconds| *seconds > 0) else {
         return Ok(());
     };
-    let mut seen = Vec::new();
+    let mut seen = HashSet::new();
     for route in &app.routes {
         let Some(pass) = app.nginx.destinations.get(route.destination) else { continue };
         if !matches!(pass.protocol, Protocol::Http | Protocol::Https) {
@@ -91,7 +92,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         if waits > Duration::from_secs(seconds) || seen.contains(&key) {
             continue;
         }
-        seen.push(key);
+        seen.insert(key);
         let shown = in_seconds(waits);
         let finding = out.report(format!(
             "slow requests get 504 while gunicorn still works on them: proxy_read_timeout is \
@@ -104,7 +105,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         finding.at_known(&timeout, format!("gunicorn gives up after {seconds} s"));
         let right = seconds.saturating_add(5);
         finding.help(format!("beside proxy_pass: proxy_read_timeout {right}s;"));
-        finding.fix(Safety::Safe, format!("proxy_read_timeout {right}s;"));
+        finding.fix(Safety::Safe, "let nginx wait longer than gunicorn");
     }
     Ok(())
 }

@@ -1,11 +1,15 @@
 //! Servers and locations that other ones take the requests of.
 
+use std::collections::{HashMap, HashSet};
+
 use crate::facts::front::{location_title, server_title};
 use crate::facts::nginx::Destination;
-use crate::facts::{Deployment, Why};
+use crate::facts::{Deployment, Nginx, Why};
 use crate::rule::{Safety, Severity, Sink};
+use crate::source::Span;
 use crate::source::nginx::{
-    FaultKind, Location, LocationId, LocationKind, Model, Server, ServerId, ServerNameKind,
+    Address, FaultKind, Location, LocationId, LocationKind, Model, Server, ServerId, ServerName,
+    ServerNameKind,
 };
 
 crate::rule! {
@@ -111,7 +115,7 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
         let mut servers: Vec<ServerId> = passes.iter().map(|pass| pass.server).collect();
         servers.sort_unstable();
         servers.dedup();
-        let here = Here { model, passes, servers };
+        let here = Here { nginx: &deployment.nginx, model, passes, servers };
         here.names(out);
         here.defaults(out);
         for server in &here.servers {
@@ -124,6 +128,7 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
 
 /// The servers and passes of one application.
 struct Here<'d> {
+    nginx: &'d Nginx,
     model: &'d Model,
     passes: &'d [&'d Destination],
     servers: Vec<ServerId>,
@@ -132,29 +137,23 @@ struct Here<'d> {
 impl Here<'_> {
     /// `conflicting server name`: the later is ignored.
     fn names(&self, out: &mut Sink) {
-        let mut seen = Vec::new();
+        let mut named: HashMap<Span, (&Server, &ServerName)> = HashMap::new();
+        for server in &self.model.servers {
+            named.extend(server.names.iter().map(|name| (name.span, (server, name))));
+        }
+        let mut seen = HashSet::new();
         for fault in &self.model.faults {
             if fault.kind != FaultKind::ConflictingServerName || seen.contains(&fault.span) {
                 continue;
             }
-            let named = |span| {
-                let mut servers = self.model.servers.iter();
-                servers.find_map(|server| {
-                    let name = server.names.iter().find(|name| name.span == span)?;
-                    Some((server, name))
-                })
-            };
-            let Some((later, name)) = named(fault.span) else { continue };
-            let first = fault.related.first().and_then(|span| named(*span));
+            let Some((later, name)) = named.get(&fault.span) else { continue };
+            let first = fault.related.first().and_then(|span| named.get(span));
             let Some((first, first_name)) = first else { continue };
-            if !self.servers.contains(&later.id)
-                || first.id == later.id
-                || catches_nothing(&name.text)
-            {
+            if !self.is_own(later.id) || first.id == later.id || catches_nothing(&name.text) {
                 continue;
             }
-            seen.push(fault.span);
-            let same_app = self.servers.contains(&first.id);
+            seen.insert(fault.span);
+            let same_app = self.is_own(first.id);
             let elsewhere = self.reached_elsewhere(later, first);
             let finding = out.report(format!(
                 "requests for {} never reach this site: nginx ignores the name here, an earlier \
@@ -175,66 +174,87 @@ impl Here<'_> {
         }
     }
 
+    fn is_own(&self, server: ServerId) -> bool {
+        self.servers.binary_search(&server).is_ok()
+    }
+
     /// Does the server listen where the other does not (https beside a redirect)?
     fn reached_elsewhere(&self, server: &Server, other: &Server) -> bool {
         let taken = other.addresses();
         server.addresses().iter().any(|address| !taken.contains(address))
     }
 
-    /// A site without a real name that is not its address's default.
+    /// Sites without a real name that are not their address's default.
     fn defaults(&self, out: &mut Sink) {
+        let mut shadowed = Vec::new();
         for server in self.servers.iter().filter_map(|id| self.model.server(*id)) {
-            let real = |kind, text: &str| {
-                !matches!(kind, ServerNameKind::Exact | ServerNameKind::Empty)
-                    || !(catches_nothing(text) || is_local(text))
-            };
-            if server.directive.is_none() || server.names.iter().any(|n| real(n.kind, &n.text)) {
+            let named = server.names.iter().any(|name| {
+                !matches!(name.kind, ServerNameKind::Exact | ServerNameKind::Empty)
+                    || !(catches_nothing(&name.text) || is_local(&name.text))
+            });
+            if named || server.directive.is_none() {
                 continue;
             }
-            let addresses = server.addresses();
-            let mut taken = Vec::new();
-            for address in &addresses {
-                let served = self.model.serve(address, NOBODY);
-                if !served.unknown.is_empty() {
-                    out.skip(&Why::new("which server is the default is not known"));
+            match self.taken(server) {
+                Ok(taken) if taken.is_empty() => {}
+                Ok(taken) => shadowed.push((server, taken)),
+                Err(why) => {
+                    out.skip(&why);
                     return;
                 }
-                if let Some(other) = served.server.filter(|other| !self.servers.contains(other)) {
-                    taken.push((address, other));
-                }
             }
-            let Some((address, other)) = taken.first() else { continue };
-            let Some(other) = self.model.server(*other) else { continue };
-            let local = server.names.iter().any(|name| is_local(&name.text));
-            let others = self.servers.iter().any(|id| *id != server.id);
-            let finding = out.report(format!(
-                "requests never reach this site: it has no name of its own, and {} is the default \
-                 on {address}",
-                server_title(self.model, other.id),
-            ));
-            let names = server.names.first().zip(server.names.last());
-            let place = names.map_or(server.span, |(first, last)| {
-                if first.span.file == last.span.file {
-                    first.span.to(last.span)
-                } else {
-                    first.span
-                }
-            });
-            finding.at(place, if local { "only this machine asks for it" } else { "no real name" });
-            let mut listens = other.listens.iter().filter(|l| l.address.as_ref() == Some(*address));
-            match listens.find(|listen| listen.default_server) {
-                Some(listen) => finding.at(listen.span, "takes what no name matches"),
-                None => finding.at(other.span, "the first on this address takes what is left"),
-            };
-            if local || others || taken.len() < addresses.len() {
-                finding.severity(Severity::Warning);
-            }
-            finding.help(
-                "server_name with the names that clients ask for (server_name example.com;),\nor \
-                 remove the other: rm /etc/nginx/sites-enabled/default",
-            );
-            finding.fix(Safety::Manual, "give the site its server_name");
         }
+        let reached = shadowed.len() < self.servers.len();
+        for (server, taken) in &shadowed {
+            self.report_default(server, taken, reached, out);
+        }
+    }
+
+    /// The addresses of a server on which another application's is the default.
+    fn taken(&self, server: &Server) -> Result<Vec<(Address, ServerId)>, Why> {
+        let mut taken = Vec::new();
+        for address in server.addresses() {
+            let served = self.model.serve(&address, NOBODY);
+            if !served.unknown.is_empty() {
+                return Err(Why::new("which server is the default is not known"));
+            }
+            if let Some(other) = served.server.filter(|other| !self.is_own(*other)) {
+                taken.push((address, other));
+            }
+        }
+        Ok(taken)
+    }
+
+    fn report_default(
+        &self,
+        server: &Server,
+        taken: &[(Address, ServerId)],
+        reached: bool,
+        out: &mut Sink,
+    ) {
+        let Some((address, other)) = taken.first() else { return };
+        let Some(other) = self.model.server(*other) else { return };
+        let local = server.names.iter().any(|name| is_local(&name.text));
+        let finding = out.report(format!(
+            "requests never reach this site: it has no name of its own, and {} is the default on \
+             {address}",
+            server_title(self.model, other.id),
+        ));
+        let place = server.names.first().map_or(server.span, |name| name.span);
+        finding.at(place, if local { "only this machine asks for it" } else { "no real name" });
+        let mut listens = other.listens.iter().filter(|l| l.address.as_ref() == Some(address));
+        match listens.find(|listen| listen.default_server) {
+            Some(listen) => finding.at(listen.span, "takes what no name matches"),
+            None => finding.at(other.span, "the first on this address takes what is left"),
+        };
+        if local || reached || taken.len() < server.addresses().len() {
+            finding.severity(Severity::Warning);
+        }
+        finding.help(
+            "server_name with the names that clients ask for (server_name example.com;),\nor \
+             remove the other server",
+        );
+        finding.fix(Safety::Manual, "give the site its server_name");
     }
 
     /// Locations that are never chosen.
@@ -292,7 +312,8 @@ impl Here<'_> {
 
     /// Named locations that nothing leads to.
     fn unused_names(&self, out: &mut Sink) {
-        let mut seen = Vec::new();
+        let mut seen = HashSet::new();
+        let mut mentioned = None;
         for pass in self.passes {
             let Some(location) = pass.location.and_then(|id| self.model.location(id)) else {
                 continue;
@@ -303,15 +324,13 @@ impl Here<'_> {
             {
                 continue;
             }
-            seen.push(location.span);
-            if self.is_mentioned(location) {
+            seen.insert(location.span);
+            let name = &location.pattern.value;
+            if mentioned.get_or_insert_with(|| self.mentioned()).contains(name.as_bytes()) {
                 continue;
             }
-            let name = &location.pattern.value;
-            if let Some(not_read) = self.model.config.not_read.first() {
-                let why =
-                    format!("{} was not read, it may lead to {name}", not_read.path.display());
-                out.skip(&Why::new(why));
+            if let Err(why) = self.nginx.all_passes() {
+                out.skip(&why);
                 continue;
             }
             let finding = out.report(format!(
@@ -327,19 +346,36 @@ impl Here<'_> {
         }
     }
 
-    fn is_mentioned(&self, location: &Location) -> bool {
-        let name = location.pattern.value.as_bytes();
-        let mentions = |bytes: &[u8]| memchr::memmem::find(bytes, name).is_some();
-        self.model.config.directives().any(|directive| {
-            directive.id != location.directive
-                && directive.name().as_ref() != b"location"
-                && (directive.arguments().any(|word| mentions(&word.value()))
-                    // The code of a Lua block.
-                    || directive.name().ends_with(b"_by_lua_block")
-                        && directive
-                            .body_span()
-                            .is_some_and(|body| mentions(directive.tree().file.slice(body))))
-        })
+    /// Every `@name` that stands anywhere but in the head of a location, Lua's code included.
+    fn mentioned(&self) -> HashSet<Vec<u8>> {
+        let mut found = HashSet::new();
+        for directive in self.model.config.directives() {
+            if directive.name().as_ref() == b"location" {
+                continue;
+            }
+            for word in directive.arguments() {
+                collect_names(&word.value(), &mut found);
+            }
+            if directive.name().ends_with(b"_by_lua_block")
+                && let Some(body) = directive.body_span()
+            {
+                collect_names(directive.tree().file.slice(body), &mut found);
+            }
+        }
+        found
+    }
+}
+
+/// Names are looked for up to this length, so that hostile text costs little.
+const NAME_LIMIT: usize = 256;
+
+fn collect_names(text: &[u8], found: &mut HashSet<Vec<u8>>) {
+    for at in memchr::memchr_iter(b'@', text) {
+        let rest = text.get(at..).unwrap_or_default();
+        let rest = rest.get(..NAME_LIMIT).unwrap_or(rest);
+        let ends = |byte: &u8| byte.is_ascii_whitespace() || b"\"';,()".contains(byte);
+        let end = rest.iter().position(ends).unwrap_or(rest.len());
+        found.insert(rest.get(..end).unwrap_or_default().to_vec());
     }
 }
 
@@ -364,7 +400,7 @@ fn dead_locations<'m>(level: &[&'m Location], top: bool) -> Vec<(&'m Location, &
         .collect();
     let mut dead: Vec<(&Location, &Location)> = Vec::new();
     let mut all: Option<&Location> = None;
-    let mut known: std::collections::HashMap<&str, (&Location, bool)> = Default::default();
+    let mut known: HashMap<&str, (&Location, bool)> = HashMap::new();
     for (location, any_case) in &regexes {
         let pattern = location.pattern.value.as_str();
         if let Some(winner) = all {

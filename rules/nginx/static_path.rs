@@ -1,5 +1,6 @@
 //! Directories that nginx serves files from.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use crate::facts::front::location_title;
@@ -7,7 +8,7 @@ use crate::facts::nginx::StaticRoot;
 use crate::facts::{Deployment, Identity, State, Want, Why};
 use crate::host::FileKind;
 use crate::rule::{EvidenceKind, Safety, Severity, Sink};
-use crate::source::nginx::{Location, LocationKind, Model, ServerId};
+use crate::source::nginx::{Location, LocationId, LocationKind, Model, ServerId};
 
 crate::rule! {
     /// Static files answer 404 or 403, or every file of the release can be fetched.
@@ -66,13 +67,13 @@ crate::rule! {
 
 fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
     let model = deployment.nginx.model.get()?;
-    let mut seen = Vec::new();
+    let mut seen = HashSet::new();
     for location in &model.locations {
         if let Some(alias) = &location.handling.alias
             && escapes(location, &alias.value)
             && !seen.contains(&alias.span)
         {
-            seen.push(alias.span);
+            seen.insert(alias.span);
             out.about(owner(deployment, location.server));
             traversal(model, location, alias.span, &alias.value, out);
         }
@@ -85,7 +86,7 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
         if seen.contains(&directory.span) || !is_used(model, directory) {
             continue;
         }
-        seen.push(directory.span);
+        seen.insert(directory.span);
         out.about(owner(deployment, directory.server));
         if let Err(why) = look(deployment, model, directory, out) {
             out.skip(&why);
@@ -152,20 +153,29 @@ fn server_root_is_used(model: &Model, server: ServerId) -> bool {
     if !server.handling.returns.is_empty() {
         return false;
     }
+    let locations = |ids: &[LocationId]| -> Vec<&Location> {
+        ids.iter().filter_map(|id| model.location(*id)).collect()
+    };
     let catches_all = |location: &Location| {
         location.pattern.value == "/"
             && matches!(location.kind, LocationKind::Prefix | LocationKind::PrefixStop)
     };
-    let inside = || model.locations.iter().filter(|location| location.server == server.id);
-    let own_files = !server.handling.try_files.is_empty() || !inside().any(catches_all);
-    own_files
-        || inside().any(|location| {
-            let chain = std::iter::once(location).chain(model.ancestors(location.id));
-            let set =
-                |here: &Location| here.handling.root.is_some() || here.handling.alias.is_some();
-            let inner = matches!(location.kind, LocationKind::If | LocationKind::LimitExcept);
-            !inner && serves_files(location) && !chain.into_iter().any(set)
-        })
+    let mut left = locations(&server.locations);
+    if !server.handling.try_files.is_empty() || !left.iter().any(|here| catches_all(here)) {
+        return true;
+    }
+    // Down through the locations that have no directory of their own.
+    while let Some(location) = left.pop() {
+        if location.handling.root.is_some() || location.handling.alias.is_some() {
+            continue;
+        }
+        let inner = matches!(location.kind, LocationKind::If | LocationKind::LimitExcept);
+        if !inner && serves_files(location) {
+            return true;
+        }
+        left.extend(locations(&location.children));
+    }
+    false
 }
 
 fn look(
@@ -187,7 +197,9 @@ fn look(
                     EvidenceKind::File,
                     format!("{} -> {}", link.link.display(), link.target.display()),
                 ),
-                None => finding.evidence(EvidenceKind::File, format!("no {}", at.display())),
+                None => {
+                    finding.evidence(EvidenceKind::File, format!("{} does not exist", at.display()))
+                }
             };
             finding.help(format!("create it, or correct the {word}; look with: ls -ld {shown}"));
             finding.fix(Safety::Manual, format!("create the directory or correct the {word}"));
@@ -214,13 +226,12 @@ fn look(
 
 /// `location = /favicon.ico { alias …/favicon.ico; }`, and regexes, may name a file.
 fn may_be_file(model: &Model, directory: &StaticRoot) -> bool {
-    let kind = directory.location.and_then(|id| model.location(id)).map(|location| location.kind);
-    directory.alias && matches!(kind, Some(LocationKind::Exact | LocationKind::Regex { .. }))
-        || directory.alias
-            && directory
-                .location
-                .and_then(|id| model.location(id))
-                .is_some_and(|location| !location.pattern.value.ends_with('/'))
+    let location = directory.location.and_then(|id| model.location(id));
+    directory.alias
+        && location.is_some_and(|location| {
+            !location.pattern.value.ends_with('/')
+                || matches!(location.kind, LocationKind::Exact | LocationKind::Regex { .. })
+        })
 }
 
 fn unreadable(

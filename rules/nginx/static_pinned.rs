@@ -1,5 +1,6 @@
 //! Static files of one release, whichever is current.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use crate::facts::nginx::StaticRoot;
@@ -77,13 +78,13 @@ struct Link {
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     app.nginx.model.get()?;
     let Some(link) = release_link(app) else { return Ok(()) };
-    let mut seen = Vec::new();
+    let mut seen = HashSet::new();
     for directory in &app.nginx.statics {
         let Some((release, inside)) = pinned(&link, directory) else { continue };
         if seen.contains(&directory.span) {
             continue;
         }
-        seen.push(directory.span);
+        seen.insert(directory.span);
         let mut right = link.path.join(&inside).display().to_string();
         // `alias …/` has to keep its slash, which paths lose.
         if directory.alias && !right.ends_with('/') {
@@ -108,7 +109,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             finding.evidence(EvidenceKind::File, text);
         }
         finding.help(format!("{word} {right};"));
-        finding.fix(Safety::Safe, format!("{word} {right};"));
+        finding.fix(Safety::Safe, format!("serve static files through {link_shown}"));
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! A name in `proxy_pass` that is neither an upstream nor a host.
 
+use std::collections::HashSet;
+
 use crate::facts::similar::nearest;
 use crate::facts::{Deployment, Why};
 use crate::rule::{Safety, Sink};
@@ -60,14 +62,14 @@ crate::rule! {
 
 fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
     let model = deployment.nginx.model.get()?;
-    let mut seen = Vec::new();
+    let mut seen = HashSet::new();
     for destination in &deployment.nginx.destinations {
         let Some(pass) = destination.pass(model) else { continue };
         let Some(name) = bare_name(pass) else { continue };
         if seen.contains(&destination.word) || is_known_host(deployment, name) {
             continue;
         }
-        seen.push(destination.word);
+        seen.insert(destination.word);
         // An include that was not read may define it.
         if let Err(why) = deployment.nginx.all_upstreams() {
             out.skip(&why);

@@ -76,24 +76,20 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     }
     let name = file.path.file_name().unwrap_or(file.path.as_os_str()).to_string_lossy();
     let place = venv.path.display();
+    let missing = listed(&file.missing, |need| need.name.clone());
     let message = match (file.missing.len(), file.wrong_version.len()) {
-        (0, _) => format!(
-            "a reload runs the code on versions that {name} rules out: {} in {place}",
-            listed(&file.wrong_version, |need| format!(
-                "{} {}",
-                need.name,
-                need.installed.as_deref().unwrap_or("of another version")
-            ))
-        ),
+        (0, _) => {
+            let version = |need: &Needed| need.installed.clone().unwrap_or_default();
+            let wrong = listed(&file.wrong_version, |n| format!("{} {}", n.name, version(n)));
+            format!("a reload runs the code on versions that {name} rules out: {place} has {wrong}")
+        }
         (_, 0) => format!(
-            "a reload starts workers that fail at the import: {} of {name} not installed in \
-             {place}",
-            listed(&file.missing, |need| need.name.clone())
+            "a reload starts workers that fail at the import: {place} lacks {missing}, which \
+             {name} asks for"
         ),
         (_, wrong) => format!(
-            "a reload starts workers that fail at the import: {} of {name} not installed in \
-             {place}, {wrong} more of another version",
-            listed(&file.missing, |need| need.name.clone())
+            "a reload starts workers that fail at the import: {place} lacks {missing}, which \
+             {name} asks for, and has {wrong} more in another version"
         ),
     };
     let finding = out.report(message);

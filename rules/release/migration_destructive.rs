@@ -2,7 +2,7 @@
 
 use crate::facts::release::{Migrations, Standing};
 use crate::facts::{App, Why};
-use crate::rule::{Finding, Safety, Severity, Sink};
+use crate::rule::{Safety, Severity, Sink};
 use crate::source::alembic::{Breaks, Kind, Operation, Revision};
 
 /// The most operations that a finding shows.
@@ -104,7 +104,15 @@ fn certain(revision: &Revision, operations: &[&Operation], out: &mut Sink) {
     for operation in operations.iter().take(SHOWN) {
         finding.at(operation.span, does(operation));
     }
-    advise(finding, revision);
+    finding
+        .subject(revision.id.value.clone())
+        .help(
+            "Split it: now only what the old code does not notice (new tables, columns that may \
+             be empty\nor have a server_default); the rest in the release after, when no running \
+             code needs it.\nIf the running release does not use it any more: deploy-doctor check \
+             --ignore R706",
+        )
+        .fix(Safety::Manual, "split the migration over two releases");
 }
 
 fn possible(revision: &Revision, operations: &[&Operation], out: &mut Sink) {
@@ -123,19 +131,14 @@ fn possible(revision: &Revision, operations: &[&Operation], out: &mut Sink) {
         };
         finding.at(operation.span, why);
     }
-    advise(finding, revision);
-}
-
-fn advise(finding: &mut Finding, revision: &Revision) {
     finding
-        .subject(revision.id.value.clone())
+        .subject(format!("{} may", revision.id.value))
         .help(
-            "Split it: now only what the old code does not notice (new tables, columns that may \
-             be empty\nor have a server_default); the rest in the release after, when no running \
-             code needs it.\nIf the running release does not use it any more: deploy-doctor check \
-             --ignore R706",
+            "Read it with the release in mind that still runs: does that one use what is changed \
+             here?\nIf it does, change it in two releases; if not: deploy-doctor check --ignore \
+             R706",
         )
-        .fix(Safety::Manual, "split the migration over two releases");
+        .fix(Safety::Manual, "look what the migration does to the running release");
 }
 
 fn more(count: usize) -> String {

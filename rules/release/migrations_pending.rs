@@ -113,30 +113,35 @@ fn behind(app: &App, migrations: &Migrations, pending: &[&Revision], out: &mut S
         .evidence(EvidenceKind::Command, stated(app))
         .help(format!(
             "Back up the database, apply them, then reload:\n  {}",
-            command(app, migrations, "upgrade")
+            command(app, migrations, None)
         ))
         .fix(Safety::Manual, "apply the pending migrations");
 }
 
 fn unheard(app: &App, migrations: &Migrations, revision: &str, out: &mut Sink) {
+    let mut newest = Vec::new();
+    if let Ok(heads) = migrations.revisions.heads() {
+        let known = &migrations.revisions.revisions;
+        newest.extend(known.iter().filter(|r| heads.contains(&r.id.value.as_str())).take(NAMED));
+    }
     let finding = out.report(format!(
         "the database is ahead of the code: it is at {revision}, and no migration of this release \
          has that revision"
     ));
-    if let Ok(heads) = migrations.revisions.heads() {
-        let known = &migrations.revisions.revisions;
-        let newest = known.iter().filter(|r| heads.binary_search(&r.id.value.as_str()).is_ok());
-        for head in newest.take(NAMED) {
-            finding.at(head.id.span, "the newest migration of this release");
-        }
+    for head in &newest {
+        finding.at(head.id.span, "the newest migration of this release");
     }
+    let target = match newest.as_slice() {
+        [head] => head.id.value.as_str(),
+        _ => "REVISION",
+    };
     finding
         .subject(revision.to_owned())
         .evidence(EvidenceKind::Command, stated(app))
         .help(format!(
-            "After a rollback: deploy the release that has revision {revision} again, or downgrade \
-             with\nthat release's files, where its migration can be undone:\n  {}",
-            command(app, migrations, "downgrade")
+            "After a rollback: deploy the release that has revision {revision} again. Or, where its \
+             migration\ncan be undone without loss, downgrade in that release's directory:\n  {}",
+            command(app, migrations, Some(target))
         ))
         .fix(Safety::Manual, format!("deploy a release that has revision {revision}"));
 }
@@ -151,13 +156,16 @@ fn stated(app: &App) -> String {
     }
 }
 
-/// What applies the migrations as the service would: its user, its directory, its variables.
-fn command(app: &App, migrations: &Migrations, verb: &str) -> String {
+/// What applies the migrations as the service would (its user, its directory, its variables), or
+/// what undoes them down to a revision.
+fn command(app: &App, migrations: &Migrations, down_to: Option<&str>) -> String {
     let mut line = String::from("systemd-run --pty");
     if let Some(Some(user)) = app.service.text("User").ok() {
         line.push_str(&format!(" --uid={}", user.as_str()));
     }
-    if let Some(directory) = app.release.directory.ok() {
+    if down_to.is_some() {
+        line.push_str(" --working-directory=DIRECTORY");
+    } else if let Some(directory) = app.release.directory.ok() {
         line.push_str(&format!(" --working-directory={}", directory.path.display()));
     }
     for file in app.environment.read_files() {
@@ -168,19 +176,20 @@ fn command(app: &App, migrations: &Migrations, verb: &str) -> String {
         None => String::new(),
     };
     line.push_str(&format!(" {programs}"));
-    if !migrations.of_flask() {
-        line.push_str(&format!("alembic {verb}"));
-    } else {
+    if migrations.of_flask() {
         line.push_str("flask");
         if let Some(application) = app.release.code.application.ok() {
             line.push_str(&format!(" --app {}", application.name.module));
         }
-        line.push_str(&format!(" db {verb}"));
+        line.push_str(" db");
+    } else {
+        line.push_str("alembic");
     }
-    match (verb, migrations.of_flask()) {
-        ("upgrade", false) => line.push_str(" head"),
-        ("downgrade", false) => line.push_str(" -1"),
-        _ => {}
+    match down_to {
+        Some(revision) => line.push_str(&format!(" downgrade {revision}")),
+        // Flask-Migrate's default.
+        None if migrations.of_flask() => line.push_str(" upgrade"),
+        None => line.push_str(" upgrade head"),
     }
     line
 }

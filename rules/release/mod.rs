@@ -1,3 +1,11 @@
 //! Rules of the area `release`.
 
-crate::area![dependencies_missing, migration_heads, migration_destructive, migrations_pending,];
+crate::area![
+    current_dangling,
+    no_rollback,
+    dependencies_missing,
+    migration_heads,
+    migration_destructive,
+    migrations_pending,
+    static_stale,
+];

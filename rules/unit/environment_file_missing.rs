@@ -68,9 +68,14 @@ fn judge(file: &EnvironmentFile, place: &Place, out: &mut Sink) -> Result<(), Wh
             kind => (format!("{path} is {kind}"), false),
         },
         State::Broken { reason } => (format!("{path}: {reason}"), false),
-        State::Missing { link: Some(link), .. } => {
-            (format!("{} points to {}, which is not there", link.link.display(), link.target.display()), true)
-        }
+        State::Missing { link: Some(link), .. } => (
+            format!(
+                "{} points to {}, which is not there",
+                link.link.display(),
+                link.target.display()
+            ),
+            true,
+        ),
         State::Missing { .. } if pattern => (format!("no file matches {path}"), true),
         State::Missing { .. } => (format!("{path} is not there"), true),
     };

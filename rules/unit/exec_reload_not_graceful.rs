@@ -2,6 +2,7 @@ use crate::facts::gunicorn::shell::{Reader, Variable};
 use crate::facts::shell::{base_name, script};
 use crate::facts::{App, Why};
 use crate::rule::{Safety, Severity, Sink};
+use crate::source::Text;
 use crate::source::unit::VariableValue;
 use crate::source::unit::exec::{ExecCommand, Word};
 use crate::source::unit::value::parse_signal;
@@ -175,7 +176,8 @@ fn script_effects(app: &App, script: &Word) -> Vec<Effect> {
         (_, VariableValue::Set(_)) => Variable::Unknown(format!("{name} is a variable")),
         (_, VariableValue::NotKnown(why)) => Variable::Unknown(why),
     };
-    let mut reader = Reader::new(&script.text);
+    let text = modern(&script.text);
+    let mut reader = Reader::new(&text);
     let mut effects = Vec::new();
     loop {
         match reader.next(&variable) {
@@ -197,6 +199,21 @@ fn script_effects(app: &App, script: &Word) -> Vec<Effect> {
             }
         }
     }
+}
+
+/// A script with `` `cat FILE` `` written as `$(cat FILE)`, which the reader knows.
+fn modern(script: &Text) -> Text {
+    let mut opens = false;
+    let mut written = String::with_capacity(script.as_str().len());
+    for character in script.as_str().chars() {
+        if character == '`' {
+            opens = !opens;
+            written.push_str(if opens { "$(" } else { ")" });
+        } else {
+            written.push(character);
+        }
+    }
+    Text::verbatim(script.file(), &written, script.span().start as usize)
 }
 
 /// Programs that tell gunicorn nothing.
@@ -229,12 +246,13 @@ fn effect(words: &[Argument]) -> Effect {
 
 fn service_manager(words: &[Argument]) -> Effect {
     let is = |verb: &str| words.iter().any(|word| word.text == verb);
-    let main = words.iter().any(|word| {
-        ["--kill-who=main", "--kill-whom=main", "main"].contains(&word.text.as_str())
-    });
+    let main = words
+        .iter()
+        .any(|word| ["--kill-who=main", "--kill-whom=main", "main"].contains(&word.text.as_str()));
     if is("kill") && main {
         let signal = words.iter().find_map(|w| w.text.strip_prefix("--signal=")).or_else(|| {
-            let at = words.iter().position(|word| matches!(word.text.as_str(), "-s" | "--signal"))?;
+            let at =
+                words.iter().position(|word| matches!(word.text.as_str(), "-s" | "--signal"))?;
             words.get(at + 1).map(|word| word.text.as_str())
         });
         return by_signal(signal.unwrap_or("TERM"));

@@ -100,8 +100,8 @@ fn relative(app: &App, out: &mut Sink) {
             .map(|file| String::from_utf8_lossy(file.file.slice(fault.span)).into_owned())
             .unwrap_or_default();
         // What only a shell understands is another rule's; a `$` may be a template's.
-        let template = super::is_template(written.as_bytes())
-            || (written.contains('$') && !app.machine.whole);
+        let template =
+            super::is_template(written.as_bytes()) || (written.contains('$') && !app.machine.whole);
         if super::shell_syntax_without_shell::is_shell_program(&written) || template {
             continue;
         }
@@ -157,7 +157,11 @@ fn judge(app: &App, setting: &str, command: &Command, out: &mut Sink) -> Result<
         }
         State::Broken { reason } => format!("{name}: {reason}"),
         State::Missing { link: Some(link), .. } => {
-            format!("{} points to {}, which is not there", link.link.display(), link.target.display())
+            format!(
+                "{} points to {}, which is not there",
+                link.link.display(),
+                link.target.display()
+            )
         }
         State::Missing { at, .. } => {
             programs_read(&place.path, at)?;

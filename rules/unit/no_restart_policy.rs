@@ -48,6 +48,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     {
         return Ok(());
     }
+    // With a socket the next connection starts it.
+    service.sockets_read()?;
     let cause = match (restart.is_set(), word.as_str()) {
         (false, _) => "there is no Restart=".to_owned(),
         (true, "no") => "Restart=no".to_owned(),

@@ -59,19 +59,46 @@ const NEWEST: u32 = 257;
 
 /// Settings that the start, the reload or the environment hangs on.
 const MATTERS: [&str; 32] = [
-    "ExecStart", "ExecReload", "ExecStartPre", "ExecStop", "Environment", "EnvironmentFile",
-    "User", "Group", "SupplementaryGroups", "DynamicUser", "WorkingDirectory", "RootDirectory",
-    "Type", "NotifyAccess", "PIDFile", "Restart", "RestartSec", "KillMode", "KillSignal",
-    "TimeoutStopSec", "TimeoutSec", "TimeoutStartSec", "RuntimeDirectory", "RuntimeDirectoryMode",
-    "StateDirectory", "UMask", "WantedBy", "ListenStream", "SocketUser", "SocketGroup",
-    "SocketMode", "Sockets",
+    "ExecStart",
+    "ExecReload",
+    "ExecStartPre",
+    "ExecStop",
+    "Environment",
+    "EnvironmentFile",
+    "User",
+    "Group",
+    "SupplementaryGroups",
+    "DynamicUser",
+    "WorkingDirectory",
+    "RootDirectory",
+    "Type",
+    "NotifyAccess",
+    "PIDFile",
+    "Restart",
+    "RestartSec",
+    "KillMode",
+    "KillSignal",
+    "TimeoutStopSec",
+    "TimeoutSec",
+    "TimeoutStartSec",
+    "RuntimeDirectory",
+    "RuntimeDirectoryMode",
+    "StateDirectory",
+    "UMask",
+    "WantedBy",
+    "ListenStream",
+    "SocketUser",
+    "SocketGroup",
+    "SocketMode",
+    "Sockets",
 ];
 
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let version = app.machine.systemd.ok().copied();
     for unit in std::iter::once(&app.service.unit).chain(&app.service.sockets) {
         for file in unit.files() {
-            Reader { unit, file, version, cut: cut_lines(file), sections: HashSet::new() }.read(out);
+            Reader { unit, file, version, cut: cut_lines(file), sections: HashSet::new() }
+                .read(out);
         }
     }
     Ok(())
@@ -95,7 +122,9 @@ fn cut_lines(file: &UnitFile) -> HashSet<usize> {
 
 impl<'a> Reader<'a> {
     fn read(&mut self, out: &mut Sink) {
+        let mut last = None;
         for fault in &self.file.faults {
+            let line = self.file.file.position(fault.span.start).line;
             let ignored = matches!(
                 fault.kind,
                 FaultKind::NoEquals | FaultKind::EmptyKey | FaultKind::OutsideSection
@@ -104,9 +133,15 @@ impl<'a> Reader<'a> {
             if !ignored || self.is_cut(fault.span.start) || super::is_template(text) {
                 continue;
             }
+            // A run of such lines (prose, a shell's commands) is one mistake.
+            let follows = last.is_some_and(|last| line == last + 1);
+            last = Some(line);
+            if follows {
+                continue;
+            }
             let text = String::from_utf8_lossy(text);
             let matters = MATTERS.iter().any(|key| text.starts_with(key));
-            out.report(format!("{fault} in {}", super::file_name(&self.file.file.path)))
+            out.report(format!("the line does not hold: {fault}"))
                 .severity(severity(matters))
                 .at(fault.span, "systemd passes over this")
                 .help("Write the line as Setting=value below its [Section], or remove it.");
@@ -212,9 +247,8 @@ impl<'a> Reader<'a> {
             .find(|header| header.value == section)
             .map_or(assignment.key.span, |header| header.span);
         let own = meant.filter(|meant| ["Unit", "Service", "Socket", "Install"].contains(meant));
-        let finding = out.report(format!(
-            "nothing below [{section}] holds: systemd knows no such section"
-        ));
+        let finding =
+            out.report(format!("nothing below [{section}] holds: systemd knows no such section"));
         finding.severity(severity(own.is_some())).at(header, "ignored, with all below it");
         match meant {
             Some(meant) => finding
@@ -235,7 +269,10 @@ impl<'a> Reader<'a> {
             && value.split_whitespace().any(|word| word.starts_with('/'));
         let expected = if absolute {
             "a name below its top directory, not an absolute path"
-        } else if refuses(key, value) {
+        } else if key == "RootDirectory"
+            || self.unit.value_faults.iter().any(|(span, _)| *span == assignment.span)
+        {
+            // systemd refuses the whole unit: another rule's.
             return;
         } else {
             match check_value(section, key, value) {
@@ -250,11 +287,6 @@ impl<'a> Reader<'a> {
             .at(assignment.value.span(), format!("takes {expected}"))
             .help(format!("{key}= takes {expected}."));
     }
-}
-
-/// Values that make systemd refuse the whole unit: another rule's.
-fn refuses(key: &str, value: &str) -> bool {
-    matches!(key, "WorkingDirectory" | "RootDirectory") && !value.starts_with('-')
 }
 
 fn severity(matters: bool) -> Severity {

@@ -155,34 +155,24 @@ fn commands(app: &App, unit: &Unit, out: &mut Sink) {
 
 /// Values that are fatal for the whole unit (measured with `systemd-analyze verify`).
 fn values(unit: &Unit, out: &mut Sink) {
-    for file in unit.files() {
-        for assignment in &file.assignments {
-            let value = assignment.value.as_str();
-            let key = assignment.key.value.as_str();
-            let unknown = value.is_empty() || placeholder::find_with_dollar(value).is_some();
-            if !matches!(&*assignment.section, "Service" | "Socket") || unknown {
-                continue;
-            }
-            let path = match key {
-                "WorkingDirectory" if value != "~" && !value.starts_with('-') => true,
-                "RootDirectory" => true,
-                _ => false,
-            };
-            let specifiers = path || matches!(key, "User" | "Group");
-            let invalid = match unit.specifiers.expand(&assignment.value) {
-                Expansion::Invalid(span) if specifiers => {
-                    Some((span, "systemd has no such specifier", "Write a literal % as %%."))
-                }
-                Expansion::Known(text) if path && !text.as_str().starts_with('/') => Some((
-                    assignment.value.span(),
-                    "the path is not absolute",
-                    "Write the path in full, starting with / and without quotes.",
-                )),
-                _ => None,
-            };
-            if let Some((span, why, help)) = invalid {
-                refused(unit, span, why, help, out);
-            }
+    for (span, fault) in &unit.value_faults {
+        let key = unit
+            .files()
+            .flat_map(|file| &file.assignments)
+            .find(|assignment| assignment.span == *span)
+            .map_or("", |assignment| assignment.key.value.as_str());
+        let why = format!("{key}= takes {}, and this is none", fault.expected);
+        refused(unit, *span, &why, &format!("Write {} here.", fault.expected), out);
+    }
+    for assignment in unit.all("Service", "RootDirectory") {
+        let value = assignment.value.as_str();
+        if !value.is_empty()
+            && placeholder::find_with_dollar(value).is_none()
+            && matches!(unit.specifiers.expand(&assignment.value),
+                Expansion::Known(text) if !text.as_str().starts_with('/'))
+        {
+            let help = "Write the path in full, starting with / and without quotes.";
+            refused(unit, assignment.value.span(), "the path is not absolute", help, out);
         }
     }
 }

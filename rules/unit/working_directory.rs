@@ -91,7 +91,11 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             (format!("{path}: {reason}"), format!("See where it breaks: namei -l {path}"))
         }
         State::Missing { link: Some(link), .. } => (
-            format!("{} points to {}, which is not there", link.link.display(), link.target.display()),
+            format!(
+                "{} points to {}, which is not there",
+                link.link.display(),
+                link.target.display()
+            ),
             format!("Point the link to a release: ln -sfn RELEASE {}", link.link.display()),
         ),
         State::Missing { at, .. } => {
@@ -135,6 +139,8 @@ fn blocked(app: &App, place: &Place, out: &mut Sink) -> Result<(), Why> {
             EvidenceKind::File,
             format!("{wall}: mode {:04o}, owner {}:{}", metadata.mode, metadata.uid, metadata.gid),
         )
-        .help(format!("Let it in: chmod o+x {wall}\nor, for this user alone: setfacl -m u:{name}:x {wall}"));
+        .help(format!(
+            "Let it in: chmod o+x {wall}\nor, for this user alone: setfacl -m u:{name}:x {wall}"
+        ));
     Ok(())
 }

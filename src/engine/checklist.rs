@@ -71,6 +71,8 @@ pub(super) fn judge(
             let mine =
                 findings.iter().filter(|f| f.rule.item == item && concerns(f.app.as_deref(), app));
             let mut found: Vec<&'static str> = mine.clone().map(|f| f.rule.code).collect();
+            // An error and a warning of one rule do not stand together.
+            found.sort_unstable();
             found.dedup();
             let worst = mine.map(|f| f.severity).max();
             let ran = selected.iter().any(|rule| rule.item == item);

@@ -1,16 +1,16 @@
 //! The environment that a service's processes get, and which file sets what.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::place::Place;
 use super::{Known, Machine, Problem, Service, Why};
-use crate::host::{HostErrorKind, Outcome};
-use crate::source::env_file::{self, Dialect, EnvFile};
+use crate::host::{FileKind, HostErrorKind, Outcome};
+use crate::source::env_file::{self, Dialect, EnvFile, Ignored, IgnoredKind};
 use crate::source::unit::environment::{assignments, passed, unset};
 use crate::source::unit::{Expansion, VariableValue};
-use crate::source::{Secret, SourceFile, Sources, Span, placeholder};
+use crate::source::{Secret, SourceFile, Sources, Span, Spanned, placeholder};
 
 /// What an `EnvironmentFile=` line names.
 #[derive(Debug)]
@@ -38,6 +38,30 @@ pub struct ReadFile {
     pub content: EnvFile,
     /// Mode, owner and the way there.
     pub place: Place,
+    /// The working tree of git that it lies in; none too where only files were given.
+    pub git_tree: Option<PathBuf>,
+}
+
+impl ReadFile {
+    /// The name that a dropped line was meant to set, and where it stands, if it may be shown.
+    pub fn meant(&self, line: &Ignored) -> Option<Spanned<String>> {
+        meant(&self.source, line)
+    }
+}
+
+/// A text with blanks in it may as well be a part of a secret of several words.
+fn meant(source: &SourceFile, line: &Ignored) -> Option<Spanned<String>> {
+    let name = line.name.as_ref().filter(|name| !name.contains(' '))?;
+    let text = source.slice(line.name_span);
+    // Behind `NAME:` the value follows, which may hold the name again; before it, `export` may.
+    let at = if line.kind == IgnoredKind::Colon {
+        memchr::memmem::find(text, name.as_bytes())?
+    } else {
+        memchr::memmem::rfind(text, name.as_bytes())?
+    };
+    let start = line.name_span.start as usize + at;
+    let span = Span::new(source.id, start, start + name.len());
+    Some(Spanned { value: name.clone(), span })
 }
 
 /// Where a variable comes from.
@@ -87,6 +111,11 @@ impl Environment {
                 None => VariableValue::Unset,
             },
         }
+    }
+
+    /// Does this place in a file decide what the name is set to?
+    pub fn decides(&self, name: &str, span: Span) -> bool {
+        self.variables.get(name).is_some_and(|variable| variable.span == Some(span))
     }
 
     /// Every environment file that was read.
@@ -277,13 +306,15 @@ fn load(
         match sources.load(&path) {
             Ok(source) => {
                 let content = env_file::parse(&source, dialect);
+                let git_tree =
+                    if machine.whole { git_tree(sources, &place.resolved) } else { None };
                 hide_values(sources, &source, &content);
-                file.files.push(ReadFile { source, content, place: place.clone() });
+                file.files.push(ReadFile { source, content, place: place.clone(), git_tree });
             }
             // What is not there, and what is no file, is for the rules to judge.
             Err(error) => match error.kind {
                 HostErrorKind::NotFound
-                | HostErrorKind::NotAFile(_)
+                | HostErrorKind::NotAFile(FileKind::Directory)
                 | HostErrorKind::NotADirectory
                 | HostErrorKind::LinkLoop
                 | HostErrorKind::NotGiven => {}
@@ -304,6 +335,18 @@ fn load(
             problems.push(Problem::new(&place.path, format!("cannot be read: {reason}")));
         }
     }
+}
+
+/// The nearest directory above a file that git works in. `/etc` as a whole under version control
+/// is etckeeper's, whose repository nobody but root can read.
+fn git_tree(sources: &Sources, file: &Path) -> Option<PathBuf> {
+    let is_tree = |directory: &&Path| {
+        **directory != *"/" && **directory != *"/etc" && {
+            let outcome = sources.host().look(&directory.join(".git")).outcome;
+            matches!(outcome, Outcome::Present(_))
+        }
+    };
+    file.ancestors().skip(1).find(is_tree).map(Path::to_path_buf)
 }
 
 /// Takes over what a file sets, or says why it is not known.
@@ -344,9 +387,20 @@ fn adopt(environment: &mut Environment, file: &EnvironmentFile) {
 
 /// Only names may be shown of an environment file: values, comments and all else may be secret.
 pub(super) fn hide_values(sources: &Sources, source: &SourceFile, content: &EnvFile) {
-    let mut shown: Vec<Span> = content.assignments.iter().map(|a| a.name.span).collect();
-    // The word `export` and the like are worth seeing, and so is the name after it.
-    shown.extend(content.ignored.iter().filter(|line| line.name.is_some()).map(|l| l.name_span));
+    let mut shown: Vec<Span> = Vec::new();
+    for assignment in &content.assignments {
+        shown.push(assignment.name.span);
+        if assignment.is_unbalanced() {
+            shown.extend(assignment.swallowed.iter().map(|name| name.span));
+        }
+    }
+    for line in &content.ignored {
+        // The word `export` is worth seeing, and so is the name after it.
+        if let Some(name) = meant(source, line) {
+            let export = line.kind == IgnoredKind::Export;
+            shown.push(if export { line.name_span } else { name.span });
+        }
+    }
     shown.sort_unstable();
     let mut next = 0;
     let mut start = 0;

@@ -17,6 +17,10 @@ const SEARCHED: [&str; 6] =
 /// Scripts are small; a program that is larger is no script.
 const SCRIPT_LIMIT: u64 = 1 << 20;
 
+/// Sockets of other programs that a web application may ask for.
+const FOREIGN: [&str; 5] =
+    ["dbus.socket", "docker.socket", "podman.socket", "syslog.socket", "systemd-journald.socket"];
+
 /// Where a command's program may be.
 #[derive(Debug, Clone, Default)]
 pub struct Executable {
@@ -84,5 +88,36 @@ impl Service {
             ))),
             None => Ok(()),
         }
+    }
+
+    /// Were all the `.socket` units read that the unit speaks of? With one of them systemd listens
+    /// in gunicorn's stead. On a whole machine such a unit is there or does not exist; of a
+    /// repository's files one may just not have been given.
+    pub fn sockets_read(&self) -> Result<(), super::Why> {
+        if !self.sockets.is_empty() || self.unit.fragment.is_none() {
+            return Ok(());
+        }
+        let own = format!("{}.socket", self.unit.name.stem());
+        let settings = [
+            ("Service", "Sockets"),
+            ("Unit", "Requires"),
+            ("Unit", "BindsTo"),
+            ("Unit", "Requisite"),
+            ("Unit", "PartOf"),
+            ("Unit", "Wants"),
+            ("Install", "Also"),
+        ];
+        for (section, key) in settings {
+            for assignment in self.unit.list(section, key) {
+                let named = assignment.value.as_str().split_whitespace().find(|name| {
+                    name.ends_with(".socket") && (key == "Sockets" || !FOREIGN.contains(name))
+                });
+                let Some(name) = named else { continue };
+                if !self.on_machine || name == own || key == "Sockets" {
+                    return Err(super::Why::new(format!("{name} was not read")));
+                }
+            }
+        }
+        Ok(())
     }
 }

@@ -15,6 +15,7 @@ pub mod path;
 pub mod place;
 pub mod release;
 pub mod route;
+pub mod served_file;
 pub mod server;
 pub mod service;
 pub mod shell;
@@ -39,7 +40,7 @@ pub use server::Gunicorn;
 pub use service::Service;
 
 use crate::host::HostError;
-use crate::source::{FileId, Sources};
+use crate::source::{FileId, Sources, Span};
 
 /// Something that should have been read and could not be, or was not understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,12 +144,27 @@ pub struct App {
     pub release: Release,
     /// The ways from nginx to it.
     pub routes: Vec<Route>,
+    /// The directories of its unix sockets, by the socket's index in the bounds.
+    pub socket_directories: Vec<(usize, Place)>,
 }
 
 impl App {
     /// The sockets on which it listens.
     pub fn bounds(&self) -> &Known<Vec<Bound>> {
         &self.gunicorn.bounds
+    }
+
+    /// Where the configuration first names a path that goes through the release link.
+    pub fn link_named_at(&self) -> Option<Span> {
+        let link = &self.release.link.as_ref()?.path;
+        let through = |place: &Place| place.links.iter().any(|hop| hop.link == *link);
+        let working = &self.service.working_directory;
+        if working.ok().and_then(Option::as_ref).is_some_and(through) {
+            return working.span();
+        }
+        let entries = self.release.search_path.ok()?;
+        let entry = entries.iter().find(|entry| through(&entry.place))?;
+        entry.origin.as_ref().and_then(Origin::span)
     }
 
     /// A request's way through it, in words.
@@ -198,11 +214,16 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
     }
     let bounds: Vec<_> = read.iter().map(|(_, gunicorn, _)| &gunicorn.bounds).collect();
     let routes = route::connect(&mut nginx, &bounds);
+    for ((_, _, release), routes) in read.iter_mut().zip(&routes) {
+        let roots = nginx.statics_of(routes);
+        release::manifests::look_where_served(sources, &mut release.manifests, &roots);
+    }
     let nginx = Rc::new(nginx);
     let apps: Vec<App> = read
         .into_iter()
         .zip(routes)
         .map(|((candidate, gunicorn, release), routes)| App {
+            socket_directories: socket_directories(sources, &machine, &gunicorn.bounds),
             name: candidate.name,
             machine: Rc::clone(&machine),
             nginx: Rc::clone(&nginx),
@@ -215,6 +236,23 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
         .collect();
     let files = ignorable(&apps, &nginx);
     Deployment { machine, nginx, apps, problems, files }
+}
+
+/// The directories in which unix sockets lie.
+fn socket_directories(
+    sources: &Sources,
+    machine: &Machine,
+    bounds: &Known<Vec<Bound>>,
+) -> Vec<(usize, Place)> {
+    let bounds = bounds.ok().into_iter().flatten().enumerate();
+    bounds
+        .filter_map(|(index, bound)| match &bound.endpoint {
+            Endpoint::Unix(path) => {
+                Some((index, Place::look(sources.host(), path.parent()?, machine.owners_known)))
+            }
+            Endpoint::Tcp { .. } => None,
+        })
+        .collect()
 }
 
 /// The files in which an ignore comment counts.

@@ -8,8 +8,8 @@ use super::place::{Identity, Place, tidy};
 use super::{Known, Machine, Origin, Problem, Request, Scope, Why};
 use crate::host::HostErrorKind;
 use crate::source::nginx::{
-    self, Address, DirectiveId, FaultKind, Host, LocationId, Model, NotRead, NotReadReason, Pass,
-    Protocol, ServerId, Target, UpstreamId,
+    self, Address, DirectiveId, FaultKind, Host, LocationId, LocationKind, Model, NotRead,
+    NotReadReason, Pass, Protocol, ServerId, Target, UpstreamId,
 };
 use crate::source::unit::Unit;
 use crate::source::{FileId, Sources, Span};
@@ -142,6 +142,22 @@ impl Nginx {
             Some(model) => model.config.trees.iter().map(|tree| tree.file.id).collect(),
             None => Vec::new(),
         }
+    }
+
+    /// The static directories of the servers that lead to an application by these routes: their
+    /// index, themselves, and the prefix of the location that they stand in.
+    pub fn statics_of(&self, routes: &[super::Route]) -> Vec<(usize, &StaticRoot, String)> {
+        let Some(model) = self.model.ok() else { return Vec::new() };
+        let statics = self.statics.iter().enumerate();
+        statics
+            .filter(|(_, root)| routes.iter().any(|route| route.server == root.server))
+            .filter_map(|(index, root)| {
+                let location = model.location(root.location?)?;
+                let prefix =
+                    matches!(location.kind, LocationKind::Prefix | LocationKind::PrefixStop);
+                prefix.then(|| (index, root, location.pattern.value.clone()))
+            })
+            .collect()
     }
 
     /// The model, if no place was left unread where a pass can stand: what is included in a

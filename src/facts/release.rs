@@ -3,9 +3,11 @@
 
 pub mod code;
 pub mod link;
+pub mod manifests;
 pub mod migrations;
 pub mod packages;
 pub mod previous;
+mod standard_library;
 
 use std::path::{Path, PathBuf};
 
@@ -16,10 +18,10 @@ use super::server::Gunicorn;
 use super::{Given, Known, Machine, Origin, Place, Problem, Why};
 use crate::host::{HostError, HostErrorKind};
 use crate::source::Sources;
-use crate::source::manifest::{self, Manifest};
 
 pub use code::{Application, Code, NeededVariable, ReadModule, Resolution};
 pub use link::ReleaseLink;
+pub use manifests::{ServedFrom, StaticManifest};
 pub use migrations::{Migrations, Standing};
 pub use packages::{Needed, Packages, RequirementsFile};
 pub use previous::PreviousRelease;
@@ -49,17 +51,6 @@ pub struct SearchEntry {
     pub place: Place,
     /// Where it was written.
     pub origin: Option<Origin>,
-}
-
-/// A manifest of static files, and which of them are missing.
-#[derive(Debug)]
-pub struct StaticManifest {
-    /// The manifest's path.
-    pub path: PathBuf,
-    /// What it lists.
-    pub manifest: Manifest,
-    /// The listed files that are not there.
-    pub missing: Vec<String>,
 }
 
 /// The code that is served.
@@ -116,8 +107,8 @@ pub fn read(
         packages::read(sources, gunicorn, given, &roots(&directory, link.as_ref()), problems);
     let code = code::read(sources, gunicorn, &search_path, problems);
     let migrations = migrations::read(sources, &roots(&directory, link.as_ref()), problems);
-    let manifests = manifests(sources, &roots(&directory, link.as_ref()), problems);
-    let previous = previous::read(sources, machine, link.as_ref(), &code);
+    let manifests = manifests::read(sources, &roots(&directory, link.as_ref()), problems);
+    let previous = previous::read(sources, machine, link.as_ref(), &code, &gunicorn.venv);
     Release {
         directory,
         link,
@@ -242,50 +233,6 @@ fn follows(link: Option<&ReleaseLink>, search_path: &Known<Vec<SearchEntry>>) ->
             }
         }
     }
-}
-
-fn manifests(
-    sources: &Sources,
-    roots: &[PathBuf],
-    problems: &mut Vec<Problem>,
-) -> Vec<StaticManifest> {
-    const PLACES: [&str; 6] = [
-        "static/cache_manifest.json",
-        "static/manifest.json",
-        "static/.vite/manifest.json",
-        "static/staticfiles.json",
-        "static/dist/manifest.json",
-        "staticfiles/staticfiles.json",
-    ];
-    let mut found = Vec::new();
-    for root in roots {
-        for place in PLACES {
-            let path = root.join(place);
-            let Ok(file) = sources.load(&path) else { continue };
-            let manifest = match manifest::read(&file) {
-                Ok(manifest) => manifest,
-                Err(fault) => {
-                    problems.push(Problem::at(sources, fault.span, fault.message));
-                    continue;
-                }
-            };
-            let mut base = path.parent().unwrap_or(Path::new("/")).to_path_buf();
-            if base.file_name().is_some_and(|name| name == ".vite") {
-                base.pop();
-            }
-            let missing = manifest
-                .files
-                .iter()
-                .filter(|name| {
-                    let lookup = sources.host().look(&tidy(&base.join(name)));
-                    matches!(lookup.outcome, crate::host::Outcome::Missing { .. })
-                })
-                .cloned()
-                .collect();
-            found.push(StaticManifest { path, manifest, missing });
-        }
-    }
-    found
 }
 
 /// Is this an error that tells nothing is there, or that it was not given, and so no problem?

@@ -16,7 +16,7 @@ use crate::host::{HostErrorKind, Outcome};
 use crate::source::gunicorn::{ArgumentWord, BindAddress, Version};
 use crate::source::python::evaluate::{self, ConfigFile, Surroundings};
 use crate::source::python::{self, Lookup, PythonVersion};
-use crate::source::unit::{Unit, VariableValue, expand};
+use crate::source::unit::{Refusal, Unit, VariableValue, expand};
 use crate::source::venv::{self, Venv};
 use crate::source::{Secret, Sources, Span, Text};
 
@@ -79,6 +79,13 @@ impl Gunicorn {
         self.settings.workers()
     }
 
+    /// The word that starts gunicorn: its program, or the interpreter of `python -m gunicorn`.
+    pub fn started_at(&self) -> Option<Span> {
+        let launch = self.launch.ok()?;
+        let word = launch.gunicorn.as_ref().or(launch.interpreter.as_ref());
+        word.map(|word| word.span).or_else(|| self.launch.span())
+    }
+
     /// A variable as gunicorn sees it: set on the way to it, or by the unit.
     pub fn variable<'a>(
         &'a self,
@@ -86,6 +93,40 @@ impl Gunicorn {
         name: &str,
     ) -> Result<Option<&'a Secret>, Why> {
         variable(self.launch.ok(), &candidate.environment, name)
+    }
+}
+
+/// A variable as the application in a worker sees it.
+#[derive(Debug, Clone)]
+pub struct WorkerVariable {
+    /// Its value.
+    pub value: Secret,
+    /// Where it is set.
+    pub span: Option<Span>,
+}
+
+impl Gunicorn {
+    /// A variable as the application sees it: by gunicorn's `raw_env`, set on the way to gunicorn,
+    /// or by the unit and its files.
+    pub fn worker_variable(
+        &self,
+        environment: &Environment,
+        name: &str,
+    ) -> Result<Option<WorkerVariable>, Why> {
+        self.launch.get()?;
+        let raw = self.settings.raw_env();
+        if let Some((_, value)) = raw.get()?.iter().rev().find(|(set, _)| set == name) {
+            return Ok(Some(WorkerVariable { value: value.clone(), span: raw.span() }));
+        }
+        let Some(value) = variable(self.launch.ok(), environment, name)? else { return Ok(None) };
+        let on_the_way = self
+            .launch
+            .ok()
+            .and_then(|launch| launch.environment.iter().rev().find(|(set, ..)| set == name))
+            .map(|(_, _, span)| *span);
+        let span = on_the_way
+            .or_else(|| environment.variables.get(name).and_then(|variable| variable.span));
+        Ok(Some(WorkerVariable { value: value.clone(), span }))
     }
 }
 
@@ -139,7 +180,13 @@ pub fn launch(
     let Some(command) = service.exec_start.last() else {
         return match service.unit.exec_faults.first() {
             Some((_, fault)) => Launched::Unknown(format!("ExecStart=: {fault}")),
-            None => Launched::Other("it has no ExecStart=".to_owned()),
+            None => match service.unit.refusal() {
+                None | Some(Refusal::NothingToStart | Refusal::NoExecStart) => {
+                    Launched::Other("it has no ExecStart=".to_owned())
+                }
+                // systemd stops at the first fatal line, and so did the reading.
+                Some(_) => Launched::Unknown("systemd refuses the unit".to_owned()),
+            },
         };
     };
     let words: Vec<ArgumentWord> = if command.line.prefixes.no_environment {
@@ -164,6 +211,11 @@ pub fn launch(
         Err(NotLaunched::NotGunicorn) => {
             let program = command.line.program.text.as_str();
             Launched::Other(format!("it runs {program}"))
+        }
+        // What is done once is no server, whatever the script is called: a backup, a migration.
+        Err(NotLaunched::Unknown(_)) if service.kind().ok().is_some_and(|k| k == "oneshot") => {
+            let program = command.line.program.text.as_str();
+            Launched::Other(format!("it runs {program} once, Type=oneshot"))
         }
         Err(NotLaunched::Unknown(why)) => Launched::Unknown(why),
     }
@@ -300,7 +352,10 @@ pub fn read(
         config: content,
         working_directory,
     });
-    let bounds = bounds(&candidate.service, &settings, launch.ok());
+    let bounds = match unread_socket(&candidate.service, machine) {
+        Some(why) => Known::Unknown(why),
+        None => bounds(&candidate.service, &settings, launch.ok()),
+    };
     Gunicorn { launch, program, venv, python, version, config, settings, bounds }
 }
 
@@ -394,7 +449,8 @@ fn venv_of(sources: &Sources, tool: &Path) -> Option<Known<PathBuf>> {
         Outcome::Present(_) => {
             Some(Known::Value(venv.to_path_buf(), Origin::Path(venv.join("pyvenv.cfg"))))
         }
-        Outcome::Failed(error) => Some(Known::unknown(error.to_string())),
+        // Reading it says what is wrong.
+        Outcome::Failed(_) => Some(Known::Default(venv.to_path_buf())),
         Outcome::Missing { .. } => None,
     }
 }
@@ -410,6 +466,15 @@ fn read_venv(
         Known::Value(path, origin) => (path, origin),
         Known::Default(path) => (path.clone(), Origin::Path(path)),
     };
+    // Without it nobody can say which packages are seen; that it is missing is a rule's to say.
+    if let Err(error) = sources.load(&path.join("pyvenv.cfg"))
+        && !matches!(
+            error.kind,
+            HostErrorKind::NotFound | HostErrorKind::NotGiven | HostErrorKind::NotADirectory
+        )
+    {
+        problems.push(Problem::unreadable(&error));
+    }
     match venv::read(sources.host(), sources, &path) {
         Ok(venv) => Known::Value(venv, origin),
         Err(error) => {
@@ -591,9 +656,27 @@ impl ConfigReader<'_> {
 }
 
 /// The sockets: those of `.socket` units, which make `bind` ignored, or gunicorn's own.
+/// A `.socket` unit that the service names and that was not given: it hands its sockets over, and
+/// gunicorn's own `bind` is not used then. On a whole machine one that was not found is not there.
+fn unread_socket(service: &Service, machine: &Machine) -> Option<Why> {
+    if machine.whole || !service.sockets.is_empty() {
+        return None;
+    }
+    let keys = ["Requires", "Wants", "BindsTo", "Requisite", "Upholds", "After"];
+    let unit = keys.iter().flat_map(|key| service.unit.list("Unit", key));
+    let named = unit.chain(service.unit.list("Service", "Sockets"));
+    let socket = named
+        .flat_map(|assignment| assignment.value.as_str().split_whitespace())
+        .find(|word| word.ends_with(".socket"))?;
+    Some(Why::new(format!("{socket} was not read: give it with --unit, too")))
+}
+
 fn bounds(service: &Service, settings: &Settings, launch: Option<&Launch>) -> Known<Vec<Bound>> {
     if !service.sockets.is_empty() {
         return activated(&service.sockets, launch);
+    }
+    if let Err(why) = service.sockets_read() {
+        return Known::Unknown(why);
     }
     let (binds, origin) = match settings.bind() {
         Known::Unknown(why) => return Known::Unknown(why),

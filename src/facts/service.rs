@@ -40,6 +40,8 @@ pub struct Service {
     pub unit: Unit,
     /// The `.socket` units that start it, loaded.
     pub sockets: Vec<Unit>,
+    /// Was it found on a whole machine, and not among files of a repository?
+    pub on_machine: bool,
     /// Who the processes run as.
     pub user: Known<Identity>,
     /// Where they start; none: `/`.
@@ -64,6 +66,7 @@ impl Service {
             exec_start_pre: read_commands(sources, machine, &unit, "ExecStartPre"),
             exec_reload: read_commands(sources, machine, &unit, "ExecReload"),
             directories: Known::Default(Vec::new()),
+            on_machine: machine.whole,
             unit,
             sockets,
         };

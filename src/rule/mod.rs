@@ -102,6 +102,7 @@ pub enum Item {
     /// All workers are of the new generation.
     WorkersReplaced,
     /// nginx reaches gunicorn.
+    #[serde(rename = "no-502")]
     No502,
     /// The release that is meant is the one that answers.
     ReleaseServes,

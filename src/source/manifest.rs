@@ -66,13 +66,24 @@ pub fn read(file: &SourceFile) -> Result<Manifest, Fault> {
     } else if object.values().any(|v| v.get("file").is_some()) {
         object.values().for_each(|chunk| found.add_chunk(chunk));
         ManifestKind::Vite
-    } else if object.values().all(|v| v.is_string()) && !object.is_empty() {
+    } else if object.values().all(|v| v.as_str().is_some_and(is_file)) && !object.is_empty() {
         object.values().for_each(|value| found.add(value.as_str()));
         ManifestKind::Webpack
     } else {
         return Err(other());
     };
     Ok(Manifest { kind, files: found.files.into_iter().collect(), unknown: found.unknown })
+}
+
+/// Does a text name a file, as every value of a map of files does? Those of a web app's own
+/// `manifest.json` (its name, its colours) do not.
+fn is_file(text: &str) -> bool {
+    let path = text.split(['?', '#']).next().unwrap_or(text);
+    let last = path.rsplit('/').next().unwrap_or(path);
+    !path.contains(char::is_whitespace)
+        && last
+            .rsplit_once('.')
+            .is_some_and(|(stem, ending)| !stem.is_empty() && !ending.is_empty())
 }
 
 #[derive(Default)]

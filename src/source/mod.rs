@@ -14,6 +14,7 @@ pub mod nginx_log;
 pub mod nginx_test;
 pub mod placeholder;
 pub mod python;
+pub mod redact;
 pub mod requirements;
 pub mod secret;
 pub mod show;
@@ -25,7 +26,7 @@ pub mod unit;
 pub mod venv;
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -144,6 +145,7 @@ pub struct Sources<'h> {
     files: RefCell<Vec<Arc<SourceFile>>>,
     by_path: RefCell<HashMap<PathBuf, Result<FileId, HostError>>>,
     hidden: RefCell<HashMap<FileId, Vec<Span>>>,
+    redacted: RefCell<HashSet<FileId>>,
 }
 
 impl<'h> Sources<'h> {
@@ -154,6 +156,7 @@ impl<'h> Sources<'h> {
             files: RefCell::default(),
             by_path: RefCell::default(),
             hidden: RefCell::default(),
+            redacted: RefCell::default(),
         }
     }
 
@@ -202,8 +205,16 @@ impl<'h> Sources<'h> {
         }
     }
 
-    /// The ranges of a file that no output may show, in order and without overlaps.
+    /// The ranges of a file that no output may show, in order and without overlaps: what was
+    /// hidden, and what looks like a secret.
     pub fn hidden(&self, file: FileId) -> Vec<Span> {
+        // Only files of which something is shown are looked through.
+        if self.redacted.borrow_mut().insert(file) {
+            let source = self.file(file);
+            for range in redact::ranges(&source.path, &source.bytes) {
+                self.hide(Span::new(file, range.start, range.end));
+            }
+        }
         let mut hidden = self.hidden.borrow_mut();
         let Some(spans) = hidden.get_mut(&file) else { return Vec::new() };
         spans.sort_unstable();

@@ -129,7 +129,13 @@ fn masks(bytes: &[u8], start: usize, hidden: &[Span]) -> Vec<Range<usize>> {
 /// Text of any origin (a message with a value in it) made fit to be shown on one line.
 pub fn line(text: &str) -> String {
     let file = SourceFile::new(super::FileId(0), "", text.as_bytes());
-    let shown = Excerpt::new(&file, &[], file.span()).text;
+    let mut hidden: Vec<Span> = super::redact::ranges_of_message(&file.bytes)
+        .into_iter()
+        .filter(|range| range.start < range.end)
+        .map(|range| Span::new(file.id, range.start, range.end))
+        .collect();
+    hidden.sort_unstable();
+    let shown = Excerpt::new(&file, &hidden, file.span()).text;
     shown.replace('\n', " ")
 }
 

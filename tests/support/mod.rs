@@ -1,6 +1,7 @@
 //! What the end-to-end tests share.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
+pub mod case;
 pub mod container;
 pub mod env_files;
 pub mod tree;

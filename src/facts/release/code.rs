@@ -6,22 +6,27 @@ use std::path::{Path, PathBuf};
 
 use super::super::place::tidy;
 use super::super::server::Gunicorn;
-use super::super::{Known, Problem, Why};
+use super::super::{Known, Origin, Problem, Why};
 use super::{SearchEntry, is_absent};
 use crate::host::{FileKind, HostErrorKind};
 use crate::source::env_file::{self, Dialect};
 use crate::source::gunicorn::ApplicationName;
 use crate::source::python::environ::{EnvironmentUse, Need};
 use crate::source::python::imports::{Import, ImportPlace};
-use crate::source::python::names::Binding;
+use crate::source::python::names::{Binding, DefinitionKind};
 use crate::source::python::{self, PythonVersion, SyntaxFault};
 use crate::source::venv::Venv;
 use crate::source::{FileId, Sources, Span, Spanned};
 
 /// The most modules of an application that are read.
 const MODULE_LIMIT: usize = 1000;
+/// The most names of a directory that are looked at for "did you mean".
+const NEAR_LIMIT: usize = 200;
 /// The most bytes of modules that are read.
 const BYTE_LIMIT: usize = 16 << 20;
+
+/// What the newest grammar refuses every Python 3 refuses: syntax is added, hardly ever taken away.
+const NEWEST: PythonVersion = PythonVersion { major: 3, minor: 14 };
 
 /// Where the module lies that gunicorn imports.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +46,13 @@ pub struct Application {
     pub resolution: Resolution,
     /// The attribute in it, where the module was found and has one that is looked for.
     pub attribute: Option<Binding>,
+    /// What the attribute was bound to last, where its module was read.
+    pub kind: Option<DefinitionKind>,
+    /// What may have been meant: the module's own names where it was found, else the modules
+    /// where it was looked for. Dotted, as one would write them.
+    pub near: Vec<String>,
+    /// Does the name come out of an environment variable, so that it must not be shown?
+    pub secret: bool,
 }
 
 /// A module of the application that was read.
@@ -55,7 +67,8 @@ pub struct ReadModule {
     /// Is it certain that it is imported when a worker boots? Not where an import stands in a
     /// function, a branch or a `try`.
     pub certain: bool,
-    /// Syntax errors for the environment's Python; empty where that is not known.
+    /// Syntax errors for the environment's Python; where that is not known, what every Python
+    /// refuses.
     pub faults: Vec<SyntaxFault>,
     /// Why it was not judged: too large, too deeply nested.
     pub not_judged: Option<String>,
@@ -203,10 +216,19 @@ impl<'a> Reader<'a> {
         problems: &mut Vec<Problem>,
     ) -> Known<Application> {
         let origin = gunicorn.settings.wsgi_app().origin().cloned();
+        let mut application = Application {
+            secret: is_secret(gunicorn, origin.as_ref().and_then(Origin::span)),
+            name,
+            resolution: Resolution::Missing(Vec::new()),
+            attribute: None,
+            kind: None,
+            near: Vec::new(),
+        };
         let known = |application| match origin {
             Some(origin) => Known::Value(application, origin),
             None => Known::Default(application),
         };
+        let name = application.name.clone();
         let path = match self.look_up(&name.module) {
             Lookup::File(path) => path,
             Lookup::Unknown(why) => return Known::Unknown(why),
@@ -215,13 +237,55 @@ impl<'a> Reader<'a> {
                     return Known::Unknown(why);
                 }
                 let searched = self.entries.iter().map(|entry| entry.place.path.clone()).collect();
-                let resolution = Resolution::Missing(searched);
-                return known(Application { name, resolution, attribute: None });
+                application.resolution = Resolution::Missing(searched);
+                application.near = self.modules_near(&name.module);
+                return known(application);
             }
         };
-        let mut attribute = None;
-        self.follow(&name, &path, &mut attribute, problems);
-        known(Application { name, resolution: Resolution::File(path), attribute })
+        self.follow(&name, &path, &mut application, problems);
+        application.resolution = Resolution::File(path);
+        known(application)
+    }
+
+    /// The modules and packages where this one was looked for: beside it, at the top, and right
+    /// inside the packages there.
+    fn modules_near(&self, module: &str) -> Vec<String> {
+        let package = module.rsplit_once('.').map_or("", |(package, _)| package);
+        let mut found = Vec::new();
+        for package in if package.is_empty() { vec![""] } else { vec![package, ""] } {
+            for (name, is_package) in self.modules_in(package) {
+                if is_package && package.is_empty() {
+                    found.extend(self.modules_in(&name).into_iter().map(|(inner, _)| inner));
+                }
+                found.push(name);
+            }
+        }
+        found
+    }
+
+    /// The modules of a package (of the top, where it is empty) by their dotted names, and whether
+    /// each is a package itself.
+    fn modules_in(&self, package: &str) -> Vec<(String, bool)> {
+        let relative: PathBuf = package.split('.').collect();
+        let mut found = Vec::new();
+        for entry in self.entries {
+            let directory = tidy(&entry.place.path.join(&relative));
+            // A listing says what might be meant; without it the finding stands all the same.
+            let names = self.sources.host().list(&directory).unwrap_or_default();
+            for name in names.iter().filter_map(|name| name.to_str()).take(NEAR_LIMIT) {
+                let init = directory.join(name).join("__init__.py");
+                let (stem, is_package) = match name.strip_suffix(".py") {
+                    Some(stem) => (stem, false),
+                    None if self.sources.host().look(&init).metadata().is_some() => (name, true),
+                    None => continue,
+                };
+                if is_identifier(stem) && stem != "__init__" {
+                    let dot = if package.is_empty() { "" } else { "." };
+                    found.push((format!("{package}{dot}{stem}"), is_package));
+                }
+            }
+        }
+        found
     }
 
     /// Reads the module and those that it imports, breadth first.
@@ -229,7 +293,7 @@ impl<'a> Reader<'a> {
         &mut self,
         name: &ApplicationName,
         path: &Path,
-        attribute: &mut Option<Binding>,
+        application: &mut Application,
         problems: &mut Vec<Problem>,
     ) {
         let mut seen: HashSet<PathBuf> = HashSet::new();
@@ -261,10 +325,12 @@ impl<'a> Reader<'a> {
                 }
             };
             self.bytes += file.bytes.len();
-            let version = self.version.unwrap_or(PythonVersion::new(3, 13));
-            let module = python::parse(&file, version);
+            let module = python::parse(&file, self.version.unwrap_or(NEWEST));
             if self.modules.is_empty() {
-                *attribute = name.attribute().map(|name| module.names().binding(name));
+                let names = module.names();
+                application.attribute = name.attribute().map(|name| names.binding(name));
+                application.kind = name.attribute().and_then(|name| names.kind(name));
+                application.near = names.all().map(str::to_owned).collect();
             }
             for import in module.imports() {
                 for (name, path) in self.imported(&import, &wanted) {
@@ -275,14 +341,12 @@ impl<'a> Reader<'a> {
                     if certain { queue.push_front(next) } else { queue.push_back(next) }
                 }
             }
-            // Which syntax is right depends on the version.
-            let faults = if self.version.is_some() { module.faults().to_vec() } else { Vec::new() };
             self.modules.push(ReadModule {
                 name: wanted.name,
                 path: wanted.path,
                 file: file.id,
                 certain: wanted.certain,
-                faults,
+                faults: module.faults().to_vec(),
                 not_judged: module.not_judged().map(str::to_owned),
                 environment: module.environment(),
             });
@@ -364,6 +428,9 @@ impl<'a> Reader<'a> {
     /// May the module be an installed package's? Then it is not known to be missing.
     fn is_nowhere_else(&self, module: &str) -> Result<(), Why> {
         let top = module.split('.').next().unwrap_or(module);
+        if super::standard_library::has(top) {
+            return Err(Why::new(format!("{top} is a module of Python itself")));
+        }
         let venv = self.venv.get()?;
         if let Some(why) = venv.absence_unknown() {
             return Err(Why::new(why));
@@ -376,6 +443,13 @@ impl<'a> Reader<'a> {
         }
         Ok(())
     }
+}
+
+/// Is the word that names the application, or the setting, made from a variable's value?
+fn is_secret(gunicorn: &Gunicorn, span: Option<Span>) -> bool {
+    let arguments = gunicorn.launch.ok().map_or(&[][..], |launch| &launch.arguments);
+    arguments.iter().any(|word| word.secret && Some(word.span) == span)
+        || gunicorn.settings.is_secret("wsgi_app")
 }
 
 /// `a/b` → `a/b.py`.

@@ -46,7 +46,14 @@ pub fn among(sources: &Sources, place: &Place) -> Option<ReleaseLink> {
 
 fn release_link(sources: &Sources, hop: &LinkHop) -> Option<ReleaseLink> {
     let parent = hop.link.parent()?;
-    let resolved = tidy(&parent.join(&hop.target));
+    let target = tidy(&parent.join(&hop.target));
+    let lookup = sources.host().look(&target);
+    // A link to a file is no release; one that dangles may be. It may lead over another link.
+    let resolved = match lookup.metadata() {
+        Some(metadata) if metadata.kind == FileKind::Directory => lookup.resolved.clone(),
+        Some(_) => return None,
+        None => target,
+    };
     let releases = resolved.parent()?.to_path_buf();
     let named = |name: Option<&OsStr>, names: &[&str]| {
         name.and_then(OsStr::to_str).is_some_and(|name| names.contains(&name))
@@ -55,16 +62,10 @@ fn release_link(sources: &Sources, hop: &LinkHop) -> Option<ReleaseLink> {
         named(hop.link.file_name(), &LINKS) || named(releases.file_name(), &DIRECTORIES);
     // Links of the system (/lib, /var/run) have no brothers to move to.
     let custom = by_custom && parent != Path::new("/");
-    (custom && leads_to_directory(sources, &resolved)).then(|| ReleaseLink {
+    custom.then(|| ReleaseLink {
         path: hop.link.clone(),
         target: hop.target.clone(),
         resolved,
         releases,
     })
-}
-
-/// A link to a file is no release; one that dangles may be.
-fn leads_to_directory(sources: &Sources, target: &Path) -> bool {
-    let lookup = sources.host().look(target);
-    lookup.metadata().is_none_or(|metadata| metadata.kind == FileKind::Directory)
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::super::server::Gunicorn;
 use super::super::{Given, Known, Origin, Problem};
 use super::is_absent;
+use crate::host::HostError;
 use crate::source::requirements::{self, Requirements};
 use crate::source::venv::Venv;
 use crate::source::{Sources, Span};
@@ -67,7 +68,10 @@ fn read_requirements(
         Ok(Some(path)) => path,
         Ok(None) if roots.is_empty() => return Known::unknown("the release was not read"),
         Ok(None) => return Known::Default(None),
-        Err(why) => return Known::unknown(why),
+        Err(error) => {
+            problems.push(Problem::unreadable(&error));
+            return Known::unknown(error.to_string());
+        }
     };
     let requirements = match requirements::read(sources, &path) {
         Ok(requirements) => requirements,
@@ -91,7 +95,7 @@ fn read_requirements(
     Known::Value(Some(file), origin)
 }
 
-fn find(sources: &Sources, given: &Given, roots: &[PathBuf]) -> Result<Option<PathBuf>, String> {
+fn find(sources: &Sources, given: &Given, roots: &[PathBuf]) -> Result<Option<PathBuf>, HostError> {
     if let Some(path) = &given.requirements {
         return Ok(Some(path.clone()));
     }
@@ -100,7 +104,7 @@ fn find(sources: &Sources, given: &Given, roots: &[PathBuf]) -> Result<Option<Pa
             Ok(Some(path)) => return Ok(Some(path)),
             Ok(None) => {}
             Err(error) if is_absent(&error) => {}
-            Err(error) => return Err(error.to_string()),
+            Err(error) => return Err(error),
         }
     }
     Ok(None)

@@ -7,6 +7,7 @@ use super::code::Resolution;
 use super::{Code, ReleaseLink};
 use crate::host::FileKind;
 use crate::source::Sources;
+use crate::source::venv::Venv;
 
 /// A release beside the current one.
 #[derive(Debug, Clone)]
@@ -16,6 +17,9 @@ pub struct PreviousRelease {
     /// Does it hold the application's module where the current one does? Unknown where that is
     /// not known of the current one.
     pub has_application: Known<bool>,
+    /// Does it have a virtual environment where the current one has its own? True where that one
+    /// lies outside the releases.
+    pub has_venv: Known<bool>,
 }
 
 pub(super) fn read(
@@ -23,6 +27,7 @@ pub(super) fn read(
     machine: &Machine,
     link: Option<&ReleaseLink>,
     code: &Code,
+    venv: &Known<Venv>,
 ) -> Known<Vec<PreviousRelease>> {
     let Some(link) = link else { return Known::unknown("no release link is on the way") };
     let names = match sources.host().list(&link.releases) {
@@ -34,6 +39,17 @@ pub(super) fn read(
         Some(Resolution::File(path)) => inside(sources, path, &link.resolved),
         _ => None,
     };
+    let venv = match venv {
+        Known::Value(venv, _) | Known::Default(venv) => {
+            Ok(inside(sources, &venv.path, &link.resolved))
+        }
+        Known::Unknown(why) => Err(why.clone()),
+    };
+    let exists =
+        |path: &Path| match Place::look(sources.host(), path, machine.owners_known).exists() {
+            Ok(exists) => Known::Default(exists),
+            Err(why) => Known::Unknown(why),
+        };
     let mut found = Vec::new();
     for name in names {
         let path = link.releases.join(&name);
@@ -44,16 +60,15 @@ pub(super) fn read(
             continue;
         }
         let has_application = match &module {
-            Some(module) => {
-                let place = Place::look(sources.host(), &path.join(module), machine.owners_known);
-                match place.exists() {
-                    Ok(exists) => Known::Default(exists),
-                    Err(why) => Known::Unknown(why),
-                }
-            }
+            Some(module) => exists(&path.join(module)),
             None => Known::unknown("where the application's module lies is not known"),
         };
-        found.push(PreviousRelease { path, has_application });
+        let has_venv = match &venv {
+            Ok(Some(venv)) => exists(&path.join(venv).join("pyvenv.cfg")),
+            Ok(None) => Known::Default(true),
+            Err(why) => Known::Unknown(why.clone()),
+        };
+        found.push(PreviousRelease { path, has_application, has_venv });
     }
     Known::Default(found)
 }

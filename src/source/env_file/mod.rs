@@ -119,6 +119,14 @@ pub struct EnvAssignment {
     pub overridden: bool,
 }
 
+impl EnvAssignment {
+    /// Is a quote missing? It is never closed; or it is closed by the one that was to open a later
+    /// value, so that text follows the closing quote and what looks like assignments lies inside.
+    pub fn is_unbalanced(&self) -> bool {
+        self.open_quote.is_some() || (self.quoting == Quoting::Mixed && !self.swallowed.is_empty())
+    }
+}
+
 /// Why systemd sets nothing for a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]

@@ -3,9 +3,6 @@
 //! The list is `known-settings.txt`, which `known-settings.sh` writes from what systemd itself
 //! says (`--dump-configuration-items`).
 
-use std::collections::HashMap;
-use std::sync::OnceLock;
-
 use super::exec::has_placeholder;
 use super::time::parse_seconds;
 use super::value::{self, KillMode, NotifyAccess, Restart, ServiceType};
@@ -29,7 +26,7 @@ pub struct Setting {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SettingLookup {
     /// It reads it.
-    Known(&'static Setting),
+    Known(Setting),
     /// `X-…`: it passes over it in silence.
     Private,
     /// It ignores the section.
@@ -58,62 +55,72 @@ pub struct ValueFault {
 
 const DATA: &str = include_str!("known-settings.txt");
 
-struct Table {
-    sections: HashMap<&'static str, HashMap<&'static str, Setting>>,
+/// A setting by its section and key: a binary search in the list, which is sorted. Making a map of
+/// it would cost more than a whole check does otherwise.
+fn find(section: &str, key: &str) -> Option<Setting> {
+    let (mut low, mut high) = (0, DATA.len());
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let start =
+            DATA.as_bytes()[..middle].iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+        let rest = &DATA[start..];
+        let line = rest.split_once('\n').map_or(rest, |(line, _)| line);
+        // The head's lines begin with `#`, which stands before every letter.
+        let order = match parse(line) {
+            Some(setting) => (setting.section, setting.key).cmp(&(section, key)),
+            None => std::cmp::Ordering::Less,
+        };
+        match order {
+            std::cmp::Ordering::Equal => return parse(line),
+            std::cmp::Ordering::Less => low = (start + line.len() + 1).max(low + 1),
+            std::cmp::Ordering::Greater => high = start,
+        }
+    }
+    None
 }
 
-fn table() -> &'static Table {
-    static TABLE: OnceLock<Table> = OnceLock::new();
-    TABLE.get_or_init(|| {
-        let mut sections: HashMap<_, HashMap<_, _>> = HashMap::new();
-        for setting in settings() {
-            sections.entry(setting.section).or_default().insert(setting.key, setting);
-        }
-        Table { sections }
+fn parse(line: &'static str) -> Option<Setting> {
+    if line.starts_with('#') {
+        return None;
+    }
+    let mut fields = line.split('\t');
+    Some(Setting {
+        section: fields.next()?,
+        key: fields.next()?,
+        since: fields.next()?.parse().ok()?,
+        until: fields.next()?.parse().ok(),
+        takes: fields.next()?,
     })
 }
 
 /// Every setting of the list.
 pub fn settings() -> impl Iterator<Item = Setting> {
-    DATA.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
-        let mut fields = line.split('\t');
-        Some(Setting {
-            section: fields.next()?,
-            key: fields.next()?,
-            since: fields.next()?.parse().ok()?,
-            until: fields.next()?.parse().ok(),
-            takes: fields.next()?,
-        })
-    })
+    DATA.lines().filter_map(parse)
 }
 
 /// What systemd does with a setting in a section.
 pub fn lookup(section: &str, key: &str) -> SettingLookup {
-    let table = table();
     if section.starts_with("X-") {
         return SettingLookup::Private;
     }
-    let Some(keys) = table.sections.get(section) else {
-        let did_you_mean = nearest(section, table.sections.keys().copied());
-        return SettingLookup::UnknownSection { did_you_mean };
-    };
-    if let Some(setting) = keys.get(key) {
+    if let Some(setting) = find(section, key) {
         return SettingLookup::Known(setting);
+    }
+    if !settings().any(|setting| setting.section == section) {
+        let did_you_mean = nearest(section, settings().map(|setting| setting.section));
+        return SettingLookup::UnknownSection { did_you_mean };
     }
     if key.starts_with("X-") {
         return SettingLookup::Private;
     }
-    let mut right: Vec<&'static str> = table
-        .sections
-        .iter()
-        .filter(|(_, keys)| keys.contains_key(key))
-        .map(|(section, _)| *section)
-        .collect();
+    let mut right: Vec<&'static str> =
+        settings().filter(|setting| setting.key == key).map(|setting| setting.section).collect();
     if !right.is_empty() {
         right.sort_unstable();
         return SettingLookup::WrongSection { right };
     }
-    SettingLookup::UnknownKey { did_you_mean: nearest(key, keys.keys().copied()) }
+    let keys = settings().filter(|setting| setting.section == section);
+    SettingLookup::UnknownKey { did_you_mean: nearest(key, keys.map(|setting| setting.key)) }
 }
 
 /// The name that differs least, by two letters at most.
@@ -156,7 +163,7 @@ fn distance(a: &[u8], b: &[u8]) -> usize {
 }
 
 fn takes(section: &str, key: &str) -> &'static str {
-    table().sections.get(section).and_then(|keys| keys.get(key)).map_or("", |s| s.takes)
+    find(section, key).map_or("", |setting| setting.takes)
 }
 
 /// Does an empty assignment take back what was set before? (Elsewhere it is ignored with a

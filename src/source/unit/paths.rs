@@ -374,8 +374,13 @@ impl<'h> Scan<'h> {
             FileKind::File if metadata.size == 0 => Some(Entry::Masked(path.into())),
             FileKind::File => Some(Entry::Fragment(path.into())),
             FileKind::Link => self.link(name, path),
-            // A directory, a fifo: systemd takes none of them for a unit.
-            _ => None,
+            // A directory, a fifo: systemd takes none of them for a unit, and whoever put it there
+            // meant one.
+            kind => {
+                let kind = HostErrorKind::NotAFile(kind);
+                self.problem(HostError { path: path.into(), kind });
+                None
+            }
         }
     }
 
@@ -391,7 +396,13 @@ impl<'h> Scan<'h> {
         let target = parent.join(target);
         let directory = self.host.look(target.parent().unwrap_or(Path::new("/"))).resolved;
         if self.resolved.contains(&directory) {
-            let target = target.file_name()?.to_str().and_then(UnitName::exact)?;
+            let Some(target) = target.file_name()?.to_str().and_then(UnitName::exact) else {
+                // No name of a unit, and where links go round in a circle no file either.
+                if let Outcome::Failed(error) = self.host.look(path).outcome {
+                    self.problem(error);
+                }
+                return None;
+            };
             return (name.may_alias(&target) && *name != target).then_some(Entry::Alias(target));
         }
         let lookup = self.host.look(path);

@@ -1,0 +1,63 @@
+use crate::facts::{App, Why};
+use crate::rule::{Safety, Sink};
+
+crate::rule! {
+    /// The comment behind a value is part of the value that the application gets.
+    ///
+    /// systemd knows comments on lines of their own only. `A=x # note` gives the process
+    /// `x # note`, and `A="x" # note` gives it `x# note`; nothing is logged. A shell, docker and
+    /// most libraries for `.env` files cut it off, so the same file works on a laptop. (Measured
+    /// on systemd 252 and 257.)
+    ///
+    /// ```env,bad
+    /// SECRET_KEY=9f2c1b7e5d8a4f03b6c7d1e2a5f4988c
+    /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db # on the data disk
+    /// ```
+    /// ```env,fixed
+    /// SECRET_KEY=9f2c1b7e5d8a4f03b6c7d1e2a5f4988c
+    /// # on the data disk
+    /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db
+    /// ```
+    /// A `#` without a blank before it, or in quotes, is meant:
+    /// ```env,good
+    /// SECRET_KEY='9f2c1b7e5d8a # f03b6c7d1e2a5f4988c'
+    /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db
+    /// DOCUMENTATION=https://example.com/docs#install
+    /// ACCENT=#3366ff
+    /// ```
+    /// Quotes that close before the `#` do not help:
+    /// ```env,bad
+    /// SECRET_KEY="9f2c1b7e5d8a4f03b6c7d1e2a5f4988c" # new since May
+    /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db
+    /// ```
+    E403 "comment-in-value" {
+        severity: Warning, impact: Outage, fix: Some(Safe), item: Environment, hop: Release,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    for read in app.environment.read_files() {
+        for assignment in &read.content.assignments {
+            let name = &assignment.name;
+            if assignment.comment.is_none() || !app.environment.decides(&name.value, name.span) {
+                continue;
+            }
+            let name = &name.value;
+            // Where the comment starts would tell how long the value is: the name is shown.
+            out.report(format!(
+                "the application gets the comment behind {name} as part of its value: systemd \
+                 takes `#` for a comment only at the start of a line"
+            ))
+            .at(assignment.name.span, "its value ends with a `# …`")
+            .help(
+                "move the comment to a line of its own above; if the ` #` is meant, put the value \
+                 into single quotes\nthen restart the unit: workers keep the old environment over \
+                 a reload",
+            )
+            .fix(Safety::Safe, format!("move the comment to a line above {name}"))
+            .subject(name.clone());
+        }
+    }
+    Ok(())
+}

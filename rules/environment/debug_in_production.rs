@@ -1,0 +1,140 @@
+use crate::facts::{App, Why};
+use crate::rule::{Safety, Sink};
+
+crate::rule! {
+    /// Visitors see tracebacks and settings, because the application runs in debug mode.
+    ///
+    /// Flask takes `FLASK_DEBUG` for true unless it is empty, `0`, `false` or `no`, in any case:
+    /// `off` and `n` turn debugging **on** (`flask.helpers.get_debug_flag`). Before Flask 2.3
+    /// `FLASK_ENV=development` turned it on too, and configuration classes go on to be chosen by
+    /// it. `DEBUG=1` is what most settings modules read. Debug mode also lets exceptions through
+    /// that error handlers would have caught.
+    ///
+    /// ```env,bad
+    /// SECRET_KEY=9f2c1b7e5d8a4f03b6c7d1e2a5f4988c
+    /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db
+    /// FLASK_DEBUG=1
+    /// ```
+    /// ```env,fixed
+    /// SECRET_KEY=9f2c1b7e5d8a4f03b6c7d1e2a5f4988c
+    /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db
+    /// FLASK_DEBUG=0
+    /// ```
+    /// ```env,good
+    /// SECRET_KEY=9f2c1b7e5d8a4f03b6c7d1e2a5f4988c
+    /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db
+    /// FLASK_DEBUG=False
+    /// FLASK_ENV=production
+    /// DEBUG=
+    /// ```
+    /// A word that reads like "off" and is not:
+    /// ```env,bad
+    /// SECRET_KEY=9f2c1b7e5d8a4f03b6c7d1e2a5f4988c
+    /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db
+    /// FLASK_DEBUG=off
+    /// ```
+    /// In the unit:
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// Environment=FLASK_ENV=development
+    /// ```
+    /// Here the environment file, which beats the unit, turns it off again:
+    /// ```ini,good,drop-in
+    /// [Service]
+    /// Environment=DEBUG=1
+    /// ```
+    /// ```env,good
+    /// SECRET_KEY=9f2c1b7e5d8a4f03b6c7d1e2a5f4988c
+    /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db
+    /// DEBUG=0
+    /// ```
+    /// On gunicorn's command line, which beats them all:
+    /// ```ini,bad
+    /// [Unit]
+    /// Description=Gunicorn for myapp
+    /// After=network.target
+    ///
+    /// [Service]
+    /// Type=notify
+    /// NotifyAccess=main
+    /// User=www-data
+    /// Group=www-data
+    /// RuntimeDirectory=myapp
+    /// WorkingDirectory=/srv/myapp/current
+    /// EnvironmentFile=/etc/myapp.env
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn \
+    ///     --workers 3 \
+    ///     --env FLASK_DEBUG=1 \
+    ///     --chdir /srv/myapp/current \
+    ///     --bind unix:/run/myapp/gunicorn.sock \
+    ///     wsgi:app
+    /// ExecReload=/bin/kill -s HUP $MAINPID
+    /// KillMode=mixed
+    /// TimeoutStopSec=40
+    /// Restart=always
+    /// RestartSec=3
+    ///
+    /// [Install]
+    /// WantedBy=multi-user.target
+    /// ```
+    E408 "debug-in-production" {
+        severity: Error, impact: Exposure, fix: Some(Safe), item: Environment, hop: Release,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+/// A variable's name, which values turn debug mode on, and one that turns it off.
+type Switch = (&'static str, fn(&str) -> bool, &'static str);
+
+/// The variables that turn debug mode on.
+const SWITCHES: [Switch; 3] = [
+    ("FLASK_DEBUG", is_true_to_flask, "0"),
+    ("FLASK_ENV", is_development, "production"),
+    ("DEBUG", is_true, "0"),
+];
+
+/// `flask.helpers.get_debug_flag`: only these are false.
+fn is_true_to_flask(value: &str) -> bool {
+    !value.is_empty() && !["0", "false", "no"].contains(&value.to_lowercase().as_str())
+}
+
+fn is_development(value: &str) -> bool {
+    value == "development"
+}
+
+/// What the usual readers of settings take for true; `DEBUG=app:*` is another program's.
+fn is_true(value: &str) -> bool {
+    ["1", "true", "yes", "on", "y", "t"].contains(&value.to_lowercase().as_str())
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    for (name, turns_on, off) in SWITCHES {
+        let variable = match app.gunicorn.worker_variable(&app.environment, name) {
+            Ok(Some(variable)) => variable,
+            Ok(None) => continue,
+            Err(why) => {
+                out.skip(&Why::new(format!("{name}: {why}")));
+                continue;
+            }
+        };
+        if !variable.value.expose_str().is_some_and(turns_on) {
+            continue;
+        }
+        out.report(format!("visitors see the application's insides: {name} turns debug mode on"))
+            .at_some(variable.span, "debug mode in production")
+            .help(help(name, off))
+            .fix(Safety::Safe, format!("{name}={off}"))
+            .subject(name);
+    }
+    Ok(())
+}
+
+fn help(name: &str, off: &str) -> String {
+    let restart = "then restart the unit: workers keep the old environment over a reload";
+    let flask = if name == "FLASK_DEBUG" {
+        "\nFlask takes everything but an empty value, 0, false and no for true"
+    } else {
+        ""
+    };
+    format!("write {name}={off} there, {restart}{flask}")
+}

@@ -1,0 +1,145 @@
+use crate::facts::environment::ReadFile;
+use crate::facts::{App, Why};
+use crate::rule::{Safety, Severity, Sink};
+use crate::source::Span;
+use crate::source::env_file::{Ignored, IgnoredKind};
+
+crate::rule! {
+    /// A variable is not set, because systemd drops its line without a word.
+    ///
+    /// An `EnvironmentFile=` looks like a shell script and is none. systemd takes `NAME=value` and
+    /// nothing else: `export NAME=value`, a name with a dash or a dot or a digit at its start,
+    /// `NAME: value`, and the first line of a file that begins with a byte order mark are all
+    /// passed over. The unit starts all the same; what misses the variable is the application: at
+    /// the next reload its workers do not boot. For a bad name there is a line `Ignoring invalid
+    /// environment assignment` in the journal, for `NAME: value` and a line without `=` there is
+    /// nothing. (Measured on systemd 252 and 257.)
+    ///
+    /// ```env,bad
+    /// export SECRET_KEY=9f2c1b7e5d8a4f03b6c7d1e2a5f4988c
+    /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db
+    /// ```
+    /// ```env,fixed
+    /// SECRET_KEY=9f2c1b7e5d8a4f03b6c7d1e2a5f4988c
+    /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db
+    /// ```
+    /// Blanks round `=`, comments, blank lines and quotes are all right:
+    /// ```env,good
+    /// # export is not needed here
+    /// ; nor here
+    ///
+    /// SECRET_KEY = "9f2c1b7e5d8a4f03b6c7d1e2a5f4988c"
+    ///   DATABASE_URL='sqlite:////srv/myapp/shared/myapp.db'
+    /// ```
+    /// A name with a dash is no name:
+    /// ```env,bad
+    /// SECRET_KEY=9f2c1b7e5d8a4f03b6c7d1e2a5f4988c
+    /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db
+    /// MAIL-SERVER=localhost
+    /// ```
+    /// YAML is no environment file:
+    /// ```env,bad
+    /// SECRET_KEY=9f2c1b7e5d8a4f03b6c7d1e2a5f4988c
+    /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db
+    /// MAIL_SERVER: localhost
+    /// ```
+    E401 "line-ignored" {
+        severity: Error, impact: Outage, fix: Some(Safe), item: Environment, hop: Release,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    for read in app.environment.read_files() {
+        for line in &read.content.ignored {
+            report(app, read, line, out);
+        }
+    }
+    Ok(())
+}
+
+fn report(app: &App, read: &ReadFile, line: &Ignored, out: &mut Sink) {
+    let path = read.place.path.display();
+    let number = line.lines.start();
+    let meant = read.meant(line);
+    let name = meant.as_ref().map(|name| name.value.as_str());
+    let (cause, repair) = words(line.kind, name.unwrap_or("NAME"));
+    let message = match name {
+        Some(name) => format!("{name} is not set from {path}: systemd drops the line, {cause}"),
+        None => format!("systemd drops line {number} of {path}: {cause}"),
+    };
+    let set_elsewhere = name.is_some_and(|name| app.environment.variables.contains_key(name));
+    // How long a hidden line is, is hidden too: without a name, its start alone is pointed at.
+    let start = Span { end: line.span.start + 1, ..line.span };
+    let span = meant.as_ref().map_or(start, |name| name.span);
+    let finding = out.report(message).at(span, short(line.kind)).help(repair);
+    match name {
+        Some(name) => finding.subject(name),
+        // The text may be a part of a secret: it is told apart by its number among such lines.
+        None => finding.subject(format!("{:?}", line.kind)),
+    };
+    // Nothing is known to be lost where no name can be made out, or where another line sets it.
+    if name.is_none() || set_elsewhere {
+        finding.severity(Severity::Warning);
+    }
+    match (line.kind, name) {
+        (IgnoredKind::Export, Some(name)) => {
+            finding.fix(Safety::Safe, format!("take `export` away before {name}"));
+        }
+        (IgnoredKind::Bom, _) => {
+            finding.fix(Safety::Safe, "take the byte order mark away");
+        }
+        (IgnoredKind::Colon, Some(name)) => {
+            finding.fix(Safety::Safe, format!("write `{name}=` in place of `{name}:`"));
+        }
+        _ => {}
+    }
+}
+
+/// The cause, and what to type.
+fn words(kind: IgnoredKind, name: &str) -> (&'static str, String) {
+    let again = "then restart the unit: workers keep the old environment over a reload";
+    match kind {
+        IgnoredKind::Export => ("it knows no `export`", format!("write: {name}=…\n{again}")),
+        IgnoredKind::Bom => (
+            "the file starts with a byte order mark that belongs to the name",
+            format!(
+                "save the file as UTF-8 without BOM (sed -i '1s/^\\xef\\xbb\\xbf//' FILE)\n{again}"
+            ),
+        ),
+        IgnoredKind::Colon => {
+            ("`:` assigns nothing, only `=` does", format!("write: {name}=…\n{again}"))
+        }
+        IgnoredKind::Section => {
+            ("an environment file has no sections", "delete the line".to_owned())
+        }
+        IgnoredKind::EmptyName => {
+            ("there is no name before the `=`", "write the name, or delete the line".to_owned())
+        }
+        IgnoredKind::BadName => (
+            "a name is made of letters, digits and `_`, and starts with no digit",
+            format!("rename it here and where the code reads it\n{again}"),
+        ),
+        IgnoredKind::NoEquals => (
+            "there is no `=` in it",
+            "write NAME=value; quote a value of several lines, or delete the line".to_owned(),
+        ),
+        IgnoredKind::TooLong => (
+            "it is longer than systemd reads",
+            "put the value into a file and only its path here".to_owned(),
+        ),
+    }
+}
+
+fn short(kind: IgnoredKind) -> &'static str {
+    match kind {
+        IgnoredKind::Export => "`export` is the shell's",
+        IgnoredKind::Bom => "a byte order mark stands before it",
+        IgnoredKind::Colon => "should be `=`",
+        IgnoredKind::Section => "no section here",
+        IgnoredKind::EmptyName => "no name",
+        IgnoredKind::BadName => "not a name",
+        IgnoredKind::NoEquals => "no `=`",
+        IgnoredKind::TooLong => "too long",
+    }
+}

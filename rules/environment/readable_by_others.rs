@@ -1,0 +1,181 @@
+use std::path::Path;
+
+use crate::facts::environment::{EnvironmentFile, ReadFile};
+use crate::facts::{App, Identity, Want, Why};
+use crate::rule::{EvidenceKind, Safety, Sink};
+
+crate::rule! {
+    /// Every account on the host can read the application's secrets, or nginx hands them out.
+    ///
+    /// systemd reads an environment file as root before it becomes the service's user: mode 0600
+    /// and owner root are enough. A file inside a release goes with the release, one in a working
+    /// tree of git is a `git add .` away from being published, and one under nginx's `root` can be
+    /// fetched by anybody. Who may read it through its group is taken for meant. A file that sets
+    /// nothing but the likes of `PORT` and `WEB_CONCURRENCY` holds no secret.
+    ///
+    /// ```tree,bad
+    /// /etc/myapp.env mode=0644
+    /// ```
+    /// ```tree,fixed
+    /// /etc/myapp.env mode=0600
+    /// ```
+    /// Closed by the directory above it, or readable by a group:
+    /// ```ini,good,drop-in
+    /// [Service]
+    /// EnvironmentFile=
+    /// EnvironmentFile=/etc/myapp/env
+    /// ```
+    /// ```env,good,file=/etc/myapp/env
+    /// SECRET_KEY=9f2c1b7e5d8a4f03b6c7d1e2a5f4988c
+    /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db
+    /// ```
+    /// ```tree,good
+    /// /etc/myapp/ mode=0750 owner=0:33
+    /// ```
+    /// ```tree,good
+    /// /etc/myapp.env mode=0640 owner=0:4
+    /// ```
+    /// In the working tree that the application is served from:
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// EnvironmentFile=/srv/myapp/shared/.env
+    /// ```
+    /// ```env,bad,file=/srv/myapp/shared/.env
+    /// MAIL_PASSWORD=8f2c1b7e5d8a4f03
+    /// ```
+    /// ```tree,bad
+    /// /srv/myapp/shared/.env mode=0600
+    /// /srv/myapp/.git/
+    /// ```
+    E407 "readable-by-others" {
+        severity: Warning, impact: Exposure, fix: Some(Safe), item: Environment, hop: Release,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+/// Variables that tune gunicorn, Flask or Python and are no secrets.
+const HARMLESS: [&str; 14] = [
+    "DEBUG",
+    "FLASK_APP",
+    "FLASK_DEBUG",
+    "FLASK_ENV",
+    "GUNICORN_CMD_ARGS",
+    "HOST",
+    "LANG",
+    "LC_ALL",
+    "LOG_LEVEL",
+    "PATH",
+    "PORT",
+    "TZ",
+    "WEB_CONCURRENCY",
+    "WORKERS",
+];
+
+fn is_harmless(name: &str) -> bool {
+    HARMLESS.contains(&name) || name.starts_with("PYTHON") || name.starts_with("GUNICORN_")
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    for file in &app.environment.files {
+        for read in &file.files {
+            if read.content.assignments.iter().all(|a| is_harmless(&a.name.value)) {
+                continue;
+            }
+            report_place(app, file, read, out);
+            report_mode(app, file, read, out)?;
+        }
+    }
+    Ok(())
+}
+
+/// A user that has no right but those of all others.
+fn anybody() -> Identity {
+    Identity { name: "nobody".into(), uid: Some(u32::MAX), groups: Some(Vec::new()) }
+}
+
+fn report_mode(
+    app: &App,
+    file: &EnvironmentFile,
+    read: &ReadFile,
+    out: &mut Sink,
+) -> Result<(), Why> {
+    if !app.machine.whole {
+        return Err(Why::new("the modes of the files given are not the deployment's"));
+    }
+    if !read.place.owners_known {
+        return Err(Why::new("owners and modes of this tree are not the deployment's"));
+    }
+    let readable = read.place.accessible(&anybody(), Want::Read)?;
+    let writable = read.place.accessible(&anybody(), Want::Write)?;
+    let (Some(metadata), true) = (read.place.metadata(), readable || writable) else {
+        return Ok(());
+    };
+    let path = read.place.path.display();
+    let (what, mode) = (if writable { "change" } else { "read" }, metadata.mode);
+    out.report(format!(
+        "every account on the host can {what} the secrets in {path}: its mode is {mode:04o}"
+    ))
+    .at_some(file.directive, "systemd reads it as root, nobody else has to")
+    .evidence(
+        EvidenceKind::File,
+        format!("{path}: mode {mode:04o}, owner {}:{}", metadata.uid, metadata.gid),
+    )
+    .help(format!("chown root:root {path} && chmod 0600 {path}"))
+    .fix(Safety::Safe, format!("mode 0600 for {path}"))
+    .subject(format!("mode {path}"));
+    Ok(())
+}
+
+fn report_place(app: &App, file: &EnvironmentFile, read: &ReadFile, out: &mut Sink) {
+    let path = read.place.path.display();
+    let resolved = &read.place.resolved;
+    let served = app.nginx.serves_file(resolved);
+    let (message, root) = match &served {
+        Ok(Some(root)) => (
+            format!("anybody can fetch the secrets in {path}: nginx serves files from there"),
+            Some(root.span),
+        ),
+        _ if in_release(app, resolved) => (
+            format!(
+                "the secrets in {path} lie in a release: the next release lacks them, copies of it carry them"
+            ),
+            None,
+        ),
+        _ => match &read.git_tree {
+            Some(tree) => (
+                format!(
+                    "the secrets in {path} are one `git add` from being published: {} is a working tree",
+                    tree.display()
+                ),
+                None,
+            ),
+            None => return skip_unserved(&served, out),
+        },
+    };
+    out.report(message)
+        .at_some(file.directive, "this file")
+        .at_some(root, "nginx serves what is below")
+        .help(format!(
+            "install -m 0600 -o root -g root {path} /etc/{}\nname that path in EnvironmentFile=, \
+             systemctl daemon-reload, restart, delete {path}, and change the secrets in it if it \
+             was ever published",
+            suggested(app)
+        ))
+        .subject(format!("place {path}"));
+}
+
+fn skip_unserved<T>(served: &Result<T, Why>, out: &mut Sink) {
+    if let Err(why) = served {
+        out.skip(why);
+    }
+}
+
+/// Only where releases come and go: a directory that is updated in place is no release.
+fn in_release(app: &App, file: &Path) -> bool {
+    app.release.link.is_some()
+        && app.release.directory.ok().is_some_and(|place| file.starts_with(&place.resolved))
+}
+
+fn suggested(app: &App) -> String {
+    format!("{}.env", app.name.trim_end_matches(".service"))
+}

@@ -1,0 +1,198 @@
+use crate::facts::{App, Why};
+use crate::rule::{Severity, Sink};
+use crate::source::Span;
+use crate::source::python::environ::{Need, Reader, VariableUse};
+
+crate::rule! {
+    /// No worker boots after the next reload, because a variable that the code needs is set nowhere.
+    ///
+    /// `os.environ["NAME"]` at the top level of a module that gunicorn imports raises `KeyError`
+    /// where NAME is not set; so do python-decouple's `config("NAME")`, environs' `env.str("NAME")`
+    /// and a field without default of a pydantic-settings class. When no new worker boots, gunicorn
+    /// ends itself with status 3, and HUP is no exception. What systemd sets by itself (PATH, HOME,
+    /// USER …) is there; PWD is not. A read under a condition, in `try … except KeyError` or in a
+    /// function counts only where `.env.example` lists the variable as well.
+    ///
+    /// ```python,bad
+    /// import os
+    ///
+    /// from flask import Flask
+    ///
+    /// app = Flask(__name__)
+    /// app.config["STRIPE_API_KEY"] = os.environ["STRIPE_API_KEY"]
+    /// ```
+    /// ```python,fixed
+    /// import os
+    ///
+    /// from flask import Flask
+    ///
+    /// app = Flask(__name__)
+    /// app.config["STRIPE_API_KEY"] = os.environ["STRIPE_API_KEY"]
+    /// ```
+    /// ```env,fixed
+    /// SECRET_KEY=9f2c1b7e5d8a4f03b6c7d1e2a5f4988c
+    /// STRIPE_API_KEY=rk_9f2c1b7e5d8a4f03
+    /// ```
+    /// With a default, under a condition, or set by gunicorn's command line:
+    /// ```python,good
+    /// import os
+    ///
+    /// from flask import Flask
+    ///
+    /// app = Flask(__name__)
+    /// app.config["MAIL_SERVER"] = os.environ.get("MAIL_SERVER", "localhost")
+    /// if app.debug:
+    ///     app.config["TRACE"] = os.environ["TRACE"]
+    /// try:
+    ///     app.config["REGION"] = os.environ["REGION"]
+    /// except KeyError:
+    ///     app.config["REGION"] = "eu"
+    /// app.config["HOME"] = os.environ["HOME"]
+    /// ```
+    /// A slip of the pen:
+    /// ```env,bad
+    /// SECRET_KEY=9f2c1b7e5d8a4f03b6c7d1e2a5f4988c
+    /// DATABSE_URL=sqlite:////srv/myapp/shared/myapp.db
+    /// ```
+    E410 "required-missing" {
+        severity: Error, impact: Outage, fix: Some(Manual), item: Environment, hop: Release,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let code = &app.release.code;
+    code.application.get()?;
+    for variable in &code.required {
+        let reader = read_of(app, &variable.name, Some(variable.span)).map(|read| read.reader);
+        judge(app, &variable.name, variable.span, reader, out);
+    }
+    let named_by_code = |name: &str| code.required.iter().any(|required| required.name == name);
+    for example in code.examples.iter().filter(|example| !named_by_code(&example.value)) {
+        // Optional ones are listed in examples too, and what only docker-compose reads.
+        if let Some(read) = read_of(app, &example.value, None)
+            && matches!(read.need, Need::Conditional | Need::InFunction)
+        {
+            let before = out.findings.len();
+            judge(app, &example.value, read.span, Some(read.reader), out);
+            if let Some(finding) = out.findings.get_mut(before) {
+                finding.severity(Severity::Warning).at(example.span, "listed as needed");
+            }
+        }
+    }
+    Ok(())
+}
+
+fn read_of<'a>(app: &'a App, name: &str, span: Option<Span>) -> Option<&'a VariableUse> {
+    app.release
+        .code
+        .modules
+        .iter()
+        .flat_map(|module| &module.environment.variables)
+        .find(|read| read.name == name && span.is_none_or(|span| read.span == span))
+}
+
+fn judge(app: &App, name: &str, span: Span, reader: Option<Reader>, out: &mut Sink) {
+    let environment = &app.environment;
+    let empty = match app.gunicorn.worker_variable(environment, name) {
+        Ok(Some(variable)) if !variable.value.expose().is_empty() => return,
+        Ok(Some(_)) => true,
+        // It is set, only its value is not known.
+        Err(_) if environment.variables.contains_key(name) => return,
+        Err(why) => return out.skip(&Why::new(format!("{name}: {why}"))),
+        Ok(None) => false,
+    };
+    if is_set_for(reader, app, name) || is_dropped(app, name) {
+        return;
+    }
+    if let Some(why) = elsewhere(app, reader) {
+        return out.skip(&Why::new(format!("{name}: {why}")));
+    }
+    let files: Vec<String> =
+        environment.read_files().map(|read| read.place.path.display().to_string()).collect();
+    let place = if files.is_empty() { "the unit".to_owned() } else { files.join(" and ") };
+    let near = nearest(app, name);
+    let guess = near
+        .as_ref()
+        .map_or_else(String::new, |(near, _)| format!(" (is {near} a slip of the pen?)"));
+    let (message, cause) = if empty {
+        (format!("{name} is set and empty, and the code needs it"), "needed here")
+    } else {
+        (
+            format!(
+                "no worker boots after a reload: {name} is set nowhere, the code needs it{guess}"
+            ),
+            "raises without it",
+        )
+    };
+    let finding = out
+        .report(message)
+        .at(span, cause)
+        .at_some(near.and_then(|(_, span)| span), "nothing reads this one")
+        .help(format!(
+            "write {name}=… into {place}, then restart the unit: a reload keeps the old \
+             environment"
+        ))
+        .subject(name);
+    if empty {
+        finding.severity(Severity::Warning);
+    }
+}
+
+/// pydantic-settings looks a field up without regard to case.
+fn is_set_for(reader: Option<Reader>, app: &App, name: &str) -> bool {
+    reader == Some(Reader::Pydantic)
+        && app.environment.variables.keys().any(|set| set.eq_ignore_ascii_case(name))
+}
+
+/// Is it there and lost on the way? Then E401 or E404 says so, where it can be repaired.
+fn is_dropped(app: &App, name: &str) -> bool {
+    app.environment.read_files().any(|read| {
+        read.content.ignored.iter().any(|line| line.name.as_deref() == Some(name))
+            || read.content.assignments.iter().any(|assignment| {
+                assignment.is_unbalanced() && assignment.swallowed.iter().any(|n| n.value == name)
+            })
+    })
+}
+
+/// Why the code may get it from elsewhere.
+fn elsewhere(app: &App, reader: Option<Reader>) -> Option<Why> {
+    let code = &app.release.code;
+    code.open.clone().or_else(|| {
+        (reader == Some(Reader::Decouple))
+            .then(|| Why::new("python-decouple may read it from a file of the release"))
+    })
+}
+
+/// The name nearest to the one wanted, among those that are set and that nothing reads.
+fn nearest(app: &App, name: &str) -> Option<(String, Option<Span>)> {
+    app.environment
+        .variables
+        .iter()
+        .filter(|(set, variable)| variable.span.is_some() && read_of(app, set, None).is_none())
+        .map(|(set, variable)| (distance(set, name), set, variable.span))
+        .filter(|(distance, ..)| *distance <= 2 && *distance * 3 < name.len())
+        .min()
+        .map(|(_, set, span)| (set.clone(), span))
+}
+
+/// How many letters must be put in, taken out or changed (Levenshtein); names are short, and
+/// longer ones are not compared.
+fn distance(one: &str, other: &str) -> usize {
+    const LONGEST: usize = 64;
+    if one.len() > LONGEST || other.len() > LONGEST {
+        return usize::MAX;
+    }
+    let other: Vec<char> = other.chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (at, letter) in one.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = at + 1;
+        for (index, with) in other.iter().enumerate() {
+            let changed = diagonal + usize::from(letter != *with);
+            diagonal = row[index + 1];
+            row[index + 1] = changed.min(row[index] + 1).min(diagonal + 1);
+        }
+    }
+    row[other.len()]
+}

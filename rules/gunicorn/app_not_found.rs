@@ -1,0 +1,258 @@
+use std::path::Path;
+
+use crate::facts::release::{Application, Resolution, SearchReason};
+use crate::facts::similar::nearest;
+use crate::facts::{App, State, Why};
+use crate::rule::{Finding, Safety, Sink};
+use crate::source::gunicorn::ApplicationObject;
+use crate::source::python::Binding;
+use crate::source::python::names::DefinitionKind;
+
+crate::rule! {
+    /// gunicorn cannot find the application it is told to import: a reload takes the site down.
+    ///
+    /// On HUP the old workers are stopped before the new ones have imported anything. When the
+    /// import fails, the master exits with status 3: a full outage 0.3 to 4 seconds after the
+    /// reload, measured in every version and with any number of workers.
+    ///
+    /// `module:name` is looked for in the directory that gunicorn changes to (`--chdir`, else the
+    /// working directory) and along `--pythonpath` and `PYTHONPATH`. The name must stand at the
+    /// top level of the module: a plain name, or a call of one with literal arguments
+    /// (`wsgi:create_app("production")`); `wsgi` alone means `wsgi:application`. Where the module
+    /// may define names out of sight (`from x import *`, a branch) the rule says nothing.
+    ///
+    /// By hand: correct the name, or the directory; `ls` what is there. Then try it before the
+    /// reload: `cd /srv/myapp/current && .venv/bin/python -c 'from wsgi import app'`.
+    ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current \
+    ///     --bind unix:/run/myapp/gunicorn.sock wgsi:app
+    /// ```
+    /// ```ini,fixed,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current \
+    ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    ///
+    /// The module has no `application`, which is what is meant without a name:
+    ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current \
+    ///     --bind unix:/run/myapp/gunicorn.sock wsgi
+    /// ```
+    /// ```ini,fixed,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current \
+    ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    ///
+    /// The new release renamed it:
+    ///
+    /// ```python,bad
+    /// from flask import Flask
+    ///
+    /// application = Flask(__name__)
+    /// ```
+    /// ```python,fixed
+    /// from flask import Flask
+    ///
+    /// app = Flask(__name__)
+    /// ```
+    ///
+    /// Healthy: a factory that is called, in a package, with an argument; and a name that only
+    /// some way through the module defines.
+    ///
+    /// ```ini,good,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current \
+    ///     --bind unix:/run/myapp/gunicorn.sock 'shop.web:create_app("production")'
+    /// ```
+    /// ```python,good,file=/srv/myapp/releases/2026-04-21/shop/__init__.py
+    /// ```
+    /// ```python,good,file=/srv/myapp/releases/2026-04-21/shop/web.py
+    /// from flask import Flask
+    ///
+    ///
+    /// def create_app(config, testing=False):
+    ///     return Flask(__name__)
+    /// ```
+    /// ```python,good,file=/srv/myapp/releases/2026-04-14/shop/web.py
+    /// create_app = None
+    /// ```
+    ///
+    /// ```python,good
+    /// try:
+    ///     from shop import app
+    /// except ImportError:
+    ///     from flask import Flask
+    ///
+    ///     app = Flask(__name__)
+    /// ```
+    G210 "app-not-found" {
+        severity: Error, impact: Outage, fix: Some(Manual), item: CodeBoots, hop: Release,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+const CONSEQUENCE: &str = "gunicorn cannot start, and a reload takes the site down";
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    if directory_missing(app, out)? {
+        return Ok(());
+    }
+    let application = app.release.code.application.get()?;
+    let (module, cause) = (&application.name.module, cause(application)?);
+    let Some(cause) = cause else { return Ok(()) };
+    let shown = |text: String| match application.secret {
+        true => "what a variable names as the application is not there".to_owned(),
+        false => text,
+    };
+    let finding = out.report(format!("{CONSEQUENCE}: {}", shown(cause)));
+    let named = &app.release.code.application;
+    finding.at_known(named, "names the application");
+    if named.span().is_none() {
+        finding.at_some(app.gunicorn.started_at(), "");
+    }
+    if let Resolution::Missing(searched) = &application.resolution {
+        show_searched(searched, finding);
+    }
+    let mut help = Vec::new();
+    if !application.secret {
+        help.extend(suggestion(application).map(|name| format!("Did you mean {name}?")));
+    }
+    match &application.resolution {
+        Resolution::File(path) => {
+            help.push(format!(
+                "See what it defines: grep -nE '^(def |class |[A-Za-z_]+ *=)' {}",
+                path.display()
+            ));
+        }
+        Resolution::Missing(searched) => {
+            let first = searched.first().map(|path| path.as_path()).unwrap_or(Path::new("."));
+            help.push(format!("See what is there: ls {}/*.py {0}/*/__init__.py", first.display()));
+        }
+    }
+    finding.help(help.join("\n"));
+    if !application.secret {
+        finding.subject(format!("{module}:{}", application.name.attribute().unwrap_or_default()));
+    }
+    finding.fix(Safety::Manual, "name the application as it stands in the code");
+    Ok(())
+}
+
+/// gunicorn changes to a directory that is not there. A working directory of the unit and a link
+/// that leads nowhere have rules of their own.
+fn directory_missing(app: &App, out: &mut Sink) -> Result<bool, Why> {
+    let directory = app.release.directory.get()?;
+    let reason =
+        app.release.search_path.ok().and_then(|path| path.first()).map(|entry| entry.reason);
+    match directory.state.get()? {
+        State::Missing { link: None, at } if reason == Some(SearchReason::Chdir) => {
+            let path = directory.path.display();
+            out.report(format!(
+                "{CONSEQUENCE}: it changes to {path}, and {} is not there",
+                at.display()
+            ))
+            .at_known(&app.release.directory, "gunicorn changes to this directory first")
+            .help(format!("Correct the path, or make the directory: namei -l {path}"))
+            .fix(Safety::Manual, "name a directory that is there");
+            Ok(true)
+        }
+        State::Present(_) => Ok(false),
+        _ => Err(Why::new(format!("{} is not there", directory.path.display()))),
+    }
+}
+
+/// Why the application cannot be found; nothing where it can.
+fn cause(application: &Application) -> Result<Option<String>, Why> {
+    let module = &application.name.module;
+    let path = match &application.resolution {
+        Resolution::Missing(_) => return Ok(Some(format!("there is no module {module}"))),
+        Resolution::File(path) => path.display(),
+    };
+    if let ApplicationObject::Invalid(why) = &application.name.object {
+        return Ok(Some(format!("it refuses what stands behind {module}: ({why})")));
+    }
+    let name = application.name.attribute().unwrap_or_default();
+    match &application.attribute {
+        Some(Binding::NotDefined) => {
+            let implied = match application.name.object {
+                ApplicationObject::Name { default: true, .. } => {
+                    ", which is meant where no name is given"
+                }
+                _ => "",
+            };
+            return Ok(Some(format!("{path} defines no {name}{implied}")));
+        }
+        Some(Binding::Unknown(why)) => return Err(Why::new(why.clone())),
+        _ => {}
+    }
+    Ok(match (application.kind, &application.name.object) {
+        (Some(DefinitionKind::None), _) => Some(format!("{name} in {path} is None")),
+        (
+            Some(DefinitionKind::Function { required, .. }),
+            ApplicationObject::Call { positional, keywords, .. },
+        ) if required > positional + keywords.len() => {
+            let given = positional + keywords.len();
+            let plural = if required == 1 { "" } else { "s" };
+            Some(format!("{name} in {path} wants {required} argument{plural} and is given {given}"))
+        }
+        _ => None,
+    })
+}
+
+fn show_searched(searched: &[std::path::PathBuf], finding: &mut Finding) {
+    for directory in searched {
+        let text = format!("looked for in {}", directory.display());
+        finding.evidence(crate::rule::EvidenceKind::File, text);
+    }
+}
+
+/// The name that was probably meant, as it is to be written.
+fn suggestion(application: &Application) -> Option<String> {
+    let near = || application.near.iter().map(String::as_str);
+    let module = &application.name.module;
+    match &application.resolution {
+        Resolution::Missing(_) => {
+            let last = module.rsplit('.').next().unwrap_or(module);
+            let like = nearest(module, near());
+            // `myapp.wsgi` may lie right here, `wsgi` in a package, or under its usual name.
+            let moved = || near().find(|name| name.rsplit('.').next() == Some(last));
+            let usual = || {
+                ["wsgi", "app", "application", "main"]
+                    .into_iter()
+                    .find(|usual| near().any(|name| name == *usual))
+            };
+            let found = like.or_else(moved).or_else(usual)?;
+            let name = match &application.name.object {
+                ApplicationObject::Name { default: true, .. } => return Some(found.to_owned()),
+                _ => application.name.attribute().unwrap_or("app"),
+            };
+            let call = matches!(application.name.object, ApplicationObject::Call { .. });
+            Some(format!("{found}:{name}{}", if call { "(…)" } else { "" }))
+        }
+        Resolution::File(_) => {
+            let wanted = match &application.name.object {
+                // `module:package.app` was probably meant as `module:app`.
+                ApplicationObject::Invalid(_) => "app",
+                _ => application.name.attribute().unwrap_or("app"),
+            };
+            let usual = || {
+                let usual = ["app", "application", "create_app", "make_app"];
+                usual
+                    .into_iter()
+                    .find(|usual| *usual != wanted && near().any(|name| name == *usual))
+            };
+            let found = nearest(wanted, near().filter(|name| *name != wanted)).or_else(usual)?;
+            let call = if found.ends_with("_app") { "()" } else { "" };
+            Some(format!("'{module}:{found}{call}'"))
+        }
+    }
+}

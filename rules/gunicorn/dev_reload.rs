@@ -1,0 +1,82 @@
+use crate::facts::gunicorn::Layer;
+use crate::facts::{App, Why};
+use crate::rule::{Safety, Sink};
+
+crate::rule! {
+    /// With `--reload` all workers stop whenever a file changes, in the middle of a deployment.
+    ///
+    /// It is made for development: every worker watches the files of all modules that it imported
+    /// and exits when one of them changes. A deployment that writes into the release, or a
+    /// `pip install`, then takes all workers away at one moment, when half of the files are new
+    /// and half are old. Until they have booted nobody answers; and where the half-written code
+    /// cannot be imported, the master gives up and the site is down (measured for every import
+    /// that fails). A syntax error is answered with a traceback in each response instead.
+    ///
+    /// By hand: take `--reload` (`reload = True`) away and restart once. `systemctl reload` does
+    /// not need it.
+    ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --reload --chdir /srv/myapp/current \
+    ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    /// ```ini,fixed,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current \
+    ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    ///
+    /// ```python,bad,file=/srv/myapp/releases/2026-04-21/gunicorn.conf.py
+    /// reload = True
+    /// ```
+    /// ```python,fixed,file=/srv/myapp/releases/2026-04-21/gunicorn.conf.py
+    /// reload = False
+    /// ```
+    ///
+    /// Healthy: settings that only say how it would be done.
+    ///
+    /// ```python,good,file=/srv/myapp/releases/2026-04-21/gunicorn.conf.py
+    /// import os
+    ///
+    /// reload = os.environ.get("RELOAD", "") == "1"
+    /// reload_engine = "poll"
+    /// ```
+    G204 "dev-reload" {
+        severity: Error, impact: DroppedRequests, fix: Some(Safe), item: WorkersReplaced,
+        hop: Workers, since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let settings = &app.gunicorn.settings;
+    let reload = settings.reload();
+    if !*reload.get()? {
+        return Ok(());
+    }
+    let (cause, remove) = match settings.layer("reload") {
+        Some(Layer::ConfigFile) => ("reload = True", "reload = False in the configuration file"),
+        Some(Layer::CmdArgs) => {
+            ("--reload in GUNICORN_CMD_ARGS", "take --reload out of GUNICORN_CMD_ARGS")
+        }
+        _ => ("--reload", "take --reload out of ExecStart="),
+    };
+    let finding = out.report(format!(
+        "all workers stop whenever a file changes, in the middle of a deployment: {cause}"
+    ));
+    finding.at_known(&reload, "made for development");
+    if reload.span().is_none() {
+        finding.at_some(app.gunicorn.started_at(), "");
+    }
+    if settings.layer("reload") == Some(Layer::CmdArgs) {
+        finding.subject("GUNICORN_CMD_ARGS");
+    }
+    finding
+        .help(format!(
+            "Once that is done: systemctl daemon-reload && systemctl restart {}",
+            app.name
+        ))
+        .fix(Safety::Safe, remove);
+    Ok(())
+}

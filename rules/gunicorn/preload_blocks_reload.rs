@@ -1,0 +1,88 @@
+use crate::facts::gunicorn::Layer;
+use crate::facts::{App, Why};
+use crate::rule::{Safety, Sink};
+
+crate::rule! {
+    /// With `preload_app` a reload succeeds and goes on serving the old code.
+    ///
+    /// The master imports the application once, before it forks. On HUP it forks new workers from
+    /// what it has in memory: the code of the release that it was started with. Measured on 20.1,
+    /// 23 and 27, with every way of naming the release, `--chdir current` among them. Values that
+    /// the application read from its environment stay the old ones, too.
+    ///
+    /// Only a restart, or a hand-over to a second master with USR2, loads new code. By hand: take
+    /// `--preload` (`preload_app = True`) away and restart once. Each worker then holds its own
+    /// copy of the application in memory.
+    ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --preload --chdir /srv/myapp/current \
+    ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    /// ```ini,fixed,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current \
+    ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    ///
+    /// ```python,bad,file=/srv/myapp/releases/2026-04-21/gunicorn.conf.py
+    /// preload_app = True
+    /// ```
+    /// ```python,fixed,file=/srv/myapp/releases/2026-04-21/gunicorn.conf.py
+    /// ```
+    ///
+    /// Healthy: a name that gunicorn does not know (the setting is `preload_app`), and the setting
+    /// switched off.
+    ///
+    /// ```python,good,file=/srv/myapp/releases/2026-04-21/gunicorn.conf.py
+    /// preload = True
+    /// preload_app = False
+    /// ```
+    G203 "preload-blocks-reload" {
+        severity: Error, impact: StaleRelease, fix: Some(Unsafe), item: ReleaseServes,
+        hop: Release, since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let settings = &app.gunicorn.settings;
+    let preload = settings.preload_app();
+    if !*preload.get()? || hands_over(app) {
+        return Ok(());
+    }
+    let (cause, remove) = match settings.layer("preload_app") {
+        Some(Layer::ConfigFile) => {
+            ("preload_app = True", "preload_app = False in the configuration file")
+        }
+        Some(Layer::CmdArgs) => {
+            ("--preload in GUNICORN_CMD_ARGS", "take --preload out of GUNICORN_CMD_ARGS")
+        }
+        _ => ("--preload", "take --preload out of ExecStart="),
+    };
+    let name = &app.name;
+    let finding = out.report(format!(
+        "a reload goes on serving the old code: with {cause} the master imports it once, at its start"
+    ));
+    finding.at_known(&preload, "HUP forks workers from the code that is loaded already");
+    if preload.span().is_none() {
+        finding.at_some(app.gunicorn.started_at(), "");
+    }
+    if settings.layer("preload_app") == Some(Layer::CmdArgs) {
+        finding.subject("GUNICORN_CMD_ARGS");
+    }
+    finding
+        .help(format!(
+            "Once that is done: systemctl daemon-reload && systemctl restart {name}\n\
+             Until then each deployment needs: systemctl restart {name}"
+        ))
+        .fix(Safety::Unsafe, remove);
+    Ok(())
+}
+
+/// Does `ExecReload=` start a second master (USR2), which imports the code anew?
+fn hands_over(app: &App) -> bool {
+    let words = app.service.exec_reload.iter().flat_map(|command| &command.line.arguments);
+    words.into_iter().any(|word| word.text.as_str().contains("USR2"))
+}

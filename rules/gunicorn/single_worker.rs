@@ -1,0 +1,157 @@
+use crate::facts::gunicorn::Layer;
+use crate::facts::{App, Why};
+use crate::rule::{Safety, Sink};
+
+crate::rule! {
+    /// With a single worker nobody answers while it is busy, restarted or replaced.
+    ///
+    /// gunicorn starts one worker unless told otherwise. At a reload it is told to stop at once,
+    /// before its successor has imported the application; when it crashes, runs into `timeout` or
+    /// comes to `max_requests`, there is no other. Until the next one has booted every request
+    /// waits, and what waits longer than nginx or the client does, or finds the listen queue full,
+    /// is lost.
+    ///
+    /// The number may come from the command line, the configuration file, `GUNICORN_CMD_ARGS` or
+    /// `WEB_CONCURRENCY`, the last of them the weakest. By hand: set `--workers 3` (gunicorn's own
+    /// advice is 2 × CPUs + 1) where the finding points to, and restart once: a command line or a
+    /// variable does not change by a reload.
+    ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 1 --chdir /srv/myapp/current \
+    ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    /// ```ini,fixed,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current \
+    ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    ///
+    /// Nothing says how many:
+    ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --chdir /srv/myapp/current \
+    ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    /// ```ini,fixed,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current \
+    ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    ///
+    /// The configuration file says 3, `GUNICORN_CMD_ARGS` beats it with 1:
+    ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// Environment="GUNICORN_CMD_ARGS=--workers=1"
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --chdir /srv/myapp/current \
+    ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    /// ```python,bad,file=/srv/myapp/releases/2026-04-21/gunicorn.conf.py
+    /// workers = 3
+    /// ```
+    /// ```ini,fixed,drop-in
+    /// [Service]
+    /// Environment="GUNICORN_CMD_ARGS=--workers=3"
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --chdir /srv/myapp/current \
+    ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    /// ```python,fixed,file=/srv/myapp/releases/2026-04-21/gunicorn.conf.py
+    /// workers = 3
+    /// ```
+    ///
+    /// Healthy: the command line, the configuration file, or the environment says more than one.
+    ///
+    /// ```ini,good,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn -w2 --chdir /srv/myapp/current \
+    ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    /// ```ini,good,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --chdir /srv/myapp/current \
+    ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    /// ```python,good,file=/srv/myapp/releases/2026-04-21/gunicorn.conf.py
+    /// workers = 4
+    /// ```
+    /// ```ini,good,drop-in
+    /// [Service]
+    /// Environment=WEB_CONCURRENCY=2
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --chdir /srv/myapp/current \
+    ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    G201 "single-worker" {
+        severity: Error, impact: DroppedRequests, fix: Some(Safe), item: MultipleWorkers,
+        hop: Workers, since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let gunicorn = &app.gunicorn;
+    let workers = gunicorn.workers();
+    let number = *workers.get()?;
+    if number >= 2 {
+        return Ok(());
+    }
+    let layer = gunicorn.settings.layer("workers").unwrap_or(Layer::Default);
+    let variable = match layer {
+        Layer::Environment => Some("WEB_CONCURRENCY"),
+        Layer::CmdArgs => Some("GUNICORN_CMD_ARGS"),
+        _ => None,
+    };
+    let amount = match number {
+        // A variable's value is not shown, nor what is made of one.
+        _ if gunicorn.settings.is_secret("workers") || variable.is_some() => "fewer than 2 workers",
+        0 => "no worker at all",
+        _ => "1 worker",
+    };
+    let cause = match (layer, variable) {
+        (_, Some(variable)) => format!("{variable} starts {amount}"),
+        (Layer::Default, _) => {
+            "nothing sets the number of workers, and gunicorn's default is 1".to_owned()
+        }
+        (Layer::ConfigFile, _) if gunicorn.settings.is_secret("workers") => {
+            format!("gunicorn's configuration file takes {amount} from a variable")
+        }
+        (Layer::ConfigFile, _) => format!("gunicorn's configuration file starts {amount}"),
+        _ => format!("the command line starts {amount}"),
+    };
+    let (place, write) = match layer {
+        Layer::Default => ("ExecStart=", "--workers 3"),
+        Layer::Environment => ("the environment", "WEB_CONCURRENCY=3"),
+        Layer::ConfigFile => ("the configuration file", "workers = 3"),
+        Layer::CmdArgs => ("GUNICORN_CMD_ARGS", "--workers 3"),
+        Layer::CommandLine => ("the command line", "--workers 3"),
+    };
+    let apply = match layer {
+        Layer::ConfigFile => format!("systemctl reload {}", app.name),
+        Layer::Default | Layer::CommandLine => {
+            format!("systemctl daemon-reload && systemctl restart {}", app.name)
+        }
+        _ => format!("systemctl restart {}", app.name),
+    };
+    let finding =
+        out.report(format!("nobody answers while the only worker is busy or replaced: {cause}"));
+    match workers.span() {
+        Some(span) => finding.at(span, "decides how many workers there are"),
+        None => finding.at_some(gunicorn.started_at(), "starts 1 worker"),
+    };
+    if let Some(variable) = variable {
+        finding.subject(variable);
+    }
+    finding
+        .help(format!("In {place}: {write}  (2 x CPUs + 1 is the usual number), then:\n{apply}"))
+        .fix(Safety::Safe, format!("{write} in {place}"));
+    Ok(())
+}

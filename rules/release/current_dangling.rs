@@ -1,0 +1,126 @@
+use std::path::PathBuf;
+
+use crate::facts::{App, Origin, Place, State, Why};
+use crate::rule::{EvidenceKind, Safety, Sink};
+use crate::source::Span;
+
+crate::rule! {
+    /// The link to the release leads nowhere: the next reload or restart finds no code.
+    ///
+    /// A release was deleted that the link still names, the link was moved before the release was
+    /// there, or it is relative and meant from another directory: a link's target counts from the
+    /// directory that the *link* lies in. systemd then ends the unit with status 200/CHDIR; a
+    /// gunicorn that runs already goes on until the next reload, which ends its master (measured:
+    /// exit 1, FileNotFoundError).
+    ///
+    /// By hand: point the link to a release that is there, in one step, so that it is never away:
+    ///
+    /// ```text
+    /// ln -s releases/2026-04-14 /srv/myapp/current.new && mv -T /srv/myapp/current.new /srv/myapp/current
+    /// ```
+    ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// WorkingDirectory=/srv/myapp
+    /// ```
+    /// ```nginx,bad
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_read_timeout 75s;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// ```tree,bad
+    /// /srv/myapp/current -> releases/2026-04-28
+    /// ```
+    /// ```tree,fixed
+    /// /srv/myapp/current -> releases/2026-04-21
+    /// ```
+    ///
+    /// Healthy: an absolute target, and a link over another link.
+    ///
+    /// ```tree,good
+    /// /srv/myapp/current -> /srv/myapp/live
+    /// /srv/myapp/live -> releases/2026-04-21
+    /// ```
+    R701 "current-dangling" {
+        severity: Error, impact: Outage, fix: Some(Manual), item: ReleasePath, hop: Release,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+/// A link that leads nowhere, and what goes through it.
+struct Dangling {
+    link: PathBuf,
+    target: PathBuf,
+    missing: PathBuf,
+    named_at: Vec<Span>,
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let mut found: Vec<Dangling> = Vec::new();
+    let working = &app.service.working_directory;
+    if let Some(place) = working.get()? {
+        add(place, working.origin(), &mut found)?;
+    }
+    for entry in app.release.search_path.get()? {
+        add(&entry.place, entry.origin.as_ref(), &mut found)?;
+    }
+    for dangling in found {
+        report(app, &dangling, out);
+    }
+    Ok(())
+}
+
+fn add(place: &Place, origin: Option<&Origin>, found: &mut Vec<Dangling>) -> Result<(), Why> {
+    let State::Missing { at, link: Some(hop) } = place.state.get()? else { return Ok(()) };
+    let span = origin.and_then(Origin::span);
+    match found.iter_mut().find(|dangling| dangling.link == hop.link) {
+        Some(dangling) => {
+            dangling.named_at.extend(span.filter(|span| !dangling.named_at.contains(span)));
+        }
+        None => found.push(Dangling {
+            link: hop.link.clone(),
+            target: hop.target.clone(),
+            missing: at.clone(),
+            named_at: span.into_iter().collect(),
+        }),
+    }
+    Ok(())
+}
+
+fn report(app: &App, dangling: &Dangling, out: &mut Sink) {
+    let (link, target) = (dangling.link.display(), dangling.target.display());
+    let finding = out.report(format!(
+        "the next reload or restart takes the site down: {link} points to {target}, which is not there"
+    ));
+    for (number, span) in dangling.named_at.iter().enumerate() {
+        finding.at(*span, if number == 0 { "goes through the link" } else { "" });
+    }
+    if dangling.named_at.is_empty() {
+        finding.at_some(app.gunicorn.started_at(), "");
+    }
+    let missing = dangling.missing.display();
+    finding.evidence(EvidenceKind::File, format!("{link} -> {target}; {missing} does not exist"));
+    // The newest of the releases that are there.
+    let releases = app.release.previous.ok();
+    let newest = releases.and_then(|list| list.iter().max_by_key(|release| &release.path));
+    let target = match newest {
+        Some(release) => release.path.display().to_string(),
+        None => "RELEASE".to_owned(),
+    };
+    finding
+        .help(format!(
+            "Point it to a release that is there, in one step:\n\
+             ln -s {target} {link}.new && mv -T {link}.new {link}"
+        ))
+        .subject(dangling.link.to_string_lossy())
+        .fix(Safety::Manual, format!("point {link} to a release that is there"));
+}

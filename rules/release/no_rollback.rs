@@ -1,0 +1,117 @@
+use std::path::Path;
+
+use crate::facts::release::PreviousRelease;
+use crate::facts::{App, Why};
+use crate::rule::{EvidenceKind, Safety, Sink};
+
+crate::rule! {
+    /// There is no earlier release to go back to when the new one fails.
+    ///
+    /// Going back is one move of the link and a reload, if the release before is still there and
+    /// whole: with the module that gunicorn imports, and with its own virtual environment where
+    /// each release has one. Without it a failed deployment is an outage for as long as it takes
+    /// to build a release again.
+    ///
+    /// Releases are the directories beside the one that the link leads to. Those whose name is of
+    /// the same form and greater than the current one's (`2026-04-28` beside `2026-04-21`) are
+    /// taken for later ones, still being prepared.
+    ///
+    /// By hand: keep at least the last release when you prune (Capistrano: `keep_releases`), and
+    /// put the one before back from version control or the artefact store.
+    ///
+    /// ```tree,bad
+    /// - /srv/myapp/releases/2026-04-14
+    /// ```
+    ///
+    /// One that lost its code is none:
+    ///
+    /// ```tree,bad
+    /// - /srv/myapp/releases/2026-04-14/wsgi.py
+    /// ```
+    ///
+    /// A later one is no way back:
+    ///
+    /// ```tree,bad
+    /// - /srv/myapp/releases/2026-04-14
+    /// /srv/myapp/releases/2026-04-28/
+    /// /srv/myapp/releases/2026-04-28/wsgi.py
+    /// ```
+    ///
+    /// Healthy: one whole release among others that are not.
+    ///
+    /// ```tree,good
+    /// /srv/myapp/releases/2026-03-31/
+    /// /srv/myapp/releases/2026-04-07/
+    /// /srv/myapp/releases/.cache/
+    /// ```
+    R702 "no-rollback" {
+        severity: Warning, impact: Outage, fix: Some(Manual), item: RollbackPath, hop: Release,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let beside = app.release.previous.get()?;
+    let Some(link) = &app.release.link else {
+        return Err(Why::new("no release link is on the way"));
+    };
+    let mut incomplete = Vec::new();
+    let mut unknown = None;
+    for release in beside.iter().filter(|release| !is_later(&release.path, &link.resolved)) {
+        match defect(release) {
+            Ok(None) => return Ok(()),
+            Ok(Some(defect)) => incomplete.push((release, defect)),
+            Err(why) => unknown = Some(why),
+        }
+    }
+    if let Some(why) = unknown {
+        return Err(why);
+    }
+    let releases = link.releases.display();
+    let cause = match incomplete.as_slice() {
+        [] => format!("{releases} holds no release before {}", name_of(&link.resolved)),
+        [(release, defect)] => {
+            format!("{}, the only other release, {defect}", name_of(&release.path))
+        }
+        _ => format!("none of the {} other releases in {releases} is complete", incomplete.len()),
+    };
+    let finding = out.report(format!("a deployment that fails cannot be taken back: {cause}"));
+    finding.at_some(app.link_named_at().or_else(|| app.gunicorn.started_at()), "");
+    finding.evidence(
+        EvidenceKind::File,
+        format!("{} -> {}", link.path.display(), link.target.display()),
+    );
+    for (release, defect) in incomplete.iter().take(5) {
+        finding.evidence(EvidenceKind::File, format!("{} {defect}", release.path.display()));
+    }
+    finding
+        .help(format!(
+            "Put the release before into {releases} again, and keep the last one when pruning:\n\
+             ls -1t {releases}"
+        ))
+        .subject(link.path.to_string_lossy())
+        .fix(Safety::Manual, "keep the release before the current one");
+    Ok(())
+}
+
+/// Why a release is nothing to go back to.
+fn defect(release: &PreviousRelease) -> Result<Option<&'static str>, Why> {
+    if !*release.has_application.get()? {
+        return Ok(Some("lacks the module that gunicorn imports"));
+    }
+    Ok((!*release.has_venv.get()?).then_some("lacks its virtual environment"))
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
+/// Is this name a greater one of the same form (`20260428093000`, `2026-04-28`, `v12`)?
+fn is_later(release: &Path, current: &Path) -> bool {
+    let (name, current) = (name_of(release), name_of(current));
+    let shape = |name: &str| -> Vec<char> {
+        name.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect()
+    };
+    let dated = current.chars().filter(char::is_ascii_digit).count() >= 8;
+    dated && shape(&name) == shape(&current) && name > current
+}

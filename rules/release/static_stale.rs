@@ -1,0 +1,140 @@
+use crate::facts::release::StaticManifest;
+use crate::facts::{App, Why};
+use crate::rule::{EvidenceKind, Safety, Sink};
+
+crate::rule! {
+    /// Pages of this release ask for static files that are not there.
+    ///
+    /// The manifest that the build wrote (Flask-Static-Digest's `cache_manifest.json`, webpack's
+    /// or Vite's `manifest.json`, `staticfiles.json`) names the files that the pages will link to.
+    /// When it came with the release and the files did not, or when nginx serves `/static/` from
+    /// a copy of an earlier release, the new pages get 404 for their style sheets and scripts.
+    ///
+    /// What a file system shows is compared, names alone: times of files tell nothing after a
+    /// checkout or an unpacked archive. A `manifest.json` that describes a web app is no list of
+    /// files and is left alone.
+    ///
+    /// By hand: build the assets again into the release, or copy them to where nginx serves them
+    /// from, before the link is moved. Leave the files of the release before in place, for pages
+    /// that are open already.
+    ///
+    /// ```json,bad,file=/srv/myapp/releases/2026-04-21/static/manifest.json
+    /// {"site.css": "/static/site.css", "site.js": "/static/site.4f1c9a.js"}
+    /// ```
+    /// ```json,fixed,file=/srv/myapp/releases/2026-04-21/static/manifest.json
+    /// {"site.css": "/static/site.css"}
+    /// ```
+    ///
+    /// nginx serves a copy that nobody renewed:
+    ///
+    /// ```json,bad,file=/srv/myapp/releases/2026-04-21/static/manifest.json
+    /// {"site.css": "site.css"}
+    /// ```
+    /// ```tree,bad
+    /// /var/www/myapp/static/
+    /// /var/www/myapp/static/old.css
+    /// ```
+    /// ```nginx,bad
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///
+    ///     location /static/ {
+    ///         alias /var/www/myapp/static/;
+    ///     }
+    ///
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_read_timeout 75s;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// ```json,fixed,file=/srv/myapp/releases/2026-04-21/static/manifest.json
+    /// {"site.css": "site.css"}
+    /// ```
+    ///
+    /// Healthy: the description of a web app, which only looks like a manifest of files, and files
+    /// that another host serves.
+    ///
+    /// ```json,good,file=/srv/myapp/releases/2026-04-21/static/manifest.json
+    /// {"name": "Shop", "short_name": "shop", "start_url": "/", "display": "standalone"}
+    /// ```
+    /// ```json,good,file=/srv/myapp/releases/2026-04-21/static/cache_manifest.json
+    /// {"version": 1, "latest": {"site.css": "site.css", "x.js": "https://cdn.example.com/x.js"}, "digests": {}}
+    /// ```
+    R710 "static-stale" {
+        severity: Warning, impact: StaleRelease, fix: Some(Manual), item: StaticAssets,
+        hop: Nginx, since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    for manifest in &app.release.manifests {
+        if !manifest.missing.is_empty() {
+            lacking_in_release(manifest, out);
+        }
+        // A copy cannot be better than what it was made from.
+        for served in &manifest.served {
+            let missing = match &served.missing {
+                Ok(missing) => missing,
+                Err(why) => {
+                    out.skip(why);
+                    continue;
+                }
+            };
+            let missing: Vec<&String> =
+                missing.iter().filter(|name| !manifest.missing.contains(name)).collect();
+            if let Some(root) = app.nginx.statics.get(served.root)
+                && !missing.is_empty()
+            {
+                let (directory, path) = (root.place.path.display(), manifest.path.display());
+                let base = manifest.base.display();
+                out.report(format!(
+                    "new pages get 404 for {}: {directory}, where nginx serves them from, was not renewed",
+                    count(&missing)
+                ))
+                .at(root.span, format!("lacks {}", list(&missing)))
+                .at(manifest.span, "lists the files that this release's pages ask for")
+                .evidence(EvidenceKind::File, format!("{path} lists {}", list(&missing)))
+                .help(format!(
+                    "Serve the release's own directory: alias {base}/;\n\
+                     or copy its files over before each reload: cp -r {base}/. {directory}"
+                ))
+                .fix(Safety::Manual, format!("serve {base}"));
+            }
+        }
+    }
+    // Where the release lies is what decides whether there is a manifest.
+    app.release.root().map(|_| ())
+}
+
+fn lacking_in_release(manifest: &StaticManifest, out: &mut Sink) {
+    let missing: Vec<&String> = manifest.missing.iter().collect();
+    let base = manifest.base.display();
+    out.report(format!(
+        "pages get 404 for {}: {} lists what {base} does not hold",
+        count(&missing),
+        manifest.path.display()
+    ))
+    .at(manifest.span, format!("lists {}", list(&missing)))
+    .evidence(EvidenceKind::File, format!("{base} lacks {}", list(&missing)))
+    .help(format!("Build the static files again into the release, then look: ls -R {base}"))
+    .fix(Safety::Manual, "build the static files again");
+}
+
+fn count(missing: &[&String]) -> String {
+    match missing {
+        [one] => (*one).clone(),
+        many => format!("{} static files", many.len()),
+    }
+}
+
+fn list(missing: &[&String]) -> String {
+    let first: Vec<&str> = missing.iter().take(3).map(|name| name.as_str()).collect();
+    let rest = missing.len().saturating_sub(3);
+    let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+    format!("{}{more}", first.join(", "))
+}

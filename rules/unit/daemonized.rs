@@ -1,0 +1,145 @@
+use std::path::Path;
+
+use crate::facts::gunicorn::Stays;
+use crate::facts::{App, Endpoint, Known, Why};
+use crate::rule::{Safety, Sink};
+
+crate::rule! {
+    /// gunicorn goes into the background where systemd waits for it in front, or the reverse, and
+    /// the unit ends or never gets ready.
+    ///
+    /// Measured: `--daemon` with `Type=simple` ends the unit at once with `Result=success`, and
+    /// systemd kills what went into the background; the same with `Type=forking` without
+    /// `PIDFile=`. `Type=forking` without `--daemon` times out at the start, as gunicorn never
+    /// forks away. So does a `PIDFile=` that gunicorn (`--pid`) does not write.
+    ///
+    /// By hand: no `--daemon`, no `PIDFile=`, `Type=notify` and `NotifyAccess=main`; then
+    /// `systemctl daemon-reload` and one restart.
+    ///
+    /// ```ini,bad
+    /// [Service]
+    /// Type=notify
+    /// NotifyAccess=main
+    /// User=www-data
+    /// Group=www-data
+    /// RuntimeDirectory=myapp
+    /// WorkingDirectory=/srv/myapp/current
+    /// EnvironmentFile=/etc/myapp.env
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn -D --workers 3 --chdir /srv/myapp/current \
+    ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ExecReload=/bin/kill -s HUP $MAINPID
+    /// TimeoutStopSec=40
+    /// Restart=always
+    ///
+    /// [Install]
+    /// WantedBy=multi-user.target
+    /// ```
+    /// ```ini,fixed
+    /// [Service]
+    /// Type=notify
+    /// NotifyAccess=main
+    /// User=www-data
+    /// Group=www-data
+    /// RuntimeDirectory=myapp
+    /// WorkingDirectory=/srv/myapp/current
+    /// EnvironmentFile=/etc/myapp.env
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current \
+    ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ExecReload=/bin/kill -s HUP $MAINPID
+    /// TimeoutStopSec=40
+    /// Restart=always
+    ///
+    /// [Install]
+    /// WantedBy=multi-user.target
+    /// ```
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// Type=forking
+    /// PIDFile=/run/myapp/gunicorn.pid
+    /// ```
+    /// ```ini,good
+    /// [Service]
+    /// Type=forking
+    /// PIDFile=/run/myapp/gunicorn.pid
+    /// User=www-data
+    /// Group=www-data
+    /// RuntimeDirectory=myapp
+    /// WorkingDirectory=/srv/myapp/current
+    /// EnvironmentFile=/etc/myapp.env
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --daemon --pid /run/myapp/gunicorn.pid --workers 3 \
+    ///     --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ExecReload=/bin/kill -s HUP $MAINPID
+    /// TimeoutStopSec=40
+    /// Restart=always
+    ///
+    /// [Install]
+    /// WantedBy=multi-user.target
+    /// ```
+    U104 "daemonized" {
+        severity: Error, impact: Outage, fix: Some(Safe), item: ReloadSucceeds, hop: Master,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let kind = app.service.kind();
+    let daemon = app.gunicorn.settings.daemon();
+    let background = *daemon.get()?;
+    let forking = kind.get()? == "forking";
+    let pid_file = app.service.text("PIDFile");
+    let type_line = format!("Type={}", kind.get()?);
+    if background && !forking {
+        out.report(format!(
+            "the unit ends as soon as it starts: gunicorn goes into the background under {type_line}"
+        ))
+        .at_known(&daemon, "gunicorn leaves systemd's sight")
+        .at_known(&kind, "systemd takes the end of this process for the end of the service")
+        .help("Remove --daemon (-D, daemon = True), then restart.")
+        .fix(Safety::Safe, "no --daemon");
+    } else if forking && !background {
+        // A shell that starts it with `&` forks in its stead.
+        if app.gunicorn.launch.get()?.stays() != Stays::Never {
+            return Err(Why::new("whether a wrapper goes into the background is not known"));
+        }
+        out.report(
+            "the start times out: Type=forking waits for gunicorn to go into the background",
+        )
+        .at_known(&kind, "gunicorn stays in front: no --daemon")
+        .help("In [Service]:\nType=notify\nNotifyAccess=main\nand no PIDFile=")
+        .fix(Safety::Safe, "Type=notify, NotifyAccess=main");
+    } else if forking {
+        pid_file_fits(app, &kind, &pid_file, out)?;
+    }
+    Ok(())
+}
+
+fn pid_file_fits(
+    app: &App,
+    kind: &Known<String>,
+    pid_file: &Known<Option<crate::source::Text>>,
+    out: &mut Sink,
+) -> Result<(), Why> {
+    let written = app.gunicorn.settings.pidfile();
+    let cause = match (pid_file.get()?, written.get()?) {
+        (None, _) => "Type=forking has no PIDFile=, so systemd guesses the main process",
+        (Some(_), None) => "gunicorn writes no PIDFile=",
+        (Some(text), Some(written)) => {
+            let expected = Path::new("/run").join(text.as_str());
+            let same = Endpoint::unix(&expected) == Endpoint::unix(Path::new(written));
+            if same || !written.starts_with('/') {
+                return Ok(());
+            }
+            "gunicorn writes another pid file than PIDFile="
+        }
+    };
+    let consequence = match pid_file.get()? {
+        None => "the unit may end as soon as it starts",
+        Some(_) => "the start times out",
+    };
+    out.report(format!("{consequence}: {cause}"))
+        .at_some(pid_file.span().or(kind.span()), "")
+        .at_known(&written, "gunicorn's own")
+        .help("In [Service]:\nType=notify\nNotifyAccess=main\nand neither PIDFile= nor --daemon")
+        .fix(Safety::Safe, "Type=notify, NotifyAccess=main, no --daemon");
+    Ok(())
+}

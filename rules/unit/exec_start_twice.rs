@@ -1,0 +1,39 @@
+use crate::facts::{App, Why};
+use crate::rule::{Safety, Sink};
+use crate::source::unit::effective::Refusal;
+
+crate::rule! {
+    /// systemd refuses a unit with two `ExecStart=`, so it can neither be started nor reloaded.
+    ///
+    /// Lists add up: an `ExecStart=` in a drop-in does not replace the fragment's, it comes after
+    /// it, and only `Type=oneshot` may have two. A unit that runs goes on until its next restart. The
+    /// same holds for a lone `;` in the line, which separates two commands.
+    ///
+    /// By hand: an empty `ExecStart=` before the new one takes the old one back.
+    ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    /// ```ini,fixed,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    U125 "exec-start-twice" {
+        severity: Error, impact: Outage, fix: Some(Safe), item: ReloadSucceeds, hop: Master,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let unit = &app.service.unit;
+    let Some(Refusal::ExecStartTwice(second)) = unit.refusal() else { return Ok(()) };
+    let first = unit.commands("Service", "ExecStart").first().map(|(_, command)| command.span);
+    out.report(format!("systemd refuses {}: it has two ExecStart=", app.name))
+        .at(second, "comes after the first, and does not replace it")
+        .at_some(first, "the first")
+        .help("Put an empty line before the one that is to hold:\nExecStart=\nthen: systemctl daemon-reload")
+        .fix(Safety::Safe, "an empty ExecStart= before it");
+    Ok(())
+}

@@ -1,0 +1,144 @@
+use crate::facts::gunicorn::{Stays, Wrapper, WrapperKind};
+use crate::facts::{App, Why};
+use crate::rule::{Safety, Severity, Sink};
+
+crate::rule! {
+    /// SIGHUP hits a shell or wrapper instead of gunicorn, and the whole site goes down at a
+    /// reload.
+    ///
+    /// systemd signals the main process, which is whatever `ExecStart=` started. Measured: a dash
+    /// (Debian's `/bin/sh`) stays even for plain `sh -c "gunicorn …"`; bash makes way for the last
+    /// simple command of `-c`, also after `&&`, but not in a pipe, with a redirection, or with
+    /// anything after it, and never in a script file. With `exec` both make way. `env`,
+    /// `poetry run` and `pipenv run` make way. When the shell stays, SIGHUP kills it, systemd ends
+    /// the rest of the unit, **and `systemctl reload` returns 0**. `uv run` stays too, but passes
+    /// SIGHUP on, so only `Type=notify` suffers: the start times out, as `NotifyAccess=main`
+    /// listens to uv. Where it hangs on what is not known (which shell `/bin/sh` is), this is a
+    /// warning.
+    ///
+    /// By hand: start gunicorn itself, `ExecStart=/srv/myapp/.venv/bin/gunicorn …`, or put `exec`
+    /// before it; then `systemctl daemon-reload` and, once, a restart.
+    ///
+    /// ```tree,bad
+    /// /usr/bin/dash mode=0755
+    /// /bin/sh -> /usr/bin/dash
+    /// ```
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// Type=simple
+    /// ExecStart=
+    /// ExecStart=/bin/sh -c "cd /srv/myapp/current && /srv/myapp/.venv/bin/gunicorn --workers 3 --bind unix:/run/myapp/gunicorn.sock wsgi:app"
+    /// ```
+    /// ```tree,fixed
+    /// /usr/bin/dash mode=0755
+    /// /bin/sh -> /usr/bin/dash
+    /// ```
+    /// ```ini,fixed,drop-in
+    /// [Service]
+    /// Type=simple
+    /// ExecStart=
+    /// ExecStart=/bin/sh -c "cd /srv/myapp/current && exec /srv/myapp/.venv/bin/gunicorn --workers 3 --bind unix:/run/myapp/gunicorn.sock wsgi:app"
+    /// ```
+    ///
+    /// bash makes way for a last simple command, and stays before a pipe:
+    ///
+    /// ```tree,bad
+    /// /bin/bash mode=0755
+    /// ```
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// Type=simple
+    /// ExecStart=
+    /// ExecStart=/bin/bash -c "cd /srv/myapp/current && /srv/myapp/.venv/bin/gunicorn --workers 3 --bind unix:/run/myapp/gunicorn.sock wsgi:app 2>&1 | tee /var/log/myapp.log"
+    /// ```
+    /// ```tree,good
+    /// /bin/bash mode=0755
+    /// ```
+    /// ```ini,good,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/bin/bash -c "cd /srv/myapp/current && /srv/myapp/.venv/bin/gunicorn --workers 3 --bind unix:/run/myapp/gunicorn.sock wsgi:app"
+    /// ```
+    /// ```tree,good
+    /// /usr/bin/env mode=0755
+    /// ```
+    /// ```ini,good,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/usr/bin/env LANG=C.UTF-8 /srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    U103 "main-process-not-gunicorn" {
+        severity: Error, impact: Outage, fix: Some(Unsafe), item: ExecReload, hop: Master,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let launch = app.gunicorn.launch.get()?;
+    let kind = app.service.kind();
+    // There the main process is whoever the pid file names.
+    if kind.get()? == "forking" {
+        return Ok(());
+    }
+    let Some(wrapper) = launch.wrapper() else { return Ok(()) };
+    let name = name(wrapper);
+    let notify = kind.get()? == "notify"
+        && !matches!(app.service.word("NotifyAccess", "main").get()?.as_str(), "all" | "exec");
+    let forwards = wrapper.forwards_hup == Some(true);
+    let (message, severity) = match &wrapper.stays {
+        Stays::Never => return Ok(()),
+        Stays::Always if forwards && !notify => return Ok(()),
+        Stays::Always if forwards => (
+            format!(
+                "the start times out: Type=notify listens to {name}, which stays gunicorn's parent"
+            ),
+            Severity::Error,
+        ),
+        Stays::Always => (
+            format!(
+                "a reload takes the site down and returns 0: SIGHUP hits {name}, which stays \
+                 gunicorn's parent"
+            ),
+            Severity::Error,
+        ),
+        Stays::Depends(on) => (
+            format!("a reload may take the site down: SIGHUP may hit {name} ({on})"),
+            Severity::Warning,
+        ),
+    };
+    let gunicorn = launch.gunicorn.as_ref().map(|word| word.span);
+    let program = launch.gunicorn.as_ref().filter(|word| !word.secret).and_then(|w| w.value());
+    let program =
+        program.filter(|path| path.starts_with('/')).unwrap_or("/PATH/TO/VENV/bin/gunicorn");
+    let help = match wrapper.kind {
+        WrapperKind::Dash | WrapperKind::Bash | WrapperKind::Sh => format!(
+            "Put `exec` before gunicorn in the shell's text, without a pipe or anything after it, \
+             or start gunicorn itself:\nExecStart={program} …\nthen: systemctl daemon-reload, and \
+             one restart"
+        ),
+        _ => format!(
+            "Start gunicorn itself:\nExecStart={program} …\nthen: systemctl daemon-reload, and one \
+             restart"
+        ),
+    };
+    out.report(message)
+        .severity(severity)
+        .at(wrapper.span, "systemd's main process")
+        .at_some(gunicorn.filter(|span| *span != wrapper.span), "its child")
+        .help(help)
+        .fix(Safety::Unsafe, "exec before gunicorn, or gunicorn itself as ExecStart=");
+    Ok(())
+}
+
+fn name(wrapper: &Wrapper) -> String {
+    match &wrapper.kind {
+        WrapperKind::Dash => "dash".to_owned(),
+        WrapperKind::Bash => "bash".to_owned(),
+        WrapperKind::Sh => "sh".to_owned(),
+        WrapperKind::Env => "env".to_owned(),
+        WrapperKind::PoetryRun => "`poetry run`".to_owned(),
+        WrapperKind::PipenvRun => "`pipenv run`".to_owned(),
+        WrapperKind::UvRun => "`uv run`".to_owned(),
+        WrapperKind::Other(name) => name.clone(),
+    }
+}

@@ -1,0 +1,228 @@
+use std::path::{Path, PathBuf};
+
+use crate::facts::gunicorn::Layer;
+use crate::facts::release::Resolution;
+use crate::facts::{App, Endpoint, Known, Place, Why};
+use crate::rule::{EvidenceKind, Safety, Severity, Sink};
+use crate::source::gunicorn::SettingValue;
+use crate::source::unit::VariableValue;
+
+crate::rule! {
+    /// After a deployment moves the release link, a reload serves the old release and returns 0.
+    ///
+    /// systemd resolves `WorkingDirectory=/srv/myapp/current` once, at the start, and gunicorn puts
+    /// the directory that it finds itself in on `sys.path`: `releases/A`, not `current`. PWD is not
+    /// set in a service. So when `current` moves to B and SIGHUP makes new workers, they import A
+    /// again. Measured the same on gunicorn 20.1, 23 and 27, also for `python -m gunicorn`; with
+    /// `-c current/gunicorn.conf.py` one even gets A's code with B's configuration.
+    ///
+    /// What follows the link: `--chdir /srv/myapp/current` (or `chdir=` in the configuration file),
+    /// `--pythonpath`, PYTHONPATH, `Environment=PWD=/srv/myapp/current`, or `cd` to the link in a
+    /// shell before `exec gunicorn`. With `--preload` nothing does (G203).
+    ///
+    /// By hand: add `--chdir /srv/myapp/current` to `ExecStart=`, `systemctl daemon-reload`, and
+    /// restart once: the running master does not know the new command line.
+    ///
+    /// Where only the unit's file was read, whether `current` is a link is not known: a warning.
+    ///
+    /// ```ini,bad
+    /// [Service]
+    /// Type=notify
+    /// NotifyAccess=main
+    /// User=www-data
+    /// Group=www-data
+    /// RuntimeDirectory=myapp
+    /// WorkingDirectory=/srv/myapp/current
+    /// EnvironmentFile=/etc/myapp.env
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 \
+    ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ExecReload=/bin/kill -s HUP $MAINPID
+    /// TimeoutStopSec=40
+    /// Restart=always
+    ///
+    /// [Install]
+    /// WantedBy=multi-user.target
+    /// ```
+    /// ```ini,fixed
+    /// [Service]
+    /// Type=notify
+    /// NotifyAccess=main
+    /// User=www-data
+    /// Group=www-data
+    /// RuntimeDirectory=myapp
+    /// WorkingDirectory=/srv/myapp/current
+    /// EnvironmentFile=/etc/myapp.env
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current \
+    ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ExecReload=/bin/kill -s HUP $MAINPID
+    /// TimeoutStopSec=40
+    /// Restart=always
+    ///
+    /// [Install]
+    /// WantedBy=multi-user.target
+    /// ```
+    /// ```ini,good
+    /// [Service]
+    /// Type=notify
+    /// NotifyAccess=main
+    /// User=www-data
+    /// Group=www-data
+    /// RuntimeDirectory=myapp
+    /// WorkingDirectory=/srv/myapp/current
+    /// Environment=PWD=/srv/myapp/current
+    /// EnvironmentFile=/etc/myapp.env
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 \
+    ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ExecReload=/bin/kill -s HUP $MAINPID
+    /// TimeoutStopSec=40
+    /// Restart=always
+    ///
+    /// [Install]
+    /// WantedBy=multi-user.target
+    /// ```
+    /// ```ini,good
+    /// [Service]
+    /// Type=notify
+    /// NotifyAccess=main
+    /// User=www-data
+    /// Group=www-data
+    /// RuntimeDirectory=myapp
+    /// WorkingDirectory=/srv/myapp/current
+    /// EnvironmentFile=/etc/myapp.env
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --pythonpath /srv/myapp/current \
+    ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ExecReload=/bin/kill -s HUP $MAINPID
+    /// TimeoutStopSec=40
+    /// Restart=always
+    ///
+    /// [Install]
+    /// WantedBy=multi-user.target
+    /// ```
+    U113 "reload-keeps-old-release" {
+        severity: Error, impact: StaleRelease, fix: Some(Safe), item: ReleasePath, hop: Release,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let Some(place) = app.service.working_directory.get()? else { return Ok(()) };
+    if let Known::Unknown(why) = &place.state {
+        return by_name(app, place, why, out);
+    }
+    let Some(link) = &app.release.link else { return Ok(()) };
+    // Another link, on the way of something else than the working directory.
+    if !place.links.iter().any(|hop| hop.link == link.path) || *app.release.follows_link.get()? {
+        return Ok(());
+    }
+    // An application that is installed into the environment does not come from the link at all.
+    if let Some(application) = app.release.code.application.ok()
+        && let Resolution::File(file) = &application.resolution
+        && !file.starts_with(&link.resolved)
+        && !file.starts_with(&link.path)
+    {
+        return Ok(());
+    }
+    let (from, to) = (link.path.display(), link.target.display());
+    let message = format!(
+        "after {from} moves, a reload goes on serving {to} and returns 0: nothing puts the link on \
+         sys.path"
+    );
+    report(app, &place.path, message, Severity::Error, out);
+    if let Some(finding) = out.findings.last_mut() {
+        finding.evidence(EvidenceKind::File, format!("{from} -> {to}"));
+    }
+    Ok(())
+}
+
+/// The path down to a component called `current`.
+fn custom_link(path: &Path) -> Option<PathBuf> {
+    path.ancestors()
+        .find(|part| part.file_name().is_some_and(|name| name == "current"))
+        .map(Path::to_path_buf)
+}
+
+/// Where the links of the path were not read: by the name alone.
+fn by_name(app: &App, place: &Place, why: &Why, out: &mut Sink) -> Result<(), Why> {
+    let Some(link) = custom_link(&place.path) else { return Err(why.clone()) };
+    if follows_by_name(app, &link)? {
+        return Ok(());
+    }
+    let message = format!(
+        "if {} is a link to a release (it was not read), a reload goes on serving the old release \
+         after it moves: nothing in the unit puts the link on sys.path",
+        link.display()
+    );
+    report(app, &place.path, message, Severity::Warning, out);
+    Ok(())
+}
+
+fn follows_by_name(app: &App, link: &Path) -> Result<bool, Why> {
+    let through = |path: &Path| path.starts_with(link);
+    let launch = app.gunicorn.launch.get()?;
+    if let Some(word) = &launch.working_directory {
+        let Some(text) = word.value() else {
+            return Err(Why::new("the directory that a shell changes to is not known"));
+        };
+        // `cd` keeps the link's name in PWD; a relative one starts at the resolved directory.
+        if through(Path::new(text)) {
+            return Ok(true);
+        }
+    }
+    if let VariableValue::Set(value) = app.environment.lookup("PWD")
+        && value.expose_str().is_some_and(|text| through(Path::new(text)))
+    {
+        return Ok(true);
+    }
+    for name in ["chdir", "pythonpath"] {
+        let settings = &app.gunicorn.settings;
+        match settings.get(name) {
+            Known::Value(SettingValue::Text(text), _)
+                if text.split(',').any(|part| through(Path::new(part))) =>
+            {
+                return Ok(true);
+            }
+            // A file that is named, and that was not given, may well set it; so may words of the
+            // command line that are not known. The unnamed gunicorn.conf.py in the directory
+            // itself, which may be there or not, is left to the message's "if".
+            Known::Unknown(why)
+                if settings.layer(name) > Some(Layer::ConfigFile)
+                    || settings.layer("config") > Some(Layer::ConfigFile) =>
+            {
+                return Err(why);
+            }
+            _ => {}
+        }
+    }
+    Ok(match app.environment.lookup("PYTHONPATH") {
+        VariableValue::Set(value) => value
+            .expose_str()
+            .is_some_and(|text| text.split(':').any(|part| through(Path::new(part)))),
+        VariableValue::Unset | VariableValue::NotKnown(_) => false,
+    })
+}
+
+fn report(app: &App, path: &Path, message: String, severity: Severity, out: &mut Sink) {
+    let path = match Endpoint::unix(path) {
+        Endpoint::Unix(path) => path.display().to_string(),
+        Endpoint::Tcp { .. } => return,
+    };
+    let chdir = app.gunicorn.settings.get("chdir");
+    let program = app.gunicorn.launch.ok().and_then(|launch| launch.gunicorn.as_ref());
+    let start = app.service.exec_start.last().map(|command| command.line.span);
+    let finding = out.report(message);
+    finding.severity(severity);
+    match chdir.span() {
+        Some(span) => finding.at(span, "does not go through the link"),
+        None => {
+            finding.at_some(program.map(|word| word.span).or(start), format!("no --chdir {path}"))
+        }
+    };
+    finding
+        .at_known(&app.service.working_directory, "resolved once, at the start")
+        .help(format!(
+            "Add to gunicorn's options in ExecStart=:\n--chdir {path}\nthen: systemctl \
+             daemon-reload && systemctl restart {}",
+            app.name
+        ))
+        .fix(Safety::Safe, format!("--chdir {path}"));
+}

@@ -1,0 +1,294 @@
+use std::path::Path;
+
+use crate::facts::{App, Bound, Endpoint, Identity, Place, State, Want, Why};
+use crate::rule::{EvidenceKind, Safety, Severity, Sink};
+use crate::source::Span;
+use crate::source::tmpfiles::Directory;
+
+crate::rule! {
+    /// gunicorn's user cannot create the socket, so gunicorn does not start and every request gets
+    /// 502.
+    ///
+    /// /run belongs to root, mode 0755, and is empty after each boot. Measured with
+    /// `User=www-data` and `--bind unix:/run/myapp.sock`: `systemctl start` returns 0, gunicorn
+    /// logs `Retrying in 1 second.` five times and then `Can't connect to /run/myapp.sock`. With
+    /// `RuntimeDirectory=myapp` systemd makes `/run/myapp` for the user before each start, keeps it
+    /// over a reload and removes it at the stop. A line of tmpfiles.d or a `.socket` unit provides
+    /// the place as well; what an `ExecStartPre=` makes is not judged.
+    ///
+    /// By hand: `RuntimeDirectory=myapp` in `[Service]`, `--bind unix:/run/myapp/gunicorn.sock`,
+    /// the same path in nginx; `systemctl daemon-reload`, restart, `nginx -s reload`.
+    ///
+    /// ```ini,bad
+    /// [Service]
+    /// Type=notify
+    /// NotifyAccess=main
+    /// User=www-data
+    /// Group=www-data
+    /// WorkingDirectory=/srv/myapp/current
+    /// EnvironmentFile=/etc/myapp.env
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current \
+    ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ExecReload=/bin/kill -s HUP $MAINPID
+    /// TimeoutStopSec=40
+    /// Restart=always
+    ///
+    /// [Install]
+    /// WantedBy=multi-user.target
+    /// ```
+    /// ```ini,fixed
+    /// [Service]
+    /// Type=notify
+    /// NotifyAccess=main
+    /// User=www-data
+    /// Group=www-data
+    /// RuntimeDirectory=myapp
+    /// WorkingDirectory=/srv/myapp/current
+    /// EnvironmentFile=/etc/myapp.env
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current \
+    ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ExecReload=/bin/kill -s HUP $MAINPID
+    /// TimeoutStopSec=40
+    /// Restart=always
+    ///
+    /// [Install]
+    /// WantedBy=multi-user.target
+    /// ```
+    ///
+    /// Another directory than the one that systemd makes is as good as none:
+    ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// RuntimeDirectory=
+    /// RuntimeDirectory=gunicorn
+    /// ```
+    /// ```text,good,file=/etc/tmpfiles.d/myapp.conf
+    /// d /run/myapp 0750 www-data www-data -
+    /// ```
+    /// ```ini,good,drop-in
+    /// [Service]
+    /// RuntimeDirectory=
+    /// ```
+    /// ```ini,good,drop-in
+    /// [Service]
+    /// User=root
+    /// RuntimeDirectory=
+    /// ```
+    U117 "socket-directory" {
+        severity: Error, impact: BadGateway, fix: Some(Safe), item: No502, hop: Socket,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let bounds = app.bounds().get()?;
+    for (index, place) in &app.socket_directories {
+        let Some(bound) = bounds.get(*index).filter(|bound| !bound.activated) else { continue };
+        if let Err(why) = judge(app, *index, bound, place, out) {
+            out.skip(&why);
+        }
+    }
+    Ok(())
+}
+
+/// Why the user cannot create the socket, and where that is to be seen.
+struct Wall {
+    note: String,
+    evidence: Option<String>,
+    other: Option<(Span, String)>,
+    severity: Severity,
+}
+
+fn judge(app: &App, index: usize, bound: &Bound, place: &Place, out: &mut Sink) -> Result<(), Why> {
+    let service = &app.service;
+    let privileged =
+        service.exec_start.last().is_some_and(|command| command.line.prefixes.full_privileges);
+    let user = service.user.get()?;
+    if user.is_root() || privileged {
+        return Ok(());
+    }
+    for key in ["RootDirectory", "RootImage"] {
+        if service.unit.last("Service", key).is_some() {
+            return Err(Why::new(format!("what lies below {key}= was not read")));
+        }
+    }
+    if service.managed(&place.path)?.is_some() {
+        return Ok(());
+    }
+    let Some(wall) = wall(app, user, place)? else { return Ok(()) };
+    report(app, index, bound, user, &wall, out);
+    Ok(())
+}
+
+fn wall(app: &App, user: &Identity, place: &Place) -> Result<Option<Wall>, Why> {
+    let directory = place.path.as_path();
+    if let Some(wall) = boot_wall(app, directory) {
+        return Ok(wall);
+    }
+    prepared(app, directory)?;
+    if let Some(line) = tmpfiles_line(app, directory)? {
+        if suits(user, app, line)? {
+            return Ok(None);
+        }
+        return Ok(Some(Wall {
+            note: format!("{} is {}'s, mode {:04o}", directory.display(), line.user, line.mode),
+            evidence: None,
+            other: Some((line.span, "made like this at boot".to_owned())),
+            severity: Severity::Error,
+        }));
+    }
+    if let Some(wall) = other_runtime_directory(app, directory) {
+        return Ok(Some(wall));
+    }
+    let shown = directory.display();
+    match place.state.get()? {
+        State::Present(metadata) => {
+            let writes = place.accessible(user, Want::Write)?;
+            if writes && place.accessible(user, Want::Execute)? {
+                return Ok(None);
+            }
+            let (wall, metadata) = match place.blocked_at(user)? {
+                Some(step) => (step.path.display().to_string(), step.metadata),
+                None => (shown.to_string(), *metadata),
+            };
+            let note = format!("{} may not write in {shown}", user.name);
+            let evidence = format!(
+                "{wall}: mode {:04o}, owner {}:{}",
+                metadata.mode, metadata.uid, metadata.gid
+            );
+            let severity = Severity::Error;
+            Ok(Some(Wall { note, evidence: Some(evidence), other: None, severity }))
+        }
+        State::Missing { at, .. } => Ok(Some(Wall {
+            note: format!("nothing makes {shown}"),
+            evidence: Some(format!("{} is not there", at.display())),
+            other: runtime_directory(app),
+            severity: Severity::Error,
+        })),
+        State::Broken { reason } => Ok(Some(Wall {
+            note: format!("{shown}: {reason}"),
+            evidence: None,
+            other: None,
+            severity: Severity::Error,
+        })),
+    }
+}
+
+/// Directories that are the same on every machine with systemd, whatever was read.
+fn boot_wall(app: &App, directory: &Path) -> Option<Option<Wall>> {
+    let open = ["/tmp", "/var/tmp", "/dev/shm", "/run/lock"];
+    if open.iter().any(|open| directory == Path::new(open)) {
+        return Some(None);
+    }
+    if directory != Path::new("/run") {
+        return None;
+    }
+    let other = runtime_directory(app);
+    Some(Some(Wall {
+        note: "/run is root's, mode 0755".to_owned(),
+        evidence: None,
+        other,
+        severity: Severity::Error,
+    }))
+}
+
+/// What `RuntimeDirectory=` makes, and where it says so.
+fn runtime_directory(app: &App) -> Option<(Span, String)> {
+    let made = app.service.directories.ok()?;
+    let made = made.iter().find(|directory| directory.path.starts_with("/run"))?;
+    Some((made.span, format!("makes {}, where the socket is not", made.path.display())))
+}
+
+/// A `RuntimeDirectory=` that makes another directory of /run than the socket's.
+fn other_runtime_directory(app: &App, directory: &Path) -> Option<Wall> {
+    // Where more than the unit was read, what is there counts.
+    if app.machine.whole || !directory.starts_with("/run") {
+        return None;
+    }
+    Some(Wall {
+        note: format!("nothing in the unit makes {}", directory.display()),
+        evidence: None,
+        other: Some(runtime_directory(app)?),
+        severity: Severity::Warning,
+    })
+}
+
+/// What a command before the start may make is not known.
+fn prepared(app: &App, directory: &Path) -> Result<(), Why> {
+    let text = directory.to_string_lossy();
+    for command in &app.service.exec_start_pre {
+        let words = std::iter::once(&command.line.program).chain(&command.line.arguments);
+        for word in words {
+            let written = word.text.as_str();
+            let old = written.replace("/var/run/", "/run/");
+            let opaque = word.unknown.is_some()
+                || !word.variables.is_empty()
+                || [".sh", ".py", ".bash"].iter().any(|end| written.ends_with(end));
+            if opaque || old.contains(&*text) {
+                return Err(Why::new(format!("ExecStartPre= may make {text}")));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn tmpfiles_line<'a>(app: &'a App, directory: &Path) -> Result<Option<&'a Directory>, Why> {
+    let lines = match app.machine.tmpfiles.get() {
+        Ok(lines) => lines,
+        // A directory of a repository's own is judged by what is there.
+        Err(_) if !app.machine.whole => return Ok(None),
+        Err(why) => return Err(why),
+    };
+    let same =
+        |line: &&Directory| Endpoint::unix(Path::new(&line.path)) == Endpoint::unix(directory);
+    Ok(lines.iter().find(same))
+}
+
+/// May the user write in a directory that tmpfiles.d makes?
+fn suits(user: &Identity, app: &App, line: &Directory) -> Result<bool, Why> {
+    if line.mode & 0o002 != 0 {
+        return Ok(true);
+    }
+    if line.user == user.name || user.uid.is_some_and(|uid| line.user == uid.to_string()) {
+        return Ok(line.mode & 0o200 != 0);
+    }
+    if line.mode & 0o020 == 0 {
+        return Ok(false);
+    }
+    let accounts = app.machine.accounts.get()?;
+    let Some(groups) = &user.groups else {
+        return Err(Why::new(format!("the groups of user {} are not known", user.name)));
+    };
+    Ok(accounts.group(&line.group).is_some_and(|group| groups.contains(&group.gid)))
+}
+
+fn report(app: &App, index: usize, bound: &Bound, user: &Identity, wall: &Wall, out: &mut Sink) {
+    let Endpoint::Unix(path) = &bound.endpoint else { return };
+    let (name, path) = (&user.name, path.display());
+    let message = match wall.severity {
+        Severity::Error => {
+            format!("{name} cannot create {path}: gunicorn does not start, every request gets 502")
+        }
+        _ => format!(
+            "unless tmpfiles.d makes its directory, {name} cannot create {path}: gunicorn does not \
+             start, every request gets 502"
+        ),
+    };
+    let stem = super::stem(app);
+    let peer = app.routes.iter().find(|route| route.bound == index).map(|route| route.peer);
+    let finding = out.report(message);
+    finding
+        .severity(wall.severity)
+        .at_some(bound.origin.span(), wall.note.clone())
+        .at_known(&app.service.user, "gunicorn runs as this user");
+    if let Some((span, note)) = &wall.other {
+        finding.at(*span, note.clone());
+    }
+    finding.at_some(peer, "nginx connects here");
+    if let Some(evidence) = &wall.evidence {
+        finding.evidence(EvidenceKind::File, evidence.clone());
+    }
+    finding
+        .help(super::runtime_directory_help(app, &stem))
+        .fix(Safety::Safe, super::runtime_directory_fix(&stem));
+}

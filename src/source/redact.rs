@@ -1,0 +1,276 @@
+//! Which parts of a file's text look like secrets and so must not be shown, whatever the file.
+//!
+//! The readers of environment files and units hide values that they understand; this is the net
+//! below them for what no reader understands: a malformed line, a comment, a word of a shell's
+//! command, a header of nginx, a string in Python. It errs on the side of hiding.
+
+use std::ops::Range;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use regex::bytes::{Match, Regex, RegexBuilder};
+
+/// A name that speaks of a secret.
+const SECRETIVE: &str = r"(?:secret|passw(?:or)?d|passphrase|token|api[_-]?key|private[_-]?key|access[_-]?key|credential|authorization|auth[_-]?key|dsn)";
+
+/// A pattern that is compiled when it is first needed: compiling all of them would cost more than
+/// a whole check.
+struct Pattern {
+    text: fn() -> String,
+    regex: OnceLock<Regex>,
+}
+
+impl Pattern {
+    const fn new(text: fn() -> String) -> Self {
+        Self { text, regex: OnceLock::new() }
+    }
+
+    fn find_iter<'b>(&'static self, bytes: &'b [u8]) -> impl Iterator<Item = Match<'b>> {
+        #[allow(clippy::expect_used)]
+        let compile = || {
+            // The words are ASCII; tables of Unicode would make compiling ten times as slow.
+            let builder = RegexBuilder::new(&(self.text)()).unicode(false).build();
+            builder.expect("a constant pattern")
+        };
+        self.regex.get_or_init(compile).find_iter(bytes)
+    }
+}
+
+/// A unit's line that sets variables, commented out or misspelt too.
+static ENVIRONMENT_LINE: Pattern =
+    Pattern::new(|| r"(?im)^[ \t]*[#;]*[ \t]*(?:pass|unset)?env[a-z]*[ \t]*=".into());
+/// A unit's line that runs a command.
+static EXEC_LINE: Pattern = Pattern::new(|| r"(?im)^[ \t]*[#;]*[ \t]*exec[a-z]*[ \t]*=".into());
+/// A word that sets a variable: what stands before its value.
+static ASSIGNMENT: Pattern =
+    Pattern::new(|| r#"(?:^|[\s;&|"'(])(?:-e|--env=)?["']?[A-Za-z_][A-Za-z0-9_]*="#.into());
+/// The same where only `env`, `--env` or `-e` tell that it is one.
+static ENV_WORD: Pattern = Pattern::new(|| r"(?:\benv[ \t]+|--env[ =]|-e[ \t]*)".into());
+/// A list of assignments in gunicorn's configuration.
+static RAW_ENV: Pattern = Pattern::new(|| r"(?m)^[ \t]*raw_env\b[^=\n]*=".into());
+/// A string in quotes that belongs to a secretive name.
+static QUOTED: Pattern = Pattern::new(|| {
+    format!(r#"(?i){SECRETIVE}[\w-]*["']?[ \t]*[\])]?[ \t]*(?:[:=,]|\bor\b)[ \t]*[bru]*["']"#)
+});
+/// A word without quotes that belongs to a secretive name.
+static PLAIN: Pattern = Pattern::new(|| format!(r"(?i){SECRETIVE}[\w-]*[ \t]*[:=][ \t]*"));
+/// A header or variable of nginx with a secretive name.
+static NGINX: Pattern = Pattern::new(|| {
+    format!(
+        r#"(?i)\b(?:\w+_header|\w+_param|set|secure_link\w*)[ \t]+["']?[$\w-]*(?:{SECRETIVE}|cookie|auth|key|session)[\w-]*["']?[ \t]+"#
+    )
+});
+/// A comparison with a secretive variable of nginx.
+static NGINX_IF: Pattern =
+    Pattern::new(|| format!(r"(?i)\$\w*(?:{SECRETIVE}|key|auth)\w*[ \t]*!?[=~]\*?[ \t]*"));
+
+/// Does the text hold any of these words, in any case? Cheap, before a pattern is compiled.
+fn mentions(bytes: &[u8], words: &[&str]) -> bool {
+    let lower = bytes.to_ascii_lowercase();
+    words.iter().any(|word| memchr::memmem::find(&lower, word.as_bytes()).is_some())
+}
+
+/// Parts of every name that the patterns take for secretive.
+const SECRETIVE_WORDS: [&str; 9] =
+    ["secret", "pass", "token", "key", "credential", "auth", "dsn", "cookie", "session"];
+
+/// The ranges of a file's text that must not be shown, in no order.
+///
+/// The patterns find where a value starts; where it ends is looked for by hand, since a value may
+/// be a mebibyte long.
+pub fn ranges(path: &Path, bytes: &[u8]) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let secretive = mentions(bytes, &SECRETIVE_WORDS);
+    let python = path.extension().is_some_and(|extension| extension == "py");
+    let requirements = path.extension().is_some_and(|extension| extension == "txt");
+    if python {
+        for list in RAW_ENV.find_iter(bytes) {
+            let end = until(bytes, list.end(), |byte| matches!(byte, b']' | b')'));
+            strings(bytes, list.end()..end, &mut found);
+        }
+    } else if !requirements {
+        let lines = mentions(bytes, &["env"]).then(|| ENVIRONMENT_LINE.find_iter(bytes));
+        for line in lines.into_iter().flatten() {
+            let value = line.end()..end_of_line(bytes, line.end());
+            if !is_path(&bytes[value.clone()]) {
+                environment(bytes, value, &mut found);
+            }
+        }
+        let lines = mentions(bytes, &["exec"]).then(|| EXEC_LINE.find_iter(bytes));
+        for line in lines.into_iter().flatten() {
+            command(bytes, line.end()..end_of_line(bytes, line.end()), &mut found);
+        }
+        for (pattern, ends) in [(&NGINX, b";\n".as_slice()), (&NGINX_IF, b"){\n".as_slice())] {
+            if !secretive {
+                break;
+            }
+            for value in pattern.find_iter(bytes) {
+                let range = value.end()..until(bytes, value.end(), |byte| ends.contains(&byte));
+                if !is_variable(&bytes[range.clone()]) {
+                    found.push(range);
+                }
+            }
+        }
+    }
+    if is_unit(path) {
+        stray_lines(bytes, &mut found);
+    }
+    if secretive {
+        named(bytes, python, &mut found);
+    }
+    found
+}
+
+fn is_unit(path: &Path) -> bool {
+    let extension = |path: &Path| path.extension().map(|e| e.to_string_lossy().into_owned());
+    let drop_in = path.parent().and_then(extension).is_some_and(|extension| extension == "d");
+    drop_in || matches!(extension(path).as_deref(), Some("service" | "socket"))
+}
+
+/// A line of a unit that assigns nothing may be what is left of a value of several lines.
+fn stray_lines(bytes: &[u8], found: &mut Vec<Range<usize>>) {
+    let mut at = 0;
+    while at < bytes.len() {
+        let end = end_of_line(bytes, at);
+        let line = bytes[at..end].trim_ascii();
+        if !matches!(line.first(), None | Some(b'[' | b'#' | b';')) && !line.contains(&b'=') {
+            found.push(at..end);
+        }
+        at = end + 1;
+    }
+}
+
+/// The ranges of a message that must not be shown, in no order.
+pub fn ranges_of_message(bytes: &[u8]) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    if !mentions(bytes, &["env", "-e"]) {
+        return found;
+    }
+    for env in ENV_WORD.find_iter(bytes) {
+        // Every assignment that follows `env`.
+        let mut at = env.end();
+        while let Some(value) = assigned(bytes, at) {
+            let end = until(bytes, value, |byte| byte.is_ascii_whitespace());
+            // `NAME=…` is what a person is told to write.
+            if !bytes[value..].starts_with("…".as_bytes()) {
+                found.push(value..end);
+            }
+            at = end + bytes[end..].iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
+        }
+    }
+    found
+}
+
+/// Where the value starts, if `NAME=` stands here.
+fn assigned(bytes: &[u8], at: usize) -> Option<usize> {
+    let rest = bytes.get(at..)?;
+    let quotes = rest.iter().take_while(|b| matches!(b, b'"' | b'\'')).count();
+    let rest = rest.get(quotes..)?;
+    let name = rest.iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'_').count();
+    (name > 0 && rest.get(name) == Some(&b'=')).then_some(at + quotes + name + 1)
+}
+
+/// The end of a logical line: one whose end of line no backslash escapes.
+fn end_of_line(bytes: &[u8], from: usize) -> usize {
+    let mut at = from;
+    loop {
+        let end = until(bytes, at, |byte| byte == b'\n');
+        let line = bytes[at..end].strip_suffix(b"\r").unwrap_or(&bytes[at..end]);
+        if end == bytes.len() || !line.ends_with(b"\\") {
+            return end;
+        }
+        at = end + 1;
+    }
+}
+
+fn until(bytes: &[u8], from: usize, ends: impl Fn(u8) -> bool) -> usize {
+    bytes[from..].iter().position(|byte| ends(*byte)).map_or(bytes.len(), |at| from + at)
+}
+
+fn named(bytes: &[u8], python: bool, found: &mut Vec<Range<usize>>) {
+    for string in QUOTED.find_iter(bytes) {
+        let (start, quote) = (string.end(), bytes[string.end() - 1]);
+        found.push(start..until(bytes, start, |byte| byte == quote || byte == b'\n'));
+    }
+    if !python {
+        for word in PLAIN.find_iter(bytes) {
+            let start = word.end();
+            let end = until(bytes, start, |byte| {
+                byte.is_ascii_whitespace() || b"\"'$,;)(".contains(&byte)
+            });
+            found.push(start..end);
+        }
+    }
+}
+
+/// Is it what `EnvironmentFile=` takes, a path and no assignment?
+fn is_path(value: &[u8]) -> bool {
+    let value = value.trim_ascii();
+    value.strip_prefix(b"-").unwrap_or(value).starts_with(b"/")
+        && !value.iter().any(|b| *b == b'=' || b.is_ascii_whitespace())
+}
+
+/// Is it one variable and nothing else: `$http_authorization`?
+fn is_variable(value: &[u8]) -> bool {
+    let name = value.trim_ascii().strip_prefix(b"$").unwrap_or_default();
+    !name.is_empty()
+        && name.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'{' | b'}'))
+}
+
+/// In a line of assignments everything is hidden but the names.
+fn environment(bytes: &[u8], line: Range<usize>, found: &mut Vec<Range<usize>>) {
+    let mut at = line.start;
+    for word in bytes[line.clone()].split(u8::is_ascii_whitespace) {
+        let bare = word.iter().take_while(|b| matches!(b, b'"' | b'\'')).count();
+        let name =
+            word[bare..].iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'_').count();
+        let shown = match word.get(bare + name) {
+            Some(b'=') if name > 0 => bare + name + 1,
+            _ => 0,
+        };
+        // A lone backslash joins two lines.
+        if word != b"\\" && shown < word.len() {
+            found.push(at + shown..at + word.len());
+        }
+        at += word.len() + 1;
+    }
+}
+
+/// In a command the values of words that set a variable are hidden.
+fn command(bytes: &[u8], line: Range<usize>, found: &mut Vec<Range<usize>>) {
+    let text = &bytes[line.clone()];
+    for word in ASSIGNMENT.find_iter(text) {
+        let end = end_of_value(text, word.range());
+        found.push(line.start + word.end()..line.start + end);
+    }
+}
+
+/// A value in quotes ends at the quote, any other at white space. `word` is what stands before it.
+fn end_of_value(text: &[u8], word: Range<usize>) -> usize {
+    let start = word.end;
+    let is_quote = |byte: &u8| matches!(byte, b'"' | b'\'');
+    if let Some(own) = text.get(start).copied().filter(|byte| is_quote(byte)) {
+        return until(text, start + 1, |byte| byte == own);
+    }
+    let before = text[word.clone()].iter().copied().find(|byte| is_quote(byte));
+    let shell = text[..word.start].trim_ascii_end().ends_with(b"c");
+    match before {
+        // `sh -c 'A=x gunicorn'`: the quote goes round a whole command.
+        Some(quote) if !shell => until(text, start, |byte| byte == quote),
+        _ => until(text, start, |byte| byte.is_ascii_whitespace()),
+    }
+}
+
+/// In a list of strings everything is hidden but the names in them.
+fn strings(bytes: &[u8], list: Range<usize>, found: &mut Vec<Range<usize>>) {
+    let text = &bytes[list.clone()];
+    let mut at = 0;
+    while let Some(open) = text[at..].iter().position(|b| matches!(b, b'"' | b'\'')) {
+        let start = at + open + 1;
+        let quote = text[start - 1];
+        let end = text[start..].iter().position(|b| *b == quote).map_or(text.len(), |n| start + n);
+        let equals = text[start..end].iter().position(|b| *b == b'=').map_or(0, |n| n + 1);
+        found.push(list.start + start + equals..list.start + end);
+        at = (end + 1).min(text.len());
+    }
+}

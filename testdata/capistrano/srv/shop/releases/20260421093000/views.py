@@ -1,0 +1,5 @@
+TITLE = {"shop": "Shop"}
+
+
+def index():
+    return f"Welcome to {TITLE["shop"]}".encode()

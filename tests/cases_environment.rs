@@ -1,0 +1,271 @@
+//! The environment: what the examples on the rules' pages do not show.
+
+#![allow(clippy::unwrap_used)]
+
+#[path = "support/case.rs"]
+mod case;
+
+use case::{Case, Seen};
+use deploy_doctor::rule::Severity;
+
+const FILE: &str = "/etc/myapp.env";
+const DROP_IN: &str = "/etc/systemd/system/myapp.service.d/20-case.conf";
+const NEEDED: &str =
+    "SECRET_KEY=9f2c1b7e5d8a4f03b6c7d1e2a5f4988c\nDATABASE_URL=sqlite:////srv/x.db\n";
+
+/// The environment file with these lines below the needed ones.
+fn with(lines: &str) -> Case {
+    let mut case = Case::healthy().file(FILE, format!("{NEEDED}{lines}"));
+    case = case.own(FILE, 0o640, 0, 0);
+    case
+}
+
+fn with_unit(lines: &str) -> Case {
+    Case::healthy().file(DROP_IN, format!("[Service]\n{lines}\n"))
+}
+
+fn lines_of(seen: &Seen, code: &str) -> Vec<(String, usize)> {
+    seen.of(code).iter().map(|found| (found.places[0].file.clone(), found.places[0].line)).collect()
+}
+
+#[test]
+fn dropped_lines_are_found_with_crlf_and_in_every_file() {
+    let mut case = with("export A=1\r\nB-C=2\r\nD: 3\r\n")
+        .file(DROP_IN, "[Service]\nEnvironmentFile=-/etc/more/*.env\n")
+        .file("/etc/more/a.env", "\u{feff}E=1\nF=2\n")
+        .file("/etc/more/b.env", "export G=1\n");
+    for path in ["/etc/more/a.env", "/etc/more/b.env"] {
+        case = case.own(path, 0o600, 0, 0);
+    }
+    let seen = case.check();
+    let expected =
+        [("/etc/more/a.env", 1), ("/etc/more/b.env", 1), (FILE, 3), (FILE, 4), (FILE, 5)];
+    assert_eq!(lines_of(&seen, "E401"), expected.map(|(file, line)| (file.to_owned(), line)));
+    assert!(seen.of("E401").iter().all(|found| found.severity == Severity::Error));
+}
+
+#[test]
+fn a_dropped_line_is_milder_where_nothing_is_lost() {
+    let seen = with("export SECRET_KEY=1\n").check();
+    assert_eq!(seen.only("E401").severity, Severity::Warning);
+    let seen = with("[section]\n").check();
+    assert_eq!(seen.only("E401").severity, Severity::Warning);
+    let seen = with("a line of a key that lost its quotes\n").check();
+    assert!(!seen.only("E401").message.contains("key"), "{:?}", seen.only("E401"));
+}
+
+#[test]
+fn a_dropped_line_that_the_code_needs_is_told_once() {
+    let mut case =
+        Case::healthy().file(FILE, "export SECRET_KEY=1\nDATABASE_URL=sqlite:////srv/x.db\n");
+    case = case.own(FILE, 0o640, 0, 0);
+    let seen = case.check();
+    seen.only("E401").at(FILE, 1);
+    assert!(seen.of("E410").is_empty());
+}
+
+#[test]
+fn a_comment_counts_only_where_it_reaches_the_process() {
+    let seen = with("A=1 # one\nA=2\nB=x#y\nC=#fff\nD='x # y'\nE=1\t# tab\nF= # empty\r\n").check();
+    assert_eq!(lines_of(&seen, "E403"), [(FILE.to_owned(), 8), (FILE.to_owned(), 9)]);
+}
+
+#[test]
+fn an_open_quote_names_what_it_swallows() {
+    let seen = with("A='x\nB=1\nC=2\n").check();
+    let found = seen.only("E404");
+    assert_eq!(found.places[0].line, 3);
+    assert!(found.message.starts_with("B and 1 more are not set"), "{}", found.message);
+    assert_eq!(found.severity, Severity::Error);
+    // The last line of the file: the value is wrong, nothing else is lost.
+    assert_eq!(with("A=\"x").check().only("E404").severity, Severity::Warning);
+}
+
+#[test]
+fn quotes_that_are_meant_are_left_alone() {
+    let key = "K=\"-----BEGIN KEY-----\nabc=\n-----END KEY-----\"\n";
+    with(&format!("A=it's\nB=\"a\\\"b\"\n{key}S=\"#!/bin/sh\nX=1\n\"\n")).check().passes("E404");
+}
+
+#[test]
+fn modes_count_only_where_they_are_the_deployments() {
+    let mut case = with("");
+    case = case.own(FILE, 0o604, 0, 0);
+    let found = case.check();
+    assert!(found.only("E407").message.contains("mode is 0604"));
+    case = case.own(FILE, 0o602, 0, 0);
+    assert!(case.check().only("E407").message.contains("can change"));
+    // A group that is neither the service's nor root's own.
+    case = case.own(FILE, 0o640, 0, 1234);
+    case.check().passes("E407");
+    // A tree that an ordinary user checked out.
+    case = case.own(FILE, 0o644, 1000, 1000);
+    case = case.own("/", 0o755, 1000, 1000);
+    let seen = case.check();
+    assert!(seen.of("E407").is_empty());
+    assert_eq!(seen.reasons("E407").len(), 1);
+}
+
+#[test]
+fn a_file_without_secrets_may_be_read() {
+    let mut case = Case::healthy()
+        .file(DROP_IN, "[Service]\nEnvironmentFile=/etc/default/myapp\n")
+        .file("/etc/default/myapp", "PORT=8000\nWEB_CONCURRENCY=4\nPYTHONUNBUFFERED=1\n");
+    case = case.own("/etc/default/myapp", 0o644, 0, 0);
+    case.check().passes("E407");
+}
+
+/// The environment file lies where nginx serves files from.
+fn served(location: &str) -> Seen {
+    let mut case = Case::healthy()
+        .file(DROP_IN, "[Service]\nEnvironmentFile=/srv/files/.env\n")
+        .file("/srv/files/.env", "API_TOKEN=abcdef\n")
+        .file(
+            "/etc/nginx/conf.d/files.conf",
+            format!("server {{ listen 81; server_name files.example.com; {location} }}\n"),
+        );
+    case = case.own("/srv/files/.env", 0o600, 0, 0);
+    case.check()
+}
+
+#[test]
+fn a_file_under_a_static_root_is_found() {
+    for location in [
+        "root /srv/files;",
+        "location / { root /srv/files; }",
+        "location /f/ { alias /srv/files/; }",
+        "root /srv/files; location / { try_files $uri @app; } location @app { proxy_pass http://myapp; }",
+    ] {
+        let seen = served(location);
+        assert!(seen.only("E407").message.contains("nginx serves files"), "{location}");
+    }
+    for location in [
+        "root /srv/files; location / { proxy_pass http://myapp; }",
+        "root /srv/files; location ~ /\\. { deny all; }",
+        "root /srv/files; return 301 https://example.com$request_uri;",
+        "location /f/ { alias /srv/files/static/; }",
+        "location /static/ { root /srv/files; }",
+    ] {
+        assert!(served(location).of("E407").is_empty(), "{location}");
+    }
+}
+
+#[test]
+fn a_file_in_the_release_is_found() {
+    let mut case = Case::healthy()
+        .file(DROP_IN, "[Service]\nEnvironmentFile=/srv/myapp/current/.env\n")
+        .in_release(".env", "API_TOKEN=abcdef\n");
+    case = case.own("/srv/myapp/releases/2026-04-21/.env", 0o600, 0, 0);
+    assert!(case.check().only("E407").message.contains("lie in a release"));
+    // A link in the release to a file beside it is how it is done.
+    let mut case = Case::healthy()
+        .file(DROP_IN, "[Service]\nEnvironmentFile=/srv/myapp/current/.env\n")
+        .file("/srv/myapp/shared/.env", "API_TOKEN=abcdef\n");
+    case = case.own("/srv/myapp/shared/.env", 0o600, 0, 0);
+    case = case.link("/srv/myapp/releases/2026-04-21/.env", "/srv/myapp/shared/.env");
+    case.check().passes("E407");
+}
+
+#[test]
+fn flask_takes_nearly_everything_for_true() {
+    for value in ["1", "true", "on", "off", "n", "2", "\"1\"", "'yes'"] {
+        let seen = with(&format!("FLASK_DEBUG={value}\n")).check();
+        seen.only("E408").at(FILE, 3);
+    }
+    for value in ["", "0", "false", "FALSE", "no", "No", "\"\""] {
+        with(&format!("FLASK_DEBUG={value}\n")).check().passes("E408");
+    }
+    for value in ["0", "off", "app:*", "False", ""] {
+        with(&format!("DEBUG={value}\n")).check().passes("E408");
+    }
+    for value in ["1", "True", "YES"] {
+        with(&format!("DEBUG={value}\n")).check().only("E408");
+    }
+    with("FLASK_ENV=production\n").check().passes("E408");
+}
+
+#[test]
+fn debug_is_seen_wherever_it_is_set() {
+    let seen = with_unit("Environment=A=1 \"FLASK_DEBUG=1\"").check();
+    assert_eq!(seen.only("E408").places[0].file, DROP_IN);
+    let unit = "/etc/systemd/system/myapp.service";
+    let start = "/srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current \
+                 --bind unix:/run/myapp/gunicorn.sock wsgi:app";
+    for exec in [
+        format!("/usr/bin/env FLASK_DEBUG=1 {start}"),
+        start.replace("--workers", "-e FLASK_DEBUG=1 --workers"),
+        start.replace("--workers", "--env=FLASK_DEBUG=1 --workers"),
+    ] {
+        let seen = with_unit(&format!("ExecStart=\nExecStart={exec}")).check();
+        assert_eq!(seen.only("E408").places[0].file, DROP_IN, "{exec}");
+    }
+    let seen = Case::healthy()
+        .in_release("gunicorn.conf.py", "raw_env = [\"A=1\", \"FLASK_DEBUG=1\"]\n")
+        .check();
+    assert!(seen.only("E408").places[0].file.ends_with("gunicorn.conf.py"));
+    // The stronger place turns it off again.
+    let seen = with("FLASK_DEBUG=1\n")
+        .in_release("gunicorn.conf.py", "raw_env = [\"FLASK_DEBUG=0\"]\n")
+        .check();
+    assert!(seen.of("E408").is_empty(), "{unit}");
+    with_unit("Environment=FLASK_DEBUG=1\nUnsetEnvironment=FLASK_DEBUG").check().passes("E408");
+    with_unit("Environment=FLASK_DEBUG=1\nEnvironment=").check().passes("E408");
+}
+
+fn app(code: &str) -> Case {
+    Case::healthy().in_release(
+        "wsgi.py",
+        format!("import os\nfrom flask import Flask\n{code}\napp = Flask(__name__)\n"),
+    )
+}
+
+#[test]
+fn what_the_code_needs_is_found_in_its_modules_too() {
+    let seen = app("import settings")
+        .in_release("settings.py", "import os\nA = os.environ['NEEDED_A']\r\n")
+        .check();
+    let found = seen.only("E410");
+    assert!(found.places[0].file.ends_with("settings.py"), "{found:?}");
+    assert!(found.help.contains(FILE), "{}", found.help);
+}
+
+#[test]
+fn what_is_set_on_the_way_is_there() {
+    let needs = "A = os.environ['NEEDED_A']";
+    app(needs).check().only("E410");
+    for (path, text) in [
+        (DROP_IN, "[Service]\nEnvironment=NEEDED_A=1\n"),
+        ("/srv/myapp/releases/2026-04-21/gunicorn.conf.py", "raw_env = ['NEEDED_A=1']\n"),
+    ] {
+        app(needs).file(path, text).check().passes("E410");
+    }
+    let seen = app(needs).file(DROP_IN, "[Service]\nEnvironment=NEEDED_A=\n").check();
+    assert_eq!(seen.only("E410").severity, Severity::Warning);
+    // systemd's own, and one whose value is not known.
+    app("A = os.environ['HOME']").check().passes("E410");
+    app(needs).file(DROP_IN, "[Service]\nPassEnvironment=NEEDED_A\n").check().passes("E410");
+}
+
+#[test]
+fn what_may_come_from_elsewhere_is_skipped() {
+    let seen =
+        app("from dotenv import load_dotenv\nload_dotenv()\nA = os.environ['NEEDED_A']").check();
+    assert!(seen.of("E410").is_empty(), "{:?}", seen.of("E410"));
+    assert!(!seen.reasons("E410").is_empty());
+    let seen = app("A = os.environ['NEEDED_A']")
+        .file(DROP_IN, "[Service]\nEnvironmentFile=/etc/{{ app }}.env\n")
+        .check();
+    assert!(seen.of("E410").is_empty());
+    assert!(!seen.reasons("E410").is_empty());
+}
+
+#[test]
+fn an_example_file_lists_what_is_needed_later() {
+    let code = "def send():\n    return os.environ['MAIL_TOKEN'], os.environ.get('OTHER')";
+    app(code).check().passes("E410");
+    let seen =
+        app(code).in_release(".env.example", "MAIL_TOKEN=\nOTHER=\nONLY_COMPOSE=1\n").check();
+    let found = seen.only("E410");
+    assert_eq!(found.severity, Severity::Warning);
+    assert!(found.places[1].file.ends_with(".env.example"), "{found:?}");
+}

@@ -1,0 +1,82 @@
+//! Every command of README.md is run, and the output that it shows is the real one.
+
+use std::path::Path;
+use std::process::Command;
+
+fn project() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The fenced blocks of README.md with the language given.
+fn blocks(language: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(project().join("README.md")).unwrap();
+    let mut found = Vec::new();
+    let mut open: Option<(String, String)> = None;
+    for line in text.lines() {
+        match (&mut open, line.strip_prefix("```")) {
+            (None, Some(info)) => open = Some((info.to_owned(), String::new())),
+            (Some(_), Some(_)) => found.extend(open.take()),
+            (Some((_, body)), None) => {
+                body.push_str(line);
+                body.push('\n');
+            }
+            (None, None) => {}
+        }
+    }
+    found.into_iter().filter(|(info, _)| info == language).map(|(_, body)| body).collect()
+}
+
+/// Runs a line in a shell in the project's folder, with the built program on the path.
+fn run(line: &str) -> (Option<i32>, String) {
+    let program = Path::new(env!("CARGO_BIN_EXE_deploy-doctor"));
+    let path = format!(
+        "{}:{}",
+        program.parent().unwrap().display(),
+        std::env::var("PATH").unwrap_or_default()
+    );
+    let output = Command::new("bash")
+        .args(["-c", line])
+        .env("PATH", path)
+        .current_dir(project())
+        .output()
+        .unwrap();
+    (output.status.code(), String::from_utf8(output.stdout).unwrap())
+}
+
+/// `cargo run --release -- check …` is the same program: it is not built again here.
+fn as_installed(line: &str) -> String {
+    line.replace("cargo run --release -- ", "deploy-doctor ")
+}
+
+#[test]
+fn the_first_output_is_the_real_one() {
+    let shown = blocks("console").into_iter().next().expect("a console block comes first");
+    let (command, shown) = shown.split_once('\n').unwrap();
+    let (code, real) = run(&as_installed(command.strip_prefix("$ ").unwrap()));
+    assert_eq!(code, Some(1));
+    // The modes of a checkout are the checkout's: a umask of 077 hides what 022 shows.
+    assert_eq!(shown.trim_end(), real.trim_end());
+}
+
+#[test]
+fn every_command_runs() {
+    let mut count = 0;
+    for line in blocks("sh").iter().flat_map(|block| block.lines()) {
+        let line = line.split("  #").next().unwrap().trim();
+        if !line.starts_with("deploy-doctor") {
+            continue;
+        }
+        count += 1;
+        let (code, _) = run(line);
+        assert!(matches!(code, Some(0 | 1 | 3)), "{line}: exit {code:?}");
+    }
+    assert!(count >= 8, "only {count} commands of the README were run");
+}
+
+#[test]
+fn ci_calls_the_test_command() {
+    let tests = blocks("sh").concat();
+    assert!(tests.lines().any(|line| line.starts_with("cargo test")), "{tests}");
+    let ci = std::fs::read_to_string(project().join(".ci/run")).unwrap();
+    assert!(ci.lines().any(|line| line.trim() == "cargo test"));
+}
