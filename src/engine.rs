@@ -105,7 +105,7 @@ pub fn run(
         .iter()
         .map(|app| {
             let checklist = checklist::judge(&app.name, rules, &selected, &findings, &skips);
-            let verdict = checklist::verdict(&app.name, &checklist, &findings);
+            let verdict = checklist::verdict(&app.name, &checklist, &findings, &skips);
             AppOutcome { name: app.name.clone(), verdict, checklist }
         })
         .collect();

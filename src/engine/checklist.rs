@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::facts::known::NEEDS_MORE;
 use crate::rule::{Finding, Item, Rule, Severity, Skip};
 
 /// What an item of the checklist comes to.
@@ -100,7 +101,12 @@ pub(super) fn judge(
 }
 
 /// The verdict follows from the findings; without one, what could not be looked at decides.
-pub(super) fn verdict(app: &str, checklist: &[ChecklistItem], findings: &[Finding]) -> Verdict {
+pub(super) fn verdict(
+    app: &str,
+    checklist: &[ChecklistItem],
+    findings: &[Finding],
+    skips: &[Skip],
+) -> Verdict {
     let mine = || findings.iter().filter(|f| concerns(f.app.as_deref(), app));
     if mine().any(|f| f.severity == Severity::Error && f.rule.impact.breaks_reload()) {
         return Verdict::WillBreak;
@@ -108,10 +114,17 @@ pub(super) fn verdict(app: &str, checklist: &[ChecklistItem], findings: &[Findin
     if mine().any(|f| f.severity >= Severity::Warning) {
         return Verdict::AtRisk;
     }
-    // An item whose every rule needs the living host cannot be answered from files; it stays
-    // unknown in the list and does not by itself take the verdict away.
-    let undecided =
-        checklist.iter().any(|item| item.status == Status::Unknown && !item.skipped.is_empty());
+    // What only a living host shows cannot be answered from files, and what only an option shows
+    // was not asked for: such an item stays unknown in the list, and does not by itself take the
+    // verdict away.
+    let needs_life = |code: &str| {
+        let mut mine =
+            skips.iter().filter(|s| s.code == code && concerns(s.app.as_deref(), app)).peekable();
+        mine.peek().is_some() && mine.all(|skip| NEEDS_MORE.contains(&skip.reason.as_str()))
+    };
+    let undecided = checklist.iter().any(|item| {
+        item.status == Status::Unknown && item.skipped.iter().any(|code| !needs_life(code))
+    });
     let passed = checklist.iter().any(|item| item.status == Status::Pass);
     if passed && !undecided { Verdict::ZeroDowntime } else { Verdict::Unknown }
 }

@@ -14,6 +14,9 @@ pub const NOT_PREFLIGHT: &str = "only --preflight shows this";
 /// Why a fact is not known that only `--probe` shows.
 pub const NOT_PROBED: &str = "only --probe URL shows this";
 
+/// The reasons that do not take a verdict away: more would have to be asked for.
+pub const NEEDS_MORE: [&str; 3] = [NOT_LIVE, NOT_PREFLIGHT, NOT_PROBED];
+
 /// Where a value comes from. Findings and fixes point at it, so that a fix changes the place that
 /// decides and not the place where the value is seen.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,9 +3,11 @@
 pub mod discovery;
 pub mod endpoint;
 pub mod environment;
+pub mod error_log;
 pub mod executable;
 pub mod front;
 pub mod gunicorn;
+pub mod journal;
 mod json;
 pub mod known;
 pub mod machine;
@@ -13,6 +15,9 @@ pub mod names;
 pub mod nginx;
 pub mod path;
 pub mod place;
+pub mod preflight;
+pub mod probe;
+pub mod processes;
 pub mod release;
 pub mod route;
 pub mod served_file;
@@ -20,13 +25,17 @@ pub mod server;
 pub mod service;
 pub mod shell;
 pub mod similar;
+pub mod sockets;
+pub mod state;
 
 use std::path::PathBuf;
 use std::rc::Rc;
 
 pub use endpoint::{Bound, Endpoint, TcpHost};
 pub use environment::Environment;
+pub use error_log::ErrorLog;
 pub use front::Front;
+pub use journal::Journal;
 pub use json::json;
 pub use known::{Known, Origin, Why};
 pub use machine::Machine;
@@ -34,10 +43,16 @@ pub use names::HostNames;
 pub use nginx::Nginx;
 pub use path::RequestPath;
 pub use place::{Identity, Place, State, Want};
-pub use release::Release;
+pub use preflight::Preflight;
+pub use probe::Probe;
+pub use processes::{ONLY_LIVE, Processes};
+pub use release::{Release, ReleaseLink};
 pub use route::Route;
 pub use server::Gunicorn;
 pub use service::Service;
+pub use sockets::Sockets;
+pub use state::UnitState;
+use state::States;
 
 use crate::host::HostError;
 use crate::source::{FileId, Sources, Span};
@@ -146,6 +161,18 @@ pub struct App {
     pub routes: Vec<Route>,
     /// The directories of its unix sockets, by the socket's index in the bounds.
     pub socket_directories: Vec<(usize, Place)>,
+    /// Its processes, where the host lives.
+    pub processes: Known<Processes>,
+    /// The sockets that listen, where the host lives.
+    pub sockets: Known<Sockets>,
+    /// How systemd says that the unit stands, where the host lives.
+    pub state: Known<UnitState>,
+    /// What the journal tells since the last start or reload, where the host lives.
+    pub journal: Known<Journal>,
+    /// What its sockets answer; only with `--probe`.
+    pub probes: Known<Vec<Probe>>,
+    /// Whether it can be imported; only with `--preflight`.
+    pub preflight: Known<Preflight>,
 }
 
 impl App {
@@ -182,6 +209,8 @@ pub struct Deployment {
     pub nginx: Rc<Nginx>,
     /// The applications that were asked for.
     pub apps: Vec<App>,
+    /// What the URL answers; only with `--probe`.
+    pub probe: Known<Probe>,
     /// What could not be read or understood.
     pub problems: Vec<Problem>,
     /// The files in which an ignore comment counts: units, nginx, environment files.
@@ -218,24 +247,59 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
         let roots = nginx.statics_of(routes);
         release::manifests::look_where_served(sources, &mut release.manifests, &roots);
     }
+    nginx.log = error_log::read(sources, &nginx, request);
+    nginx.test = nginx_test(sources, &nginx, request);
     let nginx = Rc::new(nginx);
+    let states = States::read(sources, request, read.iter().map(|(one, _, _)| one.name.as_str()));
+    let living = Living::read(sources, whole && !read.is_empty());
     let apps: Vec<App> = read
         .into_iter()
         .zip(routes)
-        .map(|((candidate, gunicorn, release), routes)| App {
-            socket_directories: socket_directories(sources, &machine, &gunicorn.bounds),
-            name: candidate.name,
-            machine: Rc::clone(&machine),
-            nginx: Rc::clone(&nginx),
-            service: candidate.service,
-            gunicorn,
-            environment: candidate.environment,
-            release,
-            routes,
+        .map(|((candidate, gunicorn, release), routes)| {
+            let processes = living.processes(sources, &candidate, release.link.as_ref());
+            let sockets =
+                sockets::sockets(sources, &machine, &living.listeners, &gunicorn.bounds, &routes);
+            let state = states.of(&candidate.name);
+            let journal = journal::read(sources, request, &candidate.name, &state);
+            App {
+                socket_directories: socket_directories(sources, &machine, &gunicorn.bounds),
+                name: candidate.name,
+                machine: Rc::clone(&machine),
+                nginx: Rc::clone(&nginx),
+                service: candidate.service,
+                gunicorn,
+                environment: candidate.environment,
+                release,
+                routes,
+                processes,
+                sockets,
+                state,
+                journal,
+                probes: Known::unknown(known::NOT_PROBED),
+                preflight: Known::unknown(known::NOT_PREFLIGHT),
+            }
         })
         .collect();
     let files = ignorable(&apps, &nginx);
-    Deployment { machine, nginx, apps, problems, files }
+    let probe = Known::unknown(known::NOT_PROBED);
+    Deployment { machine, nginx, apps, probe, problems, files }
+}
+
+/// What `nginx -t` says, where nginx is configured and commands are run.
+fn nginx_test(
+    sources: &Sources,
+    nginx: &Nginx,
+    request: &Request,
+) -> Known<crate::source::nginx_test::Verdict> {
+    use crate::source::nginx_test;
+    let answer = nginx.model.get().and_then(|_| {
+        let output = state::run(sources, request, &nginx_test::command())?;
+        nginx_test::parse(&output).ok_or_else(|| state::refused("nginx -t", &output))
+    });
+    match answer {
+        Ok(verdict) => Known::Value(verdict, Origin::Command("nginx -t")),
+        Err(why) => Known::Unknown(why),
+    }
 }
 
 /// The directories in which unix sockets lie.
@@ -253,6 +317,47 @@ fn socket_directories(
             Endpoint::Tcp { .. } => None,
         })
         .collect()
+}
+
+/// What only a living host shows, read once for all applications.
+struct Living<'h> {
+    table: Result<processes::Table<'h>, Why>,
+    masters: Vec<Rc<processes::Master>>,
+    listeners: Result<Rc<[sockets::Listener]>, Why>,
+}
+
+impl<'h> Living<'h> {
+    fn read(sources: &Sources<'h>, wanted: bool) -> Self {
+        let table = match wanted {
+            true => processes::Table::read(sources),
+            false => Err(Why::new(ONLY_LIVE)),
+        };
+        let masters = table.as_ref().map(processes::masters).unwrap_or_default();
+        let listeners = match &table {
+            Ok(_) => sockets::listeners(sources, &masters),
+            Err(why) => Err(why.clone()),
+        };
+        Self { table, masters, listeners }
+    }
+
+    fn processes(
+        &self,
+        sources: &Sources,
+        candidate: &discovery::Candidate,
+        link: Option<&ReleaseLink>,
+    ) -> Known<Processes> {
+        match &self.table {
+            Ok(table) => Known::Default(processes::processes(
+                sources,
+                table,
+                &self.masters,
+                &candidate.name,
+                &candidate.service,
+                link,
+            )),
+            Err(why) => Known::Unknown(why.clone()),
+        }
+    }
 }
 
 /// The files in which an ignore comment counts.

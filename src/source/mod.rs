@@ -13,6 +13,7 @@ pub mod nginx;
 pub mod nginx_log;
 pub mod nginx_test;
 pub mod placeholder;
+pub mod proc;
 pub mod python;
 pub mod redact;
 pub mod requirements;

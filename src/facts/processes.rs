@@ -1,0 +1,115 @@
+//! The processes of an application: gunicorn's masters and workers, and what else its unit runs.
+//!
+//! Measured (gunicorn.md, "Processes"): without setproctitle master and workers have one command
+//! line; a worker has a gunicorn parent, a master has not; a master that USR2 started has its
+//! predecessor as parent, and that one's number in `GUNICORN_PID`.
+
+mod command;
+mod read;
+mod table;
+
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use serde::Serialize;
+
+use super::{Known, Why};
+use crate::source::proc::RunningEnvironment;
+
+pub use command::{Running, shown};
+pub(super) use read::{masters, processes};
+pub(super) use table::Table;
+
+/// Why there is nothing to say about processes and sockets of an image or a file tree. The
+/// verdict about files is not held back by it.
+pub use super::known::NOT_LIVE as ONLY_LIVE;
+
+/// What `cwd` or `exe` of a process leads to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Held {
+    /// The path, free of links.
+    pub path: PathBuf,
+    /// What was there is gone; something new may stand at the path.
+    pub deleted: bool,
+}
+
+/// One process.
+#[derive(Debug, Clone, Serialize)]
+pub struct Process {
+    /// Its number.
+    pub pid: u32,
+    /// Its parent's.
+    pub parent: u32,
+    /// Its short name.
+    pub name: String,
+    /// Its command line, as far as gunicorn's words go.
+    #[serde(skip)]
+    pub words: Vec<String>,
+    /// When it started, seconds since 1970; the machine's clock at boot may be off by a second.
+    pub started: Known<i64>,
+    /// The user that it runs as.
+    pub uid: Known<u32>,
+    /// The group.
+    pub gid: Known<u32>,
+    /// Its working directory.
+    pub directory: Known<Held>,
+    /// Its program.
+    pub executable: Known<Held>,
+    /// Its mount namespace, `mnt:[4026531841]`.
+    pub mounts: Known<String>,
+    /// The unit whose control group it is in.
+    pub unit: Known<Option<String>>,
+}
+
+/// A gunicorn master.
+#[derive(Debug)]
+pub struct Master {
+    /// The process.
+    pub process: Process,
+    /// Its command line taken apart; unknown where it gave itself a title.
+    pub running: Known<Running>,
+    /// Its workers, oldest first.
+    pub workers: Vec<Process>,
+    /// What it was started with.
+    pub environment: Known<RunningEnvironment>,
+    /// The inodes of the sockets that it holds.
+    pub sockets: Known<Vec<u64>>,
+    /// Does it come from another master, by SIGUSR2, that is still there?
+    pub successor: bool,
+}
+
+/// The processes of an application.
+#[derive(Debug)]
+pub struct Processes {
+    /// The gunicorn masters in the unit, oldest first.
+    pub masters: Vec<Rc<Master>>,
+    /// The gunicorn masters of the host that are not in the unit.
+    pub others: Vec<Rc<Master>>,
+    /// The unit's main process, what systemd calls `MAINPID`; none where it runs none.
+    pub main: Known<Option<Process>>,
+    /// How many processes the unit has.
+    pub members: Known<usize>,
+    /// Is the first process systemd? Not in a container that runs gunicorn by itself.
+    pub systemd: bool,
+    /// The time on the host, seconds since 1970.
+    pub now: Known<i64>,
+    /// When the release link was last moved, seconds since 1970; none where there is no link.
+    pub link_moved: Known<Option<i64>>,
+}
+
+impl Processes {
+    /// The master that answers: the only one, or the youngest of several.
+    pub fn master(&self) -> Result<&Master, Why> {
+        self.masters
+            .last()
+            .map(Rc::as_ref)
+            .ok_or_else(|| Why::new("no gunicorn master was found in the unit"))
+    }
+}
+
+impl Process {
+    /// Is it gunicorn's title that it shows instead of its command line?
+    pub fn is_renamed(&self) -> bool {
+        self.words.first().is_some_and(|word| word.starts_with("gunicorn: "))
+    }
+}

@@ -1,0 +1,235 @@
+//! The process table, read once for all applications: of every process only its `stat`, of those
+//! that may be gunicorn the command line.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use super::super::{Known, Why};
+use super::command::{may_be_gunicorn, running, unreadable};
+use super::{Held, ONLY_LIVE, Process, Running};
+use crate::host::{Host, HostErrorKind};
+use crate::source::Sources;
+use crate::source::proc::{
+    self, HashKey, RunningEnvironment, Stat, TICKS, boot_time, cgroups, command_line, link_target,
+};
+
+/// The most processes that are looked at.
+const PROCESS_LIMIT: usize = 65_536;
+/// The largest file of a process that is read, in bytes: arguments and environment together may
+/// take 6 MiB (execve(2)), gunicorn's take some kilobytes.
+const FILE_LIMIT: u64 = 1 << 20;
+/// The most descriptors of one process that are looked at.
+const DESCRIPTOR_LIMIT: usize = 8_192;
+
+/// The process table.
+pub struct Table<'h> {
+    host: &'h dyn Host,
+    rows: HashMap<u32, Stat>,
+    /// The processes that run gunicorn, by number, with their command lines.
+    gunicorns: Vec<(u32, Vec<String>, Known<Running>)>,
+    boot: Option<i64>,
+    /// The control groups that were asked for.
+    groups: RefCell<HashMap<u32, Known<Option<String>>>>,
+    /// What environments are hashed with.
+    pub key: HashKey,
+}
+
+impl<'h> Table<'h> {
+    /// Reads the table. The reason is [`ONLY_LIVE`] where there is none.
+    pub fn read(sources: &Sources<'h>) -> Result<Self, Why> {
+        let host = sources.host();
+        let names = match host.list(Path::new("/proc")) {
+            Ok(names) => names,
+            Err(error) => {
+                return Err(match error.kind {
+                    HostErrorKind::NotFound | HostErrorKind::NotGiven => Why::new(ONLY_LIVE),
+                    _ => Why::new(format!("the process table {error}")),
+                });
+            }
+        };
+        let numbers: Vec<u32> =
+            names.iter().filter_map(|name| name.to_str()?.parse().ok()).collect();
+        if numbers.is_empty() {
+            return Err(Why::new(ONLY_LIVE));
+        }
+        if numbers.len() > PROCESS_LIMIT {
+            return Err(Why::new(format!("there are more than {PROCESS_LIMIT} processes")));
+        }
+        let mut table = Self {
+            host,
+            rows: HashMap::with_capacity(numbers.len()),
+            gunicorns: Vec::new(),
+            boot: host.read(Path::new("/proc/stat"), 8 << 20).ok().and_then(|b| boot_time(&b)),
+            groups: RefCell::default(),
+            key: HashKey::default(),
+        };
+        for pid in numbers {
+            table.add(pid);
+        }
+        if !table.rows.contains_key(&1) {
+            return Err(Why::new("other users' processes are hidden here (hidepid); run as root"));
+        }
+        Ok(table)
+    }
+
+    /// Takes in one process. One that is gone by now is none.
+    fn add(&mut self, pid: u32) {
+        let Some(stat) = self.file(pid, "stat").ok().and_then(|b| proc::parse_stat(&b)) else {
+            return;
+        };
+        if stat.gone {
+            return;
+        }
+        if may_be_gunicorn(&stat.name)
+            && let Ok(bytes) = self.file(pid, "cmdline")
+        {
+            let words = command_line(&bytes);
+            if let Some(running) = running(&words) {
+                self.gunicorns.push((pid, words, running));
+            }
+        }
+        self.rows.insert(pid, stat);
+    }
+
+    fn path(pid: u32, name: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{pid}/{name}"))
+    }
+
+    fn file(&self, pid: u32, name: &str) -> Result<Vec<u8>, crate::host::HostError> {
+        self.host.read(&Self::path(pid, name), FILE_LIMIT)
+    }
+
+    /// The processes that run gunicorn.
+    pub fn gunicorns(&self) -> &[(u32, Vec<String>, Known<Running>)] {
+        &self.gunicorns
+    }
+
+    /// The numbers of all processes.
+    pub fn numbers(&self) -> impl Iterator<Item = u32> {
+        self.rows.keys().copied()
+    }
+
+    /// One row.
+    pub fn row(&self, pid: u32) -> Option<&Stat> {
+        self.rows.get(&pid)
+    }
+
+    /// Is the first process systemd?
+    pub fn runs_systemd(&self) -> bool {
+        self.row(1).is_some_and(|first| matches!(first.name.as_str(), "systemd" | "init"))
+    }
+
+    /// The host's time, from when it started and how long it has been up.
+    pub fn now(&self) -> Known<i64> {
+        let uptime = self.host.read(Path::new("/proc/uptime"), 4096).ok();
+        let uptime =
+            uptime.and_then(|bytes| proc::uptime(&bytes)).and_then(|up| up.try_into().ok());
+        match (self.boot, uptime) {
+            (Some(boot), Some(up)) => Known::Default(boot.saturating_add(up)),
+            _ => Known::unknown("/proc/uptime was not read"),
+        }
+    }
+
+    fn started(&self, stat: &Stat) -> Known<i64> {
+        let since = i64::try_from(stat.started / TICKS).ok();
+        match (self.boot, since) {
+            (Some(boot), Some(since)) => Known::Default(boot.saturating_add(since)),
+            _ => Known::unknown("/proc/stat does not say when the machine started"),
+        }
+    }
+
+    /// The service or scope whose control group a process is in.
+    pub fn unit_of(&self, pid: u32) -> Known<Option<String>> {
+        if let Some(known) = self.groups.borrow().get(&pid) {
+            return known.clone();
+        }
+        let unit = match self.file(pid, "cgroup") {
+            Ok(bytes) => Known::Default(cgroups(&bytes).iter().find_map(|path| {
+                // The innermost: a container's own units lie below the unit that runs it.
+                let mut names = path.iter().rev().filter_map(|name| name.to_str());
+                names.find(|n| n.ends_with(".service") || n.ends_with(".scope")).map(str::to_owned)
+            })),
+            Err(error) => Known::Unknown(unreadable(pid, "the control group", &error)),
+        };
+        self.groups.borrow_mut().insert(pid, unit.clone());
+        unit
+    }
+
+    /// Is a process in this unit's control group?
+    pub fn is_in(&self, pid: u32, unit: &str) -> bool {
+        matches!(self.unit_of(pid).ok(), Some(Some(name)) if name == unit)
+    }
+
+    fn held(&self, pid: u32, name: &str, what: &str) -> Known<Held> {
+        match self.host.read_link(&Self::path(pid, name)) {
+            Ok(target) => {
+                let (path, deleted) = link_target(&target);
+                Known::Default(Held { path, deleted })
+            }
+            Err(error) => Known::Unknown(unreadable(pid, what, &error)),
+        }
+    }
+
+    /// All facts of one process; none where it is gone.
+    pub fn process(&self, pid: u32, words: &[String]) -> Option<Process> {
+        let stat = self.row(pid)?;
+        let ids = self.file(pid, "status").ok().and_then(|bytes| proc::parse_status(&bytes));
+        let number = |number: Option<u32>| match number {
+            Some(number) => Known::Default(number),
+            None => Known::unknown(format!("the user of process {pid} was not read")),
+        };
+        let mounts = self.host.read_link(&Self::path(pid, "ns/mnt"));
+        Some(Process {
+            pid,
+            parent: stat.parent,
+            name: stat.name.clone(),
+            words: words.to_vec(),
+            started: self.started(stat),
+            uid: number(ids.map(|ids| ids.uid)),
+            gid: number(ids.map(|ids| ids.gid)),
+            directory: self.held(pid, "cwd", "the working directory"),
+            executable: self.held(pid, "exe", "the program"),
+            mounts: match mounts {
+                Ok(name) => Known::Default(name.to_string_lossy().into_owned()),
+                Err(error) => Known::Unknown(unreadable(pid, "the mount namespace", &error)),
+            },
+            unit: self.unit_of(pid),
+        })
+    }
+
+    /// What a process was started with.
+    pub fn environment(&self, pid: u32) -> Known<RunningEnvironment> {
+        match self.file(pid, "environ") {
+            Ok(bytes) => Known::Default(RunningEnvironment::read(&bytes, &self.key)),
+            Err(error) => Known::Unknown(unreadable(pid, "the environment", &error)),
+        }
+    }
+
+    /// The inodes of the sockets that a process holds.
+    pub fn sockets(&self, pid: u32) -> Known<Vec<u64>> {
+        let directory = Self::path(pid, "fd");
+        let names = match self.host.list(&directory) {
+            Ok(names) if names.len() <= DESCRIPTOR_LIMIT => names,
+            Ok(_) => {
+                return Known::unknown(format!(
+                    "process {pid} has more than {DESCRIPTOR_LIMIT} open files"
+                ));
+            }
+            Err(error) => {
+                return Known::Unknown(unreadable(pid, "the open files", &error));
+            }
+        };
+        let mut found = Vec::new();
+        for name in names {
+            // One that is closed meanwhile is none.
+            let Ok(target) = self.host.read_link(&directory.join(name)) else { continue };
+            let number = target
+                .to_str()
+                .and_then(|text| text.strip_prefix("socket:[")?.strip_suffix(']'))
+                .and_then(|number| number.parse::<u64>().ok());
+            found.extend(number);
+        }
+        Known::Default(found)
+    }
+}

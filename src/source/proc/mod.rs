@@ -1,0 +1,18 @@
+//! What Linux tells under `/proc` (proc(5)): processes, their environment, sockets that listen.
+//!
+//! All functions take bytes that the host read; the parsers are those of `procfs-core` behind
+//! checks of shape, because a tree under `--root` may hold anything.
+
+pub mod environment;
+pub mod net;
+pub mod process;
+
+pub use environment::{HashKey, RunningEnvironment};
+pub use net::{Listening, Local, tcp_listeners, unix_listeners};
+pub use process::{
+    Ids, Stat, boot_time, cgroups, command_line, link_target, parse_stat, parse_status, uptime,
+};
+
+/// Ticks a second in which `/proc/PID/stat` counts: `USER_HZ`, 100 on every architecture that
+/// runs systemd.
+pub const TICKS: u64 = 100;

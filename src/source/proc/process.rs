@@ -1,0 +1,102 @@
+//! One process: `stat`, `status`, `cmdline`, `cgroup` and the links `cwd`, `exe` (proc(5)).
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use procfs_core::prelude::FromRead;
+use procfs_core::{ProcessCGroups, process};
+
+/// What `/proc/PID/stat` tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stat {
+    /// The number.
+    pub pid: u32,
+    /// The name, at most 15 bytes.
+    pub name: String,
+    /// The parent's number; 0 for the first process.
+    pub parent: u32,
+    /// Is it a zombie, or dead?
+    pub gone: bool,
+    /// When it started, in [ticks](super::TICKS) since boot.
+    pub started: u64,
+}
+
+/// Reads `/proc/PID/stat`. Nothing where it has another shape.
+pub fn parse_stat(bytes: &[u8]) -> Option<Stat> {
+    let bytes = bytes.trim_ascii();
+    // The parser slices around the parentheses without looking.
+    let open = memchr::memchr(b'(', bytes)?;
+    let close = memchr::memrchr(b')', bytes)?;
+    let shaped = open > 1
+        && open < close
+        && bytes.get(open - 1) == Some(&b' ')
+        && bytes.get(close + 1) == Some(&b' ')
+        && bytes.len() > close + 2;
+    if !shaped {
+        return None;
+    }
+    let stat = process::Stat::from_read(bytes).ok()?;
+    Some(Stat {
+        pid: u32::try_from(stat.pid).ok()?,
+        name: stat.comm,
+        parent: u32::try_from(stat.ppid).ok()?,
+        gone: matches!(stat.state, 'Z' | 'X' | 'x'),
+        started: stat.starttime,
+    })
+}
+
+/// Who a process runs as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ids {
+    /// The effective user.
+    pub uid: u32,
+    /// The effective group.
+    pub gid: u32,
+}
+
+/// Reads `/proc/PID/status`.
+pub fn parse_status(bytes: &[u8]) -> Option<Ids> {
+    let status = process::Status::from_read(bytes).ok()?;
+    Some(Ids { uid: status.euid, gid: status.egid })
+}
+
+/// The words of `/proc/PID/cmdline`. A program that rewrites its title leaves blanks or zeros
+/// behind it, which are no words.
+pub fn command_line(bytes: &[u8]) -> Vec<String> {
+    // Each word ends in a zero; what a new title leaves over is more zeros.
+    let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |at| at + 1);
+    let words = bytes.get(..end).filter(|words| !words.is_empty());
+    words
+        .into_iter()
+        .flat_map(|words| words.split(|byte| *byte == 0))
+        .map(|word| String::from_utf8_lossy(word).into_owned())
+        .collect()
+}
+
+/// The control groups of a process: the paths of `/proc/PID/cgroup`, every hierarchy.
+pub fn cgroups(bytes: &[u8]) -> Vec<PathBuf> {
+    ProcessCGroups::from_read(bytes)
+        .map(|groups| groups.0.into_iter().map(|group| PathBuf::from(group.pathname)).collect())
+        .unwrap_or_default()
+}
+
+/// What `cwd` or `exe` says: the path, and whether what it named is gone.
+pub fn link_target(target: &Path) -> (PathBuf, bool) {
+    match target.as_os_str().as_bytes().strip_suffix(b" (deleted)") {
+        Some(path) => (PathBuf::from(OsStr::from_bytes(path)), true),
+        None => (target.to_path_buf(), false),
+    }
+}
+
+/// `btime` of `/proc/stat`: when the machine started, seconds since 1970.
+pub fn boot_time(bytes: &[u8]) -> Option<i64> {
+    let line = bytes.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"btime "))?;
+    std::str::from_utf8(line).ok()?.trim().parse().ok()
+}
+
+/// `/proc/uptime`: whole seconds since boot.
+pub fn uptime(bytes: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    text.split(['.', ' ']).next()?.trim().parse().ok()
+}
