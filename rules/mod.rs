@@ -2,6 +2,7 @@
 
 pub mod environment;
 pub mod gunicorn;
+pub mod logs;
 pub mod nginx;
 pub mod release;
 pub mod unit;
@@ -14,6 +15,14 @@ use crate::rule::Rule;
 pub fn all() -> &'static [&'static Rule] {
     static ALL: OnceLock<Vec<&'static Rule>> = OnceLock::new();
     ALL.get_or_init(|| {
-        [unit::RULES, gunicorn::RULES, nginx::RULES, environment::RULES, release::RULES].concat()
+        [
+            unit::RULES,
+            gunicorn::RULES,
+            nginx::RULES,
+            environment::RULES,
+            release::RULES,
+            logs::RULES,
+        ]
+        .concat()
     })
 }
