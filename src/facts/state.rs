@@ -33,8 +33,8 @@ pub struct UnitState {
     pub control_group: String,
     /// The file that systemd loaded.
     pub fragment: String,
-    /// The drop-ins that systemd loaded.
-    pub drop_ins: Vec<String>,
+    /// The drop-ins that systemd loaded; none where it does not say.
+    pub drop_ins: Option<Vec<String>>,
     /// The number of this run of the unit.
     pub invocation: String,
     /// When the main process was started last, in the machine's own time zone.
@@ -64,7 +64,9 @@ impl UnitState {
             restarts: number("NRestarts"),
             control_group: text("ControlGroup"),
             fragment: text("FragmentPath"),
-            drop_ins: text("DropInPaths").split_whitespace().map(Into::into).collect(),
+            drop_ins: shown
+                .get("DropInPaths")
+                .map(|paths| paths.split_whitespace().map(Into::into).collect()),
             invocation: text("InvocationID"),
             started: shown.local_time("ExecMainStartTimestamp"),
             started_monotonic: shown.number("ExecMainStartTimestampMonotonic"),
@@ -102,6 +104,10 @@ impl States {
         // A template without its instance is no unit; one such name would spoil the whole answer.
         let names: Vec<&str> =
             names.into_iter().filter(|name| !name.contains("@.")).collect();
+        if names.is_empty() {
+            // Without a name it would speak of the manager itself.
+            return Self { units: Err(Why::new("there is no unit to ask for")) };
+        }
         let units = run(sources, request, &systemctl::command(names)).and_then(|output| {
             let units = systemctl::parse(&output.stdout);
             if units.is_empty() { Err(refused("systemctl", &output)) } else { Ok(units) }
