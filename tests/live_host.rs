@@ -186,7 +186,8 @@ fn socket_out_of_reach(container: &Container) {
 
 fn import_breaks(container: &Container) {
     let code = "/srv/myapp/current/wsgi.py";
-    container.sh_ok(&format!("sed -i '1i import nowhere.at_all' {code}"));
+    // The second worker, too, has booted by then.
+    container.sh_ok(&format!("sleep 1; sed -i '1i import nowhere.at_all' {code}"));
     let report = Report::of(container, "--preflight");
     report.says("G223", &["ModuleNotFoundError: nowhere", "wsgi.py line 1"]);
     report.silent(&["L801"]);
