@@ -7,7 +7,7 @@ mod support;
 use std::fmt::Write;
 
 use deploy_doctor::rule::Severity;
-use support::case::{self, Case, Seen};
+use support::case::{self, Case};
 
 /// The release that `current` leads to.
 const RELEASE: &str = "/srv/myapp/releases/2026-04-21";
@@ -20,23 +20,6 @@ fn migration(revision: &str, down: &str, body: &str) -> String {
         "from alembic import op\nimport sqlalchemy as sa\nrevision = '{revision}'\n\
          down_revision = {down}\n\ndef upgrade():\n    {body}\n"
     )
-}
-
-trait InRelease {
-    /// Adds or replaces a file of the release.
-    fn in_release(self, path: &str, text: impl AsRef<[u8]>) -> Self;
-}
-
-impl InRelease for Case {
-    fn in_release(self, path: &str, text: impl AsRef<[u8]>) -> Self {
-        self.file(&format!("{RELEASE}/{path}"), text)
-    }
-}
-
-/// Why a rule was skipped.
-fn reasons<'s>(seen: &'s Seen, code: &str) -> Vec<&'s str> {
-    let mine = seen.skips.iter().filter(|(skipped, _)| *skipped == code);
-    mine.map(|(_, reason)| reason.as_str()).collect()
 }
 
 /// The healthy deployment with two migrations, the second of which does this.
@@ -103,7 +86,7 @@ fn what_cannot_be_told_of_packages_is_skipped_and_hides_nothing() {
     let seen =
         Case::healthy().in_release("requirements.txt", "-e ./libraries/billing\nredis\n").check();
     assert_eq!(seen.only("R703").places.len(), 1);
-    assert!(reasons(&seen, "R703")[0].contains("without building it"), "{:?}", seen.skips);
+    assert!(seen.reasons("R703")[0].contains("without building it"), "{:?}", seen.skips);
 
     let system = "home = /usr/bin\ninclude-system-site-packages = true\nversion = 3.11.2\n";
     let seen = Case::healthy()
@@ -111,7 +94,7 @@ fn what_cannot_be_told_of_packages_is_skipped_and_hides_nothing() {
         .file("/srv/myapp/.venv/pyvenv.cfg", system)
         .check();
     assert!(seen.of("R703").is_empty());
-    assert!(reasons(&seen, "R703")[0].starts_with("redis: "), "{:?}", seen.skips);
+    assert!(seen.reasons("R703")[0].starts_with("redis: "), "{:?}", seen.skips);
 }
 
 #[test]
@@ -197,7 +180,7 @@ fn a_file_that_is_not_understood_skips_the_graph() {
         .in_release("migrations/versions/b.py", "revision = next_id()\ndown_revision = None\n")
         .check();
     assert!(seen.of("R705").is_empty(), "{:#?}", seen.hits);
-    assert!(reasons(&seen, "R705")[0].contains("b.py"), "{:?}", seen.skips);
+    assert!(seen.reasons("R705")[0].contains("b.py"), "{:?}", seen.skips);
 }
 
 #[test]
@@ -205,7 +188,7 @@ fn without_the_databases_revision_nothing_is_said_of_it() {
     let seen = second("op.drop_table('users')").check();
     for code in ["R706", "R708"] {
         assert!(seen.of(code).is_empty());
-        let reason = reasons(&seen, code)[0];
+        let reason = seen.reasons(code)[0];
         assert!(reason.contains("--db-revision \"$(flask db current)\""), "{reason}");
     }
     seen.passes("R705");
@@ -287,7 +270,7 @@ fn a_database_ahead_of_the_code_has_its_own_message() {
     let found = seen.only("R708");
     assert!(found.message.contains("ahead of the code"), "{}", found.message);
     assert_eq!(found.places[0].file, versions("b2_x.py"));
-    assert!(reasons(&seen, "R706")[0].contains("ffff00000000"));
+    assert!(seen.reasons("R706")[0].contains("ffff00000000"));
 }
 
 #[test]
@@ -298,12 +281,12 @@ fn a_revision_that_could_be_several_is_not_taken_for_unknown() {
         .database_revision("aaaa")
         .check();
     assert!(seen.of("R708").is_empty());
-    assert_eq!(reasons(&seen, "R708").len(), 1);
+    assert_eq!(seen.reasons("R708").len(), 1);
 }
 
 #[test]
 fn a_revision_without_migrations_to_hold_it_against_is_no_pass() {
     let seen = Case::healthy().database_revision("a1f0c2d4e6b8").check();
-    assert_eq!(reasons(&seen, "R708").len(), 1);
+    assert_eq!(seen.reasons("R708").len(), 1);
     seen.passes("R706");
 }

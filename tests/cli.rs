@@ -130,6 +130,18 @@ fn incomplete_wins_over_findings_unless_allowed() {
 }
 
 #[test]
+fn files_without_a_unit_do_not_pass() {
+    let tree = Copied::of("guide");
+    let environment = tree.at(ENVIRONMENT);
+    let ran = run(&["check", "--env-file", environment.to_str().unwrap()]);
+    exit(&ran, 3);
+    assert!(ran.stdout.contains("give the unit that uses it"), "{}", ran.all());
+    let unit = tree.at(UNIT);
+    let both = ["--unit", unit.to_str().unwrap(), "--env-file", environment.to_str().unwrap()];
+    exit(&run(&[&["check"], &both[..]].concat()), 1);
+}
+
+#[test]
 fn an_application_is_named_with_or_without_its_suffix() {
     let tree = one_error();
     for name in ["myapp", "myapp.service"] {

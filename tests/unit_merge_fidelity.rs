@@ -514,7 +514,9 @@ fn ours(unit: &Unit) -> Facts {
     // systemd names masked ones too.
     let mut drop_ins: Vec<PathBuf> = unit.drop_ins.iter().map(|f| f.file.path.clone()).collect();
     drop_ins.extend(unit.masked_drop_ins.iter().cloned());
-    drop_ins.extend(unit.problems.iter().map(|problem| problem.path.clone()));
+    // A directory `x.conf` counts for systemd; what stands in a unit's place is another matter.
+    let problems = unit.problems.iter().map(|problem| problem.path.clone());
+    drop_ins.extend(problems.filter(|path| path.extension().is_some_and(|e| e == "conf")));
     drop_ins.sort_by_key(|path| path.file_name().unwrap().to_owned());
     facts.insert("drop-ins".into(), drop_ins.iter().map(|drop_in| path(drop_in)).collect());
     let expand = |text: &deploy_doctor::source::Text| match unit.specifiers.expand(text) {

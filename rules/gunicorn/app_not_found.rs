@@ -123,6 +123,9 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     if let Resolution::Missing(searched) = &application.resolution {
         show_searched(searched, finding);
     }
+    for obstacle in &application.obstacles {
+        finding.evidence(crate::rule::EvidenceKind::File, obstacle);
+    }
     let mut help = Vec::new();
     if !application.secret {
         help.extend(suggestion(application).map(|name| format!("Did you mean {name}?")));

@@ -16,6 +16,9 @@ crate::rule! {
     /// listens to uv. Where it hangs on what is not known (which shell `/bin/sh` is), this is a
     /// warning.
     ///
+    /// An `ExecReload=` that signals gunicorn by its pid file goes past the shell; a stop does not
+    /// (a warning).
+    ///
     /// By hand: start gunicorn itself, `ExecStart=/srv/myapp/.venv/bin/gunicorn …`, or put `exec`
     /// before it; then `systemctl daemon-reload` and, once, a restart.
     ///
@@ -94,6 +97,11 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             ),
             Severity::Error,
         ),
+        Stays::Always if reloads_past_it(app) => (
+            format!("a stop kills requests: SIGTERM hits {name}, which stays gunicorn's parent"),
+            Severity::Warning,
+        ),
+        Stays::Depends(_) if reloads_past_it(app) => return Ok(()),
         Stays::Always => (
             format!(
                 "a reload takes the site down and returns 0: SIGHUP hits {name}, which stays \
@@ -128,6 +136,15 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         .help(help)
         .fix(Safety::Unsafe, "exec before gunicorn, or gunicorn itself as ExecStart=");
     Ok(())
+}
+
+/// Does ExecReload= signal another process than the main one (by a pid file)?
+fn reloads_past_it(app: &App) -> bool {
+    let reloads = &app.service.exec_reload;
+    !reloads.is_empty()
+        && reloads.iter().all(|command| {
+            command.line.arguments.iter().all(|word| !word.text.as_str().contains("MAINPID"))
+        })
 }
 
 fn name(wrapper: &Wrapper) -> String {

@@ -156,11 +156,17 @@ fn commands(app: &App, unit: &Unit, out: &mut Sink) {
 /// Values that are fatal for the whole unit (measured with `systemd-analyze verify`).
 fn values(unit: &Unit, out: &mut Sink) {
     for (span, fault) in &unit.value_faults {
-        let key = unit
+        let assignment = unit
             .files()
             .flat_map(|file| &file.assignments)
-            .find(|assignment| assignment.span == *span)
-            .map_or("", |assignment| assignment.key.value.as_str());
+            .find(|assignment| assignment.span == *span);
+        // `<project_path>/src`: no path that anybody has, and many a template's placeholder.
+        let value = assignment.map_or("", |assignment| assignment.value.as_str());
+        if value.find('<').zip(value.rfind('>')).is_some_and(|(from, to)| from < to) {
+            out.skip(&Why::new("a value holds a template's placeholder"));
+            continue;
+        }
+        let key = assignment.map_or("", |assignment| assignment.key.value.as_str());
         let why = format!("{key}= takes {}, and this is none", fault.expected);
         refused(unit, *span, &why, &format!("Write {} here.", fault.expected), out);
     }

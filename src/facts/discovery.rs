@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::environment::{self, Environment};
 use super::server::{Launched, launch};
-use super::{Machine, Problem, Request, Scope, Service};
+use super::{Given, Machine, Problem, Request, Scope, Service};
 use crate::source::Sources;
 use crate::source::unit::{self, Unit, UnitKind, UnitName, UnitPaths};
 
@@ -41,10 +41,27 @@ pub fn find(
         Scope::Files(given) => {
             let mut found = Found::default();
             given_units(sources, machine, &given.units, request, problems, &mut found);
+            if found.candidates.is_empty() {
+                problems.extend(orphans(given));
+            }
             found
         }
         Scope::Live | Scope::Root => on_machine(sources, machine, request, problems),
     }
+}
+
+/// Files that belong to an application, given without one: nothing looks at them, and that must
+/// not pass for health.
+fn orphans(given: &Given) -> Vec<Problem> {
+    let single = [&given.app_dir, &given.gunicorn_conf, &given.requirements, &given.venv];
+    given
+        .env_files
+        .iter()
+        .chain(single.into_iter().flatten())
+        .map(|path| {
+            Problem::new(path, "was not checked: give the unit that uses it with --unit, too")
+        })
+        .collect()
 }
 
 /// Units named as files: all services are applications, all sockets belong to the services.
@@ -79,6 +96,19 @@ fn given_units(
             problems.push(Problem::new(
                 path,
                 format!("does not run gunicorn ({what}): nothing in it was checked"),
+            ));
+            continue;
+        }
+        // A script may run it. What has no command, or a placeholder in its place, may be anything.
+        let commands = &candidate.service.exec_start;
+        let anything = commands.iter().all(|command| command.line.program.unknown.is_some());
+        if let Launched::Unknown(why) = &candidate.launched
+            && anything
+            && !mentioned(&candidate)
+        {
+            problems.push(Problem::new(
+                path,
+                format!("whether it runs gunicorn is not known ({why}): nothing in it was checked"),
             ));
             continue;
         }

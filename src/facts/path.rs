@@ -50,6 +50,8 @@ pub fn describe(app: &App) -> RequestPath {
     let version = app.gunicorn.version.ok().map(|version| format!(" {version}"));
     path.master = Some(format!("gunicorn{}", version.unwrap_or_default()));
     path.workers = app.gunicorn.workers().ok().map(|count| match count {
+        // A variable's value is not shown.
+        _ if app.gunicorn.settings.is_secret("workers") => "workers".to_owned(),
         1 => "1 worker".to_owned(),
         count => format!("{count} workers"),
     });

@@ -16,7 +16,7 @@ use crate::host::{HostErrorKind, Outcome};
 use crate::source::gunicorn::{ArgumentWord, BindAddress, Version};
 use crate::source::python::evaluate::{self, ConfigFile, Surroundings};
 use crate::source::python::{self, Lookup, PythonVersion};
-use crate::source::unit::{Refusal, Unit, VariableValue, expand};
+use crate::source::unit::{Unit, VariableValue, expand};
 use crate::source::venv::{self, Venv};
 use crate::source::{Secret, Sources, Span, Text};
 
@@ -180,13 +180,10 @@ pub fn launch(
     let Some(command) = service.exec_start.last() else {
         return match service.unit.exec_faults.first() {
             Some((_, fault)) => Launched::Unknown(format!("ExecStart=: {fault}")),
-            None => match service.unit.refusal() {
-                None | Some(Refusal::NothingToStart | Refusal::NoExecStart) => {
-                    Launched::Other("it has no ExecStart=".to_owned())
-                }
-                // systemd stops at the first fatal line, and so did the reading.
-                Some(_) => Launched::Unknown("systemd refuses the unit".to_owned()),
-            },
+            None if service.unit.is_refused() => {
+                Launched::Unknown("systemd refuses the unit".to_owned())
+            }
+            None => Launched::Other("it has no ExecStart=".to_owned()),
         };
     };
     let words: Vec<ArgumentWord> = if command.line.prefixes.no_environment {
@@ -352,10 +349,7 @@ pub fn read(
         config: content,
         working_directory,
     });
-    let bounds = match unread_socket(&candidate.service, machine) {
-        Some(why) => Known::Unknown(why),
-        None => bounds(&candidate.service, &settings, launch.ok()),
-    };
+    let bounds = bounds(&candidate.service, &settings, launch.ok());
     Gunicorn { launch, program, venv, python, version, config, settings, bounds }
 }
 
@@ -656,21 +650,6 @@ impl ConfigReader<'_> {
 }
 
 /// The sockets: those of `.socket` units, which make `bind` ignored, or gunicorn's own.
-/// A `.socket` unit that the service names and that was not given: it hands its sockets over, and
-/// gunicorn's own `bind` is not used then. On a whole machine one that was not found is not there.
-fn unread_socket(service: &Service, machine: &Machine) -> Option<Why> {
-    if machine.whole || !service.sockets.is_empty() {
-        return None;
-    }
-    let keys = ["Requires", "Wants", "BindsTo", "Requisite", "Upholds", "After"];
-    let unit = keys.iter().flat_map(|key| service.unit.list("Unit", key));
-    let named = unit.chain(service.unit.list("Service", "Sockets"));
-    let socket = named
-        .flat_map(|assignment| assignment.value.as_str().split_whitespace())
-        .find(|word| word.ends_with(".socket"))?;
-    Some(Why::new(format!("{socket} was not read: give it with --unit, too")))
-}
-
 fn bounds(service: &Service, settings: &Settings, launch: Option<&Launch>) -> Known<Vec<Bound>> {
     if !service.sockets.is_empty() {
         return activated(&service.sockets, launch);

@@ -51,6 +51,8 @@ pub struct Application {
     /// What may have been meant: the module's own names where it was found, else the modules
     /// where it was looked for. Dotted, as one would write them.
     pub near: Vec<String>,
+    /// What stands where the module should, and is no file: `PATH is a fifo, not a file`.
+    pub obstacles: Vec<String>,
     /// Does the name come out of an environment variable, so that it must not be shown?
     pub secret: bool,
 }
@@ -223,6 +225,7 @@ impl<'a> Reader<'a> {
             attribute: None,
             kind: None,
             near: Vec::new(),
+            obstacles: Vec::new(),
         };
         let known = |application| match origin {
             Some(origin) => Known::Value(application, origin),
@@ -239,6 +242,7 @@ impl<'a> Reader<'a> {
                 let searched = self.entries.iter().map(|entry| entry.place.path.clone()).collect();
                 application.resolution = Resolution::Missing(searched);
                 application.near = self.modules_near(&name.module);
+                application.obstacles = self.obstacles(&name.module);
                 return known(application);
             }
         };
@@ -388,6 +392,24 @@ impl<'a> Reader<'a> {
                     Lookup::File(path) => Some((package.to_owned(), path)),
                     _ => None,
                 }
+            })
+            .collect()
+    }
+
+    /// What stands where a module's file should: Python passes over all but files.
+    fn obstacles(&self, module: &str) -> Vec<String> {
+        let relative: PathBuf = module.split('.').collect();
+        let bases = self.entries.iter().map(|entry| tidy(&entry.place.path.join(&relative)));
+        bases
+            .flat_map(|base| [base.join("__init__.py"), python_file(&base)])
+            .filter_map(|path| match self.sources.host().look(&path).outcome {
+                crate::host::Outcome::Present(metadata) => {
+                    Some(format!("{} is {}, not a file", path.display(), metadata.kind))
+                }
+                crate::host::Outcome::Failed(error) if error.kind == HostErrorKind::LinkLoop => {
+                    Some(error.to_string())
+                }
+                _ => None,
             })
             .collect()
     }
