@@ -169,7 +169,8 @@ fn socket_out_of_reach(container: &Container) {
     container.eventually(10, "curl -fsS http://127.0.0.1/");
     Report::of(container, ASK).silent(&ALL);
 
-    container.sh_ok("sleep 1.1; mv /run/myapp/gunicorn.sock /run/myapp/away; curl -s http://127.0.0.1/");
+    container
+        .sh_ok("sleep 1.1; mv /run/myapp/gunicorn.sock /run/myapp/away; curl -s http://127.0.0.1/");
     Report::of(container, "").says("L804", &["was not there (2)"]);
     container.sh_ok("systemctl restart myapp");
     container.eventually(10, "curl -fsS http://127.0.0.1/");
@@ -233,10 +234,8 @@ fn without_commands(container: &Container) {
     assert!(report.text.contains("no command is run here (--no-exec)"), "{}", report.text);
     assert!(report.messages("U121").is_empty());
     assert_eq!(Report::of(container, "").messages("U121").len(), 1);
-    let output = container.sh(
-        "setpriv --reuid=nobody --regid=nogroup --clear-groups \
-         deploy-doctor check myapp --format json",
-    );
+    let output = container.sh("setpriv --reuid=nobody --regid=nogroup --clear-groups \
+         deploy-doctor check myapp --format json");
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("nginx -t needs root"), "{text}");
     assert!(text.contains("may not read the journal"), "{text}");

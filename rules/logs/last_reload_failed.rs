@@ -65,7 +65,9 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             _ => "is up, but",
         };
         let message = match now {
-            "is up, but" => format!("{name} is up, but something of its last run failed ({result})"),
+            "is up, but" => {
+                format!("{name} is up, but something of its last run failed ({result})")
+            }
             _ => format!("{name} {now}: its last run failed ({result})"),
         };
         (message, &service.exec_start, format!("Result={result}"))

@@ -145,7 +145,9 @@ fn explain(failure: Failure, peer: &str, app: &App) -> (String, String) {
         ),
         Failure::Reset => (
             format!("gunicorn hung up on {peer} before it answered (104)"),
-            format!("journalctl -u {name}: WORKER TIMEOUT, a kill, or a reload that drops requests"),
+            format!(
+                "journalctl -u {name}: WORKER TIMEOUT, a kill, or a reload that drops requests"
+            ),
         ),
         Failure::NoneLeft => (
             format!("it held every server of {peer} for dead (no live upstreams)"),

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use super::arguments::{CheckArguments, Color, FailOn, Format};
 use super::{CommandError, Exit, print, read};
-use crate::facts;
 use crate::engine::{self, Selection, Settings};
+use crate::facts;
 use crate::report::{self, Report, Style};
 use crate::rule::Severity;
 use crate::source::Sources;

@@ -3,9 +3,9 @@
 
 use super::state::{self, UnitState};
 use super::{Known, Origin, Request, Why};
+use crate::source::Sources;
 use crate::source::journal::{self, Entry};
 use crate::source::traceback::{PythonError, Reader};
-use crate::source::Sources;
 
 /// What the journal tells.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,12 +26,8 @@ pub struct BootFailure {
 }
 
 /// Sentences of gunicorn's arbiter (`Arbiter.reap_workers`, `Arbiter.run`).
-const SENTENCES: [&str; 4] = [
-    "Worker failed to boot",
-    "App failed to load",
-    "exited with code 3",
-    "exited with code 4",
-];
+const SENTENCES: [&str; 4] =
+    ["Worker failed to boot", "App failed to load", "exited with code 3", "exited with code 4"];
 
 /// Reads what the journal holds of a unit since its last start or reload.
 pub fn read(
@@ -44,7 +40,9 @@ pub fn read(
         Known::Value(state, _) | Known::Default(state) => state,
         Known::Unknown(why) => return Known::Unknown(why.clone()),
     };
-    let Some(since) = state.settled() else { return Known::unknown(format!("{name} never started")) };
+    let Some(since) = state.settled() else {
+        return Known::unknown(format!("{name} never started"));
+    };
     let output = match state::run(sources, request, &journal::command(name, since)) {
         Ok(output) => output,
         Err(why) => return Known::Unknown(why),

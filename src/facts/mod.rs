@@ -51,8 +51,8 @@ pub use route::Route;
 pub use server::Gunicorn;
 pub use service::Service;
 pub use sockets::Sockets;
-pub use state::UnitState;
 use state::States;
+pub use state::UnitState;
 
 use crate::host::HostError;
 use crate::source::{FileId, Sources, Span};

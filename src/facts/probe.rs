@@ -124,7 +124,8 @@ pub fn run(sources: &Sources, deployment: &mut Deployment, url: &str) -> Result<
                 let mine = |bind: &Endpoint| named.reaches(bind) == Some(true);
                 direct |= bounds.iter().any(|bound| mine(&bound.endpoint));
                 let probes = bounds.iter().filter_map(|bound| {
-                    let request = HttpRequest { target: target(&bound.endpoint)?, ..request.clone() };
+                    let request =
+                        HttpRequest { target: target(&bound.endpoint)?, ..request.clone() };
                     Some(probe(sources, &request, bound.endpoint.to_string(), true))
                 });
                 Known::Value(probes.collect(), Origin::Option("--probe"))
@@ -144,9 +145,7 @@ fn probe(sources: &Sources, request: &HttpRequest, target: String, direct: bool)
 fn endpoint(target: &HttpTarget) -> Endpoint {
     match target {
         HttpTarget::Unix(path) => Endpoint::unix(path),
-        HttpTarget::Tcp { host, port } => {
-            Endpoint::Tcp { host: TcpHost::parse(host), port: *port }
-        }
+        HttpTarget::Tcp { host, port } => Endpoint::Tcp { host: TcpHost::parse(host), port: *port },
     }
 }
 

@@ -102,8 +102,7 @@ impl States {
         names: impl IntoIterator<Item = &'a str>,
     ) -> Self {
         // A template without its instance is no unit; one such name would spoil the whole answer.
-        let names: Vec<&str> =
-            names.into_iter().filter(|name| !name.contains("@.")).collect();
+        let names: Vec<&str> = names.into_iter().filter(|name| !name.contains("@.")).collect();
         if names.is_empty() {
             // Without a name it would speak of the manager itself.
             return Self { units: Err(Why::new("there is no unit to ask for")) };
@@ -122,20 +121,14 @@ impl States {
             Err(why) => return Known::Unknown(why.clone()),
         };
         match units.iter().find(|unit| unit.is_named(name)) {
-            Some(unit) => {
-                Known::Value(UnitState::new(unit), Origin::Command("systemctl show"))
-            }
+            Some(unit) => Known::Value(UnitState::new(unit), Origin::Command("systemctl show")),
             None => Known::unknown(format!("systemctl says nothing of {name}")),
         }
     }
 }
 
 /// Runs a command, or says why not.
-pub(super) fn run(
-    sources: &Sources,
-    request: &Request,
-    command: &Command,
-) -> Result<Output, Why> {
+pub(super) fn run(sources: &Sources, request: &Request, command: &Command) -> Result<Output, Why> {
     sources.host().run(command).map_err(|error| not_run(request, &error))
 }
 

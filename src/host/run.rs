@@ -65,10 +65,7 @@ pub struct Command {
 
 impl Command {
     /// A command that any user may run.
-    pub fn new<S: Into<String>>(
-        program: Program,
-        arguments: impl IntoIterator<Item = S>,
-    ) -> Self {
+    pub fn new<S: Into<String>>(program: Program, arguments: impl IntoIterator<Item = S>) -> Self {
         let arguments = arguments.into_iter().map(Into::into).collect();
         Self { program, arguments, needs_root: false }
     }
@@ -288,5 +285,54 @@ fn end(child: &mut Child) {
 fn end_group(child: &Child) {
     if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
         let _ = rustix::process::kill_process_group(pid, Signal::KILL);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str, limit: Duration) -> Result<Output, RunError> {
+        let mut process = std::process::Command::new("/bin/sh");
+        process.args(["-c", script]).process_group(0);
+        watch(process, "sh", limit)
+    }
+
+    #[test]
+    fn a_command_that_hangs_is_ended_with_its_group() {
+        let began = Instant::now();
+        // The background process holds the output open, too.
+        let script = "sleep 60 & echo $!; exec sleep 60";
+        let answer = shell(script, Duration::from_millis(300));
+        assert!(matches!(answer, Err(RunError::TimedOut(..))), "{answer:?}");
+        assert!(began.elapsed() < Duration::from_secs(5));
+    }
+
+    #[test]
+    fn what_a_command_leaves_behind_goes_with_it() {
+        let output = shell("sleep 60 >/dev/null 2>&1 & echo $!", Duration::from_secs(5)).unwrap();
+        let pid = String::from_utf8(output.stdout).unwrap();
+        let status = format!("/proc/{}/status", pid.trim());
+        std::thread::sleep(Duration::from_millis(50));
+        let left = std::fs::read_to_string(status).unwrap_or_default();
+        assert!(left.is_empty() || left.contains("State:\tZ"), "{left}");
+    }
+
+    #[test]
+    fn output_without_end_is_cut() {
+        let output = shell("cat /dev/zero", Duration::from_secs(20)).unwrap();
+        assert!(output.cut);
+        assert_eq!(output.stdout.len() as u64, OUTPUT_LIMIT);
+        assert_ne!(output.status, Some(0), "it was ended");
+    }
+
+    #[test]
+    fn status_and_both_streams_arrive() {
+        let output = shell("echo out; echo err >&2; cat; exit 7", Duration::from_secs(5)).unwrap();
+        assert_eq!((output.status, output.cut), (Some(7), false));
+        assert_eq!(
+            (output.stdout.as_slice(), output.stderr.as_slice()),
+            (&b"out\n"[..], &b"err\n"[..])
+        );
     }
 }

@@ -50,7 +50,12 @@ fn entry(line: &[u8]) -> Option<Entry> {
     // another in _SYSTEMD_INVOCATION_ID.
     let invocation = text("INVOCATION_ID").or(invocation).map(ToOwned::to_owned);
     let reloading = text("MESSAGE_ID") == Some(RELOADING);
-    Some(Entry { time, invocation, reloading, message: Secret::new(message(fields.get("MESSAGE")?)) })
+    Some(Entry {
+        time,
+        invocation,
+        reloading,
+        message: Secret::new(message(fields.get("MESSAGE")?)),
+    })
 }
 
 /// A text, or an array of bytes where it is not UTF-8 or holds control characters.
