@@ -4,7 +4,9 @@ pub mod environment;
 pub mod gunicorn;
 pub mod logs;
 pub mod nginx;
+pub mod processes;
 pub mod release;
+pub mod sockets;
 pub mod unit;
 
 use std::sync::OnceLock;
@@ -20,6 +22,8 @@ pub fn all() -> &'static [&'static Rule] {
             gunicorn::RULES,
             nginx::RULES,
             environment::RULES,
+            processes::RULES,
+            sockets::RULES,
             release::RULES,
             logs::RULES,
         ]

@@ -303,7 +303,12 @@ fn what_puts_the_link_on_the_search_path() {
     assert!(finding.help.contains("--chdir /srv/myapp/current"), "{}", finding.help);
     with("--chdir=/srv/myapp/current").check().passes("U113");
     with("--pythonpath /srv/myapp/current").check().passes("U113");
-    with("").file("/etc/myapp.env", "PYTHONPATH=/srv/myapp/current\n").check().passes("U113");
+    // PYTHONPATH comes after the directory itself, so it helps only with a directory of its own.
+    let path = |text: &str| with("").file("/etc/myapp.env", text).check();
+    let seen = path("PYTHONPATH=/srv/myapp/current\n");
+    let message = &seen.only("U113").message;
+    assert!(message.contains("PYTHONPATH comes after"), "{message}");
+    path("PYTHONPATH=/srv/myapp/current/static\n").passes("U113");
     with("-c /etc/g.py").file("/etc/g.py", "chdir = '/srv/myapp/current'\n").check().passes("U113");
     // The release itself, and what is relative to it, do not follow the link.
     with("--chdir .").check().only("U113");
@@ -542,6 +547,9 @@ fn a_pid_file_may_be_stale() {
     }
 }
 
+const HEALTHY: &str = "ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --chdir \
+                       /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app";
+
 #[test]
 fn shell_syntax() {
     let bad = [
@@ -570,6 +578,12 @@ fn shell_syntax() {
     for command in good {
         drop_in(&format!("[Service]\nExecStartPre={command}\n")).passes("U129");
     }
+    // gunicorn passes over plain words behind the application, but reads options anywhere.
+    let start = |words: &str| drop_in(&format!("[Service]\nExecStart=\n{HEALTHY} {words}\n"));
+    let finding = start(">> /var/log/myapp.log 2>&1");
+    assert_eq!(finding.only("U129").severity, Severity::Warning);
+    let finding = start("&& rm -f /tmp/lock");
+    assert_eq!(finding.only("U129").severity, Severity::Error);
     let seen = files(&[("a.service", "[Service]\nExecStart=~/venv/bin/gunicorn a:b\n")]);
     assert!(seen.only("U129").message.contains('~'));
     assert!(seen.of("U124").is_empty());

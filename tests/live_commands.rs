@@ -3,8 +3,8 @@
 
 #![allow(clippy::unwrap_used)]
 
-#[path = "support/living.rs"]
-mod living;
+#[path = "support/answers.rs"]
+mod answers;
 mod support;
 
 use std::io::{Read, Write};
@@ -12,6 +12,7 @@ use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use std::time::{Duration, Instant};
 
+use answers::output;
 use deploy_doctor::facts::known::NOT_LIVE;
 use deploy_doctor::facts::probe::{self, Url};
 use deploy_doctor::host::{
@@ -21,7 +22,6 @@ use deploy_doctor::host::{
 use deploy_doctor::source::nginx_log::{self, Failure, Upstream};
 use deploy_doctor::source::traceback::{PythonError, Reader};
 use deploy_doctor::source::{journal, nginx_test, systemctl};
-use living::output;
 use support::case::{Case, Seen};
 
 const RUNNING: &str = "Id=myapp.service\nNames=myapp.service\nLoadState=loaded\nActiveState=active\n\
@@ -300,8 +300,7 @@ fn an_address_and_a_group_in_the_log() {
     let name = |text: &str| Upstream::Name(text.into());
     assert_eq!(seen, [(Failure::Refused, name("[::1]:80")), (Failure::NoneLeft, name("backend"))]);
     assert_eq!(entries[0].time, "2026-04-21 09:16:00");
-    let text =
-        line("09:16:00", "no live upstreams while connecting to upstream", "http://MYAPP/a");
+    let text = line("09:16:00", "no live upstreams while connecting to upstream", "http://MYAPP/a");
     let seen = with_log(&text);
     assert!(seen.only("L804").message.contains("no live upstreams"));
 }

@@ -2,9 +2,6 @@
 //! *fixed* and *good* ones make none fire. The examples stand on the healthy deployment of
 //! `testdata/healthy`.
 
-#[path = "support/living.rs"]
-mod living;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -16,6 +13,12 @@ use deploy_doctor::host::MemoryHost;
 use deploy_doctor::rule::{self, Example, ExampleKind, Rule};
 use deploy_doctor::rules;
 use deploy_doctor::source::Sources;
+
+#[path = "support/answers.rs"]
+mod answers;
+#[path = "support/living.rs"]
+mod living;
+use living::World;
 
 const UNIT: &str = "/etc/systemd/system/myapp.service";
 const DROP_IN: &str = "/etc/systemd/system/myapp.service.d/10-example.conf";
@@ -59,7 +62,7 @@ fn target(example: &Example) -> PathBuf {
     if let Some(file) = example.file() {
         return file.into();
     }
-    if let Some(name) = living::answers(example) {
+    if let Some(name) = answers::answers(example) {
         return name.into();
     }
     match example.language.as_str() {
@@ -69,6 +72,7 @@ fn target(example: &Example) -> PathBuf {
         "env" => ENVIRONMENT.into(),
         "python" => format!("{RELEASE}/wsgi.py").into(),
         "tree" => "tree".into(),
+        "proc" => "proc".into(),
         other => panic!("an example in `{other}` needs file="),
     }
 }
@@ -137,9 +141,9 @@ fn apply(case: &[Example], host: &mut MemoryHost) {
         let path = target(example);
         if example.language == "tree" {
             change_tree(&example.text, host);
-        } else if living::answers(example).is_some() {
-            living::answer(example, host);
-        } else {
+        } else if answers::answers(example).is_some() {
+            answers::answer(example, host);
+        } else if example.language != "proc" {
             host.file(&path, example.text.as_bytes());
             if path == Path::new(ENVIRONMENT) {
                 host.own(&path, 0o640, 0, 0);
@@ -159,7 +163,7 @@ fn check(host: &MemoryHost, database_revision: Option<String>, case: &[Example])
     let sources = Sources::new(host);
     let request = Request { apps: Vec::new(), scope: Scope::Root, database_revision };
     let mut deployment = facts::read(&sources, &request);
-    living::ask(case, &sources, &mut deployment);
+    answers::ask(case, &sources, &mut deployment);
     let outcome = engine::run(rules::all(), &deployment, &sources, &Settings::default());
     Seen {
         codes: outcome.findings.iter().map(|f| f.finding.rule.code).collect(),
@@ -177,9 +181,28 @@ fn option<'a>(case: &'a [Example], name: &str) -> Option<&'a str> {
     case.iter().flat_map(|example| &example.options).find_map(|option| option.strip_prefix(name))
 }
 
-fn judge(rule: &Rule, number: usize, case: &[Example]) -> Result<(), String> {
+/// A case with processes (a `proc` example, or the option `live`) is a host where the healthy
+/// deployment runs. It was started before the files were changed, unless it was `restarted` since.
+fn deployment(case: &[Example]) -> MemoryHost {
     let mut host = healthy();
+    let has = |name: &str| case.iter().any(|e| e.options.iter().any(|option| option == name));
+    let lives = has("live") || case.iter().any(|example| example.language == "proc");
+    let mut world = World::healthy(&host);
     apply(case, &mut host);
+    if has("restarted") {
+        world = World::healthy(&host);
+    }
+    for example in case.iter().filter(|example| example.language == "proc") {
+        world.change(&example.text);
+    }
+    if lives {
+        world.write(&mut host);
+    }
+    host
+}
+
+fn judge(rule: &Rule, number: usize, case: &[Example]) -> Result<(), String> {
+    let host = deployment(case);
     let seen = check(&host, option(case, "db=").map(str::to_owned), case);
     let head = format!("{} {}, example {number}", rule.code, rule.name);
     let skipped: Vec<_> = seen.skips.iter().filter(|(code, _)| *code == rule.code).collect();
@@ -211,6 +234,19 @@ fn the_healthy_deployment_is_clean() {
     assert!(seen.codes.is_empty(), "{}", seen.text);
     assert!(seen.problems.is_empty(), "{:?}", seen.problems);
     // What only a living host or an option shows, files cannot answer.
+    let skips = seen.skips.iter().filter(|(_, why)| !NEEDS_MORE.contains(&why.as_str()));
+    let skips: Vec<_> = skips.collect();
+    assert!(skips.is_empty(), "{skips:?}");
+}
+
+#[test]
+fn the_healthy_deployment_at_work_is_clean() {
+    let mut host = healthy();
+    World::healthy(&host).write(&mut host);
+    let seen = check(&host, None, &[]);
+    assert!(seen.codes.is_empty(), "{}", seen.text);
+    assert!(seen.problems.is_empty(), "{:?}", seen.problems);
+    // A tree with /proc runs no command.
     let skips = seen.skips.iter().filter(|(_, why)| !NEEDS_MORE.contains(&why.as_str()));
     let skips: Vec<_> = skips.collect();
     assert!(skips.is_empty(), "{skips:?}");

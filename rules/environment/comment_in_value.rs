@@ -9,6 +9,9 @@ crate::rule! {
     /// most libraries for `.env` files cut it off, so the same file works on a laptop. (Measured
     /// on systemd 252 and 257.)
     ///
+    /// Proved by `environment-comment`: the comment became part of the value that the
+    /// application saw.
+    ///
     /// ```env,bad
     /// SECRET_KEY=9f2c1b7e5d8a4f03b6c7d1e2a5f4988c
     /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db # on the data disk

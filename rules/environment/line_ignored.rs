@@ -15,6 +15,9 @@ crate::rule! {
     /// environment assignment` in the journal, for `NAME: value` and a line without `=` there is
     /// nothing. (Measured on systemd 252 and 257.)
     ///
+    /// Proved by `environment-export`: the variable never arrived, the application broke
+    /// off with KeyError at its start, and every request got 502.
+    ///
     /// ```env,bad
     /// export SECRET_KEY=9f2c1b7e5d8a4f03b6c7d1e2a5f4988c
     /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db

@@ -7,4 +7,5 @@ crate::area![
     readable_by_others,
     debug_in_production,
     required_missing,
+    changed_since_start,
 ];

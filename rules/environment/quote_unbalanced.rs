@@ -10,6 +10,9 @@ crate::rule! {
     /// quote that does not start the value (`it's`) is an ordinary character. (Measured on systemd
     /// 252 and 257.)
     ///
+    /// Proved by `environment-quote`: the rest of the file became part of one value, the
+    /// application broke off with KeyError at its start, and every request got 502.
+    ///
     /// ```env,bad
     /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db
     /// SECRET_KEY="9f2c1b7e5d8a4f03b6c7d1e2a5f4988c

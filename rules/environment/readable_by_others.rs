@@ -13,6 +13,9 @@ crate::rule! {
     /// fetched by anybody. Who may read it through its group is taken for meant. A file that sets
     /// nothing but the likes of `PORT` and `WEB_CONCURRENCY` holds no secret.
     ///
+    /// Proved by `environment-file-readable`: user nobody read the secret key; with mode
+    /// 0640 it could not, and the service started all the same.
+    ///
     /// ```tree,bad
     /// /etc/myapp.env mode=0644
     /// ```

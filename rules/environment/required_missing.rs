@@ -13,6 +13,9 @@ crate::rule! {
     /// USER …) is there; PWD is not. A read under a condition, in `try … except KeyError` or in a
     /// function counts only where `.env.example` lists the variable as well.
     ///
+    /// Proved by `environment-variable-missing`: the application broke off with KeyError at
+    /// its start, and every request got 502.
+    ///
     /// ```python,bad
     /// import os
     ///

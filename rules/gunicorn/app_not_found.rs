@@ -24,6 +24,9 @@ crate::rule! {
     /// By hand: correct the name, or the directory; `ls` what is there. Then try it before the
     /// reload: `cd /srv/myapp/current && .venv/bin/python -c 'from wsgi import app'`.
     ///
+    /// Proved by `app-not-found`: gunicorn found no `application` in wsgi.py and ended, and
+    /// every request got 502.
+    ///
     /// ```ini,bad,drop-in
     /// [Service]
     /// ExecStart=

@@ -18,6 +18,9 @@ crate::rule! {
     /// By hand: correct the line, and try all files with the application's own Python before the
     /// reload: `.venv/bin/python -m compileall -q /srv/myapp/current`.
     ///
+    /// Proved by `app-syntax-error`: the reload returned 0, the master ended, and the site
+    /// answered 502 until the end.
+    ///
     /// ```python,bad
     /// from flask import Flask
     ///

@@ -15,6 +15,9 @@ crate::rule! {
     /// By hand: take `--reload` (`reload = True`) away and restart once. `systemctl reload` does
     /// not need it.
     ///
+    /// Proved by `dev-reload`: a file that was half copied took the site down, though
+    /// nobody had reloaded anything: every request got 500.
+    ///
     /// ```ini,bad,drop-in
     /// [Service]
     /// ExecStart=

@@ -14,6 +14,9 @@ crate::rule! {
     /// `--preload` (`preload_app = True`) away and restart once. Each worker then holds its own
     /// copy of the application in memory.
     ///
+    /// Proved by `preload`: after the link moved, the reload returned 0 and the old release
+    /// went on answering every request.
+    ///
     /// ```ini,bad,drop-in
     /// [Service]
     /// ExecStart=

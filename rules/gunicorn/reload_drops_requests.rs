@@ -26,6 +26,9 @@ crate::rule! {
     /// that it was started with over a reload), or use sync workers, more of them. 25.1 to 26.0
     /// lose nothing either, but leak file descriptors at each reload.
     ///
+    /// Proved by `gthread-drops-requests`: POSTs were answered with 502 at every reload;
+    /// gunicorn 27.0.1 lost none.
+    ///
     /// ```ini,bad,drop-in
     /// [Service]
     /// ExecStart=

@@ -21,6 +21,9 @@ crate::rule! {
     /// `X-Forwarded-Ssl` and `X-Forwarded-Protocol`, which gunicorn knows too, count as
     /// `X-Forwarded-Proto`.
     ///
+    /// Proved by `forwarded-headers-missing`: the application took its host for `myapp`,
+    /// the upstream's name, in every link that it makes.
+    ///
     /// ```nginx,bad
     /// server {
     ///     listen 80 default_server;

@@ -14,6 +14,9 @@ crate::rule! {
     /// the wrong host, from 127.0.0.1, over http. Repeat the lines in the location, or move all
     /// of them into a file that every location includes.
     ///
+    /// Proved by `header-inheritance-lost`: the application took its host for `myapp`, the
+    /// upstream's name, and saw no X-Forwarded-Proto.
+    ///
     /// ```nginx,bad
     /// server {
     ///     listen 80 default_server;

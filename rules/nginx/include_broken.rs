@@ -13,6 +13,9 @@ crate::rule! {
     /// or reboot the site is down. A relative path counts from nginx.conf's directory, whichever
     /// file the `include` stands in.
     ///
+    /// Proved by `include-broken`: nginx refused to start, and every connection was
+    /// refused.
+    ///
     /// ```tree,bad
     /// /etc/nginx/sites-enabled/old -> ../sites-available/old
     /// ```

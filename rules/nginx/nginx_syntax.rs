@@ -15,6 +15,8 @@ crate::rule! {
     /// own where it has one: a missing `;` or `}`, an unknown directive, one where it is not
     /// allowed, duplicates of a location, a group, a `default_server`, a group without servers.
     ///
+    /// Proved by `nginx-syntax`: nginx refused to start, and every connection was refused.
+    ///
     /// ```nginx,bad
     /// server {
     ///     listen 80 default_server;

@@ -17,6 +17,9 @@ crate::rule! {
     /// path: every request gets 502. The URI follows a second colon: `http://unix:/p.sock:/uri`.
     /// With `https://` nginx speaks TLS to a gunicorn that has no certificate: 502 again.
     ///
+    /// Proved by `proxy-pass-malformed`: `nginx -t` found nothing, and every request got
+    /// 502.
+    ///
     /// ```nginx,bad
     /// server {
     ///     listen 80 default_server;

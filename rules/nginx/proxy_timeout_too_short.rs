@@ -17,6 +17,9 @@ crate::rule! {
     /// gets 504 while the worker still works, and what it changes is changed although the client
     /// was told otherwise; gunicorn's own log, which would name the request, says nothing.
     ///
+    /// Proved by `proxy-timeout-too-short`: requests that take two seconds got 504 after
+    /// one, while gunicorn went on with them.
+    ///
     /// ```nginx,bad
     /// server {
     ///     listen 80 default_server;

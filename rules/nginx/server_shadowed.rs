@@ -27,6 +27,9 @@ crate::rule! {
     ///
     /// A warning where the application is reached in another way as well.
     ///
+    /// Proved by `server-shadowed`: the default site took every request and answered 404;
+    /// gunicorn was never asked.
+    ///
     /// ```nginx,bad,file=/etc/nginx/conf.d/old.conf
     /// server {
     ///     listen 80;

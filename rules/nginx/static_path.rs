@@ -19,6 +19,12 @@ crate::rule! {
     /// `/static../wsgi.py` is `…/static/../wsgi.py`, so the code, and an environment file beside
     /// it, can be downloaded (error).
     ///
+    /// Proved by `static-missing`: every request for a style sheet got 404, while the pages
+    /// were answered.
+    ///
+    /// Proved by `static-unreadable`: every request for a style sheet got 403, while the
+    /// pages were answered.
+    ///
     /// ```nginx,bad
     /// server {
     ///     listen 80 default_server;

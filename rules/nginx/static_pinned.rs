@@ -15,6 +15,9 @@ crate::rule! {
     /// files that are not there (404), or get the old ones; when old releases are pruned, all
     /// static files are gone. nginx follows links at each request, so `current` needs no reload.
     ///
+    /// Proved by `static-pinned`: after the link moved and the reload, the pages were the
+    /// new release's and the style sheet still the old one's.
+    ///
     /// ```nginx,bad
     /// server {
     ///     listen 80 default_server;

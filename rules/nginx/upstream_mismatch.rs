@@ -17,6 +17,8 @@ crate::rule! {
     /// Paths are compared as the kernel sees them: `/var/run` is `/run`, doubled slashes count
     /// once, `127.0.0.1:8000` reaches `0.0.0.0:8000`.
     ///
+    /// Proved by `upstream-mismatch`: gunicorn was up, and every request got 502.
+    ///
     /// ```nginx,bad
     /// upstream myapp { server unix:/run/myapp.sock fail_timeout=0; }
     /// server {

@@ -19,6 +19,9 @@ crate::rule! {
     /// one word without a port is in no `upstream`, not in `/etc/hosts` and not the machine's
     /// own name, and no search domain could complete it.
     ///
+    /// Proved by `upstream-undefined`: nginx refused to start (`host not found in
+    /// upstream`), and every connection was refused.
+    ///
     /// ```nginx,bad
     /// upstream myapp { server unix:/run/myapp/gunicorn.sock fail_timeout=0; }
     /// server {

@@ -13,6 +13,9 @@ crate::rule! {
     /// gunicorn that runs already goes on until the next reload, which ends its master (measured:
     /// exit 1, FileNotFoundError).
     ///
+    /// Proved by `current-dangling`: the reload failed with status 200/CHDIR, and after the
+    /// restart that followed every request got 502.
+    ///
     /// By hand: point the link to a release that is there, in one step, so that it is never away:
     ///
     /// ```text

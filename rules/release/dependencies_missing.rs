@@ -26,6 +26,9 @@ crate::rule! {
     /// the environment's Python. Packages without a name (a bare URL, `-e .`) are compared where
     /// the environment tells what they came from.
     ///
+    /// Proved by `requirement-missing`: the reload returned 0, the master ended with
+    /// ModuleNotFoundError, and the site answered 502 until the end.
+    ///
     /// ```text,bad,file=/srv/myapp/releases/2026-04-21/requirements.txt
     /// Flask==3.0.3
     /// gunicorn==23.0.0

@@ -26,6 +26,9 @@ crate::rule! {
     /// from version control (or point `down_revision` at the revision before it), give the second
     /// of two equal files a revision of its own or delete it.
     ///
+    /// Proved by `migration-heads`: `alembic upgrade head` failed with `Multiple head
+    /// revisions` and migrated nothing.
+    ///
     /// ```python,bad,file=/srv/myapp/releases/2026-04-21/migrations/versions/a1_users.py
     /// revision = "a1f0c2d4e6b8"
     /// down_revision = None

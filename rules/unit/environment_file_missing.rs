@@ -15,6 +15,9 @@ crate::rule! {
     /// By hand: put the file there, `install -m 0640 -o root -g www-data myapp.env
     /// /etc/myapp.env`, or correct the path.
     ///
+    /// Proved by `environment-file-missing`: the unit did not start, and every request got
+    /// 502.
+    ///
     /// ```ini,bad,drop-in
     /// [Service]
     /// EnvironmentFile=/etc/myapp/production.env

@@ -13,6 +13,9 @@ crate::rule! {
     /// By hand: add `ExecReload=/bin/kill -s HUP $MAINPID` to `[Service]`, then
     /// `systemctl daemon-reload`. No restart is needed.
     ///
+    /// Proved by `exec-reload-missing`: `systemctl reload` returned 3, and the restart that
+    /// followed lost requests.
+    ///
     /// ```ini,bad
     /// [Unit]
     /// Description=Gunicorn for myapp

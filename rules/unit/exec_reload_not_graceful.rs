@@ -21,6 +21,9 @@ crate::rule! {
     /// By hand: `ExecReload=/bin/kill -s HUP $MAINPID` (after an empty `ExecReload=` if it stands
     /// in a drop-in), then `systemctl daemon-reload`.
     ///
+    /// Proved by `exec-reload-term`: the reload returned 0 and the site answered 502 for
+    /// more than two seconds, until Restart= brought it back.
+    ///
     /// ```ini,bad,drop-in
     /// [Service]
     /// ExecReload=

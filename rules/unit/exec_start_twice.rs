@@ -11,6 +11,8 @@ crate::rule! {
     ///
     /// By hand: an empty `ExecStart=` before the new one takes the old one back.
     ///
+    /// Proved by `exec-start-twice`: systemd refused the unit, and every request got 502.
+    ///
     /// ```ini,bad,drop-in
     /// [Service]
     /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app

@@ -19,6 +19,9 @@ crate::rule! {
     /// (`python3 -m venv --clear /srv/myapp/.venv && /srv/myapp/.venv/bin/pip install -r …`), or
     /// correct the path.
     ///
+    /// Proved by `venv-moved`: gunicorn did not start (203/EXEC), and every request got
+    /// 502.
+    ///
     /// ```ini,bad,drop-in
     /// [Service]
     /// ExecStartPre=/srv/myapp/bin/prepare

@@ -13,6 +13,9 @@ crate::rule! {
     ///
     /// By hand: `KillMode=mixed` in `[Service]`, then `systemctl daemon-reload`.
     ///
+    /// Proved by `kill-mode-none`: after a restart the old master and its three workers
+    /// were still there beside the new ones.
+    ///
     /// ```ini,bad,drop-in
     /// [Service]
     /// KillMode=none

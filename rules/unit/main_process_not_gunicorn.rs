@@ -22,6 +22,9 @@ crate::rule! {
     /// By hand: start gunicorn itself, `ExecStart=/srv/myapp/.venv/bin/gunicorn …`, or put `exec`
     /// before it; then `systemctl daemon-reload` and, once, a restart.
     ///
+    /// Proved by `shell-stays-main-process`: the reload returned 0, its SIGHUP killed dash,
+    /// and the site answered 502 for more than two seconds; behind bash nothing was lost.
+    ///
     /// ```tree,bad
     /// /usr/bin/dash mode=0755
     /// /bin/sh -> /usr/bin/dash

@@ -22,6 +22,7 @@ crate::area![
     exec_start_twice,
     unit_syntax,
     shell_syntax_without_shell,
+    running_command_differs,
 ];
 
 /// What a command of ExecReload= has to be.

@@ -16,6 +16,9 @@ crate::rule! {
     /// By hand: `Restart=always` and `RestartSec=3` in `[Service]`, then `systemctl
     /// daemon-reload`.
     ///
+    /// Proved by `no-restart`: after the master was killed the unit stayed failed and every
+    /// request got 502; with Restart=always it was back.
+    ///
     /// ```ini,bad,drop-in
     /// [Service]
     /// Restart=no

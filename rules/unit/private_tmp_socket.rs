@@ -14,6 +14,8 @@ crate::rule! {
     /// By hand: `RuntimeDirectory=myapp`, `--bind unix:/run/myapp/gunicorn.sock`, and the same path
     /// in nginx; not `PrivateTmp=no`.
     ///
+    /// Proved by `private-tmp`: nginx did not find the socket, and every request got 502.
+    ///
     /// ```ini,bad
     /// [Service]
     /// Type=notify

@@ -16,6 +16,9 @@ crate::rule! {
     /// `X-` are yours and never reported, nor is a setting that a newer systemd knows, unless the
     /// machine's version is known to be older.
     ///
+    /// Proved by `setting-misspelt`: the environment never arrived, the application broke
+    /// off at its start, and every request got 502.
+    ///
     /// ```ini,bad,drop-in
     /// [Service]
     /// TimeoutStopSecs=60

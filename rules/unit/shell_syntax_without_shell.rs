@@ -1,15 +1,19 @@
 use crate::facts::shell::{base_name, is_shell};
 use crate::facts::{App, Why};
-use crate::rule::{Safety, Sink};
+use crate::rule::{Safety, Severity, Sink};
 use crate::source::unit::exec::{ExecCommand, ExecFaultKind, Word};
 
 crate::rule! {
     /// Shell syntax in a line that no shell reads: the program gets it as arguments and fails.
     ///
     /// systemd starts programs by itself. It splits words and knows quotes and variables, but
-    /// `&&`, `|`, `>`, `*`, `$(…)`, `~` and `# comment` are plain text to it: gunicorn gets them as
-    /// arguments and exits with status 2. `source`, `cd` and `export` are no programs at all
-    /// (203/EXEC).
+    /// `&&`, `|`, `>`, `*`, `$(…)`, `~` and `# comment` are plain text to it, and the program gets
+    /// them as arguments. `source`, `cd` and `export` are no programs at all (203/EXEC).
+    ///
+    /// Measured: `kill -s HUP $MAINPID && logger reloaded` in `ExecReload=` fails, and so does the
+    /// reload. gunicorn exits with status 2 at an option that it does not know, but passes over
+    /// plain words behind the application: `wsgi:app >> /var/log/myapp.log 2>&1` starts and writes
+    /// no log (a warning).
     ///
     /// By hand: use what systemd has: `WorkingDirectory=` for `cd`, `Environment=` and
     /// `EnvironmentFile=` for `export` and `source`, the environment's own
@@ -17,6 +21,12 @@ crate::rule! {
     /// `StandardOutput=append:/var/log/myapp.log` for `>`. If it must be a shell:
     /// `ExecStart=/bin/bash -c 'cd … && exec gunicorn …'`, with `exec`, so that the signal of a
     /// reload reaches gunicorn.
+    ///
+    /// Proved by `redirection-ignored`: gunicorn started and passed over the redirection:
+    /// no log was written.
+    ///
+    /// Proved by `shell-syntax-without-shell`: kill took `&&` for a process and failed:
+    /// `systemctl reload` returned 1.
     ///
     /// ```ini,bad,drop-in
     /// [Service]
@@ -63,7 +73,11 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let unit = &app.service.unit;
     for (setting, command) in super::all_commands(&app.service) {
         if let Some((word, what)) = found(app, &command) {
-            report(setting, &command, word.span, &what, out);
+            if passed_over(setting, &command, word) {
+                ignored(&what, word.span, out);
+            } else {
+                report(setting, &command, word.span, &what, out);
+            }
         }
     }
     for (_, fault) in &unit.exec_faults {
@@ -80,6 +94,41 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         }
     }
     Ok(())
+}
+
+/// Does gunicorn take no notice? It reads options wherever they stand, and ignores plain words behind
+/// the application (measured).
+fn passed_over(setting: &str, command: &ExecCommand, word: &Word) -> bool {
+    let words = &command.arguments;
+    let Some(at) = words.iter().position(|other| other.span == word.span) else { return false };
+    let (before, behind) = words.split_at(at);
+    setting == "ExecStart"
+        && base_name(command.program.text.as_str()) == "gunicorn"
+        && before.last().is_some_and(|last| is_application(last.text.as_str()))
+        && behind.iter().all(|word| !word.text.as_str().starts_with('-'))
+}
+
+/// `module:name` or `package.module:make()`.
+fn is_application(text: &str) -> bool {
+    let starts = |part: &str| part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    text.split_once(':').is_some_and(|(module, name)| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.');
+        starts(module) && module.chars().all(plain) && starts(name)
+    })
+}
+
+fn ignored(what: &str, span: crate::source::Span, out: &mut Sink) {
+    out.report(format!(
+        "{what} and what follows has no effect: ExecStart= runs no shell, and gunicorn passes over \
+         words behind the application"
+    ))
+    .severity(Severity::Warning)
+    .at(span, "plain text to systemd")
+    .help(
+        "Take it out. For a log: StandardOutput=append:/var/log/myapp.log, or gunicorn's own \
+         --access-logfile and --error-logfile.",
+    )
+    .fix(Safety::Unsafe, "without the words that have no effect");
 }
 
 fn report(

@@ -19,6 +19,9 @@ crate::rule! {
     /// By hand: `RuntimeDirectory=myapp` in `[Service]`, `--bind unix:/run/myapp/gunicorn.sock`,
     /// the same path in nginx; `systemctl daemon-reload`, restart, `nginx -s reload`.
     ///
+    /// Proved by `guide`: `systemctl start` returned 0, gunicorn could not create its
+    /// socket, and every request got 502.
+    ///
     /// ```ini,bad
     /// [Service]
     /// Type=notify

@@ -13,6 +13,9 @@ crate::rule! {
     /// By hand: `TimeoutStopSec=` some seconds above `--graceful-timeout`, then `systemctl
     /// daemon-reload`.
     ///
+    /// Proved by `stop-timeout`: a request that ran while the service was restarted was cut
+    /// off and got 502; with time enough it got its answer.
+    ///
     /// ```ini,bad,drop-in
     /// [Service]
     /// TimeoutStopSec=5

@@ -19,6 +19,9 @@ crate::rule! {
     ///
     /// By hand: repair the line and let systemd judge: `systemd-analyze verify UNIT`.
     ///
+    /// Proved by `unit-header-comment`: systemd refused the unit, and every request got
+    /// 502.
+    ///
     /// ```ini,bad,drop-in
     /// [Service] # local changes
     /// TimeoutStopSec=60

@@ -13,6 +13,9 @@ crate::rule! {
     /// By hand: make the directory, or repair the link, or let the user in:
     /// `namei -l /srv/myapp/current` shows who may pass where.
     ///
+    /// Proved by `working-directory-missing`: gunicorn did not start (status 200/CHDIR),
+    /// and every request got 502.
+    ///
     /// ```ini,bad
     /// [Unit]
     /// Description=Gunicorn for myapp

@@ -3,6 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::gunicorn::Layer;
+use super::processes::Master;
+use super::sockets::{Listener, Sockets};
 use super::{App, Deployment, Known, Nginx, Origin};
 use crate::source::unit::VariableValue;
 use crate::source::{Sources, show};
@@ -92,7 +94,36 @@ fn one_app(sources: &Sources, app: &App) -> Value {
             "nginx": path.nginx, "upstream": path.upstream, "socket": path.socket,
             "master": path.master, "workers": path.workers, "release": path.release,
         },
+        "processes": known(sources, &app.processes, |processes| json!({
+            "masters": processes.masters.iter().map(|m| master(m)).collect::<Vec<_>>(),
+            "others": processes.others.iter().map(|m| master(m)).collect::<Vec<_>>(),
+            "main": known(sources, &processes.main, |main| json!(main)),
+            "members": known(sources, &processes.members, |count| json!(count)),
+        })),
+        "sockets": known(sources, &app.sockets, |sockets| json!({
+            "listeners": own_listeners(app, sockets),
+            "files": sockets.files,
+        })),
     })
+}
+
+/// A master without its command line and environment: both may hold secrets.
+fn master(master: &Master) -> Value {
+    json!({
+        "process": master.process,
+        "workers": master.workers,
+        "successor": master.successor,
+    })
+}
+
+/// Those that the application binds or that nginx reaches it by; the host has others.
+fn own_listeners<'s>(app: &App, sockets: &'s Sockets) -> Vec<&'s Listener> {
+    let bounds = app.bounds().ok().into_iter().flatten().map(|bound| &bound.endpoint);
+    let wanted: Vec<_> = bounds.chain(app.routes.iter().map(|route| &route.endpoint)).collect();
+    let mine = |listener: &&Listener| {
+        wanted.iter().any(|endpoint| endpoint.reaches(&listener.endpoint) == Some(true))
+    };
+    sockets.listeners.iter().filter(mine).collect()
 }
 
 fn gunicorn(sources: &Sources, app: &App) -> Value {

@@ -196,14 +196,15 @@ impl Place {
     }
 }
 
-/// Does the missing component lie where this link points to?
+/// Is the missing component what this link points to, or on the way there? Where the target is there
+/// and something below it is missing (`/bin` is a link, `/bin/kill` is not there), the link is fine.
 fn behind(hop: &LinkHop, missing: &Path) -> bool {
     let target = if hop.target.is_absolute() {
         hop.target.clone()
     } else {
         hop.link.parent().unwrap_or(Path::new("/")).join(&hop.target)
     };
-    tidy(&target).starts_with(missing) || missing.starts_with(tidy(&target))
+    tidy(&target).starts_with(missing)
 }
 
 impl Serialize for Place {

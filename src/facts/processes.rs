@@ -31,6 +31,8 @@ pub struct Held {
     pub path: PathBuf,
     /// What was there is gone; something new may stand at the path.
     pub deleted: bool,
+    /// What was there is gone, and something new stands at the path.
+    pub replaced: bool,
 }
 
 /// One process.

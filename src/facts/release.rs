@@ -221,9 +221,17 @@ fn follows(link: Option<&ReleaseLink>, search_path: &Known<Vec<SearchEntry>>) ->
     match search_path {
         Known::Unknown(why) => Known::Unknown(why.clone()),
         Known::Value(entries, _) | Known::Default(entries) => {
-            let through = entries
-                .iter()
-                .find(|entry| entry.place.links.iter().any(|hop| hop.link == link.path));
+            // PYTHONPATH comes after the directory itself: where both lead to the same place, the
+            // directory's own, resolved name is the one that is used (measured).
+            let behind = |entry: &SearchEntry| {
+                entry.reason == SearchReason::PythonpathVariable
+                    && entries
+                        .first()
+                        .is_some_and(|first| first.place.resolved == entry.place.resolved)
+            };
+            let through = entries.iter().find(|entry| {
+                entry.place.links.iter().any(|hop| hop.link == link.path) && !behind(entry)
+            });
             match through {
                 Some(SearchEntry { origin: Some(origin), .. }) => {
                     Known::Value(true, origin.clone())

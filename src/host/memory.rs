@@ -129,6 +129,14 @@ impl MemoryHost {
         self
     }
 
+    /// Sets the time of the last change of an entry that is there, a link itself too.
+    pub fn touch(&mut self, path: impl AsRef<Path>, mtime: i64) -> &mut Self {
+        if let Some(node) = self.nodes.get_mut(path.as_ref()) {
+            node.metadata.mtime = mtime;
+        }
+        self
+    }
+
     fn walk(&self, path: &Path, follow_last: bool) -> Lookup {
         let mut lookup = Lookup {
             path: path.into(),

@@ -2,7 +2,8 @@
 //!
 //! An example is a fenced block whose info string says what it is: `ini,bad` (a whole unit),
 //! `ini,bad,drop-in`, `nginx,fixed`, `env,good`, `python,bad,file=/srv/myapp/current/wsgi.py`,
-//! `tree,bad` (lines that change the tree). All blocks up to the next *bad* one belong together.
+//! `tree,bad` (lines that change the tree), `proc,bad` (lines that change what runs). With `live`
+//! the healthy deployment runs. All blocks up to the next *bad* one belong together.
 
 use super::Rule;
 

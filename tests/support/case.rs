@@ -24,7 +24,7 @@ pub const RELEASE: &str = "/srv/myapp/releases/2026-04-21";
 
 /// A deployment under construction.
 pub struct Case {
-    host: MemoryHost,
+    pub host: MemoryHost,
     database_revision: Option<String>,
 }
 

@@ -4,6 +4,8 @@
 pub mod case;
 pub mod container;
 pub mod env_files;
+pub mod living;
+pub mod proof;
 pub mod tree;
 
 use std::fmt::Display;

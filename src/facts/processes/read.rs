@@ -7,7 +7,8 @@ use std::rc::Rc;
 
 use super::super::{Known, ReleaseLink, Service};
 use super::command::title_of_master;
-use super::{Master, Process, Processes, Running, Table};
+use super::table::Found;
+use super::{Master, Process, Processes, Table};
 use crate::host::Host;
 use crate::source::{Secret, Sources};
 
@@ -48,7 +49,7 @@ pub fn masters(table: &Table<'_>) -> Vec<Rc<Master>> {
     let gunicorns = table.gunicorns();
     let numbers: HashSet<u32> = gunicorns.iter().map(|(pid, ..)| *pid).collect();
     let mut masters = Vec::new();
-    let mut children: HashMap<u32, Vec<&(u32, Vec<String>, Known<Running>)>> = HashMap::new();
+    let mut children: HashMap<u32, Vec<&Found>> = HashMap::new();
     for entry in gunicorns {
         let (pid, words, running) = entry;
         let Some(row) = table.row(*pid) else { continue };

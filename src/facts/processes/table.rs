@@ -22,12 +22,15 @@ const FILE_LIMIT: u64 = 1 << 20;
 /// The most descriptors of one process that are looked at.
 const DESCRIPTOR_LIMIT: usize = 8_192;
 
+/// A process that runs gunicorn: its number, its words, and what they come to.
+pub type Found = (u32, Vec<String>, Known<Running>);
+
 /// The process table.
 pub struct Table<'h> {
     host: &'h dyn Host,
     rows: HashMap<u32, Stat>,
     /// The processes that run gunicorn, by number, with their command lines.
-    gunicorns: Vec<(u32, Vec<String>, Known<Running>)>,
+    gunicorns: Vec<Found>,
     boot: Option<i64>,
     /// The control groups that were asked for.
     groups: RefCell<HashMap<u32, Known<Option<String>>>>,
@@ -101,7 +104,7 @@ impl<'h> Table<'h> {
     }
 
     /// The processes that run gunicorn.
-    pub fn gunicorns(&self) -> &[(u32, Vec<String>, Known<Running>)] {
+    pub fn gunicorns(&self) -> &[Found] {
         &self.gunicorns
     }
 
@@ -165,7 +168,8 @@ impl<'h> Table<'h> {
         match self.host.read_link(&Self::path(pid, name)) {
             Ok(target) => {
                 let (path, deleted) = link_target(&target);
-                Known::Default(Held { path, deleted })
+                let replaced = deleted && self.host.look(&path).metadata().is_some();
+                Known::Default(Held { path, deleted, replaced })
             }
             Err(error) => Known::Unknown(unreadable(pid, what, &error)),
         }

@@ -1,0 +1,37 @@
+"""The application of the proving ground: says which release answers, and can be slow."""
+
+import os
+import time
+
+from flask import Flask, request
+
+app = Flask(__name__)
+app.config["SECRET_KEY"] = os.environ["SECRET_KEY"]
+app.config["SQLALCHEMY_DATABASE_URI"] = os.environ["DATABASE_URL"]
+
+
+@app.route("/", methods=["GET", "POST"])
+def index():
+    return {"release": "RELEASE"}
+
+
+@app.get("/slow/<float:seconds>")
+def slow(seconds):
+    time.sleep(seconds)
+    return {"release": "RELEASE"}
+
+
+@app.get("/seen")
+def seen():
+    """What the application knows of the request, behind the proxy."""
+    return {"host": request.host, "headers": dict(request.headers)}
+
+
+@app.get("/environment/<name>")
+def environment(name):
+    return os.environ.get(name, "(not set)")
+
+
+@app.post("/login")
+def login():
+    return request.form["the-name-of-a-field"]

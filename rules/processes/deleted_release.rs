@@ -1,0 +1,71 @@
+use crate::facts::{App, Why};
+use crate::rule::{EvidenceKind, Safety, Sink};
+
+crate::rule! {
+    /// The next reload kills gunicorn: the directory that its master works in was deleted.
+    ///
+    /// Measured: once the release that the master was started in is pruned, `/proc/PID/cwd` ends in
+    /// ` (deleted)` and the next SIGHUP ends the master with FileNotFoundError, exit 1, even with
+    /// `--chdir`. Pruning old releases gets there in the end when nobody ever restarts. A directory
+    /// of the same name that was made anew does not help. A Python that was removed, and not
+    /// replaced by an upgrade, leads to the same: new workers cannot import what they need.
+    ///
+    /// By hand: `systemctl restart myapp`, once; keep the release that the master was started in
+    /// (`readlink /proc/$(systemctl show -P MainPID myapp)/cwd`), or let `WorkingDirectory=` name a
+    /// directory that stays.
+    ///
+    /// ```proc,bad
+    /// 800 cwd=/srv/myapp/releases/2026-03-01(deleted)
+    /// ```
+    /// ```proc,fixed
+    /// ```
+    /// ```proc,bad
+    /// 800 exe=/opt/python3.10/bin/python3.10(deleted)
+    /// ```
+    ///
+    /// An upgrade replaced Python; the master goes on with the old one and SIGHUP works:
+    ///
+    /// ```proc,good
+    /// 800 exe=/usr/bin/python3(deleted)
+    /// ```
+    P506 "deleted-release" {
+        severity: Error, impact: Outage, fix: Some(Manual), item: ReloadSucceeds, hop: Master,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    for master in &app.processes.get()?.masters {
+        let (pid, process) = (master.process.pid, &master.process);
+        let directory = match process.directory.get() {
+            Ok(directory) => directory,
+            Err(why) => {
+                out.skip(&why);
+                continue;
+            }
+        };
+        let stem = app.name.strip_suffix(".service").unwrap_or(&app.name);
+        let (what, path) = match process.executable.ok() {
+            _ if directory.deleted => ("working directory", &directory.path),
+            Some(program) if program.deleted && !program.replaced => ("Python", &program.path),
+            Some(_) => continue,
+            None => {
+                process.executable.get()?;
+                continue;
+            }
+        };
+        out.report(format!(
+            "the next reload takes the site down: the {what} of gunicorn's master, {}, was deleted",
+            path.display()
+        ))
+        .at_known(&app.service.working_directory, "resolved once, when gunicorn was started")
+        .evidence(
+            EvidenceKind::Process,
+            format!("the {what} of master {pid} is {} (deleted)", path.display()),
+        )
+        .help(format!("Do not reload. Instead, once:\nsystemctl restart {stem}"))
+        .fix(Safety::Manual, format!("systemctl restart {stem}"))
+        .subject(what);
+    }
+    Ok(())
+}

@@ -1,0 +1,75 @@
+use super::start;
+use crate::facts::{App, Why};
+use crate::rule::{EvidenceKind, Safety, Severity, Sink};
+
+crate::rule! {
+    /// Requests wait or are lost because fewer workers live than gunicorn is told to keep.
+    ///
+    /// SIGTTOU takes workers away until the next reload, a worker that is killed again and again
+    /// is missing between its lives, and a larger number in a unit or configuration file counts
+    /// only after a restart or reload. With one worker nobody serves while it is replaced.
+    ///
+    /// By hand: `journalctl -u myapp` for workers that die; else `systemctl reload myapp`, and
+    /// where the number stands in `ExecStart=`, `systemctl restart myapp`.
+    ///
+    /// ```proc,bad
+    /// - 812
+    /// ```
+    /// ```proc,fixed
+    /// ```
+    /// ```proc,bad
+    /// - 812
+    /// - 813
+    /// ```
+    ///
+    /// A worker more than configured is no fault: SIGTTIN adds one.
+    ///
+    /// ```proc,good
+    /// 814 like=811 start=900
+    /// ```
+    P502 "fewer-workers" {
+        severity: Error, impact: DroppedRequests, fix: Some(Manual), item: MultipleWorkers,
+        hop: Workers, since: "0.1.0", check: App(check)
+    }
+}
+
+/// How long a master may take to start its workers, in seconds.
+const START: i64 = 5;
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let processes = app.processes.get()?;
+    // None at all is P501's.
+    let Some(master) = processes.masters.last() else { return Ok(()) };
+    let workers = app.gunicorn.workers();
+    let (configured, live) = (*workers.get()?, master.workers.len());
+    let lives = i64::try_from(live).unwrap_or(i64::MAX);
+    if lives >= configured {
+        return Ok(());
+    }
+    if processes.now.get()?.saturating_sub(*master.process.started.get()?) < START {
+        return Err(Why::new("gunicorn has just started"));
+    }
+    let (severity, consequence) = match live {
+        0 => (Severity::Error, "nobody serves requests"),
+        1 => (Severity::Error, "requests wait while the only worker is busy or replaced"),
+        _ => (Severity::Warning, "requests wait longer"),
+    };
+    let alive = if live == 1 { "worker lives" } else { "workers live" };
+    let stem = app.name.strip_suffix(".service").unwrap_or(&app.name);
+    let finding = out.report(format!("{consequence}: {live} {alive} of {configured} configured"));
+    finding.severity(severity).at_known(&workers, "this many are configured");
+    if finding.labels.is_empty() {
+        finding.at_some(start(app), "gunicorn is started here");
+    }
+    finding
+        .evidence(
+            EvidenceKind::Process,
+            format!("master {}, {live} {alive} below it", master.process.pid),
+        )
+        .help(format!(
+            "journalctl -u {stem} -n 50   shows workers that die; if none does:\nsystemctl reload \
+             {stem}\nor, where the number stands in ExecStart=: systemctl restart {stem}"
+        ))
+        .fix(Safety::Manual, format!("systemctl reload {stem}"));
+    Ok(())
+}

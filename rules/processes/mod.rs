@@ -1,0 +1,18 @@
+//! Rules of the area `processes`: what only the process table of a living host shows.
+
+crate::area![
+    not_running,
+    fewer_workers,
+    stale_workers,
+    deleted_release,
+    second_master,
+    main_pid_not_master,
+];
+
+use crate::facts::App;
+use crate::source::Span;
+
+/// Where the unit starts gunicorn.
+fn start(app: &App) -> Option<Span> {
+    app.service.exec_start.last().map(|command| command.line.span)
+}

@@ -1,0 +1,68 @@
+use super::{bind, ways};
+use crate::facts::{App, Endpoint, Why};
+use crate::rule::{EvidenceKind, Safety, Sink};
+
+crate::rule! {
+    /// Every request gets 502: nobody listens where nginx connects to.
+    ///
+    /// nginx logs `connect() failed (111: Connection refused)` for a port and `(2: No such file or
+    /// directory)` for a socket. gunicorn does not run (P501), or it runs with another bind than
+    /// the files say: a changed `--bind` counts after a restart only.
+    ///
+    /// By hand: `systemctl restart myapp`, then `ss -lx | grep gunicorn.sock` or `ss -ltn`.
+    ///
+    /// ```proc,bad
+    /// - listen unix:/run/myapp/gunicorn.sock
+    /// - file /run/myapp/gunicorn.sock
+    /// ```
+    /// ```proc,fixed
+    /// ```
+    /// ```proc,good
+    /// listen unix:/run/other.sock inode=40009
+    /// ```
+    S601 "not-listening" {
+        severity: Error, impact: BadGateway, fix: Some(Manual), item: No502, hop: Socket,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let sockets = app.sockets.get()?;
+    for route in ways(app) {
+        match sockets.reached(&route.endpoint) {
+            Ok(listeners) if listeners.is_empty() => {}
+            Ok(_) => continue,
+            Err(why) => {
+                out.skip(&why);
+                continue;
+            }
+        }
+        if let Endpoint::Unix(path) = &route.endpoint
+            && let Some(place) = sockets.file(path)
+            && place.is(crate::host::FileKind::Socket)?
+        {
+            // The file is there and dead: S602.
+            continue;
+        }
+        let masters = app.processes.get()?.masters.as_slice();
+        let held = sockets.listeners.iter().filter(|listener| {
+            masters.iter().any(|master| listener.owners.contains(&master.process.pid))
+        });
+        let held: Vec<String> = held.map(|listener| listener.endpoint.to_string()).collect();
+        let instead = match held.as_slice() {
+            [] => String::new(),
+            held => format!("; gunicorn listens on {}", held.join(", ")),
+        };
+        let stem = app.name.strip_suffix(".service").unwrap_or(&app.name);
+        out.report(format!(
+            "every request gets 502: nobody listens on {}, where nginx connects to{instead}",
+            route.endpoint
+        ))
+        .at_some(bind(app, route), "gunicorn is to listen here")
+        .at(route.peer, "nginx connects here")
+        .evidence(EvidenceKind::Socket, format!("no socket listens on {}", route.endpoint))
+        .help(format!("systemctl restart {stem}\njournalctl -u {stem} -n 50   if it fails"))
+        .fix(Safety::Manual, format!("systemctl restart {stem}"));
+    }
+    Ok(())
+}

@@ -1,0 +1,61 @@
+use super::{bind, ways};
+use crate::facts::{App, Endpoint, Why};
+use crate::host::FileKind;
+use crate::rule::{EvidenceKind, Safety, Sink};
+
+crate::rule! {
+    /// Every request gets 502: the socket's file is there, but nobody listens on it any more.
+    ///
+    /// Measured: `kill -9` leaves the file behind, and so does a bind that was changed and
+    /// reloaded. nginx logs `connect() failed (111: Connection refused)`. The next start of
+    /// gunicorn replaces the file by itself.
+    ///
+    /// By hand: `systemctl restart myapp`.
+    ///
+    /// ```proc,bad
+    /// - listen unix:/run/myapp/gunicorn.sock
+    /// ```
+    /// ```proc,fixed
+    /// ```
+    /// ```proc,bad,also=P501
+    /// - 800
+    /// - listen unix:/run/myapp/gunicorn.sock
+    /// ```
+    ///
+    /// Connections that wait in the queue are no second listener, and none less:
+    ///
+    /// ```proc,good
+    /// waiting unix:/run/myapp/gunicorn.sock
+    /// ```
+    S602 "stale-socket-file" {
+        severity: Error, impact: BadGateway, fix: Some(Manual), item: No502, hop: Socket,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let sockets = app.sockets.get()?;
+    for route in ways(app) {
+        let Endpoint::Unix(path) = &route.endpoint else { continue };
+        let Some(place) = sockets.file(path) else { continue };
+        match place.is(FileKind::Socket) {
+            Ok(true) if sockets.reached(&route.endpoint)?.is_empty() => {}
+            Ok(_) => continue,
+            Err(why) => {
+                out.skip(&why);
+                continue;
+            }
+        }
+        let stem = app.name.strip_suffix(".service").unwrap_or(&app.name);
+        out.report(format!(
+            "every request gets 502: {} is there, but nobody listens on it",
+            path.display()
+        ))
+        .at_some(bind(app, route), "gunicorn is to listen here")
+        .at(route.peer, "nginx connects here")
+        .evidence(EvidenceKind::Socket, format!("no socket listens on {}", path.display()))
+        .help(format!("systemctl restart {stem}   (gunicorn replaces the file by itself)"))
+        .fix(Safety::Manual, format!("systemctl restart {stem}"));
+    }
+    Ok(())
+}

@@ -1,0 +1,82 @@
+use crate::facts::processes::{Running, shown};
+use crate::facts::{App, Why};
+use crate::rule::{EvidenceKind, Safety, Sink};
+use crate::source::Span;
+
+crate::rule! {
+    /// A reload does not bring the change: the running master was started with another command line
+    /// than the unit's, and SIGHUP does not read `ExecStart=` again.
+    ///
+    /// Measured: over SIGHUP gunicorn keeps its command line and its environment; only its
+    /// configuration file and the application's code are read anew. `systemctl daemon-reload` alone
+    /// changes nothing about a process that runs.
+    ///
+    /// By hand: `systemctl daemon-reload && systemctl restart myapp`.
+    ///
+    /// ```proc,bad
+    /// 800 : /srv/myapp/.venv/bin/python /srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current --timeout 30 --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    /// ```proc,fixed
+    /// ```
+    /// ```proc,bad
+    /// 800 : /opt/old/bin/python /opt/old/bin/gunicorn --workers 3 --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    ///
+    /// An interpreter with options of its own in the `#!` line, the same words otherwise:
+    ///
+    /// ```proc,good
+    /// 800 : /srv/myapp/.venv/bin/python3 -I /srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    U122 "running-command-differs" {
+        severity: Error, impact: StaleRelease, fix: Some(Manual), item: ExecReload, hop: Master,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let processes = app.processes.get()?;
+    let Some(master) = processes.masters.last() else { return Ok(()) };
+    let running = master.running.get()?;
+    let Some((span, note)) = difference(app, running)? else { return Ok(()) };
+    let stem = app.name.strip_suffix(".service").unwrap_or(&app.name);
+    let secret = app.gunicorn.launch.get()?.arguments.iter().any(|word| word.secret);
+    let finding = out.report(format!(
+        "a reload does not apply ExecStart=: gunicorn's master {} runs with another command line",
+        master.process.pid
+    ));
+    finding.at(span, note);
+    if !secret {
+        let words: Vec<String> =
+            running.program.iter().chain(&running.arguments).cloned().collect();
+        finding.evidence(EvidenceKind::Process, format!("it runs: {}", shown(&words)));
+    }
+    finding
+        .help(format!("systemctl daemon-reload && systemctl restart {stem}"))
+        .fix(Safety::Manual, format!("systemctl restart {stem}"));
+    Ok(())
+}
+
+/// The word of the unit that the running command line does not have.
+fn difference(app: &App, running: &Running) -> Result<Option<(Span, &'static str)>, Why> {
+    let launch = app.gunicorn.launch.get()?;
+    let mut wanted = Vec::with_capacity(launch.arguments.len());
+    for word in &launch.arguments {
+        match (word.value(), &word.unknown) {
+            (Some(text), _) => wanted.push(text),
+            (None, Some(why)) => return Err(Why::new(why.clone())),
+            (None, None) => return Err(Why::new("a word of ExecStart= is not known")),
+        }
+    }
+    if let (Some(word), Some(program)) = (&launch.gunicorn, &running.program)
+        && let Some(path) = word.value()
+        && path.starts_with('/')
+        && program.starts_with('/')
+        && path != program
+    {
+        return Ok(Some((word.span, "another gunicorn runs")));
+    }
+    let Some(at) = running.differs_at(&wanted) else { return Ok(None) };
+    let start = app.service.exec_start.last().map(|command| command.line.span);
+    let word = launch.arguments.get(at).or(launch.arguments.last()).map(|word| word.span);
+    Ok(word.or(start).map(|span| (span, "the running one differs from here on")))
+}

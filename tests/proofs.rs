@@ -1,0 +1,217 @@
+//! Every rule proved on a real systemd, nginx and gunicorn: each case of `e2e/cases` made wrong shows
+//! its harm with real requests and its findings beforehand, and made right neither. The deployments
+//! of `e2e/healthy` have no fault and lose nothing.
+//!
+//! `DEPLOY_DOCTOR_CASE=NAME` runs the cases whose name contains NAME.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+
+use deploy_doctor::rule::{self, Rule};
+use deploy_doctor::rules;
+use support::proof::{self, Case, Shown, Variant};
+
+/// Containers at the same time.
+const AT_ONCE: usize = 2;
+
+/// One container's work.
+struct Job<'a> {
+    name: &'a str,
+    case: &'a Case,
+    wrong: bool,
+}
+
+impl Job<'_> {
+    fn variant(&self) -> &Variant {
+        match &self.case.wrong {
+            Some(variant) if self.wrong => variant,
+            _ => &self.case.right,
+        }
+    }
+
+    fn title(&self) -> String {
+        let side = match (&self.case.wrong, self.wrong) {
+            (None, _) => "healthy",
+            (_, true) => "wrong",
+            (_, false) => "right",
+        };
+        format!("{} ({side})", self.name)
+    }
+}
+
+fn exists(code: &str) -> bool {
+    rules::all().iter().any(|rule| rule.code == code)
+}
+
+#[test]
+fn every_case_shows_its_harm_and_made_right_none() {
+    if let Err(skip) = support::container::prepared_root() {
+        return support::skip(skip);
+    }
+    let mut cases = proof::cases("cases");
+    cases.extend(proof::cases("healthy"));
+    let only = std::env::var("DEPLOY_DOCTOR_CASE").unwrap_or_default();
+    let mut jobs: VecDeque<Job> = VecDeque::new();
+    for (name, case) in cases.iter().filter(|(name, _)| name.contains(&only)) {
+        for wrong in [true, false] {
+            if !wrong || case.wrong.is_some() {
+                jobs.push_back(Job { name, case, wrong });
+            }
+        }
+    }
+    assert!(!jobs.is_empty(), "no case is called {only}");
+    let (jobs, failures, skips) =
+        (Mutex::new(jobs), Mutex::new(Vec::new()), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                loop {
+                    let Some(job) = jobs.lock().unwrap().pop_front() else { break };
+                    match prove(&job) {
+                        Ok(wrong) if wrong.is_empty() => {}
+                        Ok(wrong) => {
+                            let text = format!("{}:\n    {}", job.title(), wrong.join("\n    "));
+                            failures.lock().unwrap().push(text);
+                        }
+                        Err(skip) => skips.lock().unwrap().push(skip),
+                    }
+                }
+            });
+        }
+    });
+    let failures = failures.into_inner().unwrap();
+    assert!(failures.is_empty(), "{} failed:\n\n{}\n", failures.len(), failures.join("\n\n"));
+    if let Some(skip) = skips.into_inner().unwrap().pop() {
+        support::skip(skip);
+    }
+}
+
+/// Runs one variant, prints its line of the table, and tells what is not as it must be.
+fn prove(job: &Job) -> Result<Vec<String>, support::container::Skip> {
+    let live = job.case.live.iter().any(|code| exists(code));
+    let shown =
+        catch_unwind(AssertUnwindSafe(|| proof::run(job.name, job.case, job.variant(), live)));
+    let mut shown = match shown {
+        Ok(shown) => shown?,
+        Err(panic) => {
+            let words = panic.downcast_ref::<String>().cloned().unwrap_or_default();
+            print_line(&job.title(), "broke off", "");
+            return Ok(vec![words]);
+        }
+    };
+    judge_findings(job, &mut shown, live);
+    let found: Vec<&str> =
+        shown.findings.keys().chain(shown.live.keys()).map(String::as_str).collect();
+    print_line(&job.title(), &harm(&shown), &found.join(" "));
+    Ok(shown.wrong)
+}
+
+/// Wrong: every code that the case names, and no other error. Right: none of them, and no error.
+fn judge_findings(job: &Job, shown: &mut Shown, live: bool) {
+    let case = job.case;
+    let mut wrong = Vec::new();
+    for code in case.findings.iter().chain(&case.also) {
+        match shown.findings.get(code) {
+            None if job.wrong => wrong.push(format!("{code} does not fire")),
+            Some(text) if !job.wrong => wrong.push(format!("{code} fires: {text}")),
+            _ => {}
+        }
+    }
+    for (code, text) in &shown.findings {
+        let meant = case.findings.contains(code) || case.also.contains(code);
+        let meant = (job.wrong && meant) || case.both.contains(code);
+        if text.starts_with("error") && !meant {
+            wrong.push(format!("{code} fires too: {text}"));
+        }
+    }
+    for code in case.live.iter().filter(|code| live && exists(code)) {
+        match shown.live.get(code) {
+            None if job.wrong => wrong.push(format!("{code} does not fire on the living host")),
+            Some(text) if !job.wrong => wrong.push(format!("{code} fires: {text}")),
+            _ => {}
+        }
+    }
+    shown.wrong.extend(wrong);
+}
+
+/// What was measured, in one line.
+fn harm(shown: &Shown) -> String {
+    let answers = &shown.answers;
+    let mut line = format!("{} of {} lost", answers.lost, answers.sent);
+    for (status, count) in &answers.statuses {
+        let _ = write!(line, ", {count} x {status}");
+    }
+    for (release, count) in &answers.releases {
+        let _ = write!(line, ", {count} by {release}");
+    }
+    let _ = write!(line, "; slowest {:.2} s, gap {:.2} s", answers.slowest, answers.gap);
+    let _ = write!(line, "; exit {}, unit {}", answers.exit, shown.unit);
+    let _ = write!(line, " [{:.1} s]", shown.took.as_secs_f64());
+    if shown.wrong.is_empty() { line } else { format!("FAILED: {line}") }
+}
+
+/// Past the test harness, which would keep it to itself.
+fn print_line(title: &str, harm: &str, findings: &str) {
+    let line = format!("{title:<44} {harm} | {findings}\n");
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes());
+}
+
+/// The paragraphs `Proved by `NAME`: HARM` of a rule's documentation.
+fn proofs(rule: &Rule) -> Vec<(String, String)> {
+    let text = rule::paragraphs(rule);
+    let paragraphs = text.split("\n\n").map(|paragraph| paragraph.trim().replace('\n', " "));
+    let split = |paragraph: String| {
+        let (name, harm) = paragraph.strip_prefix("Proved by `")?.split_once("`: ")?;
+        Some((name.to_owned(), harm.to_owned()))
+    };
+    paragraphs.filter_map(split).collect()
+}
+
+#[test]
+fn a_rule_names_its_proofs_and_a_case_its_rules() {
+    let mut named: Vec<(String, String, String)> = Vec::new();
+    for rule in rules::all() {
+        named.extend(proofs(rule).into_iter().map(|(name, harm)| (rule.code.into(), name, harm)));
+    }
+    let mut wrong = Vec::new();
+    let mut listed = Vec::new();
+    for (name, case) in proof::cases("cases") {
+        for code in case.findings.iter().chain(&case.live) {
+            if exists(code) {
+                listed.push((code.clone(), name.clone(), case.harm.clone()));
+            } else if case.findings.contains(code) {
+                wrong.push(format!("{name}: there is no rule {code}"));
+            }
+        }
+    }
+    for (code, name, harm) in listed.iter().filter(|proof| !named.contains(proof)) {
+        wrong.push(format!("{code} lacks the paragraph\n    Proved by `{name}`: {harm}"));
+    }
+    for (code, name, _) in named.iter().filter(|proof| !listed.contains(proof)) {
+        wrong.push(format!(
+            "{code} says `{name}` proves it: no such case lists it with these words"
+        ));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_case_says_what_it_shows() {
+    for (name, case) in proof::cases("cases") {
+        assert!(case.about.ends_with('.'), "{name}: about is a sentence");
+        assert!(case.harm.ends_with('.'), "{name}: harm is a sentence");
+        assert!(case.wrong.is_some(), "{name} has no wrong side");
+        assert!(!case.findings.is_empty() || !case.live.is_empty(), "{name} proves no rule");
+    }
+    let healthy = proof::cases("healthy");
+    assert!(healthy.len() >= 10, "{} healthy variants", healthy.len());
+    for (name, case) in healthy {
+        assert!(case.wrong.is_none() && case.findings.is_empty(), "{name} is healthy");
+    }
+}

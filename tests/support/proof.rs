@@ -1,0 +1,442 @@
+//! A case of the proving ground: a small file that says how a deployment is made wrong, what is done
+//! to it, what harm is seen, and which findings must name the fault beforehand. `e2e/README.md`
+//! explains the form.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+
+use super::container::Container;
+
+/// A case as its file has it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Case {
+    /// What is wrong, in a sentence.
+    pub about: String,
+    /// The measured harm, in a sentence, as `explain` shows it.
+    #[serde(default)]
+    pub harm: String,
+    /// The codes that `check --root` must give before the harm.
+    #[serde(default)]
+    pub findings: Vec<String>,
+    /// Further codes that must come with them: other faults of the same deployment.
+    #[serde(default)]
+    pub also: Vec<String>,
+    /// Codes that are truly there on both sides.
+    #[serde(default)]
+    pub both: Vec<String>,
+    /// The codes that `check` on the living host must give, before the step or after it.
+    #[serde(default)]
+    pub live: Vec<String>,
+    /// What both variants have in common.
+    #[serde(default)]
+    pub setup: Change,
+    /// Done to the site that runs, before the check from outside: shell.
+    #[serde(default)]
+    pub deploy: String,
+    /// Done while requests come in: shell.
+    #[serde(default)]
+    pub step: String,
+    /// The requests.
+    #[serde(default)]
+    pub load: Load,
+    /// Made wrong: harm and findings.
+    pub wrong: Option<Variant>,
+    /// Made right: neither.
+    pub right: Variant,
+}
+
+/// A change to the healthy deployment.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    /// Files by path.
+    #[serde(default)]
+    pub files: BTreeMap<String, String>,
+    /// Shell, after the files are there.
+    #[serde(default)]
+    pub run: String,
+}
+
+/// One side of a case.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Variant {
+    /// Files by path.
+    #[serde(default)]
+    pub files: BTreeMap<String, String>,
+    /// Shell, after the files are there.
+    #[serde(default)]
+    pub run: String,
+    /// Further options of `check`.
+    #[serde(default)]
+    pub check: Vec<String>,
+    /// In place of the case's.
+    pub deploy: Option<String>,
+    /// In place of the case's.
+    pub step: Option<String>,
+    /// What must be seen.
+    #[serde(default)]
+    pub expect: Expect,
+}
+
+/// The requests sent over the step.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Load {
+    /// A second.
+    pub rate: f64,
+    /// Seconds after the step.
+    pub tail: f64,
+    /// What is asked for.
+    pub path: String,
+    /// `GET` or `POST`.
+    pub method: String,
+}
+
+impl Default for Load {
+    fn default() -> Self {
+        Self { rate: 40.0, tail: 2.0, path: "/".into(), method: "GET".into() }
+    }
+}
+
+/// What must be seen. Numbers are written as `0`, `>= 20`, `< 1.5`, `>= 90%` (of the requests sent),
+/// `any`. What the right side does not say is: exit status 0, the unit active, nothing lost.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Expect {
+    /// What the site answers once it was started: a status, `200` unless said; `any` waits for none.
+    pub first: Option<String>,
+    /// The step's exit status.
+    pub exit: Option<i64>,
+    /// `systemctl is-active` after the step.
+    pub unit: Option<String>,
+    /// Nine of ten answers in the last second: status, or status and release.
+    pub at_end: Option<String>,
+    /// Requests that were not answered with 200.
+    pub lost: Option<String>,
+    /// Seconds of the slowest request.
+    pub slowest: Option<String>,
+    /// The longest time without a success, in seconds.
+    pub gap: Option<String>,
+    /// Answers by status (`502`, `reset`, `cut`, `timeout`, `refused`).
+    #[serde(default)]
+    pub statuses: BTreeMap<String, String>,
+    /// Answers by release.
+    #[serde(default)]
+    pub releases: BTreeMap<String, String>,
+    /// Shell commands that must succeed in the container afterwards.
+    #[serde(default)]
+    pub holds: Vec<String>,
+    /// Words that the step must print.
+    pub says: Option<String>,
+}
+
+/// What the load driver saw.
+#[derive(Debug, Default, Deserialize)]
+pub struct Answers {
+    pub sent: u64,
+    pub lost: u64,
+    pub statuses: BTreeMap<String, u64>,
+    pub releases: BTreeMap<String, u64>,
+    pub at_end: BTreeMap<String, u64>,
+    pub slowest: f64,
+    pub gap: f64,
+    pub seconds: f64,
+    pub exit: i64,
+    pub output: String,
+}
+
+/// What one variant showed.
+#[derive(Debug, Default)]
+pub struct Shown {
+    pub answers: Answers,
+    pub unit: String,
+    /// What `check --root` found before the harm: code and severity.
+    pub findings: BTreeMap<String, String>,
+    /// What `check` found on the living host before and after the step, where it was asked.
+    pub live: BTreeMap<String, String>,
+    pub wrong: Vec<String>,
+    pub took: Duration,
+}
+
+/// Waits until gunicorn's processes use no more time: all of the workers have booted.
+const SETTLE: &str = "for i in $(seq 50); do
+      now=$(cat /proc/[0-9]*/stat 2>/dev/null | awk '/gunicorn/ { s += $14 + $15 } END { print s }')
+      [ \"$now\" = \"$last\" ] && exit
+      last=$now
+      sleep 0.3
+  done";
+
+/// Every case of a folder below `e2e/`, by name.
+pub fn cases(folder: &str) -> Vec<(String, Case)> {
+    let directory = project().join("e2e").join(folder);
+    let mut cases = Vec::new();
+    for entry in fs::read_dir(&directory).unwrap() {
+        let path = entry.unwrap().path();
+        assert_eq!(path.extension().and_then(|e| e.to_str()), Some("toml"), "{}", path.display());
+        let mut case: Case = toml::from_str(&fs::read_to_string(&path).unwrap())
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let right = &mut case.right.expect;
+        right.exit.get_or_insert(0);
+        right.unit.get_or_insert_with(|| "active".into());
+        right.lost.get_or_insert_with(|| "0".into());
+        cases.push((path.file_stem().unwrap().to_str().unwrap().to_owned(), case));
+    }
+    cases.sort_by(|one, two| one.0.cmp(&two.0));
+    cases
+}
+
+pub fn project() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Runs one variant in a container of its own.
+pub fn run(
+    name: &str,
+    case: &Case,
+    variant: &Variant,
+    live: bool,
+) -> Result<Shown, super::container::Skip> {
+    let began = Instant::now();
+    let container = Container::boot(name, |root| {
+        base(root);
+        if live {
+            fs::copy(program(), root.join("usr/local/bin/deploy-doctor")).unwrap();
+        }
+    })?;
+    let mut shown = Shown::default();
+    change(&container, &case.setup.files, &case.setup.run);
+    change(&container, &variant.files, &variant.run);
+    container.sh("[ ! -e /etc/systemd/system/myapp.service ] ||
+             ln -sfn ../myapp.service /etc/systemd/system/multi-user.target.wants/myapp.service
+         systemctl daemon-reload; systemctl start nginx; systemctl start --no-block myapp");
+    let expect = &variant.expect;
+    let first = expect.first.as_deref().unwrap_or("200");
+    if first != "any" && !answers(&container, first) {
+        shown.wrong.push(format!(
+            "the site never answered {first} at the start\n{}",
+            container.journal("myapp")
+        ));
+    }
+    let deploy = variant.deploy.as_ref().unwrap_or(&case.deploy);
+    if !deploy.is_empty() {
+        // A worker that is still importing would meet what is deployed.
+        container.sh(SETTLE);
+        container.sh_ok(&format!("set -e\n{deploy}"));
+    }
+    let mut command = std::process::Command::new(program());
+    command.args(CHECK).arg("--root").arg(container.root()).args(&variant.check);
+    shown.findings = findings(&command.output().unwrap());
+    if live {
+        shown.live = check_inside(&container);
+    }
+    let step = variant.step.as_ref().unwrap_or(&case.step);
+    shown.answers = load(&container, &case.load, step);
+    shown.unit = text(&container.sh("systemctl is-active myapp").stdout).trim().to_owned();
+    judge(expect, &container, &mut shown);
+    if live {
+        shown.live.append(&mut check_inside(&container));
+    }
+    if !shown.wrong.is_empty() {
+        let journal = container.journal("myapp");
+        let lines: Vec<&str> = journal.lines().collect();
+        let tail = lines[lines.len().saturating_sub(25)..].join("\n      ");
+        shown.wrong.push(format!("the step said: {}", shown.answers.output));
+        shown.wrong.push(format!("the journal's end:\n      {tail}"));
+    }
+    shown.took = began.elapsed();
+    Ok(shown)
+}
+
+/// The healthy deployment on the prepared root: its own Python and nginx are real.
+fn base(root: &Path) {
+    let healthy = project().join("testdata/healthy");
+    for part in ["etc/systemd/system/myapp.service", "etc/myapp.env", "etc/nginx/sites-available"] {
+        copy(&healthy.join(part), &root.join(part));
+    }
+    copy(&healthy.join("srv/myapp/releases"), &root.join("srv/myapp/releases"));
+    let application = fs::read_to_string(project().join("e2e/wsgi.py")).unwrap();
+    for release in ["2026-04-14", "2026-04-21"] {
+        let path = root.join("srv/myapp/releases").join(release).join("wsgi.py");
+        fs::write(path, application.replace("RELEASE", release)).unwrap();
+    }
+    symlink("releases/2026-04-21", root.join("srv/myapp/current")).unwrap();
+    symlink("/srv/venvs/gunicorn-23", root.join("srv/myapp/.venv")).unwrap();
+    mode(&root.join("etc/myapp.env"), 0o640);
+    let enabled = root.join("etc/nginx/sites-enabled");
+    fs::remove_file(enabled.join("default")).unwrap();
+    symlink("../sites-available/myapp", enabled.join("myapp")).unwrap();
+    copy(&project().join("e2e/load"), &root.join("usr/local/bin/load"));
+    mode(&root.join("usr/local/bin/load"), 0o755);
+}
+
+fn copy(from: &Path, to: &Path) {
+    if from.is_dir() {
+        fs::create_dir_all(to).unwrap();
+        for entry in fs::read_dir(from).unwrap() {
+            let entry = entry.unwrap();
+            copy(&entry.path(), &to.join(entry.file_name()));
+        }
+    } else {
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::copy(from, to).unwrap();
+        mode(to, 0o644);
+    }
+}
+
+fn mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// Changes files through the container's own eyes, so that `/run` and links are its own.
+fn change(container: &Container, files: &BTreeMap<String, String>, run: &str) {
+    for (path, content) in files {
+        let place = container.root().join(path.strip_prefix('/').expect("an absolute path"));
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        let new = !place.exists();
+        fs::write(&place, content).unwrap();
+        if new {
+            mode(&place, 0o644);
+        }
+    }
+    if !run.is_empty() {
+        container.sh_ok(&format!("set -e\n{run}"));
+    }
+}
+
+/// Waits until the site answers with a status.
+fn answers(container: &Container, status: &str) -> bool {
+    let script = format!(
+        "for i in $(seq 200); do
+           [ \"$(curl -s -m 2 -o /dev/null -w '%{{http_code}}' -H 'Host: example.com' \
+                 http://127.0.0.1/)\" = {status} ] && exit 0
+           sleep 0.1
+         done; exit 1"
+    );
+    container.run_for(30, &["sh", "-c", &script]).status.success()
+}
+
+fn load(container: &Container, load: &Load, step: &str) -> Answers {
+    let rate = load.rate.to_string();
+    let tail = load.tail.to_string();
+    let mut command = vec!["load", "--rate", &rate, "--tail", &tail];
+    command.extend(["--path", &load.path, "--method", &load.method]);
+    command.extend((!step.is_empty()).then_some(step));
+    let output = container.run_for(90, &command);
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+        panic!("load: {error}\n{}{}", text(&output.stdout), text(&output.stderr))
+    })
+}
+
+fn judge(expect: &Expect, container: &Container, shown: &mut Shown) {
+    let answers = &shown.answers;
+    let mut wrong = Vec::new();
+    let mut number = |what: &str, seen: f64, wanted: Option<&String>| {
+        if let Some(wanted) = wanted
+            && !holds(seen, wanted, answers.sent)
+        {
+            wrong.push(format!("{what}: {seen:.2}, expected {wanted}"));
+        }
+    };
+    number("requests lost", answers.lost as f64, expect.lost.as_ref());
+    number("slowest request", answers.slowest, expect.slowest.as_ref());
+    number("time without a success", answers.gap, expect.gap.as_ref());
+    for (status, wanted) in &expect.statuses {
+        let seen = answers.statuses.get(status).copied().unwrap_or(0);
+        number(&format!("answers with {status}"), seen as f64, Some(wanted));
+    }
+    for (release, wanted) in &expect.releases {
+        let seen = answers.releases.get(release).copied().unwrap_or(0);
+        number(&format!("answers by {release}"), seen as f64, Some(wanted));
+    }
+    if let Some(exit) = expect.exit
+        && exit != answers.exit
+    {
+        wrong.push(format!("the step's exit status: {}, expected {exit}", answers.exit));
+    }
+    if let Some(unit) = &expect.unit
+        && *unit != shown.unit
+    {
+        wrong.push(format!("the unit is {}, expected {unit}", shown.unit));
+    }
+    if let Some(words) = &expect.at_end {
+        let all: u64 = answers.at_end.values().sum();
+        let fits = |seen: &str| seen == words || seen.split(' ').next() == Some(words);
+        let so: u64 = answers.at_end.iter().filter(|(w, _)| fits(w)).map(|(_, n)| n).sum();
+        if all == 0 || so * 10 < all * 9 {
+            wrong.push(format!("at the end: {:?}, expected {words}", answers.at_end));
+        }
+    }
+    if let Some(words) = &expect.says
+        && !answers.output.contains(words)
+    {
+        wrong.push(format!("the step does not say `{words}`"));
+    }
+    for command in &expect.holds {
+        let output = container.sh(command);
+        if !output.status.success() {
+            let said = format!("{}{}", text(&output.stdout), text(&output.stderr));
+            wrong.push(format!("does not hold: {command}: {}", said.trim()));
+        }
+    }
+    shown.wrong.extend(wrong);
+}
+
+fn holds(seen: f64, wanted: &str, sent: u64) -> bool {
+    let word = wanted.trim();
+    if word == "any" {
+        return true;
+    }
+    let (operator, number) = match word.split_once(' ') {
+        Some((operator, number)) => (operator, number),
+        None => ("=", word),
+    };
+    let parse = |word: &str| -> f64 {
+        word.trim().parse().unwrap_or_else(|_| panic!("{wanted}: no number"))
+    };
+    let number = match number.strip_suffix('%') {
+        Some(percent) => parse(percent) / 100.0 * sent as f64,
+        None => parse(number),
+    };
+    match operator {
+        "=" => (seen - number).abs() < 0.5,
+        ">=" => seen >= number,
+        ">" => seen > number,
+        "<=" => seen <= number,
+        "<" => seen < number,
+        other => panic!("{wanted}: {other}?"),
+    }
+}
+
+fn program() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_deploy-doctor"))
+}
+
+const CHECK: [&str; 4] = ["check", "--format=json", "--allow-incomplete", "--fail-on=never"];
+
+fn check_inside(container: &Container) -> BTreeMap<String, String> {
+    findings(&container.run(&[&["deploy-doctor"][..], &CHECK].concat()))
+}
+
+fn findings(output: &std::process::Output) -> BTreeMap<String, String> {
+    let report: serde_json::Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+            panic!("check: {error}\n{}{}", text(&output.stdout), text(&output.stderr))
+        });
+    let mut found = BTreeMap::new();
+    for finding in report["findings"].as_array().into_iter().flatten() {
+        let word = |name: &str| finding[name].as_str().unwrap_or_default().to_owned();
+        found.insert(word("code"), format!("{}: {}", word("severity"), word("message")));
+    }
+    found
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
