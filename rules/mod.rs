@@ -2,6 +2,7 @@
 
 pub mod environment;
 pub mod gunicorn;
+pub mod logs;
 pub mod nginx;
 pub mod processes;
 pub mod release;
@@ -24,6 +25,7 @@ pub fn all() -> &'static [&'static Rule] {
             processes::RULES,
             sockets::RULES,
             release::RULES,
+            logs::RULES,
         ]
         .concat()
     })

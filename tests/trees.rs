@@ -5,6 +5,7 @@
 mod case;
 
 use case::{Case, Seen};
+use deploy_doctor::facts::known::NEEDS_MORE;
 
 fn places(seen: &Seen) -> Vec<String> {
     let places = seen.hits.iter().map(|found| match found.places.first() {
@@ -86,5 +87,8 @@ fn an_instance_with_its_socket_activated() {
             "U129 /etc/systemd/system/web@.service:14",
         ],
     );
-    assert!(seen.skips.is_empty(), "{:?}", skips(&seen));
+    // Of files alone nobody can tell what runs.
+    // Of files alone nobody can tell what runs.
+    let told = skips(&seen).into_iter().filter(|(_, why)| !NEEDS_MORE.contains(why));
+    assert_eq!(told.collect::<Vec<_>>(), []);
 }

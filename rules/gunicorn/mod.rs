@@ -7,4 +7,6 @@ crate::area![
     reload_drops_requests,
     app_not_found,
     app_syntax_error,
+    slow_boot,
+    app_import_fails,
 ];

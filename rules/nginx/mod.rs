@@ -13,4 +13,5 @@ crate::area![
     include_broken,
     server_shadowed,
     nginx_syntax,
+    nginx_test_fails,
 ];

@@ -17,6 +17,7 @@ crate::area![
     socket_directory,
     private_tmp_socket,
     setting_ignored,
+    daemon_reload_needed,
     executable_missing,
     exec_start_twice,
     unit_syntax,

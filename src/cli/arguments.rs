@@ -72,6 +72,16 @@ const FILES: [&str; 7] =
 pub(super) struct CheckArguments {
     #[command(flatten)]
     pub place: WhereArguments,
+    /// Ask this URL, and each application's sockets, for an answer
+    #[arg(long, value_name = "URL", conflicts_with = "root", conflicts_with_all = FILES)]
+    pub probe: Option<String>,
+    /// Import each application as its service's user; the one option that executes any of it
+    #[arg(
+        long,
+        conflicts_with_all = ["root", "no_exec"],
+        conflicts_with_all = FILES
+    )]
+    pub preflight: bool,
     /// The output's format
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,

@@ -7,6 +7,7 @@ use std::path::Path;
 use super::arguments::{CheckArguments, Color, FailOn, Format};
 use super::{CommandError, Exit, print, read};
 use crate::engine::{self, Selection, Settings};
+use crate::facts;
 use crate::report::{self, Report, Style};
 use crate::rule::Severity;
 use crate::source::Sources;
@@ -17,7 +18,14 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<Exit, CommandError> {
     let outputs = outputs(arguments)?;
     let host = read::open(&arguments.place)?;
     let sources = Sources::new(&*host);
-    let deployment = read::deployment(&arguments.place, &sources);
+    let mut deployment = read::deployment(&arguments.place, &sources);
+    if let Some(url) = &arguments.probe {
+        facts::probe::run(&sources, &mut deployment, url)
+            .map_err(|error| CommandError::usage(error.to_string()))?;
+    }
+    if arguments.preflight {
+        facts::preflight::run(&sources, &mut deployment);
+    }
     let outcome = engine::run(crate::rules::all(), &deployment, &sources, &settings);
     let report = Report {
         source: read::source_info(&arguments.place),

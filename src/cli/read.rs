@@ -19,6 +19,7 @@ pub(super) fn open(place: &WhereArguments) -> Result<Box<dyn Host>, CommandError
     }
     if given.is_empty() {
         let host = TreeHost::live().map_err(|error| CommandError::incomplete(error.to_string()))?;
+        let host = if place.no_exec { host.without_commands() } else { host };
         return Ok(Box::new(host));
     }
     let directory = std::env::current_dir()

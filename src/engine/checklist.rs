@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::facts::ONLY_LIVE;
+use crate::facts::known::NEEDS_MORE;
 use crate::rule::{Finding, Item, Rule, Severity, Skip};
 
 /// What an item of the checklist comes to.
@@ -114,12 +114,13 @@ pub(super) fn verdict(
     if mine().any(|f| f.severity >= Severity::Warning) {
         return Verdict::AtRisk;
     }
-    // What only a living host shows cannot be answered from files: such an item stays unknown in
-    // the list, and does not by itself take the verdict away.
+    // What only a living host shows cannot be answered from files, and what only an option shows
+    // was not asked for: such an item stays unknown in the list, and does not by itself take the
+    // verdict away.
     let needs_life = |code: &str| {
         let mut mine =
             skips.iter().filter(|s| s.code == code && concerns(s.app.as_deref(), app)).peekable();
-        mine.peek().is_some() && mine.all(|skip| skip.reason == ONLY_LIVE)
+        mine.peek().is_some() && mine.all(|skip| NEEDS_MORE.contains(&skip.reason.as_str()))
     };
     let undecided = checklist.iter().any(|item| {
         item.status == Status::Unknown && item.skipped.iter().any(|code| !needs_life(code))

@@ -51,6 +51,7 @@ fn place(sources: &Sources, origin: &Origin) -> String {
         }
         Origin::Path(path) => path.display().to_string(),
         Origin::Default(whose) => format!("{whose}'s default"),
+        Origin::Command(command) => (*command).to_owned(),
         Origin::Option(option) => (*option).to_owned(),
     }
 }
@@ -77,6 +78,13 @@ fn one_app(sources: &Sources, app: &App) -> Value {
         },
         "gunicorn": gunicorn(sources, app),
         "environment": environment(sources, app),
+        "state": known(sources, &app.state, |v| json!(v)),
+        "journal": known(sources, &app.journal, |journal| json!({
+            "boot_failures": journal.boot_failures.iter().map(|failure| json!({
+                "sentence": failure.sentence, "error": failure.error,
+            })).collect::<Vec<_>>(),
+            "cut": journal.cut,
+        })),
         "release": release(sources, app),
         "routes": app.routes.iter().map(|route| json!({
             "endpoint": route.endpoint,
@@ -247,6 +255,12 @@ fn nginx(sources: &Sources, nginx: &Nginx) -> Value {
             "peers": destination.peers.iter().map(|peer| &peer.endpoint).collect::<Vec<_>>(),
             "reaches_an_app": destination.claimed,
         })).collect::<Vec<_>>(),
+        "test": known(sources, &nginx.test, |verdict| {
+            json!(*verdict == crate::source::nginx_test::Verdict::Passed)
+        }),
+        "error_log": known(sources, &nginx.log, |log| json!({
+            "files": log.files, "upstream_errors": log.entries.len(),
+        })),
         "incomplete": nginx.incomplete.as_ref().map(|why| why.0.clone()),
     })
 }

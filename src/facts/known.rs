@@ -7,6 +7,16 @@ use serde::Serialize;
 
 use crate::source::Span;
 
+/// Why a fact of the living host is not known from a file tree or a repository's files.
+pub const NOT_LIVE: &str = "only a living host shows this";
+/// Why a fact is not known that only `--preflight` shows.
+pub const NOT_PREFLIGHT: &str = "only --preflight shows this";
+/// Why a fact is not known that only `--probe` shows.
+pub const NOT_PROBED: &str = "only --probe URL shows this";
+
+/// The reasons that do not take a verdict away: more would have to be asked for.
+pub const NEEDS_MORE: [&str; 3] = [NOT_LIVE, NOT_PREFLIGHT, NOT_PROBED];
+
 /// Where a value comes from. Findings and fixes point at it, so that a fix changes the place that
 /// decides and not the place where the value is seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +31,8 @@ pub enum Origin {
     },
     /// A file or directory as such: that it is there, its mode, where its link leads.
     Path(PathBuf),
+    /// A command's answer.
+    Command(&'static str),
     /// The program's own default; the text says whose.
     Default(&'static str),
     /// Given on the command line of this program.

@@ -3,9 +3,11 @@
 pub mod discovery;
 pub mod endpoint;
 pub mod environment;
+pub mod error_log;
 pub mod executable;
 pub mod front;
 pub mod gunicorn;
+pub mod journal;
 mod json;
 pub mod known;
 pub mod machine;
@@ -13,6 +15,8 @@ pub mod names;
 pub mod nginx;
 pub mod path;
 pub mod place;
+pub mod preflight;
+pub mod probe;
 pub mod processes;
 pub mod release;
 pub mod route;
@@ -22,13 +26,16 @@ pub mod service;
 pub mod shell;
 pub mod similar;
 pub mod sockets;
+pub mod state;
 
 use std::path::PathBuf;
 use std::rc::Rc;
 
 pub use endpoint::{Bound, Endpoint, TcpHost};
 pub use environment::Environment;
+pub use error_log::ErrorLog;
 pub use front::Front;
+pub use journal::Journal;
 pub use json::json;
 pub use known::{Known, Origin, Why};
 pub use machine::Machine;
@@ -36,12 +43,16 @@ pub use names::HostNames;
 pub use nginx::Nginx;
 pub use path::RequestPath;
 pub use place::{Identity, Place, State, Want};
+pub use preflight::Preflight;
+pub use probe::Probe;
 pub use processes::{ONLY_LIVE, Processes};
 pub use release::{Release, ReleaseLink};
 pub use route::Route;
 pub use server::Gunicorn;
 pub use service::Service;
 pub use sockets::Sockets;
+use state::States;
+pub use state::UnitState;
 
 use crate::host::HostError;
 use crate::source::{FileId, Sources, Span};
@@ -154,6 +165,14 @@ pub struct App {
     pub processes: Known<Processes>,
     /// The sockets that listen, where the host lives.
     pub sockets: Known<Sockets>,
+    /// How systemd says that the unit stands, where the host lives.
+    pub state: Known<UnitState>,
+    /// What the journal tells since the last start or reload, where the host lives.
+    pub journal: Known<Journal>,
+    /// What its sockets answer; only with `--probe`.
+    pub probes: Known<Vec<Probe>>,
+    /// Whether it can be imported; only with `--preflight`.
+    pub preflight: Known<Preflight>,
 }
 
 impl App {
@@ -190,6 +209,8 @@ pub struct Deployment {
     pub nginx: Rc<Nginx>,
     /// The applications that were asked for.
     pub apps: Vec<App>,
+    /// What the URL answers; only with `--probe`.
+    pub probe: Known<Probe>,
     /// What could not be read or understood.
     pub problems: Vec<Problem>,
     /// The files in which an ignore comment counts: units, nginx, environment files.
@@ -226,7 +247,10 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
         let roots = nginx.statics_of(routes);
         release::manifests::look_where_served(sources, &mut release.manifests, &roots);
     }
+    nginx.log = error_log::read(sources, &nginx, request);
+    nginx.test = nginx_test(sources, &nginx, request);
     let nginx = Rc::new(nginx);
+    let states = States::read(sources, request, read.iter().map(|(one, _, _)| one.name.as_str()));
     let living = Living::read(sources, whole && !read.is_empty());
     let apps: Vec<App> = read
         .into_iter()
@@ -235,6 +259,8 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
             let processes = living.processes(sources, &candidate, release.link.as_ref());
             let sockets =
                 sockets::sockets(sources, &machine, &living.listeners, &gunicorn.bounds, &routes);
+            let state = states.of(&candidate.name);
+            let journal = journal::read(sources, request, &candidate.name, &state);
             App {
                 socket_directories: socket_directories(sources, &machine, &gunicorn.bounds),
                 name: candidate.name,
@@ -247,11 +273,33 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
                 routes,
                 processes,
                 sockets,
+                state,
+                journal,
+                probes: Known::unknown(known::NOT_PROBED),
+                preflight: Known::unknown(known::NOT_PREFLIGHT),
             }
         })
         .collect();
     let files = ignorable(&apps, &nginx);
-    Deployment { machine, nginx, apps, problems, files }
+    let probe = Known::unknown(known::NOT_PROBED);
+    Deployment { machine, nginx, apps, probe, problems, files }
+}
+
+/// What `nginx -t` says, where nginx is configured and commands are run.
+fn nginx_test(
+    sources: &Sources,
+    nginx: &Nginx,
+    request: &Request,
+) -> Known<crate::source::nginx_test::Verdict> {
+    use crate::source::nginx_test;
+    let answer = nginx.model.get().and_then(|_| {
+        let output = state::run(sources, request, &nginx_test::command())?;
+        nginx_test::parse(&output).ok_or_else(|| state::refused("nginx -t", &output))
+    });
+    match answer {
+        Ok(verdict) => Known::Value(verdict, Origin::Command("nginx -t")),
+        Err(why) => Known::Unknown(why),
+    }
 }
 
 /// The directories in which unix sockets lie.

@@ -11,6 +11,7 @@ use crate::source::nginx::{
     self, Address, DirectiveId, FaultKind, Host, LocationId, LocationKind, Model, NotRead,
     NotReadReason, Pass, Protocol, ServerId, Target, UpstreamId,
 };
+use crate::source::nginx_test;
 use crate::source::unit::Unit;
 use crate::source::{FileId, Sources, Span};
 
@@ -27,6 +28,10 @@ pub struct Nginx {
     pub destinations: Vec<Destination>,
     /// The directories that it serves files from.
     pub statics: Vec<StaticRoot>,
+    /// The ends of its error logs.
+    pub log: Known<super::ErrorLog>,
+    /// What `nginx -t` says, where the host lives.
+    pub test: Known<nginx_test::Verdict>,
     /// Why there may be more than what was read.
     pub incomplete: Option<Why>,
     /// Why a file that was read is not known to its end.
@@ -101,6 +106,8 @@ impl Nginx {
             private_tmp: private_tmp(machine, unit),
             destinations: Vec::new(),
             statics: Vec::new(),
+            log: Known::unknown(super::known::NOT_LIVE),
+            test: Known::unknown(super::known::NOT_LIVE),
             incomplete: None,
             cut_short: None,
         };

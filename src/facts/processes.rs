@@ -22,7 +22,7 @@ pub(super) use table::Table;
 
 /// Why there is nothing to say about processes and sockets of an image or a file tree. The
 /// verdict about files is not held back by it.
-pub const ONLY_LIVE: &str = "only a living host shows this";
+pub use super::known::NOT_LIVE as ONLY_LIVE;
 
 /// What `cwd` or `exe` of a process leads to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -6,7 +6,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::{
-    FileKind, Host, HostError, HostErrorKind, LINK_LIMIT, LinkHop, Lookup, Metadata, Outcome, Step,
+    Command, FileKind, Host, HostError, HostErrorKind, HttpAnswer, HttpError, HttpRequest, Import,
+    LINK_LIMIT, LinkHop, Lookup, Metadata, Outcome, Output, RunError, Step,
 };
 
 #[derive(Debug, Clone)]
@@ -20,6 +21,9 @@ struct Node {
 #[derive(Debug, Clone)]
 pub struct MemoryHost {
     nodes: BTreeMap<PathBuf, Node>,
+    commands: Vec<(String, Result<Output, RunError>)>,
+    imported: Option<Result<Output, RunError>>,
+    answers: Vec<(String, Result<HttpAnswer, HttpError>)>,
 }
 
 impl Default for MemoryHost {
@@ -31,7 +35,12 @@ impl Default for MemoryHost {
 impl MemoryHost {
     /// A tree that holds `/` alone.
     pub fn new() -> Self {
-        let mut host = Self { nodes: BTreeMap::new() };
+        let mut host = Self {
+            nodes: BTreeMap::new(),
+            commands: Vec::new(),
+            imported: None,
+            answers: Vec::new(),
+        };
         host.put("/", FileKind::Directory, 0o755, Vec::new());
         host
     }
@@ -89,6 +98,34 @@ impl MemoryHost {
         if let Some(node) = self.nodes.get_mut(path.as_ref()) {
             node.metadata = Metadata { mode, uid, gid, ..node.metadata };
         }
+        self
+    }
+
+    /// Says what a command answers whose line begins with these words (`systemctl show`). The
+    /// command said last counts.
+    pub fn command(
+        &mut self,
+        line: impl Into<String>,
+        answer: Result<Output, RunError>,
+    ) -> &mut Self {
+        self.commands.push((line.into(), answer));
+        self
+    }
+
+    /// Says what the application's import answers.
+    pub fn imports(&mut self, answer: Result<Output, RunError>) -> &mut Self {
+        self.imported = Some(answer);
+        self
+    }
+
+    /// Says what a request is answered: `target` is `unix:/path` or `host:port`, and may have the
+    /// request's path behind a blank.
+    pub fn answer(
+        &mut self,
+        target: impl Into<String>,
+        answer: Result<HttpAnswer, HttpError>,
+    ) -> &mut Self {
+        self.answers.push((target.into(), answer));
         self
     }
 
@@ -185,6 +222,24 @@ impl Host for MemoryHost {
             return Err(fail(HostErrorKind::TooLarge { size: node.metadata.size, limit }));
         }
         Ok(node.content.clone())
+    }
+
+    fn run(&self, command: &Command) -> Result<Output, RunError> {
+        let line = command.to_string();
+        let said = self.commands.iter().rev().find(|(start, _)| line.starts_with(start.as_str()));
+        said.map_or(Err(RunError::NotHere), |(_, answer)| answer.clone())
+    }
+
+    fn import(&self, _import: &Import) -> Result<Output, RunError> {
+        self.imported.clone().unwrap_or(Err(RunError::NotHere))
+    }
+
+    fn http(&self, request: &HttpRequest) -> Result<HttpAnswer, HttpError> {
+        let target = request.target.to_string();
+        let line = format!("{target} {}", request.path);
+        let mut said = self.answers.iter().rev();
+        let said = said.find(|(to, _)| *to == target || *to == line);
+        said.map_or(Err(HttpError::NotHere), |(_, answer)| answer.clone())
     }
 
     fn read_link(&self, path: &Path) -> Result<PathBuf, HostError> {

@@ -6,7 +6,9 @@
 
 pub mod files;
 mod glob;
+pub mod http;
 pub mod memory;
+pub mod run;
 pub mod tree;
 pub mod write;
 
@@ -16,7 +18,9 @@ use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
 pub use files::FilesHost;
+pub use http::{HttpAnswer, HttpError, HttpRequest, HttpTarget};
 pub use memory::MemoryHost;
+pub use run::{Command, Import, Output, Program, RunError};
 pub use tree::TreeHost;
 
 /// The largest file that is read unless the caller says otherwise, in bytes.
@@ -214,6 +218,28 @@ pub trait Host {
 
     /// The names in a directory in byte order, without `.` and `..`.
     fn list(&self, path: &Path) -> Result<Vec<OsString>, HostError>;
+
+    /// The last `limit` bytes of a regular file.
+    fn read_tail(&self, path: &Path, limit: u64) -> Result<Vec<u8>, HostError> {
+        let mut bytes = self.read(path, READ_LIMIT)?;
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        Ok(bytes.split_off(bytes.len().saturating_sub(limit)))
+    }
+
+    /// Runs a command. Only the living host runs anything.
+    fn run(&self, _command: &Command) -> Result<Output, RunError> {
+        Err(RunError::NotHere)
+    }
+
+    /// Imports the application's code, as its user. Only the living host does.
+    fn import(&self, _import: &Import) -> Result<Output, RunError> {
+        Err(RunError::NotHere)
+    }
+
+    /// Makes a request over HTTP. Only the living host does.
+    fn http(&self, _request: &HttpRequest) -> Result<HttpAnswer, HttpError> {
+        Err(HttpError::NotHere)
+    }
 
     /// The paths that match a shell pattern as `glob(3)` finds them: sorted, `*` and `?` do not
     /// match a leading dot or `/`, braces are literal, a link to nothing matches too.

@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::ffi::{OsStr, OsString};
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -17,8 +17,8 @@ use rustix::fs::{self, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::{
-    FileKind, Host, HostError, HostErrorKind, LINK_LIMIT, LIST_LIMIT, LinkHop, Lookup, Metadata,
-    Outcome, Step,
+    Command, FileKind, Host, HostError, HostErrorKind, HttpAnswer, HttpError, HttpRequest, Import,
+    LINK_LIMIT, LIST_LIMIT, LinkHop, Lookup, Metadata, Outcome, Output, RunError, Step, http, run,
 };
 
 /// The most directories that are kept open, so that each is walked to only once.
@@ -28,6 +28,10 @@ const OPEN_LIMIT: usize = 256;
 #[derive(Debug)]
 pub struct TreeHost {
     top: Rc<Node>,
+    /// Is it this machine itself, which answers requests?
+    live: bool,
+    /// May commands be run?
+    commands: bool,
     /// Directories by their path free of links.
     directories: RefCell<HashMap<PathBuf, Rc<Node>>>,
 }
@@ -40,9 +44,15 @@ struct Node {
 }
 
 impl TreeHost {
-    /// This machine's own file system.
+    /// This machine's own file system. Commands are run.
     pub fn live() -> Result<Self, HostError> {
-        Self::open(Path::new("/"))
+        Ok(Self { live: true, commands: true, ..Self::open(Path::new("/"))? })
+    }
+
+    /// The same, but no command is run.
+    #[must_use]
+    pub fn without_commands(self) -> Self {
+        Self { commands: false, ..self }
     }
 
     /// The tree under `directory`. Fails when that is not a directory that can be opened.
@@ -51,7 +61,12 @@ impl TreeHost {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = fs::open(directory, flags, Mode::empty()).map_err(fail)?;
         let metadata = metadata(&fs::fstat(&fd).map_err(fail)?);
-        Ok(Self { top: Rc::new(Node { fd, metadata }), directories: RefCell::default() })
+        Ok(Self {
+            top: Rc::new(Node { fd, metadata }),
+            live: false,
+            commands: false,
+            directories: RefCell::default(),
+        })
     }
 
     /// Walks `path`; `follow_last` says whether a link in the last place is followed.
@@ -205,6 +220,35 @@ impl Host for TreeHost {
             return Err(fail(HostErrorKind::TooLarge { size: bytes.len() as u64, limit }));
         }
         Ok(bytes)
+    }
+
+    fn read_tail(&self, path: &Path, limit: u64) -> Result<Vec<u8>, HostError> {
+        let walk = self.walk(path, true);
+        let found = present(&walk.lookup)?;
+        let fail = |kind| HostError { path: path.into(), kind };
+        if found.kind != FileKind::File {
+            return Err(fail(HostErrorKind::NotAFile(found.kind)));
+        }
+        let mut file = std::fs::File::from(self.reopen(&walk, OFlags::RDONLY)?);
+        let other = |error: std::io::Error| fail(HostErrorKind::Other(error.to_string()));
+        // The size now: a log may have grown since the walk.
+        let size = file.metadata().map_err(other)?.len();
+        file.seek(SeekFrom::Start(size.saturating_sub(limit))).map_err(other)?;
+        let mut bytes = Vec::new();
+        file.take(limit).read_to_end(&mut bytes).map_err(other)?;
+        Ok(bytes)
+    }
+
+    fn run(&self, command: &Command) -> Result<Output, RunError> {
+        if self.commands { run::run(command) } else { Err(RunError::NotHere) }
+    }
+
+    fn import(&self, import: &Import) -> Result<Output, RunError> {
+        if self.commands { run::import(import) } else { Err(RunError::NotHere) }
+    }
+
+    fn http(&self, request: &HttpRequest) -> Result<HttpAnswer, HttpError> {
+        if self.live { http::get(request) } else { Err(HttpError::NotHere) }
     }
 
     fn read_link(&self, path: &Path) -> Result<PathBuf, HostError> {

@@ -118,6 +118,12 @@ impl Case {
         self
     }
 
+    /// Says what a living host answers.
+    pub fn living(mut self, change: impl FnOnce(&mut MemoryHost)) -> Self {
+        change(&mut self.host);
+        self
+    }
+
     /// `--db-revision`.
     pub fn database_revision(mut self, revision: &str) -> Self {
         self.database_revision = Some(revision.to_owned());

@@ -1,0 +1,91 @@
+use crate::facts::{App, Why};
+use crate::rule::{EvidenceKind, Safety, Sink};
+
+crate::rule! {
+    /// The last reload or start failed, so what it was to bring is not served.
+    ///
+    /// systemd keeps how it ended: `ReloadResult=` where ExecReload= failed (the unit stays active
+    /// and goes on with the old code), `Result=` and the state `failed` where the main process
+    /// ended. A unit that is started again and again shows `Result=exit-code` between two tries.
+    /// Both are taken back by the next success. What this does not show (measured): when SIGHUP
+    /// kills the main process cleanly, the unit is inactive with `Result=success`.
+    ///
+    /// By hand: `systemctl status UNIT`, repair the cause, then `systemctl restart UNIT`.
+    ///
+    /// ```text,bad,command=systemctl show
+    /// Id=myapp.service
+    /// ActiveState=active
+    /// SubState=running
+    /// Result=success
+    /// ReloadResult=exit-code
+    /// ```
+    /// ```text,fixed,command=systemctl show
+    /// Id=myapp.service
+    /// ActiveState=active
+    /// SubState=running
+    /// Result=success
+    /// ReloadResult=success
+    /// ```
+    /// ```text,bad,command=systemctl show
+    /// Id=myapp.service
+    /// ActiveState=failed
+    /// SubState=failed
+    /// Result=exit-code
+    /// ReloadResult=success
+    /// ```
+    /// ```text,good,command=systemctl show
+    /// Id=myapp.service
+    /// ActiveState=inactive
+    /// SubState=dead
+    /// Result=success
+    /// ReloadResult=success
+    /// ```
+    L807 "last-reload-failed" {
+        severity: Error, impact: StaleRelease, fix: Some(Manual), item: ReloadSucceeds, hop: Master,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let state = app.state.get()?;
+    let name = &app.name;
+    let bad = |result: &str| !matches!(result, "" | "success");
+    let service = &app.service;
+    let (message, commands, property) = if bad(&state.reload_result) {
+        let result = &state.reload_result;
+        let message = format!(
+            "the last `systemctl reload {name}` failed ({result}): the old code is still served"
+        );
+        (message, &service.exec_reload, format!("ReloadResult={result}"))
+    } else if state.active == "failed" || bad(&state.result) {
+        let result = if state.result.is_empty() { "failed" } else { &state.result };
+        let now = match (state.active.as_str(), state.sub.as_str()) {
+            ("failed", _) => "is down",
+            (_, "auto-restart") => "is started again and again",
+            _ => "is up, but",
+        };
+        let message = match now {
+            "is up, but" => {
+                format!("{name} is up, but something of its last run failed ({result})")
+            }
+            _ => format!("{name} {now}: its last run failed ({result})"),
+        };
+        (message, &service.exec_start, format!("Result={result}"))
+    } else if state.result.is_empty() {
+        return Err(Why::new("systemctl does not say how the last run ended"));
+    } else {
+        return Ok(());
+    };
+    let place = commands.last().map(|command| command.line.span);
+    let note = if commands.last().is_some() { "this failed" } else { "" };
+    out.report(message)
+        .at_some(place, note)
+        .evidence(
+            EvidenceKind::Command,
+            format!("systemctl show {name}: ActiveState={} {property}", state.active),
+        )
+        .subject(property)
+        .help(format!("systemctl status {name}\njournalctl -u {name} -n 100"))
+        .fix(Safety::Manual, "repair the cause, then restart");
+    Ok(())
+}

@@ -1,0 +1,157 @@
+use std::collections::BTreeMap;
+
+use crate::facts::{App, Endpoint, TcpHost, Why};
+use crate::rule::{EvidenceKind, Safety, Sink};
+use crate::source::Span;
+use crate::source::nginx_log::{Failure, Upstream};
+
+crate::rule! {
+    /// Visitors got 502 since the last start or reload: nginx could not reach gunicorn, or was cut
+    /// off.
+    ///
+    /// nginx's error log names the cause by its number: 2, the socket is not there; 13, nginx may
+    /// not connect to it; 111, nobody listens; 11, the listen queue is full; 104 or "prematurely
+    /// closed", gunicorn hung up before it answered; "no live upstreams", nginx holds every peer
+    /// for dead for 10 seconds after a short gap.
+    ///
+    /// The last 256 KiB of the logs that the configuration names are read, and only lines that are
+    /// younger than the unit's last start or reload and name one of the application's sockets
+    /// count. What visitors asked for is not shown. When the unit was started only a running
+    /// systemd knows, so the rule is skipped for a file tree.
+    ///
+    /// By hand: see the cause's own line of help.
+    ///
+    /// ```text,bad,command=systemctl show
+    /// Id=myapp.service
+    /// ActiveState=active
+    /// Result=success
+    /// ExecMainStartTimestamp=Tue 2026-04-21 09:15:00 UTC
+    /// StateChangeTimestamp=Tue 2026-04-21 09:15:01 UTC
+    /// ```
+    /// ```text,bad,file=/var/log/nginx/error.log
+    /// 2026/04/21 09:16:02 [error] 7#7: *3 connect() to unix:/run/myapp/gunicorn.sock failed (111: Connection refused) while connecting to upstream, client: 192.0.2.7, server: example.com, request: "GET / HTTP/1.1", upstream: "http://unix:/run/myapp/gunicorn.sock:/", host: "example.com"
+    /// ```
+    /// ```text,fixed,command=systemctl show
+    /// Id=myapp.service
+    /// ActiveState=active
+    /// Result=success
+    /// ExecMainStartTimestamp=Tue 2026-04-21 09:20:00 UTC
+    /// StateChangeTimestamp=Tue 2026-04-21 09:20:01 UTC
+    /// ```
+    /// ```text,fixed,file=/var/log/nginx/error.log
+    /// 2026/04/21 09:16:02 [error] 7#7: *3 connect() to unix:/run/myapp/gunicorn.sock failed (111: Connection refused) while connecting to upstream, client: 192.0.2.7, server: example.com, request: "GET / HTTP/1.1", upstream: "http://unix:/run/myapp/gunicorn.sock:/", host: "example.com"
+    /// ```
+    /// ```text,good,command=systemctl show
+    /// Id=myapp.service
+    /// ActiveState=active
+    /// Result=success
+    /// ExecMainStartTimestamp=Tue 2026-04-21 09:15:00 UTC
+    /// ```
+    /// ```text,good,file=/var/log/nginx/error.log
+    /// 2026/04/21 09:16:02 [error] 7#7: *3 connect() to unix:/run/other.sock failed (2: No such file or directory) while connecting to upstream, client: 192.0.2.7, server: other.example, request: "GET / HTTP/1.1", upstream: "http://unix:/run/other.sock:/", host: "other.example"
+    /// 2026/04/21 09:16:03 [error] 7#7: *4 open() "/srv/myapp/current/static/x" failed (2: No such file or directory), client: 192.0.2.7, server: example.com, request: "GET /static/x HTTP/1.1", host: "example.com"
+    /// ```
+    L804 "upstream-errors" {
+        severity: Error, impact: BadGateway, fix: Some(Manual), item: CleanLogs, hop: Upstream,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let state = app.state.get()?;
+    let log = app.nginx.log.get()?;
+    let since = state.settled().ok_or_else(|| Why::new("the unit never started"))?;
+    app.bounds().get()?;
+    let mut failures: BTreeMap<(Failure, &Upstream), (usize, &str)> = BTreeMap::new();
+    // Of the same second as the start it cannot be told which was first.
+    for entry in log.entries.iter().filter(|entry| entry.time.as_str() > since) {
+        if leads_here(app, &entry.upstream) {
+            let seen = failures.entry((entry.failure, &entry.upstream)).or_insert((0, ""));
+            *seen = (seen.0 + 1, &entry.time);
+        }
+    }
+    if let (true, Some(why)) = (failures.is_empty(), &log.incomplete) {
+        return Err(why.clone());
+    }
+    for ((failure, upstream), (count, last)) in failures {
+        let peer = match upstream {
+            Upstream::Unix(path) => format!("unix:{}", path.display()),
+            Upstream::Name(name) => name.clone(),
+        };
+        let (cause, help) = explain(failure, &peer, app);
+        let requests = if count == 1 { "1 request".into() } else { format!("{count} requests") };
+        let message = format!("nginx failed {requests} since {since}: {cause}");
+        out.report(message)
+            .at_some(place(app), "nginx connects here")
+            .evidence(
+                EvidenceKind::Journal,
+                format!("nginx's error log: {count} of these, the last at {last}"),
+            )
+            .subject(format!("{failure:?} {peer}"))
+            .help(help)
+            .fix(Safety::Manual, "remove the cause");
+    }
+    Ok(())
+}
+
+fn place(app: &App) -> Option<Span> {
+    app.routes.first().map(|route| route.peer)
+}
+
+/// Does the log's peer belong to this application?
+fn leads_here(app: &App, upstream: &Upstream) -> bool {
+    let endpoint = match upstream {
+        Upstream::Unix(path) => Endpoint::unix(path),
+        Upstream::Name(name) => match tcp(name) {
+            Some(endpoint) => endpoint,
+            None => {
+                let model = app.nginx.model.ok();
+                let groups = app.routes.iter().filter_map(|route| route.upstream);
+                let mut groups = groups.filter_map(|id| model?.upstream(id));
+                return groups.any(|group| group.name.value.eq_ignore_ascii_case(name));
+            }
+        },
+    };
+    let bounds = app.bounds().ok().into_iter().flatten();
+    app.routes.iter().any(|route| route.endpoint.reaches(&endpoint) == Some(true))
+        || bounds.into_iter().any(|bound| endpoint.reaches(&bound.endpoint) == Some(true))
+}
+
+/// `127.0.0.1:8000`; the log always has the address that was tried.
+fn tcp(name: &str) -> Option<Endpoint> {
+    let (host, port) = name.rsplit_once(':')?;
+    Some(Endpoint::Tcp { host: TcpHost::parse(host), port: port.parse().ok()? })
+}
+
+fn explain(failure: Failure, peer: &str, app: &App) -> (String, String) {
+    let name = &app.name;
+    match failure {
+        Failure::NoSocket => (
+            format!("{peer} was not there (2)"),
+            format!("systemctl status {name}\ncompare gunicorn's --bind with nginx's proxy_pass"),
+        ),
+        Failure::PermissionDenied => (
+            format!("it may not connect to {peer} (13)"),
+            format!("namei -l {peer}: nginx's user needs x on each directory, rw on the socket")
+                .replace("unix:", ""),
+        ),
+        Failure::Refused => (
+            format!("nobody listened on {peer} (111)"),
+            format!("systemctl status {name}\njournalctl -u {name} -n 50"),
+        ),
+        Failure::QueueFull => (
+            format!("the listen queue of {peer} was full (11)"),
+            "raise gunicorn's --backlog and net.core.somaxconn, or make the boot faster".into(),
+        ),
+        Failure::Reset => (
+            format!("gunicorn hung up on {peer} before it answered (104)"),
+            format!(
+                "journalctl -u {name}: WORKER TIMEOUT, a kill, or a reload that drops requests"
+            ),
+        ),
+        Failure::NoneLeft => (
+            format!("it held every server of {peer} for dead (no live upstreams)"),
+            "one server in the upstream, or max_fails=0 on each".into(),
+        ),
+    }
+}

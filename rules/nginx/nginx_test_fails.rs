@@ -1,0 +1,70 @@
+use crate::facts::{Deployment, Why};
+use crate::rule::{EvidenceKind, Safety, Sink};
+use crate::source::nginx_test::Verdict;
+use crate::source::show;
+
+crate::rule! {
+    /// nginx cannot be reloaded, and does not come back after a restart: `nginx -t` fails.
+    ///
+    /// The running nginx goes on with what it loaded before, so nothing is seen until the next
+    /// reload, restart or reboot. `nginx -t` is run once, as root and on a living host alone: it
+    /// needs the keys and the logs, and it resolves the names of upstreams on the host where it
+    /// runs.
+    ///
+    /// By hand: repair what `nginx -t` names, then `systemctl reload nginx`.
+    ///
+    /// ```text,bad,command=nginx -t,status=1
+    /// nginx: [emerg] cannot load certificate "/etc/ssl/example.pem": BIO_new_file() failed
+    /// nginx: configuration file /etc/nginx/nginx.conf test failed
+    /// ```
+    /// ```text,fixed,command=nginx -t
+    /// nginx: the configuration file /etc/nginx/nginx.conf syntax is ok
+    /// nginx: configuration file /etc/nginx/nginx.conf test is successful
+    /// ```
+    /// ```text,good,command=nginx -t
+    /// nginx: [warn] conflicting server name "example.com" on 0.0.0.0:80, ignored
+    /// nginx: configuration file /etc/nginx/nginx.conf test is successful
+    /// ```
+    N319 "nginx-test-fails" {
+        severity: Error, impact: Outage, fix: Some(Manual), item: No502, hop: Nginx,
+        since: "0.1.0", check: Host(check)
+    }
+}
+
+fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
+    let nginx = &deployment.nginx;
+    let Verdict::Refused(refusal) = nginx.test.get()? else { return Ok(()) };
+    let said = match refusal {
+        Some(refusal) => shortened(&refusal.message),
+        None => "it does not say why".to_owned(),
+    };
+    let finding = out.report(format!("nginx cannot reload, `nginx -t` fails: {said}"));
+    let place = refusal.as_ref().and_then(|refusal| refusal.place.as_ref());
+    if let Some((path, line)) = place {
+        let mut trees = nginx.model.ok().into_iter().flat_map(|model| &model.config.trees);
+        match trees.find(|tree| tree.file.path == *path) {
+            Some(tree) => {
+                finding.at(tree.file.line_span(*line), "nginx stops here");
+            }
+            None => {
+                finding.evidence(EvidenceKind::File, format!("{}:{line}", path.display()));
+            }
+        }
+    }
+    finding
+        .evidence(EvidenceKind::Command, "nginx -t: configuration test failed")
+        .subject(&said)
+        .help("repair it, then: nginx -t && systemctl reload nginx")
+        .fix(Safety::Manual, "repair what nginx -t names");
+    Ok(())
+}
+
+/// nginx's sentence on one line, without what would make it endless.
+fn shortened(message: &str) -> String {
+    const LIMIT: usize = 160;
+    let line = show::line(message);
+    match line.char_indices().nth(LIMIT) {
+        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
+        None => line,
+    }
+}

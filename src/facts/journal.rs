@@ -1,0 +1,106 @@
+//! What the journal tells of a unit since it last started or reloaded. Its lines may hold
+//! anything, so only what is recognised comes out.
+
+use super::state::{self, UnitState};
+use super::{Known, Origin, Request, Why};
+use crate::source::Sources;
+use crate::source::journal::{self, Entry};
+use crate::source::traceback::{PythonError, Reader};
+
+/// What the journal tells.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Journal {
+    /// gunicorn's words that its workers do not boot.
+    pub boot_failures: Vec<BootFailure>,
+    /// There is more than what was read, so what is not here may be there all the same.
+    pub cut: bool,
+}
+
+/// gunicorn's word that a worker did not boot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BootFailure {
+    /// gunicorn's sentence.
+    pub sentence: &'static str,
+    /// The Python error before it, where there is one.
+    pub error: Option<PythonError>,
+}
+
+/// Sentences of gunicorn's arbiter (`Arbiter.reap_workers`, `Arbiter.run`).
+const SENTENCES: [&str; 4] =
+    ["Worker failed to boot", "App failed to load", "exited with code 3", "exited with code 4"];
+
+/// Reads what the journal holds of a unit since its last start or reload.
+pub fn read(
+    sources: &Sources,
+    request: &Request,
+    name: &str,
+    state: &Known<UnitState>,
+) -> Known<Journal> {
+    let state = match state {
+        Known::Value(state, _) | Known::Default(state) => state,
+        Known::Unknown(why) => return Known::Unknown(why.clone()),
+    };
+    let Some(since) = state.settled() else {
+        return Known::unknown(format!("{name} never started"));
+    };
+    let output = match state::run(sources, request, &journal::command(name, since)) {
+        Ok(output) => output,
+        Err(why) => return Known::Unknown(why),
+    };
+    if let Some(why) = journal::denied(&output.stderr) {
+        return Known::unknown(why);
+    }
+    if !output.cut && output.status != Some(0) {
+        return Known::Unknown(state::refused("journalctl", &output));
+    }
+    let entries = journal::parse(&output.stdout);
+    if entries.is_empty() {
+        // systemd's own "Started …" at least is there after a start.
+        return Known::unknown(format!("the journal holds nothing of {name} since {since}"));
+    }
+    Known::Value(judge(&entries, state, output.cut), Origin::Command("journalctl"))
+}
+
+/// What the lines come to.
+fn judge(entries: &[Entry], state: &UnitState, cut: bool) -> Journal {
+    let mut journal = Journal { cut, ..Journal::default() };
+    let mut reader = Reader::default();
+    let mut error = None;
+    for entry in entries {
+        // A unit that is up answers for its present run alone.
+        if state.is_active()
+            && entry.invocation.as_deref().is_some_and(|run| run != state.invocation)
+        {
+            continue;
+        }
+        let text = String::from_utf8_lossy(entry.message.expose());
+        if entry.reloading || text.ends_with("Handling signal: hup") {
+            journal.boot_failures.clear();
+            error = None;
+            continue;
+        }
+        for line in text.lines() {
+            if let Some(found) = reader.line(line) {
+                // gunicorn 20 shows its own way out as a traceback, too.
+                if found.kind != "HaltServer" {
+                    error = Some(found);
+                }
+            }
+            if let Some(sentence) = SENTENCES.into_iter().find(|said| line.contains(said)) {
+                journal.boot_failures.push(BootFailure { sentence, error: error.clone() });
+            }
+        }
+    }
+    journal
+}
+
+impl Journal {
+    /// Everything since the last start or reload was read; the reason otherwise. Whoever
+    /// concludes from what is *not* there asks this.
+    pub fn whole(&self) -> Result<(), Why> {
+        if self.cut {
+            return Err(Why::new("the journal since the last start is longer than what is read"));
+        }
+        Ok(())
+    }
+}

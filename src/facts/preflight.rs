@@ -1,0 +1,226 @@
+//! `--preflight`: the application, imported as its service would import it.
+//!
+//! The only place where anything of the application is executed: as the service's user and never
+//! as root, in its working directory, with its environment and its Python, through gunicorn's own
+//! loader, in a session of its own with a time limit.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::environment::SetBy;
+use super::{App, Deployment, Known, Origin, Why};
+use crate::host::{Import, Output, RunError};
+use crate::source::gunicorn::ArgumentWord;
+use crate::source::traceback::{PythonError, missing_name};
+use crate::source::{Sources, venv};
+
+/// How long an import may take.
+const TIME_LIMIT: Duration = Duration::from_secs(30);
+/// The program that Python runs.
+const SCRIPT: &str = include_str!("preflight.py");
+/// systemd's own search path for services (systemd.exec(5), `Environment=PATH`).
+const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin";
+
+/// How far the import came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// Entering the working directory.
+    Directory,
+    /// Importing gunicorn itself.
+    Gunicorn,
+    /// Reading gunicorn's settings.
+    Settings,
+    /// Importing the worker class.
+    WorkerClass,
+    /// Importing the application.
+    Import,
+    /// Everything.
+    Done,
+}
+
+/// What the import came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Preflight {
+    /// The application is there; how long its import took.
+    Imported(Duration),
+    /// It is not.
+    Failed(Stage, PythonError),
+    /// It ended the process, or was killed.
+    Ended(Option<i32>),
+    /// It took longer than the limit.
+    TimedOut(Duration),
+}
+
+/// What the script says.
+#[derive(serde::Deserialize)]
+struct Answer {
+    stage: Stage,
+    seconds: Option<f64>,
+    kind: Option<String>,
+    text: Option<String>,
+    file: Option<PathBuf>,
+    line: Option<u32>,
+}
+
+/// Imports every application.
+pub fn run(sources: &Sources, deployment: &mut Deployment) {
+    for app in &mut deployment.apps {
+        let result = import(sources, app).and_then(|import| judge(sources.host().import(&import)));
+        app.preflight = match result {
+            Ok(preflight) => Known::Value(preflight, Origin::Option("--preflight")),
+            Err(why) => Known::Unknown(why),
+        };
+    }
+}
+
+/// What the script said, or how it ended without a word.
+fn judge(output: Result<Output, RunError>) -> Result<Preflight, Why> {
+    let output = match output {
+        Ok(output) => output,
+        Err(RunError::TimedOut(_, limit)) => return Ok(Preflight::TimedOut(limit)),
+        Err(RunError::NotHere) => return Err(Why::new(super::known::NOT_LIVE)),
+        Err(error) => return Err(Why::new(error.to_string())),
+    };
+    let Ok(answer) = serde_json::from_slice::<Answer>(&output.stdout) else {
+        // Not Python's doing: setpriv or the interpreter could not be started.
+        if matches!(output.status, Some(126 | 127)) {
+            return Err(Why::new("the service's Python could not be started"));
+        }
+        return Ok(Preflight::Ended(output.status));
+    };
+    if answer.stage == Stage::Done {
+        let seconds = answer.seconds.unwrap_or(0.0);
+        let took = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+        return Ok(Preflight::Imported(took));
+    }
+    let kind = answer.kind.unwrap_or_else(|| "an exception".into());
+    let text = answer.text.unwrap_or_default();
+    let name = missing_name(&kind, &text).or_else(|| attribute(&kind, &text));
+    let place = answer.file.zip(answer.line);
+    Ok(Preflight::Failed(answer.stage, PythonError { kind, name, place }))
+}
+
+/// gunicorn's own sentence: `Failed to find attribute 'app' in 'wsgi'.`
+fn attribute(kind: &str, text: &str) -> Option<String> {
+    let rest = text.strip_prefix("Failed to find attribute '").filter(|_| kind == "AppImportError");
+    let name = rest?.split('\'').next()?;
+    let fits = name.len() <= 100 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    fits.then(|| name.to_owned())
+}
+
+/// All that the import needs, or why it cannot be made as the service would.
+fn import(sources: &Sources, app: &App) -> Result<Import, Why> {
+    let launch = app.gunicorn.launch.get()?;
+    let user = app.service.user.get()?;
+    if user.is_root() {
+        let why = "the service runs as root, and the application is never imported as root";
+        return Err(Why::new(why));
+    }
+    let account = app.machine.accounts.get()?.user(&user.name);
+    let account = account.ok_or_else(|| Why::new(format!("there is no user {}", user.name)))?;
+    let group = match app.service.text("Group") {
+        Known::Value(Some(name), _) => {
+            let group = app.machine.accounts.get()?.group(name.as_str());
+            group.map(|group| group.gid).ok_or_else(|| Why::new("Group= is not in /etc/group"))?
+        }
+        Known::Unknown(why) => return Err(why),
+        _ => account.gid,
+    };
+    let groups = user.groups.clone().ok_or_else(|| Why::new("the user's groups are not known"))?;
+    let mut arguments: Vec<OsString> = Vec::new();
+    arguments.push(directory(app)?.into());
+    arguments.push(if launch.gunicorn.is_some() { "program" } else { "module" }.into());
+    for word in &launch.arguments {
+        let value = word.value().ok_or_else(|| Why::new("gunicorn's arguments are not known"))?;
+        arguments.push(value.into());
+    }
+    Ok(Import {
+        python: python(sources, app)?.into(),
+        script: SCRIPT.to_owned(),
+        arguments,
+        uid: account.uid,
+        gid: group,
+        groups,
+        environment: environment(app, account)?,
+        limit: TIME_LIMIT,
+    })
+}
+
+/// Where gunicorn starts: the unit's directory, then where a shell on the way goes.
+fn directory(app: &App) -> Result<PathBuf, Why> {
+    let start = app.service.working_directory.get()?.as_ref();
+    let start = start.map_or_else(|| PathBuf::from("/"), |place| place.path.clone());
+    match &app.gunicorn.launch.get()?.working_directory {
+        Some(word) => {
+            let to = word.value().ok_or_else(|| Why::new("where the shell goes is not known"))?;
+            Ok(start.join(to))
+        }
+        None => Ok(start),
+    }
+}
+
+/// The interpreter: named on the command line, or by the program's `#!` line.
+fn python(sources: &Sources, app: &App) -> Result<PathBuf, Why> {
+    let unknown = || Why::new("the service's Python is not known");
+    let launch = app.gunicorn.launch.get()?;
+    let named = launch.interpreter.as_ref().and_then(ArgumentWord::value).map(PathBuf::from);
+    let path = match named {
+        Some(path) => path,
+        None => {
+            let program = app.gunicorn.program.as_ref().ok_or_else(unknown)?;
+            let file = sources.load(&program.path).map_err(|error| Why::new(error.to_string()))?;
+            venv::shebang(&file.bytes).ok_or_else(unknown)?.interpreter
+        }
+    };
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    if path.is_absolute() && name.starts_with("python") { Ok(path) } else { Err(unknown()) }
+}
+
+/// The environment that gunicorn gets; an error where any of it is not known.
+fn environment(
+    app: &App,
+    account: &crate::source::accounts::User,
+) -> Result<Vec<(OsString, OsString)>, Why> {
+    if let Some(why) = &app.environment.open {
+        return Err(why.clone());
+    }
+    let launch = app.gunicorn.launch.get()?;
+    if let Some((name, why, _)) = launch.environment_unknown.first() {
+        return Err(Why::new(format!("{name}: {why}")));
+    }
+    let sourced = launch.sourced.iter().filter_map(ArgumentWord::value);
+    if launch.sourced.iter().any(|word| word.value().is_none()) {
+        return Err(Why::new("a file is sourced and may set variables"));
+    }
+    if let Some(file) = sourced.into_iter().find(|file| !file.ends_with("bin/activate")) {
+        return Err(Why::new(format!("{file} is sourced and may set variables")));
+    }
+    let mut environment: Vec<(OsString, OsString)> = Vec::new();
+    if !launch.cleared {
+        let shell = account.shell.clone().into_os_string();
+        environment.push(("PATH".into(), SEARCH_PATH.into()));
+        environment.push(("LANG".into(), "C.UTF-8".into()));
+        environment.push(("HOME".into(), account.home.clone().into_os_string()));
+        environment.push(("USER".into(), account.name.clone().into()));
+        environment.push(("LOGNAME".into(), account.name.clone().into()));
+        environment.push(("SHELL".into(), shell));
+        for (name, variable) in &app.environment.variables {
+            if variable.set_by == SetBy::Manager {
+                continue;
+            }
+            if let Some(why) = &variable.unknown {
+                return Err(Why::new(format!("{name}: {why}")));
+            }
+            let value = OsString::from_vec(variable.value.expose().to_vec());
+            environment.push((name.into(), value));
+        }
+    }
+    for (name, value, _) in &launch.environment {
+        environment.push((name.into(), OsString::from_vec(value.expose().to_vec())));
+    }
+    environment.retain(|(name, _)| !launch.unset.iter().any(|unset| *name == **unset));
+    Ok(environment)
+}

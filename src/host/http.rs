@@ -1,0 +1,182 @@
+//! One request over HTTP/1.1, for `--probe`: over TCP or straight at a unix socket.
+//!
+//! Only the status counts, so the answer is read up to the end of its status line.
+
+use std::fmt;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+/// How long a request may take, from the name's lookup to the status line.
+pub const TIME_LIMIT: Duration = Duration::from_secs(10);
+/// The longest status line that is read.
+const LINE_LIMIT: usize = 8 << 10;
+
+/// Where a request goes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum HttpTarget {
+    /// A unix socket.
+    Unix(PathBuf),
+    /// A host and a port.
+    Tcp {
+        /// A name or an address, without brackets.
+        host: String,
+        /// The port.
+        port: u16,
+    },
+}
+
+impl fmt::Display for HttpTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Tcp { host, port } => write!(f, "{host}:{port}"),
+        }
+    }
+}
+
+/// A GET request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpRequest {
+    /// Where it goes.
+    pub target: HttpTarget,
+    /// The `Host` header.
+    pub host: String,
+    /// Path and query.
+    pub path: String,
+}
+
+/// An answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HttpAnswer {
+    /// The status.
+    pub status: u16,
+    /// From the connection's start to the status line.
+    pub took: Duration,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HttpError {
+    /// No request is made here: a file tree, files of a repository.
+    NotHere,
+    /// The host's name leads to no address.
+    Unresolved,
+    /// The unix socket is not there.
+    NoSocket,
+    /// Nobody listens.
+    Refused,
+    /// The right to connect is missing.
+    PermissionDenied,
+    /// No answer within the limit.
+    TimedOut,
+    /// The connection ended without an answer.
+    Closed,
+    /// What came is not HTTP.
+    NotHttp,
+    /// Anything else, with the operating system's words.
+    Other(String),
+}
+
+impl fmt::Display for HttpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotHere => f.write_str("no request is made here"),
+            Self::Unresolved => f.write_str("the host's name leads to no address"),
+            Self::NoSocket => f.write_str("the socket is not there"),
+            Self::Refused => f.write_str("connection refused"),
+            Self::PermissionDenied => f.write_str("permission denied"),
+            Self::TimedOut => write!(f, "no answer within {} s", TIME_LIMIT.as_secs()),
+            Self::Closed => f.write_str("the connection ended without an answer"),
+            Self::NotHttp => f.write_str("the answer is not HTTP"),
+            Self::Other(text) => f.write_str(text),
+        }
+    }
+}
+
+/// Makes a request. The limit holds for all of it, also for what has no limit of its own: the
+/// name's lookup, and connecting to a unix socket whose queue is full.
+pub(super) fn get(request: &HttpRequest) -> Result<HttpAnswer, HttpError> {
+    let (sender, receiver) = mpsc::channel();
+    let request = request.clone();
+    std::thread::spawn(move || {
+        let _ = sender.send(ask(&request));
+    });
+    receiver.recv_timeout(TIME_LIMIT).unwrap_or(Err(HttpError::TimedOut))
+}
+
+fn ask(request: &HttpRequest) -> Result<HttpAnswer, HttpError> {
+    let started = Instant::now();
+    let status = match &request.target {
+        HttpTarget::Unix(path) => {
+            let stream = UnixStream::connect(path).map_err(|error| reason(&error))?;
+            stream.set_read_timeout(Some(TIME_LIMIT)).map_err(|error| reason(&error))?;
+            exchange(stream, request)?
+        }
+        HttpTarget::Tcp { host, port } => exchange(connect(host, *port)?, request)?,
+    };
+    Ok(HttpAnswer { status, took: started.elapsed() })
+}
+
+fn connect(host: &str, port: u16) -> Result<TcpStream, HttpError> {
+    let addresses = (host, port).to_socket_addrs().map_err(|_| HttpError::Unresolved)?;
+    let mut last = HttpError::Unresolved;
+    for address in addresses {
+        match TcpStream::connect_timeout(&address, TIME_LIMIT) {
+            Ok(stream) => {
+                stream.set_read_timeout(Some(TIME_LIMIT)).map_err(|error| reason(&error))?;
+                return Ok(stream);
+            }
+            Err(error) => last = reason(&error),
+        }
+    }
+    Err(last)
+}
+
+fn exchange(mut stream: impl Read + Write, request: &HttpRequest) -> Result<u16, HttpError> {
+    let text = format!(
+        "GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: deploy-doctor\r\nAccept: */*\r\n\
+         Connection: close\r\n\r\n",
+        request.path, request.host
+    );
+    stream.write_all(text.as_bytes()).map_err(|error| reason(&error))?;
+    let mut answer = Vec::new();
+    let mut piece = [0; 1024];
+    while answer.len() < LINE_LIMIT && !answer.contains(&b'\n') {
+        match stream.read(&mut piece) {
+            Ok(0) => break,
+            Ok(length) => answer.extend_from_slice(piece.get(..length).unwrap_or_default()),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(reason(&error)),
+        }
+    }
+    if answer.is_empty() {
+        return Err(HttpError::Closed);
+    }
+    status(&answer).ok_or(HttpError::NotHttp)
+}
+
+/// The status in `HTTP/1.1 200 OK`.
+pub fn status(answer: &[u8]) -> Option<u16> {
+    let line = answer.split(|byte| *byte == b'\n').next()?;
+    let line = std::str::from_utf8(line).ok()?;
+    let mut words = line.strip_prefix("HTTP/")?.split_whitespace();
+    words.next()?;
+    let status = words.next()?.parse().ok()?;
+    (100..1000).contains(&status).then_some(status)
+}
+
+fn reason(error: &std::io::Error) -> HttpError {
+    match error.kind() {
+        ErrorKind::ConnectionRefused => HttpError::Refused,
+        ErrorKind::NotFound => HttpError::NoSocket,
+        ErrorKind::PermissionDenied => HttpError::PermissionDenied,
+        ErrorKind::TimedOut | ErrorKind::WouldBlock => HttpError::TimedOut,
+        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => HttpError::Closed,
+        _ => HttpError::Other(error.to_string()),
+    }
+}

@@ -1,0 +1,84 @@
+//! `journalctl -o json`: one JSON object a line (journalctl(1), systemd.journal-fields(7),
+//! "Journal JSON Format" of systemd).
+
+use serde_json::Value;
+
+use super::Secret;
+use crate::host::{Command, Program};
+
+/// `MESSAGE_ID` of "Reloading …" (`SD_MESSAGE_UNIT_RELOADING`, sd-messages.h).
+const RELOADING: &str = "d34d037fff1847e6ae669a370e694725";
+
+/// A line of the journal. What it says may hold anything, also secrets: it is not shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// When, in microseconds since 1970; 0 where the line does not say.
+    pub time: u64,
+    /// The run of the unit that it belongs to.
+    pub invocation: Option<String>,
+    /// It is systemd's own word that a reload begins.
+    pub reloading: bool,
+    /// What it says.
+    pub message: Secret,
+}
+
+/// What the journal holds of a unit since a time (`2026-04-21 09:15:00`, the machine's own zone),
+/// oldest first.
+pub fn command(unit: &str, since: &str) -> Command {
+    let fields = "MESSAGE,MESSAGE_ID,_SYSTEMD_INVOCATION_ID,INVOCATION_ID";
+    let arguments = [
+        "--no-pager".to_owned(),
+        "--output=json".into(),
+        format!("--output-fields={fields}"),
+        format!("--since={since}"),
+        format!("--unit={unit}"),
+    ];
+    Command::new(Program::Journalctl, arguments)
+}
+
+/// Reads the command's output. A line that was cut off is passed over.
+pub fn parse(output: &[u8]) -> Vec<Entry> {
+    output.split(|byte| *byte == b'\n').filter_map(entry).collect()
+}
+
+fn entry(line: &[u8]) -> Option<Entry> {
+    let Value::Object(fields) = serde_json::from_slice(line).ok()? else { return None };
+    let text = |name: &str| fields.get(name).and_then(Value::as_str);
+    let time = text("__REALTIME_TIMESTAMP").and_then(|text| text.parse().ok()).unwrap_or(0);
+    let invocation = text("_SYSTEMD_INVOCATION_ID").or_else(|| text("INVOCATION_ID"));
+    // systemd's own words carry the unit's run in INVOCATION_ID and, in its own slice, none or
+    // another in _SYSTEMD_INVOCATION_ID.
+    let invocation = text("INVOCATION_ID").or(invocation).map(ToOwned::to_owned);
+    let reloading = text("MESSAGE_ID") == Some(RELOADING);
+    Some(Entry {
+        time,
+        invocation,
+        reloading,
+        message: Secret::new(message(fields.get("MESSAGE")?)),
+    })
+}
+
+/// A text, or an array of bytes where it is not UTF-8 or holds control characters.
+fn message(value: &Value) -> Vec<u8> {
+    match value {
+        Value::String(text) => text.clone().into_bytes(),
+        Value::Array(bytes) => bytes
+            .iter()
+            .filter_map(|byte| byte.as_u64().and_then(|byte| u8::try_from(byte).ok()))
+            .collect(),
+        // Too long to be printed: null.
+        _ => Vec::new(),
+    }
+}
+
+/// Why the journal could not be read, by what journalctl says on standard error.
+pub fn denied(stderr: &[u8]) -> Option<&'static str> {
+    let text = String::from_utf8_lossy(stderr);
+    if text.contains("insufficient permissions") || text.contains("not seeing messages") {
+        Some("this user may not read the journal (root and the group systemd-journal may)")
+    } else if text.contains("No journal files were found") {
+        Some("there is no journal")
+    } else {
+        None
+    }
+}

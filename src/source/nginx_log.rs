@@ -1,0 +1,106 @@
+//! nginx's error log: the lines that say how an upstream failed (ngx_http_upstream.c,
+//! ngx_event_connect.c). Nothing else of a line is taken: it holds clients and requests.
+
+use std::path::PathBuf;
+
+/// How many bytes of the log's end are read.
+pub const TAIL: u64 = 256 << 10;
+
+/// How nginx failed to get an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Failure {
+    /// `connect() … failed (2: No such file or directory)`.
+    NoSocket,
+    /// `connect() … failed (13: Permission denied)`.
+    PermissionDenied,
+    /// `connect() … failed (111: Connection refused)`.
+    Refused,
+    /// `connect() … failed (11: Resource temporarily unavailable)`.
+    QueueFull,
+    /// `recv() failed (104: Connection reset by peer)`, or the connection closed early.
+    Reset,
+    /// `no live upstreams`.
+    NoneLeft,
+}
+
+/// The name of a peer, as the log has it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Upstream {
+    /// A unix socket.
+    Unix(PathBuf),
+    /// A host and a port, or a group's name where no peer was left.
+    Name(String),
+}
+
+/// One failed request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// `2026-04-21 09:15:00`, in the machine's own time zone.
+    pub time: String,
+    /// How it failed.
+    pub failure: Failure,
+    /// Where nginx went.
+    pub upstream: Upstream,
+}
+
+/// Reads the end of a log. The first line may be cut off; it is then no entry.
+pub fn parse(tail: &[u8]) -> Vec<Entry> {
+    let lines = tail.split(|byte| *byte == b'\n');
+    lines.filter_map(|line| entry(&String::from_utf8_lossy(line))).collect()
+}
+
+/// `2026/04/21 09:15:00 [error] 12#12: *3 connect() failed (111: …) while …, upstream: "…", …`.
+fn entry(line: &str) -> Option<Entry> {
+    let time = time(line)?;
+    let failure = failure(line)?;
+    // The request, which is a stranger's, stands before the upstream, and nginx escapes its quotes;
+    // behind the upstream come the host and the referrer, which are a stranger's too.
+    let from = line.find(", upstream: \"")? + ", upstream: \"".len();
+    let rest = line.get(from..)?;
+    let url = rest.get(..rest.find('"')?)?;
+    Some(Entry { time, failure, upstream: upstream(url)? })
+}
+
+fn time(line: &str) -> Option<String> {
+    let head = line.get(..19)?;
+    let fits = head.bytes().enumerate().all(|(at, byte)| match at {
+        4 | 7 => byte == b'/',
+        10 => byte == b' ',
+        13 | 16 => byte == b':',
+        _ => byte.is_ascii_digit(),
+    });
+    fits.then(|| head.replace('/', "-"))
+}
+
+fn failure(line: &str) -> Option<Failure> {
+    // What nginx itself says stands before the first field.
+    let said = line.split(", client: ").next()?;
+    if said.contains("no live upstreams while connecting to upstream") {
+        return Some(Failure::NoneLeft);
+    }
+    if said.contains("upstream prematurely closed connection while reading response header") {
+        return Some(Failure::Reset);
+    }
+    let errno = said.split(" failed (").nth(1)?.split(':').next()?;
+    let connecting = said.contains("connect() ") && said.contains("while connecting to upstream");
+    match errno {
+        "2" if connecting => Some(Failure::NoSocket),
+        "13" if connecting => Some(Failure::PermissionDenied),
+        "111" if connecting => Some(Failure::Refused),
+        "11" if connecting => Some(Failure::QueueFull),
+        "104" if said.contains("upstream") => Some(Failure::Reset),
+        _ => None,
+    }
+}
+
+/// The peer of `http://unix:/run/x.sock:/path` or `http://127.0.0.1:8000/path`.
+fn upstream(url: &str) -> Option<Upstream> {
+    let rest = url.split_once("://")?.1;
+    if let Some(path) = rest.strip_prefix("unix:") {
+        let path = path.split(':').next().filter(|path| path.starts_with('/'))?;
+        return Some(Upstream::Unix(path.into()));
+    }
+    let name = rest.split('/').next().filter(|name| !name.is_empty())?;
+    Some(Upstream::Name(name.to_owned()))
+}

@@ -1,0 +1,59 @@
+//! `nginx -t`: whether nginx would load its configuration (nginx(8)).
+
+use std::path::PathBuf;
+
+use crate::host::{Command, Output, Program};
+
+/// The command. It tells the truth only to root: others may not read keys and logs.
+pub fn command() -> Command {
+    Command { needs_root: true, ..Command::new(Program::Nginx, ["-t"]) }
+}
+
+/// What made nginx refuse.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// What nginx says, without its place.
+    pub message: String,
+    /// The file and the line.
+    pub place: Option<(PathBuf, usize)>,
+}
+
+/// What nginx says of its configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It loads.
+    Passed,
+    /// It does not.
+    Refused(Option<Refusal>),
+}
+
+/// Reads the command's answer; none where it was ended by a signal.
+pub fn parse(output: &Output) -> Option<Verdict> {
+    if output.status? == 0 {
+        return Some(Verdict::Passed);
+    }
+    let text = [output.stderr.as_slice(), output.stdout.as_slice()].concat();
+    let text = String::from_utf8_lossy(&text);
+    // The same line may also stand with its time, once the error log is open.
+    let line = text.lines().find_map(|line| line.split_once("[emerg] "));
+    Some(Verdict::Refused(line.map(|(_, said)| refusal(said))))
+}
+
+/// `12#12: unknown directive "x" in /etc/nginx/sites-enabled/myapp:3`.
+fn refusal(said: &str) -> Refusal {
+    let said = match said.split_once(": ") {
+        Some((number, rest)) if number.bytes().all(|b| b.is_ascii_digit() || b == b'#') => rest,
+        _ => said,
+    };
+    let place = said.rsplit_once(" in ").and_then(|(message, place)| {
+        let (file, line) = place.trim_end().rsplit_once(':')?;
+        let line = line.parse().ok().filter(|line| *line > 0)?;
+        file.starts_with('/').then(|| (message, PathBuf::from(file), line))
+    });
+    match place {
+        Some((message, file, line)) => {
+            Refusal { message: message.to_owned(), place: Some((file, line)) }
+        }
+        None => Refusal { message: said.trim_end().to_owned(), place: None },
+    }
+}

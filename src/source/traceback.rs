@@ -1,0 +1,115 @@
+//! A Python traceback in a log: the exception's type, the name that is missing, and the place.
+//!
+//! Nothing else of it is taken. An exception's text is the program's own and may hold anything,
+//! also a password; only the words that Python itself puts together round a name are recognised.
+
+use std::path::PathBuf;
+
+/// What a traceback comes to.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct PythonError {
+    /// `ModuleNotFoundError`.
+    pub kind: String,
+    /// The module, variable or attribute that is missing.
+    pub name: Option<String>,
+    /// The innermost file and line.
+    pub place: Option<(PathBuf, u32)>,
+}
+
+impl std::fmt::Display for PythonError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.kind)?;
+        if let Some(name) = &self.name {
+            write!(f, ": {name}")?;
+        }
+        if let Some((file, line)) = &self.place {
+            write!(f, " ({} line {line})", file.display())?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads a log's lines one by one.
+#[derive(Debug, Default)]
+pub struct Reader {
+    inside: bool,
+    place: Option<(PathBuf, u32)>,
+}
+
+impl Reader {
+    /// Takes a line in; gives the error where the line ends a traceback.
+    pub fn line(&mut self, line: &str) -> Option<PythonError> {
+        let line = line.trim_end();
+        if line.ends_with("Traceback (most recent call last):") {
+            *self = Self { inside: true, place: None };
+            return None;
+        }
+        if let Some(rest) = line.trim_start().strip_prefix("File \"") {
+            self.place = place(rest);
+            return None;
+        }
+        // gunicorn's own sentence where the application's name leads to nothing.
+        if let Some(name) = line.strip_prefix("Failed to find attribute '") {
+            let name = name.split('\'').next().and_then(identifier);
+            return Some(PythonError { kind: "AppImportError".into(), name, place: None });
+        }
+        if !self.inside || line.is_empty() || line.starts_with(char::is_whitespace) {
+            return None;
+        }
+        let (kind, text) = line.split_once(": ").unwrap_or((line.trim_end_matches(':'), ""));
+        let kind = exception(kind)?;
+        let name = missing_name(kind, text);
+        self.inside = false;
+        Some(PythonError { kind: kind.to_owned(), name, place: self.place.take() })
+    }
+}
+
+/// The name that an exception's text speaks of, where Python itself wrote the text.
+pub fn missing_name(kind: &str, text: &str) -> Option<String> {
+    let quoted = |start: &str| {
+        let rest = text.strip_prefix(start)?.strip_prefix('\'')?;
+        identifier(rest.split('\'').next()?)
+    };
+    match kind.rsplit('.').next()? {
+        "ModuleNotFoundError" => quoted("No module named "),
+        "ImportError" => quoted("cannot import name ").or_else(|| quoted("No module named ")),
+        "NameError" | "UnboundLocalError" => quoted("name "),
+        "KeyError" => variable(text.strip_prefix('\'')?.strip_suffix('\'')?),
+        _ => None,
+    }
+}
+
+/// `botocore.exceptions.NoCredentialsError`, without the modules: `NoCredentialsError`.
+fn exception(word: &str) -> Option<&str> {
+    identifier(word)?;
+    let last = word.rsplit('.').next()?;
+    last.starts_with(|first: char| first.is_ascii_uppercase()).then_some(last)
+}
+
+/// A dotted name of at most 100 characters.
+fn identifier(word: &str) -> Option<String> {
+    let fits = !word.is_empty()
+        && word.len() <= 100
+        && word.split('.').all(|part| {
+            !part.is_empty()
+                && !part.starts_with(|first: char| first.is_ascii_digit())
+                && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        });
+    fits.then(|| word.to_owned())
+}
+
+/// The name of an environment variable. A key of any other kind could be a value, and a secret.
+fn variable(word: &str) -> Option<String> {
+    let fits = word.len() <= 64
+        && word.starts_with(|first: char| first.is_ascii_uppercase())
+        && word.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+        && (word.contains('_') || !word.bytes().any(|byte| byte.is_ascii_digit()));
+    fits.then(|| word.to_owned())
+}
+
+/// `/srv/myapp/wsgi.py", line 3, in <module>`.
+fn place(rest: &str) -> Option<(PathBuf, u32)> {
+    let (file, rest) = rest.split_once("\", line ")?;
+    let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+    Some((file.into(), digits.parse().ok()?))
+}

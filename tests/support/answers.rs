@@ -1,0 +1,61 @@
+//! What a living host answers, in a rule's example: `text,bad,command=systemctl show` (the text is
+//! the command's output; `status=1`), `command=import` (what the preflight's script says) and
+//! `probe=URL` (lines `TARGET 200`, `TARGET refused`).
+
+#![allow(dead_code)] // each test binary uses a part of it
+
+use std::time::Duration;
+
+use deploy_doctor::facts::{self, Deployment};
+use deploy_doctor::host::{HttpAnswer, HttpError, MemoryHost, Output};
+use deploy_doctor::rule::Example;
+use deploy_doctor::source::Sources;
+
+fn option<'a>(example: &'a Example, name: &str) -> Option<&'a str> {
+    example.options.iter().find_map(|option| option.strip_prefix(name))
+}
+
+/// What the example is the answer to, if it is one.
+pub fn answers(example: &Example) -> Option<String> {
+    ["command=", "probe="].into_iter().find_map(|name| option(example, name)).map(str::to_owned)
+}
+
+/// Lets the host answer so.
+pub fn answer(example: &Example, host: &mut MemoryHost) {
+    let text = example.text.as_str();
+    if let Some(command) = option(example, "command=") {
+        let status = option(example, "status=").map_or(0, |status| status.parse().unwrap());
+        let output = output(status, text);
+        match command {
+            "import" => host.imports(Ok(output)),
+            _ => host.command(command, Ok(output)),
+        };
+        return;
+    }
+    for line in text.lines() {
+        let (target, word) = line.rsplit_once(' ').unwrap();
+        let answer = match word {
+            "refused" => Err(HttpError::Refused),
+            "silent" => Err(HttpError::TimedOut),
+            status => Ok(HttpAnswer { status: status.parse().unwrap(), took: Duration::ZERO }),
+        };
+        host.answer(target, answer);
+    }
+}
+
+/// What a command says that ends with this status.
+pub fn output(status: i32, text: &str) -> Output {
+    Output { status: Some(status), stdout: text.into(), ..Output::default() }
+}
+
+/// Asks what only options ask for, where a case answers it.
+pub fn ask(case: &[Example], sources: &Sources, deployment: &mut Deployment) {
+    for example in case {
+        if option(example, "command=") == Some("import") {
+            facts::preflight::run(sources, deployment);
+        }
+        if let Some(url) = option(example, "probe=") {
+            facts::probe::run(sources, deployment, url).unwrap();
+        }
+    }
+}
