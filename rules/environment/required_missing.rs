@@ -169,33 +169,15 @@ fn elsewhere(app: &App, reader: Option<Reader>) -> Option<Why> {
 
 /// The name nearest to the one wanted, among those that are set and that nothing reads.
 fn nearest(app: &App, name: &str) -> Option<(String, Option<Span>)> {
+    // Names are short; longer ones are not compared.
+    const LONGEST: usize = 64;
     app.environment
         .variables
         .iter()
+        .filter(|(set, _)| set.len() <= LONGEST && name.len() <= LONGEST)
         .filter(|(set, variable)| variable.span.is_some() && read_of(app, set, None).is_none())
-        .map(|(set, variable)| (distance(set, name), set, variable.span))
+        .map(|(set, variable)| (strsim::osa_distance(set, name), set, variable.span))
         .filter(|(distance, ..)| *distance <= 2 && *distance * 3 < name.len())
         .min()
         .map(|(_, set, span)| (set.clone(), span))
-}
-
-/// How many letters must be put in, taken out or changed (Levenshtein); names are short, and
-/// longer ones are not compared.
-fn distance(one: &str, other: &str) -> usize {
-    const LONGEST: usize = 64;
-    if one.len() > LONGEST || other.len() > LONGEST {
-        return usize::MAX;
-    }
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (at, letter) in one.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = at + 1;
-        for (index, with) in other.iter().enumerate() {
-            let changed = diagonal + usize::from(letter != *with);
-            diagonal = row[index + 1];
-            row[index + 1] = changed.min(row[index] + 1).min(diagonal + 1);
-        }
-    }
-    row[other.len()]
 }

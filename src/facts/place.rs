@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::{Known, Origin, Why};
+pub use crate::host::tidy;
 use crate::host::{FileKind, Host, HostErrorKind, LinkHop, Metadata, Outcome, Step};
 
 /// A user that a process runs as, as far as it is known.
@@ -204,26 +205,6 @@ fn behind(hop: &LinkHop, missing: &Path) -> bool {
         hop.link.parent().unwrap_or(Path::new("/")).join(&hop.target)
     };
     tidy(&target).starts_with(missing)
-}
-
-/// Takes `.`, `..` and doubled slashes out of an absolute path by its text alone.
-pub fn tidy(path: &Path) -> PathBuf {
-    use std::path::Component;
-    let mut tidied = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::ParentDir => {
-                if tidied.file_name().is_some() {
-                    tidied.pop();
-                } else if !tidied.is_absolute() {
-                    tidied.push("..");
-                }
-            }
-            Component::CurDir => {}
-            other => tidied.push(other),
-        }
-    }
-    tidied
 }
 
 impl Serialize for Place {

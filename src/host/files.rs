@@ -4,8 +4,9 @@
 //! there nor missing: it was not given, and the facts that need it stay unknown.
 
 use std::ffi::OsString;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
+use super::tidy;
 use super::{Host, HostError, HostErrorKind, Lookup, Metadata, Outcome, TreeHost};
 
 /// A view of this machine that is narrowed to the paths named on the command line.
@@ -67,19 +68,4 @@ impl Host for FilesHost {
 /// An error speaks of the path as the user wrote it.
 fn rename<T>(path: &Path, result: Result<T, HostError>) -> Result<T, HostError> {
     result.map_err(|error| HostError { path: path.into(), ..error })
-}
-
-/// Takes `.` and `..` out of an absolute path by its text alone.
-fn tidy(path: &Path) -> PathBuf {
-    let mut tidied = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::ParentDir => {
-                tidied.pop();
-            }
-            Component::CurDir => {}
-            other => tidied.push(other),
-        }
-    }
-    tidied
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use super::{
     FileKind, Host, HostError, HostErrorKind, LINK_LIMIT, LinkHop, Lookup, Metadata, Outcome, Step,
@@ -101,7 +101,7 @@ impl MemoryHost {
             outcome: Outcome::Missing { at: path.into() },
         };
         let mut todo: VecDeque<OsString> = VecDeque::new();
-        prepend(&mut todo, path);
+        super::walk_first(&mut todo, path);
         while let Some(name) = todo.pop_front() {
             if name == ".." {
                 lookup.resolved.pop();
@@ -134,7 +134,7 @@ impl MemoryHost {
                     lookup.steps.clear();
                     lookup.resolved = PathBuf::from("/");
                 }
-                prepend(&mut todo, &target);
+                super::walk_first(&mut todo, &target);
                 lookup.links.push(LinkHop { link: next, target });
                 continue;
             }
@@ -204,16 +204,6 @@ impl Host for MemoryHost {
             .collect();
         names.sort_by(|a, b| a.as_bytes().cmp(b.as_bytes()));
         Ok(names)
-    }
-}
-
-fn prepend(todo: &mut VecDeque<OsString>, path: &Path) {
-    for component in path.components().rev() {
-        match component {
-            Component::Normal(name) => todo.push_front(name.to_owned()),
-            Component::ParentDir => todo.push_front("..".into()),
-            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
-        }
     }
 }
 

@@ -10,9 +10,10 @@ pub mod memory;
 pub mod tree;
 pub mod write;
 
+use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 pub use files::FilesHost;
 pub use memory::MemoryHost;
@@ -219,5 +220,35 @@ pub trait Host {
     /// A pattern without `*`, `?` or `[` matches itself where it exists.
     fn glob(&self, pattern: &Path) -> Result<Vec<PathBuf>, HostError> {
         glob::glob(self, pattern)
+    }
+}
+
+/// Takes `.`, `..` and doubled slashes out of an absolute path by its text alone.
+pub fn tidy(path: &Path) -> PathBuf {
+    let mut tidied = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::ParentDir => {
+                if tidied.file_name().is_some() {
+                    tidied.pop();
+                } else if !tidied.is_absolute() {
+                    tidied.push("..");
+                }
+            }
+            Component::CurDir => {}
+            other => tidied.push(other),
+        }
+    }
+    tidied
+}
+
+/// Puts the components of a path in front of those that are still to be walked.
+fn walk_first(todo: &mut VecDeque<OsString>, path: &Path) {
+    for component in path.components().rev() {
+        match component {
+            Component::Normal(name) => todo.push_front(name.to_owned()),
+            Component::ParentDir => todo.push_front("..".into()),
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+        }
     }
 }

@@ -10,7 +10,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use rustix::fs::{self, Dir, FileType, Mode, OFlags};
@@ -67,7 +67,7 @@ impl TreeHost {
             handle: None,
         };
         let mut todo: VecDeque<OsString> = VecDeque::new();
-        prepend(&mut todo, path);
+        super::walk_first(&mut todo, path);
         // The directories we stand in, below the top, so that `..` never needs the kernel.
         let mut stack: Vec<Rc<Node>> = Vec::new();
         while let Some(name) = todo.pop_front() {
@@ -118,7 +118,7 @@ impl TreeHost {
                     walk.lookup.steps.clear();
                     walk.lookup.resolved = PathBuf::from("/");
                 }
-                prepend(&mut todo, &target);
+                super::walk_first(&mut todo, &target);
                 walk.lookup.links.push(LinkHop { link: next, target });
                 continue;
             }
@@ -253,16 +253,6 @@ impl Walk {
         let path = self.lookup.resolved.clone();
         if self.lookup.steps.last().is_none_or(|last| last.path != path) {
             self.lookup.steps.push(Step { path, metadata });
-        }
-    }
-}
-
-fn prepend(todo: &mut VecDeque<OsString>, path: &Path) {
-    for component in path.components().rev() {
-        match component {
-            Component::Normal(name) => todo.push_front(name.to_owned()),
-            Component::ParentDir => todo.push_front("..".into()),
-            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
         }
     }
 }

@@ -71,8 +71,19 @@ fn mentions(bytes: &[u8], words: &[&str]) -> bool {
 }
 
 /// Parts of every name that the patterns take for secretive.
-const SECRETIVE_WORDS: [&str; 9] =
-    ["secret", "pass", "token", "key", "credential", "auth", "dsn", "cookie", "session"];
+const SECRETIVE_WORDS: [&str; 10] = [
+    "secret",
+    // Not `pass` alone: every site of nginx has a proxy_pass.
+    "passw",
+    "passphrase",
+    "token",
+    "key",
+    "credential",
+    "auth",
+    "dsn",
+    "cookie",
+    "session",
+];
 
 /// The ranges of a file's text that must not be shown, in no order.
 ///

@@ -401,38 +401,9 @@ impl Reader<'_> {
     }
 
     fn captures(&mut self, pattern: &Pattern, scope: &mut Scope) {
-        let file = self.module.file;
-        let mut todo = vec![pattern];
-        while let Some(pattern) = todo.pop() {
-            let name = match pattern {
-                Pattern::MatchAs(node) => {
-                    todo.extend(node.pattern.as_deref());
-                    node.name.as_ref()
-                }
-                Pattern::MatchStar(node) => node.name.as_ref(),
-                Pattern::MatchMapping(node) => {
-                    todo.extend(node.patterns.iter());
-                    node.rest.as_ref()
-                }
-                Pattern::MatchSequence(node) => {
-                    todo.extend(node.patterns.iter());
-                    None
-                }
-                Pattern::MatchOr(node) => {
-                    todo.extend(node.patterns.iter());
-                    None
-                }
-                Pattern::MatchClass(node) => {
-                    todo.extend(node.arguments.patterns.iter());
-                    todo.extend(node.arguments.keywords.iter().map(|k| &k.pattern));
-                    None
-                }
-                Pattern::MatchValue(_) | Pattern::MatchSingleton(_) => None,
-            };
-            if let Some(name) = name {
-                let at = span_of(file, name.range);
-                scope.bind(name, State::Defined, at, DefinitionKind::Other);
-            }
+        for name in walk::captured(pattern) {
+            let at = span_of(self.module.file, name.range);
+            scope.bind(name, State::Defined, at, DefinitionKind::Other);
         }
     }
 }

@@ -2,7 +2,7 @@
 //! of what is still to do; statements nest at most as deep as Python allows (100 indentations).
 
 use ruff_python_ast::visitor::{self, Visitor};
-use ruff_python_ast::{ExceptHandler, Expr, Stmt};
+use ruff_python_ast::{ExceptHandler, Expr, Identifier, Pattern, Stmt};
 
 /// Calls `look` on an expression and on all below it, in no particular order; it says whether to
 /// go further down. The bodies of lambdas are left out: they do not run here.
@@ -213,4 +213,41 @@ pub(super) fn dotted(expression: &Expr) -> Option<Vec<&str>> {
             _ => return None,
         }
     }
+}
+
+/// The names that a pattern of `match` binds.
+pub(super) fn captured(pattern: &Pattern) -> impl Iterator<Item = &Identifier> {
+    let mut todo = vec![pattern];
+    std::iter::from_fn(move || {
+        loop {
+            let name = match todo.pop()? {
+                Pattern::MatchAs(node) => {
+                    todo.extend(node.pattern.as_deref());
+                    node.name.as_ref()
+                }
+                Pattern::MatchStar(node) => node.name.as_ref(),
+                Pattern::MatchMapping(node) => {
+                    todo.extend(node.patterns.iter());
+                    node.rest.as_ref()
+                }
+                Pattern::MatchSequence(node) => {
+                    todo.extend(node.patterns.iter());
+                    None
+                }
+                Pattern::MatchOr(node) => {
+                    todo.extend(node.patterns.iter());
+                    None
+                }
+                Pattern::MatchClass(node) => {
+                    todo.extend(node.arguments.patterns.iter());
+                    todo.extend(node.arguments.keywords.iter().map(|k| &k.pattern));
+                    None
+                }
+                Pattern::MatchValue(_) | Pattern::MatchSingleton(_) => None,
+            };
+            if name.is_some() {
+                return name;
+            }
+        }
+    })
 }

@@ -5,12 +5,13 @@
 //! installed `METADATA`, which is read only for those.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 
 use pep440_rs::{Version, VersionSpecifiers};
 use pep508_rs::ExtraName;
 
 use super::{Requirement, Requirements, What, pep508};
+use crate::host::tidy;
 use crate::source::venv::{Distribution, Markers, Venv, metadata, record};
 use crate::source::{FileId, Sources, Span};
 
@@ -245,21 +246,6 @@ impl Work<'_, '_> {
                 .is_ok_and(|url| url.and_then(|u| u.path).is_some_and(|p| tidy(&p) == wanted))
         })
     }
-}
-
-/// Takes `.` and `..` out of a path by its text alone.
-fn tidy(path: &Path) -> PathBuf {
-    let mut tidied = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::ParentDir => {
-                tidied.pop();
-            }
-            Component::CurDir => {}
-            other => tidied.push(other),
-        }
-    }
-    tidied
 }
 
 /// Several installations of one name: only what holds for all of them is known.

@@ -128,38 +128,16 @@ fn nearest(name: &str, names: impl Iterator<Item = &'static str>) -> Option<&'st
     if name.len() > 64 {
         return None;
     }
+    let lower = name.to_ascii_lowercase();
     names
         .filter(|known| known.len().abs_diff(name.len()) <= 2)
         .filter_map(|known| {
-            let distance = match known.eq_ignore_ascii_case(name) {
-                true => 0,
-                false => distance(known.as_bytes(), name.as_bytes()),
-            };
+            let distance = strsim::osa_distance(&known.to_ascii_lowercase(), &lower);
             // In a short name two letters make another word.
             (distance <= 2.min(name.len() / 4).max(1)).then_some((distance, known))
         })
         .min()
         .map(|(_, known)| known)
-}
-
-/// How many letters have to be put in, taken out, replaced or swapped with their neighbour.
-fn distance(a: &[u8], b: &[u8]) -> usize {
-    let mut before: Vec<usize> = Vec::new();
-    let mut above: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut row = Vec::with_capacity(above.len());
-        row.push(i + 1);
-        for (j, y) in b.iter().enumerate() {
-            let mut best = above[j] + usize::from(!x.eq_ignore_ascii_case(y));
-            best = best.min(above[j + 1] + 1).min(row[j] + 1);
-            if i > 0 && j > 0 && a[i - 1] == *y && b[j - 1] == *x {
-                best = best.min(before[j - 1] + 1);
-            }
-            row.push(best);
-        }
-        before = std::mem::replace(&mut above, row);
-    }
-    above.last().copied().unwrap_or(0)
 }
 
 fn takes(section: &str, key: &str) -> &'static str {

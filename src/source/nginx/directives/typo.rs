@@ -87,30 +87,8 @@ fn nearest(name: &str) -> Option<&'static str> {
         DIRECTIVES.iter().map(|(known, _)| *known).find(|known| {
             known.len() >= SHORTEST
                 && known.len().abs_diff(folded.len()) <= limit
-                && distance(folded.as_bytes(), known.as_bytes()) <= limit
+                && strsim::osa_distance(&folded, known) <= limit
         })
     };
     near(0).or_else(|| near(1)).or_else(|| near(limit))
-}
-
-/// Insertions, deletions, replacements and swaps of neighbours between two short names.
-fn distance(a: &[u8], b: &[u8]) -> usize {
-    let mut before: Vec<usize> = Vec::new();
-    let mut last: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut row = vec![i + 1];
-        for (j, y) in b.iter().enumerate() {
-            let at =
-                |row: &[usize], index: usize| row.get(index).copied().unwrap_or(usize::MAX / 2);
-            let mut best =
-                (at(&last, j) + usize::from(x != y)).min(at(&last, j + 1) + 1).min(at(&row, j) + 1);
-            let swapped = i > 0 && j > 0 && a.get(i - 1) == Some(y) && b.get(j - 1) == Some(x);
-            if swapped {
-                best = best.min(at(&before, j - 1) + 1);
-            }
-            row.push(best);
-        }
-        before = std::mem::replace(&mut last, row);
-    }
-    last.last().copied().unwrap_or(usize::MAX)
 }

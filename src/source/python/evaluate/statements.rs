@@ -524,38 +524,7 @@ fn captures(
     pattern: &ruff_python_ast::Pattern,
     out: &mut Vec<(String, ruff_text_size::TextRange)>,
 ) {
-    use ruff_python_ast::Pattern;
-    let mut todo = vec![pattern];
-    while let Some(pattern) = todo.pop() {
-        let name = match pattern {
-            Pattern::MatchAs(node) => {
-                todo.extend(node.pattern.as_deref());
-                node.name.as_ref()
-            }
-            Pattern::MatchStar(node) => node.name.as_ref(),
-            Pattern::MatchMapping(node) => {
-                todo.extend(node.patterns.iter());
-                node.rest.as_ref()
-            }
-            Pattern::MatchSequence(node) => {
-                todo.extend(node.patterns.iter());
-                None
-            }
-            Pattern::MatchOr(node) => {
-                todo.extend(node.patterns.iter());
-                None
-            }
-            Pattern::MatchClass(node) => {
-                todo.extend(node.arguments.patterns.iter());
-                todo.extend(node.arguments.keywords.iter().map(|k| &k.pattern));
-                None
-            }
-            Pattern::MatchValue(_) | Pattern::MatchSingleton(_) => None,
-        };
-        if let Some(name) = name {
-            out.push((name.as_str().to_owned(), name.range));
-        }
-    }
+    out.extend(walk::captured(pattern).map(|name| (name.as_str().to_owned(), name.range)));
 }
 
 /// The names that functions of the file declare `global`.
