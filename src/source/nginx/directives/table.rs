@@ -1,9 +1,10 @@
 //! The directives of nginx's own modules: each with the blocks it may stand in and the arguments
-//! it takes, as the modules' `ngx_command_t` tables say it (1.19, checked against 1.22.1).
+//! it takes. Names and forms are nginx's; the list follows the one that crossplane checks against
+//! (about 1.19), and what the tests use of it was held against 1.22.1.
 //!
 //! The bits are those of `ngx_conf_file.h`: the low thirteen for the arguments, the high sixteen
-//! for the blocks; see the constants beside this file. A directive with several lines in those
-//! tables has several numbers. Sorted by name.
+//! for the blocks; see the constants beside this file. A directive with several forms has several
+//! numbers. Sorted by name.
 
 /// Name and forms.
 pub(super) static DIRECTIVES: &[(&str, &[u32])] = &[
