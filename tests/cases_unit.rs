@@ -588,3 +588,18 @@ fn shell_syntax() {
     assert!(seen.only("U129").message.contains('~'));
     assert!(seen.of("U124").is_empty());
 }
+
+#[test]
+fn a_link_that_leads_somewhere_is_not_to_blame() {
+    let message = |target: &str| {
+        let case = Case::healthy()
+            .file("/srv/tools/bin/other", "")
+            .file(DROP_IN, "[Service]\nExecStartPre=/opt/bin/prepare\n")
+            .link("/opt/bin", target);
+        case.check().only("U124").message.clone()
+    };
+    let there = message("/srv/tools/bin");
+    assert!(there.contains("/opt/bin/prepare is not there"), "{there}");
+    let gone = message("/srv/tools/sbin");
+    assert!(gone.contains("/opt/bin points to /srv/tools/sbin"), "{gone}");
+}
