@@ -156,8 +156,13 @@ impl TreeHost {
         let fd = fs::openat(&directory.fd, name, flags, Mode::empty())?;
         let metadata = metadata(&fs::fstat(&fd)?);
         let node = Rc::new(Node { fd, metadata });
-        let mut directories = self.directories.borrow_mut();
-        if metadata.kind == FileKind::Directory && directories.len() < OPEN_LIMIT {
+        if metadata.kind == FileKind::Directory {
+            let mut directories = self.directories.borrow_mut();
+            // Starting anew is cheap: what is walked to often is soon there again, and thousands
+            // of directories in /proc are each walked to a few times in a row.
+            if directories.len() == OPEN_LIMIT {
+                directories.clear();
+            }
             directories.insert(path.into(), Rc::clone(&node));
         }
         Ok(node)
