@@ -1,0 +1,95 @@
+//! The sockets that an application listens on: gunicorn's own, or those that systemd hands over.
+
+use std::path::Path;
+
+use super::super::endpoint::{Bound, Endpoint, TcpHost};
+use super::super::gunicorn::{Launch, Settings};
+use super::super::{Known, Origin, Service};
+use crate::source::gunicorn::BindAddress;
+use crate::source::unit::Unit;
+
+/// The sockets: those of `.socket` units, which make `bind` ignored, or gunicorn's own.
+pub(super) fn bounds(
+    service: &Service,
+    settings: &Settings,
+    launch: Option<&Launch>,
+) -> Known<Vec<Bound>> {
+    if !service.sockets.is_empty() {
+        return activated(&service.sockets, launch);
+    }
+    if let Err(why) = service.sockets_read() {
+        return Known::Unknown(why);
+    }
+    let (binds, origin) = match settings.bind() {
+        Known::Unknown(why) => return Known::Unknown(why),
+        Known::Value(binds, origin) => (binds, Some(origin)),
+        Known::Default(binds) => (binds, None),
+    };
+    let mut found = Vec::new();
+    for bind in binds {
+        let endpoint = match &bind.address {
+            BindAddress::Unix(path) if path.starts_with('/') => Endpoint::unix(Path::new(path)),
+            BindAddress::Unix(_) => {
+                return Known::unknown("the directory of a relative socket path is not known");
+            }
+            BindAddress::Tcp { host, port } => {
+                Endpoint::Tcp { host: TcpHost::parse(host), port: *port }
+            }
+            BindAddress::Fd(_) => return Known::unknown("it listens on an inherited descriptor"),
+        };
+        let origin = match (bind.span, &origin) {
+            (Some(span), _) => Origin::text(span),
+            (None, Some(origin)) => origin.clone(),
+            (None, None) => Origin::Default("gunicorn"),
+        };
+        found.push(Bound { endpoint, origin, activated: false });
+    }
+    match origin {
+        Some(origin) => Known::Value(found, origin),
+        None => Known::Default(found),
+    }
+}
+
+fn activated(sockets: &[Unit], launch: Option<&Launch>) -> Known<Vec<Bound>> {
+    use super::super::gunicorn::Stays;
+    // Behind a shell that stays, LISTEN_PID is the shell's: gunicorn ignores the sockets.
+    if launch.is_some_and(|launch| launch.stays() != Stays::Never) {
+        return Known::unknown("whether a wrapper hands the sockets on is not known");
+    }
+    let mut found = Vec::new();
+    let mut first = None;
+    for socket in sockets {
+        for assignment in socket.list("Socket", "ListenStream") {
+            let text = match socket.specifiers.expand(&assignment.value) {
+                crate::source::unit::Expansion::Known(text)
+                    if crate::source::placeholder::find_with_dollar(text.as_str()).is_none() =>
+                {
+                    text
+                }
+                _ => return Known::unknown("ListenStream= is not known"),
+            };
+            let Some(endpoint) = listen_stream(text.as_str()) else {
+                return Known::unknown("ListenStream= is not understood");
+            };
+            let origin = Origin::text(assignment.value.span());
+            first.get_or_insert(origin.clone());
+            found.push(Bound { endpoint, origin, activated: true });
+        }
+    }
+    match first {
+        Some(origin) => Known::Value(found, origin),
+        None => Known::unknown("the socket unit has no ListenStream="),
+    }
+}
+
+/// systemd.socket(5): a path, a port, `address:port` or `[address]:port`.
+fn listen_stream(text: &str) -> Option<Endpoint> {
+    if text.starts_with('/') {
+        return Some(Endpoint::unix(Path::new(text)));
+    }
+    if let Ok(port) = text.parse() {
+        return Some(Endpoint::Tcp { host: TcpHost::Any, port });
+    }
+    let (host, port) = text.rsplit_once(':')?;
+    Some(Endpoint::Tcp { host: TcpHost::parse(host), port: port.parse().ok()? })
+}

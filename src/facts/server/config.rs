@@ -1,0 +1,108 @@
+//! gunicorn's configuration file: which one, and what it comes to.
+
+use std::path::{Path, PathBuf};
+
+use super::super::gunicorn::ConfigChoice;
+use super::super::place::tidy;
+use super::super::{Given, Known, Machine, Origin, Place, Problem, Why};
+use crate::host::{HostErrorKind, Outcome};
+use crate::source::python::evaluate::{self, ConfigFile, Surroundings};
+use crate::source::python::{self, Lookup, PythonVersion};
+use crate::source::{Sources, Span};
+
+/// gunicorn's configuration file.
+#[derive(Debug)]
+pub struct ConfigSource {
+    /// Its path.
+    pub place: Place,
+    /// Was it not named, but picked up from the working directory?
+    pub implicit: bool,
+    /// The word that names it.
+    pub span: Option<Span>,
+    /// Errors in its syntax, and what it raises when it is run.
+    pub faults: Vec<(String, Span)>,
+}
+
+pub(super) struct ConfigReader<'a> {
+    pub sources: &'a Sources<'a>,
+    pub machine: &'a Machine,
+    pub given: &'a Given,
+    pub lookup: &'a dyn Fn(&str) -> Lookup,
+    pub working_directory: Option<&'a PathBuf>,
+}
+
+impl ConfigReader<'_> {
+    /// Reads the configuration file that the command line names, or `./gunicorn.conf.py`.
+    pub(super) fn read(
+        &self,
+        choice: &Known<ConfigChoice>,
+        problems: &mut Vec<Problem>,
+    ) -> (Known<Option<ConfigSource>>, Known<Option<ConfigFile>>) {
+        let unknown = |why: Why| (Known::Unknown(why.clone()), Known::Unknown(why));
+        let span = choice.span();
+        let (path, implicit) = match (&self.given.gunicorn_conf, choice) {
+            (Some(path), _) => (path.clone(), false),
+            (None, Known::Unknown(why)) => return unknown(why.clone()),
+            (None, Known::Value(choice, _) | Known::Default(choice)) => match choice {
+                ConfigChoice::Module(module) => {
+                    return unknown(Why::new(format!(
+                        "the configuration is the module {module}, which is not read"
+                    )));
+                }
+                ConfigChoice::File(text) if text.starts_with('/') => (PathBuf::from(text), false),
+                ConfigChoice::File(text) => match self.working_directory {
+                    Some(base) => (tidy(&base.join(text)), false),
+                    None => return unknown(Why::new("the working directory is not known")),
+                },
+                ConfigChoice::Implicit => match (&self.given.app_dir, self.working_directory) {
+                    (Some(directory), _) => (directory.join("gunicorn.conf.py"), true),
+                    (None, Some(base)) => (base.join("gunicorn.conf.py"), true),
+                    (None, None) => return unknown(Why::new("the working directory is not known")),
+                },
+            },
+        };
+        let place = Place::look(self.sources.host(), &path, self.machine.owners_known);
+        let file = match self.sources.load(&path) {
+            Ok(file) => file,
+            Err(error) => {
+                let missing = error.kind == HostErrorKind::NotFound;
+                if implicit && missing {
+                    return (Known::Default(None), Known::Default(None));
+                }
+                let not_given = error.kind == HostErrorKind::NotGiven;
+                if self.given.gunicorn_conf.is_some() || !(missing || not_given) {
+                    problems.push(Problem::unreadable(&error));
+                }
+                let why = Why::new(format!("gunicorn's configuration file {error}"));
+                let source = ConfigSource { place, implicit, span, faults: Vec::new() };
+                return (Known::Value(Some(source), Origin::Path(path)), Known::Unknown(why));
+            }
+        };
+        // Its Python is the environment's; syntax that only some versions have is rare here.
+        let module = python::parse(&file, PythonVersion::new(3, 13));
+        let resolve = |path: &Path| {
+            let lookup = self.sources.host().look(path);
+            matches!(lookup.outcome, Outcome::Present(_)).then_some(lookup.resolved)
+        };
+        let content = evaluate::evaluate(
+            &module,
+            &Surroundings {
+                variable: self.lookup,
+                cpu_count: self.machine.processors.ok().copied(),
+                working_directory: self.working_directory.cloned(),
+                resolve: &resolve,
+            },
+        );
+        let mut faults: Vec<(String, Span)> =
+            module.faults().iter().map(|fault| (fault.message.clone(), fault.span)).collect();
+        if let Some(raises) = &content.raises {
+            faults.push((raises.message.clone(), raises.span));
+        }
+        for assignment in content.values.iter().filter(|a| a.name.value == "raw_env") {
+            self.sources.hide(assignment.value_span);
+        }
+        let source = ConfigSource { place, implicit, span, faults };
+        let origin = Origin::Path(path);
+        (Known::Value(Some(source), origin.clone()), Known::Value(Some(content), origin))
+    }
+}

@@ -1,0 +1,168 @@
+//! Where gunicorn is installed: its program, its virtual environment, its version.
+
+use std::path::{Path, PathBuf};
+
+use super::super::discovery::Candidate;
+use super::super::gunicorn::Launch;
+use super::super::place::tidy;
+use super::super::{Given, Known, Machine, Origin, Place, Problem};
+use crate::host::{HostErrorKind, Outcome};
+use crate::source::Sources;
+use crate::source::gunicorn::{ArgumentWord, Version};
+use crate::source::venv::{self, Venv};
+
+/// The file behind the gunicorn program, where its path is absolute or relative to the working
+/// directory of a shell.
+pub(super) fn program(
+    sources: &Sources,
+    machine: &Machine,
+    candidate: &Candidate,
+    launch: Option<&Launch>,
+) -> Option<Place> {
+    let word = launch?.gunicorn.as_ref()?;
+    let path = absolute(candidate, launch?, word.value()?)?;
+    Some(Place::look(sources.host(), &path, machine.owners_known))
+}
+
+/// A path as the started program sees it; nothing for a bare name, which PATH decides.
+pub(super) fn absolute(candidate: &Candidate, launch: &Launch, text: &str) -> Option<PathBuf> {
+    if text.starts_with('/') {
+        return Some(PathBuf::from(text));
+    }
+    if !text.contains('/') {
+        return None;
+    }
+    let start = candidate.service.working_directory.ok()?.as_ref()?.path.clone();
+    let base = match &launch.working_directory {
+        Some(word) => tidy(&start.join(word.value()?)),
+        None => start,
+    };
+    Some(tidy(&base.join(text)))
+}
+
+/// `bin/gunicorn` or the interpreter lies in the environment; else the `#!` line says.
+pub(super) fn find_venv(
+    sources: &Sources,
+    given: &Given,
+    launch: Option<&Launch>,
+    program: Option<&Place>,
+) -> Known<PathBuf> {
+    if let Some(path) = &given.venv {
+        return Known::Value(path.clone(), Origin::Option("--venv"));
+    }
+    let Some(launch) = launch else { return Known::unknown("ExecStart= is not known") };
+    let mut tools = Vec::new();
+    if let Some(place) = program {
+        tools.push(place.path.clone());
+    }
+    if let Some(path) = launch.interpreter.as_ref().and_then(ArgumentWord::value)
+        && path.starts_with('/')
+    {
+        tools.push(PathBuf::from(path));
+    }
+    // `. venv/bin/activate`
+    for file in &launch.sourced {
+        if let Some(path) = file.value()
+            && path.starts_with('/')
+            && path.ends_with("/bin/activate")
+        {
+            tools.push(PathBuf::from(path));
+        }
+    }
+    for tool in &tools {
+        if let Some(venv) = venv_of(sources, tool) {
+            return venv;
+        }
+        let Ok(file) = sources.load(tool) else { continue };
+        let interpreter = venv::shebang(&file.bytes).map(|shebang| shebang.interpreter);
+        if let Some(venv) = interpreter.and_then(|path| venv_of(sources, &path)) {
+            return venv;
+        }
+    }
+    Known::unknown("no virtual environment was found")
+}
+
+/// The directory above `bin/` where it has a `pyvenv.cfg`.
+fn venv_of(sources: &Sources, tool: &Path) -> Option<Known<PathBuf>> {
+    let bin = tool.parent()?;
+    if bin.file_name()? != "bin" {
+        return None;
+    }
+    let venv = bin.parent()?;
+    let lookup = sources.host().look(&venv.join("pyvenv.cfg"));
+    match lookup.outcome {
+        Outcome::Present(_) => {
+            Some(Known::Value(venv.to_path_buf(), Origin::Path(venv.join("pyvenv.cfg"))))
+        }
+        // Reading it says what is wrong.
+        Outcome::Failed(_) => Some(Known::Default(venv.to_path_buf())),
+        Outcome::Missing { .. } => None,
+    }
+}
+
+pub(super) fn read_venv(
+    sources: &Sources,
+    path: Known<PathBuf>,
+    given: &Given,
+    problems: &mut Vec<Problem>,
+) -> Known<Venv> {
+    let (path, origin) = match path {
+        Known::Unknown(why) => return Known::Unknown(why),
+        Known::Value(path, origin) => (path, origin),
+        Known::Default(path) => (path.clone(), Origin::Path(path)),
+    };
+    // Without it nobody can say which packages are seen; that it is missing is a rule's to say.
+    if let Err(error) = sources.load(&path.join("pyvenv.cfg"))
+        && !matches!(
+            error.kind,
+            HostErrorKind::NotFound | HostErrorKind::NotGiven | HostErrorKind::NotADirectory
+        )
+    {
+        problems.push(Problem::unreadable(&error));
+    }
+    match venv::read(sources.host(), sources, &path) {
+        Ok(venv) => Known::Value(venv, origin),
+        Err(error) => {
+            let absent = matches!(
+                error.kind,
+                HostErrorKind::NotFound | HostErrorKind::NotGiven | HostErrorKind::NotADirectory
+            );
+            if given.venv.is_some() || !absent {
+                problems.push(Problem::unreadable(&error));
+            }
+            Known::unknown(format!("the venv {error}"))
+        }
+    }
+}
+
+pub(super) fn python_of(venv: &Known<Venv>) -> Known<(u8, u8)> {
+    match venv {
+        Known::Value(read, origin) => match venv::python_version(read) {
+            Some(version) => Known::Value(version, origin.clone()),
+            None => Known::unknown("the venv's Python is not known"),
+        },
+        Known::Default(_) => Known::unknown("the venv's Python is not known"),
+        Known::Unknown(why) => Known::Unknown(why.clone()),
+    }
+}
+
+/// From the directory's name `gunicorn-23.0.0.dist-info`.
+pub(super) fn version(venv: &Known<Venv>) -> Known<Version> {
+    let venv = match venv.get() {
+        Ok(venv) => venv,
+        Err(why) => return Known::Unknown(why),
+    };
+    let mut found = venv.find("gunicorn");
+    let Some(distribution) = found.next() else {
+        return Known::unknown(format!("gunicorn is not installed in {}", venv.path.display()));
+    };
+    if found.next().is_some() {
+        return Known::unknown("gunicorn is installed twice");
+    }
+    let version =
+        distribution.version.as_ref().and_then(|version| Version::parse(&version.to_string()));
+    match version {
+        Some(version) => Known::Value(version, Origin::Path(distribution.path.clone())),
+        None => Known::unknown("gunicorn's version is not known"),
+    }
+}

@@ -1,0 +1,148 @@
+//! What a unit's ExecStart starts, seen through shells and wrappers.
+
+use std::path::PathBuf;
+
+use super::super::gunicorn::launcher::{Script, Shell as LaunchShell};
+use super::super::gunicorn::{Launch, LaunchContext, NotLaunched, see_through};
+use super::super::machine::Shell;
+use super::super::place::tidy;
+use super::super::{Environment, Machine, Place, Service};
+use super::{as_lookup, variable};
+use crate::source::gunicorn::ArgumentWord;
+use crate::source::unit::{VariableValue, expand};
+use crate::source::{Sources, Text};
+
+/// The largest script that is looked into, in bytes.
+const SCRIPT_LIMIT: u64 = 256 << 10;
+
+/// What a unit's ExecStart starts.
+#[derive(Debug)]
+pub enum Launched {
+    /// gunicorn, and how.
+    Gunicorn(Box<Launch>),
+    /// Something else, named.
+    Other(String),
+    /// It cannot be told, and why.
+    Unknown(String),
+}
+
+/// What ExecStart starts.
+pub fn launch(
+    sources: &Sources,
+    machine: &Machine,
+    service: &Service,
+    environment: &Environment,
+) -> Launched {
+    let Some(command) = service.exec_start.last() else {
+        return match service.unit.exec_faults.first() {
+            Some((_, fault)) => Launched::Unknown(format!("ExecStart=: {fault}")),
+            None if service.unit.is_refused() => {
+                Launched::Unknown("systemd refuses the unit".to_owned())
+            }
+            None => Launched::Other("it has no ExecStart=".to_owned()),
+        };
+    };
+    let words: Vec<ArgumentWord> = if command.line.prefixes.no_environment {
+        let plain = expand(&command.line, |_| VariableValue::Unset);
+        plain.into_iter().map(argument).collect()
+    } else {
+        expand(&command.line, |name| environment.lookup(name)).into_iter().map(argument).collect()
+    };
+    hide_assignments(sources, &words);
+    let sh = match machine.shell.ok() {
+        Some(Shell::Dash) => Some(LaunchShell::Dash),
+        Some(Shell::Bash) => Some(LaunchShell::Bash),
+        _ => None,
+    };
+    let context = LaunchContext {
+        sh,
+        variable: &|name| as_lookup(variable(None, environment, name)),
+        script: &|path| script(sources, machine, service, path),
+    };
+    match see_through(&words, &context) {
+        Ok(launch) => Launched::Gunicorn(Box::new(launch)),
+        Err(NotLaunched::NotGunicorn) => {
+            let program = command.line.program.text.as_str();
+            Launched::Other(format!("it runs {program}"))
+        }
+        // What is done once is no server, whatever the script is called: a backup, a migration.
+        Err(NotLaunched::Unknown(_)) if service.kind().ok().is_some_and(|k| k == "oneshot") => {
+            let program = command.line.program.text.as_str();
+            Launched::Other(format!("it runs {program} once, Type=oneshot"))
+        }
+        Err(NotLaunched::Unknown(why)) => Launched::Unknown(why),
+    }
+}
+
+fn argument(word: crate::source::unit::ExpandedWord) -> ArgumentWord {
+    ArgumentWord {
+        text: word.text.unwrap_or(word.written),
+        span: word.span,
+        secret: word.secret,
+        unknown: word.unknown,
+        many: word.splits,
+    }
+}
+
+/// `NAME=value` in a command line (`env A=b`, `--env A=b`, `A=b gunicorn` in a script): the value
+/// is a variable's, and is not shown.
+fn hide_assignments(sources: &Sources, words: &[ArgumentWord]) {
+    for word in words {
+        let text = word.text.as_str();
+        for (at, _) in text.match_indices('=') {
+            let before = &text[..at];
+            let name = before.rsplit(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).next();
+            let is_variable = name.is_some_and(|name| {
+                name.starts_with(|c: char| c.is_ascii_uppercase() || c == '_')
+                    && !name.chars().any(|c| c.is_ascii_lowercase())
+            });
+            if !is_variable {
+                continue;
+            }
+            let rest = &text[at + 1..];
+            let whole = at + 1 + rest.len();
+            // In a script other words follow; a word of its own is the value to its end.
+            let is_script = text[..at].contains(char::is_whitespace);
+            let end = match rest.find(char::is_whitespace) {
+                Some(length) if is_script && !rest.starts_with(['"', '\'']) => at + 1 + length,
+                Some(_) if is_script => closing_quote(text, at + 1),
+                _ => whole,
+            };
+            sources.hide(word.text.span_of(at + 1..end));
+        }
+    }
+}
+
+fn closing_quote(text: &str, from: usize) -> usize {
+    let quote = text.as_bytes().get(from).copied().unwrap_or(b' ');
+    let rest = text.as_bytes().get(from + 1..).unwrap_or_default();
+    match rest.iter().position(|byte| *byte == quote) {
+        Some(length) => from + 1 + length + 1,
+        None => text.len(),
+    }
+}
+
+/// The text of a program that may be a script.
+fn script(sources: &Sources, machine: &Machine, service: &Service, path: &str) -> Script {
+    let base = service.working_directory.ok().and_then(Option::as_ref);
+    let path = match base {
+        _ if path.starts_with('/') => PathBuf::from(path),
+        Some(base) => tidy(&base.path.join(path)),
+        None => return Script::Unknown(format!("{path} was not read")),
+    };
+    let place = Place::look(sources.host(), &path, machine.owners_known);
+    let Some(metadata) = place.metadata() else {
+        return Script::Unknown(format!("{} was not read", path.display()));
+    };
+    if metadata.size > SCRIPT_LIMIT {
+        return Script::Other;
+    }
+    match sources.load(&path) {
+        Ok(file) if file.bytes.starts_with(b"#!") => match std::str::from_utf8(&file.bytes) {
+            Ok(text) => Script::Text(Text::verbatim(file.id, text, 0)),
+            Err(_) => Script::Unknown(format!("{} is not UTF-8", path.display())),
+        },
+        Ok(_) => Script::Other,
+        Err(error) => Script::Unknown(error.to_string()),
+    }
+}
