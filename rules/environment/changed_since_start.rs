@@ -12,6 +12,9 @@ crate::rule! {
     ///
     /// By hand: `systemctl daemon-reload && systemctl restart myapp`.
     ///
+    /// Proved by `environment-changed`: the reload returned 0 and the workers kept the old
+    /// value; a restart brought the new one.
+    ///
     /// ```env,bad,live
     /// SECRET_KEY=changed-after-the-start
     /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db

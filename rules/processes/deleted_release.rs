@@ -14,6 +14,9 @@ crate::rule! {
     /// (`readlink /proc/$(systemctl show -P MainPID myapp)/cwd`), or let `WorkingDirectory=` name a
     /// directory that stays.
     ///
+    /// Proved by `release-pruned`: the reload returned 0, the master ended with
+    /// FileNotFoundError, and the site answered 502 until Restart= brought it back.
+    ///
     /// ```proc,bad
     /// 800 cwd=/srv/myapp/releases/2026-03-01(deleted)
     /// ```

@@ -14,6 +14,9 @@ crate::rule! {
     ///
     /// By hand: look at it (`ps -fp PID`, `systemctl status PID`), then end it: `kill -TERM PID`.
     ///
+    /// Proved by `second-master`: it took the requests, and when it stopped it deleted the
+    /// socket: every request got 502 while the unit was active.
+    ///
     /// ```proc,bad
     /// 900 parent=1 unit=session-1.scope user=33 start=600 cwd=/srv/myapp/releases/2026-04-14 : /srv/myapp/.venv/bin/python /srv/myapp/.venv/bin/gunicorn --bind 127.0.0.1:8001 wsgi:app
     /// ```

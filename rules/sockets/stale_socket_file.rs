@@ -12,6 +12,9 @@ crate::rule! {
     ///
     /// By hand: `systemctl restart myapp`.
     ///
+    /// Proved by `stale-socket-file`: the file was there, nobody listened, and every request
+    /// got 502 (connection refused).
+    ///
     /// ```proc,bad
     /// - listen unix:/run/myapp/gunicorn.sock
     /// ```

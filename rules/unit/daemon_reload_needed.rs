@@ -15,6 +15,9 @@ crate::rule! {
     /// By hand: `systemctl daemon-reload`, then `systemctl restart` where ExecStart=,
     /// EnvironmentFile= or other settings of the process changed: a reload does not take them over.
     ///
+    /// Proved by `daemon-reload-needed`: a restart returned 0 and brought the old command line
+    /// back: three workers where the file says four.
+    ///
     /// ```text,bad,command=systemctl show
     /// Id=myapp.service
     /// LoadState=loaded

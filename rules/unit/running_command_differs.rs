@@ -13,6 +13,9 @@ crate::rule! {
     ///
     /// By hand: `systemctl daemon-reload && systemctl restart myapp`.
     ///
+    /// Proved by `running-command-differs`: the reload returned 0 and the master went on with
+    /// its old command line: three workers instead of four.
+    ///
     /// ```proc,bad
     /// 800 : /srv/myapp/.venv/bin/python /srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current --timeout 30 --bind unix:/run/myapp/gunicorn.sock wsgi:app
     /// ```
