@@ -9,7 +9,9 @@ mod suppression;
 pub use checklist::{ChecklistItem, Status, Verdict};
 pub use selection::{Selection, SelectionError};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+
+use checklist::Concern;
 
 use crate::facts::{Deployment, Problem};
 use crate::rule::{Check, Finding, Rule, Severity, Sink, Skip};
@@ -100,12 +102,20 @@ pub fn run(
     let (mut findings, suppressed, problems) =
         suppression::apply(findings, rules, &selected, deployment, sources);
     sort(&mut findings, deployment, sources);
+    // Grouped once: whoever looked through all of them for each application would need a time that
+    // grows with the square of their number.
+    let by_app = group(&findings, |finding| finding.app.as_deref());
+    let skips_by_app = group(&skips, |skip| skip.app.as_deref());
     let apps = deployment
         .apps
         .iter()
         .map(|app| {
-            let checklist = checklist::judge(&app.name, rules, &selected, &findings, &skips);
-            let verdict = checklist::verdict(&app.name, &checklist, &findings, &skips);
+            let concern = Concern {
+                findings: concerning(&by_app, &app.name),
+                skips: concerning(&skips_by_app, &app.name),
+            };
+            let checklist = checklist::judge(rules, &selected, &concern);
+            let verdict = checklist::verdict(&checklist, &concern);
             AppOutcome { name: app.name.clone(), verdict, checklist }
         })
         .collect();
@@ -113,14 +123,31 @@ pub fn run(
     Outcome { findings, skips, suppressed, problems, apps }
 }
 
+/// What belongs to each application; none: to the host.
+fn group<'a, T>(
+    all: &'a [T],
+    app: impl Fn(&'a T) -> Option<&'a str>,
+) -> HashMap<Option<&'a str>, Vec<&'a T>> {
+    let mut groups: HashMap<_, Vec<&T>> = HashMap::new();
+    for one in all {
+        groups.entry(app(one)).or_default().push(one);
+    }
+    groups
+}
+
+/// What concerns an application: its own and the host's.
+fn concerning<'a, T>(groups: &HashMap<Option<&'a str>, Vec<&'a T>>, app: &str) -> Vec<&'a T> {
+    let own = groups.get(&Some(app)).into_iter().flatten();
+    own.chain(groups.get(&None).into_iter().flatten()).copied().collect()
+}
+
 /// By application (the host's own last), severity (worst first), code, file, line.
 fn sort(findings: &mut [Finding], deployment: &Deployment, sources: &Sources) {
+    let places: HashMap<&str, usize> =
+        deployment.apps.iter().enumerate().map(|(at, app)| (app.name.as_str(), at)).collect();
     let order = |name: &Option<String>| {
-        match name {
-            Some(name) => deployment.apps.iter().position(|app| app.name == *name),
-            None => None,
-        }
-        .unwrap_or(usize::MAX)
+        let place = name.as_deref().and_then(|name| places.get(name));
+        place.copied().unwrap_or(usize::MAX)
     };
     findings.sort_by_cached_key(|finding| {
         let place = finding

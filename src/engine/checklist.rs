@@ -58,19 +58,24 @@ impl Verdict {
     }
 }
 
+/// What concerns one application: its own, and the host's.
+pub(super) struct Concern<'a> {
+    /// Findings.
+    pub findings: Vec<&'a Finding>,
+    /// Skips.
+    pub skips: Vec<&'a Skip>,
+}
+
 /// The items for one application. A finding of the host counts for every application.
 pub(super) fn judge(
-    app: &str,
     rules: &[&'static Rule],
     selected: &[&'static Rule],
-    findings: &[Finding],
-    skips: &[Skip],
+    concern: &Concern<'_>,
 ) -> Vec<ChecklistItem> {
     Item::ALL
         .into_iter()
         .map(|item| {
-            let mine =
-                findings.iter().filter(|f| f.rule.item == item && concerns(f.app.as_deref(), app));
+            let mine = concern.findings.iter().filter(|f| f.rule.item == item);
             let mut found: Vec<&'static str> = mine.clone().map(|f| f.rule.code).collect();
             // An error and a warning of one rule do not stand together.
             found.sort_unstable();
@@ -83,9 +88,7 @@ pub(super) fn judge(
                 .filter(|rule| {
                     // A rule that the user left out was not looked at either.
                     !selected.iter().any(|s| s.code == rule.code)
-                        || skips.iter().any(|skip| {
-                            skip.code == rule.code && concerns(skip.app.as_deref(), app)
-                        })
+                        || concern.skips.iter().any(|skip| skip.code == rule.code)
                 })
                 .map(|rule| rule.code)
                 .collect::<Vec<_>>();
@@ -101,13 +104,8 @@ pub(super) fn judge(
 }
 
 /// The verdict follows from the findings; without one, what could not be looked at decides.
-pub(super) fn verdict(
-    app: &str,
-    checklist: &[ChecklistItem],
-    findings: &[Finding],
-    skips: &[Skip],
-) -> Verdict {
-    let mine = || findings.iter().filter(|f| concerns(f.app.as_deref(), app));
+pub(super) fn verdict(checklist: &[ChecklistItem], concern: &Concern<'_>) -> Verdict {
+    let mine = || concern.findings.iter();
     if mine().any(|f| f.severity == Severity::Error && f.rule.impact.breaks_reload()) {
         return Verdict::WillBreak;
     }
@@ -118,8 +116,7 @@ pub(super) fn verdict(
     // was not asked for: such an item stays unknown in the list, and does not by itself take the
     // verdict away.
     let needs_life = |code: &str| {
-        let mut mine =
-            skips.iter().filter(|s| s.code == code && concerns(s.app.as_deref(), app)).peekable();
+        let mut mine = concern.skips.iter().filter(|skip| skip.code == code).peekable();
         mine.peek().is_some() && mine.all(|skip| NEEDS_MORE.contains(&skip.reason.as_str()))
     };
     let undecided = checklist.iter().any(|item| {
@@ -127,9 +124,4 @@ pub(super) fn verdict(
     });
     let passed = checklist.iter().any(|item| item.status == Status::Pass);
     if passed && !undecided { Verdict::ZeroDowntime } else { Verdict::Unknown }
-}
-
-/// Does a finding or skip of `of` (none: the host) concern this application?
-fn concerns(of: Option<&str>, app: &str) -> bool {
-    of.is_none_or(|of| of == app)
 }
