@@ -3,9 +3,9 @@
 //! `testdata/healthy`.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use case::Case;
 use deploy_doctor::engine::{self, Settings};
 use deploy_doctor::facts::known::NEEDS_MORE;
 use deploy_doctor::facts::{self, Request, Scope};
@@ -16,6 +16,8 @@ use deploy_doctor::source::Sources;
 
 #[path = "support/answers.rs"]
 mod answers;
+#[path = "support/case.rs"]
+mod case;
 #[path = "support/living.rs"]
 mod living;
 use living::World;
@@ -32,30 +34,7 @@ fn project() -> &'static Path {
 
 /// The healthy deployment in memory, with the modes that a version control system does not keep.
 fn healthy() -> MemoryHost {
-    let mut host = MemoryHost::new();
-    let top = project().join("testdata/healthy");
-    copy(&top, &top, &mut host);
-    host.own(ENVIRONMENT, 0o640, 0, 0);
-    host.directory("/run").directory("/tmp").own("/tmp", 0o1777, 0, 0);
-    host
-}
-
-fn copy(top: &Path, directory: &Path, host: &mut MemoryHost) {
-    for entry in fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        let inside = Path::new("/").join(path.strip_prefix(top).unwrap());
-        let metadata = path.symlink_metadata().unwrap();
-        if metadata.is_symlink() {
-            host.link(inside, fs::read_link(&path).unwrap());
-        } else if metadata.is_dir() {
-            host.directory(&inside);
-            copy(top, &path, host);
-        } else {
-            host.file(&inside, fs::read(&path).unwrap());
-            let executable = metadata.permissions().mode() & 0o100 != 0;
-            host.own(&inside, if executable { 0o755 } else { 0o644 }, 0, 0);
-        }
-    }
+    Case::healthy().into_host()
 }
 
 fn target(example: &Example) -> PathBuf {

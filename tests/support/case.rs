@@ -72,6 +72,11 @@ impl Case {
         Self { host, database_revision: None }
     }
 
+    /// The tree that was made.
+    pub fn into_host(self) -> MemoryHost {
+        self.host
+    }
+
     /// Nothing at all.
     pub fn empty() -> Self {
         Self { host: MemoryHost::new(), database_revision: None }
