@@ -5,13 +5,15 @@ use crate::rule::{EvidenceKind, Safety, Sink};
 use crate::source::Span;
 
 crate::rule! {
-    /// The link to the release leads nowhere: the next reload or restart finds no code.
+    /// The link to the release leads nowhere: the next restart finds no code, and a reload fails
+    /// or ends gunicorn.
     ///
     /// A release was deleted that the link still names, the link was moved before the release was
     /// there, or it is relative and meant from another directory: a link's target counts from the
-    /// directory that the *link* lies in. systemd then ends the unit with status 200/CHDIR; a
-    /// gunicorn that runs already goes on until the next reload, which ends its master (measured:
-    /// exit 1, FileNotFoundError).
+    /// directory that the *link* lies in. Where `WorkingDirectory=` goes through it, a reload fails
+    /// with status 200/CHDIR before the signal is sent, gunicorn goes on with what it has, and the
+    /// next restart ends in the same status. Where only gunicorn goes through it (`--chdir`), the
+    /// reload ends the master.
     ///
     /// Proved by `current-dangling`: the reload failed with status 200/CHDIR, and after the
     /// restart that followed every request got 502.
@@ -101,9 +103,17 @@ fn add(place: &Place, origin: Option<&Origin>, found: &mut Vec<Dangling>) -> Res
 
 fn report(app: &App, dangling: &Dangling, out: &mut Sink) {
     let (link, target) = (dangling.link.display(), dangling.target.display());
-    let finding = out.report(format!(
-        "the next reload or restart takes the site down: {link} points to {target}, which is not there"
-    ));
+    // systemd runs ExecReload= in the working directory, too: where that is gone the signal is
+    // never sent. Any other way through the link is gunicorn's own, and ends it at the reload.
+    let working = app.service.working_directory.ok().and_then(Option::as_ref);
+    let stops_reload =
+        working.is_some_and(|place| place.links.iter().any(|hop| hop.link == dangling.link));
+    let harm = if stops_reload {
+        "the next restart takes the site down, and a reload fails"
+    } else {
+        "the next reload or restart takes the site down"
+    };
+    let finding = out.report(format!("{harm}: {link} points to {target}, which is not there"));
     for (number, span) in dangling.named_at.iter().enumerate() {
         finding.at(*span, if number == 0 { "goes through the link" } else { "" });
     }
