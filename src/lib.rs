@@ -1,13 +1,14 @@
 //! deploy-doctor: what the next reload of a Flask + Gunicorn + Nginx + systemd site will do.
 //!
 //! The rooms, in the one order in which they may know of each other:
-//! host → source → facts → rule → rules → engine → report → cli.
+//! host → source → facts → rule → rules → engine → report, fix → cli.
 
 #![warn(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 pub mod cli;
 pub mod engine;
 pub mod facts;
+pub mod fix;
 pub mod host;
 pub mod report;
 #[macro_use]

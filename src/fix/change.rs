@@ -1,0 +1,52 @@
+//! What a fix comes down to on the disk: for each path, what was there when it was read and what
+//! is to be there afterwards. The plan makes these, the transaction writes them, and the history
+//! keeps them so that they can be taken back.
+
+use std::path::PathBuf;
+
+/// What stands, or is to stand, at one path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// Nothing.
+    Absent,
+    /// A regular file.
+    File {
+        /// Its bytes.
+        bytes: Vec<u8>,
+        /// Its permission bits.
+        mode: u32,
+        /// The owning user's number.
+        uid: u32,
+        /// The owning group's number.
+        gid: u32,
+    },
+    /// A directory; what lies in it is not part of this.
+    Directory {
+        /// Its permission bits.
+        mode: u32,
+        /// The owning user's number.
+        uid: u32,
+        /// The owning group's number.
+        gid: u32,
+    },
+    /// A symbolic link.
+    Link {
+        /// What it says, as written.
+        target: PathBuf,
+    },
+}
+
+/// The change of one path.
+///
+/// The path is absolute, as the deployment sees it (under `--root DIR` without DIR), and free of
+/// links: where a file was reached through a link, this names the link's target, so that the link
+/// stays. For files given on the command line it is as the user wrote it, with links resolved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Where.
+    pub path: PathBuf,
+    /// What was there when it was read. Anything else found at the writing refuses the whole.
+    pub before: Content,
+    /// What is to be there.
+    pub after: Content,
+}
