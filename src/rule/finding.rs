@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Rule, Severity};
+use super::{Edit, Rule, Severity};
 use crate::facts::{Known, Why};
 use crate::source::Span;
 
@@ -36,6 +36,8 @@ pub struct Fix {
     pub safety: Safety,
     /// What it does, in one line.
     pub title: String,
+    /// The changes; none where only words say what to do.
+    pub edits: Vec<Edit>,
 }
 
 /// A range of source text that a finding speaks of.
@@ -129,7 +131,20 @@ impl Finding {
 
     /// Says what would remove it.
     pub fn fix(&mut self, safety: Safety, title: impl Into<String>) -> &mut Self {
-        self.fix = Some(Fix { safety, title: title.into() });
+        self.fix = Some(Fix { safety, title: title.into(), edits: Vec::new() });
+        self
+    }
+
+    /// Adds what the fix that was named before changes.
+    pub fn edit(&mut self, edit: Edit) -> &mut Self {
+        self.edits([edit])
+    }
+
+    /// Adds several changes; see [`Finding::edit`].
+    pub fn edits(&mut self, edits: impl IntoIterator<Item = Edit>) -> &mut Self {
+        if let Some(fix) = &mut self.fix {
+            fix.edits.extend(edits);
+        }
         self
     }
 

@@ -1,11 +1,13 @@
 //! What a rule is: its documentation and its check in one static, and what it reports.
 
 mod docs;
+mod edit;
 mod finding;
 #[macro_use]
 mod macros;
 
 pub use docs::{Example, ExampleKind, examples, paragraphs, summary};
+pub use edit::Edit;
 pub use finding::{Evidence, EvidenceKind, Finding, Fix, Label, Safety, Sink, Skip};
 
 use serde::Serialize;
