@@ -6,11 +6,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use case::Case;
-use deploy_doctor::engine::{self, Settings};
+use deploy_doctor::engine::{self, Selection, Settings};
 use deploy_doctor::facts::known::NEEDS_MORE;
 use deploy_doctor::facts::{self, Request, Scope};
-use deploy_doctor::host::MemoryHost;
-use deploy_doctor::rule::{self, Example, ExampleKind, Rule};
+use deploy_doctor::fix::{self, Options, Placement, Plan};
+use deploy_doctor::host::{Host, MemoryHost};
+use deploy_doctor::rule::{self, Example, ExampleKind, Rule, Safety};
 use deploy_doctor::rules;
 use deploy_doctor::source::Sources;
 
@@ -178,6 +179,88 @@ fn deployment(case: &[Example]) -> MemoryHost {
         world.write(&mut host);
     }
     host
+}
+
+/// The plan that repairs what one rule finds, in place.
+fn repair(host: &MemoryHost, rule: &Rule, case: &[Example]) -> Plan {
+    let request = Request {
+        apps: Vec::new(),
+        scope: Scope::Root,
+        database_revision: option(case, "db=").map(str::to_owned),
+    };
+    let read = |sources: &Sources, _: bool| {
+        let mut deployment = facts::read(sources, &request);
+        answers::ask(case, sources, &mut deployment);
+        deployment
+    };
+    let selection = Selection::new(rules::all(), &[rule.code.to_owned()], &[]).unwrap();
+    let options = Options {
+        selection,
+        include_unsafe: true,
+        placement: Placement::InPlace,
+        repository: false,
+        accept: None,
+    };
+    fix::plan(host, &read, &options).unwrap()
+}
+
+/// A *bad* example's fix makes of it what the *fixed* one behind it shows, byte for byte, and
+/// touches nothing else; made again it changes nothing.
+fn judge_fix(rule: &Rule, number: usize, bad: &[Example], fixed: &[Example]) -> Result<(), String> {
+    let host = deployment(bad);
+    let head = format!("{} {}, example {number}", rule.code, rule.name);
+    let plan = repair(&host, rule, bad);
+    let manual = |left: &fix::Left| left.proposal.safety == Safety::Manual;
+    if let Some(left) = plan.left.iter().find(|left| !manual(left)) {
+        return Err(format!("{head}: not fixed: {} ({:?})", left.proposal.message, left.reason));
+    }
+    if plan.changes.is_empty() {
+        return match plan.left.is_empty() {
+            true => Err(format!("{head}: nothing is found to fix")),
+            false => Ok(()),
+        };
+    }
+    let after = fix::plan::overlay(&host, &plan.changes);
+    let wanted = deployment(fixed);
+    let mut paths: Vec<PathBuf> = plan.changes.iter().map(|change| change.path.clone()).collect();
+    paths.extend(fixed.iter().filter(|e| e.language != "tree" && e.language != "proc").map(target));
+    for path in paths.iter().filter(|_| !fixed.is_empty()) {
+        let (made, wanted) = (after.read(path, u64::MAX), wanted.read(path, u64::MAX));
+        if made != wanted {
+            let text = |bytes: Result<Vec<u8>, _>| match bytes {
+                Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+                Err(error) => format!("{error}"),
+            };
+            let (made, wanted) = (text(made), text(wanted));
+            return Err(format!(
+                "{head}: {} is\n{made}\n--- and should be\n{wanted}",
+                path.display()
+            ));
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_fix_makes_what_the_example_shows() {
+    let mut wrong = Vec::new();
+    for rule in rules::all() {
+        if !matches!(rule.fix, Some(Safety::Safe | Safety::Unsafe)) {
+            continue;
+        }
+        let cases = cases(rule);
+        for (number, case) in cases.iter().enumerate() {
+            if case[0].kind != ExampleKind::Bad {
+                continue;
+            }
+            let next = cases.get(number + 1).filter(|next| next[0].kind == ExampleKind::Fixed);
+            let fixed = next.map(Vec::as_slice).unwrap_or_default();
+            if let Err(why) = judge_fix(rule, number + 1, case, fixed) {
+                wrong.push(why);
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} wrong\n{}", wrong.len(), wrong.join("\n\n"));
 }
 
 fn judge(rule: &Rule, number: usize, case: &[Example]) -> Result<(), String> {

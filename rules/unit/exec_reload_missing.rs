@@ -1,5 +1,5 @@
 use crate::facts::{App, Why};
-use crate::rule::{Safety, Sink};
+use crate::rule::{Edit, Safety, Sink};
 
 crate::rule! {
     /// `systemctl reload` refuses, so people restart, and every restart drops the requests in
@@ -94,6 +94,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     ))
     .at_some(super::place_for(service, "ExecReload"), note)
     .help(format!("Add to [Service]:\n{}\nthen: systemctl daemon-reload", super::RELOAD))
-    .fix(Safety::Safe, super::RELOAD);
+    .fix(Safety::Safe, super::RELOAD)
+    .edit(Edit::set(&service.unit, "ExecReload", super::HUP));
     Ok(())
 }

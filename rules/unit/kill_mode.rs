@@ -1,5 +1,5 @@
 use crate::facts::{App, Why};
-use crate::rule::{Safety, Severity, Sink};
+use crate::rule::{Edit, Safety, Severity, Sink};
 
 crate::rule! {
     /// Old processes survive a stop, keep the socket and go on serving the old release.
@@ -55,6 +55,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         .severity(severity)
         .at_known(&mode, "mixed is what gunicorn needs")
         .help("In [Service]:\nKillMode=mixed\nthen: systemctl daemon-reload")
-        .fix(Safety::Safe, "KillMode=mixed");
+        .fix(Safety::Safe, "KillMode=mixed")
+        .edit(Edit::set(&app.service.unit, "KillMode", "mixed"));
     Ok(())
 }

@@ -27,6 +27,7 @@ crate::area![
 
 /// What a command of ExecReload= has to be.
 const RELOAD: &str = "ExecReload=/bin/kill -s HUP $MAINPID";
+const HUP: &str = "/bin/kill -s HUP $MAINPID";
 
 /// Where a setting would have to be added: the last line that takes it back or that systemd
 /// ignores, else the section's header.

@@ -1,5 +1,5 @@
 use crate::facts::{App, Why};
-use crate::rule::{Safety, Sink};
+use crate::rule::{Edit, Safety, Sink};
 
 crate::rule! {
     /// A crash of gunicorn's master leaves the site down until somebody starts it by hand.
@@ -63,6 +63,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     out.report(format!("when gunicorn's master dies the site stays down: {cause}"))
         .at_some(place, note)
         .help("In [Service]:\nRestart=always\nRestartSec=3\nthen: systemctl daemon-reload")
-        .fix(Safety::Safe, "Restart=always");
+        .fix(Safety::Safe, "Restart=always")
+        .edit(Edit::set(&app.service.unit, "Restart", "always"));
     Ok(())
 }

@@ -1,5 +1,5 @@
 use crate::facts::{App, Why};
-use crate::rule::{Safety, Sink};
+use crate::rule::{Edit, Safety, Sink};
 use crate::source::unit::time::TimeSpan;
 
 crate::rule! {
@@ -60,6 +60,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     )
     .at_known(&graceful, "workers are to have this long")
     .help(format!("In [Service]:\nTimeoutStopSec={better}\nthen: systemctl daemon-reload"))
-    .fix(Safety::Safe, format!("TimeoutStopSec={better}"));
+    .fix(Safety::Safe, format!("TimeoutStopSec={better}"))
+    .edit(Edit::set(&app.service.unit, "TimeoutStopSec", better.to_string()));
     Ok(())
 }

@@ -2,5 +2,21 @@
 //! back.
 
 pub mod change;
+mod draft;
+mod nginx;
+pub mod plan;
+mod resolve;
+mod text;
+mod unit;
 
 pub use change::{Change, Content};
+pub use plan::{Left, Options, Plan, Proposal, Reason, plan};
+
+/// Where the change of a unit goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placement {
+    /// In the file where the setting stands.
+    InPlace,
+    /// A fragment's change in a drop-in of this machine; a drop-in's in the drop-in.
+    DropIn,
+}

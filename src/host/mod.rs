@@ -8,6 +8,7 @@ pub mod files;
 mod glob;
 pub mod http;
 pub mod memory;
+pub mod overlay;
 pub mod run;
 pub mod tree;
 pub mod write;
@@ -20,6 +21,7 @@ use std::path::{Component, Path, PathBuf};
 pub use files::FilesHost;
 pub use http::{HttpAnswer, HttpError, HttpRequest, HttpTarget};
 pub use memory::MemoryHost;
+pub use overlay::OverlayHost;
 pub use run::{Command, Import, Output, Program, RunError};
 pub use tree::TreeHost;
 

@@ -23,6 +23,12 @@ pub enum Edit {
         /// The statement.
         at: Span,
     },
+    /// A word of a command line goes away, with the blanks and continuations that only it needed;
+    /// several words where the span covers them.
+    RemoveWord {
+        /// The word.
+        at: Span,
+    },
     /// A setting of a unit has this value and no other.
     Set {
         /// The unit's name.
@@ -81,6 +87,11 @@ impl Edit {
         Self::Remove { at }
     }
 
+    /// A word of a command line goes away.
+    pub fn remove_word(at: Span) -> Self {
+        Self::RemoveWord { at }
+    }
+
     /// A `[Service]` setting of a unit has this value and no other.
     pub fn set(unit: &Unit, key: &'static str, value: impl Into<String>) -> Self {
         Self::Set { unit: unit.name.to_string(), section: "Service", key, value: value.into() }
@@ -89,7 +100,10 @@ impl Edit {
     /// The file in which it lies, where it names one by a place.
     pub fn place(&self) -> Option<Span> {
         match self {
-            Self::Replace { at, .. } | Self::Remove { at } | Self::Before { at, .. } => Some(*at),
+            Self::Replace { at, .. }
+            | Self::Remove { at }
+            | Self::RemoveWord { at }
+            | Self::Before { at, .. } => Some(*at),
             Self::Insert { block, .. } => Some(*block),
             Self::Set { .. } | Self::Mode { .. } => None,
         }

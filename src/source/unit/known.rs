@@ -140,7 +140,9 @@ fn nearest(name: &str, names: impl Iterator<Item = &'static str>) -> Option<&'st
         .map(|(_, known)| known)
 }
 
-fn takes(section: &str, key: &str) -> &'static str {
+/// What a setting takes, in the words of `systemd --dump-configuration-items`; empty where that is
+/// not known.
+pub fn takes(section: &str, key: &str) -> &'static str {
     find(section, key).map_or("", |setting| setting.takes)
 }
 

@@ -1,0 +1,195 @@
+//! The state of a plan: which paths are changed so far, and to what.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::resolve::{Places, Step};
+use super::text::{Splice, spliced};
+use super::unit::{self, DROP_IN, Placing};
+use super::{Change, Content, Placement, resolve};
+use crate::host::overlay::Entry;
+use crate::host::{FileKind, Host, Metadata, Outcome, OverlayHost, READ_LIMIT};
+
+/// The changes so far, over a host.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Draft {
+    entries: BTreeMap<PathBuf, Entry>,
+}
+
+impl Draft {
+    /// The host as it would be.
+    pub fn overlay<'h>(&self, base: &'h dyn Host) -> OverlayHost<'h> {
+        let mut overlay = OverlayHost::new(base);
+        for (path, entry) in &self.entries {
+            overlay.put(path, entry.clone());
+        }
+        overlay
+    }
+
+    /// The same with more steps made.
+    pub fn with(
+        &self,
+        overlay: &OverlayHost,
+        steps: &[Step],
+        places: &Places,
+        placement: Placement,
+    ) -> Result<Self, String> {
+        let mut next = self.clone();
+        let mut splices: BTreeMap<&Path, Vec<Splice>> = BTreeMap::new();
+        for step in steps {
+            match step {
+                Step::Splice { path, splice } => {
+                    splices.entry(path).or_default().push(splice.clone());
+                }
+                Step::Mode { path, mode } => {
+                    let mut entry = present(overlay, path)?;
+                    entry.metadata.mode = *mode;
+                    next.entries.insert(path.clone(), entry);
+                }
+            }
+        }
+        for (path, splices) in splices {
+            next.splice(overlay, path, &splices, places, placement)?;
+        }
+        Ok(next)
+    }
+
+    fn splice(
+        &mut self,
+        overlay: &OverlayHost,
+        path: &Path,
+        splices: &[Splice],
+        places: &Places,
+        placement: Placement,
+    ) -> Result<(), String> {
+        let mut entry = match self.entries.get(path) {
+            Some(entry) => entry.clone(),
+            None => present(overlay, path)?,
+        };
+        let after = spliced(&entry.bytes, splices);
+        let placing = match placement {
+            Placement::InPlace => None,
+            Placement::DropIn => places.units.get(path).and_then(Option::as_ref),
+        };
+        let Some(placing) = placing else {
+            entry.bytes = after;
+            entry.metadata.size = entry.bytes.len() as u64;
+            self.entries.insert(path.into(), entry);
+            return Ok(());
+        };
+        match self.drop_in(overlay, &entry.bytes, &after, placing) {
+            Ok(()) => Ok(()),
+            // What no drop-in can say is said in the file itself, where it is the operator's own.
+            Err(_) if !resolve::is_packaged(path) => {
+                entry.bytes = after;
+                entry.metadata.size = entry.bytes.len() as u64;
+                self.entries.insert(path.into(), entry);
+                Ok(())
+            }
+            Err(why) => Err(why),
+        }
+    }
+
+    fn drop_in(
+        &mut self,
+        overlay: &OverlayHost,
+        before: &[u8],
+        after: &[u8],
+        placing: &Placing,
+    ) -> Result<(), String> {
+        let earlier = placing.drop_ins.iter().filter(|path| {
+            path.file_name().is_some_and(|name| name.as_encoded_bytes() < DROP_IN.as_bytes())
+        });
+        let mut drop_ins = Vec::new();
+        for path in earlier {
+            drop_ins.push(overlay.read(path, READ_LIMIT).map_err(|error| error.to_string())?);
+        }
+        let lines = unit::as_drop_in(before, after, &drop_ins)?;
+        let directory = overlay.resolve(&placing.directory);
+        let path = overlay.resolve(&directory.join(DROP_IN));
+        let old = match self.entries.get(&path) {
+            Some(entry) => Some(entry.clone()),
+            None => match overlay.look(&path).outcome {
+                Outcome::Missing { .. } => None,
+                _ => Some(present(overlay, &path)?),
+            },
+        };
+        if matches!(overlay.look(&directory).outcome, Outcome::Missing { .. })
+            && !self.entries.contains_key(&directory)
+        {
+            let entry = self.new_entry(overlay, &directory, FileKind::Directory)?;
+            self.entries.insert(directory, entry);
+        }
+        let mut entry = match &old {
+            Some(entry) => entry.clone(),
+            None => self.new_entry(overlay, &path, FileKind::File)?,
+        };
+        entry.bytes = unit::with_lines(old.as_ref().map(|entry| entry.bytes.as_slice()), &lines);
+        entry.metadata.size = entry.bytes.len() as u64;
+        self.entries.insert(path, entry);
+        Ok(())
+    }
+
+    /// Something new belongs to whom the directory round it belongs.
+    fn new_entry(
+        &self,
+        overlay: &OverlayHost,
+        path: &Path,
+        kind: FileKind,
+    ) -> Result<Entry, String> {
+        let parent = path.parent().ok_or("there is nothing above it")?;
+        let around = match self.entries.get(parent) {
+            Some(entry) => entry.metadata,
+            None => match overlay.look(parent).outcome {
+                Outcome::Present(metadata) if metadata.kind == FileKind::Directory => metadata,
+                _ => return Err(format!("{} is no directory", parent.display())),
+            },
+        };
+        let mode = if kind == FileKind::Directory { 0o755 } else { 0o644 };
+        let metadata = Metadata { kind, mode, uid: around.uid, gid: around.gid, size: 0, mtime: 0 };
+        Ok(Entry { metadata, bytes: Vec::new() })
+    }
+
+    /// What it comes to on the disk, directories first.
+    pub fn changes(&self, base: &dyn Host) -> Result<Vec<Change>, String> {
+        let mut changes = Vec::with_capacity(self.entries.len());
+        for (path, entry) in &self.entries {
+            let before = match base.look(path).outcome {
+                Outcome::Missing { .. } => Content::Absent,
+                Outcome::Present(metadata) => {
+                    let bytes = match metadata.kind {
+                        FileKind::File => base.read(path, READ_LIMIT),
+                        _ => Ok(Vec::new()),
+                    };
+                    content(metadata, bytes.map_err(|error| error.to_string())?)
+                }
+                Outcome::Failed(error) => return Err(error.to_string()),
+            };
+            let after = content(entry.metadata, entry.bytes.clone());
+            if before != after {
+                changes.push(Change { path: path.clone(), before, after });
+            }
+        }
+        Ok(changes)
+    }
+}
+
+fn content(metadata: Metadata, bytes: Vec<u8>) -> Content {
+    let Metadata { mode, uid, gid, .. } = metadata;
+    match metadata.kind {
+        FileKind::Directory => Content::Directory { mode, uid, gid },
+        _ => Content::File { bytes, mode, uid, gid },
+    }
+}
+
+fn present(overlay: &OverlayHost, path: &Path) -> Result<Entry, String> {
+    let Outcome::Present(metadata) = overlay.look(path).outcome else {
+        return Err(format!("{} is not there", path.display()));
+    };
+    let bytes = match metadata.kind {
+        FileKind::File => overlay.read(path, READ_LIMIT).map_err(|error| error.to_string())?,
+        FileKind::Directory => Vec::new(),
+        kind => return Err(format!("{} is {kind}", path.display())),
+    };
+    Ok(Entry { metadata, bytes })
+}

@@ -1,0 +1,355 @@
+//! The plan: the fixes of all chosen findings merged, with a new check after each round, until
+//! nothing more changes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::draft::Draft;
+use super::resolve::{Places, Resolver, Step};
+use super::{Change, Placement};
+use crate::engine::{self, Outcome, Selection, Settings};
+use crate::facts::Deployment;
+use crate::host::{Host, OverlayHost};
+use crate::rule::{Finding, Rule, Safety};
+use crate::source::Sources;
+
+/// The most rounds of fixing and checking again.
+pub const ROUNDS: usize = 10;
+
+/// How a host's facts are read. The second argument says whether to read what lives, too.
+pub type Read<'a> = &'a dyn Fn(&Sources, bool) -> Deployment;
+
+/// What the user chose.
+pub struct Options<'a> {
+    /// Which rules' findings are to be fixed.
+    pub selection: Selection,
+    /// Also fixes that change behaviour beyond their finding.
+    pub include_unsafe: bool,
+    /// Where a unit's change goes.
+    pub placement: Placement,
+    /// Are these a repository's files, of which none is a package's?
+    pub repository: bool,
+    /// Asked for each fix; none takes all.
+    pub accept: Option<&'a dyn Fn(&Proposal) -> bool>,
+}
+
+/// A finding with what its fix would change.
+#[derive(Debug, Clone)]
+pub struct Proposal {
+    /// The rule.
+    pub rule: &'static Rule,
+    /// The application; none for the host.
+    pub app: Option<String>,
+    /// The finding's message.
+    pub message: String,
+    /// The finding's help.
+    pub help: String,
+    /// What the fix does, in one line.
+    pub title: String,
+    /// How it may be applied.
+    pub safety: Safety,
+    fingerprint: String,
+    severity: crate::rule::Severity,
+    steps: Result<Vec<Step>, String>,
+}
+
+/// Why a finding stays.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// Its rule has no fix that a program can make.
+    Manual,
+    /// Its fix changes more than the finding, and that was not asked for.
+    Unsafe,
+    /// The user said no.
+    Declined,
+    /// It cannot be made here, or would not help.
+    Impossible(String),
+}
+
+/// A finding that stays, and why.
+#[derive(Debug, Clone)]
+pub struct Left {
+    /// The finding.
+    pub proposal: Proposal,
+    /// Its severity.
+    pub severity: crate::rule::Severity,
+    /// Why it stays.
+    pub reason: Reason,
+}
+
+/// What would be done.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    /// The changes, by path.
+    pub changes: Vec<Change>,
+    /// The fixes they come from, in the order in which they were taken in.
+    pub fixes: Vec<Proposal>,
+    /// The findings that stay.
+    pub left: Vec<Left>,
+    /// How many rounds it took.
+    pub rounds: usize,
+}
+
+/// How many findings there are, by rule and application.
+type Counts = BTreeMap<(&'static str, Option<String>), usize>;
+
+/// Makes a plan. Fails only where a file changed while the plan was made.
+pub fn plan(host: &dyn Host, read: Read, options: &Options) -> Result<Plan, String> {
+    let mut planner = Planner { host, read, options, refused: BTreeMap::new(), fixes: Vec::new() };
+    let (draft, rounds, last) = planner.rounds();
+    let left = planner.left(last, rounds);
+    Ok(Plan { changes: draft.changes(host)?, fixes: planner.fixes, left, rounds })
+}
+
+struct Planner<'a> {
+    host: &'a dyn Host,
+    read: Read<'a>,
+    options: &'a Options<'a>,
+    /// Fixes that are not tried (again), by fingerprint.
+    refused: BTreeMap<String, Reason>,
+    fixes: Vec<Proposal>,
+}
+
+/// What one check shows.
+struct Seen {
+    counts: Counts,
+    proposals: Vec<Proposal>,
+    places: Places,
+}
+
+impl Planner<'_> {
+    /// What it comes to, in how many rounds, and what is still found.
+    fn rounds(&mut self) -> (Draft, usize, Vec<Proposal>) {
+        let mut draft = Draft::default();
+        let mut seen = self.look(&draft, false);
+        // What only the living host shows is looked at once: no change of a file changes it yet.
+        let live = self.only_live(&seen);
+        seen.proposals.extend(live.iter().cloned());
+        let mut rounds = 0;
+        while rounds < ROUNDS {
+            let taken = self.choose(&seen);
+            if taken.is_empty() {
+                break;
+            }
+            let Some((next, after, taken)) = self.advance(&draft, &seen, taken) else { continue };
+            draft = next;
+            self.fixes.extend(taken);
+            seen = after;
+            rounds += 1;
+        }
+        let mut last = seen.proposals;
+        if rounds > 0 {
+            let fixed = |p: &Proposal| self.fixes.iter().any(|f| f.fingerprint == p.fingerprint);
+            last.extend(live.into_iter().filter(|proposal| !fixed(proposal)));
+        }
+        (draft, rounds, last)
+    }
+
+    /// The findings that processes, sockets and commands alone show.
+    fn only_live(&self, seen: &Seen) -> Vec<Proposal> {
+        let processes = self.host.list("/proc".as_ref()).unwrap_or_default();
+        let is_process =
+            |name: &std::ffi::OsString| name.as_encoded_bytes().iter().all(u8::is_ascii_digit);
+        if !processes.iter().any(is_process) {
+            return Vec::new();
+        }
+        let known: BTreeSet<&str> =
+            seen.proposals.iter().map(|proposal| proposal.fingerprint.as_str()).collect();
+        let mut live = self.look(&Draft::default(), true).proposals;
+        live.retain(|proposal| !known.contains(proposal.fingerprint.as_str()));
+        live
+    }
+
+    /// The fixes of one round: those that do not touch each other.
+    fn choose(&mut self, seen: &Seen) -> Vec<Proposal> {
+        let mut taken: Vec<Proposal> = Vec::new();
+        for proposal in &seen.proposals {
+            if self.reason(proposal).is_some() {
+                continue;
+            }
+            let Ok(steps) = &proposal.steps else { continue };
+            let free = taken.iter().flat_map(|other| other.steps.iter().flatten());
+            let mut free = free.clone();
+            if !free.all(|other| steps.iter().all(|step| step.agrees(other))) {
+                continue;
+            }
+            if self.options.accept.is_some_and(|accept| !accept(proposal)) {
+                self.refused.insert(proposal.fingerprint.clone(), Reason::Declined);
+                continue;
+            }
+            taken.push(proposal.clone());
+        }
+        taken
+    }
+
+    /// Makes them, checks again, and leaves out those that do not help or do harm. Nothing where
+    /// none is left.
+    fn advance(
+        &mut self,
+        draft: &Draft,
+        seen: &Seen,
+        taken: Vec<Proposal>,
+    ) -> Option<(Draft, Seen, Vec<Proposal>)> {
+        match self.attempt(draft, seen, &taken) {
+            Ok((next, after)) => return Some((next, after, taken)),
+            Err(why) if taken.len() == 1 => {
+                self.refuse(&taken[0], why);
+                return None;
+            }
+            Err(_) => {}
+        }
+        // Each by itself shows which one it is. Where none is, they only clash with each other:
+        // the first goes alone, and the next round sees to the rest.
+        let mut good = Vec::new();
+        for proposal in taken {
+            match self.attempt(draft, seen, std::slice::from_ref(&proposal)) {
+                Ok(_) => good.push(proposal),
+                Err(why) => self.refuse(&proposal, why),
+            }
+        }
+        if let Ok((next, after)) = self.attempt(draft, seen, &good) {
+            return (!good.is_empty()).then_some((next, after, good));
+        }
+        good.truncate(1);
+        let (next, after) = self.attempt(draft, seen, &good).ok()?;
+        (!good.is_empty()).then_some((next, after, good))
+    }
+
+    fn refuse(&mut self, proposal: &Proposal, why: String) {
+        self.refused.insert(proposal.fingerprint.clone(), Reason::Impossible(why));
+    }
+
+    fn attempt(
+        &self,
+        draft: &Draft,
+        seen: &Seen,
+        taken: &[Proposal],
+    ) -> Result<(Draft, Seen), String> {
+        let overlay = draft.overlay(self.host);
+        let steps: Vec<Step> =
+            taken.iter().flat_map(|proposal| proposal.steps.iter().flatten().cloned()).collect();
+        let next = draft.with(&overlay, &steps, &seen.places, self.options.placement)?;
+        let after = self.look(&next, false);
+        for ((code, app), count) in &after.counts {
+            let before = seen.counts.get(&(*code, app.clone())).copied().unwrap_or(0);
+            if *count > before {
+                return Err(format!("it would bring {code}"));
+            }
+        }
+        for proposal in taken {
+            let key = (proposal.rule.code, proposal.app.clone());
+            let before = seen.counts.get(&key).copied().unwrap_or(0);
+            let now = after.counts.get(&key).copied().unwrap_or(0);
+            // What only a living host shows is not counted here.
+            if before > 0 && now >= before {
+                return Err("it would not remove the finding".to_owned());
+            }
+        }
+        Ok((next, after))
+    }
+
+    fn look(&self, draft: &Draft, live: bool) -> Seen {
+        let overlay = draft.overlay(self.host);
+        let base: &dyn Host = if live { self.host } else { &overlay };
+        let sources = Sources::new(base);
+        let deployment = (self.read)(&sources, live);
+        let outcome = engine::run(crate::rules::all(), &deployment, &sources, &Settings::default());
+        let places = Places::of(&deployment, &overlay);
+        let resolver = Resolver {
+            sources: &sources,
+            overlay: &overlay,
+            deployment: &deployment,
+            places: &places,
+            placement: self.options.placement,
+            repository: self.options.repository,
+        };
+        let proposals = self.proposals(&outcome, &resolver);
+        Seen { counts: counts(&outcome), proposals, places }
+    }
+
+    fn proposals(&self, outcome: &Outcome, resolver: &Resolver) -> Vec<Proposal> {
+        let chosen = outcome
+            .findings
+            .iter()
+            .filter(|reported| self.options.selection.includes(reported.finding.rule));
+        chosen
+            .map(|reported| proposal(&reported.finding, &reported.fingerprint, resolver))
+            .collect()
+    }
+
+    /// Why a finding is not fixed, as far as that is known beforehand.
+    fn reason(&self, proposal: &Proposal) -> Option<Reason> {
+        if let Some(reason) = self.refused.get(&proposal.fingerprint) {
+            return Some(reason.clone());
+        }
+        match (proposal.safety, &proposal.steps) {
+            (Safety::Manual, _) => Some(Reason::Manual),
+            (_, Ok(steps)) if steps.is_empty() => Some(Reason::Manual),
+            (_, Err(why)) => Some(Reason::Impossible(why.clone())),
+            (Safety::Unsafe, _) if !self.options.include_unsafe => Some(Reason::Unsafe),
+            _ => None,
+        }
+    }
+
+    fn left(&self, last: Vec<Proposal>, rounds: usize) -> Vec<Left> {
+        last.into_iter()
+            .map(|proposal| {
+                let unfinished = || match rounds {
+                    ROUNDS => Reason::Impossible(format!("not done after {ROUNDS} rounds")),
+                    _ => Reason::Impossible("it touches what another fix changes".to_owned()),
+                };
+                let reason = self.reason(&proposal).unwrap_or_else(unfinished);
+                Left { severity: proposal.severity, proposal, reason }
+            })
+            .collect()
+    }
+}
+
+fn counts(outcome: &Outcome) -> Counts {
+    let mut counts = Counts::new();
+    for reported in &outcome.findings {
+        let finding = &reported.finding;
+        *counts.entry((finding.rule.code, finding.app.clone())).or_default() += 1;
+    }
+    counts
+}
+
+fn proposal(finding: &Finding, fingerprint: &str, resolver: &Resolver) -> Proposal {
+    let (safety, title, edits) = match &finding.fix {
+        Some(fix) => (fix.safety, fix.title.clone(), fix.edits.as_slice()),
+        None => (Safety::Manual, String::new(), Default::default()),
+    };
+    Proposal {
+        rule: finding.rule,
+        app: finding.app.clone(),
+        message: finding.message.clone(),
+        help: finding.help.clone(),
+        title,
+        safety,
+        fingerprint: fingerprint.to_owned(),
+        severity: finding.severity,
+        steps: resolver.steps(edits),
+    }
+}
+
+/// The host as it would be with these changes.
+pub fn overlay<'h>(host: &'h dyn Host, changes: &[Change]) -> OverlayHost<'h> {
+    use super::Content;
+    use crate::host::overlay::Entry;
+    use crate::host::{FileKind, Metadata};
+    let mut overlay = OverlayHost::new(host);
+    for change in changes {
+        let (kind, mode, uid, gid, bytes) = match &change.after {
+            Content::File { bytes, mode, uid, gid } => {
+                (FileKind::File, *mode, *uid, *gid, bytes.clone())
+            }
+            Content::Directory { mode, uid, gid } => {
+                (FileKind::Directory, *mode, *uid, *gid, Vec::new())
+            }
+            Content::Absent | Content::Link { .. } => continue,
+        };
+        let size = bytes.len() as u64;
+        let metadata = Metadata { kind, mode, uid, gid, size, mtime: 0 };
+        overlay.put(&change.path, Entry { metadata, bytes });
+    }
+    overlay
+}

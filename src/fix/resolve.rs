@@ -1,0 +1,205 @@
+//! From a rule's edits to bytes: in which file, which range, what instead.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use super::text::{Splice, without_statement, without_word};
+use super::unit::{self, Placing};
+use super::{Placement, nginx};
+use crate::facts::Deployment;
+use crate::host::{FileKind, Host, Outcome, OverlayHost};
+use crate::rule::Edit;
+use crate::source::unit::Unit;
+use crate::source::{FileId, Sources, Span};
+
+/// One change of one path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Other bytes in a file.
+    Splice {
+        /// The file, free of links.
+        path: PathBuf,
+        /// The bytes.
+        splice: Splice,
+    },
+    /// Other permission bits.
+    Mode {
+        /// The file or directory, free of links.
+        path: PathBuf,
+        /// The bits.
+        mode: u32,
+    },
+}
+
+impl Step {
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Splice { path, .. } | Self::Mode { path, .. } => path,
+        }
+    }
+
+    /// Can both be made in one round?
+    pub fn agrees(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Splice { path, splice }, Self::Splice { path: second, splice: others }) => {
+                path != second || splice.agrees(others)
+            }
+            (Self::Mode { path, mode }, Self::Mode { path: second, mode: others }) => {
+                path != second || mode == others
+            }
+            _ => true,
+        }
+    }
+}
+
+/// What is known of a file to be changed, beside its bytes.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Places {
+    /// The files of units: a fragment has where its drop-ins go, a drop-in has nothing.
+    pub units: BTreeMap<PathBuf, Option<Placing>>,
+}
+
+impl Places {
+    /// Every unit file of a deployment, by its path free of links.
+    pub fn of(deployment: &Deployment, overlay: &OverlayHost) -> Self {
+        let mut units = BTreeMap::new();
+        for unit in units_of(deployment) {
+            for drop_in in &unit.drop_ins {
+                units.entry(overlay.resolve(&drop_in.file.path)).or_insert(None);
+            }
+            if let Some(fragment) = &unit.fragment {
+                units.insert(overlay.resolve(&fragment.file.path), unit::placing(unit));
+            }
+        }
+        Self { units }
+    }
+}
+
+fn units_of(deployment: &Deployment) -> impl Iterator<Item = &Unit> {
+    deployment
+        .apps
+        .iter()
+        .flat_map(|app| std::iter::once(&app.service.unit).chain(&app.service.sockets))
+}
+
+/// Turns edits into steps.
+pub(super) struct Resolver<'a, 'h> {
+    pub sources: &'a Sources<'h>,
+    pub overlay: &'a OverlayHost<'h>,
+    pub deployment: &'a Deployment,
+    pub places: &'a Places,
+    pub placement: Placement,
+    /// Files of a repository: none of them is a package's.
+    pub repository: bool,
+}
+
+impl Resolver<'_, '_> {
+    /// All steps of a fix, or why it cannot be made.
+    pub fn steps(&self, edits: &[Edit]) -> Result<Vec<Step>, String> {
+        let mut steps = Vec::new();
+        for edit in edits {
+            for step in self.one(edit)? {
+                if steps.iter().any(|other: &Step| !other.agrees(&step)) {
+                    return Err("its own changes overlap".to_owned());
+                }
+                if !steps.contains(&step) {
+                    steps.push(step);
+                }
+            }
+        }
+        for step in &steps {
+            self.allowed(step)?;
+        }
+        Ok(steps)
+    }
+
+    fn one(&self, edit: &Edit) -> Result<Vec<Step>, String> {
+        match edit {
+            Edit::Replace { at, with } => {
+                self.splice(*at, |_, range| Ok(Splice::new(range, with.as_str())))
+            }
+            Edit::Remove { at } => {
+                self.splice(*at, |bytes, range| Ok(without_statement(bytes, range)))
+            }
+            Edit::RemoveWord { at } => {
+                self.splice(*at, |bytes, range| Ok(without_word(bytes, range)))
+            }
+            Edit::Before { at, line } => {
+                self.splice(*at, |bytes, range| Ok(nginx::before(bytes, range.start, line)))
+            }
+            Edit::Insert { block, after, line } => {
+                if after.is_some_and(|after| after.file != block.file) {
+                    return Err("the place lies in another file".to_owned());
+                }
+                let after = after.map(range);
+                self.splice(*block, |bytes, range| nginx::insert(bytes, range, after, line))
+            }
+            Edit::Set { unit, section, key, value } => self.set(unit, section, key, value),
+            Edit::Mode { path, mode } => {
+                let lookup = self.overlay.look(path);
+                match lookup.outcome {
+                    Outcome::Present(metadata)
+                        if matches!(metadata.kind, FileKind::File | FileKind::Directory) =>
+                    {
+                        Ok(vec![Step::Mode { path: lookup.resolved, mode: *mode }])
+                    }
+                    Outcome::Present(metadata) => {
+                        Err(format!("{} is {}", path.display(), metadata.kind))
+                    }
+                    _ => Err(format!("{} is not there", path.display())),
+                }
+            }
+        }
+    }
+
+    fn set(&self, name: &str, section: &str, key: &str, value: &str) -> Result<Vec<Step>, String> {
+        let unit = units_of(self.deployment).find(|unit| unit.name.to_string() == name);
+        let unit = unit.ok_or_else(|| format!("{name} was not read"))?;
+        let splices = unit::set(unit, section, key, value)?;
+        splices.into_iter().map(|(file, splice)| self.step(file, splice)).collect()
+    }
+
+    fn splice(
+        &self,
+        at: Span,
+        make: impl FnOnce(&[u8], Range<usize>) -> Result<Splice, String>,
+    ) -> Result<Vec<Step>, String> {
+        let file = self.sources.file(at.file);
+        let splice = make(&file.bytes, range(at))?;
+        Ok(vec![self.step(at.file, splice)?])
+    }
+
+    fn step(&self, file: FileId, splice: Splice) -> Result<Step, String> {
+        let path = self.sources.file(file).path.clone();
+        let lookup = self.overlay.look(&path);
+        match lookup.outcome {
+            Outcome::Present(metadata) if metadata.kind == FileKind::File => {
+                Ok(Step::Splice { path: lookup.resolved, splice })
+            }
+            _ => Err(format!("{} is no file", path.display())),
+        }
+    }
+
+    /// May this path be changed at all, in place or by a drop-in?
+    fn allowed(&self, step: &Step) -> Result<(), String> {
+        let path = step.path();
+        let by_drop_in = matches!(self.places.units.get(path), Some(Some(_)))
+            && self.placement != Placement::InPlace;
+        if self.repository || by_drop_in || !is_packaged(path) {
+            return Ok(());
+        }
+        Err(format!("{} belongs to a package or is made anew at each boot", path.display()))
+    }
+}
+
+/// Does a package or the running system own what lies there? An upgrade or a boot would undo a
+/// change.
+pub(super) fn is_packaged(path: &Path) -> bool {
+    ["/usr", "/lib", "/lib64", "/run", "/bin", "/sbin"].iter().any(|top| path.starts_with(top))
+        && !path.starts_with("/usr/local")
+}
+
+fn range(span: Span) -> Range<usize> {
+    span.start as usize..span.end as usize
+}

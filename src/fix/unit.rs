@@ -1,0 +1,295 @@
+//! Changes of units: where a setting goes in a file, and a change of a fragment as a drop-in.
+//!
+//! systemd.unit(5): drop-ins are read after the fragment, in the order of their names; an empty
+//! assignment takes back what a list held before.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::text::{Splice, line_after, newline};
+use crate::source::unit::known::SettingLookup;
+use crate::source::unit::{Assignment, Unit, UnitFile, known, syntax};
+use crate::source::{FileId, SourceFile};
+
+/// The drop-in that holds what this program changes.
+pub(super) const DROP_IN: &str = "50-deploy-doctor.conf";
+
+/// The order in which `[Service]` settings are written: a new one goes behind the last one that is
+/// not after it here.
+const ORDER: [&str; 26] = [
+    "Type",
+    "NotifyAccess",
+    "PIDFile",
+    "User",
+    "Group",
+    "UMask",
+    "RuntimeDirectory",
+    "RuntimeDirectoryMode",
+    "WorkingDirectory",
+    "Environment",
+    "EnvironmentFile",
+    "ExecStartPre",
+    "ExecStart",
+    "ExecStartPost",
+    "ExecReload",
+    "ExecStop",
+    "ExecStopPost",
+    "KillMode",
+    "KillSignal",
+    "TimeoutStartSec",
+    "TimeoutStopSec",
+    "Restart",
+    "RestartSec",
+    "PrivateTmp",
+    "StandardOutput",
+    "StandardError",
+];
+
+/// Settings that are lists although systemd's own table does not call them so.
+const LISTS: [&str; 12] = [
+    "Environment",
+    "EnvironmentFile",
+    "PassEnvironment",
+    "UnsetEnvironment",
+    "RuntimeDirectory",
+    "StateDirectory",
+    "CacheDirectory",
+    "LogsDirectory",
+    "ConfigurationDirectory",
+    "SupplementaryGroups",
+    "TemporaryFileSystem",
+    "ReadWritePaths",
+];
+
+/// Does every assignment of it add to a list?
+fn is_list(section: &str, key: &str) -> bool {
+    key.starts_with("Exec") && !key.ends_with("Paths") && key != "ExecSearchPath"
+        || LISTS.contains(&key)
+        || known::takes(section, key).contains("[...]")
+}
+
+/// Where the splices go.
+pub(super) type FileSplices = Vec<(FileId, Splice)>;
+
+/// Gives a setting one value: in place of what decides it now, else as a new line.
+pub(super) fn set(
+    unit: &Unit,
+    section: &str,
+    key: &str,
+    value: &str,
+) -> Result<FileSplices, String> {
+    let line = format!("{key}={value}");
+    let all = unit.all(section, key);
+    let effective = match is_list(section, key) {
+        true => unit.list(section, key),
+        false => all.last().copied().into_iter().collect(),
+    };
+    if let [first, others @ ..] = effective.as_slice() {
+        let mut splices = vec![(first.key.span.file, replaced(first, value))];
+        for other in others {
+            let bytes = bytes_of(unit, other).ok_or("the unit's file is gone")?;
+            let span = other.span;
+            let at = span.start as usize..span.end as usize;
+            splices.push((span.file, super::text::without_statement(bytes, at)));
+        }
+        return Ok(splices);
+    }
+    // A list that was taken back: behind what took it back, or it would be lost again.
+    if let Some(reset) = all.last() {
+        let bytes = bytes_of(unit, reset).ok_or("the unit's file is gone")?;
+        let splice = line_after(bytes, reset.span.end as usize, b"", &line);
+        return Ok(vec![(reset.span.file, slotted(splice, key))]);
+    }
+    let file = unit.fragment.as_ref().ok_or("the unit has no file of its own")?;
+    let splice = added(file, section, key, &line)?;
+    Ok(vec![(file.file.id, slotted(splice, key))])
+}
+
+fn slotted(splice: Splice, key: &str) -> Splice {
+    Splice { slot: Some(key.to_owned()), ..splice }
+}
+
+fn bytes_of<'a>(unit: &'a Unit, assignment: &Assignment) -> Option<&'a [u8]> {
+    let file = unit.files().find(|file| file.file.id == assignment.span.file)?;
+    Some(&file.file.bytes)
+}
+
+fn replaced(assignment: &Assignment, value: &str) -> Splice {
+    let span = assignment.value.span();
+    // An empty value stands where the line ends.
+    Splice::new(span.start as usize..span.end as usize, value)
+}
+
+/// A new line in a section: behind its neighbour, or behind the section's header.
+fn added(file: &UnitFile, section: &str, key: &str, line: &str) -> Result<Splice, String> {
+    let bytes = &file.file.bytes;
+    let rank = |key: &str| ORDER.iter().position(|known| *known == key);
+    let own = rank(key).unwrap_or(usize::MAX);
+    let inside = file.assignments.iter().filter(|a| *a.section == *section);
+    let neighbour = inside
+        .enumerate()
+        .filter_map(|(at, a)| {
+            let rank = match own {
+                usize::MAX => Some(0),
+                _ => rank(&a.key.value).filter(|rank| *rank <= own),
+            };
+            rank.map(|rank| ((rank, at), a))
+        })
+        .max_by_key(|(order, _)| *order)
+        .map(|(_, a)| a.span.end);
+    let header = file.sections.iter().rev().find(|header| header.value == section);
+    let at = neighbour
+        .or_else(|| header.map(|header| header.span.end))
+        .ok_or_else(|| format!("there is no section [{section}]"))?;
+    Ok(line_after(bytes, at as usize, b"", line))
+}
+
+/// A unit's files as they are told apart by path.
+#[derive(Debug, Clone)]
+pub(super) struct Placing {
+    /// Where the unit's drop-ins of this machine go.
+    pub directory: PathBuf,
+    /// Its drop-ins, in the order in which they apply, by path free of links.
+    pub drop_ins: Vec<PathBuf>,
+}
+
+/// Which unit files were read, and where a drop-in for each would go.
+pub(super) fn placing(unit: &Unit) -> Option<Placing> {
+    let fragment = unit.fragment.as_ref()?;
+    let name = match fragment.file.path.file_name() {
+        Some(file) if unit.name.instance().is_some() => file.to_string_lossy().into_owned(),
+        _ => unit.name.to_string(),
+    };
+    let directory = Path::new("/etc/systemd/system").join(format!("{name}.d"));
+    let drop_ins = unit.drop_ins.iter().map(|file| file.file.path.clone()).collect();
+    Some(Placing { directory, drop_ins })
+}
+
+/// A setting of which a drop-in would have to say something else.
+type Setting = (Arc<str>, String);
+
+fn parsed(bytes: &[u8]) -> UnitFile {
+    syntax::parse(Arc::new(SourceFile::new(FileId(0), "unit", bytes)))
+}
+
+/// The values of a setting as they are written, continuations and all.
+fn written(file: &UnitFile, setting: &Setting) -> Vec<Vec<u8>> {
+    file.all(&setting.0, &setting.1).map(|a| file.file.slice(a.value.span()).to_vec()).collect()
+}
+
+/// The lines of a drop-in that make of `before` what `after` would be, in the order of `after`.
+///
+/// `drop_ins` are those that apply before it. Fails with the reason where a drop-in cannot say it.
+pub(super) fn as_drop_in(
+    before: &[u8],
+    after: &[u8],
+    drop_ins: &[Vec<u8>],
+) -> Result<Vec<(String, Vec<u8>)>, String> {
+    let (before, after) = (parsed(before), parsed(after));
+    if let Some(fault) = before.fatal() {
+        return Err(format!("a drop-in cannot mend what systemd cannot read: {:?}", fault.kind));
+    }
+    let drop_ins: Vec<UnitFile> = drop_ins.iter().map(|bytes| parsed(bytes)).collect();
+    let mut seen = BTreeSet::new();
+    let mut lines = Vec::new();
+    let settings = after.assignments.iter().chain(&before.assignments);
+    for setting in settings.map(|a| (Arc::clone(&a.section), a.key.value.clone())) {
+        if !seen.insert(setting.clone()) || written(&before, &setting) == written(&after, &setting)
+        {
+            continue;
+        }
+        lines.extend(
+            setting_lines(&before, &after, &drop_ins, &setting)?
+                .into_iter()
+                .map(|line| (setting.0.to_string(), line)),
+        );
+    }
+    match lines.is_empty() {
+        true => Err("what changes is no setting, so no drop-in can say it".to_owned()),
+        false => Ok(lines),
+    }
+}
+
+fn setting_lines(
+    before: &UnitFile,
+    after: &UnitFile,
+    drop_ins: &[UnitFile],
+    setting: &Setting,
+) -> Result<Vec<Vec<u8>>, String> {
+    let (section, key) = (&*setting.0, setting.1.as_str());
+    if section == "Install" {
+        return Err("systemd reads [Install] in the unit's own file alone".to_owned());
+    }
+    let line = |value: &[u8]| [key.as_bytes(), b"=", value].concat();
+    let now = written(after, setting);
+    if !is_list(section, key) {
+        return match now.last() {
+            Some(value) => Ok(vec![line(value)]),
+            None if !matches!(known::lookup(section, key), SettingLookup::Known(_)) => {
+                Ok(Vec::new())
+            }
+            None if known::empty_resets(section, key) => Ok(vec![line(b"")]),
+            None => Err(format!("a drop-in cannot take {key}= back")),
+        };
+    }
+    let old = written(before, setting);
+    if let Some(added) = now.strip_prefix(old.as_slice())
+        && added.iter().all(|value| !value.is_empty())
+    {
+        return Ok(added.iter().map(|value| line(value)).collect());
+    }
+    if !known::empty_resets(section, key) {
+        return Err(format!("a drop-in cannot take {key}= back"));
+    }
+    let mut list = Vec::new();
+    let later = drop_ins.iter().flat_map(|file| written(file, setting));
+    for value in now.into_iter().chain(later) {
+        match value.is_empty() {
+            true => list.clear(),
+            false => list.push(line(&value)),
+        }
+    }
+    Ok(std::iter::once(line(b"")).chain(list).collect())
+}
+
+/// A drop-in with lines added: to what is there already, or as a new file.
+pub(super) fn with_lines(old: Option<&[u8]>, lines: &[(String, Vec<u8>)]) -> Vec<u8> {
+    let mut out = old.unwrap_or_default().to_vec();
+    let mut sections: Vec<&str> = Vec::new();
+    for (section, _) in lines {
+        if !sections.contains(&section.as_str()) {
+            sections.push(section);
+        }
+    }
+    for section in sections {
+        let own = lines.iter().filter(|(of, _)| of == section).map(|(_, line)| line);
+        let end = newline(&out, 0);
+        let text: Vec<u8> = own.flat_map(|line| line.iter().copied().chain(end.bytes())).collect();
+        let at = section_end(&out, section);
+        match at {
+            Some(at) => drop(out.splice(at..at, text)),
+            None => {
+                if !out.is_empty() {
+                    if out.last() != Some(&b'\n') {
+                        out.extend_from_slice(end.as_bytes());
+                    }
+                    out.extend_from_slice(end.as_bytes());
+                }
+                out.extend_from_slice(format!("[{section}]{end}").as_bytes());
+                out.extend(text);
+            }
+        }
+    }
+    out
+}
+
+/// Where a line at the end of a section goes: behind its last assignment or its header.
+fn section_end(bytes: &[u8], section: &str) -> Option<usize> {
+    let file = parsed(bytes);
+    let header = file.sections.iter().rev().find(|header| header.value == section)?;
+    let last = file.assignments.iter().rev().find(|a| *a.section == *section);
+    let at = last.map_or(header.span.end, |a| a.span.end.max(header.span.end)) as usize;
+    let rest = bytes.get(at..)?;
+    rest.iter().position(|b| *b == b'\n').map(|newline| at + newline + 1)
+}

@@ -1,0 +1,179 @@
+//! A host as it would be after changes that were not written yet: a plan is checked on it before
+//! anything is touched.
+//!
+//! What lives (processes, sockets, commands) would not change with the files, so none of it is
+//! seen here.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use super::{
+    FileKind, Host, HostError, HostErrorKind, LinkHop, Lookup, Metadata, Outcome, Step, tidy,
+};
+
+/// What stands at a path in place of what the host has there.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// A file or a directory, its mode and owner.
+    pub metadata: Metadata,
+    /// A file's bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// A host with some paths changed. The paths are absolute and free of links.
+pub struct OverlayHost<'h> {
+    base: &'h dyn Host,
+    entries: BTreeMap<PathBuf, Entry>,
+}
+
+impl<'h> OverlayHost<'h> {
+    /// The host as it is, without what lives.
+    pub fn new(base: &'h dyn Host) -> Self {
+        Self { base, entries: BTreeMap::new() }
+    }
+
+    /// The same host with one path changed.
+    pub fn put(&mut self, path: impl Into<PathBuf>, entry: Entry) {
+        self.entries.insert(path.into(), entry);
+    }
+
+    /// What a path was changed to, if it was.
+    pub fn entry(&self, path: &Path) -> Option<&Entry> {
+        self.entries.get(path)
+    }
+
+    /// The path free of links, also where its end is not there.
+    pub fn resolve(&self, path: &Path) -> PathBuf {
+        let lookup = self.base.look(path);
+        match (&lookup.outcome, path.parent(), path.file_name()) {
+            (Outcome::Missing { .. }, Some(parent), Some(name)) if parent != path => {
+                self.resolve(parent).join(name)
+            }
+            _ => lookup.resolved,
+        }
+    }
+
+    fn lives(path: &Path) -> bool {
+        tidy(path).starts_with("/proc")
+    }
+
+    fn missing(path: &Path) -> HostError {
+        HostError { path: path.into(), kind: HostErrorKind::NotFound }
+    }
+
+    /// The lookup of a path that only the changes bring into being.
+    fn look_at_new(&self, path: &Path, base: Lookup) -> Lookup {
+        let resolved = self.resolve(path);
+        let Some(entry) = self.entries.get(&resolved) else { return base };
+        let mut steps = Vec::new();
+        if let Some(parent) = resolved.parent() {
+            let around = self.look(parent);
+            steps.extend(around.steps);
+            if let Outcome::Present(metadata) = around.outcome {
+                steps.push(Step { path: parent.into(), metadata });
+            }
+        }
+        let links: Vec<LinkHop> = base.links;
+        Lookup {
+            path: path.into(),
+            resolved,
+            links,
+            steps,
+            outcome: Outcome::Present(entry.metadata),
+        }
+    }
+}
+
+impl Host for OverlayHost<'_> {
+    fn look(&self, path: &Path) -> Lookup {
+        if Self::lives(path) {
+            return Lookup {
+                path: path.into(),
+                resolved: path.into(),
+                links: Vec::new(),
+                steps: Vec::new(),
+                outcome: Outcome::Missing { at: "/proc".into() },
+            };
+        }
+        let mut lookup = self.base.look(path);
+        if self.entries.is_empty() {
+            return lookup;
+        }
+        for step in &mut lookup.steps {
+            if let Some(entry) = self.entries.get(&step.path) {
+                step.metadata = entry.metadata;
+            }
+        }
+        match lookup.outcome {
+            Outcome::Present(_) => {
+                if let Some(entry) = self.entries.get(&lookup.resolved) {
+                    lookup.outcome = Outcome::Present(entry.metadata);
+                }
+                lookup
+            }
+            Outcome::Missing { .. } => self.look_at_new(path, lookup),
+            Outcome::Failed(_) => lookup,
+        }
+    }
+
+    fn link_metadata(&self, path: &Path) -> Result<Metadata, HostError> {
+        if Self::lives(path) {
+            return Err(Self::missing(path));
+        }
+        let found = self.base.link_metadata(path);
+        if matches!(&found, Ok(metadata) if metadata.kind == FileKind::Link) {
+            return found;
+        }
+        match self.entries.get(&self.resolve(path)) {
+            Some(entry) => Ok(entry.metadata),
+            None => found,
+        }
+    }
+
+    fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>, HostError> {
+        if Self::lives(path) {
+            return Err(Self::missing(path));
+        }
+        if !self.entries.is_empty()
+            && let Some(entry) = self.entries.get(&self.resolve(path))
+        {
+            return match entry.metadata.kind {
+                FileKind::File => Ok(entry.bytes.clone()),
+                kind => Err(HostError { path: path.into(), kind: HostErrorKind::NotAFile(kind) }),
+            };
+        }
+        self.base.read(path, limit)
+    }
+
+    fn read_link(&self, path: &Path) -> Result<PathBuf, HostError> {
+        self.base.read_link(path)
+    }
+
+    fn list(&self, path: &Path) -> Result<Vec<OsString>, HostError> {
+        if Self::lives(path) {
+            return Err(Self::missing(path));
+        }
+        if self.entries.is_empty() {
+            return self.base.list(path);
+        }
+        let directory = self.resolve(path);
+        let mut names = match self.base.list(path) {
+            Ok(names) => names,
+            Err(_) if self.entries.contains_key(&directory) => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        let new = self.entries.keys().filter(|entry| entry.parent() == Some(&directory));
+        names.extend(new.filter_map(|entry| entry.file_name()).map(Into::into));
+        names.sort();
+        names.dedup();
+        Ok(names)
+    }
+
+    fn read_tail(&self, path: &Path, limit: u64) -> Result<Vec<u8>, HostError> {
+        if Self::lives(path) {
+            return Err(Self::missing(path));
+        }
+        self.base.read_tail(path, limit)
+    }
+}
