@@ -17,6 +17,8 @@ pub(super) struct Arguments {
 pub(super) enum Command {
     /// Read the deployment and report what breaks a zero-downtime reload
     Check(CheckArguments),
+    /// Show the fixes as a unified diff; --apply makes them, checked and reversible
+    Fix(FixArguments),
     /// Print the model that the rules see as JSON, secrets redacted
     Facts(FactsArguments),
     /// List the rules
@@ -112,6 +114,51 @@ pub(super) struct CheckArguments {
     /// Say why each skipped rule was skipped
     #[arg(short, long)]
     pub verbose: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct FixArguments {
+    #[command(flatten)]
+    pub place: WhereArguments,
+    /// Fix what these rules find alone: codes, names, areas, globs
+    #[arg(long, value_name = "RULE", value_delimiter = ',')]
+    pub select: Vec<String>,
+    /// Leave these rules out: codes, names, areas, globs
+    #[arg(long, value_name = "RULE", value_delimiter = ',')]
+    pub ignore: Vec<String>,
+    /// Write the changes: all or none, and so that --undo takes them back
+    #[arg(long)]
+    pub apply: bool,
+    /// Also fixes that change behaviour beyond their finding
+    #[arg(long = "unsafe")]
+    pub include_unsafe: bool,
+    /// Ask for each fix, then write those that were taken
+    #[arg(short, long)]
+    pub interactive: bool,
+    /// Run what must follow as well (daemon-reload, restart, nginx's reload)
+    #[arg(long, conflicts_with_all = ["root", "no_exec"], conflicts_with_all = FILES)]
+    pub run_actions: bool,
+    /// Change the unit's own file (the default for files of a repository)
+    #[arg(long, conflicts_with = "drop_in")]
+    pub in_place: bool,
+    /// Change units by a drop-in (the default for a host)
+    #[arg(long, conflicts_with_all = FILES)]
+    pub drop_in: bool,
+    /// Keep what stood before beside each changed file, as FILE.orig
+    #[arg(long)]
+    pub backup: bool,
+    /// Take the last changes back
+    #[arg(long, conflicts_with_all = ["apply", "interactive", "select", "ignore", "history"])]
+    pub undo: bool,
+    /// List the changes that were made
+    #[arg(long, conflicts_with_all = ["apply", "interactive", "select", "ignore"])]
+    pub history: bool,
+    /// Do not exit with 3 when something could not be read
+    #[arg(long)]
+    pub allow_incomplete: bool,
+    /// Colours
+    #[arg(long, value_enum, default_value_t = Color::Auto)]
+    pub color: Color,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -1,10 +1,9 @@
 //! `deploy-doctor check`.
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal;
 use std::path::Path;
 
-use super::arguments::{CheckArguments, Color, FailOn, Format};
+use super::arguments::{CheckArguments, FailOn, Format};
 use super::{CommandError, Exit, print, read};
 use crate::engine::{self, Selection, Settings};
 use crate::facts;
@@ -38,14 +37,7 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<Exit, CommandError> {
         crate::host::write::replace(Path::new(path), render(&report, format, style)?.as_bytes())
             .map_err(|error| CommandError::usage(format!("--output {path}: {error}")))?;
     }
-    let color = match arguments.color {
-        Color::Always => true,
-        Color::Never => false,
-        Color::Auto => {
-            std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-                && std::io::stdout().is_terminal()
-        }
-    };
+    let color = super::colored(arguments.color);
     let style = Style { color, quiet: arguments.quiet, verbose: arguments.verbose };
     print(&render(&report, arguments.format, style)?)?;
     if !arguments.allow_incomplete && report.problems().any(|problem| !problem.note) {

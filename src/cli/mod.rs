@@ -5,6 +5,7 @@ mod check;
 mod completions;
 mod explain;
 mod facts;
+mod fix;
 mod read;
 mod rules;
 
@@ -25,6 +26,8 @@ pub enum Exit {
     Usage,
     /// Something that should be read could not be.
     Incomplete,
+    /// A fix was applied, did not validate and was rolled back.
+    RolledBack,
 }
 
 impl From<Exit> for ExitCode {
@@ -34,6 +37,7 @@ impl From<Exit> for ExitCode {
             Exit::Findings => 1,
             Exit::Usage => 2,
             Exit::Incomplete => 3,
+            Exit::RolledBack => 4,
         })
     }
 }
@@ -45,6 +49,7 @@ pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match arguments.command {
         Command::Check(arguments) => check::run(&arguments),
+        Command::Fix(arguments) => fix::run(&arguments),
         Command::Facts(arguments) => facts::run(&arguments),
         Command::Rules(arguments) => rules::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
@@ -88,6 +93,19 @@ fn report_panics() {
         );
         std::process::exit(2);
     }));
+}
+
+/// Is standard output to be coloured?
+fn colored(color: arguments::Color) -> bool {
+    use std::io::IsTerminal;
+    match color {
+        arguments::Color::Always => true,
+        arguments::Color::Never => false,
+        arguments::Color::Auto => {
+            std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+                && std::io::stdout().is_terminal()
+        }
+    }
 }
 
 /// Writes to standard output; a reader that went away (`| head`) is no error.

@@ -31,6 +31,11 @@ pub(super) fn open(place: &WhereArguments) -> Result<Box<dyn Host>, CommandError
 
 /// Reads the deployment behind the door.
 pub(super) fn deployment(place: &WhereArguments, sources: &Sources) -> Deployment {
+    facts::read(sources, &request(place))
+}
+
+/// What the options ask to be read.
+pub(super) fn request(place: &WhereArguments) -> Request {
     let scope = if place.root.is_some() {
         Scope::Root
     } else if given_paths(place).is_empty() {
@@ -46,9 +51,7 @@ pub(super) fn deployment(place: &WhereArguments, sources: &Sources) -> Deploymen
             venv: place.venv.clone(),
         })
     };
-    let request =
-        Request { apps: place.apps.clone(), scope, database_revision: place.db_revision.clone() };
-    facts::read(sources, &request)
+    Request { apps: place.apps.clone(), scope, database_revision: place.db_revision.clone() }
 }
 
 /// Where the facts came from, for the head of a report.

@@ -1,13 +1,16 @@
 //! Repairs: plans the fixes that rules propose, writes them all or not at all, and takes them
 //! back.
 
+pub mod actions;
 pub mod change;
+pub mod diff;
 mod draft;
 mod nginx;
 pub mod plan;
 mod resolve;
 mod text;
 mod unit;
+pub mod validate;
 
 pub use change::{Change, Content};
 pub use plan::{Left, Options, Plan, Proposal, Reason, plan};
@@ -19,4 +22,9 @@ pub enum Placement {
     InPlace,
     /// A fragment's change in a drop-in of this machine; a drop-in's in the drop-in.
     DropIn,
+}
+
+/// A path as it may be printed: control characters spelt out.
+pub fn shown_path(path: &std::path::Path) -> String {
+    crate::source::show::line(&path.display().to_string())
 }

@@ -30,6 +30,8 @@ pub enum Program {
     Journalctl,
     /// `nginx -t`.
     Nginx,
+    /// `systemd-analyze verify`.
+    SystemdAnalyze,
 }
 
 impl Program {
@@ -39,6 +41,7 @@ impl Program {
             Self::Systemctl => "systemctl",
             Self::Journalctl => "journalctl",
             Self::Nginx => "nginx",
+            Self::SystemdAnalyze => "systemd-analyze",
         }
     }
 
@@ -48,6 +51,7 @@ impl Program {
             Self::Systemctl => &["/usr/bin/systemctl", "/bin/systemctl"],
             Self::Journalctl => &["/usr/bin/journalctl", "/bin/journalctl"],
             Self::Nginx => &["/usr/sbin/nginx", "/usr/local/sbin/nginx", "/usr/bin/nginx"],
+            Self::SystemdAnalyze => &["/usr/bin/systemd-analyze", "/bin/systemd-analyze"],
         }
     }
 }
@@ -61,13 +65,21 @@ pub struct Command {
     pub arguments: Vec<String>,
     /// It tells the truth only to root.
     pub needs_root: bool,
+    /// How long it may take.
+    pub limit: Duration,
 }
 
 impl Command {
     /// A command that any user may run.
     pub fn new<S: Into<String>>(program: Program, arguments: impl IntoIterator<Item = S>) -> Self {
         let arguments = arguments.into_iter().map(Into::into).collect();
-        Self { program, arguments, needs_root: false }
+        Self { program, arguments, needs_root: false, limit: TIME_LIMIT }
+    }
+
+    /// The same with another limit in time.
+    #[must_use]
+    pub fn within(self, limit: Duration) -> Self {
+        Self { limit, ..self }
     }
 }
 
@@ -152,7 +164,7 @@ pub(super) fn run(command: &Command) -> Result<Output, RunError> {
     let mut process = std::process::Command::new(path);
     process.args(&command.arguments).env_clear().env("PATH", SEARCH_PATH).env("LC_ALL", "C");
     process.process_group(0);
-    watch(process, name, TIME_LIMIT)
+    watch(process, name, command.limit)
 }
 
 /// Imports an application in a session of its own.

@@ -194,6 +194,11 @@ impl<'h> Sources<'h> {
         file
     }
 
+    /// Every file that was read, in the order of reading.
+    pub fn files(&self) -> Vec<Arc<SourceFile>> {
+        self.files.borrow().clone()
+    }
+
     /// A file that was read before.
     pub fn file(&self, id: FileId) -> Arc<SourceFile> {
         Arc::clone(&self.files.borrow()[id.0 as usize])

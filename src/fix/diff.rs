@@ -1,0 +1,151 @@
+//! A plan as a unified diff. What is hidden from people (values of environment variables) is
+//! hidden here too, so a diff of an environment file is for reading, not for `patch`.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use similar::{Algorithm, DiffOp};
+
+use super::{Change, Content};
+use crate::host::{Host, OverlayHost};
+use crate::source::{FileId, Sources, Span, show};
+
+/// How many lines round a change are shown.
+const CONTEXT: usize = 3;
+
+/// The files of one reading, by their paths free of links.
+pub struct Reading<'a, 'h> {
+    sources: &'a Sources<'h>,
+    files: HashMap<PathBuf, Vec<FileId>>,
+}
+
+impl<'a, 'h> Reading<'a, 'h> {
+    /// All files that were read, so that what was hidden while they were read stays hidden.
+    pub fn new(sources: &'a Sources<'h>) -> Self {
+        let mut files: HashMap<PathBuf, Vec<FileId>> = HashMap::new();
+        for file in sources.files() {
+            files.entry(sources.host().look(&file.path).resolved).or_default().push(file.id);
+        }
+        Self { sources, files }
+    }
+
+    /// A file's lines as they may be shown. Of one that was not read nothing is.
+    fn lines(&self, path: &Path, bytes: &[u8]) -> Vec<String> {
+        // One file may have been read by two names, and its secrets be known by one of them.
+        let files = self.files.get(path).into_iter().flatten().map(|id| self.sources.file(*id));
+        let files: Vec<_> = files.filter(|file| file.bytes == bytes).collect();
+        let Some(file) = files.first() else {
+            return lines(bytes).iter().map(|_| show::MASK.to_owned()).collect();
+        };
+        let hidden = merged(files.iter().flat_map(|file| self.sources.hidden(file.id)).collect());
+        let mut shown = Vec::new();
+        let mut at = 0;
+        for line in lines(bytes) {
+            let end = at + line.len();
+            let text = end - usize::from(line.ends_with(b"\n"));
+            shown.push(show::Excerpt::new(file, &hidden, Span::new(file.id, at, text)).text);
+            at = end;
+        }
+        shown
+    }
+}
+
+/// Sorted and without overlaps.
+fn merged(mut spans: Vec<Span>) -> Vec<Span> {
+    spans.sort_by_key(|span| (span.start, span.end));
+    let mut merged: Vec<Span> = Vec::with_capacity(spans.len());
+    for span in spans {
+        match merged.last_mut() {
+            Some(last) if span.start <= last.end => last.end = last.end.max(span.end),
+            _ => merged.push(span),
+        }
+    }
+    merged
+}
+
+/// One path's change as text, in the form that `diff -u` and git use.
+pub fn unified(change: &Change, before: &Reading, after: &Reading) -> String {
+    let mut out = String::new();
+    let shown = super::shown_path(&change.path);
+    let (old, new) = (bytes(&change.before), bytes(&change.after));
+    let none = "/dev/null".to_owned();
+    if let (Some(was), Some(is)) = (mode(&change.before), mode(&change.after))
+        && was != is
+    {
+        let _ = writeln!(out, "mode {was:04o} => {is:04o} {shown}");
+    }
+    if let (None, Content::Directory { mode, .. }) = (old, &change.after) {
+        let _ = writeln!(out, "new directory, mode {mode:04o}: {shown}");
+    }
+    if old == new {
+        return out;
+    }
+    let _ = writeln!(out, "--- {}", if old.is_some() { &shown } else { &none });
+    let _ = writeln!(out, "+++ {}", if new.is_some() { &shown } else { &none });
+    let (old, new) = (old.unwrap_or_default(), new.unwrap_or_default());
+    let shown = [before.lines(&change.path, old), after.lines(&change.path, new)];
+    let (old, new) = (lines(old), lines(new));
+    let operations = similar::capture_diff_slices(Algorithm::Myers, &old, &new);
+    for hunk in similar::group_diff_ops(operations, CONTEXT) {
+        write_hunk(&hunk, [&old, &new], &shown, &mut out);
+    }
+    out
+}
+
+fn write_hunk(hunk: &[DiffOp], lines: [&[&[u8]]; 2], shown: &[Vec<String>; 2], out: &mut String) {
+    let (Some(first), Some(last)) = (hunk.first(), hunk.last()) else { return };
+    let range = |start: usize, end: usize| match end - start {
+        0 => format!("{start},0"),
+        1 => format!("{}", start + 1),
+        count => format!("{},{count}", start + 1),
+    };
+    let old = range(first.old_range().start, last.old_range().end);
+    let new = range(first.new_range().start, last.new_range().end);
+    let _ = writeln!(out, "@@ -{old} +{new} @@");
+    for operation in hunk {
+        let same = matches!(operation, DiffOp::Equal { .. });
+        let sides = [(0, '-', operation.old_range()), (1, '+', operation.new_range())];
+        for (side, sign, range) in sides {
+            if same && side == 1 {
+                continue;
+            }
+            let sign = if same { ' ' } else { sign };
+            for at in range {
+                let text = shown[side].get(at).map_or("", String::as_str);
+                let _ = writeln!(out, "{sign}{}", text.replace('\n', " "));
+                if lines[side].get(at).is_some_and(|line| !line.ends_with(b"\n")) {
+                    let _ = writeln!(out, "\\ No newline at end of file");
+                }
+            }
+        }
+    }
+}
+
+fn lines(bytes: &[u8]) -> Vec<&[u8]> {
+    bytes.split_inclusive(|b| *b == b'\n').collect()
+}
+
+fn bytes(content: &Content) -> Option<&[u8]> {
+    match content {
+        Content::File { bytes, .. } => Some(bytes),
+        _ => None,
+    }
+}
+
+fn mode(content: &Content) -> Option<u32> {
+    match content {
+        Content::File { mode, .. } | Content::Directory { mode, .. } => Some(*mode),
+        _ => None,
+    }
+}
+
+/// The whole plan as text; `read` reads the facts, so that secrets are known for what they are.
+pub fn text(host: &dyn Host, changes: &[Change], read: super::plan::Read) -> String {
+    let overlay: OverlayHost = super::plan::overlay(host, changes);
+    let (before, after) = (Sources::new(host), Sources::new(&overlay));
+    read(&before, false);
+    read(&after, false);
+    let (before, after) = (Reading::new(&before), Reading::new(&after));
+    changes.iter().map(|change| unified(change, &before, &after)).collect()
+}

@@ -1,0 +1,110 @@
+//! Does a change hold? The programs' own checks before and after: what worsens is taken back.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::facts::Deployment;
+use crate::host::{Command, Host, Program, RunError};
+use crate::source::Sources;
+
+/// How long `systemd-analyze verify` may take; it loads every unit that is referred to.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// What one program says of the files as they stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Opinion {
+    command: String,
+    accepts: bool,
+    lines: BTreeSet<String>,
+}
+
+/// What the programs say of the files as they stand.
+#[derive(Debug, Clone, Default)]
+pub struct Opinions {
+    opinions: Vec<Opinion>,
+    /// Programs that were not asked, and why.
+    pub skipped: Vec<String>,
+}
+
+impl Opinions {
+    /// Asks `systemd-analyze verify` of the units with a changed file, and `nginx -t` where a file
+    /// of nginx changes. Only a living host has programs to ask.
+    pub fn ask(host: &dyn Host, units: &BTreeSet<String>, nginx: bool) -> Self {
+        let mut opinions = Self::default();
+        for unit in units {
+            let arguments = ["verify", "--man=no", "--recursive-errors=no", unit];
+            opinions.one(host, Command::new(Program::SystemdAnalyze, arguments).within(LIMIT));
+        }
+        if nginx {
+            let test = Command::new(Program::Nginx, ["-t"]);
+            opinions.one(host, Command { needs_root: true, ..test });
+        }
+        opinions
+    }
+
+    fn one(&mut self, host: &dyn Host, command: Command) {
+        match host.run(&command) {
+            Ok(output) => {
+                let said = String::from_utf8_lossy(&output.stderr).into_owned();
+                self.opinions.push(Opinion {
+                    command: command.to_string(),
+                    accepts: output.status == Some(0),
+                    lines: said.lines().map(|line| crate::source::show::line(line)).collect(),
+                });
+            }
+            Err(RunError::NotHere) => {}
+            Err(error) => self.skipped.push(format!("{command}: {error}")),
+        }
+    }
+
+    /// What is worse now than it was: a program refuses what it accepted, or finds more.
+    pub fn worse_than(&self, before: &Self) -> Vec<String> {
+        let mut worse = Vec::new();
+        for now in self.opinions.iter().filter(|opinion| !opinion.accepts) {
+            let was = before.opinions.iter().find(|opinion| opinion.command == now.command);
+            let known = |line: &String| was.is_some_and(|was| was.lines.contains(line));
+            let new: Vec<&str> =
+                now.lines.iter().filter(|line| !known(line)).map(String::as_str).collect();
+            if was.is_none_or(|was| was.accepts) || !new.is_empty() {
+                worse.push(format!("{}:\n{}", now.command, new.join("\n")));
+            }
+        }
+        worse
+    }
+
+    /// The commands that were run.
+    pub fn commands(&self) -> impl Iterator<Item = &str> {
+        self.opinions.iter().map(|opinion| opinion.command.as_str())
+    }
+}
+
+/// The units and whether files of nginx are among the paths.
+pub fn concerned<'a>(
+    paths: impl Iterator<Item = &'a Path>,
+    deployment: &Deployment,
+    sources: &Sources,
+) -> (BTreeSet<String>, bool) {
+    let host = sources.host();
+    let resolved = |path: &Path| host.look(path).resolved;
+    let nginx: BTreeSet<_> = deployment
+        .nginx
+        .files()
+        .into_iter()
+        .map(|id| resolved(&sources.file(id).path))
+        .collect();
+    let mut units = BTreeSet::new();
+    let mut has_nginx = false;
+    for path in paths {
+        let path = resolved(path);
+        has_nginx |= nginx.contains(&path);
+        for app in &deployment.apps {
+            for unit in std::iter::once(&app.service.unit).chain(&app.service.sockets) {
+                if unit.files().any(|file| resolved(&file.file.path) == path) {
+                    units.insert(unit.name.to_string());
+                }
+            }
+        }
+    }
+    (units, has_nginx)
+}
