@@ -1,0 +1,96 @@
+//! `deploy-doctor fix`: shows the fixes as a diff, writes them, takes them back.
+
+mod ask;
+mod show;
+mod store;
+mod write;
+
+use super::arguments::{FixArguments, WhereArguments};
+use super::{CommandError, Exit, colored, print, read};
+use crate::engine::Selection;
+use crate::facts::{self, Deployment, Scope};
+use crate::fix::plan::Read;
+use crate::fix::{self, Options, Placement, Plan, Proposal};
+use crate::host::Host;
+use crate::rule::Severity;
+use crate::source::Sources;
+
+/// Plans, shows, and where that was asked for writes.
+pub(super) fn run(arguments: &FixArguments) -> Result<Exit, CommandError> {
+    if arguments.history {
+        return store::history(arguments);
+    }
+    if arguments.undo {
+        return store::undo(arguments);
+    }
+    if arguments.run_actions && !(arguments.apply || arguments.interactive) {
+        return Err(CommandError::usage("--run-actions goes with --apply, --interactive or --undo"));
+    }
+    let place = &arguments.place;
+    let read = |sources: &Sources, live: bool| deployment(place, sources, live);
+    if arguments.interactive || arguments.apply {
+        return write::run(arguments, &read);
+    }
+    let host = read::open(place)?;
+    let plan = plan(arguments, &*host, &read, None)?;
+    let incomplete = problems(&*host, &read)?;
+    let shown = show::plan(&plan, &*host, &read, colored(arguments.color));
+    print(&format!("{shown}{}{}", show::pending(arguments), show::not_written(&plan, place)))?;
+    Ok(exit(arguments, &plan, incomplete, false))
+}
+
+/// What a fix reads: with `live`, also what lives.
+fn deployment(place: &WhereArguments, sources: &Sources, live: bool) -> Deployment {
+    let mut request = read::request(place);
+    if !live && matches!(request.scope, Scope::Live) {
+        request.scope = Scope::Root;
+    }
+    facts::read(sources, &request)
+}
+
+fn plan(
+    arguments: &FixArguments,
+    host: &dyn Host,
+    read: Read,
+    accept: Option<&dyn Fn(&Proposal) -> bool>,
+) -> Result<Plan, CommandError> {
+    let selection = Selection::new(crate::rules::all(), &arguments.select, &arguments.ignore)
+        .map_err(|error| CommandError::usage(error.to_string()))?;
+    let repository = matches!(read::request(&arguments.place).scope, Scope::Files(_));
+    let placement = match (arguments.in_place, arguments.drop_in) {
+        (true, _) => Placement::InPlace,
+        (_, true) => Placement::DropIn,
+        _ if repository => Placement::InPlace,
+        _ => Placement::DropIn,
+    };
+    let options = Options {
+        selection,
+        include_unsafe: arguments.include_unsafe,
+        placement,
+        repository,
+        accept,
+    };
+    fix::plan(host, read, &options).map_err(CommandError::incomplete)
+}
+
+/// Says what could not be read; is there anything?
+fn problems(host: &dyn Host, read: Read) -> Result<bool, CommandError> {
+    let sources = Sources::new(host);
+    let deployment = read(&sources, false);
+    let mut any = false;
+    for problem in deployment.problems.iter().filter(|problem| !problem.note) {
+        any = true;
+        eprintln!("deploy-doctor: {}", show::problem(problem));
+    }
+    Ok(any)
+}
+
+/// The exit status; `done` says whether the changes were written.
+fn exit(arguments: &FixArguments, plan: &Plan, incomplete: bool, done: bool) -> Exit {
+    if incomplete && !arguments.allow_incomplete {
+        return Exit::Incomplete;
+    }
+    let stays = plan.left.iter().any(|left| left.severity >= Severity::Warning);
+    let shown = !plan.changes.is_empty() && !done;
+    if stays || shown { Exit::Findings } else { Exit::Success }
+}

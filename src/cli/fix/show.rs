@@ -1,0 +1,154 @@
+//! The plan in words: the fixes, the diff, what must follow, what stays.
+
+use std::fmt::Write;
+
+use owo_colors::OwoColorize;
+
+use super::super::arguments::{FixArguments, WhereArguments};
+use crate::facts::Problem;
+use crate::fix::plan::Read;
+use crate::fix::actions::{self, Action};
+use crate::fix::{self, Left, Plan, Proposal, Reason, diff};
+use crate::host::{Host, RunError};
+use crate::source::{Sources, show};
+
+/// A plan: fixes, diff, what must follow, what stays.
+pub(super) fn plan(plan: &Plan, host: &dyn Host, read: Read, color: bool) -> String {
+    let mut out = String::new();
+    for fix in &plan.fixes {
+        let _ = writeln!(out, "{}", head(fix, color));
+    }
+    if !plan.changes.is_empty() {
+        out.push('\n');
+        out.push_str(&painted(&diff::text(host, &plan.changes, read), color));
+        let actions = following(plan, host, read);
+        if !actions.is_empty() {
+            let _ = writeln!(out, "\nWhat must follow:\n{}", steps(&actions));
+        }
+    }
+    left(plan, color, &mut out);
+    out
+}
+
+/// What must follow the plan's changes.
+pub(super) fn following(plan: &Plan, host: &dyn Host, read: Read) -> Vec<Action> {
+    let overlay = fix::plan::overlay(host, &plan.changes);
+    let sources = Sources::new(&overlay);
+    let deployment = read(&sources, false);
+    actions::after(&plan.changes, &deployment, &sources)
+}
+
+/// Commands, one a line, each with its reason.
+pub(super) fn steps(actions: &[Action]) -> String {
+    let lines: Vec<String> =
+        actions.iter().map(|action| show::line(&action.command.to_string())).collect();
+    let width = lines.iter().map(String::len).max().unwrap_or_default();
+    let line = |(line, action): (&String, &Action)| format!("  {line:width$}  # {}", action.why);
+    lines.iter().zip(actions).map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// A fix in one line: rule, application, title.
+pub(super) fn head(fix: &Proposal, color: bool) -> String {
+    let code = match color {
+        true => fix.rule.code.green().bold().to_string(),
+        false => fix.rule.code.to_owned(),
+    };
+    let app = fix.app.as_deref().map(|app| format!("{}: ", show::line(app))).unwrap_or_default();
+    format!("{code} {} fix: {app}{}", fix.safety.word(), show::line(&fix.title))
+}
+
+fn painted(diff: &str, color: bool) -> String {
+    if !color {
+        return diff.to_owned();
+    }
+    let paint = |line: &str| match line.as_bytes().first() {
+        _ if line.starts_with("---") || line.starts_with("+++") => line.bold().to_string(),
+        Some(b'+') => line.green().to_string(),
+        Some(b'-') => line.red().to_string(),
+        Some(b'@') => line.cyan().to_string(),
+        _ => line.to_owned(),
+    };
+    diff.lines().map(|line| paint(line) + "\n").collect()
+}
+
+fn left(plan: &Plan, color: bool, out: &mut String) {
+    if plan.left.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "\nWhat stays:");
+    for left in &plan.left {
+        let fix = &left.proposal;
+        let code = match color {
+            true => fix.rule.code.yellow().bold().to_string(),
+            false => fix.rule.code.to_owned(),
+        };
+        let app = fix.app.as_deref().unwrap_or("the host");
+        let _ = writeln!(out, "  {code} {}: {}", show::line(app), show::line(&fix.message));
+        for line in why(left).lines() {
+            let _ = writeln!(out, "       {}", show::line(line));
+        }
+    }
+}
+
+fn why(left: &Left) -> String {
+    let fix = &left.proposal;
+    let by_hand = match fix.help.is_empty() {
+        true => String::new(),
+        false => format!("by hand: {}", fix.help),
+    };
+    match &left.reason {
+        Reason::Manual => by_hand,
+        Reason::Unsafe => {
+            format!("--unsafe would: {} (it changes more than what is wrong)", fix.title)
+        }
+        Reason::Declined => "not taken".to_owned(),
+        Reason::Impossible(why) => format!("not fixed here: {why}\n{by_hand}"),
+    }
+}
+
+/// The last line where nothing was written.
+pub(super) fn not_written(plan: &Plan, place: &WhereArguments) -> String {
+    if plan.changes.is_empty() {
+        return match plan.left.is_empty() {
+            true => "Nothing to fix.\n".to_owned(),
+            false => "\nNothing that could be fixed here.\n".to_owned(),
+        };
+    }
+    let mut command = "deploy-doctor fix".to_owned();
+    for app in &place.apps {
+        let _ = write!(command, " {}", show::line(app));
+    }
+    format!(
+        "\n{} in {}; nothing was written. The same command with --apply writes {}.\n",
+        count(plan.fixes.len(), "fix", "fixes"),
+        count(plan.changes.len(), "path", "paths"),
+        if plan.fixes.len() == 1 { "it" } else { "them" },
+    )
+}
+
+/// A number with its noun.
+pub(super) fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
+/// A note on a change that was interrupted, where there is one.
+pub(super) fn pending(arguments: &FixArguments) -> String {
+    match super::store::interrupted(arguments) {
+        true => "\nAn earlier change was interrupted. The next --apply or --undo mends that first.\n"
+            .to_owned(),
+        false => String::new(),
+    }
+}
+
+/// Something that could not be read, in one line.
+pub(super) fn problem(problem: &Problem) -> String {
+    let line = problem.line.map(|line| format!(":{line}")).unwrap_or_default();
+    let path = fix::shown_path(&problem.path);
+    show::line(&format!("{path}{line}: {}", problem.message))
+}
+
+/// Why a program was not run, in one line.
+#[allow(dead_code)]
+fn not_run(error: &RunError) -> String {
+    show::line(&error.to_string())
+}
