@@ -11,6 +11,8 @@ mod resolve;
 mod text;
 mod unit;
 pub mod validate;
+pub mod history;
+pub mod transaction;
 
 pub use change::{Change, Content};
 pub use plan::{Left, Options, Plan, Proposal, Reason, plan};

@@ -4,6 +4,7 @@
 //! the [`Host`] trait, so that a living host, an image under `--root` and (later) a capture are
 //! read by the same code. Nothing here knows what the bytes mean.
 
+pub mod disk;
 pub mod files;
 mod glob;
 pub mod http;

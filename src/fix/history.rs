@@ -1,0 +1,74 @@
+//! What was changed before: the transactions that the state directory keeps.
+
+use std::path::{Path, PathBuf};
+
+use super::transaction::state::{Shelf, State};
+use super::transaction::{StoreError, TransactionId};
+use crate::host::disk::Disk;
+
+/// What became of a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// It was made, and stands.
+    Applied,
+    /// The user took it back.
+    Undone,
+    /// It was taken back because it did not validate or could not be finished.
+    RolledBack,
+    /// It was interrupted; the next run takes it back, or finishes taking it back.
+    Interrupted,
+}
+
+/// One transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoryEntry {
+    /// Its number.
+    pub id: TransactionId,
+    /// In a few words.
+    pub title: String,
+    /// The findings' codes.
+    pub codes: Vec<String>,
+    /// The applications.
+    pub apps: Vec<String>,
+    /// When, in seconds since 1970.
+    pub time: u64,
+    /// The paths that it changed.
+    pub paths: Vec<PathBuf>,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// Reads the history without a lock and without making or changing anything; empty where there
+/// is no state directory.
+pub fn read(disk: &dyn Disk, state_dir: &Path) -> Result<Vec<HistoryEntry>, StoreError> {
+    match Shelf::look(disk, &disk.place(state_dir))? {
+        Some(shelf) => entries(&shelf),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// The entries of a state directory, the newest first.
+pub(super) fn entries(shelf: &Shelf<'_>) -> Result<Vec<HistoryEntry>, StoreError> {
+    let mut entries = Vec::new();
+    for id in shelf.numbers()?.into_iter().rev() {
+        // Without a state it was never begun.
+        let Some(state) = shelf.state(id)? else { continue };
+        let record = shelf.record(id)?;
+        entries.push(HistoryEntry {
+            id,
+            title: record.description.title,
+            codes: record.description.codes,
+            apps: record.description.apps,
+            time: record.description.time,
+            paths: record.entries.into_iter().map(|entry| entry.change.path).collect(),
+            outcome: match state {
+                State::Committed => Outcome::Applied,
+                State::Undone => Outcome::Undone,
+                State::RolledBack => Outcome::RolledBack,
+                State::Prepared | State::Undoing | State::RollingBack => Outcome::Interrupted,
+            },
+        });
+    }
+    Ok(entries)
+}

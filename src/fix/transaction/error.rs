@@ -1,0 +1,233 @@
+//! What went wrong with a transaction, told without a byte of any file's content.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::TransactionId;
+use crate::host::disk::DiskError;
+
+/// Why one path's change is refused before anything is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The path.
+    pub path: PathBuf,
+    /// Why.
+    pub why: Why,
+}
+
+/// The reasons of a [`Refusal`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Why {
+    /// Something else stands there than what was read; the text says what differs.
+    Changed(&'static str),
+    /// `chattr +i`, of the file or of its directory.
+    Immutable,
+    /// `chattr +a`, of the file or of its directory.
+    AppendOnly,
+    /// The file system is mounted read-only.
+    ReadOnly,
+    /// The file has other names, which would get the new owner or mode, too.
+    HardLinks(u64),
+    /// More bytes than a change may have.
+    TooLarge,
+    /// A file cannot become a directory, nor the other way round, in one change.
+    KindChange,
+    /// The path is named twice.
+    Twice,
+    /// The path names no entry of a directory.
+    NoName,
+    /// The system's words.
+    Disk(DiskError),
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Changed(what) => write!(f, "changed since it was read: {what}"),
+            Self::Immutable => f.write_str("is immutable (chattr +i)"),
+            Self::AppendOnly => f.write_str("is append-only (chattr +a)"),
+            Self::ReadOnly => f.write_str("is on a file system that is mounted read-only"),
+            Self::HardLinks(count) => {
+                write!(f, "has {count} names (hard links), which all would get the owner and mode")
+            }
+            Self::TooLarge => f.write_str("is too large to be changed"),
+            Self::KindChange => f.write_str("cannot become another kind of thing in one change"),
+            Self::Twice => f.write_str("is to be changed twice at once"),
+            Self::NoName => f.write_str("names nothing that could be changed"),
+            Self::Disk(error) => write!(f, "cannot {}: {}", error.doing, error.kind),
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path.display(), self.why)
+    }
+}
+
+/// A path that was not brought back, and stands as somebody else, or a failure, left it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    /// The path.
+    pub path: PathBuf,
+    /// Why it was left.
+    pub why: String,
+}
+
+impl fmt::Display for Left {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path.display(), self.why)
+    }
+}
+
+/// What went wrong with the state directory or the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreError {
+    /// The state directory cannot be trusted.
+    Untrusted {
+        /// The directory.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Another run is at it.
+    Busy {
+        /// Who holds the lock.
+        holder: String,
+    },
+    /// A journal that cannot be understood. Nothing is written until somebody has looked at it.
+    Damaged {
+        /// Where it is.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// An earlier transaction is still half done and could not be taken back.
+    Unfinished {
+        /// Which.
+        id: TransactionId,
+        /// Why.
+        why: String,
+    },
+    /// No such transaction, or not in a state in which this can be done.
+    NotThere(TransactionId),
+    /// A step failed.
+    Disk(DiskError),
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Untrusted { path, why } => {
+                write!(f, "{}: {why}, so nothing is kept there", path.display())
+            }
+            Self::Busy { holder } => write!(f, "another run is making changes: {holder}"),
+            Self::Damaged { path, why } => {
+                write!(f, "{}: the journal is damaged: {why}", path.display())
+            }
+            Self::Unfinished { id, why } => {
+                write!(f, "change {id} is half done and could not be taken back yet: {why}")
+            }
+            Self::NotThere(id) => write!(f, "there is no change {id} that could be taken back"),
+            Self::Disk(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for StoreError {}
+
+impl From<DiskError> for StoreError {
+    fn from(error: DiskError) -> Self {
+        Self::Disk(error)
+    }
+}
+
+/// Why changes were not made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ApplyError {
+    /// There is nothing to change.
+    Nothing,
+    /// Refused; nothing was written.
+    Refused(Vec<Refusal>),
+    /// Something failed on the way, and all was taken back but for what is `left`.
+    Failed {
+        /// What failed.
+        cause: String,
+        /// The paths that could not be brought back. Empty: all stands as before.
+        left: Vec<Left>,
+    },
+    /// The state directory or the journal; nothing was changed.
+    Store(StoreError),
+}
+
+impl fmt::Display for ApplyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing => f.write_str("there is nothing to change"),
+            Self::Refused(refusals) => {
+                f.write_str("nothing was written")?;
+                refusals.iter().try_for_each(|refusal| write!(f, "\n  {refusal}"))
+            }
+            Self::Failed { cause, left } if left.is_empty() => {
+                write!(f, "{cause}; everything was taken back")
+            }
+            Self::Failed { cause, left } => {
+                write!(f, "{cause}; taking everything back did not succeed for")?;
+                left.iter().try_for_each(|left| write!(f, "\n  {left}"))
+            }
+            Self::Store(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ApplyError {}
+
+impl<E: Into<StoreError>> From<E> for ApplyError {
+    fn from(error: E) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// Why a transaction was not taken back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UndoError {
+    /// There is none that could be.
+    Nothing,
+    /// These changed since; nothing was written.
+    Refused(Vec<Refusal>),
+    /// Something failed. The next run goes on with it, unless `begun` is false: then nothing was
+    /// changed.
+    Failed {
+        /// What failed.
+        cause: String,
+        /// Were paths brought back already?
+        begun: bool,
+    },
+    /// The state directory or the journal.
+    Store(StoreError),
+}
+
+impl fmt::Display for UndoError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing => f.write_str("there is no change that could be taken back"),
+            Self::Refused(refusals) => {
+                f.write_str("nothing was taken back")?;
+                refusals.iter().try_for_each(|refusal| write!(f, "\n  {refusal}"))
+            }
+            Self::Failed { cause, begun: false } => write!(f, "{cause}; nothing was taken back"),
+            Self::Failed { cause, begun: true } => {
+                write!(f, "{cause}; a part is taken back, the next run goes on with the rest")
+            }
+            Self::Store(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for UndoError {}
+
+impl<E: Into<StoreError>> From<E> for UndoError {
+    fn from(error: E) -> Self {
+        Self::Store(error.into())
+    }
+}

@@ -1,0 +1,373 @@
+//! Writing several changes all or not at all, and taking them back.
+//!
+//! Before anything is changed, what stands at each path is kept in the state directory, then a
+//! journal says what will be done, and only then it is done (write-ahead). [`Store::recover`]
+//! takes back what a crash left half done. The order on the disk is ensured with `fsync(2)`; every
+//! single step is atomic by itself (`rename(2)`, `renameat2(2)`).
+
+mod check;
+mod error;
+pub(in crate::fix) mod journal;
+mod perform;
+mod restore;
+pub(in crate::fix) mod state;
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::history::{self, HistoryEntry};
+use super::{Change, Content};
+use crate::host::disk::{Disk, Found, Lock};
+use check::Handles;
+use journal::{Entry, Record};
+use perform::{Race, Step, Trouble, perform};
+use restore::restore;
+use state::{Shelf, State};
+
+pub use error::{ApplyError, Left, Refusal, StoreError, UndoError, Why};
+
+/// How many transactions are kept.
+pub const HISTORY_LIMIT: usize = 100;
+
+/// The number of a transaction. They count up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TransactionId(pub u64);
+
+impl fmt::Display for TransactionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What a transaction is about, for the history.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Description {
+    /// In a few words.
+    pub title: String,
+    /// The findings' codes that it repairs.
+    pub codes: Vec<String>,
+    /// The applications.
+    pub apps: Vec<String>,
+    /// When, in seconds since 1970.
+    pub time: u64,
+}
+
+/// What [`Store::recover`] did about one transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recovered {
+    /// Which.
+    pub id: TransactionId,
+    /// What it was about.
+    pub description: Description,
+    /// Was it an undo that was interrupted, and has been finished? Else it was the changes
+    /// themselves, and they have been taken back.
+    pub undo: bool,
+    /// What was not brought back.
+    pub left: Vec<Left>,
+}
+
+/// A transaction that was taken back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undone {
+    /// Which.
+    pub id: TransactionId,
+    /// What it was about.
+    pub description: Description,
+    /// The paths that it had changed.
+    pub paths: Vec<PathBuf>,
+    /// What was not brought back, such as a directory that is not empty.
+    pub left: Vec<Left>,
+}
+
+/// The transactions of one state directory, locked for this process until dropped.
+pub struct Store<'d> {
+    disk: &'d dyn Disk,
+    shelf: Shelf<'d>,
+    backup_beside: bool,
+    _lock: Lock,
+}
+
+impl<'d> Store<'d> {
+    /// Opens the state directory, makes it where it is missing (mode 0700) and locks it. One that
+    /// somebody else made or may read or write in is refused; so is a link.
+    pub fn open(disk: &'d dyn Disk, state_dir: &Path) -> Result<Self, StoreError> {
+        let (shelf, lock) = state::open(disk, &disk.place(state_dir))?;
+        Ok(Self { disk, shelf, backup_beside: false, _lock: lock })
+    }
+
+    /// Also keeps what stood before beside each changed file, as `FILE.orig` (or `FILE.orig.1` …
+    /// where there is one already).
+    #[must_use]
+    pub fn with_backup_beside(self, backup_beside: bool) -> Self {
+        Self { backup_beside, ..self }
+    }
+
+    /// Takes back, or finishes taking back, what an earlier run left half done. To be called
+    /// before anything is read that is to be changed.
+    pub fn recover(&self) -> Result<Vec<Recovered>, StoreError> {
+        let mut recovered = Vec::new();
+        for id in self.shelf.numbers()?.into_iter().rev() {
+            let Some(state) = self.shelf.state(id)? else {
+                self.shelf.remove(id)?;
+                continue;
+            };
+            if !state.is_open() {
+                continue;
+            }
+            let record = self.shelf.record(id)?;
+            let left = restore(&mut Handles::new(self.disk), &record)
+                .map_err(|trouble| StoreError::Unfinished { id, why: trouble.cause })?;
+            self.close(id, state, &left)?;
+            let undo = state != State::Prepared;
+            recovered.push(Recovered { id, description: record.description, undo, left });
+        }
+        Ok(recovered)
+    }
+
+    /// Marks a transaction that was taken back. One that was never whole is forgotten, unless
+    /// something was left, of which its backup may be the last copy.
+    fn close(&self, id: TransactionId, state: State, left: &[Left]) -> Result<(), StoreError> {
+        match state {
+            State::Prepared if left.is_empty() => self.shelf.remove(id),
+            State::Undoing => self.shelf.set_state(id, State::Undone),
+            _ => self.shelf.set_state(id, State::RolledBack),
+        }
+    }
+
+    fn ensure_finished(&self) -> Result<(), StoreError> {
+        for id in self.shelf.numbers()? {
+            if self.shelf.state(id)?.is_none_or(State::is_open) {
+                let why = "it has to be recovered first".to_owned();
+                return Err(StoreError::Unfinished { id, why });
+            }
+        }
+        Ok(())
+    }
+
+    /// Would these changes be refused? Nothing is written.
+    pub fn check(&self, changes: &[Change]) -> Result<(), ApplyError> {
+        let changes = self.placed(changes);
+        let checked = check::check(&mut Handles::new(self.disk), &changes);
+        checked.map(|_| ()).map_err(ApplyError::Refused)
+    }
+
+    /// Makes the changes, all or none. Directories are made first and removed last, whatever the
+    /// order of the changes. Where anything fails, what was done is taken back.
+    pub fn apply(
+        &self,
+        changes: &[Change],
+        what: &Description,
+    ) -> Result<TransactionId, ApplyError> {
+        self.ensure_finished()?;
+        let mut handles = Handles::new(self.disk);
+        let mut changes = self.placed(changes);
+        let mut found = check::check(&mut handles, &changes).map_err(ApplyError::Refused)?;
+        // What stays as it is was looked at, too, and is not written.
+        let mut stays = changes.iter().map(|change| change.before == change.after);
+        found.retain(|_| !stays.next().unwrap_or(false));
+        changes.retain(|change| change.before != change.after);
+        if changes.is_empty() {
+            return Err(ApplyError::Nothing);
+        }
+        if self.backup_beside {
+            let beside = backups(&mut handles, &changes)?;
+            found.extend(beside.iter().map(|_| None));
+            changes.extend(beside);
+        }
+        let record = self.record(changes, &found, what);
+        let id = self.shelf.prepare(&record)?;
+        let steps = forward(&record, found);
+        let result = perform(&mut handles, &steps, Race::Stop).and_then(|_| {
+            let commit = self.shelf.set_state(id, State::Committed);
+            commit.map_err(|error| Trouble { cause: error.to_string(), begun: true })
+        });
+        match result {
+            Ok(()) => {
+                self.prune();
+                Ok(id)
+            }
+            Err(trouble) => Err(self.withdraw(id, &record, &mut handles, trouble)),
+        }
+    }
+
+    /// Takes back what failed on the way.
+    fn withdraw(
+        &self,
+        id: TransactionId,
+        record: &Record,
+        handles: &mut Handles<'_>,
+        trouble: Trouble,
+    ) -> ApplyError {
+        let left = match restore(handles, record) {
+            // Where closing fails, the next run finds everything back already.
+            Ok(left) => {
+                let _ = self.close(id, State::Prepared, &left);
+                left
+            }
+            Err(second) => record
+                .entries
+                .iter()
+                .map(|entry| Left {
+                    path: entry.change.path.clone(),
+                    why: format!("not known to be back ({}); the next run goes on", second.cause),
+                })
+                .collect(),
+        };
+        ApplyError::Failed { cause: trouble.cause, left }
+    }
+
+    /// Takes a transaction back that was made but did not validate. What somebody else changed
+    /// meanwhile is left as it is, and said.
+    pub fn roll_back(&self, id: TransactionId) -> Result<Undone, UndoError> {
+        self.ensure_finished()?;
+        if !self.shelf.numbers()?.contains(&id) || self.shelf.state(id)? != Some(State::Committed) {
+            return Err(StoreError::NotThere(id).into());
+        }
+        let record = self.shelf.record(id)?;
+        self.take_back(id, record, State::RollingBack, &mut Handles::new(self.disk))
+    }
+
+    /// Takes the last transaction back that was not yet taken back. Refused where anything that
+    /// it changed has changed since.
+    pub fn undo(&self) -> Result<Undone, UndoError> {
+        self.ensure_finished()?;
+        let mut last = None;
+        for id in self.shelf.numbers()?.into_iter().rev() {
+            if self.shelf.state(id)? == Some(State::Committed) {
+                last = Some(id);
+                break;
+            }
+        }
+        let id = last.ok_or(UndoError::Nothing)?;
+        let record = self.shelf.record(id)?;
+        let mut handles = Handles::new(self.disk);
+        let refusals = check::check_undo(&mut handles, &record);
+        if refusals.is_empty() {
+            self.take_back(id, record, State::Undoing, &mut handles)
+        } else {
+            Err(UndoError::Refused(refusals))
+        }
+    }
+
+    fn take_back(
+        &self,
+        id: TransactionId,
+        record: Record,
+        state: State,
+        handles: &mut Handles<'_>,
+    ) -> Result<Undone, UndoError> {
+        self.shelf.set_state(id, state)?;
+        let left = match restore(handles, &record) {
+            Ok(left) => left,
+            Err(Trouble { cause, begun }) => {
+                if !begun {
+                    self.shelf.set_state(id, State::Committed)?;
+                }
+                return Err(UndoError::Failed { cause, begun });
+            }
+        };
+        self.close(id, state, &left)?;
+        let paths = record.entries.into_iter().map(|entry| entry.change.path).collect();
+        Ok(Undone { id, description: record.description, paths, left })
+    }
+
+    /// All transactions that are kept, the newest first.
+    pub fn history(&self) -> Result<Vec<HistoryEntry>, StoreError> {
+        history::entries(&self.shelf)
+    }
+
+    fn placed(&self, changes: &[Change]) -> Vec<Change> {
+        let place =
+            |change: &Change| Change { path: self.disk.place(&change.path), ..change.clone() };
+        changes.iter().map(place).collect()
+    }
+
+    fn record(&self, changes: Vec<Change>, found: &[Option<Found>], what: &Description) -> Record {
+        let temporary = |end: &str| -> OsString {
+            // A leading dot, and no ending that any program looks for: nobody includes it.
+            format!(".deploy-doctor-{}-{end}", self.disk.unforeseeable()).into()
+        };
+        let entries = changes.into_iter().zip(found).map(|(change, found)| Entry {
+            link_owner: match (&change.before, found) {
+                (Content::Link { .. }, Some(found)) => {
+                    Some((found.metadata.uid, found.metadata.gid))
+                }
+                _ => None,
+            },
+            attributes: found.as_ref().map_or_else(Vec::new, |found| found.attributes.clone()),
+            change,
+            stage: temporary("new"),
+            restore: temporary("old"),
+        });
+        Record { description: what.clone(), entries: entries.collect() }
+    }
+
+    /// Forgets the oldest transactions. What fails here, the next run does.
+    fn prune(&self) {
+        let Ok(numbers) = self.shelf.numbers() else { return };
+        for id in numbers.iter().take(numbers.len().saturating_sub(HISTORY_LIMIT)) {
+            let _ = self.shelf.remove(*id);
+        }
+    }
+}
+
+/// The steps that make a transaction's changes.
+fn forward(record: &Record, found: Vec<Option<Found>>) -> Vec<Step> {
+    let mut steps = Vec::with_capacity(found.len());
+    for (entry, current) in record.entries.iter().zip(found) {
+        let change = &entry.change;
+        let Some((parent, name)) = check::split(&change.path) else { continue };
+        let stays_file =
+            matches!((&change.before, &change.after), (Content::File { .. }, Content::File { .. }));
+        steps.push(Step {
+            path: change.path.clone(),
+            parent: parent.into(),
+            name,
+            temporary: entry.stage.clone(),
+            current,
+            target: change.after.clone(),
+            attributes: stays_file.then(|| entry.attributes.clone()),
+            link_owner: entry.link_owner,
+        });
+    }
+    steps
+}
+
+/// The files beside those that change, which hold what stood before.
+fn backups(handles: &mut Handles<'_>, changes: &[Change]) -> Result<Vec<Change>, StoreError> {
+    let mut taken: BTreeSet<PathBuf> = changes.iter().map(|change| change.path.clone()).collect();
+    let mut backups = Vec::new();
+    for change in changes {
+        let Content::File { bytes, .. } = &change.before else { continue };
+        let same = |after: &Content| matches!(after, Content::File { bytes: b, .. } if b == bytes);
+        let Some((parent, name)) = check::split(&change.path) else { continue };
+        if same(&change.after) {
+            continue;
+        }
+        let directory = handles.get(parent)?;
+        let mut free = None;
+        for number in 0..1000 {
+            let mut beside = name.clone();
+            beside.push(".orig");
+            if number > 0 {
+                beside.push(format!(".{number}"));
+            }
+            let path = parent.join(&beside);
+            if !taken.contains(&path) && handles.disk.inspect(&directory, &beside)?.is_none() {
+                free = Some(path);
+                break;
+            }
+        }
+        let Some(path) = free else {
+            let why = "has a thousand backups beside it".to_owned();
+            return Err(StoreError::Untrusted { path: change.path.clone(), why });
+        };
+        taken.insert(path.clone());
+        backups.push(Change { path, before: Content::Absent, after: change.before.clone() });
+    }
+    Ok(backups)
+}

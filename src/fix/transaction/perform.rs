@@ -1,0 +1,429 @@
+//! Making changes: first all that may fail is made beside what stands, under temporary names,
+//! then each is put in its place in one step.
+//!
+//! What is replaced or removed is looked at again after it has been taken out of its place
+//! (`renameat2(2)` exchanges two names at once): where it is not what was read, it is put back.
+//! So a change that somebody else makes in the last moment is not lost.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use super::check::{Handles, unchanged};
+use super::{Content, Left};
+use crate::host::disk::{
+    Attribute, Directory, Disk, DiskError, DiskErrorKind, Found, Held, Identity, OpenFile, Renaming,
+};
+
+/// One path on its way from what stands to what is to stand.
+pub(super) struct Step {
+    pub(super) path: PathBuf,
+    pub(super) parent: PathBuf,
+    pub(super) name: OsString,
+    /// The name under which the new content is made, or the old one is put aside.
+    pub(super) temporary: OsString,
+    pub(super) current: Option<Found>,
+    pub(super) target: Content,
+    /// The extended attributes it is to have; none: those that a new file gets.
+    pub(super) attributes: Option<Vec<Attribute>>,
+    /// The owner of a link.
+    pub(super) link_owner: Option<(u32, u32)>,
+}
+
+/// What has to be done for a step.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Action {
+    MakeDirectory,
+    RemoveDirectory,
+    /// Owner, mode and attributes of what stands.
+    Dress,
+    /// A file or link that is made anew and put in place.
+    Place,
+    Remove,
+}
+
+impl Step {
+    fn action(&self) -> Action {
+        match (&self.current, &self.target) {
+            (None, Content::Directory { .. }) => Action::MakeDirectory,
+            (Some(_), Content::Directory { .. }) => Action::Dress,
+            (Some(Found { held: Held::Nothing, .. }), Content::Absent) => Action::RemoveDirectory,
+            (_, Content::Absent) => Action::Remove,
+            (Some(Found { held: Held::Bytes(held), .. }), Content::File { bytes, .. })
+                if held == bytes =>
+            {
+                Action::Dress
+            }
+            _ => Action::Place,
+        }
+    }
+
+    fn depth(&self) -> usize {
+        self.path.components().count()
+    }
+}
+
+/// Why the changes were not all made.
+pub(super) struct Trouble {
+    /// In words.
+    pub(super) cause: String,
+    /// Had something been put in its place already?
+    pub(super) begun: bool,
+}
+
+/// Why one step was not made.
+enum Stopped {
+    /// Somebody else was faster; what they made stands.
+    Changed(PathBuf, &'static str),
+    Failed(DiskError),
+}
+
+impl From<DiskError> for Stopped {
+    fn from(error: DiskError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl Stopped {
+    fn words(&self) -> String {
+        match self {
+            Self::Changed(path, what) => {
+                format!("{}: changed while it was written: {what}", path.display())
+            }
+            Self::Failed(error) => error.to_string(),
+        }
+    }
+}
+
+/// What is done about a path that somebody else changed meanwhile.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Race {
+    /// Everything ends.
+    Stop,
+    /// It is left as it is, and the others go on.
+    Leave,
+}
+
+/// Makes all the steps.
+pub(super) fn perform(
+    handles: &mut Handles<'_>,
+    steps: &[Step],
+    race: Race,
+) -> Result<Vec<Left>, Trouble> {
+    let mut made = Vec::new();
+    let staged = match stage_all(handles, steps, &mut made) {
+        Ok(staged) => staged,
+        Err(stopped) => {
+            clear(handles, &made);
+            return Err(Trouble { cause: stopped.words(), begun: false });
+        }
+    };
+    let begun = |stopped: Stopped| Trouble { cause: stopped.words(), begun: true };
+    let mut left = Vec::new();
+    let mut settle = |result: Result<(), Stopped>| match result {
+        Err(Stopped::Changed(path, what)) if race == Race::Leave => {
+            left.push(Left { path, why: format!("changed by somebody else: {what}") });
+            Ok(())
+        }
+        other => other.map_err(begun),
+    };
+    for (step, file) in steps.iter().zip(&staged) {
+        settle(put(handles, step, file.as_ref()))?;
+    }
+    let mut removed: Vec<&Step> =
+        steps.iter().filter(|step| step.action() == Action::RemoveDirectory).collect();
+    removed.sort_by_key(|step| std::cmp::Reverse(step.depth()));
+    for step in removed {
+        settle(remove_directory(handles, step))?;
+    }
+    finish(handles, steps, race).map_err(begun)?;
+    Ok(left)
+}
+
+/// Something that was made before anything was put in its place.
+struct Made<'s> {
+    step: &'s Step,
+    directory: bool,
+}
+
+/// Makes the new directories and, under temporary names, all new files and links, and waits until
+/// they are on the disk.
+fn stage_all<'s>(
+    handles: &mut Handles<'_>,
+    steps: &'s [Step],
+    made: &mut Vec<Made<'s>>,
+) -> Result<Vec<Option<OpenFile>>, Stopped> {
+    let mut directories: Vec<&Step> =
+        steps.iter().filter(|step| step.action() == Action::MakeDirectory).collect();
+    directories.sort_by_key(|step| step.depth());
+    for step in directories {
+        let parent = handles.get(&step.parent)?;
+        match handles.disk.mkdir(&parent, &step.name) {
+            Err(error) if error.kind == DiskErrorKind::Exists => {
+                return Err(Stopped::Changed(step.path.clone(), "there is something by now"));
+            }
+            other => other?,
+        }
+        made.push(Made { step, directory: true });
+        dress_in_place(handles.disk, &parent, step, None)?;
+    }
+    let mut staged = Vec::with_capacity(steps.len());
+    for step in steps {
+        if step.action() == Action::Place {
+            let directory = handles.get(&step.parent)?;
+            made.push(Made { step, directory: false });
+            staged.push(stage(handles.disk, &directory, step)?);
+        } else {
+            staged.push(None);
+        }
+    }
+    for file in staged.iter().flatten() {
+        handles.disk.sync(file)?;
+    }
+    Ok(staged)
+}
+
+/// Takes away what was made before the trouble. What fails here, the next run takes away.
+fn clear(handles: &mut Handles<'_>, made: &[Made<'_>]) {
+    for Made { step, directory } in made.iter().rev() {
+        let Ok(parent) = handles.get(&step.parent) else { continue };
+        let _ = if *directory {
+            handles.disk.rmdir(&parent, &step.name)
+        } else {
+            handles.disk.unlink(&parent, &step.temporary)
+        };
+    }
+}
+
+/// Makes one file or link under its temporary name.
+fn stage(
+    disk: &dyn Disk,
+    directory: &Directory,
+    step: &Step,
+) -> Result<Option<OpenFile>, DiskError> {
+    match &step.target {
+        Content::File { bytes, mode, uid, gid } => {
+            let file = disk.create(directory, &step.temporary)?;
+            // Dressed while it is empty, so that at no time anybody sees of the content who will
+            // not be allowed to. Writing takes set-user-id bits away, so these come again.
+            dress(disk, &file, (*uid, *gid, *mode), step.attributes.as_deref(), true)?;
+            disk.write(&file, bytes)?;
+            if mode & 0o6000 != 0 {
+                disk.set_mode(&file, *mode)?;
+            }
+            Ok(Some(file))
+        }
+        Content::Link { target } => {
+            disk.symlink(directory, &step.temporary, target)?;
+            match step.link_owner {
+                Some((uid, gid)) if uid != disk.user() => {
+                    disk.set_link_owner(directory, &step.temporary, uid, gid)?;
+                }
+                _ => {}
+            }
+            Ok(None)
+        }
+        Content::Absent | Content::Directory { .. } => Ok(None),
+    }
+}
+
+/// Sets owner, then attributes (access lists among them), then mode.
+fn dress(
+    disk: &dyn Disk,
+    file: &OpenFile,
+    (uid, gid, mode): (u32, u32, u32),
+    wanted: Option<&[Attribute]>,
+    fresh: bool,
+) -> Result<(), DiskError> {
+    disk.set_owner(file, uid, gid)?;
+    if let Some(wanted) = wanted {
+        let has = disk.attributes(file)?;
+        for attribute in wanted.iter().filter(|attribute| !has.contains(attribute)) {
+            match disk.set_attribute(file, attribute) {
+                Err(error) if may_be_missing(attribute, &error) => {}
+                other => other?,
+            }
+        }
+        // A directory may hand access lists down to what is made in it.
+        let extra = |one: &&Attribute| wanted.iter().all(|wanted| wanted.name != one.name);
+        for attribute in has.iter().filter(extra) {
+            if fresh && attribute.name == "system.posix_acl_access" {
+                disk.remove_attribute(file, &attribute.name)?;
+            }
+        }
+    }
+    disk.set_mode(file, mode)
+}
+
+/// Labels of security modules, which only root may set, and which the kernel gives by itself.
+fn may_be_missing(attribute: &Attribute, error: &DiskError) -> bool {
+    let name = attribute.name.as_encoded_bytes();
+    (name.starts_with(b"security.") || name.starts_with(b"trusted."))
+        && matches!(error.kind, DiskErrorKind::PermissionDenied | DiskErrorKind::Unsupported)
+}
+
+/// Puts what one step made in its place.
+fn put(handles: &mut Handles<'_>, step: &Step, file: Option<&OpenFile>) -> Result<(), Stopped> {
+    match step.action() {
+        Action::MakeDirectory | Action::RemoveDirectory => Ok(()),
+        action => {
+            let directory = handles.get(&step.parent)?;
+            match action {
+                Action::Dress => {
+                    dress_in_place(handles.disk, &directory, step, step.current.as_ref())
+                }
+                Action::Remove => remove(handles.disk, &directory, step),
+                _ => {
+                    place(handles.disk, &directory, step)?;
+                    verify(handles.disk, &directory, step, file.map(OpenFile::identity))
+                }
+            }
+        }
+    }
+}
+
+fn changed(step: &Step, what: &'static str) -> Stopped {
+    Stopped::Changed(step.path.clone(), what)
+}
+
+/// Sets owner, mode and attributes of what stands, through its own handle.
+fn dress_in_place(
+    disk: &dyn Disk,
+    directory: &Directory,
+    step: &Step,
+    current: Option<&Found>,
+) -> Result<(), Stopped> {
+    let now = disk.inspect(directory, &step.name)?;
+    let Some(now) = now else { return Err(changed(step, "it is gone")) };
+    match current {
+        Some(then) if !unchanged(&now, then) => return Err(changed(step, "its content or owner")),
+        // Just made by us: as nobody else's directory can be.
+        None if now.metadata.uid != disk.user() || now.metadata.mode & 0o077 != 0 => {
+            return Err(changed(step, "it was replaced"));
+        }
+        _ => {}
+    }
+    let (Content::File { mode, uid, gid, .. } | Content::Directory { mode, uid, gid }) =
+        &step.target
+    else {
+        return Ok(());
+    };
+    let file = match disk.open(directory, &step.name, now.identity) {
+        Err(error) if error.kind == DiskErrorKind::Replaced => {
+            return Err(changed(step, "it was replaced"));
+        }
+        other => other?,
+    };
+    if current.is_none() && !disk.list(&disk.subdirectory(directory, &step.name)?)?.is_empty() {
+        return Err(changed(step, "there is something in it"));
+    }
+    dress(disk, &file, (*uid, *gid, *mode), step.attributes.as_deref(), false)?;
+    Ok(disk.sync(&file)?)
+}
+
+/// Gives the new content its name, and takes the old one away once it is known to be what was
+/// read.
+fn place(disk: &dyn Disk, directory: &Directory, step: &Step) -> Result<(), Stopped> {
+    let (from, to) = (&step.temporary, &step.name);
+    let Some(then) = &step.current else {
+        return match disk.rename(directory, from, to, Renaming::New) {
+            Err(error) if error.kind == DiskErrorKind::Exists => {
+                Err(changed(step, "there is something by now"))
+            }
+            other => Ok(other?),
+        };
+    };
+    match disk.rename(directory, from, to, Renaming::Exchange) {
+        Ok(()) => {}
+        Err(error) if error.kind == DiskErrorKind::NotFound => {
+            return Err(changed(step, "it is gone"));
+        }
+        // Where two names cannot be exchanged, a moment stays between the look and the step.
+        Err(error) if error.kind == DiskErrorKind::Unsupported => {
+            return match disk.inspect(directory, to)? {
+                Some(now) if unchanged(&now, then) => {
+                    Ok(disk.rename(directory, from, to, Renaming::Replace)?)
+                }
+                _ => Err(changed(step, "its content")),
+            };
+        }
+        Err(error) => return Err(error.into()),
+    }
+    match disk.inspect(directory, from) {
+        Ok(Some(displaced)) if unchanged(&displaced, then) => Ok(disk.unlink(directory, from)?),
+        _ => {
+            disk.rename(directory, from, to, Renaming::Exchange)?;
+            Err(changed(step, "its content"))
+        }
+    }
+}
+
+/// Takes a file or link away, once it is known to be what was read.
+fn remove(disk: &dyn Disk, directory: &Directory, step: &Step) -> Result<(), Stopped> {
+    let Some(then) = &step.current else { return Ok(()) };
+    let (aside, name) = (&step.temporary, &step.name);
+    match disk.rename(directory, name, aside, Renaming::New) {
+        Err(error) if error.kind == DiskErrorKind::NotFound => {
+            return Err(changed(step, "it is gone"));
+        }
+        other => other?,
+    }
+    match disk.inspect(directory, aside) {
+        Ok(Some(now)) if unchanged(&now, then) => Ok(disk.unlink(directory, aside)?),
+        _ => {
+            disk.rename(directory, aside, name, Renaming::New)?;
+            Err(changed(step, "its content"))
+        }
+    }
+}
+
+/// Is it what we made that stands now?
+fn verify(
+    disk: &dyn Disk,
+    directory: &Directory,
+    step: &Step,
+    made: Option<Identity>,
+) -> Result<(), Stopped> {
+    let now = disk.inspect(directory, &step.name)?;
+    let same = match (&now, made) {
+        (Some(now), Some(made)) => now.identity == made,
+        (Some(Found { held: Held::Target(held), .. }), None) => {
+            matches!(&step.target, Content::Link { target } if target == held)
+        }
+        _ => false,
+    };
+    if same { Ok(()) } else { Err(changed(step, "it was replaced")) }
+}
+
+fn remove_directory(handles: &mut Handles<'_>, step: &Step) -> Result<(), Stopped> {
+    let parent = handles.get(&step.parent)?;
+    match handles.disk.rmdir(&parent, &step.name) {
+        Err(error) if error.kind == DiskErrorKind::NotEmpty => {
+            Err(changed(step, "there is something in it"))
+        }
+        Err(error) if error.kind == DiskErrorKind::NotFound => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+/// Waits until every name is on the disk, and makes sure that the directories are still where
+/// they were.
+fn finish(handles: &mut Handles<'_>, steps: &[Step], race: Race) -> Result<(), Stopped> {
+    let gone = |path: &Path| {
+        steps.iter().any(|step| step.path == path && step.action() == Action::RemoveDirectory)
+    };
+    for (path, directory) in handles.all() {
+        if gone(path) {
+            continue;
+        }
+        handles.disk.sync_directory(directory)?;
+        if race == Race::Stop {
+            let moved = || Stopped::Changed(path.clone(), "the directory was moved");
+            let now = handles.disk.directory(path).map_err(|_| moved())?;
+            let now = handles.disk.inspect_directory(&now)?.identity;
+            if now != handles.disk.inspect_directory(directory)?.identity {
+                return Err(moved());
+            }
+        }
+    }
+    Ok(())
+}

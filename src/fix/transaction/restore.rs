@@ -1,0 +1,129 @@
+//! Taking a transaction back, whatever a crash or a failure left of it.
+//!
+//! For each path there are the journal, what stands there, and what its two temporary names hold.
+//! What is neither what stood before nor what was to stand is somebody else's and is left.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::path::Path;
+
+use super::check::{Handles, between, split, stands};
+use super::journal::{Entry, Record};
+use super::perform::{Race, Step, Trouble, perform};
+use super::{Content, Left};
+use crate::host::disk::{Directory, DiskError, DiskErrorKind, Found, Held, Renaming};
+
+/// Brings every path of a transaction back to what stood there before.
+pub(super) fn restore(handles: &mut Handles<'_>, record: &Record) -> Result<Vec<Left>, Trouble> {
+    let mut left = Vec::new();
+    let steps = plan(handles, record, &mut left)
+        .map_err(|error| Trouble { cause: error.to_string(), begun: true })?;
+    left.extend(perform(handles, &steps, Race::Leave)?);
+    Ok(left)
+}
+
+fn plan(
+    handles: &mut Handles<'_>,
+    record: &Record,
+    left: &mut Vec<Left>,
+) -> Result<Vec<Step>, DiskError> {
+    let mut steps = Vec::new();
+    // Directories that come back first.
+    let again: BTreeSet<&Path> = record
+        .entries
+        .iter()
+        .filter(|entry| matches!(entry.change.before, Content::Directory { .. }))
+        .map(|entry| entry.change.path.as_path())
+        .collect();
+    for entry in record.entries.iter().rev() {
+        let change = &entry.change;
+        let Some((parent, name)) = split(&change.path) else { continue };
+        let found = match handles.get(parent) {
+            Ok(directory) => {
+                tidy(handles, &directory, &name, entry, left)?;
+                handles.disk.inspect(&directory, &name)?
+            }
+            Err(DiskError { kind: DiskErrorKind::NotFound, .. }) => {
+                if change.before != Content::Absent && !again.contains(parent) {
+                    let why = "its directory is gone".to_owned();
+                    left.push(Left { path: change.path.clone(), why });
+                    continue;
+                }
+                None
+            }
+            Err(error)
+                if matches!(error.kind, DiskErrorKind::Link | DiskErrorKind::NotADirectory) =>
+            {
+                left.push(Left { path: change.path.clone(), why: error.kind.to_string() });
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        if stands(found.as_ref(), &change.before) {
+            continue;
+        }
+        let own = handles.disk.user();
+        let ours = stands(found.as_ref(), &change.after)
+            || found
+                .as_ref()
+                .is_some_and(|found| between(found, &change.before, &change.after, own));
+        if !ours {
+            let why = "somebody else changed it since, so it stays as it is".to_owned();
+            left.push(Left { path: change.path.clone(), why });
+            continue;
+        }
+        steps.push(Step {
+            path: change.path.clone(),
+            parent: parent.into(),
+            name,
+            temporary: entry.restore.clone(),
+            current: found,
+            target: change.before.clone(),
+            attributes: Some(entry.attributes.clone()),
+            link_owner: entry.link_owner,
+        });
+    }
+    Ok(steps)
+}
+
+/// Takes the temporary names of an entry away.
+fn tidy(
+    handles: &Handles<'_>,
+    directory: &Directory,
+    name: &OsStr,
+    entry: &Entry,
+    left: &mut Vec<Left>,
+) -> Result<(), DiskError> {
+    let (before, after) = (&entry.change.before, &entry.change.after);
+    for (temporary, target, other) in
+        [(&entry.stage, after, before), (&entry.restore, before, after)]
+    {
+        let Some(aside) = handles.disk.inspect(directory, temporary)? else { continue };
+        let standing = handles.disk.inspect(directory, name)?;
+        let placed = stands(standing.as_ref(), target);
+        let same_inode = standing.as_ref().is_some_and(|one| one.identity == aside.identity);
+        if stands(Some(&aside), other) || same_inode || (!placed && is_begun(&aside, target)) {
+            handles.disk.unlink(directory, temporary)?;
+        } else if placed {
+            // What was taken out of its place in the last moment is not what was read.
+            let how = if standing.is_some() { Renaming::Exchange } else { Renaming::New };
+            handles.disk.rename(directory, temporary, name, how)?;
+            if how == Renaming::Exchange {
+                handles.disk.unlink(directory, temporary)?;
+            }
+        } else {
+            let why = format!("what stood there is kept as {}", temporary.display());
+            left.push(Left { path: entry.change.path.clone(), why });
+        }
+    }
+    Ok(())
+}
+
+/// Is it the beginning of what was to be made?
+fn is_begun(aside: &Found, target: &Content) -> bool {
+    match (&aside.held, target) {
+        (Held::Bytes(held), Content::File { bytes, .. }) => bytes.starts_with(held),
+        (Held::Target(held), Content::Link { target }) => held == target,
+        _ => false,
+    }
+}
