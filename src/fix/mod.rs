@@ -5,14 +5,14 @@ pub mod actions;
 pub mod change;
 pub mod diff;
 mod draft;
+pub mod history;
 mod nginx;
 pub mod plan;
 mod resolve;
 mod text;
+pub mod transaction;
 mod unit;
 pub mod validate;
-pub mod history;
-pub mod transaction;
 
 pub use change::{Change, Content};
 pub use plan::{Left, Options, Plan, Proposal, Reason, plan};

@@ -87,6 +87,7 @@ pub struct Plan {
     pub left: Vec<Left>,
     /// How many rounds it took.
     pub rounds: usize,
+    predicted: Counts,
 }
 
 /// How many findings there are, by rule and application.
@@ -95,9 +96,25 @@ type Counts = BTreeMap<(&'static str, Option<String>), usize>;
 /// Makes a plan. Fails only where a file changed while the plan was made.
 pub fn plan(host: &dyn Host, read: Read, options: &Options) -> Result<Plan, String> {
     let mut planner = Planner { host, read, options, refused: BTreeMap::new(), fixes: Vec::new() };
-    let (draft, rounds, last) = planner.rounds();
+    let Rounds { draft, rounds, last, predicted } = planner.rounds();
     let left = planner.left(last, rounds);
-    Ok(Plan { changes: draft.changes(host)?, fixes: planner.fixes, left, rounds })
+    Ok(Plan { changes: draft.changes(host)?, fixes: planner.fixes, left, rounds, predicted })
+}
+
+/// What is found on the host now that the plan did not foresee, once it was written.
+pub fn worse(host: &dyn Host, read: Read, plan: &Plan) -> Vec<String> {
+    let sources = Sources::new(host);
+    let deployment = read(&sources, false);
+    let outcome = engine::run(crate::rules::all(), &deployment, &sources, &Settings::default());
+    let mut worse = Vec::new();
+    for (key, count) in counts(&outcome) {
+        if count > plan.predicted.get(&key).copied().unwrap_or(0) {
+            let of = |f: &&engine::Reported| f.finding.rule.code == key.0 && f.finding.app == key.1;
+            let message = outcome.findings.iter().find(of).map(|f| f.finding.message.clone());
+            worse.push(format!("{}: {}", key.0, message.unwrap_or_default()));
+        }
+    }
+    worse
 }
 
 struct Planner<'a> {
@@ -109,6 +126,15 @@ struct Planner<'a> {
     fixes: Vec<Proposal>,
 }
 
+/// What the rounds came to.
+struct Rounds {
+    draft: Draft,
+    rounds: usize,
+    /// What is still found.
+    last: Vec<Proposal>,
+    predicted: Counts,
+}
+
 /// What one check shows.
 struct Seen {
     counts: Counts,
@@ -117,8 +143,7 @@ struct Seen {
 }
 
 impl Planner<'_> {
-    /// What it comes to, in how many rounds, and what is still found.
-    fn rounds(&mut self) -> (Draft, usize, Vec<Proposal>) {
+    fn rounds(&mut self) -> Rounds {
         let mut draft = Draft::default();
         let mut seen = self.look(&draft, false);
         // What only the living host shows is looked at once: no change of a file changes it yet.
@@ -136,12 +161,12 @@ impl Planner<'_> {
             seen = after;
             rounds += 1;
         }
-        let mut last = seen.proposals;
+        let (predicted, mut last) = (seen.counts, seen.proposals);
         if rounds > 0 {
             let fixed = |p: &Proposal| self.fixes.iter().any(|f| f.fingerprint == p.fingerprint);
             last.extend(live.into_iter().filter(|proposal| !fixed(proposal)));
         }
-        (draft, rounds, last)
+        Rounds { draft, rounds, last, predicted }
     }
 
     /// The findings that processes, sockets and commands alone show.

@@ -87,12 +87,8 @@ pub fn concerned<'a>(
 ) -> (BTreeSet<String>, bool) {
     let host = sources.host();
     let resolved = |path: &Path| host.look(path).resolved;
-    let nginx: BTreeSet<_> = deployment
-        .nginx
-        .files()
-        .into_iter()
-        .map(|id| resolved(&sources.file(id).path))
-        .collect();
+    let nginx: BTreeSet<_> =
+        deployment.nginx.files().into_iter().map(|id| resolved(&sources.file(id).path)).collect();
     let mut units = BTreeSet::new();
     let mut has_nginx = false;
     for path in paths {

@@ -24,7 +24,9 @@ pub(super) fn run(arguments: &FixArguments) -> Result<Exit, CommandError> {
         return store::undo(arguments);
     }
     if arguments.run_actions && !(arguments.apply || arguments.interactive) {
-        return Err(CommandError::usage("--run-actions goes with --apply, --interactive or --undo"));
+        return Err(CommandError::usage(
+            "--run-actions goes with --apply, --interactive or --undo",
+        ));
     }
     let place = &arguments.place;
     let read = |sources: &Sources, live: bool| deployment(place, sources, live);
@@ -35,7 +37,7 @@ pub(super) fn run(arguments: &FixArguments) -> Result<Exit, CommandError> {
     let plan = plan(arguments, &*host, &read, None)?;
     let incomplete = problems(&*host, &read)?;
     let shown = show::plan(&plan, &*host, &read, colored(arguments.color));
-    print(&format!("{shown}{}{}", show::pending(arguments), show::not_written(&plan, place)))?;
+    print(&format!("{shown}{}{}", show::pending(arguments), show::not_written(&plan)))?;
     Ok(exit(arguments, &plan, incomplete, false))
 }
 

@@ -4,12 +4,12 @@ use std::fmt::Write;
 
 use owo_colors::OwoColorize;
 
-use super::super::arguments::{FixArguments, WhereArguments};
+use super::super::arguments::FixArguments;
 use crate::facts::Problem;
-use crate::fix::plan::Read;
 use crate::fix::actions::{self, Action};
+use crate::fix::plan::Read;
 use crate::fix::{self, Left, Plan, Proposal, Reason, diff};
-use crate::host::{Host, RunError};
+use crate::host::Host;
 use crate::source::{Sources, show};
 
 /// A plan: fixes, diff, what must follow, what stays.
@@ -107,16 +107,12 @@ fn why(left: &Left) -> String {
 }
 
 /// The last line where nothing was written.
-pub(super) fn not_written(plan: &Plan, place: &WhereArguments) -> String {
+pub(super) fn not_written(plan: &Plan) -> String {
     if plan.changes.is_empty() {
         return match plan.left.is_empty() {
             true => "Nothing to fix.\n".to_owned(),
             false => "\nNothing that could be fixed here.\n".to_owned(),
         };
-    }
-    let mut command = "deploy-doctor fix".to_owned();
-    for app in &place.apps {
-        let _ = write!(command, " {}", show::line(app));
     }
     format!(
         "\n{} in {}; nothing was written. The same command with --apply writes {}.\n",
@@ -134,8 +130,10 @@ pub(super) fn count(number: usize, one: &str, many: &str) -> String {
 /// A note on a change that was interrupted, where there is one.
 pub(super) fn pending(arguments: &FixArguments) -> String {
     match super::store::interrupted(arguments) {
-        true => "\nAn earlier change was interrupted. The next --apply or --undo mends that first.\n"
-            .to_owned(),
+        true => {
+            "\nAn earlier change was interrupted. The next --apply or --undo mends that first.\n"
+                .to_owned()
+        }
         false => String::new(),
     }
 }
@@ -145,10 +143,4 @@ pub(super) fn problem(problem: &Problem) -> String {
     let line = problem.line.map(|line| format!(":{line}")).unwrap_or_default();
     let path = fix::shown_path(&problem.path);
     show::line(&format!("{path}{line}: {}", problem.message))
-}
-
-/// Why a program was not run, in one line.
-#[allow(dead_code)]
-fn not_run(error: &RunError) -> String {
-    show::line(&error.to_string())
 }

@@ -1,0 +1,177 @@
+//! `--apply` and `--interactive`: writes a plan, checks it, runs what must follow.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::super::arguments::FixArguments;
+use super::super::{CommandError, Exit, colored, print, read};
+use super::ask::{Questions, confirm};
+use super::{show, store};
+use crate::fix::actions::{self, Action};
+use crate::fix::plan::{self, Read};
+use crate::fix::transaction::{ApplyError, Description, Store, TransactionId};
+use crate::fix::validate::{self, Opinions};
+use crate::fix::{Plan, Proposal, shown_path};
+use crate::host::{Command, Host, OverlayHost, Program};
+use crate::source::Sources;
+
+/// Plans, writes all or nothing, checks again; takes everything back where it got worse.
+pub(super) fn run(arguments: &FixArguments, read: Read) -> Result<Exit, CommandError> {
+    let color = colored(arguments.color);
+    let questions = arguments.interactive.then(|| Questions::new(color)).transpose()?;
+    let disk = store::disk(&arguments.place)?;
+    let store = store::open(&disk, arguments)?;
+    // Only now is anything read that is to be changed.
+    let host = read::open(&arguments.place)?;
+    let accept = |fix: &Proposal| questions.as_ref().is_none_or(|asked| asked.accept(fix));
+    let plan = super::plan(arguments, &*host, read, Some(&accept))?;
+    let incomplete = super::problems(&*host, read)?;
+    print(&show::plan(&plan, &*host, read, color))?;
+    if plan.changes.is_empty() {
+        print(&show::not_written(&plan))?;
+        return Ok(super::exit(arguments, &plan, incomplete, false));
+    }
+    if arguments.interactive && !confirm("\nWrite this? [y/N] ") {
+        print("Nothing was written.\n")?;
+        return Ok(super::exit(arguments, &plan, incomplete, false));
+    }
+    let actions = show::following(&plan, &*host, read);
+    let (units, nginx) = concerned(&plan, &*host, read);
+    let before = Opinions::ask(&*host, &units, nginx);
+    let running = running(&*host, &plan);
+    let id = store.apply(&plan.changes, &description(&plan)).map_err(|error| refused(&error))?;
+    // A new door: nothing of what it remembers is from before.
+    let host = read::open(&arguments.place)?;
+    let after = Opinions::ask(&*host, &units, nginx);
+    let mut worse = plan::worse(&OverlayHost::new(&*host), read, &plan);
+    worse.extend(after.worse_than(&before));
+    if !worse.is_empty() {
+        return roll_back(&store, id, &worse);
+    }
+    print(&written(&plan, &after, arguments))?;
+    if arguments.run_actions {
+        if !act(&*host, &actions)? || !still_running(&*host, &running) {
+            return after_failed_action(&store, id, &*host, &actions, &running);
+        }
+    } else if !actions.is_empty() {
+        print("It holds once the steps above were done (--run-actions does them).\n")?;
+    }
+    Ok(super::exit(arguments, &plan, incomplete, true))
+}
+
+fn concerned(plan: &Plan, host: &dyn Host, read: Read) -> (BTreeSet<String>, bool) {
+    let overlay = plan::overlay(host, &plan.changes);
+    let sources = Sources::new(&overlay);
+    let deployment = read(&sources, false);
+    let paths = plan.changes.iter().map(|change| change.path.as_path());
+    validate::concerned(paths, &deployment, &sources)
+}
+
+fn description(plan: &Plan) -> Description {
+    let all = |of: fn(&Proposal) -> Option<String>| {
+        let all: BTreeSet<String> = plan.fixes.iter().filter_map(of).collect();
+        all.into_iter().collect::<Vec<_>>()
+    };
+    let codes = all(|fix| Some(fix.rule.code.to_owned()));
+    let apps = all(|fix| fix.app.clone());
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    let title = format!("{} for {}", codes.join(", "), apps.join(", "));
+    let title = if apps.is_empty() { codes.join(", ") } else { title };
+    Description { title, codes, apps, time: now.as_secs() }
+}
+
+fn refused(error: &ApplyError) -> CommandError {
+    CommandError::incomplete(format!("nothing was changed: {error}"))
+}
+
+fn written(plan: &Plan, opinions: &Opinions, arguments: &FixArguments) -> String {
+    let mut out = String::from("\nWritten, and checked again");
+    for command in opinions.commands() {
+        out.push_str(&format!("; {} agrees", crate::source::show::line(command)));
+    }
+    out.push_str(".\n");
+    for change in &plan.changes {
+        out.push_str(&format!("  {}\n", shown_path(&change.path)));
+    }
+    for skipped in &opinions.skipped {
+        out.push_str(&format!("not asked: {}\n", crate::source::show::line(skipped)));
+    }
+    let root = arguments.place.root.as_ref();
+    let root = root.map(|root| format!(" --root {}", root.display())).unwrap_or_default();
+    out.push_str(&format!("`deploy-doctor fix{root} --undo` takes it back.\n"));
+    out
+}
+
+fn roll_back(store: &Store, id: TransactionId, worse: &[String]) -> Result<Exit, CommandError> {
+    let undone = store.roll_back(id).map_err(|error| {
+        let why = worse.join("\n");
+        CommandError::incomplete(format!("{why}\nand it could not be rolled back: {error}"))
+    })?;
+    let mut text = String::from("\nRolled back: it was written, and then it got worse:\n");
+    for line in worse.iter().flat_map(|text| text.lines()) {
+        text.push_str(&format!("  {line}\n"));
+    }
+    for left in &undone.left {
+        text.push_str(&format!("  left: {}: {}\n", shown_path(&left.path), left.why));
+    }
+    print(&text)?;
+    Ok(Exit::RolledBack)
+}
+
+/// The services that run now: they are to run afterwards, too.
+fn running(host: &dyn Host, plan: &Plan) -> Vec<String> {
+    let apps: BTreeSet<&String> = plan.fixes.iter().filter_map(|fix| fix.app.as_ref()).collect();
+    let nginx = "nginx.service".to_owned();
+    let services = apps.into_iter().chain(std::iter::once(&nginx));
+    services.filter(|service| is_active(host, service)).cloned().collect()
+}
+
+fn is_active(host: &dyn Host, service: &str) -> bool {
+    let command = Command::new(Program::Systemctl, ["is-active", "--quiet", service]);
+    host.run(&command).is_ok_and(|output| output.status == Some(0))
+}
+
+fn still_running(host: &dyn Host, services: &[String]) -> bool {
+    services.iter().all(|service| is_active(host, service))
+}
+
+/// Runs the steps in order, up to the first that fails. Did all succeed?
+pub(super) fn act(host: &dyn Host, actions: &[Action]) -> Result<bool, CommandError> {
+    for action in actions {
+        let command = crate::source::show::line(&action.command.to_string());
+        match actions::run(host, action) {
+            Ok(()) => print(&format!("  done: {command}\n"))?,
+            Err(why) => {
+                print(&format!("  failed: {command}\n    {}\n", why.replace('\n', "\n    ")))?;
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// What ran before and does not now gets its old files back. What did not run before keeps the
+/// changes: taking them back would not make it run.
+fn after_failed_action(
+    store: &Store,
+    id: TransactionId,
+    host: &dyn Host,
+    actions: &[Action],
+    running: &[String],
+) -> Result<Exit, CommandError> {
+    let down: Vec<String> = running
+        .iter()
+        .filter(|service| !is_active(host, service))
+        .map(|service| format!("{service} ran before and does not run now"))
+        .collect();
+    if down.is_empty() {
+        print(
+            "The files stay changed: all that ran before still runs. Mend the cause, then run the \
+             steps again.\n",
+        )?;
+        return Ok(Exit::Findings);
+    }
+    let exit = roll_back(store, id, &down)?;
+    act(host, actions)?;
+    Ok(exit)
+}
