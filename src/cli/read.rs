@@ -68,7 +68,27 @@ pub(super) fn source_info(place: &WhereArguments) -> SourceInfo {
         }
     };
     let time = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
-    SourceInfo { mode, host, time }
+    SourceInfo { mode, host, time, options: options(place) }
+}
+
+/// The options that name the same place again.
+fn options(place: &WhereArguments) -> Vec<String> {
+    let many = |name: &str, paths: &[PathBuf]| -> Vec<String> {
+        let pair = |path: &PathBuf| [name.to_owned(), path.display().to_string()];
+        paths.iter().flat_map(pair).collect()
+    };
+    let one = |name: &str, path: &Option<PathBuf>| many(name, path.as_slice());
+    [
+        one("--root", &place.root),
+        many("--unit", &place.unit),
+        many("--nginx", &place.nginx),
+        many("--env-file", &place.env_file),
+        one("--app-dir", &place.app_dir),
+        one("--gunicorn-conf", &place.gunicorn_conf),
+        one("--requirements", &place.requirements),
+        one("--venv", &place.venv),
+    ]
+    .concat()
 }
 
 fn hostname() -> String {

@@ -25,6 +25,9 @@ pub struct SourceInfo {
     pub host: String,
     /// When, in RFC 3339.
     pub time: String,
+    /// The options that name the same place again, for commands that are shown.
+    #[serde(skip)]
+    pub options: Vec<String>,
 }
 
 /// All that a format needs.

@@ -9,7 +9,7 @@ use super::concise::problem_line;
 use super::{Report, clean, path, snippet};
 use crate::engine::{AppOutcome, Reported, Status, Verdict};
 use crate::facts::App;
-use crate::rule::{Finding, Impact, Severity};
+use crate::rule::{Finding, Impact, Safety, Severity};
 use crate::source::show;
 
 /// How text is dressed.
@@ -137,11 +137,38 @@ fn finding(report: &Report, finding: &Finding, style: Style, out: &mut String) {
         let head = format!("fix ({})", fix.safety.word());
         let _ =
             writeln!(out, "    {} {}: {}", style.dim("="), style.bold(&head), clean(&fix.title));
+        if !fix.edits.is_empty() {
+            let _ = writeln!(out, "      {}", clean(&command(report, finding, fix.safety)));
+            let _ = writeln!(out, "      or by hand:");
+        }
     }
     for line in show::block(&finding.help).lines() {
         let _ = writeln!(out, "      {line}");
     }
     out.push('\n');
+}
+
+/// The command that shows, and with `--apply` makes, a finding's fix.
+fn command(report: &Report, finding: &Finding, safety: Safety) -> String {
+    let mut words = vec!["deploy-doctor fix".to_owned()];
+    if let Some(app) = &finding.app {
+        words.push(shell_word(app.strip_suffix(".service").unwrap_or(app)));
+    }
+    words.extend(report.source.options.iter().map(|option| shell_word(option)));
+    words.push(format!("--select {}", finding.rule.code));
+    if safety == Safety::Unsafe {
+        words.push("--unsafe".to_owned());
+    }
+    words.join(" ")
+}
+
+/// A word as a shell takes it.
+fn shell_word(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./@:=+,".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
+    }
 }
 
 fn checklist(result: &AppOutcome, style: Style, out: &mut String) {

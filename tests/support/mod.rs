@@ -5,6 +5,7 @@ pub mod case;
 pub mod container;
 pub mod env_files;
 pub mod living;
+pub mod mended;
 pub mod proof;
 pub mod tree;
 

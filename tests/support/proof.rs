@@ -27,6 +27,9 @@ pub struct Case {
     /// Further codes that must come with them: other faults of the same deployment.
     #[serde(default)]
     pub also: Vec<String>,
+    /// Why no program can make the fix of this case, although its rule has one in other cases.
+    #[serde(default)]
+    pub by_hand: String,
     /// Codes that are truly there on both sides.
     #[serde(default)]
     pub both: Vec<String>,
@@ -166,7 +169,7 @@ pub struct Shown {
 }
 
 /// Waits until gunicorn's processes use no more time: all of the workers have booted.
-const SETTLE: &str = "for i in $(seq 50); do
+pub const SETTLE: &str = "for i in $(seq 50); do
       now=$(cat /proc/[0-9]*/stat 2>/dev/null | awk '/gunicorn/ { s += $14 + $15 } END { print s }')
       [ \"$now\" = \"$last\" ] && exit
       last=$now
@@ -255,7 +258,7 @@ pub fn run(
 }
 
 /// The healthy deployment on the prepared root: its own Python and nginx are real.
-fn base(root: &Path) {
+pub fn base(root: &Path) {
     let healthy = project().join("testdata/healthy");
     for part in ["etc/systemd/system/myapp.service", "etc/myapp.env", "etc/nginx/sites-available"] {
         copy(&healthy.join(part), &root.join(part));
@@ -295,7 +298,7 @@ fn mode(path: &Path, mode: u32) {
 }
 
 /// Changes files through the container's own eyes, so that `/run` and links are its own.
-fn change(container: &Container, files: &BTreeMap<String, String>, run: &str) {
+pub fn change(container: &Container, files: &BTreeMap<String, String>, run: &str) {
     for (path, content) in files {
         let place = container.root().join(path.strip_prefix('/').expect("an absolute path"));
         fs::create_dir_all(place.parent().unwrap()).unwrap();
@@ -311,7 +314,7 @@ fn change(container: &Container, files: &BTreeMap<String, String>, run: &str) {
 }
 
 /// Waits until the site answers with a status.
-fn answers(container: &Container, status: &str) -> bool {
+pub fn answers(container: &Container, status: &str) -> bool {
     let script = format!(
         "for i in $(seq 200); do
            [ \"$(curl -s -m 2 -o /dev/null -w '%{{http_code}}' -H 'Host: example.com' \
@@ -322,7 +325,7 @@ fn answers(container: &Container, status: &str) -> bool {
     container.run_for(30, &["sh", "-c", &script]).status.success()
 }
 
-fn load(container: &Container, load: &Load, step: &str) -> Answers {
+pub fn load(container: &Container, load: &Load, step: &str) -> Answers {
     let rate = load.rate.to_string();
     let tail = load.tail.to_string();
     let mut command = vec!["load", "--rate", &rate, "--tail", &tail];
@@ -334,7 +337,7 @@ fn load(container: &Container, load: &Load, step: &str) -> Answers {
     })
 }
 
-fn judge(expect: &Expect, container: &Container, shown: &mut Shown) {
+pub fn judge(expect: &Expect, container: &Container, shown: &mut Shown) {
     let answers = &shown.answers;
     let mut wrong = Vec::new();
     let mut number = |what: &str, seen: f64, wanted: Option<&String>| {
@@ -414,17 +417,17 @@ fn holds(seen: f64, wanted: &str, sent: u64) -> bool {
     }
 }
 
-fn program() -> PathBuf {
+pub fn program() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_deploy-doctor"))
 }
 
-const CHECK: [&str; 4] = ["check", "--format=json", "--allow-incomplete", "--fail-on=never"];
+pub const CHECK: [&str; 4] = ["check", "--format=json", "--allow-incomplete", "--fail-on=never"];
 
 fn check_inside(container: &Container) -> BTreeMap<String, String> {
     findings(&container.run(&[&["deploy-doctor"][..], &CHECK].concat()))
 }
 
-fn findings(output: &std::process::Output) -> BTreeMap<String, String> {
+pub fn findings(output: &std::process::Output) -> BTreeMap<String, String> {
     let report: serde_json::Value =
         serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
             panic!("check: {error}\n{}{}", text(&output.stdout), text(&output.stderr))
@@ -437,6 +440,6 @@ fn findings(output: &std::process::Output) -> BTreeMap<String, String> {
     found
 }
 
-fn text(bytes: &[u8]) -> String {
+pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
