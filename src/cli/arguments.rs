@@ -142,7 +142,7 @@ pub(super) struct FixArguments {
     #[arg(long, conflicts_with = "drop_in")]
     pub in_place: bool,
     /// Change units by a drop-in (the default for a host)
-    #[arg(long, conflicts_with_all = FILES)]
+    #[arg(long)]
     pub drop_in: bool,
     /// Keep what stood before beside each changed file, as FILE.orig
     #[arg(long)]

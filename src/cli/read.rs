@@ -24,6 +24,13 @@ pub(super) fn open(place: &WhereArguments) -> Result<Box<dyn Host>, CommandError
     }
     let directory = std::env::current_dir()
         .map_err(|error| CommandError::incomplete(format!("the working directory: {error}")))?;
+    // A unit's drop-ins beside it belong to it.
+    let beside = place.unit.iter().map(|unit| {
+        let mut path = unit.as_os_str().to_owned();
+        path.push(".d");
+        PathBuf::from(path)
+    });
+    let given: Vec<PathBuf> = given.into_iter().chain(beside).collect();
     let host = FilesHost::new(directory, &given)
         .map_err(|error| CommandError::incomplete(error.to_string()))?;
     Ok(Box::new(host))

@@ -77,7 +77,7 @@ impl Draft {
             self.entries.insert(path.into(), entry);
             return Ok(());
         };
-        match self.drop_in(overlay, &entry.bytes, &after, placing) {
+        match self.drop_in(overlay, &entry, &after, placing) {
             Ok(()) => Ok(()),
             // What no drop-in can say is said in the file itself, where it is the operator's own.
             Err(_) if !resolve::is_packaged(path) => {
@@ -93,7 +93,7 @@ impl Draft {
     fn drop_in(
         &mut self,
         overlay: &OverlayHost,
-        before: &[u8],
+        fragment: &Entry,
         after: &[u8],
         placing: &Placing,
     ) -> Result<(), String> {
@@ -104,7 +104,7 @@ impl Draft {
         for path in earlier {
             drop_ins.push(overlay.read(path, READ_LIMIT).map_err(|error| error.to_string())?);
         }
-        let lines = unit::as_drop_in(before, after, &drop_ins)?;
+        let lines = unit::as_drop_in(&fragment.bytes, after, &drop_ins)?;
         let directory = overlay.resolve(&placing.directory);
         let path = overlay.resolve(&directory.join(DROP_IN));
         let old = match self.entries.get(&path) {
@@ -117,12 +117,12 @@ impl Draft {
         if matches!(overlay.look(&directory).outcome, Outcome::Missing { .. })
             && !self.entries.contains_key(&directory)
         {
-            let entry = self.new_entry(overlay, &directory, FileKind::Directory)?;
+            let entry = self.new_entry(overlay, &directory, FileKind::Directory, fragment)?;
             self.entries.insert(directory, entry);
         }
         let mut entry = match &old {
             Some(entry) => entry.clone(),
-            None => self.new_entry(overlay, &path, FileKind::File)?,
+            None => self.new_entry(overlay, &path, FileKind::File, fragment)?,
         };
         entry.bytes = unit::with_lines(old.as_ref().map(|entry| entry.bytes.as_slice()), &lines);
         entry.metadata.size = entry.bytes.len() as u64;
@@ -130,20 +130,21 @@ impl Draft {
         Ok(())
     }
 
-    /// Something new belongs to whom the directory round it belongs.
+    /// Something new belongs to whom the directory round it belongs; where that was not given to
+    /// be read, to whom the unit's file belongs.
     fn new_entry(
         &self,
         overlay: &OverlayHost,
         path: &Path,
         kind: FileKind,
+        fragment: &Entry,
     ) -> Result<Entry, String> {
         let parent = path.parent().ok_or("there is nothing above it")?;
-        let around = match self.entries.get(parent) {
-            Some(entry) => entry.metadata,
-            None => match overlay.look(parent).outcome {
-                Outcome::Present(metadata) if metadata.kind == FileKind::Directory => metadata,
-                _ => return Err(format!("{} is no directory", parent.display())),
-            },
+        let around = match (self.entries.get(parent), overlay.look(parent).outcome) {
+            (Some(entry), _) => entry.metadata,
+            (None, Outcome::Present(metadata)) if metadata.kind == FileKind::Directory => metadata,
+            (None, Outcome::Failed(_)) => fragment.metadata,
+            _ => return Err(format!("{} is no directory", parent.display())),
         };
         let mode = if kind == FileKind::Directory { 0o755 } else { 0o644 };
         let metadata = Metadata { kind, mode, uid: around.uid, gid: around.gid, size: 0, mtime: 0 };

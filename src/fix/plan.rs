@@ -278,7 +278,7 @@ impl Planner<'_> {
         let sources = Sources::new(base);
         let deployment = (self.read)(&sources, live);
         let outcome = engine::run(crate::rules::all(), &deployment, &sources, &Settings::default());
-        let places = Places::of(&deployment, &overlay);
+        let places = Places::of(&deployment, &overlay, self.options.repository);
         let resolver = Resolver {
             sources: &sources,
             overlay: &overlay,

@@ -62,14 +62,14 @@ pub(super) struct Places {
 
 impl Places {
     /// Every unit file of a deployment, by its path free of links.
-    pub fn of(deployment: &Deployment, overlay: &OverlayHost) -> Self {
+    pub fn of(deployment: &Deployment, overlay: &OverlayHost, repository: bool) -> Self {
         let mut units = BTreeMap::new();
         for unit in units_of(deployment) {
             for drop_in in &unit.drop_ins {
                 units.entry(overlay.resolve(&drop_in.file.path)).or_insert(None);
             }
             if let Some(fragment) = &unit.fragment {
-                units.insert(overlay.resolve(&fragment.file.path), unit::placing(unit));
+                units.insert(overlay.resolve(&fragment.file.path), unit::placing(unit, repository));
             }
         }
         Self { units }

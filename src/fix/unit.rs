@@ -155,14 +155,19 @@ pub(super) struct Placing {
 }
 
 /// Which unit files were read, and where a drop-in for each would go.
-pub(super) fn placing(unit: &Unit) -> Option<Placing> {
+pub(super) fn placing(unit: &Unit, repository: bool) -> Option<Placing> {
     let fragment = unit.fragment.as_ref()?;
+    let drop_ins = unit.drop_ins.iter().map(|file| file.file.path.clone()).collect();
+    if repository {
+        let mut directory = fragment.file.path.clone().into_os_string();
+        directory.push(".d");
+        return Some(Placing { directory: directory.into(), drop_ins });
+    }
     let name = match fragment.file.path.file_name() {
         Some(file) if unit.name.instance().is_some() => file.to_string_lossy().into_owned(),
         _ => unit.name.to_string(),
     };
     let directory = Path::new("/etc/systemd/system").join(format!("{name}.d"));
-    let drop_ins = unit.drop_ins.iter().map(|file| file.file.path.clone()).collect();
     Some(Placing { directory, drop_ins })
 }
 

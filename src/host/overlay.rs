@@ -46,11 +46,14 @@ impl<'h> OverlayHost<'h> {
     /// The path free of links, also where its end is not there.
     pub fn resolve(&self, path: &Path) -> PathBuf {
         let lookup = self.base.look(path);
-        match (&lookup.outcome, path.parent(), path.file_name()) {
-            (Outcome::Missing { .. }, Some(parent), Some(name)) if parent != path => {
+        let Outcome::Missing { at } = lookup.outcome else { return lookup.resolved };
+        match (path.parent(), path.file_name()) {
+            (Some(parent), Some(name))
+                if matches!(self.base.look(parent).outcome, Outcome::Missing { .. }) =>
+            {
                 self.resolve(parent).join(name)
             }
-            _ => lookup.resolved,
+            _ => at,
         }
     }
 

@@ -23,12 +23,15 @@ pub(super) fn plan(plan: &Plan, host: &dyn Host, read: Read, color: bool) -> Str
         out.push_str(&painted(&diff::text(host, &plan.changes, read), color));
         let actions = following(plan, host, read);
         if !actions.is_empty() {
-            let _ = writeln!(out, "\nWhat must follow:\n{}", steps(&actions));
+            let _ = writeln!(out, "\n{}\n{}", FOLLOWS, steps(&actions));
         }
     }
     left(plan, color, &mut out);
     out
 }
+
+/// The head of the steps after the files were written.
+pub(super) const FOLLOWS: &str = "What must follow before it holds:";
 
 /// What must follow the plan's changes.
 pub(super) fn following(plan: &Plan, host: &dyn Host, read: Read) -> Vec<Action> {
@@ -92,9 +95,10 @@ fn left(plan: &Plan, color: bool, out: &mut String) {
 
 fn why(left: &Left) -> String {
     let fix = &left.proposal;
-    let by_hand = match fix.help.is_empty() {
-        true => String::new(),
-        false => format!("by hand: {}", fix.help),
+    let by_hand = match fix.help.lines().count() {
+        0 => String::new(),
+        1 => format!("by hand: {}", fix.help),
+        _ => format!("by hand:\n  {}", fix.help.replace('\n', "\n  ")),
     };
     match &left.reason {
         Reason::Manual => by_hand,

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use super::super::arguments::{FixArguments, WhereArguments};
 use super::super::{CommandError, Exit, print, read};
 use super::show;
-use crate::facts::Scope;
 use crate::fix::history::{self, Outcome};
 use crate::fix::transaction::{Recovered, Store, StoreError};
 use crate::fix::{Change, Content, actions, shown_path};
@@ -22,12 +21,11 @@ pub(super) fn disk(place: &WhereArguments) -> Result<TreeDisk, CommandError> {
     disk.map_err(|error| CommandError::incomplete(error.to_string()))
 }
 
-/// Where the transactions are kept: of a host or a tree below its /var/lib; an ordinary user's of a
-/// repository in the user's own state directory (XDG Base Directory).
+/// Where the transactions are kept: below /var/lib of the host or the tree; an ordinary user's in
+/// the user's own state directory (XDG Base Directory).
 pub(super) fn directory(place: &WhereArguments) -> Result<PathBuf, CommandError> {
     let system = PathBuf::from("/var/lib/deploy-doctor");
-    let files = matches!(read::request(place).scope, Scope::Files(_));
-    if !files || rustix::process::geteuid().is_root() {
+    if place.root.is_some() || rustix::process::geteuid().is_root() {
         return Ok(system);
     }
     let absolute =
@@ -136,7 +134,7 @@ pub(super) fn undo(arguments: &FixArguments) -> Result<Exit, CommandError> {
     let clean = undone.left.is_empty();
     if !arguments.run_actions {
         if !actions.is_empty() {
-            print(&format!("\nWhat must follow:\n{}\n", show::steps(&actions)))?;
+            print(&format!("\n{}\n{}\n", show::FOLLOWS, show::steps(&actions)))?;
         }
         return Ok(if clean { Exit::Success } else { Exit::Findings });
     }

@@ -54,7 +54,9 @@ pub(super) fn run(arguments: &FixArguments, read: Read) -> Result<Exit, CommandE
             return after_failed_action(&store, id, &*host, &actions, &running);
         }
     } else if !actions.is_empty() {
-        print("It holds once the steps above were done (--run-actions does them).\n")?;
+        let live = matches!(read::request(&arguments.place).scope, crate::facts::Scope::Live);
+        let hint = if live { " (--run-actions does them)" } else { "" };
+        print(&format!("It holds once the steps above were done{hint}.\n"))?;
     }
     Ok(super::exit(arguments, &plan, incomplete, true))
 }

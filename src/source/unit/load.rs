@@ -8,7 +8,7 @@ use super::name::UnitName;
 use super::paths::{Listing, UnitPaths};
 use super::specifier::Specifiers;
 use super::syntax;
-use crate::host::HostError;
+use crate::host::{HostError, HostErrorKind};
 use crate::source::Sources;
 
 /// Why there is no such unit.
@@ -55,8 +55,34 @@ pub fn from_file(sources: &Sources, path: &Path) -> Result<Unit, HostError> {
     let name = name_of_file(path);
     let mut unit = Unit::new(name.clone(), path.into(), Specifiers::new(name));
     unit.fragment = Some(syntax::parse(file));
+    for drop_in in drop_ins_beside(sources, path)? {
+        unit.drop_ins.push(syntax::parse(sources.load(&drop_in)?));
+    }
     unit.check_commands();
     Ok(unit)
+}
+
+/// The drop-ins in `FILE.d`, as systemd would find them beside an installed unit.
+fn drop_ins_beside(sources: &Sources, path: &Path) -> Result<Vec<PathBuf>, HostError> {
+    let mut directory = path.as_os_str().to_owned();
+    directory.push(".d");
+    let directory = PathBuf::from(directory);
+    match sources.host().list(&directory) {
+        Ok(names) => Ok(names
+            .iter()
+            .filter(|name| {
+                let name = name.as_encoded_bytes();
+                name.ends_with(b".conf") && !name.starts_with(b".")
+            })
+            .map(|name| directory.join(name))
+            .collect()),
+        Err(error) => match error.kind {
+            HostErrorKind::NotFound | HostErrorKind::NotADirectory | HostErrorKind::NotGiven => {
+                Ok(Vec::new())
+            }
+            _ => Err(error),
+        },
+    }
 }
 
 fn name_of_file(path: &Path) -> UnitName {
