@@ -26,7 +26,9 @@ impl Copied {
         fs::create_dir(&root).unwrap();
         copy(&top, &root);
         let copied = Self { directory };
-        set_mode(&copied.at("/etc/myapp.env"), 0o640);
+        if copied.at("/etc/myapp.env").exists() {
+            set_mode(&copied.at("/etc/myapp.env"), 0o640);
+        }
         for wanted in ["/run", "/tmp"] {
             fs::create_dir_all(copied.at(wanted)).unwrap();
         }

@@ -28,6 +28,8 @@ pub(super) fn run(arguments: &FixArguments) -> Result<Exit, CommandError> {
             "--run-actions goes with --apply, --interactive or --undo",
         ));
     }
+    // Wrong usage is said before anything is opened for writing.
+    selection(arguments)?;
     let place = &arguments.place;
     let read = |sources: &Sources, live: bool| deployment(place, sources, live);
     if arguments.interactive || arguments.apply {
@@ -50,14 +52,18 @@ fn deployment(place: &WhereArguments, sources: &Sources, live: bool) -> Deployme
     facts::read(sources, &request)
 }
 
+fn selection(arguments: &FixArguments) -> Result<Selection, CommandError> {
+    Selection::new(crate::rules::all(), &arguments.select, &arguments.ignore)
+        .map_err(|error| CommandError::usage(error.to_string()))
+}
+
 fn plan(
     arguments: &FixArguments,
     host: &dyn Host,
     read: Read,
     accept: Option<&dyn Fn(&Proposal) -> bool>,
 ) -> Result<Plan, CommandError> {
-    let selection = Selection::new(crate::rules::all(), &arguments.select, &arguments.ignore)
-        .map_err(|error| CommandError::usage(error.to_string()))?;
+    let selection = selection(arguments)?;
     let repository = matches!(read::request(&arguments.place).scope, Scope::Files(_));
     let placement = match (arguments.in_place, arguments.drop_in) {
         (true, _) => Placement::InPlace,
