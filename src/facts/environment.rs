@@ -83,6 +83,8 @@ pub struct Variable {
     pub value: Secret,
     /// Where its name stands; none for systemd's own.
     pub span: Option<Span>,
+    /// Where its value stands, quotes of an environment file included; none for systemd's own.
+    pub value_span: Option<Span>,
     /// Who sets it.
     pub set_by: SetBy,
     /// Why the value is not known although the name is: a placeholder or specifier.
@@ -158,6 +160,7 @@ pub fn read(
             Variable {
                 value: Secret::new(""),
                 span: None,
+                value_span: None,
                 set_by: SetBy::Manager,
                 unknown: Some("systemd sets it when the service starts".to_owned()),
             },
@@ -215,6 +218,7 @@ fn read_unit(sources: &Sources, service: &Service, environment: &mut Environment
                 Variable {
                     value: variable.value,
                     span: Some(variable.name.span),
+                    value_span: Some(variable.value_span),
                     set_by: SetBy::Unit,
                     unknown: variable.unknown,
                 },
@@ -226,6 +230,7 @@ fn read_unit(sources: &Sources, service: &Service, environment: &mut Environment
             environment.variables.entry(name.value).or_insert_with(|| Variable {
                 value: Secret::new(""),
                 span: Some(name.span),
+                value_span: None,
                 set_by: SetBy::Manager,
                 unknown: Some("it is passed on from systemd's own environment".to_owned()),
             });
@@ -370,6 +375,7 @@ fn adopt(environment: &mut Environment, file: &EnvironmentFile) {
                 Variable {
                     value: assignment.value.clone(),
                     span: Some(assignment.name.span),
+                    value_span: Some(assignment.value_span),
                     set_by: SetBy::File,
                     unknown,
                 },

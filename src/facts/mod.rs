@@ -27,6 +27,7 @@ pub mod shell;
 pub mod similar;
 pub mod sockets;
 pub mod state;
+pub mod written;
 
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -53,6 +54,7 @@ pub use service::Service;
 pub use sockets::Sockets;
 use state::States;
 pub use state::UnitState;
+pub use written::Switch;
 
 use crate::host::HostError;
 use crate::source::{FileId, Sources, Span};

@@ -7,6 +7,7 @@ mod installation;
 mod launched;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use self::config::ConfigReader;
 use super::discovery::Candidate;
@@ -18,21 +19,28 @@ use crate::source::gunicorn::{ArgumentWord, Version};
 use crate::source::python::Lookup;
 use crate::source::unit::VariableValue;
 use crate::source::venv::Venv;
-use crate::source::{Secret, Sources, Span};
+use crate::source::{FileId, Secret, SourceFile, Sources, Span};
 
 pub use config::ConfigSource;
 pub use launched::{Launched, launch};
+
+/// The file of words that stand in none.
+const NOWHERE: FileId = FileId(u32::MAX);
 
 /// gunicorn as this application runs it.
 pub struct Gunicorn {
     /// How it is started; unknown where that could not be seen through.
     pub launch: Known<Launch>,
+    /// The file in which the word that starts gunicorn stands: the unit's, or a script.
+    pub started_in: Option<Arc<SourceFile>>,
     /// The gunicorn program, where its path is known.
     pub program: Option<Place>,
     /// The virtual environment that it belongs to.
     pub venv: Known<Venv>,
     /// Its Python.
     pub python: Known<(u8, u8)>,
+    /// GUNICORN_CMD_ARGS as gunicorn sees it.
+    pub cmd_args: Known<Option<Secret>>,
     /// The installed version.
     pub version: Known<Version>,
     /// The configuration file; none where there is none.
@@ -182,6 +190,7 @@ pub fn read(
     };
     let working_directory = working_directory(sources, machine, candidate, launch.ok());
     let lookup = |name: &str| as_lookup(variable(launch.ok(), environment, name));
+    let seen = cmd_args.clone();
     let reader = ConfigReader {
         sources,
         machine,
@@ -205,7 +214,22 @@ pub fn read(
         working_directory,
     });
     let bounds = bounds::bounds(&candidate.service, &settings, launch.ok());
-    Gunicorn { launch, program, venv, python, version, config, settings, bounds }
+    let word = launch.ok().and_then(|l| l.gunicorn.as_ref().or(l.interpreter.as_ref()));
+    let file = word.map(|word| word.span.file).filter(|file| *file != NOWHERE);
+    let started_in = file.map(|file| sources.file(file));
+    let cmd_args = seen;
+    Gunicorn {
+        launch,
+        cmd_args,
+        started_in,
+        program,
+        venv,
+        python,
+        version,
+        config,
+        settings,
+        bounds,
+    }
 }
 
 fn origin_of(launch: Option<&Launch>, environment: &Environment, name: &str) -> Option<Origin> {

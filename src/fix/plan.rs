@@ -50,6 +50,7 @@ pub struct Proposal {
     fingerprint: String,
     severity: crate::rule::Severity,
     steps: Result<Vec<Step>, String>,
+    uncovers: bool,
 }
 
 /// Why a finding stays.
@@ -254,7 +255,9 @@ impl Planner<'_> {
             taken.iter().flat_map(|proposal| proposal.steps.iter().flatten().cloned()).collect();
         let next = draft.with(&overlay, &steps, &seen.places, self.options.placement)?;
         let after = self.look(&next, false);
-        for ((code, app), count) in &after.counts {
+        // What only now can be seen was wrong before.
+        let uncover = taken.iter().all(|proposal| proposal.uncovers);
+        for ((code, app), count) in after.counts.iter().filter(|_| !uncover) {
             let before = seen.counts.get(&(*code, app.clone())).copied().unwrap_or(0);
             if *count > before {
                 return Err(format!("it would bring {code}"));
@@ -343,6 +346,7 @@ fn proposal(finding: &Finding, fingerprint: &str, resolver: &Resolver) -> Propos
         Some(fix) => (fix.safety, fix.title.clone(), fix.edits.as_slice()),
         None => (Safety::Manual, String::new(), Default::default()),
     };
+    let uncovers = finding.fix.as_ref().is_some_and(|fix| fix.uncovers);
     Proposal {
         rule: finding.rule,
         app: finding.app.clone(),
@@ -353,6 +357,7 @@ fn proposal(finding: &Finding, fingerprint: &str, resolver: &Resolver) -> Propos
         fingerprint: fingerprint.to_owned(),
         severity: finding.severity,
         steps: resolver.steps(edits),
+        uncovers,
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::text::{Splice, without_statement, without_word};
 use super::unit::{self, Placing};
-use super::{Placement, nginx};
+use super::{Placement, nginx, text};
 use crate::facts::Deployment;
 use crate::host::{FileKind, Host, Outcome, OverlayHost};
 use crate::rule::Edit;
@@ -135,6 +135,7 @@ impl Resolver<'_, '_> {
                 let after = after.map(range);
                 self.splice(*block, |bytes, range| nginx::insert(bytes, range, after, line))
             }
+            Edit::Lift { statement, text } => self.lift(*statement, *text),
             Edit::Set { unit, section, key, value } => self.set(unit, section, key, value),
             Edit::Mode { path, mode } => {
                 let lookup = self.overlay.look(path);
@@ -158,6 +159,17 @@ impl Resolver<'_, '_> {
         let unit = unit.ok_or_else(|| format!("{name} was not read"))?;
         let splices = unit::set(unit, section, key, value)?;
         splices.into_iter().map(|(file, splice)| self.step(file, splice)).collect()
+    }
+
+    fn lift(&self, statement: Span, text: Span) -> Result<Vec<Step>, String> {
+        if statement.file != text.file {
+            return Err("the place lies in another file".to_owned());
+        }
+        let file = self.sources.file(text.file);
+        let line = std::str::from_utf8(file.slice(text)).map_err(|error| error.to_string())?;
+        let above = nginx::before(&file.bytes, statement.start as usize, line.trim_end());
+        let gone = text::without_end(&file.bytes, range(text));
+        Ok(vec![self.step(text.file, above)?, self.step(text.file, gone)?])
     }
 
     fn splice(

@@ -132,6 +132,14 @@ pub(super) fn line_before(bytes: &[u8], at: usize, lines: &str) -> Splice {
     Splice::new(start..start, with)
 }
 
+/// Takes the end of a line away, with the blanks before it.
+pub(super) fn without_end(bytes: &[u8], at: Range<usize>) -> Splice {
+    let line = line_start(bytes, at.start);
+    let before = bytes.get(line..at.start).unwrap_or_default();
+    let blanks = before.iter().rev().take_while(|b| is_blank(&[**b])).count();
+    Splice::new(at.start - blanks..at.end, "")
+}
+
 /// Takes a statement away: with its lines where it has them for itself.
 pub(super) fn without_statement(bytes: &[u8], at: Range<usize>) -> Splice {
     let end = line_end(bytes, at.end);
@@ -203,6 +211,17 @@ mod tests {
         assert_eq!(gone("a;\n  b;\nc;\n", "b;"), "a;\nc;\n");
         assert_eq!(gone("{ a; b; }\n", "b;"), "{ a; }\n");
         assert_eq!(gone("a\r\nb", "b"), "a\r\n");
+    }
+
+    #[test]
+    fn the_end_of_a_line_goes_with_the_blanks_before_it() {
+        let without = |text: &str, end: &str| {
+            let at = text.find(end).unwrap();
+            let splice = without_end(text.as_bytes(), at..at + end.len());
+            String::from_utf8(spliced(text.as_bytes(), &[splice])).unwrap()
+        };
+        assert_eq!(without("A=b \t# c\r\nB=1", "# c"), "A=b\r\nB=1");
+        assert_eq!(without("A=\n# c\n", "# c"), "A=\n\n");
     }
 
     #[test]

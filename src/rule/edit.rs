@@ -57,6 +57,14 @@ pub enum Edit {
         /// The directive with its `;`.
         line: String,
     },
+    /// A text at the end of a statement becomes a line of its own above it. What it says is not
+    /// taken along here: it may be a secret.
+    Lift {
+        /// The statement.
+        statement: Span,
+        /// The text in it.
+        text: Span,
+    },
     /// Other permission bits.
     Mode {
         /// The file or directory.
@@ -105,6 +113,7 @@ impl Edit {
             | Self::RemoveWord { at }
             | Self::Before { at, .. } => Some(*at),
             Self::Insert { block, .. } => Some(*block),
+            Self::Lift { statement, .. } => Some(*statement),
             Self::Set { .. } | Self::Mode { .. } => None,
         }
     }

@@ -38,6 +38,9 @@ pub struct Fix {
     pub title: String,
     /// The changes; none where only words say what to do.
     pub edits: Vec<Edit>,
+    /// Other findings may come to light with it: as long as nothing got through, what else is
+    /// wrong could not be seen.
+    pub uncovers: bool,
 }
 
 /// A range of source text that a finding speaks of.
@@ -131,7 +134,7 @@ impl Finding {
 
     /// Says what would remove it.
     pub fn fix(&mut self, safety: Safety, title: impl Into<String>) -> &mut Self {
-        self.fix = Some(Fix { safety, title: title.into(), edits: Vec::new() });
+        self.fix = Some(Fix { safety, title: title.into(), edits: Vec::new(), uncovers: false });
         self
     }
 
@@ -144,6 +147,14 @@ impl Finding {
     pub fn edits(&mut self, edits: impl IntoIterator<Item = Edit>) -> &mut Self {
         if let Some(fix) = &mut self.fix {
             fix.edits.extend(edits);
+        }
+        self
+    }
+
+    /// Says that what the fix repairs hid other findings, which may appear once it is made.
+    pub fn uncovers(&mut self) -> &mut Self {
+        if let Some(fix) = &mut self.fix {
+            fix.uncovers = true;
         }
         self
     }

@@ -1,6 +1,7 @@
 //! gunicorn's configuration file: which one, and what it comes to.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::super::gunicorn::ConfigChoice;
 use super::super::place::tidy;
@@ -8,7 +9,7 @@ use super::super::{Given, Known, Machine, Origin, Place, Problem, Why};
 use crate::host::{HostErrorKind, Outcome};
 use crate::source::python::evaluate::{self, ConfigFile, Surroundings};
 use crate::source::python::{self, Lookup, PythonVersion};
-use crate::source::{Sources, Span};
+use crate::source::{SourceFile, Sources, Span};
 
 /// gunicorn's configuration file.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub struct ConfigSource {
     pub implicit: bool,
     /// The word that names it.
     pub span: Option<Span>,
+    /// Its bytes, where it was read.
+    pub file: Option<Arc<SourceFile>>,
     /// Errors in its syntax, and what it raises when it is run.
     pub faults: Vec<(String, Span)>,
 }
@@ -74,7 +77,7 @@ impl ConfigReader<'_> {
                     problems.push(Problem::unreadable(&error));
                 }
                 let why = Why::new(format!("gunicorn's configuration file {error}"));
-                let source = ConfigSource { place, implicit, span, faults: Vec::new() };
+                let source = ConfigSource { place, implicit, span, file: None, faults: Vec::new() };
                 return (Known::Value(Some(source), Origin::Path(path)), Known::Unknown(why));
             }
         };
@@ -101,7 +104,7 @@ impl ConfigReader<'_> {
         for assignment in content.values.iter().filter(|a| a.name.value == "raw_env") {
             self.sources.hide(assignment.value_span);
         }
-        let source = ConfigSource { place, implicit, span, faults };
+        let source = ConfigSource { place, implicit, span, file: Some(file), faults };
         let origin = Origin::Path(path);
         (Known::Value(Some(source), origin.clone()), Known::Value(Some(content), origin))
     }
