@@ -79,7 +79,9 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         .help(format!(
             "Once that is done: systemctl daemon-reload && systemctl restart {}",
             app.name
-        ))
-        .fix(Safety::Safe, remove);
+        ));
+    let edits = super::switch_off(app, "reload");
+    let safety = if edits.is_empty() { Safety::Manual } else { Safety::Safe };
+    finding.fix(safety, remove).edits(edits);
     Ok(())
 }

@@ -1,5 +1,9 @@
 //! Rules of the area `gunicorn`.
 
+use crate::facts::gunicorn::Layer;
+use crate::facts::{App, Switch};
+use crate::rule::Edit;
+
 crate::area![
     single_worker,
     preload_blocks_reload,
@@ -10,3 +14,26 @@ crate::area![
     slow_boot,
     app_import_fails,
 ];
+
+/// A number of gunicorn's where it was set; as an argument where nothing sets it. Nothing where it
+/// cannot be told what other text there would mean.
+fn number_edit(app: &App, setting: &str, flag: &str, number: i64) -> Option<Edit> {
+    if app.gunicorn.settings.layer(setting) == Some(Layer::Default) {
+        let (at, text) = app.with_argument(&format!("{flag} {number}"))?;
+        return Some(Edit::replace(at, text));
+    }
+    Some(Edit::replace(app.number_written(setting)?, number.to_string()))
+}
+
+/// Takes a switch away wherever it is on; nothing where one of the places cannot be told.
+fn switch_off(app: &App, setting: &str) -> Vec<Edit> {
+    let places = app.switches(setting).unwrap_or_default();
+    places
+        .into_iter()
+        .map(|place| match place {
+            Switch::Word(at) => Edit::remove_word(at),
+            Switch::Part(at) => Edit::replace(at, ""),
+            Switch::Value(at) => Edit::replace(at, "False"),
+        })
+        .collect()
+}

@@ -34,6 +34,7 @@ crate::rule! {
     /// preload_app = True
     /// ```
     /// ```python,fixed,file=/srv/myapp/releases/2026-04-21/gunicorn.conf.py
+    /// preload_app = False
     /// ```
     ///
     /// Healthy: a name that gunicorn does not know (the setting is `preload_app`), and the setting
@@ -79,8 +80,10 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         .help(format!(
             "Once that is done: systemctl daemon-reload && systemctl restart {name}\n\
              Until then each deployment needs: systemctl restart {name}"
-        ))
-        .fix(Safety::Unsafe, remove);
+        ));
+    let edits = super::switch_off(app, "preload_app");
+    let safety = if edits.is_empty() { Safety::Manual } else { Safety::Unsafe };
+    finding.fix(safety, remove).edits(edits);
     Ok(())
 }
 

@@ -154,7 +154,9 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         finding.subject(variable);
     }
     finding
-        .help(format!("In {place}: {write}  (2 x CPUs + 1 is the usual number), then:\n{apply}"))
-        .fix(Safety::Safe, format!("{write} in {place}"));
+        .help(format!("In {place}: {write}  (2 x CPUs + 1 is the usual number), then:\n{apply}"));
+    let edit = super::number_edit(app, "workers", "--workers", 3);
+    let safety = if edit.is_some() { Safety::Safe } else { Safety::Manual };
+    finding.fix(safety, format!("{write} in {place}")).edits(edit);
     Ok(())
 }
