@@ -1,5 +1,7 @@
+use crate::facts::environment::ReadFile;
 use crate::facts::{App, Why};
-use crate::rule::{Safety, Sink};
+use crate::rule::{Edit, Safety, Sink};
+use crate::source::env_file::EnvAssignment;
 
 crate::rule! {
     /// The comment behind a value is part of the value that the application gets.
@@ -33,6 +35,11 @@ crate::rule! {
     /// SECRET_KEY="9f2c1b7e5d8a4f03b6c7d1e2a5f4988c" # new since May
     /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db
     /// ```
+    /// ```env,fixed
+    /// # new since May
+    /// SECRET_KEY="9f2c1b7e5d8a4f03b6c7d1e2a5f4988c"
+    /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db
+    /// ```
     E403 "comment-in-value" {
         severity: Warning, impact: Outage, fix: Some(Safe), item: Environment, hop: Release,
         since: "0.1.0", check: App(check)
@@ -47,6 +54,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
                 continue;
             }
             let name = &name.value;
+            let edit = lifted(read, assignment);
+            let safety = if edit.is_some() { Safety::Safe } else { Safety::Manual };
             // Where the comment starts would tell how long the value is: the name is shown.
             out.report(format!(
                 "the application gets the comment behind {name} as part of its value: systemd \
@@ -58,9 +67,21 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
                  into single quotes\nthen restart the unit: workers keep the old environment over \
                  a reload",
             )
-            .fix(Safety::Safe, format!("move the comment to a line above {name}"))
+            .fix(safety, format!("move the comment to a line above {name}"))
+            .edits(edit)
             .subject(name.clone());
         }
     }
     Ok(())
+}
+
+/// The comment as a line of its own, where it ends the value and the value is one line.
+fn lifted(read: &ReadFile, assignment: &EnvAssignment) -> Option<Edit> {
+    let comment = assignment.comment?;
+    let one_line = assignment.lines.start() == assignment.lines.end();
+    let last = assignment.value_span.end == comment.end;
+    // It would continue the comment on the next line, before systemd 254.
+    let continued = read.source.slice(comment).trim_ascii_end().ends_with(b"\\");
+    let plain = one_line && last && !continued && !assignment.is_unbalanced();
+    plain.then_some(Edit::Lift { statement: assignment.span, text: comment })
 }

@@ -1,5 +1,5 @@
 use crate::facts::{App, Why};
-use crate::rule::{Safety, Sink};
+use crate::rule::{Edit, Safety, Sink};
 
 crate::rule! {
     /// Debug mode is on: exceptions pass by the application's error handlers, and whatever shows its
@@ -124,13 +124,16 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         if !variable.value.expose_str().is_some_and(turns_on) {
             continue;
         }
+        let edit = app.worker_variable_written(name).map(|at| Edit::replace(at, off));
+        let safety = if edit.is_some() { Safety::Safe } else { Safety::Manual };
         out.report(format!(
             "errors pass by the application's handlers, and its insides may show: {name} turns debug \
              mode on"
         ))
             .at_some(variable.span, "debug mode in production")
             .help(help(name, off))
-            .fix(Safety::Safe, format!("{name}={off}"))
+            .fix(safety, format!("{name}={off}"))
+            .edits(edit)
             .subject(name);
     }
     Ok(())

@@ -1,8 +1,8 @@
 use crate::facts::environment::ReadFile;
 use crate::facts::{App, Why};
-use crate::rule::{Safety, Severity, Sink};
-use crate::source::Span;
+use crate::rule::{Edit, Safety, Severity, Sink};
 use crate::source::env_file::{Ignored, IgnoredKind};
+use crate::source::{Span, Spanned};
 
 crate::rule! {
     /// A variable is not set, because systemd drops its line without a word.
@@ -46,6 +46,11 @@ crate::rule! {
     /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db
     /// MAIL_SERVER: localhost
     /// ```
+    /// ```env,fixed
+    /// SECRET_KEY=9f2c1b7e5d8a4f03b6c7d1e2a5f4988c
+    /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db
+    /// MAIL_SERVER=localhost
+    /// ```
     E401 "line-ignored" {
         severity: Error, impact: Outage, fix: Some(Safe), item: Environment, hop: Release,
         since: "0.1.0", check: App(check)
@@ -85,18 +90,78 @@ fn report(app: &App, read: &ReadFile, line: &Ignored, out: &mut Sink) {
     if name.is_none() || set_elsewhere {
         finding.severity(Severity::Warning);
     }
-    match (line.kind, name) {
-        (IgnoredKind::Export, Some(name)) => {
-            finding.fix(Safety::Safe, format!("take `export` away before {name}"));
-        }
-        (IgnoredKind::Bom, _) => {
-            finding.fix(Safety::Safe, "take the byte order mark away");
-        }
-        (IgnoredKind::Colon, Some(name)) => {
-            finding.fix(Safety::Safe, format!("write `{name}=` in place of `{name}:`"));
-        }
-        _ => {}
+    let title = match (line.kind, name) {
+        (IgnoredKind::Export, Some(name)) => format!("take `export` away before {name}"),
+        (IgnoredKind::Bom, _) => "take the byte order mark away".to_owned(),
+        (IgnoredKind::Colon, Some(name)) => format!("write `{name}=` in place of `{name}:`"),
+        _ => return,
+    };
+    let edit = match line.kind {
+        IgnoredKind::Export => without_export(read, line, meant.as_ref()),
+        IgnoredKind::Bom => without_mark(read, line),
+        _ => with_equals(read, line, meant.as_ref()),
+    };
+    let safety = match edit {
+        None => Safety::Manual,
+        // What another line set is then what this one says.
+        Some(_) if set_elsewhere => Safety::Unsafe,
+        Some(_) => Safety::Safe,
+    };
+    // What systemd drops was not looked at: the value may be wrong in other ways.
+    finding.fix(safety, title).uncovers().edits(edit);
+}
+
+/// `export ` goes, as long as a shell would have exported this one variable and no more.
+fn without_export(read: &ReadFile, line: &Ignored, name: Option<&Spanned<String>>) -> Option<Edit> {
+    let name = name?.span;
+    let before = Span { end: name.start, ..line.name_span };
+    let rest = read.source.slice(Span { start: name.end, ..line.span });
+    let alone = read.source.slice(before).trim_ascii() == b"export" && !sets_another(rest);
+    alone.then(|| Edit::replace(before, ""))
+}
+
+/// Does another word with a `=` in it follow behind `=value`?
+fn sets_another(rest: &[u8]) -> bool {
+    let value = rest.strip_prefix(b"=").unwrap_or(rest);
+    // In quotes blanks belong to the value.
+    if matches!(value.first(), Some(b'"' | b'\'')) {
+        return false;
     }
+    let words = value.split(u8::is_ascii_whitespace).skip(1);
+    words.take_while(|word| !word.starts_with(b"#")).any(|word| word.contains(&b'='))
+}
+
+/// The byte order mark goes, with the `export` behind it.
+fn without_mark(read: &ReadFile, line: &Ignored) -> Option<Edit> {
+    let mark: &[u8] = b"\xef\xbb\xbf";
+    let rest = read.source.bytes.strip_prefix(mark)?;
+    let blanks = |text: &[u8]| text.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
+    let export = match rest.strip_prefix(b"export").map(blanks) {
+        Some(count @ 1..) => b"export".len() + count,
+        _ => 0,
+    };
+    Some(Edit::replace(Span::new(line.span.file, 0, mark.len() + export), ""))
+}
+
+/// `NAME: value` as YAML has it becomes `NAME=value`, as long as the value is plain in both.
+fn with_equals(read: &ReadFile, line: &Ignored, name: Option<&Spanned<String>>) -> Option<Edit> {
+    let name = name?.span;
+    let text = read.source.slice(Span { start: name.end, ..line.span });
+    let blanks = |text: &[u8]| text.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
+    let colon = blanks(text);
+    let behind = text.get(colon..)?.strip_prefix(b":")?;
+    let length = colon + 1 + blanks(behind);
+    let value = text.get(length..)?.trim_ascii_end();
+    // Lists, blocks, references and escapes mean something else there.
+    let plain = !value.contains(&b'\\')
+        && !value.contains(&b'\n')
+        && memchr::memmem::find(value, b"''").is_none()
+        && !matches!(
+            value.first(),
+            Some(b'|' | b'>' | b'[' | b'{' | b'&' | b'*' | b'!' | b'/' | b'@' | b'`')
+        );
+    let end = name.end.checked_add(u32::try_from(length).ok()?)?;
+    plain.then(|| Edit::replace(Span { start: name.end, end, ..name }, "="))
 }
 
 /// The cause, and what to type.

@@ -2,7 +2,7 @@ use std::path::Path;
 
 use crate::facts::environment::{EnvironmentFile, ReadFile};
 use crate::facts::{App, Identity, Want, Why};
-use crate::rule::{EvidenceKind, Safety, Sink};
+use crate::rule::{Edit, EvidenceKind, Safety, Sink};
 
 crate::rule! {
     /// Every account on the host can read the application's secrets, or nginx hands them out.
@@ -20,7 +20,7 @@ crate::rule! {
     /// /etc/myapp.env mode=0644
     /// ```
     /// ```tree,fixed
-    /// /etc/myapp.env mode=0600
+    /// /etc/myapp.env mode=0640
     /// ```
     /// Closed by the directory above it, or readable by a group:
     /// ```ini,good,drop-in
@@ -115,6 +115,8 @@ fn report_mode(
     };
     let path = read.place.path.display();
     let (what, mode) = (if writable { "change" } else { "read" }, metadata.mode);
+    // Owner and group keep what they have: the application may read the file by itself, too.
+    let closed = mode & !0o007;
     out.report(format!(
         "every account on the host can {what} the secrets in {path}: its mode is {mode:04o}"
     ))
@@ -123,8 +125,12 @@ fn report_mode(
         EvidenceKind::File,
         format!("{path}: mode {mode:04o}, owner {}:{}", metadata.uid, metadata.gid),
     )
-    .help(format!("chown root:root {path} && chmod 0600 {path}"))
-    .fix(Safety::Safe, format!("mode 0600 for {path}"))
+    .help(format!(
+        "chmod {closed:04o} {path}; where only systemd reads it: chown root:root {path} && chmod \
+         0600 {path}"
+    ))
+    .fix(Safety::Safe, format!("mode {closed:04o} for {path}"))
+    .edit(Edit::Mode { path: read.place.path.clone(), mode: closed })
     .subject(format!("mode {path}"));
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::facts::front::server_title;
 use crate::facts::nginx::Destination;
 use crate::facts::{Deployment, Why};
-use crate::rule::{Safety, Sink};
+use crate::rule::{Edit, Safety, Sink};
 use crate::source::nginx::{DirectiveId, Effective, Model, ServerId};
 
 crate::rule! {
@@ -149,7 +149,17 @@ fn report(model: &Model, group: &Group, passes: &[&Destination], out: &mut Sink)
         None => "beside proxy_pass".to_owned(),
     };
     finding.help(format!("{where_to}, add\n{}", lines.join("\n")));
-    finding.fix(Safety::Safe, format!("set {} {where_to}", names.join(", ")));
+    let edits: Option<Vec<Edit>> = passes
+        .iter()
+        .map(|pass| {
+            let set = model.effective(pass.place(), "proxy_set_header");
+            let last = set.last().and_then(|id| model.config.get(id));
+            super::beside(model, pass, last, &lines.join("\n"))
+        })
+        .collect();
+    let safety = if edits.is_some() { Safety::Safe } else { Safety::Manual };
+    finding.fix(safety, format!("set {} {where_to}", names.join(", ")));
+    finding.edits(edits.unwrap_or_default());
 }
 
 /// The headers that nothing sets. Those that a level above sets and that are lost on the way are

@@ -3,7 +3,7 @@
 use crate::facts::nginx::Destination;
 use crate::facts::{Deployment, Why};
 use crate::rule::{Safety, Sink};
-use crate::source::nginx::{DirectiveRef, Model};
+use crate::source::nginx::{DirectiveRef, Model, WordRef};
 
 crate::rule! {
     /// One `proxy_set_header` in a location throws away all those of the server.
@@ -128,12 +128,14 @@ fn judge(model: &Model, pass: &Destination, out: &mut Sink) {
     let lines: Vec<String> = lost
         .iter()
         .map(|line| {
-            let words: Vec<String> = line.words().map(|word| quoted(&word.text())).collect();
+            let words: Vec<String> = line.words().map(|word| written(line, &word)).collect();
             format!("{};", words.join(" "))
         })
         .collect();
     finding.help(format!("in {level}, repeat\n{}", lines.join("\n")));
-    finding.fix(Safety::Safe, format!("repeat {} in {level}", names.join(", ")));
+    let edit = super::beside(model, pass, own.last().copied(), &lines.join("\n"));
+    let safety = if edit.is_some() { Safety::Safe } else { Safety::Manual };
+    finding.fix(safety, format!("repeat {} in {level}", names.join(", "))).edits(edit);
 }
 
 fn name(line: &DirectiveRef<'_>) -> String {
@@ -153,9 +155,7 @@ fn words(block: &DirectiveRef<'_>) -> String {
     words.join(" ")
 }
 
-fn quoted(word: &str) -> String {
-    if word.is_empty() || word.contains([' ', '\t', ';', '{', '}', '"', '\'']) {
-        return format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\""));
-    }
-    word.to_owned()
+/// The word with its quotes, as it stands in the file.
+fn written(line: &DirectiveRef<'_>, word: &WordRef<'_>) -> String {
+    String::from_utf8_lossy(line.tree().file.slice(word.span())).into_owned()
 }

@@ -1,5 +1,10 @@
 //! Rules of the area `nginx`.
 
+use crate::facts::nginx::Destination;
+use crate::rule::Edit;
+use crate::source::Span;
+use crate::source::nginx::{DirectiveRef, LocationId, LocationKind, Model, ServerId};
+
 crate::area![
     upstream_mismatch,
     forwarded_headers_missing,
@@ -15,3 +20,77 @@ crate::area![
     nginx_syntax,
     nginx_test_fails,
 ];
+
+/// A word that is written as it is read: where it stands without the quotes round it, and its
+/// text. Nothing where it holds an escape or a template's placeholder.
+fn plain_word(model: &Model, word: Span) -> Option<(Span, String)> {
+    let file = model.config.trees.iter().map(|tree| &tree.file).find(|f| f.id == word.file)?;
+    let (span, text) = match file.slice(word) {
+        [b'"', inner @ .., b'"'] | [b'\'', inner @ .., b'\''] => {
+            (Span { start: word.start + 1, end: word.end - 1, ..word }, inner)
+        }
+        text => (word, text),
+    };
+    let text = std::str::from_utf8(text).ok()?;
+    let holds = |marks: &[char]| text.contains(marks);
+    let plain = !holds(&['\\', '"', '\'', '\n', '\r', '{', '}', '<', '>'])
+        && crate::source::placeholder::find(text).is_none();
+    plain.then(|| (span, text.to_owned()))
+}
+
+/// Can it stand in nginx's configuration without quotes?
+fn needs_no_quotes(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+@=,:[]".contains(&byte);
+    !text.is_empty() && text.bytes().all(fits)
+}
+
+/// New lines for what a pass does: behind the last of `others`, which do so already, else behind
+/// the pass itself. Nothing where that place cannot be told.
+fn beside(
+    model: &Model,
+    pass: &Destination,
+    others: Option<DirectiveRef<'_>>,
+    line: &str,
+) -> Option<Edit> {
+    let line = line.to_owned();
+    if let Some(last) = others {
+        // What an include brings stands for others too: behind the include, in the block itself.
+        let level = last.parent();
+        let file = level.map_or(last.span().file, |level| level.span().file);
+        let after = if last.span().file == file {
+            last.span()
+        } else {
+            last.chain().into_iter().rev().find(|include| include.file == file)?
+        };
+        return Some(Edit::Insert { block: after, after: Some(after), line });
+    }
+    let directive = model.config.get(pass.pass(model)?.directive)?;
+    // In `if` and `limit_except` nginx takes nothing but the pass.
+    match taking_settings(model, pass.location, pass.server)? {
+        None => {
+            let after = directive.span();
+            Some(Edit::Insert { block: after, after: Some(after), line })
+        }
+        Some(block) => Some(Edit::Insert { block: block.span(), after: None, line }),
+    }
+}
+
+/// The block round an `if` or `limit_except` in which settings may stand; none where the pass
+/// stands in such a block itself.
+fn taking_settings(
+    model: &Model,
+    location: Option<LocationId>,
+    server: ServerId,
+) -> Option<Option<DirectiveRef<'_>>> {
+    let Some(location) = location.and_then(|id| model.location(id)) else { return Some(None) };
+    let inner = |kind: &LocationKind| matches!(kind, LocationKind::If | LocationKind::LimitExcept);
+    if !inner(&location.kind) {
+        return Some(None);
+    }
+    let around = model.ancestors(location.id).find(|around| !inner(&around.kind));
+    let block = match around {
+        Some(around) => around.directive,
+        None => model.server(server)?.directive?,
+    };
+    Some(Some(model.config.get(block)?))
+}

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::facts::nginx::Destination;
 use crate::facts::{App, Deployment, Why};
-use crate::rule::{Safety, Sink};
+use crate::rule::{Edit, Finding, Safety, Sink};
 use crate::source::nginx::{Malformed, Model, Pass, Protocol};
 
 crate::rule! {
@@ -81,7 +81,7 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
         }
         if destination.protocol == Protocol::Https {
             seen.insert(destination.word);
-            plain(deployment, destination, pass, out);
+            plain(deployment, model, destination, pass, out);
         }
     }
     Ok(())
@@ -150,7 +150,7 @@ fn report(
     match right {
         Some(right) => {
             finding.help(format!("proxy_pass {right};"));
-            finding.fix(Safety::Safe, "write the URL as nginx takes it");
+            rewrite(model, finding, destination, right, "write the URL as nginx takes it");
         }
         None => {
             finding.help("write it as http://HOST:PORT or http://unix:/PATH, then run nginx -t");
@@ -159,7 +159,7 @@ fn report(
 }
 
 /// `https://` to a gunicorn without a certificate.
-fn plain(deployment: &Deployment, destination: &Destination, pass: &Pass, out: &mut Sink) {
+fn plain(deployment: &Deployment, model: &Model, destination: &Destination, pass: &Pass, out: &mut Sink) {
     let mut served = None;
     for app in &deployment.apps {
         let mut routes = app
@@ -181,23 +181,37 @@ fn plain(deployment: &Deployment, destination: &Destination, pass: &Pass, out: &
     // Without an application only a unix socket tells: nobody speaks TLS on one.
     let Some(app) = served else {
         if to_unix && deployment.apps.is_empty() {
-            report_plain(destination, pass, "a unix socket", out);
+            report_plain(model, destination, pass, "a unix socket", out);
         }
         return;
     };
     out.about(Some(&app.name));
-    report_plain(destination, pass, "gunicorn", out);
+    report_plain(model, destination, pass, "gunicorn", out);
     out.about(None);
 }
 
-fn report_plain(destination: &Destination, pass: &Pass, whom: &str, out: &mut Sink) {
+fn report_plain(model: &Model, destination: &Destination, pass: &Pass, whom: &str, out: &mut Sink) {
     let right = pass.word.value.replacen("https://", "http://", 1);
     let finding = out.report(format!(
         "every request gets 502: nginx speaks TLS to {whom}, where plain HTTP is spoken"
     ));
     finding.at(destination.word, "https://");
     finding.help(format!("proxy_pass {right};"));
-    finding.fix(Safety::Safe, "pass on with http://");
+    rewrite(model, finding, destination, right, "pass on with http://");
+}
+
+/// Writes another URL in place of the one that stands there.
+fn rewrite(model: &Model, finding: &mut Finding, pass: &Destination, right: String, title: &str) {
+    let word = super::plain_word(model, pass.word).filter(|(span, _)| {
+        // What stands in quotes may hold anything.
+        *span != pass.word || super::needs_no_quotes(&right)
+    });
+    let Some((span, _)) = word else {
+        finding.fix(Safety::Manual, title);
+        return;
+    };
+    // A site that nginx refuses, or that leads nowhere, was not judged any further.
+    finding.fix(Safety::Safe, title).uncovers().edit(Edit::replace(span, right));
 }
 
 /// Does gunicorn itself speak TLS? It does where it has a certificate (`is_ssl` of its config.py).

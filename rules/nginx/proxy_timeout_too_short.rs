@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::facts::nginx::Destination;
 use crate::facts::{App, Why};
-use crate::rule::{Safety, Sink};
+use crate::rule::{Edit, Safety, Sink};
 use crate::source::Span;
 use crate::source::nginx::{Model, Protocol, parse_time};
 
@@ -107,10 +107,39 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         };
         finding.at_known(&timeout, format!("gunicorn gives up after {seconds} s"));
         let right = seconds.saturating_add(5);
-        finding.help(format!("beside proxy_pass: proxy_read_timeout {right}s;"));
-        finding.fix(Safety::Safe, "let nginx wait longer than gunicorn");
+        finding.help(match set {
+            Some(_) => format!("there: proxy_read_timeout {right}s;"),
+            None => format!("beside proxy_pass: proxy_read_timeout {right}s;"),
+        });
+        let edits = edits(app, model, pass, set, right);
+        let safety = if edits.is_some() { Safety::Safe } else { Safety::Manual };
+        finding.fix(safety, "let nginx wait longer than gunicorn");
+        finding.edits(edits.unwrap_or_default());
     }
     Ok(())
+}
+
+/// The value where it stands; else a line beside every pass of the server that has none.
+fn edits(
+    app: &App,
+    model: &Model,
+    pass: &Destination,
+    set: Option<Span>,
+    seconds: u64,
+) -> Option<Vec<Edit>> {
+    if set.is_some() {
+        let line = model.effective_directive(pass.place(), "proxy_read_timeout")?;
+        let (at, _) = super::plain_word(model, line.argument(0)?.span())?;
+        return Some(vec![Edit::replace(at, format!("{seconds}s"))]);
+    }
+    let destinations = app.routes.iter().filter_map(|r| app.nginx.destinations.get(r.destination));
+    let same = destinations.filter(|other| {
+        other.server == pass.server
+            && matches!(other.protocol, Protocol::Http | Protocol::Https)
+            && matches!(read_timeout(model, other), Ok((_, None)))
+    });
+    let line = format!("proxy_read_timeout {seconds}s;");
+    same.map(|other| super::beside(model, other, None, &line)).collect()
 }
 
 fn in_seconds(time: Duration) -> String {

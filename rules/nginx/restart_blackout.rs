@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::facts::nginx::Destination;
 use crate::facts::{Deployment, Front, Why};
-use crate::rule::{Safety, Severity, Sink};
+use crate::rule::{Edit, Safety, Severity, Sink};
 use crate::source::Span;
 use crate::source::nginx::{Address, Host, Model, Peer, Target, Upstream, UpstreamId};
 
@@ -101,7 +101,7 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
             match pass.upstream.and_then(|id| model.upstream(id)) {
                 Some(group) if !groups.contains(&group.id) => {
                     groups.push(group.id);
-                    judge(group, &own_peers(&front, group.id), localhost, pass, out);
+                    judge(group, &own_peers(&front, group.id), localhost, (model, pass), out);
                 }
                 Some(_) => {}
                 None => to_localhost(model, pass, localhost, out),
@@ -117,7 +117,13 @@ fn own_peers(front: &Front<'_>, group: UpstreamId) -> Vec<Span> {
     routes.iter().filter(|r| r.upstream == Some(group)).map(|r| r.peer).collect()
 }
 
-fn judge(group: &Upstream, own: &[Span], localhost: &[IpAddr], pass: &Destination, out: &mut Sink) {
+fn judge(
+    group: &Upstream,
+    own: &[Span],
+    localhost: &[IpAddr],
+    (model, pass): (&Model, &Destination),
+    out: &mut Sink,
+) {
     let count: usize = group.peers.iter().map(|peer| addresses(peer, localhost)).sum();
     if count < 2 {
         // A peer in an include that was not read would make it two.
@@ -167,7 +173,22 @@ fn judge(group: &Upstream, own: &[Span], localhost: &[IpAddr], pass: &Destinatio
         "add fail_timeout=0 to each server of upstream {}, as in: server ADDRESS fail_timeout=0;",
         group.name.value
     ));
-    finding.fix(Safety::Safe, "fail_timeout=0 on each server of the upstream");
+    let counting = group.peers.iter().filter(|peer| counts(peer));
+    let edits: Option<Vec<Edit>> = counting.map(|peer| without_timeout(model, peer)).collect();
+    let safety = if edits.is_some() { Safety::Safe } else { Safety::Manual };
+    finding.fix(safety, "fail_timeout=0 on each server of the upstream");
+    finding.edits(edits.unwrap_or_default());
+}
+
+/// Nothing where the parameter is there and cannot be read.
+fn without_timeout(model: &Model, peer: &Peer) -> Option<Edit> {
+    if let Some(timeout) = &peer.fail_timeout {
+        return Some(Edit::replace(timeout.span, "fail_timeout=0"));
+    }
+    let mut trees = model.config.trees.iter();
+    let file = &trees.find(|tree| tree.file.id == peer.span.file)?.file;
+    let unread = memchr::memmem::find(file.slice(peer.span), b"fail_timeout").is_some();
+    (!unread).then(|| Edit::append(peer.span, " fail_timeout=0"))
 }
 
 /// `proxy_pass http://localhost:8000` where `/etc/hosts` has two addresses for it.
@@ -188,7 +209,14 @@ fn to_localhost(model: &Model, pass: &Destination, localhost: &[IpAddr], out: &m
     let names: Vec<String> = localhost.iter().map(IpAddr::to_string).collect();
     finding.at(pass.word, format!("{} in /etc/hosts", names.join(" and ")));
     finding.help(format!("name one address: proxy_pass {right};"));
-    finding.fix(Safety::Safe, format!("127.0.0.1:{port} instead of localhost"));
+    let word = super::plain_word(model, pass.word);
+    let edit = word.and_then(|(span, text)| {
+        let start = span.start + u32::try_from(text.find("localhost")?).ok()?;
+        let end = start + u32::try_from("localhost".len()).ok()?;
+        Some(Edit::replace(Span { start, end, ..span }, "127.0.0.1"))
+    });
+    let safety = if edit.is_some() { Safety::Safe } else { Safety::Manual };
+    finding.fix(safety, format!("127.0.0.1:{port} instead of localhost")).edits(edit);
 }
 
 /// How many peers a server is to nginx. Of names other than localhost files do not tell.

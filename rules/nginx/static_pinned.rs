@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::facts::nginx::StaticRoot;
 use crate::facts::{App, Why};
-use crate::rule::{EvidenceKind, Safety, Sink};
+use crate::rule::{Edit, EvidenceKind, Safety, Sink};
 
 crate::rule! {
     /// New pages with old style sheets and scripts: nginx serves one concrete release's files.
@@ -79,7 +79,7 @@ struct Link {
 }
 
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
-    app.nginx.model.get()?;
+    let model = app.nginx.model.get()?;
     let Some(link) = release_link(app) else { return Ok(()) };
     let mut seen = HashSet::new();
     for directory in &app.nginx.statics {
@@ -88,11 +88,17 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             continue;
         }
         seen.insert(directory.span);
-        let mut right = link.path.join(&inside).display().to_string();
-        // `alias …/` has to keep its slash, which paths lose.
-        if directory.alias && !right.ends_with('/') {
+        let word = super::plain_word(model, directory.span);
+        let mut right = link.path.display().to_string();
+        if !inside.as_os_str().is_empty() {
+            right = format!("{right}/{}", inside.display());
+        }
+        // `alias …/` has to keep its slash, which paths lose; one file's has none.
+        if word.as_ref().is_some_and(|(_, text)| text.ends_with('/')) {
             right.push('/');
         }
+        let edit = word.filter(|_| super::needs_no_quotes(&right));
+        let edit = edit.map(|(span, _)| Edit::replace(span, right.as_str()));
         let word = if directory.alias { "alias" } else { "root" };
         let name = release.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let link_shown = link.path.display();
@@ -112,7 +118,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             finding.evidence(EvidenceKind::File, text);
         }
         finding.help(format!("{word} {right};"));
-        finding.fix(Safety::Safe, format!("serve static files through {link_shown}"));
+        let safety = if edit.is_some() { Safety::Safe } else { Safety::Manual };
+        finding.fix(safety, format!("serve static files through {link_shown}")).edits(edit);
     }
     Ok(())
 }

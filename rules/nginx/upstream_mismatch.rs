@@ -5,8 +5,8 @@ use std::path::Path;
 use crate::facts::nginx::{Destination, PeerEndpoint};
 use crate::facts::similar::nearest;
 use crate::facts::{App, Bound, Deployment, Endpoint, TcpHost, Why};
-use crate::rule::{Safety, Sink};
-use crate::source::nginx::{Model, Protocol};
+use crate::rule::{Edit, Safety, Sink};
+use crate::source::nginx::{Model, Protocol, Target};
 
 crate::rule! {
     /// Every request gets 502: nginx connects to a socket that is not gunicorn's.
@@ -24,7 +24,12 @@ crate::rule! {
     /// server {
     ///     listen 80 default_server;
     ///     server_name example.com;
-    ///     location / { proxy_pass http://myapp; }
+    ///     location / {
+    ///         proxy_pass http://myapp;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
     /// }
     /// ```
     /// ```nginx,fixed
@@ -34,6 +39,31 @@ crate::rule! {
     ///     server_name example.com;
     ///     location / {
     ///         proxy_pass http://myapp;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// A URI part stays, behind the colon that a socket needs before it:
+    /// ```nginx,bad
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     location /app/ {
+    ///         proxy_pass http://127.0.0.1:8000/;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// ```nginx,fixed
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     location /app/ {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock:/;
     ///         proxy_set_header Host $host;
     ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
     ///         proxy_set_header X-Forwarded-Proto $scheme;
@@ -117,11 +147,17 @@ fn judge(deployment: &Deployment, app: &App, out: &mut Sink) -> Result<(), Why> 
     if let Some(why) = unknown {
         return Err(why);
     }
-    report(app, best, &candidates, out);
+    report(app, model, best, &candidates, out);
     Ok(())
 }
 
-fn report(app: &App, best: &Candidate<'_>, all: &[Candidate<'_>], out: &mut Sink) {
+fn report(
+    app: &App,
+    model: &Model,
+    best: &Candidate<'_>,
+    all: &[Candidate<'_>],
+    out: &mut Sink,
+) {
     let (to, on) = (&best.peer.endpoint, &best.bound.endpoint);
     let finding = out.report(format!(
         "every request gets 502: nginx connects to {to}, gunicorn of {} listens on {on}",
@@ -145,10 +181,51 @@ fn report(app: &App, best: &Candidate<'_>, all: &[Candidate<'_>], out: &mut Sink
         finding.at(span, "and here");
     }
     let scheme = if best.peer.span == best.pass.word { "proxy_pass http://" } else { "server " };
+    let right = as_peer(on);
     finding.help(format!(
-        "in nginx: {scheme}{on};\nor let gunicorn listen where nginx connects: --bind {to}"
+        "in nginx: {scheme}{right};\nor let gunicorn listen where nginx connects: --bind {to}"
     ));
-    finding.fix(Safety::Safe, format!("nginx connects to {on}"));
+    let wrong = all.iter().filter(|other| other.peer.endpoint == *to);
+    let edits: Option<Vec<Edit>> = wrong.map(|other| rewrite(model, other, &right)).collect();
+    let safety = if edits.is_some() { Safety::Safe } else { Safety::Manual };
+    // As long as nothing led to the application, how it is led there was not judged.
+    finding.fix(safety, format!("nginx connects to {right}")).uncovers();
+    finding.edits(edits.unwrap_or_default());
+}
+
+/// A socket as nginx is told to connect to it: gunicorn's `0.0.0.0` is no address to connect to,
+/// and `localhost` is two.
+fn as_peer(on: &Endpoint) -> String {
+    match on {
+        Endpoint::Tcp { host: TcpHost::Any | TcpHost::Localhost, port } => {
+            format!("127.0.0.1:{port}")
+        }
+        other => other.to_string(),
+    }
+}
+
+/// Another address in place of a peer's, the URI part behind it kept.
+fn rewrite(model: &Model, wrong: &Candidate<'_>, right: &str) -> Option<Edit> {
+    let (span, _) = super::plain_word(model, wrong.peer.span)?;
+    if !super::needs_no_quotes(right) {
+        return None;
+    }
+    if wrong.peer.span != wrong.pass.word {
+        return Some(Edit::replace(span, right));
+    }
+    let pass = wrong.pass.pass(model)?;
+    // What a variable holds stands elsewhere, and who speaks TLS is another kind of server.
+    let plain = matches!(pass.target, Target::Unix { .. } | Target::Address { .. });
+    if !plain || pass.protocol != Protocol::Http {
+        return None;
+    }
+    let uri = match (&pass.uri, right.strip_prefix("unix:")) {
+        (None, _) => String::new(),
+        (Some(uri), Some(path)) if !path.contains(':') => format!(":{uri}"),
+        (Some(_), Some(_)) => return None,
+        (Some(uri), None) => uri.clone(),
+    };
+    Some(Edit::replace(span, format!("http://{right}{uri}")))
 }
 
 fn is_http(pass: &Destination) -> bool {
