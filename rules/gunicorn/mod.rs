@@ -8,6 +8,7 @@ crate::area![
     single_worker,
     preload_blocks_reload,
     dev_reload,
+    graceful_timeout_too_short,
     reload_drops_requests,
     app_not_found,
     app_syntax_error,

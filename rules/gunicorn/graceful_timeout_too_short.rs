@@ -1,0 +1,148 @@
+use crate::facts::gunicorn::Layer;
+use crate::facts::{App, Why};
+use crate::rule::{Edit, Safety, Sink};
+use crate::source::unit::time::TimeSpan;
+
+crate::rule! {
+    /// A restart cuts off requests that gunicorn itself would still let run.
+    ///
+    /// `timeout` is how long a sync worker may be busy with one request, `graceful_timeout` (30 s
+    /// unless it is set) how long requests may go on once gunicorn is told to stop. Where the
+    /// second is the shorter one, whoever allows requests of two minutes loses those at every stop
+    /// and restart that have run for half a minute. Measured: the limit holds for SIGTERM; a reload
+    /// (SIGHUP) lets them finish.
+    ///
+    /// By hand: `--graceful-timeout` (`graceful_timeout`) as long as `--timeout`, and
+    /// `TimeoutStopSec=` some seconds above both, or systemd kills first; then restart once. A
+    /// stop may then take that long.
+    ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --graceful-timeout 10 \
+    ///     --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    /// ```ini,fixed,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --graceful-timeout 30 \
+    ///     --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    ///
+    /// systemd has to wait for as long:
+    ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --timeout 50 \
+    ///     --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// TimeoutStopSec=40
+    /// ```
+    /// ```ini,fixed,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --graceful-timeout 50 --workers 3 --timeout 50 \
+    ///     --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// TimeoutStopSec=60
+    /// ```
+    ///
+    /// ```python,bad,file=/srv/myapp/releases/2026-04-21/gunicorn.conf.py
+    /// timeout = 20
+    /// graceful_timeout = 15
+    /// ```
+    /// ```python,fixed,file=/srv/myapp/releases/2026-04-21/gunicorn.conf.py
+    /// timeout = 20
+    /// graceful_timeout = 20
+    /// ```
+    ///
+    /// Healthy: both of one length, and workers without a limit, for which there is no long enough.
+    ///
+    /// ```python,good,file=/srv/myapp/releases/2026-04-21/gunicorn.conf.py
+    /// timeout = 35
+    /// graceful_timeout = 35
+    /// ```
+    /// ```python,good,file=/srv/myapp/releases/2026-04-21/gunicorn.conf.py
+    /// timeout = 0
+    /// ```
+    G206 "graceful-timeout-too-short" {
+        severity: Warning, impact: DroppedRequests, fix: Some(Unsafe), item: WorkersReplaced,
+        hop: Workers, since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let settings = &app.gunicorn.settings;
+    let (timeout, graceful) = (settings.timeout(), settings.graceful_timeout());
+    let (allowed, given) = (*timeout.get()?, *graceful.get()?);
+    // 0 is for ever.
+    if allowed <= 0 || given >= allowed {
+        return Ok(());
+    }
+    let layer = settings.layer("graceful_timeout").unwrap_or(Layer::Default);
+    let secret = |name| settings.is_secret(name);
+    let seconds = |name, number: i64| match secret(name) {
+        true => format!("{name} (from a variable)"),
+        false => format!("{name} of {number} s"),
+    };
+    let (place, write) = match layer {
+        Layer::Default => ("ExecStart=", format!("--graceful-timeout {allowed}")),
+        Layer::ConfigFile => ("the configuration file", format!("graceful_timeout = {allowed}")),
+        Layer::CmdArgs => ("GUNICORN_CMD_ARGS", format!("--graceful-timeout {allowed}")),
+        _ => ("the command line", format!("--graceful-timeout {allowed}")),
+    };
+    // How long a variable lets requests run is not shown.
+    let write = match secret("timeout") {
+        true => "graceful_timeout as long as timeout".to_owned(),
+        false => write,
+    };
+    let finding = out.report(format!(
+        "a restart cuts requests off that may still run: {} is below {}",
+        seconds("graceful_timeout", given),
+        seconds("timeout", allowed),
+    ));
+    match graceful.span() {
+        Some(span) => finding.at(span, "requests have this long once gunicorn is to stop"),
+        None => finding.at_some(app.gunicorn.started_at(), "graceful_timeout is 30 s by default"),
+    };
+    finding.at_known(&timeout, "and this long before");
+    if layer == Layer::CmdArgs {
+        finding.subject("GUNICORN_CMD_ARGS");
+    }
+    let stop = stop_edit(app, allowed);
+    let also = match (&stop, secret("timeout")) {
+        (None, _) => String::new(),
+        (Some(_), true) => "\nIn [Service]: TimeoutStopSec= some seconds above it".to_owned(),
+        (Some((_, seconds)), false) => format!("\nIn [Service]: TimeoutStopSec={seconds}"),
+    };
+    finding.help(format!(
+        "In {place}: {write}{also}\nthen: systemctl daemon-reload && systemctl restart {}",
+        app.name
+    ));
+    // What a variable says would be seen in the change.
+    let edit = match secret("timeout") {
+        true => None,
+        false => super::number_edit(app, "graceful_timeout", "--graceful-timeout", allowed),
+    };
+    let safety = if edit.is_some() { Safety::Unsafe } else { Safety::Manual };
+    finding.fix(safety, format!("{write} in {place}"));
+    if edit.is_some() {
+        finding.edits(edit.into_iter().chain(stop.map(|(edit, _)| edit)));
+    }
+    Ok(())
+}
+
+/// systemd waits longer than gunicorn does (U110), where it would not.
+fn stop_edit(app: &App, graceful: i64) -> Option<(Edit, i64)> {
+    let stop = app.service.stop_timeout(&app.machine);
+    let TimeSpan::Microseconds(given) = *stop.ok()? else { return None };
+    if i128::from(given) >= i128::from(graceful) * 1_000_000 {
+        return None;
+    }
+    let seconds = graceful.saturating_add(10);
+    let unit = &app.service.unit;
+    let edit = match unit.last_of("Service", &["TimeoutStopSec", "TimeoutSec"]) {
+        Some(assignment) => Edit::replace(assignment.value.span(), seconds.to_string()),
+        None => Edit::set(unit, "TimeoutStopSec", seconds.to_string()),
+    };
+    Some((edit, seconds))
+}
