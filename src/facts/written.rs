@@ -6,7 +6,7 @@ use super::gunicorn::Layer;
 use crate::source::gunicorn::{
     Argument, ArgumentWord, Arguments, SettingValue, parse_arguments, shlex,
 };
-use crate::source::{Secret, SourceFile, Span, Text};
+use crate::source::{FileId, Secret, SourceFile, Span, Text};
 
 /// One place that switches something on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,15 +25,23 @@ impl App {
         Some(self.file_of(span)?.slice(span))
     }
 
-    fn file_of(&self, span: Span) -> Option<&SourceFile> {
+    /// A file of its units, of nginx, of its environment, of gunicorn's configuration, or the
+    /// script that starts gunicorn.
+    pub fn source_file(&self, id: FileId) -> Option<&SourceFile> {
         let sockets = self.service.sockets.iter().flat_map(|unit| unit.files());
         let units = self.service.unit.files().chain(sockets).map(|file| &*file.file);
+        let trees = self.nginx.model.ok().into_iter().flat_map(|model| &model.config.trees);
         let environment = self.environment.read_files().map(|read| &*read.source);
         let config = self.gunicorn.config.ok().and_then(Option::as_ref);
         let config = config.and_then(|config| config.file.as_deref());
         let started = self.gunicorn.started_in.as_deref();
-        let mut all = units.chain(environment).chain(config).chain(started);
-        all.find(|file| file.id == span.file)
+        let trees = trees.map(|tree| &*tree.file);
+        let mut all = units.chain(environment).chain(config).chain(started).chain(trees);
+        all.find(|file| file.id == id)
+    }
+
+    fn file_of(&self, span: Span) -> Option<&SourceFile> {
+        self.source_file(span.file)
     }
 
     /// Where the digits of a number stand, in whichever layer it was set.

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::text::{Splice, without_statement, without_word};
+use super::text::{
+    Splice, begins_line, indentation, line_after, without_statement, without_word,
+};
 use super::unit::{self, Placing};
 use super::{Placement, nginx, text};
 use crate::facts::Deployment;
@@ -128,6 +130,13 @@ impl Resolver<'_, '_> {
             Edit::Before { at, line } => {
                 self.splice(*at, |bytes, range| Ok(nginx::before(bytes, range.start, line)))
             }
+            Edit::After { at, line } => self.splice(*at, |bytes, range| {
+                if !begins_line(bytes, range.start) {
+                    return Err("something else stands before it on its line".to_owned());
+                }
+                let indentation = indentation(bytes, range.start).to_vec();
+                Ok(line_after(bytes, range.end, &indentation, line))
+            }),
             Edit::Insert { block, after, line } => {
                 if after.is_some_and(|after| after.file != block.file) {
                     return Err("the place lies in another file".to_owned());

@@ -47,6 +47,14 @@ pub enum Edit {
         /// The line, without indentation and end of line.
         line: String,
     },
+    /// A line of its own, or several, behind a statement that begins its line, with that
+    /// statement's indentation.
+    After {
+        /// The statement.
+        at: Span,
+        /// The line, without indentation and end of line.
+        line: String,
+    },
     /// A directive of nginx, or several, one a line, in a block: behind one that stands there, or
     /// last in the block.
     Insert {
@@ -111,7 +119,8 @@ impl Edit {
             Self::Replace { at, .. }
             | Self::Remove { at }
             | Self::RemoveWord { at }
-            | Self::Before { at, .. } => Some(*at),
+            | Self::Before { at, .. }
+            | Self::After { at, .. } => Some(*at),
             Self::Insert { block, .. } => Some(*block),
             Self::Lift { statement, .. } => Some(*statement),
             Self::Set { .. } | Self::Mode { .. } => None,
