@@ -1,8 +1,9 @@
 use std::path::Path;
 
-use crate::facts::gunicorn::Stays;
+use crate::facts::gunicorn::{Layer, Stays};
 use crate::facts::{App, Endpoint, Known, Why};
-use crate::rule::{Safety, Sink};
+use crate::rule::{Edit, Finding, Safety, Sink};
+use crate::source::Span;
 
 crate::rule! {
     /// gunicorn goes into the background where systemd waits for it in front, or the reverse, and
@@ -60,6 +61,10 @@ crate::rule! {
     /// Type=forking
     /// PIDFile=/run/myapp/gunicorn.pid
     /// ```
+    /// ```ini,fixed,drop-in
+    /// [Service]
+    /// Type=notify
+    /// ```
     /// ```ini,good
     /// [Service]
     /// Type=forking
@@ -92,13 +97,14 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let pid_file = app.service.text("PIDFile");
     let type_line = format!("Type={}", kind.get()?);
     if background && !forking {
-        out.report(format!(
+        let finding = out.report(format!(
             "the unit ends as soon as it starts: gunicorn goes into the background under {type_line}"
-        ))
-        .at_known(&daemon, "gunicorn leaves systemd's sight")
-        .at_known(&kind, "systemd takes the end of this process for the end of the service")
-        .help("Remove --daemon (-D, daemon = True), then restart.")
-        .fix(Safety::Safe, "no --daemon");
+        ));
+        finding
+            .at_known(&daemon, "gunicorn leaves systemd's sight")
+            .at_known(&kind, "systemd takes the end of this process for the end of the service")
+            .help("Remove --daemon (-D, daemon = True), then restart.");
+        fix(finding, "no --daemon", in_front(app));
     } else if forking && !background {
         // A shell that starts it with `&` forks in its stead.
         if app.gunicorn.launch.get()?.stays() != Stays::Never {
@@ -109,7 +115,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         )
         .at_known(&kind, "gunicorn stays in front: no --daemon")
         .help("In [Service]:\nType=notify\nNotifyAccess=main\nand no PIDFile=")
-        .fix(Safety::Safe, "Type=notify, NotifyAccess=main");
+        .fix(Safety::Safe, "Type=notify, NotifyAccess=main")
+        .edits(notify(app));
     } else if forking {
         pid_file_fits(app, &kind, &pid_file, out)?;
     }
@@ -139,10 +146,75 @@ fn pid_file_fits(
         None => "the unit may end as soon as it starts",
         Some(_) => "the start times out",
     };
-    out.report(format!("{consequence}: {cause}"))
+    let finding = out.report(format!("{consequence}: {cause}"));
+    finding
         .at_some(pid_file.span().or(kind.span()), "")
         .at_known(&written, "gunicorn's own")
-        .help("In [Service]:\nType=notify\nNotifyAccess=main\nand neither PIDFile= nor --daemon")
-        .fix(Safety::Safe, "Type=notify, NotifyAccess=main, no --daemon");
+        .help("In [Service]:\nType=notify\nNotifyAccess=main\nand neither PIDFile= nor --daemon");
+    let edits = in_front(app).map(|edits| notify(app).into_iter().chain(edits).collect());
+    fix(finding, "Type=notify, NotifyAccess=main, no --daemon", edits);
     Ok(())
+}
+
+fn fix(finding: &mut Finding, title: &str, edits: Option<Vec<Edit>>) {
+    match edits {
+        Some(edits) => finding.fix(Safety::Safe, title).edits(edits),
+        None => finding.fix(Safety::Manual, title),
+    };
+}
+
+/// The type that gunicorn in front speaks, and no pid file.
+fn notify(app: &App) -> Vec<Edit> {
+    let unit = &app.service.unit;
+    let mut edits = vec![Edit::set(unit, "Type", "notify")];
+    let access = app.service.word("NotifyAccess", "none");
+    if !access.ok().is_some_and(|word| ["main", "exec", "all"].contains(&word.as_str())) {
+        edits.push(Edit::set(unit, "NotifyAccess", "main"));
+    }
+    edits.extend(unit.list("Service", "PIDFile").into_iter().map(|line| Edit::remove(line.span)));
+    edits
+}
+
+/// Whatever sends gunicorn into the background goes away. None where it does not stand there as
+/// one would write it.
+fn in_front(app: &App) -> Option<Vec<Edit>> {
+    let settings = &app.gunicorn.settings;
+    let mut places = vec![(settings.layer("daemon")?, settings.daemon().span()?)];
+    // The same again, which would hold then.
+    let lost = settings.overridden.iter().filter(|lost| lost.setting == "daemon");
+    for lost in lost {
+        if lost.same != Some(true) {
+            return None;
+        }
+        places.push((lost.layer, lost.origin.span()?));
+    }
+    places.into_iter().map(|(layer, at)| without_daemon(app, layer, at)).collect()
+}
+
+fn without_daemon(app: &App, layer: Layer, at: Span) -> Option<Edit> {
+    let text = std::str::from_utf8(app.written(at)?).ok()?;
+    match layer {
+        Layer::CommandLine => {
+            let flag = text == "-D" || (text.len() > 3 && "--daemon".starts_with(text));
+            flag.then(|| Edit::remove_word(at))
+        }
+        // A line that goes away may leave an `if` without a body.
+        Layer::ConfigFile => (text == "True").then(|| Edit::replace(at, "False")),
+        Layer::CmdArgs => {
+            let found = ["--daemon", "-D"].into_iter().find_map(|flag| app.find_written(at, flag));
+            found.map(|at| without_word(app, at))
+        }
+        Layer::Default | Layer::Environment => None,
+    }
+}
+
+/// A word of a variable's value, with the blank behind it where it is the first.
+fn without_word(app: &App, at: Span) -> Edit {
+    let before = Span { start: at.start.saturating_sub(1), end: at.start, ..at };
+    let after = Span { start: at.end, end: at.end.saturating_add(1), ..at };
+    let first = app.written(before).is_none_or(|text| text != b" ");
+    match first && app.written(after) == Some(b" ") {
+        true => Edit::replace(at.to(after), ""),
+        false => Edit::remove_word(at),
+    }
 }

@@ -1,8 +1,8 @@
 use crate::facts::gunicorn::shell::{Reader, Variable};
 use crate::facts::shell::{base_name, script};
 use crate::facts::{App, Why};
-use crate::rule::{Safety, Severity, Sink};
-use crate::source::Text;
+use crate::rule::{Edit, Safety, Severity, Sink};
+use crate::source::{Span, Text};
 use crate::source::unit::VariableValue;
 use crate::source::unit::exec::{ExecCommand, Word};
 use crate::source::unit::value::parse_signal;
@@ -39,15 +39,30 @@ crate::rule! {
     /// ExecReload=
     /// ExecReload=/bin/sh -c "pkill -HUP gunicorn"
     /// ```
+    /// ```ini,fixed,drop-in
+    /// [Service]
+    /// ExecReload=
+    /// ExecReload=/bin/kill -s HUP $MAINPID
+    /// ```
     /// ```ini,bad,drop-in
     /// [Service]
     /// ExecReload=
     /// ExecReload=/bin/kill -HUP $PID
     /// ```
+    /// ```ini,fixed,drop-in
+    /// [Service]
+    /// ExecReload=
+    /// ExecReload=/bin/kill -s HUP $MAINPID
+    /// ```
     /// ```ini,bad,drop-in
     /// [Service]
     /// ExecReload=
     /// ExecReload=/bin/sh -c "kill -HUP $(cat /run/myapp/gunicorn.pid)"
+    /// ```
+    /// ```ini,fixed,drop-in
+    /// [Service]
+    /// ExecReload=
+    /// ExecReload=/bin/kill -s HUP $MAINPID
     /// ```
     /// ```ini,good,drop-in
     /// [Service]
@@ -87,47 +102,108 @@ enum Effect {
     Unknown(String),
 }
 
+/// A simple command that is no reload.
+struct Wrong<'a> {
+    line: &'a ExecCommand,
+    /// The command in the script of a shell; none where it is all that the line does.
+    part: Option<Span>,
+    message: String,
+    severity: Severity,
+}
+
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
-    let (mut reloads, mut unknown, mut harms) = (false, None, false);
+    let (mut reloads, mut unknown, mut wrong) = (false, None, Vec::new());
     for command in &app.service.exec_reload {
         let line = &command.line;
-        for effect in effects(app, line) {
-            match effect {
-                Effect::Reloads => reloads = true,
+        for (effect, part) in effects(app, line) {
+            let (message, severity) = match effect {
+                Effect::Reloads => {
+                    reloads = true;
+                    continue;
+                }
                 Effect::HandsOver => return Ok(()),
-                Effect::Nothing => {}
-                Effect::Unknown(why) => unknown = Some(Why::new(why)),
-                Effect::Harms(message) => {
-                    harms = true;
-                    report(out, line, message, Severity::Error);
+                Effect::Nothing => continue,
+                Effect::Unknown(why) => {
+                    unknown = Some(Why::new(why));
+                    continue;
                 }
-                Effect::Doubtful(message) => {
-                    harms = true;
-                    report(out, line, message, Severity::Warning);
-                }
-            }
+                Effect::Harms(message) => (message, Severity::Error),
+                Effect::Doubtful(message) => (message, Severity::Warning),
+            };
+            wrong.push(Wrong { line, part, message, severity });
         }
+    }
+    for (at, wrong) in wrong.iter().enumerate() {
+        // One signal is enough.
+        let change = match reloads || at > 0 {
+            true => without(app, wrong),
+            false => instead(app, wrong),
+        };
+        report(out, wrong.line, &wrong.message, wrong.severity, change);
     }
     if let Some(why) = unknown {
         return Err(why);
     }
-    if let Some(last) = app.service.exec_reload.last().filter(|_| !reloads && !harms) {
+    if let Some(last) = app.service.exec_reload.last().filter(|_| !reloads && wrong.is_empty()) {
         let message = "`systemctl reload` returns 0 and the old code goes on: ExecReload= sends \
                        gunicorn no signal";
-        report(out, &last.line, message.to_owned(), Severity::Error);
+        report(out, &last.line, message, Severity::Error, behind(app, &last.line));
     }
     Ok(())
 }
 
-fn report(out: &mut Sink, line: &ExecCommand, message: String, severity: Severity) {
-    out.report(message)
-        .severity(severity)
-        .at(line.span, "")
-        .help(format!(
-            "In [Service]:\nExecReload=\n{}\nthen: systemctl daemon-reload",
-            super::RELOAD
-        ))
-        .fix(Safety::Safe, super::RELOAD);
+fn report(
+    out: &mut Sink,
+    line: &ExecCommand,
+    message: &str,
+    severity: Severity,
+    change: Option<(String, Edit)>,
+) {
+    let finding = out.report(message);
+    finding.severity(severity).at(line.span, "").help(format!(
+        "In [Service]:\nExecReload=\n{}\nthen: systemctl daemon-reload",
+        super::RELOAD
+    ));
+    match change {
+        Some((title, edit)) => finding.fix(Safety::Safe, title).edit(edit),
+        None => finding.fix(Safety::Manual, super::RELOAD),
+    };
+}
+
+/// The reload in place of what is wrong.
+fn instead(app: &App, wrong: &Wrong) -> Option<(String, Edit)> {
+    let (at, with) = match wrong.part {
+        Some(part) => (plain(app, part)?, super::HUP.trim_start_matches("/bin/")),
+        None => (super::only_command(app, wrong.line)?.value.span(), super::HUP),
+    };
+    Some((super::RELOAD.to_owned(), Edit::replace(at, with)))
+}
+
+/// What is wrong goes away: another command reloads.
+fn without(app: &App, wrong: &Wrong) -> Option<(String, Edit)> {
+    if wrong.part.is_some() {
+        return None;
+    }
+    let line = super::only_command(app, wrong.line)?;
+    Some(("without this ExecReload=".to_owned(), Edit::remove(line.span)))
+}
+
+/// The reload after what does something else.
+fn behind(app: &App, line: &ExecCommand) -> Option<(String, Edit)> {
+    let assignment = super::only_command(app, line)?;
+    let nothing = ["true", ":"].contains(&base_name(line.program.text.as_str()));
+    let edit = match nothing {
+        true => Edit::replace(assignment.value.span(), super::HUP),
+        false => Edit::After { at: assignment.span, line: super::RELOAD.to_owned() },
+    };
+    Some((super::RELOAD.to_owned(), edit))
+}
+
+/// A command in a script that can be cut out as it stands: no quote begins or ends in it.
+fn plain(app: &App, part: Span) -> Option<Span> {
+    let text = app.written(part)?;
+    let quotes = |byte: &u8| matches!(byte, b'\'' | b'"' | b'\\' | b'`' | b'\n' | b'\r');
+    (!text.is_empty() && !text.iter().any(quotes)).then_some(part)
 }
 
 /// A word of a command, as far as it is known.
@@ -136,8 +212,9 @@ struct Argument {
     unknown: Option<String>,
 }
 
-/// The effect of each simple command of a line, in order.
-fn effects(app: &App, line: &ExecCommand) -> Vec<Effect> {
+/// The effect of each simple command of a line, in order, and where it stands in a script of
+/// several.
+fn effects(app: &App, line: &ExecCommand) -> Vec<(Effect, Option<Span>)> {
     if let Some(script) = script(line) {
         return script_effects(app, script);
     }
@@ -146,7 +223,7 @@ fn effects(app: &App, line: &ExecCommand) -> Vec<Effect> {
         .chain(&line.arguments)
         .filter_map(|word| argument(app, word, expanded))
         .collect();
-    vec![effect(&words)]
+    vec![(effect(&words), None)]
 }
 
 /// A word as `kill` would see it: `$MAINPID` stays, other variables are looked up.
@@ -169,9 +246,9 @@ fn argument(app: &App, word: &Word, expanded: bool) -> Option<Argument> {
     Some(Argument { text: text.replace("$$MAINPID", "$MAINPID"), unknown })
 }
 
-fn script_effects(app: &App, script: &Word) -> Vec<Effect> {
+fn script_effects(app: &App, script: &Word) -> Vec<(Effect, Option<Span>)> {
     if let Some(why) = &script.unknown {
-        return vec![Effect::Unknown(why.clone())];
+        return vec![(Effect::Unknown(why.clone()), None)];
     }
     let variable = |name: &str| match (name, app.environment.lookup(name)) {
         ("MAINPID", _) => Variable::Value("$MAINPID".to_owned(), false),
@@ -180,6 +257,8 @@ fn script_effects(app: &App, script: &Word) -> Vec<Effect> {
         (_, VariableValue::NotKnown(why)) => Variable::Unknown(why),
     };
     let text = modern(&script.text);
+    // Then nothing behind stands where it says.
+    let moved = text.as_str().len() != script.text.as_str().len();
     let mut reader = Reader::new(&text);
     let mut effects = Vec::new();
     loop {
@@ -193,15 +272,22 @@ fn script_effects(app: &App, script: &Word) -> Vec<Effect> {
                         unknown: word.unknown.clone(),
                     })
                     .collect();
-                effects.push(effect(&words));
+                let whole = command.words.first().zip(command.words.last());
+                let part = whole.map(|(first, last)| first.span.to(last.span));
+                let nowhere = Span { end: script.span.start, ..script.span };
+                effects.push((effect(&words), if moved { Some(nowhere) } else { part }));
             }
-            Ok(None) => return effects,
+            Ok(None) => break,
             Err(why) => {
-                effects.push(Effect::Unknown(why));
-                return effects;
+                effects.push((Effect::Unknown(why), None));
+                break;
             }
         }
     }
+    if let [(_, part)] = effects.as_mut_slice() {
+        *part = None;
+    }
+    effects
 }
 
 /// A script with `` `cat FILE` `` written as `$(cat FILE)`, which the reader knows.

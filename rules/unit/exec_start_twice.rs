@@ -1,5 +1,7 @@
 use crate::facts::{App, Why};
-use crate::rule::{Safety, Sink};
+use crate::rule::{Edit, Safety, Sink};
+use crate::source::Span;
+use crate::source::unit::Unit;
 use crate::source::unit::effective::Refusal;
 
 crate::rule! {
@@ -9,7 +11,8 @@ crate::rule! {
     /// it, and only `Type=oneshot` may have two. A unit that runs goes on until its next restart. The
     /// same holds for a lone `;` in the line, which separates two commands.
     ///
-    /// By hand: an empty `ExecStart=` before the new one takes the old one back.
+    /// By hand: an empty `ExecStart=` before the new one takes the old one back. Of two in one file
+    /// take one away: which one is meant, nobody can tell.
     ///
     /// Proved by `exec-start-twice`: systemd refused the unit, and every request got 502.
     ///
@@ -22,6 +25,12 @@ crate::rule! {
     /// ExecStart=
     /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app
     /// ```
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 5 --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
     U125 "exec-start-twice" {
         severity: Error, impact: Outage, fix: Some(Safe), item: ReloadSucceeds, hop: Master,
         since: "0.1.0", check: App(check)
@@ -32,10 +41,25 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let unit = &app.service.unit;
     let Some(Refusal::ExecStartTwice(second)) = unit.refusal() else { return Ok(()) };
     let first = unit.commands("Service", "ExecStart").first().map(|(_, command)| command.span);
-    out.report(format!("systemd refuses {}: it has two ExecStart=", app.name))
+    let finding = out.report(format!("systemd refuses {}: it has two ExecStart=", app.name));
+    finding
         .at(second, "comes after the first, and does not replace it")
         .at_some(first, "the first")
-        .help("Put an empty line before the one that is to hold:\nExecStart=\nthen: systemctl daemon-reload")
-        .fix(Safety::Safe, "an empty ExecStart= before it");
+        .help("Put an empty line before the one that is to hold:\nExecStart=\nthen: systemctl daemon-reload");
+    match meant(unit) {
+        Some(at) => finding
+            .fix(Safety::Safe, "an empty ExecStart= before it")
+            .edit(Edit::Before { at, line: "ExecStart=".to_owned() }),
+        None => finding.fix(Safety::Manual, "one ExecStart="),
+    };
     Ok(())
+}
+
+/// The assignment that is to hold: the only one of the last file, as that came to change the
+/// others. Of two in one file either may be meant.
+fn meant(unit: &Unit) -> Option<Span> {
+    let commands = unit.commands("Service", "ExecStart");
+    let last = commands.last()?.0.span;
+    let beside = commands.iter().filter(|(line, _)| line.span.file == last.file).count();
+    (beside == 1).then_some(last)
 }

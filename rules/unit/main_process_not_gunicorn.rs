@@ -1,6 +1,7 @@
-use crate::facts::gunicorn::{Stays, Wrapper, WrapperKind};
+use crate::facts::gunicorn::{Launch, Stays, Wrapper, WrapperKind};
+use crate::facts::shell::script;
 use crate::facts::{App, Why};
-use crate::rule::{Safety, Severity, Sink};
+use crate::rule::{Edit, Safety, Severity, Sink};
 
 crate::rule! {
     /// SIGHUP hits a shell or wrapper instead of gunicorn, and the whole site goes down at a
@@ -132,13 +133,40 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
              restart"
         ),
     };
-    out.report(message)
+    let finding = out.report(message);
+    finding
         .severity(severity)
         .at(wrapper.span, "systemd's main process")
         .at_some(gunicorn.filter(|span| *span != wrapper.span), "its child")
-        .help(help)
-        .fix(Safety::Unsafe, "exec before gunicorn, or gunicorn itself as ExecStart=");
+        .help(help);
+    match exec(app, launch, wrapper) {
+        Some(edit) => finding.fix(Safety::Unsafe, "exec before gunicorn").edit(edit),
+        None => {
+            finding.fix(Safety::Manual, "exec before gunicorn, or gunicorn itself as ExecStart=")
+        }
+    };
     Ok(())
+}
+
+/// `exec ` where it lets gunicorn take the shell's place.
+fn exec(app: &App, launch: &Launch, wrapper: &Wrapper) -> Option<Edit> {
+    let others = launch.wrappers.iter().filter(|other| *other != wrapper);
+    if others.into_iter().any(|other| other.stays != Stays::Never) {
+        return None;
+    }
+    let at = wrapper.exec_at?;
+    if launch.scripts.iter().all(|script| script.file() != at.file) {
+        // Without quotes the shell takes only the first word for its text.
+        let line = &app.service.exec_start.last()?.line;
+        let word = script(line).filter(|word| word.span.file == at.file)?;
+        let inside = word.span.start < at.start && at.start < word.span.end;
+        let written = app.written(word.span)?;
+        let quote = written.first().filter(|byte| matches!(byte, b'"' | b'\''))?;
+        if !inside || written.last() != Some(quote) {
+            return None;
+        }
+    }
+    Some(Edit::prepend(at, "exec "))
 }
 
 /// Does ExecReload= signal another process than the main one (by a pid file)?

@@ -2,6 +2,8 @@
 
 use crate::facts::{App, Service};
 use crate::source::Span;
+use crate::source::unit::Assignment;
+use crate::source::unit::exec::ExecCommand;
 
 crate::area![
     exec_reload_missing,
@@ -38,6 +40,24 @@ fn place_for(service: &Service, key: &str) -> Option<Span> {
         let sections = unit.fragment.iter().flat_map(|file| &file.sections);
         sections.filter(|section| section.value == "Service").map(|section| section.span).next()
     })
+}
+
+/// May this stand in a unit, a shell's text or gunicorn's settings as it is, without quotes?
+fn plain(text: &str) -> bool {
+    let safe = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+@:,=".contains(&byte);
+    !text.is_empty() && text.bytes().all(safe) && crate::source::placeholder::find(text).is_none()
+}
+
+/// The assignment of a command that is the only one on its line (`;` separates several).
+fn only_command<'a>(app: &'a App, command: &ExecCommand) -> Option<&'a Assignment> {
+    let unit = &app.service.unit;
+    let inside = |line: &&Assignment| {
+        line.value.span().file == command.span.file
+            && (line.span.start..line.span.end).contains(&command.span.start)
+    };
+    let assignment = unit.files().flat_map(|file| &file.assignments).find(inside)?;
+    let commands = crate::source::unit::commands(&assignment.value, &unit.specifiers).ok()?;
+    (commands.len() == 1).then_some(assignment)
 }
 
 /// Is it a template's line, of which nobody knows yet what it will be?

@@ -2,8 +2,9 @@ use std::path::{Path, PathBuf};
 
 use crate::facts::gunicorn::Layer;
 use crate::facts::release::Resolution;
+use crate::facts::place::tidy;
 use crate::facts::{App, Endpoint, Known, Place, Why};
-use crate::rule::{EvidenceKind, Safety, Severity, Sink};
+use crate::rule::{Edit, EvidenceKind, Safety, Severity, Sink};
 use crate::source::gunicorn::SettingValue;
 use crate::source::unit::VariableValue;
 
@@ -59,7 +60,7 @@ crate::rule! {
     /// RuntimeDirectory=myapp
     /// WorkingDirectory=/srv/myapp/current
     /// EnvironmentFile=/etc/myapp.env
-    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current \
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --chdir /srv/myapp/current --workers 3 \
     ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
     /// ExecReload=/bin/kill -s HUP $MAINPID
     /// TimeoutStopSec=40
@@ -222,6 +223,8 @@ fn report(app: &App, path: &Path, message: String, severity: Severity, out: &mut
         Endpoint::Tcp { .. } => return,
     };
     let chdir = app.gunicorn.settings.get("chdir");
+    let wanted = wanted(app, Path::new(&path));
+    let path = wanted.as_ref().map_or(path, |path| path.display().to_string());
     let program = app.gunicorn.launch.ok().and_then(|launch| launch.gunicorn.as_ref());
     let start = app.service.exec_start.last().map(|command| command.line.span);
     let finding = out.report(message);
@@ -240,4 +243,47 @@ fn report(app: &App, path: &Path, message: String, severity: Severity, out: &mut
             app.name
         ))
         .fix(Safety::Safe, format!("--chdir {path}"));
+    match wanted.and_then(|_| edit(app, &path)) {
+        Some(edit) => drop(finding.edit(edit)),
+        None => drop(finding.fix(Safety::Manual, format!("--chdir {path}"))),
+    }
+}
+
+/// The directory through the link: the working directory's name, or where gunicorn changes to now.
+fn wanted(app: &App, path: &Path) -> Option<PathBuf> {
+    let settings = &app.gunicorn.settings;
+    if !settings.get("chdir").is_set() {
+        return Some(path.to_path_buf());
+    }
+    let now = settings.chdir();
+    let now = now.ok()?;
+    match &app.release.link {
+        Some(link) => Some(tidy(&link.path.join(now.strip_prefix(&link.resolved).ok()?))),
+        None => now.starts_with(path).then(|| now.clone()),
+    }
+}
+
+/// It goes in place of the one that is given, else right behind gunicorn.
+fn edit(app: &App, path: &str) -> Option<Edit> {
+    if !super::plain(path) {
+        return None;
+    }
+    let settings = &app.gunicorn.settings;
+    if let Known::Value(SettingValue::Text(text), origin) = settings.get("chdir") {
+        let at = origin.span().and_then(|span| app.find_written(span, &text));
+        if let Some(at) = at {
+            return Some(Edit::replace(at, path));
+        }
+        // The command line beats all but itself.
+        if settings.layer("chdir") == Some(Layer::CommandLine) {
+            return None;
+        }
+    }
+    let launch = app.gunicorn.launch.ok()?;
+    match (&launch.gunicorn, launch.arguments.first()) {
+        (Some(program), _) => Some(Edit::append(program.span, format!(" --chdir {path}"))),
+        // `python -m gunicorn`
+        (None, Some(first)) => Some(Edit::prepend(first.span, format!("--chdir {path} "))),
+        (None, None) => None,
+    }
 }

@@ -27,6 +27,7 @@ pub mod shell;
 pub mod similar;
 pub mod sockets;
 pub mod state;
+mod traced;
 pub mod written;
 
 use std::path::PathBuf;

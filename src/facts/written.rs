@@ -22,7 +22,12 @@ pub enum Switch {
 impl App {
     /// The bytes of a range of the files that decide how gunicorn is run.
     pub fn written(&self, span: Span) -> Option<&[u8]> {
-        Some(self.file_of(span)?.slice(span))
+        if let Some(file) = self.file_of(span) {
+            return Some(file.slice(span));
+        }
+        let scripts: &[Text] = self.gunicorn.launch.ok().map_or(&[], |launch| &launch.scripts);
+        let script = scripts.iter().find(|script| script.file() == span.file)?;
+        script.as_str().as_bytes().get(span.start as usize..span.end as usize)
     }
 
     /// A file of its units, of nginx, of its environment, of gunicorn's configuration, or the

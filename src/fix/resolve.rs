@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::text::{
-    Splice, begins_line, indentation, line_after, without_statement, without_word,
-};
+use super::text::{Splice, begins_line, indentation, line_after, without_statement, without_word};
 use super::unit::{self, Placing};
 use super::{Placement, nginx, text};
 use crate::facts::Deployment;

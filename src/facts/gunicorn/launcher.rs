@@ -54,6 +54,8 @@ pub struct Wrapper {
     pub forwards_hup: Option<bool>,
     /// Where it stands.
     pub span: Span,
+    /// Where an `exec` makes this shell give way; none where that would change more than that.
+    pub exec_at: Option<Span>,
 }
 
 /// How gunicorn is started.
@@ -79,6 +81,8 @@ pub struct Launch {
     pub sourced: Vec<ArgumentWord>,
     /// What is between, outermost first.
     pub wrappers: Vec<Wrapper>,
+    /// The scripts on the way, each from its first byte on.
+    pub scripts: Vec<Text>,
 }
 
 impl Launch {
@@ -160,6 +164,7 @@ fn empty() -> Launch {
         cleared: false,
         sourced: Vec::new(),
         wrappers: Vec::new(),
+        scripts: Vec::new(),
     }
 }
 
@@ -230,7 +235,7 @@ impl Walker<'_> {
     }
 
     fn wrap(&mut self, kind: WrapperKind, stays: Stays, hup: Option<bool>, span: Span) {
-        self.launch.wrappers.push(Wrapper { kind, stays, forwards_hup: hup, span });
+        self.launch.wrappers.push(Wrapper { kind, stays, forwards_hup: hup, span, exec_at: None });
     }
 
     fn set(&mut self, name: &str, value: &ArgumentWord) {
@@ -498,6 +503,7 @@ impl Walker<'_> {
                     _ => return Err(NotLaunched::Unknown("a script in another language".into())),
                 };
                 self.wrap(kind, Stays::Always, Some(false), program.span);
+                self.launch.scripts.push(text.clone());
                 self.text(&text, None)
             }
             Script::Other => Err(NotLaunched::NotGunicorn),
@@ -552,6 +558,7 @@ impl Walker<'_> {
         match (self.context.script)(path) {
             Script::Text(text) => {
                 self.wrap(kind, Stays::Always, Some(false), program.span);
+                self.launch.scripts.push(text.clone());
                 self.text(&text, None)
             }
             Script::Other => Err(NotLaunched::Unknown("not a shell script".into())),
@@ -683,7 +690,11 @@ impl Walker<'_> {
                     }
                     let last = reader.only_blank();
                     let stays = stays(&command, exec, execs, last, in_pipe, trapped);
-                    match inner.wrappers_then(words, stays) {
+                    // Nothing may come after it that only a shell that stays can do.
+                    let free = !exec && last && !in_pipe && !trapped;
+                    let free = free && command.after == Joint::Sequence;
+                    let exec_at = free.then(|| Span { end: first.span.start, ..first.span });
+                    match inner.wrappers_then(words, stays, exec_at) {
                         Ok(launch) => return Ok(launch),
                         Err(NotLaunched::Unknown(why)) => reason = Some(why),
                         Err(NotLaunched::NotGunicorn) if exec && !conditional => break,
@@ -700,11 +711,13 @@ impl Walker<'_> {
         mut self,
         words: Vec<ArgumentWord>,
         stays: Stays,
+        exec_at: Option<Span>,
     ) -> Result<Launch, NotLaunched> {
         if let Some(shell) = self.launch.wrappers.last_mut() {
             // su's own shell: su stays whatever its shell does.
             if !matches!(&shell.kind, WrapperKind::Other(name) if name == "su") {
                 shell.stays = stays;
+                shell.exec_at = exec_at;
             }
         }
         self.follow(words)
