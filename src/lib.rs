@@ -1,7 +1,7 @@
 //! deploy-doctor: what the next reload of a Flask + Gunicorn + Nginx + systemd site will do.
 //!
 //! The rooms, in the one order in which they may know of each other:
-//! host → source → facts → rule → rules → engine → report, fix → cli.
+//! host → source → facts → rule → rules → engine → report, fix, scaffold → cli.
 
 #![warn(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
@@ -15,4 +15,5 @@ pub mod report;
 pub mod rule;
 #[path = "../rules/mod.rs"]
 pub mod rules;
+pub mod scaffold;
 pub mod source;

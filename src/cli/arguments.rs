@@ -25,6 +25,8 @@ pub(super) enum Command {
     Rules(RulesArguments),
     /// Explain one rule in full
     Explain(ExplainArguments),
+    /// Write unit, nginx site, environment template and README of a deployment that passes every rule
+    Init(InitArguments),
     /// Print a completion script for a shell
     Completions(CompletionsArguments),
 }
@@ -215,4 +217,36 @@ pub(super) struct CompletionsArguments {
     /// The shell
     #[arg(value_enum)]
     pub shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct InitArguments {
+    /// What gunicorn imports: wsgi:app, shop.web:app, shop:create_app()
+    #[arg(long, value_name = "MODULE:ATTR")]
+    pub app: String,
+    /// The unit's name, without .service
+    #[arg(long, value_name = "NAME")]
+    pub name: String,
+    /// The site's host name, or _ for every request that no other site takes [default:
+    /// NAME.localhost]
+    #[arg(long, value_name = "DOMAIN")]
+    pub domain: Option<String>,
+    /// The account that gunicorn runs as [default: www-data]
+    #[arg(long, value_name = "USER")]
+    pub user: Option<String>,
+    /// Where the releases lie on the host [default: /srv/NAME]
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<String>,
+    /// Let systemd hold the socket: not even a restart loses a request
+    #[arg(long)]
+    pub socket_activation: bool,
+    /// Where the files are written; nothing is installed
+    #[arg(long, value_name = "DIR", default_value = "deploy")]
+    pub output: PathBuf,
+    /// Show the files and write nothing
+    #[arg(long, conflicts_with_all = ["output", "force"])]
+    pub print: bool,
+    /// Replace files that are there
+    #[arg(long)]
+    pub force: bool,
 }

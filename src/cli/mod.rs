@@ -6,6 +6,7 @@ mod completions;
 mod explain;
 mod facts;
 mod fix;
+mod init;
 mod read;
 mod rules;
 
@@ -53,6 +54,7 @@ pub fn run() -> ExitCode {
         Command::Facts(arguments) => facts::run(&arguments),
         Command::Rules(arguments) => rules::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Init(arguments) => init::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
     };
     match result {

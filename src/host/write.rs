@@ -1,13 +1,62 @@
-//! Writing a report: the only thing that a check writes.
+//! Writing: reports, and the files of a new deployment.
 
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// What could not be written.
+#[derive(Debug)]
+pub struct Failed {
+    /// Where.
+    pub path: PathBuf,
+    /// Why.
+    pub error: io::Error,
+}
+
+/// A file to be written: its name, its permission bits, its content.
+pub type Wanted<'a> = (&'a str, u32, &'a [u8]);
 
 /// Replaces a file as a whole, mode 0644: a temporary file in the same directory, flushed to the
 /// disk, then renamed. A crash leaves the old file or the new one.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_with(path, 0o644, bytes)
+}
+
+/// [`replace`] for several files of a directory, which is made where it is not there.
+pub fn replace_all(directory: &Path, files: &[Wanted]) -> Result<(), Failed> {
+    make(directory)?;
+    for (name, mode, bytes) in files {
+        let path = directory.join(name);
+        replace_with(&path, *mode, bytes).map_err(|error| Failed { path, error })?;
+    }
+    Ok(())
+}
+
+/// Writes files that must not be there yet, nor a link in their place. Where one is, or where one
+/// fails, those that were written before it are taken away again.
+pub fn create_all(directory: &Path, files: &[Wanted]) -> Result<(), Failed> {
+    make(directory)?;
+    let mut written = Vec::new();
+    for (name, mode, bytes) in files {
+        let path = directory.join(name);
+        let result = create(&path, *mode, bytes);
+        if let Err(error) = result {
+            for path in written {
+                let _ = fs::remove_file(path);
+            }
+            return Err(Failed { path, error });
+        }
+        written.push(path);
+    }
+    Ok(())
+}
+
+fn make(directory: &Path) -> Result<(), Failed> {
+    fs::create_dir_all(directory).map_err(|error| Failed { path: directory.to_path_buf(), error })
+}
+
+fn replace_with(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -17,16 +66,24 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     temporary.push(name);
     temporary.push(format!(".{}", std::process::id()));
     let temporary = directory.join(temporary);
-    let result = (|| {
-        let mut file =
-            fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
-        file.write_all(bytes)?;
-        file.set_permissions(fs::Permissions::from_mode(0o644))?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)
-    })();
+    create(&temporary, mode, bytes)?;
+    let result = fs::rename(&temporary, path);
     if result.is_err() {
         let _ = fs::remove_file(&temporary);
+    }
+    result
+}
+
+/// A new file, flushed to the disk; nothing of it is left where that fails.
+fn create(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let result = (|| {
+        file.write_all(bytes)?;
+        file.set_permissions(fs::Permissions::from_mode(mode))?;
+        file.sync_all()
+    })();
+    if result.is_err() {
+        let _ = fs::remove_file(path);
     }
     result
 }
