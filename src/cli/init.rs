@@ -38,11 +38,13 @@ pub(super) fn run(arguments: &InitArguments) -> Result<Exit, CommandError> {
 }
 
 fn failed(error: &write::Failed) -> CommandError {
-    let advice = match error.error.kind() {
-        std::io::ErrorKind::AlreadyExists => " (--force replaces it); nothing was written",
-        _ => "",
-    };
-    CommandError::usage(format!("{}: {}{advice}", error.path.display(), error.error))
+    let path = error.path.display();
+    CommandError::usage(match error.error.kind() {
+        std::io::ErrorKind::AlreadyExists => {
+            format!("{path} is there already: nothing was written (--force replaces it)")
+        }
+        _ => format!("{path}: {}", error.error),
+    })
 }
 
 /// The files one after another, as `head` shows several.
@@ -59,7 +61,7 @@ fn closing(directory: &Path, files: &[File], install: &str) -> String {
     }
     let _ = write!(
         out,
-        "\nNothing was installed. On the host, as root:\n\ncd {}\n{install}\n\
+        "\nNothing was installed. On the host, as root:\n\ncd {} &&\n{install}\n\
          {} says how a release is made, started, deployed and rolled back.\n",
         quoted(directory),
         directory.join("README.md").display(),
