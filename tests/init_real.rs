@@ -210,6 +210,14 @@ impl Host {
         assert_eq!(last, [format!("200 {release}")], "{line}\n{}", journal());
     }
 
+    /// After a reload the master stands in the release that is served, so that others may go.
+    fn stands_in_current(&self) {
+        let main = format!("$(systemctl show -p MainPID --value {})", self.name);
+        let script =
+            format!("[ $(readlink /proc/{main}/cwd) = $(readlink -f {}/current) ]", self.dir);
+        self.bash(&script);
+    }
+
     fn answers(&self, path: &str) -> String {
         self.bash(&format!("curl -sS -m 5 -H 'Host: {}' http://127.0.0.1{path}", self.domain))
     }
@@ -316,6 +324,7 @@ fn from_install_to_rollback(host: &Host, activated: bool) {
     host.judge("deploy", &answers, "B-2");
     assert!(answers.releases.contains_key("A-1-old"), "{:?}", answers.releases);
     assert_eq!(host.answers("/static/site.css"), "/* B */\n");
+    host.stands_in_current();
     host.check(&[]);
 
     // Seen from outside, too: the files alone, with nothing that the host could tell.
@@ -330,6 +339,7 @@ fn from_install_to_rollback(host: &Host, activated: bool) {
     let answers = host.under_load("", host.block("Roll back", 0));
     host.judge("roll back", &answers, "A-1-old");
     assert_eq!(host.answers("/static/site.css"), "/* A */\n");
+    host.stands_in_current();
 
     // Broken code does not pass the last command of making a release, and is not served.
     host.incoming("C", "2", "import nosuch\n");
@@ -345,11 +355,9 @@ fn from_install_to_rollback(host: &Host, activated: bool) {
     host.bash(&format!("release={broken}\n{}", host.block("Deploy", 0)));
     let down = format!("! curl -sf -m 2 -H 'Host: {}' http://127.0.0.1/", host.domain);
     host.container.eventually(10, &down);
-    host.bash(host.block("Roll back", 0));
+    host.bash(host.block("Roll back", 1));
     host.comes_back("A-1-old");
 
-    // After a reload the master stands in the release that is served: others can be deleted.
-    host.container.eventually(10, &format!("systemctl is-active {}", host.name));
     host.bash(&format!("rm -rf {dir}/releases/{broken}"));
     let answers = host.under_load("", &format!("systemctl reload {}", host.name));
     host.judge("reload after deleting a release", &answers, "A-1-old");
@@ -383,23 +391,34 @@ fn the_readmes_commands_with_socket_activation() {
     }
 }
 
-/// The site of every request: Debian's own default site makes way.
+/// The site of every request: Debian's own default site makes way. All releases share a venv, by the
+/// one line that the README gives for it.
 #[test]
-fn the_readmes_commands_without_a_name() {
+fn the_readmes_commands_without_a_name_and_with_one_venv() {
     let options = ["--app", "wsgi:app", "--domain", "_"];
     let Some(host) = Host::new(&options, "any", "/srv/any", "192.0.2.1") else { return };
     host.bash(&format!("cd /root/deploy && {}", host.block("Install", 0)));
     host.bash(host.block("Install", 1));
     host.incoming("A", "1", APPLICATION);
-    host.bash(&format!(
-        "{}[ $? = 0 ] && {}",
-        host.block("Make a release", 0),
-        host.block("Start", 0)
-    ));
+    host.bash("python3 -m venv /srv/any/venv && /srv/any/venv/bin/pip install -r /srv/any/incoming/requirements.txt");
+    let readme = fs::read_to_string(host.container.root().join("root/deploy/README.md")).unwrap();
+    let link = readme.split('`').find(|words| words.starts_with("ln -s ../../venv")).unwrap();
+    let make: Vec<_> = host
+        .block("Make a release", 0)
+        .lines()
+        .filter(|line| !line.contains("bin/pip"))
+        .map(|line| if line.contains("-m venv") { format!("{link} &&") } else { line.to_owned() })
+        .collect();
+    let make = make.join("\n") + "\n";
+    host.bash(&format!("{make}[ $? = 0 ] && {}", host.block("Start", 0)));
     for request in
         ["http://127.0.0.1/", "http://[::1]/", "-H 'Host: other.example' http://127.0.0.1/"]
     {
         assert!(host.bash(&format!("curl -gsS -m 5 {request}")).contains("A-1-old"), "{request}");
     }
     host.check(&["R702"]);
+    host.incoming("B", "1", APPLICATION);
+    let answers = host.under_load(&make, host.block("Deploy", 0));
+    host.judge("deploy with one venv", &answers, "B-1");
+    host.check(&[]);
 }
