@@ -6,6 +6,7 @@ pub mod logs;
 pub mod nginx;
 pub mod processes;
 pub mod release;
+mod runtime_directory;
 pub mod sockets;
 pub mod unit;
 

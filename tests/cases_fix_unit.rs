@@ -2,7 +2,8 @@
 
 use case::Case;
 use deploy_doctor::facts::Given;
-use fix::{DROP_IN, ENVIRONMENT, OURS, Repair, UNIT};
+use deploy_doctor::host::Host;
+use fix::{DROP_IN, ENVIRONMENT, OURS, Repair, SITE, UNIT};
 
 #[path = "support/case.rs"]
 mod case;
@@ -240,4 +241,172 @@ fn chdir_goes_through_the_link() {
     let given = Given { units: vec![UNIT.into()], ..Given::default() };
     let repair = Repair::of(unit(&[(CHDIR, "")])).rule("U113").given(given);
     repair.in_place().becomes(UNIT, START, &format!("{START} --chdir /srv/myapp/current"));
+}
+
+/// The healthy deployment whose socket is elsewhere, in its unit and in nginx.
+fn socket_at(path: &str) -> Case {
+    unit(&[("RuntimeDirectory=myapp\n", ""), ("unix:/run/myapp/gunicorn.sock", path)]).replace(
+        SITE,
+        "unix:/run/myapp/gunicorn.sock",
+        path,
+    )
+}
+
+/// All files of a case are as those of another one.
+#[track_caller]
+fn becomes(repair: &Repair, right: Case, paths: &[&str]) {
+    let right = right.into_host();
+    let mut texts: Vec<(&str, String)> = Vec::new();
+    for path in paths {
+        let bytes = Host::read(&right, path.as_ref(), u64::MAX).unwrap();
+        texts.push((path, String::from_utf8(bytes).unwrap()));
+    }
+    let texts: Vec<_> = texts.iter().map(|(path, text)| (*path, text.as_str())).collect();
+    repair.in_place().only(&texts);
+}
+
+#[test]
+fn systemd_makes_the_sockets_directory() {
+    let repair = Repair::of(unit(&[("RuntimeDirectory=myapp\n", "")])).rule("U117");
+    becomes(&repair, Case::healthy(), &[UNIT]);
+    repair.drop_in().only(&[(OURS, "[Service]\nRuntimeDirectory=myapp\n")]);
+    // Another name than the unit's.
+    let case = socket_at("unix:/run/web/app.sock");
+    let repair = Repair::of(case).rule("U117");
+    repair.in_place().becomes(UNIT, "Group=www-data\n", "Group=www-data\nRuntimeDirectory=web\n");
+    // Beside another one, wherever that is said.
+    let case = || drop_in("[Service]\nRuntimeDirectory=\nRuntimeDirectory=a b\n");
+    mends("U117", case, DROP_IN, "=a b", "=a b myapp");
+    let repair = Repair::of(unit(&[("RuntimeDirectory=myapp", "RuntimeDirectory=a")])).rule("U117");
+    repair.in_place().becomes(UNIT, "RuntimeDirectory=a", "RuntimeDirectory=a myapp");
+    let ours = "[Service]\nRuntimeDirectory=\nRuntimeDirectory=a myapp\n";
+    repair.drop_in().only(&[(OURS, ours)]);
+    // A directory that somebody else makes is not systemd's to remove.
+    let line = "d /run/web 0755 root root -\n";
+    let case = socket_at("unix:/run/web/app.sock").file("/etc/tmpfiles.d/web.conf", line);
+    becomes(&Repair::of(case).rule("U117"), Case::healthy(), &[SITE, UNIT]);
+}
+
+#[test]
+fn a_socket_moves_with_all_who_name_it() {
+    let right = || Case::healthy();
+    for wrong in ["unix:/run/myapp.sock", "unix:/srv/myapp/x.sock"] {
+        let repair = Repair::of(socket_at(wrong)).rule("U117");
+        becomes(&repair, right(), &[SITE, UNIT]);
+        let ours = "[Service]\nRuntimeDirectory=myapp\nExecStart=\n".to_owned()
+            + "ExecStart=/srv/myapp/.venv/bin/gunicorn \\\n    --workers 3 \\\n"
+            + CHDIR
+            + "    --bind unix:/run/myapp/gunicorn.sock \\\n    wsgi:app\n";
+        let repaired = repair.drop_in();
+        assert_eq!(repaired.paths(), [SITE, OURS]);
+        assert_eq!(repaired.text(OURS), ours);
+    }
+    // Every peer: in groups, in a pass with a URI, commented, on one line, in quotes.
+    let sites = |path: &str| {
+        format!(
+            "upstream a {{ server unix:{path}; server unix:{path} backup; }} # unix:{path}\n\
+             upstream unused {{\n\tserver \"unix:{path}\" down;\n}}\n\
+             server {{\r\n  listen 81;\r\n  location /x/ {{ proxy_pass http://unix:{path}:/y/; }}\n\
+             location / {{ proxy_pass http://a; }}\n}}\n"
+        )
+    };
+    let more = "/etc/nginx/conf.d/more.conf";
+    let case = socket_at("unix:/run/myapp.sock").file(more, sites("/var/run/myapp.sock"));
+    let sorted = sites("/run/myapp/gunicorn.sock")
+        .replace("# unix:/run/myapp/gunicorn.sock", "# unix:/var/run/myapp.sock");
+    let right_sites = right().file(more, &sorted);
+    becomes(&Repair::of(case).rule("U117"), right_sites, &[more, SITE, UNIT]);
+    // The unit's other lines.
+    let post = |path: &str| format!("ExecStartPost=-/bin/chmod 0666 {path}\nExecReload");
+    let with = |case: Case, path: &str| case.replace(UNIT, "ExecReload", &post(path));
+    let case = with(socket_at("unix:/run/myapp.sock"), "/run/myapp.sock");
+    let wanted = with(right(), "/run/myapp/gunicorn.sock");
+    becomes(&Repair::of(case).rule("U117"), wanted, &[SITE, UNIT]);
+    // A directory that is made already takes it in.
+    let made = |case: Case| {
+        case.replace(UNIT, "Group=www-data\n", "Group=www-data\nRuntimeDirectory=web\n")
+    };
+    let case = made(socket_at("unix:/run/myapp.sock"));
+    let wanted = made(socket_at("unix:/run/web/gunicorn.sock"));
+    becomes(&Repair::of(case).rule("U117"), wanted, &[SITE, UNIT]);
+}
+
+#[test]
+fn a_socket_is_changed_where_it_is_set() {
+    let bind = "    --bind unix:/run/myapp/gunicorn.sock \\\n";
+    let bare =
+        |path: &str| unit(&[(bind, "")]).replace(SITE, "unix:/run/myapp/gunicorn.sock", path);
+    let wrong = |path: &str| bare(path).replace(UNIT, "RuntimeDirectory=myapp\n", "");
+    let (old, new) = ("unix:/run/myapp.sock", "unix:/run/myapp/gunicorn.sock");
+    let file = "/srv/myapp/releases/2026-04-21/gunicorn.conf.py";
+    for text in ["bind = 'OLD'\n", "bind = [\n    \"OLD\",  # nginx\n    '127.0.0.1:8000',\n]\n"] {
+        let case = wrong(old).file(file, text.replace("OLD", old));
+        let right = bare(new).file(file, text.replace("OLD", new));
+        becomes(&Repair::of(case).rule("U117"), right, &[SITE, UNIT, file]);
+    }
+    let environment = |case: Case, line: &str| {
+        case.replace(ENVIRONMENT, "SECRET_KEY", &format!("{line}\nSECRET_KEY")).own(
+            ENVIRONMENT,
+            0o640,
+            0,
+            0,
+        )
+    };
+    for line in ["GUNICORN_CMD_ARGS=\"-b OLD --threads 1\"", "GUNICORN_CMD_ARGS='--bind=OLD'"] {
+        let case = environment(wrong(old), &line.replace("OLD", old));
+        let right = environment(bare(new), &line.replace("OLD", new));
+        becomes(&Repair::of(case).rule("U117"), right, &[ENVIRONMENT, SITE, UNIT]);
+    }
+    // A variable in the command line, set by the unit or by a file.
+    let variable = |case: Case| case.replace(UNIT, "    wsgi:app", "    -b ${BIND} wsgi:app");
+    let case = environment(variable(wrong(old)), &format!("BIND={old}"));
+    let right = environment(variable(bare(new)), &format!("BIND={new}"));
+    becomes(&Repair::of(case).rule("U117"), right, &[ENVIRONMENT, SITE, UNIT]);
+    let set = |case: Case, path: &str| {
+        let line = format!("Environment=A=1 \"BIND={path}\"\nExecStart=");
+        variable(case).replace(UNIT, "ExecStart=", &line)
+    };
+    becomes(&Repair::of(set(wrong(old), old)).rule("U117"), set(bare(new), new), &[SITE, UNIT]);
+    // Half of it from elsewhere: nobody can tell what else hangs on it.
+    let case = environment(wrong(old), "NAME=myapp");
+    let case = case.replace(UNIT, "    wsgi:app", "    -b unix:/run/${NAME}.sock wsgi:app");
+    stays("U117", case);
+    let case = wrong(old).file(file, "n = 'myapp'\nbind = f'unix:/run/{n}.sock'\n");
+    stays("U117", case);
+}
+
+#[test]
+fn a_socket_stays_where_not_all_who_name_it_are_known() {
+    // A repository's unit without nginx's files.
+    let given = Given { units: vec![UNIT.into()], ..Given::default() };
+    let repair = Repair::of(socket_at("unix:/run/myapp.sock")).rule("U117").given(given);
+    repair.in_place().stays();
+    let given = Given { units: vec![UNIT.into()], nginx: vec![SITE.into()], ..Given::default() };
+    let repair = Repair::of(socket_at("unix:/run/myapp.sock")).rule("U117").given(given);
+    becomes(&repair, Case::healthy(), &[SITE, UNIT]);
+    // A path that nginx makes of a variable.
+    let case =
+        socket_at("unix:/run/myapp.sock").replace(SITE, "http://myapp", "http://$where").replace(
+            SITE,
+            "    location / {",
+            "    set $where unix:/run/myapp.sock;\n    location / {",
+        );
+    stays("U117", case);
+}
+
+#[test]
+fn a_socket_leaves_a_private_tmp() {
+    let private =
+        |case: Case| case.replace(UNIT, "Restart=always\n", "Restart=always\nPrivateTmp=yes\n");
+    for wrong in ["unix:/tmp/myapp.sock", "unix:/var/tmp/myapp/a.sock"] {
+        let repair = Repair::of(private(socket_at(wrong))).rule("U118");
+        becomes(&repair, private(Case::healthy()), &[SITE, UNIT]);
+    }
+    // nginx's own.
+    let nginx = |case: Case| {
+        let text = "[Service]\nExecStart=/usr/sbin/nginx\nPrivateTmp=true\n";
+        case.file("/usr/lib/systemd/system/nginx.service", text)
+    };
+    let repair = Repair::of(nginx(socket_at("unix:/tmp/myapp.sock"))).rule("U118");
+    becomes(&repair, nginx(Case::healthy()), &[SITE, UNIT]);
 }

@@ -43,7 +43,7 @@ fn place_for(service: &Service, key: &str) -> Option<Span> {
 }
 
 /// May this stand in a unit, a shell's text or gunicorn's settings as it is, without quotes?
-fn plain(text: &str) -> bool {
+pub(super) fn plain(text: &str) -> bool {
     let safe = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+@:,=".contains(&byte);
     !text.is_empty() && text.bytes().all(safe) && crate::source::placeholder::find(text).is_none()
 }
@@ -99,39 +99,4 @@ fn consequence(setting: &str) -> &'static str {
         "ExecReload" => "`systemctl reload` fails and nothing is reloaded",
         _ => "the stop is not clean",
     }
-}
-
-/// The name of the directory that `RuntimeDirectory=` would make for an application: the one that
-/// it makes already, else the unit's name.
-fn stem(app: &App) -> String {
-    let made = app.service.directories.ok().and_then(|made| {
-        let directory = made.iter().find(|directory| directory.path.starts_with("/run"))?;
-        let name = directory.path.strip_prefix("/run").ok()?;
-        Some(name.to_string_lossy().into_owned())
-    });
-    let name = app.name.strip_suffix(".service").unwrap_or(&app.name);
-    made.unwrap_or_else(|| name.replace('@', "-").trim_end_matches('-').to_owned())
-}
-
-/// What to type so that the socket lies in a directory that systemd makes.
-fn runtime_directory_help(app: &App, stem: &str) -> String {
-    let nginx = match app.routes.first() {
-        Some(route) if route.upstream.is_some() => {
-            format!("server unix:/run/{stem}/gunicorn.sock fail_timeout=0;")
-        }
-        _ => format!("proxy_pass http://unix:/run/{stem}/gunicorn.sock;"),
-    };
-    format!(
-        "in [Service]:          RuntimeDirectory={stem}\n\
-         in gunicorn's options: --bind unix:/run/{stem}/gunicorn.sock\n\
-         in nginx:              {nginx}\n\
-         then: systemctl daemon-reload && systemctl restart {} && nginx -t && systemctl reload \
-         nginx",
-        app.name
-    )
-}
-
-/// The same in one line.
-fn runtime_directory_fix(stem: &str) -> String {
-    format!("RuntimeDirectory={stem}, and unix:/run/{stem}/gunicorn.sock in both files")
 }

@@ -1,7 +1,8 @@
 use std::path::Path;
 
 use crate::facts::{App, Endpoint, Why};
-use crate::rule::{Safety, Sink};
+use crate::rule::Sink;
+use crate::rules::runtime_directory;
 
 crate::rule! {
     /// nginx cannot see gunicorn's socket: `PrivateTmp=` gives each service a /tmp of its own, and
@@ -52,9 +53,42 @@ crate::rule! {
     ///     }
     /// }
     /// ```
-    /// ```ini,fixed,drop-in
+    /// ```ini,fixed
     /// [Service]
+    /// Type=notify
+    /// NotifyAccess=main
+    /// User=www-data
+    /// Group=www-data
+    /// RuntimeDirectory=myapp
     /// PrivateTmp=yes
+    /// WorkingDirectory=/srv/myapp/current
+    /// EnvironmentFile=/etc/myapp.env
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current \
+    ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ExecReload=/bin/kill -s HUP $MAINPID
+    /// TimeoutStopSec=40
+    /// Restart=always
+    ///
+    /// [Install]
+    /// WantedBy=multi-user.target
+    /// ```
+    /// ```nginx,fixed
+    /// upstream myapp {
+    ///     server unix:/run/myapp/gunicorn.sock fail_timeout=0;
+    /// }
+    ///
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///
+    ///     location / {
+    ///         proxy_pass http://myapp;
+    ///         proxy_read_timeout 75s;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
     /// ```
     ///
     /// Without `PrivateTmp=` both see the same /tmp.
@@ -118,16 +152,15 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             (_, true) => "nginx's own PrivateTmp= gives nginx another /tmp",
             _ => continue,
         };
-        let stem = super::stem(app);
-        out.report(format!(
+        let finding = out.report(format!(
             "every request gets 502: nginx does not see {}, {cause}",
             path.display()
-        ))
-        .at_some(bound.origin.span(), "the socket")
+        ));
+        finding
+            .at_some(bound.origin.span(), "the socket")
         .at_some(if hidden_here { own.span() } else { nginx.span() }, "a private /tmp")
-        .at_some(routes.first().map(|route| route.peer), "nginx connects here")
-        .help(super::runtime_directory_help(app, &stem))
-        .fix(Safety::Safe, super::runtime_directory_fix(&stem));
+        .at_some(routes.first().map(|route| route.peer), "nginx connects here");
+        runtime_directory::go(app, bound).of(finding);
     }
     Ok(())
 }

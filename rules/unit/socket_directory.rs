@@ -1,7 +1,8 @@
 use std::path::Path;
 
 use crate::facts::{App, Bound, Endpoint, Identity, Place, State, Want, Why};
-use crate::rule::{EvidenceKind, Safety, Severity, Sink};
+use crate::rule::{EvidenceKind, Severity, Sink};
+use crate::rules::runtime_directory;
 use crate::source::Span;
 use crate::source::tmpfiles::Directory;
 
@@ -65,6 +66,11 @@ crate::rule! {
     /// RuntimeDirectory=
     /// RuntimeDirectory=gunicorn
     /// ```
+    /// ```ini,fixed,drop-in
+    /// [Service]
+    /// RuntimeDirectory=
+    /// RuntimeDirectory=gunicorn myapp
+    /// ```
     /// ```text,good,file=/etc/tmpfiles.d/myapp.conf
     /// d /run/myapp 0750 www-data www-data -
     /// ```
@@ -100,6 +106,8 @@ struct Wall {
     evidence: Option<String>,
     other: Option<(Span, String)>,
     severity: Severity,
+    /// May systemd make the directory, as nobody else does?
+    free: bool,
 }
 
 fn judge(app: &App, index: usize, bound: &Bound, place: &Place, out: &mut Sink) -> Result<(), Why> {
@@ -138,6 +146,7 @@ fn wall(app: &App, user: &Identity, place: &Place) -> Result<Option<Wall>, Why> 
             evidence: None,
             other: Some((line.span, "made like this at boot".to_owned())),
             severity: Severity::Error,
+            free: false,
         }));
     }
     if let Some(wall) = other_runtime_directory(app, directory) {
@@ -160,19 +169,24 @@ fn wall(app: &App, user: &Identity, place: &Place) -> Result<Option<Wall>, Why> 
                 metadata.mode, metadata.uid, metadata.gid
             );
             let severity = Severity::Error;
-            Ok(Some(Wall { note, evidence: Some(evidence), other: None, severity }))
+            // Whoever made one of the unit's own name made it for this unit.
+            let own = app.name.strip_suffix(".service").unwrap_or(&app.name);
+            let free = directory == Path::new("/run").join(own);
+            Ok(Some(Wall { note, evidence: Some(evidence), other: None, severity, free }))
         }
         State::Missing { at, .. } => Ok(Some(Wall {
             note: format!("nothing makes {shown}"),
             evidence: Some(format!("{} is not there", at.display())),
             other: runtime_directory(app),
             severity: Severity::Error,
+            free: true,
         })),
         State::Broken { reason } => Ok(Some(Wall {
             note: format!("{shown}: {reason}"),
             evidence: None,
             other: None,
             severity: Severity::Error,
+            free: false,
         })),
     }
 }
@@ -192,6 +206,7 @@ fn boot_wall(app: &App, directory: &Path) -> Option<Option<Wall>> {
         evidence: None,
         other,
         severity: Severity::Error,
+        free: false,
     }))
 }
 
@@ -213,6 +228,7 @@ fn other_runtime_directory(app: &App, directory: &Path) -> Option<Wall> {
         evidence: None,
         other: Some(runtime_directory(app)?),
         severity: Severity::Warning,
+        free: true,
     })
 }
 
@@ -267,6 +283,7 @@ fn suits(user: &Identity, app: &App, line: &Directory) -> Result<bool, Why> {
 
 fn report(app: &App, index: usize, bound: &Bound, user: &Identity, wall: &Wall, out: &mut Sink) {
     let Endpoint::Unix(path) = &bound.endpoint else { return };
+    let made = wall.free.then(|| runtime_directory::make(app, path)).flatten();
     let (name, path) = (&user.name, path.display());
     let message = match wall.severity {
         Severity::Error => {
@@ -277,7 +294,6 @@ fn report(app: &App, index: usize, bound: &Bound, user: &Identity, wall: &Wall, 
              start, every request gets 502"
         ),
     };
-    let stem = super::stem(app);
     let peer = app.routes.iter().find(|route| route.bound == index).map(|route| route.peer);
     let finding = out.report(message);
     finding
@@ -291,7 +307,5 @@ fn report(app: &App, index: usize, bound: &Bound, user: &Identity, wall: &Wall, 
     if let Some(evidence) = &wall.evidence {
         finding.evidence(EvidenceKind::File, evidence.clone());
     }
-    finding
-        .help(super::runtime_directory_help(app, &stem))
-        .fix(Safety::Safe, super::runtime_directory_fix(&stem));
+    made.unwrap_or_else(|| runtime_directory::go(app, bound)).of(finding);
 }

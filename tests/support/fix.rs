@@ -11,7 +11,7 @@ use std::path::Path;
 
 use deploy_doctor::engine::Selection;
 use deploy_doctor::facts::{self, Given, Request, Scope};
-use deploy_doctor::fix::{self, Options, Placement, Plan};
+use deploy_doctor::fix::{self, Options, Placement, Plan, Reason};
 use deploy_doctor::host::{Host, MemoryHost};
 use deploy_doctor::rules;
 use deploy_doctor::source::Sources;
@@ -147,11 +147,13 @@ impl Repaired<'_> {
         self.only(&[(path, &before.replacen(from, to, 1))])
     }
 
-    /// Nothing is changed, and something is left that a program cannot repair.
+    /// Nothing is changed, and all that is left is said to be for a person.
     #[track_caller]
     pub fn stays(&self) -> &Self {
         assert!(self.plan.changes.is_empty(), "{:#?}", self.plan.changes);
         assert!(!self.plan.left.is_empty(), "nothing is found");
+        let said = self.plan.left.iter().all(|left| left.reason == Reason::Manual);
+        assert!(said, "{:#?}", self.plan.left);
         self
     }
 }

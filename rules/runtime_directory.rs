@@ -1,0 +1,210 @@
+//! A socket in a directory that systemd makes: what the unit, gunicorn's settings and nginx have to
+//! say for it, in one.
+
+use std::path::Path;
+
+use crate::facts::{App, Bound, Endpoint};
+use crate::rule::{Edit, Finding, Safety};
+use crate::source::Span;
+use crate::source::nginx::Address;
+use crate::source::unit::Assignment;
+
+/// What brings a socket into a directory that systemd makes.
+pub(super) struct Repair {
+    title: String,
+    help: String,
+    /// None where a person has to do it.
+    edits: Option<Vec<Edit>>,
+}
+
+impl Repair {
+    /// Says so in a finding.
+    pub fn of(self, finding: &mut Finding) {
+        finding.help(self.help);
+        match self.edits {
+            Some(edits) => finding.fix(Safety::Safe, self.title).edits(edits),
+            None => finding.fix(Safety::Manual, self.title),
+        };
+    }
+}
+
+/// The directory where the socket is now is made by systemd from now on. None where that is not
+/// for this unit to do.
+pub(super) fn make(app: &App, path: &Path) -> Option<Repair> {
+    let unit = &app.service.unit;
+    let name = path.parent()?.strip_prefix("/run").ok()?.to_str()?;
+    if !super::unit::plain(name) || is_shared(app) || has_neighbour(app, path) {
+        return None;
+    }
+    let (line, edit) = match unit.list("Service", "RuntimeDirectory").last() {
+        None => (name.to_owned(), Edit::set(unit, "RuntimeDirectory", name)),
+        Some(last) => {
+            let line = format!("{} {name}", last.value.as_str());
+            (line, Edit::append(last.value.span(), format!(" {name}")))
+        }
+    };
+    let title = format!("RuntimeDirectory={line}");
+    let help = format!(
+        "In [Service]:\n{title}\nthen: systemctl daemon-reload && systemctl restart {}",
+        app.name
+    );
+    Some(Repair { title, help, edits: Some(vec![edit]) })
+}
+
+/// The socket goes to such a directory, and all who name it follow.
+pub(super) fn go(app: &App, bound: &Bound) -> Repair {
+    let stem = stem(app);
+    let socket = socket(app, bound, &stem);
+    let nginx = match app.routes.first() {
+        Some(route) if route.upstream.is_some() => format!("server unix:{socket} fail_timeout=0;"),
+        _ => format!("proxy_pass http://unix:{socket};"),
+    };
+    Repair {
+        title: format!("RuntimeDirectory={stem}, and unix:{socket} in both files"),
+        help: format!(
+            "in [Service]:          RuntimeDirectory={stem}\n\
+             in gunicorn's options: --bind unix:{socket}\n\
+             in nginx:              {nginx}\n\
+             then: systemctl daemon-reload && systemctl restart {} && nginx -t && systemctl reload \
+             nginx",
+            app.name
+        ),
+        edits: edits(app, bound, &stem, &socket),
+    }
+}
+
+/// The name of the directory that `RuntimeDirectory=` would make for an application: the one that
+/// it makes already, else the unit's name.
+fn stem(app: &App) -> String {
+    let name = app.name.strip_suffix(".service").unwrap_or(&app.name);
+    made(app).unwrap_or_else(|| name.replace('@', "-").trim_end_matches('-').to_owned())
+}
+
+fn made(app: &App) -> Option<String> {
+    let directories = app.service.directories.ok()?;
+    let directory = directories.iter().find(|directory| directory.path.starts_with("/run"))?;
+    Some(directory.path.strip_prefix("/run").ok()?.to_string_lossy().into_owned())
+}
+
+/// Of several sockets each keeps its name.
+fn socket(app: &App, bound: &Bound, stem: &str) -> String {
+    let bounds = app.bounds().ok().map(Vec::as_slice).unwrap_or_default();
+    let several = bounds.iter().filter(|b| matches!(b.endpoint, Endpoint::Unix(_))).count() > 1;
+    let own = match &bound.endpoint {
+        Endpoint::Unix(path) if several => path.file_name().map(|name| name.to_string_lossy()),
+        _ => None,
+    };
+    format!("/run/{stem}/{}", own.as_deref().unwrap_or("gunicorn.sock"))
+}
+
+/// Do several units have this file? Then a name in it is not for one of them.
+fn is_shared(app: &App) -> bool {
+    let name = &app.service.unit.name;
+    name.is_template() || name.instance().is_some()
+}
+
+/// Does nginx know another socket in that directory? At a stop systemd would remove it too.
+fn has_neighbour(app: &App, path: &Path) -> bool {
+    let peers = app.nginx.destinations.iter().flat_map(|destination| &destination.peers);
+    peers.into_iter().any(|peer| match &peer.endpoint {
+        Endpoint::Unix(other) => other != path && other.parent() == path.parent(),
+        Endpoint::Tcp { .. } => false,
+    })
+}
+
+fn edits(app: &App, bound: &Bound, stem: &str, socket: &str) -> Option<Vec<Edit>> {
+    let unit = &app.service.unit;
+    let taken = Endpoint::unix(Path::new(socket));
+    let bounds = app.bounds().ok()?;
+    if bound.activated
+        || is_shared(app)
+        || !super::unit::plain(socket)
+        || bounds.iter().any(|other| other.endpoint == taken)
+    {
+        return None;
+    }
+    let mut edits = Vec::new();
+    if made(app).is_none() {
+        edits.push(Edit::set(unit, "RuntimeDirectory", stem));
+    }
+    let at = bound.origin.span()?;
+    let places = app.sources_of(at);
+    let bind = places.into_iter().find_map(|at| socket_in(app, at, &bound.endpoint))?;
+    edits.push(Edit::replace(bind, socket));
+    let old = std::str::from_utf8(app.written(bind)?).ok()?;
+    edits.extend(mentions(app, old, bind).into_iter().map(|at| Edit::replace(at, socket)));
+    for peer in peers(app, &bound.endpoint)? {
+        edits.push(Edit::replace(socket_in(app, peer, &bound.endpoint)?, socket));
+    }
+    Some(edits)
+}
+
+/// The path of a socket in text that names it once: `unix:/run/x.sock`, `"unix:/run/x.sock:/"`.
+fn socket_in(app: &App, at: Span, endpoint: &Endpoint) -> Option<Span> {
+    let Endpoint::Unix(path) = endpoint else { return None };
+    let text = std::str::from_utf8(app.written(at)?).ok()?;
+    let mut found = text.match_indices("unix:").filter_map(|(start, prefix)| {
+        let start = start + prefix.len();
+        let rest = text.get(start..)?;
+        // gunicorn takes `unix://` for `unix:`.
+        let start = if rest.starts_with("//") { start + 2 } else { start };
+        let rest = text.get(start..)?;
+        let ends = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | ':' | ';' | ']');
+        let written = rest.get(..rest.find(ends).unwrap_or(rest.len()))?;
+        let named = Path::new(written);
+        let same = match named.is_absolute() {
+            true => Endpoint::unix(named) == *endpoint,
+            false => !written.is_empty() && path.ends_with(named),
+        };
+        same.then_some((start, start + written.len()))
+    });
+    let (start, end) = found.next()?;
+    let offset = |index: usize| u32::try_from(index).ok().map(|index| at.start + index);
+    let span = Span { start: offset(start)?, end: offset(end)?, ..at };
+    found.next().is_none().then_some(span)
+}
+
+/// Where else the unit's own settings name the path: `ExecStartPost=chmod …`.
+fn mentions(app: &App, path: &str, bind: Span) -> Vec<Span> {
+    let mut found = Vec::new();
+    let unit = &app.service.unit;
+    let settings = unit.files().flat_map(|file| &file.assignments);
+    // What a later line takes back does not matter.
+    let holds = |setting: &&Assignment| {
+        !setting.key.value.starts_with("Exec")
+            || unit.list(&setting.section, &setting.key.value).contains(setting)
+    };
+    for Assignment { span, .. } in settings.filter(holds) {
+        let text = String::from_utf8_lossy(app.written(*span).unwrap_or_default());
+        for (start, _) in text.match_indices(path) {
+            let goes_on = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/');
+            let before = text.get(..start).unwrap_or_default().ends_with(goes_on);
+            let after = text.get(start + path.len()..).unwrap_or_default().starts_with(goes_on);
+            let Ok(index) = u32::try_from(start) else { continue };
+            let start = span.start + index;
+            let end = start + (bind.end - bind.start);
+            let at = Span { start, end, ..*span };
+            if !before && !after && at != bind {
+                found.push(at);
+            }
+        }
+    }
+    found
+}
+
+/// Every word of nginx that leads to the socket, whoever uses it. None where nginx was not read as
+/// far as such a word can stand.
+fn peers(app: &App, endpoint: &Endpoint) -> Option<Vec<Span>> {
+    let nginx = &app.nginx;
+    nginx.all_passes().ok()?;
+    let model = nginx.all_upstreams().ok()?;
+    let passed = nginx.destinations.iter().flat_map(|destination| &destination.peers);
+    let passed = passed.filter(|peer| peer.endpoint == *endpoint).map(|peer| peer.span);
+    let grouped = model.upstreams.iter().flat_map(|group| &group.peers).filter(|peer| {
+        matches!(&peer.address, Some(Address::Unix(path)) if Endpoint::unix(path) == *endpoint)
+    });
+    let mut found: Vec<Span> = passed.chain(grouped.map(|peer| peer.word)).collect();
+    found.sort_unstable();
+    found.dedup();
+    Some(found)
+}
