@@ -74,6 +74,9 @@ fn every_command_runs() {
     let mut count = 0;
     for line in blocks("sh").iter().flat_map(|block| block.lines()) {
         let line = line.split("  #").next().unwrap().trim();
+        if line.starts_with("rm -rf target/") {
+            assert_eq!(run(line).0, Some(0), "{line}");
+        }
         if !line.starts_with("deploy-doctor") {
             continue;
         }

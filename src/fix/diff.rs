@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use similar::{Algorithm, DiffOp};
 
 use super::{Change, Content};
-use crate::host::{Host, OverlayHost};
 use crate::source::{FileId, Sources, Span, show};
 
 /// How many lines round a change are shown.
@@ -140,12 +139,8 @@ fn mode(content: &Content) -> Option<u32> {
     }
 }
 
-/// The whole plan as text; `read` reads the facts, so that secrets are known for what they are.
-pub fn text(host: &dyn Host, changes: &[Change], read: super::plan::Read) -> String {
-    let overlay: OverlayHost = super::plan::overlay(host, changes);
-    let (before, after) = (Sources::new(host), Sources::new(&overlay));
-    read(&before, false);
-    read(&after, false);
-    let (before, after) = (Reading::new(&before), Reading::new(&after));
+/// All changes as text. The facts were read from both, so that secrets are known for what they are.
+pub fn text(changes: &[Change], before: &Sources, after: &Sources) -> String {
+    let (before, after) = (Reading::new(before), Reading::new(after));
     changes.iter().map(|change| unified(change, &before, &after)).collect()
 }

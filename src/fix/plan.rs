@@ -3,11 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::actions::Action;
 use super::draft::Draft;
 use super::resolve::{Places, Resolver, Step};
-use super::{Change, Placement};
+use super::validate::Concerned;
+use super::{Change, Placement, actions, diff};
 use crate::engine::{self, Outcome, Selection, Settings};
-use crate::facts::Deployment;
+use crate::facts::{Deployment, Problem};
 use crate::host::{Host, OverlayHost};
 use crate::rule::{Finding, Rule, Safety};
 use crate::source::Sources;
@@ -88,6 +90,14 @@ pub struct Plan {
     pub left: Vec<Left>,
     /// How many rounds it took.
     pub rounds: usize,
+    /// The changes as a unified diff, without what is hidden from people.
+    pub diff: String,
+    /// What must follow before the changes hold.
+    pub actions: Vec<Action>,
+    /// Which programs have a say in it.
+    pub concerned: Concerned,
+    /// What could not be read, of the files as they stand.
+    pub problems: Vec<Problem>,
     predicted: Counts,
 }
 
@@ -96,10 +106,32 @@ type Counts = BTreeMap<(&'static str, Option<String>), usize>;
 
 /// Makes a plan. Fails only where a file changed while the plan was made.
 pub fn plan(host: &dyn Host, read: Read, options: &Options) -> Result<Plan, String> {
+    let still = OverlayHost::new(host);
+    let sources = Sources::new(&still);
+    let deployment = read(&sources, false);
     let mut planner = Planner { host, read, options, refused: BTreeMap::new(), fixes: Vec::new() };
-    let Rounds { draft, rounds, last, predicted } = planner.rounds();
+    let first = planner.see(&still, &sources, &deployment);
+    let Rounds { draft, rounds, last, predicted } = planner.rounds(first);
     let left = planner.left(last, rounds);
-    Ok(Plan { changes: draft.changes(host)?, fixes: planner.fixes, left, rounds, predicted })
+    let mut plan = Plan {
+        changes: draft.changes(host)?,
+        fixes: planner.fixes,
+        left,
+        rounds,
+        problems: deployment.problems,
+        predicted,
+        ..Plan::default()
+    };
+    if !plan.changes.is_empty() {
+        let after = overlay(host, &plan.changes);
+        let after_sources = Sources::new(&after);
+        let deployment = read(&after_sources, false);
+        plan.diff = diff::text(&plan.changes, &sources, &after_sources);
+        plan.actions = actions::after(&plan.changes, &deployment, &after_sources);
+        let paths = plan.changes.iter().map(|change| change.path.as_path());
+        plan.concerned = Concerned::by(paths, &deployment, &after_sources);
+    }
+    Ok(plan)
 }
 
 /// What is found on the host now that the plan did not foresee, once it was written.
@@ -144,9 +176,8 @@ struct Seen {
 }
 
 impl Planner<'_> {
-    fn rounds(&mut self) -> Rounds {
+    fn rounds(&mut self, mut seen: Seen) -> Rounds {
         let mut draft = Draft::default();
-        let mut seen = self.look(&draft, false);
         // What only the living host shows is looked at once: no change of a file changes it yet.
         let live = self.only_live(&seen);
         seen.proposals.extend(live.iter().cloned());
@@ -280,12 +311,16 @@ impl Planner<'_> {
         let base: &dyn Host = if live { self.host } else { &overlay };
         let sources = Sources::new(base);
         let deployment = (self.read)(&sources, live);
-        let outcome = engine::run(crate::rules::all(), &deployment, &sources, &Settings::default());
-        let places = Places::of(&deployment, &overlay, self.options.repository);
+        self.see(&overlay, &sources, &deployment)
+    }
+
+    fn see(&self, overlay: &OverlayHost, sources: &Sources, deployment: &Deployment) -> Seen {
+        let outcome = engine::run(crate::rules::all(), deployment, sources, &Settings::default());
+        let places = Places::of(deployment, overlay, self.options.repository);
         let resolver = Resolver {
-            sources: &sources,
-            overlay: &overlay,
-            deployment: &deployment,
+            sources,
+            overlay,
+            deployment,
             places: &places,
             placement: self.options.placement,
             repository: self.options.repository,

@@ -1,7 +1,7 @@
 //! Does a change hold? The programs' own checks before and after: what worsens is taken back.
 
-use std::collections::BTreeSet;
-use std::path::Path;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::facts::Deployment;
@@ -30,13 +30,13 @@ pub struct Opinions {
 impl Opinions {
     /// Asks `systemd-analyze verify` of the units with a changed file, and `nginx -t` where a file
     /// of nginx changes. Only a living host has programs to ask.
-    pub fn ask(host: &dyn Host, units: &BTreeSet<String>, nginx: bool) -> Self {
+    pub fn ask(host: &dyn Host, concerned: &Concerned) -> Self {
         let mut opinions = Self::default();
-        for unit in units {
+        for unit in &concerned.units {
             let arguments = ["verify", "--man=no", "--recursive-errors=no", unit];
             opinions.one(host, Command::new(Program::SystemdAnalyze, arguments).within(LIMIT));
         }
-        if nginx {
+        if concerned.nginx {
             let test = Command::new(Program::Nginx, ["-t"]);
             opinions.one(host, Command { needs_root: true, ..test });
         }
@@ -79,28 +79,44 @@ impl Opinions {
     }
 }
 
-/// The units and whether files of nginx are among the paths.
-pub fn concerned<'a>(
-    paths: impl Iterator<Item = &'a Path>,
-    deployment: &Deployment,
-    sources: &Sources,
-) -> (BTreeSet<String>, bool) {
-    let host = sources.host();
-    let resolved = |path: &Path| host.look(path).resolved;
-    let nginx: BTreeSet<_> =
-        deployment.nginx.files().into_iter().map(|id| resolved(&sources.file(id).path)).collect();
-    let mut units = BTreeSet::new();
-    let mut has_nginx = false;
-    for path in paths {
-        let path = resolved(path);
-        has_nginx |= nginx.contains(&path);
+/// The programs that have a say in a change: systemd in units, nginx in its files.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Concerned {
+    /// The units with a changed file.
+    pub units: BTreeSet<String>,
+    /// Does a file of nginx change?
+    pub nginx: bool,
+}
+
+impl Concerned {
+    /// Whom changes of these paths concern.
+    pub fn by<'a>(
+        paths: impl Iterator<Item = &'a Path>,
+        deployment: &Deployment,
+        sources: &Sources,
+    ) -> Self {
+        let host = sources.host();
+        let resolved = |path: &Path| host.look(path).resolved;
+        let nginx: HashSet<_> = deployment
+            .nginx
+            .files()
+            .into_iter()
+            .map(|id| resolved(&sources.file(id).path))
+            .collect();
+        let mut units: HashMap<PathBuf, Vec<String>> = HashMap::new();
         for app in &deployment.apps {
             for unit in std::iter::once(&app.service.unit).chain(&app.service.sockets) {
-                if unit.files().any(|file| resolved(&file.file.path) == path) {
-                    units.insert(unit.name.to_string());
+                for file in unit.files() {
+                    let path = resolved(&file.file.path);
+                    units.entry(path).or_default().push(unit.name.to_string());
                 }
             }
         }
+        let mut concerned = Self::default();
+        for path in paths.map(resolved) {
+            concerned.nginx |= nginx.contains(&path);
+            concerned.units.extend(units.get(&path).into_iter().flatten().cloned());
+        }
+        concerned
     }
-    (units, has_nginx)
 }

@@ -37,8 +37,8 @@ pub(super) fn run(arguments: &FixArguments) -> Result<Exit, CommandError> {
     }
     let host = read::open(place)?;
     let plan = plan(arguments, &*host, &read, None)?;
-    let incomplete = problems(&*host, &read)?;
-    let shown = show::plan(&plan, &*host, &read, colored(arguments.color));
+    let incomplete = problems(&plan);
+    let shown = show::plan(&plan, colored(arguments.color));
     print(&format!("{shown}{}{}", show::pending(arguments), show::not_written(&plan)))?;
     Ok(exit(arguments, &plan, incomplete, false))
 }
@@ -82,15 +82,13 @@ fn plan(
 }
 
 /// Says what could not be read; is there anything?
-fn problems(host: &dyn Host, read: Read) -> Result<bool, CommandError> {
-    let sources = Sources::new(host);
-    let deployment = read(&sources, false);
+fn problems(plan: &Plan) -> bool {
     let mut any = false;
-    for problem in deployment.problems.iter().filter(|problem| !problem.note) {
+    for problem in plan.problems.iter().filter(|problem| !problem.note) {
         any = true;
         eprintln!("deploy-doctor: {}", show::problem(problem));
     }
-    Ok(any)
+    any
 }
 
 /// The exit status; `done` says whether the changes were written.

@@ -6,24 +6,21 @@ use owo_colors::OwoColorize;
 
 use super::super::arguments::FixArguments;
 use crate::facts::Problem;
-use crate::fix::actions::{self, Action};
-use crate::fix::plan::Read;
-use crate::fix::{self, Left, Plan, Proposal, Reason, diff};
-use crate::host::Host;
-use crate::source::{Sources, show};
+use crate::fix::actions::Action;
+use crate::fix::{self, Left, Plan, Proposal, Reason};
+use crate::source::show;
 
 /// A plan: fixes, diff, what must follow, what stays.
-pub(super) fn plan(plan: &Plan, host: &dyn Host, read: Read, color: bool) -> String {
+pub(super) fn plan(plan: &Plan, color: bool) -> String {
     let mut out = String::new();
     for fix in &plan.fixes {
         let _ = writeln!(out, "{}", head(fix, color));
     }
     if !plan.changes.is_empty() {
         out.push('\n');
-        out.push_str(&painted(&diff::text(host, &plan.changes, read), color));
-        let actions = following(plan, host, read);
-        if !actions.is_empty() {
-            let _ = writeln!(out, "\n{}\n{}", FOLLOWS, steps(&actions));
+        out.push_str(&painted(&plan.diff, color));
+        if !plan.actions.is_empty() {
+            let _ = writeln!(out, "\n{}\n{}", FOLLOWS, steps(&plan.actions));
         }
     }
     left(plan, color, &mut out);
@@ -32,14 +29,6 @@ pub(super) fn plan(plan: &Plan, host: &dyn Host, read: Read, color: bool) -> Str
 
 /// The head of the steps after the files were written.
 pub(super) const FOLLOWS: &str = "What must follow before it holds:";
-
-/// What must follow the plan's changes.
-pub(super) fn following(plan: &Plan, host: &dyn Host, read: Read) -> Vec<Action> {
-    let overlay = fix::plan::overlay(host, &plan.changes);
-    let sources = Sources::new(&overlay);
-    let deployment = read(&sources, false);
-    actions::after(&plan.changes, &deployment, &sources)
-}
 
 /// Commands, one a line, each with its reason.
 pub(super) fn steps(actions: &[Action]) -> String {

@@ -10,10 +10,9 @@ use super::{show, store};
 use crate::fix::actions::{self, Action};
 use crate::fix::plan::{self, Read};
 use crate::fix::transaction::{ApplyError, Description, Store, TransactionId};
-use crate::fix::validate::{self, Opinions};
+use crate::fix::validate::Opinions;
 use crate::fix::{Plan, Proposal, shown_path};
 use crate::host::{Command, Host, OverlayHost, Program};
-use crate::source::Sources;
 
 /// Plans, writes all or nothing, checks again; takes everything back where it got worse.
 pub(super) fn run(arguments: &FixArguments, read: Read) -> Result<Exit, CommandError> {
@@ -25,8 +24,8 @@ pub(super) fn run(arguments: &FixArguments, read: Read) -> Result<Exit, CommandE
     let host = read::open(&arguments.place)?;
     let accept = |fix: &Proposal| questions.as_ref().is_none_or(|asked| asked.accept(fix));
     let plan = super::plan(arguments, &*host, read, Some(&accept))?;
-    let incomplete = super::problems(&*host, read)?;
-    print(&show::plan(&plan, &*host, read, color))?;
+    let incomplete = super::problems(&plan);
+    print(&show::plan(&plan, color))?;
     if plan.changes.is_empty() {
         print(&show::not_written(&plan))?;
         return Ok(super::exit(arguments, &plan, incomplete, false));
@@ -35,14 +34,12 @@ pub(super) fn run(arguments: &FixArguments, read: Read) -> Result<Exit, CommandE
         print("Nothing was written.\n")?;
         return Ok(super::exit(arguments, &plan, incomplete, false));
     }
-    let actions = show::following(&plan, &*host, read);
-    let (units, nginx) = concerned(&plan, &*host, read);
-    let before = Opinions::ask(&*host, &units, nginx);
+    let before = Opinions::ask(&*host, &plan.concerned);
     let running = running(&*host, &plan);
     let id = store.apply(&plan.changes, &description(&plan)).map_err(|error| refused(&error))?;
     // A new door: nothing of what it remembers is from before.
     let host = read::open(&arguments.place)?;
-    let after = Opinions::ask(&*host, &units, nginx);
+    let after = Opinions::ask(&*host, &plan.concerned);
     let mut worse = plan::worse(&OverlayHost::new(&*host), read, &plan);
     worse.extend(after.worse_than(&before));
     if !worse.is_empty() {
@@ -50,23 +47,15 @@ pub(super) fn run(arguments: &FixArguments, read: Read) -> Result<Exit, CommandE
     }
     print(&written(&plan, &after, arguments))?;
     if arguments.run_actions {
-        if !act(&*host, &actions)? || !still_running(&*host, &running) {
-            return after_failed_action(&store, id, &*host, &actions, &running);
+        if !act(&*host, &plan.actions)? || !still_running(&*host, &running) {
+            return after_failed_action(&store, id, &*host, &plan.actions, &running);
         }
-    } else if !actions.is_empty() {
+    } else if !plan.actions.is_empty() {
         let live = matches!(read::request(&arguments.place).scope, crate::facts::Scope::Live);
         let hint = if live { " (--run-actions does them)" } else { "" };
         print(&format!("It holds once the steps above were done{hint}.\n"))?;
     }
     Ok(super::exit(arguments, &plan, incomplete, true))
-}
-
-fn concerned(plan: &Plan, host: &dyn Host, read: Read) -> (BTreeSet<String>, bool) {
-    let overlay = plan::overlay(host, &plan.changes);
-    let sources = Sources::new(&overlay);
-    let deployment = read(&sources, false);
-    let paths = plan.changes.iter().map(|change| change.path.as_path());
-    validate::concerned(paths, &deployment, &sources)
 }
 
 fn description(plan: &Plan) -> Description {
