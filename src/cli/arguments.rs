@@ -113,7 +113,7 @@ pub(super) struct CheckArguments {
     /// Findings and the last line alone
     #[arg(short, long, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Say why each skipped rule was skipped
+    /// Say why each skipped rule was skipped, and how long it took
     #[arg(short, long)]
     pub verbose: bool,
 }

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Instant;
 
 use super::arguments::{CheckArguments, FailOn, Format};
 use super::{CommandError, Exit, print, read};
 use crate::engine::{self, Selection, Settings};
 use crate::facts;
-use crate::report::{self, Report, Style};
+use crate::report::{self, Report, Style, Times};
 use crate::rule::Severity;
 use crate::source::Sources;
 
@@ -15,6 +16,7 @@ use crate::source::Sources;
 pub(super) fn run(arguments: &CheckArguments) -> Result<Exit, CommandError> {
     let settings = settings(arguments)?;
     let outputs = outputs(arguments)?;
+    let began = Instant::now();
     let host = read::open(&arguments.place)?;
     let sources = Sources::new(&*host);
     let mut deployment = read::deployment(&arguments.place, &sources);
@@ -31,6 +33,7 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<Exit, CommandError> {
         deployment: &deployment,
         sources: &sources,
         outcome: &outcome,
+        times: Times::new(began.elapsed(), host.asked()),
     };
     for (format, path) in outputs {
         let style = Style { color: false, quiet: arguments.quiet, verbose: arguments.verbose };

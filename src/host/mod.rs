@@ -18,6 +18,7 @@ use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
 
 pub use files::FilesHost;
 pub use http::{HttpAnswer, HttpError, HttpRequest, HttpTarget};
@@ -237,6 +238,12 @@ pub trait Host {
     /// Imports the application's code, as its user. Only the living host does.
     fn import(&self, _import: &Import) -> Result<Output, RunError> {
         Err(RunError::NotHere)
+    }
+
+    /// What others were asked so far, programs and servers, in order, and how long each answer
+    /// took.
+    fn asked(&self) -> Vec<(&'static str, Duration)> {
+        Vec::new()
     }
 
     /// Makes a request over HTTP. Only the living host does.

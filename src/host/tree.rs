@@ -4,7 +4,7 @@
 //! link, absolute ones too, resolves inside the tree, `..` stops at its top, and a link that is
 //! swapped while it is read cannot lead outside.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::ffi::{OsStr, OsString};
 use std::io::{Read, Seek, SeekFrom};
@@ -12,8 +12,9 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
-use rustix::fs::{self, Dir, FileType, Mode, OFlags};
+use rustix::fs::{self, Dir, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use super::{
@@ -23,6 +24,8 @@ use super::{
 
 /// The most directories that are kept open, so that each is walked to only once.
 const OPEN_LIMIT: usize = 256;
+/// What a file of unknown size is read in at first: most of a process's files are smaller.
+const FIRST_READ: usize = 1024;
 
 /// A directory of this machine seen as a root.
 #[derive(Debug)]
@@ -34,6 +37,10 @@ pub struct TreeHost {
     commands: bool,
     /// Directories by their path free of links.
     directories: RefCell<HashMap<PathBuf, Rc<Node>>>,
+    /// `/proc`, where the kernel's own process table is mounted there.
+    process_table: OnceCell<Option<Rc<Node>>>,
+    /// What others were asked, and how long each answer took.
+    asked: RefCell<Vec<(&'static str, Duration)>>,
 }
 
 /// Something that was opened to be looked at.
@@ -41,6 +48,15 @@ pub struct TreeHost {
 struct Node {
     fd: OwnedFd,
     metadata: Metadata,
+    /// Device and number of the inode.
+    inode: (u64, u64),
+}
+
+impl Node {
+    fn new(fd: OwnedFd) -> Result<Self, Errno> {
+        let stat = fs::fstat(&fd)?;
+        Ok(Self { fd, metadata: metadata(&stat), inode: (stat.st_dev, stat.st_ino) })
+    }
 }
 
 impl TreeHost {
@@ -60,12 +76,13 @@ impl TreeHost {
         let fail = |errno| HostError { path: directory.into(), kind: error_kind(errno) };
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = fs::open(directory, flags, Mode::empty()).map_err(fail)?;
-        let metadata = metadata(&fs::fstat(&fd).map_err(fail)?);
         Ok(Self {
-            top: Rc::new(Node { fd, metadata }),
+            top: Rc::new(Node::new(fd).map_err(fail)?),
             live: false,
             commands: false,
             directories: RefCell::default(),
+            process_table: OnceCell::new(),
+            asked: RefCell::default(),
         })
     }
 
@@ -80,6 +97,7 @@ impl TreeHost {
                 outcome: Outcome::Present(self.top.metadata),
             },
             handle: None,
+            directory: None,
         };
         let mut todo: VecDeque<OsString> = VecDeque::new();
         super::walk_first(&mut todo, path);
@@ -142,6 +160,7 @@ impl TreeHost {
             stack.push(node);
         }
         walk.handle = stack.pop();
+        walk.directory = stack.pop();
         let last = walk.handle.as_ref().unwrap_or(&self.top);
         walk.lookup.outcome = Outcome::Present(last.metadata);
         walk
@@ -153,10 +172,8 @@ impl TreeHost {
             return Ok(Rc::clone(node));
         }
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = fs::openat(&directory.fd, name, flags, Mode::empty())?;
-        let metadata = metadata(&fs::fstat(&fd)?);
-        let node = Rc::new(Node { fd, metadata });
-        if metadata.kind == FileKind::Directory {
+        let node = Rc::new(Node::new(fs::openat(&directory.fd, name, flags, Mode::empty())?)?);
+        if node.metadata.kind == FileKind::Directory {
             let mut directories = self.directories.borrow_mut();
             // Starting anew is cheap: what is walked to often is soon there again, and thousands
             // of directories in /proc are each walked to a few times in a row.
@@ -179,19 +196,65 @@ impl TreeHost {
         if walk.lookup.metadata().is_some_and(|m| m.kind == FileKind::Directory) {
             return fs::openat(&handle.fd, ".", flags, Mode::empty()).map_err(fail);
         }
-        let resolved = &walk.lookup.resolved;
-        let parent = self.walk(resolved.parent().unwrap_or(Path::new("/")), false);
-        let name = resolved.file_name().unwrap_or(OsStr::new("."));
-        let directory = &parent.handle.as_ref().unwrap_or(&self.top).fd;
+        let name = walk.lookup.resolved.file_name().unwrap_or(OsStr::new("."));
+        let directory = &walk.directory.as_ref().unwrap_or(&self.top).fd;
         let fd = fs::openat(directory, name, flags, Mode::empty()).map_err(fail)?;
-        let (a, b) = (fs::fstat(&handle.fd).map_err(fail)?, fs::fstat(&fd).map_err(fail)?);
-        if (a.st_dev, a.st_ino) != (b.st_dev, b.st_ino) {
+        let opened = fs::fstat(&fd).map_err(fail)?;
+        if handle.inode != (opened.st_dev, opened.st_ino) {
             return Err(HostError {
                 path: walk.lookup.path.clone(),
                 kind: HostErrorKind::Other("was replaced while it was read".into()),
             });
         }
         Ok(fd)
+    }
+
+    /// Opens a file of the kernel's process table in one step instead of one for each component:
+    /// a live check reads thousands. There are neither links nor pipes nor devices on the way,
+    /// which the kernel makes sure of (openat2(2)); nothing where anything is otherwise, and the
+    /// ordinary way tells what.
+    fn open_process_file(&self, path: &Path) -> Option<OwnedFd> {
+        let inside = path.strip_prefix("/proc").ok()?;
+        let table = self.process_table.get_or_init(|| {
+            let node = self.walk(Path::new("/proc"), false).handle?;
+            let kind = fs::fstatfs(&node.fd).ok()?.f_type;
+            (kind == fs::PROC_SUPER_MAGIC).then_some(node)
+        });
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let resolve = ResolveFlags::BENEATH
+            | ResolveFlags::NO_SYMLINKS
+            | ResolveFlags::NO_MAGICLINKS
+            | ResolveFlags::NO_XDEV;
+        fs::openat2(&table.as_ref()?.fd, inside, flags, Mode::empty(), resolve).ok()
+    }
+
+    /// Takes down how long an answer of others took.
+    fn timed<T>(&self, whom: &'static str, ask: impl FnOnce() -> T) -> T {
+        let began = Instant::now();
+        let answer = ask();
+        self.asked.borrow_mut().push((whom, began.elapsed()));
+        answer
+    }
+
+    /// Opens a regular file for reading, and tells its size.
+    fn open_file(
+        &self,
+        path: &Path,
+        limit: Option<u64>,
+    ) -> Result<(std::fs::File, u64), HostError> {
+        if let Some(fd) = self.open_process_file(path) {
+            return Ok((std::fs::File::from(fd), 0));
+        }
+        let walk = self.walk(path, true);
+        let found = present(&walk.lookup)?;
+        let fail = |kind| HostError { path: path.into(), kind };
+        if found.kind != FileKind::File {
+            return Err(fail(HostErrorKind::NotAFile(found.kind)));
+        }
+        if let Some(limit) = limit.filter(|limit| found.size > *limit) {
+            return Err(fail(HostErrorKind::TooLarge { size: found.size, limit }));
+        }
+        Ok((std::fs::File::from(self.reopen(&walk, OFlags::RDONLY)?), found.size))
     }
 }
 
@@ -205,22 +268,14 @@ impl Host for TreeHost {
     }
 
     fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>, HostError> {
-        let walk = self.walk(path, true);
-        let found = present(&walk.lookup)?;
         let fail = |kind| HostError { path: path.into(), kind };
-        if found.kind != FileKind::File {
-            return Err(fail(HostErrorKind::NotAFile(found.kind)));
-        }
-        if found.size > limit {
-            return Err(fail(HostErrorKind::TooLarge { size: found.size, limit }));
-        }
-        let fd = self.reopen(&walk, OFlags::RDONLY)?;
-        let mut bytes = Vec::with_capacity(usize::try_from(found.size).unwrap_or(0) + 1);
+        let (file, size) = self.open_file(path, Some(limit))?;
+        let room = if size == 0 { FIRST_READ } else { usize::try_from(size).unwrap_or(0) + 1 };
+        let mut bytes = Vec::with_capacity(room);
         // Files in /proc say size 0, and a file may grow while it is read: bound what is taken.
-        std::fs::File::from(fd)
-            .take(limit + 1)
+        file.take(limit.saturating_add(1))
             .read_to_end(&mut bytes)
-            .map_err(|error| fail(HostErrorKind::Other(error.to_string())))?;
+            .map_err(|error| fail(read_error(&error)))?;
         if bytes.len() as u64 > limit {
             return Err(fail(HostErrorKind::TooLarge { size: bytes.len() as u64, limit }));
         }
@@ -228,14 +283,9 @@ impl Host for TreeHost {
     }
 
     fn read_tail(&self, path: &Path, limit: u64) -> Result<Vec<u8>, HostError> {
-        let walk = self.walk(path, true);
-        let found = present(&walk.lookup)?;
-        let fail = |kind| HostError { path: path.into(), kind };
-        if found.kind != FileKind::File {
-            return Err(fail(HostErrorKind::NotAFile(found.kind)));
-        }
-        let mut file = std::fs::File::from(self.reopen(&walk, OFlags::RDONLY)?);
-        let other = |error: std::io::Error| fail(HostErrorKind::Other(error.to_string()));
+        let (mut file, _) = self.open_file(path, None)?;
+        let other =
+            |error: std::io::Error| HostError { path: path.into(), kind: read_error(&error) };
         // The size now: a log may have grown since the walk.
         let size = file.metadata().map_err(other)?.len();
         file.seek(SeekFrom::Start(size.saturating_sub(limit))).map_err(other)?;
@@ -245,18 +295,41 @@ impl Host for TreeHost {
     }
 
     fn run(&self, command: &Command) -> Result<Output, RunError> {
-        if self.commands { run::run(command) } else { Err(RunError::NotHere) }
+        if !self.commands {
+            return Err(RunError::NotHere);
+        }
+        self.timed(command.program.name(), || run::run(command))
     }
 
     fn import(&self, import: &Import) -> Result<Output, RunError> {
-        if self.commands { run::import(import) } else { Err(RunError::NotHere) }
+        if !self.commands {
+            return Err(RunError::NotHere);
+        }
+        self.timed("import", || run::import(import))
     }
 
     fn http(&self, request: &HttpRequest) -> Result<HttpAnswer, HttpError> {
-        if self.live { http::get(request) } else { Err(HttpError::NotHere) }
+        if !self.live {
+            return Err(HttpError::NotHere);
+        }
+        self.timed("request", || http::get(request))
+    }
+
+    fn asked(&self) -> Vec<(&'static str, Duration)> {
+        self.asked.borrow().clone()
     }
 
     fn read_link(&self, path: &Path) -> Result<PathBuf, HostError> {
+        // The thousands of links in /proc/PID/fd: the directory stays open, and where it goes well
+        // a link costs one call. Where it does not, the walk tells why.
+        if let (Some(parent), Some(name)) = (path.parent(), path.file_name()) {
+            let parent = self.walk(parent, true);
+            if let (Some(directory), Outcome::Present(_)) = (parent.handle, parent.lookup.outcome)
+                && let Ok(text) = fs::readlinkat(&directory.fd, name, Vec::new())
+            {
+                return Ok(PathBuf::from(OsString::from_vec(text.into_bytes())));
+            }
+        }
         let walk = self.walk(path, false);
         present(&walk.lookup)?;
         let fail = |errno| HostError { path: path.into(), kind: error_kind(errno) };
@@ -294,6 +367,8 @@ struct Walk {
     lookup: Lookup,
     /// The last component; none when that is the top itself.
     handle: Option<Rc<Node>>,
+    /// The directory that the last component lies in; none when that is the top itself.
+    directory: Option<Rc<Node>>,
 }
 
 impl Walk {
@@ -318,6 +393,13 @@ fn present(lookup: &Lookup) -> Result<Metadata, HostError> {
 
 fn failed(path: &Path, kind: HostErrorKind) -> Outcome {
     Outcome::Failed(HostError { path: path.into(), kind })
+}
+
+fn read_error(error: &std::io::Error) -> HostErrorKind {
+    match error.kind() {
+        std::io::ErrorKind::IsADirectory => HostErrorKind::NotAFile(FileKind::Directory),
+        _ => HostErrorKind::Other(error.to_string()),
+    }
 }
 
 fn error_kind(errno: Errno) -> HostErrorKind {

@@ -5,10 +5,12 @@ mod json;
 mod path;
 mod snippet;
 mod text;
+mod times;
 
 pub use concise::concise;
 pub use json::json;
 pub use text::{Style, text};
+pub use times::Times;
 
 use std::path::PathBuf;
 
@@ -40,6 +42,8 @@ pub struct Report<'a> {
     pub sources: &'a Sources<'a>,
     /// What the rules made of them.
     pub outcome: &'a Outcome,
+    /// What it took.
+    pub times: Times,
 }
 
 impl Report<'_> {

@@ -245,6 +245,9 @@ fn summary(report: &Report, style: Style, out: &mut String) {
         parts.push(format!("{} skipped{hint}", plural(skipped, "check")));
     }
     let _ = writeln!(out, "{}", parts.join(", "));
+    if style.verbose {
+        let _ = writeln!(out, "{}", style.dim(&report.times.to_string()));
+    }
 }
 
 fn plural(count: usize, what: &str) -> String {

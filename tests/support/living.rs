@@ -215,6 +215,7 @@ impl World {
                 process.parent
             ),
         );
+        host.file(format!("{top}/comm"), format!("{name}\n"));
         let user = process.user;
         host.file(
             format!("{top}/status"),

@@ -135,7 +135,10 @@ fn members(
         found.sort_unstable();
         return found;
     }
-    let mut found: Vec<u32> = table.numbers().filter(|pid| table.is_in(*pid, unit)).collect();
+    let mut found: Vec<u32> = table
+        .numbers()
+        .filter(|pid| table.is_in(*pid, unit) && table.row(*pid).is_some())
+        .collect();
     found.sort_unstable();
     found
 }

@@ -1,9 +1,10 @@
-//! The process table, read once for all applications: of every process only its `stat`, of those
-//! that may be gunicorn the command line.
+//! The process table, read once for all applications: of every process its name alone (`comm`, the
+//! cheapest of its files), of those that may be gunicorn the command line, and all else of a few.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use super::super::{Known, Why};
 use super::command::{may_be_gunicorn, running, unreadable};
@@ -28,7 +29,10 @@ pub type Found = (u32, Vec<String>, Known<Running>);
 /// The process table.
 pub struct Table<'h> {
     host: &'h dyn Host,
-    rows: HashMap<u32, Stat>,
+    /// Every process that was listed, in the order of their numbers as text.
+    numbers: Vec<u32>,
+    /// Those that were looked at; none where one is gone.
+    rows: RefCell<HashMap<u32, Option<Rc<Stat>>>>,
     /// The processes that run gunicorn, by number, with their command lines.
     gunicorns: Vec<Found>,
     boot: Option<i64>,
@@ -61,38 +65,30 @@ impl<'h> Table<'h> {
         }
         let mut table = Self {
             host,
-            rows: HashMap::with_capacity(numbers.len()),
+            numbers,
+            rows: RefCell::default(),
             gunicorns: Vec::new(),
             boot: host.read(Path::new("/proc/stat"), 8 << 20).ok().and_then(|b| boot_time(&b)),
             groups: RefCell::default(),
             key: HashKey::default(),
         };
-        for pid in numbers {
-            table.add(pid);
-        }
-        if !table.rows.contains_key(&1) {
+        if table.row(1).is_none() {
             return Err(Why::new("other users' processes are hidden here (hidepid); run as root"));
         }
+        table.gunicorns = table.numbers().filter_map(|pid| table.gunicorn(pid)).collect();
         Ok(table)
     }
 
-    /// Takes in one process. One that is gone by now is none.
-    fn add(&mut self, pid: u32) {
-        let Some(stat) = self.file(pid, "stat").ok().and_then(|b| proc::parse_stat(&b)) else {
-            return;
-        };
-        if stat.gone {
-            return;
+    /// Takes a process apart that runs gunicorn. One that is gone by now is none.
+    fn gunicorn(&self, pid: u32) -> Option<Found> {
+        let name = self.file(pid, "comm").ok()?;
+        if !may_be_gunicorn(&String::from_utf8_lossy(&name)) {
+            return None;
         }
-        if may_be_gunicorn(&stat.name)
-            && let Ok(bytes) = self.file(pid, "cmdline")
-        {
-            let words = command_line(&bytes);
-            if let Some(running) = running(&words) {
-                self.gunicorns.push((pid, words, running));
-            }
-        }
-        self.rows.insert(pid, stat);
+        let words = command_line(&self.file(pid, "cmdline").ok()?);
+        let running = running(&words)?;
+        self.row(pid)?;
+        Some((pid, words, running))
     }
 
     fn path(pid: u32, name: &str) -> PathBuf {
@@ -110,12 +106,19 @@ impl<'h> Table<'h> {
 
     /// The numbers of all processes.
     pub fn numbers(&self) -> impl Iterator<Item = u32> {
-        self.rows.keys().copied()
+        self.numbers.iter().copied()
     }
 
-    /// One row.
-    pub fn row(&self, pid: u32) -> Option<&Stat> {
-        self.rows.get(&pid)
+    /// What `stat` tells of a process. Nothing of one that is gone, or waits for its parent to
+    /// take note of its end.
+    pub fn row(&self, pid: u32) -> Option<Rc<Stat>> {
+        if let Some(row) = self.rows.borrow().get(&pid) {
+            return row.clone();
+        }
+        let stat = self.file(pid, "stat").ok().and_then(|bytes| proc::parse_stat(&bytes));
+        let row = stat.filter(|stat| !stat.gone).map(Rc::new);
+        self.rows.borrow_mut().insert(pid, row.clone());
+        row
     }
 
     /// Is the first process systemd?
@@ -189,7 +192,7 @@ impl<'h> Table<'h> {
             parent: stat.parent,
             name: stat.name.clone(),
             words: words.to_vec(),
-            started: self.started(stat),
+            started: self.started(&stat),
             uid: number(ids.map(|ids| ids.uid)),
             gid: number(ids.map(|ids| ids.gid)),
             directory: self.held(pid, "cwd", "the working directory"),

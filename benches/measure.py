@@ -1,0 +1,39 @@
+"""Time and memory of a whole command, from start to exit."""
+
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+
+# What a check may end with: nothing found, findings, something was not readable.
+FINE = (0, 1, 3)
+NULL = os.open(os.devnull, os.O_WRONLY)
+
+
+def wall(command, runs):
+    """Median wall time in ms, its output thrown away; one run before does not count."""
+    actions = [(os.POSIX_SPAWN_DUP2, NULL, 1), (os.POSIX_SPAWN_DUP2, NULL, 2)]
+    times = []
+    for number in range(runs + 1):
+        start = time.perf_counter()
+        pid = os.posix_spawn(command[0], command, os.environ, file_actions=actions)
+        _, status = os.waitpid(pid, 0)
+        elapsed = (time.perf_counter() - start) * 1000
+        code = os.waitstatus_to_exitcode(status)
+        if code not in FINE:
+            sys.exit(f"{command}: exit {code}")
+        if number:
+            times.append(elapsed)
+    return statistics.median(times)
+
+
+def peak_memory(command):
+    """In MiB, from time(1): a child of Python's own would be counted with Python's memory."""
+    time_program = shutil.which("time")
+    if not time_program:
+        return float("nan")
+    wrapped = [time_program, "-f", "%M", *command]
+    ran = subprocess.run(wrapped, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    return int(ran.stderr.split()[-1]) / 1024

@@ -1,0 +1,135 @@
+//! What a live check costs: how often it reads, and what it says of its time.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::cell::RefCell;
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use deploy_doctor::facts::{self, Request, Scope};
+use deploy_doctor::host::{
+    FileKind, Host, HostError, HostErrorKind, Lookup, MemoryHost, Metadata, TreeHost,
+};
+use deploy_doctor::source::Sources;
+use support::case::Case;
+use support::living::World;
+
+/// Notes what is read below /proc.
+struct Counting {
+    host: MemoryHost,
+    read: RefCell<Vec<PathBuf>>,
+}
+
+impl Counting {
+    fn note(&self, path: &Path) {
+        if path.starts_with("/proc") {
+            self.read.borrow_mut().push(path.into());
+        }
+    }
+}
+
+impl Host for Counting {
+    fn look(&self, path: &Path) -> Lookup {
+        self.note(path);
+        self.host.look(path)
+    }
+    fn link_metadata(&self, path: &Path) -> Result<Metadata, HostError> {
+        self.note(path);
+        self.host.link_metadata(path)
+    }
+    fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>, HostError> {
+        self.note(path);
+        self.host.read(path, limit)
+    }
+    fn read_link(&self, path: &Path) -> Result<PathBuf, HostError> {
+        self.note(path);
+        self.host.read_link(path)
+    }
+    fn list(&self, path: &Path) -> Result<Vec<OsString>, HostError> {
+        self.note(path);
+        self.host.list(path)
+    }
+}
+
+/// How often a check reads below /proc on a host with so many strangers.
+fn reads(strangers: u32, change: &str) -> usize {
+    let mut case = Case::healthy();
+    let mut world = World::healthy(&case.host);
+    for pid in 5000..5000 + strangers {
+        world.change(&format!(
+            "{pid} parent=1 user=0 start=50 sockets={pid} : /usr/bin/worker {pid}"
+        ));
+    }
+    world.change(change);
+    world.write(&mut case.host);
+    let host = Counting { host: case.host, read: RefCell::default() };
+    let sources = Sources::new(&host);
+    let request = Request { apps: Vec::new(), scope: Scope::Root, database_revision: None };
+    facts::read(&sources, &request);
+    host.read.into_inner().len()
+}
+
+#[test]
+fn a_stranger_costs_one_read() {
+    let (few, many) = (reads(100, ""), reads(300, ""));
+    assert_eq!(many - few, 200);
+    assert!(few < 250, "{few}");
+}
+
+#[test]
+fn the_process_table_is_read_as_any_other_file() {
+    let host = TreeHost::open(Path::new("/")).unwrap();
+    let own = PathBuf::from(format!("/proc/{}", std::process::id()));
+    for name in ["comm", "cmdline", "environ"] {
+        let path = own.join(name);
+        assert_eq!(host.read(&path, 1 << 20).unwrap(), fs::read(&path).unwrap(), "{name}");
+    }
+    let kind = |path: PathBuf, limit| host.read(&path, limit).unwrap_err().kind;
+    assert_eq!(kind(own.clone(), 9), HostErrorKind::NotAFile(FileKind::Directory));
+    assert_eq!(kind(own.join("nothing"), 9), HostErrorKind::NotFound);
+    assert!(matches!(kind(own.join("environ"), 2), HostErrorKind::TooLarge { limit: 2, .. }));
+    let target = host.read_link(&own.join("exe")).unwrap();
+    assert_eq!(target, fs::read_link(own.join("exe")).unwrap());
+    // A link is followed, and one that leads nowhere is no link.
+    assert!(host.read(Path::new("/proc/self/comm"), 99).is_ok());
+    assert!(host.read_link(&own.join("comm")).is_err());
+    assert!(host.read_link(&own.join("nothing")).is_err());
+}
+
+#[test]
+fn a_tree_with_a_proc_of_its_own_is_not_left() {
+    let top = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("own-proc");
+    let _ = fs::remove_dir_all(&top);
+    fs::create_dir_all(top.join("proc/1")).unwrap();
+    fs::create_dir_all(top.join("etc")).unwrap();
+    fs::write(top.join("etc/hostname"), "inside").unwrap();
+    symlink("/etc/hostname", top.join("proc/1/comm")).unwrap();
+    symlink("../../../../../../../../etc/hostname", top.join("proc/1/stat")).unwrap();
+    let host = TreeHost::open(&top).unwrap();
+    for name in ["comm", "stat"] {
+        assert_eq!(host.read(&Path::new("/proc/1").join(name), 99).unwrap(), b"inside");
+    }
+    // All of /proc may be a link, too.
+    fs::rename(top.join("proc"), top.join("elsewhere")).unwrap();
+    symlink("/elsewhere", top.join("proc")).unwrap();
+    let host = TreeHost::open(&top).unwrap();
+    assert_eq!(host.read(Path::new("/proc/1/comm"), 99).unwrap(), b"inside");
+}
+
+#[test]
+fn the_time_is_told_where_it_was_asked_for() {
+    let run = |options: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_deploy-doctor"));
+        let output = command.args(["check", "--root", "testdata/guide"]).args(options).output();
+        String::from_utf8(output.unwrap().stdout).unwrap()
+    };
+    let said = run(&["-v"]);
+    let last = said.lines().last().unwrap();
+    assert!(last.starts_with("read and judged in ") && last.ends_with(" ms"), "{last}");
+    assert!(!run(&[]).contains("read and judged"));
+}
