@@ -71,15 +71,15 @@ crate::rule! {
 
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let Some(migrations) = app.release.migrations.get()? else { return Ok(()) };
-    let said = app.release.database_revision.as_deref();
-    let pending = match migrations.database(said)? {
+    let database = &app.release.database_revision;
+    let pending = match migrations.database(database)? {
         Standing::AtHead => return Ok(()),
         Standing::Behind(pending) => pending,
         Standing::Unheard(revision) => {
             return Err(Why::new(format!("no migration of the release has revision {revision}")));
         }
     };
-    if said.is_some_and(Migrations::is_empty_database) {
+    if database.ok().is_some_and(|said| Migrations::is_empty_database(said)) {
         return Ok(());
     }
     let ids: Vec<&str> = pending.iter().map(|revision| revision.id.value.as_str()).collect();

@@ -1,7 +1,7 @@
 //! Holds the database's revision, where the user said it, against the release's migrations.
 
 use crate::facts::release::{Migrations, Standing};
-use crate::facts::{App, Why};
+use crate::facts::{App, Origin, Why};
 use crate::rule::{EvidenceKind, Safety, Sink};
 use crate::source::alembic::Revision;
 
@@ -16,8 +16,10 @@ crate::rule! {
     /// fails with `UndefinedColumn` or `no such column`, and the client sees a 500.
     ///
     /// Files do not tell where the database is. Say it with `--db-revision`, as
-    /// `flask db current` prints it (nothing for an empty database); without it this rule is
-    /// skipped and never passes. Reading the database is not done unasked.
+    /// `flask db current` prints it (nothing for an empty database). Or let `--preflight` ask: where
+    /// the imported application has Flask-Migrate, it runs what `flask db current` runs, as the
+    /// service's user, changes nothing, and gives up after some seconds. Without either this rule
+    /// is skipped and never passes. Reading the database is not done unasked.
     ///
     /// After a rollback the database can be *ahead*: its revision is one that the older code has no
     /// file for. `flask db current`, `upgrade` and `downgrade` then exit 1 with
@@ -71,6 +73,27 @@ crate::rule! {
     /// revision = "a1f0c2d4e6b8"
     /// down_revision = None
     /// ```
+    ///
+    /// What Flask-Migrate answers to `--preflight`:
+    ///
+    /// ```text,bad,command=import
+    /// {"stage": "done", "seconds": 0.2}
+    /// {"revisions": ["a1f0c2d4e6b8"]}
+    /// ```
+    /// ```python,bad,file=/srv/myapp/releases/2026-04-21/migrations/versions/a1_users.py
+    /// revision = "a1f0c2d4e6b8"
+    /// down_revision = None
+    /// ```
+    /// ```python,bad,file=/srv/myapp/releases/2026-04-21/migrations/versions/b2_groups.py
+    /// from alembic import op
+    /// import sqlalchemy as sa
+    ///
+    /// revision = "b2e1d3c5f7a9"
+    /// down_revision = "a1f0c2d4e6b8"
+    ///
+    /// def upgrade():
+    ///     op.create_table("groups", sa.Column("id", sa.Integer()))
+    /// ```
     R708 "migrations-pending" {
         severity: Error, impact: Outage, fix: Some(Manual), item: Migrations, hop: Release,
         since: "0.1.0", check: App(check)
@@ -80,14 +103,14 @@ crate::rule! {
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let Some(migrations) = app.release.migrations.get()? else {
         // Who says a revision expects it to be held against something.
-        return match app.release.database_revision.as_deref() {
+        return match app.release.database_revision.ok() {
             Some(said) if !Migrations::is_empty_database(said) => Err(Why::new(
                 "the release has no migrations to hold the database's revision against",
             )),
             _ => Ok(()),
         };
     };
-    let standing = migrations.database(app.release.database_revision.as_deref())?;
+    let standing = migrations.database(&app.release.database_revision)?;
     match standing {
         Standing::AtHead => {}
         Standing::Behind(pending) => behind(app, migrations, &pending, out),
@@ -151,11 +174,14 @@ fn unheard(app: &App, migrations: &Migrations, revision: &str, out: &mut Sink) {
 
 /// Where the database's revision is known from.
 fn stated(app: &App) -> String {
-    let said = app.release.database_revision.as_deref().unwrap_or_default().trim();
-    if said.is_empty() {
-        "--db-revision: the database holds no revision".into()
-    } else {
-        format!("--db-revision: the database is at {said}")
+    let database = &app.release.database_revision;
+    let from = match database.origin() {
+        Some(Origin::Option(option)) => option,
+        _ => "--db-revision",
+    };
+    match database.ok().map(|said| said.trim()).unwrap_or_default() {
+        "" => format!("{from}: the database holds no revision"),
+        said => format!("{from}: the database is at {said}"),
     }
 }
 

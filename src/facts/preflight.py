@@ -1,8 +1,10 @@
-# Imports the application as gunicorn's worker does, and says how that went, in one line of JSON.
+# Imports the application as gunicorn's worker does, and says how that went, in one line of JSON;
+# where it has Flask-Migrate, a second line tells the database's revision.
 # Arguments: the working directory, "module" where gunicorn was started with -m, gunicorn's own.
 # It listens nowhere: gunicorn opens its sockets in the arbiter, which is not started here.
 import json
 import os
+import signal
 import sys
 import time
 import traceback
@@ -13,8 +15,12 @@ os.dup2(nowhere, 1)
 os.dup2(nowhere, 2)
 
 
+def say(**words):
+    os.write(answer_to, json.dumps(words).encode() + b"\n")
+
+
 def answer(**words):
-    os.write(answer_to, json.dumps(words).encode())
+    say(**words)
     os._exit(0)  # threads that the application started do not keep this process alive
 
 
@@ -26,6 +32,65 @@ def failed(stage, error):
     if isinstance(error, SyntaxError):
         file, line = error.filename, error.lineno
     answer(stage=stage, kind=type(error).__name__, text=str(error)[:1000], file=file, line=line)
+
+
+def flask_application(application):
+    # Middleware keeps what it wraps under one of these names.
+    for _ in range(10):
+        if isinstance(getattr(application, "extensions", None), dict):
+            return application
+        inner = (getattr(application, name, None) for name in ("app", "application", "wsgi_app"))
+        application = next((one for one in inner if callable(one)), None)
+    return None
+
+
+def sqlite_file(extension):
+    # To connect would make an empty file where there is none.
+    url = extension.db.engine.url
+    name = url.database if url.get_backend_name() == "sqlite" else None
+    return name if name and name != ":memory:" and not name.startswith("file:") else None
+
+
+def revisions(application):
+    # What `flask db current` runs: the application's own migrations/env.py, with a function that
+    # takes the revisions down and applies nothing; dont_mutate makes no alembic_version either.
+    from alembic.runtime.environment import EnvironmentContext
+    from alembic.script import ScriptDirectory
+
+    extension = application.extensions["migrate"]
+    with application.app_context():
+        file = sqlite_file(extension)
+        if file and not os.path.exists(file):
+            return dict(failed="the SQLite file is not there")
+        config = extension.migrate.get_config()
+        script = ScriptDirectory.from_config(config)
+        seen = []
+
+        def note(revision, context):
+            heads = revision if isinstance(revision, tuple) else (revision,)
+            seen.append(sorted(head for head in heads if head))
+            return []
+
+        with EnvironmentContext(config, script, fn=note, dont_mutate=True):
+            script.run_env()
+    if not seen:
+        return dict(failed="migrations/env.py asked no database")
+    if any(one != seen[0] for one in seen):
+        return dict(failed="several databases are at different revisions")
+    return dict(revisions=seen[0])
+
+
+def ask_database(application, seconds):
+    application = flask_application(application)
+    if application is None or "migrate" not in application.extensions:
+        return dict(failed="the imported application has no Flask-Migrate")
+    # Whatever hangs ends with this process; what was said before stands.
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        return revisions(application)
+    except BaseException as error:
+        return dict(error=type(error).__name__)
 
 
 directory, start, arguments = sys.argv[1], sys.argv[2], sys.argv[3:]
@@ -55,7 +120,9 @@ try:
     config.worker_class
     stage = "import"
     began = time.monotonic()
-    application.wsgi()
-    answer(stage="done", seconds=time.monotonic() - began)
+    imported = application.wsgi()
+    took = time.monotonic() - began
 except BaseException as error:
     failed(stage, error)
+say(stage="done", seconds=took)
+answer(**ask_database(imported, max(1.0, min(10.0, 25.0 - took))))

@@ -14,7 +14,7 @@ use super::{App, Deployment, Known, Origin, Why};
 use crate::host::{Import, Output, RunError};
 use crate::source::gunicorn::ArgumentWord;
 use crate::source::traceback::{PythonError, missing_name};
-use crate::source::{Sources, venv};
+use crate::source::{Sources, show, venv};
 
 /// How long an import may take.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
@@ -65,15 +65,63 @@ struct Answer {
     line: Option<u32>,
 }
 
-/// Imports every application.
+/// What the script says of the database, once the application is imported.
+#[derive(Default, serde::Deserialize)]
+struct Database {
+    revisions: Option<Vec<String>>,
+    /// The script's own reason.
+    failed: Option<String>,
+    /// The class of an exception; its text may hold a password.
+    error: Option<String>,
+}
+
+/// Imports every application, and asks the databases where Flask-Migrate is there.
 pub fn run(sources: &Sources, deployment: &mut Deployment) {
     for app in &mut deployment.apps {
-        let result = import(sources, app).and_then(|import| judge(sources.host().import(&import)));
-        app.preflight = match result {
+        let output = import(sources, app).map(|import| sources.host().import(&import));
+        // Who said the revision knows better.
+        if let Ok(Ok(output)) = &output
+            && !app.release.database_revision.is_set()
+        {
+            app.release.database_revision = database(&output.stdout);
+        }
+        app.preflight = match output.and_then(judge) {
             Ok(preflight) => Known::Value(preflight, Origin::Option("--preflight")),
             Err(why) => Known::Unknown(why),
         };
     }
+}
+
+/// What Flask-Migrate said, as `flask db current` would print it.
+fn database(stdout: &[u8]) -> Known<String> {
+    let mut lines = stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let imported = lines.next().and_then(|line| serde_json::from_slice::<Answer>(line).ok());
+    if imported.is_none_or(|answer| answer.stage != Stage::Done) {
+        return Known::unknown("the database was not asked: the application cannot be imported");
+    }
+    let Some(line) = lines.next() else {
+        return Known::unknown("the database did not answer --preflight in time");
+    };
+    let answer: Database = serde_json::from_slice(line).unwrap_or_default();
+    match answer.revisions {
+        Some(revisions) if revisions.iter().all(|revision| is_revision(revision)) => {
+            Known::Value(revisions.join("\n"), Origin::Option("--preflight"))
+        }
+        Some(_) => Known::unknown("the database holds a revision of a strange form"),
+        None => Known::unknown(match (answer.failed, answer.error) {
+            (Some(why), _) => format!("the database was not asked: {}", show::line(&why)),
+            (None, Some(kind)) if is_revision(&kind) => {
+                format!("the database was not asked: {kind} in what `flask db current` runs")
+            }
+            _ => "the database was not asked".to_owned(),
+        }),
+    }
+}
+
+/// May it be shown as a revision, or the name of a class?
+fn is_revision(text: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
+    (1..=64).contains(&text.len()) && text.bytes().all(fits)
 }
 
 /// What the script said, or how it ended without a word.
@@ -84,7 +132,8 @@ fn judge(output: Result<Output, RunError>) -> Result<Preflight, Why> {
         Err(RunError::NotHere) => return Err(Why::new(super::known::NOT_LIVE)),
         Err(error) => return Err(Why::new(error.to_string())),
     };
-    let Ok(answer) = serde_json::from_slice::<Answer>(&output.stdout) else {
+    let said = output.stdout.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let Ok(answer) = serde_json::from_slice::<Answer>(said) else {
         // Not Python's doing: setpriv or the interpreter could not be started.
         if matches!(output.status, Some(126 | 127)) {
             return Err(Why::new("the service's Python could not be started"));

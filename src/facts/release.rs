@@ -22,7 +22,7 @@ use crate::source::Sources;
 pub use code::{Application, Code, NeededVariable, ReadModule, Resolution};
 pub use link::ReleaseLink;
 pub use manifests::{ServedFrom, StaticManifest};
-pub use migrations::{Migrations, Standing};
+pub use migrations::{DATABASE_NOT_ASKED, Migrations, Standing};
 pub use packages::{Needed, Packages, RequirementsFile};
 pub use previous::PreviousRelease;
 
@@ -76,7 +76,7 @@ pub struct Release {
     /// The releases beside the current one, newest name last.
     pub previous: Known<Vec<PreviousRelease>>,
     /// The database's revision, where the user said it.
-    pub database_revision: Option<String>,
+    pub database_revision: Known<String>,
 }
 
 impl Release {
@@ -119,7 +119,10 @@ pub fn read(
         migrations,
         manifests,
         previous,
-        database_revision: database_revision.map(str::to_owned),
+        database_revision: match database_revision {
+            Some(said) => Known::Value(said.to_owned(), Origin::Option("--db-revision")),
+            None => Known::unknown(DATABASE_NOT_ASKED),
+        },
     }
 }
 

@@ -8,6 +8,9 @@ use super::is_absent;
 use crate::source::Sources;
 use crate::source::alembic::{self, Revision, Revisions};
 
+/// Why the database's revision is not known where nobody asked for it.
+pub const DATABASE_NOT_ASKED: &str = "the database's revision is not known";
+
 /// The migrations of a release.
 #[derive(Debug)]
 pub struct Migrations {
@@ -56,18 +59,19 @@ impl Migrations {
         Ok(Standing::Behind(pending.iter().filter_map(|id| by_id.get(id).copied()).collect()))
     }
 
-    /// The same for what the user said of the database, if anything.
-    pub fn database(&self, said: Option<&str>) -> Result<Standing<'_>, Why> {
-        if let Some(said) = said {
-            return self.standing(said);
-        }
+    /// The same for what is known of the database, if anything.
+    pub fn database(&self, known: &Known<String>) -> Result<Standing<'_>, Why> {
+        let why = match known.get() {
+            Ok(printed) => return self.standing(printed),
+            Err(why) => why,
+        };
         if self.revisions.revisions.is_empty() && self.revisions.faults.is_empty() {
             return Ok(Standing::AtHead);
         }
         let program = if self.of_flask() { "flask db current" } else { "alembic current" };
-        Err(Why(format!(
-            "the database's revision is not known; add --db-revision \"$({program})\""
-        )))
+        let ask =
+            if why.0 == DATABASE_NOT_ASKED && self.of_flask() { "--preflight or " } else { "" };
+        Err(Why(format!("{why}; add {ask}--db-revision \"$({program})\"")))
     }
 
     /// Does the database hold no revision at all, so that no running code can use its tables?
