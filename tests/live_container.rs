@@ -131,7 +131,9 @@ fn both(container: &Container, codes: &[&str]) -> Seen {
 fn health_is_seen_by_everybody() {
     let Some(container) = booted("live-healthy") else { return };
     let outer = both(&container, &[]);
-    assert_eq!(outer.skips, [], "outside");
+    // Which file a socket is bound to is told to those inside alone.
+    let outer: Vec<_> = outer.skips.iter().filter(|(code, _)| code != "S607").collect();
+    assert!(outer.is_empty(), "outside: {outer:?}");
     assert_eq!(inside(&container, "root").skips, [], "root");
     // gunicorn's own user sees its processes.
     assert_eq!(inside(&container, "www-data").codes, Vec::<String>::new());
@@ -139,7 +141,7 @@ fn health_is_seen_by_everybody() {
     let other = inside(&container, "nobody");
     assert_eq!(other.codes, Vec::<String>::new(), "{}", other.text);
     let reason = |code: &str| other.skips.iter().find(|(c, _)| c == code).map(|(_, r)| r.clone());
-    for code in ["P503", "P506", "E411"] {
+    for code in ["P503", "P506", "E411", "S607"] {
         let reason = reason(code).unwrap_or_else(|| panic!("{code}: {:?}", other.skips));
         assert!(reason.contains("root"), "{code}: {reason}");
     }
@@ -177,6 +179,50 @@ fn the_release_link_moves_and_the_old_release_goes() {
     container.sh_ok("sleep 1; mv /srv/myapp/releases/2026-04-21 /srv/gone; rm -r /srv/gone");
     let found = both(&container, &["P506"]);
     assert!(found.text.contains("/srv/gone, was deleted"), "{}", found.text);
+}
+
+#[test]
+fn others_take_the_socket() {
+    let Some(container) = booted("live-sockets") else { return };
+    let codes = |wanted: &[&str]| {
+        let found = inside(&container, "root");
+        assert_eq!(found.codes, wanted, "{:?} {}", found.skips, found.text);
+        found
+    };
+    codes(&[]);
+    // A second gunicorn binds the path anew, and stops.
+    container.sh_ok(
+        "systemd-run --quiet --unit=byhand --uid=www-data --gid=www-data \
+         --working-directory=/srv/myapp/current --property=EnvironmentFile=/etc/myapp.env \
+         /srv/venvs/gunicorn-23/bin/gunicorn --bind unix:/run/myapp/gunicorn.sock wsgi:app; sleep 2",
+    );
+    let found = codes(&["P507", "S607"]);
+    assert!(found.text.contains("is no longer gunicorn's"), "{}", found.text);
+    container.sh_ok("systemctl stop byhand");
+    let found = codes(&["S607"]);
+    assert!(found.text.contains("nothing stands at"), "{}", found.text);
+    container.sh_ok("systemctl restart myapp");
+    codes(&[]);
+    // A file that only looks like it: bound, and nobody listens.
+    container.sh_ok(
+        "rm /run/myapp/gunicorn.sock; python3 -c 'import os, socket; \
+         socket.socket(socket.AF_UNIX).bind(\"/run/myapp/gunicorn.sock\"); \
+         os.chmod(\"/run/myapp/gunicorn.sock\", 0o777)'",
+    );
+    codes(&["S607"]);
+
+    // Another program in gunicorn's place.
+    container.sh_ok(
+        "systemctl stop myapp; mkdir -p /run/myapp; systemd-run --quiet --unit=other python3 -c \
+         'import os, socket, time; s = socket.socket(socket.AF_UNIX); \
+         s.bind(\"/run/myapp/gunicorn.sock\"); os.chmod(\"/run/myapp/gunicorn.sock\", 0o777); \
+         s.listen(); time.sleep(600)'; sleep 1",
+    );
+    let found = codes(&["P501", "S603"]);
+    assert!(found.text.contains("python3 of other.service"), "{}", found.text);
+    // Others are not told who it is, and do not pass it.
+    let seen = inside(&container, "nobody");
+    assert!(seen.skips.iter().any(|(code, why)| code == "S603" && why.contains("root")));
 }
 
 #[test]

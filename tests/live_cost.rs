@@ -82,6 +82,14 @@ fn a_stranger_costs_one_read() {
 }
 
 #[test]
+fn open_files_of_strangers_are_looked_at_only_where_no_gunicorn_holds_the_socket() {
+    let foreign = "- listen unix:/run/myapp/gunicorn.sock\nlisten unix:/run/myapp/gunicorn.sock \
+                   inode=5007";
+    // The directory of open files, and the one that is open in it.
+    assert_eq!(reads(300, foreign) - reads(100, foreign), 200 * 3);
+}
+
+#[test]
 fn the_process_table_is_read_as_any_other_file() {
     let host = TreeHost::open(Path::new("/")).unwrap();
     let own = PathBuf::from(format!("/proc/{}", std::process::id()));

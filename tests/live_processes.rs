@@ -16,8 +16,10 @@ use deploy_doctor::source::proc::{
 use support::case::{Case, Seen};
 use support::living::World;
 
-const LIVE: [&str; 11] =
-    ["P501", "P502", "P503", "P506", "P507", "P509", "S601", "S602", "S606", "U122", "E411"];
+const LIVE: [&str; 13] = [
+    "P501", "P502", "P503", "P506", "P507", "P509", "S601", "S602", "S603", "S606", "S607", "U122",
+    "E411",
+];
 const SCRIPT: &str = "/srv/myapp/.venv/bin/python /srv/myapp/.venv/bin/gunicorn";
 
 /// The healthy deployment at work, changed.
@@ -212,14 +214,48 @@ fn a_port_is_a_socket_too() {
     };
     let words = "--workers 3 --chdir /srv/myapp/current --bind 127.0.0.1:8000 wsgi:app";
     let command = format!("800 : {SCRIPT} {words}\n");
-    silent(&tcp(living(&format!("{command}listen 127.0.0.1:8000 inode=7"))).check());
-    silent(&tcp(living(&format!("{command}listen 0.0.0.0:8000 inode=7"))).check());
-    silent(&tcp(living(&format!("{command}listen [::ffff:127.0.0.1]:8000 inode=7"))).check());
+    silent(&tcp(living(&format!("{command}listen 127.0.0.1:8000 inode=40001"))).check());
+    silent(&tcp(living(&format!("{command}listen 0.0.0.0:8000 inode=40001"))).check());
+    silent(&tcp(living(&format!("{command}listen [::ffff:127.0.0.1]:8000 inode=40001"))).check());
     let seen = tcp(living(&format!("{command}listen [::1]:8000 inode=7"))).check();
     assert!(seen.only("S601").message.contains("127.0.0.1:8000"));
     // It listens elsewhere: that is said.
     let seen = tcp(living(&format!("{command}listen 127.0.0.1:8001 inode=40001"))).check();
     assert!(seen.only("S601").message.contains("gunicorn listens on"), "{seen:#?}");
+}
+
+#[test]
+fn a_socket_in_a_view_of_its_own_is_not_called_lost() {
+    let mut case = living("- file /run/myapp/gunicorn.sock");
+    assert!(case.check().only("S607").message.contains("was taken away"));
+    // As PrivateTmp= and its like give it one.
+    case.host.link("/proc/800/ns/mnt", "mnt:[4026532999]");
+    let seen = case.check();
+    assert!(seen.of("S607").is_empty());
+    assert!(seen.reasons("S607")[0].contains("a view of its own"), "{seen:?}");
+    // Nor where a file system does not tell its inodes.
+    let mut case = living("");
+    case.host.binds("/run/myapp/gunicorn.sock", &[(40001, None)]);
+    assert!(case.check().reasons("S607")[0].contains("is not told"));
+}
+
+#[test]
+fn who_holds_a_socket_is_told_or_not_known() {
+    let foreign = "- listen unix:/run/myapp/gunicorn.sock\n\
+                   listen unix:/run/myapp/gunicorn.sock inode=40700\n";
+    // Nobody was found: processes of another container, say.
+    let seen = living(foreign).check();
+    assert!(seen.of("S603").is_empty());
+    assert!(seen.reasons("S603")[0].contains("was not found"), "{seen:?}");
+    // systemd, for a .socket unit; a process of the unit itself.
+    for holder in ["1 sockets=40700", "801 parent=800 unit=myapp.service sockets=40700 : /bin/x"] {
+        living(&format!("{foreign}{holder}")).check().passes("S603");
+    }
+    let mut case = Case::healthy();
+    let mut world = World::healthy(&case.host);
+    world.ordinary_user = true;
+    world.change(foreign).write(&mut case.host);
+    assert!(!case.check().reasons("S603").is_empty());
 }
 
 #[test]

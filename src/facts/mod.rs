@@ -30,6 +30,7 @@ pub mod state;
 mod traced;
 pub mod written;
 
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -255,13 +256,24 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
     let nginx = Rc::new(nginx);
     let states = States::read(sources, request, read.iter().map(|(one, _, _)| one.name.as_str()));
     let living = Living::read(sources, whole && !read.is_empty());
+    let contested = routes
+        .iter()
+        .flat_map(|routes| sockets::without_master(&living.listeners, routes))
+        .collect();
+    let holders = Rc::new(living.holders(&contested));
     let apps: Vec<App> = read
         .into_iter()
         .zip(routes)
         .map(|((candidate, gunicorn, release), routes)| {
             let processes = living.processes(sources, &candidate, release.link.as_ref());
-            let sockets =
-                sockets::sockets(sources, &machine, &living.listeners, &gunicorn.bounds, &routes);
+            let sockets = sockets::sockets(
+                sources,
+                &machine,
+                &living.listeners,
+                &holders,
+                &gunicorn.bounds,
+                &routes,
+            );
             let state = states.of(&candidate.name);
             let journal = journal::read(sources, request, &candidate.name, &state);
             App {
@@ -341,6 +353,10 @@ impl<'h> Living<'h> {
             Err(why) => Err(why.clone()),
         };
         Self { table, masters, listeners }
+    }
+
+    fn holders(&self, sockets: &HashSet<u64>) -> HashMap<u64, Known<Vec<processes::Holder>>> {
+        self.table.as_ref().map(|table| table.holders(sockets)).unwrap_or_default()
     }
 
     fn processes(

@@ -80,6 +80,17 @@ pub struct Master {
     pub successor: bool,
 }
 
+/// A process that holds a socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// Its number.
+    pub pid: u32,
+    /// Its short name.
+    pub name: String,
+    /// The unit whose control group it is in.
+    pub unit: Known<Option<String>>,
+}
+
 /// The processes of an application.
 #[derive(Debug)]
 pub struct Processes {
@@ -93,6 +104,8 @@ pub struct Processes {
     pub members: Known<usize>,
     /// Is the first process systemd? Not in a container that runs gunicorn by itself.
     pub systemd: bool,
+    /// The mount namespace of the first process: the view that paths are looked at in.
+    pub mounts: Known<String>,
     /// The time on the host, seconds since 1970.
     pub now: Known<i64>,
     /// When the release link was last moved, seconds since 1970; none where there is no link.

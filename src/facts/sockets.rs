@@ -1,13 +1,16 @@
-//! Sockets that listen on the host: where, who holds them, how many connections wait.
+//! Sockets that listen on the host: where, who holds them, how many connections wait, and whether
+//! the file at a unix socket's path is still its own.
 
-use std::collections::HashMap;
-use std::path::Path;
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use serde::Serialize;
 
-use super::processes::Master;
+use super::known::NOT_LIVE;
+use super::processes::{Holder, Master};
 use super::{Bound, Endpoint, Known, Machine, Place, Route, TcpHost, Why};
+use crate::host::HostErrorKind;
 use crate::source::Sources;
 use crate::source::proc::{Local, tcp_listeners, unix_listeners};
 
@@ -34,7 +37,14 @@ pub struct Sockets {
     pub listeners: Rc<[Listener]>,
     /// What stands at the paths that the application binds or nginx connects to.
     pub files: Vec<Place>,
+    /// Of the sockets that nginx reaches and no gunicorn holds: who does.
+    holders: Rc<HashMap<u64, Known<Vec<Holder>>>>,
+    /// For each path with a socket's file: which sockets are bound to that very file.
+    bound: HashMap<PathBuf, Told>,
 }
+
+/// Of sockets, by their inode: is it bound to the file in question? None where nothing tells.
+type Told = Result<Vec<(u64, Option<bool>)>, Why>;
 
 impl Sockets {
     /// The listeners that a client of this endpoint reaches. Unknown where only a resolver could
@@ -60,6 +70,42 @@ impl Sockets {
     pub fn file(&self, path: &Path) -> Option<&Place> {
         self.files.iter().find(|place| place.path == path)
     }
+
+    /// Is the socket bound to the file that stands at this path now, and not to one that was
+    /// there before?
+    pub fn is_at(&self, listener: &Listener, path: &Path) -> Result<bool, Why> {
+        let told = match self.bound.get(path) {
+            Some(Ok(told)) => told,
+            Some(Err(why)) => return Err(why.clone()),
+            None => return Err(Why::new(format!("{} was not looked at", path.display()))),
+        };
+        told.iter()
+            .find(|(inode, _)| *inode == listener.inode)
+            .and_then(|(_, told)| *told)
+            .ok_or_else(|| {
+                Why::new(format!("whether {} is the socket's own file is not told", path.display()))
+            })
+    }
+
+    /// The processes that hold a socket which no gunicorn master holds.
+    pub fn holders(&self, listener: &Listener) -> Result<&[Holder], Why> {
+        match self.holders.get(&listener.inode) {
+            Some(holders) => holders.get().map(Vec::as_slice),
+            None => Err(Why::new(format!("who holds {} is not known", listener.endpoint))),
+        }
+    }
+}
+
+/// The sockets that these routes reach and no gunicorn master holds.
+pub(super) fn without_master(
+    listeners: &Result<Rc<[Listener]>, Why>,
+    routes: &[Route],
+) -> HashSet<u64> {
+    let unowned = |listener: &&Listener| {
+        listener.owners.is_empty()
+            && routes.iter().any(|way| way.endpoint.reaches(&listener.endpoint) == Some(true))
+    };
+    listeners.iter().flat_map(|all| all.iter()).filter(unowned).map(|l| l.inode).collect()
 }
 
 /// Every socket of the host that listens: read once for all applications.
@@ -100,6 +146,7 @@ pub(super) fn sockets(
     sources: &Sources,
     machine: &Machine,
     listeners: &Result<Rc<[Listener]>, Why>,
+    holders: &Rc<HashMap<u64, Known<Vec<Holder>>>>,
     bounds: &Known<Vec<Bound>>,
     routes: &[Route],
 ) -> Known<Sockets> {
@@ -118,7 +165,20 @@ pub(super) fn sockets(
     paths.sort_unstable();
     paths.dedup();
     let look = |path: &Path| Place::look(sources.host(), path, machine.owners_known);
-    Known::Default(Sockets { listeners, files: paths.into_iter().map(look).collect() })
+    let files: Vec<Place> = paths.into_iter().map(look).collect();
+    let bound = files
+        .iter()
+        .filter(|place| place.is(crate::host::FileKind::Socket) == Ok(true))
+        .map(|place| (place.path.clone(), bound_to(sources, &place.path)))
+        .collect();
+    Known::Default(Sockets { listeners, files, holders: Rc::clone(holders), bound })
+}
+
+fn bound_to(sources: &Sources, path: &Path) -> Told {
+    sources.host().bound(path).map_err(|error| match error.kind {
+        HostErrorKind::NotGiven => Why::new(NOT_LIVE),
+        _ => Why::new(format!("the sockets: {error}")),
+    })
 }
 
 fn endpoint(local: &Local) -> Endpoint {

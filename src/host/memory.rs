@@ -24,6 +24,7 @@ pub struct MemoryHost {
     commands: Vec<(String, Result<Output, RunError>)>,
     imported: Option<Result<Output, RunError>>,
     answers: Vec<(String, Result<HttpAnswer, HttpError>)>,
+    bound: BTreeMap<PathBuf, Vec<(u64, Option<bool>)>>,
 }
 
 impl Default for MemoryHost {
@@ -40,6 +41,7 @@ impl MemoryHost {
             commands: Vec::new(),
             imported: None,
             answers: Vec::new(),
+            bound: BTreeMap::new(),
         };
         host.put("/", FileKind::Directory, 0o755, Vec::new());
         host
@@ -126,6 +128,12 @@ impl MemoryHost {
         answer: Result<HttpAnswer, HttpError>,
     ) -> &mut Self {
         self.answers.push((target.into(), answer));
+        self
+    }
+
+    /// Says of the sockets that listen whether each is bound to the file at this path.
+    pub fn binds(&mut self, path: impl AsRef<Path>, told: &[(u64, Option<bool>)]) -> &mut Self {
+        self.bound.insert(path.as_ref().into(), told.to_vec());
         self
     }
 
@@ -232,6 +240,11 @@ impl Host for MemoryHost {
 
     fn import(&self, _import: &Import) -> Result<Output, RunError> {
         self.imported.clone().unwrap_or(Err(RunError::NotHere))
+    }
+
+    fn bound(&self, path: &Path) -> Result<Vec<(u64, Option<bool>)>, HostError> {
+        let fail = || HostError { path: path.into(), kind: HostErrorKind::NotGiven };
+        self.bound.get(path).cloned().ok_or_else(fail)
     }
 
     fn http(&self, request: &HttpRequest) -> Result<HttpAnswer, HttpError> {

@@ -4,6 +4,7 @@
 //! the [`Host`] trait, so that a living host, an image under `--root` and (later) a capture are
 //! read by the same code. Nothing here knows what the bytes mean.
 
+mod bound;
 pub mod disk;
 pub mod files;
 mod glob;
@@ -238,6 +239,13 @@ pub trait Host {
     /// Imports the application's code, as its user. Only the living host does.
     fn import(&self, _import: &Import) -> Result<Output, RunError> {
         Err(RunError::NotHere)
+    }
+
+    /// The unix sockets that listen, by the number that `/proc/net/unix` has for each: is it bound
+    /// to the very file that stands at this path now? None where that cannot be told. Only the
+    /// living host knows.
+    fn bound(&self, path: &Path) -> Result<Vec<(u64, Option<bool>)>, HostError> {
+        Err(HostError { path: path.into(), kind: HostErrorKind::NotGiven })
     }
 
     /// What others were asked so far, programs and servers, in order, and how long each answer

@@ -19,7 +19,8 @@ use rustix::io::Errno;
 
 use super::{
     Command, FileKind, Host, HostError, HostErrorKind, HttpAnswer, HttpError, HttpRequest, Import,
-    LINK_LIMIT, LIST_LIMIT, LinkHop, Lookup, Metadata, Outcome, Output, RunError, Step, http, run,
+    LINK_LIMIT, LIST_LIMIT, LinkHop, Lookup, Metadata, Outcome, Output, RunError, Step, bound,
+    http, run,
 };
 
 /// The most directories that are kept open, so that each is walked to only once.
@@ -313,6 +314,24 @@ impl Host for TreeHost {
             return Err(HttpError::NotHere);
         }
         self.timed("request", || http::get(request))
+    }
+
+    fn bound(&self, path: &Path) -> Result<Vec<(u64, Option<bool>)>, HostError> {
+        if !self.live {
+            return Err(HostError { path: path.into(), kind: HostErrorKind::NotGiven });
+        }
+        let fail = |errno| HostError { path: path.into(), kind: error_kind(errno) };
+        let walk = self.walk(path, true);
+        present(&walk.lookup)?;
+        let (device, inode) = walk.handle.as_ref().unwrap_or(&self.top).inode;
+        let device = (fs::major(device), fs::minor(device));
+        let is_there = |socket: &bound::BoundSocket| {
+            let same = u64::from(socket.inode) == inode & u64::from(u32::MAX);
+            // Some file systems (btrfs, overlayfs) show another device than the kernel has inside.
+            let told = (socket.device == device).then_some(same);
+            (socket.socket, told)
+        };
+        Ok(bound::sockets().map_err(fail)?.iter().map(is_there).collect())
     }
 
     fn asked(&self) -> Vec<(&'static str, Duration)> {

@@ -10,6 +10,7 @@
 //! waiting unix:/run/x.sock        a connection in its queue
 //! file /run/x.sock mode=0700 owner=33:33
 //! - file /run/x.sock
+//! replaced /run/x.sock inode=7 the file there is not the one that this socket was bound to
 //! touch /srv/current 5000         was changed so many seconds after the host started
 //! ```
 //!
@@ -56,6 +57,7 @@ pub struct World {
     listeners: Vec<(String, u64)>,
     waiting: Vec<String>,
     touched: Vec<(String, i64)>,
+    replaced: Vec<(String, u64)>,
     files: BTreeMap<String, (u32, u32, u32)>,
     /// Who reads it may not look at `cwd`, `exe`, `environ` and `fd`.
     pub ordinary_user: bool,
@@ -105,6 +107,10 @@ impl World {
             ["listen", place, inode] => {
                 let inode = inode.strip_prefix("inode=").unwrap().parse().unwrap();
                 self.listeners.push(((*place).to_owned(), inode));
+            }
+            ["replaced", path, inode] => {
+                let inode = inode.strip_prefix("inode=").unwrap().parse().unwrap();
+                self.replaced.push(((*path).to_owned(), inode));
             }
             ["waiting", place] => self.waiting.push((*place).to_owned()),
             ["touch", path, after] => {
@@ -189,6 +195,12 @@ impl World {
         for (path, (mode, uid, gid)) in &self.files {
             host.special(path, FileKind::Socket);
             host.own(path, *mode, *uid, *gid);
+            let bound = |(place, inode): &(String, u64)| {
+                let here = place.strip_prefix("unix:") == Some(path);
+                let there = self.replaced.iter().any(|one| one == &(path.clone(), *inode));
+                (*inode, Some(here && !there))
+            };
+            host.binds(path, &self.listeners.iter().map(bound).collect::<Vec<_>>());
         }
         for (path, time) in &self.touched {
             host.touch(path, *time);

@@ -33,6 +33,7 @@ pub fn processes(
         masters,
         others,
         systemd: table.runs_systemd(),
+        mounts: table.mounts(1),
         now: table.now(),
         link_moved: match link {
             None => Known::Default(None),

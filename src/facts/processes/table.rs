@@ -2,13 +2,13 @@
 //! cheapest of its files), of those that may be gunicorn the command line, and all else of a few.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::super::{Known, Why};
 use super::command::{may_be_gunicorn, running, unreadable};
-use super::{Held, ONLY_LIVE, Process, Running};
+use super::{Held, Holder, ONLY_LIVE, Process, Running};
 use crate::host::{Host, HostErrorKind};
 use crate::source::Sources;
 use crate::source::proc::{
@@ -178,6 +178,56 @@ impl<'h> Table<'h> {
         }
     }
 
+    /// A process's mount namespace.
+    pub fn mounts(&self, pid: u32) -> Known<String> {
+        match self.host.read_link(&Self::path(pid, "ns/mnt")) {
+            Ok(name) => Known::Default(name.to_string_lossy().into_owned()),
+            Err(error) => Known::Unknown(unreadable(pid, "the mount namespace", &error)),
+        }
+    }
+
+    /// The processes that hold these sockets. The open files of all processes are gone through
+    /// for that, so it is asked only where no gunicorn holds a socket that nginx reaches.
+    pub fn holders(&self, wanted: &HashSet<u64>) -> HashMap<u64, Known<Vec<Holder>>> {
+        if wanted.is_empty() {
+            return HashMap::new();
+        }
+        let mut found: HashMap<u64, Vec<Holder>> = HashMap::new();
+        let mut hidden = None;
+        for pid in self.numbers() {
+            match self.sockets(pid) {
+                Known::Value(held, _) | Known::Default(held) => {
+                    let held: HashSet<u64> =
+                        held.into_iter().filter(|inode| wanted.contains(inode)).collect();
+                    for inode in held {
+                        let Some(row) = self.row(pid) else { continue };
+                        let unit = self.unit_of(pid);
+                        let holder = Holder { pid, name: row.name.clone(), unit };
+                        found.entry(inode).or_default().push(holder);
+                    }
+                }
+                // One that is gone by now holds nothing.
+                Known::Unknown(why) if self.is_there(pid) => hidden = Some(why),
+                Known::Unknown(_) => {}
+            }
+        }
+        let known = |inode: &u64| match (found.remove(inode), &hidden) {
+            (Some(mut holders), _) => {
+                holders.sort_by_key(|holder| holder.pid);
+                (*inode, Known::Default(holders))
+            }
+            (None, Some(why)) => (*inode, Known::Unknown(why.clone())),
+            (None, None) => {
+                (*inode, Known::unknown("the process that holds the socket was not found"))
+            }
+        };
+        wanted.iter().map(known).collect()
+    }
+
+    fn is_there(&self, pid: u32) -> bool {
+        self.file(pid, "stat").ok().and_then(|b| proc::parse_stat(&b)).is_some_and(|s| !s.gone)
+    }
+
     /// All facts of one process; none where it is gone.
     pub fn process(&self, pid: u32, words: &[String]) -> Option<Process> {
         let stat = self.row(pid)?;
@@ -186,7 +236,6 @@ impl<'h> Table<'h> {
             Some(number) => Known::Default(number),
             None => Known::unknown(format!("the user of process {pid} was not read")),
         };
-        let mounts = self.host.read_link(&Self::path(pid, "ns/mnt"));
         Some(Process {
             pid,
             parent: stat.parent,
@@ -197,10 +246,7 @@ impl<'h> Table<'h> {
             gid: number(ids.map(|ids| ids.gid)),
             directory: self.held(pid, "cwd", "the working directory"),
             executable: self.held(pid, "exe", "the program"),
-            mounts: match mounts {
-                Ok(name) => Known::Default(name.to_string_lossy().into_owned()),
-                Err(error) => Known::Unknown(unreadable(pid, "the mount namespace", &error)),
-            },
+            mounts: self.mounts(pid),
             unit: self.unit_of(pid),
         })
     }

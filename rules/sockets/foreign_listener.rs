@@ -1,0 +1,106 @@
+use super::{bind, ways};
+use crate::facts::processes::Holder;
+use crate::facts::sockets::Listener;
+use crate::facts::{App, Sockets, Why};
+use crate::rule::{EvidenceKind, Safety, Sink};
+
+crate::rule! {
+    /// Another program answers in gunicorn's place: it holds the socket that nginx connects to.
+    ///
+    /// gunicorn cannot bind a port that is taken: it logs `Connection in use`, tries five times and
+    /// ends, and systemd starts it again and again. nginx meanwhile reaches the other program, whose
+    /// answers nobody meant. The holder is told by `/proc/PID/fd`, which for processes of others
+    /// only root may read. A second gunicorn is P507's; a process of the unit itself is none of
+    /// others, and neither is systemd, which holds the socket of a `.socket` unit.
+    ///
+    /// By hand: `ss -ltnp` or `ss -lxp` shows who listens. End it, or give one of the two another
+    /// port; then `systemctl restart myapp`.
+    ///
+    /// ```proc,bad
+    /// - listen unix:/run/myapp/gunicorn.sock
+    /// listen unix:/run/myapp/gunicorn.sock inode=40700
+    /// 700 parent=1 unit=other.service user=0 start=200 sockets=40700 : /usr/bin/other
+    /// ```
+    /// ```proc,fixed
+    /// ```
+    /// ```proc,bad,also=P501
+    /// - 800
+    /// 700 parent=1 unit=docker.service user=0 start=200 sockets=40001 : /usr/bin/docker-proxy
+    /// ```
+    ///
+    /// Another socket is another matter, and so is a process that gunicorn's own unit runs:
+    ///
+    /// ```proc,good
+    /// listen 127.0.0.1:9000 inode=40700
+    /// 700 parent=1 unit=other.service user=0 start=200 sockets=40700 : /usr/bin/other
+    /// ```
+    S603 "foreign-listener" {
+        severity: Error, impact: BadGateway, fix: Some(Manual), item: No502, hop: Socket,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let sockets = app.sockets.get()?;
+    let processes = app.processes.get()?;
+    for route in ways(app) {
+        let Ok(reached) = sockets.reached(&route.endpoint) else { continue };
+        // With a gunicorn among the holders the request arrives there, or it is P507's.
+        if reached.is_empty() || reached.iter().any(|listener| !listener.owners.is_empty()) {
+            continue;
+        }
+        for master in &processes.masters {
+            master.sockets.get()?;
+        }
+        let strangers = match strangers(app, sockets, &reached) {
+            Ok(strangers) => strangers,
+            Err(why) => {
+                out.skip(&why);
+                continue;
+            }
+        };
+        let Some(first) = strangers.first() else { continue };
+        let (pid, name) = (first.pid, &first.name);
+        let place = match first.unit.ok() {
+            Some(Some(unit)) => format!(" of {unit}"),
+            _ => String::new(),
+        };
+        let stem = app.name.strip_suffix(".service").unwrap_or(&app.name);
+        out.report(format!(
+            "requests reach another program: process {pid}, {name}{place}, holds {}, where nginx \
+             connects to",
+            route.endpoint
+        ))
+        .at_some(bind(app, route), "gunicorn is to listen here")
+        .at(route.peer, "nginx connects here")
+        .evidence(
+            EvidenceKind::Socket,
+            format!("{} is held by process {pid}, {name}, and by no gunicorn", route.endpoint),
+        )
+        .help(format!(
+            "End it or give it another address, then start gunicorn:\nps -fp {pid}; systemctl \
+             status {pid}\nsystemctl restart {stem}"
+        ))
+        .fix(Safety::Manual, format!("end process {pid}, then systemctl restart {stem}"))
+        .subject(name.clone());
+    }
+    Ok(())
+}
+
+/// The processes that hold what nginx reaches; none of them where the unit's own do, or systemd.
+fn strangers<'s>(
+    app: &App,
+    sockets: &'s Sockets,
+    reached: &[&Listener],
+) -> Result<Vec<&'s Holder>, Why> {
+    let mut strangers = Vec::new();
+    for listener in reached {
+        for holder in sockets.holders(listener)? {
+            if holder.pid == 1 || holder.unit.get()?.as_deref() == Some(app.name.as_str()) {
+                return Ok(Vec::new());
+            }
+            strangers.push(holder);
+        }
+    }
+    Ok(strangers)
+}

@@ -1,0 +1,123 @@
+use super::{bind, ways};
+use crate::facts::sockets::Listener;
+use crate::facts::{App, Endpoint, Route, Sockets, Why};
+use crate::host::FileKind;
+use crate::rule::{EvidenceKind, Safety, Sink};
+
+crate::rule! {
+    /// nginx does not reach gunicorn: the socket's file was replaced or taken away, and gunicorn
+    /// still listens on the old one.
+    ///
+    /// Measured: who binds a path anew, a second gunicorn above all, takes the file of the first
+    /// away and makes one of its own. The first goes on to listen where nobody can come, and
+    /// `/proc/net/unix` and `ss -lx` still show the path for it. When one of the two stops, it
+    /// deletes the file of the other: nginx then logs `connect() failed (2: No such file or
+    /// directory)` while the unit is active. The kernel knows which file a socket was bound to
+    /// (sock_diag(7), `ss -xe`), and that one is held against the file that stands there now.
+    ///
+    /// By hand: `ss -lxe` shows `ino:`, `stat -c %i` the file's; `systemctl restart myapp`.
+    ///
+    /// ```proc,bad
+    /// replaced /run/myapp/gunicorn.sock inode=40001
+    /// ```
+    /// ```proc,fixed
+    /// ```
+    /// ```proc,bad
+    /// - file /run/myapp/gunicorn.sock
+    /// ```
+    /// ```proc,bad
+    /// replaced /run/myapp/gunicorn.sock inode=40001
+    /// listen unix:/run/myapp/gunicorn.sock inode=40700
+    /// 700 parent=1 unit=other.service user=0 start=200 sockets=40700 : /usr/bin/other
+    /// ```
+    ///
+    /// The other way round: the other's socket is the one that is out of reach.
+    ///
+    /// ```proc,good
+    /// listen unix:/run/myapp/gunicorn.sock inode=40700
+    /// replaced /run/myapp/gunicorn.sock inode=40700
+    /// 700 parent=1 unit=other.service user=0 start=200 sockets=40700 : /usr/bin/other
+    /// ```
+    S607 "socket-replaced" {
+        severity: Error, impact: BadGateway, fix: Some(Manual), item: No502, hop: Socket,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let sockets = app.sockets.get()?;
+    let masters = app.processes.get()?.masters.as_slice();
+    for master in masters {
+        master.sockets.get()?;
+    }
+    for route in ways(app) {
+        let Endpoint::Unix(_) = &route.endpoint else { continue };
+        let mut own = sockets.reached(&route.endpoint)?;
+        own.retain(|one| masters.iter().any(|master| one.owners.contains(&master.process.pid)));
+        if own.is_empty() {
+            continue;
+        }
+        match lost(app, sockets, route, &own) {
+            Ok(None) => {}
+            Ok(Some(lost)) => report(app, route, lost, out),
+            Err(why) => out.skip(&why),
+        }
+    }
+    Ok(())
+}
+
+/// What became of the file.
+#[derive(Clone, Copy)]
+enum Lost {
+    Gone,
+    Replaced,
+}
+
+fn lost(
+    app: &App,
+    sockets: &Sockets,
+    route: &Route,
+    own: &[&Listener],
+) -> Result<Option<Lost>, Why> {
+    let Endpoint::Unix(path) = &route.endpoint else { return Ok(None) };
+    let Some(place) = sockets.file(path) else { return Ok(None) };
+    if place.is(FileKind::Socket)? {
+        for listener in own {
+            if sockets.is_at(listener, path)? {
+                return Ok(None);
+            }
+        }
+        return Ok(Some(Lost::Replaced));
+    }
+    // With mounts of its own gunicorn may have made the file where nobody else sees it.
+    let processes = app.processes.get()?;
+    for master in &processes.masters {
+        if master.process.mounts.get()? != processes.mounts.get()? {
+            return Err(Why::new("gunicorn has a view of its own of the file system"));
+        }
+    }
+    Ok(Some(if place.exists()? { Lost::Replaced } else { Lost::Gone }))
+}
+
+fn report(app: &App, route: &Route, lost: Lost, out: &mut Sink) {
+    let Endpoint::Unix(path) = &route.endpoint else { return };
+    let path = path.display();
+    let (happened, evidence) = match lost {
+        Lost::Gone => ("was taken away", format!("nothing stands at {path}")),
+        Lost::Replaced => (
+            "is no longer gunicorn's",
+            format!("what stands at {path} is not the file that gunicorn's socket is bound to"),
+        ),
+    };
+    let stem = app.name.strip_suffix(".service").unwrap_or(&app.name);
+    out.report(format!(
+        "requests do not reach gunicorn: {path} {happened}, and gunicorn listens on without it"
+    ))
+    .at_some(bind(app, route), "gunicorn's socket")
+    .at(route.peer, "nginx connects here")
+    .evidence(EvidenceKind::Socket, evidence)
+    .help(format!(
+        "ss -lxp | grep {path}   shows who else listens there; end it, then:\nsystemctl restart {stem}"
+    ))
+    .fix(Safety::Manual, format!("systemctl restart {stem}"));
+}
