@@ -75,11 +75,10 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     if settings.layer("reload") == Some(Layer::CmdArgs) {
         finding.subject("GUNICORN_CMD_ARGS");
     }
-    finding
-        .help(format!(
-            "Once that is done: systemctl daemon-reload && systemctl restart {}",
-            app.name
-        ));
+    finding.help(format!(
+        "Once that is done: systemctl daemon-reload && systemctl restart {}",
+        app.name
+    ));
     let edits = super::switch_off(app, "reload");
     let safety = if edits.is_empty() { Safety::Manual } else { Safety::Safe };
     finding.fix(safety, remove).edits(edits);

@@ -76,11 +76,10 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     if settings.layer("preload_app") == Some(Layer::CmdArgs) {
         finding.subject("GUNICORN_CMD_ARGS");
     }
-    finding
-        .help(format!(
-            "Once that is done: systemctl daemon-reload && systemctl restart {name}\n\
+    finding.help(format!(
+        "Once that is done: systemctl daemon-reload && systemctl restart {name}\n\
              Until then each deployment needs: systemctl restart {name}"
-        ));
+    ));
     let edits = super::switch_off(app, "preload_app");
     let safety = if edits.is_empty() { Safety::Manual } else { Safety::Unsafe };
     finding.fix(safety, remove).edits(edits);

@@ -159,7 +159,13 @@ fn report(
 }
 
 /// `https://` to a gunicorn without a certificate.
-fn plain(deployment: &Deployment, model: &Model, destination: &Destination, pass: &Pass, out: &mut Sink) {
+fn plain(
+    deployment: &Deployment,
+    model: &Model,
+    destination: &Destination,
+    pass: &Pass,
+    out: &mut Sink,
+) {
     let mut served = None;
     for app in &deployment.apps {
         let mut routes = app

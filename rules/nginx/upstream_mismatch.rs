@@ -151,13 +151,7 @@ fn judge(deployment: &Deployment, app: &App, out: &mut Sink) -> Result<(), Why> 
     Ok(())
 }
 
-fn report(
-    app: &App,
-    model: &Model,
-    best: &Candidate<'_>,
-    all: &[Candidate<'_>],
-    out: &mut Sink,
-) {
+fn report(app: &App, model: &Model, best: &Candidate<'_>, all: &[Candidate<'_>], out: &mut Sink) {
     let (to, on) = (&best.peer.endpoint, &best.bound.endpoint);
     let finding = out.report(format!(
         "every request gets 502: nginx connects to {to}, gunicorn of {} listens on {on}",

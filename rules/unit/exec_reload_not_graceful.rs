@@ -2,10 +2,10 @@ use crate::facts::gunicorn::shell::{Reader, Variable};
 use crate::facts::shell::{base_name, script};
 use crate::facts::{App, Why};
 use crate::rule::{Edit, Safety, Severity, Sink};
-use crate::source::{Span, Text};
 use crate::source::unit::VariableValue;
 use crate::source::unit::exec::{ExecCommand, Word};
 use crate::source::unit::value::parse_signal;
+use crate::source::{Span, Text};
 
 crate::rule! {
     /// `systemctl reload` kills gunicorn, or hits the wrong process, instead of reloading it.

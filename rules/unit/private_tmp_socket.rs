@@ -158,8 +158,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         ));
         finding
             .at_some(bound.origin.span(), "the socket")
-        .at_some(if hidden_here { own.span() } else { nginx.span() }, "a private /tmp")
-        .at_some(routes.first().map(|route| route.peer), "nginx connects here");
+            .at_some(if hidden_here { own.span() } else { nginx.span() }, "a private /tmp")
+            .at_some(routes.first().map(|route| route.peer), "nginx connects here");
         runtime_directory::go(app, bound).of(finding);
     }
     Ok(())

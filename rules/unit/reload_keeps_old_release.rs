@@ -1,10 +1,11 @@
 use std::path::{Path, PathBuf};
 
 use crate::facts::gunicorn::Layer;
-use crate::facts::release::Resolution;
 use crate::facts::place::tidy;
+use crate::facts::release::{Resolution, SearchEntry, SearchReason};
 use crate::facts::{App, Endpoint, Known, Place, Why};
 use crate::rule::{Edit, EvidenceKind, Safety, Severity, Sink};
+use crate::source::Span;
 use crate::source::gunicorn::SettingValue;
 use crate::source::unit::VariableValue;
 
@@ -20,7 +21,8 @@ crate::rule! {
     /// What follows the link: `--chdir /srv/myapp/current` (or `chdir=` in the configuration file),
     /// `--pythonpath`, `Environment=PWD=/srv/myapp/current`, or `cd` to the link in a shell before
     /// `exec gunicorn`. PYTHONPATH does not: it comes after the directory itself (measured on 20.1,
-    /// 23 and 27). With `--preload` nothing does (G203).
+    /// 23 and 27). It even undoes `--chdir` to the same directory, which gunicorn puts first only
+    /// where it is not on the path yet. With `--preload` nothing does (G203).
     ///
     /// By hand: add `--chdir /srv/myapp/current` to `ExecStart=`, `systemctl daemon-reload`, and
     /// restart once: the running master does not know the new command line.
@@ -29,6 +31,10 @@ crate::rule! {
     ///
     /// Proved by `python-path`: after the link moved, the reload returned 0 and the old
     /// release went on answering every request; with `--pythonpath` the new one answered.
+    ///
+    /// Proved by `python-path-and-chdir`: with `--chdir` through the link and the same
+    /// directory in PYTHONPATH the reload returned 0 and the old release went on answering every
+    /// request; without PYTHONPATH the new one answered.
     ///
     /// Proved by `reload-keeps-old-release`: after the link moved, the reload returned 0
     /// and the old release went on answering every request.
@@ -68,6 +74,16 @@ crate::rule! {
     ///
     /// [Install]
     /// WantedBy=multi-user.target
+    /// ```
+    ///
+    /// ```env,bad
+    /// SECRET_KEY=8f3a
+    /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db
+    /// PYTHONPATH=/srv/myapp/current
+    /// ```
+    /// ```env,fixed
+    /// SECRET_KEY=8f3a
+    /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db
     /// ```
     /// ```ini,good
     /// [Service]
@@ -243,10 +259,54 @@ fn report(app: &App, path: &Path, message: String, severity: Severity, out: &mut
             app.name
         ))
         .fix(Safety::Safe, format!("--chdir {path}"));
-    match wanted.and_then(|_| edit(app, &path)) {
-        Some(edit) => drop(finding.edit(edit)),
-        None => drop(finding.fix(Safety::Manual, format!("--chdir {path}"))),
+    let variable = app.environment.variables.get("PYTHONPATH");
+    let Some(variable) = variable.filter(|_| in_python_path(app, Path::new(&path))) else {
+        match wanted.and_then(|_| edit(app, &path)) {
+            Some(edit) => drop(finding.edit(edit)),
+            None => drop(finding.fix(Safety::Manual, format!("--chdir {path}"))),
+        }
+        return;
+    };
+    let title = format!("--chdir {path}, and no PYTHONPATH");
+    finding
+        .at_some(variable.span, "keeps --chdir from being put first")
+        .help(format!(
+            "Take the directory out of PYTHONPATH, which keeps gunicorn from putting it first, and \
+             add to gunicorn's options in ExecStart=:\n--chdir {path}\nthen: systemctl \
+             daemon-reload && systemctl restart {}",
+            app.name
+        ))
+        .fix(Safety::Safe, title.clone());
+    let chdir = match app.gunicorn.settings.get("chdir").ok() {
+        Some(SettingValue::Text(text)) if *text == path => Some(None),
+        _ => edit(app, &path).map(Some),
+    };
+    match (chdir, line_of(app, &path)) {
+        (Some(chdir), Some(line)) => {
+            finding.edits(chdir).edit(Edit::remove(line));
+        }
+        _ => {
+            finding.fix(Safety::Manual, title);
+        }
     }
+}
+
+/// Does PYTHONPATH name the directory?
+fn in_python_path(app: &App, directory: &Path) -> bool {
+    let is_it = |entry: &SearchEntry| {
+        entry.reason == SearchReason::PythonpathVariable && entry.place.path == directory
+    };
+    app.release.search_path.ok().is_some_and(|entries| entries.iter().any(is_it))
+}
+
+/// The line of an environment file that sets PYTHONPATH to this directory and nothing else, if no
+/// other line sets it.
+fn line_of(app: &App, directory: &str) -> Option<Span> {
+    let lines = app.environment.read_files().flat_map(|file| &file.content.assignments);
+    let mut lines = lines.filter(|line| line.name.value == "PYTHONPATH");
+    let line = lines.next().filter(|line| line.value.expose_str() == Some(directory))?;
+    let own = app.environment.variables.get("PYTHONPATH")?.span == Some(line.name.span);
+    (own && lines.next().is_none()).then_some(line.span)
 }
 
 /// The directory through the link: the working directory's name, or where gunicorn changes to now.

@@ -102,7 +102,8 @@ pub fn read(
     let directory = directory(sources, machine, gunicorn, given);
     let search_path = search_path(sources, machine, candidate, gunicorn, given, &directory);
     let link = link::find(sources, candidate, &search_path);
-    let follows_link = follows(link.as_ref(), &search_path);
+    let started = candidate.service.working_directory.ok().and_then(Option::as_ref);
+    let follows_link = follows(link.as_ref(), &search_path, started);
     let packages =
         packages::read(sources, gunicorn, given, &roots(&directory, link.as_ref()), problems);
     let code = code::read(sources, gunicorn, &search_path, problems);
@@ -219,18 +220,30 @@ fn search_path(
     Known::Default(entries)
 }
 
-fn follows(link: Option<&ReleaseLink>, search_path: &Known<Vec<SearchEntry>>) -> Known<bool> {
+fn follows(
+    link: Option<&ReleaseLink>,
+    search_path: &Known<Vec<SearchEntry>>,
+    started: Option<&Place>,
+) -> Known<bool> {
     let Some(link) = link else { return Known::unknown("no release link is on the way") };
     match search_path {
         Known::Unknown(why) => Known::Unknown(why.clone()),
         Known::Value(entries, _) | Known::Default(entries) => {
             // PYTHONPATH comes after the directory itself: where both lead to the same place, the
             // directory's own, resolved name is the one that is used (measured).
+            // gunicorn puts a directory of its own first only where sys.path does not hold it
+            // under that name: with the same one in PYTHONPATH, `--chdir` changes nothing there,
+            // and the directory it was started in, which it put first before that, stays so.
+            let is_variable =
+                |entry: &SearchEntry| entry.reason == SearchReason::PythonpathVariable;
+            let first = entries.first().map(|first| &first.place);
             let behind = |entry: &SearchEntry| {
-                entry.reason == SearchReason::PythonpathVariable
-                    && entries
-                        .first()
-                        .is_some_and(|first| first.place.resolved == entry.place.resolved)
+                let before = if is_variable(entry) { first } else { started };
+                let named = |other: &SearchEntry| {
+                    is_variable(other) && other.place.path == entry.place.path
+                };
+                before.is_some_and(|before| before.resolved == entry.place.resolved)
+                    && (is_variable(entry) || entries.iter().any(named))
             };
             let through = entries.iter().find(|entry| {
                 entry.place.links.iter().any(|hop| hop.link == link.path) && !behind(entry)
