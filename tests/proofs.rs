@@ -2,13 +2,14 @@
 //! its harm with real requests and its findings beforehand, and made right neither. The deployments
 //! of `e2e/healthy` have no fault and lose nothing.
 //!
-//! `DEPLOY_DOCTOR_CASE=NAME` runs the cases whose name contains NAME.
+//! `DEPLOY_DOCTOR_CASE=NAME` runs the cases whose name contains NAME (or one of several, separated
+//! by commas).
 
 #![allow(clippy::unwrap_used)]
 
 mod support;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
@@ -57,8 +58,9 @@ fn every_case_shows_its_harm_and_made_right_none() {
     let mut cases = proof::cases("cases");
     cases.extend(proof::cases("healthy"));
     let only = std::env::var("DEPLOY_DOCTOR_CASE").unwrap_or_default();
+    let named = |name: &str| only.split(',').any(|word| name.contains(word));
     let mut jobs: VecDeque<Job> = VecDeque::new();
-    for (name, case) in cases.iter().filter(|(name, _)| name.contains(&only)) {
+    for (name, case) in cases.iter().filter(|(name, _)| named(name)) {
         for wrong in [true, false] {
             if !wrong || case.wrong.is_some() {
                 jobs.push_back(Job { name, case, wrong });
@@ -94,9 +96,7 @@ fn every_case_shows_its_harm_and_made_right_none() {
 
 /// Runs one variant, prints its line of the table, and tells what is not as it must be.
 fn prove(job: &Job) -> Result<Vec<String>, support::container::Skip> {
-    let live = job.case.live.iter().any(|code| exists(code));
-    let shown =
-        catch_unwind(AssertUnwindSafe(|| proof::run(job.name, job.case, job.variant(), live)));
+    let shown = catch_unwind(AssertUnwindSafe(|| proof::run(job.name, job.case, job.variant())));
     let mut shown = match shown {
         Ok(shown) => shown?,
         Err(panic) => {
@@ -105,36 +105,44 @@ fn prove(job: &Job) -> Result<Vec<String>, support::container::Skip> {
             return Ok(vec![words]);
         }
     };
-    judge_findings(job, &mut shown, live);
-    let found: Vec<&str> =
-        shown.findings.keys().chain(shown.live.keys()).map(String::as_str).collect();
-    print_line(&job.title(), &harm(&shown), &found.join(" "));
+    judge_findings(job, &mut shown);
+    let codes = |found: &BTreeMap<String, String>| {
+        found.keys().map(String::as_str).collect::<Vec<_>>().join(" ")
+    };
+    let found = [&shown.findings, &shown.before, &shown.after].map(codes).join(" | ");
+    print_line(&job.title(), &harm(&shown), &found);
     Ok(shown.wrong)
 }
 
 /// Wrong: every code that the case names, and no other error. Right: none of them, and no error.
-fn judge_findings(job: &Job, shown: &mut Shown, live: bool) {
+/// From outside before the step, and on the living host before it and after it.
+fn judge_findings(job: &Job, shown: &mut Shown) {
     let case = job.case;
+    let files: Vec<&String> = case.findings.iter().chain(&case.also).collect();
+    let stay = files.iter().copied().filter(|code| !case.gone.contains(code));
+    let after: Vec<&String> = stay.chain(&case.live).collect();
+    let before: Vec<&String> = case.before.iter().collect();
+    let living: Vec<&String> =
+        files.iter().chain(&before).chain(&after).copied().chain(&case.with).collect();
+    let views = [
+        ("from outside", &shown.findings, &files, &files),
+        ("before the step", &shown.before, &before, &living),
+        ("after the step", &shown.after, &after, &living),
+    ];
     let mut wrong = Vec::new();
-    for code in case.findings.iter().chain(&case.also) {
-        match shown.findings.get(code) {
-            None if job.wrong => wrong.push(format!("{code} does not fire")),
-            Some(text) if !job.wrong => wrong.push(format!("{code} fires: {text}")),
-            _ => {}
+    for (when, found, must, may) in views {
+        for code in must {
+            match found.get(*code) {
+                None if job.wrong => wrong.push(format!("{code} does not fire {when}")),
+                Some(text) if !job.wrong => wrong.push(format!("{code} fires {when}: {text}")),
+                _ => {}
+            }
         }
-    }
-    for (code, text) in &shown.findings {
-        let meant = case.findings.contains(code) || case.also.contains(code);
-        let meant = (job.wrong && meant) || case.both.contains(code);
-        if text.starts_with("error") && !meant {
-            wrong.push(format!("{code} fires too: {text}"));
-        }
-    }
-    for code in case.live.iter().filter(|code| live && exists(code)) {
-        match shown.live.get(code) {
-            None if job.wrong => wrong.push(format!("{code} does not fire on the living host")),
-            Some(text) if !job.wrong => wrong.push(format!("{code} fires: {text}")),
-            _ => {}
+        for (code, text) in found {
+            let meant = (job.wrong && may.contains(&code)) || case.both.contains(code);
+            if text.starts_with("error") && !meant {
+                wrong.push(format!("{code} fires too, {when}: {text}"));
+            }
         }
     }
     shown.wrong.extend(wrong);
@@ -182,10 +190,10 @@ fn a_rule_names_its_proofs_and_a_case_its_rules() {
     let mut wrong = Vec::new();
     let mut listed = Vec::new();
     for (name, case) in proof::cases("cases") {
-        for code in case.findings.iter().chain(&case.live) {
+        for code in case.findings.iter().chain(&case.before).chain(&case.live) {
             if exists(code) {
                 listed.push((code.clone(), name.clone(), case.harm.clone()));
-            } else if case.findings.contains(code) {
+            } else {
                 wrong.push(format!("{name}: there is no rule {code}"));
             }
         }
@@ -207,7 +215,8 @@ fn every_case_says_what_it_shows() {
         assert!(case.about.ends_with('.'), "{name}: about is a sentence");
         assert!(case.harm.ends_with('.'), "{name}: harm is a sentence");
         assert!(case.wrong.is_some(), "{name} has no wrong side");
-        assert!(!case.findings.is_empty() || !case.live.is_empty(), "{name} proves no rule");
+        let codes = case.findings.iter().chain(&case.before).chain(&case.live);
+        assert!(codes.count() > 0, "{name} proves no rule");
     }
     let healthy = proof::cases("healthy");
     assert!(healthy.len() >= 10, "{} healthy variants", healthy.len());

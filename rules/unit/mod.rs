@@ -25,6 +25,7 @@ crate::area![
     unit_syntax,
     shell_syntax_without_shell,
     running_command_differs,
+    watchdog,
 ];
 
 /// What a command of ExecReload= has to be.

@@ -33,9 +33,21 @@ pub struct Case {
     /// Codes that are truly there on both sides.
     #[serde(default)]
     pub both: Vec<String>,
-    /// The codes that `check` on the living host must give, before the step or after it.
+    /// The codes that `check` on the living host must give before the harm.
+    #[serde(default)]
+    pub before: Vec<String>,
+    /// The codes that it must give after the harm, beside `findings` and `also`.
     #[serde(default)]
     pub live: Vec<String>,
+    /// Further errors that the harm brings with it on the living host, or may bring.
+    #[serde(default)]
+    pub with: Vec<String>,
+    /// Those of `findings` that are no longer there after the harm.
+    #[serde(default)]
+    pub gone: Vec<String>,
+    /// Further options of `check` on the living host.
+    #[serde(default)]
+    pub inside: Vec<String>,
     /// What both variants have in common.
     #[serde(default)]
     pub setup: Change,
@@ -48,6 +60,9 @@ pub struct Case {
     /// The requests.
     #[serde(default)]
     pub load: Load,
+    /// Done after the requests, before the second check on the living host: shell.
+    #[serde(default)]
+    pub then: String,
     /// Made wrong: harm and findings.
     pub wrong: Option<Variant>,
     /// Made right: neither.
@@ -138,6 +153,9 @@ pub struct Expect {
     pub holds: Vec<String>,
     /// Words that the step must print.
     pub says: Option<String>,
+    /// Words that the messages on the living host must hold, by code.
+    #[serde(default)]
+    pub messages: BTreeMap<String, String>,
 }
 
 /// What the load driver saw.
@@ -160,10 +178,12 @@ pub struct Answers {
 pub struct Shown {
     pub answers: Answers,
     pub unit: String,
-    /// What `check --root` found before the harm: code and severity.
+    /// What `check --root` found before the harm: severity and message by code.
     pub findings: BTreeMap<String, String>,
-    /// What `check` found on the living host before and after the step, where it was asked.
-    pub live: BTreeMap<String, String>,
+    /// What `check` found on the living host before the step.
+    pub before: BTreeMap<String, String>,
+    /// And after it.
+    pub after: BTreeMap<String, String>,
     pub wrong: Vec<String>,
     pub took: Duration,
 }
@@ -204,14 +224,11 @@ pub fn run(
     name: &str,
     case: &Case,
     variant: &Variant,
-    live: bool,
 ) -> Result<Shown, super::container::Skip> {
     let began = Instant::now();
     let container = Container::boot(name, |root| {
         base(root);
-        if live {
-            fs::copy(program(), root.join("usr/local/bin/deploy-doctor")).unwrap();
-        }
+        fs::copy(program(), root.join("usr/local/bin/deploy-doctor")).unwrap();
     })?;
     let mut shown = Shown::default();
     change(&container, &case.setup.files, &case.setup.run);
@@ -236,15 +253,21 @@ pub fn run(
     let mut command = std::process::Command::new(program());
     command.args(CHECK).arg("--root").arg(container.root()).args(&variant.check);
     shown.findings = findings(&command.output().unwrap());
-    if live {
-        shown.live = check_inside(&container);
-    }
+    shown.before = check_inside(&container, case, variant);
     let step = variant.step.as_ref().unwrap_or(&case.step);
     shown.answers = load(&container, &case.load, step);
     shown.unit = text(&container.sh("systemctl is-active myapp").stdout).trim().to_owned();
     judge(expect, &container, &mut shown);
-    if live {
-        shown.live.append(&mut check_inside(&container));
+    if !case.then.is_empty() {
+        container.sh_ok(&case.then);
+    }
+    shown.after = check_inside(&container, case, variant);
+    let Shown { before, after, wrong, .. } = &mut shown;
+    for (code, words) in &expect.messages {
+        let said: Vec<&String> = [&*before, &*after].iter().filter_map(|f| f.get(code)).collect();
+        if !said.iter().any(|message| message.contains(words.as_str())) {
+            wrong.push(format!("{code} does not say `{words}`: {said:?}"));
+        }
     }
     if !shown.wrong.is_empty() {
         let journal = container.journal("myapp");
@@ -364,6 +387,7 @@ pub fn judge(expect: &Expect, container: &Container, shown: &mut Shown) {
         wrong.push(format!("the step's exit status: {}, expected {exit}", answers.exit));
     }
     if let Some(unit) = &expect.unit
+        && unit != "any"
         && *unit != shown.unit
     {
         wrong.push(format!("the unit is {}, expected {unit}", shown.unit));
@@ -423,8 +447,15 @@ pub fn program() -> PathBuf {
 
 pub const CHECK: [&str; 4] = ["check", "--format=json", "--allow-incomplete", "--fail-on=never"];
 
-fn check_inside(container: &Container) -> BTreeMap<String, String> {
-    findings(&container.run(&[&["deploy-doctor"][..], &CHECK].concat()))
+/// What `check` finds on the living host, with the options that the case and its variant ask for.
+fn check_inside(
+    container: &Container,
+    case: &Case,
+    variant: &Variant,
+) -> BTreeMap<String, String> {
+    let options = case.inside.iter().chain(&variant.check).map(String::as_str);
+    let command: Vec<&str> = ["deploy-doctor"].into_iter().chain(CHECK).chain(options).collect();
+    findings(&container.run(&command))
 }
 
 pub fn findings(output: &std::process::Output) -> BTreeMap<String, String> {
@@ -432,10 +463,17 @@ pub fn findings(output: &std::process::Output) -> BTreeMap<String, String> {
         serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
             panic!("check: {error}\n{}{}", text(&output.stdout), text(&output.stderr))
         });
-    let mut found = BTreeMap::new();
+    let mut found: BTreeMap<String, String> = BTreeMap::new();
     for finding in report["findings"].as_array().into_iter().flatten() {
         let word = |name: &str| finding[name].as_str().unwrap_or_default().to_owned();
-        found.insert(word("code"), format!("{}: {}", word("severity"), word("message")));
+        let text = format!("{}: {}", word("severity"), word("message"));
+        // The worst comes first.
+        let messages = found.entry(word("code")).or_default();
+        *messages = match messages.is_empty() {
+            true => text,
+            false if text.starts_with("error") => format!("{text}; {messages}"),
+            false => format!("{messages}; {text}"),
+        };
     }
     found
 }

@@ -1,0 +1,126 @@
+use crate::facts::gunicorn::Stays;
+use crate::facts::{App, Known, Why};
+use crate::rule::{Safety, Sink};
+use crate::source::gunicorn::SettingValue;
+use crate::source::unit::time::TimeSpan;
+
+crate::rule! {
+    /// systemd kills gunicorn again and again: `WatchdogSec=` waits for a sign of life that gunicorn
+    /// never sends.
+    ///
+    /// With `WatchdogSec=` a service has to send `WATCHDOG=1` at least that often (sd_notify(3)).
+    /// gunicorn sends `READY=1` once and nothing after it, in every version up to 27.0.1 (read in its
+    /// source). systemd then kills the main process with SIGABRT, whatever `Type=` is, and the workers
+    /// with it; requests that run are lost, and without `Restart=` the site stays down. What watches
+    /// over gunicorn's workers is its own `--timeout`.
+    ///
+    /// Not judged where something else may send it: with `NotifyAccess=all` anything in the unit, a
+    /// wrapper that stays the main process, a hook in gunicorn's configuration file.
+    ///
+    /// By hand: take `WatchdogSec=` out of `[Service]` (in a drop-in: `WatchdogSec=0`), then
+    /// `systemctl daemon-reload` and, once, a restart.
+    ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// WatchdogSec=30
+    /// ```
+    /// ```ini,fixed,drop-in
+    /// [Service]
+    /// WatchdogSec=30
+    /// WatchdogSec=0
+    /// ```
+    ///
+    /// Healthy: no limit, and a unit in which anything may send the sign of life.
+    ///
+    /// ```ini,good,drop-in
+    /// [Service]
+    /// WatchdogSec=infinity
+    /// ```
+    /// ```ini,good,drop-in
+    /// [Service]
+    /// WatchdogSec=30
+    /// NotifyAccess=all
+    /// ```
+    ///
+    /// A hook in gunicorn's master that may send it, and a program that cannot be seen through:
+    ///
+    /// ```ini,good,drop-in
+    /// [Service]
+    /// WatchdogSec=30
+    /// ```
+    /// ```python,good,file=/srv/myapp/releases/2026-04-21/gunicorn.conf.py
+    /// def when_ready(server):
+    ///     from watch import keep_alive
+    ///     keep_alive()
+    /// ```
+    /// ```tree,good
+    /// /usr/local/bin/start-myapp mode=0755
+    /// ```
+    /// ```ini,good,drop-in
+    /// [Service]
+    /// WatchdogSec=30
+    /// ExecStart=
+    /// ExecStart=/usr/local/bin/start-myapp
+    /// ```
+    U123 "watchdog" {
+        severity: Error, impact: Outage, fix: Some(Safe), item: ReloadSucceeds, hop: Master,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+/// gunicorn's hooks that run in the master, whose word systemd takes.
+const HOOKS: [&str; 8] = [
+    "on_starting",
+    "on_reload",
+    "when_ready",
+    "pre_fork",
+    "child_exit",
+    "nworkers_changed",
+    "pre_exec",
+    "ssl_context",
+];
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let service = &app.service;
+    let watchdog = service.seconds("WatchdogSec", Known::Default(TimeSpan::Infinity));
+    let limit = match *watchdog.get()? {
+        TimeSpan::Infinity | TimeSpan::Microseconds(0) => return Ok(()),
+        TimeSpan::Microseconds(limit) => limit,
+    };
+    silent(app)?;
+    let seconds = limit as f64 / 1e6;
+    let stem = app.name.strip_suffix(".service").unwrap_or(&app.name);
+    out.report(format!(
+        "systemd kills gunicorn every {seconds} s: WatchdogSec= waits for a sign of life that \
+         gunicorn never sends"
+    ))
+    .at_known(&watchdog, "SIGABRT comes then")
+    .at_some(app.gunicorn.started_at(), "sends READY=1 once and no WATCHDOG=1")
+    .help(format!(
+        "Take WatchdogSec= out of [Service], or in a drop-in:\nWatchdogSec=0\n\
+         then: systemctl daemon-reload && systemctl restart {stem}"
+    ))
+    .fix(Safety::Safe, "WatchdogSec=0");
+    Ok(())
+}
+
+/// Is there nothing that may send the sign of life in gunicorn's place?
+fn silent(app: &App) -> Result<(), Why> {
+    let may = |who: &str| Err(Why::new(format!("{who} may send systemd its sign of life")));
+    if app.service.word("NotifyAccess", "main").get()? == "all" {
+        return may("with NotifyAccess=all anything in the unit");
+    }
+    if app.gunicorn.launch.get()?.wrapper().is_some_and(|wrapper| wrapper.stays != Stays::Never) {
+        return may("what starts gunicorn");
+    }
+    for hook in HOOKS {
+        match app.gunicorn.settings.get(hook) {
+            Known::Value(SettingValue::Callable, _) => {
+                return may("a hook of gunicorn's configuration");
+            }
+            Known::Unknown(why) => return Err(why),
+            Known::Value(..) | Known::Default(_) => {}
+        }
+    }
+    Ok(())
+}
