@@ -20,6 +20,12 @@ crate::rule! {
     ///
     /// By hand: repair the import, and reload only then.
     ///
+    /// Proved by `app-import-denied`: imported by root it worked, the reload returned 0, gunicorn's
+    /// workers got PermissionError, and the site answered 502 until the end.
+    ///
+    /// Proved by `app-import-fails`: `--preflight` had named the KeyError; the reload returned 0,
+    /// the master ended, and the site answered 502 until the end.
+    ///
     /// ```text,bad,command=import
     /// {"stage": "import", "kind": "ModuleNotFoundError", "text": "No module named 'stripe'",
     ///  "file": "/srv/myapp/current/wsgi.py", "line": 2}

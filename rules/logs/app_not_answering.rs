@@ -11,6 +11,9 @@ crate::rule! {
     ///
     /// By hand: `curl -sv --unix-socket SOCKET http://localhost/`, then `journalctl -u UNIT`.
     ///
+    /// Proved by `app-answers-500`: the service was active, gunicorn answered, and every request
+    /// got 500, through nginx and straight at the socket.
+    ///
     /// ```text,bad,probe=http://example.com/,also=L805
     /// example.com:80 502
     /// unix:/run/myapp/gunicorn.sock refused

@@ -2,15 +2,24 @@ use crate::facts::{App, Why};
 use crate::rule::{EvidenceKind, Safety, Sink};
 
 crate::rule! {
-    /// The last reload or start failed, so what it was to bring is not served.
+    /// The last reload or start failed, so what it was to bring may not be served.
     ///
-    /// systemd keeps how it ended: `ReloadResult=` where ExecReload= failed (the unit stays active
-    /// and goes on with the old code), `Result=` and the state `failed` where the main process
+    /// systemd keeps how it ended: `ReloadResult=` where ExecReload= failed (the unit stays active,
+    /// with the old code unless SIGHUP had been sent before the failure), `Result=` and the state `failed` where the main process
     /// ended. A unit that is started again and again shows `Result=exit-code` between two tries.
     /// Both are taken back by the next success. What this does not show (measured): when SIGHUP
     /// kills the main process cleanly, the unit is inactive with `Result=success`.
     ///
     /// By hand: `systemctl status UNIT`, repair the cause, then `systemctl restart UNIT`.
+    ///
+    /// Proved by `no-restart`: after the master was killed the unit stayed failed and every request
+    /// got 502; with Restart=always it was back.
+    ///
+    /// Proved by `reload-failed`: the reload returned 1, the unit stayed active, and the old
+    /// release went on answering every request.
+    ///
+    /// Proved by `shell-syntax-without-shell`: kill sent SIGHUP, then took `&&` for a process:
+    /// `systemctl reload` returned 1, though the new release was served.
     ///
     /// ```text,bad,command=systemctl show
     /// Id=myapp.service
@@ -54,7 +63,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let (message, commands, property) = if bad(&state.reload_result) {
         let result = &state.reload_result;
         let message = format!(
-            "the last `systemctl reload {name}` failed ({result}): the old code is still served"
+            "the last `systemctl reload {name}` failed ({result}): the new code may not be served"
         );
         (message, &service.exec_reload, format!("ReloadResult={result}"))
     } else if state.active == "failed" || bad(&state.result) {

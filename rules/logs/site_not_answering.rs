@@ -12,6 +12,9 @@ crate::rule! {
     ///
     /// By hand: `curl -sv URL`, then nginx's error log.
     ///
+    /// Proved by `app-answers-500`: the service was active, gunicorn answered, and every request
+    /// got 500, through nginx and straight at the socket.
+    ///
     /// ```text,bad,probe=http://example.com/
     /// example.com:80 502
     /// unix:/run/myapp/gunicorn.sock 200

@@ -21,6 +21,24 @@ crate::rule! {
     ///
     /// By hand: see the cause's own line of help.
     ///
+    /// Proved by `bind-changed`: both reloads returned 0, gunicorn kept its old socket, nginx went
+    /// to the new one, and every request got 502.
+    ///
+    /// Proved by `restart-blackout`: nginx took both peers out and answered 502 for 10 s, though
+    /// gunicorn was back after one.
+    ///
+    /// Proved by `second-master`: it took the requests, and when it stopped it deleted the socket:
+    /// every request got 502 while the unit was active.
+    ///
+    /// Proved by `slow-boot-small-backlog`: at the reload the queue ran full, and nginx answered
+    /// 502 (`11: Resource temporarily unavailable`) until the new workers had booted.
+    ///
+    /// Proved by `socket-directory-mode`: gunicorn served and its socket had mode 0777, yet nginx
+    /// logged `13: Permission denied` and every request got 502.
+    ///
+    /// Proved by `stale-socket-file`: the file was there, nobody listened, and every request got
+    /// 502 (connection refused).
+    ///
     /// ```text,bad,command=systemctl show
     /// Id=myapp.service
     /// ActiveState=active

@@ -16,6 +16,15 @@ crate::rule! {
     /// By hand: repair what the exception names; `journalctl -u UNIT` has the whole traceback.
     /// Then `systemctl restart UNIT`.
     ///
+    /// Proved by `app-import-fails`: `--preflight` had named the KeyError; the reload returned 0,
+    /// the master ended, and the site answered 502 until the end.
+    ///
+    /// Proved by `environment-export`: the variable never arrived, the application broke off with
+    /// KeyError at its start, and every request got 502.
+    ///
+    /// Proved by `requirement-missing`: the reload returned 0, the master ended with
+    /// ModuleNotFoundError, and the site answered 502 until the end.
+    ///
     /// ```text,bad,command=systemctl show,also=L807
     /// Id=myapp.service
     /// ActiveState=activating

@@ -13,6 +13,16 @@ crate::rule! {
     ///
     /// By hand: repair what `nginx -t` names, then `systemctl reload nginx`.
     ///
+    /// Proved by `include-broken`: nginx refused to start, and every connection was refused.
+    ///
+    /// Proved by `nginx-syntax`: nginx refused to start, and every connection was refused.
+    ///
+    /// Proved by `nginx-test-fails`: `nginx -t` failed beforehand; the restart left nginx down, and
+    /// every connection was refused.
+    ///
+    /// Proved by `upstream-undefined`: nginx refused to start (`host not found in upstream`), and
+    /// every connection was refused.
+    ///
     /// ```text,bad,command=nginx -t,status=1
     /// nginx: [emerg] cannot load certificate "/etc/ssl/example.pem": BIO_new_file() failed
     /// nginx: configuration file /etc/nginx/nginx.conf test failed

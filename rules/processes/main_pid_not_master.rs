@@ -14,6 +14,9 @@ crate::rule! {
     /// By hand: put `exec` before gunicorn in the script, or name gunicorn itself in `ExecStart=`,
     /// then restart once.
     ///
+    /// Proved by `shell-stays-main-process`: the reload returned 0, its SIGHUP killed dash, and the
+    /// site answered 502 for more than two seconds; behind bash nothing was lost.
+    ///
     /// ```proc,bad
     /// 790 parent=1 unit=myapp.service user=33 start=99 : bash /usr/local/bin/start-myapp
     /// 800 parent=790

@@ -11,6 +11,9 @@ crate::rule! {
     ///
     /// By hand: `journalctl -u myapp -n 50` says why it ended, then `systemctl start myapp`.
     ///
+    /// Proved by `no-restart`: after the master was killed the unit stayed failed and every request
+    /// got 502; with Restart=always it was back.
+    ///
     /// ```proc,bad,also=S601
     /// - 800
     /// - listen unix:/run/myapp/gunicorn.sock

@@ -14,8 +14,11 @@ crate::rule! {
     ///
     /// By hand: look at it (`ps -fp PID`, `systemctl status PID`), then end it: `kill -TERM PID`.
     ///
-    /// Proved by `second-master`: it took the requests, and when it stopped it deleted the
-    /// socket: every request got 502 while the unit was active.
+    /// Proved by `kill-mode-none`: after a restart the old master and its three workers were still
+    /// there beside the new ones.
+    ///
+    /// Proved by `second-master`: it took the requests, and when it stopped it deleted the socket:
+    /// every request got 502 while the unit was active.
     ///
     /// ```proc,bad
     /// 900 parent=1 unit=session-1.scope user=33 start=600 cwd=/srv/myapp/releases/2026-04-14 : /srv/myapp/.venv/bin/python /srv/myapp/.venv/bin/gunicorn --bind 127.0.0.1:8001 wsgi:app

@@ -16,6 +16,12 @@ crate::rule! {
     ///
     /// By hand: `systemctl reload myapp`; where that does not help, `systemctl restart myapp`.
     ///
+    /// Proved by `python-path`: after the link moved, the reload returned 0 and the old release
+    /// went on answering every request; with `--pythonpath` the new one answered.
+    ///
+    /// Proved by `reload-keeps-old-release`: after the link moved, the reload returned 0 and the
+    /// old release went on answering every request.
+    ///
     /// ```proc,bad
     /// touch /srv/myapp/current 5000
     /// 800 cwd=/srv/myapp/releases/2026-04-14
@@ -66,7 +72,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let mut stale = Vec::new();
     for worker in &master.workers {
         let loaded_by = if preload { &master.process } else { worker };
-        if let Some(release) = other_release(worker, loaded_by, link, moved)? {
+        if let Some(release) = other_release(worker, loaded_by, link, moved, preload)? {
             stale.push((worker, release));
         }
     }
@@ -80,9 +86,19 @@ fn other_release<'a>(
     loaded_by: &Process,
     link: &ReleaseLink,
     moved: Option<i64>,
+    preload: bool,
 ) -> Result<Option<&'a Path>, Why> {
     let directory = &worker.directory.get()?.path;
     if directory.starts_with(&link.resolved) {
+        // With `--chdir` each SIGHUP takes the master to where the link leads, and not its code.
+        if preload
+            && let Some(moved) = moved
+            && loaded_by.started.get()?.saturating_add(TOLERANCE) < moved
+        {
+            return Err(Why::new(
+                "the code was loaded by the master (preload_app), and the link was made later",
+            ));
+        }
         return Ok(None);
     }
     if let Some(moved) = moved

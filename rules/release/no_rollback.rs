@@ -19,6 +19,10 @@ crate::rule! {
     /// By hand: keep at least the last release when you prune (Capistrano: `keep_releases`), and
     /// put the one before back from version control or the artefact store.
     ///
+    /// Proved by `no-rollback`: there was nothing to put the link back to, and every request got
+    /// 500 until the end; with the release before in place one move of the link and a reload ended
+    /// it.
+    ///
     /// ```tree,bad
     /// - /srv/myapp/releases/2026-04-14
     /// ```

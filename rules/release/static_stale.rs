@@ -18,6 +18,9 @@ crate::rule! {
     /// from, before the link is moved. Leave the files of the release before in place, for pages
     /// that are open already.
     ///
+    /// Proved by `static-stale`: the pages were the new release's, and its style sheet got 404 at
+    /// every request.
+    ///
     /// ```json,bad,file=/srv/myapp/releases/2026-04-21/static/manifest.json
     /// {"site.css": "/static/site.css", "site.js": "/static/site.4f1c9a.js"}
     /// ```

@@ -11,6 +11,9 @@ crate::rule! {
     ///
     /// By hand: `systemctl restart myapp`, then `ss -lx | grep gunicorn.sock` or `ss -ltn`.
     ///
+    /// Proved by `bind-changed`: both reloads returned 0, gunicorn kept its old socket, nginx went
+    /// to the new one, and every request got 502.
+    ///
     /// ```proc,bad
     /// - listen unix:/run/myapp/gunicorn.sock
     /// - file /run/myapp/gunicorn.sock

@@ -12,6 +12,12 @@ crate::rule! {
     ///
     /// By hand: `namei -l /run/myapp/gunicorn.sock` shows every mode on the way.
     ///
+    /// Proved by `socket-directory-mode`: gunicorn served and its socket had mode 0777, yet nginx
+    /// logged `13: Permission denied` and every request got 502.
+    ///
+    /// Proved by `socket-mode`: the socket had mode 0770 and was not nginx's: every request got
+    /// 502; without the option it has 0777, whatever UMask= says.
+    ///
     /// ```proc,bad
     /// file /run/myapp/gunicorn.sock mode=0700 owner=1000:1000
     /// ```

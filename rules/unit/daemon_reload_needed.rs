@@ -61,6 +61,10 @@ crate::rule! {
 
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let state = app.state.get()?;
+    // Of a unit that it refused systemd always says so (measured: two ExecStart=, `bad-setting`).
+    if !matches!(state.load.as_str(), "" | "loaded") {
+        return Err(Why::new(format!("systemd could not load the unit: {}", state.load)));
+    }
     let said = state
         .need_daemon_reload
         .ok_or_else(|| Why::new("systemctl does not say whether the unit has changed"))?;

@@ -22,11 +22,11 @@ crate::rule! {
     /// `ExecStart=/bin/bash -c 'cd … && exec gunicorn …'`, with `exec`, so that the signal of a
     /// reload reaches gunicorn.
     ///
-    /// Proved by `redirection-ignored`: gunicorn started and passed over the redirection:
-    /// no log was written.
+    /// Proved by `redirection-ignored`: gunicorn started and passed over the redirection: no log
+    /// was written.
     ///
-    /// Proved by `shell-syntax-without-shell`: kill took `&&` for a process and failed:
-    /// `systemctl reload` returned 1.
+    /// Proved by `shell-syntax-without-shell`: kill sent SIGHUP, then took `&&` for a process:
+    /// `systemctl reload` returned 1, though the new release was served.
     ///
     /// ```ini,bad,drop-in
     /// [Service]

@@ -3,7 +3,7 @@
 //! Nothing else of it is taken. An exception's text is the program's own and may hold anything,
 //! also a password; only the words that Python itself puts together round a name are recognised.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What a traceback comes to.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -12,7 +12,7 @@ pub struct PythonError {
     pub kind: String,
     /// The module, variable or attribute that is missing.
     pub name: Option<String>,
-    /// The innermost file and line.
+    /// The innermost file and line of the application's own; of any code where there is none.
     pub place: Option<(PathBuf, u32)>,
 }
 
@@ -33,7 +33,10 @@ impl std::fmt::Display for PythonError {
 #[derive(Debug, Default)]
 pub struct Reader {
     inside: bool,
+    /// The innermost file.
     place: Option<(PathBuf, u32)>,
+    /// The innermost file that belongs to no library.
+    own: Option<(PathBuf, u32)>,
 }
 
 impl Reader {
@@ -41,11 +44,15 @@ impl Reader {
     pub fn line(&mut self, line: &str) -> Option<PythonError> {
         let line = line.trim_end();
         if line.ends_with("Traceback (most recent call last):") {
-            *self = Self { inside: true, place: None };
+            *self = Self { inside: true, ..Self::default() };
             return None;
         }
         if let Some(rest) = line.trim_start().strip_prefix("File \"") {
-            self.place = place(rest);
+            // Python's own frozen modules have no file: `<frozen os>`, where `os.environ` fails.
+            if let Some(place) = place(rest).filter(|(file, _)| !is_frozen(file)) {
+                self.own = (!is_library(&place.0)).then(|| place.clone()).or(self.own.take());
+                self.place = Some(place);
+            }
             return None;
         }
         // gunicorn's own sentence where the application's name leads to nothing.
@@ -59,9 +66,25 @@ impl Reader {
         let (kind, text) = line.split_once(": ").unwrap_or((line.trim_end_matches(':'), ""));
         let kind = exception(kind)?;
         let name = missing_name(kind, text);
-        self.inside = false;
-        Some(PythonError { kind: kind.to_owned(), name, place: self.place.take() })
+        // A syntax error stands in the file that is named last, whoever imported it.
+        let syntax = matches!(kind, "SyntaxError" | "IndentationError" | "TabError");
+        let Self { place, own, .. } = std::mem::take(self);
+        let place = if syntax { place } else { own.or(place) };
+        Some(PythonError { kind: kind.to_owned(), name, place })
     }
+}
+
+/// `<frozen importlib._bootstrap>`.
+fn is_frozen(file: &Path) -> bool {
+    file.to_string_lossy().starts_with("<frozen ")
+}
+
+/// Python's own library, or an installed package?
+fn is_library(file: &Path) -> bool {
+    let file = file.to_string_lossy();
+    file.contains("/site-packages/")
+        || file.contains("/dist-packages/")
+        || file.contains("/lib/python")
 }
 
 /// The name that an exception's text speaks of, where Python itself wrote the text.

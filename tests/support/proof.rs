@@ -220,11 +220,7 @@ pub fn project() -> &'static Path {
 }
 
 /// Runs one variant in a container of its own.
-pub fn run(
-    name: &str,
-    case: &Case,
-    variant: &Variant,
-) -> Result<Shown, super::container::Skip> {
+pub fn run(name: &str, case: &Case, variant: &Variant) -> Result<Shown, super::container::Skip> {
     let began = Instant::now();
     let container = Container::boot(name, |root| {
         base(root);
@@ -262,6 +258,9 @@ pub fn run(
         container.sh_ok(&case.then);
     }
     shown.after = check_inside(&container, case, variant);
+    if case.wrong.is_none() {
+        exits_with_nothing(&container, case, &mut shown.wrong);
+    }
     let Shown { before, after, wrong, .. } = &mut shown;
     for (code, words) in &expect.messages {
         let said: Vec<&String> = [&*before, &*after].iter().filter_map(|f| f.get(code)).collect();
@@ -447,12 +446,25 @@ pub fn program() -> PathBuf {
 
 pub const CHECK: [&str; 4] = ["check", "--format=json", "--allow-incomplete", "--fail-on=never"];
 
+/// A healthy deployment: everything could be read, and nothing is at fault.
+fn exits_with_nothing(container: &Container, case: &Case, wrong: &mut Vec<String>) {
+    let command: Vec<&str> = ["deploy-doctor", "check"]
+        .into_iter()
+        .chain(case.inside.iter().map(String::as_str))
+        .collect();
+    let output = container.run(&command);
+    if !output.status.success() {
+        wrong.push(format!(
+            "check: {}\n{}{}",
+            output.status,
+            text(&output.stdout),
+            text(&output.stderr)
+        ));
+    }
+}
+
 /// What `check` finds on the living host, with the options that the case and its variant ask for.
-fn check_inside(
-    container: &Container,
-    case: &Case,
-    variant: &Variant,
-) -> BTreeMap<String, String> {
+fn check_inside(container: &Container, case: &Case, variant: &Variant) -> BTreeMap<String, String> {
     let options = case.inside.iter().chain(&variant.check).map(String::as_str);
     let command: Vec<&str> = ["deploy-doctor"].into_iter().chain(CHECK).chain(options).collect();
     findings(&container.run(&command))
