@@ -603,3 +603,24 @@ fn a_link_that_leads_somewhere_is_not_to_blame() {
     let gone = message("/srv/tools/sbin");
     assert!(gone.contains("/opt/bin points to /srv/tools/sbin"), "{gone}");
 }
+
+#[test]
+fn the_watchdog_is_no_fault_where_something_may_send_the_sign_of_life() {
+    let seen = drop_in("[Service]\nWatchdogSec=1min 30\n");
+    assert!(seen.only("U123").message.starts_with("systemd kills gunicorn every 90 s"));
+    drop_in("").passes("U123");
+    drop_in("[Service]\nWatchdogSec=30\nWatchdogSec=0\n").passes("U123");
+    let reason = |case: Case| case.check().reasons("U123").join("; ");
+    let open = "[Service]\nWatchdogSec=30\nNotifyAccess=all\n";
+    assert!(reason(Case::healthy().file(DROP_IN, open)).contains("NotifyAccess=all"));
+    let limit = "[Service]\nWatchdogSec=30\n";
+    let hook = "def when_ready(server):\n    server.notifier.start()\n";
+    let hooked = Case::healthy().file(DROP_IN, limit);
+    let hooked = hooked.file(&format!("{RELEASE}/gunicorn.conf.py"), hook);
+    assert!(reason(hooked).contains("a hook"));
+    // A shell that stays may send it beside gunicorn.
+    let command = "ExecStart=\nExecStart=/bin/sh -c \"/srv/myapp/.venv/bin/gunicorn --workers 3 \
+                   --bind unix:/run/myapp/gunicorn.sock wsgi:app\"\n";
+    let shell = Case::healthy().file(DROP_IN, format!("{limit}{command}"));
+    assert!(reason(shell).contains("what starts gunicorn"));
+}

@@ -33,7 +33,7 @@ crate::rule! {
     /// WatchdogSec=0
     /// ```
     ///
-    /// Healthy: no limit, and a unit in which anything may send the sign of life.
+    /// Healthy: no limit.
     ///
     /// ```ini,good,drop-in
     /// [Service]
@@ -41,29 +41,7 @@ crate::rule! {
     /// ```
     /// ```ini,good,drop-in
     /// [Service]
-    /// WatchdogSec=30
-    /// NotifyAccess=all
-    /// ```
-    ///
-    /// A hook in gunicorn's master that may send it, and a program that cannot be seen through:
-    ///
-    /// ```ini,good,drop-in
-    /// [Service]
-    /// WatchdogSec=30
-    /// ```
-    /// ```python,good,file=/srv/myapp/releases/2026-04-21/gunicorn.conf.py
-    /// def when_ready(server):
-    ///     from watch import keep_alive
-    ///     keep_alive()
-    /// ```
-    /// ```tree,good
-    /// /usr/local/bin/start-myapp mode=0755
-    /// ```
-    /// ```ini,good,drop-in
-    /// [Service]
-    /// WatchdogSec=30
-    /// ExecStart=
-    /// ExecStart=/usr/local/bin/start-myapp
+    /// WatchdogSec=0
     /// ```
     U123 "watchdog" {
         severity: Error, impact: Outage, fix: Some(Safe), item: ReloadSucceeds, hop: Master,
