@@ -201,6 +201,20 @@ fn a_link_that_is_not_followed_needs_a_restart() {
 }
 
 #[test]
+fn code_that_the_master_loaded_is_not_told_by_the_workers_directory() {
+    // With --chdir SIGHUP takes the master, and its new workers, to where the link leads now.
+    let change = format!(
+        "touch /srv/myapp/current 5000\n800 : {SCRIPT} --preload --workers 3 --chdir \
+         /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app\n811 start=5010\n812 \
+         start=5010\n813 start=5010"
+    );
+    let unit = "/etc/systemd/system/myapp.service";
+    let seen = living(&change).replace(unit, "--workers 3", "--preload --workers 3").check();
+    assert!(seen.of("P503").is_empty());
+    assert!(seen.reasons("P503")[0].contains("preload_app"), "{seen:#?}");
+}
+
+#[test]
 fn a_port_is_a_socket_too() {
     let tcp = |case: Case| {
         let unit = String::from_utf8_lossy(

@@ -14,7 +14,7 @@ use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 
-use deploy_doctor::rule::{self, Rule};
+use deploy_doctor::rule::{self, Rule, Severity};
 use deploy_doctor::rules;
 use support::proof::{self, Case, Shown, Variant};
 
@@ -24,6 +24,9 @@ const AT_ONCE: usize = 2;
 /// What the living host shows of a site that is down, whatever the reason. Which of them at a given
 /// moment hangs on where systemd is between two starts.
 const DOWN: [&str; 7] = ["L801", "L804", "L807", "P501", "P502", "S601", "S602"];
+
+/// Rules of severity error that no case proves.
+const UNPROVED: [&str; 0] = [];
 
 /// One container's work.
 struct Job<'a> {
@@ -202,6 +205,12 @@ fn a_rule_names_its_proofs_and_a_case_its_rules() {
             } else {
                 wrong.push(format!("{name}: there is no rule {code}"));
             }
+        }
+    }
+    for rule in rules::all().iter().filter(|rule| rule.severity == Severity::Error) {
+        let proved = named.iter().any(|(code, ..)| code == rule.code);
+        if proved == UNPROVED.contains(&rule.code) {
+            wrong.push(format!("{} is proved: {proved}", rule.code));
         }
     }
     for (code, name, harm) in listed.iter().filter(|proof| !named.contains(proof)) {

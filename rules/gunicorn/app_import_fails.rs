@@ -23,6 +23,9 @@ crate::rule! {
     /// Proved by `app-import-denied`: imported by root it worked, the reload returned 0, gunicorn's
     /// workers got PermissionError, and the site answered 502 until the end.
     ///
+    /// Proved by `app-import-exits`: `gunicorn --check-config` and the reload returned 0, the unit
+    /// stayed active, and no request was answered any more: gunicorn starts workers for ever.
+    ///
     /// Proved by `app-import-fails`: `--preflight` had named the KeyError; the reload returned 0,
     /// the master ended, and the site answered 502 until the end.
     ///

@@ -15,6 +15,8 @@ crate::rule! {
     /// Proved by `app-answers-500`: the service was active, gunicorn answered, and every request
     /// got 500, through nginx and straight at the socket.
     ///
+    /// Proved by `upstream-mismatch`: gunicorn was up, and every request got 502.
+    ///
     /// ```text,bad,probe=http://example.com/
     /// example.com:80 502
     /// unix:/run/myapp/gunicorn.sock 200

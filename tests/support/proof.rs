@@ -111,6 +111,8 @@ pub struct Load {
     pub rate: f64,
     /// Seconds after the step.
     pub tail: f64,
+    /// Seconds after which an unanswered request is given up.
+    pub limit: f64,
     /// What is asked for.
     pub path: String,
     /// `GET` or `POST`.
@@ -119,7 +121,7 @@ pub struct Load {
 
 impl Default for Load {
     fn default() -> Self {
-        Self { rate: 40.0, tail: 2.0, path: "/".into(), method: "GET".into() }
+        Self { rate: 40.0, tail: 2.0, limit: 15.0, path: "/".into(), method: "GET".into() }
     }
 }
 
@@ -236,8 +238,8 @@ pub fn run(name: &str, case: &Case, variant: &Variant) -> Result<Shown, super::c
     let first = expect.first.as_deref().unwrap_or("200");
     if first != "any" && !answers(&container, first) {
         shown.wrong.push(format!(
-            "the site never answered {first} at the start\n{}",
-            container.journal("myapp")
+            "the site never answered {first} at the start; the journal's end:\n      {}",
+            journal_end(&container)
         ));
     }
     let deploy = variant.deploy.as_ref().unwrap_or(&case.deploy);
@@ -269,14 +271,18 @@ pub fn run(name: &str, case: &Case, variant: &Variant) -> Result<Shown, super::c
         }
     }
     if !shown.wrong.is_empty() {
-        let journal = container.journal("myapp");
-        let lines: Vec<&str> = journal.lines().collect();
-        let tail = lines[lines.len().saturating_sub(25)..].join("\n      ");
+        let tail = journal_end(&container);
         shown.wrong.push(format!("the step said: {}", shown.answers.output));
         shown.wrong.push(format!("the journal's end:\n      {tail}"));
     }
     shown.took = began.elapsed();
     Ok(shown)
+}
+
+fn journal_end(container: &Container) -> String {
+    let journal = container.journal("myapp");
+    let lines: Vec<&str> = journal.lines().collect();
+    lines[lines.len().saturating_sub(25)..].join("\n      ")
 }
 
 /// The healthy deployment on the prepared root: its own Python and nginx are real.
@@ -349,8 +355,8 @@ pub fn answers(container: &Container, status: &str) -> bool {
 
 pub fn load(container: &Container, load: &Load, step: &str) -> Answers {
     let rate = load.rate.to_string();
-    let tail = load.tail.to_string();
-    let mut command = vec!["load", "--rate", &rate, "--tail", &tail];
+    let (tail, limit) = (load.tail.to_string(), load.limit.to_string());
+    let mut command = vec!["load", "--rate", &rate, "--tail", &tail, "--limit", &limit];
     command.extend(["--path", &load.path, "--method", &load.method]);
     command.extend((!step.is_empty()).then_some(step));
     let output = container.run_for(90, &command);
