@@ -34,14 +34,16 @@ pub enum Fault {
     FailFrom(usize, DiskErrorKind),
     /// Something happens before the step.
     Meanwhile(usize, Box<dyn Fn()>),
-    /// All renames with flags are unknown, as on NFS.
-    NoExchange,
+    /// Something happens before the step, and the process is killed before the next one.
+    MeanwhileKill(usize, Box<dyn Fn()>),
 }
 
 /// A disk with a fault.
 pub struct FaultDisk {
     inner: TreeDisk,
     fault: Fault,
+    /// Can two names be exchanged? Not on NFS.
+    exchange: bool,
     count: Cell<usize>,
     /// The steps that were done, in words.
     pub log: RefCell<Vec<String>>,
@@ -50,7 +52,11 @@ pub struct FaultDisk {
 impl FaultDisk {
     pub fn new(root: &Path, fault: Fault) -> Self {
         let inner = TreeDisk::open(root).unwrap();
-        Self { inner, fault, count: Cell::new(0), log: RefCell::default() }
+        Self { inner, fault, exchange: true, count: Cell::new(0), log: RefCell::default() }
+    }
+
+    pub fn with_exchange(self, exchange: bool) -> Self {
+        Self { exchange, ..self }
     }
 
     /// How many steps were done.
@@ -69,7 +75,8 @@ impl FaultDisk {
             Fault::Kill(at) if *at == number => die(),
             Fault::Fail(at, kind) if *at == number => fail(kind),
             Fault::FailFrom(at, kind) if number >= *at => fail(kind),
-            Fault::Meanwhile(at, act) if *at == number => {
+            Fault::MeanwhileKill(at, _) if number == *at + 1 => die(),
+            Fault::Meanwhile(at, act) | Fault::MeanwhileKill(at, act) if *at == number => {
                 act();
                 Ok(())
             }
@@ -185,7 +192,7 @@ impl Disk for FaultDisk {
         how: Renaming,
     ) -> Result<(), DiskError> {
         self.named(&format!("rename({how:?})"), directory, to)?;
-        if matches!(self.fault, Fault::NoExchange) && how == Renaming::Exchange {
+        if !self.exchange && how == Renaming::Exchange {
             let path = directory.path().join(to);
             return Err(DiskError { path, doing: "exchange", kind: DiskErrorKind::Unsupported });
         }

@@ -59,7 +59,15 @@ impl OpenFile {
 /// The lock of a state directory, held until it is dropped or the process ends, however it ends.
 #[derive(Debug)]
 pub struct Lock {
-    _fd: OwnedFd,
+    fd: OwnedFd,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // A process that is just being started may still share the open file, and with it the
+        // lock: closing it would not be enough.
+        let _ = rustix::fs::flock(&self.fd, rustix::fs::FlockOperation::Unlock);
+    }
 }
 
 /// Which inode something is.

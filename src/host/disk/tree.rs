@@ -355,7 +355,7 @@ impl Disk for TreeDisk {
         }
         file.set_len(0).and_then(|()| file.rewind()).map_err(other)?;
         writeln!(file, "process {}", std::process::id()).map_err(other)?;
-        Ok(Lock { _fd: file.into() })
+        Ok(Lock { fd: file.into() })
     }
 
     fn user(&self) -> u32 {
