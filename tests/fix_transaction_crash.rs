@@ -6,7 +6,6 @@
 #[path = "support/fault.rs"]
 mod fault;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::os::unix::process::ExitStatusExt;
@@ -191,8 +190,6 @@ fn points(log: &[String]) -> Vec<(&'static str, usize)> {
     points
 }
 
-type Snapshot = BTreeMap<PathBuf, Standing>;
-
 /// What the tree is before and after the changes.
 fn states(scene: &Scene) -> (Snapshot, Snapshot, Vec<String>, Vec<String>) {
     let dir = fresh(scene);
@@ -230,14 +227,6 @@ fn mended(scene: &Scene, root: &Path, before: &Snapshot, after: &Snapshot, at: &
     store.undo().unwrap_or_else(|error| panic!("{at}: {error}"));
     assert_eq!(snapshot(root), *before, "{at}: undone");
     is_after
-}
-
-fn differences<'a>(now: &'a Snapshot, then: &'a Snapshot) -> Vec<String> {
-    let mut paths: Vec<_> = now.keys().chain(then.keys()).collect();
-    paths.sort();
-    paths.dedup();
-    let differ = paths.into_iter().filter(|path| now.get(*path) != then.get(*path));
-    differ.map(|path| format!("{}: {:?}", path.display(), now.get(path))).collect()
 }
 
 fn report(what: &str, count: usize) {

@@ -232,7 +232,7 @@ pub struct Standing {
 }
 
 /// Everything in a tree but the state directory, by path.
-pub fn snapshot(root: &Path) -> BTreeMap<PathBuf, Standing> {
+pub fn snapshot(root: &Path) -> Snapshot {
     let mut all = BTreeMap::new();
     let mut todo = vec![root.to_path_buf()];
     while let Some(directory) = todo.pop() {
@@ -264,6 +264,24 @@ pub fn snapshot(root: &Path) -> BTreeMap<PathBuf, Standing> {
         }
     }
     all
+}
+
+/// Everything in a tree, by path.
+pub type Snapshot = BTreeMap<PathBuf, Standing>;
+
+/// The paths at which two states of a tree differ, with what stands there now.
+pub fn differences(now: &Snapshot, then: &Snapshot) -> Vec<String> {
+    let mut paths: Vec<_> = now.keys().chain(then.keys()).collect();
+    paths.sort();
+    paths.dedup();
+    let differ = paths.into_iter().filter(|path| now.get(*path) != then.get(*path));
+    differ.map(|path| format!("{}: {:?}", path.display(), now.get(path))).collect()
+}
+
+/// Fails with the paths that differ.
+#[track_caller]
+pub fn assert_same(now: &Snapshot, then: &Snapshot) {
+    assert!(now == then, "{:#?}", differences(now, then));
 }
 
 /// A path's extended attributes.
