@@ -202,20 +202,29 @@ impl<'d> Store<'d> {
         handles: &mut Handles<'_>,
         trouble: Trouble,
     ) -> ApplyError {
+        let all = |why: String| {
+            let paths = record.entries.iter().map(|entry| entry.change.path.clone());
+            paths.map(|path| Left { path, why: why.clone() }).collect()
+        };
+        // The last word may have been written and only not have been synced. Then all stands as
+        // changed, and must not be half taken back under a journal that calls it done.
+        let prepared = match self.shelf.state(id) {
+            Ok(Some(State::Prepared)) => Ok(()),
+            _ => self.shelf.set_state(id, State::Prepared),
+        };
+        if let Err(error) = prepared {
+            let left = all(format!("changed, and not taken back ({error})"));
+            return ApplyError::Failed { cause: trouble.cause, left };
+        }
         let left = match restore(handles, record) {
             // Where closing fails, the next run finds everything back already.
             Ok(left) => {
                 let _ = self.close(id, State::Prepared, &left);
                 left
             }
-            Err(second) => record
-                .entries
-                .iter()
-                .map(|entry| Left {
-                    path: entry.change.path.clone(),
-                    why: format!("not known to be back ({}); the next run goes on", second.cause),
-                })
-                .collect(),
+            Err(second) => {
+                all(format!("not known to be back ({}); the next run goes on", second.cause))
+            }
         };
         ApplyError::Failed { cause: trouble.cause, left }
     }
