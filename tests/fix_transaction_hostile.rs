@@ -10,12 +10,15 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use deploy_doctor::fix::transaction::{ApplyError, Refusal, Store, StoreError, Why};
 use deploy_doctor::fix::{Change, Content};
 use deploy_doctor::host::disk::{DiskErrorKind, TreeDisk};
 use fault::*;
+use rustix::fs::CWD;
 
 /// A tree, and beside it what must never change.
 fn tree_and_outside() -> (tempfile::TempDir, PathBuf, PathBuf) {
@@ -98,48 +101,51 @@ fn links_that_are_swapped_in_a_loop_lead_nowhere() {
     let disk = TreeDisk::open(&root).unwrap();
     let store = store(&disk);
     let done = AtomicBool::new(false);
+    // Held while something is swapped, so that the tree can be put in order between two attempts.
+    let swapping = Mutex::new(());
     let (mut made, mut refused) = (0, 0);
+    symlink(outside.join("srv/app"), root.join("srv/swapped")).unwrap();
+    symlink(outside.join("srv/app/.env"), root.join("srv/env-link")).unwrap();
+    let changes = [rewrite(&root, "/srv/app/.env", "A=2\n"), rewrite(&root, "/srv/app/new", "n\n")];
     std::thread::scope(|scope| {
-        let (root, outside, done) = (&root, &outside, &done);
-        scope.spawn(move || {
+        scope.spawn(|| {
             let exchange = |a: &Path, b: &Path| {
                 let flags = rustix::fs::RenameFlags::EXCHANGE;
-                let cwd = rustix::fs::CWD;
-                rustix::fs::renameat_with(cwd, a, cwd, b, flags).unwrap();
+                let _ = rustix::fs::renameat_with(CWD, a, CWD, b, flags);
             };
-            symlink(outside.join("srv/app"), root.join("srv/swapped")).unwrap();
-            symlink(outside.join("srv/app/.env"), root.join("srv/env-link")).unwrap();
             let (app, swapped) = (root.join("srv/app"), root.join("srv/swapped"));
-            while !done.load(Ordering::Relaxed) {
-                exchange(&app, &swapped);
-                std::thread::yield_now();
-                exchange(&app, &swapped);
-                let (file, link) = (app.join(".env"), root.join("srv/env-link"));
-                exchange(&file, &link);
-                std::thread::yield_now();
-                exchange(&file, &link);
+            let (file, link) = (app.join(".env"), root.join("srv/env-link"));
+            for round in 0_u64.. {
+                if done.load(Ordering::Relaxed) {
+                    break;
+                }
+                let held = swapping.lock().unwrap();
+                let (a, b) = if round % 2 == 0 { (&app, &swapped) } else { (&file, &link) };
+                exchange(a, b);
+                std::thread::sleep(Duration::from_micros(round % 50));
+                exchange(a, b);
+                drop(held);
+                std::thread::sleep(Duration::from_micros(round * 37 % 1500));
             }
         });
-        let until = std::time::Instant::now() + std::time::Duration::from_secs(4);
-        for number in 0.. {
-            let changes = [
-                rewrite(&outside, "/srv/app/.env", &format!("A={}\n", number + 2)),
-                change(&outside, "/srv/app/new", own_file("new\n", 0o644)),
-            ];
+        let until = Instant::now() + Duration::from_secs(5);
+        while Instant::now() < until && !(made > 50 && refused > 50) {
             match store.apply(&changes, &describe("race")) {
-                Ok(id) => {
-                    made += 1;
-                    let _ = store.roll_back(id);
-                }
+                Ok(_) => made += 1,
                 Err(_) => refused += 1,
             }
+            let _held = swapping.lock().unwrap();
             let _ = store.recover();
-            if std::time::Instant::now() > until || made > 200 && refused > 200 {
-                break;
+            let _ = fs::remove_file(root.join("srv/app/new"));
+            for name in ["srv/app/.env", "srv/env-link"] {
+                let _ = fs::remove_file(root.join(name));
             }
+            put(&root, "/srv/app/.env", "A=1\n", 0o600);
+            symlink(outside.join("srv/app/.env"), root.join("srv/env-link")).unwrap();
         }
         done.store(true, Ordering::Relaxed);
     });
+    println!("{made} made, {refused} refused");
     assert!(made > 0 && refused > 0, "{made} made, {refused} refused");
     assert_same(&snapshot(&outside), &beyond);
 }

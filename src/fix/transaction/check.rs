@@ -35,6 +35,11 @@ impl<'d> Handles<'d> {
         Ok(directory)
     }
 
+    /// A directory that is no more; one of the same name would be another.
+    pub(super) fn forget(&mut self, path: &Path) {
+        self.open.remove(path);
+    }
+
     /// All that were opened.
     pub(super) fn all(&self) -> impl Iterator<Item = (&PathBuf, &Rc<Directory>)> {
         self.open.iter()

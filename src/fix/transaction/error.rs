@@ -65,6 +65,22 @@ impl fmt::Display for Refusal {
     }
 }
 
+/// Something worth knowing before a change is made, which does not stand against it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// The path.
+    pub path: PathBuf,
+    /// How many names the file has (hard links); the others keep the old content.
+    pub names: u64,
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (path, names) = (self.path.display(), self.names);
+        write!(f, "{path}: has {names} names (hard links); the others keep the old content")
+    }
+}
+
 /// A path that was not brought back, and stands as somebody else, or a failure, left it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Left {

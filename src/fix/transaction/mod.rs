@@ -5,14 +5,15 @@
 //! takes back what a crash left half done. The order on the disk is ensured with `fsync(2)`; every
 //! single step is atomic by itself (`rename(2)`, `renameat2(2)`).
 
+mod beside;
 mod check;
+mod dress;
 mod error;
 pub(in crate::fix) mod journal;
 mod perform;
 mod restore;
 pub(in crate::fix) mod state;
 
-use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -21,14 +22,14 @@ use serde::{Deserialize, Serialize};
 
 use super::history::{self, HistoryEntry};
 use super::{Change, Content};
-use crate::host::disk::{Disk, Found, Lock};
+use crate::host::disk::{Disk, Found, Held, Lock};
 use check::Handles;
 use journal::{Entry, Record};
 use perform::{Race, Step, Trouble, perform};
 use restore::restore;
 use state::{Shelf, State};
 
-pub use error::{ApplyError, Left, Refusal, StoreError, UndoError, Why};
+pub use error::{ApplyError, Left, Notice, Refusal, StoreError, UndoError, Why};
 
 /// How many transactions are kept.
 pub const HISTORY_LIMIT: usize = 100;
@@ -148,11 +149,18 @@ impl<'d> Store<'d> {
         Ok(())
     }
 
-    /// Would these changes be refused? Nothing is written.
-    pub fn check(&self, changes: &[Change]) -> Result<(), ApplyError> {
+    /// Would these changes be refused? Else says what is worth knowing. Nothing is written.
+    pub fn check(&self, changes: &[Change]) -> Result<Vec<Notice>, ApplyError> {
         let changes = self.placed(changes);
-        let checked = check::check(&mut Handles::new(self.disk), &changes);
-        checked.map(|_| ()).map_err(ApplyError::Refused)
+        let found = check::check(&mut Handles::new(self.disk), &changes);
+        let found = found.map_err(ApplyError::Refused)?;
+        let several = changes.into_iter().zip(found).filter_map(|(change, found)| match found {
+            Some(Found { links, held: Held::Bytes(_), .. }) if links > 1 => {
+                Some(Notice { path: change.path, names: links })
+            }
+            _ => None,
+        });
+        Ok(several.collect())
     }
 
     /// Makes the changes, all or none. Directories are made first and removed last, whatever the
@@ -174,7 +182,7 @@ impl<'d> Store<'d> {
             return Err(ApplyError::Nothing);
         }
         if self.backup_beside {
-            let beside = backups(&mut handles, &changes)?;
+            let beside = beside::backups(&mut handles, &changes)?;
             found.extend(beside.iter().map(|_| None));
             changes.extend(beside);
         }
@@ -344,39 +352,4 @@ fn forward(record: &Record, found: Vec<Option<Found>>) -> Vec<Step> {
         });
     }
     steps
-}
-
-/// The files beside those that change, which hold what stood before.
-fn backups(handles: &mut Handles<'_>, changes: &[Change]) -> Result<Vec<Change>, StoreError> {
-    let mut taken: BTreeSet<PathBuf> = changes.iter().map(|change| change.path.clone()).collect();
-    let mut backups = Vec::new();
-    for change in changes {
-        let Content::File { bytes, .. } = &change.before else { continue };
-        let same = |after: &Content| matches!(after, Content::File { bytes: b, .. } if b == bytes);
-        let Some((parent, name)) = check::split(&change.path) else { continue };
-        if same(&change.after) {
-            continue;
-        }
-        let directory = handles.get(parent)?;
-        let mut free = None;
-        for number in 0..1000 {
-            let mut beside = name.clone();
-            beside.push(".orig");
-            if number > 0 {
-                beside.push(format!(".{number}"));
-            }
-            let path = parent.join(&beside);
-            if !taken.contains(&path) && handles.disk.inspect(&directory, &beside)?.is_none() {
-                free = Some(path);
-                break;
-            }
-        }
-        let Some(path) = free else {
-            let why = "has a thousand backups beside it".to_owned();
-            return Err(StoreError::Untrusted { path: change.path.clone(), why });
-        };
-        taken.insert(path.clone());
-        backups.push(Change { path, before: Content::Absent, after: change.before.clone() });
-    }
-    Ok(backups)
 }

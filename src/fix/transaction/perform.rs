@@ -6,9 +6,10 @@
 //! So a change that somebody else makes in the last moment is not lost.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::check::{Handles, unchanged};
+use super::dress::{dress, stage};
 use super::{Content, Left};
 use crate::host::disk::{
     Attribute, Directory, Disk, DiskError, DiskErrorKind, Found, Held, Identity, OpenFile, Renaming,
@@ -135,7 +136,7 @@ pub(super) fn perform(
     for step in removed {
         settle(remove_directory(handles, step))?;
     }
-    finish(handles, steps, race).map_err(begun)?;
+    finish(handles, race).map_err(begun)?;
     Ok(left)
 }
 
@@ -186,79 +187,13 @@ fn stage_all<'s>(
 fn clear(handles: &mut Handles<'_>, made: &[Made<'_>]) {
     for Made { step, directory } in made.iter().rev() {
         let Ok(parent) = handles.get(&step.parent) else { continue };
-        let _ = if *directory {
-            handles.disk.rmdir(&parent, &step.name)
+        if *directory {
+            let _ = handles.disk.rmdir(&parent, &step.name);
+            handles.forget(&step.path);
         } else {
-            handles.disk.unlink(&parent, &step.temporary)
-        };
-    }
-}
-
-/// Makes one file or link under its temporary name.
-fn stage(
-    disk: &dyn Disk,
-    directory: &Directory,
-    step: &Step,
-) -> Result<Option<OpenFile>, DiskError> {
-    match &step.target {
-        Content::File { bytes, mode, uid, gid } => {
-            let file = disk.create(directory, &step.temporary)?;
-            // Dressed while it is empty, so that at no time anybody sees of the content who will
-            // not be allowed to. Writing takes set-user-id bits away, so these come again.
-            dress(disk, &file, (*uid, *gid, *mode), step.attributes.as_deref(), true)?;
-            disk.write(&file, bytes)?;
-            if mode & 0o6000 != 0 {
-                disk.set_mode(&file, *mode)?;
-            }
-            Ok(Some(file))
-        }
-        Content::Link { target } => {
-            disk.symlink(directory, &step.temporary, target)?;
-            match step.link_owner {
-                Some((uid, gid)) if uid != disk.user() => {
-                    disk.set_link_owner(directory, &step.temporary, uid, gid)?;
-                }
-                _ => {}
-            }
-            Ok(None)
-        }
-        Content::Absent | Content::Directory { .. } => Ok(None),
-    }
-}
-
-/// Sets owner, then attributes (access lists among them), then mode.
-fn dress(
-    disk: &dyn Disk,
-    file: &OpenFile,
-    (uid, gid, mode): (u32, u32, u32),
-    wanted: Option<&[Attribute]>,
-    fresh: bool,
-) -> Result<(), DiskError> {
-    disk.set_owner(file, uid, gid)?;
-    if let Some(wanted) = wanted {
-        let has = disk.attributes(file)?;
-        for attribute in wanted.iter().filter(|attribute| !has.contains(attribute)) {
-            match disk.set_attribute(file, attribute) {
-                Err(error) if may_be_missing(attribute, &error) => {}
-                other => other?,
-            }
-        }
-        // A directory may hand access lists down to what is made in it.
-        let extra = |one: &&Attribute| wanted.iter().all(|wanted| wanted.name != one.name);
-        for attribute in has.iter().filter(extra) {
-            if fresh && attribute.name == "system.posix_acl_access" {
-                disk.remove_attribute(file, &attribute.name)?;
-            }
+            let _ = handles.disk.unlink(&parent, &step.temporary);
         }
     }
-    disk.set_mode(file, mode)
-}
-
-/// Labels of security modules, which only root may set, and which the kernel gives by itself.
-fn may_be_missing(attribute: &Attribute, error: &DiskError) -> bool {
-    let name = attribute.name.as_encoded_bytes();
-    (name.starts_with(b"security.") || name.starts_with(b"trusted."))
-        && matches!(error.kind, DiskErrorKind::PermissionDenied | DiskErrorKind::Unsupported)
 }
 
 /// Puts what one step made in its place.
@@ -400,21 +335,18 @@ fn remove_directory(handles: &mut Handles<'_>, step: &Step) -> Result<(), Stoppe
         Err(error) if error.kind == DiskErrorKind::NotEmpty => {
             Err(changed(step, "there is something in it"))
         }
-        Err(error) if error.kind == DiskErrorKind::NotFound => Ok(()),
-        other => Ok(other?),
+        Err(error) if error.kind != DiskErrorKind::NotFound => Err(error.into()),
+        _ => {
+            handles.forget(&step.path);
+            Ok(())
+        }
     }
 }
 
 /// Waits until every name is on the disk, and makes sure that the directories are still where
 /// they were.
-fn finish(handles: &mut Handles<'_>, steps: &[Step], race: Race) -> Result<(), Stopped> {
-    let gone = |path: &Path| {
-        steps.iter().any(|step| step.path == path && step.action() == Action::RemoveDirectory)
-    };
+fn finish(handles: &Handles<'_>, race: Race) -> Result<(), Stopped> {
     for (path, directory) in handles.all() {
-        if gone(path) {
-            continue;
-        }
         handles.disk.sync_directory(directory)?;
         if race == Race::Stop {
             let moved = || Stopped::Changed(path.clone(), "the directory was moved");
