@@ -58,7 +58,7 @@ def seen():
 const WHEELS: &str = r#"
 import base64, csv, glob, hashlib, io, os, sys, zipfile
 os.makedirs("/opt/wheels")
-site = glob.glob("/srv/venvs/gunicorn-23/lib/python3*/site-packages")[0]
+site = glob.glob("/srv/venvs/gunicorn-%s/lib/python3*/site-packages" % sys.argv[1])[0]
 
 def wheel(name, files):
     info = [path for path in files if path.endswith(".dist-info/WHEEL")][0].split("/")[0]
@@ -99,11 +99,18 @@ struct Host {
     name: &'static str,
     dir: String,
     domain: &'static str,
+    gunicorn: &'static str,
     blocks: BTreeMap<String, Vec<String>>,
 }
 
 impl Host {
-    fn new(options: &[&str], name: &'static str, dir: &str, domain: &'static str) -> Option<Self> {
+    fn new(
+        options: &[&str],
+        name: &'static str,
+        dir: &str,
+        domain: &'static str,
+        gunicorn: &'static str,
+    ) -> Option<Self> {
         let booted = Container::boot(name, |root| {
             let copies = [(Path::new(env!("CARGO_BIN_EXE_deploy-doctor")), "deploy-doctor")];
             let load = support::proof::project().join("e2e/load");
@@ -126,14 +133,14 @@ impl Host {
                 return None;
             }
         };
-        container.sh_ok("python3 /root/wheels.py");
+        container.sh_ok(&format!("python3 /root/wheels.py {}", &gunicorn[..2]));
         let init =
             [&["deploy-doctor", "init", "--name", name, "--output", "/root/deploy"], options]
                 .concat();
         let ran = container.run(&init);
         assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
         let readme = fs::read_to_string(container.root().join("root/deploy/README.md")).unwrap();
-        Some(Self { container, name, dir: dir.into(), domain, blocks: blocks(&readme) })
+        Some(Self { container, name, dir: dir.into(), domain, gunicorn, blocks: blocks(&readme) })
     }
 
     fn block(&self, heading: &str, number: usize) -> &str {
@@ -163,7 +170,8 @@ impl Host {
             .replace("CURRENT", &format!("{}/current", self.dir));
         fs::write(at.join("wsgi.py"), application).unwrap();
         fs::write(at.join("static/site.css"), format!("/* {release} */\n")).unwrap();
-        let requirements = format!("flask==3.0.3\ngunicorn==23.0.0\nflavour=={flavour}\n");
+        let requirements =
+            format!("flask==3.0.3\ngunicorn=={}\nflavour=={flavour}\n", self.gunicorn);
         fs::write(at.join("requirements.txt"), requirements).unwrap();
         let gone = at.join("gone.py");
         match release {
@@ -376,17 +384,17 @@ fn from_install_to_rollback(host: &Host, activated: bool) {
 #[test]
 fn the_readmes_commands_on_a_fresh_host() {
     let options = ["--app", "wsgi:app", "--domain", "example.com"];
-    if let Some(host) = Host::new(&options, "myapp", "/srv/myapp", "example.com") {
+    if let Some(host) = Host::new(&options, "myapp", "/srv/myapp", "example.com", "23.0.0") {
         from_install_to_rollback(&host, false);
     }
 }
 
-/// Another account, another place, no domain, and the socket in systemd's hands.
+/// Another account, another place, no domain, another gunicorn, and the socket in systemd's hands.
 #[test]
 fn the_readmes_commands_with_socket_activation() {
     let options =
         ["--app", "wsgi:app", "--user", "web-1", "--dir", "/opt/shop", "--socket-activation"];
-    if let Some(host) = Host::new(&options, "Shop.v2", "/opt/shop", "shop.v2.localhost") {
+    if let Some(host) = Host::new(&options, "Shop.v2", "/opt/shop", "shop.v2.localhost", "27.0.1") {
         from_install_to_rollback(&host, true);
     }
 }
@@ -396,7 +404,7 @@ fn the_readmes_commands_with_socket_activation() {
 #[test]
 fn the_readmes_commands_without_a_name_and_with_one_venv() {
     let options = ["--app", "wsgi:app", "--domain", "_"];
-    let Some(host) = Host::new(&options, "any", "/srv/any", "192.0.2.1") else { return };
+    let Some(host) = Host::new(&options, "any", "/srv/any", "192.0.2.1", "27.0.1") else { return };
     host.bash(&format!("cd /root/deploy && {}", host.block("Install", 0)));
     host.bash(host.block("Install", 1));
     host.incoming("A", "1", APPLICATION);
