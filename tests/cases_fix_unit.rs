@@ -4,11 +4,14 @@ use case::Case;
 use deploy_doctor::facts::Given;
 use deploy_doctor::host::Host;
 use fix::{DROP_IN, ENVIRONMENT, OURS, Repair, SITE, UNIT};
+use living::World;
 
 #[path = "support/case.rs"]
 mod case;
 #[path = "support/fix.rs"]
 mod fix;
+#[path = "support/living.rs"]
+mod living;
 
 #[test]
 fn a_setting_of_a_drop_in_is_changed_there_and_a_fragments_in_a_drop_in() {
@@ -409,4 +412,56 @@ fn a_socket_leaves_a_private_tmp() {
     };
     let repair = Repair::of(nginx(socket_at("unix:/tmp/myapp.sock"))).rule("U118");
     becomes(&repair, nginx(Case::healthy()), &[SITE, UNIT]);
+}
+
+/// The same at work, with other modes.
+fn living(mut case: Case, change: &str) -> Case {
+    World::healthy(&case.host).change(change).write(&mut case.host);
+    case
+}
+
+#[test]
+fn nginx_may_connect() {
+    let closed = "file /run/myapp/gunicorn.sock mode=0700 owner=1000:1000";
+    let umask = "    --chdir /srv/myapp/current";
+    for (flag, open) in [
+        ("--umask=0077", "--umask=0"),
+        ("-m 077", "-m 0"),
+        ("-m0o77", "-m0"),
+        ("--umask \\\n    63", "--umask \\\n    0"),
+    ] {
+        let with = |flag: &str| unit(&[(umask, &format!("    {flag} \\\n{umask}"))]);
+        let repair = Repair::of(living(with(flag), closed)).rule("S606");
+        becomes(&repair, with(open), &[UNIT]);
+        assert!(repair.safe().in_place().plan.changes.is_empty());
+    }
+    let with = |line: &str| {
+        Case::healthy().replace(ENVIRONMENT, "SECRET_KEY", &format!("{line}\nSECRET_KEY")).own(
+            ENVIRONMENT,
+            0o640,
+            0,
+            0,
+        )
+    };
+    for (line, open) in [
+        ("GUNICORN_CMD_ARGS=-m 0077", "GUNICORN_CMD_ARGS=-m 0"),
+        (
+            "GUNICORN_CMD_ARGS=\"--threads=1 --umask=077\"",
+            "GUNICORN_CMD_ARGS=\"--threads=1 --umask=0\"",
+        ),
+    ] {
+        let repair = Repair::of(living(with(line), closed)).rule("S606");
+        becomes(&repair, with(open), &[ENVIRONMENT]);
+    }
+    // Somebody changed it.
+    stays("S606", living(Case::healthy(), closed));
+    // The directory.
+    let case = || {
+        let closed = Case::healthy().directory("/run/myapp").own("/run/myapp", 0o700, 1000, 1000);
+        living(closed, "file /run/myapp/gunicorn.sock mode=0777 owner=1000:1000")
+    };
+    let repair = Repair::of(case()).rule("S606");
+    let line = "RuntimeDirectory=myapp\n";
+    repair.in_place().becomes(UNIT, line, &format!("{line}RuntimeDirectoryMode=0755\n"));
+    repair.drop_in().only(&[(OURS, "[Service]\nRuntimeDirectoryMode=0755\n")]);
 }

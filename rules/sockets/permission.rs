@@ -1,6 +1,9 @@
 use super::{bind, ways};
-use crate::facts::{App, Endpoint, Why};
-use crate::rule::{EvidenceKind, Safety, Sink};
+use std::path::Path;
+
+use crate::facts::{App, Bound, Endpoint, Why};
+use crate::rule::{Edit, EvidenceKind, Fix, Safety, Sink};
+use crate::source::Span;
 
 crate::rule! {
     /// Every request gets 502: nginx's user may not connect to the socket as it stands.
@@ -18,6 +21,22 @@ crate::rule! {
     /// Proved by `socket-mode`: the socket had mode 0770 and was not nginx's: every request got
     /// 502; without the option it has 0777, whatever UMask= says.
     ///
+    /// By hand, for gunicorn's own socket: `--umask 0`, which is its default; a socket that has
+    /// another mode without `--umask` was changed by a command, `ExecStartPost=chmod …`. For the
+    /// directory: `RuntimeDirectoryMode=0755`; for a `.socket` unit: `SocketMode=0666`.
+    ///
+    /// ```python,bad,file=/srv/myapp/releases/2026-04-21/gunicorn.conf.py
+    /// umask = 0o077  # nobody else reads our logs
+    /// ```
+    /// ```proc,bad,restarted
+    /// file /run/myapp/gunicorn.sock mode=0700 owner=1000:1000
+    /// ```
+    /// ```python,fixed,file=/srv/myapp/releases/2026-04-21/gunicorn.conf.py
+    /// umask = 0  # nobody else reads our logs
+    /// ```
+    /// ```proc,fixed,restarted
+    /// file /run/myapp/gunicorn.sock mode=0777 owner=1000:1000
+    /// ```
     /// ```proc,bad
     /// file /run/myapp/gunicorn.sock mode=0700 owner=1000:1000
     /// ```
@@ -53,33 +72,105 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             (None, Some(metadata)) => (path.as_path(), *metadata),
             (None, None) => continue,
         };
-        let activated = app.bounds().get()?.get(route.bound).is_some_and(|bound| bound.activated);
-        let title = match blocked {
-            Some(_) => "RuntimeDirectoryMode=0755",
-            None if activated => "SocketMode=0666",
-            None => "--umask 0",
-        };
+        let bound = app.bounds().get()?.get(route.bound);
+        let (fix, how) = remedy(app, bound, blocked.map(|step| step.path.as_path()));
         let stem = app.name.strip_suffix(".service").unwrap_or(&app.name);
-        out.report(format!(
+        let finding = out.report(format!(
             "every request gets 502: nginx's user {} may not {} {}",
             user.name,
             if blocked.is_some() { "pass through" } else { "write to" },
             what.display()
-        ))
-        .at_some(bind(app, route), "gunicorn's socket")
-        .at(route.peer, format!("nginx connects here as {}", user.name))
-        .evidence(
-            EvidenceKind::File,
-            format!(
-                "{} has mode {:04o} and belongs to {}:{}",
-                what.display(),
-                metadata.mode,
-                metadata.uid,
-                metadata.gid
-            ),
-        )
-        .help(format!("{title}\nthen: systemctl daemon-reload && systemctl restart {stem}"))
-        .fix(Safety::Safe, title);
+        ));
+        finding
+            .at_some(bind(app, route), "gunicorn's socket")
+            .at(route.peer, format!("nginx connects here as {}", user.name))
+            .evidence(
+                EvidenceKind::File,
+                format!(
+                    "{} has mode {:04o} and belongs to {}:{}",
+                    what.display(),
+                    metadata.mode,
+                    metadata.uid,
+                    metadata.gid
+                ),
+            )
+            .help(format!("{how}\nthen: systemctl daemon-reload && systemctl restart {stem}"));
+        finding.fix = Some(fix);
     }
     Ok(())
+}
+
+/// What lets nginx in, and the same in words.
+fn remedy(app: &App, bound: Option<&Bound>, blocked: Option<&Path>) -> (Fix, String) {
+    let fix = |safety, title: &str, edits| Fix { safety, title: title.to_owned(), edits };
+    if let Some(directory) = blocked {
+        let shown = directory.display();
+        let made = app.service.directories.ok().into_iter().flatten();
+        let mut made = made.filter(|made| made.path.starts_with("/run"));
+        if made.any(|made| made.path == directory) {
+            let title = "RuntimeDirectoryMode=0755";
+            let edit = Edit::set(&app.service.unit, "RuntimeDirectoryMode", "0755");
+            return (fix(Safety::Safe, title, vec![edit]), format!("In [Service]:\n{title}"));
+        }
+        let title = format!("chmod o+x {shown}");
+        return (fix(Safety::Manual, &title, Vec::new()), title.clone());
+    }
+    if let Some(bound) = bound.filter(|bound| bound.activated) {
+        let title = "SocketMode=0666";
+        let at = bound.origin.span();
+        let unit = app.service.sockets.iter().find(|unit| {
+            at.is_some_and(|at| unit.files().any(|file| file.file.id == at.file))
+        });
+        let edit = unit.map(|unit| Edit::Set {
+            unit: unit.name.to_string(),
+            section: "Socket",
+            key: "SocketMode",
+            value: "0666".to_owned(),
+        });
+        let safety = if edit.is_some() { Safety::Safe } else { Safety::Manual };
+        return (fix(safety, title, edit.into_iter().collect()), format!("In [Socket]:\n{title}"));
+    }
+    let umask = app.gunicorn.settings.umask();
+    if !umask.is_set() || umask.ok() == Some(&0) {
+        let how = "gunicorn makes its socket with mode 0777: something has changed that since \
+                   (ExecStartPost=, chmod). Take it out.";
+        return (fix(Safety::Manual, "a socket that keeps its mode", Vec::new()), how.to_owned());
+    }
+    // Whatever the application writes gets other modes too.
+    let how = "--umask 0 in gunicorn's options".to_owned();
+    match umask.span().and_then(|at| umask_in(app, at)) {
+        Some(at) => (fix(Safety::Unsafe, "--umask 0", vec![Edit::replace(at, "0")]), how),
+        None => (fix(Safety::Manual, "--umask 0", Vec::new()), how),
+    }
+}
+
+/// Where the number stands: alone, behind its flag, or among other flags.
+fn umask_in(app: &App, at: Span) -> Option<Span> {
+    app.sources_of(at).into_iter().find_map(|at| {
+        let text = std::str::from_utf8(app.written(at)?).ok()?;
+        let offset = |part: &str| {
+            let start = part.as_ptr() as usize - text.as_ptr() as usize;
+            let start = at.start + u32::try_from(start).ok()?;
+            Some(Span { start, end: start + u32::try_from(part.len()).ok()?, ..at })
+        };
+        let words = || text.split([' ', '\t', '"', '\'']).filter(|word| !word.is_empty());
+        if let Some(only) = words().next().filter(|_| words().count() == 1) {
+            let flags = ["--umask=", "-m", ""];
+            let number = flags.iter().find_map(|flag| only.strip_prefix(flag).filter(is_number))?;
+            return offset(number);
+        }
+        let mut found = words().zip(words().skip(1).chain([""])).filter_map(|(word, next)| {
+            let joined = word.strip_prefix("--umask=").or_else(|| word.strip_prefix("-m"));
+            let behind = ["--umask", "-m"].contains(&word).then_some(next);
+            joined.filter(is_number).or_else(|| behind.filter(is_number))
+        });
+        let number = found.next()?;
+        found.next().is_none().then(|| offset(number)).flatten()
+    })
+}
+
+/// As Python reads it: `0o77`, `0x3f`, `63`.
+fn is_number(text: &&str) -> bool {
+    let digits = text.strip_prefix("0o").or_else(|| text.strip_prefix("0x")).unwrap_or(text);
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
