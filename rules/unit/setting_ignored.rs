@@ -1,7 +1,8 @@
 use std::collections::HashSet;
 
 use crate::facts::{App, Why};
-use crate::rule::{Safety, Severity, Sink};
+use crate::rule::{Edit, Finding, Safety, Severity, Sink};
+use crate::source::Span;
 use crate::source::unit::known::{SettingLookup, check_value, lookup};
 use crate::source::unit::{Assignment, FaultKind, Unit, UnitFile};
 
@@ -42,6 +43,10 @@ crate::rule! {
     /// ```ini,bad,drop-in
     /// [Service]
     /// RuntimeDirectory=/run/myapp
+    /// ```
+    /// ```ini,fixed,drop-in
+    /// [Service]
+    /// RuntimeDirectory=myapp
     /// ```
     /// ```ini,good,drop-in
     /// [X-Deploy]
@@ -199,9 +204,12 @@ impl<'a> Reader<'a> {
                 ));
                 finding.severity(severity(matters)).at(assignment.key.span, "ignored");
                 match did_you_mean {
-                    Some(meant) => finding
-                        .help(format!("Did you mean {meant}=?"))
-                        .fix(Safety::Safe, format!("{meant}= instead of {key}=")),
+                    Some(meant) => {
+                        let title = format!("{meant}= instead of {key}=");
+                        let edits = self.renamed(assignment, meant);
+                        finding.help(format!("Did you mean {meant}=?"));
+                        fix(finding, title, edits)
+                    }
                     None => finding.help(format!(
                         "Remove the line, or name it X-{key}= if it is a note of your own."
                     )),
@@ -230,9 +238,8 @@ impl<'a> Reader<'a> {
             .severity(severity(fits && MATTERS.contains(&key)))
             .at(assignment.key.span, format!("belongs in [{to}]"));
         if fits {
-            finding
-                .help(format!("Move the line to [{to}], then: systemctl daemon-reload"))
-                .fix(Safety::Safe, format!("{key}= in [{to}]"));
+            finding.help(format!("Move the line to [{to}], then: systemctl daemon-reload"));
+            fix(finding, format!("{key}= in [{to}]"), self.moved(assignment, to));
         } else {
             finding.help("Remove the line: units of this kind have no such setting.");
         }
@@ -254,9 +261,13 @@ impl<'a> Reader<'a> {
             out.report(format!("nothing below [{section}] holds: systemd knows no such section"));
         finding.severity(severity(own.is_some())).at(header, "ignored, with all below it");
         match meant {
-            Some(meant) => finding
-                .help(format!("Did you mean [{meant}]?"))
-                .fix(Safety::Safe, format!("[{meant}] instead of [{section}]")),
+            Some(meant) => {
+                let headers = self.file.sections.iter().filter(|header| header.value == section);
+                let edits = headers.map(|header| Edit::replace(header.span, format!("[{meant}]")));
+                finding.help(format!("Did you mean [{meant}]?"));
+                let title = format!("[{meant}] instead of [{section}]");
+                fix(finding, title, own.map(|_| edits.collect()))
+            }
             None => finding.help(format!(
                 "Remove the section, or name it [X-{section}] if it is a note of your own."
             )),
@@ -285,10 +296,95 @@ impl<'a> Reader<'a> {
                 None => return,
             }
         };
-        out.report(format!("{key}= does not hold: systemd ignores its value"))
+        let finding = out.report(format!("{key}= does not hold: systemd ignores its value"));
+        finding
             .severity(severity(MATTERS.contains(&key)))
             .at(assignment.value.span(), format!("takes {expected}"))
             .help(format!("{key}= takes {expected}."));
+        let below = ["/run/", "/var/run/"].iter().find_map(|top| value.strip_prefix(top));
+        if let Some(name) = below.filter(|name| key == "RuntimeDirectory" && super::plain(name)) {
+            let edit = Edit::replace(assignment.value.span(), name);
+            fix(finding, format!("RuntimeDirectory={name}"), Some(vec![edit]));
+        }
+    }
+
+    /// The name that was meant, if the line then says what nothing else says.
+    fn renamed(&self, assignment: &Assignment, meant: &str) -> Option<Vec<Edit>> {
+        let section = &*assignment.section;
+        let fits = check_value(section, meant, assignment.value.as_str()).is_none();
+        (fits && self.is_free(section, meant))
+            .then(|| vec![Edit::replace(assignment.key.span, meant)])
+    }
+
+    /// Is nothing said of it yet, or does it add to what is?
+    fn is_free(&self, section: &str, key: &str) -> bool {
+        ADD_UP.contains(&key) || self.unit.list(section, key).is_empty()
+    }
+
+    /// The line in its section of the same file.
+    fn moved(&self, assignment: &Assignment, to: &str) -> Option<Vec<Edit>> {
+        let key = assignment.key.value.as_str();
+        let others = self.unit.list(to, key);
+        let same = others.last().is_some_and(|other| other.value.as_str() == assignment.value.as_str());
+        if !self.is_free(to, key) && !same {
+            return None;
+        }
+        if let Some(header) = self.header_for(assignment, to) {
+            return Some(vec![Edit::replace(header, format!("[{to}]"))]);
+        }
+        let mut edits = vec![Edit::remove(assignment.span)];
+        if same {
+            return Some(edits);
+        }
+        let line = String::from_utf8(self.file.file.slice(assignment.span).to_vec()).ok()?;
+        let mut lines = self.file.assignments.iter().filter(|line| line.span != assignment.span);
+        let inside = lines.clone().rev().find(|line| *line.section == *to).map(|line| line.span);
+        let header = self.file.sections.iter().rev().find(|header| header.value == to);
+        edits.push(match inside.or(header.map(|header| header.span)) {
+            Some(at) => Edit::After { at, line },
+            None => Edit::After { at: lines.next_back()?.span, line: format!("\n[{to}]\n{line}") },
+        });
+        Some(edits)
+    }
+
+    /// The header above the line, if all below it belongs in the same other section.
+    fn header_for(&self, assignment: &Assignment, to: &str) -> Option<Span> {
+        let sections = &self.file.sections;
+        let above = sections.partition_point(|header| header.span.start < assignment.span.start);
+        let header = sections.get(above.checked_sub(1)?)?.span;
+        let end = sections.get(above).map_or(u32::MAX, |next| next.span.start);
+        let mut below = self
+            .file
+            .assignments
+            .iter()
+            .filter(|line| (header.end..end).contains(&line.span.start));
+        below
+            .all(|line| {
+                let found = lookup(&line.section, &line.key.value);
+                matches!(found, SettingLookup::WrongSection { right } if right.contains(&to))
+            })
+            .then_some(header)
+    }
+}
+
+/// Settings of which several lines add up.
+const ADD_UP: [&str; 9] = [
+    "Environment",
+    "EnvironmentFile",
+    "ExecStartPre",
+    "ExecStartPost",
+    "SupplementaryGroups",
+    "After",
+    "Before",
+    "Wants",
+    "Requires",
+];
+
+/// What then holds was not seen before.
+fn fix(finding: &mut Finding, title: String, edits: Option<Vec<Edit>>) -> &mut Finding {
+    match edits {
+        Some(edits) => finding.fix(Safety::Safe, title).edits(edits).uncovers(),
+        None => finding.fix(Safety::Manual, title),
     }
 }
 

@@ -1,9 +1,10 @@
 use crate::facts::{App, Why};
-use crate::rule::{Safety, Severity, Sink};
+use crate::rule::{Edit, Safety, Severity, Sink};
 use crate::source::unit::effective::Refusal;
 use crate::source::unit::exec::ExecFaultKind;
-use crate::source::unit::{Expansion, FaultKind, Unit, UnitFile};
-use crate::source::{Span, placeholder};
+use crate::source::unit::known::{SettingLookup, lookup};
+use crate::source::unit::{Expansion, Fault, FaultKind, Unit, UnitFile};
+use crate::source::{FileId, Span, Text, placeholder};
 
 crate::rule! {
     /// systemd refuses the unit, or stops reading it in the middle.
@@ -96,12 +97,69 @@ fn lines(unit: &Unit, file: &UnitFile, out: &mut Sink) {
             FaultKind::Nul => (format!("the line is cut: {fault}"), Severity::Error),
             _ => continue,
         };
-        out.report(message)
+        let finding = out.report(message);
+        finding
             .severity(severity)
             .at(fault.span, note(fault.kind))
-            .help(help(fault.kind))
-            .fix(Safety::Safe, help(fault.kind));
+            .help(help(fault.kind));
+        match mended(file, fault) {
+            Some(edit) => finding.fix(Safety::Safe, help(fault.kind)).edit(edit).uncovers(),
+            None => finding.fix(Safety::Manual, help(fault.kind)),
+        };
     }
+}
+
+/// The sections that services and sockets have.
+const SECTIONS: [&str; 4] = ["Unit", "Service", "Socket", "Install"];
+
+/// What was meant, where there is only one thing that it can be.
+fn mended(file: &UnitFile, fault: &Fault) -> Option<Edit> {
+    let text = std::str::from_utf8(file.file.slice(fault.span)).ok()?;
+    match fault.kind {
+        FaultKind::HeaderFollowedByText => {
+            let (header, rest) = text.split_once(']')?;
+            let comment = rest.trim_start();
+            let known = SECTIONS.contains(&header.strip_prefix('[')?);
+            let start = fault.span.end - u32::try_from(comment.len()).ok()?;
+            let comment = comment.starts_with(['#', ';']) && !comment.ends_with('\\');
+            let text = Span { start, ..fault.span };
+            (known && comment).then_some(Edit::Lift { statement: fault.span, text })
+        }
+        FaultKind::HeaderUnclosed => {
+            let known = SECTIONS.contains(&text.strip_prefix('[')?);
+            known.then(|| Edit::append(fault.span, "]"))
+        }
+        FaultKind::HeaderBadCharacters => {
+            let name: String =
+                text.chars().filter(|c| !matches!(c, '[' | ']' | '"' | '\'' | '\\')).collect();
+            let known = SECTIONS.contains(&name.as_str());
+            known.then(|| Edit::replace(fault.span, format!("[{name}]")))
+        }
+        FaultKind::BlankAfterBackslash => {
+            goes_on(file, fault.span.end).then(|| Edit::replace(fault.span, ""))
+        }
+        FaultKind::HeaderInContinuation => {
+            let name = text.trim().strip_prefix('[')?.strip_suffix(']')?;
+            let above = file.file.bytes.get(..fault.span.start as usize)?;
+            let line = above.strip_suffix(b"\n")?;
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            let kept = line.strip_suffix(b"\\")?.trim_ascii_end();
+            let at = Span::new(fault.span.file, kept.len(), line.len());
+            SECTIONS.contains(&name).then(|| Edit::replace(at, ""))
+        }
+        _ => None,
+    }
+}
+
+/// Does the next line look like more of the same command, and not like a setting of its own?
+fn goes_on(file: &UnitFile, end: u32) -> bool {
+    let rest = file.file.bytes.get(end as usize..).unwrap_or_default();
+    let next = rest.split(|byte| *byte == b'\n').nth(1).unwrap_or_default();
+    let next = String::from_utf8_lossy(next);
+    let next = next.trim();
+    let key = next.split_once('=').map_or("", |(key, _)| key.trim());
+    let setting = SECTIONS.iter().any(|section| matches!(lookup(section, key), SettingLookup::Known(_)));
+    !next.is_empty() && !next.starts_with(['#', ';', '[']) && !setting
 }
 
 fn note(kind: FaultKind) -> &'static str {
@@ -149,11 +207,64 @@ fn commands(app: &App, unit: &Unit, out: &mut Sink) {
             ExecFaultKind::UnknownSpecifier => "Write a literal % as %%.",
             _ => "Write the program's path in full after the prefixes.",
         };
-        out.report(format!("{verdict}, {} does not start: {fault}", app.name))
-            .at(fault.span, "")
-            .help(help)
-            .fix(Safety::Safe, help);
+        let finding = out.report(format!("{verdict}, {} does not start: {fault}", app.name));
+        finding.at(fault.span, "").help(help);
+        let edits = match fault.kind {
+            ExecFaultKind::UnknownSpecifier => file.and_then(|file| doubled(unit, file, *assignment)),
+            _ => None,
+        };
+        match edits {
+            Some(edits) => finding.fix(Safety::Safe, help).edits(edits).uncovers(),
+            None => finding.fix(Safety::Manual, help),
+        };
     }
+}
+
+/// A percent sign for each one that systemd does not know. None where others beside it, which
+/// systemd does know, may be meant or not.
+fn doubled(unit: &Unit, file: &UnitFile, assignment: Span) -> Option<Vec<Edit>> {
+    let line = file.assignments.iter().find(|line| line.span == assignment)?;
+    let text = line.value.as_str();
+    let mut edits = Vec::new();
+    // `date "+%Y-%m-%d %H:%M"`: up to this quote all of them are for another program.
+    let mut format: Option<char> = None;
+    for word in text.split([' ', '\t']) {
+        let at = word.as_ptr() as usize - text.as_ptr() as usize;
+        let bare = word.trim_start_matches(['\\', '"', '\'']);
+        let quote = word.get(..word.len() - bare.len()).and_then(|head| head.chars().last());
+        let opens = bare.starts_with("+%");
+        let whole = opens || format.is_some();
+        let signs = signs(unit, word);
+        let unknown = signs.iter().any(|(_, known)| !known);
+        if !whole && unknown && signs.iter().any(|(_, known)| *known) {
+            return None;
+        }
+        let wrong = signs.into_iter().filter(|(_, known)| whole || !known);
+        edits.extend(wrong.map(|(sign, _)| Edit::append(line.value.span_of(at + sign..at + sign + 1), "%")));
+        if opens {
+            format = quote.filter(|quote| matches!(quote, '"' | '\''));
+        }
+        let rest = if opens { bare } else { word };
+        format = format.filter(|quote| !rest.contains(*quote));
+    }
+    (!edits.is_empty()).then_some(edits)
+}
+
+/// The specifiers in a word: where, and whether systemd knows them.
+fn signs(unit: &Unit, word: &str) -> Vec<(usize, bool)> {
+    let mut found = Vec::new();
+    let mut rest = word.char_indices().peekable();
+    while let Some((at, character)) = rest.next() {
+        let Some(letter) = rest.peek().map(|(_, letter)| *letter).filter(|_| character == '%') else {
+            continue;
+        };
+        rest.next();
+        if letter.is_ascii_alphanumeric() {
+            let text = Text::verbatim(FileId(0), &format!("%{letter}"), 0);
+            found.push((at, !matches!(unit.specifiers.expand(&text), Expansion::Invalid(_))));
+        }
+    }
+    found
 }
 
 /// Values that are fatal for the whole unit (measured with `systemd-analyze verify`).

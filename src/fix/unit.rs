@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use super::text::{Splice, line_after, newline};
 use crate::source::unit::known::SettingLookup;
-use crate::source::unit::{Assignment, Unit, UnitFile, known, syntax};
+use crate::source::unit::{
+    Assignment, Specifiers, Unit, UnitFile, UnitName, commands, known, syntax,
+};
 use crate::source::{FileId, SourceFile};
 
 /// The drop-in that holds what this program changes.
@@ -183,6 +185,18 @@ fn written(file: &UnitFile, setting: &Setting) -> Vec<Vec<u8>> {
     file.all(&setting.0, &setting.1).map(|a| file.file.slice(a.value.span()).to_vec()).collect()
 }
 
+fn raw(file: &UnitFile, assignment: &Assignment) -> Vec<u8> {
+    file.file.slice(assignment.value.span()).to_vec()
+}
+
+/// A command line that systemd refuses or passes over: it goes on complaining of the file.
+fn is_refused(assignment: &Assignment) -> bool {
+    let name = UnitName::parse("any.service");
+    let specifiers = name.map(Specifiers::new);
+    let commands = specifiers.map(|specifiers| commands(&assignment.value, &specifiers));
+    assignment.key.value.starts_with("Exec") && matches!(commands, Some(Err(_)))
+}
+
 /// The lines of a drop-in that make of `before` what `after` would be, in the order of `after`.
 ///
 /// `drop_ins` are those that apply before it. Fails with the reason where a drop-in cannot say it.
@@ -194,6 +208,9 @@ pub(super) fn as_drop_in(
     let (before, after) = (parsed(before), parsed(after));
     if let Some(fault) = before.fatal() {
         return Err(format!("a drop-in cannot mend what systemd cannot read: {:?}", fault.kind));
+    }
+    if before.faults.len() > after.faults.len() {
+        return Err("a drop-in cannot mend a line that systemd reads otherwise".to_owned());
     }
     let drop_ins: Vec<UnitFile> = drop_ins.iter().map(|bytes| parsed(bytes)).collect();
     let mut seen = BTreeSet::new();
@@ -232,13 +249,16 @@ fn setting_lines(
         return match now.last() {
             Some(value) => Ok(vec![line(value)]),
             None if !matches!(known::lookup(section, key), SettingLookup::Known(_)) => {
-                Ok(Vec::new())
+                Err(format!("systemd passes over {key}= until it is gone from the file"))
             }
             None if known::empty_resets(section, key) => Ok(vec![line(b"")]),
             None => Err(format!("a drop-in cannot take {key}= back")),
         };
     }
     let old = written(before, setting);
+    if before.all(section, key).any(|a| is_refused(a) && !now.contains(&raw(before, a))) {
+        return Err(format!("systemd does not accept {key}= until it is mended in the file"));
+    }
     if let Some(added) = now.strip_prefix(old.as_slice())
         && added.iter().all(|value| !value.is_empty())
     {
