@@ -465,3 +465,144 @@ fn nginx_may_connect() {
     repair.in_place().becomes(UNIT, line, &format!("{line}RuntimeDirectoryMode=0755\n"));
     repair.drop_in().only(&[(OURS, "[Service]\nRuntimeDirectoryMode=0755\n")]);
 }
+
+#[test]
+fn what_systemd_cannot_read_is_mended_in_the_file() {
+    for (wrong, right) in [
+        ("[Service] # why\nKillMode=mixed\n", "# why\n[Service]\nKillMode=mixed\n"),
+        ("[Service];why\r\nKillMode=mixed\r\n", ";why\r\n[Service]\r\nKillMode=mixed\r\n"),
+        ("[Service\nKillMode=mixed\n", "[Service]\nKillMode=mixed\n"),
+        ("[\"Service\"]\nKillMode=mixed\n", "[Service]\nKillMode=mixed\n"),
+        (
+            "[Unit]\nAfter=a.service \\\n[Service]\nKillMode=mixed\n",
+            "[Unit]\nAfter=a.service\n[Service]\nKillMode=mixed\n",
+        ),
+        (
+            "[Service]\nExecStartPre=/bin/sh -c 'date +%F-%m-%d %j'\n",
+            "[Service]\nExecStartPre=/bin/sh -c 'date +%%F-%%m-%%d %j'\n",
+        ),
+        (
+            "[Service]\nExecStartPre=/bin/date \"+%d.%m.%e %H:%M\" %n\n",
+            "[Service]\nExecStartPre=/bin/date \"+%%d.%%m.%%e %%H:%%M\" %n\n",
+        ),
+    ] {
+        mends("U128", || drop_in(wrong), DROP_IN, wrong, right);
+    }
+    for wrong in [
+        "[Service] KillMode=mixed\n",
+        "[Srvice\nKillMode=mixed\n",
+        "[Service]\nExecStartPre=/bin/sh -c 'echo\n",
+        // Which of them is meant as it stands?
+        "[Service]\nExecStartPre=/bin/echo %n-%Z\n",
+    ] {
+        stays("U128", drop_in(wrong));
+    }
+    stays("U128", Case::healthy().file(DROP_IN, b"[Service]\n# \nExecStartPre=/bin/echo \xe4\n"));
+    // In the fragment too a drop-in would not help.
+    let both = |from: &str, to: &str| {
+        let repair = Repair::of(unit(&[(to, from)])).rule("U128");
+        repair.in_place().becomes(UNIT, from, to);
+        repair.drop_in().becomes(UNIT, from, to);
+    };
+    both("[Service\n", "[Service]\n");
+    both("    --workers 3 \\ \t\n", "    --workers 3 \\\n");
+    let wrong = "ExecStartPre=/bin/date +%Z\nExecReload";
+    let repair = Repair::of(unit(&[("ExecReload", wrong)])).rule("U128");
+    repair.in_place().becomes(UNIT, "+%Z", "+%%Z");
+    repair.drop_in().becomes(UNIT, "+%Z", "+%%Z");
+    // White space behind a backslash that was not to continue anything.
+    stays("U128", unit(&[("    wsgi:app\n", "    wsgi:app \\ \n")]));
+}
+
+#[test]
+fn settings_get_the_names_and_sections_that_were_meant() {
+    for (wrong, right) in [
+        ("[Service]\nTimeoutStopSecs = 60\n", "[Service]\nTimeoutStopSec = 60\n"),
+        ("[Unit]\nUser=www-data\n", "[Service]\nUser=www-data\n"),
+        ("[Servce]\nEnvironment=A=1\n", "[Service]\nEnvironment=A=1\n"),
+        (
+            "[Unit]\nAfter=a.service\nEnvironment=A=1 \\\n  B=2\n\n[Service]\n# ours\nKillMode=mixed\n# end\n",
+            "[Unit]\nAfter=a.service\n\n[Service]\n# ours\nKillMode=mixed\nEnvironment=A=1 \\\n  B=2\n# end\n",
+        ),
+        (
+            "[Service]\r\nKillMode=mixed\r\nAfter=a.service\r\n",
+            "[Service]\r\nKillMode=mixed\r\n\r\n[Unit]\r\nAfter=a.service\r\n",
+        ),
+        // It says so already.
+        ("[Unit]\nAfter=a.service\nUser=www-data\n", "[Unit]\nAfter=a.service\n"),
+        ("[Service]\nRuntimeDirectory=/run/myapp\n", "[Service]\nRuntimeDirectory=myapp\n"),
+    ] {
+        mends("U119", || drop_in(wrong), DROP_IN, wrong, right);
+    }
+    for wrong in [
+        // Another one holds.
+        "[Service]\nRestart=always\nRestrat=no\n",
+        "[Unit]\nUser=deploy\nAfter=a.service\n[Service]\nUser=www-data\n",
+        "[Service]\nExecRelod=/bin/true\n",
+        "[Service]\nRestart=yes\n",
+        "[Service]\nSomething=1\n",
+    ] {
+        stays("U119", drop_in(wrong));
+    }
+    // systemd goes on complaining of the file, whatever a drop-in says.
+    let repair = Repair::of(unit(&[("EnvironmentFile=", "EnvironmentFiles=")])).rule("U119");
+    repair.in_place().becomes(UNIT, "EnvironmentFiles=", "EnvironmentFile=");
+    repair.drop_in().becomes(UNIT, "EnvironmentFiles=", "EnvironmentFile=");
+}
+
+#[test]
+fn what_only_a_shell_reads_is_said_in_systemds_words() {
+    let pre = |line: &str| format!("[Service]\nExecStartPre={line}\n# end\n");
+    for (wrong, right) in [
+        ("/bin/true && /bin/echo a b", "/bin/true\nExecStartPre=/bin/echo a b"),
+        (
+            "/bin/true 'x y' \\\n   && /bin/echo a && \\\n  /bin/true",
+            "/bin/true 'x y'\nExecStartPre=/bin/echo a\nExecStartPre=/bin/true",
+        ),
+        ("/bin/mkdir -p ~/cache --x=~/y", "/bin/mkdir -p /var/www/cache --x=/var/www/y"),
+        ("~/bin/prepare", "/var/www/bin/prepare"),
+    ] {
+        let (wrong, right) = (pre(wrong), pre(right));
+        mends("U129", || drop_in(&wrong), DROP_IN, &wrong, &right);
+    }
+    let crlf = "[Service]\r\nExecStartPost=/bin/true && /bin/echo a\r\n";
+    mends("U129", || drop_in(crlf), DROP_IN, " && ", "\r\nExecStartPost=");
+    for wrong in [
+        "-/bin/true && /bin/echo",
+        "/bin/true && cd /srv",
+        "/bin/true || /bin/echo",
+        "/bin/true && /bin/echo a > /x",
+        "source /srv/x",
+        "/bin/rm -f /tmp/x-*",
+    ] {
+        stays("U129", drop_in(&pre(wrong)));
+    }
+    // Before gunicorn.
+    let start = |line: &str| drop_in(&format!("[Service]\nExecStart=\n{line}\n"));
+    let wrong = format!("ExecStart=/bin/true && {LINE}");
+    let right = format!("ExecStartPre=/bin/true\nExecStart={LINE}");
+    mends("U129", || start(&wrong), DROP_IN, &wrong, &right);
+    // A log.
+    for (words, settings) in [
+        (">> /var/log/myapp.log 2>&1", "StandardOutput=append:/var/log/myapp.log\n"),
+        ("&>/var/log/myapp.log &", "StandardOutput=append:/var/log/myapp.log\n"),
+        (
+            "1> /var/log/myapp.log",
+            "StandardOutput=append:/var/log/myapp.log\nStandardError=journal\n",
+        ),
+        ("2>&1", ""),
+        ("# our application", ""),
+        ("&", ""),
+    ] {
+        let line = format!("    wsgi:app {words}\n");
+        let repair = Repair::of(unit(&[("    wsgi:app\n", &line)])).rule("U129");
+        let end = "RestartSec=3\n";
+        let right = unit(&[(end, &format!("{end}{settings}"))]);
+        becomes(&repair, right, &[UNIT]);
+    }
+    for words in ["| tee /var/log/myapp.log", "> /srv/log/myapp.log", "> /var/log/$NAME"] {
+        stays("U129", unit(&[("    wsgi:app\n", &format!("    wsgi:app {words}\n"))]));
+    }
+    let line = "    wsgi:app > /var/log/myapp.log\nStandardOutput=journal\n";
+    stays("U129", unit(&[("    wsgi:app\n", line)]));
+}

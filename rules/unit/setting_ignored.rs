@@ -316,9 +316,15 @@ impl<'a> Reader<'a> {
             .then(|| vec![Edit::replace(assignment.key.span, meant)])
     }
 
-    /// Is nothing said of it yet, or does it add to what is?
+    /// Is nothing said of it that this would fight with? A drop-in is there to say otherwise than
+    /// the files before it.
     fn is_free(&self, section: &str, key: &str) -> bool {
-        ADD_UP.contains(&key) || self.unit.list(section, key).is_empty()
+        let own = |span: Span| self.unit.files().position(|file| file.file.id == span.file);
+        let here = self.unit.files().position(|file| file.file.id == self.file.file.id);
+        let others = self.unit.list(section, key);
+        ADD_UP.contains(&key)
+            || others.is_empty()
+            || (!key.starts_with("Exec") && others.iter().all(|other| own(other.span) < here))
     }
 
     /// The line in its section of the same file.
