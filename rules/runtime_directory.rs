@@ -1,6 +1,7 @@
 //! A socket in a directory that systemd makes: what the unit, gunicorn's settings and nginx have to
 //! say for it, in one.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use crate::facts::{App, Bound, Endpoint};
@@ -33,7 +34,8 @@ impl Repair {
 pub(super) fn make(app: &App, path: &Path) -> Option<Repair> {
     let unit = &app.service.unit;
     let name = path.parent()?.strip_prefix("/run").ok()?.to_str()?;
-    if !super::unit::plain(name) || is_shared(app) || has_neighbour(app, path) {
+    let few = app.bounds().ok()?.len() <= MOST;
+    if !few || !super::unit::plain(name) || is_shared(app) || has_neighbour(app, path) {
         return None;
     }
     let (line, edit) = match unit.list("Service", "RuntimeDirectory").last() {
@@ -112,6 +114,9 @@ fn has_neighbour(app: &App, path: &Path) -> bool {
     })
 }
 
+/// Nobody listens on more sockets; each has to be looked for everywhere.
+const MOST: usize = 16;
+
 fn edits(app: &App, bound: &Bound, stem: &str, socket: &str) -> Option<Vec<Edit>> {
     let unit = &app.service.unit;
     let taken = Endpoint::unix(Path::new(socket));
@@ -119,6 +124,7 @@ fn edits(app: &App, bound: &Bound, stem: &str, socket: &str) -> Option<Vec<Edit>
     if bound.activated
         || is_shared(app)
         || !super::unit::plain(socket)
+        || bounds.len() > MOST
         || bounds.iter().any(|other| other.endpoint == taken)
     {
         return None;
@@ -170,10 +176,11 @@ fn mentions(app: &App, path: &str, bind: Span) -> Vec<Span> {
     let unit = &app.service.unit;
     let settings = unit.files().flat_map(|file| &file.assignments);
     // What a later line takes back does not matter.
-    let holds = |setting: &&Assignment| {
-        !setting.key.value.starts_with("Exec")
-            || unit.list(&setting.section, &setting.key.value).contains(setting)
-    };
+    let commands = ["ExecStartPre", "ExecStart", "ExecStartPost", "ExecReload", "ExecStop"];
+    let commands = commands.iter().flat_map(|key| unit.list("Service", key));
+    let commands: HashSet<Span> = commands.map(|line| line.span).collect();
+    let holds =
+        |line: &&Assignment| !line.key.value.starts_with("Exec") || commands.contains(&line.span);
     for Assignment { span, .. } in settings.filter(holds) {
         let text = String::from_utf8_lossy(app.written(*span).unwrap_or_default());
         for (start, _) in text.match_indices(path) {

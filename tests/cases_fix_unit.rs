@@ -606,3 +606,53 @@ fn what_only_a_shell_reads_is_said_in_systemds_words() {
     let line = "    wsgi:app > /var/log/myapp.log\nStandardOutput=journal\n";
     stays("U129", unit(&[("    wsgi:app\n", line)]));
 }
+
+/// The healthy deployment with a socket that systemd opens.
+fn activated(path: &str, more: &str) -> Case {
+    let text =
+        format!("[Socket]\nListenStream={path}\n{more}\n[Install]\nWantedBy=sockets.target\n");
+    Case::healthy().file("/etc/systemd/system/myapp.socket", text)
+}
+
+#[test]
+fn a_socket_of_systemds_own_is_mended_in_its_unit() {
+    let closed = "file /run/myapp/gunicorn.sock mode=0600 owner=0:0";
+    let socket = "/etc/systemd/system/myapp.socket";
+    for (more, from, to) in [
+        ("SocketMode=0600\n", "SocketMode=0600", "SocketMode=0666"),
+        ("", "gunicorn.sock\n", "gunicorn.sock\nSocketMode=0666\n"),
+    ] {
+        let case = activated("/run/myapp/gunicorn.sock", more);
+        let repair = Repair::of(living(case, closed)).rule("S606");
+        repair.in_place().becomes(socket, from, to);
+        let ours = "/etc/systemd/system/myapp.socket.d/50-deploy-doctor.conf";
+        repair.drop_in().only(&[(ours, "[Socket]\nSocketMode=0666\n")]);
+    }
+    // Where it lies is not gunicorn's to say.
+    let nginx = "[Service]\nExecStart=/usr/sbin/nginx\nPrivateTmp=true\n";
+    let case = activated("/tmp/myapp.sock", "")
+        .replace(SITE, "/run/myapp/gunicorn.sock", "/tmp/myapp.sock")
+        .file("/usr/lib/systemd/system/nginx.service", nginx);
+    stays("U118", case);
+}
+
+#[test]
+fn a_file_of_several_units_gets_no_name_of_one() {
+    let text = |case: &Case| {
+        let bytes = case.host.read(UNIT.as_ref(), u64::MAX).unwrap();
+        String::from_utf8(bytes).unwrap()
+    };
+    for wrong in ["unix:/run/web/app.sock", "unix:/run/web.sock"] {
+        let case = socket_at(wrong);
+        let unit = text(&case);
+        let case = case
+            .remove(UNIT)
+            .file("/etc/systemd/system/web@.service", unit)
+            .directory("/etc/systemd/system/multi-user.target.wants")
+            .link(
+                "/etc/systemd/system/multi-user.target.wants/web@blue.service",
+                "/etc/systemd/system/web@.service",
+            );
+        stays("U117", case);
+    }
+}

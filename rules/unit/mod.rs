@@ -52,11 +52,12 @@ pub(super) fn plain(text: &str) -> bool {
 /// The assignment of a command that is the only one on its line (`;` separates several).
 fn only_command<'a>(app: &'a App, command: &ExecCommand) -> Option<&'a Assignment> {
     let unit = &app.service.unit;
-    let inside = |line: &&Assignment| {
-        line.value.span().file == command.span.file
-            && (line.span.start..line.span.end).contains(&command.span.start)
-    };
-    let assignment = unit.files().flat_map(|file| &file.assignments).find(inside)?;
+    let file = unit.files().find(|file| file.file.id == command.span.file)?;
+    let before = file.assignments.partition_point(|line| line.span.start <= command.span.start);
+    let assignment = file.assignments.get(before.checked_sub(1)?)?;
+    if assignment.span.end < command.span.end {
+        return None;
+    }
     let commands = crate::source::unit::commands(&assignment.value, &unit.specifiers).ok()?;
     (commands.len() == 1).then_some(assignment)
 }

@@ -105,8 +105,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let version = app.machine.systemd.ok().copied();
     for unit in std::iter::once(&app.service.unit).chain(&app.service.sockets) {
         for file in unit.files() {
-            Reader { unit, file, version, cut: cut_lines(file), sections: HashSet::new() }
-                .read(out);
+            let (cut, sections) = (cut_lines(file), HashSet::new());
+            Reader { unit, file, version, cut, sections, mended: 0 }.read(out);
         }
     }
     Ok(())
@@ -120,6 +120,8 @@ struct Reader<'a> {
     cut: HashSet<usize>,
     /// Sections that were reported.
     sections: HashSet<&'a str>,
+    /// How many lines were looked at for what was meant.
+    mended: usize,
 }
 
 /// The lines after a backslash with white space behind it: another rule's.
@@ -206,7 +208,7 @@ impl<'a> Reader<'a> {
                 match did_you_mean {
                     Some(meant) => {
                         let title = format!("{meant}= instead of {key}=");
-                        let edits = self.renamed(assignment, meant);
+                        let edits = self.more().then(|| self.renamed(assignment, meant)).flatten();
                         finding.help(format!("Did you mean {meant}=?"));
                         fix(finding, title, edits)
                     }
@@ -216,12 +218,20 @@ impl<'a> Reader<'a> {
                 };
             }
             SettingLookup::WrongSection { right } => {
-                self.wrong_section(assignment, &right, out);
+                let more = self.more();
+                self.wrong_section(assignment, &right, more, out);
             }
         }
     }
 
-    fn wrong_section(&self, assignment: &Assignment, right: &[&str], out: &mut Sink) {
+    /// Looking for what was meant goes through the whole file. One where it is needed more often
+    /// is no unit.
+    fn more(&mut self) -> bool {
+        self.mended += 1;
+        self.mended <= 100
+    }
+
+    fn wrong_section(&self, assignment: &Assignment, right: &[&str], more: bool, out: &mut Sink) {
         let (section, key) = (&*assignment.section, assignment.key.value.as_str());
         // Of several sections the one that units of this kind have.
         let own = if self.unit.name.kind() == crate::source::unit::UnitKind::Socket {
@@ -239,7 +249,8 @@ impl<'a> Reader<'a> {
             .at(assignment.key.span, format!("belongs in [{to}]"));
         if fits {
             finding.help(format!("Move the line to [{to}], then: systemctl daemon-reload"));
-            fix(finding, format!("{key}= in [{to}]"), self.moved(assignment, to));
+            let edits = more.then(|| self.moved(assignment, to)).flatten();
+            fix(finding, format!("{key}= in [{to}]"), edits);
         } else {
             finding.help("Remove the line: units of this kind have no such setting.");
         }

@@ -152,7 +152,7 @@ fn ignored(what: &str, span: Span, repair: Repair, out: &mut Sink) {
 
 /// The words from this one on go; where they say where the output is to go, a setting says it.
 fn without_effect(app: &App, command: &ExecCommand, first: &Word) -> Repair {
-    super::only_command(app, command)?;
+    super::only_command(app, command).filter(|_| app.service.exec_start.len() == 1)?;
     let unit = &app.service.unit;
     let words = command.arguments.iter().skip_while(|word| word.span != first.span);
     let texts: Vec<&str> = words.map(|word| word.text.as_str()).collect();
@@ -256,13 +256,16 @@ fn split(app: &App, setting: &str, command: &ExecCommand) -> Repair {
         return None;
     }
     // What comes before the start is to stay the last of it.
-    let before = app.service.unit.list("Service", "ExecStartPre");
     let at = assignment.span;
-    if starts && before.iter().any(|line| line.span.file != at.file || line.span.start > at.start) {
+    let last = |command: &crate::facts::service::Command| {
+        command.line.span.file == at.file && command.line.span.start < at.start
+    };
+    let service = &app.service;
+    if starts && !(service.exec_start.len() == 1 && service.exec_start_pre.iter().all(last)) {
         return None;
     }
-    let file = app.source_file(at.file)?;
-    let end = if file.bytes.windows(2).any(|pair| pair == b"\r\n") { "\r\n" } else { "\n" };
+    let mut lines = app.source_file(at.file)?.bytes.split_inclusive(|byte| *byte == b'\n');
+    let end = if lines.next()?.ends_with(b"\r\n") { "\r\n" } else { "\n" };
     let mut edits = Vec::new();
     let first = if starts { "ExecStartPre" } else { setting };
     if starts {

@@ -223,7 +223,8 @@ fn commands(app: &App, unit: &Unit, out: &mut Sink) {
 /// A percent sign for each one that systemd does not know. None where others beside it, which
 /// systemd does know, may be meant or not.
 fn doubled(unit: &Unit, file: &UnitFile, assignment: Span) -> Option<Vec<Edit>> {
-    let line = file.assignments.iter().find(|line| line.span == assignment)?;
+    let at = file.assignments.partition_point(|line| line.span.start < assignment.start);
+    let line = file.assignments.get(at)?;
     let text = line.value.as_str();
     let mut edits = Vec::new();
     // `date "+%Y-%m-%d %H:%M"`: up to this quote all of them are for another program.

@@ -693,7 +693,7 @@ impl Walker<'_> {
                     // Nothing may come after it that only a shell that stays can do.
                     let free = !exec && last && !in_pipe && !trapped;
                     let free = free && command.after == Joint::Sequence;
-                    let exec_at = free.then(|| Span { end: first.span.start, ..first.span });
+                    let exec_at = free.then_some(Span { end: first.span.start, ..first.span });
                     match inner.wrappers_then(words, stays, exec_at) {
                         Ok(launch) => return Ok(launch),
                         Err(NotLaunched::Unknown(why)) => reason = Some(why),
