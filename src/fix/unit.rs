@@ -318,3 +318,41 @@ fn section_end(bytes: &[u8], section: &str) -> Option<usize> {
     let rest = bytes.get(at..)?;
     rest.iter().position(|b| *b == b'\n').map(|newline| at + newline + 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(before: &str, after: &str) -> Result<String, String> {
+        let lines = as_drop_in(before.as_bytes(), after.as_bytes(), &[])?;
+        Ok(String::from_utf8_lossy(&with_lines(None, &lines)).into_owned())
+    }
+
+    #[test]
+    fn a_drop_in_says_what_changes() {
+        let before = "[Service]\nExecStart=/a\nKillMode=none\n";
+        let after = "[Service]\nExecStart=/b\nKillMode=mixed\nUser=c\n";
+        let wanted = "[Service]\nExecStart=\nExecStart=/b\nKillMode=mixed\nUser=c\n";
+        assert_eq!(said(before, after).as_deref(), Ok(wanted));
+    }
+
+    #[test]
+    fn what_a_file_goes_on_to_be_blamed_for_no_drop_in_mends() {
+        for (before, after) in [
+            // The misspelt name stays, and so does the warning.
+            ("[Service]\nKilMode=mixed\n", "[Service]\nKillMode=mixed\n"),
+            ("[Unit]\nUser=a\n[Service]\n", "[Unit]\n[Service]\nUser=a\n"),
+            // systemd refuses the unit for this line, whatever comes after it.
+            ("[Service]\nExecStartPre=/a %Z\n", "[Service]\nExecStartPre=/a %%Z\n"),
+            ("[Service]\nExecStart=/a 'b\n", "[Service]\nExecStart=/a b\n"),
+            ("[Service]\nExecStart=/a \\ \n  b\n", "[Service]\nExecStart=/a \\\n  b\n"),
+            ("[Service] # a\nUser=b\n", "# a\n[Service]\nUser=b\n"),
+        ] {
+            assert!(said(before, after).is_err(), "{before}");
+        }
+        // A line that is not touched does not matter.
+        let before = "[Service]\nExecStartPre=/a 'b\nKillMode=none\n";
+        let after = before.replace("none", "mixed");
+        assert_eq!(said(before, &after).as_deref(), Ok("[Service]\nKillMode=mixed\n"));
+    }
+}
