@@ -107,3 +107,40 @@ fn two_runs_at_once_do_not_mix() {
     let written = ["ExecReload=", "Restart="].iter().filter(|key| drop_in.contains(**key)).count();
     assert_eq!(written, 1 + usize::from(!one_only), "{drop_in}\n{said}");
 }
+
+/// The well-known guide's own deployment, whose every request got 502.
+#[test]
+fn the_guide_is_mended_by_fix_alone() {
+    let guide = proof::project().join("testdata/guide");
+    let read = |path: &str| std::fs::read_to_string(guide.join(path)).unwrap();
+    let booted = Container::boot("fix-guide", |root| {
+        proof::base(root);
+        std::fs::copy(proof::program(), root.join("usr/local/bin/deploy-doctor")).unwrap();
+        for path in ["etc/systemd/system/myapp.service", "etc/nginx/sites-available/myapp"] {
+            std::fs::write(root.join(path), read(path)).unwrap();
+        }
+    });
+    let container = match booted {
+        Ok(container) => container,
+        Err(skip) => return support::skip(skip),
+    };
+    container.sh("systemctl daemon-reload; systemctl start nginx; systemctl start myapp");
+    assert!(proof::answers(&container, "502"), "the guide's site is down at first");
+    let (code, said) = fix(&container, "--apply --run-actions");
+    assert_eq!(code, Some(0), "{said}");
+    assert!(proof::answers(&container, "200"), "{said}\n{}", container.journal("myapp"));
+    container.sh(proof::SETTLE);
+    let step = "ln -sfn releases/2026-04-14 /srv/myapp/current.new &&
+        mv -T /srv/myapp/current.new /srv/myapp/current && systemctl reload myapp";
+    let answers = proof::load(&container, &proof::Load::default(), step);
+    assert_eq!((answers.lost, answers.exit), (0, 0), "{answers:?}");
+    let end = answers.at_end.get("200 2026-04-14").copied().unwrap_or(0);
+    assert!(end > 0 && answers.sent > 50, "the new release answers in the end: {answers:?}");
+    // And back to where it was.
+    let (code, said) = fix(&container, "--undo --run-actions");
+    assert!(matches!(code, Some(0 | 1)), "{said}");
+    for path in ["etc/systemd/system/myapp.service", "etc/nginx/sites-available/myapp"] {
+        assert_eq!(std::fs::read_to_string(container.root().join(path)).unwrap(), read(path));
+    }
+    assert!(!container.root().join("etc/systemd/system/myapp.service.d").exists());
+}

@@ -182,7 +182,7 @@ fn deployment(case: &[Example]) -> MemoryHost {
 }
 
 /// The plan that repairs what one rule finds, in place.
-fn repair(host: &MemoryHost, rule: &Rule, case: &[Example]) -> Plan {
+fn repair(host: &dyn Host, rule: &Rule, case: &[Example]) -> Plan {
     let request = Request {
         apps: Vec::new(),
         scope: Scope::Root,
@@ -221,6 +221,10 @@ fn judge_fix(rule: &Rule, number: usize, bad: &[Example], fixed: &[Example]) -> 
         };
     }
     let after = fix::plan::overlay(&host, &plan.changes);
+    let again = repair(&after, rule, bad);
+    if !again.changes.is_empty() {
+        return Err(format!("{head}: made again it changes more:\n{}", again.diff));
+    }
     let wanted = deployment(fixed);
     let mut paths: Vec<PathBuf> = plan.changes.iter().map(|change| change.path.clone()).collect();
     paths.extend(fixed.iter().filter(|e| e.language != "tree" && e.language != "proc").map(target));
@@ -251,6 +255,10 @@ fn a_fix_makes_what_the_example_shows() {
         let cases = cases(rule);
         for (number, case) in cases.iter().enumerate() {
             if case[0].kind != ExampleKind::Bad {
+                let plan = repair(&deployment(case), rule, case);
+                if !plan.changes.is_empty() {
+                    wrong.push(format!("{}: touches what is healthy\n{}", rule.code, plan.diff));
+                }
                 continue;
             }
             let next = cases.get(number + 1).filter(|next| next[0].kind == ExampleKind::Fixed);

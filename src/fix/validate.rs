@@ -50,7 +50,7 @@ impl Opinions {
                 self.opinions.push(Opinion {
                     command: command.to_string(),
                     accepts: output.status == Some(0),
-                    lines: said.lines().map(|line| crate::source::show::line(line)).collect(),
+                    lines: said.lines().map(crate::source::show::line).collect(),
                 });
             }
             Err(RunError::NotHere) => {}
@@ -73,9 +73,12 @@ impl Opinions {
         worse
     }
 
-    /// The commands that were run.
-    pub fn commands(&self) -> impl Iterator<Item = &str> {
-        self.opinions.iter().map(|opinion| opinion.command.as_str())
+    /// The programs that accept what stands now, each by its first words: `nginx -t`.
+    pub fn agreeing(&self) -> BTreeSet<String> {
+        let short = |opinion: &Opinion| {
+            opinion.command.split(' ').take(2).collect::<Vec<_>>().join(" ")
+        };
+        self.opinions.iter().filter(|opinion| opinion.accepts).map(short).collect()
     }
 }
 

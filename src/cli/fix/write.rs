@@ -77,8 +77,8 @@ fn refused(error: &ApplyError) -> CommandError {
 
 fn written(plan: &Plan, opinions: &Opinions, arguments: &FixArguments) -> String {
     let mut out = String::from("\nWritten, and checked again");
-    for command in opinions.commands() {
-        out.push_str(&format!("; {} agrees", crate::source::show::line(command)));
+    for command in opinions.agreeing() {
+        out.push_str(&format!("; {command} agrees"));
     }
     out.push_str(".\n");
     for change in &plan.changes {
