@@ -201,6 +201,112 @@ fn what_somebody_else_writes_meanwhile_is_never_lost() {
     assert!(lost_races > 50 && won > 20, "{lost_races} {won}");
 }
 
+/// The number of the first step of these words, and of the whole.
+fn step_of(word: &str, part: &str, changes: fn(&Path) -> Vec<Change>) -> usize {
+    let (_dir, root, _) = tree_and_outside();
+    let disk = FaultDisk::new(&root, Fault::None);
+    store(&disk).apply(&changes(&root), &describe("counted")).unwrap();
+    let log = disk.log.borrow();
+    log.iter().position(|step| step.starts_with(word) && step.contains(part)).unwrap()
+}
+
+fn env_change(root: &Path) -> Vec<Change> {
+    vec![rewrite(root, "/srv/app/.env", "A=2\n"), rewrite(root, "/etc/site", "2\n")]
+}
+
+/// The directory is moved away, and another put in its place, while it is written.
+#[test]
+fn a_directory_that_is_moved_meanwhile_takes_everything_back() {
+    let at = step_of("rename(Exchange)", "/srv/app/.env", env_change);
+    let (_dir, root, _) = tree_and_outside();
+    let changes = env_change(&root);
+    let before = snapshot(&root);
+    let (app, moved) = (root.join("srv/app"), root.join("srv/moved"));
+    let act = {
+        let (app, moved) = (app.clone(), moved.clone());
+        move || {
+            fs::rename(&app, &moved).unwrap();
+            fs::create_dir(&app).unwrap();
+        }
+    };
+    let disk = FaultDisk::new(&root, Fault::Meanwhile(at, Box::new(act)));
+    let error = store(&disk).apply(&changes, &describe("moved")).unwrap_err();
+    assert!(error.to_string().contains("the directory was moved"), "{error}");
+    assert!(fs::read_dir(&app).unwrap().next().is_none(), "nothing is made in the other one");
+    fs::remove_dir(&app).unwrap();
+    fs::rename(&moved, &app).unwrap();
+    assert_same(&snapshot(&root), &before);
+}
+
+/// The temporary file is replaced by a link before it is put in its place: the link is not what
+/// comes to stand there.
+#[test]
+fn a_temporary_file_that_is_replaced_is_not_put_in_place() {
+    let at = step_of("rename(Exchange)", "/srv/app/.env", env_change);
+    let (_dir, root, outside) = tree_and_outside();
+    let changes = env_change(&root);
+    let (before, beyond) = (snapshot(&root), snapshot(&outside));
+    let act = {
+        let (app, target) = (root.join("srv/app"), outside.join("srv/app/.env"));
+        move || {
+            let temporary = temporary_in(&app);
+            fs::remove_file(&temporary).unwrap();
+            symlink(&target, &temporary).unwrap();
+        }
+    };
+    let disk = FaultDisk::new(&root, Fault::Meanwhile(at, Box::new(act)));
+    let error = store(&disk).apply(&changes, &describe("replaced")).unwrap_err();
+    let ApplyError::Failed { left, .. } = &error else { panic!("{error}") };
+    assert_eq!(left.len(), 1, "the link that somebody put there is named: {error}");
+    let link = temporary_in(&root.join("srv/app"));
+    assert!(link.is_symlink());
+    fs::remove_file(link).unwrap();
+    assert_same(&snapshot(&root), &before);
+    assert_same(&snapshot(&outside), &beyond);
+}
+
+/// A directory that was just made is swapped for one of somebody else's: its owner and mode stay.
+#[test]
+fn a_directory_that_is_swapped_when_it_is_made_is_not_given_away() {
+    let changes = |root: &Path| {
+        let made = Content::Directory { mode: 0o777, uid: own().0, gid: own().1 };
+        vec![change(root, "/srv/made", made)]
+    };
+    let at = step_of("mkdir", "/srv/made", changes);
+    type Prepare = fn(&Path);
+    let prepared: [(&str, Prepare); 2] = [
+        ("not empty", |path| put(path, "/secret", "1\n", 0o600)),
+        ("of another mode", |path| {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o711)).unwrap();
+        }),
+    ];
+    for (name, prepare) in prepared {
+        let (_dir, root, _) = tree_and_outside();
+        let changes = changes(&root);
+        let (made, theirs) = (root.join("srv/made"), root.join("srv/theirs"));
+        fs::create_dir(&theirs).unwrap();
+        fs::set_permissions(&theirs, fs::Permissions::from_mode(0o700)).unwrap();
+        prepare(&theirs);
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let then = mode(&theirs);
+        let act = {
+            let (made, theirs) = (made.clone(), theirs.clone());
+            move || {
+                fs::remove_dir(&made).unwrap();
+                fs::rename(&theirs, &made).unwrap();
+            }
+        };
+        let disk = FaultDisk::new(&root, Fault::AfterMkdir(at, Box::new(act)));
+        let result = store(&disk).apply(&changes, &describe(name));
+        assert!(result.is_err(), "{name}");
+        if made.exists() {
+            assert_eq!(mode(&made), then, "{name}");
+        } else {
+            assert_eq!(name, "of another mode", "an empty one may go");
+        }
+    }
+}
+
 #[test]
 fn a_state_directory_that_somebody_else_prepared_is_refused() {
     let state = STATE.trim_start_matches('/');
@@ -436,6 +542,8 @@ fn an_ordinary_user_changes_what_is_theirs() {
     let root = dir.path();
     put(root, "/repository/unit", "1\n", 0o640);
     put(root, "/closed/unit", "1\n", 0o644);
+    // Writing takes this bit away from who is not root.
+    put(root, "/repository/run", "1\n", 0o4755);
     let before = snapshot(root);
     let state = Path::new("/home/.local/state/deploy-doctor");
     let disk = TreeDisk::open(root).unwrap();

@@ -34,6 +34,8 @@ pub enum Fault {
     FailFrom(usize, DiskErrorKind),
     /// Something happens before the step.
     Meanwhile(usize, Box<dyn Fn()>),
+    /// Something happens after the step, which makes a directory.
+    AfterMkdir(usize, Box<dyn Fn()>),
     /// Something happens before the step, and the process is killed before the next one.
     MeanwhileKill(usize, Box<dyn Fn()>),
 }
@@ -203,8 +205,15 @@ impl Disk for FaultDisk {
         self.inner.unlink(directory, name)
     }
     fn mkdir(&self, directory: &Directory, name: &OsStr) -> Result<(), DiskError> {
+        let number = self.count.get();
         self.named("mkdir", directory, name)?;
-        self.inner.mkdir(directory, name)
+        self.inner.mkdir(directory, name)?;
+        if let Fault::AfterMkdir(at, act) = &self.fault
+            && *at == number
+        {
+            act();
+        }
+        Ok(())
     }
     fn rmdir(&self, directory: &Directory, name: &OsStr) -> Result<(), DiskError> {
         self.named("rmdir", directory, name)?;
@@ -319,6 +328,12 @@ pub fn standing(root: &Path, path: &str) -> Content {
     } else {
         Content::File { bytes: fs::read(&at).unwrap(), mode, uid, gid }
     }
+}
+
+/// The temporary name that lies in a directory.
+pub fn temporary_in(directory: &Path) -> PathBuf {
+    let mut names = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    names.find(|path| path.to_string_lossy().contains("/.deploy-doctor-")).unwrap()
 }
 
 /// A change of what stands at a path now.

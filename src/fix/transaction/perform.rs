@@ -207,10 +207,7 @@ fn put(handles: &mut Handles<'_>, step: &Step, file: Option<&OpenFile>) -> Resul
                     dress_in_place(handles.disk, &directory, step, step.current.as_ref())
                 }
                 Action::Remove => remove(handles.disk, &directory, step),
-                _ => {
-                    place(handles.disk, &directory, step)?;
-                    verify(handles.disk, &directory, step, file.map(OpenFile::identity))
-                }
+                _ => place(handles.disk, &directory, step, file.map(OpenFile::identity)),
             }
         }
     }
@@ -256,15 +253,21 @@ fn dress_in_place(
 }
 
 /// Gives the new content its name, and takes the old one away once it is known to be what was
-/// read.
-fn place(disk: &dyn Disk, directory: &Directory, step: &Step) -> Result<(), Stopped> {
+/// read, and the new one to be what was made.
+fn place(
+    disk: &dyn Disk,
+    directory: &Directory,
+    step: &Step,
+    made: Option<Identity>,
+) -> Result<(), Stopped> {
     let (from, to) = (&step.temporary, &step.name);
     let Some(then) = &step.current else {
         return match disk.rename(directory, from, to, Renaming::New) {
             Err(error) if error.kind == DiskErrorKind::Exists => {
                 Err(changed(step, "there is something by now"))
             }
-            other => Ok(other?),
+            Err(error) => Err(error.into()),
+            Ok(()) => verify(disk, directory, step, made),
         };
     };
     match disk.rename(directory, from, to, Renaming::Exchange) {
@@ -276,18 +279,22 @@ fn place(disk: &dyn Disk, directory: &Directory, step: &Step) -> Result<(), Stop
         Err(error) if error.kind == DiskErrorKind::Unsupported => {
             return match disk.inspect(directory, to)? {
                 Some(now) if unchanged(&now, then) => {
-                    Ok(disk.rename(directory, from, to, Renaming::Replace)?)
+                    disk.rename(directory, from, to, Renaming::Replace)?;
+                    verify(disk, directory, step, made)
                 }
                 _ => Err(changed(step, "its content")),
             };
         }
         Err(error) => return Err(error.into()),
     }
+    let placed = verify(disk, directory, step, made);
     match disk.inspect(directory, from) {
-        Ok(Some(displaced)) if unchanged(&displaced, then) => Ok(disk.unlink(directory, from)?),
+        Ok(Some(displaced)) if placed.is_ok() && unchanged(&displaced, then) => {
+            Ok(disk.unlink(directory, from)?)
+        }
         _ => {
             disk.rename(directory, from, to, Renaming::Exchange)?;
-            Err(changed(step, "its content"))
+            Err(changed(step, if placed.is_ok() { "its content" } else { "its new content" }))
         }
     }
 }

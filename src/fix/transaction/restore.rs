@@ -112,7 +112,7 @@ fn tidy(
                 handles.disk.unlink(directory, temporary)?;
             }
         } else {
-            let why = format!("what stood there is kept as {}", temporary.display());
+            let why = format!("somebody else put {} beside it, which stays", temporary.display());
             left.push(Left { path: entry.change.path.clone(), why });
         }
     }
