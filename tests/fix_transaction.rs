@@ -325,6 +325,8 @@ fn owner_mode_access_list_and_attributes_stay() {
     let path = root.join("etc/myapp.env");
     if is_root() {
         std::os::unix::fs::chown(&path, Some(33), Some(34)).unwrap();
+        let link = root.join("etc/nginx/sites-enabled/myapp");
+        std::os::unix::fs::lchown(link, Some(33), Some(34)).unwrap();
     } else {
         skip("only root can try other owners");
     }
@@ -351,10 +353,15 @@ fn owner_mode_access_list_and_attributes_stay() {
         rewrite(root, "/etc/myapp.env", "SECRET_KEY=canary-2\n"),
         rewrite(root, "/etc/bare.conf", "changed\n"),
         change(root, "/etc/old.conf", Content::Absent),
+        change(
+            root,
+            "/etc/nginx/sites-enabled/myapp",
+            Content::Link { target: "../sites-available/other".into() },
+        ),
     ];
     store.apply(&changes, &describe("content only")).unwrap();
     let after = snapshot(root);
-    for path in ["etc/myapp.env", "etc/bare.conf"] {
+    for path in ["etc/myapp.env", "etc/bare.conf", "etc/nginx/sites-enabled/myapp"] {
         let (then, now) = (&before[Path::new(path)], &after[Path::new(path)]);
         assert_ne!(then.content, now.content);
         assert_eq!(*then, Standing { content: then.content.clone(), ..now.clone() });

@@ -548,8 +548,10 @@ fn an_ordinary_user_changes_what_is_theirs() {
     let state = Path::new("/home/.local/state/deploy-doctor");
     let disk = TreeDisk::open(root).unwrap();
     let store = Store::open(&disk, state).unwrap();
-    let changes = [rewrite(root, "/repository/unit", "2\n"), rewrite(root, "/closed/unit", "2\n")];
+    let changes = ["/repository/unit", "/closed/unit", "/repository/run"];
+    let changes = changes.map(|path| rewrite(root, path, "2\n"));
     store.apply(&changes, &describe("mine")).unwrap();
+    assert!(standing(root, "/repository/run") == changes[2].after, "its mode");
     store.undo().unwrap();
     let mut now = snapshot(root);
     now.retain(|path, _| !path.starts_with("home"));
