@@ -112,6 +112,7 @@ fn the_living_host_is_read() {
     Report::of(&container, ASK).silent(&ALL);
 
     unit_changed(&container);
+    socket_unit_changed(&container);
     reload_fails(&container);
     nginx_refuses(&container);
     socket_out_of_reach(&container);
@@ -130,6 +131,31 @@ fn unit_changed(container: &Container) {
     assert!(report.text.contains(drop_in), "{}", report.text);
     container.sh_ok("systemctl daemon-reload");
     Report::of(container, "").silent(&["U121"]);
+}
+
+fn socket_unit_changed(container: &Container) {
+    const RESTART: &str = "systemctl stop myapp.service && systemctl restart myapp.socket && \
+                           systemctl start myapp.service";
+    let unit = "/etc/systemd/system/myapp.socket";
+    container.sh_ok(&format!(
+        "printf '[Socket]\\nListenStream=/run/activated.sock\\n' > {unit}; \
+         systemctl daemon-reload; {RESTART}"
+    ));
+    Report::of(container, "").silent(&["U121"]);
+    container.sh_ok(&format!("echo SocketMode=0660 >> {unit}"));
+    let report = Report::of(container, "");
+    report.says("U121", &["systemd still runs myapp.socket as it was"]);
+    // The commands of the help are enough, also while the service is active.
+    assert!(report.text.contains(RESTART), "{}", report.text);
+    container.sh_ok(&format!("systemctl daemon-reload; {RESTART}"));
+    assert_eq!(container.sh_ok("stat -c %a /run/activated.sock").trim(), "660");
+    container.sh_ok("systemctl is-active myapp.socket myapp.service");
+    Report::of(container, "").silent(&["U121"]);
+    container.sh_ok(&format!(
+        "systemctl stop myapp.socket myapp.service; rm {unit}; systemctl daemon-reload; \
+         systemctl start myapp.service"
+    ));
+    container.eventually(10, "curl -fsS http://127.0.0.1/");
 }
 
 fn reload_fails(container: &Container) {
@@ -195,7 +221,10 @@ fn import_breaks(container: &Container) {
     // `systemctl reload` returns 0, and the site goes down.
     container.sh_ok("systemctl reload myapp");
     container.eventually(10, "! curl -fsS http://127.0.0.1/");
-    container.eventually(10, "journalctl -u myapp | grep -q 'Worker failed to boot'");
+    container.eventually(
+        10,
+        "journalctl -u myapp | grep -qE 'Worker failed to boot|exited with code 3'",
+    );
     container.sh_ok("sleep 0.3");
     let report = Report::of(container, "--probe http://127.0.0.1/");
     report.says("L801", &["ModuleNotFoundError: nowhere", "wsgi.py line 1"]);
@@ -230,6 +259,13 @@ fn import_breaks(container: &Container) {
 
 /// `--no-exec`, and an ordinary user.
 fn without_commands(container: &Container) {
+    // What the commands took is told apart.
+    let told = container.sh("deploy-doctor check myapp -v | tail -n 1").stdout;
+    let told = String::from_utf8(told).unwrap();
+    assert!(told.starts_with("read and judged in "), "{told}");
+    for name in ["systemctl ", "journalctl ", "nginx "] {
+        assert!(told.contains(name), "{told}");
+    }
     let report = Report::of(container, "--no-exec");
     assert!(report.text.contains("no command is run here (--no-exec)"), "{}", report.text);
     assert!(report.messages("U121").is_empty());

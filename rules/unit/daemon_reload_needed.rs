@@ -1,6 +1,7 @@
 use crate::facts::{App, UnitState, Why};
 use crate::rule::{EvidenceKind, Safety, Sink};
 use crate::source::Span;
+use crate::source::unit::Unit;
 
 crate::rule! {
     /// systemd goes on with the unit as it was: its files have changed, and `daemon-reload` was
@@ -53,6 +54,27 @@ crate::rule! {
     /// NeedDaemonReload=no
     /// DropInPaths=/etc/systemd/system/myapp.service.d/10-example.conf
     /// ```
+    ///
+    /// The application's `.socket` unit counts as well: what it listens on, and with which mode, is
+    /// as systemd has loaded it.
+    ///
+    /// ```ini,bad,file=/etc/systemd/system/myapp.socket
+    /// [Socket]
+    /// ListenStream=/run/myapp/gunicorn.sock
+    /// ```
+    /// ```text,bad,command=systemctl show
+    /// Id=myapp.service
+    /// LoadState=loaded
+    /// ActiveState=active
+    /// NeedDaemonReload=no
+    /// DropInPaths=
+    ///
+    /// Id=myapp.socket
+    /// LoadState=loaded
+    /// ActiveState=active
+    /// NeedDaemonReload=yes
+    /// DropInPaths=
+    /// ```
     U121 "daemon-reload-needed" {
         severity: Error, impact: StaleRelease, fix: Some(Manual), item: ReloadSucceeds, hop: Master,
         since: "0.1.0", check: App(check)
@@ -60,7 +82,26 @@ crate::rule! {
 }
 
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
-    let state = app.state.get()?;
+    let sockets = app.service.sockets.iter().zip(&app.socket_states);
+    for (unit, state) in std::iter::once((&app.service.unit, &app.state)).chain(sockets) {
+        match state.get().and_then(|state| Ok((state, changed(unit, state)?))) {
+            Ok((_, None)) => {}
+            Ok((state, Some(change))) => report(app, unit, state, &change, out),
+            Err(why) => out.skip(&why),
+        }
+    }
+    Ok(())
+}
+
+/// How it is seen that systemd has another unit than the files say.
+enum Changed {
+    /// systemd says so.
+    Said,
+    /// It has not loaded this drop-in.
+    Unloaded(Span),
+}
+
+fn changed(unit: &Unit, state: &UnitState) -> Result<Option<Changed>, Why> {
     // Of a unit that it refused systemd always says so (measured: two ExecStart=, `bad-setting`).
     if !matches!(state.load.as_str(), "" | "loaded") {
         return Err(Why::new(format!("systemd could not load the unit: {}", state.load)));
@@ -68,37 +109,52 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let said = state
         .need_daemon_reload
         .ok_or_else(|| Why::new("systemctl does not say whether the unit has changed"))?;
-    let unloaded = unloaded(app, state);
-    if !said && unloaded.is_none() {
-        return Ok(());
-    }
-    let name = &app.name;
-    let message = format!(
-        "systemd still runs {name} as it was: its files have changed, and `systemctl reload` \
-         takes nothing of that over"
-    );
-    let section = app.service.unit.fragment.iter().flat_map(|file| &file.sections).next();
-    let (place, note) = match unloaded {
-        Some(span) => (Some(span), "systemd has not loaded this file"),
-        None => (section.map(|section| section.span), "changed since systemd loaded the unit"),
+    Ok(match unloaded(unit, state) {
+        Some(span) => Some(Changed::Unloaded(span)),
+        None => said.then_some(Changed::Said),
+    })
+}
+
+fn report(app: &App, unit: &Unit, state: &UnitState, change: &Changed, out: &mut Sink) {
+    let name = unit.name.to_string();
+    let section = unit.fragment.iter().flat_map(|file| &file.sections).next();
+    let (place, note) = match change {
+        Changed::Unloaded(span) => (Some(*span), "systemd has not loaded this file"),
+        Changed::Said => {
+            (section.map(|section| section.span), "changed since systemd loaded the unit")
+        }
     };
-    let evidence = if said {
+    let evidence = if state.need_daemon_reload == Some(true) {
         format!("systemctl show -p NeedDaemonReload {name}: NeedDaemonReload=yes")
     } else {
         format!("systemctl show -p DropInPaths {name}: the drop-in is not among them")
     };
-    out.report(message)
-        .at_some(place, note)
-        .evidence(EvidenceKind::Command, evidence)
-        .help(format!("systemctl daemon-reload\nsystemctl restart {name}"))
-        .fix(Safety::Manual, "systemctl daemon-reload");
-    Ok(())
+    let service = &app.name;
+    // A .socket unit refuses to start while its service is active, also both in one command.
+    let (consequence, restart) = if name == *service {
+        ("`systemctl reload` takes nothing of that over", format!("systemctl restart {name}"))
+    } else {
+        (
+            "the socket stays as it was, also when the service is restarted",
+            format!(
+                "systemctl stop {service} && systemctl restart {name} && systemctl start {service}"
+            ),
+        )
+    };
+    out.report(format!(
+        "systemd still runs {name} as it was: its files have changed, and {consequence}"
+    ))
+    .at_some(place, note)
+    .evidence(EvidenceKind::Command, evidence)
+    .help(format!("systemctl daemon-reload\n{restart}"))
+    .fix(Safety::Manual, "systemctl daemon-reload")
+    .subject(if name == *service { String::new() } else { name });
 }
 
 /// A drop-in that systemd has not loaded. Below /usr the same file may have two names.
-fn unloaded(app: &App, state: &UnitState) -> Option<Span> {
+fn unloaded(unit: &Unit, state: &UnitState) -> Option<Span> {
     let loaded = state.drop_ins.as_ref().filter(|_| state.load == "loaded")?;
-    let new = app.service.unit.drop_ins.iter().find(|file| {
+    let new = unit.drop_ins.iter().find(|file| {
         let path = file.file.path.to_string_lossy();
         (path.starts_with("/etc/") || path.starts_with("/run/"))
             && !path.contains(char::is_whitespace)

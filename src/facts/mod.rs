@@ -171,6 +171,8 @@ pub struct App {
     pub sockets: Known<Sockets>,
     /// How systemd says that the unit stands, where the host lives.
     pub state: Known<UnitState>,
+    /// The same for each of its `.socket` units, in the order of [`Service::sockets`].
+    pub socket_states: Vec<Known<UnitState>>,
     /// What the journal tells since the last start or reload, where the host lives.
     pub journal: Known<Journal>,
     /// What its sockets answer; only with `--probe`.
@@ -254,7 +256,7 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
     nginx.log = error_log::read(sources, &nginx, request);
     nginx.test = nginx_test(sources, &nginx, request);
     let nginx = Rc::new(nginx);
-    let states = States::read(sources, request, read.iter().map(|(one, _, _)| one.name.as_str()));
+    let states = States::read(sources, request, read.iter().flat_map(|(one, _, _)| names(one)));
     let living = Living::read(sources, whole && !read.is_empty());
     let contested = routes
         .iter()
@@ -275,6 +277,7 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
                 &routes,
             );
             let state = states.of(&candidate.name);
+            let socket_states = names(&candidate).skip(1).map(|name| states.of(&name)).collect();
             let journal = journal::read(sources, request, &candidate.name, &state);
             App {
                 socket_directories: socket_directories(sources, &machine, &gunicorn.bounds),
@@ -289,6 +292,7 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
                 processes,
                 sockets,
                 state,
+                socket_states,
                 journal,
                 probes: Known::unknown(known::NOT_PROBED),
                 preflight: Known::unknown(known::NOT_PREFLIGHT),
@@ -298,6 +302,12 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
     let files = ignorable(&apps, &nginx);
     let probe = Known::unknown(known::NOT_PROBED);
     Deployment { machine, nginx, apps, probe, problems, files }
+}
+
+/// The units whose state counts: the service itself, then its `.socket` units.
+fn names(candidate: &discovery::Candidate) -> impl Iterator<Item = String> {
+    let sockets = candidate.service.sockets.iter().map(|unit| unit.name.to_string());
+    std::iter::once(candidate.name.clone()).chain(sockets)
 }
 
 /// What `nginx -t` says, where nginx is configured and commands are run.

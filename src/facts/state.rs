@@ -96,21 +96,25 @@ pub struct States {
 
 impl States {
     /// Asks once for all.
-    pub fn read<'a>(
+    pub fn read(
         sources: &Sources,
         request: &Request,
-        names: impl IntoIterator<Item = &'a str>,
+        names: impl IntoIterator<Item = String>,
     ) -> Self {
         // A template without its instance is no unit; one such name would spoil the whole answer.
-        let names: Vec<&str> = names.into_iter().filter(|name| !name.contains("@.")).collect();
+        let mut names: Vec<String> =
+            names.into_iter().filter(|name| !name.contains("@.")).collect();
+        names.sort_unstable();
+        names.dedup();
         if names.is_empty() {
             // Without a name it would speak of the manager itself.
             return Self { units: Err(Why::new("there is no unit to ask for")) };
         }
-        let units = run(sources, request, &systemctl::command(names)).and_then(|output| {
-            let units = systemctl::parse(&output.stdout);
-            if units.is_empty() { Err(refused("systemctl", &output)) } else { Ok(units) }
-        });
+        let units = run(sources, request, &systemctl::command(names.iter().map(String::as_str)))
+            .and_then(|output| {
+                let units = systemctl::parse(&output.stdout);
+                if units.is_empty() { Err(refused("systemctl", &output)) } else { Ok(units) }
+            });
         Self { units }
     }
 
