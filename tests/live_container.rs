@@ -181,6 +181,32 @@ fn the_release_link_moves_and_the_old_release_goes() {
     assert!(found.text.contains("/srv/gone, was deleted"), "{}", found.text);
 }
 
+/// What P506 cannot see, and what its page says helps: after one reload with `--chdir` the master
+/// works in the new release, but gunicorn goes on to ask for the directory it was started in.
+#[test]
+fn the_directory_of_the_start_is_asked_for_at_every_reload() {
+    let Some(container) = booted("live-start") else { return };
+    let deploy = "ln -sfn releases/2026-04-21 /srv/myapp/current; systemctl reload myapp; sleep 2; \
+                  mv /srv/myapp/releases/2026-04-14 /srv/pruned";
+    let unit = "/etc/systemd/system/myapp.service";
+    container.sh_ok(deploy);
+    both(&container, &[]);
+    container.sh_ok("systemctl reload myapp; sleep 2");
+    container.sh_ok("! systemctl is-active myapp");
+    assert!(container.journal("myapp").contains("can't chdir to '/srv/myapp/releases/2026-04-14'"));
+
+    container.sh_ok(&format!(
+        "mv /srv/pruned /srv/myapp/releases/2026-04-14; \
+         ln -sfn releases/2026-04-14 /srv/myapp/current; \
+         sed -i 's|^WorkingDirectory=.*|WorkingDirectory=/srv/myapp|' {unit}; \
+         systemctl daemon-reload; systemctl restart myapp"
+    ));
+    container.eventually(20, &running(3));
+    container.sh_ok(deploy);
+    container.sh_ok("systemctl reload myapp; sleep 2; systemctl is-active myapp");
+    container.eventually(20, &running(3));
+}
+
 #[test]
 fn others_take_the_socket() {
     let Some(container) = booted("live-sockets") else { return };

@@ -10,6 +10,13 @@ crate::rule! {
     /// of the same name that was made anew does not help. A Python that was removed, and not
     /// replaced by an upgrade, leads to the same: new workers cannot import what they need.
     ///
+    /// What this rule cannot see: with `--chdir` through the link, the first reload takes the master
+    /// into the new release, and `/proc/PID/cwd` with it. gunicorn still asks for the directory it
+    /// was started in at every reload, and once that is pruned the next one ends it with `can't chdir
+    /// to …` (measured). Nothing outside the process tells that directory any more. With
+    /// `WorkingDirectory=` on a directory that stays (`/srv/myapp`) beside `--chdir
+    /// /srv/myapp/current` the same prune does no harm (measured).
+    ///
     /// By hand: `systemctl restart myapp`, once; keep the release that the master was started in
     /// (`readlink /proc/$(systemctl show -P MainPID myapp)/cwd`), or let `WorkingDirectory=` name a
     /// directory that stays.
