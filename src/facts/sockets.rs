@@ -169,16 +169,21 @@ pub(super) fn sockets(
     let bound = files
         .iter()
         .filter(|place| place.is(crate::host::FileKind::Socket) == Ok(true))
-        .map(|place| (place.path.clone(), bound_to(sources, &place.path)))
+        .map(|place| (place.path.clone(), bound_to(sources, &place.path, &listeners)))
         .collect();
     Known::Default(Sockets { listeners, files, holders: Rc::clone(holders), bound })
 }
 
-fn bound_to(sources: &Sources, path: &Path) -> Told {
-    sources.host().bound(path).map_err(|error| match error.kind {
+fn bound_to(sources: &Sources, path: &Path, listeners: &[Listener]) -> Told {
+    let mut told = sources.host().bound(path).map_err(|error| match error.kind {
         HostErrorKind::NotGiven => Why::new(NOT_LIVE),
         _ => Why::new(format!("the sockets: {error}")),
-    })
+    })?;
+    let here =
+        |listener: &&Listener| matches!(&listener.endpoint, Endpoint::Unix(at) if at == path);
+    let inodes: HashSet<u64> = listeners.iter().filter(here).map(|one| one.inode).collect();
+    told.retain(|(inode, _)| inodes.contains(inode));
+    Ok(told)
 }
 
 fn endpoint(local: &Local) -> Endpoint {

@@ -40,6 +40,8 @@ pub struct TreeHost {
     directories: RefCell<HashMap<PathBuf, Rc<Node>>>,
     /// `/proc`, where the kernel's own process table is mounted there.
     process_table: OnceCell<Option<Rc<Node>>>,
+    /// The unix sockets that listen and the files that they are bound to, asked for once.
+    sockets: OnceCell<Result<Vec<bound::BoundSocket>, Errno>>,
     /// What others were asked, and how long each answer took.
     asked: RefCell<Vec<(&'static str, Duration)>>,
 }
@@ -83,6 +85,7 @@ impl TreeHost {
             commands: false,
             directories: RefCell::default(),
             process_table: OnceCell::new(),
+            sockets: OnceCell::new(),
             asked: RefCell::default(),
         })
     }
@@ -331,7 +334,10 @@ impl Host for TreeHost {
             let told = (socket.device == device).then_some(same);
             (socket.socket, told)
         };
-        Ok(bound::sockets().map_err(fail)?.iter().map(is_there).collect())
+        match self.sockets.get_or_init(bound::sockets) {
+            Ok(sockets) => Ok(sockets.iter().map(is_there).collect()),
+            Err(errno) => Err(fail(*errno)),
+        }
     }
 
     fn asked(&self) -> Vec<(&'static str, Duration)> {
