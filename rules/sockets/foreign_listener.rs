@@ -16,6 +16,9 @@ crate::rule! {
     /// By hand: `ss -ltnp` or `ss -lxp` shows who listens. End it, or give one of the two another
     /// port; then `systemctl restart myapp`.
     ///
+    /// Proved by `foreign-listener`: it took the requests and closed them unanswered: every request
+    /// got 502.
+    ///
     /// ```proc,bad
     /// - listen unix:/run/myapp/gunicorn.sock
     /// listen unix:/run/myapp/gunicorn.sock inode=40700

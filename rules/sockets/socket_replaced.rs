@@ -17,6 +17,9 @@ crate::rule! {
     ///
     /// By hand: `ss -lxe` shows `ino:`, `stat -c %i` the file's; `systemctl restart myapp`.
     ///
+    /// Proved by `socket-file-removed`: the unit was active, gunicorn listened on, and every request
+    /// got 502.
+    ///
     /// ```proc,bad
     /// replaced /run/myapp/gunicorn.sock inode=40001
     /// ```
