@@ -9,6 +9,7 @@ pub mod release;
 mod runtime_directory;
 pub mod sockets;
 pub mod unit;
+mod without_shell;
 
 use std::sync::OnceLock;
 

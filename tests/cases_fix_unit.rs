@@ -565,6 +565,14 @@ fn what_only_a_shell_reads_is_said_in_systemds_words() {
         let (wrong, right) = (pre(wrong), pre(right));
         mends("U129", || drop_in(&wrong), DROP_IN, &wrong, &right);
     }
+    let wrong = pre("/bin/true #  a; b");
+    mends(
+        "U129",
+        || drop_in(&wrong),
+        DROP_IN,
+        &wrong,
+        &wrong.replace("ExecStartPre=/bin/true #  a; b", "#  a; b\nExecStartPre=/bin/true"),
+    );
     let crlf = "[Service]\r\nExecStartPost=/bin/true && /bin/echo a\r\n";
     mends("U129", || drop_in(crlf), DROP_IN, " && ", "\r\nExecStartPost=");
     for wrong in [
@@ -591,7 +599,6 @@ fn what_only_a_shell_reads_is_said_in_systemds_words() {
             "StandardOutput=append:/var/log/myapp.log\nStandardError=journal\n",
         ),
         ("2>&1", ""),
-        ("# our application", ""),
         ("&", ""),
     ] {
         let line = format!("    wsgi:app {words}\n");
@@ -600,6 +607,10 @@ fn what_only_a_shell_reads_is_said_in_systemds_words() {
         let right = unit(&[(end, &format!("{end}{settings}"))]);
         becomes(&repair, right, &[UNIT]);
     }
+    let line = "    wsgi:app  # our application\n";
+    let repair = Repair::of(unit(&[("    wsgi:app\n", line)])).rule("U129");
+    let start = "ExecStart=";
+    becomes(&repair, unit(&[(start, &format!("# our application\n{start}"))]), &[UNIT]);
     for words in ["| tee /var/log/myapp.log", "> /srv/log/myapp.log", "> /var/log/$NAME"] {
         stays("U129", unit(&[("    wsgi:app\n", &format!("    wsgi:app {words}\n"))]));
     }

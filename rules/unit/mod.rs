@@ -50,7 +50,7 @@ pub(super) fn plain(text: &str) -> bool {
 }
 
 /// The assignment of a command that is the only one on its line (`;` separates several).
-fn only_command<'a>(app: &'a App, command: &ExecCommand) -> Option<&'a Assignment> {
+pub(super) fn only_command<'a>(app: &'a App, command: &ExecCommand) -> Option<&'a Assignment> {
     let unit = &app.service.unit;
     let file = unit.files().find(|file| file.file.id == command.span.file)?;
     let before = file.assignments.partition_point(|line| line.span.start <= command.span.start);

@@ -1,8 +1,9 @@
 use crate::facts::shell::{base_name, is_shell};
 use crate::facts::{App, Why};
 use crate::rule::{Edit, Finding, Safety, Severity, Sink};
+use crate::rules::without_shell::{self, Repair};
 use crate::source::Span;
-use crate::source::unit::exec::{ExecCommand, ExecFaultKind, ExecPrefixes, Word};
+use crate::source::unit::exec::{ExecCommand, ExecFaultKind, Word};
 
 crate::rule! {
     /// Shell syntax in a line that no shell reads: the program gets it as arguments and fails.
@@ -76,10 +77,10 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     for (setting, command) in super::all_commands(&app.service) {
         if let Some((word, what)) = found(app, &command) {
             if passed_over(setting, &command, word) {
-                let log = without_effect(app, &command, word);
+                let log = without_shell::without_effect(app, &command, word);
                 ignored(&what, word.span, log, out);
             } else {
-                let repair = homes(app, &command).or_else(|| split(app, setting, &command));
+                let repair = without_shell::repair(app, setting, &command, word);
                 report(setting, &command, word.span, &what, repair, out);
             }
         }
@@ -97,7 +98,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
                 .help("Write the path in full, starting with /.");
             let at = app.written(fault.span).filter(|text| text.starts_with(b"~/"));
             let at = at.map(|_| Span { end: fault.span.start.saturating_add(1), ..fault.span });
-            let edit = at.zip(home(app)).map(|(at, home)| vec![Edit::replace(at, home)]);
+            let edit = at.zip(without_shell::home(app)).map(|(at, home)| vec![Edit::replace(at, home)]);
             fix(finding, "the path in full", edit.map(|edits| (String::new(), edits)));
         }
     }
@@ -125,9 +126,6 @@ fn is_application(text: &str) -> bool {
     })
 }
 
-/// What the fix does, and how.
-type Repair = Option<(String, Vec<Edit>)>;
-
 fn fix(finding: &mut Finding, title: &str, repair: Repair) {
     match repair {
         Some((own, edits)) => {
@@ -148,152 +146,6 @@ fn ignored(what: &str, span: Span, repair: Repair, out: &mut Sink) {
          --access-logfile and --error-logfile.",
     );
     fix(finding, "without the words that have no effect", repair);
-}
-
-/// The words from this one on go; where they say where the output is to go, a setting says it.
-fn without_effect(app: &App, command: &ExecCommand, first: &Word) -> Repair {
-    super::only_command(app, command).filter(|_| app.service.exec_start.len() == 1)?;
-    let unit = &app.service.unit;
-    let words = command.arguments.iter().skip_while(|word| word.span != first.span);
-    let texts: Vec<&str> = words.map(|word| word.text.as_str()).collect();
-    let last = command.arguments.last()?;
-    let mut edits = vec![Edit::remove_word(first.span.to(last.span))];
-    let log = log(&texts)?;
-    let Some(output) = log.output else { return Some((String::new(), edits)) };
-    let taken = ["StandardOutput", "StandardError"];
-    if taken.iter().any(|key| unit.last("Service", key).is_some()) {
-        return None;
-    }
-    edits.push(Edit::set(unit, "StandardOutput", format!("append:{output}")));
-    // Without a word on it systemd sends both to the same place.
-    if !log.errors_too {
-        edits.push(Edit::set(unit, "StandardError", "journal"));
-    }
-    Some((format!("StandardOutput=append:{output}"), edits))
-}
-
-/// Where redirections send the output.
-struct Log<'a> {
-    output: Option<&'a str>,
-    errors_too: bool,
-}
-
-/// What the words ask for, if all of them are understood.
-fn log<'a>(words: &[&'a str]) -> Option<Log<'a>> {
-    let mut log = Log { output: None, errors_too: false };
-    let mut words = words.iter().copied();
-    while let Some(word) = words.next() {
-        if word.starts_with('#') || (word == "&" && words.len() == 0) {
-            break;
-        }
-        if word == "2>&1" {
-            log.errors_too = true;
-            continue;
-        }
-        let both = word.strip_prefix("&>");
-        let rest = both.or_else(|| word.strip_prefix('1').unwrap_or(word).strip_prefix('>'))?;
-        let rest = rest.strip_prefix('>').unwrap_or(rest);
-        let path = if rest.is_empty() { words.next()? } else { rest };
-        if log.output.is_some() || !is_log(path) {
-            return None;
-        }
-        log.output = Some(path);
-        log.errors_too |= both.is_some();
-    }
-    Some(log)
-}
-
-/// systemd makes no directory for a log, and does not start the service without it. This one is
-/// always there.
-fn is_log(path: &str) -> bool {
-    path.strip_prefix("/var/log/").is_some_and(|name| !name.contains('/') && super::plain(name))
-}
-
-/// The home directory of the service's user.
-fn home(app: &App) -> Option<String> {
-    let user = app.service.user.ok()?;
-    let home = &app.machine.accounts.ok()?.user(&user.name)?.home;
-    home.to_str().filter(|home| home.starts_with('/') && super::plain(home)).map(str::to_owned)
-}
-
-/// Every `~` becomes the user's home directory, if nothing else is a shell's.
-fn homes(app: &App, command: &ExecCommand) -> Repair {
-    if is_shell_program(command.program.text.as_str()) || command.prefixes.full_privileges {
-        return None;
-    }
-    let home = home(app)?;
-    let mut edits = Vec::new();
-    for word in &command.arguments {
-        match syntax(app, word).as_deref() {
-            None => {}
-            Some("~") => {
-                let text = app.written(word.span)?;
-                let at = match text.starts_with(b"~/") {
-                    true => 0,
-                    false => memchr::memmem::find(text, b"=~/")? + 1,
-                };
-                let start = word.span.start + u32::try_from(at).ok()?;
-                let at = Span { start, end: start + 1, ..word.span };
-                edits.push(Edit::replace(at, home.clone()));
-            }
-            Some(_) => return None,
-        }
-    }
-    (!edits.is_empty()).then(|| (format!("{home} for ~"), edits))
-}
-
-/// `a && b` as two lines: systemd too runs the second only when the first went well.
-fn split(app: &App, setting: &str, command: &ExecCommand) -> Repair {
-    let assignment = super::only_command(app, command)?;
-    let starts = setting == "ExecStart";
-    let in_turn = ["ExecStartPre", "ExecStartPost", "ExecReload", "ExecStop", "ExecStopPost"];
-    if !(starts || in_turn.contains(&setting)) || command.prefixes != ExecPrefixes::default() {
-        return None;
-    }
-    let words: Vec<&Word> = std::iter::once(&command.program).chain(&command.arguments).collect();
-    let parts: Vec<&[&Word]> = words.split(|word| word.text.as_str() == "&&").collect();
-    if !parts.iter().all(|part| is_simple(app, part)) {
-        return None;
-    }
-    // What comes before the start is to stay the last of it.
-    let at = assignment.span;
-    let last = |command: &crate::facts::service::Command| {
-        command.line.span.file == at.file && command.line.span.start < at.start
-    };
-    let service = &app.service;
-    if starts && !(service.exec_start.len() == 1 && service.exec_start_pre.iter().all(last)) {
-        return None;
-    }
-    let mut lines = app.source_file(at.file)?.bytes.split_inclusive(|byte| *byte == b'\n');
-    let end = if lines.next()?.ends_with(b"\r\n") { "\r\n" } else { "\n" };
-    let mut edits = Vec::new();
-    let first = if starts { "ExecStartPre" } else { setting };
-    if starts {
-        edits.push(Edit::replace(assignment.key.span, first));
-    }
-    for (index, pair) in parts.windows(2).enumerate() {
-        let [[.., left], [right, ..]] = pair else { return None };
-        let key = if index + 2 == parts.len() { setting } else { first };
-        let gap = Span { start: left.span.end, end: right.span.start, ..at };
-        edits.push(Edit::replace(gap, format!("{end}{key}=")));
-    }
-    let title = match starts {
-        true => "what comes before gunicorn in ExecStartPre=".to_owned(),
-        false => format!("one {setting}= for each command"),
-    };
-    Some((title, edits))
-}
-
-/// A program and its arguments, with nothing in them that only a shell reads.
-fn is_simple(app: &App, part: &[&Word]) -> bool {
-    let Some((program, arguments)) = part.split_first() else { return false };
-    let path = program.text.as_str();
-    let named = super::plain(path) && (path.starts_with('/') || !path.contains('/'));
-    named
-        && !path.starts_with(['-', '@', ':', '+'])
-        && !is_shell_program(path)
-        && program.unknown.is_none()
-        && arguments.iter().all(|word| syntax(app, word).is_none())
 }
 
 fn report(
@@ -327,7 +179,7 @@ const BUILTINS: [&str; 14] = [
 ];
 
 /// Is this program one that only a shell could run?
-pub(super) fn is_shell_program(program: &str) -> bool {
+pub(in crate::rules) fn is_shell_program(program: &str) -> bool {
     BUILTINS.contains(&program) || program.starts_with('~') || assigns(program)
 }
 
@@ -366,7 +218,7 @@ fn found<'c>(app: &App, command: &'c ExecCommand) -> Option<(&'c Word, String)> 
 }
 
 /// What of a word is a shell's.
-fn syntax(app: &App, word: &Word) -> Option<String> {
+pub(in crate::rules) fn syntax(app: &App, word: &Word) -> Option<String> {
     let text = word.text.as_str();
     if quoted(app, word) {
         return None;
