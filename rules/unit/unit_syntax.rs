@@ -2,7 +2,7 @@ use crate::facts::{App, Why};
 use crate::rule::{Edit, Safety, Severity, Sink};
 use crate::source::unit::effective::Refusal;
 use crate::source::unit::exec::ExecFaultKind;
-use crate::source::unit::known::{SettingLookup, lookup};
+use crate::source::unit::known::takes;
 use crate::source::unit::{Expansion, Fault, FaultKind, Unit, UnitFile};
 use crate::source::{FileId, Span, Text, placeholder};
 
@@ -158,7 +158,7 @@ fn goes_on(file: &UnitFile, end: u32) -> bool {
     let next = String::from_utf8_lossy(next);
     let next = next.trim();
     let key = next.split_once('=').map_or("", |(key, _)| key.trim());
-    let setting = SECTIONS.iter().any(|section| matches!(lookup(section, key), SettingLookup::Known(_)));
+    let setting = SECTIONS.iter().any(|section| !takes(section, key).is_empty());
     !next.is_empty() && !next.starts_with(['#', ';', '[']) && !setting
 }
 
