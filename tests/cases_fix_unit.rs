@@ -667,3 +667,13 @@ fn a_file_of_several_units_gets_no_name_of_one() {
         stays("U117", case);
     }
 }
+
+#[test]
+fn systemd_waits_for_no_sign_of_life() {
+    let case = || drop_in("[Service]\nWatchdogSec = 3s\n");
+    mends("U123", case, DROP_IN, "3s", "0");
+    let repair = Repair::of(unit(&[("RestartSec=3\n", "RestartSec=3\nWatchdogSec=3\n")]));
+    let repair = repair.rule("U123");
+    repair.in_place().becomes(UNIT, "WatchdogSec=3", "WatchdogSec=0");
+    repair.drop_in().only(&[(OURS, "[Service]\nWatchdogSec=0\n")]);
+}

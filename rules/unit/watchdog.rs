@@ -1,6 +1,6 @@
 use crate::facts::gunicorn::Stays;
 use crate::facts::{App, Known, Why};
-use crate::rule::{Safety, Sink};
+use crate::rule::{Edit, Safety, Sink};
 use crate::source::gunicorn::SettingValue;
 use crate::source::unit::time::TimeSpan;
 
@@ -29,7 +29,6 @@ crate::rule! {
     /// ```
     /// ```ini,fixed,drop-in
     /// [Service]
-    /// WatchdogSec=30
     /// WatchdogSec=0
     /// ```
     ///
@@ -81,7 +80,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         "Take WatchdogSec= out of [Service], or in a drop-in:\nWatchdogSec=0\n\
          then: systemctl daemon-reload && systemctl restart {stem}"
     ))
-    .fix(Safety::Safe, "WatchdogSec=0");
+    .fix(Safety::Safe, "WatchdogSec=0")
+    .edit(Edit::set(&service.unit, "WatchdogSec", "0"));
     Ok(())
 }
 
