@@ -246,6 +246,10 @@ impl App {
 
     /// Where an argument of gunicorn's can be added, and with which blanks.
     pub fn with_argument(&self, argument: &str) -> Option<(Span, String)> {
+        // A line that gunicorn refuses is to be mended, not added to.
+        if !self.command_line()?.faults.is_empty() {
+            return None;
+        }
         let launch = self.gunicorn.launch.ok()?;
         if let Some(program) = &launch.gunicorn {
             let name = unquoted(program.span, self.written(program.span)?).1;
