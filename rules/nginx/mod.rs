@@ -3,7 +3,7 @@
 use crate::facts::nginx::Destination;
 use crate::rule::Edit;
 use crate::source::Span;
-use crate::source::nginx::{DirectiveRef, LocationId, LocationKind, Model, ServerId};
+use crate::source::nginx::{DirectiveRef, LocationKind, Model};
 
 crate::area![
     upstream_mismatch,
@@ -64,33 +64,23 @@ fn beside(
         };
         return Some(Edit::Insert { block: after, after: Some(after), line });
     }
-    let directive = model.config.get(pass.pass(model)?.directive)?;
-    // In `if` and `limit_except` nginx takes nothing but the pass.
-    match taking_settings(model, pass.location, pass.server)? {
-        None => {
-            let after = directive.span();
-            Some(Edit::Insert { block: after, after: Some(after), line })
-        }
-        Some(block) => Some(Edit::Insert { block: block.span(), after: None, line }),
-    }
-}
-
-/// The block round an `if` or `limit_except` in which settings may stand; none where the pass
-/// stands in such a block itself.
-fn taking_settings(
-    model: &Model,
-    location: Option<LocationId>,
-    server: ServerId,
-) -> Option<Option<DirectiveRef<'_>>> {
-    let Some(location) = location.and_then(|id| model.location(id)) else { return Some(None) };
+    let behind = |pass: DirectiveRef<'_>, line| {
+        let after = pass.span();
+        Edit::Insert { block: after, after: Some(after), line }
+    };
     let inner = |kind: &LocationKind| matches!(kind, LocationKind::If | LocationKind::LimitExcept);
-    if !inner(&location.kind) {
-        return Some(None);
+    let own = pass.location.and_then(|id| model.location(id)).filter(|own| inner(&own.kind));
+    let Some(own) = own else {
+        return Some(behind(model.config.get(pass.pass(model)?.directive)?, line));
+    };
+    // In `if` and `limit_except` nginx takes nothing but the pass.
+    let around = model.ancestors(own.id).find(|around| !inner(&around.kind));
+    if let Some(pass) = around.and_then(|around| around.handling.passes.last()) {
+        return Some(behind(model.config.get(pass.directive)?, line));
     }
-    let around = model.ancestors(location.id).find(|around| !inner(&around.kind));
     let block = match around {
         Some(around) => around.directive,
-        None => model.server(server)?.directive?,
+        None => model.server(pass.server)?.directive?,
     };
-    Some(Some(model.config.get(block)?))
+    Some(Edit::Insert { block: model.config.get(block)?.span(), after: None, line })
 }
