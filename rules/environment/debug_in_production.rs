@@ -124,7 +124,10 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         if !variable.value.expose_str().is_some_and(turns_on) {
             continue;
         }
-        let edit = app.worker_variable_written(name).map(|at| Edit::replace(at, off));
+        // A comment that became part of the value is E403's, and not to be lost.
+        let commented = variable.value.expose_str().is_some_and(|value| value.contains(" #"));
+        let at = app.worker_variable_written(name).filter(|_| !commented);
+        let edit = at.map(|at| Edit::replace(at, off));
         let safety = if edit.is_some() { Safety::Safe } else { Safety::Manual };
         out.report(format!(
             "errors pass by the application's handlers, and its insides may show: {name} turns debug \

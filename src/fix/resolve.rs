@@ -174,7 +174,11 @@ impl Resolver<'_, '_> {
         }
         let file = self.sources.file(text.file);
         let line = std::str::from_utf8(file.slice(text)).map_err(|error| error.to_string())?;
-        let above = nginx::before(&file.bytes, statement.start as usize, line.trim_end());
+        let above = nginx::before(
+            &file.bytes,
+            statement.start as usize,
+            line.trim_end_matches([' ', '\t', '\r']),
+        );
         let gone = text::without_end(&file.bytes, range(text));
         Ok(vec![self.step(text.file, above)?, self.step(text.file, gone)?])
     }

@@ -137,7 +137,10 @@ pub(super) fn without_end(bytes: &[u8], at: Range<usize>) -> Splice {
     let line = line_start(bytes, at.start);
     let before = bytes.get(line..at.start).unwrap_or_default();
     let blanks = before.iter().rev().take_while(|b| is_blank(&[**b])).count();
-    Splice::new(at.start - blanks..at.end, "")
+    let end = line_end(bytes, at.end);
+    let rest = bytes.get(at.end..end).unwrap_or_default();
+    let end = if is_blank(rest) { end } else { at.end };
+    Splice::new(at.start - blanks..end, "")
 }
 
 /// Takes a statement away: with its lines where it has them for itself.
@@ -221,6 +224,7 @@ mod tests {
             String::from_utf8(spliced(text.as_bytes(), &[splice])).unwrap()
         };
         assert_eq!(without("A=b \t# c\r\nB=1", "# c"), "A=b\r\nB=1");
+        assert_eq!(without("A=b # c \t\n", "# c"), "A=b\n");
         assert_eq!(without("A=\n# c\n", "# c"), "A=\n\n");
     }
 
