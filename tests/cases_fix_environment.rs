@@ -81,7 +81,7 @@ fn a_line_whose_meaning_is_not_plain_is_left_to_its_reader() {
 fn a_line_that_another_one_stands_in_for_changes_a_value() {
     let repair = Repair::of(environment("MAIL=a\nexport MAIL=b\n")).rule("E401");
     repair.drop_in().only(&[(ENVIRONMENT, &text("MAIL=a\nMAIL=b\n"))]);
-    Repair::of(environment("MAIL=a\nexport MAIL=b\n")).rule("E401").safe().drop_in().stays();
+    Repair::of(environment("MAIL=a\nexport MAIL=b\n")).rule("E401").safe().drop_in().is_unsafe();
 }
 
 #[test]

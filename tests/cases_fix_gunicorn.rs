@@ -220,7 +220,7 @@ fn a_switch_is_off_only_when_it_is_off_everywhere() {
     is_manual(python("debug = True\nif debug: preload_app = True\n"), "G203");
     let repair = Repair::of(python("if True:\n    preload_app = 'true'\n")).rule("G203");
     repair.in_place().becomes(&config(), "'true'", "False");
-    Repair::of(python("preload_app = True\n")).rule("G203").safe().in_place().stays();
+    Repair::of(python("preload_app = True\n")).rule("G203").safe().in_place().is_unsafe();
 }
 
 #[test]
@@ -246,7 +246,7 @@ fn a_longer_grace_is_given_where_it_was_set_and_systemd_waits_for_it() {
     ] {
         Repair::of(case(from)).rule("G206").in_place().only(&[(DROP_IN, &with(to))]);
     }
-    Repair::of(case("")).rule("G206").safe().in_place().stays();
+    Repair::of(case("")).rule("G206").safe().in_place().is_unsafe();
     // Where a variable says how long, its value is not written elsewhere.
     let case = environment(
         unit(&format!("{}TimeoutStopSec=5min\n", started("-w 3 -t ${LONG}"))),

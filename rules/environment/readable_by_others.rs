@@ -126,8 +126,8 @@ fn report_mode(
         format!("{path}: mode {mode:04o}, owner {}:{}", metadata.uid, metadata.gid),
     )
     .help(format!(
-        "chmod {closed:04o} {path}; where only systemd reads it: chown root:root {path} && chmod \
-         0600 {path}"
+        "chmod {closed:04o} {path}\nor, where nobody but systemd reads it: chown root:root {path} \
+         && chmod 0600 {path}"
     ))
     .fix(Safety::Safe, format!("mode {closed:04o} for {path}"))
     .edit(Edit::Mode { path: read.place.path.clone(), mode: closed })

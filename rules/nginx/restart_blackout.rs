@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::facts::nginx::Destination;
-use crate::facts::{Deployment, Front, Why};
+use crate::facts::{Deployment, Endpoint, Front, TcpHost, Why};
 use crate::rule::{Edit, Safety, Severity, Sink};
 use crate::source::Span;
 use crate::source::nginx::{Address, Host, Model, Peer, Target, Upstream, UpstreamId};
@@ -106,7 +106,7 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
                     judge(group, &own_peers(&front, group.id), localhost, (model, pass), out);
                 }
                 Some(_) => {}
-                None => to_localhost(model, pass, localhost, out),
+                None => to_localhost(model, &front, pass, localhost, out),
             }
         }
     }
@@ -194,7 +194,13 @@ fn without_timeout(model: &Model, peer: &Peer) -> Option<Edit> {
 }
 
 /// `proxy_pass http://localhost:8000` where `/etc/hosts` has two addresses for it.
-fn to_localhost(model: &Model, pass: &Destination, localhost: &[IpAddr], out: &mut Sink) {
+fn to_localhost(
+    model: &Model,
+    front: &Front<'_>,
+    pass: &Destination,
+    localhost: &[IpAddr],
+    out: &mut Sink,
+) {
     let target = pass.pass(model).map(|pass| (&pass.target, &pass.word.value));
     let Some((Target::Address { host: Host::Name(name), port, .. }, url)) = target else {
         return;
@@ -202,7 +208,8 @@ fn to_localhost(model: &Model, pass: &Destination, localhost: &[IpAddr], out: &m
     if name != "localhost" || localhost.len() < 2 {
         return;
     }
-    let right = url.replacen("localhost", "127.0.0.1", 1);
+    let address = address_of(front, pass);
+    let right = url.replacen("localhost", address, 1);
     let finding = out.report(format!(
         "10 s of 502 after every restart of gunicorn: localhost is {} peers to nginx, which it \
          stops asking for 10 s after one failure",
@@ -215,10 +222,21 @@ fn to_localhost(model: &Model, pass: &Destination, localhost: &[IpAddr], out: &m
     let edit = word.and_then(|(span, text)| {
         let start = span.start + u32::try_from(text.find("localhost")?).ok()?;
         let end = start + u32::try_from("localhost".len()).ok()?;
-        Some(Edit::replace(Span { start, end, ..span }, "127.0.0.1"))
+        Some(Edit::replace(Span { start, end, ..span }, address))
     });
     let safety = if edit.is_some() { Safety::Safe } else { Safety::Manual };
-    finding.fix(safety, format!("127.0.0.1:{port} instead of localhost")).edits(edit);
+    finding.fix(safety, format!("{address}:{port} instead of localhost")).edits(edit);
+}
+
+/// The one of the two addresses on which gunicorn listens.
+fn address_of(front: &Front<'_>, pass: &Destination) -> &'static str {
+    let bounds = front.app.and_then(|app| app.bounds().ok()).map_or(&[] as &[_], Vec::as_slice);
+    let mut routes = front.app.iter().flat_map(|app| &app.routes);
+    let bound = routes.find(|route| route.peer == pass.word).and_then(|r| bounds.get(r.bound));
+    match bound.map(|bound| &bound.endpoint) {
+        Some(Endpoint::Tcp { host: TcpHost::Address(IpAddr::V6(_)), .. }) => "[::1]",
+        _ => "127.0.0.1",
+    }
 }
 
 /// How many peers a server is to nginx. Of names other than localhost files do not tell.

@@ -156,4 +156,14 @@ impl Repaired<'_> {
         assert!(said, "{:#?}", self.plan.left);
         self
     }
+
+    /// Nothing is changed, as what would be changes more than the finding.
+    #[track_caller]
+    pub fn is_unsafe(&self) -> &Self {
+        assert!(self.plan.changes.is_empty(), "{:#?}", self.plan.changes);
+        assert!(!self.plan.left.is_empty(), "nothing is found");
+        let said = self.plan.left.iter().all(|left| left.reason == Reason::Unsafe);
+        assert!(said, "{:#?}", self.plan.left);
+        self
+    }
 }
