@@ -1,7 +1,7 @@
 //! What the fixes of the rules on environment files make of them, form by form.
 
 use case::{Case, RELEASE};
-use deploy_doctor::fix::Content;
+use deploy_doctor::fix::{Content, Reason};
 use deploy_doctor::rule::Safety;
 use fix::{DROP_IN, ENVIRONMENT, OURS, Repair, UNIT};
 
@@ -70,6 +70,7 @@ fn a_line_whose_meaning_is_not_plain_is_left_to_its_reader() {
         "MAIL_SERVER: |\n",
         "MAIL_SERVER: [a, b]\n",
         "MAIL_SERVER: 'it''s'\n",
+        "MAIL_SERVER: \"it\n",
         "MAIL-SERVER=localhost\n",
         "9LIVES=1\n",
     ] {
@@ -86,9 +87,14 @@ fn a_line_that_another_one_stands_in_for_changes_a_value() {
 
 #[test]
 fn what_a_dropped_line_hid_is_mended_with_it() {
-    let repair = Repair::of(environment("export FLASK_DEBUG=1 # for now\n"));
+    let repair = Repair::of(environment("export MAIL=a # for now\n"));
+    repair.drop_in().only(&[(ENVIRONMENT, &text("# for now\nMAIL=a\n"))]);
+    // Debug mode that a dropped line did not turn on is not turned on by a repair.
+    let repair = Repair::of(environment("export FLASK_DEBUG=1\n"));
     let repaired = repair.drop_in();
-    assert_eq!(repaired.text(ENVIRONMENT), text("# for now\nFLASK_DEBUG=0\n"));
+    assert!(repaired.paths().is_empty());
+    let [left] = repaired.plan.left.as_slice() else { panic!("{:#?}", repaired.plan) };
+    assert_eq!(left.reason, Reason::Impossible("it would bring E408".to_owned()));
 }
 
 #[test]

@@ -107,8 +107,8 @@ fn report(app: &App, read: &ReadFile, line: &Ignored, out: &mut Sink) {
         Some(_) if set_elsewhere => Safety::Unsafe,
         Some(_) => Safety::Safe,
     };
-    // What systemd drops was not looked at: the value may be wrong in other ways.
-    finding.fix(safety, title).uncovers().edits(edit);
+    // A line that is dropped has no comment in its value.
+    finding.fix(safety, title).uncovers(&["E403"]).edits(edit);
 }
 
 /// `export ` goes, as long as a shell would have exported this one variable and no more.
@@ -153,9 +153,14 @@ fn with_equals(read: &ReadFile, line: &Ignored, name: Option<&Spanned<String>>) 
     let length = colon + 1 + blanks(behind);
     let value = text.get(length..)?.trim_ascii_end();
     // Lists, blocks, references and escapes mean something else there.
-    let plain = !value.contains(&b'\\')
+    let mut quotes = value.iter().filter(|byte| matches!(byte, b'"' | b'\''));
+    let closes = match value {
+        [open @ (b'"' | b'\''), .., end] => open == end && quotes.count() == 2,
+        _ => quotes.next().is_none(),
+    };
+    let plain = closes
+        && !value.contains(&b'\\')
         && !value.contains(&b'\n')
-        && memchr::memmem::find(value, b"''").is_none()
         && !matches!(
             value.first(),
             Some(b'|' | b'>' | b'[' | b'{' | b'&' | b'*' | b'!' | b'/' | b'@' | b'`')

@@ -52,7 +52,7 @@ pub struct Proposal {
     fingerprint: String,
     severity: crate::rule::Severity,
     steps: Result<Vec<Step>, String>,
-    uncovers: bool,
+    uncovers: &'static [&'static str],
 }
 
 /// Why a finding stays.
@@ -287,8 +287,8 @@ impl Planner<'_> {
         let next = draft.with(&overlay, &steps, &seen.places, self.options.placement)?;
         let after = self.look(&next, false);
         // What only now can be seen was wrong before.
-        let uncover = taken.iter().all(|proposal| proposal.uncovers);
-        for ((code, app), count) in after.counts.iter().filter(|_| !uncover) {
+        let uncovered = |code: &str| taken.iter().all(|p| p.uncovers.contains(&code));
+        for ((code, app), count) in after.counts.iter().filter(|((code, _), _)| !uncovered(code)) {
             let before = seen.counts.get(&(*code, app.clone())).copied().unwrap_or(0);
             if *count > before {
                 return Err(format!("it would bring {code}"));
@@ -381,7 +381,7 @@ fn proposal(finding: &Finding, fingerprint: &str, resolver: &Resolver) -> Propos
         Some(fix) => (fix.safety, fix.title.clone(), fix.edits.as_slice()),
         None => (Safety::Manual, String::new(), Default::default()),
     };
-    let uncovers = finding.fix.as_ref().is_some_and(|fix| fix.uncovers);
+    let uncovers = finding.fix.as_ref().map_or(Default::default(), |fix| fix.uncovers);
     Proposal {
         rule: finding.rule,
         app: finding.app.clone(),

@@ -38,9 +38,9 @@ pub struct Fix {
     pub title: String,
     /// The changes; none where only words say what to do.
     pub edits: Vec<Edit>,
-    /// Other findings may come to light with it: as long as nothing got through, what else is
-    /// wrong could not be seen.
-    pub uncovers: bool,
+    /// The rules whose findings may come to light with it: as long as nothing got through, what
+    /// else is wrong could not be seen.
+    pub uncovers: &'static [&'static str],
 }
 
 /// A range of source text that a finding speaks of.
@@ -134,7 +134,7 @@ impl Finding {
 
     /// Says what would remove it.
     pub fn fix(&mut self, safety: Safety, title: impl Into<String>) -> &mut Self {
-        self.fix = Some(Fix { safety, title: title.into(), edits: Vec::new(), uncovers: false });
+        self.fix = Some(Fix { safety, title: title.into(), edits: Vec::new(), uncovers: &[] });
         self
     }
 
@@ -151,10 +151,11 @@ impl Finding {
         self
     }
 
-    /// Says that what the fix repairs hid other findings, which may appear once it is made.
-    pub fn uncovers(&mut self) -> &mut Self {
+    /// Says which rules' findings were hidden by what the fix repairs, and may appear once it is
+    /// made. It must not be what brings them.
+    pub fn uncovers(&mut self, codes: &'static [&'static str]) -> &mut Self {
         if let Some(fix) = &mut self.fix {
-            fix.uncovers = true;
+            fix.uncovers = codes;
         }
         self
     }
