@@ -16,6 +16,10 @@ crate::rule! {
     /// `TimeoutStopSec=` some seconds above both, or systemd kills first; then restart once. A
     /// stop may then take that long.
     ///
+    /// Proved by `graceful-timeout`: a request that ran while the service was restarted was cut
+    /// off after a second, though it was allowed thirty; with a graceful timeout as long it got its
+    /// answer.
+    ///
     /// ```ini,bad,drop-in
     /// [Service]
     /// ExecStart=
