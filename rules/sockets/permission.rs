@@ -102,7 +102,12 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
 
 /// What lets nginx in, and the same in words.
 fn remedy(app: &App, bound: Option<&Bound>, blocked: Option<&Path>) -> (Fix, String) {
-    let fix = |safety, title: &str, edits| Fix { safety, title: title.to_owned(), edits, uncovers: false };
+    let fix = |safety, title: &str, edits| Fix {
+        safety,
+        title: title.to_owned(),
+        edits,
+        uncovers: false,
+    };
     if let Some(directory) = blocked {
         let shown = directory.display();
         let made = app.service.directories.ok().into_iter().flatten();
@@ -118,9 +123,11 @@ fn remedy(app: &App, bound: Option<&Bound>, blocked: Option<&Path>) -> (Fix, Str
     if let Some(bound) = bound.filter(|bound| bound.activated) {
         let title = "SocketMode=0666";
         let at = bound.origin.span();
-        let unit = app.service.sockets.iter().find(|unit| {
-            at.is_some_and(|at| unit.files().any(|file| file.file.id == at.file))
-        });
+        let unit = app
+            .service
+            .sockets
+            .iter()
+            .find(|unit| at.is_some_and(|at| unit.files().any(|file| file.file.id == at.file)));
         let edit = unit.map(|unit| Edit::Set {
             unit: unit.name.to_string(),
             section: "Socket",

@@ -342,7 +342,8 @@ impl<'a> Reader<'a> {
     fn moved(&self, assignment: &Assignment, to: &str) -> Option<Vec<Edit>> {
         let key = assignment.key.value.as_str();
         let others = self.unit.list(to, key);
-        let same = others.last().is_some_and(|other| other.value.as_str() == assignment.value.as_str());
+        let same =
+            others.last().is_some_and(|other| other.value.as_str() == assignment.value.as_str());
         if !self.is_free(to, key) && !same {
             return None;
         }

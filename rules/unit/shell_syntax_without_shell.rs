@@ -98,7 +98,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
                 .help("Write the path in full, starting with /.");
             let at = app.written(fault.span).filter(|text| text.starts_with(b"~/"));
             let at = at.map(|_| Span { end: fault.span.start.saturating_add(1), ..fault.span });
-            let edit = at.zip(without_shell::home(app)).map(|(at, home)| vec![Edit::replace(at, home)]);
+            let edit =
+                at.zip(without_shell::home(app)).map(|(at, home)| vec![Edit::replace(at, home)]);
             fix(finding, "the path in full", edit.map(|edits| (String::new(), edits)));
         }
     }

@@ -98,10 +98,7 @@ fn lines(unit: &Unit, file: &UnitFile, out: &mut Sink) {
             _ => continue,
         };
         let finding = out.report(message);
-        finding
-            .severity(severity)
-            .at(fault.span, note(fault.kind))
-            .help(help(fault.kind));
+        finding.severity(severity).at(fault.span, note(fault.kind)).help(help(fault.kind));
         match mended(file, fault) {
             Some(edit) => finding.fix(Safety::Safe, help(fault.kind)).edit(edit).uncovers(),
             None => finding.fix(Safety::Manual, help(fault.kind)),
@@ -210,7 +207,9 @@ fn commands(app: &App, unit: &Unit, out: &mut Sink) {
         let finding = out.report(format!("{verdict}, {} does not start: {fault}", app.name));
         finding.at(fault.span, "").help(help);
         let edits = match fault.kind {
-            ExecFaultKind::UnknownSpecifier => file.and_then(|file| doubled(unit, file, *assignment)),
+            ExecFaultKind::UnknownSpecifier => {
+                file.and_then(|file| doubled(unit, file, *assignment))
+            }
             _ => None,
         };
         match edits {
@@ -241,7 +240,9 @@ fn doubled(unit: &Unit, file: &UnitFile, assignment: Span) -> Option<Vec<Edit>> 
             return None;
         }
         let wrong = signs.into_iter().filter(|(_, known)| whole || !known);
-        edits.extend(wrong.map(|(sign, _)| Edit::append(line.value.span_of(at + sign..at + sign + 1), "%")));
+        edits.extend(
+            wrong.map(|(sign, _)| Edit::append(line.value.span_of(at + sign..at + sign + 1), "%")),
+        );
         if opens {
             format = quote.filter(|quote| matches!(quote, '"' | '\''));
         }
@@ -256,7 +257,8 @@ fn signs(unit: &Unit, word: &str) -> Vec<(usize, bool)> {
     let mut found = Vec::new();
     let mut rest = word.char_indices().peekable();
     while let Some((at, character)) = rest.next() {
-        let Some(letter) = rest.peek().map(|(_, letter)| *letter).filter(|_| character == '%') else {
+        let Some(letter) = rest.peek().map(|(_, letter)| *letter).filter(|_| character == '%')
+        else {
             continue;
         };
         rest.next();

@@ -2,10 +2,11 @@
 //! is to be there afterwards. The plan makes these, the transaction writes them, and the history
 //! keeps them so that they can be taken back.
 
+use std::fmt;
 use std::path::PathBuf;
 
-/// What stands, or is to stand, at one path.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What stands, or is to stand, at one path. Its bytes may be secret, so `Debug` tells their number.
+#[derive(Clone, PartialEq, Eq)]
 pub enum Content {
     /// Nothing.
     Absent,
@@ -49,4 +50,19 @@ pub struct Change {
     pub before: Content,
     /// What is to be there.
     pub after: Content,
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Absent => f.write_str("Absent"),
+            Self::File { bytes, mode, uid, gid } => {
+                write!(f, "File({} bytes, {mode:04o}, {uid}:{gid})", bytes.len())
+            }
+            Self::Directory { mode, uid, gid } => {
+                write!(f, "Directory({mode:04o}, {uid}:{gid})")
+            }
+            Self::Link { target } => write!(f, "Link({})", target.display()),
+        }
+    }
 }

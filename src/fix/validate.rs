@@ -75,9 +75,8 @@ impl Opinions {
 
     /// The programs that accept what stands now, each by its first words: `nginx -t`.
     pub fn agreeing(&self) -> BTreeSet<String> {
-        let short = |opinion: &Opinion| {
-            opinion.command.split(' ').take(2).collect::<Vec<_>>().join(" ")
-        };
+        let short =
+            |opinion: &Opinion| opinion.command.split(' ').take(2).collect::<Vec<_>>().join(" ");
         self.opinions.iter().filter(|opinion| opinion.accepts).map(short).collect()
     }
 }

@@ -34,6 +34,10 @@ pub(super) fn run(arguments: &FixArguments, read: Read) -> Result<Exit, CommandE
         print("Nothing was written.\n")?;
         return Ok(super::exit(arguments, &plan, incomplete, false));
     }
+    let notices = store.check(&plan.changes).map_err(|error| refused(&error))?;
+    for notice in notices {
+        print(&format!("note: {}\n", crate::source::show::line(&notice.to_string())))?;
+    }
     let before = Opinions::ask(&*host, &plan.concerned);
     let running = running(&*host, &plan);
     let id = store.apply(&plan.changes, &description(&plan)).map_err(|error| refused(&error))?;
