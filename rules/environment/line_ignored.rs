@@ -108,7 +108,7 @@ fn report(app: &App, read: &ReadFile, line: &Ignored, out: &mut Sink) {
         Some(_) => Safety::Safe,
     };
     // A line that is dropped has no comment in its value.
-    finding.fix(safety, title).uncovers(&["E403"]).edits(edit);
+    finding.fix(safety, title).uncovers_rules(&["E403"]).edits(edit);
 }
 
 /// `export ` goes, as long as a shell would have exported this one variable and no more.

@@ -183,7 +183,7 @@ fn report(app: &App, model: &Model, best: &Candidate<'_>, all: &[Candidate<'_>],
     let edits: Option<Vec<Edit>> = wrong.map(|other| rewrite(model, other, &right)).collect();
     let safety = if edits.is_some() { Safety::Safe } else { Safety::Manual };
     // As long as nothing led to the application, how it is led there was not judged.
-    finding.fix(safety, format!("nginx connects to {right}")).uncovers(&super::ON_THE_WAY);
+    finding.fix(safety, format!("nginx connects to {right}")).uncovers_rules(&super::ON_THE_WAY);
     finding.edits(edits.unwrap_or_default());
 }
 

@@ -2,7 +2,7 @@ use super::{bind, ways};
 use std::path::Path;
 
 use crate::facts::{App, Bound, Endpoint, Why};
-use crate::rule::{Edit, EvidenceKind, Fix, Safety, Sink};
+use crate::rule::{Edit, EvidenceKind, Fix, Safety, Sink, Uncovers};
 use crate::source::Span;
 
 crate::rule! {
@@ -102,12 +102,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
 
 /// What lets nginx in, and the same in words.
 fn remedy(app: &App, bound: Option<&Bound>, blocked: Option<&Path>) -> (Fix, String) {
-    let fix = |safety, title: &str, edits| Fix {
-        safety,
-        title: title.to_owned(),
-        edits,
-        uncovers: false,
-    };
+    let fix = |safety, title: &str, edits| Fix { safety, title: title.to_owned(), edits, uncovers: Uncovers::Nothing };
     if let Some(directory) = blocked {
         let shown = directory.display();
         let made = app.service.directories.ok().into_iter().flatten();

@@ -11,7 +11,7 @@ use super::{Change, Placement, actions, diff};
 use crate::engine::{self, Outcome, Selection, Settings};
 use crate::facts::{Deployment, Problem};
 use crate::host::{Host, OverlayHost};
-use crate::rule::{Finding, Rule, Safety};
+use crate::rule::{Finding, Rule, Safety, Uncovers};
 use crate::source::Sources;
 
 /// The most rounds of fixing and checking again.
@@ -52,7 +52,7 @@ pub struct Proposal {
     fingerprint: String,
     severity: crate::rule::Severity,
     steps: Result<Vec<Step>, String>,
-    uncovers: &'static [&'static str],
+    uncovers: Uncovers,
 }
 
 /// Why a finding stays.
@@ -287,7 +287,7 @@ impl Planner<'_> {
         let next = draft.with(&overlay, &steps, &seen.places, self.options.placement)?;
         let after = self.look(&next, false);
         // What only now can be seen was wrong before.
-        let uncovered = |code: &str| taken.iter().all(|p| p.uncovers.contains(&code));
+        let uncovered = |code: &str| taken.iter().all(|p| p.uncovers.holds(code));
         for ((code, app), count) in after.counts.iter().filter(|((code, _), _)| !uncovered(code)) {
             let before = seen.counts.get(&(*code, app.clone())).copied().unwrap_or(0);
             if *count > before {
@@ -381,7 +381,7 @@ fn proposal(finding: &Finding, fingerprint: &str, resolver: &Resolver) -> Propos
         Some(fix) => (fix.safety, fix.title.clone(), fix.edits.as_slice()),
         None => (Safety::Manual, String::new(), Default::default()),
     };
-    let uncovers = finding.fix.as_ref().map_or(Default::default(), |fix| fix.uncovers);
+    let uncovers = finding.fix.as_ref().map_or(Uncovers::Nothing, |fix| fix.uncovers);
     Proposal {
         rule: finding.rule,
         app: finding.app.clone(),

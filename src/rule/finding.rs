@@ -29,6 +29,28 @@ impl Safety {
     }
 }
 
+/// Which findings were hidden by what a fix repairs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Uncovers {
+    /// None: whatever appears was brought by the fix.
+    Nothing,
+    /// Those of these rules.
+    Rules(&'static [&'static str]),
+    /// Of any rule: nothing was read at all.
+    Anything,
+}
+
+impl Uncovers {
+    /// Is a finding of this rule one of them?
+    pub fn holds(self, code: &str) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Rules(codes) => codes.contains(&code),
+            Self::Anything => true,
+        }
+    }
+}
+
 /// What would remove a finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fix {
@@ -38,9 +60,9 @@ pub struct Fix {
     pub title: String,
     /// The changes; none where only words say what to do.
     pub edits: Vec<Edit>,
-    /// The rules whose findings may come to light with it: as long as nothing got through, what
-    /// else is wrong could not be seen.
-    pub uncovers: &'static [&'static str],
+    /// Which findings may come to light with it: as long as nothing got through, what else is
+    /// wrong could not be seen.
+    pub uncovers: Uncovers,
 }
 
 /// A range of source text that a finding speaks of.
@@ -134,7 +156,12 @@ impl Finding {
 
     /// Says what would remove it.
     pub fn fix(&mut self, safety: Safety, title: impl Into<String>) -> &mut Self {
-        self.fix = Some(Fix { safety, title: title.into(), edits: Vec::new(), uncovers: &[] });
+        self.fix = Some(Fix {
+            safety,
+            title: title.into(),
+            edits: Vec::new(),
+            uncovers: Uncovers::Nothing,
+        });
         self
     }
 
@@ -151,11 +178,19 @@ impl Finding {
         self
     }
 
-    /// Says which rules' findings were hidden by what the fix repairs, and may appear once it is
-    /// made. It must not be what brings them.
-    pub fn uncovers(&mut self, codes: &'static [&'static str]) -> &mut Self {
+    /// Says that what the fix repairs hid other findings, which may appear once it is made.
+    pub fn uncovers(&mut self) -> &mut Self {
+        self.uncover(Uncovers::Anything)
+    }
+
+    /// The same for findings of these rules alone.
+    pub fn uncovers_rules(&mut self, codes: &'static [&'static str]) -> &mut Self {
+        self.uncover(Uncovers::Rules(codes))
+    }
+
+    fn uncover(&mut self, uncovers: Uncovers) -> &mut Self {
         if let Some(fix) = &mut self.fix {
-            fix.uncovers = codes;
+            fix.uncovers = uncovers;
         }
         self
     }

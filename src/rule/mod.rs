@@ -8,7 +8,7 @@ mod macros;
 
 pub use docs::{Example, ExampleKind, examples, paragraphs, summary};
 pub use edit::Edit;
-pub use finding::{Evidence, EvidenceKind, Finding, Fix, Label, Safety, Sink, Skip};
+pub use finding::{Evidence, EvidenceKind, Finding, Fix, Label, Safety, Sink, Skip, Uncovers};
 
 use serde::Serialize;
 
