@@ -133,9 +133,12 @@ pub fn ranges(path: &Path, bytes: &[u8]) -> Vec<Range<usize>> {
 }
 
 fn is_unit(path: &Path) -> bool {
-    let extension = |path: &Path| path.extension().map(|e| e.to_string_lossy().into_owned());
-    let drop_in = path.parent().and_then(extension).is_some_and(|extension| extension == "d");
-    drop_in || matches!(extension(path).as_deref(), Some("service" | "socket"))
+    let kind = |name: &str| matches!(name.rsplit('.').next(), Some("service" | "socket"));
+    let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
+    // `myapp.service.d`, and `service.d` for all of them; not nginx's `conf.d`.
+    let drop_in = path.parent().and_then(name);
+    let drop_in = drop_in.is_some_and(|directory| directory.strip_suffix(".d").is_some_and(kind));
+    drop_in || path.extension().is_some() && name(path).is_some_and(|name| kind(&name))
 }
 
 /// A line of a unit that assigns nothing may be what is left of a value of several lines.
@@ -283,5 +286,19 @@ fn strings(bytes: &[u8], list: Range<usize>, found: &mut Vec<Range<usize>>) {
         let equals = text[start..end].iter().position(|b| *b == b'=').map_or(0, |n| n + 1);
         found.push(list.start + start + equals..list.start + end);
         at = (end + 1).min(text.len());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Path, is_unit};
+
+    #[test]
+    fn units_and_their_drop_ins_are_told_from_other_directories() {
+        let is = |path: &str| is_unit(Path::new(path));
+        assert!(is("/etc/systemd/system/a.service") && is("/repo/a.socket"));
+        assert!(is("/etc/systemd/system/a@.service.d/x.conf"));
+        assert!(is("/etc/systemd/system/service.d/x.conf"));
+        assert!(!is("/etc/nginx/conf.d/x.conf") && !is("/srv/service") && !is("/a.d/b"));
     }
 }
