@@ -217,7 +217,10 @@ fn rewrite(model: &Model, finding: &mut Finding, pass: &Destination, right: Stri
         return;
     };
     // A site that nginx refuses, or that leads nowhere, was not judged any further.
-    finding.fix(Safety::Safe, title).uncovers_rules(&super::ON_THE_WAY).edit(Edit::replace(span, right));
+    finding
+        .fix(Safety::Safe, title)
+        .uncovers_rules(&super::ON_THE_WAY)
+        .edit(Edit::replace(span, right));
 }
 
 /// Does gunicorn itself speak TLS? It does where it has a certificate (`is_ssl` of its config.py).

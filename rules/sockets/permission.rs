@@ -102,7 +102,12 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
 
 /// What lets nginx in, and the same in words.
 fn remedy(app: &App, bound: Option<&Bound>, blocked: Option<&Path>) -> (Fix, String) {
-    let fix = |safety, title: &str, edits| Fix { safety, title: title.to_owned(), edits, uncovers: Uncovers::Nothing };
+    let fix = |safety, title: &str, edits| Fix {
+        safety,
+        title: title.to_owned(),
+        edits,
+        uncovers: Uncovers::Nothing,
+    };
     if let Some(directory) = blocked {
         let shown = directory.display();
         let made = app.service.directories.ok().into_iter().flatten();
