@@ -49,6 +49,8 @@ pub struct Proposal {
     pub title: String,
     /// How it may be applied.
     pub safety: Safety,
+    /// Was it seen on the living host alone? Only what follows the fixes shows whether it stays.
+    pub live: bool,
     fingerprint: String,
     severity: crate::rule::Severity,
     steps: Result<Vec<Step>, String>,
@@ -134,6 +136,15 @@ pub fn plan(host: &dyn Host, read: Read, options: &Options) -> Result<Plan, Stri
     Ok(plan)
 }
 
+/// What a check finds now, with all that lives.
+pub fn found(host: &dyn Host, read: Read, selection: &Selection) -> Vec<Finding> {
+    let sources = Sources::new(host);
+    let deployment = read(&sources, true);
+    let outcome = engine::run(crate::rules::all(), &deployment, &sources, &Settings::default());
+    let chosen = outcome.findings.into_iter().map(|reported| reported.finding);
+    chosen.filter(|finding| selection.includes(finding.rule)).collect()
+}
+
 /// What is found on the host now that the plan did not foresee, once it was written.
 pub fn worse(host: &dyn Host, read: Read, plan: &Plan) -> Vec<String> {
     let sources = Sources::new(host);
@@ -213,6 +224,7 @@ impl Planner<'_> {
             seen.proposals.iter().map(|proposal| proposal.fingerprint.as_str()).collect();
         let mut live = self.look(&Draft::default(), true).proposals;
         live.retain(|proposal| !known.contains(proposal.fingerprint.as_str()));
+        live.iter_mut().for_each(|proposal| proposal.live = true);
         live
     }
 
@@ -389,6 +401,7 @@ fn proposal(finding: &Finding, fingerprint: &str, resolver: &Resolver) -> Propos
         help: finding.help.clone(),
         title,
         safety,
+        live: false,
         fingerprint: fingerprint.to_owned(),
         severity: finding.severity,
         steps: resolver.steps(edits),

@@ -96,7 +96,10 @@ fn exit(arguments: &FixArguments, plan: &Plan, incomplete: bool, done: bool) -> 
     if incomplete && !arguments.allow_incomplete {
         return Exit::Incomplete;
     }
-    let stays = plan.left.iter().any(|left| left.severity >= Severity::Warning);
+    // What the living host showed is not known any more once something was written.
+    let counts =
+        |left: &fix::Left| left.severity >= Severity::Warning && !(done && left.proposal.live);
+    let stays = plan.left.iter().any(counts);
     let shown = !plan.changes.is_empty() && !done;
     if stays || shown { Exit::Findings } else { Exit::Success }
 }

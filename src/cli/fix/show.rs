@@ -64,11 +64,21 @@ fn painted(diff: &str, color: bool) -> String {
 }
 
 fn left(plan: &Plan, color: bool, out: &mut String) {
-    if plan.left.is_empty() {
-        return;
+    let heads = [
+        (false, "What stays:"),
+        (true, "Seen on the running host, to be looked at again afterwards:"),
+    ];
+    for (live, head) in heads {
+        let of: Vec<&Left> = plan.left.iter().filter(|left| left.proposal.live == live).collect();
+        if !of.is_empty() {
+            let _ = writeln!(out, "\n{head}");
+            left_lines(&of, color, out);
+        }
     }
-    let _ = writeln!(out, "\nWhat stays:");
-    for left in &plan.left {
+}
+
+fn left_lines(all: &[&Left], color: bool, out: &mut String) {
+    for left in all {
         let fix = &left.proposal;
         let code = match color {
             true => fix.rule.code.yellow().bold().to_string(),

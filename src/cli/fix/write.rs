@@ -13,6 +13,12 @@ use crate::fix::transaction::{ApplyError, Description, Store, TransactionId};
 use crate::fix::validate::Opinions;
 use crate::fix::{Plan, Proposal, shown_path};
 use crate::host::{Command, Host, OverlayHost, Program};
+use crate::rule::{Finding, Severity};
+use crate::source::show::line as show_line;
+
+/// How often the host is looked at after a restart, until nothing is found.
+const LOOKS: u32 = 8;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
 
 /// Plans, writes all or nothing, checks again; takes everything back where it got worse.
 pub(super) fn run(arguments: &FixArguments, read: Read) -> Result<Exit, CommandError> {
@@ -36,7 +42,7 @@ pub(super) fn run(arguments: &FixArguments, read: Read) -> Result<Exit, CommandE
     }
     let notices = store.check(&plan.changes).map_err(|error| refused(&error))?;
     for notice in notices {
-        print(&format!("note: {}\n", crate::source::show::line(&notice.to_string())))?;
+        print(&format!("note: {}\n", show_line(&notice.to_string())))?;
     }
     let before = Opinions::ask(&*host, &plan.concerned);
     let running = running(&*host, &plan);
@@ -54,12 +60,44 @@ pub(super) fn run(arguments: &FixArguments, read: Read) -> Result<Exit, CommandE
         if !act(&*host, &plan.actions)? || !still_running(&*host, &running) {
             return after_failed_action(&store, id, &*host, &plan.actions, &running);
         }
+        let stays = look_again(arguments, read)?;
+        let done = if stays { Exit::Findings } else { Exit::Success };
+        let incomplete = incomplete && !arguments.allow_incomplete;
+        return Ok(if incomplete { Exit::Incomplete } else { done });
     } else if !plan.actions.is_empty() {
         let live = matches!(read::request(&arguments.place).scope, crate::facts::Scope::Live);
         let hint = if live { " (--run-actions does them)" } else { "" };
         print(&format!("It holds once the steps above were done{hint}.\n"))?;
     }
     Ok(super::exit(arguments, &plan, incomplete, true))
+}
+
+/// Checks the living host after what followed. New workers need a moment, and a second look costs
+/// little. Does anything stay that matters?
+fn look_again(arguments: &FixArguments, read: Read) -> Result<bool, CommandError> {
+    let selection = super::selection(arguments)?;
+    let matters = |finding: &Finding| finding.severity >= Severity::Warning;
+    let mut found = Vec::new();
+    for attempt in 0..LOOKS {
+        if attempt > 0 {
+            std::thread::sleep(BETWEEN_LOOKS);
+        }
+        let host = read::open(&arguments.place)?;
+        found = plan::found(&*host, read, &selection);
+        found.retain(matters);
+        if found.is_empty() {
+            print("Checked once more on the running host: nothing is found.\n")?;
+            return Ok(false);
+        }
+    }
+    let mut out = String::from("\nChecked once more on the running host, this is found:\n");
+    for finding in &found {
+        let app = finding.app.as_deref().unwrap_or("the host");
+        let (app, message) = (show_line(app), show_line(&finding.message));
+        out.push_str(&format!("  {} {app}: {message}\n", finding.rule.code));
+    }
+    print(&out)?;
+    Ok(true)
 }
 
 fn description(plan: &Plan) -> Description {
@@ -89,7 +127,7 @@ fn written(plan: &Plan, opinions: &Opinions, arguments: &FixArguments) -> String
         out.push_str(&format!("  {}\n", shown_path(&change.path)));
     }
     for skipped in &opinions.skipped {
-        out.push_str(&format!("not asked: {}\n", crate::source::show::line(skipped)));
+        out.push_str(&format!("not asked: {}\n", show_line(skipped)));
     }
     let root = arguments.place.root.as_ref();
     let root = root.map(|root| format!(" --root {}", root.display())).unwrap_or_default();
@@ -133,7 +171,7 @@ fn still_running(host: &dyn Host, services: &[String]) -> bool {
 /// Runs the steps in order, up to the first that fails. Did all succeed?
 pub(super) fn act(host: &dyn Host, actions: &[Action]) -> Result<bool, CommandError> {
     for action in actions {
-        let command = crate::source::show::line(&action.command.to_string());
+        let command = show_line(&action.command.to_string());
         match actions::run(host, action) {
             Ok(()) => print(&format!("  done: {command}\n"))?,
             Err(why) => {
