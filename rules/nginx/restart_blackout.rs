@@ -20,7 +20,8 @@ crate::rule! {
     /// failed is still left out for the rest of that second (measured under load: 14 of 276
     /// requests), with `max_fails=0` it is not. Only a group of one peer is
     /// free of it. A `backup` and a `down` server count as peers, and a host name is as many
-    /// peers as it has addresses.
+    /// peers as it has addresses. Each of nginx's workers counts for itself (unless the group has a
+    /// `zone`), so after a short gap it may be half of the requests that are lost.
     ///
     /// A warning where peers are on other machines, which go on serving unless all are restarted
     /// together, or where `fail_timeout` is below 3 s.
