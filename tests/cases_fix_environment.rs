@@ -2,8 +2,7 @@
 
 use case::{Case, RELEASE};
 use deploy_doctor::fix::{Content, Reason};
-use deploy_doctor::rule::Safety;
-use fix::{DROP_IN, ENVIRONMENT, OURS, Repair, UNIT};
+use fix::{DROP_IN, ENVIRONMENT, OURS, Repair, UNIT, is_manual};
 
 #[path = "support/case.rs"]
 mod case;
@@ -30,16 +29,6 @@ fn makes(code: &str, from: &str, to: &str) {
     for change in &repaired.plan.changes {
         let Content::File { mode, uid, gid, .. } = change.after else { panic!("{change:#?}") };
         assert_eq!((mode, uid, gid), (0o640, 0, 0));
-    }
-}
-
-#[track_caller]
-fn is_manual(case: Case, code: &str) {
-    let repair = Repair::of(case).rule(code);
-    let repaired = repair.in_place();
-    repaired.stays();
-    for left in &repaired.plan.left {
-        assert_eq!(left.proposal.safety, Safety::Manual, "{left:#?}");
     }
 }
 

@@ -1,8 +1,7 @@
 //! What the fixes of the rules on gunicorn make of files, form by form.
 
 use case::{Case, RELEASE};
-use deploy_doctor::rule::Safety;
-use fix::{DROP_IN, ENVIRONMENT, OURS, Repair, UNIT};
+use fix::{DROP_IN, ENVIRONMENT, OURS, Repair, UNIT, is_manual};
 
 #[path = "support/case.rs"]
 mod case;
@@ -38,17 +37,6 @@ fn in_drop_in(code: &str, from: &str, to: &str) {
     let after = format!("[Service]\n{}", started(to));
     repair.in_place().only(&[(DROP_IN, &after)]);
     repair.drop_in().only(&[(DROP_IN, &after)]);
-}
-
-/// A finding is left to its reader.
-#[track_caller]
-fn is_manual(case: Case, code: &str) {
-    let repair = Repair::of(case).rule(code);
-    let repaired = repair.in_place();
-    repaired.stays();
-    for left in &repaired.plan.left {
-        assert_eq!(left.proposal.safety, Safety::Manual, "{left:#?}");
-    }
 }
 
 #[test]

@@ -2,8 +2,7 @@
 
 use case::Case;
 use deploy_doctor::facts::Given;
-use deploy_doctor::rule::Safety;
-use fix::{DROP_IN, Repair, SITE};
+use fix::{DROP_IN, Repair, SITE, is_manual};
 
 #[path = "support/case.rs"]
 mod case;
@@ -40,16 +39,6 @@ fn fixed(case: Case, code: &str, to: &str) {
     let repair = Repair::of(case).rule(code);
     repair.in_place().only(&[(SITE, to)]);
     repair.drop_in().only(&[(SITE, to)]);
-}
-
-#[track_caller]
-fn is_manual(case: Case, code: &str) {
-    let repair = Repair::of(case).rule(code);
-    let repaired = repair.in_place();
-    repaired.stays();
-    for left in &repaired.plan.left {
-        assert_eq!(left.proposal.safety, Safety::Manual, "{left:#?}");
-    }
 }
 
 /// gunicorn on another socket.

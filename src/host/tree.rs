@@ -437,7 +437,7 @@ fn error_kind(errno: Errno) -> HostErrorKind {
     }
 }
 
-fn metadata(stat: &fs::Stat) -> Metadata {
+pub(super) fn metadata(stat: &fs::Stat) -> Metadata {
     let kind = match FileType::from_raw_mode(stat.st_mode) {
         FileType::Directory => FileKind::Directory,
         FileType::Symlink => FileKind::Link,

@@ -13,6 +13,7 @@ use deploy_doctor::engine::Selection;
 use deploy_doctor::facts::{self, Given, Request, Scope};
 use deploy_doctor::fix::{self, Options, Placement, Plan, Reason};
 use deploy_doctor::host::{Host, MemoryHost};
+use deploy_doctor::rule::Safety;
 use deploy_doctor::rules;
 use deploy_doctor::source::Sources;
 
@@ -165,5 +166,16 @@ impl Repaired<'_> {
         let said = self.plan.left.iter().all(|left| left.reason == Reason::Unsafe);
         assert!(said, "{:#?}", self.plan.left);
         self
+    }
+}
+
+/// A finding is left to its reader: nothing changes, and it is said to be for a person.
+#[track_caller]
+pub fn is_manual(case: Case, code: &str) {
+    let repair = Repair::of(case).rule(code);
+    let repaired = repair.in_place();
+    repaired.stays();
+    for left in &repaired.plan.left {
+        assert_eq!(left.proposal.safety, Safety::Manual, "{left:#?}");
     }
 }

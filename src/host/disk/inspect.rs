@@ -6,10 +6,11 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
-use rustix::fs::{self, FileType, IFlags, Mode, OFlags, Stat, StatVfsMountFlags};
+use rustix::fs::{self, IFlags, Mode, OFlags, Stat, StatVfsMountFlags};
 use rustix::io::Errno;
 
-use super::super::{FileKind, Metadata, READ_LIMIT};
+use super::super::tree::metadata;
+use super::super::{FileKind, READ_LIMIT};
 use super::{Attribute, DiskErrorKind, Found, Held, Identity};
 
 /// The most bytes that one attribute, or the list of all, has (`xattr(7)`).
@@ -127,24 +128,5 @@ fn found(stat: &Stat, held: Held) -> Found {
         immutable: false,
         append_only: false,
         read_only: false,
-    }
-}
-
-pub(super) fn metadata(stat: &Stat) -> Metadata {
-    let kind = match FileType::from_raw_mode(stat.st_mode) {
-        FileType::Directory => FileKind::Directory,
-        FileType::Symlink => FileKind::Link,
-        FileType::Socket => FileKind::Socket,
-        FileType::Fifo => FileKind::Fifo,
-        FileType::CharacterDevice | FileType::BlockDevice => FileKind::Device,
-        _ => FileKind::File,
-    };
-    Metadata {
-        kind,
-        mode: stat.st_mode & 0o7777,
-        uid: stat.st_uid,
-        gid: stat.st_gid,
-        size: u64::try_from(stat.st_size).unwrap_or(0),
-        mtime: stat.st_mtime,
     }
 }

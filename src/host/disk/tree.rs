@@ -17,6 +17,7 @@ use rustix::fs::{self, AtFlags, Dir, FlockOperation, Gid, Mode, OFlags, RenameFl
 use rustix::fs::{XattrFlags, fremovexattr};
 use rustix::io::Errno;
 
+use super::super::tree::metadata;
 use super::super::{Host, LIST_LIMIT, Outcome, TreeHost, tidy};
 use super::inspect::{self, identity};
 use super::{
@@ -70,7 +71,7 @@ impl TreeDisk {
 
 fn is_link(directory: &OwnedFd, name: &OsStr) -> bool {
     fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)
-        .is_ok_and(|stat| inspect::metadata(&stat).kind == super::super::FileKind::Link)
+        .is_ok_and(|stat| metadata(&stat).kind == super::super::FileKind::Link)
 }
 
 /// The error of a step on a name in a directory.
@@ -274,7 +275,7 @@ impl Disk for TreeDisk {
         let stat = fs::fstat(&link).map_err(&fail)?;
         // Whoever may write in the directory may have put something of other people's there.
         let ours = stat.st_uid == self.user() && stat.st_nlink == 1;
-        if inspect::metadata(&stat).kind != super::super::FileKind::Link || !ours {
+        if metadata(&stat).kind != super::super::FileKind::Link || !ours {
             return Err(DiskError { kind: DiskErrorKind::Replaced, ..fail(Errno::INVAL) });
         }
         let (uid, gid) = owner(uid, gid);
