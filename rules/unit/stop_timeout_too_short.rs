@@ -1,4 +1,4 @@
-use crate::facts::{App, Why};
+use crate::facts::{App, Service, Why};
 use crate::rule::{Edit, Safety, Sink};
 use crate::source::unit::time::TimeSpan;
 
@@ -22,6 +22,15 @@ crate::rule! {
     /// ```
     /// ```ini,fixed,drop-in
     /// [Service]
+    /// TimeoutStopSec=40
+    /// ```
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// TimeoutSec=20
+    /// ```
+    /// ```ini,fixed,drop-in
+    /// [Service]
+    /// TimeoutSec=20
     /// TimeoutStopSec=40
     /// ```
     /// ```ini,good,drop-in
@@ -61,6 +70,15 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     .at_known(&graceful, "workers are to have this long")
     .help(format!("In [Service]:\nTimeoutStopSec={better}\nthen: systemctl daemon-reload"))
     .fix(Safety::Safe, format!("TimeoutStopSec={better}"))
-    .edit(Edit::set(&app.service.unit, "TimeoutStopSec", better.to_string()));
+    .edit(edit(&app.service, better));
     Ok(())
+}
+
+/// Where a later `TimeoutSec=` decides, behind it: that one is about the start too.
+fn edit(service: &Service, seconds: i64) -> Edit {
+    let decides = service.unit.last_of("Service", &["TimeoutStopSec", "TimeoutSec"]);
+    match decides.filter(|assignment| assignment.key.value == "TimeoutSec") {
+        Some(both) => Edit::After { at: both.span, line: format!("TimeoutStopSec={seconds}") },
+        None => Edit::set(&service.unit, "TimeoutStopSec", seconds.to_string()),
+    }
 }

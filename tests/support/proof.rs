@@ -27,9 +27,6 @@ pub struct Case {
     /// Further codes that must come with them: other faults of the same deployment.
     #[serde(default)]
     pub also: Vec<String>,
-    /// Why no program can make the fix of this case, although its rule has one in other cases.
-    #[serde(default)]
-    pub by_hand: String,
     /// Codes that are truly there on both sides.
     #[serde(default)]
     pub both: Vec<String>,
