@@ -6,7 +6,7 @@ mod command;
 
 use std::fs;
 
-use command::{Copied, Ran, run};
+use command::{Copied, Ran, finish, program, run};
 
 const UNIT: &str = "/etc/systemd/system/myapp.service";
 const SITE: &str = "/etc/nginx/sites-available/myapp";
@@ -161,9 +161,21 @@ fn outputs(place: &[&str], directory: &std::path::Path) -> Vec<(String, Ran)> {
             seen.push((arguments.join(" "), ran));
         }
     }
-    let mut arguments = vec!["facts"];
-    arguments.extend(place);
-    seen.push((arguments.join(" "), run(&arguments)));
+    // The last ones change the files, and bring them back.
+    for command in [
+        &["facts"][..],
+        &["fix", "--unsafe"],
+        &["fix", "--unsafe", "--in-place"],
+        &["fix", "--unsafe", "--apply", "--in-place"],
+        &["fix", "--history"],
+        &["fix", "--undo"],
+    ] {
+        let mut command = command.to_vec();
+        command.extend(place);
+        let mut process = std::process::Command::new(program());
+        process.args(&command).env("XDG_STATE_HOME", directory.join("state"));
+        seen.push((command.join(" "), finish(process)));
+    }
     seen
 }
 

@@ -79,7 +79,7 @@ pub(super) fn source_info(place: &WhereArguments) -> SourceInfo {
 }
 
 /// The options that name the same place again.
-fn options(place: &WhereArguments) -> Vec<String> {
+pub(super) fn options(place: &WhereArguments) -> Vec<String> {
     let many = |name: &str, paths: &[PathBuf]| -> Vec<String> {
         let pair = |path: &PathBuf| [name.to_owned(), path.display().to_string()];
         paths.iter().flat_map(pair).collect()

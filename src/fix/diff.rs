@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 
 use similar::{Algorithm, DiffOp};
 
+use super::validate::Owners;
 use super::{Change, Content};
 use crate::source::{FileId, Sources, Span, show};
 
-/// How many lines round a change are shown.
+/// How many lines round a change of a unit or of nginx are shown. Of other files (environment,
+/// gunicorn's configuration, a script) none is: nobody knows what else they hold.
 const CONTEXT: usize = 3;
 
 /// The files of one reading, by their paths free of links.
@@ -64,7 +66,7 @@ fn merged(mut spans: Vec<Span>) -> Vec<Span> {
 }
 
 /// One path's change as text, in the form that `diff -u` and git use.
-pub fn unified(change: &Change, before: &Reading, after: &Reading) -> String {
+pub fn unified(change: &Change, before: &Reading, after: &Reading, context: usize) -> String {
     let mut out = String::new();
     let shown = super::shown_path(&change.path);
     let (old, new) = (bytes(&change.before), bytes(&change.after));
@@ -86,7 +88,7 @@ pub fn unified(change: &Change, before: &Reading, after: &Reading) -> String {
     let shown = [before.lines(&change.path, old), after.lines(&change.path, new)];
     let (old, new) = (lines(old), lines(new));
     let operations = similar::capture_diff_slices(Algorithm::Myers, &old, &new);
-    for hunk in similar::group_diff_ops(operations, CONTEXT) {
+    for hunk in similar::group_diff_ops(operations, context) {
         write_hunk(&hunk, [&old, &new], &shown, &mut out);
     }
     out
@@ -140,7 +142,8 @@ fn mode(content: &Content) -> Option<u32> {
 }
 
 /// All changes as text. The facts were read from both, so that secrets are known for what they are.
-pub fn text(changes: &[Change], before: &Sources, after: &Sources) -> String {
+pub fn text(changes: &[Change], before: &Sources, after: &Sources, owners: &Owners) -> String {
     let (before, after) = (Reading::new(before), Reading::new(after));
-    changes.iter().map(|change| unified(change, &before, &after)).collect()
+    let context = |change: &Change| if owners.holds(&change.path) { CONTEXT } else { 0 };
+    changes.iter().map(|change| unified(change, &before, &after, context(change))).collect()
 }

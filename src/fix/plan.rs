@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::actions::Action;
 use super::draft::Draft;
 use super::resolve::{Places, Resolver, Step};
-use super::validate::Concerned;
+use super::validate::{Concerned, Owners};
 use super::{Change, Placement, actions, diff};
 use crate::engine::{self, Outcome, Selection, Settings};
 use crate::facts::{Deployment, Problem};
@@ -128,10 +128,11 @@ pub fn plan(host: &dyn Host, read: Read, options: &Options) -> Result<Plan, Stri
         let after = overlay(host, &plan.changes);
         let after_sources = Sources::new(&after);
         let deployment = read(&after_sources, false);
-        plan.diff = diff::text(&plan.changes, &sources, &after_sources);
+        let owners = Owners::of(&deployment, &after_sources);
+        plan.diff = diff::text(&plan.changes, &sources, &after_sources, &owners);
         plan.actions = actions::after(&plan.changes, &deployment, &after_sources);
         let paths = plan.changes.iter().map(|change| change.path.as_path());
-        plan.concerned = Concerned::by(paths, &deployment, &after_sources);
+        plan.concerned = owners.concerned(paths);
     }
     Ok(plan)
 }

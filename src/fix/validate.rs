@@ -90,34 +90,42 @@ pub struct Concerned {
     pub nginx: bool,
 }
 
-impl Concerned {
-    /// Whom changes of these paths concern.
-    pub fn by<'a>(
-        paths: impl Iterator<Item = &'a Path>,
-        deployment: &Deployment,
-        sources: &Sources,
-    ) -> Self {
-        let host = sources.host();
-        let resolved = |path: &Path| host.look(path).resolved;
-        let nginx: HashSet<_> = deployment
-            .nginx
-            .files()
-            .into_iter()
-            .map(|id| resolved(&sources.file(id).path))
-            .collect();
-        let mut units: HashMap<PathBuf, Vec<String>> = HashMap::new();
+/// Which files are systemd's and which nginx's, by path free of links.
+#[derive(Debug, Default)]
+pub struct Owners {
+    units: HashMap<PathBuf, Vec<String>>,
+    nginx: HashSet<PathBuf>,
+}
+
+impl Owners {
+    /// Of all files that were read.
+    pub fn of(deployment: &Deployment, sources: &Sources) -> Self {
+        let resolved = |path: &Path| sources.host().look(path).resolved;
+        let mut owners = Self::default();
+        let files = deployment.nginx.files().into_iter();
+        owners.nginx.extend(files.map(|id| resolved(&sources.file(id).path)));
         for app in &deployment.apps {
             for unit in std::iter::once(&app.service.unit).chain(&app.service.sockets) {
                 for file in unit.files() {
                     let path = resolved(&file.file.path);
-                    units.entry(path).or_default().push(unit.name.to_string());
+                    owners.units.entry(path).or_default().push(unit.name.to_string());
                 }
             }
         }
-        let mut concerned = Self::default();
-        for path in paths.map(resolved) {
-            concerned.nginx |= nginx.contains(&path);
-            concerned.units.extend(units.get(&path).into_iter().flatten().cloned());
+        owners
+    }
+
+    /// Does one of the two read it?
+    pub fn holds(&self, path: &Path) -> bool {
+        self.units.contains_key(path) || self.nginx.contains(path)
+    }
+
+    /// Whom changes of these paths concern.
+    pub fn concerned<'a>(&self, paths: impl Iterator<Item = &'a Path>) -> Concerned {
+        let mut concerned = Concerned::default();
+        for path in paths {
+            concerned.nginx |= self.nginx.contains(path);
+            concerned.units.extend(self.units.get(path).into_iter().flatten().cloned());
         }
         concerned
     }

@@ -9,7 +9,7 @@ mod times;
 
 pub use concise::concise;
 pub use json::json;
-pub use text::{Style, text};
+pub use text::{Style, shell_words, text};
 pub use times::Times;
 
 use std::path::PathBuf;

@@ -154,12 +154,17 @@ fn command(report: &Report, finding: &Finding, safety: Safety) -> String {
     if let Some(app) = &finding.app {
         words.push(shell_word(app.strip_suffix(".service").unwrap_or(app)));
     }
-    words.extend(report.source.options.iter().map(|option| shell_word(option)));
+    words.extend(Some(shell_words(&report.source.options)).filter(|words| !words.is_empty()));
     words.push(format!("--select {}", finding.rule.code));
     if safety == Safety::Unsafe {
         words.push("--unsafe".to_owned());
     }
     words.join(" ")
+}
+
+/// Words as a shell takes them.
+pub fn shell_words(words: &[String]) -> String {
+    words.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" ")
 }
 
 /// A word as a shell takes it.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::super::arguments::{FixArguments, WhereArguments};
 use super::super::{CommandError, Exit, print, read};
 use super::show;
+use crate::facts::Scope;
 use crate::fix::history::{self, Outcome};
 use crate::fix::transaction::{Recovered, Store, StoreError};
 use crate::fix::{Change, Content, actions, shown_path};
@@ -21,17 +22,20 @@ pub(super) fn disk(place: &WhereArguments) -> Result<TreeDisk, CommandError> {
     disk.map_err(|error| CommandError::incomplete(error.to_string()))
 }
 
-/// Where the transactions are kept: below /var/lib of the host or the tree; an ordinary user's in
-/// the user's own state directory (XDG Base Directory).
+/// Where the transactions are kept: below /var/lib of the host or the tree; an ordinary user's, and
+/// a repository's where `XDG_STATE_HOME` is set, in the user's own state directory (XDG Base
+/// Directory).
 pub(super) fn directory(place: &WhereArguments) -> Result<PathBuf, CommandError> {
     let system = PathBuf::from("/var/lib/deploy-doctor");
-    if place.root.is_some() || rustix::process::geteuid().is_root() {
-        return Ok(system);
-    }
     let absolute =
         |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    absolute("XDG_STATE_HOME")
-        .or_else(|| Some(absolute("HOME")?.join(".local/state")))
+    let home = absolute("XDG_STATE_HOME");
+    let files = matches!(read::request(place).scope, Scope::Files(_));
+    let is_root = rustix::process::geteuid().is_root();
+    if place.root.is_some() || (is_root && !(files && home.is_some())) {
+        return Ok(system);
+    }
+    home.or_else(|| Some(absolute("HOME")?.join(".local/state")))
         .map(|state| state.join("deploy-doctor"))
         .ok_or_else(|| CommandError::usage("HOME is not set, so there is no place for backups"))
 }

@@ -129,9 +129,9 @@ fn written(plan: &Plan, opinions: &Opinions, arguments: &FixArguments) -> String
     for skipped in &opinions.skipped {
         out.push_str(&format!("not asked: {}\n", show_line(skipped)));
     }
-    let root = arguments.place.root.as_ref();
-    let root = root.map(|root| format!(" --root {}", root.display())).unwrap_or_default();
-    out.push_str(&format!("`deploy-doctor fix{root} --undo` takes it back.\n"));
+    let place = crate::report::shell_words(&read::options(&arguments.place));
+    let place = if place.is_empty() { place } else { format!(" {place}") };
+    out.push_str(&format!("`deploy-doctor fix{} --undo` takes it back.\n", show_line(&place)));
     out
 }
 
