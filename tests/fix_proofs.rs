@@ -18,7 +18,7 @@ use support::mended;
 use support::proof::{self, Case};
 
 /// Containers at the same time.
-const AT_ONCE: usize = 2;
+const AT_ONCE: usize = 3;
 
 /// The codes of a case that a program can fix.
 fn fixable(case: &Case) -> Vec<String> {

@@ -187,6 +187,11 @@ fn what_a_traceback_names() {
     assert_eq!(of("ModuleNotFoundError: No module named 'a b'"), bare("ModuleNotFoundError"));
     assert_eq!(of("SystemExit: 3"), bare("SystemExit"));
     assert_eq!(of("RuntimeError"), bare("RuntimeError"));
+    // gunicorn's own log, into whose writing a signal came, is not what keeps workers from booting.
+    let reentrant = "RuntimeError: reentrant call inside <_io.BufferedWriter name='<stderr>'>";
+    assert_eq!(of(reentrant), None);
+    let both = read(&[start, "KeyError: 'DATABASE_URL'", "[ERROR]", start, reentrant]);
+    assert_eq!(both.map(|error| error.kind), Some("KeyError".to_owned()));
     assert_eq!(of("  KeyError: 'INDENTED'"), None);
     assert_eq!(of("hunter2: x"), None);
     assert_eq!(read(&["KeyError: 'OUTSIDE'"]), None);

@@ -19,7 +19,7 @@ use deploy_doctor::rules;
 use support::proof::{self, Case, Shown, Variant};
 
 /// Containers at the same time.
-const AT_ONCE: usize = 2;
+const AT_ONCE: usize = 3;
 
 /// What the living host shows of a site that is down, whatever the reason. Which of them at a given
 /// moment hangs on where systemd is between two starts.

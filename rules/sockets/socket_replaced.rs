@@ -17,6 +17,9 @@ crate::rule! {
     ///
     /// By hand: `ss -lxe` shows `ino:`, `stat -c %i` the file's; `systemctl restart myapp`.
     ///
+    /// Proved by `second-master`: it took the requests, and when it stopped it deleted the socket:
+    /// every request got 502 while the unit was active.
+    ///
     /// Proved by `socket-file-removed`: the unit was active, gunicorn listened on, and every request
     /// got 502.
     ///
