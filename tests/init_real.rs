@@ -426,6 +426,8 @@ fn the_readmes_commands_without_a_name_and_with_one_venv() {
     }
     host.check(&["R702"]);
     host.incoming("B", "1", APPLICATION);
+    // Releases are named by the second: one more in the same second would be refused.
+    host.bash("sleep 1");
     let answers = host.under_load(&make, host.block("Deploy", 0));
     host.judge("deploy with one venv", &answers, "B-1");
     host.check(&[]);

@@ -111,7 +111,14 @@ pub fn plan(host: &dyn Host, read: Read, options: &Options) -> Result<Plan, Stri
     let still = OverlayHost::new(host);
     let sources = Sources::new(&still);
     let deployment = read(&sources, false);
-    let mut planner = Planner { host, read, options, refused: BTreeMap::new(), fixes: Vec::new() };
+    let mut planner = Planner {
+        host,
+        read,
+        options,
+        refused: BTreeMap::new(),
+        accepted: BTreeSet::new(),
+        fixes: Vec::new(),
+    };
     let first = planner.see(&still, &sources, &deployment);
     let Rounds { draft, rounds, last, predicted } = planner.rounds(first);
     let left = planner.left(last, rounds);
@@ -168,6 +175,8 @@ struct Planner<'a> {
     options: &'a Options<'a>,
     /// Fixes that are not tried (again), by fingerprint.
     refused: BTreeMap<String, Reason>,
+    /// Fixes that somebody said yes to, by fingerprint.
+    accepted: BTreeSet<String>,
     fixes: Vec<Proposal>,
 }
 
@@ -237,18 +246,28 @@ impl Planner<'_> {
                 continue;
             }
             let Ok(steps) = &proposal.steps else { continue };
-            let free = taken.iter().flat_map(|other| other.steps.iter().flatten());
-            let mut free = free.clone();
-            if !free.all(|other| steps.iter().all(|step| step.agrees(other))) {
-                continue;
+            let mut others = taken.iter().flat_map(|other| other.steps.iter().flatten());
+            if others.all(|other| steps.iter().all(|step| step.agrees(other)))
+                && self.accepts(proposal)
+            {
+                taken.push(proposal.clone());
             }
-            if self.options.accept.is_some_and(|accept| !accept(proposal)) {
-                self.refused.insert(proposal.fingerprint.clone(), Reason::Declined);
-                continue;
-            }
-            taken.push(proposal.clone());
         }
         taken
+    }
+
+    /// Asks, once for each fix, where somebody is to be asked.
+    fn accepts(&mut self, proposal: &Proposal) -> bool {
+        let Some(accept) = self.options.accept else { return true };
+        if self.accepted.contains(&proposal.fingerprint) {
+            return true;
+        }
+        let fingerprint = proposal.fingerprint.clone();
+        if accept(proposal) {
+            return self.accepted.insert(fingerprint);
+        }
+        self.refused.insert(fingerprint, Reason::Declined);
+        false
     }
 
     /// Makes them, checks again, and leaves out those that do not help or do harm. Nothing where
