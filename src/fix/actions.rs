@@ -1,11 +1,11 @@
 //! What must follow a change before it holds: systemd reads units again on `daemon-reload` alone,
 //! a running service keeps the settings it was started with, nginx reads its files on a reload.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::owners::Owners;
 use super::{Change, Content};
 use crate::facts::{App, Deployment};
 use crate::host::{Command, Host, Program};
@@ -55,40 +55,23 @@ impl Action {
     }
 }
 
-/// Which files decide what.
-#[derive(Default)]
-struct Owners {
-    units: BTreeMap<PathBuf, Vec<String>>,
-    /// Files that are read at a start alone.
-    at_start: BTreeMap<PathBuf, Vec<String>>,
-    /// gunicorn's configuration files, read again at HUP.
-    at_reload: BTreeMap<PathBuf, Vec<String>>,
-    nginx: BTreeSet<PathBuf>,
-}
-
-/// The steps that must follow, in order. `deployment` is what was read with the changes made.
-pub fn after(
-    changes: &[Change],
-    deployment: &Deployment,
-    sources: &crate::source::Sources,
-) -> Vec<Action> {
-    let host = sources.host();
-    let owners = owners(deployment, sources);
+/// The steps that must follow, in order. `deployment` and `owners` are what was read with the changes
+/// made.
+pub fn after(changes: &[Change], deployment: &Deployment, owners: &Owners) -> Vec<Action> {
     let (mut reload_units, mut nginx) = (false, false);
     let mut restart: BTreeSet<String> = BTreeSet::new();
     let mut reload: BTreeSet<String> = BTreeSet::new();
     for change in changes {
-        let path = host.look(&change.path).resolved;
-        if let Some(units) = owners.units.get(&path) {
-            reload_units = true;
-            if needs_restart(change) {
-                restart.extend(units.iter().cloned());
-            }
+        let path = change.path.as_path();
+        let units = owners.units(path);
+        reload_units |= !units.is_empty();
+        if !units.is_empty() && needs_restart(change) {
+            restart.extend(units.iter().cloned());
         }
-        if bytes(&change.before) != bytes(&change.after) {
-            restart.extend(owners.at_start.get(&path).into_iter().flatten().cloned());
-            reload.extend(owners.at_reload.get(&path).into_iter().flatten().cloned());
-            nginx |= owners.nginx.contains(&path);
+        if change.before.bytes() != change.after.bytes() {
+            restart.extend(owners.at_start(path).iter().cloned());
+            reload.extend(owners.at_reload(path).iter().cloned());
+            nginx |= owners.is_nginx(path);
         }
     }
     let mut actions = Vec::new();
@@ -138,31 +121,6 @@ fn services(
     }
 }
 
-fn owners(deployment: &Deployment, sources: &crate::source::Sources) -> Owners {
-    let host = sources.host();
-    let resolved = |path: &Path| host.look(path).resolved;
-    let of = |id: FileId| resolved(&sources.file(id).path);
-    let mut owners = Owners::default();
-    for app in &deployment.apps {
-        for unit in std::iter::once(&app.service.unit).chain(&app.service.sockets) {
-            for file in unit.files() {
-                let path = resolved(&file.file.path);
-                owners.units.entry(path).or_default().push(unit.name.to_string());
-            }
-        }
-        for file in app.environment.read_files() {
-            let path = of(file.source.id);
-            owners.at_start.entry(path).or_default().push(app.name.clone());
-        }
-        if let Some(Some(config)) = app.gunicorn.config.ok() {
-            let path = resolved(&config.place.path);
-            owners.at_reload.entry(path).or_default().push(app.name.clone());
-        }
-    }
-    owners.nginx = deployment.nginx.files().into_iter().map(of).collect();
-    owners
-}
-
 /// Does a unit's change need more than a `daemon-reload`?
 fn needs_restart(change: &Change) -> bool {
     let (before, after) = (parsed(&change.before), parsed(&change.after));
@@ -185,15 +143,8 @@ fn needs_restart(change: &Change) -> bool {
 }
 
 fn parsed(content: &Content) -> UnitFile {
-    let bytes = bytes(content).unwrap_or_default();
+    let bytes = content.bytes().unwrap_or_default();
     syntax::parse(Arc::new(SourceFile::new(FileId(0), "unit", bytes)))
-}
-
-fn bytes(content: &Content) -> Option<&[u8]> {
-    match content {
-        Content::File { bytes, .. } => Some(bytes),
-        _ => None,
-    }
 }
 
 /// Runs a step. The error says what the program said.

@@ -3,7 +3,9 @@
 //! keeps them so that they can be taken back.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use crate::host::{FileKind, Host, HostError, Metadata, Outcome, READ_LIMIT};
 
 /// What stands, or is to stand, at one path. Its bytes may be secret, so `Debug` tells their number.
 #[derive(Clone, PartialEq, Eq)]
@@ -35,6 +37,48 @@ pub enum Content {
         /// What it says, as written.
         target: PathBuf,
     },
+}
+
+impl Content {
+    /// What has this metadata and, where it is a file, these bytes.
+    pub fn new(metadata: Metadata, bytes: Vec<u8>) -> Self {
+        let Metadata { mode, uid, gid, .. } = metadata;
+        match metadata.kind {
+            FileKind::Directory => Self::Directory { mode, uid, gid },
+            _ => Self::File { bytes, mode, uid, gid },
+        }
+    }
+
+    /// What stands at a path now, where links were followed.
+    pub fn read(host: &dyn Host, path: &Path) -> Result<Self, HostError> {
+        match host.look(path).outcome {
+            Outcome::Missing { .. } => Ok(Self::Absent),
+            Outcome::Failed(error) => Err(error),
+            Outcome::Present(metadata) => {
+                let bytes = match metadata.kind {
+                    FileKind::File => host.read(path, READ_LIMIT)?,
+                    _ => Vec::new(),
+                };
+                Ok(Self::new(metadata, bytes))
+            }
+        }
+    }
+
+    /// A file's bytes.
+    pub fn bytes(&self) -> Option<&[u8]> {
+        match self {
+            Self::File { bytes, .. } => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// The permission bits of a file or directory.
+    pub fn mode(&self) -> Option<u32> {
+        match self {
+            Self::File { mode, .. } | Self::Directory { mode, .. } => Some(*mode),
+            _ => None,
+        }
+    }
 }
 
 /// The change of one path.

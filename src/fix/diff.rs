@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use similar::{Algorithm, DiffOp};
 
-use super::validate::Owners;
+use super::owners::Owners;
 use super::{Change, Content};
 use crate::source::{FileId, Sources, Span, show};
 
@@ -39,7 +39,8 @@ impl<'a, 'h> Reading<'a, 'h> {
         let Some(file) = files.first() else {
             return lines(bytes).iter().map(|_| show::MASK.to_owned()).collect();
         };
-        let hidden = merged(files.iter().flat_map(|file| self.sources.hidden(file.id)).collect());
+        let hidden =
+            Span::merged(files.iter().flat_map(|file| self.sources.hidden(file.id)).collect());
         let mut shown = Vec::new();
         let mut at = 0;
         for line in lines(bytes) {
@@ -52,26 +53,13 @@ impl<'a, 'h> Reading<'a, 'h> {
     }
 }
 
-/// Sorted and without overlaps.
-fn merged(mut spans: Vec<Span>) -> Vec<Span> {
-    spans.sort_by_key(|span| (span.start, span.end));
-    let mut merged: Vec<Span> = Vec::with_capacity(spans.len());
-    for span in spans {
-        match merged.last_mut() {
-            Some(last) if span.start <= last.end => last.end = last.end.max(span.end),
-            _ => merged.push(span),
-        }
-    }
-    merged
-}
-
 /// One path's change as text, in the form that `diff -u` and git use.
 pub fn unified(change: &Change, before: &Reading, after: &Reading, context: usize) -> String {
     let mut out = String::new();
     let shown = super::shown_path(&change.path);
-    let (old, new) = (bytes(&change.before), bytes(&change.after));
+    let (old, new) = (change.before.bytes(), change.after.bytes());
     let none = "/dev/null".to_owned();
-    if let (Some(was), Some(is)) = (mode(&change.before), mode(&change.after))
+    if let (Some(was), Some(is)) = (change.before.mode(), change.after.mode())
         && was != is
     {
         let _ = writeln!(out, "mode {was:04o} => {is:04o} {shown}");
@@ -127,23 +115,12 @@ fn lines(bytes: &[u8]) -> Vec<&[u8]> {
     bytes.split_inclusive(|b| *b == b'\n').collect()
 }
 
-fn bytes(content: &Content) -> Option<&[u8]> {
-    match content {
-        Content::File { bytes, .. } => Some(bytes),
-        _ => None,
-    }
-}
-
-fn mode(content: &Content) -> Option<u32> {
-    match content {
-        Content::File { mode, .. } | Content::Directory { mode, .. } => Some(*mode),
-        _ => None,
-    }
-}
-
 /// All changes as text. The facts were read from both, so that secrets are known for what they are.
 pub fn text(changes: &[Change], before: &Sources, after: &Sources, owners: &Owners) -> String {
     let (before, after) = (Reading::new(before), Reading::new(after));
-    let context = |change: &Change| if owners.holds(&change.path) { CONTEXT } else { 0 };
+    let context = |change: &Change| {
+        let known = owners.is_nginx(&change.path) || !owners.units(&change.path).is_empty();
+        if known { CONTEXT } else { 0 }
+    };
     changes.iter().map(|change| unified(change, &before, &after, context(change))).collect()
 }

@@ -62,7 +62,7 @@ impl Draft {
         places: &Places,
         placement: Placement,
     ) -> Result<(), String> {
-        let mut entry = match self.entries.get(path) {
+        let entry = match self.entries.get(path) {
             Some(entry) => entry.clone(),
             None => present(overlay, path)?,
         };
@@ -71,23 +71,24 @@ impl Draft {
             Placement::InPlace => None,
             Placement::DropIn => places.units.get(path).and_then(Option::as_ref),
         };
-        let Some(placing) = placing else {
-            entry.bytes = after;
-            entry.metadata.size = entry.bytes.len() as u64;
-            self.entries.insert(path.into(), entry);
-            return Ok(());
-        };
-        match self.drop_in(overlay, &entry, &after, placing) {
-            Ok(()) => Ok(()),
-            // What no drop-in can say is said in the file itself, where it is the operator's own.
-            Err(_) if !resolve::is_packaged(path) => {
-                entry.bytes = after;
-                entry.metadata.size = entry.bytes.len() as u64;
-                self.entries.insert(path.into(), entry);
-                Ok(())
+        if let Some(placing) = placing {
+            match self.drop_in(overlay, &entry, &after, placing) {
+                Ok(()) => return Ok(()),
+                Err(why) if resolve::is_packaged(path) => return Err(why),
+                // What no drop-in can say is said in the file itself, where it is the operator's
+                // own.
+                Err(_) => {}
             }
-            Err(why) => Err(why),
         }
+        self.put(path.into(), entry, after);
+        Ok(())
+    }
+
+    /// An entry with other bytes.
+    fn put(&mut self, path: PathBuf, mut entry: Entry, bytes: Vec<u8>) {
+        entry.metadata.size = bytes.len() as u64;
+        entry.bytes = bytes;
+        self.entries.insert(path, entry);
     }
 
     fn drop_in(
@@ -120,13 +121,12 @@ impl Draft {
             let entry = self.new_entry(overlay, &directory, FileKind::Directory, fragment)?;
             self.entries.insert(directory, entry);
         }
-        let mut entry = match &old {
-            Some(entry) => entry.clone(),
+        let bytes = unit::with_lines(old.as_ref().map(|entry| entry.bytes.as_slice()), &lines);
+        let entry = match old {
+            Some(entry) => entry,
             None => self.new_entry(overlay, &path, FileKind::File, fragment)?,
         };
-        entry.bytes = unit::with_lines(old.as_ref().map(|entry| entry.bytes.as_slice()), &lines);
-        entry.metadata.size = entry.bytes.len() as u64;
-        self.entries.insert(path, entry);
+        self.put(path, entry, bytes);
         Ok(())
     }
 
@@ -155,31 +155,13 @@ impl Draft {
     pub fn changes(&self, base: &dyn Host) -> Result<Vec<Change>, String> {
         let mut changes = Vec::with_capacity(self.entries.len());
         for (path, entry) in &self.entries {
-            let before = match base.look(path).outcome {
-                Outcome::Missing { .. } => Content::Absent,
-                Outcome::Present(metadata) => {
-                    let bytes = match metadata.kind {
-                        FileKind::File => base.read(path, READ_LIMIT),
-                        _ => Ok(Vec::new()),
-                    };
-                    content(metadata, bytes.map_err(|error| error.to_string())?)
-                }
-                Outcome::Failed(error) => return Err(error.to_string()),
-            };
-            let after = content(entry.metadata, entry.bytes.clone());
+            let before = Content::read(base, path).map_err(|error| error.to_string())?;
+            let after = Content::new(entry.metadata, entry.bytes.clone());
             if before != after {
                 changes.push(Change { path: path.clone(), before, after });
             }
         }
         Ok(changes)
-    }
-}
-
-fn content(metadata: Metadata, bytes: Vec<u8>) -> Content {
-    let Metadata { mode, uid, gid, .. } = metadata;
-    match metadata.kind {
-        FileKind::Directory => Content::Directory { mode, uid, gid },
-        _ => Content::File { bytes, mode, uid, gid },
     }
 }
 

@@ -7,6 +7,7 @@ pub mod diff;
 mod draft;
 pub mod history;
 mod nginx;
+pub mod owners;
 pub mod plan;
 mod resolve;
 mod text;

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::actions::Action;
 use super::draft::Draft;
+use super::owners::{Concerned, Owners};
 use super::resolve::{Places, Resolver, Step};
-use super::validate::{Concerned, Owners};
 use super::{Change, Placement, actions, diff};
 use crate::engine::{self, Outcome, Selection, Settings};
 use crate::facts::{Deployment, Problem};
@@ -132,12 +132,12 @@ pub fn plan(host: &dyn Host, read: Read, options: &Options) -> Result<Plan, Stri
         ..Plan::default()
     };
     if !plan.changes.is_empty() {
-        let after = overlay(host, &plan.changes);
+        let after = draft.overlay(host);
         let after_sources = Sources::new(&after);
         let deployment = read(&after_sources, false);
         let owners = Owners::of(&deployment, &after_sources);
         plan.diff = diff::text(&plan.changes, &sources, &after_sources, &owners);
-        plan.actions = actions::after(&plan.changes, &deployment, &after_sources);
+        plan.actions = actions::after(&plan.changes, &deployment, &owners);
         let paths = plan.changes.iter().map(|change| change.path.as_path());
         plan.concerned = owners.concerned(paths);
     }

@@ -1,12 +1,10 @@
 //! Does a change hold? The programs' own checks before and after: what worsens is taken back.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::facts::Deployment;
+use super::owners::Concerned;
 use crate::host::{Command, Host, Program, RunError};
-use crate::source::Sources;
 
 /// How long `systemd-analyze verify` may take; it loads every unit that is referred to.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -78,55 +76,5 @@ impl Opinions {
         let short =
             |opinion: &Opinion| opinion.command.split(' ').take(2).collect::<Vec<_>>().join(" ");
         self.opinions.iter().filter(|opinion| opinion.accepts).map(short).collect()
-    }
-}
-
-/// The programs that have a say in a change: systemd in units, nginx in its files.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Concerned {
-    /// The units with a changed file.
-    pub units: BTreeSet<String>,
-    /// Does a file of nginx change?
-    pub nginx: bool,
-}
-
-/// Which files are systemd's and which nginx's, by path free of links.
-#[derive(Debug, Default)]
-pub struct Owners {
-    units: HashMap<PathBuf, Vec<String>>,
-    nginx: HashSet<PathBuf>,
-}
-
-impl Owners {
-    /// Of all files that were read.
-    pub fn of(deployment: &Deployment, sources: &Sources) -> Self {
-        let resolved = |path: &Path| sources.host().look(path).resolved;
-        let mut owners = Self::default();
-        let files = deployment.nginx.files().into_iter();
-        owners.nginx.extend(files.map(|id| resolved(&sources.file(id).path)));
-        for app in &deployment.apps {
-            for unit in std::iter::once(&app.service.unit).chain(&app.service.sockets) {
-                for file in unit.files() {
-                    let path = resolved(&file.file.path);
-                    owners.units.entry(path).or_default().push(unit.name.to_string());
-                }
-            }
-        }
-        owners
-    }
-
-    /// Does one of the two read it?
-    pub fn holds(&self, path: &Path) -> bool {
-        self.units.contains_key(path) || self.nginx.contains(path)
-    }
-
-    /// Whom changes of these paths concern.
-    pub fn concerned<'a>(&self, paths: impl Iterator<Item = &'a Path>) -> Concerned {
-        let mut concerned = Concerned::default();
-        for path in paths {
-            concerned.nginx |= self.nginx.contains(path);
-            concerned.units.extend(self.units.get(path).into_iter().flatten().cloned());
-        }
-        concerned
     }
 }

@@ -64,6 +64,21 @@ impl Span {
     }
 }
 
+impl Span {
+    /// In order and without overlaps; they lie in one file, or in files with the same bytes.
+    pub fn merged(mut spans: Vec<Self>) -> Vec<Self> {
+        spans.sort_by_key(|span| (span.start, span.end));
+        let mut merged: Vec<Self> = Vec::with_capacity(spans.len());
+        for span in spans {
+            match merged.last_mut() {
+                Some(last) if span.start <= last.end => last.end = last.end.max(span.end),
+                _ => merged.push(span),
+            }
+        }
+        merged
+    }
+}
+
 /// A value and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spanned<T> {
@@ -223,16 +238,8 @@ impl<'h> Sources<'h> {
         }
         let mut hidden = self.hidden.borrow_mut();
         let Some(spans) = hidden.get_mut(&file) else { return Vec::new() };
-        spans.sort_unstable();
-        let mut merged: Vec<Span> = Vec::with_capacity(spans.len());
-        for span in spans.iter() {
-            match merged.last_mut() {
-                Some(last) if span.start <= last.end => last.end = last.end.max(span.end),
-                _ => merged.push(*span),
-            }
-        }
-        spans.clone_from(&merged);
-        merged
+        *spans = Span::merged(std::mem::take(spans));
+        spans.clone()
     }
 
     /// A range's text as it may be shown: what is hidden is `***`, passwords in URLs too, and

@@ -1,16 +1,17 @@
 //! The transactions: where they are kept, the history, taking the last one back.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::super::arguments::{FixArguments, WhereArguments};
 use super::super::{CommandError, Exit, print, read};
 use super::show;
 use crate::facts::Scope;
 use crate::fix::history::{self, Outcome};
+use crate::fix::owners::Owners;
 use crate::fix::transaction::{Recovered, Store, StoreError};
 use crate::fix::{Change, Content, actions, shown_path};
+use crate::host::Host;
 use crate::host::disk::TreeDisk;
-use crate::host::{FileKind, Host, Outcome as Looked, READ_LIMIT};
 use crate::source::{Sources, show as source_show};
 
 /// The door for writing that the options name.
@@ -116,15 +117,22 @@ pub(super) fn undo(arguments: &FixArguments) -> Result<Exit, CommandError> {
         print("There is no change that could be taken back.\n")?;
         return Ok(Exit::Findings);
     };
-    // What must follow is told by the files that belong to the deployment now.
-    let paths = &last.paths;
-    let before: Vec<Content> = paths.iter().map(|path| content(&*host, path)).collect();
+    // What must follow is told by the files that belong to the deployment now, also by those that
+    // the undo removes.
+    // What this host does not show, such as a backup beside a file that was named, belongs to nobody.
+    let read_all = |host: &dyn Host| -> Vec<Content> {
+        let read = |path| Content::read(host, path).unwrap_or(Content::Absent);
+        last.paths.iter().map(|path| read(path)).collect()
+    };
+    let taken_back = read_all(&*host);
     let undone = store.undo().map_err(|error| CommandError::incomplete(error.to_string()))?;
     let host = read::open(&arguments.place)?;
-    let changes: Vec<Change> = paths
+    let now = read_all(&*host);
+    let changes: Vec<Change> = last
+        .paths
         .iter()
-        .zip(before)
-        .map(|(path, before)| Change { path: path.clone(), before, after: content(&*host, path) })
+        .zip(now.into_iter().zip(taken_back))
+        .map(|(path, (before, after))| Change { path: path.clone(), before, after })
         .collect();
     let mut out = format!("Taken back: {}\n", source_show::line(&undone.description.title));
     for path in &undone.paths {
@@ -146,39 +154,15 @@ pub(super) fn undo(arguments: &FixArguments) -> Result<Exit, CommandError> {
     Ok(if done && clean { Exit::Success } else { Exit::Findings })
 }
 
-/// What must follow an undo. The files that are gone now are judged as if they still stood.
+/// What must follow an undo: what would follow if it were made again, for each step that a change
+/// needs its way back needs too.
 fn following_undo(
     arguments: &FixArguments,
     changes: &[Change],
     host: &dyn Host,
 ) -> Vec<actions::Action> {
-    let reversed: Vec<Change> = changes
-        .iter()
-        .map(|change| Change {
-            path: change.path.clone(),
-            before: change.after.clone(),
-            after: change.before.clone(),
-        })
-        .collect();
-    let overlay = crate::fix::plan::overlay(host, &reversed);
+    let overlay = crate::fix::plan::overlay(host, changes);
     let sources = Sources::new(&overlay);
     let deployment = super::deployment(&arguments.place, &sources, false);
-    actions::after(&reversed, &deployment, &sources)
-}
-
-fn content(host: &dyn Host, path: &Path) -> Content {
-    match host.look(path).outcome {
-        Looked::Present(metadata) => match metadata.kind {
-            FileKind::Directory => {
-                Content::Directory { mode: metadata.mode, uid: metadata.uid, gid: metadata.gid }
-            }
-            _ => Content::File {
-                bytes: host.read(path, READ_LIMIT).unwrap_or_default(),
-                mode: metadata.mode,
-                uid: metadata.uid,
-                gid: metadata.gid,
-            },
-        },
-        _ => Content::Absent,
-    }
+    actions::after(changes, &deployment, &Owners::of(&deployment, &sources))
 }

@@ -45,7 +45,7 @@ pub(super) fn run(arguments: &FixArguments, read: Read) -> Result<Exit, CommandE
         print(&format!("note: {}\n", show_line(&notice.to_string())))?;
     }
     let before = Opinions::ask(&*host, &plan.concerned);
-    let running = running(&*host, &plan);
+    let running = if arguments.run_actions { running(&*host, &plan) } else { Vec::new() };
     let id = store.apply(&plan.changes, &description(&plan)).map_err(|error| refused(&error))?;
     // A new door: nothing of what it remembers is from before.
     let host = read::open(&arguments.place)?;
