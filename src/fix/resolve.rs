@@ -1,6 +1,6 @@
 //! From a rule's edits to bytes: in which file, which range, what instead.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -58,13 +58,22 @@ impl Step {
 pub(super) struct Places {
     /// The files of units: a fragment has where its drop-ins go, a drop-in has nothing.
     pub units: BTreeMap<PathBuf, Option<Placing>>,
+    /// The files that every instance of a template has, and the instances that were read.
+    pub templates: BTreeMap<PathBuf, BTreeSet<String>>,
 }
 
 impl Places {
     /// Every unit file of a deployment, by its path free of links.
     pub fn of(deployment: &Deployment, overlay: &OverlayHost, repository: bool) -> Self {
-        let mut units = BTreeMap::new();
+        let (mut units, mut templates) = (BTreeMap::new(), BTreeMap::<_, BTreeSet<_>>::new());
         for unit in units_of(deployment) {
+            if let Some(instance) = unit.name.instance() {
+                for file in unit.files().map(|file| overlay.resolve(&file.file.path)) {
+                    if is_templates(&file) {
+                        templates.entry(file).or_default().insert(instance.to_owned());
+                    }
+                }
+            }
             for drop_in in &unit.drop_ins {
                 units.entry(overlay.resolve(&drop_in.file.path)).or_insert(None);
             }
@@ -72,8 +81,31 @@ impl Places {
                 units.insert(overlay.resolve(&fragment.file.path), unit::placing(unit, repository));
             }
         }
-        Self { units }
+        Self { units, templates }
     }
+
+    /// The instance that a change of a template's file would make all others take after.
+    fn instance_in(&self, step: &Step) -> Option<&str> {
+        let Step::Splice { path, splice } = step else { return None };
+        let instances = self.templates.get(path)?;
+        let named = |instance: &&String| has_word(&splice.with, instance.as_bytes());
+        instances.iter().find(named).map(String::as_str)
+    }
+}
+
+/// Is it a template's own file or drop-in: `app@.service`, `app@.service.d/10.conf`?
+fn is_templates(path: &Path) -> bool {
+    let mut names = path.iter().rev().take(2).map(|name| name.as_encoded_bytes());
+    names.any(|name| memchr::memmem::find(name, b"@.").is_some())
+}
+
+/// Does it stand there by itself: `blue` in `/srv/blue/current`, not in `blueprint`?
+fn has_word(text: &[u8], word: &[u8]) -> bool {
+    let part = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    memchr::memmem::find_iter(text, word).any(|at| {
+        let before = at.checked_sub(1).and_then(|before| text.get(before));
+        !part(before) && !part(text.get(at + word.len()))
+    })
 }
 
 fn units_of(deployment: &Deployment) -> impl Iterator<Item = &Unit> {
@@ -207,6 +239,12 @@ impl Resolver<'_, '_> {
     /// May this path be changed at all, in place or by a drop-in?
     fn allowed(&self, step: &Step) -> Result<(), String> {
         let path = step.path();
+        if let Some(instance) = self.places.instance_in(step) {
+            return Err(format!(
+                "{} is every instance's file, and this change is right for {instance} alone",
+                path.display()
+            ));
+        }
         let by_drop_in = matches!(self.places.units.get(path), Some(Some(_)))
             && self.placement != Placement::InPlace;
         if self.repository || by_drop_in || !is_packaged(path) {
