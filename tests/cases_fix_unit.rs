@@ -2,6 +2,7 @@
 
 use case::Case;
 use deploy_doctor::facts::Given;
+use deploy_doctor::fix::Reason;
 use deploy_doctor::host::Host;
 use fix::{DROP_IN, ENVIRONMENT, OURS, Repair, SITE, UNIT};
 use living::World;
@@ -202,48 +203,129 @@ fn gunicorn_stays_in_front() {
     )]);
 }
 
+/// What lets gunicorn take the link for the directory that it was started in.
+const PWD: &str = "Environment=PWD=/srv/myapp/current\n";
+
+/// The healthy unit's text, changed, with PWD behind its working directory.
+fn with_pwd(case: &Case) -> String {
+    let unit = String::from_utf8(case.host.read(UNIT.as_ref(), u64::MAX).unwrap()).unwrap();
+    unit.replace("/current\nEnvironmentFile", &format!("/current\n{PWD}EnvironmentFile"))
+}
+
+/// The change that takes `--chdir` through the link, wherever changes of units are to go, and PWD.
+#[track_caller]
+fn goes_through_the_link(case: impl Fn() -> Case, path: &str, from: &str, to: &str) {
+    let text = String::from_utf8(case().host.read(path.as_ref(), u64::MAX).unwrap()).unwrap();
+    let text = text.replacen(from, to, 1);
+    let repair = Repair::of(case()).rule("U113");
+    let (unit, ours) = (with_pwd(&case()), format!("[Service]\n{PWD}"));
+    let mut in_place = [(path, &*text), (UNIT, &*unit)];
+    let mut drop_in = [(path, &*text), (OURS, &*ours)];
+    in_place.sort_unstable();
+    drop_in.sort_unstable();
+    repair.in_place().only(&in_place);
+    repair.drop_in().only(&drop_in);
+}
+
 #[test]
 fn chdir_goes_through_the_link() {
     let repair = Repair::of(unit(&[(CHDIR, "")])).rule("U113");
-    repair.in_place().becomes(UNIT, START, &format!("{START} --chdir /srv/myapp/current"));
-    let ours = "[Service]\nExecStart=\nExecStart=/srv/myapp/.venv/bin/gunicorn --chdir \
-                /srv/myapp/current \\\n    --workers 3 \\\n    --bind \
-                unix:/run/myapp/gunicorn.sock \\\n    wsgi:app\n";
-    repair.drop_in().only(&[(OURS, ours)]);
+    let start = format!("{START} --chdir /srv/myapp/current");
+    repair.in_place().only(&[(UNIT, &with_pwd(&unit(&[(CHDIR, "")])).replace(START, &start))]);
+    let ours = format!(
+        "[Service]\n{PWD}ExecStart=\n{start} \\\n    --workers 3 \\\n    --bind \
+         unix:/run/myapp/gunicorn.sock \\\n    wsgi:app\n"
+    );
+    repair.drop_in().only(&[(OURS, &ours)]);
     // `python -m gunicorn`, and a shell's text.
     let line = LINE.replace(" --chdir /srv/myapp/current", "");
     let module = line.replace("bin/gunicorn", "bin/python -m gunicorn");
     let start = |line: &str| drop_in(&format!("[Service]\nExecStart=\nExecStart={line}\n"));
     let added = "-m gunicorn --chdir /srv/myapp/current --workers";
-    mends("U113", || start(&module), DROP_IN, "-m gunicorn --workers", added);
+    goes_through_the_link(|| start(&module), DROP_IN, "-m gunicorn --workers", added);
     let text = format!("/bin/sh -c 'exec {line}'");
     let added = "gunicorn --chdir /srv/myapp/current --workers";
-    mends("U113", || start(&text), DROP_IN, "gunicorn --workers", added);
+    goes_through_the_link(|| start(&text), DROP_IN, "gunicorn --workers", added);
     // One that names the release.
     let release = "/srv/myapp/releases/2026-04-21";
     for wrong in [format!("--chdir={release}/"), "--chdir .".to_owned()] {
         let case = || start(&LINE.replace("--chdir /srv/myapp/current", &wrong));
         let value = wrong.trim_start_matches("--chdir").trim_start_matches(['=', ' ']);
         let right = wrong.replace(value, "/srv/myapp/current");
-        mends("U113", case, DROP_IN, &wrong, &right);
+        goes_through_the_link(case, DROP_IN, &wrong, &right);
     }
     let file = "/srv/myapp/releases/2026-04-21/gunicorn.conf.py";
     let case = || {
         let text = format!("chdir = '{release}'\n");
         unit(&[(CHDIR, "")]).file(file, text)
     };
-    mends("U113", case, file, release, "/srv/myapp/current");
+    goes_through_the_link(case, file, release, "/srv/myapp/current");
     // From a variable.
     let case = || {
         start(&LINE.replace("--chdir /srv/myapp/current", "--chdir ${CODE}"))
             .replace(ENVIRONMENT, "SECRET_KEY", &format!("CODE={release}\nSECRET_KEY"))
             .own(ENVIRONMENT, 0o640, 0, 0)
     };
-    mends("U113", case, ENVIRONMENT, release, "/srv/myapp/current");
+    goes_through_the_link(case, ENVIRONMENT, release, "/srv/myapp/current");
     // A repository's unit.
     let given = Given { units: vec![UNIT.into()], ..Given::default() };
     let repair = Repair::of(unit(&[(CHDIR, "")])).rule("U113").given(given);
-    repair.in_place().becomes(UNIT, START, &format!("{START} --chdir /srv/myapp/current"));
+    let start = format!("{START} --chdir /srv/myapp/current");
+    repair.in_place().only(&[(UNIT, &with_pwd(&unit(&[(CHDIR, "")])).replace(START, &start))]);
+}
+
+#[test]
+fn pwd_goes_where_the_environment_is_set_and_only_where_nothing_sets_it() {
+    let fixed = |environment: &str| {
+        let case =
+            unit(&[(CHDIR, ""), ("EnvironmentFile", &format!("{environment}EnvironmentFile"))]);
+        let repaired = Repair::of(case).rule("U113");
+        repaired.in_place().text(UNIT)
+    };
+    let text = fixed("Environment=A=1\nEnvironment=\n");
+    assert!(text.contains(&format!("A=1\nEnvironment=\n{PWD}EnvironmentFile")), "{text}");
+    // Set, and of no use to gunicorn: it is somebody's intent.
+    let text = fixed("Environment=PWD=/srv\n");
+    assert!(text.contains("--chdir /srv/myapp/current") && !text.contains(PWD), "{text}");
+    // A shell sets it at `cd`.
+    let line = LINE.replace(" --chdir /srv/myapp/current", "");
+    let release = "/srv/myapp/releases/2026-04-21";
+    let shell =
+        format!("[Service]\nExecStart=\nExecStart=/bin/sh -c 'cd {release} && exec {line}'\n");
+    let repair = Repair::of(drop_in(&shell)).rule("U113");
+    repair.in_place().becomes(DROP_IN, "gunicorn --w", "gunicorn --chdir /srv/myapp/current --w");
+}
+
+/// The deployment as the instance `myapp` of a template whose lines say `%i`.
+fn instance(changes: &[(&str, &str)]) -> Case {
+    let case = unit(changes);
+    let text = String::from_utf8(case.host.read(UNIT.as_ref(), u64::MAX).unwrap()).unwrap();
+    case.remove(UNIT)
+        .file(TEMPLATE, text.replace("/current\nEnv", "/current/.\nEnv").replace("myapp", "%i"))
+        .directory("/etc/systemd/system/multi-user.target.wants")
+        .link("/etc/systemd/system/multi-user.target.wants/web@myapp.service", TEMPLATE)
+}
+
+const TEMPLATE: &str = "/etc/systemd/system/web@.service";
+
+#[test]
+fn an_instances_directory_stays_a_specifier_in_its_template() {
+    let repair = Repair::of(instance(&[(CHDIR, "")])).rule("U113");
+    let ours = "/etc/systemd/system/web@.service.d/50-deploy-doctor.conf";
+    for text in [repair.in_place().text(TEMPLATE), repair.drop_in().text(ours)] {
+        assert!(text.contains("gunicorn --chdir /srv/%i/current/. \\\n"), "{text}");
+        assert!(text.contains("\nEnvironment=PWD=/srv/%i/current/.\n"), "{text}");
+        assert!(!text.contains("myapp"), "{text}");
+    }
+    // What is said of one instance alone does not go into the file of all.
+    let own = "[Service]\nWorkingDirectory=/srv/myapp/current\n";
+    let case = instance(&[(CHDIR, "")]).file("/etc/systemd/system/web@myapp.service.d/a.conf", own);
+    let repair = Repair::of(case).rule("U113");
+    let plan = repair.in_place().plan;
+    let [left] = plan.left.as_slice() else { panic!("{plan:#?}") };
+    let Reason::Impossible(why) = &left.reason else { panic!("{left:#?}") };
+    assert!(why.contains("web@.service is every instance's file"), "{why}");
+    assert!(plan.changes.is_empty(), "{plan:#?}");
 }
 
 /// The healthy deployment whose socket is elsewhere, in its unit and in nginx.

@@ -136,6 +136,12 @@ fn the_guide_is_mended_by_fix_alone() {
     assert_eq!((answers.lost, answers.exit), (0, 0), "{answers:?}");
     let end = answers.at_end.get("200 2026-04-14").copied().unwrap_or(0);
     assert!(end > 0 && answers.sent > 50, "the new release answers in the end: {answers:?}");
+    // Pruning the release that the master was started in, which gunicorn would go back to at every
+    // reload with `--chdir` alone, and die of.
+    let step = "rm -r /srv/myapp/releases/2026-04-21 && systemctl reload myapp";
+    let answers = proof::load(&container, &proof::Load::default(), step);
+    assert_eq!((answers.lost, answers.exit), (0, 0), "{answers:?}");
+    assert!(proof::answers(&container, "200"), "{}", container.journal("myapp"));
     // And back to where it was.
     let (code, said) = fix(&container, "--undo --run-actions");
     assert!(matches!(code, Some(0 | 1)), "{said}");

@@ -14,12 +14,13 @@ crate::rule! {
     /// into the new release, and `/proc/PID/cwd` with it. gunicorn still asks for the directory it
     /// was started in at every reload, and once that is pruned the next one ends it with `can't chdir
     /// to …` (measured). Nothing outside the process tells that directory any more. With
-    /// `WorkingDirectory=` on a directory that stays (`/srv/myapp`) beside `--chdir
-    /// /srv/myapp/current` the same prune does no harm (measured).
+    /// `Environment=PWD=/srv/myapp/current` beside `--chdir /srv/myapp/current`, which is what `fix`
+    /// and `init` write, or with `WorkingDirectory=` on a directory that stays (`/srv/myapp`), the
+    /// same prune does no harm (measured).
     ///
-    /// By hand: `systemctl restart myapp`, once; keep the release that the master was started in
-    /// (`readlink /proc/$(systemctl show -P MainPID myapp)/cwd`), or let `WorkingDirectory=` name a
-    /// directory that stays.
+    /// By hand: `systemctl restart myapp`, once; then keep the release that the master was started
+    /// in (`readlink /proc/$(systemctl show -P MainPID myapp)/cwd`), or have the unit say one of the
+    /// two above.
     ///
     /// Proved by `release-pruned`: the reload returned 0, the master ended with
     /// FileNotFoundError, and the site answered 502 until Restart= brought it back.

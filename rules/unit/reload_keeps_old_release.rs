@@ -1,5 +1,6 @@
 use std::path::{Path, PathBuf};
 
+use crate::facts::environment::Variable;
 use crate::facts::gunicorn::Layer;
 use crate::facts::place::tidy;
 use crate::facts::release::{Resolution, SearchEntry, SearchReason};
@@ -24,8 +25,12 @@ crate::rule! {
     /// 23 and 27). It even undoes `--chdir` to the same directory, which gunicorn puts first only
     /// where it is not on the path yet. With `--preload` nothing does (G203).
     ///
-    /// By hand: add `--chdir /srv/myapp/current` to `ExecStart=`, `systemctl daemon-reload`, and
-    /// restart once: the running master does not know the new command line.
+    /// By hand: add `--chdir /srv/myapp/current` to `ExecStart=` and
+    /// `Environment=PWD=/srv/myapp/current` to `[Service]`, `systemctl daemon-reload`, and restart
+    /// once: the running master knows neither. `--chdir` alone serves the new release too, but
+    /// gunicorn goes by way of the directory that it was started in at each reload: the first one
+    /// after that release was pruned ends it (measured, P506). And modules that the new release no
+    /// longer has are still found in that old one. With PWD gunicorn was started in the link.
     ///
     /// Where only the unit's file was read, whether `current` is a link is not known: a warning.
     ///
@@ -65,6 +70,7 @@ crate::rule! {
     /// Group=www-data
     /// RuntimeDirectory=myapp
     /// WorkingDirectory=/srv/myapp/current
+    /// Environment=PWD=/srv/myapp/current
     /// EnvironmentFile=/etc/myapp.env
     /// ExecStart=/srv/myapp/.venv/bin/gunicorn --chdir /srv/myapp/current --workers 3 \
     ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
@@ -243,60 +249,120 @@ fn report(app: &App, path: &Path, message: String, severity: Severity, out: &mut
     let path = wanted.as_ref().map_or(path, |path| path.display().to_string());
     let program = app.gunicorn.launch.ok().and_then(|launch| launch.gunicorn.as_ref());
     let start = app.service.exec_start.last().map(|command| command.line.span);
+    let command = program.map(|word| word.span).or(start);
+    let shown = command.map_or_else(|| path.clone(), |at| text_at(app, at, &path));
+    let repair = repair(app, &path, &shown);
     let finding = out.report(message);
     finding.severity(severity);
     match chdir.span() {
         Some(span) => finding.at(span, "does not go through the link"),
-        None => {
-            finding.at_some(program.map(|word| word.span).or(start), format!("no --chdir {path}"))
-        }
+        None => finding.at_some(command, format!("no --chdir {shown}")),
     };
-    finding
-        .at_known(&app.service.working_directory, "resolved once, at the start")
-        .help(format!(
-            "Add to gunicorn's options in ExecStart=:\n--chdir {path}\nthen: systemctl \
-             daemon-reload && systemctl restart {}",
-            app.name
-        ))
-        .fix(Safety::Safe, format!("--chdir {path}"));
-    let variable = app.environment.variables.get("PYTHONPATH");
-    let Some(variable) = variable.filter(|_| in_python_path(app, Path::new(&path))) else {
-        match wanted.and_then(|_| edit(app, &path)) {
-            Some(edit) => drop(finding.edit(edit)),
-            None => drop(finding.fix(Safety::Manual, format!("--chdir {path}"))),
-        }
-        return;
-    };
-    let title = format!("--chdir {path}, and no PYTHONPATH");
-    finding
-        .at_some(variable.span, "keeps --chdir from being put first")
-        .help(format!(
-            "Take the directory out of PYTHONPATH, which keeps gunicorn from putting it first, and \
-             add to gunicorn's options in ExecStart=:\n--chdir {path}\nthen: systemctl \
-             daemon-reload && systemctl restart {}",
-            app.name
-        ))
-        .fix(Safety::Safe, title.clone());
-    let chdir = match app.gunicorn.settings.get("chdir").ok() {
-        Some(SettingValue::Text(text)) if *text == path => Some(None),
-        _ => edit(app, &path).map(Some),
-    };
-    match (chdir, line_of(app, &path)) {
-        (Some(chdir), Some(line)) => {
-            finding.edits(chdir).edit(Edit::remove(line));
-        }
-        _ => {
-            finding.fix(Safety::Manual, title);
-        }
+    finding.at_known(&app.service.working_directory, "resolved once, at the start");
+    if let Some(variable) = in_python_path(app, Path::new(&path)) {
+        finding.at_some(variable.span, "keeps --chdir from being put first");
+    }
+    finding.help(repair.help).fix(Safety::Safe, repair.title.clone());
+    match repair.edits.filter(|_| wanted.is_some()) {
+        Some(edits) => drop(finding.edits(edits)),
+        None => drop(finding.fix(Safety::Manual, repair.title)),
     }
 }
 
-/// Does PYTHONPATH name the directory?
-fn in_python_path(app: &App, directory: &Path) -> bool {
+/// What puts the link on sys.path.
+struct Repair {
+    title: String,
+    help: String,
+    /// None where a person has to make it.
+    edits: Option<Vec<Edit>>,
+}
+
+fn repair(app: &App, path: &str, shown: &str) -> Repair {
+    let (mut titles, mut lines) = (Vec::new(), Vec::new());
+    let mut edits = Some(Vec::new());
+    let mut and = |edit: Option<Edit>| match (&mut edits, edit) {
+        (Some(edits), Some(edit)) => edits.push(edit),
+        (edits, _) => *edits = None,
+    };
+    let is_there = match app.gunicorn.settings.get("chdir").ok() {
+        Some(SettingValue::Text(text)) => text == path,
+        _ => false,
+    };
+    if !is_there {
+        titles.push(format!("--chdir {shown}"));
+        lines.push(format!("Add to gunicorn's options in ExecStart=:\n--chdir {shown}"));
+        and(edit(app, path));
+        if let Some((value, line)) = pwd(app) {
+            titles.push(format!("PWD={value}"));
+            lines.push(format!("and to [Service]:\nEnvironment=PWD={value}"));
+            and(Some(line));
+        }
+    }
+    if in_python_path(app, Path::new(path)).is_some() {
+        titles.push("no PYTHONPATH".to_owned());
+        lines.push(format!(
+            "Take {path} out of PYTHONPATH, which keeps gunicorn from putting it first."
+        ));
+        and(line_of(app, path).map(Edit::remove));
+    }
+    lines.push(format!("then: systemctl daemon-reload && systemctl restart {}", app.name));
+    Repair { title: titles.join(", and "), help: lines.join("\n"), edits }
+}
+
+/// Lets gunicorn take the link for the directory that it was started in, where nothing else names
+/// it: what PWD is to be, and the line for it.
+fn pwd(app: &App) -> Option<(String, Edit)> {
+    let launch = app.gunicorn.launch.ok()?;
+    // A shell's `cd` sets it.
+    if launch.working_directory.is_some()
+        || !matches!(app.environment.lookup("PWD"), VariableValue::Unset)
+    {
+        return None;
+    }
+    let unit = &app.service.unit;
+    let directory = unit.last("Service", "WorkingDirectory")?.span;
+    let path = app.service.working_directory.ok()?.as_ref()?.path.to_str()?.to_owned();
+    // Behind the last one, which may take back what stands before it.
+    let at = unit.all("Service", "Environment").last().map_or(directory, |last| last.span);
+    let value = text_at(app, at, &path);
+    super::plain(&path).then(|| {
+        let line = format!("Environment=PWD={value}");
+        (value, Edit::After { at, line })
+    })
+}
+
+/// A path as it is to be written at a place: in a unit's file as the working directory's own line
+/// has it, whose `%i` is another one for each instance.
+fn text_at(app: &App, at: Span, path: &str) -> String {
+    let unit = &app.service.unit;
+    // `-`: systemd goes on where the directory is not there.
+    let without_dash = |text: &str| text.strip_prefix('-').unwrap_or(text).to_owned();
+    let written = unit.last("Service", "WorkingDirectory");
+    let written = written.map(|line| without_dash(line.value.as_str()));
+    let leads_there = || match app.service.text("WorkingDirectory").ok() {
+        Some(Some(text)) => tidy(Path::new(&without_dash(text.as_str()))) == Path::new(path),
+        _ => false,
+    };
+    match written {
+        Some(written)
+            if written.contains('%')
+                && super::plain(&written.replace('%', ""))
+                && unit.files().any(|file| file.file.id == at.file)
+                && leads_there() =>
+        {
+            written
+        }
+        _ => path.to_owned(),
+    }
+}
+
+/// PYTHONPATH, where it names the directory.
+fn in_python_path<'a>(app: &'a App, directory: &Path) -> Option<&'a Variable> {
     let is_it = |entry: &SearchEntry| {
         entry.reason == SearchReason::PythonpathVariable && entry.place.path == directory
     };
-    app.release.search_path.ok().is_some_and(|entries| entries.iter().any(is_it))
+    app.release.search_path.ok().filter(|entries| entries.iter().any(is_it))?;
+    app.environment.variables.get("PYTHONPATH")
 }
 
 /// The line of an environment file that sets PYTHONPATH to this directory and nothing else, if no
@@ -332,7 +398,7 @@ fn edit(app: &App, path: &str) -> Option<Edit> {
     if let Known::Value(SettingValue::Text(text), origin) = settings.get("chdir") {
         let at = origin.span().and_then(|span| app.find_written(span, &text));
         if let Some(at) = at {
-            return Some(Edit::replace(at, path));
+            return Some(Edit::replace(at, text_at(app, at, path)));
         }
         // The command line beats all but itself.
         if settings.layer("chdir") == Some(Layer::CommandLine) {
@@ -341,9 +407,15 @@ fn edit(app: &App, path: &str) -> Option<Edit> {
     }
     let launch = app.gunicorn.launch.ok()?;
     match (&launch.gunicorn, launch.arguments.first()) {
-        (Some(program), _) => Some(Edit::append(program.span, format!(" --chdir {path}"))),
+        (Some(program), _) => {
+            let path = text_at(app, program.span, path);
+            Some(Edit::append(program.span, format!(" --chdir {path}")))
+        }
         // `python -m gunicorn`
-        (None, Some(first)) => Some(Edit::prepend(first.span, format!("--chdir {path} "))),
+        (None, Some(first)) => {
+            let path = text_at(app, first.span, path);
+            Some(Edit::prepend(first.span, format!("--chdir {path} ")))
+        }
         (None, None) => None,
     }
 }
