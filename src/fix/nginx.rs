@@ -2,9 +2,7 @@
 
 use std::ops::Range;
 
-use super::text::{
-    Splice, begins_line, indentation, line_after, line_before, line_end, line_start,
-};
+use super::text::{Splice, begins_line, indentation, line_after, line_end, line_start, one_line};
 
 /// A directive behind another one, or last in a block whose closing brace is the last byte of
 /// `block`. Of a block on one line it stays one line.
@@ -47,18 +45,6 @@ fn behind(bytes: &[u8], after: Range<usize>, lines: &str) -> Splice {
     }
     let indentation = indentation(bytes, after.start).to_vec();
     line_after(bytes, after.end, &indentation, lines)
-}
-
-/// A line before a statement, or text before it where it does not begin its line.
-pub(super) fn before(bytes: &[u8], at: usize, lines: &str) -> Splice {
-    if begins_line(bytes, at) {
-        return line_before(bytes, at, lines);
-    }
-    Splice::new(at..at, format!("{} ", one_line(lines)))
-}
-
-fn one_line(lines: &str) -> String {
-    lines.lines().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

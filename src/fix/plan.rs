@@ -51,8 +51,9 @@ pub struct Proposal {
     pub safety: Safety,
     /// Was it seen on the living host alone? Only what follows the fixes shows whether it stays.
     pub live: bool,
+    /// The finding's severity.
+    pub severity: crate::rule::Severity,
     fingerprint: String,
-    severity: crate::rule::Severity,
     steps: Result<Vec<Step>, String>,
     uncovers: Uncovers,
 }
@@ -75,8 +76,6 @@ pub enum Reason {
 pub struct Left {
     /// The finding.
     pub proposal: Proposal,
-    /// Its severity.
-    pub severity: crate::rule::Severity,
     /// Why it stays.
     pub reason: Reason,
 }
@@ -393,7 +392,7 @@ impl Planner<'_> {
                     _ => Reason::Impossible("it touches what another fix changes".to_owned()),
                 };
                 let reason = self.reason(&proposal).unwrap_or_else(unfinished);
-                Left { severity: proposal.severity, proposal, reason }
+                Left { proposal, reason }
             })
             .collect()
     }

@@ -158,7 +158,7 @@ impl Resolver<'_, '_> {
                 self.splice(*at, |bytes, range| Ok(without_word(bytes, range)))
             }
             Edit::Before { at, line } => {
-                self.splice(*at, |bytes, range| Ok(nginx::before(bytes, range.start, line)))
+                self.splice(*at, |bytes, range| Ok(text::before(bytes, range.start, line)))
             }
             Edit::After { at, line } => self.splice(*at, |bytes, range| {
                 if !begins_line(bytes, range.start) {
@@ -206,7 +206,7 @@ impl Resolver<'_, '_> {
         }
         let file = self.sources.file(text.file);
         let line = std::str::from_utf8(file.slice(text)).map_err(|error| error.to_string())?;
-        let above = nginx::before(
+        let above = text::before(
             &file.bytes,
             statement.start as usize,
             line.trim_end_matches([' ', '\t', '\r']),

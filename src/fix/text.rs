@@ -1,9 +1,10 @@
 //! Changes of bytes: where a line, a statement or a word begins and ends, and splicing.
 
+use std::fmt;
 use std::ops::Range;
 
 /// Other bytes in place of a range of a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct Splice {
     /// What goes away; empty for an insertion.
     pub at: Range<usize>,
@@ -11,6 +12,13 @@ pub(super) struct Splice {
     pub with: Vec<u8>,
     /// What an insertion is for; two at one place stand side by side when this differs.
     pub slot: Option<String>,
+}
+
+/// Without the bytes, which may be a secret's.
+impl fmt::Debug for Splice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Splice({:?}, {} bytes, {:?})", self.at, self.with.len(), self.slot)
+    }
 }
 
 impl Splice {
@@ -54,6 +62,19 @@ pub(super) fn spliced(bytes: &[u8], splices: &[Splice]) -> Vec<u8> {
     }
     out.extend_from_slice(&bytes[at..]);
     out
+}
+
+/// A line before a statement, or text before it where it does not begin its line.
+pub(super) fn before(bytes: &[u8], at: usize, lines: &str) -> Splice {
+    if begins_line(bytes, at) {
+        return line_before(bytes, at, lines);
+    }
+    Splice::new(at..at, format!("{} ", one_line(lines)))
+}
+
+/// Several lines as one.
+pub(super) fn one_line(lines: &str) -> String {
+    lines.lines().collect::<Vec<_>>().join(" ")
 }
 
 /// The first byte of the line that holds `at`.

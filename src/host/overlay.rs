@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::{
@@ -13,12 +14,19 @@ use super::{
 };
 
 /// What stands at a path in place of what the host has there.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Entry {
     /// A file or a directory, its mode and owner.
     pub metadata: Metadata,
     /// A file's bytes.
     pub bytes: Vec<u8>,
+}
+
+/// Without the bytes, which may hold secrets.
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Entry({:?}, {} bytes)", self.metadata, self.bytes.len())
+    }
 }
 
 /// A host with some paths changed. The paths are absolute and free of links.

@@ -97,8 +97,9 @@ fn exit(arguments: &FixArguments, plan: &Plan, incomplete: bool, done: bool) -> 
         return Exit::Incomplete;
     }
     // What the living host showed is not known any more once something was written.
-    let counts =
-        |left: &fix::Left| left.severity >= Severity::Warning && !(done && left.proposal.live);
+    let counts = |left: &fix::Left| {
+        left.proposal.severity >= Severity::Warning && !(done && left.proposal.live)
+    };
     let stays = plan.left.iter().any(counts);
     let shown = !plan.changes.is_empty() && !done;
     if stays || shown { Exit::Findings } else { Exit::Success }

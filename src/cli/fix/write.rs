@@ -57,8 +57,11 @@ pub(super) fn run(arguments: &FixArguments, read: Read) -> Result<Exit, CommandE
     }
     print(&written(&plan, &after, arguments))?;
     if arguments.run_actions {
-        if !act(&*host, &plan.actions)? || !still_running(&*host, &running) {
-            return after_failed_action(&store, id, &*host, &plan.actions, &running);
+        let done = act(&*host, &plan.actions)?;
+        let down: Vec<String> =
+            running.into_iter().filter(|service| !is_active(&*host, service)).collect();
+        if !done || !down.is_empty() {
+            return after_failed_action(&store, id, &*host, &plan.actions, &down);
         }
         let stays = look_again(arguments, read)?;
         let done = if stays { Exit::Findings } else { Exit::Success };
@@ -164,10 +167,6 @@ fn is_active(host: &dyn Host, service: &str) -> bool {
     host.run(&command).is_ok_and(|output| output.status == Some(0))
 }
 
-fn still_running(host: &dyn Host, services: &[String]) -> bool {
-    services.iter().all(|service| is_active(host, service))
-}
-
 /// Runs the steps in order, up to the first that fails. Did all succeed?
 pub(super) fn act(host: &dyn Host, actions: &[Action]) -> Result<bool, CommandError> {
     for action in actions {
@@ -190,13 +189,8 @@ fn after_failed_action(
     id: TransactionId,
     host: &dyn Host,
     actions: &[Action],
-    running: &[String],
+    down: &[String],
 ) -> Result<Exit, CommandError> {
-    let down: Vec<String> = running
-        .iter()
-        .filter(|service| !is_active(host, service))
-        .map(|service| format!("{service} ran before and does not run now"))
-        .collect();
     if down.is_empty() {
         print(
             "The files stay changed: all that ran before still runs. Mend the cause, then run the \
@@ -204,7 +198,9 @@ fn after_failed_action(
         )?;
         return Ok(Exit::Findings);
     }
-    let exit = roll_back(store, id, &down)?;
+    let worse: Vec<String> =
+        down.iter().map(|service| format!("{service} ran before and does not run now")).collect();
+    let exit = roll_back(store, id, &worse)?;
     act(host, actions)?;
     Ok(exit)
 }
