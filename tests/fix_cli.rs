@@ -86,6 +86,24 @@ fn without_apply_the_diff_is_shown_and_nothing_written() {
 }
 
 #[test]
+fn what_a_crash_left_is_said_and_mended_by_the_next_writing_run() {
+    let tree = wrong();
+    let before = state(&tree.root());
+    exit(&fix(&tree, &["--apply"]), 0);
+    assert!(!fix(&tree, &[]).all().contains("interrupted"));
+    // As far as a run comes that is killed before its last step.
+    fs::write(tree.at("/var/lib/deploy-doctor/transactions/00000001/state"), "prepared").unwrap();
+    let ran = fix(&tree, &[]);
+    assert!(ran.stdout.contains("An earlier change was interrupted."), "{}", ran.all());
+    assert!(fix(&tree, &["--history"]).stdout.contains("interrupted"));
+    // There is nothing else to undo, and the tree is as it was.
+    let ran = fix(&tree, &["--undo"]);
+    exit(&ran, 1);
+    assert!(ran.stderr.contains("a change that was interrupted has been taken back"));
+    assert_eq!(state(&tree.root()), before);
+}
+
+#[test]
 fn apply_writes_and_undo_brings_all_back() {
     let tree = wrong();
     let before = state(&tree.root());

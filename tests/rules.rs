@@ -298,28 +298,28 @@ fn judge(rule: &Rule, number: usize, case: &[Example]) -> Result<(), String> {
     Ok(())
 }
 
-#[test]
-fn the_healthy_deployment_is_clean() {
-    let seen = check(&healthy(), None, &[]);
+/// Nothing is found, and nothing skipped but what needs a living host or an option.
+#[track_caller]
+fn is_clean(host: &MemoryHost) {
+    let seen = check(host, None, &[]);
     assert!(seen.codes.is_empty(), "{}", seen.text);
     assert!(seen.problems.is_empty(), "{:?}", seen.problems);
-    // What only a living host or an option shows, files cannot answer.
     let skips = seen.skips.iter().filter(|(_, why)| !NEEDS_MORE.contains(&why.as_str()));
     let skips: Vec<_> = skips.collect();
     assert!(skips.is_empty(), "{skips:?}");
 }
 
 #[test]
+fn the_healthy_deployment_is_clean() {
+    is_clean(&healthy());
+}
+
+#[test]
 fn the_healthy_deployment_at_work_is_clean() {
+    // A tree with /proc runs no command.
     let mut host = healthy();
     World::healthy(&host).write(&mut host);
-    let seen = check(&host, None, &[]);
-    assert!(seen.codes.is_empty(), "{}", seen.text);
-    assert!(seen.problems.is_empty(), "{:?}", seen.problems);
-    // A tree with /proc runs no command.
-    let skips = seen.skips.iter().filter(|(_, why)| !NEEDS_MORE.contains(&why.as_str()));
-    let skips: Vec<_> = skips.collect();
-    assert!(skips.is_empty(), "{skips:?}");
+    is_clean(&host);
 }
 
 #[test]

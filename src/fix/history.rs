@@ -48,6 +48,26 @@ pub fn read(disk: &dyn Disk, state_dir: &Path) -> Result<Vec<HistoryEntry>, Stor
     }
 }
 
+/// Was a transaction interrupted, so that the next writing run mends it? No lock, no journal read.
+pub fn is_interrupted(disk: &dyn Disk, state_dir: &Path) -> Result<bool, StoreError> {
+    let Some(shelf) = Shelf::look(disk, &disk.place(state_dir))? else { return Ok(false) };
+    for id in shelf.numbers()? {
+        if shelf.state(id)?.is_some_and(|state| outcome(state) == Outcome::Interrupted) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn outcome(state: State) -> Outcome {
+    match state {
+        State::Committed => Outcome::Applied,
+        State::Undone => Outcome::Undone,
+        State::RolledBack => Outcome::RolledBack,
+        State::Prepared | State::Undoing | State::RollingBack => Outcome::Interrupted,
+    }
+}
+
 /// The entries of a state directory, the newest first.
 pub(super) fn entries(shelf: &Shelf<'_>) -> Result<Vec<HistoryEntry>, StoreError> {
     let mut entries = Vec::new();
@@ -62,12 +82,7 @@ pub(super) fn entries(shelf: &Shelf<'_>) -> Result<Vec<HistoryEntry>, StoreError
             apps: record.description.apps,
             time: record.description.time,
             paths: record.entries.into_iter().map(|entry| entry.change.path).collect(),
-            outcome: match state {
-                State::Committed => Outcome::Applied,
-                State::Undone => Outcome::Undone,
-                State::RolledBack => Outcome::RolledBack,
-                State::Prepared | State::Undoing | State::RollingBack => Outcome::Interrupted,
-            },
+            outcome: outcome(state),
         });
     }
     Ok(entries)

@@ -74,8 +74,7 @@ fn failed(error: &StoreError) -> CommandError {
 pub(super) fn interrupted(arguments: &FixArguments) -> bool {
     let place = &arguments.place;
     let (Ok(disk), Ok(directory)) = (disk(place), directory(place)) else { return false };
-    history::read(&disk, &directory)
-        .is_ok_and(|entries| entries.iter().any(|e| e.outcome == Outcome::Interrupted))
+    history::is_interrupted(&disk, &directory).unwrap_or(false)
 }
 
 /// `--history`.
