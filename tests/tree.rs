@@ -4,9 +4,9 @@
 
 mod support;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use deploy_doctor::host::{FileKind, Host, Outcome};
+use deploy_doctor::host::{FileKind, Host, HostErrorKind, Outcome, TreeHost};
 use support::tree::{Tree, can_own};
 
 #[test]
@@ -56,4 +56,52 @@ fn owners_are_set_where_that_is_possible() {
         (metadata.uid, metadata.gid)
     };
     assert_eq!((owner("/etc/app.env"), owner("/l")), ((33, 34), (1, 2)));
+}
+
+/// The targets of a directory's links, read one by one.
+fn one_by_one(host: &dyn Host, path: &Path) -> Vec<PathBuf> {
+    let names = host.list(path).unwrap();
+    names.iter().filter_map(|name| host.read_link(&path.join(name)).ok()).collect()
+}
+
+#[test]
+fn links_are_read_together_as_one_by_one() {
+    let tree = Tree::new()
+        .file("/srv/app/a.txt", "")
+        .directory("/srv/app/releases/1")
+        .link("/srv/app/current", "releases/1")
+        .link("/srv/app/dangling", "/nowhere/at/all")
+        .link("/srv/inside", "/srv/app");
+    let host = tree.host();
+    for path in ["/srv/app", "/srv/inside"].map(Path::new) {
+        let mut targets = host.link_targets(path, 10).unwrap();
+        targets.sort_unstable();
+        assert_eq!(targets, ["/nowhere/at/all", "releases/1"].map(PathBuf::from));
+        assert_eq!(targets.len(), one_by_one(&host, path).len());
+    }
+    let kind = |path: &str, limit| host.link_targets(Path::new(path), limit).unwrap_err().kind;
+    assert_eq!(kind("/srv/app", 2), HostErrorKind::TooMany);
+    assert_eq!(kind("/srv/app/a.txt", 2), HostErrorKind::NotADirectory);
+    assert_eq!(kind("/srv/gone", 2), HostErrorKind::NotFound);
+}
+
+#[test]
+fn open_files_of_a_process_are_read_together_as_one_by_one() {
+    // A process of our own whose descriptors do not change meanwhile.
+    let listener =
+        std::os::unix::net::UnixListener::bind(tempfile::tempdir().unwrap().path().join("a.sock"))
+            .unwrap();
+    let input = std::process::Stdio::from(std::os::fd::OwnedFd::from(listener));
+    let mut sleep = std::process::Command::new("sleep").arg("60").stdin(input).spawn().unwrap();
+    let host = TreeHost::live().unwrap();
+    let path = PathBuf::from(format!("/proc/{}/fd", sleep.id()));
+    let (mut together, mut single) =
+        (host.link_targets(&path, 100).unwrap(), one_by_one(&host, &path));
+    sleep.kill().unwrap();
+    sleep.wait().unwrap();
+    together.sort_unstable();
+    single.sort_unstable();
+    assert_eq!(together, single);
+    let is_socket = |target: &PathBuf| target.to_string_lossy().starts_with("socket:[");
+    assert!(together.iter().any(is_socket), "{together:?}");
 }

@@ -224,6 +224,16 @@ pub trait Host {
     /// The names in a directory in byte order, without `.` and `..`.
     fn list(&self, path: &Path) -> Result<Vec<OsString>, HostError>;
 
+    /// What the symbolic links in a directory say, as written, in no order; what is no link, or is
+    /// gone meanwhile, is left out. More than `limit` names are an error.
+    fn link_targets(&self, path: &Path, limit: usize) -> Result<Vec<PathBuf>, HostError> {
+        let names = self.list(path)?;
+        if names.len() > limit {
+            return Err(HostError { path: path.into(), kind: HostErrorKind::TooMany });
+        }
+        Ok(names.iter().filter_map(|name| self.read_link(&path.join(name)).ok()).collect())
+    }
+
     /// The last `limit` bytes of a regular file.
     fn read_tail(&self, path: &Path, limit: u64) -> Result<Vec<u8>, HostError> {
         let mut bytes = self.read(path, READ_LIMIT)?;

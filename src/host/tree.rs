@@ -8,13 +8,14 @@ use std::cell::{OnceCell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::ffi::{OsStr, OsString};
 use std::io::{Read, Seek, SeekFrom};
+use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{self, Dir, FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{self, Dir, FileType, Mode, OFlags, RawDir, ResolveFlags};
 use rustix::io::Errno;
 
 use super::{
@@ -25,6 +26,8 @@ use super::{
 
 /// The most directories that are kept open, so that each is walked to only once.
 const OPEN_LIMIT: usize = 256;
+/// The longest that a link can be, in bytes (`PATH_MAX`).
+const PATH_LIMIT: usize = 4096;
 /// What a file of unknown size is read in at first: most of a process's files are smaller.
 const FIRST_READ: usize = 1024;
 
@@ -213,23 +216,33 @@ impl TreeHost {
         Ok(fd)
     }
 
-    /// Opens a file of the kernel's process table in one step instead of one for each component:
+    /// Opens a file or, with that flag, a directory of the kernel's process table in one step instead of one for each component:
     /// a live check reads thousands. There are neither links nor pipes nor devices on the way,
     /// which the kernel makes sure of (openat2(2)); nothing where anything is otherwise, and the
     /// ordinary way tells what.
-    fn open_process_file(&self, path: &Path) -> Option<OwnedFd> {
+    fn open_of_process(&self, path: &Path, flags: OFlags) -> Option<OwnedFd> {
         let inside = path.strip_prefix("/proc").ok()?;
         let table = self.process_table.get_or_init(|| {
             let node = self.walk(Path::new("/proc"), false).handle?;
             let kind = fs::fstatfs(&node.fd).ok()?.f_type;
             (kind == fs::PROC_SUPER_MAGIC).then_some(node)
         });
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let flags = flags | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
         let resolve = ResolveFlags::BENEATH
             | ResolveFlags::NO_SYMLINKS
             | ResolveFlags::NO_MAGICLINKS
             | ResolveFlags::NO_XDEV;
         fs::openat2(&table.as_ref()?.fd, inside, flags, Mode::empty(), resolve).ok()
+    }
+
+    /// Opens a directory so that what is in it can be listed.
+    fn open_directory(&self, path: &Path) -> Result<OwnedFd, HostError> {
+        let walk = self.walk(path, true);
+        let found = present(&walk.lookup)?;
+        if found.kind != FileKind::Directory {
+            return Err(HostError { path: path.into(), kind: HostErrorKind::NotADirectory });
+        }
+        self.reopen(&walk, OFlags::RDONLY | OFlags::DIRECTORY)
     }
 
     /// Takes down how long an answer of others took.
@@ -246,7 +259,7 @@ impl TreeHost {
         path: &Path,
         limit: Option<u64>,
     ) -> Result<(std::fs::File, u64), HostError> {
-        if let Some(fd) = self.open_process_file(path) {
+        if let Some(fd) = self.open_of_process(path, OFlags::empty()) {
             return Ok((std::fs::File::from(fd), 0));
         }
         let walk = self.walk(path, true);
@@ -344,17 +357,35 @@ impl Host for TreeHost {
         self.asked.borrow().clone()
     }
 
-    fn read_link(&self, path: &Path) -> Result<PathBuf, HostError> {
-        // The thousands of links in /proc/PID/fd: the directory stays open, and where it goes well
-        // a link costs one call. Where it does not, the walk tells why.
-        if let (Some(parent), Some(name)) = (path.parent(), path.file_name()) {
-            let parent = self.walk(parent, true);
-            if let (Some(directory), Outcome::Present(_)) = (parent.handle, parent.lookup.outcome)
-                && let Ok(text) = fs::readlinkat(&directory.fd, name, Vec::new())
-            {
-                return Ok(PathBuf::from(OsString::from_vec(text.into_bytes())));
+    fn link_targets(&self, path: &Path, limit: usize) -> Result<Vec<PathBuf>, HostError> {
+        let fail = |kind| HostError { path: path.into(), kind };
+        let fd = match self.open_of_process(path, OFlags::DIRECTORY) {
+            Some(fd) => fd,
+            // The walk tells why.
+            None => self.open_directory(path)?,
+        };
+        let mut targets = Vec::new();
+        let mut names = [MaybeUninit::uninit(); 4096];
+        let mut target = [MaybeUninit::uninit(); PATH_LIMIT];
+        let mut entries = RawDir::new(&fd, &mut names);
+        let mut count = 0;
+        while let Some(entry) = entries.next() {
+            let entry = entry.map_err(|errno| fail(error_kind(errno)))?;
+            if matches!(entry.file_name().to_bytes(), b"." | b"..") {
+                continue;
+            }
+            count += 1;
+            if count > limit {
+                return Err(fail(HostErrorKind::TooMany));
+            }
+            if let Ok((text, _)) = fs::readlinkat_raw(&fd, entry.file_name(), &mut target) {
+                targets.push(PathBuf::from(OsStr::from_bytes(text)));
             }
         }
+        Ok(targets)
+    }
+
+    fn read_link(&self, path: &Path) -> Result<PathBuf, HostError> {
         let walk = self.walk(path, false);
         present(&walk.lookup)?;
         let fail = |errno| HostError { path: path.into(), kind: error_kind(errno) };
@@ -364,13 +395,8 @@ impl Host for TreeHost {
     }
 
     fn list(&self, path: &Path) -> Result<Vec<OsString>, HostError> {
-        let walk = self.walk(path, true);
-        let found = present(&walk.lookup)?;
         let fail = |kind| HostError { path: path.into(), kind };
-        if found.kind != FileKind::Directory {
-            return Err(fail(HostErrorKind::NotADirectory));
-        }
-        let fd = self.reopen(&walk, OFlags::RDONLY | OFlags::DIRECTORY)?;
+        let fd = self.open_directory(path)?;
         let mut names = Vec::new();
         for entry in Dir::read_from(fd).map_err(|errno| fail(error_kind(errno)))? {
             let entry = entry.map_err(|errno| fail(error_kind(errno)))?;

@@ -262,9 +262,9 @@ impl<'h> Table<'h> {
     /// The inodes of the sockets that a process holds.
     pub fn sockets(&self, pid: u32) -> Known<Vec<u64>> {
         let directory = Self::path(pid, "fd");
-        let names = match self.host.list(&directory) {
-            Ok(names) if names.len() <= DESCRIPTOR_LIMIT => names,
-            Ok(_) => {
+        let targets = match self.host.link_targets(&directory, DESCRIPTOR_LIMIT) {
+            Ok(targets) => targets,
+            Err(error) if error.kind == HostErrorKind::TooMany => {
                 return Known::unknown(format!(
                     "process {pid} has more than {DESCRIPTOR_LIMIT} open files"
                 ));
@@ -273,16 +273,9 @@ impl<'h> Table<'h> {
                 return Known::Unknown(unreadable(pid, "the open files", &error));
             }
         };
-        let mut found = Vec::new();
-        for name in names {
-            // One that is closed meanwhile is none.
-            let Ok(target) = self.host.read_link(&directory.join(name)) else { continue };
-            let number = target
-                .to_str()
-                .and_then(|text| text.strip_prefix("socket:[")?.strip_suffix(']'))
-                .and_then(|number| number.parse::<u64>().ok());
-            found.extend(number);
-        }
-        Known::Default(found)
+        let inode = |target: &PathBuf| {
+            target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+        };
+        Known::Default(targets.iter().filter_map(inode).collect())
     }
 }
