@@ -57,15 +57,18 @@ pub(super) fn make(app: &App, path: &Path) -> Option<Repair> {
 pub(super) fn go(app: &App, bound: &Bound) -> Repair {
     let stem = stem(app);
     let socket = socket(app, bound, &stem);
+    // In a template's lines it is each instance's own; nginx knows one of them.
+    let in_unit = for_every_instance(app, &stem);
+    let bind = socket.replacen(&stem, &in_unit, 1);
     let nginx = match app.routes.first() {
         Some(route) if route.upstream.is_some() => format!("server unix:{socket} fail_timeout=0;"),
         _ => format!("proxy_pass http://unix:{socket};"),
     };
     Repair {
-        title: format!("RuntimeDirectory={stem}, and unix:{socket} in both files"),
+        title: format!("RuntimeDirectory={in_unit}, and unix:{socket} in both files"),
         help: format!(
-            "in [Service]:          RuntimeDirectory={stem}\n\
-             in gunicorn's options: --bind unix:{socket}\n\
+            "in [Service]:          RuntimeDirectory={in_unit}\n\
+             in gunicorn's options: --bind unix:{bind}\n\
              in nginx:              {nginx}\n\
              then: systemctl daemon-reload && systemctl restart {} && nginx -t && systemctl reload \
              nginx",
@@ -80,6 +83,17 @@ pub(super) fn go(app: &App, bound: &Bound) -> Repair {
 fn stem(app: &App) -> String {
     let name = app.name.strip_suffix(".service").unwrap_or(&app.name);
     made(app).unwrap_or_else(|| name.replace('@', "-").trim_end_matches('-').to_owned())
+}
+
+/// The name with `%i` where it ends in the instance's.
+fn for_every_instance(app: &App, stem: &str) -> String {
+    let instance = app.service.unit.name.instance();
+    match instance.and_then(|instance| stem.strip_suffix(instance)) {
+        Some(before) if before.is_empty() || before.ends_with(['-', '_', '/']) => {
+            format!("{before}%i")
+        }
+        _ => stem.to_owned(),
+    }
 }
 
 fn made(app: &App) -> Option<String> {

@@ -746,7 +746,14 @@ fn a_file_of_several_units_gets_no_name_of_one() {
                 "/etc/systemd/system/multi-user.target.wants/web@blue.service",
                 "/etc/systemd/system/web@.service",
             );
-        stays("U117", case);
+        // By hand, and then right for every instance.
+        let repair = Repair::of(case).rule("U117");
+        repair.in_place().stays();
+        let plan = repair.drop_in().stays().plan.clone();
+        let help = &plan.left[0].proposal.help;
+        assert!(help.contains("RuntimeDirectory=web-%i\n"), "{help}");
+        assert!(help.contains("--bind unix:/run/web-%i/gunicorn.sock\n"), "{help}");
+        assert!(help.contains("server unix:/run/web-blue/gunicorn.sock fail"), "{help}");
     }
 }
 
