@@ -214,10 +214,13 @@ fn judge_fix(rule: &Rule, number: usize, bad: &[Example], fixed: &[Example]) -> 
     if let Some(left) = plan.left.iter().find(|left| !manual(left)) {
         return Err(format!("{head}: not fixed: {} ({:?})", left.proposal.message, left.reason));
     }
+    let is_file = |example: &&Example| !matches!(&*example.language, "tree" | "proc");
+    let shown: Vec<PathBuf> = fixed.iter().filter(is_file).map(target).collect();
     if plan.changes.is_empty() {
-        return match plan.left.is_empty() {
-            true => Err(format!("{head}: nothing is found to fix")),
-            false => Ok(()),
+        return match (plan.left.is_empty(), shown.is_empty()) {
+            (true, _) => Err(format!("{head}: nothing is found to fix")),
+            (false, true) => Ok(()),
+            (false, false) => Err(format!("{head}: left to a person, but the example shows it")),
         };
     }
     let after = fix::plan::overlay(&host, &plan.changes);
@@ -227,7 +230,7 @@ fn judge_fix(rule: &Rule, number: usize, bad: &[Example], fixed: &[Example]) -> 
     }
     let wanted = deployment(fixed);
     let mut paths: Vec<PathBuf> = plan.changes.iter().map(|change| change.path.clone()).collect();
-    paths.extend(fixed.iter().filter(|e| e.language != "tree" && e.language != "proc").map(target));
+    paths.extend(shown);
     for path in paths.iter().filter(|_| !fixed.is_empty()) {
         let (made, wanted) = (after.read(path, u64::MAX), wanted.read(path, u64::MAX));
         if made != wanted {

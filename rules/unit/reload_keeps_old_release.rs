@@ -251,10 +251,16 @@ fn report(app: &App, path: &Path, message: String, severity: Severity, out: &mut
     let start = app.service.exec_start.last().map(|command| command.line.span);
     let command = program.map(|word| word.span).or(start);
     let shown = command.map_or_else(|| path.clone(), |at| text_at(app, at, &path));
-    let repair = repair(app, &path, &shown);
+    let given = match chdir.ok() {
+        Some(SettingValue::Text(text)) if *text == path => Chdir::Right,
+        _ if wanted.is_some() => Chdir::Wanted,
+        _ => Chdir::NotKnown,
+    };
+    let repair = repair(app, &path, &shown, given);
     let finding = out.report(message);
     finding.severity(severity);
     match chdir.span() {
+        Some(span) if given == Chdir::Right => finding.at(span, "not put first: it is there"),
         Some(span) => finding.at(span, "does not go through the link"),
         None => finding.at_some(command, format!("no --chdir {shown}")),
     };
@@ -263,10 +269,21 @@ fn report(app: &App, path: &Path, message: String, severity: Severity, out: &mut
         finding.at_some(variable.span, "keeps --chdir from being put first");
     }
     finding.help(repair.help).fix(Safety::Safe, repair.title.clone());
-    match repair.edits.filter(|_| wanted.is_some()) {
+    match repair.edits {
         Some(edits) => drop(finding.edits(edits)),
         None => drop(finding.fix(Safety::Manual, repair.title)),
     }
+}
+
+/// gunicorn's `chdir` beside what it should be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Chdir {
+    /// It goes through the link already.
+    Right,
+    /// It is to be another, which is known.
+    Wanted,
+    /// Which it is to be is for a person to say.
+    NotKnown,
 }
 
 /// What puts the link on sys.path.
@@ -277,21 +294,17 @@ struct Repair {
     edits: Option<Vec<Edit>>,
 }
 
-fn repair(app: &App, path: &str, shown: &str) -> Repair {
+fn repair(app: &App, path: &str, shown: &str, chdir: Chdir) -> Repair {
     let (mut titles, mut lines) = (Vec::new(), Vec::new());
     let mut edits = Some(Vec::new());
     let mut and = |edit: Option<Edit>| match (&mut edits, edit) {
         (Some(edits), Some(edit)) => edits.push(edit),
         (edits, _) => *edits = None,
     };
-    let is_there = match app.gunicorn.settings.get("chdir").ok() {
-        Some(SettingValue::Text(text)) => text == path,
-        _ => false,
-    };
-    if !is_there {
+    if chdir != Chdir::Right {
         titles.push(format!("--chdir {shown}"));
         lines.push(format!("Add to gunicorn's options in ExecStart=:\n--chdir {shown}"));
-        and(edit(app, path));
+        and(edit(app, path).filter(|_| chdir == Chdir::Wanted));
         if let Some((value, line)) = pwd(app) {
             titles.push(format!("PWD={value}"));
             lines.push(format!("and to [Service]:\nEnvironment=PWD={value}"));
