@@ -39,6 +39,9 @@ crate::rule! {
     /// Proved by `stale-socket-file`: the file was there, nobody listened, and every request got
     /// 502 (connection refused).
     ///
+    /// Proved by `worker-killed`: the visitor whose request it worked on got 502, and the unit
+    /// stayed active; where nothing was killed the same request got its answer.
+    ///
     /// ```text,bad,command=systemctl show
     /// Id=myapp.service
     /// ActiveState=active
@@ -162,7 +165,7 @@ fn explain(failure: Failure, peer: &str, app: &App) -> (String, String) {
             "raise gunicorn's --backlog and net.core.somaxconn, or make the boot faster".into(),
         ),
         Failure::Reset => (
-            format!("gunicorn hung up on {peer} before it answered (104)"),
+            format!("gunicorn hung up on {peer} before it answered"),
             format!(
                 "journalctl -u {name}: WORKER TIMEOUT, a kill, or a reload that drops requests"
             ),

@@ -4,7 +4,7 @@ use crate::facts::environment::Variable;
 use crate::facts::gunicorn::Layer;
 use crate::facts::place::tidy;
 use crate::facts::release::{Resolution, SearchEntry, SearchReason};
-use crate::facts::{App, Endpoint, Known, Place, Why};
+use crate::facts::{App, Known, Place, Why};
 use crate::rule::{Edit, EvidenceKind, Safety, Severity, Sink};
 use crate::source::Span;
 use crate::source::gunicorn::SettingValue;
@@ -240,10 +240,7 @@ fn follows_by_name(app: &App, place: &Place, link: &Path) -> Result<bool, Why> {
 }
 
 fn report(app: &App, path: &Path, message: String, severity: Severity, out: &mut Sink) {
-    let path = match Endpoint::unix(path) {
-        Endpoint::Unix(path) => path.display().to_string(),
-        Endpoint::Tcp { .. } => return,
-    };
+    let path = tidy(path).display().to_string();
     let chdir = app.gunicorn.settings.get("chdir");
     let wanted = wanted(app, Path::new(&path));
     let path = wanted.as_ref().map_or(path, |path| path.display().to_string());
@@ -317,6 +314,11 @@ fn repair(app: &App, path: &str, shown: &str, chdir: Chdir) -> Repair {
             "Take {path} out of PYTHONPATH, which keeps gunicorn from putting it first."
         ));
         and(line_of(app, path).map(Edit::remove));
+    }
+    if titles.is_empty() {
+        // Something else is in the way, and that is for a person to find.
+        titles.push(format!("--chdir {shown} first on sys.path"));
+        and(None);
     }
     lines.push(format!("then: systemctl daemon-reload && systemctl restart {}", app.name));
     Repair { title: titles.join(", and "), help: lines.join("\n"), edits }
