@@ -287,8 +287,12 @@ fn pwd_goes_where_the_environment_is_set_and_only_where_nothing_sets_it() {
     // Set, and of no use to gunicorn: it is somebody's intent.
     let text = fixed("Environment=PWD=/srv\n");
     assert!(text.contains("--chdir /srv/myapp/current") && !text.contains(PWD), "{text}");
-    // A shell sets it at `cd`.
+    // `env -i` takes away what the unit sets.
     let line = LINE.replace(" --chdir /srv/myapp/current", "");
+    let wrapped = format!("[Service]\nExecStart=\nExecStart=/usr/bin/env -i A=1 {line}\n");
+    let repair = Repair::of(drop_in(&wrapped)).rule("U113");
+    repair.in_place().becomes(DROP_IN, "gunicorn --w", "gunicorn --chdir /srv/myapp/current --w");
+    // A shell sets it at `cd`.
     let release = "/srv/myapp/releases/2026-04-21";
     let shell =
         format!("[Service]\nExecStart=\nExecStart=/bin/sh -c 'cd {release} && exec {line}'\n");

@@ -328,8 +328,9 @@ fn repair(app: &App, path: &str, shown: &str, chdir: Chdir) -> Repair {
 /// it: what PWD is to be, and the line for it.
 fn pwd(app: &App) -> Option<(String, Edit)> {
     let launch = app.gunicorn.launch.ok()?;
-    // A shell's `cd` sets it.
+    // A shell's `cd` sets it; `env -i` would take it away again.
     if launch.working_directory.is_some()
+        || launch.cleared
         || !matches!(app.environment.lookup("PWD"), VariableValue::Unset)
     {
         return None;
