@@ -150,3 +150,52 @@ fn the_guide_is_mended_by_fix_alone() {
     }
     assert!(!container.root().join("etc/systemd/system/myapp.service.d").exists());
 }
+
+/// Two instances of one template: a fix that wrote the one's directory into the template would make
+/// the other serve its code.
+#[test]
+fn a_template_is_mended_for_every_instance() {
+    let booted = Container::boot("fix-template", |root| {
+        proof::base(root);
+        std::fs::copy(proof::program(), root.join("usr/local/bin/deploy-doctor")).unwrap();
+    });
+    let container = match booted {
+        Ok(container) => container,
+        Err(skip) => return support::skip(skip),
+    };
+    container.sh_ok(
+        r#"set -e
+        cd /etc/systemd/system
+        sed '/--chdir/d; s/myapp/%i/' myapp.service >app@.service
+        sed -i 's/myapp/%i/g' app@.service
+        rm myapp.service
+        site=$(sed 's/ default_server//' /etc/nginx/sites-available/myapp)
+        rm /etc/nginx/sites-enabled/myapp
+        for i in blue green; do
+            cp -a /srv/myapp /srv/$i
+            sed "s/myapp/$i/" /etc/myapp.env >/etc/$i.env
+            chmod 640 /etc/$i.env
+            echo "$site" | sed "s/myapp/$i/g; s/example.com/$i.example.com/" \
+                >/etc/nginx/sites-enabled/$i
+            sed -i "s/return {\"release\": \"/&$i /" /srv/$i/releases/*/wsgi.py
+        done
+        systemctl daemon-reload
+        systemctl enable --now app@blue app@green
+        systemctl start nginx"#,
+    );
+    let get = "curl -sf -H 'Host: green.example.com' http://127.0.0.1/";
+    container.eventually(10, get);
+    let (code, said) = fix(&container, "--apply --run-actions");
+    assert_eq!(code, Some(0), "{said}");
+    // Deployed anew, and the release of the start pruned.
+    container.sh_ok(
+        "ln -sfn releases/2026-04-14 /srv/blue/new && mv -T /srv/blue/new /srv/blue/current
+         systemctl reload app@blue && sleep 2
+         rm -r /srv/blue/releases/2026-04-21
+         systemctl reload app@blue && sleep 2",
+    );
+    for (instance, release) in [("blue", "2026-04-14"), ("green", "2026-04-21")] {
+        let answer = container.sh_ok(&get.replace("green", instance));
+        assert!(answer.contains(&format!("{instance} {release}")), "{answer}\n{said}");
+    }
+}
