@@ -19,6 +19,7 @@ use deploy_doctor::host::{
     Command, Host, HttpError, HttpRequest, HttpTarget, MemoryHost, Output, Program, RunError,
     TreeHost,
 };
+use deploy_doctor::rule::Severity;
 use deploy_doctor::source::nginx_log::{self, Failure, Upstream};
 use deploy_doctor::source::traceback::{PythonError, Reader};
 use deploy_doctor::source::{journal, nginx_test, systemctl};
@@ -273,6 +274,57 @@ fn what_was_before_the_start_or_is_another_site_does_not_count() {
     // A visitor's words do not count: nginx's own stand before the client.
     let said = "open() \"/x\" failed (2: No such file or directory)";
     with_log(&line("09:16:00", said, mine)).passes("L804");
+}
+
+#[test]
+fn what_another_server_answered_was_not_lost() {
+    let refused = "connect() failed (111: Connection refused) while connecting to upstream";
+    let none_left = "no live upstreams while connecting to upstream";
+    let (six, four) = ("http://[::1]:8000/", "http://127.0.0.1:8000/");
+    let (unit, site) = ("/etc/systemd/system/myapp.service", "/etc/nginx/sites-available/myapp");
+    let case = |lines: &[String], more: &str| {
+        let group = format!("server localhost:8000 fail_timeout=0;{more}");
+        living(RUNNING, &["Started"])
+            .replace(unit, "unix:/run/myapp/gunicorn.sock", "127.0.0.1:8000")
+            .replace(site, "server unix:/run/myapp/gunicorn.sock fail_timeout=0;", &group)
+            .file("/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n")
+            .file("/var/log/nginx/error.log", lines.concat())
+    };
+    let lines = |lines: &[(&str, &str, &str)]| -> Vec<String> {
+        lines.iter().map(|(time, said, upstream)| line(time, said, upstream)).collect()
+    };
+    let one = lines(&[("09:16:00", refused, six)]);
+    let seen = case(&one, "").check();
+    let hit = seen.only("L804").is(Severity::Warning);
+    hit.says("had to ask another server for 1 request").helps("take [::1]:8000 out");
+    // On one connection, one request after the other.
+    let two = lines(&[("09:16:00", refused, six), ("09:16:07", refused, four)]);
+    let both = case(&two, "").check();
+    assert!(both.of("L804").iter().all(|hit| hit.severity == Severity::Warning), "{both:?}");
+    // One request that both refused, and one that nobody was left for.
+    for (time, said, upstream) in [
+        ("09:16:00", refused, four),
+        ("09:16:01", refused, four),
+        ("09:16:00", none_left, "http://myapp/"),
+    ] {
+        let two = lines(&[("09:16:00", refused, six), (time, said, upstream)]);
+        let seen = case(&two, "").check();
+        assert!(seen.of("L804").iter().all(|hit| hit.severity == Severity::Error), "{seen:?}");
+        assert!(!seen.of("L804").is_empty());
+    }
+    // Where nginx is told not to, or where it is not known how many there are, it is an error.
+    for (from, more) in [
+        ("proxy_read_timeout 75s;", "proxy_read_timeout 75s; proxy_next_upstream off;"),
+        ("proxy_read_timeout 75s;", "proxy_read_timeout 75s; proxy_next_upstream_tries 1;"),
+    ] {
+        case(&one, "").replace(site, from, more).check().only("L804").is(Severity::Error);
+    }
+    case(&one, "server backend.example.net:80;").check().only("L804").is(Severity::Error);
+    case(&one, "").file("/etc/hosts", "::1 localhost\n").check().only("L804").is(Severity::Error);
+    // What was sent may have been done already: nginx does not send every request again.
+    let reset =
+        "upstream prematurely closed connection while reading response header from upstream";
+    case(&lines(&[("09:16:00", reset, six)]), "").check().only("L804").is(Severity::Error);
 }
 
 #[test]

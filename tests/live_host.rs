@@ -116,6 +116,7 @@ fn the_living_host_is_read() {
     reload_fails(&container);
     nginx_refuses(&container);
     socket_out_of_reach(&container);
+    another_server_answers(&container);
     import_breaks(&container);
     without_commands(&container);
 }
@@ -209,6 +210,31 @@ fn socket_out_of_reach(container: &Container) {
     Report::of(container, "").says("L804", &["nobody listened", "(111)"]);
     container.sh_ok("systemctl restart myapp");
     container.eventually(10, "curl -fsS http://127.0.0.1/");
+}
+
+/// nginx asks ::1 first every other time, where nobody listens, and then 127.0.0.1.
+fn another_server_answers(container: &Container) {
+    let (unit, site) = ("/etc/systemd/system/myapp.service", "/etc/nginx/sites-available/myapp");
+    container.sh_ok(&format!(
+        "cp {unit} /tmp/unit; cp {site} /tmp/site
+         sed -i 's|--bind unix:/run/myapp/gunicorn.sock|--bind 127.0.0.1:8000|' {unit}
+         sed -i 's|http://unix:.*|http://localhost:8000;|' {site}
+         systemctl daemon-reload; systemctl restart myapp; nginx -s reload"
+    ));
+    container.eventually(10, "curl -fsS http://127.0.0.1:8000/");
+    container.sh_ok("sleep 1.2; for i in 1 2 3 4; do curl -fsS http://127.0.0.1/ || exit; done");
+    container.sh_ok("grep -q 'upstream: \"http://\\[::1\\]:8000/' /var/log/nginx/error.log");
+    let report = Report::of(container, ASK);
+    let [message] = report.messages("L804")[..] else { panic!("{}", report.text) };
+    assert!(message.contains("had to ask another server"), "{message}");
+    assert!(message.contains("nobody listened on [::1]:8000 (111)"), "{message}");
+    container.sh_ok(&format!(
+        "cp /tmp/unit {unit}; cp /tmp/site {site}
+         systemctl daemon-reload; systemctl restart myapp; nginx -s reload"
+    ));
+    container.eventually(10, "curl -fsS http://127.0.0.1/");
+    container.sh_ok("sleep 1.1");
+    Report::of(container, ASK).silent(&ALL);
 }
 
 fn import_breaks(container: &Container) {

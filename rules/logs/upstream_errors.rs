@@ -1,9 +1,11 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use memchr::memmem;
 
 use crate::facts::{App, Endpoint, TcpHost, Why};
-use crate::rule::{EvidenceKind, Safety, Sink};
+use crate::rule::{EvidenceKind, Safety, Severity, Sink};
 use crate::source::Span;
-use crate::source::nginx_log::{Failure, Upstream};
+use crate::source::nginx_log::{Entry, Failure, Upstream};
 
 crate::rule! {
     /// Visitors got 502 since the last start or reload: nginx could not reach gunicorn, or was cut
@@ -18,6 +20,10 @@ crate::rule! {
     /// younger than the unit's last start or reload and name one of the application's sockets
     /// count. What visitors asked for is not shown. When the unit was started only a running
     /// systemd knows, so the rule is skipped for a file tree.
+    ///
+    /// Where nginx has several peers to ask (several servers in a group, or `localhost` with two
+    /// addresses) and another one answered, nothing was lost, and it is a warning: every request
+    /// that goes to the dead peer first takes a detour, and one more failure is an outage.
     ///
     /// By hand: see the cause's own line of help.
     ///
@@ -83,26 +89,33 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let log = app.nginx.log.get()?;
     let since = state.settled().ok_or_else(|| Why::new("the unit never started"))?;
     app.bounds().get()?;
-    let mut failures: BTreeMap<(Failure, &Upstream), (usize, &str)> = BTreeMap::new();
     // Of the same second as the start it cannot be told which was first.
-    for entry in log.entries.iter().filter(|entry| entry.time.as_str() > since) {
-        if leads_here(app, &entry.upstream) {
-            let seen = failures.entry((entry.failure, &entry.upstream)).or_insert((0, ""));
-            *seen = (seen.0 + 1, &entry.time);
-        }
+    let entries = log.entries.iter().filter(|entry| entry.time.as_str() > since);
+    let entries: Vec<&Entry> = entries.filter(|e| leads_here(app, &e.upstream)).collect();
+    let mut failures: BTreeMap<(bool, Failure, &Upstream), (usize, &str)> = BTreeMap::new();
+    for entry in &entries {
+        let passed_on = is_passed_on(app, entry, &entries);
+        let key = (passed_on, entry.failure, &entry.upstream);
+        let seen = failures.entry(key).or_insert((0, ""));
+        *seen = (seen.0 + 1, &entry.time);
     }
     if let (true, Some(why)) = (failures.is_empty(), &log.incomplete) {
         return Err(why.clone());
     }
-    for ((failure, upstream), (count, last)) in failures {
+    for ((passed_on, failure, upstream), (count, last)) in failures {
         let peer = match upstream {
             Upstream::Unix(path) => format!("unix:{}", path.display()),
             Upstream::Name(name) => name.clone(),
         };
         let (cause, help) = explain(failure, &peer, app);
         let requests = if count == 1 { "1 request".into() } else { format!("{count} requests") };
-        let message = format!("nginx failed {requests} since {since}: {cause}");
-        out.report(message)
+        let finding = match passed_on {
+            false => out.report(format!("nginx failed {requests} since {since}: {cause}")),
+            true => out.report(format!(
+                "nginx had to ask another server for {requests} since {since}: {cause}"
+            )),
+        };
+        finding
             .at_some(place(app), "nginx connects here")
             .evidence(
                 EvidenceKind::Journal,
@@ -111,8 +124,52 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             .subject(format!("{failure:?} {peer}"))
             .help(help)
             .fix(Safety::Manual, "remove the cause");
+        if passed_on {
+            finding
+                .severity(Severity::Warning)
+                .help(format!("take {peer} out of what nginx asks, or let gunicorn listen there"));
+        }
     }
     Ok(())
+}
+
+/// Did another peer answer the request? nginx asks the next one after a failed connection, unless
+/// `proxy_next_upstream` says otherwise; of what was sent already only some requests are sent again.
+fn is_passed_on(app: &App, entry: &Entry, entries: &[&Entry]) -> bool {
+    if matches!(entry.failure, Failure::Reset | Failure::NoneLeft) {
+        return false;
+    }
+    let Some(peers) = peers(app, &entry.upstream) else { return false };
+    let attempts = || entries.iter().filter(|other| entry.may_be_of_one_request(other));
+    let asked: BTreeSet<&Upstream> = attempts().map(|attempt| &attempt.upstream).collect();
+    !asked.is_empty() && asked.len() < peers && attempts().all(|a| a.failure != Failure::NoneLeft)
+}
+
+/// How many peers nginx may ask where it asks this one, if that is known.
+fn peers(app: &App, upstream: &Upstream) -> Option<usize> {
+    let directives = app.nginx.model.ok()?.config.directives();
+    let mut names = directives.map(|directive| directive.name());
+    if names.any(|name| memmem::find(&name, b"_next_upstream").is_some()) {
+        return None;
+    }
+    let asked = endpoint(upstream)?;
+    let mut ways = app.routes.iter();
+    let way = ways.find(|route| route.endpoint.reaches(&asked) == Some(true))?;
+    let destination = app.nginx.destinations.get(way.destination)?;
+    if destination.open.is_some() {
+        return None;
+    }
+    let mut count = 0;
+    for peer in destination.peers.iter().filter(|peer| !peer.down) {
+        count += match &peer.endpoint {
+            Endpoint::Tcp { host: TcpHost::Localhost, .. } => {
+                app.machine.names.ok()?.localhost().len().max(1)
+            }
+            Endpoint::Tcp { host: TcpHost::Name(_), .. } => return None,
+            Endpoint::Tcp { .. } | Endpoint::Unix(_) => 1,
+        };
+    }
+    Some(count)
 }
 
 fn place(app: &App) -> Option<Span> {
@@ -121,27 +178,30 @@ fn place(app: &App) -> Option<Span> {
 
 /// Does the log's peer belong to this application?
 fn leads_here(app: &App, upstream: &Upstream) -> bool {
-    let endpoint = match upstream {
-        Upstream::Unix(path) => Endpoint::unix(path),
-        Upstream::Name(name) => match tcp(name) {
-            Some(endpoint) => endpoint,
-            None => {
-                let model = app.nginx.model.ok();
-                let groups = app.routes.iter().filter_map(|route| route.upstream);
-                let mut groups = groups.filter_map(|id| model?.upstream(id));
-                return groups.any(|group| group.name.value.eq_ignore_ascii_case(name));
-            }
-        },
+    let endpoint = match (endpoint(upstream), upstream) {
+        (Some(endpoint), _) => endpoint,
+        (None, Upstream::Unix(_)) => return false,
+        (None, Upstream::Name(name)) => {
+            let model = app.nginx.model.ok();
+            let groups = app.routes.iter().filter_map(|route| route.upstream);
+            let mut groups = groups.filter_map(|id| model?.upstream(id));
+            return groups.any(|group| group.name.value.eq_ignore_ascii_case(name));
+        }
     };
     let bounds = app.bounds().ok().into_iter().flatten();
     app.routes.iter().any(|route| route.endpoint.reaches(&endpoint) == Some(true))
         || bounds.into_iter().any(|bound| endpoint.reaches(&bound.endpoint) == Some(true))
 }
 
-/// `127.0.0.1:8000`; the log always has the address that was tried.
-fn tcp(name: &str) -> Option<Endpoint> {
-    let (host, port) = name.rsplit_once(':')?;
-    Some(Endpoint::Tcp { host: TcpHost::parse(host), port: port.parse().ok()? })
+/// Where a peer is; none of a group. Of TCP the log always has the address that was tried.
+fn endpoint(upstream: &Upstream) -> Option<Endpoint> {
+    match upstream {
+        Upstream::Unix(path) => Some(Endpoint::unix(path)),
+        Upstream::Name(name) => {
+            let (host, port) = name.rsplit_once(':')?;
+            Some(Endpoint::Tcp { host: TcpHost::parse(host), port: port.parse().ok()? })
+        }
+    }
 }
 
 fn explain(failure: Failure, peer: &str, app: &App) -> (String, String) {

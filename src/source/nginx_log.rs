@@ -33,11 +33,14 @@ pub enum Upstream {
     Name(String),
 }
 
-/// One failed request.
+/// One failed attempt to have a request answered by a peer. nginx goes on to the next peer where
+/// there is one, so a request may fail several times, and be answered in the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// `2026-04-21 09:15:00`, in the machine's own time zone.
     pub time: String,
+    /// nginx's process and the visitor's connection, `7#7: *3`; empty where the line has none.
+    pub connection: String,
     /// How it failed.
     pub failure: Failure,
     /// Where nginx went.
@@ -59,7 +62,31 @@ fn entry(line: &str) -> Option<Entry> {
     let from = line.find(", upstream: \"")? + ", upstream: \"".len();
     let rest = line.get(from..)?;
     let url = rest.get(..rest.find('"')?)?;
-    Some(Entry { time, failure, upstream: upstream(url)? })
+    Some(Entry { time, connection: connection(line), failure, upstream: upstream(url)? })
+}
+
+impl Entry {
+    /// May both be attempts at one request: of one connection, at most a second apart?
+    pub fn may_be_of_one_request(&self, other: &Self) -> bool {
+        let seconds = |time: &str| {
+            let digits = |at: usize| time.get(at..at + 2).and_then(|two| two.parse::<i32>().ok());
+            Some(digits(11)? * 3600 + digits(14)? * 60 + digits(17)?)
+        };
+        let apart = match (seconds(&self.time), seconds(&other.time)) {
+            (Some(a), Some(b)) => (a - b).rem_euclid(86_400),
+            _ => return false,
+        };
+        !self.connection.is_empty()
+            && self.connection == other.connection
+            && matches!(apart, 0 | 1 | 86_399)
+    }
+}
+
+fn connection(line: &str) -> String {
+    let words = line.split_once("] ").map_or("", |(_, rest)| rest);
+    let mut ends = words.match_indices(' ').map(|(at, _)| at);
+    let id = ends.nth(1).and_then(|end| words.get(..end)).unwrap_or_default();
+    if id.contains(": *") { id.to_owned() } else { String::new() }
 }
 
 fn time(line: &str) -> Option<String> {
