@@ -1,8 +1,8 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use memchr::memmem;
 
-use crate::facts::{App, Endpoint, TcpHost, Why};
+use crate::facts::{App, Endpoint, Route, TcpHost, Why};
 use crate::rule::{EvidenceKind, Safety, Severity, Sink};
 use crate::source::Span;
 use crate::source::nginx_log::{Entry, Failure, Upstream};
@@ -93,8 +93,9 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let entries = log.entries.iter().filter(|entry| entry.time.as_str() > since);
     let entries: Vec<&Entry> = entries.filter(|e| leads_here(app, &e.upstream)).collect();
     let mut failures: BTreeMap<(bool, Failure, &Upstream), (usize, &str)> = BTreeMap::new();
+    let attempts = Attempts::of(app, &entries);
     for entry in &entries {
-        let passed_on = is_passed_on(app, entry, &entries);
+        let passed_on = attempts.was_passed_on(entry);
         let key = (passed_on, entry.failure, &entry.upstream);
         let seen = failures.entry(key).or_insert((0, ""));
         *seen = (seen.0 + 1, &entry.time);
@@ -133,28 +134,72 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     Ok(())
 }
 
-/// Did another peer answer the request? nginx asks the next one after a failed connection, unless
-/// `proxy_next_upstream` says otherwise; of what was sent already only some requests are sent again.
-fn is_passed_on(app: &App, entry: &Entry, entries: &[&Entry]) -> bool {
-    if matches!(entry.failure, Failure::Reset | Failure::NoneLeft) {
-        return false;
-    }
-    let Some(peers) = peers(app, &entry.upstream) else { return false };
-    let attempts = || entries.iter().filter(|other| entry.may_be_of_one_request(other));
-    let asked: BTreeSet<&Upstream> = attempts().map(|attempt| &attempt.upstream).collect();
-    !asked.is_empty() && asked.len() < peers && attempts().all(|a| a.failure != Failure::NoneLeft)
+/// What nginx tried, request by request.
+struct Attempts<'e> {
+    /// The peers that failed a visitor's connection in a second of the day; was nobody left?
+    failed: HashMap<(&'e str, u32), (BTreeSet<&'e Upstream>, bool)>,
+    /// How many peers nginx may ask where it asks this one; none where that is not known.
+    peers: BTreeMap<&'e Upstream, Option<usize>>,
 }
 
-/// How many peers nginx may ask where it asks this one, if that is known.
-fn peers(app: &App, upstream: &Upstream) -> Option<usize> {
-    let directives = app.nginx.model.ok()?.config.directives();
-    let mut names = directives.map(|directive| directive.name());
-    if names.any(|name| memmem::find(&name, b"_next_upstream").is_some()) {
-        return None;
+impl<'e> Attempts<'e> {
+    fn of(app: &App, entries: &[&'e Entry]) -> Self {
+        let mut attempts = Self { failed: HashMap::new(), peers: BTreeMap::new() };
+        for entry in entries.iter().filter(|entry| !entry.connection.is_empty()) {
+            let Some(second) = entry.second() else { continue };
+            let at = attempts.failed.entry((&*entry.connection, second)).or_default();
+            at.0.insert(&entry.upstream);
+            at.1 |= entry.failure == Failure::NoneLeft;
+        }
+        let upstreams: BTreeSet<&Upstream> = entries.iter().map(|e| &e.upstream).collect();
+        // It may say that nginx asks nobody else, or when.
+        let told = !upstreams.is_empty()
+            && app.nginx.model.ok().is_some_and(|model| {
+                let mut names = model.config.directives().map(|directive| directive.name());
+                names.any(|name| memmem::find(&name, b"_next_upstream").is_some())
+            });
+        for upstream in upstreams {
+            let count = if told { None } else { peers(app, upstream) };
+            attempts.peers.insert(upstream, count);
+        }
+        attempts
     }
+
+    /// Did another peer answer the request? nginx asks the next one after a failed connection; of
+    /// what was sent already only some requests are sent again.
+    fn was_passed_on(&self, entry: &Entry) -> bool {
+        let (Some(Some(peers)), Some(second)) = (self.peers.get(&entry.upstream), entry.second())
+        else {
+            return false;
+        };
+        if matches!(entry.failure, Failure::Reset | Failure::NoneLeft) {
+            return false;
+        }
+        let mut asked: BTreeSet<&Upstream> = BTreeSet::new();
+        // One attempt follows the other within a second, or into the next one.
+        const DAY: u32 = 24 * 60 * 60;
+        for near in [(second + DAY - 1) % DAY, second, (second + 1) % DAY] {
+            let Some((failed, none_left)) = self.failed.get(&(&*entry.connection, near)) else {
+                continue;
+            };
+            if *none_left {
+                return false;
+            }
+            asked.extend(failed);
+        }
+        !asked.is_empty() && asked.len() < *peers
+    }
+}
+
+/// How many peers nginx may ask where it asks this one, at least, if files tell.
+fn peers(app: &App, upstream: &Upstream) -> Option<usize> {
     let asked = endpoint(upstream)?;
-    let mut ways = app.routes.iter();
-    let way = ways.find(|route| route.endpoint.reaches(&asked) == Some(true))?;
+    let ways = app.routes.iter().filter(|way| way.endpoint.reaches(&asked) == Some(true));
+    let counts: Option<Vec<usize>> = ways.map(|way| peers_of(app, way)).collect();
+    counts?.into_iter().min()
+}
+
+fn peers_of(app: &App, way: &Route) -> Option<usize> {
     let destination = app.nginx.destinations.get(way.destination)?;
     if destination.open.is_some() {
         return None;

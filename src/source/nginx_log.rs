@@ -66,19 +66,10 @@ fn entry(line: &str) -> Option<Entry> {
 }
 
 impl Entry {
-    /// May both be attempts at one request: of one connection, at most a second apart?
-    pub fn may_be_of_one_request(&self, other: &Self) -> bool {
-        let seconds = |time: &str| {
-            let digits = |at: usize| time.get(at..at + 2).and_then(|two| two.parse::<i32>().ok());
-            Some(digits(11)? * 3600 + digits(14)? * 60 + digits(17)?)
-        };
-        let apart = match (seconds(&self.time), seconds(&other.time)) {
-            (Some(a), Some(b)) => (a - b).rem_euclid(86_400),
-            _ => return false,
-        };
-        !self.connection.is_empty()
-            && self.connection == other.connection
-            && matches!(apart, 0 | 1 | 86_399)
+    /// The second of the day.
+    pub fn second(&self) -> Option<u32> {
+        let digits = |at: usize| self.time.get(at..at + 2).and_then(|two| two.parse::<u32>().ok());
+        Some(digits(11)? * 3600 + digits(14)? * 60 + digits(17)?)
     }
 }
 
