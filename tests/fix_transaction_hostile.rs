@@ -436,6 +436,24 @@ fn mount(arguments: &[&str], at: &Path) {
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
 }
 
+/// A directory that is mounted read-only until this goes.
+struct ReadOnly(PathBuf);
+
+impl ReadOnly {
+    fn new(at: PathBuf) -> Self {
+        mount(&["--bind", at.to_str().unwrap()], &at);
+        mount(&["-o", "remount,ro,bind"], &at);
+        Self(at)
+    }
+}
+
+impl Drop for ReadOnly {
+    // Else the directory round it could not be removed.
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).output();
+    }
+}
+
 /// Mounts are made in a mount namespace of their own, which goes with the process.
 fn in_namespace(name: &str) -> bool {
     if std::env::var_os(SPACE).is_some() {
@@ -498,9 +516,7 @@ fn a_file_system_mounted_read_only_is_refused() {
         return;
     }
     let (_dir, root, _) = tree_and_outside();
-    let at = root.join("srv/app");
-    mount(&["--bind", at.to_str().unwrap()], &at);
-    mount(&["-o", "remount,ro,bind"], &at);
+    let _app = ReadOnly::new(root.join("srv/app"));
     let before = snapshot(&root);
     let disk = TreeDisk::open(&root).unwrap();
     let refusals = refusals(store(&disk).apply(&site_changes(&root), &describe("x")));
@@ -508,9 +524,7 @@ fn a_file_system_mounted_read_only_is_refused() {
     assert!(refusals.iter().all(|one| one.why == Why::ReadOnly), "{refusals:?}");
     assert_same(&snapshot(&root), &before);
     // And where the state directory would be.
-    let at = root.join("var");
-    mount(&["--bind", at.to_str().unwrap()], &at);
-    mount(&["-o", "remount,ro,bind"], &at);
+    let _state = ReadOnly::new(root.join("var"));
     let state = Path::new("/var/lib/other");
     let Err(StoreError::Disk(error)) = Store::open(&disk, state) else { panic!("opened") };
     assert_eq!(error.kind, DiskErrorKind::ReadOnly);
