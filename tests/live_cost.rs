@@ -11,10 +11,12 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use deploy_doctor::engine::{self, Settings};
 use deploy_doctor::facts::{self, Request, Scope};
 use deploy_doctor::host::{
     FileKind, Host, HostError, HostErrorKind, Lookup, MemoryHost, Metadata, TreeHost,
 };
+use deploy_doctor::rules;
 use deploy_doctor::source::Sources;
 use support::case::Case;
 use support::living::World;
@@ -54,6 +56,55 @@ impl Host for Counting {
         self.note(path);
         self.host.list(path)
     }
+}
+
+/// A gunicorn that ends while the host is read: it closes its socket once its descriptors were read.
+struct Ending {
+    host: MemoryHost,
+    asked: RefCell<usize>,
+}
+
+impl Host for Ending {
+    fn look(&self, path: &Path) -> Lookup {
+        self.host.look(path)
+    }
+    fn link_metadata(&self, path: &Path) -> Result<Metadata, HostError> {
+        self.host.link_metadata(path)
+    }
+    fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>, HostError> {
+        self.host.read(path, limit)
+    }
+    fn read_link(&self, path: &Path) -> Result<PathBuf, HostError> {
+        self.host.read_link(path)
+    }
+    fn list(&self, path: &Path) -> Result<Vec<OsString>, HostError> {
+        if path == Path::new("/proc/800/fd") {
+            *self.asked.borrow_mut() += 1;
+            if *self.asked.borrow() > 1 {
+                return Ok(Vec::new());
+            }
+        }
+        self.host.list(path)
+    }
+}
+
+#[test]
+fn a_socket_that_gunicorn_closes_meanwhile_was_not_taken_away() {
+    let codes = |host: &dyn Host| {
+        let sources = Sources::new(host);
+        let request = Request { apps: Vec::new(), scope: Scope::Root, database_revision: None };
+        let deployment = facts::read(&sources, &request);
+        let outcome = engine::run(rules::all(), &deployment, &sources, &Settings::default());
+        let codes = outcome.findings.iter().map(|reported| reported.finding.rule.code);
+        codes.collect::<Vec<_>>()
+    };
+    let mut case = Case::healthy();
+    let mut world = World::healthy(&case.host);
+    world.change("- file /run/myapp/gunicorn.sock").write(&mut case.host);
+    assert_eq!(codes(&case.host), ["S607"]);
+    let host = Ending { host: case.host, asked: RefCell::default() };
+    assert!(codes(&host).is_empty());
+    assert_eq!(*host.asked.borrow(), 2);
 }
 
 /// How often a check reads below /proc on a host with so many strangers.

@@ -60,6 +60,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         let Endpoint::Unix(_) = &route.endpoint else { continue };
         let mut own = sockets.reached(&route.endpoint)?;
         own.retain(|one| masters.iter().any(|master| one.owners.contains(&master.process.pid)));
+        own.retain(|one| !sockets.was_closed(one));
         if own.is_empty() {
             continue;
         }

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use serde::Serialize;
 
 use super::known::NOT_LIVE;
-use super::processes::{Holder, Master};
+use super::processes::{DESCRIPTOR_LIMIT, Holder, Master};
 use super::{Bound, Endpoint, Known, Machine, Place, Route, TcpHost, Why};
 use crate::host::HostErrorKind;
 use crate::source::Sources;
@@ -41,6 +41,9 @@ pub struct Sockets {
     holders: Rc<HashMap<u64, Known<Vec<Holder>>>>,
     /// For each path with a socket's file: which sockets are bound to that very file.
     bound: HashMap<PathBuf, Told>,
+    /// The sockets, by their inode, that gunicorn's masters had closed by the time when the files
+    /// had been looked at.
+    closed: HashSet<u64>,
 }
 
 /// Of sockets, by their inode: is it bound to the file in question? None where nothing tells.
@@ -85,6 +88,12 @@ impl Sockets {
             .ok_or_else(|| {
                 Why::new(format!("whether {} is the socket's own file is not told", path.display()))
             })
+    }
+
+    /// Did a master close the socket while the host was read? gunicorn does so at its end, right
+    /// before it removes the file: what is missing then was not taken away from it.
+    pub fn was_closed(&self, listener: &Listener) -> bool {
+        self.closed.contains(&listener.inode)
     }
 
     /// The processes that hold a socket which no gunicorn master holds.
@@ -171,7 +180,24 @@ pub(super) fn sockets(
         .filter(|place| place.is(crate::host::FileKind::Socket) == Ok(true))
         .map(|place| (place.path.clone(), bound_to(sources, &place.path, &listeners)))
         .collect();
-    Known::Default(Sockets { listeners, files, holders: Rc::clone(holders), bound })
+    let closed = closed(sources, &listeners, &files);
+    Known::Default(Sockets { listeners, files, holders: Rc::clone(holders), bound, closed })
+}
+
+/// Looks once more whether the masters hold the sockets of these files.
+fn closed(sources: &Sources, listeners: &[Listener], files: &[Place]) -> HashSet<u64> {
+    let holds = |pid: &u32, inode: u64| {
+        let directory = PathBuf::from(format!("/proc/{pid}/fd"));
+        let held = sources.host().link_targets(&directory, DESCRIPTOR_LIMIT).unwrap_or_default();
+        let socket = PathBuf::from(format!("socket:[{inode}]"));
+        held.contains(&socket)
+    };
+    let here = |listener: &&Listener| {
+        let Endpoint::Unix(path) = &listener.endpoint else { return false };
+        !listener.owners.is_empty() && files.iter().any(|place| place.path == *path)
+    };
+    let gone = |listener: &&Listener| !listener.owners.iter().any(|pid| holds(pid, listener.inode));
+    listeners.iter().filter(here).filter(gone).map(|listener| listener.inode).collect()
 }
 
 fn bound_to(sources: &Sources, path: &Path, listeners: &[Listener]) -> Told {

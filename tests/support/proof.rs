@@ -195,6 +195,12 @@ pub const SETTLE: &str = "for i in $(seq 50); do
       sleep 0.3
   done";
 
+/// Waits until systemd has done with starting the unit, one way or the other.
+const STARTED: &str = "for i in $(seq 50); do
+      systemctl list-jobs --no-legend | grep -q 'myapp.service' || exit
+      sleep 0.1
+  done";
+
 /// Every case of a folder below `e2e/`, by name.
 pub fn cases(folder: &str) -> Vec<(String, Case)> {
     let directory = project().join("e2e").join(folder);
@@ -242,6 +248,11 @@ pub fn run(name: &str, case: &Case, variant: &Variant) -> Result<Shown, super::c
     if first == "200" {
         // What was asked before gunicorn listened is no fault of the deployment.
         container.sh_ok(": >/var/log/nginx/error.log");
+    }
+    if first != "200" {
+        // nginx answers so too while gunicorn is still on its way, up or down.
+        container.sh(STARTED);
+        container.sh(SETTLE);
     }
     let deploy = variant.deploy.as_ref().unwrap_or(&case.deploy);
     if !deploy.is_empty() {

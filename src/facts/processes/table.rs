@@ -21,7 +21,7 @@ const PROCESS_LIMIT: usize = 65_536;
 /// take 6 MiB (execve(2)), gunicorn's take some kilobytes.
 const FILE_LIMIT: u64 = 1 << 20;
 /// The most descriptors of one process that are looked at.
-const DESCRIPTOR_LIMIT: usize = 8_192;
+pub const DESCRIPTOR_LIMIT: usize = 8_192;
 
 /// A process that runs gunicorn: its number, its words, and what they come to.
 pub type Found = (u32, Vec<String>, Known<Running>);
