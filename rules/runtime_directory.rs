@@ -56,10 +56,10 @@ pub(super) fn make(app: &App, path: &Path) -> Option<Repair> {
 /// The socket goes to such a directory, and all who name it follow.
 pub(super) fn go(app: &App, bound: &Bound) -> Repair {
     let stem = stem(app);
-    let socket = socket(app, bound, &stem);
     // In a template's lines it is each instance's own; nginx knows one of them.
     let in_unit = for_every_instance(app, &stem);
-    let bind = socket.replacen(&stem, &in_unit, 1);
+    let bind = socket(app, bound, &in_unit);
+    let socket = socket(app, bound, &stem);
     let nginx = match app.routes.first() {
         Some(route) if route.upstream.is_some() => format!("server unix:{socket} fail_timeout=0;"),
         _ => format!("proxy_pass http://unix:{socket};"),

@@ -223,15 +223,12 @@ fn place(app: &App) -> Option<Span> {
 
 /// Does the log's peer belong to this application?
 fn leads_here(app: &App, upstream: &Upstream) -> bool {
-    let endpoint = match (endpoint(upstream), upstream) {
-        (Some(endpoint), _) => endpoint,
-        (None, Upstream::Unix(_)) => return false,
-        (None, Upstream::Name(name)) => {
-            let model = app.nginx.model.ok();
-            let groups = app.routes.iter().filter_map(|route| route.upstream);
-            let mut groups = groups.filter_map(|id| model?.upstream(id));
-            return groups.any(|group| group.name.value.eq_ignore_ascii_case(name));
-        }
+    let Some(endpoint) = endpoint(upstream) else {
+        let Upstream::Name(name) = upstream else { return false };
+        let model = app.nginx.model.ok();
+        let groups = app.routes.iter().filter_map(|route| route.upstream);
+        let mut groups = groups.filter_map(|id| model?.upstream(id));
+        return groups.any(|group| group.name.value.eq_ignore_ascii_case(name));
     };
     let bounds = app.bounds().ok().into_iter().flatten();
     app.routes.iter().any(|route| route.endpoint.reaches(&endpoint) == Some(true))

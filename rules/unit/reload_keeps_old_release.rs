@@ -293,19 +293,16 @@ struct Repair {
 
 fn repair(app: &App, path: &str, shown: &str, chdir: Chdir) -> Repair {
     let (mut titles, mut lines) = (Vec::new(), Vec::new());
-    let mut edits = Some(Vec::new());
-    let mut and = |edit: Option<Edit>| match (&mut edits, edit) {
-        (Some(edits), Some(edit)) => edits.push(edit),
-        (edits, _) => *edits = None,
-    };
+    // One that cannot be made leaves all to a person.
+    let mut edits: Vec<Option<Edit>> = Vec::new();
     if chdir != Chdir::Right {
         titles.push(format!("--chdir {shown}"));
         lines.push(format!("Add to gunicorn's options in ExecStart=:\n--chdir {shown}"));
-        and(edit(app, path).filter(|_| chdir == Chdir::Wanted));
+        edits.push(edit(app, path).filter(|_| chdir == Chdir::Wanted));
         if let Some((value, line)) = pwd(app) {
             titles.push(format!("PWD={value}"));
             lines.push(format!("and to [Service]:\nEnvironment=PWD={value}"));
-            and(Some(line));
+            edits.push(Some(line));
         }
     }
     if in_python_path(app, Path::new(path)).is_some() {
@@ -313,15 +310,15 @@ fn repair(app: &App, path: &str, shown: &str, chdir: Chdir) -> Repair {
         lines.push(format!(
             "Take {path} out of PYTHONPATH, which keeps gunicorn from putting it first."
         ));
-        and(line_of(app, path).map(Edit::remove));
+        edits.push(line_of(app, path).map(Edit::remove));
     }
     if titles.is_empty() {
         // Something else is in the way, and that is for a person to find.
         titles.push(format!("--chdir {shown} first on sys.path"));
-        and(None);
+        edits.push(None);
     }
     lines.push(format!("then: systemctl daemon-reload && systemctl restart {}", app.name));
-    Repair { title: titles.join(", and "), help: lines.join("\n"), edits }
+    Repair { title: titles.join(", and "), help: lines.join("\n"), edits: edits.into_iter().collect() }
 }
 
 /// Lets gunicorn take the link for the directory that it was started in, where nothing else names
@@ -351,22 +348,20 @@ fn pwd(app: &App) -> Option<(String, Edit)> {
 /// has it, whose `%i` is another one for each instance.
 fn text_at(app: &App, at: Span, path: &str) -> String {
     let unit = &app.service.unit;
-    // `-`: systemd goes on where the directory is not there.
-    let without_dash = |text: &str| text.strip_prefix('-').unwrap_or(text).to_owned();
-    let written = unit.last("Service", "WorkingDirectory");
-    let written = written.map(|line| without_dash(line.value.as_str()));
-    let leads_there = || match app.service.text("WorkingDirectory").ok() {
-        Some(Some(text)) => tidy(Path::new(&without_dash(text.as_str()))) == Path::new(path),
+    let leads_there = match app.service.working_directory.ok() {
+        Some(Some(place)) => tidy(&place.path) == Path::new(path),
         _ => false,
     };
-    match written {
-        Some(written)
-            if written.contains('%')
-                && super::plain(&written.replace('%', ""))
-                && unit.files().any(|file| file.file.id == at.file)
-                && leads_there() =>
+    let written = unit.last("Service", "WorkingDirectory").map(|line| line.value.as_str());
+    // `-`: systemd goes on where the directory is not there.
+    match written.map(|text| text.strip_prefix('-').unwrap_or(text)) {
+        Some(text)
+            if leads_there
+                && text.contains('%')
+                && super::plain(&text.replace('%', ""))
+                && unit.files().any(|file| file.file.id == at.file) =>
         {
-            written
+            text.to_owned()
         }
         _ => path.to_owned(),
     }

@@ -271,6 +271,7 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
             let sockets = sockets::sockets(
                 sources,
                 &machine,
+                living.table.as_ref().ok(),
                 &living.listeners,
                 &holders,
                 &gunicorn.bounds,

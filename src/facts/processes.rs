@@ -18,7 +18,7 @@ use crate::source::proc::RunningEnvironment;
 
 pub use command::{Running, shown};
 pub(super) use read::{masters, processes};
-pub(super) use table::{DESCRIPTOR_LIMIT, Table};
+pub(super) use table::Table;
 
 /// Why there is nothing to say about processes and sockets of an image or a file tree. The
 /// verdict about files is not held back by it.

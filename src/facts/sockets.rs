@@ -8,7 +8,7 @@ use std::rc::Rc;
 use serde::Serialize;
 
 use super::known::NOT_LIVE;
-use super::processes::{DESCRIPTOR_LIMIT, Holder, Master};
+use super::processes::{Holder, Master, Table};
 use super::{Bound, Endpoint, Known, Machine, Place, Route, TcpHost, Why};
 use crate::host::HostErrorKind;
 use crate::source::Sources;
@@ -154,6 +154,7 @@ pub(super) fn listeners(sources: &Sources, masters: &[Rc<Master>]) -> Result<Rc<
 pub(super) fn sockets(
     sources: &Sources,
     machine: &Machine,
+    table: Option<&Table>,
     listeners: &Result<Rc<[Listener]>, Why>,
     holders: &Rc<HashMap<u64, Known<Vec<Holder>>>>,
     bounds: &Known<Vec<Bound>>,
@@ -180,24 +181,34 @@ pub(super) fn sockets(
         .filter(|place| place.is(crate::host::FileKind::Socket) == Ok(true))
         .map(|place| (place.path.clone(), bound_to(sources, &place.path, &listeners)))
         .collect();
-    let closed = closed(sources, &listeners, &files);
+    let closed = match table {
+        Some(table) => closed(table, &listeners, &files, &bound),
+        None => HashSet::new(),
+    };
     Known::Default(Sockets { listeners, files, holders: Rc::clone(holders), bound, closed })
 }
 
-/// Looks once more whether the masters hold the sockets of these files.
-fn closed(sources: &Sources, listeners: &[Listener], files: &[Place]) -> HashSet<u64> {
-    let holds = |pid: &u32, inode: u64| {
-        let directory = PathBuf::from(format!("/proc/{pid}/fd"));
-        let held = sources.host().link_targets(&directory, DESCRIPTOR_LIMIT).unwrap_or_default();
-        let socket = PathBuf::from(format!("socket:[{inode}]"));
-        held.contains(&socket)
-    };
-    let here = |listener: &&Listener| {
+/// Looks once more whether the masters hold the sockets whose files are not there any more.
+fn closed(
+    table: &Table,
+    listeners: &[Listener],
+    files: &[Place],
+    bound: &HashMap<PathBuf, Told>,
+) -> HashSet<u64> {
+    let lost = |listener: &&Listener| {
         let Endpoint::Unix(path) = &listener.endpoint else { return false };
-        !listener.owners.is_empty() && files.iter().any(|place| place.path == *path)
+        let elsewhere = |told: &Told| match told {
+            Ok(told) => told.contains(&(listener.inode, Some(false))),
+            Err(_) => false,
+        };
+        files.iter().any(|place| place.path == *path)
+            && !listener.owners.is_empty()
+            && bound.get(path).is_none_or(elsewhere)
     };
-    let gone = |listener: &&Listener| !listener.owners.iter().any(|pid| holds(pid, listener.inode));
-    listeners.iter().filter(here).filter(gone).map(|listener| listener.inode).collect()
+    let closed = |listener: &&Listener| {
+        listener.owners.iter().all(|pid| table.has_closed(*pid, listener.inode))
+    };
+    listeners.iter().filter(lost).filter(closed).map(|listener| listener.inode).collect()
 }
 
 fn bound_to(sources: &Sources, path: &Path, listeners: &[Listener]) -> Told {

@@ -1,6 +1,7 @@
 //! From a rule's edits to bytes: in which file, which range, what instead.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -10,7 +11,7 @@ use super::{Placement, nginx, text};
 use crate::facts::Deployment;
 use crate::host::{FileKind, Host, Outcome, OverlayHost};
 use crate::rule::Edit;
-use crate::source::unit::Unit;
+use crate::source::unit::{Unit, UnitName};
 use crate::source::{FileId, Sources, Span};
 
 /// One change of one path.
@@ -95,8 +96,11 @@ impl Places {
 
 /// Is it a template's own file or drop-in: `app@.service`, `app@.service.d/10.conf`?
 fn is_templates(path: &Path) -> bool {
-    let mut names = path.iter().rev().take(2).map(|name| name.as_encoded_bytes());
-    names.any(|name| memchr::memmem::find(name, b"@.").is_some())
+    let unit = |name: &OsStr| {
+        let name = name.to_str()?;
+        UnitName::parse(name.strip_suffix(".d").unwrap_or(name))
+    };
+    path.iter().rev().take(2).filter_map(unit).any(|name| name.is_template())
 }
 
 /// Does it stand there by itself: `blue` in `/srv/blue/current`, not in `blueprint`?

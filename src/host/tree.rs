@@ -216,10 +216,10 @@ impl TreeHost {
         Ok(fd)
     }
 
-    /// Opens a file or, with that flag, a directory of the kernel's process table in one step instead of one for each component:
-    /// a live check reads thousands. There are neither links nor pipes nor devices on the way,
-    /// which the kernel makes sure of (openat2(2)); nothing where anything is otherwise, and the
-    /// ordinary way tells what.
+    /// Opens a file or, with that flag, a directory of the kernel's process table in one step
+    /// instead of one for each component: a live check reads thousands. There are neither links nor
+    /// pipes nor devices on the way, which the kernel makes sure of (openat2(2)); nothing where
+    /// anything is otherwise, and the ordinary way tells what.
     fn open_of_process(&self, path: &Path, flags: OFlags) -> Option<OwnedFd> {
         let inside = path.strip_prefix("/proc").ok()?;
         let table = self.process_table.get_or_init(|| {

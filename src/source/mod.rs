@@ -62,9 +62,7 @@ impl Span {
     pub fn to(self, other: Self) -> Self {
         Self { file: self.file, start: self.start.min(other.start), end: self.end.max(other.end) }
     }
-}
 
-impl Span {
     /// In order and without overlaps; they lie in one file, or in files with the same bytes.
     pub fn merged(mut spans: Vec<Self>) -> Vec<Self> {
         spans.sort_by_key(|span| (span.start, span.end));

@@ -21,7 +21,7 @@ const PROCESS_LIMIT: usize = 65_536;
 /// take 6 MiB (execve(2)), gunicorn's take some kilobytes.
 const FILE_LIMIT: u64 = 1 << 20;
 /// The most descriptors of one process that are looked at.
-pub const DESCRIPTOR_LIMIT: usize = 8_192;
+const DESCRIPTOR_LIMIT: usize = 8_192;
 
 /// A process that runs gunicorn: its number, its words, and what they come to.
 pub type Found = (u32, Vec<String>, Known<Running>);
@@ -256,6 +256,14 @@ impl<'h> Table<'h> {
         match self.file(pid, "environ") {
             Ok(bytes) => Known::Default(RunningEnvironment::read(&bytes, &self.key)),
             Err(error) => Known::Unknown(unreadable(pid, "the environment", &error)),
+        }
+    }
+
+    /// Does a process that held a socket hold it no more? Not told is no.
+    pub fn has_closed(&self, pid: u32, socket: u64) -> bool {
+        match self.sockets(pid) {
+            Known::Value(held, _) | Known::Default(held) => !held.contains(&socket),
+            Known::Unknown(_) => !self.is_there(pid),
         }
     }
 
