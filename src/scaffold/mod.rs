@@ -1,6 +1,6 @@
 //! The files of a new deployment: unit, nginx site, environment template and a README of the release
 //! layout, as text. Each choice in them is what the rules and the field's measurements say is right;
-//! `tests/init.rs` holds them against the rules, `tests/init_real.rs` against a real host.
+//! `tests/suite/init.rs` holds them against the rules, `tests/living/init_real.rs` against a real host.
 //!
 //! This room knows nothing of the others: values in, text out.
 

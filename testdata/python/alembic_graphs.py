@@ -1,6 +1,6 @@
 """Writes random revision graphs and prints, as JSON, what Alembic says of each.
 
-Used by tests/alembic_real.rs: python alembic_graphs.py DIRECTORY COUNT
+Used by tests/living/alembic_real.rs: python alembic_graphs.py DIRECTORY COUNT
 """
 import json
 import os

@@ -1,6 +1,6 @@
 """Prints, as JSON, what Python's own tools say of the environment that runs this.
 
-Used by tests/venv_real.rs: python installed.py REQUIREMENTS_TXT
+Used by tests/living/venv_real.rs: python installed.py REQUIREMENTS_TXT
 """
 import importlib.metadata
 import json

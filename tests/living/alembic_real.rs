@@ -1,9 +1,6 @@
 //! The graph of revisions, held against Alembic's own `ScriptDirectory` over generated graphs.
 
-#![allow(clippy::unwrap_used)]
-
-#[path = "support/venv.rs"]
-mod venv;
+use crate::support::venv;
 
 use std::collections::BTreeSet;
 use std::path::Path;

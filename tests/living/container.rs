@@ -1,15 +1,13 @@
 //! The proving ground itself: a container boots, works, does not disturb its neighbour and leaves
 //! nothing behind.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
+use crate::support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use support::container::Container;
+use crate::support::container::Container;
 
 /// Everything of a container that could stay behind.
 struct Traces {

@@ -2,18 +2,16 @@
 //! and what systemd logs about the file, for the measured table, for generated files and for real
 //! ones.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
+use crate::support;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::path::Path;
 
+use crate::support::container::Container;
+use crate::support::env_files::generated;
 use deploy_doctor::source::env_file::{self, Dialect, EnvFile, FaultKind};
 use deploy_doctor::source::{FileId, SourceFile};
-use support::container::Container;
-use support::env_files::generated;
 
 /// A service that writes down its environment.
 const UNIT: &str = "[Unit]\nDefaultDependencies=no\n\n[Service]\nType=oneshot\n\

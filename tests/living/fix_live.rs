@@ -1,12 +1,10 @@
 //! `fix --apply` on a real host where something goes wrong behind it: what a validator refuses, and
 //! what does not start any more, is rolled back, and exit status 4 says so.
 
-#![allow(clippy::unwrap_used)]
+use crate::support;
 
-mod support;
-
-use support::container::Container;
-use support::proof;
+use crate::support::container::Container;
+use crate::support::proof;
 
 /// The healthy deployment at work, changed by a shell script before it starts.
 fn site(name: &str, change: &str) -> Option<Container> {

@@ -4,18 +4,16 @@
 //!
 //! `DEPLOY_DOCTOR_CASE=NAME` runs the cases whose name contains NAME.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
+use crate::support;
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 
+use crate::support::mended;
+use crate::support::proof::{self, Case};
 use deploy_doctor::rule::Safety;
 use deploy_doctor::rules;
-use support::mended;
-use support::proof::{self, Case};
 
 /// Containers at the same time.
 const AT_ONCE: usize = 3;

@@ -2,18 +2,16 @@
 //! README that it writes: the site starts, and switching to a release and back under load loses no
 //! request, serves the release meant with its own packages, and keeps nothing of the one before.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
+use crate::support;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use crate::support::container::Container;
+use crate::support::proof::Answers;
 use serde_json::Value;
-use support::container::Container;
-use support::proof::Answers;
 
 /// The application: its release, the version of a package, and whether a module is there that only
 /// the first release has.

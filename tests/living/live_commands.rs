@@ -1,17 +1,15 @@
 //! What commands, logs and requests tell: canned answers, near misses, and what may never be
 //! shown. `tests/live_host.rs` has the same on a real host.
 
-#![allow(clippy::unwrap_used)]
-
-#[path = "support/answers.rs"]
-mod answers;
-mod support;
+use crate::support;
+use crate::support::answers;
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use std::time::{Duration, Instant};
 
+use crate::support::case::{Case, Seen};
 use answers::output;
 use deploy_doctor::facts::known::NOT_LIVE;
 use deploy_doctor::facts::probe::{self, Url};
@@ -23,7 +21,6 @@ use deploy_doctor::rule::Severity;
 use deploy_doctor::source::nginx_log::{self, Failure, Upstream};
 use deploy_doctor::source::traceback::{PythonError, Reader};
 use deploy_doctor::source::{journal, nginx_test, systemctl};
-use support::case::{Case, Seen};
 
 const RUNNING: &str = "Id=myapp.service\nNames=myapp.service\nLoadState=loaded\nActiveState=active\n\
     SubState=running\nNeedDaemonReload=no\nResult=success\nReloadResult=success\nNRestarts=0\n\

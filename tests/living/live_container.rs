@@ -1,17 +1,15 @@
 //! A real gunicorn under a real systemd, read from inside the container as root and as ordinary
 //! users, and from outside through `--root`.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
+use crate::support;
 
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use crate::support::container::Container;
 use serde_json::Value;
-use support::container::Container;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_deploy-doctor");
 const LIVE: &str = "P,S,U122,E411";

@@ -1,92 +1,19 @@
 //! What a live check costs: how often it reads, and what it says of its time.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
-use std::cell::RefCell;
-use std::ffi::OsString;
+use std::cell::Cell;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::support::case::Case;
+use crate::support::living::World;
+use crate::support::watched::{Question, Watched};
 use deploy_doctor::engine::{self, Settings};
 use deploy_doctor::facts::{self, Request, Scope};
-use deploy_doctor::host::{
-    FileKind, Host, HostError, HostErrorKind, Lookup, MemoryHost, Metadata, TreeHost,
-};
+use deploy_doctor::host::{FileKind, Host, HostErrorKind, TreeHost};
 use deploy_doctor::rules;
 use deploy_doctor::source::Sources;
-use support::case::Case;
-use support::living::World;
-
-/// Notes what is read below /proc.
-struct Counting {
-    host: MemoryHost,
-    read: RefCell<Vec<PathBuf>>,
-}
-
-impl Counting {
-    fn note(&self, path: &Path) {
-        if path.starts_with("/proc") {
-            self.read.borrow_mut().push(path.into());
-        }
-    }
-}
-
-impl Host for Counting {
-    fn look(&self, path: &Path) -> Lookup {
-        self.note(path);
-        self.host.look(path)
-    }
-    fn link_metadata(&self, path: &Path) -> Result<Metadata, HostError> {
-        self.note(path);
-        self.host.link_metadata(path)
-    }
-    fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>, HostError> {
-        self.note(path);
-        self.host.read(path, limit)
-    }
-    fn read_link(&self, path: &Path) -> Result<PathBuf, HostError> {
-        self.note(path);
-        self.host.read_link(path)
-    }
-    fn list(&self, path: &Path) -> Result<Vec<OsString>, HostError> {
-        self.note(path);
-        self.host.list(path)
-    }
-}
-
-/// A gunicorn that ends while the host is read: it closes its socket once its descriptors were read.
-struct Ending {
-    host: MemoryHost,
-    asked: RefCell<usize>,
-}
-
-impl Host for Ending {
-    fn look(&self, path: &Path) -> Lookup {
-        self.host.look(path)
-    }
-    fn link_metadata(&self, path: &Path) -> Result<Metadata, HostError> {
-        self.host.link_metadata(path)
-    }
-    fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>, HostError> {
-        self.host.read(path, limit)
-    }
-    fn read_link(&self, path: &Path) -> Result<PathBuf, HostError> {
-        self.host.read_link(path)
-    }
-    fn list(&self, path: &Path) -> Result<Vec<OsString>, HostError> {
-        if path == Path::new("/proc/800/fd") {
-            *self.asked.borrow_mut() += 1;
-            if *self.asked.borrow() > 1 {
-                return Ok(Vec::new());
-            }
-        }
-        self.host.list(path)
-    }
-}
 
 #[test]
 fn a_socket_that_gunicorn_closes_meanwhile_was_not_taken_away() {
@@ -102,9 +29,19 @@ fn a_socket_that_gunicorn_closes_meanwhile_was_not_taken_away() {
     let mut world = World::healthy(&case.host);
     world.change("- file /run/myapp/gunicorn.sock").write(&mut case.host);
     assert_eq!(codes(&case.host), ["S607"]);
-    let host = Ending { host: case.host, asked: RefCell::default() };
-    assert!(codes(&host).is_empty());
-    assert_eq!(*host.asked.borrow(), 2);
+    // It ends while the host is read: its socket is closed once its descriptors were read.
+    let mut ended = case.host.clone();
+    for number in 0..9 {
+        ended.remove(format!("/proc/800/fd/{number}"));
+    }
+    let asked = Cell::new(0);
+    let choose = |question, path: &Path| {
+        let again = question == Question::List && path == Path::new("/proc/800/fd");
+        asked.set(asked.get() + usize::from(again));
+        usize::from(asked.get() > 1)
+    };
+    assert!(codes(&Watched { hosts: vec![case.host, ended], choose }).is_empty());
+    assert_eq!(asked.get(), 2);
 }
 
 /// How often a check reads below /proc on a host with so many strangers.
@@ -118,11 +55,16 @@ fn reads(strangers: u32, change: &str) -> usize {
     }
     world.change(change);
     world.write(&mut case.host);
-    let host = Counting { host: case.host, read: RefCell::default() };
+    let read = Cell::new(0);
+    let choose = |_: Question, path: &Path| {
+        read.set(read.get() + usize::from(path.starts_with("/proc")));
+        0
+    };
+    let host = Watched { hosts: vec![case.host], choose };
     let sources = Sources::new(&host);
     let request = Request { apps: Vec::new(), scope: Scope::Root, database_revision: None };
     facts::read(&sources, &request);
-    host.read.into_inner().len()
+    read.get()
 }
 
 #[test]

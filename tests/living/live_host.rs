@@ -1,16 +1,14 @@
 //! The program inside a booted Debian: what systemctl, the journal, nginx and the application
 //! itself say while the harm is there, and that it is silent when the harm is gone.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
+use crate::support;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
+use crate::support::container::Container;
 use serde_json::Value;
-use support::container::Container;
 
 const UNIT: &str = "[Unit]\nDescription=Gunicorn for myapp\nAfter=network.target\n\n[Service]\n\
     Type=notify\nNotifyAccess=main\nUser=www-data\nGroup=www-data\nRuntimeDirectory=myapp\n\

@@ -1,17 +1,15 @@
 //! `--preflight` asks a real Flask-Migrate with SQLite, as the service's user, where the database
 //! is: behind, at the newest migration, ahead, not there, not answering.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
+use crate::support;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
+use crate::support::container::Container;
 use serde_json::Value;
-use support::container::Container;
 
 const UNIT: &str = "[Unit]\nAfter=network.target\n\n[Service]\nType=notify\nNotifyAccess=main\n\
     User=www-data\nGroup=www-data\nRuntimeDirectory=myapp\nStateDirectory=myapp\n\

@@ -1,10 +1,8 @@
 //! What the process table and the sockets of a host tell: near misses, other layouts, fewer
 //! rights, images.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
+use crate::support::case::{Case, Seen};
+use crate::support::living::World;
 use deploy_doctor::engine::{self, Settings, Verdict};
 use deploy_doctor::facts::{self, ONLY_LIVE, Request, Scope};
 use deploy_doctor::rule::Severity;
@@ -13,8 +11,6 @@ use deploy_doctor::source::Sources;
 use deploy_doctor::source::proc::{
     HashKey, Local, RunningEnvironment, command_line, parse_stat, tcp_listeners, unix_listeners,
 };
-use support::case::{Case, Seen};
-use support::living::World;
 
 const LIVE: [&str; 13] = [
     "P501", "P502", "P503", "P506", "P507", "P509", "S601", "S602", "S603", "S606", "S607", "U122",

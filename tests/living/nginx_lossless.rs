@@ -1,7 +1,5 @@
 //! nginx's files come out byte for byte, and hostile ones do no harm.
 
-#![allow(clippy::unwrap_used)]
-
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

@@ -1,8 +1,6 @@
 //! The reader beside others: crossplane (the words) and the `nginx-config` crate (the
 //! directives). Both are fetched when they can be; where they cannot, that is said.
 
-#![allow(clippy::unwrap_used)]
-
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;

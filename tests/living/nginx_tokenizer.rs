@@ -3,8 +3,6 @@
 //! The text stands in `types { … }`, which takes any words, so that only the tokenizer can refuse
 //! it; what follows a `}` that closes the block may be refused for other reasons.
 
-#![allow(clippy::unwrap_used)]
-
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;

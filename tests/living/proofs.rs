@@ -5,18 +5,16 @@
 //! `DEPLOY_DOCTOR_CASE=NAME` runs the cases whose name contains NAME (or one of several, separated
 //! by commas).
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
+use crate::support;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 
+use crate::support::proof::{self, Case, Shown, Variant};
 use deploy_doctor::rule::{self, Rule, Severity};
 use deploy_doctor::rules;
-use support::proof::{self, Case, Shown, Variant};
 
 /// Containers at the same time.
 const AT_ONCE: usize = 3;

@@ -4,8 +4,7 @@
 
 #![allow(clippy::unwrap_used)] // helpers of a test may stop it, too
 
-#[path = "support/generate.rs"]
-mod generate;
+use crate::support::generate;
 
 use std::fmt::Write as _;
 use std::io::Write as _;

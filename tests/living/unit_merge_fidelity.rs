@@ -3,8 +3,7 @@
 
 #![allow(clippy::unwrap_used)] // helpers of a test may stop it, too
 
-#[path = "support/generate.rs"]
-mod generate;
+use crate::support::generate;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::{PermissionsExt, symlink};

@@ -3,13 +3,15 @@
 #![allow(clippy::unwrap_used)] // helpers of a test may stop it, too
 
 use std::cell::Cell;
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use deploy_doctor::host::{FileKind, Host, HostError, Lookup, MemoryHost, Metadata};
+use deploy_doctor::host::{FileKind, MemoryHost};
 use deploy_doctor::source::unit::{self, FaultKind, LoadError, Refusal, UnitName, UnitPaths};
 use deploy_doctor::source::{FileId, SourceFile, Sources};
+use watched::{Question, Watched};
+
+use crate::support::watched;
 
 fn parse(bytes: impl Into<Vec<u8>>) -> unit::UnitFile {
     unit::parse(Arc::new(SourceFile::new(FileId(0), "x.service", bytes)))
@@ -187,35 +189,6 @@ fn two_start_commands_are_refused() {
     assert_eq!(file.file.slice(span), b"/bin/b");
 }
 
-/// Counts how often directories are listed.
-struct Counting {
-    host: MemoryHost,
-    listed: Cell<usize>,
-}
-
-impl Host for Counting {
-    fn look(&self, path: &Path) -> Lookup {
-        self.host.look(path)
-    }
-
-    fn link_metadata(&self, path: &Path) -> Result<Metadata, HostError> {
-        self.host.link_metadata(path)
-    }
-
-    fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>, HostError> {
-        self.host.read(path, limit)
-    }
-
-    fn read_link(&self, path: &Path) -> Result<PathBuf, HostError> {
-        self.host.read_link(path)
-    }
-
-    fn list(&self, path: &Path) -> Result<Vec<OsString>, HostError> {
-        self.listed.set(self.listed.get() + 1);
-        self.host.list(path)
-    }
-}
-
 #[test]
 fn a_thousand_units_need_no_listing_each() {
     let mut host = MemoryHost::new();
@@ -224,7 +197,12 @@ fn a_thousand_units_need_no_listing_each() {
         host.file(format!("/etc/systemd/system/app{number}.service"), text);
     }
     host.file("/etc/systemd/system/service.d/all.conf", "[Service]\nRestart=always\n");
-    let host = Counting { host, listed: Cell::new(0) };
+    let listed = Cell::new(0);
+    let choose = |question, _: &Path| {
+        listed.set(listed.get() + usize::from(question == Question::List));
+        0
+    };
+    let host = Watched { hosts: vec![host], choose };
     let sources = Sources::new(&host);
     let paths = UnitPaths::scan(&sources);
     let units = paths.list_units().units;
@@ -235,7 +213,7 @@ fn a_thousand_units_need_no_listing_each() {
         assert_eq!(unit.last("Service", "Restart").unwrap().value.as_str(), "always");
     }
     // The search path and `service.d`, whatever the number of units.
-    assert!(host.listed.get() <= 14, "{} listings", host.listed.get());
+    assert!(listed.get() <= 14, "{} listings", listed.get());
 }
 
 #[test]

@@ -1,10 +1,7 @@
 //! A real environment of real packages, held against `importlib.metadata`, pip's own reader of
 //! requirements and `pip check`; then broken on purpose.
 
-#![allow(clippy::unwrap_used)]
-
-#[path = "support/venv.rs"]
-mod support;
+use crate::support::venv as support;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,5 @@
 //! Migrations: identifiers, the graph, operations, where they are, and hostile files.
 
-#![allow(clippy::unwrap_used)]
-
 use std::path::Path;
 use std::time::{Duration, Instant};
 

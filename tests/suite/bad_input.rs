@@ -1,8 +1,7 @@
 //! Whatever stands in a file's place, the program ends in time, without a signal, with 0, 1 or 3,
 //! says which file it could not read, and reads nothing outside the tree.
 
-#[path = "support/command.rs"]
-mod command;
+use crate::support::command;
 
 use std::fs;
 use std::io::Write;

@@ -1,9 +1,6 @@
 //! The environment: what the examples on the rules' pages do not show.
 
-#![allow(clippy::unwrap_used)]
-
-#[path = "support/case.rs"]
-mod case;
+use crate::support::case;
 
 use case::{Case, Seen};
 use deploy_doctor::rule::Severity;

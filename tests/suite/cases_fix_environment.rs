@@ -4,10 +4,8 @@ use case::{Case, RELEASE};
 use deploy_doctor::fix::{Content, Reason};
 use fix::{DROP_IN, ENVIRONMENT, OURS, Repair, UNIT, is_manual};
 
-#[path = "support/case.rs"]
-mod case;
-#[path = "support/fix.rs"]
-mod fix;
+use crate::support::case;
+use crate::support::fix;
 
 const KEY: &str = "9f2c1b7e5d8a4f03b6c7d1e2a5f4988c";
 

@@ -3,10 +3,8 @@
 use case::{Case, RELEASE};
 use fix::{DROP_IN, ENVIRONMENT, OURS, Repair, UNIT, is_manual};
 
-#[path = "support/case.rs"]
-mod case;
-#[path = "support/fix.rs"]
-mod fix;
+use crate::support::case;
+use crate::support::fix;
 
 const SECRETS: &str = "SECRET_KEY=9f2c1b7e5d8a4f03b6c7d1e2a5f4988c\n\
                        DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db\n";

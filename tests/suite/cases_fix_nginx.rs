@@ -4,10 +4,8 @@ use case::Case;
 use deploy_doctor::facts::Given;
 use fix::{DROP_IN, Repair, SITE, is_manual};
 
-#[path = "support/case.rs"]
-mod case;
-#[path = "support/fix.rs"]
-mod fix;
+use crate::support::case;
+use crate::support::fix;
 
 const SOCKET: &str = "unix:/run/myapp/gunicorn.sock";
 const HEADERS: &str = "proxy_set_header Host $host; proxy_set_header X-Forwarded-For \

@@ -7,12 +7,9 @@ use deploy_doctor::host::Host;
 use fix::{DROP_IN, ENVIRONMENT, OURS, Repair, SITE, UNIT};
 use living::World;
 
-#[path = "support/case.rs"]
-mod case;
-#[path = "support/fix.rs"]
-mod fix;
-#[path = "support/living.rs"]
-mod living;
+use crate::support::case;
+use crate::support::fix;
+use crate::support::living;
 
 #[test]
 fn a_setting_of_a_drop_in_is_changed_there_and_a_fragments_in_a_drop_in() {

@@ -1,8 +1,7 @@
 //! Rules of gunicorn's settings and of the release, where the deciding place lies elsewhere than
 //! in the examples of their documentation.
 
-#[path = "support/case.rs"]
-mod case;
+use crate::support::case;
 
 use std::fs;
 

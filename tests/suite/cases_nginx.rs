@@ -1,16 +1,16 @@
 //! The rules of nginx beyond their own examples: includes, templates, files given by themselves,
 //! and nginx itself as the judge of what it refuses.
 
-mod support;
+use crate::support;
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use crate::support::case::{Case, Seen};
 use deploy_doctor::facts::Given;
 use deploy_doctor::rule::{self, ExampleKind, Severity};
 use deploy_doctor::rules;
-use support::case::{Case, Seen};
 
 const SITE: &str = "/etc/nginx/sites-available/myapp";
 /// The path under which the site is read.

@@ -1,13 +1,9 @@
 //! Packages and migrations of the release: what the examples on the rules' pages do not show.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use std::fmt::Write;
 
+use crate::support::case::{self, Case};
 use deploy_doctor::rule::Severity;
-use support::case::{self, Case};
 
 /// The release that `current` leads to.
 const RELEASE: &str = "/srv/myapp/releases/2026-04-21";

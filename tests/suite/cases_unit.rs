@@ -2,17 +2,15 @@
 //! values from drop-ins, configuration files and environment files, files of a repository, healthy
 //! near misses.
 
-mod support;
-
 use std::path::PathBuf;
 
+use crate::support::case::{Case, Hit, Place, Seen};
 use deploy_doctor::engine::{self, Settings};
 use deploy_doctor::facts::{self, Given, Request, Scope};
 use deploy_doctor::host::FilesHost;
 use deploy_doctor::rule::Severity;
 use deploy_doctor::rules;
 use deploy_doctor::source::Sources;
-use support::case::{Case, Hit, Place, Seen};
 
 const RELEASE: &str = "/srv/myapp/releases/2026-04-21";
 

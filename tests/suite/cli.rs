@@ -1,8 +1,7 @@
 //! What scripts rely on: exit statuses, formats, options, ignore comments, completions, and the
 //! JSON document's schema.
 
-#[path = "support/command.rs"]
-mod command;
+use crate::support::command;
 
 use std::fs;
 use std::io::Read;

@@ -1,9 +1,7 @@
 //! The program over real files of public repositories, one by one, as a gate in CI would run it:
 //! no crash, no hang, no internal error, and JSON that parses. What each rule finds is counted on
-//! stderr (`cargo test --test corpus -- --nocapture`), to be looked at for false alarms:
+//! stderr (`cargo test --test suite corpus:: -- --nocapture`), to be looked at for false alarms:
 //! `docs/false-alarms.md`.
-
-#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

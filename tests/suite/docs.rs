@@ -1,7 +1,5 @@
 //! The rules' pages in `docs/rules/` are what `deploy-doctor explain` prints, one a rule and none
-//! more. `UPDATE_DOCS=1 cargo test --test docs` writes them.
-
-#![allow(clippy::unwrap_used)]
+//! more. `UPDATE_DOCS=1 cargo test --test suite docs::` writes them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -40,7 +38,7 @@ fn index() -> String {
     let mut out = String::from(
         "# The rules\n\n\
          Each page is what `deploy-doctor explain CODE` prints, and its examples run as tests.\n\
-         `UPDATE_DOCS=1 cargo test --test docs` writes these pages.\n",
+         `UPDATE_DOCS=1 cargo test --test suite docs::` writes these pages.\n",
     );
     for (area, title) in AREAS {
         let mut rows = rules::all().iter().filter(|rule| rule.area() == area).peekable();
@@ -103,7 +101,7 @@ fn every_rule_has_its_page_and_no_page_is_left_over() {
     for name in present().iter().filter(|name| !wanted.contains_key(*name)) {
         wrong.push(format!("{name} belongs to no rule"));
     }
-    let how = "UPDATE_DOCS=1 cargo test --test docs writes them";
+    let how = "UPDATE_DOCS=1 cargo test --test suite docs:: writes them";
     assert!(wrong.is_empty(), "{}\n{how}", wrong.join("\n"));
 }
 

@@ -1,17 +1,13 @@
 //! The environment file reader: what it says about each line beyond its value, and that its spans
 //! can be edited. `env_systemd.rs` holds the values against systemd itself.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use std::time::{Duration, Instant};
 
+use crate::support::env_files::generated;
 use deploy_doctor::source::env_file::{
     Dialect, EnvFile, ExpansionKind, FaultKind, IgnoredKind, Quoting, parse,
 };
 use deploy_doctor::source::{FileId, SourceFile, Span};
-use support::env_files::generated;
 
 fn source(bytes: impl AsRef<[u8]>) -> SourceFile {
     SourceFile::new(FileId(0), "/etc/app.env", bytes.as_ref())

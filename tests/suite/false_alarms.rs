@@ -1,12 +1,8 @@
 //! Wrong alarms that were found on real files (`docs/false-alarms.md`), as small cases that stay
 //! silent, each with its neighbour that must not.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
+use crate::support::case::{Case, Seen};
 use deploy_doctor::facts::Given;
-use support::case::{Case, Seen};
 
 const UNIT: &str = "/repo/web.service";
 

@@ -1,8 +1,7 @@
 //! `deploy-doctor fix` as scripts and people use it: what it shows, writes and takes back, and with
 //! which exit status.
 
-#[path = "support/command.rs"]
-mod command;
+use crate::support::command;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,8 +1,6 @@
 //! Changes are made all or not at all, and taken back to the last byte, owner, mode and attribute.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 
-#[path = "support/fault.rs"]
-mod fault;
+use crate::support::fault;
 
 use std::ffi::OsStr;
 use std::fs;

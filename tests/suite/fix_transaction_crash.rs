@@ -1,10 +1,8 @@
 //! The process is killed (SIGKILL) before every step of making, taking back and recovering
 //! changes, and within every write. The next run finds all as before or all as after, cleans up,
 //! and goes on.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 
-#[path = "support/fault.rs"]
-mod fault;
+use crate::support::fault;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
@@ -167,7 +165,7 @@ fn foreign(path: &Path) {
 /// Runs a process that is killed at the step.
 fn killed(scene: &Scene, what: &str, root: &Path, kind: &str, at: usize) {
     let status = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "child", "--nocapture"])
+        .args(["--exact", "fix_transaction_crash::child", "--nocapture"])
         .env(ROOT, root)
         .env(SCENE, scene.name)
         .env(ACT, what)

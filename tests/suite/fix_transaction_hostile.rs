@@ -1,10 +1,8 @@
 //! Hostile surroundings: links planted in place of files and directories, files replaced in the
 //! last moment, a state directory that somebody else prepared, full and read-only disks.
 //! Nothing but the named files is written, and nothing of anybody's is lost.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 
-#[path = "support/fault.rs"]
-mod fault;
+use crate::support::fault;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
@@ -421,7 +419,7 @@ const SPACE: &str = "FAULT_NAMESPACE";
 fn again(name: &str, mut command: Command) -> bool {
     let status = command
         .arg(std::env::current_exe().unwrap())
-        .args(["--exact", name, "--nocapture"])
+        .args(["--exact", &format!("fix_transaction_hostile::{name}"), "--nocapture"])
         .env(SPACE, "1")
         .output()
         .unwrap();
@@ -542,7 +540,11 @@ fn an_ordinary_user_changes_what_is_theirs() {
         let out = Command::new("setpriv")
             .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
             .arg(&copy)
-            .args(["--exact", "an_ordinary_user_changes_what_is_theirs", "--nocapture"])
+            .args([
+                "--exact",
+                "fix_transaction_hostile::an_ordinary_user_changes_what_is_theirs",
+                "--nocapture",
+            ])
             .env(SPACE, "1")
             .current_dir("/")
             .output();

@@ -2,8 +2,7 @@
 //! puts them, give no finding, no problem, and no skip but those of whatever is not a living host.
 //! Hostile values are refused, and nothing is overwritten unasked.
 
-#[path = "support/command.rs"]
-mod command;
+use crate::support::command;
 
 use std::fmt::Write;
 use std::fs;
@@ -655,7 +654,7 @@ fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/init").join(name)
 }
 
-/// What is written does not change unseen. `UPDATE_DOCS=1 cargo test --test init` writes the files.
+/// What is written does not change unseen. `UPDATE_DOCS=1 cargo test --test suite init::` writes the files.
 #[test]
 fn the_output_is_stable() {
     for (name, wanted) in [

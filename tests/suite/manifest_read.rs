@@ -1,7 +1,5 @@
 //! Manifests of static assets.
 
-#![allow(clippy::unwrap_used)]
-
 use deploy_doctor::source::manifest::{self, ManifestKind};
 use deploy_doctor::source::{FileId, SourceFile};
 

@@ -1,8 +1,6 @@
 //! The numbered facts of nginx's behaviour that concern its files, each with a healthy
 //! neighbour. Where nginx is installed, it is asked about the refusals.
 
-#![allow(clippy::unwrap_used)]
-
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

@@ -1,7 +1,5 @@
 //! Requirements in every format, and held against an environment.
 
-#![allow(clippy::unwrap_used)]
-
 use std::path::Path;
 use std::time::{Duration, Instant};
 

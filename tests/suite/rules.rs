@@ -15,12 +15,9 @@ use deploy_doctor::rule::{self, Example, ExampleKind, Rule, Safety};
 use deploy_doctor::rules;
 use deploy_doctor::source::Sources;
 
-#[path = "support/answers.rs"]
-mod answers;
-#[path = "support/case.rs"]
-mod case;
-#[path = "support/living.rs"]
-mod living;
+use crate::support::answers;
+use crate::support::case;
+use crate::support::living;
 use living::World;
 
 const UNIT: &str = "/etc/systemd/system/myapp.service";

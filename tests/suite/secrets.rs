@@ -1,8 +1,7 @@
 //! No value of an environment variable, no password and no key reaches any output, whatever is
 //! wrong with the line that it stands on. Every secret here holds the word `kanary`.
 
-#[path = "support/command.rs"]
-mod command;
+use crate::support::command;
 
 use std::fs;
 

@@ -1,13 +1,11 @@
 //! The tests' own file trees are what the host's door sees under `--root`.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
+use crate::support;
 
 use std::path::{Path, PathBuf};
 
+use crate::support::tree::{Tree, can_own};
 use deploy_doctor::host::{FileKind, Host, HostErrorKind, Outcome, TreeHost};
-use support::tree::{Tree, can_own};
 
 #[test]
 fn a_tree_is_seen_as_it_was_written() {

@@ -1,8 +1,7 @@
 //! Whole deployments with many faults at once: every finding, by code, file and line, and nothing
 //! else. A new rule that finds something true in them adds its line here.
 
-#[path = "support/case.rs"]
-mod case;
+use crate::support::case;
 
 use case::{Case, Seen};
 use deploy_doctor::facts::known::NEEDS_MORE;

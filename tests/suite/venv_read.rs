@@ -1,7 +1,5 @@
 //! Virtual environments as trees in memory: configuration, interpreter, what is installed.
 
-#![allow(clippy::unwrap_used)]
-
 use std::path::{Path, PathBuf};
 
 use deploy_doctor::host::MemoryHost;

@@ -17,7 +17,7 @@ use deploy_doctor::rule::Safety;
 use deploy_doctor::rules;
 use deploy_doctor::source::Sources;
 
-use crate::case::Case;
+use super::case::Case;
 
 /// The healthy deployment's unit.
 pub const UNIT: &str = "/etc/systemd/system/myapp.service";

@@ -1,13 +1,20 @@
 //! What the end-to-end tests share.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
+pub mod answers;
 pub mod case;
+pub mod command;
 pub mod container;
 pub mod env_files;
+pub mod fault;
+pub mod fix;
+pub mod generate;
 pub mod living;
 pub mod mended;
 pub mod proof;
 pub mod tree;
+pub mod venv;
+pub mod watched;
 
 use std::fmt::Display;
 

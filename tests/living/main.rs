@@ -1,0 +1,27 @@
+//! What is held against real systemd, nginx, gunicorn, Alembic and pip: one binary.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod alembic_real;
+mod container;
+mod env_systemd;
+mod fix_live;
+mod fix_proofs;
+mod gunicorn_real;
+mod init_real;
+mod live_commands;
+mod live_container;
+mod live_cost;
+mod live_host;
+mod live_migrations;
+mod live_processes;
+mod nginx_lossless;
+mod nginx_others;
+mod nginx_tokenizer;
+mod proofs;
+mod unit_fidelity;
+mod unit_merge_fidelity;
+mod unit_robustness;
+mod venv_real;
