@@ -21,6 +21,7 @@ mod nginx_lossless;
 mod nginx_others;
 mod nginx_tokenizer;
 mod proofs;
+mod report_schema;
 mod unit_fidelity;
 mod unit_merge_fidelity;
 mod unit_robustness;

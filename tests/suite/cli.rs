@@ -1,5 +1,5 @@
-//! What scripts rely on: exit statuses, formats, options, ignore comments, completions, and the
-//! JSON document's schema.
+//! What scripts rely on: exit statuses, formats, options, ignore comments, completions. The JSON
+//! document is held against its schema in `tests/living/report_schema.rs`.
 
 use crate::support::command;
 
@@ -389,82 +389,4 @@ fn a_fingerprint_stays_when_lines_move() {
     append(&tree, ENVIRONMENT, "export OTHER=1\n");
     let document = json(&check(&tree, &["--format", "json"]));
     assert_ne!(document["findings"][0]["fingerprint"], document["findings"][1]["fingerprint"]);
-}
-
-fn schema() -> jsonschema::Validator {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/report.schema.json");
-    let schema: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
-    assert!(jsonschema::meta::is_valid(&schema), "the schema is none");
-    jsonschema::validator_for(&schema).unwrap()
-}
-
-fn valid(validator: &jsonschema::Validator, what: &str, ran: &Ran) -> Value {
-    let document = json(ran);
-    let errors: Vec<String> = validator
-        .iter_errors(&document)
-        .map(|error| format!("{}: {error}", error.instance_path()))
-        .collect();
-    assert!(errors.is_empty(), "{what}:\n{}", errors.join("\n"));
-    document
-}
-
-#[test]
-fn real_reports_hold_to_the_schema() {
-    let validator = schema();
-    let options = ["--format", "json"];
-    for case in ["healthy", "guide"] {
-        valid(&validator, case, &Copied::of(case).check(&options));
-    }
-    let broken = one_error();
-    append(
-        &broken,
-        ENVIRONMENT,
-        "# deploy-doctor: ignore[E403]\nB=1 # x\nC=\"x\nD=1\nFLASK_DEBUG=1\n",
-    );
-    broken.edit(UNIT, "ExecReload=", "ExecRelaod=");
-    broken.edit("/etc/nginx/sites-available/myapp", "server {", "server { nosuch_directive 1;");
-    broken.edit(
-        "/srv/myapp/releases/2026-04-21/wsgi.py",
-        "import os",
-        "import os; X = os.environ[\"NEEDED\"]",
-    );
-    let document = valid(&validator, "broken", &broken.check(&options));
-    assert!(codes(&document).len() >= 3, "{document}");
-    for path in [UNIT, "/etc/nginx/nginx.conf", "/etc/passwd"] {
-        let tree = Copied::of("guide");
-        tree.write(path, b"\xff\0[");
-        valid(&validator, path, &tree.check(&options));
-        tree.remove(path);
-        valid(&validator, path, &tree.check(&options));
-    }
-    let unit = broken.at(UNIT);
-    valid(
-        &validator,
-        "files",
-        &run(&["check", "--format", "json", "--unit", unit.to_str().unwrap()]),
-    );
-}
-
-#[test]
-fn the_schema_refuses_what_is_wrong() {
-    let validator = schema();
-    let good = json(&one_error().check(&["--format", "json"]));
-    assert!(validator.is_valid(&good));
-    for (pointer, wrong) in [
-        ("/schema", Value::from(2)),
-        ("/findings/0/severity", Value::from("fatal")),
-        ("/findings/0/fingerprint", Value::Null),
-        ("/findings/0/locations/0/line", Value::from(0)),
-        ("/apps/0/verdict", Value::from("fine")),
-        ("/apps/0/checklist", Value::Array(Vec::new())),
-        ("/summary/error", Value::from(-1)),
-        ("/source/time", Value::from("yesterday")),
-    ] {
-        let mut bad = good.clone();
-        *bad.pointer_mut(pointer).unwrap() = wrong;
-        assert!(!validator.is_valid(&bad), "{pointer}");
-    }
-    let mut more = good.clone();
-    more["extra"] = Value::Null;
-    assert!(!validator.is_valid(&more));
 }
