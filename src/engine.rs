@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use checklist::Concern;
 
-use crate::facts::{Deployment, Problem};
+use crate::facts::{Deployment, Problem, Why};
 use crate::rule::{Check, Finding, Rule, Severity, Sink, Skip};
 use crate::source::Sources;
 
@@ -70,30 +70,7 @@ pub fn run(
 ) -> Outcome {
     let selected: Vec<&'static Rule> =
         rules.iter().copied().filter(|rule| settings.selection.includes(rule)).collect();
-    let mut findings = Vec::new();
-    let mut skips = Vec::new();
-    for rule in &selected {
-        match rule.check {
-            Check::App(check) => {
-                for app in &deployment.apps {
-                    let mut sink = Sink::new(rule, Some(&app.name));
-                    if let Err(why) = check(app, &mut sink) {
-                        sink.skip(&why);
-                    }
-                    findings.append(&mut sink.findings);
-                    skips.append(&mut sink.skips);
-                }
-            }
-            Check::Host(check) => {
-                let mut sink = Sink::new(rule, None);
-                if let Err(why) = check(deployment, &mut sink) {
-                    sink.skip(&why);
-                }
-                findings.append(&mut sink.findings);
-                skips.append(&mut sink.skips);
-            }
-        }
-    }
+    let (mut findings, skips) = look(&selected, deployment);
     for finding in &mut findings {
         if let Some(severity) = settings.severities.get(finding.rule.code) {
             finding.severity = *severity;
@@ -121,6 +98,49 @@ pub fn run(
         .collect();
     let findings = fingerprint::stamp(findings, sources);
     Outcome { findings, skips, suppressed, problems, apps }
+}
+
+/// Runs each rule on what it looks at.
+fn look(rules: &[&'static Rule], deployment: &Deployment) -> (Vec<Finding>, Vec<Skip>) {
+    let mut findings = Vec::new();
+    let mut skips = Vec::new();
+    let mut keep = |mut sink: Sink, checked: Result<(), Why>| {
+        if let Err(why) = checked {
+            sink.skip(&why);
+        }
+        let (found, skipped) = sink.close();
+        findings.extend(found);
+        skips.extend(skipped);
+    };
+    let passing = deployment.passing();
+    for rule in rules {
+        match (rule.check, &passing) {
+            (Check::App(check), _) => {
+                for app in &deployment.apps {
+                    let mut sink = Sink::new(rule, Some(app));
+                    let checked = check(app, &mut sink);
+                    keep(sink, checked);
+                }
+            }
+            (Check::Passing(check), Ok(passing)) => {
+                for (app, passing) in passing {
+                    let mut sink = Sink::new(rule, *app);
+                    let checked = match passing {
+                        Ok(passing) => check(passing, &mut sink),
+                        Err(why) => Err(why.clone()),
+                    };
+                    keep(sink, checked);
+                }
+            }
+            (Check::Passing(_), Err(why)) => keep(Sink::new(rule, None), Err(why.clone())),
+            (Check::Host(check), _) => {
+                let mut sink = Sink::new(rule, None);
+                let checked = check(deployment, &mut sink);
+                keep(sink, checked);
+            }
+        }
+    }
+    (findings, skips)
 }
 
 /// What belongs to each application; none: to the host.

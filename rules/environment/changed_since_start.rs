@@ -80,22 +80,22 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         [a, b, c, _, ..] => format!("{a}, {b}, {c} and {} more", names.len() - 3),
         names => names.join(", "),
     };
-    let finding = out.report(format!(
-        "a reload does not apply {list}: gunicorn's master {} was started with other values",
-        master.process.pid
-    ));
-    for (name, variable) in changed.iter().take(5) {
+    let places = changed.iter().take(5).filter_map(|(name, variable)| {
         let note =
             if running.has(name) { "changed since the start" } else { "new since the start" };
-        finding.at_some(variable.span, note);
-    }
-    finding
-        .evidence(
-            EvidenceKind::Process,
-            format!("master {} has other values, or none, for: {list}", master.process.pid),
-        )
-        .help(format!("systemctl daemon-reload && systemctl restart {stem}"))
-        .fix(Safety::Manual, format!("systemctl restart {stem}"))
-        .subject(first.as_str());
+        Some((variable.span?, note))
+    });
+    out.report(format!(
+        "a reload does not apply {list}: gunicorn's master {} was started with other values",
+        master.process.pid
+    ))
+    .at_each(places)
+    .evidence(
+        EvidenceKind::Process,
+        format!("master {} has other values, or none, for: {list}", master.process.pid),
+    )
+    .help(format!("systemctl daemon-reload && systemctl restart {stem}"))
+    .subject(first.as_str())
+    .fix(Safety::Manual, format!("systemctl restart {stem}"));
     Ok(())
 }

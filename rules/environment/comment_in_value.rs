@@ -55,7 +55,6 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             }
             let name = &name.value;
             let edit = lifted(read, assignment);
-            let safety = if edit.is_some() { Safety::Safe } else { Safety::Manual };
             // Where the comment starts would tell how long the value is: the name is shown.
             out.report(format!(
                 "the application gets the comment behind {name} as part of its value: systemd \
@@ -67,9 +66,12 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
                  into single quotes\nthen restart the unit: workers keep the old environment over \
                  a reload",
             )
-            .fix(safety, format!("move the comment to a line above {name}"))
-            .edits(edit)
-            .subject(name.clone());
+            .subject(name.clone())
+            .fix_if(
+                Safety::Safe,
+                format!("move the comment to a line above {name}"),
+                edit,
+            );
         }
     }
     Ok(())

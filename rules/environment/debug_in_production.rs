@@ -128,16 +128,14 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         let commented = variable.value.expose_str().is_some_and(|value| value.contains(" #"));
         let at = app.worker_variable_written(name).filter(|_| !commented);
         let edit = at.map(|at| Edit::replace(at, off));
-        let safety = if edit.is_some() { Safety::Safe } else { Safety::Manual };
         out.report(format!(
             "errors pass by the application's handlers, and its insides may show: {name} turns debug \
              mode on"
         ))
             .at_some(variable.span, "debug mode in production")
             .help(help(name, off))
-            .fix(safety, format!("{name}={off}"))
-            .edits(edit)
-            .subject(name);
+            .subject(name)
+            .fix_if(Safety::Safe, format!("{name}={off}"), edit);
     }
     Ok(())
 }

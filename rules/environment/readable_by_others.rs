@@ -129,9 +129,9 @@ fn report_mode(
         "chmod {closed:04o} {path}\nor, where nobody but systemd reads it: chown root:root {path} \
          && chmod 0600 {path}"
     ))
+    .subject(format!("mode {path}"))
     .fix(Safety::Safe, format!("mode {closed:04o} for {path}"))
-    .edit(Edit::Mode { path: read.place.path.clone(), mode: closed })
-    .subject(format!("mode {path}"));
+    .edit(Edit::Mode { path: read.place.path.clone(), mode: closed });
     Ok(())
 }
 

@@ -1,5 +1,5 @@
 use crate::facts::{App, Why};
-use crate::rule::{Severity, Sink};
+use crate::rule::{Finding, Severity, Sink};
 use crate::source::Span;
 use crate::source::python::environ::{Need, Reader, VariableUse};
 
@@ -76,9 +76,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         if let Some(read) = read_of(app, &example.value, None)
             && matches!(read.need, Need::Conditional | Need::InFunction)
         {
-            let before = out.findings.len();
-            judge(app, &example.value, read.span, Some(read.reader), out);
-            if let Some(finding) = out.findings.get_mut(before) {
+            if let Some(finding) = judge(app, &example.value, read.span, Some(read.reader), out) {
                 finding.severity(Severity::Warning).at(example.span, "listed as needed");
             }
         }
@@ -95,21 +93,31 @@ fn read_of<'a>(app: &'a App, name: &str, span: Option<Span>) -> Option<&'a Varia
         .find(|read| read.name == name && span.is_none_or(|span| read.span == span))
 }
 
-fn judge(app: &App, name: &str, span: Span, reader: Option<Reader>, out: &mut Sink) {
+fn judge<'s>(
+    app: &App,
+    name: &str,
+    span: Span,
+    reader: Option<Reader>,
+    out: &'s mut Sink,
+) -> Option<&'s mut Finding> {
     let environment = &app.environment;
     let empty = match app.gunicorn.worker_variable(environment, name) {
-        Ok(Some(variable)) if !variable.value.expose().is_empty() => return,
+        Ok(Some(variable)) if !variable.value.expose().is_empty() => return None,
         Ok(Some(_)) => true,
         // It is set, only its value is not known.
-        Err(_) if environment.variables.contains_key(name) => return,
-        Err(why) => return out.skip(&Why::new(format!("{name}: {why}"))),
+        Err(_) if environment.variables.contains_key(name) => return None,
+        Err(why) => {
+            out.skip(&Why::new(format!("{name}: {why}")));
+            return None;
+        }
         Ok(None) => false,
     };
     if is_set_for(reader, app, name) || is_dropped(app, name) {
-        return;
+        return None;
     }
     if let Some(why) = elsewhere(app, reader) {
-        return out.skip(&Why::new(format!("{name}: {why}")));
+        out.skip(&Why::new(format!("{name}: {why}")));
+        return None;
     }
     let files: Vec<String> =
         environment.read_files().map(|read| read.place.path.display().to_string()).collect();
@@ -140,6 +148,7 @@ fn judge(app: &App, name: &str, span: Span, reader: Option<Reader>, out: &mut Si
     if empty {
         finding.severity(Severity::Warning);
     }
+    Some(finding)
 }
 
 /// pydantic-settings looks a field up without regard to case.

@@ -117,12 +117,10 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         true => "what a variable names as the application is not there".to_owned(),
         false => text,
     };
-    let finding = out.report(format!("{CONSEQUENCE}: {}", shown(cause)));
     let named = &app.release.code.application;
-    finding.at_known(named, "names the application");
-    if named.span().is_none() {
-        finding.at_some(app.gunicorn.started_at(), "");
-    }
+    let finding = out
+        .report(format!("{CONSEQUENCE}: {}", shown(cause)))
+        .at_first([(named.span(), "names the application"), (app.gunicorn.started_at(), "")]);
     if let Resolution::Missing(searched) = &application.resolution {
         show_searched(searched, finding);
     }

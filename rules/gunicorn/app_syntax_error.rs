@@ -100,19 +100,19 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         }
         let Some(fault) = module.faults.first() else { continue };
         let (path, cause) = (module.path.display(), &fault.message);
-        let consequence = match module.certain {
-            true => "a reload takes the site down",
-            false => "a part of the application fails, or a reload takes the site down",
+        let (severity, consequence) = match module.certain {
+            true => (Severity::Error, "a reload takes the site down"),
+            false => (
+                Severity::Warning,
+                "a part of the application fails, or a reload takes the site down",
+            ),
         };
-        let finding = out.report(format!("{consequence}: {version} cannot compile {path}"));
-        if !module.certain {
-            finding.severity(Severity::Warning);
-        }
         let tool = match app.gunicorn.venv.ok() {
             Some(venv) => format!("{}/bin/python", venv.path.display()),
             None => "python3".to_owned(),
         };
-        finding
+        out.report(format!("{consequence}: {version} cannot compile {path}"))
+            .severity(severity)
             .at(fault.span, cause.clone())
             .help(format!("Correct it, and see that it compiles: {tool} -m py_compile {path}"))
             .fix(Safety::Manual, "correct the syntax");

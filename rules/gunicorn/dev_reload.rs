@@ -65,13 +65,11 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         }
         _ => ("--reload", "take --reload out of ExecStart="),
     };
-    let finding = out.report(format!(
-        "all workers stop whenever a file changes, in the middle of a deployment: {cause}"
-    ));
-    finding.at_known(&reload, "made for development");
-    if reload.span().is_none() {
-        finding.at_some(app.gunicorn.started_at(), "");
-    }
+    let finding = out
+        .report(format!(
+            "all workers stop whenever a file changes, in the middle of a deployment: {cause}"
+        ))
+        .at_first([(reload.span(), "made for development"), (app.gunicorn.started_at(), "")]);
     if settings.layer("reload") == Some(Layer::CmdArgs) {
         finding.subject("GUNICORN_CMD_ARGS");
     }
@@ -80,7 +78,6 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         app.name
     ));
     let edits = super::switch_off(app, "reload");
-    let safety = if edits.is_empty() { Safety::Manual } else { Safety::Safe };
-    finding.fix(safety, remove).edits(edits);
+    finding.fix_if(Safety::Safe, remove, edits);
     Ok(())
 }

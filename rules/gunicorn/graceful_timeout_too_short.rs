@@ -99,15 +99,15 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         true => "graceful_timeout as long as timeout".to_owned(),
         false => write,
     };
-    let finding = out.report(format!(
+    let draft = out.report(format!(
         "a restart cuts requests off that may still run: {} is below {}",
         seconds("graceful_timeout", given),
         seconds("timeout", allowed),
     ));
-    match graceful.span() {
-        Some(span) => finding.at(span, "requests have this long once gunicorn is to stop"),
-        None => finding.at_some(app.gunicorn.started_at(), "graceful_timeout is 30 s by default"),
-    };
+    let finding = draft.at_first([
+        (graceful.span(), "requests have this long once gunicorn is to stop"),
+        (app.gunicorn.started_at(), "graceful_timeout is 30 s by default"),
+    ]);
     finding.at_known(&timeout, "and this long before");
     if layer == Layer::CmdArgs {
         finding.subject("GUNICORN_CMD_ARGS");
@@ -127,11 +127,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         true => None,
         false => super::number_edit(app, "graceful_timeout", "--graceful-timeout", allowed),
     };
-    let safety = if edit.is_some() { Safety::Unsafe } else { Safety::Manual };
-    finding.fix(safety, format!("{write} in {place}"));
-    if edit.is_some() {
-        finding.edits(edit.into_iter().chain(stop.map(|(edit, _)| edit)));
-    }
+    let stop = stop.filter(|_| edit.is_some()).map(|(edit, _)| edit);
+    finding.fix_if(Safety::Unsafe, format!("{write} in {place}"), edit.into_iter().chain(stop));
     Ok(())
 }
 

@@ -68,11 +68,10 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let name = &app.name;
     let finding = out.report(format!(
         "a reload goes on serving the old code: with {cause} the master imports it once, at its start"
-    ));
-    finding.at_known(&preload, "HUP forks workers from the code that is loaded already");
-    if preload.span().is_none() {
-        finding.at_some(app.gunicorn.started_at(), "");
-    }
+    )).at_first([
+        (preload.span(), "HUP forks workers from the code that is loaded already"),
+        (app.gunicorn.started_at(), ""),
+    ]);
     if settings.layer("preload_app") == Some(Layer::CmdArgs) {
         finding.subject("GUNICORN_CMD_ARGS");
     }
@@ -81,8 +80,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
              Until then each deployment needs: systemctl restart {name}"
     ));
     let edits = super::switch_off(app, "preload_app");
-    let safety = if edits.is_empty() { Safety::Manual } else { Safety::Unsafe };
-    finding.fix(safety, remove).edits(edits);
+    finding.fix_if(Safety::Unsafe, remove, edits);
     Ok(())
 }
 

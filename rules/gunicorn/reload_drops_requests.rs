@@ -243,10 +243,7 @@ fn report(app: &App, version: &Version, loss: &Loss, out: &mut Sink) {
     let Loss { with, lost, when, .. } = loss;
     let finding = out.report(format!(
         "{when} drops requests: gunicorn {version} with {with} lost {lost} requests in 3 reloads at 300 requests/s"
-    ));
-    finding
-        .severity(loss.severity)
-        .at_some(loss.at.or_else(|| app.gunicorn.started_at()), with.clone());
+    )).severity(loss.severity).at_some(loss.at.or_else(|| app.gunicorn.started_at()), with.clone());
     finding.at_some(loss.keepalive, "connections that a stopping worker closes under nginx");
     if let Some(crate::facts::Origin::Path(path)) = app.gunicorn.version.origin() {
         finding.evidence(EvidenceKind::File, format!("gunicorn {version}: {}", path.display()));

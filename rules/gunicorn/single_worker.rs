@@ -144,19 +144,18 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         }
         _ => format!("systemctl restart {}", app.name),
     };
-    let finding =
-        out.report(format!("nobody answers while the only worker is busy or replaced: {cause}"));
-    match workers.span() {
-        Some(span) => finding.at(span, "decides how many workers there are"),
-        None => finding.at_some(gunicorn.started_at(), "starts 1 worker"),
-    };
+    let finding = out
+        .report(format!("nobody answers while the only worker is busy or replaced: {cause}"))
+        .at_first([
+            (workers.span(), "decides how many workers there are"),
+            (gunicorn.started_at(), "starts 1 worker"),
+        ]);
     if let Some(variable) = variable {
         finding.subject(variable);
     }
     finding
         .help(format!("In {place}: {write}  (2 x CPUs + 1 is the usual number), then:\n{apply}"));
     let edit = super::number_edit(app, "workers", "--workers", 3);
-    let safety = if edit.is_some() { Safety::Safe } else { Safety::Manual };
-    finding.fix(safety, format!("{write} in {place}")).edits(edit);
+    finding.fix_if(Safety::Safe, format!("{write} in {place}"), edit);
     Ok(())
 }

@@ -47,7 +47,7 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
     let Some(fault) = probe.fault() else { return Ok(()) };
     let url = &probe.target;
     out.report(format!("the site is down for its visitors: {url} {fault}"))
-        .evidence(EvidenceKind::Http, format!("GET {url}: {fault}"))
+        .observed(EvidenceKind::Http, format!("GET {url}: {fault}"))
         .subject(url)
         .help(format!("curl -sv {url}\ntail /var/log/nginx/error.log"))
         .fix(Safety::Manual, "find the cause in nginx's error log");

@@ -110,13 +110,16 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         };
         let (cause, help) = explain(failure, &peer, app);
         let requests = if count == 1 { "1 request".into() } else { format!("{count} requests") };
-        let finding = match passed_on {
-            false => out.report(format!("nginx failed {requests} since {since}: {cause}")),
-            true => out.report(format!(
-                "nginx had to ask another server for {requests} since {since}: {cause}"
-            )),
+        let (severity, happened, help) = match passed_on {
+            false => (Severity::Error, "nginx failed", help),
+            true => (
+                Severity::Warning,
+                "nginx had to ask another server for",
+                format!("take {peer} out of what nginx asks, or let gunicorn listen there"),
+            ),
         };
-        finding
+        out.report(format!("{happened} {requests} since {since}: {cause}"))
+            .severity(severity)
             .at_some(place(app), "nginx connects here")
             .evidence(
                 EvidenceKind::Journal,
@@ -125,11 +128,6 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             .subject(format!("{failure:?} {peer}"))
             .help(help)
             .fix(Safety::Manual, "remove the cause");
-        if passed_on {
-            finding
-                .severity(Severity::Warning)
-                .help(format!("take {peer} out of what nginx asks, or let gunicorn listen there"));
-        }
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::facts::front::server_title;
 use crate::facts::nginx::Destination;
-use crate::facts::{Deployment, Why};
+use crate::facts::{Passing, Why};
 use crate::rule::{Edit, Safety, Sink};
 use crate::source::nginx::{DirectiveId, Effective, Model, ServerId};
 
@@ -58,7 +58,7 @@ crate::rule! {
     /// ```
     N303 "forwarded-headers-missing" {
         severity: Warning, impact: Hygiene, fix: Some(Safe), item: UpstreamStable, hop: Nginx,
-        since: "0.1.0", check: Host(check)
+        since: "0.1.0", check: Passing(check)
     }
 }
 
@@ -82,29 +82,18 @@ struct Group {
     inherited: Option<DirectiveId>,
 }
 
-fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
-    let model = deployment.nginx.model.get()?;
-    for front in deployment.fronts() {
-        out.about(front.name());
-        let passes = match &front.passes {
-            Ok(passes) => passes,
-            Err(why) => {
-                out.skip(why);
-                continue;
-            }
-        };
-        // One finding for each server and set of headers: many locations have one cause.
-        let mut groups: BTreeMap<Group, Vec<&Destination>> = BTreeMap::new();
-        for pass in passes {
-            match missing(model, pass) {
-                Ok(group) if group.missing.is_empty() => {}
-                Ok(group) => groups.entry(group).or_default().push(pass),
-                Err(why) => out.skip(&why),
-            }
+fn check(front: &Passing, out: &mut Sink) -> Result<(), Why> {
+    // One finding for each server and set of headers: many locations have one cause.
+    let mut groups: BTreeMap<Group, Vec<&Destination>> = BTreeMap::new();
+    for pass in &front.passes {
+        match missing(front.model, pass) {
+            Ok(group) if group.missing.is_empty() => {}
+            Ok(group) => groups.entry(group).or_default().push(pass),
+            Err(why) => out.skip(&why),
         }
-        for (group, passes) in groups {
-            report(model, &group, &passes, out);
-        }
+    }
+    for (group, passes) in groups {
+        report(front.model, &group, &passes, out);
     }
     Ok(())
 }
@@ -127,19 +116,18 @@ fn report(model: &Model, group: &Group, passes: &[&Destination], out: &mut Sink)
         [pass] => format!("{} of {server} does", pass.title(model)),
         many => format!("{} locations of {server} do", many.len()),
     };
-    let finding = out.report(format!(
+    let message = format!(
         "the application sees a wrong {}: {place} not set {}",
         wrong.join(", "),
         names.join(", "),
-    ));
-    for (index, pass) in passes.iter().enumerate() {
-        let note = if index == 0 {
-            format!("passed on without {}", names.join(", "))
-        } else {
-            "here too".to_owned()
+    );
+    let finding = out.report(message).at_each(passes.iter().enumerate().map(|(index, pass)| {
+        let note = match index {
+            0 => format!("passed on without {}", names.join(", ")),
+            _ => "here too".to_owned(),
         };
-        finding.at(pass.word, note);
-    }
+        (pass.word, note)
+    }));
     // One line beside proxy_pass would cancel those that are inherited.
     let where_to = match group.inherited.and_then(|block| model.config.get(block)) {
         Some(block) => format!(
@@ -157,9 +145,8 @@ fn report(model: &Model, group: &Group, passes: &[&Destination], out: &mut Sink)
             super::beside(model, pass, last, &lines.join("\n"))
         })
         .collect();
-    let safety = if edits.is_some() { Safety::Safe } else { Safety::Manual };
-    finding.fix(safety, format!("set {} {where_to}", names.join(", ")));
-    finding.edits(edits.unwrap_or_default());
+    let title = format!("set {} {where_to}", names.join(", "));
+    finding.fix_if(Safety::Safe, title, edits.unwrap_or_default());
 }
 
 /// The headers that nothing sets. Those that a level above sets and that are lost on the way are

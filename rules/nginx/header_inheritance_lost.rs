@@ -1,7 +1,7 @@
 //! `proxy_set_header` is inherited all or not at all.
 
 use crate::facts::nginx::Destination;
-use crate::facts::{Deployment, Why};
+use crate::facts::{Passing, Why};
 use crate::rule::{Safety, Sink};
 use crate::source::nginx::{DirectiveRef, Model, WordRef};
 
@@ -67,22 +67,13 @@ crate::rule! {
     /// ```
     N304 "header-inheritance-lost" {
         severity: Warning, impact: Hygiene, fix: Some(Safe), item: UpstreamStable, hop: Nginx,
-        since: "0.1.0", check: Host(check)
+        since: "0.1.0", check: Passing(check)
     }
 }
 
-fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
-    let model = deployment.nginx.model.get()?;
-    for front in deployment.fronts() {
-        out.about(front.name());
-        match &front.passes {
-            Ok(passes) => {
-                for pass in passes {
-                    judge(model, pass, out);
-                }
-            }
-            Err(why) => out.skip(why),
-        }
+fn check(front: &Passing, out: &mut Sink) -> Result<(), Why> {
+    for pass in &front.passes {
+        judge(front.model, pass, out);
     }
     Ok(())
 }
@@ -120,8 +111,7 @@ fn judge(model: &Model, pass: &Destination, out: &mut Sink) {
          those of {outer}",
         pass.title(model),
         names.join(", "),
-    ));
-    finding.at(first.head_span(), format!("the headers of {outer} are no longer inherited"));
+    )).at(first.head_span(), format!("the headers of {outer} are no longer inherited"));
     for line in &lost {
         finding.at(line.head_span(), "lost");
     }
@@ -134,8 +124,7 @@ fn judge(model: &Model, pass: &Destination, out: &mut Sink) {
         .collect();
     finding.help(format!("in {level}, repeat\n{}", lines.join("\n")));
     let edit = super::beside(model, pass, own.last().copied(), &lines.join("\n"));
-    let safety = if edit.is_some() { Safety::Safe } else { Safety::Manual };
-    finding.fix(safety, format!("repeat {} in {level}", names.join(", "))).edits(edit);
+    finding.fix_if(Safety::Safe, format!("repeat {} in {level}", names.join(", ")), edit);
 }
 
 fn name(line: &DirectiveRef<'_>) -> String {

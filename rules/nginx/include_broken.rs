@@ -56,8 +56,8 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
             FaultKind::IncludeLoop => ("goes round in a circle", "remove one of the includes"),
             _ => continue,
         };
-        let finding = out.report(format!("nginx refuses to load: {}", fault.message));
-        finding.at(fault.span, note);
+        let finding =
+            out.report(format!("nginx refuses to load: {}", fault.message)).at(fault.span, note);
         for include in fault.related.iter().rev() {
             finding.at(*include, "included from here");
         }

@@ -100,8 +100,8 @@ fn is_mine(kind: FaultKind) -> bool {
 
 fn report(fault: &Fault, out: &mut Sink) {
     let (note, related, help) = words(fault.kind);
-    let finding = out.report(format!("nginx refuses to load: {}", fault.message));
-    finding.at(fault.span, note);
+    let finding =
+        out.report(format!("nginx refuses to load: {}", fault.message)).at(fault.span, note);
     for place in &fault.related {
         finding.at(*place, related);
     }

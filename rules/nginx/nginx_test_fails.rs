@@ -48,21 +48,20 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
         Some(refusal) => shortened(&refusal.message),
         None => "it does not say why".to_owned(),
     };
-    let finding = out.report(format!("nginx cannot reload, `nginx -t` fails: {said}"));
-    let place = refusal.as_ref().and_then(|refusal| refusal.place.as_ref());
-    if let Some((path, line)) = place {
-        let mut trees = nginx.model.ok().into_iter().flat_map(|model| &model.config.trees);
-        match trees.find(|tree| tree.file.path == *path) {
-            Some(tree) => {
-                finding.at(tree.file.line_span(*line), "nginx stops here");
+    let failed = "nginx -t: configuration test failed";
+    let draft = out.report(format!("nginx cannot reload, `nginx -t` fails: {said}"));
+    let finding = match refusal.as_ref().and_then(|refusal| refusal.place.as_ref()) {
+        Some((path, line)) => {
+            let mut trees = nginx.model.ok().into_iter().flat_map(|model| &model.config.trees);
+            match trees.find(|tree| tree.file.path == *path) {
+                Some(tree) => draft.at(tree.file.line_span(*line), "nginx stops here"),
+                None => draft.observed(EvidenceKind::File, format!("{}:{line}", path.display())),
             }
-            None => {
-                finding.evidence(EvidenceKind::File, format!("{}:{line}", path.display()));
-            }
+            .evidence(EvidenceKind::Command, failed)
         }
-    }
+        None => draft.observed(EvidenceKind::Command, failed),
+    };
     finding
-        .evidence(EvidenceKind::Command, "nginx -t: configuration test failed")
         .subject(&said)
         .help("repair it, then: nginx -t && systemctl reload nginx")
         .fix(Safety::Manual, "repair what nginx -t names");

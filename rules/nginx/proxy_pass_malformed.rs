@@ -140,8 +140,7 @@ fn report(
         }
         Malformed::HttpsToUnix => return,
     };
-    let finding = out.report(message);
-    finding.at(destination.word, note);
+    let finding = out.report(message).at(destination.word, note);
     if let Malformed::PortOnUpstream { upstream, .. } = malformed
         && let Some(group) = model.upstream(*upstream)
     {
@@ -177,7 +176,7 @@ fn plain(
                 Ok(true) => {}
                 Ok(false) => served = Some(app),
                 Err(why) => {
-                    out.about(Some(&app.name)).skip(&why);
+                    out.about(Some(app)).skip(&why);
                     out.about(None);
                 }
             }
@@ -191,17 +190,18 @@ fn plain(
         }
         return;
     };
-    out.about(Some(&app.name));
+    out.about(Some(app));
     report_plain(model, destination, pass, "gunicorn", out);
     out.about(None);
 }
 
 fn report_plain(model: &Model, destination: &Destination, pass: &Pass, whom: &str, out: &mut Sink) {
     let right = pass.word.value.replacen("https://", "http://", 1);
-    let finding = out.report(format!(
-        "every request gets 502: nginx speaks TLS to {whom}, where plain HTTP is spoken"
-    ));
-    finding.at(destination.word, "https://");
+    let finding = out
+        .report(format!(
+            "every request gets 502: nginx speaks TLS to {whom}, where plain HTTP is spoken"
+        ))
+        .at(destination.word, "https://");
     finding.help(format!("proxy_pass {right};"));
     rewrite(model, finding, destination, right, "pass on with http://");
 }

@@ -97,13 +97,13 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         }
         seen.insert(key);
         let shown = in_seconds(waits);
-        let finding = out.report(format!(
+        let draft = out.report(format!(
             "slow requests get 504 while gunicorn still works on them: proxy_read_timeout is \
              {shown}, gunicorn's timeout {seconds} s"
         ));
-        match set {
-            Some(span) => finding.at(span, format!("nginx gives up after {shown}")),
-            None => finding.at(pass.word, format!("nginx gives up after {shown}, its default")),
+        let finding = match set {
+            Some(span) => draft.at(span, format!("nginx gives up after {shown}")),
+            None => draft.at(pass.word, format!("nginx gives up after {shown}, its default")),
         };
         finding.at_known(&timeout, format!("gunicorn gives up after {seconds} s"));
         let right = seconds.saturating_add(5);
@@ -112,9 +112,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             None => format!("beside proxy_pass: proxy_read_timeout {right}s;"),
         });
         let edits = edits(app, model, pass, set, right);
-        let safety = if edits.is_some() { Safety::Safe } else { Safety::Manual };
-        finding.fix(safety, "let nginx wait longer than gunicorn");
-        finding.edits(edits.unwrap_or_default());
+        let title = "let nginx wait longer than gunicorn";
+        finding.fix_if(Safety::Safe, title, edits.unwrap_or_default());
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::facts::nginx::Destination;
-use crate::facts::{Deployment, Endpoint, Front, TcpHost, Why};
+use crate::facts::{Endpoint, Passing, TcpHost, Why};
 use crate::rule::{Edit, Safety, Severity, Sink};
 use crate::source::Span;
 use crate::source::nginx::{Address, Host, Model, Peer, Target, Upstream, UpstreamId};
@@ -79,43 +79,33 @@ crate::rule! {
     /// ```
     N307 "restart-blackout" {
         severity: Error, impact: BadGateway, fix: Some(Safe), item: UpstreamStable, hop: Upstream,
-        since: "0.1.0", check: Host(check)
+        since: "0.1.0", check: Passing(check)
     }
 }
 
 /// Below this a blackout is an annoyance.
 const SHORT_SECONDS: u64 = 3;
 
-fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
-    let model = deployment.nginx.model.get()?;
-    let localhost =
-        deployment.machine.names.ok().map_or(&[] as &[IpAddr], |names| names.localhost());
-    for front in deployment.fronts() {
-        out.about(front.name());
-        let passes = match &front.passes {
-            Ok(passes) => passes,
-            Err(why) => {
-                out.skip(why);
-                continue;
+fn check(front: &Passing, out: &mut Sink) -> Result<(), Why> {
+    let model = front.model;
+    let names = front.deployment.machine.names.ok();
+    let localhost = names.map_or(&[] as &[IpAddr], |names| names.localhost());
+    let mut groups: Vec<UpstreamId> = Vec::new();
+    for pass in &front.passes {
+        match pass.upstream.and_then(|id| model.upstream(id)) {
+            Some(group) if !groups.contains(&group.id) => {
+                groups.push(group.id);
+                judge(group, &own_peers(front, group.id), localhost, (model, pass), out);
             }
-        };
-        let mut groups: Vec<UpstreamId> = Vec::new();
-        for pass in passes {
-            match pass.upstream.and_then(|id| model.upstream(id)) {
-                Some(group) if !groups.contains(&group.id) => {
-                    groups.push(group.id);
-                    judge(group, &own_peers(&front, group.id), localhost, (model, pass), out);
-                }
-                Some(_) => {}
-                None => to_localhost(model, &front, pass, localhost, out),
-            }
+            Some(_) => {}
+            None => to_localhost(model, front, pass, localhost, out),
         }
     }
     Ok(())
 }
 
 /// The words of the peers that are the application's sockets.
-fn own_peers(front: &Front<'_>, group: UpstreamId) -> Vec<Span> {
+fn own_peers(front: &Passing<'_>, group: UpstreamId) -> Vec<Span> {
     let routes = front.app.map_or(&[] as &[_], |app| app.routes.as_slice());
     routes.iter().filter(|r| r.upstream == Some(group)).map(|r| r.peer).collect()
 }
@@ -155,8 +145,7 @@ fn judge(
          nginx stops asking one after {} for {seconds} s",
         group.name.value,
         failures(first),
-    ));
-    finding.at(first.span, settings_in_words(first));
+    )).at(first.span, settings_in_words(first));
     for other in group.peers.iter().filter(|peer| peer.word != first.word) {
         let what = match (other.backup, other.down) {
             (true, _) => "a backup is a peer too",
@@ -178,9 +167,8 @@ fn judge(
     ));
     let counting = group.peers.iter().filter(|peer| counts(peer));
     let edits: Option<Vec<Edit>> = counting.map(|peer| without_timeout(model, peer)).collect();
-    let safety = if edits.is_some() { Safety::Safe } else { Safety::Manual };
-    finding.fix(safety, "fail_timeout=0 on each server of the upstream");
-    finding.edits(edits.unwrap_or_default());
+    let title = "fail_timeout=0 on each server of the upstream";
+    finding.fix_if(Safety::Safe, title, edits.unwrap_or_default());
 }
 
 /// Nothing where the parameter is there and cannot be read.
@@ -197,7 +185,7 @@ fn without_timeout(model: &Model, peer: &Peer) -> Option<Edit> {
 /// `proxy_pass http://localhost:8000` where `/etc/hosts` has two addresses for it.
 fn to_localhost(
     model: &Model,
-    front: &Front<'_>,
+    front: &Passing<'_>,
     pass: &Destination,
     localhost: &[IpAddr],
     out: &mut Sink,
@@ -211,13 +199,14 @@ fn to_localhost(
     }
     let address = address_of(front, pass);
     let right = url.replacen("localhost", address, 1);
-    let finding = out.report(format!(
-        "10 s of 502 after every restart of gunicorn: localhost is {} peers to nginx, which it \
-         stops asking for 10 s after one failure",
-        localhost.len(),
-    ));
     let names: Vec<String> = localhost.iter().map(IpAddr::to_string).collect();
-    finding.at(pass.word, format!("{} in /etc/hosts", names.join(" and ")));
+    let finding = out
+        .report(format!(
+            "10 s of 502 after every restart of gunicorn: localhost is {} peers to nginx, which \
+             it stops asking for 10 s after one failure",
+            localhost.len(),
+        ))
+        .at(pass.word, format!("{} in /etc/hosts", names.join(" and ")));
     finding.help(format!("name one address: proxy_pass {right};"));
     let word = super::plain_word(model, pass.word);
     let edit = word.and_then(|(span, text)| {
@@ -225,12 +214,11 @@ fn to_localhost(
         let end = start + u32::try_from("localhost".len()).ok()?;
         Some(Edit::replace(Span { start, end, ..span }, address))
     });
-    let safety = if edit.is_some() { Safety::Safe } else { Safety::Manual };
-    finding.fix(safety, format!("{address}:{port} instead of localhost")).edits(edit);
+    finding.fix_if(Safety::Safe, format!("{address}:{port} instead of localhost"), edit);
 }
 
 /// The one of the two addresses on which gunicorn listens.
-fn address_of(front: &Front<'_>, pass: &Destination) -> &'static str {
+fn address_of(front: &Passing<'_>, pass: &Destination) -> &'static str {
     let bounds = front.app.and_then(|app| app.bounds().ok()).map_or(&[] as &[_], Vec::as_slice);
     let mut routes = front.app.iter().flat_map(|app| &app.routes);
     let bound = routes.find(|route| route.peer == pass.word).and_then(|r| bounds.get(r.bound));

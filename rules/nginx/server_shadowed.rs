@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::facts::front::{location_title, server_title};
 use crate::facts::nginx::Destination;
-use crate::facts::{Deployment, Nginx, Why};
+use crate::facts::{Nginx, Passing, Why};
 use crate::rule::{Safety, Severity, Sink};
 use crate::source::Span;
 use crate::source::nginx::{
@@ -97,35 +97,25 @@ crate::rule! {
     /// ```
     N316 "server-shadowed" {
         severity: Error, impact: BadGateway, fix: Some(Manual), item: No502, hop: Nginx,
-        since: "0.1.0", check: Host(check)
+        since: "0.1.0", check: Passing(check)
     }
 }
 
 /// A name that no site has: who gets it is the default.
 const NOBODY: &str = "deploy-doctor.invalid";
 
-fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
-    let model = deployment.nginx.model.get()?;
-    for front in deployment.fronts() {
-        out.about(front.name());
-        let passes = match &front.passes {
-            Ok(passes) => passes.as_slice(),
-            Err(why) => {
-                out.skip(why);
-                continue;
-            }
-        };
-        let mut servers: Vec<ServerId> = passes.iter().map(|pass| pass.server).collect();
-        servers.sort_unstable();
-        servers.dedup();
-        let here = Here { nginx: &deployment.nginx, model, passes, servers };
-        here.names(out);
-        here.defaults(out);
-        for server in &here.servers {
-            here.locations(*server, out);
-        }
-        here.unused_names(out);
+fn check(front: &Passing, out: &mut Sink) -> Result<(), Why> {
+    let passes = front.passes.as_slice();
+    let mut servers: Vec<ServerId> = passes.iter().map(|pass| pass.server).collect();
+    servers.sort_unstable();
+    servers.dedup();
+    let here = Here { nginx: &front.deployment.nginx, model: front.model, passes, servers };
+    here.names(out);
+    here.defaults(out);
+    for server in &here.servers {
+        here.locations(*server, out);
     }
+    here.unused_names(out);
     Ok(())
 }
 
@@ -162,8 +152,7 @@ impl Here<'_> {
                 "requests for {} never reach this site: nginx ignores the name here, an earlier \
                  server has it",
                 name.text
-            ));
-            finding.at(name.span, "ignored: \"conflicting server name\"");
+            )).at(name.span, "ignored: \"conflicting server name\"");
             finding.at(first_name.span, "this server takes the requests");
             finding.subject(&name.text);
             if same_app || elsewhere {
@@ -238,13 +227,14 @@ impl Here<'_> {
         let Some((address, other)) = taken.first() else { return };
         let Some(other) = self.model.server(*other) else { return };
         let local = server.names.iter().any(|name| is_local(&name.text));
-        let finding = out.report(format!(
-            "requests never reach this site: it has no name of its own, and {} is the default on \
-             {address}",
-            server_title(self.model, other.id),
-        ));
         let place = server.names.first().map_or(server.span, |name| name.span);
-        finding.at(place, if local { "only this machine asks for it" } else { "no real name" });
+        let finding = out
+            .report(format!(
+                "requests never reach this site: it has no name of its own, and {} is the default \
+                 on {address}",
+                server_title(self.model, other.id),
+            ))
+            .at(place, if local { "only this machine asks for it" } else { "no real name" });
         let mut listens = other.listens.iter().filter(|l| l.address.as_ref() == Some(address));
         match listens.find(|listen| listen.default_server) {
             Some(listen) => finding.at(listen.span, "takes what no name matches"),
@@ -281,11 +271,12 @@ impl Here<'_> {
     fn report_dead(&self, dead: &Location, winner: &Location, out: &mut Sink) {
         let title = location_title(self.model, dead.id);
         let other = location_title(self.model, winner.id);
-        let finding = out.report(format!(
-            "{title} of {} is never reached: {other} takes all its requests",
-            server_title(self.model, dead.server)
-        ));
-        finding.at(dead.span, "never reached");
+        let finding = out
+            .report(format!(
+                "{title} of {} is never reached: {other} takes all its requests",
+                server_title(self.model, dead.server)
+            ))
+            .at(dead.span, "never reached");
         finding.at(winner.span, "takes its requests");
         if !self.has_pass(dead) || self.has_pass(winner) {
             finding.severity(Severity::Warning);
@@ -338,8 +329,7 @@ impl Here<'_> {
             }
             let finding = out.report(format!(
                 "requests never reach gunicorn: nothing in nginx's configuration leads to {name}"
-            ));
-            finding.at(location.span, "never reached");
+            )).at(location.span, "never reached");
             finding.help(format!("in location / add: try_files $uri {name};"));
             finding.fix(Safety::Manual, format!("lead requests to {name}"));
             let other = self.passes.iter().any(|other| other.location != pass.location);

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::facts::front::location_title;
 use crate::facts::nginx::StaticRoot;
-use crate::facts::{Deployment, Identity, State, Want, Why};
+use crate::facts::{App, Deployment, Identity, State, Want, Why};
 use crate::host::FileKind;
 use crate::rule::{EvidenceKind, Safety, Severity, Sink};
 use crate::source::nginx::{Location, LocationId, LocationKind, Model, ServerId};
@@ -102,10 +102,9 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
 }
 
 /// The application that the server passes requests to.
-fn owner(deployment: &Deployment, server: ServerId) -> Option<&str> {
+fn owner(deployment: &Deployment, server: ServerId) -> Option<&App> {
     let mut apps = deployment.apps.iter();
     apps.find(|app| app.routes.iter().any(|route| route.server == server))
-        .map(|app| app.name.as_str())
 }
 
 /// `location /x` with `alias …/`.
@@ -128,11 +127,12 @@ fn traversal(
 ) {
     let pattern = &location.pattern.value;
     let above = alias.parent().unwrap_or(alias).display().to_string();
-    let finding = out.report(format!(
-        "every file under {above} can be fetched: {pattern}../x is {}../x",
-        alias.display()
-    ));
-    finding.at(location.span, "no slash at its end");
+    let finding = out
+        .report(format!(
+            "every file under {above} can be fetched: {pattern}../x is {}../x",
+            alias.display()
+        ))
+        .at(location.span, "no slash at its end");
     finding.at(span, "a slash at its end");
     finding.severity(Severity::Error);
     let kind = if location.kind == LocationKind::PrefixStop { "^~ " } else { "" };
@@ -196,8 +196,9 @@ fn look(
     let metadata = match place.state.get()? {
         State::Present(metadata) => metadata,
         State::Missing { at, link } => {
-            let finding = out.report(format!("static files get 404: {shown} does not exist"));
-            finding.at(directory.span, format!("this {word} leads to nothing"));
+            let finding = out
+                .report(format!("static files get 404: {shown} does not exist"))
+                .at(directory.span, format!("this {word} leads to nothing"));
             match link {
                 Some(link) => finding.evidence(
                     EvidenceKind::File,
@@ -212,8 +213,9 @@ fn look(
             return Ok(());
         }
         State::Broken { reason } => {
-            let finding = out.report(format!("static files get 404 or 500: {shown}: {reason}"));
-            finding.at(directory.span, reason.clone());
+            let finding = out
+                .report(format!("static files get 404 or 500: {shown}: {reason}"))
+                .at(directory.span, reason.clone());
             finding.help(format!("look with: namei -l {shown}"));
             finding.fix(Safety::Manual, format!("correct the {word}"));
             return Ok(());
@@ -221,8 +223,9 @@ fn look(
     };
     let is_directory = metadata.kind == FileKind::Directory;
     if !is_directory && !may_be_file(model, directory) {
-        let finding = out.report(format!("static files get 404: {shown} is not a directory"));
-        finding.at(directory.span, format!("this {word} is {}", metadata.kind));
+        let finding = out
+            .report(format!("static files get 404: {shown} is not a directory"))
+            .at(directory.span, format!("this {word} is {}", metadata.kind));
         finding.help(format!("name the directory; look with: ls -l {shown}"));
         finding.fix(Safety::Manual, format!("correct the {word}"));
         return Ok(());
@@ -259,12 +262,13 @@ fn unreadable(
             (place.resolved.clone(), place.metadata().copied())
         }
     };
-    let finding = out.report(format!(
-        "static files get 403: nginx's user {} may not pass {}",
-        user.name,
-        path.display()
-    ));
-    finding.at(directory.span, "served from here");
+    let finding = out
+        .report(format!(
+            "static files get 403: nginx's user {} may not pass {}",
+            user.name,
+            path.display()
+        ))
+        .at(directory.span, "served from here");
     finding.at_known(&deployment.nginx.user, "nginx's workers run as this user");
     if let Some(metadata) = metadata {
         finding.evidence(

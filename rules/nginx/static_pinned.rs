@@ -105,8 +105,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         let finding = out.report(format!(
             "static files stay those of release {name} when {link_shown} moves: {word} names the \
              release itself"
-        ));
-        finding.at(directory.span, format!("not through {link_shown}"));
+        )).at(directory.span, format!("not through {link_shown}"));
         if let Some(current) = &link.current {
             let text = format!("{link_shown} -> {}", current.display());
             finding.evidence(EvidenceKind::File, text);
@@ -118,8 +117,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             finding.evidence(EvidenceKind::File, text);
         }
         finding.help(format!("{word} {right};"));
-        let safety = if edit.is_some() { Safety::Safe } else { Safety::Manual };
-        finding.fix(safety, format!("serve static files through {link_shown}")).edits(edit);
+        let title = format!("serve static files through {link_shown}");
+        finding.fix_if(Safety::Safe, title, edit);
     }
     Ok(())
 }

@@ -92,7 +92,7 @@ crate::rule! {
 
 fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
     for app in &deployment.apps {
-        out.about(Some(&app.name));
+        out.about(Some(app));
         if let Err(why) = judge(deployment, app, out) {
             out.skip(&why);
         }
@@ -153,11 +153,12 @@ fn judge(deployment: &Deployment, app: &App, out: &mut Sink) -> Result<(), Why> 
 
 fn report(app: &App, model: &Model, best: &Candidate<'_>, all: &[Candidate<'_>], out: &mut Sink) {
     let (to, on) = (&best.peer.endpoint, &best.bound.endpoint);
-    let finding = out.report(format!(
-        "every request gets 502: nginx connects to {to}, gunicorn of {} listens on {on}",
-        app.name
-    ));
-    finding.at(best.peer.span, "nginx connects here");
+    let finding = out
+        .report(format!(
+            "every request gets 502: nginx connects to {to}, gunicorn of {} listens on {on}",
+            app.name
+        ))
+        .at(best.peer.span, "nginx connects here");
     if best.pass.word != best.peer.span {
         finding.at(best.pass.word, "passed on here");
     }
@@ -181,10 +182,10 @@ fn report(app: &App, model: &Model, best: &Candidate<'_>, all: &[Candidate<'_>],
     ));
     let wrong = all.iter().filter(|other| other.peer.endpoint == *to);
     let edits: Option<Vec<Edit>> = wrong.map(|other| rewrite(model, other, &right)).collect();
-    let safety = if edits.is_some() { Safety::Safe } else { Safety::Manual };
     // As long as nothing led to the application, how it is led there was not judged.
-    finding.fix(safety, format!("nginx connects to {right}")).uncovers_rules(&super::ON_THE_WAY);
-    finding.edits(edits.unwrap_or_default());
+    finding
+        .fix_if(Safety::Safe, format!("nginx connects to {right}"), edits.unwrap_or_default())
+        .uncovers_rules(&super::ON_THE_WAY);
 }
 
 /// A socket as nginx is told to connect to it: gunicorn's `0.0.0.0` is no address to connect to,

@@ -90,8 +90,7 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
         let finding = out.report(format!(
             "nginx refuses to load: \"{name}\" is no upstream, and no host can be found by this \
              name"
-        ));
-        finding.at(destination.word, "\"host not found in upstream\"");
+        )).at(destination.word, "\"host not found in upstream\"");
         let group = near.and_then(|near| model.upstream_named(near));
         let help = match group {
             Some(group) => {

@@ -75,8 +75,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             format!("the {what} of master {pid} is {} (deleted)", path.display()),
         )
         .help(format!("Do not reload. Instead, once:\nsystemctl restart {stem}"))
-        .fix(Safety::Manual, format!("systemctl restart {stem}"))
-        .subject(what);
+        .subject(what)
+        .fix(Safety::Manual, format!("systemctl restart {stem}"));
     }
     Ok(())
 }

@@ -59,12 +59,12 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     };
     let alive = if live == 1 { "worker lives" } else { "workers live" };
     let stem = app.name.strip_suffix(".service").unwrap_or(&app.name);
-    let finding = out.report(format!("{consequence}: {live} {alive} of {configured} configured"));
-    finding.severity(severity).at_known(&workers, "this many are configured");
-    if finding.labels.is_empty() {
-        finding.at_some(start(app), "gunicorn is started here");
-    }
-    finding
+    out.report(format!("{consequence}: {live} {alive} of {configured} configured"))
+        .severity(severity)
+        .at_first([
+            (workers.span(), "this many are configured"),
+            (start(app), "gunicorn is started here"),
+        ])
         .evidence(
             EvidenceKind::Process,
             format!("master {}, {live} {alive} below it", master.process.pid),

@@ -116,6 +116,6 @@ fn report(app: &App, other: &Master, how: &str, consequence: &str, out: &mut Sin
     .help(format!(
         "Look at it, then end it:\nps -fp {pid}; systemctl status {pid}\nkill -TERM {pid}"
     ))
-    .fix(Safety::Manual, format!("kill -TERM {pid}"))
-    .subject(place);
+    .subject(place)
+    .fix(Safety::Manual, format!("kill -TERM {pid}"));
 }

@@ -129,22 +129,18 @@ fn report(
     let command = if reload_helps { "reload" } else { "restart" };
     let but = if reload_helps { "" } else { ", and a reload does not change that" };
     let target = link.resolved.file_name().unwrap_or(link.resolved.as_os_str()).to_string_lossy();
-    let finding = out.report(format!(
+    out.report(format!(
         "{count} of {all} workers serve release {}{but}: {} leads to {target}",
         release.display(),
         link.path.display()
-    ));
-    finding
-        .severity(if reload_helps { Severity::Warning } else { Severity::Error })
-        .at_known(&app.release.directory, "gunicorn goes here")
-        .evidence(
-            EvidenceKind::Process,
-            format!("worker {} works in {}", first.pid, link.releases.join(release).display()),
-        )
-        .evidence(
-            EvidenceKind::File,
-            format!("{} -> {}", link.path.display(), link.target.display()),
-        )
-        .help(format!("systemctl {command} {stem}"))
-        .fix(Safety::Manual, format!("systemctl {command} {stem}"));
+    ))
+    .severity(if reload_helps { Severity::Warning } else { Severity::Error })
+    .at_known(&app.release.directory, "gunicorn goes here")
+    .evidence(
+        EvidenceKind::Process,
+        format!("worker {} works in {}", first.pid, link.releases.join(release).display()),
+    )
+    .evidence(EvidenceKind::File, format!("{} -> {}", link.path.display(), link.target.display()))
+    .help(format!("systemctl {command} {stem}"))
+    .fix(Safety::Manual, format!("systemctl {command} {stem}"));
 }

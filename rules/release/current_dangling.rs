@@ -113,13 +113,14 @@ fn report(app: &App, dangling: &Dangling, out: &mut Sink) {
     } else {
         "the next reload or restart takes the site down"
     };
-    let finding = out.report(format!("{harm}: {link} points to {target}, which is not there"));
-    for (number, span) in dangling.named_at.iter().enumerate() {
-        finding.at(*span, if number == 0 { "goes through the link" } else { "" });
-    }
-    if dangling.named_at.is_empty() {
-        finding.at_some(app.gunicorn.started_at(), "");
-    }
+    let draft = out.report(format!("{harm}: {link} points to {target}, which is not there"));
+    let finding = match dangling.named_at.as_slice() {
+        [] => draft.at_some(app.gunicorn.started_at(), ""),
+        [first, more @ ..] => {
+            let named = draft.at(*first, "goes through the link");
+            more.iter().fold(named, |finding, span| finding.at(*span, ""))
+        }
+    };
     let missing = dangling.missing.display();
     finding.evidence(EvidenceKind::File, format!("{link} -> {target}; {missing} does not exist"));
     // The newest of the releases that are there.

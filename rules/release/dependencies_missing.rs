@@ -95,11 +95,9 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
              {name} asks for, and has {wrong} more in another version"
         ),
     };
-    let finding = out.report(message);
-    for need in file.missing.iter().chain(&file.wrong_version).take(NAMED) {
-        finding.at(need.span, note(need));
-    }
-    finding
+    let needs = file.missing.iter().chain(&file.wrong_version).take(NAMED);
+    out.report(message)
+        .at_each(needs.map(|need| (need.span, note(need))))
         .subject(name.clone())
         .help(format!(
             "Install what the release asks for, then check again before the reload:\n  {}\n  \

@@ -98,50 +98,44 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
 
 fn certain(revision: &Revision, operations: &[&Operation], out: &mut Sink) {
     let Some(first) = operations.first() else { return };
-    let finding = out.report(format!(
+    out.report(format!(
         "the code that still runs fails once migration {} is applied: it {}{}",
         revision.id.value,
         does(first),
         more(operations.len())
-    ));
-    for operation in operations.iter().take(SHOWN) {
-        finding.at(operation.span, does(operation));
-    }
-    finding
-        .subject(revision.id.value.clone())
-        .help(
-            "Split it: now only what the old code does not notice (new tables, columns that may \
+    ))
+    .at_each(operations.iter().take(SHOWN).map(|operation| (operation.span, does(operation))))
+    .subject(revision.id.value.clone())
+    .help(
+        "Split it: now only what the old code does not notice (new tables, columns that may \
              be empty\nor have a server_default); the rest in the release after, when no running \
              code needs it.\nIf the running release does not use it any more: deploy-doctor check \
              --ignore R706",
-        )
-        .fix(Safety::Manual, "split the migration over two releases");
+    )
+    .fix(Safety::Manual, "split the migration over two releases");
 }
 
 fn possible(revision: &Revision, operations: &[&Operation], out: &mut Sink) {
     let Some(first) = operations.first() else { return };
-    let finding = out.report(format!(
+    let places = operations.iter().take(SHOWN).map(|operation| match &operation.breaks {
+        Breaks::Unknown(why) => (operation.span, why.as_str()),
+        Breaks::Yes | Breaks::No => (operation.span, ""),
+    });
+    out.report(format!(
         "the code that still runs may fail once migration {} is applied: it {}{}",
         revision.id.value,
         does(first),
         more(operations.len())
-    ));
-    finding.severity(Severity::Warning);
-    for operation in operations.iter().take(SHOWN) {
-        let why = match &operation.breaks {
-            Breaks::Unknown(why) => why.as_str(),
-            Breaks::Yes | Breaks::No => "",
-        };
-        finding.at(operation.span, why);
-    }
-    finding
-        .subject(format!("{} may", revision.id.value))
-        .help(
-            "Read it with the release in mind that still runs: does that one use what is changed \
+    ))
+    .severity(Severity::Warning)
+    .at_each(places)
+    .subject(format!("{} may", revision.id.value))
+    .help(
+        "Read it with the release in mind that still runs: does that one use what is changed \
              here?\nIf it does, change it in two releases; if not: deploy-doctor check --ignore \
              R706",
-        )
-        .fix(Safety::Manual, "look what the migration does to the running release");
+    )
+    .fix(Safety::Manual, "look what the migration does to the running release");
 }
 
 fn more(count: usize) -> String {

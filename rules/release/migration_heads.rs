@@ -124,14 +124,10 @@ fn duplicates(revisions: &Revisions, out: &mut Sink) {
              one of them",
             same.len()
         );
-        let finding = out.report(message);
-        if copies {
-            finding.severity(Severity::Warning);
-        }
-        for revision in same.iter().take(SHOWN) {
-            finding.at(revision.id.span, format!("revision {id}"));
-        }
-        finding
+        let places = same.iter().take(SHOWN);
+        out.report(message)
+            .severity(if copies { Severity::Warning } else { Severity::Error })
+            .at_each(places.map(|revision| (revision.id.span, format!("revision {id}"))))
             .subject(id.clone())
             .help(
                 "Delete the file that is a copy. Where both are needed, give the later one a\n\
@@ -166,14 +162,15 @@ fn cycles(revisions: &Revisions, flask: &str, out: &mut Sink) {
             "`{flask} upgrade` ends in a traceback: migrations follow each other in a circle, {}",
             shown.join(" after ")
         );
-        let finding = out.report(message);
-        for revision in cycle.iter().take(SHOWN).filter_map(|id| by_id.get(id)) {
+        let members = cycle.iter().take(SHOWN).filter_map(|id| by_id.get(id));
+        let places = members.map(|revision| {
             let place = revision.down.first().or(revision.depends_on.first());
             let follows = place.map_or("", |parent| parent.value.as_str());
             let span = place.map_or(revision.id.span, |parent| parent.span);
-            finding.at(span, format!("{} follows {follows}", revision.id.value));
-        }
-        finding
+            (span, format!("{} follows {follows}", revision.id.value))
+        });
+        out.report(message)
+            .at_each(places)
             .subject(cycle.join(" "))
             .help(
                 "Find the one of them that was there first (`git log --diff-filter=A -- FILE`), \
@@ -215,13 +212,11 @@ fn heads(revisions: &Revisions, flask: &str, out: &mut Sink) -> Result<(), Why> 
         heads.len(),
         names.join(", ")
     );
-    let finding = out.report(message);
     let by_id: HashMap<&str, &Revision> =
         revisions.revisions.iter().map(|r| (r.id.value.as_str(), r)).collect();
-    for revision in heads.iter().take(SHOWN).filter_map(|head| by_id.get(head)) {
-        finding.at(revision.id.span, "nothing follows this one");
-    }
-    finding
+    let rivals = heads.iter().take(SHOWN).filter_map(|head| by_id.get(head));
+    out.report(message)
+        .at_each(rivals.map(|revision| (revision.id.span, "nothing follows this one")))
         .subject((*first).to_owned())
         .help(format!(
             "Join them in the repository, and deploy the file that it writes:\n  \

@@ -126,22 +126,19 @@ fn behind(app: &App, migrations: &Migrations, pending: &[&Revision], out: &mut S
         names.push("…");
     }
     let (count, plural) = (pending.len(), if pending.len() == 1 { "" } else { "s" });
-    let finding = out.report(format!(
+    out.report(format!(
         "a reload serves code that the database is too old for: {count} migration{plural} not \
          applied, {}",
         names.join(", ")
-    ));
-    for revision in pending.iter().take(NAMED) {
-        finding.at(revision.id.span, "not applied");
-    }
-    finding
-        .subject(names.first().copied().unwrap_or_default())
-        .evidence(EvidenceKind::Command, stated(app))
-        .help(format!(
-            "Back up the database, apply them, then reload:\n  {}",
-            command(app, migrations, None)
-        ))
-        .fix(Safety::Manual, "apply the pending migrations");
+    ))
+    .at_each(pending.iter().take(NAMED).map(|revision| (revision.id.span, "not applied")))
+    .subject(names.first().copied().unwrap_or_default())
+    .evidence(EvidenceKind::Command, stated(app))
+    .help(format!(
+        "Back up the database, apply them, then reload:\n  {}",
+        command(app, migrations, None)
+    ))
+    .fix(Safety::Manual, "apply the pending migrations");
 }
 
 fn unheard(app: &App, migrations: &Migrations, revision: &str, out: &mut Sink) {
@@ -150,26 +147,24 @@ fn unheard(app: &App, migrations: &Migrations, revision: &str, out: &mut Sink) {
         let known = &migrations.revisions.revisions;
         newest.extend(known.iter().filter(|r| heads.contains(&r.id.value.as_str())).take(NAMED));
     }
-    let finding = out.report(format!(
-        "the database is ahead of the code: it is at {revision}, and no migration of this release \
-         has that revision"
-    ));
-    for head in &newest {
-        finding.at(head.id.span, "the newest migration of this release");
-    }
     let target = match newest.as_slice() {
         [head] => head.id.value.as_str(),
         _ => "REVISION",
     };
-    finding
-        .subject(revision.to_owned())
-        .evidence(EvidenceKind::Command, stated(app))
-        .help(format!(
-            "After a rollback: deploy the release that has revision {revision} again. Or, where its \
+    let places = newest.iter().map(|head| (head.id.span, "the newest migration of this release"));
+    out.report(format!(
+        "the database is ahead of the code: it is at {revision}, and no migration of this release \
+         has that revision"
+    ))
+    .at_each(places)
+    .subject(revision.to_owned())
+    .evidence(EvidenceKind::Command, stated(app))
+    .help(format!(
+        "After a rollback: deploy the release that has revision {revision} again. Or, where its \
              migration\ncan be undone without loss, downgrade in that release's directory:\n  {}",
-            command(app, migrations, Some(target))
-        ))
-        .fix(Safety::Manual, format!("deploy a release that has revision {revision}"));
+        command(app, migrations, Some(target))
+    ))
+    .fix(Safety::Manual, format!("deploy a release that has revision {revision}"));
 }
 
 /// Where the database's revision is known from.

@@ -79,8 +79,9 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         }
         _ => format!("none of the {} other releases in {releases} is complete", incomplete.len()),
     };
-    let finding = out.report(format!("a deployment that fails cannot be taken back: {cause}"));
-    finding.at_some(app.link_named_at().or_else(|| app.gunicorn.started_at()), "");
+    let finding = out
+        .report(format!("a deployment that fails cannot be taken back: {cause}"))
+        .at_some(app.link_named_at().or_else(|| app.gunicorn.started_at()), "");
     finding.evidence(
         EvidenceKind::File,
         format!("{} -> {}", link.path.display(), link.target.display()),

@@ -84,8 +84,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             "End it or give it another address, then start gunicorn:\nps -fp {pid}; systemctl \
              status {pid}\nsystemctl restart {stem}"
         ))
-        .fix(Safety::Manual, format!("end process {pid}, then systemctl restart {stem}"))
-        .subject(name.clone());
+        .subject(name.clone())
+        .fix(Safety::Manual, format!("end process {pid}, then systemctl restart {stem}"));
     }
     Ok(())
 }

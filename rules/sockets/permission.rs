@@ -2,7 +2,7 @@ use super::{bind, ways};
 use std::path::Path;
 
 use crate::facts::{App, Bound, Endpoint, Why};
-use crate::rule::{Edit, EvidenceKind, Fix, Safety, Sink, Uncovers};
+use crate::rule::{Edit, EvidenceKind, Safety, Sink};
 use crate::source::Span;
 
 crate::rule! {
@@ -73,15 +73,16 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             (None, None) => continue,
         };
         let bound = app.bounds().get()?.get(route.bound);
-        let (fix, how) = remedy(app, bound, blocked.map(|step| step.path.as_path()));
+        let (safety, title, edits, how) =
+            remedy(app, bound, blocked.map(|step| step.path.as_path()));
         let stem = app.name.strip_suffix(".service").unwrap_or(&app.name);
-        let finding = out.report(format!(
-            "every request gets 502: nginx's user {} may not {} {}",
-            user.name,
-            if blocked.is_some() { "pass through" } else { "write to" },
-            what.display()
-        ));
-        finding
+        let finding = out
+            .report(format!(
+                "every request gets 502: nginx's user {} may not {} {}",
+                user.name,
+                if blocked.is_some() { "pass through" } else { "write to" },
+                what.display()
+            ))
             .at_some(bind(app, route), "gunicorn's socket")
             .at(route.peer, format!("nginx connects here as {}", user.name))
             .evidence(
@@ -95,19 +96,18 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
                 ),
             )
             .help(format!("{how}\nthen: systemctl daemon-reload && systemctl restart {stem}"));
-        finding.fix = Some(fix);
+        finding.fix_if(safety, title, edits);
     }
     Ok(())
 }
 
 /// What lets nginx in, and the same in words.
-fn remedy(app: &App, bound: Option<&Bound>, blocked: Option<&Path>) -> (Fix, String) {
-    let fix = |safety, title: &str, edits| Fix {
-        safety,
-        title: title.to_owned(),
-        edits,
-        uncovers: Uncovers::Nothing,
-    };
+fn remedy(
+    app: &App,
+    bound: Option<&Bound>,
+    blocked: Option<&Path>,
+) -> (Safety, String, Option<Edit>, String) {
+    let by_hand = |title: &str, how: String| (Safety::Manual, title.to_owned(), None, how);
     if let Some(directory) = blocked {
         let shown = directory.display();
         let made = app.service.directories.ok().into_iter().flatten();
@@ -115,10 +115,11 @@ fn remedy(app: &App, bound: Option<&Bound>, blocked: Option<&Path>) -> (Fix, Str
         if made.any(|made| made.path == directory) {
             let title = "RuntimeDirectoryMode=0755";
             let edit = Edit::set(&app.service.unit, "RuntimeDirectoryMode", "0755");
-            return (fix(Safety::Safe, title, vec![edit]), format!("In [Service]:\n{title}"));
+            let how = format!("In [Service]:\n{title}");
+            return (Safety::Safe, title.to_owned(), Some(edit), how);
         }
         let title = format!("chmod o+x {shown}");
-        return (fix(Safety::Manual, &title, Vec::new()), title.clone());
+        return by_hand(&title, title.clone());
     }
     if let Some(bound) = bound.filter(|bound| bound.activated) {
         let title = "SocketMode=0666";
@@ -134,21 +135,18 @@ fn remedy(app: &App, bound: Option<&Bound>, blocked: Option<&Path>) -> (Fix, Str
             key: "SocketMode",
             value: "0666".to_owned(),
         });
-        let safety = if edit.is_some() { Safety::Safe } else { Safety::Manual };
-        return (fix(safety, title, edit.into_iter().collect()), format!("In [Socket]:\n{title}"));
+        return (Safety::Safe, title.to_owned(), edit, format!("In [Socket]:\n{title}"));
     }
     let umask = app.gunicorn.settings.umask();
     if !umask.is_set() || umask.ok() == Some(&0) {
         let how = "gunicorn makes its socket with mode 0777: something has changed that since \
                    (ExecStartPost=, chmod). Take it out.";
-        return (fix(Safety::Manual, "a socket that keeps its mode", Vec::new()), how.to_owned());
+        return by_hand("a socket that keeps its mode", how.to_owned());
     }
     // Whatever the application writes gets other modes too.
     let how = "--umask 0 in gunicorn's options".to_owned();
-    match umask.span().and_then(|at| umask_in(app, at)) {
-        Some(at) => (fix(Safety::Unsafe, "--umask 0", vec![Edit::replace(at, "0")]), how),
-        None => (fix(Safety::Manual, "--umask 0", Vec::new()), how),
-    }
+    let edit = umask.span().and_then(|at| umask_in(app, at)).map(|at| Edit::replace(at, "0"));
+    (Safety::Unsafe, "--umask 0".to_owned(), edit, how)
 }
 
 /// Where the number stands: alone, behind its flag, or among other flags.

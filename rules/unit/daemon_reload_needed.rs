@@ -147,8 +147,8 @@ fn report(app: &App, unit: &Unit, state: &UnitState, change: &Changed, out: &mut
     .at_some(place, note)
     .evidence(EvidenceKind::Command, evidence)
     .help(format!("systemctl daemon-reload\n{restart}"))
-    .fix(Safety::Manual, "systemctl daemon-reload")
-    .subject(if name == *service { String::new() } else { name });
+    .subject(if name == *service { String::new() } else { name })
+    .fix(Safety::Manual, "systemctl daemon-reload");
 }
 
 /// A drop-in that systemd has not loaded. Below /usr the same file may have two names.

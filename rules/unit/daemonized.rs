@@ -99,9 +99,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     if background && !forking {
         let finding = out.report(format!(
             "the unit ends as soon as it starts: gunicorn goes into the background under {type_line}"
-        ));
-        finding
-            .at_known(&daemon, "gunicorn leaves systemd's sight")
+        )).at_known(&daemon, "gunicorn leaves systemd's sight")
             .at_known(&kind, "systemd takes the end of this process for the end of the service")
             .help("Remove --daemon (-D, daemon = True), then restart.");
         fix(finding, "no --daemon", in_front(app));
@@ -146,8 +144,8 @@ fn pid_file_fits(
         None => "the unit may end as soon as it starts",
         Some(_) => "the start times out",
     };
-    let finding = out.report(format!("{consequence}: {cause}"));
-    finding
+    let finding = out
+        .report(format!("{consequence}: {cause}"))
         .at_some(pid_file.span().or(kind.span()), "")
         .at_known(&written, "gunicorn's own")
         .help("In [Service]:\nType=notify\nNotifyAccess=main\nand neither PIDFile= nor --daemon");
@@ -157,10 +155,7 @@ fn pid_file_fits(
 }
 
 fn fix(finding: &mut Finding, title: &str, edits: Option<Vec<Edit>>) {
-    match edits {
-        Some(edits) => finding.fix(Safety::Safe, title).edits(edits),
-        None => finding.fix(Safety::Manual, title),
-    };
+    finding.fix_if(Safety::Safe, title, edits.unwrap_or_default());
 }
 
 /// The type that gunicorn in front speaks, and no pid file.

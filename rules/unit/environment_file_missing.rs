@@ -82,17 +82,16 @@ fn judge(file: &EnvironmentFile, place: &Place, out: &mut Sink) -> Result<(), Wh
         State::Missing { .. } if pattern => (format!("no file matches {path}"), true),
         State::Missing { .. } => (format!("{path} is not there"), true),
     };
-    let finding = match (file.optional, missing) {
-        (true, true) => out.report(format!(
-            "what {path} should set is missing, and systemd does not say so: {cause}"
-        )),
+    let (severity, consequence) = match (file.optional, missing) {
+        (true, true) => (
+            Severity::Info,
+            format!("what {path} should set is missing, and systemd does not say so"),
+        ),
         (true, false) => return Ok(()),
-        (false, _) => out.report(format!("gunicorn does not start: {cause}")),
+        (false, _) => (Severity::Error, "gunicorn does not start".to_owned()),
     };
-    if file.optional {
-        finding.severity(Severity::Info);
-    }
-    finding
+    out.report(format!("{consequence}: {cause}"))
+        .severity(severity)
         .at_some(file.directive, if file.optional { "the `-` makes it optional" } else { "" })
         .help(match file.optional {
             true => "Put the file there, or remove the line.".to_owned(),

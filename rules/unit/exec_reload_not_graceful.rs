@@ -159,8 +159,7 @@ fn report(
     severity: Severity,
     change: Option<(String, Edit)>,
 ) {
-    let finding = out.report(message);
-    finding.severity(severity).at(line.span, "").help(format!(
+    let finding = out.report(message).severity(severity).at(line.span, "").help(format!(
         "In [Service]:\nExecReload=\n{}\nthen: systemctl daemon-reload",
         super::RELOAD
     ));

@@ -251,11 +251,11 @@ fn not_for_user(
     };
     let (name, wall) = (&user.name, wall.display());
     let consequence = super::consequence(setting);
-    let finding = out.report(format!(
-        "{consequence} (203/EXEC): {name} may not execute {}",
-        command.line.program.text.as_str()
-    ));
-    finding
+    let finding = out
+        .report(format!(
+            "{consequence} (203/EXEC): {name} may not execute {}",
+            command.line.program.text.as_str()
+        ))
         .at(command.line.program.span, format!("stopped at {wall}"))
         .at_known(&app.service.user, "run as this user")
         .help(format!("Let it in: chmod o+x {wall}"));

@@ -133,8 +133,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
              restart"
         ),
     };
-    let finding = out.report(message);
-    finding
+    let finding = out
+        .report(message)
         .severity(severity)
         .at(wrapper.span, "systemd's main process")
         .at_some(gunicorn.filter(|span| *span != wrapper.span), "its child")

@@ -152,11 +152,11 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             (_, true) => "nginx's own PrivateTmp= gives nginx another /tmp",
             _ => continue,
         };
-        let finding = out.report(format!(
-            "every request gets 502: nginx does not see {}, {cause}",
-            path.display()
-        ));
-        finding
+        let finding = out
+            .report(format!(
+                "every request gets 502: nginx does not see {}, {cause}",
+                path.display()
+            ))
             .at_some(bound.origin.span(), "the socket")
             .at_some(if hidden_here { own.span() } else { nginx.span() }, "a private /tmp")
             .at_some(routes.first().map(|route| route.peer), "nginx connects here");

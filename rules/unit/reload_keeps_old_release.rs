@@ -5,7 +5,7 @@ use crate::facts::gunicorn::Layer;
 use crate::facts::place::tidy;
 use crate::facts::release::{Resolution, SearchEntry, SearchReason};
 use crate::facts::{App, Known, Place, Why};
-use crate::rule::{Edit, EvidenceKind, Safety, Severity, Sink};
+use crate::rule::{Edit, EvidenceKind, Finding, Safety, Severity, Sink};
 use crate::source::Span;
 use crate::source::gunicorn::SettingValue;
 use crate::source::unit::VariableValue;
@@ -162,10 +162,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     };
     let message =
         format!("after {from} moves, a reload goes on serving {to} and returns 0: {nothing}");
-    report(app, &place.path, message, Severity::Error, out);
-    if let Some(finding) = out.findings.last_mut() {
-        finding.evidence(EvidenceKind::File, format!("{from} -> {to}"));
-    }
+    report(app, &place.path, message, Severity::Error, out)
+        .evidence(EvidenceKind::File, format!("{from} -> {to}"));
     Ok(())
 }
 
@@ -239,7 +237,13 @@ fn follows_by_name(app: &App, place: &Place, link: &Path) -> Result<bool, Why> {
     })
 }
 
-fn report(app: &App, path: &Path, message: String, severity: Severity, out: &mut Sink) {
+fn report<'s>(
+    app: &App,
+    path: &Path,
+    message: String,
+    severity: Severity,
+    out: &'s mut Sink,
+) -> &'s mut Finding {
     let path = tidy(path).display().to_string();
     let chdir = app.gunicorn.settings.get("chdir");
     let wanted = wanted(app, Path::new(&path));
@@ -254,22 +258,19 @@ fn report(app: &App, path: &Path, message: String, severity: Severity, out: &mut
         _ => Chdir::NotKnown,
     };
     let repair = repair(app, &path, &shown, given);
-    let finding = out.report(message);
-    finding.severity(severity);
-    match chdir.span() {
-        Some(span) if given == Chdir::Right => finding.at(span, "not put first: it is there"),
-        Some(span) => finding.at(span, "does not go through the link"),
-        None => finding.at_some(command, format!("no --chdir {shown}")),
+    let draft = out.report(message).severity(severity);
+    let finding = match chdir.span() {
+        Some(span) if given == Chdir::Right => draft.at(span, "not put first: it is there"),
+        Some(span) => draft.at(span, "does not go through the link"),
+        None => draft.at_some(command, format!("no --chdir {shown}")),
     };
     finding.at_known(&app.service.working_directory, "resolved once, at the start");
     if let Some(variable) = in_python_path(app, Path::new(&path)) {
         finding.at_some(variable.span, "keeps --chdir from being put first");
     }
-    finding.help(repair.help).fix(Safety::Safe, repair.title.clone());
-    match repair.edits {
-        Some(edits) => drop(finding.edits(edits)),
-        None => drop(finding.fix(Safety::Manual, repair.title)),
-    }
+    let edits = repair.edits.unwrap_or_default();
+    finding.help(repair.help).fix_if(Safety::Safe, repair.title, edits);
+    finding
 }
 
 /// gunicorn's `chdir` beside what it should be.
@@ -318,7 +319,11 @@ fn repair(app: &App, path: &str, shown: &str, chdir: Chdir) -> Repair {
         edits.push(None);
     }
     lines.push(format!("then: systemctl daemon-reload && systemctl restart {}", app.name));
-    Repair { title: titles.join(", and "), help: lines.join("\n"), edits: edits.into_iter().collect() }
+    Repair {
+        title: titles.join(", and "),
+        help: lines.join("\n"),
+        edits: edits.into_iter().collect(),
+    }
 }
 
 /// Lets gunicorn take the link for the directory that it was started in, where nothing else names

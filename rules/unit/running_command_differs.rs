@@ -46,8 +46,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let finding = out.report(format!(
         "a reload does not apply ExecStart=: gunicorn's master {} runs with another command line",
         master.process.pid
-    ));
-    finding.at(span, note);
+    )).at(span, note);
     if !secret {
         let words: Vec<String> =
             running.program.iter().chain(&running.arguments).cloned().collect();

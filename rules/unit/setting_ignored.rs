@@ -201,10 +201,12 @@ impl<'a> Reader<'a> {
                     return;
                 }
                 let matters = did_you_mean.is_some_and(|meant| MATTERS.contains(&meant));
-                let finding = out.report(format!(
-                    "{key}= does not hold: systemd knows no such setting in [{section}]"
-                ));
-                finding.severity(severity(matters)).at(assignment.key.span, "ignored");
+                let finding = out
+                    .report(format!(
+                        "{key}= does not hold: systemd knows no such setting in [{section}]"
+                    ))
+                    .severity(severity(matters))
+                    .at(assignment.key.span, "ignored");
                 match did_you_mean {
                     Some(meant) => {
                         let title = format!("{meant}= instead of {key}=");
@@ -242,9 +244,8 @@ impl<'a> Reader<'a> {
         let to = own.iter().find(|own| right.contains(*own)).or(right.first());
         let Some(to) = to else { return };
         let fits = own.contains(to);
-        let finding =
-            out.report(format!("{key}= does not hold: systemd ignores it in [{section}]"));
-        finding
+        let finding = out
+            .report(format!("{key}= does not hold: systemd ignores it in [{section}]"))
             .severity(severity(fits && MATTERS.contains(&key)))
             .at(assignment.key.span, format!("belongs in [{to}]"));
         if fits {
@@ -268,9 +269,10 @@ impl<'a> Reader<'a> {
             .find(|header| header.value == section)
             .map_or(assignment.key.span, |header| header.span);
         let own = meant.filter(|meant| ["Unit", "Service", "Socket", "Install"].contains(meant));
-        let finding =
-            out.report(format!("nothing below [{section}] holds: systemd knows no such section"));
-        finding.severity(severity(own.is_some())).at(header, "ignored, with all below it");
+        let finding = out
+            .report(format!("nothing below [{section}] holds: systemd knows no such section"))
+            .severity(severity(own.is_some()))
+            .at(header, "ignored, with all below it");
         match meant {
             Some(meant) => {
                 let headers = self.file.sections.iter().filter(|header| header.value == section);
@@ -307,8 +309,8 @@ impl<'a> Reader<'a> {
                 None => return,
             }
         };
-        let finding = out.report(format!("{key}= does not hold: systemd ignores its value"));
-        finding
+        let finding = out
+            .report(format!("{key}= does not hold: systemd ignores its value"))
             .severity(severity(MATTERS.contains(&key)))
             .at(assignment.value.span(), format!("takes {expected}"))
             .help(format!("{key}= takes {expected}."));
@@ -400,10 +402,8 @@ const ADD_UP: [&str; 9] = [
 
 /// What then holds was not seen before.
 fn fix(finding: &mut Finding, title: String, edits: Option<Vec<Edit>>) -> &mut Finding {
-    match edits {
-        Some(edits) => finding.fix(Safety::Safe, title).edits(edits).uncovers(),
-        None => finding.fix(Safety::Manual, title),
-    }
+    finding.fix_if(Safety::Safe, title, edits.unwrap_or_default()).uncovers();
+    finding
 }
 
 fn severity(matters: bool) -> Severity {

@@ -92,8 +92,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         let file = unit.files().find(|file| file.file.id == fault.span.file);
         let text = file.map(|file| String::from_utf8_lossy(file.file.slice(fault.span)));
         if text.is_some_and(|text| is_shell_program(&text)) {
-            let finding = out.report("systemd refuses the unit: it knows no ~ in a program's path");
-            finding
+            let finding = out
+                .report("systemd refuses the unit: it knows no ~ in a program's path")
                 .at(fault.span, "only a shell expands this")
                 .help("Write the path in full, starting with /.");
             let at = app.written(fault.span).filter(|text| text.starts_with(b"~/"));
@@ -141,8 +141,7 @@ fn ignored(what: &str, span: Span, repair: Repair, out: &mut Sink) {
     let finding = out.report(format!(
         "{what} and what follows has no effect: ExecStart= runs no shell, and gunicorn passes over \
          words behind the application"
-    ));
-    finding.severity(Severity::Warning).at(span, "plain text to systemd").help(
+    )).severity(Severity::Warning).at(span, "plain text to systemd").help(
         "Take it out. For a log: StandardOutput=append:/var/log/myapp.log, or gunicorn's own \
          --access-logfile and --error-logfile.",
     );
@@ -164,8 +163,7 @@ fn report(
     } else {
         format!("{setting}= runs no shell, so {program} gets {what} as an argument")
     };
-    let finding = out.report(format!("{consequence}: {cause}"));
-    finding.at(span, "plain text to systemd").help(
+    let finding = out.report(format!("{consequence}: {cause}")).at(span, "plain text to systemd").help(
         "Use what systemd has (WorkingDirectory=, Environment=, EnvironmentFile=, one Exec line \
          for each command), or a shell that makes way:\n\
          ExecStart=/bin/bash -c 'cd DIRECTORY && exec gunicorn …'",

@@ -295,8 +295,8 @@ fn report(app: &App, index: usize, bound: &Bound, user: &Identity, wall: &Wall, 
         ),
     };
     let peer = app.routes.iter().find(|route| route.bound == index).map(|route| route.peer);
-    let finding = out.report(message);
-    finding
+    let finding = out
+        .report(message)
         .severity(wall.severity)
         .at_some(bound.origin.span(), wall.note.clone())
         .at_known(&app.service.user, "gunicorn runs as this user");

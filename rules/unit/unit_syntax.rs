@@ -58,13 +58,13 @@ crate::rule! {
 
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     for unit in std::iter::once(&app.service.unit).chain(&app.service.sockets) {
-        let before = out.findings.len();
+        let before = out.found();
         for file in unit.files() {
             lines(unit, file, out);
         }
         commands(app, unit, out);
         values(unit, out);
-        if out.findings.len() == before {
+        if out.found() == before {
             whole(unit, out);
         }
     }
@@ -97,12 +97,12 @@ fn lines(unit: &Unit, file: &UnitFile, out: &mut Sink) {
             FaultKind::Nul => (format!("the line is cut: {fault}"), Severity::Error),
             _ => continue,
         };
-        let finding = out.report(message);
-        finding.severity(severity).at(fault.span, note(fault.kind)).help(help(fault.kind));
-        match mended(file, fault) {
-            Some(edit) => finding.fix(Safety::Safe, help(fault.kind)).edit(edit).uncovers(),
-            None => finding.fix(Safety::Manual, help(fault.kind)),
-        };
+        let finding = out
+            .report(message)
+            .severity(severity)
+            .at(fault.span, note(fault.kind))
+            .help(help(fault.kind));
+        finding.fix_if(Safety::Safe, help(fault.kind), mended(file, fault)).uncovers();
     }
 }
 
@@ -204,18 +204,17 @@ fn commands(app: &App, unit: &Unit, out: &mut Sink) {
             ExecFaultKind::UnknownSpecifier => "Write a literal % as %%.",
             _ => "Write the program's path in full after the prefixes.",
         };
-        let finding = out.report(format!("{verdict}, {} does not start: {fault}", app.name));
-        finding.at(fault.span, "").help(help);
+        let finding = out
+            .report(format!("{verdict}, {} does not start: {fault}", app.name))
+            .at(fault.span, "")
+            .help(help);
         let edits = match fault.kind {
             ExecFaultKind::UnknownSpecifier => {
                 file.and_then(|file| doubled(unit, file, *assignment))
             }
             _ => None,
         };
-        match edits {
-            Some(edits) => finding.fix(Safety::Safe, help).edits(edits).uncovers(),
-            None => finding.fix(Safety::Manual, help),
-        };
+        finding.fix_if(Safety::Safe, help, edits.unwrap_or_default()).uncovers();
     }
 }
 

@@ -29,7 +29,7 @@ pub fn page(rule: &Rule) -> String {
         rule.impact.word(),
         rule.fix.map_or("none", rule::Safety::word),
         match rule.check {
-            rule::Check::App(_) => "each application",
+            rule::Check::App(_) | rule::Check::Passing(_) => "each application",
             rule::Check::Host(_) => "the host",
         },
         rule.since,

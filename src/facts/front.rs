@@ -4,50 +4,50 @@ use super::nginx::Destination;
 use super::{App, Deployment, Why};
 use crate::source::nginx::{LocationId, LocationKind, Model, Pass, Place, Protocol, ServerId};
 
-/// An application and the passes of nginx that lead to it.
+/// An application as nginx meets it: the passes that lead to it, and the configuration that they
+/// stand in.
 #[derive(Debug)]
-pub struct Front<'d> {
+pub struct Passing<'d> {
+    /// The host.
+    pub deployment: &'d Deployment,
+    /// nginx's configuration.
+    pub model: &'d Model,
     /// The application; none for passes of files that were given without its unit.
     pub app: Option<&'d App>,
-    /// The passes that speak HTTP, by the place of their word; why they are not known where
-    /// gunicorn's sockets are not.
-    pub passes: Result<Vec<&'d Destination>, Why>,
-}
-
-impl Front<'_> {
-    /// The application's name.
-    pub fn name(&self) -> Option<&str> {
-        self.app.map(|app| app.name.as_str())
-    }
+    /// The passes that speak HTTP, each once, by the place of their word.
+    pub passes: Vec<&'d Destination>,
 }
 
 impl Deployment {
-    /// Each application with nginx's passes to it. Of configuration files that were given by
-    /// themselves, the passes that lead to no known application are judged too: such files are
-    /// about the application, though its unit was not given or its sockets are not known. So are
-    /// all passes where there is no application at all.
-    pub fn fronts(&self) -> Vec<Front<'_>> {
+    /// Each application with nginx's passes to it, or why they are not known: gunicorn's sockets
+    /// are not. Of configuration files that were given by themselves, the passes that lead to no
+    /// known application are judged too: such files are about the application, though its unit was
+    /// not given or its sockets are not known. So are all passes where there is no application at
+    /// all.
+    pub fn passing(&self) -> Result<Vec<(Option<&App>, Result<Passing<'_>, Why>)>, Why> {
+        let model = self.nginx.model.get()?;
         let all = &self.nginx.destinations;
-        let mut fronts: Vec<Front<'_>> = Vec::new();
         let free = self.apps.is_empty() || !self.machine.whole;
+        let passing = |app, passes| Passing { deployment: self, model, app, passes };
+        let mut found = Vec::with_capacity(self.apps.len() + 1);
         for app in &self.apps {
             let passes = match app.bounds().get() {
                 Ok(_) => Ok(unique(app.routes.iter().filter_map(|r| all.get(r.destination)))),
                 // The passes are among the free ones.
-                Err(_) if free => Ok(Vec::new()),
+                Err(_) if free => continue,
                 Err(why) => Err(why),
             };
-            fronts.push(Front { app: Some(app), passes });
+            found.push((Some(app), passes.map(|passes| passing(Some(app), passes))));
         }
         if free {
-            let passes = Ok(unique(all.iter().filter(|pass| !pass.claimed)));
             let app = match self.apps.as_slice() {
                 [app] => Some(app),
                 _ => None,
             };
-            fronts.push(Front { app, passes });
+            let passes = unique(all.iter().filter(|pass| !pass.claimed));
+            found.push((app, Ok(passing(app, passes))));
         }
-        fronts
+        Ok(found)
     }
 }
 

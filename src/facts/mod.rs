@@ -37,7 +37,7 @@ use std::rc::Rc;
 pub use endpoint::{Bound, Endpoint, TcpHost};
 pub use environment::Environment;
 pub use error_log::ErrorLog;
-pub use front::Front;
+pub use front::Passing;
 pub use journal::Journal;
 pub use json::json;
 pub use known::{Known, Origin, Why};

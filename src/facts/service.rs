@@ -76,6 +76,15 @@ impl Service {
         service
     }
 
+    /// Where it is defined: the header of the fragment's `[Service]`, else what comes first in its
+    /// files. The place of what belongs to the unit as a whole.
+    pub fn defined_at(&self) -> Option<Span> {
+        let mut sections = self.unit.files().flat_map(|file| &file.sections);
+        let first = self.unit.files().flat_map(|file| &file.sections).next();
+        let service = sections.find(|section| section.value == "Service");
+        service.or(first).map(|section| section.span)
+    }
+
     /// The effective text of a `[Service]` setting, its specifiers expanded.
     pub fn text(&self, key: &str) -> Known<Option<Text>> {
         self.text_in("Service", key)

@@ -1,9 +1,10 @@
 //! What a rule reports: the finding, where it is, why it is believed, and what to do.
+//! See [`Draft`](super::Draft) for how it comes to its primary place.
 
 use serde::Serialize;
 
 use super::{Edit, Rule, Severity};
-use crate::facts::{Known, Why};
+use crate::facts::Known;
 use crate::source::Span;
 
 /// How a fix may be applied.
@@ -65,6 +66,31 @@ pub struct Fix {
     pub uncovers: Uncovers,
 }
 
+impl Fix {
+    /// Adds a change.
+    pub fn edit(&mut self, edit: Edit) -> &mut Self {
+        self.edits([edit])
+    }
+
+    /// Adds several changes.
+    pub fn edits(&mut self, edits: impl IntoIterator<Item = Edit>) -> &mut Self {
+        self.edits.extend(edits);
+        self
+    }
+
+    /// Says that what the fix repairs hid other findings, which may appear once it is made.
+    pub fn uncovers(&mut self) -> &mut Self {
+        self.uncovers = Uncovers::Anything;
+        self
+    }
+
+    /// The same for findings of these rules alone.
+    pub fn uncovers_rules(&mut self, codes: &'static [&'static str]) -> &mut Self {
+        self.uncovers = Uncovers::Rules(codes);
+        self
+    }
+}
+
 /// A range of source text that a finding speaks of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Label {
@@ -114,7 +140,8 @@ pub struct Finding {
     pub message: String,
     /// What to type.
     pub help: String,
-    /// The places it speaks of; the first is the primary one.
+    /// The places it speaks of; the first is the primary one. None where it is about a process, a
+    /// socket or an answer, and no file is the place to look at: see [`Draft::observed`](super::Draft::observed).
     pub labels: Vec<Label>,
     /// Other observations.
     pub evidence: Vec<Evidence>,
@@ -123,10 +150,12 @@ pub struct Finding {
     /// What tells it apart from other findings of the rule in the same file when lines move; the
     /// primary label's text where it is empty.
     pub subject: String,
+    /// The place of what names none: see [`Draft::at_some`](super::Draft::at_some).
+    pub(super) home: Option<Span>,
 }
 
 impl Finding {
-    /// Adds a place. The first one added is the primary one.
+    /// Adds a place.
     pub fn at(&mut self, span: Span, note: impl Into<String>) -> &mut Self {
         self.labels.push(Label { span, note: note.into() });
         self
@@ -154,45 +183,27 @@ impl Finding {
         self
     }
 
-    /// Says what would remove it.
-    pub fn fix(&mut self, safety: Safety, title: impl Into<String>) -> &mut Self {
-        self.fix = Some(Fix {
+    /// Says what would remove it; what that changes is added to the fix that this returns.
+    pub fn fix(&mut self, safety: Safety, title: impl Into<String>) -> &mut Fix {
+        self.fix.insert(Fix {
             safety,
             title: title.into(),
             edits: Vec::new(),
             uncovers: Uncovers::Nothing,
-        });
-        self
+        })
     }
 
-    /// Adds what the fix that was named before changes.
-    pub fn edit(&mut self, edit: Edit) -> &mut Self {
-        self.edits([edit])
-    }
-
-    /// Adds several changes; see [`Finding::edit`].
-    pub fn edits(&mut self, edits: impl IntoIterator<Item = Edit>) -> &mut Self {
-        if let Some(fix) = &mut self.fix {
-            fix.edits.extend(edits);
-        }
-        self
-    }
-
-    /// Says that what the fix repairs hid other findings, which may appear once it is made.
-    pub fn uncovers(&mut self) -> &mut Self {
-        self.uncover(Uncovers::Anything)
-    }
-
-    /// The same for findings of these rules alone.
-    pub fn uncovers_rules(&mut self, codes: &'static [&'static str]) -> &mut Self {
-        self.uncover(Uncovers::Rules(codes))
-    }
-
-    fn uncover(&mut self, uncovers: Uncovers) -> &mut Self {
-        if let Some(fix) = &mut self.fix {
-            fix.uncovers = uncovers;
-        }
-        self
+    /// Says what would remove it and what that changes; where nothing can be changed, it is left
+    /// to a person.
+    pub fn fix_if(
+        &mut self,
+        safety: Safety,
+        title: impl Into<String>,
+        edits: impl IntoIterator<Item = Edit>,
+    ) -> &mut Fix {
+        let edits: Vec<Edit> = edits.into_iter().collect();
+        let safety = if edits.is_empty() { Safety::Manual } else { safety };
+        self.fix(safety, title).edits(edits)
     }
 
     /// Adds an observation.
@@ -211,66 +222,5 @@ impl Finding {
     pub fn subject(&mut self, text: impl Into<String>) -> &mut Self {
         self.subject = text.into();
         self
-    }
-}
-
-/// A rule that could not judge, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Skip {
-    /// The rule's code.
-    pub code: &'static str,
-    /// The application; none for the host.
-    pub app: Option<String>,
-    /// Why.
-    pub reason: String,
-}
-
-/// Takes what one rule reports on one application.
-#[derive(Debug)]
-pub struct Sink {
-    rule: &'static Rule,
-    app: Option<String>,
-    /// What was found.
-    pub findings: Vec<Finding>,
-    /// Why parts of it could not be judged.
-    pub skips: Vec<Skip>,
-}
-
-impl Sink {
-    /// For one rule and one application, or the host.
-    pub fn new(rule: &'static Rule, app: Option<&str>) -> Self {
-        Self { rule, app: app.map(Into::into), findings: Vec::new(), skips: Vec::new() }
-    }
-
-    /// Says whom all that follows concerns: an application, or the host. For rules of the host
-    /// that find that out by themselves.
-    pub fn about(&mut self, app: Option<&str>) -> &mut Self {
-        self.app = app.map(Into::into);
-        self
-    }
-
-    /// Reports a finding: the consequence first, then the cause with its values.
-    pub fn report(&mut self, message: impl Into<String>) -> &mut Finding {
-        let at = self.findings.len();
-        self.findings.push(Finding {
-            rule: self.rule,
-            severity: self.rule.severity,
-            app: self.app.clone(),
-            message: message.into(),
-            help: String::new(),
-            labels: Vec::new(),
-            evidence: Vec::new(),
-            fix: None,
-            subject: String::new(),
-        });
-        &mut self.findings[at]
-    }
-
-    /// Says that a part could not be judged. A reason is kept once.
-    pub fn skip(&mut self, why: &Why) {
-        let skip = Skip { code: self.rule.code, app: self.app.clone(), reason: why.0.clone() };
-        if !self.skips.contains(&skip) {
-            self.skips.push(skip);
-        }
     }
 }

@@ -5,14 +5,17 @@ mod edit;
 mod finding;
 #[macro_use]
 mod macros;
+pub mod prelude;
+mod sink;
 
 pub use docs::{Example, ExampleKind, examples, paragraphs, summary};
 pub use edit::Edit;
-pub use finding::{Evidence, EvidenceKind, Finding, Fix, Label, Safety, Sink, Skip, Uncovers};
+pub use finding::{Evidence, EvidenceKind, Finding, Fix, Label, Safety, Uncovers};
+pub use sink::{Draft, Sink, Skip};
 
 use serde::Serialize;
 
-use crate::facts::{App, Deployment, Why};
+use crate::facts::{App, Deployment, Passing, Why};
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -179,6 +182,8 @@ pub enum Hop {
 pub enum Check {
     /// Runs once for each application.
     App(fn(&App, &mut Sink) -> Result<(), Why>),
+    /// Runs once for each application as nginx meets it: see [`Passing`].
+    Passing(fn(&Passing, &mut Sink) -> Result<(), Why>),
     /// Runs once for the whole host.
     Host(fn(&Deployment, &mut Sink) -> Result<(), Why>),
 }
