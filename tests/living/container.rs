@@ -79,7 +79,7 @@ fn a_container_boots_answers_and_leaves_nothing() {
     assert!(traces.left().len() >= 6, "what is looked for is there while it runs");
     drop(container);
     assert_eq!(traces.left(), Vec::<String>::new());
-    let prepared = support::container::prepared_root().unwrap();
+    let prepared = support::suite::Suite::usual().root().unwrap();
     assert!(!prepared.join("etc/changed").exists(), "the prepared root stays as it was");
 }
 

@@ -12,6 +12,7 @@ use std::sync::Mutex;
 
 use crate::support::mended;
 use crate::support::proof::{self, Case};
+use crate::support::suite::Suite;
 use deploy_doctor::rule::Safety;
 use deploy_doctor::rules;
 
@@ -33,7 +34,7 @@ fn fixable(case: &Case) -> Vec<String> {
 
 #[test]
 fn a_fix_takes_the_harm_away_and_undo_brings_all_back() {
-    if let Err(skip) = support::container::prepared_root() {
+    if let Err(skip) = Suite::usual().root() {
         return support::skip(skip);
     }
     let only = std::env::var("DEPLOY_DOCTOR_CASE").unwrap_or_default();

@@ -3,7 +3,7 @@
 //! of `e2e/healthy` have no fault and lose nothing.
 //!
 //! `DEPLOY_DOCTOR_CASE=NAME` runs the cases whose name contains NAME (or one of several, separated
-//! by commas).
+//! by commas), `DEPLOY_DOCTOR_SUITE=NAME` runs them on one root.
 
 use crate::support;
 
@@ -13,6 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 
 use crate::support::proof::{self, Case, Shown, Variant};
+use crate::support::suite::Suite;
 use deploy_doctor::rule::{self, Rule, Severity};
 use deploy_doctor::rules;
 
@@ -28,6 +29,7 @@ const UNPROVED: [&str; 0] = [];
 
 /// One container's work.
 struct Job<'a> {
+    suite: Suite,
     name: &'a str,
     case: &'a Case,
     wrong: bool,
@@ -47,7 +49,7 @@ impl Job<'_> {
             (_, true) => "wrong",
             (_, false) => "right",
         };
-        format!("{} ({side})", self.name)
+        format!("{} ({side}, {})", self.name, self.suite.name())
     }
 }
 
@@ -57,8 +59,10 @@ fn exists(code: &str) -> bool {
 
 #[test]
 fn every_case_shows_its_harm_and_made_right_none() {
-    if let Err(skip) = support::container::prepared_root() {
-        return support::skip(skip);
+    for suite in Suite::ALL {
+        if let Err(skip) = Suite::only().unwrap_or(suite).root() {
+            return support::skip(skip);
+        }
     }
     let mut cases = proof::cases("cases");
     cases.extend(proof::cases("healthy"));
@@ -66,10 +70,10 @@ fn every_case_shows_its_harm_and_made_right_none() {
     let named = |name: &str| only.split(',').any(|word| name.contains(word));
     let mut jobs: VecDeque<Job> = VecDeque::new();
     for (name, case) in cases.iter().filter(|(name, _)| named(name)) {
-        for wrong in [true, false] {
-            if !wrong || case.wrong.is_some() {
-                jobs.push_back(Job { name, case, wrong });
-            }
+        let sides = [true, false].into_iter().filter(|wrong| !wrong || case.wrong.is_some());
+        for wrong in sides {
+            let on = |suite| Job { suite, name, case, wrong };
+            jobs.extend(case.suites().into_iter().map(on));
         }
     }
     assert!(!jobs.is_empty(), "no case is called {only}");
@@ -111,7 +115,8 @@ fn prove(job: &Job) -> Result<Vec<String>, support::container::Skip> {
 
 /// Runs one variant, prints its line of the table, and tells what is not as it must be.
 fn prove_once(job: &Job) -> Result<Vec<String>, support::container::Skip> {
-    let shown = catch_unwind(AssertUnwindSafe(|| proof::run(job.name, job.case, job.variant())));
+    let shown =
+        catch_unwind(AssertUnwindSafe(|| proof::run(job.suite, job.name, job.case, job.variant())));
     let mut shown = match shown {
         Ok(shown) => shown?,
         Err(panic) => {
@@ -183,7 +188,7 @@ fn harm(shown: &Shown) -> String {
 
 /// Past the test harness, which would keep it to itself.
 fn print_line(title: &str, harm: &str, findings: &str) {
-    let line = format!("{title:<44} {harm} | {findings}\n");
+    let line = format!("{title:<52} {harm} | {findings}\n");
     let _ = std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes());
 }
 

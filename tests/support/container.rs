@@ -7,8 +7,9 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
+
+use super::suite::Suite;
 
 /// How long the container may take to boot.
 const BOOT_LIMIT: Duration = Duration::from_secs(60);
@@ -33,11 +34,16 @@ pub struct Container {
 }
 
 impl Container {
+    /// Boots a container on the root that is usual. See [`Container::boot_on`].
+    pub fn boot(case: &str, setup: impl FnOnce(&Path)) -> Result<Self, Skip> {
+        Self::boot_on(Suite::usual(), case, setup)
+    }
+
     /// Boots a container. `setup` may change the root (given as a path) before it starts.
     /// Returns once systemd has started everything, also where units failed (`degraded`). Where
     /// systemd starts but hangs, the test fails.
-    pub fn boot(case: &str, setup: impl FnOnce(&Path)) -> Result<Self, Skip> {
-        let mut supervisor = Supervisor::start(&prepared_root()?, case)?;
+    pub fn boot_on(suite: Suite, case: &str, setup: impl FnOnce(&Path)) -> Result<Self, Skip> {
+        let mut supervisor = Supervisor::start(&suite.root()?, case)?;
         let root = PathBuf::from(supervisor.hear("mounted")?);
         setup(&root);
         supervisor.say("boot")?;
@@ -183,24 +189,6 @@ impl Drop for Supervisor {
         drop(self.input.take());
         let _ = self.child.wait();
     }
-}
-
-/// The root that `e2e/prepare` built; it is asked once a process.
-pub fn prepared_root() -> Result<PathBuf, Skip> {
-    static ROOT: OnceLock<Result<PathBuf, Skip>> = OnceLock::new();
-    ROOT.get_or_init(|| {
-        let output = Command::new(script("prepare")).output();
-        let output = output.map_err(|error| Skip(format!("e2e/prepare: {error}")))?;
-        let last = |bytes: &[u8]| {
-            String::from_utf8_lossy(bytes).lines().last().unwrap_or_default().to_owned()
-        };
-        if output.status.success() {
-            Ok(PathBuf::from(last(&output.stdout)))
-        } else {
-            Err(Skip(format!("e2e/prepare ({}): {}", output.status, last(&output.stderr))))
-        }
-    })
-    .clone()
 }
 
 fn script(name: &str) -> PathBuf {

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 
 use super::container::Container;
+use super::suite::Suite;
 
 /// A case as its file has it.
 #[derive(Debug, Deserialize)]
@@ -45,6 +46,9 @@ pub struct Case {
     /// Further options of `check` on the living host.
     #[serde(default)]
     pub inside: Vec<String>,
+    /// The roots that it is about, where that is not all of them.
+    #[serde(default)]
+    pub roots: Vec<Suite>,
     /// What both variants have in common.
     #[serde(default)]
     pub setup: Change,
@@ -64,6 +68,15 @@ pub struct Case {
     pub wrong: Option<Variant>,
     /// Made right: neither.
     pub right: Variant,
+}
+
+impl Case {
+    /// The roots on which it is to be shown.
+    pub fn suites(&self) -> Vec<Suite> {
+        let meant = |suite: &Suite| self.roots.is_empty() || self.roots.contains(suite);
+        let asked = |suite: &Suite| Suite::only().is_none_or(|only| only == *suite);
+        Suite::ALL.into_iter().filter(meant).filter(asked).collect()
+    }
 }
 
 /// A change to the healthy deployment.
@@ -225,9 +238,14 @@ pub fn project() -> &'static Path {
 }
 
 /// Runs one variant in a container of its own.
-pub fn run(name: &str, case: &Case, variant: &Variant) -> Result<Shown, super::container::Skip> {
+pub fn run(
+    suite: Suite,
+    name: &str,
+    case: &Case,
+    variant: &Variant,
+) -> Result<Shown, super::container::Skip> {
     let began = Instant::now();
-    let container = Container::boot(name, |root| {
+    let container = Container::boot_on(suite, name, |root| {
         base(root);
         fs::copy(program(), root.join("usr/local/bin/deploy-doctor")).unwrap();
     })?;
