@@ -8,4 +8,5 @@ crate::area![
     migration_destructive,
     migrations_pending,
     static_stale,
+    import_unresolved,
 ];

@@ -2,12 +2,16 @@
 //! migrations.
 
 pub mod code;
+mod finder;
+mod graph;
 pub mod link;
 pub mod manifests;
 pub mod migrations;
 pub mod packages;
 pub mod previous;
+mod site;
 mod standard_library;
+pub mod unresolved;
 
 use std::path::{Path, PathBuf};
 
@@ -25,6 +29,7 @@ pub use manifests::{ServedFrom, StaticManifest};
 pub use migrations::{DATABASE_NOT_ASKED, Migrations, Standing};
 pub use packages::{Needed, Packages, RequirementsFile};
 pub use previous::PreviousRelease;
+pub use unresolved::{ImportCheck, Missing, Unresolved};
 
 /// What puts a directory on Python's search path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -106,7 +111,11 @@ pub fn read(
     let follows_link = follows(link.as_ref(), &search_path, started);
     let packages =
         packages::read(sources, gunicorn, given, &roots(&directory, link.as_ref()), problems);
-    let code = code::read(sources, gunicorn, &search_path, problems);
+    let user = candidate.service.user.ok();
+    let account = user.and_then(|user| machine.accounts.ok()?.user(&user.name));
+    let home = account.map(|account| account.home.as_path());
+    let surroundings = code::Surroundings { home, link: link.as_ref() };
+    let code = code::read(sources, gunicorn, &search_path, &surroundings, problems);
     let migrations = migrations::read(sources, &roots(&directory, link.as_ref()), problems);
     let manifests = manifests::read(sources, &roots(&directory, link.as_ref()), problems);
     let previous = previous::read(sources, machine, link.as_ref(), &code, &gunicorn.venv);

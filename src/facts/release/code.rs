@@ -1,33 +1,27 @@
 //! The application's modules: where the one that gunicorn imports lies, what it needs, whether it
 //! can be parsed.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::super::place::tidy;
 use super::super::server::Gunicorn;
 use super::super::{Known, Origin, Problem, Why};
-use super::{SearchEntry, is_absent};
-use crate::host::{FileKind, HostErrorKind};
+use super::finder::{Finder, Found, Owner};
+use super::graph::{Graph, NEWEST};
+use super::site::{self, Site};
+use super::unresolved::{ImportCheck, Judge};
+use super::{ReleaseLink, SearchEntry};
+use crate::host::HostErrorKind;
 use crate::source::env_file::{self, Dialect};
 use crate::source::gunicorn::ApplicationName;
 use crate::source::python::environ::{EnvironmentUse, Need};
-use crate::source::python::imports::{Import, ImportPlace};
 use crate::source::python::names::{Binding, DefinitionKind};
 use crate::source::python::{self, PythonVersion, SyntaxFault};
-use crate::source::venv::Venv;
 use crate::source::{FileId, Sources, Span, Spanned};
 
-/// The most modules of an application that are read.
-const MODULE_LIMIT: usize = 1000;
 /// The most names of a directory that are looked at for "did you mean".
 const NEAR_LIMIT: usize = 200;
-/// The most bytes of modules that are read.
-const BYTE_LIMIT: usize = 16 << 20;
-
-/// What the newest grammar refuses every Python 3 refuses: syntax is added, hardly ever taken away.
-const NEWEST: PythonVersion = PythonVersion { major: 3, minor: 14 };
-
 /// Where the module lies that gunicorn imports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Resolution {
@@ -69,6 +63,9 @@ pub struct ReadModule {
     /// Is it certain that it is imported when a worker boots? Not where an import stands in a
     /// function, a branch or a `try`.
     pub certain: bool,
+    /// The module that imports it first, by its place among the modules, and the import; none for
+    /// the one that gunicorn loads.
+    pub from: Option<(usize, Span)>,
     /// Syntax errors for the environment's Python; where that is not known, what every Python
     /// refuses.
     pub faults: Vec<SyntaxFault>,
@@ -98,14 +95,25 @@ pub struct Code {
     pub required: Vec<NeededVariable>,
     /// Variables that `.env.example` lists.
     pub examples: Vec<Spanned<String>>,
+    /// Whether all that is certainly imported is there.
+    pub imports: Known<ImportCheck>,
     /// Why variables may come from elsewhere (`load_dotenv()`), or why not all modules were read.
     pub open: Option<Why>,
+}
+
+/// What reading the code needs to know besides.
+pub(super) struct Surroundings<'a> {
+    /// The home directory of the user that gunicorn runs as.
+    pub home: Option<&'a Path>,
+    /// The release link.
+    pub link: Option<&'a ReleaseLink>,
 }
 
 pub(super) fn read(
     sources: &Sources,
     gunicorn: &Gunicorn,
     search_path: &Known<Vec<SearchEntry>>,
+    surroundings: &Surroundings<'_>,
     problems: &mut Vec<Problem>,
 ) -> Code {
     let mut code = Code {
@@ -113,27 +121,34 @@ pub(super) fn read(
         modules: Vec::new(),
         required: Vec::new(),
         examples: Vec::new(),
+        imports: Known::unknown("the application was not read"),
         open: None,
     };
     let entries = match search_path.get() {
         Ok(entries) => entries,
         Err(why) => {
-            code.application = Known::Unknown(why);
+            code.application = Known::Unknown(why.clone());
+            code.imports = Known::Unknown(why);
             return code;
         }
     };
     code.examples = examples(sources, entries);
     let name = match gunicorn.settings.wsgi_app() {
         Known::Unknown(why) => {
-            code.application = Known::Unknown(why);
+            code.application = Known::Unknown(why.clone());
+            code.imports = Known::Unknown(why);
             return code;
         }
         Known::Value(name, _) | Known::Default(name) => ApplicationName::parse(&name),
     };
-    let mut reader = Reader::new(sources, gunicorn, entries);
+    let mut reader = Reader::new(sources, gunicorn, entries, surroundings);
     code.application = reader.application(name, gunicorn, problems);
-    code.open = reader.open.clone();
-    code.modules = reader.modules;
+    code.imports = match &code.application {
+        Known::Unknown(why) => Known::Unknown(why.clone()),
+        _ => Known::Default(reader.graph.check(&reader.judge)),
+    };
+    code.open = reader.graph.open.clone();
+    code.modules = reader.graph.modules;
     require(&mut code);
     code
 }
@@ -174,41 +189,38 @@ fn examples(sources: &Sources, entries: &[SearchEntry]) -> Vec<Spanned<String>> 
 
 struct Reader<'a> {
     sources: &'a Sources<'a>,
-    venv: &'a Known<Venv>,
     entries: &'a [SearchEntry],
-    version: Option<PythonVersion>,
-    modules: Vec<ReadModule>,
-    bytes: usize,
-    open: Option<Why>,
-}
-
-/// A module that is to be read.
-struct Wanted {
-    name: String,
-    path: PathBuf,
-    certain: bool,
-}
-
-enum Lookup {
-    File(PathBuf),
-    /// A directory without `__init__.py`.
-    Namespace,
-    Missing,
-    Unknown(Why),
+    graph: Graph<'a>,
+    judge: Judge<'a>,
 }
 
 impl<'a> Reader<'a> {
-    fn new(sources: &'a Sources<'a>, gunicorn: &'a Gunicorn, entries: &'a [SearchEntry]) -> Self {
+    fn new(
+        sources: &'a Sources<'a>,
+        gunicorn: &'a Gunicorn,
+        entries: &'a [SearchEntry],
+        surroundings: &Surroundings<'_>,
+    ) -> Self {
         let version = gunicorn.python.ok().map(|(major, minor)| PythonVersion::new(*major, *minor));
-        Self {
-            sources,
-            venv: &gunicorn.venv,
-            entries,
-            version,
-            modules: Vec::new(),
-            bytes: 0,
-            open: None,
+        let mut finder = Finder::new(sources, version);
+        let mut tops = Vec::new();
+        for entry in entries {
+            finder.add(entry.place.path.clone(), Owner::Release);
+            tops.extend([entry.place.path.clone(), entry.place.resolved.clone()]);
         }
+        tops.extend(surroundings.link.map(|link| link.resolved.clone()));
+        let directory = entries.first().map(|first| first.place.path.clone());
+        let mut graph = Graph::new(sources, finder, version, directory, tops);
+        let site = match gunicorn.venv.get() {
+            Ok(venv) => add_installed(&mut graph, site::read(sources, venv, surroundings.home)),
+            Err(why) => Some(why),
+        };
+        // `bin/`, where the program lies, comes first on the search path; only oddities lie there.
+        if let Some(bin) = gunicorn.program.as_ref().and_then(|program| program.resolved.parent()) {
+            graph.finder.add(bin.to_path_buf(), Owner::Installed);
+        }
+        follow_configuration(sources, gunicorn, &mut graph, version);
+        Self { sources, entries, graph, judge: Judge { sources, version, site } }
     }
 
     fn application(
@@ -233,12 +245,9 @@ impl<'a> Reader<'a> {
         };
         let name = application.name.clone();
         let path = match self.look_up(&name.module) {
-            Lookup::File(path) => path,
-            Lookup::Unknown(why) => return Known::Unknown(why),
-            Lookup::Namespace | Lookup::Missing => {
-                if let Err(why) = self.is_nowhere_else(&name.module) {
-                    return Known::Unknown(why);
-                }
+            Ok(Some(path)) => path,
+            Err(why) => return Known::Unknown(why),
+            Ok(None) => {
                 let searched = self.entries.iter().map(|entry| entry.place.path.clone()).collect();
                 application.resolution = Resolution::Missing(searched);
                 application.near = self.modules_near(&name.module);
@@ -246,9 +255,38 @@ impl<'a> Reader<'a> {
                 return known(application);
             }
         };
-        self.follow(&name, &path, &mut application, problems);
+        self.graph.start(&name.module, &path, problems);
+        if let Some(module) = self.graph.parsed.first() {
+            let names = module.names();
+            application.attribute = name.attribute().map(|name| names.binding(name));
+            application.kind = name.attribute().and_then(|name| names.kind(name));
+            application.near = names.all().map(str::to_owned).collect();
+        }
         application.resolution = Resolution::File(path);
         known(application)
+    }
+
+    /// The file of the module that gunicorn loads; none where it is nowhere.
+    fn look_up(&self, module: &str) -> Result<Option<PathBuf>, Why> {
+        if module.split('.').any(|part| !is_identifier(part)) {
+            return Ok(None);
+        }
+        let top = module.split('.').next().unwrap_or(module);
+        match self.graph.finder.find(module) {
+            Found::File(path, Owner::Release) => Ok(Some(path)),
+            Found::File(_, Owner::Installed) | Found::Opaque(_) => {
+                Err(Why::new(format!("{top} is installed in the venv")))
+            }
+            Found::Python => Err(Why::new(format!("{top} is a module of Python itself"))),
+            Found::Unknown(why) => Err(why),
+            // A package without `__init__.py` has no application.
+            Found::Namespace(_) => Ok(None),
+            Found::Missing(name) => match self.judge.is_nowhere(&self.graph, &name) {
+                Ok(()) => Ok(None),
+                Err(Some(why)) => Err(why),
+                Err(None) => Err(Why::new(format!("{name} is put together by hand"))),
+            },
+        }
     }
 
     /// The modules and packages where this one was looked for: beside it, at the top, and right
@@ -292,110 +330,6 @@ impl<'a> Reader<'a> {
         found
     }
 
-    /// Reads the module and those that it imports, breadth first.
-    fn follow(
-        &mut self,
-        name: &ApplicationName,
-        path: &Path,
-        application: &mut Application,
-        problems: &mut Vec<Problem>,
-    ) {
-        let mut seen: HashSet<PathBuf> = HashSet::new();
-        let mut queue = VecDeque::new();
-        for (package, init) in self.packages_above(&name.module) {
-            queue.push_back(Wanted { name: package, path: init, certain: true });
-        }
-        queue.push_front(Wanted {
-            name: name.module.clone(),
-            path: path.to_path_buf(),
-            certain: true,
-        });
-        while let Some(wanted) = queue.pop_front() {
-            if !seen.insert(wanted.path.clone()) {
-                continue;
-            }
-            if self.modules.len() == MODULE_LIMIT || self.bytes > BYTE_LIMIT {
-                self.open.get_or_insert(Why::new("the application has more modules than are read"));
-                return;
-            }
-            let file = match self.sources.load(&wanted.path) {
-                Ok(file) => file,
-                Err(error) => {
-                    if !is_absent(&error) {
-                        problems.push(Problem::unreadable(&error));
-                    }
-                    self.open.get_or_insert(Why::new(error.to_string()));
-                    continue;
-                }
-            };
-            self.bytes += file.bytes.len();
-            let module = python::parse(&file, self.version.unwrap_or(NEWEST));
-            if self.modules.is_empty() {
-                let names = module.names();
-                application.attribute = name.attribute().map(|name| names.binding(name));
-                application.kind = name.attribute().and_then(|name| names.kind(name));
-                application.near = names.all().map(str::to_owned).collect();
-            }
-            for import in module.imports() {
-                for (name, path) in self.imported(&import, &wanted) {
-                    let certain = wanted.certain && import.place == ImportPlace::TopLevel;
-                    // What is certain goes first, so that nothing is taken for uncertain only
-                    // because a function imported it, too.
-                    let next = Wanted { name, path, certain };
-                    if certain { queue.push_front(next) } else { queue.push_back(next) }
-                }
-            }
-            self.modules.push(ReadModule {
-                name: wanted.name,
-                path: wanted.path,
-                file: file.id,
-                certain: wanted.certain,
-                faults: module.faults().to_vec(),
-                not_judged: module.not_judged().map(str::to_owned),
-                environment: module.environment(),
-            });
-        }
-    }
-
-    /// The files of the application that an import loads; none for installed packages.
-    fn imported(&self, import: &Import, from: &Wanted) -> Vec<(String, PathBuf)> {
-        let is_package = from.path.file_name().is_some_and(|name| name == "__init__.py");
-        let package = if is_package {
-            from.name.as_str()
-        } else {
-            from.name.rsplit_once('.').map_or("", |(package, _)| package)
-        };
-        let Some(module) = import.absolute(package) else { return Vec::new() };
-        let mut found: Vec<(String, PathBuf)> = self.packages_above(&module);
-        match self.look_up(&module) {
-            Lookup::File(path) => found.push((module.clone(), path)),
-            Lookup::Namespace => {}
-            Lookup::Missing | Lookup::Unknown(_) => return found,
-        }
-        // `from package import module` loads the module, too.
-        for name in &import.names {
-            let inner = if module.is_empty() { name.clone() } else { format!("{module}.{name}") };
-            if let Lookup::File(path) = self.look_up(&inner) {
-                found.push((inner, path));
-            }
-        }
-        found
-    }
-
-    /// The `__init__.py` files of the packages that a module lies in.
-    fn packages_above(&self, module: &str) -> Vec<(String, PathBuf)> {
-        module
-            .match_indices('.')
-            .filter_map(|(at, _)| {
-                let package = &module[..at];
-                match self.look_up(package) {
-                    Lookup::File(path) => Some((package.to_owned(), path)),
-                    _ => None,
-                }
-            })
-            .collect()
-    }
-
     /// What stands where a module's file should: Python passes over all but files.
     fn obstacles(&self, module: &str) -> Vec<String> {
         let relative: PathBuf = module.split('.').collect();
@@ -413,57 +347,48 @@ impl<'a> Reader<'a> {
             })
             .collect()
     }
+}
 
-    /// Finds a module on the search path: a package before a module of the same name, the first
-    /// directory that has either.
-    fn look_up(&self, module: &str) -> Lookup {
-        if module.is_empty() || module.split('.').any(|part| !is_identifier(part)) {
-            return Lookup::Missing;
-        }
-        let relative: PathBuf = module.split('.').collect();
-        let mut namespace = false;
-        for entry in self.entries {
-            if let Err(why) = entry.place.state.get() {
-                return Lookup::Unknown(why);
-            }
-            let base = tidy(&entry.place.path.join(&relative));
-            for path in [base.join("__init__.py"), python_file(&base)] {
-                let lookup = self.sources.host().look(&path);
-                match lookup.outcome {
-                    crate::host::Outcome::Present(metadata) if metadata.kind == FileKind::File => {
-                        return Lookup::File(path);
-                    }
-                    crate::host::Outcome::Failed(error)
-                        if error.kind == HostErrorKind::PermissionDenied =>
-                    {
-                        return Lookup::Unknown(Why::new(error.to_string()));
-                    }
-                    _ => {}
-                }
-            }
-            let lookup = self.sources.host().look(&base);
-            namespace |= lookup.metadata().is_some_and(|m| m.kind == FileKind::Directory);
-        }
-        if namespace { Lookup::Namespace } else { Lookup::Missing }
+/// Takes in what is installed; the answer says why not all of it is known.
+fn add_installed(graph: &mut Graph<'_>, site: Site) -> Option<Why> {
+    for directory in site.directories {
+        let owner = match directory.components().any(|part| part.as_os_str() == "site-packages") {
+            true => Owner::Installed,
+            false => graph.owner(&directory),
+        };
+        graph.finder.add(directory, owner);
     }
+    for (name, path) in site.mapped {
+        let owner = graph.owner(&path);
+        graph.finder.map(name, path, owner);
+    }
+    graph.provided.extend(site.provided.into_iter().map(str::to_owned));
+    site.unknown
+}
 
-    /// May the module be an installed package's? Then it is not known to be missing.
-    fn is_nowhere_else(&self, module: &str) -> Result<(), Why> {
-        let top = module.split('.').next().unwrap_or(module);
-        if super::standard_library::has(top) {
-            return Err(Why::new(format!("{top} is a module of Python itself")));
+/// gunicorn's configuration file runs before the application is imported, and may change the search
+/// path.
+fn follow_configuration(
+    sources: &Sources,
+    gunicorn: &Gunicorn,
+    graph: &mut Graph<'_>,
+    version: Option<PythonVersion>,
+) {
+    match &gunicorn.config {
+        Known::Unknown(why) => {
+            graph.unfollowed.get_or_insert(why.clone());
         }
-        let venv = self.venv.get()?;
-        if let Some(why) = venv.absence_unknown() {
-            return Err(Why::new(why));
+        Known::Value(config, _) | Known::Default(config) => {
+            let Some(file) = config.as_ref().and_then(|config| config.file.as_ref()) else {
+                return;
+            };
+            // Most say nothing of it.
+            let words = [&b"path"[..], b"modules", b"addsitedir"];
+            if words.iter().any(|word| file.bytes.windows(word.len()).any(|part| part == *word)) {
+                let module = python::parse(&sources.file(file.id), version.unwrap_or(NEWEST));
+                graph.changes(&module);
+            }
         }
-        if venv.has_entry(top) || venv.has_entry(&format!("{top}.py")) {
-            return Err(Why::new(format!("{top} is installed in the venv")));
-        }
-        if !venv.path_files.is_empty() {
-            return Err(Why::new("a .pth file of the venv adds directories"));
-        }
-        Ok(())
     }
 }
 

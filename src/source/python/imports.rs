@@ -1,22 +1,22 @@
 //! What a module imports, and whether the import runs when the module itself is imported.
 
-use ruff_python_ast::Stmt;
+use ruff_python_ast::{ExceptHandler, Expr, Stmt, StmtIf, StmtTry};
 
 use super::super::Span;
-use super::walk::{self, Place};
-use super::{Module, span_of};
+use super::{Module, PythonVersion, condition, span_of, walk};
 
-/// When an import runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// When an import runs; the surest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ImportPlace {
     /// Whenever the module is imported.
     TopLevel,
-    /// At import, under a condition.
-    Conditional,
     /// At import; that it fails is caught (`try … except ImportError`).
     Caught,
-    /// When a function is called.
-    Function,
+    /// At import, under a condition.
+    Conditional,
+    /// Not at import: in a function, under `if TYPE_CHECKING`, under a condition that never holds
+    /// for this Python, behind a `raise`.
+    Later,
 }
 
 /// One module named by an `import` or `from … import`.
@@ -56,47 +56,166 @@ impl Import {
 }
 
 impl Module {
-    /// All imports, in the order of the file.
-    pub fn imports(&self) -> Vec<Import> {
-        let mut found = Vec::new();
-        walk::statements(self.statements(), Place::default(), &mut |statement, place| {
-            match statement {
-                Stmt::Import(node) => found.extend(node.names.iter().map(|alias| Import {
-                    module: alias.name.as_str().to_owned(),
-                    level: 0,
-                    names: Vec::new(),
-                    star: false,
-                    place: when(place),
-                    span: span_of(self.file, alias.range),
-                })),
-                Stmt::ImportFrom(node) => {
-                    let names: Vec<String> =
-                        node.names.iter().map(|alias| alias.name.as_str().to_owned()).collect();
-                    let star = names.iter().any(|name| name == "*");
-                    found.push(Import {
-                        module: node.module.as_ref().map_or("", |m| m.as_str()).to_owned(),
-                        level: node.level,
-                        names: if star { Vec::new() } else { names },
-                        star,
-                        place: when(place),
-                        span: span_of(self.file, node.range),
-                    });
-                }
-                _ => {}
-            }
-        });
-        found
+    /// All imports, in the order of the file. Conditions on the Python that runs are decided where
+    /// that is known.
+    pub fn imports(&self, version: Option<PythonVersion>) -> Vec<Import> {
+        let mut reader = Reader { module: self, version, found: Vec::new() };
+        reader.block(self.statements(), ImportPlace::TopLevel);
+        reader.found
     }
 }
 
-fn when(place: Place) -> ImportPlace {
-    if place.function {
-        ImportPlace::Function
-    } else if place.catches_import {
-        ImportPlace::Caught
-    } else if place.conditional {
-        ImportPlace::Conditional
-    } else {
-        ImportPlace::TopLevel
+struct Reader<'a> {
+    module: &'a Module,
+    version: Option<PythonVersion>,
+    found: Vec<Import>,
+}
+
+impl Reader<'_> {
+    fn block(&mut self, block: &[Stmt], mut place: ImportPlace) {
+        for statement in block {
+            self.statement(statement, place);
+            if ends(statement) {
+                place = ImportPlace::Later;
+            }
+        }
     }
+
+    fn statement(&mut self, statement: &Stmt, place: ImportPlace) {
+        let maybe = place.max(ImportPlace::Conditional);
+        match statement {
+            Stmt::Import(_) | Stmt::ImportFrom(_) => self.import(statement, place),
+            Stmt::FunctionDef(def) => self.block(&def.body, ImportPlace::Later),
+            Stmt::ClassDef(def) => self.block(&def.body, place),
+            Stmt::If(node) => self.if_statement(node, place),
+            Stmt::For(node) => {
+                self.block(&node.body, maybe);
+                self.block(&node.orelse, maybe);
+            }
+            Stmt::While(node) => {
+                self.block(&node.body, maybe);
+                self.block(&node.orelse, maybe);
+            }
+            Stmt::With(node) => {
+                let lets_through = node.items.iter().all(|item| lets_through(&item.context_expr));
+                let caught = place.max(ImportPlace::Caught);
+                self.block(&node.body, if lets_through { place } else { caught });
+            }
+            Stmt::Match(node) => {
+                for case in &node.cases {
+                    self.block(&case.body, maybe);
+                }
+            }
+            Stmt::Try(node) => self.try_statement(node, place),
+            _ => {}
+        }
+    }
+
+    fn if_statement(&mut self, node: &StmtIf, place: ImportPlace) {
+        let first = std::iter::once((Some(&*node.test), &*node.body));
+        let clauses = node.elif_else_clauses.iter().map(|c| (c.test.as_ref(), &*c.body));
+        // Where it goes on when no clause before was sure to be taken.
+        let mut place = place;
+        for (test, body) in first.chain(clauses) {
+            match test.map_or(Some(true), |test| condition::decide(test, self.version)) {
+                Some(true) => {
+                    self.block(body, place);
+                    place = ImportPlace::Later;
+                }
+                Some(false) => self.block(body, ImportPlace::Later),
+                None => {
+                    place = place.max(ImportPlace::Conditional);
+                    self.block(body, place);
+                }
+            }
+        }
+    }
+
+    fn try_statement(&mut self, node: &StmtTry, place: ImportPlace) {
+        let catches = node.handlers.iter().any(|handler| {
+            walk::handles(handler, &["ImportError", "ModuleNotFoundError"]) && !raises(handler)
+        });
+        let inside = if catches { place.max(ImportPlace::Caught) } else { place };
+        // Anything else in the block may raise what a handler catches, and the rest is passed over.
+        let mut sure = inside;
+        for statement in &node.body {
+            self.statement(statement, sure);
+            let plain = matches!(statement, Stmt::Import(_) | Stmt::ImportFrom(_));
+            if !plain && !node.handlers.is_empty() {
+                sure = sure.max(ImportPlace::Conditional);
+            }
+            if ends(statement) {
+                sure = ImportPlace::Later;
+            }
+        }
+        for ExceptHandler::ExceptHandler(handler) in &node.handlers {
+            self.block(&handler.body, place.max(ImportPlace::Conditional));
+        }
+        let otherwise = if node.handlers.is_empty() { sure } else { sure.max(ImportPlace::Caught) };
+        self.block(&node.orelse, otherwise);
+        self.block(&node.finalbody, place);
+    }
+
+    fn import(&mut self, statement: &Stmt, place: ImportPlace) {
+        let file = self.module.file;
+        match statement {
+            Stmt::Import(node) => self.found.extend(node.names.iter().map(|alias| Import {
+                module: alias.name.as_str().to_owned(),
+                level: 0,
+                names: Vec::new(),
+                star: false,
+                place,
+                span: span_of(file, alias.range),
+            })),
+            Stmt::ImportFrom(node) => {
+                let names: Vec<String> =
+                    node.names.iter().map(|alias| alias.name.as_str().to_owned()).collect();
+                let star = names.iter().any(|name| name == "*");
+                self.found.push(Import {
+                    module: node.module.as_ref().map_or("", |m| m.as_str()).to_owned(),
+                    level: node.level,
+                    names: if star { Vec::new() } else { names },
+                    star,
+                    place,
+                    span: span_of(file, node.range),
+                });
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Does nothing behind this statement run?
+fn ends(statement: &Stmt) -> bool {
+    match statement {
+        Stmt::Raise(_) => true,
+        Stmt::Expr(node) => match &*node.value {
+            Expr::Call(call) => matches!(
+                walk::dotted(&call.func).as_deref(),
+                Some(["sys", "exit"] | ["exit"] | ["quit"] | ["os", "_exit"])
+            ),
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// A handler that ends in a `raise` of its own, as Django's `manage.py` has one.
+fn raises(handler: &ExceptHandler) -> bool {
+    let ExceptHandler::ExceptHandler(handler) = handler;
+    let simple = handler
+        .body
+        .iter()
+        .all(|s| matches!(s, Stmt::Raise(_) | Stmt::Expr(_) | Stmt::Assign(_) | Stmt::Import(_)));
+    simple && matches!(handler.body.last(), Some(Stmt::Raise(_)))
+}
+
+/// Context managers that are known to let an exception through; any other may swallow it.
+fn lets_through(context: &Expr) -> bool {
+    let Expr::Call(call) = context else { return false };
+    let Some(names) = walk::dotted(&call.func) else { return false };
+    matches!(
+        names.last().copied(),
+        Some("app_context" | "test_request_context" | "catch_warnings" | "open" | "Lock")
+    )
 }

@@ -4,12 +4,14 @@
 //! Parsed by ruff's parser, which knows what each Python version accepts. What Python refuses
 //! before it parses (encodings, NUL, nesting) follows CPython's tokenizer and PEP 263.
 
+mod condition;
 mod depth;
 mod encoding;
 pub mod environ;
 pub mod evaluate;
 pub mod imports;
 pub mod names;
+pub mod search;
 mod walk;
 
 use ruff_python_ast::{ModModule, Stmt};

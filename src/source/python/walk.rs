@@ -168,7 +168,7 @@ pub(super) fn never_at_import(test: &Expr) -> bool {
 }
 
 /// Does the handler catch one of these, or everything?
-fn handles(handler: &ExceptHandler, names: &[&str]) -> bool {
+pub(super) fn handles(handler: &ExceptHandler, names: &[&str]) -> bool {
     let ExceptHandler::ExceptHandler(handler) = handler;
     let Some(class) = handler.type_.as_deref() else { return true };
     let classes: Vec<&Expr> = match class {

@@ -1,0 +1,186 @@
+use crate::facts::release::{Missing, Unresolved};
+use crate::rule::prelude::*;
+
+crate::rule! {
+    /// The next reload takes the site down: the application imports something that is not there.
+    ///
+    /// The imports are followed as Python does, from the module that gunicorn loads through the
+    /// release's own modules: packages with and without `__init__.py`, relative imports,
+    /// `from package import module`. A module may lie in the release, along `--pythonpath` and
+    /// `PYTHONPATH`, in the virtual environment (also through `.pth` files and editable installs,
+    /// or as an extension module for that Python), or in Python's own library: `cgi` went with
+    /// 3.13, `imp` and `distutils` with 3.12. Of the release's own modules the names are looked at
+    /// too: `from shop.models import Order` fails where nothing there defines `Order`.
+    ///
+    /// Only what certainly runs when a worker starts is an error. Passed over are imports in
+    /// functions, under `if TYPE_CHECKING:`, in `try … except ImportError`, and under conditions
+    /// that only the running program can answer; those on `sys.version_info` and `sys.platform`
+    /// are answered. Directories that the code adds to `sys.path` are followed where their paths
+    /// can be worked out; where they cannot, the rule says so and judges nothing that it did not
+    /// find. Nothing is imported or run; `--preflight` does that.
+    ///
+    /// By hand: install what is missing, or take the import out, and try it before the reload:
+    /// `cd /srv/myapp/current && /srv/myapp/.venv/bin/python -c 'import wsgi'`.
+    ///
+    /// Proved by `import-unresolved`: the reload returned 0, the master ended with
+    /// ModuleNotFoundError, and the site answered 502 until the end.
+    ///
+    /// ```python,bad
+    /// from flask import Flask
+    ///
+    /// import stripe
+    ///
+    /// app = Flask(__name__)
+    /// ```
+    /// ```python,fixed
+    /// from flask import Flask
+    ///
+    /// app = Flask(__name__)
+    /// ```
+    ///
+    /// A package of the release, three imports away; and a name that its module no longer has:
+    ///
+    /// ```python,bad
+    /// from shop import app
+    /// ```
+    /// ```python,bad,file=/srv/myapp/releases/2026-04-21/shop/__init__.py
+    /// from flask import Flask
+    ///
+    /// app = Flask(__name__)
+    ///
+    /// from . import views
+    /// ```
+    /// ```python,bad,file=/srv/myapp/releases/2026-04-21/shop/views.py
+    /// from .models.order import Order
+    /// ```
+    /// ```python,bad,file=/srv/myapp/releases/2026-04-21/shop/models/__init__.py
+    /// ```
+    /// ```python,fixed,file=/srv/myapp/releases/2026-04-21/shop/models/order.py
+    /// class Order:
+    ///     pass
+    /// ```
+    ///
+    /// ```python,bad
+    /// from flask import Flask
+    /// from settings import PORT
+    ///
+    /// app = Flask(__name__)
+    /// ```
+    /// ```python,bad,file=/srv/myapp/releases/2026-04-21/settings.py
+    /// HOST = "127.0.0.1"
+    /// ```
+    /// ```python,fixed,file=/srv/myapp/releases/2026-04-21/settings.py
+    /// HOST, PORT = "127.0.0.1", 8000
+    /// ```
+    ///
+    /// Healthy: what is caught, only for type checkers, for another Python, in a function, or in a
+    /// directory that the code itself adds.
+    ///
+    /// ```python,good
+    /// import os
+    /// import sys
+    /// from typing import TYPE_CHECKING
+    ///
+    /// from flask import Flask
+    ///
+    /// sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+    /// import pricing
+    ///
+    /// if TYPE_CHECKING:
+    ///     from stripe import Charge
+    /// if sys.version_info < (3, 9):
+    ///     import backports.zoneinfo as zoneinfo
+    /// try:
+    ///     import ujson as json
+    /// except ImportError:
+    ///     import json
+    ///
+    /// app = Flask(__name__)
+    ///
+    ///
+    /// def pay(amount):
+    ///     import stripe
+    /// ```
+    /// ```python,good,file=/srv/myapp/releases/2026-04-21/lib/pricing.py
+    /// ```
+    /// ```python,good,file=/srv/myapp/releases/2026-04-14/lib/pricing.py
+    /// ```
+    R717 "import-unresolved" {
+        severity: Error, impact: Outage, fix: Some(Manual), item: CodeBoots, hop: Release,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let imports = app.release.code.imports.get()?;
+    for why in &imports.unknown {
+        out.skip(why);
+    }
+    for unresolved in &imports.unresolved {
+        let message = format!(
+            "the next reload takes the site down: {}: {}",
+            cause(app, unresolved),
+            unresolved.way
+        );
+        // The import that fails is what has to be changed; the others lead there.
+        let spans = unresolved.chain.iter().rev().enumerate().map(|(number, span)| match number {
+            0 => (*span, note(unresolved)),
+            _ => (*span, "imports it at the start".to_owned()),
+        });
+        help(app, unresolved, out.report(message).at_each(spans));
+    }
+    Ok(())
+}
+
+fn cause(app: &App, unresolved: &Unresolved) -> String {
+    let python = app.gunicorn.python.ok();
+    match (&unresolved.missing, unresolved.last_python, python) {
+        (Missing::Module(name), Some(last), Some((major, minor))) => format!(
+            "the application imports {name}, which Python {major}.{minor} does not have any more \
+             ({major}.{last} was the last)"
+        ),
+        (Missing::Module(name), ..) => {
+            format!("the application imports {name}, which is not there")
+        }
+        (Missing::Name { module, name, path }, ..) => format!(
+            "the application imports {name} from {module}, and {} does not define it",
+            path.display()
+        ),
+        (Missing::Relative { .. }, ..) => {
+            "the application imports relative to a package, and the module is in none".to_owned()
+        }
+    }
+}
+
+fn note(unresolved: &Unresolved) -> String {
+    match &unresolved.missing {
+        Missing::Module(name) => format!("{name} is neither in the release nor installed"),
+        Missing::Name { name, .. } => format!("{name} is not defined there"),
+        Missing::Relative { .. } => "ImportError: no known parent package".to_owned(),
+    }
+}
+
+fn help(app: &App, unresolved: &Unresolved, finding: &mut Finding) {
+    let python = app.gunicorn.venv.ok().map(|venv| venv.path.join("bin/python"));
+    let python = python.map_or("python3".to_owned(), |path| path.display().to_string());
+    let module = app.release.code.application.ok().map(|application| &application.name.module);
+    let directory = app.release.directory.ok().map(|place| place.path.display().to_string());
+    let (Some(module), Some(directory)) = (module, directory) else { return };
+    let first = match &unresolved.missing {
+        Missing::Module(name) if !name.contains('.') => {
+            format!("Install what brings {name}, or take the import out")
+        }
+        Missing::Relative { .. } => {
+            "Let gunicorn load it as part of its package (package.module:app), or import without \
+             the dot"
+                .to_owned()
+        }
+        _ => "Correct the import, or add what is missing to the release".to_owned(),
+    };
+    finding
+        .help(format!(
+            "{first}; try it before the reload:\n  cd {directory} && {python} -c 'import {module}'"
+        ))
+        .subject(unresolved.missing.shown())
+        .fix(Safety::Manual, "install or correct what is imported");
+}

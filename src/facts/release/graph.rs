@@ -1,0 +1,387 @@
+//! The application's modules and what they import, followed from the one that gunicorn loads.
+
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::path::{Path, PathBuf};
+
+use super::super::{Problem, Why};
+use super::finder::{Finder, Found, Owner};
+use super::unresolved::{ImportCheck, Judge, Missing, Unresolved};
+use super::{is_absent, standard_library};
+use crate::source::python::imports::{Import, ImportPlace};
+use crate::source::python::search::PathSurroundings;
+use crate::source::python::{self, Binding, Module, PythonVersion};
+use crate::source::{Sources, Span};
+
+use super::code::ReadModule;
+
+/// The most modules of an application that are read.
+const MODULE_LIMIT: usize = 1000;
+/// The most bytes of modules that are read.
+const BYTE_LIMIT: usize = 16 << 20;
+/// The most imports that are kept for a second look.
+const PENDING_LIMIT: usize = 10_000;
+
+/// What the newest grammar refuses every Python 3 refuses: syntax is added, hardly ever taken away.
+pub(super) const NEWEST: PythonVersion = PythonVersion { major: 3, minor: 14 };
+
+/// A module that is to be read.
+struct Wanted {
+    name: String,
+    path: PathBuf,
+    certain: bool,
+    /// The module that imports it, by its number, and the import.
+    from: Option<(usize, Span)>,
+}
+
+/// An import that led to something that is not there, to be looked at again when all that adds to
+/// the search path is known.
+struct Pending {
+    module: usize,
+    import: Import,
+    certain: bool,
+}
+
+/// `from shop import name` where `shop` is the application's and has no such submodule.
+struct NameCheck {
+    from: (usize, Span),
+    module: String,
+    path: PathBuf,
+    name: String,
+}
+
+pub(super) struct Graph<'a> {
+    sources: &'a Sources<'a>,
+    pub finder: Finder<'a>,
+    version: Option<PythonVersion>,
+    working_directory: Option<PathBuf>,
+    /// Directories under which added ones are the application's own.
+    tops: Vec<PathBuf>,
+    pub modules: Vec<ReadModule>,
+    /// The modules as they were parsed, in the same order.
+    pub parsed: Vec<Module>,
+    pub open: Option<Why>,
+    pub provided: BTreeSet<String>,
+    /// A change to the search path that could not be followed.
+    pub unfollowed: Option<Why>,
+    attributes: BTreeSet<String>,
+    queue: VecDeque<Wanted>,
+    seen: HashSet<PathBuf>,
+    pending: Vec<Pending>,
+    names: Vec<NameCheck>,
+    bytes: usize,
+    full: bool,
+}
+
+impl<'a> Graph<'a> {
+    pub(super) fn new(
+        sources: &'a Sources<'a>,
+        finder: Finder<'a>,
+        version: Option<PythonVersion>,
+        working_directory: Option<PathBuf>,
+        tops: Vec<PathBuf>,
+    ) -> Self {
+        Self {
+            sources,
+            finder,
+            version,
+            working_directory,
+            tops,
+            modules: Vec::new(),
+            parsed: Vec::new(),
+            open: None,
+            provided: BTreeSet::new(),
+            unfollowed: None,
+            attributes: BTreeSet::new(),
+            queue: VecDeque::new(),
+            seen: HashSet::new(),
+            pending: Vec::new(),
+            names: Vec::new(),
+            bytes: 0,
+            full: false,
+        }
+    }
+
+    /// Reads the module that gunicorn loads and those that it imports.
+    pub(super) fn start(&mut self, name: &str, path: &Path, problems: &mut Vec<Problem>) {
+        for (package, init) in self.packages_above(name) {
+            self.queue.push_back(Wanted { name: package, path: init, certain: true, from: None });
+        }
+        let (name, path) = (name.to_owned(), path.to_path_buf());
+        self.queue.push_front(Wanted { name, path, certain: true, from: None });
+        self.run(problems);
+    }
+
+    /// Looks again at what was not found, as long as the search path grew meanwhile.
+    fn run(&mut self, problems: &mut Vec<Problem>) {
+        loop {
+            self.drain(problems);
+            let pending = std::mem::take(&mut self.pending);
+            let before = pending.len();
+            for again in pending {
+                self.import(again.import, again.module, again.certain);
+            }
+            if self.queue.is_empty() && self.pending.len() == before || self.full {
+                return;
+            }
+        }
+    }
+
+    fn drain(&mut self, problems: &mut Vec<Problem>) {
+        while let Some(wanted) = self.queue.pop_front() {
+            if !self.seen.insert(wanted.path.clone()) {
+                continue;
+            }
+            if self.modules.len() == MODULE_LIMIT || self.bytes > BYTE_LIMIT {
+                let why = Why::new("the application has more modules than are read");
+                self.open.get_or_insert(why);
+                self.full = true;
+                return;
+            }
+            self.read(wanted, problems);
+        }
+    }
+
+    fn read(&mut self, wanted: Wanted, problems: &mut Vec<Problem>) {
+        let file = match self.sources.load(&wanted.path) {
+            Ok(file) => file,
+            Err(error) => {
+                if !is_absent(&error) {
+                    problems.push(Problem::unreadable(&error));
+                }
+                self.open.get_or_insert(Why::new(error.to_string()));
+                return;
+            }
+        };
+        self.bytes += file.bytes.len();
+        let module = python::parse(&file, self.version.unwrap_or(NEWEST));
+        self.changes(&module);
+        let imports = module.imports(self.version);
+        let index = self.modules.len();
+        let certain = wanted.certain && module.unusable().is_none();
+        self.modules.push(ReadModule {
+            name: wanted.name,
+            path: wanted.path,
+            file: file.id,
+            certain: wanted.certain,
+            from: wanted.from,
+            faults: module.faults().to_vec(),
+            not_judged: module.not_judged().map(str::to_owned),
+            environment: module.environment(),
+        });
+        self.parsed.push(module);
+        for import in imports {
+            let certain = certain && import.place == ImportPlace::TopLevel;
+            self.import(import, index, certain);
+        }
+    }
+
+    /// What a module changes about the search for others.
+    pub(super) fn changes(&mut self, module: &Module) {
+        let resolve = |path: &Path| self.sources.host().look(path).resolved;
+        let changes = module.search_changes(&PathSurroundings {
+            working_directory: self.working_directory.as_deref(),
+            resolve: &resolve,
+        });
+        for directory in changes.directories {
+            let owner = self.owner(&directory);
+            self.finder.add(directory, owner);
+        }
+        if let Some((span, what)) = changes.unfollowed {
+            let file = self.sources.file(span.file);
+            let line = file.position(span.start).line;
+            let why = format!("{}:{line}: {what}", file.path.display());
+            self.unfollowed.get_or_insert(Why::new(why));
+        }
+        self.provided.extend(changes.provided);
+        self.attributes.extend(changes.attributes);
+    }
+
+    /// Whose code a directory holds that something puts onto the search path.
+    pub(super) fn owner(&self, directory: &Path) -> Owner {
+        match self.tops.iter().any(|top| directory.starts_with(top)) {
+            true => Owner::Release,
+            false => Owner::Installed,
+        }
+    }
+
+    /// The `__init__.py` files of the application's packages that a module lies in.
+    fn packages_above(&self, module: &str) -> Vec<(String, PathBuf)> {
+        module
+            .match_indices('.')
+            .filter_map(|(at, _)| match self.finder.find(&module[..at]) {
+                Found::File(path, Owner::Release) => Some((module[..at].to_owned(), path)),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// The package that relative imports of a module count from.
+    fn package_of(module: &ReadModule) -> &str {
+        let is_package = module.path.file_name().is_some_and(|name| name == "__init__.py");
+        match is_package {
+            true => &module.name,
+            false => module.name.rsplit_once('.').map_or("", |(package, _)| package),
+        }
+    }
+
+    fn import(&mut self, import: Import, index: usize, certain: bool) {
+        let Some(importer) = self.modules.get(index) else { return };
+        let from = (index, import.span);
+        let Some(module) = import.absolute(Self::package_of(importer)) else {
+            self.keep(Pending { module: index, import, certain });
+            return;
+        };
+        // A module that Python has loaded already is not looked for.
+        let certain = certain && !self.finder.is_python(&module);
+        let ends = module.match_indices('.').map(|(at, _)| at).chain([module.len()]);
+        let mut last = Found::Missing(String::new());
+        for end in ends {
+            let name = &module[..end];
+            last = self.finder.find(name);
+            match &last {
+                Found::File(path, Owner::Release) => {
+                    self.want(name.to_owned(), path.clone(), certain, from);
+                }
+                Found::File(..) | Found::Opaque(_) | Found::Namespace(_) => {}
+                Found::Python => return,
+                Found::Missing(_) | Found::Unknown(_) => {
+                    return self.keep(Pending { module: index, import, certain });
+                }
+            }
+        }
+        for name in &import.names {
+            let inner = format!("{module}.{name}");
+            match (&last, self.finder.find(&inner)) {
+                // `from package import module` loads the module, too.
+                (_, Found::File(path, Owner::Release)) => {
+                    self.want(inner, path, certain, from);
+                }
+                (Found::File(path, Owner::Release), Found::Missing(_)) if certain => {
+                    let (module, path) = (module.clone(), path.clone());
+                    self.names.push(NameCheck { from, module, path, name: name.clone() });
+                }
+                (Found::Namespace(_), Found::Missing(_)) => {
+                    let names = vec![name.clone()];
+                    let import = Import { names, ..import.clone() };
+                    self.keep(Pending { module: index, import, certain });
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn want(&mut self, name: String, path: PathBuf, certain: bool, from: (usize, Span)) {
+        // What was read brings nothing new; that the queue is empty says that nothing is to come.
+        if self.seen.contains(&path) {
+            return;
+        }
+        let wanted = Wanted { name, path, certain, from: Some(from) };
+        // What is certain goes first, so that nothing is taken for uncertain only because a
+        // function imported it, too.
+        if certain { self.queue.push_front(wanted) } else { self.queue.push_back(wanted) }
+    }
+
+    fn keep(&mut self, pending: Pending) {
+        if self.pending.len() < PENDING_LIMIT {
+            self.pending.push(pending);
+        }
+    }
+
+    /// The imports that lead to each other from the module that gunicorn loads to this one.
+    fn chain(&self, from: (usize, Span)) -> Vec<Span> {
+        let mut chain = vec![from.1];
+        let mut at = from.0;
+        // Each module was read by one that was read before it.
+        while let Some((parent, span)) = self.modules.get(at).and_then(|module| module.from) {
+            chain.push(span);
+            if parent >= at {
+                break;
+            }
+            at = parent;
+        }
+        chain.reverse();
+        chain
+    }
+
+    fn unresolved(&self, missing: Missing, from: (usize, Span)) -> Unresolved {
+        let chain = self.chain(from);
+        let mut way = String::new();
+        for span in &chain {
+            let file = self.sources.file(span.file);
+            let base = self.working_directory.as_deref();
+            let path =
+                base.and_then(|base| file.path.strip_prefix(base).ok()).unwrap_or(&file.path);
+            way.push_str(&format!("{}:{} → ", path.display(), file.position(span.start).line));
+        }
+        way.push_str(&missing.shown());
+        let last_python = match &missing {
+            Missing::Module(name) => standard_library::last_version(name),
+            _ => None,
+        };
+        Unresolved { missing, chain, way, last_python }
+    }
+
+    /// What certainly runs at import and is nowhere.
+    pub(super) fn check(&self, judge: &Judge) -> ImportCheck {
+        let mut check = ImportCheck::default();
+        for pending in self.pending.iter().filter(|pending| pending.certain) {
+            let Some(importer) = self.modules.get(pending.module) else { continue };
+            let from = (pending.module, pending.import.span);
+            let missing = match pending.import.absolute(Self::package_of(importer)) {
+                None => Ok(Missing::Relative { level: pending.import.level }),
+                Some(module) => self.missing(judge, &module, &pending.import.names),
+            };
+            match missing {
+                Ok(missing) => check.add(self.unresolved(missing, from)),
+                Err(None) => {}
+                Err(Some(why)) => check.skip(why),
+            }
+        }
+        self.check_names(&mut check);
+        check
+    }
+
+    /// Which part of an import is nowhere; nothing where it is there by other means.
+    fn missing(
+        &self,
+        judge: &Judge,
+        module: &str,
+        names: &[String],
+    ) -> Result<Missing, Option<Why>> {
+        let mut found = self.finder.find(module);
+        if let (Found::Namespace(_), [name]) = (&found, names) {
+            found = self.finder.find(&format!("{module}.{name}"));
+        }
+        match found {
+            Found::Missing(name) => {
+                judge.is_nowhere(self, &name)?;
+                Ok(Missing::Module(name))
+            }
+            Found::Unknown(why) => Err(Some(why)),
+            _ => Err(None),
+        }
+    }
+
+    fn check_names(&self, check: &mut ImportCheck) {
+        let by_path: HashMap<&Path, usize> =
+            self.modules.iter().enumerate().map(|(at, m)| (m.path.as_path(), at)).collect();
+        let mut names = HashMap::new();
+        for wanted in &self.names {
+            let Some(at) = by_path.get(wanted.path.as_path()) else { continue };
+            let Some(module) = self.parsed.get(*at) else { continue };
+            let defined = names.entry(*at).or_insert_with(|| module.names());
+            if defined.binding(&wanted.name) != Binding::NotDefined
+                || self.attributes.contains(&wanted.name)
+            {
+                continue;
+            }
+            if let Some(why) = &self.unfollowed {
+                check.skip(why.clone());
+                continue;
+            }
+            let (module, name) = (wanted.module.clone(), wanted.name.clone());
+            let missing = Missing::Name { module, name, path: wanted.path.clone() };
+            check.add(self.unresolved(missing, wanted.from));
+        }
+    }
+}
