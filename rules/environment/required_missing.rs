@@ -75,10 +75,9 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         // Optional ones are listed in examples too, and what only docker-compose reads.
         if let Some(read) = read_of(app, &example.value, None)
             && matches!(read.need, Need::Conditional | Need::InFunction)
+            && let Some(finding) = judge(app, &example.value, read.span, Some(read.reader), out)
         {
-            if let Some(finding) = judge(app, &example.value, read.span, Some(read.reader), out) {
-                finding.severity(Severity::Warning).at(example.span, "listed as needed");
-            }
+            finding.severity(Severity::Warning).at(example.span, "listed as needed");
         }
     }
     Ok(())

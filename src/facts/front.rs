@@ -18,13 +18,16 @@ pub struct Passing<'d> {
     pub passes: Vec<&'d Destination>,
 }
 
+/// An application, if there is one, and nginx's passes to it.
+type AppPassing<'a> = (Option<&'a App>, Result<Passing<'a>, Why>);
+
 impl Deployment {
     /// Each application with nginx's passes to it, or why they are not known: gunicorn's sockets
     /// are not. Of configuration files that were given by themselves, the passes that lead to no
     /// known application are judged too: such files are about the application, though its unit was
     /// not given or its sockets are not known. So are all passes where there is no application at
     /// all.
-    pub fn passing(&self) -> Result<Vec<(Option<&App>, Result<Passing<'_>, Why>)>, Why> {
+    pub fn passing(&self) -> Result<Vec<AppPassing<'_>>, Why> {
         let model = self.nginx.model.get()?;
         let all = &self.nginx.destinations;
         let free = self.apps.is_empty() || !self.machine.whole;
