@@ -46,10 +46,7 @@ pub(super) fn make(app: &App, path: &Path) -> Option<Repair> {
         }
     };
     let title = format!("RuntimeDirectory={line}");
-    let help = format!(
-        "In [Service]:\n{title}\nthen: systemctl daemon-reload && systemctl restart {}",
-        app.name
-    );
+    let help = format!("In [Service]:\n{title}");
     Some(Repair { title, help, edits: Some(vec![edit]) })
 }
 
@@ -69,10 +66,7 @@ pub(super) fn go(app: &App, bound: &Bound) -> Repair {
         help: format!(
             "in [Service]:          RuntimeDirectory={in_unit}\n\
              in gunicorn's options: --bind unix:{bind}\n\
-             in nginx:              {nginx}\n\
-             then: systemctl daemon-reload && systemctl restart {} && nginx -t && systemctl reload \
-             nginx",
-            app.name
+             in nginx:              {nginx}"
         ),
         edits: edits(app, bound, &stem, &socket),
     }

@@ -71,6 +71,7 @@ pub fn run(
     let selected: Vec<&'static Rule> =
         rules.iter().copied().filter(|rule| settings.selection.includes(rule)).collect();
     let (mut findings, skips) = look(&selected, deployment);
+    crate::rule::follow::complete(&mut findings, deployment);
     for finding in &mut findings {
         if let Some(severity) = settings.severities.get(finding.rule.code) {
             finding.severity = *severity;

@@ -63,8 +63,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             .at(assignment.name.span, "its value ends with a `# …`")
             .help(
                 "move the comment to a line of its own above; if the ` #` is meant, put the value \
-                 into single quotes\nthen restart the unit: workers keep the old environment over \
-                 a reload",
+                 into single quotes; workers keep the old environment over a reload",
             )
             .subject(name.clone())
             .fix_if(

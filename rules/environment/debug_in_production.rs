@@ -134,6 +134,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         ))
             .at_some(variable.span, "debug mode in production")
             .help(help(name, off))
+            .by_hand(variable.span)
             .subject(name)
             .fix_if(Safety::Safe, format!("{name}={off}"), edit);
     }
@@ -141,11 +142,10 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
 }
 
 fn help(name: &str, off: &str) -> String {
-    let restart = "then restart the unit: workers keep the old environment over a reload";
     let flask = if name == "FLASK_DEBUG" {
         "\nFlask takes everything but an empty value, 0, false and no for true"
     } else {
         ""
     };
-    format!("write {name}={off} there, {restart}{flask}")
+    format!("write {name}={off} there{flask}")
 }

@@ -76,9 +76,10 @@ fn report(assignment: &EnvAssignment, out: &mut Sink) {
         .report(message)
         .at(assignment.name.span, format!("{end}, the value ends on line {last}"))
         .help(format!(
-            "close the quote at the end of the value of {name}\nthen restart the unit: workers \
-             keep the old environment over a reload"
+            "close the quote at the end of the value of {name}; workers keep the old environment \
+             over a reload"
         ))
+        .by_hand(Some(assignment.name.span))
         .subject(name.clone());
     for name in assignment.swallowed.iter().take(5) {
         finding.at(name.span, "not set");

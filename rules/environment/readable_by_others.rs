@@ -165,11 +165,12 @@ fn report_place(app: &App, file: &EnvironmentFile, read: &ReadFile, out: &mut Si
         .at_some(file.directive, "this file")
         .at_some(root, "nginx serves what is below")
         .help(format!(
-            "install -m 0600 -o root -g root {path} /etc/{}\nname that path in EnvironmentFile=, \
-             systemctl daemon-reload, restart, delete {path}, and change the secrets in it if it \
+            "install -m 0600 -o root -g root {path} /etc/{}\nname that path in EnvironmentFile=\n\
+             once the service has it from there, delete {path}, and change the secrets in it if it \
              was ever published",
             suggested(app)
         ))
+        .by_hand(file.directive)
         .subject(format!("place {path}"));
 }
 

@@ -73,10 +73,9 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     if settings.layer("reload") == Some(Layer::CmdArgs) {
         finding.subject("GUNICORN_CMD_ARGS");
     }
-    finding.help(format!(
-        "Once that is done: systemctl daemon-reload && systemctl restart {}",
-        app.name
-    ));
+    finding
+        .help(format!("By hand: {remove}"))
+        .by_hand(reload.span().or_else(|| app.gunicorn.started_at()));
     let edits = super::switch_off(app, "reload");
     finding.fix_if(Safety::Safe, remove, edits);
     Ok(())

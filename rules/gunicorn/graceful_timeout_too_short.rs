@@ -118,10 +118,10 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         (Some(_), true) => "\nIn [Service]: TimeoutStopSec= some seconds above it".to_owned(),
         (Some((_, seconds)), false) => format!("\nIn [Service]: TimeoutStopSec={seconds}"),
     };
-    finding.help(format!(
-        "In {place}: {write}{also}\nthen: systemctl daemon-reload && systemctl restart {}",
-        app.name
-    ));
+    finding
+        .help(format!("In {place}: {write}{also}"))
+        .by_hand(graceful.span().or_else(|| app.gunicorn.started_at()))
+        .by_hand(stop.as_ref().and_then(|_| app.service.exec_start.last().map(|c| c.line.span)));
     // What a variable says would be seen in the change.
     let edit = match secret("timeout") {
         true => None,

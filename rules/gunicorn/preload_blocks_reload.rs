@@ -17,6 +17,14 @@ crate::rule! {
     /// Proved by `preload`: after the link moved, the reload returned 0 and the old release
     /// went on answering every request.
     ///
+    /// Proved by `preload-in-file`: the file was mended and reloaded, and after the next
+    /// deployment's reload gunicorn 23.0.0 still answered every request with the old release; a
+    /// restart in between brings new code.
+    ///
+    /// Proved by `preload-in-file-27`: the file was mended and reloaded, and after the next
+    /// deployment's reload gunicorn 27.0.1 still answered every request with the old release; a
+    /// restart in between brings new code.
+    ///
     /// ```ini,bad,drop-in
     /// [Service]
     /// ExecStart=
@@ -75,10 +83,11 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     if settings.layer("preload_app") == Some(Layer::CmdArgs) {
         finding.subject("GUNICORN_CMD_ARGS");
     }
-    finding.help(format!(
-        "Once that is done: systemctl daemon-reload && systemctl restart {name}\n\
-             Until then each deployment needs: systemctl restart {name}"
-    ));
+    finding
+        .help(format!(
+            "By hand: {remove}\nUntil that is done each deployment needs: systemctl restart {name}"
+        ))
+        .by_hand(preload.span().or_else(|| app.gunicorn.started_at()));
     let edits = super::switch_off(app, "preload_app");
     finding.fix_if(Safety::Unsafe, remove, edits);
     Ok(())

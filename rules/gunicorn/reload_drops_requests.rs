@@ -249,11 +249,9 @@ fn report(app: &App, version: &Version, loss: &Loss, out: &mut Sink) {
         finding.evidence(EvidenceKind::File, format!("gunicorn {version}: {}", path.display()));
     }
     if with == "reuse_port" {
-        finding.help(format!(
-            "Take reuse_port away: gunicorn's workers share one socket without it, and lose none.\n\
-             Then: systemctl daemon-reload && systemctl restart {}",
-            app.name
-        ));
+        finding
+            .help("Take reuse_port away: gunicorn's workers share one socket without it, and lose none.")
+            .by_hand(loss.at);
         return;
     }
     let wanted = if with.contains("max_requests") || loss.severity == Severity::Warning {

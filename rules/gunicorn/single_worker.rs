@@ -137,13 +137,6 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         Layer::CmdArgs => ("GUNICORN_CMD_ARGS", "--workers 3"),
         Layer::CommandLine => ("the command line", "--workers 3"),
     };
-    let apply = match layer {
-        Layer::ConfigFile => format!("systemctl reload {}", app.name),
-        Layer::Default | Layer::CommandLine => {
-            format!("systemctl daemon-reload && systemctl restart {}", app.name)
-        }
-        _ => format!("systemctl restart {}", app.name),
-    };
     let finding = out
         .report(format!("nobody answers while the only worker is busy or replaced: {cause}"))
         .at_first([
@@ -154,7 +147,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         finding.subject(variable);
     }
     finding
-        .help(format!("In {place}: {write}  (2 x CPUs + 1 is the usual number), then:\n{apply}"));
+        .help(format!("In {place}: {write}  (2 x CPUs + 1 is the usual number)"))
+        .by_hand(workers.span().or_else(|| gunicorn.started_at()));
     let edit = super::number_edit(app, "workers", "--workers", 3);
     finding.fix_if(Safety::Safe, format!("{write} in {place}"), edit);
     Ok(())

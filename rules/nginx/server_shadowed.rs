@@ -158,10 +158,8 @@ impl Here<'_> {
             if same_app || elsewhere {
                 finding.severity(Severity::Warning);
             }
-            finding.help(format!(
-                "remove {} from one of the two servers, then: nginx -t && systemctl reload nginx",
-                name.text
-            ));
+            finding.help(format!("remove {} from one of the two servers", name.text));
+            finding.by_hand(Some(name.span));
             finding.fix(Safety::Manual, "leave the name to one of the two servers");
         }
     }

@@ -57,7 +57,6 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         return Err(Why::new(format!("the main process {} is an orphaned worker", main.pid)));
     }
     let master = processes.master()?.process.pid;
-    let stem = app.name.strip_suffix(".service").unwrap_or(&app.name);
     out.report(format!(
         "a reload takes the site down and returns 0: SIGHUP hits {}, the main process, not \
          gunicorn's master {master}",
@@ -67,10 +66,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     .at_some(start(app), format!("starts {}, which stays", main.name))
     .evidence(EvidenceKind::Process, format!("{} is {}, the main process", main.pid, main.name))
     .evidence(EvidenceKind::Process, format!("{master} is gunicorn's master"))
-    .help(format!(
-        "Let ExecStart= name gunicorn itself, or put `exec` before it in the script; then:\n\
-         systemctl daemon-reload && systemctl restart {stem}"
-    ))
+    .help("Let ExecStart= name gunicorn itself, or put `exec` before it in the script")
+    .by_hand(start(app))
     .fix(Safety::Manual, "start gunicorn itself, or with exec");
     Ok(())
 }

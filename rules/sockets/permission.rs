@@ -21,6 +21,14 @@ crate::rule! {
     /// Proved by `socket-mode`: the socket had mode 0770 and was not nginx's: every request got
     /// 502; without the option it has 0777, whatever UMask= says.
     ///
+    /// Proved by `umask-in-file`: the file was mended and reloaded, and gunicorn 23.0.0 kept the
+    /// socket that it had made, with mode 0770: every request went on getting 502; a restart makes
+    /// it anew.
+    ///
+    /// Proved by `umask-in-file-27`: the file was mended and reloaded, and gunicorn 27.0.1 kept the
+    /// socket that it had made, with mode 0770: every request went on getting 502; a restart makes
+    /// it anew.
+    ///
     /// By hand, for gunicorn's own socket: `--umask 0`, which is its default; a socket that has
     /// another mode without `--umask` was changed by a command, `ExecStartPost=chmod …`. For the
     /// directory: `RuntimeDirectoryMode=0755`; for a `.socket` unit: `SocketMode=0666`.
@@ -73,9 +81,10 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             (None, None) => continue,
         };
         let bound = app.bounds().get()?.get(route.bound);
+        let umask = app.gunicorn.settings.umask().span();
+        let changed = umask.or_else(|| app.gunicorn.started_at());
         let (safety, title, edits, how) =
             remedy(app, bound, blocked.map(|step| step.path.as_path()));
-        let stem = app.name.strip_suffix(".service").unwrap_or(&app.name);
         let finding = out
             .report(format!(
                 "every request gets 502: nginx's user {} may not {} {}",
@@ -95,7 +104,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
                     metadata.gid
                 ),
             )
-            .help(format!("{how}\nthen: systemctl daemon-reload && systemctl restart {stem}"));
+            .help(how)
+            .by_hand(changed.filter(|_| blocked.is_none()));
         finding.fix_if(safety, title, edits);
     }
     Ok(())

@@ -101,7 +101,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             "the unit ends as soon as it starts: gunicorn goes into the background under {type_line}"
         )).at_known(&daemon, "gunicorn leaves systemd's sight")
             .at_known(&kind, "systemd takes the end of this process for the end of the service")
-            .help("Remove --daemon (-D, daemon = True), then restart.");
+            .help("Remove --daemon (-D, daemon = True).")
+            .by_hand(daemon.span());
         fix(finding, "no --daemon", in_front(app));
     } else if forking && !background {
         // A shell that starts it with `&` forks in its stead.
@@ -148,7 +149,8 @@ fn pid_file_fits(
         .report(format!("{consequence}: {cause}"))
         .at_some(pid_file.span().or(kind.span()), "")
         .at_known(&written, "gunicorn's own")
-        .help("In [Service]:\nType=notify\nNotifyAccess=main\nand neither PIDFile= nor --daemon");
+        .help("In [Service]:\nType=notify\nNotifyAccess=main\nand neither PIDFile= nor --daemon")
+        .by_hand(pid_file.span().or(kind.span()));
     let edits = in_front(app).map(|edits| notify(app).into_iter().chain(edits).collect());
     fix(finding, "Type=notify, NotifyAccess=main, no --daemon", edits);
     Ok(())

@@ -93,7 +93,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         app.name
     ))
     .at_some(super::place_for(service, "ExecReload"), note)
-    .help(format!("Add to [Service]:\n{}\nthen: systemctl daemon-reload", super::RELOAD))
+    .help(format!("Add to [Service]:\n{}", super::RELOAD))
     .fix(Safety::Safe, super::RELOAD)
     .edit(Edit::set(&service.unit, "ExecReload", super::HUP));
     Ok(())

@@ -159,10 +159,11 @@ fn report(
     severity: Severity,
     change: Option<(String, Edit)>,
 ) {
-    let finding = out.report(message).severity(severity).at(line.span, "").help(format!(
-        "In [Service]:\nExecReload=\n{}\nthen: systemctl daemon-reload",
-        super::RELOAD
-    ));
+    let finding = out
+        .report(message)
+        .severity(severity)
+        .at(line.span, "")
+        .help(format!("In [Service]:\nExecReload=\n{}", super::RELOAD));
     match change {
         Some((title, edit)) => finding.fix(Safety::Safe, title).edit(edit),
         None => finding.fix(Safety::Manual, super::RELOAD),

@@ -41,9 +41,11 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let unit = &app.service.unit;
     let Some(Refusal::ExecStartTwice(second)) = unit.refusal() else { return Ok(()) };
     let first = unit.commands("Service", "ExecStart").first().map(|(_, command)| command.span);
-    let finding = out.report(format!("systemd refuses {}: it has two ExecStart=", app.name)).at(second, "comes after the first, and does not replace it")
+    let finding = out
+        .report(format!("systemd refuses {}: it has two ExecStart=", app.name))
+        .at(second, "comes after the first, and does not replace it")
         .at_some(first, "the first")
-        .help("Put an empty line before the one that is to hold:\nExecStart=\nthen: systemctl daemon-reload");
+        .help("Put an empty line before the one that is to hold:\nExecStart=");
     match meant(unit) {
         Some(at) => finding
             .fix(Safety::Safe, "an empty ExecStart= before it")

@@ -125,20 +125,17 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let help = match wrapper.kind {
         WrapperKind::Dash | WrapperKind::Bash | WrapperKind::Sh => format!(
             "Put `exec` before gunicorn in the shell's text, without a pipe or anything after it, \
-             or start gunicorn itself:\nExecStart={program} …\nthen: systemctl daemon-reload, and \
-             one restart"
+             or start gunicorn itself:\nExecStart={program} …"
         ),
-        _ => format!(
-            "Start gunicorn itself:\nExecStart={program} …\nthen: systemctl daemon-reload, and one \
-             restart"
-        ),
+        _ => format!("Start gunicorn itself:\nExecStart={program} …"),
     };
     let finding = out
         .report(message)
         .severity(severity)
         .at(wrapper.span, "systemd's main process")
         .at_some(gunicorn.filter(|span| *span != wrapper.span), "its child")
-        .help(help);
+        .help(help)
+        .by_hand(app.service.exec_start.last().map(|command| command.line.span));
     match exec(app, launch, wrapper) {
         Some(edit) => finding.fix(Safety::Unsafe, "exec before gunicorn").edit(edit),
         None => {

@@ -62,7 +62,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let note = if restart.is_set() { "" } else { "no Restart= that counts" };
     out.report(format!("when gunicorn's master dies the site stays down: {cause}"))
         .at_some(place, note)
-        .help("In [Service]:\nRestart=always\nRestartSec=3\nthen: systemctl daemon-reload")
+        .help("In [Service]:\nRestart=always\nRestartSec=3")
         .fix(Safety::Safe, "Restart=always")
         .edit(Edit::set(&app.service.unit, "Restart", "always"));
     Ok(())

@@ -269,7 +269,7 @@ fn report<'s>(
         finding.at_some(variable.span, "keeps --chdir from being put first");
     }
     let edits = repair.edits.unwrap_or_default();
-    finding.help(repair.help).fix_if(Safety::Safe, repair.title, edits);
+    finding.help(repair.help).by_hand(command).fix_if(Safety::Safe, repair.title, edits);
     finding
 }
 
@@ -318,7 +318,6 @@ fn repair(app: &App, path: &str, shown: &str, chdir: Chdir) -> Repair {
         titles.push(format!("--chdir {shown} first on sys.path"));
         edits.push(None);
     }
-    lines.push(format!("then: systemctl daemon-reload && systemctl restart {}", app.name));
     Repair {
         title: titles.join(", and "),
         help: lines.join("\n"),

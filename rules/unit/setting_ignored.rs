@@ -249,7 +249,7 @@ impl<'a> Reader<'a> {
             .severity(severity(fits && MATTERS.contains(&key)))
             .at(assignment.key.span, format!("belongs in [{to}]"));
         if fits {
-            finding.help(format!("Move the line to [{to}], then: systemctl daemon-reload"));
+            finding.help(format!("Move the line to [{to}]"));
             let edits = more.then(|| self.moved(assignment, to)).flatten();
             fix(finding, format!("{key}= in [{to}]"), edits);
         } else {

@@ -68,7 +68,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         "SIGKILL comes then",
     )
     .at_known(&graceful, "workers are to have this long")
-    .help(format!("In [Service]:\nTimeoutStopSec={better}\nthen: systemctl daemon-reload"))
+    .help(format!("In [Service]:\nTimeoutStopSec={better}"))
     .fix(Safety::Safe, format!("TimeoutStopSec={better}"))
     .edit(edit(&app.service, better));
     Ok(())

@@ -69,17 +69,13 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     };
     silent(app)?;
     let seconds = limit as f64 / 1e6;
-    let stem = app.name.strip_suffix(".service").unwrap_or(&app.name);
     out.report(format!(
         "systemd kills gunicorn every {seconds} s: WatchdogSec= waits for a sign of life that \
          gunicorn never sends"
     ))
     .at_known(&watchdog, "SIGABRT comes then")
     .at_some(app.gunicorn.started_at(), "sends READY=1 once and no WATCHDOG=1")
-    .help(format!(
-        "Take WatchdogSec= out of [Service], or in a drop-in:\nWatchdogSec=0\n\
-         then: systemctl daemon-reload && systemctl restart {stem}"
-    ))
+    .help("Take WatchdogSec= out of [Service], or in a drop-in:\nWatchdogSec=0")
     .fix(Safety::Safe, "WatchdogSec=0")
     .edit(Edit::set(&service.unit, "WatchdogSec", "0"));
     Ok(())

@@ -5,6 +5,7 @@ pub mod endpoint;
 pub mod environment;
 pub mod error_log;
 pub mod executable;
+pub mod follow;
 pub mod front;
 pub mod gunicorn;
 pub mod journal;

@@ -1,43 +1,20 @@
-//! What must follow a change before it holds: systemd reads units again on `daemon-reload` alone,
-//! a running service keeps the settings it was started with, nginx reads its files on a reload.
+//! What must follow the changes of a plan before they hold; what needs what, `facts::follow` knows.
 
-use std::collections::BTreeSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::owners::Owners;
 use super::{Change, Content};
-use crate::facts::{App, Deployment};
+use crate::facts::follow::{Follow, Step, Touched, changed};
+use crate::facts::{App, Deployment, Known};
 use crate::host::{Command, Host, Program};
+use crate::source::gunicorn::SettingValue;
 use crate::source::unit::{UnitFile, syntax};
 use crate::source::{FileId, SourceFile};
 
 /// How long a restart may take: a stop and a start at systemd's default limits.
 const LIMIT: Duration = Duration::from_secs(200);
-
-/// `[Service]` settings that systemd uses from its own memory: a `daemon-reload` is enough.
-const WITHOUT_RESTART: [&str; 20] = [
-    "ExecReload",
-    "ExecStop",
-    "ExecStopPost",
-    "KillMode",
-    "KillSignal",
-    "FinalKillSignal",
-    "SendSIGKILL",
-    "SendSIGHUP",
-    "TimeoutSec",
-    "TimeoutStartSec",
-    "TimeoutStopSec",
-    "TimeoutAbortSec",
-    "Restart",
-    "RestartSec",
-    "RestartMode",
-    "RestartPreventExitStatus",
-    "RestartForceExitStatus",
-    "SuccessExitStatus",
-    "StartLimitBurst",
-    "StartLimitIntervalSec",
-];
 
 /// One step after the files were written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,98 +25,74 @@ pub struct Action {
     pub why: &'static str,
 }
 
-impl Action {
-    fn systemctl(arguments: &[&str], why: &'static str) -> Self {
-        let command = Command::new(Program::Systemctl, arguments.iter().copied()).within(LIMIT);
-        Self { command, why }
+/// The steps that must follow, in order. The deployment is what was read before the changes, and
+/// with them; `owners` are those of the second.
+pub fn after(
+    changes: &[Change],
+    [before, after]: [&Deployment; 2],
+    owners: &Owners,
+) -> Vec<Action> {
+    let was: HashMap<&str, &App> = before.apps.iter().map(|app| (app.name.as_str(), app)).collect();
+    let mut follow = Follow::default();
+    for app in &after.apps {
+        let was = was.get(app.name.as_str()).copied().unwrap_or(app);
+        for change in changes {
+            touch(&mut follow, change, was, app, owners);
+        }
     }
-}
-
-/// The steps that must follow, in order. `deployment` and `owners` are what was read with the changes
-/// made.
-pub fn after(changes: &[Change], deployment: &Deployment, owners: &Owners) -> Vec<Action> {
-    let (mut reload_units, mut nginx) = (false, false);
-    let mut restart: BTreeSet<String> = BTreeSet::new();
-    let mut reload: BTreeSet<String> = BTreeSet::new();
     for change in changes {
-        let path = change.path.as_path();
-        let units = owners.units(path);
-        reload_units |= !units.is_empty();
-        if !units.is_empty() && needs_restart(change) {
-            restart.extend(units.iter().cloned());
+        if !owners.units(&change.path).is_empty() {
+            follow.unit();
         }
-        if change.before.bytes() != change.after.bytes() {
-            restart.extend(owners.at_start(path).iter().cloned());
-            reload.extend(owners.at_reload(path).iter().cloned());
-            nginx |= owners.is_nginx(path);
+        if change.before.bytes() != change.after.bytes() && owners.is_nginx(&change.path) {
+            follow.nginx();
         }
     }
-    let mut actions = Vec::new();
-    if reload_units {
-        let why = "systemd reads the changed units";
-        actions.push(Action::systemctl(&["daemon-reload"], why));
-    }
-    for app in &deployment.apps {
-        services(app, &restart, &reload, &mut actions);
-    }
-    if nginx {
-        let test = Command { needs_root: true, ..Command::new(Program::Nginx, ["-t"]) };
-        actions.push(Action { command: test, why: "nginx accepts its configuration" });
-        let why = "nginx reads its configuration";
-        actions.push(Action::systemctl(&["reload-or-restart", "nginx.service"], why));
-    }
-    actions
+    follow.steps().into_iter().filter_map(action).collect()
 }
 
-fn services(
-    app: &App,
-    restart: &BTreeSet<String>,
-    reload: &BTreeSet<String>,
-    actions: &mut Vec<Action>,
-) {
-    let service = app.name.as_str();
-    let sockets: Vec<String> = app
-        .service
-        .sockets
-        .iter()
-        .map(|socket| socket.name.to_string())
-        .filter(|socket| restart.contains(socket))
-        .collect();
-    let why = "what it was started with changed; requests in flight are given up";
-    if !sockets.is_empty() {
-        // systemd refuses to start a socket whose service runs.
-        actions.push(Action::systemctl(&["stop", service], why));
-        for socket in &sockets {
-            actions.push(Action::systemctl(&["restart", socket], "it listens anew"));
-        }
-        actions.push(Action::systemctl(&["start", service], "it gets the new socket"));
-    } else if restart.contains(service) {
-        actions.push(Action::systemctl(&["restart", service], why));
-    } else if reload.contains(service) {
-        let why = "gunicorn reads its configuration file";
-        actions.push(Action::systemctl(&["reload", service], why));
-    }
-}
-
-/// Does a unit's change need more than a `daemon-reload`?
-fn needs_restart(change: &Change) -> bool {
-    let (before, after) = (parsed(&change.before), parsed(&change.after));
-    let changed = |a: &UnitFile, b: &UnitFile| {
-        a.assignments.iter().any(|assignment| {
-            let key = assignment.key.value.as_str();
-            let (section, values) = (&*assignment.section, |file: &UnitFile| {
-                let all = file.all(&assignment.section, key);
-                all.map(|a| a.value.as_str().to_owned()).collect::<Vec<_>>()
-            });
-            let decides = match section {
-                "Service" => !WITHOUT_RESTART.contains(&key),
-                "Socket" => true,
-                _ => false,
-            };
-            decides && values(a) != values(b)
-        })
+fn action(step: Step) -> Option<Action> {
+    let (program, arguments) = step.words.split_first()?;
+    let arguments = arguments.iter().map(String::as_str);
+    let command = match program.as_str() {
+        "nginx" => Command { needs_root: true, ..Command::new(Program::Nginx, arguments) },
+        _ => Command::new(Program::Systemctl, arguments).within(LIMIT),
     };
-    changed(&before, &after) || changed(&after, &before)
+    Some(Action { command, why: step.why })
+}
+
+/// What one path's change touches of one application.
+fn touch(follow: &mut Follow, change: &Change, was: &App, is: &App, owners: &Owners) {
+    let path = change.path.as_path();
+    let units = owners.units(path);
+    for unit in std::iter::once(&is.service.unit).chain(&is.service.sockets) {
+        let name = unit.name.to_string();
+        if units.contains(&name) {
+            for (section, key) in changed(&parsed(&change.before), &parsed(&change.after)) {
+                follow.touch(was, is, Touched::Unit { unit: &name, section: &section, key: &key });
+            }
+        }
+    }
+    if change.before.bytes() == change.after.bytes() {
+        return;
+    }
+    if owners.at_start(path).contains(&is.name) {
+        follow.touch(was, is, Touched::Start);
+    }
+    if owners.at_reload(path).contains(&is.name) {
+        // Whatever changes in the file is read again; some of it needs more than that.
+        follow.touch(was, is, Touched::Gunicorn(""));
+        let before: HashMap<_, _> = was.gunicorn.settings.all().collect();
+        let now = is.gunicorn.settings.all();
+        for (setting, _) in now.filter(|(name, value)| !same(before.get(name), value)) {
+            follow.touch(was, is, Touched::Gunicorn(setting));
+        }
+    }
+}
+
+/// Do both come to one value, wherever it stands?
+fn same(before: Option<&&Known<SettingValue>>, now: &Known<SettingValue>) -> bool {
+    before.is_some_and(|before| before.ok() == now.ok())
 }
 
 fn parsed(content: &Content) -> UnitFile {

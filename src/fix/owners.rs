@@ -42,6 +42,11 @@ impl Owners {
                 let path = of(file.source.id);
                 owners.at_start.entry(path).or_default().push(app.name.clone());
             }
+            // A script that starts gunicorn has run long ago.
+            for script in app.gunicorn.launch.ok().into_iter().flat_map(|launch| &launch.scripts) {
+                let path = of(script.file());
+                owners.at_start.entry(path).or_default().push(app.name.clone());
+            }
             if let Some(Some(config)) = app.gunicorn.config.ok() {
                 let path = resolved(&config.place.path);
                 owners.at_reload.entry(path).or_default().push(app.name.clone());

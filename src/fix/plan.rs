@@ -126,17 +126,17 @@ pub fn plan(host: &dyn Host, read: Read, options: &Options) -> Result<Plan, Stri
         fixes: planner.fixes,
         left,
         rounds,
-        problems: deployment.problems,
+        problems: deployment.problems.clone(),
         predicted,
         ..Plan::default()
     };
     if !plan.changes.is_empty() {
         let after = draft.overlay(host);
         let after_sources = Sources::new(&after);
-        let deployment = read(&after_sources, false);
-        let owners = Owners::of(&deployment, &after_sources);
+        let changed = read(&after_sources, false);
+        let owners = Owners::of(&changed, &after_sources);
         plan.diff = diff::text(&plan.changes, &sources, &after_sources, &owners);
-        plan.actions = actions::after(&plan.changes, &deployment, &owners);
+        plan.actions = actions::after(&plan.changes, [&deployment, &changed], &owners);
         let paths = plan.changes.iter().map(|change| change.path.as_path());
         plan.concerned = owners.concerned(paths);
     }

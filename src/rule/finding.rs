@@ -147,6 +147,8 @@ pub struct Finding {
     pub evidence: Vec<Evidence>,
     /// What would remove it.
     pub fix: Option<Fix>,
+    /// What a person is to change where no edit does it; see [`Finding::by_hand`].
+    pub(super) by_hand: Vec<Edit>,
     /// What tells it apart from other findings of the rule in the same file when lines move; the
     /// primary label's text where it is empty.
     pub subject: String,

@@ -3,6 +3,7 @@
 mod docs;
 mod edit;
 mod finding;
+pub mod follow;
 #[macro_use]
 mod macros;
 pub mod prelude;

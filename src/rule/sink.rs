@@ -52,6 +52,7 @@ impl Sink {
             app: self.app.clone(),
             message: message.into(),
             help: String::new(),
+            by_hand: Vec::new(),
             labels: Vec::new(),
             evidence: Vec::new(),
             fix: None,

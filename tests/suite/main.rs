@@ -26,6 +26,7 @@ mod fix_cli;
 mod fix_transaction;
 mod fix_transaction_crash;
 mod fix_transaction_hostile;
+mod follow;
 mod gunicorn_launcher;
 mod init;
 mod layers;

@@ -286,6 +286,44 @@ fn a_fix_makes_what_the_example_shows() {
     assert!(wrong.is_empty(), "{} wrong\n{}", wrong.len(), wrong.join("\n\n"));
 }
 
+/// What a line of the help says to type after the change.
+fn said_to_follow(help: &str) -> impl Iterator<Item = &str> {
+    help.lines().filter_map(|line| line.strip_prefix("then: ")).flat_map(|line| line.split(" && "))
+}
+
+/// The commands of the help are those that `--run-actions` runs, no more and no fewer.
+#[test]
+fn help_and_actions_agree() {
+    let (mut wrong, mut count) = (Vec::new(), 0);
+    for rule in rules::all() {
+        if !matches!(rule.fix, Some(Safety::Safe | Safety::Unsafe)) {
+            continue;
+        }
+        let bad = cases(rule);
+        for (number, case) in bad.iter().enumerate().filter(|(_, c)| c[0].kind == ExampleKind::Bad)
+        {
+            let plan = repair(&deployment(case), rule, case);
+            if plan.fixes.is_empty() {
+                continue;
+            }
+            count += 1;
+            let mut said: Vec<&str> =
+                plan.fixes.iter().flat_map(|fix| said_to_follow(&fix.help)).collect();
+            let mut done: Vec<String> =
+                plan.actions.iter().map(|action| action.command.to_string()).collect();
+            println!("{} {}: {said:?} {done:?}", rule.code, number + 1);
+            said.sort_unstable();
+            said.dedup();
+            done.sort_unstable();
+            if said != done {
+                wrong.push(format!("{} {}: {said:?}, but {done:?}", rule.code, number + 1));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {count}:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(count > 50, "only {count} examples were fixed");
+}
+
 fn judge(rule: &Rule, number: usize, case: &[Example]) -> Result<(), String> {
     let host = deployment(case);
     let seen = check(&host, option(case, "db=").map(str::to_owned), case);

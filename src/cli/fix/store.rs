@@ -163,5 +163,6 @@ fn following_undo(
     let overlay = crate::fix::plan::overlay(host, changes);
     let sources = Sources::new(&overlay);
     let deployment = super::deployment(&arguments.place, &sources, false);
-    actions::after(changes, &deployment, &Owners::of(&deployment, &sources))
+    let restored = super::deployment(&arguments.place, &Sources::new(host), false);
+    actions::after(changes, [&restored, &deployment], &Owners::of(&deployment, &sources))
 }

@@ -219,6 +219,20 @@ impl Settings {
         self.entries.get(name).is_some_and(|entry| entry.secret)
     }
 
+    /// The setting whose value stands at a place, whether it holds or lost.
+    pub fn set_at(&self, at: Span) -> Option<&'static str> {
+        let holds = |span: Option<Span>| {
+            span.is_some_and(|span| {
+                span.file == at.file && span.start <= at.start && at.start <= span.end
+            })
+        };
+        let decides = self.entries.iter().find(|(_, entry)| {
+            holds(entry.value.span()) || entry.items.iter().any(|item| holds(Some(*item)))
+        });
+        let lost = || self.overridden.iter().find(|lost| holds(lost.origin.span()));
+        decides.map(|(name, _)| *name).or_else(|| Some(lost()?.setting))
+    }
+
     /// Which layer decides a setting.
     pub fn layer(&self, name: &str) -> Option<Layer> {
         self.entries.get(name).map(|entry| entry.layer)

@@ -1,0 +1,142 @@
+//! What must follow a change before it holds: the last line of the help, and what `--run-actions`
+//! does.
+
+use std::fs;
+use std::path::Path;
+
+use crate::support::case::{Case, RELEASE};
+use crate::support::fix::{DROP_IN, ENVIRONMENT, Repair, UNIT};
+
+const GUNICORN: &str = "/srv/myapp/.venv/bin/gunicorn";
+const REST: &str = "--chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app";
+const SECRETS: &str = "SECRET_KEY=9f2c1b7e5d8a4f03b6c7d1e2a5f4988c\n\
+                       DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db\n";
+const BOTH: &str = "systemctl daemon-reload && systemctl restart myapp.service";
+const RESTART: &str = "systemctl restart myapp.service";
+const RELOAD: &str = "systemctl reload myapp.service";
+
+/// gunicorn with these arguments before the others, and these lines before it.
+fn unit(lines: &str, arguments: &str) -> Case {
+    let start = format!("ExecStart=\nExecStart={GUNICORN} {arguments} {REST}\n");
+    Case::healthy().file(DROP_IN, format!("[Service]\n{lines}{start}"))
+}
+
+fn config(case: Case, text: &str) -> Case {
+    case.file(&format!("{RELEASE}/gunicorn.conf.py"), text)
+}
+
+/// What the help ends with and what is run are both this.
+#[track_caller]
+fn follows(case: Case, code: &str, wanted: &str) {
+    let repair = Repair::of(case).rule(code);
+    let repaired = repair.in_place();
+    let actions: Vec<String> =
+        repaired.plan.actions.iter().map(|action| action.command.to_string()).collect();
+    assert_eq!(actions.join(" && "), wanted, "actions of {code}");
+    let help = &repaired.plan.fixes.first().expect("a fix").help;
+    assert_eq!(help.lines().last(), Some(&*format!("then: {wanted}")), "{code}:\n{help}");
+}
+
+/// What the help ends with where a person has to do it.
+#[track_caller]
+fn said(case: Case, code: &str, wanted: &str) {
+    let repair = Repair::of(case).rule(code);
+    let repaired = repair.in_place();
+    assert!(repaired.plan.fixes.is_empty(), "{code} was fixed");
+    let help = &repaired.plan.left.first().expect("a finding").proposal.help;
+    assert_eq!(help.lines().last(), Some(&*format!("then: {wanted}")), "{code}:\n{help}");
+}
+
+#[test]
+fn what_the_master_preloaded_goes_with_the_master_alone() {
+    // On 23.0.0 and 27.0.1 the next deployment's HUP serves the old code after a mere reload.
+    follows(config(unit("", "-w 3"), "preload_app = True\n"), "G203", RESTART);
+    follows(unit("", "--preload -w 3"), "G203", BOTH);
+    let text = "import os\npreload_app = bool(os.environ.get('HOME', 'x'))\n";
+    said(config(unit("Environment=HOME=/\n", "-w 3"), text), "G203", RESTART);
+}
+
+#[test]
+fn a_number_of_workers_holds_from_where_it_is_set() {
+    follows(config(unit("", ""), "workers = 1\n"), "G201", RELOAD);
+    follows(unit("", "-w 1"), "G201", BOTH);
+    follows(unit("", ""), "G201", BOTH);
+    follows(unit("Environment=GUNICORN_CMD_ARGS=--workers=1\n", ""), "G201", BOTH);
+    follows(unit("Environment=WEB_CONCURRENCY=1\n", ""), "G201", BOTH);
+    let environment = |line: &str| {
+        let text = format!("{SECRETS}{line}\n");
+        unit("", "").file(ENVIRONMENT, text).own(ENVIRONMENT, 0o640, 0, 0)
+    };
+    follows(environment("GUNICORN_CMD_ARGS=-w 1"), "G201", RESTART);
+    follows(environment("WEB_CONCURRENCY=1"), "G201", RESTART);
+}
+
+#[test]
+fn a_file_that_no_reload_reads_again_needs_a_restart() {
+    let without = |text: &str| {
+        let case = config(unit("ExecReload=\n", ""), text);
+        case.replace(UNIT, "ExecReload=/bin/kill -s HUP $MAINPID\n", "")
+    };
+    follows(without("workers = 1\n"), "G201", RESTART);
+    // A script has run long ago.
+    const SCRIPT: &str = "/srv/myapp/bin/start";
+    let script = Case::healthy()
+        .file(DROP_IN, format!("[Service]\nExecStart=\nExecStart={SCRIPT}\n"))
+        .file(SCRIPT, format!("#!/bin/sh\nexec {GUNICORN} -w 1 {REST}\n"))
+        .own(SCRIPT, 0o755, 0, 0);
+    follows(script, "G201", RESTART);
+}
+
+#[test]
+fn a_variable_holds_from_the_start_on() {
+    follows(unit("Environment=FLASK_DEBUG=1\n", "-w 3"), "E408", BOTH);
+    let text = format!("{SECRETS}FLASK_DEBUG=1\n");
+    let case = unit("", "-w 3").file(ENVIRONMENT, text).own(ENVIRONMENT, 0o640, 0, 0);
+    follows(case, "E408", RESTART);
+    let case = config(unit("", "-w 3"), "raw_env = [\"FLASK_DEBUG=1\"]\n");
+    follows(case, "E408", RELOAD);
+}
+
+/// Rules whose help is itself such a command: nothing is changed, or a person has to do more.
+const OWN_WORDS: [&str; 17] = [
+    "environment/changed_since_start",
+    "gunicorn/preload_blocks_reload",
+    "gunicorn/reload_drops_requests",
+    "logs/last_reload_failed",
+    "logs/worker_boot_failed",
+    "nginx/nginx_test_fails",
+    "processes/deleted_release",
+    "processes/fewer_workers",
+    "sockets/foreign_listener",
+    "sockets/not_listening",
+    "sockets/socket_replaced",
+    "sockets/stale_socket_file",
+    "unit/daemon_reload_needed",
+    "unit/exec_reload_missing",
+    "unit/exec_reload_not_graceful",
+    "unit/mod",
+    "unit/running_command_differs",
+];
+
+#[test]
+fn rules_do_not_spell_what_must_follow() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("rules");
+    let mut found = Vec::new();
+    for area in fs::read_dir(&top).unwrap().map(|entry| entry.unwrap().path()) {
+        let files = match area.is_dir() {
+            true => fs::read_dir(&area).unwrap().map(|entry| entry.unwrap().path()).collect(),
+            false => vec![area],
+        };
+        for file in files {
+            let text = fs::read_to_string(&file).unwrap();
+            let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+            let spelt = ["systemctl re", "systemctl daemon-re", "systemctl \\"];
+            if code.clone().any(|line| spelt.iter().any(|words| line.contains(words))) {
+                let name = file.strip_prefix(&top).unwrap().to_str().unwrap();
+                found.push(name.trim_end_matches(".rs").to_owned());
+            }
+        }
+    }
+    found.sort();
+    assert_eq!(found, OWN_WORDS);
+}
