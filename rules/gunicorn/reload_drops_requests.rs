@@ -185,7 +185,7 @@ fn direct(app: &App) -> Result<bool, Why> {
         return Ok(false);
     }
     let exposed = app.bounds().get()?.iter().any(|bound| {
-        matches!(&bound.endpoint, Endpoint::Tcp { host: TcpHost::Any, .. })
+        matches!(&bound.endpoint, Endpoint::Tcp { host: TcpHost::AnyV4 | TcpHost::AnyV6 { .. }, .. })
             || matches!(&bound.endpoint, Endpoint::Tcp { host: TcpHost::Address(ip), .. } if !ip.is_loopback())
     });
     if !exposed {

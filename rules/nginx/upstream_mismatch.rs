@@ -126,7 +126,7 @@ fn judge(deployment: &Deployment, app: &App, out: &mut Sink) -> Result<(), Why> 
     let peers: Vec<(&Destination, &PeerEndpoint)> =
         free.iter().flat_map(|pass| pass.peers.iter().map(|peer| (*pass, peer))).collect();
     for (_, peer) in &peers {
-        if bounds.iter().any(|bound| peer.endpoint.reaches(&bound.endpoint).is_none()) {
+        if bounds.iter().any(|bound| may_be_here(&peer.endpoint, &bound.endpoint)) {
             let why = format!("whether {} is this machine, only a resolver tells", peer.endpoint);
             return Err(Why::new(why));
         }
@@ -192,9 +192,11 @@ fn report(app: &App, model: &Model, best: &Candidate<'_>, all: &[Candidate<'_>],
 /// and `localhost` is two.
 fn as_peer(on: &Endpoint) -> String {
     match on {
-        Endpoint::Tcp { host: TcpHost::Any | TcpHost::Localhost, port } => {
-            format!("127.0.0.1:{port}")
-        }
+        Endpoint::Tcp {
+            host: TcpHost::AnyV4 | TcpHost::AnyV6 { only: false } | TcpHost::Localhost,
+            port,
+        } => format!("127.0.0.1:{port}"),
+        Endpoint::Tcp { host: TcpHost::AnyV6 { only: true }, port } => format!("[::1]:{port}"),
         other => other.to_string(),
     }
 }
@@ -221,6 +223,18 @@ fn rewrite(model: &Model, wrong: &Candidate<'_>, right: &str) -> Option<Edit> {
         (Some(uri), None) => uri.clone(),
     };
     Some(Edit::replace(span, format!("http://{right}{uri}")))
+}
+
+/// Only a look at the machine's addresses tells whether the peer is this machine at all.
+fn may_be_here(peer: &Endpoint, bound: &Endpoint) -> bool {
+    use TcpHost::{Address, AnyV4, AnyV6};
+    let foreign = match (peer, bound) {
+        (Endpoint::Tcp { host: Address(ip), port }, Endpoint::Tcp { host, port: own }) => {
+            port == own && !ip.is_loopback() && matches!(host, AnyV4 | AnyV6 { .. })
+        }
+        _ => false,
+    };
+    foreign || peer.reaches(bound).is_none()
 }
 
 fn is_http(pass: &Destination) -> bool {
@@ -329,7 +343,7 @@ fn is_usual(port: u16) -> bool {
 
 fn is_here(host: &TcpHost) -> bool {
     match host {
-        TcpHost::Any | TcpHost::Localhost => true,
+        TcpHost::AnyV4 | TcpHost::AnyV6 { .. } | TcpHost::Localhost => true,
         TcpHost::Address(ip) => ip.is_loopback(),
         TcpHost::Name(_) => false,
     }

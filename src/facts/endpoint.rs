@@ -1,7 +1,7 @@
 //! A place where a socket is: what nginx's peers, gunicorn's binds and `.socket` units meet in.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
 use serde::{Serialize, Serializer};
@@ -12,11 +12,18 @@ use super::{Known, Origin};
 /// The host part of a TCP endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum TcpHost {
-    /// Every address of the machine: an empty host, `0.0.0.0`, `[::]` or `*`.
-    Any,
-    /// `localhost`: 127.0.0.1, and ::1 where the machine has it.
+    /// Every IPv4 address of the machine: an empty host, `0.0.0.0` or `*`. Nobody reaches it over
+    /// IPv6.
+    AnyV4,
+    /// `[::]`: every IPv6 address, and every IPv4 address too unless the socket is for IPv6 alone.
+    AnyV6 {
+        /// `IPV6_V6ONLY`.
+        only: bool,
+    },
+    /// `localhost`. nginx connects to each address that it has; gunicorn listens on 127.0.0.1
+    /// alone, because it takes for IPv6 only what is written as an IPv6 address.
     Localhost,
-    /// One address.
+    /// One address; an IPv4 address in an IPv6 one (`::ffff:127.0.0.1`) is that IPv4 address.
     Address(IpAddr),
     /// A name that only a resolver can turn into addresses.
     Name(String),
@@ -27,14 +34,51 @@ impl TcpHost {
     pub fn parse(text: &str) -> Self {
         let bare = text.trim_start_matches('[').trim_end_matches(']');
         match bare {
-            "" | "*" => return Self::Any,
-            _ if bare.eq_ignore_ascii_case("localhost") => return Self::Localhost,
-            _ => {}
+            "" | "*" => Self::AnyV4,
+            _ if bare.eq_ignore_ascii_case("localhost") => Self::Localhost,
+            _ => match bare.parse::<IpAddr>() {
+                Ok(address) => Self::of(address),
+                Err(_) => Self::Name(bare.to_ascii_lowercase()),
+            },
         }
-        match bare.parse::<IpAddr>() {
-            Ok(address) if address.is_unspecified() => Self::Any,
-            Ok(address) => Self::Address(address),
-            Err(_) => Self::Name(bare.to_ascii_lowercase()),
+    }
+
+    /// From an address.
+    pub fn of(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Self::AnyV4,
+            IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Self::AnyV6 { only: false },
+            address => Self::Address(address),
+        }
+    }
+
+    /// Where a client that is told to connect to it goes; nothing for a name. The kernel takes
+    /// the address of all addresses for this machine's loopback.
+    fn addresses(&self) -> Option<&[IpAddr]> {
+        const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
+        match self {
+            Self::AnyV4 => Some(&[V4]),
+            Self::AnyV6 { .. } => Some(&[V6]),
+            Self::Localhost => Some(&[V4, V6]),
+            Self::Address(address) => Some(std::slice::from_ref(address)),
+            Self::Name(_) => None,
+        }
+    }
+
+    /// Does a listener on this host accept who connects to the address? None: only a resolver, or
+    /// a look at the machine's interfaces, could tell.
+    fn accepts(&self, address: IpAddr) -> Option<bool> {
+        let here = address.is_loopback().then_some(true);
+        match self {
+            Self::AnyV4 if address.is_ipv6() => Some(false),
+            Self::AnyV6 { only: true } if address.is_ipv4() => Some(false),
+            // Reached through each address of this machine; whether a foreign one is this
+            // machine's, files do not tell.
+            Self::AnyV4 | Self::AnyV6 { .. } => here,
+            Self::Localhost => Some(address == IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            Self::Address(own) => Some(*own == address),
+            Self::Name(_) => address.is_ipv6().then_some(false),
         }
     }
 }
@@ -82,18 +126,18 @@ impl Endpoint {
 }
 
 fn host_reaches(to: &TcpHost, on: &TcpHost) -> Option<bool> {
-    use TcpHost::{Address, Any, Localhost, Name};
-    match (to, on) {
-        (Name(a), Name(b)) if a == b => Some(true),
-        // A listener on every address is reached through each address of this machine; whether a
-        // name or a foreign address is this machine, files do not tell.
-        (Any | Localhost, Any) => Some(true),
-        (Address(ip), Any) if ip.is_loopback() => Some(true),
-        (Any | Localhost, Localhost) => Some(true),
-        (Any | Localhost, Address(ip)) | (Address(ip), Localhost) => Some(ip.is_loopback()),
-        (Address(a), Address(b)) => Some(a == b),
-        (Name(_), _) | (_, Name(_)) | (Address(_), Any) => None,
+    let Some(addresses) = to.addresses() else {
+        return (to == on).then_some(true);
+    };
+    let mut reached = Some(false);
+    for address in addresses {
+        match on.accepts(*address) {
+            Some(true) => return Some(true),
+            Some(false) => {}
+            None => reached = None,
+        }
     }
+    reached
 }
 
 impl fmt::Display for Endpoint {
@@ -101,7 +145,8 @@ impl fmt::Display for Endpoint {
         match self {
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
             Self::Tcp { host, port } => match host {
-                TcpHost::Any => write!(f, "0.0.0.0:{port}"),
+                TcpHost::AnyV4 => write!(f, "0.0.0.0:{port}"),
+                TcpHost::AnyV6 { .. } => write!(f, "[::]:{port}"),
                 TcpHost::Localhost => write!(f, "localhost:{port}"),
                 TcpHost::Address(IpAddr::V6(ip)) => write!(f, "[{ip}]:{port}"),
                 TcpHost::Address(ip) => write!(f, "{ip}:{port}"),

@@ -258,7 +258,8 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
     nginx.test = nginx_test(sources, &nginx, request);
     let nginx = Rc::new(nginx);
     let states = States::read(sources, request, read.iter().flat_map(|(one, _, _)| names(one)));
-    let living = Living::read(sources, whole && !read.is_empty());
+    let v6_only = sockets::v6_only(read.iter().map(|(_, gunicorn, _)| &gunicorn.bounds));
+    let living = Living::read(sources, whole && !read.is_empty(), &v6_only);
     let contested = routes
         .iter()
         .flat_map(|routes| sockets::without_master(&living.listeners, routes))
@@ -354,14 +355,14 @@ struct Living<'h> {
 }
 
 impl<'h> Living<'h> {
-    fn read(sources: &Sources<'h>, wanted: bool) -> Self {
+    fn read(sources: &Sources<'h>, wanted: bool, v6_only: &HashSet<u16>) -> Self {
         let table = match wanted {
             true => processes::Table::read(sources),
             false => Err(Why::new(ONLY_LIVE)),
         };
         let masters = table.as_ref().map(processes::masters).unwrap_or_default();
         let listeners = match &table {
-            Ok(_) => sockets::listeners(sources, &masters),
+            Ok(_) => sockets::listeners(sources, &masters, v6_only),
             Err(why) => Err(why.clone()),
         };
         Self { table, masters, listeners }

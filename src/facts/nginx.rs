@@ -375,8 +375,9 @@ fn add_target(model: &Model, target: &Target, span: Span, destination: &mut Dest
 
 fn tcp_host(host: &Host) -> TcpHost {
     match host {
-        Host::Any | Host::AnyV6 => TcpHost::Any,
-        Host::Ip(address) => TcpHost::Address(*address),
+        Host::Any => TcpHost::AnyV4,
+        Host::AnyV6 => TcpHost::AnyV6 { only: false },
+        Host::Ip(address) => TcpHost::of(*address),
         Host::Name(name) => TcpHost::parse(name),
     }
 }

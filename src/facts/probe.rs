@@ -155,7 +155,8 @@ fn target(endpoint: &Endpoint) -> Option<HttpTarget> {
         Endpoint::Unix(path) => HttpTarget::Unix(path.clone()),
         Endpoint::Tcp { host, port } => {
             let host = match host {
-                TcpHost::Any => "127.0.0.1".to_owned(),
+                TcpHost::AnyV4 | TcpHost::AnyV6 { only: false } => "127.0.0.1".to_owned(),
+                TcpHost::AnyV6 { only: true } => "::1".to_owned(),
                 TcpHost::Localhost => "localhost".to_owned(),
                 TcpHost::Address(address) => address.to_string(),
                 TcpHost::Name(name) => name.clone(),

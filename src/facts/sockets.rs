@@ -2,6 +2,7 @@
 //! the file at a unix socket's path is still its own.
 
 use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -120,8 +121,13 @@ pub(super) fn without_master(
 /// Every socket of the host that listens: read once for all applications.
 ///
 /// The tables are those of the first process's network, which is the host's: `/proc/net` is the
-/// reader's own and leads nowhere under `--root` of a container.
-pub(super) fn listeners(sources: &Sources, masters: &[Rc<Master>]) -> Result<Rc<[Listener]>, Why> {
+/// reader's own and leads nowhere under `--root` of a container. `v6_only` are the ports that files
+/// say are listened on for IPv6 alone.
+pub(super) fn listeners(
+    sources: &Sources,
+    masters: &[Rc<Master>],
+    v6_only: &HashSet<u16>,
+) -> Result<Rc<[Listener]>, Why> {
     let read = |name: &str| {
         let host = sources.host();
         host.read(&Path::new("/proc/1/net").join(name), TABLE_LIMIT)
@@ -141,8 +147,17 @@ pub(super) fn listeners(sources: &Sources, masters: &[Rc<Master>]) -> Result<Rc<
             owners.entry(*inode).or_default().push(master.process.pid);
         }
     }
+    // The table does not tell a `[::]` that leaves IPv4 alone. Beside one on 0.0.0.0 it is one.
+    let beside: HashSet<u16> = all
+        .iter()
+        .filter_map(|listening| match &listening.local {
+            Local::Address(SocketAddr::V4(at)) if at.ip().is_unspecified() => Some(at.port()),
+            _ => None,
+        })
+        .collect();
+    let only = |port: u16| v6_only.contains(&port) || beside.contains(&port);
     let listeners = all.iter().map(|listening| Listener {
-        endpoint: endpoint(&listening.local),
+        endpoint: endpoint(&listening.local, only),
         inode: listening.inode,
         queue: listening.queue,
         owners: owners.get(&listening.inode).cloned().unwrap_or_default(),
@@ -223,14 +238,27 @@ fn bound_to(sources: &Sources, path: &Path, listeners: &[Listener]) -> Told {
     Ok(told)
 }
 
-fn endpoint(local: &Local) -> Endpoint {
+fn endpoint(local: &Local, only: impl Fn(u16) -> bool) -> Endpoint {
     match local {
         Local::Path(path) => Endpoint::unix(path),
-        Local::Address(address) if address.ip().is_unspecified() => {
-            Endpoint::Tcp { host: TcpHost::Any, port: address.port() }
-        }
         Local::Address(address) => {
-            Endpoint::Tcp { host: TcpHost::Address(address.ip()), port: address.port() }
+            let port = address.port();
+            let host = match TcpHost::of(address.ip()) {
+                TcpHost::AnyV6 { .. } => TcpHost::AnyV6 { only: only(port) },
+                host => host,
+            };
+            Endpoint::Tcp { host, port }
         }
     }
+}
+
+/// The ports of sockets that are said to be for IPv6 alone.
+pub(super) fn v6_only<'b>(bounds: impl Iterator<Item = &'b Known<Vec<Bound>>>) -> HashSet<u16> {
+    let sockets = bounds.flat_map(|bounds| bounds.ok().into_iter().flatten());
+    sockets
+        .filter_map(|bound| match bound.endpoint {
+            Endpoint::Tcp { host: TcpHost::AnyV6 { only: true }, port } => Some(port),
+            _ => None,
+        })
+        .collect()
 }

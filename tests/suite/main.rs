@@ -20,6 +20,7 @@ mod cli;
 mod corpus;
 mod dependencies;
 mod docs;
+mod endpoints;
 mod env_file;
 mod false_alarms;
 mod fix_cli;

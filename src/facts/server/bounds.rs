@@ -7,6 +7,7 @@ use super::super::gunicorn::{Launch, Settings};
 use super::super::{Known, Origin, Service};
 use crate::source::gunicorn::BindAddress;
 use crate::source::unit::Unit;
+use crate::source::unit::value::parse_boolean;
 
 /// The sockets: those of `.socket` units, which make `bind` ignored, or gunicorn's own.
 pub(super) fn bounds(
@@ -68,7 +69,7 @@ fn activated(sockets: &[Unit], launch: Option<&Launch>) -> Known<Vec<Bound>> {
                 }
                 _ => return Known::unknown("ListenStream= is not known"),
             };
-            let Some(endpoint) = listen_stream(text.as_str()) else {
+            let Some(endpoint) = listen_stream(text.as_str(), v6_only(socket)) else {
                 return Known::unknown("ListenStream= is not understood");
             };
             let origin = Origin::text(assignment.value.span());
@@ -82,14 +83,26 @@ fn activated(sockets: &[Unit], launch: Option<&Launch>) -> Known<Vec<Bound>> {
     }
 }
 
-/// systemd.socket(5): a path, a port, `address:port` or `[address]:port`.
-fn listen_stream(text: &str) -> Option<Endpoint> {
+/// `BindIPv6Only=`; the default is the kernel's, whose own is to take IPv4 as well.
+fn v6_only(socket: &Unit) -> bool {
+    socket.last("Socket", "BindIPv6Only").is_some_and(|assignment| {
+        let value = assignment.value.as_str();
+        value == "ipv6-only" || parse_boolean(value) == Some(true)
+    })
+}
+
+/// systemd.socket(5): a path, a port (on every address), `address:port` or `[address]:port`.
+fn listen_stream(text: &str, only: bool) -> Option<Endpoint> {
     if text.starts_with('/') {
         return Some(Endpoint::unix(Path::new(text)));
     }
     if let Ok(port) = text.parse() {
-        return Some(Endpoint::Tcp { host: TcpHost::Any, port });
+        return Some(Endpoint::Tcp { host: TcpHost::AnyV6 { only }, port });
     }
     let (host, port) = text.rsplit_once(':')?;
-    Some(Endpoint::Tcp { host: TcpHost::parse(host), port: port.parse().ok()? })
+    let host = match TcpHost::parse(host) {
+        TcpHost::AnyV6 { .. } => TcpHost::AnyV6 { only },
+        host => host,
+    };
+    Some(Endpoint::Tcp { host, port: port.parse().ok()? })
 }
