@@ -117,7 +117,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             Ok(Some(variable)) => variable,
             Ok(None) => continue,
             Err(why) => {
-                out.skip(&Why::new(format!("{name}: {why}")));
+                out.skip(&why.about(name));
                 continue;
             }
         };

@@ -9,7 +9,7 @@ crate::rule! {
     /// `os.environ["NAME"]` at the top level of a module that gunicorn imports raises `KeyError`
     /// where NAME is not set; so do python-decouple's `config("NAME")`, environs' `env.str("NAME")`
     /// and a field without default of a pydantic-settings class. When no new worker boots, gunicorn
-    /// ends itself with status 3, and HUP is no exception. What systemd sets by itself (PATH, HOME,
+    /// ends itself (status 3 or 1), and HUP is no exception. What systemd sets by itself (PATH, HOME,
     /// USER …) is there; PWD is not. A read under a condition, in `try … except KeyError` or in a
     /// function counts only where `.env.example` lists the variable as well.
     ///
@@ -106,7 +106,7 @@ fn judge<'s>(
         // It is set, only its value is not known.
         Err(_) if environment.variables.contains_key(name) => return None,
         Err(why) => {
-            out.skip(&Why::new(format!("{name}: {why}")));
+            out.skip(&why.about(name));
             return None;
         }
         Ok(None) => false,
@@ -115,7 +115,7 @@ fn judge<'s>(
         return None;
     }
     if let Some(why) = elsewhere(app, reader) {
-        out.skip(&Why::new(format!("{name}: {why}")));
+        out.skip(&why.about(name));
         return None;
     }
     let files: Vec<String> =

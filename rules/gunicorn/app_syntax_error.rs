@@ -96,7 +96,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     };
     for module in &app.release.code.modules {
         if let Some(why) = &module.not_judged {
-            out.skip(&Why::new(format!("{} is {why}", module.path.display())));
+            out.skip(&Why::not_understood(format!("{} is {why}", module.path.display())));
         }
         let Some(fault) = module.faults.first() else { continue };
         let (path, cause) = (module.path.display(), &fault.message);

@@ -181,7 +181,9 @@ fn cycles(revisions: &Revisions, flask: &str, out: &mut Sink) {
 }
 
 fn missing_parents(revisions: &Revisions, flask: &str, out: &mut Sink) -> Result<(), Why> {
-    for (revision, parent) in revisions.missing_parents().map_err(|unknown| Why(unknown.0))? {
+    for (revision, parent) in
+        revisions.missing_parents().map_err(|unknown| Why::not_understood(unknown.0))?
+    {
         let (id, parent_id) = (&revision.id.value, &parent.value);
         out.report(format!(
             "`{flask} upgrade` ends in a KeyError: migration {id} follows {parent_id}, which no \
@@ -201,7 +203,7 @@ fn missing_parents(revisions: &Revisions, flask: &str, out: &mut Sink) -> Result
 }
 
 fn heads(revisions: &Revisions, flask: &str, out: &mut Sink) -> Result<(), Why> {
-    let heads = revisions.rival_heads().map_err(|unknown| Why(unknown.0))?;
+    let heads = revisions.rival_heads().map_err(|unknown| Why::not_understood(unknown.0))?;
     let Some(first) = heads.first() else { return Ok(()) };
     let mut names: Vec<&str> = heads.iter().take(SHOWN).copied().collect();
     if heads.len() > SHOWN {

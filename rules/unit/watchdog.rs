@@ -1,5 +1,5 @@
 use crate::facts::gunicorn::Stays;
-use crate::facts::{App, Known, Why};
+use crate::facts::{App, Known, Whose, Why};
 use crate::rule::{Edit, Safety, Sink};
 use crate::source::gunicorn::SettingValue;
 use crate::source::unit::time::TimeSpan;
@@ -62,7 +62,8 @@ const HOOKS: [&str; 8] = [
 
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let service = &app.service;
-    let watchdog = service.seconds("WatchdogSec", Known::Default(TimeSpan::Infinity));
+    let watchdog =
+        service.seconds("WatchdogSec", Known::Default(TimeSpan::Infinity, Whose::SYSTEMD));
     let limit = match *watchdog.get()? {
         TimeSpan::Infinity | TimeSpan::Microseconds(0) => return Ok(()),
         TimeSpan::Microseconds(limit) => limit,
@@ -96,7 +97,7 @@ fn silent(app: &App) -> Result<(), Why> {
                 return may("a hook of gunicorn's configuration");
             }
             Known::Unknown(why) => return Err(why),
-            Known::Value(..) | Known::Default(_) => {}
+            Known::Value(..) | Known::Default(..) | Known::Observed(..) => {}
         }
     }
     Ok(())

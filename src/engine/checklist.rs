@@ -2,7 +2,6 @@
 
 use serde::Serialize;
 
-use crate::facts::known::NEEDS_MORE;
 use crate::rule::{Finding, Item, Rule, Severity, Skip};
 
 /// What an item of the checklist comes to.
@@ -117,7 +116,7 @@ pub(super) fn verdict(checklist: &[ChecklistItem], concern: &Concern<'_>) -> Ver
     // verdict away.
     let needs_life = |code: &str| {
         let mut mine = concern.skips.iter().filter(|skip| skip.code == code).peekable();
-        mine.peek().is_some() && mine.all(|skip| NEEDS_MORE.contains(&skip.reason.as_str()))
+        mine.peek().is_some() && mine.all(|skip| skip.reason.kind().needs_more())
     };
     let undecided = checklist.iter().any(|item| {
         item.status == Status::Unknown && item.skipped.iter().any(|code| !needs_life(code))

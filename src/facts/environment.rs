@@ -109,7 +109,7 @@ impl Environment {
             Some(Variable { unknown: Some(why), .. }) => VariableValue::NotKnown(why.clone()),
             Some(variable) => VariableValue::Set(&variable.value),
             None => match &self.open {
-                Some(why) => VariableValue::NotKnown(why.0.clone()),
+                Some(why) => VariableValue::NotKnown(why.text().to_owned()),
                 None => VariableValue::Unset,
             },
         }
@@ -273,7 +273,7 @@ fn directive(service: &Service, value: &crate::source::Text) -> EnvironmentFile 
     let text = match service.unit.specifiers.expand(value) {
         Expansion::Known(text) => text,
         Expansion::NotKnown { why, .. } => {
-            file.path = Known::unknown(format!("EnvironmentFile=: {why}"));
+            file.path = Known::Unknown(Why::not_understood(why).about("EnvironmentFile="));
             return file;
         }
         Expansion::Invalid(_) => {

@@ -24,7 +24,7 @@ pub struct ErrorLog {
 /// Reads the logs that the configuration names.
 pub fn read(sources: &Sources, nginx: &Nginx, request: &Request) -> Known<ErrorLog> {
     if matches!(request.scope, Scope::Files(_)) {
-        return Known::unknown(super::known::NOT_LIVE);
+        return Known::Unknown(super::Why::not_live());
     }
     let model = match nginx.model.get() {
         Ok(model) => model,

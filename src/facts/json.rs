@@ -10,8 +10,9 @@ use crate::source::unit::VariableValue;
 use crate::source::{Sources, show};
 
 /// The facts as one JSON document, with a newline at its end. A known value stands as
-/// `{"value": …, "at": "file:line"}`, a default as `{"default": …}`, and what is not known as
-/// `{"unknown": "why"}`.
+/// `{"value": …, "at": "file:line"}` where somebody set it, as `{"default": …, "of": "gunicorn
+/// 23.0.0"}` where nobody did, as `{"observed": …, "in": "/proc"}` where it is to be seen on the
+/// host; what is not known as `{"unknown": "why"}`.
 pub fn json(deployment: &Deployment, sources: &Sources) -> Result<String, serde_json::Error> {
     let machine = &deployment.machine;
     let document = json!({
@@ -38,14 +39,17 @@ fn known<T>(sources: &Sources, value: &Known<T>, shown: impl Fn(&T) -> Value) ->
         Known::Value(value, origin) => {
             json!({ "value": shown(value), "at": place(sources, origin) })
         }
-        Known::Default(value) => json!({ "default": shown(value) }),
-        Known::Unknown(why) => json!({ "unknown": show::line(&why.0) }),
+        Known::Default(value, whose) => {
+            json!({ "default": shown(value), "of": whose.to_string() })
+        }
+        Known::Observed(value, from) => json!({ "observed": shown(value), "in": *from }),
+        Known::Unknown(why) => json!({ "unknown": show::line(why.text()) }),
     }
 }
 
 fn place(sources: &Sources, origin: &Origin) -> String {
     match origin {
-        Origin::Text { span, .. } => {
+        Origin::Text(span) => {
             let file = sources.file(span.file);
             format!("{}:{}", file.path.display(), file.position(span.start).line)
         }
@@ -187,7 +191,7 @@ fn environment(sources: &Sources, app: &App) -> Value {
             "places": file.places,
         })).collect::<Vec<_>>(),
         "variables": variables,
-        "open": environment.open.as_ref().map(|why| why.0.clone()),
+        "open": environment.open.as_ref().map(|why| why.text().to_owned()),
     })
 }
 
@@ -238,7 +242,7 @@ fn release(sources: &Sources, app: &App) -> Value {
 
 fn nginx(sources: &Sources, nginx: &Nginx) -> Value {
     let Some(model) = nginx.model.ok() else {
-        return json!({ "unknown": nginx.model.get().err().map(|why| why.0) });
+        return json!({ "unknown": nginx.model.get().err().map(|why| why.text().to_owned()) });
     };
     json!({
         "user": known(sources, &nginx.user, |v| json!(v)),
@@ -261,6 +265,6 @@ fn nginx(sources: &Sources, nginx: &Nginx) -> Value {
         "error_log": known(sources, &nginx.log, |log| json!({
             "files": log.files, "upstream_errors": log.entries.len(),
         })),
-        "incomplete": nginx.incomplete.as_ref().map(|why| why.0.clone()),
+        "incomplete": nginx.incomplete.as_ref().map(|why| why.text().to_owned()),
     })
 }

@@ -1,34 +1,19 @@
 //! What is known, from where, and what is not.
 
-use std::fmt;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use serde::Serialize;
 
+pub use super::why::{Why, WhyKind};
 use crate::source::Span;
 
-/// Why a fact of the living host is not known from a file tree or a repository's files.
-pub const NOT_LIVE: &str = "only a living host shows this";
-/// Why a fact is not known that only `--preflight` shows.
-pub const NOT_PREFLIGHT: &str = "only --preflight shows this";
-/// Why a fact is not known that only `--probe` shows.
-pub const NOT_PROBED: &str = "only --probe URL shows this";
-
-/// The reasons that do not take a verdict away: more would have to be asked for.
-pub const NEEDS_MORE: [&str; 3] = [NOT_LIVE, NOT_PREFLIGHT, NOT_PROBED];
-
-/// Where a value comes from. Findings and fixes point at it, so that a fix changes the place that
+/// Where a value was set. Findings and fixes point at it, so that a fix changes the place that
 /// decides and not the place where the value is seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// A range in a file that was read. `via` is the chain of includes or of `-c`/drop-in lines
-    /// that led there, outermost first.
-    Text {
-        /// The place itself.
-        span: Span,
-        /// What led there.
-        via: Vec<Span>,
-    },
+    /// A range in a file that was read.
+    Text(Span),
     /// A file or directory as such: that it is there, its mode, where its link leads.
     Path(PathBuf),
     /// A command's answer.
@@ -40,58 +25,81 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// A plain place in a file.
+    /// A place in a file.
     pub fn text(span: Span) -> Self {
-        Self::Text { span, via: Vec::new() }
+        Self::Text(span)
     }
 
     /// The place in a file, if it is one.
     pub fn span(&self) -> Option<Span> {
         match self {
-            Self::Text { span, .. } => Some(*span),
+            Self::Text(span) => Some(*span),
             _ => None,
         }
     }
 }
 
-/// Why a value is not known. A rule that needs it is skipped with these words.
+/// Whose default a value is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Why(pub String);
+pub struct Whose {
+    /// The program: `systemd`, `gunicorn`.
+    pub program: &'static str,
+    /// Its version, where the default was taken from that version's own table.
+    pub version: Option<Rc<str>>,
+}
 
-impl Why {
-    /// A reason in a few words: `the venv was not read`.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
+impl Whose {
+    /// systemd's, the same in every version that is supported.
+    pub const SYSTEMD: Self = Self { program: "systemd", version: None };
+    /// gunicorn's, the same in every version.
+    pub const GUNICORN: Self = Self { program: "gunicorn", version: None };
+
+    /// gunicorn's, of one version.
+    pub fn gunicorn(version: Option<Rc<str>>) -> Self {
+        Self { version, ..Self::GUNICORN }
     }
 }
 
-impl fmt::Display for Why {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+impl std::fmt::Display for Whose {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.version {
+            Some(version) => write!(f, "{} {version}", self.program),
+            None => f.write_str(self.program),
+        }
     }
 }
 
-/// A value that is known, the program's own default, or not known.
+/// A value that was set, a program's own default, what is to be seen on the host, or not known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Known<T> {
-    /// Known, and where it comes from.
+    /// Somebody set it, and where.
     Value(T, Origin),
-    /// Nothing sets it: the program's own default for this version.
-    Default(T),
+    /// Nothing sets it: a program's own default.
+    Default(T, Whose),
+    /// Seen or worked out, and set by nobody: from what.
+    Observed(T, &'static str),
     /// Not known, and why. No rule may guess.
     Unknown(Why),
 }
 
 impl<T> Known<T> {
     /// Not known, with the reason.
-    pub fn unknown(why: impl Into<String>) -> Self {
-        Self::Unknown(Why::new(why))
+    pub fn unknown(why: impl Into<Why>) -> Self {
+        Self::Unknown(why.into())
+    }
+
+    /// Set where that has a place, else worked out from this.
+    pub fn at(value: T, origin: Option<Origin>, from: &'static str) -> Self {
+        match origin {
+            Some(origin) => Self::Value(value, origin),
+            None => Self::Observed(value, from),
+        }
     }
 
     /// The value, or the reason why it is not known; `?` in a rule then skips the rule.
     pub fn get(&self) -> Result<&T, Why> {
         match self {
-            Self::Value(value, _) | Self::Default(value) => Ok(value),
+            Self::Value(value, _) | Self::Default(value, _) | Self::Observed(value, _) => Ok(value),
             Self::Unknown(why) => Err(why.clone()),
         }
     }
@@ -99,12 +107,23 @@ impl<T> Known<T> {
     /// The value where it is known.
     pub fn ok(&self) -> Option<&T> {
         match self {
-            Self::Value(value, _) | Self::Default(value) => Some(value),
+            Self::Value(value, _) | Self::Default(value, _) | Self::Observed(value, _) => {
+                Some(value)
+            }
             Self::Unknown(_) => None,
         }
     }
 
-    /// Where it was set; nothing for a default and for what is not known.
+    /// The value itself, and where it was set; or the reason why it is not known.
+    pub fn take(self) -> Result<(T, Option<Origin>), Why> {
+        match self {
+            Self::Value(value, origin) => Ok((value, Some(origin))),
+            Self::Default(value, _) | Self::Observed(value, _) => Ok((value, None)),
+            Self::Unknown(why) => Err(why),
+        }
+    }
+
+    /// Where it was set; nothing for a default, what was observed and what is not known.
     pub fn origin(&self) -> Option<&Origin> {
         match self {
             Self::Value(_, origin) => Some(origin),
@@ -126,7 +145,8 @@ impl<T> Known<T> {
     pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Known<U> {
         match self {
             Self::Value(value, origin) => Known::Value(change(value), origin),
-            Self::Default(value) => Known::Default(change(value)),
+            Self::Default(value, whose) => Known::Default(change(value), whose),
+            Self::Observed(value, from) => Known::Observed(change(value), from),
             Self::Unknown(why) => Known::Unknown(why),
         }
     }
@@ -138,8 +158,9 @@ impl<T: Serialize> Serialize for Known<T> {
         let mut map = serializer.serialize_map(Some(1))?;
         match self {
             Self::Value(value, _) => map.serialize_entry("value", value)?,
-            Self::Default(value) => map.serialize_entry("default", value)?,
-            Self::Unknown(why) => map.serialize_entry("unknown", &why.0)?,
+            Self::Default(value, _) => map.serialize_entry("default", value)?,
+            Self::Observed(value, _) => map.serialize_entry("observed", value)?,
+            Self::Unknown(why) => map.serialize_entry("unknown", why.text())?,
         }
         map.end()
     }

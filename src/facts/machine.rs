@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::place::Identity;
-use super::{HostNames, Known, Origin, Problem};
+use super::{HostNames, Known, Origin, Problem, Whose};
 use crate::host::{FileKind, HostErrorKind, Outcome};
 use crate::source::accounts::Accounts;
 use crate::source::unit;
@@ -216,7 +216,7 @@ fn default_stop_timeout(sources: &Sources, problems: &mut Vec<Problem>) -> Known
         }
     }
     let Some(timeout) = timeout else {
-        return Known::Default(TimeSpan::Microseconds(90_000_000));
+        return Known::Default(TimeSpan::Microseconds(90_000_000), Whose::SYSTEMD);
     };
     match parse_seconds(&timeout.value) {
         Some(span) => Known::Value(span, Origin::text(timeout.span)),

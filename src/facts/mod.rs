@@ -29,6 +29,7 @@ pub mod similar;
 pub mod sockets;
 pub mod state;
 mod traced;
+pub mod why;
 pub mod written;
 
 use std::collections::{HashMap, HashSet};
@@ -41,7 +42,7 @@ pub use error_log::ErrorLog;
 pub use front::Passing;
 pub use journal::Journal;
 pub use json::json;
-pub use known::{Known, Origin, Why};
+pub use known::{Known, Origin, Whose};
 pub use machine::Machine;
 pub use names::HostNames;
 pub use nginx::Nginx;
@@ -49,7 +50,7 @@ pub use path::RequestPath;
 pub use place::{Identity, Place, State, Want};
 pub use preflight::Preflight;
 pub use probe::Probe;
-pub use processes::{ONLY_LIVE, Processes};
+pub use processes::Processes;
 pub use release::{Release, ReleaseLink};
 pub use route::Route;
 pub use server::Gunicorn;
@@ -57,6 +58,7 @@ pub use service::Service;
 pub use sockets::Sockets;
 use state::States;
 pub use state::UnitState;
+pub use why::{Why, WhyKind};
 pub use written::Switch;
 
 use crate::host::HostError;
@@ -297,13 +299,13 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
                 state,
                 socket_states,
                 journal,
-                probes: Known::unknown(known::NOT_PROBED),
-                preflight: Known::unknown(known::NOT_PREFLIGHT),
+                probes: Known::Unknown(Why::no_probe()),
+                preflight: Known::Unknown(Why::no_preflight()),
             }
         })
         .collect();
     let files = ignorable(&apps, &nginx);
-    let probe = Known::unknown(known::NOT_PROBED);
+    let probe = Known::Unknown(Why::no_probe());
     Deployment { machine, nginx, apps, probe, problems, files }
 }
 
@@ -358,7 +360,7 @@ impl<'h> Living<'h> {
     fn read(sources: &Sources<'h>, wanted: bool, v6_only: &HashSet<u16>) -> Self {
         let table = match wanted {
             true => processes::Table::read(sources),
-            false => Err(Why::new(ONLY_LIVE)),
+            false => Err(Why::not_live()),
         };
         let masters = table.as_ref().map(processes::masters).unwrap_or_default();
         let listeners = match &table {
@@ -379,14 +381,12 @@ impl<'h> Living<'h> {
         link: Option<&ReleaseLink>,
     ) -> Known<Processes> {
         match &self.table {
-            Ok(table) => Known::Default(processes::processes(
-                sources,
-                table,
-                &self.masters,
-                &candidate.name,
-                &candidate.service,
-                link,
-            )),
+            Ok(table) => {
+                let masters = &self.masters;
+                let (name, service) = (&candidate.name, &candidate.service);
+                let read = processes::processes(sources, table, masters, name, service, link);
+                Known::Observed(read, "/proc")
+            }
             Err(why) => Known::Unknown(why.clone()),
         }
     }

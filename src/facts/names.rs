@@ -35,7 +35,7 @@ impl HostNames {
         if let Ok(Some(own)) = text(sources, "/etc/hostname") {
             names.own = Some(own.trim().to_ascii_lowercase()).filter(|own| !own.is_empty());
         }
-        Known::Default(names)
+        Known::Observed(names, "/etc/hosts, /etc/resolv.conf and /etc/hostname")
     }
 
     /// The addresses of `localhost`; none where `/etc/hosts` does not say.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::endpoint::{Endpoint, TcpHost};
 use super::place::{Identity, Place, tidy};
-use super::{Known, Machine, Origin, Problem, Request, Scope, Why};
+use super::{Known, Machine, Origin, Problem, Request, Scope, Whose, Why};
 use crate::host::HostErrorKind;
 use crate::source::nginx::{
     self, Address, DirectiveId, FaultKind, Host, LocationId, LocationKind, Model, NotRead,
@@ -106,8 +106,8 @@ impl Nginx {
             private_tmp: private_tmp(machine, unit),
             destinations: Vec::new(),
             statics: Vec::new(),
-            log: Known::unknown(super::known::NOT_LIVE),
-            test: Known::unknown(super::known::NOT_LIVE),
+            log: Known::Unknown(Why::not_live()),
+            test: Known::Unknown(Why::not_live()),
             incomplete: None,
             cut_short: None,
         };
@@ -257,13 +257,13 @@ fn private_tmp(machine: &Machine, unit: Option<&Unit>) -> Known<bool> {
     use crate::source::unit::value::parse_boolean;
     let Some(unit) = unit else {
         return if machine.whole {
-            Known::Default(false)
+            Known::Default(false, Whose::SYSTEMD)
         } else {
             Known::unknown("nginx's unit was not read")
         };
     };
     match unit.last("Service", "PrivateTmp") {
-        None => Known::Default(false),
+        None => Known::Default(false, Whose::SYSTEMD),
         Some(assignment) => match parse_boolean(assignment.value.as_str()) {
             Some(value) => Known::Value(value, Origin::text(assignment.value.span())),
             None => Known::Value(true, Origin::text(assignment.value.span())),

@@ -129,7 +129,7 @@ fn judge(output: Result<Output, RunError>) -> Result<Preflight, Why> {
     let output = match output {
         Ok(output) => output,
         Err(RunError::TimedOut(_, limit)) => return Ok(Preflight::TimedOut(limit)),
-        Err(RunError::NotHere) => return Err(Why::new(super::known::NOT_LIVE)),
+        Err(RunError::NotHere) => return Err(Why::not_live()),
         Err(error) => return Err(Why::new(error.to_string())),
     };
     let said = output.stdout.split(|byte| *byte == b'\n').next().unwrap_or_default();
@@ -238,7 +238,7 @@ fn environment(
     }
     let launch = app.gunicorn.launch.get()?;
     if let Some((name, why, _)) = launch.environment_unknown.first() {
-        return Err(Why::new(format!("{name}: {why}")));
+        return Err(Why::not_understood(why.as_str()).about(name));
     }
     let sourced = launch.sourced.iter().filter_map(ArgumentWord::value);
     if launch.sourced.iter().any(|word| word.value().is_none()) {
@@ -261,7 +261,7 @@ fn environment(
                 continue;
             }
             if let Some(why) = &variable.unknown {
-                return Err(Why::new(format!("{name}: {why}")));
+                return Err(Why::not_understood(why.as_str()).about(name));
             }
             let value = OsString::from_vec(variable.value.expose().to_vec());
             environment.push((name.into(), value));

@@ -170,7 +170,7 @@ impl Probe {
     /// No request was made at all, and why.
     pub fn not_made(&self) -> Option<Why> {
         match &self.answer {
-            Err(HttpError::NotHere) => Some(Why::new(super::known::NOT_LIVE)),
+            Err(HttpError::NotHere) => Some(Why::not_live()),
             _ => None,
         }
     }

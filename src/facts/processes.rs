@@ -20,10 +20,6 @@ pub use command::{Running, shown};
 pub(super) use read::{masters, processes};
 pub(super) use table::Table;
 
-/// Why there is nothing to say about processes and sockets of an image or a file tree. The
-/// verdict about files is not held back by it.
-pub use super::known::NOT_LIVE as ONLY_LIVE;
-
 /// What `cwd` or `exe` of a process leads to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Held {

@@ -26,7 +26,7 @@ use crate::source::Sources;
 pub use code::{Application, Code, NeededVariable, ReadModule, Resolution};
 pub use link::ReleaseLink;
 pub use manifests::{ServedFrom, StaticManifest};
-pub use migrations::{DATABASE_NOT_ASKED, Migrations, Standing};
+pub use migrations::{Migrations, Standing};
 pub use packages::{Needed, Packages, RequirementsFile};
 pub use previous::PreviousRelease;
 pub use unresolved::{ImportCheck, Missing, Unresolved};
@@ -131,7 +131,7 @@ pub fn read(
         previous,
         database_revision: match database_revision {
             Some(said) => Known::Value(said.to_owned(), Origin::Option("--db-revision")),
-            None => Known::unknown(DATABASE_NOT_ASKED),
+            None => Known::Unknown(migrations::database_not_asked()),
         },
     }
 }
@@ -189,7 +189,7 @@ fn search_path(
             let origin = Some(origin.clone());
             entries.push(SearchEntry { reason, place: place.clone(), origin });
         }
-        Known::Default(place) => entries.push(SearchEntry {
+        Known::Default(place, _) | Known::Observed(place, _) => entries.push(SearchEntry {
             reason: SearchReason::WorkingDirectory,
             place: place.clone(),
             origin: None,
@@ -200,8 +200,10 @@ fn search_path(
     let origin = pythonpath.origin().cloned();
     match pythonpath {
         Known::Unknown(why) => return Known::Unknown(why),
-        Known::Value(None, _) | Known::Default(None) => {}
-        Known::Value(Some(text), _) | Known::Default(Some(text)) => {
+        Known::Value(None, _) | Known::Default(None, _) | Known::Observed(None, _) => {}
+        Known::Value(Some(text), _)
+        | Known::Default(Some(text), _)
+        | Known::Observed(Some(text), _) => {
             for part in text.split(',').filter(|part| !part.is_empty()) {
                 let place = look(&tidy(&base.join(part)));
                 let reason = SearchReason::Pythonpath;
@@ -226,7 +228,7 @@ fn search_path(
             }
         }
     }
-    Known::Default(entries)
+    Known::Observed(entries, "what Python puts on sys.path")
 }
 
 fn follows(
@@ -235,9 +237,9 @@ fn follows(
     started: Option<&Place>,
 ) -> Known<bool> {
     let Some(link) = link else { return Known::unknown("no release link is on the way") };
-    match search_path {
-        Known::Unknown(why) => Known::Unknown(why.clone()),
-        Known::Value(entries, _) | Known::Default(entries) => {
+    match search_path.get() {
+        Err(why) => Known::Unknown(why),
+        Ok(entries) => {
             // PYTHONPATH comes after the directory itself: where both lead to the same place, the
             // directory's own, resolved name is the one that is used (measured).
             // gunicorn puts a directory of its own first only where sys.path does not hold it
@@ -261,8 +263,8 @@ fn follows(
                 Some(SearchEntry { origin: Some(origin), .. }) => {
                     Known::Value(true, origin.clone())
                 }
-                Some(_) => Known::Default(true),
-                None => Known::Default(false),
+                Some(_) => Known::Observed(true, "the search path"),
+                None => Known::Observed(false, "the search path"),
             }
         }
     }

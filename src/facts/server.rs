@@ -14,7 +14,7 @@ use super::discovery::Candidate;
 use super::endpoint::Bound;
 use super::gunicorn::{Inputs, Launch, Settings, config_choice};
 use super::place::tidy;
-use super::{Environment, Given, Known, Machine, Origin, Place, Problem, Why};
+use super::{Environment, Given, Known, Machine, Origin, Place, Problem, Whose, Why};
 use crate::source::gunicorn::{ArgumentWord, Version};
 use crate::source::python::Lookup;
 use crate::source::unit::VariableValue;
@@ -150,7 +150,7 @@ fn as_lookup(value: Result<Option<&Secret>, Why>) -> Lookup {
     match value {
         Ok(Some(value)) => Lookup::Set(value.clone()),
         Ok(None) => Lookup::Unset,
-        Err(why) => Lookup::Unknown(why.0),
+        Err(why) => Lookup::Unknown(why.text().to_owned()),
     }
 }
 
@@ -165,10 +165,7 @@ pub fn read(
     let launch = match &candidate.launched {
         Launched::Gunicorn(launch) => {
             let origin = candidate.service.exec_start.last().map(|command| command.line.span);
-            match origin {
-                Some(span) => Known::Value((**launch).clone(), Origin::text(span)),
-                None => Known::Default((**launch).clone()),
-            }
+            Known::at((**launch).clone(), origin.map(Origin::text), "the unit")
         }
         Launched::Other(what) => Known::unknown(what.clone()),
         Launched::Unknown(why) => Known::unknown(why.clone()),
@@ -181,11 +178,11 @@ pub fn read(
     let arguments: &[ArgumentWord] = launch.ok().map_or(&[], |launch| &launch.arguments);
     let environment = &candidate.environment;
     let cmd_args = match variable(launch.ok(), environment, "GUNICORN_CMD_ARGS") {
-        Ok(Some(value)) => match origin_of(launch.ok(), environment, "GUNICORN_CMD_ARGS") {
-            Some(origin) => Known::Value(Some(value.clone()), origin),
-            None => Known::Default(Some(value.clone())),
-        },
-        Ok(None) => Known::Default(None),
+        Ok(Some(value)) => {
+            let origin = origin_of(launch.ok(), environment, "GUNICORN_CMD_ARGS");
+            Known::at(Some(value.clone()), origin, "the environment")
+        }
+        Ok(None) => Known::Default(None, Whose::GUNICORN),
         Err(why) => Known::Unknown(why),
     };
     let working_directory = working_directory(sources, machine, candidate, launch.ok());
@@ -254,7 +251,7 @@ fn working_directory(
     };
     let known = |path: PathBuf| match &origin {
         Some(origin) => Known::Value(path, origin.clone()),
-        None => Known::Default(path),
+        None => Known::Default(path, Whose::SYSTEMD),
     };
     if let Some(word) = launch.and_then(|launch| launch.working_directory.as_ref()) {
         let Some(text) = word.value() else {
@@ -270,10 +267,7 @@ fn working_directory(
                 && sources.host().look(&pwd).resolved == start.resolved
             {
                 let origin = origin_of(launch, &candidate.environment, "PWD");
-                return match origin {
-                    Some(origin) => Known::Value(pwd, origin),
-                    None => Known::Default(pwd),
-                };
+                return Known::at(pwd, origin, "the environment");
             }
         }
         Ok(None) => {}

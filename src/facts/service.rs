@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::executable::Executable;
 use super::place::{Identity, Place, tidy};
-use super::{Known, Machine, Origin, Why};
+use super::{Known, Machine, Origin, Whose, Why};
 use crate::source::unit::exec::ExecCommand;
 use crate::source::unit::time::{TimeSpan, parse_seconds};
 use crate::source::unit::value::parse_boolean;
@@ -60,12 +60,12 @@ impl Service {
     /// Joins what the unit says with what is on the machine.
     pub fn read(sources: &Sources, machine: &Machine, unit: Unit, sockets: Vec<Unit>) -> Self {
         let mut service = Self {
-            user: Known::Default(Identity::root()),
-            working_directory: Known::Default(None),
+            user: Known::Default(Identity::root(), Whose::SYSTEMD),
+            working_directory: Known::Default(None, Whose::SYSTEMD),
             exec_start: read_commands(sources, machine, &unit, "ExecStart"),
             exec_start_pre: read_commands(sources, machine, &unit, "ExecStartPre"),
             exec_reload: read_commands(sources, machine, &unit, "ExecReload"),
-            directories: Known::Default(Vec::new()),
+            directories: Known::Default(Vec::new(), Whose::SYSTEMD),
             on_machine: machine.whole,
             unit,
             sockets,
@@ -92,7 +92,9 @@ impl Service {
 
     /// The effective text of a setting, its specifiers expanded.
     pub fn text_in(&self, section: &str, key: &str) -> Known<Option<Text>> {
-        let Some(assignment) = self.unit.last(section, key) else { return Known::Default(None) };
+        let Some(assignment) = self.unit.last(section, key) else {
+            return Known::Default(None, Whose::SYSTEMD);
+        };
         if placeholder::find_with_dollar(assignment.value.as_str()).is_some() {
             return Known::unknown(format!("{key}= holds a placeholder"));
         }
@@ -101,7 +103,9 @@ impl Service {
                 let span = text.span();
                 Known::Value(Some(text), Origin::text(span))
             }
-            Expansion::NotKnown { why, .. } => Known::unknown(format!("{key}=: {why}")),
+            Expansion::NotKnown { why, .. } => {
+                Known::Unknown(Why::not_understood(why).about(format_args!("{key}=")))
+            }
             Expansion::Invalid(_) => {
                 Known::unknown(format!("{key}= holds a specifier that systemd does not have"))
             }
@@ -112,7 +116,9 @@ impl Service {
     pub fn word(&self, key: &str, default: &str) -> Known<String> {
         match self.text(key) {
             Known::Value(Some(text), origin) => Known::Value(text.as_str().to_owned(), origin),
-            Known::Value(None, _) | Known::Default(_) => Known::Default(default.to_owned()),
+            Known::Value(None, _) | Known::Default(..) | Known::Observed(..) => {
+                Known::Default(default.to_owned(), Whose::SYSTEMD)
+            }
             Known::Unknown(why) => Known::Unknown(why),
         }
     }
@@ -122,9 +128,9 @@ impl Service {
         match self.word(key, "") {
             Known::Value(word, origin) => match parse_boolean(&word) {
                 Some(value) => Known::Value(value, origin),
-                None => Known::Default(default),
+                None => Known::Default(default, Whose::SYSTEMD),
             },
-            Known::Default(_) => Known::Default(default),
+            Known::Default(..) | Known::Observed(..) => Known::Default(default, Whose::SYSTEMD),
             Known::Unknown(why) => Known::Unknown(why),
         }
     }
@@ -136,7 +142,7 @@ impl Service {
                 Some(value) => Known::Value(value, origin),
                 None => default,
             },
-            Known::Default(_) => default,
+            Known::Default(..) | Known::Observed(..) => default,
             Known::Unknown(why) => Known::Unknown(why),
         }
     }
@@ -212,7 +218,9 @@ impl Service {
                 self.add_group(machine, &mut identity);
                 Known::Value(identity, origin)
             }
-            Known::Value(None, _) | Known::Default(_) => Known::Default(Identity::root()),
+            Known::Value(None, _) | Known::Default(..) | Known::Observed(..) => {
+                Known::Default(Identity::root(), Whose::SYSTEMD)
+            }
             Known::Unknown(why) => Known::Unknown(why),
         }
     }
@@ -247,7 +255,9 @@ impl Service {
     fn read_working_directory(&self, sources: &Sources, machine: &Machine) -> Known<Option<Place>> {
         let (text, origin) = match self.text("WorkingDirectory") {
             Known::Value(Some(text), origin) => (text, origin),
-            Known::Value(None, _) | Known::Default(_) => return Known::Default(None),
+            Known::Value(None, _) | Known::Default(..) | Known::Observed(..) => {
+                return Known::Default(None, Whose::SYSTEMD);
+            }
             Known::Unknown(why) => return Known::Unknown(why),
         };
         let path = text.as_str().strip_prefix('-').unwrap_or(text.as_str());
@@ -306,7 +316,7 @@ impl Service {
         }
         match origin {
             Some(origin) => Known::Value(found, origin),
-            None => Known::Default(found),
+            None => Known::Default(found, Whose::SYSTEMD),
         }
     }
 }

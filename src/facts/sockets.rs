@@ -8,7 +8,6 @@ use std::rc::Rc;
 
 use serde::Serialize;
 
-use super::known::NOT_LIVE;
 use super::processes::{Holder, Master, Table};
 use super::{Bound, Endpoint, Known, Machine, Place, Route, TcpHost, Why};
 use crate::host::HostErrorKind;
@@ -200,7 +199,8 @@ pub(super) fn sockets(
         Some(table) => closed(table, &listeners, &files, &bound),
         None => HashSet::new(),
     };
-    Known::Default(Sockets { listeners, files, holders: Rc::clone(holders), bound, closed })
+    let sockets = Sockets { listeners, files, holders: Rc::clone(holders), bound, closed };
+    Known::Observed(sockets, "/proc/net")
 }
 
 /// Looks once more whether the masters hold the sockets whose files are not there any more.
@@ -228,7 +228,7 @@ fn closed(
 
 fn bound_to(sources: &Sources, path: &Path, listeners: &[Listener]) -> Told {
     let mut told = sources.host().bound(path).map_err(|error| match error.kind {
-        HostErrorKind::NotGiven => Why::new(NOT_LIVE),
+        HostErrorKind::NotGiven => Why::not_live(),
         _ => Why::new(format!("the sockets: {error}")),
     })?;
     let here =

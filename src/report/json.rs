@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::{Report, SourceInfo, clean};
 use crate::engine::{Reported, Status};
+use crate::facts::WhyKind;
 use crate::rule::{Evidence, EvidenceKind, Hop, Item, Severity};
 
 #[derive(Serialize)]
@@ -57,7 +58,8 @@ struct Finding<'a> {
     app: Option<&'a str>,
     message: String,
     help: String,
-    url: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
     locations: Vec<LocationEntry>,
     evidence: Vec<EvidenceEntry>,
     fix: Option<FixEntry>,
@@ -91,6 +93,7 @@ struct Skipped<'a> {
     code: &'static str,
     app: Option<&'a str>,
     reason: String,
+    kind: WhyKind,
 }
 
 #[derive(Serialize)]
@@ -126,7 +129,8 @@ pub fn json(report: &Report) -> Result<String, serde_json::Error> {
             .map(|skip| Skipped {
                 code: skip.code,
                 app: skip.app.as_deref(),
-                reason: clean(&skip.reason),
+                reason: clean(skip.reason.text()),
+                kind: skip.reason.kind(),
             })
             .collect(),
         problems: report
@@ -189,7 +193,7 @@ fn finding<'a>(report: &Report, reported: &'a Reported) -> Finding<'a> {
         app: finding.app.as_deref(),
         message: clean(&finding.message),
         help: crate::source::show::block(&finding.help),
-        url: finding.rule.page(),
+        url: finding.rule.url(),
         locations: finding
             .labels
             .iter()

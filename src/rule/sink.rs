@@ -12,7 +12,7 @@ pub struct Skip {
     /// The application; none for the host.
     pub app: Option<String>,
     /// Why.
-    pub reason: String,
+    pub reason: Why,
 }
 
 /// Takes what one rule reports on one application, or on the host.
@@ -81,7 +81,7 @@ impl Sink {
 
     /// Says that a part could not be judged. A reason is kept once.
     pub fn skip(&mut self, why: &Why) {
-        let skip = Skip { code: self.rule.code, app: self.app.clone(), reason: why.0.clone() };
+        let skip = Skip { code: self.rule.code, app: self.app.clone(), reason: why.clone() };
         if !self.skips.contains(&skip) {
             self.skips.push(skip);
         }

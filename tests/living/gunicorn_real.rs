@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use deploy_doctor::facts::gunicorn::{Inputs, Settings};
-use deploy_doctor::facts::{Known, Origin};
+use deploy_doctor::facts::{Known, Origin, Whose};
 use deploy_doctor::source::gunicorn::{ArgumentWord, SettingValue, Version};
 use deploy_doctor::source::python::evaluate::{Surroundings, evaluate};
 use deploy_doctor::source::python::{ConfigFile, Lookup, PythonVersion, parse};
@@ -97,17 +97,17 @@ fn merged(
     };
     let cmd_args = match variable("GUNICORN_CMD_ARGS") {
         Lookup::Set(secret) => Known::Value(Some(secret), Origin::Default("a test")),
-        _ => Known::Default(None),
+        _ => Known::Default(None, Whose::GUNICORN),
     };
     let words = words(line);
     Settings::merge(&Inputs {
-        version: Known::Default(Version::parse(version).unwrap()),
+        version: Known::Observed(Version::parse(version).unwrap(), "a test"),
         arguments: &words,
         cmd_args,
         variable: &variable,
         variable_origin: &|_| None,
-        config: Known::Default(config),
-        working_directory: Known::Default(directory.to_path_buf()),
+        config: Known::Observed(config, "a test"),
+        working_directory: Known::Observed(directory.to_path_buf(), "a test"),
     })
 }
 
@@ -129,7 +129,7 @@ fn compare(ours: &Settings, real: &Value, what: &str) -> usize {
     let settings = real["settings"].as_object().unwrap();
     for (name, theirs) in settings {
         let value = match ours.get(name) {
-            Known::Value(value, _) | Known::Default(value) => value,
+            Known::Value(value, _) | Known::Default(value, _) | Known::Observed(value, _) => value,
             Known::Unknown(_) => {
                 unknown += 1;
                 continue;

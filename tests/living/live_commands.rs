@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::case::{Case, Seen};
 use answers::output;
-use deploy_doctor::facts::known::NOT_LIVE;
+use deploy_doctor::facts::Why;
 use deploy_doctor::facts::probe::{self, Url};
 use deploy_doctor::host::{
     Command, Host, HttpError, HttpRequest, HttpTarget, MemoryHost, Output, Program, RunError,
@@ -50,7 +50,7 @@ fn running(lines: &[&str]) -> Seen {
 fn a_file_tree_says_that_only_a_living_host_shows_it() {
     let seen = Case::healthy().check();
     for code in ["U121", "L801", "L804", "L807", "N319"] {
-        assert_eq!(seen.reasons(code), [NOT_LIVE], "{code}");
+        assert_eq!(seen.reasons(code), [Why::not_live().text()], "{code}");
     }
     for code in ["G222", "G223", "L805", "L806"] {
         assert!(seen.reasons(code)[0].starts_with("only --p"), "{code}");
@@ -492,7 +492,7 @@ fn https_is_skipped_with_its_reason() {
     let request = Request { apps: Vec::new(), scope: Scope::Root, database_revision: None };
     let mut deployment = facts::read(&sources, &request);
     probe::run(&sources, &mut deployment, "https://example.com/").unwrap();
-    assert_eq!(deployment.probe.get().unwrap_err().0, "https is not probed by this version");
+    assert_eq!(deployment.probe.get().unwrap_err().text(), "https is not probed by this version");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use crate::support::case::{Case, Seen};
 use crate::support::living::World;
 use deploy_doctor::engine::{self, Settings, Verdict};
-use deploy_doctor::facts::{self, ONLY_LIVE, Request, Scope};
+use deploy_doctor::facts::{self, Request, Scope, Why};
 use deploy_doctor::rule::Severity;
 use deploy_doctor::rules;
 use deploy_doctor::source::Sources;
@@ -43,13 +43,13 @@ fn verdict(case: &Case) -> Verdict {
 fn an_image_is_judged_without_what_lives() {
     let seen = Case::healthy().check();
     for code in LIVE {
-        assert_eq!(seen.reasons(code), [ONLY_LIVE], "{code}");
+        assert_eq!(seen.reasons(code), [Why::not_live().text()], "{code}");
     }
     assert_eq!(verdict(&Case::healthy()), Verdict::ZeroDowntime);
     // An image may have an empty /proc, or a file in it.
     let mut case = Case::healthy();
     case.host.file("/proc/cpuinfo", "processor : 0\n");
-    assert_eq!(case.check().reasons("P501"), [ONLY_LIVE]);
+    assert_eq!(case.check().reasons("P501"), [Why::not_live().text()]);
     assert_eq!(verdict(&living("")), Verdict::ZeroDowntime);
 }
 
@@ -63,7 +63,7 @@ fn another_reason_takes_the_verdict_away() {
     assert!(seen.hits.is_empty(), "{:#?}", seen.hits);
     for code in ["P503", "P506", "E411"] {
         assert!(!seen.reasons(code).is_empty(), "{code}");
-        assert_ne!(seen.reasons(code), [ONLY_LIVE], "{code}");
+        assert_ne!(seen.reasons(code), [Why::not_live().text()], "{code}");
     }
     for code in ["P501", "P502", "S601", "S602", "S606", "U122"] {
         seen.passes(code);

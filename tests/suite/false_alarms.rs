@@ -26,7 +26,7 @@ const ACTIVATED: &str = "[Unit]\nRequires=web.socket\n[Service]\nUser=ubuntu\nPr
 fn a_socket_unit_that_was_not_given_makes_the_bind_unknown() {
     let seen = unit(ACTIVATED, &[]);
     seen.skipped("U117");
-    let reason = seen.skips.iter().find(|skip| skip.0 == "U117").map(|skip| skip.1.as_str());
+    let reason = seen.skips.iter().find(|skip| skip.0 == "U117").map(|skip| skip.1.text());
     assert!(reason.is_some_and(|reason| reason.contains("web.socket")), "{reason:?}");
 
     let seen = unit(&ACTIVATED.replace("/run/", "/tmp/"), &[]);

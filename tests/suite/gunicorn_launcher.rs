@@ -6,7 +6,7 @@ use deploy_doctor::facts::gunicorn::launcher::{Script, Shell};
 use deploy_doctor::facts::gunicorn::{
     Inputs, Launch, LaunchContext, NotLaunched, Settings, Stays, WrapperKind, see_through,
 };
-use deploy_doctor::facts::{Known, Origin};
+use deploy_doctor::facts::{Known, Origin, Whose};
 use deploy_doctor::source::gunicorn::{ArgumentWord, Version};
 use deploy_doctor::source::python::{ConfigFile, Lookup};
 use deploy_doctor::source::{FileId, Secret, Text};
@@ -193,8 +193,11 @@ fn every_exec_start_of_the_corpus_goes_through() {
                 continue;
             };
             launched += 1;
-            let settings =
-                settings(&found.arguments, Known::unknown("not read"), Known::Default(None));
+            let settings = settings(
+                &found.arguments,
+                Known::unknown("not read"),
+                Known::Default(None, Whose::GUNICORN),
+            );
             let _ = (settings.bind(), settings.wsgi_app(), settings.workers());
         }
     }
@@ -210,11 +213,11 @@ fn settings(
     Settings::merge(&Inputs {
         version,
         arguments,
-        cmd_args: Known::Default(None),
+        cmd_args: Known::Default(None, Whose::GUNICORN),
         variable: &|_| Lookup::Unset,
         variable_origin: &|_| None,
         config,
-        working_directory: Known::Default("/srv/app".into()),
+        working_directory: Known::Observed("/srv/app".into(), "a test"),
     })
 }
 
@@ -228,7 +231,7 @@ fn an_unknown_word_spoils_what_it_could_set_and_nothing_else() {
     let mut line = words(&["-w", "3", "--threads", "2"]);
     line.insert(2, unknown("$OPTS", true));
     line.extend(words(&["app:app"]));
-    let all = settings(&line, Known::unknown("?"), Known::Default(None));
+    let all = settings(&line, Known::unknown("?"), Known::Default(None, Whose::GUNICORN));
     assert!(matches!(all.workers(), Known::Unknown(_)), "$OPTS may hold -w");
     assert_eq!(all.threads().ok(), Some(&2), "set after it");
     assert!(matches!(all.timeout(), Known::Unknown(_)));
@@ -237,7 +240,7 @@ fn an_unknown_word_spoils_what_it_could_set_and_nothing_else() {
     line.push(unknown("${B}", false));
     line.push(unknown("--timeout=${T}", false));
     line.extend(words(&["-w4", "app:app"]));
-    let one = settings(&line, Known::unknown("?"), Known::Default(None));
+    let one = settings(&line, Known::unknown("?"), Known::Default(None, Whose::GUNICORN));
     assert!(matches!(one.bind(), Known::Unknown(_)));
     assert!(matches!(one.timeout(), Known::Unknown(_)));
     assert_eq!(one.workers().ok(), Some(&4));
@@ -245,32 +248,46 @@ fn an_unknown_word_spoils_what_it_could_set_and_nothing_else() {
     assert_eq!(one.keepalive().ok(), Some(&2));
     let line = [unknown("{{ module }}:app", false)];
     assert!(matches!(
-        settings(&line, Known::unknown("?"), Known::Default(None)).wsgi_app(),
+        settings(&line, Known::unknown("?"), Known::Default(None, Whose::GUNICORN)).wsgi_app(),
         Known::Unknown(_)
     ));
 }
 
 #[test]
 fn an_unknown_version_leaves_what_versions_differ_in() {
-    let any = settings(&words(&["a:b"]), Known::unknown("no venv"), Known::Default(None));
+    let any = settings(
+        &words(&["a:b"]),
+        Known::unknown("no venv"),
+        Known::Default(None, Whose::GUNICORN),
+    );
     assert_eq!(any.workers().ok(), Some(&1));
     assert!(matches!(any.forwarded_allow_ips(), Known::Unknown(_)));
     let old = settings(
         &words(&["a:b"]),
-        Known::Default(Version::parse("22.0.0").unwrap()),
-        Known::Default(None),
+        Known::Observed(Version::parse("22.0.0").unwrap(), "a test"),
+        Known::Default(None, Whose::GUNICORN),
     );
     assert_eq!(old.forwarded_allow_ips().ok().unwrap().len(), 1);
     assert!(any.faults.is_empty());
     let flag = words(&["--control-socket", "/x", "a:b"]);
-    assert!(settings(&flag, Known::unknown("?"), Known::Default(None)).faults.is_empty());
-    let fault =
-        settings(&flag, Known::Default(Version::parse("23.0.0").unwrap()), Known::Default(None))
-            .faults;
+    assert!(
+        settings(&flag, Known::unknown("?"), Known::Default(None, Whose::GUNICORN))
+            .faults
+            .is_empty()
+    );
+    let fault = settings(
+        &flag,
+        Known::Observed(Version::parse("23.0.0").unwrap(), "a test"),
+        Known::Default(None, Whose::GUNICORN),
+    )
+    .faults;
     assert_eq!(fault[0].exit_status, 2);
-    let near =
-        settings(&words(&["--wokers", "2", "a:b"]), Known::unknown("?"), Known::Default(None))
-            .faults;
+    let near = settings(
+        &words(&["--wokers", "2", "a:b"]),
+        Known::unknown("?"),
+        Known::Default(None, Whose::GUNICORN),
+    )
+    .faults;
     assert_eq!(near[0].did_you_mean, Some("--workers"));
 }
 
@@ -292,7 +309,7 @@ fn layers_win_and_losers_are_kept() {
         "a:b",
     ]);
     let found = Settings::merge(&Inputs {
-        version: Known::Default(Version::parse("23.0.0").unwrap()),
+        version: Known::Observed(Version::parse("23.0.0").unwrap(), "a test"),
         arguments: &line,
         cmd_args: Known::Value(
             Some(Secret::new("--workers 4 --timeout 9")),
@@ -303,8 +320,8 @@ fn layers_win_and_losers_are_kept() {
             _ => Lookup::Unset,
         },
         variable_origin: &|_| None,
-        config: Known::Default(None),
-        working_directory: Known::Default("/srv/a".into()),
+        config: Known::Default(None, Whose::GUNICORN),
+        working_directory: Known::Observed("/srv/a".into(), "a test"),
     });
     assert_eq!(found.workers().ok(), Some(&5));
     assert_eq!(found.timeout().ok(), Some(&9));
@@ -318,8 +335,11 @@ fn layers_win_and_losers_are_kept() {
     assert_eq!(binds[1].span.unwrap().start, 9000);
     assert_eq!(found.overridden.len(), 1);
     assert_eq!((found.overridden[0].setting, found.overridden[0].same), ("workers", Some(false)));
-    let far =
-        settings(&words(&["-b", "x:70000", "a:b"]), Known::unknown("?"), Known::Default(None));
+    let far = settings(
+        &words(&["-b", "x:70000", "a:b"]),
+        Known::unknown("?"),
+        Known::Default(None, Whose::GUNICORN),
+    );
     assert!(matches!(far.bind(), Known::Unknown(_)) && far.faults.len() == 1);
 }
 
@@ -363,7 +383,7 @@ fn hostile_words_and_scripts_cost_little() {
     assert!(matches!(launch(&nested, None), Err(NotLaunched::Unknown(_))));
     let many: Vec<&str> =
         ["-b", ":80", "--bogus", "-w3", "a"].into_iter().cycle().take(50_000).collect();
-    let all = settings(&words(&many), Known::unknown("?"), Known::Default(None));
+    let all = settings(&words(&many), Known::unknown("?"), Known::Default(None, Whose::GUNICORN));
     assert!(!all.faults.is_empty());
     assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
 }

@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 
 use case::Case;
 use deploy_doctor::engine::{self, Selection, Settings};
-use deploy_doctor::facts::known::NEEDS_MORE;
-use deploy_doctor::facts::{self, Request, Scope};
+use deploy_doctor::facts::{self, Request, Scope, Why};
 use deploy_doctor::fix::{self, Options, Placement, Plan};
 use deploy_doctor::host::{Host, MemoryHost};
 use deploy_doctor::rule::{self, Example, ExampleKind, Rule, Safety, Severity};
@@ -136,7 +135,7 @@ struct Seen {
     codes: Vec<&'static str>,
     text: String,
     problems: Vec<String>,
-    skips: Vec<(&'static str, String)>,
+    skips: Vec<(&'static str, Why)>,
 }
 
 fn check(host: &MemoryHost, database_revision: Option<String>, case: &[Example]) -> Seen {
@@ -357,7 +356,7 @@ fn is_clean(host: &MemoryHost) {
     let seen = check(host, None, &[]);
     assert!(seen.codes.is_empty(), "{}", seen.text);
     assert!(seen.problems.is_empty(), "{:?}", seen.problems);
-    let skips = seen.skips.iter().filter(|(_, why)| !NEEDS_MORE.contains(&why.as_str()));
+    let skips = seen.skips.iter().filter(|(_, why)| !why.kind().needs_more());
     let skips: Vec<_> = skips.collect();
     assert!(skips.is_empty(), "{skips:?}");
 }

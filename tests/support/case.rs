@@ -13,7 +13,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use deploy_doctor::engine::{self, Settings};
-use deploy_doctor::facts::{self, Given, Request, Scope};
+use deploy_doctor::facts::{self, Given, Request, Scope, Why};
 use deploy_doctor::host::MemoryHost;
 use deploy_doctor::rule::Severity;
 use deploy_doctor::rules;
@@ -53,7 +53,7 @@ pub struct Hit {
 pub struct Seen {
     pub hits: Vec<Hit>,
     /// Code and reason.
-    pub skips: Vec<(&'static str, String)>,
+    pub skips: Vec<(&'static str, Why)>,
     pub problems: Vec<String>,
 }
 
@@ -222,7 +222,7 @@ impl Seen {
     /// Why a rule could not judge, reason by reason.
     pub fn reasons(&self, code: &str) -> Vec<&str> {
         let mine = self.skips.iter().filter(|(skipped, _)| *skipped == code);
-        mine.map(|(_, reason)| reason.as_str()).collect()
+        mine.map(|(_, reason)| reason.text()).collect()
     }
 
     fn is_skipped(&self, code: &str) -> bool {

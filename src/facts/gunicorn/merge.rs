@@ -1,8 +1,9 @@
 //! Lays the layers over each other, in the order of gunicorn's `load_config`.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
-use super::super::{Known, Origin};
+use super::super::{Known, Origin, Whose, Why};
 use super::settings::{
     Entry, Inputs, Layer, Overridden, SettingFault, Settings, UnknownName, application,
     argument_fault, table_for,
@@ -27,6 +28,7 @@ impl Settings {
             faults: Vec::new(),
             unknown_names: Vec::new(),
             table: &table,
+            version: inputs.version.ok().map(|version| version.to_string().into()),
         };
         merge.defaults();
         merge.environment(inputs);
@@ -70,6 +72,7 @@ struct Merge<'t> {
     faults: Vec<SettingFault>,
     unknown_names: Vec<UnknownName>,
     table: &'t SettingTable,
+    version: Option<Rc<str>>,
 }
 
 /// A value on its way into the settings.
@@ -85,7 +88,8 @@ impl Merge<'_> {
             self.insert_default(setting);
         }
         for setting in self.table.sometimes() {
-            let value = Known::unknown("depends on gunicorn's version, which is not known");
+            let value =
+                Known::Unknown(Why::depends("depends on gunicorn's version, which is not known"));
             let entry = Entry { value, layer: Layer::Default, secret: false, items: Vec::new() };
             self.entries.insert(setting.name, entry);
         }
@@ -93,10 +97,10 @@ impl Merge<'_> {
 
     fn insert_default(&mut self, setting: &Setting) {
         let value = match setting.default {
-            None => Known::unknown("the default depends on gunicorn's version"),
+            None => Known::Unknown(Why::depends("the default depends on gunicorn's version")),
             Some(default) => match shipped(setting, default) {
-                Some(value) => Known::Default(value),
-                None => Known::unknown("the default depends on the machine"),
+                Some(value) => Known::Default(value, Whose::gunicorn(self.version.clone())),
+                None => Known::Unknown(Why::depends("the default depends on the machine")),
             },
         };
         let entry = Entry { value, layer: Layer::Default, secret: false, items: Vec::new() };
@@ -146,9 +150,11 @@ impl Merge<'_> {
 
     fn config(&mut self, config: &Known<Option<ConfigFile>>) {
         let file = match config {
-            Known::Unknown(why) => return self.anything(&why.0, Layer::ConfigFile),
-            Known::Value(None, _) | Known::Default(None) => return,
-            Known::Value(Some(file), _) | Known::Default(Some(file)) => file,
+            Known::Unknown(why) => return self.anything(why.text(), Layer::ConfigFile),
+            known => match known.ok() {
+                Some(Some(file)) => file,
+                _ => return,
+            },
         };
         if let Some(why) = &file.unusable {
             return self.anything(why, Layer::ConfigFile);
@@ -185,9 +191,11 @@ impl Merge<'_> {
                 let why = format!("GUNICORN_CMD_ARGS may set it: {why}");
                 return self.anything(&why, Layer::CmdArgs);
             }
-            Known::Value(None, _) | Known::Default(None) => return,
             Known::Value(Some(secret), origin) => (secret, origin.clone()),
-            Known::Default(Some(secret)) => (secret, Origin::Default("GUNICORN_CMD_ARGS")),
+            other => match other.ok() {
+                Some(Some(secret)) => (secret, Origin::Default("GUNICORN_CMD_ARGS")),
+                _ => return,
+            },
         };
         let Some(words) = cmd_args_words(secret, &origin) else {
             let message = "GUNICORN_CMD_ARGS has quotes that do not close".to_owned();
@@ -344,10 +352,8 @@ impl Merge<'_> {
 
     fn check_application(&mut self, arguments: &Arguments) {
         let none = |name: &str| {
-            matches!(
-                self.entries.get(name).map(|entry| &entry.value),
-                Some(Known::Value(SettingValue::None, _) | Known::Default(SettingValue::None))
-            )
+            let value = self.entries.get(name).and_then(|entry| entry.value.ok());
+            matches!(value, Some(SettingValue::None))
         };
         if arguments.application == Application::NotGiven && none("wsgi_app") && none("paste") {
             self.faults.push(SettingFault {

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::super::{Known, Origin, Why};
+use super::super::{Known, Origin, Whose};
 use crate::source::gunicorn::{
     Application, ArgumentFault, ArgumentWord, BindAddress, Event, SettingTable, SettingValue,
     Version, parse_address, parse_arguments,
@@ -147,21 +147,23 @@ pub fn config_choice(
     match last_config(&parse_arguments(arguments, &table).events) {
         Ok(None) => {}
         Ok(Some((text, span))) => return Known::Value(choice(&text), Origin::text(span)),
-        Err(why) => return Known::Unknown(Why(why)),
+        Err(why) => return Known::unknown(why),
     }
     let (secret, origin) = match cmd_args {
         Known::Value(Some(secret), origin) => (secret, origin.clone()),
-        Known::Default(Some(secret)) => (secret, Origin::Default("GUNICORN_CMD_ARGS")),
         Known::Unknown(why) => return Known::Unknown(why.clone()),
-        _ => return Known::Default(ConfigChoice::Implicit),
+        other => match other.ok() {
+            Some(Some(secret)) => (secret, Origin::Default("GUNICORN_CMD_ARGS")),
+            _ => return Known::Default(ConfigChoice::Implicit, Whose::GUNICORN),
+        },
     };
     let Some(words) = super::merge::cmd_args_words(secret, &origin) else {
         return Known::unknown("GUNICORN_CMD_ARGS has quotes that do not close");
     };
     match last_config(&parse_arguments(&words, &table).events) {
-        Ok(None) => Known::Default(ConfigChoice::Implicit),
+        Ok(None) => Known::Default(ConfigChoice::Implicit, Whose::GUNICORN),
         Ok(Some((text, _))) => Known::Value(choice(&text), origin),
-        Err(why) => Known::Unknown(Why(why)),
+        Err(why) => Known::unknown(why),
     }
 }
 
@@ -418,9 +420,9 @@ impl Settings {
                 }
             }
             Known::Unknown(why) => Known::Unknown(why),
-            _ => match &self.working_directory {
-                Known::Value(path, _) | Known::Default(path) => Known::Default(path.clone()),
-                Known::Unknown(why) => Known::Unknown(why.clone()),
+            _ => match self.working_directory.get() {
+                Ok(path) => Known::Default(path.clone(), Whose::GUNICORN),
+                Err(why) => Known::Unknown(why),
             },
         }
     }
@@ -468,7 +470,14 @@ fn convert<T>(
             Some(value) => Known::Value(value, origin),
             None => other(),
         },
-        Known::Default(value) => take(value).map_or_else(other, Known::Default),
+        Known::Default(value, whose) => match take(value) {
+            Some(value) => Known::Default(value, whose),
+            None => other(),
+        },
+        Known::Observed(value, from) => match take(value) {
+            Some(value) => Known::Observed(value, from),
+            None => other(),
+        },
         Known::Unknown(why) => Known::Unknown(why),
     }
 }

@@ -31,7 +31,7 @@ pub(super) fn running(words: &[String]) -> Option<Known<Running>> {
             program: program.cloned(),
             arguments: words.get(from..).unwrap_or_default().to_vec(),
         };
-        Some(Known::Default(running))
+        Some(Known::Observed(running, "/proc"))
     };
     if is_gunicorn(first) {
         return known(None, Some(first), 1);

@@ -29,16 +29,16 @@ pub fn processes(
     let members = members(sources.host(), table, unit, service, !masters.is_empty());
     Processes {
         main: main_process(table, &members),
-        members: Known::Default(members.len()),
+        members: Known::Observed(members.len(), "/proc"),
         masters,
         others,
         systemd: table.runs_systemd(),
         mounts: table.mounts(1),
         now: table.now(),
         link_moved: match link {
-            None => Known::Default(None),
+            None => Known::Observed(None, "the file system"),
             Some(link) => match sources.host().link_metadata(&link.path) {
-                Ok(metadata) => Known::Default(Some(metadata.mtime)),
+                Ok(metadata) => Known::Observed(Some(metadata.mtime), "the file system"),
                 Err(error) => Known::unknown(error.to_string()),
             },
         },
@@ -207,11 +207,12 @@ fn main_process(table: &Table<'_>, members: &[u32]) -> Known<Option<Process>> {
         .filter(|pid| table.row(*pid).is_some_and(|row| row.parent == 1))
         .collect();
     match started.as_slice() {
-        [] if members.is_empty() => Known::Default(None),
+        [] if members.is_empty() => Known::Observed(None, "/proc"),
         [pid] => {
             let words =
                 table.gunicorns().iter().find(|(gunicorn, ..)| gunicorn == pid).map(|g| &g.1);
-            Known::Default(table.process(*pid, words.map_or(&[], |words| words.as_slice())))
+            let words = words.map_or(&[] as &[_], |words| words.as_slice());
+            Known::Observed(table.process(*pid, words), "/proc")
         }
         [] => Known::unknown("none of the unit's processes was started by systemd"),
         _ => Known::unknown("the unit has several processes without a parent in it"),

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use super::super::{Known, Why};
 use super::command::{may_be_gunicorn, running, unreadable};
-use super::{Held, Holder, ONLY_LIVE, Process, Running};
+use super::{Held, Holder, Process, Running};
 use crate::host::{Host, HostErrorKind};
 use crate::source::Sources;
 use crate::source::proc::{
@@ -43,14 +43,14 @@ pub struct Table<'h> {
 }
 
 impl<'h> Table<'h> {
-    /// Reads the table. The reason is [`ONLY_LIVE`] where there is none.
+    /// Reads the table. The reason is [`Why::not_live`] where there is none.
     pub fn read(sources: &Sources<'h>) -> Result<Self, Why> {
         let host = sources.host();
         let names = match host.list(Path::new("/proc")) {
             Ok(names) => names,
             Err(error) => {
                 return Err(match error.kind {
-                    HostErrorKind::NotFound | HostErrorKind::NotGiven => Why::new(ONLY_LIVE),
+                    HostErrorKind::NotFound | HostErrorKind::NotGiven => Why::not_live(),
                     _ => Why::new(format!("the process table {error}")),
                 });
             }
@@ -58,7 +58,7 @@ impl<'h> Table<'h> {
         let numbers: Vec<u32> =
             names.iter().filter_map(|name| name.to_str()?.parse().ok()).collect();
         if numbers.is_empty() {
-            return Err(Why::new(ONLY_LIVE));
+            return Err(Why::not_live());
         }
         if numbers.len() > PROCESS_LIMIT {
             return Err(Why::new(format!("there are more than {PROCESS_LIMIT} processes")));
@@ -132,7 +132,7 @@ impl<'h> Table<'h> {
         let uptime =
             uptime.and_then(|bytes| proc::uptime(&bytes)).and_then(|up| up.try_into().ok());
         match (self.boot, uptime) {
-            (Some(boot), Some(up)) => Known::Default(boot.saturating_add(up)),
+            (Some(boot), Some(up)) => Known::Observed(boot.saturating_add(up), "/proc"),
             _ => Known::unknown("/proc/uptime was not read"),
         }
     }
@@ -140,7 +140,7 @@ impl<'h> Table<'h> {
     fn started(&self, stat: &Stat) -> Known<i64> {
         let since = i64::try_from(stat.started / TICKS).ok();
         match (self.boot, since) {
-            (Some(boot), Some(since)) => Known::Default(boot.saturating_add(since)),
+            (Some(boot), Some(since)) => Known::Observed(boot.saturating_add(since), "/proc"),
             _ => Known::unknown("/proc/stat does not say when the machine started"),
         }
     }
@@ -151,11 +151,15 @@ impl<'h> Table<'h> {
             return known.clone();
         }
         let unit = match self.file(pid, "cgroup") {
-            Ok(bytes) => Known::Default(cgroups(&bytes).iter().find_map(|path| {
+            Ok(bytes) => {
                 // The innermost: a container's own units lie below the unit that runs it.
-                let mut names = path.iter().rev().filter_map(|name| name.to_str());
-                names.find(|n| n.ends_with(".service") || n.ends_with(".scope")).map(str::to_owned)
-            })),
+                let unit = cgroups(&bytes).iter().find_map(|path| {
+                    let mut names = path.iter().rev().filter_map(|name| name.to_str());
+                    let unit = |n: &str| n.ends_with(".service") || n.ends_with(".scope");
+                    names.find(|name| unit(name)).map(str::to_owned)
+                });
+                Known::Observed(unit, "/proc")
+            }
             Err(error) => Known::Unknown(unreadable(pid, "the control group", &error)),
         };
         self.groups.borrow_mut().insert(pid, unit.clone());
@@ -172,7 +176,7 @@ impl<'h> Table<'h> {
             Ok(target) => {
                 let (path, deleted) = link_target(&target);
                 let replaced = deleted && self.host.look(&path).metadata().is_some();
-                Known::Default(Held { path, deleted, replaced })
+                Known::Observed(Held { path, deleted, replaced }, "/proc")
             }
             Err(error) => Known::Unknown(unreadable(pid, what, &error)),
         }
@@ -181,7 +185,7 @@ impl<'h> Table<'h> {
     /// A process's mount namespace.
     pub fn mounts(&self, pid: u32) -> Known<String> {
         match self.host.read_link(&Self::path(pid, "ns/mnt")) {
-            Ok(name) => Known::Default(name.to_string_lossy().into_owned()),
+            Ok(name) => Known::Observed(name.to_string_lossy().into_owned(), "/proc"),
             Err(error) => Known::Unknown(unreadable(pid, "the mount namespace", &error)),
         }
     }
@@ -195,8 +199,8 @@ impl<'h> Table<'h> {
         let mut found: HashMap<u64, Vec<Holder>> = HashMap::new();
         let mut hidden = None;
         for pid in self.numbers() {
-            match self.sockets(pid) {
-                Known::Value(held, _) | Known::Default(held) => {
+            match self.sockets(pid).take() {
+                Ok((held, _)) => {
                     let held: HashSet<u64> =
                         held.into_iter().filter(|inode| wanted.contains(inode)).collect();
                     for inode in held {
@@ -207,14 +211,14 @@ impl<'h> Table<'h> {
                     }
                 }
                 // One that is gone by now holds nothing.
-                Known::Unknown(why) if self.is_there(pid) => hidden = Some(why),
-                Known::Unknown(_) => {}
+                Err(why) if self.is_there(pid) => hidden = Some(why),
+                Err(_) => {}
             }
         }
         let known = |inode: &u64| match (found.remove(inode), &hidden) {
             (Some(mut holders), _) => {
                 holders.sort_by_key(|holder| holder.pid);
-                (*inode, Known::Default(holders))
+                (*inode, Known::Observed(holders, "/proc"))
             }
             (None, Some(why)) => (*inode, Known::Unknown(why.clone())),
             (None, None) => {
@@ -233,7 +237,7 @@ impl<'h> Table<'h> {
         let stat = self.row(pid)?;
         let ids = self.file(pid, "status").ok().and_then(|bytes| proc::parse_status(&bytes));
         let number = |number: Option<u32>| match number {
-            Some(number) => Known::Default(number),
+            Some(number) => Known::Observed(number, "/proc"),
             None => Known::unknown(format!("the user of process {pid} was not read")),
         };
         Some(Process {
@@ -254,16 +258,16 @@ impl<'h> Table<'h> {
     /// What a process was started with.
     pub fn environment(&self, pid: u32) -> Known<RunningEnvironment> {
         match self.file(pid, "environ") {
-            Ok(bytes) => Known::Default(RunningEnvironment::read(&bytes, &self.key)),
+            Ok(bytes) => Known::Observed(RunningEnvironment::read(&bytes, &self.key), "/proc"),
             Err(error) => Known::Unknown(unreadable(pid, "the environment", &error)),
         }
     }
 
     /// Does a process that held a socket hold it no more? Not told is no.
     pub fn has_closed(&self, pid: u32, socket: u64) -> bool {
-        match self.sockets(pid) {
-            Known::Value(held, _) | Known::Default(held) => !held.contains(&socket),
-            Known::Unknown(_) => !self.is_there(pid),
+        match self.sockets(pid).ok() {
+            Some(held) => !held.contains(&socket),
+            None => !self.is_there(pid),
         }
     }
 
@@ -284,6 +288,6 @@ impl<'h> Table<'h> {
         let inode = |target: &PathBuf| {
             target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
         };
-        Known::Default(targets.iter().filter_map(inode).collect())
+        Known::Observed(targets.iter().filter_map(inode).collect(), "/proc")
     }
 }

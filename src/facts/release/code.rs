@@ -139,13 +139,15 @@ pub(super) fn read(
             code.imports = Known::Unknown(why);
             return code;
         }
-        Known::Value(name, _) | Known::Default(name) => ApplicationName::parse(&name),
+        Known::Value(name, _) | Known::Default(name, _) | Known::Observed(name, _) => {
+            ApplicationName::parse(&name)
+        }
     };
     let mut reader = Reader::new(sources, gunicorn, entries, surroundings);
     code.application = reader.application(name, gunicorn, problems);
     code.imports = match &code.application {
         Known::Unknown(why) => Known::Unknown(why.clone()),
-        _ => Known::Default(reader.graph.check(&reader.judge)),
+        _ => Known::Observed(reader.graph.check(&reader.judge), "the release's imports"),
     };
     code.open = reader.graph.open.clone();
     code.modules = reader.graph.modules;
@@ -239,10 +241,7 @@ impl<'a> Reader<'a> {
             near: Vec::new(),
             obstacles: Vec::new(),
         };
-        let known = |application| match origin {
-            Some(origin) => Known::Value(application, origin),
-            None => Known::Default(application),
-        };
+        let known = |application| Known::at(application, origin, "gunicorn's settings");
         let name = application.name.clone();
         let path = match self.look_up(&name.module) {
             Ok(Some(path)) => path,
@@ -378,7 +377,7 @@ fn follow_configuration(
         Known::Unknown(why) => {
             graph.unfollowed.get_or_insert(why.clone());
         }
-        Known::Value(config, _) | Known::Default(config) => {
+        Known::Value(config, _) | Known::Default(config, _) | Known::Observed(config, _) => {
             let Some(file) = config.as_ref().and_then(|config| config.file.as_ref()) else {
                 return;
             };

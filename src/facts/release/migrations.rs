@@ -3,13 +3,15 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use super::super::{Known, Origin, Problem, Why};
+use super::super::{Known, Origin, Problem, Why, WhyKind};
 use super::is_absent;
 use crate::source::Sources;
 use crate::source::alembic::{self, Revision, Revisions};
 
 /// Why the database's revision is not known where nobody asked for it.
-pub const DATABASE_NOT_ASKED: &str = "the database's revision is not known";
+pub(super) fn database_not_asked() -> Why {
+    Why::of(WhyKind::NotAsked, "the database's revision is not known")
+}
 
 /// The migrations of a release.
 #[derive(Debug)]
@@ -48,9 +50,12 @@ impl Migrations {
             if read && !vague {
                 return Ok(Standing::Unheard((*word).to_owned()));
             }
-            return Err(Why(unknown.0));
+            return Err(Why::not_understood(unknown.0));
         }
-        let pending = self.revisions.pending(&words.join(" ")).map_err(|unknown| Why(unknown.0))?;
+        let pending = self
+            .revisions
+            .pending(&words.join(" "))
+            .map_err(|unknown| Why::not_understood(unknown.0))?;
         if pending.is_empty() {
             return Ok(Standing::AtHead);
         }
@@ -70,8 +75,8 @@ impl Migrations {
         }
         let program = if self.of_flask() { "flask db current" } else { "alembic current" };
         let ask =
-            if why.0 == DATABASE_NOT_ASKED && self.of_flask() { "--preflight or " } else { "" };
-        Err(Why(format!("{why}; add {ask}--db-revision \"$({program})\"")))
+            if why.kind() == WhyKind::NotAsked && self.of_flask() { "--preflight or " } else { "" };
+        Err(why.reword(|why| format!("{why}; add {ask}--db-revision \"$({program})\"")))
     }
 
     /// Does the database hold no revision at all, so that no running code can use its tables?
@@ -152,5 +157,5 @@ pub(super) fn read(
     if unread {
         return Known::unknown("the release was not read");
     }
-    Known::Default(None)
+    Known::Observed(None, "the release")
 }

@@ -67,7 +67,7 @@ fn read_requirements(
     let path = match find(sources, given, roots) {
         Ok(Some(path)) => path,
         Ok(None) if roots.is_empty() => return Known::unknown("the release was not read"),
-        Ok(None) => return Known::Default(None),
+        Ok(None) => return Known::Observed(None, "the file system"),
         Err(error) => {
             problems.push(Problem::unreadable(&error));
             return Known::unknown(error.to_string());
@@ -116,7 +116,7 @@ fn compare(sources: &Sources, venv: &Known<Venv>, file: &mut RequirementsFile) {
         Err(why) => {
             let all = file.requirements.requirements.iter();
             let names = all.map(|requirement| requirement.name.clone().unwrap_or_default());
-            file.unknown = names.map(|name| (name, why.0.clone())).collect();
+            file.unknown = names.map(|name| (name, why.text().to_owned())).collect();
             return;
         }
     };

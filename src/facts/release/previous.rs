@@ -39,15 +39,10 @@ pub(super) fn read(
         Some(Resolution::File(path)) => inside(sources, path, &link.resolved),
         _ => None,
     };
-    let venv = match venv {
-        Known::Value(venv, _) | Known::Default(venv) => {
-            Ok(inside(sources, &venv.path, &link.resolved))
-        }
-        Known::Unknown(why) => Err(why.clone()),
-    };
+    let venv = venv.get().map(|venv| inside(sources, &venv.path, &link.resolved));
     let exists =
         |path: &Path| match Place::look(sources.host(), path, machine.owners_known).exists() {
-            Ok(exists) => Known::Default(exists),
+            Ok(exists) => Known::Observed(exists, "the file system"),
             Err(why) => Known::Unknown(why),
         };
     let mut found = Vec::new();
@@ -65,12 +60,12 @@ pub(super) fn read(
         };
         let has_venv = match &venv {
             Ok(Some(venv)) => exists(&path.join(venv).join("pyvenv.cfg")),
-            Ok(None) => Known::Default(true),
+            Ok(None) => Known::Observed(true, "the file system"),
             Err(why) => Known::Unknown(why.clone()),
         };
         found.push(PreviousRelease { path, has_application, has_venv });
     }
-    Known::Default(found)
+    Known::Observed(found, "the file system")
 }
 
 /// A file's path relative to the release that it lies in.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::super::endpoint::{Bound, Endpoint, TcpHost};
 use super::super::gunicorn::{Launch, Settings};
-use super::super::{Known, Origin, Service};
+use super::super::{Known, Origin, Service, Whose};
 use crate::source::gunicorn::BindAddress;
 use crate::source::unit::Unit;
 use crate::source::unit::value::parse_boolean;
@@ -21,10 +21,13 @@ pub(super) fn bounds(
     if let Err(why) = service.sockets_read() {
         return Known::Unknown(why);
     }
-    let (binds, origin) = match settings.bind() {
-        Known::Unknown(why) => return Known::Unknown(why),
-        Known::Value(binds, origin) => (binds, Some(origin)),
-        Known::Default(binds) => (binds, None),
+    let whose = match settings.bind() {
+        Known::Default(_, whose) => whose,
+        _ => Whose::GUNICORN,
+    };
+    let (binds, origin) = match settings.bind().take() {
+        Ok(bind) => bind,
+        Err(why) => return Known::Unknown(why),
     };
     let mut found = Vec::new();
     for bind in binds {
@@ -47,7 +50,7 @@ pub(super) fn bounds(
     }
     match origin {
         Some(origin) => Known::Value(found, origin),
-        None => Known::Default(found),
+        None => Known::Default(found, whose),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::super::gunicorn::ConfigChoice;
 use super::super::place::tidy;
-use super::super::{Given, Known, Machine, Origin, Place, Problem, Why};
+use super::super::{Given, Known, Machine, Origin, Place, Problem, Whose, Why};
 use crate::host::{HostErrorKind, Outcome};
 use crate::source::python::evaluate::{self, ConfigFile, Surroundings};
 use crate::source::python::{self, Lookup, PythonVersion};
@@ -46,7 +46,10 @@ impl ConfigReader<'_> {
         let (path, implicit) = match (&self.given.gunicorn_conf, choice) {
             (Some(path), _) => (path.clone(), false),
             (None, Known::Unknown(why)) => return unknown(why.clone()),
-            (None, Known::Value(choice, _) | Known::Default(choice)) => match choice {
+            (
+                None,
+                Known::Value(choice, _) | Known::Default(choice, _) | Known::Observed(choice, _),
+            ) => match choice {
                 ConfigChoice::Module(module) => {
                     return unknown(Why::new(format!(
                         "the configuration is the module {module}, which is not read"
@@ -70,7 +73,10 @@ impl ConfigReader<'_> {
             Err(error) => {
                 let missing = error.kind == HostErrorKind::NotFound;
                 if implicit && missing {
-                    return (Known::Default(None), Known::Default(None));
+                    return (
+                        Known::Default(None, Whose::GUNICORN),
+                        Known::Default(None, Whose::GUNICORN),
+                    );
                 }
                 let not_given = error.kind == HostErrorKind::NotGiven;
                 if self.given.gunicorn_conf.is_some() || !(missing || not_given) {

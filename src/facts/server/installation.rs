@@ -95,7 +95,7 @@ fn venv_of(sources: &Sources, tool: &Path) -> Option<Known<PathBuf>> {
             Some(Known::Value(venv.to_path_buf(), Origin::Path(venv.join("pyvenv.cfg"))))
         }
         // Reading it says what is wrong.
-        Outcome::Failed(_) => Some(Known::Default(venv.to_path_buf())),
+        Outcome::Failed(_) => Some(Known::Observed(venv.to_path_buf(), "the file system")),
         Outcome::Missing { .. } => None,
     }
 }
@@ -109,7 +109,7 @@ pub(super) fn read_venv(
     let (path, origin) = match path {
         Known::Unknown(why) => return Known::Unknown(why),
         Known::Value(path, origin) => (path, origin),
-        Known::Default(path) => (path.clone(), Origin::Path(path)),
+        Known::Default(path, _) | Known::Observed(path, _) => (path.clone(), Origin::Path(path)),
     };
     // Without it nobody can say which packages are seen; that it is missing is a rule's to say.
     if let Err(error) = sources.load(&path.join("pyvenv.cfg"))
@@ -141,7 +141,9 @@ pub(super) fn python_of(venv: &Known<Venv>) -> Known<(u8, u8)> {
             Some(version) => Known::Value(version, origin.clone()),
             None => Known::unknown("the venv's Python is not known"),
         },
-        Known::Default(_) => Known::unknown("the venv's Python is not known"),
+        Known::Default(..) | Known::Observed(..) => {
+            Known::unknown("the venv's Python is not known")
+        }
         Known::Unknown(why) => Known::Unknown(why.clone()),
     }
 }
