@@ -21,8 +21,10 @@ crate::area![
     nginx_test_fails,
 ];
 
+pub(super) use upstream_mismatch::{as_peer, rewrite};
+
 /// What is judged of nginx's way to an application, once there is one.
-const ON_THE_WAY: [&str; 9] =
+pub(super) const ON_THE_WAY: [&str; 9] =
     ["G207", "N301", "N303", "N304", "N306", "N307", "N312", "N313", "R710"];
 
 /// A word that is written as it is read: where it stands without the quotes round it, and its

@@ -15,7 +15,8 @@ crate::rule! {
     /// listens on). The peer that looks most like it is named: the same directory or file name,
     /// the same port on another address, an upstream with the application's name.
     /// Paths are compared as the kernel sees them: `/var/run` is `/run`, doubled slashes count
-    /// once, `127.0.0.1:8000` reaches `0.0.0.0:8000`.
+    /// once, `127.0.0.1:8000` reaches `0.0.0.0:8000`. The right port over the wrong protocol, IPv4
+    /// or IPv6, is S604.
     ///
     /// Proved by `upstream-mismatch`: gunicorn was up, and every request got 502.
     ///
@@ -131,6 +132,13 @@ fn judge(deployment: &Deployment, app: &App, out: &mut Sink) -> Result<(), Why> 
             return Err(Why::new(why));
         }
     }
+    let by_family = |peer: &PeerEndpoint| {
+        bounds.iter().any(|bound| peer.endpoint.misses_family(&bound.endpoint))
+    };
+    if peers.iter().any(|(_, peer)| by_family(peer)) {
+        // The right port over the wrong protocol: S604 says it.
+        return Ok(());
+    }
     // Another application whose sockets are not known may be the one that is meant.
     let unknown = deployment.apps.iter().find_map(|other| other.bounds().get().err());
     let mut candidates: Vec<Candidate<'_>> = Vec::new();
@@ -181,7 +189,8 @@ fn report(app: &App, model: &Model, best: &Candidate<'_>, all: &[Candidate<'_>],
         "in nginx: {scheme}{right};\nor let gunicorn listen where nginx connects: --bind {to}"
     ));
     let wrong = all.iter().filter(|other| other.peer.endpoint == *to);
-    let edits: Option<Vec<Edit>> = wrong.map(|other| rewrite(model, other, &right)).collect();
+    let edits: Option<Vec<Edit>> =
+        wrong.map(|other| rewrite(model, other.pass, other.peer, &right)).collect();
     // As long as nothing led to the application, how it is led there was not judged.
     finding
         .fix_if(Safety::Safe, format!("nginx connects to {right}"), edits.unwrap_or_default())
@@ -190,7 +199,7 @@ fn report(app: &App, model: &Model, best: &Candidate<'_>, all: &[Candidate<'_>],
 
 /// A socket as nginx is told to connect to it: gunicorn's `0.0.0.0` is no address to connect to,
 /// and `localhost` is two.
-fn as_peer(on: &Endpoint) -> String {
+pub(in crate::rules) fn as_peer(on: &Endpoint) -> String {
     match on {
         Endpoint::Tcp {
             host: TcpHost::AnyV4 | TcpHost::AnyV6 { only: false } | TcpHost::Localhost,
@@ -202,15 +211,20 @@ fn as_peer(on: &Endpoint) -> String {
 }
 
 /// Another address in place of a peer's, the URI part behind it kept.
-fn rewrite(model: &Model, wrong: &Candidate<'_>, right: &str) -> Option<Edit> {
-    let (span, _) = super::plain_word(model, wrong.peer.span)?;
+pub(in crate::rules) fn rewrite(
+    model: &Model,
+    pass: &Destination,
+    peer: &PeerEndpoint,
+    right: &str,
+) -> Option<Edit> {
+    let (span, _) = super::plain_word(model, peer.span)?;
     if !super::needs_no_quotes(right) {
         return None;
     }
-    if wrong.peer.span != wrong.pass.word {
+    if peer.span != pass.word {
         return Some(Edit::replace(span, right));
     }
-    let pass = wrong.pass.pass(model)?;
+    let pass = pass.pass(model)?;
     // What a variable holds stands elsewhere, and who speaks TLS is another kind of server.
     let plain = matches!(pass.target, Target::Unix { .. } | Target::Address { .. });
     if !plain || pass.protocol != Protocol::Http {

@@ -1,6 +1,13 @@
 //! Rules of the area `sockets`: what only the sockets of a living host show.
 
-crate::area![not_listening, stale_socket_file, foreign_listener, permission, socket_replaced];
+crate::area![
+    not_listening,
+    stale_socket_file,
+    foreign_listener,
+    address_family,
+    permission,
+    socket_replaced
+];
 
 use crate::facts::{App, Route};
 

@@ -20,7 +20,8 @@ struct Entry {
     item: rule::Item,
     since: &'static str,
     summary: String,
-    url: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
 }
 
 impl Entry {
@@ -35,7 +36,7 @@ impl Entry {
             item: rule.item,
             since: rule.since,
             summary: rule::summary(rule),
-            url: rule.page(),
+            url: rule.url(),
         }
     }
 }

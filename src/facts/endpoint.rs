@@ -123,6 +123,23 @@ impl Endpoint {
             _ => Some(false),
         }
     }
+
+    /// Does a client miss the listener by the address family alone: the same port of this machine,
+    /// over IPv6 where only IPv4 is listened on, or the other way round?
+    pub fn misses_family(&self, bind: &Self) -> bool {
+        let (Self::Tcp { host: to, port: a }, Self::Tcp { host: on, port: b }) = (self, bind)
+        else {
+            return false;
+        };
+        let other = |address: &IpAddr| match address {
+            _ if !address.is_loopback() => None,
+            IpAddr::V4(_) => on.accepts(IpAddr::V6(Ipv6Addr::LOCALHOST)),
+            IpAddr::V6(_) => on.accepts(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        };
+        a == b
+            && host_reaches(to, on) == Some(false)
+            && to.addresses().is_some_and(|all| all.iter().all(|one| other(one) == Some(true)))
+    }
 }
 
 fn host_reaches(to: &TcpHost, on: &TcpHost) -> Option<bool> {

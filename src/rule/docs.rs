@@ -86,3 +86,13 @@ fn parse_info(info: &str) -> Option<Example> {
     let options = words.map(str::to_owned).collect();
     Some(Example { kind, language, options, text: String::new() })
 }
+
+/// The address of a file of the repository, in the release that this is; nobody's is invented.
+pub fn address(repository: &str, homepage: &str, page: &str) -> Option<String> {
+    let version = env!("CARGO_PKG_VERSION");
+    match (repository.trim_end_matches('/'), homepage.trim_end_matches('/')) {
+        ("", "") => None,
+        ("", homepage) => Some(format!("{homepage}/{page}")),
+        (repository, _) => Some(format!("{repository}/blob/v{version}/{page}")),
+    }
+}

@@ -9,7 +9,7 @@ mod macros;
 pub mod prelude;
 mod sink;
 
-pub use docs::{Example, ExampleKind, examples, paragraphs, summary};
+pub use docs::{Example, ExampleKind, address, examples, paragraphs, summary};
 pub use edit::Edit;
 pub use finding::{Evidence, EvidenceKind, Finding, Fix, Label, Safety, Uncovers};
 pub use sink::{Draft, Sink, Skip};
@@ -227,6 +227,11 @@ impl Rule {
             Some(b'R') => "release",
             _ => "logs",
         }
+    }
+
+    /// The address of its page; none where the package names neither repository nor homepage.
+    pub fn url(&self) -> Option<String> {
+        address(env!("CARGO_PKG_REPOSITORY"), env!("CARGO_PKG_HOMEPAGE"), &self.page())
     }
 
     /// Where its page stands in the repository.
