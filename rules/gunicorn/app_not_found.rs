@@ -12,7 +12,7 @@ crate::rule! {
     /// gunicorn cannot find the application it is told to import: a reload takes the site down.
     ///
     /// On HUP the old workers are stopped before the new ones have imported anything. When the
-    /// import fails, the master exits with status 3: a full outage 0.3 to 4 seconds after the
+    /// import fails, the master exits (with status 3 or 1: both were seen, from 24.1.1 on mostly 1): a full outage 0.3 to 4 seconds after the
     /// reload, measured in every version and with any number of workers.
     ///
     /// `module:name` is looked for in the directory that gunicorn changes to (`--chdir`, else the

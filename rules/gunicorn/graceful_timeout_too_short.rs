@@ -10,7 +10,7 @@ crate::rule! {
     /// unless it is set) how long requests may go on once gunicorn is told to stop. Where the
     /// second is the shorter one, whoever allows requests of two minutes loses those at every stop
     /// and restart that have run for half a minute. Measured: the limit holds for SIGTERM; a reload
-    /// (SIGHUP) lets them finish.
+    /// (SIGHUP) lets them finish, but not with `-k asgi`, whose workers hold to it at a reload too.
     ///
     /// By hand: `--graceful-timeout` (`graceful_timeout`) as long as `--timeout`, and
     /// `TimeoutStopSec=` some seconds above both, or systemd kills first; then restart once. A
@@ -100,7 +100,12 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         false => write,
     };
     let draft = out.report(format!(
-        "a restart cuts requests off that may still run: {} is below {}",
+        "{} cuts requests off that may still run: {} is below {}",
+        // asgi workers do not let them finish at a reload either.
+        match settings.worker_class().ok().is_some_and(|class| class == "asgi") {
+            true => "a restart or reload",
+            false => "a restart",
+        },
         seconds("graceful_timeout", given),
         seconds("timeout", allowed),
     ));

@@ -10,6 +10,10 @@ crate::rule! {
     /// Both are taken back by the next success. What this does not show (measured): when SIGHUP
     /// kills the main process cleanly, the unit is inactive with `Result=success`.
     ///
+    /// From status 200 on it is systemd that could not run the command: 200/CHDIR where
+    /// WorkingDirectory= cannot be entered, 203/EXEC where the program is not there, 217/USER where
+    /// User= does not exist, 209/STDOUT, 226/NAMESPACE and others; the finding says which.
+    ///
     /// By hand: `systemctl status UNIT`, repair the cause, then `systemctl restart UNIT`.
     ///
     /// Proved by `no-restart`: after the master was killed the unit stayed failed and every request
@@ -67,17 +71,27 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         );
         (message, &service.exec_reload, format!("ReloadResult={result}"))
     } else if state.active == "failed" || bad(&state.result) {
-        let result = if state.result.is_empty() { "failed" } else { &state.result };
-        let now = match (state.active.as_str(), state.sub.as_str()) {
-            ("failed", _) => "is down",
-            (_, "auto-restart") => "is started again and again",
-            _ => "is up, but",
-        };
-        let message = match now {
-            "is up, but" => {
-                format!("{name} is up, but something of its last run failed ({result})")
+        let result =
+            if state.result.is_empty() { "failed".to_owned() } else { state.result.clone() };
+        let how = state.failure().unwrap_or_else(|| result.clone());
+        let message = match (state.active.as_str(), state.sub.as_str()) {
+            ("failed", _) => format!("{name} is down: its last run failed ({how})"),
+            (_, "auto-restart") => {
+                format!("{name} is started again and again: its last run failed ({how})")
             }
-            _ => format!("{name} {now}: its last run failed ({result})"),
+            ("deactivating", _) => {
+                format!("{name} is being stopped, and that has failed ({result})")
+            }
+            ("activating", _) => {
+                format!("{name} is being started; its last run failed ({how})")
+            }
+            ("inactive", _) => format!("{name} is stopped: its last run failed ({how})"),
+            _ => format!("{name} is up, but something of its last run failed ({result})"),
+        };
+        let words = app.journal.ok().and_then(|journal| journal.last_words.as_deref());
+        let message = match words.filter(|_| !state.is_active()) {
+            Some(words) => format!("{message}: gunicorn says \"{words}\""),
+            None => message,
         };
         (message, &service.exec_start, format!("Result={result}"))
     } else if state.result.is_empty() {

@@ -270,6 +270,10 @@ fn explain(failure: Failure, peer: &str, app: &App) -> (String, String) {
                 "journalctl -u {name}: WORKER TIMEOUT, a kill, or a reload that drops requests"
             ),
         ),
+        Failure::Http2 => (
+            format!("{peer} was spoken to in HTTP/2, which gunicorn answers in HTTP/1.1"),
+            "take `proxy_http_version 2;` out, or write 1.1 in its place".into(),
+        ),
         Failure::NoneLeft => (
             format!("it held every server of {peer} for dead (no live upstreams)"),
             "one server in the upstream, or max_fails=0 on each".into(),

@@ -4,6 +4,7 @@ crate::area![
     not_running,
     fewer_workers,
     stale_workers,
+    boot_loop,
     deleted_release,
     second_master,
     main_pid_not_master,
@@ -11,6 +12,11 @@ crate::area![
 
 use crate::facts::App;
 use crate::source::Span;
+
+/// gunicorn's own reason why it ended, where the journal has it.
+fn last_words(app: &App) -> Option<&str> {
+    app.journal.ok()?.last_words.as_deref()
+}
 
 /// Where the unit starts gunicorn.
 fn start(app: &App) -> Option<Span> {

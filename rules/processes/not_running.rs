@@ -1,6 +1,6 @@
-use super::start;
+use super::{last_words, start};
 use crate::facts::{App, Why};
-use crate::rule::{EvidenceKind, Safety, Sink};
+use crate::rule::{EvidenceKind, Safety, Severity, Sink};
 
 crate::rule! {
     /// The site is down: the unit is enabled, and no gunicorn runs in it.
@@ -8,6 +8,9 @@ crate::rule! {
     /// The control group of the unit is empty. Either it was stopped, or gunicorn ended: after a
     /// reload with code that cannot be imported the master exits 3, and without `Restart=` nothing
     /// starts it again. A unit that a `.socket` unit starts at the first request may well be idle.
+    ///
+    /// Where another unit's gunicorn holds the socket, the site is up, and this is a unit that was
+    /// left over: a warning.
     ///
     /// By hand: `journalctl -u myapp -n 50` says why it ended, then `systemctl start myapp`.
     ///
@@ -54,12 +57,67 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         )));
     }
     let stem = app.name.strip_suffix(".service").unwrap_or(&app.name);
-    out.report(format!("the site is down: {} is enabled and runs no process", app.name))
+    let other = served_by(app);
+    let message = match &other {
+        Some(other) => format!(
+            "{} is enabled and runs no process: {other} holds its socket and serves the site",
+            app.name
+        ),
+        None => {
+            format!("the site is down: {} is enabled and runs no process{}", app.name, why(app))
+        }
+    };
+    let finding = out
+        .report(message)
         .at_some(start(app), "nothing of this runs")
-        .evidence(EvidenceKind::Process, format!("the control group of {} is empty", app.name))
+        .evidence(EvidenceKind::Process, format!("the control group of {} is empty", app.name));
+    if let Some(words) = last_words(app) {
+        finding.evidence(EvidenceKind::Journal, format!("journal of {}: {words}", app.name));
+    }
+    let Some(other) = other else {
+        finding
+            .help(format!(
+                "journalctl -u {stem} -n 50   says why it ended; repair that, then:\n\
+                 systemctl start {stem}"
+            ))
+            .fix(Safety::Manual, format!("systemctl start {stem}"));
+        return Ok(());
+    };
+    finding
+        .severity(Severity::Warning)
         .help(format!(
-            "journalctl -u {stem} -n 50   says why it ended; then:\nsystemctl start {stem}"
+            "if {other} is to serve the site: systemctl disable {stem}\n\
+             if {stem} is: give the two different sockets, then: systemctl start {stem}"
         ))
-        .fix(Safety::Manual, format!("systemctl start {stem}"));
+        .fix(Safety::Manual, format!("systemctl disable {stem}, or another socket for it"));
     Ok(())
+}
+
+/// The unit, or process, whose gunicorn listens where this one would.
+fn served_by(app: &App) -> Option<String> {
+    let sockets = app.sockets.ok()?;
+    let bounds = app.bounds().ok()?;
+    let held = sockets.listeners.iter().find(|listener| {
+        !listener.owners.is_empty()
+            && bounds.iter().any(|bound| bound.endpoint.reaches(&listener.endpoint) == Some(true))
+    })?;
+    let others = &app.processes.ok()?.others;
+    let master = others.iter().find(|other| held.owners.contains(&other.process.pid))?;
+    Some(match master.process.unit.ok() {
+        Some(Some(unit)) => unit.clone(),
+        _ => format!("process {}", master.process.pid),
+    })
+}
+
+/// Why it ended, as far as systemd and gunicorn itself say.
+fn why(app: &App) -> String {
+    let failure = app.state.ok().and_then(|state| state.failure());
+    match (failure, last_words(app)) {
+        (None, None) => String::new(),
+        (Some(failure), None) => format!(": it ended with {failure}"),
+        (None, Some(words)) => format!(": gunicorn says \"{words}\""),
+        (Some(failure), Some(words)) => {
+            format!(": it ended with {failure}; gunicorn says \"{words}\"")
+        }
+    }
 }

@@ -20,6 +20,13 @@ crate::rule! {
     /// Proved by `second-master`: it took the requests, and when it stopped it deleted the socket:
     /// every request got 502 while the unit was active.
     ///
+    /// The file of a socket that a `.socket` unit holds goes in the same way, and with it all
+    /// requests: a `RuntimeDirectory=` of the service around it is removed when the service stops.
+    /// systemd makes the file anew only when the socket unit is started again.
+    ///
+    /// Proved by `socket-unit-file-gone`: both units were active, systemd and gunicorn listened on,
+    /// and every request got 502.
+    ///
     /// Proved by `socket-file-removed`: the unit was active, gunicorn listened on, and every request
     /// got 502.
     ///
@@ -59,7 +66,12 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     for route in ways(app) {
         let Endpoint::Unix(_) = &route.endpoint else { continue };
         let mut own = sockets.reached(&route.endpoint)?;
-        own.retain(|one| masters.iter().any(|master| one.owners.contains(&master.process.pid)));
+        // A socket that systemd made is the application's even while no gunicorn runs.
+        let activated = is_activated(app, route);
+        own.retain(|one| {
+            masters.iter().any(|master| one.owners.contains(&master.process.pid))
+                || (activated && is_systemds(sockets, one))
+        });
         own.retain(|one| !sockets.was_closed(one));
         if own.is_empty() {
             continue;
@@ -71,6 +83,16 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         }
     }
     Ok(())
+}
+
+/// Is it systemd that makes the socket, by a `.socket` unit?
+fn is_activated(app: &App, route: &Route) -> bool {
+    app.bounds().ok().and_then(|all| all.get(route.bound)).is_some_and(|bound| bound.activated)
+}
+
+fn is_systemds(sockets: &Sockets, listener: &Listener) -> bool {
+    listener.owners.is_empty()
+        && sockets.holders(listener).is_ok_and(|all| all.iter().any(|holder| holder.pid == 1))
 }
 
 /// What became of the file.
@@ -96,6 +118,10 @@ fn lost(
         }
         return Ok(Some(Lost::Replaced));
     }
+    // The file of a socket that systemd made lies where everybody sees it.
+    if is_activated(app, route) {
+        return Ok(Some(if place.exists()? { Lost::Replaced } else { Lost::Gone }));
+    }
     // With mounts of its own gunicorn may have made the file where nobody else sees it.
     let processes = app.processes.get()?;
     for master in &processes.masters {
@@ -117,14 +143,31 @@ fn report(app: &App, route: &Route, lost: Lost, out: &mut Sink) {
         ),
     };
     let stem = app.name.strip_suffix(".service").unwrap_or(&app.name);
+    let (listens, help, fix) = match is_activated(app, route) {
+        // systemd makes the file when the socket unit starts, and that it does only while the
+        // service is stopped.
+        true => {
+            let units: Vec<String> =
+                app.service.sockets.iter().map(|unit| unit.name.to_string()).collect();
+            let units = units.join(" ");
+            let again = format!("systemctl stop {stem} {units} && systemctl start {units} {stem}");
+            ("systemd listens", again.clone(), again)
+        }
+        false => (
+            "gunicorn listens",
+            format!(
+                "ss -lxp | grep {path}   shows who else listens there; end it, then:\n\
+                 systemctl restart {stem}"
+            ),
+            format!("systemctl restart {stem}"),
+        ),
+    };
     out.report(format!(
-        "requests do not reach gunicorn: {path} {happened}, and gunicorn listens on without it"
+        "requests do not reach gunicorn: {path} {happened}, and {listens} on without it"
     ))
     .at_some(bind(app, route), "gunicorn's socket")
     .at(route.peer, "nginx connects here")
     .evidence(EvidenceKind::Socket, evidence)
-    .help(format!(
-        "ss -lxp | grep {path}   shows who else listens there; end it, then:\nsystemctl restart {stem}"
-    ))
-    .fix(Safety::Manual, format!("systemctl restart {stem}"));
+    .help(help)
+    .fix(Safety::Manual, fix);
 }

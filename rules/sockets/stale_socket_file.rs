@@ -49,6 +49,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
                 continue;
             }
         }
+        // Where no gunicorn runs at all, a restart ends as the last start did.
+        let runs = app.processes.ok().is_none_or(|processes| !processes.masters.is_empty());
         let stem = app.name.strip_suffix(".service").unwrap_or(&app.name);
         out.report(format!(
             "every request gets 502: {} is there, but nobody listens on it",
@@ -57,8 +59,20 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         .at_some(bind(app, route), "gunicorn is to listen here")
         .at(route.peer, "nginx connects here")
         .evidence(EvidenceKind::Socket, format!("no socket listens on {}", path.display()))
-        .help(format!("systemctl restart {stem}   (gunicorn replaces the file by itself)"))
-        .fix(Safety::Manual, format!("systemctl restart {stem}"));
+        .help(match runs {
+            true => format!("systemctl restart {stem}   (gunicorn replaces the file by itself)"),
+            false => format!(
+                "journalctl -u {stem} -n 50   says why gunicorn does not run; repair that, then:\n\
+                 systemctl restart {stem}   (gunicorn replaces the file by itself)"
+            ),
+        })
+        .fix(
+            Safety::Manual,
+            match runs {
+                true => format!("systemctl restart {stem}"),
+                false => format!("repair what keeps {stem} from starting"),
+            },
+        );
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use super::state::{self, UnitState};
 use super::{Known, Origin, Request, Why};
 use crate::source::Sources;
 use crate::source::journal::{self, Entry};
+use crate::source::last_words::last_words;
 use crate::source::traceback::{PythonError, Reader};
 
 /// What the journal tells.
@@ -12,6 +13,12 @@ use crate::source::traceback::{PythonError, Reader};
 pub struct Journal {
     /// gunicorn's words that its workers do not boot.
     pub boot_failures: Vec<BootFailure>,
+    /// gunicorn's own reason why it ended, as far as it is recognised.
+    pub last_words: Option<String>,
+    /// How many workers were started since the last start or reload.
+    pub boots: usize,
+    /// How many of them for a reason that gunicorn gives: a limit of requests, a timeout, a signal.
+    pub explained: usize,
     /// There is more than what was read, so what is not here may be there all the same.
     pub cut: bool,
 }
@@ -36,9 +43,9 @@ pub fn read(
     name: &str,
     state: &Known<UnitState>,
 ) -> Known<Journal> {
-    let state = match state {
-        Known::Value(state, _) | Known::Default(state) => state,
-        Known::Unknown(why) => return Known::Unknown(why.clone()),
+    let state = match state.get() {
+        Ok(state) => state,
+        Err(why) => return Known::Unknown(why),
     };
     let Some(since) = state.settled() else {
         return Known::unknown(format!("{name} never started"));
@@ -66,7 +73,9 @@ fn judge(entries: &[Entry], state: &UnitState, cut: bool) -> Journal {
     let mut journal = Journal { cut, ..Journal::default() };
     let mut reader = Reader::default();
     let mut error = None;
+    let mut quiet = 0;
     for entry in entries {
+        quiet += 1;
         // A unit that is up answers for its present run alone.
         if state.is_active()
             && entry.invocation.as_deref().is_some_and(|run| run != state.invocation)
@@ -75,11 +84,14 @@ fn judge(entries: &[Entry], state: &UnitState, cut: bool) -> Journal {
         }
         let text = String::from_utf8_lossy(entry.message.expose());
         if entry.reloading || text.ends_with("Handling signal: hup") {
-            journal.boot_failures.clear();
+            journal = Journal { cut, ..Journal::default() };
             error = None;
             continue;
         }
         for line in text.lines() {
+            if count(line, &mut journal) {
+                quiet = 0;
+            }
             if let Some(found) = reader.line(line) {
                 // gunicorn 20 shows its own way out as a traceback, too.
                 if found.kind != "HaltServer" {
@@ -91,7 +103,39 @@ fn judge(entries: &[Entry], state: &UnitState, cut: bool) -> Journal {
             }
         }
     }
+    if quiet > NEAR {
+        journal.last_words = None;
+    }
     journal
+}
+
+/// Why gunicorn starts a worker in place of another, in its own words.
+const EXPLAINED: [&str; 6] = [
+    "Autorestarting worker after current request",
+    "WORKER TIMEOUT",
+    "was sent SIG",
+    "was terminated due to signal",
+    "Worker reloading: ",
+    "Handling signal: ttin",
+];
+
+/// So near the end stand last words: systemd's own lines may follow, and the rest of a traceback.
+const NEAR: usize = 20;
+
+/// Takes a line in; is it gunicorn's reason to end?
+fn count(line: &str, journal: &mut Journal) -> bool {
+    if line.contains("] Booting worker with pid: ") {
+        journal.boots += 1;
+    } else if EXPLAINED.iter().any(|said| line.contains(said)) {
+        journal.explained += 1;
+    } else if line.contains("] Listening at: ") {
+        // What was said before did not keep it from starting.
+        journal.last_words = None;
+    } else if let Some(words) = last_words(line) {
+        journal.last_words = Some(words);
+        return true;
+    }
+    false
 }
 
 impl Journal {

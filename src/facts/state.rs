@@ -1,8 +1,8 @@
 //! How systemd says that a unit stands: `systemctl show`, one call for all units.
 
-use super::known::NOT_LIVE;
 use super::{Known, Origin, Request, Scope, Why};
 use crate::host::{Command, Output, RunError};
+use crate::source::exit_status::Exit;
 use crate::source::systemctl::{self, Shown};
 use crate::source::{Sources, show};
 
@@ -25,6 +25,8 @@ pub struct UnitState {
     pub main_pid: u32,
     /// How the last run ended: `success`, `exit-code`, `timeout` …
     pub result: String,
+    /// How the last main process ended; none where it runs, or never ran.
+    pub exit: Option<Exit>,
     /// How the last reload ended.
     pub reload_result: String,
     /// How often systemd restarted it by itself.
@@ -60,6 +62,10 @@ impl UnitState {
             can_reload: shown.boolean("CanReload"),
             main_pid: u32::try_from(number("MainPID")).unwrap_or(0),
             result: text("Result"),
+            exit: shown
+                .number("ExecMainCode")
+                .zip(shown.number("ExecMainStatus"))
+                .and_then(|(code, status)| Exit::new(code, status)),
             reload_result: text("ReloadResult"),
             restarts: number("NRestarts"),
             control_group: text("ControlGroup"),
@@ -73,6 +79,11 @@ impl UnitState {
             active_since: shown.local_time("ActiveEnterTimestamp"),
             changed: shown.local_time("StateChangeTimestamp"),
         }
+    }
+
+    /// How its last process failed, in words, if it did: `status 203/EXEC: …`.
+    pub fn failure(&self) -> Option<String> {
+        self.exit.filter(|exit| !exit.is_success()).map(|exit| exit.to_string())
     }
 
     /// Is it up?
@@ -142,7 +153,7 @@ pub(super) fn not_run(request: &Request, error: &RunError) -> Why {
         RunError::NotHere if matches!(request.scope, Scope::Live) => {
             Why::new("no command is run here (--no-exec)")
         }
-        RunError::NotHere => Why::new(NOT_LIVE),
+        RunError::NotHere => Why::not_live(),
         other => Why::new(other.to_string()),
     }
 }

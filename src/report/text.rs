@@ -8,7 +8,7 @@ use owo_colors::OwoColorize;
 use super::concise::problem_line;
 use super::{Report, clean, path, snippet};
 use crate::engine::{AppOutcome, Reported, Status, Verdict};
-use crate::facts::App;
+use crate::facts::{App, WhyKind};
 use crate::rule::{Finding, Impact, Safety, Severity};
 use crate::source::show;
 
@@ -60,14 +60,19 @@ pub fn text(report: &Report, style: Style) -> String {
             .filter(|f| f.finding.app.as_deref() == Some(&result.name))
             .collect();
         if !style.quiet {
-            let _ = writeln!(out, "{}", headline(result, &outcome.findings, style));
+            let not_asked = not_asked(report, result);
+            let _ = writeln!(
+                out,
+                "{}",
+                headline(result, &outcome.findings, not_asked.is_some(), style)
+            );
             let _ = writeln!(out, "\n  {}\n", path_line(app, &outcome.findings, style));
         }
         for reported in mine {
             finding(report, &reported.finding, style, &mut out);
         }
         if !style.quiet {
-            checklist(result, style, &mut out);
+            checklist(result, &not_asked(report, result).unwrap_or_default(), style, &mut out);
         }
     }
     for reported in outcome.findings.iter().filter(|f| f.finding.app.is_none()) {
@@ -78,8 +83,22 @@ pub fn text(report: &Report, style: Style) -> String {
     out
 }
 
+/// On a living host, the rules that would have had to look at an answer and were not allowed to
+/// send a request; none where they were, or where nothing lives.
+fn not_asked(report: &Report, result: &AppOutcome) -> Option<Vec<&'static str>> {
+    if report.source.mode != "live" {
+        return None;
+    }
+    let mine = report.outcome.skips.iter().filter(|skip| {
+        skip.reason.kind() == WhyKind::NeedsProbe
+            && skip.app.as_deref().is_none_or(|app| app == result.name)
+    });
+    let codes: Vec<&'static str> = mine.map(|skip| skip.code).collect();
+    (!codes.is_empty()).then_some(codes)
+}
+
 /// What a reload does now, in one sentence.
-fn headline(result: &AppOutcome, findings: &[Reported], style: Style) -> String {
+fn headline(result: &AppOutcome, findings: &[Reported], not_asked: bool, style: Style) -> String {
     let worst = findings
         .iter()
         .map(|reported| &reported.finding)
@@ -113,7 +132,11 @@ fn headline(result: &AppOutcome, findings: &[Reported], style: Style) -> String 
             style.yellow("nothing wrong was seen, but not everything could be read")
         }
     };
-    format!("{name}: {says}")
+    let unseen = match (result.verdict, not_asked) {
+        (Verdict::WillBreak, _) | (_, false) => "",
+        _ => " (no answer of the site was looked at: --probe URL asks for one)",
+    };
+    format!("{name}: {says}{unseen}")
 }
 
 /// `client -> nginx … -> socket ✗ gunicorn …`: the arrow into a broken hop is a cross.
@@ -176,11 +199,14 @@ fn shell_word(word: &str) -> String {
     }
 }
 
-fn checklist(result: &AppOutcome, style: Style, out: &mut String) {
+fn checklist(result: &AppOutcome, not_asked: &[&str], style: Style, out: &mut String) {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     for item in &result.checklist {
         let note = match item.status {
+            Status::Unknown if item.skipped.iter().any(|code| not_asked.contains(code)) => {
+                "no answer was looked at: --probe URL".to_owned()
+            }
             Status::Unknown if item.findings.is_empty() => "not known".to_owned(),
             _ => item.findings.join(" "),
         };
@@ -231,7 +257,7 @@ fn summary(report: &Report, style: Style, out: &mut String) {
     if style.verbose {
         for skip in &outcome.skips {
             let app = skip.app.as_deref().map_or_else(String::new, |app| format!(" {app}"));
-            let _ = writeln!(out, "skipped {}{app}: {}", skip.code, clean(&skip.reason));
+            let _ = writeln!(out, "skipped {}{app}: {}", skip.code, clean(skip.reason.text()));
         }
     }
     let count =

@@ -6,8 +6,10 @@
 pub mod accounts;
 pub mod alembic;
 pub mod env_file;
+pub mod exit_status;
 pub mod gunicorn;
 pub mod journal;
+pub mod last_words;
 pub mod manifest;
 pub mod nginx;
 pub mod nginx_log;

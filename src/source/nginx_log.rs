@@ -18,8 +18,11 @@ pub enum Failure {
     Refused,
     /// `connect() … failed (11: Resource temporarily unavailable)`.
     QueueFull,
-    /// `recv() failed (104: Connection reset by peer)`, or the connection closed early.
+    /// `recv() failed (104: Connection reset by peer)`, `writev() failed (32: Broken pipe)`, or the
+    /// connection closed early.
     Reset,
+    /// `upstream sent too large http2 frame`: nginx speaks HTTP/2 and gunicorn does not.
+    Http2,
     /// `no live upstreams`.
     NoneLeft,
 }
@@ -100,6 +103,9 @@ fn failure(line: &str) -> Option<Failure> {
     if said.contains("upstream prematurely closed connection while reading response header") {
         return Some(Failure::Reset);
     }
+    if said.contains("upstream sent too large http2 frame") {
+        return Some(Failure::Http2);
+    }
     let errno = said.split(" failed (").nth(1)?.split(':').next()?;
     let connecting = said.contains("connect() ") && said.contains("while connecting to upstream");
     match errno {
@@ -107,7 +113,7 @@ fn failure(line: &str) -> Option<Failure> {
         "13" if connecting => Some(Failure::PermissionDenied),
         "111" if connecting => Some(Failure::Refused),
         "11" if connecting => Some(Failure::QueueFull),
-        "104" if said.contains("upstream") => Some(Failure::Reset),
+        "104" | "32" if said.contains("upstream") => Some(Failure::Reset),
         _ => None,
     }
 }

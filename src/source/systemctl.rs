@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::host::{Command, Program};
 
 /// The properties that are asked for.
-const PROPERTIES: [&str; 25] = [
+const PROPERTIES: [&str; 27] = [
     "Id",
     "Names",
     "LoadState",
@@ -15,6 +15,8 @@ const PROPERTIES: [&str; 25] = [
     "NeedDaemonReload",
     "CanReload",
     "MainPID",
+    "ExecMainCode",
+    "ExecMainStatus",
     "ExecMainStartTimestamp",
     "ExecMainStartTimestampMonotonic",
     "ActiveEnterTimestamp",
