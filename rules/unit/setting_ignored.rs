@@ -1,5 +1,6 @@
 use std::collections::HashSet;
 
+use crate::facts::similar::is_slip;
 use crate::facts::{App, Why};
 use crate::rule::{Edit, Finding, Safety, Severity, Sink};
 use crate::source::Span;
@@ -24,9 +25,15 @@ crate::rule! {
     /// [Service]
     /// TimeoutStopSecs=60
     /// ```
+    /// ```tree,bad
+    /// /usr/lib/systemd/libsystemd-shared-252.so
+    /// ```
     /// ```ini,fixed,drop-in
     /// [Service]
     /// TimeoutStopSec=60
+    /// ```
+    /// ```tree,fixed
+    /// /usr/lib/systemd/libsystemd-shared-252.so
     /// ```
     /// ```ini,bad,drop-in
     /// [Unit]
@@ -324,6 +331,11 @@ impl<'a> Reader<'a> {
     /// The name that was meant, if the line then says what nothing else says.
     fn renamed(&self, assignment: &Assignment, meant: &str) -> Option<Vec<Edit>> {
         let section = &*assignment.section;
+        // A systemd that is not known may know the name as it stands.
+        let judged = self.version.is_some_and(|version| version <= NEWEST);
+        if !judged || !is_slip(&assignment.key.value, meant) {
+            return None;
+        }
         let fits = check_value(section, meant, assignment.value.as_str()).is_none();
         (fits && self.is_free(section, meant))
             .then(|| vec![Edit::replace(assignment.key.span, meant)])

@@ -146,7 +146,7 @@ pub(super) struct FixArguments {
     /// Change units by a drop-in (the default for a host)
     #[arg(long)]
     pub drop_in: bool,
-    /// Keep what stood before beside each changed file, as FILE.orig
+    /// Keep what stood before beside each changed file, as .FILE.orig
     #[arg(long)]
     pub backup: bool,
     /// Take the last changes back

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::place::Place;
+use super::place::{Place, tidy};
 use super::{Known, Machine, Problem, Service, Why};
 use crate::host::{FileKind, HostErrorKind, Outcome};
 use crate::source::env_file::{self, Dialect, EnvFile, Ignored, IgnoredKind};
-use crate::source::unit::environment::{assignments, passed, unset};
+use crate::source::unit::environment::{EnvironmentAssignment, assignments, passed, unset};
 use crate::source::unit::{Expansion, VariableValue};
 use crate::source::{Secret, SourceFile, Sources, Span, Spanned, placeholder};
 
@@ -205,11 +205,22 @@ fn take_given(given: &mut Vec<PathBuf>, path: &Known<PathBuf>, lines: usize) -> 
     Some(given.remove(at))
 }
 
+fn is_working_directory(service: &Service, variable: &EnvironmentAssignment) -> bool {
+    let named = variable.name.value == "PWD" && variable.unknown.is_none();
+    let place = service.working_directory.ok().and_then(Option::as_ref);
+    let value = variable.value.expose_str().map(Path::new);
+    named && value.zip(place).is_some_and(|(value, place)| tidy(value) == tidy(&place.path))
+}
+
 fn read_unit(sources: &Sources, service: &Service, environment: &mut Environment) {
     for assignment in service.unit.list("Service", "Environment") {
         let (found, _) = assignments(&assignment.value, &service.unit.specifiers);
         // Everything but the names is hidden, also what systemd drops as no assignment.
         let mut shown: Vec<Span> = found.iter().map(|variable| variable.name.span).collect();
+        // It says what WorkingDirectory= says, which is shown: a fix writes such a line.
+        for own in found.iter().filter(|variable| is_working_directory(service, variable)) {
+            sources.reveal(own.value_span);
+        }
         shown.sort_unstable();
         hide_rest(sources, assignment.value.span(), &shown);
         for variable in found {

@@ -77,6 +77,29 @@ impl Span {
         }
         merged
     }
+
+    /// What is left of ranges when others are taken out of them; both in order and without
+    /// overlaps.
+    fn without(spans: &[Self], taken: &[Self]) -> Vec<Self> {
+        let mut left = Vec::with_capacity(spans.len() + taken.len());
+        let mut next = 0;
+        for span in spans {
+            let mut start = span.start;
+            while taken.get(next).is_some_and(|taken| taken.end <= start) {
+                next += 1;
+            }
+            for taken in taken.iter().skip(next).take_while(|taken| taken.start < span.end) {
+                if start < taken.start {
+                    left.push(Self { end: taken.start, start, ..*span });
+                }
+                start = start.max(taken.end);
+            }
+            if start < span.end {
+                left.push(Self { start, ..*span });
+            }
+        }
+        left
+    }
 }
 
 /// A value and where it stands.
@@ -161,6 +184,7 @@ pub struct Sources<'h> {
     files: RefCell<Vec<Arc<SourceFile>>>,
     by_path: RefCell<HashMap<PathBuf, Result<FileId, HostError>>>,
     hidden: RefCell<HashMap<FileId, Vec<Span>>>,
+    revealed: RefCell<HashMap<FileId, Vec<Span>>>,
     redacted: RefCell<HashSet<FileId>>,
 }
 
@@ -172,6 +196,7 @@ impl<'h> Sources<'h> {
             files: RefCell::default(),
             by_path: RefCell::default(),
             hidden: RefCell::default(),
+            revealed: RefCell::default(),
             redacted: RefCell::default(),
         }
     }
@@ -226,6 +251,11 @@ impl<'h> Sources<'h> {
         }
     }
 
+    /// Marks a range that may be shown, whatever it looks like: its text is shown elsewhere, too.
+    pub fn reveal(&self, span: Span) {
+        self.revealed.borrow_mut().entry(span.file).or_default().push(span);
+    }
+
     /// The ranges of a file that no output may show, in order and without overlaps: what was
     /// hidden, and what looks like a secret.
     pub fn hidden(&self, file: FileId) -> Vec<Span> {
@@ -239,7 +269,13 @@ impl<'h> Sources<'h> {
         let mut hidden = self.hidden.borrow_mut();
         let Some(spans) = hidden.get_mut(&file) else { return Vec::new() };
         *spans = Span::merged(std::mem::take(spans));
-        spans.clone()
+        match self.revealed.borrow_mut().get_mut(&file) {
+            None => spans.clone(),
+            Some(revealed) => {
+                *revealed = Span::merged(std::mem::take(revealed));
+                Span::without(spans, revealed)
+            }
+        }
     }
 
     /// A range's text as it may be shown: what is hidden is `***`, passwords in URLs too, and

@@ -106,6 +106,34 @@ fn two_runs_at_once_do_not_mix() {
     assert_eq!(written, 1 + usize::from(!one_only), "{drop_in}\n{said}");
 }
 
+#[test]
+fn nobody_looks_at_a_copy() {
+    // Where nginx includes whatever lies there, and beside a drop-in.
+    let change = r#"
+        rm /etc/nginx/sites-enabled/myapp
+        sed '/X-Forwarded-Proto/d' /etc/nginx/sites-available/myapp >/etc/nginx/sites-enabled/myapp
+        mkdir /etc/systemd/system/myapp.service.d
+        printf '[Service]\nKillMode=none\n' >/etc/systemd/system/myapp.service.d/10-own.conf"#;
+    let Some(container) = site("fix-backup", change) else { return };
+    let before = etc(&container);
+    let (code, said) =
+        fix(&container, "--apply --backup --unsafe --run-actions --allow-incomplete");
+    assert_eq!(code, Some(0), "{said}");
+    let copies = container.sh_ok("find /etc -name '*.orig' | sort");
+    let wanted = [
+        "/etc/nginx/sites-enabled/.myapp.orig",
+        "/etc/systemd/system/myapp.service.d/.10-own.conf.orig",
+    ];
+    assert_eq!(copies.lines().collect::<Vec<_>>(), wanted, "{said}");
+    let test = container.sh_ok("nginx -t 2>&1");
+    assert!(!test.contains("warn") && !test.contains("orig"), "{test}");
+    let verified = container.sh_ok("systemd-analyze verify --man=no myapp.service 2>&1");
+    assert!(!verified.contains("orig"), "{verified}");
+    container.eventually(10, "curl -sf -H 'Host: example.com' http://127.0.0.1/");
+    assert_eq!(fix(&container, "--undo --run-actions").0, Some(0));
+    assert_eq!(etc(&container), before);
+}
+
 /// The well-known guide's own deployment, whose every request got 502.
 #[test]
 fn the_guide_is_mended_by_fix_alone() {

@@ -225,6 +225,20 @@ fn goes_through_the_link(case: impl Fn() -> Case, path: &str, from: &str, to: &s
 }
 
 #[test]
+fn the_diff_shows_the_line_that_the_tool_chose() {
+    let repair = Repair::of(unit(&[(CHDIR, "")])).rule("U113");
+    for repaired in [repair.in_place(), repair.drop_in()] {
+        let diff = &repaired.plan.diff;
+        assert!(diff.contains("+Environment=PWD=/srv/myapp/current\n"), "{diff}");
+    }
+    // Anybody else's value stays hidden.
+    let lines = "WorkingDirectory=/srv/myapp/current\nEnvironment=PWD=/srv A=/srv/myapp/current";
+    let case = unit(&[(CHDIR, ""), ("WorkingDirectory=/srv/myapp/current", lines)]);
+    let diff = Repair::of(case).rule("U113").in_place().plan.diff;
+    assert!(diff.contains("Environment=PWD=***") && !diff.contains("A=/srv"), "{diff}");
+}
+
+#[test]
 fn chdir_goes_through_the_link() {
     let repair = Repair::of(unit(&[(CHDIR, "")])).rule("U113");
     let start = format!("{START} --chdir /srv/myapp/current");
@@ -597,6 +611,11 @@ fn what_systemd_cannot_read_is_mended_in_the_file() {
     stays("U128", unit(&[("    wsgi:app\n", "    wsgi:app \\ \n")]));
 }
 
+/// On a host whose systemd is known.
+fn on_252(case: Case) -> Case {
+    case.file("/usr/lib/systemd/libsystemd-shared-252.so", "")
+}
+
 #[test]
 fn settings_get_the_names_and_sections_that_were_meant() {
     for (wrong, right) in [
@@ -615,7 +634,7 @@ fn settings_get_the_names_and_sections_that_were_meant() {
         ("[Unit]\nAfter=a.service\nUser=www-data\n", "[Unit]\nAfter=a.service\n"),
         ("[Service]\nRuntimeDirectory=/run/myapp\n", "[Service]\nRuntimeDirectory=myapp\n"),
     ] {
-        mends("U119", || drop_in(wrong), DROP_IN, wrong, right);
+        mends("U119", || on_252(drop_in(wrong)), DROP_IN, wrong, right);
     }
     for wrong in [
         // Another one holds.
@@ -624,11 +643,23 @@ fn settings_get_the_names_and_sections_that_were_meant() {
         "[Service]\nExecRelod=/bin/true\n",
         "[Service]\nRestart=yes\n",
         "[Service]\nSomething=1\n",
+        // Another setting's name may be meant: this one is systemd 258's own.
+        "[Service]\nPrivateBPF=yes\n",
+        "[Service]\nUMosk=0022\n",
     ] {
-        stays("U119", drop_in(wrong));
+        stays("U119", on_252(drop_in(wrong)));
+    }
+    // Which names this systemd knows is not known.
+    stays("U119", drop_in("[Service]\nTimeoutStopSecs=60\n"));
+    for (wrong, right) in
+        [("Killmode", "KillMode"), ("KlilMode", "KillMode"), ("KilMode", "KillMode")]
+    {
+        let text = |key: &str| format!("[Service]\n{key}=mixed\n");
+        mends("U119", || on_252(drop_in(&text(wrong))), DROP_IN, &text(wrong), &text(right));
     }
     // systemd goes on complaining of the file, whatever a drop-in says.
-    let repair = Repair::of(unit(&[("EnvironmentFile=", "EnvironmentFiles=")])).rule("U119");
+    let case = on_252(unit(&[("EnvironmentFile=", "EnvironmentFiles=")]));
+    let repair = Repair::of(case).rule("U119");
     repair.in_place().becomes(UNIT, "EnvironmentFiles=", "EnvironmentFile=");
     repair.drop_in().becomes(UNIT, "EnvironmentFiles=", "EnvironmentFile=");
 }

@@ -292,7 +292,7 @@ fn files_of_a_repository_are_edited_in_place() {
     exit(&command(&["--apply", "--backup"]), 0);
     let fixed = fs::read_to_string(repository.join("myapp.service")).unwrap();
     assert_eq!(fixed.replace("ExecReload=/bin/kill -s HUP $MAINPID\r\n", ""), unit);
-    assert_eq!(fs::read_to_string(repository.join("myapp.service.orig")).unwrap(), unit);
+    assert_eq!(fs::read_to_string(repository.join(".myapp.service.orig")).unwrap(), unit);
     exit(&command(&["--undo"]), 0);
     assert_eq!(fs::read_to_string(repository.join("myapp.service")).unwrap(), unit);
     // Or by a drop-in beside it, which a check then reads, too.

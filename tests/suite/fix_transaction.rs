@@ -285,17 +285,17 @@ fn the_last_hundred_are_kept() {
 fn a_backup_beside_the_file_never_overwrites_one() {
     let dir = tree();
     let root = dir.path();
-    put(root, "/etc/myapp.env.orig", "older\n", 0o644);
+    put(root, "/etc/.myapp.env.orig", "older\n", 0o644);
     let before = snapshot(root);
     let disk = TreeDisk::open(root).unwrap();
     let store = store(&disk).with_backup_beside(true);
     store.apply(&changes(root), &describe("changes")).unwrap();
-    assert_eq!(fs::read(root.join("etc/myapp.env.orig")).unwrap(), b"older\n");
-    let backup = root.join("etc/myapp.env.orig.1");
+    assert_eq!(fs::read(root.join("etc/.myapp.env.orig")).unwrap(), b"older\n");
+    let backup = root.join("etc/.myapp.env.orig.1");
     assert_eq!(fs::read(&backup).unwrap(), b"SECRET_KEY=canary-1\n");
     assert_eq!(fs::metadata(&backup).unwrap().mode() & 0o7777, 0o600, "as the file itself");
-    assert_eq!(fs::read(root.join("etc/old.conf.orig")).unwrap(), b"old\n");
-    assert!(!root.join("srv/untouched.orig").exists(), "its bytes did not change");
+    assert_eq!(fs::read(root.join("etc/.old.conf.orig")).unwrap(), b"old\n");
+    assert!(!root.join("srv/.untouched.orig").exists(), "its bytes did not change");
     store.undo().unwrap();
     assert_same(&snapshot(root), &before);
 }

@@ -1,5 +1,5 @@
 //! Backups beside the changed files (`--backup`). They are changes as all others, so they are made
-//! with them or not at all.
+//! with them or not at all. Their names are such that no include, drop-in or glob looks at them.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -34,7 +34,9 @@ pub(super) fn backups(
         let directory = handles.get(parent)?;
         let mut free = None;
         for number in 0..1000 {
-            let mut beside = name.clone();
+            // No pattern of nginx or systemd matches a name that begins with a dot.
+            let mut beside = std::ffi::OsString::from(".");
+            beside.push(&name);
             beside.push(".orig");
             if number > 0 {
                 beside.push(format!(".{number}"));

@@ -100,7 +100,7 @@ impl<'d> Store<'d> {
         Ok(Self { disk, shelf, backup_beside: false, _lock: lock })
     }
 
-    /// Also keeps what stood before beside each changed file, as `FILE.orig` (or `FILE.orig.1` …
+    /// Also keeps what stood before beside each changed file, as `.FILE.orig` (or `.FILE.orig.1` …
     /// where there is one already).
     #[must_use]
     pub fn with_backup_beside(self, backup_beside: bool) -> Self {
