@@ -130,7 +130,7 @@ pub(super) fn app(word: &str) -> Result<String, Refused> {
     Ok(word.to_owned())
 }
 
-/// The unit's name, which is also that of the site, the upstream, and the directory below /run.
+/// The unit's name, which is also that of the site and of the directory below /run.
 pub(super) fn name(word: &str) -> Result<String, Refused> {
     const FORM: &str =
         "letters, digits, `-`, `_` and `.`, a letter first, a letter or digit last, 64 at most";

@@ -11,6 +11,7 @@ use std::path::Path;
 
 use crate::support::container::Container;
 use crate::support::proof::Answers;
+use crate::support::suite::Suite;
 use serde_json::Value;
 
 /// The application: its release, the version of a package, and whether a module is there that only
@@ -109,7 +110,18 @@ impl Host {
         domain: &'static str,
         gunicorn: &'static str,
     ) -> Option<Self> {
-        let booted = Container::boot(name, |root| {
+        Self::on(Suite::usual(), options, name, dir, domain, gunicorn)
+    }
+
+    fn on(
+        suite: Suite,
+        options: &[&str],
+        name: &'static str,
+        dir: &str,
+        domain: &'static str,
+        gunicorn: &'static str,
+    ) -> Option<Self> {
+        let booted = Container::boot_on(suite, name, |root| {
             let copies = [(Path::new(env!("CARGO_BIN_EXE_deploy-doctor")), "deploy-doctor")];
             let load = support::proof::project().join("e2e/load");
             for (from, to) in copies.into_iter().chain([(load.as_path(), "load")]) {
@@ -382,8 +394,56 @@ fn from_install_to_rollback(host: &Host, activated: bool) {
 #[test]
 fn the_readmes_commands_on_a_fresh_host() {
     let options = ["--app", "wsgi:app", "--domain", "example.com"];
-    if let Some(host) = Host::new(&options, "myapp", "/srv/myapp", "example.com", "23.0.0") {
-        from_install_to_rollback(&host, false);
+    for suite in Suite::asked() {
+        let host = Host::on(suite, &options, "myapp", "/srv/myapp", "example.com", "23.0.0");
+        if let Some(host) = host {
+            from_install_to_rollback(&host, false);
+        }
+    }
+}
+
+/// POSTs, which nginx may not repeat, under each gunicorn behind each nginx: with sync workers, as
+/// written, and with threads where the version itself loses none.
+#[test]
+fn no_post_is_lost_by_any_gunicorn_behind_any_nginx() {
+    let app = "def app(environ, start_response):
+    environ['wsgi.input'].read()
+    start_response('200 OK', [('Content-Length', '2')])
+    return [b'ok']
+";
+    let options = ["--app", "wsgi:app", "--domain", "example.com"];
+    for suite in Suite::asked() {
+        let host = Host::on(suite, &options, "posts", "/srv/posts", "example.com", "27.0.1");
+        let Some(host) = host else { return };
+        host.bash(&format!("cd /root/deploy && {}", host.block("Install", 0)));
+        host.bash(host.block("Install", 1));
+        let release = host.container.root().join("srv/posts/releases/one");
+        fs::create_dir_all(release.join("static")).unwrap();
+        fs::write(release.join("wsgi.py"), app).unwrap();
+        host.bash("ln -sfn releases/one /srv/posts/current && nginx -t && systemctl restart nginx");
+        for (gunicorn, threads) in
+            [("20", ""), ("20", "--threads 4"), ("23", ""), ("27", ""), ("27", "--threads 4")]
+        {
+            host.bash(&format!(
+                "ln -sfn /srv/venvs/gunicorn-{gunicorn} {0}/.venv
+                 mkdir -p /etc/systemd/system/posts.service.d
+                 {{ echo '[Service]'; echo 'Environment=\"GUNICORN_CMD_ARGS={threads}\"'
+                 }} >/etc/systemd/system/posts.service.d/threads.conf
+                 systemctl daemon-reload && systemctl restart posts",
+                release
+                    .strip_prefix(host.container.root())
+                    .map(|it| format!("/{}", it.display()))
+                    .unwrap()
+            ));
+            host.container.eventually(10, "curl -sf -H 'Host: example.com' http://127.0.0.1/");
+            let script = "load --rate 100 --tail 2 --method POST --host example.com \
+                 'for i in 1 2 3 4; do systemctl reload posts || exit; sleep 1.5; done'";
+            let ran = host.container.run_for(60, &["bash", "-c", script]);
+            let answers: Answers = serde_json::from_slice(&ran.stdout).unwrap();
+            let what = format!("{} gunicorn {gunicorn} {threads}", suite.name());
+            assert!(answers.sent > 500, "{what}: {answers:?}");
+            assert_eq!((answers.lost, answers.exit), (0, 0), "{what}: {answers:?}");
+        }
     }
 }
 

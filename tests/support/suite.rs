@@ -40,6 +40,11 @@ impl Suite {
         Some(found.unwrap_or_else(|| panic!("{ONLY}={name}: there is no such root")))
     }
 
+    /// The ones that a test runs on that is for all.
+    pub fn asked() -> Vec<Self> {
+        Self::only().map_or_else(|| Self::ALL.to_vec(), |only| vec![only])
+    }
+
     /// Where a test runs that is for one root: on the oldest unless another is asked for.
     pub fn usual() -> Self {
         Self::only().unwrap_or(Self::Bookworm)
