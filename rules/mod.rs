@@ -2,7 +2,9 @@
 
 pub mod environment;
 pub mod gunicorn;
+mod kept_connections;
 pub mod logs;
+mod losses;
 pub mod nginx;
 pub mod processes;
 pub mod release;

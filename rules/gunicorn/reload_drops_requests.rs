@@ -1,33 +1,49 @@
-use crate::facts::{App, Endpoint, Known, TcpHost, Why};
+use super::super::kept_connections::{Kept, by_default, kept};
+use super::super::losses::{self, Kind, Measured};
+use crate::facts::{App, Endpoint, Known, Origin, TcpHost, Why};
 use crate::rule::{EvidenceKind, Severity, Sink};
 use crate::source::Span;
 use crate::source::gunicorn::Version;
-use crate::source::nginx::{Model, Place};
 
 crate::rule! {
     /// This version of gunicorn loses requests at every reload with this kind of worker.
     ///
-    /// Measured: requests lost in three reloads under 300 requests a second.
+    /// Measured: POSTs lost of 1,276 over ten reloads, at 150 requests a second, half of them POSTs.
+    /// nginx 1.22.1 keeps connections where `keepalive` says so; 1.30.6 keeps them to every
+    /// `upstream {}` without being told to (from 1.29.7 on), unless it has `keepalive 0`.
     ///
-    /// | workers | 20.1 | 21.2 to 23.0 | 24.1 to 26.2 | 27.0 |
-    /// |---|---|---|---|---|
-    /// | sync, however it is reached | 0 | 0 | 0 | 0 |
-    /// | gthread, through nginx | 0 | 5 to 6 × 502 | 0 | 0 |
-    /// | gthread, nginx with `keepalive` to it, POST | 14 to 27 × 502 | 18 to 19 × 502 | 0 | 0 |
-    /// | gthread, direct | 0 | 4 to 6 | 0 | 0 |
-    /// | gthread, direct, clients with keep-alive | 19 | 16 | 6 | 0 |
-    /// | gthread, `max_requests`, nginx with `keepalive`, POST | | | 3 to 5 × 502 | 0 |
-    /// | `reuse_port` | 0 | | | 1 to 3 |
+    /// | gthread workers | 20.1 | 21.2 | 22.0 | 23.0 | 24.1 | 25.3 | 26.2 | 27.0 |
+    /// |---|---|---|---|---|---|---|---|---|
+    /// | nginx 1.22.1, kept | 66 | 85 | 53 | 36 | 1 | 1 | 1 to 2 | 0 |
+    /// | nginx 1.30.6, kept | 66 | 57 | 47 | 43 | 1 | 0 to 1 | 2 to 4 | 0 |
+    /// | nginx 1.22.1, closed | 0 | 13 | 12 | 14 | 0 | 0 | 0 | 0 |
+    /// | nginx 1.30.6, closed | 0 | 13 | 11 | 13 | 0 | 0 | 0 | 0 |
+    /// | `max_requests`, kept, no reload, of 901 | 46 to 48 | 29 to 39 | 41 to 53 | 35 to 43 | 1 to 2 | 0 to 1 | 2 | 0 |
+    /// | `max_requests`, closed, no reload, of 901 | 0 | 4 to 9 | 3 to 7 | 2 to 13 | 0 | 0 | 0 | 0 |
+    /// | direct, three reloads, 300 requests/s | 0 | 4 to 6 | 4 to 6 | 4 to 6 | 0 | 0 | 0 | 0 |
+    /// | direct, clients that keep connections | 19 | 16 | 16 | 16 | 6 | 6 | 6 | 0 |
     ///
-    /// `threads` above 1 turns sync workers into gthread. nginx repeats a lost GET by itself; a
-    /// POST it does not. Other worker classes were not measured: the rule is skipped for them.
+    /// sync workers lost none in any of these, in any version. `reuse_port` loses 1 to 3 in three
+    /// reloads of 27.0. Where connections are closed, as many GETs are lost as POSTs; where they are
+    /// kept, nginx repeats most GETs by itself, but a POST it may not. `e2e/measure` counts all of
+    /// it again; the finding says what was counted for the very combination.
     ///
-    /// By hand: install a version that loses none and restart once (the master keeps the version
-    /// that it was started with over a reload), or use sync workers, more of them. 25.1 to 26.0
-    /// lose nothing either, but leak file descriptors at each reload.
+    /// `threads` above 1 turns sync workers into gthread. nginx keeps none where `proxy_pass` names
+    /// the address or socket itself. Other worker classes were not measured: the rule is skipped
+    /// for them.
+    ///
+    /// By hand: install 27.0 or later and restart once (the master keeps the version that it was
+    /// started with over a reload), or use sync workers, more of them; 20.1 and from 24.1 on it is
+    /// enough that nginx closes its connections. 25.1 to 26.0 leak file descriptors at each reload.
     ///
     /// Proved by `gthread-drops-requests`: POSTs were answered with 502 at every reload;
     /// gunicorn 27.0.1 lost none.
+    ///
+    /// Proved by `gthread-kept-by-default`: POSTs were answered with 502 at the reloads, though no
+    /// line of nginx's asks for keepalive; with `keepalive 0` none was.
+    ///
+    /// Proved by `gthread-max-requests`: requests were answered with 502 again and again, though
+    /// nobody reloaded anything; gunicorn 27.0.1 lost none.
     ///
     /// ```ini,bad,drop-in
     /// [Service]
@@ -52,12 +68,12 @@ crate::rule! {
     /// ```
     /// ```tree,good
     /// - /srv/myapp/.venv/lib/python3.11/site-packages/gunicorn-23.0.0.dist-info
-    /// /srv/myapp/.venv/lib/python3.11/site-packages/gunicorn-26.2.0.dist-info/
+    /// /srv/myapp/.venv/lib/python3.11/site-packages/gunicorn-27.0.1.dist-info/
     /// ```
-    /// ```text,good,file=/srv/myapp/.venv/lib/python3.11/site-packages/gunicorn-26.2.0.dist-info/METADATA
+    /// ```text,good,file=/srv/myapp/.venv/lib/python3.11/site-packages/gunicorn-27.0.1.dist-info/METADATA
     /// Metadata-Version: 2.1
     /// Name: gunicorn
-    /// Version: 26.2.0
+    /// Version: 27.0.1
     /// ```
     /// ```text,good,file=/srv/myapp/releases/2026-04-21/requirements.txt
     /// Flask==3.0.3
@@ -77,18 +93,19 @@ crate::rule! {
     }
 }
 
-/// What was measured for a version and a way of running it.
+/// What loses requests, and how many were lost where that was measured.
 struct Loss {
-    /// What loses requests, in words.
+    /// At what, as the message begins.
+    when: &'static str,
+    /// What gunicorn runs with.
     with: String,
-    /// How many.
-    lost: &'static str,
+    /// What was measured, in words.
+    measured: String,
     severity: Severity,
     at: Option<Span>,
-    /// Where nginx keeps its connections, where that matters.
-    keepalive: Option<Span>,
-    /// At what: a reload, or the replacement of a worker.
-    when: &'static str,
+    /// Where nginx's connections stay open.
+    kept: Kept,
+    help: String,
 }
 
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
@@ -103,13 +120,14 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     }
     let class = app.gunicorn.settings.worker_class();
     let name = class.get()?;
-    if name == "sync" || name.ends_with("SyncWorker") {
-        return Ok(());
-    }
-    if name != "gthread" && !name.ends_with("ThreadWorker") {
+    let measured = if name == "sync" || name.ends_with("SyncWorker") {
+        "sync"
+    } else if name == "gthread" || name.ends_with("ThreadWorker") {
+        "gthread"
+    } else {
         return Err(Why::new(format!("reloads of {name} workers were not measured")));
-    }
-    if let Some(loss) = threads(app, version, &class)? {
+    };
+    if let Some(loss) = replaced(app, version, measured, class.span())? {
         report(app, version, &loss, out);
     }
     Ok(())
@@ -132,51 +150,129 @@ fn shared_port(app: &App, version: &Version) -> Result<Option<Loss>, Why> {
         return Ok(None);
     }
     Ok(Some(Loss {
+        when: "each reload",
         with: "reuse_port".into(),
-        lost: "1 to 3",
+        measured: "lost 1 to 3 requests in 3 reloads at 300 requests/s".into(),
         severity: Severity::Error,
         at: reuse.span(),
-        keepalive: None,
-        when: "each reload",
+        kept: Kept::No,
+        help:
+            "Take reuse_port away: gunicorn's workers share one socket without it, and lose none."
+                .into(),
     }))
 }
 
-fn threads(app: &App, version: &Version, class: &Known<String>) -> Result<Option<Loss>, Why> {
-    let loss = |with: &str, lost, severity, keepalive| {
-        let (with, at, when) = (with.to_owned(), class.span(), "each reload");
-        Some(Loss { with, lost, severity, at, keepalive, when })
-    };
-    if from(version, "27.0") {
-        return Ok(None);
-    }
-    let keepalive = kept_alive(app);
-    let kept = keepalive.as_ref().ok().copied().flatten();
-    if from(version, "21.0") && !from(version, "24.0") {
-        let lost = if kept.is_some() { "18 to 19" } else { "4 to 6" };
-        let with = if kept.is_some() { "gthread and nginx's keepalive" } else { "gthread" };
-        return Ok(loss(with, lost, Severity::Error, kept));
-    }
+/// What the replacement of workers loses, at a reload or by `max_requests`.
+fn replaced(
+    app: &App,
+    version: &Version,
+    class: &'static str,
+    at: Option<Span>,
+) -> Result<Option<Loss>, Why> {
     if direct(app)? {
-        let lost = if from(version, "24.0") { "up to 6" } else { "up to 19" };
-        let with = "gthread and clients that keep their connections";
-        return Ok(loss(with, lost, Severity::Warning, None));
+        return Ok(
+            losses::direct(version, class).map(|seen| directly(app, version, class, seen, at))
+        );
     }
-    if !from(version, "21.0") {
-        let Some(kept) = keepalive? else { return Ok(None) };
-        return Ok(loss("gthread and nginx's keepalive", "14 to 27", Severity::Error, Some(kept)));
-    }
+    let kept = kept(app);
+    let newer_nginx = by_default(&app.nginx.version) == Ok(true);
     let requests = app.gunicorn.settings.max_requests();
-    if !from(version, "24.1") || *requests.get()? == 0 {
+    let seen = |kept, max_requests, reloads| {
+        let kind = Kind { class, kept, newer_nginx, max_requests, reloads };
+        losses::lost(version, kind)
+    };
+    let seen_by = |kept: bool| {
+        let limited = requests.ok().is_some_and(|requests| *requests > 0);
+        (seen(kept, limited, true), if limited { seen(kept, true, false) } else { None })
+    };
+    // Where it hangs on something unknown, what is lost in any case is told.
+    let found = seen_by(matches!(kept, Ok(Kept::Here(_) | Kept::ByDefault(_))));
+    if found == (None, None) {
+        let could = [(true, false, true), (true, true, true), (true, true, false)];
+        let limits = [(false, true, true), (false, true, false)];
+        if could.iter().any(|(kept, max, reloads)| seen(*kept, *max, *reloads).is_some()) {
+            kept.as_ref().map_err(Clone::clone)?;
+        }
+        let kept = !matches!(kept, Ok(Kept::No));
+        if limits.iter().any(|(_, max, reloads)| seen(kept, *max, *reloads).is_some()) {
+            requests.get()?;
+        }
         return Ok(None);
     }
-    let Some(kept) = keepalive? else { return Ok(None) };
-    let with = "gthread, max_requests and nginx's keepalive";
-    let found = loss(with, "3 to 5", Severity::Error, Some(kept));
-    Ok(found.map(|loss| Loss {
-        at: requests.span().or(loss.at),
-        when: "each replacement by max_requests",
-        ..loss
+    let kept = kept.unwrap_or(Kept::No);
+    let closing_helps = kept != Kept::No && seen_by(false) == (None, None);
+    let (when, measured) = in_words(found, kept);
+    let limited = found.1.is_some();
+    Ok(Some(Loss {
+        when,
+        with: if limited { format!("{class} and max_requests") } else { class.into() },
+        measured,
+        severity: Severity::Error,
+        at: if found.0.is_none() { requests.span().or(at) } else { at },
+        kept,
+        help: help(app, closing_helps.then_some(kept)),
     }))
+}
+
+/// What runs came to: with reloads, and without any.
+fn in_words(
+    (reloads, limit): (Option<Measured>, Option<Measured>),
+    kept: Kept,
+) -> (&'static str, String) {
+    let lost = |seen: &Measured| match (seen.posts, seen.gets) {
+        (posts, 0) => format!("{posts} of {} POSTs", seen.sent),
+        (posts, gets) => format!("{posts} of {} POSTs and {gets} of as many GETs", seen.sent),
+    };
+    let how = if kept == Kept::No { "" } else { ", which kept its connections," };
+    let behind = |seen: &Measured| {
+        format!("gunicorn {} behind nginx {}{how} lost {}", seen.gunicorn, seen.nginx, lost(seen))
+    };
+    let alone =
+        |seen: &Measured| format!("in {} s without a reload (max_requests = 100)", seen.seconds);
+    let rate = "150 requests/s";
+    match (&reloads, &limit) {
+        (Some(seen), None) => {
+            ("each reload", format!("{} in {} reloads at {rate}", behind(seen), seen.reloads))
+        }
+        (Some(seen), Some(limit)) => (
+            "each reload and each worker that max_requests ends",
+            format!(
+                "{} in {} reloads at {rate}, {} {}",
+                behind(seen),
+                seen.reloads,
+                lost(limit),
+                alone(limit)
+            ),
+        ),
+        (None, Some(limit)) => (
+            "each worker that max_requests ends",
+            format!("{} {} at {rate}", behind(limit), alone(limit)),
+        ),
+        (None, None) => ("each reload", String::new()),
+    }
+}
+
+fn directly(
+    app: &App,
+    version: &Version,
+    class: &'static str,
+    lost: &'static str,
+    at: Option<Span>,
+) -> Loss {
+    let always = from(version, "21.0") && !from(version, "24.0");
+    Loss {
+        when: "each reload",
+        with: if always {
+            class.into()
+        } else {
+            format!("{class} and clients that keep their connections")
+        },
+        measured: format!("lost {lost} requests in 3 reloads at 300 requests/s"),
+        severity: if always { Severity::Error } else { Severity::Warning },
+        at,
+        kept: Kept::No,
+        help: help(app, None),
+    }
 }
 
 /// Do clients connect to gunicorn itself, with no nginx of this host between?
@@ -199,76 +295,63 @@ fn direct(app: &App) -> Result<bool, Why> {
     }
 }
 
-/// Where nginx keeps connections to the application open, if it does: `keepalive` in the group,
-/// HTTP/1.1, and a `Connection` header other than nginx's own `close`.
-fn kept_alive(app: &App) -> Result<Option<Span>, Why> {
-    if app.routes.is_empty() {
-        return app.nginx.all_passes().map(|_| None);
-    }
-    let model = app.nginx.model.get()?;
-    for route in &app.routes {
-        let group = route.upstream.and_then(|id| model.upstream(id));
-        let Some(keepalive) = group.and_then(|group| group.keepalive.as_ref()) else { continue };
-        let place = route.location.map_or(Place::Server(route.server), Place::Location);
-        if keepalive.value != Some(0) && speaks_keepalive(model, place)? {
-            return Ok(Some(keepalive.span));
-        }
-    }
-    // Another way to it, or what stands in the group, may not have been read.
-    app.nginx.all_passes().and_then(|_| app.nginx.all_upstreams()).map(|_| None)
-}
-
-fn speaks_keepalive(model: &Model, place: Place) -> Result<bool, Why> {
-    let unread = || Why::new("not all of nginx's configuration was read");
-    let version = model.effective(place, "proxy_http_version");
-    let headers = model.effective(place, "proxy_set_header");
-    if version.incomplete || headers.incomplete {
-        return Err(unread());
-    }
-    let word = |id, at| {
-        let directive = model.config.get(id)?;
-        directive.argument(at).map(|word| word.text().into_owned())
-    };
-    let newer = version.last().and_then(|id| word(id, 0)).is_some_and(|text| text != "1.0");
-    let connection = headers
-        .directives
-        .iter()
-        .rev()
-        .find(|id| word(**id, 0).is_some_and(|name| name.eq_ignore_ascii_case("connection")));
-    let kept = connection.and_then(|id| word(*id, 1));
-    Ok(newer && kept.is_some_and(|value| !value.eq_ignore_ascii_case("close")))
-}
-
-fn report(app: &App, version: &Version, loss: &Loss, out: &mut Sink) {
-    let Loss { with, lost, when, .. } = loss;
-    let finding = out.report(format!(
-        "{when} drops requests: gunicorn {version} with {with} lost {lost} requests in 3 reloads at 300 requests/s"
-    )).severity(loss.severity).at_some(loss.at.or_else(|| app.gunicorn.started_at()), with.clone());
-    finding.at_some(loss.keepalive, "connections that a stopping worker closes under nginx");
-    if let Some(crate::facts::Origin::Path(path)) = app.gunicorn.version.origin() {
-        finding.evidence(EvidenceKind::File, format!("gunicorn {version}: {}", path.display()));
-    }
-    if with == "reuse_port" {
-        finding
-            .help("Take reuse_port away: gunicorn's workers share one socket without it, and lose none.")
-            .by_hand(loss.at);
-        return;
-    }
-    let wanted = if with.contains("max_requests") || loss.severity == Severity::Warning {
-        "27.0"
-    } else {
-        "26.2"
-    };
+/// What to do about it; `closing` where it is enough that nginx closes its connections.
+fn help(app: &App, closing: Option<Kept>) -> String {
     let pip = match app.gunicorn.venv.ok() {
         Some(venv) => format!("{}/bin/pip", venv.path.display()),
         None => "pip".to_owned(),
     };
-    let first = if wanted == "26.2" { "24.1 is the first version that loses none; " } else { "" };
-    finding.help(format!(
-        "{first}install {wanted} or later: {pip} install 'gunicorn>={wanted}'\n\
-         Raise it in the requirements, too; then: systemctl restart {}\n\
-         Or use sync workers (no threads), more of them: they lose none in any version.",
-        app.name
+    let name = &app.name;
+    let mut help = format!(
+        "27.0 is the first version that loses none: {pip} install 'gunicorn>=27.0'\n\
+         Raise it in the requirements, too; then: systemctl restart {name}\n\
+         Or use sync workers (no threads), more of them: they lose none in any version."
+    );
+    let close = match closing {
+        Some(Kept::ByDefault(_)) => "write `keepalive 0;` into the upstream block",
+        Some(Kept::Here(_)) if by_default(&app.nginx.version) == Ok(true) => {
+            "write `keepalive 0;` in place of it into the upstream block"
+        }
+        Some(Kept::Here(_)) => "take `keepalive` out of the upstream block",
+        Some(Kept::No) | None => return help,
+    };
+    help.push_str(&format!(
+        "\nOr let nginx close its connections, which costs nothing on a socket of this host: {close}, then: \
+         nginx -t && systemctl reload nginx"
     ));
-    finding.fix(crate::rule::Safety::Manual, format!("gunicorn {wanted} or later"));
+    help
+}
+
+fn report(app: &App, version: &Version, loss: &Loss, out: &mut Sink) {
+    let Loss { when, with, measured, .. } = loss;
+    let finding = out
+        .report(format!("{when} drops requests under gunicorn {version} with {with}: {measured}"))
+        .severity(loss.severity)
+        .at_some(loss.at.or_else(|| app.gunicorn.started_at()), with.clone());
+    match loss.kept {
+        Kept::No => {}
+        Kept::Here(at) => {
+            finding.at_some(Some(at), "connections that a stopping worker closes under nginx");
+        }
+        Kept::ByDefault(at) => {
+            finding.at_some(
+                Some(at),
+                "from nginx 1.29.7 on it keeps connections without being told to",
+            );
+        }
+    }
+    if let Some(Origin::Path(path)) = app.gunicorn.version.origin() {
+        finding.evidence(EvidenceKind::File, format!("gunicorn {version}: {}", path.display()));
+    }
+    if let (Known::Value(nginx, Origin::Path(path)), false) =
+        (&app.nginx.version, loss.kept == Kept::No)
+    {
+        finding.evidence(EvidenceKind::File, format!("nginx {nginx}: {}", path.display()));
+    }
+    finding.help(loss.help.clone());
+    if with == "reuse_port" {
+        finding.by_hand(loss.at);
+    } else {
+        finding.fix(crate::rule::Safety::Manual, "gunicorn 27.0 or later".to_owned());
+    }
 }

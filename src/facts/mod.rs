@@ -14,6 +14,7 @@ pub mod known;
 pub mod machine;
 pub mod names;
 pub mod nginx;
+mod nginx_version;
 pub mod path;
 pub mod place;
 pub mod preflight;

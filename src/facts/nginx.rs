@@ -20,6 +20,8 @@ use crate::source::{FileId, Sources, Span};
 pub struct Nginx {
     /// The configuration and what it means; unknown where there is none or none was given.
     pub model: Known<Model>,
+    /// Its version.
+    pub version: Known<nginx::Version>,
     /// Who its workers run as.
     pub user: Known<Identity>,
     /// `PrivateTmp=` of its unit.
@@ -100,8 +102,13 @@ impl Nginx {
             Scope::Files(given) => given_model(sources, &given.nginx, problems),
             Scope::Live | Scope::Root => installed_model(sources, problems),
         };
+        let version = match machine.whole {
+            true => super::nginx_version::read(sources),
+            false => Known::unknown("only the files given were read"),
+        };
         let mut read = Self {
             model,
+            version,
             user: Known::unknown("nginx's configuration was not read"),
             private_tmp: private_tmp(machine, unit),
             destinations: Vec::new(),

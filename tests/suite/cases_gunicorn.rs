@@ -144,35 +144,129 @@ fn preload_and_reload_are_found_in_every_layer() {
     handed_over.check().passes("G203");
 }
 
+/// What dpkg says of nginx.
+fn nginx(case: Case, version: &str) -> Case {
+    let status = format!("Package: nginx\nStatus: install ok installed\nVersion: {version}-1\n\n");
+    case.file("/var/lib/dpkg/status", status)
+}
+
+/// The site with other lines in the group and in the location.
+fn site(case: Case, group: &str, location: &str) -> Case {
+    let text = fs::read_to_string("testdata/healthy/etc/nginx/sites-available/myapp").unwrap();
+    let pass = "        proxy_pass http://myapp;\n";
+    assert!(text.contains("fail_timeout=0;\n") && text.contains(pass));
+    let text = text.replace("fail_timeout=0;\n", &format!("fail_timeout=0;\n    {group}\n"));
+    case.file(SITE, text.replace(pass, &format!("{pass}        {location}\n")))
+}
+
+const THREADS: &str = "-w 3 --threads 4 wsgi:app";
+
 #[test]
 fn lost_requests_follow_the_table() {
-    let threads = "-w 3 --threads 4 wsgi:app";
-    let now = started(threads).check();
+    let now = nginx(started(THREADS), "1.22.1").check();
     let found = now.only("G207");
     assert_eq!((at(found), found.severity), ((DROP_IN, 3), Severity::Error));
-    assert!(found.message.contains("lost 4 to 6"), "{}", found.message);
-    assert!(found.help.contains("24.1"), "{}", found.help);
-    let worst = kept_alive(started(threads)).check();
-    assert!(worst.only("G207").message.contains("18 to 19"));
-    assert_eq!(worst.only("G207").places[1].file, "/etc/nginx/sites-enabled/myapp");
-    assert_eq!(worst.only("G207").places[1].line, 3);
+    assert!(found.message.contains("gunicorn 23.0.0 behind nginx 1.22.1 lost "), "{found:?}");
+    assert!(found.help.contains("gunicorn>=27.0"), "{}", found.help);
+    assert!(!found.help.contains("keepalive"), "no way of nginx's helps: {}", found.help);
+    let worst = nginx(kept_alive(started(THREADS)), "1.22.1").check();
+    let found = worst.only("G207");
+    assert!(found.message.contains("nginx 1.22.1, which kept its connections, lost "), "{found:?}");
+    assert_eq!(
+        (&*found.places[1].file, found.places[1].line),
+        ("/etc/nginx/sites-enabled/myapp", 3)
+    );
 
     let class = Case::healthy().file(CONFIG, "worker_class = 'gthread'\n").check();
     assert_eq!(at(class.only("G207")), (CONFIG, 1));
 
-    version(started(threads), "20.1.0").check().passes("G207");
-    let old = version(kept_alive(started(threads)), "20.1.0").check();
-    assert!(old.only("G207").message.contains("14 to 27"));
-    for new in ["24.1.1", "25.3.0", "26.2.0", "27.0.1"] {
-        version(kept_alive(started(threads)), new).check().passes("G207");
+    for (gunicorn, measured) in
+        [("20.1.0", "20.1.0"), ("24.1.0", "24.1.1"), ("25.0.3", "25.3.0"), ("26.2.2", "26.2.0")]
+    {
+        let threads = || version(started(THREADS), gunicorn);
+        nginx(threads(), "1.22.1").check().passes("G207");
+        let kept = nginx(kept_alive(threads()), "1.22.1").check();
+        let found = kept.only("G207");
+        let words = format!("under gunicorn {gunicorn} with gthread: gunicorn {measured} behind");
+        assert!(found.message.contains(&words), "{}", found.message);
+        assert!(found.help.contains("27.0 is the first version that loses none"));
+        assert!(found.help.contains("take `keepalive` out"), "{}", found.help);
     }
+    nginx(kept_alive(version(started(THREADS), "27.0.1")), "1.22.1").check().passes("G207");
+    nginx(kept_alive(version(started("-w 3 wsgi:app"), "20.1.0")), "1.22.1").check().passes("G207");
+}
 
-    let replaced = "-w 3 --threads 4 --max-requests 200 wsgi:app";
-    let some = version(kept_alive(started(replaced)), "25.3.0").check();
-    assert!(some.only("G207").message.starts_with("each replacement by max_requests"));
-    assert!(some.only("G207").help.contains("gunicorn>=27.0"));
-    version(started(replaced), "25.3.0").check().passes("G207");
-    version(kept_alive(started(replaced)), "27.0.1").check().passes("G207");
+#[test]
+fn from_1_29_7_on_nginx_keeps_connections_unless_told_not_to() {
+    for gunicorn in ["20.1.0", "24.1.1", "25.3.0", "26.2.2"] {
+        let threads = || version(started(THREADS), gunicorn);
+        for newer in ["1.29.7", "1.30.6", "1.31.0"] {
+            let kept = nginx(threads(), newer).check();
+            let found = kept.only("G207");
+            assert!(found.message.contains("which kept its connections"), "{}", found.message);
+            assert_eq!(
+                (&*found.places[1].file, found.places[1].line),
+                ("/etc/nginx/sites-enabled/myapp", 1)
+            );
+            assert!(found.help.contains("write `keepalive 0;`"), "{}", found.help);
+        }
+        nginx(threads(), "1.29.6").check().passes("G207");
+        let closing = [
+            ("keepalive 0;", ""),
+            ("", "proxy_http_version 1.0;"),
+            ("", "proxy_set_header Connection close;"),
+        ];
+        for (group, location) in closing {
+            let case = site(nginx(threads(), "1.30.6"), group, location);
+            case.check().passes("G207");
+        }
+        let number = site(nginx(threads(), "1.30.6"), "keepalive 8;", "").check();
+        assert_eq!(number.only("G207").places[1].line, 3);
+        let straight = SITE_STRAIGHT.to_owned();
+        nginx(threads(), "1.30.6").file(SITE, straight).check().passes("G207");
+        // Not known, not told.
+        assert!(threads().check().of("G207").is_empty());
+        assert!(threads().check().reasons("G207")[0].contains("nginx's version is not known"));
+        let upgraded = site(
+            nginx(threads(), "1.30.6"),
+            "",
+            "proxy_set_header Connection $connection_upgrade;",
+        );
+        assert!(upgraded.check().reasons("G207")[0].contains("$connection_upgrade"));
+    }
+    nginx(version(started(THREADS), "27.0.1"), "1.30.6").check().passes("G207");
+}
+
+const SITE_STRAIGHT: &str = "server {
+    listen 80 default_server;
+    server_name example.com;
+    location / {
+        proxy_pass http://unix:/run/myapp/gunicorn.sock;
+        proxy_read_timeout 75s;
+        proxy_set_header Host $host;
+        proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+        proxy_set_header X-Forwarded-Proto $scheme;
+    }
+}
+";
+
+#[test]
+fn workers_that_max_requests_ends_lose_requests_without_a_reload() {
+    let limited = "-w 3 --threads 4 --max-requests 200 wsgi:app";
+    let now = nginx(started(limited), "1.22.1").check();
+    let found = now.only("G207");
+    assert!(
+        found
+            .message
+            .starts_with("each reload and each worker that max_requests ends drops requests"),
+        "{}",
+        found.message
+    );
+    assert!(found.message.contains("without a reload (max_requests = 100)"), "{}", found.message);
+    nginx(version(started(limited), "25.3.0"), "1.22.1").check().passes("G207");
+    let kept = nginx(version(started(limited), "26.2.2"), "1.30.6").check();
+    assert!(kept.only("G207").message.contains("max_requests"));
+    nginx(kept_alive(version(started(limited), "27.0.1")), "1.22.1").check().passes("G207");
 }
 
 #[test]

@@ -24,6 +24,7 @@ pub mod tree;
 pub mod upstream;
 pub mod value;
 pub mod variables;
+pub mod version;
 
 pub use address::{Address, Host};
 pub use choose::{Located, Reason, Served};
@@ -39,3 +40,4 @@ pub use tree::Tree;
 pub use upstream::{Method, Peer, Upstream};
 pub use value::{parse_size, parse_time};
 pub use variables::has_variable;
+pub use version::Version;

@@ -1,0 +1,133 @@
+//! What workers lost where a reload or `max_requests` replaced them, as `e2e/measure` counted it.
+
+use crate::source::gunicorn::Version;
+
+/// One line a kind of run; the first lines say what the columns are.
+const TABLE: &str = include_str!("losses.txt");
+
+/// The gunicorn that was measured for all from a release on to the next line.
+const SERIES: [(&str, &str); 8] = [
+    ("20.0", "20.1.0"),
+    ("21.0", "21.2.0"),
+    ("22.0", "22.0.0"),
+    ("23.0", "23.0.0"),
+    ("24.0", "24.1.1"),
+    ("25.0", "25.3.0"),
+    ("26.0", "26.2.0"),
+    ("27.0", "27.0.1"),
+];
+
+/// A way of running gunicorn behind nginx.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Kind {
+    /// `gthread` or `sync`.
+    pub class: &'static str,
+    /// Does nginx keep its connections open?
+    pub kept: bool,
+    /// One that keeps them by default (1.30), or an older one (1.22).
+    pub newer_nginx: bool,
+    /// Is `max_requests` set?
+    pub max_requests: bool,
+    /// Is it reloaded, or are workers replaced by `max_requests` alone?
+    pub reloads: bool,
+}
+
+/// What runs of one kind came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Measured {
+    pub gunicorn: &'static str,
+    pub nginx: &'static str,
+    /// HUPs in all runs.
+    pub reloads: u32,
+    pub seconds: u32,
+    /// Requests that were not answered with 200.
+    pub gets: u32,
+    pub posts: u32,
+    /// POSTs sent; as many GETs were.
+    pub sent: u32,
+}
+
+impl Measured {
+    fn lost(&self) -> bool {
+        self.gets + self.posts > 0
+    }
+}
+
+/// What a version's series was seen to lose; nothing where it loses none. A gunicorn that loses
+/// once in a thousand kept connections may have been lucky behind one nginx: then it is the other.
+pub(super) fn lost(version: &Version, kind: Kind) -> Option<Measured> {
+    let series = SERIES.iter().rev().find(|(first, _)| version.at_least(first) == Some(true));
+    let (_, gunicorn) = series?;
+    let other = Kind { newer_nginx: !kind.newer_nginx, ..kind };
+    let seen = |kind: Kind| {
+        let mut rows = lines().filter_map(read);
+        rows.find(|(of, seen)| *of == kind && seen.gunicorn == *gunicorn).map(|(_, seen)| seen)
+    };
+    seen(kind).filter(Measured::lost).or_else(|| seen(other).filter(Measured::lost))
+}
+
+/// What clients without an nginx lost (three reloads at 300 requests a second, clients that keep
+/// their connections, but for the versions that lost without that, too).
+pub(super) fn direct(version: &Version, class: &str) -> Option<&'static str> {
+    let from = |first: &str| version.at_least(first) == Some(true);
+    let lost = match () {
+        () if class != "gthread" || from("27.0") => return None,
+        () if from("24.0") => "up to 6",
+        () if from("21.0") => "4 to 6",
+        () => "up to 19",
+    };
+    Some(lost)
+}
+
+fn lines() -> impl Iterator<Item = &'static str> {
+    TABLE.lines().filter(|line| !line.starts_with('#'))
+}
+
+fn read(line: &'static str) -> Option<(Kind, Measured)> {
+    let words: Vec<&'static str> = line.split_whitespace().collect();
+    let [class, gunicorn, nginx, way, max_requests, reloads, seconds, gets, posts, sent] =
+        words[..].try_into().ok()?;
+    let kept = match way {
+        "kept" => true,
+        "closed" => false,
+        _ => return None,
+    };
+    let number = |word: &str| word.parse::<u32>().ok();
+    let reloads = number(reloads)?;
+    let kind = Kind {
+        class,
+        kept,
+        newer_nginx: nginx.starts_with("1.30"),
+        max_requests: number(max_requests)? > 0,
+        reloads: reloads > 0,
+    };
+    let (seconds, gets) = (number(seconds)?, number(gets)?);
+    let (posts, sent) = (number(posts)?, number(sent)?);
+    Some((kind, Measured { gunicorn, nginx, reloads, seconds, gets, posts, sent }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SERIES, lines, read};
+
+    #[test]
+    fn the_table_is_whole() {
+        let rows: Vec<_> =
+            lines().map(|line| read(line).unwrap_or_else(|| panic!("{line}"))).collect();
+        for (number, (kind, row)) in rows.iter().enumerate() {
+            let twice = rows[..number].iter().any(|(k, r)| k == kind && r.gunicorn == row.gunicorn);
+            assert!(!twice, "{kind:?} {}", row.gunicorn);
+            assert!(row.sent > 500 && row.posts <= row.sent && row.gets <= row.sent, "{row:?}");
+        }
+        for (_, gunicorn) in SERIES {
+            let of = |class| {
+                move |(kind, row): &&(super::Kind, super::Measured)| {
+                    row.gunicorn == gunicorn && kind.class == class
+                }
+            };
+            // Kept or not, each nginx; reloads, `max_requests`, both.
+            assert_eq!(rows.iter().filter(of("gthread")).count(), 12, "{gunicorn}");
+            assert!(rows.iter().filter(of("sync")).count() >= 4, "{gunicorn}");
+        }
+    }
+}
