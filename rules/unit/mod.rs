@@ -78,12 +78,13 @@ fn file_name(path: &std::path::Path) -> String {
 fn all_commands(
     service: &Service,
 ) -> impl Iterator<Item = (&'static str, crate::source::unit::exec::ExecCommand)> + '_ {
-    const SETTINGS: [&str; 7] = [
+    const SETTINGS: [&str; 8] = [
         "ExecCondition",
         "ExecStartPre",
         "ExecStart",
         "ExecStartPost",
         "ExecReload",
+        "ExecReloadPost",
         "ExecStop",
         "ExecStopPost",
     ];
@@ -99,6 +100,7 @@ fn consequence(setting: &str) -> &'static str {
         "ExecStartPre" | "ExecCondition" => "the unit does not start",
         "ExecStartPost" => "the start fails",
         "ExecReload" => "`systemctl reload` fails and nothing is reloaded",
+        "ExecReloadPost" => "`systemctl reload` returns 1 although gunicorn was told to reload",
         _ => "the stop is not clean",
     }
 }

@@ -4,7 +4,9 @@ use crate::facts::similar::is_slip;
 use crate::facts::{App, Why};
 use crate::rule::{Edit, Finding, Safety, Severity, Sink};
 use crate::source::Span;
-use crate::source::unit::known::{SettingLookup, check_value, lookup};
+use crate::source::unit::known::{
+    NEWEST, Presence, Setting, SettingLookup, check_value, find, lookup, matters,
+};
 use crate::source::unit::{Assignment, FaultKind, Unit, UnitFile};
 
 crate::rule! {
@@ -69,45 +71,6 @@ crate::rule! {
     }
 }
 
-/// The newest systemd whose settings are known here.
-const NEWEST: u32 = 257;
-
-/// Settings that the start, the reload or the environment hangs on.
-const MATTERS: [&str; 32] = [
-    "ExecStart",
-    "ExecReload",
-    "ExecStartPre",
-    "ExecStop",
-    "Environment",
-    "EnvironmentFile",
-    "User",
-    "Group",
-    "SupplementaryGroups",
-    "DynamicUser",
-    "WorkingDirectory",
-    "RootDirectory",
-    "Type",
-    "NotifyAccess",
-    "PIDFile",
-    "Restart",
-    "RestartSec",
-    "KillMode",
-    "KillSignal",
-    "TimeoutStopSec",
-    "TimeoutSec",
-    "TimeoutStartSec",
-    "RuntimeDirectory",
-    "RuntimeDirectoryMode",
-    "StateDirectory",
-    "UMask",
-    "WantedBy",
-    "ListenStream",
-    "SocketUser",
-    "SocketGroup",
-    "SocketMode",
-    "Sockets",
-];
-
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let version = app.machine.systemd.ok().copied();
     for unit in std::iter::once(&app.service.unit).chain(&app.service.sockets) {
@@ -157,7 +120,8 @@ impl<'a> Reader<'a> {
                 continue;
             }
             let text = String::from_utf8_lossy(text);
-            let matters = MATTERS.iter().any(|key| text.starts_with(key));
+            let key = text.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+            let matters = matters(key);
             out.report(format!("the line does not hold: {fault}"))
                 .severity(severity(matters))
                 .at(fault.span, "systemd passes over this")
@@ -185,33 +149,29 @@ impl<'a> Reader<'a> {
         let (section, key) = (&*assignment.section, assignment.key.value.as_str());
         match lookup(section, key) {
             SettingLookup::Known(setting) => {
-                if let Some(version) = self.version.filter(|version| *version < setting.since) {
-                    out.report(format!(
-                        "{key}= does not hold: systemd {version} here does not know it yet"
-                    ))
-                    .severity(Severity::Warning)
-                    .at(assignment.key.span, format!("known from systemd {} on", setting.since))
-                    .help("Update systemd, or do without the setting.");
-                    return;
+                if self.in_version(assignment, &setting, out) {
+                    self.value(assignment, &setting, out);
                 }
-                self.value(assignment, out);
             }
             SettingLookup::Private => {}
             SettingLookup::UnknownSection { did_you_mean } => {
                 self.section(assignment, did_you_mean, out);
             }
             SettingLookup::UnknownKey { did_you_mean } => {
-                if did_you_mean.is_none() && self.version.is_some_and(|version| version > NEWEST) {
+                // A newer systemd may have it, however near it is to another.
+                if self.version.is_some_and(|version| version > NEWEST) {
                     out.skip(&Why::new(format!(
                         "whether this systemd knows {key}= is not known here"
                     )));
                     return;
                 }
-                let matters = did_you_mean.is_some_and(|meant| MATTERS.contains(&meant));
+                let matters = did_you_mean.is_some_and(matters);
+                let message = match self.version {
+                    Some(_) => format!("systemd knows no such setting in [{section}]"),
+                    None => format!("no systemd up to {NEWEST} has such a setting in [{section}]"),
+                };
                 let finding = out
-                    .report(format!(
-                        "{key}= does not hold: systemd knows no such setting in [{section}]"
-                    ))
+                    .report(format!("{key}= does not hold: {message}"))
                     .severity(severity(matters))
                     .at(assignment.key.span, "ignored");
                 match did_you_mean {
@@ -231,6 +191,37 @@ impl<'a> Reader<'a> {
                 self.wrong_section(assignment, &right, more, out);
             }
         }
+    }
+
+    /// Does the host's systemd know the setting, and this value? Reports it where it does not.
+    fn in_version(&self, assignment: &Assignment, setting: &Setting, out: &mut Sink) -> bool {
+        let Some(version) = self.version else { return true };
+        let (key, value) = (setting.key, assignment.value.as_str());
+        let too_old = |since| version < since;
+        let newer = setting.value_since(value).filter(|since| too_old(*since));
+        let (message, note, help) = match (setting.in_version(version), newer) {
+            (Presence::NotYet, _) => (
+                format!("{key}= does not hold: systemd {version} here does not know it yet"),
+                format!("known from systemd {} on", setting.since_words()),
+                "Update systemd, or do without the setting.",
+            ),
+            (Presence::Gone, _) => (
+                format!("{key}= does not hold: systemd {version} here no longer has it"),
+                gone_words(setting),
+                "Remove the line: the setting is gone.",
+            ),
+            (_, Some(since)) => (
+                format!(
+                    "{key}={value} does not hold: systemd {version} here does not know the value"
+                ),
+                format!("known from systemd {since} on"),
+                "Update systemd, or take a value that it knows.",
+            ),
+            _ => return true,
+        };
+        let severe = newer.is_some() && setting.matters();
+        out.report(message).severity(severity(severe)).at(assignment.key.span, note).help(help);
+        false
     }
 
     /// Looking for what was meant goes through the whole file. One where it is needed more often
@@ -253,7 +244,7 @@ impl<'a> Reader<'a> {
         let fits = own.contains(to);
         let finding = out
             .report(format!("{key}= does not hold: systemd ignores it in [{section}]"))
-            .severity(severity(fits && MATTERS.contains(&key)))
+            .severity(severity(fits && matters(key)))
             .at(assignment.key.span, format!("belongs in [{to}]"));
         if fits {
             finding.help(format!("Move the line to [{to}]"));
@@ -294,8 +285,8 @@ impl<'a> Reader<'a> {
         };
     }
 
-    fn value(&self, assignment: &Assignment, out: &mut Sink) {
-        let (section, key) = (&*assignment.section, assignment.key.value.as_str());
+    fn value(&self, assignment: &Assignment, setting: &Setting, out: &mut Sink) {
+        let (section, key) = (setting.section, setting.key);
         let value = assignment.value.as_str();
         let absolute = key.ends_with("Directory")
             && ["RuntimeDirectory", "StateDirectory", "CacheDirectory", "LogsDirectory"]
@@ -310,15 +301,13 @@ impl<'a> Reader<'a> {
             return;
         } else {
             match check_value(section, key, value) {
-                // Known only to newer versions, and a rule of its own.
-                Some(_) if key == "Type" && value == "notify-reload" => return,
                 Some(fault) => fault.expected,
                 None => return,
             }
         };
         let finding = out
             .report(format!("{key}= does not hold: systemd ignores its value"))
-            .severity(severity(MATTERS.contains(&key)))
+            .severity(severity(matters(key)))
             .at(assignment.value.span(), format!("takes {expected}"))
             .help(format!("{key}= takes {expected}."));
         let below = ["/run/", "/var/run/"].iter().find_map(|top| value.strip_prefix(top));
@@ -347,7 +336,7 @@ impl<'a> Reader<'a> {
         let own = |span: Span| self.unit.files().position(|file| file.file.id == span.file);
         let here = self.unit.files().position(|file| file.file.id == self.file.file.id);
         let others = self.unit.list(section, key);
-        ADD_UP.contains(&key)
+        find(section, key).is_some_and(|setting| setting.adds_up())
             || others.is_empty()
             || (!key.starts_with("Exec") && others.iter().all(|other| own(other.span) < here))
     }
@@ -399,23 +388,15 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Settings of which several lines add up.
-const ADD_UP: [&str; 9] = [
-    "Environment",
-    "EnvironmentFile",
-    "ExecStartPre",
-    "ExecStartPost",
-    "SupplementaryGroups",
-    "After",
-    "Before",
-    "Wants",
-    "Requires",
-];
-
 /// What then holds was not seen before.
 fn fix(finding: &mut Finding, title: String, edits: Option<Vec<Edit>>) -> &mut Finding {
     finding.fix_if(Safety::Safe, title, edits.unwrap_or_default()).uncovers();
     finding
+}
+
+fn gone_words(setting: &Setting) -> String {
+    let last = setting.until.as_ref().map(|until| *until.start()).unwrap_or_default();
+    format!("systemd {last} still had it")
 }
 
 fn severity(matters: bool) -> Severity {

@@ -10,32 +10,7 @@ use std::fmt;
 
 use super::App;
 use crate::source::gunicorn::SettingValue;
-use crate::source::unit::UnitFile;
-use crate::source::unit::known::{SettingLookup, lookup};
-
-/// `[Service]` settings that systemd uses from its own memory: a `daemon-reload` is enough.
-const WITHOUT_RESTART: [&str; 20] = [
-    "ExecReload",
-    "ExecStop",
-    "ExecStopPost",
-    "KillMode",
-    "KillSignal",
-    "FinalKillSignal",
-    "SendSIGKILL",
-    "SendSIGHUP",
-    "TimeoutSec",
-    "TimeoutStartSec",
-    "TimeoutStopSec",
-    "TimeoutAbortSec",
-    "Restart",
-    "RestartSec",
-    "RestartMode",
-    "RestartPreventExitStatus",
-    "RestartForceExitStatus",
-    "SuccessExitStatus",
-    "StartLimitBurst",
-    "StartLimitIntervalSec",
-];
+use crate::source::unit::{UnitFile, known};
 
 /// gunicorn's settings that HUP reads and does nothing with (`Arbiter.reload`): sockets are made
 /// once, with the umask, owner and options of that moment, as long as `bind` stays the same; the
@@ -147,9 +122,11 @@ impl Follow {
     fn setting(&mut self, app: &App, unit: &str, section: &str, key: &str) {
         self.units = true;
         if app.service.unit.name.to_string() == unit {
-            // What systemd does not know it never took over.
-            let known = key.is_empty() || matches!(lookup(section, key), SettingLookup::Known(_));
-            if known && section == "Service" && !WITHOUT_RESTART.contains(&key) {
+            // What systemd does not know it never took over; what it uses from its own memory holds
+            // from the daemon-reload on.
+            let known = known::find(section, key);
+            let restarts = known.map_or(key.is_empty(), |setting| !setting.holds_without_restart());
+            if restarts && section == "Service" {
                 self.need(&app.name, Need::Restart);
             }
         } else if section == "Socket" {

@@ -116,28 +116,11 @@ fn accounts(sources: &Sources, problems: &mut Vec<Problem>) -> Known<Accounts> {
     }
 }
 
-/// From the name of systemd's own library, `libsystemd-shared-252.so`: no program is run for it.
 fn systemd_version(sources: &Sources) -> Known<u32> {
-    let places = [
-        "/usr/lib/systemd",
-        "/usr/lib/x86_64-linux-gnu/systemd",
-        "/usr/lib/aarch64-linux-gnu/systemd",
-        "/lib/systemd",
-    ];
-    for place in places {
-        let Ok(names) = sources.host().list(Path::new(place)) else { continue };
-        for name in names {
-            let version = name
-                .to_str()
-                .and_then(|name| name.strip_prefix("libsystemd-shared-"))
-                .and_then(|rest| rest.split(['.', '-', '~']).next())
-                .and_then(|digits| digits.parse().ok());
-            if let Some(version) = version {
-                return Known::Value(version, Origin::Path(Path::new(place).join(name)));
-            }
-        }
+    match unit::version::find(sources.host()) {
+        Some((version, path)) => Known::Value(version, Origin::Path(path)),
+        None => Known::unknown("systemd's version was not found"),
     }
-    Known::unknown("systemd's version was not found")
 }
 
 fn shell(sources: &Sources) -> Known<Shell> {

@@ -17,60 +17,6 @@ use crate::source::{FileId, SourceFile};
 /// The drop-in that holds what this program changes.
 pub(super) const DROP_IN: &str = "50-deploy-doctor.conf";
 
-/// The order in which `[Service]` settings are written: a new one goes behind the last one that is
-/// not after it here.
-const ORDER: [&str; 26] = [
-    "Type",
-    "NotifyAccess",
-    "PIDFile",
-    "User",
-    "Group",
-    "UMask",
-    "RuntimeDirectory",
-    "RuntimeDirectoryMode",
-    "WorkingDirectory",
-    "Environment",
-    "EnvironmentFile",
-    "ExecStartPre",
-    "ExecStart",
-    "ExecStartPost",
-    "ExecReload",
-    "ExecStop",
-    "ExecStopPost",
-    "KillMode",
-    "KillSignal",
-    "TimeoutStartSec",
-    "TimeoutStopSec",
-    "Restart",
-    "RestartSec",
-    "PrivateTmp",
-    "StandardOutput",
-    "StandardError",
-];
-
-/// Settings that are lists although systemd's own table does not call them so.
-const LISTS: [&str; 12] = [
-    "Environment",
-    "EnvironmentFile",
-    "PassEnvironment",
-    "UnsetEnvironment",
-    "RuntimeDirectory",
-    "StateDirectory",
-    "CacheDirectory",
-    "LogsDirectory",
-    "ConfigurationDirectory",
-    "SupplementaryGroups",
-    "TemporaryFileSystem",
-    "ReadWritePaths",
-];
-
-/// Does every assignment of it add to a list?
-fn is_list(section: &str, key: &str) -> bool {
-    key.starts_with("Exec") && !key.ends_with("Paths") && key != "ExecSearchPath"
-        || LISTS.contains(&key)
-        || known::takes(section, key).contains("[...]")
-}
-
 /// Where the splices go.
 pub(super) type FileSplices = Vec<(FileId, Splice)>;
 
@@ -83,7 +29,7 @@ pub(super) fn set(
 ) -> Result<FileSplices, String> {
     let line = format!("{key}={value}");
     let all = unit.all(section, key);
-    let effective = match is_list(section, key) {
+    let effective = match known::is_list(section, key) {
         true => unit.list(section, key),
         false => all.last().copied().into_iter().collect(),
     };
@@ -126,7 +72,7 @@ fn replaced(assignment: &Assignment, value: &str) -> Splice {
 /// A new line in a section: behind its neighbour, or behind the section's header.
 fn added(file: &UnitFile, section: &str, key: &str, line: &str) -> Result<Splice, String> {
     let bytes = &file.file.bytes;
-    let rank = |key: &str| ORDER.iter().position(|known| *known == key);
+    let rank = |key: &str| known::find(section, key).and_then(|setting| setting.order());
     let own = rank(key).unwrap_or(usize::MAX);
     let inside = file.assignments.iter().filter(|a| *a.section == *section);
     let neighbour = inside
@@ -245,7 +191,7 @@ fn setting_lines(
     }
     let line = |value: &[u8]| [key.as_bytes(), b"=", value].concat();
     let now = written(after, setting);
-    if !is_list(section, key) {
+    if !known::is_list(section, key) {
         return match now.last() {
             Some(value) => Ok(vec![line(value)]),
             None if !matches!(known::lookup(section, key), SettingLookup::Known(_)) => {

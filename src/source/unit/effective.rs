@@ -68,21 +68,6 @@ pub enum Refusal {
     DbusWithoutName(Span),
 }
 
-/// The settings that hold commands.
-const EXEC_SETTINGS: [(&str, &str); 11] = [
-    ("Service", "ExecCondition"),
-    ("Service", "ExecStartPre"),
-    ("Service", "ExecStart"),
-    ("Service", "ExecStartPost"),
-    ("Service", "ExecReload"),
-    ("Service", "ExecStop"),
-    ("Service", "ExecStopPost"),
-    ("Socket", "ExecStartPre"),
-    ("Socket", "ExecStartPost"),
-    ("Socket", "ExecStopPre"),
-    ("Socket", "ExecStopPost"),
-];
-
 impl Unit {
     pub(super) fn new(name: UnitName, path: PathBuf, specifiers: Specifiers) -> Self {
         Self {
@@ -159,7 +144,9 @@ impl Unit {
             }
             if value.is_empty() {
                 last = if resets { None } else { last };
-            } else if known::check_value(section, key, value).is_none() {
+            } else if known::check_value(section, key, value).is_none()
+                && self.holds(section, key, value)
+            {
                 last = Some(assignment);
             }
         }
@@ -173,13 +160,20 @@ impl Unit {
         self.assignments().filter(|a| decisive.iter().any(|d| std::ptr::eq(*d, *a))).last()
     }
 
+    /// Does the systemd of the host take the setting with this value? One that is too old passes
+    /// over the line.
+    fn holds(&self, section: &str, key: &str, value: &str) -> bool {
+        known::holds(section, key, value, self.specifiers.systemd)
+    }
+
     /// The assignments that make up a setting with a list of values, in order, after resets.
     pub fn list(&self, section: &str, key: &str) -> Vec<&Assignment> {
         let resets = known::empty_resets(section, key);
         let mut list = Vec::new();
         for assignment in self.assignments().filter(|a| a.is(section, key)) {
-            if !assignment.value.as_str().is_empty() {
-                list.push(assignment);
+            let value = assignment.value.as_str();
+            if !value.is_empty() {
+                list.extend(self.holds(section, key, value).then_some(assignment));
             } else if resets {
                 list.clear();
             }
@@ -278,7 +272,10 @@ impl Unit {
 }
 
 fn is_exec(assignment: &Assignment) -> bool {
-    EXEC_SETTINGS.iter().any(|(section, key)| assignment.is(section, key))
+    let key = assignment.key.value.as_str();
+    // Most lines are none, which their first letters tell.
+    key.starts_with("Exec")
+        && known::find(&assignment.section, key).is_some_and(|setting| setting.is_command())
 }
 
 #[derive(Default)]

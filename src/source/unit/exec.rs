@@ -17,8 +17,11 @@ pub struct ExecPrefixes {
     pub own_argv0: bool,
     /// `:`: variables are not expanded.
     pub no_environment: bool,
-    /// `+`, `!` or `!!`: with more rights than `User=` and the sandbox leave.
+    /// `+` or `!`: with more rights than `User=` and the sandbox leave.
     pub full_privileges: bool,
+    /// `|` (from systemd 258 on): the shell of `User=` runs the words as its `-c` text; with `@`
+    /// as a login shell.
+    pub user_shell: bool,
 }
 
 /// One command of an `Exec…=` line.
@@ -175,11 +178,13 @@ impl Reader<'_> {
         let Some(first) = self.next(start, false)? else { return Ok(None) };
         let (program, prefixes) = self.program(&first)?;
         let refuses = !prefixes.ignore_failure;
-        let argv0 = match prefixes.own_argv0 {
+        // Beside `|` the prefix `@` means a login shell, and no word more.
+        let own_argv0 = prefixes.own_argv0 && !prefixes.user_shell;
+        let argv0 = match own_argv0 {
             true => self.argument(start, refuses)?,
             false => None,
         };
-        if prefixes.own_argv0 && argv0.is_none() {
+        if own_argv0 && argv0.is_none() {
             let span = first.span(self.value);
             return Err(Stop { kind: ExecFaultKind::MissingArgv0, span, refuses });
         }
@@ -258,7 +263,7 @@ impl Reader<'_> {
 
     fn program(&mut self, raw: &RawWord) -> Result<(Word, ExecPrefixes), Stop> {
         let (whole, utf8) = raw.text(self.value);
-        let (prefixes, length) = prefixes(whole.as_str());
+        let (prefixes, length) = prefixes(whole.as_str(), self.specifiers.systemd);
         let refuses = !prefixes.ignore_failure;
         let text = whole.slice(length..whole.as_str().len());
         let mut word = self.word(raw, text, utf8, refuses)?;
@@ -269,14 +274,20 @@ impl Reader<'_> {
             word.span = self.value.span_of(raw.start + length..raw.end);
         }
         match program_fault(word.text.as_str()) {
+            // A lone `|` is the shell itself.
+            Some(ExecFaultKind::EmptyProgram) if prefixes.user_shell => Ok((word, prefixes)),
             Some(kind) if word.unknown.is_none() => Err(Stop { kind, span: word.span, refuses }),
             _ => Ok((word, prefixes)),
         }
     }
 }
 
+/// The first systemd that has the prefix `|`.
+const USER_SHELL_SINCE: u32 = 258;
+
 /// The prefixes of a program and how many bytes they take.
-fn prefixes(text: &str) -> (ExecPrefixes, usize) {
+fn prefixes(text: &str, systemd: Option<u32>) -> (ExecPrefixes, usize) {
+    let knows_shell = systemd.is_none_or(|version| version >= USER_SHELL_SINCE);
     let mut found = ExecPrefixes::default();
     // `+`, `!` and `!!` exclude each other, but for `!` that a second one makes `!!`.
     let mut privileges = "";
@@ -285,12 +296,14 @@ fn prefixes(text: &str) -> (ExecPrefixes, usize) {
             (b'-', _) if !found.ignore_failure => found.ignore_failure = true,
             (b'@', _) if !found.own_argv0 => found.own_argv0 = true,
             (b':', _) if !found.no_environment => found.no_environment = true,
+            (b'|', _) if knows_shell && !found.user_shell => found.user_shell = true,
             (b'+', "") => privileges = "+",
             (b'!', "") => privileges = "!",
             (b'!', "!") => privileges = "!!",
             _ => return (found, at),
         }
-        found.full_privileges = !privileges.is_empty();
+        // `!!` meant something to kernels without ambient capabilities alone, and goes with 258.
+        found.full_privileges = matches!(privileges, "+" | "!");
     }
     (found, text.len())
 }

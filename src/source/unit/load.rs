@@ -113,8 +113,11 @@ impl UnitPaths {
                 problems: self.problems.clone(),
             });
         };
-        let specifiers =
-            Specifiers { name: found.name.clone(), fragment: Some(found.path.clone()) };
+        let specifiers = Specifiers {
+            name: found.name.clone(),
+            fragment: Some(found.path.clone()),
+            systemd: self.systemd,
+        };
         let mut unit = Unit::new(found.name.clone(), found.path.clone(), specifiers);
         unit.problems = self.problems.clone();
         unit.aliases = self.aliases(&found.name);

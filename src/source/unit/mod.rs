@@ -19,6 +19,7 @@ pub mod specifier;
 pub mod syntax;
 pub mod time;
 pub mod value;
+pub mod version;
 mod word;
 
 pub use effective::{Refusal, Unit};

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::name::{UnitKind, UnitName};
+use super::version;
 use crate::host::{FileKind, Host, HostError, HostErrorKind, Outcome};
 use crate::source::Sources;
 
@@ -95,6 +96,8 @@ pub struct UnitPaths {
     pulls: BTreeMap<UnitName, Vec<Pull>>,
     /// What could not be read.
     pub problems: Vec<HostError>,
+    /// The version of the systemd that reads them.
+    pub systemd: Option<u32>,
     listed: RefCell<HashMap<PathBuf, Listed>>,
 }
 
@@ -293,6 +296,7 @@ impl<'h> Scan<'h> {
                 drop_ins: HashMap::new(),
                 pulls: BTreeMap::new(),
                 problems: Vec::new(),
+                systemd: version::find(host).map(|(version, _)| version),
                 listed: RefCell::default(),
             },
             resolved: HashSet::new(),

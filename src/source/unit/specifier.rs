@@ -5,13 +5,15 @@ use std::path::{Path, PathBuf};
 use super::name::{self, UnitName};
 use crate::source::{Span, Text};
 
-/// What specifiers are expanded from.
+/// What specifiers are expanded from, and who expands them.
 #[derive(Debug, Clone)]
 pub struct Specifiers {
     /// The unit's name.
     pub name: UnitName,
     /// Its fragment's path on the machine that runs it, where that is known.
     pub fragment: Option<PathBuf>,
+    /// The version of the systemd that reads the unit, where that is known.
+    pub systemd: Option<u32>,
 }
 
 /// What became of a text.
@@ -42,7 +44,7 @@ enum One {
 impl Specifiers {
     /// For a unit whose fragment's place is not known.
     pub fn new(name: UnitName) -> Self {
-        Self { name, fragment: None }
+        Self { name, fragment: None, systemd: None }
     }
 
     /// Expands the specifiers of a text.
