@@ -13,6 +13,7 @@ crate::area![
     proxy_timeout_too_short,
     restart_blackout,
     upstream_undefined,
+    upstream_http2,
     static_path,
     static_pinned,
     include_broken,
@@ -24,8 +25,8 @@ crate::area![
 pub(super) use upstream_mismatch::{as_peer, rewrite};
 
 /// What is judged of nginx's way to an application, once there is one.
-pub(super) const ON_THE_WAY: [&str; 9] =
-    ["G207", "N301", "N303", "N304", "N306", "N307", "N312", "N313", "R710"];
+pub(super) const ON_THE_WAY: [&str; 10] =
+    ["G207", "N301", "N303", "N304", "N306", "N307", "N312", "N313", "N331", "R710"];
 
 /// A word that is written as it is read: where it stands without the quotes round it, and its
 /// text. Nothing where it holds an escape or a template's placeholder.

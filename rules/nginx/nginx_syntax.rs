@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::facts::{Deployment, Why};
-use crate::rule::{Safety, Sink};
+use crate::rule::{Safety, Severity, Sink};
 use crate::source::FileId;
 use crate::source::nginx::{Fault, FaultKind};
 
@@ -88,20 +88,27 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
 
 /// Others have rules of their own.
 fn is_mine(kind: FaultKind) -> bool {
-    kind.is_fatal()
-        && !matches!(
-            kind,
-            FaultKind::InvalidPass
-                | FaultKind::IncludeMissing
-                | FaultKind::IncludeNotAFile
-                | FaultKind::IncludeLoop
-        )
+    kind == FaultKind::GoneWithNewer
+        || kind.is_fatal()
+            && !matches!(
+                kind,
+                FaultKind::InvalidPass
+                    | FaultKind::IncludeMissing
+                    | FaultKind::IncludeNotAFile
+                    | FaultKind::IncludeLoop
+            )
 }
 
 fn report(fault: &Fault, out: &mut Sink) {
     let (note, related, help) = words(fault.kind);
-    let finding =
-        out.report(format!("nginx refuses to load: {}", fault.message)).at(fault.span, note);
+    let (consequence, severity) = match fault.kind {
+        FaultKind::GoneWithNewer => ("a newer nginx refuses to load", Severity::Warning),
+        _ => ("nginx refuses to load", Severity::Error),
+    };
+    let finding = out
+        .report(format!("{consequence}: {}", fault.message))
+        .severity(severity)
+        .at(fault.span, note);
     for place in &fault.related {
         finding.at(*place, related);
     }
@@ -132,6 +139,20 @@ fn words(kind: FaultKind) -> (&'static str, &'static str, &'static str) {
             "a byte order mark",
             "included from here",
             "save the file as UTF-8 without a byte order mark",
+        ),
+        K::GoneWithNewer => (
+            "gone from nginx",
+            "",
+            "take it out before the next upgrade; for `ssl on;`: listen 443 ssl;",
+        ),
+        K::NotInVersion => {
+            ("not in this version", "", "take it out, or install a version of nginx that has it")
+        }
+        K::InvalidParameter => ("nginx does not take this", "", "correct or remove it"),
+        K::CannotResolve => (
+            "looked up while nginx runs",
+            "",
+            "add a zone (zone NAME 64k;) to the upstream and a resolver, or remove resolve",
         ),
         K::UnknownDirective => ("no such directive", "", "correct its name"),
         K::NotAllowedHere => ("not in this block", "", "move it into the block it belongs to"),

@@ -1,5 +1,7 @@
-use crate::facts::{App, Why};
+use crate::facts::{App, Service, Why};
 use crate::rule::{Edit, Safety, Sink};
+use crate::source::Span;
+use crate::source::unit::value::parse_boolean;
 
 crate::rule! {
     /// `systemctl reload` refuses, so people restart, and every restart drops the requests in
@@ -7,7 +9,8 @@ crate::rule! {
     ///
     /// systemd has no idea how to reload a service that does not say so. Measured: without
     /// `ExecReload=` the command ends with status 3 and `Job type reload is not applicable for
-    /// unit …`; `systemctl reload-or-restart` restarts. gunicorn reloads on SIGHUP: new workers
+    /// unit …`; `systemctl reload-or-restart` restarts. With `RefreshOnReload=` (systemd 260) it
+    /// returns 0, and gunicorn gets nothing. gunicorn reloads on SIGHUP: new workers
     /// take over while the old ones finish.
     ///
     /// By hand: add `ExecReload=/bin/kill -s HUP $MAINPID` to `[Service]`, then
@@ -75,6 +78,13 @@ crate::rule! {
     }
 }
 
+/// `RefreshOnReload=`, from systemd 260 on: with it a reload is done without `ExecReload=` too.
+fn refreshes(service: &Service) -> Option<Span> {
+    let set = service.unit.last("Service", "RefreshOnReload")?;
+    service.unit.specifiers.systemd?;
+    (parse_boolean(set.value.as_str()) != Some(false)).then_some(set.span)
+}
+
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let service = &app.service;
     service.whole()?;
@@ -84,6 +94,18 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         return Ok(());
     }
     if !service.unit.list("Service", "ExecReload").is_empty() {
+        return Ok(());
+    }
+    if let Some(refresh) = refreshes(service) {
+        out.report(format!(
+            "`systemctl reload {}` returns 0 and the old code goes on: RefreshOnReload= lets \
+             systemd reload what is its own, and gunicorn gets nothing",
+            app.name
+        ))
+        .at(refresh, "no ExecReload= beside it")
+        .help(format!("Add to [Service]:\n{}", super::RELOAD))
+        .fix(Safety::Safe, super::RELOAD)
+        .edit(Edit::set(&service.unit, "ExecReload", super::HUP));
         return Ok(());
     }
     let reset = service.unit.all("Service", "ExecReload").last().is_some();

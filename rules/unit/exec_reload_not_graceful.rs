@@ -69,6 +69,23 @@ crate::rule! {
     /// ExecReload=
     /// ExecReload=/bin/kill -1 ${MAINPID}
     /// ```
+    ///
+    /// With `+` or `!` gunicorn runs as root, which `User=` may not signal (measured on 252 and 262):
+    ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=!/srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ExecReload=
+    /// ExecReload=/bin/kill -s HUP $MAINPID
+    /// ```
+    /// ```ini,fixed,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=!/srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ExecReload=
+    /// ExecReload=+/bin/kill -s HUP $MAINPID
+    /// ```
     /// ```ini,good,drop-in
     /// [Service]
     /// ExecReload=
@@ -119,6 +136,9 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             let (message, severity) = match effect {
                 Effect::Reloads => {
                     reloads = true;
+                    if let Err(why) = may_signal(app, line, part, out) {
+                        unknown = Some(why);
+                    }
                     continue;
                 }
                 Effect::HandsOver => return Ok(()),
@@ -149,6 +169,41 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
                        gunicorn no signal";
         report(out, &last.line, message, Severity::Error, behind(app, &last.line));
     }
+    Ok(())
+}
+
+/// With `+` or `!` before `ExecStart=`'s program gunicorn runs as root, and a reload without such a
+/// prefix as `User=`, who may not signal it.
+fn may_signal(
+    app: &App,
+    line: &ExecCommand,
+    part: Option<Span>,
+    out: &mut Sink,
+) -> Result<(), Why> {
+    let service = &app.service;
+    let Some(start) = service.exec_start.last() else { return Ok(()) };
+    if !start.line.prefixes.full_privileges || line.prefixes.full_privileges {
+        return Ok(());
+    }
+    let user = service.user.get()?;
+    let capable = service.unit.list("Service", "AmbientCapabilities");
+    if user.is_root()
+        || service.boolean("PermissionsStartOnly", false).ok() != Some(&false)
+        || capable.iter().any(|line| line.value.as_str().contains("CAP_KILL"))
+    {
+        return Ok(());
+    }
+    let finding = out
+        .report(format!(
+            "every reload fails (status 1): gunicorn runs as root, and ExecReload= as {}, who may \
+             not signal it",
+            user.name
+        ))
+        .at(line.span, format!("run as {}", user.name))
+        .at(start.line.program.span, "the prefix lets gunicorn run as root")
+        .help("Give ExecReload= the prefix too:\nExecReload=+/bin/kill -s HUP $MAINPID");
+    let edit = part.is_none().then(|| Edit::prepend(line.span, "+"));
+    finding.fix_if(Safety::Safe, "ExecReload=+…", edit);
     Ok(())
 }
 

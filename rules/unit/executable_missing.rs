@@ -73,6 +73,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         ("ExecStartPre", &service.exec_start_pre),
         ("ExecStart", &service.exec_start),
         ("ExecReload", &service.exec_reload),
+        ("ExecReloadPost", &service.exec_reload_post),
     ];
     for (setting, commands) in lists {
         for command in commands {

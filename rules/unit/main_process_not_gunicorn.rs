@@ -122,7 +122,11 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let program = launch.gunicorn.as_ref().filter(|word| !word.secret).and_then(|w| w.value());
     let program =
         program.filter(|path| path.starts_with('/')).unwrap_or("/PATH/TO/VENV/bin/gunicorn");
+    let by_prefix = app.service.exec_start.last().is_some_and(|c| c.line.prefixes.user_shell);
     let help = match wrapper.kind {
+        _ if by_prefix => format!(
+            "Take the prefix | away: the shell that it lets run the line stays.\nExecStart={program} …"
+        ),
         WrapperKind::Dash | WrapperKind::Bash | WrapperKind::Sh => format!(
             "Put `exec` before gunicorn in the shell's text, without a pipe or anything after it, \
              or start gunicorn itself:\nExecStart={program} …"

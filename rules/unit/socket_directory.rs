@@ -83,6 +83,29 @@ crate::rule! {
     /// User=root
     /// RuntimeDirectory=
     /// ```
+    ///
+    /// `RuntimeDirectory=NAME:LINK` makes both; `NAME::ro` is read-only for the service from
+    /// systemd 257 on, and older versions pass over it.
+    ///
+    /// ```ini,good,drop-in
+    /// [Service]
+    /// RuntimeDirectory=
+    /// RuntimeDirectory=gunicorn:myapp
+    /// ```
+    /// ```text,bad,file=/usr/lib64/systemd/libsystemd-shared-262-1.fc46.so
+    /// ```
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// RuntimeDirectory=
+    /// RuntimeDirectory=myapp::ro
+    /// ```
+    /// ```text,good,file=/usr/lib/aarch64-linux-gnu/systemd/libsystemd-shared-252.so
+    /// ```
+    /// ```ini,good,drop-in
+    /// [Service]
+    /// RuntimeDirectory=
+    /// RuntimeDirectory=myapp::ro
+    /// ```
     U117 "socket-directory" {
         severity: Error, impact: BadGateway, fix: Some(Safe), item: No502, hop: Socket,
         since: "0.1.0", check: App(check)
@@ -123,7 +146,20 @@ fn judge(app: &App, index: usize, bound: &Bound, place: &Place, out: &mut Sink) 
             return Err(Why::new(format!("what lies below {key}= was not read")));
         }
     }
-    if service.managed(&place.path)?.is_some() {
+    if let Some(made) = service.managed(&place.path)? {
+        let Some(read_only) = made.read_only else {
+            return Err(Why::new("whether this systemd takes :ro hangs on its version"));
+        };
+        if read_only {
+            let wall = Wall {
+                note: format!("systemd makes {} read-only for the service", place.path.display()),
+                evidence: None,
+                other: Some((made.span, "`:ro`".to_owned())),
+                severity: Severity::Error,
+                free: false,
+            };
+            report(app, index, bound, user, &wall, out);
+        }
         return Ok(());
     }
     let Some(wall) = wall(app, user, place)? else { return Ok(()) };

@@ -98,9 +98,14 @@ pub struct Environment {
     pub files: Vec<EnvironmentFile>,
     /// The variables by name; a file beats `Environment=`, the last file beats the earlier ones.
     pub variables: BTreeMap<String, Variable>,
+    /// Those that `UnsetEnvironment=` takes away again.
+    pub unset: BTreeMap<String, Variable>,
     /// Why there may be other variables, or other values.
     pub open: Option<Why>,
 }
+
+/// The first systemd that applies `UnsetEnvironment=` after it expanded the command line.
+const UNSETS_LAST: u32 = 262;
 
 impl Environment {
     /// What a name is set to when the service starts.
@@ -112,6 +117,23 @@ impl Environment {
                 Some(why) => VariableValue::NotKnown(why.text().to_owned()),
                 None => VariableValue::Unset,
             },
+        }
+    }
+
+    /// What `${NAME}` in an `Exec…=` line becomes: from systemd 262 on, also what `UnsetEnvironment=`
+    /// takes away only afterwards (measured on 252 and 262).
+    pub fn lookup_in_exec(&self, name: &str, systemd: Option<u32>) -> VariableValue<'_> {
+        match (self.lookup(name), self.unset.get(name), systemd) {
+            (VariableValue::Unset, Some(variable), Some(UNSETS_LAST..)) => {
+                match &variable.unknown {
+                    Some(why) => VariableValue::NotKnown(why.clone()),
+                    None => VariableValue::Set(&variable.value),
+                }
+            }
+            (VariableValue::Unset, Some(_), None) => VariableValue::NotKnown(format!(
+                "UnsetEnvironment= takes {name} away, before or after ExecStart= by systemd's version"
+            )),
+            (found, _, _) => found,
         }
     }
 
@@ -260,8 +282,8 @@ fn remove_unset(service: &Service, environment: &mut Environment) {
                 (Some(value), Some(variable)) => variable.value == *value,
                 (Some(_), None) => false,
             };
-            if remove {
-                environment.variables.remove(&name.name.value);
+            if remove && let Some(taken) = environment.variables.remove(&name.name.value) {
+                environment.unset.insert(name.name.value, taken);
             }
         }
     }

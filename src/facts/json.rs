@@ -245,6 +245,7 @@ fn nginx(sources: &Sources, nginx: &Nginx) -> Value {
         return json!({ "unknown": nginx.model.get().err().map(|why| why.text().to_owned()) });
     };
     json!({
+        "version": known(sources, &nginx.version, |v| json!(v.to_string())),
         "user": known(sources, &nginx.user, |v| json!(v)),
         "files": model.config.trees.iter()
             .map(|tree| tree.file.path.to_string_lossy().into_owned())

@@ -14,7 +14,6 @@ pub mod known;
 pub mod machine;
 pub mod names;
 pub mod nginx;
-mod nginx_version;
 pub mod path;
 pub mod place;
 pub mod preflight;

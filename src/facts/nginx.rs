@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use super::endpoint::{Endpoint, TcpHost};
 use super::place::{Identity, Place, tidy};
 use super::{Known, Machine, Origin, Problem, Request, Scope, Whose, Why};
-use crate::host::HostErrorKind;
+use crate::host::{Command, HostErrorKind, Program};
 use crate::source::nginx::{
     self, Address, DirectiveId, FaultKind, Host, LocationId, LocationKind, Model, NotRead,
-    NotReadReason, Pass, Protocol, ServerId, Target, UpstreamId,
+    NotReadReason, Pass, Protocol, ServerId, Target, UpstreamId, Version,
 };
 use crate::source::nginx_test;
 use crate::source::unit::Unit;
@@ -20,8 +20,8 @@ use crate::source::{FileId, Sources, Span};
 pub struct Nginx {
     /// The configuration and what it means; unknown where there is none or none was given.
     pub model: Known<Model>,
-    /// Its version.
-    pub version: Known<nginx::Version>,
+    /// The version that is installed.
+    pub version: Known<Version>,
     /// Who its workers run as.
     pub user: Known<Identity>,
     /// `PrivateTmp=` of its unit.
@@ -98,13 +98,10 @@ impl Nginx {
         unit: Option<&Unit>,
         problems: &mut Vec<Problem>,
     ) -> Self {
+        let version = version(sources, &request.scope);
         let model = match &request.scope {
             Scope::Files(given) => given_model(sources, &given.nginx, problems),
-            Scope::Live | Scope::Root => installed_model(sources, problems),
-        };
-        let version = match machine.whole {
-            true => super::nginx_version::read(sources),
-            false => Known::unknown("only the files given were read"),
+            Scope::Live | Scope::Root => installed_model(sources, version.ok().copied(), problems),
         };
         let mut read = Self {
             model,
@@ -246,10 +243,36 @@ fn given_model(sources: &Sources, paths: &[PathBuf], problems: &mut Vec<Problem>
     }
 }
 
-fn installed_model(sources: &Sources, problems: &mut Vec<Problem>) -> Known<Model> {
+/// From the program's own text or the package manager's database; on a living host that has neither,
+/// nginx is asked.
+fn version(sources: &Sources, scope: &Scope) -> Known<Version> {
+    if matches!(scope, Scope::Files(_)) {
+        return Known::unknown("only the files given were read");
+    }
+    if let Some((version, path)) = nginx::installed::find(sources.host()) {
+        return Known::Value(version, Origin::Path(path));
+    }
+    let asked = matches!(scope, Scope::Live)
+        .then(|| sources.host().run(&Command::new(Program::Nginx, ["-v"])).ok())
+        .flatten()
+        .and_then(|output| nginx::installed::in_program(&output.stderr));
+    match asked {
+        Some(version) => Known::Value(version, Origin::Command("nginx -v")),
+        None => Known::unknown("nginx's version was not found"),
+    }
+}
+
+fn installed_model(
+    sources: &Sources,
+    version: Option<Version>,
+    problems: &mut Vec<Problem>,
+) -> Known<Model> {
     let path = Path::new("/etc/nginx/nginx.conf");
     match nginx::load(sources, path, Path::new("/etc/nginx")) {
-        Ok(config) => Known::Value(Model::new(config), Origin::Path(path.into())),
+        Ok(mut config) => {
+            config.version = version;
+            Known::Value(Model::new(config), Origin::Path(path.into()))
+        }
         Err(error) if error.kind == HostErrorKind::NotFound => {
             Known::unknown("there is no /etc/nginx/nginx.conf")
         }

@@ -18,6 +18,9 @@ pub struct ManagedDirectory {
     pub path: PathBuf,
     /// Its mode.
     pub mode: u32,
+    /// Is it read-only for the service (`NAME::ro`, from systemd 257 on)? None where that hangs on a
+    /// version that is not known.
+    pub read_only: Option<bool>,
     /// The word in `RuntimeDirectory=`, `StateDirectory=` …
     pub span: Span,
 }
@@ -52,9 +55,14 @@ pub struct Service {
     pub exec_start_pre: Vec<Command>,
     /// `ExecReload=`.
     pub exec_reload: Vec<Command>,
+    /// `ExecReloadPost=`, from systemd 259 on.
+    pub exec_reload_post: Vec<Command>,
     /// The directories that systemd makes for it.
     pub directories: Known<Vec<ManagedDirectory>>,
 }
+
+/// The first systemd that knows `RuntimeDirectory=NAME::ro`.
+const READ_ONLY_SINCE: u32 = 257;
 
 impl Service {
     /// Joins what the unit says with what is on the machine.
@@ -65,6 +73,7 @@ impl Service {
             exec_start: read_commands(sources, machine, &unit, "ExecStart"),
             exec_start_pre: read_commands(sources, machine, &unit, "ExecStartPre"),
             exec_reload: read_commands(sources, machine, &unit, "ExecReload"),
+            exec_reload_post: read_commands(sources, machine, &unit, "ExecReloadPost"),
             directories: Known::Default(Vec::new(), Whose::SYSTEMD),
             on_machine: machine.whole,
             unit,
@@ -196,7 +205,12 @@ impl Service {
         }
         match self.word("PrivateTmp", "no") {
             // `disconnected` since systemd 257.
-            Known::Value(word, origin) if word == "disconnected" => Known::Value(true, origin),
+            Known::Value(word, origin) if word == "disconnected" => {
+                match self.unit.specifiers.systemd {
+                    Some(_) => Known::Value(true, origin),
+                    None => Known::unknown("whether this systemd knows PrivateTmp=disconnected"),
+                }
+            }
             _ => self.boolean("PrivateTmp", false),
         }
     }
@@ -279,6 +293,14 @@ impl Service {
         Known::Value(Some(place), origin)
     }
 
+    /// The flags behind a directory's second colon.
+    fn read_only(&self, flags: Option<&str>) -> Option<bool> {
+        match flags {
+            Some("ro") => self.unit.specifiers.systemd.map(|version| version >= READ_ONLY_SINCE),
+            _ => Some(false),
+        }
+    }
+
     fn read_directories(&self) -> Known<Vec<ManagedDirectory>> {
         let settings = [
             ("RuntimeDirectory", "/run", "RuntimeDirectoryMode"),
@@ -300,17 +322,23 @@ impl Service {
                 };
                 origin = Some(Origin::text(assignment.span));
                 for (at, word) in words(text.as_str()) {
-                    // `name:link` adds a link since systemd 248.
-                    let name = word.split(':').next().unwrap_or(word);
+                    // `name:link` adds a link since systemd 248, `name:link:ro` may not be written
+                    // in since 257; the link may be empty.
+                    let mut parts = word.splitn(3, ':');
+                    let name = parts.next().unwrap_or(word);
+                    let link = parts.next().filter(|link| !link.is_empty());
+                    let read_only = self.read_only(parts.next());
                     // systemd ignores a path that is absolute or goes up (measured on 252).
                     if name.starts_with('/') || name.split('/').any(|part| part == "..") {
                         continue;
                     }
-                    found.push(ManagedDirectory {
+                    let span = text.span_of(at..at + word.len());
+                    found.extend(std::iter::once(name).chain(link).map(|name| ManagedDirectory {
                         path: tidy(&Path::new(top).join(name)),
                         mode: mode.unwrap_or(0o755),
-                        span: text.span_of(at..at + word.len()),
-                    });
+                        read_only,
+                        span,
+                    }));
                 }
             }
         }

@@ -18,6 +18,7 @@ mod cases_nginx;
 mod cases_release_database;
 mod cases_sockets;
 mod cases_unit;
+mod cases_versions;
 mod cli;
 mod corpus;
 mod dependencies;

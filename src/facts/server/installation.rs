@@ -19,8 +19,13 @@ pub(super) fn program(
     candidate: &Candidate,
     launch: Option<&Launch>,
 ) -> Option<Place> {
-    let word = launch?.gunicorn.as_ref()?;
-    let path = absolute(candidate, launch?, word.value()?)?;
+    let launch = launch?;
+    let word = launch.gunicorn.as_ref()?;
+    // systemd itself looks for the bare name: ExecSearchPath=, or a path of its own.
+    if launch.wrappers.is_empty() && !word.value()?.contains('/') {
+        return candidate.service.exec_start.last()?.executable.place.clone();
+    }
+    let path = absolute(candidate, launch, word.value()?)?;
     Some(Place::look(sources.host(), &path, machine.owners_known))
 }
 

@@ -1,15 +1,17 @@
 //! What a unit's ExecStart starts, seen through shells and wrappers.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::super::gunicorn::launcher::{Script, Shell as LaunchShell};
-use super::super::gunicorn::{Launch, LaunchContext, NotLaunched, see_through};
+use super::super::gunicorn::{
+    Launch, LaunchContext, NotLaunched, Stays, Wrapper, WrapperKind, see_through,
+};
 use super::super::machine::Shell;
 use super::super::place::tidy;
 use super::super::{Environment, Machine, Place, Service};
 use super::{as_lookup, variable};
 use crate::source::gunicorn::ArgumentWord;
-use crate::source::unit::{VariableValue, expand};
+use crate::source::unit::{ExecCommand, VariableValue, expand};
 use crate::source::{Sources, Text};
 
 /// The largest script that is looked into, in bytes.
@@ -46,7 +48,9 @@ pub fn launch(
         let plain = expand(&command.line, |_| VariableValue::Unset);
         plain.into_iter().map(argument).collect()
     } else {
-        expand(&command.line, |name| environment.lookup(name)).into_iter().map(argument).collect()
+        let systemd = service.unit.specifiers.systemd;
+        let lookup = |name: &str| environment.lookup_in_exec(name, systemd);
+        expand(&command.line, lookup).into_iter().map(argument).collect()
     };
     hide_assignments(sources, &words);
     let sh = match machine.shell.ok() {
@@ -60,7 +64,12 @@ pub fn launch(
         script: &|path| script(sources, machine, service, path),
     };
     match see_through(&words, &context) {
-        Ok(launch) => Launched::Gunicorn(Box::new(launch)),
+        Ok(mut launch) => {
+            if command.line.prefixes.user_shell {
+                launch.wrappers.insert(0, user_shell(sources, machine, service, &command.line));
+            }
+            Launched::Gunicorn(Box::new(launch))
+        }
         Err(NotLaunched::NotGunicorn) => {
             let program = command.line.program.text.as_str();
             Launched::Other(format!("it runs {program}"))
@@ -72,6 +81,40 @@ pub fn launch(
         }
         Err(NotLaunched::Unknown(why)) => Launched::Unknown(why),
     }
+}
+
+/// The prefix `|`: the login shell of `User=` runs the line as its `-c` text; `/bin/sh` where that is
+/// nologin. bash then makes way, dash stays (measured on 262).
+fn user_shell(
+    sources: &Sources,
+    machine: &Machine,
+    service: &Service,
+    line: &ExecCommand,
+) -> Wrapper {
+    let account = service.user.ok().and_then(|user| machine.accounts.ok()?.user(&user.name));
+    let shell = account.map(|account| account.shell.as_path());
+    let file = |path: &Path| {
+        let resolved = sources.host().look(path).resolved;
+        resolved.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    };
+    let none = ["nologin", "false", ""];
+    let (name, kind) = match shell.map(file) {
+        Some(name) if none.contains(&name.as_str()) => match machine.shell.ok() {
+            Some(Shell::Dash) => ("dash".to_owned(), WrapperKind::Dash),
+            Some(Shell::Bash) => ("bash".to_owned(), WrapperKind::Bash),
+            _ => ("/bin/sh".to_owned(), WrapperKind::Sh),
+        },
+        Some(name) if name == "dash" => (name, WrapperKind::Dash),
+        Some(name) if name == "bash" => (name, WrapperKind::Bash),
+        Some(name) => (name.clone(), WrapperKind::Other(name)),
+        None => ("the user's shell".to_owned(), WrapperKind::Sh),
+    };
+    let stays = match kind {
+        WrapperKind::Dash => Stays::Always,
+        WrapperKind::Bash => Stays::Never,
+        _ => Stays::Depends(format!("the prefix | lets {name} run the line")),
+    };
+    Wrapper { kind, stays, forwards_hup: Some(false), span: line.span, exec_at: None }
 }
 
 fn argument(word: crate::source::unit::ExpandedWord) -> ArgumentWord {

@@ -11,6 +11,7 @@ use super::pass;
 use super::server::{Listen, Server, ServerName};
 use super::tree::Body;
 use super::upstream::Upstream;
+use super::version::Version;
 
 /// What a block is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +56,7 @@ pub(super) fn build(config: Config) -> Model {
         variables: super::variables::Variables::default(),
         simple: Vec::new(),
         faults: Vec::new(),
+        version: model.config.version,
     };
     for directive in model.config.directives() {
         walk.directive(&directive);
@@ -89,6 +91,7 @@ struct Walk {
     variables: super::variables::Variables,
     simple: Vec<(u32, u32, u32)>,
     faults: Vec<Fault>,
+    version: Option<Version>,
 }
 
 impl Walk {
@@ -224,7 +227,7 @@ impl Walk {
             }
             Scope::Upstream(id) => {
                 if let Some(upstream) = self.upstreams.get_mut(id.0 as usize) {
-                    upstream.take(directive, name, &mut self.faults);
+                    upstream.take(directive, name, self.version, &mut self.faults);
                 }
             }
             _ => {}
@@ -234,7 +237,9 @@ impl Walk {
     fn in_server(&mut self, directive: &DirectiveRef<'_>, name: &[u8], id: ServerId) {
         let Some(server) = self.servers.get_mut(id.0 as usize) else { return };
         match name {
-            b"listen" => server.listens.extend(Listen::read(directive, &mut self.faults)),
+            b"listen" => {
+                server.listens.extend(Listen::read(directive, self.version, &mut self.faults));
+            }
             b"server_name" => {
                 server.names.extend(directive.arguments().map(|word| ServerName::read(&word)));
             }

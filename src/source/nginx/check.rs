@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use super::address::{Address, Host};
 use super::build::Scope;
+use super::config::Context;
 use super::directives;
 use super::fault::{Fault, FaultKind};
 use super::location::{Location, LocationKind};
@@ -17,7 +18,24 @@ pub(super) fn check(model: &mut Model, scopes: &[Scope]) {
     listens(&model.servers, &mut faults);
     server_names(&model.servers, &mut faults);
     locations(model, &mut faults);
+    resolving(model, &mut faults);
     model.faults.append(&mut faults);
+}
+
+/// Groups whose names are to be looked up, with nothing that could. Only a configuration that was
+/// read whole tells that there is no resolver.
+fn resolving(model: &Model, faults: &mut Vec<Fault>) {
+    let config = &model.config;
+    let whole = config.context == Context::Main
+        && config.not_read.is_empty()
+        && config.trees.iter().all(|tree| tree.fault.is_none());
+    for upstream in model.upstreams.iter().filter(|_| whole) {
+        let http = config.get(upstream.directive).and_then(|block| block.parent());
+        let resolver = http.is_some_and(|http| {
+            http.children().any(|directive| directive.name().as_ref() == b"resolver")
+        });
+        upstream.check_resolving(resolver, faults);
+    }
 }
 
 /// `a duplicate listen`, `a duplicate default server`.

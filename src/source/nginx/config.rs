@@ -75,6 +75,8 @@ pub struct Config {
     pub context: Context,
     /// The directory that relative paths of the configuration count from.
     pub prefix: PathBuf,
+    /// The version of the nginx that reads it, where that is known.
+    pub version: Option<super::version::Version>,
     /// The files, each once, in the order of their first reading.
     pub trees: Vec<Tree>,
     /// What nginx would refuse: syntax and includes.

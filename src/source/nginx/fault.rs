@@ -65,6 +65,12 @@ pub enum FaultKind {
     NotTerminated,
     /// A `;` where a block belongs.
     NoBlock,
+    /// A directive that the installed version does not have yet, or no longer.
+    NotInVersion,
+    /// A directive that newer versions of nginx no longer have, where the installed one is not known.
+    GoneWithNewer,
+    /// A value or parameter that a directive does not take.
+    InvalidParameter,
     /// A flag that is neither `on` nor `off`.
     InvalidValue,
     /// A directive that may stand only once in its block.
@@ -85,6 +91,8 @@ pub enum FaultKind {
     EmptyUpstream,
     /// A `server` of a group with an address or a parameter that nginx refuses.
     InvalidPeer,
+    /// `resolve` in a group that has no `zone`, or no resolver.
+    CannotResolve,
     /// `backup` in a group whose method has none.
     BackupNotSupported,
     /// A `proxy_pass` (`uwsgi_pass` …) that nginx refuses.
@@ -108,6 +116,9 @@ impl FaultKind {
 
     /// Does nginx refuse the configuration for it? (The others it warns of, or they are ours.)
     pub fn is_fatal(self) -> bool {
-        !matches!(self, Self::ConflictingServerName | Self::Template | Self::TooLarge)
+        !matches!(
+            self,
+            Self::ConflictingServerName | Self::GoneWithNewer | Self::Template | Self::TooLarge
+        )
     }
 }

@@ -104,6 +104,7 @@ impl<'s, 'h> Loader<'s, 'h> {
         let config = Config {
             context: Context::Fragment,
             prefix: prefix.into(),
+            version: None,
             trees: Vec::new(),
             faults: Vec::new(),
             not_read: Vec::new(),

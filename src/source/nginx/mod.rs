@@ -13,6 +13,7 @@ mod directives;
 pub mod effective;
 pub mod fault;
 mod include;
+pub mod installed;
 pub mod load;
 pub mod location;
 mod lua;

@@ -1,11 +1,12 @@
 //! `server` blocks: where they listen and to which names they answer
 //! (ngx_http_core_module, `listen` and `server_name`).
 
-use super::address::{Address, Host, Url, parse_port, parse_url, path_of};
+use super::address::{Address, Host, Url, parse_port, parse_url, path_of, starts_with_ignore_case};
 use super::config::{DirectiveId, DirectiveRef, WordRef};
 use super::fault::{Fault, FaultKind};
 use super::location::Handling;
 use super::model::{LocationId, ServerId};
+use super::version::Version;
 use crate::source::Span;
 
 /// A `server` of `http`.
@@ -110,9 +111,15 @@ impl ServerName {
 }
 
 impl Listen {
-    /// Reads a `listen`; what nginx refuses is added to `faults`.
-    pub(super) fn read(directive: &DirectiveRef<'_>, faults: &mut Vec<Fault>) -> Option<Self> {
-        let word = directive.argument(0)?;
+    /// Reads a `listen`, which is several where it names a range of ports; what nginx refuses is
+    /// added to `faults`.
+    pub(super) fn read(
+        directive: &DirectiveRef<'_>,
+        version: Option<Version>,
+        faults: &mut Vec<Fault>,
+    ) -> Vec<Self> {
+        let Some(word) = directive.argument(0) else { return Vec::new() };
+        let mut addresses = Vec::new();
         let mut listen = Self {
             address: None,
             default_server: false,
@@ -124,7 +131,7 @@ impl Listen {
         };
         if !word.has_placeholder() {
             match listen_address(&word.value()) {
-                Ok(address) => listen.address = Some(address),
+                Ok(found) => addresses = found,
                 Err(error) => faults.push(Fault::new(
                     FaultKind::InvalidListen,
                     word.span(),
@@ -133,6 +140,13 @@ impl Listen {
             }
         }
         for parameter in directive.arguments().skip(1) {
+            if !parameter.has_placeholder() && !takes(&parameter.value(), version) {
+                let message = format!(
+                    "invalid parameter \"{}\" of the \"listen\" directive",
+                    parameter.text()
+                );
+                faults.push(Fault::new(FaultKind::InvalidParameter, parameter.span(), message));
+            }
             match parameter.value().as_ref() {
                 b"default_server" | b"default" => listen.default_server = true,
                 b"ssl" => listen.ssl = true,
@@ -142,22 +156,93 @@ impl Listen {
                 _ => {}
             }
         }
-        Some(listen)
+        if addresses.is_empty() {
+            return vec![listen];
+        }
+        let of = |address| Self { address: Some(address), ..listen.clone() };
+        addresses.into_iter().map(of).collect()
     }
 }
 
-/// `unix:path`, `host:port`, a host alone (port 80) or a port alone.
-fn listen_address(value: &[u8]) -> Result<Address, &'static str> {
-    let all_digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
-    if all_digits {
-        let port = parse_port(value).ok_or("invalid port")?;
-        return Ok(Address::Inet { host: Host::Any, port });
+/// The first version with `quic`, and with `multipath` beside it.
+const QUIC: Version = Version(1, 25, 0);
+const MULTIPATH: Version = Version(1, 29, 7);
+
+/// Does nginx take this parameter of `listen`? What another system or version has, it takes where
+/// neither is known.
+fn takes(parameter: &[u8], version: Option<Version>) -> bool {
+    let from = |first| version.is_none_or(|version| version >= first);
+    let positive = |digits: &[u8]| {
+        let number = std::str::from_utf8(digits).ok().and_then(|text| text.parse::<i64>().ok());
+        number.is_some_and(|number| number > 0)
+    };
+    match parameter {
+        b"default_server" | b"default" | b"bind" | b"deferred" | b"reuseport" | b"ssl"
+        | b"http2" | b"spdy" | b"proxy_protocol" | b"ipv6only=on" | b"ipv6only=off"
+        | b"so_keepalive=on" | b"so_keepalive=off" => true,
+        // 1.25.0 alone took it, for what is `quic` since.
+        b"http3" => version.is_none(),
+        b"quic" => from(QUIC),
+        b"multipath" => from(MULTIPATH),
+        _ => match parameter.iter().position(|byte| *byte == b'=').map(|at| parameter.split_at(at))
+        {
+            Some((b"backlog", [_, value @ ..])) => positive(value),
+            Some((b"setfib" | b"fastopen" | b"rcvbuf" | b"sndbuf" | b"accept_filter", _)) => true,
+            Some((b"so_keepalive", [_, value @ ..])) => value.contains(&b':'),
+            _ => false,
+        },
+    }
+}
+
+/// More ports than this are no range that one looks at one by one.
+const RANGE_LIMIT: u16 = 1024;
+
+/// The ports of `8100-8102`, or of one alone; none for a range that is too long to look at.
+fn ports(text: &[u8]) -> Result<Vec<u16>, &'static str> {
+    let error = "invalid port";
+    let Some(dash) = text.iter().position(|byte| *byte == b'-') else {
+        return Ok(vec![parse_port(text).ok_or(error)?]);
+    };
+    let (first, last) = text.split_at(dash);
+    let (first, last) = (parse_port(first), parse_port(last.get(1..).unwrap_or_default()));
+    let (first, last) = first.zip(last).filter(|(first, last)| first <= last).ok_or(error)?;
+    match last - first < RANGE_LIMIT {
+        true => Ok((first..=last).collect()),
+        false => Ok(Vec::new()),
+    }
+}
+
+/// `unix:path`, `host:port`, a host alone (port 80) or a port alone; instead of a port a range.
+fn listen_address(value: &[u8]) -> Result<Vec<Address>, &'static str> {
+    let all_ports = value.first().is_some_and(u8::is_ascii_digit)
+        && value.iter().all(|byte| byte.is_ascii_digit() || *byte == b'-');
+    if all_ports {
+        let of = |port| Address::Inet { host: Host::Any, port };
+        return Ok(ports(value)?.into_iter().map(of).collect());
+    }
+    // A range only ever stands behind the host, and a host's text may hold a dash too.
+    let tail = value.iter().rposition(|byte| matches!(byte, b':' | b']' | b'/'));
+    let range = tail.filter(|at| {
+        let rest = value.get(at + 1..).unwrap_or_default();
+        value.get(*at) == Some(&b':')
+            && rest.contains(&b'-')
+            && !starts_with_ignore_case(value, b"unix:")
+    });
+    if let Some(colon) = range {
+        let host = value.get(..colon).unwrap_or_default();
+        let numbers = ports(value.get(colon + 1..).unwrap_or_default())?;
+        let Url::Inet { host, .. } = parse_url(host, false)? else { return Err("invalid host") };
+        let host = Host::new(&String::from_utf8_lossy(host));
+        return Ok(numbers
+            .into_iter()
+            .map(|port| Address::Inet { host: host.clone(), port })
+            .collect());
     }
     match parse_url(value, false)? {
-        Url::Unix { path, .. } => Ok(Address::Unix(path_of(path))),
-        Url::Inet { host, port, .. } => Ok(Address::Inet {
+        Url::Unix { path, .. } => Ok(vec![Address::Unix(path_of(path))]),
+        Url::Inet { host, port, .. } => Ok(vec![Address::Inet {
             host: Host::new(&String::from_utf8_lossy(host)),
             port: port.unwrap_or(80),
-        }),
+        }]),
     }
 }

@@ -7,6 +7,7 @@ use super::config::{DirectiveId, DirectiveRef};
 use super::fault::{Fault, FaultKind};
 use super::model::UpstreamId;
 use super::value::parse_time_seconds;
+use super::version::Version;
 use crate::source::{Span, Spanned};
 
 /// How a group chooses among its peers.
@@ -41,6 +42,8 @@ pub struct Upstream {
     pub keepalive: Option<Spanned<Option<u64>>>,
     /// `zone`: its words.
     pub zone: Option<Span>,
+    /// Does it have a `resolver` of its own?
+    pub resolver: bool,
     /// How it chooses.
     pub method: Spanned<Method>,
     /// From its name to the last word before the brace.
@@ -64,8 +67,10 @@ pub struct Peer {
     pub max_fails: Option<Spanned<u64>>,
     /// `fail_timeout=`, where it is set and a time (nginx's default is 10 s).
     pub fail_timeout: Option<Spanned<Duration>>,
-    /// `resolve`.
-    pub resolve: bool,
+    /// `resolve`: the name is looked up again and again.
+    pub resolve: Option<Span>,
+    /// `service=`: the name's SRV records tell hosts and ports.
+    pub service: bool,
     /// The address alone.
     pub word: Span,
     /// The whole directive, without `;`.
@@ -86,6 +91,7 @@ impl Upstream {
             peers: Vec::new(),
             keepalive: None,
             zone: None,
+            resolver: false,
             method: Spanned { value: Method::RoundRobin, span: directive.head_span() },
             span: directive.head_span(),
             complete: !word.is_some_and(|word| word.has_placeholder()),
@@ -97,12 +103,13 @@ impl Upstream {
         &mut self,
         directive: &DirectiveRef<'_>,
         name: &[u8],
+        version: Option<Version>,
         faults: &mut Vec<Fault>,
     ) {
         let span = directive.head_span();
         let method = match name {
             b"server" => {
-                if let Some(peer) = Peer::read(directive, faults) {
+                if let Some(peer) = Peer::read(directive, version, faults) {
                     self.check_backup(&peer, faults);
                     self.complete &= peer.address.is_some();
                     self.peers.push(peer);
@@ -116,6 +123,10 @@ impl Upstream {
             }
             b"zone" => {
                 self.zone = Some(span);
+                return;
+            }
+            b"resolver" => {
+                self.resolver = true;
                 return;
             }
             b"ip_hash" => Method::IpHash,
@@ -144,6 +155,27 @@ impl Upstream {
         }
     }
 
+    /// Names that are to be looked up while nginx runs: in memory that all workers share, and by a
+    /// resolver. `resolver` says whether one is set where the group stands.
+    pub(super) fn check_resolving(&self, resolver: bool, faults: &mut Vec<Fault>) {
+        let name = |peer: &&Peer| {
+            matches!(&peer.address, Some(Address::Inet { host: Host::Name(_), .. }))
+                || (peer.service && peer.address.is_none())
+        };
+        let asks = |peer: &Peer| peer.resolve.filter(|_| name(&peer));
+        let Some(span) = self.peers.iter().find_map(asks) else { return };
+        let what = "resolving names at run time requires upstream";
+        let group = &self.name.value;
+        let message = match (self.zone, resolver || self.resolver) {
+            (None, _) => format!("{what} \"{group}\" to be in shared memory"),
+            (_, false) => {
+                format!("no resolver defined to resolve names at run time in upstream \"{group}\"")
+            }
+            _ => return,
+        };
+        faults.push(Fault::new(FaultKind::CannotResolve, span, message));
+    }
+
     /// What nginx says of the group as a whole.
     pub(super) fn check(&self, faults: &mut Vec<Fault>) {
         if !self.complete {
@@ -159,8 +191,16 @@ impl Upstream {
     }
 }
 
+/// The first version with `resolve` and `service=`, and the first with `route=` and `drain`.
+const RESOLVE: Version = Version(1, 27, 3);
+const STICKY: Version = Version(1, 29, 6);
+
 impl Peer {
-    fn read(directive: &DirectiveRef<'_>, faults: &mut Vec<Fault>) -> Option<Self> {
+    fn read(
+        directive: &DirectiveRef<'_>,
+        version: Option<Version>,
+        faults: &mut Vec<Fault>,
+    ) -> Option<Self> {
         let word = directive.argument(0)?;
         let mut peer = Self {
             address: None,
@@ -169,7 +209,8 @@ impl Peer {
             down: false,
             max_fails: None,
             fail_timeout: None,
-            resolve: false,
+            resolve: None,
+            service: false,
             word: word.span(),
             span: directive.head_span(),
         };
@@ -205,21 +246,27 @@ impl Peer {
                     true
                 }
                 b"resolve" => {
-                    peer.resolve = true;
-                    true
+                    peer.resolve = Some(span);
+                    version.is_none_or(|version| version >= RESOLVE)
                 }
-                value => peer.take(value, span),
+                b"drain" => version.is_none_or(|version| version >= STICKY),
+                value => peer.take(value, span, version),
             };
             if !known {
                 let message = format!("invalid parameter \"{}\"", parameter.text());
                 faults.push(Fault::new(FaultKind::InvalidPeer, span, message));
             }
         }
+        // Which hosts and ports the records name, only the resolver knows.
+        if peer.service {
+            peer.address = None;
+        }
         Some(peer)
     }
 
     /// Takes in `name=value`; says whether nginx would.
-    fn take(&mut self, parameter: &[u8], span: Span) -> bool {
+    fn take(&mut self, parameter: &[u8], span: Span, version: Option<Version>) -> bool {
+        let from = |first| version.is_none_or(|version| version >= first);
         let number = |text: &[u8]| std::str::from_utf8(text).ok().and_then(|t| t.parse().ok());
         if let Some(value) = parameter.strip_prefix(b"max_fails=") {
             self.max_fails = number(value).map(|value| Spanned { value, span });
@@ -235,10 +282,14 @@ impl Peer {
         if let Some(value) = parameter.strip_prefix(b"max_conns=") {
             return number(value).is_some();
         }
-        // Of nginx's commercial version, and of later ones.
-        [b"slow_start=".as_slice(), b"service=", b"route="]
-            .iter()
-            .any(|name| parameter.starts_with(name))
-            || parameter == b"drain"
+        if parameter.starts_with(b"service=") {
+            self.service = true;
+            return from(RESOLVE);
+        }
+        if parameter.starts_with(b"route=") {
+            return from(STICKY);
+        }
+        // Of nginx's commercial version, whose number is not asked.
+        parameter.starts_with(b"slow_start=") && version.is_none()
     }
 }

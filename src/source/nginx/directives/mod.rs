@@ -1,60 +1,31 @@
 //! What `ngx_conf_handler` checks of every directive: that it is known, that it may stand in its
 //! block, that it has a block or none, and how many arguments it takes.
 //!
-//! Modules that are not nginx's own are many. A name that nginx does not have is called unknown
-//! only where it is surely a slip: a letter away from one that nginx has.
+//! The table is nginx's own, by version. Modules that are not nginx's are many: a name that nginx
+//! does not have is called unknown only where it is surely a slip, a letter away from one that
+//! nginx has, or where the version that is installed does not have it yet, or no longer.
 
+mod parameters;
 mod table;
 mod typo;
+mod words;
 
 use std::collections::HashMap;
-use std::sync::OnceLock;
 
 use self::table::DIRECTIVES;
+use self::words::{
+    ANY, ANY_HTTP, BLOCK, Directive, FLAG, HTTP, LIMIT_EXCEPT, LOCATION, LOCATION_IF, MAIN,
+    ONE_OR_MORE, SERVER, SERVER_IF, TWO_OR_MORE, UPSTREAM,
+};
 use super::build::Scope;
 use super::config::{Config, DirectiveRef};
 use super::fault::{Fault, FaultKind};
 use super::tree::Body;
+use super::version::Version;
 
-const BLOCK: u32 = 0x0000_0100;
-const FLAG: u32 = 0x0000_0200;
-const ANY: u32 = 0x0000_0400;
-const ONE_OR_MORE: u32 = 0x0000_0800;
-const TWO_OR_MORE: u32 = 0x0000_1000;
-const MAIN: u32 = 0x0004_0000;
-const HTTP: u32 = 0x0200_0000;
-const SERVER: u32 = 0x0400_0000;
-const LOCATION: u32 = 0x0800_0000;
-const UPSTREAM: u32 = 0x1000_0000;
-const SERVER_IF: u32 = 0x2000_0000;
-const LOCATION_IF: u32 = 0x4000_0000;
-const LIMIT_EXCEPT: u32 = 0x8000_0000;
-const ANY_HTTP: u32 = HTTP | SERVER | LOCATION | UPSTREAM | SERVER_IF | LOCATION_IF | LIMIT_EXCEPT;
-
-/// Those that later versions take in more places, or with other arguments, than the table says.
-const WIDENED: &[&str] =
-    &["include", "resolver", "resolver_timeout", "zone", "state", "queue", "sticky"];
-
-/// Those that may stand once in a block, of the ones that sites set.
-const ONCE: &[&str] = &[
-    "alias",
-    "client_body_timeout",
-    "client_header_timeout",
-    "client_max_body_size",
-    "keepalive_timeout",
-    "pid",
-    "proxy_buffering",
-    "proxy_connect_timeout",
-    "proxy_http_version",
-    "proxy_pass",
-    "proxy_read_timeout",
-    "proxy_send_timeout",
-    "root",
-    "send_timeout",
-    "user",
-    "worker_connections",
-    "worker_processes",
-];
+/// Those that modules of others bring too, also to versions of nginx that do not have them, or that
+/// distributions have taken over into older versions.
+const ALSO_OF_OTHERS: &[&str] = &["sticky", "max_headers", "zone", "resolver", "resolver_timeout"];
 
 pub(super) fn check(config: &Config, scopes: &[Scope], faults: &mut Vec<Fault>) {
     let mut typos = typo::Typos::default();
@@ -74,14 +45,33 @@ pub(super) fn check(config: &Config, scopes: &[Scope], faults: &mut Vec<Fault>) 
         }
         let name = directive.name();
         let Ok(name) = std::str::from_utf8(&name) else { continue };
-        let Some(known) = known(name) else {
+        let lines = lines(name);
+        let Some(first) = lines.first() else {
             faults.extend(typos.check(&directive, name));
             continue;
         };
-        let forms = known.forms;
-        faults.extend(form(&directive, name, forms, mask(around, parent.as_ref())));
-        if known.once {
-            let key = (parent.map(|parent| parent.id), known.name);
+        let fits = || lines.iter().filter(|line| line.fits(config.version));
+        if fits().next().is_none() && !ALSO_OF_OTHERS.contains(&name) {
+            faults.push(not_in_version(&directive, name, first, config.version));
+            continue;
+        }
+        if config.version.is_none()
+            && let Some(version) = lines.last().and_then(|line| line.until.by())
+        {
+            let message = format!("nginx {version} no longer has the directive \"{name}\"");
+            faults.push(Fault::new(FaultKind::GoneWithNewer, directive.name_span(), message));
+        }
+        let forms: Vec<u32> = match fits().next() {
+            Some(_) => fits().flat_map(|line| line.forms).copied().collect(),
+            None => lines.iter().flat_map(|line| line.forms).copied().collect(),
+        };
+        let around = mask(around, parent.as_ref());
+        match form(&directive, name, &forms, around) {
+            Some(fault) => faults.push(fault),
+            None => faults.extend(parameters::check(&directive, name, config.version)),
+        }
+        if first.once {
+            let key = (parent.map(|parent| parent.id), first.name);
             let first = *once.entry(key).or_insert(directive.head_span());
             if first != directive.head_span() {
                 let message = format!("\"{name}\" directive is duplicate");
@@ -92,19 +82,27 @@ pub(super) fn check(config: &Config, scopes: &[Scope], faults: &mut Vec<Fault>) 
     }
 }
 
-/// What is known of one directive.
-struct Entry {
-    name: &'static str,
-    forms: &'static [u32],
-    once: bool,
+/// What is known of one directive: a line for each range of versions.
+fn lines(name: &str) -> &'static [Directive] {
+    let start = DIRECTIVES.partition_point(|line| line.name < name);
+    let rest = DIRECTIVES.get(start..).unwrap_or_default();
+    let count = rest.iter().take_while(|line| line.name == name).count();
+    rest.get(..count).unwrap_or_default()
 }
 
-fn known(name: &str) -> Option<&'static Entry> {
-    static BY_NAME: OnceLock<HashMap<&'static str, Entry>> = OnceLock::new();
-    let entry = |(name, forms): &(&'static str, &'static [u32])| {
-        (*name, Entry { name, forms, once: ONCE.contains(name) })
+fn not_in_version(
+    directive: &DirectiveRef<'_>,
+    name: &str,
+    line: &Directive,
+    version: Option<Version>,
+) -> Fault {
+    let installed = version.map_or_else(String::new, |version| format!("nginx {version} "));
+    let when = match line.since.seen_by(version) {
+        Some(false) => "does not have it yet",
+        _ => "no longer has it",
     };
-    BY_NAME.get_or_init(|| DIRECTIVES.iter().map(entry).collect()).get(name)
+    let message = format!("unknown directive \"{name}\": {installed}{when}");
+    Fault::new(FaultKind::NotInVersion, directive.name_span(), message)
 }
 
 /// The bits of the block a directive stands in.
@@ -157,7 +155,7 @@ fn misplaced(
     allowed: bool,
     shaped: bool,
 ) -> Option<Fault> {
-    let widened = WIDENED.contains(&name);
+    let widened = ALSO_OF_OTHERS.contains(&name);
     if !allowed {
         let message = format!("\"{name}\" directive is not allowed here");
         let fault = Fault::new(FaultKind::NotAllowedHere, directive.name_span(), message);
@@ -192,7 +190,7 @@ fn count_fault(directive: &DirectiveRef<'_>, name: &str) -> Fault {
         let span = word.span();
         let between = crate::source::Span { file: span.file, start: before.end, end: span.start };
         let value = word.value();
-        let known = std::str::from_utf8(&value).is_ok_and(|word| self::known(word).is_some());
+        let known = std::str::from_utf8(&value).is_ok_and(|word| !lines(word).is_empty());
         if known && file.slice(between).contains(&b'\n') {
             message.push_str(": a \";\" is missing before the next line");
             related.push(before);

@@ -4,46 +4,40 @@ use std::collections::HashMap;
 
 use super::super::config::DirectiveRef;
 use super::super::fault::{Fault, FaultKind};
-use super::table::DIRECTIVES;
+use super::table::{DIRECTIVES, OF_MODULES};
 
-/// Names that the table does not have: of later versions, and of modules that are near to one of
-/// nginx's own.
+/// Names that neither table has: of nginx's commercial version, of builds that Debian does not have,
+/// and of modules that are near to one of nginx's own.
 const OTHERS: &[&str] = &[
-    "http2",
-    "http3",
-    "http3_hq",
-    "quic_bpf",
-    "quic_gso",
-    "quic_host_key",
-    "quic_retry",
-    "ssl_conf_command",
-    "ssl_reject_handshake",
-    "keepalive_time",
-    "keepalive_min_timeout",
-    "add_header_inherit",
-    "add_trailer_inherit",
-    "early_hints",
-    "proxy_cookie_flags",
-    "ssl_key_log",
-    "ssl_certificate_cache",
-    "ssl_ech_file",
-    "proxy_pass_trailers",
-    "grpc_ssl_conf_command",
-    "uwsgi_ssl_certificate_cache",
-    "mp4_start_key_frame",
-    "max_headers",
-    "echo",
+    "api",
     "drizzle_pass",
-    "redis_pass",
-    "redis2_pass",
-    "rds_json",
-    "sub_filters",
-    "subs_filter",
-    "rtmp",
-    "upload_pass",
-    "geoip2",
-    "server_names",
     "google_perftools_profiles",
+    "health_check",
+    "keyval",
+    "keyval_zone",
+    "least_time",
+    "limit_zone",
+    "match",
+    "mp4_limit_rate",
+    "mp4_limit_rate_after",
+    "openssl_cache",
+    "otel_trace",
+    "proxy_bind_dynamic",
+    "queue",
+    "rds_json",
+    "redis2_pass",
+    "redis_pass",
+    "server_names",
+    "session_log",
+    "spdy_headers_comp",
+    "ssl_key_log",
+    "state",
+    "status",
+    "status_zone",
+    "sub_filters",
+    "upload_pass",
+    "zone_sync",
+    "zone_sync_ssl_name",
 ];
 
 /// How many different unknown names are compared; a file with more is no slip.
@@ -77,14 +71,18 @@ impl Typos {
     }
 }
 
+fn is_of_others(name: &str) -> bool {
+    OTHERS.contains(&name) || OF_MODULES.binary_search(&name).is_ok()
+}
+
 fn nearest(name: &str) -> Option<&'static str> {
-    if name.len() < SHORTEST || name.len() > 64 || OTHERS.contains(&name) {
+    if name.len() < SHORTEST || name.len() > 64 || is_of_others(name) {
         return None;
     }
     let folded = name.to_ascii_lowercase().replace('-', "_");
     let limit = if name.len() >= 10 { 2 } else { 1 };
     let near = |limit| {
-        DIRECTIVES.iter().map(|(known, _)| *known).find(|known| {
+        DIRECTIVES.iter().map(|known| known.name).find(|known| {
             known.len() >= SHORTEST
                 && known.len().abs_diff(folded.len()) <= limit
                 && strsim::osa_distance(&folded, known) <= limit

@@ -1,0 +1,110 @@
+//! nginx speaks HTTP/2 to gunicorn, which does not.
+
+use std::collections::HashSet;
+
+use crate::rule::prelude::*;
+use crate::source::gunicorn::SettingValue;
+use crate::source::nginx::{Protocol, Version};
+
+crate::rule! {
+    /// Every request gets 502: nginx passes requests on by HTTP/2, and gunicorn answers HTTP/1 alone.
+    ///
+    /// From 1.29.4 on nginx takes `proxy_http_version 2;`, and `nginx -t` is content with it.
+    /// gunicorn speaks HTTP/2 without encryption from 26.2.0 on only, and only where
+    /// `http2_cleartext` is set. Measured on nginx 1.30.6: every request 502, and the error log
+    /// says `upstream sent too large http2 frame`. Older versions of nginx refuse the line.
+    ///
+    /// Proved by `upstream-http2`: `nginx -t` found nothing, and every request got 502.
+    ///
+    /// ```text,bad,file=/usr/sbin/nginx
+    /// nginx version: nginx/1.30.6;
+    /// ```
+    /// ```nginx,bad
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_http_version 2;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// ```nginx,fixed
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_http_version 1.1;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// ```nginx,good
+    /// server {
+    ///     listen 80 default_server;
+    ///     listen 443 ssl;
+    ///     server_name example.com;
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_http_version 1.1;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    N331 "upstream-http2" {
+        severity: Error, impact: BadGateway, fix: Some(Safe), item: No502, hop: Upstream,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+/// The first nginx that passes requests on by HTTP/2.
+const SINCE: Version = Version(1, 29, 4);
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    app.bounds().get()?;
+    let model = app.nginx.model.get()?;
+    // An older nginx refuses the line, which is another rule's.
+    if app.nginx.version.ok().is_some_and(|version| *version < SINCE) {
+        return Ok(());
+    }
+    let mut seen = HashSet::new();
+    for route in &app.routes {
+        let Some(pass) = app.nginx.destinations.get(route.destination) else { continue };
+        if !matches!(pass.protocol, Protocol::Http | Protocol::Https) {
+            continue;
+        }
+        let Some(line) = model.effective_directive(pass.place(), "proxy_http_version") else {
+            continue;
+        };
+        let Some(word) = line.argument(0).filter(|word| word.value().as_ref() == b"2") else {
+            continue;
+        };
+        if !seen.insert(word.span()) {
+            continue;
+        }
+        // Only a gunicorn that has the setting can be told to speak it.
+        let settings = &app.gunicorn.settings;
+        if settings.layer("http2_cleartext").is_some()
+            && *settings.get("http2_cleartext").get()? != SettingValue::Text("off".to_owned())
+        {
+            return Ok(());
+        }
+        out.report(
+            "every request gets 502: nginx passes them on by HTTP/2, gunicorn answers HTTP/1",
+        )
+        .at(word.span(), "not to gunicorn")
+        .at(pass.word, "passed on here")
+        .help("there: proxy_http_version 1.1;")
+        .fix(Safety::Safe, "proxy_http_version 1.1")
+        .edit(Edit::replace(word.span(), "1.1"));
+    }
+    Ok(())
+}

@@ -1,0 +1,56 @@
+//! Values of directives on which requests to an application hang, as nginx's own functions take
+//! them.
+
+use super::super::config::DirectiveRef;
+use super::super::fault::{Fault, FaultKind};
+use super::super::version::Version;
+
+/// The first version with `keepalive 0;` and `keepalive N local;`.
+const KEEPALIVE_BY_DEFAULT: Version = Version(1, 29, 7);
+/// The first version that passes requests on by HTTP/2.
+const HTTP_2: Version = Version(1, 29, 4);
+
+/// What nginx says of a value that it does not take.
+pub(super) fn check(
+    directive: &DirectiveRef<'_>,
+    name: &str,
+    version: Option<Version>,
+) -> Option<Fault> {
+    match name {
+        "keepalive" => keepalive(directive, version),
+        "proxy_http_version" => http_version(directive, version),
+        _ => None,
+    }
+}
+
+fn keepalive(directive: &DirectiveRef<'_>, version: Option<Version>) -> Option<Fault> {
+    let count = directive.argument(0).filter(|word| !word.has_placeholder())?;
+    let value = count.text();
+    let number = value.bytes().all(|b| b.is_ascii_digit()).then(|| value.parse::<u32>().ok());
+    let zero = version.is_none_or(|version| version >= KEEPALIVE_BY_DEFAULT);
+    let fits = number.flatten().is_some_and(|number| number > 0 || zero);
+    if !fits {
+        let message = format!("invalid value \"{value}\" in \"keepalive\" directive");
+        return Some(Fault::new(FaultKind::InvalidParameter, count.span(), message));
+    }
+    let scope = directive.argument(1).filter(|word| !word.has_placeholder())?;
+    (scope.value().as_ref() != b"local").then(|| {
+        let message = format!("invalid parameter \"{}\"", scope.text());
+        Fault::new(FaultKind::InvalidParameter, scope.span(), message)
+    })
+}
+
+fn http_version(directive: &DirectiveRef<'_>, version: Option<Version>) -> Option<Fault> {
+    let word = directive.argument(0).filter(|word| !word.has_placeholder())?;
+    let http_2 = version.is_none_or(|version| version >= HTTP_2);
+    let fits = match word.value().as_ref() {
+        b"1.0" | b"1.1" => true,
+        b"2" => http_2,
+        _ => false,
+    };
+    (!fits).then(|| {
+        let message =
+            format!("invalid value \"{}\" in \"proxy_http_version\" directive", word.text());
+        Fault::new(FaultKind::InvalidParameter, word.span(), message)
+    })
+}

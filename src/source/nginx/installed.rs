@@ -1,0 +1,162 @@
+//! Which nginx is installed, from what lies on the host: the program's own text, else the databases
+//! of the package managers.
+
+use std::path::{Path, PathBuf};
+
+use super::version::Version;
+use crate::host::Host;
+
+/// Where nginx's program lies; the first is the one of the distributions.
+const PROGRAMS: [&str; 4] =
+    ["/usr/sbin/nginx", "/usr/bin/nginx", "/usr/local/sbin/nginx", "/usr/local/nginx/sbin/nginx"];
+/// nginx is about 1.5 MB, with everything linked into it some 20.
+const PROGRAM_LIMIT: u64 = 64 << 20;
+/// The database of a machine with everything installed.
+const DATABASE_LIMIT: u64 = 256 << 20;
+/// The packages that bring the program, by any distribution's name. The commercial one is not among
+/// them: its directives are more than its number tells.
+const PACKAGES: [&str; 7] = [
+    "nginx",
+    "nginx-core",
+    "nginx-light",
+    "nginx-full",
+    "nginx-extras",
+    "nginx-mainline",
+    "nginx-common",
+];
+
+/// The version that is installed, and the file that tells it.
+pub fn find(host: &dyn Host) -> Option<(Version, PathBuf)> {
+    let program = PROGRAMS.iter().find_map(|path| {
+        let bytes = host.read(Path::new(path), PROGRAM_LIMIT).ok()?;
+        Some((in_program(&bytes)?, PathBuf::from(path)))
+    });
+    program.or_else(|| in_databases(host))
+}
+
+/// The text that `nginx -v` prints and the `Server` header holds: `nginx/1.22.1`. Of the commercial
+/// one, whose directives are more than its number tells, none.
+pub fn in_program(bytes: &[u8]) -> Option<Version> {
+    if memchr::memmem::find(bytes, b"(nginx-plus-").is_some() {
+        return None;
+    }
+    positions(bytes, b"nginx/").find_map(|at| {
+        let rest = bytes.get(at..at + 16).or_else(|| bytes.get(at..))?;
+        let end = rest.iter().position(|b| !b.is_ascii_digit() && *b != b'.')?;
+        Version::parse(std::str::from_utf8(rest.get(..end)?).ok()?)
+    })
+}
+
+fn in_databases(host: &dyn Host) -> Option<(Version, PathBuf)> {
+    let read = |path: &str, of: fn(&[u8]) -> Option<Version>| {
+        let bytes = host.read(Path::new(path), DATABASE_LIMIT).ok()?;
+        Some((of(&bytes)?, PathBuf::from(path)))
+    };
+    read("/var/lib/dpkg/status", in_dpkg)
+        .or_else(|| read("/usr/lib/apk/db/installed", in_apk))
+        .or_else(|| read("/lib/apk/db/installed", in_apk))
+        .or_else(|| read("/usr/lib/sysimage/rpm/rpmdb.sqlite", in_rpm))
+        .or_else(|| read("/var/lib/rpm/rpmdb.sqlite", in_rpm))
+        .or_else(|| read("/usr/lib/sysimage/rpm/Packages.db", in_rpm))
+        .or_else(|| read("/var/lib/rpm/Packages.db", in_rpm))
+        .or_else(|| read("/var/lib/rpm/Packages", in_rpm))
+        .or_else(|| in_pacman(host))
+}
+
+/// A stanza of dpkg's status: of a package that is installed, and not only its configuration left.
+fn in_dpkg(bytes: &[u8]) -> Option<Version> {
+    stanzas(bytes, b"Package: nginx").find_map(|stanza| {
+        let field = |name: &str| stanza.lines().find_map(|line| line.strip_prefix(name));
+        let installed = field("Status: ").is_some_and(|status| status.ends_with(" installed"));
+        let named = PACKAGES.contains(&field("Package: ")?.trim());
+        Version::parse(field("Version: ")?).filter(|_| installed && named)
+    })
+}
+
+/// An entry of Alpine's database: `P:nginx`, `V:1.24.0-r15`.
+fn in_apk(bytes: &[u8]) -> Option<Version> {
+    stanzas(bytes, b"P:nginx").find_map(|stanza| {
+        let field = |name: &str| stanza.lines().find_map(|line| line.strip_prefix(name));
+        PACKAGES.contains(&field("P:")?).then(|| Version::parse(field("V:")?))?
+    })
+}
+
+/// The stanzas, empty lines between them, with a line that starts so.
+fn stanzas<'a>(bytes: &'a [u8], line: &'a [u8]) -> impl Iterator<Item = String> + 'a {
+    positions(bytes, line).filter(|at| *at == 0 || bytes.get(at - 1) == Some(&b'\n')).map(|at| {
+        let start = positions_back(bytes, at);
+        let rest = bytes.get(start..).unwrap_or_default();
+        let end = positions(rest, b"\n\n").next().unwrap_or(rest.len());
+        String::from_utf8_lossy(rest.get(..end).unwrap_or_default()).into_owned()
+    })
+}
+
+/// Where the stanza round a line begins.
+fn positions_back(bytes: &[u8], at: usize) -> usize {
+    let before = bytes.get(..at).unwrap_or_default();
+    before.windows(2).rposition(|pair| pair == b"\n\n").map_or(0, |found| found + 2)
+}
+
+/// A header of rpm's database begins with the texts of name, version and release, each with a zero
+/// behind it.
+fn in_rpm(bytes: &[u8]) -> Option<Version> {
+    positions(bytes, b"nginx").find_map(|at| {
+        let rest = bytes.get(at..at + 80).or_else(|| bytes.get(at..))?;
+        let mut texts = rest.split(|b| *b == 0);
+        let text = |bytes| std::str::from_utf8(bytes).ok();
+        let (name, version) = (text(texts.next()?)?, text(texts.next()?)?);
+        let before = at == 0 || bytes.get(at - 1) == Some(&0);
+        let whole = version.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+        (before && whole && PACKAGES.contains(&name)).then(|| Version::parse(version))?
+    })
+}
+
+/// A directory of pacman's database: `nginx-1.26.2-1`.
+fn in_pacman(host: &dyn Host) -> Option<(Version, PathBuf)> {
+    let database = Path::new("/var/lib/pacman/local");
+    host.list(database).ok()?.iter().find_map(|entry| {
+        let mut parts = entry.to_str()?.rsplitn(3, '-').skip(1);
+        let (version, name) = (parts.next()?, parts.next()?);
+        let version = PACKAGES.contains(&name).then(|| Version::parse(version))??;
+        Some((version, database.join(entry)))
+    })
+}
+
+/// Everywhere that a text stands.
+fn positions<'a>(bytes: &'a [u8], text: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
+    memchr::memmem::find_iter(bytes, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::MemoryHost;
+
+    #[test]
+    fn what_is_installed_tells_it() {
+        let dpkg = "Package: libnginx-mod-stream\nStatus: install ok installed\nVersion: 1.9.9\n\n\
+            Package: nginx\nStatus: deinstall ok config-files\nVersion: 1.18.0-6\n\n\
+            Package: nginx-core\nStatus: install ok installed\nArchitecture: amd64\n\
+            Version: 1.24.0-2ubuntu7.1\n\n";
+        let apk = "C:Q1\nP:nginx-mod-x\nV:9.9.9-r0\n\nC:Q1\nP:nginx\nV:1.26.3-r0\nA:x86_64\n\n";
+        let rpm = "junk\0C\0nginx-mod-y\09.9.9\01\0C\0nginx\01.20.1\022.el9\0more";
+        let program = "\x7fELF..nginx/\0nginx version: nginx/1.30.6\0";
+        for (path, text, wanted) in [
+            ("/var/lib/dpkg/status", dpkg, "1.24.0"),
+            ("/lib/apk/db/installed", apk, "1.26.3"),
+            ("/var/lib/rpm/rpmdb.sqlite", rpm, "1.20.1"),
+            ("/usr/sbin/nginx", program, "1.30.6"),
+            ("/var/lib/pacman/local/nginx-1.28.0-2/desc", "", "1.28.0"),
+        ] {
+            let mut host = MemoryHost::new();
+            host.file(path, text);
+            let found = find(&host).map(|(version, _)| version.to_string());
+            assert_eq!(found.as_deref(), Some(wanted), "{path}");
+        }
+        let mut host = MemoryHost::new();
+        host.file("/usr/sbin/nginx", "\x7fELF");
+        assert_eq!(find(&host), None);
+        host.file("/usr/sbin/nginx", "nginx version: nginx/1.25.5 (nginx-plus-r32)\0");
+        assert_eq!(find(&host), None);
+    }
+}
