@@ -35,6 +35,7 @@ mod gunicorn_launcher;
 mod init;
 mod layers;
 mod manifest_read;
+mod mutation;
 mod nginx_model;
 mod package;
 mod python_reading;

@@ -49,6 +49,39 @@ fn pips_lines_are_read() {
     }
 }
 
+/// Each of these ended the whole program in the parser of one line.
+#[test]
+fn a_malformed_line_is_a_fault_of_its_own() {
+    for line in [
+        "my-package- ==1",
+        "my.package. ; python_version > '3'",
+        "my_package_[extra]",
+        "mypackage[extra-]",
+        "mypackage[one, two. ]>=1",
+        "mypackage; 'x' ~= os_name",
+        "mypackage; os_name == 'é' and",
+        "mypäckage==1",
+    ] {
+        let found = read("requirements.txt", &format!("flask==3.0\n{line}\nrequests>=2\n"));
+        assert_eq!(names(&found), ["flask", "requests"], "{line}");
+        assert_eq!(found.faults.len(), 1, "{line}: {:?}", found.faults);
+        assert_eq!(found.faults[0].span.start, 11, "{line}");
+    }
+    // Its neighbours are what they were.
+    let found = read(
+        "requirements.txt",
+        "my-package==1\nmy.package [one, two-three] ~= 2.0 ; python_version ~= '3.8'\n",
+    );
+    assert_eq!(names(&found), ["my-package", "my-package"]);
+    assert_eq!(found.requirements[1].extras, ["one", "two-three"]);
+    // A lock file's condition is unknown then, not the end.
+    let lock = read(
+        "pylock.toml",
+        "[[packages]]\nname = \"a\"\nversion = \"1\"\nmarker = \"'x' ~= os_name\"\n",
+    );
+    assert!(lock.requirements[0].marker.unknown.is_some());
+}
+
 #[test]
 fn spans_point_at_the_requirement() {
     let text = b"\xef\xbb\xbf\r\n  flask==1 # c\r\nrequests \\\r\n  >=2\r\n";

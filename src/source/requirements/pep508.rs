@@ -62,7 +62,10 @@ pub(super) fn editable(text: &str, span: Span) -> Requirement {
 
 /// Names and versions alone.
 fn versioned(text: &str, span: Span) -> Result<Requirement, String> {
+    let (named, marker) = text.split_once(';').unwrap_or((text, ""));
     markers::bounded(text)?;
+    names_end_well(named)?;
+    markers::comparable(marker)?;
     let parsed =
         pep508_rs::Requirement::<pep508_rs::VerbatimUrl>::from_str(text).map_err(|error| {
             match error.message {
@@ -86,6 +89,26 @@ fn versioned(text: &str, span: Span) -> Result<Requirement, String> {
         marker: Marker { tree: parsed.marker, text: marker_text.to_owned(), unknown: None },
         raw: redact(text),
     })
+}
+
+/// A name, and each extra's, ends in a letter or digit. `pep508_rs` 0.9.2 sees that only where the
+/// line ends with the name: on `name- ==1` or `name[extra-]` it ends the whole program.
+fn names_end_well(text: &str) -> Result<(), String> {
+    let letters = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let (name, rest) = text.split_at(text.find(|c| !letters(c)).unwrap_or(text.len()));
+    let extras = rest.trim_start().strip_prefix('[').unwrap_or_default();
+    let extras = extras.split_once(']').map_or(extras, |(extras, _)| extras);
+    for (what, name) in
+        std::iter::once(("name", name)).chain(extras.split(',').map(|e| ("extra", e)))
+    {
+        // What stands behind blanks is not part of the name; the parser says that itself.
+        let name = name.split_whitespace().next().unwrap_or_default();
+        let name = name.split(|c| !letters(c)).next().unwrap_or_default();
+        if name.ends_with(['-', '_', '.']) {
+            return Err(format!("the {what} `{name}` does not end in a letter or digit"));
+        }
+    }
+    Ok(())
 }
 
 fn located(location: &str, span: Span, what: What, text: &str) -> Requirement {

@@ -82,6 +82,7 @@ impl Venv {
 /// Reads a marker. Bounded in length and depth; an error never quotes a URL.
 pub fn parse(text: &str) -> Result<MarkerTree, String> {
     bounded(text)?;
+    comparable(text)?;
     MarkerTree::from_str(text).map_err(|error| match error.message {
         pep508_rs::Pep508ErrorSource::String(text)
         | pep508_rs::Pep508ErrorSource::UnsupportedRequirement(text) => text,
@@ -89,10 +90,36 @@ pub fn parse(text: &str) -> Result<MarkerTree, String> {
     })
 }
 
-/// Is this text short and flat enough for a recursive parser?
+/// Is every comparison one that the parser can take? `pep508_rs` 0.9.2 ends the whole program on
+/// `'x' ~= os_name`: it turns the two round, and has no `~=` between words.
+pub fn comparable(marker: &str) -> Result<(), String> {
+    let mut quote = None;
+    for (at, c) in marker.char_indices() {
+        match quote {
+            Some(open) if open == c => quote = None,
+            Some(_) => {}
+            None if matches!(c, '\'' | '"') => quote = Some(c),
+            None if c == '~' => {
+                let right = marker.get(at..).unwrap_or_default();
+                let right = right.trim_start_matches(['~', '=']).trim_start();
+                if !right.starts_with(['\'', '"']) {
+                    return Err("holds `~=` with no quoted version behind it".into());
+                }
+            }
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+/// Is this text short and flat enough for a recursive parser, and of the letters that it counts
+/// right? (PEP 508 is ASCII throughout; the parser cuts other letters in two.)
 pub fn bounded(text: &str) -> Result<(), String> {
     if text.len() > MARKER_LIMIT {
         return Err(format!("is longer than the {MARKER_LIMIT} bytes that are read"));
+    }
+    if !text.is_ascii() {
+        return Err("holds a letter that is not ASCII".into());
     }
     if text.bytes().filter(|byte| *byte == b'(').count() > NESTING_LIMIT {
         return Err(format!("holds more than {NESTING_LIMIT} parentheses"));
