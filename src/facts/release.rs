@@ -10,7 +10,7 @@ pub mod migrations;
 pub mod packages;
 pub mod previous;
 mod site;
-mod standard_library;
+pub(super) mod standard_library;
 pub mod unresolved;
 
 use std::path::{Path, PathBuf};

@@ -17,6 +17,7 @@ use super::place::tidy;
 use super::{Environment, Given, Known, Machine, Origin, Place, Problem, Whose, Why};
 use crate::source::gunicorn::{ArgumentWord, Version};
 use crate::source::python::Lookup;
+use crate::source::python::evaluate::{ConfigFile, OwnEnvironment, OwnVariable};
 use crate::source::unit::VariableValue;
 use crate::source::venv::Venv;
 use crate::source::{FileId, Secret, SourceFile, Sources, Span};
@@ -47,6 +48,8 @@ pub struct Gunicorn {
     pub config: Known<Option<ConfigSource>>,
     /// Its settings.
     pub settings: Settings,
+    /// What the configuration file, or a hook in it, does to the environment.
+    pub own_environment: OwnEnvironment,
     /// Where it listens.
     pub bounds: Known<Vec<Bound>>,
 }
@@ -102,7 +105,12 @@ impl Gunicorn {
         if let Some((_, value)) = raw.get()?.iter().rev().find(|(set, _)| set == name) {
             return Ok(Some(WorkerVariable { value: value.clone(), span: raw.span() }));
         }
-        let Some(value) = variable(self.launch.ok(), environment, name)? else { return Ok(None) };
+        let started_with = variable(self.launch.ok(), environment, name);
+        let set = matches!(started_with, Ok(Some(_)));
+        if let Some(changed) = changed_by_config(&self.own_environment, name, set) {
+            return changed;
+        }
+        let Some(value) = started_with? else { return Ok(None) };
         let on_the_way = self
             .launch
             .ok()
@@ -112,6 +120,32 @@ impl Gunicorn {
             .or_else(|| environment.variables.get(name).and_then(|variable| variable.span));
         Ok(Some(WorkerVariable { value: value.clone(), span }))
     }
+}
+
+/// A variable that gunicorn's configuration file, or a hook in it, changes before the application
+/// is loaded; nothing where it leaves it alone.
+fn changed_by_config(
+    own: &OwnEnvironment,
+    name: &str,
+    set: bool,
+) -> Option<Result<Option<WorkerVariable>, Why>> {
+    match own.variables.get(name) {
+        Some(OwnVariable::Set(value)) => {
+            return Some(Ok(Some(WorkerVariable { value: value.clone(), span: None })));
+        }
+        Some(OwnVariable::Removed) => {
+            let why = "gunicorn's configuration file takes it out of the environment";
+            return Some(Err(Why::new(why)));
+        }
+        Some(OwnVariable::Unknown(why)) => return Some(Err(in_config(why))),
+        None => {}
+    }
+    let open = own.changes.as_ref().or(own.fills.as_ref().filter(|_| !set));
+    open.map(|why| Err(in_config(why)))
+}
+
+fn in_config(why: &str) -> Why {
+    Why::new(format!("gunicorn's configuration: {why}"))
 }
 
 /// A variable as gunicorn sees it.
@@ -201,6 +235,8 @@ pub fn read(
         _ => reader.read(&choice, problems),
     };
     let unlaunched = launch.ok().is_none();
+    let own = |content: &Option<ConfigFile>| content.as_ref().map(|c| c.environment.clone());
+    let own_environment = content.ok().and_then(own).unwrap_or_default();
     let settings = Settings::merge(&Inputs {
         version: version.clone(),
         arguments,
@@ -225,6 +261,7 @@ pub fn read(
         version,
         config,
         settings,
+        own_environment,
         bounds,
     }
 }

@@ -135,7 +135,11 @@ impl App {
         let settings = &self.gunicorn.settings;
         let raw = settings.raw_env();
         let list = raw.ok()?.iter().rev().find(|(set, _)| set == name);
-        let Some((_, value)) = list else { return self.variable_written(name) };
+        let Some((_, value)) = list else {
+            let own = &self.gunicorn.own_environment;
+            let changed = own.variables.contains_key(name) || own.changes.is_some();
+            return if changed { None } else { self.variable_written(name) };
+        };
         let named = |argument: &&Argument| {
             let word = self.written(argument.value_span).unwrap_or_default();
             argument.setting == "raw_env"

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use deploy_doctor::facts::gunicorn::{Inputs, Settings};
 use deploy_doctor::facts::{Known, Origin, Whose};
 use deploy_doctor::source::gunicorn::{ArgumentWord, SettingValue, Version};
-use deploy_doctor::source::python::evaluate::{Surroundings, evaluate};
+use deploy_doctor::source::python::evaluate::{FileText, Surroundings, evaluate};
 use deploy_doctor::source::python::{ConfigFile, Lookup, PythonVersion, parse};
 use deploy_doctor::source::{FileId, Secret, SourceFile, Text};
 use serde_json::{Value, json};
@@ -417,6 +417,8 @@ fn configuration_files_come_out_as_in_real_gunicorns() {
                     cpu_count: Some(4),
                     working_directory: Some(directory.clone()),
                     resolve: &|path| path.canonicalize().ok(),
+                    read: &|_| FileText::Missing,
+                    imported: &|_| Some(Vec::new()),
                 },
             );
             let cases = vec![

@@ -7,6 +7,7 @@ mod support;
 mod accounts;
 mod alembic_read;
 mod bad_input;
+mod cases_config_environment;
 mod cases_environment;
 mod cases_fix_environment;
 mod cases_fix_gunicorn;

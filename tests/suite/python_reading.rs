@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use deploy_doctor::source::gunicorn::{ApplicationName, ApplicationObject};
 use deploy_doctor::source::python::environ::Need;
-use deploy_doctor::source::python::evaluate::{Surroundings, evaluate};
+use deploy_doctor::source::python::evaluate::{FileText, Surroundings, evaluate};
 use deploy_doctor::source::python::imports::ImportPlace;
 use deploy_doctor::source::python::names::DefinitionKind;
 use deploy_doctor::source::python::{
@@ -292,6 +292,8 @@ fn config(module: &Module) -> ConfigFile {
             cpu_count: None,
             working_directory: None,
             resolve: &|_| None,
+            read: &|_| FileText::Missing,
+            imported: &|_| Some(Vec::new()),
         },
     )
 }

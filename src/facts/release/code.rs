@@ -173,6 +173,12 @@ fn require(code: &mut Code) {
             let why = format!("{} loads variables from a file", module.path.display());
             code.open = Some(Why::new(why));
         }
+        if module.environment.writes.iter().any(|write| write.name.is_none()) && code.open.is_none()
+        {
+            let path = module.path.display();
+            let why = format!("{path} sets variables whose names are computed");
+            code.open = Some(Why::new(why));
+        }
     }
     code.required = required;
 }

@@ -11,7 +11,7 @@ const NEWEST: u8 = 14;
 
 /// Is it a module of this Python's own library, or of any where that is not known? `module` is a
 /// name without dots.
-pub(super) fn has(module: &str, version: Option<PythonVersion>) -> bool {
+pub(in super::super) fn has(module: &str, version: Option<PythonVersion>) -> bool {
     if ALWAYS.binary_search(&module).is_ok() {
         return true;
     }

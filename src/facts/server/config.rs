@@ -5,11 +5,16 @@ use std::sync::Arc;
 
 use super::super::gunicorn::ConfigChoice;
 use super::super::place::tidy;
+use super::super::release::standard_library;
 use super::super::{Given, Known, Machine, Origin, Place, Problem, Whose, Why};
 use crate::host::{HostErrorKind, Outcome};
-use crate::source::python::evaluate::{self, ConfigFile, Surroundings};
+use crate::source::python::environ::EnvironmentWrite;
+use crate::source::python::evaluate::{self, ConfigFile, FileText, Surroundings};
 use crate::source::python::{self, Lookup, PythonVersion};
 use crate::source::{SourceFile, Sources, Span};
+
+/// How deep imports of a configuration file are followed.
+const IMPORTS_DEPTH: usize = 6;
 
 /// gunicorn's configuration file.
 #[derive(Debug)]
@@ -100,6 +105,8 @@ impl ConfigReader<'_> {
                 cpu_count: self.machine.processors.ok().copied(),
                 working_directory: self.working_directory.cloned(),
                 resolve: &resolve,
+                read: &|path| self.text(path),
+                imported: &|name| self.changes_of(name, &mut Vec::new()),
             },
         );
         let mut faults: Vec<(String, Span)> =
@@ -113,5 +120,71 @@ impl ConfigReader<'_> {
         let source = ConfigSource { place, implicit, span, file: Some(file), faults };
         let origin = Origin::Path(path);
         (Known::Value(Some(source), origin.clone()), Known::Value(Some(content), origin))
+    }
+
+    /// The text of a file that the configuration reads itself. Nothing of it may be shown.
+    fn text(&self, path: &Path) -> FileText {
+        match self.sources.load(path) {
+            Ok(file) => {
+                self.sources.hide(file.span());
+                match std::str::from_utf8(&file.bytes) {
+                    Ok(text) => FileText::Text(text.to_owned()),
+                    Err(_) => FileText::Unknown(format!("{} is not UTF-8", path.display())),
+                }
+            }
+            Err(error) if error.kind == HostErrorKind::NotFound => FileText::Missing,
+            Err(error) => FileText::Unknown(error.to_string()),
+        }
+    }
+
+    /// What a module in the working directory, which gunicorn puts on the path before it reads its
+    /// configuration, and all that it imports may do to the environment.
+    fn changes_of(&self, name: &str, above: &mut Vec<String>) -> Option<Vec<EnvironmentWrite>> {
+        if above.iter().any(|other| other == name) {
+            return Some(Vec::new());
+        }
+        let base = self.working_directory.filter(|_| !name.starts_with('.') && !name.is_empty())?;
+        if above.len() >= IMPORTS_DEPTH {
+            return None;
+        }
+        above.push(name.to_owned());
+        let found = self.changes_below(base, name, above);
+        above.pop();
+        found
+    }
+
+    fn changes_below(
+        &self,
+        base: &Path,
+        name: &str,
+        above: &mut Vec<String>,
+    ) -> Option<Vec<EnvironmentWrite>> {
+        let mut writes = Vec::new();
+        let mut directory = base.to_path_buf();
+        // The packages on the way are imported as well.
+        for part in name.split('.') {
+            directory.push(part);
+            let file = self
+                .sources
+                .load(&directory.with_extension("py"))
+                .or_else(|_| self.sources.load(&directory.join("__init__.py")))
+                .ok()?;
+            let module = python::parse(&file, PythonVersion::new(3, 13));
+            if module.unusable().is_some() {
+                return None;
+            }
+            writes.extend(module.environment().writes);
+            for import in module.imports() {
+                if import.level > 0 || import.star {
+                    return None;
+                }
+                if !evaluate::leaves_environment_alone(&import.module)
+                    && !standard_library::has(import.module.split('.').next().unwrap_or_default())
+                {
+                    writes.extend(self.changes_of(&import.module, above)?);
+                }
+            }
+        }
+        Some(writes)
     }
 }

@@ -6,6 +6,8 @@
 //! under a condition, in a loop, in `try … except KeyError` or inside a function is recorded as
 //! such and not required: the function may never be called.
 
+mod writes;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use ruff_python_ast::{Arguments, Expr, Stmt, StmtClassDef};
@@ -56,6 +58,30 @@ pub struct VariableUse {
     pub reader: Reader,
 }
 
+/// What is done to a variable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WriteKind {
+    /// Set, whatever it was.
+    Set,
+    /// Set where it is not set yet: `setdefault`, `load_dotenv()`.
+    Fill,
+    /// Taken away.
+    Remove,
+}
+
+/// One place where a module changes the environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnvironmentWrite {
+    /// The variable; none where its name is computed, or for all of a file's or a dictionary's.
+    pub name: Option<String>,
+    /// What is done.
+    pub kind: WriteKind,
+    /// The statement or call that does it.
+    pub span: Span,
+    /// It stands in a function, which may never be called.
+    pub in_function: bool,
+}
+
 /// What a module wants from its environment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EnvironmentUse {
@@ -67,6 +93,8 @@ pub struct EnvironmentUse {
     pub loads_file: Vec<Span>,
     /// Variables that the module itself sets (`os.environ["X"] = …`, `setdefault`).
     pub sets: BTreeSet<String>,
+    /// Every change of the environment, what a loaded file sets included.
+    pub writes: Vec<EnvironmentWrite>,
 }
 
 impl Module {
@@ -86,6 +114,7 @@ impl Module {
             scan.statement(statement, place);
         });
         scan.out.variables.sort_by_key(|v| v.span);
+        scan.out.writes.sort_by_key(|write| write.span);
         scan.out
     }
 }
@@ -198,16 +227,7 @@ impl Scan<'_> {
         if let Stmt::ClassDef(class) = statement {
             self.settings_class(class, place);
         }
-        if let Stmt::Assign(node) = statement {
-            for target in &node.targets {
-                if let Expr::Subscript(node) = target
-                    && self.meaning(&node.value) == Some(Meaning::Environ)
-                    && let Some(name) = literal(&node.slice)
-                {
-                    self.out.sets.insert(name.to_owned());
-                }
-            }
-        }
+        self.writes(statement, place);
         for expression in walk::own_expressions(statement) {
             self.expression(expression, place);
         }
@@ -270,13 +290,16 @@ impl Scan<'_> {
                 };
                 return self.read(key, need, Reader::Decouple, whole);
             }
-            Some(Meaning::LoadDotenv) => return self.out.loads_file.push(self.span(whole)),
+            Some(Meaning::LoadDotenv) => return self.load(arguments, place, whole),
             Some(Meaning::EnvironsObject) => {
                 return self.environs(arguments, key, place, whole);
             }
             _ => {}
         }
         let Expr::Attribute(method) = function else { return };
+        if self.meaning(&method.value) == Some(Meaning::Environ) {
+            self.write_by_method(method.attr.as_str(), arguments, self.span(whole), place);
+        }
         match (self.meaning(&method.value), method.attr.as_str()) {
             (Some(Meaning::Environ), "get" | "pop") => {
                 let pops = method.attr.as_str() == "pop" && arguments.args.len() < 2;
@@ -286,13 +309,8 @@ impl Scan<'_> {
                 };
                 self.read(key, need, Reader::Os, whole);
             }
-            (Some(Meaning::Environ), "setdefault") => {
-                if let Some(name) = first.and_then(literal) {
-                    self.out.sets.insert(name.to_owned());
-                }
-            }
             (Some(Meaning::EnvironsObject | Meaning::EnvironsClass), "read_env") => {
-                self.out.loads_file.push(self.span(whole));
+                self.load(arguments, place, whole);
             }
             (
                 Some(Meaning::EnvironsObject),

@@ -9,10 +9,25 @@ use super::expressions::OPENERS;
 use super::value::{Evaluated, Value};
 use super::{Machine, Raise};
 
-struct Given {
-    values: Vec<Value>,
-    named: Vec<(String, Value)>,
-    secret: bool,
+/// What is given to a call.
+pub(super) struct Given {
+    pub values: Vec<Value>,
+    pub named: Vec<(String, Value)>,
+    pub secret: bool,
+}
+
+impl Given {
+    /// An argument by its place or its name.
+    pub(super) fn argument(&self, place: usize, name: &str) -> Option<&Value> {
+        let named = self.named.iter().find(|(given, _)| given == name).map(|(_, value)| value);
+        self.values.get(place).or(named)
+    }
+
+    /// `*items` or `**options` may hold more.
+    pub(super) fn is_open(&self) -> bool {
+        self.named.iter().any(|(name, _)| name == "**")
+            || self.values.iter().any(|value| matches!(value, Value::Named(name) if name == "*"))
+    }
 }
 
 impl<'a> Machine<'a> {
@@ -84,6 +99,16 @@ impl<'a> Machine<'a> {
 
     /// Lists given to something that is not followed may be changed by it.
     fn hand_over(&mut self, node: &'a ExprCall) {
+        self.writes_within(self.span(node));
+        let given =
+            node.arguments.args.iter().chain(node.arguments.keywords.iter().map(|k| &k.value));
+        for argument in given {
+            if let Ok(Evaluated { value: Value::Named(of), .. }) = self.expression(argument)
+                && of == "os.environ"
+            {
+                self.environment_changes("`os.environ` is handed to a call that is not followed");
+            }
+        }
         for argument in &node.arguments.args {
             self.may_change(argument);
         }
@@ -166,16 +191,20 @@ impl<'a> Machine<'a> {
                 None => Some(Value::Unknown("the number of processors is not known".into())),
             },
             "os.environ.get" | "os.getenv" => return Ok(self.optional_variable(&given)),
-            "os.environ.setdefault" => match (first, given.values.get(1)) {
-                (Some(Value::Str(name)), Some(default)) => {
-                    if self.variable(name).is_none() {
-                        let value = Evaluated { value: default.clone(), secret };
-                        self.environment.insert(name.clone(), value);
-                    }
-                    return self.required_variable(name, at);
-                }
-                _ => None,
-            },
+            "os.environ.setdefault"
+            | "os.environ.pop"
+            | "os.environ.update"
+            | "os.environ.clear"
+            | "os.environ.copy"
+            | "os.environ.keys"
+            | "os.environ.items"
+            | "os.environ.values" => return self.environment_method(name, node, &given),
+            // What these set, programs started later see, but not `os.environ`.
+            "os.putenv" | "os.unsetenv" => Some(Value::None),
+            "dotenv.load_dotenv" => Some(self.dotenv_call(&given)),
+            "dotenv.find_dotenv" => Some(self.dotenv_search(&given)),
+            // Reads the file and sets nothing.
+            "dotenv.dotenv_values" => Some(Value::Unknown("what a `.env` holds".into())),
             "int" | "float" | "bool" | "str" => return self.convert(name, given, at),
             "min" | "max" => extreme(name, &given.values),
             "len" => match first {
@@ -275,7 +304,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn absolute(&self, path: &str) -> Option<String> {
+    pub(super) fn absolute(&self, path: &str) -> Option<String> {
         if path.starts_with('/') {
             return Some(normal(path));
         }

@@ -2,9 +2,9 @@
 
 use ruff_python_ast::{BoolOp, CmpOp, Expr, Number, Operator, UnaryOp};
 
-use super::super::super::{Secret, Span};
+use super::super::super::Span;
 use super::value::{Evaluated, Value};
-use super::{DEPTH, Lookup, Machine, Raise};
+use super::{DEPTH, Machine, Raise};
 
 /// Longer texts and lists are not built.
 const LENGTH: usize = 64 << 10;
@@ -100,6 +100,7 @@ impl<'a> Machine<'a> {
 
     /// An expression whose parts were not followed: what it calls or binds is unknown.
     pub(super) fn forget_calls(&mut self, expression: &'a Expr) {
+        self.writes_within(self.span(expression));
         let mut names = Vec::new();
         let mut bound = Vec::new();
         let mut opens = false;
@@ -260,35 +261,6 @@ impl<'a> Machine<'a> {
         Ok(Evaluated { value, secret })
     }
 
-    /// `os.environ["X"]`.
-    pub(super) fn required_variable(&mut self, name: &str, at: Span) -> Result<Evaluated, Raise> {
-        match self.variable(name) {
-            Some(value) => Ok(value),
-            None => {
-                let message = format!("{name} is not set in the environment");
-                Err(self.raise("KeyError", &message, at))
-            }
-        }
-    }
-
-    /// A variable's value; nothing when it is not set.
-    pub(super) fn variable(&mut self, name: &str) -> Option<Evaluated> {
-        if let Some(value) = self.environment.get(name) {
-            return Some(value.clone());
-        }
-        match (self.surroundings.variable)(name) {
-            Lookup::Set(value) => {
-                let value = value.expose_str().map_or_else(
-                    || Value::Unknown(format!("{name} is not UTF-8")),
-                    |text| Value::Str(text.to_owned()),
-                );
-                Some(Evaluated { value, secret: true })
-            }
-            Lookup::Unset => None,
-            Lookup::Unknown(why) => Some(Evaluated::unknown(format!("the variable {name}: {why}"))),
-        }
-    }
-
     fn bool_op(&mut self, node: &'a ruff_python_ast::ExprBoolOp) -> Result<Evaluated, Raise> {
         let mut last = Evaluated::plain(Value::None);
         let mut secret = false;
@@ -340,14 +312,6 @@ impl<'a> Machine<'a> {
             }
         }
         Ok(Evaluated { value: Value::Bool(true), secret })
-    }
-
-    fn is_set(&mut self, name: &str) -> Option<bool> {
-        match (self.environment.contains_key(name), (self.surroundings.variable)(name)) {
-            (true, _) | (_, Lookup::Set(Secret { .. })) => Some(true),
-            (_, Lookup::Unset) => Some(false),
-            (_, Lookup::Unknown(_)) => None,
-        }
     }
 
     pub(super) fn binary(

@@ -6,6 +6,8 @@
 //! Reference; what is covered was chosen by what real configuration files use.
 
 mod calls;
+mod dotenv;
+mod environment;
 mod expressions;
 mod format;
 mod statements;
@@ -17,6 +19,9 @@ use std::path::{Path, PathBuf};
 
 use super::super::{Secret, Span, Spanned};
 use super::Module;
+use super::environ::EnvironmentWrite;
+use environment::Changes;
+pub use environment::leaves_environment_alone;
 use value::{Evaluated, Value};
 
 /// One variable of the environment in which the file runs.
@@ -105,6 +110,39 @@ impl fmt::Debug for Plain<'_> {
     }
 }
 
+/// A variable that the file changes, as the application finds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OwnVariable {
+    /// Set to this.
+    Set(Secret),
+    /// Taken away.
+    Removed,
+    /// Not known, and why.
+    Unknown(String),
+}
+
+/// What the file, or a hook in it, makes of the environment that gunicorn was started with.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OwnEnvironment {
+    /// The variables that it names.
+    pub variables: BTreeMap<String, OwnVariable>,
+    /// Why others that are not set may be set by it.
+    pub fills: Option<String>,
+    /// Why anything may be changed by it.
+    pub changes: Option<String>,
+}
+
+/// What another file holds that the configuration file reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileText {
+    /// This. It may hold secrets.
+    Text(String),
+    /// There is none.
+    Missing,
+    /// Not known, and why.
+    Unknown(String),
+}
+
 /// A file that cannot be loaded: running it raises.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Raises {
@@ -125,6 +163,8 @@ pub struct ConfigFile {
     pub raises: Option<Raises>,
     /// The file could not be judged (a syntax error, not read): nothing in it is known.
     pub unusable: Option<String>,
+    /// What it does to the environment.
+    pub environment: OwnEnvironment,
 }
 
 impl ConfigFile {
@@ -149,6 +189,11 @@ pub struct Surroundings<'a> {
     pub working_directory: Option<PathBuf>,
     /// A path with all its links followed (`resolve()`, `realpath`); nothing when not known.
     pub resolve: &'a dyn Fn(&Path) -> Option<PathBuf>,
+    /// A file that it reads, such as a `.env`.
+    pub read: &'a dyn Fn(&Path) -> FileText,
+    /// How a module that it imports, and what that imports, changes the environment; nothing when
+    /// not known.
+    pub imported: &'a dyn Fn(&str) -> Option<Vec<EnvironmentWrite>>,
 }
 
 /// Works out the top-level names of a module that is loaded as a configuration file.
@@ -161,7 +206,8 @@ pub fn evaluate(module: &Module, surroundings: &Surroundings<'_>) -> ConfigFile 
         surroundings,
         names: BTreeMap::new(),
         order: Vec::new(),
-        environment: BTreeMap::new(),
+        environment: Changes::default(),
+        writes: module.environment().writes,
         open: None,
         globals: statements::declared_global(module.statements()),
         uncertain: false,
@@ -183,7 +229,8 @@ pub fn evaluate(module: &Module, surroundings: &Surroundings<'_>) -> ConfigFile 
             value: slot.evaluated.value.clone().into_config(),
         })
         .collect();
-    ConfigFile { values, open: machine.open, raises, unusable: None }
+    let environment = machine.own_environment();
+    ConfigFile { values, open: machine.open, raises, unusable: None, environment }
 }
 
 /// How much may be copied around in all, so that a hostile file costs little.
@@ -205,7 +252,9 @@ struct Machine<'a> {
     names: BTreeMap<String, Slot>,
     order: Vec<String>,
     /// Variables that the file itself sets.
-    environment: BTreeMap<String, Evaluated>,
+    environment: Changes,
+    /// Where the file changes the environment, followed or not.
+    writes: Vec<EnvironmentWrite>,
     open: Option<(String, Span)>,
     /// Names that functions of the file declare `global`.
     globals: BTreeSet<String>,

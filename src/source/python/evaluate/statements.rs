@@ -42,6 +42,10 @@ impl<'a> Machine<'a> {
             Stmt::AugAssign(node) => {
                 let left = self.expression(&node.target)?;
                 let right = self.expression(&node.value)?;
+                if matches!(&left.value, Value::Named(name) if name == "os.environ") {
+                    self.update_variables(Some(&right.value), right.secret);
+                    return Ok(());
+                }
                 if matches!(left.value, Value::List(_) | Value::Dict(_))
                     && let Expr::Name(name) = &*node.target
                     && self.mutates_shared(name.id.as_str())
@@ -59,6 +63,7 @@ impl<'a> Machine<'a> {
             }
             Stmt::ClassDef(def) => {
                 self.opens(statement);
+                self.writes_within(self.span(statement));
                 self.bind(&def.name, Evaluated::plain(Value::Callable), self.span(&def.name), None);
             }
             Stmt::Import(_) | Stmt::ImportFrom(_) => self.import(statement),
@@ -69,6 +74,19 @@ impl<'a> Machine<'a> {
                     match target {
                         Expr::Name(name) => {
                             self.names.remove(name.id.as_str());
+                        }
+                        Expr::Subscript(node) => {
+                            let base = self.expression(&node.value)?;
+                            let key = self.expression(&node.slice)?;
+                            match (&base.value, &key.value) {
+                                (Value::Named(of), key) if of == "os.environ" => {
+                                    if let Value::Str(name) = key {
+                                        self.required_variable(name, self.span(target))?;
+                                    }
+                                    self.remove_variable(key);
+                                }
+                                _ => self.skip(statement, "changed by `del`"),
+                            }
                         }
                         _ => self.skip(statement, "changed by `del`"),
                     }
@@ -131,9 +149,11 @@ impl<'a> Machine<'a> {
 
     fn try_statement(&mut self, node: &'a StmtTry, whole: &'a Stmt) -> Result<(), Raise> {
         let before = std::mem::replace(&mut self.uncertain, false);
+        let environment = self.environment.clone();
         let outcome = self.run(&node.body);
         let uncertain = std::mem::replace(&mut self.uncertain, before);
         if uncertain {
+            self.environment = environment;
             self.skip(whole, "assigned in a `try` whose outcome is not known");
             return Ok(());
         }
@@ -227,6 +247,11 @@ impl<'a> Machine<'a> {
             return Evaluated::plain(Value::Named(name));
         }
         self.uncertain = true;
+        if module == "dotenv" {
+            let name = name.map_or(module.to_owned(), |name| format!("{module}.{name}"));
+            return Evaluated::plain(Value::Named(name));
+        }
+        self.import_changes(module, name);
         Evaluated::unknown(format!("imported from `{module}`"))
     }
 
@@ -283,10 +308,8 @@ impl<'a> Machine<'a> {
             Expr::Subscript(node) => {
                 let base = self.expression(&node.value)?;
                 let key = self.expression(&node.slice)?;
-                if let (Value::Named(name), Value::Str(key)) = (&base.value, &key.value)
-                    && name == "os.environ"
-                {
-                    self.environment.insert(key.clone(), value);
+                if matches!(&base.value, Value::Named(name) if name == "os.environ") {
+                    self.set_variable(&key.value, value);
                 } else {
                     self.forget(&node.value, "changed in place");
                 }
@@ -335,12 +358,14 @@ impl<'a> Machine<'a> {
             }
         }
         self.open.get_or_insert_with(|| (why.to_owned(), at));
+        self.environment_changes(&format!("{why} may change it"));
         self.uncertain = true;
     }
 
     /// A statement that is not followed: what it may assign is unknown afterwards.
     pub(super) fn skip(&mut self, statement: &'a Stmt, why: &str) {
         self.opens(statement);
+        self.writes_within(self.span(statement));
         let names = assigned(statement);
         for (name, range) in names.assigned {
             let at = span_of(self.module.file, range);
@@ -373,6 +398,7 @@ impl<'a> Machine<'a> {
             self.bind(name, Evaluated::unknown("set by a function"), at, Some(from));
         }
         self.globals = names;
+        self.writes_of_functions();
         self.uncertain = true;
     }
 

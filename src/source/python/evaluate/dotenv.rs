@@ -1,0 +1,80 @@
+//! A `.env` file as python-dotenv reads it (its `parser.py`; the same from 0.10 on), as far as its
+//! lines are plain.
+
+/// What such a file sets.
+pub(super) struct Dotenv {
+    /// The variables in order, the last of a name counts; none for a value that is not followed.
+    pub variables: Vec<(String, Option<String>)>,
+    /// A line was not understood, so that there may be others.
+    pub open: bool,
+}
+
+/// Reads a file's text.
+pub(super) fn parse(text: &str) -> Dotenv {
+    let mut found = Dotenv { variables: Vec::new(), open: false };
+    for line in text.trim_start_matches('\u{feff}').lines() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let line = match line.strip_prefix("export") {
+            Some(rest) if rest.starts_with([' ', '\t']) => rest.trim_start(),
+            _ => line,
+        };
+        // A name without `=` sets nothing.
+        let Some((name, value)) = line.split_once('=') else {
+            found.open |= line.contains(['\'', '"']);
+            continue;
+        };
+        let name = name.trim_end();
+        if name.is_empty() || name.contains([' ', '\t', '#', '\'', '"']) {
+            found.open = true;
+            continue;
+        }
+        let value = match self::value(value.trim_start()) {
+            Some(value) => value,
+            // A quote that goes on over the next lines: what follows is not told apart any more.
+            None => {
+                found.variables.push((name.to_owned(), None));
+                found.open = true;
+                return found;
+            }
+        };
+        found.variables.push((name.to_owned(), value));
+    }
+    // The last of a name decides, and the name is set once.
+    let mut last: Vec<(String, Option<String>)> = Vec::new();
+    let mut seen = std::collections::HashSet::new();
+    for (name, value) in found.variables.into_iter().rev() {
+        if seen.insert(name.clone()) {
+            last.push((name, value));
+        }
+    }
+    last.reverse();
+    Dotenv { variables: last, open: found.open }
+}
+
+/// A value: `Some(None)` where it is set to something that is not followed, nothing where its
+/// quote does not close on the line.
+fn value(text: &str) -> Option<Option<String>> {
+    let Some(quote) = text.chars().next().filter(|c| matches!(c, '\'' | '"')) else {
+        // A comment begins at a blank and `#`.
+        let cut = text.char_indices().zip(text.chars().skip(1));
+        let cut = cut.filter(|((_, a), b)| a.is_whitespace() && *b == '#').map(|((at, _), _)| at);
+        let kept = cut.min().and_then(|at| text.get(..at)).unwrap_or(text).trim_end();
+        let kept = if kept.starts_with('#') { return Some(None) } else { kept };
+        return Some(plain(kept));
+    };
+    let inner = text.get(1..)?;
+    if inner.contains('\\') {
+        return inner.ends_with(quote).then_some(None);
+    }
+    let (value, rest) = inner.split_once(quote)?;
+    let rest = rest.trim_start();
+    Some(if rest.is_empty() || rest.starts_with('#') { plain(value) } else { None })
+}
+
+/// `${NAME}` is replaced, in every kind of quotes.
+fn plain(text: &str) -> Option<String> {
+    (!text.contains("${")).then(|| text.to_owned())
+}
