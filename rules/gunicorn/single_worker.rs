@@ -108,6 +108,10 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         return Ok(());
     }
     let layer = gunicorn.settings.layer("workers").unwrap_or(Layer::Default);
+    // What was to set it may be the very line that gunicorn does not understand.
+    if layer == Layer::Default && gunicorn.settings.refused().is_some() {
+        return Err(Why::new("gunicorn refuses what it is given, which may set the workers"));
+    }
     let variable = match layer {
         Layer::Environment => Some("WEB_CONCURRENCY"),
         Layer::CmdArgs => Some("GUNICORN_CMD_ARGS"),

@@ -35,6 +35,8 @@ pub struct Machine {
     pub whole: bool,
     /// systemd's version.
     pub systemd: Known<u32>,
+    /// The kernel's version, where /proc tells.
+    pub kernel: Known<(u32, u32)>,
     /// What `/bin/sh` is.
     pub shell: Known<Shell>,
     /// The directories that `tmpfiles.d` makes.
@@ -57,6 +59,7 @@ impl Machine {
                 owners_known: false,
                 whole,
                 systemd: Known::unknown(unread),
+                kernel: Known::unknown(unread),
                 shell: Known::unknown(unread),
                 tmpfiles: Known::unknown(unread),
                 default_stop_timeout: Known::unknown(unread),
@@ -70,6 +73,7 @@ impl Machine {
             owners_known: top.metadata().is_some_and(|metadata| metadata.uid == 0),
             whole,
             systemd: systemd_version(sources),
+            kernel: kernel(sources),
             shell: shell(sources),
             tmpfiles: tmpfiles_directories(sources, problems),
             default_stop_timeout: default_stop_timeout(sources, problems),
@@ -204,6 +208,18 @@ fn default_stop_timeout(sources: &Sources, problems: &mut Vec<Problem>) -> Known
     match parse_seconds(&timeout.value) {
         Some(span) => Known::Value(span, Origin::text(timeout.span)),
         None => Known::unknown("DefaultTimeoutStopSec= is not a time span"),
+    }
+}
+
+fn kernel(sources: &Sources) -> Known<(u32, u32)> {
+    let path = Path::new("/proc/sys/kernel/osrelease");
+    let unknown = || Known::unknown("the kernel's version was not read");
+    let Ok(bytes) = sources.host().read(path, 4096) else { return unknown() };
+    let text = String::from_utf8_lossy(&bytes);
+    let mut numbers = text.split(['.', '-']).map(|part| part.trim().parse().ok());
+    match (numbers.next().flatten(), numbers.next().flatten()) {
+        (Some(major), Some(minor)) => Known::Value((major, minor), Origin::Path(path.into())),
+        _ => unknown(),
     }
 }
 

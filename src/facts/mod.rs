@@ -168,6 +168,8 @@ pub struct App {
     pub routes: Vec<Route>,
     /// The directories of its unix sockets, by the socket's index in the bounds.
     pub socket_directories: Vec<(usize, Place)>,
+    /// What is where its unix sockets are to be, by the socket's index in the bounds.
+    pub socket_files: Vec<(usize, Place)>,
     /// Its processes, where the host lives.
     pub processes: Known<Processes>,
     /// The sockets that listen, where the host lives.
@@ -285,7 +287,10 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
             let socket_states = names(&candidate).skip(1).map(|name| states.of(&name)).collect();
             let journal = journal::read(sources, request, &candidate.name, &state);
             App {
-                socket_directories: socket_directories(sources, &machine, &gunicorn.bounds),
+                socket_directories: socket_places(sources, &machine, &gunicorn.bounds, |path| {
+                    path.parent()
+                }),
+                socket_files: socket_places(sources, &machine, &gunicorn.bounds, |path| Some(path)),
                 name: candidate.name,
                 machine: Rc::clone(&machine),
                 nginx: Rc::clone(&nginx),
@@ -332,17 +337,18 @@ fn nginx_test(
     }
 }
 
-/// The directories in which unix sockets lie.
-fn socket_directories(
+/// Where unix sockets lie, or what `of` makes of their paths.
+fn socket_places(
     sources: &Sources,
     machine: &Machine,
     bounds: &Known<Vec<Bound>>,
+    of: impl Fn(&std::path::Path) -> Option<&std::path::Path>,
 ) -> Vec<(usize, Place)> {
     let bounds = bounds.ok().into_iter().flatten().enumerate();
     bounds
         .filter_map(|(index, bound)| match &bound.endpoint {
             Endpoint::Unix(path) => {
-                Some((index, Place::look(sources.host(), path.parent()?, machine.owners_known)))
+                Some((index, Place::look(sources.host(), of(path)?, machine.owners_known)))
             }
             Endpoint::Tcp { .. } => None,
         })

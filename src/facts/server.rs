@@ -5,6 +5,8 @@ mod bounds;
 mod config;
 mod installation;
 mod launched;
+mod managed_venv;
+mod paths;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,14 +18,15 @@ use super::gunicorn::{Inputs, Launch, Settings, config_choice};
 use super::place::tidy;
 use super::{Environment, Given, Known, Machine, Origin, Place, Problem, Whose, Why};
 use crate::source::gunicorn::{ArgumentWord, Version};
-use crate::source::python::Lookup;
 use crate::source::python::evaluate::{ConfigFile, OwnEnvironment, OwnVariable};
+use crate::source::python::{Lookup, PythonVersion};
 use crate::source::unit::VariableValue;
 use crate::source::venv::Venv;
 use crate::source::{FileId, Secret, SourceFile, Sources, Span};
 
 pub use config::ConfigSource;
 pub use launched::{Launched, launch};
+pub use paths::{Writes, WrittenPath};
 
 /// The file of words that stand in none.
 const NOWHERE: FileId = FileId(u32::MAX);
@@ -50,6 +53,8 @@ pub struct Gunicorn {
     pub settings: Settings,
     /// What the configuration file, or a hook in it, does to the environment.
     pub own_environment: OwnEnvironment,
+    /// The paths that it writes to before it serves.
+    pub paths: Vec<WrittenPath>,
     /// Where it listens.
     pub bounds: Known<Vec<Bound>>,
 }
@@ -205,7 +210,7 @@ pub fn read(
         Launched::Unknown(why) => Known::unknown(why.clone()),
     };
     let program = installation::program(sources, machine, candidate, launch.ok());
-    let venv = installation::find_venv(sources, given, launch.ok(), program.as_ref());
+    let venv = installation::find_venv(sources, given, candidate, launch.ok(), program.as_ref());
     let venv = installation::read_venv(sources, venv, given, problems);
     let python = installation::python_of(&venv);
     let version = installation::version(&venv);
@@ -228,6 +233,9 @@ pub fn read(
         given,
         lookup: &lookup,
         working_directory: working_directory.ok(),
+        python: python
+            .ok()
+            .map_or(PythonVersion::new(3, 14), |(major, minor)| PythonVersion::new(*major, *minor)),
     };
     let choice = config_choice(&version, arguments, &cmd_args);
     let (config, content) = match &launch {
@@ -246,6 +254,7 @@ pub fn read(
         config: content,
         working_directory,
     });
+    let paths = paths::read(sources, machine, &settings);
     let bounds = bounds::bounds(&candidate.service, &settings, launch.ok());
     let word = launch.ok().and_then(|l| l.gunicorn.as_ref().or(l.interpreter.as_ref()));
     let file = word.map(|word| word.span.file).filter(|file| *file != NOWHERE);
@@ -262,6 +271,7 @@ pub fn read(
         config,
         settings,
         own_environment,
+        paths,
         bounds,
     }
 }

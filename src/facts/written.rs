@@ -248,6 +248,23 @@ impl App {
         Some(words)
     }
 
+    /// The arguments of the command line that make a setting, each with its value, where nothing
+    /// else makes it.
+    pub fn argument_words(&self, setting: &str) -> Option<Vec<Span>> {
+        let settings = &self.gunicorn.settings;
+        let elsewhere = |lost: &super::gunicorn::Overridden| {
+            lost.setting == setting && lost.layer != Layer::CommandLine
+        };
+        if settings.layer(setting) != Some(Layer::CommandLine)
+            || settings.overridden.iter().any(elsewhere)
+        {
+            return None;
+        }
+        let arguments = self.command_line()?;
+        let words = arguments.set().filter(|argument| argument.setting == setting);
+        words.map(|argument| self.file_of(argument.span).map(|_| argument.span)).collect()
+    }
+
     /// Where an argument of gunicorn's can be added, and with which blanks.
     pub fn with_argument(&self, argument: &str) -> Option<(Span, String)> {
         // A line that gunicorn refuses is to be mended, not added to.

@@ -13,7 +13,7 @@ use crate::source::gunicorn::settings::Default as Shipped;
 use crate::source::gunicorn::value::{Base, Validated, integer};
 use crate::source::gunicorn::{
     Action, Application, ArgumentWord, Arguments, Event, RawValue, Setting, SettingTable,
-    SettingValue, parse_address, parse_arguments, shlex, validate,
+    SettingValue, Version, parse_address, parse_arguments, shlex, validate,
 };
 use crate::source::python::{ConfigFile, ConfigValue, Lookup};
 use crate::source::{FileId, Secret, Span, Text};
@@ -37,6 +37,7 @@ impl Settings {
         let arguments = parse_arguments(inputs.arguments, &table);
         merge.arguments(&arguments, Layer::CommandLine, None);
         merge.check_binds();
+        merge.check_addresses(&inputs.version);
         let application = application(&arguments.application, &merge.entries);
         merge.check_application(&arguments);
         let Merge { entries, overridden, faults, unknown_names, .. } = merge;
@@ -171,10 +172,12 @@ impl Merge<'_> {
             if !self.table.may_have(name) {
                 if !name.starts_with('_')
                     && !matches!(assignment.value(), ConfigValue::Unknown(_))
-                    && let Some(did_you_mean) = self.table.nearest_name(name)
+                    && let Some(did_you_mean) = self.table.meant_name(name)
+                    && file.get(did_you_mean).is_none()
                 {
+                    let variables = variables_of(assignment.value());
                     let name = assignment.name.clone();
-                    self.unknown_names.push(UnknownName { name, did_you_mean });
+                    self.unknown_names.push(UnknownName { name, did_you_mean, variables });
                 }
                 continue;
             }
@@ -256,7 +259,12 @@ impl Merge<'_> {
 
     /// Nothing that was set so far is certain any more.
     fn anything(&mut self, why: &str, layer: Layer) {
-        for entry in self.entries.values_mut() {
+        let table = self.table;
+        for (name, entry) in &mut self.entries {
+            // No option takes back what is on already: `--preload` has no opposite.
+            if layer > Layer::ConfigFile && cannot_be_undone(table, name, entry.value.ok()) {
+                continue;
+            }
             entry.value = Known::unknown(why);
             entry.layer = layer;
             entry.items = Vec::new();
@@ -350,6 +358,26 @@ impl Merge<'_> {
         }
     }
 
+    /// `forwarded_allow_ips` since 23.0 takes addresses alone, networks too from 24.0 on.
+    fn check_addresses(&mut self, version: &Known<Version>) {
+        let Some(version) = version.ok().filter(|v| v.at_least("23.0") == Some(true)) else {
+            return;
+        };
+        let networks = version.at_least("24.0") == Some(true);
+        let Some(entry) = self.entries.get("forwarded_allow_ips") else { return };
+        let (Known::Value(SettingValue::List(items), origin), layer) = (&entry.value, entry.layer)
+        else {
+            return;
+        };
+        let refused = |item: &&String| *item != "*" && !is_address(item, networks);
+        let Some(item) = items.iter().find(refused) else { return };
+        let shown = if entry.secret { "an entry".to_owned() } else { format!("`{item}`") };
+        let wants = if networks { "an address or network" } else { "an address" };
+        let message = format!("forwarded_allow_ips: {shown} is not {wants}");
+        let origin = origin.clone();
+        self.fault(Some("forwarded_allow_ips"), message, origin, layer);
+    }
+
     fn check_application(&mut self, arguments: &Arguments) {
         let none = |name: &str| {
             let value = self.entries.get(name).and_then(|entry| entry.value.ok());
@@ -366,6 +394,18 @@ impl Merge<'_> {
             });
         }
     }
+}
+
+/// May no option of a command line change this value? A switch that is on stays on, and what has no
+/// option at all is the configuration file's alone.
+fn cannot_be_undone(table: &SettingTable, name: &str, value: Option<&SettingValue>) -> bool {
+    let action = table.get(name).map(|setting| setting.action);
+    matches!(
+        (action, value),
+        (Some(Action::StoreTrue), Some(SettingValue::Bool(true)))
+            | (Some(Action::StoreFalse), Some(SettingValue::Bool(false)))
+            | (Some(Action::None), Some(_))
+    )
 }
 
 fn shipped(setting: &Setting, default: Shipped) -> Option<SettingValue> {
@@ -389,6 +429,41 @@ fn shipped(setting: &Setting, default: Shipped) -> Option<SettingValue> {
             _ => return None,
         },
     })
+}
+
+/// `ipaddress.ip_address(text)`, or `ip_network(text)`, which wants the bits of the host to be 0.
+fn is_address(text: &str, networks: bool) -> bool {
+    use std::net::IpAddr;
+    let Some((address, length)) = text.split_once('/').filter(|_| networks) else {
+        return text.parse::<IpAddr>().is_ok();
+    };
+    let (Ok(address), Ok(length)) = (address.parse::<IpAddr>(), length.parse::<u32>()) else {
+        // A mask written out, `/255.0.0.0`, is accepted: not followed further.
+        return address.parse::<IpAddr>().is_ok() && length.parse::<IpAddr>().is_ok();
+    };
+    let (bits, width) = match address {
+        IpAddr::V4(address) => (u128::from(u32::from(address)), 32),
+        IpAddr::V6(address) => (u128::from(address), 128),
+    };
+    let host = width_of_host(width, length);
+    host.is_some_and(|host| host >= 128 && bits == 0 || host < 128 && bits & ((1 << host) - 1) == 0)
+}
+
+fn width_of_host(width: u32, length: u32) -> Option<u32> {
+    width.checked_sub(length)
+}
+
+/// The names in `{"NAME": …}` and `["NAME=…"]`.
+fn variables_of(value: &ConfigValue) -> Vec<String> {
+    let name = |value: &ConfigValue| match value {
+        ConfigValue::Str(text) => text.split('=').next().map(str::to_owned),
+        _ => None,
+    };
+    match value {
+        ConfigValue::Dict(items) => items.iter().filter_map(|(key, _)| name(key)).collect(),
+        ConfigValue::List(items) => items.iter().filter_map(name).collect(),
+        _ => Vec::new(),
+    }
 }
 
 fn raw_value(value: &ConfigValue) -> RawValue {

@@ -99,6 +99,8 @@ pub struct UnknownName {
     pub name: Spanned<String>,
     /// The setting that was probably meant.
     pub did_you_mean: &'static str,
+    /// The variables that it names, where it is a dictionary or a list of `NAME=value`.
+    pub variables: Vec<String>,
 }
 
 /// One address that gunicorn listens on.
@@ -206,6 +208,11 @@ impl Settings {
     /// The settings that this version has.
     pub fn table(&self) -> &SettingTable {
         &self.table
+    }
+
+    /// Why gunicorn certainly does not start with what it is given, in a few words.
+    pub fn refused(&self) -> Option<&str> {
+        self.faults.first().map(|fault| fault.message.as_str())
     }
 
     /// Any setting by its name in a configuration file.

@@ -37,6 +37,9 @@ pub(super) struct ConfigReader<'a> {
     pub given: &'a Given,
     pub lookup: &'a dyn Fn(&str) -> Lookup,
     pub working_directory: Option<&'a PathBuf>,
+    /// The environment's Python; the newest grammar where that is not known: what it refuses, all
+    /// do.
+    pub python: PythonVersion,
 }
 
 impl ConfigReader<'_> {
@@ -92,8 +95,7 @@ impl ConfigReader<'_> {
                 return (Known::Value(Some(source), Origin::Path(path)), Known::Unknown(why));
             }
         };
-        // Its Python is the environment's; syntax that only some versions have is rare here.
-        let module = python::parse(&file, PythonVersion::new(3, 13));
+        let module = python::parse(&file, self.python);
         let resolve = |path: &Path| {
             let lookup = self.sources.host().look(path);
             matches!(lookup.outcome, Outcome::Present(_)).then_some(lookup.resolved)
@@ -169,18 +171,19 @@ impl ConfigReader<'_> {
                 .load(&directory.with_extension("py"))
                 .or_else(|_| self.sources.load(&directory.join("__init__.py")))
                 .ok()?;
-            let module = python::parse(&file, PythonVersion::new(3, 13));
+            let module = python::parse(&file, self.python);
             if module.unusable().is_some() {
                 return None;
             }
             writes.extend(module.environment().writes);
-            for import in module.imports() {
+            for import in module.imports(Some(self.python)) {
                 if import.level > 0 || import.star {
                     return None;
                 }
-                if !evaluate::leaves_environment_alone(&import.module)
-                    && !standard_library::has(import.module.split('.').next().unwrap_or_default())
-                {
+                let top = import.module.split('.').next().unwrap_or_default();
+                let harmless = evaluate::leaves_environment_alone(top)
+                    || standard_library::has(top, Some(self.python));
+                if !harmless {
                     writes.extend(self.changes_of(&import.module, above)?);
                 }
             }

@@ -6,6 +6,7 @@ use super::super::discovery::Candidate;
 use super::super::gunicorn::Launch;
 use super::super::place::tidy;
 use super::super::{Given, Known, Machine, Origin, Place, Problem};
+use super::managed_venv;
 use crate::host::{HostErrorKind, Outcome};
 use crate::source::Sources;
 use crate::source::gunicorn::{ArgumentWord, Version};
@@ -49,6 +50,7 @@ pub(super) fn absolute(candidate: &Candidate, launch: &Launch, text: &str) -> Op
 pub(super) fn find_venv(
     sources: &Sources,
     given: &Given,
+    candidate: &Candidate,
     launch: Option<&Launch>,
     program: Option<&Place>,
 ) -> Known<PathBuf> {
@@ -83,6 +85,9 @@ pub(super) fn find_venv(
         if let Some(venv) = interpreter.and_then(|path| venv_of(sources, &path)) {
             return venv;
         }
+    }
+    if let Some(venv) = managed_venv::find(sources, candidate, launch) {
+        return venv;
     }
     Known::unknown("no virtual environment was found")
 }

@@ -230,6 +230,8 @@ enum Found<'t> {
     /// A flag, as it was written, with the value that is attached to it (and its offset).
     Flag(Match<'t>, Option<(String, usize)>),
     Ambiguous(Vec<&'static str>),
+    /// In some versions it is the beginning of several flags, in others of one.
+    ByVersion,
     Unknown,
 }
 
@@ -300,6 +302,13 @@ impl<'t> Reader<'t> {
                 let message = format!("{} could match {flags}", word.text.as_str());
                 self.fault(FaultKind::AmbiguousFlag, message, None, word.span);
                 self.at += 1;
+                self.unsettled = true;
+            }
+            Found::ByVersion => {
+                let why = "which option is meant depends on gunicorn's version".to_owned();
+                self.out.events.push(Event::Anything(why, word.span));
+                self.at += 1;
+                self.unsettled = true;
             }
             Found::Unknown => {
                 let text = word.text.as_str();
@@ -555,6 +564,10 @@ impl<'t> Reader<'t> {
                 (Some((_, one)), true) => Found::Flag(one, value),
                 (Some(last), false) => {
                     found.push(last);
+                    let sometimes = |(_, one): &(_, Match<'_>)| matches!(one, Match::Sometimes(..));
+                    if found.iter().any(sometimes) {
+                        return Found::ByVersion;
+                    }
                     Found::Ambiguous(found.into_iter().map(|(flag, _)| flag).collect())
                 }
             };

@@ -203,9 +203,22 @@ impl SettingTable {
         self.get(name).is_some() || self.sometimes.iter().any(|setting| setting.name == name)
     }
 
-    /// The setting whose name is most like this one, for "did you mean".
-    pub fn nearest_name(&self, name: &str) -> Option<&'static str> {
-        nearest(name, self.settings.iter().map(|setting| setting.name))
+    /// The setting that is probably meant by a name that is none: other capitals or underscores,
+    /// the name of its option (`log_level`, `env`, `access_logfile`), or one letter amiss.
+    pub fn meant_name(&self, name: &str) -> Option<&'static str> {
+        if name.len() > 64 {
+            return None;
+        }
+        let plain = |text: &str| text.to_ascii_lowercase().replace(['_', '-'], "");
+        let wanted = plain(name);
+        let mut same = self.settings.iter().filter(|setting| {
+            plain(setting.name) == wanted
+                || setting.flags.iter().any(|flag| flag.len() > 3 && plain(flag) == wanted)
+        });
+        let near = |setting: &&Setting| {
+            wanted.len() > 4 && strsim::osa_distance(&wanted, &plain(setting.name)) == 1
+        };
+        same.next().or_else(|| self.settings.iter().find(near)).map(|setting| setting.name)
     }
 
     /// The flag that is most like this one.

@@ -1,0 +1,82 @@
+//! The paths that gunicorn writes to before it serves: its logs, its pid file, the directory of its
+//! workers' heartbeats.
+
+use std::path::{Path, PathBuf};
+
+use super::super::gunicorn::Settings;
+use super::super::place::tidy;
+use super::super::{Machine, Place};
+use crate::source::gunicorn::SettingValue;
+use crate::source::{Sources, Span};
+
+/// What gunicorn does at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Writes {
+    /// Appends to the file, which it makes where there is none.
+    File,
+    /// Makes files of its own in the directory.
+    Directory,
+}
+
+/// A path that gunicorn writes to.
+#[derive(Debug)]
+pub struct WrittenPath {
+    /// The setting.
+    pub setting: &'static str,
+    /// What it does there.
+    pub writes: Writes,
+    /// The file; for a pid file and the heartbeats the directory.
+    pub place: Place,
+    /// The directory that the file lies in.
+    pub directory: Place,
+    /// Where it is set.
+    pub span: Option<Span>,
+    /// The path must not be shown.
+    pub secret: bool,
+}
+
+pub(super) fn read(sources: &Sources, machine: &Machine, settings: &Settings) -> Vec<WrittenPath> {
+    let kinds = [
+        ("accesslog", Writes::File),
+        ("errorlog", Writes::File),
+        ("pidfile", Writes::Directory),
+        ("worker_tmp_dir", Writes::Directory),
+    ];
+    let mut found = Vec::new();
+    for (setting, writes) in kinds {
+        let known = settings.get(setting);
+        let Some(SettingValue::Text(text)) = known.ok() else { continue };
+        let Some(path) = absolute(settings, text) else { continue };
+        let path = match setting {
+            "pidfile" => path.parent().map(Path::to_path_buf).unwrap_or_default(),
+            _ => path,
+        };
+        let above = match writes {
+            Writes::File => path.parent().map(Path::to_path_buf).unwrap_or_default(),
+            Writes::Directory => path.clone(),
+        };
+        let look = |path: &Path| Place::look(sources.host(), path, machine.owners_known);
+        found.push(WrittenPath {
+            setting,
+            writes,
+            place: look(&path),
+            directory: look(&above),
+            span: known.span(),
+            secret: settings.is_secret(setting),
+        });
+    }
+    found
+}
+
+/// The file that is meant; nothing for `-`, for devices, and where the directory is not known.
+fn absolute(settings: &Settings, text: &str) -> Option<PathBuf> {
+    if text.is_empty() || text == "-" {
+        return None;
+    }
+    let path = match text.starts_with('/') {
+        true => tidy(Path::new(text)),
+        false => tidy(&settings.chdir().ok()?.join(text)),
+    };
+    let virtual_file = ["/dev", "/proc", "/sys"].iter().any(|top| path.starts_with(top));
+    (path.is_absolute() && !virtual_file).then_some(path)
+}
