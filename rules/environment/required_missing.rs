@@ -1,3 +1,4 @@
+use crate::facts::gunicorn::UnknownName;
 use crate::facts::{App, Why};
 use crate::rule::{Finding, Severity, Sink};
 use crate::source::Span;
@@ -118,6 +119,9 @@ fn judge<'s>(
         out.skip(&why.about(name));
         return None;
     }
+    if let Some(unknown) = misplaced(app, name) {
+        return Some(told_where(app, name, span, unknown, out));
+    }
     let files: Vec<String> =
         environment.read_files().map(|read| read.place.path.display().to_string()).collect();
     let place = if files.is_empty() { "the unit".to_owned() } else { files.join(" and ") };
@@ -148,6 +152,35 @@ fn judge<'s>(
         finding.severity(Severity::Warning);
     }
     Some(finding)
+}
+
+/// The name of the configuration file that gunicorn passes over and that sets it, `env = {…}`.
+fn misplaced<'a>(app: &'a App, name: &str) -> Option<&'a UnknownName> {
+    app.gunicorn.settings.unknown_names.iter().find(|unknown| {
+        unknown.did_you_mean == "raw_env" && unknown.variables.iter().any(|set| set == name)
+    })
+}
+
+fn told_where<'s>(
+    app: &App,
+    name: &str,
+    span: Span,
+    unknown: &UnknownName,
+    out: &'s mut Sink,
+) -> &'s mut Finding {
+    let written = &unknown.name.value;
+    out.report(format!(
+        "no worker boots after a reload: the code needs {name}, and `{written}`, which sets it, is \
+         no setting of gunicorn's: raw_env is"
+    ))
+    .at(span, "raises without it")
+    .at(unknown.name.span, "gunicorn passes over this")
+    .help(format!(
+        "write raw_env = [\"{name}=…\"] in the configuration file, a list and no dictionary, then: \
+         systemctl reload {}",
+        app.name
+    ))
+    .subject(name)
 }
 
 /// pydantic-settings looks a field up without regard to case.

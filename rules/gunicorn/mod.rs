@@ -14,6 +14,16 @@ crate::area![
     app_syntax_error,
     slow_boot,
     app_import_fails,
+    setting_refused,
+    config_file_fails,
+    worker_class_missing,
+    user_conflict,
+    socket_shared,
+    reuse_port_unix,
+    bind_path_taken,
+    bind_malformed,
+    path_not_writable,
+    socket_unreachable_by_nginx,
 ];
 
 /// A number of gunicorn's where it was set; as an argument where nothing sets it. Nothing where it

@@ -124,3 +124,17 @@ fn no_value_of_a_loaded_file_is_shown() {
         .check();
     assert!(!format!("{:?}", seen.only("G201")).contains("hidden-name"));
 }
+
+#[test]
+fn a_variable_under_a_name_that_is_no_setting_is_pointed_at() {
+    let code = "import os\n\nfrom flask import Flask\n\napp = Flask(__name__)\n\
+                app.config['K'] = os.environ['EXTRA_KEY']\n";
+    for config in
+        ["workers = 3\nenv = {'EXTRA_KEY': '1'}\n", "workers = 3\nenv = ['EXTRA_KEY=1']\n"]
+    {
+        let seen = started(config).in_release("wsgi.py", code).check();
+        let file = format!("{RELEASE}/gunicorn.conf.py");
+        seen.only("E410").says("raw_env").also_at(&file, 2);
+        seen.only("G209").at(&file, 2);
+    }
+}

@@ -150,8 +150,6 @@ fn what_a_number_is_made_of_is_not_guessed() {
     is_manual(python("workers = 1\nthreads = workers * 2\n"), "G201");
     is_manual(python("one = 1\nworkers = one\n"), "G201");
     is_manual(python("workers = 1; threads = 2\n"), "G201");
-    // Several flags begin like this: gunicorn does not start.
-    is_manual(unit(&started("--work 1")), "G201");
     // A part of a variable's value on the command line.
     is_manual(environment(unit(&started("$OPTIONS")), "OPTIONS=-w 1\n"), "G201");
     // An escape in the value.

@@ -1,0 +1,80 @@
+use crate::facts::{App, Why};
+use crate::rule::{Edit, Safety, Sink};
+use crate::source::gunicorn::BindAddress;
+
+crate::rule! {
+    /// gunicorn does not start: it takes `--bind` for another address than was meant.
+    ///
+    /// A number alone is a host to gunicorn, not a port: `--bind 8000` is the address 0.0.31.64,
+    /// port 8000, and cannot be bound. A path without `unix:` before it is a host's name. gunicorn
+    /// tries for five seconds and ends with 1.
+    ///
+    /// Proved by `bind-port-only`: gunicorn never listened on port 8000, and every request got 502.
+    ///
+    /// ```ini,bad,drop-in,also=N301
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current \
+    ///     --bind 8000 wsgi:app
+    /// ```
+    /// ```ini,bad,drop-in,also=N301
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current \
+    ///     --bind /run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    /// ```ini,fixed,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current \
+    ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    G234 "bind-malformed" {
+        severity: Error, impact: Outage, fix: Some(Safe), item: ReloadSucceeds, hop: Socket,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    // What systemd hands over counts, whatever --bind says.
+    if !app.service.sockets.is_empty() {
+        return Ok(());
+    }
+    let settings = &app.gunicorn.settings;
+    let binds = settings.bind();
+    for bind in binds.get()? {
+        let BindAddress::Tcp { host, port } = &bind.address else { continue };
+        let text = bind.text.trim();
+        let secret = settings.is_secret("bind");
+        let (what, meant) = if !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_digit()) {
+            if text.contains(':') {
+                continue;
+            }
+            (format!("the host {host}, port {port}"), format!("127.0.0.1:{text}"))
+        } else if text.starts_with('/') && !text.contains(':') {
+            ("the name of a host".to_owned(), format!("unix:{text}"))
+        } else {
+            continue;
+        };
+        let message = match secret {
+            true => "gunicorn does not start: the address that it is to listen on is none".into(),
+            false => format!("gunicorn does not start: to it `{text}` is {what}; {meant} is meant"),
+        };
+        let at = bind.span.filter(|at| app.written(*at) == Some(text.as_bytes()));
+        let at = at.filter(|_| !secret);
+        out.report(message)
+            .at_some(bind.span.or_else(|| app.gunicorn.started_at()), "gunicorn cannot listen here")
+            .help(format!(
+                "Write --bind {meant}, where nginx passes requests to, then:\n\
+                 systemctl daemon-reload && systemctl restart {}",
+                app.name
+            ))
+            .fix_if(
+                Safety::Safe,
+                format!("--bind {meant}"),
+                at.map(|at| Edit::replace(at, meant.clone())),
+            )
+            .uncovers();
+    }
+    Ok(())
+}

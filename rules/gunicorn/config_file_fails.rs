@@ -1,0 +1,133 @@
+use crate::facts::server::ConfigSource;
+use crate::facts::{App, State, Want, Why};
+use crate::host::FileKind;
+use crate::rule::{EvidenceKind, Sink};
+
+crate::rule! {
+    /// gunicorn does not start, and dies at a reload: its configuration file cannot be loaded.
+    ///
+    /// gunicorn runs the file that `-c` names, or `gunicorn.conf.py` in its working directory, at
+    /// its start and again on HUP. Where the file is not there, may not be read by the service's
+    /// user, is no Python or raises, gunicorn exits with 1. On HUP it does so at once, and takes
+    /// the running workers with it. A path behind `-c` counts from the working directory, not from
+    /// `--chdir`.
+    ///
+    /// What is certain to raise is told: `os.environ["X"]` where nothing sets X, `int()` of a
+    /// variable that is not set, a name that is not there. Values that are not known tell nothing.
+    ///
+    /// Proved by `config-file-raises`: gunicorn ended with KeyError at its start, and every request
+    /// got 502.
+    ///
+    /// ```python,bad,file=/srv/myapp/releases/2026-04-21/gunicorn.conf.py
+    /// import os
+    ///
+    /// timeout = int(os.environ["GUNICORN_TIMEOUT"])
+    /// ```
+    /// ```python,fixed,file=/srv/myapp/releases/2026-04-21/gunicorn.conf.py
+    /// import os
+    ///
+    /// timeout = int(os.environ.get("GUNICORN_TIMEOUT", "30"))
+    /// ```
+    ///
+    /// A file that is not there:
+    ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn -c /etc/myapp/gunicorn.py --workers 3 \
+    ///     --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    /// ```ini,fixed,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 \
+    ///     --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    ///
+    /// Healthy: the variable is set, by the unit or by the file itself.
+    ///
+    /// ```python,good,file=/srv/myapp/releases/2026-04-21/gunicorn.conf.py
+    /// import os
+    ///
+    /// os.environ.setdefault("GUNICORN_TIMEOUT", "30")
+    /// timeout = int(os.environ["GUNICORN_TIMEOUT"])
+    /// ```
+    /// ```python,good,file=/srv/myapp/releases/2026-04-21/gunicorn.conf.py
+    /// import os
+    ///
+    /// try:
+    ///     timeout = int(os.environ["GUNICORN_TIMEOUT"])
+    /// except KeyError:
+    ///     timeout = 30
+    /// ```
+    G212 "config-file-fails" {
+        severity: Error, impact: Outage, fix: Some(Manual), item: ReloadSucceeds, hop: Master,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let Some(config) = app.gunicorn.config.get()? else { return Ok(()) };
+    if unreadable(app, config, out)? {
+        return Ok(());
+    }
+    let Some((message, span)) = config.faults.first() else { return Ok(()) };
+    let path = config.place.path.display();
+    out.report(format!(
+        "gunicorn does not start, and a reload ends it: its configuration file fails with {message}"
+    ))
+    .at(*span, "raised here")
+    .at_some(config.span, "names the file")
+    .help(format!(
+        "Mend {path}; try it as the service would, before the reload:\n  \
+         gunicorn --check-config -c {path} …"
+    ))
+    .fix(crate::rule::Safety::Manual, format!("a {path} that can be loaded"));
+    Ok(())
+}
+
+/// Is the file not there, or not to be read by the service's user?
+fn unreadable(app: &App, config: &ConfigSource, out: &mut Sink) -> Result<bool, Why> {
+    let path = config.place.path.display();
+    let (what, evidence) = match config.place.state.get()? {
+        State::Missing { at, .. } => {
+            (format!("{path} is not there"), format!("{} is not there", at.display()))
+        }
+        State::Broken { reason } => (format!("{path}: {reason}"), format!("{path}: {reason}")),
+        // gunicorn passes over a directory of the name that it looks for by itself.
+        State::Present(metadata) if metadata.kind == FileKind::Directory => {
+            if config.implicit {
+                return Ok(true);
+            }
+            (format!("{path} is a directory"), format!("{path}: {}", metadata.kind))
+        }
+        State::Present(metadata) => {
+            let Some(user) = app.service.user.ok() else { return Ok(false) };
+            match config.place.accessible(user, Want::Read) {
+                Ok(false) => {}
+                // Where that is not known the content counts all the same.
+                Ok(true) | Err(_) => return Ok(false),
+            }
+            let (wall, metadata) = match config.place.blocked_at(user)? {
+                Some(step) => (step.path.display().to_string(), step.metadata),
+                None => (path.to_string(), *metadata),
+            };
+            let shown = format!(
+                "{wall}: mode {:04o}, owner {}:{}",
+                metadata.mode, metadata.uid, metadata.gid
+            );
+            (format!("{} may not read {path}", user.name), shown)
+        }
+    };
+    out.report(format!("gunicorn does not start: {what}, its configuration file"))
+        .at_some(config.span.or_else(|| app.gunicorn.started_at()), "the file is named here")
+        .evidence(EvidenceKind::File, evidence)
+        .help(format!(
+            "Put the file there, or name the one that is meant (a relative path counts from \
+             WorkingDirectory=, not from --chdir), then:\nsystemctl daemon-reload && systemctl \
+             restart {}",
+            app.name
+        ))
+        .fix(crate::rule::Safety::Manual, format!("{path} where gunicorn looks for it"));
+    Ok(true)
+}

@@ -1,0 +1,199 @@
+use std::path::Path;
+
+use crate::facts::server::{Writes, WrittenPath};
+use crate::facts::{App, Identity, Place, State, Want, Why};
+use crate::host::FileKind;
+use crate::rule::{Edit, EvidenceKind, Safety, Sink};
+
+crate::rule! {
+    /// gunicorn does not start: it may not write its log, its pid file or its workers' heartbeats.
+    ///
+    /// gunicorn opens the files of `accesslog` and `errorlog` before it listens, makes its pid file
+    /// in the directory of `pidfile`, and a heartbeat file for each worker in `worker_tmp_dir`, all
+    /// as the user that `User=` names. A directory that is not there it does not make. `… isn't
+    /// writable`, `Can't create pidfile`: it ends with 1. A log that logrotate or a first start by
+    /// hand made as root is the usual cause.
+    ///
+    /// Proved by `log-not-writable`: gunicorn ended with `isn't writable`, and every request got
+    /// 502.
+    ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current \
+    ///     --error-logfile /var/log/myapp/error.log \
+    ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    /// ```ini,good,drop-in
+    /// [Service]
+    /// LogsDirectory=myapp
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current \
+    ///     --error-logfile /var/log/myapp/error.log \
+    ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    ///
+    /// Healthy: the journal, and a pid file in the unit's own directory.
+    ///
+    /// ```ini,good,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current \
+    ///     --access-logfile - --pid /run/myapp/gunicorn.pid \
+    ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    G230 "path-not-writable" {
+        severity: Error, impact: Outage, fix: Some(Safe), item: ReloadSucceeds, hop: Master,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    if app.gunicorn.paths.is_empty() {
+        return Ok(());
+    }
+    let service = &app.service;
+    for key in ["RootDirectory", "RootImage"] {
+        if service.unit.last("Service", key).is_some() {
+            return Err(Why::new(format!("what lies below {key}= was not read")));
+        }
+    }
+    let privileged =
+        service.exec_start.last().is_some_and(|command| command.line.prefixes.full_privileges);
+    let root = Identity::root();
+    let user = if privileged { &root } else { service.user.get()? };
+    for path in &app.gunicorn.paths {
+        if let Err(why) = judge(app, user, path, out) {
+            out.skip(&why);
+        }
+    }
+    Ok(())
+}
+
+fn judge(app: &App, user: &Identity, path: &WrittenPath, out: &mut Sink) -> Result<(), Why> {
+    let directory = &path.directory.path;
+    // Made for this user when the unit starts; anybody may write in the last ones.
+    let open = ["/tmp", "/var/tmp", "/dev/shm", "/run/lock"];
+    if app.service.managed(directory)?.is_some()
+        || open.iter().any(|open| directory == Path::new(open)) && path.writes == Writes::Directory
+    {
+        return Ok(());
+    }
+    prepared(app, directory)?;
+    let boot = app.machine.tmpfiles.ok().into_iter().flatten();
+    if boot.into_iter().any(|line| Path::new(&line.path) == directory) {
+        return Err(Why::new(format!("tmpfiles.d makes {}", directory.display())));
+    }
+    let (shown, evidence, made) = match path.directory.state.get()? {
+        State::Missing { at, .. } => {
+            let made = managed_by(directory);
+            (
+                format!("{} is not there", directory.display()),
+                format!("{} is not there", at.display()),
+                made,
+            )
+        }
+        State::Broken { reason } => (reason.clone(), reason.clone(), None),
+        State::Present(metadata) if metadata.kind != FileKind::Directory => {
+            let what = format!("{} is {}", directory.display(), metadata.kind);
+            (what.clone(), what, None)
+        }
+        State::Present(_) => match wall(user, path)? {
+            None => return Ok(()),
+            Some((place, what)) => (what, modes(place, user)?, None),
+        },
+    };
+    let edit = made.as_ref().map(|(key, name)| Edit::set(&app.service.unit, *key, name.clone()));
+    // A second value of the setting would be lost.
+    let edit = edit.filter(|_| {
+        made.as_ref().is_some_and(|(key, _)| app.service.unit.list("Service", key).is_empty())
+    });
+    let help = match (&made, path.writes) {
+        (Some((key, value)), _) => format!("In [Service]:\n{key}={value}"),
+        (None, Writes::File) => format!(
+            "install -d -o {0} -g {0} {1} && chown {0}: {2}",
+            user.name,
+            directory.display(),
+            path.place.path.display()
+        ),
+        (None, Writes::Directory) => {
+            format!("install -d -o {0} -g {0} {1}", user.name, directory.display())
+        }
+    };
+    let setting = path.setting;
+    let cause = if path.secret { format!("the path of {setting}") } else { shown };
+    out.report(format!(
+        "gunicorn does not start: {} cannot write its {setting}: {cause}",
+        user.name
+    ))
+    .at_some(path.span, "gunicorn writes here before it listens")
+    .at_known(&app.service.user, "gunicorn runs as this user")
+    .evidence(EvidenceKind::File, if path.secret { setting.to_owned() } else { evidence })
+    .help(format!("{help}\nthen: systemctl daemon-reload && systemctl restart {}", app.name))
+    .subject(setting)
+    .fix_if(Safety::Safe, format!("a {setting} that {} may write", user.name), edit);
+    Ok(())
+}
+
+/// What keeps the user from writing: the file where it is there, else the directory.
+fn wall<'p>(user: &Identity, path: &'p WrittenPath) -> Result<Option<(&'p Place, String)>, Why> {
+    let file = path.writes == Writes::File && path.place.exists()?;
+    let place = if file { &path.place } else { &path.directory };
+    let free =
+        place.accessible(user, Want::Write)? && (file || place.accessible(user, Want::Execute)?);
+    let what = match place.blocked_at(user)? {
+        Some(step) => format!("{} may not pass through {}", user.name, step.path.display()),
+        None if file => format!("{} is not {}'s", place.path.display(), user.name),
+        None => format!("{} may not write in {}", user.name, place.path.display()),
+    };
+    Ok((!free).then_some((place, what)))
+}
+
+fn modes(place: &Place, user: &Identity) -> Result<String, Why> {
+    let step = place.blocked_at(user)?;
+    let (path, metadata) = match (step, place.metadata()) {
+        (Some(step), _) => (step.path.as_path(), step.metadata),
+        (None, Some(metadata)) => (place.path.as_path(), *metadata),
+        (None, None) => return Ok(String::new()),
+    };
+    Ok(format!(
+        "{}: mode {:04o}, owner {}:{}",
+        path.display(),
+        metadata.mode,
+        metadata.uid,
+        metadata.gid
+    ))
+}
+
+/// The setting of the unit that makes such a directory for its user.
+fn managed_by(directory: &Path) -> Option<(&'static str, String)> {
+    let tops = [
+        ("/run", "RuntimeDirectory"),
+        ("/var/log", "LogsDirectory"),
+        ("/var/lib", "StateDirectory"),
+        ("/var/cache", "CacheDirectory"),
+    ];
+    tops.into_iter().find_map(|(top, key)| {
+        let name = directory.strip_prefix(top).ok()?.to_str()?;
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+        (!name.is_empty() && name.chars().all(plain)).then(|| (key, name.to_owned()))
+    })
+}
+
+/// What a command before the start may make is not known.
+fn prepared(app: &App, directory: &Path) -> Result<(), Why> {
+    let text = directory.to_string_lossy();
+    for command in &app.service.exec_start_pre {
+        let words = std::iter::once(&command.line.program).chain(&command.line.arguments);
+        for word in words {
+            let written = word.text.as_str();
+            let opaque = word.unknown.is_some()
+                || !word.variables.is_empty()
+                || [".sh", ".py", ".bash"].iter().any(|end| written.ends_with(end));
+            if opaque || written.contains(&*text) {
+                return Err(Why::new(format!("ExecStartPre= may make {text}")));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,228 @@
+use crate::facts::gunicorn::{Layer, SettingFault};
+use crate::facts::{App, Why};
+use crate::rule::{Edit, Safety, Severity, Sink};
+use crate::source::Span;
+use crate::source::gunicorn::settings::Coverage;
+
+crate::rule! {
+    /// gunicorn does not start: it refuses an option or a value.
+    ///
+    /// An option that the installed version does not know, the beginning of several options
+    /// (`--max-request`), a value of the wrong kind, a user who is not there: gunicorn ends with 2
+    /// (the command line, `GUNICORN_CMD_ARGS`) or 1 (everything else) before it listens. The
+    /// running one goes on over a reload as long as only the command line changed, and is gone
+    /// after the next restart; what its configuration file says it reads again on HUP, and ends.
+    /// `WEB_CONCURRENCY` that is no number is refused even where `--workers` beats it.
+    ///
+    /// A name in the configuration file that is no setting is passed over in silence: that is a
+    /// warning.
+    ///
+    /// Proved by `option-misspelt`: gunicorn ended with status 2 at its start, and every request got
+    /// 502.
+    ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --max-request 500 \
+    ///     --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --wrokers 3 --chdir /srv/myapp/current \
+    ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    /// ```ini,fixed,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current \
+    ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    /// ```python,bad,file=/srv/myapp/releases/2026-04-21/gunicorn.conf.py
+    /// preload_app = 0
+    /// ```
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// Environment=WEB_CONCURRENCY=auto
+    /// ```
+    ///
+    /// Healthy: a beginning that only one option has, and names of the file's own.
+    ///
+    /// ```ini,good,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --graceful 30 \
+    ///     --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    /// ```python,good,file=/srv/myapp/releases/2026-04-21/gunicorn.conf.py
+    /// cores = 2
+    /// preload_app = False
+    /// ```
+    G209 "setting-refused" {
+        severity: Error, impact: Outage, fix: Some(Safe), item: ReloadSucceeds, hop: Master,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    app.gunicorn.launch.get()?;
+    let settings = &app.gunicorn.settings;
+    let mut faults: Vec<&SettingFault> =
+        settings.faults.iter().filter(|fault| !is_of_config_file(fault)).collect();
+    // argparse ends it all before anything else is looked at.
+    if let Some(first) = faults.iter().find(|fault| fault.exit_status == 2).copied() {
+        // What stands behind an option that is not understood follows from it.
+        faults.retain(|fault| {
+            *fault == first || fault.exit_status == 2 && fault.did_you_mean.is_some()
+        });
+    } else if faults.len() > 1 {
+        // Who swallowed the application's name is told, not that it is missing.
+        faults.retain(|fault| fault.origin.is_some());
+    }
+    for fault in &faults {
+        refused(app, fault, out);
+    }
+    let before = out.found();
+    accounts(app, out)?;
+    if faults.is_empty() && out.found() == before {
+        no_worker(app, out);
+    }
+    misspelt_names(app, out);
+    Ok(())
+}
+
+/// The file as a whole fails: that is G212's.
+fn is_of_config_file(fault: &SettingFault) -> bool {
+    fault.setting.is_none() && fault.layer == Layer::ConfigFile
+}
+
+fn refused(app: &App, fault: &SettingFault, out: &mut Sink) {
+    let table = app.gunicorn.settings.table();
+    // A version that was not looked at may know more.
+    let newer = matches!(table.coverage(), Coverage::Newer | Coverage::Older);
+    let unknown_option = fault.message.ends_with("is not an option of gunicorn");
+    if newer && unknown_option && fault.did_you_mean.is_none() {
+        let why = "this version of gunicorn may know options that are not known here";
+        return out.skip(&Why::new(why));
+    }
+    let meant =
+        fault.did_you_mean.map_or_else(String::new, |flag| format!(" (did you mean {flag}?)"));
+    let place = match fault.layer {
+        Layer::CmdArgs => "GUNICORN_CMD_ARGS",
+        Layer::ConfigFile => "gunicorn's configuration file",
+        Layer::Environment => "the environment",
+        _ => "the command line",
+    };
+    let span = fault.origin.as_ref().and_then(|origin| origin.span());
+    let edit = span.and_then(|span| respelt(app, fault, span));
+    let restart = match fault.layer {
+        Layer::ConfigFile => format!("systemctl restart {}", app.name),
+        _ => format!("systemctl daemon-reload && systemctl restart {}", app.name),
+    };
+    let finding = out
+        .report(format!(
+            "gunicorn does not start (status {}): {}{meant}",
+            fault.exit_status, fault.message
+        ))
+        .at_first([(span, "gunicorn refuses this"), (app.gunicorn.started_at(), "started here")]);
+    if matches!(fault.layer, Layer::CmdArgs | Layer::Environment) {
+        finding.subject(fault.setting.unwrap_or("GUNICORN_CMD_ARGS"));
+    }
+    finding
+        .help(format!("Mend it in {place}, then:\n{restart}"))
+        .fix_if(Safety::Safe, format!("what gunicorn takes, in {place}"), edit)
+        .uncovers();
+}
+
+/// The option as it was meant, where only letters are swapped, doubled, missing or capitals.
+fn respelt(app: &App, fault: &SettingFault, span: Span) -> Option<Edit> {
+    let meant = fault.did_you_mean.filter(|_| fault.layer == Layer::CommandLine)?;
+    app.gunicorn.version.ok()?;
+    let text = std::str::from_utf8(app.written(span)?).ok()?;
+    let written = text.split('=').next()?;
+    if !written.starts_with("--") || strsim::osa_distance(&written.to_lowercase(), meant) > 1 {
+        return None;
+    }
+    let end = span.start + u32::try_from(written.len()).ok()?;
+    Some(Edit::replace(Span { end, ..span }, meant))
+}
+
+/// A user or group that is not there.
+fn accounts(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let settings = &app.gunicorn.settings;
+    for (name, known) in [("user", settings.user()), ("group", settings.group())] {
+        let wanted = match known.get() {
+            Ok(Some(wanted)) => wanted.clone(),
+            Ok(None) => continue,
+            Err(why) => {
+                out.skip(&why);
+                continue;
+            }
+        };
+        if wanted.is_empty() || wanted.bytes().all(|byte| byte.is_ascii_digit()) {
+            continue;
+        }
+        let accounts = app.machine.accounts.get()?;
+        let there = match name {
+            "user" => accounts.user(&wanted).is_some(),
+            _ => accounts.group(&wanted).is_some(),
+        };
+        if there || wanted == "root" {
+            continue;
+        }
+        let shown = if settings.is_secret(name) { String::new() } else { format!(" {wanted}") };
+        out.report(format!("gunicorn does not start (status 1): there is no {name}{shown}"))
+            .at_some(known.span(), "gunicorn looks it up at its start")
+            .help(format!(
+                "Make the {name}, or take the setting away: the unit's User= and Group= decide \
+                 already. Then:\nsystemctl daemon-reload && systemctl restart {}",
+                app.name
+            ))
+            .subject(name)
+            .fix(Safety::Manual, format!("a {name} that is there"));
+    }
+    Ok(())
+}
+
+/// With no worker at all gunicorn listens, and every request hangs.
+fn no_worker(app: &App, out: &mut Sink) {
+    let workers = app.gunicorn.workers();
+    if workers.ok() != Some(&0) {
+        return;
+    }
+    out.report("every request hangs: gunicorn is told to start no worker at all")
+        .at_some(workers.span().or_else(|| app.gunicorn.started_at()), "decides how many")
+        .help(format!("Say how many, 2 at least, then: systemctl restart {}", app.name))
+        .subject("workers")
+        .fix(Safety::Manual, "2 workers or more");
+}
+
+fn misspelt_names(app: &App, out: &mut Sink) {
+    let config = app.gunicorn.config.ok().and_then(Option::as_ref);
+    let file = config.and_then(|config| config.file.as_deref());
+    for unknown in &app.gunicorn.settings.unknown_names {
+        let (name, meant) = (&unknown.name.value, unknown.did_you_mean);
+        // A name that the file itself uses is its own.
+        if file.is_none_or(|file| uses(&file.bytes, name) > 1) {
+            continue;
+        }
+        out.report(format!("a setting has no effect: {name} is none of gunicorn's, {meant} is"))
+            .severity(Severity::Warning)
+            .at(unknown.name.span, "passed over in silence")
+            .help(format!("Write {meant} = …, then: systemctl reload {}", app.name))
+            .subject(name.clone())
+            .fix(Safety::Manual, format!("{meant} in place of {name}"));
+    }
+}
+
+/// How often a name stands in a text as a word of its own.
+fn uses(text: &[u8], name: &str) -> usize {
+    let part = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    memchr::memmem::find_iter(text, name.as_bytes())
+        .filter(|at| {
+            let before = at.checked_sub(1).and_then(|at| text.get(at));
+            let after = text.get(at + name.len());
+            !before.is_some_and(part) && !after.is_some_and(part)
+        })
+        .count()
+}

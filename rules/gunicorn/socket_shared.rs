@@ -1,0 +1,146 @@
+use crate::facts::{App, Bound, Deployment, Endpoint, TcpHost, Why};
+use crate::rule::{Safety, Severity, Sink};
+
+crate::rule! {
+    /// Two units listen on one socket: one of them does not start, or takes the socket from the
+    /// other.
+    ///
+    /// A port can be bound once: the second gunicorn ends with "Address already in use". A unix
+    /// socket it takes over from the first, which is then reached by nobody; and whichever stops
+    /// first deletes the file that the other one listens on (measured). After the next restart or
+    /// reboot the site is down, or the wrong application answers.
+    ///
+    /// Where one of the two is not enabled it is a warning: only somebody who starts it brings the
+    /// harm about.
+    ///
+    /// Proved by `socket-shared`: when the other unit was stopped, it deleted the socket: every
+    /// request got 502 while the unit was active.
+    ///
+    /// ```ini,bad,file=/etc/systemd/system/old-shop.service
+    /// [Unit]
+    /// Description=The shop, as it was
+    /// After=network.target
+    ///
+    /// [Service]
+    /// Type=notify
+    /// NotifyAccess=main
+    /// User=www-data
+    /// Group=www-data
+    /// RuntimeDirectory=myapp
+    /// WorkingDirectory=/srv/myapp/current
+    /// EnvironmentFile=/etc/myapp.env
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current \
+    ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ExecReload=/bin/kill -HUP $MAINPID
+    /// KillMode=mixed
+    /// TimeoutStopSec=40
+    /// Restart=on-failure
+    ///
+    /// [Install]
+    /// WantedBy=multi-user.target
+    /// ```
+    ///
+    /// Healthy: systemd never lets both run.
+    ///
+    /// ```ini,good,file=/etc/systemd/system/old-shop.service
+    /// [Unit]
+    /// Description=The shop, as it was
+    /// After=network.target
+    /// Conflicts=myapp.service
+    ///
+    /// [Service]
+    /// Type=notify
+    /// NotifyAccess=main
+    /// User=www-data
+    /// Group=www-data
+    /// RuntimeDirectory=myapp
+    /// WorkingDirectory=/srv/myapp/current
+    /// EnvironmentFile=/etc/myapp.env
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current \
+    ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ExecReload=/bin/kill -HUP $MAINPID
+    /// KillMode=mixed
+    /// TimeoutStopSec=40
+    /// Restart=on-failure
+    ///
+    /// [Install]
+    /// WantedBy=multi-user.target
+    /// ```
+    G225 "socket-shared" {
+        severity: Error, impact: BadGateway, fix: Some(Manual), item: No502, hop: Socket,
+        since: "0.1.0", check: Host(check)
+    }
+}
+
+fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
+    for (at, first) in deployment.apps.iter().enumerate() {
+        let bounds = match first.bounds().get() {
+            Ok(bounds) => bounds,
+            Err(why) => {
+                out.about(Some(first)).skip(&why);
+                continue;
+            }
+        };
+        for second in deployment.apps.iter().skip(at + 1) {
+            let others = second.bounds().ok().into_iter().flatten();
+            let pairs = others.flat_map(|other| bounds.iter().map(move |bound| (bound, other)));
+            if let Some((bound, other)) = pairs.into_iter().find(|(a, b)| shared(a, b)) {
+                report(first, second, bound, other, out);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Can only one of the two have it?
+fn shared(a: &Bound, b: &Bound) -> bool {
+    match (&a.endpoint, &b.endpoint) {
+        (Endpoint::Unix(a), Endpoint::Unix(b)) => a == b,
+        (Endpoint::Tcp { host: a, port: p }, Endpoint::Tcp { host: b, port: q }) => {
+            p == q && (a == b || *a == TcpHost::Any || *b == TcpHost::Any)
+        }
+        _ => false,
+    }
+}
+
+fn report(first: &App, second: &App, bound: &Bound, other: &Bound, out: &mut Sink) {
+    // Who shares a port on purpose says so in both.
+    let reuses = |app: &App| app.gunicorn.settings.reuse_port().ok() == Some(&true);
+    let tcp = matches!(bound.endpoint, Endpoint::Tcp { .. });
+    if tcp && reuses(first) && reuses(second) || excludes(first, second) {
+        return;
+    }
+    let harm = match tcp {
+        true => "the second of them does not start",
+        false => "the second takes it from the first, and the first to stop deletes it",
+    };
+    let both = first.service.unit.is_enabled() && second.service.unit.is_enabled();
+    let severity = if both { Severity::Error } else { Severity::Warning };
+    let left_over = match (first.service.unit.is_enabled(), second.service.unit.is_enabled()) {
+        (true, false) => &second.name,
+        _ => &first.name,
+    };
+    out.about(Some(first))
+        .report(format!("{} and {} listen on {}: {harm}", first.name, second.name, bound.endpoint))
+        .severity(severity)
+        .at_first([
+            (bound.origin.span(), first.name.clone()),
+            (first.gunicorn.started_at(), first.name.clone()),
+        ])
+        .at_some(other.origin.span().or_else(|| second.gunicorn.started_at()), second.name.clone())
+        .subject(format!("{} {}", first.name, second.name))
+        .help(format!(
+            "Give each its own socket, here and in nginx; or, where one of them is a left-over:\n\
+             systemctl disable --now {left_over}"
+        ))
+        .fix(Safety::Manual, "one socket for each unit");
+}
+
+/// Does `Conflicts=` keep one away while the other runs?
+fn excludes(first: &App, second: &App) -> bool {
+    let names = |app: &App, other: &str| {
+        let lists = app.service.unit.list("Unit", "Conflicts");
+        lists.iter().any(|a| a.value.as_str().split_whitespace().any(|name| name == other))
+    };
+    names(first, &second.name) || names(second, &first.name)
+}

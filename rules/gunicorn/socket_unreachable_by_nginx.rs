@@ -1,0 +1,128 @@
+use crate::facts::{App, Endpoint, Place, State, Why};
+use crate::rule::{EvidenceKind, Safety, Sink};
+
+crate::rule! {
+    /// Every request gets 502: nginx's user may not enter the directory of gunicorn's socket.
+    ///
+    /// nginx logs `connect() failed (13: Permission denied)`. To connect takes the right to pass
+    /// through every directory on the way; a home directory is mostly 0750 or 0700 today, and the
+    /// socket's own mode, 0777, is no help there. What is there is judged, without a living host;
+    /// S606 judges the socket itself where one lives.
+    ///
+    /// By hand: put the socket under /run (`RuntimeDirectory=`), here and in nginx; or let nginx's
+    /// user pass: `chmod o+x` for the directory named.
+    ///
+    /// Proved by `socket-in-home`: gunicorn served, nginx logged `13: Permission denied`, and every
+    /// request got 502.
+    ///
+    /// ```tree,bad
+    /// /home/deploy/ mode=0750 owner=1000:1000
+    /// ```
+    /// ```text,bad,file=/etc/passwd
+    /// root:x:0:0:root:/root:/bin/bash
+    /// www-data:x:33:33:www-data:/var/www:/usr/sbin/nologin
+    /// deploy:x:1000:1000::/home/deploy:/bin/bash
+    /// ```
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// User=deploy
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current \
+    ///     --bind unix:/home/deploy/gunicorn.sock wsgi:app
+    /// ```
+    /// ```nginx,bad
+    /// upstream myapp {
+    ///     server unix:/home/deploy/gunicorn.sock fail_timeout=0;
+    /// }
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     location /static/ {
+    ///         alias /srv/myapp/current/static/;
+    ///     }
+    ///     location / {
+    ///         proxy_pass http://myapp;
+    ///         proxy_read_timeout 75s;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// Healthy: a directory of the unit's own under /run.
+    ///
+    /// ```ini,good,drop-in
+    /// [Service]
+    /// RuntimeDirectoryMode=0755
+    /// ```
+    G215 "socket-unreachable-by-nginx" {
+        severity: Error, impact: BadGateway, fix: Some(Manual), item: No502, hop: Socket,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let bounds = app.bounds().get()?;
+    // Where sockets live, S606 looks at the very file.
+    let lives = app.sockets.ok().is_some();
+    let mut seen = std::collections::HashSet::new();
+    for route in app.routes.iter().filter(|_| !lives) {
+        let Some(bound) = bounds.get(route.bound) else { continue };
+        let Endpoint::Unix(path) = &bound.endpoint else { continue };
+        let Some((_, place)) =
+            app.socket_directories.iter().find(|(index, _)| *index == route.bound)
+        else {
+            continue;
+        };
+        // Several ways through nginx to one socket are one fault.
+        if !seen.insert(route.bound) {
+            continue;
+        }
+        if let Err(why) = judge(app, place, route.peer, bound.origin.span(), path, out) {
+            out.skip(&why);
+        }
+    }
+    Ok(())
+}
+
+fn judge(
+    app: &App,
+    place: &Place,
+    peer: crate::source::Span,
+    bind: Option<crate::source::Span>,
+    path: &std::path::Path,
+    out: &mut Sink,
+) -> Result<(), Why> {
+    // The unit's own directories are made anew, with their own mode.
+    if app.service.managed(&place.path)?.is_some() {
+        return Ok(());
+    }
+    // What is not there is U117's.
+    if !matches!(place.state.get()?, State::Present(_)) {
+        return Ok(());
+    }
+    let user = app.nginx.user.get()?;
+    let blocked = place.blocked_at(user)?.map(|step| (step.path.clone(), step.metadata));
+    let last = place.metadata().map(|metadata| (place.path.clone(), *metadata));
+    let enters = place.accessible(user, crate::facts::Want::Execute)?;
+    let Some((wall, metadata)) = blocked.or(last.filter(|_| !enters)) else { return Ok(()) };
+    let shown = wall.display();
+    out.report(format!(
+        "every request gets 502: nginx's user {} may not pass through {shown}, where the socket is",
+        user.name
+    ))
+    .at_some(bind, "gunicorn's socket")
+    .at(peer, format!("nginx connects here as {}", user.name))
+    .evidence(
+        EvidenceKind::File,
+        format!("{shown}: mode {:04o}, owner {}:{}", metadata.mode, metadata.uid, metadata.gid),
+    )
+    .subject(path.display().to_string())
+    .help(format!(
+        "Put the socket into a directory under /run (RuntimeDirectory=), here and in nginx; or:\n\
+         chmod o+x {shown}"
+    ))
+    .fix(Safety::Manual, format!("let {} pass through {shown}", user.name));
+    Ok(())
+}

@@ -1,0 +1,176 @@
+use crate::facts::{App, Why};
+use crate::rule::{Safety, Sink};
+use crate::source::gunicorn::Version;
+use crate::source::venv::Venv;
+
+crate::rule! {
+    /// gunicorn does not start: it does not have the worker class, or what the class needs is not
+    /// installed.
+    ///
+    /// `-k` names one of gunicorn's own classes or a class by its dotted path. gunicorn loads it
+    /// before it listens and ends with 1 where it cannot; `--check-config` does not notice. The
+    /// classes of its own: sync, gthread, gevent (gevent_wsgi, gevent_pywsgi), tornado, eventlet
+    /// until 25, asgi from 24 on. gevent, eventlet and tornado want the package of their name;
+    /// from 26.1 on gevent also wants `packaging`, which pip does not bring along.
+    ///
+    /// Proved by `worker-class-missing`: gunicorn ended with status 1 at its start, and every
+    /// request got 502.
+    ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 -k uvicorn.workers.UvicornWorker \
+    ///     --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 -k gevnt --chdir /srv/myapp/current \
+    ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    /// ```python,bad,file=/srv/myapp/releases/2026-04-21/gunicorn.conf.py
+    /// worker_class = "gevent"
+    /// ```
+    ///
+    /// Healthy: gunicorn's own, by its name and by its path.
+    ///
+    /// ```ini,good,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 -k sync --chdir /srv/myapp/current \
+    ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    /// ```python,good,file=/srv/myapp/releases/2026-04-21/gunicorn.conf.py
+    /// worker_class = "gunicorn.workers.sync.SyncWorker"
+    /// ```
+    G208 "worker-class-missing" {
+        severity: Error, impact: Outage, fix: Some(Manual), item: ReloadSucceeds, hop: Workers,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+/// gunicorn's own classes: name, module, the package that it wants.
+const OWN: [(&str, &str, Option<&str>); 8] = [
+    ("sync", "sync", None),
+    ("gthread", "gthread", None),
+    ("gevent", "ggevent", Some("gevent")),
+    ("gevent_wsgi", "ggevent", Some("gevent")),
+    ("gevent_pywsgi", "ggevent", Some("gevent")),
+    ("tornado", "gtornado", Some("tornado")),
+    ("eventlet", "geventlet", Some("eventlet")),
+    ("asgi", "gasgi", None),
+];
+
+/// Packages that bring worker classes, by the first part of the class's path.
+const OTHERS: [(&str, &[&str]); 6] = [
+    ("uvicorn", &["uvicorn"]),
+    ("uvicorn_worker", &["uvicorn-worker", "uvicorn"]),
+    ("aiohttp", &["aiohttp"]),
+    ("meinheld", &["meinheld"]),
+    ("sanic", &["sanic"]),
+    ("geventwebsocket", &["gevent-websocket", "gevent"]),
+];
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let gunicorn = &app.gunicorn;
+    let class = gunicorn.settings.worker_class_setting();
+    let name = class.get()?.as_str();
+    // gunicorn's own entry points; a class of the release's own is the application's code.
+    if name.starts_with("egg:") {
+        return Ok(());
+    }
+    let version = gunicorn.version.ok();
+    let shown =
+        if gunicorn.settings.is_secret("worker_class") { "the class that is set" } else { name };
+    let wanted = match own(name) {
+        Some((kind, package)) => {
+            if let Some(why) = gone(kind, version) {
+                report(app, out, shown, &why, "take another class, gthread for one");
+                return Ok(());
+            }
+            package.into_iter().chain(packaging(kind, version)).collect::<Vec<_>>()
+        }
+        None if name.contains('.') => match OTHERS.iter().find(|(top, _)| first(name) == *top) {
+            Some((_, packages)) => packages.to_vec(),
+            None => return Ok(()),
+        },
+        None => {
+            let near = OWN.iter().filter(|(own, ..)| gone(own, version).is_none());
+            let near = near.map(|(own, ..)| (strsim::osa_distance(own, name), *own)).min();
+            let help = match near {
+                Some((distance, own)) if distance <= 2 => format!("did you mean {own}?"),
+                _ => "take one that gunicorn has".to_owned(),
+            };
+            report(app, out, shown, "gunicorn has no such class", &help);
+            return Ok(());
+        }
+    };
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let venv = gunicorn.venv.get()?;
+    if let Some(package) = wanted.into_iter().find(|package| !is_there(venv, package)) {
+        if let Some(why) = venv.absence_unknown() {
+            return Err(Why::new(why));
+        }
+        if !venv.path_files.is_empty() {
+            return Err(Why::new("a .pth file of the venv adds directories"));
+        }
+        let place = venv.path.display();
+        let why = format!("it needs {package}, which is not installed in {place}");
+        let help = format!("{place}/bin/python -m pip install {package}");
+        report(app, out, shown, &why, &help);
+    }
+    Ok(())
+}
+
+fn report(app: &App, out: &mut Sink, class: &str, why: &str, help: &str) {
+    let setting = app.gunicorn.settings.worker_class_setting();
+    out.report(format!("gunicorn does not start: worker class {class}: {why}"))
+        .at_some(setting.span().or_else(|| app.gunicorn.started_at()), "the worker class")
+        .help(format!("{help}\nthen: systemctl restart {}", app.name))
+        .subject(class)
+        .fix(Safety::Manual, format!("what worker class {class} needs"));
+}
+
+fn first(path: &str) -> &str {
+    path.split('.').next().unwrap_or(path)
+}
+
+/// One of gunicorn's own, by its name or its path: the name, and the package that it wants.
+fn own(class: &str) -> Option<(&'static str, Option<&'static str>)> {
+    let module = class.strip_prefix("gunicorn.workers.").and_then(|rest| rest.split('.').next());
+    let bare = class.trim_start_matches('#');
+    OWN.iter()
+        .find(|(name, own, _)| *name == bare || module == Some(*own))
+        .map(|(name, _, package)| (*name, *package))
+}
+
+/// Why this version does not have a class of its own.
+fn gone(class: &str, version: Option<&Version>) -> Option<String> {
+    let version = version?;
+    let at_least = |text| version.at_least(text) == Some(true);
+    match class {
+        "eventlet" if at_least("26.0") => Some(format!(
+            "gunicorn {version} does not have it any more, with eventlet installed or not"
+        )),
+        "asgi" if !at_least("24.0") => Some(format!("gunicorn {version} does not have it yet")),
+        _ => None,
+    }
+}
+
+fn packaging(class: &str, version: Option<&Version>) -> Option<&'static str> {
+    let wants = class.starts_with("gevent")
+        && version.is_some_and(|version| version.at_least("26.1") == Some(true));
+    wants.then_some("packaging")
+}
+
+/// What is left of a package that was removed does not count.
+fn is_there(venv: &Venv, package: &str) -> bool {
+    let mut distributions = venv.find(package).peekable();
+    if distributions.peek().is_some() {
+        return distributions.any(|distribution| distribution.metadata_present);
+    }
+    let entry = package.replace('-', "_");
+    venv.has_entry(&entry) || venv.has_entry(&format!("{entry}.py"))
+}
