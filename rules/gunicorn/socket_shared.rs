@@ -97,9 +97,23 @@ fn shared(a: &Bound, b: &Bound) -> bool {
     match (&a.endpoint, &b.endpoint) {
         (Endpoint::Unix(a), Endpoint::Unix(b)) => a == b,
         (Endpoint::Tcp { host: a, port: p }, Endpoint::Tcp { host: b, port: q }) => {
-            p == q && (a == b || *a == TcpHost::Any || *b == TcpHost::Any)
+            p == q && (overlap(a, b) || overlap(b, a))
         }
         _ => false,
+    }
+}
+
+/// Does a listener on one host keep another from listening on the other?
+fn overlap(a: &TcpHost, b: &TcpHost) -> bool {
+    use TcpHost::{Address, AnyV4, AnyV6, Localhost};
+    match (a, b) {
+        (AnyV4, Localhost | AnyV6 { only: false }) => true,
+        (AnyV4, Address(address)) => address.is_ipv4(),
+        (AnyV6 { only }, Address(address)) => !only || address.is_ipv6(),
+        (AnyV6 { only }, Localhost) => !only,
+        // gunicorn and nginx listen on IPv4's loopback then.
+        (Localhost, Address(address)) => address.is_ipv4() && address.is_loopback(),
+        _ => a == b,
     }
 }
 
