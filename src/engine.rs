@@ -50,6 +50,13 @@ pub struct Outcome {
     pub apps: Vec<AppOutcome>,
 }
 
+impl Outcome {
+    /// Is there a finding of this severity or a worse one?
+    pub fn reaches(&self, severity: Severity) -> bool {
+        self.findings.iter().any(|reported| reported.finding.severity >= severity)
+    }
+}
+
 /// What a check comes to for one application.
 #[derive(Debug)]
 pub struct AppOutcome {

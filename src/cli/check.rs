@@ -52,8 +52,7 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<Exit, CommandError> {
         FailOn::Info => Severity::Info,
         FailOn::Never => return Ok(Exit::Success),
     };
-    let failed = outcome.findings.iter().any(|f| f.finding.severity >= threshold);
-    Ok(if failed { Exit::Findings } else { Exit::Success })
+    Ok(if outcome.reaches(threshold) { Exit::Findings } else { Exit::Success })
 }
 
 fn render(report: &Report, format: Format, style: Style) -> Result<String, CommandError> {

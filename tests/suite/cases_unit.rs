@@ -73,6 +73,8 @@ fn files(units: &[(&str, &str)]) -> Seen {
         hits: findings.collect(),
         skips: outcome.skips.iter().map(|skip| (skip.code, skip.reason.clone())).collect(),
         problems: deployment.problems.iter().map(|p| p.message.clone()).collect(),
+        apps: Vec::new(),
+        exit: u8::from(outcome.reaches(Severity::Error)),
     }
 }
 

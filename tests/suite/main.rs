@@ -42,6 +42,7 @@ mod nginx_model;
 mod package;
 mod python_reading;
 mod readme;
+mod reports;
 mod requirements_read;
 mod rules;
 mod secrets;

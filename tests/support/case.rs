@@ -12,7 +12,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use deploy_doctor::engine::{self, Settings};
+use deploy_doctor::engine::{self, ChecklistItem, Settings};
 use deploy_doctor::facts::{self, Given, Request, Scope, Why};
 use deploy_doctor::host::MemoryHost;
 use deploy_doctor::rule::Severity;
@@ -55,6 +55,10 @@ pub struct Seen {
     /// Code and reason.
     pub skips: Vec<(&'static str, Why)>,
     pub problems: Vec<String>,
+    /// Each application with its verdict and checklist.
+    pub apps: Vec<(String, &'static str, Vec<ChecklistItem>)>,
+    /// The exit status of `check`.
+    pub exit: u8,
 }
 
 impl Case {
@@ -88,11 +92,15 @@ impl Case {
         self
     }
 
+    /// The text of a file.
+    pub fn text(&self, path: &str) -> String {
+        use deploy_doctor::host::Host;
+        String::from_utf8(self.host.read(Path::new(path), 1 << 20).unwrap()).unwrap()
+    }
+
     /// Replaces a piece of a file's text, which must be there.
     pub fn replace(mut self, path: &str, from: &str, to: &str) -> Self {
-        use deploy_doctor::host::Host;
-        let bytes = self.host.read(Path::new(path), 1 << 20).unwrap();
-        let text = String::from_utf8(bytes).unwrap();
+        let text = self.text(path);
         assert!(text.contains(from), "{path} does not hold {from}");
         self.host.file(path, text.replace(from, to));
         self
@@ -162,6 +170,13 @@ impl Case {
         let request = Request { apps: Vec::new(), scope, database_revision };
         let deployment = facts::read(&sources, &request);
         let outcome = engine::run(rules::all(), &deployment, &sources, &Settings::default());
+        let incomplete = deployment.problems.iter().any(|problem| !problem.note);
+        let exit = if incomplete { 3 } else { u8::from(outcome.reaches(Severity::Error)) };
+        let apps = outcome
+            .apps
+            .iter()
+            .map(|app| (app.name.clone(), app.verdict.word(), app.checklist.clone()));
+        let apps = apps.collect();
         let hits = outcome.findings.into_iter().map(|reported| {
             let finding = reported.finding;
             let places = finding.labels.iter().map(|label| {
@@ -186,6 +201,8 @@ impl Case {
             hits: hits.collect(),
             skips: outcome.skips.iter().map(|s| (s.code, s.reason.clone())).collect(),
             problems: deployment.problems.iter().map(|p| p.message.clone()).collect(),
+            apps,
+            exit,
         }
     }
 }
