@@ -2,6 +2,7 @@ use crate::facts::service::Command;
 use crate::facts::{App, Place, State, Want, Why};
 use crate::host::FileKind;
 use crate::rule::{EvidenceKind, Sink};
+use crate::source::placeholder;
 use crate::source::unit::exec::ExecFaultKind;
 
 crate::rule! {
@@ -103,9 +104,12 @@ fn relative(app: &App, out: &mut Sink) {
             .find(|file| file.file.id == fault.span.file)
             .map(|file| String::from_utf8_lossy(file.file.slice(fault.span)).into_owned())
             .unwrap_or_default();
-        // What only a shell understands is another rule's; a `$` may be a template's.
-        let template =
-            super::is_template(written.as_bytes()) || (written.contains('$') && !app.machine.whole);
+        // What only a shell understands is another rule's. A host's unit is no template, and a `$`
+        // in it is a `$`.
+        let template = match app.machine.whole {
+            true => super::is_template(written.as_bytes()),
+            false => placeholder::holds_in_path(&written),
+        };
         if super::shell_syntax_without_shell::is_shell_program(&written) || template {
             continue;
         }

@@ -64,9 +64,7 @@ pub(super) fn only_command<'a>(app: &'a App, command: &ExecCommand) -> Option<&'
 
 /// Is it a template's line, of which nobody knows yet what it will be?
 fn is_template(text: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(text);
-    ["{{", "{%", "{#", "<%"].iter().any(|open| text.contains(open))
-        || crate::source::placeholder::find(&text).is_some()
+    crate::source::placeholder::holds(&String::from_utf8_lossy(text))
 }
 
 /// A file of the unit as one would name it: `myapp.service`, `10-local.conf`.

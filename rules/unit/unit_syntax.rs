@@ -276,9 +276,7 @@ fn values(unit: &Unit, out: &mut Sink) {
             .files()
             .flat_map(|file| &file.assignments)
             .find(|assignment| assignment.span == *span);
-        // `<project_path>/src`: no path that anybody has, and many a template's placeholder.
-        let value = assignment.map_or("", |assignment| assignment.value.as_str());
-        if value.find('<').zip(value.rfind('>')).is_some_and(|(from, to)| from < to) {
+        if placeholder::holds_in_path(assignment.map_or("", |line| line.value.as_str())) {
             out.skip(&Why::new("a value holds a template's placeholder"));
             continue;
         }
@@ -289,7 +287,7 @@ fn values(unit: &Unit, out: &mut Sink) {
     for assignment in unit.all("Service", "RootDirectory") {
         let value = assignment.value.as_str();
         if !value.is_empty()
-            && placeholder::find_with_dollar(value).is_none()
+            && !placeholder::holds_in_path(value)
             && matches!(unit.specifiers.expand(&assignment.value),
                 Expansion::Known(text) if !text.as_str().starts_with('/'))
         {

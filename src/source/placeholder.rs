@@ -20,6 +20,19 @@ pub fn find(text: &str) -> Option<Range<usize>> {
     })
 }
 
+/// Does a text hold a placeholder, or the opening of one that is cut off (`{{`, `{%`, `{#`, `<%`)?
+/// Asked wherever a template's line may have been cut into words.
+pub fn holds(text: &str) -> bool {
+    ["{{", "{%", "{#", "<%"].iter().any(|open| text.contains(open)) || find(text).is_some()
+}
+
+/// Does what stands for a path hold one? No path of a unit is meant to hold a `$`, and
+/// `<project_path>/src` is nobody's directory: there these are placeholders too.
+pub fn holds_in_path(text: &str) -> bool {
+    let angled = text.find('<').zip(text.rfind('>')).is_some_and(|(from, to)| from < to);
+    angled || holds(text) || find_with_dollar(text).is_some()
+}
+
 /// As [`find`], and `${X}` and `$X` too.
 pub fn find_with_dollar(text: &str) -> Option<Range<usize>> {
     find(text).or_else(|| {
@@ -65,7 +78,7 @@ fn at_signed(rest: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::{find, find_with_dollar};
+    use super::{find, find_with_dollar, holds, holds_in_path};
 
     #[test]
     fn placeholders_are_found_and_names_are_not() {
@@ -82,5 +95,18 @@ mod tests {
         assert_eq!(find_with_dollar("/srv/${APP}/x"), Some(5..11));
         assert_eq!(find_with_dollar("/srv/$APP/x"), Some(5..9));
         assert!(find_with_dollar("cost$").is_none());
+    }
+
+    #[test]
+    fn what_is_cut_off_and_what_stands_for_a_path_counts_too() {
+        for text in ["{{", "a {% if", "{# x", "<%= x %>", "{{ x }}/bin"] {
+            assert!(holds(text), "{text}");
+        }
+        for text in ["${X}/app", "$X", "<path>/app", "@X@/app", "__X__"] {
+            assert!(holds_in_path(text), "{text}");
+        }
+        for text in ["app/src", "~/app", "/srv/a>b<c", "/srv/app@1", "{x}"] {
+            assert!(!holds_in_path(text), "{text}");
+        }
     }
 }

@@ -2,10 +2,9 @@
 
 use std::fmt;
 
-use super::exec::has_placeholder;
 use super::specifier::{Expansion, Specifiers};
 use super::word::{self, Escapes, RawWord, Words};
-use crate::source::{Secret, Span, Spanned, Text};
+use crate::source::{Secret, Span, Spanned, Text, placeholder};
 
 /// One variable that `Environment=` sets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -167,7 +166,7 @@ fn resolve(
 ) -> Result<(Text, Option<String>), EnvironmentFault> {
     let (text, utf8) = raw.text(value);
     let fail = |kind| EnvironmentFault { kind, span: raw.span(value) };
-    let placeholder = has_placeholder(text.as_str());
+    let placeholder = placeholder::holds(text.as_str());
     let (text, mut unknown) = match specifiers.expand(&text) {
         Expansion::Known(text) => (text, None),
         Expansion::NotKnown { written, why } => (written, Some(why)),

@@ -175,7 +175,8 @@ impl Reader<'_> {
         }
         let start = self.words.at;
         // A line whose first word cannot be cut is passed over, not refused.
-        let Some(first) = self.next(start, false)? else { return Ok(None) };
+        let Some(mut first) = self.next(start, false)? else { return Ok(None) };
+        self.join(&mut first, start)?;
         let (program, prefixes) = self.program(&first)?;
         let refuses = !prefixes.ignore_failure;
         // Beside `|` the prefix `@` means a login shell, and no word more.
@@ -216,6 +217,23 @@ impl Reader<'_> {
         })
     }
 
+    /// `{{ venv }}/bin/gunicorn` is one program, whatever blanks its placeholder holds.
+    fn join(&mut self, first: &mut RawWord, start: usize) -> Result<(), Stop> {
+        let mut at = 0;
+        while let Some(range) = self.placeholders.get(at) {
+            if range.end <= first.end {
+                at += 1;
+            } else if range.start < first.end
+                && let Some(next) = self.next(start, false)?
+            {
+                first.join(next);
+            } else {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     fn argument(&mut self, start: usize, refuses: bool) -> Result<Option<Word>, Stop> {
         if self.words.at_token("\\;") {
             let at = self.words.at;
@@ -232,7 +250,7 @@ impl Reader<'_> {
 
     fn word(&mut self, raw: &RawWord, text: Text, utf8: bool, refuses: bool) -> Result<Word, Stop> {
         let span = raw.span(self.value);
-        let placeholder = self.in_placeholder(raw) || has_placeholder(text.as_str());
+        let placeholder = self.in_placeholder(raw) || placeholder::holds(text.as_str());
         let (text, mut unknown) = match self.specifiers.expand(&text) {
             Expansion::Known(text) => (text, None),
             Expansion::NotKnown { written, why } => (written, Some(why)),
@@ -294,6 +312,10 @@ fn prefixes(text: &str, systemd: Option<u32>) -> (ExecPrefixes, usize) {
     for (at, byte) in text.bytes().enumerate() {
         match (byte, privileges) {
             (b'-', _) if !found.ignore_failure => found.ignore_failure = true,
+            // `@VENV@/bin/gunicorn` is a template's.
+            (b'@', _) if is_placeholder_at(text, at) => {
+                return (found, at);
+            }
             (b'@', _) if !found.own_argv0 => found.own_argv0 = true,
             (b':', _) if !found.no_environment => found.no_environment = true,
             (b'|', _) if knows_shell && !found.user_shell => found.user_shell = true,
@@ -306,6 +328,12 @@ fn prefixes(text: &str, systemd: Option<u32>) -> (ExecPrefixes, usize) {
         found.full_privileges = matches!(privileges, "+" | "!");
     }
     (found, text.len())
+}
+
+/// Does a placeholder start here?
+fn is_placeholder_at(text: &str, at: usize) -> bool {
+    let found = text.get(at..).and_then(placeholder::find);
+    found.is_some_and(|found| found.start == 0)
 }
 
 fn program_fault(path: &str) -> Option<ExecFaultKind> {
@@ -376,9 +404,4 @@ fn braces(value: &str) -> Vec<Range<usize>> {
     }
     found.sort_by_key(|range| range.start);
     found
-}
-
-/// `__X__` and `@X@`; a word with an opening brace pair is taken for one, closed or not.
-pub(super) fn has_placeholder(text: &str) -> bool {
-    text.contains("{{") || text.contains("{%") || placeholder::find(text).is_some()
 }

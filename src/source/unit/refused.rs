@@ -1,17 +1,17 @@
 //! Values for which systemd refuses a whole unit instead of ignoring the line: those of `User=`,
 //! `Group=` and `WorkingDirectory=` (`-ENOEXEC` in `load-fragment.c`; measured).
 
-use super::exec::has_placeholder;
 use super::known::ValueFault;
 use super::specifier::{Expansion, Specifiers};
 use super::syntax::Assignment;
+use crate::source::placeholder;
 
 /// Is it an assignment for which systemd refuses the unit? What is not known is not judged.
 pub(super) fn check(assignment: &Assignment, specifiers: &Specifiers) -> Option<ValueFault> {
     let value = assignment.value.as_str();
     let user = matches!(assignment.key.value.as_str(), "User" | "Group");
     let directory = assignment.key.value == "WorkingDirectory";
-    if value.is_empty() || has_placeholder(value) || !(user || directory) {
+    if value.is_empty() || placeholder::holds(value) || !(user || directory) {
         return None;
     }
     // `-` before a directory makes every fault of it harmless.

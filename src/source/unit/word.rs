@@ -67,6 +67,16 @@ impl RawWord {
         text.push_str(character.encode_utf8(&mut buffer), span.start as usize, span.end as usize);
     }
 
+    /// Takes the next word in, with a blank between: they are one.
+    pub fn join(&mut self, next: Self) {
+        self.bytes.push(b' ');
+        self.places.push((self.end as u32, next.start as u32));
+        self.bytes.extend(next.bytes);
+        self.places.extend(next.places);
+        self.end = next.end;
+        self.unknown_escape |= next.unknown_escape;
+    }
+
     /// Where the word with its quotes stands in the file.
     pub fn span(&self, value: &Text) -> Span {
         value.span_of(self.start..self.end)

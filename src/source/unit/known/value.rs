@@ -1,6 +1,6 @@
 //! Values that systemd passes over.
 
-use super::super::exec::has_placeholder;
+use crate::source::placeholder;
 use super::super::time::parse_seconds;
 use super::super::value::{self, KillMode, NotifyAccess, Restart, ServiceType};
 use super::takes;
@@ -15,7 +15,7 @@ pub struct ValueFault {
 /// Is a value one that systemd ignores? A value with a specifier or a placeholder is not judged,
 /// nor is a setting whose values are not known here; nor an empty value (see [`empty_resets`]).
 pub fn check_value(section: &str, key: &str, value: &str) -> Option<ValueFault> {
-    if value.is_empty() || value.contains('%') || value.contains('$') || has_placeholder(value) {
+    if value.is_empty() || value.contains('%') || value.contains('$') || placeholder::holds(value) {
         return None;
     }
     let fault = |ok: bool, expected| (!ok).then_some(ValueFault { expected });
