@@ -135,6 +135,14 @@ crate::rule! {
 }
 
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    // Nothing reloads gunicorn then: `systemctl reload` refuses, which is U101's, and a restart
+    // serves the new release.
+    let service = &app.service;
+    let reloads = !service.unit.list("Service", "ExecReload").is_empty()
+        || service.kind().ok().is_none_or(|kind| kind == "notify-reload");
+    if !reloads && service.whole().is_ok() {
+        return Ok(());
+    }
     let Some(place) = app.service.working_directory.get()? else { return Ok(()) };
     if let Known::Unknown(why) = &place.state {
         return by_name(app, place, why, out);

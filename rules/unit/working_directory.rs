@@ -1,6 +1,6 @@
 use crate::facts::{App, Place, State, Why};
 use crate::host::FileKind;
-use crate::rule::{EvidenceKind, Severity, Sink};
+use crate::rule::{Edit, EvidenceKind, Safety, Severity, Sink};
 
 crate::rule! {
     /// systemd cannot enter the working directory, so gunicorn does not start.
@@ -93,6 +93,10 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         State::Broken { reason } => {
             (format!("{path}: {reason}"), format!("See where it breaks: namei -l {path}"))
         }
+        State::Missing { .. } if comment(place).is_some() => (
+            format!("{path} is not there: what was meant as a comment belongs to the path"),
+            "Put the comment on a line of its own: systemd knows none behind a value.".to_owned(),
+        ),
         State::Missing { link: Some(link), .. } => (
             format!(
                 "{} points to {}, which is not there",
@@ -113,11 +117,28 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         false => ("gunicorn does not start (200/CHDIR)", Severity::Error),
         true => ("gunicorn starts in / instead of its directory", Severity::Warning),
     };
-    out.report(format!("{consequence}: {cause}"))
-        .severity(severity)
-        .at(written.value.span(), "")
-        .help(help);
+    let draft = out.report(format!("{consequence}: {cause}")).severity(severity);
+    let finding = draft.at(written.value.span(), "").help(help.clone());
+    let lift = comment(place).and_then(|at| {
+        let start = written.value.as_str().find(at)?;
+        let comment = start + at.len() - at.trim_start().len();
+        Some(Edit::Lift {
+            statement: written.span,
+            text: written.value.span_of(comment..written.value.as_str().len()),
+        })
+    });
+    if let Some(edit) = lift {
+        finding.fix(Safety::Safe, help).edit(edit).uncovers();
+    }
     Ok(())
+}
+
+/// What was meant as a comment behind the path, with the blanks before it.
+fn comment(place: &Place) -> Option<&str> {
+    let text = place.path.to_str()?;
+    let at = text.find(" #").or_else(|| text.find("\t#"))?;
+    let blanks = text.get(..at)?.trim_end().len();
+    text.get(blanks..)
 }
 
 /// The directory is there: may the user enter it?

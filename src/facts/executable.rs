@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use super::place::Place;
 use super::{Machine, Service};
 use crate::host::FileKind;
-use crate::source::unit::Unit;
 use crate::source::unit::exec::ExecCommand;
+use crate::source::unit::{FaultKind, Unit};
 use crate::source::venv::shebang::shebang;
 use crate::source::{Sources, placeholder};
 
@@ -86,6 +86,28 @@ impl Service {
                 "systemd stops reading {} at a fault in it",
                 file.file.path.display()
             ))),
+            None => Ok(()),
+        }
+    }
+
+    /// Does systemd take every line as it was meant? Where it drops or cuts some (the next line
+    /// after a backslash with a blank behind it), what is missing then has that one cause.
+    pub fn lines_kept(&self) -> Result<(), super::Why> {
+        let faults = self.unit.files().flat_map(|file| &file.faults);
+        let loses = |kind: FaultKind| {
+            kind.is_fatal()
+                || matches!(
+                    kind,
+                    FaultKind::BlankAfterBackslash
+                        | FaultKind::HeaderInContinuation
+                        | FaultKind::Nul
+                )
+        };
+        let mut lost = faults.filter(|fault| loses(fault.kind));
+        match lost.next() {
+            Some(fault) => {
+                Err(super::Why::new(format!("systemd loses lines of the unit: {fault}")))
+            }
             None => Ok(()),
         }
     }

@@ -67,10 +67,9 @@ impl Machine {
                 names: Known::unknown(unread),
             };
         }
-        let top = sources.host().look(Path::new("/"));
         Self {
             accounts: accounts(sources, problems),
-            owners_known: top.metadata().is_some_and(|metadata| metadata.uid == 0),
+            owners_known: owners_known(sources),
             whole,
             systemd: systemd_version(sources),
             kernel: kernel(sources),
@@ -100,6 +99,13 @@ impl Machine {
             None => Identity { name: name.into(), uid: number, groups: None },
         }
     }
+}
+
+/// Do root's own directories belong to root? The top of a tree does not tell: it is whose
+/// directory the tree was put into.
+fn owners_known(sources: &Sources) -> bool {
+    let owner = |path: &str| sources.host().look(Path::new(path)).metadata().map(|m| m.uid);
+    ["/etc", "/usr", "/"].into_iter().find_map(owner) == Some(0)
 }
 
 fn accounts(sources: &Sources, problems: &mut Vec<Problem>) -> Known<Accounts> {

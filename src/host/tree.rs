@@ -68,7 +68,8 @@ impl Node {
 impl TreeHost {
     /// This machine's own file system. Commands are run.
     pub fn live() -> Result<Self, HostError> {
-        Ok(Self { live: true, commands: true, ..Self::open(Path::new("/"))? })
+        let top = Path::new("/");
+        Ok(Self { live: true, commands: true, ..Self::at(top, Node::new)? })
     }
 
     /// The same, but no command is run.
@@ -78,12 +79,26 @@ impl TreeHost {
     }
 
     /// The tree under `directory`. Fails when that is not a directory that can be opened.
+    ///
+    /// The directory's own mode is not that of the root it stands for: `mktemp -d` makes it 0700,
+    /// and a root that only its owner may enter is none that any machine runs with.
     pub fn open(directory: &Path) -> Result<Self, HostError> {
+        Self::at(directory, |fd| {
+            let mut node = Node::new(fd)?;
+            node.metadata.mode = 0o755;
+            Ok(node)
+        })
+    }
+
+    fn at(
+        directory: &Path,
+        top: impl FnOnce(OwnedFd) -> Result<Node, Errno>,
+    ) -> Result<Self, HostError> {
         let fail = |errno| HostError { path: directory.into(), kind: error_kind(errno) };
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = fs::open(directory, flags, Mode::empty()).map_err(fail)?;
         Ok(Self {
-            top: Rc::new(Node::new(fd).map_err(fail)?),
+            top: Rc::new(top(fd).map_err(fail)?),
             live: false,
             commands: false,
             directories: RefCell::default(),

@@ -333,7 +333,8 @@ fn a_working_directory_that_is_no_link_needs_nothing() {
 fn in_a_repository_a_link_is_suspected_by_its_name() {
     let text = |directory: &str, options: &str| {
         format!(
-            "[Service]\nUser=a\nWorkingDirectory={directory}\nExecStart=/v/bin/gunicorn {options} a:b\n"
+            "[Service]\nUser=a\nWorkingDirectory={directory}\nExecStart=/v/bin/gunicorn {options} a:b\n\
+             ExecReload=/bin/kill -HUP $MAINPID\n"
         )
     };
     let seen = files(&[("a.service", &text("/srv/a/current", ""))]);

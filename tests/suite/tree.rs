@@ -2,6 +2,7 @@
 
 use crate::support;
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::support::tree::{Tree, can_own};
@@ -102,4 +103,18 @@ fn open_files_of_a_process_are_read_together_as_one_by_one() {
     assert_eq!(together, single);
     let is_socket = |target: &PathBuf| target.to_string_lossy().starts_with("socket:[");
     assert!(together.iter().any(is_socket), "{together:?}");
+}
+
+/// `mktemp -d` makes a directory that nobody else may enter; the root it stands for is none.
+#[test]
+fn a_trees_own_directory_lends_it_neither_mode_nor_owner() {
+    let tree = Tree::new();
+    std::fs::set_permissions(tree.root(), PermissionsExt::from_mode(0o700)).unwrap();
+    let tree = tree.file("/etc/app.env", "A=1\n");
+    let lookup = tree.host().look(Path::new("/etc/app.env"));
+    let modes: Vec<u32> = lookup.steps.iter().map(|step| step.metadata.mode).collect();
+    assert_eq!(modes, [0o755, 0o755]);
+    let closed = tree.directory("/etc").mode(0o700);
+    let lookup = closed.host().look(Path::new("/etc/app.env"));
+    assert_eq!(lookup.steps[1].metadata.mode, 0o700);
 }
