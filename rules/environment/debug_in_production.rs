@@ -1,5 +1,6 @@
 use crate::facts::{App, Why};
 use crate::rule::{Edit, Safety, Sink};
+use crate::source::gunicorn::Version;
 
 crate::rule! {
     /// Debug mode is on: exceptions pass by the application's error handlers, and whatever shows its
@@ -37,8 +38,22 @@ crate::rule! {
     /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db
     /// FLASK_DEBUG=off
     /// ```
-    /// In the unit:
+    /// In the unit, where the code chooses its configuration by it (Flask from 2.3 on does not look
+    /// at it any more):
+    /// ```python,bad
+    /// import os
+    ///
+    /// from flask import Flask
+    ///
+    /// app = Flask(__name__)
+    /// app.config.from_object(f"config.{os.environ.get('FLASK_ENV', 'production')}")
+    /// ```
     /// ```ini,bad,drop-in
+    /// [Service]
+    /// Environment=FLASK_ENV=development
+    /// ```
+    /// Nothing looks at it here:
+    /// ```ini,good,drop-in
     /// [Service]
     /// Environment=FLASK_ENV=development
     /// ```
@@ -124,6 +139,16 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         if !variable.value.expose_str().is_some_and(turns_on) {
             continue;
         }
+        if name == "FLASK_ENV" {
+            match reads_flask_env(app) {
+                Ok(true) => {}
+                Ok(false) => continue,
+                Err(why) => {
+                    out.skip(&why);
+                    continue;
+                }
+            }
+        }
         // A comment that became part of the value is E403's, and not to be lost.
         let commented = variable.value.expose_str().is_some_and(|value| value.contains(" #"));
         let at = app.worker_variable_written(name).filter(|_| !commented);
@@ -139,6 +164,29 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             .fix_if(Safety::Safe, format!("{name}={off}"), edit);
     }
     Ok(())
+}
+
+/// Does anything look at FLASK_ENV: the application itself, or a Flask before 2.3?
+fn reads_flask_env(app: &App) -> Result<bool, Why> {
+    let code = &app.release.code;
+    let mut reads = code.modules.iter().flat_map(|module| &module.environment.variables);
+    if reads.any(|read| read.name == "FLASK_ENV") {
+        return Ok(true);
+    }
+    let unknown = |what: &str| Why::new(format!("FLASK_ENV: {what} is not known"));
+    let venv = app.gunicorn.venv.get().map_err(|_| unknown("Flask's version"))?;
+    if let Some(flask) = venv.find("flask").next() {
+        let version = flask.version.as_ref().ok_or_else(|| unknown("Flask's version"))?;
+        let version = Version::parse(&version.to_string());
+        let new = version.and_then(|version| version.at_least("2.3"));
+        if !new.ok_or_else(|| unknown("Flask's version"))? {
+            return Ok(true);
+        }
+    }
+    match code.application.ok() {
+        Some(_) if code.open.is_none() => Ok(false),
+        _ => Err(unknown("whether the code reads it")),
+    }
 }
 
 fn help(name: &str, off: &str) -> String {

@@ -141,7 +141,7 @@ fn debug_mode_is_turned_off_where_it_is_turned_on() {
     for (from, to) in [
         ("FLASK_DEBUG=1\n", "FLASK_DEBUG=0\n"),
         ("FLASK_DEBUG = \"True\" \r\n", "FLASK_DEBUG = \"0\" \r\n"),
-        ("FLASK_ENV='development'\n", "FLASK_ENV='production'\n"),
+        ("FLASK_DEBUG='yes'\n", "FLASK_DEBUG='0'\n"),
         ("DEBUG=yes\nDEBUG=on\n", "DEBUG=yes\nDEBUG=0\n"),
     ] {
         makes("E408", from, to);
@@ -149,10 +149,7 @@ fn debug_mode_is_turned_off_where_it_is_turned_on() {
     for (from, to) in [
         ("Environment=FLASK_DEBUG=1 A=2", "Environment=FLASK_DEBUG=0 A=2"),
         ("Environment=\"A=1 2\" 'DEBUG=true'", "Environment=\"A=1 2\" 'DEBUG=0'"),
-        (
-            "Environment=A=1 \\\n  FLASK_ENV=development",
-            "Environment=A=1 \\\n  FLASK_ENV=production",
-        ),
+        ("Environment=A=1 \\\n  FLASK_DEBUG=on", "Environment=A=1 \\\n  FLASK_DEBUG=0"),
     ] {
         let unit = |line: &str| format!("[Service]\n{line}\n");
         let repair = Repair::of(Case::healthy().file(DROP_IN, unit(from))).rule("E408");

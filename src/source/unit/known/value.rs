@@ -1,9 +1,9 @@
 //! Values that systemd passes over.
 
-use crate::source::placeholder;
 use super::super::time::parse_seconds;
 use super::super::value::{self, KillMode, NotifyAccess, Restart, ServiceType};
 use super::takes;
+use crate::source::placeholder;
 
 /// A value that systemd ignores, keeping what was set before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
