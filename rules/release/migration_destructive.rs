@@ -2,7 +2,7 @@
 
 use crate::facts::release::{Migrations, Standing};
 use crate::facts::{App, Why};
-use crate::rule::{Safety, Severity, Sink};
+use crate::rule::{EvidenceKind, Finding, Safety, Severity, Sink};
 use crate::source::alembic::{Breaks, Kind, Operation, Revision};
 
 /// The most operations that a finding shows.
@@ -24,8 +24,10 @@ crate::rule! {
     /// over goes in a later release, when no running code and no rollback target uses it; leave
     /// this rule out of that one check with `--ignore R706`.
     ///
-    /// Only what is pending counts, from the database's revision (`--db-revision`) to the head;
-    /// without it the rule is skipped. Tables that a pending migration creates itself are left out,
+    /// Only what is pending counts, from the database's revision (`--db-revision`) to the head.
+    /// Without it the migrations count that this release adds to those of the release before (on a
+    /// host), or that come after a revision (`--since REV`, in a repository's gate): they are likely
+    /// pending, so that they are warnings. Tables that a pending migration creates itself are left out,
     /// and so is a database without any revision: no running code uses them.
     ///
     /// Proved by `migration-destructive`: from the migration until the reload the old
@@ -72,16 +74,47 @@ crate::rule! {
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let Some(migrations) = app.release.migrations.get()? else { return Ok(()) };
     let database = &app.release.database_revision;
-    let pending = match migrations.database(database)? {
-        Standing::AtHead => return Ok(()),
-        Standing::Behind(pending) => pending,
-        Standing::Unheard(revision) => {
-            return Err(Why::new(format!("no migration of the release has revision {revision}")));
-        }
+    let standing = match migrations.database(database) {
+        Ok(standing) => standing,
+        Err(why) => return added(app, migrations, why, out),
     };
+    let pending = behind(standing)?;
     if database.ok().is_some_and(|said| Migrations::is_empty_database(said)) {
         return Ok(());
     }
+    judge(migrations, &pending, None, out);
+    Ok(())
+}
+
+/// Where nobody said what the database is at: the migrations that are new in this release, which
+/// are likely not applied yet.
+fn added(app: &App, migrations: &Migrations, why: Why, out: &mut Sink) -> Result<(), Why> {
+    if let Some(since) = &app.release.since {
+        let pending = behind(migrations.standing(since)?)?;
+        let said = format!("it comes after {since}, which --since names");
+        judge(migrations, &pending, Some(&said), out);
+        return Ok(());
+    }
+    if let Some(earlier) = app.release.earlier.ok() {
+        let said = format!("it is new: {} does not hold it", earlier.release.display());
+        judge(migrations, &migrations.added_to(earlier)?, Some(&said), out);
+    }
+    // Older ones may not be applied either.
+    Err(why)
+}
+
+fn behind(standing: Standing<'_>) -> Result<Vec<&Revision>, Why> {
+    match standing {
+        Standing::AtHead => Ok(Vec::new()),
+        Standing::Behind(pending) => Ok(pending),
+        Standing::Unheard(revision) => {
+            Err(Why::new(format!("no migration of the release has revision {revision}")))
+        }
+    }
+}
+
+/// `guess`: why they are taken for pending, where the database did not say so.
+fn judge(migrations: &Migrations, pending: &[&Revision], guess: Option<&str>, out: &mut Sink) {
     let ids: Vec<&str> = pending.iter().map(|revision| revision.id.value.as_str()).collect();
     let operations = migrations.revisions.operations(&ids);
     // The operations of one revision follow each other.
@@ -90,52 +123,74 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         let with = |wanted: fn(&Breaks) -> bool| -> Vec<&Operation> {
             of_one.iter().map(|(_, operation)| *operation).filter(|o| wanted(&o.breaks)).collect()
         };
-        certain(revision, &with(|breaks| *breaks == Breaks::Yes), out);
-        possible(revision, &with(|breaks| matches!(breaks, Breaks::Unknown(_))), out);
+        doubt(certain(revision, &with(|breaks| *breaks == Breaks::Yes), out), guess);
+        let unknown = with(|breaks| matches!(breaks, Breaks::Unknown(_)));
+        doubt(possible(revision, &unknown, out), guess);
     }
-    Ok(())
 }
 
-fn certain(revision: &Revision, operations: &[&Operation], out: &mut Sink) {
-    let Some(first) = operations.first() else { return };
-    out.report(format!(
-        "the code that still runs fails once migration {} is applied: it {}{}",
-        revision.id.value,
-        does(first),
-        more(operations.len())
-    ))
-    .at_each(operations.iter().take(SHOWN).map(|operation| (operation.span, does(operation))))
-    .subject(revision.id.value.clone())
-    .help(
-        "Split it: now only what the old code does not notice (new tables, columns that may \
+/// Whether it is pending, the database did not say.
+fn doubt(finding: Option<&mut Finding>, guess: Option<&str>) {
+    if let (Some(finding), Some(guess)) = (finding, guess) {
+        finding.severity(Severity::Warning).evidence(
+            EvidenceKind::File,
+            format!("the database did not say whether it is applied already; {guess}"),
+        );
+    }
+}
+
+fn certain<'s>(
+    revision: &Revision,
+    operations: &[&Operation],
+    out: &'s mut Sink,
+) -> Option<&'s mut Finding> {
+    let first = operations.first()?;
+    let finding = out
+        .report(format!(
+            "the code that still runs fails once migration {} is applied: it {}{}",
+            revision.id.value,
+            does(first),
+            more(operations.len())
+        ))
+        .at_each(operations.iter().take(SHOWN).map(|operation| (operation.span, does(operation))))
+        .subject(revision.id.value.clone())
+        .help(
+            "Split it: now only what the old code does not notice (new tables, columns that may \
              be empty\nor have a server_default); the rest in the release after, when no running \
              code needs it.\nIf the running release does not use it any more: deploy-doctor check \
              --ignore R706",
-    )
-    .fix(Safety::Manual, "split the migration over two releases");
+        );
+    finding.fix(Safety::Manual, "split the migration over two releases");
+    Some(finding)
 }
 
-fn possible(revision: &Revision, operations: &[&Operation], out: &mut Sink) {
-    let Some(first) = operations.first() else { return };
+fn possible<'s>(
+    revision: &Revision,
+    operations: &[&Operation],
+    out: &'s mut Sink,
+) -> Option<&'s mut Finding> {
+    let first = operations.first()?;
     let places = operations.iter().take(SHOWN).map(|operation| match &operation.breaks {
         Breaks::Unknown(why) => (operation.span, why.as_str()),
         Breaks::Yes | Breaks::No => (operation.span, ""),
     });
-    out.report(format!(
-        "the code that still runs may fail once migration {} is applied: it {}{}",
-        revision.id.value,
-        does(first),
-        more(operations.len())
-    ))
-    .severity(Severity::Warning)
-    .at_each(places)
-    .subject(format!("{} may", revision.id.value))
-    .help(
-        "Read it with the release in mind that still runs: does that one use what is changed \
+    let finding = out
+        .report(format!(
+            "the code that still runs may fail once migration {} is applied: it {}{}",
+            revision.id.value,
+            does(first),
+            more(operations.len())
+        ))
+        .severity(Severity::Warning)
+        .at_each(places)
+        .subject(format!("{} may", revision.id.value))
+        .help(
+            "Read it with the release in mind that still runs: does that one use what is changed \
              here?\nIf it does, change it in two releases; if not: deploy-doctor check --ignore \
              R706",
-    )
-    .fix(Safety::Manual, "look what the migration does to the running release");
+        );
+    finding.fix(Safety::Manual, "look what the migration does to the running release");
+    Some(finding)
 }
 
 fn more(count: usize) -> String {

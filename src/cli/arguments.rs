@@ -86,6 +86,9 @@ pub(super) struct CheckArguments {
         conflicts_with_all = FILES
     )]
     pub preflight: bool,
+    /// Judge the migrations after this revision as new, where the database's own is not known
+    #[arg(long, value_name = "REV", conflicts_with = "db_revision")]
+    pub since: Option<String>,
     /// The output's format
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,

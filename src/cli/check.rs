@@ -20,6 +20,9 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<Exit, CommandError> {
     let host = read::open(&arguments.place)?;
     let sources = Sources::new(&*host);
     let mut deployment = read::deployment(&arguments.place, &sources);
+    for app in &mut deployment.apps {
+        app.release.since.clone_from(&arguments.since);
+    }
     if let Some(url) = &arguments.probe {
         facts::probe::run(&sources, &mut deployment, url)
             .map_err(|error| CommandError::usage(error.to_string()))?;

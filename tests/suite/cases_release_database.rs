@@ -286,3 +286,34 @@ fn a_revision_without_migrations_to_hold_it_against_is_no_pass() {
     assert_eq!(seen.reasons("R708").len(), 1);
     seen.passes("R706");
 }
+
+/// Without the database's revision, what a release adds to the one before is likely pending.
+#[test]
+fn what_a_release_adds_is_a_warning_where_the_database_was_not_asked() {
+    const BEFORE: &str = "/srv/myapp/releases/2026-04-14/migrations/versions";
+    let drop = || second("op.drop_column('users', 'nickname')");
+    let added = drop().file(&format!("{BEFORE}/a1_users.py"), USERS).check();
+    let found = added.only("R706");
+    assert_eq!(found.severity, Severity::Warning);
+    assert!(found.evidence[0].contains("2026-04-14 does not hold it"), "{found:#?}");
+    // Older ones may be pending too.
+    assert!(!added.reasons("R706").is_empty());
+    let there = migration("b2e1d3c5f7a9", "'a1f0c2d4e6b8'", "op.drop_column('users', 'nickname')");
+    let known = drop()
+        .file(&format!("{BEFORE}/a1_users.py"), USERS)
+        .file(&format!("{BEFORE}/b2_x.py"), there)
+        .check();
+    known.skipped("R706");
+    let harmless = second("pass").file(&format!("{BEFORE}/a1_users.py"), USERS).check();
+    harmless.skipped("R706");
+}
+
+#[test]
+fn since_names_the_revision_after_which_migrations_are_new() {
+    let drop = || second("op.drop_column('users', 'nickname')");
+    let found = drop().since("a1f0c2d4e6b8").check();
+    assert_eq!(found.only("R706").severity, Severity::Warning);
+    assert!(found.only("R706").evidence[0].contains("--since"), "{found:#?}");
+    drop().since("b2e1d3c5f7a9").check().passes("R706");
+    drop().since("ffff00000000").check().skipped("R706");
+}

@@ -1,10 +1,10 @@
 //! Alembic's revisions in the release.
 
-use std::collections::HashMap;
-use std::path::PathBuf;
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
 
 use super::super::{Known, Origin, Problem, Why, WhyKind};
-use super::is_absent;
+use super::{PreviousRelease, ReleaseLink, is_absent};
 use crate::source::Sources;
 use crate::source::alembic::{self, Revision, Revisions};
 
@@ -20,6 +20,25 @@ pub struct Migrations {
     pub directories: Vec<PathBuf>,
     /// The revisions.
     pub revisions: Revisions,
+}
+
+/// The migrations that an earlier release holds.
+#[derive(Debug)]
+pub struct Earlier {
+    /// The release's directory.
+    pub release: PathBuf,
+    /// Their revisions.
+    pub revisions: HashSet<String>,
+}
+
+impl Migrations {
+    /// The revisions that an earlier release does not hold, in an order in which they can be
+    /// applied.
+    pub fn added_to(&self, earlier: &Earlier) -> Result<Vec<&Revision>, Why> {
+        let Standing::Behind(mut all) = self.standing("")? else { return Ok(Vec::new()) };
+        all.retain(|revision| !earlier.revisions.contains(&revision.id.value));
+        Ok(all)
+    }
 }
 
 /// Where the database stands, as these migrations see it.
@@ -103,6 +122,51 @@ fn words(printed: &str) -> Vec<&str> {
     }
     words.retain(|word| *word != "base");
     words
+}
+
+/// The migrations of the release before the current one, which lie in it where the current one's
+/// lie.
+pub(super) fn of_earlier(
+    sources: &Sources,
+    roots: &[PathBuf],
+    link: Option<&ReleaseLink>,
+    previous: &Known<Vec<PreviousRelease>>,
+) -> Known<Earlier> {
+    let Some(link) = link else { return Known::unknown("no release link is on the way") };
+    let releases = match previous.get() {
+        Ok(releases) => releases,
+        Err(why) => return Known::Unknown(why),
+    };
+    // Releases are named so that they sort: by date or number.
+    let before = releases.iter().filter(|release| release.path < link.resolved);
+    let Some(release) = before.max_by(|a, b| a.path.cmp(&b.path)) else {
+        return Known::unknown("there is no release before this one");
+    };
+    let inside = |root: &Path| {
+        let rest = root.strip_prefix(&link.path).or_else(|_| root.strip_prefix(&link.resolved));
+        rest.ok().map(|rest| release.path.join(rest))
+    };
+    let roots: Vec<PathBuf> = roots.iter().filter_map(|root| inside(root)).collect();
+    // What is wrong with an old release is no problem of this one.
+    match read(sources, &roots, &mut Vec::new()) {
+        Known::Unknown(why) => Known::Unknown(why),
+        Known::Value(Some(found), _) if !found.revisions.faults.is_empty() => {
+            Known::unknown("a migration of the release before was not understood")
+        }
+        Known::Value(None, _) | Known::Default(None, _) | Known::Observed(None, _) => {
+            Known::unknown("the release before has no migrations")
+        }
+        Known::Value(Some(found), _)
+        | Known::Default(Some(found), _)
+        | Known::Observed(Some(found), _) => {
+            let revisions = found.revisions.revisions.into_iter();
+            let revisions = revisions.map(|revision| revision.id.value).collect();
+            Known::Observed(
+                Earlier { release: release.path.clone(), revisions },
+                "the release before",
+            )
+        }
+    }
 }
 
 /// Finds and reads them. `Known(None)`: the release has none.
