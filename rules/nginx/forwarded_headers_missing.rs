@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::facts::front::server_title;
 use crate::facts::nginx::Destination;
-use crate::facts::{Passing, Why};
-use crate::rule::{Edit, Safety, Sink};
-use crate::source::nginx::{DirectiveId, Effective, Model, ServerId};
+use crate::facts::release::Django;
+use crate::facts::{App, Passing, Why};
+use crate::rule::{Edit, Safety, Severity, Sink};
+use crate::source::nginx::{DirectiveId, Effective, Model, ServerId, Target};
 
 crate::rule! {
     /// The application takes nginx for the client: wrong links and redirects, http for https.
@@ -17,6 +18,11 @@ crate::rule! {
     /// Flask then builds links and redirects to `http://myapp/…`, and logs nginx's address for
     /// every client. Of 132 public sites that spell their headers out, 85 lack
     /// `X-Forwarded-Proto`, 35 `X-Forwarded-For` and 23 `Host`.
+    ///
+    /// Django refuses a host that its `ALLOWED_HOSTS` does not hold: without `Host` it answers 400 to
+    /// everything (an error). With `SECURE_SSL_REDIRECT`, and TLS that ends at nginx, it sends every
+    /// request that does not say `X-Forwarded-Proto: https` back to the same address, for ever (an
+    /// error).
     ///
     /// `X-Forwarded-Ssl` and `X-Forwarded-Protocol`, which gunicorn knows too, count as
     /// `X-Forwarded-Proto`.
@@ -93,12 +99,57 @@ fn check(front: &Passing, out: &mut Sink) -> Result<(), Why> {
         }
     }
     for (group, passes) in groups {
-        report(front.model, &group, &passes, out);
+        let refused = front.app.and_then(|app| refused(front.model, app, &group, &passes));
+        report(front.model, &group, &passes, refused, out);
     }
     Ok(())
 }
 
-fn report(model: &Model, group: &Group, passes: &[&Destination], out: &mut Sink) {
+/// What Django makes of the missing headers, where that is worse than wrong links.
+fn refused(
+    model: &Model,
+    app: &App,
+    group: &Group,
+    passes: &[&Destination],
+) -> Option<&'static str> {
+    let django = app.release.django.as_ref()?;
+    let lacks = |header: usize| group.missing.contains(&header);
+    if lacks(0) && passes.iter().all(|pass| host_refused(model, django, pass)) {
+        return Some("Django answers 400 to every request");
+    }
+    // Where nginx does not speak TLS itself, whoever does may send the header.
+    let server = model.server(group.server)?;
+    let tls = !server.listens.is_empty() && server.listens.iter().all(|listen| listen.ssl);
+    let loops = lacks(2) && tls && django.ssl_redirect.ok() == Some(&true);
+    loops.then_some("Django redirects every request to itself")
+}
+
+/// What nginx sends of itself is `$proxy_host`: the word behind `http://`, and for a socket
+/// `localhost`.
+fn host_refused(model: &Model, django: &Django, pass: &Destination) -> bool {
+    let Some(pass) = pass.pass(model) else { return false };
+    let host = match &pass.target {
+        Target::Unix { .. } => "localhost".to_owned(),
+        Target::Group(id) => match model.upstream(*id) {
+            Some(group) => group.name.value.clone(),
+            None => return false,
+        },
+        Target::Address { .. } => {
+            let text = pass.word.value.split_once("://").map_or("", |(_, rest)| rest);
+            text.split('/').next().unwrap_or_default().to_owned()
+        }
+        _ => return false,
+    };
+    !host.is_empty() && !host.contains('$') && django.refuses(&host) == Ok(true)
+}
+
+fn report(
+    model: &Model,
+    group: &Group,
+    passes: &[&Destination],
+    refused: Option<&str>,
+    out: &mut Sink,
+) {
     let headers = group.missing.iter().filter_map(|index| HEADERS.get(*index));
     let names: Vec<&str> = headers.clone().map(|(name, _, _)| *name).collect();
     let lines: Vec<&str> = headers.map(|(_, line, _)| *line).collect();
@@ -121,7 +172,12 @@ fn report(model: &Model, group: &Group, passes: &[&Destination], out: &mut Sink)
         wrong.join(", "),
         names.join(", "),
     );
-    let finding = out.report(message).at_each(passes.iter().enumerate().map(|(index, pass)| {
+    let (message, severity) = match refused {
+        Some(refused) => (format!("{refused}: {message}"), Severity::Error),
+        None => (message, Severity::Warning),
+    };
+    let draft = out.report(message).severity(severity);
+    let finding = draft.at_each(passes.iter().enumerate().map(|(index, pass)| {
         let note = match index {
             0 => format!("passed on without {}", names.join(", ")),
             _ => "here too".to_owned(),

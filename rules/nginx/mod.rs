@@ -20,6 +20,11 @@ crate::area![
     server_shadowed,
     nginx_syntax,
     nginx_test_fails,
+    no_site,
+    site_not_enabled,
+    certificate_missing,
+    header_twice,
+    descriptors_too_few,
 ];
 
 pub(super) use upstream_mismatch::{as_peer, rewrite};

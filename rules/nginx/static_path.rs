@@ -51,6 +51,22 @@ crate::rule! {
     ///     }
     /// }
     /// ```
+    /// The other way round, `location /static/` with `alias …/staticfiles`, looks for
+    /// `…/staticfilessite.css`: 404 for each file (a warning).
+    ///
+    /// ```nginx,bad
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     location /static/ { alias /srv/myapp/current/static; }
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
     /// ```nginx,good
     /// server {
     ///     listen 80 default_server;
@@ -82,6 +98,16 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
             seen.insert(alias.span);
             out.about(owner(deployment, location.server));
             traversal(model, location, alias.span, &alias.value, out);
+        }
+    }
+    for location in &model.locations {
+        if let Some(alias) = &location.handling.alias
+            && runs_together(location, &alias.value)
+            && !seen.contains(&alias.span)
+        {
+            seen.insert(alias.span);
+            out.about(owner(deployment, location.server));
+            together(model, location, alias.span, &alias.value, out);
         }
     }
     // What is at a path, only the machine itself tells.
@@ -116,6 +142,43 @@ fn escapes(location: &Location, alias: &Path) -> bool {
         && !pattern.is_empty()
         && !pattern.ends_with('/')
         && alias.as_os_str().as_encoded_bytes().ends_with(b"/")
+}
+
+/// `location /x/` with `alias …/y`: nginx puts what follows the prefix right behind it.
+fn runs_together(location: &Location, alias: &Path) -> bool {
+    let prefix = matches!(location.kind, LocationKind::Prefix | LocationKind::PrefixStop);
+    let pattern = &location.pattern.value;
+    let text = alias.to_string_lossy();
+    prefix
+        && !location.unknown
+        && pattern.ends_with('/')
+        && !text.ends_with('/')
+        && !crate::source::nginx::has_variable(&text)
+        && crate::source::placeholder::find(&text).is_none()
+}
+
+fn together(
+    model: &Model,
+    location: &Location,
+    span: crate::source::Span,
+    alias: &Path,
+    out: &mut Sink,
+) {
+    let pattern = &location.pattern.value;
+    let alias = alias.display();
+    let finding = out
+        .report(format!(
+            "every file below {pattern} is answered with 404: nginx looks for {pattern}a.css at \
+         {alias}a.css"
+        ))
+        .at(span, "no slash at its end");
+    finding.at(location.span, "a slash at its end");
+    finding.help(format!("end both with a slash: alias {alias}/;\nthen check with: nginx -t"));
+    let edit = super::plain_word(model, span)
+        .filter(|(_, text)| super::needs_no_quotes(text))
+        .map(|(at, _)| crate::rule::Edit::append(at, "/"));
+    let title = format!("a slash behind {alias}");
+    finding.fix_if(Safety::Safe, title, edit).uncovers_rules(&["N312"]);
 }
 
 fn traversal(

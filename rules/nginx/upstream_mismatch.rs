@@ -109,11 +109,30 @@ struct Candidate<'d> {
     bound: &'d Bound,
 }
 
+/// Does nginx lead to a socket that looks like the application's, and to none of its own?
+pub(super) fn is_mismatched(deployment: &Deployment, app: &App) -> Result<bool, Why> {
+    Ok(!candidates(deployment, app)?.is_empty())
+}
+
 fn judge(deployment: &Deployment, app: &App, out: &mut Sink) -> Result<(), Why> {
+    let candidates = candidates(deployment, app)?;
+    let Some(best) = candidates.iter().min_by_key(|candidate| candidate.rank) else {
+        return Ok(());
+    };
+    // Another application whose sockets are not known may be the one that is meant.
+    if let Some(why) = deployment.apps.iter().find_map(|other| other.bounds().get().err()) {
+        return Err(why);
+    }
+    report(app, deployment.nginx.model.get()?, best, &candidates, out);
+    Ok(())
+}
+
+fn candidates<'d>(deployment: &'d Deployment, app: &'d App) -> Result<Vec<Candidate<'d>>, Why> {
     let bounds = app.bounds().get()?;
     if bounds.is_empty() || !app.routes.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
+    app.service.lines_kept()?;
     let nginx = &deployment.nginx;
     let model = nginx.all_passes()?;
     let free: Vec<&Destination> = nginx
@@ -137,10 +156,8 @@ fn judge(deployment: &Deployment, app: &App, out: &mut Sink) -> Result<(), Why> 
     };
     if peers.iter().any(|(_, peer)| by_family(peer)) {
         // The right port over the wrong protocol: S604 says it.
-        return Ok(());
+        return Ok(Vec::new());
     }
-    // Another application whose sockets are not known may be the one that is meant.
-    let unknown = deployment.apps.iter().find_map(|other| other.bounds().get().err());
     let mut candidates: Vec<Candidate<'_>> = Vec::new();
     for (pass, peer) in peers {
         for bound in bounds {
@@ -149,14 +166,7 @@ fn judge(deployment: &Deployment, app: &App, out: &mut Sink) -> Result<(), Why> 
             }
         }
     }
-    let Some(best) = candidates.iter().min_by_key(|candidate| candidate.rank) else {
-        return Ok(());
-    };
-    if let Some(why) = unknown {
-        return Err(why);
-    }
-    report(app, model, best, &candidates, out);
-    Ok(())
+    Ok(candidates)
 }
 
 fn report(app: &App, model: &Model, best: &Candidate<'_>, all: &[Candidate<'_>], out: &mut Sink) {

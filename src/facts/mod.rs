@@ -11,6 +11,7 @@ pub mod gunicorn;
 pub mod journal;
 mod json;
 pub mod known;
+mod lost;
 pub mod machine;
 pub mod names;
 pub mod nginx;
@@ -43,6 +44,7 @@ pub use front::Passing;
 pub use journal::Journal;
 pub use json::json;
 pub use known::{Known, Origin, Whose};
+pub use lost::{HowLost, Lost};
 pub use machine::Machine;
 pub use names::HostNames;
 pub use nginx::Nginx;
@@ -257,6 +259,10 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
     for ((_, _, release), routes) in read.iter_mut().zip(&routes) {
         let roots = nginx.statics_of(routes);
         release::manifests::look_where_served(sources, &mut release.manifests, &roots);
+    }
+    let unreached = |routes: &Vec<Route>| routes.is_empty();
+    if whole && routes.iter().any(unreached) {
+        nginx.dormant = nginx::dormant::read(sources, &nginx);
     }
     nginx.log = error_log::read(sources, &nginx, request);
     nginx.test = nginx_test(sources, &nginx, request);

@@ -1,7 +1,15 @@
 //! nginx on the host: its configuration, who it runs as, where it passes requests, what it serves
 //! by itself.
 
+mod certificates;
+pub mod descriptors;
+pub(super) mod dormant;
+
 use std::path::{Path, PathBuf};
+
+pub use certificates::CertificateFile;
+pub use descriptors::Descriptors;
+pub use dormant::DormantPeer;
 
 use super::endpoint::{Endpoint, TcpHost};
 use super::place::{Identity, Place, tidy};
@@ -34,6 +42,12 @@ pub struct Nginx {
     pub log: Known<super::ErrorLog>,
     /// What `nginx -t` says, where the host lives.
     pub test: Known<nginx_test::Verdict>,
+    /// The certificates and keys that it loads; only of a machine as a whole.
+    pub certificates: Vec<CertificateFile>,
+    /// How many files its processes may hold open.
+    pub descriptors: Descriptors,
+    /// Where files lead that it does not load; looked for where nothing leads to an application.
+    pub dormant: Vec<DormantPeer>,
     /// Why there may be more than what was read.
     pub incomplete: Option<Why>,
     /// Why a file that was read is not known to its end.
@@ -114,8 +128,15 @@ impl Nginx {
             test: Known::Unknown(Why::not_live()),
             incomplete: None,
             cut_short: None,
+            certificates: Vec::new(),
+            descriptors: Descriptors {
+                limit: Known::unknown("nginx's configuration was not read"),
+                connections: Known::unknown("nginx's configuration was not read"),
+            },
+            dormant: Vec::new(),
         };
         let Some(model) = read.model.ok() else { return read };
+        read.descriptors = descriptors::read(machine, model, unit);
         for not_read in &model.config.not_read {
             let why = format!("{} was not read", not_read.path.display());
             read.incomplete.get_or_insert(Why::new(why));
@@ -144,6 +165,7 @@ impl Nginx {
         read.user = user(machine, model);
         read.destinations = destinations(model);
         read.statics = statics(sources, machine, model);
+        read.certificates = certificates::read(sources, machine, model);
         read
     }
 

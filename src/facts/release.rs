@@ -2,6 +2,7 @@
 //! migrations.
 
 pub mod code;
+mod django;
 mod finder;
 mod graph;
 pub mod link;
@@ -24,9 +25,10 @@ use crate::host::{HostError, HostErrorKind};
 use crate::source::Sources;
 
 pub use code::{Application, Code, NeededVariable, ReadModule, Resolution};
+pub use django::Django;
 pub use link::ReleaseLink;
 pub use manifests::{ServedFrom, StaticManifest};
-pub use migrations::{Migrations, Standing};
+pub use migrations::{Earlier, Migrations, Standing};
 pub use packages::{Needed, Packages, RequirementsFile};
 pub use previous::PreviousRelease;
 pub use unresolved::{ImportCheck, Missing, Unresolved};
@@ -76,12 +78,18 @@ pub struct Release {
     pub packages: Packages,
     /// Alembic's revisions.
     pub migrations: Known<Option<Migrations>>,
+    /// What Django makes of a request, where the application is Django's.
+    pub django: Option<Django>,
     /// Manifests of static files.
     pub manifests: Vec<StaticManifest>,
     /// The releases beside the current one, newest name last.
     pub previous: Known<Vec<PreviousRelease>>,
+    /// The migrations of the release before.
+    pub earlier: Known<Earlier>,
     /// The database's revision, where the user said it.
     pub database_revision: Known<String>,
+    /// The revision after which migrations are new, where the user said it.
+    pub since: Option<String>,
 }
 
 impl Release {
@@ -116,9 +124,17 @@ pub fn read(
     let home = account.map(|account| account.home.as_path());
     let surroundings = code::Surroundings { home, link: link.as_ref() };
     let code = code::read(sources, gunicorn, &search_path, &surroundings, problems);
+    let environment = &candidate.environment;
+    let django = django::read(sources, gunicorn, environment, &search_path, &code);
     let migrations = migrations::read(sources, &roots(&directory, link.as_ref()), problems);
     let manifests = manifests::read(sources, &roots(&directory, link.as_ref()), problems);
     let previous = previous::read(sources, machine, link.as_ref(), &code, &gunicorn.venv);
+    let earlier = migrations::of_earlier(
+        sources,
+        &roots(&directory, link.as_ref()),
+        link.as_ref(),
+        &previous,
+    );
     Release {
         directory,
         link,
@@ -127,8 +143,11 @@ pub fn read(
         code,
         packages,
         migrations,
+        django,
         manifests,
         previous,
+        earlier,
+        since: None,
         database_revision: match database_revision {
             Some(said) => Known::Value(said.to_owned(), Origin::Option("--db-revision")),
             None => Known::Unknown(migrations::database_not_asked()),

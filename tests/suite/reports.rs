@@ -26,11 +26,9 @@ const NOT_YET: &[&str] = &[
     "no-such-user",
     "output-in-logs-directory",
     "protect-home",
-    "socket-unit-without-exec-reload",
     "kill-signal-quit",
     "two-assignments-in-one-pair-of-quotes",
     "percent-in-environment",
-    "flask-env-of-flask-3",
     "environment-with-a-blank",
     "server-run-at-import",
     "asgi-application-with-gevent",
@@ -58,11 +56,6 @@ const NOT_YET: &[&str] = &[
     "dotenv-for-the-application",
     "environ-for-the-application",
     "environ-update",
-    "include-commented-out",
-    "alias-without-a-slash",
-    "host-twice-for-django",
-    "host-twice-for-flask",
-    "ipv4-against-ipv6",
     "service-record",
     "http2-to-gunicorn",
     "gthread-20-behind-1.30",
@@ -93,7 +86,6 @@ const NOT_YET: &[&str] = &[
     "refresh-on-reload",
     "exec-reload-post-missing",
     "pipe-before-the-reload",
-    "note",
 ];
 
 const UNIT: &str = "/etc/systemd/system/myapp.service";

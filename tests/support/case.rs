@@ -26,6 +26,7 @@ pub const RELEASE: &str = "/srv/myapp/releases/2026-04-21";
 pub struct Case {
     pub host: MemoryHost,
     database_revision: Option<String>,
+    since: Option<String>,
 }
 
 /// A place that a finding speaks of.
@@ -73,7 +74,7 @@ impl Case {
         let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata").join(name);
         copy(&top, &top, &mut host);
         host.directory("/run").directory("/tmp").own("/tmp", 0o1777, 0, 0);
-        Self { host, database_revision: None }
+        Self { host, database_revision: None, since: None }
     }
 
     /// The tree that was made.
@@ -83,7 +84,7 @@ impl Case {
 
     /// Nothing at all.
     pub fn empty() -> Self {
-        Self { host: MemoryHost::new(), database_revision: None }
+        Self { host: MemoryHost::new(), database_revision: None, since: None }
     }
 
     /// Adds or replaces a file, mode 0644.
@@ -143,6 +144,12 @@ impl Case {
         self
     }
 
+    /// `--since`.
+    pub fn since(mut self, revision: &str) -> Self {
+        self.since = Some(revision.to_owned());
+        self
+    }
+
     /// As `check --root` sees it.
     pub fn check(&self) -> Seen {
         self.run(Scope::Root)
@@ -168,7 +175,10 @@ impl Case {
         let sources = Sources::new(&self.host);
         let database_revision = self.database_revision.clone();
         let request = Request { apps: Vec::new(), scope, database_revision };
-        let deployment = facts::read(&sources, &request);
+        let mut deployment = facts::read(&sources, &request);
+        for app in &mut deployment.apps {
+            app.release.since.clone_from(&self.since);
+        }
         let outcome = engine::run(rules::all(), &deployment, &sources, &Settings::default());
         let incomplete = deployment.problems.iter().any(|problem| !problem.note);
         let exit = if incomplete { 3 } else { u8::from(outcome.reaches(Severity::Error)) };

@@ -1,0 +1,102 @@
+//! Certificates, keys and parameters that nginx cannot load.
+
+use crate::facts::{Deployment, State, Why};
+use crate::host::FileKind;
+use crate::rule::{Safety, Sink};
+
+crate::rule! {
+    /// nginx loads nothing at all, no site of the host, as a certificate's file is not there.
+    ///
+    /// nginx reads every `ssl_certificate`, `ssl_certificate_key`, `ssl_dhparam`,
+    /// `ssl_trusted_certificate` and `ssl_client_certificate` when it starts and when it reloads.
+    /// One that is missing (a certificate that was never issued, or was deleted while its site
+    /// stayed) refuses the whole configuration: a reload keeps the old one, and the next start, at
+    /// the latest that of the next boot, fails for every site.
+    ///
+    /// Proved by `certificate-missing`: nginx refused to start, and every connection was
+    /// refused, also those of a site without a certificate.
+    ///
+    /// ```nginx,bad
+    /// server {
+    ///     listen 80 default_server;
+    ///     listen 443 ssl;
+    ///     server_name example.com;
+    ///     ssl_certificate /etc/letsencrypt/live/example.com/fullchain.pem;
+    ///     ssl_certificate_key /etc/letsencrypt/live/example.com/privkey.pem;
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// With a variable, nginx looks for the file at each handshake; without a certificate it passes
+    /// over the rest:
+    ///
+    /// ```nginx,good
+    /// server {
+    ///     listen 80 default_server;
+    ///     listen 443 ssl;
+    ///     server_name example.com;
+    ///     ssl_certificate /etc/ssl/$ssl_server_name.pem;
+    ///     ssl_certificate_key /etc/ssl/$ssl_server_name.key;
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// server {
+    ///     listen 80;
+    ///     server_name static.example.com;
+    ///     ssl_dhparam /etc/nginx/not-there.pem;
+    ///     return 204;
+    /// }
+    /// ```
+    N325 "certificate-missing" {
+        severity: Error, impact: Outage, fix: Some(Manual), item: No502, hop: Nginx,
+        since: "0.2.0", check: Host(check)
+    }
+}
+
+fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
+    deployment.nginx.model.get()?;
+    for file in &deployment.nginx.certificates {
+        let state = match file.place.state.get() {
+            Ok(state) => state,
+            Err(why) => {
+                out.skip(&why);
+                continue;
+            }
+        };
+        let path = file.place.path.display();
+        let cause = match state {
+            State::Present(metadata) if metadata.kind == FileKind::Directory => {
+                format!("{path} is a directory")
+            }
+            State::Present(_) => continue,
+            State::Missing { link: Some(link), .. } => format!(
+                "{} points to {}, which is not there",
+                link.link.display(),
+                link.target.display()
+            ),
+            State::Missing { .. } => format!("{path} is not there"),
+            State::Broken { reason } => format!("{path}: {reason}"),
+        };
+        let finding = out
+            .report(format!(
+                "nginx refuses to load, and no site answers after its next start: {cause}"
+            ))
+            .at(file.span, format!("{} is read at each start and reload", file.directive));
+        let help = if path.to_string().contains("/letsencrypt/") {
+            "issue it anew (certbot certonly), or take the site out of sites-enabled until it is"
+        } else {
+            "put the file in place, or take the directive or its site out"
+        };
+        finding.help(format!("{help}\nthen check with: nginx -t"));
+        finding.fix(Safety::Manual, "put the certificate in place");
+    }
+    Ok(())
+}

@@ -1,0 +1,76 @@
+//! An application that nginx knows nothing of.
+
+use super::site_not_enabled::{dormant, is_local};
+use super::upstream_mismatch;
+use crate::facts::{Deployment, Why};
+use crate::rule::{Safety, Sink};
+
+crate::rule! {
+    /// Nobody reaches the application: no site of nginx leads to it.
+    ///
+    /// gunicorn listens on a socket that only this host can reach, nginx runs beside it, and
+    /// nothing in its configuration passes requests there. That may be meant (another program of
+    /// the host asks it), so this is a warning; where a site for it lies in `sites-available`, that
+    /// is N315, and where a site leads to a socket that looks like this one, N301.
+    ///
+    /// ```nginx,bad
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     location / { return 204; }
+    /// }
+    /// ```
+    /// ```nginx,good
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    N302 "no-site" {
+        severity: Warning, impact: BadGateway, fix: Some(Manual), item: No502, hop: Nginx,
+        since: "0.2.0", check: Host(check)
+    }
+}
+
+fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
+    // Files of a repository are never all of a host's sites.
+    for app in deployment.apps.iter().filter(|app| app.machine.whole) {
+        out.about(Some(app));
+        let bounds = match app.bounds().get() {
+            Ok(bounds) => bounds,
+            Err(why) => {
+                out.skip(&why);
+                continue;
+            }
+        };
+        let reached = !app.routes.is_empty() || bounds.iter().any(|b| !is_local(&b.endpoint));
+        if bounds.is_empty() || reached {
+            continue;
+        }
+        match (dormant(deployment, app), upstream_mismatch::is_mismatched(deployment, app)) {
+            (Err(why), _) | (_, Err(why)) => out.skip(&why),
+            (Ok(None), Ok(false)) => {
+                let on = bounds.first().map(|bound| bound.endpoint.to_string()).unwrap_or_default();
+                let origin = bounds.first().and_then(|bound| bound.origin.span());
+                out.report(format!(
+                    "nobody reaches {} through nginx: no site leads to {on}",
+                    app.name
+                ))
+                .at_some(origin, "listens here")
+                .help(format!(
+                    "write a site: deploy-doctor init shows one; its proxy_pass goes to {on}\n\
+                     if nginx is not meant to lead to it: deploy-doctor check --ignore N302"
+                ))
+                .fix(Safety::Manual, "a site that leads to it");
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}

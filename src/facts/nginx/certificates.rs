@@ -1,0 +1,69 @@
+//! The certificates and keys that nginx loads when it starts and when it reloads.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+
+use super::super::place::tidy;
+use super::super::{Machine, Place};
+use crate::source::nginx::{Model, Place as Level, has_variable};
+use crate::source::{Sources, Span};
+
+/// Directives that name a file that nginx loads with its configuration.
+const DIRECTIVES: [&str; 5] = [
+    "ssl_certificate",
+    "ssl_certificate_key",
+    "ssl_dhparam",
+    "ssl_trusted_certificate",
+    "ssl_client_certificate",
+];
+
+/// A file that nginx loads with its configuration.
+#[derive(Debug, Clone)]
+pub struct CertificateFile {
+    /// The directive's name.
+    pub directive: &'static str,
+    /// The word that names the file.
+    pub span: Span,
+    /// The file.
+    pub place: Place,
+}
+
+/// Those of the servers that have a certificate. On a machine that was not read as a whole nothing
+/// is known of them.
+pub(super) fn read(sources: &Sources, machine: &Machine, model: &Model) -> Vec<CertificateFile> {
+    let mut found = Vec::new();
+    if !machine.whole {
+        return found;
+    }
+    let mut seen = HashSet::new();
+    for server in &model.servers {
+        let level = Level::Server(server.id);
+        // Without a certificate nginx passes over the others.
+        if model.effective_directive(level, "ssl_certificate").is_none() {
+            continue;
+        }
+        for name in DIRECTIVES {
+            // Several certificates stand beside each other, at one level.
+            let set = model.effective(level, name);
+            let block = set.level;
+            for id in model.named_in(block, name) {
+                let Some(word) = model.config.get(id).and_then(|line| line.argument(0)) else {
+                    continue;
+                };
+                let text = word.text();
+                // `data:`, `engine:` and `store:` name no file.
+                let elsewhere = ["data:", "engine:", "store:"].iter().any(|p| text.starts_with(p));
+                if elsewhere || text.is_empty() || has_variable(&text) || word.has_placeholder() {
+                    continue;
+                }
+                if !seen.insert((word.span(), name)) {
+                    continue;
+                }
+                let path = tidy(&PathBuf::from("/etc/nginx").join(text.as_ref()));
+                let place = Place::look(sources.host(), &path, machine.owners_known);
+                found.push(CertificateFile { directive: name, span: word.span(), place });
+            }
+        }
+    }
+    found
+}
