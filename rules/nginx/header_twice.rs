@@ -13,11 +13,11 @@ crate::rule! {
     /// `proxy_set_header` adds up: `include proxy_params;`, which sets `Host` and the
     /// `X-Forwarded-` headers, and the same lines by hand give two of each. gunicorn joins them
     /// with a comma (`example.com,example.com`), which is no host to Django, whatever
-    /// `ALLOWED_HOSTS` says. Flask answers, and takes the two for the host's name in the links
-    /// that it makes (a warning); so do others with a doubled `X-Forwarded-Proto`.
+    /// `ALLOWED_HOSTS` says. Flask answers, and makes links with both names in one or, from Werkzeug
+    /// 3.1 on, with none (a warning); so do others with a doubled `X-Forwarded-Proto`.
     ///
-    /// Proved by `header-twice`: the application saw its host as `example.com,example.com`, in every
-    /// link that it makes.
+    /// Proved by `header-twice`: the application saw the header as `example.com,example.com`, which
+    /// is the name of no host.
     ///
     /// ```nginx,bad
     /// server {
