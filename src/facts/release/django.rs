@@ -6,7 +6,7 @@ use super::super::server::Gunicorn;
 use super::super::{Environment, Known};
 use super::{Code, Resolution, SearchEntry};
 use crate::source::Sources;
-use crate::source::python::evaluate::{self, Surroundings};
+use crate::source::python::evaluate::{self, FileText, Surroundings};
 use crate::source::python::{self, ConfigFile, ConfigValue, Lookup, PythonVersion};
 use crate::source::unit::VariableValue;
 
@@ -116,6 +116,8 @@ fn settings(
         cpu_count: None,
         working_directory: None,
         resolve: &resolve,
+        read: &|_| FileText::Unknown("files are not read for it".into()),
+        imported: &|_| None,
     };
     Some(evaluate::evaluate(&module, &surroundings))
 }
