@@ -1,3 +1,4 @@
+use crate::facts::exec_reload::hands_over;
 use crate::facts::gunicorn::Layer;
 use crate::facts::{App, Why};
 use crate::rule::{Safety, Sink};
@@ -91,10 +92,4 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let edits = super::switch_off(app, "preload_app");
     finding.fix_if(Safety::Unsafe, remove, edits);
     Ok(())
-}
-
-/// Does `ExecReload=` start a second master (USR2), which imports the code anew?
-fn hands_over(app: &App) -> bool {
-    let words = app.service.exec_reload.iter().flat_map(|command| &command.line.arguments);
-    words.into_iter().any(|word| word.text.as_str().contains("USR2"))
 }

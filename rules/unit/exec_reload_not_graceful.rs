@@ -1,11 +1,9 @@
-use crate::facts::gunicorn::shell::{Reader, Variable};
-use crate::facts::shell::{base_name, script};
+use crate::facts::exec_reload::{Effect, Harm, effects};
+use crate::facts::shell::base_name;
 use crate::facts::{App, Why};
 use crate::rule::{Edit, Safety, Severity, Sink};
-use crate::source::unit::VariableValue;
-use crate::source::unit::exec::{ExecCommand, Word};
-use crate::source::unit::value::parse_signal;
-use crate::source::{Span, Text};
+use crate::source::Span;
+use crate::source::unit::exec::ExecCommand;
 
 crate::rule! {
     /// `systemctl reload` kills gunicorn, or hits the wrong process, instead of reloading it.
@@ -103,22 +101,6 @@ crate::rule! {
     }
 }
 
-/// What a command of ExecReload= does to gunicorn.
-enum Effect {
-    /// SIGHUP to the master.
-    Reloads,
-    /// SIGUSR2 to the master: what ends the old master after it belongs to the hand-over.
-    HandsOver,
-    /// Nothing.
-    Nothing,
-    /// Something else than a reload: the consequence, then the cause.
-    Harms(String),
-    /// It hits the master if a file is right.
-    Doubtful(String),
-    /// It cannot be told.
-    Unknown(String),
-}
-
 /// A simple command that is no reload.
 struct Wrong<'a> {
     line: &'a ExecCommand,
@@ -147,8 +129,13 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
                     unknown = Some(Why::new(why));
                     continue;
                 }
-                Effect::Harms(message) => (message, Severity::Error),
-                Effect::Doubtful(message) => (message, Severity::Warning),
+                Effect::Harms(harm) => (consequence(&harm), Severity::Error),
+                Effect::ByPidFile { .. } => (
+                    "a stale pid file makes the reload hit nothing, or another process: \
+                     ExecReload= does not use $MAINPID"
+                        .to_owned(),
+                    Severity::Warning,
+                ),
             };
             wrong.push(Wrong { line, part, message, severity });
         }
@@ -261,252 +248,40 @@ fn plain(app: &App, part: Span) -> Option<Span> {
     (!text.is_empty() && !text.iter().any(quotes)).then_some(part)
 }
 
-/// A word of a command, as far as it is known.
-struct Argument {
-    text: String,
-    unknown: Option<String>,
-}
-
-/// The effect of each simple command of a line, in order, and where it stands in a script of
-/// several.
-fn effects(app: &App, line: &ExecCommand) -> Vec<(Effect, Option<Span>)> {
-    if let Some(script) = script(line) {
-        return script_effects(app, script);
-    }
-    let expanded = !line.prefixes.no_environment;
-    let words: Vec<Argument> = std::iter::once(&line.program)
-        .chain(&line.arguments)
-        .filter_map(|word| argument(app, word, expanded))
-        .collect();
-    vec![(effect(&words), None)]
-}
-
-/// A word as `kill` would see it: `$MAINPID` stays, other variables are looked up.
-fn argument(app: &App, word: &Word, expanded: bool) -> Option<Argument> {
-    let text = word.text.as_str().to_owned();
-    let mut unknown = word.unknown.clone();
-    let names = word.variables.iter().filter(|v| expanded && v.name != "MAINPID");
-    for variable in names {
-        match app.environment.lookup(&variable.name) {
-            VariableValue::Unset if variable.range.len() == text.len() => return None,
-            VariableValue::Unset => {}
-            VariableValue::Set(_) => unknown = Some(format!("{} is a variable", variable.name)),
-            VariableValue::NotKnown(why) => unknown = Some(why),
+/// The consequence, then the cause.
+fn consequence(harm: &Harm) -> String {
+    const KILLS: &str = "a reload kills workers in the middle of their requests";
+    match harm {
+        Harm::ByName(name) => format!("{KILLS}: `{name}` hits every process of that name"),
+        Harm::WholeUnit => {
+            format!("{KILLS}: `systemctl kill` signals every process of the unit")
         }
-    }
-    if !expanded && text.contains("MAINPID") {
-        // The prefix `:`: kill gets the name itself.
-        return Some(Argument { text: "'$MAINPID'".to_owned(), unknown });
-    }
-    Some(Argument { text: text.replace("$$MAINPID", "$MAINPID"), unknown })
-}
-
-fn script_effects(app: &App, script: &Word) -> Vec<(Effect, Option<Span>)> {
-    if let Some(why) = &script.unknown {
-        return vec![(Effect::Unknown(why.clone()), None)];
-    }
-    let variable = |name: &str| match (name, app.environment.lookup(name)) {
-        ("MAINPID", _) => Variable::Value("$MAINPID".to_owned(), false),
-        (_, VariableValue::Unset) => Variable::Unset,
-        (_, VariableValue::Set(_)) => Variable::Unknown(format!("{name} is a variable")),
-        (_, VariableValue::NotKnown(why)) => Variable::Unknown(why),
-    };
-    let text = modern(&script.text);
-    // Then nothing behind stands where it says.
-    let moved = text.as_str().len() != script.text.as_str().len();
-    let mut reader = Reader::new(&text);
-    let mut effects = Vec::new();
-    loop {
-        match reader.next(&variable) {
-            Ok(Some(command)) => {
-                let words: Vec<Argument> = command
-                    .words
-                    .iter()
-                    .map(|word| Argument {
-                        text: word.text.as_str().replace("$$MAINPID", "$MAINPID"),
-                        unknown: word.unknown.clone(),
-                    })
-                    .collect();
-                let whole = command.words.first().zip(command.words.last());
-                let part = whole.map(|(first, last)| first.span.to(last.span));
-                let nowhere = Span { end: script.span.start, ..script.span };
-                effects.push((effect(&words), if moved { Some(nowhere) } else { part }));
-            }
-            Ok(None) => break,
-            Err(why) => {
-                effects.push((Effect::Unknown(why), None));
-                break;
-            }
+        Harm::WaitsForItself => {
+            "the reload waits for itself: ExecReload= calls `systemctl reload`".to_owned()
         }
-    }
-    if let [(_, part)] = effects.as_mut_slice() {
-        *part = None;
-    }
-    effects
-}
-
-/// A script with `` `cat FILE` `` written as `$(cat FILE)`, which the reader knows.
-fn modern(script: &Text) -> Text {
-    let mut opens = false;
-    let mut written = String::with_capacity(script.as_str().len());
-    for character in script.as_str().chars() {
-        if character == '`' {
-            opens = !opens;
-            written.push_str(if opens { "$(" } else { ")" });
-        } else {
-            written.push(character);
+        Harm::Restarts(verb) => {
+            format!("a reload drops the requests in flight: ExecReload= calls `{verb}`")
         }
-    }
-    Text::verbatim(script.file(), &written, script.span().start as usize)
-}
-
-/// Programs that tell gunicorn nothing.
-const HARMLESS: [&str; 16] = [
-    "true", ":", "echo", "printf", "sleep", "touch", "test", "[", "nginx", "logger", "date",
-    "mkdir", "chown", "chmod", "rm", "cd",
-];
-
-fn effect(words: &[Argument]) -> Effect {
-    let Some(program) = words.first() else { return Effect::Nothing };
-    if let Some(why) = &program.unknown {
-        return Effect::Unknown(why.clone());
-    }
-    let rest = &words[1..];
-    match base_name(&program.text) {
-        "exec" | "sudo" | "command" | "env" => {
-            let skipped = rest.iter().take_while(|word| word.text.contains('=')).count();
-            effect(&rest[skipped..])
+        Harm::NoTarget => "every reload fails: `kill` in ExecReload= gets no process, as no \
+                           variable of that name is set ($MAINPID is)"
+            .to_owned(),
+        Harm::ProcessGroup => format!("{KILLS}: the signal goes to the whole process group"),
+        Harm::LookedUp => {
+            format!("{KILLS}: the process is looked up by its name, which the workers share")
         }
-        "kill" => kill(rest),
-        name @ ("pkill" | "killall" | "killall5" | "skill") => Effect::Harms(format!(
-            "a reload kills workers in the middle of their requests: `{name}` hits every process \
-             of that name"
-        )),
-        "systemctl" | "service" => service_manager(rest),
-        name if HARMLESS.contains(&name) => Effect::Nothing,
-        name => Effect::Unknown(format!("what `{name}` in ExecReload= does is not known")),
-    }
-}
-
-fn service_manager(words: &[Argument]) -> Effect {
-    let is = |verb: &str| words.iter().any(|word| word.text == verb);
-    let main = words
-        .iter()
-        .any(|word| ["--kill-who=main", "--kill-whom=main", "main"].contains(&word.text.as_str()));
-    if is("kill") && main {
-        let signal = words.iter().find_map(|w| w.text.strip_prefix("--signal=")).or_else(|| {
-            let at =
-                words.iter().position(|word| matches!(word.text.as_str(), "-s" | "--signal"))?;
-            words.get(at + 1).map(|word| word.text.as_str())
-        });
-        return by_signal(signal.unwrap_or("TERM"));
-    }
-    if is("kill") {
-        return Effect::Harms(
-            "a reload kills workers in the middle of their requests: `systemctl kill` signals \
-             every process of the unit"
-                .to_owned(),
-        );
-    }
-    let verb = ["restart", "try-restart", "stop", "reload-or-restart", "force-reload", "reload"]
-        .into_iter()
-        .find(|verb| is(verb));
-    match verb {
-        // Another unit's reload does gunicorn no harm.
-        _ if words.iter().any(|word| word.text.starts_with("nginx")) => Effect::Nothing,
-        Some("reload") => Effect::Harms(
-            "the reload waits for itself: ExecReload= calls `systemctl reload`".to_owned(),
+        Harm::OtherTarget(target) => format!(
+            "the reload does not reach gunicorn: ExecReload= signals {target}, not $MAINPID"
         ),
-        Some(verb) => Effect::Harms(format!(
-            "a reload drops the requests in flight: ExecReload= calls `{verb}`"
-        )),
-        None => Effect::Nothing,
-    }
-}
-
-fn kill(words: &[Argument]) -> Effect {
-    let mut signal = None;
-    let mut targets: Vec<&Argument> = Vec::new();
-    let mut at = 0;
-    while let Some(word) = words.get(at) {
-        let text = word.text.as_str();
-        at += 1;
-        match text {
-            "-s" | "-n" | "--signal" if targets.is_empty() => {
-                signal = words.get(at);
-                at += 1;
-            }
-            "-l" | "-L" | "--list" => return Effect::Nothing,
-            "--" => {}
-            _ if text.starts_with('-') && signal.is_none() && targets.is_empty() => {
-                signal = Some(word);
-            }
-            _ => targets.push(word),
-        }
-    }
-    if let Some(why) = signal.and_then(|word| word.unknown.clone()) {
-        return Effect::Unknown(why);
-    }
-    let name = signal.map_or("TERM", |word| {
-        let text = word.text.as_str();
-        text.strip_prefix("--signal=").unwrap_or_else(|| text.trim_start_matches('-'))
-    });
-    let Some(target) = targets.first() else {
-        return Effect::Harms(
-            "every reload fails: `kill` in ExecReload= gets no process, as no variable of that \
-             name is set ($MAINPID is)"
-                .to_owned(),
-        );
-    };
-    match target.text.as_str() {
-        "$MAINPID" | "${MAINPID}" => by_signal(name),
-        "-$MAINPID" | "-${MAINPID}" => Effect::Harms(
-            "a reload kills workers in the middle of their requests: the signal goes to the whole \
-             process group"
-                .to_owned(),
+        Harm::Ends(signal) => format!(
+            "`systemctl reload` takes the site down: ExecReload= sends {signal}, which ends \
+             gunicorn"
         ),
-        text if text.starts_with("$(") && (text.contains("pgrep") || text.contains("pidof")) => {
-            Effect::Harms(
-                "a reload kills workers in the middle of their requests: the process is looked up \
-                 by its name, which the workers share"
-                    .to_owned(),
-            )
-        }
-        text if text.starts_with("$(") => match by_signal(name) {
-            Effect::Reloads | Effect::HandsOver => Effect::Doubtful(
-                "a stale pid file makes the reload hit nothing, or another process: ExecReload= \
-                 does not use $MAINPID"
-                    .to_owned(),
-            ),
-            other => other,
-        },
-        _ => match &target.unknown {
-            Some(why) => Effect::Unknown(why.clone()),
-            None => Effect::Harms(format!(
-                "the reload does not reach gunicorn: ExecReload= signals {}, not $MAINPID",
-                target.text
-            )),
-        },
-    }
-}
-
-fn by_signal(name: &str) -> Effect {
-    match parse_signal(&name.to_ascii_uppercase()).as_deref() {
-        Some("SIGHUP") => Effect::Reloads,
-        Some("SIGUSR2") => Effect::HandsOver,
-        Some(signal @ ("SIGTERM" | "SIGINT" | "SIGQUIT" | "SIGKILL" | "SIGABRT")) => {
-            Effect::Harms(format!(
-                "`systemctl reload` takes the site down: ExecReload= sends {signal}, which ends \
-                 gunicorn"
-            ))
-        }
-        Some(signal @ ("SIGUSR1" | "SIGTTIN" | "SIGTTOU" | "SIGWINCH")) => Effect::Harms(format!(
+        Harm::ReloadsNothing(signal) => format!(
             "`systemctl reload` returns 0 and the old code goes on: {signal} reloads nothing"
-        )),
-        Some(signal) => Effect::Harms(format!(
-            "`systemctl reload` does not reload: gunicorn takes no {signal} for it"
-        )),
-        None if name == "0" => Effect::Nothing,
-        None => Effect::Harms(format!("every reload fails: {name} is no signal")),
+        ),
+        Harm::OtherSignal(signal) => {
+            format!("`systemctl reload` does not reload: gunicorn takes no {signal} for it")
+        }
+        Harm::NoSignal(name) => format!("every reload fails: {name} is no signal"),
     }
 }

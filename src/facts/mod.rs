@@ -4,6 +4,7 @@ pub mod discovery;
 pub mod endpoint;
 pub mod environment;
 pub mod error_log;
+pub mod exec_reload;
 pub mod executable;
 pub mod follow;
 pub mod front;
