@@ -1,0 +1,133 @@
+//! What Django imports when it starts, and for its first request: the settings module, then
+//! INSTALLED_APPS, MIDDLEWARE and ROOT_URLCONF.
+
+use super::super::{Problem, Why};
+use super::finder::{Found, Owner};
+use super::graph::Graph;
+use crate::source::python::Import;
+use crate::source::python::ImportPlace;
+use crate::source::python::django::Settings;
+use crate::source::{Span, Spanned};
+
+/// How many modules may take over each other's settings with `from … import *`, and how often in
+/// all.
+const DEPTH: usize = 10;
+const TAKEN: usize = 100;
+
+/// Follows Django's settings where a module that certainly runs starts Django. `variable` is
+/// DJANGO_SETTINGS_MODULE in the environment. An answer says why the settings are not known.
+pub(super) fn follow(
+    graph: &mut Graph<'_>,
+    variable: &dyn Fn() -> Result<Option<String>, Why>,
+    problems: &mut Vec<Problem>,
+) -> Option<Why> {
+    let (index, named, forced) = started(graph)?;
+    let from_code = || named.clone();
+    let named = match (forced, variable()) {
+        (true, _) | (false, Ok(None)) => from_code()?,
+        (false, Ok(Some(value))) => Spanned { value, span: named.as_ref()?.span },
+        (false, Err(why)) => return Some(why),
+    };
+    graph.import(import(&named.value, named.span), index, true);
+    graph.run(problems);
+    let Found::File(path, Owner::Release) = graph.finder.find(&named.value) else { return None };
+    let settings = settings_of(graph, graph.position(&path)?, DEPTH, &mut 0);
+    for app in settings.get("INSTALLED_APPS").into_iter().flatten() {
+        follow_app(graph, app);
+    }
+    for path in settings.get("MIDDLEWARE").into_iter().flatten() {
+        if let Some((module, _)) = path.value.rsplit_once('.') {
+            follow_module(graph, module, path.span);
+        }
+    }
+    if let Some([urls]) = settings.get("ROOT_URLCONF").map(Vec::as_slice) {
+        follow_module(graph, &urls.value, urls.span);
+    }
+    graph.run(problems);
+    None
+}
+
+/// The module that starts Django, and the settings that the code names.
+fn started(graph: &Graph<'_>) -> Option<(usize, Option<Spanned<String>>, bool)> {
+    let mut starts = None;
+    let mut named = None;
+    for (index, module) in graph.modules.iter().enumerate().filter(|(_, module)| module.certain) {
+        let file = graph.sources.file(module.file);
+        let word = b"application";
+        if !file.bytes.windows(word.len()).any(|part| part == word)
+            && !file.bytes.windows(6).any(|part| part == b"django" || part == b"DJANGO")
+        {
+            continue;
+        }
+        let start = graph.parsed.get(index)?.django_start();
+        if start.starts {
+            starts.get_or_insert(index);
+        }
+        if let Some(settings) = start.settings {
+            named.get_or_insert((settings, start.forced));
+        }
+    }
+    let index = starts?;
+    match named {
+        Some((settings, forced)) => Some((index, Some(settings), forced)),
+        None => Some((index, None, false)),
+    }
+}
+
+fn import(module: &str, span: Span) -> Import {
+    Import {
+        module: module.to_owned(),
+        level: 0,
+        names: Vec::new(),
+        star: false,
+        place: ImportPlace::TopLevel,
+        span,
+    }
+}
+
+fn follow_module(graph: &mut Graph<'_>, module: &str, span: Span) {
+    if let Some(index) = graph.module_at(span) {
+        graph.import(import(module, span), index, true);
+    }
+}
+
+/// An entry of INSTALLED_APPS: a module, or the path of an `AppConfig` in one. Of the application's
+/// own, Django imports `apps` and `models` too.
+fn follow_app(graph: &mut Graph<'_>, app: &Spanned<String>) {
+    let name = app.value.as_str();
+    let class = name.rsplit_once('.').filter(|(_, class)| class.starts_with(char::is_uppercase));
+    if let (Some((module, _)), Found::Missing(_)) = (class, graph.finder.find(name)) {
+        follow_module(graph, module, app.span);
+        // The application of `shop.apps.ShopConfig` is mostly `shop`.
+        return;
+    }
+    follow_module(graph, name, app.span);
+    for part in ["apps", "models"] {
+        let inner = format!("{name}.{part}");
+        if matches!(graph.finder.find(&inner), Found::File(_, Owner::Release)) {
+            follow_module(graph, &inner, app.span);
+        }
+    }
+}
+
+/// What stands in the settings for certain, through the modules that they take over.
+fn settings_of(graph: &Graph<'_>, index: usize, depth: usize, taken: &mut usize) -> Settings {
+    let (Some(module), Some(read)) = (graph.parsed.get(index), graph.modules.get(index)) else {
+        return Settings::new();
+    };
+    *taken += 1;
+    if depth == 0 || *taken > TAKEN || module.unusable().is_some() {
+        return Settings::new();
+    }
+    module.django_settings(graph.version, &mut |import| {
+        match graph.finder.find(&import.absolute(Graph::package_of(read))?) {
+            Found::File(path, Owner::Release) => {
+                let at = graph.position(&path)?;
+                Some(settings_of(graph, at, depth - 1, taken))
+            }
+            // `try: from .local import *`, and no such file.
+            Found::Missing(_) => Some(Settings::new()),
+            _ => None,
+        }
+    })
+}
