@@ -8,4 +8,5 @@ crate::area![
     debug_in_production,
     required_missing,
     changed_since_start,
+    database_url_driver,
 ];

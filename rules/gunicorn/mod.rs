@@ -24,6 +24,9 @@ crate::area![
     bind_malformed,
     path_not_writable,
     socket_unreachable_by_nginx,
+    server_run_at_import,
+    app_interface_mismatch,
+    gunicorn_not_importable,
 ];
 
 /// A number of gunicorn's where it was set; as an argument where nothing sets it. Nothing where it

@@ -9,4 +9,6 @@ crate::area![
     migrations_pending,
     static_stale,
     import_unresolved,
+    release_mtime_equal,
+    venv_broken,
 ];

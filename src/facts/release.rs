@@ -3,8 +3,10 @@
 
 pub mod code;
 mod django;
+mod django_settings;
 mod finder;
 mod graph;
+pub mod interface;
 pub mod link;
 pub mod manifests;
 pub mod migrations;
@@ -25,12 +27,12 @@ use crate::host::{HostError, HostErrorKind};
 use crate::source::Sources;
 
 pub use code::{Application, Code, NeededVariable, ReadModule, Resolution};
-pub use django::Django;
+pub use django_settings::Django;
 pub use link::ReleaseLink;
 pub use manifests::{ServedFrom, StaticManifest};
 pub use migrations::{Earlier, Migrations, Standing};
 pub use packages::{Needed, Packages, RequirementsFile};
-pub use previous::PreviousRelease;
+pub use previous::{Alike, PreviousRelease};
 pub use unresolved::{ImportCheck, Missing, Unresolved};
 
 /// What puts a directory on Python's search path.
@@ -122,13 +124,19 @@ pub fn read(
     let user = candidate.service.user.ok();
     let account = user.and_then(|user| machine.accounts.ok()?.user(&user.name));
     let home = account.map(|account| account.home.as_path());
-    let surroundings = code::Surroundings { home, link: link.as_ref() };
+    let settings = || {
+        let name = "DJANGO_SETTINGS_MODULE";
+        let variable = gunicorn.worker_variable(&candidate.environment, name)?;
+        Ok(variable.and_then(|variable| variable.value.expose_str().map(str::to_owned)))
+    };
+    let surroundings = code::Surroundings { home, link: link.as_ref(), django_settings: &settings };
     let code = code::read(sources, gunicorn, &search_path, &surroundings, problems);
     let environment = &candidate.environment;
-    let django = django::read(sources, gunicorn, environment, &search_path, &code);
+    let django = django_settings::read(sources, gunicorn, environment, &search_path, &code);
     let migrations = migrations::read(sources, &roots(&directory, link.as_ref()), problems);
     let manifests = manifests::read(sources, &roots(&directory, link.as_ref()), problems);
-    let previous = previous::read(sources, machine, link.as_ref(), &code, &gunicorn.venv);
+    let previous =
+        previous::read(sources, machine, link.as_ref(), &code, &gunicorn.venv, &search_path);
     let earlier = migrations::of_earlier(
         sources,
         &roots(&directory, link.as_ref()),

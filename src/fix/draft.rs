@@ -147,7 +147,15 @@ impl Draft {
             _ => return Err(format!("{} is no directory", parent.display())),
         };
         let mode = if kind == FileKind::Directory { 0o755 } else { 0o644 };
-        let metadata = Metadata { kind, mode, uid: around.uid, gid: around.gid, size: 0, mtime: 0 };
+        let metadata = Metadata {
+            kind,
+            mode,
+            uid: around.uid,
+            gid: around.gid,
+            size: 0,
+            mtime: 0,
+            mtime_nanos: 0,
+        };
         Ok(Entry { metadata, bytes: Vec::new() })
     }
 

@@ -445,7 +445,7 @@ pub fn overlay<'h>(host: &'h dyn Host, changes: &[Change]) -> OverlayHost<'h> {
             Content::Absent | Content::Link { .. } => continue,
         };
         let size = bytes.len() as u64;
-        let metadata = Metadata { kind, mode, uid, gid, size, mtime: 0 };
+        let metadata = Metadata { kind, mode, uid, gid, size, mtime: 0, mtime_nanos: 0 };
         overlay.put(&change.path, Entry { metadata, bytes });
     }
     overlay

@@ -55,7 +55,9 @@ impl MemoryHost {
             self.put(parent, FileKind::Directory, 0o755, Vec::new());
         }
         let size = content.len() as u64;
-        let metadata = Metadata { kind, mode, uid: 0, gid: 0, size, mtime: 0 };
+        // No two things are made at one moment.
+        let mtime_nanos = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
+        let metadata = Metadata { kind, mode, uid: 0, gid: 0, size, mtime: 0, mtime_nanos };
         self.nodes.insert(path.into(), Node { metadata, content });
     }
 
@@ -141,6 +143,7 @@ impl MemoryHost {
     pub fn touch(&mut self, path: impl AsRef<Path>, mtime: i64) -> &mut Self {
         if let Some(node) = self.nodes.get_mut(path.as_ref()) {
             node.metadata.mtime = mtime;
+            node.metadata.mtime_nanos = 0;
         }
         self
     }

@@ -81,6 +81,9 @@ pub struct Metadata {
     pub size: u64,
     /// Last change of the content, seconds since 1970.
     pub mtime: i64,
+    /// The rest of that time, in nanoseconds.
+    #[serde(skip)]
+    pub mtime_nanos: u32,
 }
 
 /// One symbolic link that a path crossed.

@@ -494,5 +494,6 @@ pub(super) fn metadata(stat: &fs::Stat) -> Metadata {
         gid: stat.st_gid,
         size: u64::try_from(stat.st_size).unwrap_or(0),
         mtime: stat.st_mtime,
+        mtime_nanos: u32::try_from(stat.st_mtime_nsec).unwrap_or(0),
     }
 }

@@ -10,6 +10,7 @@ mod env_systemd;
 mod fix_live;
 mod fix_proofs;
 mod gunicorn_real;
+mod imports_real;
 mod init_real;
 mod live_commands;
 mod live_container;

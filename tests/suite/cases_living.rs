@@ -220,3 +220,25 @@ fn without_probe_it_is_said_that_no_answer_was_looked_at() {
     assert!(live.contains("no answer was looked at: --probe URL"), "{live}");
     assert!(!text("root").contains("--probe"), "{}", text("root"));
 }
+
+#[test]
+fn the_file_of_a_socket_that_systemd_holds_is_made_anew_by_the_socket_unit_alone() {
+    let activated = |changes: &str| {
+        let unit = "[Socket]\nListenStream=/run/myapp/gunicorn.sock\n\n[Install]\n\
+                    WantedBy=sockets.target\n";
+        let mut case = Case::healthy().file("/etc/systemd/system/myapp.socket", unit);
+        let mut world = World::healthy(&case.host);
+        world.change(changes);
+        world.write(&mut case.host);
+        case.check()
+    };
+    // While gunicorn runs, and while it waits for its first request.
+    for changes in ["", "- 800\n1 sockets=40001\n"] {
+        let gone = activated(&format!("{changes}\n- file /run/myapp/gunicorn.sock"));
+        gone.only("S607")
+            .is(Severity::Error)
+            .says("systemd listens on without it")
+            .helps("systemctl stop myapp myapp.socket && systemctl start myapp.socket myapp");
+        activated(changes).passes("S607");
+    }
+}

@@ -90,12 +90,15 @@ fn change_entry(line: &str, host: &mut MemoryHost) {
     let mut words = line.split_whitespace();
     let path = words.next().unwrap();
     let (mut mode, mut uid, mut gid) = (None, 0, 0);
+    let mut mtime = None;
     for word in words {
         if let Some(text) = word.strip_prefix("mode=") {
             mode = Some(u32::from_str_radix(text, 8).unwrap());
         } else if let Some(text) = word.strip_prefix("owner=") {
             let (user, group) = text.split_once(':').unwrap();
             (uid, gid) = (user.parse().unwrap(), group.parse().unwrap());
+        } else if let Some(text) = word.strip_prefix("mtime=") {
+            mtime = Some(text.parse().unwrap());
         } else {
             panic!("{line}: {word}?");
         }
@@ -110,6 +113,9 @@ fn change_entry(line: &str, host: &mut MemoryHost) {
             host.file(path, "");
         }
         host.own(path, mode.unwrap_or(0o644), uid, gid);
+    }
+    if let Some(mtime) = mtime {
+        host.touch(path.trim_end_matches('/'), mtime);
     }
 }
 

@@ -42,6 +42,8 @@ fn configuration_and_interpreter_are_read() {
     several.directory("/venv/lib/python3.9/site-packages");
     assert_eq!(venv::python_version(&read(&several)), Some((3, 11)));
     several.file("/venv/pyvenv.cfg", "version_info = 3.12.1.final.0\n");
+    assert_eq!(venv::python_version(&read(&several)), Some((3, 11)), "the interpreter decides");
+    several.remove("/usr/bin/python3.11");
     assert_eq!(venv::python_version(&read(&several)), None);
     assert!(read(&several).absence_unknown().is_some());
 

@@ -9,9 +9,10 @@ use super::super::server::Gunicorn;
 use super::super::{Known, Origin, Problem, Why};
 use super::finder::{Finder, Found, Owner};
 use super::graph::{Graph, NEWEST};
+use super::interface::{self, MadeBy, ServedAtImport};
 use super::site::{self, Site};
 use super::unresolved::{ImportCheck, Judge};
-use super::{ReleaseLink, SearchEntry};
+use super::{ReleaseLink, SearchEntry, django};
 use crate::host::HostErrorKind;
 use crate::source::env_file::{self, Dialect};
 use crate::source::gunicorn::ApplicationName;
@@ -71,6 +72,8 @@ pub struct ReadModule {
     pub faults: Vec<SyntaxFault>,
     /// Why it was not judged: too large, too deeply nested.
     pub not_judged: Option<String>,
+    /// Its text names the scheme of a database's URL, and so may change the one that is given.
+    pub names_scheme: bool,
     /// The variables that it reads.
     pub environment: EnvironmentUse,
 }
@@ -97,8 +100,20 @@ pub struct Code {
     pub examples: Vec<Spanned<String>>,
     /// Whether all that is certainly imported is there.
     pub imports: Known<ImportCheck>,
+    /// What the application is made by; nothing where the code does not say for sure.
+    pub made: Known<Option<MadeBy>>,
+    /// Calls that start a server while the application is imported.
+    pub served: Known<Vec<ServedAtImport>>,
     /// Why variables may come from elsewhere (`load_dotenv()`), or why not all modules were read.
     pub open: Option<Why>,
+}
+
+impl Code {
+    fn not_followed(&mut self, why: &Why) {
+        self.imports = Known::Unknown(why.clone());
+        self.made = Known::Unknown(why.clone());
+        self.served = Known::Unknown(why.clone());
+    }
 }
 
 /// What reading the code needs to know besides.
@@ -107,6 +122,8 @@ pub(super) struct Surroundings<'a> {
     pub home: Option<&'a Path>,
     /// The release link.
     pub link: Option<&'a ReleaseLink>,
+    /// DJANGO_SETTINGS_MODULE as the application sees it.
+    pub django_settings: &'a dyn Fn() -> Result<Option<String>, Why>,
 }
 
 pub(super) fn read(
@@ -122,21 +139,23 @@ pub(super) fn read(
         required: Vec::new(),
         examples: Vec::new(),
         imports: Known::unknown("the application was not read"),
+        made: Known::unknown("the application was not read"),
+        served: Known::unknown("the application was not read"),
         open: None,
     };
     let entries = match search_path.get() {
         Ok(entries) => entries,
         Err(why) => {
-            code.application = Known::Unknown(why.clone());
-            code.imports = Known::Unknown(why);
+            code.not_followed(&why);
+            code.application = Known::Unknown(why);
             return code;
         }
     };
     code.examples = examples(sources, entries);
     let name = match gunicorn.settings.wsgi_app() {
         Known::Unknown(why) => {
-            code.application = Known::Unknown(why.clone());
-            code.imports = Known::Unknown(why);
+            code.not_followed(&why);
+            code.application = Known::Unknown(why);
             return code;
         }
         Known::Value(name, _) | Known::Default(name, _) | Known::Observed(name, _) => {
@@ -145,10 +164,21 @@ pub(super) fn read(
     };
     let mut reader = Reader::new(sources, gunicorn, entries, surroundings);
     code.application = reader.application(name, gunicorn, problems);
-    code.imports = match &code.application {
-        Known::Unknown(why) => Known::Unknown(why.clone()),
-        _ => Known::Observed(reader.graph.check(&reader.judge), "the release's imports"),
-    };
+    match code.application.clone() {
+        Known::Unknown(why) => code.not_followed(&why),
+        Known::Value(application, _)
+        | Known::Default(application, _)
+        | Known::Observed(application, _) => {
+            let graph = &mut reader.graph;
+            let django = django::follow(graph, surroundings.django_settings, problems);
+            let mut imports = graph.check(&reader.judge);
+            imports.unknown.extend(django);
+            code.imports = Known::Observed(imports, "the release's imports");
+            code.made =
+                Known::Observed(interface::of(graph, &application.name), "the release's code");
+            code.served = Known::Observed(interface::served(graph), "the release's code");
+        }
+    }
     code.open = reader.graph.open.clone();
     code.modules = reader.graph.modules;
     require(&mut code);
@@ -228,7 +258,12 @@ impl<'a> Reader<'a> {
             graph.finder.add(bin.to_path_buf(), Owner::Installed);
         }
         follow_configuration(sources, gunicorn, &mut graph, version);
-        Self { sources, entries, graph, judge: Judge { sources, version, site } }
+        Self {
+            sources,
+            entries,
+            graph,
+            judge: Judge { sources, version, site, venv: gunicorn.venv.ok() },
+        }
     }
 
     fn application(

@@ -1,208 +1,133 @@
-//! Settings of a Django project that decide whether it answers a request that nginx passes on.
+//! What Django imports when it starts, and for its first request: the settings module, then
+//! INSTALLED_APPS, MIDDLEWARE and ROOT_URLCONF.
 
-use std::path::Path;
+use super::super::{Problem, Why};
+use super::finder::{Found, Owner};
+use super::graph::Graph;
+use crate::source::python::Import;
+use crate::source::python::ImportPlace;
+use crate::source::python::django::Settings;
+use crate::source::{Span, Spanned};
 
-use super::super::server::Gunicorn;
-use super::super::{Environment, Known};
-use super::{Code, Resolution, SearchEntry};
-use crate::source::Sources;
-use crate::source::python::evaluate::{self, FileText, Surroundings};
-use crate::source::python::{self, ConfigFile, ConfigValue, Lookup, PythonVersion};
-use crate::source::unit::VariableValue;
+/// How many modules may take over each other's settings with `from … import *`, and how often in
+/// all.
+const DEPTH: usize = 10;
+const TAKEN: usize = 100;
 
-/// What a Django project makes of a request's headers.
-#[derive(Debug)]
-pub struct Django {
-    /// `ALLOWED_HOSTS`.
-    pub allowed_hosts: Known<Vec<String>>,
-    /// `SECURE_SSL_REDIRECT`.
-    pub ssl_redirect: Known<bool>,
-    /// `USE_X_FORWARDED_HOST`.
-    pub forwarded_host: Known<bool>,
-    /// `DEBUG`.
-    pub debug: Known<bool>,
+/// Follows Django's settings where a module that certainly runs starts Django. `variable` is
+/// DJANGO_SETTINGS_MODULE in the environment. An answer says why the settings are not known.
+pub(super) fn follow(
+    graph: &mut Graph<'_>,
+    variable: &dyn Fn() -> Result<Option<String>, Why>,
+    problems: &mut Vec<Problem>,
+) -> Option<Why> {
+    let (index, named, forced) = started(graph)?;
+    let from_code = || named.clone();
+    let named = match (forced, variable()) {
+        (true, _) | (false, Ok(None)) => from_code()?,
+        (false, Ok(Some(value))) => Spanned { value, span: named.as_ref()?.span },
+        (false, Err(why)) => return Some(why),
+    };
+    graph.import(import(&named.value, named.span), index, true);
+    graph.run(problems);
+    let Found::File(path, Owner::Release) = graph.finder.find(&named.value) else { return None };
+    let settings = settings_of(graph, graph.position(&path)?, DEPTH, &mut 0);
+    for app in settings.get("INSTALLED_APPS").into_iter().flatten() {
+        follow_app(graph, app);
+    }
+    for path in settings.get("MIDDLEWARE").into_iter().flatten() {
+        if let Some((module, _)) = path.value.rsplit_once('.') {
+            follow_module(graph, module, path.span);
+        }
+    }
+    if let Some([urls]) = settings.get("ROOT_URLCONF").map(Vec::as_slice) {
+        follow_module(graph, &urls.value, urls.span);
+    }
+    graph.run(problems);
+    None
 }
 
-/// The settings, where the application is Django's.
-pub(super) fn read(
-    sources: &Sources,
-    gunicorn: &Gunicorn,
-    environment: &Environment,
-    search_path: &Known<Vec<SearchEntry>>,
-    code: &Code,
-) -> Option<Django> {
-    let Resolution::File(path) = &code.application.ok()?.resolution else { return None };
-    let file = sources.load(path).ok()?;
-    let text = String::from_utf8_lossy(&file.bytes);
-    if !text.contains("django") {
-        return None;
+/// The module that starts Django, and the settings that the code names.
+fn started(graph: &Graph<'_>) -> Option<(usize, Option<Spanned<String>>, bool)> {
+    let mut starts = None;
+    let mut named = None;
+    for (index, module) in graph.modules.iter().enumerate().filter(|(_, module)| module.certain) {
+        let file = graph.sources.file(module.file);
+        let word = b"application";
+        if !file.bytes.windows(word.len()).any(|part| part == word)
+            && !file.bytes.windows(6).any(|part| part == b"django" || part == b"DJANGO")
+        {
+            continue;
+        }
+        let start = graph.parsed.get(index)?.django_start();
+        if start.starts {
+            starts.get_or_insert(index);
+        }
+        if let Some(settings) = start.settings {
+            named.get_or_insert((settings, start.forced));
+        }
     }
-    let unknown = |why: &str| Django {
-        allowed_hosts: Known::unknown(why),
-        ssl_redirect: Known::unknown(why),
-        forwarded_host: Known::unknown(why),
-        debug: Known::unknown(why),
+    let index = starts?;
+    match named {
+        Some((settings, forced)) => Some((index, Some(settings), forced)),
+        None => Some((index, None, false)),
+    }
+}
+
+fn import(module: &str, span: Span) -> Import {
+    Import {
+        module: module.to_owned(),
+        level: 0,
+        names: Vec::new(),
+        star: false,
+        place: ImportPlace::TopLevel,
+        span,
+    }
+}
+
+fn follow_module(graph: &mut Graph<'_>, module: &str, span: Span) {
+    if let Some(index) = graph.module_at(span) {
+        graph.import(import(module, span), index, true);
+    }
+}
+
+/// An entry of INSTALLED_APPS: a module, or the path of an `AppConfig` in one. Of the application's
+/// own, Django imports `apps` and `models` too.
+fn follow_app(graph: &mut Graph<'_>, app: &Spanned<String>) {
+    let name = app.value.as_str();
+    let class = name.rsplit_once('.').filter(|(_, class)| class.starts_with(char::is_uppercase));
+    if let (Some((module, _)), Found::Missing(_)) = (class, graph.finder.find(name)) {
+        follow_module(graph, module, app.span);
+        // The application of `shop.apps.ShopConfig` is mostly `shop`.
+        return;
+    }
+    follow_module(graph, name, app.span);
+    for part in ["apps", "models"] {
+        let inner = format!("{name}.{part}");
+        if matches!(graph.finder.find(&inner), Found::File(_, Owner::Release)) {
+            follow_module(graph, &inner, app.span);
+        }
+    }
+}
+
+/// What stands in the settings for certain, through the modules that they take over.
+fn settings_of(graph: &Graph<'_>, index: usize, depth: usize, taken: &mut usize) -> Settings {
+    let (Some(module), Some(read)) = (graph.parsed.get(index), graph.modules.get(index)) else {
+        return Settings::new();
     };
-    let named = match gunicorn.worker_variable(environment, "DJANGO_SETTINGS_MODULE") {
-        Ok(Some(variable)) => variable.value.expose_str().map(str::to_owned),
-        Ok(None) => settings_module(&text).map(str::to_owned),
-        Err(_) => None,
-    };
-    let Some(module) = named else { return Some(unknown("the settings module is not known")) };
-    let Some(settings) = settings(sources, environment, search_path, &module) else {
-        return Some(unknown("the settings module was not read"));
-    };
-    let boolean = |name: &str, default: bool| match value(&settings, name) {
-        Known::Value(ConfigValue::Bool(value), origin) => Known::Value(value, origin),
-        Known::Default(..) | Known::Observed(..) => Known::Observed(default, "Django's default"),
-        Known::Value(..) => Known::unknown(format!("{name} is not known")),
-        Known::Unknown(why) => Known::Unknown(why),
-    };
-    Some(Django {
-        allowed_hosts: match value(&settings, "ALLOWED_HOSTS") {
-            Known::Value(value, origin) => match texts(&value) {
-                Some(hosts) => Known::Value(hosts, origin),
-                None => Known::unknown("ALLOWED_HOSTS is not known"),
-            },
-            Known::Default(..) | Known::Observed(..) => {
-                Known::Observed(Vec::new(), "Django's default")
+    *taken += 1;
+    if depth == 0 || *taken > TAKEN || module.unusable().is_some() {
+        return Settings::new();
+    }
+    module.django_settings(graph.version, &mut |import| {
+        match graph.finder.find(&import.absolute(Graph::package_of(read))?) {
+            Found::File(path, Owner::Release) => {
+                let at = graph.position(&path)?;
+                Some(settings_of(graph, at, depth - 1, taken))
             }
-            Known::Unknown(why) => Known::Unknown(why),
-        },
-        ssl_redirect: boolean("SECURE_SSL_REDIRECT", false),
-        forwarded_host: boolean("USE_X_FORWARDED_HOST", false),
-        debug: boolean("DEBUG", false),
-    })
-}
-
-/// `os.environ.setdefault("DJANGO_SETTINGS_MODULE", "site.settings")`: what stands in quotes
-/// behind the name.
-fn settings_module(text: &str) -> Option<&str> {
-    let (_, rest) = text.split_once("DJANGO_SETTINGS_MODULE")?;
-    let rest = rest.get(1..)?.trim_start().strip_prefix([',', ']'])?;
-    let rest = rest.trim_start().trim_start_matches('=').trim_start();
-    let quote = rest.chars().next().filter(|quote| matches!(quote, '"' | '\''))?;
-    let (module, _) = rest.get(1..)?.split_once(quote)?;
-    let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_');
-    (!module.is_empty() && module.chars().all(plain)).then_some(module)
-}
-
-fn settings(
-    sources: &Sources,
-    environment: &Environment,
-    search_path: &Known<Vec<SearchEntry>>,
-    module: &str,
-) -> Option<ConfigFile> {
-    let inside = module.replace('.', "/");
-    let found = search_path.ok()?.iter().find_map(|entry| {
-        let base = entry.place.path.join(&inside);
-        let candidates = [base.with_extension("py"), base.join("__init__.py")];
-        candidates.iter().find_map(|path| sources.load(path).ok())
-    })?;
-    let variable = |name: &str| match environment.lookup(name) {
-        VariableValue::Set(value) => Lookup::Set(value.clone()),
-        VariableValue::Unset => Lookup::Unset,
-        VariableValue::NotKnown(why) => Lookup::Unknown(why),
-    };
-    let resolve = |path: &Path| Some(sources.host().look(path).resolved);
-    // What another module brings in by a star, or writes into this one's names, is not followed.
-    let text = String::from_utf8_lossy(&found.bytes);
-    if ["import *", "globals()", "locals()", "include("].iter().any(|way| text.contains(way)) {
-        return None;
-    }
-    let module = python::parse(&found, PythonVersion::new(3, 13));
-    let surroundings = Surroundings {
-        variable: &variable,
-        cpu_count: None,
-        working_directory: None,
-        resolve: &resolve,
-        read: &|_| FileText::Unknown("files are not read for it".into()),
-        imported: &|_| None,
-    };
-    Some(evaluate::evaluate(&module, &surroundings))
-}
-
-/// A setting; what a file that was not followed may set is not known.
-fn value(settings: &ConfigFile, name: &str) -> Known<ConfigValue> {
-    use super::super::Origin;
-    if let Some(why) = &settings.unusable {
-        return Known::unknown(why.clone());
-    }
-    if let Some(raises) = &settings.raises {
-        return Known::unknown(format!("{name}: {}", raises.message));
-    }
-    if let Some((why, _)) = &settings.open {
-        return Known::unknown(format!("{name}: {why}"));
-    }
-    match settings.values.iter().find(|line| line.name.value == name) {
-        Some(line) => match line.value() {
-            ConfigValue::Unknown(why) => Known::unknown(format!("{name}: {why}")),
-            value => Known::Value(value.clone(), Origin::text(line.name.span)),
-        },
-        None => Known::Observed(ConfigValue::None, "the settings do not name it"),
-    }
-}
-
-fn texts(value: &ConfigValue) -> Option<Vec<String>> {
-    let ConfigValue::List(items) = value else { return None };
-    items
-        .iter()
-        .map(|item| match item {
-            ConfigValue::Str(text) => Some(text.clone()),
+            // `try: from .local import *`, and no such file.
+            Found::Missing(_) => Some(Settings::new()),
             _ => None,
-        })
-        .collect()
-}
-
-impl Django {
-    /// Does Django answer a request with this `Host` by 400, whatever it asks for
-    /// (`HttpRequest.get_host()` and `validate_host()`)?
-    pub fn refuses(&self, host: &str) -> Result<bool, super::super::Why> {
-        if *self.forwarded_host.get()? {
-            return Err(super::super::Why::new("USE_X_FORWARDED_HOST is on"));
         }
-        let host = host.to_ascii_lowercase();
-        let (name, port) = match host.rsplit_once(':') {
-            Some((name, port)) if !port.contains(']') => (name, port),
-            _ => (host.as_str(), ""),
-        };
-        let letters =
-            |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '[' | ']' | ':');
-        if !name.chars().all(letters) || !port.chars().all(|c| c.is_ascii_digit()) {
-            return Ok(true);
-        }
-        let allowed = self.allowed_hosts.get()?;
-        if allowed.is_empty() && *self.debug.get()? {
-            let local = name == "localhost" || name.ends_with(".localhost");
-            return Ok(!local && name != "127.0.0.1" && name != "[::1]");
-        }
-        let name = name.strip_suffix('.').unwrap_or(name);
-        Ok(!allowed.iter().any(|pattern| {
-            let pattern = pattern.to_ascii_lowercase();
-            pattern == "*"
-                || pattern == name
-                || pattern
-                    .strip_prefix('.')
-                    .is_some_and(|domain| name == domain || name.ends_with(&pattern))
-        }))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::settings_module;
-
-    #[test]
-    fn the_settings_module_is_the_text_behind_its_variable() {
-        for (text, module) in [
-            ("os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'a.settings')", Some("a.settings")),
-            ("os.environ[\"DJANGO_SETTINGS_MODULE\"] = \"a\"", Some("a")),
-            ("os.environ.setdefault(\"DJANGO_SETTINGS_MODULE\",\n    \"a.b\"\n)", Some("a.b")),
-            ("os.environ.setdefault('DJANGO_SETTINGS_MODULE', NAME)", None),
-            ("os.environ['DJANGO_SETTINGS_MODULE'] == 'x y'", None),
-            ("", None),
-        ] {
-            assert_eq!(settings_module(text), module, "{text}");
-        }
-    }
+    })
 }

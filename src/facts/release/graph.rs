@@ -50,9 +50,9 @@ struct NameCheck {
 }
 
 pub(super) struct Graph<'a> {
-    sources: &'a Sources<'a>,
+    pub sources: &'a Sources<'a>,
     pub finder: Finder<'a>,
-    version: Option<PythonVersion>,
+    pub version: Option<PythonVersion>,
     working_directory: Option<PathBuf>,
     /// Directories under which added ones are the application's own.
     tops: Vec<PathBuf>,
@@ -112,7 +112,7 @@ impl<'a> Graph<'a> {
     }
 
     /// Looks again at what was not found, as long as the search path grew meanwhile.
-    fn run(&mut self, problems: &mut Vec<Problem>) {
+    pub(super) fn run(&mut self, problems: &mut Vec<Problem>) {
         loop {
             self.drain(problems);
             let pending = std::mem::take(&mut self.pending);
@@ -166,6 +166,7 @@ impl<'a> Graph<'a> {
             from: wanted.from,
             faults: module.faults().to_vec(),
             not_judged: module.not_judged().map(str::to_owned),
+            names_scheme: names_scheme(&file.bytes),
             environment: module.environment(),
         });
         self.parsed.push(module);
@@ -216,7 +217,7 @@ impl<'a> Graph<'a> {
     }
 
     /// The package that relative imports of a module count from.
-    fn package_of(module: &ReadModule) -> &str {
+    pub(super) fn package_of(module: &ReadModule) -> &str {
         let is_package = module.path.file_name().is_some_and(|name| name == "__init__.py");
         match is_package {
             true => &module.name,
@@ -224,7 +225,7 @@ impl<'a> Graph<'a> {
         }
     }
 
-    fn import(&mut self, import: Import, index: usize, certain: bool) {
+    pub(super) fn import(&mut self, import: Import, index: usize, certain: bool) {
         let Some(importer) = self.modules.get(index) else { return };
         let from = (index, import.span);
         let Some(module) = import.absolute(Self::package_of(importer)) else {
@@ -288,7 +289,7 @@ impl<'a> Graph<'a> {
     }
 
     /// The imports that lead to each other from the module that gunicorn loads to this one.
-    fn chain(&self, from: (usize, Span)) -> Vec<Span> {
+    pub(super) fn chain(&self, from: (usize, Span)) -> Vec<Span> {
         let mut chain = vec![from.1];
         let mut at = from.0;
         // Each module was read by one that was read before it.
@@ -303,17 +304,33 @@ impl<'a> Graph<'a> {
         chain
     }
 
-    fn unresolved(&self, missing: Missing, from: (usize, Span)) -> Unresolved {
-        let chain = self.chain(from);
+    /// A chain in words: `wsgi.py:3 → shop/__init__.py:1 → stripe`.
+    pub(super) fn way(&self, chain: &[Span], end: &str) -> String {
         let mut way = String::new();
-        for span in &chain {
+        for span in chain {
             let file = self.sources.file(span.file);
             let base = self.working_directory.as_deref();
             let path =
                 base.and_then(|base| file.path.strip_prefix(base).ok()).unwrap_or(&file.path);
             way.push_str(&format!("{}:{} → ", path.display(), file.position(span.start).line));
         }
-        way.push_str(&missing.shown());
+        way.push_str(end);
+        way
+    }
+
+    /// The place of a module among those that were read, by its file.
+    pub(super) fn position(&self, path: &Path) -> Option<usize> {
+        self.modules.iter().position(|module| module.path == path)
+    }
+
+    /// The module that a place stands in.
+    pub(super) fn module_at(&self, span: Span) -> Option<usize> {
+        self.modules.iter().position(|module| module.file == span.file)
+    }
+
+    fn unresolved(&self, missing: Missing, from: (usize, Span)) -> Unresolved {
+        let chain = self.chain(from);
+        let way = self.way(&chain, &missing.shown());
         let last_python = match &missing {
             Missing::Module(name) => standard_library::last_version(name),
             _ => None,
@@ -384,4 +401,9 @@ impl<'a> Graph<'a> {
             check.add(self.unresolved(missing, wanted.from));
         }
     }
+}
+
+fn names_scheme(bytes: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(bytes);
+    ["postgres", "drivername", "mysql", "psycopg", "asyncpg"].iter().any(|word| text.contains(word))
 }

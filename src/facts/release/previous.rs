@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::{Known, Machine, Place};
 use super::code::Resolution;
-use super::{Code, ReleaseLink};
+use super::{Code, ReleaseLink, SearchEntry};
 use crate::host::FileKind;
 use crate::source::Sources;
 use crate::source::venv::Venv;
@@ -20,6 +20,23 @@ pub struct PreviousRelease {
     /// Does it have a virtual environment where the current one has its own? True where that one
     /// lies outside the releases.
     pub has_venv: Known<bool>,
+    /// A directory of Python's search path that was changed at the very moment at which the
+    /// current release's was, and the application's modules that it lacks.
+    pub alike: Option<Alike>,
+}
+
+/// A directory that Python takes for the one it listed already: same path through the release
+/// link, same time of its last change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alike {
+    /// The directory in that release.
+    pub path: PathBuf,
+    /// The same in the current one.
+    pub current: PathBuf,
+    /// The time that both have, in seconds since 1970.
+    pub time: i64,
+    /// Modules and packages that certainly are imported from there and that it lacks.
+    pub lacks: Vec<String>,
 }
 
 pub(super) fn read(
@@ -28,6 +45,7 @@ pub(super) fn read(
     link: Option<&ReleaseLink>,
     code: &Code,
     venv: &Known<Venv>,
+    search_path: &Known<Vec<SearchEntry>>,
 ) -> Known<Vec<PreviousRelease>> {
     let Some(link) = link else { return Known::unknown("no release link is on the way") };
     let names = match sources.host().list(&link.releases) {
@@ -63,9 +81,44 @@ pub(super) fn read(
             Ok(None) => Known::Observed(true, "the file system"),
             Err(why) => Known::Unknown(why.clone()),
         };
-        found.push(PreviousRelease { path, has_application, has_venv });
+        let alike = alike(sources, link, &path, search_path, code);
+        found.push(PreviousRelease { path, has_application, has_venv, alike });
     }
     Known::Observed(found, "the file system")
+}
+
+/// The first directory of the search path through the link whose time is the same in this release.
+fn alike(
+    sources: &Sources,
+    link: &ReleaseLink,
+    release: &Path,
+    search_path: &Known<Vec<SearchEntry>>,
+    code: &Code,
+) -> Option<Alike> {
+    let entries = search_path.ok()?.iter();
+    let through = |entry: &&SearchEntry| entry.place.links.iter().any(|hop| hop.link == link.path);
+    entries.filter(through).find_map(|entry| {
+        let current = &entry.place.resolved;
+        let path = release.join(current.strip_prefix(&link.resolved).ok()?);
+        let time = |path: &Path| {
+            let metadata = *sources.host().look(path).metadata()?;
+            Some((metadata.mtime, metadata.mtime_nanos))
+        };
+        let moment = time(current).filter(|moment| time(&path) == Some(*moment))?;
+        let mut lacks: Vec<String> = Vec::new();
+        for module in code.modules.iter().filter(|module| module.certain) {
+            let Ok(inside) = module.path.strip_prefix(&entry.place.path) else { continue };
+            // Packages are listed anew by each worker; what stands at the top is not.
+            let Some(top) = inside.components().next() else { continue };
+            let name = Path::new(top.as_os_str());
+            let stem = name.with_extension("").to_string_lossy().into_owned();
+            if sources.host().look(&path.join(name)).metadata().is_none() && !lacks.contains(&stem)
+            {
+                lacks.push(stem);
+            }
+        }
+        Some(Alike { path, current: current.clone(), time: moment.0, lacks })
+    })
 }
 
 /// A file's path relative to the release that it lies in.

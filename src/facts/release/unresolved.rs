@@ -7,6 +7,7 @@ use super::finder::{Found, Owner};
 use super::graph::Graph;
 use super::standard_library;
 use crate::source::python::PythonVersion;
+use crate::source::venv::Venv;
 use crate::source::{Sources, Span};
 
 /// What is missing.
@@ -88,6 +89,8 @@ pub(super) struct Judge<'a> {
     pub version: Option<PythonVersion>,
     /// Why installed packages are not all known.
     pub site: Option<Why>,
+    /// The virtual environment, where it is known.
+    pub venv: Option<&'a Venv>,
 }
 
 /// The most modules of a package that are looked through.
@@ -150,8 +153,8 @@ impl Judge<'_> {
                 let why = format!("{} may bring modules that have no file", path.display());
                 return Err(Some(Why::new(why)));
             }
-            if owner == Owner::Installed && self.is_stub(&path) {
-                let why = format!("{} is all that there is of {package}", path.display());
+            if owner == Owner::Installed && !self.is_recorded(package) {
+                let why = format!("no RECORD says that {} is whole", path.display());
                 return Err(Some(Why::new(why)));
             }
             if owner == Owner::Installed
@@ -164,11 +167,16 @@ impl Judge<'_> {
         Ok(())
     }
 
-    /// Is `__init__.py` alone there? Then the package was hardly copied whole.
-    fn is_stub(&self, init: &Path) -> bool {
-        let Some(directory) = init.parent() else { return true };
-        let names = self.sources.host().list(directory).unwrap_or_default();
-        names.iter().all(|name| name == "__init__.py" || name == "__pycache__")
+    /// Does an installer's list name the package? Without it a tree that was copied in part looks
+    /// like one in which a module is missing.
+    fn is_recorded(&self, package: &str) -> bool {
+        let top = package.split('.').next().unwrap_or(package);
+        let line = format!("{top}/__init__.py,");
+        let distributions = self.venv.map_or(&[][..], |venv| &venv.distributions);
+        distributions.iter().filter(|one| one.record_present).any(|one| {
+            let Ok(file) = self.sources.load(&one.path.join("RECORD")) else { return false };
+            String::from_utf8_lossy(&file.bytes).lines().any(|text| text.starts_with(&line))
+        })
     }
 
     /// A module of an installed package, beside its `__init__.py`, that puts others into

@@ -213,9 +213,10 @@ fn raises(handler: &ExceptHandler) -> bool {
 /// Context managers that are known to let an exception through; any other may swallow it.
 fn lets_through(context: &Expr) -> bool {
     let Expr::Call(call) = context else { return false };
-    let Some(names) = walk::dotted(&call.func) else { return false };
-    matches!(
-        names.last().copied(),
-        Some("app_context" | "test_request_context" | "catch_warnings" | "open" | "Lock")
-    )
+    let name = match &*call.func {
+        Expr::Name(name) => name.id.as_str(),
+        Expr::Attribute(attribute) => attribute.attr.as_str(),
+        _ => return false,
+    };
+    matches!(name, "app_context" | "test_request_context" | "catch_warnings" | "open" | "Lock")
 }

@@ -6,10 +6,12 @@
 
 mod condition;
 mod depth;
+pub mod django;
 mod encoding;
 pub mod environ;
 pub mod evaluate;
 pub mod imports;
+pub mod interface;
 pub mod names;
 pub mod search;
 mod walk;

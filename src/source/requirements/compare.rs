@@ -11,7 +11,7 @@ use pep440_rs::{Version, VersionSpecifiers};
 use pep508_rs::ExtraName;
 
 use super::{Requirement, Requirements, What, pep508};
-use crate::host::tidy;
+use crate::host::{Outcome, tidy};
 use crate::source::venv::{Distribution, Markers, Venv, metadata, record};
 use crate::source::{FileId, Sources, Span};
 
@@ -222,7 +222,10 @@ impl<'r> Work<'_, 'r> {
             }
         }
         let installed: Vec<&Distribution> = self.venv.find(name).collect();
-        installed_fits(&installed, &versions, self.venv)
+        match installed_fits(&installed, &versions, self.venv) {
+            Found::Fits if installed.iter().any(|one| self.pruned(one)) => Found::Missing,
+            found => found,
+        }
     }
 }
 
@@ -241,9 +244,21 @@ impl Work<'_, '_> {
         let file = self.sources.file(requirement.span.file);
         let base = file.path.parent().unwrap_or(Path::new("/"));
         let wanted = tidy(&base.join(place.split('[').next().unwrap_or(place)));
-        self.venv.distributions.iter().filter(|d| d.direct_url_present).any(|distribution| {
+        let installed = self.venv.distributions.iter().filter(|d| d.direct_url_present);
+        installed.filter(|distribution| !self.pruned(distribution)).any(|distribution| {
             record::direct_url(self.sources, distribution)
                 .is_ok_and(|url| url.and_then(|u| u.path).is_some_and(|p| tidy(&p) == wanted))
+        })
+    }
+}
+
+impl Work<'_, '_> {
+    /// An editable install is only a pointer: is the directory that it points to gone?
+    fn pruned(&self, distribution: &Distribution) -> bool {
+        let Ok(Some(url)) = record::direct_url(self.sources, distribution) else { return false };
+        let path = url.path.filter(|_| url.editable);
+        path.is_some_and(|path| {
+            matches!(self.sources.host().look(&path).outcome, Outcome::Missing { .. })
         })
     }
 }

@@ -92,6 +92,14 @@ impl Venv {
         matches!(self.python.outcome, Outcome::Missing { .. })
     }
 
+    /// The version that the file behind `bin/python` has in its name (`/usr/bin/python3.12`):
+    /// that of the Python that runs, whatever this environment was made for.
+    pub fn interpreter(&self) -> Option<(u8, u8)> {
+        self.python.metadata()?;
+        let name = self.python.resolved.file_name()?.to_str()?;
+        config::minor_of(name.strip_prefix("python")?)
+    }
+
     /// Packages outside of this environment can be imported too, so that an absent one is not
     /// known to be missing. Also true where `pyvenv.cfg` could not be read.
     pub fn sees_system_packages(&self) -> bool {
@@ -170,9 +178,13 @@ pub fn read(host: &dyn Host, sources: &Sources<'_>, venv: &Path) -> Result<Venv,
     Ok(read)
 }
 
-/// The interpreter's version: what `lib/pythonX.Y` says, or `pyvenv.cfg` where several are there.
-/// `None` where the two cannot be brought together.
+/// The interpreter's version: what the file behind `bin/python` is called, else what
+/// `lib/pythonX.Y` says, or `pyvenv.cfg` where several are there. `None` where they cannot be
+/// brought together.
 pub fn python_version(venv: &Venv) -> Option<(u8, u8)> {
+    if let Some(version) = venv.interpreter() {
+        return Some(version);
+    }
     let configured = venv.config.as_ref().and_then(Config::minor);
     match venv.libraries.as_slice() {
         [] => configured,

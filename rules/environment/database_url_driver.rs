@@ -1,0 +1,181 @@
+use crate::rule::prelude::*;
+use crate::source::venv::Venv;
+
+crate::rule! {
+    /// The database's URL asks for something that is not installed: the application fails where it
+    /// connects, most often while it is imported.
+    ///
+    /// SQLAlchemy takes the driver from the URL's scheme, and imports it when the engine is made:
+    ///
+    /// - `postgres://` is no dialect since SQLAlchemy 1.4 (*Can't load plugin:
+    ///   sqlalchemy.dialects:postgres*); write `postgresql://`;
+    /// - `postgresql://` means psycopg2 up to SQLAlchemy 2.0, and psycopg 3 from 2.1 on;
+    /// - `postgresql+asyncpg://`, `mysql+pymysql://` and the like name the driver.
+    ///
+    /// Looked at are the variables for databases that the code reads. Where the code itself names a
+    /// scheme it may change what the environment gives, and nothing is said. Of the value only the
+    /// scheme is looked at, and nothing is shown.
+    ///
+    /// By hand: write the scheme that names the installed driver (`postgresql+psycopg2://`), or
+    /// install the driver.
+    ///
+    /// Proved by `database-url-driver`: the reload returned 0, the master ended, and the site
+    /// answered 502 until the end.
+    ///
+    /// ```env,bad
+    /// SECRET_KEY=7f1c9a52f0b84d3f9d0e6c1a5b2e8f47
+    /// DATABASE_URL=postgres://myapp:hunter2@127.0.0.1/myapp
+    /// ```
+    /// ```python,bad
+    /// import os
+    ///
+    /// from flask import Flask
+    ///
+    /// app = Flask(__name__)
+    /// app.config["SECRET_KEY"] = os.environ["SECRET_KEY"]
+    /// app.config["SQLALCHEMY_DATABASE_URI"] = os.environ["DATABASE_URL"]
+    /// ```
+    /// ```python,bad,file=/srv/myapp/.venv/lib/python3.11/site-packages/psycopg2/__init__.py
+    /// ```
+    /// ```text,bad,file=/srv/myapp/.venv/lib/python3.11/site-packages/SQLAlchemy-2.0.30.dist-info/METADATA
+    /// Metadata-Version: 2.1
+    /// Name: SQLAlchemy
+    /// Version: 2.0.30
+    /// ```
+    /// ```env,fixed
+    /// SECRET_KEY=7f1c9a52f0b84d3f9d0e6c1a5b2e8f47
+    /// DATABASE_URL=postgresql://myapp:hunter2@127.0.0.1/myapp
+    /// ```
+    ///
+    /// Healthy: the code itself mends the scheme.
+    ///
+    /// ```env,good
+    /// SECRET_KEY=7f1c9a52f0b84d3f9d0e6c1a5b2e8f47
+    /// DATABASE_URL=postgres://myapp:hunter2@127.0.0.1/myapp
+    /// ```
+    /// ```python,good
+    /// import os
+    ///
+    /// from flask import Flask
+    ///
+    /// app = Flask(__name__)
+    /// url = os.environ["DATABASE_URL"].replace("postgres://", "postgresql://", 1)
+    /// app.config["SQLALCHEMY_DATABASE_URI"] = url
+    /// ```
+    /// ```text,good,file=/srv/myapp/.venv/lib/python3.11/site-packages/SQLAlchemy-2.0.30.dist-info/METADATA
+    /// Metadata-Version: 2.1
+    /// Name: SQLAlchemy
+    /// Version: 2.0.30
+    /// ```
+    E413 "database-url-driver" {
+        severity: Error, impact: Outage, fix: Some(Manual), item: Environment, hop: Release,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+/// What a URL's scheme asks for, and how sure it is that the application fails.
+struct Wanted {
+    cause: String,
+    severity: Severity,
+    help: &'static str,
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let code = &app.release.code;
+    let certain = || code.modules.iter().filter(|module| module.certain);
+    let reads = certain().flat_map(|module| &module.environment.variables);
+    let mut names: Vec<_> = reads.filter(|read| names_database(&read.name)).collect();
+    names.sort_by(|a, b| a.name.cmp(&b.name));
+    names.dedup_by(|a, b| a.name == b.name);
+    if names.is_empty() {
+        return Ok(());
+    }
+    let Some(venv) = app.gunicorn.venv.ok() else { return Ok(()) };
+    // What an upgrade that was broken off left has no metadata.
+    let whole = venv.find("sqlalchemy").find(|found| found.metadata_present);
+    let Some(version) = whole.and_then(|found| found.version.as_ref()) else {
+        return Ok(());
+    };
+    // dj-database-url knows schemes of its own, and so does what the code itself names.
+    if venv.find("django").next().is_some() || code.modules.iter().any(|m| m.names_scheme) {
+        return Ok(());
+    }
+    let release = version.release();
+    let version = (release.first().copied().unwrap_or(0), release.get(1).copied().unwrap_or(0));
+    for read in names {
+        let Some(variable) = app.gunicorn.worker_variable(&app.environment, &read.name)? else {
+            continue;
+        };
+        let value = variable.value.expose_str().unwrap_or_default();
+        let Some((scheme, _)) = value.split_once("://") else { continue };
+        let Some(wanted) = wanted(scheme, version, venv)? else { continue };
+        let name = &read.name;
+        out.report(format!(
+            "the next reload takes the site down where the code connects: {name} {}",
+            wanted.cause
+        ))
+        .severity(wanted.severity)
+        .at_first([(variable.span, "set here"), (Some(read.span), "read here")])
+        .help(wanted.help)
+        .subject(name.clone())
+        .fix(Safety::Manual, "write a scheme whose driver is installed, or install the driver");
+    }
+    Ok(())
+}
+
+fn names_database(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    ["DATABASE_URL", "DATABASE_URI", "DB_URL", "DB_URI", "SQLALCHEMY_URL"]
+        .iter()
+        .any(|end| name.ends_with(end))
+}
+
+fn wanted(scheme: &str, version: (u64, u64), venv: &Venv) -> Result<Option<Wanted>, Why> {
+    if scheme == "postgres" {
+        return Ok((version >= (1, 4)).then(|| Wanted {
+            cause: "begins with postgres://, which SQLAlchemy does not know since 1.4".into(),
+            severity: Severity::Error,
+            help: "Write postgresql:// instead of postgres://, then restart.",
+        }));
+    }
+    let (driver, by_default) = match scheme {
+        "postgresql" if version >= (2, 1) => ("psycopg", true),
+        "postgresql" => ("psycopg2", true),
+        "mysql" | "mariadb" => ("MySQLdb", true),
+        "postgresql+psycopg2" => ("psycopg2", false),
+        "postgresql+psycopg" | "postgresql+psycopg_async" => ("psycopg", false),
+        "postgresql+asyncpg" => ("asyncpg", false),
+        "postgresql+pg8000" => ("pg8000", false),
+        "mysql+pymysql" | "mariadb+pymysql" => ("pymysql", false),
+        "mysql+mysqldb" => ("MySQLdb", false),
+        "sqlite+aiosqlite" => ("aiosqlite", false),
+        _ => return Ok(None),
+    };
+    if venv.has_entry(driver) {
+        return Ok(None);
+    }
+    if let Some(why) = venv.absence_unknown() {
+        return Err(Why::new(why));
+    }
+    let harmless = |path: &&std::path::PathBuf| !path.ends_with("distutils-precedence.pth");
+    if let Some(path) = venv.path_files.iter().find(harmless) {
+        return Err(Why::new(format!("{} may add the directory of {driver}", path.display())));
+    }
+    let other = venv.has_entry("psycopg2") && driver == "psycopg";
+    let cause = match (by_default, other) {
+        (true, true) => format!(
+            "takes the driver psycopg (3) since SQLAlchemy 2.1, and only psycopg2 is installed in {}",
+            venv.path.display()
+        ),
+        _ => format!("takes the driver {driver}, which is not in {}", venv.path.display()),
+    };
+    Ok(Some(Wanted {
+        cause,
+        // What the code does with a URL without a driver is its own affair.
+        severity: if by_default { Severity::Warning } else { Severity::Error },
+        help: match other {
+            true => "Write postgresql+psycopg2:// instead of postgresql://, or install psycopg.",
+            false => "Install the driver in that environment, or write the scheme of one that is.",
+        },
+    }))
+}

@@ -1,0 +1,136 @@
+use crate::rule::prelude::*;
+use crate::source::python::Binding;
+use crate::source::python::interface::Interface;
+
+crate::rule! {
+    /// The worker class calls the application in a way that it does not understand: every request
+    /// gets 500.
+    ///
+    /// An ASGI application (FastAPI, Starlette, Quart, Django's `get_asgi_application()`) is called
+    /// as `application(scope, receive, send)` and needs a worker that does so:
+    /// `uvicorn.workers.UvicornWorker` or gunicorn's own `asgi` (from 24.1). `sync`, `gthread`,
+    /// `gevent` and the others call `application(environ, start_response)`, as WSGI applications
+    /// (Flask, Django's `get_wsgi_application()`) want it. gunicorn notices nothing: it starts, the
+    /// reload succeeds, and each request ends in a TypeError.
+    ///
+    /// What the application is, is read from the code, through the release's own modules and
+    /// factories; adapters (`WsgiToAsgi`, `a2wsgi`) are known. Where it is not sure, nothing is
+    /// said.
+    ///
+    /// By hand: `--worker-class uvicorn.workers.UvicornWorker` (with the package uvicorn-worker:
+    /// `uvicorn_worker.UvicornWorker`) for an ASGI application; none, or `gthread`, for WSGI.
+    ///
+    /// Proved by `app-interface-mismatch`: gunicorn started and the reload returned 0, and every
+    /// request got 500.
+    ///
+    /// ```python,bad
+    /// from fastapi import FastAPI
+    ///
+    /// app = FastAPI()
+    /// ```
+    /// ```python,bad,file=/srv/myapp/.venv/lib/python3.11/site-packages/fastapi/__init__.py
+    /// ```
+    /// ```python,fixed
+    /// from a2wsgi import ASGIMiddleware
+    /// from fastapi import FastAPI
+    ///
+    /// app = ASGIMiddleware(FastAPI())
+    /// ```
+    /// ```python,fixed,file=/srv/myapp/.venv/lib/python3.11/site-packages/a2wsgi/__init__.py
+    /// ```
+    /// ```python,fixed,file=/srv/myapp/.venv/lib/python3.11/site-packages/fastapi/__init__.py
+    /// ```
+    ///
+    /// The reverse:
+    ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current \
+    ///     -k uvicorn.workers.UvicornWorker --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    /// ```python,bad,file=/srv/myapp/.venv/lib/python3.11/site-packages/uvicorn/workers.py
+    /// ```
+    /// ```ini,fixed,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current \
+    ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    ///
+    /// Healthy: an application that is chosen when it runs, so that its kind is not known.
+    ///
+    /// ```python,good
+    /// import os
+    ///
+    /// from flask import Flask
+    ///
+    /// if os.environ.get("ASYNC"):
+    ///     from quart import Quart
+    ///     app = Quart(__name__)
+    /// else:
+    ///     app = Flask(__name__)
+    /// ```
+    G229 "app-interface-mismatch" {
+        severity: Error, impact: Outage, fix: Some(Manual), item: CodeBoots, hop: Workers,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let Some(made) = app.release.code.made.get()? else { return Ok(()) };
+    let known = app.gunicorn.settings.worker_class();
+    let class = known.get()?;
+    let Some(speaks) = speaks(class) else { return Ok(()) };
+    if speaks == made.interface {
+        return Ok(());
+    }
+    let application = app.release.code.application.get()?;
+    let (wants, speaks) = (made.interface.name(), speaks.name());
+    let message = format!(
+        "every request gets 500: the application is made by {}, which is {wants}, and the worker \
+         class {class} speaks {speaks}",
+        made.maker
+    );
+    let places = [(known.span(), "sets the worker class"), (app.gunicorn.started_at(), "")];
+    let finding = out.report(message).at_first(places);
+    if let Some(Binding::Defined(span)) = application.attribute {
+        finding.at(span, format!("the application is {wants}"));
+    }
+    let help = match made.interface {
+        Interface::Asgi => {
+            "Start ASGI workers: pip install uvicorn uvicorn-worker, then\n  --worker-class \
+             uvicorn_worker.UvicornWorker"
+        }
+        Interface::Wsgi => "Start WSGI workers: --worker-class gthread, or none (sync)",
+    };
+    finding
+        .help(format!("{help}\nand restart: a reload keeps the worker class of the command line."))
+        .subject(format!("{class} {wants}"))
+        .fix(Safety::Manual, format!("take a worker class that speaks {wants}"));
+    Ok(())
+}
+
+/// What a worker class calls, for those that are known.
+fn speaks(class: &str) -> Option<Interface> {
+    let class = class.strip_prefix("egg:gunicorn#").unwrap_or(class);
+    match class {
+        "sync"
+        | "gthread"
+        | "gevent"
+        | "gevent_wsgi"
+        | "gevent_pywsgi"
+        | "eventlet"
+        | "tornado"
+        | "gunicorn.workers.sync.SyncWorker"
+        | "gunicorn.workers.gthread.ThreadWorker"
+        | "gunicorn.workers.ggevent.GeventWorker"
+        | "gunicorn.workers.geventlet.EventletWorker" => Some(Interface::Wsgi),
+        "asgi"
+        | "uvicorn.workers.UvicornWorker"
+        | "uvicorn.workers.UvicornH11Worker"
+        | "uvicorn_worker.UvicornWorker"
+        | "uvicorn_worker.UvicornH11Worker" => Some(Interface::Asgi),
+        _ => None,
+    }
+}

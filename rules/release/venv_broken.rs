@@ -1,0 +1,70 @@
+use crate::rule::prelude::*;
+
+crate::rule! {
+    /// The virtual environment's Python is another than the one that its packages were installed
+    /// for: gunicorn is not found, and the site does not start.
+    ///
+    /// `bin/python` of a virtual environment is a link to the system's Python. When the system goes
+    /// from 3.11 to 3.12, the link leads to the new one, which looks for packages in
+    /// `lib/python3.12/site-packages`, while they lie in `lib/python3.11/site-packages`: *No module
+    /// named 'gunicorn'*. What runs goes on until the next start, and the reload after the upgrade
+    /// ends it.
+    ///
+    /// A `bin/python` that leads nowhere, or an environment that was moved, is found by
+    /// `executable-missing`.
+    ///
+    /// By hand: make the environment anew: `python3 -m venv --clear /srv/myapp/.venv`, then install
+    /// the requirements, then restart.
+    ///
+    /// Proved by `venv-broken`: gunicorn was not found, and every request got 502.
+    ///
+    /// ```tree,bad
+    /// /usr/bin/python3.12 mode=0755
+    /// /usr/bin/python3 -> python3.12
+    /// /srv/myapp/.venv/bin/python -> /usr/bin/python3
+    /// ```
+    /// ```tree,fixed
+    /// /usr/bin/python3.11 mode=0755
+    /// /usr/bin/python3 -> python3.11
+    /// ```
+    ///
+    /// Healthy: the environment keeps what an upgrade left and has the packages of the new one.
+    ///
+    /// ```tree,good
+    /// /usr/bin/python3.11 mode=0755
+    /// /srv/myapp/.venv/bin/python -> /usr/bin/python3.11
+    /// /srv/myapp/.venv/lib/python3.9/site-packages/
+    /// ```
+    R712 "venv-broken" {
+        severity: Error, impact: Outage, fix: Some(Manual), item: Dependencies, hop: Release,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    // That there is no environment is nothing broken.
+    let Some(venv) = app.gunicorn.venv.ok() else { return Ok(()) };
+    let Some((major, minor)) = venv.interpreter() else { return Ok(()) };
+    if venv.libraries.is_empty() || venv.libraries.contains(&(major, minor)) {
+        return Ok(());
+    }
+    let place = venv.path.display();
+    let had: Vec<String> =
+        venv.libraries.iter().map(|(major, minor)| format!("{major}.{minor}")).collect();
+    let python = venv.python.resolved.display();
+    out.report(format!(
+        "the next start takes the site down: {place} runs Python {major}.{minor} and has its \
+         packages for {}, so gunicorn is not found",
+        had.join(" and ")
+    ))
+    .at_some(app.gunicorn.started_at(), "starts gunicorn from there")
+    .evidence(EvidenceKind::File, format!("{place}/bin/python leads to {python}"))
+    .evidence(EvidenceKind::File, format!("{place}/lib/python{}/site-packages", had.join(", ")))
+    .help(format!(
+        "Make it anew and install again, then restart:\n  python{major}.{minor} -m venv --clear \
+         {place}\n  {place}/bin/python -m pip install -r requirements.txt"
+    ))
+    .subject(place.to_string())
+    .fix(Safety::Manual, format!("make {place} anew"));
+    Ok(())
+}

@@ -1,0 +1,298 @@
+//! What Django loads when it starts: the settings module that `wsgi.py` names, and the names that
+//! stand in the settings for certain.
+//!
+//! Source: Django's `apps.registry`, `core.handlers.base` and `django.setup()`.
+
+use std::collections::BTreeMap;
+
+use ruff_python_ast::{Expr, Operator, Stmt};
+
+use super::super::Spanned;
+use super::imports::Import;
+use super::walk::{self, Place};
+use super::{Module, PythonVersion, condition};
+
+/// How a module starts Django.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DjangoStart {
+    /// `get_wsgi_application()`, `get_asgi_application()` or `django.setup()` is called at the top
+    /// level.
+    pub starts: bool,
+    /// What the module puts into DJANGO_SETTINGS_MODULE.
+    pub settings: Option<Spanned<String>>,
+    /// It does so whatever the environment holds (`os.environ[…] = …`, not `setdefault`).
+    pub forced: bool,
+}
+
+/// The settings by name, and for each the texts that are in it for certain.
+pub type Settings = BTreeMap<String, Vec<Spanned<String>>>;
+
+/// The settings that name modules.
+pub const NAMING: [&str; 3] = ["INSTALLED_APPS", "MIDDLEWARE", "ROOT_URLCONF"];
+
+const VARIABLE: &str = "DJANGO_SETTINGS_MODULE";
+
+impl Module {
+    /// Does the module start Django, and with which settings?
+    pub fn django_start(&self) -> DjangoStart {
+        let mut start = DjangoStart::default();
+        walk::statements(self.statements(), Place::default(), &mut |statement, place| {
+            if place.function || place.conditional {
+                return;
+            }
+            if let Stmt::Assign(node) = statement
+                && let [Expr::Subscript(target)] = node.targets.as_slice()
+                && text(&target.slice) == Some(VARIABLE)
+                && let Some(value) = text(&node.value)
+            {
+                let span = self.span(&*node.value);
+                start.settings = Some(Spanned { value: value.to_owned(), span });
+                start.forced = true;
+            }
+            for expression in walk::own_expressions(statement) {
+                walk::expressions(expression, &mut |found| {
+                    if let Expr::Call(call) = found {
+                        self.started_by(call, &mut start);
+                    }
+                    true
+                });
+            }
+        });
+        start
+    }
+
+    fn started_by(&self, call: &ruff_python_ast::ExprCall, start: &mut DjangoStart) {
+        let Some(names) = walk::dotted(&call.func) else { return };
+        match (names.as_slice(), &*call.arguments.args) {
+            ([.., "get_wsgi_application" | "get_asgi_application"], _)
+            | (["django", "setup"], _) => start.starts = true,
+            ([.., "environ", "setdefault"], [name, value])
+                if text(name) == Some(VARIABLE) && start.settings.is_none() =>
+            {
+                let span = self.span(value);
+                start.settings = text(value).map(|t| Spanned { value: t.to_owned(), span });
+            }
+            _ => {}
+        }
+    }
+
+    /// The settings that are in the module for certain. `star` gives those of a module that this
+    /// one takes over with `from … import *`.
+    pub fn django_settings(
+        &self,
+        version: Option<PythonVersion>,
+        star: &mut dyn FnMut(&Import) -> Option<Settings>,
+    ) -> Settings {
+        let mut reader = Reader { module: self, version, star, names: Settings::new() };
+        // Where the stars stand: imports carry the span of their statement.
+        reader.block(self.statements(), true);
+        reader.names
+    }
+}
+
+struct Reader<'a, 'f> {
+    module: &'a Module,
+    version: Option<PythonVersion>,
+    star: &'f mut dyn FnMut(&Import) -> Option<Settings>,
+    names: Settings,
+}
+
+impl<'a> Reader<'a, '_> {
+    fn block(&mut self, block: &'a [Stmt], sure: bool) {
+        for statement in block {
+            self.statement(statement, sure);
+        }
+    }
+
+    fn statement(&mut self, statement: &'a Stmt, sure: bool) {
+        match statement {
+            Stmt::ImportFrom(node) => {
+                let import = Import {
+                    module: node.module.as_ref().map_or("", |m| m.as_str()).to_owned(),
+                    level: node.level,
+                    names: node.names.iter().map(|alias| alias.name.as_str().to_owned()).collect(),
+                    star: node.names.iter().any(|alias| alias.name.as_str() == "*"),
+                    place: super::ImportPlace::TopLevel,
+                    span: self.module.span(node),
+                };
+                self.import(&import, node, sure);
+            }
+            Stmt::Assign(node) => {
+                for target in &node.targets {
+                    self.assign(target, &node.value, sure);
+                }
+            }
+            Stmt::AnnAssign(node) => {
+                if let Some(value) = &node.value {
+                    self.assign(&node.target, value, sure);
+                }
+            }
+            Stmt::AugAssign(node) => {
+                if let (Expr::Name(name), true, Operator::Add) = (&*node.target, sure, node.op) {
+                    let more = self.texts(&node.value);
+                    self.names.entry(name.id.as_str().to_owned()).or_default().extend(more);
+                }
+            }
+            Stmt::Expr(node) => self.call(&node.value, sure),
+            Stmt::If(node) => {
+                let first = std::iter::once((Some(&*node.test), &*node.body));
+                let clauses = node.elif_else_clauses.iter().map(|c| (c.test.as_ref(), &*c.body));
+                let mut open = sure;
+                for (test, body) in first.chain(clauses) {
+                    match test.map_or(Some(true), |test| condition::decide(test, self.version)) {
+                        Some(true) => return self.block(body, open),
+                        Some(false) => {}
+                        None => {
+                            open = false;
+                            self.block(body, false);
+                        }
+                    }
+                }
+            }
+            Stmt::Try(node) => {
+                self.block(&node.body, false);
+                for ruff_python_ast::ExceptHandler::ExceptHandler(handler) in &node.handlers {
+                    self.block(&handler.body, false);
+                }
+                self.block(&node.orelse, false);
+                self.block(&node.finalbody, sure);
+            }
+            Stmt::For(node) => self.block(&node.body, false),
+            Stmt::While(node) => self.block(&node.body, false),
+            Stmt::With(node) => self.block(&node.body, sure),
+            Stmt::Delete(_) | Stmt::Match(_) => self.names.clear(),
+            _ => {}
+        }
+    }
+
+    fn import(&mut self, import: &Import, node: &ruff_python_ast::StmtImportFrom, sure: bool) {
+        let taken = (self.star)(import);
+        for alias in &node.names {
+            let name = alias.asname.as_ref().unwrap_or(&alias.name).as_str();
+            match (&taken, name) {
+                // What it brings may take the place of what was set before.
+                (None, "*") => self.names.clear(),
+                (Some(taken), "*") => {
+                    for (name, texts) in taken {
+                        self.set(name, texts.clone(), sure);
+                    }
+                }
+                (Some(taken), _) => {
+                    let texts = taken.get(alias.name.as_str()).cloned().unwrap_or_default();
+                    self.set(name, texts, sure);
+                }
+                (None, _) => self.set(name, Vec::new(), sure),
+            }
+        }
+    }
+
+    /// Under a condition the name keeps what both ways have in common.
+    fn set(&mut self, name: &str, texts: Vec<Spanned<String>>, sure: bool) {
+        if sure {
+            self.names.insert(name.to_owned(), texts);
+        } else if let Some(before) = self.names.get_mut(name) {
+            before.retain(|one| texts.iter().any(|other| other.value == one.value));
+        }
+    }
+
+    fn assign(&mut self, target: &'a Expr, value: &'a Expr, sure: bool) {
+        match target {
+            Expr::Name(name) => {
+                let texts = self.texts(value);
+                self.set(name.id.as_str(), texts, sure);
+            }
+            Expr::Subscript(node) => {
+                if let Expr::Name(name) = &*node.value {
+                    self.names.remove(name.id.as_str());
+                }
+            }
+            Expr::Tuple(node) => {
+                for element in &node.elts {
+                    if let Expr::Name(name) = element {
+                        self.names.remove(name.id.as_str());
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn call(&mut self, expression: &'a Expr, sure: bool) {
+        let Expr::Call(call) = expression else { return };
+        let names = walk::dotted(&call.func).unwrap_or_default();
+        match (names.as_slice(), &*call.arguments.args) {
+            ([name, "append"], [value]) | ([name, "insert"], [_, value]) => {
+                if let (Some(text), true) = (text(value), sure) {
+                    let span = self.module.span(value);
+                    let list = self.names.entry((*name).to_owned()).or_default();
+                    list.push(Spanned { value: text.to_owned(), span });
+                }
+            }
+            ([name, "extend"], [value]) if sure => {
+                let more = self.texts(value);
+                self.names.entry((*name).to_owned()).or_default().extend(more);
+            }
+            ([name, "remove"], [value]) => match text(value) {
+                Some(gone) => {
+                    if let Some(list) = self.names.get_mut(*name) {
+                        list.retain(|one| one.value != gone);
+                    }
+                }
+                None => {
+                    self.names.remove(*name);
+                }
+            },
+            ([name, "pop" | "clear"], _) => {
+                self.names.remove(*name);
+            }
+            // django-split-settings, and whatever is handed all names.
+            (["include" | "optional" | "exec" | "execfile"], _) => self.names.clear(),
+            _ => {}
+        }
+    }
+
+    /// The texts that an expression holds for certain.
+    fn texts(&self, expression: &'a Expr) -> Vec<Spanned<String>> {
+        let mut found = Vec::new();
+        let mut todo = vec![expression];
+        while let Some(expression) = todo.pop() {
+            match expression {
+                Expr::StringLiteral(node) => {
+                    let value = node.value.to_str().to_owned();
+                    found.push(Spanned { value, span: self.module.span(node) });
+                }
+                Expr::List(node) => todo.extend(elements(&node.elts)),
+                Expr::Tuple(node) => todo.extend(elements(&node.elts)),
+                Expr::Starred(node) => todo.push(&node.value),
+                Expr::Name(name) => {
+                    found.extend(self.names.get(name.id.as_str()).cloned().unwrap_or_default());
+                }
+                Expr::BinOp(node) if node.op == Operator::Add => {
+                    todo.extend([&*node.right, &*node.left]);
+                }
+                Expr::Call(call) => {
+                    let plain = matches!(&*call.func, Expr::Name(name)
+                        if matches!(name.id.as_str(), "list" | "tuple"));
+                    if let (true, [value]) = (plain, &*call.arguments.args) {
+                        todo.push(value);
+                    }
+                }
+                _ => {}
+            }
+        }
+        found
+    }
+}
+
+/// The elements that are a text or another list, the last first: what is put together is left out.
+fn elements(elements: &[Expr]) -> impl Iterator<Item = &Expr> {
+    let plain = |e: &&Expr| matches!(e, Expr::StringLiteral(_) | Expr::Starred(_));
+    elements.iter().rev().filter(plain)
+}
+
+fn text(expression: &Expr) -> Option<&str> {
+    match expression {
+        Expr::StringLiteral(node) => Some(node.value.to_str()),
+        _ => None,
+    }
+}
