@@ -1,6 +1,6 @@
 use crate::facts::gunicorn::Layer;
 use crate::facts::{App, Why};
-use crate::rule::{Safety, Sink};
+use crate::rule::{Edit, Safety, Sink};
 
 crate::rule! {
     /// With `--reload` all workers stop whenever a file changes, in the middle of a deployment.
@@ -76,7 +76,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     finding
         .help(format!("By hand: {remove}"))
         .by_hand(reload.span().or_else(|| app.gunicorn.started_at()));
-    let edits = super::switch_off(app, "reload");
+    let edits = Edit::switch_off(app, "reload");
     finding.fix_if(Safety::Safe, remove, edits);
     Ok(())
 }

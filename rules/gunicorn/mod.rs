@@ -1,7 +1,7 @@
 //! Rules of the area `gunicorn`.
 
+use crate::facts::App;
 use crate::facts::gunicorn::Layer;
-use crate::facts::{App, Switch};
 use crate::rule::Edit;
 
 crate::area![
@@ -37,17 +37,4 @@ fn number_edit(app: &App, setting: &str, flag: &str, number: i64) -> Option<Edit
         return Some(Edit::replace(at, text));
     }
     Some(Edit::replace(app.number_written(setting)?, number.to_string()))
-}
-
-/// Takes a switch away wherever it is on; nothing where one of the places cannot be told.
-fn switch_off(app: &App, setting: &str) -> Vec<Edit> {
-    let places = app.switches(setting).unwrap_or_default();
-    places
-        .into_iter()
-        .map(|place| match place {
-            Switch::Word(at) => Edit::remove_word(at),
-            Switch::Part(at) => Edit::replace(at, ""),
-            Switch::Value(at) => Edit::replace(at, "False"),
-        })
-        .collect()
 }

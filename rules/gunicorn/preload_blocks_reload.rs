@@ -1,7 +1,7 @@
 use crate::facts::exec_reload::hands_over;
 use crate::facts::gunicorn::Layer;
 use crate::facts::{App, Why};
-use crate::rule::{Safety, Sink};
+use crate::rule::{Edit, Safety, Sink};
 
 crate::rule! {
     /// With `preload_app` a reload succeeds and goes on serving the old code.
@@ -89,7 +89,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             "By hand: {remove}\nUntil that is done each deployment needs: systemctl restart {name}"
         ))
         .by_hand(preload.span().or_else(|| app.gunicorn.started_at()));
-    let edits = super::switch_off(app, "preload_app");
+    let edits = Edit::switch_off(app, "preload_app");
     finding.fix_if(Safety::Unsafe, remove, edits);
     Ok(())
 }

@@ -3,7 +3,6 @@ use std::path::Path;
 
 use crate::facts::{App, Bound, Endpoint, Why};
 use crate::rule::{Edit, EvidenceKind, Safety, Sink};
-use crate::source::Span;
 
 crate::rule! {
     /// Every request gets 502: nginx's user may not connect to the socket as it stands.
@@ -155,37 +154,6 @@ fn remedy(
     }
     // Whatever the application writes gets other modes too.
     let how = "--umask 0 in gunicorn's options".to_owned();
-    let edit = umask.span().and_then(|at| umask_in(app, at)).map(|at| Edit::replace(at, "0"));
+    let edit = app.number_written("umask").map(|at| Edit::replace(at, "0"));
     (Safety::Unsafe, "--umask 0".to_owned(), edit, how)
-}
-
-/// Where the number stands: alone, behind its flag, or among other flags.
-fn umask_in(app: &App, at: Span) -> Option<Span> {
-    app.sources_of(at).into_iter().find_map(|at| {
-        let text = std::str::from_utf8(app.written(at)?).ok()?;
-        let offset = |part: &str| {
-            let start = part.as_ptr() as usize - text.as_ptr() as usize;
-            let start = at.start + u32::try_from(start).ok()?;
-            Some(Span { start, end: start + u32::try_from(part.len()).ok()?, ..at })
-        };
-        let words = || text.split([' ', '\t', '"', '\'']).filter(|word| !word.is_empty());
-        if let Some(only) = words().next().filter(|_| words().count() == 1) {
-            let flags = ["--umask=", "-m", ""];
-            let number = flags.iter().find_map(|flag| only.strip_prefix(flag).filter(is_number))?;
-            return offset(number);
-        }
-        let mut found = words().zip(words().skip(1).chain([""])).filter_map(|(word, next)| {
-            let joined = word.strip_prefix("--umask=").or_else(|| word.strip_prefix("-m"));
-            let behind = ["--umask", "-m"].contains(&word).then_some(next);
-            joined.filter(is_number).or_else(|| behind.filter(is_number))
-        });
-        let number = found.next()?;
-        found.next().is_none().then(|| offset(number)).flatten()
-    })
-}
-
-/// As Python reads it: `0o77`, `0x3f`, `63`.
-fn is_number(text: &&str) -> bool {
-    let digits = text.strip_prefix("0o").or_else(|| text.strip_prefix("0x")).unwrap_or(text);
-    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
 }

@@ -1,9 +1,8 @@
 use std::path::Path;
 
-use crate::facts::gunicorn::{Layer, Stays};
+use crate::facts::gunicorn::Stays;
 use crate::facts::{App, Endpoint, Known, Why};
 use crate::rule::{Edit, Finding, Safety, Sink};
-use crate::source::Span;
 
 crate::rule! {
     /// gunicorn goes into the background where systemd waits for it in front, or the reverse, and
@@ -175,43 +174,8 @@ fn notify(app: &App) -> Vec<Edit> {
 /// Whatever sends gunicorn into the background goes away. None where it does not stand there as
 /// one would write it.
 fn in_front(app: &App) -> Option<Vec<Edit>> {
-    let settings = &app.gunicorn.settings;
-    let mut places = vec![(settings.layer("daemon")?, settings.daemon().span()?)];
-    // The same again, which would hold then.
-    let lost = settings.overridden.iter().filter(|lost| lost.setting == "daemon");
-    for lost in lost {
-        if lost.same != Some(true) {
-            return None;
-        }
-        places.push((lost.layer, lost.origin.span()?));
-    }
-    places.into_iter().map(|(layer, at)| without_daemon(app, layer, at)).collect()
-}
-
-fn without_daemon(app: &App, layer: Layer, at: Span) -> Option<Edit> {
-    let text = std::str::from_utf8(app.written(at)?).ok()?;
-    match layer {
-        Layer::CommandLine => {
-            let flag = text == "-D" || (text.len() > 3 && "--daemon".starts_with(text));
-            flag.then(|| Edit::remove_word(at))
-        }
-        // A line that goes away may leave an `if` without a body.
-        Layer::ConfigFile => (text == "True").then(|| Edit::replace(at, "False")),
-        Layer::CmdArgs => {
-            let found = ["--daemon", "-D"].into_iter().find_map(|flag| app.find_written(at, flag));
-            found.map(|at| without_word(app, at))
-        }
-        Layer::Default | Layer::Environment => None,
-    }
-}
-
-/// A word of a variable's value, with the blank behind it where it is the first.
-fn without_word(app: &App, at: Span) -> Edit {
-    let before = Span { start: at.start.saturating_sub(1), end: at.start, ..at };
-    let after = Span { start: at.end, end: at.end.saturating_add(1), ..at };
-    let first = app.written(before).is_none_or(|text| text != b" ");
-    match first && app.written(after) == Some(b" ") {
-        true => Edit::replace(at.to(after), ""),
-        false => Edit::remove_word(at),
-    }
+    // What lost and is not known would hold then.
+    let mut lost = app.gunicorn.settings.overridden.iter().filter(|lost| lost.setting == "daemon");
+    let edits = Edit::switch_off(app, "daemon");
+    (lost.all(|lost| lost.same == Some(true)) && !edits.is_empty()).then_some(edits)
 }

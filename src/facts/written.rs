@@ -67,9 +67,7 @@ impl App {
             }
         };
         let (span, text) = unquoted(found, self.written(found)?);
-        let digits = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
-        let text = std::str::from_utf8(text).ok()?;
-        (digits && text.parse() == Ok(number)).then_some(span)
+        is_number(std::str::from_utf8(text).ok()?, number).then_some(span)
     }
 
     /// Every place that switches a setting on, or nothing where one of them cannot be told.
@@ -77,8 +75,8 @@ impl App {
         let mut found = Vec::new();
         for argument in self.command_line()?.set().filter(|a| a.setting == setting) {
             let word = self.written(argument.span)?;
-            let plain = word.starts_with(b"--")
-                && word.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-');
+            let letters = word.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-');
+            let plain = letters && (word.starts_with(b"--") || matches!(word, [b'-', _]));
             found.push(Switch::Word(plain.then_some(argument.span)?));
         }
         if self.cmd_args_set(setting)? {
@@ -307,6 +305,18 @@ impl App {
     }
 }
 
+/// Is it this number, as Python and gunicorn read it: `63`, `0o77`, `077`, `0x3f`?
+fn is_number(text: &str, number: i64) -> bool {
+    let (digits, bases): (&str, &[u32]) = match (text.strip_prefix("0o"), text.strip_prefix("0x")) {
+        (Some(digits), _) => (digits, &[8]),
+        (_, Some(digits)) => (digits, &[16]),
+        // Of a umask a zero at the beginning makes it octal.
+        (None, None) => (text, &[10, 8]),
+    };
+    let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    plain && bases.iter().any(|base| i64::from_str_radix(digits, *base) == Ok(number))
+}
+
 /// Is this `NAME =`, with nothing before the name?
 fn assigns(line: &[u8], name: &str) -> bool {
     line.trim_ascii().strip_suffix(b"=").is_some_and(|left| left.trim_ascii() == name.as_bytes())
@@ -381,6 +391,16 @@ mod tests {
         };
         assert_eq!(words(" a  'b c'\"d\\\" e\" f\\ g"), ["a", "'b c'\"d\\\" e\"", "f\\ g"]);
         assert!(words("  ").is_empty());
+    }
+
+    #[test]
+    fn a_number_is_read_in_every_base() {
+        for text in ["63", "0o77", "077", "0x3f"] {
+            assert!(is_number(text, 63), "{text}");
+        }
+        for text in ["", "0o", "-63", "+63", "6_3", "0o63", "three"] {
+            assert!(!is_number(text, 63), "{text}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use crate::facts::{App, Switch};
 use crate::source::Span;
 use crate::source::unit::Unit;
 
@@ -111,6 +112,19 @@ impl Edit {
     /// A `[Service]` setting of a unit has this value and no other.
     pub fn set(unit: &Unit, key: &'static str, value: impl Into<String>) -> Self {
         Self::Set { unit: unit.name.to_string(), section: "Service", key, value: value.into() }
+    }
+
+    /// Switches a setting of gunicorn's off wherever it is on; nothing where one of the places
+    /// cannot be told.
+    pub fn switch_off(app: &App, setting: &str) -> Vec<Self> {
+        let places = app.switches(setting).unwrap_or_default();
+        let off = |place| match place {
+            Switch::Word(at) => Self::remove_word(at),
+            Switch::Part(at) => Self::replace(at, ""),
+            // A line that goes away may leave an `if` without a body.
+            Switch::Value(at) => Self::replace(at, "False"),
+        };
+        places.into_iter().map(off).collect()
     }
 
     /// The file in which it lies, where it names one by a place.
