@@ -1,5 +1,5 @@
 use crate::facts::{App, Endpoint, Why};
-use crate::rule::{Safety, Severity, Sink};
+use crate::rule::{Edit, Safety, Severity, Sink};
 
 crate::rule! {
     /// gunicorn does not start on a newer kernel: `reuse_port` is refused for unix sockets.
@@ -52,7 +52,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     };
     let refuses = app.machine.kernel.ok().is_some_and(|kernel| *kernel >= REFUSES);
     let when = if refuses { "" } else { " on a kernel from 6.13 on" };
-    let edits = super::switch_off(app, "reuse_port");
+    let edits = Edit::switch_off(app, "reuse_port");
     let severity = if refuses { Severity::Error } else { Severity::Warning };
     out.report(format!(
         "gunicorn does not start{when}: the kernel refuses reuse_port for {}",
