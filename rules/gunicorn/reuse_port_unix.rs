@@ -61,11 +61,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     .severity(severity)
     .at_known(&reuse, "sets SO_REUSEPORT")
     .at_some(unix.origin.span(), "on a unix socket")
-    .help(format!(
-        "Take reuse_port away: the workers share the socket without it. Then:\n\
-         systemctl daemon-reload && systemctl restart {}",
-        app.name
-    ))
+    .help("Take reuse_port away: the workers share the socket without it.")
+    .by_hand(reuse.span())
     .fix_if(Safety::Safe, "no reuse_port", edits);
     Ok(())
 }
