@@ -120,7 +120,7 @@ fn judge<'s>(
         return None;
     }
     if let Some(unknown) = misplaced(app, name) {
-        return Some(told_where(app, name, span, unknown, out));
+        return Some(told_where(name, span, unknown, out));
     }
     if !empty && let Some(lost) = app.lost_variable(name) {
         return Some(report_lost(name, span, &lost, out));
@@ -165,7 +165,6 @@ fn misplaced<'a>(app: &'a App, name: &str) -> Option<&'a UnknownName> {
 }
 
 fn told_where<'s>(
-    app: &App,
     name: &str,
     span: Span,
     unknown: &UnknownName,
@@ -179,10 +178,9 @@ fn told_where<'s>(
     .at(span, "raises without it")
     .at(unknown.name.span, "gunicorn passes over this")
     .help(format!(
-        "write raw_env = [\"{name}=…\"] in the configuration file, a list and no dictionary, then: \
-         systemctl reload {}",
-        app.name
+        "write raw_env = [\"{name}=…\"] in the configuration file, a list and no dictionary"
     ))
+    .by_hand(Some(unknown.name.span))
     .subject(name)
 }
 

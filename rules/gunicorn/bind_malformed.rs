@@ -64,11 +64,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         let at = at.filter(|_| !secret);
         out.report(message)
             .at_some(bind.span.or_else(|| app.gunicorn.started_at()), "gunicorn cannot listen here")
-            .help(format!(
-                "Write --bind {meant}, where nginx passes requests to, then:\n\
-                 systemctl daemon-reload && systemctl restart {}",
-                app.name
-            ))
+            .help(format!("Write --bind {meant}, where nginx passes requests to"))
+            .by_hand(app.gunicorn.started_at())
             .fix_if(
                 Safety::Safe,
                 format!("--bind {meant}"),

@@ -66,9 +66,9 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         .evidence(EvidenceKind::File, format!("{shown}: {}", metadata.kind))
         .help(format!(
             "See what it is (ls -la {shown}); move it away, or name another path here and in \
-             nginx. Then:\nsystemctl restart {}",
-            app.name
+             nginx."
         ))
+        .by_hand(app.gunicorn.started_at())
         .fix(Safety::Manual, format!("{shown} free for the socket"));
     }
     Ok(())

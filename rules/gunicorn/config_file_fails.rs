@@ -124,10 +124,9 @@ fn unreadable(app: &App, config: &ConfigSource, out: &mut Sink) -> Result<bool, 
         .evidence(EvidenceKind::File, evidence)
         .help(format!(
             "Put the file there, or name the one that is meant (a relative path counts from \
-             WorkingDirectory=, not from --chdir), then:\nsystemctl daemon-reload && systemctl \
-             restart {}",
-            app.name
+             WorkingDirectory=, not from --chdir)"
         ))
+        .by_hand(config.span.or_else(|| app.gunicorn.started_at()))
         .fix(crate::rule::Safety::Manual, format!("{path} where gunicorn looks for it"));
     Ok(true)
 }

@@ -129,7 +129,8 @@ fn judge(app: &App, user: &Identity, path: &WrittenPath, out: &mut Sink) -> Resu
     .at_some(path.span, "gunicorn writes here before it listens")
     .at_known(&app.service.user, "gunicorn runs as this user")
     .evidence(EvidenceKind::File, if path.secret { setting.to_owned() } else { evidence })
-    .help(format!("{help}\nthen: systemctl daemon-reload && systemctl restart {}", app.name))
+    .help(help)
+    .by_hand(app.gunicorn.started_at())
     .subject(setting)
     .fix_if(Safety::Safe, format!("a {setting} that {} may write", user.name), edit);
     Ok(())

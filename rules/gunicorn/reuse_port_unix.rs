@@ -1,5 +1,5 @@
 use crate::facts::{App, Endpoint, Why};
-use crate::rule::{Safety, Severity, Sink};
+use crate::rule::{Edit, Safety, Severity, Sink};
 
 crate::rule! {
     /// gunicorn does not start on a newer kernel: `reuse_port` is refused for unix sockets.
@@ -52,7 +52,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     };
     let refuses = app.machine.kernel.ok().is_some_and(|kernel| *kernel >= REFUSES);
     let when = if refuses { "" } else { " on a kernel from 6.13 on" };
-    let edits = crate::rule::Edit::switch_off(app, "reuse_port");
+    let edits = Edit::switch_off(app, "reuse_port");
     let severity = if refuses { Severity::Error } else { Severity::Warning };
     out.report(format!(
         "gunicorn does not start{when}: the kernel refuses reuse_port for {}",
@@ -61,11 +61,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     .severity(severity)
     .at_known(&reuse, "sets SO_REUSEPORT")
     .at_some(unix.origin.span(), "on a unix socket")
-    .help(format!(
-        "Take reuse_port away: the workers share the socket without it. Then:\n\
-         systemctl daemon-reload && systemctl restart {}",
-        app.name
-    ))
+    .help("Take reuse_port away: the workers share the socket without it.")
+    .by_hand(reuse.span())
     .fix_if(Safety::Safe, "no reuse_port", edits);
     Ok(())
 }

@@ -115,10 +115,6 @@ fn refused(app: &App, fault: &SettingFault, out: &mut Sink) {
     };
     let span = fault.origin.as_ref().and_then(|origin| origin.span());
     let edit = span.and_then(|span| respelt(app, fault, span));
-    let restart = match fault.layer {
-        Layer::ConfigFile => format!("systemctl restart {}", app.name),
-        _ => format!("systemctl daemon-reload && systemctl restart {}", app.name),
-    };
     let finding = out
         .report(format!(
             "gunicorn does not start (status {}): {}{meant}",
@@ -129,7 +125,8 @@ fn refused(app: &App, fault: &SettingFault, out: &mut Sink) {
         finding.subject(fault.setting.unwrap_or("GUNICORN_CMD_ARGS"));
     }
     finding
-        .help(format!("Mend it in {place}, then:\n{restart}"))
+        .help(format!("Mend it in {place}"))
+        .by_hand(span.or_else(|| app.gunicorn.started_at()))
         .fix_if(Safety::Safe, format!("what gunicorn takes, in {place}"), edit)
         .uncovers();
 }
@@ -175,9 +172,9 @@ fn accounts(app: &App, out: &mut Sink) -> Result<(), Why> {
             .at_some(known.span(), "gunicorn looks it up at its start")
             .help(format!(
                 "Make the {name}, or take the setting away: the unit's User= and Group= decide \
-                 already. Then:\nsystemctl daemon-reload && systemctl restart {}",
-                app.name
+                 already."
             ))
+            .by_hand(known.span())
             .subject(name)
             .fix(Safety::Manual, format!("a {name} that is there"));
     }
@@ -192,7 +189,8 @@ fn no_worker(app: &App, out: &mut Sink) {
     }
     out.report("every request hangs: gunicorn is told to start no worker at all")
         .at_some(workers.span().or_else(|| app.gunicorn.started_at()), "decides how many")
-        .help(format!("Say how many, 2 at least, then: systemctl restart {}", app.name))
+        .help("Say how many, 2 at least")
+        .by_hand(workers.span().or_else(|| app.gunicorn.started_at()))
         .subject("workers")
         .fix(Safety::Manual, "2 workers or more");
 }
@@ -209,7 +207,8 @@ fn misspelt_names(app: &App, out: &mut Sink) {
         out.report(format!("a setting has no effect: {name} is none of gunicorn's, {meant} is"))
             .severity(Severity::Warning)
             .at(unknown.name.span, "passed over in silence")
-            .help(format!("Write {meant} = …, then: systemctl reload {}", app.name))
+            .help(format!("Write {meant} = …"))
+            .by_hand(Some(unknown.name.span))
             .subject(name.clone())
             .fix(Safety::Manual, format!("{meant} in place of {name}"));
     }

@@ -119,10 +119,9 @@ fn report(app: &App, what: &str, setting: &Known<Option<String>>, wanted: &str, 
     .at_some(setting.span().or_else(|| app.gunicorn.started_at()), "to be changed to this")
     .at_known(&app.service.user, "the unit runs gunicorn as this user")
     .help(format!(
-        "Take the {what} out of gunicorn's settings: the unit's User= and Group= decide. Then:\n\
-         systemctl daemon-reload && systemctl restart {}",
-        app.name
+        "Take the {what} out of gunicorn's settings: the unit's User= and Group= decide."
     ))
+    .by_hand(setting.span().or_else(|| app.gunicorn.started_at()))
     .subject(what)
     .fix_if(
         Safety::Safe,

@@ -13,12 +13,14 @@ use crate::source::gunicorn::SettingValue;
 use crate::source::unit::{UnitFile, known};
 
 /// gunicorn's settings that HUP reads and does nothing with (`Arbiter.reload`): sockets are made
-/// once, with the umask, owner and options of that moment, as long as `bind` stays the same; the
-/// log's handlers are opened anew and not set up anew.
-const AT_START: [&str; 26] = [
+/// once, with the umask, owner and options of that moment, as long as `bind` stays the same (and
+/// where it does not, those that wait at the old ones are lost either way, and a gunicorn that could
+/// not listen is not there to be reloaded); the log's handlers are opened anew and not set up anew.
+const AT_START: [&str; 27] = [
     "access_log_format",
     "accesslog",
     "backlog",
+    "bind",
     "capture_output",
     "daemon",
     "disable_redirect_access_to_syslog",
@@ -226,7 +228,9 @@ fn after_setting(was: &App, is: &App, setting: &str) -> Need {
     };
     let reloads = !is.service.exec_reload.is_empty()
         || is.service.kind().ok().is_some_and(|kind| kind == "notify-reload");
-    match preloaded || module || !reloads || AT_START.contains(&setting) {
+    // What gunicorn refuses it does not run with: there may be nothing to reload.
+    let refused = !was.gunicorn.settings.faults.is_empty();
+    match preloaded || module || refused || !reloads || AT_START.contains(&setting) {
         true => Need::Restart,
         false => Need::Reload,
     }

@@ -142,11 +142,6 @@ fn a_configuration_file_that_fails_is_named() {
         .check()
         .only("G212")
         .says("www-data may not read");
-    // Files alone do not tell what else is on the machine.
-    let given = Given { units: vec!["/repo/shop.service".into()], ..Given::default() };
-    let unit = "[Service]\nWorkingDirectory=/srv/shop\nExecStart=/srv/shop/venv/bin/gunicorn -c conf.py shop:app\n";
-    let seen = Case::empty().file("/repo/shop.service", unit).check_files(given);
-    assert!(seen.of("G212").is_empty(), "{seen:#?}");
 }
 
 fn class(class: &str, installed: &[&str], gunicorn: &str) -> Seen {
