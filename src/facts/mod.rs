@@ -1,5 +1,6 @@
 //! What is true of a deployment: the files' contents joined into one model. Rules see only this.
 
+pub mod dependencies;
 pub mod discovery;
 pub mod endpoint;
 pub mod environment;
@@ -12,6 +13,7 @@ pub mod gunicorn;
 pub mod journal;
 mod json;
 pub mod known;
+pub mod lost;
 pub mod machine;
 pub mod names;
 pub mod nginx;
