@@ -13,6 +13,12 @@ pub mod sockets;
 pub mod unit;
 mod without_shell;
 
+/// What the generator begins a rule of the other areas with; compiled here so that it keeps up.
+#[cfg(test)]
+#[allow(dead_code)]
+#[path = "../examples/new-rule/application.rs"]
+mod new_rule;
+
 use std::sync::OnceLock;
 
 use crate::rule::Rule;

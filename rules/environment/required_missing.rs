@@ -216,8 +216,11 @@ fn is_set_for(reader: Option<Reader>, app: &App, name: &str) -> bool {
         && app.environment.variables.keys().any(|set| set.eq_ignore_ascii_case(name))
 }
 
-/// Is it there and lost on the way? Then E401 or E404 says so, where it can be repaired.
+/// Is it there and lost on the way? Then E401, E404 or U141 says so, where it can be repaired.
 fn is_dropped(app: &App, name: &str) -> bool {
+    if app.environment.lost.iter().any(|lost| lost.concerns(name)) {
+        return true;
+    }
     app.environment.read_files().any(|read| {
         read.content.ignored.iter().any(|line| line.name.as_deref() == Some(name))
             || read.content.assignments.iter().any(|assignment| {

@@ -29,6 +29,12 @@ crate::area![
     gunicorn_not_importable,
 ];
 
+/// What the generator of rules begins one with; compiled here so that it keeps up.
+#[cfg(test)]
+#[allow(dead_code)]
+#[path = "../../examples/new-rule/gunicorn.rs"]
+mod new_rule;
+
 /// A number of gunicorn's where it was set; as an argument where nothing sets it. Nothing where it
 /// cannot be told what other text there would mean.
 fn number_edit(app: &App, setting: &str, flag: &str, number: i64) -> Option<Edit> {

@@ -29,6 +29,12 @@ crate::area![
 
 pub(super) use upstream_mismatch::{as_peer, rewrite};
 
+/// What the generator of rules begins one with; compiled here so that it keeps up.
+#[cfg(test)]
+#[allow(dead_code)]
+#[path = "../../examples/new-rule/nginx.rs"]
+mod new_rule;
+
 /// What is judged of nginx's way to an application, once there is one.
 pub(super) const ON_THE_WAY: [&str; 10] =
     ["G207", "N301", "N303", "N304", "N306", "N307", "N312", "N313", "N331", "R710"];

@@ -31,6 +31,10 @@ crate::rule! {
     /// [Install]
     /// WantedBy=sockets.target
     /// ```
+    /// ```ini,good,drop-in
+    /// [Service]
+    /// RuntimeDirectoryPreserve=yes
+    /// ```
     /// ```proc,good
     /// - 800
     /// ```

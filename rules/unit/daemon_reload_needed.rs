@@ -58,7 +58,7 @@ crate::rule! {
     /// The application's `.socket` unit counts as well: what it listens on, and with which mode, is
     /// as systemd has loaded it.
     ///
-    /// ```ini,bad,file=/etc/systemd/system/myapp.socket
+    /// ```ini,bad,also=U139,file=/etc/systemd/system/myapp.socket
     /// [Socket]
     /// ListenStream=/run/myapp/gunicorn.sock
     /// ```

@@ -2,6 +2,7 @@ use crate::facts::{App, Service, Why};
 use crate::rule::{Edit, Safety, Sink};
 use crate::source::Span;
 use crate::source::unit::value::parse_boolean;
+use crate::rules::unit::type_notify_reload::SINCE as NOTIFY_RELOAD_SINCE;
 
 crate::rule! {
     /// `systemctl reload` refuses, so people restart, and every restart drops the requests in
@@ -93,8 +94,9 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let service = &app.service;
     service.whole()?;
     // systemd itself sends the signal then (`ReloadSignal=`); that this type fails in another way
-    // is another rule's.
-    if service.kind().get()? == "notify-reload" || service.unit.masked {
+    // is another rule's. An old systemd does not know the type, and ignores it.
+    let old = app.machine.systemd.ok().is_some_and(|version| *version < NOTIFY_RELOAD_SINCE);
+    if (!old && service.kind().get()? == "notify-reload") || service.unit.masked {
         return Ok(());
     }
     if !service.unit.list("Service", "ExecReload").is_empty() {

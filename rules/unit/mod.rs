@@ -10,6 +10,7 @@ crate::area![
     exec_reload_not_graceful,
     main_process_not_gunicorn,
     daemonized,
+    type_notify_reload,
     no_restart_policy,
     kill_mode,
     stop_timeout_too_short,
@@ -22,11 +23,25 @@ crate::area![
     daemon_reload_needed,
     executable_missing,
     exec_start_twice,
+    sandbox_hides_app,
     unit_syntax,
     shell_syntax_without_shell,
     running_command_differs,
     watchdog,
+    user_missing,
+    notify_without_ready,
+    output_file,
+    kill_signal,
+    unit_dependency_missing,
+    runtime_directory_removes_socket,
+    environment_assignment_lost,
 ];
+
+/// What the generator of rules begins one with; compiled here so that it keeps up.
+#[cfg(test)]
+#[allow(dead_code)]
+#[path = "../../examples/new-rule/unit.rs"]
+mod new_rule;
 
 /// What a command of ExecReload= has to be.
 const RELOAD: &str = "ExecReload=/bin/kill -s HUP $MAINPID";

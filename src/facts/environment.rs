@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::lost::{self, LostAssignment};
 use super::place::{Place, tidy};
 use super::{Known, Machine, Problem, Service, Why};
 use crate::host::{FileKind, HostErrorKind, Outcome};
@@ -100,6 +101,8 @@ pub struct Environment {
     pub variables: BTreeMap<String, Variable>,
     /// Those that `UnsetEnvironment=` takes away again.
     pub unset: BTreeMap<String, Variable>,
+    /// What the unit's own `Environment=` does not mean.
+    pub lost: Vec<LostAssignment>,
     /// Why there may be other variables, or other values.
     pub open: Option<Why>,
 }
@@ -189,6 +192,7 @@ pub fn read(
         );
     }
     read_unit(sources, service, &mut environment);
+    environment.lost = lost::read(service);
     let dialect = Dialect::of_version(machine.systemd.ok().copied());
     let directives = service.unit.list("Service", "EnvironmentFile");
     let mut given: Vec<PathBuf> = given.to_vec();

@@ -1,95 +1,214 @@
-//! Variables that somebody meant to set, and that are lost on the way to the application.
+//! What `Environment=` does not mean: variables that the application does not get, or gets with
+//! another value than was written for them. Their values are shown nowhere.
 
-use super::App;
-use crate::source::unit::environment::{EnvironmentFaultKind, assignments};
-use crate::source::{Span, Spanned};
+use super::Service;
+use crate::source::Span;
+use crate::source::unit::Unit;
+use crate::source::unit::environment::{EnvironmentAssignment, EnvironmentFaultKind, assignments};
 
-/// A variable that a line was meant to set.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lost {
-    /// Where it stands.
-    pub span: Span,
-    /// How it is lost.
-    pub how: HowLost,
-}
-
-/// How a variable is lost.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum HowLost {
-    /// `Environment=A=p%23`: systemd has no such specifier and drops the assignment.
+/// What became of an assignment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LossKind {
+    /// `%` starts a specifier, and there is none of that name: the whole assignment is dropped.
     Specifier,
-    /// `Environment="A=1 B=2"`: B is a part of A's value.
-    InQuotesOf(String),
-    /// `env = {"A": "1"}` in gunicorn's configuration file, where this name is no setting.
-    NoSetting(String),
+    /// Blanks outside quotes: the variable gets only the first word.
+    Blanks,
+    /// Two assignments in one pair of quotes: the second is a part of the first one's value.
+    Joined,
+    /// `$NAME` or `~`, which nobody expands here.
+    NotExpanded,
 }
 
-/// Names under which people look for gunicorn's `raw_env`.
-const TAKEN_FOR_RAW_ENV: [&str; 4] = ["env", "environ", "environment", "raw_environ"];
-
-/// The names of variables that a setting of gunicorn's configuration file holds which gunicorn
-/// does not have, with that setting's name.
-pub(super) fn in_no_setting(
-    name: &Spanned<String>,
-    value: &crate::source::python::ConfigValue,
-) -> Vec<(String, Spanned<String>)> {
-    use crate::source::python::ConfigValue;
-    if !TAKEN_FOR_RAW_ENV.contains(&name.value.as_str()) {
-        return Vec::new();
-    }
-    let variables: Vec<&str> = match value {
-        ConfigValue::Dict(items) => items.iter().filter_map(|(key, _)| text(key)).collect(),
-        ConfigValue::List(items) => {
-            let items = items.iter().filter_map(text);
-            items.filter_map(|item| Some(item.split_once('=')?.0)).collect()
-        }
-        _ => Vec::new(),
-    };
-    variables.into_iter().map(|variable| (variable.to_owned(), name.clone())).collect()
+/// A variable that does not arrive as it was written.
+#[derive(Debug, Clone)]
+pub struct LostAssignment {
+    /// The variable that is assigned there.
+    pub name: String,
+    /// Further variables that were meant to be, and are not set by this.
+    pub inner: Vec<String>,
+    /// What became of it.
+    pub kind: LossKind,
+    /// The name.
+    pub span: Span,
+    /// What to write where, so that it means what was meant; empty where that cannot be told.
+    pub repair: Vec<(Span, &'static str)>,
 }
 
-fn text(value: &crate::source::python::ConfigValue) -> Option<&str> {
-    match value {
-        crate::source::python::ConfigValue::Str(text) => Some(text),
-        _ => None,
+impl LostAssignment {
+    /// Is this variable not set by it, or not as it was meant?
+    pub fn concerns(&self, name: &str) -> bool {
+        self.name == name || self.inner.iter().any(|inner| inner == name)
     }
 }
 
-impl App {
-    /// Where a variable that nothing sets was meant to be set.
-    pub fn lost_variable(&self, name: &str) -> Option<Lost> {
-        self.lost_in_unit(name).or_else(|| {
-            let config = self.gunicorn.config.ok()?.as_ref()?;
-            let (_, setting) = config.mistaken.iter().find(|(variable, _)| variable == name)?;
-            Some(Lost { span: setting.span, how: HowLost::NoSetting(setting.value.clone()) })
-        })
-    }
+/// Every specifier of any systemd.
+const SPECIFIERS: &[u8] = b"aAbBCdDEfgGhHiIjJlLmMnNopPqsStTuUvVwWyY";
 
-    fn lost_in_unit(&self, name: &str) -> Option<Lost> {
-        let unit = &self.service.unit;
-        for line in unit.list("Service", "Environment") {
-            let (found, faults) = assignments(&line.value, &unit.specifiers);
-            for fault in faults {
-                let file = unit.files().find(|file| file.file.id == fault.span.file)?;
-                let word = file.file.slice(fault.span);
-                let quotes = word.iter().take_while(|byte| matches!(byte, b'"' | b'\'')).count();
-                let assigned = word.get(quotes..).and_then(|w| w.strip_prefix(name.as_bytes()));
-                if fault.kind == EnvironmentFaultKind::UnknownSpecifier
-                    && assigned.is_some_and(|rest| rest.starts_with(b"="))
-                {
-                    return Some(Lost { span: fault.span, how: HowLost::Specifier });
+/// Looks through the unit's own assignments.
+pub(super) fn read(service: &Service) -> Vec<LostAssignment> {
+    let unit = &service.unit;
+    let mut lost = Vec::new();
+    for line in unit.list("Service", "Environment") {
+        let (found, faults) = assignments(&line.value, &unit.specifiers);
+        let mut strays: Vec<Span> = Vec::new();
+        for fault in faults {
+            match fault.kind {
+                EnvironmentFaultKind::UnknownSpecifier => {
+                    lost.extend(
+                        written(unit, fault.span).and_then(|text| dropped(text, fault.span)),
+                    );
                 }
-            }
-            let holds = |value: &str| {
-                let mut words = value.split([' ', '\t']).skip(1);
-                words.any(|word| word.strip_prefix(name).is_some_and(|rest| rest.starts_with('=')))
-            };
-            let around = found.into_iter().find(|one| one.value.expose_str().is_some_and(holds));
-            if let Some(around) = around {
-                let how = HowLost::InQuotesOf(around.name.value);
-                return Some(Lost { span: around.name.span, how });
+                EnvironmentFaultKind::NoEquals => strays.push(fault.span),
+                _ => {}
             }
         }
-        None
+        for (index, one) in found.iter().enumerate() {
+            let Some(text) = written(unit, one.span) else { continue };
+            let next = found.get(index + 1).map_or(u32::MAX, |next| next.span.start);
+            let behind = |span: &&Span| span.start >= one.span.end && span.start < next;
+            let last = strays.iter().rfind(behind);
+            if let Some(last) = last {
+                lost.push(cut(one, *last, text, written(unit, *last)));
+            } else if let Some(joined) = joined(one, text) {
+                lost.push(joined);
+            } else if let Some(name) = not_expanded(one, text) {
+                lost.push(LostAssignment {
+                    name: one.name.value.clone(),
+                    inner: vec![name],
+                    kind: LossKind::NotExpanded,
+                    span: one.name.span,
+                    repair: Vec::new(),
+                });
+            }
+        }
     }
+    lost
+}
+
+/// A word of a unit's file as it is written.
+fn written(unit: &Unit, span: Span) -> Option<&[u8]> {
+    let file = unit.files().find(|file| file.file.id == span.file)?;
+    Some(file.file.slice(span))
+}
+
+fn part(span: Span, start: usize, end: usize) -> Option<Span> {
+    let at = |offset: usize| span.start.checked_add(u32::try_from(offset).ok()?);
+    Some(Span { start: at(start)?, end: at(end)?, ..span })
+}
+
+fn is_name(text: &[u8]) -> bool {
+    text.first().is_some_and(|first| !first.is_ascii_digit())
+        && text.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+}
+
+/// `%` that is no specifier.
+fn dropped(text: &[u8], span: Span) -> Option<LostAssignment> {
+    let start = usize::from(matches!(text.first(), Some(b'"' | b'\'')));
+    let equals = memchr::memchr(b'=', text)?;
+    let name = text.get(start..equals).filter(|name| is_name(name))?;
+    let mut repair = Vec::new();
+    let mut known = false;
+    let mut at = 0;
+    while let Some(next) = memchr::memchr(b'%', &text[at..]) {
+        let place = at + next;
+        match text.get(place + 1) {
+            Some(b'%') => {
+                at = place + 2;
+                continue;
+            }
+            Some(letter) if SPECIFIERS.contains(letter) => known = true,
+            _ => repair.push((part(span, place, place + 1)?, "%%")),
+        }
+        at = place + 1;
+    }
+    // One that is there may be meant as one, or not.
+    if known {
+        repair.clear();
+    }
+    Some(LostAssignment {
+        name: String::from_utf8_lossy(name).into_owned(),
+        inner: Vec::new(),
+        kind: LossKind::Specifier,
+        span: part(span, start, equals)?,
+        repair,
+    })
+}
+
+/// The variable gets its first word, and the rest up to `last` is passed over.
+fn cut(
+    one: &EnvironmentAssignment,
+    last: Span,
+    first_text: &[u8],
+    last_text: Option<&[u8]>,
+) -> LostAssignment {
+    let plain = |text: &[u8]| !text.iter().any(|byte| b"\"'\\".contains(byte));
+    let whole = plain(first_text) && last_text.is_some_and(plain) && last.file == one.span.file;
+    let before = Span { end: one.span.start, ..one.span };
+    let behind = Span { start: last.end, ..last };
+    LostAssignment {
+        name: one.name.value.clone(),
+        inner: Vec::new(),
+        kind: LossKind::Blanks,
+        span: one.name.span,
+        repair: if whole { vec![(before, "\""), (behind, "\"")] } else { Vec::new() },
+    }
+}
+
+/// `"A=1 B=2"`: names in capitals behind a blank in a value that stands in quotes as a whole.
+fn joined(one: &EnvironmentAssignment, text: &[u8]) -> Option<LostAssignment> {
+    let quote = *text.first().filter(|byte| matches!(byte, b'"' | b'\''))?;
+    if text.last() != Some(&quote) || text.contains(&b'\\') {
+        return None;
+    }
+    let mut inner = Vec::new();
+    let mut repair = Vec::new();
+    let mut at = memchr::memchr(b'=', text)?;
+    while let Some(next) = memchr::memchr(b' ', &text[at..]) {
+        let blank = at + next;
+        let rest = &text[blank..];
+        let blanks = rest.iter().take_while(|byte| **byte == b' ').count();
+        let word = &rest[blanks..];
+        let length = word
+            .iter()
+            .take_while(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || **byte == b'_')
+            .count();
+        at = blank + blanks;
+        if word.get(length) == Some(&b'=') && length > 1 && is_name(&word[..length]) {
+            inner.push(String::from_utf8_lossy(&word[..length]).into_owned());
+            let with = if quote == b'"' { "\" \"" } else { "' '" };
+            repair.push((part(one.span, blank, at)?, with));
+        }
+    }
+    (!inner.is_empty()).then(|| LostAssignment {
+        name: one.name.value.clone(),
+        inner,
+        kind: LossKind::Joined,
+        span: one.name.span,
+        repair,
+    })
+}
+
+/// Variables that are meant as such wherever they stand.
+const MEANT: [&str; 5] = ["PATH", "HOME", "PWD", "USER", "PYTHONPATH"];
+
+/// `$PATH`, or `~` where a path begins: what stands there and is not expanded.
+fn not_expanded(one: &EnvironmentAssignment, text: &[u8]) -> Option<String> {
+    let value = one.value.expose_str()?;
+    // Single quotes say that it is meant as it stands.
+    if text.first() == Some(&b'\'') {
+        return None;
+    }
+    if value.starts_with("~/") || value.contains(":~/") {
+        return Some("~".to_owned());
+    }
+    let found = MEANT.iter().find(|name| {
+        value.match_indices('$').any(|(at, _)| {
+            let rest = &value[at + 1..];
+            let rest = rest.strip_prefix('{').unwrap_or(rest);
+            rest.strip_prefix(**name).is_some_and(|after| {
+                !after.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
+            })
+        })
+    })?;
+    Some(format!("${found}"))
 }

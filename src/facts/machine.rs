@@ -1,5 +1,6 @@
 //! What is true of the host as a whole: accounts, versions, what systemd makes at boot.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -29,6 +30,10 @@ pub enum Shell {
 pub struct Machine {
     /// Users and groups.
     pub accounts: Known<Accounts>,
+    /// That no other source than those files has accounts: why there may be one.
+    pub other_accounts: Known<()>,
+    /// Names of accounts that systemd-sysusers makes at boot.
+    pub made_accounts: HashSet<String>,
     /// Are owners and modes those of the deployment? Not in a tree that an ordinary user made.
     pub owners_known: bool,
     /// Is this a whole machine (this host or a tree), and not just files of a repository?
@@ -56,6 +61,8 @@ impl Machine {
             let unread = "only the files given were read";
             return Self {
                 accounts: Known::unknown(unread),
+                other_accounts: Known::unknown(unread),
+                made_accounts: HashSet::new(),
                 owners_known: false,
                 whole,
                 systemd: Known::unknown(unread),
@@ -69,6 +76,8 @@ impl Machine {
         }
         Self {
             accounts: accounts(sources, problems),
+            other_accounts: other_accounts(sources),
+            made_accounts: made_accounts(sources),
             owners_known: owners_known(sources),
             whole,
             systemd: systemd_version(sources),
@@ -79,6 +88,11 @@ impl Machine {
             processors: processors(sources),
             names: HostNames::read(sources),
         }
+    }
+
+    /// Does systemd-sysusers make this account before any service starts?
+    pub fn is_made_at_boot(&self, name: &str) -> bool {
+        self.made_accounts.contains(name)
     }
 
     /// The user of a name or number.
@@ -125,6 +139,59 @@ fn accounts(sources: &Sources, problems: &mut Vec<Problem>) -> Known<Accounts> {
         None => Known::Value(accounts, Origin::Path(passwd.into())),
     }
 }
+
+/// nsswitch.conf(5): accounts from elsewhere (LDAP, SSSD, systemd-homed) are in no file. Of
+/// `systemd` only what lies in its own directories counts: what else it knows it makes up itself.
+fn other_accounts(sources: &Sources) -> Known<()> {
+    let path = Path::new("/etc/nsswitch.conf");
+    let text = match sources.host().read(path, MAX_ACCOUNTS) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(error) if error.kind == HostErrorKind::NotFound => String::new(),
+        Err(error) => return Known::unknown(format!("{error}")),
+    };
+    for line in text.lines() {
+        let line = line.split('#').next().unwrap_or_default();
+        let Some((database, services)) = line.split_once(':') else { continue };
+        if !matches!(database.trim(), "passwd" | "group") {
+            continue;
+        }
+        let mut services = services.split_whitespace().filter(|word| !word.starts_with('['));
+        let own = ["files", "systemd", "compat"];
+        if let Some(other) = services.find(|service| !own.contains(service)) {
+            return Known::unknown(format!("accounts come from `{other}` too (nsswitch.conf)"));
+        }
+    }
+    let places = ["/etc/userdb", "/run/userdb", "/usr/lib/userdb", "/var/lib/systemd/home"];
+    for place in places {
+        if sources.host().list(Path::new(place)).is_ok_and(|names| !names.is_empty()) {
+            return Known::unknown(format!("accounts are defined in {place} too"));
+        }
+    }
+    Known::Observed((), "/etc/nsswitch.conf")
+}
+
+/// sysusers.d(5): the names of its `u` and `g` lines.
+fn made_accounts(sources: &Sources) -> HashSet<String> {
+    let mut found = HashSet::new();
+    for place in ["/etc/sysusers.d", "/run/sysusers.d", "/usr/lib/sysusers.d"] {
+        for name in sources.host().list(Path::new(place)).unwrap_or_default() {
+            let Ok(bytes) = sources.host().read(&Path::new(place).join(name), MAX_ACCOUNTS) else {
+                continue;
+            };
+            for line in String::from_utf8_lossy(&bytes).lines() {
+                let mut words = line.split_whitespace();
+                let kind = words.next().unwrap_or_default();
+                if matches!(kind.trim_end_matches('!'), "u" | "g") {
+                    found.extend(words.next().map(|name| name.trim_matches('"').to_owned()));
+                }
+            }
+        }
+    }
+    found
+}
+
+/// As much as any file about accounts has.
+const MAX_ACCOUNTS: u64 = 1 << 20;
 
 fn systemd_version(sources: &Sources) -> Known<u32> {
     match unit::version::find(sources.host()) {

@@ -1,5 +1,6 @@
 //! What is true of a deployment: the files' contents joined into one model. Rules see only this.
 
+pub mod dependencies;
 pub mod discovery;
 pub mod endpoint;
 pub mod environment;
@@ -12,7 +13,8 @@ pub mod gunicorn;
 pub mod journal;
 mod json;
 pub mod known;
-mod lost;
+pub mod lost;
+mod lost_variable;
 pub mod machine;
 pub mod names;
 pub mod nginx;
@@ -45,7 +47,7 @@ pub use front::Passing;
 pub use journal::Journal;
 pub use json::json;
 pub use known::{Known, Origin, Whose};
-pub use lost::{HowLost, Lost};
+pub use lost_variable::{HowLost, Lost};
 pub use machine::Machine;
 pub use names::HostNames;
 pub use nginx::Nginx;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::dependencies::{self, Dependency};
 use super::executable::Executable;
 use super::place::{Identity, Place, tidy};
 use super::{Known, Machine, Origin, Whose, Why};
@@ -36,6 +37,19 @@ pub struct Command {
     pub executable: Executable,
 }
 
+/// A file that `StandardOutput=` or `StandardError=` names.
+#[derive(Debug, Clone)]
+pub struct OutputFile {
+    /// The setting.
+    pub setting: &'static str,
+    /// Where the path stands.
+    pub span: Span,
+    /// The file.
+    pub file: Place,
+    /// The directory that it is to lie in.
+    pub directory: Place,
+}
+
 /// A service unit as systemd sees it.
 #[derive(Debug)]
 pub struct Service {
@@ -59,6 +73,10 @@ pub struct Service {
     pub exec_reload_post: Vec<Command>,
     /// The directories that systemd makes for it.
     pub directories: Known<Vec<ManagedDirectory>>,
+    /// The files that systemd writes its output to.
+    pub outputs: Vec<OutputFile>,
+    /// The units that it names.
+    pub dependencies: Known<Vec<Dependency>>,
 }
 
 /// The first systemd that knows `RuntimeDirectory=NAME::ro`.
@@ -75,6 +93,8 @@ impl Service {
             exec_reload: read_commands(sources, machine, &unit, "ExecReload"),
             exec_reload_post: read_commands(sources, machine, &unit, "ExecReloadPost"),
             directories: Known::Default(Vec::new(), Whose::SYSTEMD),
+            outputs: Vec::new(),
+            dependencies: Known::Observed(Vec::new(), "the unit's files"),
             on_machine: machine.whole,
             unit,
             sockets,
@@ -82,6 +102,8 @@ impl Service {
         service.user = service.read_user(machine);
         service.working_directory = service.read_working_directory(sources, machine);
         service.directories = service.read_directories();
+        service.outputs = service.read_outputs(sources, machine);
+        service.dependencies = dependencies::read(sources, machine, &service);
         service
     }
 
@@ -299,6 +321,27 @@ impl Service {
             Some("ro") => self.unit.specifiers.systemd.map(|version| version >= READ_ONLY_SINCE),
             _ => Some(false),
         }
+    }
+
+    /// Values with placeholders name no file that is known.
+    fn read_outputs(&self, sources: &Sources, machine: &Machine) -> Vec<OutputFile> {
+        let mut found = Vec::new();
+        for setting in ["StandardOutput", "StandardError"] {
+            let Some(Some(text)) = self.text(setting).ok().cloned() else { continue };
+            let prefix = ["file:", "append:", "truncate:"];
+            let path = prefix.iter().find_map(|prefix| text.as_str().strip_prefix(prefix));
+            let Some(path) = path.map(Path::new).filter(|path| path.is_absolute()) else {
+                continue;
+            };
+            let Some(parent) = path.parent() else { continue };
+            found.push(OutputFile {
+                setting,
+                span: text.span(),
+                file: Place::look(sources.host(), path, machine.owners_known),
+                directory: Place::look(sources.host(), parent, machine.owners_known),
+            });
+        }
+        found
     }
 
     fn read_directories(&self) -> Known<Vec<ManagedDirectory>> {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::super::gunicorn::ConfigChoice;
-use super::super::lost;
+use super::super::lost_variable;
 use super::super::place::tidy;
 use super::super::release::standard_library;
 use super::super::{Given, Known, Machine, Origin, Place, Problem, Whose, Why};
@@ -125,7 +125,7 @@ impl ConfigReader<'_> {
         }
         let mut mistaken = Vec::new();
         for assignment in &content.values {
-            let variables = lost::in_no_setting(&assignment.name, assignment.value());
+            let variables = lost_variable::in_no_setting(&assignment.name, assignment.value());
             if !variables.is_empty() {
                 self.sources.hide(assignment.value_span);
             }

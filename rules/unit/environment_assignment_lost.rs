@@ -1,0 +1,138 @@
+use crate::facts::lost::{LossKind, LostAssignment};
+use crate::rule::prelude::*;
+
+crate::rule! {
+    /// The application does not get a variable, or gets another value than was written for it.
+    ///
+    /// `Environment=` looks like a shell's line and is none. A blank outside quotes ends a value
+    /// (`A=My Site` sets A to `My`). One pair of quotes holds one assignment (`"A=1 B=2"` sets A
+    /// to `1 B=2`, and no B). `%` starts a specifier: where systemd knows none of that name, as in
+    /// `p%23ss` from a database's URL, it drops the whole assignment and goes on; `%%` is a
+    /// percent sign. `$PATH` and `~` stay as they are written. systemd says so in the journal at
+    /// most, and the start goes on.
+    ///
+    /// By hand: `Environment="NAME=value"`, one pair of quotes for each assignment, `%%` for `%`;
+    /// then `systemctl daemon-reload` and `systemctl restart`: a reload keeps the old environment.
+    ///
+    /// Proved by `environment-assignment-lost`: the worker raised KeyError at its start, and every
+    /// request got 502.
+    ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// Environment="SITE_URL=http://example.com/?q=a%23b"
+    /// ```
+    /// ```ini,fixed,drop-in
+    /// [Service]
+    /// Environment="SITE_URL=http://example.com/?q=a%%23b"
+    /// ```
+    ///
+    /// Two in one pair of quotes:
+    ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// Environment="LOG_LEVEL=info CACHE_SIZE=12"
+    /// ```
+    /// ```ini,fixed,drop-in
+    /// [Service]
+    /// Environment="LOG_LEVEL=info" "CACHE_SIZE=12"
+    /// ```
+    ///
+    /// No quotes at all:
+    ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// Environment=SITE_NAME=My new Site
+    /// ```
+    /// ```ini,fixed,drop-in
+    /// [Service]
+    /// Environment="SITE_NAME=My new Site"
+    /// ```
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// Environment="PATH=/srv/myapp/.venv/bin:$PATH"
+    /// ```
+    ///
+    /// Healthy:
+    ///
+    /// ```ini,good,drop-in
+    /// [Service]
+    /// Environment=LOG_LEVEL=info CACHE_SIZE=12 "SITE_NAME=My new Site"
+    /// Environment="OPTIONS=host=a port=b" 'SITE_PRICE=5%% $HOME' "SITE_USER=%u"
+    /// ```
+    U141 "environment-assignment-lost" {
+        severity: Warning, impact: Outage, fix: Some(Safe), item: Environment, hop: Release,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    for lost in &app.environment.lost {
+        // In a file that is still to be filled in, it may be a placeholder.
+        if lost.kind == LossKind::NotExpanded && !app.machine.whole {
+            continue;
+        }
+        // A line that another one makes good is no loss.
+        let decides = app.environment.decides(&lost.name, lost.span);
+        let set = app.environment.variables.contains_key(&lost.name);
+        let inner_set = lost.kind == LossKind::Joined
+            && lost.inner.iter().all(|name| app.environment.variables.contains_key(name));
+        if (set && !decides) || inner_set {
+            continue;
+        }
+        report(app, lost, out);
+    }
+    Ok(())
+}
+
+fn report(app: &App, lost: &LostAssignment, out: &mut Sink) {
+    let name = &lost.name;
+    let inner = lost.inner.join(", ");
+    let (message, note, title) = match lost.kind {
+        LossKind::Specifier => (
+            format!(
+                "the application does not get {name}: `%` starts a specifier, systemd knows none \
+                 of that name and drops the assignment"
+            ),
+            "dropped as a whole",
+            format!("%% for % in {name}"),
+        ),
+        LossKind::Blanks => (
+            format!("{name} gets only the first word of its value: outside quotes a blank ends it"),
+            "cut at the first blank",
+            format!("quotes round the whole assignment of {name}"),
+        ),
+        LossKind::Joined => (
+            format!(
+                "the application does not get {inner}: it is a part of the value of {name}, one \
+                 pair of quotes holds one assignment"
+            ),
+            "takes all that is in the quotes",
+            "a pair of quotes for each assignment".to_owned(),
+        ),
+        LossKind::NotExpanded => (
+            format!(
+                "the application gets {inner} in {name} as it is written: systemd expands no \
+                 variables in Environment="
+            ),
+            "taken literally",
+            format!("the full text in {name}"),
+        ),
+    };
+    // Where a part that is lost is not what the code needs, it may start all the same.
+    let needs = |name: &str| app.release.code.required.iter().any(|one| one.name == name);
+    let needed = lost.kind != LossKind::NotExpanded
+        && (needs(name) || lost.inner.iter().any(|name| needs(name)));
+    let stem = app.name.strip_suffix(".service").unwrap_or(&app.name);
+    // With a change, what must follow is said with it.
+    let help = match lost.repair.is_empty() {
+        true => format!("{title}\nthen: systemctl daemon-reload && systemctl restart {stem}"),
+        false => title.clone(),
+    };
+    let edits = lost.repair.iter().map(|(at, with)| Edit::replace(*at, *with));
+    out.report(message)
+        .severity(if needed { Severity::Error } else { Severity::Warning })
+        .at(lost.span, note)
+        .help(help)
+        .subject(format!("{name} {inner}"))
+        .fix_if(Safety::Safe, title, edits);
+}

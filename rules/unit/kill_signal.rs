@@ -1,0 +1,110 @@
+use crate::facts::gunicorn::Stays;
+use crate::rule::prelude::*;
+use crate::source::unit::value::parse_signal;
+
+crate::rule! {
+    /// Every stop and restart cuts off the requests that are being answered.
+    ///
+    /// systemd stops a service with `KillSignal=` (SIGTERM unless it is set), and restarts it with
+    /// `RestartKillSignal=` (the same unless it is set). To gunicorn SIGTERM means: let the workers
+    /// finish, for up to `graceful_timeout`. SIGQUIT and SIGINT mean the quick shutdown, and
+    /// SIGKILL ends it before it can do anything: what is being answered gets 500 or a reset.
+    /// `KillSignal=SIGQUIT` comes from units of other servers (nginx, uWSGI), to which it means
+    /// the opposite.
+    ///
+    /// By hand: `KillSignal=SIGTERM`, then `systemctl daemon-reload`. No restart is needed.
+    ///
+    /// Proved by `kill-signal`: a request that ran while the service was restarted did not get
+    /// its answer; with SIGTERM it did.
+    ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// KillSignal=SIGQUIT
+    /// ```
+    /// ```ini,fixed,drop-in
+    /// [Service]
+    /// KillSignal=SIGTERM
+    /// ```
+    ///
+    /// Other spellings, and the one for restarts alone:
+    ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// KillSignal=INT
+    /// ```
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// KillSignal=9
+    /// ```
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// RestartKillSignal=SIGQUIT
+    /// ```
+    /// ```ini,fixed,drop-in
+    /// [Service]
+    /// RestartKillSignal=SIGTERM
+    /// ```
+    ///
+    /// Healthy: SIGTERM by name or number, and other signals for later.
+    ///
+    /// ```ini,good,drop-in
+    /// [Service]
+    /// KillSignal=SIGQUIT
+    /// KillSignal=15
+    /// FinalKillSignal=SIGKILL
+    /// ```
+    U137 "kill-signal" {
+        severity: Error, impact: DroppedRequests, fix: Some(Safe), item: WorkersReplaced,
+        hop: Workers, since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let service = &app.service;
+    // Where something else is the main process, what it does with a signal is another rule's.
+    if app.gunicorn.launch.get()?.stays() != Stays::Never || service.kill_mode().get()? == "none" {
+        return Ok(());
+    }
+    let stop = service.word("KillSignal", "SIGTERM");
+    let restart = service.word("RestartKillSignal", "");
+    let stop_does = harm(stop.get()?);
+    let when = match restart.get()?.as_str() {
+        "" => "stop and restart",
+        _ => "stop",
+    };
+    if let Some(harm) = stop_does {
+        report(app, "KillSignal", &stop, when, harm, out);
+    }
+    if let Some(harm) = harm(restart.get()?) {
+        report(app, "RestartKillSignal", &restart, "restart", harm, out);
+    }
+    Ok(())
+}
+
+/// What a signal makes gunicorn do, where that is not to finish its requests.
+fn harm(signal: &str) -> Option<&'static str> {
+    match parse_signal(signal)?.as_str() {
+        "SIGQUIT" | "SIGINT" => Some("which is gunicorn's quick shutdown"),
+        "SIGKILL" => Some("which leaves gunicorn no time"),
+        _ => None,
+    }
+}
+
+fn report(
+    app: &App,
+    setting: &'static str,
+    signal: &Known<String>,
+    when: &str,
+    harm: &str,
+    out: &mut Sink,
+) {
+    let written = signal.ok().map_or("", String::as_str);
+    out.report(format!(
+        "every {when} cuts requests off: systemd sends {}, {harm}",
+        parse_signal(written).as_deref().unwrap_or(written)
+    ))
+    .at_known(signal, "SIGTERM lets the workers finish")
+    .help(format!("In [Service]:\n{setting}=SIGTERM"))
+    .fix(Safety::Safe, format!("{setting}=SIGTERM"))
+    .edit(Edit::set(&app.service.unit, setting, "SIGTERM"));
+}

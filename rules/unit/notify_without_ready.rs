@@ -1,0 +1,99 @@
+use crate::rule::prelude::*;
+use crate::source::gunicorn::Version;
+
+crate::rule! {
+    /// The start never succeeds: systemd waits for a sign of readiness that does not come.
+    ///
+    /// With `Type=notify` (or `notify-reload`) a unit counts as started once READY=1 has arrived.
+    /// gunicorn sends it from 20.0 on. An older one, or one whose environment has lost
+    /// NOTIFY_SOCKET, serves for as long as `TimeoutStartSec=` lasts (90 s by default), is then
+    /// killed, and with `Restart=` that goes on for ever. Where a shell or launcher stays between
+    /// systemd and gunicorn, READY=1 is sent and not heard: U103 says so.
+    ///
+    /// By hand: a newer gunicorn, or `Type=exec`; then `systemctl daemon-reload` and
+    /// `systemctl restart`.
+    ///
+    /// Proved by `notify-without-ready`: the unit was killed at its start timeout again and again,
+    /// and requests got 502 in between.
+    ///
+    /// ```tree,bad
+    /// - /srv/myapp/.venv/lib/python3.11/site-packages/gunicorn-23.0.0.dist-info
+    /// /srv/myapp/.venv/lib/python3.11/site-packages/gunicorn-19.9.0.dist-info/
+    /// ```
+    /// ```text,bad,file=/srv/myapp/.venv/lib/python3.11/site-packages/gunicorn-19.9.0.dist-info/METADATA
+    /// Metadata-Version: 2.1
+    /// Name: gunicorn
+    /// Version: 19.9.0
+    /// ```
+    /// ```text,bad,file=/srv/myapp/releases/2026-04-21/requirements.txt
+    /// flask
+    /// gunicorn
+    /// ```
+    ///
+    /// `env -i` takes NOTIFY_SOCKET away with all the rest:
+    ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// UnsetEnvironment=NOTIFY_SOCKET
+    /// ```
+    ///
+    /// Healthy: nobody waits for it.
+    ///
+    /// ```ini,good,drop-in
+    /// [Service]
+    /// Type=exec
+    /// UnsetEnvironment=NOTIFY_SOCKET
+    /// ```
+    U135 "notify-without-ready" {
+        severity: Error, impact: Outage, fix: Some(Safe), item: ReloadSucceeds, hop: Master,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let service = &app.service;
+    let kind = service.kind();
+    if !matches!(kind.get()?.as_str(), "notify" | "notify-reload") || service.unit.masked {
+        return Ok(());
+    }
+    // What waits then is the shell or launcher.
+    let launch = app.gunicorn.launch.get()?;
+    let (place, cause) = if let Some(place) = without_socket(app)? {
+        (place, "NOTIFY_SOCKET is taken from gunicorn's environment".to_owned())
+    } else if launch.cleared || launch.unset.iter().any(|name| name == "NOTIFY_SOCKET") {
+        (app.gunicorn.started_at(), "`env` takes NOTIFY_SOCKET from gunicorn".to_owned())
+    } else {
+        match app.gunicorn.version.get()? {
+            version if is_silent(version) => (
+                app.gunicorn.started_at(),
+                format!("gunicorn {version} sends no READY=1 (20.0 is the first that does)"),
+            ),
+            _ => return Ok(()),
+        }
+    };
+    out.report(format!(
+        "the start times out and is killed, again and again: Type={} waits for READY=1, and {cause}",
+        kind.ok().map_or("notify", String::as_str)
+    ))
+    .at_known(&kind, "waits for READY=1")
+    .at_some(place, "never sends it")
+    .help("In [Service]:\nType=exec")
+    .fix(Safety::Safe, "Type=exec")
+    .edit(Edit::set(&service.unit, "Type", "exec"));
+    Ok(())
+}
+
+/// `UnsetEnvironment=NOTIFY_SOCKET`; nothing where it is not taken away.
+fn without_socket(app: &App) -> Result<Option<Option<Span>>, Why> {
+    let unit = &app.service.unit;
+    let lines = unit.list("Service", "UnsetEnvironment");
+    let found = lines.iter().find(|line| {
+        let (names, _) = crate::source::unit::environment::unset(&line.value, &unit.specifiers);
+        names.iter().any(|unset| unset.name.value == "NOTIFY_SOCKET" && unset.value.is_none())
+    });
+    Ok(found.map(|line| Some(line.span)))
+}
+
+fn is_silent(version: &Version) -> bool {
+    version.at_least("20.0") == Some(false)
+}

@@ -1,0 +1,119 @@
+use crate::facts::service::ManagedDirectory;
+use crate::rule::prelude::*;
+use crate::source::unit::Unit;
+
+crate::rule! {
+    /// After the first restart every request gets 502, although gunicorn runs.
+    ///
+    /// systemd removes the directories of `RuntimeDirectory=` whenever the service stops, with all
+    /// that is in them. Where the `.socket` listens at a path in there, the path is gone from then
+    /// on: systemd goes on listening on a socket that nobody can reach any more, until the
+    /// `.socket` itself is restarted.
+    ///
+    /// By hand: `RuntimeDirectoryPreserve=yes`, or a path for `ListenStream=` that no service
+    /// removes (`/run/myapp.socket`); then `systemctl daemon-reload` and
+    /// `systemctl restart NAME.socket`.
+    ///
+    /// Proved by `runtime-directory-removes-socket`: after one restart of the service every
+    /// request got 502 while the unit was active.
+    ///
+    /// ```ini,bad,file=/etc/systemd/system/myapp.socket
+    /// [Socket]
+    /// ListenStream=/run/myapp/gunicorn.sock
+    ///
+    /// [Install]
+    /// WantedBy=sockets.target
+    /// ```
+    /// ```ini,fixed,file=/etc/systemd/system/myapp.socket
+    /// [Socket]
+    /// ListenStream=/run/myapp/gunicorn.sock
+    ///
+    /// [Install]
+    /// WantedBy=sockets.target
+    /// ```
+    /// ```ini,fixed
+    /// [Unit]
+    /// Description=Gunicorn for myapp
+    /// After=network.target
+    ///
+    /// [Service]
+    /// Type=notify
+    /// NotifyAccess=main
+    /// User=www-data
+    /// Group=www-data
+    /// RuntimeDirectory=myapp
+    /// WorkingDirectory=/srv/myapp/current
+    /// EnvironmentFile=/etc/myapp.env
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn \
+    ///     --workers 3 \
+    ///     --chdir /srv/myapp/current \
+    ///     --bind unix:/run/myapp/gunicorn.sock \
+    ///     wsgi:app
+    /// ExecReload=/bin/kill -s HUP $MAINPID
+    /// KillMode=mixed
+    /// TimeoutStopSec=40
+    /// Restart=always
+    /// RestartSec=3
+    /// RuntimeDirectoryPreserve=yes
+    ///
+    /// [Install]
+    /// WantedBy=multi-user.target
+    /// ```
+    ///
+    /// Healthy: the directory stays.
+    ///
+    /// ```ini,good,file=/etc/systemd/system/myapp.socket
+    /// [Socket]
+    /// ListenStream=/run/myapp/gunicorn.sock
+    ///
+    /// [Install]
+    /// WantedBy=sockets.target
+    /// ```
+    /// ```ini,good,drop-in
+    /// [Service]
+    /// RuntimeDirectoryPreserve=yes
+    /// ```
+    U139 "runtime-directory-removes-socket" {
+        severity: Error, impact: BadGateway, fix: Some(Safe), item: UpstreamStable, hop: Socket,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let service = &app.service;
+    if service.sockets.is_empty() {
+        return Ok(());
+    }
+    let preserve = service.word("RuntimeDirectoryPreserve", "no");
+    let (severity, when) = match preserve.get()?.as_str() {
+        "restart" => (Severity::Warning, "stop"),
+        word if crate::source::unit::value::parse_boolean(word) == Some(true) => return Ok(()),
+        _ => (Severity::Error, "restart"),
+    };
+    for bound in app.bounds().get()?.iter().filter(|bound| bound.activated) {
+        let (Endpoint::Unix(path), Some(span)) = (&bound.endpoint, bound.origin.span()) else {
+            continue;
+        };
+        let listens = |unit: &&Unit| unit.files().any(|file| file.file.id == span.file);
+        let Some(unit) = service.sockets.iter().find(listens) else { continue };
+        let goes = |made: &&ManagedDirectory| {
+            made.path.starts_with("/run") && path.starts_with(&made.path)
+        };
+        if let Some(directory) = service.directories.get()?.iter().find(goes) {
+            let (name, shown) = (&unit.name, directory.path.display());
+            out.report(format!(
+                "after a {when} of {} every request gets 502: systemd removes {shown}, and {name} \
+                 listens on without {}",
+                app.name,
+                path.display()
+            ))
+            .severity(severity)
+            .at(span, "lies in the directory that goes away")
+            .at(directory.span, "removed whenever the service stops")
+            .help("In [Service]:\nRuntimeDirectoryPreserve=yes")
+            .fix(Safety::Safe, "RuntimeDirectoryPreserve=yes")
+            .edit(Edit::set(&service.unit, "RuntimeDirectoryPreserve", "yes"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,284 @@
+use std::path::{Path, PathBuf};
+
+use crate::rule::prelude::*;
+use crate::source::gunicorn::SettingValue;
+
+crate::rule! {
+    /// gunicorn does not start: the unit's own sandbox hides what it needs, or makes it read-only.
+    ///
+    /// `ProtectHome=yes` (and `tmpfs`) empties /home, /root and /run/user for the service,
+    /// `InaccessiblePaths=` the paths that it names: a working directory in there gives 200/CHDIR,
+    /// a virtual environment 203/EXEC. `ProtectSystem=strict` makes everything read-only but what
+    /// `ReadWritePaths=`, `RuntimeDirectory=` and its kin name, `ProtectHome=read-only` the homes,
+    /// `ReadOnlyPaths=` what it names: gunicorn cannot create its socket, pid file or log there.
+    ///
+    /// By hand: `ProtectHome=read-only`, or the application in /srv; for what gunicorn writes,
+    /// `RuntimeDirectory=`, `LogsDirectory=` or `ReadWritePaths=`; then `systemctl daemon-reload`
+    /// and `systemctl restart`.
+    ///
+    /// Proved by `sandbox-hides-app`: the unit failed with 200/CHDIR, and every request got 502.
+    ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// InaccessiblePaths=-/srv
+    /// ```
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// ProtectSystem=strict
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current \
+    ///     --pid /srv/myapp/gunicorn.pid --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    /// ```tree,bad
+    /// /srv/myapp/ owner=33:33
+    /// ```
+    ///
+    /// Healthy: what is hidden is not needed, what is written lies where it may be.
+    ///
+    /// ```ini,good,drop-in
+    /// [Service]
+    /// ProtectHome=yes
+    /// ProtectSystem=strict
+    /// InaccessiblePaths=/var/lib/secrets
+    /// ```
+    /// ```ini,good,drop-in
+    /// [Service]
+    /// ProtectSystem=strict
+    /// ReadWritePaths=/srv/myapp
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current \
+    ///     --pid /srv/myapp/gunicorn.pid --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    /// ```tree,good
+    /// /srv/myapp/ owner=33:33
+    /// ```
+    U126 "sandbox-hides-app" {
+        severity: Error, impact: Outage, fix: Some(Unsafe), item: ReloadSucceeds, hop: Master,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+/// What `ProtectHome=` is about.
+const HOMES: [&str; 3] = ["/home", "/root", "/run/user"];
+/// What `ProtectSystem=strict` leaves alone.
+const NOT_PROTECTED: [&str; 3] = ["/dev", "/proc", "/sys"];
+/// Settings that give a path back, in ways that depend on more than the path.
+const GIVE_BACK: [&str; 4] = ["BindPaths", "BindReadOnlyPaths", "ReadWritePaths", "ReadOnlyPaths"];
+
+/// A path that gunicorn needs.
+struct Need {
+    path: PathBuf,
+    resolved: PathBuf,
+    span: Option<Span>,
+    /// What it is, and the status with which the start fails without it.
+    what: &'static str,
+}
+
+impl Need {
+    /// Does it lie below this?
+    fn below(&self, top: &Path) -> bool {
+        self.path.starts_with(top) || self.resolved.starts_with(top)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let service = &app.service;
+    if service.unit.masked {
+        return Ok(());
+    }
+    for key in ["RootDirectory", "RootImage", "TemporaryFileSystem"] {
+        if service.unit.last("Service", key).is_some() {
+            return Err(Why::new(format!("{key}= gives the service other files")));
+        }
+    }
+    hidden(app, out)?;
+    read_only(app, out)
+}
+
+/// What is not there for the service.
+fn hidden(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let service = &app.service;
+    let home = service.word("ProtectHome", "no");
+    let word = home.get()?;
+    let hides_homes = word == "tmpfs" || parse(word) == Some(true);
+    let listed = paths(app, "InaccessiblePaths")?;
+    for need in needs(app) {
+        let by_home = HOMES.iter().any(|top| need.below(Path::new(top)));
+        let (at, cause) = if hides_homes && by_home {
+            (home.span(), format!("ProtectHome={word}"))
+        } else if let Some((top, span)) = listed.iter().find(|(top, _)| need.below(top)) {
+            (Some(*span), format!("InaccessiblePaths={}", top.display()))
+        } else {
+            continue;
+        };
+        given_back(app, &need)?;
+        let stem = app.name.strip_suffix(".service").unwrap_or(&app.name);
+        let finding = out
+            .report(format!(
+                "gunicorn does not start: {cause} hides {}, its {}",
+                need.path.display(),
+                need.what
+            ))
+            .at_some(at, "hides it")
+            .at_some(need.span, "needed here");
+        let (help, edit) = match hides_homes && by_home {
+            true => (
+                "In [Service]:\nProtectHome=read-only".to_owned(),
+                Some(Edit::set(&service.unit, "ProtectHome", "read-only")),
+            ),
+            false => (format!("Take {} out of InaccessiblePaths=", need.path.display()), None),
+        };
+        finding
+            .help(match &edit {
+                Some(_) => help,
+                None => {
+                    format!("{help}\nthen: systemctl daemon-reload && systemctl restart {stem}")
+                }
+            })
+            .fix_if(Safety::Unsafe, "let the service see its application", edit);
+        // One cause, one finding: what else lies there comes to light with it.
+        return Ok(());
+    }
+    Ok(())
+}
+
+/// What gunicorn has to write and may not.
+fn read_only(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let service = &app.service;
+    let dynamic = *service.boolean("DynamicUser", false).get()?;
+    let system = service.word("ProtectSystem", if dynamic { "strict" } else { "no" });
+    let home = service.word("ProtectHome", if dynamic { "read-only" } else { "no" });
+    let (strict, homes) = (system.get()? == "strict", home.get()? == "read-only");
+    let listed = paths(app, "ReadOnlyPaths")?;
+    let writable = paths(app, "ReadWritePaths")?;
+    let made = service.directories.get()?;
+    for (need, setting) in written(app)? {
+        let free = NOT_PROTECTED.iter().any(|top| need.below(Path::new(top)))
+            || writable.iter().any(|(top, _)| need.below(top))
+            || made.iter().any(|made| need.below(&made.path))
+            || (need.below(Path::new("/tmp")) || need.below(Path::new("/var/tmp")))
+                && *service.private_tmp().get()?;
+        if free {
+            continue;
+        }
+        let in_home = HOMES.iter().any(|top| need.below(Path::new(top)));
+        let (at, cause) = if let Some((top, span)) = listed.iter().find(|(top, _)| need.below(top))
+        {
+            (Some(*span), format!("ReadOnlyPaths={}", top.display()))
+        } else if homes && in_home {
+            (home.span(), "ProtectHome=read-only".to_owned())
+        } else if strict {
+            (system.span(), "ProtectSystem=strict".to_owned())
+        } else {
+            continue;
+        };
+        for key in ["BindPaths", "BindReadOnlyPaths"] {
+            if paths(app, key)?.iter().any(|(top, _)| need.below(top)) {
+                return Err(Why::new(format!("{key}= may give the path back")));
+            }
+        }
+        let stem = app.name.strip_suffix(".service").unwrap_or(&app.name);
+        let shown = need.path.display();
+        let directory = need.path.parent().unwrap_or(Path::new("/")).display();
+        out.report(format!(
+            "gunicorn does not start: {cause} makes {shown}, its {setting}, read-only"
+        ))
+        .at_some(at, "makes it read-only")
+        .at_some(need.span, "written here")
+        .help(format!(
+            "In [Service]:\nReadWritePaths={directory}\nor put it into RuntimeDirectory= or \
+             LogsDirectory=\nthen: systemctl daemon-reload && systemctl restart {stem}"
+        ))
+        .fix(Safety::Manual, format!("ReadWritePaths={directory}"));
+        return Ok(());
+    }
+    Ok(())
+}
+
+fn parse(word: &str) -> Option<bool> {
+    crate::source::unit::value::parse_boolean(word)
+}
+
+/// The paths of a list of them, without `-` and `+`.
+fn paths(app: &App, key: &str) -> Result<Vec<(PathBuf, Span)>, Why> {
+    let unit = &app.service.unit;
+    let mut found = Vec::new();
+    for line in unit.list("Service", key) {
+        let crate::source::unit::Expansion::Known(text) = unit.specifiers.expand(&line.value)
+        else {
+            return Err(Why::new(format!("{key}= is not known")));
+        };
+        for word in text.as_str().split_whitespace() {
+            // `from:to`: what is there is what comes behind.
+            let path = word.trim_start_matches(['-', '+', '"']).trim_end_matches('"');
+            let path =
+                if key.starts_with("Bind") { path.split(':').nth(1).unwrap_or(path) } else { path };
+            found.push((PathBuf::from(path), text.span()));
+        }
+    }
+    Ok(found)
+}
+
+/// Another setting may give the path back; whether it does is not judged here.
+fn given_back(app: &App, need: &Need) -> Result<(), Why> {
+    for key in GIVE_BACK {
+        let paths = paths(app, key)?;
+        if paths.iter().any(|(top, _)| need.below(top) || top.starts_with(&need.path)) {
+            return Err(Why::new(format!("{key}= may give the path back")));
+        }
+    }
+    Ok(())
+}
+
+/// What has to be there before gunicorn runs, in the order in which it is missed.
+fn needs(app: &App) -> Vec<Need> {
+    let mut found = Vec::new();
+    let working = &app.service.working_directory;
+    if let Some(Some(place)) = working.ok() {
+        found.push(need(place, working.span(), "working directory (200/CHDIR)"));
+    }
+    if let Some(command) = app.service.exec_start.last()
+        && let Some(place) = &command.program
+    {
+        found.push(need(place, Some(command.line.program.span), "program (203/EXEC)"));
+    }
+    let release = &app.release.directory;
+    if let Some(place) = release.ok() {
+        found.push(need(place, release.span(), "application's directory"));
+    }
+    found
+}
+
+fn need(place: &Place, span: Option<Span>, what: &'static str) -> Need {
+    Need { path: place.path.clone(), resolved: place.resolved.clone(), span, what }
+}
+
+/// Sockets, pid file and logs.
+fn written(app: &App) -> Result<Vec<(Need, &'static str)>, Why> {
+    let mut found = Vec::new();
+    for bound in app.bounds().get()?.iter().filter(|bound| !bound.activated) {
+        if let Endpoint::Unix(path) = &bound.endpoint {
+            let span = bound.origin.span();
+            let need = Need { path: path.clone(), resolved: path.clone(), span, what: "socket" };
+            found.push((need, "socket"));
+        }
+    }
+    let settings = &app.gunicorn.settings;
+    for (name, what) in
+        [("pidfile", "pid file"), ("accesslog", "access log"), ("errorlog", "error log")]
+    {
+        let value = settings.get(name);
+        if settings.is_secret(name) {
+            continue;
+        }
+        if let Some(SettingValue::Text(text)) = value.ok()
+            && text.starts_with('/')
+            && !text.starts_with("/dev/")
+        {
+            let path = PathBuf::from(text);
+            let need = Need { resolved: path.clone(), path, span: value.span(), what };
+            found.push((need, what));
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,98 @@
+use crate::facts::dependencies::{Dependency, Standing};
+use crate::rule::prelude::*;
+
+crate::rule! {
+    /// The unit is not started: another one that it requires is not there.
+    ///
+    /// `Requires=`, `BindsTo=` and `Requisite=` of a unit that does not exist, or that is masked,
+    /// make systemd refuse the start (`Unit … not found`), at boot as well as by hand; a service
+    /// that runs already goes on until its next restart. `After=` and `Wants=` of such a unit are
+    /// passed over in silence: with a slip of the hand in its name, the order that was meant does
+    /// not hold.
+    ///
+    /// By hand: correct the name (`systemctl list-unit-files` shows what there is), or take the
+    /// line out; then `systemctl daemon-reload`.
+    ///
+    /// Proved by `unit-dependency-missing`: the unit was not started, and every request got 502.
+    ///
+    /// ```ini,bad,drop-in
+    /// [Unit]
+    /// Requires=postgres.service
+    /// ```
+    /// ```tree,bad
+    /// /usr/lib/systemd/system/basic.target mode=0644
+    /// /usr/lib/systemd/system/network.target mode=0644
+    /// /usr/lib/systemd/system/postgresql.service mode=0644
+    /// ```
+    /// ```ini,bad,drop-in
+    /// [Unit]
+    /// After=postgresq.service
+    /// ```
+    /// ```tree,bad
+    /// /usr/lib/systemd/system/basic.target mode=0644
+    /// /usr/lib/systemd/system/network.target mode=0644
+    /// /usr/lib/systemd/system/postgresql.service mode=0644
+    /// ```
+    ///
+    /// Healthy: what is there, an instance of a template, a device, and what is only wanted.
+    ///
+    /// ```ini,good,drop-in
+    /// [Unit]
+    /// Requires=postgresql@15-main.service dev-sda1.device
+    /// After=postgresql@15-main.service redis.service
+    /// Wants=redis.service
+    /// ```
+    /// ```tree,good
+    /// /usr/lib/systemd/system/basic.target mode=0644
+    /// /usr/lib/systemd/system/network.target mode=0644
+    /// /usr/lib/systemd/system/postgresql@.service mode=0644
+    /// ```
+    U138 "unit-dependency-missing" {
+        severity: Error, impact: Outage, fix: Some(Manual), item: ReloadSucceeds, hop: Master,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    if app.service.unit.masked {
+        return Ok(());
+    }
+    for dependency in app.service.dependencies.get()? {
+        let weak = matches!(dependency.setting, "After" | "Wants");
+        match dependency.standing {
+            Standing::Present => {}
+            // What is only wanted may be absent, unless it is a slip of the hand.
+            Standing::Missing if weak && dependency.near.is_none() => {}
+            Standing::Masked if weak => {}
+            standing => report(app, dependency, standing, weak, out),
+        }
+    }
+    Ok(())
+}
+
+fn report(app: &App, dependency: &Dependency, standing: Standing, weak: bool, out: &mut Sink) {
+    let Dependency { setting, name, near, .. } = dependency;
+    let (is, note) = match standing {
+        Standing::Masked => ("is masked", "masked"),
+        _ => ("is not there", "no such unit"),
+    };
+    let (severity, consequence) = match (weak, *setting) {
+        (true, "After") => (Severity::Warning, format!("{} waits for nothing", app.name)),
+        (true, _) => (Severity::Warning, format!("{} pulls in nothing", app.name)),
+        _ => (Severity::Error, format!("systemd refuses to start {}", app.name)),
+    };
+    let help = match (near, standing) {
+        (Some(near), _) => format!("Did you mean {setting}={near}?\nthen: systemctl daemon-reload"),
+        (None, Standing::Masked) => format!("systemctl unmask {name}, or take {setting}= out"),
+        (None, _) => format!(
+            "Install what brings {name}, or take {setting}= out (systemctl daemon-reload); what \
+             there is: systemctl list-unit-files"
+        ),
+    };
+    out.report(format!("{consequence}: {setting}={name} {is}"))
+        .severity(severity)
+        .at(dependency.span, note)
+        .subject(format!("{setting} {name}"))
+        .help(help)
+        .fix(Safety::Manual, format!("{setting}= with a unit that is there"));
+}

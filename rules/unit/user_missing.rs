@@ -1,0 +1,178 @@
+use crate::facts::Machine;
+use crate::rule::prelude::*;
+use crate::source::unit::Unit;
+
+crate::rule! {
+    /// gunicorn does not start: the account that it is to run as is not there.
+    ///
+    /// systemd looks the names of `User=`, `Group=` and `SupplementaryGroups=` up at each start.
+    /// Where one is not known the process ends before gunicorn is reached, with status 217/USER or
+    /// 216/GROUP; under `Type=simple` `systemctl start` returns 0 all the same. A `.socket` with
+    /// `SocketUser=` or `SocketGroup=` does not listen then. Names differ from one distribution to
+    /// another: nginx's account is www-data on Debian and nginx on Fedora.
+    ///
+    /// Accounts that are not in /etc/passwd and /etc/group (LDAP, SSSD, systemd-homed) are left
+    /// alone wherever /etc/nsswitch.conf names such a source.
+    ///
+    /// By hand: correct the name, or make the account:
+    /// `useradd --system --shell /usr/sbin/nologin NAME`; then `systemctl daemon-reload` and
+    /// `systemctl restart`.
+    ///
+    /// Proved by `user-missing`: the unit failed with 217/USER, and every request got 502.
+    ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// User=myapp
+    /// ```
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// Group=nginx
+    /// ```
+    ///
+    /// Healthy: an account that is there, a number, one that systemd makes up itself.
+    ///
+    /// ```ini,good,drop-in
+    /// [Service]
+    /// User=root
+    /// User=www-data
+    /// Group=33
+    /// ```
+    /// ```ini,good,drop-in
+    /// [Service]
+    /// User=myapp
+    /// Group=
+    /// DynamicUser=yes
+    /// ```
+    U131 "user-missing" {
+        severity: Error, impact: Outage, fix: Some(Manual), item: ReloadSucceeds, hop: Master,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let service = &app.service;
+    if service.unit.masked {
+        return Ok(());
+    }
+    if !*service.boolean("DynamicUser", false).get()? {
+        let unit = &service.unit;
+        for (key, kind) in
+            [("User", Kind::User), ("Group", Kind::Group), ("SupplementaryGroups", Kind::Group)]
+        {
+            let refused = format!("gunicorn does not start ({})", kind.status());
+            judge(app, unit, ("Service", key), kind, &refused, out)?;
+        }
+    }
+    for unit in &service.sockets {
+        for (key, kind) in [("SocketUser", Kind::User), ("SocketGroup", Kind::Group)] {
+            judge(app, unit, ("Socket", key), kind, "nobody listens for nginx", out)?;
+        }
+    }
+    Ok(())
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    User,
+    Group,
+}
+
+impl Kind {
+    /// The word for it.
+    fn word(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Group => "group",
+        }
+    }
+
+    /// The exit status that systemd gives then.
+    fn status(self) -> &'static str {
+        match self {
+            Self::User => "217/USER",
+            Self::Group => "216/GROUP",
+        }
+    }
+}
+
+fn judge(
+    app: &App,
+    unit: &Unit,
+    (section, key): (&'static str, &'static str),
+    kind: Kind,
+    consequence: &str,
+    out: &mut Sink,
+) -> Result<(), Why> {
+    let lines = match key {
+        "SupplementaryGroups" => unit.list(section, key),
+        _ => unit.last(section, key).into_iter().collect(),
+    };
+    for line in lines {
+        let crate::source::unit::Expansion::Known(text) = unit.specifiers.expand(&line.value)
+        else {
+            return Err(Why::new(format!("{key}= is not known")));
+        };
+        if placeholder::find_with_dollar(text.as_str()).is_some() {
+            return Err(Why::new(format!("{key}= holds a placeholder")));
+        }
+        for name in text.as_str().split_whitespace() {
+            if is_missing(&app.machine, kind, name)? {
+                report(app, kind, name, (key, text.span()), consequence, out);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Numbers need no name, and root is everywhere.
+fn is_missing(machine: &Machine, kind: Kind, name: &str) -> Result<bool, Why> {
+    let own = ["root", "nobody", "nogroup"];
+    if name.is_empty() || own.contains(&name) || name.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Ok(false);
+    }
+    let accounts = machine.accounts.get()?;
+    let known = match kind {
+        Kind::User => accounts.user(name).is_some(),
+        Kind::Group => accounts.group(name).is_some(),
+    };
+    if known {
+        return Ok(false);
+    }
+    machine.other_accounts.get()?;
+    Ok(!machine.is_made_at_boot(name))
+}
+
+fn report(
+    app: &App,
+    kind: Kind,
+    name: &str,
+    (key, span): (&str, Span),
+    consequence: &str,
+    out: &mut Sink,
+) {
+    let word = kind.word();
+    let near = app.machine.accounts.ok().and_then(|accounts| match kind {
+        Kind::User => nearest(name, accounts.users.iter().map(|user| user.name.as_str())),
+        Kind::Group => nearest(name, accounts.groups.iter().map(|group| group.name.as_str())),
+    });
+    let make = match kind {
+        Kind::User => format!("useradd --system --shell /usr/sbin/nologin {name}"),
+        Kind::Group => format!("groupadd --system {name}"),
+    };
+    let guess = near.map_or_else(String::new, |near| format!("Did you mean {key}={near}?\n"));
+    let stem = app.name.strip_suffix(".service").unwrap_or(&app.name);
+    out.report(format!("{consequence}: there is no {word} {name} on this host"))
+        .at(
+            span,
+            format!(
+                "no such {word} in /etc/{}",
+                if kind == Kind::User { "passwd" } else { "group" }
+            ),
+        )
+        .subject(format!("{key} {name}"))
+        .help(format!(
+            "{guess}Correct the name (systemctl daemon-reload), or make the {word}:\n{make}\nthen: \
+             systemctl restart {stem}"
+        ))
+        .fix(Safety::Manual, format!("make the {word} {name}, or name another"));
+}
