@@ -1,5 +1,5 @@
 use crate::facts::gunicorn::UnknownName;
-use crate::facts::{App, HowLost, Lost, Why};
+use crate::facts::{App, Why};
 use crate::rule::{Finding, Severity, Sink};
 use crate::source::Span;
 use crate::source::python::environ::{Need, Reader, VariableUse};
@@ -122,9 +122,6 @@ fn judge<'s>(
     if let Some(unknown) = misplaced(app, name) {
         return Some(told_where(name, span, unknown, out));
     }
-    if !empty && let Some(lost) = app.lost_variable(name) {
-        return Some(report_lost(name, span, &lost, out));
-    }
     let files: Vec<String> =
         environment.read_files().map(|read| read.place.path.display().to_string()).collect();
     let place = if files.is_empty() { "the unit".to_owned() } else { files.join(" and ") };
@@ -182,32 +179,6 @@ fn told_where<'s>(
     ))
     .by_hand(Some(unknown.name.span))
     .subject(name)
-}
-
-/// A line was meant to set it.
-fn report_lost<'s>(name: &str, span: Span, lost: &Lost, out: &'s mut Sink) -> &'s mut Finding {
-    let (cause, note, help) = match &lost.how {
-        HowLost::Specifier => (
-            "systemd drops its assignment, for a % that is no specifier".to_owned(),
-            "dropped whole",
-            format!("Write each % of {name}'s value as %%"),
-        ),
-        HowLost::InQuotesOf(other) => (
-            format!("it is a part of {other}'s value, as one pair of quotes holds both"),
-            "its value holds the other assignment",
-            format!("Give each its own quotes: Environment=\"{other}=…\" \"{name}=…\""),
-        ),
-        HowLost::NoSetting(setting) => (
-            format!("gunicorn has no setting `{setting}`, only raw_env"),
-            "gunicorn passes over this name",
-            format!("Write raw_env = [\"{name}=…\"] there"),
-        ),
-    };
-    out.report(format!("no worker boots after a reload: {name} does not arrive: {cause}"))
-        .at(span, "raises without it")
-        .at(lost.span, note)
-        .help(format!("{help}, then restart the unit: a reload keeps the old environment"))
-        .subject(name)
 }
 
 /// pydantic-settings looks a field up without regard to case.

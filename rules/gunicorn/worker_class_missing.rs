@@ -16,7 +16,7 @@ crate::rule! {
     /// Proved by `worker-class-missing`: gunicorn ended with status 1 at its start, and every
     /// request got 502.
     ///
-    /// ```ini,bad,drop-in
+    /// ```ini,bad,drop-in,also=G229
     /// [Service]
     /// ExecStart=
     /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 -k uvicorn.workers.UvicornWorker \

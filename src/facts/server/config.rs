@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::super::gunicorn::ConfigChoice;
-use super::super::lost_variable;
 use super::super::place::tidy;
 use super::super::release::standard_library;
 use super::super::{Given, Known, Machine, Origin, Place, Problem, Whose, Why};
@@ -12,7 +11,7 @@ use crate::host::{HostErrorKind, Outcome};
 use crate::source::python::environ::EnvironmentWrite;
 use crate::source::python::evaluate::{self, ConfigFile, FileText, Surroundings};
 use crate::source::python::{self, Lookup, PythonVersion};
-use crate::source::{SourceFile, Sources, Span, Spanned};
+use crate::source::{SourceFile, Sources, Span};
 
 /// How deep imports of a configuration file are followed.
 const IMPORTS_DEPTH: usize = 6;
@@ -30,8 +29,6 @@ pub struct ConfigSource {
     pub file: Option<Arc<SourceFile>>,
     /// Errors in its syntax, and what it raises when it is run.
     pub faults: Vec<(String, Span)>,
-    /// Variables of the environment that a name holds which is no setting, each with that name.
-    pub mistaken: Vec<(String, Spanned<String>)>,
 }
 
 pub(super) struct ConfigReader<'a> {
@@ -94,8 +91,7 @@ impl ConfigReader<'_> {
                     problems.push(Problem::unreadable(&error));
                 }
                 let why = Why::new(format!("gunicorn's configuration file {error}"));
-                let (faults, mistaken) = (Vec::new(), Vec::new());
-                let source = ConfigSource { place, implicit, span, file: None, faults, mistaken };
+                let source = ConfigSource { place, implicit, span, file: None, faults: Vec::new() };
                 return (Known::Value(Some(source), Origin::Path(path)), Known::Unknown(why));
             }
         };
@@ -123,15 +119,7 @@ impl ConfigReader<'_> {
         for assignment in content.values.iter().filter(|a| a.name.value == "raw_env") {
             self.sources.hide(assignment.value_span);
         }
-        let mut mistaken = Vec::new();
-        for assignment in &content.values {
-            let variables = lost_variable::in_no_setting(&assignment.name, assignment.value());
-            if !variables.is_empty() {
-                self.sources.hide(assignment.value_span);
-            }
-            mistaken.extend(variables);
-        }
-        let source = ConfigSource { place, implicit, span, file: Some(file), faults, mistaken };
+        let source = ConfigSource { place, implicit, span, file: Some(file), faults };
         let origin = Origin::Path(path);
         (Known::Value(Some(source), origin.clone()), Known::Value(Some(content), origin))
     }
