@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use crate::rule::prelude::*;
 use crate::source::venv::Venv;
 
@@ -12,7 +14,8 @@ crate::rule! {
     /// - `postgresql://` means psycopg2 up to SQLAlchemy 2.0, and psycopg 3 from 2.1 on;
     /// - `postgresql+asyncpg://`, `mysql+pymysql://` and the like name the driver.
     ///
-    /// Looked at are the variables for databases that the code reads. Where the code itself names a
+    /// Looked at are the variables for databases, such as DATABASE_URL; where the code is not seen to
+    /// read one when it starts, it is a warning. Where the code itself names a
     /// scheme it may change what the environment gives, and nothing is said. Of the value only the
     /// scheme is looked at, and nothing is shown.
     ///
@@ -84,9 +87,11 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let code = &app.release.code;
     let certain = || code.modules.iter().filter(|module| module.certain);
     let reads = certain().flat_map(|module| &module.environment.variables);
-    let mut names: Vec<_> = reads.filter(|read| names_database(&read.name)).collect();
-    names.sort_by(|a, b| a.name.cmp(&b.name));
-    names.dedup_by(|a, b| a.name == b.name);
+    // What is set and not read for certain may still be read by a library or in a function.
+    let set = app.environment.variables.keys().map(|name| (name.to_string(), None));
+    let mut names: BTreeMap<String, Option<Span>> = set.collect();
+    names.extend(reads.map(|read| (read.name.clone(), Some(read.span))));
+    names.retain(|name, _| names_database(name));
     if names.is_empty() {
         return Ok(());
     }
@@ -102,22 +107,22 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     }
     let release = version.release();
     let version = (release.first().copied().unwrap_or(0), release.get(1).copied().unwrap_or(0));
-    for read in names {
-        let Some(variable) = app.gunicorn.worker_variable(&app.environment, &read.name)? else {
+    for (name, read) in names {
+        let Some(variable) = app.gunicorn.worker_variable(&app.environment, &name)? else {
             continue;
         };
         let value = variable.value.expose_str().unwrap_or_default();
         let Some((scheme, _)) = value.split_once("://") else { continue };
         let Some(wanted) = wanted(scheme, version, venv)? else { continue };
-        let name = &read.name;
+        let severity = if read.is_some() { wanted.severity } else { Severity::Warning };
         out.report(format!(
             "the next reload takes the site down where the code connects: {name} {}",
             wanted.cause
         ))
-        .severity(wanted.severity)
-        .at_first([(variable.span, "set here"), (Some(read.span), "read here")])
+        .severity(severity)
+        .at_first([(variable.span, "set here"), (read, "read here")])
         .help(wanted.help)
-        .subject(name.clone())
+        .subject(name)
         .fix(Safety::Manual, "write a scheme whose driver is installed, or install the driver");
     }
     Ok(())

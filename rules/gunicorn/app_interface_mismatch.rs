@@ -85,6 +85,11 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     if speaks == made.interface {
         return Ok(());
     }
+    // Workers that do not start answer nothing at all: that is another rule's.
+    let needs = if class.starts_with("uvicorn_worker.") { "uvicorn_worker" } else { "uvicorn" };
+    if class.starts_with("uvicorn") && !app.gunicorn.venv.get()?.has_entry(needs) {
+        return Ok(());
+    }
     let application = app.release.code.application.get()?;
     let (wants, speaks) = (made.interface.name(), speaks.name());
     let message = format!(

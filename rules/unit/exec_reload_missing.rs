@@ -1,8 +1,8 @@
 use crate::facts::{App, Service, Why};
 use crate::rule::{Edit, Safety, Sink};
+use crate::rules::unit::type_notify_reload::SINCE as NOTIFY_RELOAD_SINCE;
 use crate::source::Span;
 use crate::source::unit::value::parse_boolean;
-use crate::rules::unit::type_notify_reload::SINCE as NOTIFY_RELOAD_SINCE;
 
 crate::rule! {
     /// `systemctl reload` refuses, so people restart, and every restart drops the requests in

@@ -167,15 +167,25 @@ impl Judge<'_> {
         Ok(())
     }
 
-    /// Does an installer's list name the package? Without it a tree that was copied in part looks
-    /// like one in which a module is missing.
+    /// Does an installer's list name the package, and more of it than its `__init__.py`? Without
+    /// it a tree that was copied in part looks like one in which a module is missing.
     fn is_recorded(&self, package: &str) -> bool {
         let top = package.split('.').next().unwrap_or(package);
-        let line = format!("{top}/__init__.py,");
+        let start = format!("{top}/");
         let distributions = self.venv.map_or(&[][..], |venv| &venv.distributions);
         distributions.iter().filter(|one| one.record_present).any(|one| {
             let Ok(file) = self.sources.load(&one.path.join("RECORD")) else { return false };
-            String::from_utf8_lossy(&file.bytes).lines().any(|text| text.starts_with(&line))
+            let text = String::from_utf8_lossy(&file.bytes);
+            let inside = text.lines().filter_map(|line| line.strip_prefix(start.as_str()));
+            let mut init = false;
+            let mut others = false;
+            for name in inside {
+                match name.starts_with("__init__.py,") {
+                    true => init = true,
+                    false => others |= !name.starts_with("__pycache__/"),
+                }
+            }
+            init && others
         })
     }
 
