@@ -176,7 +176,7 @@ for info in pkgutil.walk_packages([p for p in sys.path if "site-packages" in p],
     names
 }
 
-/// Those of the names of which Python finds no file.
+/// Those of the names of which Python finds no file, or says nothing.
 fn not_found(venv: &Path, names: &[String]) -> BTreeSet<String> {
     let script = r#"
 import importlib.util, sys
@@ -187,7 +187,8 @@ for name in sys.stdin.read().split():
         found = None if name.startswith(str(error.name) + ".") or error.name == name else True
         if "is not a package" in str(error): found = None
     except BaseException:
-        found = True
+        # A package above it fails for a reason of its own: nothing is said of the name.
+        found = None
     if found is None:
         print(name)
 "#;
