@@ -162,8 +162,7 @@ fn wanted(scheme: &str, version: (u64, u64), venv: &Venv) -> Result<Option<Wante
     if let Some(why) = venv.absence_unknown() {
         return Err(Why::new(why));
     }
-    let harmless = |path: &&std::path::PathBuf| !path.ends_with("distutils-precedence.pth");
-    if let Some(path) = venv.path_files.iter().find(harmless) {
+    if let Some(path) = venv.path_file_that_adds() {
         return Err(Why::new(format!("{} may add the directory of {driver}", path.display())));
     }
     let other = venv.has_entry("psycopg2") && driver == "psycopg";

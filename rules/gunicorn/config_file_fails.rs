@@ -122,10 +122,10 @@ fn unreadable(app: &App, config: &ConfigSource, out: &mut Sink) -> Result<bool, 
     out.report(format!("gunicorn does not start: {what}, its configuration file"))
         .at_some(config.span.or_else(|| app.gunicorn.started_at()), "the file is named here")
         .evidence(EvidenceKind::File, evidence)
-        .help(format!(
+        .help(
             "Put the file there, or name the one that is meant (a relative path counts from \
-             WorkingDirectory=, not from --chdir)"
-        ))
+             WorkingDirectory=, not from --chdir)",
+        )
         .by_hand(config.span.or_else(|| app.gunicorn.started_at()))
         .fix(crate::rule::Safety::Manual, format!("{path} where gunicorn looks for it"));
     Ok(true)

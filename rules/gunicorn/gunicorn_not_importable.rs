@@ -53,9 +53,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     if let Some(why) = venv.absence_unknown() {
         return Err(Why::new(why));
     }
-    // What setuptools brings adds no directory.
-    let harmless = |path: &&std::path::PathBuf| !path.ends_with("distutils-precedence.pth");
-    if let Some(path) = venv.path_files.iter().find(harmless) {
+    if let Some(path) = venv.path_file_that_adds() {
         return Err(Why::new(format!("{} may add the directory of gunicorn", path.display())));
     }
     let place = venv.path.display();

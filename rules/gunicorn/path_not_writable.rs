@@ -80,8 +80,10 @@ fn judge(app: &App, user: &Identity, path: &WrittenPath, out: &mut Sink) -> Resu
         return Ok(());
     }
     prepared(app, directory)?;
-    let boot = app.machine.tmpfiles.ok().into_iter().flatten();
-    if boot.into_iter().any(|line| Path::new(&line.path) == directory) {
+    // What is root's alone by tmpfiles.d, as /var/log is, is judged as it stands.
+    let mut boot = app.machine.tmpfiles.ok().into_iter().flatten();
+    let made = boot.find(|line| Path::new(&line.path) == directory);
+    if made.is_some_and(|line| line.user != "root" || line.mode & 0o022 != 0) {
         return Err(Why::new(format!("tmpfiles.d makes {}", directory.display())));
     }
     let (shown, evidence, made) = match path.directory.state.get()? {
@@ -103,7 +105,7 @@ fn judge(app: &App, user: &Identity, path: &WrittenPath, out: &mut Sink) -> Resu
             Some((place, what)) => (what, modes(place, user)?, None),
         },
     };
-    let edit = made.as_ref().map(|(key, name)| Edit::set(&app.service.unit, *key, name.clone()));
+    let edit = made.as_ref().map(|(key, name)| Edit::set(&app.service.unit, key, name.clone()));
     // A second value of the setting would be lost.
     let edit = edit.filter(|_| {
         made.as_ref().is_some_and(|(key, _)| app.service.unit.list("Service", key).is_empty())

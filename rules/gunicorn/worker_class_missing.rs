@@ -16,7 +16,7 @@ crate::rule! {
     /// Proved by `worker-class-missing`: gunicorn ended with status 1 at its start, and every
     /// request got 502.
     ///
-    /// ```ini,bad,drop-in,also=G229
+    /// ```ini,bad,drop-in
     /// [Service]
     /// ExecStart=
     /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 -k uvicorn.workers.UvicornWorker \
@@ -113,8 +113,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         if let Some(why) = venv.absence_unknown() {
             return Err(Why::new(why));
         }
-        if !venv.path_files.is_empty() {
-            return Err(Why::new("a .pth file of the venv adds directories"));
+        if let Some(path) = venv.path_file_that_adds() {
+            return Err(Why::new(format!("{} may add the directory of {package}", path.display())));
         }
         let place = venv.path.display();
         let why = format!("it needs {package}, which is not installed in {place}");

@@ -74,10 +74,10 @@ pub(super) fn read(
                     {
                         continue;
                     }
-                    if !read {
+                    let standing = standing(host, name, service);
+                    if !read && standing != Standing::Present {
                         return Known::unknown("systemd's own units were not read");
                     }
-                    let standing = standing(host, name, service);
                     let missing = standing == Standing::Missing;
                     found.push(Dependency {
                         setting,

@@ -150,7 +150,7 @@ fn changed_by_config(
 }
 
 fn in_config(why: &str) -> Why {
-    Why::new(format!("gunicorn's configuration: {why}"))
+    Why::new(why).about("gunicorn's configuration")
 }
 
 /// A variable as gunicorn sees it.

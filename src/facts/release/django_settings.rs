@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::super::server::Gunicorn;
-use super::super::{Environment, Known};
+use super::super::{Environment, Known, Why};
 use super::{Code, Resolution, SearchEntry};
 use crate::source::Sources;
 use crate::source::python::evaluate::{self, FileText, Surroundings};
@@ -132,11 +132,11 @@ fn value(settings: &ConfigFile, name: &str) -> Known<ConfigValue> {
         return Known::unknown(format!("{name}: {}", raises.message));
     }
     if let Some((why, _)) = &settings.open {
-        return Known::unknown(format!("{name}: {why}"));
+        return Known::Unknown(Why::from(why.as_str()).about(name));
     }
     match settings.values.iter().find(|line| line.name.value == name) {
         Some(line) => match line.value() {
-            ConfigValue::Unknown(why) => Known::unknown(format!("{name}: {why}")),
+            ConfigValue::Unknown(why) => Known::Unknown(Why::from(why.as_str()).about(name)),
             value => Known::Value(value.clone(), Origin::text(line.name.span)),
         },
         None => Known::Observed(ConfigValue::None, "the settings do not name it"),

@@ -139,7 +139,7 @@ mod tests {
             Package: nginx-core\nStatus: install ok installed\nArchitecture: amd64\n\
             Version: 1.24.0-2ubuntu7.1\n\n";
         let apk = "C:Q1\nP:nginx-mod-x\nV:9.9.9-r0\n\nC:Q1\nP:nginx\nV:1.26.3-r0\nA:x86_64\n\n";
-        let rpm = "junk\0C\0nginx-mod-y\09.9.9\01\0C\0nginx\01.20.1\022.el9\0more";
+        let rpm = "junk\0C\0nginx-mod-y\x009.9.9\x001\0C\0nginx\x001.20.1\x0022.el9\0more";
         let program = "\x7fELF..nginx/\0nginx version: nginx/1.30.6\0";
         for (path, text, wanted) in [
             ("/var/lib/dpkg/status", dpkg, "1.24.0"),

@@ -106,6 +106,13 @@ impl Venv {
         self.config.as_ref().is_none_or(|config| config.system_site_packages)
     }
 
+    /// The first `.pth` file that may add directories: what setuptools brings into every older
+    /// environment adds none.
+    pub fn path_file_that_adds(&self) -> Option<&Path> {
+        let adds = |path: &&PathBuf| !path.ends_with("distutils-precedence.pth");
+        self.path_files.iter().find(adds).map(PathBuf::as_path)
+    }
+
     /// What cannot be known of absent packages, or nothing where `site-packages` is all there is.
     pub fn absence_unknown(&self) -> Option<String> {
         if self.site_packages.is_none() {
