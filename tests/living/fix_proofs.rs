@@ -41,6 +41,7 @@ fn a_fix_takes_the_harm_away_and_undo_brings_all_back() {
     let cases: Vec<(String, Case)> = proof::cases("cases")
         .into_iter()
         .filter(|(name, case)| name.contains(&only) && !fixable(case).is_empty())
+        .filter(|(_, case)| !case.suites().is_empty())
         .collect();
     let jobs: Mutex<VecDeque<&(String, Case)>> = Mutex::new(cases.iter().collect());
     let (failures, skips) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));

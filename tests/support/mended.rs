@@ -6,6 +6,7 @@ use std::process::Output;
 
 use super::container::{Container, Skip};
 use super::proof::{self, Case, Shown};
+use super::suite::Suite;
 
 /// What is compared before and after: everything that a fix could touch. A socket in /run comes and
 /// goes with its service.
@@ -44,7 +45,8 @@ fn fix(container: &Container, options: &[&str]) -> Output {
 pub fn run(name: &str, case: &Case, codes: &[String]) -> Result<Shown, Skip> {
     let began = std::time::Instant::now();
     let Some(variant) = &case.wrong else { return Ok(Shown::default()) };
-    let container = Container::boot(&format!("fix-{name}"), |root| {
+    let suite = case.suites().first().copied().unwrap_or_else(Suite::usual);
+    let container = Container::boot_on(suite, &format!("fix-{name}"), |root| {
         proof::base(root);
         std::fs::copy(proof::program(), root.join("usr/local/bin/deploy-doctor")).unwrap();
     })?;
@@ -73,6 +75,9 @@ pub fn run(name: &str, case: &Case, codes: &[String]) -> Result<Shown, Skip> {
     let undone = fix(&container, &["--undo", "--run-actions"]);
     for path in differing(&before, &snapshot(&container)) {
         shown.wrong.push(format!("{path} is not as before after --undo:\n{}", said(&undone)));
+    }
+    for path in &case.leaves {
+        container.sh(&format!("rm -r {path}"));
     }
     let again = fix(&container, &apply);
     if differing(&before, &snapshot(&container)) != touched {

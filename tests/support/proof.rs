@@ -43,6 +43,10 @@ pub struct Case {
     /// Those of `findings` that are no longer there after the harm.
     #[serde(default)]
     pub gone: Vec<String>,
+    /// Directories that systemd makes for the fixed unit and leaves when the fix is taken back: they
+    /// go before it is made again.
+    #[serde(default)]
+    pub leaves: Vec<String>,
     /// Further options of `check` on the living host.
     #[serde(default)]
     pub inside: Vec<String>,
