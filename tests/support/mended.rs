@@ -76,9 +76,7 @@ pub fn run(name: &str, case: &Case, codes: &[String]) -> Result<Shown, Skip> {
     for path in differing(&before, &snapshot(&container)) {
         shown.wrong.push(format!("{path} is not as before after --undo:\n{}", said(&undone)));
     }
-    for path in &case.leaves {
-        container.sh(&format!("rm -r {path}"));
-    }
+    container.sh(&case.again);
     let again = fix(&container, &apply);
     if differing(&before, &snapshot(&container)) != touched {
         shown.wrong.push(format!("fixed again it is another fix:\n{}", said(&again)));

@@ -43,10 +43,10 @@ pub struct Case {
     /// Those of `findings` that are no longer there after the harm.
     #[serde(default)]
     pub gone: Vec<String>,
-    /// Directories that systemd makes for the fixed unit and leaves when the fix is taken back: they
-    /// go before it is made again.
+    /// What is run (shell) before the fix is made again: it takes away what systemd keeps of the fixed
+    /// unit, or mends what taking the fix back broke.
     #[serde(default)]
-    pub leaves: Vec<String>,
+    pub again: String,
     /// Further options of `check` on the living host.
     #[serde(default)]
     pub inside: Vec<String>,
