@@ -40,7 +40,9 @@ pub fn in_program(bytes: &[u8]) -> Option<Version> {
     if memchr::memmem::find(bytes, b"(nginx-plus-").is_some() {
         return None;
     }
-    positions(bytes, b"nginx/").find_map(|at| {
+    const BEFORE: &[u8] = b"nginx/";
+    positions(bytes, BEFORE).find_map(|found| {
+        let at = found + BEFORE.len();
         let rest = bytes.get(at..at + 16).or_else(|| bytes.get(at..))?;
         let end = rest.iter().position(|b| !b.is_ascii_digit() && *b != b'.')?;
         Version::parse(std::str::from_utf8(rest.get(..end)?).ok()?)
