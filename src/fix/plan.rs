@@ -188,6 +188,12 @@ struct Rounds {
     predicted: Counts,
 }
 
+/// The fixes that hold together, and what they come to.
+struct Good {
+    taken: Vec<Proposal>,
+    reached: Option<(Draft, Seen)>,
+}
+
 /// What one check shows.
 struct Seen {
     counts: Counts,
@@ -270,36 +276,39 @@ impl Planner<'_> {
     }
 
     /// Makes them, checks again, and leaves out those that do not help or do harm. Nothing where
-    /// none is left.
+    /// none is left. What only clashes with the others waits for the next round.
     fn advance(
         &mut self,
         draft: &Draft,
         seen: &Seen,
         taken: Vec<Proposal>,
     ) -> Option<(Draft, Seen, Vec<Proposal>)> {
-        match self.attempt(draft, seen, &taken) {
-            Ok((next, after)) => return Some((next, after, taken)),
-            Err(why) if taken.len() == 1 => {
-                self.refuse(&taken[0], why);
-                return None;
+        let mut good = Good { taken: Vec::new(), reached: None };
+        self.gather(draft, seen, &taken, &mut good);
+        let (next, after) = good.reached?;
+        Some((next, after, good.taken))
+    }
+
+    /// Adds those of a group that do no harm beside the good ones: all of them at once where that
+    /// holds, else each half by itself. One that spoils the rest costs as many checks as the group
+    /// can be halved, not one for each member.
+    fn gather(&mut self, draft: &Draft, seen: &Seen, group: &[Proposal], good: &mut Good) {
+        let together: Vec<Proposal> = good.taken.iter().chain(group).cloned().collect();
+        match (self.attempt(draft, seen, &together), group) {
+            (Ok(reached), _) => *good = Good { taken: together, reached: Some(reached) },
+            (Err(_), []) => {}
+            (Err(why), [proposal]) if good.taken.is_empty() => self.refuse(proposal, why),
+            (Err(_), [proposal]) => {
+                if let Err(why) = self.attempt(draft, seen, std::slice::from_ref(proposal)) {
+                    self.refuse(proposal, why);
+                }
             }
-            Err(_) => {}
-        }
-        // Each by itself shows which one it is. Where none is, they only clash with each other:
-        // the first goes alone, and the next round sees to the rest.
-        let mut good = Vec::new();
-        for proposal in taken {
-            match self.attempt(draft, seen, std::slice::from_ref(&proposal)) {
-                Ok(_) => good.push(proposal),
-                Err(why) => self.refuse(&proposal, why),
+            (Err(_), _) => {
+                let (first, second) = group.split_at(group.len() / 2);
+                self.gather(draft, seen, first, good);
+                self.gather(draft, seen, second, good);
             }
         }
-        if let Ok((next, after)) = self.attempt(draft, seen, &good) {
-            return (!good.is_empty()).then_some((next, after, good));
-        }
-        good.truncate(1);
-        let (next, after) = self.attempt(draft, seen, &good).ok()?;
-        (!good.is_empty()).then_some((next, after, good))
     }
 
     fn refuse(&mut self, proposal: &Proposal, why: String) {
