@@ -1,4 +1,5 @@
 use crate::rule::prelude::*;
+use crate::source::gunicorn::{ApplicationName, ApplicationObject};
 use crate::source::python::Binding;
 use crate::source::python::interface::Interface;
 
@@ -92,9 +93,13 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     }
     let application = app.release.code.application.get()?;
     let (wants, speaks) = (made.interface.name(), speaks.name());
+    let named = match application.secret {
+        true => "the application".to_owned(),
+        false => shown(&application.name),
+    };
     let message = format!(
-        "every request gets 500: the application is made by {}, which is {wants}, and the worker \
-         class {class} speaks {speaks}",
+        "every request gets 500: {named} is made by {}, which is {wants}, and the worker class \
+         {class} speaks {speaks}",
         made.maker
     );
     let places = [(known.span(), "sets the worker class"), (app.gunicorn.started_at(), "")];
@@ -114,6 +119,15 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         .subject(format!("{class} {wants}"))
         .fix(Safety::Manual, format!("take a worker class that speaks {wants}"));
     Ok(())
+}
+
+/// `main:app`; of a factory only the name, its arguments may be anything.
+fn shown(name: &ApplicationName) -> String {
+    match &name.object {
+        ApplicationObject::Name { name: object, .. } => format!("{}:{object}", name.module),
+        ApplicationObject::Call { name: object, .. } => format!("{}:{object}()", name.module),
+        ApplicationObject::Invalid(_) => name.module.clone(),
+    }
 }
 
 /// What a worker class calls, for those that are known.

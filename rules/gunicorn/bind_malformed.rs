@@ -1,3 +1,5 @@
+use std::net::Ipv4Addr;
+
 use crate::facts::{App, Why};
 use crate::rule::{Edit, Safety, Sink};
 use crate::source::gunicorn::BindAddress;
@@ -50,7 +52,11 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             if text.contains(':') {
                 continue;
             }
-            (format!("the host {host}, port {port}"), format!("127.0.0.1:{text}"))
+            let address = host.parse().map_or_else(
+                |_| String::new(),
+                |number: u32| format!(" ({})", Ipv4Addr::from_bits(number)),
+            );
+            (format!("the host {host}{address}, port {port}"), format!("127.0.0.1:{text}"))
         } else if text.starts_with('/') && !text.contains(':') {
             ("the name of a host".to_owned(), format!("unix:{text}"))
         } else {

@@ -1,5 +1,5 @@
 use crate::facts::{App, Why};
-use crate::rule::{Safety, Sink};
+use crate::rule::{Finding, Item, Safety, Sink};
 use crate::source::gunicorn::Version;
 use crate::source::venv::Venv;
 
@@ -119,18 +119,20 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         let place = venv.path.display();
         let why = format!("it needs {package}, which is not installed in {place}");
         let help = format!("{place}/bin/python -m pip install {package}");
-        report(app, out, shown, &why, &help);
+        report(app, out, shown, &why, &help).also(Item::Dependencies);
     }
     Ok(())
 }
 
-fn report(app: &App, out: &mut Sink, class: &str, why: &str, help: &str) {
+fn report<'s>(app: &App, out: &'s mut Sink, class: &str, why: &str, help: &str) -> &'s mut Finding {
     let setting = app.gunicorn.settings.worker_class_setting();
-    out.report(format!("gunicorn does not start: worker class {class}: {why}"))
+    let finding = out
+        .report(format!("gunicorn does not start: worker class {class}: {why}"))
         .at_some(setting.span().or_else(|| app.gunicorn.started_at()), "the worker class")
         .help(format!("{help}\nthen: systemctl restart {}", app.name))
-        .subject(class)
-        .fix(Safety::Manual, format!("what worker class {class} needs"));
+        .subject(class);
+    finding.fix(Safety::Manual, format!("what worker class {class} needs"));
+    finding
 }
 
 fn first(path: &str) -> &str {

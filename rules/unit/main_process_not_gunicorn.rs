@@ -12,9 +12,10 @@ crate::rule! {
     /// simple command of `-c`, also after `&&`, but not in a pipe, with a redirection, or with
     /// anything after it, and never in a script file. With `exec` both make way. `env`,
     /// `poetry run` and `pipenv run` make way. When the shell stays, SIGHUP kills it, systemd ends
-    /// the rest of the unit, **and `systemctl reload` returns 0**. `uv run` stays too, but passes
-    /// SIGHUP on, so only `Type=notify` suffers: the start times out, as `NotifyAccess=main`
-    /// listens to uv. Where it hangs on what is not known (which shell `/bin/sh` is), this is a
+    /// the rest of the unit, **and `systemctl reload` returns 0**. Under `Type=notify` it does not
+    /// get that far: systemd takes READY=1 from the main process alone (`NotifyAccess=main`, and
+    /// `exec` no less), gunicorn is its child, and the start itself times out and is killed, again
+    /// and again. `uv run` stays too and passes SIGHUP on, so only `Type=notify` suffers. Where it hangs on what is not known (which shell `/bin/sh` is), this is a
     /// warning.
     ///
     /// An `ExecReload=` that signals gunicorn by its pid file goes past the shell; a stop does not
@@ -25,6 +26,8 @@ crate::rule! {
     ///
     /// Proved by `shell-stays-main-process`: the reload returned 0, its SIGHUP killed dash,
     /// and the site answered 502 for more than two seconds; behind bash nothing was lost.
+    /// Proved by `shell-hides-readiness`: READY=1 was sent and not heard, and the unit was killed at
+    /// its start timeout again and again; behind bash, which made way, nothing was lost.
     ///
     /// ```tree,bad
     /// /usr/bin/dash mode=0755
@@ -58,6 +61,19 @@ crate::rule! {
     /// ExecStart=
     /// ExecStart=/bin/bash -c "cd /srv/myapp/current && /srv/myapp/.venv/bin/gunicorn --workers 3 --bind unix:/run/myapp/gunicorn.sock wsgi:app 2>&1 | tee /var/log/myapp.log"
     /// ```
+    ///
+    /// Under `Type=notify` the start itself does not end:
+    ///
+    /// ```tree,bad
+    /// /usr/bin/dash mode=0755
+    /// /bin/sh -> /usr/bin/dash
+    /// ```
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// NotifyAccess=exec
+    /// ExecStart=
+    /// ExecStart=/bin/sh -c "cd /srv/myapp/current && /srv/myapp/.venv/bin/gunicorn --workers 3 --bind unix:/run/myapp/gunicorn.sock wsgi:app"
+    /// ```
     /// ```tree,good
     /// /bin/bash mode=0755
     /// ```
@@ -89,20 +105,27 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     }
     let Some(wrapper) = launch.wrapper() else { return Ok(()) };
     let name = name(wrapper);
-    let notify = kind.get()? == "notify"
-        && !matches!(app.service.word("NotifyAccess", "main").get()?.as_str(), "all" | "exec");
+    let notify = hears_the_main_process_alone(app)?;
     let forwards = wrapper.forwards_hup == Some(true);
     let (message, severity) = match &wrapper.stays {
         Stays::Never => return Ok(()),
         Stays::Always if forwards && !notify => return Ok(()),
-        Stays::Always if forwards => (
+        Stays::Always if notify => (
             format!(
-                "the start times out: Type=notify listens to {name}, which stays gunicorn's parent"
+                "the start times out and is killed, again and again: Type=notify listens to \
+                 {name}, which stays gunicorn's parent"
             ),
             Severity::Error,
         ),
         Stays::Always if reloads_past_it(app) => (
             format!("a stop kills requests: SIGTERM hits {name}, which stays gunicorn's parent"),
+            Severity::Warning,
+        ),
+        Stays::Depends(on) if notify => (
+            format!(
+                "the start may time out and be killed: Type=notify listens to the main process, \
+                 which may be {name} ({on})"
+            ),
             Severity::Warning,
         ),
         Stays::Depends(_) if reloads_past_it(app) => return Ok(()),
@@ -125,7 +148,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let by_prefix = app.service.exec_start.last().is_some_and(|c| c.line.prefixes.user_shell);
     let help = match wrapper.kind {
         _ if by_prefix => format!(
-            "Take the prefix | away: the shell that it lets run the line stays.\nExecStart={program} …"
+            "Take the prefix | away: it lets the user's shell run the line (/bin/sh where that is \
+             nologin), and this one stays.\nExecStart={program} …"
         ),
         WrapperKind::Dash | WrapperKind::Bash | WrapperKind::Sh => format!(
             "Put `exec` before gunicorn in the shell's text, without a pipe or anything after it, \
@@ -147,6 +171,20 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         }
     };
     Ok(())
+}
+
+/// Does systemd wait for a READY=1 that it takes from the main process alone? What a child sends is
+/// heard with `NotifyAccess=all` only (`exec` means the processes that systemd itself started).
+fn hears_the_main_process_alone(app: &App) -> Result<bool, Why> {
+    let kind = app.service.kind();
+    let since_253 = || app.machine.systemd.ok().is_some_and(|version| *version >= 253);
+    let waits = match kind.get()?.as_str() {
+        "notify" => true,
+        // Older ones pass over the value.
+        "notify-reload" => since_253(),
+        _ => false,
+    };
+    Ok(waits && app.service.word("NotifyAccess", "main").get()? != "all")
 }
 
 /// `exec ` where it lets gunicorn take the shell's place.

@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use crate::facts::{App, Bound, Endpoint, Identity, Place, State, Want, Why};
-use crate::rule::{EvidenceKind, Severity, Sink};
+use crate::rule::{Edit, EvidenceKind, Safety, Severity, Sink};
 use crate::rules::runtime_directory;
 use crate::source::Span;
 use crate::source::tmpfiles::Directory;
@@ -158,7 +158,7 @@ fn judge(app: &App, index: usize, bound: &Bound, place: &Place, out: &mut Sink) 
                 severity: Severity::Error,
                 free: false,
             };
-            report(app, index, bound, user, &wall, out);
+            read_only_directory(app, bound, user, &wall, made.span, out);
         }
         return Ok(());
     }
@@ -315,6 +315,37 @@ fn suits(user: &Identity, app: &App, line: &Directory) -> Result<bool, Why> {
         return Err(Why::new(format!("the groups of user {} are not known", user.name)));
     };
     Ok(accounts.group(&line.group).is_some_and(|group| groups.contains(&group.gid)))
+}
+
+/// systemd makes the directory, and locks it.
+fn read_only_directory(
+    app: &App,
+    bound: &Bound,
+    user: &Identity,
+    wall: &Wall,
+    word: Span,
+    out: &mut Sink,
+) {
+    let Endpoint::Unix(path) = &bound.endpoint else { return };
+    let written = app.written(word).and_then(|bytes| std::str::from_utf8(bytes).ok());
+    let open =
+        written.and_then(|word| word.strip_suffix(":ro")).map(|name| name.trim_end_matches(':'));
+    let shown = open.unwrap_or("NAME");
+    out.report(format!(
+        "{} cannot create {}: `:ro` makes its directory read-only for the service; gunicorn does \
+         not start, every request gets 502",
+        user.name,
+        path.display()
+    ))
+    .at(word, wall.note.clone())
+    .at_some(bound.origin.span(), "gunicorn is to make its socket here")
+    .help(format!("In [Service]:\nRuntimeDirectory={shown}"))
+    .by_hand(Some(word))
+    .fix_if(
+        Safety::Safe,
+        format!("{shown} without `:ro`"),
+        open.map(|name| Edit::replace(word, name)),
+    );
 }
 
 fn report(app: &App, index: usize, bound: &Bound, user: &Identity, wall: &Wall, out: &mut Sink) {

@@ -74,7 +74,7 @@ pub(super) fn judge(
     Item::ALL
         .into_iter()
         .map(|item| {
-            let mine = concern.findings.iter().filter(|f| f.rule.item == item);
+            let mine = concern.findings.iter().filter(|f| f.decides(item));
             let mut found: Vec<&'static str> = mine.clone().map(|f| f.rule.code).collect();
             // An error and a warning of one rule do not stand together.
             found.sort_unstable();

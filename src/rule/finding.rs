@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use super::{Edit, Rule, Severity};
+use super::{Edit, Item, Rule, Severity};
 use crate::facts::Known;
 use crate::source::Span;
 
@@ -152,6 +152,8 @@ pub struct Finding {
     /// What tells it apart from other findings of the rule in the same file when lines move; the
     /// primary label's text where it is empty.
     pub subject: String,
+    /// The item of the checklist that fails with it, besides the rule's own.
+    pub(super) also: Option<Item>,
     /// The place of what names none: see [`Draft::at_some`](super::Draft::at_some).
     pub(super) home: Option<Span>,
 }
@@ -212,6 +214,17 @@ impl Finding {
     pub fn evidence(&mut self, kind: EvidenceKind, text: impl Into<String>) -> &mut Self {
         self.evidence.push(Evidence { kind, text: text.into() });
         self
+    }
+
+    /// Counts it for another item of the checklist as well.
+    pub fn also(&mut self, item: Item) -> &mut Self {
+        self.also = Some(item);
+        self
+    }
+
+    /// Does it decide this item of the checklist?
+    pub fn decides(&self, item: Item) -> bool {
+        self.rule.item == item || self.also == Some(item)
     }
 
     /// Makes this case milder or worse than the rule says.

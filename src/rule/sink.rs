@@ -57,6 +57,7 @@ impl Sink {
             evidence: Vec::new(),
             fix: None,
             subject: String::new(),
+            also: None,
             home: None,
         };
         Draft { sink: self, finding }

@@ -290,7 +290,14 @@ impl Merge<'_> {
             Validated::Value(value) => Known::Value(value, origin),
             Validated::Unknown(why) => Known::unknown(why),
             Validated::Refused(wants) => {
-                let message = format!("{name} must be {wants}");
+                let message = match (name, layer) {
+                    // From 24.1 on it takes a value, and so it takes the application's name.
+                    ("proxy_protocol", Layer::CommandLine | Layer::CmdArgs) => format!(
+                        "--proxy-protocol takes the word behind it as its value, which must be \
+                         {wants}"
+                    ),
+                    _ => format!("{name} must be {wants}"),
+                };
                 self.fault(Some(setting.name), message, origin, layer);
                 Known::unknown(format!("gunicorn refuses the value of {name}"))
             }

@@ -111,8 +111,11 @@ impl ConfigReader<'_> {
                 imported: &|name| self.changes_of(name, &mut Vec::new()),
             },
         );
-        let mut faults: Vec<(String, Span)> =
-            module.faults().iter().map(|fault| (fault.message.clone(), fault.span)).collect();
+        let mut faults: Vec<(String, Span)> = module
+            .faults()
+            .iter()
+            .map(|f| (format!("SyntaxError: {}", f.message), f.span))
+            .collect();
         if let Some(raises) = &content.raises {
             faults.push((raises.message.clone(), raises.span));
         }

@@ -133,7 +133,11 @@ fn configuration_file() -> Vec<Report> {
         broken(
             "configuration-file-syntax",
             || file("workers = 3\ntimeout = = 30\n"),
-            vec![error(&["G212"], &[]).at("/srv/myapp/current/gunicorn.conf.py", "timeout")],
+            // gunicorn looks for it in getcwd(), which is the release and not the link.
+            vec![
+                error(&["G212"], &["SyntaxError"])
+                    .at("/srv/myapp/releases/2026-04-21/gunicorn.conf.py", "timeout"),
+            ],
         ),
         broken(
             "configuration-file-key-error",

@@ -1,7 +1,8 @@
 //! The newest systemd: what it knows, what it no longer does, what an old one ignores.
 
 use super::{
-    Case, Report, SITE, UNIT, broken, deployment, error, silent, systemd_version, with_unit,
+    Case, Report, SITE, UNIT, broken, deployment, error, program, risky, silent, systemd_version,
+    warning, with_unit,
 };
 
 pub fn reports() -> Vec<Report> {
@@ -42,11 +43,12 @@ fn prefixes_and_settings() -> Vec<Report> {
         broken(
             "pipe-before-nologin",
             || {
-                on(262, "ExecStart=/srv", "ExecStart=|/srv").replace(
+                let case = on(262, "ExecStart=/srv", "ExecStart=|/srv").replace(
                     UNIT,
                     "Type=notify\nNotifyAccess=main\n",
                     "",
-                )
+                );
+                program(case, "/bin/dash").link("/bin/sh", "dash")
             },
             vec![error(&["U103"], &["/bin/sh"])],
         )
@@ -56,12 +58,16 @@ fn prefixes_and_settings() -> Vec<Report> {
             || on(262, "RuntimeDirectory=myapp\n", "RuntimeDirectory=myapp::ro\n"),
             vec![error(&["U117"], &["read-only"])],
         ),
-        silent("private-tmp-disconnected-on-252", || {
-            on(252, "KillMode=mixed", "KillMode=mixed\nPrivateTmp=disconnected")
-                .replace(UNIT, "unix:/run/myapp/gunicorn.sock", "unix:/tmp/g.sock")
-                .replace(SITE, "unix:/run/myapp/gunicorn.sock", "unix:/tmp/g.sock")
-        })
-        .or_unknown()
+        // It answers; the separation that the line asks for is not there.
+        risky(
+            "private-tmp-disconnected-on-252",
+            || {
+                on(252, "KillMode=mixed", "KillMode=mixed\nPrivateTmp=disconnected")
+                    .replace(UNIT, "unix:/run/myapp/gunicorn.sock", "unix:/tmp/g.sock")
+                    .replace(SITE, "unix:/run/myapp/gunicorn.sock", "unix:/tmp/g.sock")
+            },
+            vec![warning(&["U119", "U140"], &["252"])],
+        )
         .never(&["U118"]),
         silent("new-settings-of-an-unknown-version", || {
             with_unit(

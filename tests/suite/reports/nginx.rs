@@ -79,12 +79,8 @@ fn versions() -> Vec<Report> {
         broken("gthread-23-behind-1.30", || gthread("23.0.0", NEWEST), vec![error(&["G207"], &[])]),
         silent("gthread-20-behind-1.22", || gthread("20.1.0", OLD)).never(&["G207"]),
         silent("gthread-27-behind-1.30", || gthread("27.0.1", NEWEST)).never(&["G207"]),
-        Report {
-            // Seven of some thousand requests: whether that is an error, the rule decides.
-            verdict: &["at-risk", "will-break"],
-            ..risky("gthread-26-kept-behind-1.22", kept, Vec::new())
-        }
-        .unsaid(&["26.2 or later"]),
+        broken("gthread-26-kept-behind-1.22", kept, vec![error(&["G207"], &["gunicorn>=27.0"])])
+            .unsaid(&["26.2 or later"]),
     ]
 }
 

@@ -21,7 +21,7 @@ pub fn reports() -> Vec<Report> {
             || in_home_of_root("  # where shop.py lives"),
             vec![error(&["U112"], &["/root"])],
         )
-        .unsaid(&["# where"]),
+        .untyped(&["# where"]),
         broken(
             "home-of-root",
             || in_home_of_root(""),
