@@ -1,9 +1,9 @@
 //! Whether nginx keeps its connections to an application open, which decides what a worker that
 //! stops takes with it.
 
+use crate::facts::nginx::{BlockPlace, Model, Upstream, Version};
 use crate::facts::{App, Known, Why};
-use crate::source::Span;
-use crate::source::nginx::{Model, Place, Upstream, Version};
+use crate::rule::prelude::Span;
 
 /// The first nginx that keeps connections to every `upstream {}` unless it is told not to, and that
 /// speaks HTTP/1.1 without a `Connection` header by default.
@@ -39,7 +39,7 @@ pub(super) fn kept(app: &App) -> Result<Kept, Why> {
     for route in &app.routes {
         // Straight to an address or a socket it keeps none, in any version.
         let Some(group) = route.upstream.and_then(|id| model.upstream(id)) else { continue };
-        let place = route.location.map_or(Place::Server(route.server), Place::Location);
+        let place = route.location.map_or(BlockPlace::Server(route.server), BlockPlace::Location);
         match on_route(&app.nginx.version, model, group, place) {
             Ok(Kept::No) => {}
             Ok(kept) => return Ok(kept),
@@ -55,7 +55,7 @@ fn on_route(
     version: &Known<Version>,
     model: &Model,
     group: &Upstream,
-    place: Place,
+    place: BlockPlace,
 ) -> Result<Kept, Why> {
     let kept = match &group.keepalive {
         Some(keepalive) if keepalive.value == Some(0) => return Ok(Kept::No),
@@ -81,7 +81,7 @@ enum Http {
 }
 
 /// `proxy_http_version`, where it is set.
-fn http(model: &Model, place: Place) -> Result<Option<Http>, Why> {
+fn http(model: &Model, place: BlockPlace) -> Result<Option<Http>, Why> {
     let version = model.effective(place, "proxy_http_version");
     if version.incomplete {
         return Err(unread());
@@ -96,7 +96,7 @@ enum Connection {
 }
 
 /// The `Connection` header, where it is set.
-fn connection(model: &Model, place: Place) -> Result<Option<Connection>, Why> {
+fn connection(model: &Model, place: BlockPlace) -> Result<Option<Connection>, Why> {
     let headers = model.effective(place, "proxy_set_header");
     if headers.incomplete {
         return Err(unread());
@@ -115,7 +115,7 @@ fn connection(model: &Model, place: Place) -> Result<Option<Connection>, Why> {
     }
 }
 
-fn word(model: &Model, id: crate::source::nginx::DirectiveId, at: usize) -> Option<String> {
+fn word(model: &Model, id: crate::facts::nginx::DirectiveId, at: usize) -> Option<String> {
     let directive = model.config.get(id)?;
     directive.argument(at).map(|word| word.text().into_owned())
 }

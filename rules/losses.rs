@@ -1,6 +1,6 @@
 //! What workers lost where a reload or `max_requests` replaced them, as `e2e/measure` counted it.
 
-use crate::source::gunicorn::Version;
+use crate::facts::gunicorn::Version;
 
 /// One line a kind of run; the first lines say what the columns are.
 const TABLE: &str = include_str!("losses.txt");

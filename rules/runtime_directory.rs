@@ -4,11 +4,11 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use crate::facts::nginx::Address;
+use crate::facts::service::Assignment;
 use crate::facts::{App, Bound, Endpoint};
+use crate::rule::prelude::Span;
 use crate::rule::{Edit, Finding, Safety};
-use crate::source::Span;
-use crate::source::nginx::Address;
-use crate::source::unit::Assignment;
 
 /// What brings a socket into a directory that systemd makes.
 pub(super) struct Repair {

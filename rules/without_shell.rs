@@ -1,12 +1,11 @@
 //! What a line that was written for a shell is in systemd's own words, where that is certain.
 
 use crate::facts::App;
-use crate::facts::service::Command;
+use crate::facts::service::{Command, ExecCommand, ExecPrefixes, Word};
 use crate::rule::Edit;
+use crate::rule::prelude::Span;
 use crate::rules::unit;
 use crate::rules::unit::shell_syntax_without_shell::{is_shell_program, syntax};
-use crate::source::Span;
-use crate::source::unit::exec::{ExecCommand, ExecPrefixes, Word};
 
 /// What the fix does, and how.
 pub(super) type Repair = Option<(String, Vec<Edit>)>;
@@ -20,7 +19,7 @@ pub(super) fn repair(app: &App, setting: &str, command: &ExecCommand, first: &Wo
 
 /// What is behind `#` becomes a comment, above the line.
 fn comment(app: &App, command: &ExecCommand, first: &Word) -> Repair {
-    let assignment = unit::only_command(app, command)?;
+    let assignment = app.service.only_command(command)?;
     let text = first.span.to(command.arguments.last()?.span);
     let one_line = app.written(text).is_some_and(|text| !text.contains(&b'\n'));
     let lift = Edit::Lift { statement: assignment.span, text };
@@ -30,7 +29,7 @@ fn comment(app: &App, command: &ExecCommand, first: &Word) -> Repair {
 
 /// The words from this one on go; where they say where the output is to go, a setting says it.
 pub(super) fn without_effect(app: &App, command: &ExecCommand, first: &Word) -> Repair {
-    unit::only_command(app, command).filter(|_| app.service.exec_start.len() == 1)?;
+    app.service.only_command(command).filter(|_| app.service.exec_start.len() == 1)?;
     let service = &app.service.unit;
     let words = command.arguments.iter().skip_while(|word| word.span != first.span);
     let texts: Vec<&str> = words.map(|word| word.text.as_str()).collect();
@@ -125,7 +124,7 @@ fn homes(app: &App, command: &ExecCommand) -> Repair {
 
 /// `a && b` as two lines: systemd too runs the second only when the first went well.
 fn split(app: &App, setting: &str, command: &ExecCommand) -> Repair {
-    let assignment = unit::only_command(app, command)?;
+    let assignment = app.service.only_command(command)?;
     let starts = setting == "ExecStart";
     let in_turn = ["ExecStartPre", "ExecStartPost", "ExecReload", "ExecStop", "ExecStopPost"];
     if !(starts || in_turn.contains(&setting)) || command.prefixes != ExecPrefixes::default() {

@@ -1,7 +1,6 @@
-use crate::facts::environment::ReadFile;
+use crate::facts::environment::{EnvAssignment, ReadFile};
 use crate::facts::{App, Why};
 use crate::rule::{Edit, Safety, Sink};
-use crate::source::env_file::EnvAssignment;
 
 crate::rule! {
     /// The comment behind a value is part of the value that the application gets.

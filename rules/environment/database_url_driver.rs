@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
+use crate::facts::release::packages::Venv;
 use crate::rule::prelude::*;
-use crate::source::venv::Venv;
 
 crate::rule! {
     /// The database's URL asks for something that is not installed: the application fails where it

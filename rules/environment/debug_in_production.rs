@@ -1,6 +1,6 @@
+use crate::facts::gunicorn::Version;
 use crate::facts::{App, Why};
 use crate::rule::{Edit, Safety, Sink};
-use crate::source::gunicorn::Version;
 
 crate::rule! {
     /// Debug mode is on: exceptions pass by the application's error handlers, and whatever shows its

@@ -1,8 +1,7 @@
-use crate::facts::environment::ReadFile;
+use crate::facts::environment::{Ignored, IgnoredKind, ReadFile};
 use crate::facts::{App, Why};
+use crate::rule::prelude::{Span, Spanned};
 use crate::rule::{Edit, Safety, Severity, Sink};
-use crate::source::env_file::{Ignored, IgnoredKind};
-use crate::source::{Span, Spanned};
 
 crate::rule! {
     /// A variable is not set, because systemd drops its line without a word.

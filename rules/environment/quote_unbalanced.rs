@@ -1,6 +1,6 @@
+use crate::facts::environment::EnvAssignment;
 use crate::facts::{App, Why};
 use crate::rule::{Severity, Sink};
-use crate::source::env_file::EnvAssignment;
 
 crate::rule! {
     /// The rest of the file ends up in one variable, because a quote is never closed.

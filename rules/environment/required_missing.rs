@@ -1,8 +1,8 @@
 use crate::facts::gunicorn::UnknownName;
+use crate::facts::release::{Need, Reader, VariableUse};
 use crate::facts::{App, Why};
+use crate::rule::prelude::Span;
 use crate::rule::{Finding, Severity, Sink};
-use crate::source::Span;
-use crate::source::python::environ::{Need, Reader, VariableUse};
 
 crate::rule! {
     /// No worker boots after the next reload, because a variable that the code needs is set nowhere.

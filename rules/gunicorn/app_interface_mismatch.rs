@@ -1,7 +1,7 @@
+use crate::facts::gunicorn::{ApplicationName, ApplicationObject};
+use crate::facts::release::code::Binding;
+use crate::facts::release::interface::Interface;
 use crate::rule::prelude::*;
-use crate::source::gunicorn::{ApplicationName, ApplicationObject};
-use crate::source::python::Binding;
-use crate::source::python::interface::Interface;
 
 crate::rule! {
     /// The worker class calls the application in a way that it does not understand: every request

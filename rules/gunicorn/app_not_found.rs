@@ -1,12 +1,11 @@
 use std::path::Path;
 
+use crate::facts::gunicorn::ApplicationObject;
+use crate::facts::release::code::{Binding, DefinitionKind};
 use crate::facts::release::{Application, Resolution, SearchReason};
 use crate::facts::similar::nearest;
 use crate::facts::{App, State, Why};
 use crate::rule::{Finding, Safety, Sink};
-use crate::source::gunicorn::ApplicationObject;
-use crate::source::python::Binding;
-use crate::source::python::names::DefinitionKind;
 
 crate::rule! {
     /// gunicorn cannot find the application it is told to import: a reload takes the site down.

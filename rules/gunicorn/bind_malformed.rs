@@ -1,8 +1,8 @@
 use std::net::Ipv4Addr;
 
+use crate::facts::gunicorn::BindAddress;
 use crate::facts::{App, Why};
 use crate::rule::{Edit, Safety, Sink};
-use crate::source::gunicorn::BindAddress;
 
 crate::rule! {
     /// gunicorn does not start: it takes `--bind` for another address than was meant.

@@ -1,7 +1,7 @@
 use crate::facts::gunicorn::Layer;
 use crate::facts::{App, Why};
+use crate::rule::prelude::TimeSpan;
 use crate::rule::{Edit, Safety, Sink};
-use crate::source::unit::time::TimeSpan;
 
 crate::rule! {
     /// A restart cuts off requests that gunicorn itself would still let run.

@@ -1,9 +1,9 @@
 use super::super::kept_connections::{Kept, by_default, kept};
 use super::super::losses::{self, Kind, Measured};
+use crate::facts::gunicorn::Version;
 use crate::facts::{App, Endpoint, Known, Origin, TcpHost, Why};
+use crate::rule::prelude::Span;
 use crate::rule::{EvidenceKind, Severity, Sink};
-use crate::source::Span;
-use crate::source::gunicorn::Version;
 
 crate::rule! {
     /// This version of gunicorn loses requests at every reload with this kind of worker.

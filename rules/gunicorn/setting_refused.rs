@@ -1,8 +1,7 @@
-use crate::facts::gunicorn::{Layer, SettingFault};
+use crate::facts::gunicorn::{Coverage, Layer, SettingFault};
 use crate::facts::{App, Why};
+use crate::rule::prelude::Span;
 use crate::rule::{Edit, Safety, Severity, Sink};
-use crate::source::Span;
-use crate::source::gunicorn::settings::Coverage;
 
 crate::rule! {
     /// gunicorn does not start: it refuses an option or a value.

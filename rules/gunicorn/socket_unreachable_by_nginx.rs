@@ -1,4 +1,5 @@
 use crate::facts::{App, Endpoint, Place, State, Why};
+use crate::rule::prelude::Span;
 use crate::rule::{EvidenceKind, Safety, Sink};
 
 crate::rule! {
@@ -89,8 +90,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
 fn judge(
     app: &App,
     place: &Place,
-    peer: crate::source::Span,
-    bind: Option<crate::source::Span>,
+    peer: Span,
+    bind: Option<Span>,
     path: &std::path::Path,
     out: &mut Sink,
 ) -> Result<(), Why> {

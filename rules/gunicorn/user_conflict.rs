@@ -92,7 +92,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
 }
 
 /// The group that the unit gives its processes.
-fn primary(app: &App, accounts: &crate::source::accounts::Accounts) -> Result<u32, Why> {
+fn primary(app: &App, accounts: &crate::facts::machine::Accounts) -> Result<u32, Why> {
     if let Some(text) = app.service.text("Group").get()? {
         let name = text.as_str();
         let number = name.parse().ok();

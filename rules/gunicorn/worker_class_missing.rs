@@ -1,7 +1,7 @@
+use crate::facts::gunicorn::Version;
+use crate::facts::release::packages::Venv;
 use crate::facts::{App, Why};
 use crate::rule::{Finding, Item, Safety, Sink};
-use crate::source::gunicorn::Version;
-use crate::source::venv::Venv;
 
 crate::rule! {
     /// gunicorn does not start: it does not have the worker class, or what the class needs is not

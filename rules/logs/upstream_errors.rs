@@ -2,10 +2,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use memchr::memmem;
 
+use crate::facts::error_log::{Entry, Failure, Upstream};
 use crate::facts::{App, Endpoint, Route, TcpHost, Why};
+use crate::rule::prelude::Span;
 use crate::rule::{EvidenceKind, Safety, Severity, Sink};
-use crate::source::Span;
-use crate::source::nginx_log::{Entry, Failure, Upstream};
 
 crate::rule! {
     /// Visitors got 502 since the last start or reload: nginx could not reach gunicorn, or was cut

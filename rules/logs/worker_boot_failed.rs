@@ -1,6 +1,6 @@
+use crate::facts::gunicorn::SettingValue;
 use crate::facts::{App, Known, Why};
 use crate::rule::{EvidenceKind, Safety, Sink};
-use crate::source::gunicorn::SettingValue;
 
 crate::rule! {
     /// The site is down or about to be: gunicorn's workers have not booted since the last start.

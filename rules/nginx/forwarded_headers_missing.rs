@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::facts::front::server_title;
-use crate::facts::nginx::Destination;
+use crate::facts::nginx::{Destination, DirectiveId, Effective, Model, ServerId, Target};
 use crate::facts::release::Django;
 use crate::facts::{App, Passing, Why};
 use crate::rule::{Edit, Safety, Severity, Sink};
-use crate::source::nginx::{DirectiveId, Effective, Model, ServerId, Target};
 
 crate::rule! {
     /// The application takes nginx for the client: wrong links and redirects, http for https.

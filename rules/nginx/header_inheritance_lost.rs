@@ -1,9 +1,8 @@
 //! `proxy_set_header` is inherited all or not at all.
 
-use crate::facts::nginx::Destination;
+use crate::facts::nginx::{Destination, DirectiveRef, Model, WordRef};
 use crate::facts::{Passing, Why};
 use crate::rule::{Safety, Sink};
-use crate::source::nginx::{DirectiveRef, Model, WordRef};
 
 crate::rule! {
     /// One `proxy_set_header` in a location throws away all those of the server.

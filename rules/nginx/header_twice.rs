@@ -2,10 +2,9 @@
 
 use std::collections::HashSet;
 
-use crate::facts::nginx::Destination;
+use crate::facts::nginx::{Destination, DirectiveRef, Model};
 use crate::facts::{Passing, Why};
 use crate::rule::{Edit, Safety, Severity, Sink};
-use crate::source::nginx::{DirectiveRef, Model};
 
 crate::rule! {
     /// Django answers 400 to every request: nginx sends the `Host` header twice.

@@ -1,8 +1,8 @@
 //! An `include` that nginx cannot follow.
 
+use crate::facts::nginx::FaultKind;
 use crate::facts::{Deployment, Why};
 use crate::rule::{Safety, Sink};
-use crate::source::nginx::FaultKind;
 
 crate::rule! {
     /// nginx does not load: an `include` leads to nothing, or to a directory.

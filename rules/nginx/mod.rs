@@ -1,9 +1,8 @@
 //! Rules of the area `nginx`.
 
-use crate::facts::nginx::Destination;
+use crate::facts::nginx::{Destination, DirectiveRef, LocationKind, Model};
 use crate::rule::Edit;
-use crate::source::Span;
-use crate::source::nginx::{DirectiveRef, LocationKind, Model};
+use crate::rule::prelude::{Span, placeholder};
 
 crate::area![
     upstream_mismatch,
@@ -52,7 +51,7 @@ fn plain_word(model: &Model, word: Span) -> Option<(Span, String)> {
     let text = std::str::from_utf8(text).ok()?;
     let holds = |marks: &[char]| text.contains(marks);
     let plain = !holds(&['\\', '"', '\'', '\n', '\r', '{', '}', '<', '>'])
-        && crate::source::placeholder::find(text).is_none();
+        && placeholder::find(text).is_none();
     plain.then(|| (span, text.to_owned()))
 }
 

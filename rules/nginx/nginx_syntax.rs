@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
+use crate::facts::nginx::{Fault, FaultKind};
 use crate::facts::{Deployment, Why};
+use crate::rule::prelude::FileId;
 use crate::rule::{Safety, Severity, Sink};
-use crate::source::FileId;
-use crate::source::nginx::{Fault, FaultKind};
 
 crate::rule! {
     /// nginx does not load: it refuses the configuration as it stands.

@@ -1,7 +1,7 @@
+use crate::facts::nginx::Verdict;
 use crate::facts::{Deployment, Why};
+use crate::rule::prelude::show;
 use crate::rule::{EvidenceKind, Safety, Sink};
-use crate::source::nginx_test::Verdict;
-use crate::source::show;
 
 crate::rule! {
     /// nginx cannot be reloaded, and does not come back after a restart: `nginx -t` fails.

@@ -2,10 +2,9 @@
 
 use std::collections::HashSet;
 
-use crate::facts::nginx::Destination;
+use crate::facts::nginx::{Destination, Malformed, Model, Pass, Protocol};
 use crate::facts::{App, Deployment, Why};
 use crate::rule::{Edit, Finding, Safety, Sink};
-use crate::source::nginx::{Malformed, Model, Pass, Protocol};
 
 crate::rule! {
     /// nginx does not load, or answers 502: the URL of `proxy_pass` is not what was meant.

@@ -3,11 +3,10 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use crate::facts::nginx::Destination;
-use crate::facts::{App, Why};
+use crate::facts::nginx::{Destination, Model, Protocol};
+use crate::facts::{App, Nginx, Why};
+use crate::rule::prelude::Span;
 use crate::rule::{Edit, Safety, Sink};
-use crate::source::Span;
-use crate::source::nginx::{Model, Protocol, parse_time};
 
 crate::rule! {
     /// Slow requests get 504 although gunicorn goes on with them: nginx gives up first.
@@ -83,7 +82,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         if !matches!(pass.protocol, Protocol::Http | Protocol::Https) {
             continue;
         }
-        let (waits, set) = match read_timeout(model, pass) {
+        let (waits, set) = match read_timeout(&app.nginx, pass) {
             Ok(found) => found,
             Err(why) => {
                 out.skip(&why);
@@ -135,7 +134,7 @@ fn edits(
     let same = destinations.filter(|other| {
         other.server == pass.server
             && matches!(other.protocol, Protocol::Http | Protocol::Https)
-            && matches!(read_timeout(model, other), Ok((_, None)))
+            && matches!(read_timeout(&app.nginx, other), Ok((_, None)))
     });
     let line = format!("proxy_read_timeout {seconds}s;");
     same.map(|other| super::beside(model, other, None, &line)).collect()
@@ -149,16 +148,7 @@ fn in_seconds(time: Duration) -> String {
 }
 
 /// How long nginx waits, and what says so.
-fn read_timeout(model: &Model, pass: &Destination) -> Result<(Duration, Option<Span>), Why> {
-    let set = model.effective(pass.place(), "proxy_read_timeout");
-    let line = set.last().and_then(|id| model.config.get(id));
-    if set.incomplete {
-        return Err(Why::new("an include that may set proxy_read_timeout was not read"));
-    }
-    let Some(line) = line else { return Ok((Duration::from_secs(DEFAULT_SECONDS), None)) };
-    let value = line.argument(0).filter(|word| !word.has_placeholder());
-    match value.and_then(|word| parse_time(&word.value())) {
-        Some(time) => Ok((time, Some(line.head_span()))),
-        None => Err(Why::new("proxy_read_timeout is not a time")),
-    }
+fn read_timeout(nginx: &Nginx, pass: &Destination) -> Result<(Duration, Option<Span>), Why> {
+    let set = nginx.time(pass.place(), "proxy_read_timeout")?;
+    Ok(set.map_or((Duration::from_secs(DEFAULT_SECONDS), None), |(time, span)| (time, Some(span))))
 }

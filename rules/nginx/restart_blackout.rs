@@ -2,11 +2,10 @@
 
 use std::net::IpAddr;
 
-use crate::facts::nginx::Destination;
+use crate::facts::nginx::{Address, Destination, Host, Model, Peer, Target, Upstream, UpstreamId};
 use crate::facts::{Endpoint, Passing, TcpHost, Why};
+use crate::rule::prelude::Span;
 use crate::rule::{Edit, Safety, Severity, Sink};
-use crate::source::Span;
-use crate::source::nginx::{Address, Host, Model, Peer, Target, Upstream, UpstreamId};
 
 crate::rule! {
     /// Every restart of gunicorn costs 10 s of 502: nginx takes the peers out for that long.

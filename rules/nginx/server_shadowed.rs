@@ -3,14 +3,13 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::facts::front::{location_title, server_title};
-use crate::facts::nginx::Destination;
-use crate::facts::{Nginx, Passing, Why};
-use crate::rule::{Safety, Severity, Sink};
-use crate::source::Span;
-use crate::source::nginx::{
-    Address, FaultKind, Location, LocationId, LocationKind, Model, Server, ServerId, ServerName,
-    ServerNameKind,
+use crate::facts::nginx::{
+    Address, Destination, FaultKind, Location, LocationId, LocationKind, Model, Server, ServerId,
+    ServerName, ServerNameKind,
 };
+use crate::facts::{Nginx, Passing, Why};
+use crate::rule::prelude::Span;
+use crate::rule::{Safety, Severity, Sink};
 
 crate::rule! {
     /// Requests never reach gunicorn: another server or location of nginx takes them.

@@ -4,11 +4,13 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use crate::facts::front::location_title;
-use crate::facts::nginx::StaticRoot;
+use crate::facts::nginx::{
+    Location, LocationId, LocationKind, Model, ServerId, StaticRoot, is_literal,
+};
 use crate::facts::{App, Deployment, Identity, State, Want, Why};
 use crate::host::FileKind;
+use crate::rule::prelude::Span;
 use crate::rule::{EvidenceKind, Safety, Severity, Sink};
-use crate::source::nginx::{Location, LocationId, LocationKind, Model, ServerId};
 
 crate::rule! {
     /// Static files answer 404 or 403, or every file of the release can be fetched.
@@ -153,17 +155,10 @@ fn runs_together(location: &Location, alias: &Path) -> bool {
         && !location.unknown
         && pattern.ends_with('/')
         && !text.ends_with('/')
-        && !crate::source::nginx::has_variable(&text)
-        && crate::source::placeholder::find(&text).is_none()
+        && is_literal(&text)
 }
 
-fn together(
-    model: &Model,
-    location: &Location,
-    span: crate::source::Span,
-    alias: &Path,
-    out: &mut Sink,
-) {
+fn together(model: &Model, location: &Location, span: Span, alias: &Path, out: &mut Sink) {
     let pattern = &location.pattern.value;
     let alias = alias.display();
     let finding = out
@@ -181,13 +176,7 @@ fn together(
     finding.fix_if(Safety::Safe, title, edit).uncovers_rules(&["N312"]);
 }
 
-fn traversal(
-    model: &Model,
-    location: &Location,
-    span: crate::source::Span,
-    alias: &Path,
-    out: &mut Sink,
-) {
+fn traversal(model: &Model, location: &Location, span: Span, alias: &Path, out: &mut Sink) {
     let pattern = &location.pattern.value;
     let above = alias.parent().unwrap_or(alias).display().to_string();
     let finding = out

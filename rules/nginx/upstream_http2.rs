@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 
+use crate::facts::gunicorn::SettingValue;
+use crate::facts::nginx::{Protocol, Version};
 use crate::rule::prelude::*;
-use crate::source::gunicorn::SettingValue;
-use crate::source::nginx::{Protocol, Version};
 
 crate::rule! {
     /// Every request gets 502: nginx passes requests on by HTTP/2, and gunicorn answers HTTP/1 alone.

@@ -2,11 +2,10 @@
 
 use std::path::Path;
 
-use crate::facts::nginx::{Destination, PeerEndpoint};
+use crate::facts::nginx::{Destination, Model, PeerEndpoint, Protocol, Target};
 use crate::facts::similar::nearest;
 use crate::facts::{App, Bound, Deployment, Endpoint, TcpHost, Why};
 use crate::rule::{Edit, Safety, Sink};
-use crate::source::nginx::{Model, Protocol, Target};
 
 crate::rule! {
     /// Every request gets 502: nginx connects to a socket that is not gunicorn's.

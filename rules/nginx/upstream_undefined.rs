@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
+use crate::facts::nginx::{Context, Host, Model, Pass, Target};
 use crate::facts::similar::nearest;
 use crate::facts::{Deployment, Why};
 use crate::rule::{Safety, Sink};
-use crate::source::nginx::{Context, Host, Model, Pass, Target};
 
 crate::rule! {
     /// nginx does not load: `proxy_pass` names an upstream that is not there.

@@ -11,7 +11,7 @@ crate::area![
 ];
 
 use crate::facts::App;
-use crate::source::Span;
+use crate::rule::prelude::Span;
 
 /// gunicorn's own reason why it ended, where the journal has it.
 fn last_words(app: &App) -> Option<&str> {

@@ -1,8 +1,8 @@
 use std::path::PathBuf;
 
 use crate::facts::{App, Origin, Place, State, Why};
+use crate::rule::prelude::Span;
 use crate::rule::{EvidenceKind, Safety, Sink};
-use crate::source::Span;
 
 crate::rule! {
     /// The link to the release leads nowhere: the next restart finds no code, and a reload fails

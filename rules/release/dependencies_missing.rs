@@ -2,11 +2,10 @@
 
 use std::path::Path;
 
+use crate::facts::release::packages::{Format, Venv};
 use crate::facts::release::{Needed, RequirementsFile};
 use crate::facts::{App, Why};
 use crate::rule::{Safety, Sink};
-use crate::source::requirements::Format;
-use crate::source::venv::Venv;
 
 /// The most packages that one finding names.
 const NAMED: usize = 5;

@@ -1,9 +1,9 @@
 //! Looks through the pending migrations for what the code that still runs cannot stand.
 
+use crate::facts::release::migrations::{Breaks, Kind, Operation, Revision};
 use crate::facts::release::{Migrations, Standing};
 use crate::facts::{App, Why};
 use crate::rule::{EvidenceKind, Finding, Safety, Severity, Sink};
-use crate::source::alembic::{Breaks, Kind, Operation, Revision};
 
 /// The most operations that a finding shows.
 const SHOWN: usize = 5;

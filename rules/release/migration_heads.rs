@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
+use crate::facts::release::migrations::{Operation, Revision, Revisions};
 use crate::facts::{App, Why};
+use crate::rule::prelude::Spanned;
 use crate::rule::{Safety, Severity, Sink};
-use crate::source::alembic::{Operation, Revision, Revisions};
 
 /// The most places that one finding shows.
 const SHOWN: usize = 5;
@@ -139,7 +140,7 @@ fn duplicates(revisions: &Revisions, out: &mut Sink) {
 
 /// Do two files do the same at the same place?
 fn alike(one: &Revision, other: &Revision) -> bool {
-    let values = |list: &[crate::source::Spanned<String>]| -> Vec<String> {
+    let values = |list: &[Spanned<String>]| -> Vec<String> {
         list.iter().map(|item| item.value.clone()).collect()
     };
     let does =

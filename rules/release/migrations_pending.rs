@@ -1,9 +1,9 @@
 //! Holds the database's revision, where the user said it, against the release's migrations.
 
+use crate::facts::release::migrations::Revision;
 use crate::facts::release::{Migrations, Standing};
 use crate::facts::{App, Origin, Why};
 use crate::rule::{EvidenceKind, Safety, Sink};
-use crate::source::alembic::Revision;
 
 /// The most migrations that a finding names.
 const NAMED: usize = 5;

@@ -1,10 +1,9 @@
 use std::net::IpAddr;
 
-use crate::facts::nginx::{Destination, PeerEndpoint};
+use crate::facts::nginx::{Destination, Model, PeerEndpoint};
 use crate::facts::{App, Bound, Deployment, Endpoint, TcpHost, Why};
 use crate::rule::{Safety, Sink};
 use crate::rules::nginx::{ON_THE_WAY, as_peer, rewrite};
-use crate::source::nginx::Model;
 
 crate::rule! {
     /// Every request gets 502: nginx connects over IPv6 and gunicorn listens on IPv4 alone, or the

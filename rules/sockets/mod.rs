@@ -10,6 +10,7 @@ crate::area![
 ];
 
 use crate::facts::{App, Route};
+use crate::rule::prelude::Span;
 
 /// The ways from nginx to the application that nginx may take: each socket once, none that is
 /// marked `down`.
@@ -27,6 +28,6 @@ fn ways(app: &App) -> Vec<&Route> {
 }
 
 /// Where the unit or gunicorn's settings say so.
-fn bind(app: &App, route: &Route) -> Option<crate::source::Span> {
+fn bind(app: &App, route: &Route) -> Option<Span> {
     app.bounds().ok()?.get(route.bound)?.origin.span()
 }

@@ -1,7 +1,7 @@
+use crate::facts::service::Unit;
 use crate::facts::{App, UnitState, Why};
+use crate::rule::prelude::Span;
 use crate::rule::{EvidenceKind, Safety, Sink};
-use crate::source::Span;
-use crate::source::unit::Unit;
 
 crate::rule! {
     /// systemd goes on with the unit as it was: its files have changed, and `daemon-reload` was

@@ -2,6 +2,7 @@ use std::path::Path;
 
 use crate::facts::gunicorn::Stays;
 use crate::facts::{App, Endpoint, Known, Why};
+use crate::rule::prelude::Text;
 use crate::rule::{Edit, Finding, Safety, Sink};
 
 crate::rule! {
@@ -124,7 +125,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
 fn pid_file_fits(
     app: &App,
     kind: &Known<String>,
-    pid_file: &Known<Option<crate::source::Text>>,
+    pid_file: &Known<Option<Text>>,
     out: &mut Sink,
 ) -> Result<(), Why> {
     let written = app.gunicorn.settings.pidfile();

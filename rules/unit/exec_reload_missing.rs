@@ -1,8 +1,7 @@
 use crate::facts::{App, Service, Why};
+use crate::rule::prelude::Span;
 use crate::rule::{Edit, Safety, Sink};
 use crate::rules::unit::type_notify_reload::SINCE as NOTIFY_RELOAD_SINCE;
-use crate::source::Span;
-use crate::source::unit::value::parse_boolean;
 
 crate::rule! {
     /// `systemctl reload` refuses, so people restart, and every restart drops the requests in
@@ -87,7 +86,7 @@ crate::rule! {
 fn refreshes(service: &Service) -> Option<Span> {
     let set = service.unit.last("Service", "RefreshOnReload")?;
     service.unit.specifiers.systemd?;
-    (parse_boolean(set.value.as_str()) != Some(false)).then_some(set.span)
+    (service.boolean("RefreshOnReload", false).ok() != Some(&false)).then_some(set.span)
 }
 
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {

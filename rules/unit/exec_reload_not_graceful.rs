@@ -1,9 +1,9 @@
 use crate::facts::exec_reload::{Effect, Harm, effects};
+use crate::facts::service::ExecCommand;
 use crate::facts::shell::base_name;
 use crate::facts::{App, Why};
+use crate::rule::prelude::Span;
 use crate::rule::{Edit, Safety, Severity, Sink};
-use crate::source::Span;
-use crate::source::unit::exec::ExecCommand;
 
 crate::rule! {
     /// `systemctl reload` kills gunicorn, or hits the wrong process, instead of reloading it.
@@ -216,7 +216,7 @@ fn report(
 fn instead(app: &App, wrong: &Wrong) -> Option<(String, Edit)> {
     let (at, with) = match wrong.part {
         Some(part) => (plain(app, part)?, super::HUP.trim_start_matches("/bin/")),
-        None => (super::only_command(app, wrong.line)?.value.span(), super::HUP),
+        None => (app.service.only_command(wrong.line)?.value.span(), super::HUP),
     };
     Some((super::RELOAD.to_owned(), Edit::replace(at, with)))
 }
@@ -226,13 +226,13 @@ fn without(app: &App, wrong: &Wrong) -> Option<(String, Edit)> {
     if wrong.part.is_some() {
         return None;
     }
-    let line = super::only_command(app, wrong.line)?;
+    let line = app.service.only_command(wrong.line)?;
     Some(("without this ExecReload=".to_owned(), Edit::remove(line.span)))
 }
 
 /// The reload after what does something else.
 fn behind(app: &App, line: &ExecCommand) -> Option<(String, Edit)> {
-    let assignment = super::only_command(app, line)?;
+    let assignment = app.service.only_command(line)?;
     let nothing = ["true", ":"].contains(&base_name(line.program.text.as_str()));
     let edit = match nothing {
         true => Edit::replace(assignment.value.span(), super::HUP),

@@ -1,8 +1,7 @@
+use crate::facts::service::{Refusal, Unit};
 use crate::facts::{App, Why};
+use crate::rule::prelude::Span;
 use crate::rule::{Edit, Safety, Sink};
-use crate::source::Span;
-use crate::source::unit::Unit;
-use crate::source::unit::effective::Refusal;
 
 crate::rule! {
     /// systemd refuses a unit with two `ExecStart=`, so it can neither be started nor reloaded.

@@ -1,9 +1,8 @@
-use crate::facts::service::Command;
+use crate::facts::service::{Command, ExecFaultKind};
 use crate::facts::{App, Place, State, Want, Why};
 use crate::host::FileKind;
+use crate::rule::prelude::placeholder;
 use crate::rule::{EvidenceKind, Sink};
-use crate::source::placeholder;
-use crate::source::unit::exec::ExecFaultKind;
 
 crate::rule! {
     /// A program that the unit runs cannot be executed, so gunicorn does not start or reload.

@@ -1,6 +1,5 @@
 use crate::facts::gunicorn::Stays;
 use crate::rule::prelude::*;
-use crate::source::unit::value::parse_signal;
 
 crate::rule! {
     /// Every stop and restart cuts off the requests that are being answered.
@@ -65,8 +64,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     if app.gunicorn.launch.get()?.stays() != Stays::Never || service.kill_mode().get()? == "none" {
         return Ok(());
     }
-    let stop = service.word("KillSignal", "SIGTERM");
-    let restart = service.word("RestartKillSignal", "");
+    let stop = service.signal("KillSignal", "SIGTERM");
+    let restart = service.signal("RestartKillSignal", "");
     let stop_does = harm(stop.get()?);
     let when = match restart.get()?.as_str() {
         "" => "stop and restart",
@@ -83,7 +82,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
 
 /// What a signal makes gunicorn do, where that is not to finish its requests.
 fn harm(signal: &str) -> Option<&'static str> {
-    match parse_signal(signal)?.as_str() {
+    match signal {
         "SIGQUIT" | "SIGINT" => Some("which is gunicorn's quick shutdown"),
         "SIGKILL" => Some("which leaves gunicorn no time"),
         _ => None,
@@ -98,10 +97,9 @@ fn report(
     harm: &str,
     out: &mut Sink,
 ) {
-    let written = signal.ok().map_or("", String::as_str);
     out.report(format!(
         "every {when} cuts requests off: systemd sends {}, {harm}",
-        parse_signal(written).as_deref().unwrap_or(written)
+        signal.ok().map_or("", String::as_str)
     ))
     .at_known(signal, "SIGTERM lets the workers finish")
     .help(format!("In [Service]:\n{setting}=SIGTERM"))

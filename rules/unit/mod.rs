@@ -1,9 +1,8 @@
 //! Rules of the area `unit`.
 
-use crate::facts::{App, Service};
-use crate::source::Span;
-use crate::source::unit::Assignment;
-use crate::source::unit::exec::ExecCommand;
+use crate::facts::Service;
+use crate::facts::service::ExecCommand;
+use crate::rule::prelude::{Span, placeholder};
 
 crate::area![
     exec_reload_missing,
@@ -61,25 +60,12 @@ fn place_for(service: &Service, key: &str) -> Option<Span> {
 /// May this stand in a unit, a shell's text or gunicorn's settings as it is, without quotes?
 pub(super) fn plain(text: &str) -> bool {
     let safe = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+@:,=".contains(&byte);
-    !text.is_empty() && text.bytes().all(safe) && crate::source::placeholder::find(text).is_none()
-}
-
-/// The assignment of a command that is the only one on its line (`;` separates several).
-pub(super) fn only_command<'a>(app: &'a App, command: &ExecCommand) -> Option<&'a Assignment> {
-    let unit = &app.service.unit;
-    let file = unit.files().find(|file| file.file.id == command.span.file)?;
-    let before = file.assignments.partition_point(|line| line.span.start <= command.span.start);
-    let assignment = file.assignments.get(before.checked_sub(1)?)?;
-    if assignment.span.end < command.span.end {
-        return None;
-    }
-    let commands = crate::source::unit::commands(&assignment.value, &unit.specifiers).ok()?;
-    (commands.len() == 1).then_some(assignment)
+    !text.is_empty() && text.bytes().all(safe) && placeholder::find(text).is_none()
 }
 
 /// Is it a template's line, of which nobody knows yet what it will be?
 fn is_template(text: &[u8]) -> bool {
-    crate::source::placeholder::holds(&String::from_utf8_lossy(text))
+    placeholder::holds(&String::from_utf8_lossy(text))
 }
 
 /// A file of the unit as one would name it: `myapp.service`, `10-local.conf`.
@@ -88,9 +74,7 @@ fn file_name(path: &std::path::Path) -> String {
 }
 
 /// Every command of every Exec setting, with the setting's name.
-fn all_commands(
-    service: &Service,
-) -> impl Iterator<Item = (&'static str, crate::source::unit::exec::ExecCommand)> + '_ {
+fn all_commands(service: &Service) -> impl Iterator<Item = (&'static str, ExecCommand)> + '_ {
     const SETTINGS: [&str; 8] = [
         "ExecCondition",
         "ExecStartPre",

@@ -1,5 +1,5 @@
+use crate::facts::gunicorn::Version;
 use crate::rule::prelude::*;
-use crate::source::gunicorn::Version;
 
 crate::rule! {
     /// The start never succeeds: systemd waits for a sign of readiness that does not come.
@@ -58,8 +58,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     }
     // What waits then is the shell or launcher.
     let launch = app.gunicorn.launch.get()?;
-    let (place, cause) = if let Some(place) = without_socket(app)? {
-        (place, "NOTIFY_SOCKET is taken from gunicorn's environment".to_owned())
+    let (place, cause) = if let Some(place) = service.unsets("NOTIFY_SOCKET") {
+        (Some(place), "NOTIFY_SOCKET is taken from gunicorn's environment".to_owned())
     } else if launch.cleared || launch.unset.iter().any(|name| name == "NOTIFY_SOCKET") {
         (app.gunicorn.started_at(), "`env` takes NOTIFY_SOCKET from gunicorn".to_owned())
     } else {
@@ -81,17 +81,6 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     .fix(Safety::Safe, "Type=exec")
     .edit(Edit::set(&service.unit, "Type", "exec"));
     Ok(())
-}
-
-/// `UnsetEnvironment=NOTIFY_SOCKET`; nothing where it is not taken away.
-fn without_socket(app: &App) -> Result<Option<Option<Span>>, Why> {
-    let unit = &app.service.unit;
-    let lines = unit.list("Service", "UnsetEnvironment");
-    let found = lines.iter().find(|line| {
-        let (names, _) = crate::source::unit::environment::unset(&line.value, &unit.specifiers);
-        names.iter().any(|unset| unset.name.value == "NOTIFY_SOCKET" && unset.value.is_none())
-    });
-    Ok(found.map(|line| Some(line.span)))
 }
 
 fn is_silent(version: &Version) -> bool {

@@ -1,14 +1,12 @@
 use std::path::{Path, PathBuf};
 
-use crate::facts::environment::Variable;
-use crate::facts::gunicorn::Layer;
+use crate::facts::environment::{Variable, VariableValue};
+use crate::facts::gunicorn::{Layer, SettingValue};
 use crate::facts::place::tidy;
 use crate::facts::release::{Resolution, SearchEntry, SearchReason};
 use crate::facts::{App, Known, Place, Why};
+use crate::rule::prelude::Span;
 use crate::rule::{Edit, EvidenceKind, Finding, Safety, Severity, Sink};
-use crate::source::Span;
-use crate::source::gunicorn::SettingValue;
-use crate::source::unit::VariableValue;
 
 crate::rule! {
     /// After a deployment moves the release link, a reload serves the old release and returns 0.

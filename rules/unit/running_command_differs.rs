@@ -1,7 +1,7 @@
 use crate::facts::processes::{Running, shown};
 use crate::facts::{App, Why};
+use crate::rule::prelude::Span;
 use crate::rule::{EvidenceKind, Safety, Sink};
-use crate::source::Span;
 
 crate::rule! {
     /// A reload does not bring the change: the running master was started with another command line

@@ -1,6 +1,5 @@
-use crate::facts::service::ManagedDirectory;
+use crate::facts::service::{ManagedDirectory, Unit};
 use crate::rule::prelude::*;
-use crate::source::unit::Unit;
 
 crate::rule! {
     /// After the first restart every request gets 502, although gunicorn runs.
@@ -87,7 +86,9 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let preserve = service.word("RuntimeDirectoryPreserve", "no");
     let (severity, when) = match preserve.get()?.as_str() {
         "restart" => (Severity::Warning, "stop"),
-        word if crate::source::unit::value::parse_boolean(word) == Some(true) => return Ok(()),
+        _ if service.boolean("RuntimeDirectoryPreserve", false).ok() == Some(&true) => {
+            return Ok(());
+        }
         _ => (Severity::Error, "restart"),
     };
     for bound in app.bounds().get()?.iter().filter(|bound| bound.activated) {

@@ -1,7 +1,8 @@
 use std::path::{Path, PathBuf};
 
+use crate::facts::gunicorn::SettingValue;
+use crate::facts::service::expanded;
 use crate::rule::prelude::*;
-use crate::source::gunicorn::SettingValue;
 
 crate::rule! {
     /// gunicorn does not start: the unit's own sandbox hides what it needs, or makes it read-only.
@@ -100,7 +101,7 @@ fn hidden(app: &App, out: &mut Sink) -> Result<(), Why> {
     let service = &app.service;
     let home = service.word("ProtectHome", "no");
     let word = home.get()?;
-    let hides_homes = word == "tmpfs" || parse(word) == Some(true);
+    let hides_homes = word == "tmpfs" || service.boolean("ProtectHome", false).ok() == Some(&true);
     let listed = paths(app, "InaccessiblePaths")?;
     for need in needs(app) {
         let by_home = HOMES.iter().any(|top| need.below(Path::new(top)));
@@ -195,19 +196,12 @@ fn read_only(app: &App, out: &mut Sink) -> Result<(), Why> {
     Ok(())
 }
 
-fn parse(word: &str) -> Option<bool> {
-    crate::source::unit::value::parse_boolean(word)
-}
-
 /// The paths of a list of them, without `-` and `+`.
 fn paths(app: &App, key: &str) -> Result<Vec<(PathBuf, Span)>, Why> {
     let unit = &app.service.unit;
     let mut found = Vec::new();
     for line in unit.list("Service", key) {
-        let crate::source::unit::Expansion::Known(text) = unit.specifiers.expand(&line.value)
-        else {
-            return Err(Why::new(format!("{key}= is not known")));
-        };
+        let text = expanded(unit, line)?;
         for word in text.as_str().split_whitespace() {
             // `from:to`: what is there is what comes behind.
             let path = word.trim_start_matches(['-', '+', '"']).trim_end_matches('"');

@@ -1,13 +1,13 @@
 use std::collections::HashSet;
 
+use crate::facts::service::{Assignment, FaultKind, Unit, UnitFile, UnitKind};
 use crate::facts::similar::is_slip;
 use crate::facts::{App, Why};
+use crate::rule::prelude::Span;
 use crate::rule::{Edit, Finding, Safety, Severity, Sink};
-use crate::source::Span;
 use crate::source::unit::known::{
     NEWEST, Presence, Setting, SettingLookup, check_value, find, lookup, matters,
 };
-use crate::source::unit::{Assignment, FaultKind, Unit, UnitFile};
 
 crate::rule! {
     /// systemd ignores a line, so what it should set does not hold.
@@ -234,7 +234,7 @@ impl<'a> Reader<'a> {
     fn wrong_section(&self, assignment: &Assignment, right: &[&str], more: bool, out: &mut Sink) {
         let (section, key) = (&*assignment.section, assignment.key.value.as_str());
         // Of several sections the one that units of this kind have.
-        let own = if self.unit.name.kind() == crate::source::unit::UnitKind::Socket {
+        let own = if self.unit.name.kind() == UnitKind::Socket {
             ["Socket", "Unit", "Install"]
         } else {
             ["Service", "Unit", "Install"]

@@ -1,9 +1,9 @@
+use crate::facts::service::{ExecCommand, ExecFaultKind, Word};
 use crate::facts::shell::{base_name, is_shell};
 use crate::facts::{App, Why};
+use crate::rule::prelude::Span;
 use crate::rule::{Edit, Finding, Safety, Severity, Sink};
 use crate::rules::without_shell::{self, Repair};
-use crate::source::Span;
-use crate::source::unit::exec::{ExecCommand, ExecFaultKind, Word};
 
 crate::rule! {
     /// Shell syntax in a line that no shell reads: the program gets it as arguments and fails.

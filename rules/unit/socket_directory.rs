@@ -1,10 +1,10 @@
 use std::path::Path;
 
+use crate::facts::machine::Directory;
 use crate::facts::{App, Bound, Endpoint, Identity, Place, State, Want, Why};
+use crate::rule::prelude::Span;
 use crate::rule::{Edit, EvidenceKind, Safety, Severity, Sink};
 use crate::rules::runtime_directory;
-use crate::source::Span;
-use crate::source::tmpfiles::Directory;
 
 crate::rule! {
     /// gunicorn's user cannot create the socket, so gunicorn does not start and every request gets

@@ -1,6 +1,6 @@
 use crate::facts::{App, Service, Why};
+use crate::rule::prelude::TimeSpan;
 use crate::rule::{Edit, Safety, Sink};
-use crate::source::unit::time::TimeSpan;
 
 crate::rule! {
     /// systemd kills gunicorn before its workers may finish their requests.

@@ -1,10 +1,8 @@
+use crate::facts::service::{ExecFaultKind, Expansion, Fault, FaultKind, Refusal, Unit, UnitFile};
 use crate::facts::{App, Why};
+use crate::rule::prelude::{FileId, Span, Text, placeholder};
 use crate::rule::{Edit, Safety, Severity, Sink};
-use crate::source::unit::effective::Refusal;
-use crate::source::unit::exec::ExecFaultKind;
 use crate::source::unit::known::takes;
-use crate::source::unit::{Expansion, Fault, FaultKind, Unit, UnitFile};
-use crate::source::{FileId, Span, Text, placeholder};
 
 crate::rule! {
     /// systemd refuses the unit, or stops reading it in the middle.

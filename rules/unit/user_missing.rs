@@ -1,6 +1,6 @@
 use crate::facts::Machine;
+use crate::facts::service::{Unit, expanded};
 use crate::rule::prelude::*;
-use crate::source::unit::Unit;
 
 crate::rule! {
     /// gunicorn does not start: the account that it is to run as is not there.
@@ -108,13 +108,7 @@ fn judge(
         _ => unit.last(section, key).into_iter().collect(),
     };
     for line in lines {
-        let crate::source::unit::Expansion::Known(text) = unit.specifiers.expand(&line.value)
-        else {
-            return Err(Why::new(format!("{key}= is not known")));
-        };
-        if placeholder::find_with_dollar(text.as_str()).is_some() {
-            return Err(Why::new(format!("{key}= holds a placeholder")));
-        }
+        let text = expanded(unit, line)?;
         for name in text.as_str().split_whitespace() {
             if is_missing(&app.machine, kind, name)? {
                 report(app, kind, name, (key, text.span()), consequence, out);

@@ -1,8 +1,7 @@
-use crate::facts::gunicorn::Stays;
+use crate::facts::gunicorn::{SettingValue, Stays};
 use crate::facts::{App, Known, Whose, Why};
+use crate::rule::prelude::TimeSpan;
 use crate::rule::{Edit, Safety, Sink};
-use crate::source::gunicorn::SettingValue;
-use crate::source::unit::time::TimeSpan;
 
 crate::rule! {
     /// systemd kills gunicorn again and again: `WatchdogSec=` waits for a sign of life that gunicorn

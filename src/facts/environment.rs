@@ -8,10 +8,13 @@ use super::lost::{self, LostAssignment};
 use super::place::{Place, tidy};
 use super::{Known, Machine, Problem, Service, Why};
 use crate::host::{FileKind, HostErrorKind, Outcome};
-use crate::source::env_file::{self, Dialect, EnvFile, Ignored, IgnoredKind};
+use crate::source::env_file::{self, Dialect, EnvFile};
+use crate::source::unit::Expansion;
 use crate::source::unit::environment::{EnvironmentAssignment, assignments, passed, unset};
-use crate::source::unit::{Expansion, VariableValue};
 use crate::source::{Secret, SourceFile, Sources, Span, Spanned, placeholder};
+
+pub use crate::source::env_file::{EnvAssignment, Ignored, IgnoredKind};
+pub use crate::source::unit::VariableValue;
 
 /// What an `EnvironmentFile=` line names.
 #[derive(Debug)]

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use super::{Known, Nginx, Origin, Request, Scope, Why};
 use crate::host::HostErrorKind;
 use crate::source::Sources;
-use crate::source::nginx_log::{self, Entry, TAIL};
+use crate::source::nginx_log::{self, TAIL};
+
+pub use crate::source::nginx_log::{Entry, Failure, Upstream};
 
 /// What Debian's and nginx.org's packages have compiled in for a configuration that names none.
 const DEFAULT: &str = "/var/log/nginx/error.log";

@@ -8,10 +8,12 @@ use serde::Serialize;
 use super::place::Identity;
 use super::{HostNames, Known, Origin, Problem, Whose};
 use crate::host::{FileKind, HostErrorKind, Outcome};
-use crate::source::accounts::Accounts;
 use crate::source::unit;
 use crate::source::unit::time::{TimeSpan, parse_seconds};
 use crate::source::{Sources, Spanned, tmpfiles};
+
+pub use crate::source::accounts::Accounts;
+pub use crate::source::tmpfiles::Directory;
 
 /// The program behind `/bin/sh`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

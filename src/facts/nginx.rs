@@ -4,6 +4,7 @@
 mod certificates;
 pub mod descriptors;
 pub(super) mod dormant;
+mod time;
 
 use std::path::{Path, PathBuf};
 
@@ -15,13 +16,17 @@ use super::endpoint::{Endpoint, TcpHost};
 use super::place::{Identity, Place, tidy};
 use super::{Known, Machine, Origin, Problem, Request, Scope, Whose, Why};
 use crate::host::{Command, HostErrorKind, Program};
-use crate::source::nginx::{
-    self, Address, DirectiveId, FaultKind, Host, LocationId, LocationKind, Model, NotRead,
-    NotReadReason, Pass, Protocol, ServerId, Target, UpstreamId, Version,
-};
-use crate::source::nginx_test;
+use crate::source::nginx::{self, NotRead, NotReadReason};
 use crate::source::unit::Unit;
 use crate::source::{FileId, Sources, Span};
+
+// What a configuration says, as nginx reads it.
+pub use crate::source::nginx::{
+    Address, Context, DirectiveId, DirectiveRef, Effective, Fault, FaultKind, Host, Location,
+    LocationId, LocationKind, Malformed, Model, Pass, Peer, Place as BlockPlace, Protocol, Server,
+    ServerId, ServerName, ServerNameKind, Target, Upstream, UpstreamId, Version, WordRef,
+};
+pub use crate::source::nginx_test::Verdict;
 
 /// nginx on the host.
 #[derive(Debug)]
@@ -41,7 +46,7 @@ pub struct Nginx {
     /// The ends of its error logs.
     pub log: Known<super::ErrorLog>,
     /// What `nginx -t` says, where the host lives.
-    pub test: Known<nginx_test::Verdict>,
+    pub test: Known<Verdict>,
     /// The certificates and keys that it loads; only of a machine as a whole.
     pub certificates: Vec<CertificateFile>,
     /// How many files its processes may hold open.
@@ -434,6 +439,11 @@ fn tcp_host(host: &Host) -> TcpHost {
     }
 }
 
+/// Does the text stand for itself, without a variable of nginx or a template's placeholder?
+pub fn is_literal(text: &str) -> bool {
+    !nginx::has_variable(text) && crate::source::placeholder::find(text).is_none()
+}
+
 fn statics(sources: &Sources, machine: &Machine, model: &Model) -> Vec<StaticRoot> {
     let mut found = Vec::new();
     let servers = model.servers.iter().map(|server| (server.id, None, &server.handling));
@@ -445,10 +455,8 @@ fn statics(sources: &Sources, machine: &Machine, model: &Model) -> Vec<StaticRoo
         for (value, alias) in [(&handling.root, false), (&handling.alias, true)] {
             let Some(value) = value else { continue };
             let text = value.value.to_string_lossy();
-            let holds_variable = crate::source::nginx::has_variable(&text)
-                || crate::source::placeholder::find(&text).is_some();
             // A relative one counts from nginx's compiled-in prefix, which files do not tell.
-            if holds_variable || !value.value.is_absolute() {
+            if !is_literal(&text) || !value.value.is_absolute() {
                 continue;
             }
             let place = Place::look(sources.host(), &tidy(&value.value), machine.owners_known);

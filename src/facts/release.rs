@@ -35,6 +35,9 @@ pub use packages::{Needed, Packages, RequirementsFile};
 pub use previous::{Alike, PreviousRelease};
 pub use unresolved::{ImportCheck, Missing, Unresolved};
 
+// How the code reads a variable.
+pub use crate::source::python::environ::{Need, Reader, VariableUse};
+
 /// What puts a directory on Python's search path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]

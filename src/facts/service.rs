@@ -1,16 +1,22 @@
 //! The service: what systemd makes of the unit's fragment and drop-ins.
 
+mod settings;
+
 use std::path::{Path, PathBuf};
 
 use super::dependencies::{self, Dependency};
 use super::executable::Executable;
 use super::place::{Identity, Place, tidy};
 use super::{Known, Machine, Origin, Whose, Why};
-use crate::source::unit::exec::ExecCommand;
-use crate::source::unit::time::{TimeSpan, parse_seconds};
-use crate::source::unit::value::parse_boolean;
-use crate::source::unit::{Expansion, Unit};
-use crate::source::{Sources, Span, Text, placeholder};
+use crate::source::unit::time::TimeSpan;
+use crate::source::{Sources, Span, placeholder};
+
+pub use settings::expanded;
+
+// What a unit's files say, as systemd reads them.
+pub use crate::source::unit::effective::Refusal;
+pub use crate::source::unit::exec::{ExecCommand, ExecFaultKind, ExecPrefixes, Word};
+pub use crate::source::unit::{Assignment, Expansion, Fault, FaultKind, Unit, UnitFile, UnitKind};
 
 /// A directory that systemd makes for the service before it starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,68 +120,6 @@ impl Service {
         let first = self.unit.files().flat_map(|file| &file.sections).next();
         let service = sections.find(|section| section.value == "Service");
         service.or(first).map(|section| section.span)
-    }
-
-    /// The effective text of a `[Service]` setting, its specifiers expanded.
-    pub fn text(&self, key: &str) -> Known<Option<Text>> {
-        self.text_in("Service", key)
-    }
-
-    /// The effective text of a setting, its specifiers expanded.
-    pub fn text_in(&self, section: &str, key: &str) -> Known<Option<Text>> {
-        let Some(assignment) = self.unit.last(section, key) else {
-            return Known::Default(None, Whose::SYSTEMD);
-        };
-        if placeholder::find_with_dollar(assignment.value.as_str()).is_some() {
-            return Known::unknown(format!("{key}= holds a placeholder"));
-        }
-        match self.unit.specifiers.expand(&assignment.value) {
-            Expansion::Known(text) => {
-                let span = text.span();
-                Known::Value(Some(text), Origin::text(span))
-            }
-            Expansion::NotKnown { why, .. } => {
-                Known::Unknown(Why::not_understood(why).about(format_args!("{key}=")))
-            }
-            Expansion::Invalid(_) => {
-                Known::unknown(format!("{key}= holds a specifier that systemd does not have"))
-            }
-        }
-    }
-
-    /// A word such as `Restart=`'s; `default` where nothing sets it.
-    pub fn word(&self, key: &str, default: &str) -> Known<String> {
-        match self.text(key) {
-            Known::Value(Some(text), origin) => Known::Value(text.as_str().to_owned(), origin),
-            Known::Value(None, _) | Known::Default(..) | Known::Observed(..) => {
-                Known::Default(default.to_owned(), Whose::SYSTEMD)
-            }
-            Known::Unknown(why) => Known::Unknown(why),
-        }
-    }
-
-    /// A boolean; `default` where nothing sets it or systemd ignores what does.
-    pub fn boolean(&self, key: &str, default: bool) -> Known<bool> {
-        match self.word(key, "") {
-            Known::Value(word, origin) => match parse_boolean(&word) {
-                Some(value) => Known::Value(value, origin),
-                None => Known::Default(default, Whose::SYSTEMD),
-            },
-            Known::Default(..) | Known::Observed(..) => Known::Default(default, Whose::SYSTEMD),
-            Known::Unknown(why) => Known::Unknown(why),
-        }
-    }
-
-    /// A time span; `default` where nothing sets it or systemd ignores what does.
-    pub fn seconds(&self, key: &str, default: Known<TimeSpan>) -> Known<TimeSpan> {
-        match self.word(key, "") {
-            Known::Value(word, origin) => match parse_seconds(&word) {
-                Some(value) => Known::Value(value, origin),
-                None => default,
-            },
-            Known::Default(..) | Known::Observed(..) => default,
-            Known::Unknown(why) => Known::Unknown(why),
-        }
     }
 
     /// `Type=`. systemd.service(5): `simple` where ExecStart= is set and BusName= is not.

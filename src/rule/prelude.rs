@@ -16,4 +16,4 @@ pub use crate::facts::{
     Want, Why,
 };
 pub use crate::source::unit::time::TimeSpan;
-pub use crate::source::{Span, Spanned, Text, placeholder, show};
+pub use crate::source::{FileId, Span, Spanned, Text, placeholder, show};

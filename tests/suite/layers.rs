@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const ORDER: [&str; 10] =
     ["host", "source", "facts", "rule", "rules", "engine", "report", "fix", "scaffold", "cli"];
 
-fn rust_files(directory: &Path, found: &mut Vec<PathBuf>) {
+pub fn rust_files(directory: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {

@@ -12,3 +12,8 @@ pub use settings::{
     Bind, ConfigChoice, Inputs, Layer, Overridden, SettingFault, Settings, UnknownName,
     config_choice,
 };
+
+pub use crate::source::gunicorn::settings::Coverage;
+pub use crate::source::gunicorn::{
+    ApplicationName, ApplicationObject, BindAddress, SettingValue, Version,
+};

@@ -17,9 +17,10 @@ use crate::host::HostErrorKind;
 use crate::source::env_file::{self, Dialect};
 use crate::source::gunicorn::ApplicationName;
 use crate::source::python::environ::{EnvironmentUse, Need};
-use crate::source::python::names::{Binding, DefinitionKind};
 use crate::source::python::{self, PythonVersion, SyntaxFault};
 use crate::source::{FileId, Sources, Span, Spanned};
+
+pub use crate::source::python::names::{Binding, DefinitionKind};
 
 /// The most names of a directory that are looked at for "did you mean".
 const NEAR_LIMIT: usize = 200;

@@ -5,8 +5,10 @@ use super::finder::{Found, Owner};
 use super::graph::Graph;
 use crate::source::Span;
 use crate::source::gunicorn::{ApplicationName, ApplicationObject};
-use crate::source::python::interface::{Interface, Made, RUNNABLE};
+use crate::source::python::interface::{Made, RUNNABLE};
 use crate::source::python::{Import, ImportPlace};
+
+pub use crate::source::python::interface::Interface;
 
 /// How often a name may be taken from another module.
 const DEPTH: usize = 20;

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use super::super::{Known, Origin, Problem, Why, WhyKind};
 use super::{PreviousRelease, ReleaseLink, is_absent};
 use crate::source::Sources;
-use crate::source::alembic::{self, Revision, Revisions};
+use crate::source::alembic;
+
+pub use crate::source::alembic::{Breaks, Kind, Operation, Revision, Revisions};
 
 /// Why the database's revision is not known where nobody asked for it.
 pub(super) fn database_not_asked() -> Why {

@@ -7,8 +7,10 @@ use super::super::{Given, Known, Origin, Problem};
 use super::is_absent;
 use crate::host::HostError;
 use crate::source::requirements::{self, Requirements};
-use crate::source::venv::Venv;
 use crate::source::{Sources, Span};
+
+pub use crate::source::requirements::Format;
+pub use crate::source::venv::Venv;
 
 /// Something that is required and not there as required.
 #[derive(Debug, Clone, PartialEq, Eq)]
