@@ -93,6 +93,9 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
 fn relative(app: &App, out: &mut Sink) {
     let unit = &app.service.unit;
     for (assignment, fault) in &unit.exec_faults {
+        if super::systemd_version::is_shell_prefix(app, fault) {
+            continue;
+        }
         let what = match fault.kind {
             ExecFaultKind::RelativeProgram => "its program is no absolute path",
             ExecFaultKind::DirectoryProgram => "its program is a directory",

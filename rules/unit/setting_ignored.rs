@@ -17,8 +17,7 @@ crate::rule! {
     /// returns 0. It is an error where the setting is one that a reload or the start hangs on
     /// (`ExecReload`, `EnvironmentFile`, `User`, `WorkingDirectory`, `Restart` …), else a warning.
     /// `systemd-analyze verify UNIT` shows the same lines. Sections and settings that start with
-    /// `X-` are yours and never reported, nor is a setting that a newer systemd knows, unless the
-    /// machine's version is known to be older.
+    /// `X-` are yours and never reported. What another version of systemd knows is U140's.
     ///
     /// Proved by `setting-misspelt`: the environment never arrived, the application broke
     /// off at its start, and every request got 502.
@@ -193,34 +192,25 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Does the host's systemd know the setting, and this value? Reports it where it does not.
+    /// Does the host's systemd know the setting, and this value? Where it does not, another rule
+    /// says so, but for a value that the reload hangs on.
     fn in_version(&self, assignment: &Assignment, setting: &Setting, out: &mut Sink) -> bool {
         let Some(version) = self.version else { return true };
         let (key, value) = (setting.key, assignment.value.as_str());
-        let too_old = |since| version < since;
-        let newer = setting.value_since(value).filter(|since| too_old(*since));
-        let (message, note, help) = match (setting.in_version(version), newer) {
-            (Presence::NotYet, _) => (
-                format!("{key}= does not hold: systemd {version} here does not know it yet"),
-                format!("known from systemd {} on", setting.since_words()),
-                "Update systemd, or do without the setting.",
-            ),
-            (Presence::Gone, _) => (
-                format!("{key}= does not hold: systemd {version} here no longer has it"),
-                gone_words(setting),
-                "Remove the line: the setting is gone.",
-            ),
-            (_, Some(since)) => (
-                format!(
-                    "{key}={value} does not hold: systemd {version} here does not know the value"
-                ),
-                format!("known from systemd {since} on"),
-                "Update systemd, or take a value that it knows.",
-            ),
-            _ => return true,
+        if matches!(setting.in_version(version), Presence::NotYet | Presence::Gone) {
+            return false;
+        }
+        let Some(since) = setting.value_since(value).filter(|since| version < *since) else {
+            return true;
         };
-        let severe = newer.is_some() && setting.matters();
-        out.report(message).severity(severity(severe)).at(assignment.key.span, note).help(help);
+        if setting.matters() {
+            out.report(format!(
+                "{key}={value} does not hold: systemd {version} here does not know the value"
+            ))
+            .severity(Severity::Error)
+            .at(assignment.key.span, format!("known from systemd {since} on"))
+            .help("Update systemd, or take a value that it knows.");
+        }
         false
     }
 
@@ -392,11 +382,6 @@ impl<'a> Reader<'a> {
 fn fix(finding: &mut Finding, title: String, edits: Option<Vec<Edit>>) -> &mut Finding {
     finding.fix_if(Safety::Safe, title, edits.unwrap_or_default()).uncovers();
     finding
-}
-
-fn gone_words(setting: &Setting) -> String {
-    let last = setting.until.as_ref().map(|until| *until.start()).unwrap_or_default();
-    format!("systemd {last} still had it")
 }
 
 fn severity(matters: bool) -> Severity {

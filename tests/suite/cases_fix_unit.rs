@@ -643,12 +643,12 @@ fn settings_get_the_names_and_sections_that_were_meant() {
         "[Service]\nExecRelod=/bin/true\n",
         "[Service]\nRestart=yes\n",
         "[Service]\nSomething=1\n",
-        // Another setting's name may be meant: this one is systemd 258's own.
-        "[Service]\nPrivateBPF=yes\n",
         "[Service]\nUMosk=0022\n",
     ] {
         stays("U119", on_252(drop_in(wrong)));
     }
+    // Another setting's name may be meant: this one is systemd 258's own.
+    stays("U140", on_252(drop_in("[Service]\nPrivateBPF=yes\n")));
     // Which names this systemd knows is not known.
     stays("U119", drop_in("[Service]\nTimeoutStopSecs=60\n"));
     for (wrong, right) in

@@ -107,8 +107,8 @@ fn units_are_read_as_the_hosts_systemd_reads_them() {
     on_systemd(252, post).check().passes("U124");
     // Settings that came since, that went, and that no version has.
     on_systemd(262, "PrivateBPF=yes\n").check().passes("U119");
-    on_systemd(252, "PrivateBPF=yes\n").check().only("U119").says("does not know it yet");
-    on_systemd(262, "MemoryLimit=1G\n").check().only("U119").says("no longer has it");
+    on_systemd(252, "PrivateBPF=yes\n").check().only("U140").says("does not know it yet");
+    on_systemd(262, "MemoryLimit=1G\n").check().only("U140").says("no longer has it");
     on_systemd(300, "TimeoutStopSecs=60\n").check().skipped("U119");
 }
 
@@ -133,7 +133,9 @@ fn the_users_shell_runs_the_line() {
     makes_way.passes("U103");
     makes_way.passes("U124");
     // Before 258 it is part of the program's name.
-    through(257, "/bin/bash").only("U124").says("no absolute path");
+    let old = through(257, "/bin/bash");
+    old.only("U140").says("does not know the prefix |");
+    old.passes("U124");
     on_systemd(262, "ExecReload=\nExecReload=|/bin/kill -s HUP $MAINPID\n").check().passes("U124");
 }
 

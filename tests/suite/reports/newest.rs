@@ -66,7 +66,7 @@ fn prefixes_and_settings() -> Vec<Report> {
                     .replace(UNIT, "unix:/run/myapp/gunicorn.sock", "unix:/tmp/g.sock")
                     .replace(SITE, "unix:/run/myapp/gunicorn.sock", "unix:/tmp/g.sock")
             },
-            vec![warning(&["U119", "U140"], &["252"])],
+            vec![warning(&["U140"], &["252"])],
         )
         .never(&["U118"]),
         silent("new-settings-of-an-unknown-version", || {

@@ -117,7 +117,7 @@ impl Setting {
 }
 
 /// The oldest systemd that was asked.
-const OLDEST: u32 = 252;
+pub const OLDEST: u32 = 252;
 
 /// What systemd does with a setting.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,0 +1,235 @@
+use crate::facts::WhyKind;
+use crate::rule::prelude::*;
+use crate::source::unit::exec::ExecFaultKind;
+use crate::source::unit::known::{NEWEST, OLDEST, Presence, Setting, SettingLookup, lookup};
+use crate::source::unit::{Assignment, Unit};
+
+crate::rule! {
+    /// A line of the unit is for another version of systemd than the one that is here.
+    ///
+    /// systemd ignores a setting or a value that it does not know yet, and one that it has lost
+    /// (`MemoryLimit=`, `CPUShares=`, `BlockIO…=`, gone by 262); it says so in its log alone, and
+    /// what the line asks for does not hold. The prefix `|` (from 258 on) is no prefix to an older
+    /// one but the beginning of the program's name, and it refuses the unit. `!!` is passed over
+    /// from 258 on. A `Type=` that systemd does not know yet is U119's: the reload hangs on it.
+    ///
+    /// Which version is here is told by its library (`libsystemd-shared-252.so`); where that is not
+    /// read, nothing is said.
+    ///
+    /// By hand: `systemctl --version`, and `systemd-analyze verify UNIT`, which shows the same lines.
+    ///
+    /// Proved by `prefix-of-a-newer-systemd`: systemd 252 refused the unit, and every request got
+    /// 502.
+    ///
+    /// ```tree,bad
+    /// /usr/lib/systemd/libsystemd-shared-252.so
+    /// ```
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// RestartMode=direct
+    /// ```
+    /// ```tree,bad
+    /// /usr/lib/systemd/libsystemd-shared-262.so
+    /// ```
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// MemoryLimit=1G
+    /// ```
+    /// ```tree,fixed
+    /// /usr/lib/systemd/libsystemd-shared-262.so
+    /// ```
+    /// ```ini,fixed,drop-in
+    /// [Service]
+    /// MemoryMax=1G
+    /// ```
+    /// ```tree,bad
+    /// /usr/lib/systemd/libsystemd-shared-252.so
+    /// ```
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// ExecReload=
+    /// ExecReload=|/bin/kill -s HUP $MAINPID
+    /// ```
+    ///
+    /// Healthy: this systemd has them.
+    ///
+    /// ```tree,good
+    /// /usr/lib/systemd/libsystemd-shared-262.so
+    /// ```
+    /// ```ini,good,drop-in
+    /// [Service]
+    /// RestartMode=direct
+    /// RestartSteps=5
+    /// ExecReload=
+    /// ExecReload=|/bin/kill -s HUP $MAINPID
+    /// ```
+    /// ```tree,good
+    /// /usr/lib/systemd/libsystemd-shared-252.so
+    /// ```
+    /// ```ini,good,drop-in
+    /// [Service]
+    /// MemoryLimit=1G
+    /// ```
+    U140 "systemd-version" {
+        severity: Warning, impact: Outage, fix: Some(Safe), item: ReloadSucceeds, hop: Master,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+/// The first systemd that has the prefix `|`, and the first that passes over `!!`.
+const PREFIXES_CHANGED: u32 = 258;
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let units = || std::iter::once(&app.service.unit).chain(&app.service.sockets);
+    let Some(version) = app.machine.systemd.ok().copied() else {
+        let mut lines = units().flat_map(Unit::files).flat_map(|file| &file.assignments);
+        return match lines.any(hangs_on_the_version) {
+            true => Err(Why::of(WhyKind::NeedsLivingHost, "systemd's version was not found")),
+            false => Ok(()),
+        };
+    };
+    for unit in units() {
+        for file in unit.files() {
+            for assignment in &file.assignments {
+                setting(app, unit, assignment, version, out);
+            }
+        }
+    }
+    shell_prefix(app, version, out);
+    lost_prefix(app, version, out);
+    Ok(())
+}
+
+/// Do the versions that are known differ in this line?
+fn hangs_on_the_version(line: &Assignment) -> bool {
+    let SettingLookup::Known(setting) = lookup(&line.section, &line.key.value) else {
+        return false;
+    };
+    setting.in_version(OLDEST) != Presence::Known
+        || setting.in_version(NEWEST) != Presence::Known
+        || setting.value_since(line.value.as_str()).is_some()
+}
+
+fn setting(app: &App, unit: &Unit, line: &Assignment, version: u32, out: &mut Sink) {
+    let (section, key) = (&*line.section, line.key.value.as_str());
+    let SettingLookup::Known(setting) = lookup(section, key) else { return };
+    let value = line.value.as_str();
+    let newer = setting.value_since(value).filter(|since| version < *since);
+    let (message, note, help) = match (setting.in_version(version), newer) {
+        (Presence::NotYet, _) => (
+            format!("{key}= does not hold: systemd {version} here does not know it yet"),
+            format!("known from systemd {} on", setting.since_words()),
+            "Update systemd, or do without the setting.".to_owned(),
+        ),
+        (Presence::Gone, _) => (
+            format!("{key}= does not hold: systemd {version} here no longer has it"),
+            gone_words(&setting),
+            match successor(key) {
+                Some(now) => format!("{now}= has taken its place."),
+                None => "Remove the line: the setting is gone.".to_owned(),
+            },
+        ),
+        (_, Some(since)) if !setting.matters() => (
+            format!("{key}={value} does not hold: systemd {version} here does not know the value"),
+            format!("known from systemd {since} on"),
+            "Update systemd, or take a value that it knows.".to_owned(),
+        ),
+        _ => return,
+    };
+    let severity = if setting.matters() { Severity::Error } else { Severity::Warning };
+    // The new name means the same with these values; nothing may say otherwise already.
+    let renamed =
+        successor(key).filter(|now| SAME_VALUE.contains(&key) && !set(unit, section, now));
+    let finding = out.report(message).severity(severity).at(line.key.span, note).help(help);
+    finding.by_hand(app.service.defined_at()).fix_if(
+        Safety::Safe,
+        format!("what systemd {version} has instead of {key}="),
+        renamed.map(|now| Edit::replace(line.key.span, now)),
+    );
+}
+
+fn set(unit: &Unit, section: &str, key: &str) -> bool {
+    unit.last(section, key).is_some()
+}
+
+fn gone_words(setting: &Setting) -> String {
+    let last = setting.until.as_ref().map(|until| *until.start()).unwrap_or_default();
+    format!("systemd {last} still had it")
+}
+
+/// Those whose successor takes the same value for the same.
+const SAME_VALUE: [&str; 1] = ["MemoryLimit"];
+
+/// What systemd.resource-control(5) names instead.
+fn successor(key: &str) -> Option<&'static str> {
+    Some(match key {
+        "MemoryLimit" => "MemoryMax",
+        "CPUShares" => "CPUWeight",
+        "StartupCPUShares" => "StartupCPUWeight",
+        "BlockIOAccounting" => "IOAccounting",
+        "BlockIOWeight" => "IOWeight",
+        "StartupBlockIOWeight" => "StartupIOWeight",
+        "BlockIODeviceWeight" => "IODeviceWeight",
+        "BlockIOReadBandwidth" => "IOReadBandwidthMax",
+        "BlockIOWriteBandwidth" => "IOWriteBandwidthMax",
+        _ => return None,
+    })
+}
+
+/// `|` before a program, for a systemd that takes it for a part of the path.
+fn shell_prefix(app: &App, version: u32, out: &mut Sink) {
+    for (_, fault) in &app.service.unit.exec_faults {
+        if !is_shell_prefix(app, fault) {
+            continue;
+        }
+        let what = match fault.refuses {
+            true => format!("{} does not start: systemd refuses the unit", app.name),
+            false => "the line does not hold".to_owned(),
+        };
+        out.report(format!(
+            "{what}: systemd {version} here does not know the prefix | and takes it for a part of \
+             the program's name"
+        ))
+        .severity(Severity::Error)
+        .at(fault.span, format!("known from systemd {PREFIXES_CHANGED} on"))
+        .help("Take the | away; where a shell is needed: /bin/bash -lc 'exec …'")
+        .by_hand(Some(fault.span))
+        .fix(Safety::Manual, "the program without the prefix |");
+    }
+}
+
+/// Is a program refused for nothing but the prefix `|`, by a systemd that does not know it?
+pub(super) fn is_shell_prefix(app: &App, fault: &crate::source::unit::exec::ExecFault) -> bool {
+    let old = app.machine.systemd.ok().is_some_and(|version| *version < PREFIXES_CHANGED);
+    let written = app.written(fault.span).and_then(|bytes| std::str::from_utf8(bytes).ok());
+    let Some(written) = written.filter(|_| old && fault.kind == ExecFaultKind::RelativeProgram)
+    else {
+        return false;
+    };
+    let program = written.trim_start_matches(['-', '@', ':', '+', '!', '|']);
+    written.len() > program.len()
+        && written[..written.len() - program.len()].contains('|')
+        && program.starts_with('/')
+}
+
+/// `!!` before a program, which a newer systemd passes over.
+fn lost_prefix(app: &App, version: u32, out: &mut Sink) {
+    if version < PREFIXES_CHANGED {
+        return;
+    }
+    let service = &app.service;
+    let commands = [&service.exec_start_pre, &service.exec_start, &service.exec_reload];
+    for command in commands.into_iter().flatten() {
+        let span = command.line.span;
+        let written = app.written(span).unwrap_or_default();
+        let prefixes = written.iter().take_while(|byte| b"-@:+!|".contains(byte)).count();
+        if !written[..prefixes].windows(2).any(|pair| pair == b"!!") {
+            continue;
+        }
+        out.report(format!("the prefix !! does not hold: systemd {version} passes over it"))
+            .at(span, format!("gone with systemd {PREFIXES_CHANGED}"))
+            .help("Take the !! away: the command runs as User= says.")
+            .by_hand(Some(span))
+            .fix(Safety::Manual, "the program without the prefix !!");
+    }
+}
