@@ -58,6 +58,6 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             (app.gunicorn.started_at(), "the default"),
         ])
         .help("--timeout 30")
-        .fix_if(Safety::Safe, "--timeout 30", super::number_edit(app, "timeout", "--timeout", 30));
+        .fix_if(Safety::Safe, "--timeout 30", Edit::setting(app, "timeout", Value::Number(30)));
     Ok(())
 }

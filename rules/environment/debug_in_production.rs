@@ -151,8 +151,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         }
         // A comment that became part of the value is E403's, and not to be lost.
         let commented = variable.value.expose_str().is_some_and(|value| value.contains(" #"));
-        let at = app.worker_variable_written(name).filter(|_| !commented);
-        let edit = at.map(|at| Edit::replace(at, off));
+        let edit = Edit::variable(app, name, off).ok().filter(|_| !commented);
         out.report(format!(
             "errors pass by the application's handlers, and its insides may show: {name} turns debug \
              mode on"

@@ -66,17 +66,12 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             true => "gunicorn does not start: the address that it is to listen on is none".into(),
             false => format!("gunicorn does not start: to it `{text}` is {what}; {meant} is meant"),
         };
-        let at = bind.span.filter(|at| app.written(*at) == Some(text.as_bytes()));
-        let at = at.filter(|_| !secret);
+        let edit = Edit::item(app, "bind", text, meant.clone()).ok().filter(|_| !secret);
         out.report(message)
             .at_some(bind.span.or_else(|| app.gunicorn.started_at()), "gunicorn cannot listen here")
             .help(format!("Write --bind {meant}, where nginx passes requests to"))
             .by_hand(app.gunicorn.started_at())
-            .fix_if(
-                Safety::Safe,
-                format!("--bind {meant}"),
-                at.map(|at| Edit::replace(at, meant.clone())),
-            )
+            .fix_if(Safety::Safe, format!("--bind {meant}"), edit)
             .uncovers();
     }
     Ok(())

@@ -76,7 +76,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     finding
         .help(format!("By hand: {remove}"))
         .by_hand(reload.span().or_else(|| app.gunicorn.started_at()));
-    let edits = Edit::switch_off(app, "reload");
+    let edits = Edit::switch_off(app, "reload").unwrap_or_default();
     finding.fix_if(Safety::Safe, remove, edits);
     Ok(())
 }

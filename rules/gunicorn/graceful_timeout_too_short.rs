@@ -1,7 +1,7 @@
 use crate::facts::gunicorn::Layer;
 use crate::facts::{App, Why};
 use crate::rule::prelude::TimeSpan;
-use crate::rule::{Edit, Safety, Sink};
+use crate::rule::{Edit, Safety, Sink, Value};
 
 crate::rule! {
     /// A restart cuts off requests that gunicorn itself would still let run.
@@ -130,7 +130,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     // What a variable says would be seen in the change.
     let edit = match secret("timeout") {
         true => None,
-        false => super::number_edit(app, "graceful_timeout", "--graceful-timeout", allowed),
+        false => Edit::setting(app, "graceful_timeout", Value::Number(allowed)).ok(),
     };
     let stop = stop.filter(|_| edit.is_some()).map(|(edit, _)| edit);
     finding.fix_if(Safety::Unsafe, format!("{write} in {place}"), edit.into_iter().chain(stop));

@@ -1,9 +1,5 @@
 //! Rules of the area `gunicorn`.
 
-use crate::facts::App;
-use crate::facts::gunicorn::Layer;
-use crate::rule::Edit;
-
 crate::area![
     single_worker,
     preload_blocks_reload,
@@ -34,13 +30,3 @@ crate::area![
 #[allow(dead_code)]
 #[path = "../../examples/new-rule/gunicorn.rs"]
 mod new_rule;
-
-/// A number of gunicorn's where it was set; as an argument where nothing sets it. Nothing where it
-/// cannot be told what other text there would mean.
-fn number_edit(app: &App, setting: &str, flag: &str, number: i64) -> Option<Edit> {
-    if app.gunicorn.settings.layer(setting) == Some(Layer::Default) {
-        let (at, text) = app.with_argument(&format!("{flag} {number}"))?;
-        return Some(Edit::replace(at, text));
-    }
-    Some(Edit::replace(app.number_written(setting)?, number.to_string()))
-}

@@ -89,7 +89,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             "By hand: {remove}\nUntil that is done each deployment needs: systemctl restart {name}"
         ))
         .by_hand(preload.span().or_else(|| app.gunicorn.started_at()));
-    let edits = Edit::switch_off(app, "preload_app");
+    let edits = Edit::switch_off(app, "preload_app").unwrap_or_default();
     finding.fix_if(Safety::Unsafe, remove, edits);
     Ok(())
 }

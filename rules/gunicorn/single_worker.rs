@@ -1,6 +1,6 @@
 use crate::facts::gunicorn::Layer;
 use crate::facts::{App, Why};
-use crate::rule::{Safety, Sink};
+use crate::rule::{Edit, Safety, Sink, Value};
 
 crate::rule! {
     /// With a single worker nobody answers while it is busy, restarted or replaced.
@@ -153,7 +153,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     finding
         .help(format!("In {place}: {write}  (2 x CPUs + 1 is the usual number)"))
         .by_hand(workers.span().or_else(|| gunicorn.started_at()));
-    let edit = super::number_edit(app, "workers", "--workers", 3);
+    let edit = Edit::setting(app, "workers", Value::Number(3));
     finding.fix_if(Safety::Safe, format!("{write} in {place}"), edit);
     Ok(())
 }

@@ -106,11 +106,17 @@ fn primary(app: &App, accounts: &crate::facts::machine::Accounts) -> Result<u32,
         .ok_or_else(|| Why::new(format!("there is no user {}", user.name)))
 }
 
-fn report(app: &App, what: &str, setting: &Known<Option<String>>, wanted: &str, out: &mut Sink) {
+fn report(
+    app: &App,
+    what: &'static str,
+    setting: &Known<Option<String>>,
+    wanted: &str,
+    out: &mut Sink,
+) {
     let settings = &app.gunicorn.settings;
     let runs_as = app.service.user.ok().map_or("", |user| user.name.as_str());
     let shown = if settings.is_secret(what) { "another one" } else { wanted };
-    let edits = app.argument_words(what).unwrap_or_default();
+    let edits = Edit::unset(app, what).unwrap_or_default();
     out.report(format!(
         "no worker boots: gunicorn is to change its {what} to {shown}, which only root may, and it \
          runs as {runs_as}"
@@ -123,9 +129,5 @@ fn report(app: &App, what: &str, setting: &Known<Option<String>>, wanted: &str, 
     ))
     .by_hand(setting.span().or_else(|| app.gunicorn.started_at()))
     .subject(what)
-    .fix_if(
-        Safety::Safe,
-        format!("no {what} in gunicorn's settings"),
-        edits.into_iter().map(Edit::remove_word),
-    );
+    .fix_if(Safety::Safe, format!("no {what} in gunicorn's settings"), edits);
 }

@@ -2,7 +2,7 @@ use super::{bind, ways};
 use std::path::Path;
 
 use crate::facts::{App, Bound, Endpoint, Why};
-use crate::rule::{Edit, EvidenceKind, Safety, Sink};
+use crate::rule::{Edit, EvidenceKind, Safety, Sink, Value};
 
 crate::rule! {
     /// Every request gets 502: nginx's user may not connect to the socket as it stands.
@@ -154,6 +154,6 @@ fn remedy(
     }
     // Whatever the application writes gets other modes too.
     let how = "--umask 0 in gunicorn's options".to_owned();
-    let edit = app.number_written("umask").map(|at| Edit::replace(at, "0"));
+    let edit = Edit::setting(app, "umask", Value::Number(0)).ok();
     (Safety::Unsafe, "--umask 0".to_owned(), edit, how)
 }

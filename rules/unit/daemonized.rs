@@ -176,7 +176,7 @@ fn notify(app: &App) -> Vec<Edit> {
 /// one would write it.
 fn in_front(app: &App) -> Option<Vec<Edit>> {
     // What lost and is not known would hold then.
-    let mut lost = app.gunicorn.settings.overridden.iter().filter(|lost| lost.setting == "daemon");
-    let edits = Edit::switch_off(app, "daemon");
-    (lost.all(|lost| lost.same == Some(true)) && !edits.is_empty()).then_some(edits)
+    let mut lost = app.gunicorn.settings.lost("daemon");
+    let edits = Edit::switch_off(app, "daemon").ok()?;
+    lost.all(|lost| lost.same == Some(true)).then_some(edits)
 }

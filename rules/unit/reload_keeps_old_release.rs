@@ -6,7 +6,7 @@ use crate::facts::place::tidy;
 use crate::facts::release::{Resolution, SearchEntry, SearchReason};
 use crate::facts::{App, Known, Place, Why};
 use crate::rule::prelude::Span;
-use crate::rule::{Edit, EvidenceKind, Finding, Safety, Severity, Sink};
+use crate::rule::{Edit, EvidenceKind, Finding, Safety, Severity, Sink, Value};
 
 crate::rule! {
     /// After a deployment moves the release link, a reload serves the old release and returns 0.
@@ -415,28 +415,17 @@ fn edit(app: &App, path: &str) -> Option<Edit> {
     if !super::plain(path) {
         return None;
     }
-    let settings = &app.gunicorn.settings;
-    if let Known::Value(SettingValue::Text(text), origin) = settings.get("chdir") {
-        let at = origin.span().and_then(|span| app.find_written(span, &text));
-        if let Some(at) = at {
-            return Some(Edit::replace(at, text_at(app, at, path)));
-        }
+    let literal = Value::Text(path.to_owned());
+    let edit = match Edit::setting(app, "chdir", literal.clone()) {
+        Ok(edit) => edit,
         // The command line beats all but itself.
-        if settings.layer("chdir") == Some(Layer::CommandLine) {
-            return None;
+        Err(_) if app.gunicorn.settings.layer("chdir") == Some(Layer::CommandLine) => return None,
+        Err(_) => Edit::argument(app, "chdir", literal).ok()?,
+    };
+    match (edit.place().map(|at| text_at(app, at, path)), edit) {
+        (Some(text), Edit::Setting { name, at, .. }) if text != path => {
+            Some(Edit::Setting { name, to: Value::OfUnit(text), at })
         }
-    }
-    let launch = app.gunicorn.launch.ok()?;
-    match (&launch.gunicorn, launch.arguments.first()) {
-        (Some(program), _) => {
-            let path = text_at(app, program.span, path);
-            Some(Edit::append(program.span, format!(" --chdir {path}")))
-        }
-        // `python -m gunicorn`
-        (None, Some(first)) => {
-            let path = text_at(app, first.span, path);
-            Some(Edit::prepend(first.span, format!("--chdir {path} ")))
-        }
-        (None, None) => None,
+        (_, edit) => Some(edit),
     }
 }

@@ -62,7 +62,7 @@ pub use sockets::Sockets;
 use state::States;
 pub use state::UnitState;
 pub use why::{Why, WhyKind};
-pub use written::Switch;
+pub use written::{Side, Site, Spelling};
 
 use crate::host::HostError;
 use crate::source::{FileId, Sources, Span};

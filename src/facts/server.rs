@@ -16,6 +16,7 @@ use super::discovery::Candidate;
 use super::endpoint::Bound;
 use super::gunicorn::{Inputs, Launch, Settings, config_choice};
 use super::place::tidy;
+use super::written::Writings;
 use super::{Environment, Given, Known, Machine, Origin, Place, Problem, Whose, Why};
 use crate::source::gunicorn::{ArgumentWord, Version};
 use crate::source::python::evaluate::{ConfigFile, OwnEnvironment, OwnVariable};
@@ -245,12 +246,22 @@ pub fn read(
     let unlaunched = launch.ok().is_none();
     let own = |content: &Option<ConfigFile>| content.as_ref().map(|c| c.environment.clone());
     let own_environment = content.ok().and_then(own).unwrap_or_default();
+    let file = |content: &Option<ConfigSource>| content.as_ref()?.file.as_ref().map(|f| f.id);
+    let writings = Writings {
+        unit: &candidate.service.unit,
+        environment,
+        launch: launch.ok(),
+        config: config.ok().and_then(file),
+        bytes: &|span| (span.file != NOWHERE).then(|| sources.file(span.file).slice(span).to_vec()),
+    };
     let settings = Settings::merge(&Inputs {
         version: version.clone(),
         arguments,
         cmd_args: if unlaunched { Known::unknown("ExecStart= is not known") } else { cmd_args },
         variable: &lookup,
         variable_origin: &|name| origin_of(launch.ok(), environment, name),
+        variable_written: &|name| writings.variable(name).ok(),
+        cmd_args_written: writings.cmd_args(),
         config: content,
         working_directory,
     });

@@ -1,7 +1,5 @@
 //! From a value back to the text that it was made from: the variable, the line, the word.
 
-use memchr::memmem;
-
 use super::App;
 use crate::source::Span;
 
@@ -36,25 +34,4 @@ impl App {
         }
         found
     }
-
-    /// Where a text stands in a value, or in the variable that it comes from. None where it does
-    /// not stand there as it is, exactly once and as a word of its own.
-    pub fn find_written(&self, at: Span, text: &str) -> Option<Span> {
-        self.sources_of(at).into_iter().find_map(|at| {
-            let bytes = self.written(at)?;
-            let mut found = memmem::find_iter(bytes, text).filter(|start| {
-                let before = start.checked_sub(1).and_then(|at| bytes.get(at));
-                let after = bytes.get(start + text.len());
-                !before.is_some_and(is_of_path) && !after.is_some_and(is_of_path)
-            });
-            let start = at.start + u32::try_from(found.next()?).ok()?;
-            let end = start + u32::try_from(text.len()).ok()?;
-            found.next().is_none().then_some(Span { start, end, ..at })
-        })
-    }
-}
-
-/// Does this byte go on with a path or a word?
-fn is_of_path(byte: &u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'/')
 }

@@ -10,6 +10,8 @@ mod nginx;
 pub mod owners;
 pub mod plan;
 mod resolve;
+mod setting;
+mod spell;
 mod text;
 pub mod transaction;
 mod unit;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::text::{Splice, begins_line, indentation, line_after, without_statement, without_word};
 use super::unit::{self, Placing};
-use super::{Placement, nginx, text};
+use super::{Placement, nginx, setting, spell, text};
 use crate::facts::Deployment;
 use crate::host::{FileKind, Host, Outcome, OverlayHost};
 use crate::rule::Edit;
@@ -179,6 +179,12 @@ impl Resolver<'_, '_> {
                 self.splice(*block, |bytes, range| nginx::insert(bytes, range, after, line))
             }
             Edit::Lift { statement, text } => self.lift(*statement, *text),
+            Edit::Setting { name, to, at } => {
+                self.splice(at.span(), |bytes, _| setting::changed(bytes, name, to, at))
+            }
+            Edit::Variable { to, at, .. } => {
+                self.splice(at.span, |_, range| Ok(Splice::new(range, spell::spelt(to, at)?)))
+            }
             Edit::Set { unit, section, key, value } => self.set(unit, section, key, value),
             Edit::Mode { path, mode } => {
                 let lookup = self.overlay.look(path);

@@ -204,6 +204,19 @@ pub(super) fn without_word(bytes: &[u8], at: Range<usize>) -> Splice {
     }
 }
 
+/// Takes a word of a value away, with the blanks before it, or behind it where it is the first.
+pub(super) fn without_part(bytes: &[u8], at: Range<usize>, within: Range<usize>) -> Splice {
+    let blanks = |byte: &&u8| byte.is_ascii_whitespace();
+    let before = bytes.get(within.start..at.start).unwrap_or_default();
+    let behind = bytes.get(at.end..within.end).unwrap_or_default();
+    let gap = before.iter().rev().take_while(blanks).count();
+    if gap < before.len() {
+        return Splice::new(at.start - gap..at.end, "");
+    }
+    let gap = behind.iter().take_while(blanks).count();
+    Splice::new(at.start..at.end + gap, "")
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {

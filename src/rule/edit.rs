@@ -1,11 +1,26 @@
 //! What a rule proposes to change, by intent. Where the bytes then go (the file itself or a
-//! drop-in, with which indentation and line ends) is decided in `src/fix/` alone.
+//! drop-in, with which quotes, indentation and line ends) is decided in `src/fix/` alone.
 
 use std::path::PathBuf;
 
-use crate::facts::{App, Switch};
+use crate::facts::{App, Site, Spelling, Why};
 use crate::source::Span;
 use crate::source::unit::Unit;
+
+/// What a setting of gunicorn's is to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// A number.
+    Number(i64),
+    /// Text, as gunicorn is to see it.
+    Text(String),
+    /// Text as it stands in a unit's file, systemd's specifiers and all.
+    OfUnit(String),
+    /// Switched off; in gunicorn's configuration file `False`, else not given.
+    Off,
+    /// Not given.
+    Unset,
+}
 
 /// One change that a fix is made of. The edits of one fix are made all or not at all.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +44,24 @@ pub enum Edit {
     RemoveWord {
         /// The word.
         at: Span,
+    },
+    /// A setting of gunicorn's has another value, wherever it is made: see [`Edit::setting`].
+    Setting {
+        /// Its name in a configuration file.
+        name: &'static str,
+        /// The value.
+        to: Value,
+        /// Where it is made or can be.
+        at: Site,
+    },
+    /// A variable of the environment has another value: see [`Edit::variable`].
+    Variable {
+        /// Its name.
+        name: String,
+        /// The value.
+        to: String,
+        /// Where it is set.
+        at: Spelling,
     },
     /// A setting of a unit has this value and no other.
     Set {
@@ -114,17 +147,41 @@ impl Edit {
         Self::Set { unit: unit.name.to_string(), section: "Service", key, value: value.into() }
     }
 
-    /// Switches a setting of gunicorn's off wherever it is on; nothing where one of the places
-    /// cannot be told.
-    pub fn switch_off(app: &App, setting: &str) -> Vec<Self> {
-        let places = app.switches(setting).unwrap_or_default();
-        let off = |place| match place {
-            Switch::Word(at) => Self::remove_word(at),
-            Switch::Part(at) => Self::replace(at, ""),
-            // A line that goes away may leave an `if` without a body.
-            Switch::Value(at) => Self::replace(at, "False"),
-        };
-        places.into_iter().map(off).collect()
+    /// A setting of gunicorn's has this value from now on: in the statement that decides it, else
+    /// as a new argument.
+    pub fn setting(app: &App, name: &'static str, to: Value) -> Result<Self, Why> {
+        let at = app.setting_site(name)?;
+        Ok(Self::Setting { name, to, at })
+    }
+
+    /// The same as an argument of its own, which beats whatever else sets it but the command line.
+    pub fn argument(app: &App, name: &'static str, to: Value) -> Result<Self, Why> {
+        let at = app.free_site(name)?;
+        Ok(Self::Setting { name, to, at })
+    }
+
+    /// One item of a list of gunicorn's is another one.
+    pub fn item(app: &App, name: &'static str, item: &str, to: String) -> Result<Self, Why> {
+        let at = app.item_site(name, item)?;
+        Ok(Self::Setting { name, to: Value::Text(to), at })
+    }
+
+    /// Switches a setting of gunicorn's off wherever it is on.
+    pub fn switch_off(app: &App, name: &'static str) -> Result<Vec<Self>, Why> {
+        let off = |at| Self::Setting { name, to: Value::Off, at };
+        Ok(app.switches(name)?.into_iter().map(off).collect())
+    }
+
+    /// No argument makes this setting of gunicorn's any more.
+    pub fn unset(app: &App, name: &'static str) -> Result<Vec<Self>, Why> {
+        let unset = |at| Self::Setting { name, to: Value::Unset, at };
+        Ok(app.argument_sites(name)?.into_iter().map(unset).collect())
+    }
+
+    /// A variable has this value for the application from now on.
+    pub fn variable(app: &App, name: &str, to: impl Into<String>) -> Result<Self, Why> {
+        let at = app.variable_site(name)?;
+        Ok(Self::Variable { name: name.to_owned(), to: to.into(), at })
     }
 
     /// The file in which it lies, where it names one by a place.
@@ -137,6 +194,8 @@ impl Edit {
             | Self::After { at, .. } => Some(*at),
             Self::Insert { block, .. } => Some(*block),
             Self::Lift { statement, .. } => Some(*statement),
+            Self::Setting { at, .. } => Some(at.span()),
+            Self::Variable { at, .. } => Some(at.span),
             Self::Set { .. } | Self::Mode { .. } => None,
         }
     }

@@ -10,7 +10,7 @@ pub mod prelude;
 mod sink;
 
 pub use docs::{Example, ExampleKind, address, examples, paragraphs, summary};
-pub use edit::Edit;
+pub use edit::{Edit, Value};
 pub use finding::{Evidence, EvidenceKind, Finding, Fix, Label, Safety, Uncovers};
 pub use sink::{Draft, Sink, Skip};
 

@@ -106,6 +106,8 @@ fn merged(
         cmd_args,
         variable: &variable,
         variable_origin: &|_| None,
+        variable_written: &|_| None,
+        cmd_args_written: None,
         config: Known::Observed(config, "a test"),
         working_directory: Known::Observed(directory.to_path_buf(), "a test"),
     })

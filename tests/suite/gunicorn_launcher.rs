@@ -216,6 +216,8 @@ fn settings(
         cmd_args: Known::Default(None, Whose::GUNICORN),
         variable: &|_| Lookup::Unset,
         variable_origin: &|_| None,
+        variable_written: &|_| None,
+        cmd_args_written: None,
         config,
         working_directory: Known::Observed("/srv/app".into(), "a test"),
     })
@@ -320,6 +322,8 @@ fn layers_win_and_losers_are_kept() {
             _ => Lookup::Unset,
         },
         variable_origin: &|_| None,
+        variable_written: &|_| None,
+        cmd_args_written: None,
         config: Known::Default(None, Whose::GUNICORN),
         working_directory: Known::Observed("/srv/a".into(), "a test"),
     });

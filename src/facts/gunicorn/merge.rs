@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use super::super::written::Spelling;
 use super::super::{Known, Origin, Whose, Why};
 use super::settings::{
-    Entry, Inputs, Layer, Overridden, SettingFault, Settings, UnknownName, application,
+    Entry, Inputs, Layer, Overridden, SettingFault, Settings, Statement, UnknownName, application,
     argument_fault, table_for,
 };
 use crate::source::gunicorn::arguments::ArgumentValue;
 use crate::source::gunicorn::settings::Default as Shipped;
 use crate::source::gunicorn::value::{Base, Validated, integer};
 use crate::source::gunicorn::{
-    Action, Application, ArgumentWord, Arguments, Event, RawValue, Setting, SettingTable,
+    Action, Application, Argument, ArgumentWord, Arguments, Event, RawValue, Setting, SettingTable,
     SettingValue, Version, parse_address, parse_arguments, shlex, validate,
 };
 use crate::source::python::{ConfigFile, ConfigValue, Lookup};
@@ -33,9 +34,9 @@ impl Settings {
         merge.defaults();
         merge.environment(inputs);
         merge.config(&inputs.config);
-        merge.cmd_args(&inputs.cmd_args);
+        merge.cmd_args(inputs);
         let arguments = parse_arguments(inputs.arguments, &table);
-        merge.arguments(&arguments, Layer::CommandLine, None);
+        merge.arguments(&arguments, &Line::Command);
         merge.check_binds();
         merge.check_addresses(&inputs.version);
         let application = application(&arguments.application, &merge.entries);
@@ -76,11 +77,75 @@ struct Merge<'t> {
     version: Option<Rc<str>>,
 }
 
-/// A value on its way into the settings.
-struct Incoming {
-    value: Known<SettingValue>,
+/// Where arguments stand.
+enum Line {
+    /// The command line.
+    Command,
+    /// GUNICORN_CMD_ARGS: where it is set; and how it is written, where its words are told apart.
+    CmdArgs(Origin, Option<Spelling>),
+}
+
+impl Line {
+    fn layer(&self) -> Layer {
+        match self {
+            Self::Command => Layer::CommandLine,
+            Self::CmdArgs(..) => Layer::CmdArgs,
+        }
+    }
+
+    /// The place that is shown for all of it.
+    fn origin(&self) -> Option<&Origin> {
+        match self {
+            Self::Command => None,
+            Self::CmdArgs(origin, _) => Some(origin),
+        }
+    }
+
+    fn statement(&self, argument: &Argument) -> Option<Statement> {
+        let variable = match self {
+            Self::Command => None,
+            Self::CmdArgs(_, written) => Some((*written)?),
+        };
+        let (whole, value) = (argument.span, argument.value_span);
+        Some(Statement { layer: self.layer(), whole, value, variable })
+    }
+}
+
+/// Flags that repeat make one list.
+struct Flags {
+    items: Vec<RawValue>,
+    secret: bool,
+    spans: Vec<Span>,
+    /// Nothing where one of them cannot be told.
+    statements: Option<Vec<Statement>>,
+}
+
+/// Where a value on its way into the settings comes from.
+struct Made {
+    origin: Origin,
+    layer: Layer,
     secret: bool,
     items: Vec<Span>,
+    statements: Vec<Statement>,
+}
+
+impl Flags {
+    fn add(&mut self, raw: RawValue, argument: &Argument, statement: Option<Statement>) {
+        self.items.push(raw);
+        self.secret |= argument.secret;
+        self.spans.push(argument.value_span);
+        match (&mut self.statements, statement) {
+            (Some(all), Some(statement)) => all.push(statement),
+            (all, _) => *all = None,
+        }
+    }
+}
+
+impl Default for Flags {
+    fn default() -> Self {
+        let statements = Some(Vec::new());
+        Self { items: Vec::new(), secret: false, spans: Vec::new(), statements }
+    }
 }
 
 impl Merge<'_> {
@@ -91,8 +156,7 @@ impl Merge<'_> {
         for setting in self.table.sometimes() {
             let value =
                 Known::Unknown(Why::depends("depends on gunicorn's version, which is not known"));
-            let entry = Entry { value, layer: Layer::Default, secret: false, items: Vec::new() };
-            self.entries.insert(setting.name, entry);
+            self.entries.insert(setting.name, Entry::default(value));
         }
     }
 
@@ -104,8 +168,7 @@ impl Merge<'_> {
                 None => Known::Unknown(Why::depends("the default depends on the machine")),
             },
         };
-        let entry = Entry { value, layer: Layer::Default, secret: false, items: Vec::new() };
-        self.entries.insert(setting.name, entry);
+        self.entries.insert(setting.name, Entry::default(value));
     }
 
     /// Variables that are read when gunicorn's `config.py` is imported.
@@ -145,7 +208,15 @@ impl Merge<'_> {
                 },
             };
             let raw = value.unwrap_or_else(RawValue::Unknown);
-            self.set(setting, &raw, origin, Layer::Environment, true, Vec::new());
+            let layer = Layer::Environment;
+            let written = (inputs.variable_written)(variable);
+            let statement = written.map(|variable| {
+                let at = variable.span;
+                Statement { layer, whole: at, value: at, variable: Some(variable) }
+            });
+            let statements = statement.into_iter().collect();
+            let items = Vec::new();
+            self.set(setting, &raw, Made { origin, layer, secret: true, items, statements });
         }
     }
 
@@ -183,13 +254,15 @@ impl Merge<'_> {
             }
             let raw = raw_value(assignment.value());
             let origin = Origin::text(assignment.value_span);
-            let secret = assignment.secret;
-            self.set(name, &raw, origin, Layer::ConfigFile, secret, Vec::new());
+            let (layer, at) = (Layer::ConfigFile, assignment.value_span);
+            let statements = vec![Statement { layer, whole: at, value: at, variable: None }];
+            let (secret, items) = (assignment.secret, Vec::new());
+            self.set(name, &raw, Made { origin, layer, secret, items, statements });
         }
     }
 
-    fn cmd_args(&mut self, cmd_args: &Known<Option<Secret>>) {
-        let (secret, origin) = match cmd_args {
+    fn cmd_args(&mut self, inputs: &Inputs<'_>) {
+        let (secret, origin) = match &inputs.cmd_args {
             Known::Unknown(why) => {
                 let why = format!("GUNICORN_CMD_ARGS may set it: {why}");
                 return self.anything(&why, Layer::CmdArgs);
@@ -205,16 +278,25 @@ impl Merge<'_> {
             self.fault(None, message.clone(), origin, Layer::CmdArgs);
             return self.anything(&message, Layer::CmdArgs);
         };
-        let arguments = parse_arguments(&words, self.table);
-        self.arguments(&arguments, Layer::CmdArgs, Some(origin));
+        // The same words where they stand, if that can be told.
+        let written = inputs.cmd_args_written.as_ref().filter(|(_, found)| {
+            found.iter().map(ArgumentWord::value).eq(words.iter().map(ArgumentWord::value))
+        });
+        let (written, words) = match written {
+            Some((written, words)) => (Some(*written), words),
+            None => (None, &words),
+        };
+        let arguments = parse_arguments(words, self.table);
+        self.arguments(&arguments, &Line::CmdArgs(origin, written));
     }
 
-    fn arguments(&mut self, arguments: &Arguments, layer: Layer, origin: Option<Origin>) {
+    fn arguments(&mut self, arguments: &Arguments, line: &Line) {
+        let layer = line.layer();
         for fault in &arguments.faults {
-            self.faults.push(argument_fault(fault.clone(), layer, origin.clone()));
+            self.faults.push(argument_fault(fault.clone(), layer, line.origin().cloned()));
         }
         // Flags that repeat make one list; so does whatever is not known between them.
-        let mut lists: BTreeMap<&'static str, (RawValue, Vec<Span>, bool, Span)> = BTreeMap::new();
+        let mut lists: BTreeMap<&'static str, Flags> = BTreeMap::new();
         let mut anything: Option<String> = None;
         for event in &arguments.events {
             let argument = match event {
@@ -225,6 +307,7 @@ impl Merge<'_> {
                 }
                 Event::Set(argument) => argument,
             };
+            let statement = line.statement(argument);
             let action = self.setting(argument.setting).map(|setting| setting.action);
             let raw = match &argument.value {
                 Ok(ArgumentValue::Text(text)) => RawValue::Text(text.clone()),
@@ -233,27 +316,32 @@ impl Merge<'_> {
                 Err(why) => RawValue::Unknown(why.clone()),
             };
             if action == Some(Action::Append) {
-                let span = argument.value_span;
-                let empty = || (RawValue::List(Vec::new()), Vec::new(), false, span);
-                let list = lists.entry(argument.setting).or_insert_with(empty);
-                if let RawValue::List(items) = &mut list.0 {
-                    items.push(raw);
-                }
-                list.1.push(span);
-                list.2 |= argument.secret;
+                let list = lists.entry(argument.setting).or_default();
+                list.add(raw, argument, statement);
                 continue;
             }
-            let at = origin.clone().unwrap_or_else(|| Origin::text(argument.value_span));
-            self.set(argument.setting, &raw, at, layer, argument.secret, Vec::new());
+            let at = || Origin::text(argument.value_span);
+            let made = Made {
+                origin: line.origin().cloned().unwrap_or_else(at),
+                layer,
+                secret: argument.secret,
+                items: Vec::new(),
+                statements: statement.into_iter().collect(),
+            };
+            self.set(argument.setting, &raw, made);
         }
-        for (setting, (raw, spans, secret, first)) in lists {
-            let at = origin.clone().unwrap_or_else(|| Origin::text(first));
+        for (setting, list) in lists {
+            let Some(first) = list.spans.first().copied() else { continue };
             let raw = match &anything {
                 Some(why) => RawValue::Unknown(why.clone()),
-                None => raw,
+                None => RawValue::List(list.items),
             };
-            let spans = if origin.is_some() { Vec::new() } else { spans };
-            self.set(setting, &raw, at, layer, secret, spans);
+            let (origin, items) = match line.origin() {
+                Some(origin) => (origin.clone(), Vec::new()),
+                None => (Origin::text(first), list.spans),
+            };
+            let statements = list.statements.unwrap_or_default();
+            self.set(setting, &raw, Made { origin, layer, secret: list.secret, items, statements });
         }
     }
 
@@ -268,6 +356,7 @@ impl Merge<'_> {
             entry.value = Known::unknown(why);
             entry.layer = layer;
             entry.items = Vec::new();
+            entry.statements = Vec::new();
         }
     }
 
@@ -276,16 +365,9 @@ impl Merge<'_> {
         found.or_else(|| self.table.sometimes().iter().find(|setting| setting.name == name))
     }
 
-    fn set(
-        &mut self,
-        name: &str,
-        raw: &RawValue,
-        origin: Origin,
-        layer: Layer,
-        secret: bool,
-        items: Vec<Span>,
-    ) {
+    fn set(&mut self, name: &str, raw: &RawValue, made: Made) {
         let Some(setting) = self.setting(name).copied() else { return };
+        let Made { origin, layer, secret, items, statements } = made;
         let value = match validate(setting.kind, raw) {
             Validated::Value(value) => Known::Value(value, origin),
             Validated::Unknown(why) => Known::unknown(why),
@@ -302,28 +384,22 @@ impl Merge<'_> {
                 Known::unknown(format!("gunicorn refuses the value of {name}"))
             }
         };
-        self.put(setting.name, Incoming { value, secret, items }, layer);
+        self.put(setting.name, Entry { value, layer, secret, items, statements });
     }
 
-    fn put(&mut self, name: &'static str, incoming: Incoming, layer: Layer) {
-        let entry =
-            Entry { value: incoming.value, layer, secret: incoming.secret, items: incoming.items };
+    fn put(&mut self, name: &'static str, entry: Entry) {
+        let winner = entry.layer;
         let Some(before) = self.entries.insert(name, entry) else { return };
         // Defaults, whoever makes them, are there to be overridden.
         if before.layer < Layer::ConfigFile {
             return;
         }
-        if let Known::Value(value, origin) = before.value {
+        let Entry { value, layer, statements, .. } = before;
+        if let Known::Value(value, origin) = value {
             let now = self.entries.get(name).and_then(|entry| entry.value.ok());
             let same = now.map(|now| *now == value);
-            let layer_before = before.layer;
-            self.overridden.push(Overridden {
-                setting: name,
-                origin,
-                layer: layer_before,
-                winner: layer,
-                same,
-            });
+            let lost = Overridden { setting: name, origin, layer, statements, winner, same };
+            self.overridden.push(lost);
         }
     }
 

@@ -9,7 +9,7 @@ mod wrappers;
 
 pub use launcher::{Launch, LaunchContext, NotLaunched, Stays, Wrapper, WrapperKind, see_through};
 pub use settings::{
-    Bind, ConfigChoice, Inputs, Layer, Overridden, SettingFault, Settings, UnknownName,
+    Bind, ConfigChoice, Inputs, Layer, Overridden, SettingFault, Settings, Statement, UnknownName,
     config_choice,
 };
 

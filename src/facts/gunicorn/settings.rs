@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::super::written::Spelling;
 use super::super::{Known, Origin, Whose};
 use crate::source::gunicorn::{
     Application, ArgumentFault, ArgumentWord, BindAddress, Event, SettingTable, SettingValue,
@@ -42,6 +43,10 @@ pub struct Inputs<'a> {
     pub variable: &'a dyn Fn(&str) -> Lookup,
     /// Where a variable is set.
     pub variable_origin: &'a dyn Fn(&str) -> Option<Origin>,
+    /// How a variable's value is written, where it is written as it comes out.
+    pub variable_written: &'a dyn Fn(&str) -> Option<Spelling>,
+    /// The words of GUNICORN_CMD_ARGS where they stand, and how it is written itself.
+    pub cmd_args_written: Option<(Spelling, Vec<ArgumentWord>)>,
     /// The configuration file that [`config_choice`] names, worked out; none when there is none
     /// (no `-c`, and no `gunicorn.conf.py` in the working directory).
     pub config: Known<Option<ConfigFile>>,
@@ -60,6 +65,19 @@ pub enum ConfigChoice {
     Implicit,
 }
 
+/// Where a setting is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Statement {
+    /// In which layer.
+    pub layer: Layer,
+    /// All of it: the flag with its value, the value of an assignment or a variable.
+    pub whole: Span,
+    /// The value, the quotes right round it included; of a switch the flag itself.
+    pub value: Span,
+    /// The variable whose value it is, or is a part of, and how that is written.
+    pub variable: Option<Spelling>,
+}
+
 /// A setting that lost against another layer, or against a later flag of the same layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Overridden {
@@ -69,6 +87,8 @@ pub struct Overridden {
     pub origin: Origin,
     /// In which layer.
     pub layer: Layer,
+    /// Where and how; nothing where that cannot be told.
+    pub statements: Vec<Statement>,
     /// The layer that won against it.
     pub winner: Layer,
     /// Both say the same; nothing where one is not known.
@@ -121,6 +141,17 @@ pub(super) struct Entry {
     pub secret: bool,
     /// Where each item of a list stands.
     pub items: Vec<Span>,
+    /// Where it is made, for each item of a list that flags make; nothing where that cannot be
+    /// told.
+    pub statements: Vec<Statement>,
+}
+
+impl Entry {
+    /// A value that nobody set.
+    pub fn default(value: Known<SettingValue>) -> Self {
+        let (items, statements) = (Vec::new(), Vec::new());
+        Self { value, layer: Layer::Default, secret: false, items, statements }
+    }
 }
 
 /// gunicorn's settings as they come out.
@@ -245,6 +276,16 @@ impl Settings {
     /// Which layer decides a setting.
     pub fn layer(&self, name: &str) -> Option<Layer> {
         self.entries.get(name).map(|entry| entry.layer)
+    }
+
+    /// Where what decides a setting is made; nothing where that cannot be told.
+    pub fn statements(&self, name: &str) -> &[Statement] {
+        self.entries.get(name).map_or(&[], |entry| &entry.statements)
+    }
+
+    /// What a setting lost.
+    pub fn lost(&self, name: &str) -> impl Iterator<Item = &Overridden> {
+        self.overridden.iter().filter(move |lost| lost.setting == name)
     }
 
     /// All settings by name.

@@ -1,0 +1,166 @@
+//! How a value is written: in which language, between which quotes.
+
+use std::ops::Range;
+
+use crate::source::Span;
+
+/// In which language a value is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Syntax {
+    /// A command line of systemd's: `ExecStart=`.
+    Exec,
+    /// Another setting of a unit: `Environment=`.
+    Assignment,
+    /// An environment file.
+    EnvironmentFile,
+    /// A shell's script, or a text that `ExecStart=` hands to a shell.
+    Shell,
+    /// GUNICORN_CMD_ARGS, which gunicorn cuts into words as `shlex` does.
+    Words,
+    /// gunicorn's configuration file.
+    Python,
+    /// nginx's configuration.
+    Nginx,
+}
+
+/// Quotes round a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quote {
+    /// `'`
+    Single,
+    /// `"`
+    Double,
+}
+
+impl Quote {
+    fn of(byte: u8) -> Option<Self> {
+        match byte {
+            b'\'' => Some(Self::Single),
+            b'"' => Some(Self::Double),
+            _ => None,
+        }
+    }
+}
+
+/// Where a value is written, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spelling {
+    /// The value, without the quotes right round it.
+    pub span: Span,
+    /// The language it is written in.
+    pub syntax: Syntax,
+    /// The quotes that are open where it stands, whether they begin there or before.
+    pub quote: Option<Quote>,
+    /// Of a word of GUNICORN_CMD_ARGS: how the variable itself is written.
+    pub within: Option<Within>,
+}
+
+/// A value that holds words of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Within {
+    /// All of it, without the quotes right round it.
+    pub span: Span,
+    /// The language it is written in.
+    pub syntax: Syntax,
+    /// The quotes that are open where it stands.
+    pub quote: Option<Quote>,
+}
+
+impl From<Spelling> for Within {
+    fn from(of: Spelling) -> Self {
+        Self { span: of.span, syntax: of.syntax, quote: of.quote }
+    }
+}
+
+/// Without one pair of quotes round it.
+pub(super) fn unquoted(span: Span, text: &[u8]) -> (Span, &[u8]) {
+    match text {
+        [b'"', inner @ .., b'"'] | [b'\'', inner @ .., b'\''] => {
+            (Span { start: span.start + 1, end: span.end - 1, ..span }, inner)
+        }
+        _ => (span, text),
+    }
+}
+
+/// The span without its first bytes.
+pub(super) fn from(span: Span, bytes: usize) -> Span {
+    let start = span.start.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
+    Span { start: start.min(span.end), ..span }
+}
+
+/// A part of a span.
+pub(super) fn part(span: Span, of: Range<usize>) -> Span {
+    let start = span.start as usize;
+    Span::new(span.file, start + of.start, start + of.end)
+}
+
+/// The quotes that are open behind a text.
+pub(super) fn open_quote(text: &[u8]) -> Option<Quote> {
+    let mut state = State::default();
+    text.iter().for_each(|byte| state.read(*byte));
+    state.quote.and_then(Quote::of)
+}
+
+/// The words of a text as `shlex` cuts them, quotes and backslashes included.
+pub(super) fn shell_words(text: &str) -> Vec<Range<usize>> {
+    let mut words = Vec::new();
+    let (mut start, mut state) = (None, State::default());
+    for (at, byte) in text.bytes().enumerate() {
+        match (byte.is_ascii_whitespace() && !state.holds(), start) {
+            (true, Some(from)) => {
+                words.push(from..at);
+                start = None;
+            }
+            (false, None) => start = Some(at),
+            _ => {}
+        }
+        state.read(byte);
+    }
+    words.extend(start.map(|from| from..text.len()));
+    words
+}
+
+/// Between quotes, or behind a backslash?
+#[derive(Default)]
+struct State {
+    quote: Option<u8>,
+    escaped: bool,
+}
+
+impl State {
+    /// Does a blank belong to the word?
+    fn holds(&self) -> bool {
+        self.escaped || self.quote.is_some()
+    }
+
+    fn read(&mut self, byte: u8) {
+        match (self.escaped, byte, self.quote) {
+            (true, ..) => self.escaped = false,
+            (_, b'\\', None | Some(b'"')) => self.escaped = true,
+            (_, byte, Some(open)) if byte == open => self.quote = None,
+            (_, b'"' | b'\'', None) => self.quote = Some(byte),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_keep_their_quotes() {
+        let words = |text: &str| -> Vec<String> {
+            shell_words(text).into_iter().map(|range| text[range].to_owned()).collect()
+        };
+        assert_eq!(words(" a  'b c'\"d\\\" e\" f\\ g"), ["a", "'b c'\"d\\\" e\"", "f\\ g"]);
+        assert!(words("  ").is_empty());
+    }
+
+    #[test]
+    fn quotes_are_open_until_they_close() {
+        assert_eq!(open_quote(b"a 'b"), Some(Quote::Single));
+        assert_eq!(open_quote(b"a 'b' \"c\\\""), Some(Quote::Double));
+        assert_eq!(open_quote(b"a 'b' \"c\" \\\""), None);
+    }
+}

@@ -1,0 +1,178 @@
+//! Where the value of a variable is written, as gunicorn or the application sees it.
+
+use super::spelling::{Spelling, Syntax, from, open_quote, part, shell_words, unquoted};
+use crate::facts::gunicorn::{Launch, WrapperKind};
+use crate::facts::{Environment, Why};
+use crate::source::gunicorn::{ArgumentWord, shlex};
+use crate::source::unit::Unit;
+use crate::source::{FileId, Secret, Span, Text};
+
+/// What decides how gunicorn is run, as it is written.
+pub struct Writings<'a> {
+    /// The unit.
+    pub unit: &'a Unit,
+    /// The environment that it gives.
+    pub environment: &'a Environment,
+    /// How it starts gunicorn.
+    pub launch: Option<&'a Launch>,
+    /// gunicorn's configuration file.
+    pub config: Option<FileId>,
+    /// The bytes of a place.
+    pub bytes: &'a dyn Fn(Span) -> Option<Vec<u8>>,
+}
+
+impl Writings<'_> {
+    /// How what stands at a place is written.
+    pub fn spelling(&self, at: Span) -> Result<Spelling, Why> {
+        let text = self.text(at)?;
+        let (span, _) = unquoted(at, &text);
+        let (syntax, start) = self.syntax(span);
+        // What a shell's line or Python means before it is not looked at: the quotes are its own.
+        let start = if matches!(syntax, Syntax::Shell | Syntax::Python) { at.start } else { start };
+        let before = self.text(Span { start, end: span.start, ..span })?;
+        Ok(Spelling { span, syntax, quote: open_quote(&before), within: None })
+    }
+
+    pub(super) fn text(&self, at: Span) -> Result<Vec<u8>, Why> {
+        (self.bytes)(at).ok_or_else(|| Why::not_read("the file that says it was not read"))
+    }
+
+    /// The language of a place, and where the text begins in which it stands.
+    fn syntax(&self, at: Span) -> (Syntax, u32) {
+        if self.config == Some(at.file) {
+            return (Syntax::Python, at.start);
+        }
+        if let Some(read) = self.environment.read_files().find(|read| read.source.id == at.file) {
+            let lines = &read.content.assignments;
+            let line = lines.iter().rev().find(|line| line.value_span.start <= at.start);
+            return (Syntax::EnvironmentFile, line.map_or(at.start, |line| line.value_span.start));
+        }
+        let Some(file) = self.unit.files().find(|file| file.file.id == at.file) else {
+            return (Syntax::Shell, at.start);
+        };
+        let behind = file.assignments.partition_point(|line| line.span.start <= at.start);
+        let line = behind.checked_sub(1).and_then(|at| file.assignments.get(at));
+        let start = line.map_or(at.start, |line| line.value.span().start);
+        let shell = |kind: &WrapperKind| {
+            matches!(kind, WrapperKind::Dash | WrapperKind::Bash | WrapperKind::Sh)
+        };
+        let runs = line.is_some_and(|line| line.key.value.starts_with("Exec"));
+        let wrapped = self.launch.is_some_and(|l| l.wrappers.iter().any(|w| shell(&w.kind)));
+        match (runs, wrapped) {
+            (true, true) => (Syntax::Shell, start),
+            (true, false) => (Syntax::Exec, start),
+            (false, _) => (Syntax::Assignment, start),
+        }
+    }
+
+    /// How the value of a variable is written as gunicorn sees it, if it is written there just as
+    /// it is.
+    pub fn variable(&self, name: &str) -> Result<Spelling, Why> {
+        let launch = self.launch.ok_or_else(|| Why::new("how gunicorn is started is not known"))?;
+        let mut set = launch.environment.iter().rev();
+        if let Some((_, value, span)) = set.find(|(set, ..)| set == name) {
+            return self.assigned(name, value, *span);
+        }
+        let unknown = launch.environment_unknown.iter().any(|(set, ..)| set == name)
+            || launch.unset.iter().any(|unset| unset == name)
+            || launch.cleared;
+        match unknown {
+            true => Err(Why::new(format!("what sets {name} in the end is not known"))),
+            false => self.variable_of_unit(name),
+        }
+    }
+
+    fn variable_of_unit(&self, name: &str) -> Result<Spelling, Why> {
+        let variable = self.environment.variables.get(name);
+        let variable = variable.ok_or_else(|| Why::new(format!("nothing sets {name}")))?;
+        if let Some(why) = &variable.unknown {
+            return Err(Why::new(why.clone()).about(name));
+        }
+        let at = variable.value_span.ok_or_else(|| Why::new(format!("systemd sets {name}")))?;
+        let text = self.text(at)?;
+        let spelling = self.spelling(at)?;
+        if text == variable.value.expose() {
+            // Quotes that belong to the value stay with it.
+            return Ok(Spelling { span: at, ..spelling });
+        }
+        match unquoted(at, &text).1 == variable.value.expose() {
+            true => Ok(spelling),
+            false => Err(other_words(name)),
+        }
+    }
+
+    /// The value in `NAME=value`, quotes round the whole or round the value.
+    pub(super) fn assigned(&self, name: &str, value: &Secret, word: Span) -> Result<Spelling, Why> {
+        let text = self.text(word)?;
+        let outer = self.spelling(word)?;
+        let (word, text) = unquoted(word, &text);
+        let rest = text.strip_prefix(name.as_bytes()).and_then(|rest| rest.strip_prefix(b"="));
+        let rest = rest.ok_or_else(|| other_words(name))?;
+        let whole = from(word, name.len() + 1);
+        let (span, rest) = unquoted(whole, rest);
+        if rest != value.expose() {
+            return Err(other_words(name));
+        }
+        let own = self.text(Span { end: span.start, ..whole })?;
+        Ok(Spelling { span, quote: outer.quote.or_else(|| open_quote(&own)), ..outer })
+    }
+
+    /// The value in `"NAME=value"`, which stands once in a list of gunicorn's configuration file.
+    pub(super) fn item_of_list(
+        &self,
+        name: &str,
+        value: &Secret,
+        list: Span,
+    ) -> Result<Spelling, Why> {
+        let text = self.text(list)?;
+        let item = [name.as_bytes(), b"=", value.expose()].concat();
+        let mut found = memchr::memmem::find_iter(&text, &item).filter(|at| {
+            let before = at.checked_sub(1).and_then(|at| text.get(at));
+            let after = text.get(at + item.len());
+            before == after && matches!(before, Some(b'"' | b'\''))
+        });
+        let (Some(at), None) = (found.next(), found.next()) else { return Err(other_words(name)) };
+        let span = part(list, at + name.len() + 1..at + item.len());
+        let quote = open_quote(text.get(at - 1..at).unwrap_or_default());
+        Ok(Spelling { span, syntax: Syntax::Python, quote, within: None })
+    }
+
+    /// Where the value stands of the one variable of which this word consists; none where it is
+    /// no such word.
+    pub(super) fn variable_in(&self, word: Span) -> Option<Result<Spelling, Why>> {
+        let text = self.text(word).ok()?;
+        let text = std::str::from_utf8(unquoted(word, &text).1).ok()?;
+        let name = text.strip_prefix('$')?;
+        let name = match name.strip_prefix('{') {
+            Some(name) => name.strip_suffix('}')?,
+            None => name,
+        };
+        Some(self.variable(name))
+    }
+
+    /// The words of GUNICORN_CMD_ARGS where they stand, and how the variable itself is written.
+    pub fn cmd_args(&self) -> Option<(Spelling, Vec<ArgumentWord>)> {
+        let of = self.variable("GUNICORN_CMD_ARGS").ok()?;
+        let at = of.span;
+        let text = self.text(at).ok()?;
+        let text = std::str::from_utf8(&text).ok()?;
+        let mut words = Vec::new();
+        for range in shell_words(text) {
+            let raw = text.get(range.clone())?;
+            let [word] = shlex::split(raw)?.try_into().ok()?;
+            let span = part(at, range);
+            let mut value = Text::empty(at.file, span.start as usize);
+            if word == raw {
+                value = Text::verbatim(at.file, raw, span.start as usize);
+            } else {
+                value.push_str(&word, span.start as usize, span.end as usize);
+            }
+            words.push(ArgumentWord { span, secret: true, ..ArgumentWord::known(value) });
+        }
+        Some((of, words))
+    }
+}
+
+fn other_words(name: &str) -> Why {
+    Why::new(format!("{name} is not written there as it comes out"))
+}

@@ -1,0 +1,96 @@
+//! How a value has to be written in a place so that it comes out as it is: what is escaped, and
+//! what cannot be said there. Nothing but a whole value is put in a place, so quotes that are
+//! open there stay as they are.
+
+use crate::facts::Spelling;
+use crate::facts::written::{Quote, Syntax};
+
+/// A value as it is written in this place.
+pub(super) fn spelt(value: &str, at: &Spelling) -> Result<String, String> {
+    let mut text = escaped(value, at.syntax, at.quote)?;
+    if let Some(outer) = at.within {
+        text = escaped(&text, outer.syntax, outer.quote)?;
+    }
+    Ok(text)
+}
+
+/// A text with systemd's specifiers in it, which are left to systemd.
+pub(super) fn spelt_in_unit(text: &str, at: &Spelling) -> Result<String, String> {
+    match at.syntax {
+        Syntax::Exec | Syntax::Assignment if at.within.is_none() => {
+            specified(text).map(str::to_owned)
+        }
+        _ => Err("systemd does not read specifiers there".to_owned()),
+    }
+}
+
+/// A text that means itself wherever it is written.
+pub(super) fn literal(text: &str) -> Result<&str, String> {
+    match !text.is_empty() && text.bytes().all(is_plain) {
+        true => Ok(text),
+        false => Err("the value would have to be quoted there".to_owned()),
+    }
+}
+
+/// The same with systemd's specifiers in it.
+pub(super) fn specified(text: &str) -> Result<&str, String> {
+    literal(&text.replace('%', "")).map(|_| text)
+}
+
+/// Does it mean itself in every language, whatever is round it?
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"/._-+@,:=[]".contains(&byte)
+}
+
+fn escaped(value: &str, syntax: Syntax, quote: Option<Quote>) -> Result<String, String> {
+    if value.bytes().all(is_plain) && (quote.is_some() || !value.is_empty()) {
+        return match (syntax, quote) {
+            (Syntax::Python, None) => Err("the value is no text there".to_owned()),
+            _ => Ok(value.to_owned()),
+        };
+    }
+    if value.contains(['\n', '\r', '\0']) {
+        return Err("the value has more than one line".to_owned());
+    }
+    let cannot = |what: &str| Err(format!("the value holds {what}, which cannot be said there"));
+    // What is doubled, and what gets a backslash.
+    let (doubled, slashed): (&str, &str) = match (syntax, quote) {
+        (Syntax::Exec, Some(Quote::Double)) => ("%$", "\\\""),
+        (Syntax::Exec, Some(Quote::Single)) => ("%$", "\\'"),
+        (Syntax::Exec, None) => ("%$", "\\\"'"),
+        (Syntax::Assignment, Some(Quote::Double)) => ("%", "\\\""),
+        (Syntax::Assignment, Some(Quote::Single)) => ("%", "\\'"),
+        (Syntax::Assignment, None) => ("%", "\\\"'"),
+        (Syntax::EnvironmentFile, Some(Quote::Double)) => ("", "\\\"`$"),
+        (Syntax::EnvironmentFile, None) => ("", "\\\"'"),
+        (Syntax::Words, Some(Quote::Double)) => ("", "\\\""),
+        (Syntax::Words, None) => ("", "\\\"' \t"),
+        (Syntax::EnvironmentFile | Syntax::Words, Some(Quote::Single)) => ("", ""),
+        (Syntax::Python, Some(_)) => ("", "\\"),
+        (Syntax::Python | Syntax::Shell | Syntax::Nginx, _) => {
+            return Err("the value would have to be quoted there".to_owned());
+        }
+    };
+    let single = matches!(syntax, Syntax::EnvironmentFile | Syntax::Words | Syntax::Python);
+    if single && quote == Some(Quote::Single) && value.contains('\'') {
+        return cannot("a single quote");
+    }
+    if syntax == Syntax::Python && value.contains(['"', '{', '}']) {
+        return cannot("a quote or a brace");
+    }
+    let blanks = value.contains([' ', '\t']) && syntax != Syntax::Words;
+    let ends = syntax == Syntax::EnvironmentFile && value.trim() == value;
+    if quote.is_none() && (value.is_empty() || blanks && !ends) {
+        return cannot("blanks or nothing");
+    }
+    let mut out = String::with_capacity(value.len() + 8);
+    for character in value.chars() {
+        if doubled.contains(character) {
+            out.push(character);
+        } else if slashed.contains(character) {
+            out.push('\\');
+        }
+        out.push(character);
+    }
+    Ok(out)
+}
