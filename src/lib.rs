@@ -1,7 +1,7 @@
 //! deploy-doctor: what the next reload of a Flask + Gunicorn + Nginx + systemd site will do.
 //!
 //! The rooms, in the one order in which they may know of each other:
-//! host → source → facts → rule → rules → engine → report, fix, scaffold → cli.
+//! host → source → facts → rule → rules → engine → report, fix, scaffold → probe → cli.
 
 #![warn(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
@@ -10,6 +10,7 @@ pub mod engine;
 pub mod facts;
 pub mod fix;
 pub mod host;
+pub mod probe;
 pub mod report;
 #[macro_use]
 pub mod rule;

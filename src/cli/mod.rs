@@ -7,6 +7,7 @@ mod explain;
 mod facts;
 mod fix;
 mod init;
+mod probe;
 mod read;
 mod rules;
 
@@ -51,6 +52,7 @@ pub fn run() -> ExitCode {
     let result = match arguments.command {
         Command::Check(arguments) => check::run(&arguments),
         Command::Fix(arguments) => fix::run(&arguments),
+        Command::Probe(arguments) => probe::run(arguments),
         Command::Facts(arguments) => facts::run(&arguments),
         Command::Rules(arguments) => rules::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),

@@ -40,23 +40,12 @@ impl std::fmt::Display for BadUrl {
     }
 }
 
-/// What `--probe` names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Url {
-    /// A request over HTTP.
-    Http(HttpRequest),
-    /// `https://`, which is not probed by this version.
-    Https,
-}
-
-/// Reads `http://host[:port]/path`, `https://…`, `unix:/socket[:/path]` or `http://unix:/socket:/path`.
-pub fn parse(url: &str) -> Result<Url, BadUrl> {
-    let bad = |why: &str| Err(BadUrl(format!("--probe {url}: {why}")));
+/// Reads `http://host[:port]/path`, `https://…`, `unix:/socket[:/path]` or
+/// `http://unix:/socket:/path`.
+pub fn parse(url: &str) -> Result<HttpRequest, BadUrl> {
+    let bad = |why: &str| Err(BadUrl(format!("{url}: {why}")));
     if url.bytes().any(|byte| byte.is_ascii_whitespace() || byte.is_ascii_control()) {
         return bad("a URL holds no blanks");
-    }
-    if url.starts_with("https://") {
-        return Ok(Url::Https);
     }
     let rest = url.strip_prefix("http://").unwrap_or(url);
     if let Some(socket) = rest.strip_prefix("unix:") {
@@ -64,28 +53,32 @@ pub fn parse(url: &str) -> Result<Url, BadUrl> {
         if !path.starts_with('/') || !uri.starts_with('/') {
             return bad("write unix:/run/x.sock or unix:/run/x.sock:/path");
         }
-        return Ok(Url::Http(HttpRequest {
-            target: HttpTarget::Unix(PathBuf::from(path)),
-            host: "localhost".into(),
-            path: uri.into(),
-        }));
+        let target = HttpTarget::Unix(PathBuf::from(path));
+        let host = "localhost".to_owned();
+        return Ok(HttpRequest { target, host, path: uri.to_owned(), tls: false });
     }
-    if !url.starts_with("http://") {
-        return bad("write http://host/path or unix:/run/x.sock");
-    }
+    let (rest, tls) = match (url.strip_prefix("http://"), url.strip_prefix("https://")) {
+        (Some(rest), _) => (rest, false),
+        (None, Some(rest)) => (rest, true),
+        (None, None) => {
+            return bad("write http://host/path, https://host/path or unix:/run/x.sock");
+        }
+    };
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
     if authority.contains('@') {
-        return bad("a user and password are not sent");
+        return Err(BadUrl("a URL with a user and password: they are not sent".to_owned()));
     }
     let path = path.split('#').next().unwrap_or_default();
     let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-    let Some((host, port)) = host_and_port(authority) else { return bad("no such host and port") };
+    let Some((host, port)) = host_and_port(authority, if tls { 443 } else { 80 }) else {
+        return bad("no such host and port");
+    };
     let target = HttpTarget::Tcp { host: host.to_owned(), port };
-    Ok(Url::Http(HttpRequest { target, host: authority.into(), path }))
+    Ok(HttpRequest { target, host: authority.to_owned(), path, tls })
 }
 
-fn host_and_port(authority: &str) -> Option<(&str, u16)> {
+fn host_and_port(authority: &str, usual: u16) -> Option<(&str, u16)> {
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => rest.split_once(']')?,
         None => match authority.rfind(':') {
@@ -95,7 +88,7 @@ fn host_and_port(authority: &str) -> Option<(&str, u16)> {
     };
     let port = match port.strip_prefix(':') {
         Some(port) => port.parse().ok()?,
-        None if port.is_empty() => 80,
+        None if port.is_empty() => usual,
         None => return None,
     };
     (!host.is_empty()).then_some((host, port))
@@ -103,17 +96,7 @@ fn host_and_port(authority: &str) -> Option<(&str, u16)> {
 
 /// Asks the URL, and every application straight at its sockets.
 pub fn run(sources: &Sources, deployment: &mut Deployment, url: &str) -> Result<(), BadUrl> {
-    let request = match parse(url)? {
-        Url::Http(request) => request,
-        Url::Https => {
-            let why = "https is not probed by this version";
-            deployment.probe = Known::unknown(why);
-            for app in &mut deployment.apps {
-                app.probes = Known::unknown(why);
-            }
-            return Ok(());
-        }
-    };
+    let request = parse(url).map_err(|BadUrl(why)| BadUrl(format!("--probe {why}")))?;
     let named = endpoint(&request.target);
     let mut direct = false;
     for app in &mut deployment.apps {
@@ -124,8 +107,11 @@ pub fn run(sources: &Sources, deployment: &mut Deployment, url: &str) -> Result<
                 let mine = |bind: &Endpoint| named.reaches(bind) == Some(true);
                 direct |= bounds.iter().any(|bound| mine(&bound.endpoint));
                 let probes = bounds.iter().filter_map(|bound| {
-                    let request =
-                        HttpRequest { target: target(&bound.endpoint)?, ..request.clone() };
+                    let request = HttpRequest {
+                        target: target(&bound.endpoint)?,
+                        tls: false,
+                        ..request.clone()
+                    };
                     Some(probe(sources, &request, bound.endpoint.to_string(), true))
                 });
                 Known::Value(probes.collect(), Origin::Option("--probe"))

@@ -1,4 +1,4 @@
-//! One request over HTTP/1.1, for `--probe`: over TCP or straight at a unix socket.
+//! One request over HTTP/1.1, for `--probe`: over TCP, within TLS, or straight at a unix socket.
 //!
 //! Only the status counts, so the answer is read up to the end of its status line.
 
@@ -9,6 +9,10 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
+
+use rustls::StreamOwned;
+
+use super::net::tls::{self, Tls, Trust};
 
 /// How long a request may take, from the name's lookup to the status line.
 pub const TIME_LIMIT: Duration = Duration::from_secs(10);
@@ -48,6 +52,8 @@ pub struct HttpRequest {
     pub host: String,
     /// Path and query.
     pub path: String,
+    /// Within TLS: `https://`.
+    pub tls: bool,
 }
 
 /// An answer.
@@ -78,6 +84,8 @@ pub enum HttpError {
     Closed,
     /// What came is not HTTP.
     NotHttp,
+    /// TLS failed, with its reason.
+    Tls(String),
     /// Anything else, with the operating system's words.
     Other(String),
 }
@@ -93,6 +101,7 @@ impl fmt::Display for HttpError {
             Self::TimedOut => write!(f, "no answer within {} s", TIME_LIMIT.as_secs()),
             Self::Closed => f.write_str("the connection ended without an answer"),
             Self::NotHttp => f.write_str("the answer is not HTTP"),
+            Self::Tls(text) => write!(f, "TLS: {text}"),
             Self::Other(text) => f.write_str(text),
         }
     }
@@ -116,6 +125,11 @@ fn ask(request: &HttpRequest) -> Result<HttpAnswer, HttpError> {
             let stream = UnixStream::connect(path).map_err(|error| reason(&error))?;
             stream.set_read_timeout(Some(TIME_LIMIT)).map_err(|error| reason(&error))?;
             exchange(stream, request)?
+        }
+        HttpTarget::Tcp { host, port } if request.tls => {
+            let tls = Tls::new(&Trust::System, host).map_err(|e| HttpError::Tls(e.to_string()))?;
+            let session = tls.connection().map_err(|error| HttpError::Other(error.to_string()))?;
+            exchange(StreamOwned::new(session, connect(host, *port)?), request)?
         }
         HttpTarget::Tcp { host, port } => exchange(connect(host, *port)?, request)?,
     };
@@ -171,12 +185,17 @@ pub fn status(answer: &[u8]) -> Option<u16> {
 }
 
 fn reason(error: &std::io::Error) -> HttpError {
+    if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        return HttpError::Tls(tls::words(tls));
+    }
     match error.kind() {
         ErrorKind::ConnectionRefused => HttpError::Refused,
         ErrorKind::NotFound => HttpError::NoSocket,
         ErrorKind::PermissionDenied => HttpError::PermissionDenied,
         ErrorKind::TimedOut | ErrorKind::WouldBlock => HttpError::TimedOut,
-        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => HttpError::Closed,
+        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::UnexpectedEof => {
+            HttpError::Closed
+        }
         _ => HttpError::Other(error.to_string()),
     }
 }

@@ -10,6 +10,7 @@ pub mod files;
 mod glob;
 pub mod http;
 pub mod memory;
+pub mod net;
 pub mod overlay;
 pub mod run;
 pub mod tree;

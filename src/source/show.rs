@@ -126,17 +126,33 @@ fn masks(bytes: &[u8], start: usize, hidden: &[Span]) -> Vec<Range<usize>> {
     merged
 }
 
+/// What a server answered, which may be a page that lists settings, made fit to be shown.
+pub fn answer(text: &str) -> String {
+    let mut hidden = super::redact::ranges(std::path::Path::new(""), text.as_bytes());
+    hidden.extend(super::redact::ranges_of_message(text.as_bytes()));
+    masked(text, hidden)
+}
+
 /// Text of any origin (a message with a value in it) made fit to be shown on one line.
 pub fn line(text: &str) -> String {
+    masked(text, super::redact::ranges_of_message(text.as_bytes())).replace('\n', " ")
+}
+
+fn masked(text: &str, mut hidden: Vec<Range<usize>>) -> String {
     let file = SourceFile::new(super::FileId(0), "", text.as_bytes());
-    let mut hidden: Vec<Span> = super::redact::ranges_of_message(&file.bytes)
-        .into_iter()
-        .filter(|range| range.start < range.end)
-        .map(|range| Span::new(file.id, range.start, range.end))
-        .collect();
-    hidden.sort_unstable();
-    let shown = Excerpt::new(&file, &hidden, file.span()).text;
-    shown.replace('\n', " ")
+    hidden.retain(|range| range.start < range.end);
+    hidden.sort_by_key(|range| (range.start, range.end));
+    // One inside another, or two that touch, are one.
+    let mut spans: Vec<Span> = Vec::with_capacity(hidden.len());
+    let mut until = 0;
+    for range in hidden {
+        let start = range.start.max(until);
+        if start < range.end {
+            spans.push(Span::new(file.id, start, range.end));
+            until = range.end;
+        }
+    }
+    Excerpt::new(&file, &spans, file.span()).text
 }
 
 /// As [`line`], but line ends stay: for help of several lines.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use crate::support::case::{Case, Seen};
 use answers::output;
 use deploy_doctor::facts::Why;
-use deploy_doctor::facts::probe::{self, Url};
+use deploy_doctor::facts::probe;
 use deploy_doctor::host::{
     Command, Host, HttpError, HttpRequest, HttpTarget, MemoryHost, Output, Program, RunError,
     TreeHost,
@@ -408,10 +408,7 @@ fn what_nginx_refuses() {
 
 #[test]
 fn a_url_is_read() {
-    let http = |url: &str| match probe::parse(url) {
-        Ok(Url::Http(request)) => request,
-        other => panic!("{url}: {other:?}"),
-    };
+    let http = |url: &str| probe::parse(url).unwrap_or_else(|error| panic!("{error}"));
     let tcp = |host: &str, port| HttpTarget::Tcp { host: host.into(), port };
     let request = http("http://example.com");
     assert_eq!((request.target, request.path.as_str()), (tcp("example.com", 80), "/"));
@@ -424,7 +421,10 @@ fn a_url_is_read() {
         (HttpTarget::Unix("/run/x.sock".into()), "/health")
     );
     assert_eq!(http("http://unix:/run/x.sock").path, "/");
-    assert_eq!(probe::parse("https://example.com/"), Ok(Url::Https));
+    let request = http("https://example.com/x");
+    assert_eq!((request.target, request.tls), (tcp("example.com", 443), true));
+    assert_eq!(http("https://[::1]:8443").target, tcp("::1", 8443));
+    assert!(!http("http://example.com").tls && !http("unix:/run/x.sock").tls);
     for bad in [
         "example.com",
         "ftp://x",
@@ -437,6 +437,9 @@ fn a_url_is_read() {
     ] {
         assert!(probe::parse(bad).is_err(), "{bad}");
     }
+    // A password is not repeated in the error either.
+    let error = probe::parse("https://user:kanary@example.com/").unwrap_err().to_string();
+    assert!(!error.contains("kanary"), "{error}");
 }
 
 /// Answers each connection so, and then hangs up.
@@ -454,7 +457,7 @@ fn serve(answer: &'static [u8]) -> u16 {
 }
 
 fn get(target: HttpTarget) -> Result<u16, HttpError> {
-    let request = HttpRequest { target, host: "example.com".into(), path: "/".into() };
+    let request = HttpRequest { target, host: "example.com".into(), path: "/".into(), tls: false };
     TreeHost::live().unwrap().http(&request).map(|answer| answer.status)
 }
 
@@ -482,17 +485,6 @@ fn requests_are_made_over_tcp_and_unix_sockets() {
     let asked = server.join().unwrap();
     assert!(asked.starts_with("GET / HTTP/1.1\r\nHost: example.com\r\n"), "{asked}");
     assert_eq!(get(HttpTarget::Unix(path)), Err(HttpError::Refused), "the file is stale");
-}
-
-#[test]
-fn https_is_skipped_with_its_reason() {
-    use deploy_doctor::facts::{self, Request, Scope};
-    let host = MemoryHost::new();
-    let sources = deploy_doctor::source::Sources::new(&host);
-    let request = Request { apps: Vec::new(), scope: Scope::Root, database_revision: None };
-    let mut deployment = facts::read(&sources, &request);
-    probe::run(&sources, &mut deployment, "https://example.com/").unwrap();
-    assert_eq!(deployment.probe.get().unwrap_err().text(), "https is not probed by this version");
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! The rooms know of each other in one direction only: host → source → facts → rule → rules →
-//! engine → report, fix, scaffold → cli. A path that points up fails here.
+//! engine → report, fix, scaffold → probe → cli. A path that points up fails here.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const ORDER: [&str; 10] =
-    ["host", "source", "facts", "rule", "rules", "engine", "report", "fix", "scaffold", "cli"];
+const ORDER: [&str; 11] = [
+    "host", "source", "facts", "rule", "rules", "engine", "report", "fix", "scaffold", "probe",
+    "cli",
+];
 
 pub fn rust_files(directory: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(directory).unwrap() {

@@ -1,0 +1,95 @@
+//! `deploy-doctor probe URL…`: the prober alone.
+
+mod text;
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::arguments::{ProbeArguments, ProbeConnections, ProbeFormat, ProbeMethod};
+use super::{CommandError, Exit, print};
+use crate::probe::settings::{StartError, trust};
+use crate::probe::{Connections, Expect, Method, Prober, Report, Settings, Target};
+use crate::source::Secret;
+
+/// Asks, waits, reports.
+pub(super) fn run(arguments: ProbeArguments) -> Result<Exit, CommandError> {
+    let format = arguments.format;
+    let prober = Prober::start(settings(arguments)?).map_err(|error| match error {
+        StartError::Unresolved { .. } => CommandError::incomplete(error.to_string()),
+        _ => CommandError::usage(error.to_string()),
+    })?;
+    while !prober.wait(Duration::from_secs(1)) {}
+    let report = prober.finish();
+    print(&match format {
+        ProbeFormat::Text => text::render(&report),
+        ProbeFormat::Json => json(&report)?,
+    })?;
+    Ok(if report.total.failed > 0 {
+        Exit::Findings
+    } else if report.is_complete() {
+        Exit::Success
+    } else {
+        Exit::Incomplete
+    })
+}
+
+fn json(report: &Report) -> Result<String, CommandError> {
+    serde_json::to_string_pretty(report)
+        .map(|text| text + "\n")
+        .map_err(|error| CommandError::usage(format!("the report as JSON: {error}")))
+}
+
+fn settings(arguments: ProbeArguments) -> Result<Settings, CommandError> {
+    let targets = arguments
+        .urls
+        .iter()
+        .map(|url| Target::parse(url))
+        .collect::<Result<_, _>>()
+        .map_err(|error| CommandError::usage(error.to_string()))?;
+    Ok(Settings {
+        rate: arguments.rate,
+        duration: Some(arguments.duration),
+        timeout: arguments.timeout,
+        method: match arguments.method {
+            ProbeMethod::Get => Method::Get,
+            ProbeMethod::Head => Method::Head,
+        },
+        headers: arguments.header.iter().map(|line| header(line)).collect::<Result<_, _>>()?,
+        connections: match arguments.connections {
+            ProbeConnections::Both => Connections::Both,
+            ProbeConnections::New => Connections::New,
+            ProbeConnections::Kept => Connections::Kept,
+        },
+        expect: Expect {
+            status: arguments.expect_status,
+            version: arguments.expect_version,
+            body: arguments.expect_body,
+            watch: None,
+        },
+        trust: trust(arguments.cacert, arguments.insecure),
+        resolve: arguments.resolve.iter().map(|word| resolve(word)).collect::<Result<_, _>>()?,
+        ..Settings::new(targets)
+    })
+}
+
+/// The value is a secret, so a line that is not understood is not repeated either.
+fn header(line: &str) -> Result<(String, Secret), CommandError> {
+    let (name, value) = line
+        .split_once(':')
+        .ok_or_else(|| CommandError::usage("--header: write NAME: VALUE".to_owned()))?;
+    Ok((name.trim().to_owned(), Secret::new(value.trim())))
+}
+
+/// `HOST:PORT:ADDRESS[,ADDRESS]`, an address of IPv6 with or without brackets.
+fn resolve(word: &str) -> Result<(String, u16, Vec<IpAddr>), CommandError> {
+    let parse = || {
+        let mut parts = word.splitn(3, ':');
+        let (host, port, addresses) = (parts.next()?, parts.next()?, parts.next()?);
+        let address = |text: &str| text.trim_matches(|c| c == '[' || c == ']').parse().ok();
+        let addresses = addresses.split(',').map(address).collect::<Option<Vec<_>>>()?;
+        (!host.is_empty()).then_some((host.to_owned(), port.parse().ok()?, addresses))
+    };
+    parse().ok_or_else(|| {
+        CommandError::usage(format!("--resolve {word}: write HOST:PORT:ADDRESS[,ADDRESS]"))
+    })
+}

@@ -1,0 +1,79 @@
+//! What a connection can end with.
+
+use std::fmt;
+use std::io;
+
+use rustix::io::Errno;
+
+/// Why a connection was not made, or ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NetError {
+    /// Nobody listens.
+    Refused,
+    /// The other side threw the connection away (RST, or a broken pipe).
+    Reset,
+    /// The unix socket's file is not there.
+    NoSocket,
+    /// The unix socket's queue of waiting connections is full. nginx does not wait here either: it
+    /// answers with 502.
+    QueueFull,
+    /// The right to connect is missing.
+    Denied,
+    /// The host's name leads to no address.
+    Unresolved,
+    /// No route to the host or its network.
+    Unreachable,
+    /// The kernel itself gave up waiting.
+    TimedOut,
+    /// TLS failed: a certificate that does not hold, no version in common, an alert.
+    Tls(String),
+    /// This machine is out of local ports, descriptors or memory: the asking side's own limit.
+    Exhausted(String),
+    /// Anything else, with the operating system's words.
+    Other(String),
+}
+
+impl NetError {
+    /// The error that an error of the operating system means for a connection.
+    pub(super) fn from_io(error: &io::Error) -> Self {
+        match error.raw_os_error().map(Errno::from_raw_os_error) {
+            Some(Errno::CONNREFUSED) => Self::Refused,
+            Some(Errno::CONNRESET | Errno::PIPE | Errno::CONNABORTED | Errno::NOTCONN) => {
+                Self::Reset
+            }
+            Some(Errno::NOENT | Errno::NOTDIR) => Self::NoSocket,
+            Some(Errno::ACCESS | Errno::PERM) => Self::Denied,
+            Some(Errno::HOSTUNREACH | Errno::NETUNREACH | Errno::NETDOWN) => Self::Unreachable,
+            Some(Errno::TIMEDOUT) => Self::TimedOut,
+            Some(
+                Errno::MFILE
+                | Errno::NFILE
+                | Errno::NOBUFS
+                | Errno::NOMEM
+                | Errno::ADDRNOTAVAIL
+                | Errno::ADDRINUSE,
+            ) => Self::Exhausted(error.to_string()),
+            _ => Self::Other(error.to_string()),
+        }
+    }
+}
+
+impl fmt::Display for NetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused => f.write_str("connection refused"),
+            Self::Reset => f.write_str("connection reset"),
+            Self::NoSocket => f.write_str("the socket is not there"),
+            Self::QueueFull => f.write_str("the socket's queue is full"),
+            Self::Denied => f.write_str("permission denied"),
+            Self::Unresolved => f.write_str("the host's name leads to no address"),
+            Self::Unreachable => f.write_str("no route to the host"),
+            Self::TimedOut => f.write_str("timed out"),
+            Self::Tls(text) => write!(f, "TLS: {text}"),
+            Self::Exhausted(text) => write!(f, "this machine: {text}"),
+            Self::Other(text) => f.write_str(text),
+        }
+    }
+}
+
+impl std::error::Error for NetError {}

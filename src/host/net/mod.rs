@@ -1,0 +1,19 @@
+//! Sockets that never wait: what the prober asks through.
+//!
+//! One thread holds thousands of connections, so each step here returns at once: connecting,
+//! TLS's handshake, writing and reading go on when [`poll::Poller`] says that they can.
+//!
+//! Sources: `connect(2)`, `unix(7)`, `tcp(7)`, `epoll(7)`.
+
+mod channel;
+mod dial;
+mod error;
+pub mod limits;
+pub mod poll;
+mod resolve;
+pub mod tls;
+
+pub use channel::{Channel, Received};
+pub use dial::Address;
+pub use error::NetError;
+pub use resolve::resolve;

@@ -1,0 +1,269 @@
+//! TLS as curl's users expect it: the system's certificates, a file of one's own, or none checked.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::verify_server_name;
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{
+    CertificateError, ClientConfig, ClientConnection, ConfigBuilder, DigitallySignedStruct, Error,
+    OtherError, RootCertStore, SignatureScheme, WantsVerifier,
+};
+
+use super::NetError;
+
+/// The largest file of certificates that is read.
+const FILE_LIMIT: u64 = 16 << 20;
+
+/// What the library says of a certificate that is its own authority.
+const SELF_SIGNED: &str = "CaUsedAsEndEntity";
+
+/// Which certificates are believed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Trust {
+    /// What is signed by one of the system's authorities (`SSL_CERT_FILE` and `SSL_CERT_DIR` are
+    /// heeded).
+    #[default]
+    System,
+    /// What is signed by one of this file's authorities, in PEM, and nothing else.
+    File(PathBuf),
+    /// Any certificate: who answers is not checked.
+    Anyone,
+}
+
+/// Why no certificate could be believed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrustError(String);
+
+impl fmt::Display for TrustError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for TrustError {}
+
+/// How TLS is spoken to one host.
+#[derive(Clone)]
+pub struct Tls {
+    config: Arc<ClientConfig>,
+    name: ServerName<'static>,
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Tls {
+    /// Reads the certificates. `host` is the name that the server's certificate has to hold, a DNS
+    /// name or an address.
+    pub fn new(trust: &Trust, host: &str) -> Result<Self, TrustError> {
+        let name = ServerName::try_from(host.to_owned())
+            .map_err(|_| TrustError(format!("{host}: no name that a certificate could hold")))?;
+        Ok(Self { config: config(trust)?, name })
+    }
+
+    pub(in crate::host) fn connection(&self) -> Result<ClientConnection, NetError> {
+        ClientConnection::new(Arc::clone(&self.config), self.name.clone())
+            .map_err(|error| failure(&error))
+    }
+}
+
+fn config(trust: &Trust) -> Result<Arc<ClientConfig>, TrustError> {
+    let provider = Arc::new(ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| TrustError(error.to_string()))?;
+    let mut config = match trust {
+        Trust::Anyone => builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Unchecked(provider)))
+            .with_no_client_auth(),
+        Trust::System => checked(builder, system()?, provider)?,
+        Trust::File(path) => checked(builder, file(path)?, provider)?,
+    };
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+fn checked(
+    builder: ConfigBuilder<ClientConfig, WantsVerifier>,
+    own: Vec<CertificateDer<'static>>,
+    provider: Arc<CryptoProvider>,
+) -> Result<ClientConfig, TrustError> {
+    let mut store = RootCertStore::empty();
+    store.add_parsable_certificates(own.iter().cloned());
+    let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider)
+        .build()
+        .map_err(|error| TrustError(error.to_string()))?;
+    let verifier = Arc::new(Checked { inner, own });
+    Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
+}
+
+fn system() -> Result<Vec<CertificateDer<'static>>, TrustError> {
+    let certificates = rustls_native_certs::load_native_certs().certs;
+    if certificates.is_empty() {
+        let why = "no certificate authorities are installed on this machine (Debian: apt install \
+                   ca-certificates); --cacert FILE names them, --insecure does without";
+        return Err(TrustError(why.to_owned()));
+    }
+    Ok(certificates)
+}
+
+fn file(path: &Path) -> Result<Vec<CertificateDer<'static>>, TrustError> {
+    let wrong = |why: String| TrustError(format!("{}: {why}", path.display()));
+    let metadata = std::fs::metadata(path).map_err(|error| wrong(error.to_string()))?;
+    if !metadata.is_file() || metadata.len() > FILE_LIMIT {
+        return Err(wrong("no file of certificates".to_owned()));
+    }
+    let bytes = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+    let mut store = RootCertStore::empty();
+    let mut own = Vec::new();
+    for certificate in CertificateDer::pem_slice_iter(&bytes) {
+        let certificate = certificate.map_err(|_| wrong("not PEM throughout".to_owned()))?;
+        store.add(certificate.clone()).map_err(|error| wrong(error.to_string()))?;
+        own.push(certificate);
+    }
+    if own.is_empty() {
+        return Err(wrong("no certificate in it; PEM is read".to_owned()));
+    }
+    Ok(own)
+}
+
+/// What went wrong, in words that say what to look at.
+pub(super) fn failure(error: &Error) -> NetError {
+    NetError::Tls(words(error))
+}
+
+/// The same as text.
+pub(in crate::host) fn words(error: &Error) -> String {
+    match error {
+        Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+            "the certificate is signed by nobody whom this machine trusts".to_owned()
+        }
+        Error::InvalidCertificate(
+            CertificateError::Expired | CertificateError::ExpiredContext { .. },
+        ) => "the certificate has expired".to_owned(),
+        Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        ) => "the certificate is for another name".to_owned(),
+        Error::InvalidCertificate(CertificateError::Other(why))
+            if why.to_string() == SELF_SIGNED =>
+        {
+            "the certificate signed itself".to_owned()
+        }
+        Error::InvalidMessage(_) => "the answer is not TLS".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// Believes what an authority signed, and a certificate that is itself among those believed. A
+/// certificate that signed itself and calls itself an authority, as `openssl req -x509` makes it,
+/// is one that curl believes when it is given.
+#[derive(Debug)]
+struct Checked {
+    inner: Arc<WebPkiServerVerifier>,
+    own: Vec<CertificateDer<'static>>,
+}
+
+impl ServerCertVerifier for Checked {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let verdict = self.inner.verify_server_cert(
+            end_entity,
+            intermediates,
+            server_name,
+            ocsp_response,
+            now,
+        );
+        match verdict {
+            // Its time was looked at before its role.
+            Err(Error::InvalidCertificate(CertificateError::Other(OtherError(why))))
+                if why.to_string() == SELF_SIGNED
+                    && self.own.iter().any(|own| own == end_entity) =>
+            {
+                let certificate = ParsedCertificate::try_from(end_entity)?;
+                verify_server_name(&certificate, server_name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            other => other,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.inner.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.inner.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
+    }
+}
+
+/// Believes every certificate, and still has the server prove that it holds its key.
+#[derive(Debug)]
+struct Unchecked(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Unchecked {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,68 @@
+//! What the first failure of each kind looked like, fit to be shown.
+
+use crate::source::{Secret, show};
+
+/// The most characters that are shown.
+const SHOWN: usize = 1000;
+/// A header's value that is shorter is no secret, and would black out half of a text.
+const SHORTEST_SECRET: usize = 4;
+
+/// The first bytes of a body as text: without secrets, control characters and, in HTML, tags.
+/// `sent` are the values of the headers that were sent: a debugging page repeats them.
+pub(super) fn body(bytes: &[u8], sent: &[(String, Secret)]) -> Option<String> {
+    let mut text = String::from_utf8_lossy(bytes).into_owned();
+    for (_, value) in sent {
+        let value = value.expose_str().unwrap_or_default().trim();
+        // `Bearer TOKEN`: the word that counts may stand alone.
+        for secret in [value, value.rsplit(' ').next().unwrap_or_default()] {
+            if secret.len() >= SHORTEST_SECRET {
+                text = text.replace(secret, show::MASK);
+            }
+        }
+    }
+    let text = if text.trim_start().starts_with('<') { without_tags(&text) } else { text };
+    let text = show::answer(&text);
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let cut = text.char_indices().nth(SHOWN).map_or(text.len(), |(at, _)| at);
+    let shown = text.get(..cut).unwrap_or_default();
+    (!shown.is_empty()).then(|| shown.to_owned())
+}
+
+/// What a person reads of HTML, roughly: styles, scripts and tags are left out.
+fn without_tags(html: &str) -> String {
+    let mut out = String::with_capacity(html.len());
+    let mut rest = html;
+    while let Some(open) = rest.find('<') {
+        let (before, tag) = rest.split_at(open);
+        out.push_str(before);
+        // A table of settings: what stands in the next cell is the value.
+        let cell = ["</td", "</th", "</dt"].into_iter().any(|cell| {
+            tag.get(..cell.len()).is_some_and(|start| start.eq_ignore_ascii_case(cell))
+        });
+        out.push_str(if cell { ": " } else { " " });
+        let skipped = ["script", "style"].into_iter().find(|name| {
+            let word = tag.get(1..=name.len()).unwrap_or_default();
+            word.eq_ignore_ascii_case(name)
+        });
+        let end = match skipped {
+            Some(name) => find_ignoring_case(tag, &format!("</{name}")),
+            None => Some(0),
+        };
+        // What has no end is a tag that was cut off.
+        let Some(end) = end else { return out };
+        let tag = tag.get(end..).unwrap_or_default();
+        let Some(close) = tag.find('>') else { return out };
+        rest = tag.get(close + 1..).unwrap_or_default();
+    }
+    out.push_str(rest);
+    out
+}
+
+fn find_ignoring_case(text: &str, wanted: &str) -> Option<usize> {
+    text.to_ascii_lowercase().find(wanted)
+}
+
+/// An error's words fit to be shown.
+pub(super) fn words(text: &str) -> String {
+    show::line(text)
+}

@@ -1,0 +1,82 @@
+//! How long answers took, from the moment when their probes were due.
+
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+/// The longest that is told apart, in microseconds: an hour.
+const LONGEST: u64 = 3_600_000_000;
+
+/// Counts durations with an error of at most a thousandth.
+#[derive(Debug, Clone)]
+pub(super) struct Latencies {
+    histogram: Option<Histogram<u64>>,
+    /// The worst, exactly.
+    worst: Duration,
+}
+
+impl Latencies {
+    pub(super) fn new() -> Self {
+        // Three digits up to an hour: the bounds are constants that the crate accepts.
+        Self { histogram: Histogram::new_with_bounds(1, LONGEST, 3).ok(), worst: Duration::ZERO }
+    }
+
+    pub(super) fn record(&mut self, took: Duration) {
+        self.worst = self.worst.max(took);
+        if let Some(histogram) = &mut self.histogram {
+            let micros = u64::try_from(took.as_micros()).unwrap_or(LONGEST);
+            // `record` refuses what is above the bound, and so would drop the worst of all.
+            histogram.saturating_record(micros.max(1));
+        }
+    }
+
+    pub(super) fn add(&mut self, other: &Self) {
+        self.worst = self.worst.max(other.worst);
+        if let (Some(histogram), Some(other)) = (&mut self.histogram, &other.histogram) {
+            // Both have the same bounds.
+            let _ = histogram.add(other);
+        }
+    }
+
+    /// None where nothing was counted.
+    pub(super) fn summary(&self) -> Option<Latency> {
+        let count = self.histogram.as_ref().map_or(0, Histogram::len);
+        if count == 0 {
+            return None;
+        }
+        let at = |quantile: f64| {
+            let micros = self.histogram.as_ref().map_or(0, |h| h.value_at_quantile(quantile));
+            // A bucket's upper edge may lie above the worst that was seen.
+            millis(Duration::from_micros(micros).min(self.worst))
+        };
+        Some(Latency {
+            count,
+            p50_ms: at(0.50),
+            p95_ms: at(0.95),
+            p99_ms: at(0.99),
+            max_ms: millis(self.worst),
+        })
+    }
+}
+
+/// How long answers took, in milliseconds from the moment when the probe was due. Successes count,
+/// and those that got no answer in time, with the time that they waited: a hang hides nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Latency {
+    /// How many probes that is.
+    pub count: u64,
+    /// Half of them were faster.
+    pub p50_ms: f64,
+    /// Nineteen of twenty were faster.
+    pub p95_ms: f64,
+    /// 99 of a hundred were faster.
+    pub p99_ms: f64,
+    /// The slowest.
+    pub max_ms: f64,
+}
+
+/// Milliseconds, to the microsecond.
+pub(super) fn millis(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e3
+}

@@ -1,0 +1,39 @@
+//! The prober: asks a site at a constant rate and says what it saw, with an honest number.
+//!
+//! **Open model.** When each probe is due is fixed before the first one is sent. A probe is sent
+//! when it is due, however many before it hang, and its latency counts from the moment when it was
+//! due. A tool that waits for an answer before it asks again stops asking exactly while the site
+//! does not answer, and so hides what it is there to find ("coordinated omission").
+//!
+//! Two series take turns: one opens a connection for every probe, the other keeps its connections.
+//! The schedule stands on the monotonic clock; what is shown stands on the wall clock as it was at
+//! the start.
+//!
+//! ```text
+//! let prober = Prober::start(settings)?;   // asks in a thread of its own
+//! prober.mark("reload");                   // a named moment on the timeline
+//! let counts = prober.counts();            // live
+//! let report = prober.finish();            // waits for what is still unanswered
+//! ```
+
+mod answer;
+mod body;
+pub mod bound;
+mod connection;
+mod evidence;
+mod gap;
+mod judge;
+mod kind;
+mod latency;
+mod prober;
+mod record;
+pub mod report;
+mod run;
+mod schedule;
+pub mod settings;
+mod site;
+
+pub use kind::Kind;
+pub use prober::{Counts, Prober};
+pub use report::Report;
+pub use settings::{Connections, Expect, Method, Settings, SettingsError, Target};

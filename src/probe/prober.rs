@@ -1,0 +1,227 @@
+//! The handle of a running prober.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime};
+
+use super::kind::Kind;
+use super::record::Record;
+use super::report::{self, Report};
+use super::run::Run;
+use super::settings::{Settings, StartError};
+use super::site::Site;
+use crate::host::net::limits;
+use crate::host::net::poll::{Poller, Waker};
+
+/// The most connections that are ever open at a time.
+const MOST_OPEN: usize = 16_384;
+
+/// What the thread and its handle share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub started: Instant,
+    pub started_at: SystemTime,
+    record: Mutex<Record>,
+    stop: AtomicU8,
+    pub ended: AtomicBool,
+}
+
+/// Is the run to end?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stop {
+    No,
+    /// No probe is sent any more; those on their way are waited for.
+    Sending,
+    /// At once.
+    Now,
+}
+
+impl Shared {
+    pub(super) fn record(&self) -> MutexGuard<'_, Record> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn stop(&self) -> Stop {
+        match self.stop.load(Ordering::Acquire) {
+            0 => Stop::No,
+            1 => Stop::Sending,
+            _ => Stop::Now,
+        }
+    }
+}
+
+/// A prober at work. Dropping it ends it.
+#[derive(Debug)]
+pub struct Prober {
+    shared: Arc<Shared>,
+    settings: Settings,
+    most_open: usize,
+    marks: Mutex<Vec<(String, Duration)>>,
+    waker: Waker,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What was seen so far, over all targets and series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    /// Since the start.
+    pub elapsed: Duration,
+    /// Probes sent.
+    pub sent: u64,
+    /// Answered as expected.
+    pub ok: u64,
+    /// Failed, of whatever kind.
+    pub failed: u64,
+    /// Due and not sent, by the prober's own fault.
+    pub not_sent: u64,
+    /// On their way.
+    pub in_flight: u64,
+    /// The kind of the last failure.
+    pub last_failure: Option<Kind>,
+    /// How long the last success is ago, on the target where that is longest.
+    pub without_success: Duration,
+    /// The longest time without a success so far, on any target.
+    pub longest_gap: Duration,
+    /// Answers with the text that is watched for (`Expect::watch`).
+    pub watched: u64,
+    /// Answers without it.
+    pub unwatched: u64,
+    /// The run is over: every probe is answered or given up.
+    pub ended: bool,
+}
+
+impl Prober {
+    /// Looks up names, reads certificates, and starts to ask in a thread of its own. The first
+    /// probe is due at once.
+    pub fn start(settings: Settings) -> Result<Self, StartError> {
+        settings.validate()?;
+        let sites: Vec<Site> = settings
+            .targets
+            .iter()
+            .map(|target| Site::new(target, &settings))
+            .collect::<Result<_, _>>()?;
+        let system = |error: std::io::Error| StartError::System(error.to_string());
+        let poller = Poller::new().map_err(system)?;
+        let waker = poller.waker();
+        let most_open = limits::make_room(wanted(&settings));
+        let shared = Arc::new(Shared {
+            started: Instant::now(),
+            started_at: SystemTime::now(),
+            record: Mutex::new(Record::new(sites.len())),
+            stop: AtomicU8::new(0),
+            ended: AtomicBool::new(false),
+        });
+        let run = Run::new(settings.clone(), sites, poller, Arc::clone(&shared), most_open);
+        let thread = std::thread::Builder::new()
+            .name("prober".into())
+            .spawn(move || run.run())
+            .map_err(system)?;
+        let marks = Mutex::new(Vec::new());
+        Ok(Self { shared, settings, most_open, marks, waker, thread: Some(thread) })
+    }
+
+    /// What was seen so far. Cheap: fit for a line that is drawn ten times a second.
+    pub fn counts(&self) -> Counts {
+        let elapsed = self.shared.started.elapsed();
+        let record = self.shared.record();
+        let mut counts = Counts {
+            elapsed,
+            sent: 0,
+            ok: 0,
+            failed: 0,
+            not_sent: 0,
+            in_flight: record.in_flight,
+            last_failure: record.last_failure,
+            without_success: Duration::ZERO,
+            longest_gap: Duration::ZERO,
+            watched: 0,
+            unwatched: 0,
+            ended: self.shared.ended.load(Ordering::Acquire),
+        };
+        let now = record.until.map_or(elapsed, |until| until.min(elapsed));
+        for target in &record.targets {
+            for series in &target.series {
+                counts.sent += series.sent;
+                counts.ok += series.ok;
+                counts.failed += series.failed();
+                counts.not_sent += series.not_sent.iter().sum::<u64>();
+            }
+            counts.watched += target.watched.count;
+            counts.unwatched += target.unwatched.count;
+            counts.without_success = counts.without_success.max(target.gap.since(now));
+            let longest = target.gap.longest(now);
+            counts.longest_gap = counts.longest_gap.max(longest.to - longest.from);
+        }
+        counts
+    }
+
+    /// Puts a named moment on the timeline: now.
+    pub fn mark(&self, name: &str) {
+        let at = self.shared.started.elapsed();
+        let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        marks.push((name.to_owned(), at));
+    }
+
+    /// The wall clock when the first probe was due.
+    pub fn started(&self) -> SystemTime {
+        self.shared.started_at
+    }
+
+    /// Waits until the run is over by itself (`Settings::duration`), at most so long. True: it is.
+    pub fn wait(&self, limit: Duration) -> bool {
+        let until = Instant::now() + limit;
+        loop {
+            if self.thread.as_ref().is_none_or(JoinHandle::is_finished) {
+                return true;
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            std::thread::sleep(left.min(Duration::from_millis(20)));
+        }
+    }
+
+    /// Sends no more probes, waits for those on their way (at most the timeout), and reports.
+    pub fn finish(mut self) -> Report {
+        self.end(Stop::Sending);
+        self.report()
+    }
+
+    /// Ends at once: what is on its way counts as failed, "unanswered at the end".
+    pub fn finish_now(mut self) -> Report {
+        self.end(Stop::Now);
+        self.report()
+    }
+
+    fn end(&mut self, stop: Stop) {
+        self.shared.stop.store(stop as u8, Ordering::Release);
+        self.waker.wake();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            self.shared.record().broken = Some("the prober's thread broke down".to_owned());
+        }
+    }
+
+    fn report(&self) -> Report {
+        let marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let started = (self.shared.started_at, self.shared.started.elapsed());
+        let record = self.shared.record();
+        report::build(&self.settings, &record, started, self.most_open, marks)
+    }
+}
+
+impl Drop for Prober {
+    fn drop(&mut self) {
+        self.end(Stop::Now);
+    }
+}
+
+/// How many connections can be needed: every probe of a whole timeout hangs, and some are kept.
+fn wanted(settings: &Settings) -> usize {
+    let hanging = settings.rate * settings.timeout.as_secs_f64() * settings.targets.len() as f64;
+    let wanted = hanging as usize + 16 * settings.targets.len() + 16;
+    settings.most_open.unwrap_or(wanted).clamp(1, MOST_OPEN)
+}

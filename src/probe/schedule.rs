@@ -1,0 +1,69 @@
+//! When each probe is due, and in which series: fixed before the first is sent.
+
+use std::time::Duration;
+
+use super::settings::{Connections, Settings};
+
+/// New connections or kept ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Series {
+    New,
+    Kept,
+}
+
+/// A probe that is to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Due {
+    /// Since the start.
+    pub at: Duration,
+    /// The target's number.
+    pub target: usize,
+    pub series: Series,
+}
+
+/// All probes of a run, in the order in which they are due.
+#[derive(Debug, Clone)]
+pub(super) struct Schedule {
+    /// From one probe to the next, over all targets.
+    step: f64,
+    targets: u64,
+    connections: Connections,
+    end: Option<Duration>,
+    next: u64,
+}
+
+impl Schedule {
+    pub(super) fn new(settings: &Settings) -> Self {
+        let targets = settings.targets.len().max(1) as u64;
+        Self {
+            step: 1.0 / (settings.rate * targets as f64),
+            targets,
+            connections: settings.connections,
+            end: settings.duration,
+            next: 0,
+        }
+    }
+
+    /// The probe that is due next; none after the last.
+    pub(super) fn peek(&self) -> Option<Due> {
+        // From the number, not from the probe before: errors do not add up.
+        let at = Duration::from_secs_f64(self.next as f64 * self.step);
+        if self.end.is_some_and(|end| at >= end) {
+            return None;
+        }
+        let turn = self.next / self.targets;
+        let series = match self.connections {
+            Connections::New => Series::New,
+            Connections::Kept => Series::Kept,
+            Connections::Both if turn % 2 == 0 => Series::New,
+            Connections::Both => Series::Kept,
+        };
+        let target = usize::try_from(self.next % self.targets).unwrap_or(0);
+        Some(Due { at, target, series })
+    }
+
+    /// Goes on to the next probe.
+    pub(super) fn advance(&mut self) {
+        self.next += 1;
+    }
+}

@@ -1,0 +1,231 @@
+//! What is asked, how often, and what counts as an answer.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::facts::probe::{BadUrl, parse};
+use crate::host::HttpRequest;
+use crate::host::net::tls::Trust;
+use crate::source::Secret;
+
+/// The highest rate, in probes per second and URL.
+pub const HIGHEST_RATE: f64 = 10_000.0;
+/// The longest run.
+pub const LONGEST_RUN: Duration = Duration::from_secs(24 * 60 * 60);
+/// The longest that a probe may be waited for.
+pub const LONGEST_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// All that a prober needs to know.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// What is asked.
+    pub targets: Vec<Target>,
+    /// Probes per second for each target; both series together.
+    pub rate: f64,
+    /// When the last probe is due; none: until [`super::Prober::finish`].
+    pub duration: Option<Duration>,
+    /// How long an answer may take, from the moment when the probe was due to the last byte.
+    pub timeout: Duration,
+    /// GET or HEAD.
+    pub method: Method,
+    /// Headers that are sent beside our own; their values are never shown.
+    pub headers: Vec<(String, Secret)>,
+    /// New connections, kept ones, or both in turns.
+    pub connections: Connections,
+    /// What counts as a success.
+    pub expect: Expect,
+    /// Which certificates are believed.
+    pub trust: Trust,
+    /// Addresses that take the place of a name's own, as with curl: name, port, addresses.
+    pub resolve: Vec<(String, u16, Vec<IpAddr>)>,
+    /// The most connections that are open at a time; none: as many as rate and timeout can need.
+    /// The system's limit on open files holds in any case.
+    pub most_open: Option<usize>,
+}
+
+impl Settings {
+    /// 50 probes a second, five seconds for each, new and kept connections in turns.
+    pub fn new(targets: Vec<Target>) -> Self {
+        Self {
+            targets,
+            rate: 50.0,
+            duration: None,
+            timeout: Duration::from_secs(5),
+            method: Method::Get,
+            headers: Vec::new(),
+            connections: Connections::Both,
+            expect: Expect::default(),
+            trust: Trust::System,
+            resolve: Vec::new(),
+            most_open: None,
+        }
+    }
+
+    /// From one probe of a target to its next.
+    pub fn interval(&self) -> Duration {
+        Duration::from_secs_f64(1.0 / self.rate)
+    }
+
+    /// Are these settings that can be run?
+    pub(super) fn validate(&self) -> Result<(), SettingsError> {
+        let wrong = |why: &str| Err(SettingsError(why.to_owned()));
+        if self.targets.is_empty() {
+            return wrong("no URL is given");
+        }
+        // A NaN is none of these.
+        if !(0.01..=HIGHEST_RATE).contains(&self.rate) {
+            return wrong("the rate is 0.01 to 10,000 probes a second");
+        }
+        if self.timeout.is_zero() || self.timeout > LONGEST_TIMEOUT {
+            return wrong("the timeout is at most ten minutes, and not zero");
+        }
+        if self.duration.is_some_and(|duration| duration.is_zero() || duration > LONGEST_RUN) {
+            return wrong("the duration is at most a day, and not zero");
+        }
+        if self.method == Method::Head && self.expect.body.is_some() {
+            return wrong("an answer to HEAD has no body that could be expected");
+        }
+        let empty = |text: &Option<String>| text.as_ref().is_some_and(String::is_empty);
+        if [&self.expect.body, &self.expect.version, &self.expect.watch].into_iter().any(empty) {
+            return wrong("an expected text cannot be empty: every answer would hold it");
+        }
+        self.headers.iter().try_for_each(|(name, value)| header(name, value.expose()))
+    }
+}
+
+/// Is it a header that can be sent as it stands?
+fn header(name: &str, value: &[u8]) -> Result<(), SettingsError> {
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if name.is_empty() || !name.bytes().all(token) {
+        return Err(SettingsError("a header is written as NAME: VALUE".to_owned()));
+    }
+    if value.iter().any(|byte| *byte != b'\t' && byte.is_ascii_control()) {
+        return Err(SettingsError(format!("header {name}: its value holds a control character")));
+    }
+    let ours = ["connection", "content-length", "transfer-encoding", "expect", "upgrade"];
+    if ours.iter().any(|our| name.eq_ignore_ascii_case(our)) {
+        return Err(SettingsError(format!("header {name}: the prober sets it by itself")));
+    }
+    Ok(())
+}
+
+/// A site, or an application's socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// As it was written.
+    pub url: String,
+    /// What it means.
+    pub request: HttpRequest,
+}
+
+impl Target {
+    /// Reads `http://…`, `https://…` or `unix:/socket[:/path]`.
+    pub fn parse(url: &str) -> Result<Self, BadUrl> {
+        Ok(Self { url: url.to_owned(), request: parse(url)? })
+    }
+}
+
+/// The method of every probe. Neither changes anything on a site that keeps to HTTP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// The whole answer.
+    Get,
+    /// The head of the answer alone.
+    Head,
+}
+
+impl Method {
+    /// As it is sent.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+        }
+    }
+}
+
+/// Which series are run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Connections {
+    /// Both, in turns.
+    Both,
+    /// A connection for each probe.
+    New,
+    /// Connections that are kept from one probe to the next.
+    Kept,
+}
+
+/// What counts as a success.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Expect {
+    /// Any of these; empty: the status of the first answer below 400, which then has to stay.
+    pub status: Vec<u16>,
+    /// A text that the body or a header has to hold: the release that should answer.
+    pub version: Option<String>,
+    /// A text that the body has to hold.
+    pub body: Option<String>,
+    /// A text that is looked for in the body and the headers and only noted, never a failure: the
+    /// release that takes over during a reload.
+    pub watch: Option<String>,
+}
+
+/// Settings that cannot be run, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingsError(pub(super) String);
+
+impl fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for SettingsError {}
+
+/// Why a prober did not start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StartError {
+    /// Settings that make no sense together.
+    Settings(SettingsError),
+    /// A name that leads to no address.
+    Unresolved {
+        /// The target's URL.
+        url: String,
+        /// The name.
+        host: String,
+    },
+    /// No certificates to believe.
+    Trust(String),
+    /// The system refused what every program needs: a descriptor, a thread.
+    System(String),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Settings(error) => error.fmt(f),
+            Self::Unresolved { url, host } => {
+                write!(f, "{url}: {host} leads to no address; nothing was asked")
+            }
+            Self::Trust(text) | Self::System(text) => f.write_str(text),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+impl From<SettingsError> for StartError {
+    fn from(error: SettingsError) -> Self {
+        Self::Settings(error)
+    }
+}
+
+/// A file of certificates as the command line names it.
+pub fn trust(cacert: Option<PathBuf>, insecure: bool) -> Trust {
+    match cacert {
+        _ if insecure => Trust::Anyone,
+        Some(path) => Trust::File(path),
+        None => Trust::System,
+    }
+}
