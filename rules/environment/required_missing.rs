@@ -1,7 +1,7 @@
 use crate::facts::gunicorn::UnknownName;
 use crate::facts::release::{Need, Reader, VariableUse};
 use crate::facts::{App, Why};
-use crate::rule::prelude::Span;
+use crate::rule::prelude::{Span, nearest_within};
 use crate::rule::{Finding, Severity, Sink};
 
 crate::rule! {
@@ -211,15 +211,13 @@ fn elsewhere(app: &App, reader: Option<Reader>) -> Option<Why> {
 
 /// The name nearest to the one wanted, among those that are set and that nothing reads.
 fn nearest(app: &App, name: &str) -> Option<(String, Option<Span>)> {
-    // Names are short; longer ones are not compared.
-    const LONGEST: usize = 64;
-    app.environment
+    // Two letters make another word of a short one.
+    let letters = (name.len().saturating_sub(1) / 3).min(2);
+    let idle = app
+        .environment
         .variables
         .iter()
-        .filter(|(set, _)| set.len() <= LONGEST && name.len() <= LONGEST)
-        .filter(|(set, variable)| variable.span.is_some() && read_of(app, set, None).is_none())
-        .map(|(set, variable)| (strsim::osa_distance(set, name), set, variable.span))
-        .filter(|(distance, ..)| *distance <= 2 && *distance * 3 < name.len())
-        .min()
-        .map(|(_, set, span)| (set.clone(), span))
+        .filter(|(set, variable)| variable.span.is_some() && read_of(app, set, None).is_none());
+    let near = nearest_within(name, letters, idle.map(|(set, _)| set.as_str()))?;
+    Some((near.to_owned(), app.environment.variables.get(near)?.span))
 }

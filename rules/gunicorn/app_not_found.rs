@@ -3,8 +3,8 @@ use std::path::Path;
 use crate::facts::gunicorn::ApplicationObject;
 use crate::facts::release::code::{Binding, DefinitionKind};
 use crate::facts::release::{Application, Resolution, SearchReason};
-use crate::facts::similar::nearest;
 use crate::facts::{App, State, Why};
+use crate::rule::prelude::nearest;
 use crate::rule::{Finding, Safety, Sink};
 
 crate::rule! {

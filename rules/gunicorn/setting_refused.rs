@@ -1,6 +1,6 @@
 use crate::facts::gunicorn::{Coverage, Layer, SettingFault};
 use crate::facts::{App, Why};
-use crate::rule::prelude::Span;
+use crate::rule::prelude::{Span, apart};
 use crate::rule::{Edit, Safety, Severity, Sink};
 
 crate::rule! {
@@ -136,7 +136,7 @@ fn respelt(app: &App, fault: &SettingFault, span: Span) -> Option<Edit> {
     app.gunicorn.version.ok()?;
     let text = std::str::from_utf8(app.written(span)?).ok()?;
     let written = text.split('=').next()?;
-    if !written.starts_with("--") || strsim::osa_distance(&written.to_lowercase(), meant) > 1 {
+    if !written.starts_with("--") || apart(written, meant)? > 1 {
         return None;
     }
     let end = span.start + u32::try_from(written.len()).ok()?;

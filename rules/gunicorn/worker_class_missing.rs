@@ -1,6 +1,7 @@
 use crate::facts::gunicorn::Version;
 use crate::facts::release::packages::Venv;
 use crate::facts::{App, Why};
+use crate::rule::prelude::nearest_within;
 use crate::rule::{Finding, Item, Safety, Sink};
 
 crate::rule! {
@@ -95,11 +96,10 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             None => return Ok(()),
         },
         None => {
-            let near = OWN.iter().filter(|(own, ..)| gone(own, version).is_none());
-            let near = near.map(|(own, ..)| (strsim::osa_distance(own, name), *own)).min();
-            let help = match near {
-                Some((distance, own)) if distance <= 2 => format!("did you mean {own}?"),
-                _ => "take one that gunicorn has".to_owned(),
+            let there = OWN.iter().filter(|(own, ..)| gone(own, version).is_none());
+            let help = match nearest_within(name, 2, there.map(|(own, ..)| *own)) {
+                Some(own) => format!("did you mean {own}?"),
+                None => "take one that gunicorn has".to_owned(),
             };
             report(app, out, shown, "gunicorn has no such class", &help);
             return Ok(());

@@ -1,14 +1,13 @@
 //! Servers and locations that other ones take the requests of.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use crate::facts::front::{location_title, server_title};
-use crate::facts::nginx::{
-    Address, Destination, FaultKind, Location, LocationId, LocationKind, Model, Server, ServerId,
-    ServerName, ServerNameKind,
+use crate::facts::nginx::unreached::{
+    IgnoredName, dead_locations, defaults, has_real_name, ignored_names, is_local, mentioned_names,
 };
+use crate::facts::nginx::{Address, Destination, Location, LocationKind, Model, Server, ServerId};
 use crate::facts::{Nginx, Passing, Why};
-use crate::rule::prelude::Span;
 use crate::rule::{Safety, Severity, Sink};
 
 crate::rule! {
@@ -100,9 +99,6 @@ crate::rule! {
     }
 }
 
-/// A name that no site has: who gets it is the default.
-const NOBODY: &str = "deploy-doctor.invalid";
-
 fn check(front: &Passing, out: &mut Sink) -> Result<(), Why> {
     let passes = front.passes.as_slice();
     let mut servers: Vec<ServerId> = passes.iter().map(|pass| pass.server).collect();
@@ -129,22 +125,10 @@ struct Here<'d> {
 impl Here<'_> {
     /// `conflicting server name`: the later is ignored.
     fn names(&self, out: &mut Sink) {
-        let mut named: HashMap<Span, (&Server, &ServerName)> = HashMap::new();
-        for server in &self.model.servers {
-            named.extend(server.names.iter().map(|name| (name.span, (server, name))));
-        }
-        let mut seen = HashSet::new();
-        for fault in &self.model.faults {
-            if fault.kind != FaultKind::ConflictingServerName || seen.contains(&fault.span) {
+        for IgnoredName { server: later, name, first, first_name } in ignored_names(self.model) {
+            if !self.is_own(later.id) {
                 continue;
             }
-            let Some((later, name)) = named.get(&fault.span) else { continue };
-            let first = fault.related.first().and_then(|span| named.get(span));
-            let Some((first, first_name)) = first else { continue };
-            if !self.is_own(later.id) || first.id == later.id || catches_nothing(&name.text) {
-                continue;
-            }
-            seen.insert(fault.span);
             let same_app = self.is_own(first.id);
             let elsewhere = self.reached_elsewhere(later, first);
             let finding = out.report(format!(
@@ -177,16 +161,16 @@ impl Here<'_> {
     fn defaults(&self, out: &mut Sink) {
         let mut shadowed = Vec::new();
         for server in self.servers.iter().filter_map(|id| self.model.server(*id)) {
-            let named = server.names.iter().any(|name| {
-                !matches!(name.kind, ServerNameKind::Exact | ServerNameKind::Empty)
-                    || !(catches_nothing(&name.text) || is_local(&name.text))
-            });
-            if named || server.directive.is_none() {
+            if has_real_name(server) || server.directive.is_none() {
                 continue;
             }
-            match self.taken(server) {
-                Ok(taken) if taken.is_empty() => {}
-                Ok(taken) => shadowed.push((server, taken)),
+            match defaults(self.model, server) {
+                Ok(mut defaults) => {
+                    defaults.retain(|(_, other)| !self.is_own(*other));
+                    if !defaults.is_empty() {
+                        shadowed.push((server, defaults));
+                    }
+                }
                 Err(why) => {
                     out.skip(&why);
                     return;
@@ -197,21 +181,6 @@ impl Here<'_> {
         for (server, taken) in &shadowed {
             self.report_default(server, taken, reached, out);
         }
-    }
-
-    /// The addresses of a server on which another application's is the default.
-    fn taken(&self, server: &Server) -> Result<Vec<(Address, ServerId)>, Why> {
-        let mut taken = Vec::new();
-        for address in server.addresses() {
-            let served = self.model.serve(&address, NOBODY);
-            if !served.unknown.is_empty() {
-                return Err(Why::new("which server is the default is not known"));
-            }
-            if let Some(other) = served.server.filter(|other| !self.is_own(*other)) {
-                taken.push((address, other));
-            }
-        }
-        Ok(taken)
     }
 
     fn report_default(
@@ -249,19 +218,8 @@ impl Here<'_> {
 
     /// Locations that are never chosen.
     fn locations(&self, server: ServerId, out: &mut Sink) {
-        let Some(server) = self.model.server(server) else { return };
-        let mut levels: Vec<(&[LocationId], bool)> = vec![(&server.locations, true)];
-        while let Some((level, top)) = levels.pop() {
-            let all: Vec<&Location> =
-                level.iter().filter_map(|id| self.model.location(*id)).collect();
-            for location in &all {
-                if !location.children.is_empty() {
-                    levels.push((&location.children, false));
-                }
-            }
-            for (dead, winner) in dead_locations(&all, top) {
-                self.report_dead(dead, winner, out);
-            }
+        for (dead, winner) in dead_locations(self.model, server) {
+            self.report_dead(dead, winner, out);
         }
     }
 
@@ -317,7 +275,10 @@ impl Here<'_> {
             }
             seen.insert(location.span);
             let name = &location.pattern.value;
-            if mentioned.get_or_insert_with(|| self.mentioned()).contains(name.as_bytes()) {
+            if mentioned
+                .get_or_insert_with(|| mentioned_names(self.model))
+                .contains(name.as_bytes())
+            {
                 continue;
             }
             if let Err(why) = self.nginx.all_passes() {
@@ -335,123 +296,4 @@ impl Here<'_> {
             }
         }
     }
-
-    /// Every `@name` that stands anywhere but in the head of a location, Lua's code included.
-    fn mentioned(&self) -> HashSet<Vec<u8>> {
-        let mut found = HashSet::new();
-        for directive in self.model.config.directives() {
-            if directive.name().as_ref() == b"location" {
-                continue;
-            }
-            for word in directive.arguments() {
-                collect_names(&word.value(), &mut found);
-            }
-            if directive.name().ends_with(b"_by_lua_block")
-                && let Some(body) = directive.body_span()
-            {
-                collect_names(directive.tree().file.slice(body), &mut found);
-            }
-        }
-        found
-    }
-}
-
-/// Names are looked for up to this length, so that hostile text costs little.
-const NAME_LIMIT: usize = 256;
-
-fn collect_names(text: &[u8], found: &mut HashSet<Vec<u8>>) {
-    for at in memchr::memchr_iter(b'@', text) {
-        let rest = text.get(at..).unwrap_or_default();
-        let rest = rest.get(..NAME_LIMIT).unwrap_or(rest);
-        let ends = |byte: &u8| byte.is_ascii_whitespace() || b"\"';,()".contains(byte);
-        let end = rest.iter().position(ends).unwrap_or(rest.len());
-        found.insert(rest.get(..end).unwrap_or_default().to_vec());
-    }
-}
-
-/// Names that no client asks for.
-fn catches_nothing(name: &str) -> bool {
-    matches!(name, "" | "_" | "-" | "--" | "!@#")
-}
-
-fn is_local(name: &str) -> bool {
-    matches!(name, "localhost" | "127.0.0.1" | "[::1]" | "localhost.localdomain")
-}
-
-/// The locations of one level that are never chosen, each with the one that is chosen instead.
-fn dead_locations<'m>(level: &[&'m Location], top: bool) -> Vec<(&'m Location, &'m Location)> {
-    let regexes: Vec<(&Location, bool)> = level
-        .iter()
-        .filter(|location| !location.unknown)
-        .filter_map(|location| match location.kind {
-            LocationKind::Regex { case_insensitive } => Some((*location, case_insensitive)),
-            _ => None,
-        })
-        .collect();
-    let mut dead: Vec<(&Location, &Location)> = Vec::new();
-    let mut all: Option<&Location> = None;
-    let mut known: HashMap<&str, (&Location, bool)> = HashMap::new();
-    for (location, any_case) in &regexes {
-        let pattern = location.pattern.value.as_str();
-        if let Some(winner) = all {
-            dead.push((location, winner));
-            continue;
-        }
-        match known.get(pattern) {
-            Some((winner, winner_any_case)) if *winner_any_case || !any_case => {
-                dead.push((location, winner));
-                continue;
-            }
-            _ => {
-                known.insert(pattern, (location, *any_case));
-            }
-        }
-        if matches_all(pattern) {
-            all = Some(location);
-        }
-    }
-    if !top {
-        return dead;
-    }
-    let prefixes = || level.iter().filter(|location| location.kind == LocationKind::Prefix);
-    // Regexes inside a prefix go before those outside it.
-    let plain = prefixes().filter(|location| location.children.is_empty() && !location.unknown);
-    if let Some(winner) = all {
-        dead.extend(plain.map(|location| (*location, winner)));
-    }
-    let stops = level
-        .iter()
-        .find(|l| l.kind == LocationKind::PrefixStop && l.pattern.value == "/" && !l.unknown);
-    if let Some(winner) = stops
-        && prefixes().next().is_none()
-        && !level.iter().any(|location| location.unknown)
-    {
-        let already: Vec<LocationId> = dead.iter().map(|(location, _)| location.id).collect();
-        let rest = regexes.iter().filter(|(location, _)| !already.contains(&location.id));
-        dead.extend(rest.map(|(location, _)| (*location, *winner)));
-    }
-    dead
-}
-
-/// Regexes that every path matches.
-fn matches_all(pattern: &str) -> bool {
-    matches!(
-        pattern,
-        "/" | "^/"
-            | "."
-            | ".*"
-            | "^"
-            | "^.*"
-            | ".*$"
-            | "^.*$"
-            | "^/.*"
-            | "^/.*$"
-            | "/.*"
-            | "^(.*)$"
-            | "^/(.*)$"
-            | "^/(.*)"
-            | "(.*)"
-            | ".+"
-            | "^.+$"
-    )
 }

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use crate::facts::nginx::{Destination, Model, PeerEndpoint, Protocol, Target};
-use crate::facts::similar::nearest;
 use crate::facts::{App, Bound, Deployment, Endpoint, TcpHost, Why};
+use crate::rule::prelude::nearest;
 use crate::rule::{Edit, Safety, Sink};
 
 crate::rule! {

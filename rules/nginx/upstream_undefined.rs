@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use crate::facts::nginx::{Context, Host, Model, Pass, Target};
-use crate::facts::similar::nearest;
 use crate::facts::{Deployment, Why};
+use crate::rule::prelude::nearest;
 use crate::rule::{Safety, Sink};
 
 crate::rule! {

@@ -1,9 +1,8 @@
 use std::collections::HashSet;
 
 use crate::facts::service::{Assignment, FaultKind, Unit, UnitFile, UnitKind};
-use crate::facts::similar::is_slip;
 use crate::facts::{App, Why};
-use crate::rule::prelude::Span;
+use crate::rule::prelude::{Span, is_slip};
 use crate::rule::{Edit, Finding, Safety, Severity, Sink};
 use crate::source::unit::known::{
     NEWEST, Presence, Setting, SettingLookup, check_value, find, lookup, matters,

@@ -1,8 +1,7 @@
 use crate::facts::WhyKind;
+use crate::facts::service::{Assignment, ExecFault, ExecFaultKind, Unit};
 use crate::rule::prelude::*;
-use crate::source::unit::exec::ExecFaultKind;
 use crate::source::unit::known::{NEWEST, OLDEST, Presence, Setting, SettingLookup, lookup};
-use crate::source::unit::{Assignment, Unit};
 
 crate::rule! {
     /// A line of the unit is for another version of systemd than the one that is here.
@@ -199,7 +198,7 @@ fn shell_prefix(app: &App, version: u32, out: &mut Sink) {
 }
 
 /// Is a program refused for nothing but the prefix `|`, by a systemd that does not know it?
-pub(super) fn is_shell_prefix(app: &App, fault: &crate::source::unit::exec::ExecFault) -> bool {
+pub(super) fn is_shell_prefix(app: &App, fault: &ExecFault) -> bool {
     let old = app.machine.systemd.ok().is_some_and(|version| *version < PREFIXES_CHANGED);
     let written = app.written(fault.span).and_then(|bytes| std::str::from_utf8(bytes).ok());
     let Some(written) = written.filter(|_| old && fault.kind == ExecFaultKind::RelativeProgram)

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::similar::nearest;
 use super::{Known, Machine, Service};
 use crate::host::{Host, Outcome};
+use crate::source::similar::nearest;
 use crate::source::unit::paths::SEARCH_PATH;
 use crate::source::unit::{Expansion, Unit};
 use crate::source::{Sources, Span, placeholder};

@@ -28,7 +28,6 @@ pub mod served_file;
 pub mod server;
 pub mod service;
 pub mod shell;
-pub mod similar;
 pub mod sockets;
 pub mod state;
 mod traced;

@@ -5,6 +5,7 @@ mod certificates;
 pub mod descriptors;
 pub(super) mod dormant;
 mod time;
+pub mod unreached;
 
 use std::path::{Path, PathBuf};
 

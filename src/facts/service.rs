@@ -15,7 +15,7 @@ pub use settings::expanded;
 
 // What a unit's files say, as systemd reads them.
 pub use crate::source::unit::effective::Refusal;
-pub use crate::source::unit::exec::{ExecCommand, ExecFaultKind, ExecPrefixes, Word};
+pub use crate::source::unit::exec::{ExecCommand, ExecFault, ExecFaultKind, ExecPrefixes, Word};
 pub use crate::source::unit::{Assignment, Expansion, Fault, FaultKind, Unit, UnitFile, UnitKind};
 
 /// A directory that systemd makes for the service before it starts.

@@ -1,7 +1,7 @@
 //! What a rule's file begins with: `use crate::rule::prelude::*;`. The types of a check, and the
 //! helpers that one would write again because one cannot know of them.
 //!
-//! - [`nearest`]: "did you mean", the name that is a slip of the hand away;
+//! - [`nearest`], [`is_slip`]: "did you mean", the name that is a slip of the hand away;
 //! - [`placeholder`]: is a template's `{{ x }}` in it? Then nobody knows the value, and no rule
 //!   guesses;
 //! - [`show`]: text of files made fit to be shown;
@@ -10,10 +10,10 @@
 //!   none of its own.
 
 pub use super::{Draft, Edit, EvidenceKind, Finding, Fix, Safety, Severity, Sink, Value};
-pub use crate::facts::similar::nearest;
 pub use crate::facts::{
     App, Deployment, Endpoint, Gunicorn, Identity, Known, Origin, Passing, Place, Service, State,
     Want, Why,
 };
+pub use crate::source::similar::{apart, is_slip, nearest, nearest_within};
 pub use crate::source::unit::time::TimeSpan;
 pub use crate::source::{FileId, Span, Spanned, Text, placeholder, show};

@@ -21,6 +21,7 @@ pub mod redact;
 pub mod requirements;
 pub mod secret;
 pub mod show;
+pub mod similar;
 pub mod systemctl;
 pub mod text;
 pub mod tmpfiles;

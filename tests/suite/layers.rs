@@ -1,6 +1,11 @@
 //! The rooms know of each other in one direction only: host → source → facts → rule → rules →
 //! engine → report, fix, scaffold → probe → cli. A path that points up fails here.
 
+#[path = "one_source.rs"]
+mod one_source;
+#[path = "rules_see_facts.rs"]
+mod rules_see_facts;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +14,7 @@ const ORDER: [&str; 11] = [
     "cli",
 ];
 
-pub fn rust_files(directory: &Path, found: &mut Vec<PathBuf>) {
+fn rust_files(directory: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {

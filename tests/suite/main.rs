@@ -48,7 +48,6 @@ mod readme;
 mod reports;
 mod requirements_read;
 mod rules;
-mod rules_see_facts;
 mod secrets;
 mod tree;
 mod trees;

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::super::place::tidy;
 use super::super::written::Spelling;
 use super::super::{Known, Origin, Whose};
 use crate::source::gunicorn::{
@@ -460,10 +461,10 @@ impl Settings {
             Known::Value(SettingValue::Text(text), origin) => {
                 let path = Path::new(&text);
                 if path.is_absolute() {
-                    return Known::Value(normal(path), origin);
+                    return Known::Value(tidy(path), origin);
                 }
                 match self.working_directory.ok() {
-                    Some(here) => Known::Value(normal(&here.join(path)), origin),
+                    Some(here) => Known::Value(tidy(&here.join(path)), origin),
                     None => self.working_directory.clone(),
                 }
             }
@@ -488,7 +489,7 @@ impl Settings {
                     Known::Unknown(why) => return Known::Unknown(why),
                     known => {
                         let here = known.ok().cloned().unwrap_or_default();
-                        let joined = normal(&here.join(&path));
+                        let joined = tidy(&here.join(&path));
                         BindAddress::Unix(joined.to_string_lossy().into_owned())
                     }
                 },
@@ -528,22 +529,6 @@ fn convert<T>(
         },
         Known::Unknown(why) => Known::Unknown(why),
     }
-}
-
-/// A path without `.`, `..` and doubled slashes, by its text alone, as `os.path.normpath`.
-pub(super) fn normal(path: &Path) -> PathBuf {
-    use std::path::Component;
-    let mut out = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::ParentDir => {
-                out.pop();
-            }
-            Component::CurDir => {}
-            other => out.push(other),
-        }
-    }
-    out
 }
 
 /// The application as the command line gives it.

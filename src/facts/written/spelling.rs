@@ -101,25 +101,6 @@ pub(super) fn open_quote(text: &[u8]) -> Option<Quote> {
     state.quote.and_then(Quote::of)
 }
 
-/// The words of a text as `shlex` cuts them, quotes and backslashes included.
-pub(super) fn shell_words(text: &str) -> Vec<Range<usize>> {
-    let mut words = Vec::new();
-    let (mut start, mut state) = (None, State::default());
-    for (at, byte) in text.bytes().enumerate() {
-        match (byte.is_ascii_whitespace() && !state.holds(), start) {
-            (true, Some(from)) => {
-                words.push(from..at);
-                start = None;
-            }
-            (false, None) => start = Some(at),
-            _ => {}
-        }
-        state.read(byte);
-    }
-    words.extend(start.map(|from| from..text.len()));
-    words
-}
-
 /// Between quotes, or behind a backslash?
 #[derive(Default)]
 struct State {
@@ -128,11 +109,6 @@ struct State {
 }
 
 impl State {
-    /// Does a blank belong to the word?
-    fn holds(&self) -> bool {
-        self.escaped || self.quote.is_some()
-    }
-
     fn read(&mut self, byte: u8) {
         match (self.escaped, byte, self.quote) {
             (true, ..) => self.escaped = false,
@@ -147,15 +123,6 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn words_keep_their_quotes() {
-        let words = |text: &str| -> Vec<String> {
-            shell_words(text).into_iter().map(|range| text[range].to_owned()).collect()
-        };
-        assert_eq!(words(" a  'b c'\"d\\\" e\" f\\ g"), ["a", "'b c'\"d\\\" e\"", "f\\ g"]);
-        assert!(words("  ").is_empty());
-    }
 
     #[test]
     fn quotes_are_open_until_they_close() {

@@ -1,9 +1,10 @@
 //! Where the value of a variable is written, as gunicorn or the application sees it.
 
-use super::spelling::{Spelling, Syntax, from, open_quote, part, shell_words, unquoted};
+use super::spelling::{Spelling, Syntax, from, open_quote, part, unquoted};
 use crate::facts::gunicorn::{Launch, WrapperKind};
 use crate::facts::{Environment, Why};
-use crate::source::gunicorn::{ArgumentWord, shlex};
+use crate::source::gunicorn::ArgumentWord;
+use crate::source::gunicorn::shlex::{self, ShellWord};
 use crate::source::unit::Unit;
 use crate::source::{FileId, Secret, Span, Text};
 
@@ -157,9 +158,8 @@ impl Writings<'_> {
         let text = self.text(at).ok()?;
         let text = std::str::from_utf8(&text).ok()?;
         let mut words = Vec::new();
-        for range in shell_words(text) {
+        for ShellWord { value: word, range } in shlex::words(text)? {
             let raw = text.get(range.clone())?;
-            let [word] = shlex::split(raw)?.try_into().ok()?;
             let span = part(at, range);
             let mut value = Text::empty(at.file, span.start as usize);
             if word == raw {

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use super::table::{TABLE, VERSIONS};
 use super::version::Version;
+use crate::source::similar::{apart, nearest};
 
 /// What a flag does on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -216,7 +217,7 @@ impl SettingTable {
                 || setting.flags.iter().any(|flag| flag.len() > 3 && plain(flag) == wanted)
         });
         let near = |setting: &&Setting| {
-            wanted.len() > 4 && strsim::osa_distance(&wanted, &plain(setting.name)) == 1
+            wanted.len() > 4 && apart(&wanted, &plain(setting.name)) == Some(1)
         };
         same.next().or_else(|| self.settings.iter().find(near)).map(|setting| setting.name)
     }
@@ -243,17 +244,4 @@ impl Row {
             default: Some(self.default),
         }
     }
-}
-
-/// The candidate at the smallest edit distance, when that is small for the word's length.
-fn nearest(word: &str, candidates: impl Iterator<Item = &'static str>) -> Option<&'static str> {
-    if word.len() > 64 {
-        return None;
-    }
-    let word = word.to_ascii_lowercase().replace('_', "-");
-    candidates
-        .map(|candidate| (strsim::osa_distance(&word, &candidate.replace('_', "-")), candidate))
-        .filter(|(distance, candidate)| *distance <= (candidate.len().min(word.len()) / 3).max(1))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
 }

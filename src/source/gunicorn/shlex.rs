@@ -1,43 +1,76 @@
 //! `shlex.split`, with which gunicorn takes GUNICORN_CMD_ARGS apart (POSIX mode, no comments).
 
+use std::ops::Range;
+
+/// A word, and the bytes of the text that it stands in with its quotes and backslashes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShellWord {
+    /// What Python hands out.
+    pub value: String,
+    /// Where it stands.
+    pub range: Range<usize>,
+}
+
+/// The values of a text's words; see [`words`].
+pub fn split(text: &str) -> Option<Vec<String>> {
+    Some(words(text)?.into_iter().map(|word| word.value).collect())
+}
+
 /// Splits a text into words; nothing where Python raises (`No closing quotation`, `No escaped
 /// character`): gunicorn does not start then.
-pub fn split(text: &str) -> Option<Vec<String>> {
+pub fn words(text: &str) -> Option<Vec<ShellWord>> {
     let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    let mut characters = text.chars();
-    while let Some(character) = characters.next() {
-        match character {
-            ' ' | '\t' | '\r' | '\n' => words.extend(word.take()),
-            '\'' => {
-                let word = word.get_or_insert_default();
-                loop {
-                    match characters.next()? {
-                        '\'' => break,
-                        inner => word.push(inner),
-                    }
-                }
-            }
-            '"' => {
-                let word = word.get_or_insert_default();
-                loop {
-                    match characters.next()? {
-                        '"' => break,
-                        '\\' => {
-                            let escaped = characters.next()?;
-                            if !matches!(escaped, '"' | '\\') {
-                                word.push('\\');
-                            }
-                            word.push(escaped);
-                        }
-                        inner => word.push(inner),
-                    }
-                }
-            }
-            '\\' => word.get_or_insert_default().push(characters.next()?),
-            other => word.get_or_insert_default().push(other),
+    let mut word: Option<ShellWord> = None;
+    let mut characters = text.char_indices();
+    while let Some((at, character)) = characters.next() {
+        if matches!(character, ' ' | '\t' | '\r' | '\n') {
+            words.extend(word.take());
+            continue;
         }
+        let begun = || ShellWord { value: String::new(), range: at..at };
+        let ShellWord { value, range } = word.get_or_insert_with(begun);
+        match character {
+            '\'' => loop {
+                match characters.next()?.1 {
+                    '\'' => break,
+                    inner => value.push(inner),
+                }
+            },
+            '"' => loop {
+                match characters.next()?.1 {
+                    '"' => break,
+                    '\\' => {
+                        let (_, escaped) = characters.next()?;
+                        if !matches!(escaped, '"' | '\\') {
+                            value.push('\\');
+                        }
+                        value.push(escaped);
+                    }
+                    inner => value.push(inner),
+                }
+            },
+            '\\' => value.push(characters.next()?.1),
+            other => value.push(other),
+        }
+        range.end = characters.offset();
     }
     words.extend(word);
     Some(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_stands_where_its_quotes_do() {
+        let text = " a  'b c'\"d\\\" e\" f\\ g ''";
+        let words = words(text).unwrap_or_default();
+        let written: Vec<&str> = words.iter().map(|word| &text[word.range.clone()]).collect();
+        assert_eq!(written, ["a", "'b c'\"d\\\" e\"", "f\\ g", "''"]);
+        let values: Vec<&str> = words.iter().map(|word| word.value.as_str()).collect();
+        assert_eq!(values, ["a", "b cd\" e", "f g", ""]);
+        assert_eq!(split("a 'b"), None);
+        assert_eq!(split("a\\"), None);
+    }
 }

@@ -16,11 +16,14 @@ pub mod names;
 pub mod search;
 mod walk;
 
+use std::path::Path;
+
 use ruff_python_ast::{ModModule, Stmt};
 use ruff_python_parser::{Mode, ParseOptions};
 use ruff_text_size::{Ranged, TextRange};
 
 use super::{FileId, SourceFile, Span};
+use crate::host::tidy;
 
 pub use environ::{EnvironmentUse, Need, VariableUse};
 pub use evaluate::{ConfigFile, ConfigValue, Lookup};
@@ -55,6 +58,14 @@ pub struct SyntaxFault {
     pub message: String,
     /// Where.
     pub span: Span,
+}
+
+/// `os.path.normpath`: `.`, `..` and doubled slashes taken out of the text.
+fn normpath(path: &str) -> String {
+    match tidy(Path::new(path)).to_string_lossy() {
+        tidied if tidied.is_empty() => ".".to_owned(),
+        tidied => tidied.into_owned(),
+    }
 }
 
 /// One parsed Python file.

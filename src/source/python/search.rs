@@ -12,7 +12,7 @@ use ruff_python_ast::{Expr, ExprCall, Number, Operator, Stmt};
 
 use super::super::Span;
 use super::walk::{self, Place};
-use super::{Module, span_of};
+use super::{Module, normpath, span_of};
 use crate::host::tidy;
 
 /// What a module changes about the search for modules.
@@ -290,7 +290,7 @@ impl<'a> Reader<'a> {
             }
             ("abspath", [path]) => Some(self.absolute(&inner(path)?)),
             ("realpath", [path]) => Some(self.resolved(&inner(path)?)),
-            ("normpath", [path]) => Some(lexical(&inner(path)?)),
+            ("normpath", [path]) => Some(normpath(&inner(path)?)),
             ("str" | "fspath", [path]) => inner(path),
             ("join" | "Path" | "PurePath", [first, rest @ ..]) => {
                 rest.iter().try_fold(inner(first)?, |path, part| Some(join(&path, &inner(part)?)))

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{OptionLine, Requirements, line, pep508};
+use crate::host::tidy;
 use crate::source::{SourceFile, Sources, Span};
 
 /// The deepest chain of `-r` that is followed.
@@ -221,20 +222,4 @@ fn word(text: &str, whole: bool) -> (&str, Option<&str>) {
         Some((word, rest)) => (word, Some(rest.trim_start())),
         None => (text, None),
     }
-}
-
-/// Takes `.` and `..` out by the text alone, so that a loop is seen as one.
-fn tidy(path: &Path) -> PathBuf {
-    use std::path::Component;
-    let mut tidied = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::CurDir => {}
-            Component::ParentDir if tidied.file_name().is_some_and(|name| name != "..") => {
-                tidied.pop();
-            }
-            other => tidied.push(other),
-        }
-    }
-    tidied
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::super::config::DirectiveRef;
 use super::super::fault::{Fault, FaultKind};
 use super::table::{DIRECTIVES, OF_MODULES};
+use crate::source::similar::nearest_within;
 
 /// Names that neither table has: of nginx's commercial version, of builds that Debian does not have,
 /// and of modules that are near to one of nginx's own.
@@ -76,17 +77,9 @@ fn is_of_others(name: &str) -> bool {
 }
 
 fn nearest(name: &str) -> Option<&'static str> {
-    if name.len() < SHORTEST || name.len() > 64 || is_of_others(name) {
+    if name.len() < SHORTEST || is_of_others(name) {
         return None;
     }
-    let folded = name.to_ascii_lowercase().replace('-', "_");
-    let limit = if name.len() >= 10 { 2 } else { 1 };
-    let near = |limit| {
-        DIRECTIVES.iter().map(|known| known.name).find(|known| {
-            known.len() >= SHORTEST
-                && known.len().abs_diff(folded.len()) <= limit
-                && strsim::osa_distance(&folded, known) <= limit
-        })
-    };
-    near(0).or_else(|| near(1)).or_else(|| near(limit))
+    let known = DIRECTIVES.iter().map(|known| known.name).filter(|known| known.len() >= SHORTEST);
+    nearest_within(name, if name.len() >= 10 { 2 } else { 1 }, known)
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use ruff_python_ast::{Expr, ExprAttribute, ExprCall};
 
 use super::super::super::Span;
+use super::super::normpath;
 use super::expressions::OPENERS;
 use super::value::{Evaluated, Value};
 use super::{Machine, Raise};
@@ -268,10 +269,10 @@ impl<'a> Machine<'a> {
                 Some(Value::Str(path.rsplit('/').next().unwrap_or_default().to_owned()))
             }
             ("os.path.abspath", Some(path)) => self.absolute(path).map(Value::Str),
-            ("os.path.normpath", Some(path)) => Some(Value::Str(normal(path))),
+            ("os.path.normpath", Some(path)) => Some(Value::Str(normpath(path))),
             ("os.path.realpath", Some(path)) => self.resolved(path).map(Value::Str),
             ("pathlib.Path" | "pathlib.PurePath" | "pathlib.PosixPath", _) => {
-                Some(Value::Path(tidy(&all())))
+                Some(Value::Path(pure_path(&all())))
             }
             ("os.getcwd" | "pathlib.Path.cwd", None) => {
                 let here = self.surroundings.working_directory.as_deref().and_then(Path::to_str);
@@ -299,17 +300,17 @@ impl<'a> Machine<'a> {
                     Value::Str(part) | Value::Path(part) => Some(join(&base, part)),
                     _ => None,
                 })
-                .map(|path| Value::Path(tidy(&path))),
+                .map(|path| Value::Path(pure_path(&path))),
             _ => None,
         }
     }
 
     pub(super) fn absolute(&self, path: &str) -> Option<String> {
         if path.starts_with('/') {
-            return Some(normal(path));
+            return Some(normpath(path));
         }
         let here = self.surroundings.working_directory.as_deref()?.to_str()?;
-        Some(normal(&join(here, path)))
+        Some(normpath(&join(here, path)))
     }
 
     fn resolved(&self, path: &str) -> Option<String> {
@@ -510,30 +511,8 @@ fn parent(path: &str) -> String {
     }
 }
 
-/// `os.path.normpath`: `.`, `..` and doubled slashes taken out of the text.
-fn normal(path: &str) -> String {
-    let rooted = path.starts_with('/');
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." if parts.last().is_some_and(|last| *last != "..") => {
-                parts.pop();
-            }
-            ".." if rooted => {}
-            part => parts.push(part),
-        }
-    }
-    let joined = parts.join("/");
-    match (rooted, joined.is_empty()) {
-        (true, _) => format!("/{joined}"),
-        (false, true) => ".".to_owned(),
-        (false, false) => joined,
-    }
-}
-
 /// As `Path(…)` keeps it: no doubled slashes, no `.`, but `..` stays.
-fn tidy(path: &str) -> String {
+fn pure_path(path: &str) -> String {
     let rooted = path.starts_with('/');
     let parts: Vec<&str> = path.split('/').filter(|p| !p.is_empty() && *p != ".").collect();
     let joined = parts.join("/");

@@ -8,6 +8,8 @@ mod value;
 
 use std::ops::RangeInclusive;
 
+use crate::source::similar::nearest;
+
 pub use value::{ValueFault, check_value};
 
 /// The newest systemd whose settings are known here.
@@ -218,23 +220,6 @@ pub fn lookup(section: &str, key: &str) -> SettingLookup {
     }
     let keys = settings().filter(|setting| setting.section == section);
     SettingLookup::UnknownKey { did_you_mean: nearest(key, keys.map(|setting| setting.key)) }
-}
-
-/// The name that differs least, by two letters at most.
-fn nearest(name: &str, names: impl Iterator<Item = &'static str>) -> Option<&'static str> {
-    if name.len() > 64 {
-        return None;
-    }
-    let lower = name.to_ascii_lowercase();
-    names
-        .filter(|known| known.len().abs_diff(name.len()) <= 2)
-        .filter_map(|known| {
-            let distance = strsim::osa_distance(&known.to_ascii_lowercase(), &lower);
-            // In a short name two letters make another word.
-            (distance <= 2.min(name.len() / 4).max(1)).then_some((distance, known))
-        })
-        .min()
-        .map(|(_, known)| known)
 }
 
 /// What a setting takes, in the words of `systemd --dump-configuration-items`; empty where that is

@@ -1,0 +1,202 @@
+//! What nginx's choosing never comes to: names that it ignores, servers behind another address's
+//! default, locations that other ones take every request of.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{
+    Address, FaultKind, Location, LocationId, LocationKind, Model, Server, ServerId, ServerName,
+    ServerNameKind,
+};
+use crate::facts::Why;
+use crate::source::Span;
+
+/// A name that no site has: who gets it is the default.
+const NOBODY: &str = "deploy-doctor.invalid";
+
+/// A name of a server that nginx ignores: an earlier server on the same address has it.
+#[derive(Debug)]
+pub struct IgnoredName<'m> {
+    /// The server whose name does not count.
+    pub server: &'m Server,
+    /// The name there.
+    pub name: &'m ServerName,
+    /// The server that takes its requests.
+    pub first: &'m Server,
+    /// The name there.
+    pub first_name: &'m ServerName,
+}
+
+/// Every `conflicting server name` that clients may ask for, each place once.
+pub fn ignored_names(model: &Model) -> Vec<IgnoredName<'_>> {
+    let mut named: HashMap<Span, (&Server, &ServerName)> = HashMap::new();
+    for server in &model.servers {
+        named.extend(server.names.iter().map(|name| (name.span, (server, name))));
+    }
+    let mut seen = HashSet::new();
+    let faults = model.faults.iter().filter(|fault| fault.kind == FaultKind::ConflictingServerName);
+    let mut found = Vec::new();
+    for fault in faults {
+        let Some((server, name)) = named.get(&fault.span) else { continue };
+        let first = fault.related.first().and_then(|span| named.get(span));
+        let Some((first, first_name)) = first else { continue };
+        if first.id != server.id && !catches_nothing(&name.text) && seen.insert(fault.span) {
+            found.push(IgnoredName { server, name, first, first_name });
+        }
+    }
+    found
+}
+
+/// Has the server a name that clients may ask for?
+pub fn has_real_name(server: &Server) -> bool {
+    server.names.iter().any(|name| {
+        !matches!(name.kind, ServerNameKind::Exact | ServerNameKind::Empty)
+            || !(catches_nothing(&name.text) || is_local(&name.text))
+    })
+}
+
+/// Names that no client asks for.
+fn catches_nothing(name: &str) -> bool {
+    matches!(name, "" | "_" | "-" | "--" | "!@#")
+}
+
+/// Names that only the machine itself asks for.
+pub fn is_local(name: &str) -> bool {
+    matches!(name, "localhost" | "127.0.0.1" | "[::1]" | "localhost.localdomain")
+}
+
+/// Which server takes what no name matches, on each address that a server listens on.
+pub fn defaults(model: &Model, server: &Server) -> Result<Vec<(Address, ServerId)>, Why> {
+    let mut found = Vec::new();
+    for address in server.addresses() {
+        let served = model.serve(&address, NOBODY);
+        if !served.unknown.is_empty() {
+            return Err(Why::new("which server is the default is not known"));
+        }
+        found.extend(served.server.map(|default| (address, default)));
+    }
+    Ok(found)
+}
+
+/// The locations of a server that are never chosen, each with the one that is chosen instead.
+pub fn dead_locations(model: &Model, server: ServerId) -> Vec<(&Location, &Location)> {
+    let Some(server) = model.server(server) else { return Vec::new() };
+    let mut dead = Vec::new();
+    let mut levels: Vec<(&[LocationId], bool)> = vec![(&server.locations, true)];
+    while let Some((level, top)) = levels.pop() {
+        let all: Vec<&Location> = level.iter().filter_map(|id| model.location(*id)).collect();
+        let inner = all.iter().filter(|location| !location.children.is_empty());
+        levels.extend(inner.map(|location| (location.children.as_slice(), false)));
+        dead.extend(dead_in(&all, top));
+    }
+    dead
+}
+
+/// The locations of one level that are never chosen.
+fn dead_in<'m>(level: &[&'m Location], top: bool) -> Vec<(&'m Location, &'m Location)> {
+    let regexes: Vec<(&Location, bool)> = level
+        .iter()
+        .filter(|location| !location.unknown)
+        .filter_map(|location| match location.kind {
+            LocationKind::Regex { case_insensitive } => Some((*location, case_insensitive)),
+            _ => None,
+        })
+        .collect();
+    let mut dead: Vec<(&Location, &Location)> = Vec::new();
+    let mut all: Option<&Location> = None;
+    let mut known: HashMap<&str, (&Location, bool)> = HashMap::new();
+    for (location, any_case) in &regexes {
+        let pattern = location.pattern.value.as_str();
+        if let Some(winner) = all {
+            dead.push((location, winner));
+            continue;
+        }
+        match known.get(pattern) {
+            Some((winner, winner_any_case)) if *winner_any_case || !any_case => {
+                dead.push((location, winner));
+                continue;
+            }
+            _ => {
+                known.insert(pattern, (location, *any_case));
+            }
+        }
+        if matches_all(pattern) {
+            all = Some(location);
+        }
+    }
+    if !top {
+        return dead;
+    }
+    let prefixes = || level.iter().filter(|location| location.kind == LocationKind::Prefix);
+    // Regexes inside a prefix go before those outside it.
+    let plain = prefixes().filter(|location| location.children.is_empty() && !location.unknown);
+    if let Some(winner) = all {
+        dead.extend(plain.map(|location| (*location, winner)));
+    }
+    let stops = level
+        .iter()
+        .find(|l| l.kind == LocationKind::PrefixStop && l.pattern.value == "/" && !l.unknown);
+    if let Some(winner) = stops
+        && prefixes().next().is_none()
+        && !level.iter().any(|location| location.unknown)
+    {
+        let already: Vec<LocationId> = dead.iter().map(|(location, _)| location.id).collect();
+        let rest = regexes.iter().filter(|(location, _)| !already.contains(&location.id));
+        dead.extend(rest.map(|(location, _)| (*location, *winner)));
+    }
+    dead
+}
+
+/// Regexes that every path matches.
+fn matches_all(pattern: &str) -> bool {
+    matches!(
+        pattern,
+        "/" | "^/"
+            | "."
+            | ".*"
+            | "^"
+            | "^.*"
+            | ".*$"
+            | "^.*$"
+            | "^/.*"
+            | "^/.*$"
+            | "/.*"
+            | "^(.*)$"
+            | "^/(.*)$"
+            | "^/(.*)"
+            | "(.*)"
+            | ".+"
+            | "^.+$"
+    )
+}
+
+/// Every `@name` that stands anywhere but in the head of a location, Lua's code included.
+pub fn mentioned_names(model: &Model) -> HashSet<Vec<u8>> {
+    let mut found = HashSet::new();
+    for directive in model.config.directives() {
+        if directive.name().as_ref() == b"location" {
+            continue;
+        }
+        for word in directive.arguments() {
+            collect_names(&word.value(), &mut found);
+        }
+        if directive.name().ends_with(b"_by_lua_block")
+            && let Some(body) = directive.body_span()
+        {
+            collect_names(directive.tree().file.slice(body), &mut found);
+        }
+    }
+    found
+}
+
+/// Names are looked for up to this length, so that hostile text costs little.
+const NAME_LIMIT: usize = 256;
+
+fn collect_names(text: &[u8], found: &mut HashSet<Vec<u8>>) {
+    for at in memchr::memchr_iter(b'@', text) {
+        let rest = text.get(at..).unwrap_or_default();
+        let rest = rest.get(..NAME_LIMIT).unwrap_or(rest);
+        let ends = |byte: &u8| byte.is_ascii_whitespace() || b"\"';,()".contains(byte);
+        let end = rest.iter().position(ends).unwrap_or(rest.len());
+        found.insert(rest.get(..end).unwrap_or_default().to_vec());
+    }
+}
