@@ -6,6 +6,7 @@ mod kept_connections;
 pub mod logs;
 mod losses;
 pub mod nginx;
+mod private_users;
 pub mod processes;
 pub mod release;
 mod runtime_directory;

@@ -86,7 +86,8 @@ crate::rule! {
 fn refreshes(service: &Service) -> Option<Span> {
     let set = service.unit.last("Service", "RefreshOnReload")?;
     service.unit.specifiers.systemd?;
-    (service.boolean("RefreshOnReload", false).ok() != Some(&false)).then_some(set.span)
+    // It may name what is refreshed instead, `credentials` for one.
+    (service.boolean("RefreshOnReload", true).ok() != Some(&false)).then_some(set.span)
 }
 
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {

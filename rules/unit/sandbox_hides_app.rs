@@ -13,11 +13,18 @@ crate::rule! {
     /// `ReadWritePaths=`, `RuntimeDirectory=` and its kin name, `ProtectHome=read-only` the homes,
     /// `ReadOnlyPaths=` what it names: gunicorn cannot create its socket, pid file or log there.
     ///
+    /// `PrivateUsers=yes` leaves root and `User=` alone of all users and takes every capability away:
+    /// a gunicorn that starts as root cannot become `--user`, and none listens on a port below 1024.
+    ///
     /// By hand: `ProtectHome=read-only`, or the application in /srv; for what gunicorn writes,
     /// `RuntimeDirectory=`, `LogsDirectory=` or `ReadWritePaths=`; then `systemctl daemon-reload`
     /// and `systemctl restart`.
     ///
     /// Proved by `sandbox-hides-app`: the unit failed with 200/CHDIR, and every request got 502.
+    /// Proved by `private-users-user`: no worker could become www-data, gunicorn ended again and
+    /// again, and every request got 502.
+    /// Proved by `private-users-port`: gunicorn could not listen (permission denied), and every
+    /// request got 502.
     ///
     /// ```ini,bad,drop-in
     /// [Service]
@@ -34,12 +41,39 @@ crate::rule! {
     /// /srv/myapp/ owner=33:33
     /// ```
     ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// PrivateUsers=yes
+    /// AmbientCapabilities=CAP_NET_BIND_SERVICE
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current \
+    ///     --bind 127.0.0.1:81 wsgi:app
+    /// ```
+    /// ```nginx,bad
+    /// upstream myapp {
+    ///     server 127.0.0.1:81 fail_timeout=0;
+    /// }
+    ///
+    /// server {
+    ///     listen 80;
+    ///     server_name example.com;
+    ///
+    ///     location / {
+    ///         proxy_pass http://myapp;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $remote_addr;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    ///
     /// Healthy: what is hidden is not needed, what is written lies where it may be.
     ///
     /// ```ini,good,drop-in
     /// [Service]
     /// ProtectHome=yes
     /// ProtectSystem=strict
+    /// PrivateUsers=yes
     /// InaccessiblePaths=/var/lib/secrets
     /// ```
     /// ```ini,good,drop-in
@@ -92,8 +126,12 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             return Err(Why::new(format!("{key}= gives the service other files")));
         }
     }
-    hidden(app, out)?;
-    read_only(app, out)
+    for judge in [hidden, read_only, crate::rules::private_users::check] {
+        if let Err(why) = judge(app, out) {
+            out.skip(&why);
+        }
+    }
+    Ok(())
 }
 
 /// What is not there for the service.

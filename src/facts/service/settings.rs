@@ -95,6 +95,12 @@ impl Service {
         (commands.len() == 1).then_some(assignment)
     }
 
+    /// Does the machine's systemd take a `[Service]` setting with this value? Where its version is
+    /// not known, it does.
+    pub fn takes(&self, key: &str, value: &str) -> bool {
+        crate::source::unit::known::holds("Service", key, value, self.unit.specifiers.systemd)
+    }
+
     /// A time span; `default` where nothing sets it or systemd ignores what does.
     pub fn seconds(&self, key: &str, default: Known<TimeSpan>) -> Known<TimeSpan> {
         match self.word(key, "") {

@@ -1,0 +1,99 @@
+//! `PrivateUsers=` for U126: the service gets a user namespace of its own, in which few users exist
+//! and no capability reaches the host.
+
+use crate::rule::prelude::*;
+
+/// What cannot work in the namespace; nothing where there is none.
+pub(super) fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let service = &app.service;
+    let setting = service.word("PrivateUsers", "no");
+    let word = setting.get()?.as_str();
+    let own_alone = service.boolean("PrivateUsers", false).ok() == Some(&true) || word == "self";
+    if !own_alone && !matches!(word, "identity" | "full") {
+        return Ok(());
+    }
+    if matches!(word, "self" | "identity" | "full") {
+        app.machine.systemd.get()?;
+        // An older one passes over the value: another rule's.
+        if !service.takes("PrivateUsers", word) {
+            return Ok(());
+        }
+    }
+    let Some((consequence, at, note, help)) = (match own_alone {
+        true => stranger(app)?,
+        false => None,
+    })
+    .or(low_port(app)?) else {
+        return Ok(());
+    };
+    out.report(format!("gunicorn does not start: {consequence}"))
+        .at_known(&setting, "gives the service users of its own")
+        .at_some(at, note)
+        .help(help)
+        .by_hand(setting.span())
+        .fix(Safety::Manual, "let the service see the host's users");
+    Ok(())
+}
+
+/// What does not work, where that is asked for, what is to be seen there, and what to type.
+type Harm = (String, Option<Span>, &'static str, String);
+
+/// root that is to become somebody whom the namespace does not have.
+fn stranger(app: &App) -> Result<Option<Harm>, Why> {
+    if !app.service.user.get()?.is_root() {
+        return Ok(None);
+    }
+    let settings = &app.gunicorn.settings;
+    for (what, key, known) in
+        [("user", "User", settings.user()), ("group", "Group", settings.group())]
+    {
+        let Some(name) = known.get()? else { continue };
+        if matches!(name.as_str(), "" | "root" | "0") {
+            continue;
+        }
+        let shown = if settings.is_secret(what) { "another one" } else { name };
+        return Ok(Some((
+            format!(
+                "it is to change its {what} to {shown}, whom PrivateUsers= does not let it see"
+            ),
+            known.span(),
+            "to be changed to this",
+            format!(
+                "In [Service]:\n{key}={shown}\nand no --{what} in gunicorn's options: systemd changes \
+                 it before gunicorn runs"
+            ),
+        )));
+    }
+    Ok(None)
+}
+
+/// A port that a capability would have opened, which does not reach the host from in there.
+fn low_port(app: &App) -> Result<Option<Harm>, Why> {
+    let ambient = app.service.text("AmbientCapabilities");
+    let by_capability = match ambient.get()? {
+        Some(text) => text.as_str().to_ascii_uppercase().contains("CAP_NET_BIND_SERVICE"),
+        None => false,
+    };
+    if !by_capability && !app.service.user.get()?.is_root() {
+        return Ok(None);
+    }
+    let bounds = app.bounds().get()?.iter().filter(|bound| !bound.activated);
+    for bound in bounds {
+        let Endpoint::Tcp { port, .. } = &bound.endpoint else { continue };
+        if !(1..1024).contains(port) {
+            continue;
+        }
+        return Ok(Some((
+            format!(
+                "port {port} is below 1024, and PrivateUsers= takes away the capability to listen \
+                 there"
+            ),
+            bound.origin.span(),
+            "only a capability opens it",
+            "Let gunicorn listen on a unix socket or on a port from 1024 on, and nginx pass to it; \
+             or take PrivateUsers= away."
+                .to_owned(),
+        )));
+    }
+    Ok(None)
+}
