@@ -1,13 +1,9 @@
 //! A socket in a directory that systemd makes: what the unit, gunicorn's settings and nginx have to
 //! say for it, in one.
 
-use std::collections::HashSet;
 use std::path::Path;
 
-use crate::facts::nginx::Address;
-use crate::facts::service::Assignment;
 use crate::facts::{App, Bound, Endpoint};
-use crate::rule::prelude::Span;
 use crate::rule::{Edit, Finding, Safety};
 
 /// What brings a socket into a directory that systemd makes.
@@ -141,85 +137,6 @@ fn edits(app: &App, bound: &Bound, stem: &str, socket: &str) -> Option<Vec<Edit>
     if made(app).is_none() {
         edits.push(Edit::set(unit, "RuntimeDirectory", stem));
     }
-    let at = bound.origin.span()?;
-    let places = app.sources_of(at);
-    let bind = places.into_iter().find_map(|at| socket_in(app, at, &bound.endpoint))?;
-    edits.push(Edit::replace(bind, socket));
-    let old = std::str::from_utf8(app.written(bind)?).ok()?;
-    edits.extend(mentions(app, old, bind).into_iter().map(|at| Edit::replace(at, socket)));
-    for peer in peers(app, &bound.endpoint)? {
-        edits.push(Edit::replace(socket_in(app, peer, &bound.endpoint)?, socket));
-    }
+    edits.extend(Edit::socket(app, bound, socket).ok()?);
     Some(edits)
-}
-
-/// The path of a socket in text that names it once: `unix:/run/x.sock`, `"unix:/run/x.sock:/"`.
-fn socket_in(app: &App, at: Span, endpoint: &Endpoint) -> Option<Span> {
-    let Endpoint::Unix(path) = endpoint else { return None };
-    let text = std::str::from_utf8(app.written(at)?).ok()?;
-    let mut found = text.match_indices("unix:").filter_map(|(start, prefix)| {
-        let start = start + prefix.len();
-        let rest = text.get(start..)?;
-        // gunicorn takes `unix://` for `unix:`.
-        let start = if rest.starts_with("//") { start + 2 } else { start };
-        let rest = text.get(start..)?;
-        let ends = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | ':' | ';' | ']');
-        let written = rest.get(..rest.find(ends).unwrap_or(rest.len()))?;
-        let named = Path::new(written);
-        let same = match named.is_absolute() {
-            true => Endpoint::unix(named) == *endpoint,
-            false => !written.is_empty() && path.ends_with(named),
-        };
-        same.then_some((start, start + written.len()))
-    });
-    let (start, end) = found.next()?;
-    let offset = |index: usize| u32::try_from(index).ok().map(|index| at.start + index);
-    let span = Span { start: offset(start)?, end: offset(end)?, ..at };
-    found.next().is_none().then_some(span)
-}
-
-/// Where else the unit's own settings name the path: `ExecStartPost=chmod …`.
-fn mentions(app: &App, path: &str, bind: Span) -> Vec<Span> {
-    let mut found = Vec::new();
-    let unit = &app.service.unit;
-    let settings = unit.files().flat_map(|file| &file.assignments);
-    // What a later line takes back does not matter.
-    let commands = ["ExecStartPre", "ExecStart", "ExecStartPost", "ExecReload", "ExecStop"];
-    let commands = commands.iter().flat_map(|key| unit.list("Service", key));
-    let commands: HashSet<Span> = commands.map(|line| line.span).collect();
-    let holds =
-        |line: &&Assignment| !line.key.value.starts_with("Exec") || commands.contains(&line.span);
-    for Assignment { span, .. } in settings.filter(holds) {
-        let text = String::from_utf8_lossy(app.written(*span).unwrap_or_default());
-        for (start, _) in text.match_indices(path) {
-            let goes_on = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/');
-            let before = text.get(..start).unwrap_or_default().ends_with(goes_on);
-            let after = text.get(start + path.len()..).unwrap_or_default().starts_with(goes_on);
-            let Ok(index) = u32::try_from(start) else { continue };
-            let start = span.start + index;
-            let end = start + (bind.end - bind.start);
-            let at = Span { start, end, ..*span };
-            if !before && !after && at != bind {
-                found.push(at);
-            }
-        }
-    }
-    found
-}
-
-/// Every word of nginx that leads to the socket, whoever uses it. None where nginx was not read as
-/// far as such a word can stand.
-fn peers(app: &App, endpoint: &Endpoint) -> Option<Vec<Span>> {
-    let nginx = &app.nginx;
-    nginx.all_passes().ok()?;
-    let model = nginx.all_upstreams().ok()?;
-    let passed = nginx.destinations.iter().flat_map(|destination| &destination.peers);
-    let passed = passed.filter(|peer| peer.endpoint == *endpoint).map(|peer| peer.span);
-    let grouped = model.upstreams.iter().flat_map(|group| &group.peers).filter(|peer| {
-        matches!(&peer.address, Some(Address::Unix(path)) if Endpoint::unix(path) == *endpoint)
-    });
-    let mut found: Vec<Span> = passed.chain(grouped.map(|peer| peer.word)).collect();
-    found.sort_unstable();
-    found.dedup();
-    Some(found)
 }

@@ -3,7 +3,6 @@
 use crate::facts::App;
 use crate::facts::service::{Command, ExecCommand, ExecPrefixes, Word};
 use crate::rule::Edit;
-use crate::rule::prelude::Span;
 use crate::rules::unit;
 use crate::rules::unit::shell_syntax_without_shell::{is_shell_program, syntax};
 
@@ -21,9 +20,8 @@ pub(super) fn repair(app: &App, setting: &str, command: &ExecCommand, first: &Wo
 fn comment(app: &App, command: &ExecCommand, first: &Word) -> Repair {
     let assignment = app.service.only_command(command)?;
     let text = first.span.to(command.arguments.last()?.span);
-    let one_line = app.written(text).is_some_and(|text| !text.contains(&b'\n'));
     let lift = Edit::Lift { statement: assignment.span, text };
-    (one_line && first.text.as_str().starts_with('#'))
+    (app.is_one_line(text) && first.text.as_str().starts_with('#'))
         .then(|| ("the comment on a line of its own".to_owned(), vec![lift]))
 }
 
@@ -107,13 +105,7 @@ fn homes(app: &App, command: &ExecCommand) -> Repair {
         match syntax(app, word).as_deref() {
             None => {}
             Some("~") => {
-                let text = app.written(word.span)?;
-                let at = match text.starts_with(b"~/") {
-                    true => 0,
-                    false => memchr::memmem::find(text, b"=~/")? + 1,
-                };
-                let start = word.span.start + u32::try_from(at).ok()?;
-                let at = Span { start, end: start + 1, ..word.span };
+                let at = app.tilde_in(word.span)?;
                 edits.push(Edit::replace(at, home.clone()));
             }
             Some(_) => return None,
@@ -143,8 +135,6 @@ fn split(app: &App, setting: &str, command: &ExecCommand) -> Repair {
     if starts && !(service.exec_start.len() == 1 && service.exec_start_pre.iter().all(last)) {
         return None;
     }
-    let mut lines = app.source_file(at.file)?.bytes.split_inclusive(|byte| *byte == b'\n');
-    let end = if lines.next()?.ends_with(b"\r\n") { "\r\n" } else { "\n" };
     let mut edits = Vec::new();
     let first = if starts { "ExecStartPre" } else { setting };
     if starts {
@@ -153,8 +143,7 @@ fn split(app: &App, setting: &str, command: &ExecCommand) -> Repair {
     for (index, pair) in parts.windows(2).enumerate() {
         let [[.., left], [right, ..]] = pair else { return None };
         let key = if index + 2 == parts.len() { setting } else { first };
-        let gap = Span { start: left.span.end, end: right.span.start, ..at };
-        edits.push(Edit::replace(gap, format!("{end}{key}=")));
+        edits.push(Edit::Split { left: left.span, right: right.span, key: key.to_owned() });
     }
     let title = match starts {
         true => "what comes before gunicorn in ExecStartPre=".to_owned(),

@@ -66,15 +66,13 @@ fn check(nginx: &Passing, out: &mut Sink) -> Result<(), Why> {
         }
         let Some(line) = set.last().and_then(|id| model.config.get(id)) else { continue };
         let Some(word) = line.argument(0) else { continue };
-        // Where a value stands, and what it says; nothing where a placeholder or an escape is in it.
-        let place = super::plain_word(model, word.span());
-        if place.as_ref().is_none_or(|(_, text)| text != "TODO") {
+        if word.text() != "TODO" {
             continue;
         }
         out.report("TODO the consequence, then the cause with its values")
             .at(line.head_span(), "TODO what is to be seen here")
             .help("TODO value;")
-            .fix_if(Safety::Safe, "TODO value", place.map(|(at, _)| Edit::replace(at, "value")));
+            .fix_if(Safety::Safe, "TODO value", Edit::word(model, word.span(), "value"));
     }
     Ok(())
 }

@@ -1,6 +1,5 @@
 use crate::facts::environment::{Ignored, IgnoredKind, ReadFile};
 use crate::facts::{App, Why};
-use crate::rule::prelude::{Span, Spanned};
 use crate::rule::{Edit, Safety, Severity, Sink};
 
 crate::rule! {
@@ -77,8 +76,7 @@ fn report(app: &App, read: &ReadFile, line: &Ignored, out: &mut Sink) {
     };
     let set_elsewhere = name.is_some_and(|name| app.environment.variables.contains_key(name));
     // How long a hidden line is, is hidden too: without a name, its start alone is pointed at.
-    let start = Span { end: line.span.start + 1, ..line.span };
-    let span = meant.as_ref().map_or(start, |name| name.span);
+    let span = meant.as_ref().map_or(line.start(), |name| name.span);
     let finding = out.report(message).at(span, short(line.kind)).help(repair);
     match name {
         Some(name) => finding.subject(name),
@@ -95,11 +93,7 @@ fn report(app: &App, read: &ReadFile, line: &Ignored, out: &mut Sink) {
         (IgnoredKind::Colon, Some(name)) => format!("write `{name}=` in place of `{name}:`"),
         _ => return,
     };
-    let edit = match line.kind {
-        IgnoredKind::Export => without_export(read, line, meant.as_ref()),
-        IgnoredKind::Bom => without_mark(read, line),
-        _ => with_equals(read, line, meant.as_ref()),
-    };
+    let edit = read.mended(line).map(|(at, with)| Edit::replace(at, with));
     let safety = match edit {
         None => Safety::Manual,
         // What another line set is then what this one says.
@@ -108,64 +102,6 @@ fn report(app: &App, read: &ReadFile, line: &Ignored, out: &mut Sink) {
     };
     // A line that is dropped has no comment in its value.
     finding.fix(safety, title).uncovers_rules(&["E403"]).edits(edit);
-}
-
-/// `export ` goes, as long as a shell would have exported this one variable and no more.
-fn without_export(read: &ReadFile, line: &Ignored, name: Option<&Spanned<String>>) -> Option<Edit> {
-    let name = name?.span;
-    let before = Span { end: name.start, ..line.name_span };
-    let rest = read.source.slice(Span { start: name.end, ..line.span });
-    let alone = read.source.slice(before).trim_ascii() == b"export" && !sets_another(rest);
-    alone.then(|| Edit::replace(before, ""))
-}
-
-/// Does another word with a `=` in it follow behind `=value`?
-fn sets_another(rest: &[u8]) -> bool {
-    let value = rest.strip_prefix(b"=").unwrap_or(rest);
-    // In quotes blanks belong to the value.
-    if matches!(value.first(), Some(b'"' | b'\'')) {
-        return false;
-    }
-    let words = value.split(u8::is_ascii_whitespace).skip(1);
-    words.take_while(|word| !word.starts_with(b"#")).any(|word| word.contains(&b'='))
-}
-
-/// The byte order mark goes, with the `export` behind it.
-fn without_mark(read: &ReadFile, line: &Ignored) -> Option<Edit> {
-    let mark: &[u8] = b"\xef\xbb\xbf";
-    let rest = read.source.bytes.strip_prefix(mark)?;
-    let blanks = |text: &[u8]| text.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
-    let export = match rest.strip_prefix(b"export").map(blanks) {
-        Some(count @ 1..) => b"export".len() + count,
-        _ => 0,
-    };
-    Some(Edit::replace(Span::new(line.span.file, 0, mark.len() + export), ""))
-}
-
-/// `NAME: value` as YAML has it becomes `NAME=value`, as long as the value is plain in both.
-fn with_equals(read: &ReadFile, line: &Ignored, name: Option<&Spanned<String>>) -> Option<Edit> {
-    let name = name?.span;
-    let text = read.source.slice(Span { start: name.end, ..line.span });
-    let blanks = |text: &[u8]| text.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
-    let colon = blanks(text);
-    let behind = text.get(colon..)?.strip_prefix(b":")?;
-    let length = colon + 1 + blanks(behind);
-    let value = text.get(length..)?.trim_ascii_end();
-    // Lists, blocks, references and escapes mean something else there.
-    let mut quotes = value.iter().filter(|byte| matches!(byte, b'"' | b'\''));
-    let closes = match value {
-        [open @ (b'"' | b'\''), .., end] => open == end && quotes.count() == 2,
-        _ => quotes.next().is_none(),
-    };
-    let plain = closes
-        && !value.contains(&b'\\')
-        && !value.contains(&b'\n')
-        && !matches!(
-            value.first(),
-            Some(b'|' | b'>' | b'[' | b'{' | b'&' | b'*' | b'!' | b'/' | b'@' | b'`')
-        );
-    let end = name.end.checked_add(u32::try_from(length).ok()?)?;
-    plain.then(|| Edit::replace(Span { start: name.end, end, ..name }, "="))
 }
 
 /// The cause, and what to type.

@@ -134,13 +134,11 @@ fn refused(app: &App, fault: &SettingFault, out: &mut Sink) {
 fn respelt(app: &App, fault: &SettingFault, span: Span) -> Option<Edit> {
     let meant = fault.did_you_mean.filter(|_| fault.layer == Layer::CommandLine)?;
     app.gunicorn.version.ok()?;
-    let text = std::str::from_utf8(app.written(span)?).ok()?;
-    let written = text.split('=').next()?;
+    let (at, written) = app.flag_at(span)?;
     if !written.starts_with("--") || apart(written, meant)? > 1 {
         return None;
     }
-    let end = span.start + u32::try_from(written.len()).ok()?;
-    Some(Edit::replace(Span { end, ..span }, meant))
+    Some(Edit::replace(at, meant))
 }
 
 /// A user or group that is not there.

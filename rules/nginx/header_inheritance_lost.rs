@@ -117,7 +117,7 @@ fn judge(model: &Model, pass: &Destination, out: &mut Sink) {
     let lines: Vec<String> = lost
         .iter()
         .map(|line| {
-            let words: Vec<String> = line.words().map(|word| written(line, &word)).collect();
+            let words: Vec<String> = line.words().map(|word| as_it_stands(line, &word)).collect();
             format!("{};", words.join(" "))
         })
         .collect();
@@ -144,6 +144,6 @@ fn words(block: &DirectiveRef<'_>) -> String {
 }
 
 /// The word with its quotes, as it stands in the file.
-fn written(line: &DirectiveRef<'_>, word: &WordRef<'_>) -> String {
+fn as_it_stands(line: &DirectiveRef<'_>, word: &WordRef<'_>) -> String {
     String::from_utf8_lossy(line.tree().file.slice(word.span())).into_owned()
 }

@@ -2,7 +2,6 @@
 
 use crate::facts::nginx::{Destination, DirectiveRef, LocationKind, Model};
 use crate::rule::Edit;
-use crate::rule::prelude::{Span, placeholder};
 
 crate::area![
     upstream_mismatch,
@@ -37,29 +36,6 @@ mod new_rule;
 /// What is judged of nginx's way to an application, once there is one.
 pub(super) const ON_THE_WAY: [&str; 10] =
     ["G207", "N301", "N303", "N304", "N306", "N307", "N312", "N313", "N331", "R710"];
-
-/// A word that is written as it is read: where it stands without the quotes round it, and its
-/// text. Nothing where it holds an escape or a template's placeholder.
-fn plain_word(model: &Model, word: Span) -> Option<(Span, String)> {
-    let file = model.config.trees.iter().map(|tree| &tree.file).find(|f| f.id == word.file)?;
-    let (span, text) = match file.slice(word) {
-        [b'"', inner @ .., b'"'] | [b'\'', inner @ .., b'\''] => {
-            (Span { start: word.start + 1, end: word.end - 1, ..word }, inner)
-        }
-        text => (word, text),
-    };
-    let text = std::str::from_utf8(text).ok()?;
-    let holds = |marks: &[char]| text.contains(marks);
-    let plain = !holds(&['\\', '"', '\'', '\n', '\r', '{', '}', '<', '>'])
-        && placeholder::find(text).is_none();
-    plain.then(|| (span, text.to_owned()))
-}
-
-/// Can it stand in nginx's configuration without quotes?
-fn needs_no_quotes(text: &str) -> bool {
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+@=,:[]".contains(&byte);
-    !text.is_empty() && text.bytes().all(fits)
-}
 
 /// New lines for what a pass does: behind the last of `others`, which do so already, else behind
 /// the pass itself. Nothing where that place cannot be told.

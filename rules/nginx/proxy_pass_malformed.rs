@@ -207,19 +207,15 @@ fn report_plain(model: &Model, destination: &Destination, pass: &Pass, whom: &st
 
 /// Writes another URL in place of the one that stands there.
 fn rewrite(model: &Model, finding: &mut Finding, pass: &Destination, right: String, title: &str) {
-    let word = super::plain_word(model, pass.word).filter(|(span, _)| {
-        // What stands in quotes may hold anything.
-        *span != pass.word || super::needs_no_quotes(&right)
-    });
-    let Some((span, _)) = word else {
-        finding.fix(Safety::Manual, title);
-        return;
-    };
     // A site that nginx refuses, or that leads nowhere, was not judged any further.
-    finding
-        .fix(Safety::Safe, title)
-        .uncovers_rules(&super::ON_THE_WAY)
-        .edit(Edit::replace(span, right));
+    match Edit::word(model, pass.word, right) {
+        Some(edit) => {
+            finding.fix(Safety::Safe, title).uncovers_rules(&super::ON_THE_WAY).edit(edit);
+        }
+        None => {
+            finding.fix(Safety::Manual, title);
+        }
+    }
 }
 
 /// Does gunicorn itself speak TLS? It does where it has a certificate (`is_ssl` of its config.py).

@@ -127,8 +127,8 @@ fn edits(
 ) -> Option<Vec<Edit>> {
     if set.is_some() {
         let line = model.effective_directive(pass.place(), "proxy_read_timeout")?;
-        let (at, _) = super::plain_word(model, line.argument(0)?.span())?;
-        return Some(vec![Edit::replace(at, format!("{seconds}s"))]);
+        let edit = Edit::word(model, line.argument(0)?.span(), format!("{seconds}s"));
+        return edit.map(|edit| vec![edit]);
     }
     let destinations = app.routes.iter().filter_map(|r| app.nginx.destinations.get(r.destination));
     let same = destinations.filter(|other| {

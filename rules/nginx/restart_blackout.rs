@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::facts::nginx::{Address, Destination, Host, Model, Peer, Target, Upstream, UpstreamId};
-use crate::facts::{Endpoint, Passing, TcpHost, Why};
+use crate::facts::{Endpoint, Passing, TcpHost, Why, written};
 use crate::rule::prelude::Span;
 use crate::rule::{Edit, Safety, Severity, Sink};
 
@@ -207,12 +207,8 @@ fn to_localhost(
         ))
         .at(pass.word, format!("{} in /etc/hosts", names.join(" and ")));
     finding.help(format!("name one address: proxy_pass {right};"));
-    let word = super::plain_word(model, pass.word);
-    let edit = word.and_then(|(span, text)| {
-        let start = span.start + u32::try_from(text.find("localhost")?).ok()?;
-        let end = start + u32::try_from("localhost".len()).ok()?;
-        Some(Edit::replace(Span { start, end, ..span }, address))
-    });
+    let at = written::nginx::text_in(model, pass.word, "localhost");
+    let edit = at.and_then(|at| Edit::word_at(at, address));
     finding.fix_if(Safety::Safe, format!("{address}:{port} instead of localhost"), edit);
 }
 

@@ -169,9 +169,8 @@ fn together(model: &Model, location: &Location, span: Span, alias: &Path, out: &
         .at(span, "no slash at its end");
     finding.at(location.span, "a slash at its end");
     finding.help(format!("end both with a slash: alias {alias}/;\nthen check with: nginx -t"));
-    let edit = super::plain_word(model, span)
-        .filter(|(_, text)| super::needs_no_quotes(text))
-        .map(|(at, _)| crate::rule::Edit::append(at, "/"));
+    let word = crate::facts::written::nginx::word(model, span);
+    let edit = word.and_then(|(at, text)| crate::rule::Edit::word_at(at, format!("{text}/")));
     let title = format!("a slash behind {alias}");
     finding.fix_if(Safety::Safe, title, edit).uncovers_rules(&["N312"]);
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use crate::facts::nginx::StaticRoot;
-use crate::facts::{App, Why};
+use crate::facts::{App, Why, written};
 use crate::rule::{Edit, EvidenceKind, Safety, Sink};
 
 crate::rule! {
@@ -88,7 +88,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             continue;
         }
         seen.insert(directory.span);
-        let word = super::plain_word(model, directory.span);
+        let word = written::nginx::word(model, directory.span);
         let mut right = link.path.display().to_string();
         if !inside.as_os_str().is_empty() {
             right = format!("{right}/{}", inside.display());
@@ -97,8 +97,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         if word.as_ref().is_some_and(|(_, text)| text.ends_with('/')) {
             right.push('/');
         }
-        let edit = word.filter(|_| super::needs_no_quotes(&right));
-        let edit = edit.map(|(span, _)| Edit::replace(span, right.as_str()));
+        let edit = word.and_then(|(at, _)| Edit::word_at(at, right.as_str()));
         let word = if directory.alias { "alias" } else { "root" };
         let name = release.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let link_shown = link.path.display();

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::facts::nginx::{Destination, Model, PeerEndpoint, Protocol, Target};
-use crate::facts::{App, Bound, Deployment, Endpoint, TcpHost, Why};
+use crate::facts::{App, Bound, Deployment, Endpoint, TcpHost, Why, written};
 use crate::rule::prelude::nearest;
 use crate::rule::{Edit, Safety, Sink};
 
@@ -226,12 +226,8 @@ pub(in crate::rules) fn rewrite(
     peer: &PeerEndpoint,
     right: &str,
 ) -> Option<Edit> {
-    let (span, _) = super::plain_word(model, peer.span)?;
-    if !super::needs_no_quotes(right) {
-        return None;
-    }
     if peer.span != pass.word {
-        return Some(Edit::replace(span, right));
+        return Edit::word(model, peer.span, right);
     }
     let pass = pass.pass(model)?;
     // What a variable holds stands elsewhere, and who speaks TLS is another kind of server.
@@ -239,13 +235,13 @@ pub(in crate::rules) fn rewrite(
     if !plain || pass.protocol != Protocol::Http {
         return None;
     }
-    let uri = match (&pass.uri, right.strip_prefix("unix:")) {
-        (None, _) => String::new(),
-        (Some(uri), Some(path)) if !path.contains(':') => format!(":{uri}"),
-        (Some(_), Some(_)) => return None,
-        (Some(uri), None) => uri.clone(),
+    let to = match (&pass.uri, right.strip_prefix("unix:")) {
+        (Some(_), Some(path)) if path.contains(':') => return None,
+        (Some(_), Some(_)) => format!("http://{right}:"),
+        _ => format!("http://{right}"),
     };
-    Some(Edit::replace(span, format!("http://{right}{uri}")))
+    let uri = pass.uri.as_deref().unwrap_or_default();
+    Edit::word_at(written::nginx::before_end(model, peer.span, uri)?, to)
 }
 
 /// Only a look at the machine's addresses tells whether the peer is this machine at all.

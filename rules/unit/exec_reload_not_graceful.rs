@@ -215,7 +215,9 @@ fn report(
 /// The reload in place of what is wrong.
 fn instead(app: &App, wrong: &Wrong) -> Option<(String, Edit)> {
     let (at, with) = match wrong.part {
-        Some(part) => (plain(app, part)?, super::HUP.trim_start_matches("/bin/")),
+        Some(part) => {
+            (Some(part).filter(|part| app.is_whole(*part))?, super::HUP.trim_start_matches("/bin/"))
+        }
         None => (app.service.only_command(wrong.line)?.value.span(), super::HUP),
     };
     Some((super::RELOAD.to_owned(), Edit::replace(at, with)))
@@ -239,13 +241,6 @@ fn behind(app: &App, line: &ExecCommand) -> Option<(String, Edit)> {
         false => Edit::After { at: assignment.span, line: super::RELOAD.to_owned() },
     };
     Some((super::RELOAD.to_owned(), edit))
-}
-
-/// A command in a script that can be cut out as it stands: no quote begins or ends in it.
-fn plain(app: &App, part: Span) -> Option<Span> {
-    let text = app.written(part)?;
-    let quotes = |byte: &u8| matches!(byte, b'\'' | b'"' | b'\\' | b'`' | b'\n' | b'\r');
-    (!text.is_empty() && !text.iter().any(quotes)).then_some(part)
 }
 
 /// The consequence, then the cause.

@@ -199,9 +199,7 @@ fn exec(app: &App, launch: &Launch, wrapper: &Wrapper) -> Option<Edit> {
         let line = &app.service.exec_start.last()?.line;
         let word = script(line).filter(|word| word.span.file == at.file)?;
         let inside = word.span.start < at.start && at.start < word.span.end;
-        let written = app.written(word.span)?;
-        let quote = written.first().filter(|byte| matches!(byte, b'"' | b'\''))?;
-        if !inside || written.last() != Some(quote) {
+        if !inside || !app.is_quoted(word.span) {
             return None;
         }
     }

@@ -96,8 +96,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
                 .report("systemd refuses the unit: it knows no ~ in a program's path")
                 .at(fault.span, "only a shell expands this")
                 .help("Write the path in full, starting with /.");
-            let at = app.written(fault.span).filter(|text| text.starts_with(b"~/"));
-            let at = at.map(|_| Span { end: fault.span.start.saturating_add(1), ..fault.span });
+            let at = app.tilde_in(fault.span).filter(|at| at.start == fault.span.start);
             let edit =
                 at.zip(without_shell::home(app)).map(|(at, home)| vec![Edit::replace(at, home)]);
             fix(finding, "the path in full", edit.map(|edits| (String::new(), edits)));

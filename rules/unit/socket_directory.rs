@@ -327,9 +327,7 @@ fn read_only_directory(
     out: &mut Sink,
 ) {
     let Endpoint::Unix(path) = &bound.endpoint else { return };
-    let written = app.written(word).and_then(|bytes| std::str::from_utf8(bytes).ok());
-    let open =
-        written.and_then(|word| word.strip_suffix(":ro")).map(|name| name.trim_end_matches(':'));
+    let open = app.without_option(word, ":ro");
     let shown = open.unwrap_or("NAME");
     out.report(format!(
         "{} cannot create {}: `:ro` makes its directory read-only for the service; gunicorn does \

@@ -200,15 +200,9 @@ fn shell_prefix(app: &App, version: u32, out: &mut Sink) {
 /// Is a program refused for nothing but the prefix `|`, by a systemd that does not know it?
 pub(super) fn is_shell_prefix(app: &App, fault: &ExecFault) -> bool {
     let old = app.machine.systemd.ok().is_some_and(|version| *version < PREFIXES_CHANGED);
-    let written = app.written(fault.span).and_then(|bytes| std::str::from_utf8(bytes).ok());
-    let Some(written) = written.filter(|_| old && fault.kind == ExecFaultKind::RelativeProgram)
-    else {
-        return false;
-    };
-    let program = written.trim_start_matches(['-', '@', ':', '+', '!', '|']);
-    written.len() > program.len()
-        && written[..written.len() - program.len()].contains('|')
-        && program.starts_with('/')
+    let parts = app.prefixes_at(fault.span);
+    old && fault.kind == ExecFaultKind::RelativeProgram
+        && parts.is_some_and(|(signs, program)| signs.contains('|') && program.starts_with('/'))
 }
 
 /// `!!` before a program, which a newer systemd passes over.
@@ -220,9 +214,7 @@ fn lost_prefix(app: &App, version: u32, out: &mut Sink) {
     let commands = [&service.exec_start_pre, &service.exec_start, &service.exec_reload];
     for command in commands.into_iter().flatten() {
         let span = command.line.span;
-        let written = app.written(span).unwrap_or_default();
-        let prefixes = written.iter().take_while(|byte| b"-@:+!|".contains(byte)).count();
-        if !written[..prefixes].windows(2).any(|pair| pair == b"!!") {
+        if !app.prefixes_at(span).is_some_and(|(signs, _)| signs.contains("!!")) {
             continue;
         }
         out.report(format!("the prefix !! does not hold: systemd {version} passes over it"))

@@ -112,12 +112,11 @@ fn mended(file: &UnitFile, fault: &Fault) -> Option<Edit> {
     let text = std::str::from_utf8(file.file.slice(fault.span)).ok()?;
     match fault.kind {
         FaultKind::HeaderFollowedByText => {
-            let (header, rest) = text.split_once(']')?;
-            let comment = rest.trim_start();
+            let (header, _) = text.split_once(']')?;
             let known = SECTIONS.contains(&header.strip_prefix('[')?);
-            let start = fault.span.end - u32::try_from(comment.len()).ok()?;
-            let comment = comment.starts_with(['#', ';']) && !comment.ends_with('\\');
-            let text = Span { start, ..fault.span };
+            let text = file.behind_header(fault.span)?;
+            let said = String::from_utf8_lossy(file.file.slice(text));
+            let comment = said.starts_with(['#', ';']) && !said.ends_with('\\');
             (known && comment).then_some(Edit::Lift { statement: fault.span, text })
         }
         FaultKind::HeaderUnclosed => {
@@ -135,11 +134,7 @@ fn mended(file: &UnitFile, fault: &Fault) -> Option<Edit> {
         }
         FaultKind::HeaderInContinuation => {
             let name = text.trim().strip_prefix('[')?.strip_suffix(']')?;
-            let above = file.file.bytes.get(..fault.span.start as usize)?;
-            let line = above.strip_suffix(b"\n")?;
-            let line = line.strip_suffix(b"\r").unwrap_or(line);
-            let kept = line.strip_suffix(b"\\")?.trim_ascii_end();
-            let at = Span::new(fault.span.file, kept.len(), line.len());
+            let at = file.backslash_above(fault.span)?;
             SECTIONS.contains(&name).then(|| Edit::replace(at, ""))
         }
         _ => None,

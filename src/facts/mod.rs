@@ -15,6 +15,7 @@ mod json;
 pub mod known;
 pub mod lost;
 pub mod machine;
+mod mended;
 pub mod names;
 pub mod nginx;
 pub mod path;
@@ -30,7 +31,6 @@ pub mod service;
 pub mod shell;
 pub mod sockets;
 pub mod state;
-mod traced;
 pub mod why;
 pub mod written;
 

@@ -182,9 +182,13 @@ impl Resolver<'_, '_> {
             Edit::Setting { name, to, at } => {
                 self.splice(at.span(), |bytes, _| setting::changed(bytes, name, to, at))
             }
-            Edit::Variable { to, at, .. } => {
+            Edit::Variable { to, at, .. } | Edit::Socket { to, at, .. } | Edit::Word { to, at } => {
                 self.splice(at.span, |_, range| Ok(Splice::new(range, spell::spelt(to, at)?)))
             }
+            Edit::Split { left, right, key } => self.splice(*left, |bytes, range| {
+                let with = format!("{}{key}=", text::newline(bytes, range.end));
+                Ok(Splice::new(range.end..right.start as usize, with))
+            }),
             Edit::Set { unit, section, key, value } => self.set(unit, section, key, value),
             Edit::Mode { path, mode } => {
                 let lookup = self.overlay.look(path);

@@ -3,7 +3,7 @@
 //! open there stay as they are.
 
 use crate::facts::Spelling;
-use crate::facts::written::{Quote, Syntax};
+use crate::facts::written::{Quote, Syntax, is_plain};
 
 /// A value as it is written in this place.
 pub(super) fn spelt(value: &str, at: &Spelling) -> Result<String, String> {
@@ -26,7 +26,7 @@ pub(super) fn spelt_in_unit(text: &str, at: &Spelling) -> Result<String, String>
 
 /// A text that means itself wherever it is written.
 pub(super) fn literal(text: &str) -> Result<&str, String> {
-    match !text.is_empty() && text.bytes().all(is_plain) {
+    match is_plain(text) {
         true => Ok(text),
         false => Err("the value would have to be quoted there".to_owned()),
     }
@@ -37,13 +37,8 @@ pub(super) fn specified(text: &str) -> Result<&str, String> {
     literal(&text.replace('%', "")).map(|_| text)
 }
 
-/// Does it mean itself in every language, whatever is round it?
-fn is_plain(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"/._-+@,:=[]".contains(&byte)
-}
-
 fn escaped(value: &str, syntax: Syntax, quote: Option<Quote>) -> Result<String, String> {
-    if value.bytes().all(is_plain) && (quote.is_some() || !value.is_empty()) {
+    if is_plain(value) || (value.is_empty() && quote.is_some()) {
         return match (syntax, quote) {
             (Syntax::Python, None) => Err("the value is no text there".to_owned()),
             _ => Ok(value.to_owned()),
@@ -67,6 +62,8 @@ fn escaped(value: &str, syntax: Syntax, quote: Option<Quote>) -> Result<String, 
         (Syntax::Words, None) => ("", "\\\"' \t"),
         (Syntax::EnvironmentFile | Syntax::Words, Some(Quote::Single)) => ("", ""),
         (Syntax::Python, Some(_)) => ("", "\\"),
+        // What nginx expands, `$host`, is left to it.
+        (Syntax::Nginx, Some(_)) if at_rest(value) => ("", ""),
         (Syntax::Python | Syntax::Shell | Syntax::Nginx, _) => {
             return Err("the value would have to be quoted there".to_owned());
         }
@@ -93,4 +90,8 @@ fn escaped(value: &str, syntax: Syntax, quote: Option<Quote>) -> Result<String, 
         out.push(character);
     }
     Ok(out)
+}
+
+fn at_rest(value: &str) -> bool {
+    !value.contains(['"', '\'', '\\'])
 }

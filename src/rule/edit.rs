@@ -3,8 +3,10 @@
 
 use std::path::PathBuf;
 
-use crate::facts::{App, Site, Spelling, Why};
+use crate::facts::written::nginx;
+use crate::facts::{App, Bound, Site, Spelling, Why};
 use crate::source::Span;
+use crate::source::nginx::Model;
 use crate::source::unit::Unit;
 
 /// What a setting of gunicorn's is to be.
@@ -62,6 +64,32 @@ pub enum Edit {
         to: String,
         /// Where it is set.
         at: Spelling,
+    },
+    /// A word of nginx's, or a part of one, is another: see [`Edit::word`].
+    Word {
+        /// Where it stands.
+        at: Spelling,
+        /// What comes in its place.
+        to: String,
+    },
+    /// A socket lies at another path, in every line that names it: see [`Edit::socket`].
+    Socket {
+        /// The endpoint as it was.
+        from: String,
+        /// The path.
+        to: String,
+        /// One place that names it.
+        at: Spelling,
+    },
+    /// The value of a unit's setting ends behind one word, and a setting of its own begins with
+    /// another.
+    Split {
+        /// The last word of what stays.
+        left: Span,
+        /// The first of what goes on.
+        right: Span,
+        /// The new setting's name.
+        key: String,
     },
     /// A setting of a unit has this value and no other.
     Set {
@@ -184,6 +212,25 @@ impl Edit {
         Ok(Self::Variable { name: name.to_owned(), to: to.into(), at })
     }
 
+    /// A word of nginx's is another one. Nothing where it is not written as it is read, or the
+    /// other would have to be.
+    pub fn word(model: &Model, at: Span, to: impl Into<String>) -> Option<Self> {
+        Self::word_at(nginx::word(model, at)?.0, to)
+    }
+
+    /// The same for a part of a word.
+    pub fn word_at(at: Spelling, to: impl Into<String>) -> Option<Self> {
+        let to = to.into();
+        at.holds(&to).then_some(Self::Word { at, to })
+    }
+
+    /// A socket lies at another path for all who name it: gunicorn or systemd, which makes it, the
+    /// unit's other lines, and nginx.
+    pub fn socket(app: &App, from: &Bound, to: &str) -> Result<Vec<Self>, Why> {
+        let of = |at| Self::Socket { from: from.endpoint.to_string(), to: to.to_owned(), at };
+        Ok(app.socket_sites(from)?.into_iter().map(of).collect())
+    }
+
     /// The file in which it lies, where it names one by a place.
     pub fn place(&self) -> Option<Span> {
         match self {
@@ -195,7 +242,10 @@ impl Edit {
             Self::Insert { block, .. } => Some(*block),
             Self::Lift { statement, .. } => Some(*statement),
             Self::Setting { at, .. } => Some(at.span()),
-            Self::Variable { at, .. } => Some(at.span),
+            Self::Variable { at, .. } | Self::Word { at, .. } | Self::Socket { at, .. } => {
+                Some(at.span)
+            }
+            Self::Split { left, .. } => Some(*left),
             Self::Set { .. } | Self::Mode { .. } => None,
         }
     }

@@ -1,6 +1,8 @@
 //! The rooms know of each other in one direction only: host → source → facts → rule → rules →
 //! engine → report, fix, scaffold → probe → cli. A path that points up fails here.
 
+#[path = "edits.rs"]
+mod edits;
 #[path = "one_source.rs"]
 mod one_source;
 #[path = "rules_see_facts.rs"]

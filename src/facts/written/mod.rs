@@ -1,12 +1,15 @@
 //! How what decides gunicorn's settings and the application's environment is written, and where:
 //! what a fix changes. What a value looks like in its new place is decided in `src/fix/` alone.
 
+mod find;
+pub mod nginx;
 mod setting;
+mod socket;
 mod spelling;
 mod variables;
 
 pub use setting::{Side, Site};
-pub use spelling::{Quote, Spelling, Syntax, Within};
+pub use spelling::{Quote, Spelling, Syntax, Within, is_plain};
 pub use variables::Writings;
 
 use super::gunicorn::Layer;
@@ -16,7 +19,7 @@ use spelling::unquoted;
 
 impl App {
     /// The bytes of a range of the files that decide how gunicorn is run.
-    pub fn written(&self, span: Span) -> Option<&[u8]> {
+    pub(super) fn written(&self, span: Span) -> Option<&[u8]> {
         if let Some(file) = self.file_of(span) {
             return Some(file.slice(span));
         }
@@ -27,7 +30,7 @@ impl App {
 
     /// A file of its units, of nginx, of its environment, of gunicorn's configuration, or the
     /// script that starts gunicorn.
-    pub fn source_file(&self, id: FileId) -> Option<&SourceFile> {
+    fn source_file(&self, id: FileId) -> Option<&SourceFile> {
         let sockets = self.service.sockets.iter().flat_map(|unit| unit.files());
         let units = self.service.unit.files().chain(sockets).map(|file| &*file.file);
         let trees = self.nginx.model.ok().into_iter().flat_map(|model| &model.config.trees);

@@ -33,7 +33,7 @@ pub enum Quote {
 }
 
 impl Quote {
-    fn of(byte: u8) -> Option<Self> {
+    pub(super) fn of(byte: u8) -> Option<Self> {
         match byte {
             b'\'' => Some(Self::Single),
             b'"' => Some(Self::Double),
@@ -64,6 +64,21 @@ pub struct Within {
     pub syntax: Syntax,
     /// The quotes that are open where it stands.
     pub quote: Option<Quote>,
+}
+
+impl Spelling {
+    /// Can a text stand there without being escaped? Between quotes everything but quotes and
+    /// backslashes can.
+    pub fn holds(&self, text: &str) -> bool {
+        let marks = ['"', '\'', '\\', '\n', '\r'];
+        (self.quote.is_some() && !text.contains(marks)) || is_plain(text)
+    }
+}
+
+/// Does a text mean itself in every language, whatever is round it?
+pub fn is_plain(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+@,:=[]".contains(&byte);
+    !text.is_empty() && text.bytes().all(plain)
 }
 
 impl From<Spelling> for Within {

@@ -28,10 +28,16 @@ impl Writings<'_> {
         let text = self.text(at)?;
         let (span, _) = unquoted(at, &text);
         let (syntax, start) = self.syntax(span);
-        // What a shell's line or Python means before it is not looked at: the quotes are its own.
-        let start = if matches!(syntax, Syntax::Shell | Syntax::Python) { at.start } else { start };
+        // What a shell's line means before it is not looked at; of Python its line is.
+        let start = match syntax {
+            Syntax::Shell => at.start,
+            Syntax::Python => 0,
+            _ => start,
+        };
         let before = self.text(Span { start, end: span.start, ..span })?;
-        Ok(Spelling { span, syntax, quote: open_quote(&before), within: None })
+        let line = before.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+        let before = if syntax == Syntax::Python { line } else { &before };
+        Ok(Spelling { span, syntax, quote: open_quote(before), within: None })
     }
 
     pub(super) fn text(&self, at: Span) -> Result<Vec<u8>, Why> {

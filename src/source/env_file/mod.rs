@@ -168,6 +168,13 @@ pub struct Ignored {
     pub logged: bool,
 }
 
+impl Ignored {
+    /// Its first byte: of a line that is hidden, how long it is is hidden, too.
+    pub fn start(&self) -> Span {
+        Span { end: self.span.start + 1, ..self.span }
+    }
+}
+
 /// Why a unit with this file does not start (with `EnvironmentFile=-…`: why systemd ignores the
 /// whole file).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]

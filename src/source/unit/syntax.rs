@@ -57,6 +57,23 @@ impl UnitFile {
         self.faults.iter().find(|fault| fault.fatal)
     }
 
+    /// What follows behind a section's header on its line, without the blanks before it.
+    pub fn behind_header(&self, line: Span) -> Option<Span> {
+        let text = self.file.slice(line);
+        let bracket = memchr::memchr(b']', text)?;
+        let behind = text.get(bracket + 1..)?.trim_ascii_start().len();
+        Some(Span::new(line.file, line.end as usize - behind, line.end as usize))
+    }
+
+    /// The backslash at the end of the line above, with the blanks before it.
+    pub fn backslash_above(&self, at: Span) -> Option<Span> {
+        let above = self.file.bytes.get(..at.start as usize)?;
+        let line = above.strip_suffix(b"\n")?;
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let kept = line.strip_suffix(b"\\")?.trim_ascii_end();
+        Some(Span::new(at.file, kept.len(), line.len()))
+    }
+
     /// The assignments of one key, in order.
     pub fn all<'a>(
         &'a self,
