@@ -12,6 +12,7 @@ pub mod generate;
 pub mod living;
 pub mod mended;
 pub mod proof;
+pub mod scripted;
 pub mod suite;
 pub mod tree;
 pub mod venv;
