@@ -55,7 +55,7 @@ impl Schedule {
         let series = match self.connections {
             Connections::New => Series::New,
             Connections::Kept => Series::Kept,
-            Connections::Both if turn % 2 == 0 => Series::New,
+            Connections::Both if turn.is_multiple_of(2) => Series::New,
             Connections::Both => Series::Kept,
         };
         let target = usize::try_from(self.next % self.targets).unwrap_or(0);
