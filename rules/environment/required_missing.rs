@@ -1,4 +1,5 @@
 use crate::facts::gunicorn::UnknownName;
+use crate::facts::lost::{LossKind, LostAssignment};
 use crate::facts::release::{Need, Reader, VariableUse};
 use crate::facts::{App, Why};
 use crate::rule::prelude::{Span, nearest_within};
@@ -119,6 +120,9 @@ fn judge<'s>(
         out.skip(&why.about(name));
         return None;
     }
+    if let Some(lost) = app.environment.lost.iter().find(|lost| lost.concerns(name)) {
+        return Some(told_lost(name, span, lost, out));
+    }
     if let Some(unknown) = misplaced(app, name) {
         return Some(told_where(name, span, unknown, out));
     }
@@ -187,11 +191,35 @@ fn is_set_for(reader: Option<Reader>, app: &App, name: &str) -> bool {
         && app.environment.variables.keys().any(|set| set.eq_ignore_ascii_case(name))
 }
 
-/// Is it there and lost on the way? Then E401, E404 or U141 says so, where it can be repaired.
+/// A line of the unit was to set it, and does not: U141 repairs the line.
+fn told_lost<'s>(
+    name: &str,
+    span: Span,
+    lost: &LostAssignment,
+    out: &'s mut Sink,
+) -> &'s mut Finding {
+    let (why, note) = match lost.kind {
+        LossKind::Specifier => (
+            "systemd drops the assignment for a `%` in it".to_owned(),
+            "`%` begins a specifier; `%%` is the sign",
+        ),
+        _ => (
+            format!("it is a part of the value of {}", lost.name),
+            "one pair of quotes holds one assignment",
+        ),
+    };
+    out.report(format!(
+        "no worker boots after a reload: the code needs {name}, and the line that is to set it \
+         does not: {why}"
+    ))
+    .at(span, "raises without it")
+    .at(lost.span, note)
+    .help("Mend the line as U141 says, then restart the unit: a reload keeps the old environment")
+    .subject(name)
+}
+
+/// Does a file have it and lose it? Then E401 or E404 says so, where it can be repaired.
 fn is_dropped(app: &App, name: &str) -> bool {
-    if app.environment.lost.iter().any(|lost| lost.concerns(name)) {
-        return true;
-    }
     app.environment.read_files().any(|read| {
         read.content.ignored.iter().any(|line| line.name.as_deref() == Some(name))
             || read.content.assignments.iter().any(|assignment| {

@@ -1,3 +1,4 @@
+use crate::facts::release::Missing;
 use crate::facts::server::ConfigSource;
 use crate::facts::{App, State, Want, Why};
 use crate::host::FileKind;
@@ -13,7 +14,8 @@ crate::rule! {
     /// `--chdir`.
     ///
     /// What is certain to raise is told: `os.environ["X"]` where nothing sets X, `int()` of a
-    /// variable that is not set, a name that is not there. Values that are not known tell nothing.
+    /// variable that is not set, a name that is not there, an import
+    /// that is neither installed nor in the directory where gunicorn is started. Values that are not known tell nothing.
     ///
     /// Proved by `config-file-raises`: gunicorn ended with KeyError at its start, and every request
     /// got 502.
@@ -27,6 +29,28 @@ crate::rule! {
     /// import os
     ///
     /// timeout = int(os.environ.get("GUNICORN_TIMEOUT", "30"))
+    /// ```
+    ///
+    /// A package that is not installed (what is caught, or imported in a hook, is no reason):
+    ///
+    /// ```python,bad,file=/srv/myapp/releases/2026-04-21/gunicorn.conf.py
+    /// import multiprocessing
+    ///
+    /// from prometheus_client import multiprocess
+    /// ```
+    /// ```python,good,file=/srv/myapp/releases/2026-04-21/gunicorn.conf.py
+    /// import multiprocessing
+    ///
+    /// try:
+    ///     import prometheus_client
+    /// except ImportError:
+    ///     prometheus_client = None
+    ///
+    ///
+    /// def child_exit(server, worker):
+    ///     from prometheus_client import multiprocess
+    ///
+    ///     multiprocess.mark_process_dead(worker.pid)
     /// ```
     ///
     /// A file that is not there:
@@ -71,7 +95,9 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     if unreadable(app, config, out)? {
         return Ok(());
     }
-    let Some((message, span)) = config.faults.first() else { return Ok(()) };
+    let Some((message, span)) = config.faults.first() else {
+        return missing_import(app, config, out);
+    };
     let path = config.place.path.display();
     out.report(format!(
         "gunicorn does not start, and a reload ends it: its configuration file fails with {message}"
@@ -82,6 +108,38 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         "Mend {path}; try it as the service would, before the reload:\n  \
          gunicorn --check-config -c {path} …"
     ))
+    .fix(crate::rule::Safety::Manual, format!("a {path} that can be loaded"));
+    Ok(())
+}
+
+/// Does it import, while it is read, what is nowhere?
+fn missing_import(app: &App, config: &ConfigSource, out: &mut Sink) -> Result<(), Why> {
+    let imports = app.release.code.start.configuration.get()?;
+    for why in &imports.unknown {
+        out.skip(why);
+    }
+    let Some(unresolved) = imports.unresolved.first() else { return Ok(()) };
+    let (path, name) = (config.place.path.display(), unresolved.missing.shown());
+    let (cause, help) = match &unresolved.missing {
+        Missing::Module(_) => (
+            format!("{name} is not installed and not in the release: {}", unresolved.way),
+            format!(
+                "Install what brings {name} into the environment that gunicorn runs in, or take the \
+                 import out of {path}"
+            ),
+        ),
+        _ => (
+            format!("{name} is not defined: {}", unresolved.way),
+            format!("Correct the import that leads to {name}"),
+        ),
+    };
+    out.report(format!(
+        "gunicorn does not start, and a reload ends it: its configuration file fails: {cause}"
+    ))
+    .at_each(unresolved.chain.iter().rev().map(|span| (*span, "imported while it is read")))
+    .at_some(config.span, "names the file")
+    .help(help)
+    .subject(name.clone())
     .fix(crate::rule::Safety::Manual, format!("a {path} that can be loaded"));
     Ok(())
 }

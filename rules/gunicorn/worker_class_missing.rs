@@ -33,6 +33,10 @@ crate::rule! {
     /// worker_class = "gevent"
     /// ```
     ///
+    /// ```python,bad,file=/srv/myapp/releases/2026-04-21/gunicorn.conf.py
+    /// worker_class = "shop.workers.ShopWorker"
+    /// ```
+    ///
     /// Healthy: gunicorn's own, by its name and by its path.
     ///
     /// ```ini,good,drop-in
@@ -93,7 +97,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         }
         None if name.contains('.') => match OTHERS.iter().find(|(top, _)| first(name) == *top) {
             Some((_, packages)) => packages.to_vec(),
-            None => return Ok(()),
+            None => return dotted(app, out, shown),
         },
         None => {
             let there = OWN.iter().filter(|(own, ..)| gone(own, version).is_none());
@@ -121,6 +125,19 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         let help = format!("{place}/bin/python -m pip install {package}");
         report(app, out, shown, &why, &help).also(Item::Dependencies);
     }
+    Ok(())
+}
+
+/// A class of somebody else's: is there such a module at all?
+fn dotted(app: &App, out: &mut Sink, shown: &str) -> Result<(), Why> {
+    let Some(module) = app.release.code.start.worker_class.get()? else { return Ok(()) };
+    let module = match app.gunicorn.settings.is_secret("worker_class") {
+        true => "its module",
+        false => module.as_str(),
+    };
+    let why = format!("{module} is neither installed nor in the release");
+    let help = format!("Install what brings {module}, or name the class that is meant");
+    report(app, out, shown, &why, &help);
     Ok(())
 }
 

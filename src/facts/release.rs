@@ -132,7 +132,12 @@ pub fn read(
         let variable = gunicorn.worker_variable(&candidate.environment, name)?;
         Ok(variable.and_then(|variable| variable.value.expose_str().map(str::to_owned)))
     };
-    let surroundings = code::Surroundings { home, link: link.as_ref(), django_settings: &settings };
+    let surroundings = code::Surroundings {
+        home,
+        working_directory: started.map(|place| place.path.as_path()),
+        link: link.as_ref(),
+        django_settings: &settings,
+    };
     let code = code::read(sources, gunicorn, &search_path, &surroundings, problems);
     let environment = &candidate.environment;
     let django = django_settings::read(sources, gunicorn, environment, &search_path, &code);

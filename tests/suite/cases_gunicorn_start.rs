@@ -89,7 +89,7 @@ fn a_value_that_is_refused_is_named_in_every_layer() {
 fn no_application_and_one_that_was_swallowed() {
     started("-w 3").only("G209").says("no application");
     let swallowed = start(&format!("-w 3 {REST} --proxy-protocol wsgi:app"), "");
-    version(swallowed, "24.1.1").check().only("G209").says("proxy_protocol");
+    version(swallowed, "24.1.1").check().only("G209").says("--proxy-protocol takes the word");
     started("-w 3 --proxy-protocol wsgi:app").passes("G209");
     // The configuration file may name it.
     let named = start(&format!("-w 3 {REST}"), "").file(CONFIG, "wsgi_app = 'wsgi:app'\n");
@@ -154,6 +154,29 @@ fn class(class: &str, installed: &[&str], gunicorn: &str) -> Seen {
 }
 
 #[test]
+fn what_the_configuration_file_imports_has_to_be_there() {
+    let text = "import os\nfrom shop.conf import workers\n";
+    let seen = configured(text);
+    seen.only("G212").says("shop is not installed").at(CONFIG, 2);
+    let own = start(&format!("-w 3 {REST} wsgi:app"), "").file(CONFIG, text);
+    let own = own.in_release("shop/conf.py", "import flask\nworkers = 3\n");
+    own.check().passes("G212");
+    // What it imports imports in turn.
+    let own = own.in_release("shop/conf.py", "import redis\nworkers = 3\n").check();
+    own.only("G212").says("redis is not installed");
+    // A module instead of a file.
+    let module = |text: &str| {
+        start(&format!("-c python:shop.conf {REST} wsgi:app"), "")
+            .in_release("shop/conf.py", text)
+            .check()
+    };
+    module("workers = 3\n").passes("G201");
+    module("workers = 1\n").only("G201");
+    module("workers = 3\nimport redis\n").only("G212").says("redis");
+    start(&format!("-c python:nowhere.conf {REST} wsgi:app"), "").check().skipped("G212");
+}
+
+#[test]
 fn a_worker_class_that_is_missing_is_named() {
     for (name, installed, version) in [
         ("gevent", &[][..], "23.0.0"),
@@ -164,6 +187,7 @@ fn a_worker_class_that_is_missing_is_named() {
         ("uvicorn.workers.UvicornWorker", &[], "23.0.0"),
         ("uvicorn_worker.UvicornWorker", &["uvicorn"], "23.0.0"),
         ("tornado", &[], "27.0.1"),
+        ("shop.workers.Worker", &[], "23.0.0"),
     ] {
         class(name, installed, version).only("G208").at(DROP_IN, 4);
     }
@@ -173,10 +197,14 @@ fn a_worker_class_that_is_missing_is_named() {
         ("asgi", &[], "27.0.1"),
         ("eventlet", &["eventlet"], "25.3.0"),
         ("uvicorn.workers.UvicornWorker", &["uvicorn"], "23.0.0"),
-        ("shop.workers.Worker", &[], "23.0.0"),
     ] {
         class(name, installed, version).passes("G208");
     }
+    // A class of the release's own.
+    start(&format!("-w 3 -k shop.workers.Worker {REST} wsgi:app"), "")
+        .in_release("shop/workers.py", "class Worker: ...\n")
+        .check()
+        .passes("G208");
     // The healthy environment has `packaging`; without it newer versions have no gevent.
     class("gevent", &["gevent"], "26.2.0").passes("G208");
     let bare = start(&format!("-w 3 -k gevent {REST} wsgi:app"), "")

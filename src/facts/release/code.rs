@@ -1,6 +1,8 @@
 //! The application's modules: where the one that gunicorn imports lies, what it needs, whether it
 //! can be parsed.
 
+mod start;
+
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +21,8 @@ use crate::source::gunicorn::ApplicationName;
 use crate::source::python::environ::{EnvironmentUse, Need};
 use crate::source::python::{self, PythonVersion, SyntaxFault};
 use crate::source::{FileId, Sources, Span, Spanned};
+
+pub use start::StartImports;
 
 pub use crate::source::python::names::{Binding, DefinitionKind};
 
@@ -101,6 +105,8 @@ pub struct Code {
     pub examples: Vec<Spanned<String>>,
     /// Whether all that is certainly imported is there.
     pub imports: Known<ImportCheck>,
+    /// Whether what gunicorn imports before it is there.
+    pub start: StartImports,
     /// What the application is made by; nothing where the code does not say for sure.
     pub made: Known<Option<MadeBy>>,
     /// Calls that start a server while the application is imported.
@@ -121,6 +127,8 @@ impl Code {
 pub(super) struct Surroundings<'a> {
     /// The home directory of the user that gunicorn runs as.
     pub home: Option<&'a Path>,
+    /// Where gunicorn is started.
+    pub working_directory: Option<&'a Path>,
     /// The release link.
     pub link: Option<&'a ReleaseLink>,
     /// DJANGO_SETTINGS_MODULE as the application sees it.
@@ -140,6 +148,7 @@ pub(super) fn read(
         required: Vec::new(),
         examples: Vec::new(),
         imports: Known::unknown("the application was not read"),
+        start: StartImports::unknown(&Why::new("the application was not read")),
         made: Known::unknown("the application was not read"),
         served: Known::unknown("the application was not read"),
         open: None,
@@ -148,10 +157,12 @@ pub(super) fn read(
         Ok(entries) => entries,
         Err(why) => {
             code.not_followed(&why);
+            code.start = StartImports::unknown(&why);
             code.application = Known::Unknown(why);
             return code;
         }
     };
+    code.start = start::read(sources, gunicorn, entries, surroundings, problems);
     code.examples = examples(sources, entries);
     let name = match gunicorn.settings.wsgi_app() {
         Known::Unknown(why) => {

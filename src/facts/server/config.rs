@@ -58,11 +58,14 @@ impl ConfigReader<'_> {
                 None,
                 Known::Value(choice, _) | Known::Default(choice, _) | Known::Observed(choice, _),
             ) => match choice {
-                ConfigChoice::Module(module) => {
-                    return unknown(Why::new(format!(
-                        "the configuration is the module {module}, which is not read"
-                    )));
-                }
+                ConfigChoice::Module(module) => match self.module_file(module) {
+                    Some(path) => (path, false),
+                    None => {
+                        return unknown(Why::new(format!(
+                            "the configuration is the module {module}, which is not read"
+                        )));
+                    }
+                },
                 ConfigChoice::File(text) if text.starts_with('/') => (PathBuf::from(text), false),
                 ConfigChoice::File(text) => match self.working_directory {
                     Some(base) => (tidy(&base.join(text)), false),
@@ -125,6 +128,14 @@ impl ConfigReader<'_> {
         let source = ConfigSource { place, implicit, span, file: Some(file), faults };
         let origin = Origin::Path(path);
         (Known::Value(Some(source), origin.clone()), Known::Value(Some(content), origin))
+    }
+
+    /// `python:package.module`, where it lies in the directory in which gunicorn is started, which is
+    /// on the path by then.
+    fn module_file(&self, module: &str) -> Option<PathBuf> {
+        let base = self.working_directory?.join(module.replace('.', "/"));
+        let files = [base.with_extension("py"), base.join("__init__.py")];
+        files.into_iter().find(|file| self.sources.load(file).is_ok())
     }
 
     /// The text of a file that the configuration reads itself. Nothing of it may be shown.

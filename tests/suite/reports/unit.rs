@@ -69,13 +69,19 @@ pub fn reports() -> Vec<Report> {
         broken(
             "two-assignments-in-one-pair-of-quotes",
             two_in_one_quotes,
-            vec![error(&["U141"], &["SECRET_KEY"]).at(UNIT, "Environment=")],
+            vec![
+                error(&["U141"], &["SECRET_KEY"]).at(UNIT, "Environment="),
+                error(&["E410"], &["SECRET_KEY"]).at(UNIT, "Environment="),
+            ],
         )
         .unsaid(&["set nowhere"]),
         broken(
             "percent-in-environment",
             percent_in_environment,
-            vec![error(&["U141"], &["DATABASE_URL"]).at(UNIT, "Environment=")],
+            vec![
+                error(&["U141"], &["DATABASE_URL"]).at(UNIT, "Environment="),
+                error(&["E410"], &["DATABASE_URL"]).at(UNIT, "Environment="),
+            ],
         )
         .unsaid(&["set nowhere"]),
         silent("flask-env-of-flask-3", || {
