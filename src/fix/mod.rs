@@ -5,6 +5,7 @@ pub mod actions;
 pub mod change;
 pub mod diff;
 mod draft;
+mod edited;
 pub mod history;
 mod nginx;
 pub mod owners;
@@ -18,6 +19,7 @@ mod unit;
 pub mod validate;
 
 pub use change::{Change, Content};
+pub use edited::edited;
 pub use plan::{Left, Options, Plan, Proposal, Reason, plan};
 
 /// Where the change of a unit goes.

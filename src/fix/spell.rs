@@ -7,6 +7,10 @@ use crate::facts::written::{Quote, Syntax, is_plain};
 
 /// A value as it is written in this place.
 pub(super) fn spelt(value: &str, at: &Spelling) -> Result<String, String> {
+    // gunicorn and systemd take them away, here and there.
+    if value.trim() != value {
+        return Err("the value has blanks at its ends".to_owned());
+    }
     let mut text = escaped(value, at.syntax, at.quote)?;
     if let Some(outer) = at.within {
         text = escaped(&text, outer.syntax, outer.quote)?;
@@ -75,9 +79,9 @@ fn escaped(value: &str, syntax: Syntax, quote: Option<Quote>) -> Result<String, 
     if syntax == Syntax::Python && value.contains(['"', '{', '}']) {
         return cannot("a quote or a brace");
     }
-    let blanks = value.contains([' ', '\t']) && syntax != Syntax::Words;
-    let ends = syntax == Syntax::EnvironmentFile && value.trim() == value;
-    if quote.is_none() && (value.is_empty() || blanks && !ends) {
+    let cut = !matches!(syntax, Syntax::Words | Syntax::EnvironmentFile);
+    let blanks = value.contains([' ', '\t']) && cut;
+    if quote.is_none() && (value.is_empty() || blanks) {
         return cannot("blanks or nothing");
     }
     let mut out = String::with_capacity(value.len() + 8);

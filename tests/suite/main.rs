@@ -54,6 +54,7 @@ mod reports;
 mod requirements_read;
 mod rules;
 mod secrets;
+mod spelling;
 mod tree;
 mod trees;
 mod unit_exec;

@@ -168,8 +168,9 @@ impl Writings<'_> {
             let raw = text.get(range.clone())?;
             let span = part(at, range);
             let mut value = Text::empty(at.file, span.start as usize);
-            if word == raw {
-                value = Text::verbatim(at.file, raw, span.start as usize);
+            let (inner, bare) = unquoted(span, raw.as_bytes());
+            if word.as_bytes() == bare {
+                value = Text::verbatim(at.file, &word, inner.start as usize);
             } else {
                 value.push_str(&word, span.start as usize, span.end as usize);
             }
