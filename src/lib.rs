@@ -1,7 +1,7 @@
 //! deploy-doctor: what the next reload of a Flask + Gunicorn + Nginx + systemd site will do.
 //!
 //! The rooms, in the one order in which they may know of each other:
-//! host → source → facts → rule → rules → engine → report, fix, scaffold → probe → cli.
+//! host → source → facts → rule → rules → engine → report, fix, scaffold → probe → reload → cli.
 
 #![warn(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
@@ -11,6 +11,7 @@ pub mod facts;
 pub mod fix;
 pub mod host;
 pub mod probe;
+pub mod reload;
 pub mod report;
 #[macro_use]
 pub mod rule;

@@ -25,6 +25,10 @@ pub(super) enum Command {
     Fix(FixArguments),
     /// Ask a site at a constant rate: what fails, and the longest time without a success
     Probe(ProbeArguments),
+    /// Reload only what will survive, watch it, prove it, take it back
+    Reload(ReloadArguments),
+    /// Back to the release before, guarded in the same way
+    Rollback(RollbackArguments),
     /// Print the model that the rules see as JSON, secrets redacted
     Facts(FactsArguments),
     /// List the rules
@@ -258,4 +262,96 @@ pub(super) struct InitArguments {
     /// Replace files that are there
     #[arg(long)]
     pub force: bool,
+}
+
+/// What a reload and a rollback have in common.
+#[derive(Debug, Args)]
+pub(super) struct GuardArguments {
+    /// The unit, with or without .service
+    #[arg(value_name = "APP")]
+    pub app: String,
+    /// Ask this URL all the while (repeatable) [default: the application's own sockets]
+    #[arg(long, value_name = "URL")]
+    pub probe: Vec<String>,
+    /// Requests a second to each URL
+    #[arg(long, value_name = "NUMBER", default_value_t = 50.0)]
+    pub rate: f64,
+    /// How long a request may take, and how long the site may be without an answer
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
+    pub timeout: f64,
+    /// How long the new release is watched once its workers stand
+    #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
+    pub settle: f64,
+    /// A text that every answer of the new release holds, in its body or a header
+    #[arg(long, value_name = "TEXT")]
+    pub expect_version: Option<String>,
+    /// How gunicorn is told
+    #[arg(long, value_enum, default_value_t = StrategyWord::Auto)]
+    pub strategy: StrategyWord,
+    /// Go on in spite of what these rules find: codes, names, areas, globs
+    #[arg(long, value_name = "RULE", value_delimiter = ',')]
+    pub force: Vec<String>,
+    /// Check and probe, say what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not import the application beforehand
+    #[arg(long)]
+    pub no_preflight: bool,
+    /// Go on where something could not be read
+    #[arg(long)]
+    pub allow_incomplete: bool,
+    /// The longest time without an answer that is no stall
+    #[arg(long, value_name = "SECONDS", default_value_t = 1.0)]
+    pub max_stall: f64,
+    /// How many probes may fail before it is taken back
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    pub max_failed: u64,
+    /// The database's migration, as `flask db current` prints it
+    #[arg(long, value_name = "REV")]
+    pub db_revision: Option<String>,
+    /// Write what happened as one HTML file
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// The output's format
+    #[arg(long, value_enum, default_value_t = ReloadFormat::Text)]
+    pub format: ReloadFormat,
+    /// Colours
+    #[arg(long, value_enum, default_value_t = Color::Auto)]
+    pub color: Color,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReloadArguments {
+    #[command(flatten)]
+    pub guard: GuardArguments,
+    /// Move the release link here first
+    #[arg(long, value_name = "DIR")]
+    pub release: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RollbackArguments {
+    #[command(flatten)]
+    pub guard: GuardArguments,
+    /// Go back to this release [default: the one before the last reload]
+    #[arg(long, value_name = "DIR")]
+    pub to: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum StrategyWord {
+    /// What the deployment needs
+    Auto,
+    /// systemctl reload
+    Hup,
+    /// A second master beside the first
+    Usr2,
+    /// systemctl restart
+    Restart,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ReloadFormat {
+    Text,
+    Json,
 }

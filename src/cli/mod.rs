@@ -9,6 +9,7 @@ mod fix;
 mod init;
 mod probe;
 mod read;
+mod reload;
 mod rules;
 
 use std::process::ExitCode;
@@ -30,6 +31,12 @@ pub enum Exit {
     Incomplete,
     /// A fix was applied, did not validate and was rolled back.
     RolledBack,
+    /// A reload failed and was rolled back.
+    ReloadRolledBack,
+    /// A reload failed, and the rollback failed too.
+    RollbackFailed,
+    /// Reloaded without a failed probe, but degraded.
+    Degraded,
 }
 
 impl From<Exit> for ExitCode {
@@ -40,6 +47,9 @@ impl From<Exit> for ExitCode {
             Exit::Usage => 2,
             Exit::Incomplete => 3,
             Exit::RolledBack => 4,
+            Exit::ReloadRolledBack => 5,
+            Exit::RollbackFailed => 6,
+            Exit::Degraded => 7,
         })
     }
 }
@@ -53,6 +63,8 @@ pub fn run() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Fix(arguments) => fix::run(&arguments),
         Command::Probe(arguments) => probe::run(arguments),
+        Command::Reload(arguments) => reload::run(&arguments),
+        Command::Rollback(arguments) => reload::rollback(&arguments),
         Command::Facts(arguments) => facts::run(&arguments),
         Command::Rules(arguments) => rules::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),

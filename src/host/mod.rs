@@ -4,6 +4,7 @@
 //! the [`Host`] trait, so that a living host, an image under `--root` and (later) a capture are
 //! read by the same code. Nothing here knows what the bytes mean.
 
+pub mod act;
 mod bound;
 pub mod disk;
 pub mod files;
@@ -27,7 +28,7 @@ pub use http::{HttpAnswer, HttpError, HttpRequest, HttpTarget};
 pub use memory::MemoryHost;
 pub use overlay::OverlayHost;
 pub use run::{Command, Import, Output, Program, RunError};
-pub use tree::TreeHost;
+pub use tree::{Relinked, TreeHost};
 
 /// The largest file that is read unless the caller says otherwise, in bytes.
 pub const READ_LIMIT: u64 = 64 << 20;

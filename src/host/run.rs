@@ -14,10 +14,14 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 
+use super::Relinked;
+
 /// How long a command may take.
 pub const TIME_LIMIT: Duration = Duration::from_secs(5);
 /// How many bytes of its output are read.
 pub const OUTPUT_LIMIT: u64 = 4 << 20;
+/// Lays one directory over another, then becomes what follows. 126: the import was not begun.
+const SWAP: &str = r#"/bin/mount --bind -- "$0" "$1" || exit 126; shift; exec "$@""#;
 /// The search path that a command sees, for what it runs itself.
 const SEARCH_PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -171,13 +175,26 @@ pub(super) fn run(command: &Command) -> Result<Output, RunError> {
 ///
 /// setsid(1) makes the process that is started the leader of its session and group, so that
 /// the whole group can be killed; setpriv(1) lays down root's rights for good before Python starts.
-pub(super) fn import(import: &Import) -> Result<Output, RunError> {
-    let [setsid, setpriv] = ["/usr/bin/setsid", "/usr/bin/setpriv"];
+/// Where a link is to lead elsewhere first, the process sees that: in a mount namespace of its own
+/// (unshare(1)) the new release lies where the present one does, so that whatever goes by way of
+/// the link gets there: the working directory, `--chdir`, `sys.path`, the virtual environment.
+pub(super) fn import(import: &Import, moved: Option<&Relinked>) -> Result<Output, RunError> {
+    let [setsid, setpriv, unshare] = ["/usr/bin/setsid", "/usr/bin/setpriv", "/usr/bin/unshare"];
     if import.uid == 0 {
         return Err(RunError::Failed("the application is not imported as root".into()));
     }
     let own = rustix::process::geteuid();
     let mut process = std::process::Command::new(setsid);
+    if let Some(moved) = moved {
+        if !own.is_root() {
+            return Err(RunError::NeedsRoot("importing the application from a new release".into()));
+        }
+        if !Path::new(unshare).exists() {
+            return Err(RunError::Missing("unshare"));
+        }
+        process.args([unshare, "--mount", "--propagation", "private", "--", "/bin/sh", "-c", SWAP]);
+        process.args([&moved.then, &moved.now]);
+    }
     if own.is_root() {
         if !Path::new(setpriv).exists() {
             return Err(RunError::Missing("setpriv"));

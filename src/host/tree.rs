@@ -39,6 +39,8 @@ pub struct TreeHost {
     live: bool,
     /// May commands be run?
     commands: bool,
+    /// A link that is taken to lead elsewhere than it does.
+    relinked: Option<Relinked>,
     /// Directories by their path free of links.
     directories: RefCell<HashMap<PathBuf, Rc<Node>>>,
     /// `/proc`, where the kernel's own process table is mounted there.
@@ -47,6 +49,17 @@ pub struct TreeHost {
     sockets: OnceCell<Result<Vec<bound::BoundSocket>, Errno>>,
     /// What others were asked, and how long each answer took.
     asked: RefCell<Vec<(&'static str, Duration)>>,
+}
+
+/// A link as it will be, on a host that is looked at before it is moved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Relinked {
+    /// The link, free of links before it.
+    pub link: PathBuf,
+    /// The directory that it leads to now, free of links.
+    pub now: PathBuf,
+    /// The directory that it will lead to, free of links.
+    pub then: PathBuf,
 }
 
 /// Something that was opened to be looked at.
@@ -66,6 +79,17 @@ impl Node {
 }
 
 impl TreeHost {
+    /// The same host, as it will be once that link is moved.
+    #[must_use]
+    pub fn relinked(self, relinked: Relinked) -> Self {
+        Self { relinked: Some(relinked), ..self }
+    }
+
+    /// Where a link will lead, if it is the one that is to be moved.
+    fn moved(&self, link: &Path) -> Option<PathBuf> {
+        self.relinked.as_ref().filter(|moved| moved.link == link).map(|moved| moved.then.clone())
+    }
+
     /// This machine's own file system. Commands are run.
     pub fn live() -> Result<Self, HostError> {
         let top = Path::new("/");
@@ -101,6 +125,7 @@ impl TreeHost {
             top: Rc::new(top(fd).map_err(fail)?),
             live: false,
             commands: false,
+            relinked: None,
             directories: RefCell::default(),
             process_table: OnceCell::new(),
             sockets: OnceCell::new(),
@@ -161,8 +186,12 @@ impl TreeHost {
                     walk.lookup.outcome = failed(path, HostErrorKind::LinkLoop);
                     return walk;
                 }
-                let target = match fs::readlinkat(&node.fd, "", Vec::new()) {
-                    Ok(text) => PathBuf::from(OsString::from_vec(text.into_bytes())),
+                let read = || fs::readlinkat(&node.fd, "", Vec::new());
+                let target = match self.moved(&next).map_or_else(
+                    || read().map(|text| PathBuf::from(OsString::from_vec(text.into_bytes()))),
+                    Ok,
+                ) {
+                    Ok(target) => target,
                     Err(errno) => {
                         walk.lookup.outcome = failed(&next, error_kind(errno));
                         return walk;
@@ -337,7 +366,7 @@ impl Host for TreeHost {
         if !self.commands {
             return Err(RunError::NotHere);
         }
-        self.timed("import", || run::import(import))
+        self.timed("import", || run::import(import, self.relinked.as_ref()))
     }
 
     fn http(&self, request: &HttpRequest) -> Result<HttpAnswer, HttpError> {
@@ -403,6 +432,9 @@ impl Host for TreeHost {
     fn read_link(&self, path: &Path) -> Result<PathBuf, HostError> {
         let walk = self.walk(path, false);
         present(&walk.lookup)?;
+        if let Some(target) = self.moved(&walk.lookup.resolved) {
+            return Ok(target);
+        }
         let fail = |errno| HostError { path: path.into(), kind: error_kind(errno) };
         let handle = &walk.handle.as_ref().unwrap_or(&self.top).fd;
         let text = fs::readlinkat(handle, "", Vec::new()).map_err(fail)?;

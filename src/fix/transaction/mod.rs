@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use super::history::{self, HistoryEntry};
 use super::{Change, Content};
-use crate::host::disk::{Disk, Found, Held, Lock};
+use crate::host::disk::{Directory, Disk, Found, Held, Lock};
 use check::Handles;
 use journal::{Entry, Record};
 use perform::{Race, Step, Trouble, perform};
@@ -82,6 +82,16 @@ pub struct Undone {
     pub paths: Vec<PathBuf>,
     /// What was not brought back, such as a directory that is not empty.
     pub left: Vec<Left>,
+}
+
+/// Opens a directory of one's own below the state directory, mode 0700, and makes what is missing.
+/// One that somebody else made, or may read or write in, is refused; so is a link.
+pub fn directory_below(
+    disk: &dyn Disk,
+    state_dir: &Path,
+    name: &str,
+) -> Result<Directory, StoreError> {
+    state::below(disk, &disk.place(state_dir), std::ffi::OsStr::new(name))
 }
 
 /// The transactions of one state directory, locked for this process until dropped.

@@ -205,6 +205,17 @@ pub(super) fn open<'d>(disk: &'d dyn Disk, path: &Path) -> Result<(Shelf<'d>, Lo
     Ok((Shelf { disk, transactions }, lock))
 }
 
+/// Opens a directory below the state directory, and makes both where they are missing.
+pub(super) fn below(disk: &dyn Disk, path: &Path, child: &OsStr) -> Result<Directory, StoreError> {
+    let above = make_way(disk, &disk.resolve(parent(path))?)?;
+    let (state, _) = make(disk, &above, name(path)?)?;
+    trust(disk, &state)?;
+    let (directory, _) = make(disk, &state, child)?;
+    trust(disk, &directory)?;
+    disk.sync_directory(&state)?;
+    Ok(directory)
+}
+
 /// Opens a directory of mode 0700, and makes it where it is missing; says whether it did.
 fn make(disk: &dyn Disk, above: &Directory, name: &OsStr) -> Result<(Directory, bool), StoreError> {
     let mut made = true;

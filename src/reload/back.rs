@@ -1,0 +1,171 @@
+//! The way back: the recorded link, then gunicorn, then the probes again. Migrations are never
+//! rolled back.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::before::Ready;
+use super::probing::{self, Probing};
+use super::trigger::Failure;
+use super::watch::LOOK;
+use super::{Ending, Move, Run, Stage, Step, Stop, Strategy, cause};
+use crate::host::act;
+
+/// How long the site may take to answer again.
+const RECOVER: Duration = Duration::from_secs(30);
+/// How long a reload may take to bring answers back before a restart does.
+const PATIENCE: Duration = Duration::from_millis(1500);
+/// So long with answers to most probes, it has recovered.
+const STEADY: Duration = Duration::from_secs(1);
+
+impl Run<'_> {
+    /// Takes it back, and ends the story.
+    pub(super) fn back(
+        &mut self,
+        ready: &Ready,
+        failure: Failure,
+        mut probing: Probing,
+    ) -> Result<(), Stop> {
+        probing.mark("failed");
+        self.evidence(&failure, &probing);
+        self.say(Step::Rollback, &format!("failed: {}", failure.why));
+        self.note_event("failed", json!({ "why": failure.why, "evidence": self.story.evidence }));
+        self.note_record(Stage::RollingBack, ready.moved.as_ref());
+        let result = self.undo(ready, &failure, &mut probing);
+        let report = probing.finish();
+        self.story.evidence.extend(probing::evidence(&report));
+        self.story.probes = Some(report);
+        match result {
+            Ok(seconds) => {
+                self.note_record(Stage::RolledBack, ready.moved.as_ref());
+                let serves = self.story.before.as_deref().map(super::name);
+                let serves = serves.unwrap_or_else(|| "the code before".into());
+                let again = match seconds {
+                    Some(seconds) => format!(" again after {seconds:.1} s"),
+                    None => String::new(),
+                };
+                let why = format!("{}; rolled back: {serves} serves{again}", failure.why);
+                self.story.end(Ending::RolledBack, why);
+            }
+            Err((why, next)) => {
+                self.note_record(Stage::Failed, ready.moved.as_ref());
+                self.story.next.extend(next);
+                let why = format!("{}; and not rolled back: {why}", failure.why);
+                self.story.end(Ending::RollbackFailed, why);
+            }
+        }
+        Ok(())
+    }
+
+    /// What the failed attempt left to see: it is gone once the release before serves again.
+    fn evidence(&mut self, failure: &Failure, probing: &Probing) {
+        if let Some(mark) = &failure.mark {
+            self.story.evidence.extend(cause::since(self.doors.host, mark).lines());
+            self.story.next.extend(mark.command());
+        }
+        if let Some(kind) = probing.counts().last_failure {
+            self.story.evidence.push(format!("last failed probe: {kind}"));
+        }
+    }
+
+    /// The seconds until the site answered again, where it had not; or why not, and what to type.
+    fn undo(
+        &mut self,
+        ready: &Ready,
+        failure: &Failure,
+        probing: &mut Probing,
+    ) -> Result<Option<f64>, (String, Vec<String>)> {
+        let began = Instant::now();
+        let unit = self.request.unit.clone();
+        let way = ready.moved.as_ref().or(ready.way_back.as_ref());
+        if let Some(moved) = way {
+            self.link_back(ready, moved)?;
+        } else if !failure.untouched {
+            return Err((
+                "no release link was moved, so there is no code to go back to".into(),
+                vec![format!(
+                    "put the code back that served before, then: systemctl restart {unit}"
+                )],
+            ));
+        }
+        if failure.untouched {
+            return Ok(None);
+        }
+        let typed = vec![format!("systemctl status {unit}"), format!("systemctl restart {unit}")];
+        // Where new workers serve, wrongly, a reload replaces them without a gap. Where they do not
+        // even start, the master is about to end, and takes nothing in any more.
+        let verb =
+            if failure.serving && ready.strategy == Strategy::Hup { "reload" } else { "restart" };
+        probing.mark("rollback");
+        self.say_and_run(verb).map_err(|why| (why, typed.clone()))?;
+        self.recover(probing, verb == "restart").map_err(|why| (why, typed))?;
+        Ok(Some((began.elapsed().saturating_sub(STEADY)).as_secs_f64()))
+    }
+
+    fn say_and_run(&mut self, verb: &str) -> Result<(), String> {
+        let unit = &self.request.unit;
+        let text = format!("systemctl {verb} {unit}");
+        self.say(Step::Rollback, &text);
+        self.note_event("rollback", json!({ "command": text }));
+        self.systemctl(verb)
+    }
+
+    /// The link says again what it said.
+    fn link_back(&mut self, ready: &Ready, moved: &Move) -> Result<(), (String, Vec<String>)> {
+        let by_hand = |target: &Path| {
+            vec![
+                format!("ln -sfn {} {}", target.display(), moved.link.display()),
+                format!("systemctl restart {}", self.request.unit),
+            ]
+        };
+        if let Some(why) = &ready.no_way_back {
+            return Err((
+                why.clone(),
+                vec![format!(
+                    "mend the new release, then: deploy-doctor reload {} --release DIR",
+                    self.request.unit
+                )],
+            ));
+        }
+        if !act::is_directory(&moved.now) {
+            let why = format!("the release before, {}, is gone", moved.now.display());
+            let next = by_hand(Path::new("/PATH/OF/A/RELEASE/THAT/WORKS"));
+            return Err((why, next));
+        }
+        act::move_link(&moved.link, &moved.before).map_err(|error| {
+            let why = format!("{} could not be moved back: {error}", moved.link.display());
+            (why, by_hand(&moved.before))
+        })?;
+        self.note_event("link", json!({ "link": moved.link, "to": moved.before, "back": true }));
+        let text = format!("{} -> {}", moved.link.display(), moved.before.display());
+        self.say(Step::Rollback, &text);
+        Ok(())
+    }
+
+    /// Until the probes are answered again, steadily. A reload that does not bring that about is
+    /// followed by a restart.
+    fn recover(&mut self, probing: &Probing, mut restarted: bool) -> Result<(), String> {
+        let began = Instant::now();
+        let enough = self.request.rate * STEADY.as_secs_f64() * 0.8;
+        let mut seen: Vec<(Instant, u64)> = Vec::new();
+        while began.elapsed() < RECOVER {
+            std::thread::sleep(LOOK);
+            let counts = probing.counts();
+            self.tell.tick(Step::Rollback, &counts);
+            let now = Instant::now();
+            seen.push((now, counts.ok));
+            let before = seen.iter().rev().find(|(at, _)| now.duration_since(*at) >= STEADY);
+            if before.is_some_and(|(_, ok)| (counts.ok - ok) as f64 >= enough) {
+                return Ok(());
+            }
+            let silent = counts.since_success.is_none_or(|gap| gap >= PATIENCE);
+            if !restarted && silent && began.elapsed() >= PATIENCE {
+                restarted = true;
+                self.say_and_run("restart")?;
+            }
+        }
+        Err(format!("the site does not answer {} s after the rollback", RECOVER.as_secs()))
+    }
+}

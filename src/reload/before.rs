@@ -1,0 +1,407 @@
+//! What happens before anything is touched: the check of what will run, room for it, and whether
+//! the site is well now.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::judge::{self, Judgement};
+use super::probing::{self, Probing};
+use super::unit::{self, Observer, State};
+use super::{Ending, Move, Run, Step, Stop, Strategy, name};
+use crate::facts::App;
+use crate::host::{FileKind, Host, Relinked, act};
+use crate::source::Sources;
+
+/// How long the site is probed before the reload.
+const BASELINE: Duration = Duration::from_secs(3);
+/// An import that takes longer stalls the site at a HUP (rule G222), in seconds.
+const SLOW: f64 = 0.5;
+/// Room that has to be there for logs, sockets and what is kept, in bytes and inodes.
+const ROOM: (u64, u64) = (16 << 20, 100);
+
+/// What is known once nothing stands in the way.
+pub(super) struct Ready {
+    /// What is to be done with the link.
+    pub moved: Option<Move>,
+    /// Where there is a way back though no link is moved now: the release that was verified last.
+    pub way_back: Option<Move>,
+    /// How gunicorn is told.
+    pub strategy: Strategy,
+    /// systemd's word before.
+    pub state: State,
+    /// How long the application takes to import, in seconds, where that is known.
+    pub boot: Option<f64>,
+    /// Where to ask, when the user names no URL.
+    pub targets: Vec<String>,
+    /// Why the code of the release before may not come back.
+    pub no_way_back: Option<String>,
+    /// Does a `.socket` unit keep the socket over a restart?
+    pub socket_activated: bool,
+}
+
+impl Run<'_> {
+    pub(super) fn preflight(&mut self) -> Result<Ready, Stop> {
+        let state = unit::state(self.doors.host, &self.request.unit)
+            .map_err(|why| Stop::of(Ending::Incomplete, why))?;
+        if !state.is_up() {
+            let word = if state.active.is_empty() { "unknown" } else { &state.active };
+            return Err(Stop::refused(format!(
+                "{} is {word}, and what does not run cannot be reloaded: systemctl start {}",
+                self.request.unit, self.request.unit
+            )));
+        }
+        let (facts, moved) = self.facts()?;
+        let judged = match &moved {
+            None => self.judge(self.doors.host)?,
+            Some(moved) => {
+                let relinked = Relinked {
+                    link: moved.link.clone(),
+                    now: moved.now.clone(),
+                    then: moved.then.clone(),
+                };
+                let host = (self.doors.with_link)(relinked)
+                    .map_err(|why| Stop::of(Ending::Incomplete, why))?;
+                self.judge(&*host)?
+            }
+        };
+        self.hear(&judged)?;
+        self.room(&state, moved.as_ref())?;
+        let strategy = self.strategy(&judged, &state);
+        let no_way_back = judged.revision.as_deref().and_then(|rev| self.unknown_before(rev));
+        if let Some(why) = &no_way_back {
+            self.story.note(format!("there is no way back by itself: {why}"));
+        }
+        let way_back = self.verified_before(&facts, moved.as_ref());
+        self.story.strategy = Some(strategy);
+        let ready = Ready {
+            moved,
+            way_back,
+            strategy,
+            state,
+            boot: judged.boot,
+            targets: facts.targets,
+            no_way_back,
+            socket_activated: facts.socket_activated,
+        };
+        Ok(ready)
+    }
+
+    /// What the host tells of the deployment as it stands.
+    fn facts(&mut self) -> Result<(Standing, Option<Move>), Stop> {
+        let sources = Sources::new(self.doors.host);
+        let deployment = judge::read(&sources, &self.request.unit, None);
+        let unit = &self.request.unit;
+        let Some(app) = deployment.apps.iter().find(|app| app.name == *unit) else {
+            let why = deployment.problems.first().map(|problem| problem.message.clone());
+            let why = why.unwrap_or_else(|| "it runs no gunicorn".into());
+            return Err(Stop::of(Ending::Incomplete, format!("{unit}: {why}")));
+        };
+        let moved = match &self.request.release {
+            None => None,
+            Some(release) => Some(to_release(self.doors.host, app, release)?),
+        };
+        if let Some(moved) = &moved {
+            self.story.before = Some(moved.now.clone());
+            self.story.release = Some(moved.then.clone());
+            if app.release.follows_link.ok() == Some(&false) {
+                self.story.note(format!(
+                    "gunicorn does not look through {}: a reload would serve the release that it was started in",
+                    moved.link.display()
+                ));
+            }
+        }
+        let standing = Standing {
+            link: app
+                .release
+                .link
+                .as_ref()
+                .map(|link| (link.path.clone(), link.target.clone(), link.resolved.clone())),
+            targets: probing::of_sockets(app),
+            socket_activated: !app.service.sockets.is_empty(),
+        };
+        Ok((standing, moved))
+    }
+
+    fn judge(&mut self, host: &dyn Host) -> Result<Judgement, Stop> {
+        let request = self.request;
+        judge::judge(
+            host,
+            &request.unit,
+            request.strategy,
+            &request.force,
+            request.preflight,
+            request.db_revision.as_deref(),
+        )
+        .map_err(|why| Stop::of(Ending::Incomplete, why))
+    }
+
+    /// Shows what the check found, and stops where it must.
+    fn hear(&mut self, judged: &Judgement) -> Result<(), Stop> {
+        self.event(
+            "preflight",
+            json!({
+                "refusals": judged.refusals.iter().map(|said| &said.code).collect::<Vec<_>>(),
+                "forced": judged.forced.iter().map(|said| &said.code).collect::<Vec<_>>(),
+                "warnings": judged.warnings.iter().map(|said| &said.code).collect::<Vec<_>>(),
+                "boot": judged.boot,
+            }),
+        )?;
+        self.story.refusals = judged.refusals.clone();
+        self.story.forced = judged.forced.clone();
+        for said in &judged.forced {
+            self.say(Step::Preflight, &format!("forced: {} {}", said.code, said.message));
+        }
+        if !judged.problems.is_empty() && !self.request.allow_incomplete {
+            return Err(Stop::of(
+                Ending::Incomplete,
+                format!("not everything could be read: {}", judged.problems.join("; ")),
+            ));
+        }
+        if let Some(first) = judged.refusals.first() {
+            let more = match judged.refusals.len() - 1 {
+                0 => String::new(),
+                1 => " (and 1 more)".into(),
+                more => format!(" (and {more} more)"),
+            };
+            return Err(Stop::refused(format!("{} {}{more}", first.code, first.message)));
+        }
+        for said in &judged.warnings {
+            self.say(Step::Preflight, &format!("warning: {} {}", said.code, said.message));
+        }
+        let verdict = judged.verdict().word();
+        let boot = match (judged.boot, &judged.not_imported) {
+            (Some(boot), _) => format!("; the application imports in {boot:.1} s"),
+            (None, Some(why)) if self.request.preflight => {
+                format!("; the application was not imported: {why}")
+            }
+            _ => String::new(),
+        };
+        self.say(Step::Preflight, &format!("{verdict}{boot}"));
+        Ok(())
+    }
+
+    /// Memory for the workers of both releases, and room on the disk.
+    fn room(&mut self, state: &State, moved: Option<&Move>) -> Result<(), Stop> {
+        let mut places = vec![self.request.state.clone(), PathBuf::from("/run")];
+        places.extend(moved.map(|moved| moved.to.clone()));
+        for place in places {
+            // Where the state directory is not there yet, what is above it decides.
+            let there = place.ancestors().find(|path| act::room(path).is_ok());
+            let Some(Ok((bytes, inodes))) = there.map(act::room) else { continue };
+            if bytes < ROOM.0 || inodes < ROOM.1 {
+                return Err(Stop::refused(format!(
+                    "{} has no room left ({} MiB, {inodes} inodes): gunicorn could write no log",
+                    place.display(),
+                    bytes >> 20
+                )));
+            }
+        }
+        let Some(free) = memory(self.doors.host) else { return Ok(()) };
+        let mut observer = Observer::new(state);
+        observer.look(&[state.main_pid]);
+        let mut need = 0;
+        for worker in observer.living() {
+            need += private(self.doors.host, worker.id.pid).unwrap_or(0);
+        }
+        if need > free {
+            return Err(Stop::refused(format!(
+                "old and new workers live side by side for a moment: that takes {} MiB more, and {} MiB are free",
+                need >> 20,
+                free >> 20
+            )));
+        }
+        Ok(())
+    }
+
+    /// `auto` by the facts.
+    fn strategy(&mut self, judged: &Judgement, state: &State) -> Strategy {
+        if self.request.strategy != Strategy::Auto {
+            return self.request.strategy;
+        }
+        let (strategy, why) = match (judged.needs_restart, judged.boot) {
+            (Some(why), _) => (Strategy::Restart, why.to_owned()),
+            (None, _) if state.need_daemon_reload => {
+                let why = "the unit's files changed: systemctl daemon-reload was not run";
+                (Strategy::Hup, why.to_owned())
+            }
+            (None, Some(boot)) if boot > SLOW && may_hand_over(state).is_ok() => {
+                let why = format!(
+                    "the application takes {boot:.1} s to import, for which a HUP would stall the site"
+                );
+                (Strategy::Usr2, why)
+            }
+            (None, Some(boot)) if boot > SLOW => {
+                let why = may_hand_over(state).err().unwrap_or_default();
+                (Strategy::Hup, format!("a second master beside the first is not possible: {why}"))
+            }
+            _ => return Strategy::Hup,
+        };
+        self.say(Step::Preflight, &format!("strategy {}: {why}", strategy.word()));
+        strategy
+    }
+
+    /// Why the code that serves now does not know the database's revision, where that is so.
+    fn unknown_before(&self, revision: &str) -> Option<String> {
+        let sources = Sources::new(self.doors.host);
+        let deployment = judge::read(&sources, &self.request.unit, Some(revision));
+        let app = deployment.apps.iter().find(|app| app.name == self.request.unit)?;
+        let migrations = app.release.migrations.ok()?.as_ref()?;
+        let ids = revision.lines().filter_map(|line| line.split_whitespace().next());
+        let known = |id: &str| {
+            migrations.revisions.revisions.iter().any(|known| known.id.value.starts_with(id))
+        };
+        let mut unknown = ids.filter(|id| !known(id));
+        let unknown = unknown.next()?;
+        Some(format!("the release before does not know the database's revision {unknown}"))
+    }
+
+    /// The way back where the link was moved by somebody else before: the release that the last
+    /// run verified.
+    fn verified_before(&self, facts: &Standing, moved: Option<&Move>) -> Option<Move> {
+        if moved.is_some() {
+            return None;
+        }
+        let (link, target, resolved) = facts.link.clone()?;
+        let found = self.story.found.as_ref()?;
+        let last = match found.stage {
+            super::Stage::Verified | super::Stage::Unverified => found.release.clone()?,
+            _ => found.before.clone()?,
+        };
+        let absolute = link.parent()?.join(&last);
+        let there = self.doors.host.look(&absolute);
+        let is_directory = there.metadata().is_some_and(|m| m.kind == FileKind::Directory);
+        if !is_directory || there.resolved == resolved {
+            return None;
+        }
+        Some(Move { link, before: last, now: there.resolved, to: target, then: resolved })
+    }
+
+    /// Asks the site for three seconds.
+    pub(super) fn baseline(&mut self, ready: &Ready) -> Result<Probing, Stop> {
+        let urls = match self.request.probes.as_slice() {
+            [] => ready.targets.as_slice(),
+            named => named,
+        };
+        if urls.is_empty() {
+            return Err(Stop::refused(
+                "there is nothing to ask: name the site with --probe http://HOST/PATH",
+            ));
+        }
+        if self.request.probes.is_empty() {
+            let text = format!(
+                "asking {} straight: nginx is not looked at without --probe URL",
+                urls.join(", ")
+            );
+            self.say(Step::Baseline, &text);
+        }
+        let version = self.request.expect_version.as_deref();
+        let probing = Probing::start(urls, self.request.rate, self.request.timeout, version)
+            .map_err(|why| Stop::of(Ending::Incomplete, why))?;
+        let began = Instant::now();
+        let mut failed = None;
+        while began.elapsed() < BASELINE {
+            std::thread::sleep(Duration::from_millis(100));
+            let counts = probing.counts();
+            self.tell.tick(Step::Baseline, &counts);
+            if self.doors.interrupts.heard() {
+                return Err(Stop::refused("stopped by a signal; nothing was touched"));
+            }
+            if counts.failed > 0 {
+                failed = Some(counts);
+                break;
+            }
+        }
+        let counts = probing.counts();
+        let stalled = counts.ok == 0;
+        if failed.is_some() || stalled {
+            // What is on its way may say more than the first.
+            let report = if stalled { probing.break_off() } else { probing.finish() };
+            let kinds = probing::kinds(&report);
+            let what = if kinds.is_empty() { "no answer".to_owned() } else { kinds };
+            self.story.evidence = probing::evidence(&report);
+            self.story.probes = Some(report);
+            self.event("baseline", json!({ "failed": what }))?;
+            return Err(Stop::refused(format!(
+                "the site is not well before the reload: {what}; nothing was touched"
+            )));
+        }
+        self.event("baseline", json!({ "sent": counts.sent, "ok": counts.ok }))?;
+        let text =
+            format!("{} of {} probes answered at {}/s", counts.ok, counts.sent, self.request.rate);
+        self.say(Step::Baseline, &text);
+        Ok(probing)
+    }
+}
+
+/// What the host tells of the deployment as it stands.
+pub(super) struct Standing {
+    link: Option<(PathBuf, PathBuf, PathBuf)>,
+    targets: Vec<String>,
+    socket_activated: bool,
+}
+
+/// May a second master take the first one's place in the unit? systemd has to be told which
+/// process is the main one, and listens to the main process alone or to all.
+pub(super) fn may_hand_over(state: &State) -> Result<(), String> {
+    if state.main_pid == 0 {
+        return Err("the unit has no main process".into());
+    }
+    if !matches!(state.notify_access.as_str(), "main" | "all") {
+        return Err(format!(
+            "systemd is not to be told of a new main process (NotifyAccess={}); Type=notify with NotifyAccess=main lets it",
+            if state.notify_access.is_empty() { "none" } else { &state.notify_access }
+        ));
+    }
+    Ok(())
+}
+
+/// What is to be done so that the link leads to this release.
+fn to_release(host: &dyn Host, app: &App, release: &Path) -> Result<Move, Stop> {
+    let Some(link) = &app.release.link else {
+        return Err(Stop::of(
+            Ending::Incomplete,
+            "no link to a release is on the way to the application: --release has nothing to move",
+        ));
+    };
+    let wanted = host.look(release);
+    if !wanted.metadata().is_some_and(|metadata| metadata.kind == FileKind::Directory) {
+        return Err(Stop::refused(format!("{} is no directory", release.display())));
+    }
+    if wanted.resolved.starts_with(&link.path) || wanted.resolved.as_os_str().is_empty() {
+        return Err(Stop::refused(format!("{} lies behind the link itself", release.display())));
+    }
+    // A link that is written relative stays so: the tree may be mounted elsewhere.
+    let to = match link.target.is_relative() {
+        true => link
+            .path
+            .parent()
+            .and_then(|parent| wanted.resolved.strip_prefix(parent).ok())
+            .map_or_else(|| wanted.resolved.clone(), Path::to_path_buf),
+        false => wanted.resolved.clone(),
+    };
+    Ok(Move {
+        link: link.path.clone(),
+        before: link.target.clone(),
+        now: link.resolved.clone(),
+        to: if to.as_os_str().is_empty() { name(&wanted.resolved).into() } else { to },
+        then: wanted.resolved,
+    })
+}
+
+/// `MemAvailable`, in bytes.
+fn memory(host: &dyn Host) -> Option<u64> {
+    let bytes = host.read(Path::new("/proc/meminfo"), 1 << 16).ok()?;
+    let text = String::from_utf8_lossy(&bytes);
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    Some(line.split_whitespace().next()?.parse::<u64>().ok()? << 10)
+}
+
+/// The memory that a process shares with no file, in bytes.
+fn private(host: &dyn Host, pid: u32) -> Option<u64> {
+    let bytes = host.read(Path::new(&format!("/proc/{pid}/status")), 1 << 16).ok()?;
+    let text = String::from_utf8_lossy(&bytes);
+    let line = text.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
+    Some(line.split_whitespace().next()?.parse::<u64>().ok()? << 10)
+}

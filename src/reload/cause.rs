@@ -1,0 +1,107 @@
+//! Why it failed: what gunicorn and Python said in the journal since the reload. A line may hold
+//! anything, also a secret, so only what is recognised comes out.
+
+use crate::host::{Command, Host, Program};
+use crate::source::journal;
+use crate::source::last_words::last_words;
+use crate::source::traceback::{PythonError, Reader};
+
+/// A place in the journal.
+#[derive(Debug, Clone)]
+pub struct Mark {
+    cursor: Option<String>,
+    unit: String,
+}
+
+impl Mark {
+    /// Where the journal stands now.
+    pub fn now(host: &dyn Host, unit: &str) -> Self {
+        let arguments = ["--no-pager", "--lines=0", "--show-cursor", "--unit", unit];
+        let cursor =
+            host.run(&Command::new(Program::Journalctl, arguments)).ok().and_then(|output| {
+                let text = String::from_utf8(output.stdout).ok()?;
+                let cursor = text.lines().find_map(|line| line.strip_prefix("-- cursor: "))?;
+                Some(cursor.trim().to_owned())
+            });
+        Self { cursor, unit: unit.into() }
+    }
+
+    /// What to type to see all of it.
+    pub fn command(&self) -> Option<String> {
+        let cursor = self.cursor.as_ref()?;
+        Some(format!("journalctl --unit={} --after-cursor='{cursor}'", self.unit))
+    }
+}
+
+/// What the journal tells since then.
+#[derive(Debug, Default)]
+pub struct Said {
+    /// The last Python error, where there is one.
+    pub error: Option<PythonError>,
+    /// gunicorn's own last words.
+    pub words: Option<String>,
+    /// Its sentences on workers.
+    pub sentences: Vec<&'static str>,
+}
+
+const SENTENCES: [(&str, &str); 7] = [
+    ("exited with code ", "gunicorn: workers exit while they start"),
+    ("Worker failed to boot", "gunicorn: Worker failed to boot"),
+    ("App failed to load", "gunicorn: App failed to load"),
+    ("WORKER TIMEOUT", "gunicorn: WORKER TIMEOUT"),
+    ("was sent SIGKILL", "a worker was killed (SIGKILL: out of memory?)"),
+    ("Failed with result", "systemd: the unit failed"),
+    ("Scheduled restart job", "systemd: the unit was restarted"),
+];
+
+/// Reads what was said since the mark.
+pub fn since(host: &dyn Host, mark: &Mark) -> Said {
+    let Some(cursor) = &mark.cursor else { return Said::default() };
+    let arguments = [
+        "--no-pager".to_owned(),
+        "--output=json".into(),
+        "--output-fields=MESSAGE,MESSAGE_ID".into(),
+        format!("--after-cursor={cursor}"),
+        format!("--unit={}", mark.unit),
+    ];
+    let Ok(output) = host.run(&Command::new(Program::Journalctl, arguments)) else {
+        return Said::default();
+    };
+    let mut said = Said::default();
+    let mut reader = Reader::default();
+    for entry in journal::parse(&output.stdout) {
+        let text = String::from_utf8_lossy(entry.message.expose()).into_owned();
+        for line in text.lines() {
+            if let Some(error) = reader.line(line).filter(|error| error.kind != "HaltServer") {
+                said.error = Some(error);
+            }
+            if let Some(words) = last_words(line) {
+                said.words = Some(words);
+            }
+            let heard = SENTENCES.iter().filter(|(part, _)| line.contains(part));
+            for (_, sentence) in heard {
+                if !said.sentences.contains(sentence) {
+                    said.sentences.push(sentence);
+                }
+            }
+        }
+    }
+    said
+}
+
+impl Said {
+    /// The cause in a few words, the most telling first.
+    pub fn cause(&self) -> Option<String> {
+        let error = self.error.as_ref().map(ToString::to_string);
+        let sentence = self.sentences.iter().find(|sentence| sentence.starts_with("gunicorn: "));
+        error.or_else(|| self.words.clone()).or_else(|| sentence.map(|s| (*s).into()))
+    }
+
+    /// All of it, a line each.
+    pub fn lines(&self) -> Vec<String> {
+        let error = self.error.as_ref().map(|error| format!("the application: {error}"));
+        let words = self.words.as_ref().map(|words| format!("gunicorn: {words}"));
+        let sentences = self.sentences.iter().map(|sentence| (*sentence).to_owned());
+        error.into_iter().chain(words).chain(sentences).collect()
+    }
+}

@@ -1,0 +1,177 @@
+//! The check before: of what *will* run, on the host as it is, with the link as it will be.
+
+use crate::engine::{self, Selection, Settings, Verdict};
+use crate::facts::{self, App, Deployment, Known, Preflight, Problem, Request, Scope};
+use crate::host::Host;
+use crate::rule::{Finding, Severity};
+use crate::source::Sources;
+
+use super::Strategy;
+
+/// What the reload itself cures: workers of the release before, of two releases, and what the last
+/// reload left.
+const CURED: [&str; 2] = ["P503", "P504"];
+/// What a HUP does not apply or does not survive, and a restart does.
+const NEEDS_RESTART: [(&str, &str); 6] = [
+    ("E411", "the environment files changed since gunicorn started, and only a restart reads them"),
+    ("G203", "the application is preloaded: a HUP serves the code that the master has loaded"),
+    ("P506", "the directory that gunicorn started in is gone: a HUP would end it"),
+    ("R716", "both releases have one modification time: a HUP would not find new modules"),
+    ("U101", "the unit has no ExecReload="),
+    ("U106", "the unit's reload waits for a word that gunicorn never says"),
+];
+/// What logs tell of the past. Whether the site is well now, the probes before the reload show.
+const PAST: [&str; 4] = ["L801", "L802", "L803", "L804"];
+/// What speaks of the reload alone, where another strategy is taken.
+const OF_THE_RELOAD: [&str; 4] = ["U102", "G207", "G222", "P509"];
+
+/// What the check came to.
+#[derive(Debug)]
+pub struct Judgement {
+    /// What stands in the way, the worst first.
+    pub refusals: Vec<Said>,
+    /// What was overruled by `--force`.
+    pub forced: Vec<Said>,
+    /// What may lose something, and stands in no way.
+    pub warnings: Vec<Said>,
+    /// What could not be read.
+    pub problems: Vec<String>,
+    /// Why a HUP does not do, where the check shows it.
+    pub needs_restart: Option<&'static str>,
+    /// How long the application takes to import, in seconds, where it was imported.
+    pub boot: Option<f64>,
+    /// What stays unknown of the import, and why.
+    pub not_imported: Option<String>,
+    /// The database's revision, where it said it.
+    pub revision: Option<String>,
+}
+
+/// A finding in a few words.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Said {
+    /// The rule's code.
+    pub code: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub help: String,
+}
+
+impl Said {
+    fn of(finding: &Finding) -> Self {
+        Self {
+            code: finding.rule.code.into(),
+            message: finding.message.clone(),
+            help: finding.help.clone(),
+        }
+    }
+}
+
+/// Reads the host and judges one unit on it. `force` are rules that do not count.
+pub fn judge(
+    host: &dyn Host,
+    unit: &str,
+    strategy: Strategy,
+    force: &[String],
+    preflight: bool,
+    revision: Option<&str>,
+) -> Result<Judgement, String> {
+    let sources = Sources::new(host);
+    let mut deployment = read(&sources, unit, revision);
+    if preflight {
+        facts::preflight::run(&sources, &mut deployment);
+    }
+    let rules = crate::rules::all();
+    let forced = Selection::new(rules, force, &[]).map_err(|error| error.to_string())?;
+    let is_forced = |finding: &Finding| !force.is_empty() && forced.includes(finding.rule);
+    let outcome = engine::run(rules, &deployment, &sources, &Settings::default());
+    let findings: Vec<&Finding> = outcome
+        .findings
+        .iter()
+        .map(|reported| &reported.finding)
+        .filter(|finding| finding.app.is_none() || finding.app.as_deref() == Some(unit))
+        .filter(|finding| !CURED.contains(&finding.rule.code))
+        .collect();
+    let why = |finding: &&Finding| {
+        let code = finding.rule.code;
+        NEEDS_RESTART.iter().find(|(known, _)| *known == code).map(|(_, why)| *why)
+    };
+    let needs_restart = findings.iter().find_map(why);
+    let restarts =
+        strategy == Strategy::Restart || (strategy == Strategy::Auto && needs_restart.is_some());
+    let counts = |finding: &&Finding| {
+        let code = finding.rule.code;
+        let of_reload =
+            NEEDS_RESTART.iter().any(|(known, _)| *known == code) || OF_THE_RELOAD.contains(&code);
+        let by_hand_over = strategy == Strategy::Usr2 && OF_THE_RELOAD.contains(&code);
+        !(by_hand_over || (restarts && of_reload))
+    };
+    let breaks = |finding: &&&Finding| {
+        finding.severity == Severity::Error
+            && finding.rule.impact.breaks_reload()
+            && !PAST.contains(&finding.rule.code)
+    };
+    let mut judgement = Judgement {
+        refusals: Vec::new(),
+        forced: Vec::new(),
+        warnings: Vec::new(),
+        problems: outcome
+            .problems
+            .iter()
+            .chain(&deployment.problems)
+            .filter(|problem| !problem.note)
+            .map(problem)
+            .collect(),
+        needs_restart,
+        boot: None,
+        not_imported: None,
+        revision: None,
+    };
+    let counting: Vec<&Finding> = findings.iter().copied().filter(|f| counts(f)).collect();
+    for finding in counting.iter().filter(breaks) {
+        let kept = if is_forced(finding) { &mut judgement.forced } else { &mut judgement.refusals };
+        kept.push(Said::of(finding));
+    }
+    let warns = counting.iter().filter(|f| !breaks(f) && f.severity >= Severity::Warning);
+    judgement.warnings = warns.map(|finding| Said::of(finding)).collect();
+    if let Some(app) = deployment.apps.iter().find(|app| app.name == unit) {
+        judgement.imported(app);
+    }
+    Ok(judgement)
+}
+
+/// Reads one unit's deployment on a living host.
+pub fn read(sources: &Sources, unit: &str, revision: Option<&str>) -> Deployment {
+    let request = Request {
+        apps: vec![unit.to_owned()],
+        scope: Scope::Live,
+        database_revision: revision.map(str::to_owned),
+    };
+    facts::read(sources, &request)
+}
+
+fn problem(problem: &Problem) -> String {
+    let line = problem.line.map(|line| format!(":{line}")).unwrap_or_default();
+    let path = crate::fix::shown_path(&problem.path);
+    crate::source::show::line(&format!("{path}{line}: {}", problem.message))
+}
+
+impl Judgement {
+    fn imported(&mut self, app: &App) {
+        match &app.preflight {
+            Known::Value(Preflight::Imported(took), _) => self.boot = Some(took.as_secs_f64()),
+            Known::Unknown(why) => self.not_imported = Some(why.text().to_owned()),
+            _ => {}
+        }
+        self.revision = app.release.database_revision.ok().cloned();
+    }
+
+    /// Is the site in such a state, by the check, that a reload may be tried at all?
+    pub fn verdict(&self) -> Verdict {
+        match (self.refusals.is_empty(), self.warnings.is_empty()) {
+            (false, _) => Verdict::WillBreak,
+            (true, false) => Verdict::AtRisk,
+            (true, true) => Verdict::ZeroDowntime,
+        }
+    }
+}

@@ -1,0 +1,358 @@
+//! What is watched once gunicorn was told: the probes, the unit, the workers of both releases. And
+//! whether the new release answers.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::before::Ready;
+use super::cause;
+use super::probing::{self, Probing};
+use super::trigger::{Failure, Handed};
+use super::unit::{self, Id, Observer, State};
+use super::{Ending, Lifetime, Request, Run, Stage, Step, Stop, Strategy};
+use crate::host::Host;
+use crate::probe::Report;
+
+/// How often the processes are looked at.
+pub(super) const LOOK: Duration = Duration::from_millis(100);
+/// How often systemd is asked.
+const ASK: Duration = Duration::from_millis(500);
+/// How long old workers may take over their last requests before that is a matter of its own.
+const LINGER: Duration = Duration::from_secs(60);
+/// What is on its way when the first probe fails says what is wrong.
+const EVIDENCE: Duration = Duration::from_millis(300);
+/// How long the answers are looked through for the version.
+const VERIFY: Duration = Duration::from_secs(1);
+/// How long a restart may take until the first answer.
+const START: Duration = Duration::from_secs(30);
+
+/// Watches one hand-over.
+pub(super) struct Watcher<'h> {
+    host: &'h dyn Host,
+    request: &'h Request,
+    observer: Observer,
+    handed: Handed,
+    strategy: Strategy,
+    state: Option<State>,
+    asked: Option<Instant>,
+    /// How many workers of the new release have to stand.
+    wanted: usize,
+}
+
+/// What was seen to the end.
+pub(super) struct Watched {
+    /// The workers' lives.
+    workers: Vec<super::unit::Worker>,
+    handed: Handed,
+    /// Old workers were still at work when the time was over.
+    lingering: usize,
+    /// Somebody asked to stop before the end.
+    stopped: bool,
+    /// Until every worker of the new release had loaded the application.
+    ready: Option<Duration>,
+}
+
+/// How it stands at one look.
+enum Now {
+    /// Go on.
+    Going,
+    /// Old workers are gone, new ones stand.
+    Done,
+}
+
+impl<'h> Watcher<'h> {
+    pub(super) fn new(
+        host: &'h dyn Host,
+        request: &'h Request,
+        observer: Observer,
+        handed: Handed,
+        strategy: Strategy,
+    ) -> Self {
+        let wanted = handed.old.len().max(1);
+        Self { host, request, observer, handed, strategy, state: None, asked: None, wanted }
+    }
+
+    fn failure(&self, why: impl Into<String>) -> Failure {
+        let said = cause::since(self.host, &self.handed.mark);
+        let why = why.into();
+        let why = said.cause().map_or(why.clone(), |cause| format!("{cause}: {why}"));
+        let loaded =
+            |w: &super::unit::Worker| !self.handed.old.contains(&w.id) && w.loaded.is_some();
+        let serving = self.observer.living().any(loaded);
+        Failure { why, untouched: false, serving, mark: Some(self.handed.mark.clone()) }
+    }
+
+    /// Looks once at unit and processes.
+    fn look(&mut self) -> Result<Now, Failure> {
+        if self.asked.is_none_or(|asked| asked.elapsed() >= ASK) {
+            self.asked = Some(Instant::now());
+            let state = unit::state(self.host, &self.request.unit).map_err(|w| self.failure(w))?;
+            self.judge_unit(&state)?;
+            self.state = Some(state);
+        }
+        let Some(state) = &self.state else { return Ok(Now::Going) };
+        let (main, busy) = (state.main_pid, state.busy);
+        let old_master = self.handed.main.map(|main| main.pid);
+        let masters: Vec<u32> = [Some(main), old_master].into_iter().flatten().collect();
+        self.observer.look(&masters);
+        self.judge_workers()?;
+        let old = &self.handed.old;
+        let living = || self.observer.living();
+        let gone = living().all(|worker| !old.contains(&worker.id));
+        let standing = living().filter(|w| !old.contains(&w.id) && w.loaded.is_some()).count();
+        let unsure = living().filter(|w| !old.contains(&w.id)).count();
+        // A worker class without gunicorn's heartbeat shows nothing; the probes do.
+        let beats = living().any(|worker| !old.contains(&worker.id) && worker.beats());
+        let new = if beats { standing } else { unsure };
+        Ok(if gone && !busy && new >= self.wanted.min(unsure).max(1) {
+            Now::Done
+        } else {
+            Now::Going
+        })
+    }
+
+    fn judge_unit(&self, state: &State) -> Result<(), Failure> {
+        if state.busy {
+            return Ok(());
+        }
+        let after = self.handed.at.elapsed();
+        if !state.is_up() && (self.strategy != Strategy::Restart || after > Duration::from_secs(2))
+        {
+            let how = match state.result.as_str() {
+                "" | "success" => String::new(),
+                result => format!(" ({result})"),
+            };
+            let word = if state.sub == "auto-restart" { "auto-restart" } else { &state.active };
+            return Err(self.failure(format!("gunicorn's master ended, the unit is {word}{how}")));
+        }
+        if !matches!(state.reload_result.as_str(), "" | "success") && self.strategy == Strategy::Hup
+        {
+            return Err(self.failure(format!("the reload failed ({})", state.reload_result)));
+        }
+        if let Some(main) = self.handed.main {
+            let same = state.main_pid == main.pid && self.observer.process(main.pid) == Some(main);
+            if !same {
+                let why = "gunicorn's master ended, and systemd started it anew";
+                return Err(self.failure(why));
+            }
+        }
+        Ok(())
+    }
+
+    /// Workers that end as soon as they start are replaced for ever.
+    fn judge_workers(&self) -> Result<(), Failure> {
+        let new = |id: &Id| !self.handed.old.contains(id);
+        let gone = self
+            .observer
+            .workers
+            .values()
+            .filter(|worker| new(&worker.id) && worker.gone.is_some() && worker.loaded.is_none())
+            .count();
+        if gone > self.wanted * 2 + 2 {
+            let why = format!("{gone} new workers ended before they had loaded the application");
+            return Err(self.failure(why));
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn watch(
+        &mut self,
+        ready: &Ready,
+        mut watcher: Watcher<'a>,
+        probing: &mut Probing,
+    ) -> Result<Watched, Failure> {
+        let began = probing.counts();
+        let mut done: Option<Instant> = None;
+        let mut failing: Option<Instant> = None;
+        let mut lingering = 0;
+        let mut took = None;
+        let stopped = loop {
+            std::thread::sleep(LOOK);
+            let counts = probing.counts();
+            self.tell.tick(Step::Watch, &counts);
+            let result = watcher.look().map(|now| matches!(now, Now::Done));
+            let failed = counts.failed - began.failed;
+            let over = failed > self.request.max_failed && !self.excused(ready, &watcher, &counts);
+            if over || result.is_err() {
+                let since = *failing.get_or_insert_with(Instant::now);
+                if since.elapsed() >= EVIDENCE {
+                    self.lives(&watcher.observer, &watcher.handed, probing);
+                    let what = format!("{failed} of {} probes failed", counts.sent - began.sent);
+                    let what = match counts.last_failure.as_deref() {
+                        Some(kind) => format!("{what} ({kind})"),
+                        None => what,
+                    };
+                    return Err(match result {
+                        Err(failure) => failure,
+                        Ok(_) => watcher.failure(what),
+                    });
+                }
+                continue;
+            }
+            failing = None;
+            if let Some(gap) = counts.since_success
+                && gap > self.request.timeout.max(Duration::from_secs(1))
+                && !self.excused(ready, &watcher, &counts)
+            {
+                self.lives(&watcher.observer, &watcher.handed, probing);
+                let why = format!("no probe was answered for {:.1} s", gap.as_secs_f64());
+                return Err(watcher.failure(why));
+            }
+            if self.doors.interrupts.heard() {
+                break true;
+            }
+            match (result, done) {
+                (Ok(true), None) => {
+                    took = Some(watcher.handed.at.elapsed());
+                    done = Some(Instant::now());
+                    probing.mark("handed over");
+                    let text = format!(
+                        "old workers gone, new ones stand after {:.1} s; watching {} s more",
+                        watcher.handed.at.elapsed().as_secs_f64(),
+                        self.request.settle.as_secs()
+                    );
+                    self.say(Step::Watch, &text);
+                }
+                (Ok(true), Some(since)) if since.elapsed() >= self.request.settle => break false,
+                (Ok(false), _) if watcher.handed.at.elapsed() > LINGER => {
+                    let old = &watcher.handed.old;
+                    lingering = watcher.observer.living().filter(|w| old.contains(&w.id)).count();
+                    if lingering == 0 {
+                        let why = "the new release's workers did not stand within a minute";
+                        return Err(watcher.failure(why));
+                    }
+                    break false;
+                }
+                _ => {}
+            }
+        };
+        self.lives(&watcher.observer, &watcher.handed, probing);
+        Ok(Watched {
+            workers: watcher.observer.workers.into_values().collect(),
+            handed: watcher.handed,
+            lingering,
+            stopped,
+            ready: took,
+        })
+    }
+
+    /// A restart without socket activation cannot but fail some requests: until gunicorn listens
+    /// again.
+    fn excused(&self, ready: &Ready, watcher: &Watcher, counts: &probing::Probes) -> bool {
+        ready.strategy == Strategy::Restart
+            && !ready.socket_activated
+            && (watcher.handed.at.elapsed() < START)
+            && counts.since_success.is_none_or(|gap| gap < START)
+            && !self.recovered(counts)
+    }
+
+    /// Did the site answer again, and then fail anew?
+    fn recovered(&self, counts: &probing::Probes) -> bool {
+        counts.failed_after_recovery > self.request.max_failed
+    }
+
+    /// Keeps the workers' lives.
+    fn lives(&mut self, observer: &Observer, handed: &Handed, probing: &Probing) {
+        let zero = probing.began();
+        let since = |at: Instant| at.saturating_duration_since(zero).as_secs_f64();
+        self.story.workers = observer
+            .workers
+            .values()
+            .map(|worker| Lifetime {
+                pid: worker.id.pid,
+                old: handed.old.contains(&worker.id),
+                from: if handed.old.contains(&worker.id) { 0.0 } else { since(worker.seen) },
+                loaded: worker.loaded.map(since),
+                to: worker.gone.map(since),
+            })
+            .collect();
+    }
+
+    /// Does the new release answer?
+    pub(super) fn verify(&mut self, watched: &Watched, probing: &Probing) -> Result<(), Failure> {
+        let failure = |why: String| Failure {
+            why,
+            untouched: false,
+            serving: true,
+            mark: Some(watched.handed.mark.clone()),
+        };
+        if watched.stopped {
+            return Ok(());
+        }
+        if self.request.expect_version.is_some() {
+            let before = probing.counts();
+            std::thread::sleep(VERIFY);
+            let now = probing.counts();
+            let (with, without) = (
+                now.with_version - before.with_version,
+                now.without_version - before.without_version,
+            );
+            if without > 0 || with == 0 {
+                return Err(failure(format!(
+                    "the new release does not answer: {without} of {} answers are without the text of --expect-version",
+                    with + without
+                )));
+            }
+            let text = format!("all of {with} answers hold the text of --expect-version");
+            self.say(Step::Verify, &text);
+            return Ok(());
+        }
+        let count = watched.workers.iter().filter(|worker| worker.gone.is_none()).count();
+        let text = format!("all {count} workers started after the reload");
+        self.say(Step::Verify, &text);
+        Ok(())
+    }
+
+    /// The last word, where the new release stays.
+    pub(super) fn conclude(
+        &mut self,
+        ready: &Ready,
+        watched: Watched,
+        report: Report,
+    ) -> Result<(), Stop> {
+        let gap = probing::longest_gap(&report);
+        let failed = probing::failed(&report);
+        let promise = probing::promise(&report);
+        self.story.probes = Some(report);
+        let release = self.story.release.as_deref().map(super::name);
+        let release = release.unwrap_or_else(|| "the code".into());
+        let mut degraded = Vec::new();
+        if watched.stopped {
+            degraded.push("stopped by a signal before it was seen to the end".to_owned());
+        }
+        if failed > 0 {
+            degraded.push(format!("{failed} probes failed"));
+        }
+        if gap > self.request.stall {
+            degraded.push(format!(
+                "the site stood still for {:.2} s (more than {:.2} s)",
+                gap.as_secs_f64(),
+                self.request.stall.as_secs_f64()
+            ));
+        }
+        if watched.lingering > 0 {
+            degraded.push(format!("{} old workers are still at work", watched.lingering));
+        }
+        let stage = if watched.stopped { Stage::Unverified } else { Stage::Verified };
+        self.note_record(stage, ready.moved.as_ref());
+        if let Some(took) = watched.ready {
+            self.note_event("watched", json!({ "seconds": took.as_secs_f64() }));
+        }
+        if degraded.is_empty() {
+            self.story.end(Ending::Reloaded, format!("{release} serves: {promise}"));
+        } else {
+            let why = format!("{}; {release} serves: {promise}", degraded.join(", "));
+            self.story.end(Ending::Degraded, why);
+            if gap > self.request.stall && ready.strategy == Strategy::Hup {
+                self.story.next.push(format!(
+                    "deploy-doctor reload {} --strategy usr2 would not stand still",
+                    self.request.unit
+                ));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,317 @@
+//! `deploy-doctor reload` on a real systemd, nginx and gunicorn: releases that survive, releases
+//! that do not, and what is left of each.
+
+use std::fs;
+use std::process::Output;
+
+use serde_json::Value;
+
+use crate::support;
+use crate::support::container::Container;
+use crate::support::proof;
+use crate::support::suite::Suite;
+
+const RELEASES: &str = "/srv/myapp/releases";
+const PROBE: &str = "--probe http://127.0.0.1/ --expect-version";
+
+/// The healthy deployment at work, changed by a shell script before it starts.
+fn site(name: &str, change: &str) -> Option<Container> {
+    let booted = Container::boot_on(Suite::usual(), name, |root| {
+        proof::base(root);
+        fs::copy(proof::program(), root.join("usr/local/bin/deploy-doctor")).unwrap();
+    });
+    let container = match booted {
+        Ok(container) => container,
+        Err(skip) => {
+            support::skip(skip);
+            return None;
+        }
+    };
+    container.sh_ok(change);
+    container.sh_ok("systemctl daemon-reload && systemctl start nginx myapp");
+    container.eventually(20, "curl -sf -H 'Host: example.com' http://127.0.0.1/");
+    Some(container)
+}
+
+/// Makes a release: the one that serves, copied, under this name, changed by a script that runs in
+/// its directory.
+fn release(container: &Container, name: &str, change: &str) {
+    container.sh_ok(&format!(
+        "cp -a {RELEASES}/2026-04-21 {RELEASES}/{name} && cd {RELEASES}/{name} &&
+         sed -i 's/\"release\": \"[^\"]*\"/\"release\": \"{name}\"/' wsgi.py &&
+         {change} && touch -d '2026-05-01 {time}' {RELEASES}/{name}",
+        change = if change.is_empty() { "true" } else { change },
+        time = format_args!("10:{:02}:00", name.bytes().map(u32::from).sum::<u32>() % 60),
+    ));
+}
+
+/// What a run came to.
+struct Ran {
+    code: Option<i32>,
+    story: Value,
+    said: String,
+}
+
+impl Ran {
+    fn of(output: &Output) -> Self {
+        let text = String::from_utf8_lossy(&output.stdout);
+        let said = format!("{text}\n{}", String::from_utf8_lossy(&output.stderr));
+        let story = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Self { code: output.status.code(), story, said }
+    }
+
+    #[track_caller]
+    fn ends(&self, code: i32, ending: &str) -> &Self {
+        assert_eq!(self.code, Some(code), "{}", self.said);
+        assert_eq!(self.story["ending"], ending, "{}", self.said);
+        self
+    }
+
+    #[track_caller]
+    fn says(&self, part: &str) -> &Self {
+        assert!(self.said.contains(part), "`{part}` is not in\n{}", self.said);
+        self
+    }
+
+    fn why(&self) -> &str {
+        self.story["why"].as_str().unwrap_or_default()
+    }
+}
+
+fn reload(container: &Container, options: &str) -> Ran {
+    // The machine that runs the tests is busy: only where a stall is the matter one counts.
+    let stall = if options.contains("--max-stall") { "" } else { "--max-stall 20" };
+    let command = format!("deploy-doctor reload myapp --format json {stall} {options}");
+    Ran::of(&container.run_for(170, &["sh", "-c", &command]))
+}
+
+fn link(container: &Container) -> String {
+    container.sh_ok("readlink /srv/myapp/current").trim().to_owned()
+}
+
+fn answers(container: &Container) -> String {
+    container.sh_ok("curl -s --max-time 5 -H 'Host: example.com' http://127.0.0.1/")
+}
+
+#[test]
+fn a_good_release_serves_and_nothing_is_lost() {
+    let Some(container) = site("reload-good", "") else { return };
+    for name in ["one", "two", "three"] {
+        release(&container, name, "");
+        let ran = reload(
+            &container,
+            &format!("--release {RELEASES}/{name} {PROBE} {name} --settle 1 --rate 200"),
+        );
+        ran.ends(0, "reloaded").says("fewer than");
+        assert!(answers(&container).contains(name));
+        assert!(link(&container).ends_with(name));
+    }
+    // Back by the same guarded way, to the release before.
+    let command =
+        format!("deploy-doctor rollback myapp --format json --max-stall 20 {PROBE} two --settle 1");
+    let ran = Ran::of(&container.run_for(100, &["sh", "-c", &command]));
+    ran.ends(0, "reloaded");
+    assert!(answers(&container).contains("two"));
+    // Every line of the log is whole, and nobody else may read it.
+    let log = container.sh_ok("cat /var/lib/deploy-doctor/reload/myapp.service.jsonl");
+    let ends = log
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .filter(|line| line["event"] == "end")
+        .count();
+    assert_eq!(ends, 4, "{log}");
+    let mode = container.sh_ok("stat -c %a /var/lib/deploy-doctor/reload/myapp.service.jsonl");
+    assert_eq!(mode.trim(), "600");
+}
+
+#[test]
+fn what_would_not_start_is_refused_before_anything_is_touched() {
+    let Some(container) = site("reload-refused", "") else { return };
+    let before = container.sh_ok("systemctl show -p MainPID,ExecMainStartTimestamp myapp");
+    let served = link(&container);
+    for (name, change, part) in [
+        (
+            "import",
+            "sed -i '1i import stripe_that_is_not_there' wsgi.py",
+            "stripe_that_is_not_there",
+        ),
+        ("syntax", "echo 'def (' >>wsgi.py", "wsgi.py"),
+        ("exits", "printf '\\nimport sys\\nsys.exit(1)\\n' >>wsgi.py", "SystemExit"),
+        ("hangs", "printf '\\nimport time\\ntime.sleep(600)\\n' >>wsgi.py", "import"),
+        (
+            "variable",
+            "printf '\\nKEY = os.environ[\"PAYMENT_KEY_OF_NOBODY\"]\\n' >>wsgi.py",
+            "PAYMENT_KEY_OF_NOBODY",
+        ),
+        ("package", "echo 'celery==5.4.0' >>requirements.txt", "celery"),
+    ] {
+        release(&container, name, change);
+        let ran = reload(&container, &format!("--release {RELEASES}/{name} {PROBE} {name}"));
+        ran.ends(1, "refused");
+        assert!(ran.why().contains(part), "{name}: {}", ran.said);
+        assert_eq!(link(&container), served, "{name}");
+    }
+    assert_eq!(container.sh_ok("systemctl show -p MainPID,ExecMainStartTimestamp myapp"), before);
+    // Only looked at.
+    release(&container, "good", "");
+    reload(&container, &format!("--release {RELEASES}/good {PROBE} good --dry-run"))
+        .ends(0, "would-reload");
+    assert_eq!(link(&container), served);
+    assert_eq!(container.sh_ok("systemctl show -p MainPID,ExecMainStartTimestamp myapp"), before);
+}
+
+#[test]
+fn what_breaks_all_the_same_is_taken_back() {
+    let Some(container) = site("reload-back", "") else { return };
+    let served = link(&container);
+    for (name, change, options, part) in [
+        (
+            "import",
+            "sed -i '1i import stripe_that_is_not_there' wsgi.py",
+            "--force G223,R717",
+            "stripe_that_is_not_there",
+        ),
+        (
+            "exits",
+            "printf '\\nimport sys\\nsys.exit(1)\\n' >>wsgi.py",
+            "--force G223 --no-preflight",
+            "new workers",
+        ),
+        ("errors", "sed -i 's/return {\"release/1 \\/ 0; return {\"release/' wsgi.py", "", "5xx"),
+    ] {
+        release(&container, name, change);
+        let options = format!("--release {RELEASES}/{name} --probe http://127.0.0.1/ {options}");
+        let ran = reload(&container, &options);
+        ran.ends(5, "rolled-back");
+        assert!(ran.why().contains(part), "{name}: {}", ran.said);
+        assert_eq!(link(&container), served, "{name}");
+        assert!(answers(&container).contains("2026-04-21"), "{name}");
+        assert!(!ran.story["evidence"].as_array().unwrap().is_empty(), "{name}: {}", ran.said);
+    }
+    // The same command with a release that is well goes through afterwards.
+    release(&container, "good", "");
+    reload(&container, &format!("--release {RELEASES}/good {PROBE} good --settle 1"))
+        .ends(0, "reloaded");
+}
+
+#[test]
+fn a_slow_import_stalls_a_reload_and_no_hand_over() {
+    let Some(container) = site("reload-slow", "") else { return };
+    let slow = "printf '\\nimport time\\ntime.sleep(3)\\n' >>wsgi.py";
+    release(&container, "slow", slow);
+    let common = format!("{PROBE} slow --settle 1");
+    let ran = reload(
+        &container,
+        &format!("--release {RELEASES}/slow {common} --strategy hup --max-stall 1"),
+    );
+    ran.ends(7, "degraded").says("stood still");
+    // By itself it takes the way without a stall.
+    release(&container, "slower", slow);
+    let ran = reload(&container, &format!("--release {RELEASES}/slower {PROBE} slower --settle 1"));
+    ran.ends(0, "reloaded");
+    assert_eq!(ran.story["strategy"], "usr2", "{}", ran.said);
+    // The unit has the new master as its main process, and the next reload reaches it.
+    let main = container.sh_ok("systemctl show -P MainPID myapp");
+    let workers = container.sh_ok(&format!("pgrep -P {}", main.trim()));
+    assert_eq!(workers.lines().count(), 3);
+    container.sh_ok("systemctl is-active myapp");
+    release(&container, "next", "");
+    reload(
+        &container,
+        &format!("--release {RELEASES}/next {PROBE} next --settle 1 --strategy hup"),
+    )
+    .ends(0, "reloaded");
+    // A second master whose code does not start changes nothing.
+    release(&container, "broken", "sed -i '1i import stripe_that_is_not_there' wsgi.py");
+    let ran = reload(
+        &container,
+        &format!("--release {RELEASES}/broken {PROBE} next --strategy usr2 --force G223,R717"),
+    );
+    ran.ends(5, "rolled-back");
+    assert_eq!(ran.story["probes"]["total"]["failed"], 0, "{}", ran.said);
+    assert!(answers(&container).contains("next"));
+}
+
+#[test]
+fn where_there_is_no_way_back_it_says_what_to_type() {
+    let Some(container) = site("reload-lost", "") else { return };
+    // The release before goes away while the new one is tried.
+    let change = "printf '\\nimport shutil, os\\nos.system(\"touch /tmp/tried\")\\n' >>wsgi.py;
+        sed -i 's/return {\"release/1 \\/ 0; return {\"release/' wsgi.py";
+    release(&container, "errors", change);
+    container.sh_ok(
+        "(while ! readlink /srv/myapp/current | grep -q errors; do sleep 0.02; done
+          mv /srv/myapp/releases/2026-04-21 /srv/pruned) >/dev/null 2>&1 &",
+    );
+    let ran = reload(&container, &format!("--release {RELEASES}/errors --probe http://127.0.0.1/"));
+    ran.ends(6, "rollback-failed").says("ln -sfn").says("systemctl restart myapp.service");
+}
+
+#[test]
+fn a_run_that_was_killed_is_found_by_the_next() {
+    let Some(container) = site("reload-killed", "") else { return };
+    for (number, stage) in ["linked", "triggered"].iter().enumerate() {
+        let name = format!("release{number}");
+        release(&container, &name, "");
+        let options = format!("--release {RELEASES}/{name} {PROBE} {name} --settle 20");
+        container.sh_ok(&format!(
+            "deploy-doctor reload myapp {options} >/tmp/out 2>&1 & run=$!
+             for i in $(seq 600); do
+                 grep -q '\"{stage}\"' /var/lib/deploy-doctor/reload/myapp.service.json 2>/dev/null && break
+                 sleep 0.01
+             done
+             kill -KILL $run; wait $run 2>/dev/null; true"
+        ));
+        assert!(answers(&container).contains("release"), "the site answers");
+        let next = format!("after{number}");
+        release(&container, &next, "");
+        let ran =
+            reload(&container, &format!("--release {RELEASES}/{next} {PROBE} {next} --settle 1"));
+        ran.ends(0, "reloaded").says("was ended while");
+    }
+    let log = container.sh_ok("cat /var/lib/deploy-doctor/reload/myapp.service.jsonl");
+    for line in log.lines() {
+        serde_json::from_str::<Value>(line).unwrap();
+    }
+}
+
+#[test]
+fn a_second_run_is_refused_and_a_sick_site_too() {
+    let Some(container) = site("reload-twice", "") else { return };
+    release(&container, "one", "");
+    let said = container.sh_ok(&format!(
+        "deploy-doctor reload myapp --release {RELEASES}/one {PROBE} one --settle 3 --max-stall 20 >/tmp/one 2>&1 & one=$!
+         sleep 1.5; deploy-doctor reload myapp --format json; echo second $?; wait $one; echo first $?"
+    ));
+    assert!(said.contains("another reload") && said.contains("second 1"), "{said}");
+    assert!(said.contains("first 0"), "{said}\n{}", container.sh_ok("cat /tmp/one"));
+    release(&container, "two", "");
+    container.sh_ok("systemctl stop nginx");
+    let ran = reload(&container, &format!("--release {RELEASES}/two {PROBE} two"));
+    ran.ends(1, "refused").says("not well before the reload");
+    assert!(link(&container).ends_with("one"));
+}
+
+/// The README's own commands, as they stand there.
+#[test]
+fn the_readmes_commands_do_what_it_says() {
+    let Some(container) = site("reload-readme", "") else { return };
+    release(&container, "2026-05-01", "");
+    let readme = fs::read_to_string(proof::project().join("README.md")).unwrap();
+    let block = readme.split("```bash\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let mut ran = 0;
+    for line in block.lines().filter(|line| line.starts_with("deploy-doctor ")) {
+        ran += 1;
+        let output = container.run_for(100, &["sh", "-c", &format!("{line} --max-stall 20 2>&1")]);
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{line}\n{said}");
+        println!("{line}\n{said}");
+    }
+    assert_eq!(ran, 3);
+    let page = container.sh_ok("cat /tmp/reload.html");
+    assert!(page.starts_with("<!doctype html>") && page.contains("<svg"), "{page}");
+    if let Some(to) = std::env::var_os("DEPLOY_DOCTOR_KEEP_REPORT") {
+        fs::write(to, page).unwrap();
+    }
+    assert!(link(&container).ends_with("2026-04-21"));
+}
