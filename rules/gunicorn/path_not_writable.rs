@@ -9,13 +9,16 @@ crate::rule! {
     /// gunicorn does not start: it may not write its log, its pid file or its workers' heartbeats.
     ///
     /// gunicorn opens the files of `accesslog` and `errorlog` before it listens, makes its pid file
-    /// in the directory of `pidfile`, and a heartbeat file for each worker in `worker_tmp_dir`, all
+    /// in the directory of `pidfile`, the files of a logging configuration (`logconfig`,
+    /// `logconfig_dict`, `logconfig_json`), and a heartbeat file for each worker in `worker_tmp_dir`, all
     /// as the user that `User=` names. A directory that is not there it does not make. `… isn't
     /// writable`, `Can't create pidfile`: it ends with 1. A log that logrotate or a first start by
     /// hand made as root is the usual cause.
     ///
     /// Proved by `log-not-writable`: gunicorn ended with `isn't writable`, and every request got
     /// 502.
+    /// Proved by `logging-file-not-writable`: gunicorn ended with `Unable to configure
+    /// handler`, and every request got 502.
     ///
     /// ```ini,bad,drop-in
     /// [Service]
@@ -24,6 +27,56 @@ crate::rule! {
     ///     --error-logfile /var/log/myapp/error.log \
     ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
     /// ```
+    /// The files of a logging configuration (`logconfig`, `logconfig_json`, `logconfig_dict`):
+    ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current \
+    ///     --log-config /srv/myapp/current/logging.ini \
+    ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    /// ```text,bad,file=/srv/myapp/releases/2026-04-21/logging.ini
+    /// [loggers]
+    /// keys=root
+    ///
+    /// [handlers]
+    /// keys=file
+    ///
+    /// [formatters]
+    /// keys=
+    ///
+    /// [logger_root]
+    /// handlers=file
+    ///
+    /// [handler_file]
+    /// class=handlers.WatchedFileHandler
+    /// args=('/var/log/myapp/gunicorn.log',)
+    /// ```
+    /// ```python,bad,file=/srv/myapp/releases/2026-04-21/gunicorn.conf.py
+    /// logconfig_dict = {
+    ///     "version": 1,
+    ///     "handlers": {
+    ///         "file": {"class": "logging.FileHandler", "filename": "/var/log/myapp/gunicorn.log"},
+    ///     },
+    ///     "root": {"handlers": ["file"]},
+    /// }
+    /// ```
+    /// ```python,good,file=/srv/myapp/releases/2026-04-21/gunicorn.conf.py
+    /// logconfig_dict = {
+    ///     "version": 1,
+    ///     "handlers": {
+    ///         "console": {"class": "logging.StreamHandler"},
+    ///         "later": {
+    ///             "class": "logging.FileHandler",
+    ///             "filename": "/var/log/myapp/gunicorn.log",
+    ///             "delay": True,
+    ///         },
+    ///     },
+    ///     "root": {"handlers": ["console", "later"]},
+    /// }
+    /// ```
+    ///
     /// ```ini,good,drop-in
     /// [Service]
     /// LogsDirectory=myapp

@@ -5,6 +5,7 @@ mod bounds;
 mod config;
 mod installation;
 mod launched;
+mod logging;
 mod managed_venv;
 mod paths;
 
@@ -243,6 +244,7 @@ pub fn read(
         Known::Unknown(why) => (Known::Unknown(why.clone()), Known::Unknown(why.clone())),
         _ => reader.read(&choice, problems),
     };
+    let evaluated = content.clone();
     let unlaunched = launch.ok().is_none();
     let own = |content: &Option<ConfigFile>| content.as_ref().map(|c| c.environment.clone());
     let own_environment = content.ok().and_then(own).unwrap_or_default();
@@ -265,7 +267,7 @@ pub fn read(
         config: content,
         working_directory,
     });
-    let paths = paths::read(sources, machine, &settings);
+    let paths = paths::read(sources, machine, &settings, &evaluated);
     let bounds = bounds::bounds(&candidate.service, &settings, launch.ok());
     let word = launch.ok().and_then(|l| l.gunicorn.as_ref().or(l.interpreter.as_ref()));
     let file = word.map(|word| word.span.file).filter(|file| *file != NOWHERE);

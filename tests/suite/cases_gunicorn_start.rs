@@ -154,6 +154,35 @@ fn class(class: &str, installed: &[&str], gunicorn: &str) -> Seen {
 }
 
 #[test]
+fn the_files_of_a_logging_configuration() {
+    let json = |handler: &str| {
+        start(&format!("-w 3 --log-config-json /etc/myapp/log.json {REST} wsgi:app"), "")
+            .file("/etc/myapp/log.json", format!("{{\"handlers\": {{\"a\": {handler}}}}}"))
+            .check()
+    };
+    let file = "\"filename\": \"/var/log/myapp.log\"";
+    let rotating = "\"class\": \"logging.handlers.RotatingFileHandler\"";
+    json(&format!("{{{rotating}, {file}}}")).only("G230").says("logging configuration's file");
+    json(&format!("{{{rotating}, {file}, \"delay\": true}}")).passes("G230");
+    json("{\"class\": \"logging.StreamHandler\"}").passes("G230");
+    json(&format!("{{\"class\": \"shop.logs.FileHandler\", {file}}}")).passes("G230");
+    // One that no list names is not made.
+    let ini = |keys: &str| {
+        start(&format!("-w 3 --log-config /etc/myapp/log.ini {REST} wsgi:app"), "")
+            .file(
+                "/etc/myapp/log.ini",
+                format!(
+                    "[handlers]\nkeys = {keys}\n[handler_a]\nclass = FileHandler\n\
+                     args = ('/var/log/myapp.log', 'a')\n"
+                ),
+            )
+            .check()
+    };
+    ini("console, a").only("G230").at("/etc/myapp/log.ini", 5);
+    ini("console").passes("G230");
+}
+
+#[test]
 fn what_the_configuration_file_imports_has_to_be_there() {
     let text = "import os\nfrom shop.conf import workers\n";
     let seen = configured(text);

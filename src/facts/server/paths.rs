@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 
 use super::super::gunicorn::Settings;
 use super::super::place::tidy;
-use super::super::{Machine, Place};
+use super::super::{Known, Machine, Place};
+use super::logging;
 use crate::source::gunicorn::SettingValue;
+use crate::source::python::evaluate::ConfigFile;
 use crate::source::{Sources, Span};
 
 /// What gunicorn does at a path.
@@ -35,7 +37,13 @@ pub struct WrittenPath {
     pub secret: bool,
 }
 
-pub(super) fn read(sources: &Sources, machine: &Machine, settings: &Settings) -> Vec<WrittenPath> {
+pub(super) fn read(
+    sources: &Sources,
+    machine: &Machine,
+    settings: &Settings,
+    config: &Known<Option<ConfigFile>>,
+) -> Vec<WrittenPath> {
+    let look = |path: &Path| Place::look(sources.host(), path, machine.owners_known);
     let kinds = [
         ("accesslog", Writes::File),
         ("errorlog", Writes::File),
@@ -55,7 +63,6 @@ pub(super) fn read(sources: &Sources, machine: &Machine, settings: &Settings) ->
             Writes::File => path.parent().map(Path::to_path_buf).unwrap_or_default(),
             Writes::Directory => path.clone(),
         };
-        let look = |path: &Path| Place::look(sources.host(), path, machine.owners_known);
         found.push(WrittenPath {
             setting,
             writes,
@@ -65,11 +72,22 @@ pub(super) fn read(sources: &Sources, machine: &Machine, settings: &Settings) ->
             secret: settings.is_secret(setting),
         });
     }
+    for file in logging::files(sources, settings, config) {
+        let Some(path) = absolute(settings, &file.path) else { continue };
+        found.push(WrittenPath {
+            setting: "logging configuration's file",
+            writes: Writes::File,
+            directory: look(path.parent().unwrap_or(Path::new("/"))),
+            place: look(&path),
+            span: file.span,
+            secret: file.secret,
+        });
+    }
     found
 }
 
 /// The file that is meant; nothing for `-`, for devices, and where the directory is not known.
-fn absolute(settings: &Settings, text: &str) -> Option<PathBuf> {
+pub(super) fn absolute(settings: &Settings, text: &str) -> Option<PathBuf> {
     if text.is_empty() || text == "-" {
         return None;
     }
