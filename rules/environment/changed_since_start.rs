@@ -1,4 +1,4 @@
-use crate::facts::environment::SetBy;
+use crate::facts::environment::{SetBy, Variable};
 use crate::facts::{App, Why};
 use crate::rule::{EvidenceKind, Safety, Sink};
 
@@ -55,12 +55,10 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         return Err(Why::new(format!("a shell reads {} on the way", file.certain())));
     }
     let running = master.environment.get()?;
-    let on_the_way = |name: &str| {
-        launch.cleared
-            || launch.environment.iter().any(|(set, _, _)| set == name)
-            || launch.environment_unknown.iter().any(|(set, _, _)| set == name)
-            || launch.unset.iter().any(|unset| unset == name)
-            || (!launch.wrappers.is_empty() && WRAPPERS_OWN.contains(&name))
+    let reaches_gunicorn = |name: &str, set: &Variable| {
+        let seen = app.environment.seen_by_gunicorn(Some(launch), name).ok().flatten();
+        seen.is_some_and(|seen| seen.span == set.span)
+            && (launch.wrappers.is_empty() || !WRAPPERS_OWN.contains(&name))
     };
     let changed: Vec<_> = app
         .environment
@@ -69,7 +67,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         .filter(|(name, variable)| {
             variable.set_by != SetBy::Manager
                 && variable.unknown.is_none()
-                && !on_the_way(name)
+                && reaches_gunicorn(name, variable)
                 && !running.holds(name, &variable.value)
         })
         .collect();

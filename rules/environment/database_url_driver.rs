@@ -108,7 +108,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let release = version.release();
     let version = (release.first().copied().unwrap_or(0), release.get(1).copied().unwrap_or(0));
     for (name, read) in names {
-        let Some(variable) = app.gunicorn.worker_variable(&app.environment, &name)? else {
+        let Some(variable) = app.variable(&name)? else {
             continue;
         };
         let value = variable.value.expose_str().unwrap_or_default();

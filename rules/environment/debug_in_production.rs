@@ -128,7 +128,7 @@ fn is_true(value: &str) -> bool {
 
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     for (name, turns_on, off) in SWITCHES {
-        let variable = match app.gunicorn.worker_variable(&app.environment, name) {
+        let variable = match app.variable(name) {
             Ok(Some(variable)) => variable,
             Ok(None) => continue,
             Err(why) => {

@@ -102,7 +102,7 @@ fn judge<'s>(
     out: &'s mut Sink,
 ) -> Option<&'s mut Finding> {
     let environment = &app.environment;
-    let empty = match app.gunicorn.worker_variable(environment, name) {
+    let empty = match app.variable(name) {
         Ok(Some(variable)) if !variable.value.expose().is_empty() => return None,
         Ok(Some(_)) => true,
         // It is set, only its value is not known.

@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 
-use crate::facts::environment::{Variable, VariableValue};
+use crate::facts::environment::{Lookup, SetVariable};
 use crate::facts::gunicorn::{Layer, SettingValue};
 use crate::facts::place::tidy;
 use crate::facts::release::{Resolution, SearchEntry, SearchReason};
@@ -207,8 +207,9 @@ fn follows_by_name(app: &App, place: &Place, link: &Path) -> Result<bool, Why> {
             return Ok(true);
         }
     }
-    if let VariableValue::Set(value) = app.environment.lookup("PWD")
-        && value.expose_str().is_some_and(|text| through(Path::new(text)))
+    let seen = |name: &str| app.environment.seen_by_gunicorn(Some(launch), name).ok().flatten();
+    if seen("PWD")
+        .is_some_and(|pwd| pwd.value.expose_str().is_some_and(|text| through(Path::new(text))))
     {
         return Ok(true);
     }
@@ -232,15 +233,13 @@ fn follows_by_name(app: &App, place: &Place, link: &Path) -> Result<bool, Why> {
             _ => {}
         }
     }
-    Ok(match app.environment.lookup("PYTHONPATH") {
-        VariableValue::Set(value) => value.expose_str().is_some_and(|text| {
-            text.split(':').map(Path::new).any(|part| {
-                // After the working directory itself, which is found first.
-                through(part) && part != place.path
-            })
-        }),
-        VariableValue::Unset | VariableValue::NotKnown(_) => false,
-    })
+    Ok(seen("PYTHONPATH").is_some_and(|set| {
+        let text = set.value.expose_str().unwrap_or_default();
+        text.split(':').map(Path::new).any(|part| {
+            // After the working directory itself, which is found first.
+            through(part) && part != place.path
+        })
+    }))
 }
 
 fn report<'s>(
@@ -338,7 +337,7 @@ fn pwd(app: &App) -> Option<(String, Edit)> {
     // A shell's `cd` sets it; `env -i` would take it away again.
     if launch.working_directory.is_some()
         || launch.cleared
-        || !matches!(app.environment.lookup("PWD"), VariableValue::Unset)
+        || !matches!(app.environment.lookup("PWD"), Lookup::Unset)
     {
         return None;
     }
@@ -378,12 +377,12 @@ fn text_at(app: &App, at: Span, path: &str) -> String {
 }
 
 /// PYTHONPATH, where it names the directory.
-fn in_python_path<'a>(app: &'a App, directory: &Path) -> Option<&'a Variable> {
+fn in_python_path(app: &App, directory: &Path) -> Option<SetVariable> {
     let is_it = |entry: &SearchEntry| {
         entry.reason == SearchReason::PythonpathVariable && entry.place.path == directory
     };
     app.release.search_path.ok().filter(|entries| entries.iter().any(is_it))?;
-    app.environment.variables.get("PYTHONPATH")
+    app.environment.seen_by_gunicorn(app.gunicorn.launch.ok(), "PYTHONPATH").ok()?
 }
 
 /// The line of an environment file that sets PYTHONPATH to this directory and nothing else, if no
@@ -392,8 +391,8 @@ fn line_of(app: &App, directory: &str) -> Option<Span> {
     let lines = app.environment.read_files().flat_map(|file| &file.content.assignments);
     let mut lines = lines.filter(|line| line.name.value == "PYTHONPATH");
     let line = lines.next().filter(|line| line.value.expose_str() == Some(directory))?;
-    let own = app.environment.variables.get("PYTHONPATH")?.span == Some(line.name.span);
-    (own && lines.next().is_none()).then_some(line.span)
+    let set = app.environment.seen_by_gunicorn(app.gunicorn.launch.ok(), "PYTHONPATH").ok()??;
+    (set.span == Some(line.name.span) && lines.next().is_none()).then_some(line.span)
 }
 
 /// The directory through the link: the working directory's name, or where gunicorn changes to now.

@@ -1,5 +1,7 @@
 //! The environment that a service's processes get, and which file sets what.
 
+mod seen;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,8 +15,11 @@ use crate::source::unit::Expansion;
 use crate::source::unit::environment::{EnvironmentAssignment, assignments, passed, unset};
 use crate::source::{Secret, SourceFile, Sources, Span, Spanned, placeholder};
 
+pub use seen::SetVariable;
+pub(super) use seen::as_lookup;
+
+pub use crate::source::Lookup;
 pub use crate::source::env_file::{EnvAssignment, Ignored, IgnoredKind};
-pub use crate::source::unit::VariableValue;
 
 /// What an `EnvironmentFile=` line names.
 #[derive(Debug)]
@@ -92,7 +97,7 @@ pub struct Variable {
     /// Who sets it.
     pub set_by: SetBy,
     /// Why the value is not known although the name is: a placeholder or specifier.
-    pub unknown: Option<String>,
+    pub unknown: Option<Why>,
 }
 
 /// The environment that a service's processes get.
@@ -115,28 +120,26 @@ const UNSETS_LAST: u32 = 262;
 
 impl Environment {
     /// What a name is set to when the service starts.
-    pub fn lookup(&self, name: &str) -> VariableValue<'_> {
+    pub fn lookup(&self, name: &str) -> Lookup<&Secret> {
         match self.variables.get(name) {
-            Some(Variable { unknown: Some(why), .. }) => VariableValue::NotKnown(why.clone()),
-            Some(variable) => VariableValue::Set(&variable.value),
+            Some(Variable { unknown: Some(why), .. }) => Lookup::Unknown(why.text().to_owned()),
+            Some(variable) => Lookup::Set(&variable.value),
             None => match &self.open {
-                Some(why) => VariableValue::NotKnown(why.text().to_owned()),
-                None => VariableValue::Unset,
+                Some(why) => Lookup::Unknown(why.text().to_owned()),
+                None => Lookup::Unset,
             },
         }
     }
 
     /// What `${NAME}` in an `Exec…=` line becomes: from systemd 262 on, also what `UnsetEnvironment=`
     /// takes away only afterwards (measured on 252 and 262).
-    pub fn lookup_in_exec(&self, name: &str, systemd: Option<u32>) -> VariableValue<'_> {
+    pub fn lookup_in_exec(&self, name: &str, systemd: Option<u32>) -> Lookup<&Secret> {
         match (self.lookup(name), self.unset.get(name), systemd) {
-            (VariableValue::Unset, Some(variable), Some(UNSETS_LAST..)) => {
-                match &variable.unknown {
-                    Some(why) => VariableValue::NotKnown(why.clone()),
-                    None => VariableValue::Set(&variable.value),
-                }
-            }
-            (VariableValue::Unset, Some(_), None) => VariableValue::NotKnown(format!(
+            (Lookup::Unset, Some(variable), Some(UNSETS_LAST..)) => match &variable.unknown {
+                Some(why) => Lookup::Unknown(why.text().to_owned()),
+                None => Lookup::Set(&variable.value),
+            },
+            (Lookup::Unset, Some(_), None) => Lookup::Unknown(format!(
                 "UnsetEnvironment= takes {name} away, before or after ExecStart= by systemd's version"
             )),
             (found, _, _) => found,
@@ -190,7 +193,7 @@ pub fn read(
                 span: None,
                 value_span: None,
                 set_by: SetBy::Manager,
-                unknown: Some("systemd sets it when the service starts".to_owned()),
+                unknown: Some(Why::depends("systemd sets it when the service starts")),
             },
         );
     }
@@ -260,7 +263,7 @@ fn read_unit(sources: &Sources, service: &Service, environment: &mut Environment
                     span: Some(variable.name.span),
                     value_span: Some(variable.value_span),
                     set_by: SetBy::Unit,
-                    unknown: variable.unknown,
+                    unknown: variable.unknown.map(Why::not_understood),
                 },
             );
         }
@@ -272,7 +275,7 @@ fn read_unit(sources: &Sources, service: &Service, environment: &mut Environment
                 span: Some(name.span),
                 value_span: None,
                 set_by: SetBy::Manager,
-                unknown: Some("it is passed on from systemd's own environment".to_owned()),
+                unknown: Some(Why::depends("it is passed on from systemd's own environment")),
             });
         }
     }
@@ -409,7 +412,7 @@ fn adopt(environment: &mut Environment, file: &EnvironmentFile) {
         for assignment in &read.content.assignments {
             let text = assignment.value.expose_str().unwrap_or_default();
             let unknown = placeholder::find(text)
-                .map(|_| "the environment file holds a placeholder for it".to_owned());
+                .map(|_| Why::not_understood("the environment file holds a placeholder for it"));
             environment.variables.insert(
                 assignment.name.value.clone(),
                 Variable {

@@ -2,12 +2,11 @@
 //! `pkill`, `systemctl` and the shell's text round them.
 
 use super::App;
-use super::gunicorn::shell::{Reader, Variable};
+use super::gunicorn::shell::{Reader, ShellValue};
 use super::shell::{base_name, script};
-use crate::source::unit::VariableValue;
 use crate::source::unit::exec::{ExecCommand, Word};
 use crate::source::unit::value::parse_signal;
-use crate::source::{Span, Text};
+use crate::source::{Lookup, Span, Text};
 
 /// What one command does to gunicorn.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,10 +91,10 @@ fn argument(app: &App, word: &Word, expanded: bool) -> Option<Argument> {
     let names = word.variables.iter().filter(|v| expanded && v.name != "MAINPID");
     for variable in names {
         match app.environment.lookup(&variable.name) {
-            VariableValue::Unset if variable.range.len() == text.len() => return None,
-            VariableValue::Unset => {}
-            VariableValue::Set(_) => unknown = Some(format!("{} is a variable", variable.name)),
-            VariableValue::NotKnown(why) => unknown = Some(why),
+            Lookup::Unset if variable.range.len() == text.len() => return None,
+            Lookup::Unset => {}
+            Lookup::Set(_) => unknown = Some(format!("{} is a variable", variable.name)),
+            Lookup::Unknown(why) => unknown = Some(why),
         }
     }
     if !expanded && text.contains("MAINPID") {
@@ -110,10 +109,10 @@ fn script_effects(app: &App, script: &Word) -> Vec<(Effect, Option<Span>)> {
         return vec![(Effect::Unknown(why.clone()), None)];
     }
     let variable = |name: &str| match (name, app.environment.lookup(name)) {
-        ("MAINPID", _) => Variable::Value("$MAINPID".to_owned(), false),
-        (_, VariableValue::Unset) => Variable::Unset,
-        (_, VariableValue::Set(_)) => Variable::Unknown(format!("{name} is a variable")),
-        (_, VariableValue::NotKnown(why)) => Variable::Unknown(why),
+        ("MAINPID", _) => Lookup::Set(ShellValue::shown("$MAINPID")),
+        (_, Lookup::Unset) => Lookup::Unset,
+        (_, Lookup::Set(_)) => Lookup::Unknown(format!("{name} is a variable")),
+        (_, Lookup::Unknown(why)) => Lookup::Unknown(why),
     };
     let text = modern(&script.text);
     // Then nothing behind stands where it says.

@@ -6,8 +6,7 @@ use super::gunicorn::Layer;
 use super::processes::Master;
 use super::sockets::{Listener, Sockets};
 use super::{App, Deployment, Known, Nginx, Origin};
-use crate::source::unit::VariableValue;
-use crate::source::{Sources, show};
+use crate::source::{Lookup, Sources, show};
 
 /// The facts as one JSON document, with a newline at its end. A known value stands as
 /// `{"value": …, "at": "file:line"}` where somebody set it, as `{"default": …, "of": "gunicorn
@@ -179,7 +178,7 @@ fn environment(sources: &Sources, app: &App) -> Value {
                 "name": name,
                 "set_by": variable.set_by,
                 "at": variable.span.map(|span| place(sources, &Origin::text(span))),
-                "known": matches!(environment.lookup(name), VariableValue::Set(_)),
+                "known": matches!(environment.lookup(name), Lookup::Set(_)),
             })
         })
         .collect();

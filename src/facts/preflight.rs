@@ -261,7 +261,7 @@ fn environment(
                 continue;
             }
             if let Some(why) = &variable.unknown {
-                return Err(Why::not_understood(why.as_str()).about(name));
+                return Err(why.about(name));
             }
             let value = OsString::from_vec(variable.value.expose().to_vec());
             environment.push((name.into(), value));

@@ -19,6 +19,7 @@ pub mod unresolved;
 use std::path::{Path, PathBuf};
 
 use super::discovery::Candidate;
+use super::environment::SetVariable;
 use super::gunicorn::Layer;
 use super::place::tidy;
 use super::server::Gunicorn;
@@ -129,7 +130,7 @@ pub fn read(
     let home = account.map(|account| account.home.as_path());
     let settings = || {
         let name = "DJANGO_SETTINGS_MODULE";
-        let variable = gunicorn.worker_variable(&candidate.environment, name)?;
+        let variable = candidate.environment.seen_by_application(gunicorn, name)?;
         Ok(variable.and_then(|variable| variable.value.expose_str().map(str::to_owned)))
     };
     let surroundings = code::Surroundings {
@@ -246,14 +247,13 @@ fn search_path(
             }
         }
     }
-    match gunicorn.variable(candidate, "PYTHONPATH") {
+    match candidate.environment.seen_by_gunicorn(gunicorn.launch.ok(), "PYTHONPATH") {
         Err(why) => return Known::Unknown(why),
         Ok(None) => {}
-        Ok(Some(value)) => {
+        Ok(Some(SetVariable { value, span })) => {
             let Some(text) = value.expose_str() else {
                 return Known::unknown("PYTHONPATH is not UTF-8");
             };
-            let span = candidate.environment.variables.get("PYTHONPATH").and_then(|v| v.span);
             for part in text.split(':').filter(|part| !part.is_empty()) {
                 entries.push(SearchEntry {
                     reason: SearchReason::PythonpathVariable,

@@ -15,14 +15,14 @@ use std::sync::Arc;
 use self::config::ConfigReader;
 use super::discovery::Candidate;
 use super::endpoint::Bound;
+use super::environment::{SetVariable, as_lookup};
 use super::gunicorn::{Inputs, Launch, Settings, config_choice};
 use super::place::tidy;
 use super::written::Writings;
-use super::{Environment, Given, Known, Machine, Origin, Place, Problem, Whose, Why};
+use super::{Given, Known, Machine, Origin, Place, Problem, Whose};
 use crate::source::gunicorn::{ArgumentWord, Version};
-use crate::source::python::evaluate::{ConfigFile, OwnEnvironment, OwnVariable};
-use crate::source::python::{Lookup, PythonVersion};
-use crate::source::unit::VariableValue;
+use crate::source::python::PythonVersion;
+use crate::source::python::evaluate::{ConfigFile, OwnEnvironment};
 use crate::source::venv::Venv;
 use crate::source::{FileId, Secret, SourceFile, Sources, Span};
 
@@ -79,120 +79,6 @@ impl Gunicorn {
         let word = launch.gunicorn.as_ref().or(launch.interpreter.as_ref());
         word.map(|word| word.span).or_else(|| self.launch.span())
     }
-
-    /// A variable as gunicorn sees it: set on the way to it, or by the unit.
-    pub fn variable<'a>(
-        &'a self,
-        candidate: &'a Candidate,
-        name: &str,
-    ) -> Result<Option<&'a Secret>, Why> {
-        variable(self.launch.ok(), &candidate.environment, name)
-    }
-}
-
-/// A variable as the application in a worker sees it.
-#[derive(Debug, Clone)]
-pub struct WorkerVariable {
-    /// Its value.
-    pub value: Secret,
-    /// Where it is set.
-    pub span: Option<Span>,
-}
-
-impl Gunicorn {
-    /// A variable as the application sees it: by gunicorn's `raw_env`, set on the way to gunicorn,
-    /// or by the unit and its files.
-    pub fn worker_variable(
-        &self,
-        environment: &Environment,
-        name: &str,
-    ) -> Result<Option<WorkerVariable>, Why> {
-        self.launch.get()?;
-        let raw = self.settings.raw_env();
-        if let Some((_, value)) = raw.get()?.iter().rev().find(|(set, _)| set == name) {
-            return Ok(Some(WorkerVariable { value: value.clone(), span: raw.span() }));
-        }
-        let started_with = variable(self.launch.ok(), environment, name);
-        let set = matches!(started_with, Ok(Some(_)));
-        if let Some(changed) = changed_by_config(&self.own_environment, name, set) {
-            return changed;
-        }
-        let Some(value) = started_with? else { return Ok(None) };
-        let on_the_way = self
-            .launch
-            .ok()
-            .and_then(|launch| launch.environment.iter().rev().find(|(set, ..)| set == name))
-            .map(|(_, _, span)| *span);
-        let span = on_the_way
-            .or_else(|| environment.variables.get(name).and_then(|variable| variable.span));
-        Ok(Some(WorkerVariable { value: value.clone(), span }))
-    }
-}
-
-/// A variable that gunicorn's configuration file, or a hook in it, changes before the application
-/// is loaded; nothing where it leaves it alone.
-fn changed_by_config(
-    own: &OwnEnvironment,
-    name: &str,
-    set: bool,
-) -> Option<Result<Option<WorkerVariable>, Why>> {
-    match own.variables.get(name) {
-        Some(OwnVariable::Set(value)) => {
-            return Some(Ok(Some(WorkerVariable { value: value.clone(), span: None })));
-        }
-        Some(OwnVariable::Removed) => {
-            let why = "gunicorn's configuration file takes it out of the environment";
-            return Some(Err(Why::new(why)));
-        }
-        Some(OwnVariable::Unknown(why)) => return Some(Err(in_config(why))),
-        None => {}
-    }
-    let open = own.changes.as_ref().or(own.fills.as_ref().filter(|_| !set));
-    open.map(|why| Err(in_config(why)))
-}
-
-fn in_config(why: &str) -> Why {
-    Why::new(why).about("gunicorn's configuration")
-}
-
-/// A variable as gunicorn sees it.
-fn variable<'a>(
-    launch: Option<&'a Launch>,
-    environment: &'a Environment,
-    name: &str,
-) -> Result<Option<&'a Secret>, Why> {
-    if let Some(launch) = launch {
-        if let Some((_, value, _)) = launch.environment.iter().rev().find(|(n, _, _)| n == name) {
-            return Ok(Some(value));
-        }
-        let unknown = launch.environment_unknown.iter().find(|(n, _, _)| n == name);
-        if let Some((_, why, _)) = unknown {
-            return Err(Why::new(why.clone()));
-        }
-        if let Some(file) = launch.sourced.first() {
-            let name = file.value().unwrap_or("a file");
-            // A virtual environment's own script sets nothing that matters here.
-            if !name.ends_with("bin/activate") {
-                return Err(Why::new(format!("{name} is sourced and may set it")));
-            }
-        }
-        if launch.cleared || launch.unset.iter().any(|unset| unset == name) {
-            return Ok(None);
-        }
-    }
-    match environment.lookup(name) {
-        VariableValue::Set(value) => Ok(Some(value)),
-        VariableValue::Unset => Ok(None),
-        VariableValue::NotKnown(why) => Err(Why::new(why)),
-    }
-}
-
-fn as_lookup(value: Result<Option<&Secret>, Why>) -> Lookup {
-    match value {
-        Ok(Some(value)) => Lookup::Set(value.clone()),
-        Ok(None) => Lookup::Unset,
-        Err(why) => Lookup::Unknown(why.text().to_owned()),
-    }
 }
 
 /// Reads gunicorn's settings from all the places that they come from.
@@ -218,17 +104,17 @@ pub fn read(
     let version = installation::version(&venv);
     let arguments: &[ArgumentWord] = launch.ok().map_or(&[], |launch| &launch.arguments);
     let environment = &candidate.environment;
-    let cmd_args = match variable(launch.ok(), environment, "GUNICORN_CMD_ARGS") {
-        Ok(Some(value)) => {
-            let origin = origin_of(launch.ok(), environment, "GUNICORN_CMD_ARGS");
-            Known::at(Some(value.clone()), origin, "the environment")
+    let seen = |name: &str| environment.seen_by_gunicorn(launch.ok(), name);
+    let cmd_args = match seen("GUNICORN_CMD_ARGS") {
+        Ok(Some(SetVariable { value, span })) => {
+            Known::at(Some(value), span.map(Origin::text), "the environment")
         }
         Ok(None) => Known::Default(None, Whose::GUNICORN),
         Err(why) => Known::Unknown(why),
     };
     let working_directory = working_directory(sources, machine, candidate, launch.ok());
-    let lookup = |name: &str| as_lookup(variable(launch.ok(), environment, name));
-    let seen = cmd_args.clone();
+    let lookup = |name: &str| as_lookup(seen(name));
+    let own_cmd_args = cmd_args.clone();
     let reader = ConfigReader {
         sources,
         machine,
@@ -261,7 +147,7 @@ pub fn read(
         arguments,
         cmd_args: if unlaunched { Known::unknown("ExecStart= is not known") } else { cmd_args },
         variable: &lookup,
-        variable_origin: &|name| origin_of(launch.ok(), environment, name),
+        variable_origin: &|name| Some(Origin::text(seen(name).ok()??.span?)),
         variable_written: &|name| writings.variable(name).ok(),
         cmd_args_written: writings.cmd_args(),
         config: content,
@@ -272,10 +158,9 @@ pub fn read(
     let word = launch.ok().and_then(|l| l.gunicorn.as_ref().or(l.interpreter.as_ref()));
     let file = word.map(|word| word.span.file).filter(|file| *file != NOWHERE);
     let started_in = file.map(|file| sources.file(file));
-    let cmd_args = seen;
     Gunicorn {
         launch,
-        cmd_args,
+        cmd_args: own_cmd_args,
         started_in,
         program,
         venv,
@@ -287,13 +172,6 @@ pub fn read(
         paths,
         bounds,
     }
-}
-
-fn origin_of(launch: Option<&Launch>, environment: &Environment, name: &str) -> Option<Origin> {
-    let own = launch.and_then(|launch| {
-        launch.environment.iter().rev().find(|(n, _, _)| n == name).map(|(_, _, span)| *span)
-    });
-    own.or_else(|| environment.variables.get(name).and_then(|v| v.span)).map(Origin::text)
 }
 
 /// The working directory as gunicorn sees it: `$PWD` where that leads to the same directory (a
@@ -320,14 +198,13 @@ fn working_directory(
         // `cd` keeps the name with its links in PWD.
         return Known::Value(tidy(&start.path.join(text)), Origin::text(word.span));
     }
-    match variable(launch, &candidate.environment, "PWD") {
-        Ok(Some(value)) => {
+    match candidate.environment.seen_by_gunicorn(launch, "PWD") {
+        Ok(Some(SetVariable { value, span })) => {
             let pwd = value.expose_str().map(PathBuf::from).filter(|path| path.is_absolute());
             if let Some(pwd) = pwd
                 && sources.host().look(&pwd).resolved == start.resolved
             {
-                let origin = origin_of(launch, &candidate.environment, "PWD");
-                return Known::at(pwd, origin, "the environment");
+                return Known::at(pwd, span.map(Origin::text), "the environment");
             }
         }
         Ok(None) => {}

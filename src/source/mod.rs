@@ -10,6 +10,7 @@ pub mod exit_status;
 pub mod gunicorn;
 pub mod journal;
 pub mod last_words;
+mod lookup;
 pub mod manifest;
 pub mod nginx;
 pub mod nginx_log;
@@ -36,6 +37,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::host::{Host, HostError, READ_LIMIT};
 
+pub use lookup::Lookup;
 pub use secret::Secret;
 pub use text::Text;
 

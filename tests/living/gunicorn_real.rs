@@ -9,9 +9,10 @@ use std::process::{Command, Stdio};
 
 use deploy_doctor::facts::gunicorn::{Inputs, Settings};
 use deploy_doctor::facts::{Known, Origin, Whose};
+use deploy_doctor::source::Lookup;
 use deploy_doctor::source::gunicorn::{ArgumentWord, SettingValue, Version};
 use deploy_doctor::source::python::evaluate::{FileText, Surroundings, evaluate};
-use deploy_doctor::source::python::{ConfigFile, Lookup, PythonVersion, parse};
+use deploy_doctor::source::python::{ConfigFile, PythonVersion, parse};
 use deploy_doctor::source::{FileId, Secret, SourceFile, Text};
 use serde_json::{Value, json};
 

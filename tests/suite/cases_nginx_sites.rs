@@ -104,6 +104,16 @@ fn django_refuses_a_host_that_it_does_not_know() {
 }
 
 #[test]
+fn django_s_settings_see_what_gunicorn_itself_sets() {
+    let settings = "import os\nALLOWED_HOSTS = [os.environ.get('SITE', '*')]\n";
+    let host = "        proxy_set_header Host $host;\n";
+    let without = || django(settings).replace(SITE, host, "");
+    without().check().only("N303").is(Severity::Warning);
+    let set = without().replace(UNIT, "/bin/gunicorn ", "/bin/gunicorn -e SITE=example.com ");
+    set.check().only("N303").is(Severity::Error).says("400");
+}
+
+#[test]
 fn django_redirects_for_ever_where_the_scheme_is_not_passed_on() {
     let settings = "ALLOWED_HOSTS = ['example.com']\nSECURE_SSL_REDIRECT = True\n\
                     SECURE_PROXY_SSL_HEADER = ('HTTP_X_FORWARDED_PROTO', 'https')\n";

@@ -7,8 +7,9 @@ use deploy_doctor::facts::gunicorn::{
     Inputs, Launch, LaunchContext, NotLaunched, Settings, Stays, WrapperKind, see_through,
 };
 use deploy_doctor::facts::{Known, Origin, Whose};
+use deploy_doctor::source::Lookup;
 use deploy_doctor::source::gunicorn::{ArgumentWord, Version};
-use deploy_doctor::source::python::{ConfigFile, Lookup};
+use deploy_doctor::source::python::ConfigFile;
 use deploy_doctor::source::{FileId, Secret, Text};
 
 const SCRIPT: &str = "#!/bin/bash\nset -e\ncd /srv/app # here\nsource venv/bin/activate\nexport MODE=prod\nPORT=\"9000\"\nexec gunicorn -b 0.0.0.0:$PORT \\\n    --workers ${W:-4} app:app\n";

@@ -9,13 +9,30 @@ use super::rust_files;
 
 /// What only the one home of a piece of knowledge holds, the files that may hold it, and what the
 /// others call.
-const HOMES: [(&str, &[&str], &str); 2] = [
+const HOMES: [(&str, &[&str], &str); 4] = [
     ("strsim::", &["src/source/similar.rs"], "crate::source::similar"),
     (
         "Component::ParentDir",
         // The tree of a host follows links itself.
         &["src/host/disk/tree.rs", "src/host/mod.rs"],
         "crate::host::tidy",
+    ),
+    (
+        // An edit's intent, in `edit.rs`, is no answer.
+        "\n    Unset,\n",
+        &["src/rule/edit.rs", "src/source/lookup.rs"],
+        "crate::source::Lookup",
+    ),
+    (
+        "launch.environment_unknown",
+        // `--preflight` hands all of them on; the launcher writes them down.
+        &[
+            "src/facts/environment/seen.rs",
+            "src/facts/gunicorn/launcher.rs",
+            "src/facts/gunicorn/launcher/text.rs",
+            "src/facts/preflight.rs",
+        ],
+        "Environment::seen_by_gunicorn or seen_by_application",
     ),
 ];
 

@@ -10,9 +10,9 @@ use deploy_doctor::source::python::evaluate::{FileText, Surroundings, evaluate};
 use deploy_doctor::source::python::imports::ImportPlace;
 use deploy_doctor::source::python::names::DefinitionKind;
 use deploy_doctor::source::python::{
-    Binding, ConfigFile, ConfigValue, Lookup, Module, PythonVersion, parse,
+    Binding, ConfigFile, ConfigValue, Module, PythonVersion, parse,
 };
-use deploy_doctor::source::{FileId, Secret, SourceFile};
+use deploy_doctor::source::{FileId, Lookup, Secret, SourceFile};
 
 fn file(bytes: &[u8]) -> SourceFile {
     SourceFile::new(FileId(0), "/srv/app/app.py", bytes)

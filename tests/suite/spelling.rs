@@ -277,7 +277,7 @@ fn a_variable_is_the_wanted_one_or_is_refused() {
         for place in variables(NAME, "1") {
             let propose = |app: &App| Ok(vec![Edit::variable(app, NAME, wanted)?]);
             let holds = |app: &App| {
-                let variable = app.gunicorn.worker_variable(&app.environment, NAME);
+                let variable = app.variable(NAME);
                 let value = variable.unwrap().expect("it is set").value.clone();
                 value.expose_str() == Some(wanted)
             };

@@ -2,10 +2,8 @@
 
 #![allow(clippy::unwrap_used)] // helpers of a test may stop it, too
 
-use deploy_doctor::source::unit::{
-    self, ExpandedWord, Specifiers, UnitName, VariableValue, expand,
-};
-use deploy_doctor::source::{FileId, Secret, Text};
+use deploy_doctor::source::unit::{self, ExpandedWord, Specifiers, UnitName, expand};
+use deploy_doctor::source::{FileId, Lookup, Secret, Text};
 
 fn expanded(line: &str) -> Vec<ExpandedWord> {
     let specifiers = Specifiers::new(UnitName::parse("app").unwrap());
@@ -14,10 +12,10 @@ fn expanded(line: &str) -> Vec<ExpandedWord> {
     let two = Secret::new("one two");
     let quoted = Secret::new("a 'b c' \\d");
     expand(&command, |name| match name {
-        "TWO" => VariableValue::Set(&two),
-        "QUOTED" => VariableValue::Set(&quoted),
-        "MAINPID" => VariableValue::NotKnown("set when it runs".into()),
-        _ => VariableValue::Unset,
+        "TWO" => Lookup::Set(&two),
+        "QUOTED" => Lookup::Set(&quoted),
+        "MAINPID" => Lookup::Unknown("set when it runs".into()),
+        _ => Lookup::Unset,
     })
 }
 

@@ -10,8 +10,7 @@ mod text;
 
 use super::wrappers;
 use crate::source::gunicorn::ArgumentWord;
-use crate::source::python::Lookup;
-use crate::source::{Secret, Span, Text};
+use crate::source::{Lookup, Secret, Span, Text};
 
 /// Does a wrapper stay gunicorn's parent, so that signals for the main process reach it instead?
 #[derive(Debug, Clone, PartialEq, Eq)]

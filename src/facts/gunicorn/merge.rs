@@ -16,8 +16,8 @@ use crate::source::gunicorn::{
     Action, Application, Argument, ArgumentWord, Arguments, Event, RawValue, Setting, SettingTable,
     SettingValue, Version, parse_address, parse_arguments, shlex, validate,
 };
-use crate::source::python::{ConfigFile, ConfigValue, Lookup};
-use crate::source::{FileId, Secret, Span, Text};
+use crate::source::python::{ConfigFile, ConfigValue};
+use crate::source::{FileId, Lookup, Secret, Span, Text};
 
 impl Settings {
     /// Works out the settings.

@@ -14,8 +14,8 @@ use crate::source::gunicorn::{
     Application, ArgumentFault, ArgumentWord, BindAddress, Event, SettingTable, SettingValue,
     Version, parse_address, parse_arguments,
 };
-use crate::source::python::{ConfigFile, Lookup};
-use crate::source::{Secret, Span, Spanned};
+use crate::source::python::ConfigFile;
+use crate::source::{Lookup, Secret, Span, Spanned};
 
 /// Where a setting was made, weakest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

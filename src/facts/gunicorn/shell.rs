@@ -5,7 +5,7 @@
 //! reason: the caller must not guess what such a script does. POSIX XCU chapter 2.
 
 use crate::source::gunicorn::ArgumentWord;
-use crate::source::{Text, placeholder};
+use crate::source::{Lookup, Text, placeholder};
 
 /// What stands between two commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,14 +38,22 @@ pub struct Command {
 }
 
 /// A variable of the shell.
+pub type Variable = Lookup<ShellValue>;
+
+/// What a variable of the shell holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Variable {
-    /// Its value, and whether it must not be shown.
-    Value(String, bool),
-    /// Not set: expands to nothing.
-    Unset,
-    /// Not known, and why.
-    Unknown(String),
+pub struct ShellValue {
+    /// Its text.
+    pub text: String,
+    /// It must not be shown.
+    pub secret: bool,
+}
+
+impl ShellValue {
+    /// Text that may be shown: it stands in the script.
+    pub fn shown(text: &str) -> Self {
+        Self { text: text.to_owned(), secret: false }
+    }
 }
 
 /// Reads commands one by one, so that an assignment is known to the words that come after it.
@@ -269,7 +277,7 @@ impl<'t> Reader<'t> {
                 '~' if self.at == start => {
                     let whole = rest.chars().nth(1).is_none_or(|c| c == '/' || c.is_whitespace());
                     match (whole, variable("HOME")) {
-                        (true, Variable::Value(home, secret)) => {
+                        (true, Lookup::Set(ShellValue { text: home, secret })) => {
                             out.push(&home, self.at, self.at + 1);
                             out.secret |= secret;
                         }
@@ -380,14 +388,14 @@ impl<'t> Reader<'t> {
         }
         self.at += width;
         let found = match (variable(name), fallback) {
-            (Variable::Value(value, _), Some(text)) if value.is_empty() => {
-                Variable::Value(text.to_owned(), false)
+            (Lookup::Set(value), Some(text)) if value.text.is_empty() => {
+                Lookup::Set(ShellValue::shown(text))
             }
-            (Variable::Unset, Some(text)) => Variable::Value(text.to_owned(), false),
+            (Lookup::Unset, Some(text)) => Lookup::Set(ShellValue::shown(text)),
             (found, _) => found,
         };
         match found {
-            Variable::Value(value, secret) => {
+            Lookup::Set(ShellValue { text: value, secret }) => {
                 let splits = !quoted && value.contains([' ', '\t', '\n', '*', '?', '[']);
                 out.secret |= secret;
                 if splits {
@@ -398,8 +406,8 @@ impl<'t> Reader<'t> {
                     out.bare |= !quoted && value.is_empty();
                 }
             }
-            Variable::Unset => out.bare |= !quoted,
-            Variable::Unknown(why) => {
+            Lookup::Unset => out.bare |= !quoted,
+            Lookup::Unknown(why) => {
                 out.unknown(&why);
                 out.bare |= !quoted;
             }

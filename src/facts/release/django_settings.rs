@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
+use super::super::environment::as_lookup;
 use super::super::server::Gunicorn;
 use super::super::{Environment, Known, Why};
 use super::{Code, Resolution, SearchEntry};
 use crate::source::Sources;
 use crate::source::python::evaluate::{self, FileText, Surroundings};
-use crate::source::python::{self, ConfigFile, ConfigValue, Lookup, PythonVersion};
-use crate::source::unit::VariableValue;
+use crate::source::python::{self, ConfigFile, ConfigValue, PythonVersion};
 
 /// What a Django project makes of a request's headers.
 #[derive(Debug)]
@@ -43,13 +43,13 @@ pub(super) fn read(
         forwarded_host: Known::unknown(why),
         debug: Known::unknown(why),
     };
-    let named = match gunicorn.worker_variable(environment, "DJANGO_SETTINGS_MODULE") {
+    let named = match environment.seen_by_application(gunicorn, "DJANGO_SETTINGS_MODULE") {
         Ok(Some(variable)) => variable.value.expose_str().map(str::to_owned),
         Ok(None) => settings_module(&text).map(str::to_owned),
         Err(_) => None,
     };
     let Some(module) = named else { return Some(unknown("the settings module is not known")) };
-    let Some(settings) = settings(sources, environment, search_path, &module) else {
+    let Some(settings) = settings(sources, (gunicorn, environment), search_path, &module) else {
         return Some(unknown("the settings module was not read"));
     };
     let boolean = |name: &str, default: bool| match value(&settings, name) {
@@ -89,7 +89,7 @@ fn settings_module(text: &str) -> Option<&str> {
 
 fn settings(
     sources: &Sources,
-    environment: &Environment,
+    (gunicorn, environment): (&Gunicorn, &Environment),
     search_path: &Known<Vec<SearchEntry>>,
     module: &str,
 ) -> Option<ConfigFile> {
@@ -99,11 +99,7 @@ fn settings(
         let candidates = [base.with_extension("py"), base.join("__init__.py")];
         candidates.iter().find_map(|path| sources.load(path).ok())
     })?;
-    let variable = |name: &str| match environment.lookup(name) {
-        VariableValue::Set(value) => Lookup::Set(value.clone()),
-        VariableValue::Unset => Lookup::Unset,
-        VariableValue::NotKnown(why) => Lookup::Unknown(why),
-    };
+    let variable = |name: &str| as_lookup(environment.seen_by_application(gunicorn, name));
     let resolve = |path: &Path| Some(sources.host().look(path).resolved);
     // What another module brings in by a star, or writes into this one's names, is not followed.
     let text = String::from_utf8_lossy(&found.bytes);

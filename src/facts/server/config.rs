@@ -10,8 +10,8 @@ use super::super::{Given, Known, Machine, Origin, Place, Problem, Whose, Why};
 use crate::host::{HostErrorKind, Outcome};
 use crate::source::python::environ::EnvironmentWrite;
 use crate::source::python::evaluate::{self, ConfigFile, FileText, Surroundings};
-use crate::source::python::{self, Lookup, PythonVersion};
-use crate::source::{SourceFile, Sources, Span};
+use crate::source::python::{self, PythonVersion};
+use crate::source::{Lookup, SourceFile, Sources, Span};
 
 /// How deep imports of a configuration file are followed.
 const IMPORTS_DEPTH: usize = 6;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::super::environment::as_lookup;
 use super::super::gunicorn::launcher::{Script, Shell as LaunchShell};
 use super::super::gunicorn::{
     Launch, LaunchContext, NotLaunched, Stays, Wrapper, WrapperKind, see_through,
@@ -9,10 +10,9 @@ use super::super::gunicorn::{
 use super::super::machine::Shell;
 use super::super::place::tidy;
 use super::super::{Environment, Machine, Place, Service};
-use super::{as_lookup, variable};
 use crate::source::gunicorn::ArgumentWord;
-use crate::source::unit::{ExecCommand, VariableValue, expand};
-use crate::source::{Sources, Text};
+use crate::source::unit::{ExecCommand, expand};
+use crate::source::{Lookup, Sources, Text};
 
 /// The largest script that is looked into, in bytes.
 const SCRIPT_LIMIT: u64 = 256 << 10;
@@ -45,7 +45,7 @@ pub fn launch(
         };
     };
     let words: Vec<ArgumentWord> = if command.line.prefixes.no_environment {
-        let plain = expand(&command.line, |_| VariableValue::Unset);
+        let plain = expand(&command.line, |_| Lookup::Unset);
         plain.into_iter().map(argument).collect()
     } else {
         let systemd = service.unit.specifiers.systemd;
@@ -60,7 +60,7 @@ pub fn launch(
     };
     let context = LaunchContext {
         sh,
-        variable: &|name| as_lookup(variable(None, environment, name)),
+        variable: &|name| as_lookup(environment.seen_by_gunicorn(None, name)),
         script: &|path| script(sources, machine, service, path),
     };
     match see_through(&words, &context) {

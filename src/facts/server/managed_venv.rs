@@ -7,10 +7,10 @@
 use std::path::{Path, PathBuf};
 
 use super::super::discovery::Candidate;
+use super::super::environment::SetVariable;
 use super::super::gunicorn::{Launch, WrapperKind};
 use super::super::place::tidy;
 use super::super::{Known, Origin};
-use super::variable;
 use crate::host::Outcome;
 use crate::source::Sources;
 
@@ -44,8 +44,8 @@ pub(super) fn find(
     }
     let key = if name == "uv" { "UV_PROJECT_ENVIRONMENT" } else { "VIRTUAL_ENV" };
     let base = start(candidate, launch);
-    match variable(Some(launch), &candidate.environment, key) {
-        Ok(Some(value)) => {
+    match candidate.environment.seen_by_gunicorn(Some(launch), key) {
+        Ok(Some(SetVariable { value, .. })) => {
             let text = value.expose_str().map(Path::new);
             let path = text.filter(|path| path.is_absolute()).map(tidy);
             // Only the name of the variable is told, never what it holds.

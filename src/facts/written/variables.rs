@@ -76,16 +76,11 @@ impl Writings<'_> {
     /// it is.
     pub fn variable(&self, name: &str) -> Result<Spelling, Why> {
         let launch = self.launch.ok_or_else(|| Why::new("how gunicorn is started is not known"))?;
-        let mut set = launch.environment.iter().rev();
-        if let Some((_, value, span)) = set.find(|(set, ..)| set == name) {
-            return self.assigned(name, value, *span);
-        }
-        let unknown = launch.environment_unknown.iter().any(|(set, ..)| set == name)
-            || launch.unset.iter().any(|unset| unset == name)
-            || launch.cleared;
-        match unknown {
-            true => Err(Why::new(format!("what sets {name} in the end is not known"))),
-            false => self.variable_of_unit(name),
+        let set = self.environment.seen_by_gunicorn(Some(launch), name)?;
+        let set = set.ok_or_else(|| Why::new(format!("nothing sets {name}")))?;
+        match set.span.filter(|span| !self.environment.decides(name, *span)) {
+            Some(on_the_way) => self.assigned(name, &set.value, on_the_way),
+            None => self.variable_of_unit(name),
         }
     }
 
@@ -93,7 +88,7 @@ impl Writings<'_> {
         let variable = self.environment.variables.get(name);
         let variable = variable.ok_or_else(|| Why::new(format!("nothing sets {name}")))?;
         if let Some(why) = &variable.unknown {
-            return Err(Why::new(why.clone()).about(name));
+            return Err(why.about(name));
         }
         let at = variable.value_span.ok_or_else(|| Why::new(format!("systemd sets {name}")))?;
         let text = self.text(at)?;

@@ -26,7 +26,7 @@ use super::{FileId, SourceFile, Span};
 use crate::host::tidy;
 
 pub use environ::{EnvironmentUse, Need, VariableUse};
-pub use evaluate::{ConfigFile, ConfigValue, Lookup};
+pub use evaluate::{ConfigFile, ConfigValue};
 pub use imports::{Import, ImportPlace};
 pub use names::{Binding, Names};
 

@@ -5,18 +5,7 @@ use std::fmt;
 
 use super::exec::{ExecCommand, Variable, Word};
 use super::specifier::copy;
-use crate::source::{Secret, Span, Text};
-
-/// What a variable is when the command starts.
-#[derive(Debug)]
-pub enum VariableValue<'a> {
-    /// Set to this value.
-    Set(&'a Secret),
-    /// Set nowhere.
-    Unset,
-    /// It cannot be told, and why.
-    NotKnown(String),
-}
+use crate::source::{Lookup, Secret, Span, Text};
 
 /// A word of a command line as the process sees it.
 #[derive(Clone, PartialEq, Eq)]
@@ -54,7 +43,7 @@ impl fmt::Debug for ExpandedWord {
 /// the prefix `@` is left out.
 pub fn expand<'a>(
     command: &ExecCommand,
-    lookup: impl Fn(&str) -> VariableValue<'a>,
+    lookup: impl Fn(&str) -> Lookup<&'a Secret>,
 ) -> Vec<ExpandedWord> {
     let mut words = vec![plain(&command.program)];
     for word in &command.arguments {
@@ -85,7 +74,7 @@ fn plain(word: &Word) -> ExpandedWord {
 fn split<'a>(
     word: &Word,
     variable: &Variable,
-    lookup: &impl Fn(&str) -> VariableValue<'a>,
+    lookup: &impl Fn(&str) -> Lookup<&'a Secret>,
     words: &mut Vec<ExpandedWord>,
 ) {
     let unknown =
@@ -95,9 +84,9 @@ fn split<'a>(
         return;
     }
     match lookup(&variable.name) {
-        VariableValue::Unset => {}
-        VariableValue::NotKnown(why) => words.push(unknown(why)),
-        VariableValue::Set(value) => match value.expose_str() {
+        Lookup::Unset => {}
+        Lookup::Unknown(why) => words.push(unknown(why)),
+        Lookup::Set(value) => match value.expose_str() {
             None => words.push(unknown(not_utf8(&variable.name))),
             Some(value) => words.extend(split_value(value).into_iter().map(|part| {
                 let mut text = Text::empty(word.text.file(), variable.span.start as usize);
@@ -138,7 +127,7 @@ fn split_value(value: &str) -> Vec<String> {
 fn replace<'a>(
     word: &Word,
     variables: &[Variable],
-    lookup: &impl Fn(&str) -> VariableValue<'a>,
+    lookup: &impl Fn(&str) -> Lookup<&'a Secret>,
 ) -> ExpandedWord {
     let mut expanded = plain(word);
     let mut text = Text::empty(word.text.file(), word.text.span().start as usize);
@@ -147,15 +136,15 @@ fn replace<'a>(
         copy_plain(&mut text, &word.text, at, variable.range.start);
         at = variable.range.end;
         match lookup(&variable.name) {
-            VariableValue::Unset => {}
-            VariableValue::Set(value) => {
+            Lookup::Unset => {}
+            Lookup::Set(value) => {
                 expanded.secret = true;
                 match value.expose_str() {
                     Some(value) => push(&mut text, value, variable.span),
                     None => expanded.unknown = Some(not_utf8(&variable.name)),
                 }
             }
-            VariableValue::NotKnown(why) => {
+            Lookup::Unknown(why) => {
                 expanded.unknown.get_or_insert(why);
                 copy(&mut text, &word.text, variable.range.start, variable.range.end);
             }

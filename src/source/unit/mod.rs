@@ -24,7 +24,7 @@ mod word;
 
 pub use effective::{Refusal, Unit};
 pub use exec::{ExecCommand, ExecFault, Variable, Word, commands};
-pub use expand::{ExpandedWord, VariableValue, expand};
+pub use expand::{ExpandedWord, expand};
 pub use fault::{Fault, FaultKind};
 pub use load::{LoadError, from_file, list, load};
 pub use name::{UnitKind, UnitName};

@@ -1,10 +1,9 @@
 //! A shell's text on its way to gunicorn: which command runs it, and whether the shell stays.
 
-use super::super::shell::{Command, Joint, Reader, Variable};
+use super::super::shell::{Command, Joint, Reader, ShellValue, Variable};
 use super::{COMMANDS, Launch, NotLaunched, Script, Shell, Stays, Walker, WrapperKind, assignment};
 use crate::source::gunicorn::ArgumentWord;
-use crate::source::python::Lookup;
-use crate::source::{Secret, Span, Text};
+use crate::source::{Lookup, Secret, Span, Text};
 
 impl Walker<'_> {
     pub(super) fn shell(
@@ -84,15 +83,17 @@ impl Walker<'_> {
                     return value.clone();
                 }
                 if let Some(why) = &self.tainted {
-                    return Variable::Unknown(why.clone());
+                    return Lookup::Unknown(why.clone());
                 }
                 match (context.variable)(name) {
                     Lookup::Set(value) => match value.expose_str() {
-                        Some(text) => Variable::Value(text.to_owned(), true),
-                        None => Variable::Unknown(format!("{name} is not UTF-8")),
+                        Some(text) => {
+                            Lookup::Set(ShellValue { text: text.to_owned(), secret: true })
+                        }
+                        None => Lookup::Unknown(format!("{name} is not UTF-8")),
                     },
-                    Lookup::Unset => Variable::Unset,
-                    Lookup::Unknown(why) => Variable::Unknown(why),
+                    Lookup::Unset => Lookup::Unset,
+                    Lookup::Unknown(why) => Lookup::Unknown(why),
                 }
             };
             let command = match reader.next(&lookup) {
@@ -104,8 +105,10 @@ impl Walker<'_> {
             piped = command.after == Joint::Pipe;
             for (name, value) in &command.assignments {
                 let variable = match value.value() {
-                    Some(text) => Variable::Value(text.to_owned(), value.secret),
-                    None => Variable::Unknown(value.unknown.clone().unwrap_or_default()),
+                    Some(text) => {
+                        Lookup::Set(ShellValue { text: text.to_owned(), secret: value.secret })
+                    }
+                    None => Lookup::Unknown(value.unknown.clone().unwrap_or_default()),
                 };
                 if command.words.is_empty() {
                     let exported =
@@ -140,9 +143,12 @@ impl Walker<'_> {
                                     self.set(&name, &value);
                                 }
                                 let variable = match value.value() {
-                                    Some(text) => Variable::Value(text.to_owned(), value.secret),
+                                    Some(text) => Lookup::Set(ShellValue {
+                                        text: text.to_owned(),
+                                        secret: value.secret,
+                                    }),
                                     None => {
-                                        Variable::Unknown(value.unknown.clone().unwrap_or_default())
+                                        Lookup::Unknown(value.unknown.clone().unwrap_or_default())
                                     }
                                 };
                                 local.push((name, variable));
@@ -156,7 +162,7 @@ impl Walker<'_> {
                         let name = word.text.as_str().to_owned();
                         self.launch.environment.retain(|(set, ..)| *set != name);
                         self.launch.unset.push(name.clone());
-                        local.push((name, Variable::Unset));
+                        local.push((name, Lookup::Unset));
                     }
                 }
                 "set" => {
@@ -223,14 +229,14 @@ impl Walker<'_> {
     fn export_local(&mut self, word: &ArgumentWord, local: &[(String, Variable)]) {
         let name = word.text.as_str();
         match local.iter().rev().find(|(known, _)| known == name) {
-            Some((_, Variable::Value(value, _))) => {
+            Some((_, Lookup::Set(ShellValue { text: value, .. }))) => {
                 self.launch.environment.push((
                     name.to_owned(),
                     Secret::new(value.as_bytes()),
                     word.span,
                 ));
             }
-            Some((_, Variable::Unknown(why))) => {
+            Some((_, Lookup::Unknown(why))) => {
                 self.launch.environment_unknown.push((name.to_owned(), why.clone(), word.span));
             }
             _ => {}

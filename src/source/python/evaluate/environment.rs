@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 
 use ruff_python_ast::ExprCall;
 
-use super::super::super::{Secret, Span};
+use super::super::super::{Lookup, Secret, Span};
 use super::super::environ::{EnvironmentWrite, WriteKind};
 use super::calls::Given;
 use super::dotenv;
 use super::value::{Evaluated, Value};
-use super::{FileText, Lookup, Machine, OwnEnvironment, OwnVariable, Raise};
+use super::{FileText, Machine, OwnEnvironment, Raise};
 
 /// The most directories upward that `load_dotenv()` is followed through.
 const UPWARD: usize = 64;
@@ -406,11 +406,11 @@ impl<'a> Machine<'a> {
         let variables = self.environment.variables.iter().map(|(name, own)| {
             let own = match own {
                 Own::Set(Evaluated { value: Value::Str(text), .. }) => {
-                    OwnVariable::Set(Secret::new(text.as_str()))
+                    Lookup::Set(Secret::new(text.as_str()))
                 }
-                Own::Set(_) => OwnVariable::Unknown("the configuration file sets it".into()),
-                Own::Removed => OwnVariable::Removed,
-                Own::Unknown(why) => OwnVariable::Unknown(why.clone()),
+                Own::Set(_) => Lookup::Unknown("the configuration file sets it".into()),
+                Own::Removed => Lookup::Unset,
+                Own::Unknown(why) => Lookup::Unknown(why.clone()),
             };
             (name.clone(), own)
         });
@@ -423,7 +423,7 @@ impl<'a> Machine<'a> {
             match (&write.name, write.kind) {
                 (Some(name), _) => {
                     let why = "a function of the configuration file, such as a hook, changes it";
-                    own.variables.insert(name.clone(), OwnVariable::Unknown(why.into()));
+                    own.variables.insert(name.clone(), Lookup::Unknown(why.into()));
                 }
                 (None, WriteKind::Fill) => {
                     own.fills.get_or_insert_with(|| {

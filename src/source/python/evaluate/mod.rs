@@ -17,23 +17,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::super::{Secret, Span, Spanned};
+use super::super::{Lookup, Span, Spanned};
 use super::Module;
 use super::environ::EnvironmentWrite;
 use environment::Changes;
 pub use environment::leaves_environment_alone;
 use value::{Evaluated, Value};
-
-/// One variable of the environment in which the file runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Lookup {
-    /// Set to this.
-    Set(Secret),
-    /// Not set.
-    Unset,
-    /// Not known, and why.
-    Unknown(String),
-}
 
 /// What a name came to.
 #[derive(Clone, PartialEq)]
@@ -110,22 +99,11 @@ impl fmt::Debug for Plain<'_> {
     }
 }
 
-/// A variable that the file changes, as the application finds it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum OwnVariable {
-    /// Set to this.
-    Set(Secret),
-    /// Taken away.
-    Removed,
-    /// Not known, and why.
-    Unknown(String),
-}
-
 /// What the file, or a hook in it, makes of the environment that gunicorn was started with.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OwnEnvironment {
-    /// The variables that it names.
-    pub variables: BTreeMap<String, OwnVariable>,
+    /// The variables that it changes, as the application finds them.
+    pub variables: BTreeMap<String, Lookup>,
     /// Why others that are not set may be set by it.
     pub fills: Option<String>,
     /// Why anything may be changed by it.
