@@ -154,6 +154,25 @@ fn class(class: &str, installed: &[&str], gunicorn: &str) -> Seen {
 }
 
 #[test]
+fn a_file_that_was_not_given_leaves_what_it_cannot_change() {
+    let unit = |config: &str| {
+        let case = start("-c /etc/gunicorn.py --chdir /srv/myapp/current", "");
+        // It may set GUNICORN_CMD_ARGS, which beats the configuration file.
+        let case = case.remove("/etc/myapp.env").directory("/etc/myapp.env");
+        case.file("/etc/gunicorn.py", config).check()
+    };
+    let seen = unit("wsgi_app = 'nowhere:app'\npreload_app = True\nreload = True\nworkers = 1\n");
+    for code in ["G203", "G204"] {
+        seen.only(code);
+    }
+    // The number of workers may be another.
+    seen.skipped("G201");
+    // No option names the application, and nothing beside Python's own modules is imported.
+    assert!(seen.reasons("G212").is_empty(), "{seen:#?}");
+    unit("workers = = 1\n").only("G212").says("SyntaxError");
+}
+
+#[test]
 fn the_files_of_a_logging_configuration() {
     let json = |handler: &str| {
         start(&format!("-w 3 --log-config-json /etc/myapp/log.json {REST} wsgi:app"), "")

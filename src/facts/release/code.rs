@@ -157,12 +157,12 @@ pub(super) fn read(
         Ok(entries) => entries,
         Err(why) => {
             code.not_followed(&why);
-            code.start = StartImports::unknown(&why);
+            code.start = start::read(sources, gunicorn, Err(&why), surroundings, problems);
             code.application = Known::Unknown(why);
             return code;
         }
     };
-    code.start = start::read(sources, gunicorn, entries, surroundings, problems);
+    code.start = start::read(sources, gunicorn, Ok(entries), surroundings, problems);
     code.examples = examples(sources, entries);
     let name = match gunicorn.settings.wsgi_app() {
         Known::Unknown(why) => {

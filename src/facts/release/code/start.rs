@@ -35,7 +35,7 @@ const NAME: &str = "__config__";
 pub(super) fn read(
     sources: &Sources,
     gunicorn: &Gunicorn,
-    entries: &[SearchEntry],
+    entries: Result<&[SearchEntry], &Why>,
     surroundings: &Surroundings<'_>,
     problems: &mut Vec<Problem>,
 ) -> StartImports {
@@ -50,7 +50,7 @@ pub(super) fn read(
 fn configuration(
     sources: &Sources,
     gunicorn: &Gunicorn,
-    entries: &[SearchEntry],
+    entries: Result<&[SearchEntry], &Why>,
     surroundings: &Surroundings<'_>,
     problems: &mut Vec<Problem>,
 ) -> Known<ImportCheck> {
@@ -63,6 +63,10 @@ fn configuration(
     let check = match file.filter(|(_, file)| !is_plain(file, gunicorn)) {
         None => ImportCheck::default(),
         Some((config, _)) => {
+            let entries = match entries {
+                Ok(entries) => entries,
+                Err(why) => return Known::Unknown(why.clone()),
+            };
             let mut reader = Reader::new(sources, gunicorn, entries, surroundings);
             if let Some(directory) = surroundings.working_directory {
                 reader.graph.finder.add(directory.to_path_buf(), Owner::Release);
@@ -88,7 +92,7 @@ fn is_plain(file: &SourceFile, gunicorn: &Gunicorn) -> bool {
 fn worker_class(
     sources: &Sources,
     gunicorn: &Gunicorn,
-    entries: &[SearchEntry],
+    entries: Result<&[SearchEntry], &Why>,
     surroundings: &Surroundings<'_>,
 ) -> Known<Option<String>> {
     let known = gunicorn.settings.worker_class_setting();
@@ -102,6 +106,10 @@ fn worker_class(
     let module = module.filter(|module| module.split('.').all(is_name));
     let Some(module) = module.filter(|module| !module.starts_with("gunicorn.")) else {
         return Known::Observed(None, "gunicorn's own worker classes");
+    };
+    let entries = match entries {
+        Ok(entries) => entries,
+        Err(why) => return Known::Unknown(why.clone()),
     };
     let reader = Reader::new(sources, gunicorn, entries, surroundings);
     let missing = match reader.graph.finder.find(module) {
