@@ -1,6 +1,6 @@
 use crate::facts::gunicorn::Layer;
 use crate::facts::{App, Why};
-use crate::rule::{Edit, Safety, Sink};
+use crate::rule::{Edit, Hand, Safety, Sink, Value};
 
 crate::rule! {
     /// With `--reload` all workers stop whenever a file changes, in the middle of a deployment.
@@ -58,13 +58,12 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     if !*reload.get()? {
         return Ok(());
     }
-    let (cause, remove) = match settings.layer("reload") {
-        Some(Layer::ConfigFile) => ("reload = True", "reload = False in the configuration file"),
-        Some(Layer::CmdArgs) => {
-            ("--reload in GUNICORN_CMD_ARGS", "take --reload out of GUNICORN_CMD_ARGS")
-        }
-        _ => ("--reload", "take --reload out of ExecStart="),
+    let cause = match settings.layer("reload") {
+        Some(Layer::ConfigFile) => "reload = True",
+        Some(Layer::CmdArgs) => "--reload in GUNICORN_CMD_ARGS",
+        _ => "--reload",
     };
+    let hand = Hand::of(app, "reload", &Value::Off);
     let finding = out
         .report(format!(
             "all workers stop whenever a file changes, in the middle of a deployment: {cause}"
@@ -73,10 +72,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     if settings.layer("reload") == Some(Layer::CmdArgs) {
         finding.subject("GUNICORN_CMD_ARGS");
     }
-    finding
-        .help(format!("By hand: {remove}"))
-        .by_hand(reload.span().or_else(|| app.gunicorn.started_at()));
+    finding.help(hand.line()).by_hand(reload.span().or_else(|| app.gunicorn.started_at()));
     let edits = Edit::switch_off(app, "reload").unwrap_or_default();
-    finding.fix_if(Safety::Safe, remove, edits);
+    finding.fix_if(Safety::Safe, hand.title(), edits);
     Ok(())
 }

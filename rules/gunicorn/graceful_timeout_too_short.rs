@@ -1,7 +1,7 @@
 use crate::facts::gunicorn::Layer;
 use crate::facts::{App, Why};
 use crate::rule::prelude::TimeSpan;
-use crate::rule::{Edit, Safety, Sink, Value};
+use crate::rule::{Edit, Hand, Safety, Sink, Value};
 
 crate::rule! {
     /// A restart cuts off requests that gunicorn itself would still let run.
@@ -88,16 +88,11 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         true => format!("{name} (from a variable)"),
         false => format!("{name} of {number} s"),
     };
-    let (place, write) = match layer {
-        Layer::Default => ("ExecStart=", format!("--graceful-timeout {allowed}")),
-        Layer::ConfigFile => ("the configuration file", format!("graceful_timeout = {allowed}")),
-        Layer::CmdArgs => ("GUNICORN_CMD_ARGS", format!("--graceful-timeout {allowed}")),
-        _ => ("the command line", format!("--graceful-timeout {allowed}")),
-    };
     // How long a variable lets requests run is not shown.
-    let write = match secret("timeout") {
-        true => "graceful_timeout as long as timeout".to_owned(),
-        false => write,
+    let hand = Hand::of(app, "graceful_timeout", &Value::Number(allowed));
+    let hand = match secret("timeout") {
+        true => hand.saying("graceful_timeout as long as timeout"),
+        false => hand,
     };
     let draft = out.report(format!(
         "{} cuts requests off that may still run: {} is below {}",
@@ -124,7 +119,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         (Some((_, seconds)), false) => format!("\nIn [Service]: TimeoutStopSec={seconds}"),
     };
     finding
-        .help(format!("In {place}: {write}{also}"))
+        .help(format!("{}{also}", hand.line()))
         .by_hand(graceful.span().or_else(|| app.gunicorn.started_at()))
         .by_hand(stop.as_ref().and_then(|_| app.service.exec_start.last().map(|c| c.line.span)));
     // What a variable says would be seen in the change.
@@ -133,7 +128,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         false => Edit::setting(app, "graceful_timeout", Value::Number(allowed)).ok(),
     };
     let stop = stop.filter(|_| edit.is_some()).map(|(edit, _)| edit);
-    finding.fix_if(Safety::Unsafe, format!("{write} in {place}"), edit.into_iter().chain(stop));
+    finding.fix_if(Safety::Unsafe, hand.title(), edit.into_iter().chain(stop));
     Ok(())
 }
 

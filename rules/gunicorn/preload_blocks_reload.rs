@@ -1,7 +1,7 @@
 use crate::facts::exec_reload::hands_over;
 use crate::facts::gunicorn::Layer;
 use crate::facts::{App, Why};
-use crate::rule::{Edit, Safety, Sink};
+use crate::rule::{Edit, Hand, Safety, Sink, Value};
 
 crate::rule! {
     /// With `preload_app` a reload succeeds and goes on serving the old code.
@@ -65,15 +65,12 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     if !*preload.get()? || hands_over(app) {
         return Ok(());
     }
-    let (cause, remove) = match settings.layer("preload_app") {
-        Some(Layer::ConfigFile) => {
-            ("preload_app = True", "preload_app = False in the configuration file")
-        }
-        Some(Layer::CmdArgs) => {
-            ("--preload in GUNICORN_CMD_ARGS", "take --preload out of GUNICORN_CMD_ARGS")
-        }
-        _ => ("--preload", "take --preload out of ExecStart="),
+    let cause = match settings.layer("preload_app") {
+        Some(Layer::ConfigFile) => "preload_app = True",
+        Some(Layer::CmdArgs) => "--preload in GUNICORN_CMD_ARGS",
+        _ => "--preload",
     };
+    let hand = Hand::of(app, "preload_app", &Value::Off);
     let name = &app.name;
     let finding = out.report(format!(
         "a reload goes on serving the old code: with {cause} the master imports it once, at its start"
@@ -86,10 +83,11 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     }
     finding
         .help(format!(
-            "By hand: {remove}\nUntil that is done each deployment needs: systemctl restart {name}"
+            "{}\nUntil that is done each deployment needs: systemctl restart {name}",
+            hand.line()
         ))
         .by_hand(preload.span().or_else(|| app.gunicorn.started_at()));
     let edits = Edit::switch_off(app, "preload_app").unwrap_or_default();
-    finding.fix_if(Safety::Unsafe, remove, edits);
+    finding.fix_if(Safety::Unsafe, hand.title(), edits);
     Ok(())
 }

@@ -1,6 +1,6 @@
 use crate::facts::gunicorn::Layer;
 use crate::facts::{App, Why};
-use crate::rule::{Edit, Safety, Sink, Value};
+use crate::rule::{Edit, Hand, Safety, Sink, Value};
 
 crate::rule! {
     /// With a single worker nobody answers while it is busy, restarted or replaced.
@@ -134,13 +134,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         (Layer::ConfigFile, _) => format!("gunicorn's configuration file starts {amount}"),
         _ => format!("the command line starts {amount}"),
     };
-    let (place, write) = match layer {
-        Layer::Default => ("ExecStart=", "--workers 3"),
-        Layer::Environment => ("the environment", "WEB_CONCURRENCY=3"),
-        Layer::ConfigFile => ("the configuration file", "workers = 3"),
-        Layer::CmdArgs => ("GUNICORN_CMD_ARGS", "--workers 3"),
-        Layer::CommandLine => ("the command line", "--workers 3"),
-    };
+    let hand = Hand::of(app, "workers", &Value::Number(3));
     let finding = out
         .report(format!("nobody answers while the only worker is busy or replaced: {cause}"))
         .at_first([
@@ -151,9 +145,9 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         finding.subject(variable);
     }
     finding
-        .help(format!("In {place}: {write}  (2 x CPUs + 1 is the usual number)"))
+        .help(format!("{}  (2 x CPUs + 1 is the usual number)", hand.line()))
         .by_hand(workers.span().or_else(|| gunicorn.started_at()));
     let edit = Edit::setting(app, "workers", Value::Number(3));
-    finding.fix_if(Safety::Safe, format!("{write} in {place}"), edit);
+    finding.fix_if(Safety::Safe, hand.title(), edit);
     Ok(())
 }

@@ -124,8 +124,7 @@ fn remedy(
         if made.any(|made| made.path == directory) {
             let title = "RuntimeDirectoryMode=0755";
             let edit = Edit::set(&app.service.unit, "RuntimeDirectoryMode", "0755");
-            let how = format!("In [Service]:\n{title}");
-            return (Safety::Safe, title.to_owned(), Some(edit), how);
+            return (Safety::Safe, title.to_owned(), Some(edit), String::new());
         }
         let title = format!("chmod o+x {shown}");
         return by_hand(&title, title.clone());

@@ -122,17 +122,12 @@ fn report(app: &App, lost: &LostAssignment, out: &mut Sink) {
     let needs = |name: &str| app.release.code.required.iter().any(|one| one.name == name);
     let needed = lost.kind != LossKind::NotExpanded
         && (needs(name) || lost.inner.iter().any(|name| needs(name)));
-    let stem = app.name.strip_suffix(".service").unwrap_or(&app.name);
-    // With a change, what must follow is said with it.
-    let help = match lost.repair.is_empty() {
-        true => format!("{title}\nthen: systemctl daemon-reload && systemctl restart {stem}"),
-        false => title.clone(),
-    };
     let edits = lost.repair.iter().map(|(at, with)| Edit::replace(*at, *with));
     out.report(message)
         .severity(if needed { Severity::Error } else { Severity::Warning })
         .at(lost.span, note)
-        .help(help)
+        .help(title.clone())
+        .by_hand(Some(lost.span))
         .subject(format!("{name} {inner}"))
         .fix_if(Safety::Safe, title, edits);
 }

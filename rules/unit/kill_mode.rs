@@ -54,7 +54,6 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     out.report(message)
         .severity(severity)
         .at_known(&mode, "mixed is what gunicorn needs")
-        .help("In [Service]:\nKillMode=mixed")
         .fix(Safety::Safe, "KillMode=mixed")
         .edit(Edit::set(&app.service.unit, "KillMode", "mixed"));
     Ok(())

@@ -102,7 +102,6 @@ fn report(
         signal.ok().map_or("", String::as_str)
     ))
     .at_known(signal, "SIGTERM lets the workers finish")
-    .help(format!("In [Service]:\n{setting}=SIGTERM"))
     .fix(Safety::Safe, format!("{setting}=SIGTERM"))
     .edit(Edit::set(&app.service.unit, setting, "SIGTERM"));
 }

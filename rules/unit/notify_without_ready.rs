@@ -77,7 +77,6 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     ))
     .at_known(&kind, "waits for READY=1")
     .at_some(place, "never sends it")
-    .help("In [Service]:\nType=exec")
     .fix(Safety::Safe, "Type=exec")
     .edit(Edit::set(&service.unit, "Type", "exec"));
     Ok(())

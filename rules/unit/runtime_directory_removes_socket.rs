@@ -111,7 +111,6 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             .severity(severity)
             .at(span, "lies in the directory that goes away")
             .at(directory.span, "removed whenever the service stops")
-            .help("In [Service]:\nRuntimeDirectoryPreserve=yes")
             .fix(Safety::Safe, "RuntimeDirectoryPreserve=yes")
             .edit(Edit::set(&service.unit, "RuntimeDirectoryPreserve", "yes"));
         }

@@ -151,7 +151,6 @@ fn hidden(app: &App, out: &mut Sink) -> Result<(), Why> {
             continue;
         };
         given_back(app, &need)?;
-        let stem = app.name.strip_suffix(".service").unwrap_or(&app.name);
         let finding = out
             .report(format!(
                 "gunicorn does not start: {cause} hides {}, its {}",
@@ -161,20 +160,14 @@ fn hidden(app: &App, out: &mut Sink) -> Result<(), Why> {
             .at_some(at, "hides it")
             .at_some(need.span, "needed here");
         let (help, edit) = match hides_homes && by_home {
-            true => (
-                "In [Service]:\nProtectHome=read-only".to_owned(),
-                Some(Edit::set(&service.unit, "ProtectHome", "read-only")),
-            ),
+            true => (String::new(), Some(Edit::set(&service.unit, "ProtectHome", "read-only"))),
             false => (format!("Take {} out of InaccessiblePaths=", need.path.display()), None),
         };
-        finding
-            .help(match &edit {
-                Some(_) => help,
-                None => {
-                    format!("{help}\nthen: systemctl daemon-reload && systemctl restart {stem}")
-                }
-            })
-            .fix_if(Safety::Unsafe, "let the service see its application", edit);
+        finding.help(help).by_hand(at).fix_if(
+            Safety::Unsafe,
+            "let the service see its application",
+            edit,
+        );
         // One cause, one finding: what else lies there comes to light with it.
         return Ok(());
     }
@@ -216,7 +209,6 @@ fn read_only(app: &App, out: &mut Sink) -> Result<(), Why> {
                 return Err(Why::new(format!("{key}= may give the path back")));
             }
         }
-        let stem = app.name.strip_suffix(".service").unwrap_or(&app.name);
         let shown = need.path.display();
         let directory = need.path.parent().unwrap_or(Path::new("/")).display();
         out.report(format!(
@@ -226,8 +218,9 @@ fn read_only(app: &App, out: &mut Sink) -> Result<(), Why> {
         .at_some(need.span, "written here")
         .help(format!(
             "In [Service]:\nReadWritePaths={directory}\nor put it into RuntimeDirectory= or \
-             LogsDirectory=\nthen: systemctl daemon-reload && systemctl restart {stem}"
+             LogsDirectory="
         ))
+        .by_hand(at)
         .fix(Safety::Manual, format!("ReadWritePaths={directory}"));
         return Ok(());
     }

@@ -110,16 +110,13 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         None => "every `systemctl reload` fails",
     };
     let mut edits = vec![Edit::set(&service.unit, "Type", "notify")];
-    let mut lines = "Type=notify\nNotifyAccess=main".to_owned();
     if !reloads {
         edits.push(Edit::set(&service.unit, "ExecReload", super::HUP));
-        lines = format!("{lines}\n{}", super::RELOAD);
     }
     out.report(format!(
         "{consequence}: Type=notify-reload waits for RELOADING=1, which no gunicorn sends"
     ))
     .at_known(&kind, "notify is what gunicorn does")
-    .help(format!("In [Service]:\n{lines}"))
     .fix(Safety::Safe, "Type=notify with ExecReload=")
     .edits(edits);
     Ok(())

@@ -82,11 +82,11 @@ fn report(app: &App, dependency: &Dependency, standing: Standing, weak: bool, ou
         _ => (Severity::Error, format!("systemd refuses to start {}", app.name)),
     };
     let help = match (near, standing) {
-        (Some(near), _) => format!("Did you mean {setting}={near}?\nthen: systemctl daemon-reload"),
+        (Some(near), _) => format!("Did you mean {setting}={near}?"),
         (None, Standing::Masked) => format!("systemctl unmask {name}, or take {setting}= out"),
         (None, _) => format!(
-            "Install what brings {name}, or take {setting}= out (systemctl daemon-reload); what \
-             there is: systemctl list-unit-files"
+            "Install what brings {name}, or take {setting}= out; what there is: \
+             systemctl list-unit-files"
         ),
     };
     out.report(format!("{consequence}: {setting}={name} {is}"))
@@ -94,5 +94,6 @@ fn report(app: &App, dependency: &Dependency, standing: Standing, weak: bool, ou
         .at(dependency.span, note)
         .subject(format!("{setting} {name}"))
         .help(help)
+        .by_hand(Some(dependency.span))
         .fix(Safety::Manual, format!("{setting}= with a unit that is there"));
 }

@@ -1,10 +1,11 @@
 //! What must follow a finding's fix, as the last line of its help: made from the edits; where there
-//! are none, from the places that a person is to change.
+//! are none, from the places that a person is to change. Before it stand the lines that a person
+//! writes: where the rule has no words of its own, they are made from the edits, too.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Edit, Finding};
+use super::{Edit, Finding, hand};
 use crate::facts::follow::{Follow, Touched, changed};
 use crate::facts::{App, Deployment};
 use crate::source::unit::{Assignment, Unit, UnitFile, syntax};
@@ -28,6 +29,11 @@ pub fn complete(findings: &mut [Finding], deployment: &Deployment) {
         deployment.apps.iter().map(|app| (app.name.as_str(), app)).collect();
     let nginx: Vec<FileId> = deployment.nginx.files();
     for finding in findings {
+        if finding.help.is_empty()
+            && let Some(lines) = finding.fix.as_ref().and_then(|fix| hand::lines(&fix.edits))
+        {
+            finding.help = lines;
+        }
         let app = finding.app.as_deref().and_then(|name| apps.get(name).copied());
         let mut follow = Follow::default();
         for edit in changes(finding) {

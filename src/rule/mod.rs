@@ -4,6 +4,7 @@ mod docs;
 mod edit;
 mod finding;
 pub mod follow;
+mod hand;
 #[macro_use]
 mod macros;
 pub mod prelude;
@@ -12,6 +13,7 @@ mod sink;
 pub use docs::{Example, ExampleKind, address, examples, paragraphs, summary};
 pub use edit::{Edit, Value};
 pub use finding::{Evidence, EvidenceKind, Finding, Fix, Label, Safety, Uncovers};
+pub use hand::Hand;
 pub use sink::{Draft, Sink, Skip};
 
 use serde::Serialize;

@@ -9,7 +9,7 @@
 //! - [`App::link_named_at`], [`Gunicorn::started_at`], [`Service::defined_at`]: places for what has
 //!   none of its own.
 
-pub use super::{Draft, Edit, EvidenceKind, Finding, Fix, Safety, Severity, Sink, Value};
+pub use super::{Draft, Edit, EvidenceKind, Finding, Fix, Hand, Safety, Severity, Sink, Value};
 pub use crate::facts::{
     App, Deployment, Endpoint, Gunicorn, Identity, Known, Origin, Passing, Place, Service, State,
     Want, Why,

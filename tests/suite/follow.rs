@@ -97,33 +97,25 @@ fn a_variable_holds_from_the_start_on() {
     follows(case, "E408", RELOAD);
 }
 
-/// Rules whose help is itself such a command: nothing is changed, or a person has to do more.
-const OWN_WORDS: [&str; 25] = [
-    "environment/changed_since_start",
-    "gunicorn/preload_blocks_reload",
-    "gunicorn/reload_drops_requests",
-    "gunicorn/worker_class_missing",
-    "logs/last_reload_failed",
-    "logs/worker_boot_failed",
-    "nginx/nginx_test_fails",
-    "nginx/site_not_enabled",
-    "processes/boot_loop",
-    "processes/deleted_release",
-    "processes/fewer_workers",
-    "sockets/foreign_listener",
-    "sockets/not_listening",
-    "sockets/socket_replaced",
-    "sockets/stale_socket_file",
-    "unit/daemon_reload_needed",
-    "unit/environment_assignment_lost",
-    "unit/exec_reload_missing",
-    "unit/exec_reload_not_graceful",
-    "unit/mod",
-    "unit/running_command_differs",
-    "unit/sandbox_hides_app",
-    "unit/type_notify_reload",
-    "unit/unit_dependency_missing",
-    "unit/user_missing",
+/// Rules whose help is itself such a command, each with the reason why no edit says it.
+const OWN_WORDS: [(&str, &str); 17] = [
+    ("environment/changed_since_start", "the files are right: only the restart is missing"),
+    ("gunicorn/preload_blocks_reload", "what each deployment needs as long as it is not mended"),
+    ("gunicorn/reload_drops_requests", "a package is installed: no file that is read changes"),
+    ("gunicorn/worker_class_missing", "a package is installed: no file that is read changes"),
+    ("logs/worker_boot_failed", "the code is to be repaired, which is no setting"),
+    ("nginx/nginx_test_fails", "what nginx -t names may stand in a file that was not read"),
+    ("nginx/site_not_enabled", "a link is made: no file that is read changes"),
+    ("processes/boot_loop", "the code is to be repaired, which is no setting"),
+    ("processes/deleted_release", "the files are right: only the restart is missing"),
+    ("processes/fewer_workers", "the files are right: only the reload is missing"),
+    ("sockets/foreign_listener", "a process is to end: no file changes"),
+    ("sockets/not_listening", "the files are right: only the restart is missing"),
+    ("sockets/socket_replaced", "the files are right: only the restart is missing"),
+    ("sockets/stale_socket_file", "the files are right: only the restart is missing"),
+    ("unit/daemon_reload_needed", "the files are right: systemd is to read them"),
+    ("unit/running_command_differs", "the files are right: only the restart is missing"),
+    ("unit/user_missing", "an account is made, or else a name corrected: one of two ways"),
 ];
 
 #[test]
@@ -138,6 +130,8 @@ fn rules_do_not_spell_what_must_follow() {
         for file in files {
             let text = fs::read_to_string(&file).unwrap();
             let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+            // In backticks it is the subject of a sentence, and nothing to type.
+            let code = code.map(|line| line.replace("`systemctl reload", ""));
             let spelt = ["systemctl re", "systemctl daemon-re", "systemctl \\"];
             if code.clone().any(|line| spelt.iter().any(|words| line.contains(words))) {
                 let name = file.strip_prefix(&top).unwrap().to_str().unwrap();
@@ -146,5 +140,5 @@ fn rules_do_not_spell_what_must_follow() {
         }
     }
     found.sort();
-    assert_eq!(found, OWN_WORDS);
+    assert_eq!(found, OWN_WORDS.map(|(name, _)| name));
 }
