@@ -28,6 +28,9 @@ crate::rule! {
     ///
     /// Proved by `forwarded-headers-missing`: the application took its host for `myapp`,
     /// the upstream's name, in every link that it makes.
+    /// Proved by `django-host-refused`: Django answered 400 to every request.
+    /// Proved by `django-redirect-loop`: Django redirected each request to the address that it came
+    /// from, again and again, until the client gave up.
     ///
     /// ```nginx,bad
     /// server {
@@ -118,9 +121,9 @@ fn refused(
     }
     // Where nginx does not speak TLS itself, whoever does may send the header.
     let server = model.server(group.server)?;
-    let tls = !server.listens.is_empty() && server.listens.iter().all(|listen| listen.ssl);
+    let tls = server.listens.iter().any(|listen| listen.ssl);
     let loops = lacks(2) && tls && django.ssl_redirect.ok() == Some(&true);
-    loops.then_some("Django redirects every request to itself")
+    loops.then_some("Django redirects every request over TLS to itself")
 }
 
 /// What nginx sends of itself is `$proxy_host`: the word behind `http://`, and for a socket

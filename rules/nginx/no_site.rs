@@ -2,7 +2,7 @@
 
 use super::site_not_enabled::{dormant, is_local};
 use super::upstream_mismatch;
-use crate::facts::{Deployment, Why};
+use crate::facts::{App, Deployment, Why};
 use crate::rule::{Safety, Sink};
 
 crate::rule! {
@@ -50,7 +50,7 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
             }
         };
         let reached = !app.routes.is_empty() || bounds.iter().any(|b| !is_local(&b.endpoint));
-        if bounds.is_empty() || reached {
+        if bounds.is_empty() || reached || wrong_family(deployment, app) {
             continue;
         }
         match (dormant(deployment, app), upstream_mismatch::is_mismatched(deployment, app)) {
@@ -73,4 +73,11 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
         }
     }
     Ok(())
+}
+
+/// Does a site lead to its port by the other family of addresses? Then that is told, by S604.
+fn wrong_family(deployment: &Deployment, app: &App) -> bool {
+    let bounds = app.bounds().ok().map(Vec::as_slice).unwrap_or_default();
+    let mut peers = deployment.nginx.destinations.iter().flat_map(|to| &to.peers);
+    peers.any(|peer| bounds.iter().any(|bound| peer.endpoint.misses_family(&bound.endpoint)))
 }

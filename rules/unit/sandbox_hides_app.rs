@@ -8,7 +8,7 @@ crate::rule! {
     /// gunicorn does not start: the unit's own sandbox hides what it needs, or makes it read-only.
     ///
     /// `ProtectHome=yes` (and `tmpfs`) empties /home, /root and /run/user for the service,
-    /// `InaccessiblePaths=` the paths that it names: a working directory in there gives 200/CHDIR,
+    /// `InaccessiblePaths=` and `TemporaryFileSystem=` the paths that they name: a working directory in there gives 200/CHDIR,
     /// a virtual environment 203/EXEC. `ProtectSystem=strict` makes everything read-only but what
     /// `ReadWritePaths=`, `RuntimeDirectory=` and its kin name, `ProtectHome=read-only` the homes,
     /// `ReadOnlyPaths=` what it names: gunicorn cannot create its socket, pid file or log there.
@@ -29,6 +29,10 @@ crate::rule! {
     /// ```ini,bad,drop-in
     /// [Service]
     /// InaccessiblePaths=-/srv
+    /// ```
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// TemporaryFileSystem=/srv:ro
     /// ```
     /// ```ini,bad,drop-in
     /// [Service]
@@ -121,7 +125,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     if service.unit.masked {
         return Ok(());
     }
-    for key in ["RootDirectory", "RootImage", "TemporaryFileSystem"] {
+    for key in ["RootDirectory", "RootImage"] {
         if service.unit.last("Service", key).is_some() {
             return Err(Why::new(format!("{key}= gives the service other files")));
         }
@@ -140,13 +144,19 @@ fn hidden(app: &App, out: &mut Sink) -> Result<(), Why> {
     let home = service.word("ProtectHome", "no");
     let word = home.get()?;
     let hides_homes = word == "tmpfs" || service.boolean("ProtectHome", false).ok() == Some(&true);
-    let listed = paths(app, "InaccessiblePaths")?;
+    let mut listed = Vec::new();
+    for key in ["InaccessiblePaths", "TemporaryFileSystem"] {
+        listed.push((key, paths(app, key)?));
+    }
     for need in needs(app) {
         let by_home = HOMES.iter().any(|top| need.below(Path::new(top)));
         let (at, cause) = if hides_homes && by_home {
             (home.span(), format!("ProtectHome={word}"))
-        } else if let Some((top, span)) = listed.iter().find(|(top, _)| need.below(top)) {
-            (Some(*span), format!("InaccessiblePaths={}", top.display()))
+        } else if let Some((key, (top, span))) = listed
+            .iter()
+            .find_map(|(key, paths)| Some((key, paths.iter().find(|(top, _)| need.below(top))?)))
+        {
+            (Some(*span), format!("{key}={}", top.display()))
         } else {
             continue;
         };
@@ -161,7 +171,7 @@ fn hidden(app: &App, out: &mut Sink) -> Result<(), Why> {
             .at_some(need.span, "needed here");
         let (help, edit) = match hides_homes && by_home {
             true => (String::new(), Some(Edit::set(&service.unit, "ProtectHome", "read-only"))),
-            false => (format!("Take {} out of InaccessiblePaths=", need.path.display()), None),
+            false => (format!("Take what {} lies in out of that line", need.path.display()), None),
         };
         finding.help(help).by_hand(at).fix_if(
             Safety::Unsafe,
@@ -184,8 +194,10 @@ fn read_only(app: &App, out: &mut Sink) -> Result<(), Why> {
     let listed = paths(app, "ReadOnlyPaths")?;
     let writable = paths(app, "ReadWritePaths")?;
     let made = service.directories.get()?;
+    let over = paths(app, "TemporaryFileSystem")?;
     for (need, setting) in written(app)? {
-        let free = NOT_PROTECTED.iter().any(|top| need.below(Path::new(top)))
+        let free = over.iter().any(|(top, _)| need.below(top))
+            || NOT_PROTECTED.iter().any(|top| need.below(Path::new(top)))
             || writable.iter().any(|(top, _)| need.below(top))
             || made.iter().any(|made| need.below(&made.path))
             || (need.below(Path::new("/tmp")) || need.below(Path::new("/var/tmp")))
@@ -236,8 +248,11 @@ fn paths(app: &App, key: &str) -> Result<Vec<(PathBuf, Span)>, Why> {
         for word in text.as_str().split_whitespace() {
             // `from:to`: what is there is what comes behind.
             let path = word.trim_start_matches(['-', '+', '"']).trim_end_matches('"');
-            let path =
-                if key.starts_with("Bind") { path.split(':').nth(1).unwrap_or(path) } else { path };
+            let path = match key {
+                "TemporaryFileSystem" => path.split(':').next().unwrap_or(path),
+                _ if key.starts_with("Bind") => path.split(':').nth(1).unwrap_or(path),
+                _ => path,
+            };
             found.push((PathBuf::from(path), text.span()));
         }
     }

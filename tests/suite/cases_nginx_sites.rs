@@ -130,6 +130,13 @@ fn django_redirects_for_ever_where_the_scheme_is_not_passed_on() {
     };
     let without = |case: Case| case.replace(SITE, scheme, "");
     without(tls(django(settings))).check().only("N303").is(Severity::Error).says("redirects");
+    // A site that listens on both ports loops all the same, for who comes over TLS.
+    let both = tls(django(settings)).replace(
+        SITE,
+        "listen 443 ssl default_server;",
+        "listen 80 default_server;\n    listen 443 ssl default_server;",
+    );
+    without(both).check().only("N303").is(Severity::Error).says("redirects");
     // Where TLS ends before nginx, what ends it may send the header.
     without(django(settings)).check().only("N303").is(Severity::Warning);
     without(tls(django("ALLOWED_HOSTS = ['example.com']\n"))).check().only("N303");

@@ -6,6 +6,7 @@ mod gunicorn;
 mod newest;
 mod nginx;
 mod release;
+mod siblings;
 mod unit;
 
 use std::fmt::Write as _;
@@ -196,6 +197,7 @@ fn reports() -> Vec<Report> {
     all.extend(nginx::reports());
     all.extend(release::reports());
     all.extend(newest::reports());
+    all.extend(siblings::reports());
     all
 }
 

@@ -11,6 +11,7 @@ pub mod fix;
 pub mod generate;
 pub mod living;
 pub mod mended;
+pub mod packages;
 pub mod proof;
 pub mod scripted;
 pub mod suite;

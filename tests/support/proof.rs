@@ -53,6 +53,9 @@ pub struct Case {
     /// The roots that it is about, where that is not all of them.
     #[serde(default)]
     pub roots: Vec<Suite>,
+    /// Packages that the application wants beside those of the root, as pip takes them: pure Python.
+    #[serde(default)]
+    pub packages: Vec<String>,
     /// What both variants have in common.
     #[serde(default)]
     pub setup: Change,
@@ -249,10 +252,13 @@ pub fn run(
     variant: &Variant,
 ) -> Result<Shown, super::container::Skip> {
     let began = Instant::now();
+    let mut packages = Ok(());
     let container = Container::boot_on(suite, name, |root| {
         base(root);
+        packages = super::packages::add(root, &case.packages);
         fs::copy(program(), root.join("usr/local/bin/deploy-doctor")).unwrap();
     })?;
+    packages?;
     let mut shown = Shown::default();
     change(&container, &case.setup.files, &case.setup.run);
     change(&container, &variant.files, &variant.run);
