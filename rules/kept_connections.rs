@@ -23,7 +23,7 @@ pub(super) enum Kept {
 /// Does this nginx keep connections unless it is told not to? Unknown with the version.
 pub(super) fn by_default(version: &Known<Version>) -> Result<bool, Why> {
     version.get().map(|version| *version >= BY_DEFAULT).map_err(|_| {
-        Why::new(
+        Why::depends(
             "nginx's version is not known: from 1.29.7 on it keeps connections to an `upstream` open by itself",
         )
     })
@@ -109,7 +109,7 @@ fn connection(model: &Model, place: BlockPlace) -> Result<Option<Connection>, Wh
         Some(value) if value.eq_ignore_ascii_case("close") => Ok(Some(Connection::Close)),
         // A map, mostly, which says `close` or nothing where no connection is upgraded.
         Some(value) if value.contains('$') => {
-            Err(Why::new(format!("nginx's Connection header hangs on {value}")))
+            Err(Why::depends(format!("nginx's Connection header hangs on {value}")))
         }
         Some(_) => Ok(Some(Connection::Other)),
     }
@@ -121,5 +121,5 @@ fn word(model: &Model, id: crate::facts::nginx::DirectiveId, at: usize) -> Optio
 }
 
 fn unread() -> Why {
-    Why::new("not all of nginx's configuration was read")
+    Why::not_read("not all of nginx's configuration was read")
 }

@@ -61,7 +61,7 @@ fn check(nginx: &Passing, out: &mut Sink) -> Result<(), Why> {
         // What holds at the pass, by nginx's rules of inheritance.
         let set = model.effective(pass.place(), "TODO");
         if set.incomplete {
-            out.skip(&Why::new("an include that may set TODO was not read"));
+            out.skip(&Why::not_read("an include that may set TODO was not read"));
             continue;
         }
         let Some(line) = set.last().and_then(|id| model.config.get(id)) else { continue };

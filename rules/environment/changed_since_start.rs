@@ -52,7 +52,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         return Err(why.clone());
     }
     if let Some(file) = launch.sourced.iter().find(|f| !f.certain().ends_with("bin/activate")) {
-        return Err(Why::new(format!("a shell reads {} on the way", file.certain())));
+        return Err(Why::not_read(format!("a shell reads {} on the way", file.certain())));
     }
     let running = master.environment.get()?;
     let reaches_gunicorn = |name: &str, set: &Variable| {

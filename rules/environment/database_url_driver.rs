@@ -160,10 +160,10 @@ fn wanted(scheme: &str, version: (u64, u64), venv: &Venv) -> Result<Option<Wante
         return Ok(None);
     }
     if let Some(why) = venv.absence_unknown() {
-        return Err(Why::new(why));
+        return Err(Why::not_understood(why));
     }
     if let Some(path) = venv.path_file_that_adds() {
-        return Err(Why::new(format!("{} may add the directory of {driver}", path.display())));
+        return Err(Why::depends(format!("{} may add the directory of {driver}", path.display())));
     }
     let other = venv.has_entry("psycopg2") && driver == "psycopg";
     let cause = match (by_default, other) {

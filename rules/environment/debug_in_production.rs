@@ -172,7 +172,7 @@ fn reads_flask_env(app: &App) -> Result<bool, Why> {
     if reads.any(|read| read.name == "FLASK_ENV") {
         return Ok(true);
     }
-    let unknown = |what: &str| Why::new(format!("FLASK_ENV: {what} is not known"));
+    let unknown = |what: &str| Why::not_understood(format!("FLASK_ENV: {what} is not known"));
     let venv = app.gunicorn.venv.get().map_err(|_| unknown("Flask's version"))?;
     if let Some(flask) = venv.find("flask").next() {
         let version = flask.version.as_ref().ok_or_else(|| unknown("Flask's version"))?;

@@ -103,10 +103,10 @@ fn report_mode(
     out: &mut Sink,
 ) -> Result<(), Why> {
     if !app.machine.whole {
-        return Err(Why::new("the modes of the files given are not the deployment's"));
+        return Err(Why::not_read("the modes of the files given are not the deployment's"));
     }
     if !read.place.owners_known {
-        return Err(Why::new("owners and modes of this tree are not the deployment's"));
+        return Err(Why::not_read("owners and modes of this tree are not the deployment's"));
     }
     let readable = read.place.accessible(&anybody(), Want::Read)?;
     let writable = read.place.accessible(&anybody(), Want::Write)?;

@@ -233,7 +233,7 @@ fn elsewhere(app: &App, reader: Option<Reader>) -> Option<Why> {
     let code = &app.release.code;
     code.open.clone().or_else(|| {
         (reader == Some(Reader::Decouple))
-            .then(|| Why::new("python-decouple may read it from a file of the release"))
+            .then(|| Why::depends("python-decouple may read it from a file of the release"))
     })
 }
 

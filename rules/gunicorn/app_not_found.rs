@@ -169,7 +169,7 @@ fn directory_missing(app: &App, out: &mut Sink) -> Result<bool, Why> {
             Ok(true)
         }
         State::Present(_) => Ok(false),
-        _ => Err(Why::new(format!("{} is not there", directory.path.display()))),
+        _ => Err(Why::not_there(format!("{} is not there", directory.path.display()))),
     }
 }
 
@@ -194,7 +194,7 @@ fn cause(application: &Application) -> Result<Option<String>, Why> {
             };
             return Ok(Some(format!("{path} defines no {name}{implied}")));
         }
-        Some(Binding::Unknown(why)) => return Err(Why::new(why.clone())),
+        Some(Binding::Unknown(why)) => return Err(Why::not_understood(why.clone())),
         _ => {}
     }
     Ok(match (application.kind, &application.name.object) {

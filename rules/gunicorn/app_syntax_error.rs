@@ -87,7 +87,7 @@ crate::rule! {
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let application = app.release.code.application.get()?;
     if let Resolution::Missing(_) = application.resolution {
-        return Err(Why::new("the application's module was not found"));
+        return Err(Why::not_read("the application's module was not found"));
     }
     let python = app.gunicorn.python.ok();
     let version = match python {
@@ -95,8 +95,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         None => "Python".to_owned(),
     };
     for module in &app.release.code.modules {
-        if let Some(why) = &module.not_judged {
-            out.skip(&Why::not_understood(format!("{} is {why}", module.path.display())));
+        if let Some(what) = &module.not_judged {
+            out.skip(&Why::not_understood(format!("{} is {what}", module.path.display())));
         }
         let Some(fault) = module.faults.first() else { continue };
         let (path, cause) = (module.path.display(), &fault.message);

@@ -51,10 +51,10 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         return Ok(());
     }
     if let Some(why) = venv.absence_unknown() {
-        return Err(Why::new(why));
+        return Err(Why::not_understood(why));
     }
     if let Some(path) = venv.path_file_that_adds() {
-        return Err(Why::new(format!("{} may add the directory of gunicorn", path.display())));
+        return Err(Why::depends(format!("{} may add the directory of gunicorn", path.display())));
     }
     let place = venv.path.display();
     let packages = venv.site_packages.as_ref().unwrap_or(&venv.path).display();

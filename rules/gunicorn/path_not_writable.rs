@@ -108,7 +108,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let service = &app.service;
     for key in ["RootDirectory", "RootImage"] {
         if service.unit.last("Service", key).is_some() {
-            return Err(Why::new(format!("what lies below {key}= was not read")));
+            return Err(Why::not_read(format!("what lies below {key}= was not read")));
         }
     }
     let privileged =
@@ -137,7 +137,7 @@ fn judge(app: &App, user: &Identity, path: &WrittenPath, out: &mut Sink) -> Resu
     let mut boot = app.machine.tmpfiles.ok().into_iter().flatten();
     let made = boot.find(|line| Path::new(&line.path) == directory);
     if made.is_some_and(|line| line.user != "root" || line.mode & 0o022 != 0) {
-        return Err(Why::new(format!("tmpfiles.d makes {}", directory.display())));
+        return Err(Why::depends(format!("tmpfiles.d makes {}", directory.display())));
     }
     let (shown, evidence, made) = match path.directory.state.get()? {
         State::Missing { at, .. } => {
@@ -247,7 +247,7 @@ fn prepared(app: &App, directory: &Path) -> Result<(), Why> {
                 || !word.variables.is_empty()
                 || [".sh", ".py", ".bash"].iter().any(|end| written.ends_with(end));
             if opaque || written.contains(&*text) {
-                return Err(Why::new(format!("ExecStartPre= may make {text}")));
+                return Err(Why::depends(format!("ExecStartPre= may make {text}")));
             }
         }
     }

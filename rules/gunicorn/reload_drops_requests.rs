@@ -111,7 +111,9 @@ struct Loss {
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let version = app.gunicorn.version.get()?;
     if !from(version, "20.0") {
-        return Err(Why::new(format!("reloads of gunicorn {version} were not measured")));
+        return Err(Why::not_understood(format!(
+            "reloads of gunicorn {version} were not measured"
+        )));
     }
     match shared_port(app, version) {
         Ok(Some(loss)) => report(app, version, &loss, out),
@@ -125,7 +127,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     } else if name == "gthread" || name.ends_with("ThreadWorker") {
         "gthread"
     } else {
-        return Err(Why::new(format!("reloads of {name} workers were not measured")));
+        return Err(Why::not_understood(format!("reloads of {name} workers were not measured")));
     };
     if let Some(loss) = replaced(app, version, measured, class.span())? {
         report(app, version, &loss, out);
@@ -291,7 +293,7 @@ fn direct(app: &App) -> Result<bool, Why> {
     match app.nginx.model.ok() {
         Some(_) => app.nginx.all_passes().map(|_| true),
         None if app.machine.whole => Ok(true),
-        None => Err(Why::new("nginx's configuration was not read")),
+        None => Err(Why::not_read("nginx's configuration was not read")),
     }
 }
 

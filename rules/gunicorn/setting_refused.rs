@@ -102,7 +102,7 @@ fn refused(app: &App, fault: &SettingFault, out: &mut Sink) {
     let unknown_option = fault.message.ends_with("is not an option of gunicorn");
     if newer && unknown_option && fault.did_you_mean.is_none() {
         let why = "this version of gunicorn may know options that are not known here";
-        return out.skip(&Why::new(why));
+        return out.skip(&Why::depends(why));
     }
     let meant =
         fault.did_you_mean.map_or_else(String::new, |flag| format!(" (did you mean {flag}?)"));

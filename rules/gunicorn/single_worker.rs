@@ -110,7 +110,9 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let layer = gunicorn.settings.layer("workers").unwrap_or(Layer::Default);
     // What was to set it may be the very line that gunicorn does not understand.
     if layer == Layer::Default && gunicorn.settings.refused().is_some() {
-        return Err(Why::new("gunicorn refuses what it is given, which may set the workers"));
+        return Err(Why::not_understood(
+            "gunicorn refuses what it is given, which may set the workers",
+        ));
     }
     let variable = match layer {
         Layer::Environment => Some("WEB_CONCURRENCY"),

@@ -42,7 +42,7 @@ crate::rule! {
 
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let Preflight::Imported(took) = app.preflight.get()? else {
-        return Err(Why::new("the application cannot be imported"));
+        return Err(Why::not_understood("the application cannot be imported"));
     };
     if *took <= LIMIT {
         return Ok(());

@@ -52,7 +52,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         return Ok(());
     }
     if app.service.unit.last("Service", "AmbientCapabilities").is_some() {
-        return Err(Why::new("AmbientCapabilities= may allow it"));
+        return Err(Why::depends("AmbientCapabilities= may allow it"));
     }
     let accounts = app.machine.accounts.get();
     if let Some(wanted) = user.ok().and_then(Option::as_ref)
@@ -70,7 +70,10 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
                 report(app, "user", &user, wanted, out);
             }
             (Some(_), None) => {
-                return Err(Why::new(format!("the number of user {} is not known", runs_as.name)));
+                return Err(Why::not_read(format!(
+                    "the number of user {} is not known",
+                    runs_as.name
+                )));
             }
             _ => {}
         }
@@ -97,13 +100,13 @@ fn primary(app: &App, accounts: &crate::facts::machine::Accounts) -> Result<u32,
         let name = text.as_str();
         let number = name.parse().ok();
         let number = number.or_else(|| accounts.group(name).map(|group| group.gid));
-        return number.ok_or_else(|| Why::new(format!("there is no group {name}")));
+        return number.ok_or_else(|| Why::not_there(format!("there is no group {name}")));
     }
     let user = app.service.user.get()?;
     let account = accounts.user(&user.name);
     account
         .map(|account| account.gid)
-        .ok_or_else(|| Why::new(format!("there is no user {}", user.name)))
+        .ok_or_else(|| Why::not_there(format!("there is no user {}", user.name)))
 }
 
 fn report(

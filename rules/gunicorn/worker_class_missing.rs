@@ -115,10 +115,13 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let venv = gunicorn.venv.get()?;
     if let Some(package) = wanted.into_iter().find(|package| !is_there(venv, package)) {
         if let Some(why) = venv.absence_unknown() {
-            return Err(Why::new(why));
+            return Err(Why::not_understood(why));
         }
         if let Some(path) = venv.path_file_that_adds() {
-            return Err(Why::new(format!("{} may add the directory of {package}", path.display())));
+            return Err(Why::depends(format!(
+                "{} may add the directory of {package}",
+                path.display()
+            )));
         }
         let place = venv.path.display();
         let why = format!("it needs {package}, which is not installed in {place}");

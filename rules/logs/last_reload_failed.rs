@@ -95,7 +95,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         };
         (message, &service.exec_start, format!("Result={result}"))
     } else if state.result.is_empty() {
-        return Err(Why::new("systemctl does not say how the last run ended"));
+        return Err(Why::not_read("systemctl does not say how the last run ended"));
     } else {
         return Ok(());
     };

@@ -87,7 +87,7 @@ crate::rule! {
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let state = app.state.get()?;
     let log = app.nginx.log.get()?;
-    let since = state.settled().ok_or_else(|| Why::new("the unit never started"))?;
+    let since = state.settled().ok_or_else(|| Why::not_there("the unit never started"))?;
     app.bounds().get()?;
     // Of the same second as the start it cannot be told which was first.
     let entries = log.entries.iter().filter(|entry| entry.time.as_str() > since);

@@ -103,13 +103,13 @@ fn logs_to_the_journal(app: &App) -> Result<(), Why> {
         let word = app.service.word(key, "journal");
         let to = word.get()?;
         if ["file:", "append:", "truncate:", "null"].iter().any(|other| to.starts_with(other)) {
-            return Err(Why::new(format!("gunicorn does not log to the journal: {key}={to}")));
+            return Err(Why::not_read(format!("gunicorn does not log to the journal: {key}={to}")));
         }
     }
     match app.gunicorn.settings.get("errorlog") {
         Known::Unknown(why) => Err(why),
         Known::Default(..) | Known::Observed(..) => Ok(()),
         Known::Value(SettingValue::Text(to), _) if to == "-" => Ok(()),
-        Known::Value(..) => Err(Why::new("gunicorn logs to a file and not to the journal")),
+        Known::Value(..) => Err(Why::not_read("gunicorn logs to a file and not to the journal")),
     }
 }

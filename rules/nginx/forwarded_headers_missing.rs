@@ -224,11 +224,11 @@ fn missing(model: &Model, pass: &Destination) -> Result<Group, Why> {
         return Ok(group);
     }
     if set.incomplete {
-        return Err(Why::new("an include that may set headers was not read"));
+        return Err(Why::not_read("an include that may set headers was not read"));
     }
     let names = set.directives.iter().filter_map(|id| model.config.get(*id)?.argument(0));
     if names.clone().any(|name| name.has_placeholder()) {
-        return Err(Why::new("proxy_set_header holds a placeholder"));
+        return Err(Why::not_understood("proxy_set_header holds a placeholder"));
     }
     Ok(group)
 }

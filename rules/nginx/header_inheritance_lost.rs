@@ -87,11 +87,11 @@ fn judge(model: &Model, pass: &Destination, out: &mut Sink) {
         .collect();
     let (Some(first), false) = (own.first(), lost.is_empty()) else { return };
     if set.incomplete {
-        out.skip(&Why::new("an include that may set headers was not read"));
+        out.skip(&Why::not_read("an include that may set headers was not read"));
         return;
     }
     if own.iter().filter_map(|line| line.argument(0)).any(|word| word.has_placeholder()) {
-        out.skip(&Why::new("proxy_set_header holds a placeholder"));
+        out.skip(&Why::not_understood("proxy_set_header holds a placeholder"));
         return;
     }
     let mut names: Vec<String> = lost.iter().map(|line| name(line)).collect();

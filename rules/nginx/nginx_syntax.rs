@@ -72,7 +72,7 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
     let mut seen = HashSet::new();
     for fault in model.faults.iter().filter(|fault| is_mine(fault.kind)) {
         if templates.contains(&fault.span.file) {
-            out.skip(&Why::new("the file is a template, not what nginx will read"));
+            out.skip(&Why::not_understood("the file is a template, not what nginx will read"));
             continue;
         }
         // A file that is included twice has its faults twice.

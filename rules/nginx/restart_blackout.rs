@@ -120,7 +120,7 @@ fn judge(
     if count < 2 {
         // A peer in an include that was not read would make it two.
         if !group.complete {
-            out.skip(&Why::new(format!(
+            out.skip(&Why::not_read(format!(
                 "not all peers of upstream {} are known",
                 group.name.value
             )));

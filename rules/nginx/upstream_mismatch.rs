@@ -147,7 +147,7 @@ fn candidates<'d>(deployment: &'d Deployment, app: &'d App) -> Result<Vec<Candid
     for (_, peer) in &peers {
         if bounds.iter().any(|bound| may_be_here(&peer.endpoint, &bound.endpoint)) {
             let why = format!("whether {} is this machine, only a resolver tells", peer.endpoint);
-            return Err(Why::new(why));
+            return Err(Why::depends(why));
         }
     }
     let by_family = |peer: &PeerEndpoint| {

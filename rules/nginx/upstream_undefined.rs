@@ -137,7 +137,7 @@ fn cannot_be_host(
     let no_default_port = matches!(pass.target, Target::Address { port: 0, .. });
     if model.config.context == Context::Fragment {
         let why = format!("upstream {name} may be defined in a file that was not given");
-        return Err(Some(Why::new(why)));
+        return Err(Some(Why::depends(why)));
     }
     if no_default_port {
         return Ok(());

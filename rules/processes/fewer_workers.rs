@@ -50,7 +50,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         return Ok(());
     }
     if processes.now.get()?.saturating_sub(*master.process.started.get()?) < START {
-        return Err(Why::new("gunicorn has just started"));
+        return Err(Why::depends("gunicorn has just started"));
     }
     let (severity, consequence) = match live {
         0 => (Severity::Error, "nobody serves requests"),

@@ -54,7 +54,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         return Ok(());
     }
     if !main.words.is_empty() {
-        return Err(Why::new(format!("the main process {} is an orphaned worker", main.pid)));
+        return Err(Why::depends(format!("the main process {} is an orphaned worker", main.pid)));
     }
     let master = processes.master()?.process.pid;
     out.report(format!(

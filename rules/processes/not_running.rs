@@ -51,11 +51,11 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         return Ok(());
     }
     if !processes.systemd {
-        return Err(Why::new("the first process here is not systemd"));
+        return Err(Why::not_there("the first process here is not systemd"));
     }
     let members = *processes.members.get()?;
     if members > 0 {
-        return Err(Why::new(format!(
+        return Err(Why::not_understood(format!(
             "none of the {members} processes of {} was recognised as gunicorn",
             app.name
         )));

@@ -95,7 +95,7 @@ fn other_release<'a>(
             && let Some(moved) = moved
             && loaded_by.started.get()?.saturating_add(TOLERANCE) < moved
         {
-            return Err(Why::new(
+            return Err(Why::depends(
                 "the code was loaded by the master (preload_app), and the link was made later",
             ));
         }
@@ -107,7 +107,7 @@ fn other_release<'a>(
         return Ok(None);
     }
     let Ok(below) = directory.strip_prefix(&link.releases) else {
-        return Err(Why::new(format!(
+        return Err(Why::not_understood(format!(
             "the working directory {} tells no release",
             directory.display()
         )));

@@ -171,11 +171,11 @@ fn unknown(file: &RequirementsFile, out: &mut Sink) {
         if more > 0 {
             shown.push_str(&format!(" and {more} more"));
         }
-        out.skip(&Why::new(format!("{shown}: {reason}")));
+        out.skip(&Why::not_understood(format!("{shown}: {reason}")));
     }
     if !file.requirements.faults.is_empty() {
         let count = file.requirements.faults.len();
         let path = file.path.display();
-        out.skip(&Why::new(format!("{path}: not understood in {count} places")));
+        out.skip(&Why::not_understood(format!("{path}: not understood in {count} places")));
     }
 }

@@ -108,7 +108,7 @@ fn behind(standing: Standing<'_>) -> Result<Vec<&Revision>, Why> {
         Standing::AtHead => Ok(Vec::new()),
         Standing::Behind(pending) => Ok(pending),
         Standing::Unheard(revision) => {
-            Err(Why::new(format!("no migration of the release has revision {revision}")))
+            Err(Why::not_there(format!("no migration of the release has revision {revision}")))
         }
     }
 }

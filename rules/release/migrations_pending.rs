@@ -104,7 +104,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let Some(migrations) = app.release.migrations.get()? else {
         // Who says a revision expects it to be held against something.
         return match app.release.database_revision.ok() {
-            Some(said) if !Migrations::is_empty_database(said) => Err(Why::new(
+            Some(said) if !Migrations::is_empty_database(said) => Err(Why::not_there(
                 "the release has no migrations to hold the database's revision against",
             )),
             _ => Ok(()),

@@ -57,7 +57,7 @@ crate::rule! {
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let beside = app.release.previous.get()?;
     let Some(link) = &app.release.link else {
-        return Err(Why::new("no release link is on the way"));
+        return Err(Why::not_there("no release link is on the way"));
     };
     let mut incomplete = Vec::new();
     let mut unknown = None;

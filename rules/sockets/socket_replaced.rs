@@ -126,7 +126,7 @@ fn lost(
     let processes = app.processes.get()?;
     for master in &processes.masters {
         if master.process.mounts.get()? != processes.mounts.get()? {
-            return Err(Why::new("gunicorn has a view of its own of the file system"));
+            return Err(Why::not_understood("gunicorn has a view of its own of the file system"));
         }
     }
     Ok(Some(if place.exists()? { Lost::Replaced } else { Lost::Gone }))

@@ -104,11 +104,11 @@ enum Changed {
 fn changed(unit: &Unit, state: &UnitState) -> Result<Option<Changed>, Why> {
     // Of a unit that it refused systemd always says so (measured: two ExecStart=, `bad-setting`).
     if !matches!(state.load.as_str(), "" | "loaded") {
-        return Err(Why::new(format!("systemd could not load the unit: {}", state.load)));
+        return Err(Why::not_read(format!("systemd could not load the unit: {}", state.load)));
     }
     let said = state
         .need_daemon_reload
-        .ok_or_else(|| Why::new("systemctl does not say whether the unit has changed"))?;
+        .ok_or_else(|| Why::not_read("systemctl does not say whether the unit has changed"))?;
     Ok(match unloaded(unit, state) {
         Some(span) => Some(Changed::Unloaded(span)),
         None => said.then_some(Changed::Said),

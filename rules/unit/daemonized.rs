@@ -107,7 +107,9 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     } else if forking && !background {
         // A shell that starts it with `&` forks in its stead.
         if app.gunicorn.launch.get()?.stays() != Stays::Never {
-            return Err(Why::new("whether a wrapper goes into the background is not known"));
+            return Err(Why::not_understood(
+                "whether a wrapper goes into the background is not known",
+            ));
         }
         out.report(
             "the start times out: Type=forking waits for gunicorn to go into the background",

@@ -126,7 +126,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
                 Effect::HandsOver => return Ok(()),
                 Effect::Nothing => continue,
                 Effect::Unknown(why) => {
-                    unknown = Some(Why::new(why));
+                    unknown = Some(Why::not_understood(why));
                     continue;
                 }
                 Effect::Harms(harm) => (consequence(&harm), Severity::Error),

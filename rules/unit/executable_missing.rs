@@ -129,16 +129,16 @@ fn relative(app: &App, out: &mut Sink) {
 fn judge(app: &App, setting: &str, command: &Command, out: &mut Sink) -> Result<(), Why> {
     let program = &command.line.program;
     if let Some(why) = &program.unknown {
-        return Err(Why::new(why.clone()));
+        return Err(Why::not_understood(why.clone()));
     }
     let name = program.text.as_str();
     if super::is_template(name.as_bytes()) {
-        return Err(Why::new(format!("{setting}='s program holds a placeholder")));
+        return Err(Why::not_understood(format!("{setting}='s program holds a placeholder")));
     }
     let consequence = super::consequence(setting);
     if name.contains('$') {
         if !app.machine.whole {
-            return Err(Why::new(format!("{setting}='s program may be a placeholder")));
+            return Err(Why::not_understood(format!("{setting}='s program may be a placeholder")));
         }
         out.report(format!(
             "{consequence} (203/EXEC): systemd expands no variable in a program's path"
@@ -186,7 +186,7 @@ fn judge(app: &App, setting: &str, command: &Command, out: &mut Sink) -> Result<
 fn programs_read(path: &std::path::Path, missing: &std::path::Path) -> Result<(), Why> {
     let tops = ["/bin", "/sbin", "/usr", "/usr/bin", "/usr/sbin", "/usr/local", "/usr/local/bin"];
     if tops.iter().any(|top| missing == std::path::Path::new(top)) {
-        return Err(Why::new(format!("{} is in no directory that was read", path.display())));
+        return Err(Why::not_read(format!("{} is in no directory that was read", path.display())));
     }
     Ok(())
 }
@@ -207,7 +207,7 @@ fn bare(setting: &str, command: &Command, out: &mut Sink) -> Result<(), Why> {
     }
     let name = command.line.program.text.as_str();
     if !read {
-        return Err(Why::new(format!("{name} is in no directory that was read")));
+        return Err(Why::not_read(format!("{name} is in no directory that was read")));
     }
     let cause = format!("{name} is in no directory of systemd's own path");
     let help = format!(

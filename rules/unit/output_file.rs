@@ -66,7 +66,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
 /// Why the file cannot be opened when systemd tries to.
 fn fault(app: &App, output: &OutputFile) -> Result<Option<String>, Why> {
     if !app.machine.whole {
-        return Err(Why::new("whether the output's directory is there only the machine tells"));
+        return Err(Why::depends("whether the output's directory is there only the machine tells"));
     }
     let directory = &output.directory;
     let shown = directory.path.display();
@@ -74,7 +74,7 @@ fn fault(app: &App, output: &OutputFile) -> Result<Option<String>, Why> {
     // That one is taken away at each stop.
     if managed.is_some_and(|made| made.path.starts_with("/run")) {
         if app.service.word("RuntimeDirectoryPreserve", "no").get()? == "yes" {
-            return Err(Why::new(format!("{shown} may be there from an earlier start")));
+            return Err(Why::depends(format!("{shown} may be there from an earlier start")));
         }
         return Ok(Some(format!("RuntimeDirectory= makes {shown} only after that")));
     }

@@ -200,7 +200,7 @@ fn follows_by_name(app: &App, place: &Place, link: &Path) -> Result<bool, Why> {
     let launch = app.gunicorn.launch.get()?;
     if let Some(word) = &launch.working_directory {
         let Some(text) = word.value() else {
-            return Err(Why::new("the directory that a shell changes to is not known"));
+            return Err(Why::not_understood("the directory that a shell changes to is not known"));
         };
         // `cd` keeps the link's name in PWD; a relative one starts at the resolved directory.
         if through(Path::new(text)) {

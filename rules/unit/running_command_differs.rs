@@ -65,8 +65,8 @@ fn difference(app: &App, running: &Running) -> Result<Option<(Span, &'static str
     for word in &launch.arguments {
         match (word.value(), &word.unknown) {
             (Some(text), _) => wanted.push(text),
-            (None, Some(why)) => return Err(Why::new(why.clone())),
-            (None, None) => return Err(Why::new("a word of ExecStart= is not known")),
+            (None, Some(why)) => return Err(Why::not_understood(why.clone())),
+            (None, None) => return Err(Why::not_understood("a word of ExecStart= is not known")),
         }
     }
     if let (Some(word), Some(program)) = (&launch.gunicorn, &running.program)

@@ -127,7 +127,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     }
     for key in ["RootDirectory", "RootImage"] {
         if service.unit.last("Service", key).is_some() {
-            return Err(Why::new(format!("{key}= gives the service other files")));
+            return Err(Why::depends(format!("{key}= gives the service other files")));
         }
     }
     for judge in [hidden, read_only, crate::rules::private_users::check] {
@@ -218,7 +218,7 @@ fn read_only(app: &App, out: &mut Sink) -> Result<(), Why> {
         };
         for key in ["BindPaths", "BindReadOnlyPaths"] {
             if paths(app, key)?.iter().any(|(top, _)| need.below(top)) {
-                return Err(Why::new(format!("{key}= may give the path back")));
+                return Err(Why::depends(format!("{key}= may give the path back")));
             }
         }
         let shown = need.path.display();
@@ -264,7 +264,7 @@ fn given_back(app: &App, need: &Need) -> Result<(), Why> {
     for key in GIVE_BACK {
         let paths = paths(app, key)?;
         if paths.iter().any(|(top, _)| need.below(top) || top.starts_with(&need.path)) {
-            return Err(Why::new(format!("{key}= may give the path back")));
+            return Err(Why::depends(format!("{key}= may give the path back")));
         }
     }
     Ok(())

@@ -158,7 +158,7 @@ impl<'a> Reader<'a> {
             SettingLookup::UnknownKey { did_you_mean } => {
                 // A newer systemd may have it, however near it is to another.
                 if self.version.is_some_and(|version| version > NEWEST) {
-                    out.skip(&Why::new(format!(
+                    out.skip(&Why::depends(format!(
                         "whether this systemd knows {key}= is not known here"
                     )));
                     return;

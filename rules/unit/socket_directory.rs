@@ -143,12 +143,12 @@ fn judge(app: &App, index: usize, bound: &Bound, place: &Place, out: &mut Sink) 
     }
     for key in ["RootDirectory", "RootImage"] {
         if service.unit.last("Service", key).is_some() {
-            return Err(Why::new(format!("what lies below {key}= was not read")));
+            return Err(Why::not_read(format!("what lies below {key}= was not read")));
         }
     }
     if let Some(made) = service.managed(&place.path)? {
         let Some(read_only) = made.read_only else {
-            return Err(Why::new("whether this systemd takes :ro hangs on its version"));
+            return Err(Why::depends("whether this systemd takes :ro hangs on its version"));
         };
         if read_only {
             let wall = Wall {
@@ -280,7 +280,7 @@ fn prepared(app: &App, directory: &Path) -> Result<(), Why> {
                 || !word.variables.is_empty()
                 || [".sh", ".py", ".bash"].iter().any(|end| written.ends_with(end));
             if opaque || old.contains(&*text) {
-                return Err(Why::new(format!("ExecStartPre= may make {text}")));
+                return Err(Why::depends(format!("ExecStartPre= may make {text}")));
             }
         }
     }
@@ -312,7 +312,7 @@ fn suits(user: &Identity, app: &App, line: &Directory) -> Result<bool, Why> {
     }
     let accounts = app.machine.accounts.get()?;
     let Some(groups) = &user.groups else {
-        return Err(Why::new(format!("the groups of user {} are not known", user.name)));
+        return Err(Why::not_read(format!("the groups of user {} are not known", user.name)));
     };
     Ok(accounts.group(&line.group).is_some_and(|group| groups.contains(&group.gid)))
 }

@@ -77,7 +77,7 @@ fn lines(unit: &Unit, file: &UnitFile, out: &mut Sink) {
         let text = file.file.slice(fault.span);
         let (message, severity) = match fault.kind {
             _ if fault.fatal && super::is_template(text) => {
-                out.skip(&Why::new(format!("{name} is a template")));
+                out.skip(&Why::not_understood(format!("{name} is a template")));
                 continue;
             }
             _ if fault.fatal && is_fragment => {
@@ -185,7 +185,7 @@ fn commands(app: &App, unit: &Unit, out: &mut Sink) {
             continue;
         }
         if super::is_template(text) {
-            out.skip(&Why::new("a command line holds a template's placeholder"));
+            out.skip(&Why::not_understood("a command line holds a template's placeholder"));
             continue;
         }
         let verdict = match fault.refuses {
@@ -270,7 +270,7 @@ fn values(unit: &Unit, out: &mut Sink) {
             .flat_map(|file| &file.assignments)
             .find(|assignment| assignment.span == *span);
         if placeholder::holds_in_path(assignment.map_or("", |line| line.value.as_str())) {
-            out.skip(&Why::new("a value holds a template's placeholder"));
+            out.skip(&Why::not_understood("a value holds a template's placeholder"));
             continue;
         }
         let key = assignment.map_or("", |assignment| assignment.key.value.as_str());

@@ -83,7 +83,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
 
 /// Is there nothing that may send the sign of life in gunicorn's place?
 fn silent(app: &App) -> Result<(), Why> {
-    let may = |who: &str| Err(Why::new(format!("{who} may send systemd its sign of life")));
+    let may = |who: &str| Err(Why::depends(format!("{who} may send systemd its sign of life")));
     if app.service.word("NotifyAccess", "main").get()? == "all" {
         return may("with NotifyAccess=all anything in the unit");
     }

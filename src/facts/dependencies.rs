@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Known, Machine, Service};
+use super::{Known, Machine, Service, Why};
 use crate::host::{Host, Outcome};
 use crate::source::similar::nearest;
 use crate::source::unit::paths::SEARCH_PATH;
@@ -76,7 +76,7 @@ pub(super) fn read(
                     }
                     let standing = standing(host, name, service);
                     if !read && standing != Standing::Present {
-                        return Known::unknown("systemd's own units were not read");
+                        return Known::Unknown(Why::not_read("systemd's own units were not read"));
                     }
                     let missing = standing == Standing::Missing;
                     found.push(Dependency {

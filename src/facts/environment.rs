@@ -280,7 +280,7 @@ fn read_unit(sources: &Sources, service: &Service, environment: &mut Environment
         }
     }
     if service.unit.last("Service", "PAMName").is_some() {
-        environment.open = Some(Why::new("PAMName= may set more variables"));
+        environment.open = Some(Why::depends("PAMName= may set more variables"));
     }
 }
 
@@ -305,12 +305,12 @@ fn directive(service: &Service, value: &crate::source::Text) -> EnvironmentFile 
         directive: Some(value.span()),
         optional: false,
         ignored: false,
-        path: Known::unknown("the path is not known"),
+        path: Known::Unknown(Why::not_understood("the path is not known")),
         places: Vec::new(),
         files: Vec::new(),
     };
     if placeholder::find_with_dollar(value.as_str()).is_some() {
-        file.path = Known::unknown("EnvironmentFile= holds a placeholder");
+        file.path = Known::Unknown(Why::not_understood("EnvironmentFile= holds a placeholder"));
         return file;
     }
     let text = match service.unit.specifiers.expand(value) {
@@ -329,7 +329,8 @@ fn directive(service: &Service, value: &crate::source::Text) -> EnvironmentFile 
     let path = path.unwrap_or(text.as_str());
     if !path.starts_with('/') {
         file.ignored = true;
-        file.path = Known::unknown("systemd ignores a path that is not absolute");
+        file.path =
+            Known::Unknown(Why::not_understood("systemd ignores a path that is not absolute"));
         return file;
     }
     file.path = Known::Value(PathBuf::from(path), super::Origin::text(value.span()));
@@ -407,7 +408,7 @@ fn adopt(environment: &mut Environment, file: &EnvironmentFile) {
     }
     for read in &file.files {
         if read.content.fatal.is_some() {
-            environment.open = Some(Why::new("an environment file cannot be loaded"));
+            environment.open = Some(Why::not_understood("an environment file cannot be loaded"));
         }
         for assignment in &read.content.assignments {
             let text = assignment.value.expose_str().unwrap_or_default();
@@ -429,7 +430,7 @@ fn adopt(environment: &mut Environment, file: &EnvironmentFile) {
         let known_missing = file.places.iter().all(|place| place.exists() == Ok(false));
         if !(known_missing && file.optional) {
             let path = file.path.ok().map(|path| path.display().to_string()).unwrap_or_default();
-            environment.open = Some(Why::new(format!("{path} was not read")));
+            environment.open = Some(Why::not_read(format!("{path} was not read")));
         }
     }
 }

@@ -45,14 +45,14 @@ pub fn read(sources: &Sources, nginx: &Nginx, request: &Request) -> Known<ErrorL
         let level = directive.argument(1);
         let level = level.as_ref().map(|level| level.text());
         if matches!(level.as_deref(), Some("crit" | "alert" | "emerg")) {
-            log.incomplete.get_or_insert(Why::new("an error_log of nginx leaves errors out"));
+            log.incomplete.get_or_insert(Why::not_read("an error_log of nginx leaves errors out"));
         }
         if target.starts_with('/') {
             if !paths.iter().any(|path| path == Path::new(target.as_ref())) {
                 paths.push(target.as_ref().into());
             }
         } else {
-            log.incomplete.get_or_insert(Why::new(format!(
+            log.incomplete.get_or_insert(Why::not_read(format!(
                 "nginx logs to {}, which is not read",
                 crate::source::show::line(target.split(':').next().unwrap_or_default())
             )));
@@ -63,7 +63,7 @@ pub fn read(sources: &Sources, nginx: &Nginx, request: &Request) -> Known<ErrorL
     }
     for path in paths {
         if path == Path::new("/dev/null") {
-            log.incomplete.get_or_insert(Why::new("nginx logs errors to /dev/null"));
+            log.incomplete.get_or_insert(Why::not_read("nginx logs errors to /dev/null"));
             continue;
         }
         match sources.host().read_tail(&path, TAIL) {
@@ -71,7 +71,7 @@ pub fn read(sources: &Sources, nginx: &Nginx, request: &Request) -> Known<ErrorL
             // A server's log comes into being at the first line.
             Err(error) if error.kind == HostErrorKind::NotFound => continue,
             Err(error) => {
-                log.incomplete.get_or_insert(Why::new(error.to_string()));
+                log.incomplete.get_or_insert(Why::not_read(error.to_string()));
                 continue;
             }
         }

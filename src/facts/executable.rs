@@ -79,10 +79,10 @@ impl Service {
     /// Was all of the unit read? Where it was not, what is absent proves nothing.
     pub fn whole(&self) -> Result<(), super::Why> {
         if let Some(problem) = self.unit.problems.first() {
-            return Err(super::Why::new(problem.to_string()));
+            return Err(super::Why::not_read(problem.to_string()));
         }
         match self.unit.files().find(|file| file.fatal().is_some()) {
-            Some(file) => Err(super::Why::new(format!(
+            Some(file) => Err(super::Why::not_understood(format!(
                 "systemd stops reading {} at a fault in it",
                 file.file.path.display()
             ))),
@@ -106,7 +106,7 @@ impl Service {
         let mut lost = faults.filter(|fault| loses(fault.kind));
         match lost.next() {
             Some(fault) => {
-                Err(super::Why::new(format!("systemd loses lines of the unit: {fault}")))
+                Err(super::Why::not_understood(format!("systemd loses lines of the unit: {fault}")))
             }
             None => Ok(()),
         }
@@ -136,7 +136,7 @@ impl Service {
                 });
                 let Some(name) = named else { continue };
                 if !self.on_machine || name == own || key == "Sockets" {
-                    return Err(super::Why::new(format!("{name} was not read")));
+                    return Err(super::Why::not_read(format!("{name} was not read")));
                 }
             }
         }

@@ -48,14 +48,14 @@ pub fn read(
         Err(why) => return Known::Unknown(why),
     };
     let Some(since) = state.settled() else {
-        return Known::unknown(format!("{name} never started"));
+        return Known::Unknown(Why::not_there(format!("{name} never started")));
     };
     let output = match state::run(sources, request, &journal::command(name, since)) {
         Ok(output) => output,
         Err(why) => return Known::Unknown(why),
     };
     if let Some(why) = journal::denied(&output.stderr) {
-        return Known::unknown(why);
+        return Known::Unknown(Why::not_read(why));
     }
     if !output.cut && output.status != Some(0) {
         return Known::Unknown(state::refused("journalctl", &output));
@@ -63,7 +63,9 @@ pub fn read(
     let entries = journal::parse(&output.stdout);
     if entries.is_empty() {
         // systemd's own "Started …" at least is there after a start.
-        return Known::unknown(format!("the journal holds nothing of {name} since {since}"));
+        return Known::Unknown(Why::not_there(format!(
+            "the journal holds nothing of {name} since {since}"
+        )));
     }
     Known::Value(judge(&entries, state, output.cut), Origin::Command("journalctl"))
 }
@@ -143,7 +145,9 @@ impl Journal {
     /// concludes from what is *not* there asks this.
     pub fn whole(&self) -> Result<(), Why> {
         if self.cut {
-            return Err(Why::new("the journal since the last start is longer than what is read"));
+            return Err(Why::not_read(
+                "the journal since the last start is longer than what is read",
+            ));
         }
         Ok(())
     }

@@ -83,11 +83,6 @@ pub enum Known<T> {
 }
 
 impl<T> Known<T> {
-    /// Not known, with the reason.
-    pub fn unknown(why: impl Into<Why>) -> Self {
-        Self::Unknown(why.into())
-    }
-
     /// Set where that has a place, else worked out from this.
     pub fn at(value: T, origin: Option<Origin>, from: &'static str) -> Self {
         match origin {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::place::Identity;
-use super::{HostNames, Known, Origin, Problem, Whose};
+use super::{HostNames, Known, Origin, Problem, Whose, Why};
 use crate::host::{FileKind, HostErrorKind, Outcome};
 use crate::source::unit;
 use crate::source::unit::time::{TimeSpan, parse_seconds};
@@ -62,18 +62,18 @@ impl Machine {
         if !whole {
             let unread = "only the files given were read";
             return Self {
-                accounts: Known::unknown(unread),
-                other_accounts: Known::unknown(unread),
+                accounts: Known::Unknown(Why::not_read(unread)),
+                other_accounts: Known::Unknown(Why::not_read(unread)),
                 made_accounts: HashSet::new(),
                 owners_known: false,
                 whole,
-                systemd: Known::unknown(unread),
-                kernel: Known::unknown(unread),
-                shell: Known::unknown(unread),
-                tmpfiles: Known::unknown(unread),
-                default_stop_timeout: Known::unknown(unread),
-                processors: Known::unknown(unread),
-                names: Known::unknown(unread),
+                systemd: Known::Unknown(Why::not_read(unread)),
+                kernel: Known::Unknown(Why::not_read(unread)),
+                shell: Known::Unknown(Why::not_read(unread)),
+                tmpfiles: Known::Unknown(Why::not_read(unread)),
+                default_stop_timeout: Known::Unknown(Why::not_read(unread)),
+                processors: Known::Unknown(Why::not_read(unread)),
+                names: Known::Unknown(Why::not_read(unread)),
             };
         }
         Self {
@@ -127,7 +127,7 @@ fn owners_known(sources: &Sources) -> bool {
 fn accounts(sources: &Sources, problems: &mut Vec<Problem>) -> Known<Accounts> {
     let passwd = Path::new("/etc/passwd");
     if matches!(sources.host().look(passwd).outcome, Outcome::Missing { .. }) {
-        return Known::unknown("there is no /etc/passwd");
+        return Known::Unknown(Why::not_there("there is no /etc/passwd"));
     }
     let accounts = Accounts::load(sources);
     for problem in &accounts.problems {
@@ -137,7 +137,7 @@ fn accounts(sources: &Sources, problems: &mut Vec<Problem>) -> Known<Accounts> {
         }
     }
     match accounts.problems.iter().find(|problem| problem.path == passwd) {
-        Some(problem) => Known::unknown(problem.to_string()),
+        Some(problem) => Known::Unknown(Why::not_read(problem.to_string())),
         None => Known::Value(accounts, Origin::Path(passwd.into())),
     }
 }
@@ -149,7 +149,7 @@ fn other_accounts(sources: &Sources) -> Known<()> {
     let text = match sources.host().read(path, MAX_ACCOUNTS) {
         Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
         Err(error) if error.kind == HostErrorKind::NotFound => String::new(),
-        Err(error) => return Known::unknown(format!("{error}")),
+        Err(error) => return Known::Unknown(Why::not_read(format!("{error}"))),
     };
     for line in text.lines() {
         let line = line.split('#').next().unwrap_or_default();
@@ -160,13 +160,15 @@ fn other_accounts(sources: &Sources) -> Known<()> {
         let mut services = services.split_whitespace().filter(|word| !word.starts_with('['));
         let own = ["files", "systemd", "compat"];
         if let Some(other) = services.find(|service| !own.contains(service)) {
-            return Known::unknown(format!("accounts come from `{other}` too (nsswitch.conf)"));
+            return Known::Unknown(Why::depends(format!(
+                "accounts come from `{other}` too (nsswitch.conf)"
+            )));
         }
     }
     let places = ["/etc/userdb", "/run/userdb", "/usr/lib/userdb", "/var/lib/systemd/home"];
     for place in places {
         if sources.host().list(Path::new(place)).is_ok_and(|names| !names.is_empty()) {
-            return Known::unknown(format!("accounts are defined in {place} too"));
+            return Known::Unknown(Why::depends(format!("accounts are defined in {place} too")));
         }
     }
     Known::Observed((), "/etc/nsswitch.conf")
@@ -198,7 +200,7 @@ const MAX_ACCOUNTS: u64 = 1 << 20;
 fn systemd_version(sources: &Sources) -> Known<u32> {
     match unit::version::find(sources.host()) {
         Some((version, path)) => Known::Value(version, Origin::Path(path)),
-        None => Known::unknown("systemd's version was not found"),
+        None => Known::Unknown(Why::not_read("systemd's version was not found")),
     }
 }
 
@@ -206,13 +208,13 @@ fn shell(sources: &Sources) -> Known<Shell> {
     let path = Path::new("/bin/sh");
     let lookup = sources.host().look(path);
     if lookup.metadata().is_none_or(|metadata| metadata.kind != FileKind::File) {
-        return Known::unknown("what /bin/sh is was not found");
+        return Known::Unknown(Why::not_read("what /bin/sh is was not found"));
     }
     let name = lookup.resolved.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let shell = match name.as_str() {
         "dash" => Shell::Dash,
         "bash" => Shell::Bash,
-        "sh" => return Known::unknown("which shell /bin/sh is was not found"),
+        "sh" => return Known::Unknown(Why::not_read("which shell /bin/sh is was not found")),
         _ => Shell::Other(name),
     };
     Known::Value(shell, Origin::Path(path.into()))
@@ -228,7 +230,7 @@ fn tmpfiles_directories(
         let names = match sources.host().list(Path::new(directory)) {
             Ok(names) => names,
             Err(error) if error.kind == HostErrorKind::NotFound => continue,
-            Err(error) => return Known::unknown(error.to_string()),
+            Err(error) => return Known::Unknown(Why::not_read(error.to_string())),
         };
         for name in names {
             // The same name in an earlier directory hides the later file (tmpfiles.d(5)).
@@ -243,7 +245,7 @@ fn tmpfiles_directories(
                 Err(error) if matches!(error.kind, HostErrorKind::NotAFile(_)) => {}
                 Err(error) => {
                     problems.push(Problem::unreadable(&error));
-                    return Known::unknown(error.to_string());
+                    return Known::Unknown(Why::not_read(error.to_string()));
                 }
             }
         }
@@ -257,7 +259,7 @@ fn default_stop_timeout(sources: &Sources, problems: &mut Vec<Problem>) -> Known
     for directory in ["/usr/lib/systemd/system.conf.d", "/etc/systemd/system.conf.d"] {
         match sources.host().glob(&Path::new(directory).join("*.conf")) {
             Ok(found) => paths.extend(found),
-            Err(error) => return Known::unknown(error.to_string()),
+            Err(error) => return Known::Unknown(Why::not_read(error.to_string())),
         }
     }
     let mut timeout: Option<Spanned<String>> = None;
@@ -267,7 +269,7 @@ fn default_stop_timeout(sources: &Sources, problems: &mut Vec<Problem>) -> Known
             Err(error) if error.kind == HostErrorKind::NotFound => continue,
             Err(error) => {
                 problems.push(Problem::unreadable(&error));
-                return Known::unknown(error.to_string());
+                return Known::Unknown(Why::not_read(error.to_string()));
             }
         };
         for assignment in &unit::parse(file).assignments {
@@ -282,13 +284,13 @@ fn default_stop_timeout(sources: &Sources, problems: &mut Vec<Problem>) -> Known
     };
     match parse_seconds(&timeout.value) {
         Some(span) => Known::Value(span, Origin::text(timeout.span)),
-        None => Known::unknown("DefaultTimeoutStopSec= is not a time span"),
+        None => Known::Unknown(Why::not_understood("DefaultTimeoutStopSec= is not a time span")),
     }
 }
 
 fn kernel(sources: &Sources) -> Known<(u32, u32)> {
     let path = Path::new("/proc/sys/kernel/osrelease");
-    let unknown = || Known::unknown("the kernel's version was not read");
+    let unknown = || Known::Unknown(Why::not_read("the kernel's version was not read"));
     let Ok(bytes) = sources.host().read(path, 4096) else { return unknown() };
     let text = String::from_utf8_lossy(&bytes);
     let mut numbers = text.split(['.', '-']).map(|part| part.trim().parse().ok());
@@ -301,11 +303,11 @@ fn kernel(sources: &Sources) -> Known<(u32, u32)> {
 fn processors(sources: &Sources) -> Known<u32> {
     let path = Path::new("/proc/cpuinfo");
     let Ok(bytes) = sources.host().read(path, 4 << 20) else {
-        return Known::unknown("the number of processors was not read");
+        return Known::Unknown(Why::not_read("the number of processors was not read"));
     };
     let count = bytes.split(|b| *b == b'\n').filter(|l| l.starts_with(b"processor")).count();
     match u32::try_from(count) {
         Ok(count @ 1..) => Known::Value(count, Origin::Path(path.into())),
-        _ => Known::unknown("the number of processors was not read"),
+        _ => Known::Unknown(Why::not_read("the number of processors was not read")),
     }
 }

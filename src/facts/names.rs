@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::host::HostErrorKind;
 use crate::source::Sources;
 
-use super::Known;
+use super::{Known, Why};
 
 /// The names that a machine knows by itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,11 +26,11 @@ impl HostNames {
         let mut names = Self::default();
         match text(sources, "/etc/hosts") {
             Ok(hosts) => names.hosts = hosts.as_deref().map(parse_hosts),
-            Err(why) => return Known::unknown(why),
+            Err(why) => return Known::Unknown(Why::not_read(why)),
         }
         match text(sources, "/etc/resolv.conf") {
             Ok(resolver) => names.searches = resolver.is_some_and(|text| searches(&text)),
-            Err(why) => return Known::unknown(why),
+            Err(why) => return Known::Unknown(Why::not_read(why)),
         }
         if let Ok(Some(own)) = text(sources, "/etc/hostname") {
             names.own = Some(own.trim().to_ascii_lowercase()).filter(|own| !own.is_empty());

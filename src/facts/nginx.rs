@@ -126,7 +126,7 @@ impl Nginx {
         let mut read = Self {
             model,
             version,
-            user: Known::unknown("nginx's configuration was not read"),
+            user: Known::Unknown(Why::not_read("nginx's configuration was not read")),
             private_tmp: private_tmp(machine, unit),
             destinations: Vec::new(),
             statics: Vec::new(),
@@ -136,8 +136,8 @@ impl Nginx {
             cut_short: None,
             certificates: Vec::new(),
             descriptors: Descriptors {
-                limit: Known::unknown("nginx's configuration was not read"),
-                connections: Known::unknown("nginx's configuration was not read"),
+                limit: Known::Unknown(Why::not_read("nginx's configuration was not read")),
+                connections: Known::Unknown(Why::not_read("nginx's configuration was not read")),
             },
             dormant: Vec::new(),
         };
@@ -145,7 +145,7 @@ impl Nginx {
         read.descriptors = descriptors::read(machine, model, unit);
         for not_read in &model.config.not_read {
             let why = format!("{} was not read", not_read.path.display());
-            read.incomplete.get_or_insert(Why::new(why));
+            read.incomplete.get_or_insert(Why::not_read(why));
             if let NotReadReason::Host(error) = &not_read.reason
                 && error.kind != HostErrorKind::NotGiven
             {
@@ -159,10 +159,10 @@ impl Nginx {
         for fault in &model.faults {
             if matches!(fault.kind, FaultKind::Template | FaultKind::TooLarge) {
                 problems.push(Problem::at(sources, fault.span, fault.message.clone()));
-                read.cut_short.get_or_insert(Why::new(fault.message.clone()));
+                read.cut_short.get_or_insert(Why::not_understood(fault.message.clone()));
             } else if fault.kind.is_syntax() {
                 read.cut_short
-                    .get_or_insert(Why::new("nginx's configuration is not read to its end"));
+                    .get_or_insert(Why::not_read("nginx's configuration is not read to its end"));
             }
         }
         if let Some(why) = &read.cut_short {
@@ -228,7 +228,9 @@ impl Nginx {
             return Err(why.clone());
         }
         match model.config.not_read.iter().find(|not_read| matters(not_read)) {
-            Some(not_read) => Err(Why::new(format!("{} was not read", not_read.path.display()))),
+            Some(not_read) => {
+                Err(Why::not_read(format!("{} was not read", not_read.path.display())))
+            }
             None => Ok(model),
         }
     }
@@ -260,13 +262,13 @@ fn holds_settings(path: &Path) -> bool {
 
 fn given_model(sources: &Sources, paths: &[PathBuf], problems: &mut Vec<Problem>) -> Known<Model> {
     let Some(first) = paths.first() else {
-        return Known::unknown("no nginx configuration was given");
+        return Known::Unknown(Why::not_read("no nginx configuration was given"));
     };
     match nginx::load_fragments(sources, paths) {
         Ok(config) => Known::Value(Model::new(config), Origin::Path(first.clone())),
         Err(error) => {
             problems.push(Problem::unreadable(&error));
-            Known::unknown(error.to_string())
+            Known::Unknown(Why::not_read(error.to_string()))
         }
     }
 }
@@ -275,7 +277,7 @@ fn given_model(sources: &Sources, paths: &[PathBuf], problems: &mut Vec<Problem>
 /// nginx is asked.
 fn version(sources: &Sources, scope: &Scope) -> Known<Version> {
     if matches!(scope, Scope::Files(_)) {
-        return Known::unknown("only the files given were read");
+        return Known::Unknown(Why::not_read("only the files given were read"));
     }
     if let Some((version, path)) = nginx::installed::find(sources.host()) {
         return Known::Value(version, Origin::Path(path));
@@ -286,7 +288,7 @@ fn version(sources: &Sources, scope: &Scope) -> Known<Version> {
         .and_then(|output| nginx::installed::in_program(&output.stderr));
     match asked {
         Some(version) => Known::Value(version, Origin::Command("nginx -v")),
-        None => Known::unknown("nginx's version was not found"),
+        None => Known::Unknown(Why::not_read("nginx's version was not found")),
     }
 }
 
@@ -302,11 +304,11 @@ fn installed_model(
             Known::Value(Model::new(config), Origin::Path(path.into()))
         }
         Err(error) if error.kind == HostErrorKind::NotFound => {
-            Known::unknown("there is no /etc/nginx/nginx.conf")
+            Known::Unknown(Why::not_there("there is no /etc/nginx/nginx.conf"))
         }
         Err(error) => {
             problems.push(Problem::unreadable(&error));
-            Known::unknown(error.to_string())
+            Known::Unknown(Why::not_read(error.to_string()))
         }
     }
 }
@@ -317,7 +319,7 @@ fn private_tmp(machine: &Machine, unit: Option<&Unit>) -> Known<bool> {
         return if machine.whole {
             Known::Default(false, Whose::SYSTEMD)
         } else {
-            Known::unknown("nginx's unit was not read")
+            Known::Unknown(Why::not_read("nginx's unit was not read"))
         };
     };
     match unit.last("Service", "PrivateTmp") {
@@ -331,10 +333,10 @@ fn private_tmp(machine: &Machine, unit: Option<&Unit>) -> Known<bool> {
 
 fn user(machine: &Machine, model: &Model) -> Known<Identity> {
     let Some(words) = &model.user else {
-        return Known::unknown("nginx's configuration names no user");
+        return Known::Unknown(Why::not_there("nginx's configuration names no user"));
     };
     let Some(name) = words.value.first() else {
-        return Known::unknown("nginx's configuration names no user");
+        return Known::Unknown(Why::not_there("nginx's configuration names no user"));
     };
     let mut identity = machine.identity(&name.value);
     // `user name group;` replaces the primary group; without it the group is the user's name.
@@ -397,7 +399,7 @@ fn add_target(model: &Model, target: &Target, span: Span, destination: &mut Dest
             let Some(group) = model.upstream(*id) else { return };
             if !group.complete {
                 let why = format!("not all peers of upstream {} are known", group.name.value);
-                destination.open = Some(Why::new(why));
+                destination.open = Some(Why::not_read(why));
             }
             for peer in &group.peers {
                 let endpoint = match &peer.address {
@@ -421,12 +423,12 @@ fn add_target(model: &Model, target: &Target, span: Span, destination: &mut Dest
                 add_target(model, &value.target, span, destination);
             }
             if !complete {
-                destination.open = Some(Why::new("proxy_pass holds a variable"));
+                destination.open = Some(Why::depends("proxy_pass holds a variable"));
             }
         }
         Target::Malformed(_) => {}
         Target::Unknown => {
-            destination.open = Some(Why::new("proxy_pass holds a placeholder"));
+            destination.open = Some(Why::not_understood("proxy_pass holds a placeholder"));
         }
     }
 }

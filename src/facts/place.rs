@@ -98,10 +98,11 @@ impl Place {
                     State::Broken { reason: error.kind.to_string() },
                     Origin::Path(path.into()),
                 ),
-                HostErrorKind::NotGiven => {
-                    Known::unknown(format!("{} is not among the files given", path.display()))
-                }
-                _ => Known::unknown(format!("{}: {}", path.display(), error.kind)),
+                HostErrorKind::NotGiven => Known::Unknown(Why::not_read(format!(
+                    "{} is not among the files given",
+                    path.display()
+                ))),
+                _ => Known::Unknown(Why::not_read(format!("{}: {}", path.display(), error.kind))),
             },
         };
         Self {
@@ -173,7 +174,7 @@ impl Place {
             return Ok(others);
         }
         if !self.owners_known {
-            return Err(Why::new(format!(
+            return Err(Why::not_read(format!(
                 "the owners under {} are not the deployment's",
                 self.path.display()
             )));
@@ -182,14 +183,14 @@ impl Place {
             Some(uid) if uid == metadata.uid => return Ok(user),
             // A user without an entry in /etc/passwd is at least not the superuser.
             None if metadata.uid != 0 && user != others => {
-                return Err(Why::new(format!("the number of user {} is not known", who.name)));
+                return Err(Why::not_read(format!("the number of user {} is not known", who.name)));
             }
             _ => {}
         }
         match &who.groups {
             Some(groups) if groups.contains(&metadata.gid) => Ok(group),
             None if metadata.gid != 0 && group != others => {
-                Err(Why::new(format!("the groups of user {} are not known", who.name)))
+                Err(Why::not_read(format!("the groups of user {} are not known", who.name)))
             }
             _ => Ok(others),
         }

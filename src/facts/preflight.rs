@@ -97,24 +97,28 @@ fn database(stdout: &[u8]) -> Known<String> {
     let mut lines = stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     let imported = lines.next().and_then(|line| serde_json::from_slice::<Answer>(line).ok());
     if imported.is_none_or(|answer| answer.stage != Stage::Done) {
-        return Known::unknown("the database was not asked: the application cannot be imported");
+        return Known::Unknown(Why::not_read(
+            "the database was not asked: the application cannot be imported",
+        ));
     }
     let Some(line) = lines.next() else {
-        return Known::unknown("the database did not answer --preflight in time");
+        return Known::Unknown(Why::not_read("the database did not answer --preflight in time"));
     };
     let answer: Database = serde_json::from_slice(line).unwrap_or_default();
     match answer.revisions {
         Some(revisions) if revisions.iter().all(|revision| is_revision(revision)) => {
             Known::Value(revisions.join("\n"), Origin::Option("--preflight"))
         }
-        Some(_) => Known::unknown("the database holds a revision of a strange form"),
-        None => Known::unknown(match (answer.failed, answer.error) {
+        Some(_) => {
+            Known::Unknown(Why::not_understood("the database holds a revision of a strange form"))
+        }
+        None => Known::Unknown(Why::not_read(match (answer.failed, answer.error) {
             (Some(why), _) => format!("the database was not asked: {}", show::line(&why)),
             (None, Some(kind)) if is_revision(&kind) => {
                 format!("the database was not asked: {kind} in what `flask db current` runs")
             }
             _ => "the database was not asked".to_owned(),
-        }),
+        })),
     }
 }
 
@@ -130,13 +134,13 @@ fn judge(output: Result<Output, RunError>) -> Result<Preflight, Why> {
         Ok(output) => output,
         Err(RunError::TimedOut(_, limit)) => return Ok(Preflight::TimedOut(limit)),
         Err(RunError::NotHere) => return Err(Why::not_live()),
-        Err(error) => return Err(Why::new(error.to_string())),
+        Err(error) => return Err(Why::not_read(error.to_string())),
     };
     let said = output.stdout.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let Ok(answer) = serde_json::from_slice::<Answer>(said) else {
         // Not Python's doing: setpriv or the interpreter could not be started.
         if matches!(output.status, Some(126 | 127)) {
-            return Err(Why::new("the service's Python could not be started"));
+            return Err(Why::not_read("the service's Python could not be started"));
         }
         return Ok(Preflight::Ended(output.status));
     };
@@ -166,24 +170,30 @@ fn import(sources: &Sources, app: &App) -> Result<Import, Why> {
     let user = app.service.user.get()?;
     if user.is_root() {
         let why = "the service runs as root, and the application is never imported as root";
-        return Err(Why::new(why));
+        return Err(Why::not_read(why));
     }
     let account = app.machine.accounts.get()?.user(&user.name);
-    let account = account.ok_or_else(|| Why::new(format!("there is no user {}", user.name)))?;
+    let account =
+        account.ok_or_else(|| Why::not_there(format!("there is no user {}", user.name)))?;
     let group = match app.service.text("Group") {
         Known::Value(Some(name), _) => {
             let group = app.machine.accounts.get()?.group(name.as_str());
-            group.map(|group| group.gid).ok_or_else(|| Why::new("Group= is not in /etc/group"))?
+            group
+                .map(|group| group.gid)
+                .ok_or_else(|| Why::not_there("Group= is not in /etc/group"))?
         }
         Known::Unknown(why) => return Err(why),
         _ => account.gid,
     };
-    let groups = user.groups.clone().ok_or_else(|| Why::new("the user's groups are not known"))?;
+    let groups =
+        user.groups.clone().ok_or_else(|| Why::not_read("the user's groups are not known"))?;
     let mut arguments: Vec<OsString> = Vec::new();
     arguments.push(directory(app)?.into());
     arguments.push(if launch.gunicorn.is_some() { "program" } else { "module" }.into());
     for word in &launch.arguments {
-        let value = word.value().ok_or_else(|| Why::new("gunicorn's arguments are not known"))?;
+        let value = word
+            .value()
+            .ok_or_else(|| Why::not_understood("gunicorn's arguments are not known"))?;
         arguments.push(value.into());
     }
     Ok(Import {
@@ -204,7 +214,9 @@ fn directory(app: &App) -> Result<PathBuf, Why> {
     let start = start.map_or_else(|| PathBuf::from("/"), |place| place.path.clone());
     match &app.gunicorn.launch.get()?.working_directory {
         Some(word) => {
-            let to = word.value().ok_or_else(|| Why::new("where the shell goes is not known"))?;
+            let to = word
+                .value()
+                .ok_or_else(|| Why::not_understood("where the shell goes is not known"))?;
             Ok(start.join(to))
         }
         None => Ok(start),
@@ -213,14 +225,15 @@ fn directory(app: &App) -> Result<PathBuf, Why> {
 
 /// The interpreter: named on the command line, or by the program's `#!` line.
 fn python(sources: &Sources, app: &App) -> Result<PathBuf, Why> {
-    let unknown = || Why::new("the service's Python is not known");
+    let unknown = || Why::not_understood("the service's Python is not known");
     let launch = app.gunicorn.launch.get()?;
     let named = launch.interpreter.as_ref().and_then(ArgumentWord::value).map(PathBuf::from);
     let path = match named {
         Some(path) => path,
         None => {
             let program = app.gunicorn.program.as_ref().ok_or_else(unknown)?;
-            let file = sources.load(&program.path).map_err(|error| Why::new(error.to_string()))?;
+            let file =
+                sources.load(&program.path).map_err(|error| Why::not_read(error.to_string()))?;
             venv::shebang(&file.bytes).ok_or_else(unknown)?.interpreter
         }
     };
@@ -242,10 +255,10 @@ fn environment(
     }
     let sourced = launch.sourced.iter().filter_map(ArgumentWord::value);
     if launch.sourced.iter().any(|word| word.value().is_none()) {
-        return Err(Why::new("a file is sourced and may set variables"));
+        return Err(Why::depends("a file is sourced and may set variables"));
     }
     if let Some(file) = sourced.into_iter().find(|file| !file.ends_with("bin/activate")) {
-        return Err(Why::new(format!("{file} is sourced and may set variables")));
+        return Err(Why::depends(format!("{file} is sourced and may set variables")));
     }
     let mut environment: Vec<(OsString, OsString)> = Vec::new();
     if !launch.cleared {

@@ -114,7 +114,7 @@ impl Processes {
         self.masters
             .last()
             .map(Rc::as_ref)
-            .ok_or_else(|| Why::new("no gunicorn master was found in the unit"))
+            .ok_or_else(|| Why::not_there("no gunicorn master was found in the unit"))
     }
 }
 

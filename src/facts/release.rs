@@ -252,7 +252,7 @@ fn search_path(
         Ok(None) => {}
         Ok(Some(SetVariable { value, span })) => {
             let Some(text) = value.expose_str() else {
-                return Known::unknown("PYTHONPATH is not UTF-8");
+                return Known::Unknown(Why::not_understood("PYTHONPATH is not UTF-8"));
             };
             for part in text.split(':').filter(|part| !part.is_empty()) {
                 entries.push(SearchEntry {
@@ -271,7 +271,9 @@ fn follows(
     search_path: &Known<Vec<SearchEntry>>,
     started: Option<&Place>,
 ) -> Known<bool> {
-    let Some(link) = link else { return Known::unknown("no release link is on the way") };
+    let Some(link) = link else {
+        return Known::Unknown(Why::not_there("no release link is on the way"));
+    };
     match search_path.get() {
         Err(why) => Known::Unknown(why),
         Ok(entries) => {

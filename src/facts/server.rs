@@ -19,7 +19,7 @@ use super::environment::{SetVariable, as_lookup};
 use super::gunicorn::{Inputs, Launch, Settings, config_choice};
 use super::place::tidy;
 use super::written::Writings;
-use super::{Given, Known, Machine, Origin, Place, Problem, Whose};
+use super::{Given, Known, Machine, Origin, Place, Problem, Whose, Why};
 use crate::source::gunicorn::{ArgumentWord, Version};
 use crate::source::python::PythonVersion;
 use crate::source::python::evaluate::{ConfigFile, OwnEnvironment};
@@ -94,8 +94,8 @@ pub fn read(
             let origin = candidate.service.exec_start.last().map(|command| command.line.span);
             Known::at((**launch).clone(), origin.map(Origin::text), "the unit")
         }
-        Launched::Other(what) => Known::unknown(what.clone()),
-        Launched::Unknown(why) => Known::unknown(why.clone()),
+        Launched::Other(what) => Known::Unknown(Why::not_there(what.clone())),
+        Launched::Unknown(why) => Known::Unknown(Why::not_understood(why.clone())),
     };
     let program = installation::program(sources, machine, candidate, launch.ok());
     let venv = installation::find_venv(sources, given, candidate, launch.ok(), program.as_ref());
@@ -145,7 +145,11 @@ pub fn read(
     let settings = Settings::merge(&Inputs {
         version: version.clone(),
         arguments,
-        cmd_args: if unlaunched { Known::unknown("ExecStart= is not known") } else { cmd_args },
+        cmd_args: if unlaunched {
+            Known::Unknown(Why::not_understood("ExecStart= is not known"))
+        } else {
+            cmd_args
+        },
         variable: &lookup,
         variable_origin: &|name| Some(Origin::text(seen(name).ok()??.span?)),
         variable_written: &|name| writings.variable(name).ok(),
@@ -193,7 +197,9 @@ fn working_directory(
     };
     if let Some(word) = launch.and_then(|launch| launch.working_directory.as_ref()) {
         let Some(text) = word.value() else {
-            return Known::unknown("the directory that a shell changes to is not known");
+            return Known::Unknown(Why::not_understood(
+                "the directory that a shell changes to is not known",
+            ));
         };
         // `cd` keeps the name with its links in PWD.
         return Known::Value(tidy(&start.path.join(text)), Origin::text(word.span));

@@ -167,14 +167,16 @@ impl Service {
             if let (Some(span), Some(true)) = (span, self.boolean("DynamicUser", false).ok()) {
                 return Known::Value(true, Origin::text(span));
             }
-            return Known::unknown("DynamicUser= is not known");
+            return Known::Unknown(Why::not_understood("DynamicUser= is not known"));
         }
         match self.word("PrivateTmp", "no") {
             // `disconnected` since systemd 257.
             Known::Value(word, origin) if word == "disconnected" => {
                 match self.unit.specifiers.systemd {
                     Some(_) => Known::Value(true, origin),
-                    None => Known::unknown("whether this systemd knows PrivateTmp=disconnected"),
+                    None => Known::Unknown(Why::depends(
+                        "whether this systemd knows PrivateTmp=disconnected",
+                    )),
                 }
             }
             _ => self.boolean("PrivateTmp", false),
@@ -190,7 +192,7 @@ impl Service {
 
     fn read_user(&self, machine: &Machine) -> Known<Identity> {
         if self.boolean("DynamicUser", false).ok() != Some(&false) {
-            return Known::unknown("DynamicUser= makes the user up at start");
+            return Known::Unknown(Why::depends("DynamicUser= makes the user up at start"));
         }
         match self.text("User") {
             Known::Value(Some(text), origin) => {
@@ -247,13 +249,17 @@ impl Service {
             });
             match home {
                 Some(home) => home,
-                None => return Known::unknown("the user's home directory is not known"),
+                None => {
+                    return Known::Unknown(Why::not_read("the user's home directory is not known"));
+                }
             }
         } else {
             PathBuf::from(path)
         };
         if !path.is_absolute() {
-            return Known::unknown("WorkingDirectory= is not absolute: systemd ignores it");
+            return Known::Unknown(Why::not_understood(
+                "WorkingDirectory= is not absolute: systemd ignores it",
+            ));
         }
         let place = Place::look(sources.host(), &path, machine.owners_known);
         Known::Value(Some(place), origin)
@@ -305,7 +311,9 @@ impl Service {
             for assignment in self.unit.list("Service", key) {
                 let text = match self.unit.specifiers.expand(&assignment.value) {
                     Expansion::Known(text) if placeholder::find(text.as_str()).is_none() => text,
-                    _ => return Known::unknown(format!("{key}= is not known")),
+                    _ => {
+                        return Known::Unknown(Why::not_understood(format!("{key}= is not known")));
+                    }
                 };
                 origin = Some(Origin::text(assignment.span));
                 for (at, word) in words(text.as_str()) {

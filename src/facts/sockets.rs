@@ -59,7 +59,7 @@ impl Sockets {
                 Some(true) => found.push(listener),
                 Some(false) => {}
                 None => {
-                    return Err(Why::new(format!(
+                    return Err(Why::depends(format!(
                         "whether {endpoint} leads to {} only a resolver knows",
                         listener.endpoint
                     )));
@@ -80,13 +80,16 @@ impl Sockets {
         let told = match self.bound.get(path) {
             Some(Ok(told)) => told,
             Some(Err(why)) => return Err(why.clone()),
-            None => return Err(Why::new(format!("{} was not looked at", path.display()))),
+            None => return Err(Why::not_read(format!("{} was not looked at", path.display()))),
         };
         told.iter()
             .find(|(inode, _)| *inode == listener.inode)
             .and_then(|(_, told)| *told)
             .ok_or_else(|| {
-                Why::new(format!("whether {} is the socket's own file is not told", path.display()))
+                Why::not_read(format!(
+                    "whether {} is the socket's own file is not told",
+                    path.display()
+                ))
             })
     }
 
@@ -100,7 +103,9 @@ impl Sockets {
     pub fn holders(&self, listener: &Listener) -> Result<&[Holder], Why> {
         match self.holders.get(&listener.inode) {
             Some(holders) => holders.get().map(Vec::as_slice),
-            None => Err(Why::new(format!("who holds {} is not known", listener.endpoint))),
+            None => {
+                Err(Why::not_understood(format!("who holds {} is not known", listener.endpoint)))
+            }
         }
     }
 }
@@ -134,7 +139,7 @@ pub(super) fn listeners(
     };
     let mut all = match read("unix") {
         Ok(bytes) => unix_listeners(&bytes),
-        Err(error) => return Err(Why::new(format!("the sockets: {error}"))),
+        Err(error) => return Err(Why::not_read(format!("the sockets: {error}"))),
     };
     // Without IPv6 there is no tcp6; without both the network is not there at all.
     for name in ["tcp", "tcp6"] {
@@ -229,7 +234,7 @@ fn closed(
 fn bound_to(sources: &Sources, path: &Path, listeners: &[Listener]) -> Told {
     let mut told = sources.host().bound(path).map_err(|error| match error.kind {
         HostErrorKind::NotGiven => Why::not_live(),
-        _ => Why::new(format!("the sockets: {error}")),
+        _ => Why::not_read(format!("the sockets: {error}")),
     })?;
     let here =
         |listener: &&Listener| matches!(&listener.endpoint, Endpoint::Unix(at) if at == path);

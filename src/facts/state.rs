@@ -119,7 +119,7 @@ impl States {
         names.dedup();
         if names.is_empty() {
             // Without a name it would speak of the manager itself.
-            return Self { units: Err(Why::new("there is no unit to ask for")) };
+            return Self { units: Err(Why::not_there("there is no unit to ask for")) };
         }
         let units = run(sources, request, &systemctl::command(names.iter().map(String::as_str)))
             .and_then(|output| {
@@ -137,7 +137,7 @@ impl States {
         };
         match units.iter().find(|unit| unit.is_named(name)) {
             Some(unit) => Known::Value(UnitState::new(unit), Origin::Command("systemctl show")),
-            None => Known::unknown(format!("systemctl says nothing of {name}")),
+            None => Known::Unknown(Why::not_read(format!("systemctl says nothing of {name}"))),
         }
     }
 }
@@ -151,10 +151,10 @@ pub(super) fn run(sources: &Sources, request: &Request, command: &Command) -> Re
 pub(super) fn not_run(request: &Request, error: &RunError) -> Why {
     match error {
         RunError::NotHere if matches!(request.scope, Scope::Live) => {
-            Why::new("no command is run here (--no-exec)")
+            Why::not_asked("no command is run here (--no-exec)")
         }
         RunError::NotHere => Why::not_live(),
-        other => Why::new(other.to_string()),
+        other => Why::not_read(other.to_string()),
     }
 }
 
@@ -163,5 +163,5 @@ pub(super) fn refused(name: &str, output: &Output) -> Why {
     let said = String::from_utf8_lossy(&output.stderr);
     let said = show::line(said.lines().next().unwrap_or_default());
     let status = output.status.map_or("a signal".to_owned(), |status| format!("status {status}"));
-    Why::new(format!("{name} ended with {status}: {said}"))
+    Why::not_read(format!("{name} ended with {status}: {said}"))
 }

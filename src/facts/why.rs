@@ -23,8 +23,8 @@ pub enum WhyKind {
     NotUnderstood,
     /// It hangs on something that files do not tell: a version, a resolver, what code does.
     DependsOn,
-    /// None of these; the words say it.
-    Other,
+    /// What it would be about is not there: no release link, no such user, no setting of the name.
+    NotThere,
 }
 
 impl WhyKind {
@@ -42,15 +42,10 @@ pub struct Why {
 }
 
 impl Why {
-    /// A reason in a few words, of a kind.
+    /// A reason in a few words, of a kind. One that quotes another is made by [`Why::about`] or
+    /// [`Why::reword`], which keep its kind.
     pub fn of(kind: WhyKind, text: impl Into<String>) -> Self {
         Self { kind, text: text.into() }
-    }
-
-    /// A reason of no particular kind. One that quotes another is made by [`Why::about`] or
-    /// [`Why::reword`], which keep its kind.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self::of(WhyKind::Other, text)
     }
 
     /// Something was not read: `the venv was not read`.
@@ -61,6 +56,16 @@ impl Why {
     /// Something was read and not understood: `ListenStream= is not understood`.
     pub fn not_understood(text: impl Into<String>) -> Self {
         Self::of(WhyKind::NotUnderstood, text)
+    }
+
+    /// Something that knows it was not asked: `no command is run here (--no-exec)`.
+    pub fn not_asked(text: impl Into<String>) -> Self {
+        Self::of(WhyKind::NotAsked, text)
+    }
+
+    /// There is nothing that it could be about: `no release link is on the way`.
+    pub fn not_there(text: impl Into<String>) -> Self {
+        Self::of(WhyKind::NotThere, text)
     }
 
     /// It hangs on what files do not tell: `the default depends on gunicorn's version`.
@@ -109,17 +114,5 @@ impl Why {
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
-    }
-}
-
-impl From<&str> for Why {
-    fn from(text: &str) -> Self {
-        Self::new(text)
-    }
-}
-
-impl From<String> for Why {
-    fn from(text: String) -> Self {
-        Self::new(text)
     }
 }

@@ -6,7 +6,7 @@ use deploy_doctor::facts::gunicorn::launcher::{Script, Shell};
 use deploy_doctor::facts::gunicorn::{
     Inputs, Launch, LaunchContext, NotLaunched, Settings, Stays, WrapperKind, see_through,
 };
-use deploy_doctor::facts::{Known, Origin, Whose};
+use deploy_doctor::facts::{Known, Origin, Whose, Why};
 use deploy_doctor::source::Lookup;
 use deploy_doctor::source::gunicorn::{ArgumentWord, Version};
 use deploy_doctor::source::python::ConfigFile;
@@ -196,7 +196,7 @@ fn every_exec_start_of_the_corpus_goes_through() {
             launched += 1;
             let settings = settings(
                 &found.arguments,
-                Known::unknown("not read"),
+                Known::Unknown(Why::not_read("not read")),
                 Known::Default(None, Whose::GUNICORN),
             );
             let _ = (settings.bind(), settings.wsgi_app(), settings.workers());
@@ -234,7 +234,11 @@ fn an_unknown_word_spoils_what_it_could_set_and_nothing_else() {
     let mut line = words(&["-w", "3", "--threads", "2"]);
     line.insert(2, unknown("$OPTS", true));
     line.extend(words(&["app:app"]));
-    let all = settings(&line, Known::unknown("?"), Known::Default(None, Whose::GUNICORN));
+    let all = settings(
+        &line,
+        Known::Unknown(Why::not_understood("?")),
+        Known::Default(None, Whose::GUNICORN),
+    );
     assert!(matches!(all.workers(), Known::Unknown(_)), "$OPTS may hold -w");
     assert_eq!(all.threads().ok(), Some(&2), "set after it");
     assert!(matches!(all.timeout(), Known::Unknown(_)));
@@ -243,7 +247,11 @@ fn an_unknown_word_spoils_what_it_could_set_and_nothing_else() {
     line.push(unknown("${B}", false));
     line.push(unknown("--timeout=${T}", false));
     line.extend(words(&["-w4", "app:app"]));
-    let one = settings(&line, Known::unknown("?"), Known::Default(None, Whose::GUNICORN));
+    let one = settings(
+        &line,
+        Known::Unknown(Why::not_understood("?")),
+        Known::Default(None, Whose::GUNICORN),
+    );
     assert!(matches!(one.bind(), Known::Unknown(_)));
     assert!(matches!(one.timeout(), Known::Unknown(_)));
     assert_eq!(one.workers().ok(), Some(&4));
@@ -251,7 +259,12 @@ fn an_unknown_word_spoils_what_it_could_set_and_nothing_else() {
     assert_eq!(one.keepalive().ok(), Some(&2));
     let line = [unknown("{{ module }}:app", false)];
     assert!(matches!(
-        settings(&line, Known::unknown("?"), Known::Default(None, Whose::GUNICORN)).wsgi_app(),
+        settings(
+            &line,
+            Known::Unknown(Why::not_understood("?")),
+            Known::Default(None, Whose::GUNICORN)
+        )
+        .wsgi_app(),
         Known::Unknown(_)
     ));
 }
@@ -260,7 +273,7 @@ fn an_unknown_word_spoils_what_it_could_set_and_nothing_else() {
 fn an_unknown_version_leaves_what_versions_differ_in() {
     let any = settings(
         &words(&["a:b"]),
-        Known::unknown("no venv"),
+        Known::Unknown(Why::not_there("no venv")),
         Known::Default(None, Whose::GUNICORN),
     );
     assert_eq!(any.workers().ok(), Some(&1));
@@ -274,9 +287,13 @@ fn an_unknown_version_leaves_what_versions_differ_in() {
     assert!(any.faults.is_empty());
     let flag = words(&["--control-socket", "/x", "a:b"]);
     assert!(
-        settings(&flag, Known::unknown("?"), Known::Default(None, Whose::GUNICORN))
-            .faults
-            .is_empty()
+        settings(
+            &flag,
+            Known::Unknown(Why::not_understood("?")),
+            Known::Default(None, Whose::GUNICORN)
+        )
+        .faults
+        .is_empty()
     );
     let fault = settings(
         &flag,
@@ -287,7 +304,7 @@ fn an_unknown_version_leaves_what_versions_differ_in() {
     assert_eq!(fault[0].exit_status, 2);
     let near = settings(
         &words(&["--wokers", "2", "a:b"]),
-        Known::unknown("?"),
+        Known::Unknown(Why::not_understood("?")),
         Known::Default(None, Whose::GUNICORN),
     )
     .faults;
@@ -342,7 +359,7 @@ fn layers_win_and_losers_are_kept() {
     assert_eq!((found.overridden[0].setting, found.overridden[0].same), ("workers", Some(false)));
     let far = settings(
         &words(&["-b", "x:70000", "a:b"]),
-        Known::unknown("?"),
+        Known::Unknown(Why::not_understood("?")),
         Known::Default(None, Whose::GUNICORN),
     );
     assert!(matches!(far.bind(), Known::Unknown(_)) && far.faults.len() == 1);
@@ -388,7 +405,11 @@ fn hostile_words_and_scripts_cost_little() {
     assert!(matches!(launch(&nested, None), Err(NotLaunched::Unknown(_))));
     let many: Vec<&str> =
         ["-b", ":80", "--bogus", "-w3", "a"].into_iter().cycle().take(50_000).collect();
-    let all = settings(&words(&many), Known::unknown("?"), Known::Default(None, Whose::GUNICORN));
+    let all = settings(
+        &words(&many),
+        Known::Unknown(Why::not_understood("?")),
+        Known::Default(None, Whose::GUNICORN),
+    );
     assert!(!all.faults.is_empty());
     assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
 }

@@ -19,7 +19,8 @@ fn wrapping_keeps_the_kind() {
         assert_eq!(known.map(|()| 1).get().unwrap_err().kind(), WhyKind::NeedsProbe);
     }
     assert_eq!(bare.about("b").text(), "b: only --probe URL shows this");
-    assert_eq!(Why::new("only --probe URL shows this").kind(), WhyKind::Other);
+    // Words make no kind.
+    assert_eq!(Why::not_read("only --probe URL shows this").kind(), WhyKind::NotRead);
 }
 
 #[test]
@@ -27,7 +28,8 @@ fn only_what_would_have_to_be_asked_for_takes_no_verdict_away() {
     for why in [Why::not_live(), Why::no_preflight(), Why::no_probe()] {
         assert!(why.kind().needs_more(), "{why}");
     }
-    for why in [Why::new("a"), Why::not_read("a"), Why::not_understood("a"), Why::depends("a")] {
+    let own = [Why::not_read, Why::not_understood, Why::depends, Why::not_asked, Why::not_there];
+    for why in own.map(|make| make("a")) {
         assert!(!why.kind().needs_more(), "{why}");
     }
 }
@@ -58,8 +60,9 @@ fn rust_files(directory: &Path, found: &mut Vec<PathBuf>) {
 
 /// A reason that is made of another's words alone loses its kind.
 fn wraps_by_hand(text: &str) -> bool {
-    ["Why::new(format!(", "Known::unknown(format!("].iter().any(|made| {
-        text.match_indices(made).any(|(at, _)| {
+    const MAKERS: [&str; 5] = ["not_read", "not_understood", "depends", "not_asked", "not_there"];
+    MAKERS.iter().any(|maker| {
+        text.match_indices(&format!("Why::{maker}(format!(")).any(|(at, _)| {
             let rest = &text[at..];
             let end = rest.find(';').unwrap_or(rest.len());
             rest[..end].contains("{why}")
@@ -69,7 +72,7 @@ fn wraps_by_hand(text: &str) -> bool {
 
 #[test]
 fn no_reason_is_wrapped_by_hand() {
-    assert!(wraps_by_hand("Why::new(format!(\"{name}: {why}\"));"));
+    assert!(wraps_by_hand("Why::not_read(format!(\"{name}: {why}\"));"));
     assert!(!wraps_by_hand("why.about(name); let text = format!(\"{why}\");"));
     let top = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = Vec::new();

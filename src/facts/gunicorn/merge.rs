@@ -359,7 +359,7 @@ impl Merge<'_> {
             if layer == Layer::CmdArgs && !has_option() {
                 continue;
             }
-            entry.value = Known::unknown(why);
+            entry.value = Known::Unknown(Why::not_understood(why));
             entry.layer = layer;
             entry.items = Vec::new();
             entry.statements = Vec::new();
@@ -376,7 +376,7 @@ impl Merge<'_> {
         let Made { origin, layer, secret, items, statements } = made;
         let value = match validate(setting.kind, raw) {
             Validated::Value(value) => Known::Value(value, origin),
-            Validated::Unknown(why) => Known::unknown(why),
+            Validated::Unknown(why) => Known::Unknown(Why::not_understood(why)),
             Validated::Refused(wants) => {
                 let message = match (name, layer) {
                     // From 24.1 on it takes a value, and so it takes the application's name.
@@ -387,7 +387,7 @@ impl Merge<'_> {
                     _ => format!("{name} must be {wants}"),
                 };
                 self.fault(Some(setting.name), message, origin, layer);
-                Known::unknown(format!("gunicorn refuses the value of {name}"))
+                Known::Unknown(Why::not_understood(format!("gunicorn refuses the value of {name}")))
             }
         };
         self.put(setting.name, Entry { value, layer, secret, items, statements });

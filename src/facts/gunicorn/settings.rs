@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::place::tidy;
 use super::super::written::Spelling;
-use super::super::{Known, Origin, Whose};
+use super::super::{Known, Origin, Whose, Why};
 use crate::source::gunicorn::{
     Application, ArgumentFault, ArgumentWord, BindAddress, Event, SettingTable, SettingValue,
     Version, parse_address, parse_arguments,
@@ -181,7 +181,7 @@ pub fn config_choice(
     match last_config(&parse_arguments(arguments, &table).events) {
         Ok(None) => {}
         Ok(Some((text, span))) => return Known::Value(choice(&text), Origin::text(span)),
-        Err(why) => return Known::unknown(why),
+        Err(why) => return Known::Unknown(Why::not_understood(why)),
     }
     let (secret, origin) = match cmd_args {
         Known::Value(Some(secret), origin) => (secret, origin.clone()),
@@ -192,12 +192,14 @@ pub fn config_choice(
         },
     };
     let Some(words) = super::merge::cmd_args_words(secret, &origin) else {
-        return Known::unknown("GUNICORN_CMD_ARGS has quotes that do not close");
+        return Known::Unknown(Why::not_understood(
+            "GUNICORN_CMD_ARGS has quotes that do not close",
+        ));
     };
     match last_config(&parse_arguments(&words, &table).events) {
         Ok(None) => Known::Default(ConfigChoice::Implicit, Whose::GUNICORN),
         Ok(Some((text, _))) => Known::Value(choice(&text), origin),
-        Err(why) => Known::unknown(why),
+        Err(why) => Known::Unknown(Why::not_understood(why)),
     }
 }
 
@@ -251,7 +253,9 @@ impl Settings {
     pub fn get(&self, name: &str) -> Known<SettingValue> {
         match self.entries.get(name) {
             Some(entry) => entry.value.clone(),
-            None => Known::unknown(format!("this version of gunicorn has no setting {name}")),
+            None => Known::Unknown(Why::not_there(format!(
+                "this version of gunicorn has no setting {name}"
+            ))),
         }
     }
 
@@ -494,7 +498,7 @@ impl Settings {
                     }
                 },
                 Ok(address) => address,
-                Err(fault) => return Known::unknown(fault.message),
+                Err(fault) => return Known::Unknown(Why::not_understood(fault.message)),
             };
             let span = spans.get(at).copied().or(whole);
             binds.push(Bind { address, text: text.clone(), span });
@@ -513,7 +517,8 @@ fn convert<T>(
     name: &str,
     take: impl FnOnce(SettingValue) -> Option<T>,
 ) -> Known<T> {
-    let other = || Known::unknown(format!("{name} is of a kind that is not followed"));
+    let other =
+        || Known::Unknown(Why::not_understood(format!("{name} is of a kind that is not followed")));
     match value {
         Known::Value(value, origin) => match take(value) {
             Some(value) => Known::Value(value, origin),
@@ -539,7 +544,7 @@ pub(super) fn application(
     let paste = entries.get("paste").map(|entry| &entry.value);
     match paste {
         Some(Known::Value(SettingValue::Text(_), _)) => {
-            return Known::unknown("the application comes from a paste file");
+            return Known::Unknown(Why::depends("the application comes from a paste file"));
         }
         // Who names an application means it, whatever a variable beside it may hold.
         Some(Known::Unknown(why)) if !matches!(given, Application::Given(_)) => {
@@ -550,13 +555,13 @@ pub(super) fn application(
     match given {
         Application::Given(word) => match word.value() {
             Some(text) => Known::Value(text.to_owned(), Origin::text(word.span)),
-            None => Known::unknown(word.unknown.clone().unwrap_or_default()),
+            None => Known::Unknown(Why::not_understood(word.unknown.clone().unwrap_or_default())),
         },
-        Application::Unknown(why) => Known::unknown(why.clone()),
+        Application::Unknown(why) => Known::Unknown(Why::not_understood(why.clone())),
         Application::NotGiven => match entries.get("wsgi_app").map(|entry| entry.value.clone()) {
             Some(Known::Value(SettingValue::Text(text), origin)) => Known::Value(text, origin),
             Some(Known::Unknown(why)) => Known::Unknown(why),
-            _ => Known::unknown("no application is named"),
+            _ => Known::Unknown(Why::not_there("no application is named")),
         },
     }
 }

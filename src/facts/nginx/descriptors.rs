@@ -1,6 +1,6 @@
 //! How many files nginx's processes may hold open.
 
-use super::super::{Known, Machine, Origin, Whose};
+use super::super::{Known, Machine, Origin, Whose, Why};
 use crate::source::nginx::Model;
 use crate::source::unit::Unit;
 
@@ -22,7 +22,7 @@ pub(super) fn read(machine: &Machine, model: &Model, unit: Option<&Unit>) -> Des
     let limit = match main.last().and_then(|line| line.argument(0)) {
         Some(word) => match word.text().parse() {
             Ok(limit) => Known::Value(limit, Origin::text(word.span())),
-            Err(_) => Known::unknown("worker_rlimit_nofile is not a number"),
+            Err(_) => Known::Unknown(Why::not_understood("worker_rlimit_nofile is not a number")),
         },
         None => of_unit(machine, unit),
     };
@@ -35,7 +35,7 @@ pub(super) fn read(machine: &Machine, model: &Model, unit: Option<&Unit>) -> Des
     let connections = match word {
         Some(word) => match word.text().parse() {
             Ok(count) => Known::Value(count, Origin::text(word.span())),
-            Err(_) => Known::unknown("worker_connections is not a number"),
+            Err(_) => Known::Unknown(Why::not_understood("worker_connections is not a number")),
         },
         None => Known::Observed(512, "nginx's default"),
     };
@@ -46,7 +46,7 @@ pub(super) fn read(machine: &Machine, model: &Model, unit: Option<&Unit>) -> Des
 /// what a worker gets.
 fn of_unit(machine: &Machine, unit: Option<&Unit>) -> Known<u64> {
     let Some(unit) = unit.filter(|_| machine.whole) else {
-        return Known::unknown("nginx's unit was not read");
+        return Known::Unknown(Why::not_read("nginx's unit was not read"));
     };
     let Some(line) = unit.last("Service", "LimitNOFILE") else {
         return Known::Default(DEFAULT, Whose::SYSTEMD);
@@ -56,6 +56,6 @@ fn of_unit(machine: &Machine, unit: Option<&Unit>) -> Known<u64> {
     match soft.parse() {
         Ok(limit) => Known::Value(limit, Origin::text(line.value.span())),
         Err(_) if soft == "infinity" => Known::Value(u64::MAX, Origin::text(line.value.span())),
-        Err(_) => Known::unknown("LimitNOFILE= is not a number"),
+        Err(_) => Known::Unknown(Why::not_understood("LimitNOFILE= is not a number")),
     }
 }

@@ -21,9 +21,9 @@ const WITH_WORD: [&str; 4] = ["-W", "-X", "--check-hash-based-pycs", "-Q"];
 pub(super) fn running(words: &[String]) -> Option<Known<Running>> {
     let first = words.first()?;
     if first.starts_with("gunicorn: ") {
-        return Some(Known::unknown(
+        return Some(Known::Unknown(Why::not_read(
             "setproctitle put a title in the place of gunicorn's command line",
-        ));
+        )));
     }
     let known = |interpreter: Option<&String>, program: Option<&String>, from: usize| {
         let running = Running {
@@ -119,8 +119,8 @@ pub(super) fn unreadable(pid: u32, what: &str, error: &crate::host::HostError) -
     use crate::host::HostErrorKind;
     match error.kind {
         HostErrorKind::PermissionDenied => {
-            Why::new(format!("{what} of process {pid} may only be read by root or its user"))
+            Why::not_read(format!("{what} of process {pid} may only be read by root or its user"))
         }
-        ref kind => Why::new(format!("{what} of process {pid}: {kind}")),
+        ref kind => Why::not_read(format!("{what} of process {pid}: {kind}")),
     }
 }

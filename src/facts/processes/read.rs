@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::super::{Known, ReleaseLink, Service};
+use super::super::{Known, ReleaseLink, Service, Why};
 use super::command::title_of_master;
 use super::table::Found;
 use super::{Master, Process, Processes, Table};
@@ -39,7 +39,7 @@ pub fn processes(
             None => Known::Observed(None, "the file system"),
             Some(link) => match sources.host().link_metadata(&link.path) {
                 Ok(metadata) => Known::Observed(Some(metadata.mtime), "the file system"),
-                Err(error) => Known::unknown(error.to_string()),
+                Err(error) => Known::Unknown(Why::not_read(error.to_string())),
             },
         },
     }
@@ -67,7 +67,9 @@ pub fn masters(table: &Table<'_>) -> Vec<Rc<Master>> {
         let Some(process) = table.process(*pid, words) else { continue };
         let environment = if process.is_renamed() {
             // The title takes the place of the environment, too.
-            Known::unknown("setproctitle overwrote the environment that the kernel shows")
+            Known::Unknown(Why::not_read(
+                "setproctitle overwrote the environment that the kernel shows",
+            ))
         } else {
             table.environment(*pid)
         };
@@ -214,7 +216,9 @@ fn main_process(table: &Table<'_>, members: &[u32]) -> Known<Option<Process>> {
             let words = words.map_or(&[] as &[_], |words| words.as_slice());
             Known::Observed(table.process(*pid, words), "/proc")
         }
-        [] => Known::unknown("none of the unit's processes was started by systemd"),
-        _ => Known::unknown("the unit has several processes without a parent in it"),
+        [] => Known::Unknown(Why::not_there("none of the unit's processes was started by systemd")),
+        _ => Known::Unknown(Why::not_understood(
+            "the unit has several processes without a parent in it",
+        )),
     }
 }

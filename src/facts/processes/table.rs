@@ -51,7 +51,7 @@ impl<'h> Table<'h> {
             Err(error) => {
                 return Err(match error.kind {
                     HostErrorKind::NotFound | HostErrorKind::NotGiven => Why::not_live(),
-                    _ => Why::new(format!("the process table {error}")),
+                    _ => Why::not_read(format!("the process table {error}")),
                 });
             }
         };
@@ -61,7 +61,7 @@ impl<'h> Table<'h> {
             return Err(Why::not_live());
         }
         if numbers.len() > PROCESS_LIMIT {
-            return Err(Why::new(format!("there are more than {PROCESS_LIMIT} processes")));
+            return Err(Why::not_read(format!("there are more than {PROCESS_LIMIT} processes")));
         }
         let mut table = Self {
             host,
@@ -73,7 +73,9 @@ impl<'h> Table<'h> {
             key: HashKey::default(),
         };
         if table.row(1).is_none() {
-            return Err(Why::new("other users' processes are hidden here (hidepid); run as root"));
+            return Err(Why::not_read(
+                "other users' processes are hidden here (hidepid); run as root",
+            ));
         }
         table.gunicorns = table.numbers().filter_map(|pid| table.gunicorn(pid)).collect();
         Ok(table)
@@ -133,7 +135,7 @@ impl<'h> Table<'h> {
             uptime.and_then(|bytes| proc::uptime(&bytes)).and_then(|up| up.try_into().ok());
         match (self.boot, uptime) {
             (Some(boot), Some(up)) => Known::Observed(boot.saturating_add(up), "/proc"),
-            _ => Known::unknown("/proc/uptime was not read"),
+            _ => Known::Unknown(Why::not_read("/proc/uptime was not read")),
         }
     }
 
@@ -141,7 +143,7 @@ impl<'h> Table<'h> {
         let since = i64::try_from(stat.started / TICKS).ok();
         match (self.boot, since) {
             (Some(boot), Some(since)) => Known::Observed(boot.saturating_add(since), "/proc"),
-            _ => Known::unknown("/proc/stat does not say when the machine started"),
+            _ => Known::Unknown(Why::not_read("/proc/stat does not say when the machine started")),
         }
     }
 
@@ -221,9 +223,10 @@ impl<'h> Table<'h> {
                 (*inode, Known::Observed(holders, "/proc"))
             }
             (None, Some(why)) => (*inode, Known::Unknown(why.clone())),
-            (None, None) => {
-                (*inode, Known::unknown("the process that holds the socket was not found"))
-            }
+            (None, None) => (
+                *inode,
+                Known::Unknown(Why::not_read("the process that holds the socket was not found")),
+            ),
         };
         wanted.iter().map(known).collect()
     }
@@ -238,7 +241,9 @@ impl<'h> Table<'h> {
         let ids = self.file(pid, "status").ok().and_then(|bytes| proc::parse_status(&bytes));
         let number = |number: Option<u32>| match number {
             Some(number) => Known::Observed(number, "/proc"),
-            None => Known::unknown(format!("the user of process {pid} was not read")),
+            None => {
+                Known::Unknown(Why::not_read(format!("the user of process {pid} was not read")))
+            }
         };
         Some(Process {
             pid,
@@ -277,9 +282,9 @@ impl<'h> Table<'h> {
         let targets = match self.host.link_targets(&directory, DESCRIPTOR_LIMIT) {
             Ok(targets) => targets,
             Err(error) if error.kind == HostErrorKind::TooMany => {
-                return Known::unknown(format!(
+                return Known::Unknown(Why::not_read(format!(
                     "process {pid} has more than {DESCRIPTOR_LIMIT} open files"
-                ));
+                )));
             }
             Err(error) => {
                 return Known::Unknown(unreadable(pid, "the open files", &error));

@@ -143,14 +143,14 @@ pub(super) fn read(
     problems: &mut Vec<Problem>,
 ) -> Code {
     let mut code = Code {
-        application: Known::unknown("the application was not read"),
+        application: Known::Unknown(Why::not_read("the application was not read")),
         modules: Vec::new(),
         required: Vec::new(),
         examples: Vec::new(),
-        imports: Known::unknown("the application was not read"),
-        start: StartImports::unknown(&Why::new("the application was not read")),
-        made: Known::unknown("the application was not read"),
-        served: Known::unknown("the application was not read"),
+        imports: Known::Unknown(Why::not_read("the application was not read")),
+        start: StartImports::unknown(&Why::not_read("the application was not read")),
+        made: Known::Unknown(Why::not_read("the application was not read")),
+        served: Known::Unknown(Why::not_read("the application was not read")),
         open: None,
     };
     let entries = match search_path.get() {
@@ -213,13 +213,13 @@ fn require(code: &mut Code) {
         }
         if !module.environment.loads_file.is_empty() && code.open.is_none() {
             let why = format!("{} loads variables from a file", module.path.display());
-            code.open = Some(Why::new(why));
+            code.open = Some(Why::depends(why));
         }
         if module.environment.writes.iter().any(|write| write.name.is_none()) && code.open.is_none()
         {
             let path = module.path.display();
             let why = format!("{path} sets variables whose names are computed");
-            code.open = Some(Why::new(why));
+            code.open = Some(Why::depends(why));
         }
     }
     code.required = required;
@@ -327,16 +327,16 @@ impl<'a> Reader<'a> {
         match self.graph.finder.find(module) {
             Found::File(path, Owner::Release) => Ok(Some(path)),
             Found::File(_, Owner::Installed) | Found::Opaque(_) => {
-                Err(Why::new(format!("{top} is installed in the venv")))
+                Err(Why::not_read(format!("{top} is installed in the venv")))
             }
-            Found::Python => Err(Why::new(format!("{top} is a module of Python itself"))),
+            Found::Python => Err(Why::not_read(format!("{top} is a module of Python itself"))),
             Found::Unknown(why) => Err(why),
             // A package without `__init__.py` has no application.
             Found::Namespace(_) => Ok(None),
             Found::Missing(name) => match self.judge.is_nowhere(&self.graph, &name) {
                 Ok(()) => Ok(None),
                 Err(Some(why)) => Err(why),
-                Err(None) => Err(Why::new(format!("{name} is put together by hand"))),
+                Err(None) => Err(Why::not_understood(format!("{name} is put together by hand"))),
             },
         }
     }

@@ -38,10 +38,10 @@ pub(super) fn read(
         return None;
     }
     let unknown = |why: &str| Django {
-        allowed_hosts: Known::unknown(why),
-        ssl_redirect: Known::unknown(why),
-        forwarded_host: Known::unknown(why),
-        debug: Known::unknown(why),
+        allowed_hosts: Known::Unknown(Why::not_understood(why)),
+        ssl_redirect: Known::Unknown(Why::not_understood(why)),
+        forwarded_host: Known::Unknown(Why::not_understood(why)),
+        debug: Known::Unknown(Why::not_understood(why)),
     };
     let named = match environment.seen_by_application(gunicorn, "DJANGO_SETTINGS_MODULE") {
         Ok(Some(variable)) => variable.value.expose_str().map(str::to_owned),
@@ -55,14 +55,14 @@ pub(super) fn read(
     let boolean = |name: &str, default: bool| match value(&settings, name) {
         Known::Value(ConfigValue::Bool(value), origin) => Known::Value(value, origin),
         Known::Default(..) | Known::Observed(..) => Known::Observed(default, "Django's default"),
-        Known::Value(..) => Known::unknown(format!("{name} is not known")),
+        Known::Value(..) => Known::Unknown(Why::not_understood(format!("{name} is not known"))),
         Known::Unknown(why) => Known::Unknown(why),
     };
     Some(Django {
         allowed_hosts: match value(&settings, "ALLOWED_HOSTS") {
             Known::Value(value, origin) => match texts(&value) {
                 Some(hosts) => Known::Value(hosts, origin),
-                None => Known::unknown("ALLOWED_HOSTS is not known"),
+                None => Known::Unknown(Why::not_understood("ALLOWED_HOSTS is not known")),
             },
             Known::Default(..) | Known::Observed(..) => {
                 Known::Observed(Vec::new(), "Django's default")
@@ -122,17 +122,19 @@ fn settings(
 fn value(settings: &ConfigFile, name: &str) -> Known<ConfigValue> {
     use super::super::Origin;
     if let Some(why) = &settings.unusable {
-        return Known::unknown(why.clone());
+        return Known::Unknown(Why::not_understood(why.clone()));
     }
     if let Some(raises) = &settings.raises {
-        return Known::unknown(format!("{name}: {}", raises.message));
+        return Known::Unknown(Why::not_understood(format!("{name}: {}", raises.message)));
     }
     if let Some((why, _)) = &settings.open {
-        return Known::Unknown(Why::from(why.as_str()).about(name));
+        return Known::Unknown(Why::not_understood(why.as_str()).about(name));
     }
     match settings.values.iter().find(|line| line.name.value == name) {
         Some(line) => match line.value() {
-            ConfigValue::Unknown(why) => Known::Unknown(Why::from(why.as_str()).about(name)),
+            ConfigValue::Unknown(why) => {
+                Known::Unknown(Why::not_understood(why.as_str()).about(name))
+            }
             value => Known::Value(value.clone(), Origin::text(line.name.span)),
         },
         None => Known::Observed(ConfigValue::None, "the settings do not name it"),
@@ -155,7 +157,7 @@ impl Django {
     /// (`HttpRequest.get_host()` and `validate_host()`)?
     pub fn refuses(&self, host: &str) -> Result<bool, super::super::Why> {
         if *self.forwarded_host.get()? {
-            return Err(super::super::Why::new("USE_X_FORWARDED_HOST is on"));
+            return Err(super::super::Why::depends("USE_X_FORWARDED_HOST is on"));
         }
         let host = host.to_ascii_lowercase();
         let (name, port) = match host.rsplit_once(':') {

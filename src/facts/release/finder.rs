@@ -136,7 +136,7 @@ impl<'a> Finder<'a> {
                 _ => return missing(),
             },
             Found::Opaque(path) => {
-                return Found::Unknown(Why::new(format!("{} is not read", path.display())));
+                return Found::Unknown(Why::not_read(format!("{} is not read", path.display())));
             }
             Found::Namespace(directories) => (directories, self.owner_below(package)),
             other => return other,
@@ -199,7 +199,7 @@ impl<'a> Finder<'a> {
             // another user than the one that looks here.
             Err(HostErrorKind::NotFound | HostErrorKind::NotADirectory) => return Entry::Nothing,
             Err(kind) => {
-                return Entry::Unknown(Why::new(format!("{}: {kind}", directory.display())));
+                return Entry::Unknown(Why::not_read(format!("{}: {kind}", directory.display())));
             }
         };
         let mut portion = None;
@@ -217,7 +217,7 @@ impl<'a> Finder<'a> {
                 }
                 Err(HostErrorKind::NotADirectory | HostErrorKind::NotFound) => {}
                 Err(kind) => {
-                    return Entry::Unknown(Why::new(format!("{}: {kind}", inside.display())));
+                    return Entry::Unknown(Why::not_read(format!("{}: {kind}", inside.display())));
                 }
             }
         }
@@ -303,7 +303,7 @@ impl<'a> Finder<'a> {
                 let is_archive = directory.extension().is_some_and(|e| e == "zip" || e == "egg");
                 if is_archive && self.is_file(directory) {
                     let why = format!("{} is an archive, which is not read", directory.display());
-                    return Some(Why::new(why));
+                    return Some(Why::not_read(why));
                 }
                 continue;
             };
@@ -315,7 +315,7 @@ impl<'a> Finder<'a> {
                 .find(|entry| [".pyx", ".hy", ".coco", ".pyz"].iter().any(|e| entry.ends_with(e)));
             if let Some(other) = other {
                 let path = directory.join(other);
-                return Some(Why::new(format!("{} may be compiled", path.display())));
+                return Some(Why::depends(format!("{} may be compiled", path.display())));
             }
         }
         None

@@ -132,7 +132,7 @@ impl<'a> Graph<'a> {
                 continue;
             }
             if self.modules.len() == MODULE_LIMIT || self.bytes > BYTE_LIMIT {
-                let why = Why::new("the application has more modules than are read");
+                let why = Why::not_read("the application has more modules than are read");
                 self.open.get_or_insert(why);
                 self.full = true;
                 return;
@@ -148,7 +148,7 @@ impl<'a> Graph<'a> {
                 if !is_absent(&error) {
                     problems.push(Problem::unreadable(&error));
                 }
-                self.open.get_or_insert(Why::new(error.to_string()));
+                self.open.get_or_insert(Why::not_read(error.to_string()));
                 return;
             }
         };
@@ -191,7 +191,7 @@ impl<'a> Graph<'a> {
             let file = self.sources.file(span.file);
             let line = file.position(span.start).line;
             let why = format!("{}:{line}: {what}", file.path.display());
-            self.unfollowed.get_or_insert(Why::new(why));
+            self.unfollowed.get_or_insert(Why::not_understood(why));
         }
         self.provided.extend(changes.provided);
         self.attributes.extend(changes.attributes);

@@ -118,7 +118,7 @@ fn missing(sources: &Sources, base: &Path, manifest: &Manifest) -> Result<Vec<St
             match lookup.outcome {
                 Outcome::Present(_) => absent = false,
                 Outcome::Missing { .. } => {}
-                Outcome::Failed(error) => return Err(Why::new(error.to_string())),
+                Outcome::Failed(error) => return Err(Why::not_read(error.to_string())),
             }
         }
         if absent {

@@ -134,7 +134,9 @@ pub(super) fn of_earlier(
     link: Option<&ReleaseLink>,
     previous: &Known<Vec<PreviousRelease>>,
 ) -> Known<Earlier> {
-    let Some(link) = link else { return Known::unknown("no release link is on the way") };
+    let Some(link) = link else {
+        return Known::Unknown(Why::not_there("no release link is on the way"));
+    };
     let releases = match previous.get() {
         Ok(releases) => releases,
         Err(why) => return Known::Unknown(why),
@@ -142,7 +144,7 @@ pub(super) fn of_earlier(
     // Releases are named so that they sort: by date or number.
     let before = releases.iter().filter(|release| release.path < link.resolved);
     let Some(release) = before.max_by(|a, b| a.path.cmp(&b.path)) else {
-        return Known::unknown("there is no release before this one");
+        return Known::Unknown(Why::not_there("there is no release before this one"));
     };
     let inside = |root: &Path| {
         let rest = root.strip_prefix(&link.path).or_else(|_| root.strip_prefix(&link.resolved));
@@ -152,11 +154,11 @@ pub(super) fn of_earlier(
     // What is wrong with an old release is no problem of this one.
     match read(sources, &roots, &mut Vec::new()) {
         Known::Unknown(why) => Known::Unknown(why),
-        Known::Value(Some(found), _) if !found.revisions.faults.is_empty() => {
-            Known::unknown("a migration of the release before was not understood")
-        }
+        Known::Value(Some(found), _) if !found.revisions.faults.is_empty() => Known::Unknown(
+            Why::not_understood("a migration of the release before was not understood"),
+        ),
         Known::Value(None, _) | Known::Default(None, _) | Known::Observed(None, _) => {
-            Known::unknown("the release before has no migrations")
+            Known::Unknown(Why::not_there("the release before has no migrations"))
         }
         Known::Value(Some(found), _)
         | Known::Default(Some(found), _)
@@ -178,7 +180,7 @@ pub(super) fn read(
     problems: &mut Vec<Problem>,
 ) -> Known<Option<Migrations>> {
     if roots.is_empty() {
-        return Known::unknown("the release was not read");
+        return Known::Unknown(Why::not_read("the release was not read"));
     }
     for root in roots {
         let location = match alembic::locate::find(sources, root) {
@@ -186,12 +188,12 @@ pub(super) fn read(
             Err(error) if is_absent(&error) => continue,
             Err(error) => {
                 problems.push(Problem::unreadable(&error));
-                return Known::unknown(error.to_string());
+                return Known::Unknown(Why::not_read(error.to_string()));
             }
         };
         if let Some(fault) = location.faults.first() {
             let message = format!("{}: {}", fault.path.display(), fault.message);
-            return Known::unknown(message);
+            return Known::Unknown(Why::not_understood(message));
         }
         let mut revisions = Revisions::default();
         let mut directories = Vec::new();
@@ -204,7 +206,7 @@ pub(super) fn read(
                 Err(error) if is_absent(&error) => {}
                 Err(error) => {
                     problems.push(Problem::unreadable(&error));
-                    return Known::unknown(error.to_string());
+                    return Known::Unknown(Why::not_read(error.to_string()));
                 }
             }
         }
@@ -221,7 +223,7 @@ pub(super) fn read(
         )
     });
     if unread {
-        return Known::unknown("the release was not read");
+        return Known::Unknown(Why::not_read("the release was not read"));
     }
     Known::Observed(None, "the release")
 }

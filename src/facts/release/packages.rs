@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::super::server::Gunicorn;
-use super::super::{Given, Known, Origin, Problem};
+use super::super::{Given, Known, Origin, Problem, Why};
 use super::is_absent;
 use crate::host::HostError;
 use crate::source::requirements::{self, Requirements};
@@ -68,18 +68,20 @@ fn read_requirements(
 ) -> Known<Option<RequirementsFile>> {
     let path = match find(sources, given, roots) {
         Ok(Some(path)) => path,
-        Ok(None) if roots.is_empty() => return Known::unknown("the release was not read"),
+        Ok(None) if roots.is_empty() => {
+            return Known::Unknown(Why::not_read("the release was not read"));
+        }
         Ok(None) => return Known::Observed(None, "the file system"),
         Err(error) => {
             problems.push(Problem::unreadable(&error));
-            return Known::unknown(error.to_string());
+            return Known::Unknown(Why::not_read(error.to_string()));
         }
     };
     let requirements = match requirements::read(sources, &path) {
         Ok(requirements) => requirements,
         Err(error) => {
             problems.push(Problem::unreadable(&error));
-            return Known::unknown(error.to_string());
+            return Known::Unknown(Why::not_read(error.to_string()));
         }
     };
     for fault in &requirements.faults {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::super::{Known, Machine, Place};
+use super::super::{Known, Machine, Place, Why};
 use super::code::Resolution;
 use super::{Code, ReleaseLink, SearchEntry};
 use crate::host::FileKind;
@@ -47,10 +47,12 @@ pub(super) fn read(
     venv: &Known<Venv>,
     search_path: &Known<Vec<SearchEntry>>,
 ) -> Known<Vec<PreviousRelease>> {
-    let Some(link) = link else { return Known::unknown("no release link is on the way") };
+    let Some(link) = link else {
+        return Known::Unknown(Why::not_there("no release link is on the way"));
+    };
     let names = match sources.host().list(&link.releases) {
         Ok(names) => names,
-        Err(error) => return Known::unknown(error.to_string()),
+        Err(error) => return Known::Unknown(Why::not_read(error.to_string())),
     };
     // Where the module lies inside the current release.
     let module = match code.application.ok().map(|application| &application.resolution) {
@@ -74,7 +76,9 @@ pub(super) fn read(
         }
         let has_application = match &module {
             Some(module) => exists(&path.join(module)),
-            None => Known::unknown("where the application's module lies is not known"),
+            None => Known::Unknown(Why::not_understood(
+                "where the application's module lies is not known",
+            )),
         };
         let has_venv = match &venv {
             Ok(Some(venv)) => exists(&path.join(venv).join("pyvenv.cfg")),

@@ -26,7 +26,7 @@ pub(super) struct Site {
 
 impl Site {
     fn unknown(&mut self, why: impl Into<String>) {
-        self.unknown.get_or_insert_with(|| Why::new(why));
+        self.unknown.get_or_insert_with(|| Why::not_understood(why));
     }
 }
 

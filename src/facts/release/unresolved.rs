@@ -122,7 +122,7 @@ impl Judge<'_> {
         // Packages in parts are put together by more than their directories; and a package that is
         // known to be whole looks like one whose `__init__.py` was not copied.
         if name.contains('.') && graph.finder.owner_below(top) == Owner::Installed {
-            return Err(Some(Why::new(format!("{top} is installed without an __init__.py"))));
+            return Err(Some(Why::depends(format!("{top} is installed without an __init__.py"))));
         }
         if let Some(version) = self.version
             && !standard_library::covers(self.version)
@@ -131,7 +131,7 @@ impl Judge<'_> {
                 "what the library of Python {}.{} has is not known",
                 version.major, version.minor
             );
-            return Err(Some(Why::new(why)));
+            return Err(Some(Why::depends(why)));
         }
         match graph.finder.other_loader(top) {
             Some(why) => Err(Some(why)),
@@ -146,22 +146,22 @@ impl Judge<'_> {
             let Found::File(path, owner) = graph.finder.find(package) else { continue };
             let file = match self.sources.load(&path) {
                 Ok(file) => file,
-                Err(error) => return Err(Some(Why::new(error.to_string()))),
+                Err(error) => return Err(Some(Why::not_read(error.to_string()))),
             };
             let text = String::from_utf8_lossy(&file.bytes);
             if BRINGS.iter().any(|word| text.contains(word)) {
                 let why = format!("{} may bring modules that have no file", path.display());
-                return Err(Some(Why::new(why)));
+                return Err(Some(Why::depends(why)));
             }
             if owner == Owner::Installed && !self.is_recorded(package) {
                 let why = format!("no RECORD says that {} is whole", path.display());
-                return Err(Some(Why::new(why)));
+                return Err(Some(Why::depends(why)));
             }
             if owner == Owner::Installed
                 && let Some(path) = self.brought_beside(&path)
             {
                 let why = format!("{} may bring modules that have no file", path.display());
-                return Err(Some(Why::new(why)));
+                return Err(Some(Why::not_read(why)));
             }
         }
         Ok(())

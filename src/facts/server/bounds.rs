@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::super::endpoint::{Bound, Endpoint, TcpHost};
 use super::super::gunicorn::{Launch, Settings};
-use super::super::{Known, Origin, Service, Whose};
+use super::super::{Known, Origin, Service, Whose, Why};
 use crate::source::gunicorn::BindAddress;
 use crate::source::unit::Unit;
 use crate::source::unit::value::parse_boolean;
@@ -34,12 +34,16 @@ pub(super) fn bounds(
         let endpoint = match &bind.address {
             BindAddress::Unix(path) if path.starts_with('/') => Endpoint::unix(Path::new(path)),
             BindAddress::Unix(_) => {
-                return Known::unknown("the directory of a relative socket path is not known");
+                return Known::Unknown(Why::not_understood(
+                    "the directory of a relative socket path is not known",
+                ));
             }
             BindAddress::Tcp { host, port } => {
                 Endpoint::Tcp { host: TcpHost::parse(host), port: *port }
             }
-            BindAddress::Fd(_) => return Known::unknown("it listens on an inherited descriptor"),
+            BindAddress::Fd(_) => {
+                return Known::Unknown(Why::depends("it listens on an inherited descriptor"));
+            }
         };
         let origin = match (bind.span, &origin) {
             (Some(span), _) => Origin::text(span),
@@ -58,7 +62,9 @@ fn activated(sockets: &[Unit], launch: Option<&Launch>) -> Known<Vec<Bound>> {
     use super::super::gunicorn::Stays;
     // Behind a shell that stays, LISTEN_PID is the shell's: gunicorn ignores the sockets.
     if launch.is_some_and(|launch| launch.stays() != Stays::Never) {
-        return Known::unknown("whether a wrapper hands the sockets on is not known");
+        return Known::Unknown(Why::not_understood(
+            "whether a wrapper hands the sockets on is not known",
+        ));
     }
     let mut found = Vec::new();
     let mut first = None;
@@ -70,10 +76,10 @@ fn activated(sockets: &[Unit], launch: Option<&Launch>) -> Known<Vec<Bound>> {
                 {
                     text
                 }
-                _ => return Known::unknown("ListenStream= is not known"),
+                _ => return Known::Unknown(Why::not_understood("ListenStream= is not known")),
             };
             let Some(endpoint) = listen_stream(text.as_str(), v6_only(socket)) else {
-                return Known::unknown("ListenStream= is not understood");
+                return Known::Unknown(Why::not_understood("ListenStream= is not understood"));
             };
             let origin = Origin::text(assignment.value.span());
             first.get_or_insert(origin.clone());
@@ -82,7 +88,7 @@ fn activated(sockets: &[Unit], launch: Option<&Launch>) -> Known<Vec<Bound>> {
     }
     match first {
         Some(origin) => Known::Value(found, origin),
-        None => Known::unknown("the socket unit has no ListenStream="),
+        None => Known::Unknown(Why::not_there("the socket unit has no ListenStream=")),
     }
 }
 

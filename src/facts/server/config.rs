@@ -61,7 +61,7 @@ impl ConfigReader<'_> {
                 ConfigChoice::Module(module) => match self.module_file(module) {
                     Some(path) => (path, false),
                     None => {
-                        return unknown(Why::new(format!(
+                        return unknown(Why::not_read(format!(
                             "the configuration is the module {module}, which is not read"
                         )));
                     }
@@ -69,12 +69,16 @@ impl ConfigReader<'_> {
                 ConfigChoice::File(text) if text.starts_with('/') => (PathBuf::from(text), false),
                 ConfigChoice::File(text) => match self.working_directory {
                     Some(base) => (tidy(&base.join(text)), false),
-                    None => return unknown(Why::new("the working directory is not known")),
+                    None => {
+                        return unknown(Why::not_understood("the working directory is not known"));
+                    }
                 },
                 ConfigChoice::Implicit => match (&self.given.app_dir, self.working_directory) {
                     (Some(directory), _) => (directory.join("gunicorn.conf.py"), true),
                     (None, Some(base)) => (base.join("gunicorn.conf.py"), true),
-                    (None, None) => return unknown(Why::new("the working directory is not known")),
+                    (None, None) => {
+                        return unknown(Why::not_understood("the working directory is not known"));
+                    }
                 },
             },
         };
@@ -93,7 +97,7 @@ impl ConfigReader<'_> {
                 if self.given.gunicorn_conf.is_some() || !(missing || not_given) {
                     problems.push(Problem::unreadable(&error));
                 }
-                let why = Why::new(format!("gunicorn's configuration file {error}"));
+                let why = Why::not_read(format!("gunicorn's configuration file {error}"));
                 let source = ConfigSource { place, implicit, span, file: None, faults: Vec::new() };
                 return (Known::Value(Some(source), Origin::Path(path)), Known::Unknown(why));
             }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::super::discovery::Candidate;
 use super::super::gunicorn::Launch;
 use super::super::place::tidy;
-use super::super::{Given, Known, Machine, Origin, Place, Problem};
+use super::super::{Given, Known, Machine, Origin, Place, Problem, Why};
 use super::managed_venv;
 use crate::host::{HostErrorKind, Outcome};
 use crate::source::Sources;
@@ -57,7 +57,9 @@ pub(super) fn find_venv(
     if let Some(path) = &given.venv {
         return Known::Value(path.clone(), Origin::Option("--venv"));
     }
-    let Some(launch) = launch else { return Known::unknown("ExecStart= is not known") };
+    let Some(launch) = launch else {
+        return Known::Unknown(Why::not_understood("ExecStart= is not known"));
+    };
     let mut tools = Vec::new();
     if let Some(place) = program {
         tools.push(place.path.clone());
@@ -89,7 +91,7 @@ pub(super) fn find_venv(
     if let Some(venv) = managed_venv::find(sources, candidate, launch) {
         return venv;
     }
-    Known::unknown("no virtual environment was found")
+    Known::Unknown(Why::not_there("no virtual environment was found"))
 }
 
 /// The directory above `bin/` where it has a `pyvenv.cfg`.
@@ -140,7 +142,7 @@ pub(super) fn read_venv(
             if given.venv.is_some() || !absent {
                 problems.push(Problem::unreadable(&error));
             }
-            Known::unknown(format!("the venv {error}"))
+            Known::Unknown(Why::not_read(format!("the venv {error}")))
         }
     }
 }
@@ -149,10 +151,10 @@ pub(super) fn python_of(venv: &Known<Venv>) -> Known<(u8, u8)> {
     match venv {
         Known::Value(read, origin) => match venv::python_version(read) {
             Some(version) => Known::Value(version, origin.clone()),
-            None => Known::unknown("the venv's Python is not known"),
+            None => Known::Unknown(Why::not_understood("the venv's Python is not known")),
         },
         Known::Default(..) | Known::Observed(..) => {
-            Known::unknown("the venv's Python is not known")
+            Known::Unknown(Why::not_understood("the venv's Python is not known"))
         }
         Known::Unknown(why) => Known::Unknown(why.clone()),
     }
@@ -166,15 +168,18 @@ pub(super) fn version(venv: &Known<Venv>) -> Known<Version> {
     };
     let mut found = venv.find("gunicorn");
     let Some(distribution) = found.next() else {
-        return Known::unknown(format!("gunicorn is not installed in {}", venv.path.display()));
+        return Known::Unknown(Why::not_there(format!(
+            "gunicorn is not installed in {}",
+            venv.path.display()
+        )));
     };
     if found.next().is_some() {
-        return Known::unknown("gunicorn is installed twice");
+        return Known::Unknown(Why::not_understood("gunicorn is installed twice"));
     }
     let version =
         distribution.version.as_ref().and_then(|version| Version::parse(&version.to_string()));
     match version {
         Some(version) => Known::Value(version, Origin::Path(distribution.path.clone())),
-        None => Known::unknown("gunicorn's version is not known"),
+        None => Known::Unknown(Why::depends("gunicorn's version is not known")),
     }
 }

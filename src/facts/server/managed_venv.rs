@@ -10,7 +10,7 @@ use super::super::discovery::Candidate;
 use super::super::environment::SetVariable;
 use super::super::gunicorn::{Launch, WrapperKind};
 use super::super::place::tidy;
-use super::super::{Known, Origin};
+use super::super::{Known, Origin, Why};
 use crate::host::Outcome;
 use crate::source::Sources;
 
@@ -37,10 +37,12 @@ pub(super) fn find(
     })?;
     let origin = Origin::text(wrapper.span);
     if name == "hatch" {
-        return Some(Known::unknown("hatch keeps its environments in a user's home"));
+        return Some(Known::Unknown(Why::depends("hatch keeps its environments in a user's home")));
     }
     if names_project(candidate) {
-        return Some(Known::unknown(format!("{name} is told another project by an option")));
+        return Some(Known::Unknown(Why::depends(format!(
+            "{name} is told another project by an option"
+        ))));
     }
     let key = if name == "uv" { "UV_PROJECT_ENVIRONMENT" } else { "VIRTUAL_ENV" };
     let base = start(candidate, launch);
@@ -51,7 +53,7 @@ pub(super) fn find(
             // Only the name of the variable is told, never what it holds.
             return Some(match path {
                 Some(path) => Known::Value(path, origin),
-                None => Known::unknown(format!("{key} is no absolute path")),
+                None => Known::Unknown(Why::not_understood(format!("{key} is no absolute path"))),
             });
         }
         Ok(None) => {}
@@ -62,7 +64,9 @@ pub(super) fn find(
         Err(_) => {}
     }
     let Some(base) = base else {
-        return Some(Known::unknown("the directory of the project is not known"));
+        return Some(Known::Unknown(Why::not_understood(
+            "the directory of the project is not known",
+        )));
     };
     let there = |path: &Path| matches!(sources.host().look(path).outcome, Outcome::Present(_));
     for directory in base.ancestors().take(UPWARD) {
@@ -76,7 +80,9 @@ pub(super) fn find(
             break;
         }
     }
-    Some(Known::unknown(format!("the environment that {name} run takes was not found")))
+    Some(Known::Unknown(Why::not_read(format!(
+        "the environment that {name} run takes was not found"
+    ))))
 }
 
 fn start(candidate: &Candidate, launch: &Launch) -> Option<PathBuf> {

@@ -68,7 +68,7 @@ impl App {
             let own = &self.gunicorn.own_environment;
             let changed = own.variables.contains_key(name) || own.changes.is_some();
             return match changed {
-                true => Err(Why::new(format!("gunicorn's configuration file sets {name}"))),
+                true => Err(Why::depends(format!("gunicorn's configuration file sets {name}"))),
                 false => self.with_writings(|writings| writings.variable(name)),
             };
         };
@@ -88,10 +88,10 @@ impl App {
                 Ok(Spelling { syntax: Syntax::Words, within, ..found })
             }
             (Some(Layer::ConfigFile), _) => {
-                let list = raw.span().ok_or_else(|| Why::new("the list is not in a file"))?;
+                let list = raw.span().ok_or_else(|| Why::not_there("the list is not in a file"))?;
                 writings.item_of_list(name, value, list)
             }
-            _ => Err(Why::new(format!("where {name} is written cannot be told"))),
+            _ => Err(Why::not_understood(format!("where {name} is written cannot be told"))),
         })
     }
 }

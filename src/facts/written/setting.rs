@@ -56,7 +56,7 @@ impl App {
         let settings = &self.gunicorn.settings;
         match settings.layer(setting) {
             Some(Layer::Default) => return self.free_site(setting),
-            None => return Err(Why::new(format!("gunicorn has no setting {setting}"))),
+            None => return Err(Why::not_there(format!("gunicorn has no setting {setting}"))),
             Some(_) => {}
         }
         let value = settings.get(setting);
@@ -67,7 +67,9 @@ impl App {
         let text = self.written(written.span).unwrap_or_default();
         match reads_as(text, value) {
             true => Ok(site),
-            false => Err(Why::new(format!("{setting} is not written there as it comes out"))),
+            false => {
+                Err(Why::not_understood(format!("{setting} is not written there as it comes out")))
+            }
         }
     }
 
@@ -106,7 +108,7 @@ impl App {
                 _ if self.is_plain_line(setting, value) => writings.spelling(value)?,
                 _ => {
                     let why = format!("the file uses {setting} for more than one plain line");
-                    return Err(Why::new(why));
+                    return Err(Why::not_understood(why));
                 }
             };
             Ok(Site::Made { layer, whole, value })
@@ -120,7 +122,7 @@ impl App {
         let cmd_args = self.gunicorn.cmd_args.get()?;
         let cut = |value: &Secret| value.expose_str().and_then(shlex::split).is_some();
         if cmd_args.as_ref().is_some_and(|value| !cut(value)) {
-            return Err(Why::new("GUNICORN_CMD_ARGS is not understood"));
+            return Err(Why::not_understood("GUNICORN_CMD_ARGS is not understood"));
         }
         let mut statements = Vec::new();
         if settings.layer(setting) > Some(Layer::Environment) {
@@ -161,7 +163,7 @@ impl App {
         let lost: Vec<&Statement> = settings.lost(setting).flat_map(|l| &l.statements).collect();
         let elsewhere = settings.lost(setting).any(|lost| lost.layer != Layer::CommandLine);
         if settings.layer(setting) != Some(Layer::CommandLine) || elsewhere || own.is_empty() {
-            return Err(Why::new(format!("other than arguments may set {setting}")));
+            return Err(Why::depends(format!("other than arguments may set {setting}")));
         }
         let all = lost.into_iter().chain(own);
         let site = |statement: &Statement| {
@@ -177,14 +179,14 @@ impl App {
     pub fn free_site(&self, setting: &str) -> Result<Site, Why> {
         let flags = self.gunicorn.settings.table().get(setting).map(|setting| setting.flags);
         let flag = flags.and_then(|flags| flags.iter().rev().find(|flag| flag.starts_with("--")));
-        let flag = flag.ok_or_else(|| Why::new(format!("no option sets {setting}")))?;
+        let flag = flag.ok_or_else(|| Why::not_there(format!("no option sets {setting}")))?;
         // A line that gunicorn refuses is to be mended, not added to.
         let faults = &self.gunicorn.settings.faults;
         if faults.iter().any(|fault| fault.layer == Layer::CommandLine && fault.exit_status == 2) {
-            return Err(Why::new("gunicorn refuses its command line"));
+            return Err(Why::not_understood("gunicorn refuses its command line"));
         }
         let launch = self.gunicorn.launch.get()?;
-        let unclear = || Why::new("the command line is not written as it comes out");
+        let unclear = || Why::not_understood("the command line is not written as it comes out");
         if let Some(program) = &launch.gunicorn {
             let text = self.written(program.span).ok_or_else(unclear)?;
             let name = unquoted(program.span, text).1;
@@ -225,7 +227,7 @@ impl App {
 }
 
 fn cannot_tell(setting: &str) -> Why {
-    Why::new(format!("where all that sets {setting} is written cannot be told"))
+    Why::not_understood(format!("where all that sets {setting} is written cannot be told"))
 }
 
 /// Does a text mean just this value where it stands?

@@ -75,9 +75,11 @@ impl Writings<'_> {
     /// How the value of a variable is written as gunicorn sees it, if it is written there just as
     /// it is.
     pub fn variable(&self, name: &str) -> Result<Spelling, Why> {
-        let launch = self.launch.ok_or_else(|| Why::new("how gunicorn is started is not known"))?;
+        let launch = self
+            .launch
+            .ok_or_else(|| Why::not_understood("how gunicorn is started is not known"))?;
         let set = self.environment.seen_by_gunicorn(Some(launch), name)?;
-        let set = set.ok_or_else(|| Why::new(format!("nothing sets {name}")))?;
+        let set = set.ok_or_else(|| Why::not_there(format!("nothing sets {name}")))?;
         match set.span.filter(|span| !self.environment.decides(name, *span)) {
             Some(on_the_way) => self.assigned(name, &set.value, on_the_way),
             None => self.variable_of_unit(name),
@@ -86,11 +88,11 @@ impl Writings<'_> {
 
     fn variable_of_unit(&self, name: &str) -> Result<Spelling, Why> {
         let variable = self.environment.variables.get(name);
-        let variable = variable.ok_or_else(|| Why::new(format!("nothing sets {name}")))?;
+        let variable = variable.ok_or_else(|| Why::not_there(format!("nothing sets {name}")))?;
         if let Some(why) = &variable.unknown {
             return Err(why.about(name));
         }
-        let at = variable.value_span.ok_or_else(|| Why::new(format!("systemd sets {name}")))?;
+        let at = variable.value_span.ok_or_else(|| Why::depends(format!("systemd sets {name}")))?;
         let text = self.text(at)?;
         let spelling = self.spelling(at)?;
         if text == variable.value.expose() {
@@ -176,5 +178,5 @@ impl Writings<'_> {
 }
 
 fn other_words(name: &str) -> Why {
-    Why::new(format!("{name} is not written there as it comes out"))
+    Why::not_understood(format!("{name} is not written there as it comes out"))
 }
