@@ -47,6 +47,7 @@ mod prober;
 mod prober_bound;
 mod prober_command;
 mod prober_http;
+mod prober_many;
 mod prober_reach;
 mod python_reading;
 mod readme;

@@ -41,7 +41,9 @@ fn target_block(out: &mut String, report: &Report, target: &TargetReport) {
     }
     for evidence in &target.evidence {
         let status = evidence.status.map(|status| format!("status {status}"));
-        let words = [status, evidence.error.clone(), evidence.body.clone()];
+        // "connection reset: connection reset" says nothing more.
+        let error = evidence.error.clone().filter(|error| error != evidence.kind.text());
+        let words = [status, error, evidence.body.clone()];
         let words: Vec<String> = words.into_iter().flatten().collect();
         if !words.is_empty() {
             let (kind, at) = (evidence.kind.text(), clock(&evidence.at));
