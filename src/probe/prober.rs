@@ -183,6 +183,16 @@ impl Prober {
         }
     }
 
+    /// Sends no more probes. Those on their way go on; [`Prober::wait`] says when they are done.
+    pub fn stop(&self) {
+        self.tell(Stop::Sending);
+    }
+
+    fn tell(&self, stop: Stop) {
+        self.shared.stop.store(stop as u8, Ordering::Release);
+        self.waker.wake();
+    }
+
     /// Sends no more probes, waits for those on their way (at most the timeout), and reports.
     pub fn finish(mut self) -> Report {
         self.end(Stop::Sending);
@@ -196,8 +206,7 @@ impl Prober {
     }
 
     fn end(&mut self, stop: Stop) {
-        self.shared.stop.store(stop as u8, Ordering::Release);
-        self.waker.wake();
+        self.tell(stop);
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {

@@ -117,6 +117,25 @@ fn a_prober_that_was_late_says_so() {
 }
 
 #[test]
+fn what_was_seen_before_an_interrupt_is_reported() {
+    let server = Scripted::tcp(|_| Deed::ok());
+    let child = Command::new(program())
+        .args(["probe", &server.url("/"), "-d", "1h", "-t", "60", "--format", "json"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    while server.log().len() < 10 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let id = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["total"]["sent"].as_u64().unwrap(), server.log().len() as u64);
+    assert!(report["total"]["ok"].as_u64().unwrap() >= 9, "{report}");
+}
+
+#[test]
 fn the_json_holds_all_of_the_run() {
     let server = Scripted::tcp(|asked| match asked.number {
         5 => Deed::Close,

@@ -7,9 +7,15 @@ use std::time::Duration;
 
 use super::arguments::{ProbeArguments, ProbeConnections, ProbeFormat, ProbeMethod};
 use super::{CommandError, Exit, print};
+use crate::host::act::Interrupts;
 use crate::probe::settings::{StartError, trust};
 use crate::probe::{Connections, Expect, Method, Prober, Report, Settings, Target};
 use crate::source::Secret;
+
+/// How often it is looked whether somebody wants an end.
+const LOOK: Duration = Duration::from_millis(100);
+/// How long probes that are on their way are waited for then.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Asks, waits, reports.
 pub(super) fn run(arguments: ProbeArguments) -> Result<Exit, CommandError> {
@@ -18,8 +24,7 @@ pub(super) fn run(arguments: ProbeArguments) -> Result<Exit, CommandError> {
         StartError::Unresolved { .. } => CommandError::incomplete(error.to_string()),
         _ => CommandError::usage(error.to_string()),
     })?;
-    while !prober.wait(Duration::from_secs(1)) {}
-    let report = prober.finish();
+    let report = wait(prober)?;
     print(&match format {
         ProbeFormat::Text => text::render(&report),
         ProbeFormat::Json => json(&report)?,
@@ -31,6 +36,20 @@ pub(super) fn run(arguments: ProbeArguments) -> Result<Exit, CommandError> {
     } else {
         Exit::Incomplete
     })
+}
+
+/// Waits for the end of the run, or until somebody wants it to end: what was seen is reported too.
+fn wait(prober: Prober) -> Result<Report, CommandError> {
+    let interrupts = Interrupts::catch()
+        .map_err(|error| CommandError::usage(format!("signals cannot be caught: {error}")))?;
+    while !prober.wait(LOOK) {
+        if interrupts.heard() {
+            prober.stop();
+            prober.wait(GRACE);
+            return Ok(prober.finish_now());
+        }
+    }
+    Ok(prober.finish())
 }
 
 fn json(report: &Report) -> Result<String, CommandError> {
