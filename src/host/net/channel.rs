@@ -9,9 +9,6 @@ use super::dial::Stream;
 use super::tls::{self, Tls};
 use super::{Address, NetError};
 
-/// How much is read in one step, so that one fast server does not hold up all other connections.
-const STEP: usize = 64 << 10;
-
 /// A connection that never waits.
 #[derive(Debug)]
 pub struct Channel {
@@ -110,53 +107,44 @@ impl Channel {
         Ok(())
     }
 
-    /// Reads what has come, up to a bound, and appends it to `into`.
-    pub fn receive(&mut self, into: &mut Vec<u8>) -> Result<Received, NetError> {
+    /// Reads what has come, as far as there is room, and says how many bytes that were.
+    pub fn receive(&mut self, into: &mut [u8]) -> Result<(usize, Received), NetError> {
         if self.tls.is_some() {
             return self.receive_tls(into);
         }
-        self.receive_plain(into).map_err(|error| NetError::from_io(&error))
-    }
-
-    fn receive_plain(&mut self, into: &mut Vec<u8>) -> io::Result<Received> {
-        let start = into.len();
-        into.resize(start + STEP, 0);
-        let free = into.get_mut(start..).unwrap_or_default();
-        let read = retry(|| self.stream.read(free));
-        into.truncate(start + read.as_ref().copied().unwrap_or(0));
-        match read {
-            Ok(0) => Ok(Received::End),
-            Ok(STEP) => Ok(Received::More),
+        match retry(|| self.stream.read(into)) {
+            Ok(0) => Ok((0, Received::End)),
+            Ok(read) if read == into.len() => Ok((read, Received::More)),
             // What is left after this, an end included, raises an event of its own.
-            Ok(_) => Ok(Received::Open),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(Received::Open),
-            Err(error) => Err(error),
+            Ok(read) => Ok((read, Received::Open)),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok((0, Received::Open)),
+            Err(error) => Err(NetError::from_io(&error)),
         }
     }
 
-    fn receive_tls(&mut self, into: &mut Vec<u8>) -> Result<Received, NetError> {
-        let Some(tls) = &mut self.tls else { return Ok(Received::Open) };
-        let read = match retry(|| tls.read_tls(&mut self.stream)) {
-            Ok(read) => read,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Received::Open),
-            Err(error) => return Err(NetError::from_io(&error)),
-        };
-        let state = match tls.process_new_packets() {
-            Ok(state) => state,
-            Err(error) => {
-                // The alert that says why is worth a try.
-                let _ = tls.write_tls(&mut self.stream);
-                return Err(tls::failure(&error));
+    fn receive_tls(&mut self, into: &mut [u8]) -> Result<(usize, Received), NetError> {
+        let Some(tls) = &mut self.tls else { return Ok((0, Received::Open)) };
+        match tls.reader().read(into) {
+            Ok(0) => return Ok((0, Received::End)),
+            Ok(read) => return Ok((read, Received::More)),
+            // An end without close_notify is common; whether the answer was whole, HTTP tells.
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                return Ok((0, Received::End));
             }
-        };
-        let length = state.plaintext_bytes_to_read();
-        let start = into.len();
-        into.resize(start + length, 0);
-        let free = into.get_mut(start..).unwrap_or_default();
-        let got = if length > 0 { tls.reader().read(free).unwrap_or(0) } else { 0 };
-        into.truncate(start + got);
-        // An end without close_notify is common; whether the answer was whole, HTTP tells.
-        Ok(if read == 0 || state.peer_has_closed() { Received::End } else { Received::More })
+            // Nothing is left of what was decrypted.
+            Err(_) => {}
+        }
+        match retry(|| tls.read_tls(&mut self.stream)) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok((0, Received::Open)),
+            Err(error) => return Err(NetError::from_io(&error)),
+        }
+        if let Err(error) = tls.process_new_packets() {
+            // The alert that says why is worth a try.
+            let _ = tls.write_tls(&mut self.stream);
+            return Err(tls::failure(&error));
+        }
+        Ok((0, Received::More))
     }
 }
 

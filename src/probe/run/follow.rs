@@ -128,7 +128,7 @@ enum Step {
 }
 
 /// Writes and reads as far as that goes without waiting.
-fn step(connection: &mut Connection, scratch: &mut Vec<u8>) -> Result<Step, NetError> {
+fn step(connection: &mut Connection, scratch: &mut [u8]) -> Result<Step, NetError> {
     let Some(asking) = &mut connection.asking else { return Ok(Step::Waiting) };
     let channel = &mut connection.channel;
     // A server may answer and close before it has read the request: its answer counts.
@@ -137,12 +137,11 @@ fn step(connection: &mut Connection, scratch: &mut Vec<u8>) -> Result<Step, NetE
         return written.map(|()| Step::Waiting);
     }
     loop {
-        scratch.clear();
-        let received = match channel.receive(scratch) {
+        let (read, received) = match channel.receive(scratch) {
             Ok(received) => received,
             Err(error) => return Err(written.err().unwrap_or(error)),
         };
-        match asking.reader.push(scratch) {
+        match asking.reader.push(scratch.get(..read).unwrap_or_default()) {
             Ok(None) => {}
             Ok(Some(answer)) => return Ok(Step::Answered(answer)),
             Err(why) => return Ok(Step::Malformed(why.0)),

@@ -19,6 +19,9 @@ use crate::host::net::poll::Poller;
 /// The longest wait: a clock that jumps does no harm.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
+/// How much is read in one step.
+const STEP: usize = 16 << 10;
+
 /// Everything that the thread works on.
 pub(super) struct Run {
     pub settings: Settings,
@@ -33,7 +36,7 @@ pub(super) struct Run {
     /// Connections that may give way to another address.
     attempts: Deadlines,
     number: u64,
-    scratch: Vec<u8>,
+    scratch: Box<[u8]>,
     busy: usize,
 }
 
@@ -57,7 +60,7 @@ impl Run {
             deadlines: Deadlines::default(),
             attempts: Deadlines::default(),
             number: 0,
-            scratch: Vec::new(),
+            scratch: vec![0; STEP].into_boxed_slice(),
             busy: 0,
         }
     }

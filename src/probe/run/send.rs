@@ -58,12 +58,11 @@ impl Run {
     /// Reads what an idle connection has to say: nothing, or that it is over.
     pub(super) fn still_open(&mut self, slot: usize) -> bool {
         let Some(connection) = self.slots.get(slot) else { return false };
-        self.scratch.clear();
         loop {
             match connection.channel.receive(&mut self.scratch) {
                 // TLS sends tickets of its own; an answer that nobody asked for is an end.
-                Ok(Received::More) if self.scratch.is_empty() => {}
-                Ok(Received::Open) => return self.scratch.is_empty(),
+                Ok((0, Received::More)) => {}
+                Ok((0, Received::Open)) => return true,
                 _ => return false,
             }
         }
