@@ -17,6 +17,8 @@ use crate::host::act;
 const RECOVER: Duration = Duration::from_secs(30);
 /// How long a reload may take to bring answers back before a restart does.
 const PATIENCE: Duration = Duration::from_millis(1500);
+/// This share of what was sent is answered where a site is well again.
+const ENOUGH: f64 = 0.7;
 /// So long with answers to most probes, it has recovered.
 const STEADY: Duration = Duration::from_secs(1);
 
@@ -148,17 +150,21 @@ impl Run<'_> {
     /// followed by a restart.
     fn recover(&mut self, probing: &Probing, mut restarted: bool) -> Result<(), String> {
         let began = Instant::now();
-        let enough = self.request.rate * STEADY.as_secs_f64() * 0.8;
-        let mut seen: Vec<(Instant, u64)> = Vec::new();
+        let mut seen: Vec<(Instant, u64, u64)> = Vec::new();
         while began.elapsed() < RECOVER {
             std::thread::sleep(LOOK);
             let counts = probing.counts();
             self.tell.tick(Step::Rollback, &counts);
             let now = Instant::now();
-            seen.push((now, counts.ok));
-            let before = seen.iter().rev().find(|(at, _)| now.duration_since(*at) >= STEADY);
-            if before.is_some_and(|(_, ok)| (counts.ok - ok) as f64 >= enough) {
-                return Ok(());
+            seen.push((now, counts.sent, counts.ok));
+            let before = seen.iter().rev().find(|(at, ..)| now.duration_since(*at) >= STEADY);
+            // Probes that hung meanwhile are given up late and tell nothing of now, so failures are
+            // not counted.
+            if let Some((_, sent, ok)) = before {
+                let (sent, ok) = (counts.sent - sent, counts.ok - ok);
+                if sent > 0 && ok as f64 >= sent as f64 * ENOUGH {
+                    return Ok(());
+                }
             }
             let silent = counts.since_success.is_none_or(|gap| gap >= PATIENCE);
             if !restarted && silent && began.elapsed() >= PATIENCE {
@@ -166,6 +172,8 @@ impl Run<'_> {
                 self.say_and_run("restart")?;
             }
         }
-        Err(format!("the site does not answer {} s after the rollback", RECOVER.as_secs()))
+        let last = probing.counts().last_failure.unwrap_or_else(|| "no answer".into());
+        let seconds = RECOVER.as_secs();
+        Err(format!("the site does not answer {seconds} s after the rollback ({last})"))
     }
 }

@@ -160,7 +160,7 @@ fn picture(story: &Story) -> String {
     let total: u64 = slots.iter().map(|slot| slot.sent).sum();
     let failed: u64 = slots.iter().map(|slot| slot.failed).sum();
     let mut out = format!(
-        "<section><h2>The hand-over</h2>\n<figure><svg viewBox=\"0 0 {width} {height}\" role=\"img\" \
+        "<section><h2>The hand-over</h2>\n<figure><div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"The hand-over as a picture\"><svg viewBox=\"0 0 {width} {height}\" role=\"img\" \
          aria-labelledby=\"picture-title picture-text\"><title id=\"picture-title\">Answers and workers over time</title>\
          <desc id=\"picture-text\">{failed} of {total} probes failed in {seconds:.1} seconds; below, the life of each worker.</desc>\n"
     );
@@ -201,7 +201,12 @@ fn picture(story: &Story) -> String {
     };
     let mut at = 0.0;
     while at <= seconds {
-        let _ = writeln!(out, "<text x=\"{:.1}\" y=\"{:.1}\">{at:.0} s</text>", x(at), base + 14.0);
+        let anchor = if at > seconds * 0.97 { "end" } else { "start" };
+        let (at_x, y) = (x(at), base + 14.0);
+        let _ = writeln!(
+            out,
+            "<text text-anchor=\"{anchor}\" x=\"{at_x:.1}\" y=\"{y:.1}\">{at:.0} s</text>"
+        );
         at += step;
     }
     for (number, (name, at)) in marks.iter().enumerate() {
@@ -220,7 +225,7 @@ fn picture(story: &Story) -> String {
     for (number, worker) in story.workers.iter().enumerate() {
         out.push_str(&life(worker, &x, base + 30.0 + row * number as f64, seconds));
     }
-    out.push_str("</svg><figcaption>Each bar is a tenth of a second: answered probes (amber: slower than half a second), failed ones above them. Below, old workers and new ones; a thin line is a worker that has not loaded the application yet.</figcaption></figure></section>\n");
+    out.push_str("</svg></div><figcaption>Each bar is a tenth of a second: answered probes (amber: slower than half a second), failed ones above them. Below, old workers and new ones; a thin line is a worker that has not loaded the application yet.</figcaption></figure></section>\n");
     out
 }
 

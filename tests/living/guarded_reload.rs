@@ -182,6 +182,13 @@ fn what_breaks_all_the_same_is_taken_back() {
         release(&container, name, change);
         let options = format!("--release {RELEASES}/{name} --probe http://127.0.0.1/ {options}");
         let ran = reload(&container, &options);
+        if ran.code != Some(5) {
+            println!(
+                "{}\n{}",
+                container.journal("myapp"),
+                container.sh_ok("systemctl status myapp nginx; ls -la /run/myapp; tail -5 /var/log/nginx/error.log; true")
+            );
+        }
         ran.ends(5, "rolled-back");
         assert!(ran.why().contains(part), "{name}: {}", ran.said);
         assert_eq!(link(&container), served, "{name}");
@@ -314,4 +321,100 @@ fn the_readmes_commands_do_what_it_says() {
         fs::write(to, page).unwrap();
     }
     assert!(link(&container).ends_with("2026-04-21"));
+}
+
+/// A deployment in another shape, one release after the other under load: no probe fails. Three in
+/// a row here; `DEPLOY_DOCTOR_RELOADS=20` makes it twenty, over all shapes.
+#[test]
+fn releases_in_a_row_lose_nothing() {
+    let wanted = std::env::var("DEPLOY_DOCTOR_RELOADS").ok().and_then(|text| text.parse().ok());
+    let count: usize = wanted.unwrap_or(3);
+    let tcp = "sed -i 's|unix:/run/myapp/gunicorn.sock|127.0.0.1:8000|' \
+                   /etc/systemd/system/myapp.service /etc/nginx/sites-available/myapp";
+    let threads =
+        "sed -i 's/--workers 3/--workers 3 --threads 4/' /etc/systemd/system/myapp.service";
+    let shapes = [
+        ("sync-unix", "23", String::new()),
+        ("threads-tcp", "27", format!("{tcp}\n{threads}")),
+        ("sync-tcp", "27", tcp.to_owned()),
+        ("threads-unix", "27", threads.to_owned()),
+        ("sync-unix", "20", String::new()),
+        ("sync-tcp", "20", tcp.to_owned()),
+        ("sync-tcp", "23", tcp.to_owned()),
+    ];
+    let all = if wanted.is_some() { shapes.len() } else { 2 };
+    for (shape, version, change) in shapes.iter().take(all) {
+        let name = format!("reload-{shape}-{version}");
+        let venv = format!(
+            "ln -sfn /srv/venvs/gunicorn-{version} /srv/myapp/.venv
+             printf 'Flask\ngunicorn\n' | tee /srv/myapp/releases/*/requirements.txt"
+        );
+        let Some(container) = site(&name, &format!("{venv}\n{change}")) else { return };
+        let began = std::time::Instant::now();
+        for number in 0..count {
+            let name = format!("r{number}");
+            release(&container, &name, "");
+            let options =
+                format!("--release {RELEASES}/{name} {PROBE} {name} --settle 1 --rate 200");
+            reload(&container, &options).ends(0, "reloaded").says(" failed at 200/s");
+        }
+        println!(
+            "{shape} gunicorn {version}: {count} reloads, none lost a probe: {:?}",
+            began.elapsed()
+        );
+    }
+}
+
+/// What only a restart applies is restarted, and said; with a socket unit not even that loses one.
+#[test]
+fn what_a_reload_does_not_apply_is_restarted() {
+    let change = r#"
+        cat >/etc/systemd/system/myapp.socket <<'END'
+[Socket]
+ListenStream=/run/myapp.sock
+SocketUser=www-data
+SocketMode=0600
+[Install]
+WantedBy=sockets.target
+END
+        sed -i 's|unix:/run/myapp/gunicorn.sock|unix:/run/myapp.sock|' /etc/nginx/sites-available/myapp
+        sed -i '/--bind/d; s/^After=network.target/After=network.target\nRequires=myapp.socket/' /etc/systemd/system/myapp.service
+        systemctl daemon-reload; systemctl enable --now myapp.socket"#;
+    let Some(container) = site("reload-restart", change) else { return };
+    container.sh_ok("echo NEW_SETTING=1 >>/etc/myapp.env");
+    release(&container, "one", "");
+    let ran = reload(&container, &format!("--release {RELEASES}/one {PROBE} one --settle 1"));
+    ran.ends(0, "reloaded");
+    assert_eq!(ran.story["strategy"], "restart", "{}", ran.said);
+    assert!(answers(&container).contains("one"));
+}
+
+/// Ctrl-C leaves a named state: nothing touched, or the new release, unverified.
+#[test]
+fn whoever_stops_it_knows_where_the_site_stands() {
+    let Some(container) = site("reload-stopped", "") else { return };
+    release(&container, "one", "");
+    let stop = |wait: &str| {
+        container.sh_ok(&format!(
+            "deploy-doctor reload myapp --release {RELEASES}/one {PROBE} one --settle 30 --max-stall 20 \
+                 --format json >/tmp/out 2>&1 & run=$!
+             {wait}
+             kill -INT $run; wait $run; echo status $?"
+        ))
+    };
+    let said = stop("sleep 2");
+    assert!(said.contains("status 1"), "{said}");
+    assert!(link(&container).ends_with("2026-04-21"));
+    let wait = "for i in $(seq 600); do
+                    curl -s -H 'Host: example.com' http://127.0.0.1/ | grep -q one && break; sleep 0.05
+                done; sleep 2";
+    let said = stop(wait);
+    assert!(said.contains("status 7"), "{said}\n{}", container.sh_ok("cat /tmp/out"));
+    assert!(link(&container).ends_with("one"));
+    let kept = container.sh_ok("cat /var/lib/deploy-doctor/reload/myapp.service.json");
+    assert!(kept.contains("unverified"), "{kept}");
+    // And back from there.
+    let command =
+        format!("deploy-doctor rollback myapp --format json --max-stall 20 {PROBE} 2026-04-21");
+    Ran::of(&container.run_for(100, &["sh", "-c", &command])).ends(0, "reloaded");
 }
