@@ -220,23 +220,21 @@ impl Run<'_> {
         if self.request.strategy != Strategy::Auto {
             return self.request.strategy;
         }
-        let (strategy, why) = match (judged.needs_restart, judged.boot) {
-            (Some(why), _) => (Strategy::Restart, why.to_owned()),
-            (None, _) if state.need_daemon_reload => {
-                let why = "the unit's files changed: systemctl daemon-reload was not run";
-                (Strategy::Hup, why.to_owned())
-            }
-            (None, Some(boot)) if boot > SLOW && may_hand_over(state).is_ok() => {
-                let why = format!(
-                    "the application takes {boot:.1} s to import, for which a HUP would stall the site"
-                );
-                (Strategy::Usr2, why)
-            }
-            (None, Some(boot)) if boot > SLOW => {
-                let why = may_hand_over(state).err().unwrap_or_default();
+        let beside = may_hand_over(state);
+        let slow = judged.boot.filter(|boot| *boot > SLOW);
+        let (strategy, why) = match (judged.needs, slow, beside) {
+            (Some((Strategy::Usr2, why)), _, Ok(())) => (Strategy::Usr2, why.to_owned()),
+            (Some((_, why)), ..) => (Strategy::Restart, why.to_owned()),
+            (None, Some(boot), Ok(())) => (
+                Strategy::Usr2,
+                format!(
+                    "the application takes {boot:.1} s to import, and a HUP would stall the site so long"
+                ),
+            ),
+            (None, Some(_), Err(why)) => {
                 (Strategy::Hup, format!("a second master beside the first is not possible: {why}"))
             }
-            _ => return Strategy::Hup,
+            (None, None, _) => return Strategy::Hup,
         };
         self.say(Step::Preflight, &format!("strategy {}: {why}", strategy.word()));
         strategy

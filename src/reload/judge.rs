@@ -11,14 +11,32 @@ use super::Strategy;
 /// What the reload itself cures: workers of the release before, of two releases, and what the last
 /// reload left.
 const CURED: [&str; 2] = ["P503", "P504"];
-/// What a HUP does not apply or does not survive, and a restart does.
-const NEEDS_RESTART: [(&str, &str); 6] = [
-    ("E411", "the environment files changed since gunicorn started, and only a restart reads them"),
-    ("G203", "the application is preloaded: a HUP serves the code that the master has loaded"),
-    ("P506", "the directory that gunicorn started in is gone: a HUP would end it"),
-    ("R716", "both releases have one modification time: a HUP would not find new modules"),
-    ("U101", "the unit has no ExecReload="),
-    ("U106", "the unit's reload waits for a word that gunicorn never says"),
+/// What a HUP does not apply or does not survive, and what does: a second master is a new process
+/// that imports everything anew, with the environment and in the directory of the first; a restart
+/// begins with nothing.
+const NEEDS: [(&str, Strategy, &str); 6] = [
+    (
+        "E411",
+        Strategy::Restart,
+        "the environment files changed since gunicorn started, and only a restart reads them",
+    ),
+    (
+        "P506",
+        Strategy::Restart,
+        "the directory that gunicorn started in is gone: a HUP would end it",
+    ),
+    (
+        "G203",
+        Strategy::Usr2,
+        "the application is preloaded: a HUP serves the code that the master has loaded",
+    ),
+    (
+        "R716",
+        Strategy::Usr2,
+        "both releases have one modification time: a HUP would not find new modules",
+    ),
+    ("U101", Strategy::Usr2, "the unit has no ExecReload="),
+    ("U106", Strategy::Usr2, "the unit's reload waits for a word that gunicorn never says"),
 ];
 /// What logs tell of the past. Whether the site is well now, the probes before the reload show.
 const PAST: [&str; 4] = ["L801", "L802", "L803", "L804"];
@@ -36,8 +54,8 @@ pub struct Judgement {
     pub warnings: Vec<Said>,
     /// What could not be read.
     pub problems: Vec<String>,
-    /// Why a HUP does not do, where the check shows it.
-    pub needs_restart: Option<&'static str>,
+    /// What is needed in place of a HUP, and why, where the check shows it.
+    pub needs: Option<(Strategy, &'static str)>,
     /// How long the application takes to import, in seconds, where it was imported.
     pub boot: Option<f64>,
     /// What stays unknown of the import, and why.
@@ -92,19 +110,25 @@ pub fn judge(
         .filter(|finding| finding.app.is_none() || finding.app.as_deref() == Some(unit))
         .filter(|finding| !CURED.contains(&finding.rule.code))
         .collect();
-    let why = |finding: &&Finding| {
+    let of = |finding: &&Finding| {
         let code = finding.rule.code;
-        NEEDS_RESTART.iter().find(|(known, _)| *known == code).map(|(_, why)| *why)
+        NEEDS.iter().find(|(known, ..)| *known == code).map(|(_, what, why)| (*what, *why))
     };
-    let needs_restart = findings.iter().find_map(why);
-    let restarts =
-        strategy == Strategy::Restart || (strategy == Strategy::Auto && needs_restart.is_some());
+    let found = || findings.iter().filter_map(of);
+    let needs = found().find(|(what, _)| *what == Strategy::Restart).or_else(|| found().next());
+    let taken = match strategy {
+        Strategy::Auto => needs.map_or(Strategy::Hup, |(what, _)| what),
+        other => other,
+    };
     let counts = |finding: &&Finding| {
         let code = finding.rule.code;
-        let of_reload =
-            NEEDS_RESTART.iter().any(|(known, _)| *known == code) || OF_THE_RELOAD.contains(&code);
-        let by_hand_over = strategy == Strategy::Usr2 && OF_THE_RELOAD.contains(&code);
-        !(by_hand_over || (restarts && of_reload))
+        let of_reload = OF_THE_RELOAD.contains(&code);
+        match (taken, of(finding)) {
+            (Strategy::Restart, needs) => needs.is_none() && !of_reload,
+            (Strategy::Usr2, Some((what, _))) => what == Strategy::Restart,
+            (Strategy::Usr2, None) => !of_reload,
+            (Strategy::Auto | Strategy::Hup, _) => true,
+        }
     };
     let breaks = |finding: &&&Finding| {
         finding.severity == Severity::Error
@@ -122,7 +146,7 @@ pub fn judge(
             .filter(|problem| !problem.note)
             .map(problem)
             .collect(),
-        needs_restart,
+        needs,
         boot: None,
         not_imported: None,
         revision: None,

@@ -144,6 +144,7 @@ fn what_would_not_start_is_refused_before_anything_is_touched() {
             "PAYMENT_KEY_OF_NOBODY",
         ),
         ("package", "echo 'celery==5.4.0' >>requirements.txt", "celery"),
+        ("class", "echo 'worker_class = \"gevent\"' >gunicorn.conf.py", "gevent"),
     ] {
         release(&container, name, change);
         let ran = reload(&container, &format!("--release {RELEASES}/{name} {PROBE} {name}"));
@@ -203,7 +204,10 @@ fn what_breaks_all_the_same_is_taken_back() {
 
 #[test]
 fn a_slow_import_stalls_a_reload_and_no_hand_over() {
-    let Some(container) = site("reload-slow", "") else { return };
+    // nginx itself says how long nothing was answered.
+    let log = "printf '%s\n' \"log_format truth '\\$msec \\$status';\" \
+        'access_log /var/log/nginx/truth.log truth;' >/etc/nginx/conf.d/truth.conf";
+    let Some(container) = site("reload-slow", log) else { return };
     let slow = "printf '\\nimport time\\ntime.sleep(3)\\n' >>wsgi.py";
     release(&container, "slow", slow);
     let common = format!("{PROBE} slow --settle 1");
@@ -212,6 +216,13 @@ fn a_slow_import_stalls_a_reload_and_no_hand_over() {
         &format!("--release {RELEASES}/slow {common} --strategy hup --max-stall 1"),
     );
     ran.ends(7, "degraded").says("stood still");
+    let seen = ran.story["probes"]["targets"][0]["longest_gap"]["ms"].as_f64().unwrap() / 1000.0;
+    let log = container.sh_ok("awk '$2 == 200 { print $1 }' /var/log/nginx/truth.log | sort -n");
+    let times: Vec<f64> = log.lines().map(|line| line.parse().unwrap()).collect();
+    // From the first probe on; what the test itself asked before lies apart.
+    let gaps = times.windows(2).map(|pair| pair[1] - pair[0]);
+    let truth = gaps.skip(5).fold(0.0, f64::max);
+    assert!((seen - truth).abs() <= truth * 0.1, "{seen} s seen, {truth} s by nginx's own log");
     // By itself it takes the way without a stall.
     release(&container, "slower", slow);
     let ran = reload(&container, &format!("--release {RELEASES}/slower {PROBE} slower --settle 1"));
@@ -417,4 +428,20 @@ fn whoever_stops_it_knows_where_the_site_stands() {
     let command =
         format!("deploy-doctor rollback myapp --format json --max-stall 20 {PROBE} 2026-04-21");
     Ran::of(&container.run_for(100, &["sh", "-c", &command])).ends(0, "reloaded");
+}
+
+/// Both releases with one modification time, and a new module: a HUP would end the master. A second
+/// master finds it.
+#[test]
+fn equal_times_take_a_second_master() {
+    let Some(container) = site("reload-times", "") else { return };
+    release(
+        &container,
+        "twin",
+        "echo 'X = 1' >brand_new.py && sed -i '1i import brand_new' wsgi.py",
+    );
+    container.sh_ok(&format!("touch -r {RELEASES}/2026-04-21 {RELEASES}/twin"));
+    let ran = reload(&container, &format!("--release {RELEASES}/twin {PROBE} twin --settle 1"));
+    ran.ends(0, "reloaded").says("modification time");
+    assert_eq!(ran.story["strategy"], "usr2", "{}", ran.said);
 }
