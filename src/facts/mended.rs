@@ -26,7 +26,7 @@ fn without_export(read: &ReadFile, line: &Ignored, name: Option<&Spanned<String>
     let before = Span { end: name.start, ..line.name_span };
     let rest = read.source.slice(Span { start: name.end, ..line.span });
     let alone = read.source.slice(before).trim_ascii() == b"export" && !sets_another(rest);
-    alone.then(|| (before, ""))
+    alone.then_some((before, ""))
 }
 
 /// Does another word with a `=` in it follow behind `=value`?
@@ -75,5 +75,5 @@ fn with_equals(read: &ReadFile, line: &Ignored, name: Option<&Spanned<String>>) 
             Some(b'|' | b'>' | b'[' | b'{' | b'&' | b'*' | b'!' | b'/' | b'@' | b'`')
         );
     let end = name.end.checked_add(u32::try_from(length).ok()?)?;
-    plain.then(|| (Span { start: name.end, end, ..name }, "="))
+    plain.then_some((Span { start: name.end, end, ..name }, "="))
 }
