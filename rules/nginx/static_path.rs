@@ -89,27 +89,22 @@ crate::rule! {
     }
 }
 
+/// Is an alias wrong for its location?
+type Wrong = fn(&Location, &Path) -> bool;
+type Report = fn(&Model, &Location, Span, &Path, &mut Sink);
+
 fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
     let model = deployment.nginx.model.get()?;
     let mut seen = HashSet::new();
-    for location in &model.locations {
-        if let Some(alias) = &location.handling.alias
-            && escapes(location, &alias.value)
-            && !seen.contains(&alias.span)
-        {
-            seen.insert(alias.span);
-            out.about(owner(deployment, location.server));
-            traversal(model, location, alias.span, &alias.value, out);
-        }
-    }
-    for location in &model.locations {
-        if let Some(alias) = &location.handling.alias
-            && runs_together(location, &alias.value)
-            && !seen.contains(&alias.span)
-        {
-            seen.insert(alias.span);
-            out.about(owner(deployment, location.server));
-            together(model, location, alias.span, &alias.value, out);
+    for (wrong, report) in [(escapes as Wrong, traversal as Report), (runs_together, together)] {
+        for location in &model.locations {
+            if let Some(alias) = &location.handling.alias
+                && wrong(location, &alias.value)
+                && seen.insert(alias.span)
+            {
+                out.about(owner(deployment, location.server));
+                report(model, location, alias.span, &alias.value, out);
+            }
         }
     }
     // What is at a path, only the machine itself tells.

@@ -141,7 +141,7 @@ pub fn read(
     };
     let code = code::read(sources, gunicorn, &search_path, &surroundings, problems);
     let environment = &candidate.environment;
-    let django = django_settings::read(sources, gunicorn, environment, &search_path, &code);
+    let django = django_settings::read(sources, gunicorn, environment, &code);
     let migrations = migrations::read(sources, &roots(&directory, link.as_ref()), problems);
     let manifests = manifests::read(sources, &roots(&directory, link.as_ref()), problems);
     let previous =

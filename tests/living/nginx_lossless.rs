@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::support::env_files::Random;
 use deploy_doctor::host::MemoryHost;
 use deploy_doctor::source::nginx::tree::{PieceKind, Tree};
 use deploy_doctor::source::nginx::{FaultKind, Model, load, load_fragments};
@@ -63,18 +64,6 @@ fn real_files_are_read_without_loss() {
     // One of them is BIND's.
     assert_eq!(faults.len(), 1, "{faults:?}");
     assert!(faults[0].0.to_string_lossy().contains("named.conf"));
-}
-
-/// A small generator of pseudo-random numbers, so that a failure can be repeated.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % limit as u64) as usize
-    }
 }
 
 const PARTS: &[&str] = &[

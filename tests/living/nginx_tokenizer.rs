@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
+use crate::support::env_files::Random;
 use deploy_doctor::source::nginx::FaultKind;
 use deploy_doctor::source::nginx::tree::Tree;
 use deploy_doctor::source::{FileId, SourceFile};
@@ -76,17 +77,6 @@ fn installed() -> bool {
         eprintln!("SKIPPED: nginx is not installed, the tokenizer was not compared with it");
     }
     there
-}
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % limit as u64) as usize
-    }
 }
 
 const PARTS: &[&str] = &[

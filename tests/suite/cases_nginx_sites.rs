@@ -114,6 +114,31 @@ fn django_s_settings_see_what_gunicorn_itself_sets() {
 }
 
 #[test]
+fn django_s_settings_are_those_that_the_application_starts_with() {
+    let host = "        proxy_set_header Host $host;\n";
+    let named = |wsgi: &str| {
+        let one = "ALLOWED_HOSTS = ['example.com']\n";
+        let case = django("ALLOWED_HOSTS = ['*']\n").replace(SITE, host, "");
+        case.in_release("wsgi.py", wsgi)
+            .in_release("shop/strict.py", one)
+            .replace(
+                UNIT,
+                "[Service]\n",
+                "[Service]\nEnvironment=DJANGO_SETTINGS_MODULE=shop.strict\n",
+            )
+            .check()
+    };
+    let start = "from django.core.wsgi import get_wsgi_application\napp = get_wsgi_application()\n";
+    // The environment alone names them.
+    named(start).only("N303").is(Severity::Error);
+    let default = "import os\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')\n";
+    named(&format!("{default}{start}")).only("N303").is(Severity::Error);
+    // The code insists.
+    let forced = "import os\nos.environ['DJANGO_SETTINGS_MODULE'] = 'shop.settings'\n";
+    named(&format!("{forced}{start}")).only("N303").is(Severity::Warning);
+}
+
+#[test]
 fn django_redirects_for_ever_where_the_scheme_is_not_passed_on() {
     let settings = "ALLOWED_HOSTS = ['example.com']\nSECURE_SSL_REDIRECT = True\n\
                     SECURE_PROXY_SSL_HEADER = ('HTTP_X_FORWARDED_PROTO', 'https')\n";

@@ -101,6 +101,8 @@ pub struct Code {
     pub modules: Vec<ReadModule>,
     /// Variables without which a worker does not boot.
     pub required: Vec<NeededVariable>,
+    /// The file of Django's settings, where the application starts Django with settings of its own.
+    pub django_settings: Option<PathBuf>,
     /// Variables that `.env.example` lists.
     pub examples: Vec<Spanned<String>>,
     /// Whether all that is certainly imported is there.
@@ -146,6 +148,7 @@ pub(super) fn read(
         application: Known::Unknown(Why::not_read("the application was not read")),
         modules: Vec::new(),
         required: Vec::new(),
+        django_settings: None,
         examples: Vec::new(),
         imports: Known::Unknown(Why::not_read("the application was not read")),
         start: StartImports::unknown(&Why::not_read("the application was not read")),
@@ -184,7 +187,10 @@ pub(super) fn read(
             let graph = &mut reader.graph;
             let django = django::follow(graph, surroundings.django_settings, problems);
             let mut imports = graph.check(&reader.judge);
-            imports.unknown.extend(django);
+            match django {
+                Ok(settings) => code.django_settings = settings,
+                Err(why) => imports.unknown.push(why),
+            }
             code.imports = Known::Observed(imports, "the release's imports");
             code.made =
                 Known::Observed(interface::of(graph, &application.name), "the release's code");

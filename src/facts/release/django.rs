@@ -1,6 +1,8 @@
 //! What Django imports when it starts, and for its first request: the settings module, then
 //! INSTALLED_APPS, MIDDLEWARE and ROOT_URLCONF.
 
+use std::path::PathBuf;
+
 use super::super::{Problem, Why};
 use super::finder::{Found, Owner};
 use super::graph::Graph;
@@ -15,23 +17,35 @@ const DEPTH: usize = 10;
 const TAKEN: usize = 100;
 
 /// Follows Django's settings where a module that certainly runs starts Django. `variable` is
-/// DJANGO_SETTINGS_MODULE in the environment. An answer says why the settings are not known.
+/// DJANGO_SETTINGS_MODULE in the environment. Hands out the file of the settings.
 pub(super) fn follow(
     graph: &mut Graph<'_>,
     variable: &dyn Fn() -> Result<Option<String>, Why>,
     problems: &mut Vec<Problem>,
-) -> Option<Why> {
-    let (index, named, forced) = started(graph)?;
-    let from_code = || named.clone();
-    let named = match (forced, variable()) {
-        (true, _) | (false, Ok(None)) => from_code()?,
-        (false, Ok(Some(value))) => Spanned { value, span: named.as_ref()?.span },
-        (false, Err(why)) => return Some(why),
+) -> Result<Option<PathBuf>, Why> {
+    let Some((index, named, forced)) = started(graph) else { return Ok(None) };
+    let Some(from_code) = named else {
+        // No line of the code leads there: they are read, and not followed.
+        let Some(module) = variable()? else { return Ok(None) };
+        return Ok(match graph.finder.find(&module) {
+            Found::File(path, Owner::Release) => Some(path),
+            _ => None,
+        });
+    };
+    let named = match forced {
+        true => from_code,
+        false => match variable()? {
+            Some(value) => Spanned { value, ..from_code },
+            None => from_code,
+        },
     };
     graph.import(import(&named.value, named.span), index, true);
     graph.run(problems);
-    let Found::File(path, Owner::Release) = graph.finder.find(&named.value) else { return None };
-    let settings = settings_of(graph, graph.position(&path)?, DEPTH, &mut 0);
+    let Found::File(path, Owner::Release) = graph.finder.find(&named.value) else {
+        return Ok(None);
+    };
+    let Some(position) = graph.position(&path) else { return Ok(None) };
+    let settings = settings_of(graph, position, DEPTH, &mut 0);
     for app in settings.get("INSTALLED_APPS").into_iter().flatten() {
         follow_app(graph, app);
     }
@@ -44,7 +58,7 @@ pub(super) fn follow(
         follow_module(graph, &urls.value, urls.span);
     }
     graph.run(problems);
-    None
+    Ok(Some(path))
 }
 
 /// The module that starts Django, and the settings that the code names.

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::super::environment::as_lookup;
 use super::super::server::Gunicorn;
 use super::super::{Environment, Known, Why};
-use super::{Code, Resolution, SearchEntry};
+use super::{Code, Resolution};
 use crate::source::Sources;
 use crate::source::python::evaluate::{self, FileText, Surroundings};
 use crate::source::python::{self, ConfigFile, ConfigValue, PythonVersion};
@@ -28,7 +28,6 @@ pub(super) fn read(
     sources: &Sources,
     gunicorn: &Gunicorn,
     environment: &Environment,
-    search_path: &Known<Vec<SearchEntry>>,
     code: &Code,
 ) -> Option<Django> {
     let Resolution::File(path) = &code.application.ok()?.resolution else { return None };
@@ -43,13 +42,10 @@ pub(super) fn read(
         forwarded_host: Known::Unknown(Why::not_understood(why)),
         debug: Known::Unknown(Why::not_understood(why)),
     };
-    let named = match environment.seen_by_application(gunicorn, "DJANGO_SETTINGS_MODULE") {
-        Ok(Some(variable)) => variable.value.expose_str().map(str::to_owned),
-        Ok(None) => settings_module(&text).map(str::to_owned),
-        Err(_) => None,
+    let Some(path) = &code.django_settings else {
+        return Some(unknown("the settings module is not known"));
     };
-    let Some(module) = named else { return Some(unknown("the settings module is not known")) };
-    let Some(settings) = settings(sources, (gunicorn, environment), search_path, &module) else {
+    let Some(settings) = settings(sources, gunicorn, environment, path) else {
         return Some(unknown("the settings module was not read"));
     };
     let boolean = |name: &str, default: bool| match value(&settings, name) {
@@ -75,30 +71,13 @@ pub(super) fn read(
     })
 }
 
-/// `os.environ.setdefault("DJANGO_SETTINGS_MODULE", "site.settings")`: what stands in quotes
-/// behind the name.
-fn settings_module(text: &str) -> Option<&str> {
-    let (_, rest) = text.split_once("DJANGO_SETTINGS_MODULE")?;
-    let rest = rest.get(1..)?.trim_start().strip_prefix([',', ']'])?;
-    let rest = rest.trim_start().trim_start_matches('=').trim_start();
-    let quote = rest.chars().next().filter(|quote| matches!(quote, '"' | '\''))?;
-    let (module, _) = rest.get(1..)?.split_once(quote)?;
-    let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_');
-    (!module.is_empty() && module.chars().all(plain)).then_some(module)
-}
-
 fn settings(
     sources: &Sources,
-    (gunicorn, environment): (&Gunicorn, &Environment),
-    search_path: &Known<Vec<SearchEntry>>,
-    module: &str,
+    gunicorn: &Gunicorn,
+    environment: &Environment,
+    path: &Path,
 ) -> Option<ConfigFile> {
-    let inside = module.replace('.', "/");
-    let found = search_path.ok()?.iter().find_map(|entry| {
-        let base = entry.place.path.join(&inside);
-        let candidates = [base.with_extension("py"), base.join("__init__.py")];
-        candidates.iter().find_map(|path| sources.load(path).ok())
-    })?;
+    let found = sources.load(path).ok()?;
     let variable = |name: &str| as_lookup(environment.seen_by_application(gunicorn, name));
     let resolve = |path: &Path| Some(sources.host().look(path).resolved);
     // What another module brings in by a star, or writes into this one's names, is not followed.
@@ -183,24 +162,5 @@ impl Django {
                     .strip_prefix('.')
                     .is_some_and(|domain| name == domain || name.ends_with(&pattern))
         }))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::settings_module;
-
-    #[test]
-    fn the_settings_module_is_the_text_behind_its_variable() {
-        for (text, module) in [
-            ("os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'a.settings')", Some("a.settings")),
-            ("os.environ[\"DJANGO_SETTINGS_MODULE\"] = \"a\"", Some("a")),
-            ("os.environ.setdefault(\"DJANGO_SETTINGS_MODULE\",\n    \"a.b\"\n)", Some("a.b")),
-            ("os.environ.setdefault('DJANGO_SETTINGS_MODULE', NAME)", None),
-            ("os.environ['DJANGO_SETTINGS_MODULE'] == 'x y'", None),
-            ("", None),
-        ] {
-            assert_eq!(settings_module(text), module, "{text}");
-        }
     }
 }
