@@ -26,7 +26,8 @@ pub struct Settings {
     pub rate: f64,
     /// When the last probe is due; none: until [`super::Prober::finish`].
     pub duration: Option<Duration>,
-    /// How long an answer may take, from the moment when the probe was due to the last byte.
+    /// How long an answer may take, from the moment when the probe is sent (when it is due, unless
+    /// the prober itself is late) to the last byte.
     pub timeout: Duration,
     /// GET or HEAD.
     pub method: Method,

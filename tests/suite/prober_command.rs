@@ -117,6 +117,31 @@ fn a_prober_that_was_late_says_so() {
 }
 
 #[test]
+fn a_prober_that_was_held_up_blames_itself() {
+    let server = Scripted::tcp(|asked| {
+        Deed::AnswerAt(asked.at + Duration::from_millis(100), answer(200, "hello"))
+    });
+    let child = Command::new(program())
+        .args(["probe", &server.url("/"), "-d", "4", "-r", "50", "-t", "2", "--format", "json"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    while server.log().len() < 10 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let id = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(id, rustix::process::Signal::STOP).unwrap();
+    std::thread::sleep(Duration::from_millis(2600));
+    rustix::process::kill_process(id, rustix::process::Signal::CONT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    // What the site answered meanwhile has not failed; what was due a timeout ago is not sent.
+    assert_eq!(report["total"]["failed"], 0, "{report}");
+    assert!(report["total"]["not_sent"]["too_late"].as_u64().unwrap() > 10, "{report}");
+    assert_eq!(output.status.code(), Some(3), "not all was asked");
+}
+
+#[test]
 fn what_was_seen_before_an_interrupt_is_reported() {
     let server = Scripted::tcp(|_| Deed::ok());
     let child = Command::new(program())

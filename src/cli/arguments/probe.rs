@@ -18,7 +18,7 @@ pub(in crate::cli) struct ProbeArguments {
     /// How long: 10s, 2m, or seconds
     #[arg(short, long, value_name = "TIME", default_value = "10s", value_parser = duration)]
     pub duration: Duration,
-    /// How long an answer may take, from the moment when its probe was due: 5s, 500ms, or seconds
+    /// How long an answer may take, to its last byte: 5s, 500ms, or seconds
     #[arg(short, long, value_name = "TIME", default_value = "5s", value_parser = duration)]
     pub timeout: Duration,
     /// GET or HEAD

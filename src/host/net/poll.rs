@@ -17,8 +17,8 @@ use super::Channel;
 const WAKER: u64 = u64::MAX;
 const TIMER: u64 = u64::MAX - 1;
 
-/// The most events that are taken at a time.
-const BATCH: usize = 256;
+/// The most events that are taken at a time, the poller's own two included.
+const ROOM: usize = 256;
 
 /// Waits for many sockets at once, in constant time for each event.
 pub struct Poller {
@@ -46,6 +46,9 @@ impl std::fmt::Debug for Poller {
 }
 
 impl Poller {
+    /// So many tokens at once may not be all.
+    pub const BATCH: usize = ROOM - 2;
+
     /// A poller without sockets.
     pub fn new() -> Result<Self, std::io::Error> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
@@ -87,7 +90,7 @@ impl Poller {
             timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &moment)?;
         }
         let zero = Timespec { tv_sec: 0, tv_nsec: 0 };
-        let mut room = [const { MaybeUninit::<epoll::Event>::uninit() }; BATCH];
+        let mut room = [const { MaybeUninit::<epoll::Event>::uninit() }; ROOM];
         let events = match epoll::wait(&self.epoll, &mut room, now.then_some(&zero)) {
             Ok((events, _)) => events,
             Err(Errno::INTR) => return Ok(()),

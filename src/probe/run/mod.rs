@@ -91,9 +91,22 @@ impl Run {
                 return Ok(());
             }
             self.poller.wait(self.idle_for(sending), &mut ready)?;
+            self.go_on_with(&mut ready)?;
+        }
+    }
+
+    /// Goes on with everything that can go on, before anything else is sent: a prober that cannot
+    /// keep up is to leave late, which it notices, rather than to read late.
+    fn go_on_with(&mut self, ready: &mut Vec<usize>) -> Result<(), std::io::Error> {
+        loop {
+            let all = ready.len() < Poller::BATCH;
             for slot in ready.drain(..) {
                 self.go_on(slot);
             }
+            if all {
+                return Ok(());
+            }
+            self.poller.wait(Duration::ZERO, ready)?;
         }
     }
 
@@ -138,6 +151,10 @@ impl Run {
             self.give_way(slot, number);
         }
         while let Some((slot, number)) = self.deadlines.over(now) {
+            if self.is(slot, number) {
+                // The answer may lie there unread: then the prober was late, not the site.
+                self.go_on(slot);
+            }
             if self.is(slot, number) {
                 self.fail(slot, Kind::Timeout, None);
             }

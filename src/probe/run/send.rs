@@ -77,7 +77,7 @@ impl Run {
 
     /// Asks on a connection that has served before.
     fn send_again(&mut self, slot: usize, asking: Asking) {
-        let site = asking.due.target;
+        let (site, now) = (asking.due.target, self.now());
         let request = &self.sites[site].requests[1];
         let Some(connection) = self.slots.get(slot) else { return self.open(asking) };
         let sent = connection.channel.send(request).and_then(|()| connection.channel.advance());
@@ -86,7 +86,8 @@ impl Run {
             self.renew(slot);
             return self.open(Asking { reused: false, ..asking });
         }
-        self.deadlines.push(asking.due.at + self.settings.timeout, slot, asking.number);
+        // A probe that the prober sent late still leaves the site all of its time.
+        self.deadlines.push(now + self.settings.timeout, slot, asking.number);
         connection.asking = Some(asking);
         self.slots.watch(&self.poller, slot);
         self.record().targets[site].series[Series::Kept as usize].reused += 1;
@@ -116,7 +117,7 @@ impl Run {
                 },
             }
         };
-        let (due, number, site) = (asking.due.at, asking.number, asking.due.target);
+        let (number, site) = (asking.number, asking.due.target);
         let inserted = self.slots.insert(&self.poller, channel, site, Some(asking));
         let slot = match inserted {
             Ok(slot) => slot,
@@ -132,7 +133,7 @@ impl Run {
             let mut record = self.shared.record();
             record.most_open = record.most_open.max(open);
         }
-        self.deadlines.push(due + self.settings.timeout, slot, number);
+        self.deadlines.push(self.now() + self.settings.timeout, slot, number);
         let site = &self.sites[site];
         if site.addresses.len() > 1 && !site.proven {
             self.attempts.push(self.now() + NEXT_ADDRESS, slot, number);
