@@ -4,6 +4,7 @@ use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::time::Duration;
 
+use deploy_doctor::host::Host;
 use deploy_doctor::host::net::tls::Trust;
 use deploy_doctor::probe::settings::StartError;
 use deploy_doctor::probe::{Connections, Kind, Prober, Report, Settings};
@@ -157,6 +158,27 @@ fn https_believes_what_curl_believes() {
         assert_eq!(only(&report), (Kind::Tls, 20));
         assert_eq!(server.log().len(), asked, "nothing is asked of a stranger");
     }
+}
+
+#[test]
+fn check_asks_https_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let (text, config) = certified(&["localhost"], true);
+    let file = directory.path().join("own.pem");
+    std::fs::write(&file, text).unwrap();
+    let server = Scripted::tls(config, |_| Deed::status(503));
+    let url = server.https("localhost");
+    let request = deploy_doctor::facts::probe::parse(&url).unwrap();
+    let host = deploy_doctor::host::TreeHost::live().unwrap();
+    let error = host.http(&request).unwrap_err();
+    assert!(matches!(error, deploy_doctor::host::HttpError::Tls(_)), "{error}");
+    assert_eq!(server.log().len(), 0, "nothing is asked of a stranger");
+    // An authority that the system is told of.
+    let mut command = std::process::Command::new(crate::support::command::program());
+    command.args(["check", "--no-exec", "--probe", &url]).env("SSL_CERT_FILE", &file);
+    let ran = crate::support::command::finish(command);
+    assert_eq!(server.log().len(), 1, "{}", ran.all());
+    assert!(server.log()[0].asked.head.starts_with("GET / HTTP/1.1"));
 }
 
 #[test]
