@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use crate::facts::WhyKind;
 use crate::facts::release::packages::Venv;
 use crate::rule::prelude::*;
 
@@ -95,7 +96,11 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     if names.is_empty() {
         return Ok(());
     }
-    let Some(venv) = app.gunicorn.venv.ok() else { return Ok(()) };
+    let venv = match app.gunicorn.venv.get() {
+        Ok(venv) => venv,
+        Err(why) if why.kind() == WhyKind::NotRead => return Err(why),
+        Err(_) => return Ok(()),
+    };
     // What an upgrade that was broken off left has no metadata.
     let whole = venv.find("sqlalchemy").find(|found| found.metadata_present);
     let Some(version) = whole.and_then(|found| found.version.as_ref()) else {

@@ -151,7 +151,12 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         }
         // A comment that became part of the value is E403's, and not to be lost.
         let commented = variable.value.expose_str().is_some_and(|value| value.contains(" #"));
-        let edit = Edit::variable(app, name, off).ok().filter(|_| !commented);
+        let edits = match commented {
+            true => {
+                Err(Why::not_understood("a comment that became part of the value would be lost"))
+            }
+            false => Edit::variable(app, name, off).map(|edit| vec![edit]),
+        };
         out.report(format!(
             "errors pass by the application's handlers, and its insides may show: {name} turns debug \
              mode on"
@@ -160,7 +165,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             .help(help(name, off))
             .by_hand(variable.span)
             .subject(name)
-            .fix_if(Safety::Safe, format!("{name}={off}"), edit);
+            .fix_or_why(Safety::Safe, format!("{name}={off}"), edits);
     }
     Ok(())
 }

@@ -73,7 +73,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         finding.subject("GUNICORN_CMD_ARGS");
     }
     finding.help(hand.line()).by_hand(reload.span().or_else(|| app.gunicorn.started_at()));
-    let edits = Edit::switch_off(app, "reload").unwrap_or_default();
-    finding.fix_if(Safety::Safe, hand.title(), edits);
+    let edits = Edit::switch_off(app, "reload");
+    finding.fix_or_why(Safety::Safe, hand.title(), edits);
     Ok(())
 }

@@ -87,7 +87,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             hand.line()
         ))
         .by_hand(preload.span().or_else(|| app.gunicorn.started_at()));
-    let edits = Edit::switch_off(app, "preload_app").unwrap_or_default();
-    finding.fix_if(Safety::Unsafe, hand.title(), edits);
+    let edits = Edit::switch_off(app, "preload_app");
+    finding.fix_or_why(Safety::Unsafe, hand.title(), edits);
     Ok(())
 }

@@ -52,7 +52,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     };
     let refuses = app.machine.kernel.ok().is_some_and(|kernel| *kernel >= REFUSES);
     let when = if refuses { "" } else { " on a kernel from 6.13 on" };
-    let edits = Edit::switch_off(app, "reuse_port").unwrap_or_default();
+    let edits = Edit::switch_off(app, "reuse_port");
     let severity = if refuses { Severity::Error } else { Severity::Warning };
     out.report(format!(
         "gunicorn does not start{when}: the kernel refuses reuse_port for {}",
@@ -63,6 +63,6 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     .at_some(unix.origin.span(), "on a unix socket")
     .help("Take reuse_port away: the workers share the socket without it.")
     .by_hand(reuse.span())
-    .fix_if(Safety::Safe, "no reuse_port", edits);
+    .fix_or_why(Safety::Safe, "no reuse_port", edits);
     Ok(())
 }

@@ -149,7 +149,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     finding
         .help(format!("{}  (2 x CPUs + 1 is the usual number)", hand.line()))
         .by_hand(workers.span().or_else(|| gunicorn.started_at()));
-    let edit = Edit::setting(app, "workers", Value::Number(3));
-    finding.fix_if(Safety::Safe, hand.title(), edit);
+    let edits = Edit::setting(app, "workers", Value::Number(3)).map(|edit| vec![edit]);
+    finding.fix_or_why(Safety::Safe, hand.title(), edits);
     Ok(())
 }

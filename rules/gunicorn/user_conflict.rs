@@ -119,7 +119,7 @@ fn report(
     let settings = &app.gunicorn.settings;
     let runs_as = app.service.user.ok().map_or("", |user| user.name.as_str());
     let shown = if settings.is_secret(what) { "another one" } else { wanted };
-    let edits = Edit::unset(app, what).unwrap_or_default();
+    let edits = Edit::unset(app, what);
     out.report(format!(
         "no worker boots: gunicorn is to change its {what} to {shown}, which only root may, and it \
          runs as {runs_as}"
@@ -132,5 +132,5 @@ fn report(
     ))
     .by_hand(setting.span().or_else(|| app.gunicorn.started_at()))
     .subject(what)
-    .fix_if(Safety::Safe, format!("no {what} in gunicorn's settings"), edits);
+    .fix_or_why(Safety::Safe, format!("no {what} in gunicorn's settings"), edits);
 }

@@ -1,3 +1,4 @@
+use crate::facts::WhyKind;
 use crate::rule::prelude::*;
 
 crate::rule! {
@@ -42,8 +43,12 @@ crate::rule! {
 }
 
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
-    // That there is no environment is nothing broken.
-    let Some(venv) = app.gunicorn.venv.ok() else { return Ok(()) };
+    let venv = match app.gunicorn.venv.get() {
+        Ok(venv) => venv,
+        Err(why) if why.kind() == WhyKind::NotRead => return Err(why),
+        // That there is no environment is nothing broken.
+        Err(_) => return Ok(()),
+    };
     let Some((major, minor)) = venv.interpreter() else { return Ok(()) };
     if venv.libraries.is_empty() || venv.libraries.contains(&(major, minor)) {
         return Ok(());

@@ -49,6 +49,8 @@ pub struct Proposal {
     pub title: String,
     /// How it may be applied.
     pub safety: Safety,
+    /// Why its rule makes no change, where it would make one elsewhere.
+    pub refused: Option<String>,
     /// Was it seen on the living host alone? Only what follows the fixes shows whether it stays.
     pub live: bool,
     /// The finding's severity.
@@ -421,6 +423,7 @@ fn proposal(finding: &Finding, fingerprint: &str, resolver: &Resolver) -> Propos
         Some(fix) => (fix.safety, fix.title.clone(), fix.edits.as_slice()),
         None => (Safety::Manual, String::new(), Default::default()),
     };
+    let refused = finding.fix.as_ref().and_then(|fix| fix.refused.as_ref());
     let uncovers = finding.fix.as_ref().map_or(Uncovers::Nothing, |fix| fix.uncovers);
     Proposal {
         rule: finding.rule,
@@ -429,6 +432,7 @@ fn proposal(finding: &Finding, fingerprint: &str, resolver: &Resolver) -> Propos
         help: finding.help.clone(),
         title,
         safety,
+        refused: refused.map(|why| why.text().to_owned()),
         live: false,
         fingerprint: fingerprint.to_owned(),
         severity: finding.severity,

@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::{Edit, Item, Rule, Severity};
-use crate::facts::Known;
+use crate::facts::{Known, Why};
 use crate::source::Span;
 
 /// How a fix may be applied.
@@ -61,6 +61,8 @@ pub struct Fix {
     pub title: String,
     /// The changes; none where only words say what to do.
     pub edits: Vec<Edit>,
+    /// Why no change is made, where one was asked for.
+    pub refused: Option<Why>,
     /// Which findings may come to light with it: as long as nothing got through, what else is
     /// wrong could not be seen.
     pub uncovers: Uncovers,
@@ -193,6 +195,7 @@ impl Finding {
             safety,
             title: title.into(),
             edits: Vec::new(),
+            refused: None,
             uncovers: Uncovers::Nothing,
         })
     }
@@ -208,6 +211,22 @@ impl Finding {
         let edits: Vec<Edit> = edits.into_iter().collect();
         let safety = if edits.is_empty() { Safety::Manual } else { safety };
         self.fix(safety, title).edits(edits)
+    }
+
+    /// The same for changes that are made, or refused for a reason that is then told.
+    pub fn fix_or_why(
+        &mut self,
+        safety: Safety,
+        title: impl Into<String>,
+        edits: Result<Vec<Edit>, Why>,
+    ) -> &mut Fix {
+        let (edits, refused) = match edits {
+            Ok(edits) => (edits, None),
+            Err(why) => (Vec::new(), Some(why)),
+        };
+        let fix = self.fix_if(safety, title, edits);
+        fix.refused = refused;
+        fix
     }
 
     /// Adds an observation.

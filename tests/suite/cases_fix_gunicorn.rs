@@ -143,6 +143,16 @@ fn a_wrapper_script_is_changed_where_it_starts_gunicorn() {
 }
 
 #[test]
+fn a_change_that_is_not_made_says_why() {
+    let unit = unit(&started("")).file(&config(), "workers = threads = 1\n");
+    let repair = Repair::of(unit).rule("G201");
+    let left = &repair.in_place().plan.left;
+    let why = left.first().and_then(|left| left.proposal.refused.as_deref());
+    let wanted = "the file does more with workers than set it on a line of its own";
+    assert_eq!(why, Some(wanted));
+}
+
+#[test]
 fn what_a_number_is_made_of_is_not_guessed() {
     let python = |text: &str| unit(&started("")).file(&config(), text);
     is_manual(python("import os\nworkers = int(os.environ.get('WORKERS', 1))\n"), "G201");

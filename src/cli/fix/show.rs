@@ -100,7 +100,10 @@ fn why(left: &Left) -> String {
         _ => format!("by hand:\n  {}", fix.help.replace('\n', "\n  ")),
     };
     match &left.reason {
-        Reason::Manual => by_hand,
+        Reason::Manual => match &fix.refused {
+            Some(why) => format!("not fixed here: {why}\n{by_hand}"),
+            None => by_hand,
+        },
         Reason::Unsafe => {
             format!("--unsafe would: {} (it changes more than what is wrong)", fix.title)
         }

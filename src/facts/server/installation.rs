@@ -142,7 +142,11 @@ pub(super) fn read_venv(
             if given.venv.is_some() || !absent {
                 problems.push(Problem::unreadable(&error));
             }
-            Known::Unknown(Why::not_read(format!("the venv {error}")))
+            let why = format!("the venv {error}");
+            Known::Unknown(match error.kind {
+                HostErrorKind::NotFound | HostErrorKind::NotADirectory => Why::not_there(why),
+                _ => Why::not_read(why),
+            })
         }
     }
 }

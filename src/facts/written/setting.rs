@@ -68,7 +68,7 @@ impl App {
         match reads_as(text, value) {
             true => Ok(site),
             false => {
-                Err(Why::not_understood(format!("{setting} is not written there as it comes out")))
+                Err(Why::not_understood(format!("what sets {setting} is not its plain value")))
             }
         }
     }
@@ -107,7 +107,9 @@ impl App {
                 }
                 _ if self.is_plain_line(setting, value) => writings.spelling(value)?,
                 _ => {
-                    let why = format!("the file uses {setting} for more than one plain line");
+                    let why = format!(
+                        "the file does more with {setting} than set it on a line of its own"
+                    );
                     return Err(Why::not_understood(why));
                 }
             };
@@ -163,7 +165,9 @@ impl App {
         let lost: Vec<&Statement> = settings.lost(setting).flat_map(|l| &l.statements).collect();
         let elsewhere = settings.lost(setting).any(|lost| lost.layer != Layer::CommandLine);
         if settings.layer(setting) != Some(Layer::CommandLine) || elsewhere || own.is_empty() {
-            return Err(Why::depends(format!("other than arguments may set {setting}")));
+            return Err(Why::depends(format!(
+                "more than arguments of the command line may set {setting}"
+            )));
         }
         let all = lost.into_iter().chain(own);
         let site = |statement: &Statement| {
@@ -186,7 +190,7 @@ impl App {
             return Err(Why::not_understood("gunicorn refuses its command line"));
         }
         let launch = self.gunicorn.launch.get()?;
-        let unclear = || Why::not_understood("the command line is not written as it comes out");
+        let unclear = || Why::not_understood("the command line is not made of plain words");
         if let Some(program) = &launch.gunicorn {
             let text = self.written(program.span).ok_or_else(unclear)?;
             let name = unquoted(program.span, text).1;
@@ -227,7 +231,7 @@ impl App {
 }
 
 fn cannot_tell(setting: &str) -> Why {
-    Why::not_understood(format!("where all that sets {setting} is written cannot be told"))
+    Why::not_understood(format!("it cannot be told where all that sets {setting} is written"))
 }
 
 /// Does a text mean just this value where it stands?

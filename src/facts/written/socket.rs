@@ -16,7 +16,9 @@ impl App {
     /// together. Each is written as the path stands there.
     pub fn socket_sites(&self, bound: &Bound) -> Result<Vec<Spelling>, Why> {
         let endpoint = &bound.endpoint;
-        let unclear = || Why::not_understood(format!("{endpoint} is not written as it comes out"));
+        let unclear = || {
+            Why::not_understood(format!("not everything that names {endpoint} is its plain path"))
+        };
         let at = bound.origin.span().ok_or_else(unclear)?;
         let own = match bound.activated {
             true => self.listens(at, endpoint),
