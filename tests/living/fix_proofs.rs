@@ -86,7 +86,11 @@ fn prove_once(name: &str, case: &Case) -> Result<Vec<String>, support::container
             return Ok(vec![format!("broke off: {words}")]);
         }
     };
-    let state = if shown.wrong.is_empty() { "harm gone" } else { "FAILED" };
+    let state = match (shown.wrong.is_empty(), case.by_hand) {
+        (false, _) => "FAILED",
+        (true, true) => "left to a person",
+        (true, false) => "harm gone",
+    };
     let answers = &shown.answers;
     let line = format!(
         "{name:<36} {state}: {} of {} lost, unit {}, [{:.1} s] | {}\n",

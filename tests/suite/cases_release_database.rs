@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use crate::support::case::{self, Case};
+use crate::support::command;
 use deploy_doctor::rule::Severity;
 
 /// The release that `current` leads to.
@@ -316,4 +317,16 @@ fn since_names_the_revision_after_which_migrations_are_new() {
     assert!(found.only("R706").evidence[0].contains("--since"), "{found:#?}");
     drop().since("b2e1d3c5f7a9").check().passes("R706");
     drop().since("ffff00000000").check().skipped("R706");
+}
+
+/// A gate that is given the unit and not the virtual environment has not looked at it.
+#[test]
+fn an_environment_that_was_not_given_is_not_passed() {
+    let unit = "testdata/healthy/etc/systemd/system/myapp.service";
+    let ran = command::run(&["check", "--unit", unit, "--format", "json"]);
+    let report: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    let skipped = report["skipped"].as_array().unwrap();
+    let kind = skipped.iter().find(|skip| skip["code"] == "R712").map(|skip| &skip["kind"]);
+    assert_eq!(kind, Some(&"not-read".into()), "{}", ran.stdout);
+    Case::healthy().check().passes("R712");
 }

@@ -32,8 +32,14 @@ fn downloaded(packages: &[String]) -> Result<PathBuf, Skip> {
         return Ok(path);
     }
     let _ = std::fs::remove_dir_all(&path);
-    let installed = Command::new("python3")
-        .args(["-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-compile"])
+    // Debian's Python has no pip of its own; each virtual environment brings one.
+    let venv = Path::new(env!("CARGO_TARGET_TMPDIR")).join("packages-venv");
+    let made = Command::new("python3").args(["-m", "venv"]).arg(&venv).output();
+    if !made.is_ok_and(|output| output.status.success()) {
+        return Err(Skip("python3 -m venv does not work here".into()));
+    }
+    let installed = Command::new(venv.join("bin/pip"))
+        .args(["install", "-q", "--disable-pip-version-check", "--no-compile"])
         .args(["--only-binary", ":all:", "--target"])
         .arg(&path)
         .args(packages)

@@ -50,6 +50,10 @@ pub struct Case {
     /// Further options of `check` on the living host.
     #[serde(default)]
     pub inside: Vec<String>,
+    /// The rule has a fix, and none that a program can make for this cause: `fix` says what to type and
+    /// changes nothing.
+    #[serde(default)]
+    pub by_hand: bool,
     /// The roots that it is about, where that is not all of them.
     #[serde(default)]
     pub roots: Vec<Suite>,
