@@ -81,6 +81,10 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     for fault in &faults {
         refused(app, fault, out);
     }
+    // An option whose value is not known may have taken the application's name.
+    if let Err(why) = settings.wsgi_app().get() {
+        out.skip(&why);
+    }
     let before = out.found();
     accounts(app, out)?;
     if faults.is_empty() && out.found() == before {

@@ -1,6 +1,6 @@
 //! Certificates, keys and parameters that nginx cannot load.
 
-use crate::facts::{Deployment, State, Why};
+use crate::facts::{Deployment, State, Why, WhyKind};
 use crate::host::FileKind;
 use crate::rule::{Safety, Sink};
 
@@ -63,6 +63,12 @@ crate::rule! {
 
 fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
     deployment.nginx.model.get()?;
+    if !deployment.machine.whole && !deployment.nginx.certificates.is_empty() {
+        return Err(Why::of(
+            WhyKind::NeedsLivingHost,
+            "whether the certificates are there only the machine tells",
+        ));
+    }
     for file in &deployment.nginx.certificates {
         let state = match file.place.state.get() {
             Ok(state) => state,

@@ -75,6 +75,9 @@ fn check(front: &Passing, out: &mut Sink) -> Result<(), Why> {
     // Many locations have one cause: the lines that they inherit.
     let mut seen = HashSet::new();
     for pass in &front.passes {
+        if front.model.effective(pass.place(), "proxy_set_header").incomplete {
+            out.skip(&Why::not_read("an include that may set headers was not read"));
+        }
         for header in HEADERS {
             let lines = lines(front.model, pass, header);
             let spans: Vec<_> = lines.iter().map(DirectiveRef::span).collect();

@@ -28,13 +28,9 @@ pub struct CertificateFile {
     pub place: Place,
 }
 
-/// Those of the servers that have a certificate. On a machine that was not read as a whole nothing
-/// is known of them.
+/// Those of the servers that have a certificate.
 pub(super) fn read(sources: &Sources, machine: &Machine, model: &Model) -> Vec<CertificateFile> {
     let mut found = Vec::new();
-    if !machine.whole {
-        return found;
-    }
     let mut seen = HashSet::new();
     for server in &model.servers {
         let level = Level::Server(server.id);
