@@ -17,6 +17,7 @@ crate::rule! {
     ///
     /// Proved by `log-not-writable`: gunicorn ended with `isn't writable`, and every request got
     /// 502.
+    ///
     /// Proved by `logging-file-not-writable`: gunicorn ended with `Unable to configure
     /// handler`, and every request got 502.
     ///

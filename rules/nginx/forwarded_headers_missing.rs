@@ -28,7 +28,9 @@ crate::rule! {
     ///
     /// Proved by `forwarded-headers-missing`: the application took its host for `myapp`,
     /// the upstream's name, in every link that it makes.
+    ///
     /// Proved by `django-host-refused`: Django answered 400 to every request.
+    ///
     /// Proved by `django-redirect-loop`: Django redirected each request to the address that it came
     /// from, again and again, until the client gave up.
     ///

@@ -17,6 +17,7 @@ crate::rule! {
     ///
     /// Proved by `header-twice`: the application saw the header as `example.com,example.com`, which
     /// is the name of no host.
+    ///
     /// Proved by `django-host-twice`: Django answered 400 to every request.
     ///
     /// ```nginx,bad

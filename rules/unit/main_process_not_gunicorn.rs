@@ -26,6 +26,7 @@ crate::rule! {
     ///
     /// Proved by `shell-stays-main-process`: the reload returned 0, its SIGHUP killed dash,
     /// and the site answered 502 for more than two seconds; behind bash nothing was lost.
+    ///
     /// Proved by `shell-hides-readiness`: READY=1 was sent and not heard, and the unit was killed at
     /// its start timeout again and again; behind bash, which made way, nothing was lost.
     ///

@@ -21,8 +21,10 @@ crate::rule! {
     /// and `systemctl restart`.
     ///
     /// Proved by `sandbox-hides-app`: the unit failed with 200/CHDIR, and every request got 502.
+    ///
     /// Proved by `private-users-user`: no worker could become www-data, gunicorn ended again and
     /// again, and every request got 502.
+    ///
     /// Proved by `private-users-port`: gunicorn could not listen (permission denied), and every
     /// request got 502.
     ///

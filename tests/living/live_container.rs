@@ -129,10 +129,13 @@ fn both(container: &Container, codes: &[&str]) -> Seen {
 fn health_is_seen_by_everybody() {
     let Some(container) = booted("live-healthy") else { return };
     let outer = both(&container, &[]);
-    // Which file a socket is bound to is told to those inside alone.
-    let outer: Vec<_> = outer.skips.iter().filter(|(code, _)| code != "S607").collect();
-    assert!(outer.is_empty(), "outside: {outer:?}");
-    assert_eq!(inside(&container, "root").skips, [], "root");
+    // How often systemd started the unit is systemd's own word, and no command is run here; which file
+    // a socket is bound to is told to those inside alone.
+    let but = |seen: Seen, codes: &[&str]| -> Vec<(String, String)> {
+        seen.skips.into_iter().filter(|(code, _)| !codes.contains(&code.as_str())).collect()
+    };
+    assert_eq!(but(outer, &["P505", "S607"]), [], "outside");
+    assert_eq!(but(inside(&container, "root"), &["P505"]), [], "root");
     // gunicorn's own user sees its processes.
     assert_eq!(inside(&container, "www-data").codes, Vec::<String>::new());
     // Anybody else sees less and says so.
