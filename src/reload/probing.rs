@@ -153,7 +153,7 @@ pub(super) fn evidence(report: &Report) -> Vec<String> {
     all.collect()
 }
 
-/// The longest time without an answer from the mark of the reload on.
+/// The longest time without an answer, the baseline included.
 pub(super) fn longest_gap(report: &Report) -> Duration {
     report.targets.iter().map(|target| target.longest_gap.length()).max().unwrap_or_default()
 }
