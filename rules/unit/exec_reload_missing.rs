@@ -90,6 +90,9 @@ fn refreshes(service: &Service) -> Option<Span> {
     (service.boolean("RefreshOnReload", true).ok() != Some(&false)).then_some(set.span)
 }
 
+/// What speaks of a reload, and is silent while there is none.
+const OF_A_RELOAD: [&str; 6] = ["U103", "U113", "G203", "G207", "G222", "R716"];
+
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let service = &app.service;
     service.whole()?;
@@ -111,7 +114,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         .at(refresh, "no ExecReload= beside it")
         .help(format!("Add to [Service]:\n{}", super::RELOAD))
         .fix(Safety::Safe, super::RELOAD)
-        .edit(Edit::set(&service.unit, "ExecReload", super::HUP));
+        .edit(Edit::set(&service.unit, "ExecReload", super::HUP))
+        .uncovers_rules(&OF_A_RELOAD);
         return Ok(());
     }
     let reset = service.unit.all("Service", "ExecReload").last().is_some();
@@ -129,6 +133,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     .at_some(super::place_for(service, "ExecReload"), note)
     .help(format!("Add to [Service]:\n{}", super::RELOAD))
     .fix(Safety::Safe, super::RELOAD)
-    .edit(Edit::set(&service.unit, "ExecReload", super::HUP));
+    .edit(Edit::set(&service.unit, "ExecReload", super::HUP))
+    .uncovers_rules(&OF_A_RELOAD);
     Ok(())
 }

@@ -798,3 +798,16 @@ fn systemd_waits_for_no_sign_of_life() {
     repair.in_place().becomes(UNIT, "WatchdogSec=3", "WatchdogSec=0");
     repair.drop_in().only(&[(OURS, "[Service]\nWatchdogSec=0\n")]);
 }
+
+/// While there is no reload, nothing speaks of what it would serve. The fix that makes one brings that
+/// to light, and does not bring it about.
+#[test]
+fn a_reload_that_is_made_shows_what_it_would_keep() {
+    let case = unit(&[("ExecReload=/bin/kill -s HUP $MAINPID\n", ""), (CHDIR, "")]);
+    let repair = Repair::of(case);
+    let repaired = repair.in_place();
+    let mut codes: Vec<&str> = repaired.plan.fixes.iter().map(|fix| fix.rule.code).collect();
+    codes.sort_unstable();
+    assert_eq!(codes, ["U101", "U113"]);
+    assert!(repaired.plan.left.is_empty(), "{:?}", repaired.plan.left);
+}
