@@ -245,11 +245,14 @@ impl Planner<'_> {
         live
     }
 
-    /// The fixes of one round: those that do not touch each other.
+    /// The fixes of one round: those that do not touch each other, and that bring the same to light:
+    /// what appears then is told from what one of them would bring about.
     fn choose(&mut self, seen: &Seen) -> Vec<Proposal> {
         let mut taken: Vec<Proposal> = Vec::new();
         for proposal in &seen.proposals {
-            if self.reason(proposal).is_some() {
+            if self.reason(proposal).is_some()
+                || taken.first().is_some_and(|first| first.uncovers != proposal.uncovers)
+            {
                 continue;
             }
             let Ok(steps) = &proposal.steps else { continue };
