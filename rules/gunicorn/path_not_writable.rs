@@ -133,7 +133,7 @@ fn judge(app: &App, user: &Identity, path: &WrittenPath, out: &mut Sink) -> Resu
     {
         return Ok(());
     }
-    prepared(app, directory)?;
+    app.service.untouched_before_the_start(directory)?;
     // What is root's alone by tmpfiles.d, as /var/log is, is judged as it stands.
     let mut boot = app.machine.tmpfiles.ok().into_iter().flatten();
     let made = boot.find(|line| Path::new(&line.path) == directory);
@@ -235,22 +235,4 @@ fn managed_by(directory: &Path) -> Option<(&'static str, String)> {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
         (!name.is_empty() && name.chars().all(plain)).then(|| (key, name.to_owned()))
     })
-}
-
-/// What a command before the start may make is not known.
-fn prepared(app: &App, directory: &Path) -> Result<(), Why> {
-    let text = directory.to_string_lossy();
-    for command in &app.service.exec_start_pre {
-        let words = std::iter::once(&command.line.program).chain(&command.line.arguments);
-        for word in words {
-            let written = word.text.as_str();
-            let opaque = word.unknown.is_some()
-                || !word.variables.is_empty()
-                || [".sh", ".py", ".bash"].iter().any(|end| written.ends_with(end));
-            if opaque || written.contains(&*text) {
-                return Err(Why::depends(format!("ExecStartPre= may make {text}")));
-            }
-        }
-    }
-    Ok(())
 }

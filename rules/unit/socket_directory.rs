@@ -172,7 +172,7 @@ fn wall(app: &App, user: &Identity, place: &Place) -> Result<Option<Wall>, Why> 
     if let Some(wall) = boot_wall(app, directory) {
         return Ok(wall);
     }
-    prepared(app, directory)?;
+    app.service.untouched_before_the_start(directory)?;
     if let Some(line) = tmpfiles_line(app, directory)? {
         if suits(user, app, line)? {
             return Ok(None);
@@ -266,25 +266,6 @@ fn other_runtime_directory(app: &App, directory: &Path) -> Option<Wall> {
         severity: Severity::Warning,
         free: true,
     })
-}
-
-/// What a command before the start may make is not known.
-fn prepared(app: &App, directory: &Path) -> Result<(), Why> {
-    let text = directory.to_string_lossy();
-    for command in &app.service.exec_start_pre {
-        let words = std::iter::once(&command.line.program).chain(&command.line.arguments);
-        for word in words {
-            let written = word.text.as_str();
-            let old = written.replace("/var/run/", "/run/");
-            let opaque = word.unknown.is_some()
-                || !word.variables.is_empty()
-                || [".sh", ".py", ".bash"].iter().any(|end| written.ends_with(end));
-            if opaque || old.contains(&*text) {
-                return Err(Why::depends(format!("ExecStartPre= may make {text}")));
-            }
-        }
-    }
-    Ok(())
 }
 
 fn tmpfiles_line<'a>(app: &'a App, directory: &Path) -> Result<Option<&'a Directory>, Why> {

@@ -30,6 +30,17 @@ pub enum TcpHost {
 }
 
 impl TcpHost {
+    /// The address or name by which this machine itself reaches it, without brackets.
+    pub fn from_here(&self) -> String {
+        match self {
+            Self::AnyV4 | Self::AnyV6 { only: false } => "127.0.0.1".to_owned(),
+            Self::AnyV6 { only: true } => "::1".to_owned(),
+            Self::Localhost => "localhost".to_owned(),
+            Self::Address(address) => address.to_string(),
+            Self::Name(name) => name.clone(),
+        }
+    }
+
     /// From a host as it stands in a configuration, without its port, brackets allowed.
     pub fn parse(text: &str) -> Self {
         let bare = text.trim_start_matches('[').trim_end_matches(']');

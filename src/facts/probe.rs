@@ -139,16 +139,7 @@ fn endpoint(target: &HttpTarget) -> Endpoint {
 fn target(endpoint: &Endpoint) -> Option<HttpTarget> {
     Some(match endpoint {
         Endpoint::Unix(path) => HttpTarget::Unix(path.clone()),
-        Endpoint::Tcp { host, port } => {
-            let host = match host {
-                TcpHost::AnyV4 | TcpHost::AnyV6 { only: false } => "127.0.0.1".to_owned(),
-                TcpHost::AnyV6 { only: true } => "::1".to_owned(),
-                TcpHost::Localhost => "localhost".to_owned(),
-                TcpHost::Address(address) => address.to_string(),
-                TcpHost::Name(name) => name.clone(),
-            };
-            HttpTarget::Tcp { host, port: *port }
-        }
+        Endpoint::Tcp { host, port } => HttpTarget::Tcp { host: host.from_here(), port: *port },
     })
 }
 

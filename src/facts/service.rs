@@ -342,6 +342,27 @@ impl Service {
             None => Known::Default(found, Whose::SYSTEMD),
         }
     }
+
+    /// What a command before the start may make of a directory is not known; an error where one of
+    /// `ExecStartPre=` may. `/var/run` is `/run`.
+    pub fn untouched_before_the_start(&self, directory: &Path) -> Result<(), Why> {
+        let text = directory.to_string_lossy();
+        for command in &self.exec_start_pre {
+            let words = std::iter::once(&command.line.program).chain(&command.line.arguments);
+            for word in words {
+                let written = word.text.as_str();
+                let opaque = word.unknown.is_some()
+                    || !word.variables.is_empty()
+                    || [".sh", ".py", ".bash"].iter().any(|end| written.ends_with(end));
+                let named = written.contains(&*text)
+                    || written.replace("/var/run/", "/run/").contains(&*text);
+                if opaque || named {
+                    return Err(Why::depends(format!("ExecStartPre= may make {text}")));
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The words of a text and where each starts.
