@@ -37,8 +37,7 @@ pub fn signal(pid: u32, started: u64, send: Send) -> io::Result<()> {
     // The descriptor keeps meaning this process, so nothing can come between look and signal.
     let handle = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?;
     let stat = fs::read(format!("/proc/{}/stat", pid.as_raw_nonzero()))?;
-    let same = crate::host::act::start_of(&stat) == Some(started);
-    if !same {
+    if start_of(&stat) != Some(started) {
         return Err(gone());
     }
     let signal = match send {

@@ -69,7 +69,7 @@ impl Run<'_> {
         self.hear(&judged)?;
         self.room(&state, moved.as_ref())?;
         let strategy = self.strategy(&judged, &state);
-        let no_way_back = judged.revision.as_deref().and_then(|rev| self.unknown_before(rev));
+        let no_way_back = judged.revision.as_deref().and_then(|rev| facts.unknown(rev));
         if let Some(why) = &no_way_back {
             self.story.note(format!("there is no way back by itself: {why}"));
         }
@@ -120,6 +120,10 @@ impl Run<'_> {
                 .map(|link| (link.path.clone(), link.target.clone(), link.resolved.clone())),
             targets: probing::of_sockets(app),
             socket_activated: !app.service.sockets.is_empty(),
+            revisions: app.release.migrations.ok().and_then(Option::as_ref).map(|migrations| {
+                let all = migrations.revisions.revisions.iter();
+                all.map(|revision| revision.id.value.clone()).collect()
+            }),
         };
         Ok((standing, moved))
     }
@@ -188,8 +192,8 @@ impl Run<'_> {
         places.extend(moved.map(|moved| moved.to.clone()));
         for place in places {
             // Where the state directory is not there yet, what is above it decides.
-            let there = place.ancestors().find(|path| act::room(path).is_ok());
-            let Some(Ok((bytes, inodes))) = there.map(act::room) else { continue };
+            let there = place.ancestors().find_map(|path| act::room(path).ok());
+            let Some((bytes, inodes)) = there else { continue };
             if bytes < ROOM.0 || inodes < ROOM.1 {
                 return Err(Stop::refused(format!(
                     "{} has no room left ({} MiB, {inodes} inodes): gunicorn could write no log",
@@ -198,12 +202,18 @@ impl Run<'_> {
                 )));
             }
         }
-        let Some(free) = memory(self.doors.host) else { return Ok(()) };
+        let Some(free) = kernel_bytes(self.doors.host, "/proc/meminfo", "MemAvailable") else {
+            return Ok(());
+        };
         let mut observer = Observer::new(state);
         observer.look(&[state.main_pid]);
         let mut need = 0;
         for worker in observer.living() {
-            need += private(self.doors.host, worker.id.pid).unwrap_or(0);
+            need += {
+                // What it shares with no file.
+                let path = format!("/proc/{}/status", worker.id.pid);
+                kernel_bytes(self.doors.host, &path, "RssAnon").unwrap_or(0)
+            };
         }
         if need > free {
             return Err(Stop::refused(format!(
@@ -238,21 +248,6 @@ impl Run<'_> {
         };
         self.say(Step::Preflight, &format!("strategy {}: {why}", strategy.word()));
         strategy
-    }
-
-    /// Why the code that serves now does not know the database's revision, where that is so.
-    fn unknown_before(&self, revision: &str) -> Option<String> {
-        let sources = Sources::new(self.doors.host);
-        let deployment = judge::read(&sources, &self.request.unit, Some(revision));
-        let app = deployment.apps.iter().find(|app| app.name == self.request.unit)?;
-        let migrations = app.release.migrations.ok()?.as_ref()?;
-        let ids = revision.lines().filter_map(|line| line.split_whitespace().next());
-        let known = |id: &str| {
-            migrations.revisions.revisions.iter().any(|known| known.id.value.starts_with(id))
-        };
-        let mut unknown = ids.filter(|id| !known(id));
-        let unknown = unknown.next()?;
-        Some(format!("the release before does not know the database's revision {unknown}"))
     }
 
     /// The way back where the link was moved by somebody else before: the release that the last
@@ -338,6 +333,18 @@ pub(super) struct Standing {
     link: Option<(PathBuf, PathBuf, PathBuf)>,
     targets: Vec<String>,
     socket_activated: bool,
+    /// The migrations that the code knows which serves now; none where it has none.
+    revisions: Option<Vec<String>>,
+}
+
+impl Standing {
+    /// Why the code that serves now does not know the database's revision, where that is so.
+    fn unknown(&self, revision: &str) -> Option<String> {
+        let revisions = self.revisions.as_ref()?;
+        let mut ids = revision.lines().filter_map(|line| line.split_whitespace().next());
+        let unknown = ids.find(|id| !revisions.iter().any(|known| known.starts_with(id)))?;
+        Some(format!("the release before does not know the database's revision {unknown}"))
+    }
 }
 
 /// May a second master take the first one's place in the unit? systemd has to be told which
@@ -388,18 +395,10 @@ fn to_release(host: &dyn Host, app: &App, release: &Path) -> Result<Move, Stop> 
     })
 }
 
-/// `MemAvailable`, in bytes.
-fn memory(host: &dyn Host) -> Option<u64> {
-    let bytes = host.read(Path::new("/proc/meminfo"), 1 << 16).ok()?;
+/// A line of the kernel's that counts in KiB (`MemAvailable: 1024 kB`), in bytes.
+fn kernel_bytes(host: &dyn Host, path: &str, name: &str) -> Option<u64> {
+    let bytes = host.read(Path::new(path), 1 << 16).ok()?;
     let text = String::from_utf8_lossy(&bytes);
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    Some(line.split_whitespace().next()?.parse::<u64>().ok()? << 10)
-}
-
-/// The memory that a process shares with no file, in bytes.
-fn private(host: &dyn Host, pid: u32) -> Option<u64> {
-    let bytes = host.read(Path::new(&format!("/proc/{pid}/status")), 1 << 16).ok()?;
-    let text = String::from_utf8_lossy(&bytes);
-    let line = text.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
     Some(line.split_whitespace().next()?.parse::<u64>().ok()? << 10)
 }

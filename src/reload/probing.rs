@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-use crate::facts::{App, Endpoint, TcpHost};
+use crate::facts::{App, Endpoint};
 use crate::probe::{Expect, Kind, Prober, Report, Settings, Target};
 
 /// Answers come steadily again once that many looks in a row saw none fail.
@@ -111,15 +111,11 @@ pub(super) fn of_sockets(app: &App) -> Vec<String> {
     let url = |endpoint: &Endpoint| match endpoint {
         Endpoint::Unix(path) => format!("unix:{}", path.display()),
         Endpoint::Tcp { host, port } => {
-            let host = match host {
-                TcpHost::AnyV4 | TcpHost::AnyV6 { only: false } => "127.0.0.1".to_owned(),
-                TcpHost::AnyV6 { only: true } => "[::1]".to_owned(),
-                TcpHost::Localhost => "localhost".to_owned(),
-                TcpHost::Address(address) if address.is_ipv6() => format!("[{address}]"),
-                TcpHost::Address(address) => address.to_string(),
-                TcpHost::Name(name) => name.clone(),
-            };
-            format!("http://{host}:{port}/")
+            let host = host.from_here();
+            match host.contains(':') {
+                true => format!("http://[{host}]:{port}/"),
+                false => format!("http://{host}:{port}/"),
+            }
         }
     };
     bounds.iter().map(|bound| url(&bound.endpoint)).collect()
