@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::address::{Address, Host};
 use super::build::Scope;
-use super::config::Context;
+use super::config::{Context, DirectiveId};
 use super::directives;
 use super::fault::{Fault, FaultKind};
 use super::location::{Location, LocationKind};
@@ -29,10 +29,14 @@ fn resolving(model: &Model, faults: &mut Vec<Fault>) {
     let whole = config.context == Context::Main
         && config.not_read.is_empty()
         && config.trees.iter().all(|tree| tree.fault.is_none());
+    // Looked for once in each `http`: an upstream is one of thousands that stand in it.
+    let mut resolvers: HashMap<DirectiveId, bool> = HashMap::new();
     for upstream in model.upstreams.iter().filter(|_| whole) {
         let http = config.get(upstream.directive).and_then(|block| block.parent());
         let resolver = http.is_some_and(|http| {
-            http.children().any(|directive| directive.name().as_ref() == b"resolver")
+            *resolvers.entry(http.id).or_insert_with(|| {
+                http.children().any(|directive| directive.name().as_ref() == b"resolver")
+            })
         });
         upstream.check_resolving(resolver, faults);
     }
