@@ -60,8 +60,9 @@ pub(super) fn lost(version: &Version, kind: Kind) -> Option<Measured> {
     let (_, gunicorn) = series?;
     let other = Kind { newer_nginx: !kind.newer_nginx, ..kind };
     let seen = |kind: Kind| {
-        let mut rows = lines().filter_map(read);
-        rows.find(|(of, seen)| *of == kind && seen.gunicorn == *gunicorn).map(|(_, seen)| seen)
+        // Only the few lines of this class and version are taken apart: every check asks.
+        let mut rows = lines().filter(|line| begins(line, kind.class, gunicorn)).filter_map(read);
+        rows.find(|(of, _)| *of == kind).map(|(_, seen)| seen)
     };
     seen(kind).filter(Measured::lost).or_else(|| seen(other).filter(Measured::lost))
 }
@@ -81,6 +82,12 @@ pub(super) fn direct(version: &Version, class: &str) -> Option<&'static str> {
 
 fn lines() -> impl Iterator<Item = &'static str> {
     TABLE.lines().filter(|line| !line.starts_with('#'))
+}
+
+/// Is it a line of this worker class and this gunicorn?
+fn begins(line: &str, class: &str, gunicorn: &str) -> bool {
+    let mut words = line.split_whitespace();
+    words.next() == Some(class) && words.next() == Some(gunicorn)
 }
 
 fn read(line: &'static str) -> Option<(Kind, Measured)> {

@@ -158,9 +158,10 @@ pub fn find(section: &str, key: &str) -> Option<Setting> {
         let rest = &DATA[start..];
         let line = rest.split_once('\n').map_or(rest, |(line, _)| line);
         // The head's lines begin with `#`, which stands before every letter.
-        let order = match parse(line) {
-            Some(setting) => (setting.section, setting.key).cmp(&(section, key)),
-            None => std::cmp::Ordering::Less,
+        let mut fields = line.split('\t');
+        let order = match (fields.next(), fields.next()) {
+            (Some(its), Some(name)) if !line.starts_with('#') => (its, name).cmp(&(section, key)),
+            _ => std::cmp::Ordering::Less,
         };
         match order {
             std::cmp::Ordering::Equal => return parse(line),
