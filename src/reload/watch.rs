@@ -291,6 +291,10 @@ impl<'a> Run<'a> {
                 now.without_version - before.without_version,
             );
             if without > 0 || with == 0 {
+                let (all, none) = (now.with_version, now.without_version);
+                self.story.evidence.push(format!(
+                    "since the first probe {all} answers held the text of --expect-version, {none} did not"
+                ));
                 return Err(failure(format!(
                     "the new release does not answer: {without} of {} answers are without the text of --expect-version",
                     with + without

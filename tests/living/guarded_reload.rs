@@ -178,6 +178,8 @@ fn what_breaks_all_the_same_is_taken_back() {
             "--force G223 --no-preflight",
             "new workers",
         ),
+        // It answers, and is not the release that was meant.
+        ("other", "", "--expect-version a-third-release", "does not answer"),
         ("errors", "sed -i 's/return {\"release/1 \\/ 0; return {\"release/' wsgi.py", "", "5xx"),
     ] {
         release(&container, name, change);
