@@ -9,6 +9,7 @@ use serde_json::json;
 use super::before::Ready;
 use super::probing::{self, Probing};
 use super::trigger::Failure;
+use super::unit;
 use super::watch::LOOK;
 use super::{Ending, Move, Run, Stage, Step, Stop, Strategy, cause};
 use crate::host::act;
@@ -146,11 +147,18 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Does what failed hold up the restart? It may ignore SIGTERM until systemd's patience ends.
+    fn is_stopping(&self) -> bool {
+        unit::state(self.doors.host, &self.request.unit)
+            .is_ok_and(|state| state.active == "deactivating")
+    }
+
     /// Until the probes are answered again, steadily. A reload that does not bring that about is
-    /// followed by a restart.
+    /// followed by a restart, and what does not end for that is killed: nothing is served meanwhile.
     fn recover(&mut self, probing: &Probing, mut restarted: bool) -> Result<(), String> {
         let began = Instant::now();
         let mut seen: Vec<(Instant, u64, u64)> = Vec::new();
+        let mut killed = false;
         while began.elapsed() < RECOVER {
             std::thread::sleep(LOOK);
             let counts = probing.counts();
@@ -167,9 +175,15 @@ impl Run<'_> {
                 }
             }
             let silent = counts.since_success.is_none_or(|gap| gap >= PATIENCE);
-            if !restarted && silent && began.elapsed() >= PATIENCE {
+            if !silent || began.elapsed() < PATIENCE {
+                continue;
+            }
+            if !restarted {
                 restarted = true;
                 self.say_and_run("restart")?;
+            } else if !killed && self.is_stopping() {
+                killed = true;
+                self.say_and_run("kill --signal=KILL")?;
             }
         }
         let last = probing.counts().last_failure.unwrap_or_else(|| "no answer".into());

@@ -102,10 +102,11 @@ impl<'a> Run<'a> {
         Ok(Watcher::new(self.doors.host, self.request, observer, handed, ready.strategy))
     }
 
-    /// Gives systemd a job; what comes of it is watched.
+    /// Gives systemd a job, by a verb and its options; what comes of it is watched.
     pub(super) fn systemctl(&self, verb: &str) -> Result<(), String> {
         let unit = &self.request.unit;
-        let arguments = ["--no-block", verb, "--", unit];
+        let words = verb.split(' ');
+        let arguments = ["--no-block"].into_iter().chain(words).chain(["--", unit]);
         let command = Command::new(Program::Systemctl, arguments).within(COMMAND);
         let output = self.doors.host.run(&command).map_err(|error| error.to_string())?;
         if output.status == Some(0) {

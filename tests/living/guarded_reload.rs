@@ -178,6 +178,14 @@ fn what_breaks_all_the_same_is_taken_back() {
             "--force G223 --no-preflight",
             "new workers",
         ),
+        // What does not even end when it is told to is killed.
+        (
+            "deaf",
+            "printf '\\nimport signal, time\\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\\n\
+             time.sleep(600)\\n' >>wsgi.py",
+            "--no-preflight --timeout 3",
+            "no answer in time",
+        ),
         // It answers, and is not the release that was meant.
         ("other", "", "--expect-version a-third-release", "does not answer"),
         ("errors", "sed -i 's/return {\"release/1 \\/ 0; return {\"release/' wsgi.py", "", "5xx"),
