@@ -1,6 +1,6 @@
 //! `deploy-doctor probe` as it is typed: its exit status, its words, its JSON.
 
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -89,23 +89,30 @@ fn a_header_is_sent_and_never_shown() {
     assert!(ran.code == Some(2) && !ran.all().contains("kanary"), "{}", ran.all());
 }
 
-#[test]
-fn a_prober_that_was_late_says_so() {
-    let server = Scripted::tcp(|_| Deed::ok());
+/// A prober that the machine holds up for some time, once the server has heard this many requests.
+fn held_up(server: &Scripted, options: &[&str], heard: usize, pause: Duration) -> Output {
     let child = Command::new(program())
-        .args(["probe", &server.url("/"), "-d", "1.5", "-r", "50", "-t", "60", "--format", "json"])
+        .args(["probe", &server.url("/"), "-r", "50", "--format", "json"])
+        .args(options)
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    while server.log().len() < 5 {
+    while server.log().len() < heard {
         std::thread::sleep(Duration::from_millis(5));
     }
     // The machine holds the prober up, not the site.
     let id = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(id, rustix::process::Signal::STOP).unwrap();
-    std::thread::sleep(Duration::from_millis(600));
+    std::thread::sleep(pause);
     rustix::process::kill_process(id, rustix::process::Signal::CONT).unwrap();
-    let output = child.wait_with_output().unwrap();
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn a_prober_that_was_late_says_so() {
+    let server = Scripted::tcp(|_| Deed::ok());
+    let options = ["-d", "1.5", "-t", "60"];
+    let output = held_up(&server, &options, 5, Duration::from_millis(600));
     assert_eq!(output.status.code(), Some(0));
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["total"]["sent"], 75, "what was due meanwhile is sent all the same");
@@ -121,19 +128,7 @@ fn a_prober_that_was_held_up_blames_itself() {
     let server = Scripted::tcp(|asked| {
         Deed::AnswerAt(asked.at + Duration::from_millis(100), answer(200, "hello"))
     });
-    let child = Command::new(program())
-        .args(["probe", &server.url("/"), "-d", "4", "-r", "50", "-t", "2", "--format", "json"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    while server.log().len() < 10 {
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    let id = rustix::process::Pid::from_child(&child);
-    rustix::process::kill_process(id, rustix::process::Signal::STOP).unwrap();
-    std::thread::sleep(Duration::from_millis(2600));
-    rustix::process::kill_process(id, rustix::process::Signal::CONT).unwrap();
-    let output = child.wait_with_output().unwrap();
+    let output = held_up(&server, &["-d", "4", "-t", "2"], 10, Duration::from_millis(2600));
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     // What the site answered meanwhile has not failed; what was due a timeout ago is not sent.
     assert_eq!(report["total"]["failed"], 0, "{report}");
