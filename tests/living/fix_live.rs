@@ -6,24 +6,6 @@ use crate::support;
 use crate::support::container::Container;
 use crate::support::proof;
 
-/// The healthy deployment at work, changed by a shell script before it starts.
-fn site(name: &str, change: &str) -> Option<Container> {
-    let booted = Container::boot(name, |root| {
-        proof::base(root);
-        std::fs::copy(proof::program(), root.join("usr/local/bin/deploy-doctor")).unwrap();
-    });
-    let container = match booted {
-        Ok(container) => container,
-        Err(skip) => {
-            support::skip(skip);
-            return None;
-        }
-    };
-    container.sh_ok(change);
-    container.sh_ok("systemctl daemon-reload && systemctl start nginx myapp");
-    Some(container)
-}
-
 /// Bytes, modes and owners below /etc, which a fix may touch.
 fn etc(container: &Container) -> String {
     container.sh_ok(
@@ -51,7 +33,7 @@ echo "myapp.service: this does not hold" >&2
 exit 1
 END
         chmod 755 /usr/bin/systemd-analyze"#;
-    let Some(container) = site("fix-refused", change) else { return };
+    let Some(container) = proof::at_work("fix-refused", change) else { return };
     let before = etc(&container);
     let (code, said) = fix(&container, "--apply");
     assert_eq!(code, Some(4), "{said}");
@@ -75,7 +57,7 @@ fn what_ran_before_runs_afterwards_or_all_is_rolled_back() {
 ExecStartPre=/usr/bin/test ! -e /etc/systemd/system/myapp.service.d/50-deploy-doctor.conf
 Restart=no
 END"#;
-    let Some(container) = site("fix-down", change) else { return };
+    let Some(container) = proof::at_work("fix-down", change) else { return };
     let before = etc(&container);
     let (code, said) = fix(&container, "--apply --run-actions --select G201");
     assert_eq!(code, Some(4), "{said}");
@@ -89,7 +71,7 @@ END"#;
 #[test]
 fn two_runs_at_once_do_not_mix() {
     let change = "sed -i '/^ExecReload=/d; /^Restart=/d' /etc/systemd/system/myapp.service";
-    let Some(container) = site("fix-twice", change) else { return };
+    let Some(container) = proof::at_work("fix-twice", change) else { return };
     let said = container.sh_ok(
         "deploy-doctor fix --apply --select U101 >/tmp/one 2>&1 & one=$!
          deploy-doctor fix --apply --select U107 >/tmp/two 2>&1 & two=$!
@@ -114,7 +96,7 @@ fn nobody_looks_at_a_copy() {
         sed '/X-Forwarded-Proto/d' /etc/nginx/sites-available/myapp >/etc/nginx/sites-enabled/myapp
         mkdir /etc/systemd/system/myapp.service.d
         printf '[Service]\nKillMode=none\n' >/etc/systemd/system/myapp.service.d/10-own.conf"#;
-    let Some(container) = site("fix-backup", change) else { return };
+    let Some(container) = proof::at_work("fix-backup", change) else { return };
     let before = etc(&container);
     let (code, said) =
         fix(&container, "--apply --backup --unsafe --run-actions --allow-incomplete");

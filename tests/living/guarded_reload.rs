@@ -6,29 +6,15 @@ use std::process::Output;
 
 use serde_json::Value;
 
-use crate::support;
 use crate::support::container::Container;
 use crate::support::proof;
-use crate::support::suite::Suite;
 
 const RELEASES: &str = "/srv/myapp/releases";
 const PROBE: &str = "--probe http://127.0.0.1/ --expect-version";
 
-/// The healthy deployment at work, changed by a shell script before it starts.
+/// The healthy deployment at work, changed by a shell script before it starts, once it answers.
 fn site(name: &str, change: &str) -> Option<Container> {
-    let booted = Container::boot_on(Suite::usual(), name, |root| {
-        proof::base(root);
-        fs::copy(proof::program(), root.join("usr/local/bin/deploy-doctor")).unwrap();
-    });
-    let container = match booted {
-        Ok(container) => container,
-        Err(skip) => {
-            support::skip(skip);
-            return None;
-        }
-    };
-    container.sh_ok(change);
-    container.sh_ok("systemctl daemon-reload && systemctl start nginx myapp");
+    let container = proof::at_work(name, change)?;
     container.eventually(20, "curl -sf -H 'Host: example.com' http://127.0.0.1/");
     Some(container)
 }

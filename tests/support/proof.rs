@@ -329,6 +329,25 @@ fn journal_end(container: &Container) -> String {
     lines[lines.len().saturating_sub(25)..].join("\n      ")
 }
 
+/// The healthy deployment at work, changed by a shell script before it starts; none where no container
+/// can be had.
+pub fn at_work(name: &str, change: &str) -> Option<Container> {
+    let booted = Container::boot(name, |root| {
+        base(root);
+        fs::copy(program(), root.join("usr/local/bin/deploy-doctor")).unwrap();
+    });
+    let container = match booted {
+        Ok(container) => container,
+        Err(skip) => {
+            super::skip(skip);
+            return None;
+        }
+    };
+    container.sh_ok(change);
+    container.sh_ok("systemctl daemon-reload && systemctl start nginx myapp");
+    Some(container)
+}
+
 /// The healthy deployment on the prepared root: its own Python and nginx are real.
 pub fn base(root: &Path) {
     let healthy = project().join("testdata/healthy");
