@@ -1,17 +1,30 @@
 //! What the first failure of each kind looked like, fit to be shown.
 
-use crate::source::{Secret, show};
+use super::settings::Settings;
+use crate::source::show;
 
 /// The most characters that are shown.
 const SHOWN: usize = 1000;
 /// A header's value that is shorter is no secret, and would black out half of a text.
 const SHORTEST_SECRET: usize = 4;
 
-/// The first bytes of a body as text: without secrets, control characters and, in HTML, tags.
-/// `sent` are the values of the headers that were sent: a debugging page repeats them.
-pub(super) fn body(bytes: &[u8], sent: &[(String, Secret)]) -> Option<String> {
+/// A variable's value that is shorter may be any word: `production`, `true`.
+const SHORTEST_VALUE: usize = 8;
+
+/// The first bytes of a body as text: without secrets, control characters and, in HTML, tags. A
+/// debugging page repeats the headers that were sent, and shows what the application has.
+pub(super) fn body(bytes: &[u8], settings: &Settings) -> Option<String> {
     let mut text = String::from_utf8_lossy(bytes).into_owned();
-    for (_, value) in sent {
+    for value in &settings.hidden {
+        let value = value.expose_str().unwrap_or_default();
+        if value.len() >= SHORTEST_VALUE {
+            text = text.replace(value, show::MASK);
+        }
+        if let Some(password) = password(value).filter(|word| word.len() >= SHORTEST_SECRET) {
+            text = text.replace(password, show::MASK);
+        }
+    }
+    for (_, value) in &settings.headers {
         let value = value.expose_str().unwrap_or_default().trim();
         // `Bearer TOKEN`: the word that counts may stand alone.
         for secret in [value, value.rsplit(' ').next().unwrap_or_default()] {
@@ -26,6 +39,12 @@ pub(super) fn body(bytes: &[u8], sent: &[(String, Secret)]) -> Option<String> {
     let cut = text.char_indices().nth(SHOWN).map_or(text.len(), |(at, _)| at);
     let shown = text.get(..cut).unwrap_or_default();
     (!shown.is_empty()).then(|| shown.to_owned())
+}
+
+/// The password in `scheme://user:password@host`.
+fn password(url: &str) -> Option<&str> {
+    let authority = url.split_once("://")?.1.split('/').next()?;
+    authority.rsplit_once('@')?.0.split_once(':').map(|(_, password)| password)
 }
 
 /// What a person reads of HTML, roughly: styles, scripts and tags are left out.

@@ -33,6 +33,8 @@ pub struct Settings {
     pub method: Method,
     /// Headers that are sent beside our own; their values are never shown.
     pub headers: Vec<(String, Secret)>,
+    /// What an answer may give away and nobody is to be shown: the values of variables.
+    pub hidden: Vec<Secret>,
     /// New connections, kept ones, or both in turns.
     pub connections: Connections,
     /// What counts as a success.
@@ -56,6 +58,7 @@ impl Settings {
             timeout: Duration::from_secs(5),
             method: Method::Get,
             headers: Vec::new(),
+            hidden: Vec::new(),
             connections: Connections::Both,
             expect: Expect::default(),
             trust: Trust::System,

@@ -11,8 +11,9 @@ use super::probing::{self, Probing};
 use super::unit::{self, Observer, State};
 use super::{Ending, Move, Run, Step, Stop, Strategy, name};
 use crate::facts::App;
+use crate::facts::environment::SetBy;
 use crate::host::{FileKind, Host, Relinked, act};
-use crate::source::Sources;
+use crate::source::{Secret, Sources};
 
 /// How long the site is probed before the reload.
 const BASELINE: Duration = Duration::from_secs(3);
@@ -35,6 +36,8 @@ pub(super) struct Ready {
     pub boot: Option<f64>,
     /// Where to ask, when the user names no URL.
     pub targets: Vec<String>,
+    /// The values of the application's variables, which no answer that is kept may show.
+    pub hidden: Vec<Secret>,
     /// Why the code of the release before may not come back.
     pub no_way_back: Option<String>,
     /// Does a `.socket` unit keep the socket over a restart?
@@ -82,6 +85,7 @@ impl Run<'_> {
             state,
             boot: judged.boot,
             targets: facts.targets,
+            hidden: facts.hidden,
             no_way_back,
             socket_activated: facts.socket_activated,
         };
@@ -119,6 +123,7 @@ impl Run<'_> {
                 .as_ref()
                 .map(|link| (link.path.clone(), link.target.clone(), link.resolved.clone())),
             targets: probing::of_sockets(app),
+            hidden: values(app),
             socket_activated: !app.service.sockets.is_empty(),
             revisions: app.release.migrations.ok().and_then(Option::as_ref).map(|migrations| {
                 let all = migrations.revisions.revisions.iter();
@@ -290,8 +295,9 @@ impl Run<'_> {
             self.say(Step::Baseline, &text);
         }
         let version = self.request.expect_version.as_deref();
-        let probing = Probing::start(urls, self.request.rate, self.request.timeout, version)
-            .map_err(|why| Stop::of(Ending::Incomplete, why))?;
+        let probing =
+            Probing::start(urls, self.request.rate, self.request.timeout, version, &ready.hidden)
+                .map_err(|why| Stop::of(Ending::Incomplete, why))?;
         let began = Instant::now();
         let mut failed = None;
         while began.elapsed() < BASELINE {
@@ -332,6 +338,7 @@ impl Run<'_> {
 pub(super) struct Standing {
     link: Option<(PathBuf, PathBuf, PathBuf)>,
     targets: Vec<String>,
+    hidden: Vec<Secret>,
     socket_activated: bool,
     /// The migrations that the code knows which serves now; none where it has none.
     revisions: Option<Vec<String>>,
@@ -345,6 +352,15 @@ impl Standing {
         let unknown = ids.find(|id| !revisions.iter().any(|known| known.starts_with(id)))?;
         Some(format!("the release before does not know the database's revision {unknown}"))
     }
+}
+
+/// The values that somebody gave the application's variables, in whichever layer.
+fn values(app: &App) -> Vec<Secret> {
+    let raw = app.gunicorn.settings.raw_env();
+    let raw = raw.ok().into_iter().flatten().map(|(_, value)| value.clone());
+    let unit = app.environment.variables.values();
+    let unit = unit.filter(|variable| variable.set_by != SetBy::Manager);
+    unit.map(|variable| variable.value.clone()).chain(raw).collect()
 }
 
 /// May a second master take the first one's place in the unit? systemd has to be told which

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::facts::{App, Endpoint};
 use crate::probe::{Expect, Kind, Prober, Report, Settings, Target};
+use crate::source::Secret;
 
 /// Answers come steadily again once that many looks in a row saw none fail.
 const STEADY: u32 = 10;
@@ -49,11 +50,13 @@ impl Probing {
         rate: f64,
         timeout: Duration,
         version: Option<&str>,
+        hidden: &[Secret],
     ) -> Result<Self, String> {
         let targets = urls.iter().map(|url| Target::parse(url).map_err(|error| error.to_string()));
         let settings = Settings {
             rate,
             timeout,
+            hidden: hidden.to_vec(),
             expect: Expect { watch: version.map(str::to_owned), ..Expect::default() },
             ..Settings::new(targets.collect::<Result<_, _>>()?)
         };

@@ -194,11 +194,12 @@ impl<'a> Run<'a> {
             }
             failing = None;
             if let Some(gap) = counts.since_success
-                && gap > self.request.timeout.max(Duration::from_secs(1))
+                && gap > self.request.timeout.max(Duration::from_secs(1)) + EVIDENCE
                 && !self.excused(ready, &watcher, &counts)
             {
                 self.lives(&watcher.observer, &watcher.handed, probing);
-                let why = format!("no probe was answered for {:.1} s", gap.as_secs_f64());
+                let gap = gap.as_secs_f64();
+                let why = format!("no answer in time: no probe succeeded for {gap:.1} s");
                 return Err(watcher.failure(why));
             }
             if self.doors.interrupts.heard() {

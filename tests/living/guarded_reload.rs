@@ -441,3 +441,33 @@ fn equal_times_take_a_second_master() {
     ran.ends(0, "reloaded").says("modification time");
     assert_eq!(ran.story["strategy"], "usr2", "{}", ran.said);
 }
+
+/// A page that shows what it should not, and an exception that says it: nothing of it is kept.
+#[test]
+fn what_a_failing_release_gives_away_is_not_kept() {
+    let Some(container) = site("reload-secret", "") else { return };
+    let url = "DATABASE_URL=postgresql://shop:kanary-password@127.0.0.1/shop";
+    container.sh_ok(&format!(
+        "sed -i '/^SECRET_KEY=/d; /^DATABASE_URL=/d' /etc/myapp.env
+         printf 'SECRET_KEY=kanary-0123456789abcdef\\n{url}\\n' >>/etc/myapp.env
+         systemctl restart myapp"
+    ));
+    container.eventually(20, "curl -sf -H 'Host: example.com' http://127.0.0.1/");
+    let gives_away = "sed -i 's/^    return {\"release.*/    print(os.environ, flush=True)\\n\
+         \\x20   return repr(os.environ) + os.environ[\"SECRET_KEY\"] + \" kanary-password\", 500/' wsgi.py";
+    let raises = "printf '\\nraise RuntimeError(os.environ[\"SECRET_KEY\"])\\n' >>wsgi.py";
+    for (name, change, options) in
+        [("page", gives_away, ""), ("raises", raises, "--force G223 --no-preflight")]
+    {
+        release(&container, name, change);
+        let options = format!(
+            "--release {RELEASES}/{name} --probe http://127.0.0.1/ {options} --report /tmp/page.html"
+        );
+        let ran = reload(&container, &options);
+        ran.ends(5, "rolled-back");
+        let kept = container.sh_ok("cat /var/lib/deploy-doctor/reload/* /tmp/page.html");
+        for text in [&ran.said, &kept] {
+            assert!(!text.contains("kanary"), "{name}: {text}");
+        }
+    }
+}

@@ -65,7 +65,7 @@ impl Run {
         match judge::answer(&answer, &self.settings.expect, learned) {
             None => record.succeeded(target, series, due, now),
             Some(kind) => {
-                let body = evidence::body(&answer.first_bytes, &self.settings.headers);
+                let body = evidence::body(&answer.first_bytes, &self.settings);
                 let status = Some(answer.status);
                 let failure = FirstFailure { kind, series, at: due, status, words: None, body };
                 record.failed(target, failure, now);
@@ -107,7 +107,7 @@ impl Run {
             at: asking.due.at,
             status: asking.reader.status(),
             words: words.map(|words| evidence::words(&words)),
-            body: evidence::body(asking.reader.first_bytes(), &self.settings.headers),
+            body: evidence::body(asking.reader.first_bytes(), &self.settings),
         };
         let target = asking.due.target;
         let mut record = self.record();
