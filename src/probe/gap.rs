@@ -30,6 +30,11 @@ impl GapWatch {
         self.last = Some(now);
     }
 
+    /// What was longest so far does not count any more; a time that lasts until now does, whole.
+    pub(super) fn forget(&mut self) {
+        self.longest = None;
+    }
+
     /// How long the last success is ago.
     pub(super) fn since(&self, now: Duration) -> Duration {
         now.saturating_sub(self.last.unwrap_or_default())

@@ -163,6 +163,17 @@ impl Prober {
         marks.push((name.to_owned(), at));
     }
 
+    /// From now on the longest time without a success is looked for anew: what lies before is not
+    /// this reload's. A time without one that is under way counts from where it began.
+    pub fn forget_gaps(&self) {
+        for target in &mut self.shared.record().targets {
+            target.gap.forget();
+            for series in &mut target.series {
+                series.gap.forget();
+            }
+        }
+    }
+
     /// The wall clock when the first probe was due.
     pub fn started(&self) -> SystemTime {
         self.shared.started_at

@@ -139,7 +139,15 @@ impl Run<'_> {
         }
         act::move_link(&moved.link, &moved.before).map_err(|error| {
             let why = format!("{} could not be moved back: {error}", moved.link.display());
-            (why, by_hand(&moved.before))
+            let mut next = by_hand(&moved.before);
+            if error.kind() == std::io::ErrorKind::StorageFull {
+                let directory = moved.link.parent().unwrap_or(Path::new("/"));
+                next.insert(
+                    0,
+                    format!("make room where df -hi {} says 100 %", directory.display()),
+                );
+            }
+            (why, next)
         })?;
         self.note_event("link", json!({ "link": moved.link, "to": moved.before, "back": true }));
         let text = format!("{} -> {}", moved.link.display(), moved.before.display());

@@ -92,6 +92,12 @@ impl Probing {
         self.prober.mark(name);
     }
 
+    /// The moment that gaps count from.
+    pub(super) fn reload_begins(&self) {
+        self.mark("reload");
+        self.prober.forget_gaps();
+    }
+
     /// When the first probe was due.
     pub(super) fn began(&self) -> Instant {
         self.began
@@ -152,7 +158,7 @@ pub(super) fn evidence(report: &Report) -> Vec<String> {
     all.collect()
 }
 
-/// The longest time without an answer, the baseline included.
+/// The longest time without an answer since the reload began.
 pub(super) fn longest_gap(report: &Report) -> Duration {
     report.targets.iter().map(|target| target.longest_gap.length()).max().unwrap_or_default()
 }

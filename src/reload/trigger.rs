@@ -74,7 +74,7 @@ impl<'a> Run<'a> {
             return Err(failure(why, true));
         }
         self.note_event("trigger", json!({ "strategy": ready.strategy.word() }));
-        probing.mark("reload");
+        probing.reload_begins();
         let at = Instant::now();
         let main = observer.process(ready.state.main_pid);
         let mut handed = Handed { old, main, mark, at };

@@ -471,3 +471,105 @@ fn what_a_failing_release_gives_away_is_not_kept() {
         }
     }
 }
+
+/// A real database with one migration of the release that serves.
+const DATABASE: &str = r#"
+    cd /srv/myapp/releases/2026-04-21; mkdir -p migrations/versions
+    install -d -o www-data -g www-data /srv/myapp/shared
+    printf '[alembic]\nscript_location = migrations\n' >migrations/alembic.ini
+    cat >migrations/env.py <<'END'
+from alembic import context
+from sqlalchemy import create_engine
+
+with create_engine("sqlite:////srv/myapp/shared/myapp.db").connect() as connection:
+    context.configure(connection=connection)
+    with context.begin_transaction():
+        context.run_migrations()
+    connection.commit()
+END
+    cat >migrations/versions/a1_users.py <<'END'
+import sqlalchemy as sa
+from alembic import op
+
+revision = "a1f0c2d4e6b8"
+down_revision = None
+
+
+def upgrade():
+    op.create_table("users", sa.Column("id", sa.Integer()))
+END"#;
+/// The next one, in a release's own directory.
+const MIGRATION: &str = r#"cat >migrations/versions/b2_users.py <<'END'
+import sqlalchemy as sa
+from alembic import op
+
+revision = "b2e1d3c5f7a9"
+down_revision = "a1f0c2d4e6b8"
+
+
+def upgrade():
+    op.add_column("users", sa.Column("email", sa.Text()))
+END
+true"#;
+const ALEMBIC: &str = "/srv/myapp/.venv/bin/alembic -c migrations/alembic.ini";
+
+/// A migration that the database lacks is refused; one that it has, and the code before does not
+/// know, takes the way back away. Nothing is migrated in either direction.
+#[test]
+fn migrations_decide_on_the_way_there_and_back() {
+    let Some(container) = site("reload-migration", DATABASE) else { return };
+    container.sh_ok(&format!(
+        "cd {RELEASES}/2026-04-21 && {ALEMBIC} upgrade head && chown -R www-data: /srv/myapp/shared"
+    ));
+    let revision = || container.sh_ok(&format!("cd /srv/myapp/current && {ALEMBIC} current"));
+    let served = link(&container);
+    release(&container, "ahead", MIGRATION);
+    let common = "--probe http://127.0.0.1/ --db-revision";
+    let ran = reload(&container, &format!("--release {RELEASES}/ahead {common} a1f0c2d4e6b8"));
+    ran.ends(1, "refused");
+    assert!(ran.why().contains("b2e1d3c5f7a9"), "{}", ran.said);
+    assert_eq!(link(&container), served);
+    assert!(revision().contains("a1f0c2d4e6b8"));
+
+    let change = format!(
+        "{MIGRATION} && sed -i 's/return {{\"release/1 \\/ 0; return {{\"release/' wsgi.py"
+    );
+    release(&container, "broken", &change);
+    container.sh_ok(&format!("cd {RELEASES}/broken && {ALEMBIC} upgrade head"));
+    let ran = reload(&container, &format!("--release {RELEASES}/broken {common} b2e1d3c5f7a9"));
+    ran.ends(6, "rollback-failed").says("does not know the database's revision b2e1d3c5f7a9");
+    assert!(link(&container).ends_with("broken"), "{}", ran.said);
+    assert!(revision().contains("b2e1d3c5f7a9"));
+}
+
+/// No inode is left for the link when it is to go back: it says so, and what to type.
+#[test]
+fn a_full_disk_on_the_way_back_is_told() {
+    let Some(container) = site("reload-full", "") else { return };
+    container.sh_ok(
+        "systemctl stop myapp && mkdir /srv/small &&
+         mount -t tmpfs -o nr_inodes=4000 tmpfs /srv/small && cp -a /srv/myapp/. /srv/small/ &&
+         mount --bind /srv/small /srv/myapp && systemctl start myapp",
+    );
+    container.eventually(20, "curl -sf -H 'Host: example.com' http://127.0.0.1/");
+    release(
+        &container,
+        "errors",
+        "sed -i 's/return {\"release/1 \\/ 0; return {\"release/' wsgi.py",
+    );
+    container.sh_ok(
+        "(while ! readlink /srv/myapp/current | grep -q errors; do sleep 0.02; done
+          i=0; while : 2>/dev/null >/srv/myapp/full$i; do i=$((i + 1)); done) >/dev/null 2>&1 &",
+    );
+    let ran = reload(&container, &format!("--release {RELEASES}/errors --probe http://127.0.0.1/"));
+    ran.ends(6, "rollback-failed").says("df -hi").says("ln -sfn");
+    container.sh_ok("rm /srv/myapp/full*");
+    // What it says to type is what helps.
+    let commands = ran.story["next"].as_array().unwrap().iter();
+    let commands: Vec<&str> = commands.filter_map(|line| line.as_str()).collect();
+    for line in commands.iter().filter(|line| line.starts_with("ln ") || line.contains("restart")) {
+        container.sh_ok(line);
+    }
+    container.eventually(20, "curl -sf -H 'Host: example.com' http://127.0.0.1/");
+    assert!(answers(&container).contains("2026-04-21"), "{commands:?}");
+}

@@ -119,6 +119,31 @@ fn a_stall_is_as_long_as_in_the_servers_own_log() {
     panic!("not once within 20 ms: {seen:?}");
 }
 
+/// A reload is watched from its own beginning on, whatever the site did before.
+#[test]
+fn a_stall_from_before_the_reload_does_not_count() {
+    let start = Instant::now();
+    let (from, to) = (start + Duration::from_millis(300), start + Duration::from_millis(1500));
+    let server = Scripted::tcp(move |asked| {
+        let held = asked.at >= from && asked.at < to;
+        if held { Deed::AnswerAt(to, answer(200, "hello")) } else { Deed::ok() }
+    });
+    let prober = Prober::start(settings(&[&server.url("/")])).unwrap();
+    // Answered anew, as long as a crowded machine takes.
+    while start.elapsed() < Duration::from_millis(1800) || prober.counts().in_flight > 2 {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let before = prober.counts().longest_gap;
+    assert!(before >= Duration::from_millis(900), "{before:?}");
+    prober.mark("reload");
+    prober.forget_gaps();
+    std::thread::sleep(Duration::from_millis(400));
+    let report = prober.finish();
+    let after = report.targets[0].longest_gap.length();
+    assert!(after < before, "{after:?}, and {before:?} before");
+    assert!(report.targets[0].longest_gap.start.offset >= Duration::from_millis(1400));
+}
+
 /// What the prober says of a stall, and what the server's log says.
 fn stall(length: Duration) -> (Duration, Duration, Report) {
     let start = Instant::now();
