@@ -345,6 +345,8 @@ fn releases_in_a_row_lose_nothing() {
         ("threads-tcp", "27", format!("{tcp}\n{threads}")),
         ("sync-tcp", "27", tcp.to_owned()),
         ("threads-unix", "27", threads.to_owned()),
+        ("sync-unix", "24", String::new()),
+        ("threads-tcp", "24", format!("{tcp}\n{threads}")),
         ("sync-unix", "20", String::new()),
         ("sync-tcp", "20", tcp.to_owned()),
         ("sync-tcp", "23", tcp.to_owned()),
