@@ -60,8 +60,7 @@ pub(super) fn lost(version: &Version, kind: Kind) -> Option<Measured> {
     let (_, gunicorn) = series?;
     let other = Kind { newer_nginx: !kind.newer_nginx, ..kind };
     let seen = |kind: Kind| {
-        // Only the few lines of this class and version are taken apart: every check asks.
-        let mut rows = lines().filter(|line| begins(line, kind.class, gunicorn)).filter_map(read);
+        let mut rows = of(kind.class, gunicorn).filter_map(read);
         rows.find(|(of, _)| *of == kind).map(|(_, seen)| seen)
     };
     seen(kind).filter(Measured::lost).or_else(|| seen(other).filter(Measured::lost))
@@ -80,14 +79,13 @@ pub(super) fn direct(version: &Version, class: &str) -> Option<&'static str> {
     Some(lost)
 }
 
-fn lines() -> impl Iterator<Item = &'static str> {
-    TABLE.lines().filter(|line| !line.starts_with('#'))
-}
-
-/// Is it a line of this worker class and this gunicorn?
-fn begins(line: &str, class: &str, gunicorn: &str) -> bool {
-    let mut words = line.split_whitespace();
-    words.next() == Some(class) && words.next() == Some(gunicorn)
+/// The lines of one worker class and one gunicorn, which stand together: every check asks, so no
+/// other is taken apart.
+fn of(class: &str, gunicorn: &str) -> impl Iterator<Item = &'static str> {
+    let begins = format!("\n{class} {gunicorn} ");
+    let at = memchr::memmem::find(TABLE.as_bytes(), begins.as_bytes());
+    let rest = at.map_or("", |at| &TABLE[at + 1..]);
+    rest.lines().take_while(move |line| line.starts_with(&begins[1..]))
 }
 
 fn read(line: &'static str) -> Option<(Kind, Measured)> {
@@ -115,15 +113,20 @@ fn read(line: &'static str) -> Option<(Kind, Measured)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{SERIES, lines, read};
+    use super::{SERIES, TABLE, of, read};
 
     #[test]
     fn the_table_is_whole() {
+        let lines = || TABLE.lines().filter(|line| !line.starts_with('#'));
         let rows: Vec<_> =
             lines().map(|line| read(line).unwrap_or_else(|| panic!("{line}"))).collect();
         for (number, (kind, row)) in rows.iter().enumerate() {
             let twice = rows[..number].iter().any(|(k, r)| k == kind && r.gunicorn == row.gunicorn);
             assert!(!twice, "{kind:?} {}", row.gunicorn);
+            assert!(
+                of(kind.class, row.gunicorn).filter_map(read).any(|(k, _)| k == *kind),
+                "{kind:?}"
+            );
             assert!(row.sent > 500 && row.posts <= row.sent && row.gets <= row.sent, "{row:?}");
         }
         for (_, gunicorn) in SERIES {

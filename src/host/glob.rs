@@ -62,8 +62,25 @@ pub(super) fn glob<H: Host + ?Sized>(host: &H, pattern: &Path) -> Result<Vec<Pat
 }
 
 struct NameMatcher {
-    glob: globset::GlobMatcher,
+    glob: Glob,
     dot: bool,
+}
+
+enum Glob {
+    /// What stands before and behind the one `*`, as in `*.conf`: nearly every pattern there is, and
+    /// not worth a regular expression.
+    Star(Vec<u8>, Vec<u8>),
+    Other(globset::GlobMatcher),
+}
+
+impl Glob {
+    fn star(name: &[u8]) -> Option<Self> {
+        let at = name.iter().position(|b| *b == b'*')?;
+        let (before, behind) = (&name[..at], &name[at + 1..]);
+        let plain = |b: &u8| !matches!(b, b'*' | b'?' | b'[' | b'\\');
+        let star = || Self::Star(before.to_vec(), behind.to_vec());
+        before.iter().chain(behind).all(plain).then(star)
+    }
 }
 
 impl NameMatcher {
@@ -71,6 +88,10 @@ impl NameMatcher {
         let fail =
             |text: String| HostError { path: pattern.into(), kind: HostErrorKind::Other(text) };
         let text = name.to_str().ok_or_else(|| fail("the pattern is not UTF-8".into()))?;
+        let dot = text.starts_with('.');
+        if let Some(glob) = Glob::star(text.as_bytes()) {
+            return Ok(Self { glob, dot });
+        }
         // Braces mean nothing to glob(3) without GLOB_BRACE, which neither nginx nor systemd set.
         let text = text.replace('{', "[{]").replace('}', "[}]");
         let glob = globset::GlobBuilder::new(&text)
@@ -78,10 +99,19 @@ impl NameMatcher {
             .backslash_escape(true)
             .build()
             .map_err(|error| fail(error.kind().to_string()))?;
-        Ok(Self { glob: glob.compile_matcher(), dot: text.starts_with('.') })
+        Ok(Self { glob: Glob::Other(glob.compile_matcher()), dot })
     }
 
     fn matches(&self, name: &OsString) -> bool {
-        (self.dot || !name.as_bytes().starts_with(b".")) && self.glob.is_match(Path::new(name))
+        let bytes = name.as_bytes();
+        let matches = || match &self.glob {
+            Glob::Star(before, behind) => {
+                bytes.len() >= before.len() + behind.len()
+                    && bytes.starts_with(before)
+                    && bytes.ends_with(behind)
+            }
+            Glob::Other(glob) => glob.is_match(Path::new(name)),
+        };
+        (self.dot || !bytes.starts_with(b".")) && matches()
     }
 }

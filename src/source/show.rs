@@ -139,6 +139,11 @@ pub fn line(text: &str) -> String {
 }
 
 fn masked(text: &str, mut hidden: Vec<Range<usize>>) -> String {
+    // Most messages are fit to be shown as they are.
+    let changed = |c: char| c.is_control() && c != '\n' || is_direction(c);
+    if hidden.is_empty() && !text.contains('@') && !text.contains(changed) {
+        return text.to_owned();
+    }
     let file = SourceFile::new(super::FileId(0), "", text.as_bytes());
     hidden.retain(|range| range.start < range.end);
     hidden.sort_by_key(|range| (range.start, range.end));

@@ -130,7 +130,8 @@ impl Unit {
     /// The assignment that decides a setting with one value. Empty ones reset it where systemd
     /// has it so and are passed over elsewhere; values that systemd ignores are passed over.
     pub fn last(&self, section: &str, key: &str) -> Option<&Assignment> {
-        let resets = known::empty_resets(section, key);
+        // Asked for where there is an empty line: hardly ever.
+        let resets = || known::empty_resets(section, key);
         // `RuntimeDirectory=` without a value takes `RuntimeDirectoryMode=` back too.
         let directory = key.strip_suffix("Mode").filter(|name| name.ends_with("Directory"));
         let mut last = None;
@@ -143,7 +144,7 @@ impl Unit {
                 continue;
             }
             if value.is_empty() {
-                last = if resets { None } else { last };
+                last = if resets() { None } else { last };
             } else if known::check_value(section, key, value).is_none()
                 && self.holds(section, key, value)
             {
@@ -168,13 +169,14 @@ impl Unit {
 
     /// The assignments that make up a setting with a list of values, in order, after resets.
     pub fn list(&self, section: &str, key: &str) -> Vec<&Assignment> {
-        let resets = known::empty_resets(section, key);
+        // Asked for where there is an empty line: hardly ever.
+        let resets = || known::empty_resets(section, key);
         let mut list = Vec::new();
         for assignment in self.assignments().filter(|a| a.is(section, key)) {
             let value = assignment.value.as_str();
             if !value.is_empty() {
                 list.extend(self.holds(section, key, value).then_some(assignment));
-            } else if resets {
+            } else if resets() {
                 list.clear();
             }
         }

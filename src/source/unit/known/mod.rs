@@ -147,29 +147,43 @@ pub enum SettingLookup {
 
 const DATA: &str = include_str!("settings.txt");
 
+/// How many lines the list has.
+const LINES: usize = {
+    let (mut at, mut lines) = (0, 0);
+    while at < DATA.len() {
+        lines += (DATA.as_bytes()[at] == b'\n') as usize;
+        at += 1;
+    }
+    lines
+};
+
+/// Where each line begins, found while this is compiled.
+const STARTS: [u32; LINES] = {
+    let (mut starts, mut at, mut line) = ([0; LINES], 0, 0);
+    while at < DATA.len() {
+        if DATA.as_bytes()[at] == b'\n' {
+            line += 1;
+            if line < LINES {
+                starts[line] = at as u32 + 1;
+            }
+        }
+        at += 1;
+    }
+    starts
+};
+
 /// A setting by its section and name: a binary search in the list, which is sorted. Making a map of
 /// it would cost more than a whole check does otherwise.
 pub fn find(section: &str, key: &str) -> Option<Setting> {
-    let (mut low, mut high) = (0, DATA.len());
-    while low < high {
-        let middle = low + (high - low) / 2;
-        let start =
-            DATA.as_bytes()[..middle].iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
-        let rest = &DATA[start..];
-        let line = rest.split_once('\n').map_or(rest, |(line, _)| line);
-        // The head's lines begin with `#`, which stands before every letter.
-        let mut fields = line.split('\t');
-        let order = match (fields.next(), fields.next()) {
-            (Some(its), Some(name)) if !line.starts_with('#') => (its, name).cmp(&(section, key)),
-            _ => std::cmp::Ordering::Less,
-        };
-        match order {
-            std::cmp::Ordering::Equal => return parse(line),
-            std::cmp::Ordering::Less => low = (start + line.len() + 1).max(low + 1),
-            std::cmp::Ordering::Greater => high = start,
-        }
-    }
-    None
+    let wanted = [section, "\t", key, "\t"].concat();
+    let begins = |start: &u32| {
+        let rest = &DATA.as_bytes()[*start as usize..];
+        &rest[..wanted.len().min(rest.len())]
+    };
+    // The head's lines begin with `#`, which stands before every letter.
+    let line = STARTS.partition_point(|start| begins(start) < wanted.as_bytes());
+    let start = STARTS.get(line).filter(|start| begins(start) == wanted.as_bytes())?;
+    DATA[*start as usize..].lines().next().and_then(parse)
 }
 
 fn parse(line: &'static str) -> Option<Setting> {
