@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::facts::nginx::{Fault, FaultKind};
 use crate::facts::{Deployment, Why};
-use crate::rule::prelude::FileId;
+use crate::rule::prelude::{FileId, Span};
 use crate::rule::{Safety, Severity, Sink};
 
 crate::rule! {
@@ -81,7 +81,8 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
             continue;
         }
         seen.insert(key);
-        report(fault, out);
+        let apart = |place: &Span| model.config.apart(place.file, fault.span.file);
+        report(fault, fault.related.iter().any(apart), out);
     }
     Ok(())
 }
@@ -99,10 +100,14 @@ fn is_mine(kind: FaultKind) -> bool {
             )
 }
 
-fn report(fault: &Fault, out: &mut Sink) {
+fn report(fault: &Fault, apart: bool, out: &mut Sink) {
     let (note, related, help) = words(fault.kind);
     let (consequence, severity) = match fault.kind {
         FaultKind::GoneWithNewer => ("a newer nginx refuses to load", Severity::Warning),
+        // One for development and one for production: files do not tell which are installed.
+        _ if apart => {
+            ("nginx refuses to load where both files are installed", Severity::Warning)
+        }
         _ => ("nginx refuses to load", Severity::Error),
     };
     let finding = out

@@ -3,6 +3,7 @@
 
 use crate::support::case::{Case, Seen};
 use deploy_doctor::facts::Given;
+use deploy_doctor::rule::Severity;
 
 const UNIT: &str = "/repo/web.service";
 
@@ -204,4 +205,35 @@ fn lines_that_systemd_loses_make_no_mismatch() {
     cut.skipped("N301");
     let other = Case::healthy().replace(UNIT, "/gunicorn.sock", "/other.sock").check();
     other.only("N301");
+}
+
+/// One file for development and one for production: nginx loads one of them, and files do not tell.
+#[test]
+fn one_group_in_two_files_is_an_error_only_where_both_are_loaded() {
+    let site = |name: &str| {
+        format!(
+            "upstream app {{ server unix:/run/web.sock; }}\n\
+             server {{ listen 80; server_name {name}; location / {{ proxy_pass http://app; }} }}\n"
+        )
+    };
+    let judged = |main: Option<&str>| {
+        let mut given = Given::default();
+        let mut case = Case::empty();
+        if let Some(main) = main {
+            case = case.file("/repo/nginx.conf", main);
+            given.nginx.push("/repo/nginx.conf".into());
+        }
+        for name in ["dev", "prod"] {
+            case = case.file(&format!("/repo/{name}.conf"), &site(name));
+            given.nginx.push(format!("/repo/{name}.conf").into());
+        }
+        case.check_files(given)
+    };
+    let severity = |seen: &Seen| {
+        let hit = seen.hits.iter().find(|hit| hit.code == "N317").expect("N317");
+        hit.severity
+    };
+    assert_eq!(severity(&judged(None)), Severity::Warning);
+    let both = "events {}\nhttp { include dev.conf; include prod.conf; }\n";
+    assert_eq!(severity(&judged(Some(both))), Severity::Error);
 }

@@ -2,13 +2,14 @@
 //! in the place where it stands.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use super::fault::Fault;
 use super::token::Word;
 use super::tree::{Body, Directive, NONE, Tree};
 use crate::host::HostError;
-use crate::source::{Span, placeholder};
+use crate::source::{FileId, Span, placeholder};
 
 /// A directive's number in a [`Config`]. A file included twice has its directives twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -101,6 +102,29 @@ impl Config {
     /// All directives, in the order nginx meets them.
     pub fn directives(&self) -> impl Iterator<Item = DirectiveRef<'_>> {
         (0..self.nodes.len()).filter_map(|index| self.get(DirectiveId(small(index))))
+    }
+
+    /// Were these two files given side by side, and does neither lead to the other? Then it is not
+    /// known whether one nginx loads both.
+    pub fn apart(&self, one: FileId, other: FileId) -> bool {
+        let entries = |file: FileId| -> HashSet<u32> {
+            let of = |inclusion: &&Inclusion| {
+                self.trees.get(inclusion.tree as usize).is_some_and(|tree| tree.file.id == file)
+            };
+            self.inclusions.iter().filter(of).map(|inclusion| self.entry(inclusion)).collect()
+        };
+        one != other && entries(one).is_disjoint(&entries(other))
+    }
+
+    /// The tree of the file that was named, by which an inclusion came in.
+    fn entry(&self, inclusion: &Inclusion) -> u32 {
+        let mut at = inclusion;
+        while let Some(node) = self.nodes.get(at.directive as usize)
+            && let Some(around) = self.inclusions.get(node.include as usize)
+        {
+            at = around;
+        }
+        at.tree
     }
 
     /// The directives outside every block.
