@@ -20,6 +20,9 @@ use deploy_doctor::rules;
 /// Containers at the same time.
 const AT_ONCE: usize = 3;
 
+/// So many cases that failed beside others are looked at again, alone.
+const MOST_SUSPECTS: usize = 5;
+
 /// What the living host shows of a site that is down, whatever the reason. Which of them at a given
 /// moment hangs on where systemd is between two starts.
 const DOWN: [&str; 8] = ["L801", "L804", "L807", "P501", "P502", "P505", "S601", "S602"];
@@ -86,17 +89,26 @@ fn every_case_shows_its_harm_and_made_right_none() {
                     let Some(job) = jobs.lock().unwrap().pop_front() else { break };
                     match prove(&job) {
                         Ok(wrong) if wrong.is_empty() => {}
-                        Ok(wrong) => {
-                            let text = format!("{}:\n    {}", job.title(), wrong.join("\n    "));
-                            failures.lock().unwrap().push(text);
-                        }
+                        Ok(_) => failures.lock().unwrap().push(job),
                         Err(skip) => skips.lock().unwrap().push(skip),
                     }
                 }
             });
         }
     });
-    let failures = failures.into_inner().unwrap();
+    // Three containers and whatever else runs make a machine crowded, on which a healthy site stalls.
+    // A fault of ours, or a harm that is not there, shows when a case is alone, too. Many at once are
+    // no accident.
+    let suspects: Vec<Job> = failures.into_inner().unwrap();
+    assert!(suspects.len() <= MOST_SUSPECTS, "{} failed, see above", suspects.len());
+    let mut failures = Vec::new();
+    for job in &suspects {
+        print_line(&job.title(), "once more, alone", "");
+        let wrong = prove(job).unwrap_or_else(|_| vec!["could not be run again".into()]);
+        if !wrong.is_empty() {
+            failures.push(format!("{}:\n    {}", job.title(), wrong.join("\n    ")));
+        }
+    }
     assert!(failures.is_empty(), "{} failed:\n\n{}\n", failures.len(), failures.join("\n\n"));
     if let Some(skip) = skips.into_inner().unwrap().pop() {
         support::skip(skip);

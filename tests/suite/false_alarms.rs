@@ -224,7 +224,7 @@ fn one_group_in_two_files_is_an_error_only_where_both_are_loaded() {
             given.nginx.push("/repo/nginx.conf".into());
         }
         for name in ["dev", "prod"] {
-            case = case.file(&format!("/repo/{name}.conf"), &site(name));
+            case = case.file(&format!("/repo/{name}.conf"), site(name));
             given.nginx.push(format!("/repo/{name}.conf").into());
         }
         case.check_files(given)
