@@ -1,7 +1,8 @@
 use crate::facts::release::Missing;
-use crate::facts::server::ConfigSource;
-use crate::facts::{App, State, Want, Why};
+use crate::facts::server::{ConfigSource, LoggingFault};
+use crate::facts::{App, Known, State, Want, Why};
 use crate::host::FileKind;
+use crate::rule::prelude::show;
 use crate::rule::{EvidenceKind, Sink};
 
 crate::rule! {
@@ -17,6 +18,12 @@ crate::rule! {
     /// variable that is not set, a name that is not there, an import
     /// that is neither installed nor in the directory where gunicorn is started. Values that are not known tell nothing.
     ///
+    /// `logconfig_dict` is laid over gunicorn's own logging, key by key: `handlers` of one's own replaces
+    /// gunicorn's handlers, and its root logger then names one that is gone.
+    ///
+    /// Proved by `logging-without-root`: gunicorn ended with "Unable to configure root logger", and every
+    /// request got 502.
+    ///
     /// Proved by `config-file-raises`: gunicorn ended with KeyError at its start, and every request
     /// got 502.
     ///
@@ -29,6 +36,24 @@ crate::rule! {
     /// import os
     ///
     /// timeout = int(os.environ.get("GUNICORN_TIMEOUT", "30"))
+    /// ```
+    ///
+    /// Handlers without a root logger:
+    ///
+    /// ```python,bad,file=/srv/myapp/releases/2026-04-21/gunicorn.conf.py
+    /// logconfig_dict = {
+    ///     "version": 1,
+    ///     "handlers": {"plain": {"class": "logging.StreamHandler"}},
+    ///     "loggers": {"gunicorn.error": {"handlers": ["plain"], "level": "INFO"}},
+    /// }
+    /// ```
+    /// ```python,good,file=/srv/myapp/releases/2026-04-21/gunicorn.conf.py
+    /// logconfig_dict = {
+    ///     "version": 1,
+    ///     "root": {"handlers": ["plain"], "level": "INFO"},
+    ///     "handlers": {"plain": {"class": "logging.StreamHandler"}},
+    ///     "loggers": {"gunicorn.error": {"handlers": ["plain"], "level": "INFO"}},
+    /// }
     /// ```
     ///
     /// A package that is not installed (what is caught, or imported in a hook, is no reason):
@@ -96,6 +121,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         return Ok(());
     }
     let Some((message, span)) = config.faults.first() else {
+        logging(app, config, out);
         return missing_import(app, config, out);
     };
     let path = config.place.path.display();
@@ -110,6 +136,37 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     ))
     .fix(crate::rule::Safety::Manual, format!("a {path} that can be loaded"));
     Ok(())
+}
+
+/// Does a logger name a handler that is not there? A class of one's own may log in another way.
+fn logging(app: &App, config: &ConfigSource, out: &mut Sink) {
+    let plain = matches!(app.gunicorn.settings.get("logger_class"), Known::Default(..));
+    let Some(fault) = config.logging.as_ref().filter(|_| plain) else { return };
+    let LoggingFault { logger, handler, own, span } = fault;
+    let (path, word) = (config.place.path.display(), show::line(handler));
+    let name = match logger.as_str() {
+        "root" => "the root logger".to_owned(),
+        name => format!("the logger {}", show::line(name)),
+    };
+    let (whose, help) = match own {
+        true => (
+            format!("gunicorn's own entry of {name} stays, and its handler {word} is replaced"),
+            format!(
+                "Give logconfig_dict a \"root\" and \"loggers\" that name your handlers, or a handler \
+                 called \"{word}\""
+            ),
+        ),
+        false => (
+            format!("{name} names the handler {word}, which is not among \"handlers\""),
+            format!("Define the handler {word}, or correct its name"),
+        ),
+    };
+    out.report(format!("gunicorn does not start: it cannot set up logging: {whose}"))
+        .at(*span, "laid over gunicorn's own, key by key")
+        .at_some(config.span, "names the file")
+        .help(format!("{help}; gunicorn would say \"Unable to configure\" and end with 1"))
+        .subject(handler.clone())
+        .fix(crate::rule::Safety::Manual, format!("a logconfig_dict in {path} that is whole"));
 }
 
 /// Does it import, while it is read, what is nowhere?

@@ -61,6 +61,7 @@ crate::rule! {
     ///         "file": {"class": "logging.FileHandler", "filename": "/var/log/myapp/gunicorn.log"},
     ///     },
     ///     "root": {"handlers": ["file"]},
+    ///     "loggers": {},
     /// }
     /// ```
     /// ```python,good,file=/srv/myapp/releases/2026-04-21/gunicorn.conf.py
@@ -68,6 +69,7 @@ crate::rule! {
     ///     "version": 1,
     ///     "handlers": {
     ///         "console": {"class": "logging.StreamHandler"},
+    ///         "error_console": {"class": "logging.StreamHandler"},
     ///         "later": {
     ///             "class": "logging.FileHandler",
     ///             "filename": "/var/log/myapp/gunicorn.log",

@@ -28,6 +28,7 @@ use crate::source::{FileId, Secret, SourceFile, Sources, Span};
 
 pub use config::ConfigSource;
 pub use launched::{Launched, launch};
+pub use logging::LoggingFault;
 pub use paths::{Writes, WrittenPath};
 
 /// The file of words that stand in none.

@@ -385,3 +385,43 @@ fn the_environment_of_run_is_found() {
         case.check().only("G208").says("/srv/shop/.venv");
     }
 }
+
+/// gunicorn lays `logconfig_dict` over its own: which loggers are left without their handler.
+#[test]
+fn a_logging_dictionary_is_judged_as_it_lies_over_gunicorns_own() {
+    let plain = r#""handlers": {"plain": {"class": "logging.StreamHandler"}}"#;
+    let judged = |inside: &str| {
+        let text = format!("import os\n\nlogconfig_dict = {{\"version\": 1, {inside}}}\n");
+        Case::healthy().in_release("gunicorn.conf.py", text).check()
+    };
+    for (inside, part) in [
+        (plain.to_owned(), "the logger gunicorn.error stays, and its handler error_console"),
+        (format!("{plain}, \"loggers\": {{}}"), "the root logger stays, and its handler console"),
+        (
+            format!(
+                r#"{plain}, "root": {{"handlers": ["plain"]}}, "loggers": {{"shop": {{"handlers": ["plian"]}}}}"#
+            ),
+            "the logger shop names the handler plian",
+        ),
+        (
+            r#""root": {"handlers": ["consol"]}"#.to_owned(),
+            "the root logger names the handler consol",
+        ),
+    ] {
+        judged(&inside).only("G212").says(part);
+    }
+    for inside in [
+        format!(r#"{plain}, "root": {{"handlers": ["plain"]}}, "loggers": {{}}"#),
+        // Its own names are taken over, or all of its own are left.
+        r#""handlers": {"console": {"class": "logging.StreamHandler"}, "error_console": {"class": "logging.StreamHandler"}}"#.to_owned(),
+        r#""loggers": {"gunicorn.error": {"level": "DEBUG", "handlers": ["console"]}}"#.to_owned(),
+        r#""root": {"level": "DEBUG", "handlers": []}"#.to_owned(),
+        // What is not known tells nothing.
+        r#""handlers": {os.urandom(2).hex(): {"class": "logging.StreamHandler"}}"#.to_owned(),
+        r#""incremental": True, "handlers": {"plain": {"level": "INFO"}}"#.to_owned(),
+    ] {
+        judged(&inside).passes("G212");
+    }
+    let own = format!("logger_class = \"shop.log.Logger\"\nlogconfig_dict = {{{plain}}}\n");
+    Case::healthy().in_release("gunicorn.conf.py", own).check().passes("G212");
+}

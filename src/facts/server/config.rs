@@ -7,6 +7,7 @@ use super::super::gunicorn::ConfigChoice;
 use super::super::place::tidy;
 use super::super::release::standard_library;
 use super::super::{Given, Known, Machine, Origin, Place, Problem, Whose, Why};
+use super::logging::{self, LoggingFault};
 use crate::host::{HostErrorKind, Outcome};
 use crate::source::python::environ::EnvironmentWrite;
 use crate::source::python::evaluate::{self, ConfigFile, FileText, Surroundings};
@@ -29,6 +30,8 @@ pub struct ConfigSource {
     pub file: Option<Arc<SourceFile>>,
     /// Errors in its syntax, and what it raises when it is run.
     pub faults: Vec<(String, Span)>,
+    /// A logger of `logconfig_dict`, or of gunicorn's own below it, whose handler is not there.
+    pub logging: Option<LoggingFault>,
 }
 
 pub(super) struct ConfigReader<'a> {
@@ -98,7 +101,8 @@ impl ConfigReader<'_> {
                     problems.push(Problem::unreadable(&error));
                 }
                 let why = Why::not_read(format!("gunicorn's configuration file {error}"));
-                let source = ConfigSource { place, implicit, span, file: None, faults: Vec::new() };
+                let (faults, logging) = (Vec::new(), None);
+                let source = ConfigSource { place, implicit, span, file: None, faults, logging };
                 return (Known::Value(Some(source), Origin::Path(path)), Known::Unknown(why));
             }
         };
@@ -129,7 +133,8 @@ impl ConfigReader<'_> {
         for assignment in content.values.iter().filter(|a| a.name.value == "raw_env") {
             self.sources.hide(assignment.value_span);
         }
-        let source = ConfigSource { place, implicit, span, file: Some(file), faults };
+        let logging = logging::fault(&content);
+        let source = ConfigSource { place, implicit, span, file: Some(file), faults, logging };
         let origin = Origin::Path(path);
         (Known::Value(Some(source), origin.clone()), Known::Value(Some(content), origin))
     }

@@ -20,6 +20,74 @@ pub(super) struct LogFile {
     pub secret: bool,
 }
 
+/// A logger that names a handler which is not there: gunicorn does not start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoggingFault {
+    /// The logger's name; `root` for the root logger.
+    pub logger: String,
+    /// The handler's.
+    pub handler: String,
+    /// Is the logger gunicorn's own, which stays where the dictionary has none?
+    pub own: bool,
+    /// The dictionary.
+    pub span: Span,
+}
+
+/// gunicorn's own handlers, and the loggers that name them. `logconfig_dict` is laid over these key
+/// by key, one level deep: `handlers` in it replaces all of the handlers and none of the loggers.
+const OWN_HANDLERS: [&str; 2] = ["console", "error_console"];
+const OWN_LOGGERS: [(&str, &str); 2] =
+    [("gunicorn.error", "error_console"), ("gunicorn.access", "console")];
+
+/// The first logger of `logconfig_dict` whose handler is not there.
+pub(super) fn fault(config: &ConfigFile) -> Option<LoggingFault> {
+    let assignment = config.get("logconfig_dict").filter(|assignment| !assignment.secret)?;
+    let items = dict(assignment.value()).filter(|items| !items.is_empty())?;
+    // What is laid over what is there is another matter, and so is a name that is not known.
+    if entry(items, "incremental").is_some() || !items.iter().all(|(key, _)| text(key).is_some()) {
+        return None;
+    }
+    let handlers: Vec<&str> = match entry(items, "handlers") {
+        None => OWN_HANDLERS.to_vec(),
+        Some(own) => dict(own)?.iter().map(|(name, _)| text(name)).collect::<Option<_>>()?,
+    };
+    let found = |logger: &str, handler: &str, own: bool| {
+        (!handlers.contains(&handler)).then(|| LoggingFault {
+            logger: logger.to_owned(),
+            handler: handler.to_owned(),
+            own,
+            span: assignment.value_span,
+        })
+    };
+    let of = |logger: &str, value: &ConfigValue| {
+        let named = entry(dict(value)?, "handlers")?;
+        let ConfigValue::List(named) = named else { return None };
+        named.iter().filter_map(text).find_map(|handler| found(logger, handler, false))
+    };
+    let loggers = match entry(items, "loggers") {
+        None => OWN_LOGGERS.iter().find_map(|(logger, handler)| found(logger, handler, true)),
+        Some(own) => dict(own).and_then(|own| own.iter().find_map(|(name, v)| of(text(name)?, v))),
+    };
+    loggers.or_else(|| match entry(items, "root") {
+        None => found("root", "console", true),
+        Some(own) => of("root", own),
+    })
+}
+
+fn dict(value: &ConfigValue) -> Option<&[(ConfigValue, ConfigValue)]> {
+    match value {
+        ConfigValue::Dict(items) => Some(items),
+        _ => None,
+    }
+}
+
+fn text(value: &ConfigValue) -> Option<&str> {
+    match value {
+        ConfigValue::Str(text) => Some(text),
+        _ => None,
+    }
+}
+
 /// The handlers of Python's that open their file when they are made.
 const OPENS: [&str; 4] =
     ["FileHandler", "RotatingFileHandler", "TimedRotatingFileHandler", "WatchedFileHandler"];
