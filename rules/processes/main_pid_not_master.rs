@@ -14,8 +14,8 @@ crate::rule! {
     /// By hand: put `exec` before gunicorn in the script, or name gunicorn itself in `ExecStart=`,
     /// then restart once.
     ///
-    /// Proved by `shell-stays-main-process`: the reload returned 0, its SIGHUP killed dash, and the
-    /// site answered 502 for more than two seconds; behind bash nothing was lost.
+    /// Proved by `shell-stays-main-process`: the reload returned 0 (with systemd 262 also 1),
+    /// its SIGHUP killed dash, and the site answered 502 for more than two seconds; behind bash nothing was lost.
     ///
     /// ```proc,bad
     /// 790 parent=1 unit=myapp.service user=33 start=99 : bash /usr/local/bin/start-myapp
@@ -58,7 +58,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     }
     let master = processes.master()?.process.pid;
     out.report(format!(
-        "a reload takes the site down and returns 0: SIGHUP hits {}, the main process, not \
+        "a reload takes the site down, even where it returns 0: SIGHUP hits {}, the main process, not \
          gunicorn's master {master}",
         main.name
     ))

@@ -24,8 +24,8 @@ crate::rule! {
     /// By hand: start gunicorn itself, `ExecStart=/srv/myapp/.venv/bin/gunicorn …`, or put `exec`
     /// before it; then `systemctl daemon-reload` and, once, a restart.
     ///
-    /// Proved by `shell-stays-main-process`: the reload returned 0, its SIGHUP killed dash,
-    /// and the site answered 502 for more than two seconds; behind bash nothing was lost.
+    /// Proved by `shell-stays-main-process`: the reload returned 0 (with systemd 262 also 1),
+    /// its SIGHUP killed dash, and the site answered 502 for more than two seconds; behind bash nothing was lost.
     ///
     /// Proved by `shell-hides-readiness`: READY=1 was sent and not heard, and the unit was killed at
     /// its start timeout again and again; behind bash, which made way, nothing was lost.
@@ -132,7 +132,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         Stays::Depends(_) if reloads_past_it(app) => return Ok(()),
         Stays::Always => (
             format!(
-                "a reload takes the site down and returns 0: SIGHUP hits {name}, which stays \
+                "a reload takes the site down, even where it returns 0: SIGHUP hits {name}, which stays \
                  gunicorn's parent"
             ),
             Severity::Error,
