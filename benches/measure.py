@@ -1,6 +1,7 @@
 """Time and memory of a whole command, from start to exit."""
 
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -38,3 +39,13 @@ def peak_memory(command):
     wrapped = [time_program, "-f", "%M", *command]
     ran = subprocess.run(wrapped, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     return int(ran.stderr.split()[-1]) / 1024
+
+
+def instructions(command):
+    """How many instructions a command executes, by callgrind."""
+    valgrind = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
+    ran = subprocess.run(valgrind + command, capture_output=True, text=True)
+    found = re.search(r"Collected *: *(\d+)", ran.stderr)
+    if not found:
+        sys.exit(f"callgrind counted nothing: {ran.stderr[-500:]}")
+    return int(found.group(1))
