@@ -1,6 +1,7 @@
 //! The rules: one file each, listed by area.
 
 pub mod environment;
+mod expected_upstream;
 pub mod gunicorn;
 mod kept_connections;
 pub mod logs;

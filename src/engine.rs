@@ -1,17 +1,22 @@
 //! Runs the rules and makes up the verdict: which run, what is suppressed, what each item of the
 //! checklist comes to.
 
+mod baseline;
 mod checklist;
 mod fingerprint;
+mod ignore;
 mod selection;
 mod suppression;
 
+pub use baseline::Baseline;
 pub use checklist::{ChecklistItem, Status, Verdict};
+pub use ignore::{Day, Ignore, IgnoredFile, is_named};
 pub use selection::{Selection, SelectionError};
 
 use std::collections::{BTreeMap, HashMap};
 
 use checklist::Concern;
+use ignore::Looked;
 
 use crate::facts::{Deployment, Problem, Why};
 use crate::rule::{Check, Finding, Rule, Severity, Sink, Skip};
@@ -24,6 +29,14 @@ pub struct Settings {
     pub selection: Selection,
     /// Severities that differ from the rules' own, by code.
     pub severities: BTreeMap<&'static str, Severity>,
+    /// Findings that are accepted.
+    pub ignores: Vec<Ignore>,
+    /// The day on which it is asked; before all days where nothing ends.
+    pub today: Day,
+    /// Findings that are known.
+    pub baseline: Option<Baseline>,
+    /// Was every application asked for? Then one that is not there is gone.
+    pub all_apps: bool,
 }
 
 /// A finding with what tells it apart for good.
@@ -33,24 +46,36 @@ pub struct Reported {
     pub finding: Finding,
     /// Does not change when lines move; 16 hexadecimal digits.
     pub fingerprint: String,
+    /// The same for all findings that are alike: the fingerprint of the first of them.
+    pub alike: String,
 }
 
 /// What a check comes to.
 #[derive(Debug)]
 pub struct Outcome {
-    /// The findings: by application, severity, code, file, line.
+    /// The findings: by application, severity, code, file, line. Those that are known are not
+    /// among them.
     pub findings: Vec<Reported>,
+    /// Those that are known. They count for verdict and checklist: accepted is not mended.
+    pub known: Vec<Reported>,
+    /// The known findings without those that are gone; none where no file of them was given.
+    pub baseline: Option<Baseline>,
     /// Rules that could not judge.
     pub skips: Vec<Skip>,
-    /// How many findings a comment in the files suppressed.
+    /// How many findings a comment in the files, or the file of settings, held back.
     pub suppressed: usize,
-    /// What is wrong with those comments.
+    /// What is wrong with those comments and entries.
     pub problems: Vec<Problem>,
     /// For each application, in the deployment's order.
     pub apps: Vec<AppOutcome>,
 }
 
 impl Outcome {
+    /// All findings, those that are known behind the others.
+    pub fn all(&self) -> impl Iterator<Item = &Reported> {
+        self.findings.iter().chain(&self.known)
+    }
+
     /// Is there a finding of this severity or a worse one?
     pub fn reaches(&self, severity: Severity) -> bool {
         self.findings.iter().any(|reported| reported.finding.severity >= severity)
@@ -84,8 +109,12 @@ pub fn run(
             finding.severity = *severity;
         }
     }
-    let (mut findings, suppressed, problems) =
-        suppression::apply(findings, rules, &selected, deployment, sources);
+    let looked = Looked { selected: &selected, skips: &skips, deployment, sources };
+    let (findings, by_comment, mut problems) = suppression::apply(findings, rules, &looked);
+    let (mut findings, by_entry, more) =
+        ignore::apply(findings, &settings.ignores, &settings.today, &looked);
+    problems.extend(more);
+    let suppressed = by_comment + by_entry;
     sort(&mut findings, deployment, sources);
     // Grouped once: whoever looked through all of them for each application would need a time that
     // grows with the square of their number.
@@ -105,7 +134,16 @@ pub fn run(
         })
         .collect();
     let findings = fingerprint::stamp(findings, sources);
-    Outcome { findings, skips, suppressed, problems, apps }
+    let baseline = settings.baseline.as_ref();
+    let pruned = baseline.map(|baseline| {
+        let looked = Looked { selected: &selected, skips: &skips, deployment, sources };
+        baseline.pruned(&findings, &looked, settings.all_apps)
+    });
+    let (findings, known) = match baseline.map(|baseline| baseline.sort(findings.clone())) {
+        Some(sorted) => (sorted.new, sorted.known),
+        None => (findings, Vec::new()),
+    };
+    Outcome { findings, known, baseline: pruned, skips, suppressed, problems, apps }
 }
 
 /// Runs each rule on what it looks at.

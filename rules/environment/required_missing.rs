@@ -13,7 +13,8 @@ crate::rule! {
     /// and a field without default of a pydantic-settings class. When no new worker boots, gunicorn
     /// ends itself (status 3 or 1), and HUP is no exception. What systemd sets by itself (PATH, HOME,
     /// USER …) is there; PWD is not. A read under a condition, in `try … except KeyError` or in a
-    /// function counts only where `.env.example` lists the variable as well.
+    /// function counts only where `.env.example` lists the variable as well. What
+    /// `required-variables` in deploy-doctor.toml names has to be set, whatever the code shows.
     ///
     /// Proved by `environment-variable-missing`: the application broke off with KeyError at
     /// its start, and every request got 502.
@@ -67,6 +68,12 @@ crate::rule! {
 
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let code = &app.release.code;
+    for wanted in &app.wanted.variables {
+        // Where the code needs it, that is the better place to look at.
+        if !code.required.iter().any(|required| required.name == wanted.value) {
+            configured(app, &wanted.value, wanted.span, out);
+        }
+    }
     code.application.get()?;
     for variable in &code.required {
         let reader = read_of(app, &variable.name, Some(variable.span)).map(|read| read.reader);
@@ -83,6 +90,41 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         }
     }
     Ok(())
+}
+
+/// A variable that the file of settings requires.
+fn configured(app: &App, name: &str, span: Span, out: &mut Sink) {
+    let known = app.environment.variables.contains_key(name);
+    let empty = match app.variable(name) {
+        Ok(Some(variable)) if !variable.value.expose().is_empty() => return,
+        Ok(Some(_)) => true,
+        Err(_) if known => return,
+        Err(why) => return out.skip(&why.about(name)),
+        Ok(None) => false,
+    };
+    // E401, E404 and U141 say where it is lost, and repair it there.
+    let lost = app.environment.lost.iter().any(|lost| lost.concerns(name));
+    if is_dropped(app, name) || lost {
+        return;
+    }
+    if let Some(why) = app.release.code.open.as_ref() {
+        return out.skip(&why.about(name));
+    }
+    let how = if empty { "set and empty" } else { "set nowhere" };
+    out.report(format!("{} starts without {name}, which it requires: it is {how}", app.name))
+        .at(span, "required here")
+        .help(format!(
+            "write {name}=… into {}, then restart the unit: a reload keeps the old environment",
+            files(app)
+        ))
+        .subject(name);
+}
+
+/// Where its variables are set.
+fn files(app: &App) -> String {
+    let files: Vec<String> =
+        app.environment.read_files().map(|read| read.place.path.display().to_string()).collect();
+    if files.is_empty() { "the unit".to_owned() } else { files.join(" and ") }
 }
 
 fn read_of<'a>(app: &'a App, name: &str, span: Option<Span>) -> Option<&'a VariableUse> {
@@ -126,9 +168,7 @@ fn judge<'s>(
     if let Some(unknown) = misplaced(app, name) {
         return Some(told_where(name, span, unknown, out));
     }
-    let files: Vec<String> =
-        environment.read_files().map(|read| read.place.path.display().to_string()).collect();
-    let place = if files.is_empty() { "the unit".to_owned() } else { files.join(" and ") };
+    let place = files(app);
     let near = nearest(app, name);
     let guess = near
         .as_ref()

@@ -6,4 +6,5 @@ crate::area![
     site_not_answering,
     app_not_answering,
     last_reload_failed,
+    other_release_answers,
 ];

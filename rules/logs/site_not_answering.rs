@@ -4,11 +4,10 @@ use crate::rule::{EvidenceKind, Safety, Sink};
 crate::rule! {
     /// The site does not answer, or answers with a server error.
     ///
-    /// `--probe URL` makes one GET request over HTTP/1.1 with a limit of 10 seconds, from this
-    /// host, following no redirect. A status of 500 or more, a refused connection and silence are
-    /// findings; 404 and 302 are answers. `https://` is not probed by this version, and the rule
-    /// is then skipped. Straight at a socket (`unix:/run/x.sock`, `http://127.0.0.1:8000/`) the
-    /// answer is app-not-answering's.
+    /// `--probe URL` makes one GET request over HTTP/1.1 with a limit of 10 seconds (`--timeout`),
+    /// from this host, following no redirect. A status of 500 or more, a refused connection and
+    /// silence are findings; 404 and 302 are answers. Straight at a socket (`unix:/run/x.sock`,
+    /// `http://127.0.0.1:8000/`) the answer is app-not-answering's.
     ///
     /// By hand: `curl -sv URL`, then nginx's error log.
     ///
@@ -36,20 +35,21 @@ crate::rule! {
 }
 
 fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
-    let probe = deployment.probe.get()?;
-    if let Some(why) = probe.not_made() {
-        return Err(why);
+    for probe in deployment.probes.get()? {
+        if let Some(why) = probe.not_made() {
+            return Err(why);
+        }
+        // Straight at an application's socket: the other rule says so.
+        if probe.direct {
+            continue;
+        }
+        let Some(fault) = probe.fault() else { continue };
+        let url = &probe.target;
+        out.report(format!("the site is down for its visitors: {url} {fault}"))
+            .observed(EvidenceKind::Http, format!("GET {url}: {fault}"))
+            .subject(url)
+            .help(format!("curl -sv {url}\ntail /var/log/nginx/error.log"))
+            .fix(Safety::Manual, "find the cause in nginx's error log");
     }
-    // Straight at an application's socket: the other rule says so.
-    if probe.direct {
-        return Ok(());
-    }
-    let Some(fault) = probe.fault() else { return Ok(()) };
-    let url = &probe.target;
-    out.report(format!("the site is down for its visitors: {url} {fault}"))
-        .observed(EvidenceKind::Http, format!("GET {url}: {fault}"))
-        .subject(url)
-        .help(format!("curl -sv {url}\ntail /var/log/nginx/error.log"))
-        .fix(Safety::Manual, "find the cause in nginx's error log");
     Ok(())
 }

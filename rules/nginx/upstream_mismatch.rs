@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::super::expected_upstream;
 use crate::facts::nginx::{Destination, Model, PeerEndpoint, Protocol, Target};
 use crate::facts::{App, Bound, Deployment, Endpoint, TcpHost, Why, written};
 use crate::rule::prelude::nearest;
@@ -16,6 +17,9 @@ crate::rule! {
     /// Paths are compared as the kernel sees them: `/var/run` is `/run`, doubled slashes count
     /// once, `127.0.0.1:8000` reaches `0.0.0.0:8000`. The right port over the wrong protocol, IPv4
     /// or IPv6, is S604.
+    ///
+    /// Where `expected-upstream` in deploy-doctor.toml says which socket it should be, both sides
+    /// are held against that.
     ///
     /// Proved by `upstream-mismatch`: gunicorn was up, and every request got 502.
     ///
@@ -93,7 +97,13 @@ crate::rule! {
 fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
     for app in &deployment.apps {
         out.about(Some(app));
+        let before = out.found();
         if let Err(why) = judge(deployment, app, out) {
+            out.skip(&why);
+        }
+        if out.found() == before
+            && let Err(why) = expected_upstream::check(deployment, app, out)
+        {
             out.skip(&why);
         }
     }

@@ -1,11 +1,17 @@
 //! The options, as `contract.md` fixes them.
 
+mod config;
+mod known;
 mod probe;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use crate::facts::Given;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(super) use config::{ConfigArguments, ConfigCommand};
+pub(super) use known::{BaselineArguments, BaselineCommand, KnownArguments};
 pub(super) use probe::{ProbeArguments, ProbeConnections, ProbeFormat, ProbeMethod};
 
 /// Tells whether the next reload of a Flask + Gunicorn + Nginx + systemd site loses requests,
@@ -37,6 +43,10 @@ pub(super) enum Command {
     Explain(ExplainArguments),
     /// Write unit, nginx site, environment template and README of a deployment that passes every rule
     Init(InitArguments),
+    /// Known findings: write them down, take out what is gone
+    Baseline(BaselineArguments),
+    /// The file of settings: write one, check it, print its schema
+    Config(ConfigArguments),
     /// Print a completion script for a shell
     Completions(CompletionsArguments),
 }
@@ -44,7 +54,8 @@ pub(super) enum Command {
 /// Where to read; the default is this host.
 #[derive(Debug, Args)]
 pub(super) struct WhereArguments {
-    /// Units to check, with or without .service; none: every unit that runs gunicorn
+    /// Units to check, with or without .service, or a repository's directory; none: every unit that
+    /// runs gunicorn
     #[arg(value_name = "APP")]
     pub apps: Vec<String>,
     /// Read a file tree (an image, a container's root) instead of this host
@@ -77,6 +88,21 @@ pub(super) struct WhereArguments {
     /// The database's migration, as `flask db current` prints it
     #[arg(long, value_name = "REV")]
     pub db_revision: Option<String>,
+    /// The repository among the arguments.
+    #[arg(skip)]
+    pub repository: Option<PathBuf>,
+    /// The files of each of its applications.
+    #[arg(skip)]
+    pub each: Vec<Given>,
+}
+
+impl WhereArguments {
+    /// Does an option name a file?
+    pub fn names_files(&self) -> bool {
+        let single = [&self.app_dir, &self.gunicorn_conf, &self.requirements, &self.venv];
+        let many = [&self.unit, &self.nginx, &self.env_file];
+        many.into_iter().any(|files| !files.is_empty()) || single.into_iter().any(Option::is_some)
+    }
 }
 
 const FILES: [&str; 7] =
@@ -86,9 +112,19 @@ const FILES: [&str; 7] =
 pub(super) struct CheckArguments {
     #[command(flatten)]
     pub place: WhereArguments,
-    /// Ask this URL, and each application's sockets, for an answer
+    /// Ask this URL, and each application's sockets, for an answer (repeatable) [default: those of
+    /// the settings, if any]
     #[arg(long, value_name = "URL", conflicts_with = "root", conflicts_with_all = FILES)]
-    pub probe: Option<String>,
+    pub probe: Vec<String>,
+    /// How long an answer may take: 5s, 500ms, or seconds [default: 10s]
+    #[arg(long, value_name = "TIME", value_parser = limit)]
+    pub timeout: Option<Duration>,
+    /// A text that every answer of the release meant holds, in its body or a header
+    #[arg(long, value_name = "TEXT")]
+    pub expect_version: Option<String>,
+    /// Repeat until it passes, at most so long: for use after a start
+    #[arg(long, value_name = "SECONDS", value_parser = wait)]
+    pub wait: Option<Duration>,
     /// Import each application as its service's user; the one option that executes any of it
     #[arg(
         long,
@@ -114,9 +150,15 @@ pub(super) struct CheckArguments {
     /// Change a rule's severity (repeatable)
     #[arg(long, value_name = "RULE=LEVEL")]
     pub severity: Vec<String>,
-    /// Exit with 1 at findings of this severity or worse
-    #[arg(long, value_enum, default_value_t = FailOn::Error)]
-    pub fail_on: FailOn,
+    /// Findings that are known and do not count; `baseline write` makes the file
+    #[arg(long, value_name = "FILE")]
+    pub baseline: Option<PathBuf>,
+    /// Read the settings here [default: the nearest deploy-doctor.toml, then /etc's]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Exit with 1 at findings of this severity or worse [default: error]
+    #[arg(long, value_enum)]
+    pub fail_on: Option<FailOn>,
     /// Do not exit with 3 when something could not be read
     #[arg(long)]
     pub allow_incomplete: bool,
@@ -131,6 +173,20 @@ pub(super) struct CheckArguments {
     pub verbose: bool,
 }
 
+/// A length of time that is waited for.
+fn wait(text: &str) -> Result<Duration, String> {
+    let wait = probe::duration(text)?;
+    let fits = wait <= crate::probe::settings::LONGEST_RUN;
+    fits.then_some(wait).ok_or_else(|| "at most a day".to_owned())
+}
+
+/// A length of time that an answer may take.
+fn limit(text: &str) -> Result<Duration, String> {
+    let limit = probe::duration(text)?;
+    let fits = !limit.is_zero() && limit <= crate::probe::settings::LONGEST_TIMEOUT;
+    fits.then_some(limit).ok_or_else(|| "more than nothing, and at most ten minutes".to_owned())
+}
+
 #[derive(Debug, Args)]
 pub(super) struct FixArguments {
     #[command(flatten)]
@@ -141,6 +197,9 @@ pub(super) struct FixArguments {
     /// Leave these rules out: codes, names, areas, globs
     #[arg(long, value_name = "RULE", value_delimiter = ',')]
     pub ignore: Vec<String>,
+    /// Read the settings here [default: the nearest deploy-doctor.toml, then /etc's]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Write the changes: all or none, and so that --undo takes them back
     #[arg(long)]
     pub apply: bool,

@@ -1,61 +1,139 @@
 //! `deploy-doctor check`.
 
-use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::arguments::{CheckArguments, FailOn, Format};
-use super::{CommandError, Exit, print, read};
-use crate::engine::{self, Selection, Settings};
-use crate::facts;
+use super::arguments::{CheckArguments, Format};
+use super::{CommandError, Exit, asked, known, print, read, settings};
+use crate::config::{Config, FailOn};
+use crate::engine::{self, Outcome, Settings};
+use crate::facts::{self, Deployment};
 use crate::report::{self, Report, Style, Times};
-use crate::rule::Severity;
 use crate::source::Sources;
 
-/// Reads, judges, reports.
+/// How long `--wait` waits for the next look.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
+
+/// All that is asked of each look.
+struct Question<'a> {
+    arguments: &'a CheckArguments,
+    config: Option<&'a Config>,
+    settings: Settings,
+    outputs: Vec<(Format, &'a str)>,
+    probes: Vec<facts::probe::Question>,
+}
+
+/// Reads, judges, reports; with `--wait` again and again, until it passes.
 pub(super) fn run(arguments: &CheckArguments) -> Result<Exit, CommandError> {
-    let settings = settings(arguments)?;
-    let outputs = outputs(arguments)?;
-    let began = Instant::now();
-    let host = read::open(&arguments.place)?;
-    let sources = Sources::new(&*host);
-    let mut deployment = read::deployment(&arguments.place, &sources);
-    for app in &mut deployment.apps {
-        app.release.since.clone_from(&arguments.since);
-    }
-    if let Some(url) = &arguments.probe {
-        facts::probe::run(&sources, &mut deployment, url)
-            .map_err(|error| CommandError::usage(error.to_string()))?;
-    }
-    if arguments.preflight {
-        facts::preflight::run(&sources, &mut deployment);
-    }
-    let outcome = engine::run(crate::rules::all(), &deployment, &sources, &settings);
-    let report = Report {
-        source: read::source_info(&arguments.place),
-        deployment: &deployment,
-        sources: &sources,
-        outcome: &outcome,
-        times: Times::new(began.elapsed(), host.asked()),
+    let config = settings::load(&arguments.place, arguments.config.as_deref())?;
+    let config = config.as_ref();
+    let mut settings =
+        settings::engine(config, &arguments.select, &arguments.ignore, &arguments.severity)?;
+    settings.all_apps = arguments.place.apps.is_empty();
+    let baseline = known::path(arguments.baseline.as_deref(), config);
+    settings.baseline = baseline.map(known::read).transpose()?;
+    let question = Question {
+        arguments,
+        config,
+        settings,
+        outputs: outputs(arguments)?,
+        probes: asked::questions(arguments, config)?,
     };
-    for (format, path) in outputs {
+    let until = Instant::now() + arguments.wait.unwrap_or_default();
+    let mut told = None;
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        let exit = question.look(left.is_zero(), &mut told)?;
+        match exit {
+            Some(exit) => return Ok(exit),
+            // A new door each time: nothing of what the last one remembers holds any more.
+            None => std::thread::sleep(BETWEEN_LOOKS.min(left)),
+        }
+    }
+}
+
+impl Question<'_> {
+    /// One look. Nothing is reported, and none is returned, where it does not pass and is not the
+    /// last.
+    fn look(&self, last: bool, told: &mut Option<String>) -> Result<Option<Exit>, CommandError> {
+        let arguments = self.arguments;
+        let began = Instant::now();
+        let host = read::open(&arguments.place)?;
+        let sources = Sources::new(&*host);
+        let deployment = self.deployment(&sources)?;
+        let rules = crate::rules::all();
+        let mut outcome = engine::run(rules, &deployment, &sources, &self.settings);
+        outcome.problems.extend(known::gone(
+            known::path(arguments.baseline.as_deref(), self.config),
+            self.settings.baseline.as_ref(),
+            outcome.baseline.as_ref(),
+        ));
+        let exit = self.exit(&deployment, &outcome);
+        if exit != Exit::Success && !last {
+            self.tell(&deployment, &outcome, told);
+            return Ok(None);
+        }
+        let report = Report {
+            source: read::source_info(&arguments.place),
+            deployment: &deployment,
+            sources: &sources,
+            outcome: &outcome,
+            times: Times::new(began.elapsed(), host.asked()),
+        };
         let style = Style { color: false, quiet: arguments.quiet, verbose: arguments.verbose };
-        crate::host::write::replace(Path::new(path), render(&report, format, style)?.as_bytes())
-            .map_err(|error| CommandError::usage(format!("--output {path}: {error}")))?;
+        for (format, path) in &self.outputs {
+            let text = render(&report, *format, style)?;
+            crate::host::write::replace(Path::new(path), text.as_bytes())
+                .map_err(|error| CommandError::usage(format!("--output {path}: {error}")))?;
+        }
+        let color = super::colored(arguments.color);
+        print(&render(&report, arguments.format, Style { color, ..style })?)?;
+        Ok(Some(exit))
     }
-    let color = super::colored(arguments.color);
-    let style = Style { color, quiet: arguments.quiet, verbose: arguments.verbose };
-    print(&render(&report, arguments.format, style)?)?;
-    if !arguments.allow_incomplete && report.problems().any(|problem| !problem.note) {
-        return Ok(Exit::Incomplete);
+
+    fn deployment(&self, sources: &Sources) -> Result<Deployment, CommandError> {
+        let arguments = self.arguments;
+        let mut deployment = read::deployment(&arguments.place, sources);
+        settings::apply(self.config, &arguments.place, sources, &mut deployment);
+        for app in &mut deployment.apps {
+            app.release.since.clone_from(&arguments.since);
+        }
+        asked::ask(arguments, &self.probes, sources, &mut deployment)?;
+        if arguments.preflight {
+            facts::preflight::run(sources, &mut deployment);
+        }
+        Ok(deployment)
     }
-    let threshold = match arguments.fail_on {
-        FailOn::Error => Severity::Error,
-        FailOn::Warning => Severity::Warning,
-        FailOn::Info => Severity::Info,
-        FailOn::Never => return Ok(Exit::Success),
-    };
-    Ok(if outcome.reaches(threshold) { Exit::Findings } else { Exit::Success })
+
+    fn exit(&self, deployment: &Deployment, outcome: &Outcome) -> Exit {
+        let mut problems = deployment.problems.iter().chain(&outcome.problems);
+        if !self.arguments.allow_incomplete && problems.any(|problem| !problem.note) {
+            return Exit::Incomplete;
+        }
+        let fails = match settings::fail_on(self.config, self.arguments.fail_on) {
+            FailOn::Severity(threshold) => outcome.reaches(threshold),
+            FailOn::Never => false,
+        };
+        if fails { Exit::Findings } else { Exit::Success }
+    }
+
+    /// Says why it goes on, once for each reason.
+    fn tell(&self, deployment: &Deployment, outcome: &Outcome, told: &mut Option<String>) {
+        let first = outcome.findings.first().map(|reported| {
+            let finding = &reported.finding;
+            format!("{} {}", finding.rule.code, finding.message)
+        });
+        let problem = || {
+            let mut problems = deployment.problems.iter().filter(|problem| !problem.note);
+            problems.next().map(|problem| problem.message.clone())
+        };
+        let says = first.or_else(problem);
+        if says != *told && !self.arguments.quiet {
+            let why = says.as_deref().unwrap_or_default();
+            eprintln!("deploy-doctor: not yet: {}", crate::source::show::line(why));
+        }
+        *told = says;
+    }
 }
 
 fn render(report: &Report, format: Format, style: Style) -> Result<String, CommandError> {
@@ -65,29 +143,6 @@ fn render(report: &Report, format: Format, style: Style) -> Result<String, Comma
         Format::Json => report::json(report)
             .map_err(|error| CommandError::usage(format!("the report as JSON: {error}"))),
     }
-}
-
-fn settings(arguments: &CheckArguments) -> Result<Settings, CommandError> {
-    let rules = crate::rules::all();
-    let selection = Selection::new(rules, &arguments.select, &arguments.ignore)
-        .map_err(|error| CommandError::usage(error.to_string()))?;
-    let mut severities = BTreeMap::new();
-    for word in &arguments.severity {
-        let wrong = || CommandError::usage(format!("--severity {word}: RULE=error|warning|info"));
-        let (rules_word, level) = word.split_once('=').ok_or_else(wrong)?;
-        let severity = match level {
-            "error" => Severity::Error,
-            "warning" => Severity::Warning,
-            "info" => Severity::Info,
-            _ => return Err(wrong()),
-        };
-        let named = Selection::new(rules, &[rules_word.to_owned()], &[])
-            .map_err(|error| CommandError::usage(format!("--severity {error}")))?;
-        severities.extend(
-            rules.iter().filter(|rule| named.includes(rule)).map(|rule| (rule.code, severity)),
-        );
-    }
-    Ok(Settings { selection, severities })
 }
 
 fn outputs(arguments: &CheckArguments) -> Result<Vec<(Format, &str)>, CommandError> {

@@ -1,22 +1,27 @@
 //! The command line: arguments in, exit status out. One file a command.
 
 mod arguments;
+mod asked;
 mod check;
 mod completions;
+mod config;
 mod explain;
 mod facts;
 mod fix;
 mod init;
+mod known;
 mod probe;
 mod read;
 mod reload;
+mod repository;
 mod rules;
+mod settings;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use arguments::{Arguments, Command};
+use arguments::{Arguments, BaselineCommand, Command};
 
 /// What a command ends with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,8 +63,9 @@ impl From<Exit> for ExitCode {
 pub fn run() -> ExitCode {
     report_panics();
     // clap itself exits with 2 on wrong usage and with 0 on --help and --version.
-    let arguments = Arguments::parse();
-    let result = match arguments.command {
+    let mut arguments = Arguments::parse();
+    let settled = settle(&mut arguments.command);
+    let result = settled.and_then(|()| match arguments.command {
         Command::Check(arguments) => check::run(&arguments),
         Command::Fix(arguments) => fix::run(&arguments),
         Command::Probe(arguments) => probe::run(arguments),
@@ -69,8 +75,10 @@ pub fn run() -> ExitCode {
         Command::Rules(arguments) => rules::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Init(arguments) => init::run(&arguments),
+        Command::Baseline(arguments) => known::run(&arguments),
+        Command::Config(arguments) => config::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
-    };
+    });
     match result {
         Ok(exit) => exit.into(),
         Err(error) => {
@@ -78,6 +86,22 @@ pub fn run() -> ExitCode {
             error.exit.into()
         }
     }
+}
+
+/// What is a repository among the arguments becomes its files.
+fn settle(command: &mut Command) -> Result<(), CommandError> {
+    let (place, config) = match command {
+        Command::Check(arguments) => (&mut arguments.place, &arguments.config),
+        Command::Fix(arguments) => (&mut arguments.place, &arguments.config),
+        Command::Baseline(arguments) => {
+            let (BaselineCommand::Write(arguments) | BaselineCommand::Prune(arguments)) =
+                &mut arguments.command;
+            (&mut arguments.place, &arguments.config)
+        }
+        Command::Facts(arguments) => (&mut arguments.place, &None),
+        _ => return Ok(()),
+    };
+    repository::settle(place, config.as_deref())
 }
 
 /// Why a command could not do its work.

@@ -56,6 +56,7 @@ pub(super) fn request(place: &WhereArguments) -> Request {
             gunicorn_conf: place.gunicorn_conf.clone(),
             requirements: place.requirements.clone(),
             venv: place.venv.clone(),
+            each: place.each.clone(),
         })
     };
     Request { apps: place.apps.clone(), scope, database_revision: place.db_revision.clone() }
@@ -67,7 +68,9 @@ pub(super) fn source_info(place: &WhereArguments) -> SourceInfo {
         ("root", root.display().to_string())
     } else {
         let given = given_paths(place);
-        if given.is_empty() {
+        if let Some(repository) = &place.repository {
+            ("files", repository.display().to_string())
+        } else if given.is_empty() {
             ("live", hostname())
         } else {
             let names: Vec<_> = given.iter().map(|path| path.display().to_string()).collect();
@@ -80,6 +83,9 @@ pub(super) fn source_info(place: &WhereArguments) -> SourceInfo {
 
 /// The options that name the same place again.
 pub(super) fn options(place: &WhereArguments) -> Vec<String> {
+    if let Some(repository) = &place.repository {
+        return vec![repository.display().to_string()];
+    }
     let many = |name: &str, paths: &[PathBuf]| -> Vec<String> {
         let pair = |path: &PathBuf| [name.to_owned(), path.display().to_string()];
         paths.iter().flat_map(pair).collect()
@@ -103,6 +109,10 @@ fn hostname() -> String {
 }
 
 fn given_paths(place: &WhereArguments) -> Vec<PathBuf> {
+    let of_each = place.each.iter().flat_map(|given| {
+        let single = [&given.app_dir, &given.gunicorn_conf, &given.requirements, &given.venv];
+        given.env_files.iter().chain(single.into_iter().flatten())
+    });
     let single = [&place.app_dir, &place.gunicorn_conf, &place.requirements, &place.venv];
     place
         .unit
@@ -110,6 +120,7 @@ fn given_paths(place: &WhereArguments) -> Vec<PathBuf> {
         .chain(&place.nginx)
         .chain(&place.env_file)
         .chain(single.into_iter().flatten())
+        .chain(of_each)
         .map(|path| Path::new(path).to_path_buf())
         .collect()
 }

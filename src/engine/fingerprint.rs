@@ -26,12 +26,13 @@ pub(super) fn stamp(findings: Vec<Finding>, sources: &Sources) -> Vec<Reported> 
                 }
             }
             hash.text(finding.subject.as_bytes());
+            let alike = format!("{:016x}", hash.0);
             let nth = seen.entry(hash.0).or_default();
             if *nth > 0 {
                 hash.text(&nth.to_le_bytes());
             }
             *nth += 1;
-            Reported { fingerprint: format!("{:016x}", hash.0), finding }
+            Reported { fingerprint: format!("{:016x}", hash.0), alike, finding }
         })
         .collect()
 }

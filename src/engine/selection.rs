@@ -5,6 +5,7 @@ use std::fmt;
 use globset::{GlobBuilder, GlobMatcher};
 
 use crate::rule::Rule;
+use crate::source::similar::nearest;
 
 /// Which rules run: all that `select` names (all rules where it is empty) but for those that
 /// `ignore` names.
@@ -63,7 +64,11 @@ pub(super) fn matcher(rules: &[&'static Rule], word: &str) -> Result<GlobMatcher
     if rules.iter().any(|rule| names(&matcher, rule)) {
         return Ok(matcher);
     }
-    Err(fail("names no rule; `deploy-doctor rules` lists them".to_owned()))
+    let known = rules.iter().flat_map(|rule| [rule.code, rule.name, rule.area()]);
+    // A code with another digit is another rule's, or nobody's.
+    let near = nearest(word.trim(), known).filter(|near| word.trim().len() > 4 || near.len() > 4);
+    let near = near.map_or_else(String::new, |near| format!(" (did you mean `{near}`?)"));
+    Err(fail(format!("names no rule{near}; `deploy-doctor rules` lists them")))
 }
 
 /// `U101`, `exec-reload-missing`, `U`, `unit`, `unit/exec-reload-missing`, and globs of these.

@@ -3,8 +3,9 @@
 //! The comment stands on the line before the finding's primary line, or on the same one. The
 //! reason is required, and a comment that holds nothing back is itself a problem.
 
+use super::ignore::Looked;
 use super::selection;
-use crate::facts::{Deployment, Problem};
+use crate::facts::Problem;
 use crate::rule::{Finding, Rule};
 use crate::source::{FileId, Sources};
 
@@ -24,13 +25,12 @@ struct Comment {
 pub(super) fn apply(
     findings: Vec<Finding>,
     rules: &[&'static Rule],
-    selected: &[&'static Rule],
-    deployment: &Deployment,
-    sources: &Sources,
+    looked: &Looked<'_>,
 ) -> (Vec<Finding>, usize, Vec<Problem>) {
+    let sources = looked.sources;
     let mut problems = Vec::new();
     let mut comments = Vec::new();
-    for file in &deployment.files {
+    for file in &looked.deployment.files {
         collect(*file, rules, sources, &mut comments, &mut problems);
     }
     if comments.is_empty() {
@@ -42,9 +42,7 @@ pub(super) fn apply(
         .filter(|finding| !held_back(finding, &mut comments, sources))
         .collect();
     for comment in comments.iter().filter(|comment| !comment.used) {
-        // Where the rule did not run, nobody can say that the comment is not needed.
-        let ran = selected.iter().any(|rule| names(comment, rule));
-        if ran && comment.reason {
+        if comment.reason && looked.judged(|rule| names(comment, rule), None) {
             problems.push(Problem {
                 path: sources.file(comment.file).path.clone(),
                 line: Some(comment.line),

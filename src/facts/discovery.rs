@@ -91,7 +91,8 @@ fn given_units(
             continue;
         }
         let own = take_sockets(&unit, &mut sockets);
-        let candidate = candidate(sources, machine, unit, own, &given.env_files, problems);
+        let env_files = &given.of_unit(path).env_files;
+        let candidate = candidate(sources, machine, unit, own, env_files, problems);
         if let Launched::Other(what) = &candidate.launched {
             problems.push(Problem::new(
                 path,

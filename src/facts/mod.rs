@@ -64,7 +64,7 @@ pub use why::{Why, WhyKind};
 pub use written::{Side, Site, Spelling};
 
 use crate::host::HostError;
-use crate::source::{FileId, Sources, Span};
+use crate::source::{FileId, Sources, Span, Spanned};
 
 /// Something that should have been read and could not be, or was not understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,6 +115,15 @@ pub struct Given {
     pub requirements: Option<PathBuf>,
     /// `--venv`.
     pub venv: Option<PathBuf>,
+    /// The files of one application each, told by its units: they take the place of the others.
+    pub each: Vec<Given>,
+}
+
+impl Given {
+    /// The files that belong to a unit.
+    fn of_unit(&self, unit: &std::path::Path) -> &Self {
+        self.each.iter().find(|one| one.units.iter().any(|path| path == unit)).unwrap_or(self)
+    }
 }
 
 /// Where to read.
@@ -147,6 +156,15 @@ impl Request {
             Scope::Live | Scope::Root => Given::default(),
         }
     }
+}
+
+/// What the file of settings wants of an application.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// Variables that have to be set, whatever the code shows.
+    pub variables: Vec<Spanned<String>>,
+    /// Where nginx is to reach it.
+    pub upstream: Option<Spanned<Endpoint>>,
 }
 
 /// One application: a unit that runs gunicorn, and all that belongs to it.
@@ -186,6 +204,8 @@ pub struct App {
     pub probes: Known<Vec<Probe>>,
     /// Whether it can be imported; only with `--preflight`.
     pub preflight: Known<Preflight>,
+    /// What the file of settings wants of it.
+    pub wanted: Wanted,
 }
 
 impl App {
@@ -222,8 +242,8 @@ pub struct Deployment {
     pub nginx: Rc<Nginx>,
     /// The applications that were asked for.
     pub apps: Vec<App>,
-    /// What the URL answers; only with `--probe`.
-    pub probe: Known<Probe>,
+    /// What the URLs answer; only with `--probe`.
+    pub probes: Known<Vec<Probe>>,
     /// What could not be read or understood.
     pub problems: Vec<Problem>,
     /// The files in which an ignore comment counts: units, nginx, environment files.
@@ -242,13 +262,14 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
         Nginx::read(sources, &machine, request, found.nginx_unit.as_ref(), &mut problems);
     let mut read = Vec::with_capacity(found.candidates.len());
     for candidate in found.candidates {
-        let gunicorn = server::read(sources, &machine, &candidate, &given, &mut problems);
+        let given = given.of_unit(&candidate.service.unit.path);
+        let gunicorn = server::read(sources, &machine, &candidate, given, &mut problems);
         let release = release::read(
             sources,
             &machine,
             &candidate,
             &gunicorn,
-            &given,
+            given,
             request.database_revision.as_deref(),
             &mut problems,
         );
@@ -312,12 +333,13 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
                 journal,
                 probes: Known::Unknown(Why::no_probe()),
                 preflight: Known::Unknown(Why::no_preflight()),
+                wanted: Wanted::default(),
             }
         })
         .collect();
     let files = ignorable(&apps, &nginx);
-    let probe = Known::Unknown(Why::no_probe());
-    Deployment { machine, nginx, apps, probe, problems, files }
+    let probes = Known::Unknown(Why::no_probe());
+    Deployment { machine, nginx, apps, probes, problems, files }
 }
 
 /// The units whose state counts: the service itself, then its `.socket` units.

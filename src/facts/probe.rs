@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::endpoint::{Endpoint, TcpHost};
 use super::{Deployment, Known, Origin, Why};
+use crate::host::http::TIME_LIMIT;
 use crate::host::{HttpError, HttpRequest, HttpTarget};
 use crate::source::Sources;
 
@@ -15,8 +16,34 @@ pub struct Probe {
     pub target: String,
     /// Straight at an application's socket, past nginx?
     pub direct: bool,
+    /// The socket's index in the application's bounds; for direct ones alone.
+    pub bound: usize,
+    /// How long it was waited for.
+    pub limit: Duration,
     /// The status and the time that it took.
     pub answer: Result<(u16, Duration), HttpError>,
+    /// Whether its answers are of the version that is expected; none where none is.
+    pub version: Option<Version>,
+}
+
+/// What answers were looked through for, and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// The text that every answer is to hold, in its body or a header.
+    pub expected: String,
+    /// Answers that hold it.
+    pub with: u64,
+    /// Answers that do not.
+    pub without: u64,
+}
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// The URL.
+    pub url: String,
+    /// The application whose sockets are asked the same; none: all of them.
+    pub app: Option<String>,
 }
 
 impl Probe {
@@ -25,6 +52,10 @@ impl Probe {
         match &self.answer {
             Ok((status, _)) if *status >= 500 => Some(format!("answers with {status}")),
             Ok(_) => None,
+            Err(HttpError::TimedOut) => {
+                let limit = self.limit.as_secs_f64();
+                Some(format!("does not answer: no answer within {limit} s"))
+            }
             Err(error) => Some(format!("does not answer: {error}")),
         }
     }
@@ -55,7 +86,13 @@ pub fn parse(url: &str) -> Result<HttpRequest, BadUrl> {
         }
         let target = HttpTarget::Unix(PathBuf::from(path));
         let host = "localhost".to_owned();
-        return Ok(HttpRequest { target, host, path: uri.to_owned(), tls: false });
+        return Ok(HttpRequest {
+            target,
+            host,
+            path: uri.to_owned(),
+            tls: false,
+            limit: TIME_LIMIT,
+        });
     }
     let (rest, tls) = match (url.strip_prefix("http://"), url.strip_prefix("https://")) {
         (Some(rest), _) => (rest, false),
@@ -75,7 +112,7 @@ pub fn parse(url: &str) -> Result<HttpRequest, BadUrl> {
         return bad("no such host and port");
     };
     let target = HttpTarget::Tcp { host: host.to_owned(), port };
-    Ok(HttpRequest { target, host: authority.to_owned(), path, tls })
+    Ok(HttpRequest { target, host: authority.to_owned(), path, tls, limit: TIME_LIMIT })
 }
 
 fn host_and_port(authority: &str, usual: u16) -> Option<(&str, u16)> {
@@ -94,38 +131,58 @@ fn host_and_port(authority: &str, usual: u16) -> Option<(&str, u16)> {
     (!host.is_empty()).then_some((host, port))
 }
 
-/// Asks the URL, and every application straight at its sockets.
-pub fn run(sources: &Sources, deployment: &mut Deployment, url: &str) -> Result<(), BadUrl> {
-    let request = parse(url).map_err(|BadUrl(why)| BadUrl(format!("--probe {why}")))?;
-    let named = endpoint(&request.target);
-    let mut direct = false;
-    for app in &mut deployment.apps {
-        app.probes = match app.bounds().get() {
-            Err(why) => Known::Unknown(why),
-            Ok(bounds) => {
+/// Asks each URL, and the applications straight at their sockets.
+pub fn run(
+    sources: &Sources,
+    deployment: &mut Deployment,
+    questions: &[Question],
+    limit: Option<Duration>,
+) -> Result<(), BadUrl> {
+    let mut sites = Vec::new();
+    let mut direct: Vec<Result<Vec<Probe>, Why>> =
+        deployment.apps.iter().map(|app| app.bounds().get().map(|_| Vec::new())).collect();
+    for Question { url, app } in questions {
+        let request = parse(url).map_err(|BadUrl(why)| BadUrl(format!("--probe {why}")))?;
+        let request = HttpRequest { limit: limit.unwrap_or(request.limit), ..request };
+        let named = endpoint(&request.target);
+        let mut of_app = false;
+        for (asked, probes) in deployment.apps.iter().zip(&mut direct) {
+            let Ok(probes) = probes else { continue };
+            let theirs = app.as_ref().is_none_or(|app| *app == asked.name);
+            for (index, bound) in asked.bounds().ok().into_iter().flatten().enumerate() {
                 // A URL that is a socket of an application asks nothing else of the others.
-                let mine = |bind: &Endpoint| named.reaches(bind) == Some(true);
-                direct |= bounds.iter().any(|bound| mine(&bound.endpoint));
-                let probes = bounds.iter().filter_map(|bound| {
-                    let request = HttpRequest {
-                        target: target(&bound.endpoint)?,
-                        tls: false,
-                        ..request.clone()
-                    };
-                    Some(probe(sources, &request, bound.endpoint.to_string(), true))
-                });
-                Known::Value(probes.collect(), Origin::Option("--probe"))
+                of_app |= named.reaches(&bound.endpoint) == Some(true);
+                if !theirs {
+                    continue;
+                }
+                let target = target(&bound.endpoint);
+                let request = HttpRequest { target, tls: false, ..request.clone() };
+                let place = bound.endpoint.to_string();
+                probes.push(probe(sources, &request, place, Some(index)));
             }
+        }
+        sites.push(Probe { direct: of_app, ..probe(sources, &request, url.clone(), None) });
+    }
+    for (app, probes) in deployment.apps.iter_mut().zip(direct) {
+        app.probes = match probes {
+            Ok(probes) => Known::Value(probes, Origin::Option("--probe")),
+            Err(why) => Known::Unknown(why),
         };
     }
-    let site = probe(sources, &request, url.to_owned(), direct);
-    deployment.probe = Known::Value(site, Origin::Option("--probe"));
+    deployment.probes = Known::Value(sites, Origin::Option("--probe"));
     Ok(())
 }
 
-fn probe(sources: &Sources, request: &HttpRequest, target: String, direct: bool) -> Probe {
+fn probe(sources: &Sources, request: &HttpRequest, target: String, bound: Option<usize>) -> Probe {
     let answer = sources.host().http(request).map(|answer| (answer.status, answer.took));
-    Probe { target, direct, answer }
+    Probe {
+        target,
+        direct: bound.is_some(),
+        bound: bound.unwrap_or_default(),
+        limit: request.limit,
+        answer,
+        version: None,
+    }
 }
 
 fn endpoint(target: &HttpTarget) -> Endpoint {
@@ -136,11 +193,19 @@ fn endpoint(target: &HttpTarget) -> Endpoint {
 }
 
 /// How this machine itself reaches a socket.
-fn target(endpoint: &Endpoint) -> Option<HttpTarget> {
-    Some(match endpoint {
+fn target(endpoint: &Endpoint) -> HttpTarget {
+    match endpoint {
         Endpoint::Unix(path) => HttpTarget::Unix(path.clone()),
         Endpoint::Tcp { host, port } => HttpTarget::Tcp { host: host.from_here(), port: *port },
-    })
+    }
+}
+
+/// Keeps what a look through the answers of a URL has shown.
+pub fn look_for(deployment: &mut Deployment, url: &str, version: &Version) {
+    let Known::Value(probes, _) = &mut deployment.probes else { return };
+    for probe in probes.iter_mut().filter(|probe| probe.target == url) {
+        probe.version = Some(version.clone());
+    }
 }
 
 impl Probe {

@@ -32,6 +32,8 @@ pub struct Options<'a> {
     pub repository: bool,
     /// Asked for each fix; none takes all.
     pub accept: Option<&'a dyn Fn(&Proposal) -> bool>,
+    /// What is accepted and how bad the rest is, as the file of settings says. All rules run.
+    pub settings: Settings,
 }
 
 /// A finding with what its fix would change.
@@ -102,6 +104,7 @@ pub struct Plan {
     /// What could not be read, of the files as they stand.
     pub problems: Vec<Problem>,
     predicted: Counts,
+    settings: Settings,
 }
 
 /// How many findings there are, by rule and application.
@@ -130,6 +133,7 @@ pub fn plan(host: &dyn Host, read: Read, options: &Options) -> Result<Plan, Stri
         rounds,
         problems: deployment.problems.clone(),
         predicted,
+        settings: options.settings.clone(),
         ..Plan::default()
     };
     if !plan.changes.is_empty() {
@@ -146,10 +150,15 @@ pub fn plan(host: &dyn Host, read: Read, options: &Options) -> Result<Plan, Stri
 }
 
 /// What a check finds now, with all that lives.
-pub fn found(host: &dyn Host, read: Read, selection: &Selection) -> Vec<Finding> {
+pub fn found(
+    host: &dyn Host,
+    read: Read,
+    selection: &Selection,
+    settings: &Settings,
+) -> Vec<Finding> {
     let sources = Sources::new(host);
     let deployment = read(&sources, true);
-    let outcome = engine::run(crate::rules::all(), &deployment, &sources, &Settings::default());
+    let outcome = engine::run(crate::rules::all(), &deployment, &sources, settings);
     let chosen = outcome.findings.into_iter().map(|reported| reported.finding);
     chosen.filter(|finding| selection.includes(finding.rule)).collect()
 }
@@ -158,7 +167,7 @@ pub fn found(host: &dyn Host, read: Read, selection: &Selection) -> Vec<Finding>
 pub fn worse(host: &dyn Host, read: Read, plan: &Plan) -> Vec<String> {
     let sources = Sources::new(host);
     let deployment = read(&sources, false);
-    let outcome = engine::run(crate::rules::all(), &deployment, &sources, &Settings::default());
+    let outcome = engine::run(crate::rules::all(), &deployment, &sources, &plan.settings);
     let mut worse = Vec::new();
     for (key, count) in counts(&outcome) {
         if count > plan.predicted.get(&key).copied().unwrap_or(0) {
@@ -360,7 +369,8 @@ impl Planner<'_> {
     }
 
     fn see(&self, overlay: &OverlayHost, sources: &Sources, deployment: &Deployment) -> Seen {
-        let outcome = engine::run(crate::rules::all(), deployment, sources, &Settings::default());
+        let settings = &self.options.settings;
+        let outcome = engine::run(crate::rules::all(), deployment, sources, settings);
         let places = Places::of(deployment, overlay, self.options.repository);
         let resolver = Resolver {
             sources,

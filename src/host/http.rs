@@ -14,7 +14,7 @@ use rustls::StreamOwned;
 
 use super::net::tls::{self, Tls, Trust};
 
-/// How long a request may take, from the name's lookup to the status line.
+/// How long a request may take unless the user says otherwise.
 pub const TIME_LIMIT: Duration = Duration::from_secs(10);
 /// The longest status line that is read.
 const LINE_LIMIT: usize = 8 << 10;
@@ -54,6 +54,8 @@ pub struct HttpRequest {
     pub path: String,
     /// Within TLS: `https://`.
     pub tls: bool,
+    /// How long it may take, from the name's lookup to the status line.
+    pub limit: Duration,
 }
 
 /// An answer.
@@ -98,7 +100,7 @@ impl fmt::Display for HttpError {
             Self::NoSocket => f.write_str("the socket is not there"),
             Self::Refused => f.write_str("connection refused"),
             Self::PermissionDenied => f.write_str("permission denied"),
-            Self::TimedOut => write!(f, "no answer within {} s", TIME_LIMIT.as_secs()),
+            Self::TimedOut => f.write_str("no answer in time"),
             Self::Closed => f.write_str("the connection ended without an answer"),
             Self::NotHttp => f.write_str("the answer is not HTTP"),
             Self::Tls(text) => write!(f, "TLS: {text}"),
@@ -111,11 +113,11 @@ impl fmt::Display for HttpError {
 /// name's lookup, and connecting to a unix socket whose queue is full.
 pub(super) fn get(request: &HttpRequest) -> Result<HttpAnswer, HttpError> {
     let (sender, receiver) = mpsc::channel();
-    let request = request.clone();
+    let (request, limit) = (request.clone(), request.limit);
     std::thread::spawn(move || {
         let _ = sender.send(ask(&request));
     });
-    receiver.recv_timeout(TIME_LIMIT).unwrap_or(Err(HttpError::TimedOut))
+    receiver.recv_timeout(limit).unwrap_or(Err(HttpError::TimedOut))
 }
 
 fn ask(request: &HttpRequest) -> Result<HttpAnswer, HttpError> {
@@ -123,26 +125,26 @@ fn ask(request: &HttpRequest) -> Result<HttpAnswer, HttpError> {
     let status = match &request.target {
         HttpTarget::Unix(path) => {
             let stream = UnixStream::connect(path).map_err(|error| reason(&error))?;
-            stream.set_read_timeout(Some(TIME_LIMIT)).map_err(|error| reason(&error))?;
+            stream.set_read_timeout(Some(request.limit)).map_err(|error| reason(&error))?;
             exchange(stream, request)?
         }
         HttpTarget::Tcp { host, port } if request.tls => {
             let tls = Tls::new(&Trust::System, host).map_err(|e| HttpError::Tls(e.to_string()))?;
             let session = tls.connection().map_err(|error| HttpError::Other(error.to_string()))?;
-            exchange(StreamOwned::new(session, connect(host, *port)?), request)?
+            exchange(StreamOwned::new(session, connect(host, *port, request.limit)?), request)?
         }
-        HttpTarget::Tcp { host, port } => exchange(connect(host, *port)?, request)?,
+        HttpTarget::Tcp { host, port } => exchange(connect(host, *port, request.limit)?, request)?,
     };
     Ok(HttpAnswer { status, took: started.elapsed() })
 }
 
-fn connect(host: &str, port: u16) -> Result<TcpStream, HttpError> {
+fn connect(host: &str, port: u16, limit: Duration) -> Result<TcpStream, HttpError> {
     let addresses = (host, port).to_socket_addrs().map_err(|_| HttpError::Unresolved)?;
     let mut last = HttpError::Unresolved;
     for address in addresses {
-        match TcpStream::connect_timeout(&address, TIME_LIMIT) {
+        match TcpStream::connect_timeout(&address, limit) {
             Ok(stream) => {
-                stream.set_read_timeout(Some(TIME_LIMIT)).map_err(|error| reason(&error))?;
+                stream.set_read_timeout(Some(limit)).map_err(|error| reason(&error))?;
                 return Ok(stream);
             }
             Err(error) => last = reason(&error),

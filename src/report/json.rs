@@ -110,6 +110,7 @@ struct Summary {
     info: usize,
     skipped: usize,
     suppressed: usize,
+    known: usize,
 }
 
 /// The document, with a newline at its end.
@@ -147,6 +148,7 @@ pub fn json(report: &Report) -> Result<String, serde_json::Error> {
             info: count(Severity::Info),
             skipped: outcome.skips.len(),
             suppressed: outcome.suppressed,
+            known: outcome.known.len(),
         },
     };
     let mut text = serde_json::to_string_pretty(&document)?;
@@ -175,7 +177,7 @@ fn apps<'a>(report: &'a Report) -> Vec<App<'a>> {
                     skipped: &item.skipped,
                 })
                 .collect(),
-            path: super::path::hops(app, &outcome.findings)
+            path: super::path::hops(app, outcome)
                 .into_iter()
                 .map(|hop| HopEntry { hop: hop.hop, text: clean(&hop.text), ok: hop.ok })
                 .collect(),

@@ -1,6 +1,6 @@
 //! The path of a request, hop by hop, with what is broken marked.
 
-use crate::engine::Reported;
+use crate::engine::Outcome;
 use crate::facts::App;
 use crate::rule::{Hop, Severity};
 
@@ -11,8 +11,8 @@ pub(super) struct ShownHop {
     pub ok: bool,
 }
 
-/// The hops of an application in order. A hop with an error is not ok.
-pub(super) fn hops(app: &App, findings: &[Reported]) -> Vec<ShownHop> {
+/// The hops of an application in order. A hop with an error is not ok, also where it is known.
+pub(super) fn hops(app: &App, outcome: &Outcome) -> Vec<ShownHop> {
     let path = app.path();
     let hops = [
         (Hop::Nginx, path.nginx),
@@ -25,7 +25,7 @@ pub(super) fn hops(app: &App, findings: &[Reported]) -> Vec<ShownHop> {
     hops.into_iter()
         .filter_map(|(hop, text)| Some((hop, text?)))
         .map(|(hop, text)| {
-            let broken = findings.iter().any(|reported| {
+            let broken = outcome.all().any(|reported| {
                 let finding = &reported.finding;
                 finding.rule.hop == hop
                     && finding.severity == Severity::Error

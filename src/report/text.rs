@@ -5,9 +5,9 @@ use std::fmt::Write;
 use comfy_table::{Cell, Table, presets};
 use owo_colors::OwoColorize;
 
-use super::concise::problem_line;
+use super::concise::{self, problem_line};
 use super::{Report, clean, path, snippet};
-use crate::engine::{AppOutcome, Reported, Status, Verdict};
+use crate::engine::{AppOutcome, Outcome, Reported, Status, Verdict};
 use crate::facts::{App, WhyKind};
 use crate::rule::{Finding, Impact, Safety, Severity};
 use crate::source::show;
@@ -61,12 +61,8 @@ pub fn text(report: &Report, style: Style) -> String {
             .collect();
         if !style.quiet {
             let not_asked = not_asked(report, result);
-            let _ = writeln!(
-                out,
-                "{}",
-                headline(result, &outcome.findings, not_asked.is_some(), style)
-            );
-            let _ = writeln!(out, "\n  {}\n", path_line(app, &outcome.findings, style));
+            let _ = writeln!(out, "{}", headline(result, outcome, not_asked.is_some(), style));
+            let _ = writeln!(out, "\n  {}\n", path_line(app, outcome, style));
         }
         for reported in mine {
             finding(report, &reported.finding, style, &mut out);
@@ -98,9 +94,9 @@ fn not_asked(report: &Report, result: &AppOutcome) -> Option<Vec<&'static str>> 
 }
 
 /// What a reload does now, in one sentence.
-fn headline(result: &AppOutcome, findings: &[Reported], not_asked: bool, style: Style) -> String {
-    let worst = findings
-        .iter()
+fn headline(result: &AppOutcome, outcome: &Outcome, not_asked: bool, style: Style) -> String {
+    let worst = outcome
+        .all()
         .map(|reported| &reported.finding)
         .filter(|f| f.severity == Severity::Error)
         .filter(|f| f.app.as_deref().is_none_or(|app| app == result.name))
@@ -140,9 +136,9 @@ fn headline(result: &AppOutcome, findings: &[Reported], not_asked: bool, style: 
 }
 
 /// `client -> nginx … -> socket ✗ gunicorn …`: the arrow into a broken hop is a cross.
-fn path_line(app: &App, findings: &[Reported], style: Style) -> String {
+fn path_line(app: &App, outcome: &Outcome, style: Style) -> String {
     let mut line = "client".to_owned();
-    for hop in path::hops(app, findings) {
+    for hop in path::hops(app, outcome) {
         let arrow = if hop.ok { style.dim("->") } else { style.red("✗") };
         let text = clean(&hop.text);
         let text = if hop.ok { text } else { style.red(&text) };
@@ -260,6 +256,11 @@ fn summary(report: &Report, style: Style, out: &mut String) {
             let _ = writeln!(out, "skipped {}{app}: {}", skip.code, clean(skip.reason.text()));
         }
     }
+    if style.verbose {
+        for reported in &outcome.known {
+            let _ = writeln!(out, "known {}", concise::line(report, &reported.finding));
+        }
+    }
     let count =
         |severity| outcome.findings.iter().filter(|f| f.finding.severity == severity).count();
     let mut parts =
@@ -269,6 +270,9 @@ fn summary(report: &Report, style: Style, out: &mut String) {
     }
     if outcome.suppressed > 0 {
         parts.push(format!("{} suppressed", outcome.suppressed));
+    }
+    if !outcome.known.is_empty() {
+        parts.push(format!("{} known", outcome.known.len()));
     }
     let skipped = outcome.skips.len();
     if skipped > 0 {

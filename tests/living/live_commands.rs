@@ -457,7 +457,13 @@ fn serve(answer: &'static [u8]) -> u16 {
 }
 
 fn get(target: HttpTarget) -> Result<u16, HttpError> {
-    let request = HttpRequest { target, host: "example.com".into(), path: "/".into(), tls: false };
+    let request = HttpRequest {
+        target,
+        host: "example.com".into(),
+        path: "/".into(),
+        tls: false,
+        limit: deploy_doctor::host::http::TIME_LIMIT,
+    };
     TreeHost::live().unwrap().http(&request).map(|answer| answer.status)
 }
 

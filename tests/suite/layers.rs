@@ -1,5 +1,5 @@
 //! The rooms know of each other in one direction only: host → source → facts → rule → rules →
-//! engine → report, fix, scaffold → probe → reload → cli. A path that points up fails here.
+//! engine → config → report, fix, scaffold → probe → reload → cli. A path that points up fails here.
 
 #[path = "edits.rs"]
 mod edits;
@@ -11,9 +11,9 @@ mod rules_see_facts;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const ORDER: [&str; 12] = [
-    "host", "source", "facts", "rule", "rules", "engine", "report", "fix", "scaffold", "probe",
-    "reload", "cli",
+const ORDER: [&str; 13] = [
+    "host", "source", "facts", "rule", "rules", "engine", "config", "report", "fix", "scaffold",
+    "probe", "reload", "cli",
 ];
 
 fn rust_files(directory: &Path, found: &mut Vec<PathBuf>) {

@@ -217,6 +217,7 @@ fn repair(host: &dyn Host, rule: &Rule, case: &[Example]) -> Plan {
         placement: Placement::InPlace,
         repository: false,
         accept: None,
+        settings: deploy_doctor::engine::Settings::default(),
     };
     fix::plan(host, &read, &options).unwrap()
 }

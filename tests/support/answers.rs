@@ -1,6 +1,7 @@
 //! What a living host answers, in a rule's example: `text,bad,command=systemctl show` (the text is
 //! the command's output; `status=1`), `command=import` (what the preflight's script says) and
-//! `probe=URL` (lines `TARGET 200`, `TARGET refused`).
+//! `probe=URL` (lines `TARGET 200`, `TARGET refused`); with `version=TEXT,without=3` three of ten
+//! answers do not hold the text.
 
 #![allow(dead_code)] // each test binary uses a part of it
 
@@ -55,7 +56,16 @@ pub fn ask(case: &[Example], sources: &Sources, deployment: &mut Deployment) {
             facts::preflight::run(sources, deployment);
         }
         if let Some(url) = option(example, "probe=") {
-            facts::probe::run(sources, deployment, url).unwrap();
+            let question = facts::probe::Question { url: url.to_owned(), app: None };
+            facts::probe::run(sources, deployment, &[question], None).unwrap();
+            if let (Some(expected), Some(without)) =
+                (option(example, "version="), option(example, "without="))
+            {
+                let without = without.parse().unwrap();
+                let (expected, with) = (expected.to_owned(), 10 - without);
+                let version = facts::probe::Version { expected, with, without };
+                facts::probe::look_for(deployment, url, &version);
+            }
         }
     }
 }

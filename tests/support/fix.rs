@@ -100,6 +100,7 @@ impl Repair {
             placement,
             repository: given.is_some(),
             accept: None,
+            settings: deploy_doctor::engine::Settings::default(),
         };
         fix::plan(host, &read, &options).unwrap()
     }

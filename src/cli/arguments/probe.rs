@@ -55,7 +55,7 @@ pub(in crate::cli) struct ProbeArguments {
 }
 
 /// `10s`, `1m 30s`, `500ms`, or a number of seconds.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     if let Ok(seconds) = text.parse::<f64>() {
         return Duration::try_from_secs_f64(seconds).map_err(|_| "no length of time".to_owned());
     }

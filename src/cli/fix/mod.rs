@@ -6,8 +6,9 @@ mod store;
 mod write;
 
 use super::arguments::{FixArguments, WhereArguments};
-use super::{CommandError, Exit, colored, print, read};
-use crate::engine::Selection;
+use super::{CommandError, Exit, colored, print, read, settings};
+use crate::config::Config;
+use crate::engine::{Selection, Settings};
 use crate::facts::{self, Deployment, Scope};
 use crate::fix::plan::Read;
 use crate::fix::{self, Options, Placement, Plan, Proposal};
@@ -31,12 +32,15 @@ pub(super) fn run(arguments: &FixArguments) -> Result<Exit, CommandError> {
     // Wrong usage is said before anything is opened for writing.
     selection(arguments)?;
     let place = &arguments.place;
-    let read = |sources: &Sources, live: bool| deployment(place, sources, live);
+    let config = settings::load(place, arguments.config.as_deref())?;
+    // All rules run: what a fix brings to light counts, whatever is to be fixed.
+    let settings = settings::engine(config.as_ref(), &[], &[], &[])?;
+    let read = |sources: &Sources, live: bool| deployment(place, config.as_ref(), sources, live);
     if arguments.interactive || arguments.apply {
-        return write::run(arguments, &read);
+        return write::run(arguments, &settings, &read);
     }
     let host = read::open(place)?;
-    let plan = plan(arguments, &*host, &read, None)?;
+    let plan = plan(arguments, &settings, &*host, &read, None)?;
     let incomplete = problems(&plan);
     let shown = show::plan(&plan, colored(arguments.color));
     print(&format!("{shown}{}{}", show::pending(arguments), show::not_written(&plan)))?;
@@ -44,12 +48,19 @@ pub(super) fn run(arguments: &FixArguments) -> Result<Exit, CommandError> {
 }
 
 /// What a fix reads: with `live`, also what lives.
-fn deployment(place: &WhereArguments, sources: &Sources, live: bool) -> Deployment {
+fn deployment(
+    place: &WhereArguments,
+    config: Option<&Config>,
+    sources: &Sources,
+    live: bool,
+) -> Deployment {
     let mut request = read::request(place);
     if !live && matches!(request.scope, Scope::Live) {
         request.scope = Scope::Root;
     }
-    facts::read(sources, &request)
+    let mut deployment = facts::read(sources, &request);
+    settings::apply(config, place, sources, &mut deployment);
+    deployment
 }
 
 fn selection(arguments: &FixArguments) -> Result<Selection, CommandError> {
@@ -59,6 +70,7 @@ fn selection(arguments: &FixArguments) -> Result<Selection, CommandError> {
 
 fn plan(
     arguments: &FixArguments,
+    settings: &Settings,
     host: &dyn Host,
     read: Read,
     accept: Option<&dyn Fn(&Proposal) -> bool>,
@@ -77,6 +89,7 @@ fn plan(
         placement,
         repository,
         accept,
+        settings: settings.clone(),
     };
     fix::plan(host, read, &options).map_err(CommandError::incomplete)
 }

@@ -162,7 +162,7 @@ fn following_undo(
 ) -> Vec<actions::Action> {
     let overlay = crate::fix::plan::overlay(host, changes);
     let sources = Sources::new(&overlay);
-    let deployment = super::deployment(&arguments.place, &sources, false);
-    let restored = super::deployment(&arguments.place, &Sources::new(host), false);
+    let deployment = super::deployment(&arguments.place, None, &sources, false);
+    let restored = super::deployment(&arguments.place, None, &Sources::new(host), false);
     actions::after(changes, [&restored, &deployment], &Owners::of(&deployment, &sources))
 }

@@ -7,6 +7,7 @@ use super::super::arguments::FixArguments;
 use super::super::{CommandError, Exit, colored, print, read};
 use super::ask::{Questions, confirm};
 use super::{show, store};
+use crate::engine::Settings;
 use crate::fix::actions::{self, Action};
 use crate::fix::plan::{self, Read};
 use crate::fix::transaction::{ApplyError, Description, Store, TransactionId};
@@ -21,7 +22,11 @@ const LOOKS: u32 = 8;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
 
 /// Plans, writes all or nothing, checks again; takes everything back where it got worse.
-pub(super) fn run(arguments: &FixArguments, read: Read) -> Result<Exit, CommandError> {
+pub(super) fn run(
+    arguments: &FixArguments,
+    settings: &Settings,
+    read: Read,
+) -> Result<Exit, CommandError> {
     let color = colored(arguments.color);
     let questions = arguments.interactive.then(|| Questions::new(color)).transpose()?;
     let disk = store::disk(&arguments.place)?;
@@ -29,7 +34,7 @@ pub(super) fn run(arguments: &FixArguments, read: Read) -> Result<Exit, CommandE
     // Only now is anything read that is to be changed.
     let host = read::open(&arguments.place)?;
     let accept = |fix: &Proposal| questions.as_ref().is_none_or(|asked| asked.accept(fix));
-    let plan = super::plan(arguments, &*host, read, Some(&accept))?;
+    let plan = super::plan(arguments, settings, &*host, read, Some(&accept))?;
     let incomplete = super::problems(&plan);
     print(&show::plan(&plan, color))?;
     if plan.changes.is_empty() {
@@ -63,7 +68,7 @@ pub(super) fn run(arguments: &FixArguments, read: Read) -> Result<Exit, CommandE
         if !done || !down.is_empty() {
             return after_failed_action(&store, id, &*host, &plan.actions, &down);
         }
-        let stays = look_again(arguments, read)?;
+        let stays = look_again(arguments, settings, read)?;
         let done = if stays { Exit::Findings } else { Exit::Success };
         let incomplete = incomplete && !arguments.allow_incomplete;
         return Ok(if incomplete { Exit::Incomplete } else { done });
@@ -77,7 +82,11 @@ pub(super) fn run(arguments: &FixArguments, read: Read) -> Result<Exit, CommandE
 
 /// Checks the living host after what followed. New workers need a moment, and a second look costs
 /// little. Does anything stay that matters?
-fn look_again(arguments: &FixArguments, read: Read) -> Result<bool, CommandError> {
+fn look_again(
+    arguments: &FixArguments,
+    settings: &Settings,
+    read: Read,
+) -> Result<bool, CommandError> {
     let selection = super::selection(arguments)?;
     let matters = |finding: &Finding| finding.severity >= Severity::Warning;
     let mut found = Vec::new();
@@ -86,7 +95,7 @@ fn look_again(arguments: &FixArguments, read: Read) -> Result<bool, CommandError
             std::thread::sleep(BETWEEN_LOOKS);
         }
         let host = read::open(&arguments.place)?;
-        found = plan::found(&*host, read, &selection);
+        found = plan::found(&*host, read, &selection, settings);
         found.retain(matters);
         if found.is_empty() {
             print("Checked once more on the running host: nothing is found.\n")?;

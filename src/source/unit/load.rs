@@ -85,7 +85,8 @@ fn drop_ins_beside(sources: &Sources, path: &Path) -> Result<Vec<PathBuf>, HostE
     }
 }
 
-fn name_of_file(path: &Path) -> UnitName {
+/// The unit that a file is named after, also where more endings follow: `x.service.j2`.
+pub fn name_of_file(path: &Path) -> UnitName {
     let file = path.file_name().map(|name| name.to_string_lossy().into_owned());
     let file = file.unwrap_or_default();
     let mut text = file.as_str();

@@ -26,7 +26,7 @@ pub use effective::{Refusal, Unit};
 pub use exec::{ExecCommand, ExecFault, Variable, Word, commands};
 pub use expand::{ExpandedWord, expand};
 pub use fault::{Fault, FaultKind};
-pub use load::{LoadError, from_file, list, load};
+pub use load::{LoadError, from_file, list, load, name_of_file};
 pub use name::{UnitKind, UnitName};
 pub use paths::UnitPaths;
 pub use specifier::{Expansion, Specifiers};

@@ -1,0 +1,78 @@
+//! The socket on which nginx is to reach an application, as the file of settings says
+//! (`expected-upstream`): a part of N301.
+
+use crate::facts::{App, Deployment, Endpoint, Why};
+use crate::rule::{Severity, Sink};
+
+/// Does gunicorn listen there, and does nginx lead there?
+pub(super) fn check(deployment: &Deployment, app: &App, out: &mut Sink) -> Result<(), Why> {
+    let Some(wanted) = &app.wanted.upstream else { return Ok(()) };
+    let meant = &wanted.value;
+    let bounds = app.bounds().get()?;
+    let Some(first) = bounds.first() else { return Ok(()) };
+    let answers: Vec<Option<bool>> =
+        bounds.iter().map(|bound| meant.reaches(&bound.endpoint)).collect();
+    if answers.iter().all(|answer| *answer == Some(false)) {
+        let on = &first.endpoint;
+        // Where nginx leads to what gunicorn binds, nothing is lost as long as both stay.
+        let works = !app.routes.is_empty();
+        let (severity, says) = match works {
+            true => (Severity::Warning, format!("{} is not reached where it should be", app.name)),
+            false => (Severity::Error, "every request gets 502".to_owned()),
+        };
+        out.report(format!("{says}: nginx is to connect to {meant}, gunicorn listens on {on}"))
+            .severity(severity)
+            .at_some(first.origin.span(), "listens here")
+            .at(wanted.span, "expected here")
+            .subject(format!("expected {meant}"))
+            .help(format!("let gunicorn listen where it is expected: --bind {meant}"));
+        return Ok(());
+    }
+    if answers.contains(&None) {
+        return Err(Why::depends(format!(
+            "whether {meant} is this machine, only a resolver tells"
+        )));
+    }
+    leads(deployment, app, meant, out)
+}
+
+/// Does some pass of nginx lead to the socket that is meant?
+fn leads(deployment: &Deployment, app: &App, meant: &Endpoint, out: &mut Sink) -> Result<(), Why> {
+    let Some(wanted) = &app.wanted.upstream else { return Ok(()) };
+    let bounds = app.bounds().get()?;
+    // Two spellings of one address reach the same socket.
+    let same = |peer: &Endpoint| {
+        let both =
+            |on: &Endpoint| peer.reaches(on) == Some(true) && meant.reaches(on) == Some(true);
+        peer == meant || bounds.iter().any(|bound| both(&bound.endpoint))
+    };
+    let nginx = &deployment.nginx;
+    nginx.all_passes()?;
+    if nginx.destinations.iter().flat_map(|pass| &pass.peers).any(|peer| same(&peer.endpoint)) {
+        return Ok(());
+    }
+    if let Some(why) = nginx.destinations.iter().find_map(|pass| pass.open.as_ref()) {
+        return Err(why.clone());
+    }
+    let name = &app.name;
+    let message = match app.routes.first() {
+        Some(route) => format!(
+            "{name} is not reached where it should be: nginx connects to {}, and is to connect to \
+             {meant}",
+            route.endpoint
+        ),
+        None => format!("nobody reaches {name} through nginx: no site leads to {meant}"),
+    };
+    out.report(message)
+        .severity(Severity::Warning)
+        .at_each(
+            app.routes
+                .first()
+                .map(|route| (route.peer, "nginx connects here"))
+                .into_iter()
+                .chain([(wanted.span, "expected here")]),
+        )
+        .subject(format!("expected {meant}"))
+        .help(format!("in nginx: proxy_pass http://{meant};"));
+    Ok(())
+}

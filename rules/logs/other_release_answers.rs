@@ -1,0 +1,60 @@
+use crate::facts::{Deployment, Why};
+use crate::rule::{EvidenceKind, Safety, Sink};
+
+crate::rule! {
+    /// The site answers, and another release than the one that is meant.
+    ///
+    /// With `--expect-version TEXT` each URL of `--probe` is asked ten times within half a second,
+    /// over a connection of its own each time, and every answer has to hold the text, in its body or
+    /// a header. Where some do and some do not, workers of two releases serve. Without
+    /// `--expect-version` nothing is expected, and nothing is asked.
+    ///
+    /// By hand: `curl -si URL | grep TEXT`, a few times.
+    ///
+    /// Proved by `other-release-answers`: the reload returned 0, every answer was a 200, and each
+    /// came from the release before.
+    ///
+    /// ```text,bad,probe=http://example.com/,version=2026-04-21,without=10
+    /// example.com:80 200
+    /// unix:/run/myapp/gunicorn.sock 200
+    /// ```
+    /// ```text,fixed,probe=http://example.com/,version=2026-04-21,without=0
+    /// example.com:80 200
+    /// unix:/run/myapp/gunicorn.sock 200
+    /// ```
+    /// Old workers still serve beside the new ones:
+    /// ```text,bad,probe=http://example.com/,version=2026-04-21,without=3
+    /// example.com:80 200
+    /// unix:/run/myapp/gunicorn.sock 200
+    /// ```
+    L808 "other-release-answers" {
+        severity: Error, impact: StaleRelease, fix: Some(Manual), item: ReleaseServes, hop: Release,
+        since: "0.2.0", check: Host(check)
+    }
+}
+
+fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
+    // Nothing was expected: there is nothing to judge.
+    for probe in deployment.probes.ok().into_iter().flatten() {
+        let Some(version) = &probe.version else { continue };
+        let (with, without) = (version.with, version.without);
+        // What does not answer at all is site-not-answering's.
+        if without == 0 || probe.fault().is_some() {
+            continue;
+        }
+        let (url, expected, all) = (&probe.target, &version.expected, with + without);
+        let message = match with {
+            0 => format!("another release answers at {url}: no answer holds {expected}"),
+            _ => format!(
+                "workers of two releases answer at {url}: {without} of {all} answers do not hold \
+                 {expected}"
+            ),
+        };
+        out.report(message)
+            .observed(EvidenceKind::Http, format!("GET {url}: {with} of {all} hold {expected}"))
+            .subject(url)
+            .help("see which release is linked and which one runs, then: systemctl reload")
+            .fix(Safety::Manual, "reload or restart what serves the old release");
+    }
+    Ok(())
+}

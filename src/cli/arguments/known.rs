@@ -1,0 +1,37 @@
+//! The options of `baseline`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::WhereArguments;
+
+#[derive(Debug, Args)]
+pub(in super::super) struct BaselineArguments {
+    #[command(subcommand)]
+    pub command: BaselineCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(in super::super) enum BaselineCommand {
+    /// Write all that is found now as known
+    Write(KnownArguments),
+    /// Take out what is gone
+    Prune(KnownArguments),
+}
+
+#[derive(Debug, Args)]
+pub(in super::super) struct KnownArguments {
+    #[command(flatten)]
+    pub place: WhereArguments,
+    /// The file of known findings [default: that of the settings, else
+    /// deploy-doctor-baseline.json]
+    #[arg(long, value_name = "FILE")]
+    pub baseline: Option<PathBuf>,
+    /// Read the settings here [default: the nearest deploy-doctor.toml, then /etc's]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Go on where something could not be read
+    #[arg(long)]
+    pub allow_incomplete: bool,
+}

@@ -1,0 +1,104 @@
+//! `deploy-doctor baseline`, and `check --baseline`: the file of known findings.
+
+use std::path::{Path, PathBuf};
+
+use super::arguments::{BaselineArguments, BaselineCommand, KnownArguments};
+use super::{CommandError, Exit, print, read, settings};
+use crate::config::Config;
+use crate::engine::{self, Baseline};
+use crate::facts::Problem;
+use crate::host::{Host, HostErrorKind, TreeHost, tidy, write};
+use crate::source::Sources;
+
+/// Where it is written unless somebody says otherwise.
+const NAME: &str = "deploy-doctor-baseline.json";
+/// A file of that many findings is none.
+const LIMIT: u64 = 64 << 20;
+
+/// The file that was named: by the option, else by the file of settings.
+pub(super) fn path<'a>(option: Option<&'a Path>, config: Option<&'a Config>) -> Option<&'a Path> {
+    option.or_else(|| config?.baseline.as_deref())
+}
+
+/// Reads it.
+pub(super) fn read(path: &Path) -> Result<Baseline, CommandError> {
+    let host = TreeHost::live().map_err(|error| CommandError::incomplete(error.to_string()))?;
+    let shown = path.display();
+    let absolute = tidy(&settings::working_directory()?.join(path));
+    let bytes = host.read(&absolute, LIMIT).map_err(|error| match error.kind {
+        HostErrorKind::NotFound => CommandError::usage(format!(
+            "{shown}: no such file: deploy-doctor baseline write --baseline {shown} writes it"
+        )),
+        kind => CommandError::usage(format!("{shown}: {kind}")),
+    })?;
+    Baseline::parse(&bytes).map_err(|why| CommandError::usage(format!("{shown} {why}")))
+}
+
+/// What to say where known findings are gone.
+pub(super) fn gone(
+    path: Option<&Path>,
+    before: Option<&Baseline>,
+    now: Option<&Baseline>,
+) -> Option<Problem> {
+    let gone = before?.count() - now?.count();
+    let message = match gone {
+        0 => return None,
+        1 => "one known finding is gone: deploy-doctor baseline prune takes it out".to_owned(),
+        _ => format!("{gone} known findings are gone: deploy-doctor baseline prune takes them out"),
+    };
+    let path = path?.to_path_buf();
+    Some(Problem { path, line: None, message, note: true })
+}
+
+/// Writes the file, or takes out of it what is gone.
+pub(super) fn run(arguments: &BaselineArguments) -> Result<Exit, CommandError> {
+    let (arguments, prune) = match &arguments.command {
+        BaselineCommand::Write(arguments) => (arguments, false),
+        BaselineCommand::Prune(arguments) => (arguments, true),
+    };
+    let config = settings::load(&arguments.place, arguments.config.as_deref())?;
+    let config = config.as_ref();
+    let mut settings = settings::engine(config, &[], &[], &[])?;
+    settings.all_apps = arguments.place.apps.is_empty();
+    let path = path(arguments.baseline.as_deref(), config)
+        .map_or_else(|| PathBuf::from(NAME), Path::to_path_buf);
+    settings.baseline = prune.then(|| read(&path)).transpose()?;
+    let before = settings.baseline.as_ref().map_or(0, Baseline::count);
+    let host = read::open(&arguments.place)?;
+    let sources = Sources::new(&*host);
+    let mut deployment = read::deployment(&arguments.place, &sources);
+    settings::apply(config, &arguments.place, &sources, &mut deployment);
+    complete(arguments, &deployment.problems)?;
+    let outcome = engine::run(crate::rules::all(), &deployment, &sources, &settings);
+    let baseline = match outcome.baseline {
+        Some(pruned) => pruned,
+        None => Baseline::of(&outcome.findings, &sources),
+    };
+    let text = baseline
+        .json()
+        .map_err(|error| CommandError::usage(format!("{}: {error}", path.display())))?;
+    write::replace(&path, text.as_bytes())
+        .map_err(|error| CommandError::usage(format!("{}: {error}", path.display())))?;
+    let count = baseline.count();
+    let plural = if count == 1 { "" } else { "s" };
+    let gone = match prune {
+        true => format!(", {} taken out", before - count),
+        false => String::new(),
+    };
+    print(&format!("{}: {count} known finding{plural}{gone}\n", path.display()))?;
+    Ok(Exit::Success)
+}
+
+/// What was not read would be missing in the file, or be taken out of it.
+fn complete(arguments: &KnownArguments, problems: &[Problem]) -> Result<(), CommandError> {
+    let Some(problem) = problems.iter().find(|problem| !problem.note) else { return Ok(()) };
+    if arguments.allow_incomplete {
+        return Ok(());
+    }
+    let path = problem.path.display();
+    Err(CommandError::incomplete(format!(
+        "nothing was written, because not everything could be read (--allow-incomplete goes on): \
+         {path}: {}",
+        problem.message
+    )))
+}

@@ -1,0 +1,155 @@
+//! From the file of settings, and the options that go before it, to what the engine is asked.
+
+use std::path::{Path, PathBuf};
+
+use super::arguments::{self, WhereArguments};
+use super::{CommandError, Exit, read};
+use crate::config::{self, Config, ConfigError, FailOn, Places};
+use crate::engine::{Day, Selection, Settings};
+use crate::facts::{Deployment, Scope};
+use crate::host::{Host, HostError, HostErrorKind, TreeHost};
+use crate::rule::Severity;
+use crate::source::Sources;
+
+/// A file of settings is far smaller.
+const LIMIT: u64 = 1 << 20;
+
+/// The file that was named, else the nearest, else the host's; none where there is none.
+pub(super) fn load(
+    place: &WhereArguments,
+    named: Option<&Path>,
+) -> Result<Option<Config>, CommandError> {
+    let live = TreeHost::live().map_err(|error| CommandError::incomplete(error.to_string()))?;
+    let working = working_directory()?;
+    let start = match &place.repository {
+        Some(directory) => crate::host::tidy(&working.join(directory)),
+        None => working.clone(),
+    };
+    if let Some(path) = named {
+        return parse(&live, path, &working).map(Some);
+    }
+    if let Some(path) = nearest(&live, &start)? {
+        return parse(&live, &path, &working).map(Some);
+    }
+    match read::request(place).scope {
+        _ if place.repository.is_some() => Ok(None),
+        Scope::Files(_) => Ok(None),
+        Scope::Live => of_host(&live, &working),
+        Scope::Root => of_host(&*read::open(place)?, &working),
+    }
+}
+
+/// The nearest file from here on upwards.
+pub(super) fn nearest(host: &dyn Host, start: &Path) -> Result<Option<PathBuf>, CommandError> {
+    let me = rustix::process::geteuid().as_raw();
+    config::find(host, start, me).map_err(|error| match error {
+        config::FindError::Unreadable(_) => CommandError::incomplete(error.to_string()),
+        config::FindError::Foreign { .. } => CommandError::usage(error.to_string()),
+    })
+}
+
+/// The host's own file, where there is one.
+fn of_host(host: &dyn Host, working: &Path) -> Result<Option<Config>, CommandError> {
+    match read_file(host, Path::new(config::HOME)) {
+        Ok(bytes) => {
+            judged(config_of(&bytes, Path::new(config::HOME), Path::new("/etc"), working)).map(Some)
+        }
+        Err(error) if error.kind == HostErrorKind::NotFound => Ok(None),
+        Err(error) => Err(CommandError::incomplete(error.to_string())),
+    }
+}
+
+/// Reads a file that this machine has.
+pub(super) fn parse(host: &dyn Host, path: &Path, working: &Path) -> Result<Config, CommandError> {
+    let absolute = crate::host::tidy(&working.join(path));
+    let bytes = read_file(host, &absolute)
+        .map_err(|error| CommandError::usage(format!("{}: {}", path.display(), error.kind)))?;
+    let shown = absolute.strip_prefix(working).unwrap_or(&absolute);
+    let base = absolute.parent().unwrap_or(Path::new("/"));
+    judged(config_of(&bytes, shown, base, working))
+}
+
+fn config_of(
+    bytes: &[u8],
+    shown: &Path,
+    base: &Path,
+    working: &Path,
+) -> Result<Config, Vec<ConfigError>> {
+    Config::parse(bytes, Places { shown, base, working })
+}
+
+fn judged(parsed: Result<Config, Vec<ConfigError>>) -> Result<Config, CommandError> {
+    parsed.map_err(|errors| {
+        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        CommandError { message: lines.join("\n"), exit: Exit::Usage }
+    })
+}
+
+fn read_file(host: &dyn Host, path: &Path) -> Result<Vec<u8>, HostError> {
+    host.read(path, LIMIT)
+}
+
+/// Where relative paths start.
+pub(super) fn working_directory() -> Result<PathBuf, CommandError> {
+    std::env::current_dir()
+        .map_err(|error| CommandError::incomplete(format!("the working directory: {error}")))
+}
+
+/// Today, in UTC.
+pub(super) fn today() -> Day {
+    let now = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
+    Day(now.chars().take(10).collect())
+}
+
+/// What the engine is asked: the file, and then the words of the options.
+pub(super) fn engine(
+    config: Option<&Config>,
+    select: &[String],
+    ignore: &[String],
+    severity: &[String],
+) -> Result<Settings, CommandError> {
+    let rules = crate::rules::all();
+    let selection = Selection::new(rules, select, ignore)
+        .map_err(|error| CommandError::usage(error.to_string()))?;
+    let mut severities = config.map(|config| config.severities.clone()).unwrap_or_default();
+    for word in severity {
+        let wrong = || CommandError::usage(format!("--severity {word}: RULE=error|warning|info"));
+        let (rules_word, level) = word.split_once('=').ok_or_else(wrong)?;
+        let severity = match level {
+            "error" => Severity::Error,
+            "warning" => Severity::Warning,
+            "info" => Severity::Info,
+            _ => return Err(wrong()),
+        };
+        let named = Selection::new(rules, &[rules_word.to_owned()], &[])
+            .map_err(|error| CommandError::usage(format!("--severity {error}")))?;
+        severities.extend(
+            rules.iter().filter(|rule| named.includes(rule)).map(|rule| (rule.code, severity)),
+        );
+    }
+    let ignores = config.map(|config| config.ignores.clone()).unwrap_or_default();
+    Ok(Settings { selection, severities, ignores, today: today(), ..Settings::default() })
+}
+
+/// Tells the deployment what the file wants of it.
+pub(super) fn apply(
+    config: Option<&Config>,
+    place: &WhereArguments,
+    sources: &Sources,
+    deployment: &mut Deployment,
+) {
+    let Some(config) = config else { return };
+    let whole = !matches!(read::request(place).scope, Scope::Files(_));
+    config.apply(sources, deployment, whole && place.apps.is_empty());
+}
+
+/// When a check fails: the option, the file, an error.
+pub(super) fn fail_on(config: Option<&Config>, option: Option<arguments::FailOn>) -> FailOn {
+    let said = option.map(|word| match word {
+        arguments::FailOn::Error => FailOn::Severity(Severity::Error),
+        arguments::FailOn::Warning => FailOn::Severity(Severity::Warning),
+        arguments::FailOn::Info => FailOn::Severity(Severity::Info),
+        arguments::FailOn::Never => FailOn::Never,
+    });
+    said.or_else(|| config?.fail_on).unwrap_or(FailOn::Severity(Severity::Error))
+}

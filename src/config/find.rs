@@ -1,0 +1,66 @@
+//! Where the file of settings lies: in the directory where one begins or above it, up to the
+//! repository's top; else on the host, in `/etc`.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::host::{FileKind, Host, HostError, HostErrorKind, Outcome};
+
+/// Its name.
+pub const NAME: &str = "deploy-doctor.toml";
+/// Where a host has it.
+pub const HOME: &str = "/etc/deploy-doctor.toml";
+
+/// Why a file is not taken, though it is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FindError {
+    /// It cannot be looked at.
+    Unreadable(HostError),
+    /// It is another account's: whoever can write in a directory above could accept findings, or
+    /// have URLs asked, in the name of whoever runs the program.
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// Its owner.
+        owner: u32,
+    },
+}
+
+impl fmt::Display for FindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(error) => error.fmt(f),
+            Self::Foreign { path, owner } => {
+                let path = path.display();
+                write!(
+                    f,
+                    "{path} belongs to account {owner}, neither to you nor to the owner of this \
+                     directory: it is not used. If it is meant: --config {path}"
+                )
+            }
+        }
+    }
+}
+
+/// The nearest file in `start` or above. A directory with `.git` in it is the last that is looked
+/// at. `me` is the account that runs the program.
+pub fn find(host: &dyn Host, start: &Path, me: u32) -> Result<Option<PathBuf>, FindError> {
+    let mut trusted = vec![0, me];
+    trusted.extend(host.look(start).metadata().map(|directory| directory.uid));
+    for directory in start.ancestors() {
+        let path = directory.join(NAME);
+        match host.look(&path).outcome {
+            Outcome::Present(found) if found.kind == FileKind::Directory => {}
+            Outcome::Present(found) if trusted.contains(&found.uid) => return Ok(Some(path)),
+            Outcome::Present(found) => return Err(FindError::Foreign { path, owner: found.uid }),
+            Outcome::Missing { .. } => {}
+            // What may not be looked into holds nothing for this account.
+            Outcome::Failed(error) if error.kind == HostErrorKind::PermissionDenied => {}
+            Outcome::Failed(error) => return Err(FindError::Unreadable(error)),
+        }
+        if host.look(&directory.join(".git")).metadata().is_some() {
+            break;
+        }
+    }
+    Ok(None)
+}

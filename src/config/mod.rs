@@ -1,0 +1,152 @@
+//! `deploy-doctor.toml`: what a repository or a host says about its deployment once, so that nobody
+//! types it again. `docs/config.schema.json` is the same for editors.
+
+mod find;
+mod keys;
+mod read;
+
+pub use find::{FindError, HOME, NAME, find};
+pub use keys::{Kind, TABLES, Table};
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use crate::engine::{Day, Ignore, is_named};
+use crate::facts::{Deployment, Given, Problem, Wanted};
+use crate::rule::Severity;
+use crate::source::{Sources, Span, Spanned};
+
+/// The schema of the file, for editors and validators.
+pub const SCHEMA: &str = include_str!("../../docs/config.schema.json");
+/// A file that explains its keys, each commented out.
+pub const TEMPLATE: &str = include_str!("template.toml");
+
+/// When a check fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailOn {
+    /// At findings of this severity or a worse one.
+    Severity(Severity),
+    /// Never.
+    Never,
+}
+
+/// What the file says.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where it lies, as it is shown.
+    pub path: PathBuf,
+    text: Vec<u8>,
+    /// When a check fails.
+    pub fail_on: Option<FailOn>,
+    /// The file of known findings.
+    pub baseline: Option<PathBuf>,
+    /// Severities that differ from the rules' own, by code.
+    pub severities: BTreeMap<&'static str, Severity>,
+    /// What is said of applications.
+    pub apps: Vec<AppConfig>,
+    /// Findings that are accepted.
+    pub ignores: Vec<Ignore>,
+}
+
+/// What is said of one application.
+#[derive(Debug, Clone)]
+pub struct AppConfig {
+    /// The unit's name, as it was written.
+    pub name: String,
+    /// The line of the name.
+    pub line: usize,
+    /// Its files in the repository.
+    pub files: Given,
+    /// The line of each of them.
+    lines: Vec<(PathBuf, usize)>,
+    required: Vec<(String, Range<usize>)>,
+    upstream: Option<(crate::facts::Endpoint, Range<usize>)>,
+    /// URLs that are asked when the living host is checked.
+    pub probes: Vec<String>,
+}
+
+/// What is wrong with a file of settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError {
+    /// The file.
+    pub path: PathBuf,
+    /// The line, from 1.
+    pub line: usize,
+    /// What is wrong, and what to write instead.
+    pub message: String,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}", self.path.display(), self.line, self.message)
+    }
+}
+
+/// What the paths of a file of settings are seen from.
+#[derive(Debug, Clone, Copy)]
+pub struct Places<'a> {
+    /// The file as it is shown.
+    pub shown: &'a Path,
+    /// Its directory, absolute.
+    pub base: &'a Path,
+    /// The working directory, absolute: relative paths of the command line start there.
+    pub working: &'a Path,
+}
+
+impl Config {
+    /// Reads a file's bytes. All that is wrong is told, line by line.
+    pub fn parse(bytes: &[u8], places: Places<'_>) -> Result<Self, Vec<ConfigError>> {
+        read::config(bytes, places)
+    }
+
+    /// Tells the deployment what is wanted of its applications. A name that no unit has is a
+    /// problem where all of the host was looked at.
+    pub fn apply(&self, sources: &Sources, deployment: &mut Deployment, all: bool) {
+        if self.apps.is_empty() {
+            return;
+        }
+        let file = sources.add(&self.path, self.text.clone());
+        let span = |range: &Range<usize>| Span::new(file.id, range.start, range.end);
+        for entry in &self.apps {
+            let mut found = false;
+            for app in &mut deployment.apps {
+                if !is_named(&entry.name, &app.name) {
+                    continue;
+                }
+                found = true;
+                let variables = entry
+                    .required
+                    .iter()
+                    .map(|(name, range)| Spanned { value: name.clone(), span: span(range) });
+                app.wanted = Wanted {
+                    variables: variables.collect(),
+                    upstream: entry.upstream.as_ref().map(|(endpoint, range)| Spanned {
+                        value: endpoint.clone(),
+                        span: span(range),
+                    }),
+                };
+            }
+            if all && !found {
+                deployment.problems.push(Problem {
+                    path: self.path.clone(),
+                    line: Some(entry.line),
+                    message: format!("{}: no unit of this name runs gunicorn here", entry.name),
+                    note: false,
+                });
+            }
+        }
+    }
+
+    /// The files that it names, each with its line.
+    pub fn files(&self) -> impl Iterator<Item = &(PathBuf, usize)> {
+        self.apps.iter().flat_map(|app| &app.lines)
+    }
+
+    /// How many entries ended before this day.
+    pub fn ended(&self, today: &Day) -> usize {
+        let past = |ignore: &&Ignore| ignore.until.as_ref().is_some_and(|until| until < today);
+        self.ignores.iter().filter(past).count()
+    }
+}

@@ -1,0 +1,138 @@
+//! Known findings: a file that says which were there when it was written, so that only new ones
+//! count. A finding is told by its fingerprint, which does not change when lines move; of findings
+//! that are alike, as many are known as were counted.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::{Deserialize, Serialize};
+
+use super::Reported;
+use super::ignore::Looked;
+use crate::rule::Severity;
+use crate::source::Sources;
+
+/// The version of the file's form.
+const SCHEMA: u32 = 1;
+
+/// The known findings, by fingerprint.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Baseline {
+    entries: BTreeMap<String, Entry>,
+}
+
+/// Findings that are alike.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    app: Option<String>,
+    code: String,
+    file: Option<String>,
+    /// A finding that got worse is a new one.
+    severity: Severity,
+    count: usize,
+    fingerprint: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    schema: u32,
+    findings: Vec<Entry>,
+}
+
+/// Findings taken apart.
+pub(super) struct Sorted {
+    pub new: Vec<Reported>,
+    pub known: Vec<Reported>,
+}
+
+impl Baseline {
+    /// All of these are known.
+    pub fn of(findings: &[Reported], sources: &Sources) -> Self {
+        let mut entries: BTreeMap<String, Entry> = BTreeMap::new();
+        for Reported { finding, alike, .. } in findings {
+            let file = finding.labels.first().map(|label| sources.file(label.span.file));
+            let entry = entries.entry(alike.clone()).or_insert_with(|| Entry {
+                app: finding.app.clone(),
+                code: finding.rule.code.to_owned(),
+                file: file.map(|file| file.path.to_string_lossy().into_owned()),
+                severity: finding.severity,
+                count: 0,
+                fingerprint: alike.clone(),
+            });
+            entry.count += 1;
+            entry.severity = entry.severity.max(finding.severity);
+        }
+        Self { entries }
+    }
+
+    /// Reads the file. What is wrong is told in one line.
+    pub fn parse(bytes: &[u8]) -> Result<Self, String> {
+        let file: File = serde_json::from_slice(bytes).map_err(|error| {
+            format!("is no file of known findings (line {})", error.line().max(1))
+        })?;
+        if file.schema != SCHEMA {
+            return Err(format!("is of schema {}, this program knows {SCHEMA}", file.schema));
+        }
+        let mut entries: BTreeMap<String, Entry> = BTreeMap::new();
+        for entry in file.findings {
+            // Two branches that were merged may both have brought it.
+            let known = entries.entry(entry.fingerprint.clone()).or_insert_with(|| entry.clone());
+            known.count = known.count.max(entry.count);
+        }
+        Ok(Self { entries })
+    }
+
+    /// The file: by application, code and place, so that a change of it can be read.
+    pub fn json(&self) -> Result<String, serde_json::Error> {
+        let mut findings: Vec<Entry> = self.entries.values().cloned().collect();
+        findings.sort();
+        Ok(serde_json::to_string_pretty(&File { schema: SCHEMA, findings })? + "\n")
+    }
+
+    /// How many findings are known.
+    pub fn count(&self) -> usize {
+        self.entries.values().map(|entry| entry.count).sum()
+    }
+
+    /// Takes the known ones out.
+    pub(super) fn sort(&self, findings: Vec<Reported>) -> Sorted {
+        let mut left: HashMap<&str, usize> =
+            self.entries.iter().map(|(of, entry)| (of.as_str(), entry.count)).collect();
+        let (known, new) = findings.into_iter().partition(|reported| {
+            let Some(entry) = self.entries.get(&reported.alike) else { return false };
+            let Some(left) = left.get_mut(reported.alike.as_str()) else { return false };
+            if *left == 0 || reported.finding.severity > entry.severity {
+                return false;
+            }
+            *left -= 1;
+            true
+        });
+        Sorted { new, known }
+    }
+
+    /// Without what is gone: of each entry as many as are found, unless its rule could not judge or
+    /// its application was not looked at. `whole`: every application was.
+    pub(super) fn pruned(&self, found: &[Reported], looked: &Looked<'_>, whole: bool) -> Self {
+        let mut counts: HashMap<&str, usize> = HashMap::new();
+        for reported in found {
+            *counts.entry(reported.alike.as_str()).or_default() += 1;
+        }
+        let apps = &looked.deployment.apps;
+        let keep = |entry: &Entry| {
+            let there = entry.app.as_ref().is_none_or(|app| apps.iter().any(|a| a.name == *app));
+            if whole && !there {
+                return false;
+            }
+            let is = |rule: &crate::rule::Rule| rule.code == entry.code;
+            let exists = crate::rules::all().iter().any(|rule| is(rule));
+            exists && !looked.judged(is, entry.app.as_deref())
+        };
+        let entries = self.entries.iter().filter_map(|(of, entry)| {
+            let count = counts.get(of.as_str()).copied().unwrap_or(0).min(entry.count);
+            let count = if keep(entry) { entry.count } else { count };
+            (count > 0).then(|| (of.clone(), Entry { count, ..entry.clone() }))
+        });
+        Self { entries: entries.collect() }
+    }
+}
