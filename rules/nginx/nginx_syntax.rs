@@ -105,9 +105,7 @@ fn report(fault: &Fault, apart: bool, out: &mut Sink) {
     let (consequence, severity) = match fault.kind {
         FaultKind::GoneWithNewer => ("a newer nginx refuses to load", Severity::Warning),
         // One for development and one for production: files do not tell which are installed.
-        _ if apart => {
-            ("nginx refuses to load where both files are installed", Severity::Warning)
-        }
+        _ if apart => ("nginx refuses to load where both files are installed", Severity::Warning),
         _ => ("nginx refuses to load", Severity::Error),
     };
     let finding = out
