@@ -342,7 +342,7 @@ fn every_fault_is_told_with_its_line_and_what_was_meant() {
     let lines: Vec<usize> = parse(many).unwrap_err().iter().map(|error| error.line).collect();
     assert_eq!(lines, [1, 3, 5, 6]);
     assert!(faults("a = [\n").iter().all(|fault| fault.contains("is not TOML")));
-    assert_eq!(faults("a = [\n").is_empty(), false);
+    assert!(!faults("a = [\n").is_empty());
 }
 
 #[test]
