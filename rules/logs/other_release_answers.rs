@@ -53,8 +53,11 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
         out.report(message)
             .observed(EvidenceKind::Http, format!("GET {url}: {with} of {all} hold {expected}"))
             .subject(url)
-            .help("see which release is linked and which one runs, then: systemctl reload")
-            .fix(Safety::Manual, "reload or restart what serves the old release");
+            .help(format!(
+                "curl -si {url}\nand see where the release link leads; deploy-doctor reload APP goes \
+                 on from there, watched"
+            ))
+            .fix(Safety::Manual, "let the release that is meant serve");
     }
     Ok(())
 }
