@@ -240,6 +240,7 @@ pub(super) enum Format {
     Text,
     Concise,
     Json,
+    Html,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

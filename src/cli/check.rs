@@ -140,6 +140,7 @@ fn render(report: &Report, format: Format, style: Style) -> Result<String, Comma
     match format {
         Format::Text => Ok(report::text(report, style)),
         Format::Concise => Ok(report::concise(report)),
+        Format::Html => Ok(report::html(report)),
         Format::Json => report::json(report)
             .map_err(|error| CommandError::usage(format!("the report as JSON: {error}"))),
     }

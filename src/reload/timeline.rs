@@ -8,6 +8,7 @@ use owo_colors::OwoColorize;
 use super::Ending;
 use super::probing::{self, Slot};
 use super::story::{Lifetime, Story};
+use crate::report::html::escape;
 
 /// An answer that took longer is a slow one, in milliseconds.
 const SLOW: f64 = 500.0;
@@ -255,22 +256,6 @@ fn life(worker: &Lifetime, x: &dyn Fn(f64) -> f64, y: f64, seconds: f64) -> Stri
         y - 4.0,
         worker.pid
     );
-    out
-}
-
-/// Text within HTML, also within an attribute.
-fn escape(text: &str) -> String {
-    let text = crate::source::show::line(text);
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            c => out.push(c),
-        }
-    }
     out
 }
 

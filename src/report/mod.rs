@@ -1,6 +1,7 @@
 //! One model of what was found, many formats. Each format is a file of its own.
 
 mod concise;
+pub mod html;
 mod json;
 mod path;
 mod snippet;
@@ -8,6 +9,7 @@ mod text;
 mod times;
 
 pub use concise::concise;
+pub use html::html;
 pub use json::json;
 pub use text::{Style, shell_words, text};
 pub use times::Times;

@@ -35,7 +35,7 @@ pub(super) fn render(report: &Report, finding: &Finding, color: bool) -> String 
 }
 
 /// The labels grouped by file and nearness; the primary label's group first.
-fn clusters<'a>(report: &Report, labels: &'a [Label]) -> Vec<Vec<&'a Label>> {
+pub(super) fn clusters<'a>(report: &Report, labels: &'a [Label]) -> Vec<Vec<&'a Label>> {
     let mut clusters: Vec<Vec<&Label>> = Vec::new();
     for label in labels {
         let line = line_of(report, label.span);

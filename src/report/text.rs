@@ -93,8 +93,16 @@ fn not_asked(report: &Report, result: &AppOutcome) -> Option<Vec<&'static str>> 
     (!codes.is_empty()).then_some(codes)
 }
 
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tone {
+    Good,
+    Fair,
+    Bad,
+}
+
 /// What a reload does now, in one sentence.
-fn headline(result: &AppOutcome, outcome: &Outcome, not_asked: bool, style: Style) -> String {
+pub(super) fn verdict_words(result: &AppOutcome, outcome: &Outcome) -> (&'static str, Tone) {
     let worst = outcome
         .all()
         .map(|reported| &reported.finding)
@@ -108,25 +116,34 @@ fn headline(result: &AppOutcome, outcome: &Outcome, not_asked: bool, style: Styl
             Impact::StaleRelease => 3,
             _ => 4,
         });
-    let name = style.bold(&clean(&result.name));
-    let says = match (result.verdict, worst) {
+    match (result.verdict, worst) {
         (Verdict::WillBreak, Some(Impact::Outage)) => {
-            style.red("the next reload or start takes the site down")
+            ("the next reload or start takes the site down", Tone::Bad)
         }
         (Verdict::WillBreak, Some(Impact::BadGateway)) => {
-            style.red("requests get 502 instead of an answer")
+            ("requests get 502 instead of an answer", Tone::Bad)
         }
         (Verdict::WillBreak, Some(Impact::DroppedRequests)) => {
-            style.red("a reload now loses requests")
+            ("a reload now loses requests", Tone::Bad)
         }
-        (Verdict::WillBreak, _) => style.red("a reload now keeps serving the old release"),
-        (Verdict::AtRisk, _) => style.yellow("a reload is at risk"),
+        (Verdict::WillBreak, _) => ("a reload now keeps serving the old release", Tone::Bad),
+        (Verdict::AtRisk, _) => ("a reload is at risk", Tone::Fair),
         (Verdict::ZeroDowntime, _) => {
-            style.green("a reload loses nothing, as far as these files show")
+            ("a reload loses nothing, as far as these files show", Tone::Good)
         }
         (Verdict::Unknown, _) => {
-            style.yellow("nothing wrong was seen, but not everything could be read")
+            ("nothing wrong was seen, but not everything could be read", Tone::Fair)
         }
+    }
+}
+
+fn headline(result: &AppOutcome, outcome: &Outcome, not_asked: bool, style: Style) -> String {
+    let name = style.bold(&clean(&result.name));
+    let (says, tone) = verdict_words(result, outcome);
+    let says = match tone {
+        Tone::Good => style.green(says),
+        Tone::Fair => style.yellow(says),
+        Tone::Bad => style.red(says),
     };
     let unseen = match (result.verdict, not_asked) {
         (Verdict::WillBreak, _) | (_, false) => "",
@@ -168,7 +185,7 @@ fn finding(report: &Report, finding: &Finding, style: Style, out: &mut String) {
 }
 
 /// The command that shows, and with `--apply` makes, a finding's fix.
-fn command(report: &Report, finding: &Finding, safety: Safety) -> String {
+pub(super) fn command(report: &Report, finding: &Finding, safety: Safety) -> String {
     let mut words = vec!["deploy-doctor fix".to_owned()];
     if let Some(app) = &finding.app {
         words.push(shell_word(app.strip_suffix(".service").unwrap_or(app)));
@@ -285,6 +302,6 @@ fn summary(report: &Report, style: Style, out: &mut String) {
     }
 }
 
-fn plural(count: usize, what: &str) -> String {
+pub(super) fn plural(count: usize, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }

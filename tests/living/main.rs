@@ -11,6 +11,7 @@ mod fix_live;
 mod fix_proofs;
 mod guarded_reload;
 mod gunicorn_real;
+mod html_real;
 mod imports_real;
 mod init_real;
 mod live_commands;

@@ -40,6 +40,7 @@ mod fix_transaction_crash;
 mod fix_transaction_hostile;
 mod follow;
 mod gunicorn_launcher;
+mod html_page;
 mod init;
 mod layers;
 mod manifest_read;

@@ -145,7 +145,7 @@ fn outputs(place: &[&str], directory: &std::path::Path) -> Vec<(String, Ran)> {
             (format!("{format}={}", directory.join(format).display()), directory.join(format))
         })
         .collect();
-    for format in ["text", "concise", "json"] {
+    for format in ["text", "concise", "json", "html"] {
         for extra in [&["-v"][..], &["--color", "always"], &["-q"], &["--select", "E", "-v"]] {
             let mut arguments = vec!["check", "--format", format];
             arguments.extend(extra);
