@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(super) use config::{ConfigArguments, ConfigCommand};
 pub(super) use known::{BaselineArguments, BaselineCommand, KnownArguments};
-pub(super) use probe::{ProbeArguments, ProbeConnections, ProbeFormat, ProbeMethod};
+pub(super) use probe::{AskArguments, ProbeArguments, ProbeConnections, ProbeFormat, ProbeMethod};
 
 /// Tells whether the next reload of a Flask + Gunicorn + Nginx + systemd site loses requests,
 /// serves old code or takes it down, and why.
@@ -333,6 +333,8 @@ pub(super) struct GuardArguments {
     /// Ask this URL all the while (repeatable) [default: the application's own sockets]
     #[arg(long, value_name = "URL")]
     pub probe: Vec<String>,
+    #[command(flatten)]
+    pub ask: AskArguments,
     /// Requests a second to each URL
     #[arg(long, value_name = "NUMBER", default_value_t = 50.0)]
     pub rate: f64,
@@ -348,7 +350,8 @@ pub(super) struct GuardArguments {
     /// How gunicorn is told
     #[arg(long, value_enum, default_value_t = StrategyWord::Auto)]
     pub strategy: StrategyWord,
-    /// Go on in spite of what these rules find: codes, names, areas, globs
+    /// Go on in spite of what these rules find (codes, names, areas, globs), and of a site that is not
+    /// well before (baseline)
     #[arg(long, value_name = "RULE", value_delimiter = ',')]
     pub force: Vec<String>,
     /// Check and probe, say what would be done, and do nothing

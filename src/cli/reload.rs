@@ -9,9 +9,11 @@ use super::arguments::{
     GuardArguments, ReloadArguments, ReloadFormat, RollbackArguments, StrategyWord,
 };
 use super::{CommandError, Exit, colored, print};
+use crate::engine::Selection;
 use crate::host::act::Interrupts;
 use crate::host::disk::{Disk, TreeDisk};
 use crate::host::{Host, Relinked, TreeHost};
+use crate::probe::Target;
 use crate::reload::{
     self, Doors, Ending, Probes, Request, Stage, Step, Story, Strategy, Tell, timeline,
 };
@@ -49,6 +51,9 @@ fn before(unit: &str) -> Result<PathBuf, CommandError> {
     let record = record.ok_or_else(|| none("no reload of this program's is known"))?;
     if record.stage == Stage::RolledBack {
         return Err(none("the last reload was rolled back already"));
+    }
+    if record.rollback {
+        return Err(none("the last run went back already"));
     }
     let (Some(link), Some(before)) = (record.link, record.before) else {
         return Err(none("the last reload moved no link"));
@@ -134,6 +139,17 @@ fn text(story: &Story, color: bool) -> String {
     if story.ending == Ending::Refused && !story.refusals.is_empty() {
         let codes: Vec<&str> = story.refusals.iter().map(|said| said.code.as_str()).collect();
         let _ = writeln!(out, "  --force {} goes on all the same", codes.join(","));
+        if let (Some(release), Some(before)) = (&story.release, &story.before)
+            && release != before
+        {
+            let _ = writeln!(
+                out,
+                "  note: checked as it would be, with the link on {}; until then the link leads to {}, so \
+                 try by hand in the new directory",
+                show::line(&release.display().to_string()),
+                show::line(&before.display().to_string())
+            );
+        }
     }
     for line in &story.evidence {
         let _ = writeln!(out, "  seen: {}", show::line(line));
@@ -223,10 +239,35 @@ fn request(
             arguments.rate
         )));
     }
+    for url in &arguments.probe {
+        Target::parse(url).map_err(|error| CommandError::usage(error.to_string()))?;
+    }
+    let rules: Vec<String> =
+        arguments.force.iter().filter(|word| *word != reload::BASELINE_WORD).cloned().collect();
+    Selection::new(crate::rules::all(), &rules, &[])
+        .map_err(|error| CommandError::usage(error.to_string()))?;
+    if arguments.expect_version.as_deref() == Some("") {
+        return Err(CommandError::usage(
+            "--expect-version: the text is empty, every answer holds it",
+        ));
+    }
+    if let Some(path) = &arguments.report {
+        // What cannot be written is told before anything is touched.
+        let directory = path.parent().filter(|path| !path.as_os_str().is_empty());
+        let directory = directory.unwrap_or(Path::new("."));
+        if crate::host::act::is_directory(path) || !crate::host::act::is_directory(directory) {
+            return Err(CommandError::usage(format!(
+                "--report {}: {} is no directory for a file",
+                path.display(),
+                directory.display()
+            )));
+        }
+    }
     Ok(Request {
         unit,
         state: STATE.into(),
         probes: arguments.probe.clone(),
+        asking: super::probe::asking(&arguments.ask)?,
         rate: arguments.rate,
         timeout: seconds("timeout", arguments.timeout, 0.1)?,
         settle: seconds("settle", arguments.settle, 0.0)?,
@@ -262,6 +303,11 @@ fn unit(name: &str) -> Result<String, CommandError> {
     let fits = |c: char| c.is_ascii_alphanumeric() || "@-_.:\\".contains(c);
     if name.is_empty() || name.starts_with(['-', '.']) || !name.chars().all(fits) {
         return Err(CommandError::usage(format!("{}: no unit's name", show::line(name))));
+    }
+    let other = [".socket", ".timer", ".target", ".path", ".mount", ".slice", ".scope"];
+    if other.iter().any(|suffix| name.ends_with(suffix)) {
+        let name = show::line(name);
+        return Err(CommandError::usage(format!("{name}: gunicorn runs in a .service; name that")));
     }
     match name.strip_suffix(".service") {
         Some(_) => Ok(name.to_owned()),

@@ -27,6 +27,8 @@ pub enum Send {
     Usr2,
     /// SIGTERM: gunicorn finishes its requests and ends.
     Term,
+    /// SIGKILL: what does not hear the others.
+    Kill,
 }
 
 /// Sends a signal to a process that started at that tick, and to no other that has its number by
@@ -43,6 +45,7 @@ pub fn signal(pid: u32, started: u64, send: Send) -> io::Result<()> {
     let signal = match send {
         Send::Usr2 => Signal::USR2,
         Send::Term => Signal::TERM,
+        Send::Kill => Signal::KILL,
     };
     Ok(rustix::process::pidfd_send_signal(handle, signal)?)
 }

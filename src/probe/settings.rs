@@ -150,6 +150,17 @@ impl Method {
     }
 }
 
+/// How a site is asked, whatever is asked of it: what people who watch it name once.
+#[derive(Debug, Clone)]
+pub struct Asking {
+    /// See [`Settings::headers`].
+    pub headers: Vec<(String, Secret)>,
+    /// See [`Settings::trust`].
+    pub trust: Trust,
+    /// See [`Settings::resolve`].
+    pub resolve: Vec<(String, u16, Vec<IpAddr>)>,
+}
+
 /// Which series are run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Connections {

@@ -38,6 +38,9 @@ impl Run<'_> {
         self.note_record(Stage::RollingBack, ready.moved.as_ref());
         let result = self.undo(ready, &failure, &mut probing);
         let report = probing.finish();
+        let all =
+            format!("{} of {} probes failed in all", probing::failed(&report), report.total.sent);
+        self.story.evidence.push(all);
         self.story.evidence.extend(probing::evidence(&report));
         self.story.probes = Some(report);
         match result {

@@ -15,6 +15,8 @@ use crate::facts::environment::SetBy;
 use crate::host::{FileKind, Host, Relinked, act};
 use crate::source::{Secret, Sources};
 
+/// What `--force` takes beside rules: the site as it is before.
+pub const BASELINE_WORD: &str = "baseline";
 /// How long the site is probed before the reload.
 const BASELINE: Duration = Duration::from_secs(3);
 /// An import that takes longer stalls the site at a HUP (rule G222), in seconds.
@@ -42,18 +44,36 @@ pub(super) struct Ready {
     pub no_way_back: Option<String>,
     /// Does a `.socket` unit keep the socket over a restart?
     pub socket_activated: bool,
+    /// How many workers gunicorn is told to have, where that is known.
+    pub workers: Option<usize>,
 }
 
 impl Run<'_> {
+    /// Does a site that is not well stop this run? Not a way back, nor whoever insists.
+    fn tolerates(&self) -> bool {
+        self.request.rollback || self.request.force.iter().any(|word| word == BASELINE_WORD)
+    }
+
     pub(super) fn preflight(&mut self) -> Result<Ready, Stop> {
         let state = unit::state(self.doors.host, &self.request.unit)
             .map_err(|why| Stop::of(Ending::Incomplete, why))?;
+        if !state.exists {
+            let why =
+                format!("there is no unit {}: systemctl list-units '*.service'", self.request.unit);
+            return Err(Stop::of(Ending::Incomplete, why));
+        }
         if !state.is_up() {
             let word = if state.active.is_empty() { "unknown" } else { &state.active };
-            return Err(Stop::refused(format!(
-                "{} is {word}, and what does not run cannot be reloaded: systemctl start {}",
-                self.request.unit, self.request.unit
-            )));
+            if !self.tolerates() {
+                let unit = &self.request.unit;
+                return Err(Stop::refused(format!(
+                    "{unit} is {word}, and what does not run cannot be reloaded: systemctl start {unit}, \
+                     or back to the release before: deploy-doctor rollback {unit}"
+                )));
+            }
+            self.sick = true;
+            let text = format!("{} is {word}: it is started anew", self.request.unit);
+            self.say(Step::Preflight, &text);
         }
         let (facts, moved) = self.facts()?;
         let judged = match &moved {
@@ -72,6 +92,11 @@ impl Run<'_> {
         self.hear(&judged)?;
         self.room(&state, moved.as_ref())?;
         let strategy = self.strategy(&judged, &state);
+        if strategy == Strategy::Usr2 {
+            may_hand_over(&state).map_err(|why| {
+                Stop::refused(format!("a second master (usr2) is not possible: {why}"))
+            })?;
+        }
         let no_way_back = judged.revision.as_deref().and_then(|rev| facts.unknown(rev));
         if let Some(why) = &no_way_back {
             self.story.note(format!("there is no way back by itself: {why}"));
@@ -88,6 +113,7 @@ impl Run<'_> {
             hidden: facts.hidden,
             no_way_back,
             socket_activated: facts.socket_activated,
+            workers: facts.workers,
         };
         Ok(ready)
     }
@@ -109,7 +135,8 @@ impl Run<'_> {
         if let Some(moved) = &moved {
             self.story.before = Some(moved.now.clone());
             self.story.release = Some(moved.then.clone());
-            if app.release.follows_link.ok() == Some(&false) {
+            if app.release.follows_link.ok() == Some(&false) && moved.now != moved.then {
+                self.stale = true;
                 self.story.note(format!(
                     "gunicorn does not look through {}: a reload would serve the release that it was started in",
                     moved.link.display()
@@ -125,6 +152,7 @@ impl Run<'_> {
             targets: probing::of_sockets(app),
             hidden: values(app),
             socket_activated: !app.service.sockets.is_empty(),
+            workers: app.gunicorn.settings.workers().ok().and_then(|n| usize::try_from(*n).ok()),
             revisions: app.release.migrations.ok().and_then(Option::as_ref).map(|migrations| {
                 let all = migrations.revisions.revisions.iter();
                 all.map(|revision| revision.id.value.clone()).collect()
@@ -140,6 +168,7 @@ impl Run<'_> {
             &request.unit,
             request.strategy,
             &request.force,
+            self.tolerates(),
             request.preflight,
             request.db_revision.as_deref(),
         )
@@ -201,7 +230,7 @@ impl Run<'_> {
             let Some((bytes, inodes)) = there else { continue };
             if bytes < ROOM.0 || inodes < ROOM.1 {
                 return Err(Stop::refused(format!(
-                    "{} has no room left ({} MiB, {inodes} inodes): gunicorn could write no log",
+                    "{} has no room left ({} MiB, {inodes} inodes): neither gunicorn nor this program could write a log there",
                     place.display(),
                     bytes >> 20
                 )));
@@ -232,6 +261,9 @@ impl Run<'_> {
 
     /// `auto` by the facts.
     fn strategy(&mut self, judged: &Judgement, state: &State) -> Strategy {
+        if !state.is_up() {
+            return Strategy::Restart;
+        }
         if self.request.strategy != Strategy::Auto {
             return self.request.strategy;
         }
@@ -277,7 +309,7 @@ impl Run<'_> {
     }
 
     /// Asks the site for three seconds.
-    pub(super) fn baseline(&mut self, ready: &Ready) -> Result<Probing, Stop> {
+    pub(super) fn baseline(&mut self, ready: &mut Ready) -> Result<Probing, Stop> {
         let urls = match self.request.probes.as_slice() {
             [] => ready.targets.as_slice(),
             named => named,
@@ -294,10 +326,8 @@ impl Run<'_> {
             );
             self.say(Step::Baseline, &text);
         }
-        let version = self.request.expect_version.as_deref();
-        let probing =
-            Probing::start(urls, self.request.rate, self.request.timeout, version, &ready.hidden)
-                .map_err(|why| Stop::of(Ending::Incomplete, why))?;
+        let probing = Probing::start(urls, self.request, &ready.hidden)
+            .map_err(|why| Stop::of(Ending::Incomplete, why))?;
         let began = Instant::now();
         let mut failed = None;
         while began.elapsed() < BASELINE {
@@ -309,11 +339,30 @@ impl Run<'_> {
             }
             if counts.failed > 0 {
                 failed = Some(counts);
-                break;
+                if !self.tolerates() {
+                    break;
+                }
             }
         }
         let counts = probing.counts();
         let stalled = counts.ok == 0;
+        if (failed.is_some() || stalled) && self.tolerates() {
+            self.sick = true;
+            let last = counts.last_failure.as_deref().unwrap_or("no answer");
+            let text = format!(
+                "the site is not well: {} of {} probes failed ({last}); going on all the same",
+                counts.failed, counts.sent
+            );
+            self.event("baseline", json!({ "failed": last }))?;
+            self.say(Step::Baseline, &text);
+            // A master that ends over and over hears no HUP, and there is nothing to lose.
+            if stalled && self.request.strategy == Strategy::Auto {
+                ready.strategy = Strategy::Restart;
+                self.story.strategy = Some(Strategy::Restart);
+                self.say(Step::Baseline, "strategy restart: nothing is answered as it is");
+            }
+            return Ok(probing);
+        }
         if failed.is_some() || stalled {
             // What is on its way may say more than the first.
             let report = if stalled { probing.break_off() } else { probing.finish() };
@@ -323,12 +372,13 @@ impl Run<'_> {
             self.story.probes = Some(report);
             self.event("baseline", json!({ "failed": what }))?;
             return Err(Stop::refused(format!(
-                "the site is not well before the reload: {what}; nothing was touched"
+                "the site is not well before the reload: {what}; nothing was touched. To reload all the \
+                 same: --force {BASELINE_WORD}; to go back: deploy-doctor rollback {}",
+                self.request.unit
             )));
         }
         self.event("baseline", json!({ "sent": counts.sent, "ok": counts.ok }))?;
-        let text =
-            format!("{} of {} probes answered at {}/s", counts.ok, counts.sent, self.request.rate);
+        let text = format!("{} probes answered at {}/s, none failed", counts.ok, self.request.rate);
         self.say(Step::Baseline, &text);
         Ok(probing)
     }
@@ -340,6 +390,7 @@ pub(super) struct Standing {
     targets: Vec<String>,
     hidden: Vec<Secret>,
     socket_activated: bool,
+    workers: Option<usize>,
     /// The migrations that the code knows which serves now; none where it has none.
     revisions: Option<Vec<String>>,
 }

@@ -11,6 +11,8 @@ use crate::source::traceback::{PythonError, Reader};
 pub struct Mark {
     cursor: Option<String>,
     unit: String,
+    /// Workers of the release before: what they say is not the new one's doing.
+    before: Vec<u32>,
 }
 
 impl Mark {
@@ -23,7 +25,19 @@ impl Mark {
                 let cursor = text.lines().find_map(|line| line.strip_prefix("-- cursor: "))?;
                 Some(cursor.trim().to_owned())
             });
-        Self { cursor, unit: unit.into() }
+        Self { cursor, unit: unit.into(), before: Vec::new() }
+    }
+
+    /// The same, deaf to what these processes say and what is said of them.
+    pub fn without(self, before: impl Iterator<Item = u32>) -> Self {
+        Self { before: before.collect(), ..self }
+    }
+
+    fn is_of_before(&self, pid: Option<u32>, line: &str) -> bool {
+        let named = |pid: &u32| {
+            ["pid:", "pid: "].iter().any(|word| line.contains(&format!("{word}{pid})")))
+        };
+        pid.is_some_and(|pid| self.before.contains(&pid)) || self.before.iter().any(named)
     }
 
     /// What to type to see all of it.
@@ -45,7 +59,7 @@ pub struct Said {
 }
 
 const SENTENCES: [(&str, &str); 7] = [
-    ("exited with code ", "gunicorn: workers exit while they start"),
+    ("exited with code ", "gunicorn: workers exit"),
     ("Worker failed to boot", "gunicorn: Worker failed to boot"),
     ("App failed to load", "gunicorn: App failed to load"),
     ("WORKER TIMEOUT", "gunicorn: WORKER TIMEOUT"),
@@ -60,7 +74,7 @@ pub fn since(host: &dyn Host, mark: &Mark) -> Said {
     let arguments = [
         "--no-pager".to_owned(),
         "--output=json".into(),
-        "--output-fields=MESSAGE,MESSAGE_ID".into(),
+        "--output-fields=MESSAGE,MESSAGE_ID,_PID".into(),
         format!("--after-cursor={cursor}"),
         format!("--unit={}", mark.unit),
     ];
@@ -71,7 +85,7 @@ pub fn since(host: &dyn Host, mark: &Mark) -> Said {
     let mut reader = Reader::default();
     for entry in journal::parse(&output.stdout) {
         let text = String::from_utf8_lossy(entry.message.expose()).into_owned();
-        for line in text.lines() {
+        for line in text.lines().filter(|line| !mark.is_of_before(entry.pid, line)) {
             if let Some(error) = reader.line(line).filter(|error| error.kind != "HaltServer") {
                 said.error = Some(error);
             }

@@ -3,7 +3,7 @@
 use crate::engine::{self, Selection, Settings, Verdict};
 use crate::facts::{self, App, Deployment, Known, Preflight, Problem, Request, Scope};
 use crate::host::Host;
-use crate::rule::{Finding, Severity};
+use crate::rule::{Finding, Rule, Severity};
 use crate::source::Sources;
 
 use super::Strategy;
@@ -42,6 +42,12 @@ const NEEDS: [(&str, Strategy, &str); 6] = [
 const PAST: [&str; 4] = ["L801", "L802", "L803", "L804"];
 /// What speaks of the reload alone, where another strategy is taken.
 const OF_THE_RELOAD: [&str; 4] = ["U102", "G207", "G222", "P509"];
+
+/// How the processes, their sockets and the answers are at this moment: where a site is brought back
+/// to life that says nothing of what will be.
+fn of_now(rule: &Rule) -> bool {
+    matches!(rule.area(), "processes" | "logs") || ["S601", "S602", "S607"].contains(&rule.code)
+}
 
 /// What the check came to.
 #[derive(Debug)]
@@ -91,6 +97,7 @@ pub fn judge(
     unit: &str,
     strategy: Strategy,
     force: &[String],
+    sick: bool,
     preflight: bool,
     revision: Option<&str>,
 ) -> Result<Judgement, String> {
@@ -100,7 +107,9 @@ pub fn judge(
         facts::preflight::run(&sources, &mut deployment);
     }
     let rules = crate::rules::all();
-    let forced = Selection::new(rules, force, &[]).map_err(|error| error.to_string())?;
+    let force: Vec<String> =
+        force.iter().filter(|word| *word != super::before::BASELINE_WORD).cloned().collect();
+    let forced = Selection::new(rules, &force, &[]).map_err(|error| error.to_string())?;
     let is_forced = |finding: &Finding| !force.is_empty() && forced.includes(finding.rule);
     let outcome = engine::run(rules, &deployment, &sources, &Settings::default());
     let findings: Vec<&Finding> = outcome
@@ -109,6 +118,7 @@ pub fn judge(
         .map(|reported| &reported.finding)
         .filter(|finding| finding.app.is_none() || finding.app.as_deref() == Some(unit))
         .filter(|finding| !CURED.contains(&finding.rule.code))
+        .filter(|finding| !(sick && of_now(finding.rule)))
         .collect();
     let of = |finding: &&Finding| {
         let code = finding.rule.code;
@@ -192,7 +202,7 @@ impl Judgement {
 
     /// Is the site in such a state, by the check, that a reload may be tried at all?
     pub fn verdict(&self) -> Verdict {
-        match (self.refusals.is_empty(), self.warnings.is_empty()) {
+        match (self.refusals.is_empty() && self.forced.is_empty(), self.warnings.is_empty()) {
             (false, _) => Verdict::WillBreak,
             (true, false) => Verdict::AtRisk,
             (true, true) => Verdict::ZeroDowntime,

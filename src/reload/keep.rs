@@ -66,6 +66,9 @@ pub struct Record {
     pub before: Option<PathBuf>,
     /// What it says with the new release.
     pub release: Option<PathBuf>,
+    /// Was it a way back?
+    #[serde(default)]
+    pub rollback: bool,
 }
 
 /// The place of one unit's reloads.

@@ -23,6 +23,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::json;
 
+pub use before::BASELINE_WORD;
 pub use judge::Said;
 pub use keep::{Record, Stage, last};
 pub use probing::Probes;
@@ -31,6 +32,7 @@ pub use story::{Event, Lifetime, Story};
 use crate::host::act::Interrupts;
 use crate::host::disk::Disk;
 use crate::host::{Host, Relinked};
+use crate::probe::settings::Asking;
 
 /// How the new code gets to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -67,6 +69,8 @@ pub struct Request {
     pub state: PathBuf,
     /// The URLs to ask; none: the application's own sockets.
     pub probes: Vec<String>,
+    /// How they are asked.
+    pub asking: Asking,
     /// Requests a second.
     pub rate: f64,
     /// How long one request may take, and how long the site may be without a success.
@@ -187,6 +191,10 @@ struct Run<'a> {
     audit: keep::Audit,
     keep: keep::Keep<'a>,
     story: Story,
+    /// The site was not well before, and that does not stop this run.
+    sick: bool,
+    /// gunicorn is known not to look through the release link.
+    stale: bool,
 }
 
 /// Goes through all steps. What came of it is in the story.
@@ -205,7 +213,8 @@ pub fn run(doors: &Doors, request: &Request, tell: &mut dyn Tell) -> Result<Stor
         Err(keep::KeepError::Other(why)) => return Err(Usage(why)),
     };
     let audit = keep.audit().map_err(Usage)?;
-    let mut run = Run { doors, request, tell, audit, keep, story };
+    let (sick, stale) = (false, false);
+    let mut run = Run { doors, request, tell, audit, keep, story, sick, stale };
     let result = run.steps();
     if let Err(Stop { ending, why }) = result {
         run.story.end(ending, why);
@@ -253,8 +262,9 @@ struct Move {
 impl Run<'_> {
     fn steps(&mut self) -> Result<(), Stop> {
         self.lock()?;
-        let ready = self.preflight()?;
-        let mut probing = self.baseline(&ready)?;
+        let mut ready = self.preflight()?;
+        let mut probing = self.baseline(&mut ready)?;
+        let ready = ready;
         if self.request.dry_run {
             let report = probing.finish();
             self.story.probes = Some(report);
@@ -277,7 +287,9 @@ impl Run<'_> {
         };
         match outcome {
             Ok(watched) => {
-                probing.mark("verified");
+                if !watched.was_stopped() {
+                    probing.mark("verified");
+                }
                 let report = probing.finish();
                 self.conclude(&ready, watched, report)
             }
@@ -335,12 +347,23 @@ impl Run<'_> {
     }
 
     fn record(&mut self, stage: Stage, moved: Option<&Move>) -> Result<(), Stop> {
+        // A link that leads there already was moved by an earlier run: what was before that counts.
+        let earlier = moved.filter(|moved| moved.now == moved.then).and_then(|moved| {
+            let found = self.story.found.as_ref()?;
+            let same = found.link.as_ref() == Some(&moved.link)
+                && found.before.as_ref() != Some(&moved.before);
+            same.then(|| found.before.clone())
+        });
         let record = Record {
+            rollback: self.request.rollback,
             stage,
             pid: std::process::id(),
             time: keep::now(),
             link: moved.map(|moved| moved.link.clone()),
-            before: moved.map(|moved| moved.before.clone()),
+            before: earlier.unwrap_or_else(|| {
+                let elsewhere = moved.filter(|moved| moved.now != moved.then);
+                elsewhere.map(|moved| moved.before.clone())
+            }),
             release: moved.map(|moved| moved.to.clone()),
         };
         self.keep

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
+use super::Request;
 use crate::facts::{App, Endpoint};
 use crate::probe::{Expect, Kind, Prober, Report, Settings, Target};
 use crate::source::Secret;
@@ -47,17 +48,19 @@ impl Probing {
     /// Asks all of these from now on. An answer with the version in it is noted, and none without.
     pub(super) fn start(
         urls: &[String],
-        rate: f64,
-        timeout: Duration,
-        version: Option<&str>,
+        request: &Request,
         hidden: &[Secret],
     ) -> Result<Self, String> {
+        let asking = request.asking.clone();
         let targets = urls.iter().map(|url| Target::parse(url).map_err(|error| error.to_string()));
         let settings = Settings {
-            rate,
-            timeout,
+            rate: request.rate,
+            timeout: request.timeout,
+            headers: asking.headers,
+            trust: asking.trust,
+            resolve: asking.resolve,
             hidden: hidden.to_vec(),
-            expect: Expect { watch: version.map(str::to_owned), ..Expect::default() },
+            expect: Expect { watch: request.expect_version.clone(), ..Expect::default() },
             ..Settings::new(targets.collect::<Result<_, _>>()?)
         };
         let prober = Prober::start(settings).map_err(|error| error.to_string())?;

@@ -19,6 +19,9 @@ const COMMAND: Duration = Duration::from_secs(20);
 /// How long a second master may take to appear, and systemd to take it as the main process.
 const APPEAR: Duration = Duration::from_secs(10);
 
+/// How long a second master that failed may take to end.
+const ENDS: Duration = Duration::from_secs(3);
+
 /// What was told, and what is to be seen now.
 pub(super) struct Handed {
     /// The workers that were there before.
@@ -63,7 +66,7 @@ impl<'a> Run<'a> {
         let mut observer = Observer::new(&ready.state);
         observer.look(&[ready.state.main_pid]);
         let old: BTreeSet<Id> = observer.living().map(|worker| worker.id).collect();
-        let mark = Mark::now(host, &self.request.unit);
+        let mark = Mark::now(host, &self.request.unit).without(old.iter().map(|id| id.pid));
         let failure =
             |why: String, untouched: bool| Failure { why, untouched, serving: false, mark: None };
         if self.doors.interrupts.heard() {
@@ -138,7 +141,7 @@ impl<'a> Run<'a> {
         let result = result.and_then(|()| self.hand_over(old, new));
         if let Err(why) = result {
             // The first master serves on; the second one goes as it came.
-            let _ = act::signal(new.pid, new.started, Send::Term);
+            self.end_second(observer, new);
             return Err(untouched(why));
         }
         self.say(
@@ -148,6 +151,30 @@ impl<'a> Run<'a> {
         act::signal(old.pid, old.started, Send::Term)
             .map_err(|error| untouched(format!("SIGTERM to process {}: {error}", old.pid)))?;
         Ok(new)
+    }
+
+    /// A second master and its workers end, told or killed: what hangs in an import does not hear.
+    fn end_second(&mut self, observer: &mut Observer, new: Id) {
+        let _ = act::signal(new.pid, new.started, Send::Term);
+        let deadline = Instant::now() + ENDS;
+        let mut left: Vec<Id> = observer.children(new.pid);
+        left.push(new);
+        while Instant::now() < deadline {
+            std::thread::sleep(LOOK);
+            left.extend(observer.children(new.pid));
+            left.sort_unstable();
+            left.dedup();
+            left.retain(|id| observer.process(id.pid) == Some(*id));
+            if left.is_empty() {
+                return;
+            }
+        }
+        self.say(Step::Trigger, "the second master does not end: it and its workers are killed");
+        // The master first: it would start others in their place.
+        left.sort_by_key(|id| *id != new);
+        for id in left {
+            let _ = act::signal(id.pid, id.started, Send::Kill);
+        }
     }
 
     /// The second master: a child of the first that was not there before, and has children or
@@ -183,7 +210,7 @@ impl<'a> Run<'a> {
         let limit = Duration::from_secs_f64(ready.boot.unwrap_or(10.0) * 3.0)
             + self.request.timeout.max(Duration::from_secs(10));
         let deadline = Instant::now() + limit;
-        let wanted = ready_workers(observer, old);
+        let wanted = ready_workers(observer, old).min(ready.workers.unwrap_or(usize::MAX)).max(1);
         let mut died = 0;
         while Instant::now() < deadline {
             std::thread::sleep(LOOK);

@@ -46,6 +46,8 @@ pub struct State {
     pub busy: bool,
     /// How the last reload ended: `success`, `exit-code` …
     pub reload_result: String,
+    /// Is there a file of such a unit at all?
+    pub exists: bool,
 }
 
 impl State {
@@ -56,7 +58,7 @@ impl State {
 }
 
 const PROPERTIES: &str = "Id,ActiveState,SubState,MainPID,InvocationID,Result,NRestarts,\
-                          ControlGroup,Type,NotifyAccess,NeedDaemonReload,Job,ReloadResult";
+                          ControlGroup,Type,NotifyAccess,NeedDaemonReload,Job,ReloadResult,LoadState";
 
 /// Asks systemd how a unit stands.
 pub fn state(host: &dyn Host, unit: &str) -> Result<State, String> {
@@ -82,6 +84,7 @@ pub fn state(host: &dyn Host, unit: &str) -> Result<State, String> {
         need_daemon_reload: shown.boolean("NeedDaemonReload") == Some(true),
         busy: shown.get("Job").is_some_and(|job| !matches!(job, "" | "0")),
         reload_result: text("ReloadResult"),
+        exists: shown.get("LoadState") != Some("not-found"),
     })
 }
 
@@ -119,6 +122,11 @@ impl Observer {
     /// For a unit whose control group is known.
     pub fn new(state: &State) -> Self {
         Self { group: group(&state.control_group), workers: BTreeMap::new() }
+    }
+
+    /// A unit that was down has no control group before it starts.
+    pub fn follow(&mut self, state: &State) {
+        self.group = self.group.take().or_else(|| group(&state.control_group));
     }
 
     /// Looks at the processes once: the children of these masters are their workers.

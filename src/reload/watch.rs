@@ -24,6 +24,10 @@ const LINGER: Duration = Duration::from_secs(60);
 const EVIDENCE: Duration = Duration::from_millis(300);
 /// How long the answers are looked through for the version.
 const VERIFY: Duration = Duration::from_secs(1);
+/// A worker without gunicorn's heartbeat stands once it has lived so long.
+const STANDS: Duration = Duration::from_secs(2);
+/// Once all new workers stand, what fails after so long is their doing.
+const GRACE: Duration = Duration::from_secs(1);
 /// How long a restart may take until the first answer.
 const START: Duration = Duration::from_secs(30);
 
@@ -38,6 +42,8 @@ pub(super) struct Watcher<'h> {
     asked: Option<Instant>,
     /// How many workers of the new release have to stand.
     wanted: usize,
+    /// Since when all of them stand.
+    standing: Option<Instant>,
 }
 
 /// What was seen to the end.
@@ -51,6 +57,17 @@ pub(super) struct Watched {
     stopped: bool,
     /// Until every worker of the new release had loaded the application.
     ready: Option<Duration>,
+    /// How they were brought about.
+    strategy: Strategy,
+    /// So many probes had failed before what stands now stood.
+    excused: u64,
+}
+
+impl Watched {
+    /// Did somebody stop the run before it was seen to the end?
+    pub(super) fn was_stopped(&self) -> bool {
+        self.stopped
+    }
 }
 
 /// How it stands at one look.
@@ -70,7 +87,8 @@ impl<'h> Watcher<'h> {
         strategy: Strategy,
     ) -> Self {
         let wanted = handed.old.len().max(1);
-        Self { host, request, observer, handed, strategy, state: None, asked: None, wanted }
+        let (state, asked, standing) = (None, None, None);
+        Self { host, request, observer, handed, strategy, state, asked, wanted, standing }
     }
 
     fn failure(&self, why: impl Into<String>) -> Failure {
@@ -88,8 +106,11 @@ impl<'h> Watcher<'h> {
         if self.asked.is_none_or(|asked| asked.elapsed() >= ASK) {
             self.asked = Some(Instant::now());
             let state = unit::state(self.host, &self.request.unit).map_err(|w| self.failure(w))?;
-            self.judge_unit(&state)?;
+            let judged = self.judge_unit(&state);
+            self.observer.follow(&state);
             self.state = Some(state);
+            // What is wrong now is asked for again at once: it may be over, or it stays.
+            judged.inspect_err(|_| self.asked = None)?;
         }
         let Some(state) = &self.state else { return Ok(Now::Going) };
         let (main, busy) = (state.main_pid, state.busy);
@@ -100,16 +121,24 @@ impl<'h> Watcher<'h> {
         let old = &self.handed.old;
         let living = || self.observer.living();
         let gone = living().all(|worker| !old.contains(&worker.id));
-        let standing = living().filter(|w| !old.contains(&w.id) && w.loaded.is_some()).count();
-        let unsure = living().filter(|w| !old.contains(&w.id)).count();
-        // A worker class without gunicorn's heartbeat shows nothing; the probes do.
-        let beats = living().any(|worker| !old.contains(&worker.id) && worker.beats());
-        let new = if beats { standing } else { unsure };
-        Ok(if gone && !busy && new >= self.wanted.min(unsure).max(1) {
-            Now::Done
-        } else {
-            Now::Going
-        })
+        let new: Vec<_> = living().filter(|worker| !old.contains(&worker.id)).collect();
+        // A worker class without gunicorn's heartbeat shows nothing; that it lives on does.
+        let beats = new.iter().any(|worker| worker.beats());
+        let aged = |worker: &&super::unit::Worker| worker.seen.elapsed() >= STANDS;
+        let stands = |worker: &&super::unit::Worker| match beats {
+            true => worker.loaded.is_some(),
+            false => aged(worker),
+        };
+        // Fewer than before are all there are where no more came for a while.
+        let enough = new.len() >= self.wanted || (!new.is_empty() && new.iter().all(aged));
+        let all = enough && !busy && new.iter().all(stands);
+        self.standing = all.then(|| self.standing.unwrap_or_else(Instant::now));
+        Ok(if gone && all { Now::Done } else { Now::Going })
+    }
+
+    /// Do the workers of the new release stand, so that what fails is theirs?
+    fn settled(&self) -> bool {
+        self.standing.is_some_and(|since| since.elapsed() >= GRACE)
     }
 
     fn judge_unit(&self, state: &State) -> Result<(), Failure> {
@@ -164,7 +193,8 @@ impl<'a> Run<'a> {
         mut watcher: Watcher<'a>,
         probing: &mut Probing,
     ) -> Result<Watched, Failure> {
-        let began = probing.counts();
+        let mut began = probing.counts();
+        let mut settled = false;
         let mut done: Option<Instant> = None;
         let mut failing: Option<Instant> = None;
         let mut lingering = 0;
@@ -174,6 +204,12 @@ impl<'a> Run<'a> {
             let counts = probing.counts();
             self.tell.tick(Step::Watch, &counts);
             let result = watcher.look().map(|now| matches!(now, Now::Done));
+            // Until then a restart, or a site that was not well before, could not but fail some.
+            if self.excused(ready, &watcher, &counts) {
+                settled = false;
+            } else if !std::mem::replace(&mut settled, true) && self.may_fail(ready) {
+                began = counts.clone();
+            }
             let failed = counts.failed - began.failed;
             let over = failed > self.request.max_failed && !self.excused(ready, &watcher, &counts);
             if over || result.is_err() {
@@ -237,22 +273,23 @@ impl<'a> Run<'a> {
             lingering,
             stopped,
             ready: took,
+            strategy: watcher.strategy,
+            excused: began.failed,
         })
     }
 
-    /// A restart without socket activation cannot but fail some requests: until gunicorn listens
-    /// again.
-    fn excused(&self, ready: &Ready, watcher: &Watcher, counts: &probing::Probes) -> bool {
-        ready.strategy == Strategy::Restart
-            && !ready.socket_activated
-            && (watcher.handed.at.elapsed() < START)
-            && counts.since_success.is_none_or(|gap| gap < START)
-            && !self.recovered(counts)
+    /// A restart without socket activation cannot but fail some requests, and a site that is not well
+    /// fails them until it is.
+    fn may_fail(&self, ready: &Ready) -> bool {
+        self.sick || (ready.strategy == Strategy::Restart && !ready.socket_activated)
     }
 
-    /// Did the site answer again, and then fail anew?
-    fn recovered(&self, counts: &probing::Probes) -> bool {
-        counts.failed_after_recovery > self.request.max_failed
+    /// So it is until the new workers stand.
+    fn excused(&self, ready: &Ready, watcher: &Watcher, counts: &probing::Probes) -> bool {
+        self.may_fail(ready)
+            && !watcher.settled()
+            && watcher.handed.at.elapsed() < START
+            && (self.sick || counts.failed_after_recovery <= self.request.max_failed)
     }
 
     /// Keeps the workers' lives.
@@ -283,6 +320,16 @@ impl<'a> Run<'a> {
         if watched.stopped {
             return Ok(());
         }
+        let text = format!(
+            "{} is what still serves: gunicorn does not look through the link (U113)",
+            self.story.before.as_deref().map_or_else(|| "the code before".into(), super::name)
+        );
+        if self.stale
+            && watched.strategy != Strategy::Restart
+            && self.request.expect_version.is_none()
+        {
+            return Err(failure(text));
+        }
         if self.request.expect_version.is_some() {
             let before = probing.counts();
             std::thread::sleep(VERIFY);
@@ -297,7 +344,8 @@ impl<'a> Run<'a> {
                     "since the first probe {all} answers held the text of --expect-version, {none} did not"
                 ));
                 return Err(failure(format!(
-                    "the new release does not answer: {without} of {} answers are without the text of --expect-version",
+                    "what answers is not the release that was meant: {without} of {} answers are without \
+                     the text of --expect-version",
                     with + without
                 )));
             }
@@ -306,7 +354,9 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         let count = watched.workers.iter().filter(|worker| worker.gone.is_none()).count();
-        let text = format!("all {count} workers started after the reload");
+        let text = format!(
+            "all {count} workers started after the reload (--expect-version TEXT would look at what they answer)"
+        );
         self.say(Step::Verify, &text);
         Ok(())
     }
@@ -318,15 +368,27 @@ impl<'a> Run<'a> {
         watched: Watched,
         report: Report,
     ) -> Result<(), Stop> {
-        let gap = probing::longest_gap(&report);
-        let failed = probing::failed(&report);
-        let promise = probing::promise(&report);
+        let mut gap = probing::longest_gap(&report);
+        let mut failed = probing::failed(&report);
+        let mut promise = probing::promise(&report);
+        if self.sick {
+            // What failed before it was mended is not what mended it.
+            failed -= watched.excused.min(failed);
+            gap = std::time::Duration::ZERO;
+            promise = format!(
+                "since its workers stand {failed} probes failed, {} before",
+                watched.excused
+            );
+        }
         self.story.probes = Some(report);
         let release = self.story.release.as_deref().map(super::name);
         let release = release.unwrap_or_else(|| "the code".into());
         let mut degraded = Vec::new();
         if watched.stopped {
             degraded.push("stopped by a signal before it was seen to the end".to_owned());
+            if failed > 0 {
+                self.story.next.push(format!("deploy-doctor rollback {}", self.request.unit));
+            }
         }
         if failed > 0 {
             degraded.push(format!("{failed} probes failed"));
@@ -349,13 +411,17 @@ impl<'a> Run<'a> {
         if degraded.is_empty() {
             self.story.end(Ending::Reloaded, format!("{release} serves: {promise}"));
         } else {
-            let why = format!("{}; {release} serves: {promise}", degraded.join(", "));
+            let seen = match watched.stopped {
+                true => format!("whether {release} serves was not seen"),
+                false => format!("{release} serves"),
+            };
+            let why = format!("{}; {seen}: {promise}", degraded.join(", "));
             self.story.end(Ending::Degraded, why);
-            if gap > self.request.stall && ready.strategy == Strategy::Hup {
-                self.story.next.push(format!(
-                    "deploy-doctor reload {} --strategy usr2 would not stand still",
-                    self.request.unit
-                ));
+            if failed == 0 && gap > self.request.stall && ready.strategy == Strategy::Hup {
+                self.story.note(
+                    "with --strategy usr2 the next reload would not stand still: the new workers load \
+                     the application while the old ones serve",
+                );
             }
         }
         Ok(())

@@ -16,6 +16,8 @@ pub struct Entry {
     pub time: u64,
     /// The run of the unit that it belongs to.
     pub invocation: Option<String>,
+    /// Who wrote it, where that was asked for.
+    pub pid: Option<u32>,
     /// It is systemd's own word that a reload begins.
     pub reloading: bool,
     /// What it says.
@@ -53,6 +55,7 @@ fn entry(line: &[u8]) -> Option<Entry> {
     Some(Entry {
         time,
         invocation,
+        pid: text("_PID").and_then(|text| text.parse().ok()),
         reloading,
         message: Secret::new(message(fields.get("MESSAGE")?)),
     })

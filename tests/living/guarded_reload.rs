@@ -9,11 +9,11 @@ use serde_json::Value;
 use crate::support::container::Container;
 use crate::support::proof;
 
-const RELEASES: &str = "/srv/myapp/releases";
-const PROBE: &str = "--probe http://127.0.0.1/ --expect-version";
+pub const RELEASES: &str = "/srv/myapp/releases";
+pub const PROBE: &str = "--probe http://127.0.0.1/ --expect-version";
 
 /// The healthy deployment at work, changed by a shell script before it starts, once it answers.
-fn site(name: &str, change: &str) -> Option<Container> {
+pub fn site(name: &str, change: &str) -> Option<Container> {
     let container = proof::at_work(name, change)?;
     container.eventually(20, "curl -sf -H 'Host: example.com' http://127.0.0.1/");
     Some(container)
@@ -21,7 +21,7 @@ fn site(name: &str, change: &str) -> Option<Container> {
 
 /// Makes a release: the one that serves, copied, under this name, changed by a script that runs in
 /// its directory.
-fn release(container: &Container, name: &str, change: &str) {
+pub fn release(container: &Container, name: &str, change: &str) {
     container.sh_ok(&format!(
         "cp -a {RELEASES}/2026-04-21 {RELEASES}/{name} && cd {RELEASES}/{name} &&
          sed -i 's/\"release\": \"[^\"]*\"/\"release\": \"{name}\"/' wsgi.py &&
@@ -32,14 +32,14 @@ fn release(container: &Container, name: &str, change: &str) {
 }
 
 /// What a run came to.
-struct Ran {
-    code: Option<i32>,
-    story: Value,
-    said: String,
+pub struct Ran {
+    pub code: Option<i32>,
+    pub story: Value,
+    pub said: String,
 }
 
 impl Ran {
-    fn of(output: &Output) -> Self {
+    pub fn of(output: &Output) -> Self {
         let text = String::from_utf8_lossy(&output.stdout);
         let said = format!("{text}\n{}", String::from_utf8_lossy(&output.stderr));
         let story = serde_json::from_str(&text).unwrap_or(Value::Null);
@@ -47,35 +47,35 @@ impl Ran {
     }
 
     #[track_caller]
-    fn ends(&self, code: i32, ending: &str) -> &Self {
+    pub fn ends(&self, code: i32, ending: &str) -> &Self {
         assert_eq!(self.code, Some(code), "{}", self.said);
         assert_eq!(self.story["ending"], ending, "{}", self.said);
         self
     }
 
     #[track_caller]
-    fn says(&self, part: &str) -> &Self {
+    pub fn says(&self, part: &str) -> &Self {
         assert!(self.said.contains(part), "`{part}` is not in\n{}", self.said);
         self
     }
 
-    fn why(&self) -> &str {
+    pub fn why(&self) -> &str {
         self.story["why"].as_str().unwrap_or_default()
     }
 }
 
-fn reload(container: &Container, options: &str) -> Ran {
+pub fn reload(container: &Container, options: &str) -> Ran {
     // The machine that runs the tests is busy: only where a stall is the matter one counts.
     let stall = if options.contains("--max-stall") { "" } else { "--max-stall 20" };
     let command = format!("deploy-doctor reload myapp --format json {stall} {options}");
     Ran::of(&container.run_for(170, &["sh", "-c", &command]))
 }
 
-fn link(container: &Container) -> String {
+pub fn link(container: &Container) -> String {
     container.sh_ok("readlink /srv/myapp/current").trim().to_owned()
 }
 
-fn answers(container: &Container) -> String {
+pub fn answers(container: &Container) -> String {
     container.sh_ok("curl -s --max-time 5 -H 'Host: example.com' http://127.0.0.1/")
 }
 

@@ -24,6 +24,7 @@ mod nginx_lossless;
 mod nginx_others;
 mod nginx_tokenizer;
 mod proofs;
+mod reload_sick;
 mod report_schema;
 mod unit_fidelity;
 mod unit_merge_fidelity;

@@ -24,9 +24,6 @@ pub(in crate::cli) struct ProbeArguments {
     /// GET or HEAD
     #[arg(short = 'X', long, value_enum, ignore_case = true, default_value_t = ProbeMethod::Get)]
     pub method: ProbeMethod,
-    /// Send a header, NAME: VALUE (repeatable); its value is never shown
-    #[arg(short = 'H', long, value_name = "HEADER")]
-    pub header: Vec<String>,
     /// New connections, kept ones, or both in turns
     #[arg(long, value_enum, default_value_t = ProbeConnections::Both)]
     pub connections: ProbeConnections,
@@ -40,6 +37,19 @@ pub(in crate::cli) struct ProbeArguments {
     /// The body has to hold this text
     #[arg(long, value_name = "TEXT")]
     pub expect_body: Option<String>,
+    #[command(flatten)]
+    pub ask: AskArguments,
+    /// The output's format
+    #[arg(long, value_enum, default_value_t = ProbeFormat::Text)]
+    pub format: ProbeFormat,
+}
+
+/// How a site is asked, by `probe` and by a guarded reload.
+#[derive(Debug, Clone, Args)]
+pub(in crate::cli) struct AskArguments {
+    /// Send a header, NAME: VALUE (repeatable); its value is never shown
+    #[arg(short = 'H', long, value_name = "HEADER")]
+    pub header: Vec<String>,
     /// Use these addresses for a host and port, as curl does (repeatable)
     #[arg(long, value_name = "HOST:PORT:ADDRESS[,ADDRESS]")]
     pub resolve: Vec<String>,
@@ -49,9 +59,6 @@ pub(in crate::cli) struct ProbeArguments {
     /// Believe any certificate
     #[arg(short = 'k', long)]
     pub insecure: bool,
-    /// The output's format
-    #[arg(long, value_enum, default_value_t = ProbeFormat::Text)]
-    pub format: ProbeFormat,
 }
 
 /// `10s`, `1m 30s`, `500ms`, or a number of seconds.

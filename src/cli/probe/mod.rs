@@ -5,10 +5,10 @@ mod text;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::arguments::{ProbeArguments, ProbeConnections, ProbeFormat, ProbeMethod};
+use super::arguments::{AskArguments, ProbeArguments, ProbeConnections, ProbeFormat, ProbeMethod};
 use super::{CommandError, Exit, print};
 use crate::host::act::Interrupts;
-use crate::probe::settings::{StartError, trust};
+use crate::probe::settings::{Asking, StartError, trust};
 use crate::probe::{Connections, Expect, Method, Prober, Report, Settings, Target};
 use crate::source::Secret;
 
@@ -46,6 +46,7 @@ fn wait(prober: Prober) -> Result<Report, CommandError> {
         if interrupts.heard() {
             prober.stop();
             prober.wait(GRACE);
+            eprintln!("stopped by a signal: what follows is of the time until then");
             return Ok(prober.finish_now());
         }
     }
@@ -65,6 +66,7 @@ fn settings(arguments: ProbeArguments) -> Result<Settings, CommandError> {
         .map(|url| Target::parse(url))
         .collect::<Result<_, _>>()
         .map_err(|error| CommandError::usage(error.to_string()))?;
+    let asking = asking(&arguments.ask)?;
     Ok(Settings {
         rate: arguments.rate,
         duration: Some(arguments.duration),
@@ -73,7 +75,9 @@ fn settings(arguments: ProbeArguments) -> Result<Settings, CommandError> {
             ProbeMethod::Get => Method::Get,
             ProbeMethod::Head => Method::Head,
         },
-        headers: arguments.header.iter().map(|line| header(line)).collect::<Result<_, _>>()?,
+        headers: asking.headers,
+        trust: asking.trust,
+        resolve: asking.resolve,
         connections: match arguments.connections {
             ProbeConnections::Both => Connections::Both,
             ProbeConnections::New => Connections::New,
@@ -85,9 +89,16 @@ fn settings(arguments: ProbeArguments) -> Result<Settings, CommandError> {
             body: arguments.expect_body,
             watch: None,
         },
-        trust: trust(arguments.cacert, arguments.insecure),
-        resolve: arguments.resolve.iter().map(|word| resolve(word)).collect::<Result<_, _>>()?,
         ..Settings::new(targets)
+    })
+}
+
+/// How a site is asked.
+pub(super) fn asking(arguments: &AskArguments) -> Result<Asking, CommandError> {
+    Ok(Asking {
+        headers: arguments.header.iter().map(|line| header(line)).collect::<Result<_, _>>()?,
+        trust: trust(arguments.cacert.clone(), arguments.insecure),
+        resolve: arguments.resolve.iter().map(|word| resolve(word)).collect::<Result<_, _>>()?,
     })
 }
 
