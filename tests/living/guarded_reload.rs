@@ -173,7 +173,7 @@ fn what_breaks_all_the_same_is_taken_back() {
             "no answer in time",
         ),
         // It answers, and is not the release that was meant.
-        ("other", "", "--expect-version a-third-release", "does not answer"),
+        ("other", "", "--expect-version a-third-release", "is not the release that was meant"),
         ("errors", "sed -i 's/return {\"release/1 \\/ 0; return {\"release/' wsgi.py", "", "5xx"),
     ] {
         release(&container, name, change);
