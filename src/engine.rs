@@ -3,19 +3,22 @@
 
 mod baseline;
 mod checklist;
+mod each;
 mod fingerprint;
 mod ignore;
 mod selection;
 mod suppression;
 
 pub use baseline::Baseline;
-pub use checklist::{ChecklistItem, Status, Verdict};
+pub use checklist::{ChecklistItem, SeenIn, Status, Verdict};
+pub use each::run_each;
 pub use ignore::{Day, Ignore, IgnoredFile, is_named};
 pub use selection::{Selection, SelectionError};
 
 use std::collections::{BTreeMap, HashMap};
 
 use checklist::Concern;
+use each::Part;
 use ignore::Looked;
 
 use crate::facts::{Deployment, Problem, Why};
@@ -37,6 +40,12 @@ pub struct Settings {
     pub baseline: Option<Baseline>,
     /// Was every application asked for? Then one that is not there is gone.
     pub all_apps: bool,
+}
+
+impl Settings {
+    fn selected(&self, rules: &[&'static Rule]) -> Vec<&'static Rule> {
+        rules.iter().copied().filter(|rule| self.selection.includes(rule)).collect()
+    }
 }
 
 /// A finding with what tells it apart for good.
@@ -100,16 +109,28 @@ pub fn run(
     sources: &Sources,
     settings: &Settings,
 ) -> Outcome {
-    let selected: Vec<&'static Rule> =
-        rules.iter().copied().filter(|rule| settings.selection.includes(rule)).collect();
-    let (mut findings, skips) = look(&selected, deployment);
-    crate::rule::follow::complete(&mut findings, deployment);
+    let selected = settings.selected(rules);
+    let parts = vec![Part::look(&selected, deployment)];
+    conclude(rules, &selected, deployment, parts, sources, settings)
+}
+
+/// What was found comes to verdicts: severities, what is held back, what is known.
+fn conclude(
+    rules: &[&'static Rule],
+    selected: &[&'static Rule],
+    deployment: &Deployment,
+    mut parts: Vec<Part>,
+    sources: &Sources,
+    settings: &Settings,
+) -> Outcome {
+    let skips = each::skips(&parts);
+    let mut findings = each::findings(&mut parts);
     for finding in &mut findings {
         if let Some(severity) = settings.severities.get(finding.rule.code) {
             finding.severity = *severity;
         }
     }
-    let looked = Looked { selected: &selected, skips: &skips, deployment, sources };
+    let looked = Looked { selected, skips: &skips, deployment, sources };
     let (findings, by_comment, mut problems) = suppression::apply(findings, rules, &looked);
     let (mut findings, by_entry, more) =
         ignore::apply(findings, &settings.ignores, &settings.today, &looked);
@@ -119,24 +140,32 @@ pub fn run(
     // Grouped once: whoever looked through all of them for each application would need a time that
     // grows with the square of their number.
     let by_app = group(&findings, |finding| finding.app.as_deref());
-    let skips_by_app = group(&skips, |skip| skip.app.as_deref());
+    let skips_of: Vec<_> =
+        parts.iter().map(|part| group(&part.skips, |skip| skip.app.as_deref())).collect();
     let apps = deployment
         .apps
         .iter()
-        .map(|app| {
+        .filter_map(|app| {
+            let at = parts.iter().position(|part| part.apps.contains(&app.name))?;
+            let (part, skips_by_app) = (parts.get(at)?, skips_of.get(at)?);
+            let mut findings = concerning(&by_app, &app.name);
+            // Of the host's findings, those of its own nginx.
+            let several = parts.len() > 1;
+            findings.retain(|finding| !several || finding.app.is_some() || part.has(finding));
             let concern = Concern {
-                findings: concerning(&by_app, &app.name),
-                skips: concerning(&skips_by_app, &app.name),
+                findings,
+                skips: concerning(skips_by_app, &app.name),
+                living: app.processes.ok().is_some(),
             };
-            let checklist = checklist::judge(rules, &selected, &concern);
+            let checklist = checklist::judge(rules, selected, &concern);
             let verdict = checklist::verdict(&checklist, &concern);
-            AppOutcome { name: app.name.clone(), verdict, checklist }
+            Some(AppOutcome { name: app.name.clone(), verdict, checklist })
         })
         .collect();
     let findings = fingerprint::stamp(findings, sources);
     let baseline = settings.baseline.as_ref();
     let pruned = baseline.map(|baseline| {
-        let looked = Looked { selected: &selected, skips: &skips, deployment, sources };
+        let looked = Looked { selected, skips: &skips, deployment, sources };
         baseline.pruned(&findings, &looked, settings.all_apps)
     });
     let (findings, known) = match baseline.map(|baseline| baseline.sort(findings.clone())) {

@@ -1,8 +1,8 @@
 //! deploy-doctor: what the next reload of a Flask + Gunicorn + Nginx + systemd site will do.
 //!
 //! The rooms, in the one order in which they may know of each other:
-//! host → source → facts → rule → rules → engine → config, report, fix, scaffold → probe → reload →
-//! cli.
+//! host → source → facts → repository → rule → rules → engine → config, report, fix, scaffold →
+//! probe → reload → cli.
 
 #![warn(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
@@ -15,6 +15,7 @@ pub mod host;
 pub mod probe;
 pub mod reload;
 pub mod report;
+pub mod repository;
 #[macro_use]
 pub mod rule;
 #[path = "../rules/mod.rs"]

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::facts::Given;
+use crate::repository::Survey;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(super) use config::{ConfigArguments, ConfigCommand};
@@ -54,10 +55,13 @@ pub(super) enum Command {
 /// Where to read; the default is this host.
 #[derive(Debug, Args)]
 pub(super) struct WhereArguments {
-    /// Units to check, with or without .service, or a repository's directory; none: every unit that
-    /// runs gunicorn
+    /// Units to check, with or without .service; none: every unit that runs gunicorn. A directory
+    /// is a repository, whose deployment is found by itself (check .)
     #[arg(value_name = "APP")]
     pub apps: Vec<String>,
+    /// What was found in the repositories among them, which are no units.
+    #[arg(skip)]
+    pub found: Option<Found>,
     /// Read a file tree (an image, a container's root) instead of this host
     #[arg(long, value_name = "DIR", conflicts_with_all = FILES)]
     pub root: Option<PathBuf>,
@@ -103,6 +107,15 @@ impl WhereArguments {
         let many = [&self.unit, &self.nginx, &self.env_file];
         many.into_iter().any(|files| !files.is_empty()) || single.into_iter().any(Option::is_some)
     }
+}
+
+/// Repositories, and what was found in them.
+#[derive(Debug, Clone)]
+pub(super) struct Found {
+    /// The directories, as they were written.
+    pub directories: Vec<PathBuf>,
+    /// What they hold.
+    pub survey: Survey,
 }
 
 const FILES: [&str; 7] =

@@ -25,6 +25,11 @@ struct Question<'a> {
 
 /// Reads, judges, reports; with `--wait` again and again, until it passes.
 pub(super) fn run(arguments: &CheckArguments) -> Result<Exit, CommandError> {
+    if arguments.place.found.is_some() && (!arguments.probe.is_empty() || arguments.preflight) {
+        return Err(CommandError::usage(
+            "--probe and --preflight are for a running host, not for a repository",
+        ));
+    }
     let config = settings::load(&arguments.place, arguments.config.as_deref())?;
     let config = config.as_ref();
     let mut settings =
@@ -60,9 +65,11 @@ impl Question<'_> {
         let began = Instant::now();
         let host = read::open(&arguments.place)?;
         let sources = Sources::new(&*host);
-        let deployment = self.deployment(&sources)?;
+        let deployments = self.deployments(&sources)?;
         let rules = crate::rules::all();
-        let mut outcome = engine::run(rules, &deployment, &sources, &self.settings);
+        let judged = engine::run_each(rules, deployments, &sources, &self.settings);
+        let (deployment, mut outcome) =
+            judged.ok_or_else(|| CommandError::incomplete("nothing was found to be read"))?;
         outcome.problems.extend(known::gone(
             known::path(arguments.baseline.as_deref(), self.config),
             self.settings.baseline.as_ref(),
@@ -86,23 +93,31 @@ impl Question<'_> {
             crate::host::write::replace(Path::new(path), text.as_bytes())
                 .map_err(|error| CommandError::usage(format!("--output {path}: {error}")))?;
         }
+        if let Some(found) = &arguments.place.found
+            && arguments.format == Format::Text
+            && !arguments.quiet
+        {
+            print(&super::found::said(&found.survey, arguments.verbose))?;
+        }
         let color = super::colored(arguments.color);
         print(&render(&report, arguments.format, Style { color, ..style })?)?;
         Ok(Some(exit))
     }
 
-    fn deployment(&self, sources: &Sources) -> Result<Deployment, CommandError> {
+    fn deployments(&self, sources: &Sources) -> Result<Vec<Deployment>, CommandError> {
         let arguments = self.arguments;
-        let mut deployment = read::deployment(&arguments.place, sources);
-        settings::apply(self.config, &arguments.place, sources, &mut deployment);
-        for app in &mut deployment.apps {
-            app.release.since.clone_from(&arguments.since);
+        let mut deployments = read::deployments(&arguments.place, sources);
+        for deployment in &mut deployments {
+            settings::apply(self.config, &arguments.place, sources, deployment);
+            for app in &mut deployment.apps {
+                app.release.since.clone_from(&arguments.since);
+            }
+            asked::ask(arguments, &self.probes, sources, deployment)?;
+            if arguments.preflight {
+                facts::preflight::run(sources, deployment);
+            }
         }
-        asked::ask(arguments, &self.probes, sources, &mut deployment)?;
-        if arguments.preflight {
-            facts::preflight::run(sources, &mut deployment);
-        }
-        Ok(deployment)
+        Ok(deployments)
     }
 
     fn exit(&self, deployment: &Deployment, outcome: &Outcome) -> Exit {

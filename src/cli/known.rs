@@ -66,10 +66,14 @@ pub(super) fn run(arguments: &BaselineArguments) -> Result<Exit, CommandError> {
     let before = settings.baseline.as_ref().map_or(0, Baseline::count);
     let host = read::open(&arguments.place)?;
     let sources = Sources::new(&*host);
-    let mut deployment = read::deployment(&arguments.place, &sources);
-    settings::apply(config, &arguments.place, &sources, &mut deployment);
-    complete(arguments, &deployment.problems)?;
-    let outcome = engine::run(crate::rules::all(), &deployment, &sources, &settings);
+    let mut deployments = read::deployments(&arguments.place, &sources);
+    for deployment in &mut deployments {
+        settings::apply(config, &arguments.place, &sources, deployment);
+        complete(arguments, &deployment.problems)?;
+    }
+    let judged = engine::run_each(crate::rules::all(), deployments, &sources, &settings);
+    let (_, outcome) =
+        judged.ok_or_else(|| CommandError::incomplete("nothing was found to be read"))?;
     let baseline = match outcome.baseline {
         Some(pruned) => pruned,
         None => Baseline::of(&outcome.findings, &sources),

@@ -8,6 +8,7 @@ mod config;
 mod explain;
 mod facts;
 mod fix;
+mod found;
 mod init;
 mod known;
 mod probe;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::CommandError;
 use super::arguments::WhereArguments;
+use super::settings::working_directory;
 use crate::facts::{self, Deployment, Given, Request, Scope};
 use crate::host::{FilesHost, Host, TreeHost};
 use crate::report::SourceInfo;
@@ -11,6 +12,11 @@ use crate::source::Sources;
 
 /// Opens the door that the options name.
 pub(super) fn open(place: &WhereArguments) -> Result<Box<dyn Host>, CommandError> {
+    if let Some(found) = &place.found {
+        let host = FilesHost::fenced(working_directory()?, &found.directories)
+            .map_err(|error| CommandError::incomplete(error.to_string()))?;
+        return Ok(Box::new(host));
+    }
     let given = given_paths(place);
     if let Some(root) = &place.root {
         let host = TreeHost::open(root)
@@ -22,8 +28,7 @@ pub(super) fn open(place: &WhereArguments) -> Result<Box<dyn Host>, CommandError
         let host = if place.no_exec { host.without_commands() } else { host };
         return Ok(Box::new(host));
     }
-    let directory = std::env::current_dir()
-        .map_err(|error| CommandError::incomplete(format!("the working directory: {error}")))?;
+    let directory = working_directory()?;
     // A unit's drop-ins beside it belong to it.
     let beside = place.unit.iter().map(|unit| {
         let mut path = unit.as_os_str().to_owned();
@@ -36,13 +41,35 @@ pub(super) fn open(place: &WhereArguments) -> Result<Box<dyn Host>, CommandError
     Ok(Box::new(host))
 }
 
-/// Reads the deployment behind the door.
-pub(super) fn deployment(place: &WhereArguments, sources: &Sources) -> Deployment {
-    facts::read(sources, &request(place))
+/// Reads the deployments behind the door: one, or those of a repository. What was found wrong
+/// with that stands with the first.
+pub(super) fn deployments(place: &WhereArguments, sources: &Sources) -> Vec<Deployment> {
+    let mut read: Vec<Deployment> =
+        requests(place).iter().map(|request| facts::read(sources, request)).collect();
+    if let (Some(found), Some(first)) = (&place.found, read.first_mut()) {
+        first.problems.splice(0..0, found.survey.problems.iter().cloned());
+    }
+    read
+}
+
+/// What is read together: the deployments of a repository apart, everything else at once.
+pub(super) fn requests(place: &WhereArguments) -> Vec<Request> {
+    let Some(found) = &place.found else { return vec![request(place)] };
+    let requests = found.survey.sites.iter().map(|given| files(place, given.clone()));
+    let requests: Vec<Request> = requests.collect();
+    if requests.is_empty() { vec![request(place)] } else { requests }
+}
+
+fn files(place: &WhereArguments, given: Given) -> Request {
+    let database_revision = place.db_revision.clone();
+    Request { apps: place.apps.clone(), scope: Scope::Files(given), database_revision }
 }
 
 /// What the options ask to be read.
 pub(super) fn request(place: &WhereArguments) -> Request {
+    if let Some(found) = &place.found {
+        return files(place, found.survey.sites.first().cloned().unwrap_or_default());
+    }
     let scope = if place.root.is_some() {
         Scope::Root
     } else if given_paths(place).is_empty() {
@@ -57,6 +84,7 @@ pub(super) fn request(place: &WhereArguments) -> Request {
             requirements: place.requirements.clone(),
             venv: place.venv.clone(),
             each: place.each.clone(),
+            ..Given::default()
         })
     };
     Request { apps: place.apps.clone(), scope, database_revision: place.db_revision.clone() }
@@ -67,8 +95,9 @@ pub(super) fn source_info(place: &WhereArguments) -> SourceInfo {
     let (mode, host) = if let Some(root) = &place.root {
         ("root", root.display().to_string())
     } else {
-        let given = given_paths(place);
-        if let Some(repository) = &place.repository {
+        let found = place.found.iter().flat_map(|found| found.directories.clone());
+        let given: Vec<PathBuf> = found.chain(given_paths(place)).collect();
+        if let Some(repository) = place.repository.as_ref().filter(|_| place.found.is_none()) {
             ("files", repository.display().to_string())
         } else if given.is_empty() {
             ("live", hostname())
@@ -83,6 +112,9 @@ pub(super) fn source_info(place: &WhereArguments) -> SourceInfo {
 
 /// The options that name the same place again.
 pub(super) fn options(place: &WhereArguments) -> Vec<String> {
+    if let Some(found) = &place.found {
+        return found.directories.iter().map(|path| path.display().to_string()).collect();
+    }
     if let Some(repository) = &place.repository {
         return vec![repository.display().to_string()];
     }

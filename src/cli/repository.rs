@@ -1,63 +1,127 @@
-//! `deploy-doctor check DIR`: the files of a repository, as its file of settings lists them.
+//! `deploy-doctor check DIR`: a repository's files, as its file of settings lists them, or found by
+//! themselves.
 
 use std::path::{Path, PathBuf};
 
-use super::arguments::WhereArguments;
-use super::{CommandError, settings};
+use super::arguments::{Found, WhereArguments};
+use super::{CommandError, read, settings};
 use crate::facts::Given;
-use crate::host::{FileKind, Host, TreeHost, tidy};
+use crate::host::walk::walk;
+use crate::host::{FileKind, Host, Outcome, TreeHost, tidy};
+use crate::repository::{self, Survey};
+use crate::source::Sources;
+use crate::source::unit::{self, UnitName};
 
-/// Puts the files of a repository in the place of an argument that is a directory or has a `/`.
+/// Puts the files of repositories in the place of the arguments that are directories or have a `/`.
 pub(super) fn settle(
     place: &mut WhereArguments,
     config: Option<&Path>,
 ) -> Result<(), CommandError> {
     let host = TreeHost::live().map_err(|error| CommandError::incomplete(error.to_string()))?;
     let working = settings::working_directory()?;
-    let is_directory = |path: &Path| {
-        let found = host.look(&tidy(&working.join(path)));
-        found.metadata().is_some_and(|found| found.kind == FileKind::Directory)
-    };
-    let (mut directories, apps): (Vec<String>, Vec<String>) =
-        place.apps.drain(..).partition(|word| word.contains('/') || is_directory(Path::new(word)));
+    let found = |word: &str| host.look(&tidy(&working.join(word))).outcome;
+    let is_directory = |outcome: &Outcome| matches!(outcome, Outcome::Present(found) if found.kind == FileKind::Directory);
+    // Under --root a word is a unit's name, whatever lies here.
+    let is_repository =
+        |word: &String| word.contains('/') || (place.root.is_none() && is_directory(&found(word)));
+    let (directories, apps): (Vec<String>, Vec<String>) =
+        std::mem::take(&mut place.apps).into_iter().partition(is_repository);
     place.apps = apps;
-    let Some(directory) = directories.pop().map(PathBuf::from) else { return Ok(()) };
-    let shown = directory.display().to_string();
-    if !directories.is_empty() {
-        return Err(CommandError::usage(format!("{shown}: one repository at a time")));
-    }
+    let Some(shown) = directories.first() else { return Ok(()) };
     if place.root.is_some() || place.names_files() {
         return Err(CommandError::usage(format!(
-            "{shown} is a repository: it goes with neither --root nor options that name files"
+            "{shown} is a repository: it goes with neither --root nor options that name files \
+             (--unit …)"
         )));
     }
-    if !is_directory(&directory) {
-        return Err(CommandError::incomplete(format!("{shown}: no such directory")));
+    for word in &directories {
+        match found(word) {
+            outcome if is_directory(&outcome) => {}
+            Outcome::Present(_) => {
+                return Err(CommandError::usage(format!(
+                    "{word} is no directory: name the one that it lies in, or the file itself with \
+                     --unit, --nginx, --env-file …"
+                )));
+            }
+            Outcome::Missing { .. } => {
+                return Err(CommandError::incomplete(format!("{word}: no such directory")));
+            }
+            Outcome::Failed(error) => return Err(CommandError::incomplete(error.to_string())),
+        }
     }
-    place.repository = Some(directory.clone());
-    let config = settings::load(place, config)?;
-    let top = tidy(&working.join(&directory));
-    let lies_below =
-        |given: &Given| given.units.iter().any(|unit| tidy(&working.join(unit)).starts_with(&top));
-    let each: Vec<Given> = config
-        .iter()
-        .flat_map(|config| &config.apps)
-        .map(|app| app.files.clone())
-        .filter(lies_below)
-        .collect();
-    if each.is_empty() {
-        return Err(CommandError::usage(format!(
-            "{shown}: no deploy-doctor.toml there or above names a unit of this repository: write \
-             [[app]] with `unit`, `nginx` … (deploy-doctor config init), or name the files with \
-             --unit, --nginx …"
-        )));
+    let directories = outermost(&directories, &working);
+    place.repository = directories.first().cloned();
+    let listed = match directories.as_slice() {
+        [directory] => listed(place, config, &tidy(&working.join(directory)), &working)?,
+        _ => Vec::new(),
+    };
+    if listed.is_empty() {
+        return find(place, directories);
     }
-    for given in &each {
+    for given in &listed {
         let own = given.units.iter().filter(|unit| !place.unit.contains(unit));
         place.unit.extend(own.cloned().collect::<Vec<_>>());
         let own = given.nginx.iter().filter(|site| !place.nginx.contains(site));
         place.nginx.extend(own.cloned().collect::<Vec<_>>());
     }
-    place.each = each;
+    place.each = listed;
+    Ok(())
+}
+
+/// The directories as short as they can be written (`.` stays); one that lies in another one is
+/// looked through with that.
+fn outermost(words: &[String], working: &Path) -> Vec<PathBuf> {
+    let shortest = |word: &String| match tidy(Path::new(word)) {
+        path if path.as_os_str().is_empty() => PathBuf::from("."),
+        path => path,
+    };
+    let named: Vec<PathBuf> = words.iter().map(shortest).collect();
+    let full: Vec<PathBuf> = named.iter().map(|path| tidy(&working.join(path))).collect();
+    let inside = |at: usize| {
+        full.iter().enumerate().any(|(other, around)| {
+            let same = full[at] == *around;
+            full[at].starts_with(around) && if same { other < at } else { other != at }
+        })
+    };
+    let outer = named.iter().enumerate().filter(|(at, _)| !inside(*at));
+    outer.map(|(_, path)| path.clone()).collect()
+}
+
+/// The files of the applications that the file of settings lists.
+fn listed(
+    place: &WhereArguments,
+    config: Option<&Path>,
+    top: &Path,
+    working: &Path,
+) -> Result<Vec<Given>, CommandError> {
+    let config = settings::load(place, config)?;
+    let lies_below =
+        |given: &Given| given.units.iter().any(|unit| tidy(&working.join(unit)).starts_with(top));
+    let apps = config.iter().flat_map(|config| &config.apps);
+    Ok(apps.map(|app| app.files.clone()).filter(lies_below).collect())
+}
+
+/// Looks the directories through.
+fn find(place: &mut WhereArguments, directories: Vec<PathBuf>) -> Result<(), CommandError> {
+    place.found = Some(Found { directories: directories.clone(), survey: Survey::default() });
+    let host = read::open(place)?;
+    let sources = Sources::new(&*host);
+    let mut all = Survey::default();
+    for path in &directories {
+        let survey = repository::survey(&sources, path, &walk(path));
+        all.sites.extend(survey.sites);
+        all.taken.extend(survey.taken);
+        all.left.extend(survey.left);
+        all.problems.extend(survey.problems);
+    }
+    if !place.apps.is_empty() {
+        let wanted: Vec<Option<UnitName>> =
+            place.apps.iter().map(|app| UnitName::parse(app)).collect();
+        let has = |path: &PathBuf| {
+            unit::from_file(&sources, path).is_ok_and(|unit| wanted.contains(&Some(unit.name)))
+        };
+        all.sites.retain(|given| given.units.iter().any(has));
+    }
+    place.found = Some(Found { directories, survey: all });
     Ok(())
 }

@@ -197,6 +197,7 @@ impl Reader<'_> {
             requirements: self.path(table, "requirements"),
             venv: self.path(table, "venv"),
             each: Vec::new(),
+            ..Given::default()
         };
         let named: Vec<_> = files.units.iter().map(|path| name_of_file(path).to_string()).collect();
         if !named.is_empty() && !named.iter().any(|unit| is_named(name, unit)) {

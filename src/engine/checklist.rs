@@ -14,8 +14,19 @@ pub enum Status {
     Fail,
     /// Something may go wrong.
     Warn,
-    /// Part of it could not be looked at, and nothing wrong was seen in the rest.
+    /// Only a living host can answer it, or part of it could not be looked at; nothing wrong was
+    /// seen in the rest.
     Unknown,
+}
+
+/// What a pass rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SeenIn {
+    /// Files alone: what only a living host shows was not looked at.
+    Files,
+    /// The files of a living host, and the host itself.
+    Host,
 }
 
 /// One item of the checklist.
@@ -25,6 +36,10 @@ pub struct ChecklistItem {
     pub item: Item,
     /// What it comes to.
     pub status: Status,
+    /// What that rests on; none where it is no pass.
+    pub seen: Option<SeenIn>,
+    /// It is unknown for the only reason that no file can answer it.
+    pub needs_host: bool,
     /// The codes of the rules that found something, in order.
     pub findings: Vec<&'static str>,
     /// The codes of the rules that could not judge, in order.
@@ -63,6 +78,16 @@ pub(super) struct Concern<'a> {
     pub findings: Vec<&'a Finding>,
     /// Skips.
     pub skips: Vec<&'a Skip>,
+    /// Was the host seen alive, and not its files alone?
+    pub living: bool,
+}
+
+impl Concern<'_> {
+    /// Did a rule fail to judge for the only reason that more than files has to be asked?
+    fn needs_more(&self, code: &str) -> bool {
+        let mut mine = self.skips.iter().filter(|skip| skip.code == code).peekable();
+        mine.peek().is_some() && mine.all(|skip| skip.reason.kind().needs_more())
+    }
 }
 
 /// The items for one application. A finding of the host counts for every application.
@@ -80,7 +105,9 @@ pub(super) fn judge(
             found.sort_unstable();
             found.dedup();
             let worst = mine.map(|f| f.severity).max();
-            let ran = selected.iter().any(|rule| rule.item == item);
+            let mut ran = selected.iter().filter(|rule| rule.item == item).peekable();
+            let any = ran.peek().is_some();
+            let judged = ran.any(|rule| !concern.skips.iter().any(|skip| skip.code == rule.code));
             let skipped = rules
                 .iter()
                 .filter(|rule| rule.item == item)
@@ -91,13 +118,23 @@ pub(super) fn judge(
                 })
                 .map(|rule| rule.code)
                 .collect::<Vec<_>>();
+            // What files can answer is answered by files. On a living host the rest could have been
+            // asked here and now, so that without it nothing is passed.
+            let beyond_files = skipped.iter().all(|code| concern.needs_more(code));
             let status = match worst {
                 Some(Severity::Error) => Status::Fail,
                 Some(Severity::Warning) => Status::Warn,
-                _ if !ran || !skipped.is_empty() => Status::Unknown,
-                _ => Status::Pass,
+                _ if judged && skipped.is_empty() => Status::Pass,
+                _ if judged && beyond_files && !concern.living => Status::Pass,
+                _ => Status::Unknown,
             };
-            ChecklistItem { item, status, findings: found, skipped }
+            let seen = match (status, concern.living) {
+                (Status::Pass, true) => Some(SeenIn::Host),
+                (Status::Pass, false) => Some(SeenIn::Files),
+                _ => None,
+            };
+            let needs_host = status == Status::Unknown && any && beyond_files && !concern.living;
+            ChecklistItem { item, status, seen, needs_host, findings: found, skipped }
         })
         .collect()
 }
@@ -114,12 +151,8 @@ pub(super) fn verdict(checklist: &[ChecklistItem], concern: &Concern<'_>) -> Ver
     // What only a living host shows cannot be answered from files, and what only an option shows
     // was not asked for: such an item stays unknown in the list, and does not by itself take the
     // verdict away.
-    let needs_life = |code: &str| {
-        let mut mine = concern.skips.iter().filter(|skip| skip.code == code).peekable();
-        mine.peek().is_some() && mine.all(|skip| skip.reason.kind().needs_more())
-    };
     let undecided = checklist.iter().any(|item| {
-        item.status == Status::Unknown && item.skipped.iter().any(|code| !needs_life(code))
+        item.status == Status::Unknown && item.skipped.iter().any(|code| !concern.needs_more(code))
     });
     let passed = checklist.iter().any(|item| item.status == Status::Pass);
     if passed && !undecided { Verdict::ZeroDowntime } else { Verdict::Unknown }

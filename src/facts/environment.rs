@@ -410,10 +410,13 @@ fn adopt(environment: &mut Environment, file: &EnvironmentFile) {
         if read.content.fatal.is_some() {
             environment.open = Some(Why::not_understood("an environment file cannot be loaded"));
         }
+        let template = placeholder::is_template_name(&read.source.path);
         for assignment in &read.content.assignments {
             let text = assignment.value.expose_str().unwrap_or_default();
-            let unknown = placeholder::find(text)
-                .map(|_| Why::not_understood("the environment file holds a placeholder for it"));
+            // What an example leaves empty, or as `<your key>`, is filled in on the host.
+            let left_open = template && (text.is_empty() || placeholder::holds_in_path(text));
+            let unknown = (left_open || placeholder::find(text).is_some())
+                .then(|| Why::not_understood("the environment file holds a placeholder for it"));
             environment.variables.insert(
                 assignment.name.value.clone(),
                 Variable {

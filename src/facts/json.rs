@@ -13,8 +13,13 @@ use crate::source::{Lookup, Sources, show};
 /// 23.0.0"}` where nobody did, as `{"observed": …, "in": "/proc"}` where it is to be seen on the
 /// host; what is not known as `{"unknown": "why"}`.
 pub fn json(deployment: &Deployment, sources: &Sources) -> Result<String, serde_json::Error> {
+    Ok(serde_json::to_string_pretty(&document(deployment, sources))? + "\n")
+}
+
+/// The same document as a value.
+pub fn document(deployment: &Deployment, sources: &Sources) -> Value {
     let machine = &deployment.machine;
-    let document = json!({
+    json!({
         "schema": 1,
         "machine": {
             "systemd": known(sources, &machine.systemd, |v| json!(v)),
@@ -29,8 +34,7 @@ pub fn json(deployment: &Deployment, sources: &Sources) -> Result<String, serde_
             "line": problem.line,
             "message": show::line(&problem.message),
         })).collect::<Vec<_>>(),
-    });
-    Ok(serde_json::to_string_pretty(&document)? + "\n")
+    })
 }
 
 fn known<T>(sources: &Sources, value: &Known<T>, shown: impl Fn(&T) -> Value) -> Value {

@@ -2,9 +2,9 @@
 //! another value than was written for them. Their values are shown nowhere.
 
 use super::Service;
-use crate::source::Span;
 use crate::source::unit::Unit;
 use crate::source::unit::environment::{EnvironmentAssignment, EnvironmentFaultKind, assignments};
+use crate::source::{Span, placeholder};
 
 /// What became of an assignment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +49,10 @@ pub(super) fn read(service: &Service) -> Vec<LostAssignment> {
     let unit = &service.unit;
     let mut lost = Vec::new();
     for line in unit.list("Service", "Environment") {
+        // What a template will write there may hold the quotes, and has no blanks of its own.
+        if placeholder::holds(line.value.as_str()) {
+            continue;
+        }
         let (found, faults) = assignments(&line.value, &unit.specifiers);
         let mut strays: Vec<Span> = Vec::new();
         for fault in faults {

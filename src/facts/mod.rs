@@ -43,7 +43,7 @@ pub use environment::Environment;
 pub use error_log::ErrorLog;
 pub use front::Passing;
 pub use journal::Journal;
-pub use json::json;
+pub use json::{document, json};
 pub use known::{Known, Origin, Whose};
 pub use machine::Machine;
 pub use names::HostNames;
@@ -117,6 +117,10 @@ pub struct Given {
     pub venv: Option<PathBuf>,
     /// The files of one application each, told by its units: they take the place of the others.
     pub each: Vec<Given>,
+    /// Why nginx's configuration was not given, where that can be said.
+    pub nginx_unknown: Option<String>,
+    /// Why the application's directory was not given, where that can be said.
+    pub app_dir_unknown: Option<String>,
 }
 
 impl Given {
@@ -128,6 +132,7 @@ impl Given {
 
 /// Where to read.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "there is one of it in a run")]
 pub enum Scope {
     /// This host.
     Live,

@@ -7,7 +7,7 @@ pub(super) mod dormant;
 mod time;
 pub mod unreached;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 pub use certificates::CertificateFile;
 pub use descriptors::Descriptors;
@@ -15,7 +15,7 @@ pub use dormant::DormantPeer;
 
 use super::endpoint::{Endpoint, TcpHost};
 use super::place::{Identity, Place, tidy};
-use super::{Known, Machine, Origin, Problem, Request, Scope, Whose, Why};
+use super::{Given, Known, Machine, Origin, Problem, Request, Scope, Whose, Why};
 use crate::host::{Command, HostErrorKind, Program};
 use crate::source::nginx::{self, NotRead, NotReadReason};
 use crate::source::unit::Unit;
@@ -120,7 +120,7 @@ impl Nginx {
     ) -> Self {
         let version = version(sources, &request.scope);
         let model = match &request.scope {
-            Scope::Files(given) => given_model(sources, &given.nginx, problems),
+            Scope::Files(given) => given_model(sources, given, problems),
             Scope::Live | Scope::Root => installed_model(sources, version.ok().copied(), problems),
         };
         let mut read = Self {
@@ -260,11 +260,12 @@ fn holds_settings(path: &Path) -> bool {
     )
 }
 
-fn given_model(sources: &Sources, paths: &[PathBuf], problems: &mut Vec<Problem>) -> Known<Model> {
-    let Some(first) = paths.first() else {
-        return Known::Unknown(Why::not_read("no nginx configuration was given"));
+fn given_model(sources: &Sources, given: &Given, problems: &mut Vec<Problem>) -> Known<Model> {
+    let Some(first) = given.nginx.first() else {
+        let why = given.nginx_unknown.as_deref();
+        return Known::Unknown(Why::not_read(why.unwrap_or("no nginx configuration was given")));
     };
-    match nginx::load_fragments(sources, paths) {
+    match nginx::load_fragments(sources, &given.nginx) {
         Ok(config) => Known::Value(Model::new(config), Origin::Path(first.clone())),
         Err(error) => {
             problems.push(Problem::unreadable(&error));

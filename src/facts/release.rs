@@ -199,6 +199,9 @@ fn directory(
         let place = Place::look(sources.host(), path, machine.owners_known);
         return Known::Value(place, Origin::Option("--app-dir"));
     }
+    if let Some(why) = &given.app_dir_unknown {
+        return Known::Unknown(Why::not_read(why));
+    }
     gunicorn.settings.chdir().map(|path| Place::look(sources.host(), &path, machine.owners_known))
 }
 

@@ -16,18 +16,31 @@ pub struct FilesHost {
     /// The directory that relative paths start from.
     directory: PathBuf,
     given: Vec<PathBuf>,
+    /// What lies behind a link that leads out of the directories given is not seen either.
+    fenced: bool,
 }
 
 impl FilesHost {
     /// `directory` is the working directory; `given` the files and directories, as written.
     pub fn new(directory: PathBuf, given: &[PathBuf]) -> Result<Self, HostError> {
         let given = given.iter().map(|path| tidy(&directory.join(path))).collect();
-        Ok(Self { tree: TreeHost::live()?, directory, given })
+        Ok(Self { tree: TreeHost::live()?, directory, given, fenced: false })
+    }
+
+    /// A repository's directories. Its links lead nowhere outside of them.
+    pub fn fenced(directory: PathBuf, given: &[PathBuf]) -> Result<Self, HostError> {
+        let mut host = Self::new(directory, given)?;
+        // Where a directory itself is reached through a link, its own name counts.
+        let own = |path: &PathBuf| host.tree.look(path).resolved;
+        host.given = host.given.iter().flat_map(|path| [path.clone(), own(path)]).collect();
+        host.fenced = true;
+        Ok(host)
     }
 
     fn place(&self, path: &Path) -> Result<PathBuf, HostError> {
         let place = tidy(&self.directory.join(path));
-        if self.given.iter().any(|given| place.starts_with(given)) {
+        let inside = |path: &Path| self.given.iter().any(|given| path.starts_with(given));
+        if inside(&place) && (!self.fenced || inside(&self.tree.look(&place).resolved)) {
             return Ok(place);
         }
         Err(HostError { path: path.into(), kind: HostErrorKind::NotGiven })

@@ -15,6 +15,7 @@ pub mod net;
 pub mod overlay;
 pub mod run;
 pub mod tree;
+pub mod walk;
 pub mod write;
 
 use std::collections::VecDeque;

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{Report, SourceInfo, clean};
-use crate::engine::{Reported, Status};
+use crate::engine::{Reported, SeenIn, Status};
 use crate::facts::WhyKind;
 use crate::rule::{Evidence, EvidenceKind, Hop, Item, Severity};
 
@@ -38,6 +38,8 @@ struct ItemEntry<'a> {
     item: Item,
     title: &'static str,
     status: Status,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seen: Option<SeenIn>,
     findings: &'a [&'static str],
     skipped: &'a [&'static str],
 }
@@ -173,6 +175,7 @@ fn apps<'a>(report: &'a Report) -> Vec<App<'a>> {
                     item: item.item,
                     title: item.item.title(),
                     status: item.status,
+                    seen: item.seen,
                     findings: &item.findings,
                     skipped: &item.skipped,
                 })

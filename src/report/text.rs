@@ -7,7 +7,7 @@ use owo_colors::OwoColorize;
 
 use super::concise::{self, problem_line};
 use super::{Report, clean, path, snippet};
-use crate::engine::{AppOutcome, Outcome, Reported, Status, Verdict};
+use crate::engine::{AppOutcome, Outcome, Reported, SeenIn, Status, Verdict};
 use crate::facts::{App, WhyKind};
 use crate::rule::{Finding, Impact, Safety, Severity};
 use crate::source::show;
@@ -187,8 +187,12 @@ fn finding(report: &Report, finding: &Finding, style: Style, out: &mut String) {
 /// The command that shows, and with `--apply` makes, a finding's fix.
 pub(super) fn command(report: &Report, finding: &Finding, safety: Safety) -> String {
     let mut words = vec!["deploy-doctor fix".to_owned()];
-    if let Some(app) = &finding.app {
-        words.push(shell_word(app.strip_suffix(".service").unwrap_or(app)));
+    // Of a repository's units of one name, none is named by it.
+    if let Some(app) = finding.app.as_ref().filter(|app| !app.contains('/')) {
+        // Beside a repository, whose directories are often named so, the whole name is needed.
+        let beside = report.source.options.first().is_some_and(|word| !word.starts_with("--"));
+        let short = app.strip_suffix(".service").filter(|_| !beside);
+        words.push(shell_word(short.unwrap_or(app)));
     }
     words.extend(Some(shell_words(&report.source.options)).filter(|words| !words.is_empty()));
     words.push(format!("--select {}", finding.rule.code));
@@ -215,8 +219,10 @@ fn shell_word(word: &str) -> String {
 fn checklist(result: &AppOutcome, not_asked: &[&str], style: Style, out: &mut String) {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    for item in &result.checklist {
+    let (open, shown): (Vec<_>, Vec<_>) = result.checklist.iter().partition(|item| item.needs_host);
+    for item in &shown {
         let note = match item.status {
+            Status::Pass if item.seen == Some(SeenIn::Files) => "as far as files show".to_owned(),
             Status::Unknown if item.skipped.iter().any(|code| not_asked.contains(code)) => {
                 "no answer was looked at: --probe URL".to_owned()
             }
@@ -230,7 +236,7 @@ fn checklist(result: &AppOutcome, not_asked: &[&str], style: Style, out: &mut St
         ]);
     }
     // The marks are painted afterwards: escape sequences would count as width.
-    for (line, item) in table.to_string().lines().zip(&result.checklist) {
+    for (line, item) in table.to_string().lines().zip(&shown) {
         let plain = mark(item.status);
         let painted = match item.status {
             Status::Pass => style.green(plain),
@@ -239,6 +245,10 @@ fn checklist(result: &AppOutcome, not_asked: &[&str], style: Style, out: &mut St
             Status::Unknown => style.dim(plain),
         };
         let _ = writeln!(out, "  {}", line.trim_end().replacen(plain, &painted, 1));
+    }
+    if !open.is_empty() {
+        let items = plural(open.len(), "item");
+        let _ = writeln!(out, "   {items} only a running host can answer: run it there");
     }
     out.push('\n');
 }

@@ -1,6 +1,13 @@
 //! Placeholders of templates: values that nobody knows yet, so that no rule may guess.
 
 use std::ops::Range;
+use std::path::Path;
+
+/// Endings that a template, an example or a copy bears behind its name.
+const TEMPLATE: [&str; 16] = [
+    "j2", "jinja", "jinja2", "tmpl", "tpl", "template", "tt", "erb", "in", "example", "sample",
+    "dist", "default", "orig", "tftpl", "mustache",
+];
 
 /// The first placeholder in a text: `{{ x }}`, `{% x %}`, `__X__` or `@X@`.
 ///
@@ -49,6 +56,24 @@ pub fn find_with_dollar(text: &str) -> Option<Range<usize>> {
     })
 }
 
+/// A file's name without the endings of templates: `myapp.service` of `myapp.service.j2`.
+pub fn plain_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let mut name: &str = &name;
+    while let Some((stem, ending)) = name.rsplit_once('.')
+        && !stem.is_empty()
+        && TEMPLATE.contains(&ending.to_ascii_lowercase().as_str())
+    {
+        name = stem;
+    }
+    name.to_owned()
+}
+
+/// Is it by its name a template or an example, whose values are filled in elsewhere?
+pub fn is_template_name(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy() != plain_name(path).as_str())
+}
+
 fn is_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
 }
@@ -78,7 +103,26 @@ fn at_signed(rest: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::{find, find_with_dollar, holds, holds_in_path};
+    use std::path::Path;
+
+    use super::{find, find_with_dollar, holds, holds_in_path, is_template_name, plain_name};
+
+    #[test]
+    fn a_template_bears_the_name_of_what_it_makes() {
+        for (name, plain) in [
+            ("app.service.j2", "app.service"),
+            (".env.example", ".env"),
+            ("deploy/app.env.sample.j2", "app.env"),
+            ("nginx.conf.template", "nginx.conf"),
+        ] {
+            assert_eq!(plain_name(Path::new(name)), plain);
+            assert!(is_template_name(Path::new(name)), "{name}");
+        }
+        for name in [".env", "app.service", "www.example.com", ".j2", "default"] {
+            assert_eq!(plain_name(Path::new(name)), name);
+            assert!(!is_template_name(Path::new(name)), "{name}");
+        }
+    }
 
     #[test]
     fn placeholders_are_found_and_names_are_not() {

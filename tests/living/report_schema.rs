@@ -127,12 +127,23 @@ fn the_schema_refuses_what_is_wrong() {
         *bad.pointer_mut(pointer).unwrap() = wrong.clone();
         documents.push(bad);
     }
-    let mut more = good;
+    let mut more = good.clone();
     more["extra"] = Value::Null;
     documents.push(more);
+    // A pass says what it rests on, and nothing else does.
+    let item = |status: &str| {
+        let list = good["apps"][0]["checklist"].as_array().unwrap();
+        let at = list.iter().position(|item| item["status"] == status);
+        format!("/apps/0/checklist/{}", at.unwrap_or_else(|| panic!("none is {status}: {good}")))
+    };
+    let mut unseen = good.clone();
+    unseen.pointer_mut(&item("pass")).unwrap().as_object_mut().unwrap().remove("seen").unwrap();
+    let mut seen = good.clone();
+    seen.pointer_mut(&item("unknown")).unwrap()["seen"] = Value::from("files");
+    documents.extend([unseen, seen]);
     let Some(judged) = judged(&documents) else { return support::skip("no venv with jsonschema") };
     assert_eq!(judged[0], "ok");
-    let pointers = wrongs.iter().map(|(pointer, _)| *pointer).chain(["/extra"]);
+    let pointers = wrongs.iter().map(|(pointer, _)| *pointer).chain(["/extra", "no seen", "seen"]);
     for (pointer, said) in pointers.zip(&judged[1..]) {
         assert_ne!(said, "ok", "{pointer}");
     }

@@ -646,28 +646,32 @@ fn a_repository_is_checked_by_the_files_that_its_settings_list() {
     let ran = run_in(top, &["fix", ".", "shop", "--select", "E401"]);
     assert!(ran.stdout.contains("-export A=***"), "{}", ran.all());
     let ran = run_in(top, &["check", ".", "--select", "E401"]);
-    assert!(ran.stdout.contains("deploy-doctor fix shop . --select E401"), "{}", ran.all());
+    assert!(ran.stdout.contains("deploy-doctor fix shop.service . --select E401"), "{}", ran.all());
     let ran = run_in(top, &["facts", "."]);
     let facts: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(facts["apps"].as_array().unwrap().len(), 2);
 }
 
 #[test]
-fn a_repository_whose_files_nobody_lists_is_wrong_usage() {
+fn a_repository_whose_files_nobody_lists_is_looked_through() {
     let repository = repository("");
     let top = repository.path();
     let ran = run_in(top, &["check", "."]);
-    assert_eq!(ran.code, Some(2), "{}", ran.all());
-    assert!(ran.stderr.contains("config init"), "{}", ran.all());
+    assert_eq!(ran.code, Some(1), "{}", ran.all());
+    assert!(ran.stdout.contains("read deploy/blog.env, deploy/blog.service"), "{}", ran.all());
     assert_eq!(run_in(top, &["check", "./gone"]).code, Some(3));
     fs::write(top.join("deploy-doctor.toml"), TWO).unwrap();
-    for more in [["--root", "/"], ["--unit", "deploy/shop.service"], ["deploy", "--no-exec"]] {
+    assert!(!run_in(top, &["check", "."]).stdout.contains("read deploy/"));
+    for more in [["--unit", "deploy/shop.service"], ["--nginx", "deploy/x"]] {
         let ran = run_in(top, &["check", ".", more[0], more[1]]);
         assert_eq!(ran.code, Some(2), "{more:?} {}", ran.all());
     }
     // What is not under the directory is not of this repository.
     fs::create_dir(top.join("docs")).unwrap();
-    assert_eq!(run_in(top, &["check", "docs"]).code, Some(2));
+    assert_eq!(run_in(top, &["check", "docs"]).code, Some(3));
+    // Under --root a word is a unit's name, unless it has a `/`.
+    assert_eq!(run_in(top, &["check", "docs", "--root", "/"]).code, Some(3));
+    assert_eq!(run_in(top, &["check", "./docs", "--root", "/"]).code, Some(2));
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 /// Far more than any file takes on a busy machine.
 const LIMIT: Duration = Duration::from_secs(30);
 
-fn corpus() -> Option<PathBuf> {
+pub(crate) fn corpus() -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus");
     if path.is_dir() {
         return Some(path);

@@ -1,5 +1,6 @@
-//! The rooms know of each other in one direction only: host → source → facts → rule → rules →
-//! engine → config → report, fix, scaffold → probe → reload → cli. A path that points up fails here.
+//! The rooms know of each other in one direction only: host → source → facts → repository → rule →
+//! rules → engine → config → report, fix, scaffold → probe → reload → cli. A path that points up
+//! fails here.
 
 #[path = "edits.rs"]
 mod edits;
@@ -11,9 +12,21 @@ mod rules_see_facts;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const ORDER: [&str; 13] = [
-    "host", "source", "facts", "rule", "rules", "engine", "config", "report", "fix", "scaffold",
-    "probe", "reload", "cli",
+const ORDER: [&str; 14] = [
+    "host",
+    "source",
+    "facts",
+    "repository",
+    "rule",
+    "rules",
+    "engine",
+    "config",
+    "report",
+    "fix",
+    "scaffold",
+    "probe",
+    "reload",
+    "cli",
 ];
 
 fn rust_files(directory: &Path, found: &mut Vec<PathBuf>) {

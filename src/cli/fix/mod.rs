@@ -31,6 +31,7 @@ pub(super) fn run(arguments: &FixArguments) -> Result<Exit, CommandError> {
     }
     // Wrong usage is said before anything is opened for writing.
     selection(arguments)?;
+    one_at_a_time(arguments)?;
     let place = &arguments.place;
     let config = settings::load(place, arguments.config.as_deref())?;
     // All rules run: what a fix brings to light counts, whatever is to be fixed.
@@ -45,6 +46,25 @@ pub(super) fn run(arguments: &FixArguments) -> Result<Exit, CommandError> {
     let shown = show::plan(&plan, colored(arguments.color));
     print(&format!("{shown}{}{}", show::pending(arguments), show::not_written(&plan)))?;
     Ok(exit(arguments, &plan, incomplete, false))
+}
+
+/// A repository may hold several deployments, or none.
+fn one_at_a_time(arguments: &FixArguments) -> Result<(), CommandError> {
+    let Some(found) = &arguments.place.found else { return Ok(()) };
+    if let Some(problem) = found.survey.problems.iter().find(|problem| !problem.note) {
+        return Err(CommandError::incomplete(show::problem(problem)));
+    }
+    let sites = &found.survey.sites;
+    if sites.len() < 2 {
+        return Ok(());
+    }
+    let commands =
+        sites.iter().map(|given| format!("\n  deploy-doctor fix {}", super::found::by_hand(given)));
+    Err(CommandError::usage(format!(
+        "{} deployments were found, and one is fixed at a time:{}",
+        sites.len(),
+        commands.collect::<String>()
+    )))
 }
 
 /// What a fix reads: with `live`, also what lives.

@@ -10,7 +10,7 @@ use std::fmt::Write;
 
 use super::text::{Tone, command, plural, verdict_words};
 use super::{Report, clean};
-use crate::engine::{AppOutcome, ChecklistItem, Reported, Status};
+use crate::engine::{AppOutcome, ChecklistItem, Reported, SeenIn, Status};
 use crate::facts::App;
 use crate::rule::{Finding, Severity};
 use crate::source::show;
@@ -201,9 +201,13 @@ fn checklist(result: &AppOutcome) -> String {
     let mut out = String::from("<h3>Checklist</h3>\n<ul class=\"checklist\">\n");
     for item in &result.checklist {
         let (class, mark, word) = match item.status {
+            Status::Pass if item.seen == Some(SeenIn::Files) => {
+                ("good", "✓", "passed, as far as files show")
+            }
             Status::Pass => ("good", "✓", "passed"),
             Status::Fail => ("bad", "✗", "failed"),
             Status::Warn => ("fair", "!", "at risk"),
+            Status::Unknown if item.needs_host => ("soft", "?", "only a running host can answer"),
             Status::Unknown => ("soft", "?", "not known"),
         };
         let _ = writeln!(

@@ -1,0 +1,59 @@
+//! What was found in a repository, in words.
+
+use std::fmt::Write;
+
+use crate::facts::Given;
+use crate::report::shell_words;
+use crate::repository::Survey;
+use crate::source::show;
+
+/// As many files are named; of more, only their number.
+const NAMED: usize = 6;
+
+/// The line above a report, or with `verbose` all that was taken and left out.
+pub(super) fn said(survey: &Survey, verbose: bool) -> String {
+    let line = |path: &std::path::Path| show::line(&path.to_string_lossy());
+    if !verbose {
+        let mut names: Vec<String> = survey.taken.iter().map(|taken| line(&taken.file)).collect();
+        names.sort();
+        names.dedup();
+        let what = match names.split_last() {
+            None => return String::new(),
+            Some(_) if names.len() > NAMED => format!("{} files", names.len()),
+            Some((last, [])) => last.clone(),
+            Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+        };
+        return format!("read {what} (-v says what for, and what was left out)\n\n");
+    }
+    let mut out = String::new();
+    for taken in &survey.taken {
+        let of = taken.unit.as_ref().map_or_else(String::new, |unit| format!(" of {}", line(unit)));
+        let why =
+            taken.why.as_ref().map_or_else(String::new, |why| format!(": {}", show::line(why)));
+        let _ = writeln!(out, "took {} as {}{of}{why}", line(&taken.file), taken.what);
+    }
+    for left in &survey.left {
+        let _ = writeln!(out, "left out {}: {}", line(&left.file), show::line(&left.why));
+    }
+    if !out.is_empty() {
+        out.push('\n');
+    }
+    out
+}
+
+/// The options that name the files of a deployment by hand.
+pub(super) fn by_hand(given: &Given) -> String {
+    let mut words = Vec::new();
+    let mut add = |option: &str, path: &std::path::Path| {
+        words.extend([option.to_owned(), path.display().to_string()]);
+    };
+    given.units.iter().for_each(|path| add("--unit", path));
+    given.nginx.iter().for_each(|path| add("--nginx", path));
+    for own in &given.each {
+        own.env_files.iter().for_each(|path| add("--env-file", path));
+        own.app_dir.iter().for_each(|path| add("--app-dir", path));
+        own.gunicorn_conf.iter().for_each(|path| add("--gunicorn-conf", path));
+        own.requirements.iter().for_each(|path| add("--requirements", path));
+    }
+    shell_words(&words)
+}

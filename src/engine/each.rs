@@ -1,0 +1,122 @@
+//! Several deployments of one repository: each is looked at by itself, and all are one report.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use crate::facts::Deployment;
+use crate::rule::{Finding, Rule, Skip};
+use crate::source::{FileId, Sources, Span};
+
+use super::{Outcome, Settings, conclude, look};
+
+/// What was found in one deployment.
+pub(super) struct Part {
+    /// Its applications' names.
+    pub apps: HashSet<String>,
+    /// The files of its nginx.
+    files: HashSet<FileId>,
+    pub findings: Vec<Finding>,
+    pub skips: Vec<Skip>,
+}
+
+impl Part {
+    /// Runs rules over a deployment.
+    pub fn look(selected: &[&'static Rule], deployment: &Deployment) -> Self {
+        let (mut findings, skips) = look(selected, deployment);
+        crate::rule::follow::complete(&mut findings, deployment);
+        let apps = deployment.apps.iter().map(|app| app.name.clone()).collect();
+        let files = deployment.nginx.files().into_iter().collect();
+        Self { apps, files, findings, skips }
+    }
+
+    /// Does a finding of the host concern these applications?
+    pub fn has(&self, finding: &Finding) -> bool {
+        let first = finding.labels.first();
+        first.is_none_or(|label| self.files.contains(&label.span.file))
+    }
+
+    /// Units of one name are told apart by their files.
+    fn rename(&mut self, names: &HashMap<String, String>) {
+        let rename = |name: &mut String| {
+            if let Some(file) = names.get(name) {
+                name.clone_from(file);
+            }
+        };
+        self.apps = self.apps.iter().map(|name| names.get(name).unwrap_or(name).clone()).collect();
+        self.skips.iter_mut().filter_map(|skip| skip.app.as_mut()).for_each(rename);
+        self.findings.iter_mut().filter_map(|finding| finding.app.as_mut()).for_each(rename);
+    }
+}
+
+/// Runs `rules` over each of the deployments. Nothing where there is none.
+pub fn run_each(
+    rules: &[&'static Rule],
+    deployments: Vec<Deployment>,
+    sources: &Sources,
+    settings: &Settings,
+) -> Option<(Deployment, Outcome)> {
+    let selected = settings.selected(rules);
+    let mut count: BTreeMap<String, usize> = BTreeMap::new();
+    for app in deployments.iter().flat_map(|deployment| &deployment.apps) {
+        *count.entry(app.name.clone()).or_default() += 1;
+    }
+    let several = deployments.len() > 1;
+    let mut joined: Option<Deployment> = None;
+    let mut parts = Vec::with_capacity(deployments.len());
+    for mut deployment in deployments {
+        let mut part = Part::look(&selected, &deployment);
+        let mut names = HashMap::new();
+        let alike = |name: &String| several && count.get(name) > Some(&1);
+        for app in deployment.apps.iter_mut().filter(|app| alike(&app.name)) {
+            let file = app.service.unit.path.display().to_string();
+            names.insert(std::mem::replace(&mut app.name, file.clone()), file);
+        }
+        part.rename(&names);
+        parts.push(part);
+        match &mut joined {
+            None => joined = Some(deployment),
+            Some(joined) => add(joined, deployment),
+        }
+    }
+    let deployment = joined?;
+    let outcome = conclude(rules, &selected, &deployment, parts, sources, settings);
+    Some((deployment, outcome))
+}
+
+fn add(deployment: &mut Deployment, other: Deployment) {
+    deployment.apps.extend(other.apps);
+    deployment.files.extend(other.files);
+    deployment.files.sort_unstable();
+    deployment.files.dedup();
+    for problem in other.problems {
+        if !deployment.problems.contains(&problem) {
+            deployment.problems.push(problem);
+        }
+    }
+}
+
+/// All findings. An nginx file in front of several deployments was judged with each.
+pub(super) fn findings(parts: &mut [Part]) -> Vec<Finding> {
+    let several = parts.len() > 1;
+    let all = parts.iter_mut().flat_map(|part| std::mem::take(&mut part.findings));
+    if !several {
+        return all.collect();
+    }
+    let mut seen: HashSet<(&'static str, Option<String>, String, Vec<Span>)> = HashSet::new();
+    let new = |finding: &Finding| {
+        let spans = finding.labels.iter().map(|label| label.span).collect();
+        seen.insert((finding.rule.code, finding.app.clone(), finding.message.clone(), spans))
+    };
+    let mut new = new;
+    all.filter(|finding| new(finding)).collect()
+}
+
+/// All skips, each once.
+pub(super) fn skips(parts: &[Part]) -> Vec<Skip> {
+    let all = parts.iter().flat_map(|part| part.skips.iter().cloned());
+    if parts.len() < 2 {
+        return all.collect();
+    }
+    let mut seen = HashSet::new();
+    all.filter(|skip| seen.insert((skip.code, skip.app.clone(), skip.reason.text().to_owned())))
+        .collect()
+}

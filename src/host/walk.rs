@@ -1,0 +1,88 @@
+//! The files of a repository, without what `.gitignore` names.
+//!
+//! Links are not followed: what they lead to is either found by itself, or lies outside. Source:
+//! `gitignore(5)`, as the `ignore` crate (ripgrep's) reads it.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use ignore::{DirEntry, WalkBuilder};
+
+/// The most files and directories that are looked at.
+pub const ENTRY_LIMIT: usize = 100_000;
+/// How deep directories are entered.
+pub const DEPTH_LIMIT: usize = 16;
+
+/// Directories that hold what others made: installed packages, caches, the history.
+const NOT_ENTERED: [&str; 10] = [
+    ".git",
+    ".hg",
+    ".svn",
+    ".tox",
+    ".nox",
+    "__pycache__",
+    "node_modules",
+    "bower_components",
+    "site-packages",
+    ".mypy_cache",
+];
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Walked {
+    /// Regular files below the directory, relative to it, in byte order.
+    pub files: Vec<PathBuf>,
+    /// Links, in the same way; none was followed.
+    pub links: Vec<PathBuf>,
+    /// What could not be read, in the operating system's words.
+    pub unreadable: Vec<String>,
+    /// Why it is not all, if it is not.
+    pub cut: Option<String>,
+}
+
+/// Lists the files below a directory.
+pub fn walk(directory: &Path) -> Walked {
+    let mut walked = Walked::default();
+    let walk = WalkBuilder::new(directory)
+        .hidden(false)
+        // A tree that was unpacked has rules, too.
+        .require_git(false)
+        .git_global(false)
+        .max_depth(Some(DEPTH_LIMIT + 1))
+        .sort_by_file_name(OsStr::cmp)
+        .filter_entry(is_entered)
+        .build();
+    for (count, entry) in walk.enumerate() {
+        if count >= ENTRY_LIMIT {
+            walked.cut = Some(format!("it holds more than {ENTRY_LIMIT} files and directories"));
+            break;
+        }
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) => {
+                walked.unreadable.push(error.to_string());
+                continue;
+            }
+        };
+        let Some(kind) = entry.file_type() else { continue };
+        let Ok(path) = entry.path().strip_prefix(directory) else { continue };
+        if kind.is_dir() && entry.depth() > DEPTH_LIMIT {
+            let deep = path.display();
+            walked.cut = Some(format!("{deep} lies more than {DEPTH_LIMIT} directories deep"));
+        } else if kind.is_file() && entry.depth() > 0 {
+            walked.files.push(path.to_path_buf());
+        } else if kind.is_symlink() && entry.depth() > 0 {
+            walked.links.push(path.to_path_buf());
+        }
+    }
+    walked
+}
+
+/// A virtual environment is known by its `pyvenv.cfg`, whatever its name.
+fn is_entered(entry: &DirEntry) -> bool {
+    let directory = entry.file_type().is_some_and(|kind| kind.is_dir());
+    let made = |name: &str| entry.file_name() == OsStr::new(name);
+    !directory
+        || entry.depth() == 0
+        || !(NOT_ENTERED.into_iter().any(made) || entry.path().join("pyvenv.cfg").is_file())
+}

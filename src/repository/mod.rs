@@ -1,0 +1,228 @@
+//! Which files of a repository are a deployment (`check .`): found by name and content, and joined
+//! into what `--unit`, `--nginx`, `--env-file`, `--gunicorn-conf`, `--app-dir` and
+//! `--requirements` name by hand, so that everything behind them is the same.
+//!
+//! Nothing is guessed. What belongs together is told by what the files say (a socket's path, the
+//! name of an environment file, the module that gunicorn loads) and by where they lie; where two
+//! files fit alike, neither is taken, what hangs on them stays unknown, and that is said.
+
+mod kind;
+mod own;
+mod sites;
+mod units;
+mod web;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::facts::{Given, Problem};
+use crate::host::walk::Walked;
+use crate::host::{HostErrorKind, tidy};
+use crate::source::{FileId, SourceFile, Sources};
+
+use kind::Kind;
+
+/// The most files that are opened to be looked at.
+const OPEN_LIMIT: usize = 20_000;
+/// The most bytes that are read to be looked at.
+const BYTE_LIMIT: usize = 64 << 20;
+
+/// A file that was taken for something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Taken {
+    /// The file or directory.
+    pub file: PathBuf,
+    /// What for: `unit`, `nginx`, `environment file` …
+    #[serde(rename = "as")]
+    pub what: &'static str,
+    /// The unit that it belongs to; none where it is one, or belongs to none.
+    #[serde(rename = "of", skip_serializing_if = "Option::is_none")]
+    pub unit: Option<PathBuf>,
+    /// Why, where that is more than its name and content.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// A file that looks like a part of a deployment and was left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LeftOut {
+    /// The file.
+    pub file: PathBuf,
+    /// Why.
+    pub why: String,
+}
+
+/// What was found in a repository.
+#[derive(Debug, Clone, Default)]
+pub struct Survey {
+    /// The deployments: files that are read together, as one host would.
+    pub sites: Vec<Given>,
+    /// What was taken for what.
+    pub taken: Vec<Taken>,
+    /// What was left out, and why.
+    pub left: Vec<LeftOut>,
+    /// What keeps it from being all, or that there is nothing.
+    pub problems: Vec<Problem>,
+}
+
+impl Survey {
+    fn leave(&mut self, file: &Path, why: impl Into<String>) {
+        self.left.push(LeftOut { file: file.into(), why: why.into() });
+    }
+
+    fn take(&mut self, file: &Path, what: &'static str, unit: Option<&Path>, why: Option<String>) {
+        let unit = unit.map(Path::to_path_buf);
+        self.taken.push(Taken { file: file.into(), what, unit, why });
+    }
+}
+
+/// All that a repository holds, sorted by what it is.
+#[derive(Debug, Default)]
+struct Contents {
+    /// The directory, as the user wrote it.
+    directory: PathBuf,
+    /// Every file.
+    files: Vec<PathBuf>,
+    services: Vec<PathBuf>,
+    sockets: Vec<PathBuf>,
+    nginx: Vec<PathBuf>,
+    snippets: Vec<PathBuf>,
+    environment: Vec<PathBuf>,
+}
+
+/// Looks a repository through.
+pub fn survey(sources: &Sources, directory: &Path, walked: &Walked) -> Survey {
+    let mut survey = Survey::default();
+    let contents = sort(sources, directory, walked, &mut survey);
+    let units = units::find(sources, &contents, &mut survey);
+    let web = web::read_all(sources, &contents, &mut survey);
+    sites::join(sources, &contents, units, web, &mut survey);
+    if survey.sites.is_empty() {
+        survey.problems.push(nothing(&contents.directory, walked.files.len()));
+    }
+    survey.left.sort_by(|a, b| a.file.cmp(&b.file));
+    survey.left.dedup();
+    survey
+}
+
+/// Words on what was looked for in vain.
+fn nothing(directory: &Path, files: usize) -> Problem {
+    let files = if files == 1 { "1 file".to_owned() } else { format!("{files} files") };
+    Problem::new(
+        directory,
+        format!(
+            "no deployment was found in {files}: looked for a systemd unit that runs gunicorn \
+             ([Service] with ExecStart=, also as a template) and for nginx's configuration with a \
+             pass to an application; what .gitignore names, tests and documentation are left out \
+             (-v says what); files can be named with --unit and --nginx"
+        ),
+    )
+}
+
+fn sort(sources: &Sources, directory: &Path, walked: &Walked, survey: &mut Survey) -> Contents {
+    let mut contents = Contents { directory: directory.into(), ..Contents::default() };
+    let cut = |why: &str| {
+        Problem::new(
+            directory,
+            format!("not all of it was looked at: {why}; name the part that is deployed"),
+        )
+    };
+    survey.problems.extend(walked.cut.as_deref().map(cut));
+    survey.problems.extend(
+        walked
+            .unreadable
+            .iter()
+            .map(|error| Problem::new(directory, format!("cannot be read: {error}"))),
+    );
+    let (mut opened, mut bytes) = (0, 0);
+    for path in &walked.files {
+        let full = tidy(&directory.join(path));
+        contents.files.push(full.clone());
+        if !kind::is_candidate(path) {
+            continue;
+        }
+        if kind::is_environment(path) {
+            if kind::aside(path).is_none() {
+                contents.environment.push(full);
+            }
+            continue;
+        }
+        if opened >= OPEN_LIMIT || bytes >= BYTE_LIMIT {
+            let why = format!("more than {OPEN_LIMIT} files, or {} MiB, to open", BYTE_LIMIT >> 20);
+            survey.problems.push(cut(&why));
+            break;
+        }
+        let read = match sources.host().read(&full, kind::SIZE_LIMIT) {
+            Ok(read) => read,
+            // No configuration is as large as that.
+            Err(error) if matches!(error.kind, HostErrorKind::TooLarge { .. }) => continue,
+            Err(error) => {
+                survey.problems.push(Problem::unreadable(&error));
+                continue;
+            }
+        };
+        opened += 1;
+        bytes += read.len();
+        let file = Arc::new(SourceFile::new(FileId(0), full.clone(), read));
+        let Some(kind) = kind::of(&file) else {
+            if kind::is_named_unit(path) {
+                survey.leave(
+                    &full,
+                    "it has no [Service] with ExecStart= and no [Socket] with Listen…=",
+                );
+            }
+            continue;
+        };
+        if let Some(why) = kind::aside(path) {
+            survey.leave(&full, why);
+            continue;
+        }
+        match kind {
+            Kind::Service => contents.services.push(full),
+            Kind::Socket => contents.sockets.push(full),
+            Kind::NginxMain | Kind::NginxSite => contents.nginx.push(full),
+            Kind::NginxSnippet => contents.snippets.push(full),
+        }
+    }
+    contents
+}
+
+/// How many directories two paths share from the top on.
+fn together(a: &Path, b: &Path) -> usize {
+    let (a, b) = (a.parent().unwrap_or(a), b.parent().unwrap_or(b));
+    a.components().zip(b.components()).take_while(|(a, b)| a == b).count()
+}
+
+/// The one that fits best; an error with all those that fit alike.
+fn best<'p, K: Ord>(
+    candidates: impl IntoIterator<Item = &'p PathBuf>,
+    fits: impl Fn(&Path) -> K,
+) -> Result<Option<&'p PathBuf>, Vec<&'p PathBuf>> {
+    let mut top: Vec<&PathBuf> = Vec::new();
+    for candidate in candidates {
+        let order = top.first().map(|first| fits(candidate).cmp(&fits(first)));
+        match order {
+            None => top.push(candidate),
+            Some(std::cmp::Ordering::Less) => {}
+            Some(std::cmp::Ordering::Equal) => top.push(candidate),
+            Some(std::cmp::Ordering::Greater) => top = vec![candidate],
+        }
+    }
+    match top.as_slice() {
+        [] => Ok(None),
+        [one] => Ok(Some(one)),
+        _ => Err(top),
+    }
+}
+
+/// `a, b and c`.
+fn listed<'p>(paths: impl IntoIterator<Item = &'p PathBuf>) -> String {
+    let names: Vec<String> = paths.into_iter().map(|path| path.display().to_string()).collect();
+    match names.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        Some((last, _)) => last.clone(),
+        None => String::new(),
+    }
+}

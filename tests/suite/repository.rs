@@ -1,0 +1,576 @@
+//! `check .`: what a repository deploys is found by itself, joined as its files say, and nothing is
+//! guessed. Real repositories: `corpus_repositories.rs`.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+/// A repository under a temporary directory.
+struct Repository {
+    directory: tempfile::TempDir,
+    /// Where `fix` keeps what it changed.
+    state: tempfile::TempDir,
+}
+
+struct Ran {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl Repository {
+    fn empty() -> Self {
+        Self { directory: tempfile::tempdir().unwrap(), state: tempfile::tempdir().unwrap() }
+    }
+
+    /// The example repository, under a directory of this one.
+    fn example(self, below: &str, name: &str) -> Self {
+        for path in [
+            ".gitignore",
+            "requirements.txt",
+            "shop/__init__.py",
+            "shop/wsgi.py",
+            "deploy/gunicorn.conf.py",
+            "deploy/shop.env.example",
+            "deploy/shop.nginx.conf",
+            "deploy/shop.service",
+            "migrations/versions/3f2a_items.py",
+        ] {
+            let text = fs::read_to_string(example().join(path)).unwrap().replace("shop", name);
+            self.write(&format!("{below}{}", path.replace("shop", name)), &text);
+        }
+        self
+    }
+
+    fn shop() -> Self {
+        Self::empty().example("", "shop")
+    }
+
+    fn at(&self, path: &str) -> PathBuf {
+        self.directory.path().join(path)
+    }
+
+    fn write(&self, path: &str, text: &str) -> &Self {
+        let path = self.at(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+        self
+    }
+
+    fn edit(&self, path: &str, from: &str, to: &str) -> &Self {
+        let text = fs::read_to_string(self.at(path)).unwrap();
+        assert!(text.contains(from), "{path} does not hold {from}");
+        self.write(path, &text.replace(from, to))
+    }
+
+    fn remove(&self, path: &str) -> &Self {
+        fs::remove_file(self.at(path)).unwrap();
+        self
+    }
+
+    fn rename(&self, from: &str, to: &str) -> &Self {
+        let text = fs::read_to_string(self.at(from)).unwrap();
+        self.remove(from).write(to, &text)
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ran {
+        let output = Command::new(env!("CARGO_BIN_EXE_deploy-doctor"))
+            .args(arguments)
+            .current_dir(self.directory.path())
+            .env("XDG_STATE_HOME", self.state.path())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        Ran {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    fn check(&self, arguments: &[&str]) -> Value {
+        let ran = self.run(&[&["check", "--format", "json"], arguments].concat());
+        serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {}", ran.stderr))
+    }
+
+    /// What was taken for what, and what was left out, as `facts` tells it.
+    fn survey(&self) -> Value {
+        let ran = self.run(&["facts", "."]);
+        let facts: Value = serde_json::from_str(&ran.stdout).unwrap();
+        facts["repository"].clone()
+    }
+
+    fn taken(&self) -> Vec<(String, String)> {
+        let survey = self.survey();
+        let taken = survey["taken"].as_array().unwrap().iter();
+        let mut taken: Vec<(String, String)> =
+            taken.map(|one| (text(&one["file"]), text(&one["as"]))).collect();
+        taken.sort();
+        taken
+    }
+
+    /// Why a file was left out.
+    fn left(&self, file: &str) -> String {
+        let survey = self.survey();
+        let mut left = survey["left_out"].as_array().unwrap().iter();
+        let one = left.find(|one| one["file"] == file);
+        text(&one.unwrap_or_else(|| panic!("{file} was not left out: {survey:#}"))["why"])
+    }
+}
+
+fn example() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/repository")
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+/// Code, application and first file of each finding.
+fn found(report: &Value) -> Vec<(String, String, String)> {
+    let findings = report["findings"].as_array().unwrap().iter();
+    let one = |finding: &Value| {
+        (text(&finding["code"]), text(&finding["app"]), text(&finding["locations"][0]["file"]))
+    };
+    findings.map(one).collect()
+}
+
+fn names(report: &Value) -> Vec<String> {
+    report["apps"].as_array().unwrap().iter().map(|app| text(&app["name"])).collect()
+}
+
+fn reasons(report: &Value, code: &str) -> Vec<String> {
+    let skipped = report["skipped"].as_array().unwrap().iter();
+    skipped.filter(|skip| skip["code"] == code).map(|skip| text(&skip["reason"])).collect()
+}
+
+const BY_HAND: [&str; 12] = [
+    "--unit",
+    "deploy/shop.service",
+    "--nginx",
+    "deploy/shop.nginx.conf",
+    "--env-file",
+    "deploy/shop.env.example",
+    "--app-dir",
+    ".",
+    "--gunicorn-conf",
+    "deploy/gunicorn.conf.py",
+    "--requirements",
+    "requirements.txt",
+];
+
+#[test]
+fn a_repository_is_read_as_if_its_files_were_named() {
+    let shop = Repository::shop();
+    let same = |what: &str| {
+        let (mut found, mut named) = (shop.check(&["."]), shop.check(&BY_HAND));
+        for report in [&mut found, &mut named] {
+            report["source"] = Value::Null;
+        }
+        assert_eq!(found, named, "{what}");
+        found
+    };
+    let healthy = same("healthy");
+    assert_eq!(found(&healthy), [], "{healthy:#}");
+    let hops = healthy["apps"][0]["path"].as_array().unwrap().iter();
+    assert!(hops.clone().all(|hop| hop["ok"] == true), "{healthy:#}");
+    assert!(hops.clone().any(|hop| text(&hop["text"]).contains("shop.example.com")));
+    // A fault in each of the files.
+    shop.edit("deploy/shop.service", "ExecReload", "ExecRelaod");
+    shop.edit("deploy/shop.nginx.conf", "/run/shop/gunicorn.sock", "/run/shop.sock");
+    shop.edit("deploy/gunicorn.conf.py", "timeout = 30\ng", "timeout = 30\nreload = True\ng");
+    shop.write("deploy/shop.env.example", "export SECRET_KEY=x\n");
+    shop.edit("shop/wsgi.py", "app = ", "application = ");
+    let broken = same("broken");
+    let codes: Vec<String> = found(&broken).into_iter().map(|(code, ..)| code).collect();
+    for code in ["U101", "U119", "N301", "G204", "E401"] {
+        assert!(codes.iter().any(|one| one == code), "{code}: {codes:?}");
+    }
+}
+
+#[test]
+fn what_was_taken_for_what_is_said() {
+    let shop = Repository::shop();
+    let pairs = |list: &[(&str, &str)]| -> Vec<(String, String)> {
+        list.iter().map(|(file, what)| ((*file).to_owned(), (*what).to_owned())).collect()
+    };
+    assert_eq!(
+        shop.taken(),
+        pairs(&[
+            (".", "application"),
+            ("deploy/gunicorn.conf.py", "gunicorn's configuration"),
+            ("deploy/shop.env.example", "environment file"),
+            ("deploy/shop.nginx.conf", "nginx"),
+            ("deploy/shop.service", "unit"),
+            ("requirements.txt", "requirements"),
+        ])
+    );
+    let verbose = shop.run(&["check", ".", "-v"]).stdout;
+    let line = "took deploy/shop.env.example as environment file of deploy/shop.service: the unit \
+                names /etc/shop.env\n";
+    assert!(verbose.contains(line), "{verbose}");
+    let plain = shop.run(&["check", "."]).stdout;
+    assert!(plain.starts_with("read ., deploy/gunicorn.conf.py,"), "{plain}");
+    assert!(!shop.run(&["check", ".", "-q"]).stdout.contains("read ."));
+}
+
+#[test]
+fn three_applications_of_a_monorepo_are_three() {
+    let mono = ["alpha", "beta", "gamma"].iter().fold(Repository::empty(), |mono, name| {
+        let mono = mono.example(&format!("apps/{name}/"), name);
+        let deploy = format!("apps/{name}/deploy");
+        // Each for a host of its own: the names of the files are the same.
+        mono.rename(&format!("{deploy}/{name}.service"), &format!("{deploy}/gunicorn.service"));
+        mono.rename(&format!("{deploy}/{name}.nginx.conf"), &format!("{deploy}/nginx.conf"));
+        mono.rename(&format!("{deploy}/{name}.env.example"), &format!("apps/{name}/.env.example"));
+        mono.edit(&format!("{deploy}/nginx.conf"), &format!("{name}.example.com"), "_");
+        mono
+    });
+    let healthy = mono.check(&["."]);
+    let unit = |name: &str| format!("apps/{name}/deploy/gunicorn.service");
+    assert_eq!(names(&healthy), ["alpha", "beta", "gamma"].map(unit), "{healthy:#}");
+    assert_eq!(found(&healthy), [], "{healthy:#}");
+    for (app, name) in healthy["apps"].as_array().unwrap().iter().zip(["alpha", "beta", "gamma"]) {
+        let path = app["path"].to_string();
+        assert!(path.contains(&format!("/run/{name}/gunicorn.sock")), "{path}");
+        assert!(path.contains(&format!("apps/{name}")), "{path}");
+    }
+    // What is wrong with one is said of that one.
+    mono.edit("apps/beta/deploy/gunicorn.service", "ExecReload", "ExecRelaod");
+    mono.edit("apps/gamma/deploy/nginx.conf", "proxy_set_header Host $host;", "");
+    let broken = mono.check(&["."]);
+    let apps: Vec<(String, String)> =
+        found(&broken).into_iter().map(|(code, app, _)| (code, app)).collect();
+    let of = |code: &str, name: &str| (code.to_owned(), unit(name));
+    assert!(apps.contains(&of("U101", "beta")) && apps.contains(&of("N303", "gamma")), "{apps:?}");
+    assert!(!apps.iter().any(|(_, app)| *app == unit("alpha")), "{apps:?}");
+    let prints = broken["findings"].as_array().unwrap().iter();
+    let mut prints: Vec<String> = prints.map(|finding| text(&finding["fingerprint"])).collect();
+    let all = prints.len();
+    prints.sort();
+    prints.dedup();
+    assert_eq!(prints.len(), all, "{broken:#}");
+    // A part of it is a repository, too, and several are.
+    assert_eq!(names(&mono.check(&["apps/beta"])), ["gunicorn.service"]);
+    assert_eq!(names(&mono.check(&["apps/beta", "apps/gamma"])), [unit("beta"), unit("gamma")]);
+}
+
+#[test]
+fn units_of_one_host_stand_behind_one_nginx() {
+    let shop = Repository::shop().example("", "blog").example("", "wiki");
+    // All is in one directory, and only the names tell what belongs together.
+    for name in ["shop", "blog", "wiki"] {
+        let conf = format!("deploy/{name}.gunicorn.py");
+        shop.write(&conf, &format!("bind = \"unix:/run/{name}/gunicorn.sock\"\nworkers = 3\n"));
+        let unit = format!("deploy/{name}.service");
+        shop.edit(&unit, "gunicorn.conf.py", &format!("{name}.gunicorn.py"));
+    }
+    let report = shop.check(&["."]);
+    assert_eq!(names(&report), ["blog.service", "shop.service", "wiki.service"]);
+    for (app, name) in report["apps"].as_array().unwrap().iter().zip(["blog", "shop", "wiki"]) {
+        let path = app["path"].to_string();
+        assert!(path.contains(&format!("{name}.example.com")), "{path}");
+        assert!(path.contains(&format!("/run/{name}/gunicorn.sock")), "{path}");
+    }
+    // One by its name.
+    assert_eq!(names(&shop.check(&[".", "wiki.service"])), ["wiki.service"]);
+    // What is a directory is one, and looked at once.
+    assert_eq!(names(&shop.check(&[".", "wiki", "./."])).len(), 3);
+    let none = shop.run(&["check", ".", "nosuch"]);
+    assert_eq!(none.code, Some(3), "{}", none.stdout);
+}
+
+#[test]
+fn templates_of_ansible_envsubst_and_cookiecutter_are_read_and_not_guessed() {
+    let role = Repository::empty();
+    let put = |from: &str, to: &str, name: &str| {
+        let text = fs::read_to_string(example().join(from)).unwrap();
+        let text = text.replace("shop", name).replace("workers = 3", "workers = 2");
+        role.write(to, &text);
+    };
+    put("deploy/shop.service", "ansible/roles/web/templates/app.service.j2", "{{ app_name }}");
+    put("deploy/shop.nginx.conf", "ansible/roles/web/templates/site.conf.j2", "{{ app_name }}");
+    put("deploy/gunicorn.conf.py", "ansible/roles/web/files/gunicorn.conf.py", "shop");
+    role.write("ansible/roles/web/templates/env.j2", "SECRET_KEY={{ secret_key }}\n");
+    role.write("ansible/roles/web/tasks/main.yml", "- template: src=app.service.j2\n");
+    let report = role.check(&["."]);
+    assert_eq!(
+        (names(&report), found(&report)),
+        (vec!["app.service".into()], vec![]),
+        "{report:#}"
+    );
+    let roles = "ansible/roles/web";
+    let files: Vec<String> = role.taken().into_iter().map(|(file, _)| file).collect();
+    for file in ["templates/env.j2", "templates/app.service.j2", "templates/site.conf.j2"] {
+        assert!(files.contains(&format!("{roles}/{file}")), "{files:?}");
+    }
+    for (open, close, directory) in
+        [("${", "}", "deploy"), ("{{ cookiecutter.", " }}", "{{cookiecutter.slug}}/ops")]
+    {
+        let other = Repository::empty();
+        for (from, to) in
+            [("shop.service", "app.service.template"), ("shop.nginx.conf", "app.conf")]
+        {
+            let text = fs::read_to_string(example().join("deploy").join(from)).unwrap();
+            let text = text.replace("shop", &format!("{open}NAME{close}"));
+            other.write(&format!("{directory}/{to}"), &text);
+        }
+        let report = other.check(&["."]);
+        assert_eq!(names(&report), ["app.service"], "{report:#}");
+        assert_eq!(found(&report), [], "{report:#}");
+        assert_eq!(report["problems"].as_array().unwrap().len(), 0, "{report:#}");
+    }
+    // A fault beside the placeholders is one all the same.
+    role.edit("ansible/roles/web/templates/app.service.j2", "ExecReload", "ExecRelaod");
+    let codes: Vec<String> =
+        found(&role.check(&["."])).into_iter().map(|(code, ..)| code).collect();
+    assert!(codes.contains(&"U101".to_owned()), "{codes:?}");
+}
+
+#[test]
+fn what_gitignore_names_and_what_links_lead_to_is_not_read() {
+    let shop = Repository::shop();
+    let broken = "[Service]\nExecStart=/usr/bin/gunicorn app:app\n";
+    shop.write("old/other.service", broken).write(".gitignore", "old/\n*.bak\n");
+    shop.write("deploy/x.service.bak", broken);
+    let outside = Repository::empty();
+    outside
+        .write("out.service", broken)
+        .write("secret.conf", "server { server_name ; } # SECRET\n");
+    symlink(outside.at("out.service"), shop.at("deploy/out.service")).unwrap();
+    symlink(outside.at(""), shop.at("linked")).unwrap();
+    shop.edit("deploy/shop.nginx.conf", "server {", "include secret.conf;\nserver {");
+    symlink(outside.at("secret.conf"), shop.at("deploy/secret.conf")).unwrap();
+    let ran = shop.run(&["check", ".", "--format", "json"]);
+    let report: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(names(&report), ["shop.service"]);
+    assert!(!ran.stdout.contains("SECRET"), "{}", ran.stdout);
+    // A file in its place is read.
+    shop.remove("deploy/secret.conf")
+        .write("deploy/secret.conf", "server { server_name ; } # SECRET\n");
+    assert_eq!(found(&shop.check(&["."]))[0].2, "deploy/secret.conf");
+    shop.edit("deploy/shop.nginx.conf", "include secret.conf;\n", "").remove("deploy/secret.conf");
+    // Without the rule it is found.
+    shop.remove("deploy/out.service").write(".gitignore", "");
+    assert_eq!(names(&shop.check(&["."])), ["shop.service", "x.service", "other.service"]);
+}
+
+#[test]
+fn of_two_nginx_files_for_one_place_none_is_guessed() {
+    let shop = Repository::shop();
+    let site = fs::read_to_string(shop.at("deploy/shop.nginx.conf")).unwrap();
+    // The other one leads elsewhere: the unit's is the one that leads to its socket.
+    shop.write("deploy/staging.conf", &site.replace("/run/shop/", "/run/staging/"));
+    let told = shop.check(&["."]);
+    assert_eq!(found(&told), [], "{told:#}");
+    assert!(told["apps"][0]["path"].to_string().contains("shop.example.com"));
+    assert!(shop.left("deploy/staging.conf").contains("which leads to the unit"));
+    // Both lead to it: which of them is installed is not known, and what hangs on it is not.
+    shop.write("deploy/staging.conf", &site.replace("listen 80", "listen 80 backlog=9"));
+    let open = shop.check(&["."]);
+    let why = &reasons(&open, "N301")[0];
+    assert!(why.contains("which of them is installed is not known"), "{why}");
+    assert!(why.contains("the server shop.example.com on 0.0.0.0:80"), "{why}");
+    assert_eq!(found(&open), [], "{open:#}");
+    // Each is judged by itself.
+    let header = "proxy_set_header Host $host;";
+    shop.edit("deploy/staging.conf", header, "");
+    let judged: Vec<_> =
+        found(&shop.check(&["."])).into_iter().map(|(code, _, file)| (code, file)).collect();
+    assert_eq!(judged, [("N303".to_owned(), "deploy/staging.conf".to_owned())]);
+}
+
+#[test]
+fn the_configuration_that_gunicorn_finds_by_itself_tells_its_socket() {
+    let shop = Repository::shop();
+    shop.rename("deploy/gunicorn.conf.py", "gunicorn.conf.py");
+    let named = "--config /srv/shop/current/deploy/gunicorn.conf.py ";
+    shop.edit("deploy/shop.service", named, "");
+    // Of two sites, the one that leads to its socket is the unit's.
+    let site = fs::read_to_string(shop.at("deploy/shop.nginx.conf")).unwrap();
+    shop.write("deploy/other.conf", &site.replace("/run/shop/", "/run/other/"));
+    let report = shop.check(&["."]);
+    assert_eq!(found(&report), [], "{report:#}");
+    assert!(report["apps"][0]["path"].to_string().contains("shop.example.com"), "{report:#}");
+    assert!(shop.left("deploy/other.conf").contains("which leads to the unit"));
+}
+
+#[test]
+fn of_two_directories_with_the_application_none_is_guessed() {
+    let shop = Repository::shop();
+    for name in ["shop/__init__.py", "shop/wsgi.py"] {
+        shop.rename(name, &format!("one/{name}"));
+        let text = fs::read_to_string(shop.at(&format!("one/{name}"))).unwrap();
+        shop.write(&format!("two/{name}"), &text);
+    }
+    let open = shop.check(&["."]);
+    let said = "shop.wsgi, which gunicorn loads, is in";
+    let why = reasons(&open, "R717").concat() + &reasons(&open, "R703").concat();
+    assert!(why.contains(said) && why.contains("one") && why.contains("two"), "{why}");
+    // The directory's name on the host tells them apart.
+    shop.edit("deploy/shop.service", "--chdir /srv/shop/current", "--chdir /srv/shop/current/two");
+    assert!(
+        shop.taken().contains(&("two".to_owned(), "application".to_owned())),
+        "{:?}",
+        shop.taken()
+    );
+}
+
+#[test]
+fn of_two_environment_files_the_one_with_the_units_name_counts() {
+    let shop = Repository::shop();
+    shop.write("deploy/other.env", "A=1\n").write("frontend/web.env", "B=1\n");
+    let files = shop.taken();
+    let environment: Vec<&str> = files
+        .iter()
+        .filter(|(_, what)| what == "environment file")
+        .map(|(file, _)| file.as_str())
+        .collect();
+    assert_eq!(environment, ["deploy/shop.env.example"]);
+    assert_eq!(shop.left("frontend/web.env"), "no unit here names it");
+    // Two that fit alike are none.
+    shop.rename("deploy/shop.env.example", "a/shop.env.example");
+    shop.write("b/shop.env.example", "SECRET_KEY=\n");
+    assert!(shop.left("b/shop.env.example").contains("fit alike"));
+    assert!(!shop.taken().iter().any(|(_, what)| what == "environment file"));
+}
+
+#[test]
+fn an_example_that_leaves_a_value_open_sets_none() {
+    let shop = Repository::shop();
+    let codes = |value: &str, name: &str| -> Vec<String> {
+        shop.write(name, &format!("SECRET_KEY={value}\n"));
+        let codes = found(&shop.check(&["."])).into_iter().map(|(code, ..)| code).collect();
+        shop.remove(name);
+        codes
+    };
+    shop.remove("deploy/shop.env.example");
+    for value in ["", "<your key>", "${SECRET_KEY}", "{{ key }}"] {
+        assert_eq!(codes(value, "deploy/shop.env.example"), Vec::<String>::new(), "{value}");
+    }
+    // Of the file itself, an empty value is one.
+    assert_eq!(codes("", "deploy/shop.env"), ["E410"]);
+}
+
+#[test]
+fn units_that_run_something_else_are_left_out() {
+    let shop = Repository::shop();
+    shop.write("deploy/worker.service", "[Service]\nExecStart=/usr/bin/celery -A shop worker\n");
+    shop.write("deploy/job.service", "[Service]\nExecStart=/srv/shop/bin/serve.sh\n");
+    shop.write("deploy/empty.service", "# nothing yet\n");
+    assert_eq!(names(&shop.check(&["."])), ["shop.service"]);
+    assert!(shop.left("deploy/worker.service").contains("does not run gunicorn"));
+    assert!(shop.left("deploy/job.service").contains("whether it runs gunicorn is not known"));
+    assert!(shop.left("deploy/empty.service").contains("no [Service]"));
+    // The script is here, and runs it.
+    shop.write("bin/serve.sh", "#!/bin/sh\nexec gunicorn shop.wsgi:app\n");
+    assert_eq!(names(&shop.check(&["."])), ["job.service", "shop.service"]);
+    // Files that only look like one.
+    shop.write("README.md", "[Service]\nExecStart=gunicorn x:y\n");
+    shop.write("install.sh", "cat <<X\n[Service]\nExecStart=gunicorn x:y\nX\n");
+    shop.write("notes", "Write this:\n[Service]\nExecStart=gunicorn x:y\n");
+    shop.write("tests/fixtures/x.service", "[Service]\nExecStart=gunicorn x:y\n");
+    assert_eq!(names(&shop.check(&["."])), ["job.service", "shop.service"]);
+    assert_eq!(shop.left("tests/fixtures/x.service"), "it lies under tests/");
+    // By content, whatever the name.
+    shop.write("etc/unit.txt.j2", "x")
+        .write("etc/blog", "[Unit]\n[Service]\nExecStart=gunicorn x:y\n");
+    assert_eq!(names(&shop.check(&["."]))[2], "blog.service");
+}
+
+#[test]
+fn a_directory_without_a_deployment_is_no_pass() {
+    let other = Repository::empty();
+    other.write("README.md", "x").write("src/main.py", "print()\n");
+    let ran = other.run(&["check", "."]);
+    assert_eq!(ran.code, Some(3), "{}", ran.stdout);
+    for word in ["no deployment was found in 2 files", "ExecStart=", "nginx", "--unit"] {
+        assert!(ran.stdout.contains(word), "{word}: {}", ran.stdout);
+    }
+    assert_eq!(other.check(&["."])["problems"].as_array().unwrap().len(), 1);
+    assert_eq!(other.run(&["facts", "."]).code, Some(3));
+    let fix = other.run(&["fix", "."]);
+    assert!(
+        fix.code == Some(3) && fix.stderr.contains("no deployment was found"),
+        "{}",
+        fix.stderr
+    );
+    // nginx's alone is judged, with a note.
+    other.write(
+        "site.conf",
+        "server {\n listen 80;\n location / { proxy_pass http://app:8000; }\n}\n",
+    );
+    let alone = other.check(&["."]);
+    assert_eq!(found(&alone)[0].0, "N303", "{alone:#}");
+    assert!(alone["problems"].to_string().contains("no unit that runs gunicorn"), "{alone:#}");
+    assert_eq!(other.run(&["check", "."]).code, Some(0));
+    // Where a template leads is not known; that it leads somewhere is.
+    let template = "server {\n listen 80;\n location / { proxy_pass http://{{ name }}_app; }\n}\n";
+    other.write("site.conf", template);
+    assert_eq!(other.run(&["check", "."]).code, Some(0));
+    // Of one that is not read to its end, that is said.
+    other.write("site.conf", &template.replace("listen", "{% if x %}\n listen"));
+    let cut = other.run(&["check", "."]);
+    assert!(cut.code == Some(3) && cut.stdout.contains("template syntax"), "{}", cut.stdout);
+    // One that passes nothing on is no application's.
+    other.write("site.conf", "server {\n listen 80;\n root /srv/www;\n}\n");
+    assert_eq!(other.run(&["check", "."]).code, Some(3));
+}
+
+#[test]
+fn an_argument_that_is_no_directory_is_said() {
+    let shop = Repository::shop();
+    let unit = shop.run(&["check", "deploy/shop.service"]);
+    assert!(unit.code == Some(2) && unit.stderr.contains("--unit"), "{}", unit.stderr);
+    let none = shop.run(&["check", "./nosuch"]);
+    assert!(none.code == Some(3) && none.stderr.contains("no such directory"), "{}", none.stderr);
+    let both = shop.run(&["check", ".", "--unit", "deploy/shop.service"]);
+    assert!(both.code == Some(2) && both.stderr.contains("--unit"), "{}", both.stderr);
+    for options in [&["--preflight"][..], &["--probe", "http://localhost/"]] {
+        assert_eq!(shop.run(&[&["check", "."], options].concat()).code, Some(2), "{options:?}");
+    }
+    // Written in any way, the files are named from here.
+    for word in ["./deploy/..", "deploy/../.", shop.at("").to_str().unwrap()] {
+        assert_eq!(names(&shop.check(&[word])), ["shop.service"], "{word}");
+    }
+    shop.edit("deploy/shop.service", "ExecReload", "ExecRelaod");
+    assert_eq!(found(&shop.check(&["./"]))[0].2, "deploy/shop.service");
+}
+
+#[test]
+fn what_is_too_deep_or_too_large_is_never_silently_green() {
+    let shop = Repository::shop();
+    shop.write(&format!("{}x.txt", "d/".repeat(20)), "x");
+    let ran = shop.run(&["check", "."]);
+    assert_eq!(ran.code, Some(3), "{}", ran.stdout);
+    assert!(ran.stdout.contains("not all of it was looked at"), "{}", ran.stdout);
+    assert_eq!(shop.run(&["check", ".", "--allow-incomplete"]).code, Some(0));
+    // Installed packages are somebody else's.
+    fs::remove_dir_all(shop.at("d")).unwrap();
+    shop.write(&format!("node_modules/{}x.service", "d/".repeat(20)), "x");
+    shop.write("env/pyvenv.cfg", "home = /usr/bin\n").write("env/x.service", "[Service]\n");
+    assert_eq!(shop.run(&["check", "."]).code, Some(0));
+}
+
+#[test]
+fn fix_repairs_one_deployment_in_place() {
+    let shop = Repository::shop();
+    shop.edit("deploy/shop.service", "ExecReload=/bin/kill -s HUP $MAINPID\n", "");
+    let shown = shop.run(&["check", "."]).stdout;
+    assert!(shown.contains("deploy-doctor fix shop.service . --select U101"), "{shown}");
+    assert_eq!(shop.run(&["fix", "shop.service", ".", "--select", "U101"]).code, Some(1));
+    let done = shop.run(&["fix", ".", "--select", "U101", "--apply"]);
+    assert_eq!(done.code, Some(0), "{}{}", done.stdout, done.stderr);
+    let unit = fs::read_to_string(shop.at("deploy/shop.service")).unwrap();
+    assert!(unit.contains("ExecReload=/bin/kill"), "{unit}");
+    assert_eq!(found(&shop.check(&["."])), []);
+    // Of several, one is named.
+    let two = shop.example("second/", "shop");
+    let refused = two.run(&["fix", "."]);
+    assert_eq!(refused.code, Some(2));
+    assert!(refused.stderr.contains("fix --unit second/deploy/shop.service"), "{}", refused.stderr);
+    assert_eq!(two.run(&["fix", "second"]).code, Some(0));
+}
