@@ -2,17 +2,20 @@
 
 mod config;
 mod known;
+mod nagios;
 mod probe;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::facts::Given;
+use crate::report::Format;
 use crate::repository::Survey;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(super) use config::{ConfigArguments, ConfigCommand};
 pub(super) use known::{BaselineArguments, BaselineCommand, KnownArguments};
+pub(super) use nagios::NagiosArguments;
 pub(super) use probe::{AskArguments, ProbeArguments, ProbeConnections, ProbeFormat, ProbeMethod};
 
 /// Tells whether the next reload of a Flask + Gunicorn + Nginx + systemd site loses requests,
@@ -48,6 +51,8 @@ pub(super) enum Command {
     Baseline(BaselineArguments),
     /// The file of settings: write one, check it, print its schema
     Config(ConfigArguments),
+    /// The check as a monitoring plugin: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN
+    Nagios(NagiosArguments),
     /// Print a completion script for a shell
     Completions(CompletionsArguments),
 }
@@ -246,14 +251,6 @@ pub(super) struct FixArguments {
     /// Colours
     #[arg(long, value_enum, default_value_t = Color::Auto)]
     pub color: Color,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
-    Text,
-    Concise,
-    Json,
-    Html,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

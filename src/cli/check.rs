@@ -1,14 +1,15 @@
 //! `deploy-doctor check`.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::arguments::{CheckArguments, Format};
+use super::arguments::CheckArguments;
+use super::formats::{self, Formats};
 use super::{CommandError, Exit, asked, known, print, read, settings};
 use crate::config::{Config, FailOn};
 use crate::engine::{self, Outcome, Settings};
 use crate::facts::{self, Deployment};
-use crate::report::{self, Report, Style, Times};
+use crate::report::{Format, Report, Style, Times, View};
+use crate::rule::Severity;
 use crate::source::Sources;
 
 /// How long `--wait` waits for the next look.
@@ -19,12 +20,47 @@ struct Question<'a> {
     arguments: &'a CheckArguments,
     config: Option<&'a Config>,
     settings: Settings,
-    outputs: Vec<(Format, &'a str)>,
+    formats: &'a Formats,
     probes: Vec<facts::probe::Question>,
 }
 
+/// What hands a report on.
+type Tell<'a> = &'a mut dyn FnMut(&View) -> Result<(), CommandError>;
+
 /// Reads, judges, reports; with `--wait` again and again, until it passes.
 pub(super) fn run(arguments: &CheckArguments) -> Result<Exit, CommandError> {
+    let color = super::colored(arguments.color);
+    let style = Style { color, quiet: arguments.quiet, verbose: arguments.verbose };
+    let formats = Formats::new(arguments.format, &arguments.output)?;
+    let result = judge(arguments, &formats, &mut |view| {
+        formats.write(view, style)?;
+        if let Some(found) = &arguments.place.found
+            && arguments.format == Format::Text
+            && !arguments.quiet
+        {
+            print(&super::found::said(&found.survey, arguments.verbose))?;
+        }
+        formats.print(view, style)
+    });
+    if let Err(error) = &result {
+        formats.tell_failure(&arguments.place, error);
+    }
+    result
+}
+
+/// Tells of a check that failed before it began.
+pub(super) fn tell_failure(arguments: &CheckArguments, error: &CommandError) {
+    if let Ok(formats) = Formats::new(arguments.format, &arguments.output) {
+        formats.tell_failure(&arguments.place, error);
+    }
+}
+
+/// Reads and judges, and hands the findings to who tells of them.
+pub(super) fn judge(
+    arguments: &CheckArguments,
+    formats: &Formats,
+    report: Tell,
+) -> Result<Exit, CommandError> {
     if arguments.place.found.is_some() && (!arguments.probe.is_empty() || arguments.preflight) {
         return Err(CommandError::usage(
             "--probe and --preflight are for a running host, not for a repository",
@@ -41,14 +77,14 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<Exit, CommandError> {
         arguments,
         config,
         settings,
-        outputs: outputs(arguments)?,
+        formats,
         probes: asked::questions(arguments, config)?,
     };
     let until = Instant::now() + arguments.wait.unwrap_or_default();
     let mut told = None;
     loop {
         let left = until.saturating_duration_since(Instant::now());
-        let exit = question.look(left.is_zero(), &mut told)?;
+        let exit = question.look(left.is_zero(), &mut told, report)?;
         match exit {
             Some(exit) => return Ok(exit),
             // A new door each time: nothing of what the last one remembers holds any more.
@@ -60,7 +96,12 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<Exit, CommandError> {
 impl Question<'_> {
     /// One look. Nothing is reported, and none is returned, where it does not pass and is not the
     /// last.
-    fn look(&self, last: bool, told: &mut Option<String>) -> Result<Option<Exit>, CommandError> {
+    fn look(
+        &self,
+        last: bool,
+        told: &mut Option<String>,
+        hand_on: Tell,
+    ) -> Result<Option<Exit>, CommandError> {
         let arguments = self.arguments;
         let began = Instant::now();
         let host = read::open(&arguments.place)?;
@@ -87,20 +128,13 @@ impl Question<'_> {
             outcome: &outcome,
             times: Times::new(began.elapsed(), host.asked()),
         };
-        let style = Style { color: false, quiet: arguments.quiet, verbose: arguments.verbose };
-        for (format, path) in &self.outputs {
-            let text = render(&report, *format, style)?;
-            crate::host::write::replace(Path::new(path), text.as_bytes())
-                .map_err(|error| CommandError::usage(format!("--output {path}: {error}")))?;
+        let threshold = self.threshold();
+        let lenient = arguments.allow_incomplete;
+        let mut asked = formats::asked(&arguments.place, &self.settings, threshold, lenient);
+        if self.formats.any(Format::Sarif) {
+            asked.patches = formats::patches(&sources, &deployment, &outcome);
         }
-        if let Some(found) = &arguments.place.found
-            && arguments.format == Format::Text
-            && !arguments.quiet
-        {
-            print(&super::found::said(&found.survey, arguments.verbose))?;
-        }
-        let color = super::colored(arguments.color);
-        print(&render(&report, arguments.format, Style { color, ..style })?)?;
+        hand_on(&View::new(&report, &asked))?;
         Ok(Some(exit))
     }
 
@@ -125,11 +159,16 @@ impl Question<'_> {
         if !self.arguments.allow_incomplete && problems.any(|problem| !problem.note) {
             return Exit::Incomplete;
         }
-        let fails = match settings::fail_on(self.config, self.arguments.fail_on) {
-            FailOn::Severity(threshold) => outcome.reaches(threshold),
-            FailOn::Never => false,
-        };
+        let fails = self.threshold().is_some_and(|threshold| outcome.reaches(threshold));
         if fails { Exit::Findings } else { Exit::Success }
+    }
+
+    /// Findings of this severity or worse make it fail; none: no finding does.
+    fn threshold(&self) -> Option<Severity> {
+        match settings::fail_on(self.config, self.arguments.fail_on) {
+            FailOn::Severity(threshold) => Some(threshold),
+            FailOn::Never => None,
+        }
     }
 
     /// Says why it goes on, once for each reason.
@@ -149,30 +188,4 @@ impl Question<'_> {
         }
         *told = says;
     }
-}
-
-fn render(report: &Report, format: Format, style: Style) -> Result<String, CommandError> {
-    match format {
-        Format::Text => Ok(report::text(report, style)),
-        Format::Concise => Ok(report::concise(report)),
-        Format::Html => Ok(report::html(report)),
-        Format::Json => report::json(report)
-            .map_err(|error| CommandError::usage(format!("the report as JSON: {error}"))),
-    }
-}
-
-fn outputs(arguments: &CheckArguments) -> Result<Vec<(Format, &str)>, CommandError> {
-    use clap::ValueEnum;
-    arguments
-        .output
-        .iter()
-        .map(|word| {
-            let (format, path) = word.split_once('=').ok_or_else(|| {
-                CommandError::usage(format!("--output {word}: write FORMAT=PATH"))
-            })?;
-            let format = Format::from_str(format, false)
-                .map_err(|_| CommandError::usage(format!("--output {word}: no such format")))?;
-            Ok((format, path))
-        })
-        .collect()
 }

@@ -8,9 +8,11 @@ mod config;
 mod explain;
 mod facts;
 mod fix;
+mod formats;
 mod found;
 mod init;
 mod known;
+mod nagios;
 mod probe;
 mod read;
 mod reload;
@@ -43,6 +45,8 @@ pub enum Exit {
     RollbackFailed,
     /// Reloaded without a failed probe, but degraded.
     Degraded,
+    /// What a monitoring plugin answers.
+    Plugin(crate::report::nagios::State),
 }
 
 impl From<Exit> for ExitCode {
@@ -56,6 +60,7 @@ impl From<Exit> for ExitCode {
             Exit::ReloadRolledBack => 5,
             Exit::RollbackFailed => 6,
             Exit::Degraded => 7,
+            Exit::Plugin(state) => state.status(),
         })
     }
 }
@@ -63,9 +68,16 @@ impl From<Exit> for ExitCode {
 /// Runs the command that the arguments name.
 pub fn run() -> ExitCode {
     report_panics();
-    // clap itself exits with 2 on wrong usage and with 0 on --help and --version.
-    let mut arguments = Arguments::parse();
+    let mut arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) if nagios::is_called() => return Exit::Plugin(nagios::misused(&error)).into(),
+        // clap itself exits with 2 on wrong usage and with 0 on --help and --version.
+        Err(error) => error.exit(),
+    };
     let settled = settle(&mut arguments.command);
+    if let (Err(error), Command::Check(arguments)) = (&settled, &arguments.command) {
+        check::tell_failure(arguments, error);
+    }
     let result = settled.and_then(|()| match arguments.command {
         Command::Check(arguments) => check::run(&arguments),
         Command::Fix(arguments) => fix::run(&arguments),
@@ -78,6 +90,7 @@ pub fn run() -> ExitCode {
         Command::Init(arguments) => init::run(&arguments),
         Command::Baseline(arguments) => known::run(&arguments),
         Command::Config(arguments) => config::run(&arguments),
+        Command::Nagios(arguments) => Ok(Exit::Plugin(nagios::run(arguments))),
         Command::Completions(arguments) => completions::run(&arguments),
     });
     match result {
@@ -129,6 +142,9 @@ fn report_panics() {
     std::panic::set_hook(Box::new(|info| {
         let place = info.location().map_or_else(String::new, |at| format!(" at {at}"));
         // The panic's own text may quote what was read, so it is not printed.
+        if nagios::is_called() {
+            nagios::broke(&place);
+        }
         eprintln!(
             "deploy-doctor: internal error{place}; please report it with the files that led to it"
         );

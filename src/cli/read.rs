@@ -140,7 +140,7 @@ fn hostname() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
-fn given_paths(place: &WhereArguments) -> Vec<PathBuf> {
+pub(super) fn given_paths(place: &WhereArguments) -> Vec<PathBuf> {
     let of_each = place.each.iter().flat_map(|given| {
         let single = [&given.app_dir, &given.gunicorn_conf, &given.requirements, &given.venv];
         given.env_files.iter().chain(single.into_iter().flatten())

@@ -111,7 +111,8 @@ fn write_hunk(hunk: &[DiffOp], lines: [&[&[u8]]; 2], shown: &[Vec<String>; 2], o
     }
 }
 
-fn lines(bytes: &[u8]) -> Vec<&[u8]> {
+/// The lines with their ends.
+pub(super) fn lines(bytes: &[u8]) -> Vec<&[u8]> {
     bytes.split_inclusive(|b| *b == b'\n').collect()
 }
 

@@ -9,6 +9,7 @@ mod edited;
 pub mod history;
 mod nginx;
 pub mod owners;
+mod patch;
 pub mod plan;
 mod resolve;
 mod setting;
@@ -20,6 +21,7 @@ pub mod validate;
 
 pub use change::{Change, Content};
 pub use edited::edited;
+pub use patch::patch;
 pub use plan::{Left, Options, Plan, Proposal, Reason, plan};
 
 /// Where the change of a unit goes.

@@ -23,6 +23,18 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace_with(path, 0o644, bytes)
 }
 
+/// [`replace`] for a report. What is no regular file (a pipe, a terminal, `/dev/stdout`) is written
+/// to and stays what it is.
+pub fn report(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let special = fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir());
+    let open = ["/dev/stdout", "/dev/stderr", "/dev/fd", "/proc"];
+    if special || open.iter().any(|top| path.starts_with(top)) {
+        let mut file = fs::OpenOptions::new().append(true).open(path)?;
+        return file.write_all(bytes).and_then(|()| file.flush());
+    }
+    replace(path, bytes)
+}
+
 /// [`replace`] for several files of a directory, which is made where it is not there.
 pub fn replace_all(directory: &Path, files: &[Wanted]) -> Result<(), Failed> {
     make(directory)?;

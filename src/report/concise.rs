@@ -6,7 +6,7 @@ use super::{Report, clean};
 use crate::rule::Finding;
 
 /// `file:line:column: severity[code] message`; a finding without a place names its application.
-pub fn concise(report: &Report) -> String {
+pub(super) fn concise(report: &Report) -> String {
     let mut out = String::new();
     for reported in &report.outcome.findings {
         let _ = writeln!(out, "{}", line(report, &reported.finding));

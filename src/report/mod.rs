@@ -1,23 +1,36 @@
 //! One model of what was found, many formats. Each format is a file of its own.
 
 mod concise;
+mod format;
+mod github;
+mod gitlab;
 pub mod html;
 mod json;
+mod junit;
+mod markdown;
+pub mod nagios;
 mod path;
+mod place;
+mod prometheus;
+mod sarif;
 mod snippet;
+mod tap;
 mod text;
 mod times;
+mod view;
 
-pub use concise::concise;
-pub use html::html;
-pub use json::json;
+pub use format::{Failure, Format, Unwritable, write, write_failure};
+pub use place::Base;
 pub use text::{Style, shell_words, text};
 pub use times::Times;
+pub use view::View;
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use crate::engine::Outcome;
 use crate::facts::{Deployment, Problem};
+use crate::rule::{Rule, Severity};
 use crate::source::{Sources, Span, show};
 
 /// Where the facts came from, for the head of a report.
@@ -46,6 +59,50 @@ pub struct Report<'a> {
     pub outcome: &'a Outcome,
     /// What it took.
     pub times: Times,
+}
+
+/// Who asked, and for what: what some formats tell besides the findings.
+#[derive(Debug, Default)]
+pub struct Asked {
+    /// The rules that ran, each with the severity with which it reports.
+    pub rules: Vec<(&'static Rule, Severity)>,
+    /// Findings of this severity or worse make the run fail; none: no finding does.
+    pub threshold: Option<Severity>,
+    /// What could not be read does not make it fail.
+    pub allow_incomplete: bool,
+    /// What paths are told from.
+    pub base: Base,
+    /// What was to be checked, in a word or two: two runs that check different things differ in it.
+    pub scope: String,
+    /// What safe fixes make of the files, by the finding's fingerprint; empty where no format tells.
+    pub patches: HashMap<String, Patch>,
+}
+
+/// A fix as text: what goes away and what comes in its place.
+#[derive(Debug, Clone)]
+pub struct Patch {
+    /// The files that it changes.
+    pub files: Vec<PatchedFile>,
+}
+
+/// What a fix makes of one file.
+#[derive(Debug, Clone)]
+pub struct PatchedFile {
+    /// Its path as the deployment sees it.
+    pub path: PathBuf,
+    /// The changes, from the top down.
+    pub replacements: Vec<Replacement>,
+}
+
+/// Whole lines that others take the place of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replacement {
+    /// The first line that goes away, from 1; where none does, the one before which others come.
+    pub line: usize,
+    /// How many lines go away.
+    pub lines: usize,
+    /// What comes, with the ends of its lines.
+    pub text: String,
 }
 
 impl Report<'_> {

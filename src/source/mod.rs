@@ -204,6 +204,16 @@ impl<'h> Sources<'h> {
         }
     }
 
+    /// Where a path leads, links followed; the path itself where nothing is there or it cannot be
+    /// told.
+    pub fn real_path(&self, path: &Path) -> PathBuf {
+        let looked = self.host.look(path);
+        match looked.metadata() {
+            Some(_) => looked.resolved,
+            None => path.to_owned(),
+        }
+    }
+
     /// The host behind these files.
     pub fn host(&self) -> &'h dyn Host {
         self.host

@@ -9,6 +9,7 @@ mod container;
 mod env_systemd;
 mod fix_live;
 mod fix_proofs;
+mod formats;
 mod guarded_reload;
 mod gunicorn_real;
 mod html_real;

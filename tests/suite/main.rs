@@ -41,6 +41,7 @@ mod fix_transaction;
 mod fix_transaction_crash;
 mod fix_transaction_hostile;
 mod follow;
+mod formats;
 mod gunicorn_launcher;
 mod html_page;
 mod init;

@@ -82,7 +82,8 @@ fn every_command_runs() {
         }
         count += 1;
         let (code, _) = run(line);
-        assert!(matches!(code, Some(0 | 1 | 3)), "{line}: exit {code:?}");
+        let critical = line.starts_with("deploy-doctor nagios") && code == Some(2);
+        assert!(critical || matches!(code, Some(0 | 1 | 3)), "{line}: exit {code:?}");
     }
     assert!(count >= 8, "only {count} commands of the README were run");
 }

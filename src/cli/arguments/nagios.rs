@@ -1,0 +1,78 @@
+//! The options of `deploy-doctor nagios`, named as users of monitoring plugins know them.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::{CheckArguments, Color, FILES, FailOn, WhereArguments};
+use crate::report::Format;
+
+/// The check as a monitoring plugin, for Nagios, Icinga, Naemon and whoever runs their plugins.
+///
+/// Prints a line with the state and performance data, then a line a finding. Exit status: 0 OK,
+/// 1 WARNING (warnings), 2 CRITICAL (errors), 3 UNKNOWN: something could not be read, the time
+/// limit passed, wrong usage, and for this help.
+#[derive(Debug, Args)]
+#[command(version)]
+pub(in crate::cli) struct NagiosArguments {
+    #[command(flatten)]
+    pub place: WhereArguments,
+    /// Ask this URL, and each application's sockets, for an answer (repeatable) [default: those of
+    /// the settings, if any]
+    #[arg(long, value_name = "URL", conflicts_with = "root", conflicts_with_all = FILES)]
+    pub probe: Vec<String>,
+    /// Answer UNKNOWN after so many seconds
+    #[arg(short, long, value_name = "SECONDS", default_value_t = 30,
+        value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub timeout: u64,
+    /// Write a report to a file as well (repeatable)
+    #[arg(long, value_name = "FORMAT=PATH")]
+    pub output: Vec<String>,
+    /// Run these rules alone: codes, names, areas, globs
+    #[arg(long, value_name = "RULE", value_delimiter = ',')]
+    pub select: Vec<String>,
+    /// Leave these rules out: codes, names, areas, globs
+    #[arg(long, value_name = "RULE", value_delimiter = ',')]
+    pub ignore: Vec<String>,
+    /// Change a rule's severity (repeatable)
+    #[arg(long, value_name = "RULE=LEVEL")]
+    pub severity: Vec<String>,
+    /// Findings that are known and do not count
+    #[arg(long, value_name = "FILE")]
+    pub baseline: Option<PathBuf>,
+    /// Read the settings here [default: the nearest deploy-doctor.toml, then /etc's]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Not UNKNOWN when something could not be read
+    #[arg(long)]
+    pub allow_incomplete: bool,
+}
+
+impl NagiosArguments {
+    /// The same question as `check` asks it.
+    pub(in crate::cli) fn into_check(self) -> CheckArguments {
+        CheckArguments {
+            place: self.place,
+            // A site that does not answer is told before the plugin's own time is up.
+            timeout: (!self.probe.is_empty()).then(|| Duration::from_secs(self.timeout) / 2),
+            probe: self.probe,
+            expect_version: None,
+            wait: None,
+            preflight: false,
+            since: None,
+            format: Format::Text,
+            output: self.output,
+            select: self.select,
+            ignore: self.ignore,
+            severity: self.severity,
+            baseline: self.baseline,
+            config: self.config,
+            fail_on: Some(FailOn::Warning),
+            allow_incomplete: self.allow_incomplete,
+            color: Color::Never,
+            quiet: false,
+            verbose: false,
+        }
+    }
+}

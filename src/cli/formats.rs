@@ -1,0 +1,166 @@
+//! `--format` and `--output`: what is written, where, and what of it when a run fails.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+
+use super::arguments::WhereArguments;
+use super::{CommandError, read};
+use crate::engine::{Outcome, Settings};
+use crate::facts::Deployment;
+use crate::report::{self, Asked, Base, Failure, Format, Patch, Style, View};
+use crate::rule::Severity;
+use crate::source::Sources;
+
+/// `--format` and each `--output FORMAT=PATH`.
+pub(super) struct Formats {
+    printed: Format,
+    files: Vec<(Format, PathBuf)>,
+}
+
+impl Formats {
+    /// From the words of the command line.
+    pub(super) fn new(printed: Format, outputs: &[String]) -> Result<Self, CommandError> {
+        let files = outputs.iter().map(|word| {
+            let (format, path) = word.split_once('=').ok_or_else(|| {
+                CommandError::usage(format!("--output {word}: write FORMAT=PATH"))
+            })?;
+            let format = Format::from_str(format, false).map_err(|_| {
+                let known =
+                    Format::value_variants().iter().filter_map(ValueEnum::to_possible_value);
+                let known: Vec<String> = known.map(|value| value.get_name().to_owned()).collect();
+                let known = known.join(", ");
+                CommandError::usage(format!("--output {word}: no such format; there are {known}"))
+            })?;
+            if path.is_empty() {
+                return Err(CommandError::usage(format!("--output {word}: write FORMAT=PATH")));
+            }
+            Ok((format, PathBuf::from(path)))
+        });
+        Ok(Self { printed, files: files.collect::<Result<_, _>>()? })
+    }
+
+    /// Is one of them among these?
+    pub(super) fn any(&self, wanted: Format) -> bool {
+        self.printed == wanted || self.files.iter().any(|(format, _)| *format == wanted)
+    }
+
+    /// Writes the files.
+    pub(super) fn write(&self, view: &View, style: Style) -> Result<(), CommandError> {
+        for (format, path) in &self.files {
+            replace(path, &render(view, *format, Style { color: false, ..style })?)?;
+        }
+        Ok(())
+    }
+
+    /// What goes to standard output.
+    pub(super) fn print(&self, view: &View, style: Style) -> Result<(), CommandError> {
+        super::print(&render(view, self.printed, style)?)
+    }
+
+    /// Tells those readers of a run that came to no report who would not notice by themselves.
+    pub(super) fn tell_failure(&self, place: &WhereArguments, error: &CommandError) {
+        let failure = self.tell_failure_in_files(place, error);
+        if let Some(text) = report::write_failure(self.printed, &failure) {
+            let _ = super::print(&text);
+        }
+    }
+
+    /// The same for files alone.
+    pub(super) fn tell_failure_in_files(
+        &self,
+        place: &WhereArguments,
+        error: &CommandError,
+    ) -> Failure {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let failure = Failure {
+            scope: scope(place),
+            seconds: now.map_or(0, |since| since.as_secs()),
+            message: error.message.clone(),
+        };
+        for (format, path) in &self.files {
+            // The error itself is told already; one more would hide it.
+            if let Some(text) = report::write_failure(*format, &failure)
+                && let Err(error) = replace(path, &text)
+            {
+                eprintln!("deploy-doctor: {}", error.message);
+            }
+        }
+        failure
+    }
+}
+
+fn render(view: &View, format: Format, style: Style) -> Result<String, CommandError> {
+    report::write(view, format, style).map_err(|error| CommandError::usage(error.to_string()))
+}
+
+fn replace(path: &Path, text: &str) -> Result<(), CommandError> {
+    crate::host::write::report(path, text.as_bytes())
+        .map_err(|error| CommandError::usage(format!("--output {}: {error}", path.display())))
+}
+
+/// Who asked, and for what.
+pub(super) fn asked(
+    place: &WhereArguments,
+    settings: &Settings,
+    threshold: Option<Severity>,
+    allow_incomplete: bool,
+) -> Asked {
+    let rules = crate::rules::all().iter().filter(|rule| settings.selection.includes(rule));
+    let severity = |code| settings.severities.get(code).copied();
+    Asked {
+        rules: rules.map(|rule| (*rule, severity(rule.code).unwrap_or(rule.severity))).collect(),
+        threshold,
+        allow_incomplete,
+        base: base(place),
+        scope: scope(place),
+        patches: HashMap::new(),
+    }
+}
+
+/// What paths are told from.
+fn base(place: &WhereArguments) -> Base {
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    Base {
+        directory: std::env::current_dir().map_or_else(|_| PathBuf::from("/"), |path| real(&path)),
+        root: place.root.as_deref().map(real),
+    }
+}
+
+/// What was to be checked, in a word or two.
+fn scope(place: &WhereArguments) -> String {
+    let mut words = Vec::new();
+    words.extend(place.root.iter().map(|root| root.display().to_string()));
+    match (&place.found, &place.repository) {
+        (Some(found), _) => {
+            words.extend(found.directories.iter().map(|path| path.display().to_string()));
+        }
+        (None, Some(directory)) => words.push(directory.display().to_string()),
+        (None, None) => {
+            words.extend(read::given_paths(place).iter().map(|path| path.display().to_string()));
+        }
+    }
+    words.extend(place.apps.iter().cloned());
+    match words.is_empty() {
+        true => "host".to_owned(),
+        false => words.join(" "),
+    }
+}
+
+/// What the safe fixes make of the files, by fingerprint.
+pub(super) fn patches(
+    sources: &Sources,
+    deployment: &Deployment,
+    outcome: &Outcome,
+) -> HashMap<String, Patch> {
+    let patch = |reported: &crate::engine::Reported| {
+        let patch = crate::fix::patch(sources, deployment, &reported.finding)?;
+        Some((reported.fingerprint.clone(), patch))
+    };
+    // Each one is made for itself: a site with more findings is helped by `fix`, not by these.
+    outcome.findings.iter().take(MOST_PATCHES).filter_map(patch).collect()
+}
+
+/// The most fixes that a report carries.
+const MOST_PATCHES: usize = 500;

@@ -1,0 +1,77 @@
+//! A finding's fix as the lines that it changes, for reports that carry fixes along.
+
+use similar::{Algorithm, DiffOp};
+
+use super::{Change, diff, edited};
+use crate::facts::Deployment;
+use crate::report::{Patch, PatchedFile, Replacement};
+use crate::rule::{Finding, Safety};
+use crate::source::{Sources, Span, redact, show};
+
+/// What a safe fix makes of the files that stand there, as text. None where it also makes a file,
+/// changes a mode or a packaged file, or where a line that changes holds what nobody may see: the
+/// value of a variable is in no report.
+pub fn patch(sources: &Sources, deployment: &Deployment, finding: &Finding) -> Option<Patch> {
+    let fix = finding.fix.as_ref().filter(|fix| fix.safety == Safety::Safe)?;
+    if fix.edits.is_empty() {
+        return None;
+    }
+    let changes = edited::edited(sources.host(), sources, deployment, &fix.edits).ok()?;
+    let files = changes.iter().map(|change| file(sources, change)).collect::<Option<Vec<_>>>()?;
+    (!files.is_empty()).then_some(Patch { files })
+}
+
+fn file(sources: &Sources, change: &Change) -> Option<PatchedFile> {
+    let (before, after) = (change.before.bytes()?, change.after.bytes()?);
+    let packaged = ["/usr", "/lib"].iter().any(|top| change.path.starts_with(top));
+    if packaged || change.before.mode() != change.after.mode() || before == after {
+        return None;
+    }
+    let hidden = hidden(sources, change, before)?;
+    let (old, new) = (diff::lines(before), diff::lines(after));
+    // A last line without its end cannot be told as a whole line.
+    if !before.ends_with(b"\n") || !after.ends_with(b"\n") {
+        return None;
+    }
+    let operations = similar::capture_diff_slices(Algorithm::Myers, &old, &new);
+    let mut replacements = Vec::new();
+    for operation in operations.iter().filter(|one| !matches!(one, DiffOp::Equal { .. })) {
+        let (goes, comes) = (operation.old_range(), operation.new_range());
+        let (start, end) = (bytes(&old[..goes.start]), bytes(&old[..goes.end]));
+        if hidden.iter().any(|span| (span.start as usize) < end && start < span.end as usize) {
+            return None;
+        }
+        let text = String::from_utf8(new[comes].concat()).ok()?;
+        if !redact::ranges(&change.path, text.as_bytes()).is_empty() || !is_shown_whole(&text) {
+            return None;
+        }
+        replacements.push(Replacement { line: goes.start + 1, lines: goes.len(), text });
+    }
+    Some(PatchedFile { path: change.path.clone(), replacements })
+}
+
+/// What nobody may see of a file; none where it was not read, so that it cannot be told.
+fn hidden(sources: &Sources, change: &Change, before: &[u8]) -> Option<Vec<Span>> {
+    let files = sources.files();
+    let mut read =
+        files.iter().filter(|file| sources.real_path(&file.path) == change.path).peekable();
+    read.peek()?;
+    let mut spans = Vec::new();
+    for file in read {
+        if file.bytes != before {
+            return None;
+        }
+        spans.extend(sources.hidden(file.id));
+    }
+    Some(spans)
+}
+
+/// Would a reader see all of it? Not where an address holds a password.
+fn is_shown_whole(text: &str) -> bool {
+    let whole = |line: &str| show::line(line) == line.replace('\t', " ").replace('\r', "");
+    text.split('\n').all(whole)
+}
+
+fn bytes(lines: &[&[u8]]) -> usize {
+    lines.iter().map(|line| line.len()).sum()
+}

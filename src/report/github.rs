@@ -1,0 +1,159 @@
+//! `--format github`: annotations, as GitHub's runner reads them from a step's output
+//! ("Workflow commands for GitHub Actions").
+//!
+//! GitHub shows ten of a kind for each step and throws the rest away without a word: the worst come
+//! first, and what does not fit is counted and stands as plain lines in the log.
+
+use std::fmt::Write;
+
+use super::place::Placed;
+use super::view::{Problem, plural};
+use super::{Failure, Severity, View, clean};
+
+/// The most annotations of one kind that GitHub shows for a step.
+const SHOWN: usize = 10;
+
+/// One command a line, then what there is no room for, then the count.
+pub(super) fn github(view: &View) -> String {
+    let mut out = String::new();
+    let mut log = String::new();
+    let mut room = Room::default();
+    for problem in &view.problems {
+        let kind = if problem.of.note { Kind::Notice } else { Kind::Error };
+        let place = view.place_of(problem);
+        match room.take(kind) {
+            true => annotate(&mut out, kind, place.as_ref(), "not read", &words(problem)),
+            false => line(&mut log, place.as_ref(), "problem", &words(problem)),
+        }
+    }
+    for finding in view.worst_first() {
+        let kind = Kind::of(finding.severity);
+        let place = view.place(finding);
+        let title = format!("{} {}", finding.code, finding.name);
+        match room.take(kind) {
+            true => {
+                let mut text = finding.message.clone();
+                if !finding.help.is_empty() {
+                    let _ = write!(text, "\n\n{}", finding.help);
+                }
+                annotate(&mut out, kind, Some(&place), &title, &text);
+            }
+            false => {
+                let tag = format!("{}[{}]", finding.severity.word(), finding.code);
+                line(&mut log, Some(&place), &tag, &finding.message);
+            }
+        }
+    }
+    let left = room.left();
+    if !left.is_empty() {
+        let _ = writeln!(out, "GitHub shows {SHOWN} of a kind; besides there are {left}:");
+        out.push_str(&log);
+    }
+    let _ = writeln!(out, "deploy-doctor: {}", view.summary.words());
+    out
+}
+
+/// A run that came to no report.
+pub(super) fn failed(failure: &Failure) -> String {
+    let mut out = String::new();
+    annotate(&mut out, Kind::Error, None, "deploy-doctor", &clean(&failure.message));
+    out
+}
+
+/// GitHub's three kinds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Error,
+    Warning,
+    Notice,
+}
+
+impl Kind {
+    fn of(severity: Severity) -> Self {
+        match severity {
+            Severity::Error => Self::Error,
+            Severity::Warning => Self::Warning,
+            Severity::Info => Self::Notice,
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Notice => "notice",
+        }
+    }
+}
+
+/// How many of each kind were asked for.
+#[derive(Default)]
+struct Room([usize; 3]);
+
+impl Room {
+    /// Is there room for one more?
+    fn take(&mut self, kind: Kind) -> bool {
+        self.0[kind as usize] += 1;
+        self.0[kind as usize] <= SHOWN
+    }
+
+    /// What there was no room for, in words.
+    fn left(&self) -> String {
+        let kinds = [Kind::Error, Kind::Warning, Kind::Notice];
+        let left = kinds.iter().filter_map(|kind| {
+            let more = self.0[*kind as usize].saturating_sub(SHOWN);
+            (more > 0).then(|| plural(more, &format!("more {}", kind.word())))
+        });
+        left.collect::<Vec<_>>().join(" and ")
+    }
+}
+
+fn annotate(out: &mut String, kind: Kind, place: Option<&Placed>, title: &str, text: &str) {
+    let mut properties = Vec::new();
+    if let Some(place) = place {
+        properties.push(format!("file={}", property(&place.artifact.text())));
+        if let Some(region) = place.region {
+            properties.push(format!("line={},endLine={}", region.line, region.end_line));
+            // GitHub refuses columns where the lines differ.
+            if region.line == region.end_line {
+                let end = region.end_column.max(region.column);
+                properties.push(format!("col={},endColumn={end}", region.column));
+            }
+        }
+    }
+    properties.push(format!("title={}", property(title)));
+    let _ = writeln!(out, "::{} {}::{}", kind.word(), properties.join(","), data(text));
+}
+
+/// A line of the log that the runner takes for no command.
+fn line(out: &mut String, place: Option<&Placed>, tag: &str, text: &str) {
+    let place = place.map_or_else(String::new, |place| format!("{}: ", place.text()));
+    let _ = writeln!(out, "  {}", plain(&format!("{place}{tag} {text}")));
+}
+
+/// The runner obeys `::command::` at the start of a line (blanks before it do not count) and
+/// `##[command]` anywhere in it, `##[stop-commands]` too.
+fn plain(text: &str) -> String {
+    let text = clean(text).replace("##[", "# #[");
+    match text.strip_prefix("::") {
+        Some(rest) => format!(": :{rest}"),
+        None => text,
+    }
+}
+
+/// The text of a command.
+fn data(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+/// One of its properties.
+fn property(text: &str) -> String {
+    data(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+fn words(problem: &Problem) -> String {
+    match problem.file.is_empty() {
+        true => problem.message.clone(),
+        false => format!("{}: {}", problem.file, problem.message),
+    }
+}

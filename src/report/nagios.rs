@@ -1,0 +1,110 @@
+//! What a monitoring plugin says: a line with the state, performance data behind it, further lines
+//! (monitoring-plugins.org, "Monitoring Plugins Development Guidelines").
+//!
+//! A `|` starts the performance data, and later lines may have their own, so no text holds one. The
+//! data comes first after the state's line: what a transport cuts off is text.
+
+use super::view::plural;
+use super::{View, clean};
+
+/// The most characters of one line of text; old transports carry a kilobyte in all.
+const LINE: usize = 300;
+/// The most lines of text.
+const LINES: usize = 20;
+
+/// A plugin's answer; its number is the exit status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Nothing is wrong.
+    Ok,
+    /// There are warnings.
+    Warning,
+    /// There are errors.
+    Critical,
+    /// It could not be told.
+    Unknown,
+}
+
+impl State {
+    /// The exit status.
+    pub fn status(self) -> u8 {
+        match self {
+            Self::Ok => 0,
+            Self::Warning => 1,
+            Self::Critical => 2,
+            Self::Unknown => 3,
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "OK",
+            Self::Warning => "WARNING",
+            Self::Critical => "CRITICAL",
+            Self::Unknown => "UNKNOWN",
+        }
+    }
+}
+
+/// The state and all that is printed.
+pub fn answer(view: &View) -> (State, String) {
+    let summary = &view.summary;
+    // A site that is known to break is not less so where something else could not be read.
+    let state = match (summary.error, view.is_complete(), summary.warning) {
+        (1.., _, _) => State::Critical,
+        (0, false, _) => State::Unknown,
+        (0, true, 1..) => State::Warning,
+        (0, true, 0) => State::Ok,
+    };
+    let findings = view.worst_first();
+    let mut lines: Vec<String> = Vec::new();
+    lines.extend(view.gaps().map(|problem| match problem.file.is_empty() {
+        true => format!("not checked: {}", problem.message),
+        false => format!("not checked: {}: {}", problem.file, problem.message),
+    }));
+    let told = findings.iter().map(|finding| {
+        let app = finding.app.unwrap_or("host");
+        format!("{}[{}] {app}: {}", finding.severity.word(), finding.code, finding.message)
+    });
+    match state {
+        State::Unknown => lines.extend(told),
+        _ => lines = told.chain(lines).collect(),
+    }
+    let first = match lines.first() {
+        Some(first) => format!("{}: {first}", summary.words()),
+        None => format!("{}, {}", summary.words(), plural(view.apps.len(), "application")),
+    };
+    let data = format!(
+        "errors={};;0;0 warnings={};0;;0 infos={};;;0 skipped={};;;0",
+        summary.error, summary.warning, summary.info, summary.skipped
+    );
+    let mut out = format!("{} | {data}\n", line(state, &first));
+    // The first one is told already.
+    let rest = lines.get(1..).unwrap_or_default();
+    for line in rest.iter().take(LINES) {
+        out.push_str(&text(line));
+        out.push('\n');
+    }
+    if rest.len() > LINES {
+        out.push_str(&format!("and {} more\n", rest.len() - LINES));
+    }
+    (state, out)
+}
+
+/// The line of a run that came to no answer.
+pub fn unknown(message: &str) -> String {
+    line(State::Unknown, message) + "\n"
+}
+
+fn line(state: State, message: &str) -> String {
+    format!("DEPLOY {} - {}", state.word(), text(message))
+}
+
+/// One line that starts no performance data.
+fn text(message: &str) -> String {
+    let message = clean(message).replace('|', "¦");
+    match message.char_indices().nth(LINE) {
+        Some((at, _)) => format!("{}…", &message[..at]),
+        None => message,
+    }
+}

@@ -1,0 +1,162 @@
+//! Where a finding stands in the files at hand: relative to the working directory, with DIR of
+//! `--root DIR`, and links followed to the file that a repository has.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use crate::facts::Deployment;
+use crate::host::tidy;
+use crate::source::{FileId, SourceFile, Sources, Span};
+
+/// What paths are told from. Both are free of links.
+#[derive(Debug, Clone, Default)]
+pub struct Base {
+    /// The working directory.
+    pub directory: PathBuf,
+    /// DIR of `--root DIR`.
+    pub root: Option<PathBuf>,
+}
+
+/// A file at hand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Artifact {
+    /// Its path: relative to the working directory where it lies below it, else absolute.
+    pub path: PathBuf,
+}
+
+impl Artifact {
+    /// Its path as text.
+    pub fn text(&self) -> String {
+        super::clean(&self.path.to_string_lossy())
+    }
+}
+
+/// A range of lines, columns counted in characters as a reader of UTF-8 counts them; the end is
+/// the place behind the last character.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Region {
+    pub line: usize,
+    pub column: usize,
+    pub end_line: usize,
+    pub end_column: usize,
+}
+
+/// A place in a file at hand.
+pub(super) struct Placed {
+    pub artifact: Artifact,
+    /// Nothing where the file as a whole is meant.
+    pub region: Option<Region>,
+    pub note: String,
+    pub span: Option<Span>,
+}
+
+impl Placed {
+    /// The line; the first where the file as a whole is meant.
+    pub fn line(&self) -> usize {
+        self.region.map_or(1, |region| region.line)
+    }
+
+    /// `path:line`, for people.
+    pub fn text(&self) -> String {
+        match self.region {
+            Some(region) => format!("{}:{}", self.artifact.text(), region.line),
+            None => self.artifact.text(),
+        }
+    }
+}
+
+/// The files at hand, each looked up once.
+pub(super) struct Artifacts<'a> {
+    sources: &'a Sources<'a>,
+    base: &'a Base,
+    known: RefCell<HashMap<PathBuf, Artifact>>,
+}
+
+impl<'a> Artifacts<'a> {
+    pub fn new(sources: &'a Sources<'a>, base: &'a Base) -> Self {
+        Self { sources, base, known: RefCell::default() }
+    }
+
+    /// A range of a file that was read.
+    pub fn placed(&self, span: Span, note: &str) -> Placed {
+        let file = self.sources.file(span.file);
+        Placed {
+            artifact: self.artifact(&file.path),
+            region: Some(region(&file, span)),
+            note: note.to_owned(),
+            span: Some(span),
+        }
+    }
+
+    /// A line of a file, which need not have been read.
+    pub fn line(&self, path: &Path, line: Option<usize>) -> Placed {
+        let region = |line| Region { line, column: 1, end_line: line, end_column: 1 };
+        Placed {
+            artifact: self.artifact(path),
+            region: line.map(region),
+            note: String::new(),
+            span: None,
+        }
+    }
+
+    /// Where a finding without a place is told: at what starts the application, or for the host at
+    /// nginx's configuration. A reader of SARIF refuses a whole file for one result without any.
+    pub fn anchor(&self, deployment: &Deployment, app: Option<&str>) -> Placed {
+        let named = deployment.apps.iter().find(|one| Some(one.name.as_str()) == app);
+        if let Some(app) = named {
+            return self.start_of(app);
+        }
+        let whole = |file: &FileId| self.line(&self.sources.file(*file).path, Some(1));
+        let nginx = deployment.nginx.files();
+        match (nginx.first(), deployment.apps.first()) {
+            (Some(file), _) => whole(file),
+            (None, Some(app)) => self.start_of(app),
+            (None, None) => self.line(Path::new("/etc/systemd/system"), None),
+        }
+    }
+
+    fn start_of(&self, app: &crate::facts::App) -> Placed {
+        let unit = &app.service.unit;
+        match unit.last("Service", "ExecStart") {
+            Some(start) => self.placed(start.span, "gunicorn is started here"),
+            None => self.line(&unit.path, Some(1)),
+        }
+    }
+
+    fn artifact(&self, path: &Path) -> Artifact {
+        let mut known = self.known.borrow_mut();
+        known.entry(path.to_owned()).or_insert_with(|| self.look(path)).clone()
+    }
+
+    fn look(&self, path: &Path) -> Artifact {
+        let real = self.sources.real_path(path);
+        let whole = match &self.base.root {
+            Some(root) => root.join(real.strip_prefix("/").unwrap_or(&real)),
+            None => self.base.directory.join(real),
+        };
+        let whole = tidy(&whole);
+        match whole.strip_prefix(&self.base.directory) {
+            Ok(inside) if !inside.as_os_str().is_empty() => Artifact { path: inside.into() },
+            _ => Artifact { path: whole },
+        }
+    }
+}
+
+fn region(file: &SourceFile, span: Span) -> Region {
+    let (line, column) = character(file, span.start);
+    let (end_line, end_column) = character(file, span.end.max(span.start));
+    Region { line, column, end_line, end_column }
+}
+
+/// Line and column of a byte, the column in characters; a byte that is no UTF-8 is one.
+fn character(file: &SourceFile, offset: u32) -> (usize, usize) {
+    let at = file.position(offset);
+    let line = file.slice(file.line_span(at.line));
+    let before = &line[..(at.column - 1).min(line.len())];
+    let characters = |chunk: std::str::Utf8Chunk| {
+        chunk.valid().chars().count() + usize::from(!chunk.invalid().is_empty())
+    };
+    let over = (at.column - 1).saturating_sub(line.len());
+    (at.line, before.utf8_chunks().map(characters).sum::<usize>() + over + 1)
+}

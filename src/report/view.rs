@@ -1,0 +1,382 @@
+//! The findings as every format sees them: built once from the report, ready to be shown (secrets
+//! hidden, on one line, without control characters), in one order and counted in one place.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use super::place::{Artifacts, Placed};
+use super::{Asked, Patch, Report, SourceInfo, clean};
+use crate::engine::{Reported, SeenIn, Status};
+use crate::facts::WhyKind;
+use crate::rule::{Check, Evidence, EvidenceKind, Hop, Impact, Item, Rule, Safety, Severity};
+use crate::source::{Span, show};
+
+/// Everything that a format may say.
+pub struct View<'a> {
+    pub(super) report: &'a Report<'a>,
+    pub(super) asked: &'a Asked,
+    artifacts: Artifacts<'a>,
+    pub(super) source: &'a SourceInfo,
+    pub(super) apps: Vec<App<'a>>,
+    pub(super) findings: Vec<Finding<'a>>,
+    pub(super) skipped: Vec<Skipped<'a>>,
+    pub(super) problems: Vec<Problem<'a>>,
+    pub(super) summary: Summary,
+}
+
+/// One application: the answer in a word, the checklist, a request's path.
+#[derive(Serialize)]
+pub(super) struct App<'a> {
+    pub name: &'a str,
+    pub verdict: &'static str,
+    pub checklist: Vec<ItemEntry<'a>>,
+    pub path: Vec<HopEntry>,
+}
+
+/// One item of the checklist.
+#[derive(Serialize)]
+pub(super) struct ItemEntry<'a> {
+    pub item: Item,
+    pub title: &'static str,
+    pub status: Status,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seen: Option<SeenIn>,
+    pub findings: &'a [&'static str],
+    pub skipped: &'a [&'static str],
+}
+
+/// One hop of a request's path.
+#[derive(Serialize)]
+pub(super) struct HopEntry {
+    pub hop: Hop,
+    pub text: String,
+    pub ok: bool,
+}
+
+/// One finding.
+#[derive(Serialize)]
+pub(super) struct Finding<'a> {
+    pub code: &'static str,
+    pub name: &'static str,
+    pub severity: Severity,
+    pub impact: Impact,
+    pub app: Option<&'a str>,
+    pub message: String,
+    pub help: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    pub locations: Vec<Location>,
+    pub evidence: Vec<EvidenceEntry>,
+    pub fix: Option<FixEntry>,
+    pub fingerprint: &'a str,
+    #[serde(skip)]
+    pub reported: &'a Reported,
+}
+
+/// A place as the deployment sees it, columns in bytes.
+#[derive(Serialize)]
+pub(super) struct Location {
+    pub file: String,
+    pub line: usize,
+    pub column: usize,
+    pub end_line: usize,
+    pub end_column: usize,
+    pub note: String,
+    #[serde(skip)]
+    pub span: Span,
+}
+
+/// An observation that is no place in a file.
+#[derive(Serialize)]
+pub(super) struct EvidenceEntry {
+    pub kind: EvidenceKind,
+    pub text: String,
+}
+
+/// What would remove a finding.
+#[derive(Serialize)]
+pub(super) struct FixEntry {
+    pub safety: Safety,
+    pub title: String,
+}
+
+/// A rule that could not judge.
+#[derive(Serialize)]
+pub(super) struct Skipped<'a> {
+    pub code: &'static str,
+    pub app: Option<&'a str>,
+    pub reason: String,
+    pub kind: WhyKind,
+}
+
+/// What could not be read or understood.
+#[derive(Serialize)]
+pub(super) struct Problem<'a> {
+    pub file: String,
+    pub line: Option<usize>,
+    pub message: String,
+    #[serde(skip)]
+    pub of: &'a crate::facts::Problem,
+}
+
+/// How many of each there are.
+#[derive(Serialize)]
+pub(super) struct Summary {
+    pub error: usize,
+    pub warning: usize,
+    pub info: usize,
+    pub skipped: usize,
+    pub suppressed: usize,
+    pub known: usize,
+}
+
+impl Summary {
+    /// `2 errors, 1 warning`, with what else there is.
+    pub fn words(&self) -> String {
+        let mut parts = vec![plural(self.error, "error"), plural(self.warning, "warning")];
+        if self.info > 0 {
+            parts.push(format!("{} info", self.info));
+        }
+        if self.suppressed > 0 {
+            parts.push(format!("{} suppressed", self.suppressed));
+        }
+        if self.known > 0 {
+            parts.push(format!("{} known", self.known));
+        }
+        parts.join(", ")
+    }
+}
+
+/// `1 error`, `2 errors`.
+pub(super) fn plural(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
+/// One rule asked of one application, or of the host.
+pub(super) struct Case<'v, 'a> {
+    pub app: Option<&'a str>,
+    pub rule: &'static Rule,
+    /// The severity with which it would report.
+    pub severity: Severity,
+    pub answer: Answer<'v, 'a>,
+}
+
+/// What came of it.
+pub(super) enum Answer<'v, 'a> {
+    Found(Vec<&'v Finding<'a>>),
+    Skipped(&'v Skipped<'a>),
+    Passed,
+}
+
+impl<'a> View<'a> {
+    /// The view of a report, for who asked for it.
+    pub fn new(report: &'a Report<'a>, asked: &'a Asked) -> Self {
+        let outcome = report.outcome;
+        let count =
+            |severity| outcome.findings.iter().filter(|f| f.finding.severity == severity).count();
+        Self {
+            report,
+            asked,
+            artifacts: Artifacts::new(report.sources, &asked.base),
+            source: &report.source,
+            apps: apps(report),
+            findings: outcome.findings.iter().map(|one| finding(report, one)).collect(),
+            skipped: outcome
+                .skips
+                .iter()
+                .map(|skip| Skipped {
+                    code: skip.code,
+                    app: skip.app.as_deref(),
+                    reason: clean(skip.reason.text()),
+                    kind: skip.reason.kind(),
+                })
+                .collect(),
+            problems: report
+                .problems()
+                .map(|problem| Problem {
+                    file: clean(&problem.path.to_string_lossy()),
+                    line: problem.line,
+                    message: clean(&problem.message),
+                    of: problem,
+                })
+                .collect(),
+            summary: Summary {
+                error: count(Severity::Error),
+                warning: count(Severity::Warning),
+                info: count(Severity::Info),
+                skipped: outcome.skips.len(),
+                suppressed: outcome.suppressed,
+                known: outcome.known.len(),
+            },
+        }
+    }
+
+    /// Was everything read that should have been?
+    pub(super) fn is_complete(&self) -> bool {
+        self.asked.allow_incomplete || self.gaps().next().is_none()
+    }
+
+    /// What should have been read and was not.
+    pub(super) fn gaps(&self) -> impl Iterator<Item = &Problem<'a>> {
+        self.problems.iter().filter(|problem| !problem.of.note)
+    }
+
+    /// Does a finding of this severity make the run fail?
+    pub(super) fn fails(&self, severity: Severity) -> bool {
+        self.asked.threshold.is_some_and(|threshold| severity >= threshold)
+    }
+
+    /// The findings, worst first; what is equally bad stays in its order.
+    pub(super) fn worst_first(&self) -> Vec<&Finding<'a>> {
+        let mut findings: Vec<_> = self.findings.iter().collect();
+        findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+        findings
+    }
+
+    /// Where a finding is to be seen in the files at hand: at least one place, the primary one
+    /// first. What is about a process or a socket stands where the unit starts it.
+    pub(super) fn places(&self, finding: &Finding<'a>) -> Vec<Placed> {
+        if finding.locations.is_empty() {
+            return vec![self.artifacts.anchor(self.report.deployment, finding.app)];
+        }
+        let places = finding.locations.iter();
+        places.map(|place| self.artifacts.placed(place.span, &place.note)).collect()
+    }
+
+    /// The first of its places.
+    pub(super) fn place(&self, finding: &Finding<'a>) -> Placed {
+        match finding.locations.first() {
+            Some(place) => self.artifacts.placed(place.span, &place.note),
+            None => self.artifacts.anchor(self.report.deployment, finding.app),
+        }
+    }
+
+    /// Where a problem is to be seen; none where it is about no file.
+    pub(super) fn place_of(&self, problem: &Problem) -> Option<Placed> {
+        let path = &problem.of.path;
+        (!path.as_os_str().is_empty()).then(|| self.artifacts.line(path, problem.line))
+    }
+
+    /// What a finding's fix makes of the files, where it is safe and can be said as text.
+    pub(super) fn patch(&self, finding: &Finding) -> Option<(&Patch, Vec<Placed>)> {
+        let patch = self.asked.patches.get(finding.fingerprint)?;
+        let place = |file: &super::PatchedFile| self.artifacts.line(&file.path, None);
+        Some((patch, patch.files.iter().map(place).collect()))
+    }
+
+    /// A finding with its source lines, as the text output shows it.
+    pub(super) fn snippet(&self, finding: &Finding) -> String {
+        super::snippet::render(self.report, &finding.reported.finding, false)
+    }
+
+    /// Every rule that was asked, of every application and of the host, with its answer. A rule of
+    /// the host that found nothing there is told once.
+    pub(super) fn cases(&self) -> Vec<Case<'_, 'a>> {
+        let mut found: HashMap<(&str, Option<&str>), Vec<&Finding<'a>>> = HashMap::new();
+        for finding in &self.findings {
+            found.entry((finding.code, finding.app)).or_default().push(finding);
+        }
+        let skipped: HashMap<(&str, Option<&str>), &Skipped<'a>> =
+            self.skipped.iter().map(|skip| ((skip.code, skip.app), skip)).collect();
+        let mut cases = Vec::new();
+        let apps = self.apps.iter().map(|app| Some(app.name));
+        for app in apps.chain([None]) {
+            for &(rule, severity) in &self.asked.rules {
+                let key = (rule.code, app);
+                // What could not be judged for the host could not be for its applications.
+                let skip = skipped.get(&key).or_else(|| skipped.get(&(rule.code, None)));
+                let answer = match (found.remove(&key), skip) {
+                    (Some(findings), _) => Answer::Found(findings),
+                    (None, Some(skip)) => Answer::Skipped(skip),
+                    (None, None) => Answer::Passed,
+                };
+                let of_host = matches!(rule.check, Check::Host(_));
+                if of_host == app.is_none() || matches!(answer, Answer::Found(_)) {
+                    cases.push(Case { app, rule, severity, answer });
+                }
+            }
+        }
+        // Nothing that was found is left out, whatever rule and application it names.
+        let mut rest: Vec<_> = found.into_values().flatten().collect();
+        rest.sort_by_key(|finding| (finding.app, finding.code, finding.fingerprint));
+        cases.extend(rest.into_iter().map(|finding| Case {
+            app: finding.app,
+            rule: finding.reported.finding.rule,
+            severity: finding.severity,
+            answer: Answer::Found(vec![finding]),
+        }));
+        cases
+    }
+}
+
+fn apps<'a>(report: &'a Report) -> Vec<App<'a>> {
+    let outcome = report.outcome;
+    report
+        .deployment
+        .apps
+        .iter()
+        .zip(&outcome.apps)
+        .map(|(app, result)| App {
+            name: &result.name,
+            verdict: result.verdict.word(),
+            checklist: result
+                .checklist
+                .iter()
+                .map(|item| ItemEntry {
+                    item: item.item,
+                    title: item.item.title(),
+                    status: item.status,
+                    seen: item.seen,
+                    findings: &item.findings,
+                    skipped: &item.skipped,
+                })
+                .collect(),
+            path: super::path::hops(app, outcome)
+                .into_iter()
+                .map(|hop| HopEntry { hop: hop.hop, text: clean(&hop.text), ok: hop.ok })
+                .collect(),
+        })
+        .collect()
+}
+
+fn finding<'a>(report: &Report, reported: &'a Reported) -> Finding<'a> {
+    let finding = &reported.finding;
+    Finding {
+        code: finding.rule.code,
+        name: finding.rule.name,
+        severity: finding.severity,
+        impact: finding.rule.impact,
+        app: finding.app.as_deref(),
+        message: clean(&finding.message),
+        help: show::block(&finding.help),
+        url: finding.rule.url(),
+        locations: finding
+            .labels
+            .iter()
+            .map(|label| {
+                let place = report.location(label.span);
+                Location {
+                    file: place.file.to_string_lossy().into_owned(),
+                    line: place.line,
+                    column: place.column,
+                    end_line: place.end_line,
+                    end_column: place.end_column,
+                    note: clean(&label.note),
+                    span: label.span,
+                }
+            })
+            .collect(),
+        evidence: finding
+            .evidence
+            .iter()
+            .map(|Evidence { kind, text }| EvidenceEntry { kind: *kind, text: clean(text) })
+            .collect(),
+        fix: finding
+            .fix
+            .as_ref()
+            .map(|fix| FixEntry { safety: fix.safety, title: clean(&fix.title) }),
+        fingerprint: &reported.fingerprint,
+        reported,
+    }
+}

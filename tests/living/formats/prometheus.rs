@@ -1,0 +1,225 @@
+//! Prometheus' text format: Debian's node_exporter reads it, Debian's Prometheus scrapes that, and the
+//! alerts of the README fire and resolve.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use deploy_doctor::report::Format;
+use serde_json::Value;
+
+use super::{installed, written};
+use crate::support;
+use crate::support::command::{Copied, run};
+
+/// Longer than any of these programs takes to see a change.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A server that ends with the test.
+struct Server {
+    child: Child,
+    port: u16,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Server {
+    /// Starts it on a free port, which stands as `{port}` in the arguments.
+    fn start(program: &str, arguments: &[&str]) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let arguments = arguments.iter().map(|word| word.replace("{port}", &port.to_string()));
+        let child = Command::new(program)
+            .args(arguments)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let server = Self { child, port };
+        until("it listens", || TcpStream::connect(("127.0.0.1", port)).ok());
+        server
+    }
+
+    fn node_exporter(directory: &Path) -> Self {
+        Self::start(
+            "prometheus-node-exporter",
+            &[
+                "--collector.disable-defaults",
+                "--collector.textfile",
+                &format!("--collector.textfile.directory={}", directory.display()),
+                "--web.listen-address=127.0.0.1:{port}",
+            ],
+        )
+    }
+
+    /// The body of an answer.
+    fn get(&self, path: &str) -> String {
+        let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)) else {
+            return String::new();
+        };
+        let request = format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n");
+        let mut answer = Vec::new();
+        let _ = stream.write_all(request.as_bytes());
+        let _ = stream.read_to_end(&mut answer);
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default()
+    }
+
+    /// Does node_exporter take every file of its directory?
+    fn takes_all(&self) -> bool {
+        let metrics = self.get("/metrics");
+        assert!(metrics.contains("node_textfile_scrape_error"), "{metrics}");
+        metrics.contains("\nnode_textfile_scrape_error 0\n")
+    }
+
+    /// The names of the alerts that fire.
+    fn firing(&self) -> Vec<String> {
+        let Ok(answer) = serde_json::from_str::<Value>(&self.get("/api/v1/alerts")) else {
+            return Vec::new();
+        };
+        let alerts = answer["data"]["alerts"].as_array().cloned().unwrap_or_default();
+        let mut names: Vec<String> = alerts
+            .iter()
+            .filter(|alert| alert["state"] == "firing")
+            .map(|alert| alert["labels"]["alertname"].as_str().unwrap().to_owned())
+            .collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+}
+
+fn until<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(seen) = look() {
+            return seen;
+        }
+        assert!(start.elapsed() < PATIENCE, "never: {what}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+/// The sum of a metric's values, for one severity.
+fn sum(metrics: &str, severity: &str) -> usize {
+    let mine = metrics.lines().filter(|line| {
+        line.starts_with("deploy_doctor_findings{")
+            && line.contains(&format!("severity=\"{severity}\""))
+    });
+    mine.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap() as usize).sum()
+}
+
+#[test]
+fn node_exporter_counts_the_same() {
+    if !installed("prometheus-node-exporter") {
+        return support::skip("prometheus-node-exporter is not installed");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for one in written(folder.path(), Format::Prometheus) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("deploy-doctor.prom");
+        fs::copy(&one.path, &path).unwrap();
+        let exporter = Server::node_exporter(directory.path());
+        assert!(exporter.takes_all(), "{}: {}", one.name, exporter.get("/metrics"));
+        let metrics = exporter.get("/metrics");
+        let counts = ["error", "warning", "info"].map(|severity| sum(&metrics, severity));
+        assert_eq!(counts, one.counts, "{}", one.name);
+        // The reader drops what it does not take, so that taking says something.
+        for (trap, text) in [
+            ("a timestamp", one.text.replace("} 1\n", "} 1 1700000000000\n")),
+            ("no newline at the end", one.text.trim_end().to_owned()),
+        ] {
+            fs::write(&path, text).unwrap();
+            assert!(!exporter.takes_all(), "{trap}");
+        }
+        fs::write(&path, &one.text).unwrap();
+        assert!(exporter.takes_all());
+    }
+}
+
+/// Two runs that check different things lie side by side, one whose scope is hostile, too.
+#[test]
+fn node_exporter_takes_several_files() {
+    if !installed("prometheus-node-exporter") {
+        return support::skip("prometheus-node-exporter is not installed");
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let tree = Copied::of("healthy");
+    let output = |name: &str| format!("prometheus={}/{name}.prom", directory.path().display());
+    for (name, options) in
+        [("all", &[][..]), ("one", &["myapp"]), ("two", &["myapp.service", "gone\"\\x"])]
+    {
+        let ran = tree.check(&[&["--output", &output(name)], options].concat());
+        assert!(matches!(ran.code, Some(0 | 3)), "{}", ran.all());
+    }
+    run(&["check", "--root", "/nowhere/at/all", "--output", &output("failed")]);
+    let exporter = Server::node_exporter(directory.path());
+    assert!(exporter.takes_all(), "{}", exporter.get("/metrics"));
+    let metrics = exporter.get("/metrics");
+    let runs = metrics.lines().filter(|line| line.starts_with("deploy_doctor_run_success{"));
+    assert_eq!(runs.count(), 4, "{metrics}");
+}
+
+/// The README's alerts, as they stand there.
+fn alerts() -> String {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let readme = fs::read_to_string(readme).unwrap();
+    let block = readme.split("```yaml\n").find(|block| block.starts_with("- alert: ")).unwrap();
+    block.split("```").next().unwrap().lines().map(|line| format!("      {line}\n")).collect()
+}
+
+#[test]
+fn an_alert_fires_and_resolves() {
+    if !installed("prometheus-node-exporter") || !installed("prometheus") {
+        return support::skip("prometheus is not installed");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let textfiles = folder.path().join("textfiles");
+    fs::create_dir(&textfiles).unwrap();
+    let exporter = Server::node_exporter(&textfiles);
+    let rules = format!("groups:\n  - name: deploy-doctor\n    rules:\n{}", alerts());
+    fs::write(folder.path().join("rules.yml"), rules).unwrap();
+    let configuration = format!(
+        "global: {{scrape_interval: 1s, evaluation_interval: 1s}}\n\
+         rule_files: [rules.yml]\n\
+         scrape_configs:\n  - job_name: node\n    static_configs:\n      - targets: ['127.0.0.1:{}']\n",
+        exporter.port
+    );
+    let path = folder.path().join("prometheus.yml");
+    fs::write(&path, configuration).unwrap();
+    let checked = Command::new("promtool").args(["check", "config"]).arg(&path).output().unwrap();
+    assert!(checked.status.success(), "{}", super::text(&checked));
+    let prometheus = Server::start(
+        "prometheus",
+        &[
+            &format!("--config.file={}", path.display()),
+            &format!("--storage.tsdb.path={}", folder.path().join("data").display()),
+            "--web.listen-address=127.0.0.1:{port}",
+        ],
+    );
+    let tree = Copied::of("guide");
+    let output = format!("prometheus={}/deploy-doctor.prom", textfiles.display());
+    let check = || tree.check(&["--output", &output]).code;
+    let firing = |wanted: &[&str]| {
+        until(&format!("{wanted:?}"), || (prometheus.firing() == wanted).then_some(()))
+    };
+    assert_eq!(check(), Some(1));
+    firing(&["ReloadWillBreak"]);
+    let root = tree.root();
+    let mut fix = Command::new(support::command::program());
+    fix.args(["fix", "--apply", "--root"]).arg(&root).env("XDG_STATE_HOME", folder.path());
+    support::command::finish(fix);
+    let left = check();
+    assert!(left != Some(1), "nothing is left that breaks a reload: {left:?}");
+    firing(&[]);
+    // Who reads nothing any more says so.
+    run(&["check", "--root", "/nowhere/at/all", "--output", &output]);
+    firing(&["DeployDoctorBlind"]);
+}
