@@ -5,8 +5,8 @@
 # takes. Both read the same text format, and promtool is what one checks a file with.
 #
 # What happens: a file with one timestamp passes promtool and is dropped as a whole, which only
-# `node_textfile_scrape_error 1` says. A series that is there twice passes, too, and is dropped while
-# `node_textfile_scrape_error` stays 0: only the server's own log tells. `x.tmp.prom` is read like any other,
+# `node_textfile_scrape_error 1` says. Of a series that is there twice the second is dropped,
+# while `node_textfile_scrape_error` stays 0: only the server's own log tells. `x.tmp.prom` is read like any other,
 # so writing to such a name first is no protection.
 #
 # Seen on 2026-11-29 with prometheus 2.42.0 and prometheus-node-exporter 1.5.0 of Debian 12.
@@ -45,7 +45,7 @@ passes() {
     usr/bin/promtool check metrics <"$1" >/dev/null 2>&1
 }
 shows() {
-    [[ $(scrape) == *$'\n'"$1"$'\n'* ]]
+    [[ $(scrape)$'\n' == *$'\n'"$1"$'\n'* ]]
 }
 expect() {
     "$@" || { echo "otherwise than written here: $*" >&2; exit 1; }
@@ -64,11 +64,12 @@ expect passes metrics/runs.tmp.prom
 expect shows "node_textfile_scrape_error 1"
 echo "a timestamp: promtool passes the file, node_exporter drops it"
 
-printf '%s 1\nsome_runs 1\n' "$head" >metrics/runs.tmp.prom
+printf '%s 1\nsome_runs 2\n' "$head" >metrics/runs.tmp.prom
 expect passes metrics/runs.tmp.prom
 expect shows "node_textfile_scrape_error 0"
-if shows "some_runs 1"; then
-    echo "otherwise than written here: the series is there" >&2
+expect shows "some_runs 1"
+if shows "some_runs 2"; then
+    echo "otherwise than written here: both are there" >&2
     exit 1
 fi
-echo "a series twice: promtool passes it, node_exporter drops it and counts no error"
+echo "a series twice: promtool passes it, node_exporter drops the second and counts no error"

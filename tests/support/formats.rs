@@ -16,7 +16,7 @@ use deploy_doctor::source::{Sources, Span};
 use serde_json::Value;
 
 /// Every format.
-pub const ALL: [Format; 10] = [
+pub const ALL: [Format; 11] = [
     Format::Text,
     Format::Concise,
     Format::Json,
@@ -27,6 +27,7 @@ pub const ALL: [Format; 10] = [
     Format::Tap,
     Format::Prometheus,
     Format::Markdown,
+    Format::Html,
 ];
 
 /// What breaks naive writers and readers.
@@ -49,7 +50,7 @@ pub fn hostile() -> Vec<String> {
         "deploy_doctor_findings{a=\"b\"} 1 1700000000000\n# EOF",
         "---\n...\nkey: value\n  ---\n",
         "ünïcödé 日本語 🚀 e\u{301} \u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467}",
-        "",
+        " ",
     ]
     .map(str::to_owned)
     .into();
@@ -235,6 +236,7 @@ pub fn count(format: Format, text: &str) -> Counts {
             mine.map(|line| line.rsplit(' ').next().unwrap().parse::<usize>().unwrap()).sum()
         }),
         Format::Markdown => words(text.lines().nth(1).unwrap_or_default()),
+        Format::Html => words(text.split("<title>").nth(1).unwrap().lines().next().unwrap()),
     }
 }
 

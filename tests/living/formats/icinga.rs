@@ -118,7 +118,7 @@ fn icinga_schedules_it_and_parses_its_data() {
     let (broken, healthy, unreadable) =
         (Copied::of("guide"), Copied::of("healthy"), Copied::of("healthy"));
     make_unreadable(&unreadable);
-    for tree in [&healthy, &unreadable] {
+    for tree in [&broken, &healthy, &unreadable] {
         // It is not root: the file that only root may read stays unread, which is no fault here.
         set_mode(&tree.at("/etc/myapp.env"), 0o644);
     }
@@ -161,7 +161,7 @@ fn icinga_schedules_it_and_parses_its_data() {
     for (name, state) in
         [("broken", 2.0), ("healthy", 0.0), ("unreadable", 3.0), ("hostile", 2.0), ("misused", 3.0)]
     {
-        assert_eq!(value(name, "metadata.state"), state, "{name}: {:?}", seen[name]);
+        assert_eq!(value(name, "metadata.state"), state, "{name}: {seen:#?}");
     }
     for (name, counts) in [("broken", [2, 0, 0]), ("healthy", [0, 0, 0]), ("hostile", wanted)] {
         for (label, count) in ["errors", "warnings", "infos"].iter().zip(counts) {
