@@ -20,6 +20,7 @@ mod times;
 mod view;
 
 pub use format::{Failure, Format, Unwritable, write, write_failure};
+pub use html::html;
 pub use place::Base;
 pub use text::{Style, shell_words, text};
 pub use times::Times;
