@@ -187,15 +187,27 @@ fn a_plugin_that_cannot_print_is_not_ok() {
     assert_eq!(status.code(), Some(3));
 }
 
-/// A site that takes the connection and says nothing.
+/// A report goes into a pipe that nobody reads.
 #[test]
 fn a_plugin_has_a_time_limit_of_its_own() {
-    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/", silent.local_addr().unwrap());
-    let ran = run_program(&["nagios", "--probe", &url, "--timeout", "1", "--no-exec"]);
+    let tree = Copied::of("healthy");
+    let pipe = tree.directory.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let output = format!("tap={}", pipe.display());
+    let ran = nagios(&tree, &["--timeout", "1", "--output", &output]);
     assert_eq!(ran.code, Some(3), "{}", ran.all());
     assert!(!ran.killed);
     assert_eq!(ran.stdout, "DEPLOY UNKNOWN - no answer within 1 s (--timeout)\n", "{}", ran.stderr);
+}
+
+/// A site that takes the connection and says nothing is down, and told to be before the time is up.
+#[test]
+fn a_silent_site_is_critical_within_the_time_limit() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", silent.local_addr().unwrap());
+    let ran = run_program(&["nagios", "--probe", &url, "--timeout", "6", "--no-exec"]);
+    assert_eq!(ran.code, Some(2), "{}", ran.all());
+    assert!(ran.stdout.contains("[L805] host: the site is down"), "{}", ran.all());
 }
 
 /// A plugin may leave metrics, too.
