@@ -96,9 +96,11 @@ fn a_run_that_fails_writes_metrics_too() {
     let path = folder.path().join("d.prom");
     let output = format!("prometheus={}", path.display());
     fs::write(&path, "deploy_doctor_findings{} 1\n").unwrap();
-    for options in
-        [&["--root", "/nowhere/at/all"][..], &["--root", "testdata/guide", "--select", "NOSUCH"]]
-    {
+    for options in [
+        &["--root", "/nowhere/at/all"][..],
+        &["--root", "testdata/guide", "--select", "NOSUCH"],
+        &["./nowhere/at/all"],
+    ] {
         let ran = run_program(&[&["check", "--output", &output], options].concat());
         assert!(matches!(ran.code, Some(2 | 3)), "{}", ran.all());
         let text = fs::read_to_string(&path).unwrap();
