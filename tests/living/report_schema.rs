@@ -1,6 +1,9 @@
 //! The JSON document held against `docs/report.schema.json` by Python's jsonschema, the validator
 //! that most users have.
 
+#[path = "config_schema.rs"]
+mod config_schema;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
