@@ -143,3 +143,23 @@ fn a_link_that_nobody_looks_through_is_no_new_release() {
     ran.ends(5, "rolled-back").says("still serves");
     assert!(answers(&container).contains("2026-04-21"));
 }
+
+/// Killed in the middle of the way back: the next way back finds where it was, and ends it.
+#[test]
+fn a_rollback_that_was_killed_is_ended_by_the_next() {
+    let Some(container) = site("rollback-killed", "") else { return };
+    release(&container, "errors", FAILS);
+    container.sh_ok(&format!(
+        "deploy-doctor reload myapp --release {RELEASES}/errors --probe http://127.0.0.1/ \
+             >/tmp/out 2>&1 & run=$!
+         for i in $(seq 2000); do
+             grep -q '\"rolling-back\"' /var/lib/deploy-doctor/reload/myapp.service.json 2>/dev/null && break
+             sleep 0.01
+         done
+         kill -KILL $run; wait $run 2>/dev/null; true"
+    ));
+    let ran = rollback(&container, &format!("{PROBE} 2026-04-21 --settle 1"));
+    ran.ends(0, "reloaded").says("while it was being rolled back");
+    assert!(link(&container).ends_with("2026-04-21"));
+    assert!(answers(&container).contains("2026-04-21"));
+}
