@@ -17,7 +17,7 @@ fn look(pages: &[PathBuf]) -> Option<Vec<Value>> {
         support::skip("Debian's chromium is not installed");
         return None;
     }
-    let packages = ["axe-core@4.14.1", "playwright-core@1.65.1"];
+    let packages = ["axe-core@4.14.1", "playwright-core@1.60.0"];
     let Some(modules) = node::with("html-readers", &packages) else {
         support::skip("axe-core cannot be installed");
         return None;

@@ -183,11 +183,9 @@ import importlib.util, sys
 for name in sys.stdin.read().split():
     try:
         found = importlib.util.find_spec(name)
-    except ModuleNotFoundError as error:
-        found = None if name.startswith(str(error.name) + ".") or error.name == name else True
-        if "is not a package" in str(error): found = None
     except BaseException:
-        # A package above it fails for a reason of its own: nothing is said of the name.
+        # It is not there, or a package above it fails for a reason of its own (a package that it
+        # wants is not installed): then Python says nothing of the name.
         found = None
     if found is None:
         print(name)
