@@ -85,6 +85,11 @@ impl Outcome {
         self.findings.iter().chain(&self.known)
     }
 
+    /// How many findings are of this severity? Those that are known do not count.
+    pub fn count(&self, severity: Severity) -> usize {
+        self.findings.iter().filter(|reported| reported.finding.severity == severity).count()
+    }
+
     /// Is there a finding of this severity or a worse one?
     pub fn reaches(&self, severity: Severity) -> bool {
         self.findings.iter().any(|reported| reported.finding.severity >= severity)

@@ -29,7 +29,7 @@ crate::rule! {
     /// ```
     L808 "other-release-answers" {
         severity: Error, impact: StaleRelease, fix: Some(Manual), item: ReleaseServes, hop: Release,
-        since: "0.2.0", check: Host(check)
+        since: "0.1.0", check: Host(check)
     }
 }
 

@@ -57,7 +57,7 @@ crate::rule! {
     /// ```
     N325 "certificate-missing" {
         severity: Error, impact: Outage, fix: Some(Manual), item: No502, hop: Nginx,
-        since: "0.2.0", check: Host(check)
+        since: "0.1.0", check: Host(check)
     }
 }
 

@@ -51,7 +51,7 @@ crate::rule! {
     /// ```
     N329 "descriptors-too-few" {
         severity: Warning, impact: Outage, fix: Some(Manual), item: UpstreamStable, hop: Nginx,
-        since: "0.2.0", check: Host(check)
+        since: "0.1.0", check: Host(check)
     }
 }
 

@@ -65,7 +65,7 @@ crate::rule! {
     /// ```
     N328 "header-twice" {
         severity: Warning, impact: BadGateway, fix: Some(Safe), item: UpstreamStable, hop: Nginx,
-        since: "0.2.0", check: Passing(check)
+        since: "0.1.0", check: Passing(check)
     }
 }
 

@@ -34,7 +34,7 @@ crate::rule! {
     /// ```
     N302 "no-site" {
         severity: Warning, impact: BadGateway, fix: Some(Manual), item: No502, hop: Nginx,
-        since: "0.2.0", check: Host(check)
+        since: "0.1.0", check: Host(check)
     }
 }
 

@@ -32,7 +32,7 @@ crate::rule! {
     /// ```
     N315 "site-not-enabled" {
         severity: Error, impact: BadGateway, fix: Some(Manual), item: No502, hop: Nginx,
-        since: "0.2.0", check: Host(check)
+        since: "0.1.0", check: Host(check)
     }
 }
 

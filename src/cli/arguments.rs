@@ -138,7 +138,7 @@ pub(super) struct CheckArguments {
     #[arg(long, value_name = "TIME", value_parser = limit)]
     pub timeout: Option<Duration>,
     /// A text that every answer of the release meant holds, in its body or a header
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = probe::expected)]
     pub expect_version: Option<String>,
     /// Repeat until it passes, at most so long: for use after a start
     #[arg(long, value_name = "SECONDS", value_parser = wait)]
@@ -156,6 +156,28 @@ pub(super) struct CheckArguments {
     /// The output's format
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
+    #[command(flatten)]
+    pub judge: JudgeArguments,
+    /// Exit with 1 at findings of this severity or worse [default: error]
+    #[arg(long, value_enum)]
+    pub fail_on: Option<FailOn>,
+    /// Do not exit with 3 when something could not be read
+    #[arg(long)]
+    pub allow_incomplete: bool,
+    /// Colours
+    #[arg(long, value_enum, default_value_t = Color::Auto)]
+    pub color: Color,
+    /// Findings and the last line alone
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say why each skipped rule was skipped, and how long it took
+    #[arg(short, long)]
+    pub verbose: bool,
+}
+
+/// By what the findings are judged, and where else they go: for a check in whatever shape.
+#[derive(Debug, Args)]
+pub(super) struct JudgeArguments {
     /// Write a report to a file as well (repeatable)
     #[arg(long, value_name = "FORMAT=PATH")]
     pub output: Vec<String>,
@@ -174,21 +196,6 @@ pub(super) struct CheckArguments {
     /// Read the settings here [default: the nearest deploy-doctor.toml, then /etc's]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Exit with 1 at findings of this severity or worse [default: error]
-    #[arg(long, value_enum)]
-    pub fail_on: Option<FailOn>,
-    /// Do not exit with 3 when something could not be read
-    #[arg(long)]
-    pub allow_incomplete: bool,
-    /// Colours
-    #[arg(long, value_enum, default_value_t = Color::Auto)]
-    pub color: Color,
-    /// Findings and the last line alone
-    #[arg(short, long, conflicts_with = "verbose")]
-    pub quiet: bool,
-    /// Say why each skipped rule was skipped, and how long it took
-    #[arg(short, long)]
-    pub verbose: bool,
 }
 
 /// A length of time that is waited for.
@@ -355,7 +362,7 @@ pub(super) struct GuardArguments {
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
     pub settle: f64,
     /// A text that every answer of the new release holds, in its body or a header
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = probe::expected)]
     pub expect_version: Option<String>,
     /// How gunicorn is told
     #[arg(long, value_enum, default_value_t = StrategyWord::Auto)]

@@ -40,9 +40,6 @@ pub(super) fn questions(
             return Err(CommandError::usage(format!("{option} goes with --probe URL")));
         }
     }
-    if arguments.expect_version.as_deref() == Some("") {
-        return Err(CommandError::usage("--expect-version: every answer would hold no text"));
-    }
     Ok(questions)
 }
 

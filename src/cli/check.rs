@@ -1,5 +1,6 @@
 //! `deploy-doctor check`.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::arguments::CheckArguments;
@@ -20,6 +21,8 @@ struct Question<'a> {
     arguments: &'a CheckArguments,
     config: Option<&'a Config>,
     settings: Settings,
+    /// The file of known findings.
+    baseline: Option<&'a Path>,
     formats: &'a Formats,
     probes: Vec<facts::probe::Question>,
 }
@@ -31,7 +34,7 @@ type Tell<'a> = &'a mut dyn FnMut(&View) -> Result<(), CommandError>;
 pub(super) fn run(arguments: &CheckArguments) -> Result<Exit, CommandError> {
     let color = super::colored(arguments.color);
     let style = Style { color, quiet: arguments.quiet, verbose: arguments.verbose };
-    let formats = Formats::new(arguments.format, &arguments.output)?;
+    let formats = Formats::new(arguments.format, &arguments.judge.output)?;
     let result = judge(arguments, &formats, &mut |view| {
         formats.write(view, style)?;
         if let Some(found) = &arguments.place.found
@@ -50,7 +53,7 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<Exit, CommandError> {
 
 /// Tells of a check that failed before it began.
 pub(super) fn tell_failure(arguments: &CheckArguments, error: &CommandError) {
-    if let Ok(formats) = Formats::new(arguments.format, &arguments.output) {
+    if let Ok(formats) = Formats::new(arguments.format, &arguments.judge.output) {
         formats.tell_failure(&arguments.place, error);
     }
 }
@@ -66,17 +69,18 @@ pub(super) fn judge(
             "--probe and --preflight are for a running host, not for a repository",
         ));
     }
-    let config = settings::load(&arguments.place, arguments.config.as_deref())?;
+    let asked = &arguments.judge;
+    let config = settings::load(&arguments.place, asked.config.as_deref())?;
     let config = config.as_ref();
-    let mut settings =
-        settings::engine(config, &arguments.select, &arguments.ignore, &arguments.severity)?;
+    let mut settings = settings::engine(config, &asked.select, &asked.ignore, &asked.severity)?;
     settings.all_apps = arguments.place.apps.is_empty();
-    let baseline = known::path(arguments.baseline.as_deref(), config);
+    let baseline = known::path(asked.baseline.as_deref(), config);
     settings.baseline = baseline.map(known::read).transpose()?;
     let question = Question {
         arguments,
         config,
         settings,
+        baseline,
         formats,
         probes: asked::questions(arguments, config)?,
     };
@@ -112,7 +116,7 @@ impl Question<'_> {
         let (deployment, mut outcome) =
             judged.ok_or_else(|| CommandError::incomplete("nothing was found to be read"))?;
         outcome.problems.extend(known::gone(
-            known::path(arguments.baseline.as_deref(), self.config),
+            self.baseline,
             self.settings.baseline.as_ref(),
             outcome.baseline.as_ref(),
         ));

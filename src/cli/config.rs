@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::arguments::{ConfigArguments, ConfigCommand};
-use super::{CommandError, Exit, print, settings};
+use super::{CommandError, Exit, print, read, settings};
 use crate::config::{Config, HOME, NAME, SCHEMA, TEMPLATE};
-use crate::host::{Host, TreeHost, write};
+use crate::host::{Host, write};
 
 /// Writes one, checks one, prints the schema.
 pub(super) fn run(arguments: &ConfigArguments) -> Result<Exit, CommandError> {
@@ -37,7 +37,7 @@ fn init(directory: &Path, force: bool) -> Result<(), CommandError> {
 }
 
 fn check(file: Option<&Path>) -> Result<Exit, CommandError> {
-    let host = TreeHost::live().map_err(|error| CommandError::incomplete(error.to_string()))?;
+    let host = read::this_host()?;
     let working = settings::working_directory()?;
     let path = match file {
         Some(path) => path.to_path_buf(),

@@ -17,11 +17,10 @@ pub(super) fn said(survey: &Survey, verbose: bool) -> String {
         let mut names: Vec<String> = survey.taken.iter().map(|taken| line(&taken.file)).collect();
         names.sort();
         names.dedup();
-        let what = match names.split_last() {
-            None => return String::new(),
-            Some(_) if names.len() > NAMED => format!("{} files", names.len()),
-            Some((last, [])) => last.clone(),
-            Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+        let what = match names.len() {
+            0 => return String::new(),
+            number if number > NAMED => format!("{number} files"),
+            _ => show::listed(&names),
         };
         return format!("read {what} (-v says what for, and what was left out)\n\n");
     }

@@ -7,7 +7,7 @@ use super::{CommandError, Exit, print, read, settings};
 use crate::config::Config;
 use crate::engine::{self, Baseline};
 use crate::facts::Problem;
-use crate::host::{Host, HostErrorKind, TreeHost, tidy, write};
+use crate::host::{Host, HostErrorKind, tidy, write};
 use crate::source::Sources;
 
 /// Where it is written unless somebody says otherwise.
@@ -22,7 +22,7 @@ pub(super) fn path<'a>(option: Option<&'a Path>, config: Option<&'a Config>) -> 
 
 /// Reads it.
 pub(super) fn read(path: &Path) -> Result<Baseline, CommandError> {
-    let host = TreeHost::live().map_err(|error| CommandError::incomplete(error.to_string()))?;
+    let host = read::this_host()?;
     let shown = path.display();
     let absolute = tidy(&settings::working_directory()?.join(path));
     let bytes = host.read(&absolute, LIMIT).map_err(|error| match error.kind {

@@ -105,7 +105,7 @@ pub fn run() -> ExitCode {
 /// What is a repository among the arguments becomes its files.
 fn settle(command: &mut Command) -> Result<(), CommandError> {
     let (place, config) = match command {
-        Command::Check(arguments) => (&mut arguments.place, &arguments.config),
+        Command::Check(arguments) => (&mut arguments.place, &arguments.judge.config),
         Command::Fix(arguments) => (&mut arguments.place, &arguments.config),
         Command::Baseline(arguments) => {
             let (BaselineCommand::Write(arguments) | BaselineCommand::Prune(arguments)) =

@@ -30,9 +30,9 @@ pub(super) fn run(mut arguments: NagiosArguments) -> State {
             std::process::exit(state.status().into());
         }
     });
-    let settled = repository::settle(&mut arguments.place, arguments.config.as_deref());
+    let settled = repository::settle(&mut arguments.place, arguments.judge.config.as_deref());
     let arguments = arguments.into_check();
-    let formats = match Formats::new(Format::Text, &arguments.output) {
+    let formats = match Formats::new(Format::Text, &arguments.judge.output) {
         Ok(formats) => formats,
         Err(error) => return say(State::Unknown, &unknown(&error.message)),
     };

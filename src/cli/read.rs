@@ -10,6 +10,11 @@ use crate::host::{FilesHost, Host, TreeHost};
 use crate::report::SourceInfo;
 use crate::source::Sources;
 
+/// This machine, as it is.
+pub(super) fn this_host() -> Result<TreeHost, CommandError> {
+    TreeHost::live().map_err(|error| CommandError::incomplete(error.to_string()))
+}
+
 /// Opens the door that the options name.
 pub(super) fn open(place: &WhereArguments) -> Result<Box<dyn Host>, CommandError> {
     if let Some(found) = &place.found {
@@ -24,7 +29,7 @@ pub(super) fn open(place: &WhereArguments) -> Result<Box<dyn Host>, CommandError
         return Ok(Box::new(host));
     }
     if given.is_empty() {
-        let host = TreeHost::live().map_err(|error| CommandError::incomplete(error.to_string()))?;
+        let host = this_host()?;
         let host = if place.no_exec { host.without_commands() } else { host };
         return Ok(Box::new(host));
     }

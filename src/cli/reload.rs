@@ -69,8 +69,7 @@ fn guarded(
     let unit = unit(&arguments.app)?;
     root(&unit, if rollback { "rollback" } else { "reload" })?;
     let request = request(arguments, unit, release, rollback)?;
-    let live = |error: crate::host::HostError| CommandError::incomplete(error.to_string());
-    let host = TreeHost::live().map_err(live)?;
+    let host = super::read::this_host()?;
     let disk = TreeDisk::live().map_err(|error| CommandError::incomplete(error.to_string()))?;
     let with_link = |moved: Relinked| -> Result<Box<dyn Host>, String> {
         let host = TreeHost::live().map_err(|error| error.to_string())?;
@@ -94,7 +93,7 @@ fn guarded(
 fn finish(arguments: &GuardArguments, story: &Story) -> Result<Exit, CommandError> {
     if let Some(path) = &arguments.report {
         let html = timeline::html(story);
-        crate::host::write::replace(path, html.as_bytes()).map_err(|error| {
+        crate::host::write::report(path, html.as_bytes()).map_err(|error| {
             CommandError::usage(format!("--report {}: {error}", path.display()))
         })?;
     }
@@ -242,15 +241,6 @@ fn request(
     for url in &arguments.probe {
         Target::parse(url).map_err(|error| CommandError::usage(error.to_string()))?;
     }
-    let rules: Vec<String> =
-        arguments.force.iter().filter(|word| *word != reload::BASELINE_WORD).cloned().collect();
-    Selection::new(crate::rules::all(), &rules, &[])
-        .map_err(|error| CommandError::usage(error.to_string()))?;
-    if arguments.expect_version.as_deref() == Some("") {
-        return Err(CommandError::usage(
-            "--expect-version: the text is empty, every answer holds it",
-        ));
-    }
     if let Some(path) = &arguments.report {
         // What cannot be written is told before anything is touched.
         let directory = path.parent().filter(|path| !path.as_os_str().is_empty());
@@ -263,7 +253,7 @@ fn request(
             )));
         }
     }
-    Ok(Request {
+    let request = Request {
         unit,
         state: STATE.into(),
         probes: arguments.probe.clone(),
@@ -287,7 +277,10 @@ fn request(
         max_failed: arguments.max_failed,
         db_revision: arguments.db_revision.clone(),
         rollback,
-    })
+    };
+    Selection::new(crate::rules::all(), &request.forced_rules(), &[])
+        .map_err(|error| CommandError::usage(error.to_string()))?;
+    Ok(request)
 }
 
 /// Only root may tell systemd, move the link and look into the processes.

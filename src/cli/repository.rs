@@ -7,7 +7,7 @@ use super::arguments::{Found, WhereArguments};
 use super::{CommandError, read, settings};
 use crate::facts::Given;
 use crate::host::walk::walk;
-use crate::host::{FileKind, Host, Outcome, TreeHost, tidy};
+use crate::host::{FileKind, Host, Outcome, tidy};
 use crate::repository::{self, Survey};
 use crate::source::Sources;
 use crate::source::unit::{self, UnitName};
@@ -17,7 +17,7 @@ pub(super) fn settle(
     place: &mut WhereArguments,
     config: Option<&Path>,
 ) -> Result<(), CommandError> {
-    let host = TreeHost::live().map_err(|error| CommandError::incomplete(error.to_string()))?;
+    let host = read::this_host()?;
     let working = settings::working_directory()?;
     let found = |word: &str| host.look(&tidy(&working.join(word))).outcome;
     let is_directory = |outcome: &Outcome| matches!(outcome, Outcome::Present(found) if found.kind == FileKind::Directory);

@@ -7,7 +7,7 @@ use super::{CommandError, Exit, read};
 use crate::config::{self, Config, ConfigError, FailOn, Places};
 use crate::engine::{Day, Selection, Settings};
 use crate::facts::{Deployment, Scope};
-use crate::host::{Host, HostError, HostErrorKind, TreeHost};
+use crate::host::{Host, HostErrorKind};
 use crate::rule::Severity;
 use crate::source::Sources;
 
@@ -19,7 +19,7 @@ pub(super) fn load(
     place: &WhereArguments,
     named: Option<&Path>,
 ) -> Result<Option<Config>, CommandError> {
-    let live = TreeHost::live().map_err(|error| CommandError::incomplete(error.to_string()))?;
+    let live = read::this_host()?;
     let working = working_directory()?;
     let start = match &place.repository {
         Some(directory) => crate::host::tidy(&working.join(directory)),
@@ -50,9 +50,11 @@ pub(super) fn nearest(host: &dyn Host, start: &Path) -> Result<Option<PathBuf>, 
 
 /// The host's own file, where there is one.
 fn of_host(host: &dyn Host, working: &Path) -> Result<Option<Config>, CommandError> {
-    match read_file(host, Path::new(config::HOME)) {
+    let shown = Path::new(config::HOME);
+    match host.read(shown, LIMIT) {
         Ok(bytes) => {
-            judged(config_of(&bytes, Path::new(config::HOME), Path::new("/etc"), working)).map(Some)
+            let places = Places { shown, base: Path::new("/etc"), working };
+            judged(Config::parse(&bytes, places)).map(Some)
         }
         Err(error) if error.kind == HostErrorKind::NotFound => Ok(None),
         Err(error) => Err(CommandError::incomplete(error.to_string())),
@@ -62,20 +64,12 @@ fn of_host(host: &dyn Host, working: &Path) -> Result<Option<Config>, CommandErr
 /// Reads a file that this machine has.
 pub(super) fn parse(host: &dyn Host, path: &Path, working: &Path) -> Result<Config, CommandError> {
     let absolute = crate::host::tidy(&working.join(path));
-    let bytes = read_file(host, &absolute)
+    let bytes = host
+        .read(&absolute, LIMIT)
         .map_err(|error| CommandError::usage(format!("{}: {}", path.display(), error.kind)))?;
     let shown = absolute.strip_prefix(working).unwrap_or(&absolute);
     let base = absolute.parent().unwrap_or(Path::new("/"));
-    judged(config_of(&bytes, shown, base, working))
-}
-
-fn config_of(
-    bytes: &[u8],
-    shown: &Path,
-    base: &Path,
-    working: &Path,
-) -> Result<Config, Vec<ConfigError>> {
-    Config::parse(bytes, Places { shown, base, working })
+    judged(Config::parse(&bytes, Places { shown, base, working }))
 }
 
 fn judged(parsed: Result<Config, Vec<ConfigError>>) -> Result<Config, CommandError> {
@@ -83,10 +77,6 @@ fn judged(parsed: Result<Config, Vec<ConfigError>>) -> Result<Config, CommandErr
         let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
         CommandError { message: lines.join("\n"), exit: Exit::Usage }
     })
-}
-
-fn read_file(host: &dyn Host, path: &Path) -> Result<Vec<u8>, HostError> {
-    host.read(path, LIMIT)
 }
 
 /// Where relative paths start.
@@ -115,12 +105,7 @@ pub(super) fn engine(
     for word in severity {
         let wrong = || CommandError::usage(format!("--severity {word}: RULE=error|warning|info"));
         let (rules_word, level) = word.split_once('=').ok_or_else(wrong)?;
-        let severity = match level {
-            "error" => Severity::Error,
-            "warning" => Severity::Warning,
-            "info" => Severity::Info,
-            _ => return Err(wrong()),
-        };
+        let severity = Severity::named(level).ok_or_else(wrong)?;
         let named = Selection::new(rules, &[rules_word.to_owned()], &[])
             .map_err(|error| CommandError::usage(format!("--severity {error}")))?;
         severities.extend(

@@ -144,7 +144,7 @@ impl Reader<'_> {
         let (word, range) = text(table, "fail-on")?;
         let level = match word {
             "never" => Some(FailOn::Never),
-            word => severity(word).map(FailOn::Severity),
+            word => Severity::named(word).map(FailOn::Severity),
         };
         if level.is_none() {
             self.fault(&range, "`fail-on` is \"error\", \"warning\", \"info\" or \"never\"");
@@ -165,7 +165,7 @@ impl Reader<'_> {
                     continue;
                 }
             };
-            let Some(level) = value.get_ref().as_str().and_then(severity) else {
+            let Some(level) = value.get_ref().as_str().and_then(Severity::named) else {
                 self.fault(&value.span(), "a severity is \"error\", \"warning\" or \"info\"");
                 continue;
             };
@@ -379,12 +379,6 @@ fn texts<'b>(table: &'b DeTable<'_>, key: &str) -> Vec<(&'b str, Range<usize>)> 
     let array = table.get(key).and_then(|value| value.get_ref().as_array());
     let one = |value: &'b Value<'_>| Some((value.get_ref().as_str()?, value.span()));
     array.into_iter().flatten().filter_map(one).collect()
-}
-
-fn severity(word: &str) -> Option<Severity> {
-    [Severity::Error, Severity::Warning, Severity::Info]
-        .into_iter()
-        .find(|severity| severity.word() == word)
 }
 
 /// A day and nothing else: no time, and one that the calendar has.

@@ -102,11 +102,10 @@ pub(super) fn findings(parts: &mut [Part]) -> Vec<Finding> {
         return all.collect();
     }
     let mut seen: HashSet<(&'static str, Option<String>, String, Vec<Span>)> = HashSet::new();
-    let new = |finding: &Finding| {
+    let mut new = |finding: &Finding| {
         let spans = finding.labels.iter().map(|label| label.span).collect();
         seen.insert((finding.rule.code, finding.app.clone(), finding.message.clone(), spans))
     };
-    let mut new = new;
     all.filter(|finding| new(finding)).collect()
 }
 

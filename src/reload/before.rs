@@ -9,14 +9,12 @@ use serde_json::json;
 use super::judge::{self, Judgement};
 use super::probing::{self, Probing};
 use super::unit::{self, Observer, State};
-use super::{Ending, Move, Run, Step, Stop, Strategy, name};
+use super::{AS_IT_IS, Ending, Move, Run, Step, Stop, Strategy, name};
 use crate::facts::App;
 use crate::facts::environment::SetBy;
 use crate::host::{FileKind, Host, Relinked, act};
 use crate::source::{Secret, Sources};
 
-/// What `--force` takes beside rules: the site as it is before.
-pub const BASELINE_WORD: &str = "baseline";
 /// How long the site is probed before the reload.
 const BASELINE: Duration = Duration::from_secs(3);
 /// An import that takes longer stalls the site at a HUP (rule G222), in seconds.
@@ -44,16 +42,13 @@ pub(super) struct Ready {
     pub no_way_back: Option<String>,
     /// Does a `.socket` unit keep the socket over a restart?
     pub socket_activated: bool,
+    /// Is the link moved, and gunicorn known not to look through it? A new process does.
+    pub stale: bool,
     /// How many workers gunicorn is told to have, where that is known.
     pub workers: Option<usize>,
 }
 
 impl Run<'_> {
-    /// Does a site that is not well stop this run? Not a way back, nor whoever insists.
-    fn tolerates(&self) -> bool {
-        self.request.rollback || self.request.force.iter().any(|word| word == BASELINE_WORD)
-    }
-
     pub(super) fn preflight(&mut self) -> Result<Ready, Stop> {
         let state = unit::state(self.doors.host, &self.request.unit)
             .map_err(|why| Stop::of(Ending::Incomplete, why))?;
@@ -64,7 +59,7 @@ impl Run<'_> {
         }
         if !state.is_up() {
             let word = if state.active.is_empty() { "unknown" } else { &state.active };
-            if !self.tolerates() {
+            if !self.request.tolerates() {
                 let unit = &self.request.unit;
                 return Err(Stop::refused(format!(
                     "{unit} is {word}, and what does not run cannot be reloaded: systemctl start {unit}, \
@@ -113,6 +108,7 @@ impl Run<'_> {
             hidden: facts.hidden,
             no_way_back,
             socket_activated: facts.socket_activated,
+            stale: facts.stale,
             workers: facts.workers,
         };
         Ok(ready)
@@ -132,11 +128,12 @@ impl Run<'_> {
             None => None,
             Some(release) => Some(to_release(self.doors.host, app, release)?),
         };
+        let stale = app.release.follows_link.ok() == Some(&false)
+            && moved.as_ref().is_some_and(|moved| moved.now != moved.then);
         if let Some(moved) = &moved {
             self.story.before = Some(moved.now.clone());
             self.story.release = Some(moved.then.clone());
-            if app.release.follows_link.ok() == Some(&false) && moved.now != moved.then {
-                self.stale = true;
+            if stale {
                 self.story.note(format!(
                     "gunicorn does not look through {}: a reload would serve the release that it was started in",
                     moved.link.display()
@@ -152,6 +149,7 @@ impl Run<'_> {
             targets: probing::of_sockets(app),
             hidden: values(app),
             socket_activated: !app.service.sockets.is_empty(),
+            stale,
             workers: app.gunicorn.settings.workers().ok().and_then(|n| usize::try_from(*n).ok()),
             revisions: app.release.migrations.ok().and_then(Option::as_ref).map(|migrations| {
                 let all = migrations.revisions.revisions.iter();
@@ -167,8 +165,8 @@ impl Run<'_> {
             host,
             &request.unit,
             request.strategy,
-            &request.force,
-            self.tolerates(),
+            &request.forced_rules(),
+            request.tolerates(),
             request.preflight,
             request.db_revision.as_deref(),
         )
@@ -339,14 +337,14 @@ impl Run<'_> {
             }
             if counts.failed > 0 {
                 failed = Some(counts);
-                if !self.tolerates() {
+                if !self.request.tolerates() {
                     break;
                 }
             }
         }
         let counts = probing.counts();
         let stalled = counts.ok == 0;
-        if (failed.is_some() || stalled) && self.tolerates() {
+        if (failed.is_some() || stalled) && self.request.tolerates() {
             self.sick = true;
             let last = counts.last_failure.as_deref().unwrap_or("no answer");
             let text = format!(
@@ -373,7 +371,7 @@ impl Run<'_> {
             self.event("baseline", json!({ "failed": what }))?;
             return Err(Stop::refused(format!(
                 "the site is not well before the reload: {what}; nothing was touched. To reload all the \
-                 same: --force {BASELINE_WORD}; to go back: deploy-doctor rollback {}",
+                 same: --force {AS_IT_IS}; to go back: deploy-doctor rollback {}",
                 self.request.unit
             )));
         }
@@ -390,6 +388,7 @@ pub(super) struct Standing {
     targets: Vec<String>,
     hidden: Vec<Secret>,
     socket_activated: bool,
+    stale: bool,
     workers: Option<usize>,
     /// The migrations that the code knows which serves now; none where it has none.
     revisions: Option<Vec<String>>,

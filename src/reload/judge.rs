@@ -107,9 +107,7 @@ pub fn judge(
         facts::preflight::run(&sources, &mut deployment);
     }
     let rules = crate::rules::all();
-    let force: Vec<String> =
-        force.iter().filter(|word| *word != super::before::BASELINE_WORD).cloned().collect();
-    let forced = Selection::new(rules, &force, &[]).map_err(|error| error.to_string())?;
+    let forced = Selection::new(rules, force, &[]).map_err(|error| error.to_string())?;
     let is_forced = |finding: &Finding| !force.is_empty() && forced.includes(finding.rule);
     let outcome = engine::run(rules, &deployment, &sources, &Settings::default());
     let findings: Vec<&Finding> = outcome

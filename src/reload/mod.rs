@@ -23,7 +23,6 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::json;
 
-pub use before::BASELINE_WORD;
 pub use judge::Said;
 pub use keep::{Record, Stage, last};
 pub use probing::Probes;
@@ -60,6 +59,9 @@ impl Strategy {
     }
 }
 
+/// What `--force` takes beside rules: a site that is not well before.
+const AS_IT_IS: &str = "baseline";
+
 /// What the user asked for.
 #[derive(Debug, Clone)]
 pub struct Request {
@@ -83,7 +85,7 @@ pub struct Request {
     pub expect_version: Option<String>,
     /// How.
     pub strategy: Strategy,
-    /// Rules that do not count.
+    /// Rules that do not count, and [`AS_IT_IS`].
     pub force: Vec<String>,
     /// Do nothing that changes anything.
     pub dry_run: bool,
@@ -99,6 +101,18 @@ pub struct Request {
     pub db_revision: Option<String>,
     /// Is this the way back to an earlier release?
     pub rollback: bool,
+}
+
+impl Request {
+    /// The rules that do not count.
+    pub fn forced_rules(&self) -> Vec<String> {
+        self.force.iter().filter(|word| *word != AS_IT_IS).cloned().collect()
+    }
+
+    /// Does a site that is not well stand in the way? Not of a way back, nor of whoever insists.
+    pub fn tolerates(&self) -> bool {
+        self.rollback || self.force.iter().any(|word| word == AS_IT_IS)
+    }
 }
 
 /// The steps, in order.
@@ -193,8 +207,6 @@ struct Run<'a> {
     story: Story,
     /// The site was not well before, and that does not stop this run.
     sick: bool,
-    /// gunicorn is known not to look through the release link.
-    stale: bool,
 }
 
 /// Goes through all steps. What came of it is in the story.
@@ -213,8 +225,7 @@ pub fn run(doors: &Doors, request: &Request, tell: &mut dyn Tell) -> Result<Stor
         Err(keep::KeepError::Other(why)) => return Err(Usage(why)),
     };
     let audit = keep.audit().map_err(Usage)?;
-    let (sick, stale) = (false, false);
-    let mut run = Run { doors, request, tell, audit, keep, story, sick, stale };
+    let mut run = Run { doors, request, tell, audit, keep, story, sick: false };
     let result = run.steps();
     if let Err(Stop { ending, why }) = result {
         run.story.end(ending, why);
@@ -282,12 +293,12 @@ impl Run<'_> {
             Err(failure) => Err(failure),
         };
         let outcome = match outcome {
-            Ok(watched) => self.verify(&watched, &probing).map(|()| watched),
+            Ok(watched) => self.verify(&ready, &watched, &probing).map(|()| watched),
             Err(failure) => Err(failure),
         };
         match outcome {
             Ok(watched) => {
-                if !watched.was_stopped() {
+                if !watched.stopped {
                     probing.mark("verified");
                 }
                 let report = probing.finish();
@@ -346,24 +357,25 @@ impl Run<'_> {
         }
     }
 
+    /// What the link said before. One that leads there already was moved by an earlier run, and what
+    /// was before that counts.
+    fn before(&self, moved: &Move) -> Option<PathBuf> {
+        if moved.now != moved.then {
+            return Some(moved.before.clone());
+        }
+        let found = self.story.found.as_ref()?;
+        let before = found.before.clone().filter(|before| *before != moved.before);
+        before.filter(|_| found.link.as_ref() == Some(&moved.link))
+    }
+
     fn record(&mut self, stage: Stage, moved: Option<&Move>) -> Result<(), Stop> {
-        // A link that leads there already was moved by an earlier run: what was before that counts.
-        let earlier = moved.filter(|moved| moved.now == moved.then).and_then(|moved| {
-            let found = self.story.found.as_ref()?;
-            let same = found.link.as_ref() == Some(&moved.link)
-                && found.before.as_ref() != Some(&moved.before);
-            same.then(|| found.before.clone())
-        });
         let record = Record {
             rollback: self.request.rollback,
             stage,
             pid: std::process::id(),
             time: keep::now(),
             link: moved.map(|moved| moved.link.clone()),
-            before: earlier.unwrap_or_else(|| {
-                let elsewhere = moved.filter(|moved| moved.now != moved.then);
-                elsewhere.map(|moved| moved.before.clone())
-            }),
+            before: moved.and_then(|moved| self.before(moved)),
             release: moved.map(|moved| moved.to.clone()),
         };
         self.keep

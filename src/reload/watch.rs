@@ -54,20 +54,11 @@ pub(super) struct Watched {
     /// Old workers were still at work when the time was over.
     lingering: usize,
     /// Somebody asked to stop before the end.
-    stopped: bool,
+    pub(super) stopped: bool,
     /// Until every worker of the new release had loaded the application.
     ready: Option<Duration>,
-    /// How they were brought about.
-    strategy: Strategy,
     /// So many probes had failed before what stands now stood.
     excused: u64,
-}
-
-impl Watched {
-    /// Did somebody stop the run before it was seen to the end?
-    pub(super) fn was_stopped(&self) -> bool {
-        self.stopped
-    }
 }
 
 /// How it stands at one look.
@@ -273,7 +264,6 @@ impl<'a> Run<'a> {
             lingering,
             stopped,
             ready: took,
-            strategy: watcher.strategy,
             excused: began.failed,
         })
     }
@@ -310,7 +300,12 @@ impl<'a> Run<'a> {
     }
 
     /// Does the new release answer?
-    pub(super) fn verify(&mut self, watched: &Watched, probing: &Probing) -> Result<(), Failure> {
+    pub(super) fn verify(
+        &mut self,
+        ready: &Ready,
+        watched: &Watched,
+        probing: &Probing,
+    ) -> Result<(), Failure> {
         let failure = |why: String| Failure {
             why,
             untouched: false,
@@ -320,17 +315,15 @@ impl<'a> Run<'a> {
         if watched.stopped {
             return Ok(());
         }
-        let text = format!(
-            "{} is what still serves: gunicorn does not look through the link (U113)",
-            self.story.before.as_deref().map_or_else(|| "the code before".into(), super::name)
-        );
-        if self.stale
-            && watched.strategy != Strategy::Restart
-            && self.request.expect_version.is_none()
-        {
-            return Err(failure(text));
+        let shown = self.request.expect_version.is_some();
+        if ready.stale && ready.strategy != Strategy::Restart && !shown {
+            let before = self.story.before.as_deref().map(super::name);
+            return Err(failure(format!(
+                "{} is what still serves: gunicorn does not look through the link (U113)",
+                before.unwrap_or_else(|| "the code before".into())
+            )));
         }
-        if self.request.expect_version.is_some() {
+        if shown {
             let before = probing.counts();
             std::thread::sleep(VERIFY);
             let now = probing.counts();

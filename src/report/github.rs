@@ -7,7 +7,7 @@
 use std::fmt::Write;
 
 use super::place::Placed;
-use super::view::{Problem, plural};
+use super::text::plural;
 use super::{Failure, Severity, View, clean};
 
 /// The most annotations of one kind that GitHub shows for a step.
@@ -22,8 +22,8 @@ pub(super) fn github(view: &View) -> String {
         let kind = if problem.of.note { Kind::Notice } else { Kind::Error };
         let place = view.place_of(problem);
         match room.take(kind) {
-            true => annotate(&mut out, kind, place.as_ref(), "not read", &words(problem)),
-            false => line(&mut log, place.as_ref(), "problem", &words(problem)),
+            true => annotate(&mut out, kind, place.as_ref(), "not read", &problem.words()),
+            false => line(&mut log, place.as_ref(), "problem", &problem.words()),
         }
     }
     for finding in view.worst_first() {
@@ -149,11 +149,4 @@ fn data(text: &str) -> String {
 /// One of its properties.
 fn property(text: &str) -> String {
     data(text).replace(':', "%3A").replace(',', "%2C")
-}
-
-fn words(problem: &Problem) -> String {
-    match problem.file.is_empty() {
-        true => problem.message.clone(),
-        false => format!("{}: {}", problem.file, problem.message),
-    }
 }

@@ -6,7 +6,8 @@
 
 use std::fmt::Write;
 
-use super::view::{Finding, plural};
+use super::text::plural;
+use super::view::Finding;
 use super::{Severity, View};
 
 /// GitHub takes comments of 65,536 characters.

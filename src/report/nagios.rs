@@ -4,7 +4,7 @@
 //! A `|` starts the performance data, and later lines may have their own, so no text holds one. The
 //! data comes first after the state's line: what a transport cuts off is text.
 
-use super::view::plural;
+use super::text::plural;
 use super::{View, clean};
 
 /// The most characters of one line of text; old transports carry a kilobyte in all.
@@ -58,10 +58,7 @@ pub fn answer(view: &View) -> (State, String) {
     };
     let findings = view.worst_first();
     let mut lines: Vec<String> = Vec::new();
-    lines.extend(view.gaps().map(|problem| match problem.file.is_empty() {
-        true => format!("not checked: {}", problem.message),
-        false => format!("not checked: {}: {}", problem.file, problem.message),
-    }));
+    lines.extend(view.gaps().map(|problem| format!("not checked: {}", problem.words())));
     let told = findings.iter().map(|finding| {
         let app = finding.app.unwrap_or("host");
         format!("{}[{}] {app}: {}", finding.severity.word(), finding.code, finding.message)

@@ -9,7 +9,8 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use super::place::{Artifact, Placed};
-use super::view::{Finding, plural};
+use super::text::plural;
+use super::view::Finding;
 use super::{PatchedFile, Severity, View};
 use crate::rule::{self, Rule};
 

@@ -6,6 +6,7 @@ use comfy_table::{Cell, Table, presets};
 use owo_colors::OwoColorize;
 
 use super::concise::{self, problem_line};
+use super::view::Summary;
 use super::{Report, clean, path, snippet};
 use crate::engine::{AppOutcome, Outcome, Reported, SeenIn, Status, Verdict};
 use crate::facts::{App, WhyKind};
@@ -288,19 +289,7 @@ fn summary(report: &Report, style: Style, out: &mut String) {
             let _ = writeln!(out, "known {}", concise::line(report, &reported.finding));
         }
     }
-    let count =
-        |severity| outcome.findings.iter().filter(|f| f.finding.severity == severity).count();
-    let mut parts =
-        vec![plural(count(Severity::Error), "error"), plural(count(Severity::Warning), "warning")];
-    if count(Severity::Info) > 0 {
-        parts.push(format!("{} info", count(Severity::Info)));
-    }
-    if outcome.suppressed > 0 {
-        parts.push(format!("{} suppressed", outcome.suppressed));
-    }
-    if !outcome.known.is_empty() {
-        parts.push(format!("{} known", outcome.known.len()));
-    }
+    let mut parts = vec![Summary::of(outcome).words()];
     let skipped = outcome.skips.len();
     if skipped > 0 {
         let hint = if style.verbose { "" } else { " (-v says why)" };
@@ -312,6 +301,7 @@ fn summary(report: &Report, style: Style, out: &mut String) {
     }
 }
 
+/// `1 error`, `2 errors`.
 pub(super) fn plural(count: usize, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }

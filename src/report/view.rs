@@ -6,8 +6,9 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use super::place::{Artifacts, Placed};
+use super::text::plural;
 use super::{Asked, Patch, Report, SourceInfo, clean};
-use crate::engine::{Reported, SeenIn, Status};
+use crate::engine::{Outcome, Reported, SeenIn, Status};
 use crate::facts::WhyKind;
 use crate::rule::{Check, Evidence, EvidenceKind, Hop, Impact, Item, Rule, Safety, Severity};
 use crate::source::{Span, show};
@@ -120,6 +121,16 @@ pub(super) struct Problem<'a> {
     pub of: &'a crate::facts::Problem,
 }
 
+impl Problem<'_> {
+    /// `file: message`.
+    pub fn words(&self) -> String {
+        match self.file.is_empty() {
+            true => self.message.clone(),
+            false => format!("{}: {}", self.file, self.message),
+        }
+    }
+}
+
 /// How many of each there are.
 #[derive(Serialize)]
 pub(super) struct Summary {
@@ -132,6 +143,18 @@ pub(super) struct Summary {
 }
 
 impl Summary {
+    /// What an outcome comes to.
+    pub fn of(outcome: &Outcome) -> Self {
+        Self {
+            error: outcome.count(Severity::Error),
+            warning: outcome.count(Severity::Warning),
+            info: outcome.count(Severity::Info),
+            skipped: outcome.skips.len(),
+            suppressed: outcome.suppressed,
+            known: outcome.known.len(),
+        }
+    }
+
     /// `2 errors, 1 warning`, with what else there is.
     pub fn words(&self) -> String {
         let mut parts = vec![plural(self.error, "error"), plural(self.warning, "warning")];
@@ -146,11 +169,6 @@ impl Summary {
         }
         parts.join(", ")
     }
-}
-
-/// `1 error`, `2 errors`.
-pub(super) fn plural(count: usize, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 /// One rule asked of one application, or of the host.
@@ -173,8 +191,6 @@ impl<'a> View<'a> {
     /// The view of a report, for who asked for it.
     pub fn new(report: &'a Report<'a>, asked: &'a Asked) -> Self {
         let outcome = report.outcome;
-        let count =
-            |severity| outcome.findings.iter().filter(|f| f.finding.severity == severity).count();
         Self {
             report,
             asked,
@@ -201,14 +217,7 @@ impl<'a> View<'a> {
                     of: problem,
                 })
                 .collect(),
-            summary: Summary {
-                error: count(Severity::Error),
-                warning: count(Severity::Warning),
-                info: count(Severity::Info),
-                skipped: outcome.skips.len(),
-                suppressed: outcome.suppressed,
-                known: outcome.known.len(),
-            },
+            summary: Summary::of(outcome),
         }
     }
 

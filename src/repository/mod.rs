@@ -20,7 +20,7 @@ use serde::Serialize;
 use crate::facts::{Given, Problem};
 use crate::host::walk::Walked;
 use crate::host::{HostErrorKind, tidy};
-use crate::source::{FileId, SourceFile, Sources};
+use crate::source::{FileId, SourceFile, Sources, show};
 
 use kind::Kind;
 
@@ -220,9 +220,5 @@ fn best<'p, K: Ord>(
 /// `a, b and c`.
 fn listed<'p>(paths: impl IntoIterator<Item = &'p PathBuf>) -> String {
     let names: Vec<String> = paths.into_iter().map(|path| path.display().to_string()).collect();
-    match names.split_last() {
-        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
-        Some((last, _)) => last.clone(),
-        None => String::new(),
-    }
+    show::listed(&names)
 }

@@ -43,6 +43,11 @@ impl Severity {
             Self::Error => "error",
         }
     }
+
+    /// The severity of that word.
+    pub fn named(word: &str) -> Option<Self> {
+        [Self::Error, Self::Warning, Self::Info].into_iter().find(|one| one.word() == word)
+    }
 }
 
 /// What a finding does to the people who use the site.

@@ -175,6 +175,27 @@ pub fn ranges_of_message(bytes: &[u8]) -> Vec<Range<usize>> {
     found
 }
 
+/// How tokens of the well-known kinds begin.
+const TOKENS: [&str; 6] = ["Bearer ", "AKIA", "ASIA", "ghp_", "sk_live_", "xoxb-"];
+/// What follows and is shorter is any word.
+const SHORTEST_TOKEN: usize = 8;
+
+/// The ranges of a text that are tokens by what stands before them or how they begin, in no order.
+pub fn tokens(bytes: &[u8]) -> Vec<Range<usize>> {
+    let part = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~+/=".contains(&byte);
+    let mut found = Vec::new();
+    for word in TOKENS {
+        for at in memchr::memmem::find_iter(bytes, word.as_bytes()) {
+            let start = at + word.len();
+            let end = until(bytes, start, |byte| !part(byte));
+            if end - start >= SHORTEST_TOKEN {
+                found.push(start..end);
+            }
+        }
+    }
+    found
+}
+
 /// Where the value starts, if `NAME=` stands here.
 fn assigned(bytes: &[u8], at: usize) -> Option<usize> {
     let rest = bytes.get(at..)?;

@@ -130,6 +130,7 @@ fn masks(bytes: &[u8], start: usize, hidden: &[Span]) -> Vec<Range<usize>> {
 pub fn answer(text: &str) -> String {
     let mut hidden = super::redact::ranges(std::path::Path::new(""), text.as_bytes());
     hidden.extend(super::redact::ranges_of_message(text.as_bytes()));
+    hidden.extend(super::redact::tokens(text.as_bytes()));
     masked(text, hidden)
 }
 
@@ -163,6 +164,15 @@ fn masked(text: &str, mut hidden: Vec<Range<usize>>) -> String {
 /// As [`line`], but line ends stay: for help of several lines.
 pub fn block(text: &str) -> String {
     text.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// `a`, `a and b`, `a, b and c`.
+pub fn listed(names: &[String]) -> String {
+    match names.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+        None => String::new(),
+    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ pub mod fix;
 pub mod formats;
 pub mod generate;
 pub mod hostile_page;
+pub mod installed;
 pub mod living;
 pub mod mended;
 pub mod node;

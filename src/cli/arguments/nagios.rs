@@ -1,11 +1,10 @@
 //! The options of `deploy-doctor nagios`, named as users of monitoring plugins know them.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 
-use super::{CheckArguments, Color, FILES, FailOn, WhereArguments};
+use super::{CheckArguments, Color, FILES, FailOn, JudgeArguments, WhereArguments};
 use crate::report::Format;
 
 /// The check as a monitoring plugin, for Nagios, Icinga, Naemon and whoever runs their plugins.
@@ -26,24 +25,8 @@ pub(in crate::cli) struct NagiosArguments {
     #[arg(short, long, value_name = "SECONDS", default_value_t = 30,
         value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub timeout: u64,
-    /// Write a report to a file as well (repeatable)
-    #[arg(long, value_name = "FORMAT=PATH")]
-    pub output: Vec<String>,
-    /// Run these rules alone: codes, names, areas, globs
-    #[arg(long, value_name = "RULE", value_delimiter = ',')]
-    pub select: Vec<String>,
-    /// Leave these rules out: codes, names, areas, globs
-    #[arg(long, value_name = "RULE", value_delimiter = ',')]
-    pub ignore: Vec<String>,
-    /// Change a rule's severity (repeatable)
-    #[arg(long, value_name = "RULE=LEVEL")]
-    pub severity: Vec<String>,
-    /// Findings that are known and do not count
-    #[arg(long, value_name = "FILE")]
-    pub baseline: Option<PathBuf>,
-    /// Read the settings here [default: the nearest deploy-doctor.toml, then /etc's]
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
+    #[command(flatten)]
+    pub judge: JudgeArguments,
     /// Not UNKNOWN when something could not be read
     #[arg(long)]
     pub allow_incomplete: bool,
@@ -62,12 +45,7 @@ impl NagiosArguments {
             preflight: false,
             since: None,
             format: Format::Text,
-            output: self.output,
-            select: self.select,
-            ignore: self.ignore,
-            severity: self.severity,
-            baseline: self.baseline,
-            config: self.config,
+            judge: self.judge,
             fail_on: Some(FailOn::Warning),
             allow_incomplete: self.allow_incomplete,
             color: Color::Never,

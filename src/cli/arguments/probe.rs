@@ -32,7 +32,7 @@ pub(in crate::cli) struct ProbeArguments {
         value_parser = clap::value_parser!(u16).range(100..600))]
     pub expect_status: Vec<u16>,
     /// The body or a header has to hold this text: the release that should answer
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = expected)]
     pub expect_version: Option<String>,
     /// The body has to hold this text
     #[arg(long, value_name = "TEXT")]
@@ -59,6 +59,14 @@ pub(in crate::cli) struct AskArguments {
     /// Believe any certificate
     #[arg(short = 'k', long)]
     pub insecure: bool,
+}
+
+/// A text that an answer has to hold.
+pub(super) fn expected(text: &str) -> Result<String, String> {
+    if text.is_empty() {
+        return Err("every answer would hold no text".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 /// `10s`, `1m 30s`, `500ms`, or a number of seconds.

@@ -70,14 +70,14 @@ fn escaped(text: &str) -> String {
 /// `2 errors, 1 warning, 3 known`.
 fn counts(report: &Report) -> String {
     let outcome = report.outcome;
-    let count =
-        |severity| outcome.findings.iter().filter(|f| f.finding.severity == severity).count();
-    let mut parts =
-        vec![plural(count(Severity::Error), "error"), plural(count(Severity::Warning), "warning")];
+    let mut parts = vec![
+        plural(outcome.count(Severity::Error), "error"),
+        plural(outcome.count(Severity::Warning), "warning"),
+    ];
     let unread = report.problems().filter(|problem| !problem.note).count();
     for (number, word) in [
         (unread, "not read"),
-        (count(Severity::Info), "info"),
+        (outcome.count(Severity::Info), "info"),
         (outcome.suppressed, "suppressed"),
         (outcome.known.len(), "known"),
     ] {

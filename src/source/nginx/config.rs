@@ -108,23 +108,13 @@ impl Config {
     /// known whether one nginx loads both.
     pub fn apart(&self, one: FileId, other: FileId) -> bool {
         let entries = |file: FileId| -> HashSet<u32> {
-            let of = |inclusion: &&Inclusion| {
+            let of = |inclusion: &Inclusion| {
                 self.trees.get(inclusion.tree as usize).is_some_and(|tree| tree.file.id == file)
             };
-            self.inclusions.iter().filter(of).map(|inclusion| self.entry(inclusion)).collect()
+            let all = (0..).zip(&self.inclusions).filter(|(_, inclusion)| of(inclusion));
+            all.map(|(at, _)| self.outermost(at)).collect()
         };
         one != other && entries(one).is_disjoint(&entries(other))
-    }
-
-    /// The tree of the file that was named, by which an inclusion came in.
-    fn entry(&self, inclusion: &Inclusion) -> u32 {
-        let mut at = inclusion;
-        while let Some(node) = self.nodes.get(at.directive as usize)
-            && let Some(around) = self.inclusions.get(node.include as usize)
-        {
-            at = around;
-        }
-        at.tree
     }
 
     /// The directives outside every block.
@@ -156,13 +146,17 @@ impl Config {
 
     /// The inclusion of the file named from outside that led to a directive.
     pub(super) fn entry_of(&self, id: DirectiveId) -> Option<u32> {
-        let mut at = self.nodes.get(id.0 as usize)?.include;
+        Some(self.outermost(self.nodes.get(id.0 as usize)?.include))
+    }
+
+    /// The inclusion of the file named from outside that led to another one.
+    fn outermost(&self, mut at: u32) -> u32 {
         while let Some(around) =
             self.inclusions.get(at as usize).and_then(|i| self.nodes.get(i.directive as usize))
         {
             at = around.include;
         }
-        Some(at)
+        at
     }
 
     /// The file that was read for this tree number.
