@@ -44,6 +44,8 @@ pub struct ChecklistItem {
     pub findings: Vec<&'static str>,
     /// The codes of the rules that could not judge, in order.
     pub skipped: Vec<&'static str>,
+    /// What stands in the way of knowing it, where it is unknown for more than the want of a host.
+    pub why: Option<String>,
 }
 
 /// The answer for an application in one word.
@@ -83,6 +85,12 @@ pub(super) struct Concern<'a> {
 }
 
 impl Concern<'_> {
+    /// The first reason why one of these rules did not judge that more than files does not answer.
+    fn in_the_way(&self, codes: &[&str]) -> Option<String> {
+        let mut mine = self.skips.iter().filter(|skip| codes.contains(&skip.code));
+        mine.find(|skip| !skip.reason.kind().needs_more()).map(|skip| skip.reason.to_string())
+    }
+
     /// Did a rule fail to judge for the only reason that more than files has to be asked?
     fn needs_more(&self, code: &str) -> bool {
         let mut mine = self.skips.iter().filter(|skip| skip.code == code).peekable();
@@ -134,7 +142,11 @@ pub(super) fn judge(
                 _ => None,
             };
             let needs_host = status == Status::Unknown && any && beyond_files && !concern.living;
-            ChecklistItem { item, status, seen, needs_host, findings: found, skipped }
+            let why = match status {
+                Status::Unknown => concern.in_the_way(&skipped),
+                _ => None,
+            };
+            ChecklistItem { item, status, seen, needs_host, findings: found, skipped, why }
         })
         .collect()
 }

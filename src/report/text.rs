@@ -8,7 +8,7 @@ use owo_colors::OwoColorize;
 use super::concise::{self, problem_line};
 use super::view::Summary;
 use super::{Report, clean, path, snippet};
-use crate::engine::{AppOutcome, Outcome, Reported, SeenIn, Status, Verdict};
+use crate::engine::{AppOutcome, ChecklistItem, Outcome, Reported, SeenIn, Status, Verdict};
 use crate::facts::{App, WhyKind};
 use crate::rule::{Finding, Impact, Safety, Severity};
 use crate::source::show;
@@ -227,7 +227,7 @@ fn checklist(result: &AppOutcome, not_asked: &[&str], style: Style, out: &mut St
             Status::Unknown if item.skipped.iter().any(|code| not_asked.contains(code)) => {
                 "no answer was looked at: --probe URL".to_owned()
             }
-            Status::Unknown if item.findings.is_empty() => "not known".to_owned(),
+            Status::Unknown if item.findings.is_empty() => not_known(item),
             _ => item.findings.join(" "),
         };
         table.add_row([
@@ -252,6 +252,14 @@ fn checklist(result: &AppOutcome, not_asked: &[&str], style: Style, out: &mut St
         let _ = writeln!(out, "   {items} only a running host can answer: run it there");
     }
     out.push('\n');
+}
+
+/// That an item is not known, and why.
+pub(super) fn not_known(item: &ChecklistItem) -> String {
+    match &item.why {
+        Some(why) => format!("not known: {}", clean(why)),
+        None => "not known".to_owned(),
+    }
 }
 
 fn mark(status: Status) -> &'static str {

@@ -46,6 +46,27 @@ fn what_files_could_have_answered_and_was_not_read_is_not_passed() {
 }
 
 #[test]
+fn of_a_django_project_nothing_is_said_of_migrations_that_were_not_read() {
+    let wsgi = "import os\nfrom django.core.wsgi import get_wsgi_application\n\
+                os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')\n\
+                app = get_wsgi_application()\n";
+    let django = || {
+        Case::healthy()
+            .in_release("wsgi.py", wsgi)
+            .in_release("shop/__init__.py", "")
+            .in_release("shop/settings.py", "ALLOWED_HOSTS = ['example.com']\n")
+    };
+    let migrations = |seen: &Seen| item(list(seen), Item::Migrations).clone();
+    let seen = migrations(&django().check());
+    assert_eq!((seen.status, seen.needs_host), (Status::Unknown, false));
+    assert!(seen.why.is_some_and(|why| why.contains("manage.py migrate --plan")));
+    // Where Alembic's are beside it, they are what the release has.
+    let first = "revision = 'a1'\ndown_revision = None\n\ndef upgrade():\n    pass\n";
+    let both = django().in_release("migrations/versions/a1.py", first).database_revision("a1");
+    assert_eq!(migrations(&both.check()).status, Status::Pass);
+}
+
+#[test]
 fn a_unit_alone_passes_what_it_tells_and_nothing_of_what_was_not_given() {
     let unit = "testdata/healthy/etc/systemd/system/myapp.service";
     let said = run(&["check", "--format", "json", "--unit", unit]).stdout;

@@ -8,7 +8,7 @@ mod source;
 
 use std::fmt::Write;
 
-use super::text::{Tone, command, plural, verdict_words};
+use super::text::{Tone, command, not_known, plural, verdict_words};
 use super::{Report, clean};
 use crate::engine::{AppOutcome, ChecklistItem, Reported, SeenIn, Status};
 use crate::facts::App;
@@ -200,6 +200,7 @@ fn block(label: &str, text: &str) -> String {
 fn checklist(result: &AppOutcome) -> String {
     let mut out = String::from("<h3>Checklist</h3>\n<ul class=\"checklist\">\n");
     for item in &result.checklist {
+        let unknown = not_known(item);
         let (class, mark, word) = match item.status {
             Status::Pass if item.seen == Some(SeenIn::Files) => {
                 ("good", "✓", "passed, as far as files show")
@@ -208,7 +209,7 @@ fn checklist(result: &AppOutcome) -> String {
             Status::Fail => ("bad", "✗", "failed"),
             Status::Warn => ("fair", "!", "at risk"),
             Status::Unknown if item.needs_host => ("soft", "?", "only a running host can answer"),
-            Status::Unknown => ("soft", "?", "not known"),
+            Status::Unknown => ("soft", "?", unknown.as_str()),
         };
         let _ = writeln!(
             out,
