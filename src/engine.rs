@@ -1,6 +1,7 @@
 //! Runs the rules and makes up the verdict: which run, what is suppressed, what each item of the
 //! checklist comes to.
 
+mod anchor;
 mod baseline;
 mod checklist;
 mod each;
@@ -9,6 +10,7 @@ mod ignore;
 mod selection;
 mod suppression;
 
+pub use anchor::Anchor;
 pub use baseline::Baseline;
 pub use checklist::{ChecklistItem, SeenIn, Status, Verdict};
 pub use each::run_each;
@@ -40,6 +42,8 @@ pub struct Settings {
     pub baseline: Option<Baseline>,
     /// Was every application asked for? Then one that is not there is gone.
     pub all_apps: bool,
+    /// What fingerprints name files from.
+    pub anchor: Anchor,
 }
 
 impl Settings {
@@ -167,11 +171,11 @@ fn conclude(
             Some(AppOutcome { name: app.name.clone(), verdict, checklist })
         })
         .collect();
-    let findings = fingerprint::stamp(findings, sources);
+    let findings = fingerprint::stamp(findings, sources, &settings.anchor);
     let baseline = settings.baseline.as_ref();
     let pruned = baseline.map(|baseline| {
         let looked = Looked { selected, skips: &skips, deployment, sources };
-        baseline.pruned(&findings, &looked, settings.all_apps)
+        baseline.pruned(&findings, &looked, settings)
     });
     let (findings, known) = match baseline.map(|baseline| baseline.sort(findings.clone())) {
         Some(sorted) => (sorted.new, sorted.known),

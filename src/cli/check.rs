@@ -74,6 +74,7 @@ pub(super) fn judge(
     let config = config.as_ref();
     let mut settings = settings::engine(config, &asked.select, &asked.ignore, &asked.severity)?;
     settings.all_apps = arguments.place.apps.is_empty();
+    settings.anchor = settings::anchor(&arguments.place)?;
     let baseline = known::path(asked.baseline.as_deref(), config);
     settings.baseline = baseline.map(known::read).transpose()?;
     let question = Question {

@@ -60,6 +60,7 @@ pub(super) fn run(arguments: &BaselineArguments) -> Result<Exit, CommandError> {
     let config = config.as_ref();
     let mut settings = settings::engine(config, &[], &[], &[])?;
     settings.all_apps = arguments.place.apps.is_empty();
+    settings.anchor = settings::anchor(&arguments.place)?;
     let path = path(arguments.baseline.as_deref(), config)
         .map_or_else(|| PathBuf::from(NAME), Path::to_path_buf);
     settings.baseline = prune.then(|| read(&path)).transpose()?;
@@ -76,7 +77,7 @@ pub(super) fn run(arguments: &BaselineArguments) -> Result<Exit, CommandError> {
         judged.ok_or_else(|| CommandError::incomplete("nothing was found to be read"))?;
     let baseline = match outcome.baseline {
         Some(pruned) => pruned,
-        None => Baseline::of(&outcome.findings, &sources),
+        None => Baseline::of(&outcome.findings, &sources, &settings.anchor),
     };
     let text = baseline
         .json()

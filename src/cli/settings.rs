@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::arguments::{self, WhereArguments};
 use super::{CommandError, Exit, read};
 use crate::config::{self, Config, ConfigError, FailOn, Places};
-use crate::engine::{Day, Selection, Settings};
+use crate::engine::{Anchor, Day, Selection, Settings};
 use crate::facts::{Deployment, Scope};
 use crate::host::{Host, HostErrorKind};
 use crate::rule::Severity;
@@ -77,6 +77,19 @@ fn judged(parsed: Result<Config, Vec<ConfigError>>) -> Result<Config, CommandErr
         let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
         CommandError { message: lines.join("\n"), exit: Exit::Usage }
     })
+}
+
+/// What fingerprints name files from: of files that were given, the top of the repository that they
+/// lie in, so that they are the same in every clone.
+pub(super) fn anchor(place: &WhereArguments) -> Result<Anchor, CommandError> {
+    if !matches!(read::request(place).scope, Scope::Files(_)) {
+        return Ok(Anchor::default());
+    }
+    let working = working_directory()?;
+    let named = place.repository.as_deref().unwrap_or(Path::new("."));
+    let start = crate::host::tidy(&working.join(named));
+    let top = config::top(&read::this_host()?, &start);
+    Ok(Anchor::new(working, top))
 }
 
 /// Where relative paths start.

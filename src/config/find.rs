@@ -58,9 +58,19 @@ pub fn find(host: &dyn Host, start: &Path, me: u32) -> Result<Option<PathBuf>, F
             Outcome::Failed(error) if error.kind == HostErrorKind::PermissionDenied => {}
             Outcome::Failed(error) => return Err(FindError::Unreadable(error)),
         }
-        if host.look(&directory.join(".git")).metadata().is_some() {
+        if is_top(host, directory) {
             break;
         }
     }
     Ok(None)
+}
+
+/// The top of the repository that a directory lies in; the directory itself where there is none.
+pub fn top(host: &dyn Host, start: &Path) -> PathBuf {
+    let top = start.ancestors().find(|directory| is_top(host, directory));
+    top.unwrap_or(start).to_path_buf()
+}
+
+fn is_top(host: &dyn Host, directory: &Path) -> bool {
+    host.look(&directory.join(".git")).metadata().is_some()
 }

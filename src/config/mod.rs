@@ -5,7 +5,7 @@ mod find;
 mod keys;
 mod read;
 
-pub use find::{FindError, HOME, NAME, find};
+pub use find::{FindError, HOME, NAME, find, top};
 pub use keys::{Kind, TABLES, Table};
 
 use std::collections::BTreeMap;

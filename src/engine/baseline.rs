@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
-use super::Reported;
 use super::ignore::Looked;
+use super::{Anchor, Reported, Settings};
 use crate::rule::Severity;
 use crate::source::Sources;
 
@@ -48,14 +48,14 @@ pub(super) struct Sorted {
 
 impl Baseline {
     /// All of these are known.
-    pub fn of(findings: &[Reported], sources: &Sources) -> Self {
+    pub fn of(findings: &[Reported], sources: &Sources, anchor: &Anchor) -> Self {
         let mut entries: BTreeMap<String, Entry> = BTreeMap::new();
         for Reported { finding, alike, .. } in findings {
             let file = finding.labels.first().map(|label| sources.file(label.span.file));
             let entry = entries.entry(alike.clone()).or_insert_with(|| Entry {
-                app: finding.app.clone(),
+                app: finding.app.as_deref().map(|app| anchor.app(app).into_owned()),
                 code: finding.rule.code.to_owned(),
-                file: file.map(|file| file.path.to_string_lossy().into_owned()),
+                file: file.map(|file| anchor.name(&file.path).to_string_lossy().into_owned()),
                 severity: finding.severity,
                 count: 0,
                 fingerprint: alike.clone(),
@@ -112,21 +112,30 @@ impl Baseline {
     }
 
     /// Without what is gone: of each entry as many as are found, unless its rule could not judge or
-    /// its application was not looked at. `whole`: every application was.
-    pub(super) fn pruned(&self, found: &[Reported], looked: &Looked<'_>, whole: bool) -> Self {
+    /// its application was not looked at.
+    pub(super) fn pruned(
+        &self,
+        found: &[Reported],
+        looked: &Looked<'_>,
+        settings: &Settings,
+    ) -> Self {
         let mut counts: HashMap<&str, usize> = HashMap::new();
         for reported in found {
             *counts.entry(reported.alike.as_str()).or_default() += 1;
         }
         let apps = &looked.deployment.apps;
         let keep = |entry: &Entry| {
-            let there = entry.app.as_ref().is_none_or(|app| apps.iter().any(|a| a.name == *app));
-            if whole && !there {
+            let app = entry.app.as_deref().map(|known| {
+                apps.iter().find(|app| settings.anchor.app(&app.name) == known).ok_or(known)
+            });
+            if settings.all_apps && matches!(app, Some(Err(_))) {
                 return false;
             }
             let is = |rule: &crate::rule::Rule| rule.code == entry.code;
             let exists = crate::rules::all().iter().any(|rule| is(rule));
-            exists && !looked.judged(is, entry.app.as_deref())
+            exists
+                && !looked
+                    .judged(is, app.map(|app| app.map_or_else(|known| known, |app| &app.name)))
         };
         let entries = self.entries.iter().filter_map(|(of, entry)| {
             let count = counts.get(of.as_str()).copied().unwrap_or(0).min(entry.count);

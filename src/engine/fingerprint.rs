@@ -2,23 +2,23 @@
 
 use std::collections::HashMap;
 
-use super::Reported;
+use super::{Anchor, Reported};
 use crate::rule::Finding;
 use crate::source::Sources;
 
 /// Gives every finding its fingerprint: rule, application, file and subject. Equal ones are told
 /// apart by their order.
-pub(super) fn stamp(findings: Vec<Finding>, sources: &Sources) -> Vec<Reported> {
+pub(super) fn stamp(findings: Vec<Finding>, sources: &Sources, anchor: &Anchor) -> Vec<Reported> {
     let mut seen: HashMap<u64, u32> = HashMap::new();
     findings
         .into_iter()
         .map(|finding| {
             let mut hash = Fnv::new();
             hash.text(finding.rule.code.as_bytes());
-            hash.text(finding.app.as_deref().unwrap_or_default().as_bytes());
+            hash.text(anchor.app(finding.app.as_deref().unwrap_or_default()).as_bytes());
             if let Some(label) = finding.labels.first() {
                 let file = sources.file(label.span.file);
-                hash.text(file.path.as_os_str().as_encoded_bytes());
+                hash.text(anchor.name(&file.path).as_os_str().as_encoded_bytes());
                 if finding.subject.is_empty() {
                     // What is hidden from people is hidden here too: a hash of a short secret
                     // could be guessed.

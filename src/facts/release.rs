@@ -142,12 +142,8 @@ pub fn read(
     let code = code::read(sources, gunicorn, &search_path, &surroundings, problems);
     let environment = &candidate.environment;
     let django = django_settings::read(sources, gunicorn, environment, &code);
-    let migrations = migrations::read(
-        sources,
-        &roots(&directory, link.as_ref()),
-        django.is_some(),
-        problems,
-    );
+    let migrations =
+        migrations::read(sources, &roots(&directory, link.as_ref()), django.is_some(), problems);
     let manifests = manifests::read(sources, &roots(&directory, link.as_ref()), problems);
     let previous =
         previous::read(sources, machine, link.as_ref(), &code, &gunicorn.venv, &search_path);

@@ -574,3 +574,32 @@ fn fix_repairs_one_deployment_in_place() {
     assert!(refused.stderr.contains("fix --unit second/deploy/shop.service"), "{}", refused.stderr);
     assert_eq!(two.run(&["fix", "second"]).code, Some(0));
 }
+
+#[test]
+fn what_is_known_of_a_repository_is_known_in_every_clone() {
+    let broken = || {
+        let shop = Repository::shop();
+        shop.edit("deploy/shop.service", "ExecReload=", "#ExecReload=");
+        shop
+    };
+    let (one, other) = (broken(), broken());
+    let wrote = one.run(&["baseline", "write", ".", "--baseline", "known.json"]);
+    assert_eq!(wrote.code, Some(0), "{}", wrote.stderr);
+    let known = fs::read_to_string(one.at("known.json")).unwrap();
+    assert!(known.contains("\"file\": \"deploy/shop.service\""), "{known}");
+    other.write("known.json", &known);
+    // Lines have moved, and the clone is named in other words.
+    other.edit("deploy/shop.service", "[Service]", "# moved\n\n[Service]");
+    let full = other.directory.path().to_str().unwrap().to_owned();
+    for name in [".", full.as_str(), "deploy/..", "./deploy/../"] {
+        let ran = other.run(&["check", name, "--baseline", "known.json", "--select", "U101"]);
+        assert_eq!(ran.code, Some(0), "{name}: {}{}", ran.stdout, ran.stderr);
+        assert!(ran.stdout.contains("1 known"), "{name}: {}", ran.stdout);
+        let ran = other.run(&["baseline", "prune", name, "--baseline", "known.json"]);
+        assert!(ran.stdout.contains("1 known finding"), "{name}: {}{}", ran.stdout, ran.stderr);
+    }
+    // A clone's part is named from the clone's top.
+    fs::create_dir(other.at(".git")).unwrap();
+    let ran = other.run(&["check", "deploy", "--baseline", "known.json", "--select", "U101"]);
+    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+}
