@@ -389,6 +389,9 @@ pub(super) struct GuardArguments {
     /// The database's migration, as `flask db current` prints it
     #[arg(long, value_name = "REV")]
     pub db_revision: Option<String>,
+    /// The file of settings [default: the nearest deploy-doctor.toml, else /etc/deploy-doctor.toml]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Write what happened as one HTML file
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,

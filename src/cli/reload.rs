@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::arguments::{
     GuardArguments, ReloadArguments, ReloadFormat, RollbackArguments, StrategyWord,
 };
-use super::{CommandError, Exit, colored, print};
+use super::{CommandError, Exit, colored, print, settings};
 use crate::engine::Selection;
 use crate::host::act::Interrupts;
 use crate::host::disk::{Disk, TreeDisk};
@@ -238,7 +238,13 @@ fn request(
             arguments.rate
         )));
     }
-    for url in &arguments.probe {
+    let config = settings::of_this_host(arguments.config.as_deref())?;
+    let settings = settings::engine(config.as_ref(), &[], &[], &[])?;
+    let probes = match (arguments.probe.as_slice(), &config) {
+        ([], Some(config)) => config.probes(&unit),
+        (named, _) => named.to_vec(),
+    };
+    for url in &probes {
         Target::parse(url).map_err(|error| CommandError::usage(error.to_string()))?;
     }
     if let Some(path) = &arguments.report {
@@ -256,7 +262,7 @@ fn request(
     let request = Request {
         unit,
         state: STATE.into(),
-        probes: arguments.probe.clone(),
+        probes,
         asking: super::probe::asking(&arguments.ask)?,
         rate: arguments.rate,
         timeout: seconds("timeout", arguments.timeout, 0.1)?,
@@ -277,6 +283,8 @@ fn request(
         max_failed: arguments.max_failed,
         db_revision: arguments.db_revision.clone(),
         rollback,
+        config,
+        settings,
     };
     Selection::new(crate::rules::all(), &request.forced_rules(), &[])
         .map_err(|error| CommandError::usage(error.to_string()))?;

@@ -19,6 +19,9 @@ pub(super) fn load(
     place: &WhereArguments,
     named: Option<&Path>,
 ) -> Result<Option<Config>, CommandError> {
+    if matches!(read::request(place).scope, Scope::Live) && place.repository.is_none() {
+        return of_this_host(named);
+    }
     let live = read::this_host()?;
     let working = working_directory()?;
     let start = match &place.repository {
@@ -33,9 +36,22 @@ pub(super) fn load(
     }
     match read::request(place).scope {
         _ if place.repository.is_some() => Ok(None),
-        Scope::Files(_) => Ok(None),
-        Scope::Live => of_host(&live, &working),
+        Scope::Files(_) | Scope::Live => Ok(None),
         Scope::Root => of_host(&*read::open(place)?, &working),
+    }
+}
+
+/// The same for the host that the program runs on.
+pub(super) fn of_this_host(named: Option<&Path>) -> Result<Option<Config>, CommandError> {
+    let live = read::this_host()?;
+    let working = working_directory()?;
+    let found = match named {
+        Some(path) => Some(path.to_path_buf()),
+        None => nearest(&live, &working)?,
+    };
+    match found {
+        Some(path) => parse(&live, &path, &working).map(Some),
+        None => of_host(&live, &working),
     }
 }
 

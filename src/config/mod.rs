@@ -139,6 +139,12 @@ impl Config {
         }
     }
 
+    /// The URLs that it wants asked of an application.
+    pub fn probes(&self, app: &str) -> Vec<String> {
+        let mine = self.apps.iter().filter(|entry| is_named(&entry.name, app));
+        mine.flat_map(|entry| &entry.probes).cloned().collect()
+    }
+
     /// The files that it names, each with its line.
     pub fn files(&self) -> impl Iterator<Item = &(PathBuf, usize)> {
         self.apps.iter().flat_map(|app| &app.lines)

@@ -160,17 +160,7 @@ impl Run<'_> {
     }
 
     fn judge(&mut self, host: &dyn Host) -> Result<Judgement, Stop> {
-        let request = self.request;
-        judge::judge(
-            host,
-            &request.unit,
-            request.strategy,
-            &request.forced_rules(),
-            request.tolerates(),
-            request.preflight,
-            request.db_revision.as_deref(),
-        )
-        .map_err(|why| Stop::of(Ending::Incomplete, why))
+        judge::judge(host, self.request).map_err(|why| Stop::of(Ending::Incomplete, why))
     }
 
     /// Shows what the check found, and stops where it must.
@@ -188,6 +178,10 @@ impl Run<'_> {
         self.story.forced = judged.forced.clone();
         for said in &judged.forced {
             self.say(Step::Preflight, &format!("forced: {} {}", said.code, said.message));
+        }
+        if judged.accepted > 0 {
+            let text = format!("accepted findings, which stand in no way: {}", judged.accepted);
+            self.say(Step::Preflight, &text);
         }
         if !judged.problems.is_empty() && !self.request.allow_incomplete {
             return Err(Stop::of(

@@ -1,6 +1,6 @@
 //! The check before: of what *will* run, on the host as it is, with the link as it will be.
 
-use crate::engine::{self, Selection, Settings, Verdict};
+use crate::engine::{self, Selection, Verdict};
 use crate::facts::{self, App, Deployment, Known, Preflight, Problem, Request, Scope};
 use crate::host::Host;
 use crate::rule::{Finding, Rule, Severity};
@@ -58,6 +58,8 @@ pub struct Judgement {
     pub forced: Vec<Said>,
     /// What may lose something, and stands in no way.
     pub warnings: Vec<Said>,
+    /// How many findings somebody accepted, by a comment or in the file of settings.
+    pub accepted: usize,
     /// What could not be read.
     pub problems: Vec<String>,
     /// What is needed in place of a HUP, and why, where the check shows it.
@@ -91,25 +93,22 @@ impl Said {
     }
 }
 
-/// Reads the host and judges one unit on it. `force` are rules that do not count.
-pub fn judge(
-    host: &dyn Host,
-    unit: &str,
-    strategy: Strategy,
-    force: &[String],
-    sick: bool,
-    preflight: bool,
-    revision: Option<&str>,
-) -> Result<Judgement, String> {
+/// Reads the host and judges the unit on it, as the file of settings says. Where the site is `sick`
+/// already, how it is now stands in no way.
+pub fn judge(host: &dyn Host, asked: &super::Request) -> Result<Judgement, String> {
+    let (unit, force, sick) = (&*asked.unit, asked.forced_rules(), asked.tolerates());
     let sources = Sources::new(host);
-    let mut deployment = read(&sources, unit, revision);
-    if preflight {
+    let mut deployment = read(&sources, unit, asked.db_revision.as_deref());
+    if let Some(config) = &asked.config {
+        config.apply(&sources, &mut deployment, false);
+    }
+    if asked.preflight {
         facts::preflight::run(&sources, &mut deployment);
     }
     let rules = crate::rules::all();
-    let forced = Selection::new(rules, force, &[]).map_err(|error| error.to_string())?;
+    let forced = Selection::new(rules, &force, &[]).map_err(|error| error.to_string())?;
     let is_forced = |finding: &Finding| !force.is_empty() && forced.includes(finding.rule);
-    let outcome = engine::run(rules, &deployment, &sources, &Settings::default());
+    let outcome = engine::run(rules, &deployment, &sources, &asked.settings);
     let findings: Vec<&Finding> = outcome
         .findings
         .iter()
@@ -124,7 +123,7 @@ pub fn judge(
     };
     let found = || findings.iter().filter_map(of);
     let needs = found().find(|(what, _)| *what == Strategy::Restart).or_else(|| found().next());
-    let taken = match strategy {
+    let taken = match asked.strategy {
         Strategy::Auto => needs.map_or(Strategy::Hup, |(what, _)| what),
         other => other,
     };
@@ -147,6 +146,7 @@ pub fn judge(
         refusals: Vec::new(),
         forced: Vec::new(),
         warnings: Vec::new(),
+        accepted: outcome.suppressed,
         problems: outcome
             .problems
             .iter()

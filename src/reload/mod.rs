@@ -28,6 +28,8 @@ pub use keep::{Record, Stage, last};
 pub use probing::Probes;
 pub use story::{Event, Lifetime, Story};
 
+use crate::config::Config;
+use crate::engine::Settings;
 use crate::host::act::Interrupts;
 use crate::host::disk::Disk;
 use crate::host::{Host, Relinked};
@@ -101,6 +103,10 @@ pub struct Request {
     pub db_revision: Option<String>,
     /// Is this the way back to an earlier release?
     pub rollback: bool,
+    /// The file of settings, where there is one.
+    pub config: Option<Config>,
+    /// What the check is asked: the file's severities and accepted findings.
+    pub settings: Settings,
 }
 
 impl Request {

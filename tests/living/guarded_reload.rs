@@ -575,3 +575,44 @@ fn a_full_disk_on_the_way_back_is_told() {
     container.eventually(20, "curl -sf -H 'Host: example.com' http://127.0.0.1/");
     assert!(answers(&container).contains("2026-04-21"), "{commands:?}");
 }
+
+/// The host's file of settings counts as it does in the check: what is accepted, what is wanted, whom
+/// to ask.
+#[test]
+fn the_file_of_settings_counts() {
+    let Some(container) = site("reload-settings", "") else { return };
+    let settings = |text: &str| {
+        fs::write(container.root().join("etc/deploy-doctor.toml"), text).unwrap();
+    };
+    let served = link(&container);
+    release(&container, "one", "echo 'celery==5.4.0' >>requirements.txt");
+    let one = format!("--release {RELEASES}/one --expect-version one --settle 1");
+    let ran = reload(&container, &one);
+    ran.ends(1, "refused").says("celery");
+    let code = ran.story["refusals"][0]["code"].as_str().unwrap().to_owned();
+
+    let accepted = format!(
+        "[[ignore]]\nrule = \"{code}\"\nreason = \"it is imported by nobody yet\"\n\n\
+         [[app]]\nname = \"myapp\"\nprobe = [\"http://127.0.0.1/\"]\n"
+    );
+    settings(&format!("{accepted}required-variables = [\"KEY_THAT_NOBODY_SETS\"]\n"));
+    let ran = reload(&container, &one);
+    ran.ends(1, "refused").says("KEY_THAT_NOBODY_SETS");
+    settings(&accepted.replace("rule", "rul"));
+    let ran = reload(&container, &one);
+    assert_eq!(ran.code, Some(2), "{}", ran.said);
+    ran.says("/etc/deploy-doctor.toml:2").says("rule");
+    assert_eq!(link(&container), served);
+
+    settings(&accepted);
+    let ran = reload(&container, &one);
+    ran.ends(0, "reloaded");
+    assert!(answers(&container).contains("one"));
+    let asked: Vec<&str> = ran.story["probes"]["targets"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|target| target["name"].as_str().or(target["url"].as_str()))
+        .collect();
+    assert_eq!(asked, ["http://127.0.0.1/"], "{}", ran.said);
+}
