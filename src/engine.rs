@@ -6,6 +6,7 @@ mod baseline;
 mod checklist;
 mod each;
 mod fingerprint;
+mod held;
 mod ignore;
 mod selection;
 mod suppression;
@@ -24,7 +25,7 @@ use each::Part;
 use ignore::Looked;
 
 use crate::facts::{Deployment, Problem, Why};
-use crate::rule::{Check, Finding, Rule, Severity, Sink, Skip};
+use crate::rule::{Check, Finding, Item, Rule, Severity, Sink, Skip};
 use crate::source::Sources;
 
 /// What the user asked of a check.
@@ -140,11 +141,13 @@ fn conclude(
         }
     }
     let looked = Looked { selected, skips: &skips, deployment, sources };
+    let all = held::Decided::by(&findings);
     let (findings, by_comment, mut problems) = suppression::apply(findings, rules, &looked);
     let (mut findings, by_entry, more) =
         ignore::apply(findings, &settings.ignores, &settings.today, &looked);
     problems.extend(more);
     let suppressed = by_comment + by_entry;
+    let held = all.without(&held::Decided::by(&findings));
     sort(&mut findings, deployment, sources);
     // Grouped once: whoever looked through all of them for each application would need a time that
     // grows with the square of their number.
@@ -163,6 +166,7 @@ fn conclude(
             findings.retain(|finding| !several || finding.app.is_some() || part.has(finding));
             let concern = Concern {
                 findings,
+                held: held.of(&app.name),
                 skips: concerning(skips_by_app, &app.name),
                 living: app.processes.ok().is_some(),
             };
@@ -224,7 +228,37 @@ fn look(rules: &[&'static Rule], deployment: &Deployment) -> (Vec<Finding>, Vec<
             }
         }
     }
+    ways(rules, deployment, &findings, &mut skips);
     (findings, skips)
+}
+
+/// Of an application to which no pass is known to lead, what nginx does with its requests was not
+/// judged, though the rules ran.
+fn ways(
+    rules: &[&'static Rule],
+    deployment: &Deployment,
+    findings: &[Finding],
+    skips: &mut Vec<Skip>,
+) {
+    let hangs_on_it = |rule: &&&'static Rule| {
+        rule.area() == "nginx"
+            && matches!(rule.item, Item::UpstreamStable | Item::StaticAssets | Item::No502)
+    };
+    for app in &deployment.apps {
+        let Some(why) = deployment.way_missing(app) else { continue };
+        for rule in rules.iter().filter(hangs_on_it) {
+            let mine = |other: Option<&str>| other.is_none_or(|name| name == app.name);
+            let found = findings.iter().any(|f| f.rule.code == rule.code && mine(f.app.as_deref()));
+            let skipped = skips.iter().any(|s| s.code == rule.code && mine(s.app.as_deref()));
+            if !found && !skipped {
+                skips.push(Skip {
+                    code: rule.code,
+                    app: Some(app.name.clone()),
+                    reason: why.clone(),
+                });
+            }
+        }
+    }
 }
 
 /// What belongs to each application; none: to the host.

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::held::Held;
 use crate::rule::{Finding, Item, Rule, Severity, Skip};
 
 /// What an item of the checklist comes to.
@@ -44,6 +45,8 @@ pub struct ChecklistItem {
     pub findings: Vec<&'static str>,
     /// The codes of the rules that could not judge, in order.
     pub skipped: Vec<&'static str>,
+    /// The codes of findings that somebody accepted: they do not count, and are not mended.
+    pub accepted: Vec<&'static str>,
     /// What stands in the way of knowing it, where it is unknown for more than the want of a host.
     pub why: Option<String>,
 }
@@ -80,6 +83,8 @@ pub(super) struct Concern<'a> {
     pub findings: Vec<&'a Finding>,
     /// Skips.
     pub skips: Vec<&'a Skip>,
+    /// What somebody accepted, by item. It is not there any more, and not mended either.
+    pub held: Held,
     /// Was the host seen alive, and not its files alone?
     pub living: bool,
 }
@@ -132,6 +137,7 @@ pub(super) fn judge(
             let status = match worst {
                 Some(Severity::Error) => Status::Fail,
                 Some(Severity::Warning) => Status::Warn,
+                _ if concern.held.contains_key(&item) => Status::Unknown,
                 _ if judged && skipped.is_empty() => Status::Pass,
                 _ if judged && beyond_files && !concern.living => Status::Pass,
                 _ => Status::Unknown,
@@ -141,12 +147,27 @@ pub(super) fn judge(
                 (Status::Pass, false) => Some(SeenIn::Files),
                 _ => None,
             };
-            let needs_host = status == Status::Unknown && any && beyond_files && !concern.living;
+            let needs_host = status == Status::Unknown
+                && any
+                && beyond_files
+                && !concern.living
+                && !concern.held.contains_key(&item);
+            let held = concern.held.get(&item).into_iter().flatten();
+            let accepted = held.copied().collect();
             let why = match status {
                 Status::Unknown => concern.in_the_way(&skipped),
                 _ => None,
             };
-            ChecklistItem { item, status, seen, needs_host, findings: found, skipped, why }
+            ChecklistItem {
+                item,
+                status,
+                seen,
+                needs_host,
+                findings: found,
+                skipped,
+                accepted,
+                why,
+            }
         })
         .collect()
 }
@@ -166,6 +187,7 @@ pub(super) fn verdict(checklist: &[ChecklistItem], concern: &Concern<'_>) -> Ver
     let undecided = checklist.iter().any(|item| {
         item.status == Status::Unknown && item.skipped.iter().any(|code| !concern.needs_more(code))
     });
+    let undecided = undecided || !concern.held.is_empty();
     let passed = checklist.iter().any(|item| item.status == Status::Pass);
     if passed && !undecided { Verdict::ZeroDowntime } else { Verdict::Unknown }
 }

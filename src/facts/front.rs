@@ -52,6 +52,21 @@ impl Deployment {
         }
         Ok(found)
     }
+
+    /// Why nothing can be said of how nginx meets an application, where files were given by hand and
+    /// none of their passes is known to lead to it. A whole host shows that it has none.
+    pub fn way_missing(&self, app: &App) -> Option<Why> {
+        if self.machine.whole || !app.routes.is_empty() || app.bounds().get().is_err() {
+            return None;
+        }
+        // Where no configuration was given the rules say so themselves.
+        self.nginx.model.ok()?;
+        if let Err(why) = self.nginx.all_passes() {
+            return Some(why);
+        }
+        let open = self.nginx.destinations.iter().find_map(|pass| pass.open.clone());
+        Some(open.unwrap_or_else(|| Why::not_there("no pass of the nginx files given leads to it")))
+    }
 }
 
 /// Those that speak HTTP, each place once: a file may be included twice.

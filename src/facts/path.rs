@@ -40,7 +40,7 @@ pub fn describe(app: &App) -> RequestPath {
                 path.upstream = group(model, app);
                 path.socket = Some(route.endpoint.to_string());
             }
-            None => path.nginx = Some("nginx (no way to this application)".to_owned()),
+            None => path.nginx = Some("nginx (no known way to this application)".to_owned()),
         }
     }
     if path.socket.is_none() {

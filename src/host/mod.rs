@@ -8,6 +8,7 @@ pub mod act;
 mod bound;
 pub mod disk;
 pub mod files;
+mod git_index;
 mod glob;
 pub mod http;
 pub mod memory;

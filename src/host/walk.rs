@@ -3,10 +3,13 @@
 //! Links are not followed: what they lead to is either found by itself, or lies outside. Source:
 //! `gitignore(5)`, as the `ignore` crate (ripgrep's) reads it.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use ignore::{DirEntry, WalkBuilder};
+
+use super::git_index::Index;
 
 /// The most files and directories that are looked at.
 pub const ENTRY_LIMIT: usize = 100_000;
@@ -34,6 +37,8 @@ pub struct Walked {
     pub files: Vec<PathBuf>,
     /// Links, in the same way; none was followed.
     pub links: Vec<PathBuf>,
+    /// Regular files that `.gitignore` names and git's index does not hold, in the same way.
+    pub ignored: Vec<PathBuf>,
     /// What could not be read, in the operating system's words.
     pub unreadable: Vec<String>,
     /// Why it is not all, if it is not.
@@ -43,14 +48,10 @@ pub struct Walked {
 /// Lists the files below a directory.
 pub fn walk(directory: &Path) -> Walked {
     let mut walked = Walked::default();
-    let walk = WalkBuilder::new(directory)
-        .hidden(false)
+    let walk = builder(directory)
         // A tree that was unpacked has rules, too.
         .require_git(false)
         .git_global(false)
-        .max_depth(Some(DEPTH_LIMIT + 1))
-        .sort_by_file_name(OsStr::cmp)
-        .filter_entry(is_entered)
         .build();
     for (count, entry) in walk.enumerate() {
         if count >= ENTRY_LIMIT {
@@ -75,7 +76,42 @@ pub fn walk(directory: &Path) -> Walked {
             walked.links.push(path.to_path_buf());
         }
     }
+    ignored(directory, &mut walked);
     walked
+}
+
+fn builder(directory: &Path) -> WalkBuilder {
+    let mut builder = WalkBuilder::new(directory);
+    builder
+        .hidden(false)
+        .max_depth(Some(DEPTH_LIMIT + 1))
+        .sort_by_file_name(OsStr::cmp)
+        .filter_entry(is_entered);
+    builder
+}
+
+/// What the rules of `.gitignore` left out. Git itself goes by its index: what that holds is part of
+/// the repository, whatever the rules say.
+fn ignored(directory: &Path, walked: &mut Walked) {
+    let seen: HashSet<&PathBuf> = walked.files.iter().chain(&walked.links).collect();
+    let index = Index::of(directory);
+    let (mut held, mut ignored) = (Vec::new(), Vec::new());
+    for entry in builder(directory).standard_filters(false).build().take(ENTRY_LIMIT).flatten() {
+        let Ok(path) = entry.path().strip_prefix(directory) else { continue };
+        let is_file = entry.file_type().is_some_and(|kind| kind.is_file());
+        if !is_file || entry.depth() > DEPTH_LIMIT || seen.contains(&path.to_path_buf()) {
+            continue;
+        }
+        match index.as_ref().is_some_and(|index| index.holds(path)) {
+            true => held.push(path.to_path_buf()),
+            false => ignored.push(path.to_path_buf()),
+        }
+    }
+    walked.ignored = ignored;
+    if !held.is_empty() {
+        walked.files.append(&mut held);
+        walked.files.sort();
+    }
 }
 
 /// A virtual environment is known by its `pyvenv.cfg`, whatever its name.

@@ -132,6 +132,9 @@ pub(super) fn verdict_words(result: &AppOutcome, outcome: &Outcome) -> (&'static
         (Verdict::ZeroDowntime, _) => {
             ("a reload loses nothing, as far as these files show", Tone::Good)
         }
+        (Verdict::Unknown, _) if result.checklist.iter().any(|item| !item.accepted.is_empty()) => {
+            ("nothing wrong was seen but what is accepted", Tone::Fair)
+        }
         (Verdict::Unknown, _) => {
             ("nothing wrong was seen, but not everything could be read", Tone::Fair)
         }
@@ -257,6 +260,9 @@ fn checklist(result: &AppOutcome, not_asked: &[&str], style: Style, out: &mut St
 /// That an item is not known, and why.
 pub(super) fn not_known(item: &ChecklistItem) -> String {
     match &item.why {
+        _ if !item.accepted.is_empty() => {
+            format!("accepted, not mended: {}", item.accepted.join(" "))
+        }
         Some(why) => format!("not known: {}", clean(why)),
         None => "not known".to_owned(),
     }

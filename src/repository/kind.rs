@@ -7,8 +7,10 @@ use crate::source::SourceFile;
 use crate::source::nginx::Tree;
 use crate::source::placeholder::plain_name;
 
-/// The largest file whose content is looked at, in bytes.
+/// The largest file whose content is looked at, in bytes, and the largest that bears the name of a
+/// unit or of nginx's configuration.
 pub const SIZE_LIMIT: u64 = 256 << 10;
+pub const NAMED_SIZE_LIMIT: u64 = 8 << 20;
 
 /// What a file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,16 +84,31 @@ pub fn is_environment(path: &Path) -> bool {
 /// What a file is, by its content.
 pub fn of(file: &Arc<SourceFile>) -> Option<Kind> {
     let bytes = &file.bytes;
-    if memchr::memchr(0, bytes).is_some() || bytes.starts_with(b"#!") {
+    let named = is_named_unit(&file.path);
+    // A unit with a NUL in it is one that systemd cuts off, and that is to be told.
+    if (!named && memchr::memchr(0, bytes).is_some()) || bytes.starts_with(b"#!") {
         return None;
     }
-    unit(bytes, is_named_unit(&file.path)).or_else(|| nginx(file))
+    unit(bytes, named).or_else(|| nginx(file))
 }
 
 /// Does the file bear a unit's name?
 pub fn is_named_unit(path: &Path) -> bool {
     let name = plain_name(path);
     [".service", ".socket"].iter().any(|ending| name.ends_with(ending))
+}
+
+/// Does it by its name hold a deployment's configuration, whatever its size?
+pub fn is_named(path: &Path) -> bool {
+    let name = plain_name(path);
+    let within = |part: &str| {
+        let mut above = path.parent().into_iter().flat_map(Path::components);
+        above.any(|component| component.as_os_str().to_string_lossy().contains(part))
+    };
+    is_named_unit(path)
+        || name.contains("nginx")
+        || ((name.ends_with(".conf") || !name.contains('.'))
+            && (within("nginx") || within("sites-")))
 }
 
 /// The first line that is no comment opens a section (or a template's block), as in no other

@@ -29,6 +29,9 @@ const OPEN_LIMIT: usize = 20_000;
 /// The most bytes that are read to be looked at.
 const BYTE_LIMIT: usize = 64 << 20;
 
+/// Why a file is left out that is nobody's work.
+const IGNORED: &str = "as .gitignore names it and git does not hold it";
+
 /// A file that was taken for something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Taken {
@@ -136,6 +139,15 @@ fn sort(sources: &Sources, directory: &Path, walked: &Walked, survey: &mut Surve
             .iter()
             .map(|error| Problem::new(directory, format!("cannot be read: {error}"))),
     );
+    for path in walked.links.iter().filter(|path| kind::is_named(path)) {
+        survey.leave(
+            &tidy(&directory.join(path)),
+            "it is a link: what it leads to is looked at where it lies, if it lies in here",
+        );
+    }
+    for path in walked.ignored.iter().filter(|path| kind::is_named(path)) {
+        survey.leave(&tidy(&directory.join(path)), IGNORED);
+    }
     let (mut opened, mut bytes) = (0, 0);
     for path in &walked.files {
         let full = tidy(&directory.join(path));
@@ -154,10 +166,14 @@ fn sort(sources: &Sources, directory: &Path, walked: &Walked, survey: &mut Surve
             survey.problems.push(cut(&why));
             break;
         }
-        let read = match sources.host().read(&full, kind::SIZE_LIMIT) {
+        let named = kind::is_named(path);
+        let limit = if named { kind::NAMED_SIZE_LIMIT } else { kind::SIZE_LIMIT };
+        let read = match sources.host().read(&full, limit) {
             Ok(read) => read,
-            // No configuration is as large as that.
-            Err(error) if matches!(error.kind, HostErrorKind::TooLarge { .. }) => continue,
+            Err(error) if matches!(error.kind, HostErrorKind::TooLarge { .. }) && !named => {
+                survey.leave(&full, format!("{} KiB and more are no configuration", limit >> 10));
+                continue;
+            }
             Err(error) => {
                 survey.problems.push(Problem::unreadable(&error));
                 continue;
@@ -167,11 +183,16 @@ fn sort(sources: &Sources, directory: &Path, walked: &Walked, survey: &mut Surve
         bytes += read.len();
         let file = Arc::new(SourceFile::new(FileId(0), full.clone(), read));
         let Some(kind) = kind::of(&file) else {
-            if kind::is_named_unit(path) {
-                survey.leave(
+            match kind::is_named_unit(path) {
+                true if memchr::memchr(0, &file.bytes).is_some() => {
+                    let message = "is no text: it holds NUL bytes, and nothing in it was checked";
+                    survey.problems.push(Problem::new(&full, message));
+                }
+                true => survey.leave(
                     &full,
                     "it has no [Service] with ExecStart= and no [Socket] with Listen…=",
-                );
+                ),
+                false => {}
             }
             continue;
         };

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::units::AppUnit;
 use super::web::WebFile;
-use super::{Contents, Survey, best, listed, own, together};
+use super::{Contents, LeftOut, Survey, best, kind, listed, own, together};
 use crate::facts::{Bound, Given, Problem};
 use crate::source::Sources;
 use crate::source::placeholder::plain_name;
@@ -141,10 +141,15 @@ fn assign(web: &[WebFile], sites: &mut [Site], survey: &mut Survey) -> Vec<usize
     let mut alone = Vec::new();
     for (index, file) in web.iter().enumerate() {
         let leads = |site: &&mut Site| leads_to(file, &site.bounds);
+        let roots: Vec<PathBuf> = sites.iter().map(|site| site.root.clone()).collect();
+        let root = inmost(&roots, &file.path).cloned();
         let mut reached: Vec<&mut Site> = sites.iter_mut().filter(leads).collect();
+        // Deployments on hosts of their own may all listen at one address: then the one counts that
+        // it lies in.
+        if reached.len() > 1 && reached.iter().any(|site| Some(&site.root) == root.as_ref()) {
+            reached.retain(|site| Some(&site.root) == root.as_ref());
+        }
         if reached.is_empty() {
-            let roots: Vec<PathBuf> = sites.iter().map(|site| site.root.clone()).collect();
-            let root = inmost(&roots, &file.path).cloned();
             reached = sites.iter_mut().filter(|site| Some(&site.root) == root.as_ref()).collect();
         }
         if reached.is_empty() {
@@ -254,9 +259,17 @@ fn by_themselves(
         survey.sites.push(Given { nginx: paths, ..Given::default() });
     }
     if any && !any_app {
-        let message =
-            "no unit that runs gunicorn was found: nginx's files are judged by themselves";
-        survey.problems.push(Problem { note: true, ..Problem::new(&contents.directory, message) });
+        let mut message =
+            "no unit that runs gunicorn was found: nginx's files are judged by themselves"
+                .to_owned();
+        let unit = |left: &&LeftOut| kind::is_named_unit(&left.file) && left.why == super::IGNORED;
+        let hidden = survey.left.iter().find(unit);
+        if let Some(left) = hidden {
+            let unit = left.file.display();
+            message.push_str(&format!("; {unit} was left out, {}: --unit names it", left.why));
+        }
+        let note = hidden.is_none();
+        survey.problems.push(Problem { note, ..Problem::new(&contents.directory, message) });
     }
 }
 

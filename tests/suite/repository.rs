@@ -603,3 +603,159 @@ fn what_is_known_of_a_repository_is_known_in_every_clone() {
     let ran = other.run(&["check", "deploy", "--baseline", "known.json", "--select", "U101"]);
     assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
 }
+
+#[test]
+fn what_git_holds_is_looked_at_whatever_gitignore_says() {
+    let shop = Repository::shop();
+    let git = |arguments: &[&str]| {
+        let done = Command::new("git")
+            .args(["-c", "user.name=nobody", "-c", "user.email=nobody@example.com"])
+            .args(arguments)
+            .current_dir(shop.directory.path())
+            .output();
+        done.is_ok_and(|done| done.status.success())
+    };
+    shop.edit("deploy/shop.service", "ExecReload=", "#ExecReload=");
+    shop.write(".gitignore", "*.service\nbuild/\n");
+    shop.write("build/other.service", "[Service]\nExecStart=/bin/gunicorn app:app\n");
+    // Nobody's work: the rules count, and what they leave out is told.
+    let ran = shop.run(&["check", "."]);
+    assert_eq!(ran.code, Some(3), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("--unit names it"), "{}", ran.stdout);
+    assert!(shop.left("deploy/shop.service").contains(".gitignore"));
+    if !git(&["init", "-q"]) {
+        eprintln!("SKIPPED: there is no git here; it would have shown what its index changes");
+        return;
+    }
+    assert!(git(&["add", "-f", "deploy/shop.service"]));
+    let report = shop.check(&["."]);
+    assert!(found(&report).iter().any(|(code, ..)| code == "U101"), "{report:#}");
+    assert!(shop.left("build/other.service").contains(".gitignore"));
+    // From a directory below the top, too.
+    let report = shop.check(&["deploy"]);
+    assert!(found(&report).iter().any(|(code, ..)| code == "U101"), "{report:#}");
+}
+
+#[test]
+fn a_large_file_is_read_or_named() {
+    let shop = Repository::shop();
+    let padding = format!("# {}\n", "x".repeat(97)).repeat(4000);
+    let nginx = fs::read_to_string(shop.at("deploy/shop.nginx.conf")).unwrap();
+    shop.write("deploy/shop.nginx.conf", &(nginx + &padding));
+    shop.write("deploy/large.txt", &padding).write("deploy/large", &padding);
+    assert!(
+        shop.taken()
+            .iter()
+            .any(|(file, what)| { file == "deploy/shop.nginx.conf" && what == "nginx" })
+    );
+    assert!(shop.left("deploy/large").contains("KiB"));
+    let unit = fs::read_to_string(shop.at("deploy/shop.service")).unwrap();
+    shop.write("deploy/shop.service", &(unit + &padding.repeat(22)));
+    let ran = shop.run(&["check", "."]);
+    assert_eq!(ran.code, Some(3), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("deploy/shop.service"), "{}", ran.stdout);
+}
+
+#[test]
+fn a_unit_that_is_broken_is_not_left_out() {
+    let shop = Repository::shop();
+    let unit = fs::read_to_string(shop.at("deploy/shop.service")).unwrap();
+    shop.write("deploy/shop.service", &format!("{unit}\0\0\0"));
+    let report = shop.check(&["."]);
+    assert!(found(&report).iter().any(|(code, ..)| code == "U128"), "{report:#}");
+    let wide: Vec<u8> = unit.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    fs::write(shop.at("deploy/shop.service"), wide).unwrap();
+    let ran = shop.run(&["check", "."]);
+    assert_eq!(ran.code, Some(3), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("is no text"), "{}", ran.stdout);
+    // A link is named.
+    shop.write("deploy/shop.service", &unit);
+    std::os::unix::fs::symlink("/etc/nowhere.service", shop.at("deploy/link.service")).unwrap();
+    assert!(shop.left("deploy/link.service").contains("link"));
+}
+
+#[test]
+fn what_a_template_may_leave_out_is_not_known() {
+    let shop = Repository::shop();
+    let status = |report: &Value, item: &str| {
+        let list = report["apps"][0]["checklist"].as_array().unwrap();
+        text(&list.iter().find(|one| one["item"] == item).unwrap()["status"])
+    };
+    assert_eq!(status(&shop.check(&["."]), "exec-reload"), "pass");
+    let unit = fs::read_to_string(shop.at("deploy/shop.service")).unwrap();
+    let reload = unit.lines().find(|line| line.starts_with("ExecReload=")).unwrap();
+    let block =
+        format!("{{% if reload %}}\n{reload}\n{{% else %}}\nExecReload=/bin/true\n{{% endif %}}");
+    shop.write("deploy/shop.service", &unit.replace(reload, &block));
+    let report = shop.check(&["."]);
+    assert_eq!(status(&report, "exec-reload"), "unknown", "{report:#}");
+    assert!(found(&report).is_empty(), "{report:#}");
+}
+
+#[test]
+fn where_no_way_is_known_nothing_is_said_of_it() {
+    let status = |shop: &Repository| -> Vec<String> {
+        let report = shop.check(&["."]);
+        assert!(!found(&report).iter().any(|(code, ..)| code == "N301"), "{report:#}");
+        let list = report["apps"][0]["checklist"].as_array().unwrap();
+        ["upstream-stable", "static-assets", "no-502"]
+            .iter()
+            .map(|item| text(&list.iter().find(|one| one["item"] == *item).unwrap()["status"]))
+            .collect()
+    };
+    let shop = Repository::shop();
+    assert_eq!(status(&shop), ["pass", "pass", "pass"]);
+    let socket = "unix:/run/shop/gunicorn.sock";
+    for other in ["http://$backend", "http://127.0.0.1:8001"] {
+        let shop = Repository::shop();
+        for file in ["deploy/gunicorn.conf.py", "deploy/shop.nginx.conf"] {
+            let text = fs::read_to_string(shop.at(file)).unwrap();
+            let text = match file.ends_with("py") {
+                true => text.replace(socket, "127.0.0.1:8000"),
+                false => text
+                    .replace(&format!("http://{socket}"), other)
+                    .replace("proxy_pass http://shop", &format!("proxy_pass {other}")),
+            };
+            shop.write(file, &text);
+        }
+        assert_eq!(status(&shop), ["unknown"; 3], "{other}");
+    }
+}
+
+#[test]
+fn what_is_accepted_is_not_passed() {
+    let shop = Repository::shop();
+    shop.edit("deploy/shop.service", "ExecReload=", "#ExecReload=");
+    shop.edit(
+        "deploy/shop.service",
+        "[Service]",
+        "# deploy-doctor: ignore[U101] on purpose\n[Service]",
+    );
+    let ran = shop.run(&["check", "."]);
+    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("accepted, not mended: U101"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("nothing wrong was seen but what is accepted"), "{}", ran.stdout);
+    let report = shop.check(&["."]);
+    assert_eq!(report["apps"][0]["checklist"][0]["status"], "unknown");
+    assert_eq!(report["apps"][0]["verdict"], "unknown");
+}
+
+#[test]
+fn three_applications_at_one_address_keep_their_own_sites() {
+    let repository = Repository::empty();
+    for name in ["alpha", "beta", "gamma"] {
+        let unit = "[Service]\nUser=www-data\nWorkingDirectory=/srv/app\n\
+                    ExecStart=/srv/app/venv/bin/gunicorn --workers 3 --bind 127.0.0.1:8000 wsgi:app\n";
+        repository.write(&format!("apps/{name}/deploy/app.service"), unit);
+        let site = format!(
+            "server {{ listen 80; server_name {name}.example.com; \
+             location / {{ proxy_pass http://127.0.0.1:8000; proxy_set_header Host $host; }} }}\n"
+        );
+        repository.write(&format!("apps/{name}/deploy/nginx.conf"), &site);
+    }
+    let survey = repository.survey();
+    for taken in survey["taken"].as_array().unwrap().iter().filter(|one| one["as"] == "nginx") {
+        let (file, unit) = (text(&taken["file"]), text(&taken["of"]));
+        assert_eq!(Path::new(&file).parent(), Path::new(&unit).parent(), "{survey:#}");
+    }
+}

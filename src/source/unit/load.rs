@@ -2,14 +2,16 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::effective::Unit;
 use super::name::UnitName;
 use super::paths::{Listing, UnitPaths};
 use super::specifier::Specifiers;
-use super::syntax;
+use super::syntax::{self, UnitFile};
+use super::template;
 use crate::host::{HostError, HostErrorKind};
-use crate::source::Sources;
+use crate::source::{SourceFile, Sources};
 
 /// Why there is no such unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,12 +56,19 @@ pub fn from_file(sources: &Sources, path: &Path) -> Result<Unit, HostError> {
     let file = sources.load(path)?;
     let name = name_of_file(path);
     let mut unit = Unit::new(name.clone(), path.into(), Specifiers::new(name));
-    unit.fragment = Some(syntax::parse(file));
+    unit.fragment = Some(of_template(file));
     for drop_in in drop_ins_beside(sources, path)? {
-        unit.drop_ins.push(syntax::parse(sources.load(&drop_in)?));
+        unit.drop_ins.push(of_template(sources.load(&drop_in)?));
     }
     unit.check_commands();
     Ok(unit)
+}
+
+/// A repository's file may be a template's.
+fn of_template(file: Arc<SourceFile>) -> UnitFile {
+    let mut unit = syntax::parse(file);
+    template::open(&mut unit);
+    unit
 }
 
 /// The drop-ins in `FILE.d`, as systemd would find them beside an installed unit.

@@ -17,6 +17,7 @@ pub mod paths;
 mod refused;
 pub mod specifier;
 pub mod syntax;
+mod template;
 pub mod time;
 pub mod value;
 pub mod version;

@@ -1,0 +1,164 @@
+//! Unit files that a template makes: what stands between `{% if … %}` and `{% endif %}` may be there
+//! or not, so that nobody knows its value yet.
+//!
+//! Sources: Jinja's block statements, ERB's `<% if … %>`, Go's `{{ if … }}`, Mustache's `{{#x}}`.
+
+use std::collections::HashSet;
+
+use super::syntax::{Assignment, UnitFile};
+use crate::source::{SourceFile, Text};
+
+/// What stands in the place of such a value: a placeholder, whatever it was.
+const VALUE: &str = "{% if %}";
+
+/// What a line of a template does to those after it.
+#[derive(Debug, PartialEq, Eq)]
+enum Step {
+    Opens,
+    Closes,
+    /// `else`, a comment, a statement without a block.
+    Neither,
+}
+
+/// Takes out the lines of the template's own language, and what is known of values that hang on
+/// them. Of several for one setting (`if` and `else`) one is left.
+pub(super) fn open(unit: &mut UnitFile) {
+    let Some(lines) = steps(&unit.file) else { return };
+    let mut depth = 0_usize;
+    let mut hanging: Vec<(u32, u32)> = Vec::new();
+    let mut own: HashSet<u32> = HashSet::new();
+    let mut from = 0;
+    for (start, step) in &lines {
+        own.insert(*start);
+        match step {
+            Step::Opens => {
+                depth += 1;
+                if depth == 1 {
+                    from = *start;
+                }
+            }
+            Step::Closes => {
+                if depth == 1 {
+                    hanging.push((from, *start));
+                }
+                depth = depth.saturating_sub(1);
+            }
+            Step::Neither => {}
+        }
+    }
+    if depth > 0 {
+        hanging.push((from, u32::MAX));
+    }
+    unit.assignments.retain(|line| !own.contains(&line.span.start));
+    unit.faults.retain(|fault| !own.contains(&fault.span.start));
+    let hangs =
+        |line: &Assignment| hanging.iter().any(|(from, to)| (from..to).contains(&&line.span.start));
+    let mut seen = HashSet::new();
+    unit.assignments.retain_mut(|line| {
+        if !hangs(line) {
+            return true;
+        }
+        let span = line.value.span();
+        let mut value = Text::empty(line.value.file(), span.start as usize);
+        value.push_str(VALUE, span.start as usize, span.end as usize);
+        line.value = value;
+        seen.insert((line.section.clone(), line.key.value.clone()))
+    });
+}
+
+/// The lines of the template's language, by the place of their first byte that is no blank; none
+/// where there are none.
+fn steps(file: &SourceFile) -> Option<Vec<(u32, Step)>> {
+    let mut steps = Vec::new();
+    let mut at = 0;
+    for line in file.bytes.split_inclusive(|byte| *byte == b'\n') {
+        let blank = line.len() - line.trim_ascii_start().len();
+        if let Some(step) = step(line.trim_ascii()) {
+            steps.push((u32::try_from(at + blank).unwrap_or(u32::MAX), step));
+        }
+        at += line.len();
+    }
+    (!steps.is_empty()).then_some(steps)
+}
+
+fn step(line: &[u8]) -> Option<Step> {
+    let text = std::str::from_utf8(line).ok()?;
+    let whole = |open: &str, close: &str| {
+        let inner = text.strip_prefix(open)?.strip_suffix(close)?;
+        // `{{ a }} … {{ b }}`, `{% if x %}Name=value{% endif %}`: no line of the language's own.
+        (!inner.contains(close)).then(|| inner.trim_matches(['-', '+', '~', ' ', '\t']))
+    };
+    if let Some(words) = whole("{%", "%}") {
+        let first = words.split_whitespace().next().unwrap_or_default();
+        return Some(match first {
+            "if" | "for" | "block" | "macro" | "call" | "filter" | "with" | "raw" => Step::Opens,
+            _ if first.starts_with("end") => Step::Closes,
+            _ => Step::Neither,
+        });
+    }
+    if let Some(words) = whole("<%", "%>").filter(|words| !words.starts_with('=')) {
+        let first = words.split_whitespace().next().unwrap_or_default();
+        return Some(match first {
+            "if" | "unless" | "for" | "while" | "case" => Step::Opens,
+            "end" => Step::Closes,
+            _ if words.ends_with(" do") || words.ends_with('|') => Step::Opens,
+            _ => Step::Neither,
+        });
+    }
+    if whole("{#", "#}").is_some() {
+        return Some(Step::Neither);
+    }
+    let words = whole("{{", "}}")?;
+    let first = words.split_whitespace().next().unwrap_or_default();
+    match first {
+        "if" | "range" | "with" | "define" => Some(Step::Opens),
+        "end" => Some(Step::Closes),
+        "else" => Some(Step::Neither),
+        _ if first.starts_with(['#', '^']) => Some(Step::Opens),
+        _ if first.starts_with('/') => Some(Step::Closes),
+        _ if first.starts_with('!') => Some(Step::Neither),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::source::FileId;
+    use crate::source::unit::syntax;
+
+    fn settings(text: &str) -> Vec<(String, String)> {
+        let file = SourceFile::new(FileId(0), "/a.service.j2", text.as_bytes().to_vec());
+        let mut unit = syntax::parse(Arc::new(file));
+        open(&mut unit);
+        assert!(unit.faults.is_empty(), "{:?}", unit.faults);
+        let of = |line: &Assignment| (line.key.value.clone(), line.value.as_str().to_owned());
+        unit.assignments.iter().map(of).collect()
+    }
+
+    #[test]
+    fn what_stands_in_a_block_is_not_known() {
+        for text in [
+            "[Service]\nA=1\n{% if x == 1 %}\nB=2\n{% else %}\nB=3\n{%- endif %}\nC=4\n",
+            "[Service]\nA=1\n<% if x %>\nB=2\n<% end -%>\nC=4\n",
+            "[Service]\nA=1\n{{ if .X }}\n  B=2\n{{- end }}\nC=4\n",
+            "[Service]\nA=1\n{{#x}}\nB=2\n{{/x}}\nC=4\n",
+            "[Service]\nA=1\n{% for a in b %}\n{% if a %}\nB=2\n{% endif %}\n{% endfor %}\n{# c #}\nC=4\n",
+        ] {
+            let found = settings(text);
+            let shown: Vec<(&str, &str)> =
+                found.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+            assert_eq!(shown, [("A", "1"), ("B", VALUE), ("C", "4")], "{text}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_is_put_in_hides_nothing_else() {
+        let text = "[Service]\nA={{ a }}\n{{ line }}=1\n{% set x = 1 %}\nB=2\n";
+        let found = settings(text);
+        assert_eq!(found.len(), 3, "{found:?}");
+        assert_eq!(found[2], ("B".to_owned(), "2".to_owned()));
+    }
+}
