@@ -1,8 +1,17 @@
 //! The socket on which nginx is to reach an application, as the file of settings says
 //! (`expected-upstream`): a part of N301.
 
-use crate::facts::{App, Deployment, Endpoint, Why};
+use crate::facts::{App, Bound, Deployment, Endpoint, Why};
 use crate::rule::{Severity, Sink};
+
+/// Does gunicorn listen, and surely not where it is expected?
+pub(super) fn is_elsewhere(app: &App) -> bool {
+    let (Some(wanted), Ok(bounds)) = (&app.wanted.upstream, app.bounds().get()) else {
+        return false;
+    };
+    let missed = |bound: &Bound| wanted.value.reaches(&bound.endpoint) == Some(false);
+    !bounds.is_empty() && bounds.iter().all(missed)
+}
 
 /// Does gunicorn listen there, and does nginx lead there?
 pub(super) fn check(deployment: &Deployment, app: &App, out: &mut Sink) -> Result<(), Why> {
@@ -10,9 +19,7 @@ pub(super) fn check(deployment: &Deployment, app: &App, out: &mut Sink) -> Resul
     let meant = &wanted.value;
     let bounds = app.bounds().get()?;
     let Some(first) = bounds.first() else { return Ok(()) };
-    let answers: Vec<Option<bool>> =
-        bounds.iter().map(|bound| meant.reaches(&bound.endpoint)).collect();
-    if answers.iter().all(|answer| *answer == Some(false)) {
+    if is_elsewhere(app) {
         let on = &first.endpoint;
         // Where nginx leads to what gunicorn binds, nothing is lost as long as both stay.
         let works = !app.routes.is_empty();
@@ -28,7 +35,7 @@ pub(super) fn check(deployment: &Deployment, app: &App, out: &mut Sink) -> Resul
             .help(format!("let gunicorn listen where it is expected: --bind {meant}"));
         return Ok(());
     }
-    if answers.contains(&None) {
+    if bounds.iter().any(|bound| meant.reaches(&bound.endpoint).is_none()) {
         return Err(Why::depends(format!(
             "whether {meant} is this machine, only a resolver tells"
         )));
