@@ -22,8 +22,11 @@ pub(super) fn render(report: &Report, finding: &Finding, color: bool) -> String 
     };
     let title = level.primary_title(clean(&finding.message)).id(finding.rule.code);
     let mut elements: Vec<Element> = Vec::new();
+    let mut columns = Vec::new();
     for (index, cluster) in clusters(report, &finding.labels).into_iter().enumerate() {
-        elements.push(element(report, &cluster, index == 0));
+        let (element, moved) = element(report, &cluster, index == 0);
+        elements.push(element);
+        columns.push(moved);
     }
     let renderer = if color { Renderer::styled() } else { Renderer::plain() };
     let group = if elements.is_empty() {
@@ -31,7 +34,52 @@ pub(super) fn render(report: &Report, finding: &Finding, color: bool) -> String 
     } else {
         title.elements(elements)
     };
-    renderer.decor_style(DecorStyle::Ascii).render(&[group])
+    real_columns(&renderer.decor_style(DecorStyle::Ascii).render(&[group]), &columns)
+}
+
+/// What the head of an element says, with the columns of the line as it is shown, and what it has to
+/// say: with those of the file, where editors go.
+type Moved = Vec<(String, String)>;
+
+/// The library counts columns in what is shown, where secrets are masked.
+fn real_columns(text: &str, columns: &[Moved]) -> String {
+    if columns.iter().all(Vec::is_empty) {
+        return text.to_owned();
+    }
+    let mut elements = columns.iter();
+    let mut lines: Vec<String> = Vec::new();
+    for line in text.split('\n') {
+        let head = line.contains("--> ") || line.contains("::: ");
+        let moved = if head { elements.next() } else { None };
+        let found = moved.into_iter().flatten().find(|(shown, _)| {
+            let rest = line.split_once(shown.as_str()).map(|(_, rest)| rest);
+            rest.is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()))
+        });
+        lines.push(match found {
+            Some((shown, real)) => line.replacen(shown.as_str(), real, 1),
+            None => line.to_owned(),
+        });
+    }
+    lines.join("\n")
+}
+
+/// Where the columns of labels differ between the file and what is shown of it.
+fn moved(file: &SourceFile, excerpt: &Excerpt, path: &str, cluster: &[&Label]) -> Moved {
+    let column = |text: &str| text.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    let mut moved = Vec::new();
+    for label in cluster {
+        let at = file.position(label.span.start);
+        let before = file.line_span(at.line).start;
+        let real = column(&String::from_utf8_lossy(file.slice(Span {
+            start: before,
+            end: label.span.start,
+            ..label.span
+        })));
+        let shown = excerpt.text.get(..excerpt.locate(label.span).start).map_or(real, column);
+        let place = |column: usize| format!("{path}:{}:{column}", at.line);
+        moved.push((place(shown), place(real)));
+    }
+    moved
 }
 
 /// The labels grouped by file and nearness; the primary label's group first.
@@ -57,7 +105,7 @@ fn line_of(report: &Report, span: Span) -> usize {
     report.sources.file(span.file).position(span.start).line
 }
 
-fn element(report: &Report, cluster: &[&Label], first: bool) -> Element<'static> {
+fn element(report: &Report, cluster: &[&Label], first: bool) -> (Element<'static>, Moved) {
     let id = cluster[0].span.file;
     let file = report.sources.file(id);
     let path = clean(&file.path.to_string_lossy());
@@ -65,7 +113,7 @@ fn element(report: &Report, cluster: &[&Label], first: bool) -> Element<'static>
     let position = file.position(range.start);
     if (range.end - range.start) as usize > WIDEST {
         let at = file.position(cluster[0].span.start);
-        return Origin::path(path).line(at.line).char_column(at.column).into();
+        return (Origin::path(path).line(at.line).char_column(at.column).into(), Vec::new());
     }
     let excerpt = Excerpt::new(&file, &report.sources.hidden(id), range);
     let annotations: Vec<_> = cluster
@@ -79,12 +127,9 @@ fn element(report: &Report, cluster: &[&Label], first: bool) -> Element<'static>
             if label.note.is_empty() { annotation } else { annotation.label(clean(&label.note)) }
         })
         .collect();
-    Snippet::source(excerpt.text)
-        .line_start(position.line)
-        .path(path)
-        .fold(true)
-        .annotations(annotations)
-        .into()
+    let moved = moved(&file, &excerpt, &path, cluster);
+    let snippet = Snippet::source(excerpt.text).line_start(position.line).path(path).fold(true);
+    (snippet.annotations(annotations).into(), moved)
 }
 
 /// From the start of the first label's line to the end of the last one's.
