@@ -3,13 +3,19 @@
 //! The comment stands on the line before the finding's primary line, or on the same one. The
 //! reason is required, and a comment that holds nothing back is itself a problem.
 
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::path::Path;
+
 use super::ignore::Looked;
 use super::selection;
 use crate::facts::Problem;
 use crate::rule::{Finding, Rule};
-use crate::source::{FileId, Sources};
+use crate::source::similar::nearest_within;
+use crate::source::{FileId, SourceFile, Sources};
 
 const MARK: &[u8] = b"deploy-doctor: ignore[";
+const NAME: &[u8] = b"deploy-doctor";
 
 struct Comment {
     file: FileId,
@@ -30,8 +36,8 @@ pub(super) fn apply(
     let sources = looked.sources;
     let mut problems = Vec::new();
     let mut comments = Vec::new();
-    for file in &looked.deployment.files {
-        collect(*file, rules, sources, &mut comments, &mut problems);
+    for file in files(&findings, looked) {
+        collect(file, rules, sources, &mut comments, &mut problems);
     }
     if comments.is_empty() {
         return (findings, 0, problems);
@@ -42,7 +48,10 @@ pub(super) fn apply(
         .filter(|finding| !held_back(finding, &mut comments, sources))
         .collect();
     for comment in comments.iter().filter(|comment| !comment.used) {
-        if comment.reason && looked.judged(|rule| names(comment, rule), None) {
+        if comment.reason
+            && !comment.matchers.is_empty()
+            && looked.judged(|rule| names(comment, rule), None)
+        {
             problems.push(Problem {
                 path: sources.file(comment.file).path.clone(),
                 line: Some(comment.line),
@@ -56,6 +65,25 @@ pub(super) fn apply(
     }
     let suppressed = before - kept.len();
     (kept, suppressed, problems)
+}
+
+/// The deployment's files, the application's own code that was read, and where findings point.
+fn files(findings: &[Finding], looked: &Looked<'_>) -> BTreeSet<FileId> {
+    let mut files: BTreeSet<FileId> = looked.deployment.files.iter().copied().collect();
+    let first = |finding: &Finding| finding.labels.first().map(|label| label.span.file);
+    files.extend(findings.iter().filter_map(first));
+    let code = looked.sources.files();
+    let own = code.iter().filter(|file| is_own_code(&file.path));
+    files.extend(own.map(|file| file.id));
+    files
+}
+
+/// Python that is not installed: what a library says in its comments is nobody's concern.
+fn is_own_code(path: &Path) -> bool {
+    let installed = |part: &OsStr| part == "site-packages" || part == "dist-packages";
+    path.extension().is_some_and(|extension| extension == "py")
+        && !path.iter().any(installed)
+        && !path.starts_with("/usr")
 }
 
 fn names(comment: &Comment, rule: &Rule) -> bool {
@@ -77,6 +105,51 @@ fn held_back(finding: &Finding, comments: &mut [Comment], sources: &Sources) -> 
     held
 }
 
+/// Comments that look like one that holds a finding back, and are none.
+fn near_misses(file: &SourceFile, problems: &mut Vec<Problem>) {
+    let ends = [b"octor".as_slice(), b"OCTOR"];
+    let ends = ends.into_iter().flat_map(|end| memchr::memmem::find_iter(&file.bytes, end));
+    for end in ends.map(|at| at + b"octor".len()) {
+        let Some(at) = end.checked_sub(NAME.len()) else { continue };
+        if !file.bytes[at..end].eq_ignore_ascii_case(NAME) {
+            continue;
+        }
+        if file.bytes[at..].starts_with(MARK) {
+            continue;
+        }
+        let line = file.position(u32::try_from(at).unwrap_or(u32::MAX)).line;
+        let text = file.slice(file.line_span(line));
+        let start = file.line_span(line).start as usize;
+        let Some(before) = text.get(..at - start) else { continue };
+        let begun = before.trim_ascii_end().last();
+        if !begun.is_some_and(|byte| matches!(byte, b'#' | b';')) {
+            continue;
+        }
+        let rest = text.get(end - start..).unwrap_or_default().trim_ascii_start();
+        let colon = rest.starts_with(b":");
+        let rest = rest.strip_prefix(b":").unwrap_or(rest).trim_ascii_start();
+        let letters = rest.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
+        let word = String::from_utf8_lossy(&rest[..letters]);
+        let behind = rest[letters..].trim_ascii_start();
+        let is_meant = nearest_within(&word, 2, ["ignore"].into_iter()).is_some();
+        // Without the colon it may be any sentence with the program's name in it.
+        if !is_meant || !(colon || behind.starts_with(b"[")) {
+            continue;
+        }
+        let problem = Problem {
+            path: file.path.clone(),
+            line: Some(line),
+            message: "this comment holds nothing back; did you mean \
+                      `deploy-doctor: ignore[CODE] reason`?"
+                .to_owned(),
+            note: true,
+        };
+        if !problems.contains(&problem) {
+            problems.push(problem);
+        }
+    }
+}
+
 fn collect(
     id: FileId,
     rules: &[&'static Rule],
@@ -85,6 +158,7 @@ fn collect(
     problems: &mut Vec<Problem>,
 ) {
     let file = sources.file(id);
+    near_misses(&file, problems);
     for at in memchr::memmem::find_iter(&file.bytes, MARK) {
         let position = file.position(u32::try_from(at).unwrap_or(u32::MAX));
         let line = file.slice(file.line_span(position.line));
