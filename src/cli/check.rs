@@ -35,8 +35,10 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<Exit, CommandError> {
     let color = super::colored(arguments.color);
     let style = Style { color, quiet: arguments.quiet, verbose: arguments.verbose };
     let formats = Formats::new(arguments.format, &arguments.judge.output)?;
+    let mut written = Ok(());
     let result = judge(arguments, &formats, &mut |view| {
-        formats.write(view, style)?;
+        // A file that cannot be written takes nothing from the screen.
+        written = formats.write(view, style);
         if let Some(found) = &arguments.place.found
             && arguments.format == Format::Text
             && !arguments.quiet
@@ -48,7 +50,7 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<Exit, CommandError> {
     if let Err(error) = &result {
         formats.tell_failure(&arguments.place, error);
     }
-    result
+    result.and_then(|exit| written.map(|()| exit))
 }
 
 /// Tells of a check that failed before it began.
@@ -74,6 +76,7 @@ pub(super) fn judge(
     let config = config.as_ref();
     let mut settings = settings::engine(config, &asked.select, &asked.ignore, &asked.severity)?;
     settings.all_apps = arguments.place.apps.is_empty();
+    settings.whole = settings::whole(config, &arguments.place);
     settings.anchor = settings::anchor(&arguments.place)?;
     let baseline = known::path(asked.baseline.as_deref(), config);
     settings.baseline = baseline.map(known::read).transpose()?;
@@ -146,8 +149,8 @@ impl Question<'_> {
     fn deployments(&self, sources: &Sources) -> Result<Vec<Deployment>, CommandError> {
         let arguments = self.arguments;
         let mut deployments = read::deployments(&arguments.place, sources);
+        settings::apply(self.config, &arguments.place, sources, &mut deployments);
         for deployment in &mut deployments {
-            settings::apply(self.config, &arguments.place, sources, deployment);
             for app in &mut deployment.apps {
                 app.release.since.clone_from(&arguments.since);
             }

@@ -9,6 +9,7 @@ use super::arguments::WhereArguments;
 use super::{CommandError, read};
 use crate::engine::{Outcome, Settings};
 use crate::facts::Deployment;
+use crate::host::write::{is_same, report as report_to};
 use crate::report::{self, Asked, Base, Failure, Format, Patch, Style, View};
 use crate::rule::Severity;
 use crate::source::Sources;
@@ -33,12 +34,28 @@ impl Formats {
                 let known = known.join(", ");
                 CommandError::usage(format!("--output {word}: no such format; there are {known}"))
             })?;
-            if path.is_empty() {
-                return Err(CommandError::usage(format!("--output {word}: write FORMAT=PATH")));
+            match path {
+                "" => Err(CommandError::usage(format!("--output {word}: write FORMAT=PATH"))),
+                "-" => {
+                    let name = format.to_possible_value().map(|value| value.get_name().to_owned());
+                    let name = name.unwrap_or_default();
+                    Err(CommandError::usage(format!(
+                        "--output {word}: it writes to a file; --format {name} prints it"
+                    )))
+                }
+                _ => Ok((format, PathBuf::from(path))),
             }
-            Ok((format, PathBuf::from(path)))
         });
-        Ok(Self { printed, files: files.collect::<Result<_, _>>()? })
+        let files: Vec<(Format, PathBuf)> = files.collect::<Result<_, _>>()?;
+        for (at, (_, path)) in files.iter().enumerate() {
+            if files.iter().take(at).any(|(_, other)| is_same(path, other)) {
+                return Err(CommandError::usage(format!(
+                    "--output: two reports would go to {}, and one would be lost",
+                    path.display()
+                )));
+            }
+        }
+        Ok(Self { printed, files })
     }
 
     /// Is one of them among these?
@@ -46,12 +63,15 @@ impl Formats {
         self.printed == wanted || self.files.iter().any(|(format, _)| *format == wanted)
     }
 
-    /// Writes the files.
+    /// Writes the files: all that can be written. Returns what is wrong with the others.
     pub(super) fn write(&self, view: &View, style: Style) -> Result<(), CommandError> {
-        for (format, path) in &self.files {
-            replace(path, &render(view, *format, Style { color: false, ..style })?)?;
-        }
-        Ok(())
+        let write = |(format, path): &(Format, PathBuf)| {
+            let text = render(view, *format, Style { color: false, ..style })?;
+            replace(path, &text)
+        };
+        let failed = self.files.iter().filter_map(|file| write(file).err());
+        let failed: Vec<String> = failed.map(|error| error.message).collect();
+        if failed.is_empty() { Ok(()) } else { Err(CommandError::usage(failed.join("\n"))) }
     }
 
     /// What goes to standard output.
@@ -96,8 +116,19 @@ fn render(view: &View, format: Format, style: Style) -> Result<String, CommandEr
 }
 
 fn replace(path: &Path, text: &str) -> Result<(), CommandError> {
-    crate::host::write::report(path, text.as_bytes())
-        .map_err(|error| CommandError::usage(format!("--output {}: {error}", path.display())))
+    let shown = path.display();
+    report_to(path, text.as_bytes()).map_err(|error| {
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        match directory.filter(|parent| !parent.exists()) {
+            Some(missing) => {
+                let missing = report::shell_words(&[missing.display().to_string()]);
+                CommandError::usage(format!(
+                    "--output {shown}: no such directory; mkdir -p {missing} makes it"
+                ))
+            }
+            None => CommandError::usage(format!("--output {shown}: {error}")),
+        }
+    })
 }
 
 /// Who asked, and for what.

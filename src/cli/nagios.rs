@@ -4,7 +4,6 @@
 use std::ffi::OsStr;
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use super::arguments::NagiosArguments;
 use super::formats::Formats;
@@ -24,8 +23,9 @@ pub(super) fn is_called() -> bool {
 pub(super) fn run(mut arguments: NagiosArguments) -> State {
     let limit = arguments.timeout;
     std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_secs(limit));
-        let line = unknown(&format!("no answer within {limit} s (--timeout)"));
+        std::thread::sleep(limit);
+        let seconds = limit.as_secs_f64();
+        let line = unknown(&format!("no answer within {seconds} s (--timeout)"));
         if let Some(state) = first(State::Unknown, &line) {
             std::process::exit(state.status().into());
         }
@@ -37,13 +37,17 @@ pub(super) fn run(mut arguments: NagiosArguments) -> State {
         Err(error) => return say(State::Unknown, &unknown(&error.message)),
     };
     let mut given = None;
+    let mut written = Ok(());
     let looked = settled.and_then(|()| {
         check::judge(&arguments, &formats, &mut |view| {
-            formats.write(view, Style::default())?;
+            written = formats.write(view, Style::default());
             given = Some(answer(view));
             Ok(())
         })
     });
+    if let (Ok(_), Err(error)) = (&looked, &written) {
+        return say(State::Unknown, &unknown(&error.message));
+    }
     match (looked, given) {
         (Ok(_), Some((state, text))) => say(state, &text),
         (Ok(_), None) => say(State::Unknown, &unknown("nothing was checked")),

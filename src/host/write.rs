@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// What could not be written.
@@ -26,13 +26,61 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// [`replace`] for a report. What is no regular file (a pipe, a terminal, `/dev/stdout`) is written
 /// to and stays what it is.
 pub fn report(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let special = fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir());
-    let open = ["/dev/stdout", "/dev/stderr", "/dev/fd", "/proc"];
-    if special || open.iter().any(|top| path.starts_with(top)) {
+    if is_own(path) {
         let mut file = fs::OpenOptions::new().append(true).open(path)?;
         return file.write_all(bytes).and_then(|()| file.flush());
     }
-    replace(path, bytes)
+    match fs::metadata(path).map(|there| there.file_type()) {
+        Ok(kind) if kind.is_fifo() => to_pipe(path, bytes),
+        Ok(kind) if kind.is_char_device() => {
+            let mut file = fs::OpenOptions::new().append(true).open(path)?;
+            file.write_all(bytes).and_then(|()| file.flush())
+        }
+        Ok(kind) if kind.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        Ok(kind) if !kind.is_file() => Err(io::Error::other("is neither a file nor a pipe")),
+        _ => replace(path, bytes),
+    }
+}
+
+/// A file that this process has open already.
+fn is_own(path: &Path) -> bool {
+    ["/dev/stdout", "/dev/stderr", "/dev/fd", "/proc"].iter().any(|top| path.starts_with(top))
+}
+
+/// Do these two write to one and the same file, also where it is not there yet? What is no file
+/// takes any number of reports.
+pub fn is_same(path: &Path, other: &Path) -> bool {
+    if is_own(path) || is_own(other) {
+        return path == other;
+    }
+    match (fs::metadata(path), fs::metadata(other)) {
+        (Ok(one), Ok(two)) => one.is_file() && (one.dev(), one.ino()) == (two.dev(), two.ino()),
+        (Err(_), Err(_)) => settled(path) == settled(other),
+        _ => false,
+    }
+}
+
+/// A path that leads nowhere yet: its directory with all links followed.
+fn settled(path: &Path) -> Option<PathBuf> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let directory = parent.unwrap_or(Path::new("."));
+    let directory = fs::canonicalize(directory).or_else(|_| std::path::absolute(directory)).ok()?;
+    Some(directory.join(path.file_name()?))
+}
+
+/// A pipe that nobody reads would keep the program waiting for ever.
+fn to_pipe(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let wait_for_nobody = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let opened = fs::OpenOptions::new().write(true).custom_flags(wait_for_nobody).open(path);
+    let mut pipe = opened.map_err(|error| match error.raw_os_error() {
+        Some(code) if code == rustix::io::Errno::NXIO.raw_os_error() => {
+            io::Error::other("is a pipe that nobody reads")
+        }
+        _ => error,
+    })?;
+    let flags = rustix::fs::fcntl_getfl(&pipe)?;
+    rustix::fs::fcntl_setfl(&pipe, flags - rustix::fs::OFlags::NONBLOCK)?;
+    pipe.write_all(bytes).and_then(|()| pipe.flush())
 }
 
 /// [`replace`] for several files of a directory, which is made where it is not there.

@@ -21,15 +21,24 @@ pub(in crate::cli) struct NagiosArguments {
     /// the settings, if any]
     #[arg(long, value_name = "URL", conflicts_with = "root", conflicts_with_all = FILES)]
     pub probe: Vec<String>,
-    /// Answer UNKNOWN after so many seconds
-    #[arg(short, long, value_name = "SECONDS", default_value_t = 30,
-        value_parser = clap::value_parser!(u64).range(1..=3600))]
-    pub timeout: u64,
+    /// Answer UNKNOWN after so long: seconds, or 5s, 2m
+    #[arg(short, long, value_name = "SECONDS", default_value = "30", value_parser = limit)]
+    pub timeout: Duration,
     #[command(flatten)]
     pub judge: JudgeArguments,
     /// Not UNKNOWN when something could not be read
     #[arg(long)]
     pub allow_incomplete: bool,
+    /// Taken as every plugin takes it; the answer has all details already
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// How long an answer may take.
+fn limit(text: &str) -> Result<Duration, String> {
+    let limit = super::probe::duration(text)?;
+    let fits = limit >= Duration::from_secs(1) && limit <= Duration::from_secs(3600);
+    fits.then_some(limit).ok_or_else(|| "at least a second, and at most an hour".to_owned())
 }
 
 impl NagiosArguments {
@@ -38,7 +47,7 @@ impl NagiosArguments {
         CheckArguments {
             place: self.place,
             // A site that does not answer is told before the plugin's own time is up.
-            timeout: (!self.probe.is_empty()).then(|| Duration::from_secs(self.timeout) / 2),
+            timeout: (!self.probe.is_empty()).then(|| self.timeout / 2),
             probe: self.probe,
             expect_version: None,
             wait: None,
