@@ -44,7 +44,7 @@ pub(super) fn said(survey: &Survey, verbose: bool) -> String {
 pub(super) fn by_hand(given: &Given) -> String {
     let mut words = Vec::new();
     let mut add = |option: &str, path: &std::path::Path| {
-        words.extend([option.to_owned(), path.display().to_string()]);
+        words.extend([option.to_owned(), super::read::word(path)]);
     };
     given.units.iter().for_each(|path| add("--unit", path));
     given.nginx.iter().for_each(|path| add("--nginx", path));

@@ -115,16 +115,22 @@ pub(super) fn source_info(place: &WhereArguments) -> SourceInfo {
     SourceInfo { mode, host, time, options: options(place) }
 }
 
+/// A path as the command line takes it: one that begins with `-` would be an option.
+pub(super) fn word(path: &Path) -> String {
+    let text = path.display().to_string();
+    if text.starts_with('-') { format!("./{text}") } else { text }
+}
+
 /// The options that name the same place again.
 pub(super) fn options(place: &WhereArguments) -> Vec<String> {
     if let Some(found) = &place.found {
-        return found.directories.iter().map(|path| path.display().to_string()).collect();
+        return found.directories.iter().map(|path| word(path)).collect();
     }
     if let Some(repository) = &place.repository {
-        return vec![repository.display().to_string()];
+        return vec![word(repository)];
     }
     let many = |name: &str, paths: &[PathBuf]| -> Vec<String> {
-        let pair = |path: &PathBuf| [name.to_owned(), path.display().to_string()];
+        let pair = |path: &PathBuf| [name.to_owned(), word(path)];
         paths.iter().flat_map(pair).collect()
     };
     let one = |name: &str, path: &Option<PathBuf>| many(name, path.as_slice());

@@ -27,6 +27,17 @@ pub(super) fn settle(
     let (directories, apps): (Vec<String>, Vec<String>) =
         std::mem::take(&mut place.apps).into_iter().partition(is_repository);
     place.apps = apps;
+    // Units of one name are told apart by their files.
+    let is_unit = |word: &String| {
+        let named = Path::new(word)
+            .file_name()
+            .is_some_and(|name| UnitName::exact(&name.to_string_lossy()).is_some());
+        named && matches!(found(word), Outcome::Present(there) if there.kind == FileKind::File)
+    };
+    let (units, directories): (Vec<String>, Vec<String>) = match directories.iter().all(is_unit) {
+        true => (Vec::new(), directories),
+        false => directories.into_iter().partition(is_unit),
+    };
     let Some(shown) = directories.first() else { return Ok(()) };
     if place.root.is_some() || place.names_files() {
         return Err(CommandError::usage(format!(
@@ -56,8 +67,9 @@ pub(super) fn settle(
         _ => Vec::new(),
     };
     if listed.is_empty() {
-        return find(place, directories);
+        return find(place, directories, &units);
     }
+    place.apps.extend(units.iter().map(|unit| name_of(unit)));
     for given in &listed {
         let own = given.units.iter().filter(|unit| !place.unit.contains(unit));
         place.unit.extend(own.cloned().collect::<Vec<_>>());
@@ -101,8 +113,17 @@ fn listed(
     Ok(apps.map(|app| app.files.clone()).filter(lies_below).collect())
 }
 
+/// The name that a unit's file gives it.
+fn name_of(unit: &str) -> String {
+    unit::name_of_file(Path::new(unit)).to_string()
+}
+
 /// Looks the directories through.
-fn find(place: &mut WhereArguments, directories: Vec<PathBuf>) -> Result<(), CommandError> {
+fn find(
+    place: &mut WhereArguments,
+    directories: Vec<PathBuf>,
+    units: &[String],
+) -> Result<(), CommandError> {
     place.found = Some(Found { directories: directories.clone(), survey: Survey::default() });
     let host = read::open(place)?;
     let sources = Sources::new(&*host);
@@ -114,14 +135,20 @@ fn find(place: &mut WhereArguments, directories: Vec<PathBuf>) -> Result<(), Com
         all.left.extend(survey.left);
         all.problems.extend(survey.problems);
     }
-    if !place.apps.is_empty() {
+    if !place.apps.is_empty() || !units.is_empty() {
+        let working = settings::working_directory()?;
+        let full = |path: &Path| tidy(&working.join(path));
+        let files: Vec<PathBuf> = units.iter().map(|unit| full(Path::new(unit))).collect();
         let wanted: Vec<Option<UnitName>> =
             place.apps.iter().map(|app| UnitName::parse(app)).collect();
         let has = |path: &PathBuf| {
-            unit::from_file(&sources, path).is_ok_and(|unit| wanted.contains(&Some(unit.name)))
+            files.contains(&full(path))
+                || unit::from_file(&sources, path)
+                    .is_ok_and(|unit| wanted.contains(&Some(unit.name)))
         };
         all.sites.retain(|given| given.units.iter().any(has));
     }
+    place.apps.extend(units.iter().map(|unit| name_of(unit)));
     place.found = Some(Found { directories, survey: all });
     Ok(())
 }

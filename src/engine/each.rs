@@ -28,6 +28,11 @@ impl Part {
         Self { apps, files, findings, skips }
     }
 
+    /// The files of its nginx.
+    pub fn nginx(&self) -> Vec<FileId> {
+        self.files.iter().copied().collect()
+    }
+
     /// Does a finding of the host concern these applications?
     pub fn has(&self, finding: &Finding) -> bool {
         let first = finding.labels.first();

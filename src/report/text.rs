@@ -191,12 +191,13 @@ fn finding(report: &Report, finding: &Finding, style: Style, out: &mut String) {
 /// The command that shows, and with `--apply` makes, a finding's fix.
 pub(super) fn command(report: &Report, finding: &Finding, safety: Safety) -> String {
     let mut words = vec!["deploy-doctor fix".to_owned()];
-    // Of a repository's units of one name, none is named by it.
-    if let Some(app) = finding.app.as_ref().filter(|app| !app.contains('/')) {
-        // Beside a repository, whose directories are often named so, the whole name is needed.
-        let beside = report.source.options.first().is_some_and(|word| !word.starts_with("--"));
+    // Beside a repository, whose directories are often named so, the whole name is needed.
+    let beside = report.source.options.first().is_some_and(|word| !word.starts_with("--"));
+    if let Some(app) = finding.app.as_deref().or_else(|| behind(report, finding)) {
         let short = app.strip_suffix(".service").filter(|_| !beside);
-        words.push(shell_word(short.unwrap_or(app)));
+        // Of a repository's units of one name, each is named by its file.
+        let dashed = if app.starts_with('-') && app.contains('/') { "./" } else { "" };
+        words.push(shell_word(&format!("{dashed}{}", short.unwrap_or(app))));
     }
     words.extend(Some(shell_words(&report.source.options)).filter(|words| !words.is_empty()));
     words.push(format!("--select {}", finding.rule.code));
@@ -204,6 +205,14 @@ pub(super) fn command(report: &Report, finding: &Finding, safety: Safety) -> Str
         words.push("--unsafe".to_owned());
     }
     words.join(" ")
+}
+
+/// An application behind the file of nginx that a finding of the host points at, where several
+/// deployments of a repository are one report: they are fixed one at a time.
+fn behind<'r>(report: &Report<'r>, finding: &Finding) -> Option<&'r str> {
+    let file = finding.labels.first()?.span.file;
+    let apps = &report.outcome.apps;
+    apps.iter().find(|app| app.nginx.contains(&file)).map(|app| app.name.as_str())
 }
 
 /// Words as a shell takes them.

@@ -13,6 +13,7 @@ use crate::facts::{self, Deployment, Scope};
 use crate::fix::plan::Read;
 use crate::fix::{self, Options, Placement, Plan, Proposal};
 use crate::host::Host;
+use crate::report::shell_words;
 use crate::rule::Severity;
 use crate::source::Sources;
 
@@ -58,13 +59,48 @@ fn one_at_a_time(arguments: &FixArguments) -> Result<(), CommandError> {
     if sites.len() < 2 {
         return Ok(());
     }
-    let commands =
-        sites.iter().map(|given| format!("\n  deploy-doctor fix {}", super::found::by_hand(given)));
+    let commands = sites.iter().map(|given| {
+        let options = shell_words(&options(arguments));
+        let place = match given.units.is_empty() {
+            true => super::found::by_hand(given),
+            false => {
+                let units = given.units.iter().map(|path| read::word(path));
+                shell_words(&units.chain(read::options(&arguments.place)).collect::<Vec<_>>())
+            }
+        };
+        let words: Vec<String> = [place, options].into_iter().filter(|w| !w.is_empty()).collect();
+        format!("\n  deploy-doctor fix {}", words.join(" "))
+    });
     Err(CommandError::usage(format!(
         "{} deployments were found, and one is fixed at a time:{}",
         sites.len(),
         commands.collect::<String>()
     )))
+}
+
+/// The options that say what is to be fixed, and how.
+fn options(arguments: &FixArguments) -> Vec<String> {
+    let mut words = Vec::new();
+    for (option, rules) in [("--select", &arguments.select), ("--ignore", &arguments.ignore)] {
+        if !rules.is_empty() {
+            words.extend([option.to_owned(), rules.join(",")]);
+        }
+    }
+    if let Some(config) = &arguments.config {
+        words.extend(["--config".to_owned(), read::word(config)]);
+    }
+    for (option, given) in [
+        ("--apply", arguments.apply),
+        ("--interactive", arguments.interactive),
+        ("--unsafe", arguments.include_unsafe),
+        ("--in-place", arguments.in_place),
+        ("--drop-in", arguments.drop_in),
+        ("--backup", arguments.backup),
+        ("--allow-incomplete", arguments.allow_incomplete),
+    ] {
+        words.extend(given.then(|| option.to_owned()));
+    }
+    words
 }
 
 /// What a fix reads: with `live`, also what lives.
@@ -79,13 +115,12 @@ fn deployment(
         request.scope = Scope::Root;
     }
     let mut deployment = facts::read(sources, &request);
-    settings::apply(config, place, sources, &mut deployment);
+    settings::apply(config, place, sources, std::slice::from_mut(&mut deployment));
     deployment
 }
 
 fn selection(arguments: &FixArguments) -> Result<Selection, CommandError> {
-    Selection::new(crate::rules::all(), &arguments.select, &arguments.ignore)
-        .map_err(|error| CommandError::usage(error.to_string()))
+    settings::selection(&arguments.select, &arguments.ignore)
 }
 
 fn plan(
