@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use super::arguments::{BaselineArguments, BaselineCommand, KnownArguments};
 use super::{CommandError, Exit, print, read, settings};
 use crate::config::Config;
-use crate::engine::{self, Baseline};
-use crate::facts::Problem;
+use crate::engine::{self, Anchor, Baseline};
+use crate::facts::{Deployment, Problem};
 use crate::host::{Host, HostErrorKind, tidy, write};
 use crate::source::Sources;
 
@@ -32,6 +32,41 @@ pub(super) fn read(path: &Path) -> Result<Baseline, CommandError> {
         kind => CommandError::usage(format!("{shown}: {kind}")),
     })?;
     Baseline::parse(&bytes).map_err(|why| CommandError::usage(format!("{shown} {why}")))
+}
+
+/// The file is written anew: what is there has to be one of known findings, or empty.
+fn replaceable(path: &Path) -> Result<(), CommandError> {
+    let shown = path.display();
+    let refused = |why: &str| {
+        CommandError::usage(format!(
+            "{shown} {why}: nothing was written. Name another file: --baseline {NAME}"
+        ))
+    };
+    let absolute = tidy(&settings::working_directory()?.join(path));
+    match read::this_host()?.read(&absolute, LIMIT) {
+        Ok(bytes) if bytes.trim_ascii().is_empty() => Ok(()),
+        Ok(bytes) => Baseline::parse(&bytes).map(|_| ()).map_err(|why| refused(&why)),
+        Err(error) if error.kind == HostErrorKind::NotFound => Ok(()),
+        Err(error) => Err(refused(&format!("is there and cannot be read ({})", error.kind))),
+    }
+}
+
+/// Of known findings none of which was looked at, all would seem gone.
+fn same_place(
+    path: &Path,
+    baseline: &Baseline,
+    deployment: &Deployment,
+    sources: &Sources,
+    anchor: &Anchor,
+) -> Result<(), CommandError> {
+    let Some(of) = baseline.foreign(deployment, sources, anchor) else { return Ok(()) };
+    let shown = path.display();
+    Err(CommandError::usage(format!(
+        "{shown}: nothing was taken out: none of its applications and files was looked at (the \
+         first is {of}). Are they another repository's, or another host's? Check which directory \
+         and which --baseline go together; where all of them are gone, deploy-doctor baseline \
+         write writes the file anew"
+    )))
 }
 
 /// What to say where known findings are gone.
@@ -63,18 +98,24 @@ pub(super) fn run(arguments: &BaselineArguments) -> Result<Exit, CommandError> {
     settings.anchor = settings::anchor(&arguments.place)?;
     let path = path(arguments.baseline.as_deref(), config)
         .map_or_else(|| PathBuf::from(NAME), Path::to_path_buf);
-    settings.baseline = prune.then(|| read(&path)).transpose()?;
+    match prune {
+        true => settings.baseline = Some(read(&path)?),
+        false => replaceable(&path)?,
+    }
     let before = settings.baseline.as_ref().map_or(0, Baseline::count);
     let host = read::open(&arguments.place)?;
     let sources = Sources::new(&*host);
     let mut deployments = read::deployments(&arguments.place, &sources);
-    for deployment in &mut deployments {
-        settings::apply(config, &arguments.place, &sources, deployment);
+    settings::apply(config, &arguments.place, &sources, &mut deployments);
+    for deployment in &deployments {
         complete(arguments, &deployment.problems)?;
     }
     let judged = engine::run_each(crate::rules::all(), deployments, &sources, &settings);
-    let (_, outcome) =
+    let (deployment, outcome) =
         judged.ok_or_else(|| CommandError::incomplete("nothing was found to be read"))?;
+    if let Some(known) = &settings.baseline {
+        same_place(&path, known, &deployment, &sources, &settings.anchor)?;
+    }
     let baseline = match outcome.baseline {
         Some(pruned) => pruned,
         None => Baseline::of(&outcome.findings, &sources, &settings.anchor),

@@ -2,12 +2,13 @@
 //! count. A finding is told by its fingerprint, which does not change when lines move; of findings
 //! that are alike, as many are known as were counted.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::ignore::Looked;
 use super::{Anchor, Reported, Settings};
+use crate::facts::Deployment;
 use crate::rule::Severity;
 use crate::source::Sources;
 
@@ -90,6 +91,31 @@ impl Baseline {
         Ok(serde_json::to_string_pretty(&File { schema: SCHEMA, findings })? + "\n")
     }
 
+    /// Is none of these applications and files among those that were looked at? Then the first of
+    /// them. What names neither could be anybody's.
+    pub fn foreign(
+        &self,
+        deployment: &Deployment,
+        sources: &Sources,
+        anchor: &Anchor,
+    ) -> Option<String> {
+        let apps: HashSet<String> =
+            deployment.apps.iter().map(|app| anchor.app(&app.name).into_owned()).collect();
+        let read = sources.files();
+        let files: HashSet<String> = read
+            .iter()
+            .map(|file| anchor.name(&file.path).to_string_lossy().into_owned())
+            .collect();
+        let ours = |entry: &Entry| {
+            entry.app.as_ref().is_some_and(|app| apps.contains(app))
+                || entry.file.as_ref().is_some_and(|file| files.contains(file))
+        };
+        if self.entries.values().any(ours) {
+            return None;
+        }
+        self.entries.values().find_map(|entry| entry.app.clone().or_else(|| entry.file.clone()))
+    }
+
     /// How many findings are known.
     pub fn count(&self) -> usize {
         self.entries.values().map(|entry| entry.count).sum()
@@ -133,9 +159,10 @@ impl Baseline {
             }
             let is = |rule: &crate::rule::Rule| rule.code == entry.code;
             let exists = crate::rules::all().iter().any(|rule| is(rule));
-            exists
-                && !looked
-                    .judged(is, app.map(|app| app.map_or_else(|known| known, |app| &app.name)))
+            let name = app.map(|app| app.map_or_else(|known| known, |app| app.name.as_str()));
+            let mine = |other: &str| name.is_some_and(|name| super::is_named(name, other));
+            let mine: Option<&dyn Fn(&str) -> bool> = name.is_some().then_some(&mine);
+            exists && !looked.judged(is, mine)
         };
         let entries = self.entries.iter().filter_map(|(of, entry)| {
             let count = counts.get(of.as_str()).copied().unwrap_or(0).min(entry.count);
