@@ -15,7 +15,7 @@ pub use anchor::Anchor;
 pub use baseline::Baseline;
 pub use checklist::{ChecklistItem, SeenIn, Status, Verdict};
 pub use each::run_each;
-pub use ignore::{Day, Ignore, IgnoredFile, is_named};
+pub use ignore::{Day, Ignore, IgnoredFile, Named, is_named};
 pub use selection::{Selection, SelectionError};
 
 use std::collections::{BTreeMap, HashMap};
@@ -26,7 +26,7 @@ use ignore::Looked;
 
 use crate::facts::{Deployment, Problem, Why};
 use crate::rule::{Check, Finding, Item, Rule, Severity, Sink, Skip};
-use crate::source::Sources;
+use crate::source::{FileId, Sources};
 
 /// What the user asked of a check.
 #[derive(Debug, Clone, Default)]
@@ -43,6 +43,9 @@ pub struct Settings {
     pub baseline: Option<Baseline>,
     /// Was every application asked for? Then one that is not there is gone.
     pub all_apps: bool,
+    /// Was all looked at that the file of settings may speak of? Then a name that no application
+    /// has is a slip.
+    pub whole: bool,
     /// What fingerprints name files from.
     pub anchor: Anchor,
 }
@@ -106,6 +109,8 @@ impl Outcome {
 pub struct AppOutcome {
     /// The unit's name.
     pub name: String,
+    /// The files of its nginx, where several deployments are one report.
+    pub nginx: Vec<FileId>,
     /// The answer in one word.
     pub verdict: Verdict,
     /// The items in order.
@@ -144,7 +149,7 @@ fn conclude(
     let all = held::Decided::by(&findings);
     let (findings, by_comment, mut problems) = suppression::apply(findings, rules, &looked);
     let (mut findings, by_entry, more) =
-        ignore::apply(findings, &settings.ignores, &settings.today, &looked);
+        ignore::apply(findings, &settings.ignores, &settings.today, &looked, settings.whole);
     problems.extend(more);
     let suppressed = by_comment + by_entry;
     let held = all.without(&held::Decided::by(&findings));
@@ -172,7 +177,8 @@ fn conclude(
             };
             let checklist = checklist::judge(rules, selected, &concern);
             let verdict = checklist::verdict(&checklist, &concern);
-            Some(AppOutcome { name: app.name.clone(), verdict, checklist })
+            let nginx = if several { part.nginx() } else { Vec::new() };
+            Some(AppOutcome { name: app.name.clone(), nginx, verdict, checklist })
         })
         .collect();
     let findings = fingerprint::stamp(findings, sources, &settings.anchor);

@@ -21,7 +21,7 @@ pub(super) use probe::{AskArguments, ProbeArguments, ProbeConnections, ProbeForm
 /// Tells whether the next reload of a Flask + Gunicorn + Nginx + systemd site loses requests,
 /// serves old code or takes it down, and why.
 #[derive(Debug, Parser)]
-#[command(name = "deploy-doctor", version, disable_help_subcommand = true)]
+#[command(name = "deploy-doctor", version)]
 pub(super) struct Arguments {
     #[command(subcommand)]
     pub command: Command,
@@ -58,11 +58,11 @@ pub(super) enum Command {
 }
 
 /// Where to read; the default is this host.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(super) struct WhereArguments {
     /// Units to check, with or without .service; none: every unit that runs gunicorn. A directory
     /// is a repository, whose deployment is found by itself (check .)
-    #[arg(value_name = "APP")]
+    #[arg(value_name = "APP", value_parser = app)]
     pub apps: Vec<String>,
     /// What was found in the repositories among them, which are no units.
     #[arg(skip)]
@@ -187,8 +187,8 @@ pub(super) struct JudgeArguments {
     /// Leave these rules out: codes, names, areas, globs
     #[arg(long, value_name = "RULE", value_delimiter = ',')]
     pub ignore: Vec<String>,
-    /// Change a rule's severity (repeatable)
-    #[arg(long, value_name = "RULE=LEVEL")]
+    /// Change rules' severities
+    #[arg(long, value_name = "RULE=LEVEL", value_delimiter = ',')]
     pub severity: Vec<String>,
     /// Findings that are known and do not count; `baseline write` makes the file
     #[arg(long, value_name = "FILE")]
@@ -196,6 +196,12 @@ pub(super) struct JudgeArguments {
     /// Read the settings here [default: the nearest deploy-doctor.toml, then /etc's]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+}
+
+/// A unit or a directory. A variable of a script that is not set names none.
+fn app(text: &str) -> Result<String, String> {
+    let named = !text.trim().is_empty();
+    named.then(|| text.to_owned()).ok_or_else(|| "it is empty: is a variable not set?".to_owned())
 }
 
 /// A length of time that is waited for.
@@ -345,7 +351,7 @@ pub(super) struct InitArguments {
 #[derive(Debug, Args)]
 pub(super) struct GuardArguments {
     /// The unit, with or without .service
-    #[arg(value_name = "APP")]
+    #[arg(value_name = "APP", value_parser = app)]
     pub app: String,
     /// Ask this URL all the while (repeatable) [default: the application's own sockets]
     #[arg(long, value_name = "URL")]

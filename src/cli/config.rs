@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use super::arguments::{ConfigArguments, ConfigCommand};
-use super::{CommandError, Exit, print, read, settings};
+use super::arguments::{ConfigArguments, ConfigCommand, WhereArguments};
+use super::{CommandError, Exit, known, print, read, repository, settings};
 use crate::config::{Config, HOME, NAME, SCHEMA, TEMPLATE};
-use crate::host::{Host, write};
+use crate::host::{Host, tidy, write};
+use crate::source::Sources;
 
 /// Writes one, checks one, prints the schema.
 pub(super) fn run(arguments: &ConfigArguments) -> Result<Exit, CommandError> {
@@ -52,7 +53,7 @@ fn check(file: Option<&Path>) -> Result<Exit, CommandError> {
         },
     };
     let config = settings::parse(&host, &path, &working)?;
-    let missing: Vec<String> = config
+    let mut wrong: Vec<String> = config
         .files()
         .filter(|(path, _)| host.look(&working.join(path)).metadata().is_none())
         .map(|(path, line)| {
@@ -60,11 +61,60 @@ fn check(file: Option<&Path>) -> Result<Exit, CommandError> {
             format!("{file}:{line}: there is no {path}")
         })
         .collect();
-    if !missing.is_empty() {
-        return Err(CommandError::incomplete(missing.join("\n")));
+    wrong.extend(strangers(&config, &path, &working)?);
+    let known = config.baseline.as_deref().map(known::read);
+    if let Some(Err(error)) = known {
+        let place = format!("{}:{}", config.path.display(), config.baseline_line);
+        wrong.push(format!("{place}: baseline: {}", error.message));
+        return Err(CommandError::usage(wrong.join("\n")));
+    }
+    if !wrong.is_empty() {
+        return Err(CommandError::incomplete(wrong.join("\n")));
     }
     print(&summary(&config))?;
     Ok(Exit::Success)
+}
+
+/// The names in it that are no application's of the repository that it lies in.
+fn strangers(config: &Config, path: &Path, working: &Path) -> Result<Vec<String>, CommandError> {
+    let full = tidy(&working.join(path));
+    let Some(directory) = full.parent().filter(|_| path != Path::new(HOME)) else {
+        return Ok(Vec::new());
+    };
+    let directory = match directory.strip_prefix(working) {
+        Ok(below) if below.as_os_str().is_empty() => Path::new("."),
+        Ok(below) => below,
+        Err(_) => directory,
+    };
+    let apps = vec![format!("{}/", directory.display())];
+    let mut place = WhereArguments { apps, ..WhereArguments::default() };
+    repository::settle(&mut place, Some(path))?;
+    if !settings::whole(Some(config), &place) {
+        return Ok(Vec::new());
+    }
+    let host = read::open(&place)?;
+    let sources = Sources::new(&*host);
+    let mut deployments = read::deployments(&place, &sources);
+    settings::apply(Some(config), &place, &sources, &mut deployments);
+    let apps = || deployments.iter().flat_map(|deployment| &deployment.apps);
+    let problems = deployments.iter().flat_map(|deployment| &deployment.problems);
+    let mut lines: Vec<String> = problems
+        .filter(|problem| problem.path == config.path)
+        .map(|problem| {
+            let (file, line) = (problem.path.display(), problem.line.unwrap_or(1));
+            format!("{file}:{line}: {}", problem.message)
+        })
+        .collect();
+    for ignore in &config.ignores {
+        let Some(app) = &ignore.app else { continue };
+        if !apps().any(|one| app.is(&one.name, Some(&one.service.unit.path))) {
+            let meant = app.meant(apps().map(|app| app.name.as_str()));
+            let (file, line) = (ignore.place.0.display(), ignore.place.1);
+            let word = &app.word;
+            lines.push(format!("{file}:{line}: no application is called {word}{meant}"));
+        }
+    }
+    Ok(lines)
 }
 
 fn summary(config: &Config) -> String {

@@ -120,6 +120,20 @@ pub(super) fn today() -> Day {
     Day(now.chars().take(10).collect())
 }
 
+/// The rules that `--select` and `--ignore` leave.
+pub(super) fn selection(select: &[String], ignore: &[String]) -> Result<Selection, CommandError> {
+    let rules = crate::rules::all();
+    let selection = Selection::new(rules, select, ignore)
+        .map_err(|error| CommandError::usage(error.to_string()))?;
+    match rules.iter().any(|rule| selection.includes(rule)) {
+        true => Ok(selection),
+        false => Err(CommandError::usage(
+            "--ignore leaves out every rule that there is, or that --select names: nothing would \
+             be checked",
+        )),
+    }
+}
+
 /// What the engine is asked: the file, and then the words of the options.
 pub(super) fn engine(
     config: Option<&Config>,
@@ -128,8 +142,7 @@ pub(super) fn engine(
     severity: &[String],
 ) -> Result<Settings, CommandError> {
     let rules = crate::rules::all();
-    let selection = Selection::new(rules, select, ignore)
-        .map_err(|error| CommandError::usage(error.to_string()))?;
+    let selection = selection(select, ignore)?;
     let mut severities = config.map(|config| config.severities.clone()).unwrap_or_default();
     for word in severity {
         let wrong = || CommandError::usage(format!("--severity {word}: RULE=error|warning|info"));
@@ -145,16 +158,37 @@ pub(super) fn engine(
     Ok(Settings { selection, severities, ignores, today: today(), ..Settings::default() })
 }
 
-/// Tells the deployment what the file wants of it.
+/// Tells deployments that are read together what the file wants of them.
 pub(super) fn apply(
     config: Option<&Config>,
     place: &WhereArguments,
     sources: &Sources,
-    deployment: &mut Deployment,
+    deployments: &mut [Deployment],
 ) {
     let Some(config) = config else { return };
-    let whole = !matches!(read::request(place).scope, Scope::Files(_));
-    config.apply(sources, deployment, whole && place.apps.is_empty());
+    config.apply(sources, deployments, whole(Some(config), place));
+}
+
+/// Is all looked at that the file may speak of: the host, or the repository that the file lies in?
+/// Where a repository holds no unit, the file may speak of the host that it is deployed to.
+pub(super) fn whole(config: Option<&Config>, place: &WhereArguments) -> bool {
+    if !place.apps.is_empty() {
+        return false;
+    }
+    if !matches!(read::request(place).scope, Scope::Files(_)) {
+        return true;
+    }
+    let (Some(config), Ok(working)) = (config, working_directory()) else { return false };
+    let full = |path: &Path| crate::host::tidy(&working.join(path));
+    let of = full(&config.path);
+    let directories: Vec<&Path> = match (&place.found, &place.repository) {
+        (Some(found), _) if found.survey.sites.iter().all(|given| given.units.is_empty()) => {
+            Vec::new()
+        }
+        (Some(found), _) => found.directories.iter().map(PathBuf::as_path).collect(),
+        (None, repository) => repository.iter().map(PathBuf::as_path).collect(),
+    };
+    directories.into_iter().any(|directory| of.starts_with(full(directory)))
 }
 
 /// When a check fails: the option, the file, an error.

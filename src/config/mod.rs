@@ -13,7 +13,7 @@ use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use crate::engine::{Day, Ignore, is_named};
+use crate::engine::{Day, Ignore, Named, is_named};
 use crate::facts::{Deployment, Given, Problem, Wanted};
 use crate::rule::Severity;
 use crate::source::{Sources, Span, Spanned};
@@ -42,6 +42,8 @@ pub struct Config {
     pub fail_on: Option<FailOn>,
     /// The file of known findings.
     pub baseline: Option<PathBuf>,
+    /// The line that names it.
+    pub baseline_line: usize,
     /// Severities that differ from the rules' own, by code.
     pub severities: BTreeMap<&'static str, Severity>,
     /// What is said of applications.
@@ -53,6 +55,7 @@ pub struct Config {
 /// What is said of one application.
 #[derive(Debug, Clone)]
 pub struct AppConfig {
+    named: Named,
     /// The unit's name, as it was written.
     pub name: String,
     /// The line of the name.
@@ -101,9 +104,9 @@ impl Config {
         read::config(bytes, places)
     }
 
-    /// Tells the deployment what is wanted of its applications. A name that no unit has is a
-    /// problem where all of the host was looked at.
-    pub fn apply(&self, sources: &Sources, deployment: &mut Deployment, all: bool) {
+    /// Tells deployments that are read together what is wanted of their applications. A name that
+    /// no unit has is a problem where all was looked at, `all`.
+    pub fn apply(&self, sources: &Sources, deployments: &mut [Deployment], all: bool) {
         if self.apps.is_empty() {
             return;
         }
@@ -111,8 +114,9 @@ impl Config {
         let span = |range: &Range<usize>| Span::new(file.id, range.start, range.end);
         for entry in &self.apps {
             let mut found = false;
-            for app in &mut deployment.apps {
-                if !is_named(&entry.name, &app.name) {
+            let apps = deployments.iter_mut().flat_map(|deployment| &mut deployment.apps);
+            for app in apps {
+                if !entry.named.is(&app.name, Some(&app.service.unit.path)) {
                     continue;
                 }
                 found = true;
@@ -129,12 +133,19 @@ impl Config {
                 };
             }
             if all && !found {
-                deployment.problems.push(Problem {
+                let names = deployments.iter().flat_map(|deployment| &deployment.apps);
+                let meant = entry.named.meant(names.map(|app| app.name.as_str()));
+                let name = &entry.name;
+                let problem = Problem {
                     path: self.path.clone(),
                     line: Some(entry.line),
-                    message: format!("{}: no unit of this name runs gunicorn here", entry.name),
+                    message: format!("{name}: no unit of this name runs gunicorn here{meant}"),
                     note: false,
-                });
+                };
+                deployments
+                    .iter_mut()
+                    .take(1)
+                    .for_each(|first| first.problems.push(problem.clone()));
             }
         }
     }

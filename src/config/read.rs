@@ -11,11 +11,11 @@ use toml::de::{DeTable, DeValue};
 
 use super::keys::{APP, FILE, IGNORE, Kind, Table};
 use super::{AppConfig, Config, ConfigError, FailOn, Places};
-use crate::engine::{Day, Ignore, IgnoredFile, Selection, is_named};
+use crate::engine::{Day, Ignore, IgnoredFile, Named, Selection};
 use crate::facts::{Endpoint, Given, TcpHost, probe};
 use crate::rule::Severity;
 use crate::source::similar::nearest;
-use crate::source::unit::{UnitName, name_of_file};
+use crate::source::unit::name_of_file;
 use crate::source::{FileId, SourceFile, show};
 
 type Value<'t> = Spanned<DeValue<'t>>;
@@ -79,6 +79,10 @@ impl Reader<'_> {
         let severities = self.severities(table);
         let apps: Vec<AppConfig> =
             self.tables(table, &APP).into_iter().filter_map(|(t, at)| self.app(t, &at)).collect();
+        self.each_once(&apps);
+        self.lines.clear();
+        let baseline = self.path(table, "baseline");
+        let baseline_line = self.lines.first().map(|(_, line)| *line);
         let ignores = self
             .tables(table, &IGNORE)
             .into_iter()
@@ -88,7 +92,8 @@ impl Reader<'_> {
             path: self.places.shown.to_path_buf(),
             text: bytes.to_vec(),
             fail_on,
-            baseline: self.path(table, "baseline"),
+            baseline,
+            baseline_line: baseline_line.unwrap_or(1),
             severities,
             apps,
             ignores,
@@ -184,7 +189,8 @@ impl Reader<'_> {
             }
             return None;
         };
-        if UnitName::parse(name).is_none() {
+        let named = self.named(name);
+        if named.is_none() {
             self.fault(&range, "`name` in [[app]] is no unit's name");
         }
         self.lines.clear();
@@ -199,12 +205,17 @@ impl Reader<'_> {
             each: Vec::new(),
             ..Given::default()
         };
-        let named: Vec<_> = files.units.iter().map(|path| name_of_file(path).to_string()).collect();
-        if !named.is_empty() && !named.iter().any(|unit| is_named(name, unit)) {
+        let is_it = |path: &PathBuf| {
+            named
+                .as_ref()
+                .is_some_and(|named| named.is(&name_of_file(path).to_string(), Some(path)))
+        };
+        if !files.units.is_empty() && !files.units.iter().any(is_it) {
             let at = table.get("unit").map_or(range.clone(), Spanned::span);
             self.fault(&at, format!("`unit` in [[app]] holds no file of the unit {name}"));
         }
         Some(AppConfig {
+            named: named?,
             name: name.to_owned(),
             line: self.line(&range),
             files,
@@ -213,6 +224,27 @@ impl Reader<'_> {
             upstream: self.upstream(table),
             probes: self.probes(table),
         })
+    }
+
+    fn named(&self, word: &str) -> Option<Named> {
+        Named::new(word, self.places.base, self.places.working)
+    }
+
+    /// One application is spoken of in one place: of two, nobody could say which counts.
+    fn each_once(&mut self, apps: &[AppConfig]) {
+        for (at, app) in apps.iter().enumerate() {
+            let before = apps.iter().take(at).find(|other| other.named.is_same(&app.named));
+            if let Some(before) = before {
+                let name = show::line(&app.name);
+                let message = format!(
+                    "[[app]] {name} is in line {} already: make one of the two, or name units of \
+                     one name by their paths",
+                    before.line
+                );
+                let path = self.places.shown.to_path_buf();
+                self.errors.push(ConfigError { path, line: app.line, message });
+            }
+        }
     }
 
     fn variables(&mut self, table: &DeTable<'_>) -> Vec<(String, Range<usize>)> {
@@ -282,9 +314,8 @@ impl Reader<'_> {
             }
         };
         let app = text(table, "app");
-        if let Some((app, range)) = &app
-            && UnitName::parse(app).is_none()
-        {
+        let named = app.as_ref().and_then(|(app, _)| self.named(app));
+        if let (Some((_, range)), None) = (&app, &named) {
             self.fault(range, "`app` in [[ignore]] is no unit's name");
         }
         let file = text(table, "file").and_then(|(pattern, range)| {
@@ -304,7 +335,7 @@ impl Reader<'_> {
         Some(Ignore {
             rules,
             rule: rule.to_owned(),
-            app: app.map(|(app, _)| app.to_owned()),
+            app: named,
             file,
             reason: show::line(reason.trim()),
             until,
@@ -315,14 +346,10 @@ impl Reader<'_> {
     fn ignored_file(&self, pattern: &str) -> Option<IgnoredFile> {
         let pattern = pattern.strip_prefix("./").unwrap_or(pattern);
         let glob = GlobBuilder::new(pattern).literal_separator(true).build().ok()?;
-        let from = match self.places.working.strip_prefix(self.places.base) {
-            Ok(below) => below.to_path_buf(),
-            Err(_) => self.places.working.to_path_buf(),
-        };
         Some(IgnoredFile {
             pattern: glob.compile_matcher(),
             base: self.places.base.to_path_buf(),
-            from,
+            working: self.places.working.to_path_buf(),
         })
     }
 

@@ -9,6 +9,7 @@ use crate::facts::{Deployment, Problem};
 use crate::host::tidy;
 use crate::rule::{EvidenceKind, Finding, Rule, Skip};
 use crate::source::Sources;
+use crate::source::similar::nearest;
 use crate::source::unit::UnitName;
 
 /// A day as it is written, `2026-05-01`: in this form the order of texts is the order of time. The
@@ -24,7 +25,7 @@ pub struct Ignore {
     /// The same as it was written.
     pub rule: String,
     /// The application; none: all of them, and the host.
-    pub app: Option<String>,
+    pub app: Option<Named>,
     /// The file of the finding's first place; none: any, and findings that are in no file.
     pub file: Option<IgnoredFile>,
     /// Why.
@@ -42,19 +43,75 @@ pub struct IgnoredFile {
     pub pattern: GlobMatcher,
     /// The directory of the file of settings.
     pub base: PathBuf,
-    /// The working directory as seen from there: relative paths are reported from it.
-    pub from: PathBuf,
+    /// The working directory: relative paths are reported from it.
+    pub working: PathBuf,
 }
 
 impl IgnoredFile {
+    /// A relative path is what it is from the directory of the file of settings, wherever the
+    /// program was called.
     fn names(&self, path: &Path) -> bool {
-        if self.pattern.is_match(path) {
-            return true;
+        let full = tidy(&self.working.join(path));
+        match full.strip_prefix(&self.base) {
+            Ok(below) if self.pattern.is_match(below) => true,
+            Ok(_) if path.is_relative() => self.pattern.is_match(&full),
+            _ => self.pattern.is_match(path),
         }
-        if path.is_relative() {
-            return self.pattern.is_match(tidy(&self.from.join(path)));
+    }
+}
+
+/// An application as a file of settings names it: by its unit's name or, where several units of a
+/// repository have one name, by the unit's path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// As it was written.
+    pub word: String,
+    /// The unit's path, absolute.
+    path: Option<PathBuf>,
+    /// Where relative paths start that are reported.
+    working: PathBuf,
+}
+
+impl Named {
+    /// From a word; paths start from `base`, those that are reported from `working`. Nothing where
+    /// it can be no unit's name.
+    pub fn new(word: &str, base: &Path, working: &Path) -> Option<Self> {
+        let path = word.contains('/').then(|| tidy(&base.join(word)));
+        let file = path.as_deref().and_then(Path::file_name);
+        let name = file.map_or(word.into(), |file| file.to_string_lossy());
+        UnitName::parse(&name)?;
+        Some(Self { word: word.to_owned(), path, working: working.to_path_buf() })
+    }
+
+    /// Does it name this unit, as it is reported and by its file?
+    pub fn is(&self, name: &str, unit: Option<&Path>) -> bool {
+        let reported = name.contains('/').then(|| Path::new(name));
+        let file = unit.or(reported);
+        match &self.path {
+            Some(path) => file.is_some_and(|file| tidy(&self.working.join(file)) == *path),
+            None => {
+                let bare = reported.and_then(Path::file_name);
+                is_named(&self.word, &bare.map_or(name.into(), |bare| bare.to_string_lossy()))
+            }
         }
-        path.strip_prefix(&self.base).is_ok_and(|path| self.pattern.is_match(path))
+    }
+
+    /// Do both name the same?
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (&self.path, &other.path) {
+            (None, None) => UnitName::parse(&self.word) == UnitName::parse(&other.word),
+            (one, two) => one == two,
+        }
+    }
+
+    /// What may have been meant, behind what is said of a name that is nobody's.
+    pub fn meant<'a>(&self, names: impl Iterator<Item = &'a str>) -> String {
+        let bare = |name: &'a str| match self.word.ends_with(".service") {
+            true => name,
+            false => name.strip_suffix(".service").unwrap_or(name),
+        };
+        let near = nearest(&self.word, names.map(bare));
+        near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"))
     }
 }
 
@@ -64,7 +121,7 @@ impl Ignore {
             return false;
         }
         if let Some(app) = &self.app
-            && !finding.app.as_deref().is_some_and(|name| is_named(app, name))
+            && !finding.app.as_deref().is_some_and(|name| app.is(name, None))
         {
             return false;
         }
@@ -109,19 +166,28 @@ pub(super) struct Looked<'a> {
 impl Looked<'_> {
     /// Did all of these rules judge this application, or everything where none is named? Where one
     /// did not, nobody can say that what holds it back is not needed.
-    pub(super) fn judged(&self, named: impl Fn(&Rule) -> bool, app: Option<&str>) -> bool {
+    pub(super) fn judged(
+        &self,
+        named: impl Fn(&Rule) -> bool,
+        app: Option<&dyn Fn(&str) -> bool>,
+    ) -> bool {
         let mut mine = self.selected.iter().filter(|rule| named(rule)).peekable();
-        let there = |app: &str| self.deployment.apps.iter().any(|one| is_named(app, &one.name));
+        let there = |is: &dyn Fn(&str) -> bool| self.deployment.apps.iter().any(|a| is(&a.name));
         let skipped = |rule: &Rule| {
             self.skips.iter().any(|skip| {
                 let theirs = match (app, skip.app.as_deref()) {
-                    (Some(app), Some(name)) => is_named(app, name),
+                    (Some(is), Some(name)) => is(name),
                     _ => true,
                 };
                 skip.code == rule.code && theirs
             })
         };
         mine.peek().is_some() && app.is_none_or(there) && mine.all(|rule| !skipped(rule))
+    }
+
+    /// The names of the applications that were looked at.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.deployment.apps.iter().map(|app| app.name.as_str())
     }
 }
 
@@ -132,6 +198,7 @@ pub(super) fn apply(
     ignores: &[Ignore],
     today: &Day,
     looked: &Looked<'_>,
+    whole: bool,
 ) -> (Vec<Finding>, usize, Vec<Problem>) {
     let mut used = vec![0_usize; ignores.len()];
     let before = findings.len();
@@ -176,9 +243,27 @@ pub(super) fn apply(
                 1 => format!("the ignore of {rule} ended on {until}: its finding is back"),
                 _ => format!("the ignore of {rule} ended on {until}: its {used} findings are back"),
             }));
-        } else if used == 0
-            && looked.judged(|rule| ignore.rules.includes(rule), ignore.app.as_deref())
+            continue;
+        }
+        if used > 0 {
+            continue;
+        }
+        let is = |name: &str| ignore.app.as_ref().is_some_and(|app| app.is(name, None));
+        if let Some(app) = &ignore.app
+            && !looked.names().any(is)
         {
+            // Of what was not looked at, nobody can say that it is not there.
+            if whole {
+                let (word, meant) = (&app.word, app.meant(looked.names()));
+                problems.push(ignore.problem(format!(
+                    "the ignore of {rule} holds no finding back: no application is called \
+                     {word}{meant}"
+                )));
+            }
+            continue;
+        }
+        let mine: Option<&dyn Fn(&str) -> bool> = ignore.app.is_some().then_some(&is);
+        if looked.judged(|rule| ignore.rules.includes(rule), mine) {
             problems.push(
                 ignore.problem(format!("the ignore of {rule} holds no finding back: remove it")),
             );

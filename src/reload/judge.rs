@@ -100,7 +100,7 @@ pub fn judge(host: &dyn Host, asked: &super::Request) -> Result<Judgement, Strin
     let sources = Sources::new(host);
     let mut deployment = read(&sources, unit, asked.db_revision.as_deref());
     if let Some(config) = &asked.config {
-        config.apply(&sources, &mut deployment, false);
+        config.apply(&sources, std::slice::from_mut(&mut deployment), false);
     }
     if asked.preflight {
         facts::preflight::run(&sources, &mut deployment);

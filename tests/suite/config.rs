@@ -46,11 +46,12 @@ fn judge(host: &MemoryHost, scope: Scope, text: &str, today: &str) -> (Outcome, 
     let whole = !matches!(scope, Scope::Files(_));
     let request = Request { apps: Vec::new(), scope, database_revision: None };
     let mut deployment = facts::read(&sources, &request);
-    config.apply(&sources, &mut deployment, whole);
+    config.apply(&sources, std::slice::from_mut(&mut deployment), whole);
     let settings = Settings {
         severities: config.severities.clone(),
         ignores: config.ignores.clone(),
         today: Day(today.to_owned()),
+        whole,
         ..Settings::default()
     };
     let outcome = engine::run(deploy_doctor::rules::all(), &deployment, &sources, &settings);

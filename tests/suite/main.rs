@@ -63,6 +63,7 @@ mod repository;
 mod requirements_read;
 mod rules;
 mod secrets;
+mod slips;
 mod spelling;
 mod tree;
 mod trees;
