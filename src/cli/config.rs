@@ -5,6 +5,7 @@ use std::path::Path;
 use super::arguments::{ConfigArguments, ConfigCommand, WhereArguments};
 use super::{CommandError, Exit, known, print, read, repository, settings};
 use crate::config::{Config, HOME, NAME, SCHEMA, TEMPLATE};
+use crate::facts::Problem;
 use crate::host::{Host, tidy, write};
 use crate::source::Sources;
 
@@ -61,7 +62,10 @@ fn check(file: Option<&Path>) -> Result<Exit, CommandError> {
             format!("{file}:{line}: there is no {path}")
         })
         .collect();
-    wrong.extend(strangers(&config, &path, &working)?);
+    // Where a file is missing, what it would hold cannot be told.
+    if wrong.is_empty() {
+        wrong = strangers(&config, &path, &working)?;
+    }
     let known = config.baseline.as_deref().map(known::read);
     if let Some(Err(error)) = known {
         let place = format!("{}:{}", config.path.display(), config.baseline_line);
@@ -98,8 +102,13 @@ fn strangers(config: &Config, path: &Path, working: &Path) -> Result<Vec<String>
     settings::apply(Some(config), &place, &sources, &mut deployments);
     let apps = || deployments.iter().flat_map(|deployment| &deployment.apps);
     let problems = deployments.iter().flat_map(|deployment| &deployment.problems);
+    // A unit that is listed was held against its name already.
+    let listed = |problem: &&Problem| {
+        let mut listed = config.apps.iter().filter(|app| !app.files.units.is_empty());
+        listed.any(|app| problem.line == Some(app.line))
+    };
     let mut lines: Vec<String> = problems
-        .filter(|problem| problem.path == config.path)
+        .filter(|problem| problem.path == config.path && !listed(problem))
         .map(|problem| {
             let (file, line) = (problem.path.display(), problem.line.unwrap_or(1));
             format!("{file}:{line}: {}", problem.message)

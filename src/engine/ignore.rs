@@ -78,8 +78,10 @@ impl Named {
     pub fn new(word: &str, base: &Path, working: &Path) -> Option<Self> {
         let path = word.contains('/').then(|| tidy(&base.join(word)));
         let file = path.as_deref().and_then(Path::file_name);
-        let name = file.map_or(word.into(), |file| file.to_string_lossy());
-        UnitName::parse(&name)?;
+        match file {
+            Some(file) => UnitName::exact(&file.to_string_lossy())?,
+            None => UnitName::parse(word)?,
+        };
         Some(Self { word: word.to_owned(), path, working: working.to_path_buf() })
     }
 

@@ -88,7 +88,9 @@ fn wrong_usage_is_2() {
         &["check", "--root", root, "--fail-on", "nosuch"],
         &["check", "--root", root, "--output", "json"],
         &["check", "--root", root, "--output", "nosuch=/tmp/x"],
-        &["check", "--root", root, "--output", "json=/nosuch/directory/x"],
+        &["check", "--root", root, "--output", "json=-"],
+        &["check", "--root", root, "--select", "E401", "--ignore", "E4*"],
+        &["check", "--root", root, ""],
         &["check", "--root", root, "-q", "-v"],
         &["explain", "U999"],
         &["explain"],
@@ -162,7 +164,7 @@ fn rules_are_selected_and_ignored() {
     assert_eq!(seen(&["--select", "environment/comment-*"]), ["E403"]);
     assert_eq!(seen(&["--select", "E"]), ["E401", "E403"]);
     assert_eq!(seen(&["--select", "environment", "--ignore", "E401"]), ["E403"]);
-    assert_eq!(seen(&["--select", "E401,E403", "--ignore", "E4*"]), Vec::<String>::new());
+    assert_eq!(seen(&["--select", "E401,E403,U", "--ignore", "E4*"]), Vec::<String>::new());
 }
 
 #[test]

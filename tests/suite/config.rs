@@ -174,10 +174,13 @@ fn an_entry_that_holds_nothing_back_is_reported() {
         says(&entry("rule = \"E401\"\nuntil = 2026-05-01")),
         ["deploy-doctor.toml:2: the ignore of E401 ended on 2026-05-01: remove it"]
     );
-    // Nobody can say that it is not needed: the rule could not judge, or the application was not
-    // looked at.
+    // Nobody can say that it is not needed: the rule could not judge, or not all was looked at.
     assert_eq!(says(&entry("rule = \"P501\"")), Vec::<String>::new());
-    assert_eq!(says(&entry("rule = \"E401\"\napp = \"other\"")), Vec::<String>::new());
+    let other = entry("rule = \"E401\"\napp = \"other\"");
+    let given = Given { units: vec![UNIT.into()], ..Given::default() };
+    assert_eq!(judge(&host, Scope::Files(given), &other, "").1, Vec::<String>::new());
+    let nobody = "the ignore of E401 holds no finding back: no application is called other";
+    assert_eq!(says(&other), [format!("deploy-doctor.toml:2: {nobody}")]);
 }
 
 #[test]

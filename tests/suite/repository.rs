@@ -571,7 +571,7 @@ fn fix_repairs_one_deployment_in_place() {
     let two = shop.example("second/", "shop");
     let refused = two.run(&["fix", "."]);
     assert_eq!(refused.code, Some(2));
-    assert!(refused.stderr.contains("fix --unit second/deploy/shop.service"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("fix second/deploy/shop.service ."), "{}", refused.stderr);
     assert_eq!(two.run(&["fix", "second"]).code, Some(0));
 }
 

@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::io::Write;
 use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::process::{Command, Stdio};
 
 use deploy_doctor::report::Format;
@@ -189,12 +190,17 @@ fn a_plugin_that_cannot_print_is_not_ok() {
     assert_eq!(status.code(), Some(3));
 }
 
-/// A report goes into a pipe that nobody reads.
+/// A report goes into a pipe that is full, and whose reader does not read.
 #[test]
 fn a_plugin_has_a_time_limit_of_its_own() {
     let tree = Copied::of("healthy");
     let pipe = tree.directory.path().join("pipe");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let nonblocking = 0o4000;
+    let mut options = fs::OpenOptions::new();
+    options.read(true).write(true).custom_flags(nonblocking);
+    let mut reader = options.open(&pipe).unwrap();
+    while reader.write(&[b' '; 4096]).is_ok() {}
     let output = format!("tap={}", pipe.display());
     let ran = nagios(&tree, &["--timeout", "1", "--output", &output]);
     assert_eq!(ran.code, Some(3), "{}", ran.all());
