@@ -33,6 +33,7 @@ crate::area![
     kill_signal,
     unit_dependency_missing,
     runtime_directory_removes_socket,
+    socket_unit_mismatch,
     systemd_version,
     environment_assignment_lost,
 ];

@@ -203,7 +203,11 @@ fn on_machine(
             .map(Problem::unreadable)
             .collect();
         let own = take_sockets(&unit, &mut sockets);
-        let candidate = candidate(sources, machine, unit, own, &[], problems);
+        let mut candidate = candidate(sources, machine, unit, own, &[], problems);
+        let names = candidate.service.sockets.iter().filter(|socket| !socket.is_enabled());
+        let unstarted = names.filter(|socket| !is_started(sources, &paths, &units, socket));
+        candidate.service.unstarted_sockets =
+            unstarted.map(|socket| socket.name.to_string()).collect();
         match &candidate.launched {
             Launched::Other(what) if !request.apps.is_empty() => problems.push(Problem::new(
                 &candidate.service.unit.path,
@@ -223,6 +227,50 @@ fn on_machine(
         ));
     }
     found
+}
+
+/// Settings that name a unit and do not start it.
+const PASSIVE: [&str; 8] = [
+    "After",
+    "Before",
+    "Conflicts",
+    "PartOf",
+    "Also",
+    "Description",
+    "Documentation",
+    "StopPropagatedFrom",
+];
+
+/// Does any unit of the machine name this one in a setting that may start it?
+fn is_started(sources: &Sources, paths: &UnitPaths, units: &[UnitName], socket: &Unit) -> bool {
+    let name = socket.name.to_string();
+    let starts = |unit: Unit| {
+        let mut lines = unit.files().flat_map(|file| &file.assignments);
+        lines.any(|line| {
+            let named = match unit.specifiers.expand(&line.value) {
+                unit::Expansion::Known(text) => text.as_str().contains(&name),
+                _ => line.value.as_str().split_whitespace().any(|word| may_be(word, &name)),
+            };
+            named && !PASSIVE.contains(&line.key.value.as_str())
+        })
+    };
+    units
+        .iter()
+        .filter(|unit| **unit != socket.name && paths.mentions(sources, unit, b".socket"))
+        .any(|unit| paths.load(sources, unit).map_or(true, starts))
+}
+
+/// May a word with specifiers come to this name?
+fn may_be(word: &str, name: &str) -> bool {
+    let (Some((before, _)), Some((_, after))) = (word.split_once('%'), word.rsplit_once('%'))
+    else {
+        return word == name;
+    };
+    // The letter behind the last `%` is the specifier's.
+    let mut after = after.chars();
+    after.next();
+    let after = after.as_str();
+    after.ends_with(".socket") && name.starts_with(before) && name.ends_with(after)
 }
 
 fn named_units(apps: &[String], problems: &mut Vec<Problem>) -> Vec<UnitName> {

@@ -29,6 +29,7 @@ pub mod served_file;
 pub mod server;
 pub mod service;
 pub mod shell;
+pub mod socket_unit;
 pub mod sockets;
 pub mod state;
 pub mod why;

@@ -29,6 +29,29 @@ impl Identity {
     pub fn is_root(&self) -> bool {
         self.uid == Some(0) || (self.uid.is_none() && self.name == "root")
     }
+
+    /// May this user do this with what has this mode and belongs to this user and group?
+    pub fn may(&self, want: Want, mode: u32, uid: u32, gid: u32) -> Result<bool, Why> {
+        let [user, group, others] = [6, 3, 0].map(|shift| mode & (want.bit() << shift) != 0);
+        match self.uid {
+            Some(own) if own == uid => return Ok(user),
+            // A user without an entry in /etc/passwd is at least not the superuser.
+            None if uid != 0 && user != others => {
+                return Err(Why::not_read(format!(
+                    "the number of user {} is not known",
+                    self.name
+                )));
+            }
+            _ => {}
+        }
+        match &self.groups {
+            Some(groups) if groups.contains(&gid) => Ok(group),
+            None if gid != 0 && group != others => {
+                Err(Why::not_read(format!("the groups of user {} are not known", self.name)))
+            }
+            _ => Ok(others),
+        }
+    }
 }
 
 /// What one wants of a file or directory.
@@ -40,6 +63,17 @@ pub enum Want {
     Write,
     /// Execute it, or pass through it.
     Execute,
+}
+
+impl Want {
+    /// Its bit among those for others.
+    fn bit(self) -> u32 {
+        match self {
+            Self::Read => 0o4,
+            Self::Write => 0o2,
+            Self::Execute => 0o1,
+        }
+    }
 }
 
 /// What is at a path.
@@ -160,16 +194,8 @@ impl Place {
                 || metadata.kind == FileKind::Directory
                 || metadata.mode & 0o111 != 0);
         }
-        let bit = match want {
-            Want::Read => 0o4,
-            Want::Write => 0o2,
-            Want::Execute => 0o1,
-        };
-        let (user, group, others) = (
-            metadata.mode & (bit << 6) != 0,
-            metadata.mode & (bit << 3) != 0,
-            metadata.mode & bit != 0,
-        );
+        let [user, group, others] =
+            [6, 3, 0].map(|shift| metadata.mode & (want.bit() << shift) != 0);
         if user == group && group == others {
             return Ok(others);
         }
@@ -179,21 +205,7 @@ impl Place {
                 self.path.display()
             )));
         }
-        match who.uid {
-            Some(uid) if uid == metadata.uid => return Ok(user),
-            // A user without an entry in /etc/passwd is at least not the superuser.
-            None if metadata.uid != 0 && user != others => {
-                return Err(Why::not_read(format!("the number of user {} is not known", who.name)));
-            }
-            _ => {}
-        }
-        match &who.groups {
-            Some(groups) if groups.contains(&metadata.gid) => Ok(group),
-            None if metadata.gid != 0 && group != others => {
-                Err(Why::not_read(format!("the groups of user {} are not known", who.name)))
-            }
-            _ => Ok(others),
-        }
+        who.may(want, metadata.mode, metadata.uid, metadata.gid)
     }
 }
 

@@ -60,6 +60,8 @@ pub struct Gunicorn {
     pub paths: Vec<WrittenPath>,
     /// Where it listens.
     pub bounds: Known<Vec<Bound>>,
+    /// Where it would listen if it were started without the sockets of `.socket` units.
+    pub own_bounds: Known<Vec<Bound>>,
 }
 
 impl std::fmt::Debug for Gunicorn {
@@ -160,6 +162,7 @@ pub fn read(
     });
     let paths = paths::read(sources, machine, &settings, &evaluated);
     let bounds = bounds::bounds(&candidate.service, &settings, launch.ok());
+    let own_bounds = bounds::own(&settings);
     let word = launch.ok().and_then(|l| l.gunicorn.as_ref().or(l.interpreter.as_ref()));
     let file = word.map(|word| word.span.file).filter(|file| *file != NOWHERE);
     let started_in = file.map(|file| sources.file(file));
@@ -176,6 +179,7 @@ pub fn read(
         own_environment,
         paths,
         bounds,
+        own_bounds,
     }
 }
 

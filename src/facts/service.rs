@@ -63,6 +63,8 @@ pub struct Service {
     pub unit: Unit,
     /// The `.socket` units that start it, loaded.
     pub sockets: Vec<Unit>,
+    /// The names of those of them that no unit of this machine starts.
+    pub unstarted_sockets: Vec<String>,
     /// Was it found on a whole machine, and not among files of a repository?
     pub on_machine: bool,
     /// Who the processes run as.
@@ -104,6 +106,7 @@ impl Service {
             on_machine: machine.whole,
             unit,
             sockets,
+            unstarted_sockets: Vec::new(),
         };
         service.user = service.read_user(machine);
         service.working_directory = service.read_working_directory(sources, machine);

@@ -18,9 +18,14 @@ pub(super) fn bounds(
     if !service.sockets.is_empty() {
         return activated(&service.sockets, launch);
     }
-    if let Err(why) = service.sockets_read() {
-        return Known::Unknown(why);
+    match service.sockets_read() {
+        Ok(()) => own(settings),
+        Err(why) => Known::Unknown(why),
     }
+}
+
+/// The sockets that gunicorn makes itself where it is handed none.
+pub(super) fn own(settings: &Settings) -> Known<Vec<Bound>> {
     let whose = match settings.bind() {
         Known::Default(_, whose) => whose,
         _ => Whose::GUNICORN,

@@ -1,0 +1,222 @@
+use crate::facts::socket_unit::SocketFile;
+use crate::facts::{Bound, Route};
+use crate::rule::prelude::*;
+
+crate::rule! {
+    /// Every request gets 502: the `.socket` unit and what is around it do not fit together.
+    ///
+    /// systemd makes the socket as `SocketMode=`, `SocketUser=` and `SocketGroup=` say, whatever
+    /// gunicorn's own options are; nginx's user has to be able to write to it. And gunicorn is handed
+    /// a socket only if the `.socket` unit runs: where it is neither enabled nor named in the
+    /// service's `Requires=`, the next boot starts the service without it. gunicorn then listens
+    /// where its own `bind` says, 127.0.0.1:8000 if nothing does. A path that nginx does not connect
+    /// to is N301, the socket as it stands on the living host S606.
+    ///
+    /// By hand: in `[Socket]`, `SocketUser=` with nginx's user and `SocketMode=0660`; in the
+    /// service's `[Unit]`, `Requires=NAME.socket`, and `systemctl enable NAME.socket`.
+    ///
+    /// Proved by `socket-unit-mode`: gunicorn served and was active, nginx's user could not write to
+    /// its socket, and every request got 502.
+    ///
+    /// Proved by `socket-unit-not-started`: started as a boot does, gunicorn was active on
+    /// 127.0.0.1:8000, and every request got 502.
+    ///
+    /// ```ini,bad,file=/etc/systemd/system/myapp.socket
+    /// [Socket]
+    /// ListenStream=/run/myapp.sock
+    /// SocketMode=0600
+    ///
+    /// [Install]
+    /// WantedBy=sockets.target
+    /// ```
+    /// ```tree,bad
+    /// /etc/systemd/system/sockets.target.wants/myapp.socket -> ../myapp.socket
+    /// ```
+    /// ```nginx,bad
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// ```ini,fixed,file=/etc/systemd/system/myapp.socket
+    /// [Socket]
+    /// ListenStream=/run/myapp.sock
+    /// SocketUser=www-data
+    /// SocketMode=0600
+    ///
+    /// [Install]
+    /// WantedBy=sockets.target
+    /// ```
+    /// ```tree,fixed
+    /// /etc/systemd/system/sockets.target.wants/myapp.socket -> ../myapp.socket
+    /// ```
+    /// ```nginx,fixed
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// Nothing starts the socket, and `After=` does not either:
+    ///
+    /// ```ini,bad,drop-in
+    /// [Unit]
+    /// After=myapp.socket
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current wsgi:app
+    /// ```
+    /// ```ini,bad,file=/etc/systemd/system/myapp.socket
+    /// [Socket]
+    /// ListenStream=/run/myapp.sock
+    /// ```
+    /// ```nginx,bad
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// Healthy: not enabled, and the service brings it along; by its group, nginx may write to it.
+    ///
+    /// ```ini,good,drop-in
+    /// [Unit]
+    /// Requires=myapp.socket
+    /// ```
+    /// ```ini,good,file=/etc/systemd/system/myapp.socket
+    /// [Socket]
+    /// ListenStream=/run/myapp.sock
+    /// SocketGroup=www-data
+    /// SocketMode=0660
+    /// ```
+    /// ```nginx,good
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    U127 "socket-unit-mismatch" {
+        severity: Error, impact: BadGateway, fix: Some(Manual), item: No502, hop: Socket,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let bounds = app.bounds().get()?;
+    for (index, bound) in bounds.iter().enumerate().filter(|(_, bound)| bound.activated) {
+        // Whom nobody connects to is refused to nobody.
+        let Some(route) = app.routes.iter().find(|route| route.bound == index) else { continue };
+        for judged in [admits(app, bound, route, out), is_started(app, bound, route, out)] {
+            if let Err(why) = judged {
+                out.skip(&why);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// May nginx connect to the socket, once systemd has made it?
+fn admits(app: &App, bound: &Bound, route: &Route, out: &mut Sink) -> Result<(), Why> {
+    let (Endpoint::Unix(path), Some(unit)) = (&bound.endpoint, app.service.socket_of(bound)) else {
+        return Ok(());
+    };
+    if app.service.touches(path) {
+        return Err(Why::depends(format!("a command of the unit may change {}", path.display())));
+    }
+    let nginx = app.nginx.user.get()?;
+    let file = SocketFile::read(&app.machine, unit)?;
+    if file.admits(nginx)? || stands(app, path) {
+        return Ok(());
+    }
+    let name = &unit.name;
+    out.report(format!(
+        "every request gets 502: {name} makes {} with mode {:04o} for {}, and nginx's user {} may \
+         not write to it",
+        path.display(),
+        file.mode,
+        file.user.name,
+        nginx.name
+    ))
+    .at_some(file.span.or_else(|| bound.origin.span()), "decides who may connect")
+    .at(route.peer, format!("nginx connects here as {}", nginx.name))
+    .subject("mode")
+    .help(format!(
+        "In [Socket] of {name}:\nSocketUser={}\nSocketMode=0660\nthen: systemctl daemon-reload && \
+         systemctl restart {name} {}",
+        nginx.name, app.name
+    ))
+    .fix(Safety::Manual, format!("SocketUser={}, SocketMode=0660", nginx.name));
+    Ok(())
+}
+
+/// Where the socket is there already, its mode is what counts: S606 looks at it.
+fn stands(app: &App, path: &std::path::Path) -> bool {
+    let file = app.sockets.ok().and_then(|sockets| sockets.file(path));
+    file.is_some_and(|place| place.metadata().is_some())
+}
+
+/// Does anything start the socket before the service?
+fn is_started(app: &App, bound: &Bound, route: &Route, out: &mut Sink) -> Result<(), Why> {
+    let Some(unit) = app.service.socket_of(bound) else { return Ok(()) };
+    let name = unit.name.to_string();
+    // In a repository nothing is enabled yet.
+    let unstarted = app.service.unstarted_sockets.contains(&name);
+    if !unstarted || !*app.service.starts_at_boot().get()? {
+        return Ok(());
+    }
+    let own = app.gunicorn.own_bounds.get()?;
+    for bound in own {
+        match route.endpoint.reaches(&bound.endpoint) {
+            Some(true) => return Ok(()),
+            Some(false) => {}
+            None => {
+                let why = format!("whether {} is {}", route.endpoint, bound.endpoint);
+                return Err(Why::depends(format!("{why}, only a resolver tells")));
+            }
+        }
+    }
+    let listens: Vec<String> = own.iter().map(|bound| bound.endpoint.to_string()).collect();
+    let pulled = app.service.unit.pulled_by.first();
+    let by = pulled.map_or_else(String::new, |pull| format!(": {}", pull.path.display()));
+    out.report(format!(
+        "after the next boot every request gets 502: nothing starts {name}, so gunicorn listens on \
+         {}, and nginx connects to {}",
+        listens.join(" and "),
+        route.endpoint
+    ))
+    .at_some(bound.origin.span(), "systemd listens here once the unit is started")
+    .at(route.peer, "nginx connects here")
+    .evidence(EvidenceKind::File, format!("{} is started at boot{by}", app.name))
+    .subject("start")
+    .help(format!(
+        "systemctl enable --now {name}\nand in [Unit] of {}:\nRequires={name}\nthen: systemctl \
+         daemon-reload && systemctl restart {}",
+        app.name, app.name
+    ))
+    .fix(Safety::Manual, format!("systemctl enable --now {name}"));
+    Ok(())
+}
