@@ -11,6 +11,7 @@ crate::area![
     proxy_timeout_too_short,
     restart_blackout,
     upstream_undefined,
+    variable_without_resolver,
     upstream_http2,
     static_path,
     static_pinned,
