@@ -11,4 +11,5 @@ crate::area![
     import_unresolved,
     release_mtime_equal,
     venv_broken,
+    venv_of_other_release,
 ];

@@ -27,6 +27,7 @@ use crate::source::venv::Venv;
 use crate::source::{FileId, Secret, SourceFile, Sources, Span};
 
 pub use config::ConfigSource;
+pub use installation::Interpreter;
 pub use launched::{Launched, launch};
 pub use logging::LoggingFault;
 pub use paths::{Writes, WrittenPath};
@@ -42,6 +43,8 @@ pub struct Gunicorn {
     pub started_in: Option<Arc<SourceFile>>,
     /// The gunicorn program, where its path is known.
     pub program: Option<Place>,
+    /// The Python that runs it, where that is named.
+    pub interpreter: Option<Interpreter>,
     /// The virtual environment that it belongs to.
     pub venv: Known<Venv>,
     /// Its Python.
@@ -101,6 +104,8 @@ pub fn read(
         Launched::Unknown(why) => Known::Unknown(Why::not_understood(why.clone())),
     };
     let program = installation::program(sources, machine, candidate, launch.ok());
+    let interpreter =
+        installation::interpreter(sources, machine, candidate, launch.ok(), program.as_ref());
     let venv = installation::find_venv(sources, given, candidate, launch.ok(), program.as_ref());
     let venv = installation::read_venv(sources, venv, given, problems);
     let python = installation::python_of(&venv);
@@ -171,6 +176,7 @@ pub fn read(
         cmd_args: own_cmd_args,
         started_in,
         program,
+        interpreter,
         venv,
         python,
         version,

@@ -46,6 +46,41 @@ pub(super) fn absolute(candidate: &Candidate, launch: &Launch, text: &str) -> Op
     Some(tidy(&base.join(text)))
 }
 
+/// The directory, usually `bin` of a virtual environment, whose Python runs gunicorn: of the one that
+/// is named on the command line, else of the one in the program's `#!` line. Which packages are seen
+/// hangs on this, and not on where the program lies.
+pub(super) fn interpreter(
+    sources: &Sources,
+    machine: &Machine,
+    candidate: &Candidate,
+    launch: Option<&Launch>,
+    program: Option<&Place>,
+) -> Option<Interpreter> {
+    let look = |path: &Path| Place::look(sources.host(), path, machine.owners_known);
+    let named =
+        |path: &Path| Some(Interpreter { place: look(path), directory: look(path.parent()?) });
+    let launch = launch?;
+    if let Some(word) = &launch.interpreter {
+        return named(&absolute(candidate, launch, word.value()?)?);
+    }
+    let program = program?;
+    let file = sources.load(&program.resolved).ok()?;
+    let line = venv::shebang(&file.bytes)?;
+    match line.beside_script {
+        true => named(&program.resolved.parent()?.join(&line.interpreter)),
+        false => line.interpreter.is_absolute().then(|| named(&line.interpreter)).flatten(),
+    }
+}
+
+/// The Python that runs gunicorn.
+#[derive(Debug, Clone)]
+pub struct Interpreter {
+    /// The program, as it is named.
+    pub place: Place,
+    /// The directory that it is named in: the environment's, also where the program is a link.
+    pub directory: Place,
+}
+
 /// `bin/gunicorn` or the interpreter lies in the environment; else the `#!` line says.
 pub(super) fn find_venv(
     sources: &Sources,

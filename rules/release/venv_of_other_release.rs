@@ -1,0 +1,165 @@
+use std::path::{Path, PathBuf};
+
+use crate::facts::ReleaseLink;
+use crate::rule::prelude::*;
+
+crate::rule! {
+    /// The new code runs with the packages of another release.
+    ///
+    /// Which packages Python sees hangs on where the interpreter lies, and for a script that is what
+    /// its first line (`#!`) names, wherever the script itself is. A virtual environment that was
+    /// copied from the release before (`cp -a`) has scripts that still name the old one; `pip
+    /// install` in the copy goes to the copy, and gunicorn does not see it. And once the old release
+    /// is pruned, the site does not start.
+    ///
+    /// While gunicorn runs it keeps the Python that it was started with: where each release has an
+    /// environment of its own, named by the release's directory and not through the link, a reload
+    /// takes the new code over and the old packages stay. Only a restart changes them.
+    ///
+    /// By hand: make the environment anew instead of copying it (`python3 -m venv --clear
+    /// /srv/myapp/current/.venv`, then `pip install`), named through the link, so that reloads
+    /// follow; then `systemctl restart myapp`.
+    ///
+    /// Proved by `venv-of-other-release`: the package was installed in the new release's
+    /// environment, the reload returned 0, the workers found the old one (`cannot import name`), and
+    /// the site answered 502.
+    ///
+    /// Proved by `venv-of-other-release-reload`: the reload returned 0, and every answer came from
+    /// the new code with the old release's package.
+    ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/current/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current \
+    ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    /// ```text,bad,file=/srv/myapp/releases/2026-04-21/.venv/bin/gunicorn
+    /// #!/srv/myapp/releases/2026-04-14/.venv/bin/python
+    /// ```
+    /// ```tree,bad
+    /// /srv/myapp/releases/2026-04-21/.venv/bin/gunicorn mode=0755
+    /// /srv/myapp/releases/2026-04-14/.venv/bin/python -> /usr/bin/python3.11
+    /// /usr/bin/python3.11 mode=0755
+    /// ```
+    /// ```ini,fixed,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/current/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current \
+    ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    /// ```text,fixed,file=/srv/myapp/releases/2026-04-21/.venv/bin/gunicorn
+    /// #!/srv/myapp/current/.venv/bin/python
+    /// ```
+    /// ```tree,fixed
+    /// /srv/myapp/releases/2026-04-21/.venv/bin/gunicorn mode=0755
+    /// /srv/myapp/releases/2026-04-21/.venv/bin/python -> /usr/bin/python3.11
+    /// /usr/bin/python3.11 mode=0755
+    /// ```
+    ///
+    /// What runs was started with the Python of the release before:
+    ///
+    /// ```proc,bad
+    /// 800 exe=/usr/bin/python3.11 : /srv/myapp/releases/2026-04-14/.venv/bin/python /srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    /// ```proc,fixed
+    /// ```
+    R715 "venv-of-other-release" {
+        severity: Error, impact: StaleRelease, fix: Some(Manual), item: Dependencies, hop: Release,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let Some(link) = &app.release.link else { return Ok(()) };
+    app.gunicorn.launch.get()?;
+    // One that is not there starts nothing: U124.
+    if let Some(python) = &app.gunicorn.interpreter
+        && python.place.exists()?
+        && let Some(release) = other_release(app, link, &python.directory.resolved)?
+    {
+        at_start(app, link, &python.place.path, &release, out);
+        return Ok(());
+    }
+    let Ok(processes) = app.processes.get() else { return Ok(()) };
+    for master in &processes.masters {
+        let Some(python) = &master.running.get()?.interpreter else { continue };
+        if let Some(release) = other_release(app, link, Path::new(python))? {
+            running(app, link, master.process.pid, python, &release, out);
+        }
+    }
+    Ok(())
+}
+
+/// The release that a path lies in, where it is not the one that the link leads to.
+fn other_release(app: &App, link: &ReleaseLink, path: &Path) -> Result<Option<PathBuf>, Why> {
+    let Ok(below) = path.strip_prefix(&link.releases) else { return Ok(None) };
+    let Some(name) = below.components().next() else { return Ok(None) };
+    let release = link.releases.join(name);
+    if release == link.resolved {
+        return Ok(None);
+    }
+    // A directory beside the releases may hold environments for all of them.
+    let others = app.release.previous.get()?;
+    match others.iter().find(|other| other.path == release) {
+        Some(other) if *other.has_application.get()? => Ok(Some(release)),
+        _ => Ok(None),
+    }
+}
+
+fn name(release: &Path) -> std::borrow::Cow<'_, str> {
+    release.file_name().unwrap_or(release.as_os_str()).to_string_lossy()
+}
+
+/// The next start takes the other release's Python.
+fn at_start(app: &App, link: &ReleaseLink, python: &Path, release: &Path, out: &mut Sink) {
+    let (old, new) = (name(release), name(&link.resolved));
+    let program = app.gunicorn.program.as_ref();
+    let said = match program {
+        Some(program) if app.gunicorn.launch.ok().is_some_and(|l| l.interpreter.is_none()) => {
+            format!("the first line of {} names {}", program.path.display(), python.display())
+        }
+        _ => format!("gunicorn is started by {}", python.display()),
+    };
+    out.report(format!(
+        "release {new} runs with the packages of {old}: gunicorn's Python is {}",
+        python.display()
+    ))
+    .at_some(app.gunicorn.started_at(), "starts gunicorn with that Python")
+    .evidence(EvidenceKind::File, said)
+    .evidence(EvidenceKind::File, format!("{} -> {}", link.path.display(), link.target.display()))
+    .help(format!(
+        "Make the environment anew, named through the link, install again, then restart:\n  \
+         python3 -m venv --clear {0}\n  {0}/bin/python -m pip install -r \
+         {1}/requirements.txt\n  systemctl restart {2}",
+        environment(link, python, release).display(),
+        link.path.display(),
+        stem(app)
+    ))
+    .subject(old)
+    .fix(Safety::Manual, "an environment of the release's own");
+}
+
+/// The same environment in the release that the link leads to.
+fn environment(link: &ReleaseLink, python: &Path, release: &Path) -> PathBuf {
+    let own = python.strip_prefix(release).ok().and_then(Path::parent).and_then(Path::parent);
+    link.path.join(own.unwrap_or(Path::new(".venv")))
+}
+
+/// What runs was started with the other release's Python.
+fn running(app: &App, link: &ReleaseLink, pid: u32, python: &str, release: &Path, out: &mut Sink) {
+    let (old, new) = (name(release), name(&link.resolved));
+    let stem = stem(app);
+    out.report(format!(
+        "release {new} runs with the packages of {old}, and a reload does not change that: gunicorn \
+         was started by {python}"
+    ))
+    .at_some(app.gunicorn.started_at(), "resolved once, when gunicorn was started")
+    .evidence(EvidenceKind::Process, format!("master {pid} was started by {python}"))
+    .help(format!("systemctl restart {stem}"))
+    .subject(old)
+    .fix(Safety::Manual, format!("systemctl restart {stem}"));
+}
+
+fn stem(app: &App) -> &str {
+    app.name.strip_suffix(".service").unwrap_or(&app.name)
+}
