@@ -293,10 +293,15 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
     }
     nginx.log = error_log::read(sources, &nginx, request);
     nginx.test = nginx_test(sources, &nginx, request);
-    let nginx = Rc::new(nginx);
     let states = States::read(sources, request, read.iter().flat_map(|(one, _, _)| names(one)));
     let v6_only = sockets::v6_only(read.iter().map(|(_, gunicorn, _)| &gunicorn.bounds));
     let living = Living::read(sources, whole && !read.is_empty(), &v6_only);
+    nginx.running = match (&living.table, nginx.model.get()) {
+        (Ok(table), Ok(model)) => nginx::running::read(sources, table, model),
+        (Err(why), _) => Known::Unknown(why.clone()),
+        (_, Err(why)) => Known::Unknown(why),
+    };
+    let nginx = Rc::new(nginx);
     let contested = routes
         .iter()
         .flat_map(|routes| sockets::without_master(&living.listeners, routes))

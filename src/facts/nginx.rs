@@ -4,6 +4,7 @@
 mod certificates;
 pub mod descriptors;
 pub(super) mod dormant;
+pub(super) mod running;
 mod time;
 pub mod unreached;
 
@@ -12,6 +13,7 @@ use std::path::Path;
 pub use certificates::CertificateFile;
 pub use descriptors::Descriptors;
 pub use dormant::DormantPeer;
+pub use running::{ChangedFile, Running};
 
 use super::endpoint::{Endpoint, TcpHost};
 use super::place::{Identity, Place, tidy};
@@ -48,6 +50,8 @@ pub struct Nginx {
     pub log: Known<super::ErrorLog>,
     /// What `nginx -t` says, where the host lives.
     pub test: Known<Verdict>,
+    /// Its processes, where the host lives.
+    pub running: Known<Running>,
     /// The certificates and keys that it loads; only of a machine as a whole.
     pub certificates: Vec<CertificateFile>,
     /// How many files its processes may hold open.
@@ -132,6 +136,7 @@ impl Nginx {
             statics: Vec::new(),
             log: Known::Unknown(Why::not_live()),
             test: Known::Unknown(Why::not_live()),
+            running: Known::Unknown(Why::not_live()),
             incomplete: None,
             cut_short: None,
             certificates: Vec::new(),

@@ -64,7 +64,8 @@ pub struct World {
 }
 
 impl World {
-    /// The healthy deployment at work: systemd, gunicorn's master 800 and workers 811 to 813.
+    /// The healthy deployment at work: systemd, nginx's master 500 and worker 501, gunicorn's master
+    /// 800 and workers 811 to 813.
     pub fn healthy(host: &MemoryHost) -> Self {
         let mut world = Self::default();
         world.change(
@@ -85,6 +86,12 @@ impl World {
                 .processes
                 .insert(pid, Process { parent: 800, start: 101, ..world.processes[&800].clone() });
         }
+        world.change(
+            "500 parent=1 unit=nginx.service user=0 start=50 cwd=/ exe=/usr/sbin/nginx name=nginx : \
+             nginx: master process /usr/sbin/nginx -g daemon on; master_process on;
+             501 parent=500 unit=nginx.service user=33 start=51 cwd=/ exe=/usr/sbin/nginx name=nginx : \
+             nginx: worker process",
+        );
         world.change("listen unix:/run/myapp/gunicorn.sock inode=40001");
         world.change("file /run/myapp/gunicorn.sock mode=0777 owner=33:33");
         world

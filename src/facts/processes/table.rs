@@ -35,6 +35,8 @@ pub struct Table<'h> {
     rows: RefCell<HashMap<u32, Option<Rc<Stat>>>>,
     /// The processes that run gunicorn, by number, with their command lines.
     gunicorns: Vec<Found>,
+    /// The processes of nginx, by number, with the titles that they gave themselves.
+    nginx: RefCell<Vec<(u32, String)>>,
     boot: Option<i64>,
     /// The control groups that were asked for.
     groups: RefCell<HashMap<u32, Known<Option<String>>>>,
@@ -68,6 +70,7 @@ impl<'h> Table<'h> {
             numbers,
             rows: RefCell::default(),
             gunicorns: Vec::new(),
+            nginx: RefCell::default(),
             boot: host.read(Path::new("/proc/stat"), 8 << 20).ok().and_then(|b| boot_time(&b)),
             groups: RefCell::default(),
             key: HashKey::default(),
@@ -84,6 +87,12 @@ impl<'h> Table<'h> {
     /// Takes a process apart that runs gunicorn. One that is gone by now is none.
     fn gunicorn(&self, pid: u32) -> Option<Found> {
         let name = self.file(pid, "comm").ok()?;
+        if name.trim_ascii_end() == b"nginx"
+            && let Ok(words) = self.file(pid, "cmdline")
+        {
+            let title = command_line(&words).join(" ").trim_end().to_owned();
+            self.nginx.borrow_mut().push((pid, title));
+        }
         if !may_be_gunicorn(&String::from_utf8_lossy(&name)) {
             return None;
         }
@@ -104,6 +113,19 @@ impl<'h> Table<'h> {
     /// The processes that run gunicorn.
     pub fn gunicorns(&self) -> &[Found] {
         &self.gunicorns
+    }
+
+    /// The processes of nginx, with their titles.
+    pub fn nginx_processes(&self) -> Vec<(u32, String)> {
+        self.nginx.borrow().clone()
+    }
+
+    /// When a process was started, in seconds since 1970.
+    pub fn started_at(&self, pid: u32) -> Known<i64> {
+        match self.row(pid) {
+            Some(row) => self.started(&row),
+            None => Known::Unknown(Why::not_read(format!("process {pid} is gone"))),
+        }
     }
 
     /// The numbers of all processes.

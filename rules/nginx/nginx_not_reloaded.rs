@@ -1,0 +1,101 @@
+use crate::facts::nginx::{ChangedFile, Verdict};
+use crate::rule::prelude::*;
+
+crate::rule! {
+    /// nginx serves by the configuration of before: its files were changed, and it was not reloaded.
+    ///
+    /// nginx reads its files when it starts and when it is reloaded, and a reload starts all of its
+    /// workers anew: a file that is newer than every worker is not in what they do. What the files
+    /// say is then not what requests meet, neither the new path of a socket nor a new timeout; and
+    /// the change comes into effect, with whatever is wrong in it, at somebody else's reload, the
+    /// renewal of a certificate or a restart at night.
+    ///
+    /// Known by the times of the files and of the links that bring them in, against the start of
+    /// the workers of `nginx.service`. A file with an older time than its change (`cp -p`, `rsync
+    /// -a`) is not seen.
+    ///
+    /// By hand: `nginx -t && systemctl reload nginx`.
+    ///
+    /// Proved by `nginx-not-reloaded`: gunicorn listened on the new socket that the files name,
+    /// nginx went on to the old one, and every request got 502.
+    ///
+    /// ```proc,bad
+    /// 501 start=4000
+    /// touch /etc/nginx/sites-available/myapp 5000
+    /// ```
+    /// ```proc,fixed
+    /// 501 start=5001
+    /// touch /etc/nginx/sites-available/myapp 5000
+    /// ```
+    ///
+    /// The site was only now enabled:
+    ///
+    /// ```proc,bad
+    /// touch /etc/nginx/sites-enabled/myapp 5000
+    /// ```
+    ///
+    /// Healthy: an old worker ends its last requests, and nginx of a container is another one.
+    ///
+    /// ```proc,good
+    /// 501 : nginx: worker process is shutting down
+    /// 502 like=501 start=5001 : nginx: worker process
+    /// 600 parent=1 unit=docker-1f3a.scope user=0 start=50 name=nginx : nginx: master process nginx
+    /// 601 parent=600 unit=docker-1f3a.scope user=33 start=50 name=nginx : nginx: worker process
+    /// touch /etc/nginx/nginx.conf 5000
+    /// ```
+    N318 "nginx-not-reloaded" {
+        severity: Error, impact: StaleRelease, fix: Some(Manual), item: No502, hop: Nginx,
+        since: "0.1.0", check: Host(check)
+    }
+}
+
+/// By how much the clocks of processes and files may differ, in seconds.
+const TOLERANCE: i64 = 2;
+
+fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
+    let nginx = &deployment.nginx;
+    let running = nginx.running.get()?;
+    // What nginx refuses it could not have taken over: N319 says so.
+    if matches!(nginx.test.ok(), Some(Verdict::Refused(_))) {
+        return Ok(());
+    }
+    let (oldest, newest) = running.workers;
+    let since = |time: i64| {
+        let newer = move |file: &&ChangedFile| time.saturating_add(TOLERANCE) < file.time;
+        running.files.iter().filter(newer).collect::<Vec<_>>()
+    };
+    let changed = since(newest);
+    let Some(last) = changed.first() else {
+        // One worker may have taken the place of another that died, with what the master has read.
+        return match since(oldest).is_empty() {
+            true => Ok(()),
+            false => Err(Why::not_understood(
+                "nginx's workers were started at different times: whether it was reloaded since is \
+                 not known",
+            )),
+        };
+    };
+    let more = match changed.len() {
+        1 => String::new(),
+        2 => ", and another file".to_owned(),
+        count => format!(", and {} other files", count - 1),
+    };
+    let path = last.path.display();
+    out.report(format!(
+        "nginx serves by the configuration of before: {path} was changed{more}, and nginx was not \
+         reloaded since"
+    ))
+    .at(last.file.line_span(1), "nginx has not read this")
+    .evidence(
+        EvidenceKind::File,
+        format!(
+            "{path} was changed {} s after the newest worker of nginx (master {}) was started",
+            last.time.saturating_sub(newest),
+            running.master
+        ),
+    )
+    .subject("reload")
+    .help("nginx -t && systemctl reload nginx")
+    .fix(Safety::Manual, "systemctl reload nginx");
+    Ok(())
+}

@@ -1,0 +1,92 @@
+//! nginx as it runs: when it read its configuration last, and what has changed since.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::Model;
+use crate::facts::processes::Table;
+use crate::facts::{Known, Why};
+use crate::source::{SourceFile, Sources};
+
+/// A file of the configuration and when it, or a link on the way to it, was changed last.
+#[derive(Debug, Clone)]
+pub struct ChangedFile {
+    /// The file as it was read.
+    pub file: Arc<SourceFile>,
+    /// What was changed: the file, or the link.
+    pub path: PathBuf,
+    /// When, in seconds since 1970.
+    pub time: i64,
+}
+
+/// nginx's processes, held against its files.
+#[derive(Debug, Clone)]
+pub struct Running {
+    /// The master's number.
+    pub master: u32,
+    /// When the oldest and the newest of its workers were started, in seconds since 1970. A reload
+    /// starts all of them anew.
+    pub workers: (i64, i64),
+    /// The configuration's files, the one that was changed last first.
+    pub files: Vec<ChangedFile>,
+}
+
+/// What nginx calls a worker that has not been told to end.
+const WORKER: &str = "nginx: worker process";
+
+/// Reads it from the process table. Only nginx of `nginx.service` is known to have read the
+/// configuration of this host: one in a container has another.
+pub(in crate::facts) fn read(
+    sources: &Sources,
+    table: &Table<'_>,
+    model: &Model,
+) -> Known<Running> {
+    match find(sources, table, model) {
+        Ok(running) => Known::Observed(running, "/proc"),
+        Err(why) => Known::Unknown(why),
+    }
+}
+
+fn find(sources: &Sources, table: &Table<'_>, model: &Model) -> Result<Running, Why> {
+    let own = |pid: u32, title: &str| {
+        title.starts_with("nginx: master process") && table.is_in(pid, "nginx.service")
+    };
+    let all = table.nginx_processes();
+    let masters: Vec<_> = all.iter().filter(|(pid, title)| own(*pid, title)).collect();
+    let (master, title) = match masters.as_slice() {
+        [master] => *master,
+        [] => return Err(Why::not_there("nginx does not run as nginx.service")),
+        _ => return Err(Why::not_understood("nginx.service has several masters")),
+    };
+    let mut words = title.split_whitespace().skip_while(|word| *word != "-c").skip(1);
+    if words.next().is_some_and(|path| path != "/etc/nginx/nginx.conf") {
+        return Err(Why::not_read("nginx runs with a configuration of its own (-c)"));
+    }
+    let below = |pid: u32| table.row(pid).is_some_and(|row| row.parent == *master);
+    let workers = all.iter().filter(|(pid, title)| title == WORKER && below(*pid));
+    let mut started = Vec::new();
+    for (pid, _) in workers {
+        started.push(*table.started_at(*pid).get()?);
+    }
+    let (Some(oldest), Some(newest)) = (started.iter().min(), started.iter().max()) else {
+        return Err(Why::not_there("nginx has no workers"));
+    };
+    let trees = model.config.trees.iter();
+    let mut files: Vec<ChangedFile> =
+        trees.filter_map(|tree| changed(sources, &tree.file)).collect();
+    files.sort_by(|a, b| b.time.cmp(&a.time).then_with(|| a.path.cmp(&b.path)));
+    Ok(Running { master: *master, workers: (*oldest, *newest), files })
+}
+
+/// A link that was made later than the file brings it into the configuration.
+fn changed(sources: &Sources, file: &Arc<SourceFile>) -> Option<ChangedFile> {
+    let host = sources.host();
+    let lookup = host.look(&file.path);
+    let own = (lookup.metadata()?.mtime, file.path.clone());
+    let links = lookup.links.iter().filter_map(|hop| {
+        let metadata = host.link_metadata(&hop.link).ok()?;
+        Some((metadata.mtime, hop.link.clone()))
+    });
+    let (time, path) = links.chain([own]).max_by_key(|(time, _)| *time)?;
+    Some(ChangedFile { file: Arc::clone(file), path, time })
+}
