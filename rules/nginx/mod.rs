@@ -19,6 +19,8 @@ crate::area![
     server_shadowed,
     nginx_syntax,
     nginx_test_fails,
+    nginx_not_reloaded,
+    enabled_backup_file,
     no_site,
     site_not_enabled,
     certificate_missing,
