@@ -23,6 +23,9 @@ crate::rule! {
     /// Proved by `upstream-undefined`: nginx refused to start (`host not found in upstream`), and
     /// every connection was refused.
     ///
+    /// Proved by `enabled-backup-file`: the copy beside the site made nginx refuse to start
+    /// (`duplicate upstream`), and every connection was refused.
+    ///
     /// ```text,bad,command=nginx -t,status=1
     /// nginx: [emerg] cannot load certificate "/etc/ssl/example.pem": BIO_new_file() failed
     /// nginx: configuration file /etc/nginx/nginx.conf test failed

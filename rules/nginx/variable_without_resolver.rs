@@ -166,10 +166,12 @@ fn report(
             "resolver 127.0.0.53;   in the server, with the machine's own name server".to_owned()
         }
     };
-    finding.help(format!(
-        "{help}\nor outside the server: upstream app {{ server {name}:{port}; }}, and app in the \
-         variable\nthen: nginx -t && systemctl reload nginx"
-    ));
+    finding
+        .help(format!(
+            "{help}\nor outside the server: upstream app {{ server {name}:{port}; }}, and app in the \
+             variable"
+        ))
+        .by_hand(Some(destination.word));
     finding.fix(Safety::Manual, "an address or an upstream in place of the name");
 }
 

@@ -14,6 +14,9 @@ crate::rule! {
     /// Proved by `bind-changed`: both reloads returned 0, gunicorn kept its old socket, nginx went
     /// to the new one, and every request got 502.
     ///
+    /// Proved by `socket-unit-not-started`: started as a boot does, gunicorn was active on
+    /// 127.0.0.1:8000, and every request got 502.
+    ///
     /// ```proc,bad
     /// - listen unix:/run/myapp/gunicorn.sock
     /// - file /run/myapp/gunicorn.sock

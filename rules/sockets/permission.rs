@@ -28,6 +28,9 @@ crate::rule! {
     /// socket that it had made, with mode 0770: every request went on getting 502; a restart makes
     /// it anew.
     ///
+    /// Proved by `socket-unit-mode`: gunicorn served and was active, nginx's user could not write to
+    /// its socket, and every request got 502.
+    ///
     /// By hand, for gunicorn's own socket: `--umask 0`, which is its default; a socket that has
     /// another mode without `--umask` was changed by a command, `ExecStartPost=chmod …`. For the
     /// directory: `RuntimeDirectoryMode=0755`; for a `.socket` unit: `SocketMode=0666`.

@@ -164,11 +164,8 @@ fn admits(app: &App, bound: &Bound, route: &Route, out: &mut Sink) -> Result<(),
     .at_some(file.span.or_else(|| bound.origin.span()), "decides who may connect")
     .at(route.peer, format!("nginx connects here as {}", nginx.name))
     .subject("mode")
-    .help(format!(
-        "In [Socket] of {name}:\nSocketUser={}\nSocketMode=0660\nthen: systemctl daemon-reload && \
-         systemctl restart {name} {}",
-        nginx.name, app.name
-    ))
+    .help(format!("In [Socket] of {name}:\nSocketUser={}\nSocketMode=0660", nginx.name))
+    .by_hand(file.span.or_else(|| bound.origin.span()))
     .fix(Safety::Manual, format!("SocketUser={}, SocketMode=0660", nginx.name));
     Ok(())
 }
@@ -194,8 +191,10 @@ fn is_started(app: &App, bound: &Bound, route: &Route, out: &mut Sink) -> Result
             Some(true) => return Ok(()),
             Some(false) => {}
             None => {
-                let why = format!("whether {} is {}", route.endpoint, bound.endpoint);
-                return Err(Why::depends(format!("{why}, only a resolver tells")));
+                return Err(Why::depends(format!(
+                    "whether {} is {}, only a resolver tells",
+                    route.endpoint, bound.endpoint
+                )));
             }
         }
     }
@@ -213,10 +212,10 @@ fn is_started(app: &App, bound: &Bound, route: &Route, out: &mut Sink) -> Result
     .evidence(EvidenceKind::File, format!("{} is started at boot{by}", app.name))
     .subject("start")
     .help(format!(
-        "systemctl enable --now {name}\nand in [Unit] of {}:\nRequires={name}\nthen: systemctl \
-         daemon-reload && systemctl restart {}",
-        app.name, app.name
+        "systemctl enable {name}\nor in [Unit] of {}, which starts it each time:\nRequires={name}",
+        app.name
     ))
-    .fix(Safety::Manual, format!("systemctl enable --now {name}"));
+    .by_hand(app.service.defined_at())
+    .fix(Safety::Manual, format!("systemctl enable {name}"));
     Ok(())
 }
