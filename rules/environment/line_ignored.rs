@@ -57,8 +57,12 @@ crate::rule! {
 
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     for read in app.environment.read_files() {
+        let cut = super::continuation_lost::cut(app, read);
         for line in &read.content.ignored {
-            report(app, read, line, out);
+            // What was to be a part of the value above is another rule's.
+            if !cut.iter().any(|(_, value)| value.lines.contains(line.lines.start())) {
+                report(app, read, line, out);
+            }
         }
     }
     Ok(())

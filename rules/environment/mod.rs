@@ -9,4 +9,6 @@ crate::area![
     required_missing,
     changed_since_start,
     database_url_driver,
+    undecodable,
+    continuation_lost,
 ];

@@ -46,7 +46,8 @@ crate::rule! {
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     for file in &app.environment.files {
         // What the user named on our command line is no finding about the deployment.
-        if file.ignored || matches!(file.path.origin(), Some(Origin::Option(_))) {
+        // What systemd takes for another path than was written is another rule's.
+        if file.misread.is_some() || matches!(file.path.origin(), Some(Origin::Option(_))) {
             continue;
         }
         if let Err(why) = file.path.get() {

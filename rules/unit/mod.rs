@@ -36,6 +36,7 @@ crate::area![
     socket_unit_mismatch,
     systemd_version,
     environment_assignment_lost,
+    environment_file_ignored,
 ];
 
 /// What the generator of rules begins one with; compiled here so that it keeps up.

@@ -284,9 +284,10 @@ impl<'a> Reader<'a> {
         let expected = if absolute {
             "a name below its top directory, not an absolute path"
         } else if key == "RootDirectory"
+            || key == "EnvironmentFile"
             || self.unit.value_faults.iter().any(|(span, _)| *span == assignment.span)
         {
-            // systemd refuses the whole unit: another rule's.
+            // Where systemd refuses the whole unit, or what should be read, is another rule's.
             return;
         } else {
             match check_value(section, key, value) {

@@ -1,5 +1,6 @@
 //! The environment that a service's processes get, and which file sets what.
 
+mod misread;
 mod seen;
 
 use std::collections::BTreeMap;
@@ -15,11 +16,14 @@ use crate::source::unit::Expansion;
 use crate::source::unit::environment::{EnvironmentAssignment, assignments, passed, unset};
 use crate::source::{Secret, SourceFile, Sources, Span, Spanned, placeholder};
 
+pub use misread::{MeantFile, Misread, Misreading};
 pub use seen::SetVariable;
 pub(super) use seen::as_lookup;
 
 pub use crate::source::Lookup;
-pub use crate::source::env_file::{EnvAssignment, Ignored, IgnoredKind};
+pub use crate::source::env_file::{
+    EnvAssignment, FaultKind as LoadFaultKind, Ignored, IgnoredKind, SwallowingComment,
+};
 
 /// What an `EnvironmentFile=` line names.
 #[derive(Debug)]
@@ -30,6 +34,8 @@ pub struct EnvironmentFile {
     pub optional: bool,
     /// systemd ignores the line: the path is not absolute, or quoted.
     pub ignored: bool,
+    /// Where it does, or takes several paths for one: what was meant.
+    pub misread: Option<Misread>,
     /// The path, or the pattern.
     pub path: Known<PathBuf>,
     /// What is there; more than one for a pattern.
@@ -55,6 +61,15 @@ impl ReadFile {
     /// The name that a dropped line was meant to set, and where it stands, if it may be shown.
     pub fn meant(&self, line: &Ignored) -> Option<Spanned<String>> {
         meant(&self.source, line)
+    }
+
+    /// Why systemd cannot load it, in which line, and that line's first byte: where in the line it is
+    /// would tell how long a hidden value is.
+    pub fn fault(&self) -> Option<(LoadFaultKind, usize, Span)> {
+        let fault = self.content.fatal?;
+        let line = self.source.position(fault.span.start).line;
+        let start = self.source.line_span(line).start;
+        Some((fault.kind, line, Span { start, end: start + 1, ..fault.span }))
     }
 }
 
@@ -203,7 +218,7 @@ pub fn read(
     let directives = service.unit.list("Service", "EnvironmentFile");
     let mut given: Vec<PathBuf> = given.to_vec();
     for (index, assignment) in directives.iter().enumerate() {
-        let mut file = directive(service, &assignment.value);
+        let mut file = directive(sources, machine, service, &assignment.value);
         if let Some(path) = take_given(&mut given, &file.path, directives.len() - index) {
             file.path = Known::Value(path, super::Origin::Option("--env-file"));
         }
@@ -216,6 +231,7 @@ pub fn read(
             directive: None,
             optional: false,
             ignored: false,
+            misread: None,
             path: Known::Value(path, super::Origin::Option("--env-file")),
             places: Vec::new(),
             files: Vec::new(),
@@ -300,11 +316,17 @@ fn remove_unset(service: &Service, environment: &mut Environment) {
 }
 
 /// What an `EnvironmentFile=` line means to systemd.
-fn directive(service: &Service, value: &crate::source::Text) -> EnvironmentFile {
+fn directive(
+    sources: &Sources,
+    machine: &Machine,
+    service: &Service,
+    value: &crate::source::Text,
+) -> EnvironmentFile {
     let mut file = EnvironmentFile {
         directive: Some(value.span()),
         optional: false,
         ignored: false,
+        misread: None,
         path: Known::Unknown(Why::not_understood("the path is not known")),
         places: Vec::new(),
         files: Vec::new(),
@@ -314,26 +336,25 @@ fn directive(service: &Service, value: &crate::source::Text) -> EnvironmentFile 
         return file;
     }
     let text = match service.unit.specifiers.expand(value) {
-        Expansion::Known(text) => text,
+        Expansion::Known(text) => Some(text),
         Expansion::NotKnown { why, .. } => {
             file.path = Known::Unknown(Why::not_understood(why).about("EnvironmentFile="));
             return file;
         }
-        Expansion::Invalid(_) => {
-            file.ignored = true;
-            return file;
-        }
+        Expansion::Invalid(_) => None,
     };
-    let path = text.as_str().strip_prefix('-');
+    let written = text.as_ref().map_or("", |text| text.as_str());
+    let path = written.strip_prefix('-');
     file.optional = path.is_some();
-    let path = path.unwrap_or(text.as_str());
-    if !path.starts_with('/') {
+    let path = path.unwrap_or(written);
+    if path.starts_with('/') {
+        file.path = Known::Value(PathBuf::from(path), super::Origin::text(value.span()));
+    } else {
         file.ignored = true;
         file.path =
             Known::Unknown(Why::not_understood("systemd ignores a path that is not absolute"));
-        return file;
     }
-    file.path = Known::Value(PathBuf::from(path), super::Origin::text(value.span()));
+    file.misread = misread::read(sources.host(), machine, service, &file, text.as_ref());
     file
 }
 
@@ -446,6 +467,9 @@ pub(super) fn hide_values(sources: &Sources, source: &SourceFile, content: &EnvF
         if assignment.is_unbalanced() {
             shown.extend(assignment.swallowed.iter().map(|name| name.span));
         }
+    }
+    for comment in &content.swallowing_comments {
+        shown.extend(comment.names.iter().map(|name| name.span));
     }
     for line in &content.ignored {
         // The word `export` is worth seeing, and so is the name after it.

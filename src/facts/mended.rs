@@ -1,13 +1,54 @@
-//! What a line of an environment file that systemd drops was meant to be, where that is certain.
+//! What lines of an environment file that systemd drops or cuts were meant to be, where that is
+//! certain.
+
+use std::ops::RangeInclusive;
 
 use super::environment::ReadFile;
-use crate::source::env_file::{Ignored, IgnoredKind};
+use crate::source::env_file::{EnvAssignment, Ignored, IgnoredKind, is_name};
 use crate::source::{Span, Spanned};
 
 /// Other text in a place.
 type Mended = Option<(Span, &'static str)>;
 
+/// A value that was to go on in the next line, and does not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CutValue {
+    /// The lines that were to belong to it.
+    pub lines: RangeInclusive<usize>,
+    /// The carriage returns behind the backslashes.
+    pub returns: Vec<Span>,
+}
+
 impl ReadFile {
+    /// The lines that a value was to go on in: its backslash stands before a carriage return, and
+    /// escapes that. Nothing where the next line is one of its own.
+    pub fn cut(&self, assignment: &EnvAssignment) -> Option<CutValue> {
+        let first = assignment.lost_continuations.first()?;
+        let start = self.source.position(first.start).line;
+        let (mut line, mut returns) = (start, Vec::new());
+        loop {
+            let span = self.source.line_span(line);
+            let text = self.source.slice(span);
+            if line > start && is_of_its_own(text) {
+                break;
+            }
+            let Some(before) = text.strip_suffix(b"\\\r") else { break };
+            let odd = before.iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 0;
+            if !odd {
+                break;
+            }
+            returns.push(Span { start: span.end - 1, ..span });
+            line += 1;
+        }
+        let next = self.source.slice(self.source.line_span(line));
+        // The last backslash has nothing behind it to join.
+        if is_of_its_own(next) {
+            returns.pop();
+            line -= 1;
+        }
+        (!returns.is_empty()).then(|| CutValue { lines: start + 1..=line, returns })
+    }
+
     /// What to write where, so that a dropped line sets the variable that it was meant to set.
     pub fn mended(&self, line: &Ignored) -> Mended {
         let name = self.meant(line);
@@ -18,6 +59,13 @@ impl ReadFile {
             _ => None,
         }
     }
+}
+
+/// A blank line, a comment or an assignment.
+fn is_of_its_own(line: &[u8]) -> bool {
+    let text = line.trim_ascii();
+    let name = text.iter().position(|byte| *byte == b'=').and_then(|end| text.get(..end));
+    text.is_empty() || text.starts_with(b"#") || name.is_some_and(|name| is_name(name.trim_ascii()))
 }
 
 /// `export ` goes, as long as a shell would have exported this one variable and no more.

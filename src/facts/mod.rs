@@ -15,7 +15,7 @@ mod json;
 pub mod known;
 pub mod lost;
 pub mod machine;
-mod mended;
+pub mod mended;
 pub mod names;
 pub mod nginx;
 pub mod path;

@@ -266,3 +266,47 @@ fn an_example_file_lists_what_is_needed_later() {
     assert_eq!(found.severity, Severity::Warning);
     assert!(found.places[1].file.ends_with(".env.example"), "{found:?}");
 }
+
+#[test]
+fn a_file_that_cannot_be_loaded_says_where_and_what_to_type() {
+    let nul = with("A=1\nB=\0\n").check();
+    nul.only("E412").at(FILE, 4).says("gunicorn does not start").helps("tr -d '\\000'");
+    let wide: Vec<u8> = "\u{feff}A=1\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let wide = Case::healthy().file(FILE, wide).own(FILE, 0o640, 0, 0).check();
+    wide.only("E412").at(FILE, 1).helps("iconv -f utf-16 -t utf-8 < /etc/myapp.env");
+    let long = with(&format!("A={}\n", "x".repeat(200_000))).check();
+    long.only("E412").at(FILE, 3).says("128 KiB");
+    // Of a file that may be absent, systemd says nothing.
+    let case = with_unit("EnvironmentFile=-/etc/more.env").file("/etc/more.env", b"A=\xe9\n");
+    let seen = case.own("/etc/more.env", 0o640, 0, 0).check();
+    seen.only("E412").says("the application gets no variable of /etc/more.env");
+}
+
+#[test]
+fn a_line_that_names_no_file_says_what_was_meant() {
+    let given = |line: &str| {
+        let case = with_unit(&format!("EnvironmentFile={line}"));
+        case.file("/srv/myapp/.env", "A=1\n").own("/srv/myapp/.env", 0o640, 0, 0).check()
+    };
+    for (line, cause) in [
+        ("'/srv/myapp/.env'", "quotes"),
+        ("-\"/srv/myapp/.env\"", "quotes"),
+        (".env", "does not start with a slash"),
+        ("~/.env", "does not start with a slash"),
+        ("/srv/myapp/%Z.env", "specifier"),
+        ("/srv/myapp/.env /etc/myapp.env", "one path"),
+        ("-/srv/myapp/.env -/etc/myapp.env", "one path"),
+        ("/srv/myapp/.env # secrets", "comment"),
+    ] {
+        let seen = given(line);
+        seen.only("U116").at(DROP_IN, 2).says(cause);
+        seen.passes("U115");
+        seen.passes("U119");
+    }
+    given("-/srv/myapp/.env -/etc/myapp.env").only("U116").says("gets no variable");
+    given("/srv/myapp/.env /etc/myapp.env").only("U116").says("gunicorn does not start");
+    // What is plainly one path is not there, or is a placeholder.
+    given("/srv/my app/.env").passes("U116");
+    given("{{ env_file }}").passes("U116");
+    given("$HOME/.env").passes("U116");
+}

@@ -194,3 +194,35 @@ fn debug_mode_is_turned_off_in_gunicorns_own_environment() {
     repair.in_place().only(&[(&config, &python("0"))]);
     is_manual(Case::healthy().file(&config, "raw_env = ['DEBUG=' + '1']\n"), "E408");
 }
+
+/// Windows' line ends: the carriage return is what a backslash escapes.
+#[test]
+fn a_value_that_windows_line_ends_cut_is_joined() {
+    for (from, to) in [
+        ("HOSTS=a \\\r\n  b\r\n", "HOSTS=a \\\n  b\r\n"),
+        ("HOSTS=a,\\\r\nb,\\\r\nc\r\n", "HOSTS=a,\\\nb,\\\nc\r\n"),
+        ("HOSTS=\"a,\\\r\nb\"\r\n", "HOSTS=\"a,\\\nb\"\r\n"),
+        ("HOSTS=a,\\\r\nb,\\\r\n", "HOSTS=a,\\\nb,\\\r\n"),
+    ] {
+        makes("E405", from, to);
+        environment(from).check().passes("E401");
+    }
+    // What follows is a line of its own: nothing was cut off.
+    for whole in
+        ["DATA=C:\\data\\\r\n", "DATA=C:\\data\\\r\n# more\r\n", "DATA=C:\\data\\\r\n\r\nA=1\r\n"]
+    {
+        environment(whole).check().passes("E405");
+    }
+}
+
+#[test]
+fn a_comment_of_several_lines_swallows_nothing_more() {
+    let old =
+        |lines: &str| environment(lines).file("/usr/lib/systemd/libsystemd-shared-252.so", "");
+    let repair = Repair::of(old("# a \\\n# b \\\nMAIL=x\n")).rule("E405");
+    repair.drop_in().only(&[(ENVIRONMENT, &text("# a \n# b \nMAIL=x\n"))]);
+    let seen = old("# a \\\nMAIL=x\nMAIL=y\n").check();
+    seen.only("E405").at(ENVIRONMENT, 2).is(deploy_doctor::rule::Severity::Warning);
+    let unknown = environment("# a \\\nMAIL=x\n").check();
+    unknown.skipped("E405");
+}

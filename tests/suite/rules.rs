@@ -119,6 +119,14 @@ fn change_entry(line: &str, host: &mut MemoryHost) {
     }
 }
 
+/// Its bytes; with the option `latin1` a byte for each letter.
+fn encoded(example: &Example) -> Vec<u8> {
+    match example.options.iter().any(|option| option == "latin1") {
+        true => example.text.chars().map(|letter| u8::try_from(letter).unwrap()).collect(),
+        false => example.text.as_bytes().to_vec(),
+    }
+}
+
 fn apply(case: &[Example], host: &mut MemoryHost) {
     for example in case {
         let path = target(example);
@@ -127,7 +135,7 @@ fn apply(case: &[Example], host: &mut MemoryHost) {
         } else if answers::answers(example).is_some() {
             answers::answer(example, host);
         } else if example.language != "proc" {
-            host.file(&path, example.text.as_bytes());
+            host.file(&path, encoded(example));
             if path == Path::new(ENVIRONMENT) {
                 host.own(&path, 0o640, 0, 0);
             }

@@ -198,6 +198,15 @@ pub struct Fault {
     pub span: Span,
 }
 
+/// A comment that ends in a backslash and so goes on in the next line, where there are assignments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SwallowingComment {
+    /// Its backslashes before an end of line.
+    pub backslashes: Vec<Span>,
+    /// The names that are not set.
+    pub names: Vec<Spanned<String>>,
+}
+
 /// An environment file as systemd reads it.
 #[derive(Debug, Clone, Default)]
 pub struct EnvFile {
@@ -213,6 +222,8 @@ pub struct EnvFile {
     /// Backslashes at the end of a comment, with the end of line: before version 254 the next line
     /// is part of the comment.
     pub comment_continuations: Vec<Span>,
+    /// Comments that swallow assignments, as systemd before 254 reads them.
+    pub swallowing_comments: Vec<SwallowingComment>,
     /// What systemd before 254 reads, where the version is unknown and the environment, or whether
     /// the unit starts, depends on it.
     pub before_254: Option<Box<EnvFile>>,

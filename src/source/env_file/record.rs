@@ -3,7 +3,10 @@
 //! decide.
 
 use super::machine::{Draft, Machine, State, is_newline};
-use super::{EnvAssignment, Fault, FaultKind, Ignored, IgnoredKind, Quoting, hints, is_name};
+use super::{
+    EnvAssignment, Fault, FaultKind, Ignored, IgnoredKind, Quoting, SwallowingComment, hints,
+    is_name,
+};
 use crate::source::{Secret, Span, Spanned};
 
 /// `sysconf(_SC_ARG_MAX)` with the usual stack limit of 8 MiB, of which `env_value_is_valid()` and
@@ -18,6 +21,22 @@ impl Machine<'_> {
     pub(super) fn end_comment(&mut self, at: usize) {
         let span = self.span(self.key_start, at);
         self.out.comments.push(span);
+        if !self.continue_comments {
+            return;
+        }
+        let ends = self.out.comment_continuations.iter().rev();
+        let mut backslashes: Vec<Span> = ends
+            .take_while(|end| end.start >= span.start)
+            .map(|end| Span { end: end.start + 1, ..*end })
+            .collect();
+        backslashes.reverse();
+        if backslashes.is_empty() {
+            return;
+        }
+        let names = hints::swallowed(self.file, span);
+        if !names.is_empty() {
+            self.out.swallowing_comments.push(SwallowingComment { backslashes, names });
+        }
     }
 
     pub(super) fn without_equals(&mut self, at: usize) {
