@@ -37,6 +37,9 @@ crate::area![
     systemd_version,
     environment_assignment_lost,
     environment_file_ignored,
+    exec_variable_unset,
+    release_pinned,
+    restart_gives_up,
 ];
 
 /// What the generator of rules begins one with; compiled here so that it keeps up.

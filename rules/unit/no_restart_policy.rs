@@ -59,11 +59,15 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         (true, other) => format!("Restart={other} does not fire on a crash"),
     };
     let place = restart.span().or_else(|| super::place_for(service, "Restart"));
+    // systemd's own 100 ms would use up its few starts at once: U108.
+    let delay = app.service.unit.last("Service", "RestartSec").is_none();
+    let delay = delay.then(|| Edit::set(&app.service.unit, "RestartSec", "3"));
     let note = if restart.is_set() { "" } else { "no Restart= that counts" };
     out.report(format!("when gunicorn's master dies the site stays down: {cause}"))
         .at_some(place, note)
         .help("In [Service]:\nRestart=always\nRestartSec=3")
         .fix(Safety::Safe, "Restart=always")
-        .edit(Edit::set(&app.service.unit, "Restart", "always"));
+        .edit(Edit::set(&app.service.unit, "Restart", "always"))
+        .edits(delay);
     Ok(())
 }

@@ -161,6 +161,17 @@ impl Environment {
         }
     }
 
+    /// Is there certainly nothing in its place in an `Exec…=` line?
+    pub fn is_unset_in_exec(&self, name: &str, systemd: Option<u32>) -> Result<bool, Why> {
+        match self.lookup_in_exec(name, systemd) {
+            Lookup::Unset => Ok(true),
+            Lookup::Set(_) => Ok(false),
+            // Where only its value is not known, it is set.
+            Lookup::Unknown(_) if self.variables.contains_key(name) => Ok(false),
+            Lookup::Unknown(why) => Err(Why::depends(why)),
+        }
+    }
+
     /// Does this place in a file decide what the name is set to?
     pub fn decides(&self, name: &str, span: Span) -> bool {
         self.variables.get(name).is_some_and(|variable| variable.span == Some(span))

@@ -1,16 +1,19 @@
 //! What is true of the host as a whole: accounts, versions, what systemd makes at boot.
 
+mod manager;
+
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::place::Identity;
-use super::{HostNames, Known, Origin, Problem, Whose, Why};
+use super::{HostNames, Known, Origin, Problem, Why};
 use crate::host::{FileKind, HostErrorKind, Outcome};
-use crate::source::unit;
-use crate::source::unit::time::{TimeSpan, parse_seconds};
-use crate::source::{Sources, Spanned, tmpfiles};
+use crate::source::unit::time::TimeSpan;
+use crate::source::{Sources, tmpfiles, unit};
+
+use self::manager::Manager;
 
 pub use crate::source::accounts::Accounts;
 pub use crate::source::tmpfiles::Directory;
@@ -25,6 +28,15 @@ pub enum Shell {
     Bash,
     /// Any other.
     Other(String),
+}
+
+/// How many starts in which time systemd allows a unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct StartLimit {
+    /// The time.
+    pub interval: TimeSpan,
+    /// The starts.
+    pub burst: u64,
 }
 
 /// The host as a whole.
@@ -50,6 +62,10 @@ pub struct Machine {
     pub tmpfiles: Known<Vec<tmpfiles::Directory>>,
     /// `DefaultTimeoutStopSec=`.
     pub default_stop_timeout: Known<TimeSpan>,
+    /// `DefaultRestartSec=`.
+    pub default_restart: Known<TimeSpan>,
+    /// `DefaultStartLimitIntervalSec=` and `DefaultStartLimitBurst=`.
+    pub start_limit: Known<StartLimit>,
     /// Processors, where /proc tells.
     pub processors: Known<u32>,
     /// The host names that its own files tell.
@@ -72,10 +88,13 @@ impl Machine {
                 shell: Known::Unknown(Why::not_read(unread)),
                 tmpfiles: Known::Unknown(Why::not_read(unread)),
                 default_stop_timeout: Known::Unknown(Why::not_read(unread)),
+                default_restart: Known::Unknown(Why::not_read(unread)),
+                start_limit: Known::Unknown(Why::not_read(unread)),
                 processors: Known::Unknown(Why::not_read(unread)),
                 names: Known::Unknown(Why::not_read(unread)),
             };
         }
+        let manager = Manager::read(sources, problems);
         Self {
             accounts: accounts(sources, problems),
             other_accounts: other_accounts(sources),
@@ -86,7 +105,9 @@ impl Machine {
             kernel: kernel(sources),
             shell: shell(sources),
             tmpfiles: tmpfiles_directories(sources, problems),
-            default_stop_timeout: default_stop_timeout(sources, problems),
+            default_stop_timeout: manager.seconds("DefaultTimeoutStopSec", 90_000_000),
+            default_restart: manager.seconds("DefaultRestartSec", 100_000),
+            start_limit: manager.start_limit(),
             processors: processors(sources),
             names: HostNames::read(sources),
         }
@@ -251,41 +272,6 @@ fn tmpfiles_directories(
         }
     }
     Known::Value(found, Origin::Path(PathBuf::from("/etc/tmpfiles.d")))
-}
-
-/// `DefaultTimeoutStopSec=` of systemd-system.conf(5) and its drop-ins; 90 s where nothing says.
-fn default_stop_timeout(sources: &Sources, problems: &mut Vec<Problem>) -> Known<TimeSpan> {
-    let mut paths = vec![PathBuf::from("/etc/systemd/system.conf")];
-    for directory in ["/usr/lib/systemd/system.conf.d", "/etc/systemd/system.conf.d"] {
-        match sources.host().glob(&Path::new(directory).join("*.conf")) {
-            Ok(found) => paths.extend(found),
-            Err(error) => return Known::Unknown(Why::not_read(error.to_string())),
-        }
-    }
-    let mut timeout: Option<Spanned<String>> = None;
-    for path in paths {
-        let file = match sources.load(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind == HostErrorKind::NotFound => continue,
-            Err(error) => {
-                problems.push(Problem::unreadable(&error));
-                return Known::Unknown(Why::not_read(error.to_string()));
-            }
-        };
-        for assignment in &unit::parse(file).assignments {
-            if assignment.is("Manager", "DefaultTimeoutStopSec") {
-                let value = assignment.value.as_str().to_owned();
-                timeout = Some(Spanned { value, span: assignment.value.span() });
-            }
-        }
-    }
-    let Some(timeout) = timeout else {
-        return Known::Default(TimeSpan::Microseconds(90_000_000), Whose::SYSTEMD);
-    };
-    match parse_seconds(&timeout.value) {
-        Some(span) => Known::Value(span, Origin::text(timeout.span)),
-        None => Known::Unknown(Why::not_understood("DefaultTimeoutStopSec= is not a time span")),
-    }
 }
 
 fn kernel(sources: &Sources) -> Known<(u32, u32)> {

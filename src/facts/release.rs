@@ -11,6 +11,7 @@ pub mod link;
 pub mod manifests;
 pub mod migrations;
 pub mod packages;
+mod pinned;
 pub mod previous;
 mod site;
 pub(super) mod standard_library;
@@ -33,6 +34,7 @@ pub use link::ReleaseLink;
 pub use manifests::{ServedFrom, StaticManifest};
 pub use migrations::{Earlier, Migrations, Standing};
 pub use packages::{Needed, Packages, RequirementsFile};
+pub use pinned::Pinned;
 pub use previous::{Alike, PreviousRelease};
 pub use unresolved::{ImportCheck, Missing, Unresolved};
 
@@ -76,6 +78,8 @@ pub struct Release {
     /// Does Python's search path go through that link, so that a reload follows it? Unknown also
     /// where there is no link.
     pub follows_link: Known<bool>,
+    /// The places of the unit that name one release, beside which a link leads to the one served.
+    pub pinned: Known<Vec<Pinned>>,
     /// Python's search path before the environment's own directories, in order.
     pub search_path: Known<Vec<SearchEntry>>,
     /// The application's modules.
@@ -157,6 +161,7 @@ pub fn read(
         directory,
         link,
         follows_link,
+        pinned: pinned::read(sources, &candidate.service),
         search_path,
         code,
         packages,

@@ -15,7 +15,9 @@ pub use settings::expanded;
 
 // What a unit's files say, as systemd reads them.
 pub use crate::source::unit::effective::Refusal;
-pub use crate::source::unit::exec::{ExecCommand, ExecFault, ExecFaultKind, ExecPrefixes, Word};
+pub use crate::source::unit::exec::{
+    ExecCommand, ExecFault, ExecFaultKind, ExecPrefixes, Variable, Word,
+};
 pub use crate::source::unit::{Assignment, Expansion, Fault, FaultKind, Unit, UnitFile, UnitKind};
 
 /// A directory that systemd makes for the service before it starts.
@@ -145,6 +147,21 @@ impl Service {
     /// `Restart=`.
     pub fn restart(&self) -> Known<String> {
         self.word("Restart", "no")
+    }
+
+    /// Does it have a limit of its own for its starts, or delays that grow from start to start?
+    pub fn limits_starts(&self) -> bool {
+        [
+            ("Unit", "StartLimitIntervalSec"),
+            ("Unit", "StartLimitInterval"),
+            ("Unit", "StartLimitBurst"),
+            ("Service", "StartLimitInterval"),
+            ("Service", "StartLimitBurst"),
+            ("Service", "RestartSteps"),
+            ("Service", "RestartMaxDelaySec"),
+        ]
+        .iter()
+        .any(|(section, key)| self.unit.last(section, key).is_some())
     }
 
     /// `TimeoutStopSec=`, or `TimeoutSec=`, whichever stands last; else the manager's default.

@@ -634,3 +634,100 @@ fn the_watchdog_is_no_fault_where_something_may_send_the_sign_of_life() {
     let shell = Case::healthy().file(DROP_IN, format!("{limit}{command}"));
     assert!(reason(shell).contains("what starts gunicorn"));
 }
+
+#[test]
+fn a_variable_that_nothing_sets_leaves_a_hole() {
+    let start = |text: &str, environment: &str| {
+        Case::healthy()
+            .replace(UNIT, "--workers 3", text)
+            .file(DROP_IN, format!("[Service]\n{environment}\n"))
+            .check()
+    };
+    let seen = start("--workers 3 --config ${CONFIG}", "");
+    seen.only("U134").says("--config gets an empty value").is(Severity::Error);
+    let seen = start("--workers 3 --name ${NAME}", "");
+    assert_eq!(seen.only("U134").severity, Severity::Warning);
+    start("--workers 3 --access-logfile ${LOGS}/access.log", "").only("U134").says("a hole in it");
+    start("--workers ${WORKER}", "Environment=WORKERS=3")
+        .only("U134")
+        .helps("Did you mean WORKERS?");
+    for (text, environment) in [
+        ("--workers ${WORKERS}", "Environment=WORKERS=3"),
+        ("--workers 3 $OPTIONS", ""),
+        ("--workers 3 --name $${NAME}", ""),
+        ("--workers 3 --name ${HOME}", ""),
+        ("--workers 3 --name ${NAME}", "PassEnvironment=NAME"),
+    ] {
+        start(text, environment).passes("U134");
+    }
+    // What an ExecStartPre= writes, and what a repository's template holds, is not known.
+    let made = "ExecStartPre=/bin/sh -c 'echo WORKERS=3 > /srv/myapp/w.env'\n\
+                EnvironmentFile=-/srv/myapp/w.env";
+    start("--workers ${WORKERS}", made).skipped("U134");
+    start("--workers ${WORKERS}", "EnvironmentFile=-/run/w.env").skipped("U134");
+    let text = "[Service]\nExecStart=/v/gunicorn -w ${WORKERS} a:b\n";
+    files(&[("a.service", text)]).skipped("U134");
+}
+
+#[test]
+fn a_default_with_a_colon_is_left_to_the_shell() {
+    let start = |text: &str| {
+        let unit = "[Service]\nType=notify\nExecStart=/bin/bash -c 'exec \
+                    /srv/myapp/.venv/bin/gunicorn -w WORKERS --chdir /srv/myapp/current -b \
+                    unix:/run/myapp/gunicorn.sock wsgi:app'\n";
+        Case::healthy().file(UNIT, unit.replace("WORKERS", text)).check()
+    };
+    for (text, code) in [("${WORKERS:-3}", "U134"), ("${WORKERS:-3}", "G209")] {
+        start(text).passes(code);
+    }
+    start("${WORKERS-3}").only("U134").helps("$${WORKERS…} leaves it to the shell");
+}
+
+#[test]
+fn a_release_that_the_unit_names() {
+    let unit = |from: &str, to: &str| Case::healthy().replace(UNIT, from, to);
+    let release = "/srv/myapp/releases/2026-04-21";
+    let seen = unit("WorkingDirectory=/srv/myapp/current", &format!("WorkingDirectory={release}"));
+    // The code goes through the link all the same.
+    let seen = seen.check();
+    seen.only("U114").says("does not start once it is pruned").at(UNIT, 11);
+    let old = "/srv/myapp/releases/2026-04-14";
+    let seen = unit("--chdir /srv/myapp/current", &format!("--chdir {old}")).check();
+    seen.only("U114").says("a reload serves 2026-04-14, and not 2026-04-21");
+    // A socket is no matter of it, a link is none that is pinned, and without one nothing is.
+    let bound = unit("/run/myapp/gunicorn.sock", "/srv/myapp/releases/2026-04-21/app.sock");
+    bound.check().passes("U114");
+    let direct = unit("/srv/myapp/current\n", &format!("{release}\n")).remove("/srv/myapp/current");
+    direct.check().passes("U114");
+    let text = format!("[Service]\nWorkingDirectory={release}\nExecStart=/v/gunicorn a:b\n");
+    files(&[("a.service", &text)]).skipped("U114");
+}
+
+#[test]
+fn restarts_that_systemd_gives_up() {
+    let of = |lines: &str| {
+        Case::healthy().replace(UNIT, "RestartSec=3", "").file(DROP_IN, lines).check()
+    };
+    of("").only("U108").helps("RestartSec=3").at(UNIT, 21);
+    of("[Service]\nRestartSec=200ms\n").only("U108").at(DROP_IN, 2);
+    for healthy in [
+        "[Service]\nRestartSec=2\n",
+        "[Service]\nRestart=no\n",
+        "[Unit]\nStartLimitIntervalSec=0\n",
+        "[Service]\nStartLimitBurst=20\n",
+        "[Service]\nRestartSteps=5\nRestartMaxDelaySec=60\n",
+    ] {
+        of(healthy).passes("U108");
+    }
+    let host = |text: &str| {
+        let case = Case::healthy().replace(UNIT, "RestartSec=3", "");
+        case.file("/etc/systemd/system.conf", format!("[Manager]\n{text}\n")).check()
+    };
+    host("DefaultRestartSec=5").passes("U108");
+    host("DefaultStartLimitBurst=100").passes("U108");
+    host("DefaultStartLimitBurst=2").only("U108").helps("RestartSec=6");
+    host("DefaultStartLimitIntervalSec=2").passes("U108");
+    host("DefaultStartLimitBurst=many").skipped("U108");
+    let text = "[Service]\nRestart=always\nExecStart=/v/gunicorn a:b\n";
+    files(&[("a.service", text)]).skipped("U108");
+}

@@ -24,9 +24,10 @@ pub struct ReleaseLink {
 }
 
 /// Names that such links have by custom.
-const LINKS: [&str; 5] = ["current", "live", "latest", "active", "release"];
+pub(super) const LINKS: [&str; 5] = ["current", "live", "latest", "active", "release"];
 /// Names that the directory of the releases has by custom.
-const DIRECTORIES: [&str; 5] = ["releases", "versions", "builds", "deploys", "revisions"];
+pub(super) const DIRECTORIES: [&str; 5] =
+    ["releases", "versions", "builds", "deploys", "revisions"];
 
 /// The first link of this kind on the way to the working directory or along Python's search path.
 pub(super) fn find(

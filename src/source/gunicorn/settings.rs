@@ -114,6 +114,13 @@ pub struct Setting {
     pub default: Option<Default>,
 }
 
+impl Setting {
+    /// Does its flag take a value, so that the next word is one?
+    pub fn takes_value(&self) -> bool {
+        matches!(self.action, Action::Text | Action::Int | Action::AutoInt | Action::Append)
+    }
+}
+
 /// How a version stands to those that were looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Coverage {

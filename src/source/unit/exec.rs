@@ -374,7 +374,12 @@ fn variables(text: &Text) -> Vec<Variable> {
         if rest.starts_with('$') {
             at = dollar + 2;
         } else if rest.starts_with('{') {
-            let Some(length) = rest.find('}') else { break };
+            let Some(length) = rest.find(['}', ':']) else { break };
+            // `${NAME:-3}` is a shell's: systemd leaves it as it stands (measured on 252 and 262).
+            if rest.as_bytes().get(length) == Some(&b':') {
+                at = dollar + 1 + length + 1;
+                continue;
+            }
             let range = dollar..dollar + 1 + length + 1;
             at = range.end;
             found.push(Variable {
