@@ -38,8 +38,9 @@ const NEEDS: [(&str, Strategy, &str); 6] = [
     ("U101", Strategy::Usr2, "the unit has no ExecReload="),
     ("U106", Strategy::Usr2, "the unit's reload waits for a word that gunicorn never says"),
 ];
-/// What logs tell of the past. Whether the site is well now, the probes before the reload show.
-const PAST: [&str; 4] = ["L801", "L802", "L803", "L804"];
+/// What logs tell of the past, and what nginx's own reload would bring. Whether the site is well now,
+/// the probes before the reload show.
+const PAST: [&str; 5] = ["L801", "L802", "L803", "L804", "N318"];
 /// What speaks of the reload alone, where another strategy is taken.
 const OF_THE_RELOAD: [&str; 4] = ["U102", "G207", "G222", "P509"];
 
