@@ -77,7 +77,9 @@ fn moved(file: &SourceFile, excerpt: &Excerpt, path: &str, cluster: &[&Label]) -
         })));
         let shown = excerpt.text.get(..excerpt.locate(label.span).start).map_or(real, column);
         let place = |column: usize| format!("{path}:{}:{column}", at.line);
-        moved.push((place(shown), place(real)));
+        if shown != real {
+            moved.push((place(shown), place(real)));
+        }
     }
     moved
 }
