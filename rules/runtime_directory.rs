@@ -71,7 +71,7 @@ pub(super) fn go(app: &App, bound: &Bound) -> Repair {
 /// The name of the directory that `RuntimeDirectory=` would make for an application: the one that
 /// it makes already, else the unit's name.
 fn stem(app: &App) -> String {
-    let name = app.name.strip_suffix(".service").unwrap_or(&app.name);
+    let name = app.stem();
     made(app).unwrap_or_else(|| name.replace('@', "-").trim_end_matches('-').to_owned())
 }
 

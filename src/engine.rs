@@ -18,7 +18,7 @@ pub use each::run_each;
 pub use ignore::{Day, Ignore, IgnoredFile, Named, is_named};
 pub use selection::{Selection, SelectionError};
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use checklist::Concern;
 use each::Part;
@@ -146,13 +146,12 @@ fn conclude(
         }
     }
     let looked = Looked { selected, skips: &skips, deployment, sources };
-    let all = held::Decided::by(&findings);
-    let (findings, by_comment, mut problems) = suppression::apply(findings, rules, &looked);
+    let (findings, mut accepted, mut problems) = suppression::apply(findings, rules, &looked);
     let (mut findings, by_entry, more) =
         ignore::apply(findings, &settings.ignores, &settings.today, &looked, settings.whole);
     problems.extend(more);
-    let suppressed = by_comment + by_entry;
-    let held = all.without(&held::Decided::by(&findings));
+    accepted.extend(by_entry);
+    let accepted_by_app = group(&accepted, |finding| finding.app.as_deref());
     sort(&mut findings, deployment, sources);
     // Grouped once: whoever looked through all of them for each application would need a time that
     // grows with the square of their number.
@@ -171,7 +170,7 @@ fn conclude(
             findings.retain(|finding| !several || finding.app.is_some() || part.has(finding));
             let concern = Concern {
                 findings,
-                held: held.of(&app.name),
+                held: held::by_item(&concerning(&accepted_by_app, &app.name)),
                 skips: concerning(skips_by_app, &app.name),
                 living: app.processes.ok().is_some(),
             };
@@ -191,7 +190,7 @@ fn conclude(
         Some(sorted) => (sorted.new, sorted.known),
         None => (findings, Vec::new()),
     };
-    Outcome { findings, known, baseline: pruned, skips, suppressed, problems, apps }
+    Outcome { findings, known, baseline: pruned, skips, suppressed: accepted.len(), problems, apps }
 }
 
 /// Runs each rule on what it looks at.
@@ -250,21 +249,23 @@ fn ways(
         rule.area() == "nginx"
             && matches!(rule.item, Item::UpstreamStable | Item::StaticAssets | Item::No502)
     };
+    let told: HashSet<(&str, Option<&str>)> = findings
+        .iter()
+        .map(|finding| (finding.rule.code, finding.app.as_deref()))
+        .chain(skips.iter().map(|skip| (skip.code, skip.app.as_deref())))
+        .collect();
+    let mut more = Vec::new();
     for app in &deployment.apps {
         let Some(why) = deployment.way_missing(app) else { continue };
-        for rule in rules.iter().filter(hangs_on_it) {
-            let mine = |other: Option<&str>| other.is_none_or(|name| name == app.name);
-            let found = findings.iter().any(|f| f.rule.code == rule.code && mine(f.app.as_deref()));
-            let skipped = skips.iter().any(|s| s.code == rule.code && mine(s.app.as_deref()));
-            if !found && !skipped {
-                skips.push(Skip {
-                    code: rule.code,
-                    app: Some(app.name.clone()),
-                    reason: why.clone(),
-                });
-            }
-        }
+        let told = |code| told.contains(&(code, None)) || told.contains(&(code, Some(&app.name)));
+        let open = rules.iter().filter(hangs_on_it).filter(|rule| !told(rule.code));
+        more.extend(open.map(|rule| Skip {
+            code: rule.code,
+            app: Some(app.name.clone()),
+            reason: why.clone(),
+        }));
     }
+    skips.extend(more);
 }
 
 /// What belongs to each application; none: to the host.

@@ -73,7 +73,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         .collect();
     let Some((first, _)) = changed.first() else { return Ok(()) };
     let names: Vec<&str> = changed.iter().map(|(name, _)| name.as_str()).collect();
-    let stem = app.name.strip_suffix(".service").unwrap_or(&app.name);
+    let stem = app.stem();
     let list = match names.as_slice() {
         [a, b, c, _, ..] => format!("{a}, {b}, {c} and {} more", names.len() - 3),
         names => names.join(", "),

@@ -55,7 +55,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
                 continue;
             }
         };
-        let stem = app.name.strip_suffix(".service").unwrap_or(&app.name);
+        let stem = app.stem();
         let (what, path) = match process.executable.ok() {
             _ if directory.deleted => ("working directory", &directory.path),
             Some(program) if program.deleted && !program.replaced => ("Python", &program.path),

@@ -58,7 +58,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         _ => (Severity::Warning, "requests wait longer"),
     };
     let alive = if live == 1 { "worker lives" } else { "workers live" };
-    let stem = app.name.strip_suffix(".service").unwrap_or(&app.name);
+    let stem = app.stem();
     out.report(format!("{consequence}: {live} {alive} of {configured} configured"))
         .severity(severity)
         .at_first([

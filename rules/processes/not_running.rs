@@ -60,7 +60,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             app.name
         )));
     }
-    let stem = app.name.strip_suffix(".service").unwrap_or(&app.name);
+    let stem = app.stem();
     let other = served_by(app);
     let message = match &other {
         Some(other) => format!(

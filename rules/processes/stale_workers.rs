@@ -2,6 +2,7 @@ use std::path::Path;
 
 use crate::facts::processes::{Master, Process};
 use crate::facts::{App, ReleaseLink, Why};
+use crate::rule::prelude::show;
 use crate::rule::{EvidenceKind, Safety, Severity, Sink};
 
 crate::rule! {
@@ -124,11 +125,11 @@ fn report(
     out: &mut Sink,
 ) {
     let Some((first, release)) = stale.first() else { return };
-    let stem = app.name.strip_suffix(".service").unwrap_or(&app.name);
+    let stem = app.stem();
     let (count, all) = (stale.len(), master.workers.len());
     let command = if reload_helps { "reload" } else { "restart" };
     let but = if reload_helps { "" } else { ", and a reload does not change that" };
-    let target = link.resolved.file_name().unwrap_or(link.resolved.as_os_str()).to_string_lossy();
+    let target = show::name(&link.resolved);
     out.report(format!(
         "{count} of {all} workers serve release {}{but}: {} leads to {target}",
         release.display(),

@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::facts::release::packages::{Format, Venv};
 use crate::facts::release::{Needed, RequirementsFile};
 use crate::facts::{App, Why};
+use crate::rule::prelude::show;
 use crate::rule::{Safety, Sink};
 
 /// The most packages that one finding names.
@@ -76,7 +77,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     if total == 0 {
         return Ok(());
     }
-    let name = file.path.file_name().unwrap_or(file.path.as_os_str()).to_string_lossy();
+    let name = show::name(&file.path);
     let place = venv.path.display();
     let missing = listed(&file.missing, |need| need.name.clone());
     let message = match (file.missing.len(), file.wrong_version.len()) {

@@ -2,6 +2,7 @@ use std::path::Path;
 
 use crate::facts::release::PreviousRelease;
 use crate::facts::{App, Why};
+use crate::rule::prelude::show;
 use crate::rule::{EvidenceKind, Safety, Sink};
 
 crate::rule! {
@@ -73,9 +74,9 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     }
     let releases = link.releases.display();
     let cause = match incomplete.as_slice() {
-        [] => format!("{releases} holds no release before {}", name_of(&link.resolved)),
+        [] => format!("{releases} holds no release before {}", show::name(&link.resolved)),
         [(release, defect)] => {
-            format!("{}, the only other release, {defect}", name_of(&release.path))
+            format!("{}, the only other release, {defect}", show::name(&release.path))
         }
         _ => format!("none of the {} other releases in {releases} is complete", incomplete.len()),
     };
@@ -107,13 +108,9 @@ fn defect(release: &PreviousRelease) -> Result<Option<&'static str>, Why> {
     Ok((!*release.has_venv.get()?).then_some("lacks its virtual environment"))
 }
 
-fn name_of(path: &Path) -> String {
-    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
-}
-
 /// Is this name a greater one of the same form (`20260428093000`, `2026-04-28`, `v12`)?
 fn is_later(release: &Path, current: &Path) -> bool {
-    let (name, current) = (name_of(release), name_of(current));
+    let (name, current) = (show::name(release), show::name(current));
     let shape = |name: &str| -> Vec<char> {
         name.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect()
     };

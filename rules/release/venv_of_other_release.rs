@@ -106,13 +106,9 @@ fn other_release(app: &App, link: &ReleaseLink, path: &Path) -> Result<Option<Pa
     }
 }
 
-fn name(release: &Path) -> std::borrow::Cow<'_, str> {
-    release.file_name().unwrap_or(release.as_os_str()).to_string_lossy()
-}
-
 /// The next start takes the other release's Python.
 fn at_start(app: &App, link: &ReleaseLink, python: &Path, release: &Path, out: &mut Sink) {
-    let (old, new) = (name(release), name(&link.resolved));
+    let (old, new) = (show::name(release), show::name(&link.resolved));
     let program = app.gunicorn.program.as_ref();
     let said = match program {
         Some(program) if app.gunicorn.launch.ok().is_some_and(|l| l.interpreter.is_none()) => {
@@ -133,7 +129,7 @@ fn at_start(app: &App, link: &ReleaseLink, python: &Path, release: &Path, out: &
          {1}/requirements.txt\n  systemctl restart {2}",
         environment(link, python, release).display(),
         link.path.display(),
-        stem(app)
+        app.stem()
     ))
     .subject(old)
     .fix(Safety::Manual, "an environment of the release's own");
@@ -147,8 +143,8 @@ fn environment(link: &ReleaseLink, python: &Path, release: &Path) -> PathBuf {
 
 /// What runs was started with the other release's Python.
 fn running(app: &App, link: &ReleaseLink, pid: u32, python: &str, release: &Path, out: &mut Sink) {
-    let (old, new) = (name(release), name(&link.resolved));
-    let stem = stem(app);
+    let (old, new) = (show::name(release), show::name(&link.resolved));
+    let stem = app.stem();
     out.report(format!(
         "release {new} runs with the packages of {old}, and a reload does not change that: gunicorn \
          was started by {python}"
@@ -158,8 +154,4 @@ fn running(app: &App, link: &ReleaseLink, pid: u32, python: &str, release: &Path
     .help(format!("systemctl restart {stem}"))
     .subject(old)
     .fix(Safety::Manual, format!("systemctl restart {stem}"));
-}
-
-fn stem(app: &App) -> &str {
-    app.name.strip_suffix(".service").unwrap_or(&app.name)
 }

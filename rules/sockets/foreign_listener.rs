@@ -68,7 +68,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             Some(Some(unit)) => format!(" of {unit}"),
             _ => String::new(),
         };
-        let stem = app.name.strip_suffix(".service").unwrap_or(&app.name);
+        let stem = app.stem();
         out.report(format!(
             "requests reach another program: process {pid}, {name}{place}, holds {}, where nginx \
              connects to",

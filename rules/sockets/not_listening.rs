@@ -59,7 +59,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             [] => String::new(),
             held => format!("; gunicorn listens on {}", held.join(", ")),
         };
-        let stem = app.name.strip_suffix(".service").unwrap_or(&app.name);
+        let stem = app.stem();
         out.report(format!(
             "every request gets 502: nobody listens on {}, where nginx connects to{instead}",
             route.endpoint

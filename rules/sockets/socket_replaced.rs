@@ -142,7 +142,7 @@ fn report(app: &App, route: &Route, lost: Lost, out: &mut Sink) {
             format!("what stands at {path} is not the file that gunicorn's socket is bound to"),
         ),
     };
-    let stem = app.name.strip_suffix(".service").unwrap_or(&app.name);
+    let stem = app.stem();
     let (listens, help, fix) = match is_activated(app, route) {
         // systemd makes the file when the socket unit starts, and that it does only while the
         // service is stopped.

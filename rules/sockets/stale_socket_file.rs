@@ -51,7 +51,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         }
         // Where no gunicorn runs at all, a restart ends as the last start did.
         let runs = app.processes.ok().is_none_or(|processes| !processes.masters.is_empty());
-        let stem = app.name.strip_suffix(".service").unwrap_or(&app.name);
+        let stem = app.stem();
         out.report(format!(
             "every request gets 502: {} is there, but nobody listens on it",
             path.display()

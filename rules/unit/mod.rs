@@ -74,11 +74,6 @@ fn is_template(text: &[u8]) -> bool {
     placeholder::holds(&String::from_utf8_lossy(text))
 }
 
-/// A file of the unit as one would name it: `myapp.service`, `10-local.conf`.
-fn file_name(path: &std::path::Path) -> String {
-    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
-}
-
 /// Every command of every Exec setting, with the setting's name.
 fn all_commands(service: &Service) -> impl Iterator<Item = (&'static str, ExecCommand)> + '_ {
     const SETTINGS: [&str; 8] = [

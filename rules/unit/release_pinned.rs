@@ -104,7 +104,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
 }
 
 fn report(app: &App, first: &Pinned, own: &[&Pinned], out: &mut Sink) {
-    let (release, link) = (name_of(&first.release), first.link.display());
+    let (release, link) = (show::name(&first.release), first.link.display());
     let mut settings: Vec<String> = Vec::new();
     for pinned in own {
         let setting = format!("{}=", pinned.setting);
@@ -118,7 +118,7 @@ fn report(app: &App, first: &Pinned, own: &[&Pinned], out: &mut Sink) {
         (true, true) => format!("a reload goes on serving {release} after the next deployment"),
         (true, false) => format!(
             "a reload serves {release}, and not {}, to which {link} leads",
-            name_of(&first.served)
+            show::name(&first.served)
         ),
         (false, _) => {
             format!(
@@ -140,10 +140,6 @@ fn report(app: &App, first: &Pinned, own: &[&Pinned], out: &mut Sink) {
             edits.unwrap_or_default(),
         )
         .uncovers_rules(&["U113"]);
-}
-
-fn name_of(path: &Path) -> String {
-    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 
 /// Is it this release's code that gunicorn imports?

@@ -41,7 +41,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let Some(master) = processes.masters.last() else { return Ok(()) };
     let running = master.running.get()?;
     let Some((span, note)) = difference(app, running)? else { return Ok(()) };
-    let stem = app.name.strip_suffix(".service").unwrap_or(&app.name);
+    let stem = app.stem();
     let secret = app.gunicorn.launch.get()?.arguments.iter().any(|word| word.secret);
     let finding = out.report(format!(
         "a reload does not apply ExecStart=: gunicorn's master {} runs with another command line",

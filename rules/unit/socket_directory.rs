@@ -206,7 +206,7 @@ fn wall(app: &App, user: &Identity, place: &Place) -> Result<Option<Wall>, Why> 
             );
             let severity = Severity::Error;
             // Whoever made one of the unit's own name made it for this unit.
-            let own = app.name.strip_suffix(".service").unwrap_or(&app.name);
+            let own = app.stem();
             let free = directory == Path::new("/run").join(own);
             Ok(Some(Wall { note, evidence: Some(evidence), other: None, severity, free }))
         }

@@ -1,6 +1,6 @@
 use crate::facts::service::{ExecFaultKind, Expansion, Fault, FaultKind, Refusal, Unit, UnitFile};
 use crate::facts::{App, Why};
-use crate::rule::prelude::{FileId, Span, Text, placeholder};
+use crate::rule::prelude::{FileId, Span, Text, placeholder, show};
 use crate::rule::{Edit, Safety, Severity, Sink};
 use crate::source::unit::known::takes;
 
@@ -72,7 +72,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
 /// Faults in the lines of a file.
 fn lines(unit: &Unit, file: &UnitFile, out: &mut Sink) {
     let is_fragment = unit.fragment.as_ref().is_some_and(|f| f.file.id == file.file.id);
-    let name = super::file_name(&file.file.path);
+    let name = show::name(&file.file.path);
     for fault in &file.faults {
         let text = file.file.slice(fault.span);
         let (message, severity) = match fault.kind {

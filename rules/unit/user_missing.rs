@@ -154,7 +154,7 @@ fn report(
         Kind::Group => format!("groupadd --system {name}"),
     };
     let guess = near.map_or_else(String::new, |near| format!("Did you mean {key}={near}?\n"));
-    let stem = app.name.strip_suffix(".service").unwrap_or(&app.name);
+    let stem = app.stem();
     out.report(format!("{consequence}: there is no {word} {name} on this host"))
         .at(
             span,

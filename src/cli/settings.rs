@@ -7,7 +7,7 @@ use super::{CommandError, Exit, read};
 use crate::config::{self, Config, ConfigError, FailOn, Places};
 use crate::engine::{Anchor, Day, Selection, Settings};
 use crate::facts::{Deployment, Scope};
-use crate::host::{Host, HostErrorKind};
+use crate::host::{Host, HostErrorKind, tidy};
 use crate::rule::Severity;
 use crate::source::Sources;
 
@@ -19,40 +19,38 @@ pub(super) fn load(
     place: &WhereArguments,
     named: Option<&Path>,
 ) -> Result<Option<Config>, CommandError> {
-    if matches!(read::request(place).scope, Scope::Live) && place.repository.is_none() {
-        return of_this_host(named);
-    }
-    let live = read::this_host()?;
     let working = working_directory()?;
-    let start = match &place.repository {
-        Some(directory) => crate::host::tidy(&working.join(directory)),
-        None => working.clone(),
-    };
-    if let Some(path) = named {
-        return parse(&live, path, &working).map(Some);
-    }
-    if let Some(path) = nearest(&live, &start)? {
-        return parse(&live, &path, &working).map(Some);
-    }
-    match read::request(place).scope {
+    let start = place.repository.as_deref().unwrap_or(Path::new("."));
+    match (near(named, &tidy(&working.join(start)), &working)?, read::request(place).scope) {
+        (Some(config), _) => Ok(Some(config)),
         _ if place.repository.is_some() => Ok(None),
-        Scope::Files(_) | Scope::Live => Ok(None),
-        Scope::Root => of_host(&*read::open(place)?, &working),
+        (None, Scope::Files(_)) => Ok(None),
+        (None, Scope::Live) => of_host(&read::this_host()?, &working),
+        (None, Scope::Root) => of_host(&*read::open(place)?, &working),
     }
 }
 
 /// The same for the host that the program runs on.
 pub(super) fn of_this_host(named: Option<&Path>) -> Result<Option<Config>, CommandError> {
-    let live = read::this_host()?;
     let working = working_directory()?;
+    match near(named, &working, &working)? {
+        Some(config) => Ok(Some(config)),
+        None => of_host(&read::this_host()?, &working),
+    }
+}
+
+/// The file that was named, else the nearest.
+fn near(
+    named: Option<&Path>,
+    start: &Path,
+    working: &Path,
+) -> Result<Option<Config>, CommandError> {
+    let live = read::this_host()?;
     let found = match named {
         Some(path) => Some(path.to_path_buf()),
-        None => nearest(&live, &working)?,
+        None => nearest(&live, start)?,
     };
-    match found {
-        Some(path) => parse(&live, &path, &working).map(Some),
-        None => of_host(&live, &working),
-    }
+    found.map(|path| parse(&live, &path, working)).transpose()
 }
 
 /// The nearest file from here on upwards.
@@ -79,7 +77,7 @@ fn of_host(host: &dyn Host, working: &Path) -> Result<Option<Config>, CommandErr
 
 /// Reads a file that this machine has.
 pub(super) fn parse(host: &dyn Host, path: &Path, working: &Path) -> Result<Config, CommandError> {
-    let absolute = crate::host::tidy(&working.join(path));
+    let absolute = tidy(&working.join(path));
     let bytes = host
         .read(&absolute, LIMIT)
         .map_err(|error| CommandError::usage(format!("{}: {}", path.display(), error.kind)))?;
@@ -103,7 +101,7 @@ pub(super) fn anchor(place: &WhereArguments) -> Result<Anchor, CommandError> {
     }
     let working = working_directory()?;
     let named = place.repository.as_deref().unwrap_or(Path::new("."));
-    let start = crate::host::tidy(&working.join(named));
+    let start = tidy(&working.join(named));
     let top = config::top(&read::this_host()?, &start);
     Ok(Anchor::new(working, top))
 }
@@ -179,7 +177,7 @@ pub(super) fn whole(config: Option<&Config>, place: &WhereArguments) -> bool {
         return true;
     }
     let (Some(config), Ok(working)) = (config, working_directory()) else { return false };
-    let full = |path: &Path| crate::host::tidy(&working.join(path));
+    let full = |path: &Path| tidy(&working.join(path));
     let of = full(&config.path);
     let directories: Vec<&Path> = match (&place.found, &place.repository) {
         (Some(found), _) if found.survey.sites.iter().all(|given| given.units.is_empty()) => {

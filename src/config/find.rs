@@ -4,7 +4,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::host::{FileKind, Host, HostError, HostErrorKind, Outcome};
+use crate::host::{FileKind, Host, HostError, HostErrorKind, Outcome, holds_git};
 
 /// Its name.
 pub const NAME: &str = "deploy-doctor.toml";
@@ -58,7 +58,7 @@ pub fn find(host: &dyn Host, start: &Path, me: u32) -> Result<Option<PathBuf>, F
             Outcome::Failed(error) if error.kind == HostErrorKind::PermissionDenied => {}
             Outcome::Failed(error) => return Err(FindError::Unreadable(error)),
         }
-        if is_top(host, directory) {
+        if holds_git(host, directory) {
             break;
         }
     }
@@ -67,10 +67,6 @@ pub fn find(host: &dyn Host, start: &Path, me: u32) -> Result<Option<PathBuf>, F
 
 /// The top of the repository that a directory lies in; the directory itself where there is none.
 pub fn top(host: &dyn Host, start: &Path) -> PathBuf {
-    let top = start.ancestors().find(|directory| is_top(host, directory));
+    let top = start.ancestors().find(|directory| holds_git(host, directory));
     top.unwrap_or(start).to_path_buf()
-}
-
-fn is_top(host: &dyn Host, directory: &Path) -> bool {
-    host.look(&directory.join(".git")).metadata().is_some()
 }

@@ -13,7 +13,7 @@ use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use crate::engine::{Day, Ignore, Named, is_named};
+use crate::engine::{Day, Ignore, Named};
 use crate::facts::{Deployment, Given, Problem, Wanted};
 use crate::rule::Severity;
 use crate::source::{Sources, Span, Spanned};
@@ -152,7 +152,7 @@ impl Config {
 
     /// The URLs that it wants asked of an application.
     pub fn probes(&self, app: &str) -> Vec<String> {
-        let mine = self.apps.iter().filter(|entry| is_named(&entry.name, app));
+        let mine = self.apps.iter().filter(|entry| entry.named.is(app, None));
         mine.flat_map(|entry| &entry.probes).cloned().collect()
     }
 

@@ -193,7 +193,7 @@ impl Looked<'_> {
     }
 }
 
-/// Takes out what an entry holds back. Returns what is left, how many were held back, and which
+/// Takes out what an entry holds back. Returns what is left, what was held back, and which
 /// entries hold nothing back or no longer count.
 pub(super) fn apply(
     findings: Vec<Finding>,
@@ -201,10 +201,10 @@ pub(super) fn apply(
     today: &Day,
     looked: &Looked<'_>,
     whole: bool,
-) -> (Vec<Finding>, usize, Vec<Problem>) {
+) -> (Vec<Finding>, Vec<Finding>, Vec<Problem>) {
     let mut used = vec![0_usize; ignores.len()];
-    let before = findings.len();
-    let mut kept = Vec::with_capacity(before);
+    let mut kept = Vec::with_capacity(findings.len());
+    let mut accepted = Vec::new();
     for mut finding in findings {
         let mut held = false;
         let mut past = None;
@@ -218,6 +218,7 @@ pub(super) fn apply(
             }
         }
         if held {
+            accepted.push(finding);
             continue;
         }
         if let Some(ignore) = past
@@ -271,6 +272,5 @@ pub(super) fn apply(
             );
         }
     }
-    let suppressed = before - kept.len();
-    (kept, suppressed, problems)
+    (kept, accepted, problems)
 }

@@ -26,13 +26,13 @@ struct Comment {
     used: bool,
 }
 
-/// Takes out what a comment holds back. Returns what is left, how many were held back, and what
+/// Takes out what a comment holds back. Returns what is left, what was held back, and what
 /// is wrong with the comments themselves.
 pub(super) fn apply(
     findings: Vec<Finding>,
     rules: &[&'static Rule],
     looked: &Looked<'_>,
-) -> (Vec<Finding>, usize, Vec<Problem>) {
+) -> (Vec<Finding>, Vec<Finding>, Vec<Problem>) {
     let sources = looked.sources;
     let mut problems = Vec::new();
     let mut comments = Vec::new();
@@ -40,13 +40,10 @@ pub(super) fn apply(
         collect(file, rules, sources, &mut comments, &mut problems);
     }
     if comments.is_empty() {
-        return (findings, 0, problems);
+        return (findings, Vec::new(), problems);
     }
-    let before = findings.len();
-    let kept: Vec<Finding> = findings
-        .into_iter()
-        .filter(|finding| !held_back(finding, &mut comments, sources))
-        .collect();
+    let (held, kept): (Vec<Finding>, Vec<Finding>) =
+        findings.into_iter().partition(|finding| held_back(finding, &mut comments, sources));
     for comment in comments.iter().filter(|comment| !comment.used) {
         if comment.reason
             && !comment.matchers.is_empty()
@@ -63,8 +60,7 @@ pub(super) fn apply(
             });
         }
     }
-    let suppressed = before - kept.len();
-    (kept, suppressed, problems)
+    (kept, held, problems)
 }
 
 /// The deployment's files, the application's own code that was read, and where findings point.

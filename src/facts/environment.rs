@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::lost::{self, LostAssignment};
 use super::place::{Place, tidy};
 use super::{Known, Machine, Problem, Service, Why};
-use crate::host::{FileKind, HostErrorKind, Outcome};
+use crate::host::{FileKind, HostErrorKind, Outcome, holds_git};
 use crate::source::env_file::{self, Dialect, EnvFile};
 use crate::source::unit::Expansion;
 use crate::source::unit::environment::{EnvironmentAssignment, assignments, passed, unset};
@@ -422,10 +422,7 @@ fn load(
 /// is etckeeper's, whose repository nobody but root can read.
 fn git_tree(sources: &Sources, file: &Path) -> Option<PathBuf> {
     let is_tree = |directory: &&Path| {
-        **directory != *"/" && **directory != *"/etc" && {
-            let outcome = sources.host().look(&directory.join(".git")).outcome;
-            matches!(outcome, Outcome::Present(_))
-        }
+        **directory != *"/" && **directory != *"/etc" && holds_git(sources.host(), directory)
     };
     file.ancestors().skip(1).find(is_tree).map(Path::to_path_buf)
 }

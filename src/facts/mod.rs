@@ -215,6 +215,11 @@ pub struct App {
 }
 
 impl App {
+    /// The unit's name as one types it: `myapp` of `myapp.service`.
+    pub fn stem(&self) -> &str {
+        self.name.strip_suffix(".service").unwrap_or(&self.name)
+    }
+
     /// The sockets on which it listens.
     pub fn bounds(&self) -> &Known<Vec<Bound>> {
         &self.gunicorn.bounds

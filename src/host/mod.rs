@@ -284,6 +284,11 @@ pub trait Host {
     }
 }
 
+/// Is a directory the top of a git work tree?
+pub fn holds_git(host: &dyn Host, directory: &Path) -> bool {
+    host.look(&directory.join(".git")).metadata().is_some()
+}
+
 /// Takes `.`, `..` and doubled slashes out of an absolute path by its text alone.
 pub fn tidy(path: &Path) -> PathBuf {
     let mut tidied = PathBuf::new();

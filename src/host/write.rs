@@ -26,20 +26,20 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// [`replace`] for a report. What is no regular file (a pipe, a terminal, `/dev/stdout`) is written
 /// to and stays what it is.
 pub fn report(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    if is_own(path) {
-        let mut file = fs::OpenOptions::new().append(true).open(path)?;
-        return file.write_all(bytes).and_then(|()| file.flush());
-    }
-    match fs::metadata(path).map(|there| there.file_type()) {
+    let kind = fs::metadata(path).map(|there| there.file_type());
+    match kind {
+        _ if is_own(path) => append(path, bytes),
+        Ok(kind) if kind.is_char_device() => append(path, bytes),
         Ok(kind) if kind.is_fifo() => to_pipe(path, bytes),
-        Ok(kind) if kind.is_char_device() => {
-            let mut file = fs::OpenOptions::new().append(true).open(path)?;
-            file.write_all(bytes).and_then(|()| file.flush())
-        }
         Ok(kind) if kind.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
         Ok(kind) if !kind.is_file() => Err(io::Error::other("is neither a file nor a pipe")),
         _ => replace(path, bytes),
     }
+}
+
+fn append(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = fs::OpenOptions::new().append(true).open(path)?;
+    file.write_all(bytes).and_then(|()| file.flush())
 }
 
 /// A file that this process has open already.

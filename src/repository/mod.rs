@@ -29,9 +29,6 @@ const OPEN_LIMIT: usize = 20_000;
 /// The most bytes that are read to be looked at.
 const BYTE_LIMIT: usize = 64 << 20;
 
-/// Why a file is left out that is nobody's work.
-const IGNORED: &str = "as .gitignore names it and git does not hold it";
-
 /// A file that was taken for something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Taken {
@@ -92,6 +89,8 @@ struct Contents {
     sockets: Vec<PathBuf>,
     nginx: Vec<PathBuf>,
     snippets: Vec<PathBuf>,
+    /// Those that bear a unit's name and were left out as `.gitignore` names them.
+    ignored_units: Vec<PathBuf>,
     environment: Vec<PathBuf>,
 }
 
@@ -146,7 +145,11 @@ fn sort(sources: &Sources, directory: &Path, walked: &Walked, survey: &mut Surve
         );
     }
     for path in walked.ignored.iter().filter(|path| kind::is_named(path)) {
-        survey.leave(&tidy(&directory.join(path)), IGNORED);
+        let full = tidy(&directory.join(path));
+        survey.leave(&full, "as .gitignore names it and git does not hold it");
+        if kind::is_named_unit(path) {
+            contents.ignored_units.push(full);
+        }
     }
     let (mut opened, mut bytes) = (0, 0);
     for path in &walked.files {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::units::AppUnit;
 use super::web::WebFile;
-use super::{Contents, LeftOut, Survey, best, kind, listed, own, together};
+use super::{Contents, Survey, best, listed, own, together};
 use crate::facts::{Bound, Given, Problem};
 use crate::source::Sources;
 use crate::source::placeholder::plain_name;
@@ -262,11 +262,12 @@ fn by_themselves(
         let mut message =
             "no unit that runs gunicorn was found: nginx's files are judged by themselves"
                 .to_owned();
-        let unit = |left: &&LeftOut| kind::is_named_unit(&left.file) && left.why == super::IGNORED;
-        let hidden = survey.left.iter().find(unit);
-        if let Some(left) = hidden {
-            let unit = left.file.display();
-            message.push_str(&format!("; {unit} was left out, {}: --unit names it", left.why));
+        let hidden = contents.ignored_units.first();
+        if let Some(unit) = hidden {
+            message.push_str(&format!(
+                "; {} was left out, as .gitignore names it and git does not hold it: --unit names it",
+                unit.display()
+            ));
         }
         let note = hidden.is_none();
         survey.problems.push(Problem { note, ..Problem::new(&contents.directory, message) });

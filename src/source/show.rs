@@ -1,6 +1,8 @@
 //! Source text made fit to be shown: secrets hidden, control characters spelt out, length bounded.
 
+use std::borrow::Cow;
 use std::ops::Range;
+use std::path::Path;
 
 use super::{SourceFile, Span};
 
@@ -164,6 +166,11 @@ fn masked(text: &str, mut hidden: Vec<Range<usize>>) -> String {
 /// As [`line`], but line ends stay: for help of several lines.
 pub fn block(text: &str) -> String {
     text.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// A file or directory by its last name, as one would speak of it: `2026-05-01`, `myapp.service`.
+pub fn name(path: &Path) -> Cow<'_, str> {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy()
 }
 
 /// `a`, `a and b`, `a, b and c`.

@@ -51,8 +51,11 @@ pub(super) fn open(unit: &mut UnitFile) {
     }
     unit.assignments.retain(|line| !own.contains(&line.span.start));
     unit.faults.retain(|fault| !own.contains(&fault.span.start));
-    let hangs =
-        |line: &Assignment| hanging.iter().any(|(from, to)| (from..to).contains(&&line.span.start));
+    // The blocks stand in order and in none of each other.
+    let hangs = |line: &Assignment| {
+        let behind = hanging.partition_point(|(_, to)| *to <= line.span.start);
+        hanging.get(behind).is_some_and(|(from, _)| *from <= line.span.start)
+    };
     let mut seen = HashSet::new();
     unit.assignments.retain_mut(|line| {
         if !hangs(line) {
