@@ -15,6 +15,7 @@ pub use anchor::Anchor;
 pub use baseline::Baseline;
 pub use checklist::{ChecklistItem, SeenIn, Status, Verdict};
 pub use each::run_each;
+pub use held::{Acceptance, Suppressed};
 pub use ignore::{Day, Ignore, IgnoredFile, Named, is_named};
 pub use selection::{Selection, SelectionError};
 
@@ -79,8 +80,10 @@ pub struct Outcome {
     pub baseline: Option<Baseline>,
     /// Rules that could not judge.
     pub skips: Vec<Skip>,
-    /// How many findings a comment in the files, or the file of settings, held back.
-    pub suppressed: usize,
+    /// Rules that had nothing to judge: neither passed nor open.
+    pub idle: Vec<Skip>,
+    /// The findings that a comment in the files, or the file of settings, held back.
+    pub suppressed: Vec<Suppressed>,
     /// What is wrong with those comments and entries.
     pub problems: Vec<Problem>,
     /// For each application, in the deployment's order.
@@ -138,6 +141,7 @@ fn conclude(
     sources: &Sources,
     settings: &Settings,
 ) -> Outcome {
+    let idle = each::take_idle(&mut parts);
     let skips = each::skips(&parts);
     let mut findings = each::findings(&mut parts);
     for finding in &mut findings {
@@ -151,7 +155,7 @@ fn conclude(
         ignore::apply(findings, &settings.ignores, &settings.today, &looked, settings.whole);
     problems.extend(more);
     accepted.extend(by_entry);
-    let accepted_by_app = group(&accepted, |finding| finding.app.as_deref());
+    let accepted_by_app = group(&accepted, |(finding, _)| finding.app.as_deref());
     sort(&mut findings, deployment, sources);
     // Grouped once: whoever looked through all of them for each application would need a time that
     // grows with the square of their number.
@@ -170,7 +174,9 @@ fn conclude(
             findings.retain(|finding| !several || finding.app.is_some() || part.has(finding));
             let concern = Concern {
                 findings,
-                held: held::by_item(&concerning(&accepted_by_app, &app.name)),
+                held: held::by_item(
+                    concerning(&accepted_by_app, &app.name).into_iter().map(|(finding, _)| finding),
+                ),
                 skips: concerning(skips_by_app, &app.name),
                 living: app.processes.ok().is_some(),
             };
@@ -180,7 +186,13 @@ fn conclude(
             Some(AppOutcome { name: app.name.clone(), nginx, verdict, checklist })
         })
         .collect();
-    let findings = fingerprint::stamp(findings, sources, &settings.anchor);
+    let kept = findings.len();
+    let (accepted, by): (Vec<_>, Vec<_>) = accepted.into_iter().unzip();
+    // Stamped together: what is accepted shares no fingerprint with what is reported.
+    findings.extend(accepted);
+    let mut findings = fingerprint::stamp(findings, sources, &settings.anchor);
+    let accepted = findings.split_off(kept).into_iter().zip(by);
+    let suppressed = accepted.map(|(reported, by)| Suppressed { reported, by }).collect();
     let baseline = settings.baseline.as_ref();
     let pruned = baseline.map(|baseline| {
         let looked = Looked { selected, skips: &skips, deployment, sources };
@@ -190,7 +202,7 @@ fn conclude(
         Some(sorted) => (sorted.new, sorted.known),
         None => (findings, Vec::new()),
     };
-    Outcome { findings, known, baseline: pruned, skips, suppressed: accepted.len(), problems, apps }
+    Outcome { findings, known, baseline: pruned, skips, idle, suppressed, problems, apps }
 }
 
 /// Runs each rule on what it looks at.
@@ -245,9 +257,12 @@ fn ways(
     findings: &[Finding],
     skips: &mut Vec<Skip>,
 ) {
+    // A whole host's files were all read: what rules of the host say of them holds.
+    let whole = deployment.machine.whole;
     let hangs_on_it = |rule: &&&'static Rule| {
         rule.area() == "nginx"
             && matches!(rule.item, Item::UpstreamStable | Item::StaticAssets | Item::No502)
+            && (!whole || matches!(rule.check, Check::Passing(_)))
     };
     let told: HashSet<(&str, Option<&str>)> = findings
         .iter()

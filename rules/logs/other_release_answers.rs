@@ -1,4 +1,4 @@
-use crate::facts::{Deployment, Why};
+use crate::facts::{self, Deployment, Why};
 use crate::rule::{EvidenceKind, Safety, Sink};
 
 crate::rule! {
@@ -34,7 +34,10 @@ crate::rule! {
 }
 
 fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
-    // Nothing was expected: there is nothing to judge.
+    let expects = |probe: &facts::probe::Probe| probe.version.is_some();
+    if !deployment.probes.ok().into_iter().flatten().any(expects) {
+        return Err(Why::nothing_expected("no --expect-version was given"));
+    }
     for probe in deployment.probes.ok().into_iter().flatten() {
         let Some(version) = &probe.version else { continue };
         let (with, without) = (version.with, version.without);

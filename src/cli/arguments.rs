@@ -8,7 +8,7 @@ mod probe;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::facts::Given;
+use crate::facts::{Given, Problem};
 use crate::report::Format;
 use crate::repository::Survey;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -103,6 +103,9 @@ pub(super) struct WhereArguments {
     /// The files of each of its applications.
     #[arg(skip)]
     pub each: Vec<Given>,
+    /// What the repository holds beside them.
+    #[arg(skip)]
+    pub unlisted: Vec<Problem>,
 }
 
 impl WhereArguments {
@@ -167,6 +170,9 @@ pub(super) struct CheckArguments {
     /// Colours
     #[arg(long, value_enum, default_value_t = Color::Auto)]
     pub color: Color,
+    /// Tell as well what comments, the settings and known findings hold back (text, json, sarif)
+    #[arg(long)]
+    pub show_suppressed: bool,
     /// Findings and the last line alone
     #[arg(short, long, conflicts_with = "verbose")]
     pub quiet: bool,

@@ -33,7 +33,12 @@ type Tell<'a> = &'a mut dyn FnMut(&View) -> Result<(), CommandError>;
 /// Reads, judges, reports; with `--wait` again and again, until it passes.
 pub(super) fn run(arguments: &CheckArguments) -> Result<Exit, CommandError> {
     let color = super::colored(arguments.color);
-    let style = Style { color, quiet: arguments.quiet, verbose: arguments.verbose };
+    let style = Style {
+        color,
+        quiet: arguments.quiet,
+        verbose: arguments.verbose,
+        suppressed: arguments.show_suppressed,
+    };
     let formats = Formats::new(arguments.format, &arguments.judge.output)?;
     let mut written = Ok(());
     let result = judge(arguments, &formats, &mut |view| {
@@ -139,6 +144,7 @@ impl Question<'_> {
         let threshold = self.threshold();
         let lenient = arguments.allow_incomplete;
         let mut asked = formats::asked(&arguments.place, &self.settings, threshold, lenient);
+        asked.suppressed = arguments.show_suppressed;
         if self.formats.any(Format::Sarif) {
             asked.patches = formats::patches(&sources, &deployment, &outcome);
         }

@@ -144,6 +144,7 @@ pub(super) fn asked(
         rules: rules.map(|rule| (*rule, severity(rule.code).unwrap_or(rule.severity))).collect(),
         threshold,
         allow_incomplete,
+        suppressed: false,
         base: base(place),
         scope: scope(place),
         patches: HashMap::new(),

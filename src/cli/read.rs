@@ -15,12 +15,16 @@ pub(super) fn this_host() -> Result<TreeHost, CommandError> {
     TreeHost::live().map_err(|error| CommandError::incomplete(error.to_string()))
 }
 
+/// The files of repositories, and nothing around them.
+pub(super) fn fenced(directories: &[PathBuf]) -> Result<FilesHost, CommandError> {
+    FilesHost::fenced(working_directory()?, directories)
+        .map_err(|error| CommandError::incomplete(error.to_string()))
+}
+
 /// Opens the door that the options name.
 pub(super) fn open(place: &WhereArguments) -> Result<Box<dyn Host>, CommandError> {
     if let Some(found) = &place.found {
-        let host = FilesHost::fenced(working_directory()?, &found.directories)
-            .map_err(|error| CommandError::incomplete(error.to_string()))?;
-        return Ok(Box::new(host));
+        return Ok(Box::new(fenced(&found.directories)?));
     }
     let given = given_paths(place);
     if let Some(root) = &place.root {
@@ -51,8 +55,9 @@ pub(super) fn open(place: &WhereArguments) -> Result<Box<dyn Host>, CommandError
 pub(super) fn deployments(place: &WhereArguments, sources: &Sources) -> Vec<Deployment> {
     let mut read: Vec<Deployment> =
         requests(place).iter().map(|request| facts::read(sources, request)).collect();
-    if let (Some(found), Some(first)) = (&place.found, read.first_mut()) {
-        first.problems.splice(0..0, found.survey.problems.iter().cloned());
+    if let Some(first) = read.first_mut() {
+        let found = place.found.iter().flat_map(|found| &found.survey.problems);
+        first.problems.splice(0..0, found.chain(&place.unlisted).cloned());
     }
     read
 }

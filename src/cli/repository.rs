@@ -1,11 +1,12 @@
 //! `deploy-doctor check DIR`: a repository's files, as its file of settings lists them, or found by
 //! themselves.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::arguments::{Found, WhereArguments};
 use super::{CommandError, read, settings};
-use crate::facts::Given;
+use crate::facts::{Given, Problem};
 use crate::host::walk::walk;
 use crate::host::{FileKind, Host, Outcome, tidy};
 use crate::repository::{self, Survey};
@@ -69,6 +70,9 @@ pub(super) fn settle(
     if listed.is_empty() {
         return find(place, directories, &units);
     }
+    if place.apps.is_empty() && units.is_empty() {
+        place.unlisted = unlisted(&directories, &listed, &working)?;
+    }
     place.apps.extend(units.iter().map(|unit| name_of(unit)));
     for given in &listed {
         let own = given.units.iter().filter(|unit| !place.unit.contains(unit));
@@ -113,29 +117,61 @@ fn listed(
     Ok(apps.map(|app| app.files.clone()).filter(lies_below).collect())
 }
 
+/// Units that would have been found and that no `[[app]]` names: whoever adds a service to the
+/// repository has not added it to the file of settings yet.
+fn unlisted(
+    directories: &[PathBuf],
+    listed: &[Given],
+    working: &Path,
+) -> Result<Vec<Problem>, CommandError> {
+    let full = |path: &PathBuf| tidy(&working.join(path));
+    let known: HashSet<PathBuf> =
+        listed.iter().flat_map(|given| given.units.iter().map(full)).collect();
+    let survey = survey(directories)?;
+    let units = survey.sites.iter().flat_map(|given| &given.units);
+    let services = units.filter(|unit| unit.extension().is_some_and(|kind| kind == "service"));
+    let others = services.filter(|unit| !known.contains(&full(unit)));
+    let told = others.map(|unit| Problem {
+        note: true,
+        ..Problem::new(
+            unit,
+            "it was not looked at: deploy-doctor.toml lists applications, and no [[app]] has this \
+             unit",
+        )
+    });
+    Ok(told.collect())
+}
+
 /// The name that a unit's file gives it.
 fn name_of(unit: &str) -> String {
     unit::name_of_file(Path::new(unit)).to_string()
 }
 
 /// Looks the directories through.
-fn find(
-    place: &mut WhereArguments,
-    directories: Vec<PathBuf>,
-    units: &[String],
-) -> Result<(), CommandError> {
-    place.found = Some(Found { directories: directories.clone(), survey: Survey::default() });
-    let host = read::open(place)?;
-    let sources = Sources::new(&*host);
+fn survey(directories: &[PathBuf]) -> Result<Survey, CommandError> {
+    let host = read::fenced(directories)?;
+    let sources = Sources::new(&host);
     let mut all = Survey::default();
-    for path in &directories {
+    for path in directories {
         let survey = repository::survey(&sources, path, &walk(path));
         all.sites.extend(survey.sites);
         all.taken.extend(survey.taken);
         all.left.extend(survey.left);
         all.problems.extend(survey.problems);
     }
+    Ok(all)
+}
+
+/// What is found in the directories takes the place of the arguments.
+fn find(
+    place: &mut WhereArguments,
+    directories: Vec<PathBuf>,
+    units: &[String],
+) -> Result<(), CommandError> {
+    let mut all = survey(&directories)?;
     if !place.apps.is_empty() || !units.is_empty() {
+        let host = read::fenced(&directories)?;
+        let sources = Sources::new(&host);
         let working = settings::working_directory()?;
         let full = |path: &Path| tidy(&working.join(path));
         let files: Vec<PathBuf> = units.iter().map(|unit| full(Path::new(unit))).collect();

@@ -114,6 +114,20 @@ pub(super) fn findings(parts: &mut [Part]) -> Vec<Finding> {
     all.filter(|finding| new(finding)).collect()
 }
 
+/// Takes out the rules that had nothing to judge.
+pub(super) fn take_idle(parts: &mut [Part]) -> Vec<Skip> {
+    let mut idle: Vec<Skip> = Vec::new();
+    for part in parts {
+        let closed = |skip: &mut Skip| !skip.reason.kind().is_open();
+        for skip in part.skips.extract_if(.., closed) {
+            if !idle.iter().any(|one| (one.code, &one.app) == (skip.code, &skip.app)) {
+                idle.push(skip);
+            }
+        }
+    }
+    idle
+}
+
 /// All skips, each once.
 pub(super) fn skips(parts: &[Part]) -> Vec<Skip> {
     let all = parts.iter().flat_map(|part| part.skips.iter().cloned());

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use globset::GlobMatcher;
 
-use super::Selection;
+use super::{Acceptance, Selection};
 use crate::facts::{Deployment, Problem};
 use crate::host::tidy;
 use crate::rule::{EvidenceKind, Finding, Rule, Skip};
@@ -136,6 +136,16 @@ impl Ignore {
         self.until.as_ref().is_some_and(|until| until < today)
     }
 
+    fn acceptance(&self) -> Acceptance {
+        Acceptance {
+            comment: false,
+            file: self.place.0.clone(),
+            line: self.place.1,
+            reason: self.reason.clone(),
+            until: self.until.clone(),
+        }
+    }
+
     fn stands(&self) -> String {
         format!("{}:{}", self.place.0.display(), self.place.1)
     }
@@ -201,24 +211,24 @@ pub(super) fn apply(
     today: &Day,
     looked: &Looked<'_>,
     whole: bool,
-) -> (Vec<Finding>, Vec<Finding>, Vec<Problem>) {
+) -> (Vec<Finding>, Vec<(Finding, Acceptance)>, Vec<Problem>) {
     let mut used = vec![0_usize; ignores.len()];
     let mut kept = Vec::with_capacity(findings.len());
     let mut accepted = Vec::new();
     for mut finding in findings {
-        let mut held = false;
+        let mut held = None;
         let mut past = None;
         for (ignore, used) in ignores.iter().zip(&mut used) {
             if ignore.names(&finding, looked.sources) {
                 *used += 1;
                 match ignore.is_past(today) {
                     true => past = Some(ignore),
-                    false => held = true,
+                    false => held = held.or(Some(ignore)),
                 }
             }
         }
-        if held {
-            accepted.push(finding);
+        if let Some(ignore) = held {
+            accepted.push((finding, ignore.acceptance()));
             continue;
         }
         if let Some(ignore) = past

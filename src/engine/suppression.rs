@@ -8,7 +8,7 @@ use std::ffi::OsStr;
 use std::path::Path;
 
 use super::ignore::Looked;
-use super::selection;
+use super::{Acceptance, selection};
 use crate::facts::Problem;
 use crate::rule::{Finding, Rule};
 use crate::source::similar::nearest_within;
@@ -22,7 +22,8 @@ struct Comment {
     line: usize,
     matchers: Vec<globset::GlobMatcher>,
     words: String,
-    reason: bool,
+    /// Why; empty where none is given.
+    reason: String,
     used: bool,
 }
 
@@ -32,7 +33,7 @@ pub(super) fn apply(
     findings: Vec<Finding>,
     rules: &[&'static Rule],
     looked: &Looked<'_>,
-) -> (Vec<Finding>, Vec<Finding>, Vec<Problem>) {
+) -> (Vec<Finding>, Vec<(Finding, Acceptance)>, Vec<Problem>) {
     let sources = looked.sources;
     let mut problems = Vec::new();
     let mut comments = Vec::new();
@@ -42,10 +43,16 @@ pub(super) fn apply(
     if comments.is_empty() {
         return (findings, Vec::new(), problems);
     }
-    let (held, kept): (Vec<Finding>, Vec<Finding>) =
-        findings.into_iter().partition(|finding| held_back(finding, &mut comments, sources));
+    let mut kept = Vec::with_capacity(findings.len());
+    let mut held = Vec::new();
+    for finding in findings {
+        match held_back(&finding, &mut comments, sources) {
+            Some(by) => held.push((finding, by)),
+            None => kept.push(finding),
+        }
+    }
     for comment in comments.iter().filter(|comment| !comment.used) {
-        if comment.reason
+        if !comment.reason.is_empty()
             && !comment.matchers.is_empty()
             && looked.judged(|rule| names(comment, rule), None)
         {
@@ -86,16 +93,23 @@ fn names(comment: &Comment, rule: &Rule) -> bool {
     comment.matchers.iter().any(|matcher| selection::names(matcher, rule))
 }
 
-fn held_back(finding: &Finding, comments: &mut [Comment], sources: &Sources) -> bool {
-    let Some(label) = finding.labels.first() else { return false };
+/// The first comment that does; all that do are of use.
+fn held_back(finding: &Finding, comments: &mut [Comment], sources: &Sources) -> Option<Acceptance> {
+    let label = finding.labels.first()?;
     let line = sources.file(label.span.file).position(label.span.start).line;
-    let mut held = false;
+    let mut held = None;
     for comment in comments.iter_mut() {
         let near =
             comment.file == label.span.file && (comment.line == line || comment.line + 1 == line);
-        if near && comment.reason && names(comment, finding.rule) {
+        if near && !comment.reason.is_empty() && names(comment, finding.rule) {
             comment.used = true;
-            held = true;
+            held.get_or_insert_with(|| Acceptance {
+                comment: true,
+                file: sources.file(comment.file).path.clone(),
+                line: comment.line,
+                reason: comment.reason.clone(),
+                until: None,
+            });
         }
     }
     held
@@ -193,7 +207,7 @@ fn collect(
             line: position.line,
             matchers,
             words: words.to_owned(),
-            reason: !reason.trim().is_empty(),
+            reason: reason.trim().to_owned(),
             used: false,
         });
     }

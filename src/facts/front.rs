@@ -53,10 +53,10 @@ impl Deployment {
         Ok(found)
     }
 
-    /// Why nothing can be said of how nginx meets an application, where files were given by hand and
-    /// none of their passes is known to lead to it. A whole host shows that it has none.
+    /// Why nothing can be said of how requests come to an application: none of nginx's passes is
+    /// known to lead to it. What else may, is not looked at.
     pub fn way_missing(&self, app: &App) -> Option<Why> {
-        if self.machine.whole || !app.routes.is_empty() || app.bounds().get().is_err() {
+        if !app.routes.is_empty() || app.bounds().get().is_err() {
             return None;
         }
         // Where no configuration was given the rules say so themselves.
@@ -65,7 +65,11 @@ impl Deployment {
             return Some(why);
         }
         let open = self.nginx.destinations.iter().find_map(|pass| pass.open.clone());
-        Some(open.unwrap_or_else(|| Why::not_there("no pass of the nginx files given leads to it")))
+        let none = match self.machine.whole {
+            true => "no pass of nginx leads to it",
+            false => "no pass of the nginx files given leads to it",
+        };
+        Some(open.unwrap_or_else(|| Why::not_there(none)))
     }
 }
 

@@ -25,9 +25,17 @@ pub enum WhyKind {
     DependsOn,
     /// What it would be about is not there: no release link, no such user, no setting of the name.
     NotThere,
+    /// It compares with what somebody expects, and nobody said that anything is expected. It leaves
+    /// nothing open.
+    NothingExpected,
 }
 
 impl WhyKind {
+    /// Does it leave a question open?
+    pub fn is_open(self) -> bool {
+        self != Self::NothingExpected
+    }
+
     /// Would more have to be asked for? Such a reason takes no verdict away.
     pub fn needs_more(self) -> bool {
         matches!(self, Self::NeedsLivingHost | Self::NeedsPreflight | Self::NeedsProbe)
@@ -71,6 +79,11 @@ impl Why {
     /// It hangs on what files do not tell: `the default depends on gunicorn's version`.
     pub fn depends(text: impl Into<String>) -> Self {
         Self::of(WhyKind::DependsOn, text)
+    }
+
+    /// Nobody said what to compare with: `no --expect-version was given`.
+    pub fn nothing_expected(text: impl Into<String>) -> Self {
+        Self::of(WhyKind::NothingExpected, text)
     }
 
     /// A fact of the living host, and a file tree or a repository was read.

@@ -147,7 +147,7 @@ pub fn judge(host: &dyn Host, asked: &super::Request) -> Result<Judgement, Strin
         refusals: Vec::new(),
         forced: Vec::new(),
         warnings: Vec::new(),
-        accepted: outcome.suppressed,
+        accepted: outcome.suppressed.len(),
         problems: outcome
             .problems
             .iter()

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::view::{App, Finding, Problem, Skipped, Summary};
+use super::view::{App, Finding, Problem, Skipped, Summary, Suppressed};
 use super::{SourceInfo, View};
 
 #[derive(Serialize)]
@@ -12,6 +12,8 @@ struct Document<'v, 'a> {
     source: &'v SourceInfo,
     apps: &'v [App<'a>],
     findings: &'v [Finding<'a>],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suppressed: Option<&'v [Suppressed<'a>]>,
     skipped: &'v [Skipped<'a>],
     problems: &'v [Problem<'a>],
     summary: &'v Summary,
@@ -31,6 +33,7 @@ pub(super) fn json(view: &View) -> Result<String, serde_json::Error> {
         source: view.source,
         apps: &view.apps,
         findings: &view.findings,
+        suppressed: view.suppressed.as_deref(),
         skipped: &view.skipped,
         problems: &view.problems,
         summary: &view.summary,

@@ -50,6 +50,9 @@ pub(super) fn junit(view: &View) -> io::Result<String> {
                 let result = Outcome::Skipped(skip.reason.clone());
                 tests.push(Test { class, name, result });
             }
+            Answer::Idle(why) => {
+                tests.push(Test { class, name, result: Outcome::Skipped(why.to_owned()) });
+            }
             Answer::Found(findings) => tests.extend(findings.into_iter().map(|finding| Test {
                 class: class.clone(),
                 name: name.clone(),

@@ -71,6 +71,8 @@ pub struct Asked {
     pub threshold: Option<Severity>,
     /// What could not be read does not make it fail.
     pub allow_incomplete: bool,
+    /// What is held back is told, too.
+    pub suppressed: bool,
     /// What paths are told from.
     pub base: Base,
     /// What was to be checked, in a word or two: two runs that check different things differ in it.

@@ -2,7 +2,7 @@
 //!
 //! GitHub refuses the whole file for one result without a place, takes 25,000 results, and looks at
 //! `primaryLocationLineHash` alone to know a finding again. It does not honour `suppressions`: what
-//! was held back is left out.
+//! was held back is left out, unless it was asked for.
 
 use std::fmt::Write;
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::place::{Artifact, Placed};
 use super::text::plural;
-use super::view::Finding;
+use super::view::{By, ByKind, Finding};
 use super::{PatchedFile, Severity, View};
 use crate::rule::{self, Rule};
 
@@ -25,8 +25,13 @@ const TEXT: usize = 1_000;
 pub(super) fn sarif(view: &View) -> Result<String, serde_json::Error> {
     let rules: Vec<&'static Rule> = view.asked.rules.iter().map(|(rule, _)| *rule).collect();
     let findings = view.worst_first();
-    let results: Vec<Value> =
-        findings.iter().take(RESULTS).map(|finding| result(view, finding, &rules)).collect();
+    let reported = findings.iter().map(|finding| result(view, finding, &rules));
+    let suppressed = view.suppressed.iter().flatten().map(|one| {
+        let mut result = result(view, &one.finding, &rules);
+        result["suppressions"] = json!([suppression(&one.by)]);
+        result
+    });
+    let results: Vec<Value> = reported.chain(suppressed).take(RESULTS).collect();
     let mut driver = json!({
         "name": "deploy-doctor",
         "version": env!("CARGO_PKG_VERSION"),
@@ -46,7 +51,7 @@ pub(super) fn sarif(view: &View) -> Result<String, serde_json::Error> {
             "invocations": [{
                 "executionSuccessful": view.is_complete(),
                 "endTimeUtc": view.source.time,
-                "toolExecutionNotifications": notifications(view, findings.len()),
+                "toolExecutionNotifications": notifications(view),
             }],
             "columnKind": "unicodeCodePoints",
             "originalUriBaseIds": {"HOST": {
@@ -131,6 +136,18 @@ fn result(view: &View, finding: &Finding, rules: &[&'static Rule]) -> Value {
     result
 }
 
+/// Who holds a finding back, and why.
+fn suppression(by: &By) -> Value {
+    let kind = if by.kind == ByKind::Comment { "inSource" } else { "external" };
+    let until = by.until.iter().map(|until| format!(" (until {until})"));
+    let place = match (&by.file, by.line) {
+        (Some(file), Some(line)) => format!(" ({file}:{line})"),
+        _ => String::new(),
+    };
+    let reason: String = std::iter::once(by.reason.clone()).chain(until).collect();
+    json!({"kind": kind, "status": "accepted", "justification": format!("{reason}{place}")})
+}
+
 fn location(view: &View, place: &Placed, id: Option<usize>) -> Value {
     let mut physical = json!({"artifactLocation": artifact(&place.artifact)});
     if let Some(region) = place.region {
@@ -175,7 +192,8 @@ fn change(file: &PatchedFile, place: &Placed) -> Value {
 }
 
 /// What could not be read, and what there is no room for.
-fn notifications(view: &View, findings: usize) -> Vec<Value> {
+fn notifications(view: &View) -> Vec<Value> {
+    let findings = view.findings.len() + view.suppressed.iter().flatten().count();
     let mut told: Vec<Value> = view
         .problems
         .iter()

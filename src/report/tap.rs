@@ -26,6 +26,7 @@ pub(super) fn tap(view: &View) -> String {
             Answer::Skipped(skip) => {
                 tests.push(("ok", format!("{name} # SKIP {}\n", escaped(&skip.reason))));
             }
+            Answer::Idle(why) => tests.push(("ok", format!("{name} # SKIP {}\n", escaped(why)))),
             Answer::Found(findings) => {
                 let failed =
                     findings.into_iter().map(|one| ("not ok", failed_test(view, app, one)));

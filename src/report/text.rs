@@ -22,6 +22,8 @@ pub struct Style {
     pub quiet: bool,
     /// With every reason why a rule was skipped.
     pub verbose: bool,
+    /// With the findings that are held back.
+    pub suppressed: bool,
 }
 
 impl Style {
@@ -307,7 +309,15 @@ fn summary(report: &Report, style: Style, out: &mut String) {
             let _ = writeln!(out, "skipped {}{app}: {}", skip.code, clean(skip.reason.text()));
         }
     }
-    if style.verbose {
+    if style.verbose || style.suppressed {
+        for one in &outcome.suppressed {
+            let (line, by) = (concise::line(report, &one.reported.finding), &one.by);
+            let file = clean(&by.file.to_string_lossy());
+            let until =
+                by.until.as_ref().map_or_else(String::new, |day| format!(" until {}", day.0));
+            let reason = clean(&by.reason);
+            let _ = writeln!(out, "suppressed{until} {line} ({file}:{}: {reason})", by.line);
+        }
         for reported in &outcome.known {
             let _ = writeln!(out, "known {}", concise::line(report, &reported.finding));
         }

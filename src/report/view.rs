@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::place::{Artifacts, Placed};
 use super::text::plural;
 use super::{Asked, Patch, Report, SourceInfo, clean};
-use crate::engine::{Outcome, Reported, SeenIn, Status};
+use crate::engine::{Acceptance, Outcome, Reported, SeenIn, Status};
 use crate::facts::WhyKind;
 use crate::rule::{Check, Evidence, EvidenceKind, Hop, Impact, Item, Rule, Safety, Severity};
 use crate::source::{Span, show};
@@ -21,6 +21,8 @@ pub struct View<'a> {
     pub(super) source: &'a SourceInfo,
     pub(super) apps: Vec<App<'a>>,
     pub(super) findings: Vec<Finding<'a>>,
+    /// What is held back, where that was asked for.
+    pub(super) suppressed: Option<Vec<Suppressed<'a>>>,
     pub(super) skipped: Vec<Skipped<'a>>,
     pub(super) problems: Vec<Problem<'a>>,
     pub(super) summary: Summary,
@@ -73,6 +75,53 @@ pub(super) struct Finding<'a> {
     pub fingerprint: &'a str,
     #[serde(skip)]
     pub reported: &'a Reported,
+}
+
+/// A finding that is held back, and by what.
+#[derive(Serialize)]
+pub(super) struct Suppressed<'a> {
+    pub finding: Finding<'a>,
+    pub by: By,
+}
+
+/// What holds a finding back.
+#[derive(Serialize)]
+pub(super) struct By {
+    pub kind: ByKind,
+    /// The file that says so; none: the known findings.
+    pub file: Option<String>,
+    pub line: Option<usize>,
+    pub reason: String,
+    pub until: Option<String>,
+}
+
+/// The kinds of what may hold a finding back.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum ByKind {
+    /// A comment in a checked file.
+    Comment,
+    /// An `[[ignore]]` of the file of settings.
+    Settings,
+    /// The file of known findings.
+    Baseline,
+}
+
+impl By {
+    fn of(by: &Acceptance) -> Self {
+        Self {
+            kind: if by.comment { ByKind::Comment } else { ByKind::Settings },
+            file: Some(clean(&by.file.to_string_lossy())),
+            line: Some(by.line),
+            reason: clean(&by.reason),
+            until: by.until.as_ref().map(|until| until.0.clone()),
+        }
+    }
+
+    fn known() -> Self {
+        let reason = "it is among the known findings".to_owned();
+        Self { kind: ByKind::Baseline, file: None, line: None, reason, until: None }
+    }
 }
 
 /// A place as the deployment sees it, columns in bytes.
@@ -150,7 +199,7 @@ impl Summary {
             warning: outcome.count(Severity::Warning),
             info: outcome.count(Severity::Info),
             skipped: outcome.skips.len(),
-            suppressed: outcome.suppressed,
+            suppressed: outcome.suppressed.len(),
             known: outcome.known.len(),
         }
     }
@@ -184,6 +233,8 @@ pub(super) struct Case<'v, 'a> {
 pub(super) enum Answer<'v, 'a> {
     Found(Vec<&'v Finding<'a>>),
     Skipped(&'v Skipped<'a>),
+    /// It had nothing to judge, for this reason.
+    Idle(&'a str),
     Passed,
 }
 
@@ -198,6 +249,7 @@ impl<'a> View<'a> {
             source: &report.source,
             apps: apps(report),
             findings: outcome.findings.iter().map(|one| finding(report, one)).collect(),
+            suppressed: asked.suppressed.then(|| suppressed(report)),
             skipped: outcome
                 .skips
                 .iter()
@@ -288,6 +340,9 @@ impl<'a> View<'a> {
         }
         let skipped: HashMap<(&str, Option<&str>), &Skipped<'a>> =
             self.skipped.iter().map(|skip| ((skip.code, skip.app), skip)).collect();
+        let idle: HashMap<(&str, Option<&str>), &'a str> = (self.report.outcome.idle.iter())
+            .map(|skip| ((skip.code, skip.app.as_deref()), skip.reason.text()))
+            .collect();
         let mut cases = Vec::new();
         let apps = self.apps.iter().map(|app| Some(app.name));
         for app in apps.chain([None]) {
@@ -298,7 +353,7 @@ impl<'a> View<'a> {
                 let answer = match (found.remove(&key), skip) {
                     (Some(findings), _) => Answer::Found(findings),
                     (None, Some(skip)) => Answer::Skipped(skip),
-                    (None, None) => Answer::Passed,
+                    (None, None) => idle.get(&key).map_or(Answer::Passed, |why| Answer::Idle(why)),
                 };
                 let of_host = matches!(rule.check, Check::Host(_));
                 if of_host == app.is_none() || matches!(answer, Answer::Found(_)) {
@@ -347,6 +402,15 @@ fn apps<'a>(report: &'a Report) -> Vec<App<'a>> {
                 .collect(),
         })
         .collect()
+}
+
+/// What comments, settings and known findings hold back.
+fn suppressed<'a>(report: &'a Report) -> Vec<Suppressed<'a>> {
+    let outcome = report.outcome;
+    let accepted = outcome.suppressed.iter().map(|one| (&one.reported, By::of(&one.by)));
+    let known = outcome.known.iter().map(|one| (one, By::known()));
+    let of = |(reported, by)| Suppressed { finding: finding(report, reported), by };
+    accepted.chain(known).map(of).collect()
 }
 
 fn finding<'a>(report: &Report, reported: &'a Reported) -> Finding<'a> {

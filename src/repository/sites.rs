@@ -39,6 +39,9 @@ pub(super) fn join(
         let environment: Vec<PathBuf> = contents.environment.iter().filter(own).cloned().collect();
         for unit in &site.units {
             survey.take(&unit.path, "unit", None, unit.why.clone());
+            for drop_in in &unit.drop_ins {
+                survey.take(drop_in, "drop-in", Some(&unit.path), None);
+            }
         }
         let base = site.given.clone();
         for unit in &site.units {

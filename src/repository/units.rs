@@ -15,6 +15,8 @@ pub(super) struct AppUnit {
     pub name: String,
     /// The words of its commands' lines; what it starts may lie in the repository.
     pub why: Option<String>,
+    /// Its drop-ins, in the order in which they apply.
+    pub drop_ins: Vec<PathBuf>,
 }
 
 /// Reads files of the repository as they would be read when they are named by hand.
@@ -35,20 +37,23 @@ pub(super) fn find(sources: &Sources, contents: &Contents, survey: &mut Survey) 
             continue;
         };
         let name = app.name.clone();
+        let drop_ins: Vec<PathBuf> =
+            app.service.unit.drop_ins.iter().map(|own| own.file.path.clone()).collect();
+        let unit = |why| AppUnit { path: path.clone(), name, why, drop_ins };
         match &app.gunicorn.launch {
             facts::Known::Unknown(why) if !speaks_of_gunicorn(sources, path) => {
                 match started_script(sources, contents, path) {
                     Some(script) => {
                         let why =
                             Some(format!("it starts {}, which runs gunicorn", script.display()));
-                        found.push(AppUnit { path: path.clone(), name, why });
+                        found.push(unit(why));
                     }
                     None => {
                         survey.leave(path, format!("whether it runs gunicorn is not known: {why}"))
                     }
                 }
             }
-            _ => found.push(AppUnit { path: path.clone(), name, why: None }),
+            _ => found.push(unit(None)),
         }
     }
     found

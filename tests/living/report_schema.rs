@@ -104,6 +104,13 @@ fn real_reports_hold_to_the_schema() {
     let unit = broken.at(UNIT);
     let files = run(&["check", "--format", "json", "--unit", unit.to_str().unwrap()]);
     named.push(("files".into(), document(&files)));
+    let held = "[Service]\n# deploy-doctor: ignore[U107] a person restarts it\nRestart=no\n";
+    let tree = Copied::of("healthy");
+    let unit = fs::read_to_string(tree.at(UNIT)).unwrap();
+    tree.write(UNIT, unit + held);
+    let shown = document(&tree.check(&[&JSON[..], &["--show-suppressed"]].concat()));
+    assert!(!shown["suppressed"].as_array().unwrap().is_empty(), "{shown}");
+    named.push(("suppressed".into(), shown));
     let documents: Vec<Value> = named.iter().map(|(_, document)| document.clone()).collect();
     let Some(judged) = judged(&documents) else { return support::skip("no venv with jsonschema") };
     for ((name, _), said) in named.iter().zip(judged) {

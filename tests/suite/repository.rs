@@ -215,6 +215,10 @@ fn what_was_taken_for_what_is_said() {
     let plain = shop.run(&["check", "."]).stdout;
     assert!(plain.starts_with("read ., deploy/gunicorn.conf.py,"), "{plain}");
     assert!(!shop.run(&["check", ".", "-q"]).stdout.contains("read ."));
+    shop.write("deploy/shop.service.d/more.conf", "[Service]\nNice=5\n");
+    let verbose = shop.run(&["check", ".", "-v"]).stdout;
+    let drop_in = "took deploy/shop.service.d/more.conf as drop-in of deploy/shop.service\n";
+    assert!(verbose.contains(drop_in), "{verbose}");
 }
 
 #[test]
@@ -720,6 +724,34 @@ fn where_no_way_is_known_nothing_is_said_of_it() {
         }
         assert_eq!(status(&shop), ["unknown"; 3], "{other}");
     }
+}
+
+/// A service that came after the file of settings was written is not passed in silence.
+#[test]
+fn a_unit_that_the_settings_do_not_list_is_named() {
+    let shop = Repository::shop();
+    let settings = "[[app]]\nname = \"shop\"\nunit = [\"deploy/shop.service\"]\n";
+    shop.write("deploy-doctor.toml", settings);
+    let noted = |shop: &Repository| -> Vec<String> {
+        let report = shop.check(&["."]);
+        let problems = report["problems"].as_array().unwrap();
+        problems
+            .iter()
+            .map(|one| format!("{} {}", text(&one["file"]), text(&one["message"])))
+            .collect()
+    };
+    assert_eq!(noted(&shop), Vec::<String>::new());
+    let unit = fs::read_to_string(shop.at("deploy/shop.service")).unwrap();
+    shop.write("deploy/admin.service", &unit.replace("shop", "admin"));
+    assert_eq!(
+        noted(&shop),
+        [
+            "deploy/admin.service it was not looked at: deploy-doctor.toml lists applications, and no \
+          [[app]] has this unit"
+        ]
+    );
+    assert!(shop.run(&["check", "."]).stdout.contains("deploy/admin.service: note: it was not"));
+    assert!(!shop.run(&["check", ".", "shop.service"]).stdout.contains("admin.service: note"));
 }
 
 #[test]

@@ -95,6 +95,7 @@ pub fn run<T>(case: &str, look: impl FnOnce(&mut Run) -> T) -> T {
     let asked = Asked {
         rules: rules::all().iter().map(|rule| (*rule, rule.severity)).collect(),
         threshold: Some(Severity::Error),
+        suppressed: false,
         allow_incomplete: false,
         base: Base {
             directory: Path::new(env!("CARGO_MANIFEST_DIR")).to_path_buf(),

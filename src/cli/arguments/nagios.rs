@@ -57,6 +57,7 @@ impl NagiosArguments {
             judge: self.judge,
             fail_on: Some(FailOn::Warning),
             allow_incomplete: self.allow_incomplete,
+            show_suppressed: false,
             color: Color::Never,
             quiet: false,
             verbose: false,

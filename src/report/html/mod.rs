@@ -78,7 +78,7 @@ fn counts(report: &Report) -> String {
     for (number, word) in [
         (unread, "not read"),
         (outcome.count(Severity::Info), "info"),
-        (outcome.suppressed, "suppressed"),
+        (outcome.suppressed.len(), "suppressed"),
         (outcome.known.len(), "known"),
     ] {
         if number > 0 {

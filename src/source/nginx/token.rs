@@ -353,14 +353,13 @@ impl<'a> Tokenizer<'a> {
         let mark: &[u8] = if rest.starts_with(b"{{") { b"}}" } else { b"%}" };
         let line = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
         let end = at + find(&rest[..line], mark).unwrap_or(line);
-        TokenFault {
-            kind: FaultKind::Template,
-            start: at,
-            end,
-            message: "template syntax: only the file that it produces can be read".into(),
-        }
+        TokenFault { kind: FaultKind::Template, start: at, end, message: TEMPLATE.into() }
     }
 }
+
+/// What is said of a file that another one is made of.
+pub(super) const TEMPLATE: &str = "template syntax: only the file that it produces can be read: \
+                                   render it and name the result with --nginx";
 
 /// The length up to and with the first `mark`.
 fn find(bytes: &[u8], mark: &[u8]) -> Option<usize> {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::fault::{Fault, FaultKind};
 use super::lua;
-use super::token::{Ending, TokenFault, Tokenizer, Word};
+use super::token::{Ending, TEMPLATE, TokenFault, Tokenizer, Word};
 use crate::source::{SourceFile, Span};
 
 /// Stands for "no directive" in an index.
@@ -246,7 +246,7 @@ impl Tree {
                 kind: FaultKind::Template,
                 start: word.start as usize,
                 end: word.end as usize,
-                message: "template syntax: only the file that it produces can be read".into(),
+                message: TEMPLATE.into(),
             });
         }
         self.directives.push(Directive {

@@ -8,8 +8,9 @@ use std::process::Command;
 use deploy_doctor::report::Format;
 use serde_json::{Value, json};
 
-use super::{paths, reader, said, text, written};
+use super::{Written, paths, reader, said, text, written};
 use crate::support;
+use crate::support::command::Copied;
 use crate::support::readers;
 
 /// No address of the project is known yet, and none is invented.
@@ -59,7 +60,18 @@ fn judged(modules: &Path, files: &[&Path]) -> Vec<Vec<String>> {
 fn the_multitool_and_github_find_no_fault() {
     let Some(modules) = readers::npm() else { return support::skip("no npm") };
     let folder = tempfile::tempdir().unwrap();
-    let written = written(folder.path(), Format::Sarif);
+    let mut written = written(folder.path(), Format::Sarif);
+    let held = folder.path().join("suppressed.sarif");
+    let tree = Copied::of("healthy");
+    let unit = "/etc/systemd/system/myapp.service";
+    let before = fs::read_to_string(tree.at(unit)).unwrap();
+    let comment = "[Service]\n# deploy-doctor: ignore[U107] a person restarts it\nRestart=no\n";
+    tree.write(unit, before + comment);
+    let output = format!("sarif={}", held.display());
+    let ran = tree.check(&["--show-suppressed", "--output", &output]);
+    let text = fs::read_to_string(&held).unwrap_or_else(|error| panic!("{error}: {}", ran.all()));
+    assert!(text.contains("\"inSource\""), "{text}");
+    written.push(Written { name: "suppressed", path: held, counts: [0; 3], text });
     let told = judged(&modules, &paths(&written));
     for (one, told) in written.iter().zip(told) {
         let faults: Vec<_> = told.into_iter().filter(|rule| rule != ALLOWED).collect();

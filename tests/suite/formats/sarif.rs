@@ -9,7 +9,7 @@ use deploy_doctor::rules;
 use deploy_doctor::source::Span;
 use serde_json::Value;
 
-use crate::support::command::{Copied, finish, program, run as run_program};
+use crate::support::command::{Copied, Ran, finish, program, run as run_program};
 use crate::support::formats::{Run, run};
 
 const UNIT: &str = "/etc/systemd/system/myapp.service";
@@ -23,15 +23,24 @@ fn results(log: &Value) -> &Vec<Value> {
     log["runs"][0]["results"].as_array().unwrap()
 }
 
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap()
+}
+
 fn place(result: &Value) -> &Value {
     &result["locations"][0]["physicalLocation"]
 }
 
+/// The program, called in a folder.
+fn ran_in(folder: &std::path::Path, arguments: &[&str]) -> Ran {
+    let mut command = std::process::Command::new(program());
+    command.args(arguments).current_dir(folder);
+    finish(command)
+}
+
 /// `check --format sarif` in a folder.
 fn checked(folder: &std::path::Path, options: &[&str]) -> Value {
-    let mut command = std::process::Command::new(program());
-    command.args(["check", "--format", "sarif"]).args(options).current_dir(folder);
-    let ran = finish(command);
+    let ran = ran_in(folder, &[&["check", "--format", "sarif"], options].concat());
     serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}:\n{}", ran.all()))
 }
 
@@ -292,4 +301,61 @@ fn what_is_held_back_is_left_out() {
     let log = checked(tree.directory.path(), &["--root", "root", "--select", "E401"]);
     assert_eq!(results(&log).len(), 0, "{log:#}");
     assert!(!log.to_string().contains("suppressions"));
+}
+
+/// Whoever asks for it gets what comments, the settings and the known findings hold back, each with
+/// its reason; it counts as little as before.
+#[test]
+fn what_is_held_back_is_told_where_it_is_asked_for() {
+    let tree = Copied::of("healthy");
+    let before = fs::read_to_string(tree.at(ENVIRONMENT)).unwrap();
+    tree.write(ENVIRONMENT, before.clone() + "export OLD=1\n");
+    let folder = tree.directory.path();
+    let known = folder.join("known.json");
+    let known = known.to_str().unwrap();
+    let tree_options = ["--root", "root", "--baseline", known];
+    let arguments = [&["baseline", "write"], &tree_options[..]].concat();
+    assert_eq!(ran_in(folder, &arguments).code, Some(0));
+    let more = "# deploy-doctor: ignore[E401] the shell reads it, too\nexport EXTRA=1\nB=1 # x\n";
+    tree.write(ENVIRONMENT, before + "export OLD=1\n" + more);
+    let settings =
+        "[[ignore]]\nrule = \"E403\"\nreason = \"goes in May\"\nuntil = \"2999-05-01\"\n";
+    fs::write(folder.join("deploy-doctor.toml"), settings).unwrap();
+    let more = ["--config", "deploy-doctor.toml", "--select", "E401,E403"];
+    let options = [&["check"], &tree_options[..], &more].concat();
+    let shown = [&options[..], &["--show-suppressed"]].concat();
+
+    let ran = ran_in(folder, &[&shown[..], &["--format", "sarif"]].concat());
+    assert_eq!(ran.code, Some(0), "{}", ran.all());
+    let log: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let told: Vec<(&str, &str, &str)> = results(&log)
+        .iter()
+        .map(|result| {
+            let by = &result["suppressions"][0];
+            (text(&result["ruleId"]), text(&by["kind"]), text(&by["justification"]))
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("E401", "inSource", "the shell reads it, too (/etc/myapp.env:4)"),
+            ("E403", "external", "goes in May (until 2999-05-01) (deploy-doctor.toml:1)"),
+            ("E401", "external", "it is among the known findings"),
+        ]
+    );
+    let prints: Vec<&Value> = results(&log).iter().map(|one| &one["partialFingerprints"]).collect();
+    assert_ne!(prints[0], prints[2], "accepted and known are two");
+
+    let ran = ran_in(folder, &[&shown[..], &["--format", "json"]].concat());
+    let document: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let kinds = document["suppressed"].as_array().unwrap().iter().map(|one| &one["by"]["kind"]);
+    assert_eq!(kinds.collect::<Vec<_>>(), ["comment", "settings", "baseline"]);
+    assert_eq!(document["findings"].as_array().unwrap().len(), 0);
+
+    let text = ran_in(folder, &shown);
+    for line in ["\nsuppressed /etc/myapp.env:", "\nsuppressed until 2999-05-01 ", "\nknown /etc"] {
+        assert!(text.stdout.contains(line), "{line}: {}", text.stdout);
+    }
+    let silent = ran_in(folder, &[&options[..], &["--format", "json"]].concat());
+    assert!(!silent.stdout.contains("\"by\""), "{}", silent.stdout);
 }
