@@ -113,11 +113,24 @@ fn configured(app: &App, name: &str, span: Span, out: &mut Sink) {
     let how = if empty { "set and empty" } else { "set nowhere" };
     out.report(format!("{} starts without {name}, which it requires: it is {how}", app.name))
         .at(span, "required here")
-        .help(format!(
-            "write {name}=… into {}, then restart the unit: a reload keeps the old environment",
-            files(app)
-        ))
+        .help(help(app, name))
         .subject(name);
+}
+
+/// What to type. Where a line of the unit names files that systemd does not take from it, that is to
+/// be mended first (U116): the variable may well be in one of them.
+fn help(app: &App, name: &str) -> String {
+    let misread = app.environment.files.iter().any(|file| file.misread.is_some());
+    if misread {
+        return format!(
+            "mend EnvironmentFile= first (U116): the file that it means is not read, and {name} may \
+             be in it; then restart the unit: a reload keeps the old environment"
+        );
+    }
+    format!(
+        "write {name}=… into {}, then restart the unit: a reload keeps the old environment",
+        files(app)
+    )
 }
 
 /// Where its variables are set.
@@ -168,7 +181,6 @@ fn judge<'s>(
     if let Some(unknown) = misplaced(app, name) {
         return Some(told_where(name, span, unknown, out));
     }
-    let place = files(app);
     let near = nearest(app, name);
     let guess = near
         .as_ref()
@@ -187,10 +199,7 @@ fn judge<'s>(
         .report(message)
         .at(span, cause)
         .at_some(near.and_then(|(_, span)| span), "nothing reads this one")
-        .help(format!(
-            "write {name}=… into {place}, then restart the unit: a reload keeps the old \
-             environment"
-        ))
+        .help(help(app, name))
         .subject(name);
     if empty {
         finding.severity(Severity::Warning);

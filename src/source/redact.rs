@@ -103,8 +103,10 @@ pub fn ranges(path: &Path, bytes: &[u8]) -> Vec<Range<usize>> {
         let lines = mentions(bytes, &["env"]).then(|| ENVIRONMENT_LINE.find_iter(bytes));
         for line in lines.into_iter().flatten() {
             let value = line.end()..end_of_line(bytes, line.end());
-            if !is_path(&bytes[value.clone()]) {
-                environment(bytes, value, &mut found);
+            let names_files = line.as_bytes().to_ascii_lowercase();
+            match memchr::memmem::find(&names_files, b"environmentfile") {
+                Some(_) => paths(bytes, value, &mut found),
+                None => environment(bytes, value, &mut found),
             }
         }
         let lines = mentions(bytes, &["exec"]).then(|| EXEC_LINE.find_iter(bytes));
@@ -238,11 +240,28 @@ fn named(bytes: &[u8], python: bool, found: &mut Vec<Range<usize>>) {
     }
 }
 
-/// Is it what `EnvironmentFile=` takes, a path and no assignment?
-fn is_path(value: &[u8]) -> bool {
-    let value = value.trim_ascii();
-    value.strip_prefix(b"-").unwrap_or(value).starts_with(b"/")
-        && !value.iter().any(|b| *b == b'=' || b.is_ascii_whitespace())
+/// In a line of EnvironmentFile= paths are shown, in quotes and several of them, too; an assignment
+/// that was written there by mistake, and whatever else is none, are not.
+fn paths(bytes: &[u8], line: Range<usize>, found: &mut Vec<Range<usize>>) {
+    let mut at = line.start;
+    for word in bytes[line].split(u8::is_ascii_whitespace) {
+        if !is_path(word) && !matches!(word, b"" | b"#" | b"\\") {
+            found.push(at..at + word.len());
+        }
+        at += word.len() + 1;
+    }
+}
+
+/// Is it a path: absolute, below a directory that is named as such, or to a file of variables?
+fn is_path(word: &[u8]) -> bool {
+    let is_quote = |byte: &u8| matches!(byte, b'"' | b'\'');
+    let word = word.iter().position(|byte| !is_quote(byte)).map_or(&[][..], |from| &word[from..]);
+    let word = word.strip_prefix(b"-").unwrap_or(word);
+    let end = word.iter().rposition(|byte| !is_quote(byte)).map_or(0, |last| last + 1);
+    let word = &word[..end];
+    let begins = [b"/".as_slice(), b"./", b"../", b"~", b"%"];
+    (begins.iter().any(|begin| word.starts_with(begin)) || word.ends_with(b".env"))
+        && !word.iter().any(|byte| *byte == b'=' || is_quote(byte))
 }
 
 /// Is it one variable and nothing else: `$http_authorization`?

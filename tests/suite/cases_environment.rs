@@ -227,6 +227,17 @@ fn what_the_code_needs_is_found_in_its_modules_too() {
 }
 
 #[test]
+fn a_file_that_is_not_taken_is_mended_before_variables_are_added() {
+    let unit = "[Service]\nEnvironmentFile=\nEnvironmentFile=\"/etc/other.env\"\n";
+    let seen = app("A = os.environ['NEEDED_A']")
+        .file(DROP_IN, unit)
+        .file("/etc/other.env", "NEEDED_A=1\n")
+        .check();
+    let help = &seen.of("E410")[0].help;
+    assert!(help.starts_with("mend EnvironmentFile= first (U116)"), "{help}");
+}
+
+#[test]
 fn what_is_set_on_the_way_is_there() {
     let needs = "A = os.environ['NEEDED_A']";
     app(needs).check().only("E410");

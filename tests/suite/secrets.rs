@@ -59,6 +59,8 @@ Environment='FLASK_DEBUG=kanary57' FLASK_ENV=development
 EnvironmentFile=/etc/nul.env
 EnvironmentFile=-/etc/latin.env
 EnvironmentFile=/etc/myapp.env
+EnvironmentFile=SECRET=kanary55a
+EnvironmentFile="/etc/quoted.env" "kanary55b=c
 [Unit]
 Environment=N=kanary58
 "#;
