@@ -24,6 +24,8 @@ crate::area![
     no_site,
     site_not_enabled,
     certificate_missing,
+    certificate_expiring,
+    certificate_not_reloaded,
     header_twice,
     descriptors_too_few,
 ];

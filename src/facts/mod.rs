@@ -306,6 +306,10 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
         (Err(why), _) => Known::Unknown(why.clone()),
         (_, Err(why)) => Known::Unknown(why),
     };
+    nginx.now = match &living.table {
+        Ok(table) => table.now(),
+        Err(why) => Known::Unknown(why.clone()),
+    };
     let nginx = Rc::new(nginx);
     let contested = routes
         .iter()

@@ -10,7 +10,7 @@ pub mod unreached;
 
 use std::path::Path;
 
-pub use certificates::CertificateFile;
+pub use certificates::{CertificateFile, ServedCertificate};
 pub use descriptors::Descriptors;
 pub use dormant::DormantPeer;
 pub use running::{ChangedFile, Running};
@@ -54,6 +54,10 @@ pub struct Nginx {
     pub running: Known<Running>,
     /// The certificates and keys that it loads; only of a machine as a whole.
     pub certificates: Vec<CertificateFile>,
+    /// The certificates that it shows; only of a machine as a whole.
+    pub served: Vec<ServedCertificate>,
+    /// The host's time, in seconds since 1970, where it lives.
+    pub now: Known<i64>,
     /// How many files its processes may hold open.
     pub descriptors: Descriptors,
     /// Where files lead that it does not load; looked for where nothing leads to an application.
@@ -140,6 +144,8 @@ impl Nginx {
             incomplete: None,
             cut_short: None,
             certificates: Vec::new(),
+            served: Vec::new(),
+            now: Known::Unknown(Why::not_live()),
             descriptors: Descriptors {
                 limit: Known::Unknown(Why::not_read("nginx's configuration was not read")),
                 connections: Known::Unknown(Why::not_read("nginx's configuration was not read")),
@@ -177,6 +183,9 @@ impl Nginx {
         read.destinations = destinations(model);
         read.statics = statics(sources, machine, model);
         read.certificates = certificates::read(sources, machine, model);
+        if machine.whole {
+            read.served = certificates::served(sources, model);
+        }
         read
     }
 

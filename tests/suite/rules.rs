@@ -17,6 +17,7 @@ use deploy_doctor::source::Sources;
 
 use crate::support::answers;
 use crate::support::case;
+use crate::support::certificate;
 use crate::support::living;
 use living::World;
 
@@ -87,6 +88,14 @@ fn change_tree(text: &str, host: &mut MemoryHost) {
 }
 
 fn change_entry(line: &str, host: &mut MemoryHost) {
+    let all: Vec<&str> = line.split_whitespace().collect();
+    if let Some((chain, key)) = certificate::from_words(&all) {
+        host.file(all[0], chain);
+        if let Some((path, key)) = key {
+            host.file(path, key);
+        }
+        return;
+    }
     let mut words = line.split_whitespace();
     let path = words.next().unwrap();
     let (mut mode, mut uid, mut gid) = (None, 0, 0);

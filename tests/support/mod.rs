@@ -3,6 +3,7 @@
 
 pub mod answers;
 pub mod case;
+pub mod certificate;
 pub mod command;
 pub mod container;
 pub mod env_files;

@@ -1,5 +1,10 @@
 //! The certificates and keys that nginx loads when it starts and when it reloads.
 
+mod served;
+
+pub use served::ServedCertificate;
+pub(super) use served::read as served;
+
 use std::collections::HashSet;
 use std::path::PathBuf;
 

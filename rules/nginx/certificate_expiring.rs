@@ -1,0 +1,383 @@
+use std::net::IpAddr;
+
+use crate::facts::nginx::{ServedCertificate, ServerName, ServerNameKind};
+use crate::rule::prelude::*;
+
+crate::rule! {
+    /// Clients refuse the site over https: its certificate has ended, is for other names, or its key
+    /// is another's.
+    ///
+    /// nginx looks at none of it: it shows a certificate that ended yesterday as it did before, and
+    /// `nginx -t` and a reload succeed. It is the clients that break off, all of them and at once.
+    /// A key that is not the certificate's is refused by nginx itself (`key values mismatch`): a
+    /// reload keeps what is there, and the next start fails for every site of the host.
+    ///
+    /// An error where the certificate is not valid now, or where the key is not its own. A warning
+    /// where it ends within 14 days, or within the last quarter of its time if that is less (whatever
+    /// renews it should have done so), where it is for none of the names of its server, and where a
+    /// server that listens for TLS alone has a name that is not in it. A certificate that signed
+    /// itself is for clients that were told to trust it: its end is a warning, its names are not
+    /// looked at.
+    ///
+    /// By hand: `openssl x509 -in FILE -noout -dates -ext subjectAltName`.
+    ///
+    /// Proved by `certificate-expired`: nginx tested and reloaded the certificate without a word, and
+    /// a client that checks it got no answer.
+    ///
+    /// Proved by `certificate-key-differs`: nginx refused to start, and every connection was refused.
+    ///
+    /// ```nginx,bad
+    /// server {
+    ///     listen 443 ssl default_server;
+    ///     server_name example.com;
+    ///     ssl_certificate /etc/letsencrypt/live/example.com/fullchain.pem;
+    ///     ssl_certificate_key /etc/letsencrypt/live/example.com/privkey.pem;
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// ```tree,bad,live
+    /// /etc/letsencrypt/live/example.com/fullchain.pem certificate=example.com until=-1d key=/etc/letsencrypt/live/example.com/privkey.pem
+    /// ```
+    /// ```nginx,fixed
+    /// server {
+    ///     listen 443 ssl default_server;
+    ///     server_name example.com;
+    ///     ssl_certificate /etc/letsencrypt/live/example.com/fullchain.pem;
+    ///     ssl_certificate_key /etc/letsencrypt/live/example.com/privkey.pem;
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// ```tree,fixed,live
+    /// /etc/letsencrypt/live/example.com/fullchain.pem certificate=example.com until=60d key=/etc/letsencrypt/live/example.com/privkey.pem
+    /// ```
+    /// Nine days are left, and a name that it is not for:
+    ///
+    /// ```nginx,bad
+    /// server {
+    ///     listen 443 ssl default_server;
+    ///     server_name example.com;
+    ///     ssl_certificate /etc/letsencrypt/live/example.com/fullchain.pem;
+    ///     ssl_certificate_key /etc/letsencrypt/live/example.com/privkey.pem;
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// ```tree,bad,live
+    /// /etc/letsencrypt/live/example.com/fullchain.pem certificate=example.com until=9d key=/etc/letsencrypt/live/example.com/privkey.pem
+    /// ```
+    /// ```nginx,bad
+    /// server {
+    ///     listen 443 ssl default_server;
+    ///     server_name example.com www.example.com;
+    ///     ssl_certificate /etc/letsencrypt/live/example.com/fullchain.pem;
+    ///     ssl_certificate_key /etc/letsencrypt/live/example.com/privkey.pem;
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// ```tree,bad,live
+    /// /etc/letsencrypt/live/example.com/fullchain.pem certificate=example.com key=/etc/letsencrypt/live/example.com/privkey.pem
+    /// ```
+    /// ```nginx,fixed
+    /// server {
+    ///     listen 443 ssl default_server;
+    ///     server_name example.com www.example.com;
+    ///     ssl_certificate /etc/letsencrypt/live/example.com/fullchain.pem;
+    ///     ssl_certificate_key /etc/letsencrypt/live/example.com/privkey.pem;
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// ```tree,fixed,live
+    /// /etc/letsencrypt/live/example.com/fullchain.pem certificate=example.com,www.example.com key=/etc/letsencrypt/live/example.com/privkey.pem
+    /// ```
+    /// The key of the issue before:
+    ///
+    /// ```nginx,bad
+    /// server {
+    ///     listen 443 ssl default_server;
+    ///     server_name example.com;
+    ///     ssl_certificate /etc/letsencrypt/live/example.com/fullchain.pem;
+    ///     ssl_certificate_key /etc/letsencrypt/live/example.com/privkey.pem;
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// ```tree,bad,live
+    /// /etc/letsencrypt/live/example.com/fullchain.pem certificate=example.com
+    /// /root/other.pem certificate=example.com key=/etc/letsencrypt/live/example.com/privkey.pem
+    /// ```
+    /// ```nginx,fixed
+    /// server {
+    ///     listen 443 ssl default_server;
+    ///     server_name example.com;
+    ///     ssl_certificate /etc/letsencrypt/live/example.com/fullchain.pem;
+    ///     ssl_certificate_key /etc/letsencrypt/live/example.com/privkey.pem;
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// ```tree,fixed,live
+    /// /etc/letsencrypt/live/example.com/fullchain.pem certificate=example.com key=/etc/letsencrypt/live/example.com/privkey.pem
+    /// ```
+    /// A wildcard, one for six days of which five are left, and one that signed itself:
+    ///
+    /// ```nginx,good
+    /// server {
+    ///     listen 443 ssl default_server;
+    ///     server_name example.com *.example.com;
+    ///     ssl_certificate /etc/letsencrypt/live/example.com/fullchain.pem;
+    ///     ssl_certificate_key /etc/letsencrypt/live/example.com/privkey.pem;
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// ```tree,good,live
+    /// /etc/letsencrypt/live/example.com/fullchain.pem certificate=example.com,*.example.com key=/etc/letsencrypt/live/example.com/privkey.pem
+    /// ```
+    /// ```nginx,good
+    /// server {
+    ///     listen 443 ssl default_server;
+    ///     server_name example.com;
+    ///     ssl_certificate /etc/letsencrypt/live/example.com/fullchain.pem;
+    ///     ssl_certificate_key /etc/letsencrypt/live/example.com/privkey.pem;
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// ```tree,good,live
+    /// /etc/letsencrypt/live/example.com/fullchain.pem certificate=example.com until=5d length=6d key=/etc/letsencrypt/live/example.com/privkey.pem
+    /// ```
+    /// ```nginx,good
+    /// server {
+    ///     listen 443 ssl default_server;
+    ///     server_name example.com;
+    ///     ssl_certificate /etc/letsencrypt/live/example.com/fullchain.pem;
+    ///     ssl_certificate_key /etc/letsencrypt/live/example.com/privkey.pem;
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// ```tree,good,live
+    /// /etc/letsencrypt/live/example.com/fullchain.pem certificate=snakeoil self-signed key=/etc/letsencrypt/live/example.com/privkey.pem
+    /// ```
+    N326 "certificate-expiring" {
+        severity: Error, impact: Outage, fix: Some(Manual), item: No502, hop: Nginx,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+const DAY: u64 = 24 * 60 * 60;
+/// With so much left, a certificate should have been renewed.
+const SOON: u64 = 14 * DAY;
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    app.nginx.model.get()?;
+    for certificate in served(app) {
+        match certificate.key_fits.get() {
+            Ok(true) => {}
+            Ok(false) => {
+                wrong_key(certificate, out);
+                continue;
+            }
+            Err(why) => out.skip(&why),
+        }
+        let Ok(chain) = certificate.chain.get() else { continue };
+        names(app, certificate, out);
+        match app.nginx.now.get() {
+            Ok(now) => time(certificate, chain.since, chain.until, *now, out),
+            Err(why) => out.skip(&why),
+        }
+    }
+    Ok(())
+}
+
+/// Those that clients of this application are shown.
+fn served(app: &App) -> impl Iterator<Item = &ServedCertificate> {
+    let shows = |one: &&ServedCertificate| {
+        app.routes.iter().any(|route| one.servers.contains(&route.server))
+    };
+    app.nginx.served.iter().filter(shows)
+}
+
+fn wrong_key(certificate: &ServedCertificate, out: &mut Sink) {
+    let path = certificate.path.display();
+    out.report(format!(
+        "nginx refuses to load, and no site answers after its next start: the key is not that of \
+         {path}"
+    ))
+    .at(certificate.span, "the certificate")
+    .at_some(certificate.key_span, "the key of another one")
+    .help(
+        "name certificate and key of one issue (`certbot certificates` lists them)\n\
+         then check with: nginx -t",
+    )
+    .fix(Safety::Manual, "put certificate and key of one issue together");
+}
+
+fn time(certificate: &ServedCertificate, since: u64, until: u64, now: i64, out: &mut Sink) {
+    let Ok(now) = u64::try_from(now) else { return };
+    let self_signed = certificate.chain.ok().is_some_and(|chain| chain.self_signed);
+    let soon = SOON.min(until.saturating_sub(since) / 4);
+    let (message, cause, severity) = if now > until {
+        (
+            "clients refuse the site over https: its certificate has ended",
+            format!("ended {} ago", days(now - until)),
+            Severity::Error,
+        )
+    } else if now < since {
+        (
+            "clients refuse the site over https: its certificate is not valid yet",
+            format!("begins in {}", days(since - now)),
+            Severity::Error,
+        )
+    } else if until - now < soon {
+        (
+            "clients will refuse the site over https: its certificate ends soon and was not renewed",
+            format!("ends in {}", days(until - now)),
+            Severity::Warning,
+        )
+    } else {
+        return;
+    };
+    let path = certificate.path.display().to_string();
+    let renew = match path.contains("/letsencrypt/") {
+        true => {
+            "certbot renew\nsystemctl list-timers certbot.timer   # is it to run again?".to_owned()
+        }
+        false => format!("renew it into {path}"),
+    };
+    let severity = if self_signed { Severity::Warning } else { severity };
+    out.report(format!("{message} ({cause})"))
+        .at(certificate.span, cause)
+        .severity(severity)
+        .subject("time")
+        .help(format!("{renew}\nthen: nginx -t && systemctl reload nginx"))
+        .fix(Safety::Manual, "renew the certificate");
+}
+
+fn days(seconds: u64) -> String {
+    match seconds / DAY {
+        0 => "less than a day".to_owned(),
+        1 => "1 day".to_owned(),
+        days => format!("{days} days"),
+    }
+}
+
+/// Names of the servers that the certificate is not for.
+fn names(app: &App, certificate: &ServedCertificate, out: &mut Sink) {
+    let (Some(chain), Some(model)) = (certificate.chain.ok(), app.nginx.model.ok()) else { return };
+    if chain.self_signed {
+        return;
+    }
+    let servers = certificate.servers.iter().filter_map(|id| model.server(*id));
+    for server in servers.filter(|server| app.routes.iter().any(|one| one.server == server.id)) {
+        // Another certificate beside it, for another kind of key, may have the name.
+        let beside = |one: &&ServedCertificate| one.servers.contains(&server.id);
+        let all: Vec<&ServedCertificate> = app.nginx.served.iter().filter(beside).collect();
+        // The first of them says it for all.
+        if all.first().is_some_and(|first| first.span != certificate.span) {
+            continue;
+        }
+        let judged = |name: &ServerName| {
+            let hosts = hosts(name);
+            let one = |host: &String| {
+                let fits = all.iter().map(|one| one.chain.ok().and_then(|own| own.is_for(host)));
+                fits.fold(Some(false), |any, fits| match (any, fits) {
+                    (Some(true), _) | (_, Some(true)) => Some(true),
+                    (Some(false), Some(false)) => Some(false),
+                    _ => None,
+                })
+            };
+            (!hosts.is_empty()).then(|| hosts.iter().map(one).collect::<Option<Vec<bool>>>())?
+        };
+        let told: Vec<(&ServerName, bool)> = server
+            .names
+            .iter()
+            .filter_map(|name| Some((name, judged(name)?.into_iter().all(|fits| fits))))
+            .collect();
+        let missing: Vec<&ServerName> =
+            told.iter().filter(|(_, fits)| !fits).map(|(name, _)| *name).collect();
+        let Some(first) = missing.first() else { continue };
+        // Where plain http is answered too, a name may be for that alone.
+        let tls_only = server.listens.iter().all(|one| one.ssl);
+        if !tls_only && missing.len() < told.len() {
+            continue;
+        }
+        let listed: Vec<String> = missing.iter().map(|name| name.text.clone()).collect();
+        let own = match chain.names.as_slice() {
+            [] => "names no host".to_owned(),
+            names => format!("is for {}", show::listed(&names[..names.len().min(5)])),
+        };
+        out.report(format!(
+            "clients refuse https://{}: the certificate is not for {}",
+            first.text.trim_start_matches("*.").trim_start_matches('.'),
+            show::listed(&listed)
+        ))
+        .at(certificate.span, own)
+        .at(first.span, "asked for by this name")
+        .severity(Severity::Warning)
+        .subject(&listed.join(" "))
+        .help(
+            "have it issued for all of these names (certbot: -d NAME for each), or take the name out\n\
+             then: nginx -t && systemctl reload nginx",
+        )
+        .fix(Safety::Manual, "have the certificate issued for all names");
+    }
+}
+
+/// Hosts that a name stands for; none where it is no name that a certificate could be for.
+fn hosts(name: &ServerName) -> Vec<String> {
+    let text = name.text.as_str();
+    let below = |top: &str| format!("any.{top}");
+    let hosts = match name.kind {
+        ServerNameKind::Exact => vec![text.to_owned()],
+        ServerNameKind::WildcardStart => vec![below(text.trim_start_matches("*."))],
+        ServerNameKind::ExactAndWildcard => vec![text.trim_start_matches('.').to_owned()],
+        _ => Vec::new(),
+    };
+    // `_` and `localhost` are nobody's names.
+    hosts.into_iter().filter(|host| host.contains('.') && host.parse::<IpAddr>().is_err()).collect()
+}
