@@ -27,6 +27,8 @@ crate::area![
     certificate_expiring,
     certificate_not_reloaded,
     header_twice,
+    retries_non_idempotent,
+    buffering_off,
     descriptors_too_few,
 ];
 

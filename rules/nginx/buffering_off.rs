@@ -1,0 +1,114 @@
+use std::collections::HashSet;
+
+use crate::facts::nginx::Protocol;
+use crate::rule::prelude::*;
+
+crate::rule! {
+    /// A few slow clients keep the whole site waiting: each of them holds a worker until it has read
+    /// its answer.
+    ///
+    /// nginx takes an answer from gunicorn as fast as that gives it, and hands it to the client at the
+    /// client's pace. With `proxy_buffering off` gunicorn has to wait for the client instead. A sync
+    /// worker does nothing else meanwhile: as many phones in a train as there are workers, and nobody
+    /// else gets an answer. gunicorn's own documentation wants a proxy that buffers before sync
+    /// workers. (Measured on nginx 1.22.1 and 1.30.6.)
+    ///
+    /// By hand: leave it out, or keep it in a location of its own for the requests that stream, and let
+    /// gunicorn have threads (`worker_class = "gthread"`, `threads = 4`).
+    ///
+    /// Proved by `buffering-off`: three clients that did not read their answers kept every other
+    /// request waiting until they were gone.
+    ///
+    /// ```nginx,bad
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_buffering off;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// ```nginx,fixed
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_buffering on;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// What is sent by another server:
+    ///
+    /// ```nginx,good
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    ///     location /events/ {
+    ///         proxy_pass http://127.0.0.1:9000;
+    ///         proxy_buffering off;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    N320 "buffering-off" {
+        severity: Warning, impact: Slow, fix: Some(Unsafe), item: MultipleWorkers, hop: Upstream,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    app.bounds().get()?;
+    let model = app.nginx.model.get()?;
+    let mut seen = HashSet::new();
+    for route in &app.routes {
+        let Some(pass) = app.nginx.destinations.get(route.destination) else { continue };
+        if !matches!(pass.protocol, Protocol::Http | Protocol::Https) {
+            continue;
+        }
+        let Some(line) = model.effective_directive(pass.place(), "proxy_buffering") else {
+            continue;
+        };
+        let Some(word) = line.argument(0).filter(|word| word.value().eq_ignore_ascii_case(b"off"))
+        else {
+            continue;
+        };
+        if !seen.insert(word.span()) {
+            continue;
+        }
+        let class = app.gunicorn.settings.worker_class();
+        if class.get()? != "sync" {
+            return Ok(());
+        }
+        let workers = app.gunicorn.settings.workers();
+        let count = match workers.ok() {
+            Some(1) => "one slow client keeps".to_owned(),
+            Some(count) => format!("{count} slow clients keep"),
+            None => "as many slow clients as there are workers keep".to_owned(),
+        };
+        out.report(format!(
+            "{count} everybody else waiting: a sync worker is held until the client has read its answer"
+        ))
+        .at(word.span(), "nginx does not take the answer over")
+        .at(pass.word, "passed on here")
+        .help("there: proxy_buffering on;\nor let gunicorn have threads: worker_class = \"gthread\", threads = 4")
+        .fix(Safety::Unsafe, "nginx takes answers over")
+        .edit(Edit::replace(word.span(), "on"));
+    }
+    Ok(())
+}

@@ -1,0 +1,136 @@
+use std::collections::HashSet;
+
+use crate::facts::nginx::Protocol;
+use crate::rule::prelude::*;
+
+crate::rule! {
+    /// An order is placed twice, a mail is sent twice: nginx sends a POST again to the next server.
+    ///
+    /// When a server breaks off or does not answer in time, nginx asks the next one of the group. It
+    /// does so with a request that was already sent on only where that is harmless: not with POST,
+    /// LOCK and PATCH. `non_idempotent` in `proxy_next_upstream` takes this protection away. What the
+    /// first server did before its worker died, was killed or was too slow, the next one does again.
+    ///
+    /// Only where the group has several servers that could be asked. (Measured on nginx 1.22.1 and
+    /// 1.30.6.)
+    ///
+    /// By hand: take `non_idempotent` out; a client that got 502 for a POST decides by itself whether
+    /// it asks again.
+    ///
+    /// Proved by `retries-non-idempotent`: of one order two were written, and the client was told 502.
+    ///
+    /// ```nginx,bad
+    /// upstream myapp {
+    ///     server unix:/run/myapp/gunicorn.sock fail_timeout=0;
+    ///     server 10.0.0.2:8000 fail_timeout=0;
+    /// }
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     location / {
+    ///         proxy_pass http://myapp;
+    ///         proxy_next_upstream error timeout non_idempotent;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// ```nginx,fixed
+    /// upstream myapp {
+    ///     server unix:/run/myapp/gunicorn.sock fail_timeout=0;
+    ///     server 10.0.0.2:8000 fail_timeout=0;
+    /// }
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     location / {
+    ///         proxy_pass http://myapp;
+    ///         proxy_next_upstream error timeout;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// Nobody else to ask, or the others are not asked:
+    ///
+    /// ```nginx,good
+    /// upstream myapp {
+    ///     server unix:/run/myapp/gunicorn.sock;
+    /// }
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     location / {
+    ///         proxy_pass http://myapp;
+    ///         proxy_next_upstream error timeout non_idempotent;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// ```nginx,good
+    /// upstream myapp {
+    ///     server unix:/run/myapp/gunicorn.sock fail_timeout=0;
+    ///     server 10.0.0.2:8000 fail_timeout=0;
+    /// }
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     location / {
+    ///         proxy_pass http://myapp;
+    ///         proxy_next_upstream error timeout;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    N323 "retries-non-idempotent" {
+        severity: Warning, impact: Hygiene, fix: Some(Unsafe), item: UpstreamStable, hop: Upstream,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    app.bounds().get()?;
+    let model = app.nginx.model.get()?;
+    let mut seen = HashSet::new();
+    for route in &app.routes {
+        let Some(pass) = app.nginx.destinations.get(route.destination) else { continue };
+        if !matches!(pass.protocol, Protocol::Http | Protocol::Https) {
+            continue;
+        }
+        let asked = pass.peers.iter().filter(|peer| !peer.down).count();
+        if asked < 2 {
+            continue;
+        }
+        let Some(line) = model.effective_directive(pass.place(), "proxy_next_upstream") else {
+            continue;
+        };
+        let words: Vec<_> = (0..).map_while(|at| line.argument(at)).collect();
+        let Some(word) = words.iter().find(|word| word.value().as_ref() == b"non_idempotent")
+        else {
+            continue;
+        };
+        if !seen.insert(word.span()) {
+            continue;
+        }
+        let alone = words.len() == 1;
+        out.report(format!(
+            "what a POST does may be done twice: where one of the {asked} servers breaks off, nginx \
+             sends it to the next"
+        ))
+        .at(word.span(), "also what is not harmless to repeat")
+        .at(pass.word, "passed on here")
+        .help("there: proxy_next_upstream error timeout;")
+        .fix(Safety::Unsafe, "POST is not sent again")
+        .edit(match alone {
+            true => Edit::replace(word.span(), "error timeout"),
+            false => Edit::remove_word(word.span()),
+        });
+    }
+    Ok(())
+}
