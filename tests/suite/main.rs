@@ -65,6 +65,7 @@ mod requirements_read;
 mod rules;
 mod secrets;
 mod slips;
+mod sound;
 mod spelling;
 mod tree;
 mod trees;

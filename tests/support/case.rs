@@ -99,6 +99,13 @@ impl Case {
         String::from_utf8(self.host.read(Path::new(path), 1 << 20).unwrap()).unwrap()
     }
 
+    /// The text of a file, if it is there.
+    pub fn text_of(&self, path: &str) -> Option<String> {
+        use deploy_doctor::host::Host;
+        let bytes = self.host.read(Path::new(path), 1 << 20).ok()?;
+        String::from_utf8(bytes).ok()
+    }
+
     /// Replaces a piece of a file's text, which must be there.
     pub fn replace(mut self, path: &str, from: &str, to: &str) -> Self {
         let text = self.text(path);
