@@ -40,6 +40,17 @@ crate::rule! {
     /// /usr/lib/systemd/libsystemd-shared-252.so
     /// ```
     ///
+    /// A backslash that was left behind makes one value of two assignments:
+    ///
+    /// ```env,bad
+    /// SECRET_KEY=9f2c1b7e5d8a4f03b6c7d1e2a5f4988c\
+    /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db
+    /// ```
+    /// ```env,fixed
+    /// SECRET_KEY=9f2c1b7e5d8a4f03b6c7d1e2a5f4988c
+    /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db
+    /// ```
+    ///
     /// From systemd 254 on a comment ends with its line, and a comment of several lines may end
     /// them as it likes; values in several lines are all right:
     ///
@@ -72,6 +83,9 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     for read in app.environment.read_files() {
         for (assignment, cut) in cut(app, read) {
             report_cut(read, assignment, &cut, out);
+        }
+        for assignment in &read.content.assignments {
+            report_joined(app, assignment, out);
         }
         for comment in &read.content.swallowing_comments {
             report_comment(app, comment, out);
@@ -122,6 +136,32 @@ fn report_cut(read: &ReadFile, assignment: &EnvAssignment, cut: &CutValue, out: 
         .help(format!("Give the file Unix' line ends: sed -i 's/\\r$//' {path}"))
         .subject(name.clone())
         .fix_if(Safety::Safe, format!("the lines of {name} joined"), edits);
+}
+
+/// A line that looks like an assignment and is a part of the value before it.
+fn report_joined(app: &App, assignment: &EnvAssignment, out: &mut Sink) {
+    let joining = assignment.joining();
+    let (Some(first), false) = (assignment.swallowed.first(), joining.is_empty()) else { return };
+    let name = &assignment.name.value;
+    let names = match assignment.swallowed.len() {
+        1 => format!("{} is not set", first.value),
+        count => format!("{} and {} more are not set", first.value, count - 1),
+    };
+    let set = |name: &Spanned<String>| app.environment.variables.contains_key(&name.value);
+    let finding = out
+        .report(format!(
+            "{names}: the line before ends in a backslash, so systemd makes one value of both, that \
+             of {name}"
+        ))
+        .at(first.span, "a part of the value before it")
+        .at(assignment.name.span, "gets the lines below it, too")
+        .help("Take the backslash at the end of the line before it away.")
+        .subject(first.value.clone());
+    if assignment.swallowed.iter().all(set) {
+        finding.severity(Severity::Warning);
+    }
+    let edits = joining.iter().map(|at| Edit::replace(*at, ""));
+    finding.fix_if(Safety::Safe, "the line before without its backslash", edits);
 }
 
 fn report_comment(app: &App, comment: &SwallowingComment, out: &mut Sink) {

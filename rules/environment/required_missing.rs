@@ -272,7 +272,8 @@ fn is_dropped(app: &App, name: &str) -> bool {
     app.environment.read_files().any(|read| {
         read.content.ignored.iter().any(|line| line.name.as_deref() == Some(name))
             || read.content.assignments.iter().any(|assignment| {
-                assignment.is_unbalanced() && assignment.swallowed.iter().any(|n| n.value == name)
+                let taken = assignment.is_unbalanced() || !assignment.joining().is_empty();
+                taken && assignment.swallowed.iter().any(|n| n.value == name)
             })
     })
 }

@@ -37,6 +37,10 @@ crate::rule! {
     /// ```
     /// ```ini,bad,drop-in
     /// [Service]
+    /// KillSignal=SIGHUP
+    /// ```
+    /// ```ini,bad,drop-in
+    /// [Service]
     /// RestartKillSignal=SIGQUIT
     /// ```
     /// ```ini,fixed,drop-in
@@ -85,6 +89,12 @@ fn harm(signal: &str) -> Option<&'static str> {
     match signal {
         "SIGQUIT" | "SIGINT" => Some("which is gunicorn's quick shutdown"),
         "SIGKILL" => Some("which leaves gunicorn no time"),
+        "SIGHUP" => {
+            Some("on which gunicorn reloads and goes on, until the time is over and it is killed")
+        }
+        "SIGUSR1" | "SIGUSR2" | "SIGWINCH" | "SIGTTIN" | "SIGTTOU" => {
+            Some("which ends nothing: gunicorn goes on until the time is over and it is killed")
+        }
         _ => None,
     }
 }

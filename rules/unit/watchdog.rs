@@ -95,6 +95,8 @@ fn silent(app: &App) -> Result<(), Why> {
             Known::Value(SettingValue::Callable, _) => {
                 return may("a hook of gunicorn's configuration");
             }
+            // An older gunicorn does not have each of them.
+            Known::Unknown(why) if why.kind() == WhyKind::NotThere => {}
             Known::Unknown(why) => return Err(why),
             Known::Value(..) | Known::Default(..) | Known::Observed(..) => {}
         }

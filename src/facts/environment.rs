@@ -472,7 +472,7 @@ pub(super) fn hide_values(sources: &Sources, source: &SourceFile, content: &EnvF
     let mut shown: Vec<Span> = Vec::new();
     for assignment in &content.assignments {
         shown.push(assignment.name.span);
-        if assignment.is_unbalanced() {
+        if assignment.is_unbalanced() || !assignment.joining().is_empty() {
             shown.extend(assignment.swallowed.iter().map(|name| name.span));
         }
     }

@@ -72,7 +72,9 @@ fn a_wrong_change_of_known_harm_is_found() {
         for (_, harm) in mine {
             made += 1;
             let seen = harm.case.check();
-            let found = seen.hits.iter().any(|hit| harm.codes.contains(&hit.code));
+            // Where no unit runs gunicorn any more, that is what is said, and exits with 3.
+            let found = seen.hits.iter().any(|hit| harm.codes.contains(&hit.code))
+                || (seen.apps.is_empty() && seen.exit == 3);
             let codes: BTreeSet<&str> = seen.hits.iter().map(|hit| hit.code).collect();
             match found {
                 true => *by_code.entry(harm.codes[0]).or_default() += 1,

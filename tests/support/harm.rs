@@ -129,9 +129,12 @@ fn unit(list: &mut List) {
     for seconds in ["1", "2", "3s", "5", "8", "10", "12", "15s", "20", "25", "29"] {
         list.unit("TimeoutStopSec=40", &format!("TimeoutStopSec={seconds}"), &["U110"]);
     }
-    list.unit("Restart=always\n", "", &["U107"]);
-    for policy in ["no", "on-success"] {
-        list.unit("Restart=always", &format!("Restart={policy}"), &["U107"]);
+    // Where systemd holds the socket, the next connection starts it.
+    if !list.shape.is_activated() {
+        list.unit("Restart=always\n", "", &["U107"]);
+        for policy in ["no", "on-success"] {
+            list.unit("Restart=always", &format!("Restart={policy}"), &["U107"]);
+        }
     }
     for signal in ["SIGKILL", "SIGQUIT", "SIGINT", "SIGHUP", "SIGUSR1"] {
         list.line(&format!("KillSignal={signal}"), &["U137"]);
@@ -151,19 +154,19 @@ fn unit(list: &mut List) {
         list.unit_with(from, to, &["U119"], &["U101"]);
     }
     list.unit("[Install]\n", "[Instal]\n", &["U119", "U120"]);
-    for (from, to) in [("[Service]", "[Service"), ("User=www-data", "User=www data")] {
-        list.unit_with(from, to, &["U128"], &["U131", "U101", "G210", "U112", "N301"]);
-    }
+    let beside = &["U131", "U101", "G210", "U112", "N301"];
+    list.unit_with("[Service]", "[Service", &["U128"], beside);
+    list.unit("User=www-data", "User=www data", &["U128", "U131"]);
     for wrong in ["Requires=nosuch.service", "BindsTo=gone.service", "Requires=a.service b.service"]
     {
         list.unit("[Unit]\n", &format!("[Unit]\n{wrong}\n"), &["U138"]);
     }
-    list.unit("NotifyAccess=main", "NotifyAccess=none", &["U135"]);
     list.unit("Type=notify\n", "Type=forking\n", &["U104", "U135"]);
     list.unit("Type=exec\n", "Type=forking\n", &["U104", "U135"]);
     for tail in [" && echo up", " | tee /var/log/shop.log", " > /var/log/shop.log", " ; echo"] {
         let app = app(list.shape);
-        list.unit_with(&format!("{app}\n"), &format!("{app}{tail}\n"), &["U129", "G209"], &[]);
+        let codes = &["U129", "G209", "U125"];
+        list.unit_with(&format!("{app}\n"), &format!("{app}{tail}\n"), codes, &["U124"]);
     }
     let twice = format!("ExecStart=/bin/kill -0 1\n{reload}");
     list.unit_with(reload, &twice, &["U125"], &[]);
@@ -195,7 +198,7 @@ fn accounts_and_files(list: &mut List) {
     for wrong in ["\"/etc/myapp.env\"", "etc/myapp.env", "/etc/myapp.env /etc/b.env"] {
         let right = "EnvironmentFile=/etc/myapp.env\n";
         let wrong = format!("EnvironmentFile={wrong}\n");
-        list.unit_with(right, &wrong, &["U116", "U115"], &["E410", "N301", "G201"]);
+        list.unit_with(right, &wrong, &["U116", "U115"], &["E410", "N301", "G201", "G229", "U113"]);
     }
     let program = format!("{home}{PROGRAM}");
     for wrong in
@@ -261,12 +264,17 @@ fn gunicorn(list: &mut List) {
     ] {
         list.option(option, &["G209"]);
     }
-    for class in ["gevent", "eventlet", "tornado", "gthrad", "uvicorn.workers.Uvicorn"] {
+    for class in ["gevent", "eventlet", "tornado", "gthrad", "uvicorn.workers.Uv"] {
         if list.shape.framework == Framework::FastApi && list.shape.written == Written::CommandLine
         {
             continue;
         }
-        list.option(&format!("--worker-class {class}"), &["G208"]);
+        let (from, to) = (format!("{PROGRAM} "), format!("{PROGRAM} --worker-class {class} "));
+        // What is in a package that is installed is not read.
+        if class.starts_with("uvicorn") && list.shape.framework == Framework::FastApi {
+            continue;
+        }
+        list.unit_with(&from, &to, &["G208"], &["G229"]);
     }
     for option in ["--daemon", "-D"] {
         list.option(option, &["U104"]);
@@ -298,7 +306,7 @@ fn gunicorn(list: &mut List) {
             ("workers = 3", "import nothing_here\nworkers = 3"),
             ("workers = 3", "raise SystemExit(1)"),
         ] {
-            list.swap_with("/etc/myapp.conf.py", from, to, &["G212"], &["N301", "G201"]);
+            list.swap_with("/etc/myapp.conf.py", from, to, &["G212"], &["N301", "G201", "G229", "U113"]);
         }
         let gone = list.shape.case().remove("/etc/myapp.conf.py");
         list.add(
@@ -333,7 +341,7 @@ fn environment(list: &mut List) {
             ["E405"] => &["E405"],
             _ => &["E410"],
         };
-        list.swap_with(ENVIRONMENT, key, &to, codes, &["E410", "N301", "G201"]);
+        list.swap_with(ENVIRONMENT, key, &to, codes, &["E410", "N301", "G201", "U113"]);
     }
     let shape = *list.shape;
     let mut bytes = shape.case().text(ENVIRONMENT).into_bytes();
@@ -359,7 +367,7 @@ fn nginx(list: &mut List) {
         "127.0.0.1:8001",
         "127.0.0.1:9000",
     ] {
-        list.site(&server, &format!("server {other} fail_timeout=0;"), &["N301"]);
+        list.site(&server, &format!("server {other} fail_timeout=0;"), &["N301", "N302"]);
     }
     if matches!(list.shape.listener, Listener::Tcp | Listener::ActivatedTcp) {
         list.site(&server, "server [::1]:8000 fail_timeout=0;", &["S604", "N301"]);
@@ -388,7 +396,6 @@ fn nginx(list: &mut List) {
         ("proxy_pass http", "proxy_pas http"),
         ("proxy_set_header Host", "proxy_set_headr Host"),
         ("proxy_read_timeout", "proxy_read_timeoutt"),
-        ("server_name example.com;", "server_names example.com;"),
         ("server_name example.com;", "server_name example.com"),
         ("alias /srv", "alais /srv"),
         ("listen 80", "lisen 80"),
@@ -400,18 +407,16 @@ fn nginx(list: &mut List) {
         ("proxy_read_timeout 75s;", "proxy_read_timeout;"),
         ("proxy_set_header Host $host;", "proxy_set_header Host;"),
         ("listen 80 default_server;", "listen 99999;"),
-        ("listen 80 default_server;", "listen eighty;"),
         ("listen 80 default_server;", "listen 80 default_servr;"),
         ("    location /static/ {", "    location / {"),
         ("    location /static/ {", "    }\n    location /static/ {"),
     ] {
-        list.swap_with(SITE, from, to, &["N317", "N310"], &["N310", "N305", "N325"]);
+        list.swap_with(SITE, from, to, &["N317", "N310"], &["N310", "N305", "N325", "N303"]);
     }
     for file in ["/etc/nginx/proxy.conf", "snippets/proxy.conf", "proxy_parms"] {
         let line = format!("proxy_read_timeout 75s;\n        include {file};");
         list.site("proxy_read_timeout 75s;", &line, &["N314"]);
     }
-    list.site("http://myapp;", "http://$backend;", &["N317", "N311", "N305"]);
     for path in ["/srv/myapp/current/statics/", "/var/www/static/", "/srv/mayapp/current/static/"] {
         list.site("/srv/myapp/current/static/", path, &["N312"]);
     }

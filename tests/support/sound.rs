@@ -100,7 +100,8 @@ impl Shape {
         }
     }
 
-    fn is_activated(&self) -> bool {
+    /// Does systemd hold the socket?
+    pub fn is_activated(&self) -> bool {
         matches!(self.listener, Listener::Activated | Listener::ActivatedTcp)
     }
 

@@ -9,6 +9,7 @@ use super::super::gunicorn::{
 };
 use super::super::machine::Shell;
 use super::super::place::tidy;
+use super::super::service::Command;
 use super::super::{Environment, Machine, Place, Service};
 use crate::source::gunicorn::ArgumentWord;
 use crate::source::unit::{ExecCommand, expand};
@@ -35,7 +36,7 @@ pub fn launch(
     service: &Service,
     environment: &Environment,
 ) -> Launched {
-    let Some(command) = service.exec_start.last() else {
+    let Some(last) = service.exec_start.last() else {
         return match service.unit.exec_faults.first() {
             Some((_, fault)) => Launched::Unknown(format!("ExecStart=: {fault}")),
             None if service.unit.is_refused() => {
@@ -44,6 +45,27 @@ pub fn launch(
             None => Launched::Other("it has no ExecStart=".to_owned()),
         };
     };
+    // Several are for Type=oneshot; of a unit that systemd refuses for them the one that is meant.
+    let started = |command| started(sources, machine, service, environment, command);
+    let others = service.exec_start.iter().rev().skip(1).map(&started);
+    match started(last) {
+        Launched::Gunicorn(launch) => Launched::Gunicorn(launch),
+        last if service.unit.is_refused() => {
+            let mut others = others.filter(|one| matches!(one, Launched::Gunicorn(_)));
+            others.next().unwrap_or(last)
+        }
+        last => last,
+    }
+}
+
+/// What one command starts.
+fn started(
+    sources: &Sources,
+    machine: &Machine,
+    service: &Service,
+    environment: &Environment,
+    command: &Command,
+) -> Launched {
     let words: Vec<ArgumentWord> = if command.line.prefixes.no_environment {
         let plain = expand(&command.line, |_| Lookup::Unset);
         plain.into_iter().map(argument).collect()

@@ -66,7 +66,7 @@ impl Expansions {
     }
 }
 
-/// Names of lines inside a quoted value that look like assignments.
+/// Names of the further lines of a value that look like assignments.
 pub(super) fn swallowed(file: &SourceFile, value: Span) -> Vec<Spanned<String>> {
     let mut names = Vec::new();
     let mut start = value.start as usize;

@@ -100,8 +100,8 @@ pub struct EnvAssignment {
     pub quoting: Quoting,
     /// A quote that is never closed: the rest of the file is in this value.
     pub open_quote: Option<Span>,
-    /// Lines inside the quotes of this value that look like assignments of their own: a quote is
-    /// missing, and these variables are not set.
+    /// Further lines of this value that look like assignments of their own: a quote is missing, or a
+    /// backslash joins them, and these variables are not set.
     pub swallowed: Vec<Spanned<String>>,
     /// ` # …` in an unquoted part: it belongs to the value.
     pub comment: Option<Span>,
@@ -124,6 +124,19 @@ impl EnvAssignment {
     /// value, so that text follows the closing quote and what looks like assignments lies inside.
     pub fn is_unbalanced(&self) -> bool {
         self.open_quote.is_some() || (self.quoting == Quoting::Mixed && !self.swallowed.is_empty())
+    }
+
+    /// The backslashes that join lines which look like assignments of their own to this one; none
+    /// in quotes.
+    pub fn joining(&self) -> Vec<Span> {
+        let before = |name: &Spanned<String>| {
+            let ends = self.continuations.iter().filter(|end| end.end <= name.span.start);
+            ends.max_by_key(|end| end.end).map(|end| Span { end: end.start + 1, ..*end })
+        };
+        match self.quoting {
+            Quoting::Unquoted => self.swallowed.iter().filter_map(before).collect(),
+            _ => Vec::new(),
+        }
     }
 }
 

@@ -93,9 +93,8 @@ impl Machine<'_> {
             self.state,
             State::SingleQuote | State::DoubleQuote | State::DoubleQuoteEscape
         );
-        let quoted = draft.single || draft.double || open;
         let lines = self.lines(span);
-        let swallowed = if quoted && lines.start() != lines.end() {
+        let swallowed = if lines.start() != lines.end() {
             hints::swallowed(self.file, value_span)
         } else {
             Vec::new()

@@ -40,11 +40,18 @@ pub(super) fn check(config: &Config, scopes: &[Scope], faults: &mut Vec<Fault>) 
             None if directive.inclusion().1 => Scope::Fragment,
             None => Scope::Main,
         };
-        if around == Scope::Other {
-            continue;
-        }
         let name = directive.name();
         let Ok(name) = std::str::from_utf8(&name) else { continue };
+        if around == Scope::Other {
+            // Of `events`, whose places the table does not tell, the names alone.
+            let events = parent.as_ref().is_some_and(|block| {
+                block.parent().is_none() && block.name().as_ref() == b"events"
+            });
+            if events && lines(name).is_empty() {
+                faults.extend(typos.check(&directive, name));
+            }
+            continue;
+        }
         let lines = lines(name);
         let Some(first) = lines.first() else {
             faults.extend(typos.check(&directive, name));

@@ -3,6 +3,8 @@
 
 use super::super::config::DirectiveRef;
 use super::super::fault::{Fault, FaultKind};
+use super::super::has_variable;
+use super::super::value::{parse_size, parse_time};
 use super::super::version::Version;
 
 /// The first version with `keepalive 0;` and `keepalive N local;`.
@@ -19,8 +21,38 @@ pub(super) fn check(
     match name {
         "keepalive" => keepalive(directive, version),
         "proxy_http_version" => http_version(directive, version),
+        _ if is_time(name) => measure(directive, name, |text| parse_time(text).is_some()),
+        "client_max_body_size" | "client_body_buffer_size" | "proxy_buffer_size" => {
+            measure(directive, name, |text| parse_size(text).is_some())
+        }
         _ => None,
     }
+}
+
+/// Does it take a time?
+fn is_time(name: &str) -> bool {
+    let upstream = ["_connect_timeout", "_read_timeout", "_send_timeout"];
+    let of_upstream = |end: &&str| {
+        name.strip_suffix(*end).is_some_and(|start| {
+            matches!(start, "proxy" | "fastcgi" | "uwsgi" | "scgi" | "grpc" | "memcached")
+        })
+    };
+    let own = ["send_timeout", "client_body_timeout", "client_header_timeout", "keepalive_timeout"];
+    own.contains(&name) || upstream.iter().any(|end| of_upstream(end))
+}
+
+/// A time or a size.
+fn measure(
+    directive: &DirectiveRef<'_>,
+    name: &str,
+    fits: impl Fn(&[u8]) -> bool,
+) -> Option<Fault> {
+    let word = directive.argument(0).filter(|word| !word.has_placeholder())?;
+    if has_variable(&word.text()) || fits(&word.value()) {
+        return None;
+    }
+    let message = format!("\"{name}\" directive invalid value \"{}\"", word.text());
+    Some(Fault::new(FaultKind::InvalidParameter, word.span(), message))
 }
 
 fn keepalive(directive: &DirectiveRef<'_>, version: Option<Version>) -> Option<Fault> {
