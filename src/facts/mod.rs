@@ -402,7 +402,7 @@ fn socket_places(
 /// What only a living host shows, read once for all applications.
 struct Living<'h> {
     table: Result<processes::Table<'h>, Why>,
-    masters: Vec<Rc<processes::Master>>,
+    gunicorns: processes::Gunicorns,
     listeners: Result<Rc<[sockets::Listener]>, Why>,
 }
 
@@ -412,12 +412,12 @@ impl<'h> Living<'h> {
             true => processes::Table::read(sources),
             false => Err(Why::not_live()),
         };
-        let masters = table.as_ref().map(processes::masters).unwrap_or_default();
+        let gunicorns = table.as_ref().map(processes::gunicorns).unwrap_or_default();
         let listeners = match &table {
-            Ok(_) => sockets::listeners(sources, &masters, v6_only),
+            Ok(_) => sockets::listeners(sources, &gunicorns, v6_only),
             Err(why) => Err(why.clone()),
         };
-        Self { table, masters, listeners }
+        Self { table, gunicorns, listeners }
     }
 
     fn holders(&self, sockets: &HashSet<u64>) -> HashMap<u64, Known<Vec<processes::Holder>>> {
@@ -432,9 +432,9 @@ impl<'h> Living<'h> {
     ) -> Known<Processes> {
         match &self.table {
             Ok(table) => {
-                let masters = &self.masters;
+                let all = &self.gunicorns;
                 let (name, service) = (&candidate.name, &candidate.service);
-                let read = processes::processes(sources, table, masters, name, service, link);
+                let read = processes::processes(sources, table, all, name, service, link);
                 Known::Observed(read, "/proc")
             }
             Err(why) => Known::Unknown(why.clone()),
