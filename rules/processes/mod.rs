@@ -10,6 +10,8 @@ crate::area![
     main_pid_not_master,
     orphan_workers,
     wrong_user,
+    gunicorn_upgraded_on_disk,
+    mixed_releases_or_generations,
 ];
 
 use crate::facts::processes::Orphan;

@@ -69,7 +69,9 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     // Only the living host numbers its users as its processes.
     app.state.get()?;
     let user = app.service.user.get()?;
-    let (Some(wanted), runs) = (user.uid, *master.process.uid.get()?) else { return Ok(()) };
+    let runs = *master.process.uid.get()?;
+    let number = || Why::not_read(format!("the number of user {} is not known", user.name));
+    let wanted = user.uid.ok_or_else(number)?;
     if wanted == runs {
         return Ok(());
     }

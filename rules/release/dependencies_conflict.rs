@@ -78,6 +78,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         Err(_) if app.gunicorn.venv.ok().is_none() => return Ok(()),
         Err(why) => return Err(why),
     };
+    unknown(conflicts, out);
     let told: Vec<String> = conflicts.iter().filter_map(words).collect();
     let Some(first) = told.first() else { return Ok(()) };
     let venv = app.gunicorn.venv.get()?.path.display();
@@ -122,4 +123,18 @@ fn words(conflict: &Conflict) -> Option<String> {
         }
         Conflict::Unknown { .. } => return None,
     })
+}
+
+/// Of some packages it could not be told.
+fn unknown(conflicts: &[Conflict], out: &mut Sink) {
+    let mut unknown = conflicts.iter().filter_map(|conflict| match conflict {
+        Conflict::Unknown { package, reason } => Some((package, reason)),
+        _ => None,
+    });
+    let Some((package, reason)) = unknown.next() else { return };
+    let more = match unknown.count() {
+        0 => String::new(),
+        count => format!(" (and {count} more)"),
+    };
+    out.skip(&Why::not_understood(format!("what {package} needs: {reason}{more}")));
 }

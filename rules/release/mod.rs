@@ -16,4 +16,5 @@ crate::area![
     dependencies_conflict,
     shared_venv,
     migration_locks,
+    disk_full,
 ];

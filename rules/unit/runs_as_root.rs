@@ -48,6 +48,9 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let user = &service.user;
     let Some(command) = service.exec_start.last() else { return Ok(()) };
     let privileged = command.line.prefixes.full_privileges;
+    if service.boolean("DynamicUser", false).ok() == Some(&true) {
+        return Ok(());
+    }
     if !(privileged || user.get()?.is_root()) {
         return Ok(());
     }

@@ -24,6 +24,7 @@ pub mod preflight;
 pub mod probe;
 pub mod processes;
 pub mod release;
+pub mod room;
 pub mod route;
 pub mod served_file;
 pub mod server;
@@ -255,6 +256,8 @@ pub struct Deployment {
     pub apps: Vec<App>,
     /// What the URLs answer; only with `--probe`.
     pub probes: Known<Vec<Probe>>,
+    /// How much room is left where it is needed, where the host lives.
+    pub rooms: Known<Vec<room::Needed>>,
     /// What could not be read or understood.
     pub problems: Vec<Problem>,
     /// The files in which an ignore comment counts: units, nginx, environment files.
@@ -355,7 +358,8 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
         .collect();
     let files = ignorable(&apps, &nginx);
     let probes = Known::Unknown(Why::no_probe());
-    Deployment { machine, nginx, apps, probes, problems, files }
+    let rooms = room::read(sources, &apps, &nginx);
+    Deployment { machine, nginx, apps, probes, rooms, problems, files }
 }
 
 /// The units whose state counts: the service itself, then its `.socket` units.

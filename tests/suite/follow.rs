@@ -98,7 +98,7 @@ fn a_variable_holds_from_the_start_on() {
 }
 
 /// Rules whose help is itself such a command, each with the reason why no edit says it.
-const OWN_WORDS: [(&str, &str); 23] = [
+const OWN_WORDS: [(&str, &str); 25] = [
     ("environment/changed_since_start", "the files are right: only the restart is missing"),
     ("gunicorn/preload_blocks_reload", "what each deployment needs as long as it is not mended"),
     ("gunicorn/reload_drops_requests", "a package is installed: no file that is read changes"),
@@ -112,6 +112,8 @@ const OWN_WORDS: [(&str, &str); 23] = [
     ("processes/boot_loop", "the code is to be repaired, which is no setting"),
     ("processes/deleted_release", "the files are right: only the restart is missing"),
     ("processes/fewer_workers", "the files are right: only the reload is missing"),
+    ("processes/gunicorn_upgraded_on_disk", "the files are right: only the restart is missing"),
+    ("processes/mixed_releases_or_generations", "the files are right: only the reload is missing"),
     ("processes/orphan_workers", "processes are to end: no file changes"),
     ("processes/wrong_user", "the files are right: only the restart is missing"),
     ("release/venv_of_other_release", "an environment is made anew: no file that is read changes"),
