@@ -7,4 +7,6 @@ crate::area![
     app_not_answering,
     last_reload_failed,
     other_release_answers,
+    import_error,
+    worker_timeout,
 ];

@@ -25,6 +25,9 @@ crate::rule! {
     /// Proved by `requirement-missing`: the reload returned 0, the master ended with
     /// ModuleNotFoundError, and the site answered 502 until the end.
     ///
+    /// Proved by `unreadable-release`: root's check returned 0 and so did the reload, the workers got
+    /// PermissionError, and the site answered 502 until the end.
+    ///
     /// ```text,bad,command=systemctl show,also=L807
     /// Id=myapp.service
     /// ActiveState=activating

@@ -12,4 +12,9 @@ crate::area![
     release_mtime_equal,
     venv_broken,
     venv_of_other_release,
+    unreadable_release,
+    dependencies_conflict,
+    shared_venv,
+    migration_locks,
+    disk_full,
 ];

@@ -16,6 +16,10 @@ crate::rule! {
     /// Proved by `kill-mode-none`: after a restart the old master and its three workers
     /// were still there beside the new ones.
     ///
+    /// Proved by `orphan-workers`: one worker at work on a long request kept the port for as long as it
+    /// took, gunicorn ended again and again with `Connection in use`, and nobody got an answer; with
+    /// KillMode=mixed the site was back after some seconds.
+    ///
     /// ```ini,bad,drop-in
     /// [Service]
     /// KillMode=none

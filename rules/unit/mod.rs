@@ -40,6 +40,10 @@ crate::area![
     exec_variable_unset,
     release_pinned,
     restart_gives_up,
+    migrate_in_exec_start_pre,
+    not_enabled,
+    runs_as_root,
+    secret_in_unit,
 ];
 
 /// What the generator of rules begins one with; compiled here so that it keeps up.

@@ -208,6 +208,8 @@ fn on_machine(
         let unstarted = names.filter(|socket| !is_started(sources, &paths, &units, socket));
         candidate.service.unstarted_sockets =
             unstarted.map(|socket| socket.name.to_string()).collect();
+        candidate.service.idle_at_boot =
+            is_idle_at_boot(sources, &paths, &units, &candidate.service);
         match &candidate.launched {
             Launched::Other(what) if !request.apps.is_empty() => problems.push(Problem::new(
                 &candidate.service.unit.path,
@@ -241,27 +243,51 @@ const PASSIVE: [&str; 8] = [
     "StopPropagatedFrom",
 ];
 
+/// Does nothing start the service when the machine starts? Not where its sockets are what starts it,
+/// nor on a machine where no unit at all is enabled yet.
+fn is_idle_at_boot(
+    sources: &Sources,
+    paths: &UnitPaths,
+    units: &[UnitName],
+    service: &Service,
+) -> bool {
+    let unit = &service.unit;
+    let sockets = service.sockets.len() > service.unstarted_sockets.len();
+    // A template as such is never started.
+    let template = unit.name.to_string().contains("@.");
+    if unit.is_enabled() || sockets || template || !paths.enables_any() {
+        return false;
+    }
+    // `myapp.timer` and `myapp.path` start it without naming it.
+    let stem = unit.name.to_string();
+    let stem = stem.strip_suffix("service").unwrap_or(&stem);
+    let alike = [format!("{stem}timer"), format!("{stem}path")];
+    let by_its_name = units.iter().any(|other| alike.contains(&other.to_string()));
+    !by_its_name && !is_started(sources, paths, units, unit)
+}
+
 /// Does any unit of the machine name this one in a setting that may start it?
-fn is_started(sources: &Sources, paths: &UnitPaths, units: &[UnitName], socket: &Unit) -> bool {
-    let name = socket.name.to_string();
+fn is_started(sources: &Sources, paths: &UnitPaths, units: &[UnitName], wanted: &Unit) -> bool {
+    let name = wanted.name.to_string();
+    let kind = name.rsplit_once('.').map_or(".service", |(stem, _)| &name[stem.len()..]);
     let starts = |unit: Unit| {
         let mut lines = unit.files().flat_map(|file| &file.assignments);
         lines.any(|line| {
             let named = match unit.specifiers.expand(&line.value) {
                 unit::Expansion::Known(text) => text.as_str().contains(&name),
-                _ => line.value.as_str().split_whitespace().any(|word| may_be(word, &name)),
+                _ => line.value.as_str().split_whitespace().any(|word| may_be(word, &name, kind)),
             };
             named && !PASSIVE.contains(&line.key.value.as_str())
         })
     };
     units
         .iter()
-        .filter(|unit| **unit != socket.name && paths.mentions(sources, unit, b".socket"))
+        .filter(|unit| **unit != wanted.name && paths.mentions(sources, unit, kind.as_bytes()))
         .any(|unit| paths.load(sources, unit).map_or(true, starts))
 }
 
 /// May a word with specifiers come to this name?
-fn may_be(word: &str, name: &str) -> bool {
+fn may_be(word: &str, name: &str, kind: &str) -> bool {
     let (Some((before, _)), Some((_, after))) = (word.split_once('%'), word.rsplit_once('%'))
     else {
         return word == name;
@@ -270,7 +296,7 @@ fn may_be(word: &str, name: &str) -> bool {
     let mut after = after.chars();
     after.next();
     let after = after.as_str();
-    after.ends_with(".socket") && name.starts_with(before) && name.ends_with(after)
+    after.ends_with(kind) && name.starts_with(before) && name.ends_with(after)
 }
 
 fn named_units(apps: &[String], problems: &mut Vec<Problem>) -> Vec<UnitName> {

@@ -19,6 +19,12 @@ pub struct Journal {
     pub boots: usize,
     /// How many of them for a reason that gunicorn gives: a limit of requests, a timeout, a signal.
     pub explained: usize,
+    /// Exceptions that the log names as the end of a request, in the order of their first time.
+    pub request_errors: Vec<RequestError>,
+    /// How many workers gunicorn killed because they were not heard of for its timeout.
+    pub timeouts: usize,
+    /// How many workers were killed by SIGKILL or SIGSEGV, by gunicorn or others.
+    pub killed: usize,
     /// There is more than what was read, so what is not here may be there all the same.
     pub cut: bool,
 }
@@ -31,6 +37,26 @@ pub struct BootFailure {
     /// The Python error before it, where there is one.
     pub error: Option<PythonError>,
 }
+
+/// An exception with which requests ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestError {
+    /// It.
+    pub error: PythonError,
+    /// How often.
+    pub count: usize,
+}
+
+/// The most exceptions of requests that are told apart.
+const REQUEST_ERRORS: usize = 50;
+
+/// What stands before the traceback of a request that failed: Flask, gunicorn, Django, uvicorn.
+const REQUEST_FAILED: [&str; 4] = [
+    ": Exception on ",
+    "Error handling request ",
+    "Internal Server Error: ",
+    "Exception in ASGI application",
+];
 
 /// Sentences of gunicorn's arbiter (`Arbiter.reap_workers`, `Arbiter.run`).
 const SENTENCES: [&str; 4] =
@@ -75,6 +101,7 @@ fn judge(entries: &[Entry], state: &UnitState, cut: bool) -> Journal {
     let mut journal = Journal { cut, ..Journal::default() };
     let mut reader = Reader::default();
     let mut error = None;
+    let mut in_request = false;
     let mut quiet = 0;
     for entry in entries {
         quiet += 1;
@@ -88,13 +115,18 @@ fn judge(entries: &[Entry], state: &UnitState, cut: bool) -> Journal {
         if entry.reloading || text.ends_with("Handling signal: hup") {
             journal = Journal { cut, ..Journal::default() };
             error = None;
+            in_request = false;
             continue;
         }
         for line in text.lines() {
             if count(line, &mut journal) {
                 quiet = 0;
             }
+            in_request |= REQUEST_FAILED.iter().any(|said| line.contains(said));
             if let Some(found) = reader.line(line) {
+                if std::mem::take(&mut in_request) {
+                    journal.request_failed(&found);
+                }
                 // gunicorn 20 shows its own way out as a traceback, too.
                 if found.kind != "HaltServer" {
                     error = Some(found);
@@ -121,11 +153,24 @@ const EXPLAINED: [&str; 6] = [
     "Handling signal: ttin",
 ];
 
+/// A worker that did not end by itself; before gunicorn 21 with the signal's number.
+const KILLED: [&str; 4] = [
+    "was sent SIGKILL!",
+    "was sent SIGSEGV!",
+    "was terminated due to signal 9",
+    "was terminated due to signal 11",
+];
+
 /// So near the end stand last words: systemd's own lines may follow, and the rest of a traceback.
 const NEAR: usize = 20;
 
 /// Takes a line in; is it gunicorn's reason to end?
 fn count(line: &str, journal: &mut Journal) -> bool {
+    if line.contains("WORKER TIMEOUT (pid:") {
+        journal.timeouts += 1;
+    } else if KILLED.iter().any(|said| line.contains(said)) {
+        journal.killed += 1;
+    }
     if line.contains("] Booting worker with pid: ") {
         journal.boots += 1;
     } else if EXPLAINED.iter().any(|said| line.contains(said)) {
@@ -141,6 +186,15 @@ fn count(line: &str, journal: &mut Journal) -> bool {
 }
 
 impl Journal {
+    fn request_failed(&mut self, error: &PythonError) {
+        let known = self.request_errors.iter_mut().find(|failed| failed.error == *error);
+        if let Some(failed) = known {
+            failed.count += 1;
+        } else if self.request_errors.len() < REQUEST_ERRORS {
+            self.request_errors.push(RequestError { error: error.clone(), count: 1 });
+        }
+    }
+
     /// Everything since the last start or reload was read; the reason otherwise. Whoever
     /// concludes from what is *not* there asks this.
     pub fn whole(&self) -> Result<(), Why> {

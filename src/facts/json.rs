@@ -104,6 +104,7 @@ fn one_app(sources: &Sources, app: &App) -> Value {
         "processes": known(sources, &app.processes, |processes| json!({
             "masters": processes.masters.iter().map(|m| master(m)).collect::<Vec<_>>(),
             "others": processes.others.iter().map(|m| master(m)).collect::<Vec<_>>(),
+            "orphans": processes.orphans.iter().map(|o| json!(o.process)).collect::<Vec<_>>(),
             "main": known(sources, &processes.main, |main| json!(main)),
             "members": known(sources, &processes.members, |count| json!(count)),
         })),

@@ -24,6 +24,7 @@ pub mod preflight;
 pub mod probe;
 pub mod processes;
 pub mod release;
+pub mod room;
 pub mod route;
 pub mod served_file;
 pub mod server;
@@ -255,6 +256,8 @@ pub struct Deployment {
     pub apps: Vec<App>,
     /// What the URLs answer; only with `--probe`.
     pub probes: Known<Vec<Probe>>,
+    /// How much room is left where it is needed, where the host lives.
+    pub rooms: Known<Vec<room::Needed>>,
     /// What could not be read or understood.
     pub problems: Vec<Problem>,
     /// The files in which an ignore comment counts: units, nginx, environment files.
@@ -359,7 +362,8 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
         .collect();
     let files = ignorable(&apps, &nginx);
     let probes = Known::Unknown(Why::no_probe());
-    Deployment { machine, nginx, apps, probes, problems, files }
+    let rooms = room::read(sources, &apps, &nginx);
+    Deployment { machine, nginx, apps, probes, rooms, problems, files }
 }
 
 /// The units whose state counts: the service itself, then its `.socket` units.
@@ -406,7 +410,7 @@ fn socket_places(
 /// What only a living host shows, read once for all applications.
 struct Living<'h> {
     table: Result<processes::Table<'h>, Why>,
-    masters: Vec<Rc<processes::Master>>,
+    gunicorns: processes::Gunicorns,
     listeners: Result<Rc<[sockets::Listener]>, Why>,
 }
 
@@ -416,12 +420,12 @@ impl<'h> Living<'h> {
             true => processes::Table::read(sources),
             false => Err(Why::not_live()),
         };
-        let masters = table.as_ref().map(processes::masters).unwrap_or_default();
+        let gunicorns = table.as_ref().map(processes::gunicorns).unwrap_or_default();
         let listeners = match &table {
-            Ok(_) => sockets::listeners(sources, &masters, v6_only),
+            Ok(_) => sockets::listeners(sources, &gunicorns, v6_only),
             Err(why) => Err(why.clone()),
         };
-        Self { table, masters, listeners }
+        Self { table, gunicorns, listeners }
     }
 
     fn holders(&self, sockets: &HashSet<u64>) -> HashMap<u64, Known<Vec<processes::Holder>>> {
@@ -436,9 +440,9 @@ impl<'h> Living<'h> {
     ) -> Known<Processes> {
         match &self.table {
             Ok(table) => {
-                let masters = &self.masters;
+                let all = &self.gunicorns;
                 let (name, service) = (&candidate.name, &candidate.service);
-                let read = processes::processes(sources, table, masters, name, service, link);
+                let read = processes::processes(sources, table, all, name, service, link);
                 Known::Observed(read, "/proc")
             }
             Err(why) => Known::Unknown(why.clone()),

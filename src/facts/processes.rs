@@ -2,7 +2,8 @@
 //!
 //! Measured (gunicorn.md, "Processes"): without setproctitle master and workers have one command
 //! line; a worker has a gunicorn parent, a master has not; a master that USR2 started has its
-//! predecessor as parent, and that one's number in `GUNICORN_PID`.
+//! predecessor as parent, and that one's number in `GUNICORN_PID`. A worker whose master is gone has
+//! the parent of a master, and is told by the signals that it handles.
 
 mod command;
 mod read;
@@ -17,7 +18,7 @@ use super::{Known, Why};
 use crate::source::proc::RunningEnvironment;
 
 pub use command::{Running, shown};
-pub(super) use read::{masters, processes};
+pub(super) use read::{gunicorns, processes};
 pub(super) use table::Table;
 
 /// What `cwd` or `exe` of a process leads to.
@@ -76,6 +77,24 @@ pub struct Master {
     pub successor: bool,
 }
 
+/// A gunicorn worker whose master is gone.
+#[derive(Debug)]
+pub struct Orphan {
+    /// The process.
+    pub process: Process,
+    /// The inodes of the sockets that it holds.
+    pub sockets: Known<Vec<u64>>,
+}
+
+/// What runs of gunicorn on the host.
+#[derive(Debug, Default)]
+pub struct Gunicorns {
+    /// The masters, oldest first.
+    pub masters: Vec<Rc<Master>>,
+    /// Workers whose master is gone, oldest first.
+    pub orphans: Vec<Rc<Orphan>>,
+}
+
 /// A process that holds a socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
@@ -94,6 +113,8 @@ pub struct Processes {
     pub masters: Vec<Rc<Master>>,
     /// The gunicorn masters of the host that are not in the unit.
     pub others: Vec<Rc<Master>>,
+    /// The workers of the host whose master is gone.
+    pub orphans: Vec<Rc<Orphan>>,
     /// The unit's main process, what systemd calls `MAINPID`; none where it runs none.
     pub main: Known<Option<Process>>,
     /// How many processes the unit has.

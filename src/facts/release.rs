@@ -13,6 +13,7 @@ pub mod migrations;
 pub mod packages;
 mod pinned;
 pub mod previous;
+pub mod readable;
 mod site;
 pub(super) mod standard_library;
 pub mod unresolved;
@@ -36,6 +37,7 @@ pub use migrations::{Earlier, Migrations, Standing};
 pub use packages::{Needed, Packages, RequirementsFile};
 pub use pinned::Pinned;
 pub use previous::{Alike, PreviousRelease};
+pub use readable::Unreadable;
 pub use unresolved::{ImportCheck, Missing, Unresolved};
 
 // How the code reads a variable.
@@ -84,6 +86,8 @@ pub struct Release {
     pub search_path: Known<Vec<SearchEntry>>,
     /// The application's modules.
     pub code: Code,
+    /// The modules that the service's user may not read.
+    pub unreadable: Known<Vec<Unreadable>>,
     /// What the release requires of the virtual environment.
     pub packages: Packages,
     /// Alembic's revisions.
@@ -127,8 +131,14 @@ pub fn read(
     let link = link::find(sources, candidate, &search_path);
     let started = candidate.service.working_directory.ok().and_then(Option::as_ref);
     let follows_link = follows(link.as_ref(), &search_path, started);
-    let packages =
-        packages::read(sources, gunicorn, given, &roots(&directory, link.as_ref()), problems);
+    let mut packages = packages::read(
+        sources,
+        machine,
+        gunicorn,
+        given,
+        &roots(&directory, link.as_ref()),
+        problems,
+    );
     let user = candidate.service.user.ok();
     let account = user.and_then(|user| machine.accounts.ok()?.user(&user.name));
     let home = account.map(|account| account.home.as_path());
@@ -151,6 +161,14 @@ pub fn read(
     let manifests = manifests::read(sources, &roots(&directory, link.as_ref()), problems);
     let previous =
         previous::read(sources, machine, link.as_ref(), &code, &gunicorn.venv, &search_path);
+    packages.earlier = packages::of_earlier(
+        sources,
+        gunicorn,
+        &roots(&directory, link.as_ref()),
+        link.as_ref(),
+        &previous,
+    );
+    let unreadable = readable::read(sources, machine, &candidate.service, gunicorn, &code);
     let earlier = migrations::of_earlier(
         sources,
         &roots(&directory, link.as_ref()),
@@ -164,6 +182,7 @@ pub fn read(
         pinned: pinned::read(sources, &candidate.service),
         search_path,
         code,
+        unreadable,
         packages,
         migrations,
         django,

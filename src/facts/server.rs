@@ -27,7 +27,7 @@ use crate::source::venv::Venv;
 use crate::source::{FileId, Secret, SourceFile, Sources, Span};
 
 pub use config::ConfigSource;
-pub use installation::Interpreter;
+pub use installation::{Installed, Interpreter};
 pub use launched::{Launched, launch};
 pub use logging::LoggingFault;
 pub use paths::{Writes, WrittenPath};
@@ -53,6 +53,8 @@ pub struct Gunicorn {
     pub cmd_args: Known<Option<Secret>>,
     /// The installed version.
     pub version: Known<Version>,
+    /// When it was installed, and its environment made; not known where the file system does not say.
+    pub installed: Option<Installed>,
     /// The configuration file; none where there is none.
     pub config: Known<Option<ConfigSource>>,
     /// Its settings.
@@ -110,6 +112,7 @@ pub fn read(
     let venv = installation::read_venv(sources, venv, given, problems);
     let python = installation::python_of(&venv);
     let version = installation::version(&venv);
+    let installed = installation::installed(sources, &venv);
     let arguments: &[ArgumentWord] = launch.ok().map_or(&[], |launch| &launch.arguments);
     let environment = &candidate.environment;
     let seen = |name: &str| environment.seen_by_gunicorn(launch.ok(), name);
@@ -180,6 +183,7 @@ pub fn read(
         venv,
         python,
         version,
+        installed,
         config,
         settings,
         own_environment,

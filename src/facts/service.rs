@@ -67,6 +67,8 @@ pub struct Service {
     pub sockets: Vec<Unit>,
     /// The names of those of them that no unit of this machine starts.
     pub unstarted_sockets: Vec<String>,
+    /// Nothing on this machine starts it at boot, although other units are started then.
+    pub idle_at_boot: bool,
     /// Was it found on a whole machine, and not among files of a repository?
     pub on_machine: bool,
     /// Who the processes run as.
@@ -109,6 +111,7 @@ impl Service {
             unit,
             sockets,
             unstarted_sockets: Vec::new(),
+            idle_at_boot: false,
         };
         service.user = service.read_user(machine);
         service.working_directory = service.read_working_directory(sources, machine);

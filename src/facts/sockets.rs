@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use serde::Serialize;
 
-use super::processes::{Holder, Master, Table};
+use super::processes::{Gunicorns, Holder, Table};
 use super::{Bound, Endpoint, Known, Machine, Place, Route, TcpHost, Why};
 use crate::host::HostErrorKind;
 use crate::source::Sources;
@@ -26,7 +26,7 @@ pub struct Listener {
     pub inode: u64,
     /// Connections that wait to be accepted.
     pub queue: u32,
-    /// The gunicorn masters, of all units, that hold it.
+    /// The gunicorn masters, of all units, that hold it, and the workers without a master.
     pub owners: Vec<u32>,
 }
 
@@ -129,7 +129,7 @@ pub(super) fn without_master(
 /// say are listened on for IPv6 alone.
 pub(super) fn listeners(
     sources: &Sources,
-    masters: &[Rc<Master>],
+    gunicorns: &Gunicorns,
     v6_only: &HashSet<u16>,
 ) -> Result<Rc<[Listener]>, Why> {
     let read = |name: &str| {
@@ -146,9 +146,11 @@ pub(super) fn listeners(
         all.extend(read(name).map(|bytes| tcp_listeners(&bytes)).unwrap_or_default());
     }
     let mut owners: HashMap<u64, Vec<u32>> = HashMap::new();
-    for master in masters {
-        for inode in master.sockets.ok().into_iter().flatten() {
-            owners.entry(*inode).or_default().push(master.process.pid);
+    let masters = gunicorns.masters.iter().map(|one| (one.process.pid, &one.sockets));
+    let orphans = gunicorns.orphans.iter().map(|one| (one.process.pid, &one.sockets));
+    for (pid, sockets) in masters.chain(orphans) {
+        for inode in sockets.ok().into_iter().flatten() {
+            owners.entry(*inode).or_default().push(pid);
         }
     }
     // The table does not tell a `[::]` that leaves IPv4 alone. Beside one on 0.0.0.0 it is one.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::{
     Command, FileKind, Host, HostError, HostErrorKind, HttpAnswer, HttpError, HttpRequest, Import,
-    LINK_LIMIT, LinkHop, Lookup, Metadata, Outcome, Output, RunError, Step,
+    LINK_LIMIT, LinkHop, Lookup, Metadata, Outcome, Output, Room, RunError, Step,
 };
 
 #[derive(Debug, Clone)]
@@ -25,6 +25,7 @@ pub struct MemoryHost {
     imported: Option<Result<Output, RunError>>,
     answers: Vec<(String, Result<HttpAnswer, HttpError>)>,
     bound: BTreeMap<PathBuf, Vec<(u64, Option<bool>)>>,
+    rooms: BTreeMap<PathBuf, Room>,
 }
 
 impl Default for MemoryHost {
@@ -42,6 +43,7 @@ impl MemoryHost {
             imported: None,
             answers: Vec::new(),
             bound: BTreeMap::new(),
+            rooms: BTreeMap::new(),
         };
         host.put("/", FileKind::Directory, 0o755, Vec::new());
         host
@@ -136,6 +138,12 @@ impl MemoryHost {
     /// Says of the sockets that listen whether each is bound to the file at this path.
     pub fn binds(&mut self, path: impl AsRef<Path>, told: &[(u64, Option<bool>)]) -> &mut Self {
         self.bound.insert(path.as_ref().into(), told.to_vec());
+        self
+    }
+
+    /// Says how much room is left at this path and below.
+    pub fn has_room(&mut self, path: impl AsRef<Path>, room: Room) -> &mut Self {
+        self.rooms.insert(path.as_ref().into(), room);
         self
     }
 
@@ -248,6 +256,13 @@ impl Host for MemoryHost {
     fn bound(&self, path: &Path) -> Result<Vec<(u64, Option<bool>)>, HostError> {
         let fail = || HostError { path: path.into(), kind: HostErrorKind::NotGiven };
         self.bound.get(path).cloned().ok_or_else(fail)
+    }
+
+    fn room(&self, path: &Path) -> Result<Room, HostError> {
+        let resolved = self.look(path).resolved;
+        let found = resolved.ancestors().find_map(|above| self.rooms.get(above));
+        let fail = || HostError { path: path.into(), kind: HostErrorKind::NotGiven };
+        found.copied().ok_or_else(fail)
     }
 
     fn http(&self, request: &HttpRequest) -> Result<HttpAnswer, HttpError> {

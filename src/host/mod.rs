@@ -90,6 +90,21 @@ pub struct Metadata {
     pub mtime_nanos: u32,
 }
 
+/// How much room is left in a file system, for everybody but root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Its size in bytes.
+    pub size: u64,
+    /// The bytes that are left.
+    pub left: u64,
+    /// The files and directories that can be made at all; 0 where nothing limits them.
+    pub files: u64,
+    /// Those that can still be made.
+    pub files_left: u64,
+    /// Nothing can be written there, however much room there is.
+    pub read_only: bool,
+}
+
 /// One symbolic link that a path crossed.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct LinkHop {
@@ -262,6 +277,11 @@ pub trait Host {
     /// to the very file that stands at this path now? None where that cannot be told. Only the
     /// living host knows.
     fn bound(&self, path: &Path) -> Result<Vec<(u64, Option<bool>)>, HostError> {
+        Err(HostError { path: path.into(), kind: HostErrorKind::NotGiven })
+    }
+
+    /// How much room is left where a path lies. Only the living host has any.
+    fn room(&self, path: &Path) -> Result<Room, HostError> {
         Err(HostError { path: path.into(), kind: HostErrorKind::NotGiven })
     }
 

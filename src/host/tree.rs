@@ -20,8 +20,8 @@ use rustix::io::Errno;
 
 use super::{
     Command, FileKind, Host, HostError, HostErrorKind, HttpAnswer, HttpError, HttpRequest, Import,
-    LINK_LIMIT, LIST_LIMIT, LinkHop, Lookup, Metadata, Outcome, Output, RunError, Step, bound,
-    http, run,
+    LINK_LIMIT, LIST_LIMIT, LinkHop, Lookup, Metadata, Outcome, Output, Room, RunError, Step,
+    bound, http, run,
 };
 
 /// The most directories that are kept open, so that each is walked to only once.
@@ -395,6 +395,24 @@ impl Host for TreeHost {
             Ok(sockets) => Ok(sockets.iter().map(is_there).collect()),
             Err(errno) => Err(fail(*errno)),
         }
+    }
+
+    fn room(&self, path: &Path) -> Result<Room, HostError> {
+        if !self.live {
+            return Err(HostError { path: path.into(), kind: HostErrorKind::NotGiven });
+        }
+        let fail = |errno| HostError { path: path.into(), kind: error_kind(errno) };
+        let walk = self.walk(path, true);
+        present(&walk.lookup)?;
+        let node = walk.handle.as_ref().unwrap_or(&self.top);
+        let found = fs::fstatvfs(&node.fd).map_err(fail)?;
+        Ok(Room {
+            size: found.f_blocks.saturating_mul(found.f_frsize),
+            left: found.f_bavail.saturating_mul(found.f_frsize),
+            files: found.f_files,
+            files_left: found.f_favail,
+            read_only: found.f_flag.contains(fs::StatVfsMountFlags::RDONLY),
+        })
     }
 
     fn asked(&self) -> Vec<(&'static str, Duration)> {

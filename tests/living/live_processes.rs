@@ -12,9 +12,9 @@ use deploy_doctor::source::proc::{
     HashKey, Local, RunningEnvironment, command_line, parse_stat, tcp_listeners, unix_listeners,
 };
 
-const LIVE: [&str; 13] = [
+const LIVE: [&str; 14] = [
     "P501", "P502", "P503", "P506", "P507", "P509", "S601", "S602", "S603", "S606", "S607", "U122",
-    "E411",
+    "E411", "P508",
 ];
 const SCRIPT: &str = "/srv/myapp/.venv/bin/python /srv/myapp/.venv/bin/gunicorn";
 
@@ -208,6 +208,44 @@ fn code_that_the_master_loaded_is_not_told_by_the_workers_directory() {
     let seen = living(&change).replace(unit, "--workers 3", "--preload --workers 3").check();
     assert!(seen.of("P503").is_empty());
     assert!(seen.reasons("P503")[0].contains("preload_app"), "{seen:#?}");
+}
+
+/// Workers of a master that is gone have the parent of a master: what they handle tells.
+#[test]
+fn workers_without_a_master_are_no_second_master() {
+    let orphans = "811 parent=1\n812 parent=1\n813 parent=1\n- 800";
+    let seen = living(orphans).check();
+    let found = seen.only("P508");
+    assert_eq!(found.severity, Severity::Error);
+    assert!(found.message.contains("hold unix:/run/myapp/gunicorn.sock"), "{}", found.message);
+    assert!(found.help.contains("kill -TERM 811 812 813"), "{}", found.help);
+    for code in ["P501", "P502", "P507", "P509", "S601", "S603"] {
+        assert!(seen.of(code).is_empty(), "{code}: {seen:#?}");
+    }
+    // In the session of somebody who logged in, on the service's socket.
+    let left = "711 like=811 parent=1 unit=session-1.scope start=50";
+    let seen = living(left).check();
+    assert!(seen.only("P508").message.contains("beside the new"), "{seen:#?}");
+    assert!(seen.of("P507").is_empty());
+    // The same with nothing to tell it by (a title, another system): a second master, as before.
+    let seen = living(&format!("{left} caught=0")).check();
+    assert!(seen.of("P508").is_empty());
+    seen.only("P507");
+    // On a socket whose path leads to the new one by now; the main process is told all the same.
+    let dead = "711 like=811 parent=1 start=50 sockets=39001\nlisten unix:/run/myapp/gunicorn.sock \
+                inode=39001\nreplaced /run/myapp/gunicorn.sock inode=39001";
+    let seen = living(dead).check();
+    assert_eq!(seen.only("P508").severity, Severity::Warning);
+    seen.passes("P509");
+    // Workers below a program that embeds gunicorn, and of another application.
+    silent(&living("711 like=811 parent=1 unit=other.service sockets=39001").check());
+    silent(
+        &living(
+            "700 parent=1 unit=other.service start=90 caught=108314a07 name=python3 : \
+             /usr/bin/python3 /srv/serve.py\n711 like=811 parent=700 unit=other.service start=91",
+        )
+        .check(),
+    );
 }
 
 #[test]

@@ -330,3 +330,70 @@ fn an_environment_that_was_not_given_is_not_passed() {
     assert_eq!(kind, Some(&"not-read".into()), "{}", ran.stdout);
     Case::healthy().check().passes("R712");
 }
+
+#[test]
+fn what_keeps_writers_waiting_is_told_of_postgresql_and_of_what_is_pending() {
+    let on = |case: Case, url: &str| {
+        case.file(
+            "/etc/myapp.env",
+            format!("SECRET_KEY=7f1c9a52f0b84d3f9d0e6c1a5b2e8f47\nDATABASE_URL={url}\n"),
+        )
+    };
+    let postgresql = "postgresql://myapp:x@127.0.0.1/myapp";
+    let index = || second("op.create_index('ix', 'users', ['email'])");
+    let seen = on(index(), postgresql).database_revision("a1f0c2d4e6b8").check();
+    let found = seen.only("R707");
+    found.is(Severity::Warning).says("write to users hang while migration b2e1d3c5f7a9 runs");
+    assert!(!found.message.contains("myapp:x"), "{}", found.message);
+    // Another database, one at head, an empty one, and one that is not known.
+    for (case, revision) in [
+        (on(index(), "sqlite:////srv/myapp/shared/myapp.db"), Some("a1f0c2d4e6b8")),
+        (on(index(), postgresql), Some("b2e1d3c5f7a9")),
+        (on(index(), postgresql), Some("")),
+        (on(index(), postgresql), None),
+    ] {
+        let case = match revision {
+            Some(revision) => case.database_revision(revision),
+            None => case,
+        };
+        assert!(case.check().of("R707").is_empty(), "{revision:?}");
+    }
+    // The forms that keep nobody waiting, a table of its own, a moment, and what is R706's.
+    for body in [
+        "with op.get_context().autocommit_block():\n        op.create_index('ix', 'users', ['email'], postgresql_concurrently=True)",
+        "op.create_foreign_key('fk', 'users', 'groups', ['g'], ['id'], postgresql_not_valid=True)",
+        "op.create_table('groups', sa.Column('id', sa.Integer()))\n    op.create_index('ix', 'groups', ['id'])",
+        "op.drop_index('ix', 'users')",
+        "op.alter_column('users', 'email', nullable=False)",
+    ] {
+        let case = on(second(body), postgresql).database_revision("a1f0c2d4e6b8");
+        assert!(case.check().of("R707").is_empty(), "{body}");
+    }
+}
+
+#[test]
+fn a_module_that_its_user_may_not_read_is_told_unless_python_has_it_compiled() {
+    let closed = || {
+        Case::healthy()
+            .in_release("wsgi.py", "from shop.web import app\n")
+            .in_release("shop/__init__.py", "")
+            .in_release("shop/web.py", "from flask import Flask\n\napp = Flask(__name__)\n")
+    };
+    let file = format!("{RELEASE}/shop/web.py");
+    let seen = closed().own(&file, 0o600, 0, 0).check();
+    seen.only("R711").says("www-data may not read").says("shop/web.py");
+    let seen = closed().own(&format!("{RELEASE}/shop"), 0o700, 0, 0).check();
+    seen.only("R711").says("may not pass").says("nor 1 other module");
+    // An up-to-date compiled form is read in its place.
+    let compiled = format!("{RELEASE}/shop/__pycache__/web.cpython-311.pyc");
+    closed()
+        .own(&file, 0o600, 0, 0)
+        .file(&compiled, "")
+        .own(&compiled, 0o644, 0, 0)
+        .check()
+        .passes("R711");
+    // The whole release is closed: systemd does not even get there.
+    let seen = closed().own(RELEASE, 0o700, 0, 0).check();
+    seen.only("U112");
+    assert!(seen.of("R711").is_empty());
+}

@@ -98,11 +98,12 @@ fn a_variable_holds_from_the_start_on() {
 }
 
 /// Rules whose help is itself such a command, each with the reason why no edit says it.
-const OWN_WORDS: [(&str, &str); 20] = [
+const OWN_WORDS: [(&str, &str); 25] = [
     ("environment/changed_since_start", "the files are right: only the restart is missing"),
     ("gunicorn/preload_blocks_reload", "what each deployment needs as long as it is not mended"),
     ("gunicorn/reload_drops_requests", "a package is installed: no file that is read changes"),
     ("gunicorn/worker_class_missing", "a package is installed: no file that is read changes"),
+    ("logs/import_error", "a package is installed or the code repaired, which is no setting"),
     ("logs/worker_boot_failed", "the code is to be repaired, which is no setting"),
     ("nginx/enabled_backup_file", "a file is moved: no file that is read changes"),
     ("nginx/nginx_not_reloaded", "the files are right: only the reload is missing"),
@@ -111,6 +112,10 @@ const OWN_WORDS: [(&str, &str); 20] = [
     ("processes/boot_loop", "the code is to be repaired, which is no setting"),
     ("processes/deleted_release", "the files are right: only the restart is missing"),
     ("processes/fewer_workers", "the files are right: only the reload is missing"),
+    ("processes/gunicorn_upgraded_on_disk", "the files are right: only the restart is missing"),
+    ("processes/mixed_releases_or_generations", "the files are right: only the reload is missing"),
+    ("processes/orphan_workers", "processes are to end: no file changes"),
+    ("processes/wrong_user", "the files are right: only the restart is missing"),
     ("release/venv_of_other_release", "an environment is made anew: no file that is read changes"),
     ("sockets/foreign_listener", "a process is to end: no file changes"),
     ("sockets/not_listening", "the files are right: only the restart is missing"),

@@ -1,14 +1,14 @@
 //! What a living host answers, in a rule's example: `text,bad,command=systemctl show` (the text is
 //! the command's output; `status=1`), `command=import` (what the preflight's script says) and
 //! `probe=URL` (lines `TARGET 200`, `TARGET refused`); with `version=TEXT,without=3` three of ten
-//! answers do not hold the text.
+//! answers do not hold the text. `room=PATH`: how much is left there.
 
 #![allow(dead_code)] // each test binary uses a part of it
 
 use std::time::Duration;
 
 use deploy_doctor::facts::{self, Deployment};
-use deploy_doctor::host::{HttpAnswer, HttpError, MemoryHost, Output};
+use deploy_doctor::host::{HttpAnswer, HttpError, MemoryHost, Output, Room};
 use deploy_doctor::rule::Example;
 use deploy_doctor::source::Sources;
 
@@ -18,7 +18,10 @@ fn option<'a>(example: &'a Example, name: &str) -> Option<&'a str> {
 
 /// What the example is the answer to, if it is one.
 pub fn answers(example: &Example) -> Option<String> {
-    ["command=", "probe="].into_iter().find_map(|name| option(example, name)).map(str::to_owned)
+    ["command=", "probe=", "room="]
+        .into_iter()
+        .find_map(|name| option(example, name))
+        .map(str::to_owned)
 }
 
 /// Lets the host answer so.
@@ -33,6 +36,10 @@ pub fn answer(example: &Example, host: &mut MemoryHost) {
         };
         return;
     }
+    if let Some(path) = option(example, "room=") {
+        host.has_room(path, room(text));
+        return;
+    }
     for line in text.lines() {
         let (target, word) = line.rsplit_once(' ').unwrap();
         let answer = match word {
@@ -41,6 +48,21 @@ pub fn answer(example: &Example, host: &mut MemoryHost) {
             status => Ok(HttpAnswer { status: status.parse().unwrap(), took: Duration::ZERO }),
         };
         host.answer(target, answer);
+    }
+}
+
+/// `size=1073741824 left=4096 files=65536 files-left=60000 read-only`
+fn room(text: &str) -> Room {
+    let number = |key: &str| {
+        let word = text.split_whitespace().find_map(|word| word.strip_prefix(key));
+        word.map_or(0, |word| word.parse().unwrap())
+    };
+    Room {
+        size: number("size="),
+        left: number("left="),
+        files: number("files="),
+        files_left: number("files-left="),
+        read_only: text.contains("read-only"),
     }
 }
 

@@ -15,7 +15,7 @@
 //! ```
 //!
 //! Further words of a process: `like=811` (in all else the same as another), `name=uv`, `sockets=40001,40002` (those that it holds),
-//! `set=NAME=VALUE` (a variable that it was started with).
+//! `set=NAME=VALUE` (a variable that it was started with), `caught=8304226` (the signals it handles).
 
 #![allow(dead_code, clippy::unwrap_used, reason = "each test uses a part")]
 
@@ -48,6 +48,7 @@ pub struct Process {
     words: Vec<String>,
     sockets: Vec<u64>,
     environment: Vec<String>,
+    caught: String,
 }
 
 /// What lives on the host.
@@ -81,10 +82,14 @@ impl World {
         let master = world.processes.get_mut(&800).unwrap();
         master.environment = variables.lines().map(str::to_owned).collect();
         master.environment.push("INVOCATION_ID=1".into());
+        // As measured of gunicorn 20.1.0 to 27.0.1.
+        master.caught = "0000000108314a07".into();
+        let caught = "0000000008304226".to_owned();
+        let master = master.clone();
         for pid in 811..=813 {
-            world
-                .processes
-                .insert(pid, Process { parent: 800, start: 101, ..world.processes[&800].clone() });
+            let caught = caught.clone();
+            let worker = Process { parent: 800, start: 101, caught, ..master.clone() };
+            world.processes.insert(pid, worker);
         }
         world.change(
             "500 parent=1 unit=nginx.service user=0 start=50 cwd=/ exe=/usr/sbin/nginx name=nginx : \
@@ -146,6 +151,7 @@ impl World {
         self.processes.entry(pid).or_insert_with(|| Process {
             directory: "/".into(),
             program: "/usr/bin/python3".into(),
+            caught: "0".into(),
             ..Process::default()
         });
         let (facts, command) = match line.split_once(" :") {
@@ -175,6 +181,7 @@ impl World {
                 "sockets" => {
                     process.sockets = value.split(',').map(|n| n.parse().unwrap()).collect();
                 }
+                "caught" => process.caught = value.to_owned(),
                 "set" => process.environment.push(value.to_owned()),
                 _ => panic!("{line}: {key}?"),
             }
@@ -235,7 +242,7 @@ impl World {
             ),
         );
         host.file(format!("{top}/comm"), format!("{name}\n"));
-        let user = process.user;
+        let (user, caught) = (process.user, &process.caught);
         host.file(
             format!("{top}/status"),
             format!(
@@ -243,7 +250,7 @@ impl World {
                  TracerPid:\t0\nUid:\t{user}\t{user}\t{user}\t{user}\n\
                  Gid:\t{user}\t{user}\t{user}\t{user}\nFDSize:\t64\nGroups:\t{user} \n\
                  Threads:\t1\nSigQ:\t0/100\nSigPnd:\t0\nShdPnd:\t0\nSigBlk:\t0\nSigIgn:\t0\n\
-                 SigCgt:\t0\nCapInh:\t0\nCapPrm:\t0\nCapEff:\t0\n",
+                 SigCgt:\t{caught}\nCapInh:\t0\nCapPrm:\t0\nCapEff:\t0\n",
                 process.parent
             ),
         );

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::super::{Known, ReleaseLink, Service, Why};
-use super::command::title_of_master;
+use super::command::{may_be_gunicorn, title_of_master};
 use super::table::Found;
-use super::{Master, Process, Processes, Table};
+use super::{Gunicorns, Master, Orphan, Process, Processes, Table};
 use crate::host::Host;
 use crate::source::{Secret, Sources};
 
@@ -19,16 +19,17 @@ const GROUP_LIMIT: usize = 64;
 pub fn processes(
     sources: &Sources,
     table: &Table<'_>,
-    all: &[Rc<Master>],
+    all: &Gunicorns,
     unit: &str,
     service: &Service,
     link: Option<&ReleaseLink>,
 ) -> Processes {
     let (masters, others): (Vec<_>, Vec<_>) =
-        all.iter().map(Rc::clone).partition(|master| table.is_in(master.process.pid, unit));
+        all.masters.iter().map(Rc::clone).partition(|one| table.is_in(one.process.pid, unit));
     let members = members(sources.host(), table, unit, service, !masters.is_empty());
     Processes {
-        main: main_process(table, &members),
+        main: main_process(table, &members, &all.orphans),
+        orphans: all.orphans.clone(),
         members: Known::Observed(members.len(), "/proc"),
         masters,
         others,
@@ -45,11 +46,12 @@ pub fn processes(
     }
 }
 
-/// Every gunicorn master of the host with its workers, oldest first.
-pub fn masters(table: &Table<'_>) -> Vec<Rc<Master>> {
+/// Every gunicorn master of the host with its workers, and workers without a master, oldest first.
+pub fn gunicorns(table: &Table<'_>) -> Gunicorns {
     let gunicorns = table.gunicorns();
     let numbers: HashSet<u32> = gunicorns.iter().map(|(pid, ..)| *pid).collect();
     let mut masters = Vec::new();
+    let mut orphans = Vec::new();
     let mut children: HashMap<u32, Vec<&Found>> = HashMap::new();
     for entry in gunicorns {
         let (pid, words, running) = entry;
@@ -60,8 +62,14 @@ pub fn masters(table: &Table<'_>) -> Vec<Rc<Master>> {
             children.entry(row.parent).or_default().push(entry);
             continue;
         }
-        // Orphans show the title of a worker; they are nobody's master.
-        if title_of_master(words) == Some(false) {
+        let titled = title_of_master(words);
+        if titled == Some(false) || (titled.is_none() && table.listens_as_worker(*pid)) {
+            // Nobody's master. Below a program that embeds gunicorn it is a worker like any other.
+            if !may_be_master(table, row.parent)
+                && let Some(process) = table.process(*pid, words)
+            {
+                orphans.push(Orphan { sockets: table.sockets(*pid), process });
+            }
             continue;
         }
         let Some(process) = table.process(*pid, words) else { continue };
@@ -93,7 +101,16 @@ pub fn masters(table: &Table<'_>) -> Vec<Rc<Master>> {
         master.workers = workers;
     }
     masters.sort_by_key(|master| table.row(master.process.pid).map(|row| row.started));
-    masters.into_iter().map(Rc::new).collect()
+    orphans.sort_by_key(|orphan| table.row(orphan.process.pid).map(|row| row.started));
+    Gunicorns {
+        masters: masters.into_iter().map(Rc::new).collect(),
+        orphans: orphans.into_iter().map(Rc::new).collect(),
+    }
+}
+
+/// May this process, which is not told to be gunicorn, be a worker's master all the same?
+fn may_be_master(table: &Table<'_>, parent: u32) -> bool {
+    parent != 1 && table.row(parent).is_none_or(|row| may_be_gunicorn(&row.name))
 }
 
 /// Was this process started by SIGUSR2 from the master above it, and not forked as its worker?
@@ -202,11 +219,16 @@ fn slice(unit: &str, service: &Service) -> PathBuf {
 
 /// The unit's only process that systemd itself started. Of several, which one is meant is
 /// systemd's knowledge.
-fn main_process(table: &Table<'_>, members: &[u32]) -> Known<Option<Process>> {
+fn main_process(
+    table: &Table<'_>,
+    members: &[u32],
+    orphans: &[Rc<Orphan>],
+) -> Known<Option<Process>> {
     let started: Vec<u32> = members
         .iter()
         .copied()
         .filter(|pid| table.row(*pid).is_some_and(|row| row.parent == 1))
+        .filter(|pid| !orphans.iter().any(|orphan| orphan.process.pid == *pid))
         .collect();
     match started.as_slice() {
         [] if members.is_empty() => Known::Observed(None, "/proc"),

@@ -257,10 +257,23 @@ impl<'h> Table<'h> {
         self.file(pid, "stat").ok().and_then(|b| proc::parse_stat(&b)).is_some_and(|s| !s.gone)
     }
 
+    fn status(&self, pid: u32) -> Option<proc::Status> {
+        self.file(pid, "status").ok().and_then(|bytes| proc::parse_status(&bytes))
+    }
+
+    /// Does this gunicorn process handle its signals as a worker does? Measured for every class of
+    /// worker, 20.1.0 to 27.0.1: a worker has SIGUSR1 and no SIGHUP, a master both, and one that
+    /// begins neither.
+    pub fn listens_as_worker(&self, pid: u32) -> bool {
+        const HUP: u32 = 1;
+        const USR1: u32 = 10;
+        self.status(pid).is_some_and(|status| status.catches(USR1) && !status.catches(HUP))
+    }
+
     /// All facts of one process; none where it is gone.
     pub fn process(&self, pid: u32, words: &[String]) -> Option<Process> {
         let stat = self.row(pid)?;
-        let ids = self.file(pid, "status").ok().and_then(|bytes| proc::parse_status(&bytes));
+        let ids = self.status(pid);
         let number = |number: Option<u32>| match number {
             Some(number) => Known::Observed(number, "/proc"),
             None => {

@@ -66,6 +66,8 @@ pub struct ReadModule {
     pub path: PathBuf,
     /// Its file's number.
     pub file: FileId,
+    /// When its file was changed last, seconds since 1970.
+    pub changed: Option<i64>,
     /// Is it certain that it is imported when a worker boots? Not where an import stands in a
     /// function, a branch or a `try`.
     pub certain: bool,

@@ -158,7 +158,9 @@ impl<'a> Graph<'a> {
         let imports = module.imports(self.version);
         let index = self.modules.len();
         let certain = wanted.certain && module.unusable().is_none();
+        let changed = self.sources.host().look(&wanted.path).metadata().map(|found| found.mtime);
         self.modules.push(ReadModule {
+            changed,
             name: wanted.name,
             path: wanted.path,
             file: file.id,

@@ -8,7 +8,7 @@ use super::{PreviousRelease, ReleaseLink, is_absent};
 use crate::source::Sources;
 use crate::source::alembic;
 
-pub use crate::source::alembic::{Breaks, Kind, Operation, Revision, Revisions};
+pub use crate::source::alembic::{Breaks, Kind, Locks, Operation, Revision, Revisions};
 
 /// Why the database's revision is not known where nobody asked for it.
 pub(super) fn database_not_asked() -> Why {

@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use super::super::server::Gunicorn;
-use super::super::{Given, Known, Origin, Problem, Why};
-use super::is_absent;
+use super::super::{Given, Known, Machine, Origin, Problem, Why};
+use super::{PreviousRelease, ReleaseLink, is_absent};
 use crate::host::HostError;
 use crate::source::requirements::{self, Requirements};
 use crate::source::{Sources, Span};
 
 pub use crate::source::requirements::Format;
+pub use crate::source::requirements::check::Conflict;
 pub use crate::source::venv::Venv;
 
 /// Something that is required and not there as required.
@@ -42,21 +43,80 @@ pub struct RequirementsFile {
     pub unknown: Vec<(String, String)>,
 }
 
+impl RequirementsFile {
+    /// Not held against anything yet.
+    fn new(path: PathBuf, requirements: Requirements) -> Self {
+        let (missing, wrong_version, unknown) = (Vec::new(), Vec::new(), Vec::new());
+        Self { path, requirements, missing, wrong_version, unknown }
+    }
+}
+
 /// What is required of the virtual environment.
 #[derive(Debug)]
 pub struct Packages {
     /// What the release requires; none where it has no such file.
     pub requirements: Known<Option<RequirementsFile>>,
+    /// Where the virtual environment contradicts itself.
+    pub conflicts: Known<Vec<Conflict>>,
+    /// What the release before requires of it, where both share it.
+    pub earlier: Option<EarlierPackages>,
+}
+
+/// What the release before requires of the virtual environment that it shares with this one.
+#[derive(Debug)]
+pub struct EarlierPackages {
+    /// The release's directory.
+    pub release: PathBuf,
+    /// Its file.
+    pub file: RequirementsFile,
 }
 
 pub(super) fn read(
     sources: &Sources,
+    machine: &Machine,
     gunicorn: &Gunicorn,
     given: &Given,
     roots: &[PathBuf],
     problems: &mut Vec<Problem>,
 ) -> Packages {
-    Packages { requirements: read_requirements(sources, &gunicorn.venv, given, roots, problems) }
+    let conflicts = match gunicorn.venv.get() {
+        // In a repository there is no environment to be repaired.
+        Ok(_) if !machine.whole => Known::Observed(Vec::new(), "the files given"),
+        Ok(venv) => Known::Observed(requirements::check::check(sources, venv), "the venv"),
+        Err(why) => Known::Unknown(why),
+    };
+    let requirements = read_requirements(sources, &gunicorn.venv, given, roots, problems);
+    Packages { requirements, conflicts, earlier: None }
+}
+
+/// What the newest release before this one requires, where its environment is this one's: outside of
+/// the releases. What is wrong with an old release's file is no problem of this one.
+pub(super) fn of_earlier(
+    sources: &Sources,
+    gunicorn: &Gunicorn,
+    roots: &[PathBuf],
+    link: Option<&ReleaseLink>,
+    previous: &Known<Vec<PreviousRelease>>,
+) -> Option<EarlierPackages> {
+    let (link, previous) = (link?, previous.ok()?);
+    let venv = gunicorn.venv.ok()?;
+    if sources.host().look(&venv.path).resolved.starts_with(&link.releases) {
+        return None;
+    }
+    // Releases are named so that they sort: by date or number.
+    let before = previous.iter().filter(|release| release.path < link.resolved);
+    let whole = before.filter(|release| release.has_application.ok() == Some(&true));
+    let release = whole.max_by(|a, b| a.path.cmp(&b.path))?;
+    let inside = |root: &PathBuf| {
+        let rest = root.strip_prefix(&link.path).or_else(|_| root.strip_prefix(&link.resolved));
+        rest.ok().map(|rest| release.path.join(rest))
+    };
+    let roots: Vec<PathBuf> = roots.iter().filter_map(inside).collect();
+    let path = find_in(sources, &roots).ok()??;
+    let requirements = requirements::read(sources, &path).ok()?;
+    let mut file = RequirementsFile::new(path, requirements);
+    compare(sources, &gunicorn.venv, &mut file);
+    Some(EarlierPackages { release: release.path.clone(), file })
 }
 
 fn read_requirements(
@@ -88,13 +148,7 @@ fn read_requirements(
         problems.push(Problem::at(sources, fault.span, fault.message.clone()));
     }
     let origin = Origin::Path(path.clone());
-    let mut file = RequirementsFile {
-        path,
-        requirements,
-        missing: Vec::new(),
-        wrong_version: Vec::new(),
-        unknown: Vec::new(),
-    };
+    let mut file = RequirementsFile::new(path, requirements);
     compare(sources, venv, &mut file);
     Known::Value(Some(file), origin)
 }
@@ -103,6 +157,10 @@ fn find(sources: &Sources, given: &Given, roots: &[PathBuf]) -> Result<Option<Pa
     if let Some(path) = &given.requirements {
         return Ok(Some(path.clone()));
     }
+    find_in(sources, roots)
+}
+
+fn find_in(sources: &Sources, roots: &[PathBuf]) -> Result<Option<PathBuf>, HostError> {
     for root in roots {
         match requirements::find(sources.host(), root) {
             Ok(Some(path)) => return Ok(Some(path)),

@@ -222,3 +222,24 @@ pub(super) fn version(venv: &Known<Venv>) -> Known<Version> {
         None => Known::Unknown(Why::depends("gunicorn's version is not known")),
     }
 }
+
+/// When an environment was made, and gunicorn installed in it; seconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Installed {
+    /// The last change of `pyvenv.cfg`, which is written once.
+    pub environment: i64,
+    /// The last change of gunicorn's `*.dist-info`, which each installation makes anew.
+    pub gunicorn: i64,
+}
+
+/// From the times of what an installation writes. Nothing where gunicorn is there twice.
+pub(super) fn installed(sources: &Sources, venv: &Known<Venv>) -> Option<Installed> {
+    let venv = venv.ok()?;
+    let mut found = venv.find("gunicorn");
+    let distribution = found.next().filter(|_| found.next().is_none())?;
+    let changed = |path: &Path| Some(sources.host().look(path).metadata()?.mtime);
+    Some(Installed {
+        environment: changed(&venv.path.join("pyvenv.cfg"))?,
+        gunicorn: changed(&distribution.path)?,
+    })
+}

@@ -10,7 +10,7 @@ pub mod process;
 pub use environment::{HashKey, RunningEnvironment};
 pub use net::{Listening, Local, tcp_listeners, unix_listeners};
 pub use process::{
-    Ids, Stat, boot_time, cgroups, command_line, link_target, parse_stat, parse_status, uptime,
+    Stat, Status, boot_time, cgroups, command_line, link_target, parse_stat, parse_status, uptime,
 };
 
 /// Ticks a second in which `/proc/PID/stat` counts: `USER_HZ`, 100 on every architecture that

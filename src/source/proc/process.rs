@@ -46,19 +46,28 @@ pub fn parse_stat(bytes: &[u8]) -> Option<Stat> {
     })
 }
 
-/// Who a process runs as.
+/// Who a process runs as, and what it listens to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ids {
+pub struct Status {
     /// The effective user.
     pub uid: u32,
     /// The effective group.
     pub gid: u32,
+    /// The signals that it handles itself, one bit each.
+    caught: u64,
+}
+
+impl Status {
+    /// Does it handle this signal itself?
+    pub fn catches(self, signal: u32) -> bool {
+        signal.checked_sub(1).is_some_and(|bit| self.caught.checked_shr(bit).unwrap_or(0) & 1 == 1)
+    }
 }
 
 /// Reads `/proc/PID/status`.
-pub fn parse_status(bytes: &[u8]) -> Option<Ids> {
+pub fn parse_status(bytes: &[u8]) -> Option<Status> {
     let status = process::Status::from_read(bytes).ok()?;
-    Some(Ids { uid: status.euid, gid: status.egid })
+    Some(Status { uid: status.euid, gid: status.egid, caught: status.sigcgt })
 }
 
 /// The words of `/proc/PID/cmdline`. A program that rewrites its title leaves blanks or zeros

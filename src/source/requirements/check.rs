@@ -1,9 +1,12 @@
 //! Does an environment contradict itself? What `pip check` asks: every installed package's own
-//! requirements, from its `METADATA`. Reads one file a package.
+//! requirements, from its `METADATA`; and what it does not ask: is what `RECORD` names there? Reads two
+//! files a package.
+
+use std::path::PathBuf;
 
 use super::compare::NOWHERE;
 use super::{Requirements, compare, pep508};
-use crate::source::venv::{Venv, metadata};
+use crate::source::venv::{Venv, metadata, record};
 use crate::source::{Sources, Span};
 
 /// A contradiction in an environment.
@@ -24,6 +27,13 @@ pub enum Conflict {
         needs: String,
         /// What is installed.
         installed: String,
+    },
+    /// A file of a package, without which it cannot be imported, is gone.
+    Gone {
+        /// Of which package.
+        package: String,
+        /// The file or directory.
+        file: PathBuf,
     },
     /// It could not be told.
     Unknown {
@@ -48,6 +58,14 @@ pub fn check(sources: &Sources<'_>, venv: &Venv) -> Vec<Conflict> {
                 continue;
             }
         };
+        if distribution.record_present
+            && let Ok(missing) = record::missing_files(sources.host(), sources, venv, distribution)
+        {
+            let package = || package.clone();
+            conflicts.extend(
+                missing.into_iter().map(|file| Conflict::Gone { package: package(), file }),
+            );
+        }
         let mut asked = Requirements::default();
         let nowhere = Span::new(NOWHERE, 0, 0);
         for text in &metadata.requires {

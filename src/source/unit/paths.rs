@@ -159,6 +159,11 @@ impl UnitPaths {
         names
     }
 
+    /// Has anybody enabled a unit here, whichever it is? What the distribution brings is not counted.
+    pub fn enables_any(&self) -> bool {
+        self.pulls.values().flatten().any(|pull| pull.path.starts_with("/etc"))
+    }
+
     /// What pulls a unit in under one of these names.
     pub(super) fn pulls(&self, names: &[UnitName]) -> Vec<Pull> {
         names.iter().filter_map(|name| self.pulls.get(name)).flatten().cloned().collect()

@@ -1,0 +1,110 @@
+use super::{holds, orphans, start};
+use crate::facts::processes::Orphan;
+use crate::facts::{App, Endpoint, Why};
+use crate::rule::{EvidenceKind, Safety, Severity, Sink};
+
+crate::rule! {
+    /// Workers whose master is gone keep the port: gunicorn cannot start again, or old code goes on
+    /// answering, and no reload, stop or restart reaches it.
+    ///
+    /// A master that is killed (by the kernel when memory runs out, by SIGHUP through a shell) takes
+    /// its workers along only where systemd ends what is left of the unit. With `KillMode=process` or
+    /// `none` they stay, and over TCP the new master finds the port taken: `Connection in use`, and it
+    /// ends after five tries. Measured, 20.1.0 to 27.0.1, after SIGKILL of the master: `gthread`,
+    /// `gevent` and `asgi` workers end within a second, idle `sync` workers after half of `timeout`
+    /// (15 s), one at work on a request when that is answered, and uvicorn's worker never.
+    ///
+    /// A worker is told by its title, or by the signals that it handles itself (`SigCgt` in
+    /// `/proc/PID/status`): SIGUSR1 and no SIGHUP, where a master has both.
+    ///
+    /// With a new master on a unix socket the old ones are out of the way (a warning): the path leads
+    /// to the new socket, and they only finish what they have.
+    ///
+    /// By hand: `ps -fp PID`, then `kill -TERM PID`; `KillMode=mixed` keeps it from happening again.
+    ///
+    /// Proved by `orphan-workers`: one worker at work on a long request kept the port for as long as it
+    /// took, gunicorn ended again and again with `Connection in use`, and nobody got an answer; with
+    /// KillMode=mixed the site was back after some seconds.
+    ///
+    /// ```proc,bad
+    /// 811 parent=1
+    /// 812 parent=1
+    /// 813 parent=1
+    /// - 800
+    /// ```
+    /// ```proc,fixed
+    /// ```
+    /// Left over from the start before, on a socket whose file is another one's now:
+    ///
+    /// ```proc,bad
+    /// 711 like=811 parent=1 start=50 sockets=39001
+    /// listen unix:/run/myapp/gunicorn.sock inode=39001
+    /// replaced /run/myapp/gunicorn.sock inode=39001
+    /// ```
+    ///
+    /// A process that a worker left behind has its handlers, and is younger than the master; a master
+    /// that begins has none yet:
+    ///
+    /// ```proc,good
+    /// 911 like=811 parent=1 start=600
+    /// ```
+    P508 "orphan-workers" {
+        severity: Error, impact: StaleRelease, fix: Some(Manual), item: WorkersReplaced,
+        hop: Workers, since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let processes = app.processes.get()?;
+    let orphans = orphans(app, processes);
+    if orphans.is_empty() {
+        return Ok(());
+    }
+    let at = orphans.iter().find_map(|orphan| holds(app, orphan));
+    let served = !processes.masters.is_empty();
+    report(app, &orphans, at, served, out);
+    Ok(())
+}
+
+/// `at`: where one of them listens. `served`: does a master run beside them?
+fn report(app: &App, orphans: &[&Orphan], at: Option<&Endpoint>, served: bool, out: &mut Sink) {
+    let numbers: Vec<String> = orphans.iter().map(|one| one.process.pid.to_string()).collect();
+    let (count, listed) = (numbers.len(), numbers.join(" "));
+    let (who, go) = match count {
+        1 => (format!("worker {listed}"), "goes"),
+        _ => (format!("workers {}", numbers.join(", ")), "go"),
+    };
+    let consequence = match (at, served) {
+        (Some(at), true) => format!(
+            "old code is served beside the new: {who} of an earlier start {go} on without a master \
+             and listen on {at}"
+        ),
+        (Some(at), false) => format!(
+            "gunicorn cannot start while {who} {go} on without a master and hold {at}; what they \
+             still answer is old code"
+        ),
+        (None, false) => format!("the site has no gunicorn master: only {who} {go} on without one"),
+        (None, true) => format!(
+            "{who} of an earlier start {go} on without a master: they keep memory and connections, \
+             and no reload or restart reaches them"
+        ),
+    };
+    let stem = app.stem();
+    let finding = out.report(consequence).at_some(start(app), "started from this");
+    for orphan in orphans.iter().take(5) {
+        let (pid, parent) = (orphan.process.pid, orphan.process.parent);
+        finding
+            .evidence(EvidenceKind::Process, format!("worker {pid}, parent {parent}, no master"));
+    }
+    if at.is_none() && served {
+        finding.severity(Severity::Warning);
+    }
+    let looked = numbers.join(",");
+    let then = if served { String::new() } else { format!("\nsystemctl restart {stem}") };
+    finding
+        .help(format!(
+            "Look at what they do, then end them:\nps -fp {looked}\nkill -TERM {listed}{then}"
+        ))
+        .subject("workers")
+        .fix(Safety::Manual, format!("kill -TERM {listed}"));
+}

@@ -1,0 +1,99 @@
+use super::start;
+use crate::facts::{App, Why};
+use crate::rule::{EvidenceKind, Safety, Sink};
+
+crate::rule! {
+    /// The next restart runs gunicorn as another user than now: what the running one wrote may be closed
+    /// to it.
+    ///
+    /// `User=` counts from the next start on; a reload keeps the user, and so does SIGUSR2. Files that the
+    /// present user made (logs, uploads, a database's file, the socket's directory) belong to it, and
+    /// what only root could do (a port below 1024, a key) goes on working until the restart, at night or
+    /// at the next boot, when nobody expects it.
+    ///
+    /// By hand: let what the application writes belong to the new user, then `systemctl restart myapp`
+    /// while you look.
+    ///
+    /// ```text,bad,command=systemctl show
+    /// Id=myapp.service
+    /// ActiveState=active
+    /// SubState=running
+    /// MainPID=800
+    /// ```
+    /// ```proc,bad
+    /// 800 user=0
+    /// 811 user=0
+    /// 812 user=0
+    /// 813 user=0
+    /// ```
+    /// ```text,fixed,command=systemctl show
+    /// Id=myapp.service
+    /// ActiveState=active
+    /// SubState=running
+    /// MainPID=800
+    /// ```
+    /// ```proc,fixed
+    /// ```
+    /// The master as root, because the workers are given away by gunicorn itself:
+    ///
+    /// ```text,good,command=systemctl show
+    /// Id=myapp.service
+    /// ActiveState=active
+    /// SubState=running
+    /// MainPID=800
+    /// ```
+    /// ```proc,good
+    /// 800 user=0
+    /// ```
+    /// ```ini,good,drop-in
+    /// [Service]
+    /// User=
+    /// Group=
+    /// ```
+    P510 "wrong-user" {
+        severity: Warning, impact: Outage, fix: Some(Manual), item: ReloadSucceeds, hop: Master,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let processes = app.processes.get()?;
+    let Some(master) = processes.masters.last() else { return Ok(()) };
+    let command = app.service.exec_start.last();
+    let privileged = command.is_some_and(|command| command.line.prefixes.full_privileges);
+    let launch = app.gunicorn.launch.ok();
+    // What stands before gunicorn may change the user, and so may a name space of users.
+    if privileged || launch.is_none_or(|launch| !launch.wrappers.is_empty()) {
+        return Ok(());
+    }
+    // Only the living host numbers its users as its processes.
+    app.state.get()?;
+    let user = app.service.user.get()?;
+    let runs = *master.process.uid.get()?;
+    let number = || Why::not_read(format!("the number of user {} is not known", user.name));
+    let wanted = user.uid.ok_or_else(number)?;
+    if wanted == runs {
+        return Ok(());
+    }
+    let accounts = app.machine.accounts.ok();
+    let name = accounts.and_then(|all| all.user_by_number(runs));
+    let now = name.map_or_else(|| format!("user {runs}"), |user| user.name.clone());
+    let stem = app.stem();
+    out.report(format!(
+        "the next restart runs gunicorn as {}, and now it runs as {now}: what {now} wrote may be \
+         closed to it",
+        user.name
+    ))
+    .at_some(app.service.user.span().or_else(|| start(app)), "counts from the next start on")
+    .evidence(
+        EvidenceKind::Process,
+        format!("master {} runs as uid {runs}, not {wanted}", master.process.pid),
+    )
+    .help(format!(
+        "find DIRECTORY -user {runs}   where the application writes; give that to {}, then, while you \
+         look:\nsystemctl restart {stem}",
+        user.name
+    ))
+    .fix(Safety::Manual, format!("systemctl restart {stem}"));
+    Ok(())
+}

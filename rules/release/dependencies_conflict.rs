@@ -1,0 +1,140 @@
+use crate::facts::release::packages::Conflict;
+use crate::facts::{App, Why};
+use crate::rule::{EvidenceKind, Safety, Sink};
+
+/// The most contradictions that a finding names.
+const NAMED: usize = 5;
+
+crate::rule! {
+    /// The next worker that starts may fail at an import: the virtual environment contradicts itself.
+    ///
+    /// A package that another one needs is not there, or in a version that it rules out, or only a part
+    /// of it is left: an installation that was broken off, two deployments into one environment at the
+    /// same time, a `pip uninstall` too much. The workers that run have it all in memory; the ones after
+    /// the next reload import it anew, and where that fails gunicorn's master ends.
+    ///
+    /// This is what `pip check` asks, and what it does not see: a package whose files are gone while pip
+    /// still lists it (measured: neither `pip check` nor `uv pip check` notices; its `RECORD` does). What
+    /// the release itself asks for is R703's.
+    ///
+    /// By hand: install what the release asks for anew; where files are gone, with `--force-reinstall`.
+    ///
+    /// ```text,bad,file=/srv/myapp/.venv/lib/python3.11/site-packages/flask-3.0.3.dist-info/METADATA
+    /// Metadata-Version: 2.1
+    /// Name: Flask
+    /// Version: 3.0.3
+    /// Requires-Dist: Werkzeug >=3.0.0
+    /// Requires-Dist: flask-cors >=4
+    /// Requires-Dist: asgiref >=3.2 ; extra == 'async'
+    /// ```
+    /// ```text,fixed,file=/srv/myapp/.venv/lib/python3.11/site-packages/flask-3.0.3.dist-info/METADATA
+    /// Metadata-Version: 2.1
+    /// Name: Flask
+    /// Version: 3.0.3
+    /// Requires-Dist: Werkzeug >=3.0.0
+    /// Requires-Dist: flask-cors >=4
+    /// Requires-Dist: asgiref >=3.2 ; extra == 'async'
+    /// ```
+    /// ```text,fixed,file=/srv/myapp/.venv/lib/python3.11/site-packages/flask_cors-4.0.1.dist-info/METADATA
+    /// Metadata-Version: 2.1
+    /// Name: Flask-Cors
+    /// Version: 4.0.1
+    /// ```
+    /// pip lists it, and its files are gone:
+    ///
+    /// ```tree,bad
+    /// - /srv/myapp/.venv/lib/python3.11/site-packages/click
+    /// ```
+    /// ```text,bad,file=/srv/myapp/.venv/lib/python3.11/site-packages/click-8.1.7.dist-info/RECORD
+    /// click/__init__.py,sha256=x,1
+    /// click/core.py,sha256=x,1
+    /// click-8.1.7.dist-info/METADATA,,
+    /// ```
+    /// Conditions that do not hold:
+    ///
+    /// ```text,good,file=/srv/myapp/.venv/lib/python3.11/site-packages/flask-3.0.3.dist-info/METADATA
+    /// Metadata-Version: 2.1
+    /// Name: Flask
+    /// Version: 3.0.3
+    /// Requires-Dist: importlib-metadata >=3.6.0 ; python_version < "3.10"
+    /// ```
+    R704 "dependencies-conflict" {
+        severity: Warning, impact: Outage, fix: Some(Manual), item: Dependencies, hop: Release,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let packages = &app.release.packages;
+    // What is not there because the release's own list is not satisfied is R703's.
+    if let Some(Some(file)) = packages.requirements.ok()
+        && !(file.missing.is_empty() && file.wrong_version.is_empty())
+    {
+        return Ok(());
+    }
+    let conflicts = match packages.conflicts.get() {
+        Ok(conflicts) => conflicts,
+        // Without an environment there is nothing that could contradict itself.
+        Err(_) if app.gunicorn.venv.ok().is_none() => return Ok(()),
+        Err(why) => return Err(why),
+    };
+    unknown(conflicts, out);
+    let told: Vec<String> = conflicts.iter().filter_map(words).collect();
+    let Some(first) = told.first() else { return Ok(()) };
+    let venv = app.gunicorn.venv.get()?.path.display();
+    let more = match told.len() {
+        1 => String::new(),
+        count => format!(", and {} more", count - 1),
+    };
+    let finding = out
+        .report(format!(
+            "the workers that a reload starts may fail at an import: in {venv} {first}{more}"
+        ))
+        .at_some(app.gunicorn.started_at(), "run by this environment");
+    for text in told.iter().take(NAMED) {
+        finding.evidence(EvidenceKind::File, text.as_str());
+    }
+    let again = match packages.requirements.ok() {
+        Some(Some(file)) => {
+            format!("{venv}/bin/python -m pip install --force-reinstall -r {}", file.path.display())
+        }
+        _ => format!("{venv}/bin/python -m pip install --force-reinstall PACKAGE"),
+    };
+    finding
+        .help(format!(
+            "{venv}/bin/python -m pip check   names what is missing or does not fit; install it anew, \
+             then check again before the reload:\n{again}"
+        ))
+        .subject("environment")
+        .fix(Safety::Manual, "install what is missing");
+    Ok(())
+}
+
+fn words(conflict: &Conflict) -> Option<String> {
+    Some(match conflict {
+        Conflict::Missing { package, needs } => {
+            format!("{package} needs {needs}, which is not installed")
+        }
+        Conflict::WrongVersion { package, needs, installed } => {
+            format!("{package} needs {needs}, and {installed} is installed")
+        }
+        Conflict::Gone { package, file } => {
+            format!("{package} is listed, and {} is gone", file.display())
+        }
+        Conflict::Unknown { .. } => return None,
+    })
+}
+
+/// Of some packages it could not be told.
+fn unknown(conflicts: &[Conflict], out: &mut Sink) {
+    let mut unknown = conflicts.iter().filter_map(|conflict| match conflict {
+        Conflict::Unknown { package, reason } => Some((package, reason)),
+        _ => None,
+    });
+    let Some((package, reason)) = unknown.next() else { return };
+    let more = match unknown.count() {
+        0 => String::new(),
+        count => format!(" (and {count} more)"),
+    };
+    out.skip(&Why::not_understood(format!("what {package} needs: {reason}{more}")));
+}

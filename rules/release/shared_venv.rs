@@ -1,0 +1,79 @@
+use crate::facts::release::Needed;
+use crate::facts::{App, Why};
+use crate::rule::prelude::show;
+use crate::rule::{EvidenceKind, Safety, Sink};
+
+crate::rule! {
+    /// Going back to the release before runs its code on the packages of this one.
+    ///
+    /// All releases share one virtual environment, which lies outside of them: moving the link back takes
+    /// the code back and not the packages. Where the release before asks for others than are installed by
+    /// now, it fails at the import or behaves in a way that nobody has tested, in the very moment in which
+    /// it is to be the rescue. As long as both ask for the same nothing is said.
+    ///
+    /// By hand: a virtual environment in each release (`/srv/myapp/releases/X/.venv`, named in the unit
+    /// through the link: R715, U113); or know that a rollback has a second step, `pip install -r` of the
+    /// release that is gone back to, before its reload.
+    ///
+    /// ```text,bad,file=/srv/myapp/releases/2026-04-14/requirements.txt
+    /// Flask==2.3.3
+    /// gunicorn==23.0.0
+    /// ```
+    /// ```text,fixed,file=/srv/myapp/releases/2026-04-14/requirements.txt
+    /// Flask==3.0.3
+    /// gunicorn==23.0.0
+    /// ```
+    /// Without a fixed version, and with what is there beside it:
+    ///
+    /// ```text,good,file=/srv/myapp/releases/2026-04-14/requirements.txt
+    /// Flask>=2.3
+    /// ```
+    R713 "shared-venv" {
+        severity: Warning, impact: Outage, fix: Some(Manual), item: RollbackPath, hop: Release,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let Some(earlier) = &app.release.packages.earlier else { return Ok(()) };
+    // As long as the release that is served does not have its own, that comes first: R703's.
+    if let Some(Some(own)) = app.release.packages.requirements.ok()
+        && !(own.missing.is_empty() && own.wrong_version.is_empty())
+    {
+        return Ok(());
+    }
+    let file = &earlier.file;
+    let first = file.wrong_version.first().or(file.missing.first());
+    let Some(first) = first else { return Ok(()) };
+    let venv = app.gunicorn.venv.get()?.path.display();
+    let count = file.wrong_version.len() + file.missing.len();
+    let more = if count == 1 { String::new() } else { format!(", and {} more", count - 1) };
+    let release = show::name(&earlier.release);
+    let needs = file.wrong_version.iter().chain(&file.missing).take(5);
+    let finding = out
+        .report(format!(
+            "going back to release {release} runs its code on this one's packages: it asks for {}{more}",
+            does_not_fit(first)
+        ))
+        .at_some(app.gunicorn.started_at(), "all releases run in this environment");
+    for need in needs {
+        finding.at(need.span, does_not_fit(need));
+    }
+    finding
+        .evidence(EvidenceKind::File, format!("{venv} lies outside of the releases"))
+        .help(format!(
+            "Give each release an environment of its own. Until then, when going back, before the \
+             reload:\n{venv}/bin/python -m pip install -r {}",
+            file.path.display()
+        ))
+        .subject("venv")
+        .fix(Safety::Manual, "a virtual environment in each release");
+    Ok(())
+}
+
+fn does_not_fit(need: &Needed) -> String {
+    match &need.installed {
+        Some(version) => format!("{}, and {version} is installed", need.text),
+        None => format!("{}, which is not installed", need.text),
+    }
+}

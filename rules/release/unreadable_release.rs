@@ -1,0 +1,81 @@
+use crate::facts::release::Unreadable;
+use crate::facts::{App, Why};
+use crate::rule::{EvidenceKind, Safety, Sink};
+
+crate::rule! {
+    /// The next reload takes the site down: the service's user may not read a module of the release.
+    ///
+    /// A release that root unpacked with a umask of 077, copied from a home directory or wrote with `sudo`
+    /// is there, and closed to the user that gunicorn runs as: the worker ends with PermissionError or
+    /// ModuleNotFoundError, and the master with it. A check by hand as root finds nothing wrong
+    /// (`gunicorn --check-config` returns 0). The modules are those that the application certainly imports
+    /// when it starts. Python reads a module's compiled form where that is up to date, so that one with a
+    /// readable `__pycache__` is left out.
+    ///
+    /// A working directory that is closed is U112's, the configuration file G212's, and of the static
+    /// files, which nginx's user has to read, N312 speaks.
+    ///
+    /// By hand: `chmod -R u=rwX,go=rX` the release, or `chgrp -R` it to the service's group; look with
+    /// `sudo -u www-data cat FILE`.
+    ///
+    /// Proved by `unreadable-release`: root's check returned 0 and so did the reload, the workers got
+    /// PermissionError, and the site answered 502 until the end.
+    ///
+    /// ```tree,bad
+    /// /srv/myapp/releases/2026-04-21/wsgi.py mode=0600
+    /// ```
+    /// ```tree,fixed
+    /// /srv/myapp/releases/2026-04-21/wsgi.py mode=0640 owner=0:33
+    /// ```
+    /// ```tree,good
+    /// /srv/myapp/releases/2026-04-21/wsgi.py mode=0400 owner=33:33
+    /// /srv/myapp/releases/2026-04-21/tasks.py mode=0600
+    /// ```
+    R711 "unreadable-release" {
+        severity: Error, impact: Outage, fix: Some(Manual), item: CodeBoots, hop: Release,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let unreadable = app.release.unreadable.get()?;
+    let Some(first) = unreadable.first() else { return Ok(()) };
+    // One that may not even be entered keeps systemd from starting it.
+    let start = app.service.working_directory.ok().and_then(Option::as_ref);
+    if start.is_some_and(|place| place.resolved.starts_with(&first.wall)) {
+        return Ok(());
+    }
+    report(app, first, unreadable.len(), out);
+    Ok(())
+}
+
+fn report(app: &App, first: &Unreadable, count: usize, out: &mut Sink) {
+    let (user, wall) = (&first.user, first.wall.display());
+    let file = first.path.display();
+    let more = match count {
+        1 => String::new(),
+        2 => ", nor 1 other module".to_owned(),
+        count => format!(", nor {} other modules", count - 1),
+    };
+    let what = match first.wall == first.path {
+        true => format!("{user} may not read {file}{more}"),
+        false => format!("{user} may not pass {wall}, behind which {file} lies{more}"),
+    };
+    let root =
+        app.release.root().map_or_else(|_| wall.to_string(), |root| root.display().to_string());
+    out.report(format!("the next reload takes the site down: {what}"))
+        .at_known(&app.release.code.application, "imports it")
+        .evidence(
+            EvidenceKind::File,
+            format!(
+                "{wall}: mode {:04o}, owner {}:{}",
+                first.metadata.mode, first.metadata.uid, first.metadata.gid
+            ),
+        )
+        .help(format!(
+            "Open the release to {user}, then look:\nchmod -R go+rX {root}\nsudo -u {user} cat {file} \
+             >/dev/null"
+        ))
+        .subject(first.path.to_string_lossy())
+        .fix(Safety::Manual, format!("let {user} read the release"));
+}

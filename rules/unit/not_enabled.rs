@@ -1,0 +1,81 @@
+use crate::facts::{App, Why};
+use crate::rule::{EvidenceKind, Safety, Sink};
+
+crate::rule! {
+    /// The site is gone after the next boot: nothing starts the unit then.
+    ///
+    /// `systemctl start` starts a unit once. At boot systemd starts what is linked from a target
+    /// (`/etc/systemd/system/multi-user.target.wants/`), which `systemctl enable` does by the unit's
+    /// `[Install]` section; without that section it has nothing to do and says so. A unit that another
+    /// one starts, by a setting, a timer or a `.socket` unit, needs none of it.
+    ///
+    /// Only of a unit that serves is it said: one that runs, or in an image one that nginx passes
+    /// requests to. An image without any such link is one whose units are enabled later.
+    ///
+    /// By hand: `systemctl enable myapp`; without `[Install]`, first `WantedBy=multi-user.target` in it.
+    ///
+    /// Proved by `not-enabled`: what a boot starts did not hold the unit, and every request got 502.
+    ///
+    /// ```tree,bad
+    /// - /etc/systemd/system/multi-user.target.wants/myapp.service
+    /// /etc/systemd/system/multi-user.target.wants/nginx.service -> /lib/systemd/system/nginx.service
+    /// ```
+    /// ```tree,fixed
+    /// ```
+    /// ```tree,good
+    /// - /etc/systemd/system/multi-user.target.wants/myapp.service
+    /// ```
+    /// ```tree,good
+    /// - /etc/systemd/system/multi-user.target.wants/myapp.service
+    /// /etc/systemd/system/multi-user.target.wants/site.service -> ../site.service
+    /// ```
+    /// ```ini,good,file=/etc/systemd/system/site.service
+    /// [Unit]
+    /// Wants=myapp.service
+    ///
+    /// [Service]
+    /// Type=oneshot
+    /// ExecStart=/bin/true
+    /// ```
+    U120 "not-enabled" {
+        severity: Warning, impact: Outage, fix: Some(Manual), item: ReloadSucceeds, hop: Master,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let service = &app.service;
+    if !service.idle_at_boot {
+        return Ok(());
+    }
+    let serves = match app.state.ok() {
+        // Made by a generator, or by hand for this run.
+        Some(state) if matches!(state.unit_file.as_str(), "generated" | "transient") => false,
+        Some(state) => state.is_active() && !state.unit_file.starts_with("enabled"),
+        None => !app.routes.is_empty(),
+    };
+    if !serves {
+        return Ok(());
+    }
+    let (name, stem) = (&app.name, app.stem());
+    let installable = service.unit.is_installable();
+    let cause = match installable {
+        true => "it is not enabled",
+        false => "it has no [Install] section and is not enabled",
+    };
+    let first = match installable {
+        true => String::new(),
+        false => format!(
+            "systemctl edit --full {name}   add:\n[Install]\nWantedBy=multi-user.target\nthen:\n"
+        ),
+    };
+    out.report(format!("after the next boot the site is gone: nothing starts {name}, {cause}"))
+        .at_some(service.defined_at(), "started by hand alone")
+        .evidence(
+            EvidenceKind::File,
+            format!("no *.target.wants/{name} and no other unit that starts it"),
+        )
+        .help(format!("{first}systemctl enable {stem}"))
+        .fix(Safety::Manual, format!("systemctl enable {stem}"));
+    Ok(())
+}

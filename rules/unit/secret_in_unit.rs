@@ -1,0 +1,132 @@
+use crate::facts::environment::SetBy;
+use crate::facts::{App, Why};
+use crate::rule::{Safety, Sink};
+
+crate::rule! {
+    /// Every account on the host can read the application's secrets: they stand in the unit.
+    ///
+    /// A unit's file is mode 0644, and whatever its mode is, `systemctl show -p Environment myapp` tells
+    /// what `Environment=` sets to anybody who asks (systemd.exec(5) says so). What an `EnvironmentFile=`
+    /// sets it does not tell, and that file can be closed (mode 0600: systemd reads it as root).
+    ///
+    /// A secret is told by its name (`SECRET`, `PASSWORD`, `TOKEN`, `API_KEY` …), or by a URL that holds
+    /// a password. Its value is shown nowhere.
+    ///
+    /// By hand: move the assignments into `/etc/myapp.env`, mode 0600, name that in `EnvironmentFile=`,
+    /// `systemctl daemon-reload`, `systemctl restart myapp`; then change the secrets, which were open.
+    ///
+    /// Proved by `secret-in-unit`: an ordinary user without any right read the value with `systemctl
+    /// show`; from an environment file nothing was told.
+    ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// Environment=PAYMENT_API_KEY=sk_live_51Hc8tJ2eZvKYlo2C
+    /// ```
+    /// ```ini,fixed,drop-in
+    /// [Service]
+    /// EnvironmentFile=/etc/myapp.env
+    /// ```
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// Environment="CACHE_URL=redis://:s3cr3tpass@cache.example.com:6379/0" LANG=C.UTF-8
+    /// ```
+    ///
+    /// Names that only sound like it, paths, and URLs without a password:
+    ///
+    /// ```ini,good,drop-in
+    /// [Service]
+    /// Environment=SECRET_KEY_FILE=/etc/myapp.key TOKEN_LIFETIME=3600 PASSWORD_MIN_LENGTH=12
+    /// Environment=CACHE_URL=redis://cache.example.com:6379/0 API_TOKEN_PATH=/run/token
+    /// Environment=SECRET_KEY=
+    /// ```
+    U133 "secret-in-unit" {
+        severity: Warning, impact: Exposure, fix: Some(Manual), item: Environment, hop: Master,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    // In a repository it may be a placeholder, and is not on any host yet.
+    if !app.service.on_machine {
+        return Ok(());
+    }
+    let mut found = Vec::new();
+    for (name, variable) in &app.environment.variables {
+        if variable.set_by != SetBy::Unit || variable.unknown.is_some() {
+            continue;
+        }
+        let value = variable.value.expose_str().unwrap_or_default();
+        if (is_secret(name) && may_be_secret(value)) || holds_password(value) {
+            found.push((name, variable.span));
+        }
+    }
+    let Some((first, _)) = found.first() else { return Ok(()) };
+    let names: Vec<&str> = found.iter().take(5).map(|(name, _)| name.as_str()).collect();
+    let more = if found.len() > names.len() { " …" } else { "" };
+    let stem = app.stem();
+    out.report(format!(
+        "every account on the host can read {}{more}: systemd tells what Environment= sets to \
+         anybody who asks",
+        names.join(", ")
+    ))
+    .at_first(found.iter().map(|(_, span)| (*span, "set in the unit")))
+    .subject(first.as_str())
+    .help(format!(
+        "install -m 0600 -o root -g root /dev/null /etc/{stem}.env\nmove the assignments there, and in \
+         [Service] instead of them:\nEnvironmentFile=/etc/{stem}.env\nand change the secrets: they \
+         could be read"
+    ))
+    .by_hand(found.iter().find_map(|(_, span)| *span))
+    .fix(Safety::Manual, format!("the secrets in /etc/{stem}.env"));
+    Ok(())
+}
+
+/// Words of a name that speaks of a secret, and of one that only speaks about one.
+const SECRET: [&str; 8] =
+    ["SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "TOKEN", "CREDENTIALS", "APIKEY", "DSN"];
+const KEYS: [&str; 6] = ["API", "PRIVATE", "ACCESS", "AUTH", "ENCRYPTION", "SIGNING"];
+const ABOUT: [&str; 22] = [
+    "FILE",
+    "PATH",
+    "DIR",
+    "NAME",
+    "ID",
+    "USER",
+    "HEADER",
+    "LIFETIME",
+    "AGE",
+    "TTL",
+    "EXPIRE",
+    "EXPIRES",
+    "EXPIRY",
+    "TIMEOUT",
+    "LENGTH",
+    "MIN",
+    "MAX",
+    "HASHERS",
+    "RESET",
+    "ALGORITHM",
+    "TYPE",
+    "ISSUER",
+];
+
+fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    let words: Vec<&str> = name.split('_').collect();
+    let key = words.windows(2).any(|pair| KEYS.contains(&pair[0]) && pair[1] == "KEY");
+    let about = words.iter().any(|word| ABOUT.contains(word));
+    !about && (key || words.iter().any(|word| SECRET.contains(word)))
+}
+
+/// A switch, a number or a path is none.
+fn may_be_secret(value: &str) -> bool {
+    value.len() >= 6 && !value.starts_with(['/', '.']) && !value.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// `scheme://user:password@host`.
+fn holds_password(value: &str) -> bool {
+    let Some((_, rest)) = value.split_once("://") else { return false };
+    let authority = rest.split(['/', '?']).next().unwrap_or(rest);
+    let Some((user, _)) = authority.rsplit_once('@') else { return false };
+    user.split_once(':').is_some_and(|(_, password)| !password.is_empty())
+}
