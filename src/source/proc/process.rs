@@ -46,19 +46,22 @@ pub fn parse_stat(bytes: &[u8]) -> Option<Stat> {
     })
 }
 
-/// Who a process runs as.
+/// Who a process runs as, and what it takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ids {
     /// The effective user.
     pub uid: u32,
     /// The effective group.
     pub gid: u32,
+    /// The bytes of memory that no file stands behind (`RssAnon`, from Linux 4.5 on).
+    pub anonymous: Option<u64>,
 }
 
 /// Reads `/proc/PID/status`.
 pub fn parse_status(bytes: &[u8]) -> Option<Ids> {
     let status = process::Status::from_read(bytes).ok()?;
-    Some(Ids { uid: status.euid, gid: status.egid })
+    let anonymous = status.rssanon.map(|kibibytes| kibibytes.saturating_mul(1024));
+    Some(Ids { uid: status.euid, gid: status.egid, anonymous })
 }
 
 /// The words of `/proc/PID/cmdline`. A program that rewrites its title leaves blanks or zeros
