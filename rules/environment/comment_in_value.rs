@@ -65,11 +65,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
                  into single quotes; workers keep the old environment over a reload",
             )
             .subject(name.clone())
-            .fix_if(
-                Safety::Safe,
-                format!("move the comment to a line above {name}"),
-                edit,
-            );
+            .fix_if(Safety::Safe, format!("move the comment to a line above {name}"), edit)
+            .uncovers_rules(&["E409"]);
         }
     }
     Ok(())

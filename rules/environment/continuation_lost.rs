@@ -184,5 +184,8 @@ fn report_comment(app: &App, comment: &SwallowingComment, out: &mut Sink) {
         finding.severity(Severity::Warning);
     }
     let edits = comment.backslashes.iter().map(|at| Edit::replace(*at, ""));
-    finding.fix_if(Safety::Safe, "the comment without its last backslash", edits);
+    // Of a line that is dropped the value was not judged.
+    finding
+        .fix_if(Safety::Safe, "the comment without its last backslash", edits)
+        .uncovers_rules(&["E402", "E406", "E409"]);
 }

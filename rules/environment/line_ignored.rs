@@ -104,8 +104,8 @@ fn report(app: &App, read: &ReadFile, line: &Ignored, out: &mut Sink) {
         Some(_) if set_elsewhere => Safety::Unsafe,
         Some(_) => Safety::Safe,
     };
-    // A line that is dropped has no comment in its value.
-    finding.fix(safety, title).uncovers_rules(&["E403"]).edits(edit);
+    // Of a line that is dropped the value was not judged.
+    finding.fix(safety, title).uncovers_rules(&["E402", "E403", "E406", "E409"]).edits(edit);
 }
 
 /// The cause, and what to type.

@@ -11,4 +11,7 @@ crate::area![
     database_url_driver,
     undecodable,
     continuation_lost,
+    duplicate_name,
+    not_expanded,
+    secret_weak,
 ];

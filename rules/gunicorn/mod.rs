@@ -23,6 +23,14 @@ crate::area![
     server_run_at_import,
     app_interface_mismatch,
     gunicorn_not_importable,
+    bind_ignored,
+    too_many_workers,
+    bind_exposed,
+    backlog_too_small,
+    max_requests_herd,
+    timeout_zero,
+    setting_overridden,
+    config_file_implicit,
 ];
 
 /// What the generator of rules begins one with; compiled here so that it keeps up.

@@ -150,6 +150,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         .help(format!("{}  (2 x CPUs + 1 is the usual number)", hand.line()))
         .by_hand(workers.span().or_else(|| gunicorn.started_at()));
     let edits = Edit::setting(app, "workers", Value::Number(3)).map(|edit| vec![edit]);
-    finding.fix_or_why(Safety::Safe, hand.title(), edits);
+    // That another place said otherwise before was no matter as long as one worker came of it.
+    finding.fix_or_why(Safety::Safe, hand.title(), edits).uncovers_rules(&["G214"]);
     Ok(())
 }

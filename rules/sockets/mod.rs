@@ -6,7 +6,10 @@ crate::area![
     foreign_listener,
     address_family,
     permission,
-    socket_replaced
+    socket_replaced,
+    listening_exposed,
+    listen_queue_full,
+    port_ephemeral,
 ];
 
 use crate::facts::{App, Route};

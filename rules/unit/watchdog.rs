@@ -1,5 +1,5 @@
 use crate::facts::gunicorn::{SettingValue, Stays};
-use crate::facts::{App, Known, Whose, Why};
+use crate::facts::{App, Known, Whose, Why, WhyKind};
 use crate::rule::prelude::TimeSpan;
 use crate::rule::{Edit, Safety, Sink};
 

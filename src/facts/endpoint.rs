@@ -41,6 +41,23 @@ impl TcpHost {
         }
     }
 
+    /// Do other machines reach it, if nothing between them stops them? Of an address of a private
+    /// network it is not known who is in there, and of a name what it stands for.
+    pub fn is_open_to_others(&self) -> bool {
+        match self {
+            Self::AnyV4 | Self::AnyV6 { .. } => true,
+            Self::Address(IpAddr::V4(ip)) => {
+                !(ip.is_loopback() || ip.is_private() || ip.is_link_local())
+            }
+            // fc00::/7 and fe80::/10 are IPv6's private networks and link-local addresses.
+            Self::Address(IpAddr::V6(ip)) => {
+                let first = ip.segments()[0];
+                !(ip.is_loopback() || first & 0xfe00 == 0xfc00 || first & 0xffc0 == 0xfe80)
+            }
+            Self::Localhost | Self::Name(_) => false,
+        }
+    }
+
     /// From a host as it stands in a configuration, without its port, brackets allowed.
     pub fn parse(text: &str) -> Self {
         let bare = text.trim_start_matches('[').trim_end_matches(']');

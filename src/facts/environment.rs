@@ -22,7 +22,8 @@ pub(super) use seen::as_lookup;
 
 pub use crate::source::Lookup;
 pub use crate::source::env_file::{
-    EnvAssignment, FaultKind as LoadFaultKind, Ignored, IgnoredKind, SwallowingComment,
+    EnvAssignment, Expansion as ShellText, ExpansionKind, FaultKind as LoadFaultKind, Ignored,
+    IgnoredKind, SwallowingComment,
 };
 
 /// What an `EnvironmentFile=` line names.

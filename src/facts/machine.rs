@@ -1,5 +1,6 @@
 //! What is true of the host as a whole: accounts, versions, what systemd makes at boot.
 
+mod kernel;
 mod manager;
 
 use std::collections::HashSet;
@@ -15,6 +16,7 @@ use crate::source::{Sources, tmpfiles, unit};
 
 use self::manager::Manager;
 
+pub use self::kernel::{Kernel, OutgoingPorts};
 pub use crate::source::accounts::Accounts;
 pub use crate::source::tmpfiles::Directory;
 
@@ -56,6 +58,8 @@ pub struct Machine {
     pub systemd: Known<u32>,
     /// The kernel's version, where /proc tells.
     pub kernel: Known<(u32, u32)>,
+    /// What it allows and has left.
+    pub limits: Kernel,
     /// What `/bin/sh` is.
     pub shell: Known<Shell>,
     /// The directories that `tmpfiles.d` makes.
@@ -85,6 +89,7 @@ impl Machine {
                 whole,
                 systemd: Known::Unknown(Why::not_read(unread)),
                 kernel: Known::Unknown(Why::not_read(unread)),
+                limits: Kernel::unknown(),
                 shell: Known::Unknown(Why::not_read(unread)),
                 tmpfiles: Known::Unknown(Why::not_read(unread)),
                 default_stop_timeout: Known::Unknown(Why::not_read(unread)),
@@ -103,6 +108,7 @@ impl Machine {
             whole,
             systemd: systemd_version(sources),
             kernel: kernel(sources),
+            limits: Kernel::read(sources),
             shell: shell(sources),
             tmpfiles: tmpfiles_directories(sources, problems),
             default_stop_timeout: manager.seconds("DefaultTimeoutStopSec", 90_000_000),

@@ -50,6 +50,8 @@ pub struct Process {
     pub uid: Known<u32>,
     /// The group.
     pub gid: Known<u32>,
+    /// The bytes of memory that no file stands behind.
+    pub memory: Known<u64>,
     /// Its working directory.
     pub directory: Known<Held>,
     /// Its program.

@@ -11,8 +11,8 @@
 
 pub use super::{Draft, Edit, EvidenceKind, Finding, Fix, Hand, Safety, Severity, Sink, Value};
 pub use crate::facts::{
-    App, Deployment, Endpoint, Gunicorn, Identity, Known, Origin, Passing, Place, Service, State,
-    Want, Why,
+    App, Bound, Deployment, Endpoint, Gunicorn, Identity, Known, Origin, Passing, Place, Service,
+    State, TcpHost, Want, Why,
 };
 pub use crate::source::similar::{apart, is_slip, nearest, nearest_within};
 pub use crate::source::unit::time::TimeSpan;

@@ -321,3 +321,57 @@ fn a_line_that_names_no_file_says_what_was_meant() {
     given("{{ env_file }}").passes("U116");
     given("$HOME/.env").passes("U116");
 }
+
+#[test]
+fn keys_that_can_be_guessed_are_named_and_never_shown() {
+    let weak = [
+        "dev",
+        "your-very-secret-flask-key",
+        "your_django_secret_key_here",
+        "CHANGE_ME_generate_with_python_c_import_secrets",
+        "django-insecure-8fk2l0vq93nfh1s7xz6bqpw5t4r8yu2i",
+        "abababababababababababababab",
+        "k7Q!x9",
+    ];
+    for key in weak {
+        let seen = Case::healthy().replace(FILE, "9f2c1b7e5d8a4f03b6c7d1e2a5f4988c", key).check();
+        let found = seen.only("E409");
+        found.is(Severity::Warning).at(FILE, 1);
+        assert!(!format!("{found:?}").contains(key), "{found:#?}");
+    }
+    for key in ["x8:Vq$n2;Lr7(w0z", "q3Jt_Zs0-changes-Wm8xKp", "'4f1d9c07e5a2b86d # 3c90aa71'"] {
+        let seen = Case::healthy().replace(FILE, "9f2c1b7e5d8a4f03b6c7d1e2a5f4988c", key).check();
+        assert!(seen.of("E409").is_empty(), "{key}: {seen:#?}");
+    }
+}
+
+#[test]
+fn what_a_shell_would_expand_is_named_where_it_is_certainly_meant() {
+    for line in ["A=$HOME/x\n", "A=\"${HOME}/x\"\n", "A=${DATABASE_URL}\n", "A=`cat /etc/x`\n"] {
+        with(line).check().only("E402").says("A as it is written");
+    }
+    // Passwords, quotes, a variable that is nowhere set, and what may be expanded after all.
+    for line in ["A=pa$$word\n", "A=x$Q9(z)\n", "A='$HOME'\n", "A=$Nothing\n", "A=a~/b\n"] {
+        assert!(with(line).check().of("E402").is_empty(), "{line}");
+    }
+    let environ = "/srv/myapp/.venv/lib/python3.11/site-packages/django_environ-0.11.2.dist-info";
+    let metadata = "Metadata-Version: 2.1\nName: django-environ\nVersion: 0.11.2\n";
+    let seen = with("A=$HOME\n").file(&format!("{environ}/METADATA"), metadata).check();
+    assert!(seen.of("E402").is_empty(), "{seen:#?}");
+    seen.skipped("E402");
+}
+
+#[test]
+fn of_two_lines_the_one_that_counts_is_told() {
+    let seen = with("A=1\nB=2\nA=3\n").check();
+    let found = seen.only("E406");
+    found.says("line 3 of /etc/myapp.env has no effect: line 5 sets A again").at(FILE, 5);
+    // Another file sets it anew; a template writes one of two lines.
+    let other = with("A=1\nA=2\n")
+        .file(DROP_IN, "[Service]\nEnvironmentFile=/etc/more.env\n")
+        .file("/etc/more.env", "A=3\n")
+        .own("/etc/more.env", 0o600, 0, 0);
+    assert!(other.check().of("E406").is_empty());
+    let template = with("{% if x %}\nA=1\n{% else %}\nA=2\n{% endif %}\n").check();
+    assert!(template.of("E406").is_empty(), "{template:#?}");
+}

@@ -479,3 +479,79 @@ fn a_repository_is_enough_for_the_application() {
     assert!(!found.iter().any(|(code, ..)| *code == "G211"), "{found:?}");
     assert!(skipped.contains(&"G211"), "{skipped:?}");
 }
+
+#[test]
+fn a_port_is_exposed_only_behind_nginx_and_on_an_address_of_others() {
+    let case = |bind: &str, peer: &str| {
+        Case::healthy()
+            .replace("/etc/systemd/system/myapp.service", "unix:/run/myapp/gunicorn.sock", bind)
+            .replace(SITE, "unix:/run/myapp/gunicorn.sock", peer)
+    };
+    for bind in ["0.0.0.0:8000", ":8000", "[::]:8000", "203.0.113.9:8000", "[2001:db8::9]:8000"] {
+        let peer = if bind.starts_with(['2', '[']) { bind } else { "127.0.0.1:8000" };
+        case(bind, peer).check().only("G205").is(Severity::Warning).says("past nginx");
+    }
+    for bind in ["127.0.0.1:8000", "localhost:8000", "10.0.0.5:8000", "[fd00::5]:8000"] {
+        let seen = case(bind, bind).check();
+        assert!(seen.of("G205").is_empty(), "{bind}: {seen:#?}");
+    }
+    // nginx passes elsewhere: it is no finding of nginx's application.
+    assert!(case("0.0.0.0:8000", "127.0.0.1:9000").check().of("G205").is_empty());
+    // nginx connects to the address that would be closed: a person has to change both.
+    let seen = case("203.0.113.9:8000", "203.0.113.9:8000").check();
+    seen.only("G205").helps("let nginx pass to that");
+}
+
+#[test]
+fn a_port_that_a_variable_opens_is_not_shown() {
+    let seen = Case::healthy()
+        .replace(
+            "/etc/systemd/system/myapp.service",
+            "    --bind unix:/run/myapp/gunicorn.sock \\\n",
+            "",
+        )
+        .replace(SITE, "unix:/run/myapp/gunicorn.sock", "127.0.0.1:8123")
+        .file(DROP_IN, "[Service]\nEnvironment=PORT=8123\n")
+        .check();
+    let found = seen.only("G205").helps("--bind 127.0.0.1:${PORT}");
+    assert!(!found.message.contains("8123"), "{found:#?}");
+}
+
+#[test]
+fn settings_that_have_no_effect_are_told_once() {
+    for (lines, says) in [
+        ("Environment=GUNICORN_CMD_ARGS=--timeout=40\n", None),
+        ("Environment=GUNICORN_CMD_ARGS=-w8\n", Some("--workers of GUNICORN_CMD_ARGS")),
+        ("Environment=WEB_CONCURRENCY=8\n", Some("WEB_CONCURRENCY has no effect")),
+        ("Environment=WEB_CONCURRENCY=3\n", None),
+    ] {
+        let seen = unit(lines).check();
+        match says {
+            Some(says) => drop(seen.only("G214").says(says)),
+            None => assert!(seen.of("G214").is_empty(), "{lines}: {seen:#?}"),
+        }
+    }
+    // One worker is G201's, and a switch that another layer beats is its own rule's.
+    let seen = unit("Environment=GUNICORN_CMD_ARGS=-w8\nExecStart=\nExecStart=/srv/myapp/.venv/bin/gunicorn \
+                     -w1 --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app\n")
+        .check();
+    assert!(seen.of("G214").is_empty(), "{seen:#?}");
+}
+
+#[test]
+fn hung_workers_are_replaced_where_threads_or_a_timeout_see_to_it() {
+    started("-w 3 --timeout 0").check().only("G219").is(Severity::Warning);
+    for arguments in ["-w 3", "-w 3 --timeout 3600", "-w 3 --timeout 0 --threads 4"] {
+        let seen = started(arguments).check();
+        assert!(seen.of("G219").is_empty(), "{arguments}: {seen:#?}");
+    }
+}
+
+#[test]
+fn jitter_spreads_the_restarts_of_several_workers() {
+    started("-w 3 --max-requests 1000").check().only("G216").helps("--max-requests-jitter 500");
+    for arguments in ["-w 3 --max-requests 1000 --max-requests-jitter 9", "-w 3 --max-requests 0"] {
+        assert!(started(arguments).check().of("G216").is_empty(), "{arguments}");
+    }
+    assert!(started("-w 1 --max-requests 1000").check().of("G216").is_empty());
+}

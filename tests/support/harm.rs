@@ -306,7 +306,13 @@ fn gunicorn(list: &mut List) {
             ("workers = 3", "import nothing_here\nworkers = 3"),
             ("workers = 3", "raise SystemExit(1)"),
         ] {
-            list.swap_with("/etc/myapp.conf.py", from, to, &["G212"], &["N301", "G201", "G229", "U113"]);
+            list.swap_with(
+                "/etc/myapp.conf.py",
+                from,
+                to,
+                &["G212"],
+                &["N301", "G201", "G229", "U113"],
+            );
         }
         let gone = list.shape.case().remove("/etc/myapp.conf.py");
         list.add(

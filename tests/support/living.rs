@@ -35,6 +35,17 @@ const COMMAND: &str = "/srv/myapp/.venv/bin/python /srv/myapp/.venv/bin/gunicorn
                        --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app";
 const RELEASE: &str = "/srv/myapp/releases/2026-04-21";
 
+/// What its kernel says, unless the files say otherwise.
+const KERNEL: [(&str, &str); 4] = [
+    ("/proc/cpuinfo", "processor\t: 0\nprocessor\t: 1\n"),
+    (
+        "/proc/meminfo",
+        "MemTotal: 4000000 kB\nMemFree: 100000 kB\nMemAvailable: 2000000 kB\nSwapFree: 0 kB\n",
+    ),
+    ("/proc/sys/net/core/somaxconn", "4096\n"),
+    ("/proc/sys/net/ipv4/ip_local_port_range", "32768\t60999\n"),
+];
+
 /// One process.
 #[derive(Debug, Clone, Default)]
 pub struct Process {
@@ -192,6 +203,11 @@ impl World {
     pub fn write(&self, host: &mut MemoryHost) {
         host.file("/proc/stat", format!("cpu  1 2 3\nbtime {BOOT}\nprocesses 9\n"));
         host.file("/proc/uptime", format!("{UP}.25 99.00\n"));
+        for (path, text) in KERNEL {
+            if !host.contains(path) {
+                host.file(path, text);
+            }
+        }
         for (pid, process) in &self.processes {
             self.write_process(*pid, process, host);
         }
@@ -247,7 +263,7 @@ impl World {
             format!("{top}/status"),
             format!(
                 "Name:\t{name}\nState:\tS (sleeping)\nTgid:\t{pid}\nPid:\t{pid}\nPPid:\t{}\n\
-                 TracerPid:\t0\nUid:\t{user}\t{user}\t{user}\t{user}\n\
+                 TracerPid:\t0\nRssAnon:\t   60000 kB\nUid:\t{user}\t{user}\t{user}\t{user}\n\
                  Gid:\t{user}\t{user}\t{user}\t{user}\nFDSize:\t64\nGroups:\t{user} \n\
                  Threads:\t1\nSigQ:\t0/100\nSigPnd:\t0\nShdPnd:\t0\nSigBlk:\t0\nSigIgn:\t0\n\
                  SigCgt:\t{caught}\nCapInh:\t0\nCapPrm:\t0\nCapEff:\t0\n",

@@ -288,6 +288,12 @@ impl<'h> Table<'h> {
             started: self.started(&stat),
             uid: number(ids.map(|ids| ids.uid)),
             gid: number(ids.map(|ids| ids.gid)),
+            memory: match ids.and_then(|ids| ids.anonymous) {
+                Some(bytes) => Known::Observed(bytes, "/proc"),
+                None => Known::Unknown(Why::not_read(format!(
+                    "the memory of process {pid} was not read"
+                ))),
+            },
             directory: self.held(pid, "cwd", "the working directory"),
             executable: self.held(pid, "exe", "the program"),
             mounts: self.mounts(pid),

@@ -46,7 +46,7 @@ pub fn parse_stat(bytes: &[u8]) -> Option<Stat> {
     })
 }
 
-/// Who a process runs as, and what it listens to.
+/// Who a process runs as, what it listens to, and what it takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Status {
     /// The effective user.
@@ -55,6 +55,8 @@ pub struct Status {
     pub gid: u32,
     /// The signals that it handles itself, one bit each.
     caught: u64,
+    /// The bytes of memory that no file stands behind (`RssAnon`, from Linux 4.5 on).
+    pub anonymous: Option<u64>,
 }
 
 impl Status {
@@ -67,7 +69,8 @@ impl Status {
 /// Reads `/proc/PID/status`.
 pub fn parse_status(bytes: &[u8]) -> Option<Status> {
     let status = process::Status::from_read(bytes).ok()?;
-    Some(Status { uid: status.euid, gid: status.egid, caught: status.sigcgt })
+    let anonymous = status.rssanon.map(|kibibytes| kibibytes.saturating_mul(1024));
+    Some(Status { uid: status.euid, gid: status.egid, caught: status.sigcgt, anonymous })
 }
 
 /// The words of `/proc/PID/cmdline`. A program that rewrites its title leaves blanks or zeros

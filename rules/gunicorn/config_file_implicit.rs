@@ -1,0 +1,65 @@
+use crate::rule::prelude::*;
+
+crate::rule! {
+    /// After a deployment a reload goes on with the old release's `gunicorn.conf.py`.
+    ///
+    /// Without `-c`, gunicorn reads `gunicorn.conf.py` in the directory that it was started in. systemd
+    /// resolves the release link when it starts the service, so that directory is the release of
+    /// then. A reload reads the file anew, from there: the code may come from the new release
+    /// (`--chdir /srv/myapp/current`), its settings do not, until the next restart. Where the code
+    /// is the old release's as well, it is U113 or U114.
+    ///
+    /// By hand: `--config /srv/myapp/current/gunicorn.conf.py` in ExecStart=, then restart once. A
+    /// path with the link in it is followed at each reload.
+    ///
+    /// Proved by `config-file-implicit`: after the reload the new release answered with the
+    /// settings of the old one's gunicorn.conf.py.
+    ///
+    /// ```python,bad,file=/srv/myapp/releases/2026-04-21/gunicorn.conf.py
+    /// timeout = 20
+    /// graceful_timeout = 20
+    /// ```
+    /// ```ini,fixed,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --config /srv/myapp/current/gunicorn.conf.py \
+    ///     --workers 3 --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    /// ```python,fixed,file=/srv/myapp/releases/2026-04-21/gunicorn.conf.py
+    /// timeout = 20
+    /// graceful_timeout = 20
+    /// ```
+    G213 "config-file-implicit" {
+        severity: Info, impact: StaleRelease, fix: Some(Manual), item: ReleaseServes, hop: Master,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    // Without a link there is no other release's file.
+    let Some(link) = &app.release.link else { return Ok(()) };
+    let config = app.gunicorn.config.get()?;
+    let Some(config) = config.as_ref().filter(|config| config.implicit) else { return Ok(()) };
+    // Found by the link's own name (a shell's `cd`, PWD) it is looked for there again.
+    if !config.place.path.starts_with(&link.resolved) || !*app.release.follows_link.get()? {
+        return Ok(());
+    }
+    let named = link
+        .path
+        .join(config.place.path.strip_prefix(&link.resolved).unwrap_or(&config.place.path));
+    let (path, named) = (config.place.path.display(), named.display());
+    out.report(format!(
+        "after {} moves, a reload goes on with the settings of {path}: it was not named, and is \
+         looked for where gunicorn was started",
+        link.path.display()
+    ))
+    .at_first([
+        (app.gunicorn.started_at(), "no --config"),
+        (app.service.working_directory.span(), ""),
+    ])
+    .at_known(&app.service.working_directory, "resolved once, at the start")
+    .help(format!("Add to gunicorn's options in ExecStart=:\n--config {named}"))
+    .by_hand(app.gunicorn.started_at())
+    .fix(Safety::Manual, format!("--config {named}"));
+    Ok(())
+}

@@ -1,0 +1,164 @@
+use crate::facts::gunicorn::Layer;
+use crate::rule::prelude::*;
+
+crate::rule! {
+    /// A reload stalls the site, or takes more memory than there is: there are too many workers.
+    ///
+    /// At a reload gunicorn starts as many new workers as it has, all at once, and tells the old
+    /// ones to stop at the same moment. They all import the application on the same processors,
+    /// and nobody serves until the first has done. Measured with gunicorn 23.0.0, two processors
+    /// and an application that takes 0.3 s of a processor's time to import: 3 workers stalled the
+    /// site for 0.5 s, 5 for 0.7 s, 24 for 2.7 s and 40 for 7.2 s. What waits is better served by
+    /// threads, or by an asynchronous worker class. Reported is what is more than four times
+    /// gunicorn's own advice, 2 × processors + 1.
+    ///
+    /// The old workers stay until their last request is done, so a reload needs the memory of all
+    /// of them once more. On a living host it is reported where even the smallest worker's own
+    /// memory, times their number, is more than what memory and swap have left: the kernel then
+    /// ends processes, gunicorn's or the database's. What a limit of the unit (`MemoryMax=`) leaves
+    /// is not looked at.
+    ///
+    /// By hand: fewer `--workers`, and `--threads 4` where requests wait for a database or for
+    /// other services.
+    ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 40 --chdir /srv/myapp/current \
+    ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    /// ```text,bad,file=/proc/cpuinfo
+    /// processor	: 0
+    /// processor	: 1
+    /// ```
+    /// ```ini,fixed,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 5 --chdir /srv/myapp/current \
+    ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    /// ```text,fixed,file=/proc/cpuinfo
+    /// processor	: 0
+    /// processor	: 1
+    /// ```
+    ///
+    /// Three workers of 60 MB each, and 100 MB left:
+    ///
+    /// ```text,bad,live,file=/proc/meminfo
+    /// MemTotal:        1000000 kB
+    /// MemAvailable:     100000 kB
+    /// SwapFree:              0 kB
+    /// ```
+    ///
+    /// Healthy: enough memory, and many workers on as many processors.
+    ///
+    /// ```text,good,live,file=/proc/meminfo
+    /// MemTotal:        1000000 kB
+    /// MemAvailable:     100000 kB
+    /// SwapFree:         100000 kB
+    /// ```
+    /// ```text,good,live,file=/proc/cpuinfo
+    /// processor	: 0
+    /// ```
+    G202 "too-many-workers" {
+        severity: Warning, impact: Slow, fix: Some(Manual), item: MultipleWorkers, hop: Workers,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+/// So many times gunicorn's advice is far above it.
+const FAR: i64 = 4;
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let number = *app.gunicorn.workers().get()?;
+    // Of one processor these are not too many yet.
+    if number > FAR * advised(1) {
+        let Some(processors) = app.machine.processors.ok() else { return Err(Why::not_live()) };
+        let advised = advised(i64::from(*processors));
+        if number > advised.saturating_mul(FAR) {
+            report_processors(app, number, *processors, advised, out);
+            return Ok(());
+        }
+    }
+    memory(app, out)
+}
+
+fn advised(processors: i64) -> i64 {
+    processors.saturating_mul(2).saturating_add(1)
+}
+
+/// A variable's value is not shown, nor what is made of one.
+fn amount(app: &App, number: i64) -> String {
+    let settings = &app.gunicorn.settings;
+    match settings.is_secret("workers") || settings.layer("workers") == Some(Layer::Environment) {
+        true => "all its workers".to_owned(),
+        false => format!("{number} workers"),
+    }
+}
+
+fn report_processors(app: &App, number: i64, processors: u32, advised: i64, out: &mut Sink) {
+    let workers = app.gunicorn.workers();
+    let hand = Hand::of(app, "workers", &Value::Number(advised));
+    let on = if processors == 1 { "1 processor" } else { &format!("{processors} processors") };
+    out.report(format!(
+        "every reload stalls the site: {} import the application at once on {on}, and nobody \
+             answers until one of them has",
+        amount(app, number)
+    ))
+    .at_first([
+        (workers.span(), "decides how many workers there are"),
+        (app.gunicorn.started_at(), ""),
+    ])
+    .help(format!("{}  (2 x processors + 1), and --threads 4 if they wait a lot", hand.line()))
+    .by_hand(workers.span())
+    .fix(Safety::Manual, hand.title());
+}
+
+/// Is there room for as many workers once more?
+fn memory(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let processes = match app.processes.get() {
+        Ok(processes) => processes,
+        // Of files alone the rest was judged.
+        Err(why) if why.kind().needs_more() => return Ok(()),
+        Err(why) => return Err(why),
+    };
+    // That it does not run is another rule's.
+    let Ok(master) = processes.master() else { return Ok(()) };
+    let left = *app.machine.limits.memory_left.get()?;
+    let mut smallest: Option<u64> = None;
+    for worker in &master.workers {
+        let own = *worker.memory.get()?;
+        smallest = Some(smallest.map_or(own, |other| other.min(own)));
+    }
+    let (Some(smallest), Ok(count)) = (smallest, u64::try_from(master.workers.len())) else {
+        return Ok(());
+    };
+    let wanted = smallest.saturating_mul(count);
+    if wanted <= left {
+        return Ok(());
+    }
+    let megabytes = |bytes: u64| bytes / 1_000_000;
+    let workers = app.gunicorn.workers();
+    out.report(format!(
+        "a reload takes more memory than there is: {count} new workers beside the old ones need \
+         about {} MB, and {} MB are left; the kernel then ends processes",
+        megabytes(wanted),
+        megabytes(left)
+    ))
+    .at_first([
+        (workers.span(), "decides how many workers there are"),
+        (app.gunicorn.started_at(), ""),
+    ])
+    .evidence(
+        EvidenceKind::Process,
+        format!(
+            "each of {count} workers of master {} has {} MB of its own or more",
+            master.process.pid,
+            megabytes(smallest)
+        ),
+    )
+    .subject("memory")
+    .help("fewer workers, or threads in place of them; `free -m` shows what is left")
+    .fix(Safety::Manual, "fewer workers, or more memory");
+    Ok(())
+}

@@ -1,0 +1,95 @@
+use super::{bind, ways};
+use crate::facts::sockets::Listener;
+use crate::rule::prelude::*;
+
+crate::rule! {
+    /// Requests are refused now: the listen queue of gunicorn's socket is full.
+    ///
+    /// Connections wait in the queue until a worker takes them. On a unix socket whose queue is full
+    /// nginx answers 502 at once (`11: Resource temporarily unavailable`), over TCP connections are
+    /// delayed by seconds. It fills when all workers are busy or hang, or while they boot at a
+    /// reload. The queue is as long as gunicorn's `backlog` (2048 unless it is set) and never
+    /// longer than `net.core.somaxconn`. A queue that is too short for a reload is G224.
+    ///
+    /// By hand: `ss -lx src /run/myapp/gunicorn.sock` (`ss -lt`) shows the queue again, Recv-Q of
+    /// Send-Q. If it stays full, see what the workers wait for (`journalctl -u myapp`, `py-spy
+    /// dump`), or start more of them.
+    ///
+    /// Proved by `listen-queue-full`: the workers stood still, the queue of four filled, and nginx
+    /// answered 502 to what came then.
+    ///
+    /// ```ini,bad,drop-in,also=U122
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --backlog 2 --chdir /srv/myapp/current \
+    ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    /// ```proc,bad
+    /// waiting unix:/run/myapp/gunicorn.sock
+    /// waiting unix:/run/myapp/gunicorn.sock
+    /// ```
+    /// ```text,bad,file=/proc/sys/net/core/somaxconn
+    /// 4096
+    /// ```
+    ///
+    /// Healthy: two of 2048 wait.
+    ///
+    /// ```proc,good
+    /// waiting unix:/run/myapp/gunicorn.sock
+    /// waiting unix:/run/myapp/gunicorn.sock
+    /// ```
+    /// ```text,good,file=/proc/sys/net/core/somaxconn
+    /// 4096
+    /// ```
+    S605 "listen-queue-full" {
+        severity: Warning, impact: BadGateway, fix: Some(Manual), item: No502, hop: Socket,
+        since: "0.1.0", check: App(check)
+    }
+}
+
+fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let sockets = app.sockets.get()?;
+    let processes = app.processes.get()?;
+    let own = |listener: &&&Listener| {
+        processes.masters.iter().any(|master| listener.owners.contains(&master.process.pid))
+    };
+    for route in ways(app) {
+        let Ok(reached) = sockets.reached(&route.endpoint) else { continue };
+        for listener in reached.iter().filter(own).filter(|listener| listener.queue > 0) {
+            let limit = limit(app, route.bound)?;
+            if i64::from(listener.queue) < limit {
+                continue;
+            }
+            out.report(format!(
+                "requests are refused now: {} connections wait at {}, and its queue holds no more \
+                 ({limit})",
+                listener.queue, route.endpoint
+            ))
+            .at_some(bind(app, route), "gunicorn listens here")
+            .at(route.peer, "nginx connects here")
+            .evidence(
+                EvidenceKind::Socket,
+                format!("{}: {} of {limit} wait", route.endpoint, listener.queue),
+            )
+            .help(format!(
+                "see what the workers wait for: journalctl -u {} -n 50\nif it stays so, more \
+                 workers or threads; a longer --backlog only lets more wait",
+                app.stem()
+            ))
+            .fix(Safety::Manual, "free the workers, or start more");
+        }
+    }
+    Ok(())
+}
+
+/// How many connections the queue holds.
+fn limit(app: &App, bound: usize) -> Result<i64, Why> {
+    let bound = app.bounds().get()?.get(bound);
+    if bound.is_some_and(|bound| bound.activated) {
+        // `Backlog=`, until gunicorn calls listen(2) anew; 27.0.1 does not, 23.0.0 does.
+        return Err(Why::depends("how long the queue of a .socket unit is depends on gunicorn"));
+    }
+    let asked = *app.gunicorn.settings.backlog().get()?;
+    let kernel = *app.machine.limits.longest_queue.get()?;
+    Ok(asked.min(kernel).max(1))
+}
