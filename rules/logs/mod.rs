@@ -6,7 +6,7 @@ crate::area![
     site_not_answering,
     app_not_answering,
     last_reload_failed,
-    other_release_answers,
+    wrong_release_served,
     import_error,
     worker_timeout,
 ];

@@ -20,6 +20,7 @@ crate::area![
     nginx_syntax,
     nginx_test_fails,
     nginx_not_reloaded,
+    old_workers_linger,
     enabled_backup_file,
     no_site,
     site_not_enabled,
@@ -29,6 +30,7 @@ crate::area![
     header_twice,
     retries_non_idempotent,
     buffering_off,
+    body_size,
     descriptors_too_few,
 ];
 

@@ -377,6 +377,9 @@ impl Shape {
                 format!("/usr/lib/x86_64-linux-gnu/systemd/libsystemd-shared-{version}.so");
             case = case.file(&library, "");
         }
+        for unit in ["basic.target", "network.target", "multi-user.target", "sockets.target"] {
+            case = case.file(&format!("/usr/lib/systemd/system/{unit}"), "[Unit]\n");
+        }
         let status =
             format!("Package: nginx\nStatus: install ok installed\nVersion: {}-2\n\n", self.nginx);
         case = case.file("/var/lib/dpkg/status", status);

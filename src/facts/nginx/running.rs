@@ -27,12 +27,16 @@ pub struct Running {
     /// When the oldest and the newest of its workers were started, in seconds since 1970. A reload
     /// starts all of them anew.
     pub workers: (i64, i64),
+    /// The numbers of workers that were told to end and still serve what they have begun.
+    pub leaving: Vec<u32>,
     /// The configuration's files, the one that was changed last first.
     pub files: Vec<ChangedFile>,
 }
 
 /// What nginx calls a worker that has not been told to end.
 const WORKER: &str = "nginx: worker process";
+/// And one that has been.
+const LEAVING: &str = "nginx: worker process is shutting down";
 
 /// Reads it from the process table. Only nginx of `nginx.service` is known to have read the
 /// configuration of this host: one in a container has another.
@@ -68,6 +72,8 @@ fn find(sources: &Sources, table: &Table<'_>, model: &Model) -> Result<Running, 
     for (pid, _) in workers {
         started.push(*table.started_at(*pid).get()?);
     }
+    let leaving = all.iter().filter(|(pid, title)| title == LEAVING && below(*pid));
+    let leaving = leaving.map(|(pid, _)| *pid).collect();
     let (Some(oldest), Some(newest)) = (started.iter().min(), started.iter().max()) else {
         return Err(Why::not_there("nginx has no workers"));
     };
@@ -75,7 +81,7 @@ fn find(sources: &Sources, table: &Table<'_>, model: &Model) -> Result<Running, 
     let mut files: Vec<ChangedFile> =
         trees.filter_map(|tree| changed(sources, &tree.file)).collect();
     files.sort_by(|a, b| b.time.cmp(&a.time).then_with(|| a.path.cmp(&b.path)));
-    Ok(Running { master: *master, workers: (*oldest, *newest), files })
+    Ok(Running { master: *master, workers: (*oldest, *newest), leaving, files })
 }
 
 /// A link that was made later than the file brings it into the configuration.

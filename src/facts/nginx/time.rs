@@ -1,11 +1,11 @@
-//! Times that nginx's configuration sets.
+//! Times and sizes that nginx's configuration sets.
 
 use std::time::Duration;
 
 use super::{BlockPlace, Nginx};
 use crate::facts::Why;
 use crate::source::Span;
-use crate::source::nginx::parse_time;
+use crate::source::nginx::{parse_size, parse_time};
 
 impl Nginx {
     /// The time that a directive sets at a place, and the line that does; nothing where none does.
@@ -20,6 +20,25 @@ impl Nginx {
         match value.and_then(|word| parse_time(&word.value())) {
             Some(time) => Ok(Some((time, line.head_span()))),
             None => Err(Why::not_understood(format!("{name} is not a time"))),
+        }
+    }
+
+    /// The largest request that nginx takes at a place, in bytes, 0 for any; 1 MiB unless it is set
+    /// (D).
+    pub fn request_limit(&self, place: BlockPlace) -> Result<(u64, Option<Span>), Why> {
+        const NAME: &str = "client_max_body_size";
+        let model = self.model.get()?;
+        let set = model.effective(place, NAME);
+        if set.incomplete {
+            return Err(Why::not_read(format!("an include that may set {NAME} was not read")));
+        }
+        let Some(line) = set.last().and_then(|id| model.config.get(id)) else {
+            return Ok((1 << 20, None));
+        };
+        let value = line.argument(0).filter(|word| !word.has_placeholder());
+        match value.and_then(|word| parse_size(&word.value())) {
+            Some(size) => Ok((size, Some(line.head_span()))),
+            None => Err(Why::not_understood(format!("{NAME} is not a size"))),
         }
     }
 }

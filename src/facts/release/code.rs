@@ -83,6 +83,8 @@ pub struct ReadModule {
     pub names_scheme: bool,
     /// The variables that it reads.
     pub environment: EnvironmentUse,
+    /// The largest request that it takes, in bytes, where that is written in it.
+    pub upload_limit: Option<Spanned<u64>>,
 }
 
 /// A variable that the code needs when a worker boots.

@@ -170,6 +170,9 @@ impl<'a> Graph<'a> {
             not_judged: module.not_judged().map(str::to_owned),
             names_scheme: names_scheme(&file.bytes),
             environment: module.environment(),
+            // Most modules do not speak of it, and need not be walked through.
+            upload_limit: memchr::memmem::find(&file.bytes, b"MAX_CONTENT_LENGTH")
+                .and_then(|_| module.upload_limit()),
         });
         self.parsed.push(module);
         for import in imports {

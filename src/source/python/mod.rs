@@ -14,6 +14,7 @@ pub mod imports;
 pub mod interface;
 pub mod names;
 pub mod search;
+mod upload;
 mod walk;
 
 use std::path::Path;

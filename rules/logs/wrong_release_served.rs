@@ -27,7 +27,7 @@ crate::rule! {
     /// example.com:80 200
     /// unix:/run/myapp/gunicorn.sock 200
     /// ```
-    L808 "other-release-answers" {
+    L808 "wrong-release-served" {
         severity: Error, impact: StaleRelease, fix: Some(Manual), item: ReleaseServes, hop: Release,
         since: "0.1.0", check: Host(check)
     }
