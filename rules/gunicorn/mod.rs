@@ -31,6 +31,7 @@ crate::area![
     timeout_zero,
     setting_overridden,
     config_file_implicit,
+    forwarded_allow_ips,
 ];
 
 /// What the generator of rules begins one with; compiled here so that it keeps up.

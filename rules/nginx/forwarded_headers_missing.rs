@@ -235,7 +235,8 @@ fn missing(model: &Model, pass: &Destination) -> Result<Group, Why> {
     Ok(group)
 }
 
-fn sets(model: &Model, set: &Effective, name: &str) -> bool {
+/// Does anything set a header to more than nothing?
+pub(in crate::rules) fn sets(model: &Model, set: &Effective, name: &str) -> bool {
     let lines = set.directives.iter().chain(&set.lost).filter_map(|id| model.config.get(*id));
     let mut values = lines
         .filter(|line| line.argument(0).is_some_and(|word| word.text().eq_ignore_ascii_case(name)));

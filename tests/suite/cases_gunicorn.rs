@@ -555,3 +555,52 @@ fn jitter_spreads_the_restarts_of_several_workers() {
     }
     assert!(started("-w 1 --max-requests 1000").check().of("G216").is_empty());
 }
+
+/// nginx speaks TLS and passes to this address; gunicorn listens at that one, with these options.
+fn behind_tls(peer: &str, bind: &str) -> Case {
+    let tls = "listen 443 ssl; ssl_certificate /etc/ssl/a.pem; ssl_certificate_key /etc/ssl/a.key;";
+    Case::healthy()
+        .replace("/etc/systemd/system/myapp.service", "unix:/run/myapp/gunicorn.sock", bind)
+        .replace(SITE, "unix:/run/myapp/gunicorn.sock", peer)
+        .replace(SITE, "listen 80 default_server;", tls)
+        .file("/etc/ssl/a.pem", "")
+        .file("/etc/ssl/a.key", "")
+}
+
+/// What gunicorn sees nginx come from was measured for each of these.
+#[test]
+fn https_is_lost_where_gunicorn_does_not_believe_nginx() {
+    for (peer, bind, from) in [
+        ("10.0.0.5:8000", "10.0.0.5:8000", "10.0.0.5"),
+        ("127.0.0.1:8000", "[::]:8000", "::ffff:127.0.0.1"),
+        ("127.0.0.1:8000", "127.0.0.1:8000 --forwarded-allow-ips 10.0.0.9", "127.0.0.1"),
+        ("[::1]:8000", "[::1]:8000 --forwarded-allow-ips 127.0.0.1", "::1"),
+    ] {
+        let seen = behind_tls(peer, bind).check();
+        seen.only("G217").says(&format!("nginx connects from {from},"));
+    }
+    for (peer, bind) in [
+        ("127.0.0.1:8000", "127.0.0.1:8000"),
+        ("127.0.0.5:8000", "127.0.0.5:8000"),
+        ("[::1]:8000", "[::1]:8000"),
+        ("10.0.0.5:8000", "10.0.0.5:8000 --forwarded-allow-ips *"),
+        ("10.0.0.5:8000", "10.0.0.5:8000 --forwarded-allow-ips 127.0.0.1,10.0.0.5"),
+        ("unix:/run/myapp/gunicorn.sock", "unix:/run/myapp/gunicorn.sock"),
+    ] {
+        let seen = behind_tls(peer, bind).check();
+        assert!(seen.of("G217").is_empty(), "{peer} {bind}: {seen:#?}");
+    }
+    // 20.1 believes ::1 only where it is told to.
+    let old = version(behind_tls("[::1]:8000", "[::1]:8000"), "20.1.0").check();
+    old.only("G217").says("nginx connects from ::1,");
+    // A network, from 24 on.
+    let network = behind_tls("10.0.0.5:8000", "10.0.0.5:8000 --forwarded-allow-ips 10.0.0.0/8");
+    assert!(version(network, "27.0.1").check().of("G217").is_empty());
+    // The application reads the header itself; nginx does not speak TLS.
+    let fixed = "from flask import Flask\nfrom werkzeug.middleware.proxy_fix import ProxyFix\n\n\
+                 app = Flask(__name__)\napp.wsgi_app = ProxyFix(app.wsgi_app)\n";
+    let seen = behind_tls("10.0.0.5:8000", "10.0.0.5:8000").in_release("wsgi.py", fixed).check();
+    assert!(seen.of("G217").is_empty(), "{seen:#?}");
+    let plain = behind_tls("10.0.0.5:8000", "10.0.0.5:8000").replace(SITE, "443 ssl", "80");
+    assert!(plain.check().of("G217").is_empty());
+}

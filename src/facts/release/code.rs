@@ -81,6 +81,8 @@ pub struct ReadModule {
     pub not_judged: Option<String>,
     /// Its text names the scheme of a database's URL, and so may change the one that is given.
     pub names_scheme: bool,
+    /// Its text names what makes an application read X-Forwarded-Proto itself.
+    pub names_forwarding: bool,
     /// The variables that it reads.
     pub environment: EnvironmentUse,
     /// The largest request that it takes, in bytes, where that is written in it.

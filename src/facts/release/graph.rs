@@ -169,6 +169,7 @@ impl<'a> Graph<'a> {
             faults: module.faults().to_vec(),
             not_judged: module.not_judged().map(str::to_owned),
             names_scheme: names_scheme(&file.bytes),
+            names_forwarding: names_forwarding(&file.bytes),
             environment: module.environment(),
             // Most modules do not speak of it, and need not be walked through.
             upload_limit: memchr::memmem::find(&file.bytes, b"MAX_CONTENT_LENGTH")
@@ -406,6 +407,18 @@ impl<'a> Graph<'a> {
             check.add(self.unresolved(missing, wanted.from));
         }
     }
+}
+
+/// Does a module speak of what makes Flask or Django read X-Forwarded-Proto, or read it itself?
+fn names_forwarding(bytes: &[u8]) -> bool {
+    let names: [&[u8]; 5] = [
+        b"ProxyFix",
+        b"SECURE_PROXY_SSL_HEADER",
+        b"FORWARDED_PROTO",
+        b"Forwarded-Proto",
+        b"forwarded-proto",
+    ];
+    names.iter().any(|name| memchr::memmem::find(bytes, name).is_some())
 }
 
 fn names_scheme(bytes: &[u8]) -> bool {
