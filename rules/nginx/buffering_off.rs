@@ -67,7 +67,7 @@ crate::rule! {
     /// }
     /// ```
     N320 "buffering-off" {
-        severity: Warning, impact: Slow, fix: Some(Unsafe), item: MultipleWorkers, hop: Upstream,
+        severity: Warning, impact: Slow, fix: Some(Unsafe), item: UpstreamStable, hop: Upstream,
         since: "0.1.0", check: App(check)
     }
 }

@@ -31,6 +31,7 @@ crate::area![
     retries_non_idempotent,
     buffering_off,
     body_size,
+    upstream_keepalive_race,
     descriptors_too_few,
 ];
 

@@ -98,16 +98,20 @@ fn a_variable_holds_from_the_start_on() {
 }
 
 /// Rules whose help is itself such a command, each with the reason why no edit says it.
-const OWN_WORDS: [(&str, &str); 25] = [
+const OWN_WORDS: [(&str, &str); 30] = [
     ("environment/changed_since_start", "the files are right: only the restart is missing"),
+    ("gunicorn/backlog_too_small", "the kernel's limit is raised: no file that is read changes"),
     ("gunicorn/preload_blocks_reload", "what each deployment needs as long as it is not mended"),
     ("gunicorn/reload_drops_requests", "a package is installed: no file that is read changes"),
     ("gunicorn/worker_class_missing", "a package is installed: no file that is read changes"),
     ("logs/import_error", "a package is installed or the code repaired, which is no setting"),
     ("logs/worker_boot_failed", "the code is to be repaired, which is no setting"),
+    ("nginx/certificate_expiring", "a certificate is issued: no file that is read changes"),
+    ("nginx/certificate_not_reloaded", "the files are right: only the reload is missing"),
     ("nginx/enabled_backup_file", "a file is moved: no file that is read changes"),
     ("nginx/nginx_not_reloaded", "the files are right: only the reload is missing"),
     ("nginx/nginx_test_fails", "what nginx -t names may stand in a file that was not read"),
+    ("nginx/old_workers_linger", "a line at the top of nginx.conf, which no edit adds"),
     ("nginx/site_not_enabled", "a link is made: no file that is read changes"),
     ("processes/boot_loop", "the code is to be repaired, which is no setting"),
     ("processes/deleted_release", "the files are right: only the restart is missing"),
@@ -118,6 +122,7 @@ const OWN_WORDS: [(&str, &str); 25] = [
     ("processes/wrong_user", "the files are right: only the restart is missing"),
     ("release/venv_of_other_release", "an environment is made anew: no file that is read changes"),
     ("sockets/foreign_listener", "a process is to end: no file changes"),
+    ("sockets/listening_exposed", "what runs may be bound otherwise than the files say"),
     ("sockets/not_listening", "the files are right: only the restart is missing"),
     ("sockets/socket_replaced", "the files are right: only the restart is missing"),
     ("sockets/stale_socket_file", "the files are right: only the restart is missing"),

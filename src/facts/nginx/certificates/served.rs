@@ -83,7 +83,7 @@ fn one(
     let chain = match host.read(&path, LIMIT) {
         Ok(bytes) => match Chain::parse(&bytes) {
             Ok(chain) => Known::Value(chain, Origin::Path(path.clone())),
-            Err(why) => Known::Unknown(Why::not_understood(format!("{}: {why}", path.display()))),
+            Err(fault) => Known::Unknown(Why::not_understood(fault).about(path.display())),
         },
         Err(error) => Known::Unknown(unread(&path, &error.kind)),
     };
