@@ -13,7 +13,7 @@ crate::rule! {
     /// 40 clients that sent a POST every two seconds, nginx 1.22.1: 4 of 1,400 got 502 with gunicorn
     /// 23.0.0, 2 of 1,401 with 27.0.1, and none of 1,402 with `keepalive = 65`.
     ///
-    /// Told of gunicorn 27.0 and later: of older ones G207 says that kept connections lose more, and
+    /// An info where nginx keeps connections of its own accord. Told of gunicorn 27.0 and later: of older ones G207 says that kept connections lose more, and
     /// what to do instead. sync workers keep none.
     ///
     /// By hand: `keepalive = 65` in gunicorn's settings, so that nginx is the one that closes.
@@ -147,9 +147,10 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         // G207 tells of worse, with another cure.
         _ => return Ok(()),
     }
-    let place = match kept(app)? {
+    let (place, severity) = match kept(app)? {
         Kept::No => return Ok(()),
-        Kept::Here(place) | Kept::ByDefault(place) => place,
+        Kept::Here(place) => (place, Severity::Warning),
+        Kept::ByDefault(place) => (place, Severity::Info),
     };
     let own = settings.keepalive();
     let Ok(own_seconds) = u64::try_from(*own.get()?) else { return Ok(()) };
@@ -168,6 +169,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             "now and then a POST gets 502: gunicorn closes an idle connection after {own_seconds} s, \
              nginx uses it for up to {waits} s"
         ))
+        .severity(severity)
         .at(place, "kept open here")
         .at_known(&own, format!("closed after {own_seconds} s"))
         .help(format!("keepalive = {right} in gunicorn's settings, so that nginx closes first"));
