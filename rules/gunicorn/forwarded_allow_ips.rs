@@ -168,7 +168,8 @@ fn sees_to_it_itself(app: &App) -> Result<bool, Why> {
     if code.modules.iter().any(|module| module.names_forwarding) {
         return Ok(true);
     }
-    let settings_read = |path: &std::path::PathBuf| code.modules.iter().any(|module| module.path == *path);
+    let settings_read =
+        |path: &std::path::PathBuf| code.modules.iter().any(|module| module.path == *path);
     match &code.django_settings {
         Some(path) if !settings_read(path) => {
             Err(Why::not_read("Django's settings, which may read X-Forwarded-Proto"))

@@ -98,8 +98,9 @@ fn a_variable_holds_from_the_start_on() {
 }
 
 /// Rules whose help is itself such a command, each with the reason why no edit says it.
-const OWN_WORDS: [(&str, &str); 20] = [
+const OWN_WORDS: [(&str, &str); 21] = [
     ("environment/changed_since_start", "the files are right: only the restart is missing"),
+    ("gunicorn/backlog_too_small", "the kernel's own limit changes: no file that is read does"),
     ("gunicorn/preload_blocks_reload", "what each deployment needs as long as it is not mended"),
     ("gunicorn/reload_drops_requests", "a package is installed: no file that is read changes"),
     ("gunicorn/worker_class_missing", "a package is installed: no file that is read changes"),
