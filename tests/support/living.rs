@@ -15,7 +15,7 @@
 //! ```
 //!
 //! Further words of a process: `like=811` (in all else the same as another), `name=uv`, `sockets=40001,40002` (those that it holds),
-//! `set=NAME=VALUE` (a variable that it was started with).
+//! `set=NAME=VALUE` (a variable that it was started with), `memory=80000` (kB of its own).
 
 #![allow(dead_code, clippy::unwrap_used, reason = "each test uses a part")]
 
@@ -59,6 +59,7 @@ pub struct Process {
     words: Vec<String>,
     sockets: Vec<u64>,
     environment: Vec<String>,
+    memory: u64,
 }
 
 /// What lives on the host.
@@ -182,6 +183,7 @@ impl World {
                 "start" => process.start = value.parse().unwrap(),
                 "cwd" => process.directory = value.to_owned(),
                 "exe" => process.program = value.to_owned(),
+                "memory" => process.memory = value.parse().unwrap(),
                 "name" => process.name = Some(value.to_owned()),
                 "sockets" => {
                     process.sockets = value.split(',').map(|n| n.parse().unwrap()).collect();
@@ -256,11 +258,11 @@ impl World {
             format!("{top}/status"),
             format!(
                 "Name:\t{name}\nState:\tS (sleeping)\nTgid:\t{pid}\nPid:\t{pid}\nPPid:\t{}\n\
-                 TracerPid:\t0\nRssAnon:\t   60000 kB\nUid:\t{user}\t{user}\t{user}\t{user}\n\
+                 TracerPid:\t0\nRssAnon:\t {} kB\nUid:\t{user}\t{user}\t{user}\t{user}\n\
                  Gid:\t{user}\t{user}\t{user}\t{user}\nFDSize:\t64\nGroups:\t{user} \n\
                  Threads:\t1\nSigQ:\t0/100\nSigPnd:\t0\nShdPnd:\t0\nSigBlk:\t0\nSigIgn:\t0\n\
                  SigCgt:\t0\nCapInh:\t0\nCapPrm:\t0\nCapEff:\t0\n",
-                process.parent
+                process.parent, process.memory
             ),
         );
         host.file(format!("{top}/cmdline"), zeros(&process.words));
