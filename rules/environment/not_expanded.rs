@@ -84,7 +84,12 @@ fn meant(app: &App, read: &ReadFile, expansion: &ShellText) -> Option<String> {
             let written_out =
                 text.starts_with("${") && name.len() > 2 && name.bytes().all(capitals);
             let set = app.environment.variables.contains_key(name) && name.bytes().all(capitals);
-            (written_out || set).then(|| format!("`${name}`"))
+            // The name of none is a part of the value, and not shown.
+            match (set, written_out) {
+                (true, _) => Some(format!("`${name}`")),
+                (false, true) => Some("`${…}`".to_owned()),
+                (false, false) => None,
+            }
         }
         ExpansionKind::Command | ExpansionKind::Backticks => {
             let inner = text.strip_prefix("$(").or_else(|| text.strip_prefix('`'))?;

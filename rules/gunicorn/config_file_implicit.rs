@@ -10,7 +10,8 @@ crate::rule! {
     /// is the old release's as well, it is U113 or U114.
     ///
     /// By hand: `--config /srv/myapp/current/gunicorn.conf.py` in ExecStart=, then restart once. A
-    /// path with the link in it is followed at each reload.
+    /// path with the link in it is followed at each reload. Where PWD names the link
+    /// (`Environment=PWD=/srv/myapp/current`), the file is looked for there.
     ///
     /// Proved by `config-file-implicit`: after the reload the new release answered with the
     /// settings of the old one's gunicorn.conf.py.

@@ -42,9 +42,15 @@ crate::rule! {
     /// processor	: 1
     /// ```
     ///
-    /// Three workers of 60 MB each, and 100 MB left:
+    /// Three workers with 60 MB of their own each, and 100 MB left:
     ///
-    /// ```text,bad,live,file=/proc/meminfo
+    /// ```proc,bad
+    /// 800 memory=20000
+    /// 811 memory=80000
+    /// 812 memory=80000
+    /// 813 memory=90000
+    /// ```
+    /// ```text,bad,file=/proc/meminfo
     /// MemTotal:        1000000 kB
     /// MemAvailable:     100000 kB
     /// SwapFree:              0 kB
@@ -52,7 +58,13 @@ crate::rule! {
     ///
     /// Healthy: enough memory, and many workers on as many processors.
     ///
-    /// ```text,good,live,file=/proc/meminfo
+    /// ```proc,good
+    /// 800 memory=20000
+    /// 811 memory=80000
+    /// 812 memory=80000
+    /// 813 memory=90000
+    /// ```
+    /// ```text,good,file=/proc/meminfo
     /// MemTotal:        1000000 kB
     /// MemAvailable:     100000 kB
     /// SwapFree:         100000 kB
@@ -71,6 +83,10 @@ const FAR: i64 = 4;
 
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let number = *app.gunicorn.workers().get()?;
+    // They import nothing then, and share the master's memory.
+    if app.gunicorn.settings.preload_app().ok() == Some(&true) {
+        return Ok(());
+    }
     // Of one processor these are not too many yet.
     if number > FAR * advised(1) {
         let Some(processors) = app.machine.processors.ok() else { return Err(Why::not_live()) };
@@ -133,7 +149,9 @@ fn memory(app: &App, out: &mut Sink) -> Result<(), Why> {
     let (Some(smallest), Ok(count)) = (smallest, u64::try_from(master.workers.len())) else {
         return Ok(());
     };
-    let wanted = smallest.saturating_mul(count);
+    // What the master has was there when they were forked, and is shared.
+    let own = smallest.saturating_sub(*master.process.memory.get()?);
+    let wanted = own.saturating_mul(count);
     if wanted <= left {
         return Ok(());
     }
@@ -154,7 +172,7 @@ fn memory(app: &App, out: &mut Sink) -> Result<(), Why> {
         format!(
             "each of {count} workers of master {} has {} MB of its own or more",
             master.process.pid,
-            megabytes(smallest)
+            megabytes(own)
         ),
     )
     .subject("memory")

@@ -206,7 +206,8 @@ fn report(
         })
         .collect();
     let title = format!("set {} {where_to}", names.join(", "));
-    finding.fix_if(Safety::Safe, title, edits.unwrap_or_default());
+    // Without the header nobody asks whether gunicorn would believe it.
+    finding.fix_if(Safety::Safe, title, edits.unwrap_or_default()).uncovers_rules(&["G217"]);
 }
 
 /// The headers that nothing sets. Those that a level above sets and that are lost on the way are

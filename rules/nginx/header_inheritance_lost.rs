@@ -123,7 +123,10 @@ fn judge(model: &Model, pass: &Destination, out: &mut Sink) {
         .collect();
     finding.help(format!("in {level}, repeat\n{}", lines.join("\n")));
     let edit = super::beside(model, pass, own.last().copied(), &lines.join("\n"));
-    finding.fix_if(Safety::Safe, format!("repeat {} in {level}", names.join(", ")), edit);
+    // Without the header nobody asks whether gunicorn would believe it.
+    finding
+        .fix_if(Safety::Safe, format!("repeat {} in {level}", names.join(", ")), edit)
+        .uncovers_rules(&["G217"]);
 }
 
 fn name(line: &DirectiveRef<'_>) -> String {

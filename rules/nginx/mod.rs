@@ -44,8 +44,9 @@ pub(super) use upstream_mismatch::{as_peer, rewrite};
 mod new_rule;
 
 /// What is judged of nginx's way to an application, once there is one.
-pub(super) const ON_THE_WAY: [&str; 12] = [
-    "G205", "G207", "G224", "N301", "N303", "N304", "N306", "N307", "N312", "N313", "N331", "R710",
+pub(super) const ON_THE_WAY: [&str; 13] = [
+    "G205", "G207", "G217", "G224", "N301", "N303", "N304", "N306", "N307", "N312", "N313", "N331",
+    "R710",
 ];
 
 /// New lines for what a pass does: behind the last of `others`, which do so already, else behind

@@ -47,6 +47,9 @@ crate::rule! {
     }
 }
 
+/// What `Backlog=` was in older systemd where nothing set it; it is longer now.
+const SYSTEMDS: i64 = 128;
+
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let sockets = app.sockets.get()?;
     let processes = app.processes.get()?;
@@ -56,10 +59,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     for route in ways(app) {
         let Ok(reached) = sockets.reached(&route.endpoint) else { continue };
         for listener in reached.iter().filter(own).filter(|listener| listener.queue > 0) {
-            let limit = limit(app, route.bound)?;
-            if i64::from(listener.queue) < limit {
-                continue;
-            }
+            let Some(limit) = limit(app, route.bound, listener.queue)? else { continue };
             out.report(format!(
                 "requests are refused now: {} connections wait at {}, and its queue holds no more \
                  ({limit})",
@@ -82,14 +82,19 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     Ok(())
 }
 
-/// How many connections the queue holds.
-fn limit(app: &App, bound: usize) -> Result<i64, Why> {
+/// How many connections a queue holds with so many in it; none where they certainly fit.
+fn limit(app: &App, bound: usize, waiting: u32) -> Result<Option<i64>, Why> {
     let bound = app.bounds().get()?.get(bound);
-    if bound.is_some_and(|bound| bound.activated) {
-        // `Backlog=`, until gunicorn calls listen(2) anew; 27.0.1 does not, 23.0.0 does.
-        return Err(Why::depends("how long the queue of a .socket unit is depends on gunicorn"));
-    }
     let asked = *app.gunicorn.settings.backlog().get()?;
     let kernel = *app.machine.limits.longest_queue.get()?;
-    Ok(asked.min(kernel).max(1))
+    let limit = asked.min(kernel).max(1);
+    let Some(unit) = bound.and_then(|bound| app.service.socket_of(bound)) else {
+        return Ok((i64::from(waiting) >= limit).then_some(limit));
+    };
+    // `Backlog=`, until gunicorn calls listen(2) anew; 27.0.1 does not, 23.0.0 does.
+    let own = unit.last("Socket", "Backlog").and_then(|line| line.value.as_str().parse().ok());
+    match i64::from(waiting) < limit.min(own.unwrap_or(SYSTEMDS)) {
+        true => Ok(None),
+        false => Err(Why::depends("how long the queue of a .socket unit is depends on gunicorn")),
+    }
 }

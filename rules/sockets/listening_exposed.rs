@@ -74,11 +74,9 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             EvidenceKind::Socket,
             format!("{} is held by gunicorn's master", listener.endpoint),
         )
-        .help(format!(
-            "bind on 127.0.0.1 and the same port, then: systemctl restart {}",
-            app.stem()
-        ))
-        .fix(Safety::Manual, "bind on 127.0.0.1, then restart");
+        .help("Let gunicorn bind on 127.0.0.1 and the same port.")
+        .by_hand(app.gunicorn.started_at())
+        .fix(Safety::Manual, "bind on 127.0.0.1");
     }
     Ok(())
 }

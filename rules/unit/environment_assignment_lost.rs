@@ -129,5 +129,6 @@ fn report(app: &App, lost: &LostAssignment, out: &mut Sink) {
         .help(title.clone())
         .by_hand(Some(lost.span))
         .subject(format!("{name} {inner}"))
-        .fix_if(Safety::Safe, title, edits);
+        .fix_if(Safety::Safe, title, edits)
+        .uncovers_rules(&["E409"]);
 }

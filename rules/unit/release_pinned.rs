@@ -139,7 +139,7 @@ fn report(app: &App, first: &Pinned, own: &[&Pinned], out: &mut Sink) {
             format!("{link} in place of the release"),
             edits.unwrap_or_default(),
         )
-        .uncovers_rules(&["U113"]);
+        .uncovers_rules(&["G213", "U113"]);
 }
 
 /// Is it this release's code that gunicorn imports?

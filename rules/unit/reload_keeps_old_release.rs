@@ -274,7 +274,12 @@ fn report<'s>(
         finding.at_some(variable.span, "keeps --chdir from being put first");
     }
     let edits = repair.edits.unwrap_or_default();
-    finding.help(repair.help).by_hand(command).fix_if(Safety::Safe, repair.title, edits);
+    finding
+        .help(repair.help)
+        .by_hand(command)
+        .fix_if(Safety::Safe, repair.title, edits)
+        // As long as the code stays the old one, so may the settings.
+        .uncovers_rules(&["G213"]);
     finding
 }
 

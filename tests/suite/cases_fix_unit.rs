@@ -811,3 +811,34 @@ fn a_reload_that_is_made_shows_what_it_would_keep() {
     assert_eq!(codes, ["U101", "U113"]);
     assert!(repaired.plan.left.is_empty(), "{:?}", repaired.plan.left);
 }
+
+/// That a reload goes on with the old release's settings is no news where its code is the old one's.
+#[test]
+fn settings_of_the_release_do_not_stand_in_the_links_way() {
+    let config = "/srv/myapp/releases/2026-04-21/gunicorn.conf.py";
+    let case = unit(&[(CHDIR, "")]).file(config, "threads = 1\n");
+    assert!(case.check().of("G213").is_empty());
+    let repair = Repair::of(case).rule("U113");
+    let repaired = repair.in_place();
+    assert!(repaired.text(UNIT).contains("--chdir /srv/myapp/current"));
+}
+
+/// Without X-Forwarded-Proto nobody asks whether gunicorn would believe it.
+#[test]
+fn a_header_that_gunicorn_does_not_believe_is_set_all_the_same() {
+    const SITE: &str = "/etc/nginx/sites-available/myapp";
+    let tls = "listen 443 ssl; ssl_certificate /etc/ssl/a.pem; ssl_certificate_key /etc/ssl/a.key;";
+    let case = Case::healthy()
+        .replace(UNIT, "unix:/run/myapp/gunicorn.sock", "10.0.0.5:8000")
+        .replace(SITE, "unix:/run/myapp/gunicorn.sock", "10.0.0.5:8000")
+        .replace(SITE, "listen 80 default_server;", tls)
+        .replace(SITE, "proxy_set_header X-Forwarded-Proto $scheme;", "")
+        .file("/etc/ssl/a.pem", "")
+        .file("/etc/ssl/a.key", "");
+    let seen = case.check();
+    seen.only("N303");
+    assert!(seen.of("G217").is_empty(), "{seen:#?}");
+    let repair = Repair::of(case).rule("N303");
+    let repaired = repair.in_place();
+    assert!(repaired.text(SITE).contains("X-Forwarded-Proto $scheme;"));
+}

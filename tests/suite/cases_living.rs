@@ -242,3 +242,34 @@ fn the_file_of_a_socket_that_systemd_holds_is_made_anew_by_the_socket_unit_alone
         activated(changes).passes("S607");
     }
 }
+
+/// One connection that waits in the queue of a `.socket` unit is none too many, whatever its length.
+#[test]
+fn a_queue_of_systemds_is_judged_only_where_it_may_be_full() {
+    let socket = "[Socket]\nListenStream=/run/myapp.sock\nBacklog=2\n";
+    let case = |waiting: usize| {
+        let case = Case::healthy()
+            .replace(
+                "/etc/systemd/system/myapp.service",
+                "After=network.target",
+                "Requires=myapp.socket",
+            )
+            .replace(
+                "/etc/nginx/sites-available/myapp",
+                "/run/myapp/gunicorn.sock",
+                "/run/myapp.sock",
+            )
+            .file("/etc/systemd/system/myapp.socket", socket);
+        case.living(|host| {
+            let mut world = World::healthy(host);
+            world.change("- listen unix:/run/myapp/gunicorn.sock");
+            world.change("listen unix:/run/myapp.sock inode=40001");
+            for _ in 0..waiting {
+                world.change("waiting unix:/run/myapp.sock");
+            }
+            world.write(host);
+        })
+    };
+    case(1).check().passes("S605");
+    case(2).check().skipped("S605");
+}

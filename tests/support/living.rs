@@ -15,7 +15,8 @@
 //! ```
 //!
 //! Further words of a process: `like=811` (in all else the same as another), `name=uv`, `sockets=40001,40002` (those that it holds),
-//! `set=NAME=VALUE` (a variable that it was started with), `caught=8304226` (the signals it handles).
+//! `set=NAME=VALUE` (a variable that it was started with), `caught=8304226` (the signals it handles),
+//! `memory=80000` (kB of its own).
 
 #![allow(dead_code, clippy::unwrap_used, reason = "each test uses a part")]
 
@@ -60,6 +61,7 @@ pub struct Process {
     sockets: Vec<u64>,
     environment: Vec<String>,
     caught: String,
+    memory: u64,
 }
 
 /// What lives on the host.
@@ -188,6 +190,7 @@ impl World {
                 "start" => process.start = value.parse().unwrap(),
                 "cwd" => process.directory = value.to_owned(),
                 "exe" => process.program = value.to_owned(),
+                "memory" => process.memory = value.parse().unwrap(),
                 "name" => process.name = Some(value.to_owned()),
                 "sockets" => {
                     process.sockets = value.split(',').map(|n| n.parse().unwrap()).collect();
@@ -263,11 +266,11 @@ impl World {
             format!("{top}/status"),
             format!(
                 "Name:\t{name}\nState:\tS (sleeping)\nTgid:\t{pid}\nPid:\t{pid}\nPPid:\t{}\n\
-                 TracerPid:\t0\nRssAnon:\t   60000 kB\nUid:\t{user}\t{user}\t{user}\t{user}\n\
+                 TracerPid:\t0\nRssAnon:\t {} kB\nUid:\t{user}\t{user}\t{user}\t{user}\n\
                  Gid:\t{user}\t{user}\t{user}\t{user}\nFDSize:\t64\nGroups:\t{user} \n\
                  Threads:\t1\nSigQ:\t0/100\nSigPnd:\t0\nShdPnd:\t0\nSigBlk:\t0\nSigIgn:\t0\n\
                  SigCgt:\t{caught}\nCapInh:\t0\nCapPrm:\t0\nCapEff:\t0\n",
-                process.parent
+                process.parent, process.memory
             ),
         );
         host.file(format!("{top}/cmdline"), zeros(&process.words));
