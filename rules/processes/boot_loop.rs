@@ -95,7 +95,13 @@ const BEYOND: usize = 5;
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let state = app.state.get()?;
     if state.sub == "auto-restart" && state.restarts >= RESTARTS {
-        unit_loops(app, state, out);
+        // Left-over workers that hold its port are P508's.
+        let taken = |processes| {
+            super::orphans(app, processes).iter().any(|o| super::holds(app, o).is_some())
+        };
+        if !app.processes.ok().is_some_and(taken) {
+            unit_loops(app, state, out);
+        }
         return Ok(());
     }
     if !state.is_active() {

@@ -31,6 +31,24 @@ crate::rule! {
     /// 812 start=5101
     /// 813 start=5101
     /// ```
+    /// The same version, installed once more:
+    ///
+    /// ```tree,good
+    /// /srv/myapp/.venv/lib/python3.11/site-packages/gunicorn-23.0.0.dist-info/ mtime=1776005000
+    /// ```
+    /// ```proc,good
+    /// 800 start=100
+    /// ```
+    /// ```text,good,command=systemctl show
+    /// Id=myapp.service
+    /// ActiveState=active
+    /// SubState=running
+    /// ExecMainStartTimestamp=Tue 2026-04-21 09:20:00 UTC
+    /// ```
+    /// ```text,good,command=journalctl
+    /// {"MESSAGE": "[2026-04-21 09:20:00 +0000] [11] [INFO] Starting gunicorn 23.0.0"}
+    /// ```
+    ///
     /// An environment that was made as a whole after that start is another one's:
     ///
     /// ```tree,good
@@ -61,6 +79,12 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     // Through the release link it is the environment of another release: R715's.
     let venv = &app.gunicorn.venv.get()?.path;
     if app.release.link.as_ref().is_some_and(|link| venv.starts_with(&link.path)) {
+        return Ok(());
+    }
+    // The same version, installed once more.
+    let told = app.journal.ok().and_then(|journal| journal.version.as_deref());
+    let on_disk = app.gunicorn.version.ok().map(ToString::to_string);
+    if told.is_some() && told == on_disk.as_deref() {
         return Ok(());
     }
     let version =

@@ -14,34 +14,16 @@ crate::rule! {
     /// By hand: let what the application writes belong to the new user, then `systemctl restart myapp`
     /// while you look.
     ///
-    /// ```text,bad,command=systemctl show
-    /// Id=myapp.service
-    /// ActiveState=active
-    /// SubState=running
-    /// MainPID=800
-    /// ```
     /// ```proc,bad
     /// 800 user=0
     /// 811 user=0
     /// 812 user=0
     /// 813 user=0
     /// ```
-    /// ```text,fixed,command=systemctl show
-    /// Id=myapp.service
-    /// ActiveState=active
-    /// SubState=running
-    /// MainPID=800
-    /// ```
     /// ```proc,fixed
     /// ```
     /// The master as root, because the workers are given away by gunicorn itself:
     ///
-    /// ```text,good,command=systemctl show
-    /// Id=myapp.service
-    /// ActiveState=active
-    /// SubState=running
-    /// MainPID=800
-    /// ```
     /// ```proc,good
     /// 800 user=0
     /// ```
@@ -66,8 +48,9 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     if privileged || launch.is_none_or(|launch| !launch.wrappers.is_empty()) {
         return Ok(());
     }
-    // Only the living host numbers its users as its processes.
-    app.state.get()?;
+    if *processes.first.get()? != 0 {
+        return Err(Why::depends("users are numbered in a name space of their own here"));
+    }
     let user = app.service.user.get()?;
     let runs = *master.process.uid.get()?;
     let number = || Why::not_read(format!("the number of user {} is not known", user.name));

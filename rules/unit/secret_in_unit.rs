@@ -82,8 +82,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
 }
 
 /// Words of a name that speaks of a secret, and of one that only speaks about one.
-const SECRET: [&str; 8] =
-    ["SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "TOKEN", "CREDENTIALS", "APIKEY", "DSN"];
+const SECRET: [&str; 7] =
+    ["SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "TOKEN", "CREDENTIALS", "APIKEY"];
 const KEYS: [&str; 6] = ["API", "PRIVATE", "ACCESS", "AUTH", "ENCRYPTION", "SIGNING"];
 const ABOUT: [&str; 22] = [
     "FILE",

@@ -15,6 +15,8 @@ pub struct Journal {
     pub boot_failures: Vec<BootFailure>,
     /// gunicorn's own reason why it ended, as far as it is recognised.
     pub last_words: Option<String>,
+    /// The version that gunicorn names at its start, where that was read.
+    pub version: Option<String>,
     /// How many workers were started since the last start or reload.
     pub boots: usize,
     /// How many of them for a reason that gunicorn gives: a limit of requests, a timeout, a signal.
@@ -113,7 +115,8 @@ fn judge(entries: &[Entry], state: &UnitState, cut: bool) -> Journal {
         }
         let text = String::from_utf8_lossy(entry.message.expose());
         if entry.reloading || text.ends_with("Handling signal: hup") {
-            journal = Journal { cut, ..Journal::default() };
+            // The master goes on, and with it the code of gunicorn that it has in memory.
+            journal = Journal { cut, version: journal.version.take(), ..Journal::default() };
             error = None;
             in_request = false;
             continue;
@@ -170,6 +173,9 @@ fn count(line: &str, journal: &mut Journal) -> bool {
         journal.timeouts += 1;
     } else if KILLED.iter().any(|said| line.contains(said)) {
         journal.killed += 1;
+    }
+    if let Some((_, version)) = line.split_once("[INFO] Starting gunicorn ") {
+        journal.version = Some(version.trim_end().to_owned());
     }
     if line.contains("] Booting worker with pid: ") {
         journal.boots += 1;

@@ -123,6 +123,8 @@ pub struct Processes {
     pub members: Known<usize>,
     /// Is the first process systemd? Not in a container that runs gunicorn by itself.
     pub systemd: bool,
+    /// Who the first process runs as: root, unless users are numbered otherwise here.
+    pub first: Known<u32>,
     /// The mount namespace of the first process: the view that paths are looked at in.
     pub mounts: Known<String>,
     /// The time on the host, seconds since 1970.

@@ -34,6 +34,7 @@ pub fn processes(
         masters,
         others,
         systemd: table.runs_systemd(),
+        first: table.user(1),
         mounts: table.mounts(1),
         now: table.now(),
         link_moved: match link {

@@ -261,6 +261,16 @@ impl<'h> Table<'h> {
         self.file(pid, "status").ok().and_then(|bytes| proc::parse_status(&bytes))
     }
 
+    /// Who a process runs as.
+    pub fn user(&self, pid: u32) -> Known<u32> {
+        match self.status(pid) {
+            Some(status) => Known::Observed(status.uid, "/proc"),
+            None => {
+                Known::Unknown(Why::not_read(format!("the user of process {pid} was not read")))
+            }
+        }
+    }
+
     /// Does this gunicorn process handle its signals as a worker does? Measured for every class of
     /// worker, 20.1.0 to 27.0.1: a worker has SIGUSR1 and no SIGHUP, a master both, and one that
     /// begins neither.
