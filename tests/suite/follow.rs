@@ -98,7 +98,7 @@ fn a_variable_holds_from_the_start_on() {
 }
 
 /// Rules whose help is itself such a command, each with the reason why no edit says it.
-const OWN_WORDS: [(&str, &str); 30] = [
+const OWN_WORDS: [(&str, &str); 29] = [
     ("environment/changed_since_start", "the files are right: only the restart is missing"),
     ("gunicorn/backlog_too_small", "the kernel's limit is raised: no file that is read changes"),
     ("gunicorn/preload_blocks_reload", "what each deployment needs as long as it is not mended"),
@@ -122,7 +122,6 @@ const OWN_WORDS: [(&str, &str); 30] = [
     ("processes/wrong_user", "the files are right: only the restart is missing"),
     ("release/venv_of_other_release", "an environment is made anew: no file that is read changes"),
     ("sockets/foreign_listener", "a process is to end: no file changes"),
-    ("sockets/listening_exposed", "what runs may be bound otherwise than the files say"),
     ("sockets/not_listening", "the files are right: only the restart is missing"),
     ("sockets/socket_replaced", "the files are right: only the restart is missing"),
     ("sockets/stale_socket_file", "the files are right: only the restart is missing"),
