@@ -324,12 +324,15 @@ fn names(app: &App, certificate: &ServedCertificate, out: &mut Sink) {
         let judged = |name: &ServerName| {
             let hosts = hosts(name);
             let one = |host: &String| {
-                let fits = all.iter().map(|one| one.chain.ok().and_then(|own| own.is_for(host)));
-                fits.fold(Some(false), |any, fits| match (any, fits) {
-                    (Some(true), _) | (_, Some(true)) => Some(true),
-                    (Some(false), Some(false)) => Some(false),
-                    _ => None,
-                })
+                let mut open = false;
+                for certificate in &all {
+                    match certificate.chain.ok().and_then(|own| own.is_for(host)) {
+                        Some(true) => return Some(true),
+                        Some(false) => {}
+                        None => open = true,
+                    }
+                }
+                (!open).then_some(false)
             };
             (!hosts.is_empty()).then(|| hosts.iter().map(one).collect::<Option<Vec<bool>>>())?
         };
@@ -359,7 +362,7 @@ fn names(app: &App, certificate: &ServedCertificate, out: &mut Sink) {
         .at(certificate.span, own)
         .at(first.span, "asked for by this name")
         .severity(Severity::Warning)
-        .subject(&listed.join(" "))
+        .subject(listed.join(" "))
         .help(
             "have it issued for all of these names (certbot: -d NAME for each), or take the name out\n\
              then: nginx -t && systemctl reload nginx",

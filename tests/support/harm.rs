@@ -448,8 +448,6 @@ fn nginx(list: &mut List) {
         let (chain, other) = make(&Wanted { names: vec!["example.com"], ..Wanted::default() });
         let case = shape.case().file("/etc/ssl/site/privkey.pem", other);
         list.add("another's key".into(), &["N326"], &[], case);
-        let (_, key) = make(&Wanted { names: vec!["example.com"], ..Wanted::default() });
-        drop(key);
         let case = shape.case().file("/etc/ssl/site/fullchain.pem", chain);
         list.add("another's certificate".into(), &["N326"], &[], case);
         let (chain, key) = make(&Wanted { names: vec!["shop.example.org"], ..Wanted::default() });

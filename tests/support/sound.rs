@@ -202,7 +202,7 @@ impl Shape {
     }
 
     fn site(&self) -> String {
-        let upstream = self.socket().replace("unix:", "unix:");
+        let upstream = self.socket();
         let listens = match self.tls {
             true => {
                 "    listen 443 ssl default_server;\n    ssl_certificate /etc/ssl/site/fullchain.pem;\n    \

@@ -38,7 +38,7 @@ fn is_time(name: &str) -> bool {
         })
     };
     let own = ["send_timeout", "client_body_timeout", "client_header_timeout", "keepalive_timeout"];
-    own.contains(&name) || upstream.iter().any(|end| of_upstream(end))
+    own.contains(&name) || upstream.iter().any(of_upstream)
 }
 
 /// A time or a size.
