@@ -1,6 +1,7 @@
 //! Does an environment contradict itself? What `pip check` asks: every installed package's own
-//! requirements, from its `METADATA`; and what it does not ask: is what `RECORD` names there? Reads two
-//! files a package.
+//! requirements, from its `METADATA`; and what it does not ask: is the package itself there? Reads one
+//! file a package, and `RECORD`, which may be long, only where nothing of the package's name stands in
+//! `site-packages`.
 
 use std::path::PathBuf;
 
@@ -59,6 +60,7 @@ pub fn check(sources: &Sources<'_>, venv: &Venv) -> Vec<Conflict> {
             }
         };
         if distribution.record_present
+            && !stands(venv, &distribution.name)
             && let Ok(missing) = record::missing_files(sources.host(), sources, venv, distribution)
         {
             let package = || package.clone();
@@ -68,7 +70,7 @@ pub fn check(sources: &Sources<'_>, venv: &Venv) -> Vec<Conflict> {
         }
         let mut asked = Requirements::default();
         let nowhere = Span::new(NOWHERE, 0, 0);
-        for text in &metadata.requires {
+        for text in metadata.requires.iter().filter(|text| !is_of_an_extra(text)) {
             match pep508::parse(text, nowhere) {
                 Ok(requirement) => asked.requirements.push(requirement),
                 Err(reason) => conflicts.push(unknown(reason)),
@@ -88,4 +90,16 @@ pub fn check(sources: &Sources<'_>, venv: &Venv) -> Vec<Conflict> {
         }
     }
     conflicts
+}
+
+/// Does it only apply with an extra, which nobody is known to have asked for?
+fn is_of_an_extra(text: &str) -> bool {
+    let marker = text.split_once(';').map_or("", |(_, marker)| marker);
+    marker.contains("extra") && !marker.contains(" or ")
+}
+
+/// Does a package or module of the distribution's own name stand there? Most have one.
+fn stands(venv: &Venv, name: &str) -> bool {
+    let own = name.replace('-', "_");
+    venv.has_entry(&own) || venv.has_entry(&format!("{own}.py"))
 }
