@@ -92,7 +92,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         let Endpoint::Tcp { host, port } = &bound.endpoint else { continue };
         let routes: Vec<&Route> = app.routes.iter().filter(|route| route.bound == index).collect();
         // Without nginx before it, it may be meant to be open.
-        if host.is_open_to_others() && !routes.is_empty() {
+        if host.is_open_to_others() && !app.routes.is_empty() {
             report(app, index, *port, &routes, out);
         }
     }

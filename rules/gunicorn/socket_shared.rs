@@ -130,9 +130,16 @@ fn report(first: &App, second: &App, bound: &Bound, other: &Bound, out: &mut Sin
     };
     let both = first.service.unit.is_enabled() && second.service.unit.is_enabled();
     let severity = if both { Severity::Error } else { Severity::Warning };
+    // Which of them is the left-over is known where one alone is enabled; else a person knows.
+    let ends = |name: &str| format!("systemctl disable --now {name}");
     let left_over = match (first.service.unit.is_enabled(), second.service.unit.is_enabled()) {
-        (true, false) => &second.name,
-        _ => &first.name,
+        (true, false) => ends(&second.name),
+        (false, true) => ends(&first.name),
+        _ => format!(
+            "{}   # or\n{}   # whichever it is: the other one serves",
+            ends(&first.name),
+            ends(&second.name)
+        ),
     };
     out.about(Some(first))
         .report(format!("{} and {} listen on {}: {harm}", first.name, second.name, bound.endpoint))
@@ -145,7 +152,7 @@ fn report(first: &App, second: &App, bound: &Bound, other: &Bound, out: &mut Sin
         .subject(format!("{} {}", first.name, second.name))
         .help(format!(
             "Give each its own socket, here and in nginx; or, where one of them is a left-over:\n\
-             systemctl disable --now {left_over}"
+             {left_over}"
         ))
         .fix(Safety::Manual, "one socket for each unit");
 }

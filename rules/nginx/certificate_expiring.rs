@@ -150,6 +150,25 @@ crate::rule! {
     /// ```tree,fixed,live
     /// /etc/letsencrypt/live/example.com/fullchain.pem certificate=example.com key=/etc/letsencrypt/live/example.com/privkey.pem
     /// ```
+    /// The key in the certificate's place:
+    ///
+    /// ```nginx,bad
+    /// server {
+    ///     listen 443 ssl default_server;
+    ///     server_name example.com;
+    ///     ssl_certificate /etc/letsencrypt/live/example.com/privkey.pem;
+    ///     ssl_certificate_key /etc/letsencrypt/live/example.com/privkey.pem;
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// ```tree,bad
+    /// /root/chain.pem certificate=example.com key=/etc/letsencrypt/live/example.com/privkey.pem
+    /// ```
     /// A wildcard, one for six days of which five are left, and one that signed itself:
     ///
     /// ```nginx,good
@@ -216,6 +235,10 @@ const SOON: u64 = 14 * DAY;
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     app.nginx.model.get()?;
     for certificate in served(app) {
+        if certificate.is_none {
+            no_certificate(certificate, out);
+            continue;
+        }
         match certificate.key_fits.get() {
             Ok(true) => {}
             Ok(false) => {
@@ -240,6 +263,20 @@ fn served(app: &App) -> impl Iterator<Item = &ServedCertificate> {
         app.routes.iter().any(|route| one.servers.contains(&route.server))
     };
     app.nginx.served.iter().filter(shows)
+}
+
+/// A key in its place, or something else.
+fn no_certificate(certificate: &ServedCertificate, out: &mut Sink) {
+    let path = certificate.path.display();
+    out.report(format!(
+        "nginx refuses to load, and no site answers after its next start: {path} holds no certificate"
+    ))
+    .at(certificate.span, "no certificate in PEM")
+    .help(format!(
+        "put the certificate there, the server's own first (are certificate and key swapped?)\n\
+         openssl x509 -in {path} -noout -subject\nthen check with: nginx -t"
+    ))
+    .fix(Safety::Manual, "put the certificate in place");
 }
 
 fn wrong_key(certificate: &ServedCertificate, out: &mut Sink) {

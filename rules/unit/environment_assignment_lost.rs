@@ -130,5 +130,5 @@ fn report(app: &App, lost: &LostAssignment, out: &mut Sink) {
         .by_hand(Some(lost.span))
         .subject(format!("{name} {inner}"))
         .fix_if(Safety::Safe, title, edits)
-        .uncovers_rules(&["E409"]);
+        .uncovers_rules(&["E409", "U133"]);
 }

@@ -48,7 +48,7 @@ crate::rule! {
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     // In a repository it may be a placeholder, and is not on any host yet.
     if !app.service.on_machine {
-        return Ok(());
+        return Err(Why::nothing_expected("a value in a repository may be a placeholder"));
     }
     let mut found = Vec::new();
     for (name, variable) in &app.environment.variables {

@@ -309,9 +309,10 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
         (Err(why), _) => Known::Unknown(why.clone()),
         (_, Err(why)) => Known::Unknown(why),
     };
-    nginx.now = match &living.table {
-        Ok(table) => table.now(),
-        Err(why) => Known::Unknown(why.clone()),
+    nginx.now = match (&living.table, sources.host().now()) {
+        (Ok(table), _) => table.now(),
+        (Err(_), Some(now)) => Known::Observed(now, "the clock"),
+        (Err(why), None) => Known::Unknown(why.clone()),
     };
     let nginx = Rc::new(nginx);
     let contested = routes

@@ -280,6 +280,11 @@ pub trait Host {
         Err(HostError { path: path.into(), kind: HostErrorKind::NotGiven })
     }
 
+    /// What time it is, in seconds since 1970: for what a whole machine holds that ends on a day.
+    fn now(&self) -> Option<i64> {
+        None
+    }
+
     /// How much room is left where a path lies. Only the living host has any.
     fn room(&self, path: &Path) -> Result<Room, HostError> {
         Err(HostError { path: path.into(), kind: HostErrorKind::NotGiven })

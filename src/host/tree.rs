@@ -13,7 +13,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{self, Dir, FileType, Mode, OFlags, RawDir, ResolveFlags};
 use rustix::io::Errno;
@@ -395,6 +395,11 @@ impl Host for TreeHost {
             Ok(sockets) => Ok(sockets.iter().map(is_there).collect()),
             Err(errno) => Err(fail(*errno)),
         }
+    }
+
+    fn now(&self) -> Option<i64> {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+        since.as_secs().try_into().ok()
     }
 
     fn room(&self, path: &Path) -> Result<Room, HostError> {

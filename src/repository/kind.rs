@@ -64,6 +64,16 @@ pub fn aside(path: &Path) -> Option<String> {
     Some(format!("it lies under {name}/"))
 }
 
+/// Endings that people and programs give to what they put aside.
+const BACKUPS: [&str; 9] =
+    [".bak", ".old", ".orig", ".save", ".backup", ".swp", ".dpkg-dist", ".dpkg-old", ".dpkg-new"];
+
+/// Is it by its name a copy that was put aside?
+pub fn is_backup(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase());
+    name.is_some_and(|name| name.ends_with('~') || BACKUPS.iter().any(|end| name.ends_with(end)))
+}
+
 /// May a file of this name be one of them? Only such are opened.
 pub fn is_candidate(path: &Path) -> bool {
     let name = plain_name(path);

@@ -185,7 +185,12 @@ fn sort(sources: &Sources, directory: &Path, walked: &Walked, survey: &mut Surve
         opened += 1;
         bytes += read.len();
         let file = Arc::new(SourceFile::new(FileId(0), full.clone(), read));
-        let Some(kind) = kind::of(&file) else {
+        let kind = kind::of(&file);
+        if kind.is_some() && kind::is_backup(path) {
+            survey.leave(&full, "it is a backup by its name");
+            continue;
+        }
+        let Some(kind) = kind else {
             match kind::is_named_unit(path) {
                 true if memchr::memchr(0, &file.bytes).is_some() => {
                     let message = "is no text: it holds NUL bytes, and nothing in it was checked";

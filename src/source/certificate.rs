@@ -21,6 +21,11 @@ pub struct Chain {
     pub names: Vec<String>,
 }
 
+/// Is there none in a file: no block of PEM that is called one? nginx refuses it.
+pub fn is_none(bytes: &[u8]) -> bool {
+    memchr::memmem::find(bytes, b"CERTIFICATE-----").is_none()
+}
+
 /// After every certificate's end: the year 9999 is over.
 const END: u64 = 253_402_300_800;
 

@@ -132,7 +132,8 @@ fn the_guide_is_mended_by_fix_alone() {
         Ok(container) => container,
         Err(skip) => return support::skip(skip),
     };
-    container.sh("systemctl daemon-reload; systemctl start nginx; systemctl start myapp");
+    container.sh("systemctl daemon-reload; systemctl enable -q myapp");
+    container.sh("systemctl start nginx; systemctl start myapp");
     assert!(proof::answers(&container, "502"), "the guide's site is down at first");
     let (code, said) = fix(&container, "--apply --run-actions");
     assert_eq!(code, Some(0), "{said}");

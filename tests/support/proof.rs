@@ -344,7 +344,9 @@ pub fn at_work(name: &str, change: &str) -> Option<Container> {
         }
     };
     container.sh_ok(change);
-    container.sh_ok("systemctl daemon-reload && systemctl start nginx myapp");
+    container.sh_ok(
+        "systemctl daemon-reload && systemctl enable -q myapp && systemctl start nginx myapp",
+    );
     Some(container)
 }
 

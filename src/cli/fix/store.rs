@@ -10,8 +10,8 @@ use crate::fix::history::{self, Outcome};
 use crate::fix::owners::Owners;
 use crate::fix::transaction::{Recovered, Store, StoreError};
 use crate::fix::{Change, Content, actions, shown_path};
-use crate::host::Host;
 use crate::host::disk::TreeDisk;
+use crate::host::{Host, tidy};
 use crate::source::{Sources, show as source_show};
 
 /// The door for writing that the options name.
@@ -116,6 +116,7 @@ pub(super) fn undo(arguments: &FixArguments) -> Result<Exit, CommandError> {
         print("There is no change that could be taken back.\n")?;
         return Ok(Exit::Findings);
     };
+    stands_in(&arguments.place, &last.paths)?;
     // What must follow is told by the files that belong to the deployment now, also by those that
     // the undo removes.
     // What this host does not show, such as a backup beside a file that was named, belongs to nobody.
@@ -151,6 +152,26 @@ pub(super) fn undo(arguments: &FixArguments) -> Result<Exit, CommandError> {
     }
     let done = super::write::act(&*host, &actions)?;
     Ok(if done && clean { Exit::Success } else { Exit::Findings })
+}
+
+/// The history is the machine's. Who names a repository takes back nothing of another one.
+fn stands_in(place: &WhereArguments, paths: &[PathBuf]) -> Result<(), CommandError> {
+    let found = place.found.iter().flat_map(|found| found.directories.clone());
+    let named: Vec<PathBuf> = found.chain(place.repository.clone()).collect();
+    if named.is_empty() {
+        return Ok(());
+    }
+    let working = super::super::settings::working_directory()?;
+    let full: Vec<PathBuf> = named.iter().map(|path| tidy(&working.join(path))).collect();
+    let inside = |path: &PathBuf| full.iter().any(|top| path.starts_with(top));
+    match paths.iter().find(|path| !inside(path)) {
+        None => Ok(()),
+        Some(other) => Err(CommandError::usage(format!(
+            "the last change was made elsewhere, to {}: it is taken back from there, or without a \
+             directory by `deploy-doctor fix --undo`",
+            shown_path(other)
+        ))),
+    }
 }
 
 /// What must follow an undo: what would follow if it were made again, for each step that a change

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::facts::place::tidy;
 use crate::facts::{Known, Origin, Why};
 use crate::host::{Host, HostErrorKind};
-use crate::source::certificate::Chain;
+use crate::source::certificate::{self, Chain};
 use crate::source::nginx::{DirectiveId, Model, Place as Level, ServerId, WordRef, has_variable};
 use crate::source::{Sources, Span};
 
@@ -24,6 +24,8 @@ pub struct ServedCertificate {
     pub path: PathBuf,
     /// What is in it.
     pub chain: Known<Chain>,
+    /// It holds no certificate at all.
+    pub is_none: bool,
     /// The word that names its key.
     pub key_span: Option<Span>,
     /// Is that its key?
@@ -80,7 +82,9 @@ fn one(
     path: PathBuf,
     key: Option<(Span, PathBuf)>,
 ) -> ServedCertificate {
-    let chain = match host.read(&path, LIMIT) {
+    let read = host.read(&path, LIMIT);
+    let is_none = read.as_ref().is_ok_and(|bytes| certificate::is_none(bytes));
+    let chain = match read {
         Ok(bytes) => match Chain::parse(&bytes) {
             Ok(chain) => Known::Value(chain, Origin::Path(path.clone())),
             Err(fault) => Known::Unknown(Why::not_understood(fault).about(path.display())),
@@ -104,7 +108,16 @@ fn one(
     };
     let key_span = key.map(|(span, _)| span);
     let changed = changed(host, &path);
-    ServedCertificate { servers: vec![server], span, path, chain, key_span, key_fits, changed }
+    ServedCertificate {
+        servers: vec![server],
+        span,
+        path,
+        chain,
+        is_none,
+        key_span,
+        key_fits,
+        changed,
+    }
 }
 
 fn unread(path: &Path, kind: &HostErrorKind) -> Why {
