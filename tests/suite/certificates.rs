@@ -4,6 +4,7 @@ use deploy_doctor::source::certificate::Chain;
 
 use crate::support::case::Case;
 use crate::support::certificate::{Wanted, make};
+use crate::support::command::Copied;
 
 const SITE: &str = "/etc/nginx/sites-available/myapp";
 
@@ -90,4 +91,20 @@ fn a_name_is_missed_where_clients_miss_it() {
     assert_eq!(warned(site(tls, "example.com www.example.com", two)), none);
     let two: &[(&str, &[&str])] = &[("a", &["example.com"]), ("b", &["example.com"])];
     assert_eq!(warned(site(tls, "example.com www.example.com", two)).len(), 1);
+}
+
+/// A tree has no clock of its own: what has ended by now has ended.
+#[test]
+fn a_certificate_that_has_ended_is_found_in_a_tree() {
+    let tree = Copied::of("healthy");
+    let (chain, key) = make(&Wanted { days: -1, ..wanted(&["example.com"]) });
+    tree.write("/etc/ssl/a.pem", chain).write("/etc/ssl/a.key", key);
+    let lines = "listen 443 ssl;\n    ssl_certificate /etc/ssl/a.pem;\n    ssl_certificate_key \
+                 /etc/ssl/a.key;";
+    tree.edit(SITE, "listen 80 default_server;", lines);
+    let ran = tree.check(&["--select", "N326"]);
+    assert_eq!(ran.code, Some(1), "{}", ran.all());
+    assert!(ran.stdout.contains("its certificate has ended"), "{}", ran.all());
+    tree.write("/etc/ssl/a.pem", "not a certificate\n");
+    assert!(tree.check(&["--select", "N326"]).stdout.contains("holds no certificate"));
 }

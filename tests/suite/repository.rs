@@ -338,8 +338,8 @@ fn templates_of_ansible_envsubst_and_cookiecutter_are_read_and_not_guessed() {
 fn what_gitignore_names_and_what_links_lead_to_is_not_read() {
     let shop = Repository::shop();
     let broken = "[Service]\nExecStart=/usr/bin/gunicorn app:app\n";
-    shop.write("old/other.service", broken).write(".gitignore", "old/\n*.bak\n");
-    shop.write("deploy/x.service.bak", broken);
+    shop.write("old/other.service", broken).write(".gitignore", "old/\nx.*\n");
+    shop.write("deploy/x.service", broken);
     let outside = Repository::empty();
     outside
         .write("out.service", broken)
@@ -577,6 +577,42 @@ fn fix_repairs_one_deployment_in_place() {
     assert_eq!(refused.code, Some(2));
     assert!(refused.stderr.contains("fix second/deploy/shop.service ."), "{}", refused.stderr);
     assert_eq!(two.run(&["fix", "second"]).code, Some(0));
+}
+
+/// The history is the machine's: what was changed last may lie elsewhere.
+#[test]
+fn what_was_changed_elsewhere_is_not_taken_back_from_here() {
+    let shop = Repository::empty().example("one/", "shop").example("two/", "shop");
+    let reload = "ExecReload=/bin/kill -s HUP $MAINPID\n";
+    let read =
+        |top: &str| fs::read_to_string(shop.at(&format!("{top}/deploy/shop.service"))).unwrap();
+    for top in ["one", "two"] {
+        shop.edit(&format!("{top}/deploy/shop.service"), reload, "");
+        let done = shop.run(&["fix", top, "--select", "U101", "--apply"]);
+        assert_eq!(done.code, Some(0), "{}{}", done.stdout, done.stderr);
+    }
+    let refused = shop.run(&["fix", "one", "--undo"]);
+    assert_eq!(refused.code, Some(2), "{}", refused.stdout);
+    assert!(refused.stderr.contains("two/deploy/shop.service"), "{}", refused.stderr);
+    assert!(read("one").contains("ExecReload=") && read("two").contains("ExecReload="));
+    assert_eq!(shop.run(&["fix", "two", "--undo"]).code, Some(0));
+    assert!(read("one").contains("ExecReload=") && !read("two").contains("ExecReload="));
+}
+
+/// Nobody installs it, so it casts no doubt on the site beside it.
+#[test]
+fn a_backup_beside_a_site_is_left_out() {
+    for name in ["shop.nginx.conf.bak", "shop.nginx.conf~", "shop.nginx.conf.old"] {
+        let shop = Repository::shop();
+        let header = "        proxy_set_header X-Forwarded-Proto $scheme;\n";
+        shop.edit("deploy/shop.nginx.conf", header, "");
+        let before = found(&shop.check(&["."]));
+        assert!(before.iter().any(|(code, ..)| code == "N303"), "{before:?}");
+        let text = fs::read_to_string(shop.at("deploy/shop.nginx.conf")).unwrap();
+        shop.write(&format!("deploy/{name}"), &text);
+        assert_eq!(found(&shop.check(&["."])), before, "{name}");
+        assert_eq!(shop.left(&format!("deploy/{name}")), "it is a backup by its name");
+    }
 }
 
 #[test]
