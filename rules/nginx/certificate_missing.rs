@@ -1,5 +1,8 @@
 //! Certificates, keys and parameters that nginx cannot load.
 
+use std::collections::HashSet;
+
+use crate::facts::nginx::BlockPlace;
 use crate::facts::{Deployment, State, Why, WhyKind};
 use crate::host::FileKind;
 use crate::rule::{Safety, Sink};
@@ -23,6 +26,21 @@ crate::rule! {
     ///     server_name example.com;
     ///     ssl_certificate /etc/letsencrypt/live/example.com/fullchain.pem;
     ///     ssl_certificate_key /etc/letsencrypt/live/example.com/privkey.pem;
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// TLS without any certificate:
+    ///
+    /// ```nginx,bad
+    /// server {
+    ///     listen 80 default_server;
+    ///     listen 443 ssl;
+    ///     server_name example.com;
     ///     location / {
     ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
     ///         proxy_set_header Host $host;
@@ -69,6 +87,9 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
             "whether the certificates are there only the machine tells",
         ));
     }
+    if deployment.machine.whole {
+        without_any(deployment, out);
+    }
     for file in &deployment.nginx.certificates {
         let state = match file.place.state.get() {
             Ok(state) => state,
@@ -106,3 +127,46 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
     }
     Ok(())
 }
+
+/// Addresses with `ssl` whose default server has no certificate: nginx looks at no other server of
+/// them.
+fn without_any(deployment: &Deployment, out: &mut Sink) {
+    let Some(model) = deployment.nginx.model.ok() else { return };
+    let mut seen = HashSet::new();
+    for server in &model.servers {
+        let place = BlockPlace::Server(server.id);
+        let certificate = model.effective(place, "ssl_certificate");
+        let rejects = || {
+            let line = model.effective_directive(place, "ssl_reject_handshake");
+            let word = line.and_then(|line| line.argument(0));
+            word.is_some_and(|word| word.value().eq_ignore_ascii_case(b"on"))
+        };
+        if !certificate.directives.is_empty() || certificate.incomplete || rejects() {
+            continue;
+        }
+        for listen in server.listens.iter().filter(|listen| listen.ssl) {
+            let Some(address) = &listen.address else { continue };
+            let served = model.serve(address, NOBODY);
+            if served.server != Some(server.id)
+                || !served.unknown.is_empty()
+                || !seen.insert(address.clone())
+            {
+                continue;
+            }
+            out.report(format!(
+                "nginx refuses to load, and no site answers after its next start: {address} is for TLS, \
+                 and its default server has no ssl_certificate"
+            ))
+            .at(listen.span, "no ssl_certificate for this")
+            .subject(address.to_string())
+            .help(
+                "add ssl_certificate and ssl_certificate_key to this server, or take `ssl` out of its \
+                 listen\nthen check with: nginx -t",
+            )
+            .fix(Safety::Manual, "a certificate for the address");
+        }
+    }
+}
+
+/// A name that no site has: who gets it is the default.
+const NOBODY: &str = "deploy-doctor.invalid";

@@ -93,6 +93,51 @@ crate::rule! {
     ///     }
     /// }
     /// ```
+    /// A `return` in the server itself answers before any location is chosen, and a group whose servers
+    /// are all `down` sends nobody on (502):
+    ///
+    /// ```nginx,bad
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     return 301 https://$host$request_uri;
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// ```nginx,bad
+    /// upstream myapp {
+    ///     server unix:/run/myapp/gunicorn.sock down;
+    /// }
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     location / {
+    ///         proxy_pass http://myapp;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// ```nginx,good
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     if ($host != example.com) { return 301 http://example.com$request_uri; }
+    ///     location = /old { return 301 /new; }
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
     N316 "server-shadowed" {
         severity: Error, impact: BadGateway, fix: Some(Manual), item: No502, hop: Nginx,
         since: "0.1.0", check: Passing(check)
@@ -108,9 +153,11 @@ fn check(front: &Passing, out: &mut Sink) -> Result<(), Why> {
     here.names(out);
     here.defaults(out);
     for server in &here.servers {
+        here.returns(*server, out);
         here.locations(*server, out);
     }
     here.unused_names(out);
+    here.down(out);
     Ok(())
 }
 
@@ -214,6 +261,45 @@ impl Here<'_> {
              remove the other server",
         );
         finding.fix(Safety::Manual, "give the site its server_name");
+    }
+
+    /// Groups that send nobody on.
+    fn down(&self, out: &mut Sink) {
+        let down = |pass: &&&Destination| {
+            !pass.peers.is_empty() && pass.open.is_none() && pass.peers.iter().all(|peer| peer.down)
+        };
+        let Some(pass) = self.passes.iter().find(down) else { return };
+        let finding = out
+            .report("every request gets 502: all servers of the group are marked `down`")
+            .at(pass.word, "passed on here");
+        for peer in &pass.peers {
+            finding.at(peer.span, "down");
+        }
+        finding
+            .subject("down")
+            .help("take `down` away from the one that is to answer")
+            .fix(Safety::Manual, "a server of the group that is not down");
+    }
+
+    /// A `return` right in the server comes before any location is chosen.
+    fn returns(&self, server: ServerId, out: &mut Sink) {
+        let Some(server) = self.model.server(server) else { return };
+        let Some(first) = server.handling.returns.first() else { return };
+        let inside = |pass: &&&Destination| pass.server == server.id;
+        let Some(pass) = self.passes.iter().find(inside) else { return };
+        out.report(format!(
+            "requests never reach gunicorn: `return` in {} answers every one of them before a location \
+             is chosen",
+            server_title(self.model, server.id)
+        ))
+        .at(first.span, "answers all requests of this server")
+        .at(pass.word, "never reached")
+        .subject("return")
+        .help(
+            "put the return into a location of its own, or, to lead from http to https, into a server \
+             of its own with listen 80",
+        )
+        .fix(Safety::Manual, "let the return answer only what it is for");
     }
 
     /// Locations that are never chosen.
