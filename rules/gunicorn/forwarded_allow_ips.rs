@@ -47,8 +47,7 @@ crate::rule! {
     /// }
     /// ```
     /// ```tree,bad
-    /// /etc/ssl/shop.pem
-    /// /etc/ssl/shop.key
+    /// /etc/ssl/shop.pem certificate=example.com key=/etc/ssl/shop.key
     /// ```
     /// ```ini,fixed,drop-in
     /// [Service]
@@ -71,8 +70,7 @@ crate::rule! {
     /// }
     /// ```
     /// ```tree,fixed
-    /// /etc/ssl/shop.pem
-    /// /etc/ssl/shop.key
+    /// /etc/ssl/shop.pem certificate=example.com key=/etc/ssl/shop.key
     /// ```
     G217 "forwarded-allow-ips" {
         severity: Warning, impact: Hygiene, fix: Some(Manual), item: No502, hop: Master,

@@ -48,7 +48,7 @@ crate::rule! {
     /// ```nginx,good
     /// server {
     ///     listen 80 default_server;
-    ///     listen 443 ssl;
+    ///     listen 8443;
     ///     server_name example.com;
     ///     location / {
     ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
