@@ -1,6 +1,7 @@
 //! Which units run gunicorn.
 
-use std::collections::HashSet;
+use std::cell::OnceCell;
+use std::collections::{HashMap, HashSet};
 
 use super::environment::{self, Environment};
 use super::server::{Launched, launch};
@@ -185,6 +186,10 @@ fn on_machine(
     } else {
         named_units(&request.apps, problems)
     };
+    let starters: OnceCell<Starters> = OnceCell::new();
+    let started =
+        |unit: &Unit| starters.get_or_init(|| Starters::read(sources, &paths, &units)).start(unit);
+    let all_names: HashSet<String> = units.iter().map(ToString::to_string).collect();
     for name in wanted {
         let unit = match paths.load(sources, &name) {
             Ok(unit) => unit,
@@ -205,11 +210,12 @@ fn on_machine(
         let own = take_sockets(&unit, &mut sockets);
         let mut candidate = candidate(sources, machine, unit, own, &[], problems);
         let names = candidate.service.sockets.iter().filter(|socket| !socket.is_enabled());
-        let unstarted = names.filter(|socket| !is_started(sources, &paths, &units, socket));
+        let unstarted = names.filter(|socket| !started(socket));
         candidate.service.unstarted_sockets =
             unstarted.map(|socket| socket.name.to_string()).collect();
-        candidate.service.idle_at_boot =
-            is_idle_at_boot(sources, &paths, &units, &candidate.service);
+        let starts = || started(&candidate.service.unit);
+        let idle = is_idle_at_boot(&paths, &all_names, starts, &candidate.service);
+        candidate.service.idle_at_boot = idle;
         match &candidate.launched {
             Launched::Other(what) if !request.apps.is_empty() => problems.push(Problem::new(
                 &candidate.service.unit.path,
@@ -246,9 +252,9 @@ const PASSIVE: [&str; 8] = [
 /// Does nothing start the service when the machine starts? Not where its sockets are what starts it,
 /// nor on a machine where no unit at all is enabled yet.
 fn is_idle_at_boot(
-    sources: &Sources,
     paths: &UnitPaths,
-    units: &[UnitName],
+    names: &HashSet<String>,
+    starters: impl FnOnce() -> bool,
     service: &Service,
 ) -> bool {
     let unit = &service.unit;
@@ -261,29 +267,67 @@ fn is_idle_at_boot(
     // `myapp.timer` and `myapp.path` start it without naming it.
     let stem = unit.name.to_string();
     let stem = stem.strip_suffix("service").unwrap_or(&stem);
-    let alike = [format!("{stem}timer"), format!("{stem}path")];
-    let by_its_name = units.iter().any(|other| alike.contains(&other.to_string()));
-    !by_its_name && !is_started(sources, paths, units, unit)
+    let by_its_name = ["timer", "path"].iter().any(|kind| names.contains(&format!("{stem}{kind}")));
+    !by_its_name && !starters()
 }
 
-/// Does any unit of the machine name this one in a setting that may start it?
-fn is_started(sources: &Sources, paths: &UnitPaths, units: &[UnitName], wanted: &Unit) -> bool {
-    let name = wanted.name.to_string();
-    let kind = name.rsplit_once('.').map_or(".service", |(stem, _)| &name[stem.len()..]);
-    let starts = |unit: Unit| {
-        let mut lines = unit.files().flat_map(|file| &file.assignments);
-        lines.any(|line| {
-            let named = match unit.specifiers.expand(&line.value) {
-                unit::Expansion::Known(text) => text.as_str().contains(&name),
-                _ => line.value.as_str().split_whitespace().any(|word| may_be(word, &name, kind)),
-            };
-            named && !PASSIVE.contains(&line.key.value.as_str())
-        })
-    };
-    units
-        .iter()
-        .filter(|unit| **unit != wanted.name && paths.mentions(sources, unit, kind.as_bytes()))
-        .any(|unit| paths.load(sources, unit).map_or(true, starts))
+/// What the units of a machine name in settings that may start it: read once, as each of a thousand
+/// services may have to be looked up.
+#[derive(Default)]
+struct Starters {
+    /// Who names a unit.
+    named: HashMap<String, Vec<UnitName>>,
+    /// Words with specifiers that are not known, and who has them.
+    open: Vec<(UnitName, String)>,
+    /// Units that name some and could not be read: whom they start nobody knows.
+    unread: Vec<UnitName>,
+}
+
+/// The endings of units that something else starts.
+const STARTED: [&str; 2] = [".service", ".socket"];
+
+impl Starters {
+    fn read(sources: &Sources, paths: &UnitPaths, units: &[UnitName]) -> Self {
+        let mut found = Self::default();
+        let speaks = |unit: &&UnitName| {
+            STARTED.iter().any(|kind| paths.mentions(sources, unit, kind.as_bytes()))
+        };
+        for name in units.iter().filter(speaks) {
+            match paths.load(sources, name) {
+                Ok(unit) => found.add(name, &unit),
+                Err(_) => found.unread.push(name.clone()),
+            }
+        }
+        found
+    }
+
+    fn add(&mut self, owner: &UnitName, unit: &Unit) {
+        let part = |c: char| c.is_ascii_alphanumeric() || ":_.\\@-".contains(c);
+        let is_unit = |word: &&str| STARTED.iter().any(|kind| word.ends_with(kind));
+        for line in unit.files().flat_map(|file| &file.assignments) {
+            if PASSIVE.contains(&line.key.value.as_str()) {
+                continue;
+            }
+            if let unit::Expansion::Known(text) = unit.specifiers.expand(&line.value) {
+                for word in text.as_str().split(|c| !part(c)).filter(is_unit) {
+                    self.named.entry(word.to_owned()).or_default().push(owner.clone());
+                }
+                continue;
+            }
+            let words = line.value.as_str().split_whitespace().filter(is_unit);
+            self.open.extend(words.map(|word| (owner.clone(), word.to_owned())));
+        }
+    }
+
+    /// Does another unit than itself name this one?
+    fn start(&self, wanted: &Unit) -> bool {
+        let name = wanted.name.to_string();
+        let kind = name.rsplit_once('.').map_or(".service", |(stem, _)| &name[stem.len()..]);
+        let other = |owner: &UnitName| *owner != wanted.name;
+        self.named.get(&name).is_some_and(|owners| owners.iter().any(other))
+            || self.open.iter().any(|(owner, word)| other(owner) && may_be(word, &name, kind))
+            || self.unread.iter().any(other)
+    }
 }
 
 /// May a word with specifiers come to this name?
