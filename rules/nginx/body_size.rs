@@ -1,4 +1,3 @@
-use crate::facts::nginx::Protocol;
 use crate::rule::prelude::*;
 
 crate::rule! {
@@ -64,11 +63,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let written = app.release.code.modules.iter().filter_map(|one| one.upload_limit.as_ref());
     let Some(limit) = written.max_by_key(|limit| limit.value) else { return Ok(()) };
     let mut largest: Option<(u64, Span)> = None;
-    for route in &app.routes {
-        let Some(pass) = app.nginx.destinations.get(route.destination) else { continue };
-        if !matches!(pass.protocol, Protocol::Http | Protocol::Https) {
-            continue;
-        }
+    for pass in app.http_passes() {
         let (takes, set) = app.nginx.request_limit(pass.place())?;
         if takes == 0 || takes >= limit.value {
             return Ok(());

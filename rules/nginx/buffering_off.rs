@@ -1,6 +1,5 @@
 use std::collections::HashSet;
 
-use crate::facts::nginx::Protocol;
 use crate::rule::prelude::*;
 
 crate::rule! {
@@ -76,11 +75,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     app.bounds().get()?;
     let model = app.nginx.model.get()?;
     let mut seen = HashSet::new();
-    for route in &app.routes {
-        let Some(pass) = app.nginx.destinations.get(route.destination) else { continue };
-        if !matches!(pass.protocol, Protocol::Http | Protocol::Https) {
-            continue;
-        }
+    for pass in app.http_passes() {
         let Some(line) = model.effective_directive(pass.place(), "proxy_buffering") else {
             continue;
         };

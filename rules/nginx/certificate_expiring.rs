@@ -234,7 +234,7 @@ const SOON: u64 = 14 * DAY;
 
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     app.nginx.model.get()?;
-    for certificate in served(app) {
+    for certificate in app.certificates() {
         if certificate.is_none {
             no_certificate(certificate, out);
             continue;
@@ -255,14 +255,6 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         }
     }
     Ok(())
-}
-
-/// Those that clients of this application are shown.
-fn served(app: &App) -> impl Iterator<Item = &ServedCertificate> {
-    let shows = |one: &&ServedCertificate| {
-        app.routes.iter().any(|route| one.servers.contains(&route.server))
-    };
-    app.nginx.served.iter().filter(shows)
 }
 
 /// A key in its place, or something else.

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::facts::nginx::BlockPlace;
+use crate::facts::nginx::{BlockPlace, unreached};
 use crate::facts::{Deployment, State, Why, WhyKind};
 use crate::host::FileKind;
 use crate::rule::{Safety, Sink};
@@ -146,7 +146,7 @@ fn without_any(deployment: &Deployment, out: &mut Sink) {
         }
         for listen in server.listens.iter().filter(|listen| listen.ssl) {
             let Some(address) = &listen.address else { continue };
-            let served = model.serve(address, NOBODY);
+            let served = model.serve(address, unreached::NOBODY);
             if served.server != Some(server.id)
                 || !served.unknown.is_empty()
                 || !seen.insert(address.clone())
@@ -167,6 +167,3 @@ fn without_any(deployment: &Deployment, out: &mut Sink) {
         }
     }
 }
-
-/// A name that no site has: who gets it is the default.
-const NOBODY: &str = "deploy-doctor.invalid";

@@ -1,4 +1,3 @@
-use crate::facts::nginx::ServedCertificate;
 use crate::rule::prelude::*;
 
 crate::rule! {
@@ -75,10 +74,7 @@ const GRACE: i64 = 60;
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let nginx = &app.nginx;
     nginx.model.get()?;
-    let shown = |one: &&ServedCertificate| {
-        app.routes.iter().any(|route| one.servers.contains(&route.server))
-    };
-    let mut shown = nginx.served.iter().filter(shown).peekable();
+    let mut shown = app.certificates().peekable();
     if shown.peek().is_none() {
         return Ok(());
     }

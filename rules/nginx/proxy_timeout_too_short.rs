@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use crate::facts::nginx::{Destination, Model, Protocol};
+use crate::facts::nginx::{Destination, Model};
 use crate::facts::{App, Nginx, Why};
 use crate::rule::prelude::Span;
 use crate::rule::{Edit, Safety, Sink};
@@ -77,11 +77,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         return Ok(());
     };
     let mut seen = HashSet::new();
-    for route in &app.routes {
-        let Some(pass) = app.nginx.destinations.get(route.destination) else { continue };
-        if !matches!(pass.protocol, Protocol::Http | Protocol::Https) {
-            continue;
-        }
+    for pass in app.http_passes() {
         let (waits, set) = match read_timeout(&app.nginx, pass) {
             Ok(found) => found,
             Err(why) => {
@@ -130,11 +126,8 @@ fn edits(
         let edit = Edit::word(model, line.argument(0)?.span(), format!("{seconds}s"));
         return edit.map(|edit| vec![edit]);
     }
-    let destinations = app.routes.iter().filter_map(|r| app.nginx.destinations.get(r.destination));
-    let same = destinations.filter(|other| {
-        other.server == pass.server
-            && matches!(other.protocol, Protocol::Http | Protocol::Https)
-            && matches!(read_timeout(&app.nginx, other), Ok((_, None)))
+    let same = app.http_passes().filter(|other| {
+        other.server == pass.server && matches!(read_timeout(&app.nginx, other), Ok((_, None)))
     });
     let line = format!("proxy_read_timeout {seconds}s;");
     same.map(|other| super::beside(model, other, None, &line)).collect()

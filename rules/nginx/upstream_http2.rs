@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::facts::gunicorn::SettingValue;
-use crate::facts::nginx::{Protocol, Version};
+use crate::facts::nginx::Version;
 use crate::rule::prelude::*;
 
 crate::rule! {
@@ -76,11 +76,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         return Ok(());
     }
     let mut seen = HashSet::new();
-    for route in &app.routes {
-        let Some(pass) = app.nginx.destinations.get(route.destination) else { continue };
-        if !matches!(pass.protocol, Protocol::Http | Protocol::Https) {
-            continue;
-        }
+    for pass in app.http_passes() {
         let Some(line) = model.effective_directive(pass.place(), "proxy_http_version") else {
             continue;
         };

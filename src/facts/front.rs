@@ -1,6 +1,6 @@
 //! Which of nginx's passes are whose: what rules of nginx's settings judge.
 
-use super::nginx::Destination;
+use super::nginx::{Destination, ServedCertificate};
 use super::{App, Deployment, Why};
 use crate::source::nginx::{LocationId, LocationKind, Model, Pass, Place, Protocol, ServerId};
 
@@ -73,16 +73,36 @@ impl Deployment {
     }
 }
 
+impl App {
+    /// nginx's passes to it that speak HTTP, in the routes' order.
+    pub fn http_passes(&self) -> impl Iterator<Item = &Destination> {
+        let passes = self.routes.iter().filter_map(|r| self.nginx.destinations.get(r.destination));
+        passes.filter(|pass| pass.is_http())
+    }
+
+    /// The certificates that its clients are shown.
+    pub fn certificates(&self) -> impl Iterator<Item = &ServedCertificate> {
+        let shows = |one: &&ServedCertificate| {
+            self.routes.iter().any(|route| one.servers.contains(&route.server))
+        };
+        self.nginx.served.iter().filter(shows)
+    }
+}
+
 /// Those that speak HTTP, each place once: a file may be included twice.
 fn unique<'d>(passes: impl Iterator<Item = &'d Destination>) -> Vec<&'d Destination> {
-    let mut found: Vec<&Destination> =
-        passes.filter(|pass| matches!(pass.protocol, Protocol::Http | Protocol::Https)).collect();
+    let mut found: Vec<&Destination> = passes.filter(|pass| pass.is_http()).collect();
     found.sort_by_key(|pass| pass.word);
     found.dedup_by_key(|pass| pass.word);
     found
 }
 
 impl Destination {
+    /// Does it speak HTTP?
+    pub fn is_http(&self) -> bool {
+        matches!(self.protocol, Protocol::Http | Protocol::Https)
+    }
+
     /// The place that it stands in.
     pub fn place(&self) -> Place {
         self.location.map_or(Place::Server(self.server), Place::Location)

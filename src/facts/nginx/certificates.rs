@@ -6,11 +6,9 @@ pub use served::ServedCertificate;
 pub(super) use served::read as served;
 
 use std::collections::HashSet;
-use std::path::PathBuf;
 
-use super::super::place::tidy;
 use super::super::{Machine, Place};
-use crate::source::nginx::{Model, Place as Level, has_variable};
+use crate::source::nginx::{Model, Place as Level};
 use crate::source::{Sources, Span};
 
 /// Directives that name a file that nginx loads with its configuration.
@@ -44,23 +42,11 @@ pub(super) fn read(sources: &Sources, machine: &Machine, model: &Model) -> Vec<C
             continue;
         }
         for name in DIRECTIVES {
-            // Several certificates stand beside each other, at one level.
-            let set = model.effective(level, name);
-            let block = set.level;
-            for id in model.named_in(block, name) {
-                let Some(word) = model.config.get(id).and_then(|line| line.argument(0)) else {
-                    continue;
-                };
-                let text = word.text();
-                // `data:`, `engine:` and `store:` name no file.
-                let elsewhere = ["data:", "engine:", "store:"].iter().any(|p| text.starts_with(p));
-                if elsewhere || text.is_empty() || has_variable(&text) || word.has_placeholder() {
-                    continue;
-                }
+            for word in served::words(model, level, name) {
+                let Some(path) = served::path(&word) else { continue };
                 if !seen.insert((word.span(), name)) {
                     continue;
                 }
-                let path = tidy(&PathBuf::from("/etc/nginx").join(text.as_ref()));
                 let place = Place::look(sources.host(), &path, machine.owners_known);
                 found.push(CertificateFile { directive: name, span: word.span(), place });
             }

@@ -1,11 +1,12 @@
 //! nginx as it runs: when it read its configuration last, and what has changed since.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Model;
 use crate::facts::processes::Table;
 use crate::facts::{Known, Why};
+use crate::host::Host;
 use crate::source::{SourceFile, Sources};
 
 /// A file of the configuration and when it, or a link on the way to it, was changed last.
@@ -86,13 +87,18 @@ fn find(sources: &Sources, table: &Table<'_>, model: &Model) -> Result<Running, 
 
 /// A link that was made later than the file brings it into the configuration.
 fn changed(sources: &Sources, file: &Arc<SourceFile>) -> Option<ChangedFile> {
-    let host = sources.host();
-    let lookup = host.look(&file.path);
-    let own = (lookup.metadata()?.mtime, file.path.clone());
+    let (time, path) = last_change(sources.host(), &file.path)?;
+    Some(ChangedFile { file: Arc::clone(file), path, time })
+}
+
+/// The later time of a file and of the links on the way to it, in seconds since 1970, and which of
+/// them it is: an older file behind a new link is a change, too.
+pub(super) fn last_change(host: &dyn Host, path: &Path) -> Option<(i64, PathBuf)> {
+    let lookup = host.look(path);
+    let own = (lookup.metadata()?.mtime, path.to_path_buf());
     let links = lookup.links.iter().filter_map(|hop| {
         let metadata = host.link_metadata(&hop.link).ok()?;
         Some((metadata.mtime, hop.link.clone()))
     });
-    let (time, path) = links.chain([own]).max_by_key(|(time, _)| *time)?;
-    Some(ChangedFile { file: Arc::clone(file), path, time })
+    links.chain([own]).max_by_key(|(time, _)| *time)
 }

@@ -11,7 +11,7 @@ use crate::facts::Why;
 use crate::source::Span;
 
 /// A name that no site has: who gets it is the default.
-const NOBODY: &str = "deploy-doctor.invalid";
+pub const NOBODY: &str = "deploy-doctor.invalid";
 
 /// A name of a server that nginx ignores: an earlier server on the same address has it.
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use super::super::running::last_change;
 use crate::facts::place::tidy;
 use crate::facts::{Known, Origin, Why};
 use crate::host::{Host, HostErrorKind};
@@ -61,14 +62,15 @@ pub(in crate::facts) fn read(sources: &Sources, model: &Model) -> Vec<ServedCert
     found
 }
 
-fn words<'m>(model: &'m Model, level: Level, name: &str) -> Vec<WordRef<'m>> {
+/// The files' words of a directive: several certificates stand beside each other, at one level.
+pub(super) fn words<'m>(model: &'m Model, level: Level, name: &str) -> Vec<WordRef<'m>> {
     let block: Option<DirectiveId> = model.effective(level, name).level;
     let lines = model.named_in(block, name);
     lines.into_iter().filter_map(|id| model.config.get(id)?.argument(0)).collect()
 }
 
 /// The file that a word names; none where it names none, or only at each handshake.
-fn path(word: &WordRef) -> Option<PathBuf> {
+pub(super) fn path(word: &WordRef) -> Option<PathBuf> {
     let text = word.text();
     let elsewhere = ["data:", "engine:", "store:"].iter().any(|p| text.starts_with(p));
     let open = elsewhere || text.is_empty() || has_variable(&text) || word.has_placeholder();
@@ -107,7 +109,7 @@ fn one(
         },
     };
     let key_span = key.map(|(span, _)| span);
-    let changed = changed(host, &path);
+    let changed = last_change(host, &path).map(|(time, _)| time);
     ServedCertificate {
         servers: vec![server],
         span,
@@ -122,13 +124,4 @@ fn one(
 
 fn unread(path: &Path, kind: &HostErrorKind) -> Why {
     Why::not_read(format!("{}: {kind}", path.display()))
-}
-
-/// The later time of the file and of the links on the way to it: a renewed certificate may be an
-/// older file behind a new link.
-fn changed(host: &dyn Host, path: &Path) -> Option<i64> {
-    let lookup = host.look(path);
-    let own = lookup.metadata()?.mtime;
-    let links = lookup.links.iter().filter_map(|hop| host.link_metadata(&hop.link).ok());
-    links.map(|metadata| metadata.mtime).chain([own]).max()
 }
