@@ -2,6 +2,7 @@
 
 use crate::support;
 
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -86,18 +87,22 @@ fn links_are_read_together_as_one_by_one() {
 
 #[test]
 fn open_files_of_a_process_are_read_together_as_one_by_one() {
-    // A process of our own whose descriptors do not change meanwhile.
-    let listener =
-        std::os::unix::net::UnixListener::bind(tempfile::tempdir().unwrap().path().join("a.sock"))
-            .unwrap();
-    let input = std::process::Stdio::from(std::os::fd::OwnedFd::from(listener));
-    let mut sleep = std::process::Command::new("sleep").arg("60").stdin(input).spawn().unwrap();
+    // A process of our own whose descriptors do not change meanwhile: what has answered once has
+    // opened and closed all that a program opens at its start.
+    let (mut ours, its) = std::os::unix::net::UnixStream::pair().unwrap();
+    let mut cat = std::process::Command::new("cat")
+        .stdin(std::os::fd::OwnedFd::from(its.try_clone().unwrap()))
+        .stdout(std::os::fd::OwnedFd::from(its))
+        .spawn()
+        .unwrap();
+    ours.write_all(b"?").unwrap();
+    ours.read_exact(&mut [0]).unwrap();
     let host = TreeHost::live().unwrap();
-    let path = PathBuf::from(format!("/proc/{}/fd", sleep.id()));
+    let path = PathBuf::from(format!("/proc/{}/fd", cat.id()));
     let (mut together, mut single) =
         (host.link_targets(&path, 100).unwrap(), one_by_one(&host, &path));
-    sleep.kill().unwrap();
-    sleep.wait().unwrap();
+    cat.kill().unwrap();
+    cat.wait().unwrap();
     together.sort_unstable();
     single.sort_unstable();
     assert_eq!(together, single);
