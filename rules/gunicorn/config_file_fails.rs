@@ -204,6 +204,16 @@ fn missing_import(app: &App, config: &ConfigSource, out: &mut Sink) -> Result<()
 /// Is the file not there, or not to be read by the service's user?
 fn unreadable(app: &App, config: &ConfigSource, out: &mut Sink) -> Result<bool, Why> {
     let path = config.place.path.display();
+    if let Some(near) = &config.near {
+        out.report(format!(
+            "gunicorn does not start: no file here is its configuration file {path}; {} lies here",
+            near.display()
+        ))
+        .at_some(config.span.or_else(|| app.gunicorn.started_at()), "the file is named here")
+        .help(format!("Name the file that is meant, or give {} that name", near.display()))
+        .fix(crate::rule::Safety::Manual, "the name of a file that is there");
+        return Ok(true);
+    }
     let (what, evidence) = match config.place.state.get()? {
         State::Missing { at, .. } => {
             (format!("{path} is not there"), format!("{} is not there", at.display()))

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::super::expected_upstream;
 use crate::facts::nginx::{Destination, Model, PeerEndpoint, Protocol, Target};
 use crate::facts::{App, Bound, Deployment, Endpoint, TcpHost, Why, written};
-use crate::rule::prelude::nearest;
+use crate::rule::prelude::{apart, nearest};
 use crate::rule::{Edit, Safety, Sink};
 
 crate::rule! {
@@ -13,7 +13,8 @@ crate::rule! {
     ///
     /// Nothing that nginx passes requests to is what gunicorn binds (or what its `.socket` unit
     /// listens on). The peer that looks most like it is named: the same directory or file name,
-    /// the same port on another address, an upstream with the application's name.
+    /// the same port on another address, an upstream with the application's name, a port that is a
+    /// digit away or that the application's own site leads to and on which nobody is known to listen.
     /// Paths are compared as the kernel sees them: `/var/run` is `/run`, doubled slashes count
     /// once, `127.0.0.1:8000` reaches `0.0.0.0:8000`. The right port over the wrong protocol, IPv4
     /// or IPv6, is S604.
@@ -113,6 +114,9 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
     Ok(())
 }
 
+/// The rank of a port that only looks like the application's.
+const SLIPPED: u8 = 6;
+
 /// A peer that may have been meant, the likeliest first.
 struct Candidate<'d> {
     rank: u8,
@@ -171,9 +175,11 @@ fn candidates<'d>(deployment: &'d Deployment, app: &'d App) -> Result<Vec<Candid
         return Ok(Vec::new());
     }
     let mut candidates: Vec<Candidate<'_>> = Vec::new();
+    let alone = are_alone(deployment, &peers);
     for (pass, peer) in peers {
         for bound in bounds {
-            if let Some(rank) = rank(model, app, pass, peer, bound) {
+            let slip = || slipped(model, app, pass, peer, bound, alone).then_some(SLIPPED);
+            if let Some(rank) = rank(model, app, pass, peer, bound).or_else(slip) {
                 candidates.push(Candidate { rank, pass, peer, bound });
             }
         }
@@ -213,9 +219,11 @@ fn report(app: &App, model: &Model, best: &Candidate<'_>, all: &[Candidate<'_>],
     let wrong = all.iter().filter(|other| other.peer.endpoint == *to);
     let edits: Option<Vec<Edit>> =
         wrong.map(|other| rewrite(model, other.pass, other.peer, &right)).collect();
+    // Of two ports that only look alike, either may be the wrong one.
+    let safety = if best.rank == SLIPPED { Safety::Unsafe } else { Safety::Safe };
     // As long as nothing led to the application, how it is led there was not judged.
     finding
-        .fix_if(Safety::Safe, format!("nginx connects to {right}"), edits.unwrap_or_default())
+        .fix_if(safety, format!("nginx connects to {right}"), edits.unwrap_or_default())
         .uncovers_rules(&super::ON_THE_WAY);
 }
 
@@ -306,10 +314,55 @@ fn rank(
             .any(|part| is_named(&part.as_os_str().to_string_lossy(), &stem))
             .then_some(5),
     };
-    match like {
-        Some(rank) => Some(rank),
-        None => named.then_some(3),
+    like.or(named.then_some(3))
+}
+
+/// A port that is nobody's and was probably meant to be the application's: a digit away from it,
+/// where a site of its name leads, or where all that a repository's sites lead to. Who else may listen there a living host shows; of a tree both
+/// have to speak for it.
+fn slipped(
+    model: &Model,
+    app: &App,
+    pass: &Destination,
+    peer: &PeerEndpoint,
+    bound: &Bound,
+    alone: bool,
+) -> bool {
+    let (Endpoint::Tcp { host, port: to }, Endpoint::Tcp { port: on, .. }) =
+        (&peer.endpoint, &bound.endpoint)
+    else {
+        return false;
+    };
+    if !is_here(host) || is_of_another_kind(*to) {
+        return false;
     }
+    let stem = stem(&app.name);
+    let server = model.server(pass.server);
+    let is_its_site = server.is_some_and(|server| {
+        let labels = server.names.iter().flat_map(|name| name.text.split('.'));
+        labels.into_iter().any(|label| is_named(label, &stem))
+    });
+    let near = apart(&to.to_string(), &on.to_string()) == Some(1);
+    match app.sockets.ok().map(|sockets| sockets.reached(&peer.endpoint)) {
+        Some(listening) => (near || is_its_site) && listening.is_ok_and(|all| all.is_empty()),
+        None if app.machine.whole => near && is_its_site,
+        None => near || is_its_site || alone,
+    }
+}
+
+/// Does a repository have one application that nobody leads to, and do its sites lead to one socket
+/// that nobody has?
+fn are_alone(deployment: &Deployment, peers: &[(&Destination, &PeerEndpoint)]) -> bool {
+    let unreached = deployment.apps.iter().filter(|app| app.routes.is_empty()).count();
+    let mut endpoints = peers.iter().map(|(_, peer)| &peer.endpoint);
+    let first = endpoints.next();
+    !deployment.machine.whole && unreached == 1 && endpoints.all(|other| Some(other) == first)
+}
+
+/// Ports on which other programs than gunicorn are at home: a JavaScript server that draws the pages,
+/// a dashboard.
+fn is_of_another_kind(port: u16) -> bool {
+    matches!(port, 3000..=3999 | 4200 | 5173 | 5601 | 9090..=9093 | 15672)
 }
 
 fn rank_paths(to: &Path, on: &Path, stem: &str) -> Option<u8> {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::facts::{Given, Problem};
 use crate::report::Format;
-use crate::repository::Survey;
+use crate::repository::{Survey, Taken};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(super) use config::{ConfigArguments, ConfigCommand};
@@ -103,6 +103,9 @@ pub(super) struct WhereArguments {
     /// The files of each of its applications.
     #[arg(skip)]
     pub each: Vec<Given>,
+    /// Those of them that the file of settings leaves unsaid.
+    #[arg(skip)]
+    pub beside: Vec<Taken>,
     /// What the repository holds beside them.
     #[arg(skip)]
     pub unlisted: Vec<Problem>,

@@ -44,11 +44,8 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<Exit, CommandError> {
     let result = judge(arguments, &formats, &mut |view| {
         // A file that cannot be written takes nothing from the screen.
         written = formats.write(view, style);
-        if let Some(found) = &arguments.place.found
-            && arguments.format == Format::Text
-            && !arguments.quiet
-        {
-            print(&super::found::said(&found.survey, arguments.verbose))?;
+        if arguments.format == Format::Text && !arguments.quiet {
+            print(&super::found::said(&arguments.place, arguments.verbose))?;
         }
         formats.print(view, style)
     });

@@ -2,19 +2,23 @@
 
 use std::fmt::Write;
 
+use super::arguments::{Found, WhereArguments};
 use crate::facts::Given;
 use crate::report::shell_words;
-use crate::repository::Survey;
 use crate::source::show;
 
 /// As many files are named; of more, only their number.
 const NAMED: usize = 6;
 
 /// The line above a report, or with `verbose` all that was taken and left out.
-pub(super) fn said(survey: &Survey, verbose: bool) -> String {
+pub(super) fn said(place: &WhereArguments, verbose: bool) -> String {
+    let (taken, left, beside) = match &place.found {
+        Some(Found { survey, .. }) => (&survey.taken, survey.left.as_slice(), ""),
+        None => (&place.beside, [].as_slice(), "beside what deploy-doctor.toml lists, "),
+    };
     let line = |path: &std::path::Path| show::line(&path.to_string_lossy());
     if !verbose {
-        let mut names: Vec<String> = survey.taken.iter().map(|taken| line(&taken.file)).collect();
+        let mut names: Vec<String> = taken.iter().map(|taken| line(&taken.file)).collect();
         names.sort();
         names.dedup();
         let what = match names.len() {
@@ -22,16 +26,17 @@ pub(super) fn said(survey: &Survey, verbose: bool) -> String {
             number if number > NAMED => format!("{number} files"),
             _ => show::listed(&names),
         };
-        return format!("read {what} (-v says what for, and what was left out)\n\n");
+        let left = if beside.is_empty() { ", and what was left out" } else { "" };
+        return format!("{beside}read {what} (-v says what for{left})\n\n");
     }
     let mut out = String::new();
-    for taken in &survey.taken {
+    for taken in taken {
         let of = taken.unit.as_ref().map_or_else(String::new, |unit| format!(" of {}", line(unit)));
         let why =
             taken.why.as_ref().map_or_else(String::new, |why| format!(": {}", show::line(why)));
         let _ = writeln!(out, "took {} as {}{of}{why}", line(&taken.file), taken.what);
     }
-    for left in &survey.left {
+    for left in left {
         let _ = writeln!(out, "left out {}: {}", line(&left.file), show::line(&left.why));
     }
     if !out.is_empty() {

@@ -9,8 +9,9 @@ use super::{CommandError, read, settings};
 use crate::facts::{Given, Problem};
 use crate::host::walk::walk;
 use crate::host::{FileKind, Host, Outcome, tidy};
-use crate::repository::{self, Survey};
+use crate::repository::{self, Survey, Taken};
 use crate::source::Sources;
+use crate::source::placeholder::plain_name;
 use crate::source::unit::{self, UnitName};
 
 /// Puts the files of repositories in the place of the arguments that are directories or have a `/`.
@@ -63,16 +64,20 @@ pub(super) fn settle(
     }
     let directories = outermost(&directories, &working);
     place.repository = directories.first().cloned();
-    let listed = match directories.as_slice() {
+    let mut listed = match directories.as_slice() {
         [directory] => listed(place, config, &tidy(&working.join(directory)), &working)?,
         _ => Vec::new(),
     };
     if listed.is_empty() {
         return find(place, directories, &units);
     }
+    let mut survey = survey(&directories)?;
     if place.apps.is_empty() && units.is_empty() {
-        place.unlisted = unlisted(&directories, &listed, &working)?;
+        place.unlisted = unlisted(&survey, &listed, &working);
     }
+    survey.taken = listed.iter_mut().flat_map(|given| complete(given, &survey, &working)).collect();
+    survey.left.clear();
+    place.beside = survey.taken;
     place.apps.extend(units.iter().map(|unit| name_of(unit)));
     for given in &listed {
         let own = given.units.iter().filter(|unit| !place.unit.contains(unit));
@@ -119,15 +124,10 @@ fn listed(
 
 /// Units that would have been found and that no `[[app]]` names: whoever adds a service to the
 /// repository has not added it to the file of settings yet.
-fn unlisted(
-    directories: &[PathBuf],
-    listed: &[Given],
-    working: &Path,
-) -> Result<Vec<Problem>, CommandError> {
+fn unlisted(survey: &Survey, listed: &[Given], working: &Path) -> Vec<Problem> {
     let full = |path: &PathBuf| tidy(&working.join(path));
     let known: HashSet<PathBuf> =
         listed.iter().flat_map(|given| given.units.iter().map(full)).collect();
-    let survey = survey(directories)?;
     let units = survey.sites.iter().flat_map(|given| &given.units);
     let services = units.filter(|unit| unit.extension().is_some_and(|kind| kind == "service"));
     let others = services.filter(|unit| !known.contains(&full(unit)));
@@ -139,7 +139,55 @@ fn unlisted(
              unit",
         )
     });
-    Ok(told.collect())
+    told.collect()
+}
+
+/// What the file of settings does not say of an application is found as it is without that file:
+/// who names a unit and a site has not said that there is no configuration of gunicorn. Returns what
+/// was taken.
+fn complete(given: &mut Given, survey: &Survey, working: &Path) -> Vec<Taken> {
+    let full = |path: &Path| tidy(&working.join(path));
+    let named: HashSet<PathBuf> = given.units.iter().map(|unit| full(unit)).collect();
+    let is_named = |unit: &PathBuf| named.contains(&full(unit));
+    let Some(site) = survey.sites.iter().find(|site| site.units.iter().any(is_named)) else {
+        return Vec::new();
+    };
+    let Some(own) = site.each.iter().find(|own| own.units.iter().any(is_named)) else {
+        return Vec::new();
+    };
+    let mut taken: HashSet<&Path> = HashSet::new();
+    if given.units.iter().all(|unit| unit.extension().is_none_or(|kind| kind != "socket")) {
+        let stems: Vec<_> = given.units.iter().filter_map(|unit| stem(unit)).collect();
+        let is_socket = |unit: &&PathBuf| unit.extension().is_some_and(|kind| kind == "socket");
+        let sockets = site.units.iter().filter(is_socket);
+        let sockets: Vec<&PathBuf> =
+            sockets.filter(|unit| stem(unit).is_some_and(|stem| stems.contains(&stem))).collect();
+        taken.extend(sockets.iter().map(|unit| unit.as_path()));
+        given.units.extend(sockets.into_iter().cloned());
+    }
+    for (mine, found) in [(&mut given.nginx, &site.nginx), (&mut given.env_files, &own.env_files)] {
+        if mine.is_empty() {
+            taken.extend(found.iter().map(PathBuf::as_path));
+            mine.clone_from(found);
+        }
+    }
+    for (mine, found) in [
+        (&mut given.app_dir, &own.app_dir),
+        (&mut given.gunicorn_conf, &own.gunicorn_conf),
+        (&mut given.requirements, &own.requirements),
+    ] {
+        if mine.is_none() {
+            taken.extend(found.as_deref());
+            mine.clone_from(found);
+        }
+    }
+    survey.taken.iter().filter(|one| taken.contains(one.file.as_path())).cloned().collect()
+}
+
+/// A unit's name without its ending, as the file bears it: `shop` of `shop.service.j2`.
+fn stem(unit: &Path) -> Option<String> {
+    let name = plain_name(unit);
+    Some(name.rsplit_once('.')?.0.to_owned())
 }
 
 /// The name that a unit's file gives it.

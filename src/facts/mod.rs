@@ -121,6 +121,9 @@ pub struct Given {
     pub each: Vec<Given>,
     /// Why nginx's configuration was not given, where that can be said.
     pub nginx_unknown: Option<String>,
+    /// The file whose name is a slip of the hand away from the configuration that the unit names and
+    /// that is not here.
+    pub gunicorn_conf_near: Option<PathBuf>,
     /// Why the application's directory was not given, where that can be said.
     pub app_dir_unknown: Option<String>,
 }

@@ -151,6 +151,8 @@ pub fn read(
         home,
         working_directory: started.map(|place| place.path.as_path()),
         link: link.as_ref(),
+        whole: machine.whole,
+        path_open: candidate.environment.may_set_elsewhere(machine.whole, PYTHONPATH),
         django_settings: &settings,
     };
     let code = code::read(sources, gunicorn, &search_path, &surroundings, problems);
@@ -230,6 +232,9 @@ fn directory(
     gunicorn.settings.chdir().map(|path| Place::look(sources.host(), &path, machine.owners_known))
 }
 
+/// Python's own variable for directories to look for modules in.
+const PYTHONPATH: &str = "PYTHONPATH";
+
 /// gunicorn puts `chdir` first, then `pythonpath` before it (`Application.chdir` and
 /// `WSGIApplication`, measured); PYTHONPATH follows.
 fn search_path(
@@ -275,7 +280,10 @@ fn search_path(
             }
         }
     }
-    match candidate.environment.seen_by_gunicorn(gunicorn.launch.ok(), "PYTHONPATH") {
+    let set_elsewhere = candidate.environment.may_set_elsewhere(machine.whole, PYTHONPATH);
+    match candidate.environment.seen_by_gunicorn(gunicorn.launch.ok(), PYTHONPATH) {
+        // What is found is found without it; that something is nowhere is not said then.
+        Err(why) if set_elsewhere == Some(&why) => {}
         Err(why) => return Known::Unknown(why),
         Ok(None) => {}
         Ok(Some(SetVariable { value, span })) => {

@@ -2,6 +2,7 @@
 //! application and its requirements.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::units::{AppUnit, read};
@@ -10,6 +11,7 @@ use crate::facts::{App, Bound, Given};
 use crate::host::tidy;
 use crate::source::gunicorn::ApplicationName;
 use crate::source::placeholder::{self, plain_name};
+use crate::source::similar::nearest;
 use crate::source::{Sources, requirements};
 
 /// The production half of a directory of requirements, as it is commonly named.
@@ -38,6 +40,8 @@ pub(super) fn join(
     let deployment = read(sources, base.clone());
     let Some(app) = named(&deployment.apps, unit) else { return (own, Vec::new()) };
     own.gunicorn_conf = gunicorn_conf(sources, contents, unit, app, survey);
+    own.gunicorn_conf_near =
+        own.gunicorn_conf.is_none().then(|| conf_near(contents, app)).flatten();
     own.env_files = environment(here, unit, app, survey);
     let mut given = base.clone();
     given.each.push(own.clone());
@@ -45,8 +49,9 @@ pub(super) fn join(
     let mut deployment = read(sources, given.clone());
     let Some(app) = named(&deployment.apps, unit) else { return (own, Vec::new()) };
     match app_dir(contents, unit, app) {
-        Ok((directory, file)) => {
-            let why = format!("{} is what gunicorn loads", file.display());
+        Ok(AppDir { directory, file, is_named }) => {
+            let how = if is_named { "what" } else { "most like what" };
+            let why = format!("{} is {how} gunicorn loads", file.display());
             survey.take(&directory, "application", Some(&unit.path), Some(why));
             own.requirements = required(sources, contents, unit, &directory, survey);
             let implicit = tidy(&directory.join("gunicorn.conf.py"));
@@ -129,6 +134,27 @@ fn gunicorn_conf(
     }
 }
 
+/// The file that was probably meant by `-c`, where none here has its name: of the checkout itself, to
+/// which a relative name leads, and a slip of the hand away.
+fn conf_near(contents: &Contents, app: &App) -> Option<PathBuf> {
+    let Some(Some(config)) = app.gunicorn.config.ok() else { return None };
+    if config.implicit || config.file.is_some() {
+        return None;
+    }
+    let started = app.service.working_directory.ok()?.as_ref()?;
+    let inside = config.place.path.strip_prefix(&started.path).ok()?.to_string_lossy();
+    let names = contents.files.iter().filter(|file| file.extension().is_some_and(|e| e == "py"));
+    let shown = |file: &PathBuf| {
+        let file = file.strip_prefix(&contents.directory).unwrap_or(file);
+        file.to_string_lossy().into_owned()
+    };
+    let names: Vec<String> = names.map(shown).collect();
+    let has_it = names.iter().any(|name| Path::new(name).ends_with(&*inside));
+    let like = |name: &&str| name.contains("conf");
+    let near = nearest(&inside, names.iter().map(String::as_str).filter(like))?;
+    (!has_it).then(|| tidy(&contents.directory.join(near)))
+}
+
 /// The files that stand for those that `EnvironmentFile=` names: by their name, or the only one
 /// for the only line.
 fn environment(here: &Here, unit: &AppUnit, app: &App, survey: &mut Survey) -> Vec<PathBuf> {
@@ -172,9 +198,19 @@ fn environment(here: &Here, unit: &AppUnit, app: &App, survey: &mut Survey) -> V
     found
 }
 
+/// Where an application lies.
+struct AppDir {
+    /// The directory from which gunicorn can import it.
+    directory: PathBuf,
+    /// The module's file.
+    file: PathBuf,
+    /// Does it have the name that gunicorn loads, and not one that is like it?
+    is_named: bool,
+}
+
 /// The directory from which gunicorn can import the application, and the module's file; why there
 /// is none, or not one.
-fn app_dir(contents: &Contents, unit: &AppUnit, app: &App) -> Result<(PathBuf, PathBuf), String> {
+fn app_dir(contents: &Contents, unit: &AppUnit, app: &App) -> Result<AppDir, String> {
     let text = app.gunicorn.settings.wsgi_app();
     let text = text.get().map_err(|why| format!("what gunicorn loads is not known: {why}"))?;
     let module = ApplicationName::parse(text).module;
@@ -207,14 +243,37 @@ fn app_dir(contents: &Contents, unit: &AppUnit, app: &App) -> Result<(PathBuf, P
         Ok(Some(directory)) => {
             let is_there = |form: &&String| contents.files.contains(&directory.join(form.as_str()));
             let form = forms.iter().find(is_there).unwrap_or(&forms[0]);
-            Ok((shown(directory), directory.join(form)))
+            let (directory, file) = (shown(directory), directory.join(form));
+            Ok(AppDir { directory, file, is_named: true })
         }
-        Ok(None) => Err(format!("{module}, which gunicorn loads, is in no file here")),
+        Ok(None) => match module_near(contents, &module) {
+            Some((directory, file)) => {
+                Ok(AppDir { directory: shown(&directory), file, is_named: false })
+            }
+            None => Err(format!("{module}, which gunicorn loads, is in no file here")),
+        },
         Err(alike) => {
             let all: Vec<PathBuf> = alike.into_iter().map(|directory| shown(directory)).collect();
             Err(format!("{module}, which gunicorn loads, is in {}", listed(&all)))
         }
     }
+}
+
+/// The module that was probably meant by a name that no file here has, and the directory to import it
+/// from; none where several are like it.
+fn module_near(contents: &Contents, module: &str) -> Option<(PathBuf, PathBuf)> {
+    let depth = module.split('.').count();
+    let mut named: BTreeMap<String, Vec<&PathBuf>> = BTreeMap::new();
+    for file in contents.files.iter().filter(|file| kind::aside(file).is_none()) {
+        let Some(stem) = file.to_str().and_then(|text| text.strip_suffix(".py")) else { continue };
+        let parts: Vec<&str> = stem.trim_end_matches("/__init__").split('/').collect();
+        let Some(from) = parts.len().checked_sub(depth) else { continue };
+        named.entry(parts[from..].join(".")).or_default().push(file);
+    }
+    let near = nearest(module, named.keys().map(String::as_str))?;
+    let [file] = named.get(near)?.as_slice() else { return None };
+    let up = depth + usize::from(file.ends_with("__init__.py"));
+    Some((file.ancestors().nth(up)?.to_path_buf(), file.to_path_buf()))
 }
 
 /// The requirements: beside the application, or in the nearest directory above it. Returned only

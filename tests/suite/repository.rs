@@ -746,7 +746,7 @@ fn where_no_way_is_known_nothing_is_said_of_it() {
     let shop = Repository::shop();
     assert_eq!(status(&shop), ["pass", "pass", "pass"]);
     let socket = "unix:/run/shop/gunicorn.sock";
-    for other in ["http://$backend", "http://127.0.0.1:8001"] {
+    for other in ["http://$backend", "http://127.0.0.1:3000"] {
         let shop = Repository::shop();
         for file in ["deploy/gunicorn.conf.py", "deploy/shop.nginx.conf"] {
             let text = fs::read_to_string(shop.at(file)).unwrap();
@@ -826,4 +826,95 @@ fn three_applications_at_one_address_keep_their_own_sites() {
         let (file, unit) = (text(&taken["file"]), text(&taken["of"]));
         assert_eq!(Path::new(&file).parent(), Path::new(&unit).parent(), "{survey:#}");
     }
+}
+
+/// The example with a replacement in one of its files.
+fn shop_with(file: &str, from: &str, to: &str) -> Repository {
+    let shop = Repository::shop();
+    let text = fs::read_to_string(shop.at(file)).unwrap();
+    assert!(text.contains(from), "{file} has no {from}");
+    shop.write(file, &text.replace(from, to));
+    shop
+}
+
+fn codes(report: &Value) -> Vec<String> {
+    found(report).into_iter().map(|(code, ..)| code).collect()
+}
+
+/// A file of secrets that only the host has takes no verdict on gunicorn's settings away.
+#[test]
+fn without_the_hosts_environment_file_the_settings_are_judged() {
+    let shop = shop_with("deploy/gunicorn.conf.py", "workers", "preload_app = True\nworkers");
+    fs::remove_file(shop.at("deploy/shop.env.example")).unwrap();
+    let report = shop.check(&["."]);
+    assert!(codes(&report).contains(&"G203".to_owned()), "{report:#}");
+    let note = &report["problems"][0];
+    assert_eq!(text(&note["file"]), "/etc/shop.env");
+    assert!(text(&note["message"]).contains("GUNICORN_CMD_ARGS"), "{report:#}");
+    // What it may set is not made up.
+    shop.write("shop/wsgi.py", "import os\nSECRET = os.environ['A']\nfrom shop import app\n");
+    assert!(!codes(&shop.check(&["."])).contains(&"E402".to_owned()));
+}
+
+/// What `[[app]]` does not name is found as without the file of settings.
+#[test]
+fn the_settings_leave_unsaid_what_is_found() {
+    let shop = shop_with("deploy/gunicorn.conf.py", "workers", "preload_app = True\nworkers");
+    let settings = "[[app]]\nname = \"shop\"\nunit = [\"deploy/shop.service\"]\n\
+                    nginx = [\"deploy/shop.nginx.conf\"]\n\
+                    expected-upstream = \"unix:/run/other.sock\"\n\
+                    required-variables = [\"NEVER_SET\"]\n";
+    let without = codes(&shop.check(&["."]));
+    shop.write("deploy-doctor.toml", settings);
+    let with = codes(&shop.check(&["."]));
+    assert!(without.iter().all(|code| with.contains(code)), "{without:?} {with:?}");
+    for code in ["G203", "N301", "E410"] {
+        assert!(with.iter().any(|found| found == code), "{code}: {with:?}");
+    }
+    let said = shop.run(&["check", ".", "-v"]).stdout;
+    assert!(said.contains("took deploy/gunicorn.conf.py as gunicorn's configuration"), "{said}");
+}
+
+/// A name that no file here has and one of them nearly has is a slip of the hand.
+#[test]
+fn slips_in_the_names_of_files_are_found() {
+    for (from, to, code) in [
+        ("shop.wsgi", "shpo.wsgi", "G210"),
+        ("shop.wsgi", "shop.wgsi", "G210"),
+        ("deploy/gunicorn.conf.py", "deploy/gunicron.conf.py", "G212"),
+    ] {
+        let shop = shop_with("deploy/shop.service", from, to);
+        let found = codes(&shop.check(&["."]));
+        assert_eq!(found, [code], "{to}");
+    }
+    // Another name altogether may be installed.
+    let shop = shop_with("deploy/shop.service", "shop.wsgi", "warehouse.entry");
+    assert_eq!(codes(&shop.check(&["."])), Vec::<String>::new());
+}
+
+/// Nothing leads to the application, and its site to a port that nobody here has.
+#[test]
+fn a_pass_to_a_port_that_no_unit_has_is_found() {
+    let socket = "unix:/run/shop/gunicorn.sock";
+    let three = |port: &str| {
+        let mut all = Repository::empty();
+        for (name, bind) in [("api", "8001"), ("web", "8002"), ("admin", "8003")] {
+            all = all.example(&format!("{name}/"), name);
+            let to = if name == "admin" { port } else { bind };
+            for (file, port) in [
+                (format!("{name}/deploy/gunicorn.conf.py"), bind),
+                (format!("{name}/deploy/{name}.nginx.conf"), to),
+            ] {
+                let text = fs::read_to_string(all.at(&file)).unwrap();
+                let socket = socket.replace("shop", name);
+                assert!(text.contains(&socket), "{file}");
+                all.write(&file, &text.replace(&socket, &format!("127.0.0.1:{port}")));
+            }
+        }
+        all
+    };
+    assert_eq!(codes(&three("8003").check(&["."])), Vec::<String>::new());
+    assert_eq!(codes(&three("9009").check(&["."])), ["N301"]);
+    // A JavaScript server may stand before it.
+    assert_eq!(codes(&three("3000").check(&["."])), Vec::<String>::new());
 }

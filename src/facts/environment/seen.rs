@@ -1,9 +1,11 @@
 //! Who sets a variable in the end, and where: as gunicorn sees it, and as the application in a
 //! worker does.
 
+use std::path::{Path, PathBuf};
+
 use super::{Environment, Variable};
 use crate::facts::gunicorn::Launch;
-use crate::facts::{App, Gunicorn, Why};
+use crate::facts::{App, Gunicorn, Why, WhyKind};
 use crate::source::python::evaluate::OwnEnvironment;
 use crate::source::{Lookup, Secret, Span};
 
@@ -24,6 +26,19 @@ impl App {
 }
 
 impl Environment {
+    /// Why a variable that nothing here sets may be set on the host alone, by a file of the unit that
+    /// the repository does not have; nothing on a whole host, where such a file is a gap.
+    pub fn may_set_elsewhere(&self, whole: bool, name: &str) -> Option<&Why> {
+        let open = self.open.as_ref().filter(|why| why.kind() == WhyKind::NotRead)?;
+        (!whole && !self.variables.contains_key(name)).then_some(open)
+    }
+
+    /// The files of the unit that were not among those to read.
+    pub fn files_elsewhere(&self) -> impl Iterator<Item = &Path> {
+        let unread = self.files.iter().filter(|file| !file.ignored && file.files.is_empty());
+        unread.filter_map(|file| file.path.ok()).map(PathBuf::as_path)
+    }
+
     /// A variable as gunicorn sees it: set or taken away on the way to it, else by the unit and its
     /// files.
     pub fn seen_by_gunicorn(

@@ -20,6 +20,7 @@ use crate::source::env_file::{self, Dialect};
 use crate::source::gunicorn::ApplicationName;
 use crate::source::python::environ::{EnvironmentUse, Need};
 use crate::source::python::{self, PythonVersion, SyntaxFault};
+use crate::source::similar::nearest;
 use crate::source::{FileId, Sources, Span, Spanned};
 
 pub use start::StartImports;
@@ -139,6 +140,10 @@ pub(super) struct Surroundings<'a> {
     pub working_directory: Option<&'a Path>,
     /// The release link.
     pub link: Option<&'a ReleaseLink>,
+    /// Is it a whole machine that is read?
+    pub whole: bool,
+    /// Why there may be more directories on the search path.
+    pub path_open: Option<&'a Why>,
     /// DJANGO_SETTINGS_MODULE as the application sees it.
     pub django_settings: &'a dyn Fn() -> Result<Option<String>, Why>,
 }
@@ -254,6 +259,7 @@ struct Reader<'a> {
     entries: &'a [SearchEntry],
     graph: Graph<'a>,
     judge: Judge<'a>,
+    whole: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -286,7 +292,13 @@ impl<'a> Reader<'a> {
             sources,
             entries,
             graph,
-            judge: Judge { sources, version, site, venv: gunicorn.venv.ok() },
+            judge: Judge {
+                sources,
+                version,
+                site: site.or_else(|| surroundings.path_open.cloned()),
+                venv: gunicorn.venv.ok(),
+            },
+            whole: surroundings.whole,
         }
     }
 
@@ -310,8 +322,8 @@ impl<'a> Reader<'a> {
         let name = application.name.clone();
         let path = match self.look_up(&name.module) {
             Ok(Some(path)) => path,
-            Err(why) => return Known::Unknown(why),
-            Ok(None) => {
+            Err(why) if !self.is_slip(&name.module) => return Known::Unknown(why),
+            Ok(None) | Err(_) => {
                 let searched = self.entries.iter().map(|entry| entry.place.path.clone()).collect();
                 application.resolution = Resolution::Missing(searched);
                 application.near = self.modules_near(&name.module);
@@ -328,6 +340,13 @@ impl<'a> Reader<'a> {
         }
         application.resolution = Resolution::File(path);
         known(application)
+    }
+
+    /// Is the name of a module that a repository does not have a slip of the hand away from one that
+    /// it has? What is installed is not known there, and would hardly be named so.
+    fn is_slip(&self, module: &str) -> bool {
+        let near = self.modules_near(module);
+        !self.whole && nearest(module, near.iter().map(String::as_str)).is_some()
     }
 
     /// The file of the module that gunicorn loads; none where it is nowhere.

@@ -28,6 +28,8 @@ pub struct ConfigSource {
     pub span: Option<Span>,
     /// Its bytes, where it was read.
     pub file: Option<Arc<SourceFile>>,
+    /// Where there is none of its name here: the one that was probably meant.
+    pub near: Option<PathBuf>,
     /// Errors in its syntax, and what it raises when it is run.
     pub faults: Vec<(String, Span)>,
     /// A logger of `logconfig_dict`, or of gunicorn's own below it, whose handler is not there.
@@ -102,7 +104,9 @@ impl ConfigReader<'_> {
                 }
                 let why = Why::not_read(format!("gunicorn's configuration file {error}"));
                 let (faults, logging) = (Vec::new(), None);
-                let source = ConfigSource { place, implicit, span, file: None, faults, logging };
+                let near = self.given.gunicorn_conf_near.clone().filter(|_| not_given);
+                let source =
+                    ConfigSource { place, implicit, span, file: None, near, faults, logging };
                 return (Known::Value(Some(source), Origin::Path(path)), Known::Unknown(why));
             }
         };
@@ -134,7 +138,8 @@ impl ConfigReader<'_> {
             self.sources.hide(assignment.value_span);
         }
         let logging = logging::fault(&content);
-        let source = ConfigSource { place, implicit, span, file: Some(file), faults, logging };
+        let (file, near) = (Some(file), None);
+        let source = ConfigSource { place, implicit, span, file, near, faults, logging };
         let origin = Origin::Path(path);
         (Known::Value(Some(source), origin.clone()), Known::Value(Some(content), origin))
     }
