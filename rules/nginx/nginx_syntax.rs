@@ -186,6 +186,11 @@ fn words(kind: FaultKind) -> (&'static str, &'static str, &'static str) {
         K::BackupNotSupported => {
             ("backup", "this method has no backups", "remove backup or the method")
         }
+        K::UnknownVariable => ("no such variable", "", "correct its name"),
+        K::NotDefined => ("nothing defines it", "", "define it in http, or correct its name"),
+        K::InvalidRegex => {
+            ("not a pattern that PCRE takes", "", "correct it; a dot alone is \".\"")
+        }
         K::InvalidListen => ("not an address", "", "write listen PORT or listen ADDRESS:PORT"),
         _ => ("here", "", "correct it"),
     }

@@ -648,3 +648,61 @@ fn nginx_and_the_rules_agree_on_what_is_refused() {
         agree("N317", SITE, &text, refused);
     }
 }
+
+/// One line of a server or a location, judged by nginx and by the rule.
+#[test]
+fn nginx_and_the_rule_agree_on_names_values_and_patterns() {
+    let here = |line: &str, refused: bool| {
+        let text = format!(
+            "limit_req_zone $binary_remote_addr zone=one:1m rate=9r/s;\n\
+             limit_conn_zone $binary_remote_addr zone=two:1m;\n\
+             log_format short '$remote_addr $status';\n\
+             map $http_upgrade $connection_upgrade {{ default upgrade; '' close; }}\n\
+             server {{\n    listen 81;\n    server_name a.example.com;\n    {line}\n}}\n"
+        );
+        agree("N317", SITE, &text, refused);
+    };
+    for line in [
+        "location /a { limit_req zone=one; limit_conn two 9; return 200 $connection_upgrade; }",
+        "location ~ ^/u/(?<user>[a-z]+)$ { return 200 \"$user $1 $arg_x $cookie_y $http_z\"; }",
+        "set $mine a; location /a { return 200 ${mine}b; }",
+        "access_log /dev/null short buffer=4k; access_log off;",
+        "access_log /dev/null combined if=$loggable; set $loggable 1;",
+        "location /a { rewrite ^/(a|b)$ /$1 last; }",
+        "location ~* \\.(?:css|js)$ { expires 1d; }",
+        "location ~ \"^/[[:alpha:]_]{2,}$\" { return 444; }",
+        "location /a { return https://$host$request_uri; }",
+        "location /a { return 301 https://$host$request_uri; }",
+        "location /a { proxy_next_upstream error timeout http_502; proxy_pass http://127.0.0.1:1; }",
+        "satisfy any; keepalive_requests 100; server_tokens off;",
+        "error_log /dev/null warn;",
+    ] {
+        here(line, false);
+    }
+    for line in [
+        "location /a { return 200 $htpp_host; }",
+        "location /a { return 200 $requset_uri; }",
+        "location /a { proxy_pass http://127.0.0.1:1; proxy_set_header X-A $proxy_add_x_forwarded_fro; }",
+        "location /a { return 200 $connection_upgarde; }",
+        "location /a { limit_req zone=ono; }",
+        "location /a { limit_req zone=other; }",
+        "location /a { limit_conn tow 9; }",
+        "access_log /dev/null main;",
+        "access_log /dev/null shrot;",
+        "location /a { proxy_cache mine; proxy_pass http://127.0.0.1:1; }",
+        "location ~ *.php$ { return 404; }",
+        "location ~ ^/(a|b { return 404; }",
+        "location ~ ^/a) { return 404; }",
+        "location ~ [a-z { return 404; }",
+        "location /a { rewrite ^/(.*$ /x last; }",
+        "location /a { rewrite ^ /x lastt; }",
+        "location /a { return permanent; }",
+        "location /a { proxy_next_upstream errors; proxy_pass http://127.0.0.1:1; }",
+        "satisfy some;",
+        "keepalive_requests many;",
+        "error_log /dev/null warning;",
+        "server_name ~^(a;",
+    ] {
+        here(line, true);
+    }
+}

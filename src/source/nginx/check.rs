@@ -10,6 +10,8 @@ use super::directives;
 use super::fault::{Fault, FaultKind};
 use super::location::{Location, LocationKind};
 use super::model::Model;
+use super::names;
+use super::pattern;
 use super::server::{Server, ServerNameKind};
 
 pub(super) fn check(model: &mut Model, scopes: &[Scope]) {
@@ -19,6 +21,8 @@ pub(super) fn check(model: &mut Model, scopes: &[Scope]) {
     server_names(&model.servers, &mut faults);
     locations(model, &mut faults);
     resolving(model, &mut faults);
+    names::check(&model.config, scopes, &mut faults);
+    pattern::check(model, &mut faults);
     model.faults.append(&mut faults);
 }
 

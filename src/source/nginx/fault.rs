@@ -97,6 +97,12 @@ pub enum FaultKind {
     BackupNotSupported,
     /// A `proxy_pass` (`uwsgi_pass` …) that nginx refuses.
     InvalidPass,
+    /// A variable that nothing brings, a letter away from one that nginx has.
+    UnknownVariable,
+    /// A zone or a log format that is used and nowhere defined.
+    NotDefined,
+    /// A pattern that PCRE refuses.
+    InvalidRegex,
     /// A `listen` that nginx refuses.
     InvalidListen,
 }

@@ -241,13 +241,13 @@ impl Walk<'_> {
     }
 }
 
-enum Part<'t> {
+pub(super) enum Part<'t> {
     Text(&'t str),
     Variable(&'t str),
 }
 
 /// Takes a text apart as `ngx_http_script_compile` does: `$name`, `${name}`, `$1`.
-fn parts(text: &str) -> Vec<Part<'_>> {
+pub(super) fn parts(text: &str) -> Vec<Part<'_>> {
     let mut parts = Vec::new();
     let mut rest = text;
     while let Some(at) = rest.find('$') {

@@ -8,6 +8,7 @@
 mod parameters;
 mod table;
 mod typo;
+mod values;
 mod words;
 
 use std::collections::HashMap;

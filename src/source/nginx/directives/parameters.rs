@@ -6,6 +6,7 @@ use super::super::fault::{Fault, FaultKind};
 use super::super::has_variable;
 use super::super::value::{parse_size, parse_time};
 use super::super::version::Version;
+use super::values;
 
 /// The first version with `keepalive 0;` and `keepalive N local;`.
 const KEEPALIVE_BY_DEFAULT: Version = Version(1, 29, 7);
@@ -25,7 +26,7 @@ pub(super) fn check(
         "client_max_body_size" | "client_body_buffer_size" | "proxy_buffer_size" => {
             measure(directive, name, |text| parse_size(text).is_some())
         }
-        _ => None,
+        _ => values::check(directive, name),
     }
 }
 

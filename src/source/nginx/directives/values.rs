@@ -1,0 +1,151 @@
+//! Values of directives that take a number, or one of a few words.
+
+use super::super::config::{DirectiveRef, WordRef};
+use super::super::fault::{Fault, FaultKind};
+use super::super::has_variable;
+
+const NEXT: &[&str] = &[
+    "error",
+    "timeout",
+    "invalid_header",
+    "non_idempotent",
+    "http_500",
+    "http_502",
+    "http_503",
+    "http_504",
+    "http_403",
+    "http_404",
+    "http_429",
+    "updating",
+    "off",
+];
+const PROTOCOLS: &[&str] = &["SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"];
+const PROXIED: &[&str] = &[
+    "off",
+    "expired",
+    "no-cache",
+    "no-store",
+    "private",
+    "no_last_modified",
+    "no_etag",
+    "auth",
+    "any",
+];
+const STALE: &[&str] = &[
+    "error",
+    "timeout",
+    "invalid_header",
+    "updating",
+    "http_500",
+    "http_502",
+    "http_503",
+    "http_504",
+    "http_403",
+    "http_404",
+    "http_429",
+    "off",
+];
+
+/// Directives all of whose words are among a few.
+const WORDS: &[(&str, &[&str])] = &[
+    ("ssl_protocols", PROTOCOLS),
+    ("proxy_ssl_protocols", PROTOCOLS),
+    ("proxy_next_upstream", NEXT),
+    ("proxy_cache_use_stale", STALE),
+    ("gzip_proxied", PROXIED),
+    ("satisfy", &["all", "any"]),
+    ("server_tokens", &["on", "off", "build"]),
+    ("ssl_verify_client", &["on", "off", "optional", "optional_no_ca"]),
+    ("if_modified_since", &["off", "exact", "before"]),
+];
+
+/// Directives that take a whole number.
+const NUMBERS: &[&str] = &[
+    "gzip_comp_level",
+    "keepalive_requests",
+    "proxy_headers_hash_bucket_size",
+    "proxy_headers_hash_max_size",
+    "server_names_hash_bucket_size",
+    "server_names_hash_max_size",
+    "ssl_verify_depth",
+    "types_hash_bucket_size",
+    "types_hash_max_size",
+    "variables_hash_bucket_size",
+    "variables_hash_max_size",
+    "worker_connections",
+    "worker_rlimit_nofile",
+];
+
+/// What nginx says of a value that it does not take.
+pub(super) fn check(directive: &DirectiveRef<'_>, name: &str) -> Option<Fault> {
+    if let Some((_, words)) = WORDS.iter().find(|(of, _)| *of == name) {
+        let known = |word: &WordRef<'_>| {
+            words.iter().any(|one| one.as_bytes().eq_ignore_ascii_case(&word.value()))
+        };
+        let wrong = fixed(directive).find(|word| !known(word))?;
+        let message = format!("invalid value \"{}\" in \"{name}\"", wrong.text());
+        return Some(Fault::new(FaultKind::InvalidParameter, wrong.span(), message));
+    }
+    if NUMBERS.contains(&name) {
+        let number = |word: &WordRef<'_>| word.value().iter().all(u8::is_ascii_digit);
+        let wrong = fixed(directive).find(|word| !number(word))?;
+        let message = format!("\"{name}\" directive invalid number \"{}\"", wrong.text());
+        return Some(Fault::new(FaultKind::InvalidParameter, wrong.span(), message));
+    }
+    match name {
+        "worker_processes" => {
+            let word = fixed(directive).next()?;
+            let number = word.value().iter().all(u8::is_ascii_digit);
+            (!number && word.value().as_ref() != b"auto").then(|| invalid(name, &word))
+        }
+        "rewrite" => {
+            let flag = directive.argument(2).filter(|word| !word.has_placeholder())?;
+            let fits = ["last", "break", "redirect", "permanent"];
+            (!fits.iter().any(|one| one.as_bytes() == flag.value().as_ref())).then(|| {
+                let message = format!("invalid parameter \"{}\"", flag.text());
+                Fault::new(FaultKind::InvalidParameter, flag.span(), message)
+            })
+        }
+        "return" => code(directive),
+        "error_log" => {
+            let level = directive.argument(1).filter(|word| !word.has_placeholder())?;
+            const LEVELS: &[&str] =
+                &["emerg", "alert", "crit", "error", "warn", "notice", "info", "debug"];
+            let value = level.value();
+            let fits = LEVELS.iter().any(|one| one.as_bytes() == value.as_ref())
+                || value.starts_with(b"debug_");
+            (!fits).then(|| {
+                let message = format!("invalid log level \"{}\"", level.text());
+                Fault::new(FaultKind::InvalidParameter, level.span(), message)
+            })
+        }
+        _ => None,
+    }
+}
+
+/// The words that are known as they stand.
+fn fixed<'c>(directive: &DirectiveRef<'c>) -> impl Iterator<Item = WordRef<'c>> {
+    directive.arguments().filter(|word| !word.has_placeholder() && !has_variable(&word.text()))
+}
+
+fn invalid(name: &str, word: &WordRef<'_>) -> Fault {
+    let message = format!("invalid value \"{}\" in \"{name}\"", word.text());
+    Fault::new(FaultKind::InvalidParameter, word.span(), message)
+}
+
+/// `return CODE [TEXT]`, `return URL`: what is no number has to be a URL, and stand alone.
+fn code(directive: &DirectiveRef<'_>) -> Option<Fault> {
+    let first = fixed(directive).next().filter(|_| {
+        directive
+            .argument(0)
+            .is_some_and(|word| !word.has_placeholder() && !has_variable(&word.text()))
+    })?;
+    let text = first.text();
+    let number = text.parse::<u32>().is_ok_and(|code| code <= 999) && !text.starts_with('+');
+    let url = text.starts_with("http://") || text.starts_with("https://");
+    let alone = directive.argument(1).is_none();
+    (!number && !(alone && url)).then(|| {
+        let message = format!("invalid return code \"{text}\"");
+        Fault::new(FaultKind::InvalidParameter, first.span(), message)
+    })
+}

@@ -1,0 +1,427 @@
+//! Names that a directive uses and that something else has to define: variables, zones, log
+//! formats. nginx refuses to load without.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::build::Scope;
+use super::config::{Config, Context, DirectiveRef, WordRef};
+use super::fault::{Fault, FaultKind};
+use super::variables::{Part, parts};
+use crate::source::similar::nearest_within;
+
+/// The variables that nginx and its own modules bring.
+const VARIABLES: &[&str] = &[
+    "ancient_browser",
+    "args",
+    "binary_remote_addr",
+    "body_bytes_sent",
+    "bytes_received",
+    "bytes_sent",
+    "connection",
+    "connection_requests",
+    "connection_time",
+    "connections_active",
+    "connections_reading",
+    "connections_waiting",
+    "connections_writing",
+    "content_length",
+    "content_type",
+    "date_gmt",
+    "date_local",
+    "document_root",
+    "document_uri",
+    "fastcgi_path_info",
+    "fastcgi_script_name",
+    "geoip_area_code",
+    "geoip_asnum",
+    "geoip_city",
+    "geoip_city_continent_code",
+    "geoip_city_country_code",
+    "geoip_city_country_code3",
+    "geoip_city_country_name",
+    "geoip_country_code",
+    "geoip_country_code3",
+    "geoip_country_name",
+    "geoip_dma_code",
+    "geoip_latitude",
+    "geoip_longitude",
+    "geoip_org",
+    "geoip_postal_code",
+    "geoip_region",
+    "geoip_region_name",
+    "gzip_ratio",
+    "host",
+    "hostname",
+    "http2",
+    "http3",
+    "https",
+    "invalid_referer",
+    "is_args",
+    "limit_conn_status",
+    "limit_rate",
+    "limit_req_status",
+    "memcached_key",
+    "modern_browser",
+    "msec",
+    "msie",
+    "nginx_version",
+    "pid",
+    "pipe",
+    "proxy_add_x_forwarded_for",
+    "proxy_host",
+    "proxy_internal_body_length",
+    "proxy_internal_chunked",
+    "proxy_port",
+    "proxy_protocol_addr",
+    "proxy_protocol_port",
+    "proxy_protocol_server_addr",
+    "proxy_protocol_server_port",
+    "query_string",
+    "realip_remote_addr",
+    "realip_remote_port",
+    "realpath_root",
+    "remote_addr",
+    "remote_port",
+    "remote_user",
+    "request",
+    "request_body",
+    "request_body_file",
+    "request_completion",
+    "request_filename",
+    "request_id",
+    "request_length",
+    "request_method",
+    "request_port",
+    "request_time",
+    "request_uri",
+    "scheme",
+    "secure_link",
+    "secure_link_expires",
+    "server_addr",
+    "server_name",
+    "server_port",
+    "server_protocol",
+    "slice_range",
+    "ssl_alpn_protocol",
+    "ssl_cipher",
+    "ssl_ciphers",
+    "ssl_client_cert",
+    "ssl_client_escaped_cert",
+    "ssl_client_fingerprint",
+    "ssl_client_i_dn",
+    "ssl_client_i_dn_legacy",
+    "ssl_client_raw_cert",
+    "ssl_client_s_dn",
+    "ssl_client_s_dn_legacy",
+    "ssl_client_serial",
+    "ssl_client_sigalg",
+    "ssl_client_v_end",
+    "ssl_client_v_remain",
+    "ssl_client_v_start",
+    "ssl_client_verify",
+    "ssl_curve",
+    "ssl_curves",
+    "ssl_early_data",
+    "ssl_ech_outer_server_name",
+    "ssl_ech_status",
+    "ssl_preread_alpn_protocols",
+    "ssl_preread_protocol",
+    "ssl_preread_server_name",
+    "ssl_protocol",
+    "ssl_server_name",
+    "ssl_session_id",
+    "ssl_session_reused",
+    "ssl_sigalg",
+    "status",
+    "tcpinfo_rcv_space",
+    "tcpinfo_rtt",
+    "tcpinfo_rttvar",
+    "tcpinfo_snd_cwnd",
+    "time_iso8601",
+    "time_local",
+    "uid_got",
+    "uid_reset",
+    "uid_set",
+    "upstream_addr",
+    "upstream_bytes_received",
+    "upstream_bytes_sent",
+    "upstream_cache_age",
+    "upstream_cache_etag",
+    "upstream_cache_key",
+    "upstream_cache_last_modified",
+    "upstream_cache_status",
+    "upstream_connect_time",
+    "upstream_first_byte_time",
+    "upstream_header_time",
+    "upstream_last_server_name",
+    "upstream_queue_time",
+    "upstream_response_length",
+    "upstream_response_time",
+    "upstream_status",
+    "uri",
+];
+
+/// Behind these beginnings any name is one.
+const FAMILIES: &[&str] = &[
+    "arg_",
+    "cookie_",
+    "http_",
+    "sent_http_",
+    "sent_trailer_",
+    "upstream_cookie_",
+    "upstream_http_",
+    "upstream_trailer_",
+    "proxy_protocol_tlv_",
+    "jwt_",
+    "geoip2_",
+];
+
+/// Of the families, what is written most, so that a slip in it is seen.
+const OF_FAMILIES: &[&str] = &[
+    "http_authorization",
+    "http_connection",
+    "http_cookie",
+    "http_host",
+    "http_origin",
+    "http_referer",
+    "http_upgrade",
+    "http_user_agent",
+    "http_x_forwarded_for",
+    "http_x_forwarded_host",
+    "http_x_forwarded_proto",
+    "http_x_real_ip",
+    "http_x_request_id",
+];
+
+/// Directives whose values are put together from variables, and the first of their words that is.
+const USES: &[(&str, usize)] = &[
+    ("add_header", 1),
+    ("alias", 0),
+    ("fastcgi_param", 1),
+    ("limit_conn_zone", 0),
+    ("limit_req_zone", 0),
+    ("log_format", 1),
+    ("map", 0),
+    ("proxy_cache_key", 0),
+    ("proxy_pass", 0),
+    ("proxy_redirect", 0),
+    ("proxy_set_header", 1),
+    ("return", 0),
+    ("rewrite", 1),
+    ("root", 0),
+    ("set", 1),
+    ("try_files", 0),
+    ("uwsgi_param", 1),
+];
+
+/// Shorter names are near to too many others.
+const SHORTEST: usize = 4;
+/// How many different unknown names are compared; a file with more has none that is a slip.
+const LIMIT: usize = 500;
+
+pub(super) fn check(config: &Config, scopes: &[Scope], faults: &mut Vec<Fault>) {
+    let whole = config.context == Context::Main
+        && config.not_read.is_empty()
+        && config.trees.iter().all(|tree| tree.fault.is_none());
+    // `stream` and what modules of others have beside `http` have names of their own.
+    let of_http: Vec<DirectiveRef<'_>> = config
+        .directives()
+        .filter(|directive| !directive.is_data() && is_of_http(directive, scopes))
+        .collect();
+    variables(config, &of_http, whole, faults);
+    defined(&of_http, whole, faults);
+}
+
+fn is_of_http(directive: &DirectiveRef<'_>, scopes: &[Scope]) -> bool {
+    let around = |parent: DirectiveRef<'_>| scopes.get(parent.id.0 as usize) != Some(&Scope::Other);
+    directive.parent().is_none_or(around)
+}
+
+/// `unknown "x" variable`. Modules of others bring variables, and files that were not read define
+/// some: only what is a slip away from one that is known is told.
+fn variables(config: &Config, of_http: &[DirectiveRef<'_>], whole: bool, faults: &mut Vec<Fault>) {
+    let mut used: BTreeMap<String, Vec<WordRef<'_>>> = BTreeMap::new();
+    for directive in of_http {
+        let name = directive.name();
+        let Some((_, first)) = USES.iter().find(|(uses, _)| uses.as_bytes() == name.as_ref())
+        else {
+            continue;
+        };
+        for word in directive.arguments().skip(*first).filter(|word| !word.has_placeholder()) {
+            for part in parts(&word.text()) {
+                let Part::Variable(variable) = part else { continue };
+                let variable = variable.to_ascii_lowercase();
+                if variable.len() >= SHORTEST && !is_known(&variable) {
+                    used.entry(variable).or_default().push(word);
+                }
+            }
+        }
+    }
+    if used.is_empty() || used.len() > LIMIT {
+        return;
+    }
+    let own = defined_here(config);
+    for (variable, words) in used.iter().filter(|(variable, _)| !own.contains(*variable)) {
+        let letters = if variable.len() >= 10 { 2 } else { 1 };
+        let builtin = VARIABLES.iter().chain(OF_FAMILIES).copied();
+        let known = builtin.chain(own.iter().map(String::as_str));
+        let known = known.filter(|known| known.len() >= SHORTEST);
+        let Some(near) = nearest_within(variable, letters, known) else { continue };
+        // `$host2` may be somebody's own, in a file that is not among these.
+        if !whole && variable.starts_with(near) {
+            continue;
+        }
+        for word in words {
+            let message = format!("unknown \"{variable}\" variable, did you mean \"{near}\"?");
+            faults.push(Fault::new(FaultKind::UnknownVariable, word.span(), message));
+        }
+    }
+}
+
+fn is_known(variable: &str) -> bool {
+    variable.bytes().all(|byte| byte.is_ascii_digit())
+        || VARIABLES.binary_search(&variable).is_ok()
+        || FAMILIES.iter().any(|family| variable.starts_with(family))
+}
+
+/// What the configuration may define: a word that is nothing but a variable, wherever that is no
+/// use of it, and the named groups of its patterns.
+fn defined_here(config: &Config) -> HashSet<String> {
+    let mut own = HashSet::new();
+    for directive in config.directives() {
+        let name = directive.name();
+        let used_from = USES.iter().find(|(uses, _)| uses.as_bytes() == name.as_ref());
+        let used_from = used_from.map(|(_, first)| *first);
+        for (at, word) in directive.words().enumerate() {
+            let text = word.text();
+            let defines = match name.as_ref() {
+                // The word behind the source.
+                b"map" => at == 2,
+                _ => used_from.is_none_or(|first| at <= first),
+            };
+            if defines && let Some(variable) = text.strip_prefix('$') {
+                own.insert(variable.trim_matches(['{', '}']).to_ascii_lowercase());
+            }
+            // `limit_req_zone` and its like define what follows an `=`, too.
+            if let Some((_, variable)) = text.split_once("=$").filter(|_| used_from.is_none()) {
+                own.insert(variable.to_ascii_lowercase());
+            }
+            groups(&text, &mut own);
+        }
+    }
+    own
+}
+
+/// The named groups of a pattern.
+fn groups(text: &str, own: &mut HashSet<String>) {
+    for (at, _) in text.match_indices("(?") {
+        let rest = text.get(at + 2..).unwrap_or_default();
+        let rest = rest.strip_prefix('P').unwrap_or(rest);
+        let Some(name) = rest.strip_prefix(['<', '\'']) else { continue };
+        let length = name.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'_').count();
+        own.extend(name.get(..length).filter(|name| !name.is_empty()).map(str::to_ascii_lowercase));
+    }
+}
+
+/// Zones and formats by name.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Named {
+    RequestZone,
+    ConnectionZone,
+    CacheZone,
+    LogFormat,
+}
+
+/// Zones and formats that are used and nowhere defined. Parts of a configuration may leave that to
+/// others: of them only a slip is told.
+fn defined(of_http: &[DirectiveRef<'_>], whole: bool, faults: &mut Vec<Fault>) {
+    let mut known: HashMap<Named, HashSet<String>> = HashMap::new();
+    let mut used = Vec::new();
+    for directive in of_http {
+        let name = directive.name();
+        let (defines, uses) = match name.as_ref() {
+            b"limit_req_zone" => (Some((Named::RequestZone, "zone=")), None),
+            b"limit_conn_zone" => (Some((Named::ConnectionZone, "zone=")), None),
+            b"proxy_cache_path"
+            | b"fastcgi_cache_path"
+            | b"uwsgi_cache_path"
+            | b"scgi_cache_path" => (Some((Named::CacheZone, "keys_zone=")), None),
+            b"log_format" => (Some((Named::LogFormat, "")), None),
+            b"limit_req" => (None, Some(Named::RequestZone)),
+            b"limit_conn" => (None, Some(Named::ConnectionZone)),
+            b"proxy_cache" | b"fastcgi_cache" | b"uwsgi_cache" | b"scgi_cache" => {
+                (None, Some(Named::CacheZone))
+            }
+            b"access_log" => (None, Some(Named::LogFormat)),
+            _ => continue,
+        };
+        if let Some((kind, prefix)) = defines {
+            let names = known.entry(kind).or_default();
+            names.extend(definition(directive, prefix));
+        }
+        if let Some(kind) = uses
+            && let Some((word, name)) = usage(directive, kind)
+        {
+            used.push((kind, word, name));
+        }
+    }
+    for (kind, word, name) in used {
+        let names = known.get(&kind);
+        if names.is_some_and(|names| names.contains(&name))
+            || (kind == Named::LogFormat && name == "combined")
+        {
+            continue;
+        }
+        let near = names.and_then(|names| {
+            nearest_within(&name, 1, names.iter().map(String::as_str).filter(|n| n.len() > 2))
+        });
+        if !whole && near.is_none() {
+            continue;
+        }
+        let mut message = match kind {
+            Named::RequestZone | Named::ConnectionZone => {
+                format!("zero size shared memory zone \"{name}\"")
+            }
+            Named::CacheZone => format!("cache zone \"{name}\" is unknown"),
+            Named::LogFormat => format!("unknown log format \"{name}\""),
+        };
+        if let Some(near) = near {
+            message.push_str(&format!(", did you mean \"{near}\"?"));
+        }
+        faults.push(Fault::new(FaultKind::NotDefined, word.span(), message));
+    }
+}
+
+/// The name that a directive defines.
+fn definition(directive: &DirectiveRef<'_>, prefix: &str) -> Option<String> {
+    let words = directive.arguments().map(|word| word.text().into_owned());
+    let name = words.filter_map(|word| word.strip_prefix(prefix).map(str::to_owned)).next()?;
+    Some(name.split(':').next().unwrap_or_default().to_owned())
+}
+
+/// The name that a directive uses; nothing where it uses none, or one that is not known here.
+fn usage<'c>(directive: &DirectiveRef<'c>, kind: Named) -> Option<(WordRef<'c>, String)> {
+    let is_known = |word: &WordRef<'_>| !word.has_placeholder() && !word.text().contains('$');
+    let (word, name) = match kind {
+        Named::RequestZone => directive
+            .arguments()
+            .find_map(|word| Some((word, word.text().strip_prefix("zone=")?.to_owned())))?,
+        Named::ConnectionZone | Named::CacheZone => {
+            let word = directive.argument(0)?;
+            (word, word.text().into_owned())
+        }
+        Named::LogFormat => {
+            let path = directive.argument(0)?;
+            if path.value().as_ref() == b"off" {
+                return None;
+            }
+            let word = directive.argument(1)?;
+            if word.value().contains(&b'=') {
+                return None;
+            }
+            (word, word.text().into_owned())
+        }
+    };
+    let off = kind == Named::CacheZone && name == "off";
+    (!off && is_known(&word)).then_some((word, name))
+}
