@@ -1,4 +1,5 @@
 use crate::facts::gunicorn::Version;
+use crate::facts::release::{Application, Resolution};
 use crate::facts::{App, Why};
 use crate::rule::{Edit, Safety, Sink};
 
@@ -9,7 +10,8 @@ crate::rule! {
     /// Flask takes `FLASK_DEBUG` for true unless it is empty, `0`, `false` or `no`, in any case:
     /// `off` and `n` turn debugging **on** (`flask.helpers.get_debug_flag`). Before Flask 2.3
     /// `FLASK_ENV=development` turned it on too, and configuration classes go on to be chosen by
-    /// it. `DEBUG=1` is what most settings modules read. Measured under gunicorn: no traceback is
+    /// it. `DEBUG=1` is what most settings modules read; where none of the application's modules
+    /// speaks of it, it turns nothing on. Measured under gunicorn: no traceback is
     /// shown, but a request that lacks a field gets 500 where it got 400.
     ///
     /// Proved by `debug-in-production`: a request without a field was answered with 500
@@ -56,6 +58,25 @@ crate::rule! {
     /// ```ini,good,drop-in
     /// [Service]
     /// Environment=FLASK_ENV=development
+    /// ```
+    /// Nor at `DEBUG`, which is the application's own:
+    /// ```env,good
+    /// SECRET_KEY=9f2c1b7e5d8a4f03b6c7d1e2a5f4988c
+    /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db
+    /// DEBUG=1
+    /// ```
+    /// ```python,bad
+    /// import os
+    ///
+    /// from flask import Flask
+    ///
+    /// app = Flask(__name__)
+    /// app.config["PROPAGATE_EXCEPTIONS"] = os.environ.get("DEBUG") == "1"
+    /// ```
+    /// ```env,bad
+    /// SECRET_KEY=9f2c1b7e5d8a4f03b6c7d1e2a5f4988c
+    /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db
+    /// DEBUG=1
     /// ```
     /// Here the environment file, which beats the unit, turns it off again:
     /// ```ini,good,drop-in
@@ -149,6 +170,9 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
                 }
             }
         }
+        if name == "DEBUG" && nobody_reads_debug(app) {
+            continue;
+        }
         // A comment that became part of the value is E403's, and not to be lost.
         let commented = variable.value.expose_str().is_some_and(|value| value.contains(" #"));
         let edits = match commented {
@@ -168,6 +192,16 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             .fix_or_why(Safety::Safe, format!("{name}={off}"), edits);
     }
     Ok(())
+}
+
+/// `DEBUG` is the application's own: does none of its modules speak of it?
+fn nobody_reads_debug(app: &App) -> bool {
+    let code = &app.release.code;
+    let read = |application: &Application| matches!(application.resolution, Resolution::File(_));
+    code.application.ok().is_some_and(read)
+        && code.open.is_none()
+        && code.imports.ok().is_some_and(|imports| imports.unknown.is_empty())
+        && !code.modules.iter().any(|module| module.may_read_debug || module.not_judged.is_some())
 }
 
 /// Does anything look at FLASK_ENV: the application itself, or a Flask before 2.3?

@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
-use crate::facts::nginx::{BlockPlace, unreached};
+use crate::facts::nginx::{Address, BlockPlace, unreached};
 use crate::facts::{Deployment, State, Why, WhyKind};
 use crate::host::FileKind;
-use crate::rule::{Safety, Sink};
+use crate::rule::{Safety, Severity, Sink};
 
 crate::rule! {
     /// nginx loads nothing at all, no site of the host, as a certificate's file is not there.
@@ -81,6 +81,7 @@ crate::rule! {
 
 fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
     deployment.nginx.model.get()?;
+    in_plain(deployment, out);
     if !deployment.machine.whole && !deployment.nginx.certificates.is_empty() {
         return Err(Why::of(
             WhyKind::NeedsLivingHost,
@@ -126,6 +127,44 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
         finding.fix(Safety::Manual, "put the certificate in place");
     }
     Ok(())
+}
+
+/// A server that has a certificate and listens on 443 without `ssl`: who asks it for https is
+/// answered in plain text. One server of an address makes it TLS for all of them.
+fn in_plain(deployment: &Deployment, out: &mut Sink) {
+    let Some(model) = deployment.nginx.model.ok() else { return };
+    let is_tls = |address: &Address| {
+        let mut all = model.servers.iter().flat_map(|server| &server.listens);
+        all.any(|listen| (listen.ssl || listen.quic) && listen.address.as_ref() == Some(address))
+    };
+    let mut seen = HashSet::new();
+    for server in &model.servers {
+        let place = BlockPlace::Server(server.id);
+        let set = |name: &str| !model.effective(place, name).directives.is_empty();
+        // `ssl on;` was another way to say it, until nginx 1.25.
+        if !set("ssl_certificate") || set("ssl") {
+            continue;
+        }
+        for listen in server.listens.iter().filter(|listen| !listen.proxy_protocol) {
+            let Some(address) = &listen.address else { continue };
+            let https = matches!(address, Address::Inet { port: 443, .. });
+            if !https || is_tls(address) || !seen.insert(listen.span) {
+                continue;
+            }
+            let finding = out.report(format!(
+                "every https client gets an error: nginx speaks plain HTTP on {address}, although the \
+                 server has a certificate"
+            ))
+            .at(listen.span, "without ssl");
+            if !deployment.machine.whole {
+                finding.severity(Severity::Warning);
+            }
+            finding
+                .subject(address.to_string())
+                .help("listen 443 ssl; (and for IPv6: listen [::]:443 ssl;)\nthen check with: nginx -t")
+                .fix(Safety::Manual, "TLS on the port that https clients ask");
+        }
+    }
 }
 
 /// Addresses with `ssl` whose default server has no certificate: nginx looks at no other server of

@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 
+use crate::facts::gunicorn::SettingValue;
 use crate::facts::nginx::{Destination, Malformed, Model, Pass, Protocol};
-use crate::facts::{App, Deployment, Why};
+use crate::facts::{App, Deployment, Why, WhyKind};
 use crate::rule::{Edit, Finding, Safety, Sink};
 
 crate::rule! {
@@ -14,7 +15,9 @@ crate::rule! {
     /// `limit_except` are refused; nginx then neither reloads nor starts. `http://unix:/p.sock/`
     /// and `http://unix:/p.sock/uri` pass `nginx -t`, and nginx takes all of it for the socket's
     /// path: every request gets 502. The URI follows a second colon: `http://unix:/p.sock:/uri`.
-    /// With `https://` nginx speaks TLS to a gunicorn that has no certificate: 502 again.
+    /// With `https://` nginx speaks TLS to a gunicorn that has no certificate: 502 again. So it is
+    /// with `uwsgi_pass`, which uWSGI's users know, where gunicorn (24.1 and later) is not told to
+    /// speak uwsgi.
     ///
     /// Proved by `proxy-pass-malformed`: `nginx -t` found nothing, and every request got
     /// 502.
@@ -55,6 +58,15 @@ crate::rule! {
     ///     }
     /// }
     /// ```
+    /// ```nginx,bad
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     location / {
+    ///         uwsgi_pass unix:/run/myapp/gunicorn.sock;
+    ///     }
+    /// }
+    /// ```
     N305 "proxy-pass-malformed" {
         severity: Error, impact: BadGateway, fix: Some(Safe), item: No502, hop: Upstream,
         since: "0.1.0", check: Host(check)
@@ -78,9 +90,18 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
             }
             None => {}
         }
-        if destination.protocol == Protocol::Https {
-            seen.insert(destination.word);
-            plain(deployment, model, destination, pass, out);
+        match destination.protocol {
+            Protocol::Http => {}
+            Protocol::Https => {
+                seen.insert(destination.word);
+                plain(deployment, model, destination, pass, out);
+            }
+            // gunicorn 26.2 and later may speak HTTP/2, which is gRPC's.
+            Protocol::Grpc => {}
+            Protocol::Uwsgi | Protocol::Fastcgi | Protocol::Scgi | Protocol::Memcached => {
+                seen.insert(destination.word);
+                foreign(deployment, destination, pass, out);
+            }
         }
     }
     Ok(())
@@ -191,6 +212,44 @@ fn plain(
     };
     out.about(Some(app));
     report_plain(model, destination, pass, "gunicorn", out);
+    out.about(None);
+}
+
+/// `uwsgi_pass`, `fastcgi_pass` and their like to a gunicorn that speaks HTTP.
+fn foreign(deployment: &Deployment, destination: &Destination, pass: &Pass, out: &mut Sink) {
+    let leads = |app: &&App| {
+        let mut passes =
+            app.routes.iter().filter_map(|r| deployment.nginx.destinations.get(r.destination));
+        passes.any(|other| other.word == destination.word)
+    };
+    let Some(app) = deployment.apps.iter().find(leads) else { return };
+    // gunicorn 24.1 brought `protocol = "uwsgi"`.
+    match app.gunicorn.settings.get("protocol").get() {
+        Ok(SettingValue::Text(protocol)) if protocol == "http" => {}
+        Ok(_) => return,
+        // An earlier version has no such setting.
+        Err(why) if why.kind() == WhyKind::NotThere => {}
+        Err(why) => {
+            out.about(Some(app)).skip(&why);
+            out.about(None);
+            return;
+        }
+    }
+    let directive = match destination.protocol {
+        Protocol::Uwsgi => "uwsgi_pass",
+        Protocol::Fastcgi => "fastcgi_pass",
+        Protocol::Scgi => "scgi_pass",
+        _ => "memcached_pass",
+    };
+    let url = &pass.word.value;
+    let right = if url.contains("://") { url.clone() } else { format!("http://{url}") };
+    out.about(Some(app));
+    out.report(format!(
+        "every request gets 502: {directive} speaks another protocol than gunicorn, which expects HTTP"
+    ))
+    .at(destination.word, format!("passed on by {directive}"))
+    .help(format!("proxy_pass {right};\nin place of {directive}, and proxy_set_header for its params"))
+    .fix(Safety::Manual, "pass on with proxy_pass");
     out.about(None);
 }
 

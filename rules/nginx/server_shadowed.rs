@@ -6,8 +6,12 @@ use crate::facts::front::{location_title, server_title};
 use crate::facts::nginx::unreached::{
     IgnoredName, dead_locations, defaults, has_real_name, ignored_names, is_local, mentioned_names,
 };
-use crate::facts::nginx::{Address, Destination, Location, LocationKind, Model, Server, ServerId};
+use crate::facts::nginx::{
+    Address, BlockPlace, Destination, DirectiveId, DirectiveRef, Location, LocationKind, Model,
+    Server, ServerId,
+};
 use crate::facts::{Nginx, Passing, Why};
+use crate::rule::prelude::Span;
 use crate::rule::{Safety, Severity, Sink};
 
 crate::rule! {
@@ -138,6 +142,50 @@ crate::rule! {
     ///     }
     /// }
     /// ```
+    /// So does one beside the pass in a location; and `deny all` refuses everyone (403):
+    ///
+    /// ```nginx,bad
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///         return 503;
+    ///     }
+    /// }
+    /// ```
+    /// ```nginx,bad
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     deny all;
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// ```nginx,good
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     deny all;
+    ///     location / {
+    ///         if ($arg_maintenance) { return 503; }
+    ///         allow 10.0.0.0/8;
+    ///         deny all;
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
     N316 "server-shadowed" {
         severity: Error, impact: BadGateway, fix: Some(Manual), item: No502, hop: Nginx,
         since: "0.1.0", check: Passing(check)
@@ -158,6 +206,7 @@ fn check(front: &Passing, out: &mut Sink) -> Result<(), Why> {
     }
     here.unused_names(out);
     here.down(out);
+    here.denied(out);
     Ok(())
 }
 
@@ -284,7 +333,9 @@ impl Here<'_> {
     /// A `return` right in the server comes before any location is chosen.
     fn returns(&self, server: ServerId, out: &mut Sink) {
         let Some(server) = self.model.server(server) else { return };
-        let Some(first) = server.handling.returns.first() else { return };
+        let block = server.directive.and_then(|id| self.model.config.get(id));
+        let answers = block.as_ref().and_then(always_returns);
+        let Some(first) = answers else { return self.returns_beside(server.id, out) };
         let inside = |pass: &&&Destination| pass.server == server.id;
         let Some(pass) = self.passes.iter().find(inside) else { return };
         out.report(format!(
@@ -292,7 +343,7 @@ impl Here<'_> {
              is chosen",
             server_title(self.model, server.id)
         ))
-        .at(first.span, "answers all requests of this server")
+        .at(first, "answers all requests of this server")
         .at(pass.word, "never reached")
         .subject("return")
         .help(
@@ -300,6 +351,83 @@ impl Here<'_> {
              of its own with listen 80",
         )
         .fix(Safety::Manual, "let the return answer only what it is for");
+    }
+
+    /// A `return` beside the pass of a location answers before anything is passed on.
+    fn returns_beside(&self, server: ServerId, out: &mut Sink) {
+        let mut seen = HashSet::new();
+        for pass in self.passes.iter().filter(|pass| pass.server == server) {
+            let location = pass.location.and_then(|id| self.model.location(id));
+            let block = location.and_then(|location| self.model.config.get(location.directive));
+            let (Some(location), Some(first)) = (location, block.as_ref().and_then(always_returns))
+            else {
+                continue;
+            };
+            if location.kind == LocationKind::If || !seen.insert(first) {
+                continue;
+            }
+            let finding = out.report(format!(
+                "requests for {} never reach gunicorn: `return` beside its pass answers every one of \
+                 them",
+                location_title(self.model, location.id)
+            ))
+            .at(first, "answers first, wherever it stands")
+            .at(pass.word, "never reached");
+            if self.passes.iter().any(|other| other.location != pass.location) {
+                finding.severity(Severity::Warning);
+            }
+            finding
+                .subject("return")
+                .help("take the return out of this location, or the pass")
+                .fix(Safety::Manual, "let the return answer only what it is for");
+        }
+    }
+
+    /// Nobody may ask: `deny all` without an `allow` before it, for every pass.
+    fn denied(&self, out: &mut Sink) {
+        let mut first = None;
+        for pass in self.passes {
+            let Some(rule) = self.denies_all(pass) else { return };
+            first.get_or_insert((rule, pass.word));
+        }
+        let Some((rule, word)) = first else { return };
+        out.report("every request gets 403: nginx lets nobody through to gunicorn")
+            .at(rule, "refuses everyone; an `allow` behind it is never read")
+            .at(word, "never reached")
+            .subject("deny")
+            .help("put `allow ADDRESS;` lines before `deny all;`, or take it out")
+            .fix(Safety::Manual, "let those through who are to ask");
+    }
+
+    /// The `deny all` that holds where a pass stands, with nothing before it that lets anybody in.
+    fn denies_all(&self, pass: &Destination) -> Option<Span> {
+        let place = match pass.location {
+            Some(location) => BlockPlace::Location(location),
+            None => BlockPlace::Server(pass.server),
+        };
+        // Who knows the password may come in all the same.
+        let satisfied = self.model.effective_directive(place, "satisfy");
+        if satisfied.and_then(|line| line.argument(0)).is_some_and(|w| w.value().as_ref() == b"any")
+        {
+            return None;
+        }
+        // Both are one list, which the nearest level that has either of them sets.
+        let (deny, allow) =
+            (self.model.effective(place, "deny"), self.model.effective(place, "allow"));
+        if deny.incomplete || allow.incomplete {
+            return None;
+        }
+        let level = |id: &DirectiveId| self.model.config.get(*id)?.parent().map(|block| block.id);
+        let all = |id: &&DirectiveId| {
+            let word = self.model.config.get(**id).and_then(|line| line.argument(0));
+            word.is_some_and(|word| word.value().as_ref() == b"all")
+        };
+        let rule = deny.directives.iter().find(all)?;
+        let let_in = allow.directives.iter().any(|other| {
+            other < rule && level(other) == level(rule)
+                || level(other) != level(rule) && level(other) > level(rule)
+        });
+        (!let_in).then(|| self.model.config.get(*rule).map(|line| line.head_span())).flatten()
     }
 
     /// Locations that are never chosen.
@@ -382,4 +510,24 @@ impl Here<'_> {
             }
         }
     }
+}
+
+/// The `return` of a block that answers whatever is asked: none where a `rewrite`, a `break` or a
+/// condition before it may lead past it.
+fn always_returns(block: &DirectiveRef<'_>) -> Option<Span> {
+    for directive in block.children() {
+        match directive.name().as_ref() {
+            b"return" => return Some(directive.head_span()),
+            name if is_way_out(name) => return None,
+            b"if" if directive.children().any(|inner| is_way_out(inner.name().as_ref())) => {
+                return None;
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+fn is_way_out(name: &[u8]) -> bool {
+    matches!(name, b"rewrite" | b"break")
 }

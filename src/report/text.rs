@@ -10,7 +10,7 @@ use super::view::Summary;
 use super::{Report, clean, path, snippet};
 use crate::engine::{AppOutcome, ChecklistItem, Outcome, Reported, SeenIn, Status, Verdict};
 use crate::facts::{App, WhyKind};
-use crate::rule::{Finding, Impact, Safety, Severity};
+use crate::rule::{Finding, Hop, Impact, Safety, Severity};
 use crate::source::show;
 
 /// How text is dressed.
@@ -123,6 +123,9 @@ pub(super) fn verdict_words(result: &AppOutcome, outcome: &Outcome) -> (&'static
         (Verdict::WillBreak, Some(Impact::Outage)) => {
             ("the next reload or start takes the site down", Tone::Bad)
         }
+        (Verdict::WillBreak, Some(Impact::BadGateway)) if stops_in_nginx(result, outcome) => {
+            ("requests do not reach the application", Tone::Bad)
+        }
         (Verdict::WillBreak, Some(Impact::BadGateway)) => {
             ("requests get 502 instead of an answer", Tone::Bad)
         }
@@ -141,6 +144,16 @@ pub(super) fn verdict_words(result: &AppOutcome, outcome: &Outcome) -> (&'static
             ("nothing wrong was seen, but not everything could be read", Tone::Fair)
         }
     }
+}
+
+/// Does nginx itself answer, and not with a 502, whatever it is that goes wrong on the way?
+fn stops_in_nginx(result: &AppOutcome, outcome: &Outcome) -> bool {
+    let mine = outcome.all().map(|reported| &reported.finding).filter(|finding| {
+        finding.severity == Severity::Error
+            && finding.rule.impact == Impact::BadGateway
+            && finding.app.as_deref().is_none_or(|app| app == result.name)
+    });
+    mine.into_iter().all(|finding| finding.rule.hop == Hop::Nginx)
 }
 
 fn headline(result: &AppOutcome, outcome: &Outcome, not_asked: bool, style: Style) -> String {

@@ -175,8 +175,13 @@ fn flask_takes_nearly_everything_for_true() {
     for value in ["0", "off", "app:*", "False", ""] {
         with(&format!("DEBUG={value}\n")).check().passes("E408");
     }
+    let wsgi = "/srv/myapp/releases/2026-04-21/wsgi.py";
+    let reads = "import os\nfrom flask import Flask\napp = Flask(__name__)\n\
+                 app.debug = os.environ.get('DEBUG') in ('1', 'True', 'YES')\n";
     for value in ["1", "True", "YES"] {
-        with(&format!("DEBUG={value}\n")).check().only("E408");
+        // Of the application's own variable, its code says whether anybody looks at it.
+        with(&format!("DEBUG={value}\n")).check().passes("E408");
+        with(&format!("DEBUG={value}\n")).file(wsgi, reads).check().only("E408");
     }
     with("FLASK_ENV=production\n").check().passes("E408");
 }

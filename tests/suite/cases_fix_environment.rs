@@ -142,13 +142,13 @@ fn debug_mode_is_turned_off_where_it_is_turned_on() {
         ("FLASK_DEBUG=1\n", "FLASK_DEBUG=0\n"),
         ("FLASK_DEBUG = \"True\" \r\n", "FLASK_DEBUG = \"0\" \r\n"),
         ("FLASK_DEBUG='yes'\n", "FLASK_DEBUG='0'\n"),
-        ("DEBUG=yes\nDEBUG=on\n", "DEBUG=yes\nDEBUG=0\n"),
+        ("FLASK_DEBUG=yes\nFLASK_DEBUG=on\n", "FLASK_DEBUG=yes\nFLASK_DEBUG=0\n"),
     ] {
         makes("E408", from, to);
     }
     for (from, to) in [
         ("Environment=FLASK_DEBUG=1 A=2", "Environment=FLASK_DEBUG=0 A=2"),
-        ("Environment=\"A=1 2\" 'DEBUG=true'", "Environment=\"A=1 2\" 'DEBUG=0'"),
+        ("Environment=\"A=1 2\" 'FLASK_DEBUG=true'", "Environment=\"A=1 2\" 'FLASK_DEBUG=0'"),
         ("Environment=A=1 \\\n  FLASK_DEBUG=on", "Environment=A=1 \\\n  FLASK_DEBUG=0"),
     ] {
         let unit = |line: &str| format!("[Service]\n{line}\n");
@@ -156,10 +156,10 @@ fn debug_mode_is_turned_off_where_it_is_turned_on() {
         repair.in_place().only(&[(DROP_IN, &unit(to))]);
         repair.drop_in().only(&[(DROP_IN, &unit(to))]);
     }
-    let case = || Case::healthy().replace(UNIT, "KillMode", "Environment=DEBUG=1\nKillMode");
+    let case = || Case::healthy().replace(UNIT, "KillMode", "Environment=FLASK_DEBUG=1\nKillMode");
     let repair = Repair::of(case()).rule("E408");
-    repair.in_place().becomes(UNIT, "DEBUG=1", "DEBUG=0");
-    repair.drop_in().only(&[(OURS, "[Service]\nEnvironment=\nEnvironment=DEBUG=0\n")]);
+    repair.in_place().becomes(UNIT, "FLASK_DEBUG=1", "FLASK_DEBUG=0");
+    repair.drop_in().only(&[(OURS, "[Service]\nEnvironment=\nEnvironment=FLASK_DEBUG=0\n")]);
 }
 
 #[test]
@@ -189,10 +189,10 @@ fn debug_mode_is_turned_off_in_gunicorns_own_environment() {
     let repair = Repair::of(Case::healthy().file(DROP_IN, unit("1"))).rule("E408");
     repair.in_place().only(&[(DROP_IN, &unit("0"))]);
     let config = format!("{RELEASE}/gunicorn.conf.py");
-    let python = |value: &str| format!("raw_env = [\n    \"A=1\",\n    'DEBUG={value}',  # b\n]\n");
+    let python = |value: &str| format!("raw_env = [\n    \"A=1\",\n    'FLASK_DEBUG={value}',  # b\n]\n");
     let repair = Repair::of(Case::healthy().file(&config, python("1"))).rule("E408");
     repair.in_place().only(&[(&config, &python("0"))]);
-    is_manual(Case::healthy().file(&config, "raw_env = ['DEBUG=' + '1']\n"), "E408");
+    is_manual(Case::healthy().file(&config, "raw_env = ['FLASK_DEBUG=' + '1']\n"), "E408");
 }
 
 /// Windows' line ends: the carriage return is what a backslash escapes.

@@ -706,3 +706,36 @@ fn nginx_and_the_rule_agree_on_names_values_and_patterns() {
         here(line, true);
     }
 }
+
+/// A certificate that no listen on 443 uses.
+#[test]
+fn https_clients_are_not_answered_in_plain_text_unnoticed() {
+    let site = |listen: &str, more: &str| {
+        format!(
+            "server {{\n    {listen}\n    server_name example.com;\n    ssl_certificate /etc/ssl/a.pem;\n    \
+             ssl_certificate_key /etc/ssl/a.key;\n    location / {{ return 204; }}\n}}\n{more}"
+        )
+    };
+    let plain = |text: String| {
+        let seen = Case::nginx(&text);
+        let found = seen.of("N325");
+        found.iter().any(|finding| finding.message.contains("plain HTTP on"))
+    };
+    assert!(plain(site("listen 443;", "")));
+    assert!(plain(site("listen 443 ssl; listen [::]:443;", "")));
+    for healthy in ["listen 443 ssl;", "listen 80;", "listen 443 proxy_protocol;", "listen 8443;"] {
+        assert!(!plain(site(healthy, "")), "{healthy}");
+    }
+    // One server of an address makes it TLS for all of them.
+    let other = "server { listen 443 ssl; server_name b.example.com; return 204; }\n";
+    assert!(!plain(site("listen 443;", other)));
+    assert!(!plain(site("listen 443; ssl on;", "")));
+}
+
+/// gunicorn speaks uwsgi where it is told to, since 24.1.
+#[test]
+fn another_protocol_than_http_is_a_502() {
+    let site = "server {\n    listen 80 default_server;\n    server_name example.com;\n    location / {\n        \
+                uwsgi_pass unix:/run/myapp/gunicorn.sock;\n    }\n}\n";
+    Case::healthy().file(SITE, site).check().only("N305");
+}

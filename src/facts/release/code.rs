@@ -82,6 +82,8 @@ pub struct ReadModule {
     pub not_judged: Option<String>,
     /// Its text names the scheme of a database's URL, and so may change the one that is given.
     pub names_scheme: bool,
+    /// Its text speaks of debugging, or of what reads settings by names that do not stand in it.
+    pub may_read_debug: bool,
     /// Its text names what makes an application read X-Forwarded-Proto itself.
     pub names_forwarding: bool,
     /// The variables that it reads.

@@ -169,6 +169,7 @@ impl<'a> Graph<'a> {
             faults: module.faults().to_vec(),
             not_judged: module.not_judged().map(str::to_owned),
             names_scheme: names_scheme(&file.bytes),
+            may_read_debug: may_read_debug(&file.bytes),
             names_forwarding: names_forwarding(&file.bytes),
             environment: module.environment(),
             // Most modules do not speak of it, and need not be walked through.
@@ -417,6 +418,25 @@ fn names_forwarding(bytes: &[u8]) -> bool {
         b"FORWARDED_PROTO",
         b"Forwarded-Proto",
         b"forwarded-proto",
+    ];
+    names.iter().any(|name| memchr::memmem::find(bytes, name).is_some())
+}
+
+/// Does a module speak of debugging, or of what loads settings from elsewhere?
+fn may_read_debug(bytes: &[u8]) -> bool {
+    let names: [&[u8]; 12] = [
+        b"DEBUG",
+        b"debug",
+        b"Debug",
+        b"from_object",
+        b"from_pyfile",
+        b"from_prefixed_env",
+        b"from_mapping",
+        b"import_string",
+        b"import_module",
+        b"__import__",
+        b"BaseSettings",
+        b"SETTINGS_MODULE",
     ];
     names.iter().any(|name| memchr::memmem::find(bytes, name).is_some())
 }
