@@ -54,12 +54,12 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         for assignment in &read.content.assignments {
             let name = &assignment.name;
             let mut expansions = assignment.expansions.iter();
-            let meant = expansions.find_map(|one| meant(app, read, one));
-            let Some(meant) = meant else { continue };
+            let meant = expansions.find_map(|one| Some((one.kind, meant(app, read, one)?)));
+            let Some((kind, meant)) = meant else { continue };
             if !app.environment.decides(&name.value, name.span) {
                 continue;
             }
-            match expander(app) {
+            match expander(app, read, assignment, kind) {
                 Some(why) => out.skip(&why.about(&name.value)),
                 None => report(assignment, &meant, out),
             }
@@ -102,15 +102,38 @@ fn meant(app: &App, read: &ReadFile, expansion: &ShellText) -> Option<String> {
 }
 
 /// What in the application may expand it after all.
-fn expander(app: &App) -> Option<Why> {
-    // In files that are still to be filled in, it may be a placeholder.
-    if !app.machine.whole {
+fn expander(
+    app: &App,
+    read: &ReadFile,
+    assignment: &EnvAssignment,
+    kind: ExpansionKind,
+) -> Option<Why> {
+    // In files that are still to be filled in, it may be a placeholder, but for the name of another
+    // line of the file.
+    let is_variable = matches!(kind, ExpansionKind::Variable | ExpansionKind::Braced);
+    let of_the_file = || {
+        let names = read.content.assignments.iter().map(|one| one.name.value.as_str());
+        let mut names = names.filter(|name| *name != assignment.name.value);
+        names.any(|name| spells(read, assignment, name))
+    };
+    if !app.machine.whole && is_variable && !of_the_file() {
         return Some(Why::not_understood("in a repository's file it may be a placeholder"));
     }
     let venv = app.gunicorn.venv.ok()?;
     let found =
         ["django-environ", "environs"].into_iter().find(|name| venv.find(name).next().is_some());
     found.map(|name| Why::depends(format!("{name} may expand it")))
+}
+
+/// Does the value of a line name a variable, `$X` or `${X}`?
+fn spells(read: &ReadFile, assignment: &EnvAssignment, name: &str) -> bool {
+    assignment.expansions.iter().any(|one| {
+        let text = String::from_utf8_lossy(read.source.slice(one.span));
+        let inner = text.trim_start_matches(['$', '{']);
+        inner
+            .strip_prefix(name)
+            .is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_'))
+    })
 }
 
 fn report(assignment: &EnvAssignment, meant: &str, out: &mut Sink) {

@@ -252,6 +252,10 @@ fn told_lost<'s>(
             "systemd drops the assignment for a `%` in it".to_owned(),
             "`%` begins a specifier; `%%` is the sign",
         ),
+        LossKind::Unclosed => (
+            "its quotes do not close, or an escape in it is none".to_owned(),
+            "systemd passes over the rest of the line",
+        ),
         _ => (
             format!("it is a part of the value of {}", lost.name),
             "one pair of quotes holds one assignment",

@@ -52,6 +52,13 @@ crate::rule! {
     /// Environment="PATH=/srv/myapp/.venv/bin:$PATH"
     /// ```
     ///
+    /// Quotes that do not close:
+    ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// Environment="SITE_NAME=My new Site
+    /// ```
+    ///
     /// Healthy:
     ///
     /// ```ini,good,drop-in
@@ -67,8 +74,13 @@ crate::rule! {
 
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     for lost in &app.environment.lost {
-        // In a file that is still to be filled in, it may be a placeholder.
-        if lost.kind == LossKind::NotExpanded && !app.machine.whole {
+        // In a file that is still to be filled in, it may be a placeholder, but for the name of
+        // another variable of the unit.
+        let own = |name: &String| app.environment.variables.contains_key(name);
+        let bare = |inner: &String| inner.trim_start_matches('$').to_owned();
+        let of_the_unit =
+            !lost.inner.is_empty() && lost.inner.iter().map(bare).all(|name| own(&name));
+        if lost.kind == LossKind::NotExpanded && !app.machine.whole && !of_the_unit {
             continue;
         }
         // A line that another one makes good is no loss.
@@ -108,6 +120,22 @@ fn report(app: &App, lost: &LostAssignment, out: &mut Sink) {
             ),
             "takes all that is in the quotes",
             "a pair of quotes for each assignment".to_owned(),
+        ),
+        LossKind::Unclosed => (
+            format!(
+                "the application does not get {name}: a quote in the line does not close, or an escape \
+                 is none that systemd knows, and it passes over the rest of the line"
+            ),
+            "from here on passed over",
+            format!("one pair of quotes round the whole assignment of {name}"),
+        ),
+        LossKind::BadName => (
+            format!(
+                "the application does not get {name}: systemd passes over names with other signs than \
+                 letters, digits and `_`"
+            ),
+            "passed over",
+            format!("{name} with `_` in place of the other signs, here and in the code"),
         ),
         LossKind::NotExpanded => (
             format!(

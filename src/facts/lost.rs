@@ -15,6 +15,11 @@ pub enum LossKind {
     Blanks,
     /// Two assignments in one pair of quotes: the second is a part of the first one's value.
     Joined,
+    /// A quote that does not close, or an escape that systemd does not know: the rest of the line is
+    /// passed over.
+    Unclosed,
+    /// A name with other signs than letters, digits and underscores.
+    BadName,
     /// `$NAME` or `~`, which nobody expands here.
     NotExpanded,
 }
@@ -48,6 +53,8 @@ const SPECIFIERS: &[u8] = b"aAbBCdDEfgGhHiIjJlLmMnNopPqsStTuUvVwWyY";
 pub(super) fn read(service: &Service) -> Vec<LostAssignment> {
     let unit = &service.unit;
     let mut lost = Vec::new();
+    // What the unit itself sets.
+    let mut own = Vec::new();
     for line in unit.list("Service", "Environment") {
         // What a template will write there may hold the quotes, and has no blanks of its own.
         if placeholder::holds(line.value.as_str()) {
@@ -63,9 +70,21 @@ pub(super) fn read(service: &Service) -> Vec<LostAssignment> {
                     );
                 }
                 EnvironmentFaultKind::NoEquals => strays.push(fault.span),
+                EnvironmentFaultKind::Syntax => {
+                    let text = written(unit, fault.span);
+                    lost.extend(text.and_then(|text| {
+                        refused(text, fault.span, LossKind::Unclosed)
+                            .filter(|lost| is_name(lost.name.as_bytes()))
+                    }));
+                }
+                EnvironmentFaultKind::BadName => {
+                    let text = written(unit, fault.span);
+                    lost.extend(text.and_then(|text| refused(text, fault.span, LossKind::BadName)));
+                }
                 _ => {}
             }
         }
+        own.extend(found.iter().map(|one| one.name.value.clone()));
         for (index, one) in found.iter().enumerate() {
             let Some(text) = written(unit, one.span) else { continue };
             let next = found.get(index + 1).map_or(u32::MAX, |next| next.span.start);
@@ -75,7 +94,7 @@ pub(super) fn read(service: &Service) -> Vec<LostAssignment> {
                 lost.push(cut(one, *last, text, written(unit, *last)));
             } else if let Some(joined) = joined(one, text) {
                 lost.push(joined);
-            } else if let Some(name) = not_expanded(one, text) {
+            } else if let Some(name) = not_expanded(one, text, &own) {
                 lost.push(LostAssignment {
                     name: one.name.value.clone(),
                     inner: vec![name],
@@ -192,11 +211,26 @@ fn joined(one: &EnvironmentAssignment, text: &[u8]) -> Option<LostAssignment> {
     })
 }
 
+/// An assignment that systemd passes over as a whole, with the name that it was to have.
+fn refused(text: &[u8], span: Span, kind: LossKind) -> Option<LostAssignment> {
+    let start = usize::from(matches!(text.first(), Some(b'"' | b'\'')));
+    let equals = memchr::memchr(b'=', text)?;
+    let name = text.get(start..equals)?;
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.".contains(byte);
+    (!name.is_empty() && name.iter().all(plain)).then(|| LostAssignment {
+        name: String::from_utf8_lossy(name).into_owned(),
+        inner: Vec::new(),
+        kind,
+        span: part(span, start, equals).unwrap_or(span),
+        repair: Vec::new(),
+    })
+}
+
 /// Variables that are meant as such wherever they stand.
 const MEANT: [&str; 5] = ["PATH", "HOME", "PWD", "USER", "PYTHONPATH"];
 
 /// `$PATH`, or `~` where a path begins: what stands there and is not expanded.
-fn not_expanded(one: &EnvironmentAssignment, text: &[u8]) -> Option<String> {
+fn not_expanded(one: &EnvironmentAssignment, text: &[u8], own: &[String]) -> Option<String> {
     let value = one.value.expose_str()?;
     // Single quotes say that it is meant as it stands.
     if text.first() == Some(&b'\'') {
@@ -205,11 +239,12 @@ fn not_expanded(one: &EnvironmentAssignment, text: &[u8]) -> Option<String> {
     if value.starts_with("~/") || value.contains(":~/") {
         return Some("~".to_owned());
     }
-    let found = MEANT.iter().find(|name| {
+    let own = own.iter().map(String::as_str).filter(|name| *name != one.name.value);
+    let found = MEANT.into_iter().chain(own).find(|name| {
         value.match_indices('$').any(|(at, _)| {
             let rest = &value[at + 1..];
             let rest = rest.strip_prefix('{').unwrap_or(rest);
-            rest.strip_prefix(**name).is_some_and(|after| {
+            rest.strip_prefix(*name).is_some_and(|after| {
                 !after.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
             })
         })

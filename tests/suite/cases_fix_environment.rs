@@ -189,7 +189,8 @@ fn debug_mode_is_turned_off_in_gunicorns_own_environment() {
     let repair = Repair::of(Case::healthy().file(DROP_IN, unit("1"))).rule("E408");
     repair.in_place().only(&[(DROP_IN, &unit("0"))]);
     let config = format!("{RELEASE}/gunicorn.conf.py");
-    let python = |value: &str| format!("raw_env = [\n    \"A=1\",\n    'FLASK_DEBUG={value}',  # b\n]\n");
+    let python =
+        |value: &str| format!("raw_env = [\n    \"A=1\",\n    'FLASK_DEBUG={value}',  # b\n]\n");
     let repair = Repair::of(Case::healthy().file(&config, python("1"))).rule("E408");
     repair.in_place().only(&[(&config, &python("0"))]);
     is_manual(Case::healthy().file(&config, "raw_env = ['FLASK_DEBUG=' + '1']\n"), "E408");
