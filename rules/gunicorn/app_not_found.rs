@@ -18,7 +18,9 @@ crate::rule! {
     /// working directory) and along `--pythonpath` and `PYTHONPATH`. The name must stand at the
     /// top level of the module: a plain name, or a call of one with literal arguments
     /// (`wsgi:create_app("production")`); `wsgi` alone means `wsgi:application`. Where the module
-    /// may define names out of sight (`from x import *`, a branch) the rule says nothing.
+    /// may define names out of sight (`from x import *`, a branch) the rule says nothing. In a
+    /// repository, where what is installed is not known, a module that no file here has is told where
+    /// one has nearly its name.
     ///
     /// By hand: correct the name, or the directory; `ls` what is there. Then try it before the
     /// reload: `cd /srv/myapp/current && .venv/bin/python -c 'from wsgi import app'`.

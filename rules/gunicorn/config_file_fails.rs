@@ -12,7 +12,7 @@ crate::rule! {
     /// its start and again on HUP. Where the file is not there, may not be read by the service's
     /// user, is no Python or raises, gunicorn exits with 1. On HUP it does so at once, and takes
     /// the running workers with it. A path behind `-c` counts from the working directory, not from
-    /// `--chdir`.
+    /// `--chdir`. In a repository a name that no file here has is told where one has nearly that name.
     ///
     /// What is certain to raise is told: `os.environ["X"]` where nothing sets X, `int()` of a
     /// variable that is not set, a name that is not there, an import

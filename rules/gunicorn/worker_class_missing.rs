@@ -2,7 +2,7 @@ use crate::facts::gunicorn::Version;
 use crate::facts::release::packages::Venv;
 use crate::facts::{App, Why};
 use crate::rule::prelude::nearest_within;
-use crate::rule::{Finding, Item, Safety, Sink};
+use crate::rule::{Finding, Item, Safety, Severity, Sink};
 
 crate::rule! {
     /// gunicorn does not start: it does not have the worker class, or what the class needs is not
@@ -13,6 +13,8 @@ crate::rule! {
     /// classes of its own: sync, gthread, gevent (gevent_wsgi, gevent_pywsgi), tornado, eventlet
     /// until 25, asgi from 24 on. gevent, eventlet and tornado want the package of their name;
     /// from 26.1 on gevent also wants `packaging`, which pip does not bring along.
+    ///
+    /// In a repository it is held against the list of packages: an error where that is a lock.
     ///
     /// Proved by `worker-class-missing`: gunicorn ended with status 1 at its start, and every
     /// request got 502.
@@ -110,6 +112,22 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         }
     };
     if wanted.is_empty() {
+        return Ok(());
+    }
+    if let Some(listed) = &app.release.packages.listed {
+        let missing = wanted.into_iter().find(|package| {
+            listed.wanted_by(package).is_some() || listed.locked && listed.lacks(package)
+        });
+        if let Some(package) = missing {
+            let file = listed.file.display();
+            let why = format!("it needs {package}, and nothing in {file} brings it");
+            let help = format!("Add {package} to {file}");
+            let finding = report(app, out, shown, &why, &help).also(Item::Dependencies);
+            // What is asked for elsewhere, in a Dockerfile or a playbook, is not known.
+            if !listed.locked {
+                finding.severity(Severity::Warning);
+            }
+        }
         return Ok(());
     }
     let venv = gunicorn.venv.get()?;

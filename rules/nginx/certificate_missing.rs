@@ -16,6 +16,9 @@ crate::rule! {
     /// stayed) refuses the whole configuration: a reload keeps the old one, and the next start, at
     /// the latest that of the next boot, fails for every site.
     ///
+    /// The other way round, a server with a certificate that listens on 443 without `ssl` answers https
+    /// clients in plain text, which they refuse.
+    ///
     /// Proved by `certificate-missing`: nginx refused to start, and every connection was
     /// refused, also those of a site without a certificate.
     ///

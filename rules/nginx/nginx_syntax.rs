@@ -13,7 +13,9 @@ crate::rule! {
     /// A running nginx keeps its old configuration when a reload fails, so the site goes on as if
     /// nothing had happened, until a restart or a reboot takes it down. The message is nginx's
     /// own where it has one: a missing `;` or `}`, an unknown directive, one where it is not
-    /// allowed, duplicates of a location, a group, a `default_server`, a group without servers.
+    /// allowed, duplicates of a location, a group, a `default_server`, a group without servers; a
+    /// variable that is a slip away from one that nginx has, zones and log formats that nothing
+    /// defines, patterns whose brackets do not close, values that are none.
     ///
     /// Proved by `nginx-syntax`: nginx refused to start, and every connection was refused.
     ///

@@ -1,4 +1,4 @@
-use crate::facts::release::{Missing, Unresolved};
+use crate::facts::release::{Listed, Missing, Unresolved};
 use crate::rule::prelude::*;
 
 crate::rule! {
@@ -18,6 +18,10 @@ crate::rule! {
     /// are answered. Directories that the code adds to `sys.path` are followed where their paths
     /// can be worked out; where they cannot, the rule says so and judges nothing that it did not
     /// find. Nothing is imported or run; `--preflight` does that.
+    ///
+    /// In a repository there is no environment to look into: there the imports are held against what
+    /// pip will install, a lock (an error) or a list whose packages are known with all that they bring
+    /// (a warning, as a Dockerfile may install more).
     ///
     /// By hand: install what is missing, or take the import out, and try it before the reload:
     /// `cd /srv/myapp/current && /srv/myapp/.venv/bin/python -c 'import wsgi'`.
@@ -129,7 +133,35 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         });
         help(app, unresolved, out.report(message).at_each(spans));
     }
+    if let Some(listed) = &app.release.packages.listed {
+        for (unresolved, distribution) in &imports.unlisted {
+            unlisted(unresolved, distribution, listed, out);
+        }
+    }
     Ok(())
+}
+
+/// What a repository's list does not bring. A file that asks for packages may have others beside it,
+/// in a Dockerfile or a playbook; a lock is all there is.
+fn unlisted(unresolved: &Unresolved, distribution: &str, listed: &Listed, out: &mut Sink) {
+    let (file, name) = (listed.file.display(), unresolved.missing.shown());
+    let severity = if listed.locked { Severity::Error } else { Severity::Warning };
+    let spans = unresolved.chain.iter().rev().enumerate().map(|(number, span)| match number {
+        0 => (*span, format!("{name} comes with {distribution}")),
+        _ => (*span, "imports it at the start".to_owned()),
+    });
+    out.report(format!(
+        "the next reload takes the site down: the application imports {name}, and nothing in {file} \
+         brings it: {}",
+        unresolved.way
+    ))
+    .severity(severity)
+    .at_each(spans)
+    .help(format!(
+        "Add {distribution} to {file}; if something else installs it: deploy-doctor check --ignore R717"
+    ))
+    .subject(name.clone())
+    .fix(Safety::Manual, format!("{distribution} among what is installed"));
 }
 
 fn cause(app: &App, unresolved: &Unresolved) -> String {
@@ -177,9 +209,15 @@ fn help(app: &App, unresolved: &Unresolved, finding: &mut Finding) {
         }
         _ => "Correct the import, or add what is missing to the release".to_owned(),
     };
+    // Django looks at the URLs only when the first request comes.
+    let urls = match app.release.code.django_settings {
+        Some(_) => "; from django.urls import get_resolver; get_resolver().url_patterns",
+        None => "",
+    };
     finding
         .help(format!(
-            "{first}; try it before the reload:\n  cd {directory} && {python} -c 'import {module}'"
+            "{first}; try it before the reload:\n  cd {directory} && {python} -c 'import \
+             {module}{urls}'"
         ))
         .subject(unresolved.missing.shown())
         .fix(Safety::Manual, "install or correct what is imported");

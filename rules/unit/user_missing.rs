@@ -11,6 +11,8 @@ crate::rule! {
     /// `SocketUser=` or `SocketGroup=` does not listen then. Names differ from one distribution to
     /// another: nginx's account is www-data on Debian and nginx on Fedora.
     ///
+    /// Quotes and blanks are part of the name for systemd (`User="www-data"`).
+    ///
     /// Accounts that are not in /etc/passwd and /etc/group (LDAP, SSSD, systemd-homed) are left
     /// alone wherever /etc/nsswitch.conf names such a source.
     ///
@@ -109,13 +111,25 @@ fn judge(
     };
     for line in lines {
         let text = expanded(unit, line)?;
-        for name in text.as_str().split_whitespace() {
-            if is_missing(&app.machine, kind, name)? {
+        let names: Vec<&str> = match key {
+            "SupplementaryGroups" => text.as_str().split_whitespace().collect(),
+            // One name, blanks and all.
+            _ => vec![text.as_str().trim()],
+        };
+        for name in names {
+            if is_no_name(name, kind) || is_missing(&app.machine, kind, name)? {
                 report(app, kind, name, (key, text.span()), consequence, out);
             }
         }
     }
     Ok(())
+}
+
+/// Is it no name that an account could have? Quotes are part of it for systemd, and of users even
+/// those of a directory service have no blanks; groups may.
+fn is_no_name(name: &str, kind: Kind) -> bool {
+    let blank = kind == Kind::User && name.contains(char::is_whitespace);
+    !placeholder::holds(name) && (name.contains(['"', '\'']) || blank)
 }
 
 /// Numbers need no name, and root is everywhere.
@@ -153,6 +167,14 @@ fn report(
         Kind::User => format!("useradd --system --shell /usr/sbin/nologin {name}"),
         Kind::Group => format!("groupadd --system {name}"),
     };
+    if is_no_name(name, kind) {
+        out.report(format!("{consequence}: no {word} can be called {name}"))
+            .at(span, "taken with all its signs")
+            .subject(format!("{key} {name}"))
+            .help(format!("{key}= takes one name, without quotes and blanks"))
+            .fix(Safety::Manual, format!("the name of a {word}"));
+        return;
+    }
     let guess = near.map_or_else(String::new, |near| format!("Did you mean {key}={near}?\n"));
     let stem = app.stem();
     out.report(format!("{consequence}: there is no {word} {name} on this host"))

@@ -372,8 +372,9 @@ impl Reader<'_> {
         }
         let path = crate::host::tidy(&self.places.base.join(path));
         let path = match path.strip_prefix(self.places.working) {
-            Ok(below) if !below.as_os_str().is_empty() => below.to_path_buf(),
-            _ => path,
+            Ok(here) if here.as_os_str().is_empty() => PathBuf::from("."),
+            Ok(below) => below.to_path_buf(),
+            Err(_) => path,
         };
         self.lines.push((path.clone(), self.line(range)));
         Some(path)

@@ -8,6 +8,7 @@ mod finder;
 mod graph;
 pub mod interface;
 pub mod link;
+mod listed;
 pub mod manifests;
 pub mod migrations;
 pub mod packages;
@@ -32,6 +33,7 @@ use crate::source::Sources;
 pub use code::{Application, Code, NeededVariable, ReadModule, Resolution};
 pub use django_settings::Django;
 pub use link::ReleaseLink;
+pub use listed::Listed;
 pub use manifests::{ServedFrom, StaticManifest};
 pub use migrations::{Earlier, Migrations, Standing};
 pub use packages::{Needed, Packages, RequirementsFile};
@@ -152,6 +154,7 @@ pub fn read(
         working_directory: started.map(|place| place.path.as_path()),
         link: link.as_ref(),
         whole: machine.whole,
+        listed: packages.listed.as_ref(),
         path_open: candidate.environment.may_set_elsewhere(machine.whole, PYTHONPATH),
         django_settings: &settings,
     };

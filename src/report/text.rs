@@ -56,11 +56,19 @@ impl Style {
 pub fn text(report: &Report, style: Style) -> String {
     let mut out = String::new();
     let outcome = report.outcome;
+    let of_host = |reported: &&Reported| reported.finding.app.is_none();
+    let one = outcome.apps.len() == 1;
+    if !one {
+        // What concerns all of them comes before any of them.
+        for reported in outcome.findings.iter().filter(of_host) {
+            finding(report, &reported.finding, style, &mut out);
+        }
+    }
     for (app, result) in report.deployment.apps.iter().zip(&outcome.apps) {
         let mine: Vec<&Reported> = outcome
             .findings
             .iter()
-            .filter(|f| f.finding.app.as_deref() == Some(&result.name))
+            .filter(|f| f.finding.app.as_deref() == Some(&result.name) || one && of_host(f))
             .collect();
         if !style.quiet {
             let not_asked = not_asked(report, result);
@@ -73,9 +81,6 @@ pub fn text(report: &Report, style: Style) -> String {
         if !style.quiet {
             checklist(result, &not_asked(report, result).unwrap_or_default(), style, &mut out);
         }
-    }
-    for reported in outcome.findings.iter().filter(|f| f.finding.app.is_none()) {
-        finding(report, &reported.finding, style, &mut out);
     }
     problems(report, style, &mut out);
     summary(report, style, &mut out);

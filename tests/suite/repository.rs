@@ -918,3 +918,58 @@ fn a_pass_to_a_port_that_no_unit_has_is_found() {
     // A JavaScript server may stand before it.
     assert_eq!(codes(&three("3000").check(&["."])), Vec::<String>::new());
 }
+
+/// What the list of packages does not bring is not there on the host either.
+#[test]
+fn imports_and_worker_classes_are_held_against_the_list_of_packages() {
+    let found = |requirements: &str, code: &str, class: &str| -> Vec<(String, String)> {
+        let shop = Repository::shop();
+        shop.write("requirements.txt", requirements);
+        shop.write(
+            "shop/wsgi.py",
+            &format!("{code}\nfrom flask import Flask\napp = Flask(__name__)\n"),
+        );
+        let conf = fs::read_to_string(shop.at("deploy/gunicorn.conf.py")).unwrap();
+        shop.write("deploy/gunicorn.conf.py", &format!("{conf}worker_class = '{class}'\n"));
+        let report = shop.check(&["."]);
+        let all = report["findings"].as_array().unwrap().iter();
+        let of = |code: &str| matches!(code, "R717" | "G208");
+        let pairs = all.map(|one| (text(&one["code"]), text(&one["severity"])));
+        pairs.filter(|(code, _)| of(code)).collect()
+    };
+    let warned = |code: &str| vec![(code.to_owned(), "warning".to_owned())];
+    let plain = "flask==3.1.3\ngunicorn==23.0.0\n";
+    assert_eq!(found(plain, "", "sync"), []);
+    assert_eq!(found(plain, "import redis", "sync"), warned("R717"));
+    assert_eq!(found(plain, "", "gevent"), warned("G208"));
+    // What brings it, also by way of another, or of an extra.
+    for (more, code) in [
+        ("redis==5.0.0", "import redis"),
+        ("rq", "import redis"),
+        ("celery[redis]", "import redis, kombu"),
+        ("psycopg2-binary", "import psycopg2"),
+        ("flask-migrate", "import sqlalchemy"),
+    ] {
+        assert_eq!(found(&format!("{plain}{more}\n"), code, "sync"), [], "{more}");
+    }
+    assert_eq!(found("flask\ngunicorn[gevent]\n", "", "gevent"), []);
+    // Nobody here knows what these bring, or that this is all.
+    for open in ["our-own-package", "git+https://example.com/a.git", "celery[sqs]"] {
+        assert_eq!(found(&format!("{plain}{open}\n"), "import redis", "gevent"), [], "{open}");
+    }
+    assert_eq!(found("flask==3.1.3\n", "import redis", "sync"), []);
+    // What may fail without harm.
+    let caught = "try:\n    import redis\nexcept ImportError:\n    redis = None";
+    assert_eq!(found(plain, caught, "sync"), []);
+    let lock = "version = 1\nrequires-python = '>=3.11'\n\n[[package]]\nname = 'shop'\nversion = '0'\nsource = { \
+                virtual = '.' }\ndependencies = [{ name = 'gunicorn' }, { name = 'flask' }]\n\n[[package]]\nname = \
+                'gunicorn'\nversion = '23.0.0'\nsource = { registry = 'https://example.org/simple' }\n\n[[package]]\nname = \
+                'flask'\nversion = '3.1.3'\nsource = { registry = 'https://example.org/simple' }\n";
+    let shop = Repository::shop();
+    fs::remove_file(shop.at("requirements.txt")).unwrap();
+    shop.write("uv.lock", lock).write("shop/wsgi.py", "import redis\nfrom shop import app\n");
+    assert!(codes(&shop.check(&["."])).contains(&"R717".to_owned()));
+    let report = shop.check(&["."]);
+    let one = report["findings"].as_array().unwrap().iter().find(|one| one["code"] == "R717");
+    assert_eq!(text(&one.unwrap()["severity"]), "error", "{report:#}");
+}

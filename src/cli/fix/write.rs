@@ -8,6 +8,7 @@ use super::super::{CommandError, Exit, colored, print, read};
 use super::ask::{Questions, confirm};
 use super::{show, store};
 use crate::engine::Settings;
+use crate::facts::Scope;
 use crate::fix::actions::{self, Action};
 use crate::fix::plan::{self, Read};
 use crate::fix::transaction::{ApplyError, Description, Store, TransactionId};
@@ -73,9 +74,13 @@ pub(super) fn run(
         let incomplete = incomplete && !arguments.allow_incomplete;
         return Ok(if incomplete { Exit::Incomplete } else { done });
     } else if !plan.actions.is_empty() {
-        let live = matches!(read::request(&arguments.place).scope, crate::facts::Scope::Live);
-        let hint = if live { " (--run-actions does them)" } else { "" };
-        print(&format!("It holds once the steps above were done{hint}.\n"))?;
+        print(match read::request(&arguments.place).scope {
+            Scope::Live => "It holds once the steps above were done (--run-actions does them).\n",
+            Scope::Root => "It holds once the steps above were done.\n",
+            Scope::Files(_) => {
+                "It holds once this is deployed and the steps above were done on the host.\n"
+            }
+        })?;
     }
     Ok(super::exit(arguments, &plan, incomplete, true))
 }

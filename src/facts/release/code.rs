@@ -12,6 +12,7 @@ use super::super::{Known, Origin, Problem, Why};
 use super::finder::{Finder, Found, Owner};
 use super::graph::{Graph, NEWEST};
 use super::interface::{self, MadeBy, ServedAtImport};
+use super::listed::Listed;
 use super::site::{self, Site};
 use super::unresolved::{ImportCheck, Judge};
 use super::{ReleaseLink, SearchEntry, django};
@@ -144,6 +145,8 @@ pub(super) struct Surroundings<'a> {
     pub link: Option<&'a ReleaseLink>,
     /// Is it a whole machine that is read?
     pub whole: bool,
+    /// What a repository lists, where there is no environment to look into.
+    pub listed: Option<&'a Listed>,
     /// Why there may be more directories on the search path.
     pub path_open: Option<&'a Why>,
     /// DJANGO_SETTINGS_MODULE as the application sees it.
@@ -269,7 +272,7 @@ impl<'a> Reader<'a> {
         sources: &'a Sources<'a>,
         gunicorn: &'a Gunicorn,
         entries: &'a [SearchEntry],
-        surroundings: &Surroundings<'_>,
+        surroundings: &Surroundings<'a>,
     ) -> Self {
         let version = gunicorn.python.ok().map(|(major, minor)| PythonVersion::new(*major, *minor));
         let mut finder = Finder::new(sources, version);
@@ -298,6 +301,7 @@ impl<'a> Reader<'a> {
                 sources,
                 version,
                 site: site.or_else(|| surroundings.path_open.cloned()),
+                listed: surroundings.listed,
                 venv: gunicorn.venv.ok(),
             },
             whole: surroundings.whole,

@@ -358,7 +358,16 @@ impl<'a> Graph<'a> {
             match missing {
                 Ok(missing) => check.add(self.unresolved(missing, from)),
                 Err(None) => {}
-                Err(Some(why)) => check.skip(why),
+                Err(Some(why)) => {
+                    let module = pending.import.absolute(Self::package_of(importer));
+                    let wanted = module.as_deref().and_then(|module| judge.unlisted(self, module));
+                    match wanted {
+                        Some((missing, distribution)) => {
+                            check.add_unlisted(self.unresolved(missing, from), distribution);
+                        }
+                        None => check.skip(why),
+                    }
+                }
             }
         }
         self.check_names(&mut check);

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::super::server::Gunicorn;
 use super::super::{Given, Known, Machine, Origin, Problem, Why};
+use super::listed::Listed;
 use super::{PreviousRelease, ReleaseLink, is_absent};
 use crate::host::HostError;
 use crate::source::requirements::{self, Requirements};
@@ -56,6 +57,8 @@ impl RequirementsFile {
 pub struct Packages {
     /// What the release requires; none where it has no such file.
     pub requirements: Known<Option<RequirementsFile>>,
+    /// What a repository's list comes to, where there is no environment to hold it against.
+    pub listed: Option<Listed>,
     /// Where the virtual environment contradicts itself.
     pub conflicts: Known<Vec<Conflict>>,
     /// What the release before requires of it, where both share it.
@@ -86,7 +89,10 @@ pub(super) fn read(
         Err(why) => Known::Unknown(why),
     };
     let requirements = read_requirements(sources, &gunicorn.venv, given, roots, problems);
-    Packages { requirements, conflicts, earlier: None }
+    let file = requirements.ok().and_then(Option::as_ref);
+    let listed =
+        file.filter(|_| !machine.whole && gunicorn.venv.ok().is_none()).and_then(Listed::of);
+    Packages { requirements, listed, conflicts, earlier: None }
 }
 
 /// What the newest release before this one requires, where its environment is this one's: outside of

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::super::Why;
 use super::finder::{Found, Owner};
 use super::graph::Graph;
+use super::listed::Listed;
 use super::standard_library;
 use crate::source::python::PythonVersion;
 use crate::source::venv::Venv;
@@ -60,6 +61,9 @@ impl Missing {
 pub struct ImportCheck {
     /// Those that lead to nothing.
     pub unresolved: Vec<Unresolved>,
+    /// Those that nothing in a repository's list of packages brings, with the distribution that is
+    /// wanted.
+    pub unlisted: Vec<(Unresolved, &'static str)>,
     /// Why others could not be told, each reason once.
     pub unknown: Vec<Why>,
 }
@@ -76,6 +80,13 @@ impl ImportCheck {
         }
     }
 
+    pub(super) fn add_unlisted(&mut self, unresolved: Unresolved, distribution: &'static str) {
+        let known = self.unlisted.iter().any(|(known, _)| known.missing == unresolved.missing);
+        if !known && self.unlisted.len() < LIMIT {
+            self.unlisted.push((unresolved, distribution));
+        }
+    }
+
     pub(super) fn skip(&mut self, why: Why) {
         if !self.unknown.contains(&why) && self.unknown.len() < LIMIT {
             self.unknown.push(why);
@@ -89,6 +100,8 @@ pub(super) struct Judge<'a> {
     pub version: Option<PythonVersion>,
     /// Why installed packages are not all known.
     pub site: Option<Why>,
+    /// What a repository lists, where there is no environment to look into.
+    pub listed: Option<&'a Listed>,
     /// The virtual environment, where it is known.
     pub venv: Option<&'a Venv>,
 }
@@ -137,6 +150,20 @@ impl Judge<'_> {
             Some(why) => Err(Some(why)),
             None => Ok(()),
         }
+    }
+
+    /// Is it a module that nothing in a repository's list of packages brings? With the distribution
+    /// that has it.
+    pub(super) fn unlisted(
+        &self,
+        graph: &Graph<'_>,
+        module: &str,
+    ) -> Option<(Missing, &'static str)> {
+        let top = module.split('.').next().unwrap_or(module);
+        let nowhere = matches!(graph.finder.find(top), Found::Missing(_));
+        let open = graph.unfollowed.is_some() || graph.provided.contains(top);
+        let distribution = self.listed?.wanted_by(top)?;
+        (nowhere && !open).then(|| (Missing::Module(top.to_owned()), distribution))
     }
 
     /// Packages may bring submodules that have no file of their own.
