@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::facts::front::server_title;
-use crate::facts::nginx::{Destination, DirectiveId, Effective, Model, ServerId, Target};
+use crate::facts::nginx::{
+    BlockPlace, Destination, DirectiveId, Effective, Listen, Model, ServerId, Target,
+};
 use crate::facts::release::Django;
 use crate::facts::{App, Passing, Why};
 use crate::rule::{Edit, Safety, Severity, Sink};
@@ -22,6 +24,9 @@ crate::rule! {
     /// everything (an error). With `SECURE_SSL_REDIRECT`, and TLS that ends at nginx, it sends every
     /// request that does not say `X-Forwarded-Proto: https` back to the same address, for ever (an
     /// error).
+    ///
+    /// Where the server is asked in plain HTTP alone, an `X-Forwarded-Proto` that it does not set is an
+    /// info: the application takes the scheme for http, rightly, unless a client lies.
     ///
     /// `X-Forwarded-Ssl` and `X-Forwarded-Protocol`, which gunicorn knows too, count as
     /// `X-Forwarded-Proto`.
@@ -157,13 +162,14 @@ fn report(
     let headers = group.missing.iter().filter_map(|index| HEADERS.get(*index));
     let names: Vec<&str> = headers.clone().map(|(name, _, _)| *name).collect();
     let lines: Vec<&str> = headers.map(|(_, line, _)| *line).collect();
+    let right = scheme_is_right(model, group.server);
     let wrong: Vec<&str> = group
         .missing
         .iter()
-        .map(|index| match index {
-            0 => "host",
-            1 => "client address",
-            _ => "scheme",
+        .filter_map(|index| match index {
+            0 => Some("host"),
+            1 => Some("client address"),
+            _ => (!right).then_some("scheme"),
         })
         .collect();
     let server = server_title(model, group.server);
@@ -171,14 +177,22 @@ fn report(
         [pass] => format!("{} of {server} does", pass.title(model)),
         many => format!("{} locations of {server} do", many.len()),
     };
-    let message = format!(
-        "the application sees a wrong {}: {place} not set {}",
-        wrong.join(", "),
-        names.join(", "),
-    );
-    let (message, severity) = match refused {
-        Some(refused) => (format!("{refused}: {message}"), Severity::Error),
-        None => (message, Severity::Warning),
+    let names_shown = names.join(", ");
+    let message = match wrong.is_empty() {
+        true => format!(
+            "clients may claim that they came by https: {place} not set {names_shown}, and nginx hands \
+             on what they send"
+        ),
+        false => format!(
+            "the application sees a wrong {}: {place} not set {names_shown}",
+            wrong.join(", ")
+        ),
+    };
+    let (message, severity) = match (refused, wrong.is_empty()) {
+        (Some(refused), _) => (format!("{refused}: {message}"), Severity::Error),
+        (None, false) => (message, Severity::Warning),
+        // As long as nobody lies, all is as it should be.
+        (None, true) => (message, Severity::Info),
     };
     let draft = out.report(message).severity(severity);
     let finding = draft.at_each(passes.iter().enumerate().map(|(index, pass)| {
@@ -208,6 +222,16 @@ fn report(
     let title = format!("set {} {where_to}", names.join(", "));
     // Without the header nobody asks whether gunicorn would believe it.
     finding.fix_if(Safety::Safe, title, edits.unwrap_or_default()).uncovers_rules(&["G217"]);
+}
+
+/// Who is asked in plain HTTP alone takes the scheme for http, and rightly so.
+fn scheme_is_right(model: &Model, server: ServerId) -> bool {
+    let server = model.server(server).filter(|server| server.directive.is_some());
+    server.is_some_and(|server| {
+        let place = BlockPlace::Server(server.id);
+        let tls = |listen: &Listen| listen.ssl || listen.quic || listen.address.is_none();
+        !server.listens.iter().any(tls) && model.effective(place, "ssl").directives.is_empty()
+    })
 }
 
 /// The headers that nothing sets. Those that a level above sets and that are lost on the way are

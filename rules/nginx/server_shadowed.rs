@@ -338,19 +338,33 @@ impl Here<'_> {
         let Some(first) = answers else { return self.returns_beside(server.id, out) };
         let inside = |pass: &&&Destination| pass.server == server.id;
         let Some(pass) = self.passes.iter().find(inside) else { return };
-        out.report(format!(
-            "requests never reach gunicorn: `return` in {} answers every one of them before a location \
-             is chosen",
-            server_title(self.model, server.id)
-        ))
-        .at(first, "answers all requests of this server")
-        .at(pass.word, "never reached")
-        .subject("return")
-        .help(
+        // The way from http to https, with what stood there before: the other server answers.
+        let elsewhere = self.servers.iter().any(|other| !self.always_answers(*other));
+        if elsewhere && leads_on(block.as_ref()) {
+            return;
+        }
+        let finding = out
+            .report(format!(
+                "requests never reach gunicorn: `return` in {} answers every one of them before a \
+                 location is chosen",
+                server_title(self.model, server.id)
+            ))
+            .at(first, "answers all requests of this server")
+            .at(pass.word, "never reached");
+        if elsewhere {
+            finding.severity(Severity::Warning);
+        }
+        finding.subject("return").help(
             "put the return into a location of its own, or, to lead from http to https, into a server \
              of its own with listen 80",
         )
         .fix(Safety::Manual, "let the return answer only what it is for");
+    }
+
+    fn always_answers(&self, server: ServerId) -> bool {
+        let directive = self.model.server(server).and_then(|server| server.directive);
+        let block = directive.and_then(|id| self.model.config.get(id));
+        block.as_ref().and_then(always_returns).is_some()
     }
 
     /// A `return` beside the pass of a location answers before anything is passed on.
@@ -510,6 +524,17 @@ impl Here<'_> {
             }
         }
     }
+}
+
+/// Does the `return` of a block send clients to another address?
+fn leads_on(block: Option<&DirectiveRef<'_>>) -> bool {
+    let line =
+        block.and_then(|block| block.children().find(|one| one.name().as_ref() == b"return"));
+    let first = line.and_then(|line| line.argument(0));
+    first.is_some_and(|word| {
+        let text = word.text();
+        matches!(text.as_ref(), "301" | "302" | "303" | "307" | "308") || text.contains("://")
+    })
 }
 
 /// The `return` of a block that answers whatever is asked: none where a `rewrite`, a `break` or a

@@ -2,7 +2,9 @@
 
 use super::nginx::{Destination, ServedCertificate};
 use super::{App, Deployment, Why};
-use crate::source::nginx::{LocationId, LocationKind, Model, Pass, Place, Protocol, ServerId};
+use crate::source::nginx::{
+    Host, LocationId, LocationKind, Model, Pass, Place, Protocol, ServerId, Target,
+};
 
 /// An application as nginx meets it: the passes that lead to it, and the configuration that they
 /// stand in.
@@ -47,7 +49,8 @@ impl Deployment {
                 [app] => Some(app),
                 _ => None,
             };
-            let passes = unique(all.iter().filter(|pass| !pass.claimed));
+            let mine = |pass: &&Destination| !pass.claimed && !is_of_others(model, pass);
+            let passes = unique(all.iter().filter(mine));
             found.push((app, Ok(passing(app, passes))));
         }
         Ok(found)
@@ -71,6 +74,16 @@ impl Deployment {
         };
         Some(open.unwrap_or_else(|| Why::not_there(none)))
     }
+}
+
+/// Does a pass lead to somebody else's site on the internet: by TLS to a public name?
+fn is_of_others(model: &Model, pass: &Destination) -> bool {
+    const OWN: [&str; 8] =
+        ["local", "internal", "lan", "svc", "test", "home", "corp", "localdomain"];
+    let target = pass.pass(model).map(|pass| &pass.target);
+    let Some(Target::Address { host: Host::Name(name), .. }) = target else { return false };
+    let last = name.rsplit_once('.').map(|(_, last)| last);
+    pass.protocol == Protocol::Https && last.is_some_and(|last| !OWN.contains(&last))
 }
 
 impl App {

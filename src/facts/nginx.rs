@@ -25,9 +25,10 @@ use crate::source::{FileId, Sources, Span};
 
 // What a configuration says, as nginx reads it.
 pub use crate::source::nginx::{
-    Address, Context, DirectiveId, DirectiveRef, Effective, Fault, FaultKind, Host, Location,
-    LocationId, LocationKind, Malformed, Model, Pass, Peer, Place as BlockPlace, Protocol, Server,
-    ServerId, ServerName, ServerNameKind, Target, Upstream, UpstreamId, Version, WordRef,
+    Address, Context, DirectiveId, DirectiveRef, Effective, Fault, FaultKind, Host, Listen,
+    Location, LocationId, LocationKind, Malformed, Model, Pass, Peer, Place as BlockPlace,
+    Protocol, Server, ServerId, ServerName, ServerNameKind, Target, Upstream, UpstreamId, Version,
+    WordRef,
 };
 pub use crate::source::nginx_test::Verdict;
 

@@ -18,7 +18,7 @@ use deploy_doctor::rule::{self, Rule, Severity};
 use deploy_doctor::rules;
 
 /// Containers at the same time.
-const AT_ONCE: usize = 3;
+const AT_ONCE: usize = 5;
 
 /// So many cases that failed beside others are looked at again, alone.
 const MOST_SUSPECTS: usize = 5;

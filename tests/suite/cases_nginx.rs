@@ -739,3 +739,38 @@ fn another_protocol_than_http_is_a_502() {
                 uwsgi_pass unix:/run/myapp/gunicorn.sock;\n    }\n}\n";
     Case::healthy().file(SITE, site).check().only("N305");
 }
+
+/// A site over TLS, and the server on port 80 that leads there.
+const BOTH: &str = "server {\n    listen 80;\n    server_name example.com;\n    RETURN\n    location / { proxy_pass \
+    http://unix:/run/myapp/gunicorn.sock; proxy_set_header Host $host; proxy_set_header X-Forwarded-For \
+    $proxy_add_x_forwarded_for; proxy_set_header X-Forwarded-Proto $scheme; }\n}\nserver {\n    listen 8443;\n    \
+    server_name example.com;\n    location / { proxy_pass http://unix:/run/myapp/gunicorn.sock; proxy_set_header Host \
+    $host; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; proxy_set_header X-Forwarded-Proto $scheme; \
+    }\n}\n";
+
+#[test]
+fn a_way_from_http_to_https_takes_nothing_from_the_application() {
+    let seen = |line: &str| Case::healthy().file(SITE, BOTH.replace("RETURN", line)).check();
+    seen("return 301 https://$host$request_uri;").passes("N316");
+    seen("return https://$host$request_uri;").passes("N316");
+    // Who asks on port 80 gets nothing but this.
+    seen("return 404;").only("N316").is(Severity::Warning);
+}
+
+/// In plain HTTP alone the scheme is right unless a client lies; a public site of others is nobody's
+/// application.
+#[test]
+fn only_a_scheme_that_is_wrong_is_a_warning() {
+    let site = |listen: &str, pass: &str| {
+        format!(
+            "server {{\n    listen {listen};\n    server_name example.com;\n    location / {{\n        proxy_pass \
+             {pass};\n        proxy_set_header Host $host;\n        proxy_set_header X-Forwarded-For \
+             $proxy_add_x_forwarded_for;\n    }}\n}}\n"
+        )
+    };
+    let local = "http://127.0.0.1:8000";
+    Case::nginx(&site("80", local)).only("N303").is(Severity::Info).says("claim");
+    Case::nginx(&site("443 ssl", local)).only("N303").is(Severity::Warning).says("wrong scheme");
+    Case::nginx(&site("443 ssl", "https://backend.internal")).only("N303");
+    Case::nginx(&site("443 ssl", "https://stats.example.org/js")).passes("N303");
+}

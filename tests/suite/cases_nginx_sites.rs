@@ -163,7 +163,7 @@ fn django_redirects_for_ever_where_the_scheme_is_not_passed_on() {
     );
     without(both).check().only("N303").is(Severity::Error).says("redirects");
     // Where TLS ends before nginx, what ends it may send the header.
-    without(django(settings)).check().only("N303").is(Severity::Warning);
+    without(django(settings)).check().only("N303").is(Severity::Info);
     without(tls(django("ALLOWED_HOSTS = ['example.com']\n"))).check().only("N303");
     tls(django(settings)).check().passes("N303");
 }
