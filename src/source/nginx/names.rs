@@ -193,26 +193,16 @@ const OF_FAMILIES: &[&str] = &[
     "http_x_request_id",
 ];
 
-/// Directives whose values are put together from variables, and the first of their words that is.
-const USES: &[(&str, usize)] = &[
-    ("add_header", 1),
-    ("alias", 0),
-    ("fastcgi_param", 1),
-    ("limit_conn_zone", 0),
-    ("limit_req_zone", 0),
-    ("log_format", 1),
-    ("map", 0),
-    ("proxy_cache_key", 0),
-    ("proxy_pass", 0),
-    ("proxy_redirect", 0),
-    ("proxy_set_header", 1),
-    ("return", 0),
-    ("rewrite", 1),
-    ("root", 0),
-    ("set", 1),
-    ("try_files", 0),
-    ("uwsgi_param", 1),
-];
+/// The first argument that is put together from variables, of the directives where that is so.
+fn used_from(directive: &[u8]) -> Option<usize> {
+    match directive {
+        b"alias" | b"limit_conn_zone" | b"limit_req_zone" | b"map" | b"proxy_cache_key"
+        | b"proxy_pass" | b"proxy_redirect" | b"return" | b"root" | b"try_files" => Some(0),
+        b"add_header" | b"fastcgi_param" | b"log_format" | b"proxy_set_header" | b"rewrite"
+        | b"set" | b"uwsgi_param" => Some(1),
+        _ => None,
+    }
+}
 
 /// Shorter names are near to too many others.
 const SHORTEST: usize = 4;
@@ -242,12 +232,8 @@ fn is_of_http(directive: &DirectiveRef<'_>, scopes: &[Scope]) -> bool {
 fn variables(config: &Config, of_http: &[DirectiveRef<'_>], whole: bool, faults: &mut Vec<Fault>) {
     let mut used: BTreeMap<String, Vec<WordRef<'_>>> = BTreeMap::new();
     for directive in of_http {
-        let name = directive.name();
-        let Some((_, first)) = USES.iter().find(|(uses, _)| uses.as_bytes() == name.as_ref())
-        else {
-            continue;
-        };
-        for word in directive.arguments().skip(*first).filter(|word| !word.has_placeholder()) {
+        let Some(first) = used_from(&directive.name()) else { continue };
+        for word in directive.arguments().skip(first).filter(|word| !word.has_placeholder()) {
             for part in parts(&word.text()) {
                 let Part::Variable(variable) = part else { continue };
                 let variable = variable.to_ascii_lowercase();
@@ -290,8 +276,7 @@ fn defined_here(config: &Config) -> HashSet<String> {
     let mut own = HashSet::new();
     for directive in config.directives() {
         let name = directive.name();
-        let used_from = USES.iter().find(|(uses, _)| uses.as_bytes() == name.as_ref());
-        let used_from = used_from.map(|(_, first)| *first);
+        let used_from = used_from(&name);
         for (at, word) in directive.words().enumerate() {
             let text = word.text();
             let defines = match name.as_ref() {

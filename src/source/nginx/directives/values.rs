@@ -46,39 +46,43 @@ const STALE: &[&str] = &[
     "off",
 ];
 
-/// Directives all of whose words are among a few.
-const WORDS: &[(&str, &[&str])] = &[
-    ("ssl_protocols", PROTOCOLS),
-    ("proxy_ssl_protocols", PROTOCOLS),
-    ("proxy_next_upstream", NEXT),
-    ("proxy_cache_use_stale", STALE),
-    ("gzip_proxied", PROXIED),
-    ("satisfy", &["all", "any"]),
-    ("server_tokens", &["on", "off", "build"]),
-    ("ssl_verify_client", &["on", "off", "optional", "optional_no_ca"]),
-    ("if_modified_since", &["off", "exact", "before"]),
-];
+/// What all words of a directive are to be among.
+fn words_of(directive: &str) -> Option<&'static [&'static str]> {
+    Some(match directive {
+        "ssl_protocols" | "proxy_ssl_protocols" => PROTOCOLS,
+        "proxy_next_upstream" => NEXT,
+        "proxy_cache_use_stale" => STALE,
+        "gzip_proxied" => PROXIED,
+        "satisfy" => &["all", "any"],
+        "server_tokens" => &["on", "off", "build"],
+        "ssl_verify_client" => &["on", "off", "optional", "optional_no_ca"],
+        "if_modified_since" => &["off", "exact", "before"],
+        _ => return None,
+    })
+}
 
-/// Directives that take a whole number.
-const NUMBERS: &[&str] = &[
-    "gzip_comp_level",
-    "keepalive_requests",
-    "proxy_headers_hash_bucket_size",
-    "proxy_headers_hash_max_size",
-    "server_names_hash_bucket_size",
-    "server_names_hash_max_size",
-    "ssl_verify_depth",
-    "types_hash_bucket_size",
-    "types_hash_max_size",
-    "variables_hash_bucket_size",
-    "variables_hash_max_size",
-    "worker_connections",
-    "worker_rlimit_nofile",
-];
+fn takes_a_number(directive: &str) -> bool {
+    matches!(
+        directive,
+        "gzip_comp_level"
+            | "keepalive_requests"
+            | "proxy_headers_hash_bucket_size"
+            | "proxy_headers_hash_max_size"
+            | "server_names_hash_bucket_size"
+            | "server_names_hash_max_size"
+            | "ssl_verify_depth"
+            | "types_hash_bucket_size"
+            | "types_hash_max_size"
+            | "variables_hash_bucket_size"
+            | "variables_hash_max_size"
+            | "worker_connections"
+            | "worker_rlimit_nofile"
+    )
+}
 
 /// What nginx says of a value that it does not take.
 pub(super) fn check(directive: &DirectiveRef<'_>, name: &str) -> Option<Fault> {
-    if let Some((_, words)) = WORDS.iter().find(|(of, _)| *of == name) {
+    if let Some(words) = words_of(name) {
         let known = |word: &WordRef<'_>| {
             words.iter().any(|one| one.as_bytes().eq_ignore_ascii_case(&word.value()))
         };
@@ -86,7 +90,7 @@ pub(super) fn check(directive: &DirectiveRef<'_>, name: &str) -> Option<Fault> {
         let message = format!("invalid value \"{}\" in \"{name}\"", wrong.text());
         return Some(Fault::new(FaultKind::InvalidParameter, wrong.span(), message));
     }
-    if NUMBERS.contains(&name) {
+    if takes_a_number(name) {
         let number = |word: &WordRef<'_>| word.value().iter().all(u8::is_ascii_digit);
         let wrong = fixed(directive).find(|word| !number(word))?;
         let message = format!("\"{name}\" directive invalid number \"{}\"", wrong.text());
