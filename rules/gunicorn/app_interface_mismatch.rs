@@ -1,5 +1,5 @@
 use crate::facts::gunicorn::{ApplicationName, ApplicationObject};
-use crate::facts::release::code::Binding;
+use crate::facts::release::code::{Binding, DefinitionKind};
 use crate::facts::release::interface::Interface;
 use crate::rule::prelude::*;
 
@@ -79,6 +79,9 @@ crate::rule! {
 }
 
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    if uncalled(app, out) {
+        return Ok(());
+    }
     let Some(made) = app.release.code.made.get()? else { return Ok(()) };
     let known = app.gunicorn.settings.worker_class();
     let class = known.get()?;
@@ -152,4 +155,38 @@ fn speaks(class: &str) -> Option<Interface> {
         | "uvicorn_worker.UvicornH11Worker" => Some(Interface::Asgi),
         _ => None,
     }
+}
+
+/// A factory that gunicorn is to call as if it were the application: a WSGI server gives two arguments.
+fn uncalled(app: &App, out: &mut Sink) -> bool {
+    let Some(application) = app.release.code.application.ok() else { return false };
+    let (
+        Some(DefinitionKind::Function { required, most, is_async: false }),
+        ApplicationObject::Name { name, .. },
+    ) = (application.kind, &application.name.object)
+    else {
+        return false;
+    };
+    let wsgi = app.gunicorn.settings.worker_class();
+    let is_wsgi = wsgi.ok().and_then(|class| speaks(class)) == Some(Interface::Wsgi);
+    if !is_wsgi || (required <= 2 && most.is_none_or(|most| most >= 2)) || application.secret {
+        return false;
+    }
+    let module = &application.name.module;
+    let places =
+        [(app.release.code.application.span(), "names it"), (app.gunicorn.started_at(), "")];
+    let finding = out
+        .report(format!(
+            "every request gets 500: {module}:{name} is a function that makes the application, and \
+             gunicorn calls it as if it were one"
+        ))
+        .at_first(places);
+    if let Some(Binding::Defined(span)) = application.attribute {
+        finding.at(span, "does not take the two arguments of a WSGI application");
+    }
+    finding
+        .help(format!("have it called: '{module}:{name}()', in quotes"))
+        .subject(format!("{module}:{name}"))
+        .fix(Safety::Manual, "call the factory");
+    true
 }

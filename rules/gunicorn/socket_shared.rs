@@ -1,3 +1,4 @@
+use crate::facts::nginx::{Address, Host, Model};
 use crate::facts::{App, Bound, Deployment, Endpoint, TcpHost, Why};
 use crate::rule::{Safety, Severity, Sink};
 
@@ -9,6 +10,8 @@ crate::rule! {
     /// socket it takes over from the first, which is then reached by nobody; and whichever stops
     /// first deletes the file that the other one listens on (measured). After the next restart or
     /// reboot the site is down, or the wrong application answers.
+    ///
+    /// nginx itself may be the other: gunicorn on a port that a server of nginx listens on.
     ///
     /// Where one of the two is not enabled it is a warning: only somebody who starts it brings the
     /// harm about.
@@ -81,6 +84,9 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
                 continue;
             }
         };
+        if let Some(model) = deployment.nginx.model.ok() {
+            with_nginx(first, bounds, model, out);
+        }
         for second in deployment.apps.iter().skip(at + 1) {
             let others = second.bounds().ok().into_iter().flatten();
             let pairs = others.flat_map(|other| bounds.iter().map(move |bound| (bound, other)));
@@ -90,6 +96,50 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
         }
     }
     Ok(())
+}
+
+/// Does nginx listen there itself?
+fn with_nginx(app: &App, bounds: &[Bound], model: &Model, out: &mut Sink) {
+    // Files of a repository may be for several hosts.
+    let one_host = app.machine.whole || !app.routes.is_empty();
+    if app.gunicorn.settings.refused().is_some() || !one_host {
+        return;
+    }
+    let listens = || model.servers.iter().flat_map(|server| &server.listens);
+    for bound in bounds {
+        let taken = listens().find(|listen| match &listen.address {
+            Some(Address::Inet { host, port }) if !listen.quic => {
+                let host = Endpoint::Tcp { host: tcp_host(host), port: *port };
+                let listener = Bound { endpoint: host, ..bound.clone() };
+                shared(bound, &listener)
+            }
+            _ => false,
+        });
+        let Some(listen) = taken else { continue };
+        out.about(Some(app))
+            .report(format!(
+                "nginx and {} both listen on {}: whichever is second does not start, and nginx passes \
+                 requests on to itself",
+                app.name, bound.endpoint
+            ))
+            .at_first([(bound.origin.span(), "gunicorn"), (app.gunicorn.started_at(), "gunicorn")])
+            .at(listen.span, "nginx")
+            .subject(format!("nginx {}", bound.endpoint))
+            .help("let gunicorn listen on a unix socket, or on a port of its own, here and in nginx")
+            .fix(Safety::Manual, "a socket of its own for gunicorn");
+        return;
+    }
+}
+
+fn tcp_host(host: &Host) -> TcpHost {
+    match host {
+        Host::Any => TcpHost::AnyV4,
+        Host::Name(name) if name == "localhost" => TcpHost::Localhost,
+        Host::Name(name) => TcpHost::Name(name.clone()),
+        // nginx listens on IPv6 alone there.
+        Host::AnyV6 => TcpHost::AnyV6 { only: true },
+        Host::Ip(ip) => TcpHost::Address(*ip),
+    }
 }
 
 /// Can only one of the two have it?

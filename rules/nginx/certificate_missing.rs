@@ -85,6 +85,7 @@ crate::rule! {
 fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
     deployment.nginx.model.get()?;
     in_plain(deployment, out);
+    without_key(deployment, out);
     if !deployment.machine.whole && !deployment.nginx.certificates.is_empty() {
         return Err(Why::of(
             WhyKind::NeedsLivingHost,
@@ -130,6 +131,33 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
         finding.fix(Safety::Manual, "put the certificate in place");
     }
     Ok(())
+}
+
+/// `ssl_certificate` without its key, where something listens for TLS.
+fn without_key(deployment: &Deployment, out: &mut Sink) {
+    let Some(model) = deployment.nginx.model.ok() else { return };
+    let mut seen = HashSet::new();
+    for server in model.servers.iter().filter(|server| server.listens.iter().any(|l| l.ssl)) {
+        let place = BlockPlace::Server(server.id);
+        let key = model.effective(place, "ssl_certificate_key");
+        let certificate = model.effective_directive(place, "ssl_certificate");
+        let Some(certificate) = certificate.filter(|_| !key.incomplete) else { continue };
+        let span = certificate.head_span();
+        // An engine's key stands in the certificate's place; and what stands further out may have its
+        // key in a file that is not among these.
+        let own = certificate.parent().map(|block| block.id) == server.directive;
+        if !key.directives.is_empty() || !(own || deployment.machine.whole) || !seen.insert(span) {
+            continue;
+        }
+        out.report(
+            "nginx refuses to load, and no site answers after its next start: no \"ssl_certificate_key\" \
+             is defined for the certificate",
+        )
+        .at(span, "its key is not named")
+        .help("add ssl_certificate_key with the certificate's key\nthen check with: nginx -t")
+        .subject("ssl_certificate_key")
+        .fix(Safety::Manual, "name the certificate's key");
+    }
 }
 
 /// A server that has a certificate and listens on 443 without `ssl`: who asks it for https is

@@ -28,8 +28,9 @@ crate::rule! {
     /// Where the server is asked in plain HTTP alone, an `X-Forwarded-Proto` that it does not set is an
     /// info: the application takes the scheme for http, rightly, unless a client lies.
     ///
-    /// `X-Forwarded-Ssl` and `X-Forwarded-Protocol`, which gunicorn knows too, count as
-    /// `X-Forwarded-Proto`.
+    /// `X-Forwarded-Ssl on` and `X-Forwarded-Protocol ssl`, which gunicorn knows too, count as
+    /// `X-Forwarded-Proto`; with `$scheme` it does not believe them. A `$` that was forgotten
+    /// (`Host host`) sends the word itself.
     ///
     /// Proved by `forwarded-headers-missing`: the application took its host for `myapp`,
     /// the upstream's name, in every link that it makes.
@@ -260,6 +261,30 @@ fn missing(model: &Model, pass: &Destination) -> Result<Group, Why> {
     Ok(group)
 }
 
+/// Is it the name of a variable whose `$` was forgotten? Then that word is what is sent.
+fn is_bare(value: &str) -> bool {
+    matches!(
+        value,
+        "host"
+            | "http_host"
+            | "scheme"
+            | "remote_addr"
+            | "proxy_add_x_forwarded_for"
+            | "server_name"
+    )
+}
+
+/// Of the headers beside X-Forwarded-Proto gunicorn believes one word alone (`secure_scheme_headers`):
+/// `$scheme` is never that.
+fn is_believed(header: &str, value: &str) -> bool {
+    let only = match header {
+        "X-Forwarded-Ssl" => "on",
+        "X-Forwarded-Protocol" => "ssl",
+        _ => return true,
+    };
+    value == only || (value.starts_with('$') && value != "$scheme")
+}
+
 /// Does anything set a header to more than nothing?
 pub(in crate::rules) fn sets(model: &Model, set: &Effective, name: &str) -> bool {
     let lines = set.directives.iter().chain(&set.lost).filter_map(|id| model.config.get(*id));
@@ -269,7 +294,10 @@ pub(in crate::rules) fn sets(model: &Model, set: &Effective, name: &str) -> bool
     values.any(|line| {
         line.argument(1).is_some_and(|value| {
             let value = value.text();
-            !value.is_empty() && !value.eq_ignore_ascii_case("$proxy_host")
+            !value.is_empty()
+                && !value.eq_ignore_ascii_case("$proxy_host")
+                && !is_bare(&value)
+                && is_believed(name, &value)
         })
     })
 }

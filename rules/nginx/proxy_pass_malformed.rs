@@ -91,7 +91,10 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
             None => {}
         }
         match destination.protocol {
-            Protocol::Http => {}
+            Protocol::Http => {
+                seen.insert(destination.word);
+                encrypted(deployment, model, destination, pass, out);
+            }
             Protocol::Https => {
                 seen.insert(destination.word);
                 plain(deployment, model, destination, pass, out);
@@ -212,6 +215,35 @@ fn plain(
     };
     out.about(Some(app));
     report_plain(model, destination, pass, "gunicorn", out);
+    out.about(None);
+}
+
+/// `http://` to a gunicorn with a certificate, which expects TLS.
+fn encrypted(
+    deployment: &Deployment,
+    model: &Model,
+    destination: &Destination,
+    pass: &Pass,
+    out: &mut Sink,
+) {
+    let leads = |app: &&App| app.http_passes().any(|other| other.word == destination.word);
+    let Some(app) = deployment.apps.iter().find(leads) else { return };
+    if speaks_tls(app) != Ok(true) {
+        return;
+    }
+    let right = pass.word.value.replacen("http://", "https://", 1);
+    out.about(Some(app));
+    let finding = out
+        .report(
+            "every request gets 502: nginx speaks plain HTTP to gunicorn, which has a certificate and \
+             expects TLS",
+        )
+        .at(destination.word, "http://");
+    finding.at_some(app.gunicorn.settings.get("certfile").span(), "gunicorn speaks TLS with it");
+    finding.help(format!(
+        "proxy_pass {right};\nor take certfile and keyfile from gunicorn, where nginx ends TLS"
+    ));
+    rewrite(model, finding, destination, right, "pass on with https://");
     out.about(None);
 }
 

@@ -11,7 +11,7 @@ use crate::facts::nginx::{
     Server, ServerId,
 };
 use crate::facts::{Nginx, Passing, Why};
-use crate::rule::prelude::Span;
+use crate::rule::prelude::{Span, nearest};
 use crate::rule::{Safety, Severity, Sink};
 
 crate::rule! {
@@ -516,7 +516,13 @@ impl Here<'_> {
             let finding = out.report(format!(
                 "requests never reach gunicorn: nothing in nginx's configuration leads to {name}"
             )).at(location.span, "never reached");
-            finding.help(format!("in location / add: try_files $uri {name};"));
+            let asked = mentioned.iter().flatten().map(|name| String::from_utf8_lossy(name));
+            let asked: Vec<String> = asked.map(|name| name.into_owned()).collect();
+            let near = nearest(name, asked.iter().map(String::as_str));
+            finding.help(match near {
+                Some(near) => format!("{near} is asked for: did you mean location {near} {{?"),
+                None => format!("in location / let it lead here: try_files $uri {name};"),
+            });
             finding.fix(Safety::Manual, format!("lead requests to {name}"));
             let other = self.passes.iter().any(|other| other.location != pass.location);
             if other {

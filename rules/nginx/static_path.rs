@@ -1,7 +1,7 @@
 //! Directories that nginx serves files from.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::facts::front::location_title;
 use crate::facts::nginx::{
@@ -107,6 +107,14 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
             }
         }
     }
+    for directory in deployment.nginx.statics.iter().filter(|one| is_used(model, one)) {
+        if let Some((app, exposed)) = hands_out(deployment, model, directory)
+            && seen.insert(directory.span)
+        {
+            out.about(Some(app));
+            report_handed_out(app, &exposed, directory, out);
+        }
+    }
     // What is at a path, only the machine itself tells.
     if !deployment.machine.whole {
         return Ok(());
@@ -122,6 +130,49 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
         }
     }
     Ok(())
+}
+
+/// Does a directory whose files nginx hands out hold the application itself? With what can be
+/// fetched.
+fn hands_out<'d>(
+    deployment: &'d Deployment,
+    model: &Model,
+    directory: &StaticRoot,
+) -> Option<(&'d App, PathBuf)> {
+    let app = owner(deployment, directory.server)?;
+    let location = directory.location.and_then(|id| model.location(id));
+    let exposed = match (location, directory.alias) {
+        (Some(location), true) if prefix(location).is_some() => directory.place.path.clone(),
+        (Some(location), false) => {
+            directory.place.path.join(prefix(location)?.trim_start_matches('/'))
+        }
+        _ => return None,
+    };
+    let exposed = crate::facts::place::tidy(&exposed);
+    let started = app.service.working_directory.ok()?.as_ref()?;
+    let holds = started.path.starts_with(&exposed) || started.resolved.starts_with(&exposed);
+    holds.then_some((app, exposed))
+}
+
+/// The text of a location that takes what begins with it.
+fn prefix(location: &Location) -> Option<&str> {
+    let begins = matches!(location.kind, LocationKind::Prefix | LocationKind::PrefixStop);
+    (begins && !location.unknown).then_some(location.pattern.value.as_str())
+}
+
+fn report_handed_out(app: &App, exposed: &Path, directory: &StaticRoot, out: &mut Sink) {
+    let word = if directory.alias { "alias" } else { "root" };
+    out.report(format!(
+        "anyone can fetch the source of {}, its configuration and its .env: nginx hands out every file \
+         below {}",
+        app.name,
+        exposed.display()
+    ))
+    .at(directory.span, format!("this {word} holds the application"))
+    .at_known(&app.service.working_directory, "the application lies here")
+    .severity(Severity::Error)
+    .help("name the directory of the static files alone: …/static/")
+    .fix(Safety::Manual, format!("a {word} that holds nothing but static files"));
 }
 
 /// The application that the server passes requests to.

@@ -149,6 +149,12 @@ fn candidates<'d>(deployment: &'d Deployment, app: &'d App) -> Result<Vec<Candid
         return Ok(Vec::new());
     }
     app.service.lines_kept()?;
+    // What gunicorn refuses says nothing of where it would listen.
+    if let Some(refused) = app.gunicorn.settings.refused() {
+        return Err(Why::depends(format!(
+            "gunicorn does not start with what it is given: {refused}"
+        )));
+    }
     let nginx = &deployment.nginx;
     let model = nginx.all_passes()?;
     let free: Vec<&Destination> = nginx

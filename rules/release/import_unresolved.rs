@@ -174,6 +174,9 @@ fn cause(app: &App, unresolved: &Unresolved) -> String {
         (Missing::Module(name), ..) => {
             format!("the application imports {name}, which is not there")
         }
+        (Missing::NamedBy(_), ..) => {
+            format!("{} is not there", unresolved.missing.shown())
+        }
         (Missing::Name { module, name, path }, ..) => format!(
             "the application imports {name} from {module}, and {} does not define it",
             path.display()
@@ -187,12 +190,20 @@ fn cause(app: &App, unresolved: &Unresolved) -> String {
 fn note(unresolved: &Unresolved) -> String {
     match &unresolved.missing {
         Missing::Module(name) => format!("{name} is neither in the release nor installed"),
+        Missing::NamedBy(_) => "it is neither in the release nor installed".to_owned(),
         Missing::Name { name, .. } => format!("{name} is not defined there"),
         Missing::Relative { .. } => "ImportError: no known parent package".to_owned(),
     }
 }
 
 fn help(app: &App, unresolved: &Unresolved, finding: &mut Finding) {
+    if let Missing::NamedBy(variable) = unresolved.missing {
+        finding
+            .help(format!("Correct the value of {variable}: the name of a module of the release"))
+            .subject(unresolved.missing.shown())
+            .fix(Safety::Manual, format!("a module that is there in {variable}"));
+        return;
+    }
     let python = app.gunicorn.venv.ok().map(|venv| venv.path.join("bin/python"));
     let python = python.map_or("python3".to_owned(), |path| path.display().to_string());
     let module = app.release.code.application.ok().map(|application| &application.name.module);

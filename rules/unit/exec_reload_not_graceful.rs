@@ -112,6 +112,8 @@ struct Wrong<'a> {
 
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let (mut reloads, mut unknown, mut wrong) = (false, None, Vec::new());
+    let parts = app.service.exec_reload.iter().map(|command| effects(app, &command.line).len());
+    let alone = parts.sum::<usize>() == 1;
     for command in &app.service.exec_reload {
         let line = &command.line;
         for (effect, part) in effects(app, line) {
@@ -123,7 +125,14 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
                     }
                     continue;
                 }
-                Effect::HandsOver => return Ok(()),
+                // What ends the old master belongs to it.
+                Effect::HandsOver if !alone => return Ok(()),
+                Effect::HandsOver => (
+                    "the old code goes on beside the new: USR2 starts a second master, and nothing here \
+                     ends the first"
+                        .to_owned(),
+                    Severity::Error,
+                ),
                 Effect::Nothing => continue,
                 Effect::Unknown(why) => {
                     unknown = Some(Why::not_understood(why));

@@ -16,6 +16,10 @@ crate::rule! {
     /// `PrivateUsers=yes` leaves root and `User=` alone of all users and takes every capability away:
     /// a gunicorn that starts as root cannot become `--user`, and none listens on a port below 1024.
     ///
+    /// `PrivateNetwork=yes` leaves it alone with a loopback of its own, where nginx does not reach a TCP
+    /// port; `RestrictAddressFamilies=` without the family of its socket, or without `AF_UNIX` under
+    /// `Type=notify`, keeps it from starting.
+    ///
     /// By hand: `ProtectHome=read-only`, or the application in /srv; for what gunicorn writes,
     /// `RuntimeDirectory=`, `LogsDirectory=` or `ReadWritePaths=`; then `systemctl daemon-reload`
     /// and `systemctl restart`.
@@ -132,7 +136,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             return Err(Why::depends(format!("{key}= gives the service other files")));
         }
     }
-    for judge in [hidden, read_only, crate::rules::private_users::check] {
+    for judge in [hidden, read_only, network, crate::rules::private_users::check] {
         if let Err(why) = judge(app, out) {
             out.skip(&why);
         }
@@ -141,6 +145,95 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
 }
 
 /// What is not there for the service.
+/// The network that gunicorn listens on is taken from it. A socket that systemd listens on is made
+/// outside.
+fn network(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let service = &app.service;
+    let bounds = app.bounds().get()?;
+    let own = || bounds.iter().filter(|bound| !bound.activated);
+    let is_tcp = |bound: &&Bound| matches!(bound.endpoint, Endpoint::Tcp { .. });
+    let Some(bound) = own().find(is_tcp) else { return families(app, bounds, out) };
+    let private = service.boolean("PrivateNetwork", false);
+    if *private.get()? {
+        let finding = out
+            .report(format!(
+                "every request gets 502: PrivateNetwork=yes gives gunicorn a network of its own, and \
+                 nobody reaches {} in it",
+                bound.endpoint
+            ))
+            .at_some(private.span(), "cuts it off");
+        finding
+            .at_some(bound.origin.span(), "gunicorn listens here")
+            .help("take PrivateNetwork= out, or listen on a unix socket: bind unix:/run/APP/gunicorn.sock")
+            .fix(Safety::Manual, "a network that nginx is in, too");
+        return Ok(());
+    }
+    let unit = &service.unit;
+    let denied = unit
+        .list("Service", "IPAddressDeny")
+        .last()
+        .filter(|line| line.value.as_str().split_whitespace().any(|word| word == "any"))
+        .map(|line| line.value.span());
+    if let Some(span) = denied
+        && unit.list("Service", "IPAddressAllow").is_empty()
+    {
+        out.report(format!(
+            "every request gets 504: IPAddressDeny=any throws away what nginx sends to {}",
+            bound.endpoint
+        ))
+        .at(span, "nobody is let through")
+        .help("IPAddressAllow=localhost beside it")
+        .by_hand(Some(span))
+        .fix(Safety::Manual, "let nginx through");
+        return Ok(());
+    }
+    families(app, bounds, out)
+}
+
+/// `RestrictAddressFamilies=` that leaves out what gunicorn listens on, or tells systemd with.
+fn families(app: &App, bounds: &[Bound], out: &mut Sink) -> Result<(), Why> {
+    let unit = &app.service.unit;
+    let mut allowed: Vec<String> = Vec::new();
+    let mut last = None;
+    for line in unit.list("Service", "RestrictAddressFamilies") {
+        let text = expanded(unit, line)?;
+        if text.as_str().contains('~') || text.as_str().trim() == "none" {
+            // A list of what is forbidden: what is left is much.
+            return Ok(());
+        }
+        allowed.extend(text.as_str().split_whitespace().map(str::to_owned));
+        last = Some(text.span());
+    }
+    let Some(span) = last else { return Ok(()) };
+    let has = |family: &str| allowed.iter().any(|one| one == family);
+    let family = |bound: &&Bound| match &bound.endpoint {
+        Endpoint::Unix(_) => Some("AF_UNIX"),
+        Endpoint::Tcp { host: TcpHost::AnyV6 { .. }, .. } => Some("AF_INET6"),
+        Endpoint::Tcp { host: TcpHost::Address(ip), .. } if ip.is_ipv6() => Some("AF_INET6"),
+        Endpoint::Tcp { host: TcpHost::Name(_), .. } => None,
+        Endpoint::Tcp { .. } => Some("AF_INET"),
+    };
+    let own = bounds.iter().filter(|bound| !bound.activated);
+    let missing = own
+        .filter_map(|bound| Some((family(&bound)?, format!("listens on {}", bound.endpoint))))
+        .find(|(family, _)| !has(family));
+    let notifies = app.service.word("Type", "simple").ok().is_some_and(|kind| kind == "notify");
+    let tells = || {
+        (notifies && !has("AF_UNIX"))
+            .then(|| ("AF_UNIX", "tells systemd by a unix socket that it is ready".to_owned()))
+    };
+    let Some((family, why)) = missing.or_else(tells) else { return Ok(()) };
+    out.report(format!(
+        "gunicorn does not start: RestrictAddressFamilies= leaves out {family}, and it {why}"
+    ))
+    .at(span, format!("without {family}"))
+    .subject(family)
+    .help(format!("add {family} to the line (AF_UNIX AF_INET AF_INET6 is what a site needs)"))
+    .by_hand(Some(span))
+    .fix(Safety::Manual, format!("{family} among the families"));
+    Ok(())
+}
+
 fn hidden(app: &App, out: &mut Sink) -> Result<(), Why> {
     let service = &app.service;
     let home = service.word("ProtectHome", "no");

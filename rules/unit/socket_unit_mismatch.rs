@@ -1,3 +1,4 @@
+use crate::facts::service::Unit;
 use crate::facts::socket_unit::SocketFile;
 use crate::facts::{Bound, Route};
 use crate::rule::prelude::*;
@@ -126,6 +127,9 @@ crate::rule! {
 }
 
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    for unit in &app.service.sockets {
+        accepts(app, unit, out);
+    }
     let bounds = app.bounds().get()?;
     for (index, bound) in bounds.iter().enumerate().filter(|(_, bound)| bound.activated) {
         // Whom nobody connects to is refused to nobody.
@@ -177,6 +181,26 @@ fn stands(app: &App, path: &std::path::Path) -> bool {
 }
 
 /// Does anything start the socket before the service?
+/// `Accept=yes` starts an instance for each connection, of a template that is not there.
+fn accepts(app: &App, unit: &Unit, out: &mut Sink) {
+    let Some(line) = unit.last("Socket", "Accept") else { return };
+    if !matches!(line.value.as_str().trim(), "yes" | "true" | "on" | "1" | "y" | "t") {
+        return;
+    }
+    let name = unit.name.to_string();
+    let stem = name.trim_end_matches(".socket");
+    out.report(format!(
+        "nobody listens for nginx: with Accept=yes {name} wants a {stem}@.service, one process for each \
+         connection, and does not start {}",
+        app.name
+    ))
+    .at(line.value.span(), "one service for each connection")
+    .subject("Accept")
+    .help("Accept=no, which is the default: take the line out")
+    .by_hand(Some(line.value.span()))
+    .fix(Safety::Manual, "one service for all connections");
+}
+
 fn is_started(app: &App, bound: &Bound, route: &Route, out: &mut Sink) -> Result<(), Why> {
     let Some(unit) = app.service.socket_of(bound) else { return Ok(()) };
     let name = unit.name.to_string();

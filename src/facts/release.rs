@@ -147,7 +147,9 @@ pub fn read(
     let settings = || {
         let name = "DJANGO_SETTINGS_MODULE";
         let variable = candidate.environment.seen_by_application(gunicorn, name)?;
-        Ok(variable.and_then(|variable| variable.value.expose_str().map(str::to_owned)))
+        Ok(variable.and_then(|variable| {
+            Some((variable.value.expose_str().map(str::to_owned)?, variable.span))
+        }))
     };
     let surroundings = code::Surroundings {
         home,

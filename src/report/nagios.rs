@@ -50,7 +50,8 @@ impl State {
 pub fn answer(view: &View) -> (State, String) {
     let summary = &view.summary;
     // A site that is known to break is not less so where something else could not be read.
-    let state = match (summary.error, view.is_complete(), summary.warning) {
+    let told_of_any = view.is_complete() && !view.apps.is_empty();
+    let state = match (summary.error, told_of_any, summary.warning) {
         (1.., _, _) => State::Critical,
         (0, false, _) => State::Unknown,
         (0, true, 1..) => State::Warning,

@@ -196,6 +196,11 @@ fn sort(sources: &Sources, directory: &Path, walked: &Walked, survey: &mut Surve
                     let message = "is no text: it holds NUL bytes, and nothing in it was checked";
                     survey.problems.push(Problem::new(&full, message));
                 }
+                true if speaks_of_gunicorn(&file) => {
+                    let message = "it names gunicorn, and systemd finds no ExecStart= in a [Service] of \
+                                   it: it does not start, and nothing in it was checked";
+                    survey.problems.push(Problem::new(&full, message));
+                }
                 true => survey.leave(
                     &full,
                     "it has no [Service] with ExecStart= and no [Socket] with Listen…=",
@@ -216,6 +221,14 @@ fn sort(sources: &Sources, directory: &Path, walked: &Walked, survey: &mut Surve
         }
     }
     contents
+}
+
+/// Does a unit say gunicorn in a line that was to start it?
+fn speaks_of_gunicorn(file: &SourceFile) -> bool {
+    let mut lines = file.bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    lines.any(|line| {
+        line.starts_with(b"ExecStart") && memchr::memmem::find(line, b"gunicorn").is_some()
+    })
 }
 
 /// How many directories two paths share from the top on.

@@ -214,7 +214,18 @@ fn app_dir(contents: &Contents, unit: &AppUnit, app: &App) -> Result<AppDir, Str
     let text = app.gunicorn.settings.wsgi_app();
     let text = text.get().map_err(|why| format!("what gunicorn loads is not known: {why}"))?;
     let module = ApplicationName::parse(text).module;
-    let is_name = |c: char| c.is_alphanumeric() || "._".contains(c);
+    // `./app.py` and `app.app` are told where they stand; the file that is meant lies here.
+    if let Some(found) = misspelt(contents, &module) {
+        return Ok(found);
+    }
+    let is_name = |c: char| c.is_alphanumeric() || "._-".contains(c);
+    // What is no name at all is in no file anywhere, wherever one looks.
+    let number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let no_name = module.contains('/') || module.split('.').next().is_some_and(number);
+    if no_name && !placeholder::holds_in_path(&module) {
+        let directory = PathBuf::from(".");
+        return Ok(AppDir { file: directory.clone(), directory, is_named: false });
+    }
     if module.is_empty() || !module.chars().all(is_name) {
         return Err("what gunicorn loads is not the name of a module".to_owned());
     }
@@ -257,6 +268,28 @@ fn app_dir(contents: &Contents, unit: &AppUnit, app: &App) -> Result<AppDir, Str
             Err(format!("{module}, which gunicorn loads, is in {}", listed(&all)))
         }
     }
+}
+
+/// A module that is named by its file, or with its attribute behind a dot.
+fn misspelt(contents: &Contents, module: &str) -> Option<AppDir> {
+    let has = |path: &str| {
+        contents.files.iter().find(|file| file.ends_with(path) && kind::aside(file).is_none())
+    };
+    if has(&format!("{}.py", module.replace('.', "/"))).is_some() {
+        return None;
+    }
+    let as_file = module.trim_start_matches("./");
+    let as_file = as_file.ends_with(".py").then(|| as_file.to_owned());
+    let with_attribute = || {
+        let (module, _) = module.rsplit_once('.')?;
+        Some(format!("{}.py", module.replace('.', "/")))
+    };
+    let path = as_file.or_else(with_attribute)?;
+    let file = has(&path)?;
+    let up = path.split('/').count();
+    let directory = file.ancestors().nth(up)?.to_path_buf();
+    let directory = if directory.as_os_str().is_empty() { PathBuf::from(".") } else { directory };
+    Some(AppDir { directory, file: file.clone(), is_named: false })
 }
 
 /// The module that was probably meant by a name that no file here has, and the directory to import it

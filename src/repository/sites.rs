@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::units::AppUnit;
 use super::web::WebFile;
 use super::{Contents, Survey, best, listed, own, together};
-use crate::facts::{Bound, Given, Problem};
+use crate::facts::{Bound, Endpoint, Given, Problem, TcpHost};
 use crate::source::Sources;
 use crate::source::placeholder::plain_name;
 
@@ -152,7 +152,8 @@ fn assign(web: &[WebFile], sites: &mut [Site], survey: &mut Survey) -> Vec<usize
         if reached.len() > 1 && reached.iter().any(|site| Some(&site.root) == root.as_ref()) {
             reached.retain(|site| Some(&site.root) == root.as_ref());
         }
-        if reached.is_empty() {
+        // What another container's name stands in belongs to that network.
+        if reached.is_empty() && !leads_abroad(file) {
             reached = sites.iter_mut().filter(|site| Some(&site.root) == root.as_ref()).collect();
         }
         if reached.is_empty() {
@@ -166,6 +167,12 @@ fn assign(web: &[WebFile], sites: &mut [Site], survey: &mut Survey) -> Vec<usize
     alone.sort_unstable();
     alone.dedup();
     alone
+}
+
+/// Does it pass requests on to names of other hosts alone?
+fn leads_abroad(file: &WebFile) -> bool {
+    let named = |peer: &Endpoint| matches!(peer, Endpoint::Tcp { host: TcpHost::Name(_), .. });
+    !file.peers.is_empty() && file.peers.iter().all(named)
 }
 
 fn leads_to(file: &WebFile, bounds: &[Bound]) -> bool {
@@ -272,7 +279,12 @@ fn by_themselves(
                 unit.display()
             ));
         }
-        let note = hidden.is_none();
+        // A service that is there and was not looked at may be the application.
+        let service = survey.left.iter().find(|left| plain_name(&left.file).ends_with(".service"));
+        if let Some(left) = service.filter(|_| hidden.is_none()) {
+            message.push_str(&format!("; {} was left out: {}", left.file.display(), left.why));
+        }
+        let note = hidden.is_none() && service.is_none();
         survey.problems.push(Problem { note, ..Problem::new(&contents.directory, message) });
     }
 }

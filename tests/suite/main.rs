@@ -44,6 +44,7 @@ mod fix_transaction_crash;
 mod fix_transaction_hostile;
 mod follow;
 mod formats;
+mod gate;
 mod gunicorn_launcher;
 mod html_page;
 mod init;

@@ -18,7 +18,7 @@ use super::unresolved::{ImportCheck, Judge};
 use super::{ReleaseLink, SearchEntry, django};
 use crate::host::HostErrorKind;
 use crate::source::env_file::{self, Dialect};
-use crate::source::gunicorn::ApplicationName;
+use crate::source::gunicorn::{ApplicationName, ApplicationObject};
 use crate::source::python::environ::{EnvironmentUse, Need};
 use crate::source::python::{self, PythonVersion, SyntaxFault};
 use crate::source::similar::nearest;
@@ -150,7 +150,7 @@ pub(super) struct Surroundings<'a> {
     /// Why there may be more directories on the search path.
     pub path_open: Option<&'a Why>,
     /// DJANGO_SETTINGS_MODULE as the application sees it.
-    pub django_settings: &'a dyn Fn() -> Result<Option<String>, Why>,
+    pub django_settings: &'a dyn Fn() -> Result<Option<(String, Option<Span>)>, Why>,
 }
 
 pub(super) fn read(
@@ -337,6 +337,9 @@ impl<'a> Reader<'a> {
                 return known(application);
             }
         };
+        if let ApplicationObject::Call { name: factory, .. } = &name.object {
+            self.graph.calls(&name.module, factory);
+        }
         self.graph.start(&name.module, &path, problems);
         if let Some(module) = self.graph.parsed.first() {
             let names = module.names();
@@ -352,12 +355,16 @@ impl<'a> Reader<'a> {
     /// it has? What is installed is not known there, and would hardly be named so.
     fn is_slip(&self, module: &str) -> bool {
         let near = self.modules_near(module);
-        !self.whole && nearest(module, near.iter().map(String::as_str)).is_some()
+        // Nothing that is installed is called by a number.
+        let number = |top: &str| !top.is_empty() && top.bytes().all(|byte| byte.is_ascii_digit());
+        let no_name = module.split('.').next().is_some_and(number);
+        !self.whole && (no_name || nearest(module, near.iter().map(String::as_str)).is_some())
     }
 
     /// The file of the module that gunicorn loads; none where it is nowhere.
     fn look_up(&self, module: &str) -> Result<Option<PathBuf>, Why> {
-        if module.split('.').any(|part| !is_identifier(part)) {
+        // importlib takes any file's name for a module's, also `2-hbnb`.
+        if module.split('.').any(|part| part.is_empty() || part.contains('/')) {
             return Ok(None);
         }
         let top = module.split('.').next().unwrap_or(module);

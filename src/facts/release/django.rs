@@ -20,13 +20,13 @@ const TAKEN: usize = 100;
 /// DJANGO_SETTINGS_MODULE in the environment. Hands out the file of the settings.
 pub(super) fn follow(
     graph: &mut Graph<'_>,
-    variable: &dyn Fn() -> Result<Option<String>, Why>,
+    variable: &dyn Fn() -> Result<Option<(String, Option<Span>)>, Why>,
     problems: &mut Vec<Problem>,
 ) -> Result<Option<PathBuf>, Why> {
     let Some((index, named, forced)) = started(graph) else { return Ok(None) };
     let Some(from_code) = named else {
         // No line of the code leads there: they are read, and not followed.
-        let Some(module) = variable()? else { return Ok(None) };
+        let Some((module, _)) = variable()? else { return Ok(None) };
         return Ok(match graph.finder.find(&module) {
             Found::File(path, Owner::Release) => Some(path),
             _ => None,
@@ -35,7 +35,10 @@ pub(super) fn follow(
     let named = match forced {
         true => from_code,
         false => match variable()? {
-            Some(value) => Spanned { value, ..from_code },
+            Some((value, span)) => {
+                graph.hidden = Some(("DJANGO_SETTINGS_MODULE", value.clone(), span));
+                Spanned { value, ..from_code }
+            }
             None => from_code,
         },
     };

@@ -70,6 +70,10 @@ pub(super) struct Graph<'a> {
     names: Vec<NameCheck>,
     bytes: usize,
     full: bool,
+    /// Functions that are called while a worker starts, by the module that they are taken from.
+    called: HashMap<String, Vec<String>>,
+    /// A module whose name is a variable's value: the variable, the name, where it is set.
+    pub hidden: Option<(&'static str, String, Option<Span>)>,
 }
 
 impl<'a> Graph<'a> {
@@ -96,6 +100,8 @@ impl<'a> Graph<'a> {
             seen: HashSet::new(),
             pending: Vec::new(),
             names: Vec::new(),
+            hidden: None,
+            called: HashMap::new(),
             bytes: 0,
             full: false,
         }
@@ -153,7 +159,8 @@ impl<'a> Graph<'a> {
             }
         };
         self.bytes += file.bytes.len();
-        let module = python::parse(&file, self.version.unwrap_or(NEWEST));
+        let mut module = python::parse(&file, self.version.unwrap_or(NEWEST));
+        self.follow_calls(&mut module, &wanted);
         self.changes(&module);
         let imports = module.imports(self.version);
         let index = self.modules.len();
@@ -181,6 +188,35 @@ impl<'a> Graph<'a> {
             let certain = certain && import.place == ImportPlace::TopLevel;
             self.import(import, index, certain);
         }
+    }
+
+    /// What others call of a module while a worker starts, and what it calls of others.
+    fn follow_calls(&mut self, module: &mut Module, wanted: &Wanted) {
+        let package = match wanted.path.file_name().is_some_and(|name| name == "__init__.py") {
+            true => wanted.name.as_str(),
+            false => wanted.name.rsplit_once('.').map_or("", |(package, _)| package),
+        };
+        for name in self.called.remove(&wanted.name).unwrap_or_default() {
+            module.runs(&name);
+            // `from .factory import create_app` in a package hands it on.
+            let from = module.hands_on(&name).and_then(|import| import.absolute(package));
+            if let Some(from) = from {
+                self.called.entry(from).or_default().push(name);
+            }
+        }
+        if !wanted.certain {
+            return;
+        }
+        for call in module.calls_elsewhere() {
+            if let Some(from) = call.import.absolute(package) {
+                self.called.entry(from).or_default().push(call.name);
+            }
+        }
+    }
+
+    /// A function of the module that gunicorn loads is called by it.
+    pub(super) fn calls(&mut self, module: &str, function: &str) {
+        self.called.entry(module.to_owned()).or_default().push(function.to_owned());
     }
 
     /// What a module changes about the search for others.
@@ -336,7 +372,20 @@ impl<'a> Graph<'a> {
     }
 
     fn unresolved(&self, missing: Missing, from: (usize, Span)) -> Unresolved {
-        let chain = self.chain(from);
+        let mut chain = self.chain(from);
+        let hidden = self.hidden.as_ref().filter(|(_, hidden, _)| match &missing {
+            Missing::Module(name) => hidden
+                .strip_prefix(name.as_str())
+                .is_some_and(|r| r.is_empty() || r.starts_with('.')),
+            _ => false,
+        });
+        let missing = match hidden {
+            Some((variable, _, span)) => {
+                chain.extend(*span);
+                Missing::NamedBy(variable)
+            }
+            None => missing,
+        };
         let way = self.way(&chain, &missing.shown());
         let last_python = match &missing {
             Missing::Module(name) => standard_library::last_version(name),

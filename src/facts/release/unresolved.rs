@@ -16,6 +16,8 @@ use crate::source::{Sources, Span};
 pub enum Missing {
     /// A module, by its dotted name: `ModuleNotFoundError`.
     Module(String),
+    /// A module that a variable names, whose value is not shown.
+    NamedBy(&'static str),
     /// A name that a module of the application does not define: `ImportError`.
     Name {
         /// The module.
@@ -50,6 +52,7 @@ impl Missing {
     pub fn shown(&self) -> String {
         match self {
             Self::Module(name) => name.clone(),
+            Self::NamedBy(variable) => format!("the module that {variable} names"),
             Self::Name { module, name, .. } => format!("{module}.{name}"),
             Self::Relative { level } => ".".repeat(*level as usize),
         }

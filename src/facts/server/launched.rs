@@ -71,7 +71,13 @@ fn started(
         plain.into_iter().map(argument).collect()
     } else {
         let systemd = service.unit.specifiers.systemd;
-        let lookup = |name: &str| environment.lookup_in_exec(name, systemd);
+        let lookup = |name: &str| match environment.lookup_in_exec(name, systemd) {
+            // What `envsubst` is to fill in looks just so.
+            Lookup::Unset if !machine.whole => {
+                Lookup::Unknown(format!("${{{name}}} is set nowhere here: it may be a placeholder"))
+            }
+            found => found,
+        };
         expand(&command.line, lookup).into_iter().map(argument).collect()
     };
     hide_assignments(sources, &words);

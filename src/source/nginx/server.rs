@@ -220,6 +220,13 @@ fn listen_address(value: &[u8]) -> Result<Vec<Address>, &'static str> {
         let of = |port| Address::Inet { host: Host::Any, port };
         return Ok(ports(value)?.into_iter().map(of).collect());
     }
+    // `8O`: a port with a slip in it is a host that nobody has.
+    let is_slip = value.len() <= 5
+        && value.first().is_some_and(u8::is_ascii_digit)
+        && value.iter().all(u8::is_ascii_alphanumeric);
+    if is_slip {
+        return Err("host not found");
+    }
     // A range only ever stands behind the host, and a host's text may hold a dash too.
     let tail = value.iter().rposition(|byte| matches!(byte, b':' | b']' | b'/'));
     let range = tail.filter(|at| {

@@ -110,9 +110,15 @@ impl Module {
         walk::statements(self.statements(), Place::default(), &mut |statement, _| {
             scan.learn(statement);
         });
-        walk::statements(self.statements(), Place::default(), &mut |statement, place| {
-            scan.statement(statement, place);
-        });
+        let runs = |name: &str| self.run.contains(name);
+        walk::statements_run(
+            self.statements(),
+            Place::default(),
+            &runs,
+            &mut |statement, place| {
+                scan.statement(statement, place);
+            },
+        );
         scan.out.variables.sort_by_key(|v| v.span);
         scan.out.writes.sort_by_key(|write| write.span);
         scan.out

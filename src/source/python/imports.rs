@@ -59,7 +59,7 @@ impl Module {
     /// All imports, in the order of the file. Conditions on the Python that runs are decided where
     /// that is known.
     pub fn imports(&self, version: Option<PythonVersion>) -> Vec<Import> {
-        let mut reader = Reader { module: self, version, found: Vec::new() };
+        let mut reader = Reader { module: self, version, found: Vec::new(), called: false };
         reader.block(self.statements(), ImportPlace::TopLevel);
         reader.found
     }
@@ -69,6 +69,8 @@ struct Reader<'a> {
     module: &'a Module,
     version: Option<PythonVersion>,
     found: Vec<Import>,
+    /// In the body of a function that is called at import.
+    called: bool,
 }
 
 impl Reader<'_> {
@@ -77,6 +79,8 @@ impl Reader<'_> {
             self.statement(statement, place);
             if ends(statement) {
                 place = ImportPlace::Later;
+            } else if self.called && walk::may_return(statement) {
+                place = place.max(ImportPlace::Conditional);
             }
         }
     }
@@ -85,7 +89,17 @@ impl Reader<'_> {
         let maybe = place.max(ImportPlace::Conditional);
         match statement {
             Stmt::Import(_) | Stmt::ImportFrom(_) => self.import(statement, place),
-            Stmt::FunctionDef(def) => self.block(&def.body, ImportPlace::Later),
+            Stmt::FunctionDef(def) => {
+                let runs = place == ImportPlace::TopLevel && self.module.run.contains(&*def.name);
+                match runs && !self.called {
+                    true => {
+                        self.called = true;
+                        self.block(&def.body, place);
+                        self.called = false;
+                    }
+                    false => self.block(&def.body, ImportPlace::Later),
+                }
+            }
             Stmt::ClassDef(def) => self.block(&def.body, place),
             Stmt::If(node) => self.if_statement(node, place),
             Stmt::For(node) => {

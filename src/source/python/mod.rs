@@ -4,6 +4,7 @@
 //! Parsed by ruff's parser, which knows what each Python version accepts. What Python refuses
 //! before it parses (encodings, NUL, nesting) follows CPython's tokenizer and PEP 263.
 
+pub mod called;
 mod condition;
 mod depth;
 pub mod django;
@@ -17,6 +18,7 @@ pub mod search;
 mod upload;
 mod walk;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use ruff_python_ast::{ModModule, Stmt};
@@ -77,6 +79,8 @@ pub struct Module {
     faults: Vec<SyntaxFault>,
     not_judged: Option<String>,
     syntax: Option<ModModule>,
+    /// Its functions that certainly run when it is imported.
+    run: BTreeSet<String>,
 }
 
 impl Module {
@@ -130,6 +134,7 @@ pub fn parse(file: &SourceFile, version: PythonVersion) -> Module {
         faults: Vec::new(),
         not_judged: None,
         syntax: None,
+        run: BTreeSet::new(),
     };
     if file.bytes.len() > SIZE_LIMIT {
         module.not_judged = Some(format!("larger than {} MiB", SIZE_LIMIT >> 20));
@@ -161,6 +166,7 @@ pub fn parse(file: &SourceFile, version: PythonVersion) -> Module {
         Ok((syntax, faults)) => {
             module.syntax = Some(syntax);
             module.faults = faults;
+            module.follow_calls();
         }
         Err(reason) => module.not_judged = Some(reason),
     }

@@ -32,6 +32,8 @@ pub enum DefinitionKind {
     Function {
         /// Parameters without a default.
         required: usize,
+        /// How many it takes by their place at most; none where there is a `*args`.
+        most: Option<usize>,
         /// `async def`.
         is_async: bool,
     },
@@ -207,7 +209,9 @@ impl Reader<'_> {
                     .iter_non_variadic_params()
                     .filter(|p| p.default.is_none())
                     .count();
-                let kind = DefinitionKind::Function { required, is_async: def.is_async };
+                let places = def.parameters.posonlyargs.len() + def.parameters.args.len();
+                let most = def.parameters.vararg.is_none().then_some(places);
+                let kind = DefinitionKind::Function { required, most, is_async: def.is_async };
                 let kind = if def.decorator_list.is_empty() { kind } else { DefinitionKind::Other };
                 if def.name.as_str() == "__getattr__" {
                     scope.open("the module has its own __getattr__");

@@ -69,6 +69,8 @@ pub(super) struct Place {
     pub function: bool,
     /// In the body of a class.
     pub class: bool,
+    /// In the body of a function that is called at import.
+    pub called: bool,
     /// Under a condition, in a loop, or in an `except` branch.
     pub conditional: bool,
     /// In a `try` that catches a missing key.
@@ -83,22 +85,41 @@ pub(super) fn statements<'a>(
     place: Place,
     look: &mut dyn FnMut(&'a Stmt, Place),
 ) {
-    let maybe = Place { conditional: true, ..place };
+    statements_run(block, place, &|_| false, look);
+}
+
+/// The same, where the bodies of some functions of the module run at import, too: what stands behind
+/// a `return` that may be taken runs under a condition.
+pub(super) fn statements_run<'a>(
+    block: &'a [Stmt],
+    mut place: Place,
+    runs: &dyn Fn(&str) -> bool,
+    look: &mut dyn FnMut(&'a Stmt, Place),
+) {
     for statement in block {
+        let maybe = Place { conditional: true, ..place };
         look(statement, place);
         match statement {
             Stmt::FunctionDef(def) => {
-                let inside = Place { function: true, class: false, ..place };
-                statements(&def.body, inside, look);
+                let top = !place.function && !place.class && !place.conditional && !place.called;
+                if top && runs(&def.name) {
+                    let inside = Place { called: true, ..place };
+                    statements_run(&def.body, inside, runs, look);
+                } else {
+                    let inside = Place { function: true, class: false, ..place };
+                    statements_run(&def.body, inside, runs, look);
+                }
             }
-            Stmt::ClassDef(def) => statements(&def.body, Place { class: true, ..place }, look),
+            Stmt::ClassDef(def) => {
+                statements_run(&def.body, Place { class: true, ..place }, runs, look)
+            }
             Stmt::For(node) => {
-                statements(&node.body, maybe, look);
-                statements(&node.orelse, maybe, look);
+                statements_run(&node.body, maybe, runs, look);
+                statements_run(&node.orelse, maybe, runs, look);
             }
             Stmt::While(node) => {
-                statements(&node.body, maybe, look);
-                statements(&node.orelse, maybe, look);
+                statements_run(&node.body, maybe, runs, look);
+                statements_run(&node.orelse, maybe, runs, look);
             }
             Stmt::If(node) => {
                 let first = if never_at_import(&node.test) {
@@ -106,9 +127,9 @@ pub(super) fn statements<'a>(
                 } else {
                     maybe
                 };
-                statements(&node.body, first, look);
+                statements_run(&node.body, first, runs, look);
                 for clause in &node.elif_else_clauses {
-                    statements(&clause.body, maybe, look);
+                    statements_run(&clause.body, maybe, runs, look);
                 }
             }
             Stmt::With(node) => {
@@ -118,11 +139,11 @@ pub(super) fn statements<'a>(
                     catches_import: place.catches_import || suppress,
                     ..place
                 };
-                statements(&node.body, inside, look);
+                statements_run(&node.body, inside, runs, look);
             }
             Stmt::Match(node) => {
                 for case in &node.cases {
-                    statements(&case.body, maybe, look);
+                    statements_run(&case.body, maybe, runs, look);
                 }
             }
             Stmt::Try(node) => {
@@ -133,16 +154,26 @@ pub(super) fn statements<'a>(
                         || catches(&["ImportError", "ModuleNotFoundError"]),
                     ..place
                 };
-                statements(&node.body, inside, look);
+                statements_run(&node.body, inside, runs, look);
                 for ExceptHandler::ExceptHandler(handler) in &node.handlers {
-                    statements(&handler.body, maybe, look);
+                    statements_run(&handler.body, maybe, runs, look);
                 }
-                statements(&node.orelse, inside, look);
-                statements(&node.finalbody, place, look);
+                statements_run(&node.orelse, inside, runs, look);
+                statements_run(&node.finalbody, place, runs, look);
             }
             _ => {}
         }
+        place.conditional |= place.called && may_return(statement);
     }
+}
+
+/// May a function end with this statement?
+pub(super) fn may_return(statement: &Stmt) -> bool {
+    let mut found = false;
+    statements(std::slice::from_ref(statement), Place::default(), &mut |inner, place| {
+        found |= !place.function && matches!(inner, Stmt::Return(_));
+    });
+    found
 }
 
 /// `__name__ == "__main__"` and `TYPE_CHECKING`.

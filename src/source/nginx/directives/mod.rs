@@ -55,7 +55,7 @@ pub(super) fn check(config: &Config, scopes: &[Scope], faults: &mut Vec<Fault>) 
         }
         let lines = lines(name);
         let Some(first) = lines.first() else {
-            faults.extend(typos.check(&directive, name));
+            faults.extend(conflict(&directive, name).or_else(|| typos.check(&directive, name)));
             continue;
         };
         let fits = || lines.iter().filter(|line| line.fits(config.version));
@@ -88,6 +88,16 @@ pub(super) fn check(config: &Config, scopes: &[Scope], faults: &mut Vec<Fault>) 
             }
         }
     }
+}
+
+/// A marker that a merge left behind, which nginx takes for a directive.
+fn conflict(directive: &DirectiveRef<'_>, name: &str) -> Option<Fault> {
+    let marker = ["<<<<<<<", "=======", ">>>>>>>", "|||||||"].contains(&name);
+    marker.then(|| {
+        let message =
+            format!("unknown directive \"{name}\": a merge conflict that was not resolved");
+        Fault::new(FaultKind::UnknownDirective, directive.name_span(), message)
+    })
 }
 
 /// What is known of one directive: a line for each range of versions.

@@ -148,7 +148,7 @@ fn code(directive: &DirectiveRef<'_>) -> Option<Fault> {
     let number = text.parse::<u32>().is_ok_and(|code| code <= 999) && !text.starts_with('+');
     let url = text.starts_with("http://") || text.starts_with("https://");
     let alone = directive.argument(1).is_none();
-    (!number && !(alone && url)).then(|| {
+    (!(number || alone && url)).then(|| {
         let message = format!("invalid return code \"{text}\"");
         Fault::new(FaultKind::InvalidParameter, first.span(), message)
     })

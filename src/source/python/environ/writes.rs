@@ -50,7 +50,8 @@ impl Scan<'_> {
         if let (Some(name), WriteKind::Set | WriteKind::Fill) = (name, kind) {
             self.out.sets.insert(name.to_owned());
         }
-        let (name, in_function) = (name.map(str::to_owned), place.function);
+        // Who evaluates a configuration does not follow calls.
+        let (name, in_function) = (name.map(str::to_owned), place.function || place.called);
         self.out.writes.push(EnvironmentWrite { name, kind, span, in_function });
     }
 

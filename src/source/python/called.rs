@@ -1,0 +1,148 @@
+//! Functions of a module that certainly run while it is imported: `app = create_app()` at its top
+//! level, and what that calls in turn.
+
+use ruff_python_ast::{Expr, Stmt, StmtFunctionDef};
+
+use super::imports::{Import, ImportPlace};
+use super::{Module, walk};
+
+/// How many functions are followed.
+const LIMIT: usize = 50;
+
+/// A function of another module that is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CalledElsewhere {
+    /// The import that brings it.
+    pub import: Import,
+    /// Its name there.
+    pub name: String,
+}
+
+impl Module {
+    /// Takes note of the functions that the top level calls.
+    pub(super) fn follow_calls(&mut self) {
+        let names: Vec<String> = called(self.statements()).into_iter().map(str::to_owned).collect();
+        for name in names {
+            self.runs(&name);
+        }
+    }
+
+    /// A function of it is called from outside while a worker starts.
+    pub fn runs(&mut self, name: &str) {
+        let mut queue = vec![name.to_owned()];
+        while let Some(name) = queue.pop() {
+            if self.run.len() >= LIMIT || self.run.contains(&name) {
+                continue;
+            }
+            let Some(def) = self.function(&name) else { continue };
+            queue.extend(called(&def.body).into_iter().map(str::to_owned));
+            self.run.insert(name);
+        }
+    }
+
+    /// The only function of this name, at the top level, where a call of it runs its body.
+    fn function(&self, name: &str) -> Option<&StmtFunctionDef> {
+        let mut named = self.statements().iter().filter_map(|statement| match statement {
+            Stmt::FunctionDef(def) if def.name.as_str() == name => Some(def),
+            _ => None,
+        });
+        let def = named.next().filter(|def| !def.is_async && def.decorator_list.is_empty())?;
+        (named.next().is_none() && !yields(&def.body)).then_some(def)
+    }
+
+    /// The functions of other modules that run with it.
+    pub fn calls_elsewhere(&self) -> Vec<CalledElsewhere> {
+        let bodies = self.run.iter().filter_map(|name| self.function(name)).map(|def| &*def.body);
+        let names: Vec<&str> =
+            std::iter::once(self.statements()).chain(bodies).flat_map(called).collect();
+        let mut found = Vec::new();
+        if names.is_empty() {
+            return found;
+        }
+        let imports = self.imports(None);
+        let sure = imports.iter().filter(|import| import.place == ImportPlace::TopLevel);
+        let sure: Vec<&Import> = sure.collect();
+        for name in names {
+            // Renamed ones are rare, and left out.
+            let import = sure.iter().find(|import| import.names.iter().any(|one| one == name));
+            found.extend(import.map(|import| CalledElsewhere {
+                import: (*import).clone(),
+                name: name.to_owned(),
+            }));
+        }
+        found
+    }
+
+    /// The imports that bring a name which the module hands on.
+    pub fn hands_on(&self, name: &str) -> Option<Import> {
+        let imports = self.imports(None).into_iter();
+        imports.rev().find(|import| {
+            import.place == ImportPlace::TopLevel && import.names.iter().any(|one| one == name)
+        })
+    }
+}
+
+/// The names that a block calls for certain, one after another.
+fn called(block: &[Stmt]) -> Vec<&str> {
+    let mut found = Vec::new();
+    for statement in block {
+        let value = match statement {
+            Stmt::Assign(node) => Some(&*node.value),
+            Stmt::AnnAssign(node) => node.value.as_deref(),
+            Stmt::Expr(node) => Some(&*node.value),
+            Stmt::Return(node) => node.value.as_deref(),
+            _ => None,
+        };
+        if let Some(value) = value {
+            walk::expressions(value, &mut |one| {
+                if let Expr::Call(call) = one
+                    && let Expr::Name(name) = &*call.func
+                {
+                    found.push(name.id.as_str());
+                }
+                // What is certain to be evaluated alone.
+                !matches!(
+                    one,
+                    Expr::BoolOp(_)
+                        | Expr::If(_)
+                        | Expr::ListComp(_)
+                        | Expr::SetComp(_)
+                        | Expr::DictComp(_)
+                        | Expr::Generator(_)
+                )
+            });
+        }
+        if let Stmt::With(node) = statement {
+            // `with app.app_context():` lets everything through; others may swallow it.
+            let plain = node.items.iter().all(|item| match &item.context_expr {
+                Expr::Call(call) => walk::dotted(&call.func)
+                    .is_some_and(|names| names.last() == Some(&"app_context")),
+                _ => false,
+            });
+            if plain {
+                found.extend(called(&node.body));
+            }
+        }
+        if walk::may_return(statement) || matches!(statement, Stmt::Raise(_)) {
+            break;
+        }
+    }
+    found
+}
+
+/// A generator runs when somebody asks it for something.
+fn yields(body: &[Stmt]) -> bool {
+    let mut found = false;
+    walk::statements(body, walk::Place::default(), &mut |statement, place| {
+        if place.function {
+            return;
+        }
+        for expression in walk::own_expressions(statement) {
+            walk::expressions(expression, &mut |one| {
+                found |= matches!(one, Expr::Yield(_) | Expr::YieldFrom(_));
+                true
+            });
+        }
+    });
+    found
+}

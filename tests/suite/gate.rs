@@ -1,0 +1,299 @@
+//! A small repository, and what people do to it: one change each, and the rule that has to tell.
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+const UNIT: &str = "[Unit]\nAfter=network.target\n[Service]\nType=notify\nNotifyAccess=main\nUser=app\n\
+    WorkingDirectory=/srv/app\nExecStart=/srv/app/venv/bin/gunicorn -w 3 -b 127.0.0.1:8000 app:app\n\
+    ExecReload=/bin/kill -s HUP $MAINPID\nKillMode=mixed\nTimeoutStopSec=40\nRestart=always\nRestartSec=2\n\
+    [Install]\nWantedBy=multi-user.target\n";
+const SITE: &str = "server {\n    listen 80;\n    server_name app.example.com;\n    location / {\n        \
+    proxy_pass http://127.0.0.1:8000;\n        proxy_set_header Host $host;\n        proxy_set_header \
+    X-Forwarded-For $proxy_add_x_forwarded_for;\n        proxy_set_header X-Forwarded-Proto $scheme;\n        \
+    proxy_read_timeout 75s;\n    }\n}\n";
+const APP: &str = "from flask import Flask\napp = Flask(__name__)\n";
+
+/// Files that are written over the healthy ones; none takes one away.
+type Changes<'a> = &'a [(&'a str, Option<&'a str>)];
+
+struct Ran {
+    code: Option<i32>,
+    report: Value,
+    nagios: String,
+}
+
+impl Ran {
+    fn found(&self) -> Vec<(&str, &str)> {
+        let all = self.report["findings"].as_array().unwrap().iter();
+        let word = |one: &'_ Value| one.as_str().unwrap_or_default().len();
+        all.filter(|one| word(&one["code"]) > 0)
+            .map(|one| (one["code"].as_str().unwrap(), one["severity"].as_str().unwrap()))
+            .collect()
+    }
+}
+
+fn check(changes: Changes) -> Ran {
+    let directory = tempfile::tempdir().unwrap();
+    let mut files = vec![
+        ("deploy/app.service", Some(UNIT)),
+        ("deploy/app.conf", Some(SITE)),
+        ("app.py", Some(APP)),
+        ("requirements.txt", Some("flask\ngunicorn==23.0.0\n")),
+    ];
+    files.retain(|(path, _)| !changes.iter().any(|(changed, _)| changed == path));
+    for (path, text) in files.iter().chain(changes) {
+        let Some(text) = text else { continue };
+        let path = directory.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    let run = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_deploy-doctor"))
+            .args(arguments)
+            .current_dir(directory.path())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (code, json) = run(&["check", ".", "--format", "json"]);
+    let report = serde_json::from_str(&json).unwrap_or_else(|error| panic!("{error}: {json}"));
+    Ran { code, report, nagios: run(&["nagios", "."]).1 }
+}
+
+fn unit(from: &str, to: &str) -> String {
+    assert!(UNIT.contains(from), "{from}");
+    UNIT.replace(from, to)
+}
+
+fn site(from: &str, to: &str) -> String {
+    assert!(SITE.contains(from), "{from}");
+    SITE.replace(from, to)
+}
+
+#[track_caller]
+fn tells(what: &str, changes: Changes, code: &str) {
+    let ran = check(changes);
+    let found = ran.found();
+    assert!(
+        found.iter().any(|(one, _)| *one == code),
+        "{what}: {found:?} {}",
+        ran.report["problems"]
+    );
+    let errors: Vec<_> = found.iter().filter(|(_, severity)| *severity == "error").collect();
+    assert!(errors.iter().all(|(one, _)| *one == code), "{what}: {errors:?}");
+}
+
+#[track_caller]
+fn is_silent(what: &str, changes: Changes) {
+    let ran = check(changes);
+    assert_eq!(ran.found(), [], "{what}");
+    assert_eq!(ran.code, Some(0), "{what}: {}", ran.report["problems"]);
+}
+
+#[test]
+fn the_repository_itself_is_healthy() {
+    is_silent("as it is", &[]);
+}
+
+#[test]
+fn changes_to_the_unit_are_told() {
+    for (what, text, code) in [
+        ("USR2 alone", unit("HUP", "USR2"), "U102"),
+        ("one dash", unit("-b 127", "-bind 127"), "G210"),
+        ("TLS behind http", unit("-w 3", "-w 3 --certfile a.pem --keyfile a.key"), "N305"),
+        ("no network", unit("User=app", "User=app\nPrivateNetwork=yes"), "U126"),
+        ("no IPv4", unit("User=app", "User=app\nRestrictAddressFamilies=AF_UNIX"), "U126"),
+        (
+            "no socket for systemd",
+            unit("User=app", "User=app\nRestrictAddressFamilies=AF_INET AF_INET6"),
+            "U126",
+        ),
+        ("nobody is let through", unit("User=app", "User=app\nIPAddressDeny=any"), "U126"),
+        ("a file's name", unit("app:app", "app.py:app"), "G210"),
+        ("a path", unit("app:app", "./app:app"), "G210"),
+        ("a dot for the colon", unit("app:app", "app.app"), "G210"),
+    ] {
+        tells(what, &[("deploy/app.service", Some(&text))], code);
+    }
+    for (what, line) in [
+        ("families", "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6"),
+        ("what is forbidden", "RestrictAddressFamilies=~AF_PACKET"),
+        ("this machine alone", "IPAddressDeny=any\nIPAddressAllow=localhost"),
+    ] {
+        let text = unit("User=app", &format!("User=app\n{line}"));
+        is_silent(what, &[("deploy/app.service", Some(&text))]);
+    }
+    // What ends the old master makes it a hand-over.
+    let two = "ExecReload=/bin/kill -s USR2 $MAINPID\nExecReload=/bin/sh -c 'sleep 5; kill -s WINCH \
+               $MAINPID; kill -s TERM $MAINPID'";
+    let text = unit("ExecReload=/bin/kill -s HUP $MAINPID", two);
+    assert!(!check(&[("deploy/app.service", Some(&text))]).found().contains(&("U102", "error")));
+}
+
+/// Nothing is green where nothing was looked at.
+#[test]
+fn a_unit_that_drops_out_is_no_success() {
+    for (what, text) in [
+        ("a broken header", unit("[Service]", "[Servic]")),
+        ("no header", unit("[Service]\n", "")),
+        (
+            "a script",
+            unit("/srv/app/venv/bin/gunicorn -w 3 -b 127.0.0.1:8000 app:app", "/srv/app/run.sh"),
+        ),
+    ] {
+        let ran = check(&[("deploy/app.service", Some(&text))]);
+        assert_eq!(ran.code, Some(3), "{what}: {:?}", ran.found());
+        assert!(ran.nagios.starts_with("DEPLOY UNKNOWN"), "{what}: {}", ran.nagios);
+    }
+    let alone = check(&[("deploy/app.service", None)]);
+    assert!(alone.nagios.starts_with("DEPLOY UNKNOWN"), "{}", alone.nagios);
+}
+
+#[test]
+fn changes_to_the_site_are_told() {
+    for (what, text, code) in [
+        ("`$` forgotten", site("$host", "host"), "N303"),
+        ("a header for another word", site("X-Forwarded-Proto", "X-Forwarded-Protocol"), "N303"),
+        (
+            "a merge",
+            site(
+                "    location",
+                "<<<<<<< HEAD\n    gzip on;\n=======\n    gzip off;\n>>>>>>> b\n    location",
+            ),
+            "N317",
+        ),
+        ("a letter in the port", site("listen 80", "listen 8O"), "N317"),
+        ("no key", site("listen 80;", "listen 443 ssl; ssl_certificate /a.pem;"), "N325"),
+        (
+            "all of it",
+            site("    location /", "    location /static/ { alias /srv/app/; }\n    location /"),
+            "N312",
+        ),
+        (
+            "all of it, by root",
+            site(
+                "    location / {",
+                "    location / { root /srv/app; try_files $uri @app; }\n    location @app {",
+            ),
+            "N312",
+        ),
+        (
+            "a named location",
+            site("    location / {", "    location / { try_files $uri @app; }\n    location @ap {"),
+            "N316",
+        ),
+    ] {
+        tells(what, &[("deploy/app.conf", Some(&text))], code);
+    }
+    let port = |text: &str| text.replace("8000", "80");
+    let both = [("deploy/app.service", port(UNIT)), ("deploy/app.conf", port(SITE))];
+    tells("nginx's port", &[(both[0].0, Some(&both[0].1)), (both[1].0, Some(&both[1].1))], "G225");
+    let socket =
+        "[Socket]\nListenStream=127.0.0.1:8000\nAccept=yes\n[Install]\nWantedBy=sockets.target\n";
+    tells("one service each", &[("deploy/app.socket", Some(socket))], "U127");
+    // The static files alone are nobody's loss.
+    let text =
+        site("    location /", "    location /static/ { alias /srv/app/static/; }\n    location /");
+    is_silent("static files", &[("deploy/app.conf", Some(&text))]);
+}
+
+/// Another container's nginx is not this host's, and what a template leaves open is not known.
+#[test]
+fn what_belongs_elsewhere_or_is_open_is_no_alarm() {
+    let docker = "server {\n    listen 80;\n    location / {\n        proxy_pass http://web:8000;\n        \
+                  proxy_set_header Host $host;\n        proxy_set_header X-Forwarded-For \
+                  $proxy_add_x_forwarded_for;\n        proxy_set_header X-Forwarded-Proto $scheme;\n    }\n}\n";
+    is_silent("docker", &[("docker/nginx.conf", Some(docker))]);
+    let open = |text: &str| text.replace("8000", "${PORT}");
+    let (unit, site) = (open(UNIT), open(SITE));
+    let ran = check(&[
+        ("deploy/app.service", None),
+        ("deploy/app.conf", None),
+        ("deploy/app.service.tmpl", Some(&unit)),
+        ("deploy/app.conf.tmpl", Some(&site)),
+    ]);
+    assert_eq!(ran.found(), []);
+}
+
+/// What a factory reads and imports runs when a worker starts, wherever it stands.
+#[test]
+fn functions_that_run_at_the_start_are_followed() {
+    let factory = "import os\nfrom flask import Flask\n\n\ndef create_app(config=None):\n    app = \
+                   Flask(__name__)\n    app.secret_key = os.environ['SECRET_KEY']\n    register(app)\n    if \
+                   config:\n        return app\n    app.other = os.environ['LATER']\n    return app\n\n\ndef \
+                   register(app):\n    from .views import bp\n    app.register_blueprint(bp)\n";
+    let codes = |changes: Changes| {
+        let ran = check(changes);
+        let found = ran.report["findings"].as_array().unwrap().iter();
+        let mut all: Vec<String> = found
+            .map(|one| {
+                let message = one["message"].as_str().unwrap();
+                let named =
+                    ["SECRET_KEY", "LATER", "views"].into_iter().find(|w| message.contains(w));
+                format!("{} {}", one["code"].as_str().unwrap(), named.unwrap_or_default())
+            })
+            .collect();
+        all.sort();
+        all
+    };
+    let views = ("shop/views.py", Some("bp = 1\n"));
+    let called = unit("app:app", "'shop:create_app()'");
+    let by_wsgi = unit("app:app", "wsgi:app");
+    let wsgi = ("wsgi.py", Some("from shop import create_app\napp = create_app()\n"));
+    let package = ("shop/__init__.py", Some("from .factory import create_app\n"));
+    let deep = ("shop/factory.py", Some(factory));
+    // What stands behind a `return` may never be reached.
+    for (what, changes) in [
+        (
+            "by gunicorn",
+            vec![
+                ("deploy/app.service", Some(&*called)),
+                ("shop/__init__.py", Some(factory)),
+                views,
+            ],
+        ),
+        (
+            "by another module",
+            vec![("deploy/app.service", Some(&*by_wsgi)), wsgi, package, deep, views],
+        ),
+    ] {
+        let changes: Vec<_> = [vec![("app.py", None)], changes].concat();
+        assert_eq!(codes(&changes), ["E410 SECRET_KEY"], "{what}");
+    }
+    // The blueprint's module is not there.
+    let changes = [("app.py", None), ("deploy/app.service", Some(&*by_wsgi)), wsgi, package, deep];
+    assert_eq!(codes(&changes), ["E410 SECRET_KEY", "R717 views"]);
+    // Nobody calls it.
+    let idle = format!("{factory}app = Flask(__name__)\n");
+    let changes = [("app.py", Some(&*idle))];
+    assert_eq!(codes(&changes), Vec::<String>::new());
+    // Called without being called.
+    let uncalled = unit("app:app", "app:create_app");
+    let plain = "from flask import Flask\ndef create_app():\n    return Flask(__name__)\n";
+    let changes = [("deploy/app.service", Some(&*uncalled)), ("app.py", Some(plain))];
+    assert_eq!(codes(&changes), ["G229 "]);
+}
+
+/// A variable's value names a module that is not there: it is not shown.
+#[test]
+fn a_module_that_a_variable_names_is_told_without_its_value() {
+    let text = unit("User=app", "User=app\nEnvironment=DJANGO_SETTINGS_MODULE=blog.secret_name");
+    let text = text.replace("app:app", "blog.wsgi");
+    let wsgi = "import os\nfrom django.core.wsgi import get_wsgi_application\n\
+                os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'blog.settings')\napplication = \
+                get_wsgi_application()\n";
+    let ran = check(&[
+        ("app.py", None),
+        ("deploy/app.service", Some(&text)),
+        ("blog/__init__.py", Some("")),
+        ("blog/wsgi.py", Some(wsgi)),
+        ("blog/settings.py", Some("DEBUG = False\n")),
+    ]);
+    assert_eq!(ran.found(), [("R717", "error")]);
+    assert!(!ran.report.to_string().contains("secret_name"), "{:#}", ran.report);
+    let place = &ran.report["findings"][0]["locations"][0];
+    assert_eq!(place["file"], "deploy/app.service", "{place:#}");
+}
