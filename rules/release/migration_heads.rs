@@ -331,6 +331,7 @@ fn no_node(missing: &MissingMigration<'_>, out: &mut Sink) {
         false => ("which no file holds".to_owned(), format!("no file holds {key}")),
     };
     let vague = matches!(key.name.as_str(), "__first__" | "__latest__");
+    let vague = vague && key.app != *app;
     let error = if vague { "ValueError" } else { "NodeNotFoundError" };
     let help = match missing.no_such_app {
         true => format!(

@@ -1,8 +1,11 @@
 //! Django's migrations: the graph (R705), what pending ones break (R706) and lock (R707), and which
 //! are pending (R708). What Django does in each case was measured with 4.2, 5.2 and 6.1.
 
+use crate::support::answers;
 use crate::support::case::{Case, Seen};
+use deploy_doctor::facts::{self, Request, Scope};
 use deploy_doctor::rule::Severity;
+use deploy_doctor::source::Sources;
 
 const SITE: &str = "/srv/myapp/.venv/lib/python3.11/site-packages";
 
@@ -487,4 +490,41 @@ fn ten_thousand_migrations_cost_little() {
     let start = std::time::Instant::now();
     case.check().passes("R705");
     assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());
+}
+
+#[test]
+fn what_follows_itself_is_a_circle() {
+    let own = migration("[('shop', '0001_initial'), ('shop', '0002_x')]", "");
+    let seen = first().in_release(&file("0002_x"), own).check();
+    seen.only("R705").says("in a circle, shop.0002_x after shop.0002_x");
+    // It follows what it replaces, which is gone.
+    let text = migration("[('shop', '0002_x')]", "    replaces = [('shop', '0002_x')]\n");
+    let seen = project().in_release(&file("0001_squashed"), text).check();
+    seen.only("R705").says("CircularDependencyError");
+    // What is replaced follows what is replaced and gone.
+    let replaces = "    replaces = [('shop', '0001_initial'), ('shop', '0002_x')]\n";
+    let case = project().in_release(&file("0001_squashed"), migration("[]", replaces));
+    with(case, "0002_x", "0001_initial").check().passes("R705");
+}
+
+#[test]
+fn preflight_asks_django_itself() {
+    let asked = |answer: &str| {
+        let text = format!("{{\"stage\": \"done\", \"seconds\": 0.2}}\n{answer}\n");
+        let case = with(first(), "0002_more", "0001_initial")
+            .living(|host| drop(host.imports(Ok(answers::output(0, &text)))));
+        let host = case.into_host();
+        let sources = Sources::new(&host);
+        let request = Request { apps: Vec::new(), scope: Scope::Root, database_revision: None };
+        let mut deployment = facts::read(&sources, &request);
+        facts::preflight::run(&sources, &mut deployment);
+        deployment.apps.remove(0).release.database_revision
+    };
+    let plan =
+        asked("{\"plan\": [[true, \"shop\", \"0001_initial\"], [false, \"shop\", \"0002_more\"]]}");
+    assert_eq!(plan.ok().unwrap(), "[X]  shop.0001_initial\n[ ]  shop.0002_more\n");
+    for strange in ["\\n[X] a.b", "", "\\u001b[31m"] {
+        let plan = asked(&format!("{{\"plan\": [[true, \"shop\", \"{strange}\"]]}}"));
+        assert!(plan.ok().is_none(), "{strange}");
+    }
 }

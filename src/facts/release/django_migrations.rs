@@ -91,6 +91,30 @@ impl DjangoMigrations {
         self.project.added(&is_new).map_err(Why::not_understood)
     }
 
+    /// For `facts`: how many migrations each application has.
+    pub(in crate::facts) fn to_json(&self) -> serde_json::Value {
+        let app = |app: &DjangoApp| match app {
+            DjangoApp::Own { directory, migrations, faults, .. } => serde_json::json!({
+                "directory": directory,
+                "migrations": migrations.len(),
+                "not_understood": faults.len(),
+            }),
+            DjangoApp::Installed { names } => serde_json::json!({ "installed": names.len() }),
+            DjangoApp::NoPackage { directory, files, .. } => serde_json::json!({
+                "directory": directory,
+                "not_seen": files,
+            }),
+            DjangoApp::Unmigrated => serde_json::json!({}),
+            DjangoApp::Unknown(why) => serde_json::json!({ "unknown": why }),
+        };
+        let apps = self.project.apps.iter().map(|(label, found)| (label.clone(), app(found)));
+        serde_json::json!({
+            "settings": self.settings,
+            "apps": apps.collect::<serde_json::Map<_, _>>(),
+            "more": self.project.open,
+        })
+    }
+
     fn no_such(&self, word: &str) -> Why {
         Why::not_there(format!(
             "no migration of the release is {word} (--since takes APP.MIGRATION)"

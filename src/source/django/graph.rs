@@ -112,6 +112,17 @@ enum Mode<'a> {
     Applied(&'a HashSet<usize>),
 }
 
+/// One follows another.
+#[derive(Clone, Copy)]
+struct Edge {
+    child: usize,
+    parent: usize,
+    /// The child is named as one that is gone, and that the child replaces.
+    child_gone: bool,
+    /// The same of the parent.
+    parent_gone: bool,
+}
+
 struct Nodes<'p> {
     list: Vec<Node<'p>>,
     ids: HashMap<(&'p str, &'p str), usize>,
@@ -119,8 +130,7 @@ struct Nodes<'p> {
     replaces: HashMap<usize, Vec<usize>>,
     /// By which others each is replaced.
     replaced_by: Vec<Vec<usize>>,
-    /// Child and parent.
-    edges: Vec<(usize, usize)>,
+    edges: Vec<Edge>,
 }
 
 /// The graph in one mode: who is in it, and what each follows.
@@ -236,7 +246,14 @@ impl Project {
             App::Unmigrated if vague => Holds::Yes,
             // An application without migrations has none of this name either.
             App::Unmigrated => Holds::No,
-            App::Own { .. } | App::Installed { .. } if vague && key.app == from => Holds::Yes,
+            // Of the same application, Django passes over the first and looks for the other by name.
+            App::Own { .. } if vague && key.app == from => {
+                if key.name == "__first__" {
+                    Holds::Yes
+                } else {
+                    Holds::No
+                }
+            }
             App::Own { migrations, unread, .. } if vague => {
                 if migrations.is_empty() && unread.is_empty() { Holds::No } else { Holds::Yes }
             }
@@ -357,7 +374,7 @@ impl Project {
         let nodes = self.nodes();
         let start = nodes.id(key)?;
         let mut parents: HashMap<usize, Vec<usize>> = HashMap::new();
-        for (child, parent) in &nodes.edges {
+        for Edge { child, parent, .. } in &nodes.edges {
             parents.entry(*child).or_default().push(*parent);
         }
         for (squashed, replaced) in &nodes.replaces {
@@ -467,10 +484,15 @@ impl<'p> Nodes<'p> {
         let mut edges = Vec::new();
         for (at, node) in self.list.iter().enumerate() {
             let resolve = |key: &Key| match key.name.as_str() {
-                "__first__" if key.app != node.app => first.get(key.app.as_str()).copied(),
+                "__first__" if key.app != node.app => {
+                    first.get(key.app.as_str()).map(|at| (*at, false))
+                }
                 // Which one is the latest hangs on the rest of the graph.
                 "__first__" | "__latest__" => None,
-                _ => self.id(key).or_else(|| instead.get(key).copied()),
+                _ => {
+                    let there = self.id(key).map(|at| (at, false));
+                    there.or_else(|| instead.get(key).map(|at| (*at, true)))
+                }
             };
             for dependency in &node.migration.dependencies {
                 let parent = match &dependency.value {
@@ -478,12 +500,25 @@ impl<'p> Nodes<'p> {
                     Dependency::Swappable(setting) => swappable
                         .get(setting)
                         .filter(|app| app.as_str() != node.app)
-                        .and_then(|app| first.get(app.as_str()).copied()),
+                        .and_then(|app| first.get(app.as_str()))
+                        .map(|at| (*at, false)),
                 };
-                edges.extend(parent.map(|parent| (at, parent)));
+                let edge = |(parent, parent_gone)| Edge {
+                    child: at,
+                    parent,
+                    child_gone: false,
+                    parent_gone,
+                };
+                edges.extend(parent.map(edge));
             }
             for Spanned { value, .. } in &node.migration.run_before {
-                edges.extend(resolve(value).map(|child| (child, at)));
+                let edge = |(child, child_gone)| Edge {
+                    child,
+                    parent: at,
+                    child_gone,
+                    parent_gone: false,
+                };
+                edges.extend(resolve(value).map(edge));
             }
         }
         self.edges = edges;
@@ -534,7 +569,7 @@ impl<'p> Nodes<'p> {
             last.insert(*at, inside.into_iter().collect());
         }
         let mut followed: HashMap<usize, HashSet<usize>> = HashMap::new();
-        for (child, parent) in &self.edges {
+        for Edge { child, parent, .. } in &self.edges {
             for at in self.replaced_by.get(*parent).into_iter().flatten() {
                 let by_same = self.replaced_by.get(*child).is_some_and(|by| by.contains(at));
                 if by_same {
@@ -548,18 +583,23 @@ impl<'p> Nodes<'p> {
             }
         }
         let mut parents = vec![Vec::new(); count];
-        for (child, parent) in &self.edges {
-            if dropped(*child) {
+        for Edge { child, parent, child_gone, parent_gone } in &self.edges {
+            // What is gone, and stands for nothing here, Django would miss: the database decides.
+            if dropped(*child) || (dropped(*parent) && *parent_gone) {
                 continue;
             }
-            let child = place(*child);
+            let to = place(*child);
             let ends = match dropped(*parent) {
                 true => last.get(parent).cloned().unwrap_or_default(),
-                false => vec![place(*parent)],
+                false => vec![*parent],
             };
-            if let Some(parents) = parents.get_mut(child) {
-                let ends = ends.into_iter().map(place);
-                parents.extend(ends.filter(|end| *end != child && used.get(*end) == Some(&true)));
+            // What stands for both follows none of the two itself.
+            let inside = |end: &usize| {
+                place(*end) == to && (*child != to || *child_gone) && (*end != to || *parent_gone)
+            };
+            let ends = ends.into_iter().filter(|end| !inside(end)).map(place);
+            if let Some(parents) = parents.get_mut(to) {
+                parents.extend(ends.filter(|end| used.get(*end) == Some(&true)));
             }
         }
         for parents in &mut parents {
