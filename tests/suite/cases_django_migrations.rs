@@ -511,8 +511,9 @@ fn what_follows_itself_is_a_circle() {
 fn preflight_asks_django_itself() {
     let asked = |answer: &str| {
         let text = format!("{{\"stage\": \"done\", \"seconds\": 0.2}}\n{answer}\n");
-        let case = with(first(), "0002_more", "0001_initial")
-            .living(|host| drop(host.imports(Ok(answers::output(0, &text)))));
+        let case = with(first(), "0002_more", "0001_initial").living(|host| {
+            host.imports(Ok(answers::output(0, &text)));
+        });
         let host = case.into_host();
         let sources = Sources::new(&host);
         let request = Request { apps: Vec::new(), scope: Scope::Root, database_revision: None };
