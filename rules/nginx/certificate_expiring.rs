@@ -1,6 +1,6 @@
 use std::net::IpAddr;
 
-use crate::facts::nginx::{ServedCertificate, ServerName, ServerNameKind};
+use crate::facts::nginx::{LackingIssuer, ServedCertificate, ServerName, ServerNameKind};
 use crate::rule::prelude::*;
 
 crate::rule! {
@@ -19,10 +19,22 @@ crate::rule! {
     /// itself is for clients that were told to trust it: its end is a warning, its names are not
     /// looked at.
     ///
+    /// And a warning where the file holds a certificate without the intermediate that signed it, measured
+    /// with nginx 1.22: it loads it and sends it alone, also where `ssl_trusted_certificate` has the rest.
+    /// curl (`unable to get local issuer certificate`), Python and Node then refuse the site; browsers
+    /// fetch the intermediate or know it, so that nobody sees it there. It is said where the intermediate
+    /// lies beside the certificate (`cert.pem` named instead of `fullchain.pem`), and where the certificate
+    /// is of a public authority, which sign none with a root; an authority of one's own may do so, and
+    /// clients have its root. The order of intermediates matters to none of these clients. A file in which
+    /// the server's own is not the first is refused by nginx (`key values mismatch`).
+    ///
     /// By hand: `openssl x509 -in FILE -noout -dates -ext subjectAltName`.
     ///
     /// Proved by `certificate-expired`: nginx tested and reloaded the certificate without a word, and
     /// a client that checks it got no answer.
+    ///
+    /// Proved by `certificate-without-intermediate`: nginx tested and reloaded it without a word, and a
+    /// client that knows the root refused the site.
     ///
     /// Proved by `certificate-key-differs`: nginx refused to start, and every connection was refused.
     ///
@@ -150,6 +162,25 @@ crate::rule! {
     /// ```tree,fixed,live
     /// /etc/letsencrypt/live/example.com/fullchain.pem certificate=example.com key=/etc/letsencrypt/live/example.com/privkey.pem
     /// ```
+    /// `cert.pem` instead of `fullchain.pem`:
+    ///
+    /// ```nginx,bad
+    /// server {
+    ///     listen 443 ssl default_server;
+    ///     server_name example.com;
+    ///     ssl_certificate /etc/letsencrypt/live/example.com/cert.pem;
+    ///     ssl_certificate_key /etc/letsencrypt/live/example.com/privkey.pem;
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// ```tree,bad,live
+    /// /etc/letsencrypt/live/example.com/cert.pem certificate=example.com public alone key=/etc/letsencrypt/live/example.com/privkey.pem
+    /// ```
     /// The key in the certificate's place:
     ///
     /// ```nginx,bad
@@ -248,6 +279,9 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             Err(why) => out.skip(&why),
         }
         let Ok(chain) = certificate.chain.get() else { continue };
+        if let Some(lacking) = &certificate.lacking {
+            alone(certificate, lacking, out);
+        }
         names(app, certificate, out);
         match app.nginx.now.get() {
             Ok(now) => time(certificate, chain.since, chain.until, *now, out),
@@ -271,8 +305,51 @@ fn no_certificate(certificate: &ServedCertificate, out: &mut Sink) {
     .fix(Safety::Manual, "put the certificate in place");
 }
 
+/// A certificate without the intermediate that signed it.
+fn alone(certificate: &ServedCertificate, lacking: &LackingIssuer, out: &mut Sink) {
+    let path = certificate.path.display();
+    let help = match (&lacking.whole, &lacking.beside) {
+        (Some(whole), _) => {
+            format!("name the file that holds both:\nssl_certificate {};", whole.display())
+        }
+        (None, Some(beside)) => format!(
+            "put the intermediate behind it, in a file of its own, and name that:\n\
+             cat {path} {} > {}",
+            beside.display(),
+            certificate.path.with_file_name("fullchain.pem").display()
+        ),
+        (None, None) => format!(
+            "put the authority's intermediate behind it in {path} (certbot: name fullchain.pem; \
+             others call it the bundle)"
+        ),
+    };
+    out.report(
+        "curl, Python, Java and most apps refuse the site over https, while browsers find their way: \
+         nginx sends its certificate without the intermediate that signed it",
+    )
+    .at(certificate.span, "the certificate alone")
+    .severity(Severity::Warning)
+    .subject("intermediate")
+    .help(format!("{help}\nthen: nginx -t && systemctl reload nginx"))
+    .fix(Safety::Manual, "send the intermediate too");
+}
+
 fn wrong_key(certificate: &ServedCertificate, out: &mut Sink) {
     let path = certificate.path.display();
+    if let Some(place) = certificate.key_of {
+        out.report(format!(
+            "nginx refuses to load, and no site answers after its next start: the certificate of the \
+             key stands at place {place} in {path}, and has to be the first"
+        ))
+        .at(certificate.span, "another certificate comes first")
+        .at_some(certificate.key_span, "the key")
+        .help(
+            "put the server's own certificate first in the file, behind it the intermediates\n\
+             then check with: nginx -t",
+        )
+        .fix(Safety::Manual, "the server's own certificate first");
+        return;
+    }
     out.report(format!(
         "nginx refuses to load, and no site answers after its next start: the key is not that of \
          {path}"

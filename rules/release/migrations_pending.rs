@@ -1,7 +1,8 @@
 //! Holds the database's revision, where the user said it, against the release's migrations.
 
+use crate::facts::release::django_migrations::{Pending, SHOWS};
 use crate::facts::release::migrations::Revision;
-use crate::facts::release::{Migrations, Standing};
+use crate::facts::release::{DjangoMigrations, Migrations, Standing};
 use crate::facts::{App, Origin, Why};
 use crate::rule::{EvidenceKind, Safety, Sink};
 
@@ -24,6 +25,14 @@ crate::rule! {
     /// After a rollback the database can be *ahead*: its revision is one that the older code has no
     /// file for. `flask db current`, `upgrade` and `downgrade` then exit 1 with
     /// `Can't locate revision`, until the newer release is deployed again, or was downgraded before.
+    ///
+    /// Of a Django application `--preflight` asks the default database the same (`django_migrations`). By
+    /// hand it is what `python manage.py showmigrations --plan` prints
+    /// (`--db-revision "$(python manage.py showmigrations --plan)"`), with the settings and the variables of
+    /// the service: `manage.py` mostly names the settings of development. Migrations that an installed
+    /// package brings count, too. After a rollback Django says nothing at all (4.2, 5.2 and 6.1, measured):
+    /// what the database has applied and no file holds is passed over by `showmigrations`, `migrate` and
+    /// `migrate --check`, which exit 0. Only what the newer release prints shows it.
     ///
     /// Proved by `migrations-pending`: the reload returned 0, and every request got 500
     /// until the end (`no such column`).
@@ -101,6 +110,17 @@ crate::rule! {
 }
 
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    if let Some(migrations) = app.release.django_migrations.get()? {
+        let standing = migrations.standing(&app.release.database_revision);
+        return match standing {
+            Err(_) if migrations.is_empty() && !app.release.database_revision.is_set() => Ok(()),
+            Err(why) => Err(why),
+            Ok(pending) => {
+                of_django(app, migrations, &pending, out);
+                Ok(())
+            }
+        };
+    }
     let Some(migrations) = app.release.migrations.get()? else {
         // Who says a revision expects it to be held against something.
         return match app.release.database_revision.ok() {
@@ -167,13 +187,92 @@ fn unheard(app: &App, migrations: &Migrations, revision: &str, out: &mut Sink) {
     .fix(Safety::Manual, format!("deploy a release that has revision {revision}"));
 }
 
+fn of_django(app: &App, migrations: &DjangoMigrations, pending: &Pending<'_>, out: &mut Sink) {
+    let own = pending.own.iter().map(|(app, migration)| format!("{app}.{}", migration.name));
+    let all: Vec<String> = own.chain(pending.installed.iter().map(ToString::to_string)).collect();
+    if !all.is_empty() {
+        let plural = if all.len() == 1 { "" } else { "s" };
+        let message = format!(
+            "a reload serves code that the database is too old for: {} migration{plural} not \
+             applied, {}",
+            all.len(),
+            named(&all)
+        );
+        out.report(message)
+            .at_each(
+                pending
+                    .own
+                    .iter()
+                    .take(NAMED)
+                    .map(|(_, migration)| (migration.span, "not applied")),
+            )
+            .subject(all.first().cloned().unwrap_or_default())
+            .evidence(EvidenceKind::Command, format!("{}: {SHOWS}", asked(app)))
+            .help(format!(
+                "Back up the database, apply them, then reload:\n  {} migrate --settings {}",
+                manage(app, false),
+                migrations.settings
+            ))
+            .fix(Safety::Manual, "apply the pending migrations");
+    }
+    let ahead: Vec<String> = pending.unheard.iter().map(ToString::to_string).collect();
+    if let Some(first) = pending.unheard.first() {
+        let newest = newest(migrations, &first.app);
+        out.report(format!(
+            "the database is ahead of the code: no migration of this release is {}",
+            named(&ahead)
+        ))
+        .at_each(newest.map(|span| (span, "the newest migrations of this release")))
+        .subject(first.to_string())
+        .evidence(EvidenceKind::Command, format!("{}: {SHOWS}", asked(app)))
+        .help(format!(
+            "After a rollback: deploy the release that has {first} again. Or, where it can be undone \
+             without loss, go back\nin that release's directory to the last migration that this \
+             release has:\n  {} migrate {} MIGRATION --settings {}",
+            manage(app, true),
+            first.app,
+            migrations.settings
+        ))
+        .fix(Safety::Manual, format!("deploy a release that has {first}"));
+    }
+}
+
+/// Where a migration of an application stands that nothing follows.
+fn newest(migrations: &DjangoMigrations, app: &str) -> Option<crate::rule::prelude::Span> {
+    use crate::facts::release::django_migrations::DjangoApp;
+    match migrations.project.apps.get(app) {
+        Some(DjangoApp::Own { migrations, .. }) => migrations.last().map(|last| last.span),
+        _ => None,
+    }
+}
+
+fn named(all: &[String]) -> String {
+    let mut names: Vec<&str> = all.iter().take(NAMED).map(String::as_str).collect();
+    if all.len() > NAMED {
+        names.push("…");
+    }
+    names.join(", ")
+}
+
+/// Django's command line as the service would run it.
+fn manage(app: &App, elsewhere: bool) -> String {
+    let (mut line, programs) = as_service(app, elsewhere);
+    line.push_str(&format!(" {programs}python manage.py"));
+    line
+}
+
+/// Which option says where the database is.
+fn asked(app: &App) -> &'static str {
+    match app.release.database_revision.origin() {
+        Some(Origin::Option(option)) => option,
+        _ => "--db-revision",
+    }
+}
+
 /// Where the database's revision is known from.
 fn stated(app: &App) -> String {
     let database = &app.release.database_revision;
-    let from = match database.origin() {
-        Some(Origin::Option(option)) => option,
-        _ => "--db-revision",
-    };
+    let from = asked(app);
     match database.ok().map(|said| said.trim()).unwrap_or_default() {
         "" => format!("{from}: the database holds no revision"),
         said => format!("{from}: the database is at {said}"),
@@ -183,22 +282,7 @@ fn stated(app: &App) -> String {
 /// What applies the migrations as the service would (its user, its directory, its variables), or
 /// what undoes them down to a revision.
 fn command(app: &App, migrations: &Migrations, down_to: Option<&str>) -> String {
-    let mut line = String::from("systemd-run --pty");
-    if let Some(Some(user)) = app.service.text("User").ok() {
-        line.push_str(&format!(" --uid={}", user.as_str()));
-    }
-    if down_to.is_some() {
-        line.push_str(" --working-directory=DIRECTORY");
-    } else if let Some(directory) = app.release.directory.ok() {
-        line.push_str(&format!(" --working-directory={}", directory.path.display()));
-    }
-    for file in app.environment.read_files() {
-        line.push_str(&format!(" -p EnvironmentFile={}", file.source.path.display()));
-    }
-    let programs = match app.gunicorn.venv.ok() {
-        Some(venv) => format!("{}/bin/", venv.path.display()),
-        None => String::new(),
-    };
+    let (mut line, programs) = as_service(app, down_to.is_some());
     line.push_str(&format!(" {programs}"));
     if migrations.of_flask() {
         line.push_str("flask");
@@ -216,4 +300,26 @@ fn command(app: &App, migrations: &Migrations, down_to: Option<&str>) -> String 
         None => line.push_str(" upgrade head"),
     }
     line
+}
+
+/// What runs a command as the service's user, in its directory and with its variables; and where
+/// the programs of its environment lie.
+fn as_service(app: &App, elsewhere: bool) -> (String, String) {
+    let mut line = String::from("systemd-run --pty");
+    if let Some(Some(user)) = app.service.text("User").ok() {
+        line.push_str(&format!(" --uid={}", user.as_str()));
+    }
+    if elsewhere {
+        line.push_str(" --working-directory=DIRECTORY");
+    } else if let Some(directory) = app.release.directory.ok() {
+        line.push_str(&format!(" --working-directory={}", directory.path.display()));
+    }
+    for file in app.environment.read_files() {
+        line.push_str(&format!(" -p EnvironmentFile={}", file.source.path.display()));
+    }
+    let programs = match app.gunicorn.venv.ok() {
+        Some(venv) => format!("{}/bin/", venv.path.display()),
+        None => String::new(),
+    };
+    (line, programs)
 }

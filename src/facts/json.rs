@@ -238,6 +238,10 @@ fn release(sources: &Sources, app: &App) -> Value {
             }),
             None => Value::Null,
         }),
+        "django_migrations": known(sources, &release.django_migrations, |found| match found {
+            Some(found) => found.to_json(),
+            None => Value::Null,
+        }),
         "previous": known(sources, &release.previous, |previous| {
             json!(previous.iter().map(|p| p.path.to_string_lossy()).collect::<Vec<_>>())
         }),

@@ -10,7 +10,7 @@ pub mod unreached;
 
 use std::path::Path;
 
-pub use certificates::{CertificateFile, ServedCertificate};
+pub use certificates::{CertificateFile, LackingIssuer, ServedCertificate};
 pub use descriptors::Descriptors;
 pub use dormant::DormantPeer;
 pub use running::{ChangedFile, Running};

@@ -1,5 +1,5 @@
 # Imports the application as gunicorn's worker does, and says how that went, in one line of JSON;
-# where it has Flask-Migrate, a second line tells the database's revision.
+# where it has Flask-Migrate or is Django's, a second line tells what the database has applied.
 # Arguments: the working directory, "module" where gunicorn was started with -m, gunicorn's own.
 # It listens nowhere: gunicorn opens its sockets in the arbiter, which is not started here.
 import json
@@ -80,15 +80,39 @@ def revisions(application):
     return dict(revisions=seen[0])
 
 
+def is_django():
+    # Set up by what was imported, and by nothing here.
+    registry = sys.modules.get("django.apps")
+    return registry is not None and registry.apps.ready
+
+
+def plan():
+    # What `manage.py showmigrations --plan` prints: it reads django_migrations, and makes no table.
+    from django.db import connection
+    from django.db.migrations.loader import MigrationLoader
+
+    name = str(connection.settings_dict["NAME"])
+    file = connection.vendor == "sqlite" and name != ":memory:" and not name.startswith("file:")
+    # To connect would make an empty file where there is none.
+    if file and not os.path.exists(name):
+        return dict(failed="the SQLite file is not there")
+    loader = MigrationLoader(connection)
+    order = {}
+    for leaf in loader.graph.leaf_nodes():
+        order.update(dict.fromkeys(loader.graph.forwards_plan(leaf)))
+    return dict(plan=[[key in loader.applied_migrations, *key] for key in order])
+
+
 def ask_database(application, seconds):
     application = flask_application(application)
-    if application is None or "migrate" not in application.extensions:
+    flask = application is not None and "migrate" in application.extensions
+    if not flask and not is_django():
         return dict(failed="the imported application has no Flask-Migrate")
     # Whatever hangs ends with this process; what was said before stands.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
-        return revisions(application)
+        return revisions(application) if flask else plan()
     except BaseException as error:
         return dict(error=type(error).__name__)
 

@@ -69,13 +69,15 @@ struct Answer {
 #[derive(Default, serde::Deserialize)]
 struct Database {
     revisions: Option<Vec<String>>,
+    /// Django's migrations: is it applied, its application, its name.
+    plan: Option<Vec<(bool, String, String)>>,
     /// The script's own reason.
     failed: Option<String>,
     /// The class of an exception; its text may hold a password.
     error: Option<String>,
 }
 
-/// Imports every application, and asks the databases where Flask-Migrate is there.
+/// Imports every application, and asks the databases where Flask-Migrate or Django is there.
 pub fn run(sources: &Sources, deployment: &mut Deployment) {
     for app in &mut deployment.apps {
         let output = import(sources, app).map(|import| sources.host().import(&import));
@@ -105,6 +107,9 @@ fn database(stdout: &[u8]) -> Known<String> {
         return Known::Unknown(Why::not_read("the database did not answer --preflight in time"));
     };
     let answer: Database = serde_json::from_slice(line).unwrap_or_default();
+    if let Some(plan) = answer.plan {
+        return as_printed(&plan);
+    }
     match answer.revisions {
         Some(revisions) if revisions.iter().all(|revision| is_revision(revision)) => {
             Known::Value(revisions.join("\n"), Origin::Option("--preflight"))
@@ -120,6 +125,23 @@ fn database(stdout: &[u8]) -> Known<String> {
             _ => "the database was not asked".to_owned(),
         })),
     }
+}
+
+/// What Django said, as `showmigrations --plan` would print it.
+fn as_printed(plan: &[(bool, String, String)]) -> Known<String> {
+    // Names of migrations may be longer than revisions.
+    let fits = |text: &str| {
+        let parts = text.as_bytes().chunks(64);
+        !text.is_empty() && parts.map(std::str::from_utf8).all(|part| part.is_ok_and(is_revision))
+    };
+    if !plan.iter().all(|(_, app, name)| fits(app) && fits(name)) {
+        let why = "the database holds a migration of a strange name";
+        return Known::Unknown(Why::not_understood(why));
+    }
+    let line = |(applied, app, name): &(bool, String, String)| {
+        format!("[{}]  {app}.{name}\n", if *applied { "X" } else { " " })
+    };
+    Known::Value(plan.iter().map(line).collect(), Origin::Option("--preflight"))
 }
 
 /// May it be shown as a revision, or the name of a class?

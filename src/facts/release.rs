@@ -3,6 +3,7 @@
 
 pub mod code;
 mod django;
+pub mod django_migrations;
 mod django_settings;
 mod finder;
 mod graph;
@@ -31,6 +32,7 @@ use crate::host::{HostError, HostErrorKind};
 use crate::source::Sources;
 
 pub use code::{Application, Code, NeededVariable, ReadModule, Resolution};
+pub use django_migrations::{DjangoMigrations, EarlierDjango};
 pub use django_settings::Django;
 pub use link::ReleaseLink;
 pub use listed::Listed;
@@ -96,6 +98,10 @@ pub struct Release {
     pub migrations: Known<Option<Migrations>>,
     /// What Django makes of a request, where the application is Django's.
     pub django: Option<Django>,
+    /// Django's migrations, where the application is Django's.
+    pub django_migrations: Known<Option<DjangoMigrations>>,
+    /// Those of the release before.
+    pub earlier_django: Known<EarlierDjango>,
     /// Manifests of static files.
     pub manifests: Vec<StaticManifest>,
     /// The releases beside the current one, newest name last.
@@ -160,11 +166,20 @@ pub fn read(
         path_open: candidate.environment.may_set_elsewhere(machine.whole, PYTHONPATH),
         django_settings: &settings,
     };
-    let code = code::read(sources, gunicorn, &search_path, &surroundings, problems);
+    let mut code = code::read(sources, gunicorn, &search_path, &surroundings, problems);
     let environment = &candidate.environment;
     let django = django_settings::read(sources, gunicorn, environment, &code);
-    let migrations =
-        migrations::read(sources, &roots(&directory, link.as_ref()), django.is_some(), problems);
+    let migrations = migrations::read(sources, &roots(&directory, link.as_ref()), problems);
+    // Who starts no Django has none of its migrations, and whose are Alembic's has those.
+    let of_alembic = matches!(migrations.ok(), Some(Some(_)));
+    let starts_none = django.is_none() && code.django_settings.is_none();
+    let django_migrations = match of_alembic || starts_none {
+        true => Known::Observed(None, "the application"),
+        false => {
+            let taken = Known::Unknown(Why::not_read("Django's migrations were not read"));
+            std::mem::replace(&mut code.django_migrations, taken)
+        }
+    };
     let manifests = manifests::read(sources, &roots(&directory, link.as_ref()), problems);
     let previous =
         previous::read(sources, machine, link.as_ref(), &code, &gunicorn.venv, &search_path);
@@ -182,6 +197,8 @@ pub fn read(
         link.as_ref(),
         &previous,
     );
+    let earlier_django =
+        django_migrations::of_earlier(sources, &django_migrations, link.as_ref(), &previous);
     Release {
         directory,
         link,
@@ -193,6 +210,8 @@ pub fn read(
         packages,
         migrations,
         django,
+        django_migrations,
+        earlier_django,
         manifests,
         previous,
         earlier,

@@ -4,13 +4,17 @@
 use std::time::Duration;
 
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::pki_types::{
+    CertificateDer, PrivateKeyDer, ServerName, SubjectPublicKeyInfoDer, UnixTime,
+};
 use webpki::{EndEntityCert, Error, KeyUsage};
 
 /// A server's certificate and those behind it in its file.
 #[derive(Debug, Clone)]
 pub struct Chain {
     own: CertificateDer<'static>,
+    /// Those behind it.
+    others: Vec<CertificateDer<'static>>,
     /// From when on it is valid, in seconds since 1970.
     pub since: u64,
     /// The last second of it.
@@ -19,6 +23,30 @@ pub struct Chain {
     pub self_signed: bool,
     /// The DNS names in it.
     pub names: Vec<String>,
+}
+
+/// What only certificates of public authorities have, in DER: the policies of the CA/Browser Forum
+/// for domains, organizations, persons and extended validation (2.23.140.1), which every certificate
+/// that browsers trust must name one of, and the timestamps of Certificate Transparency.
+const PUBLIC: [&[u8]; 5] = [
+    b"\x06\x06\x67\x81\x0c\x01\x02\x01",
+    b"\x06\x06\x67\x81\x0c\x01\x02\x02",
+    b"\x06\x06\x67\x81\x0c\x01\x02\x03",
+    b"\x06\x05\x67\x81\x0c\x01\x01",
+    b"\x06\x0a\x2b\x06\x01\x04\x01\xd6\x79\x02\x04\x02",
+];
+/// The most certificates of a file that are looked at.
+const CERTIFICATES: usize = 1000;
+
+/// What a file holds of a certificate's issuer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Issuer {
+    /// Nothing.
+    NotHere,
+    /// One that signed itself: the end of a chain.
+    Root,
+    /// One that somebody else signed.
+    Intermediate,
 }
 
 /// Is there none in a file: no block of PEM that is called one? nginx refuses it.
@@ -32,10 +60,9 @@ const END: u64 = 253_402_300_800;
 impl Chain {
     /// Reads a file. Returns in words what is not understood.
     pub fn parse(bytes: &[u8]) -> Result<Self, &'static str> {
-        let own = CertificateDer::pem_slice_iter(bytes)
-            .next()
-            .ok_or("it holds no certificate in PEM")?
-            .map_err(|_| "its PEM is broken")?;
+        let mut all = CertificateDer::pem_slice_iter(bytes).take(CERTIFICATES);
+        let own =
+            all.next().ok_or("it holds no certificate in PEM")?.map_err(|_| "its PEM is broken")?;
         let certificate =
             EndEntityCert::try_from(&own).map_err(|_| "its certificate is not understood")?;
         let not_understood = "how long its certificate is valid is not understood";
@@ -48,7 +75,44 @@ impl Chain {
         };
         let self_signed = certificate.issuer() == certificate.subject();
         let names = certificate.valid_dns_names().map(str::to_ascii_lowercase).collect();
-        Ok(Self { since, until, self_signed, names, own })
+        let others = all.filter_map(Result::ok).collect();
+        Ok(Self { since, until, self_signed, names, own, others })
+    }
+
+    /// Does its file hold nobody who could have issued it?
+    pub fn is_alone(&self) -> bool {
+        !self.self_signed && issuer_among(&self.own, self.others.iter()) == Issuer::NotHere
+    }
+
+    /// Did a public authority issue it? Those issue none with their roots, but with intermediates,
+    /// which no client has.
+    pub fn is_public(&self) -> bool {
+        PUBLIC.iter().any(|mark| memchr::memmem::find(&self.own, mark).is_some())
+    }
+
+    /// What another file, in PEM, holds of its issuer.
+    pub fn issuer_in(&self, bytes: &[u8]) -> Issuer {
+        let all: Vec<_> = CertificateDer::pem_slice_iter(bytes)
+            .take(CERTIFICATES)
+            .filter_map(Result::ok)
+            .collect();
+        issuer_among(&self.own, all.iter())
+    }
+
+    /// Is it the first one of another file, in PEM?
+    pub fn is_first_in(&self, bytes: &[u8]) -> bool {
+        let first = CertificateDer::pem_slice_iter(bytes).next();
+        first.and_then(Result::ok).is_some_and(|first| first == self.own)
+    }
+
+    /// Which one behind it, from 2, this private key in PEM belongs to: nginx wants that one first.
+    pub fn fits_other(&self, key: &[u8]) -> Option<usize> {
+        let public = public_key(key)?;
+        let fits = |other: &CertificateDer| {
+            EndEntityCert::try_from(other)
+                .is_ok_and(|other| other.subject_public_key_info() == public)
+        };
+        self.others.iter().position(fits).map(|at| at + 2)
     }
 
     /// Is it for this host? None where it can be no host's name.
@@ -61,12 +125,36 @@ impl Chain {
     /// Does this private key, in PEM, belong to it? None where that cannot be told: another kind of
     /// key, or one with a password.
     pub fn fits(&self, key: &[u8]) -> Option<bool> {
-        let key = PrivateKeyDer::from_pem_slice(key).ok()?;
-        let key = rustls::crypto::ring::sign::any_supported_type(&key).ok()?;
-        let public = key.public_key()?;
+        let public = public_key(key)?;
         let certificate = EndEntityCert::try_from(&self.own).ok()?;
         Some(public == certificate.subject_public_key_info())
     }
+}
+
+/// The public part of a private key in PEM.
+fn public_key(key: &[u8]) -> Option<SubjectPublicKeyInfoDer<'static>> {
+    let key = PrivateKeyDer::from_pem_slice(key).ok()?;
+    let key = rustls::crypto::ring::sign::any_supported_type(&key).ok()?;
+    key.public_key().map(SubjectPublicKeyInfoDer::into_owned)
+}
+
+/// By names alone: who is not called so did not issue it.
+fn issuer_among<'c>(
+    own: &CertificateDer<'_>,
+    all: impl Iterator<Item = &'c CertificateDer<'static>>,
+) -> Issuer {
+    let Ok(own) = EndEntityCert::try_from(own) else { return Issuer::NotHere };
+    let mut found = Issuer::NotHere;
+    for other in all {
+        let Ok(other) = EndEntityCert::try_from(other) else { continue };
+        if other.subject() == own.issuer() {
+            match other.issuer() == other.subject() {
+                true => return Issuer::Root,
+                false => found = Issuer::Intermediate,
+            }
+        }
+    }
+    found
 }
 
 /// What stands against a certificate at a time. Nobody is trusted, so something always does, and

@@ -3,7 +3,7 @@
 use deploy_doctor::source::certificate::Chain;
 
 use crate::support::case::Case;
-use crate::support::certificate::{Wanted, make};
+use crate::support::certificate::{Wanted, make, make_all};
 use crate::support::command::Copied;
 
 const SITE: &str = "/etc/nginx/sites-available/myapp";
@@ -107,4 +107,62 @@ fn a_certificate_that_has_ended_is_found_in_a_tree() {
     assert!(ran.stdout.contains("its certificate has ended"), "{}", ran.all());
     tree.write("/etc/ssl/a.pem", "not a certificate\n");
     assert!(tree.check(&["--select", "N326"]).stdout.contains("holds no certificate"));
+}
+
+/// The site with this in the certificate's file.
+fn with_file(file: &str, key: &str) -> Case {
+    let server = "server {\n listen 443 ssl default_server;\n server_name example.com;\n \
+                  ssl_certificate /etc/ssl/site/cert.pem;\n ssl_certificate_key \
+                  /etc/ssl/site/privkey.pem;\n location / { proxy_pass \
+                  http://unix:/run/myapp/gunicorn.sock; proxy_set_header Host $host; }\n}\n";
+    Case::healthy()
+        .file(SITE, server)
+        .file("/etc/ssl/site/cert.pem", file)
+        .file("/etc/ssl/site/privkey.pem", key)
+}
+
+#[test]
+fn a_certificate_without_its_intermediate_is_told_where_that_is_certain() {
+    let public = make_all(&Wanted { public: true, ..wanted(&["example.com"]) });
+    let found = with_file(&public.own, &public.key).check();
+    let found = found.only("N326");
+    found.is(deploy_doctor::rule::Severity::Warning).says("without the intermediate");
+    found.helps("certbot: name fullchain.pem");
+
+    // The authority may be one's own, whose root clients have.
+    let own = make_all(&wanted(&["example.com"]));
+    let alone = || with_file(&own.own, &own.key);
+    let quiet = |case: Case| assert!(case.check().of("N326").is_empty());
+    quiet(alone());
+    quiet(alone().file("/etc/ssl/site/other.pem", make_all(&wanted(&["x.example"])).root));
+    let whole = format!("{}{}", own.own, own.intermediate);
+    let told = alone().file("/etc/ssl/site/fullchain.pem", &whole).check();
+    told.only("N326").helps("ssl_certificate /etc/ssl/site/fullchain.pem;");
+    let told = alone().file("/etc/ssl/site/chain.pem", &own.intermediate).check();
+    told.only("N326").helps("cat /etc/ssl/site/cert.pem /etc/ssl/site/chain.pem > ");
+    // A host that trusts who signed it.
+    let trusted = "/etc/ssl/certs/ca-certificates.crt";
+    quiet(with_file(&public.own, &public.key).file(trusted, &public.intermediate));
+    let trusted = with_file(&public.own, &public.key).file(trusted, &public.root);
+    trusted.check().only("N326").says("without the intermediate");
+
+    // In whatever order, and with the root.
+    for file in [
+        format!("{}{}{}", public.own, public.root, public.intermediate),
+        format!("{}{}", public.own, public.intermediate),
+    ] {
+        quiet(with_file(&file, &public.key));
+    }
+}
+
+#[test]
+fn the_servers_own_certificate_has_to_be_the_first() {
+    let made = make_all(&wanted(&["example.com"]));
+    let second = format!("{}{}", made.intermediate, made.own);
+    let seen = with_file(&second, &made.key).check();
+    let found = seen.only("N326");
+    found
+        .is(deploy_doctor::rule::Severity::Error)
+        .says("stands at place 2")
+        .helps("first in the file");
 }

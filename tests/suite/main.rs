@@ -9,6 +9,7 @@ mod alembic_read;
 mod bad_input;
 mod baseline;
 mod cases_config_environment;
+mod cases_django_migrations;
 mod cases_environment;
 mod cases_environment_lost;
 mod cases_fix_environment;

@@ -21,8 +21,9 @@ fn a_careful_deployment_has_nothing_to_be_warned_of() {
         let open = seen.skips.iter().filter(|(_, why)| !why.kind().needs_more());
         let open: Vec<String> =
             open.map(|(code, why)| format!("  skipped {code}: {}", why.text())).collect();
-        // Django's migrations are not read, and uvicorn's reloads were not measured.
-        let verdict = if shape.framework == Framework::Flask { "zero-downtime" } else { "unknown" };
+        // uvicorn's reloads were not measured.
+        let unknown = shape.framework == Framework::FastApi;
+        let verdict = if unknown { "unknown" } else { "zero-downtime" };
         let verdicts: Vec<&str> = seen.apps.iter().map(|app| app.1).collect();
         let quiet = seen.hits.iter().all(|hit| hit.severity < Severity::Warning);
         if verdicts != [verdict] || !quiet || seen.hits.len() > 3 || !seen.problems.is_empty() {

@@ -2,8 +2,8 @@
 
 mod served;
 
-pub use served::ServedCertificate;
 pub(super) use served::read as served;
+pub use served::{LackingIssuer, ServedCertificate};
 
 use std::collections::HashSet;
 

@@ -15,7 +15,7 @@ use super::interface::{self, MadeBy, ServedAtImport};
 use super::listed::Listed;
 use super::site::{self, Site};
 use super::unresolved::{ImportCheck, Judge};
-use super::{ReleaseLink, SearchEntry, django};
+use super::{DjangoMigrations, ReleaseLink, SearchEntry, django, django_migrations};
 use crate::host::HostErrorKind;
 use crate::source::env_file::{self, Dialect};
 use crate::source::gunicorn::{ApplicationName, ApplicationObject};
@@ -113,6 +113,8 @@ pub struct Code {
     pub required: Vec<NeededVariable>,
     /// The file of Django's settings, where the application starts Django with settings of its own.
     pub django_settings: Option<PathBuf>,
+    /// Django's migrations.
+    pub(super) django_migrations: Known<Option<DjangoMigrations>>,
     /// Variables that `.env.example` lists.
     pub examples: Vec<Spanned<String>>,
     /// Whether all that is certainly imported is there.
@@ -165,6 +167,7 @@ pub(super) fn read(
         modules: Vec::new(),
         required: Vec::new(),
         django_settings: None,
+        django_migrations: Known::Unknown(Why::not_read("the application was not read")),
         examples: Vec::new(),
         imports: Known::Unknown(Why::not_read("the application was not read")),
         start: StartImports::unknown(&Why::not_read("the application was not read")),
@@ -204,8 +207,18 @@ pub(super) fn read(
             let django = django::follow(graph, surroundings.django_settings, problems);
             let mut imports = graph.check(&reader.judge);
             match django {
-                Ok(settings) => code.django_settings = settings,
-                Err(why) => imports.unknown.push(why),
+                Ok(Some(settings)) => {
+                    code.django_migrations = django_migrations::read(graph, &settings, problems);
+                    code.django_settings = Some(settings.1);
+                }
+                Ok(None) => {
+                    let why = "the settings module of Django is not known";
+                    code.django_migrations = Known::Unknown(Why::not_understood(why));
+                }
+                Err(why) => {
+                    code.django_migrations = Known::Unknown(why.clone());
+                    imports.unknown.push(why);
+                }
             }
             code.imports = Known::Observed(imports, "the release's imports");
             code.made =

@@ -17,18 +17,18 @@ const DEPTH: usize = 10;
 const TAKEN: usize = 100;
 
 /// Follows Django's settings where a module that certainly runs starts Django. `variable` is
-/// DJANGO_SETTINGS_MODULE in the environment. Hands out the file of the settings.
+/// DJANGO_SETTINGS_MODULE in the environment. Hands out the settings' module and its file.
 pub(super) fn follow(
     graph: &mut Graph<'_>,
     variable: &dyn Fn() -> Result<Option<(String, Option<Span>)>, Why>,
     problems: &mut Vec<Problem>,
-) -> Result<Option<PathBuf>, Why> {
+) -> Result<Option<(String, PathBuf)>, Why> {
     let Some((index, named, forced)) = started(graph) else { return Ok(None) };
     let Some(from_code) = named else {
         // No line of the code leads there: they are read, and not followed.
         let Some((module, _)) = variable()? else { return Ok(None) };
         return Ok(match graph.finder.find(&module) {
-            Found::File(path, Owner::Release) => Some(path),
+            Found::File(path, Owner::Release) => Some((module, path)),
             _ => None,
         });
     };
@@ -49,19 +49,23 @@ pub(super) fn follow(
     };
     let Some(position) = graph.position(&path) else { return Ok(None) };
     let settings = settings_of(graph, position, DEPTH, &mut 0);
-    for app in settings.get("INSTALLED_APPS").into_iter().flatten() {
+    for app in texts(&settings, "INSTALLED_APPS") {
         follow_app(graph, app);
     }
-    for path in settings.get("MIDDLEWARE").into_iter().flatten() {
+    for path in texts(&settings, "MIDDLEWARE") {
         if let Some((module, _)) = path.value.rsplit_once('.') {
             follow_module(graph, module, path.span);
         }
     }
-    if let Some([urls]) = settings.get("ROOT_URLCONF").map(Vec::as_slice) {
+    if let [urls] = texts(&settings, "ROOT_URLCONF") {
         follow_module(graph, &urls.value, urls.span);
     }
     graph.run(problems);
-    Ok(Some(path))
+    Ok(Some((named.value, path)))
+}
+
+fn texts<'s>(settings: &'s Settings, name: &str) -> &'s [Spanned<String>] {
+    settings.get(name).map_or(&[], |texts| &texts.certain)
 }
 
 /// The module that starts Django, and the settings that the code names.

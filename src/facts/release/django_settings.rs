@@ -21,6 +21,8 @@ pub struct Django {
     pub forwarded_host: Known<bool>,
     /// `DEBUG`.
     pub debug: Known<bool>,
+    /// `ENGINE` of the default database.
+    pub engine: Known<String>,
 }
 
 /// The settings, where the application is Django's.
@@ -41,6 +43,7 @@ pub(super) fn read(
         ssl_redirect: Known::Unknown(Why::not_understood(why)),
         forwarded_host: Known::Unknown(Why::not_understood(why)),
         debug: Known::Unknown(Why::not_understood(why)),
+        engine: Known::Unknown(Why::not_understood(why)),
     };
     let Some(path) = &code.django_settings else {
         return Some(unknown("the settings module is not known"));
@@ -68,6 +71,7 @@ pub(super) fn read(
         ssl_redirect: boolean("SECURE_SSL_REDIRECT", false),
         forwarded_host: boolean("USE_X_FORWARDED_HOST", false),
         debug: boolean("DEBUG", false),
+        engine: engine(&settings),
     })
 }
 
@@ -118,6 +122,26 @@ fn value(settings: &ConfigFile, name: &str) -> Known<ConfigValue> {
         },
         None => Known::Observed(ConfigValue::None, "the settings do not name it"),
     }
+}
+
+/// `DATABASES["default"]["ENGINE"]`.
+fn engine(settings: &ConfigFile) -> Known<String> {
+    let unknown = || Known::Unknown(Why::not_understood("the engine of DATABASES is not known"));
+    let (databases, origin) = match value(settings, "DATABASES") {
+        Known::Value(value, origin) => (value, origin),
+        Known::Unknown(why) => return Known::Unknown(why),
+        Known::Default(..) | Known::Observed(..) => return unknown(),
+    };
+    match item(&databases, "default").and_then(|default| item(default, "ENGINE")) {
+        Some(ConfigValue::Str(engine)) => Known::Value(engine.clone(), origin),
+        _ => unknown(),
+    }
+}
+
+fn item<'v>(value: &'v ConfigValue, wanted: &str) -> Option<&'v ConfigValue> {
+    let ConfigValue::Dict(items) = value else { return None };
+    let is = |key: &ConfigValue| matches!(key, ConfigValue::Str(key) if key == wanted);
+    items.iter().rev().find(|(key, _)| is(key)).map(|(_, value)| value)
 }
 
 fn texts(value: &ConfigValue) -> Option<Vec<String>> {

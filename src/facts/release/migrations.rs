@@ -152,7 +152,7 @@ pub(super) fn of_earlier(
     };
     let roots: Vec<PathBuf> = roots.iter().filter_map(|root| inside(root)).collect();
     // What is wrong with an old release is no problem of this one.
-    match read(sources, &roots, false, &mut Vec::new()) {
+    match read(sources, &roots, &mut Vec::new()) {
         Known::Unknown(why) => Known::Unknown(why),
         Known::Value(Some(found), _) if !found.revisions.faults.is_empty() => Known::Unknown(
             Why::not_understood("a migration of the release before was not understood"),
@@ -173,12 +173,10 @@ pub(super) fn of_earlier(
     }
 }
 
-/// Finds and reads them. `Known(None)`: the release has none. Django's own are not read, so that
-/// where the application is Django's nothing is said of a release without Alembic's.
+/// Finds and reads them. `Known(None)`: the release has none.
 pub(super) fn read(
     sources: &Sources,
     roots: &[PathBuf],
-    is_django: bool,
     problems: &mut Vec<Problem>,
 ) -> Known<Option<Migrations>> {
     if roots.is_empty() {
@@ -226,11 +224,6 @@ pub(super) fn read(
     });
     if unread {
         return Known::Unknown(Why::not_read("the release was not read"));
-    }
-    if is_django {
-        return Known::Unknown(Why::not_understood(
-            "Django's migrations are not read: `manage.py migrate --plan` shows what is pending",
-        ));
     }
     Known::Observed(None, "the release")
 }

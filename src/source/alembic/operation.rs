@@ -110,13 +110,13 @@ pub enum Locks {
 
 impl Operation {
     /// An operation that neither breaks nor locks.
-    pub(super) fn harmless(kind: Kind, span: Span) -> Self {
+    pub(in crate::source) fn harmless(kind: Kind, span: Span) -> Self {
         let (breaks, locks) = (Breaks::No, Locks::No);
         Self { kind, table: None, column: None, span, breaks, locks }
     }
 
     /// An operation of which nothing is known.
-    pub(super) fn unknown(kind: Kind, span: Span, why: &str) -> Self {
+    pub(in crate::source) fn unknown(kind: Kind, span: Span, why: &str) -> Self {
         Self {
             breaks: Breaks::Unknown(why.to_owned()),
             locks: Locks::Unknown(why.to_owned()),
@@ -124,18 +124,18 @@ impl Operation {
         }
     }
 
-    pub(super) fn on(mut self, table: Option<String>, column: Option<String>) -> Self {
+    pub(in crate::source) fn on(mut self, table: Option<String>, column: Option<String>) -> Self {
         self.table = table;
         self.column = column;
         self
     }
 
-    pub(super) fn breaking(mut self, breaks: Breaks) -> Self {
+    pub(in crate::source) fn breaking(mut self, breaks: Breaks) -> Self {
         self.breaks = breaks;
         self
     }
 
-    pub(super) fn locking(mut self, locks: Locks) -> Self {
+    pub(in crate::source) fn locking(mut self, locks: Locks) -> Self {
         self.locks = locks;
         self
     }

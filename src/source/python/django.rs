@@ -24,8 +24,24 @@ pub struct DjangoStart {
     pub forced: bool,
 }
 
-/// The settings by name, and for each the texts that are in it for certain.
-pub type Settings = BTreeMap<String, Vec<Spanned<String>>>;
+/// The settings by name.
+pub type Settings = BTreeMap<String, Texts>;
+
+/// The texts of a setting.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Texts {
+    /// Those that are in it for certain.
+    pub certain: Vec<Spanned<String>>,
+    /// May there be others?
+    pub more: bool,
+}
+
+impl Texts {
+    fn extend(&mut self, more: Self) {
+        self.certain.extend(more.certain);
+        self.more |= more.more;
+    }
+}
 
 /// The settings that name modules.
 pub const NAMING: [&str; 3] = ["INSTALLED_APPS", "MIDDLEWARE", "ROOT_URLCONF"];
@@ -128,9 +144,13 @@ impl<'a> Reader<'a, '_> {
                 }
             }
             Stmt::AugAssign(node) => {
-                if let (Expr::Name(name), true, Operator::Add) = (&*node.target, sure, node.op) {
+                let Expr::Name(name) = &*node.target else { return };
+                let name = name.id.as_str();
+                if sure && node.op == Operator::Add {
                     let more = self.texts(&node.value);
-                    self.names.entry(name.id.as_str().to_owned()).or_default().extend(more);
+                    self.names.entry(name.to_owned()).or_default().extend(more);
+                } else {
+                    self.open(name);
                 }
             }
             Stmt::Expr(node) => self.call(&node.value, sure),
@@ -178,20 +198,29 @@ impl<'a> Reader<'a, '_> {
                     }
                 }
                 (Some(taken), _) => {
-                    let texts = taken.get(alias.name.as_str()).cloned().unwrap_or_default();
+                    let unknown = Texts { more: true, ..Texts::default() };
+                    let texts = taken.get(alias.name.as_str()).cloned().unwrap_or(unknown);
                     self.set(name, texts, sure);
                 }
-                (None, _) => self.set(name, Vec::new(), sure),
+                (None, _) => self.set(name, Texts { more: true, ..Texts::default() }, sure),
             }
         }
     }
 
     /// Under a condition the name keeps what both ways have in common.
-    fn set(&mut self, name: &str, texts: Vec<Spanned<String>>, sure: bool) {
+    fn set(&mut self, name: &str, texts: Texts, sure: bool) {
         if sure {
             self.names.insert(name.to_owned(), texts);
         } else if let Some(before) = self.names.get_mut(name) {
-            before.retain(|one| texts.iter().any(|other| other.value == one.value));
+            before.certain.retain(|one| texts.certain.iter().any(|other| other.value == one.value));
+            before.more = true;
+        }
+    }
+
+    /// Others may be in it.
+    fn open(&mut self, name: &str) {
+        if let Some(texts) = self.names.get_mut(name) {
+            texts.more = true;
         }
     }
 
@@ -225,7 +254,9 @@ impl<'a> Reader<'a, '_> {
                 if let (Some(text), true) = (text(value), sure) {
                     let span = self.module.span(value);
                     let list = self.names.entry((*name).to_owned()).or_default();
-                    list.push(Spanned { value: text.to_owned(), span });
+                    list.certain.push(Spanned { value: text.to_owned(), span });
+                } else {
+                    self.open(name);
                 }
             }
             ([name, "extend"], [value]) if sure => {
@@ -235,7 +266,9 @@ impl<'a> Reader<'a, '_> {
             ([name, "remove"], [value]) => match text(value) {
                 Some(gone) => {
                     if let Some(list) = self.names.get_mut(*name) {
-                        list.retain(|one| one.value != gone);
+                        list.certain.retain(|one| one.value != gone);
+                        // Where it may not be taken out, it may still be there.
+                        list.more |= !sure;
                     }
                 }
                 None => {
@@ -245,6 +278,7 @@ impl<'a> Reader<'a, '_> {
             ([name, "pop" | "clear"], _) => {
                 self.names.remove(*name);
             }
+            ([name, "extend"], _) => self.open(name),
             // django-split-settings, and whatever is handed all names.
             (["include" | "optional" | "exec" | "execfile"], _) => self.names.clear(),
             _ => {}
@@ -252,21 +286,22 @@ impl<'a> Reader<'a, '_> {
     }
 
     /// The texts that an expression holds for certain.
-    fn texts(&self, expression: &'a Expr) -> Vec<Spanned<String>> {
-        let mut found = Vec::new();
+    fn texts(&self, expression: &'a Expr) -> Texts {
+        let mut found = Texts::default();
         let mut todo = vec![expression];
         while let Some(expression) = todo.pop() {
             match expression {
                 Expr::StringLiteral(node) => {
                     let value = node.value.to_str().to_owned();
-                    found.push(Spanned { value, span: self.module.span(node) });
+                    found.certain.push(Spanned { value, span: self.module.span(node) });
                 }
-                Expr::List(node) => todo.extend(elements(&node.elts)),
-                Expr::Tuple(node) => todo.extend(elements(&node.elts)),
+                Expr::List(node) => todo.extend(elements(&node.elts, &mut found.more)),
+                Expr::Tuple(node) => todo.extend(elements(&node.elts, &mut found.more)),
                 Expr::Starred(node) => todo.push(&node.value),
-                Expr::Name(name) => {
-                    found.extend(self.names.get(name.id.as_str()).cloned().unwrap_or_default());
-                }
+                Expr::Name(name) => match self.names.get(name.id.as_str()) {
+                    Some(texts) => found.extend(texts.clone()),
+                    None => found.more = true,
+                },
                 Expr::BinOp(node) if node.op == Operator::Add => {
                     todo.extend([&*node.right, &*node.left]);
                 }
@@ -275,18 +310,22 @@ impl<'a> Reader<'a, '_> {
                         if matches!(name.id.as_str(), "list" | "tuple"));
                     if let (true, [value]) = (plain, &*call.arguments.args) {
                         todo.push(value);
+                    } else {
+                        found.more = true;
                     }
                 }
-                _ => {}
+                _ => found.more = true,
             }
         }
         found
     }
 }
 
-/// The elements that are a text or another list, the last first: what is put together is left out.
-fn elements(elements: &[Expr]) -> impl Iterator<Item = &Expr> {
+/// The elements that are a text or another list, the last first: what is put together is left out,
+/// and `more` says so.
+fn elements<'a>(elements: &'a [Expr], more: &mut bool) -> impl Iterator<Item = &'a Expr> + use<'a> {
     let plain = |e: &&Expr| matches!(e, Expr::StringLiteral(_) | Expr::Starred(_));
+    *more |= !elements.iter().all(|element| plain(&element));
     elements.iter().rev().filter(plain)
 }
 

@@ -113,11 +113,11 @@ impl Module {
         }
     }
 
-    fn statements(&self) -> &[Stmt] {
+    pub(in crate::source) fn statements(&self) -> &[Stmt] {
         self.syntax.as_ref().map_or(&[], |module| &module.body)
     }
 
-    fn span(&self, node: impl Ranged) -> Span {
+    pub(in crate::source) fn span(&self, node: impl Ranged) -> Span {
         span_of(self.file, node.range())
     }
 }

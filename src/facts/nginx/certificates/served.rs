@@ -7,12 +7,26 @@ use super::super::running::last_change;
 use crate::facts::place::tidy;
 use crate::facts::{Known, Origin, Why};
 use crate::host::{Host, HostErrorKind};
-use crate::source::certificate::{self, Chain};
+use crate::source::certificate::{self, Chain, Issuer};
 use crate::source::nginx::{DirectiveId, Model, Place as Level, ServerId, WordRef, has_variable};
 use crate::source::{Sources, Span};
 
 /// The largest file that is read for a certificate or a key, in bytes.
 const LIMIT: u64 = 1 << 20;
+
+/// The roots that the host trusts.
+const ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
+/// The most files beside a certificate that are looked into for its issuer.
+const BESIDE: usize = 50;
+
+/// An issuer that clients need and nginx does not send.
+#[derive(Debug, Clone)]
+pub struct LackingIssuer {
+    /// A file in the same directory that holds it.
+    pub beside: Option<PathBuf>,
+    /// A file in the same directory that begins with the certificate and holds its issuer, too.
+    pub whole: Option<PathBuf>,
+}
 
 /// A certificate with its key, as servers of nginx show it.
 #[derive(Debug, Clone)]
@@ -31,6 +45,11 @@ pub struct ServedCertificate {
     pub key_span: Option<Span>,
     /// Is that its key?
     pub key_fits: Known<bool>,
+    /// Where it is not: the place in the file of the certificate whose key it is, from 2.
+    pub key_of: Option<usize>,
+    /// The intermediate that its file lacks, where it is certain that it needs one: not where an
+    /// authority of its own may have issued it, whose root clients have.
+    pub lacking: Option<LackingIssuer>,
     /// When the file, or a link on the way to it, was changed last, in seconds since 1970.
     pub changed: Option<i64>,
 }
@@ -108,6 +127,13 @@ fn one(
             (None, Ok(_)) => Known::Unknown(Why::not_read("the certificate was not read")),
         },
     };
+    let key_of = match (chain.ok(), &key, key_fits.ok()) {
+        (Some(chain), Some((_, key)), Some(false)) => {
+            host.read(key, LIMIT).ok().and_then(|bytes| chain.fits_other(&bytes))
+        }
+        _ => None,
+    };
+    let lacking = chain.ok().and_then(|chain| lacking(host, &path, chain));
     let key_span = key.map(|(span, _)| span);
     let changed = last_change(host, &path).map(|(time, _)| time);
     ServedCertificate {
@@ -118,8 +144,52 @@ fn one(
         is_none,
         key_span,
         key_fits,
+        key_of,
+        lacking,
         changed,
     }
+}
+
+/// The intermediate that a certificate's file lacks.
+fn lacking(host: &dyn Host, path: &Path, chain: &Chain) -> Option<LackingIssuer> {
+    if !chain.is_alone() {
+        return None;
+    }
+    let trusted = host.read(Path::new(ROOTS), 4 * LIMIT);
+    if trusted.is_ok_and(|roots| chain.issuer_in(&roots) != Issuer::NotHere) {
+        return None;
+    }
+    let mut lacking = LackingIssuer { beside: None, whole: None };
+    for file in beside(host, path) {
+        let Ok(bytes) = host.read(&file, LIMIT) else { continue };
+        match chain.issuer_in(&bytes) {
+            // Its authority signs with a root, which clients have to have.
+            Issuer::Root => return None,
+            Issuer::NotHere => {}
+            Issuer::Intermediate if chain.is_first_in(&bytes) => {
+                lacking.whole.get_or_insert(file);
+            }
+            Issuer::Intermediate => {
+                lacking.beside.get_or_insert(file);
+            }
+        }
+    }
+    let certain = chain.is_public() || lacking.beside.is_some() || lacking.whole.is_some();
+    certain.then_some(lacking)
+}
+
+/// The other certificates of a directory, by their files' names.
+fn beside(host: &dyn Host, path: &Path) -> Vec<PathBuf> {
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    let mut names = host.list(directory).unwrap_or_default();
+    names.sort_unstable();
+    let is = |path: &PathBuf| {
+        let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+        let key = path.file_stem().is_some_and(|stem| stem.to_string_lossy().contains("key"));
+        matches!(ending, "pem" | "crt" | "cer" | "ca-bundle") && !key
+    };
+    let files = names.into_iter().map(|name| directory.join(name));
+    files.filter(|file| file != path).filter(is).take(BESIDE).collect()
 }
 
 fn unread(path: &Path, kind: &HostErrorKind) -> Why {

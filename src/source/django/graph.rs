@@ -1,0 +1,683 @@
+//! The graph of a project's migrations, answered as Django's `MigrationLoader` and `MigrationGraph`
+//! do: squashed migrations stand for what they replace where all or nothing of that is applied.
+//! Iterative and linear.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::path::PathBuf;
+
+use super::effect::{Effect, State};
+use super::{Dependency, Fault, Key, Migration, Printed};
+use crate::source::{Span, Spanned};
+
+/// An application of INSTALLED_APPS, as far as its migrations go.
+#[derive(Debug)]
+pub enum App {
+    /// The project's own: its migrations are read.
+    Own {
+        /// Its `migrations` package.
+        directory: PathBuf,
+        /// The migrations that were understood.
+        migrations: Vec<Migration>,
+        /// The names of the others.
+        unread: Vec<String>,
+        /// Why those were not understood.
+        faults: Vec<Fault>,
+        /// Files that define no migration at all, and where each begins.
+        classless: Vec<(PathBuf, Span)>,
+    },
+    /// An installed package: which migrations it has.
+    Installed {
+        /// Their names, and those that they replace.
+        names: HashSet<String>,
+    },
+    /// The project's own, with migrations in a directory that is no package: Django sees none.
+    NoPackage {
+        /// The directory.
+        directory: PathBuf,
+        /// How many files lie there, none of which is seen.
+        files: usize,
+        /// Where the first of them begins.
+        first: Span,
+    },
+    /// It has no migrations.
+    Unmigrated,
+    /// It cannot be told, and why.
+    Unknown(String),
+}
+
+/// The applications of a project, by their labels.
+#[derive(Debug, Default)]
+pub struct Project {
+    /// The applications.
+    pub apps: BTreeMap<String, App>,
+    /// The labels that settings name: AUTH_USER_MODEL's.
+    pub swappable: BTreeMap<String, String>,
+    /// Why there may be more applications than these.
+    pub open: Option<String>,
+}
+
+/// An application with several leaves, or why it is not known whether it has.
+#[derive(Debug)]
+pub struct Leaves<'p> {
+    /// Its label.
+    pub app: &'p str,
+    /// The leaves, by name.
+    pub leaves: Result<Vec<&'p Migration>, String>,
+}
+
+/// Something that a migration names and nobody has.
+#[derive(Debug)]
+pub struct Missing<'p> {
+    /// The migration's application.
+    pub app: &'p str,
+    /// The migration.
+    pub migration: &'p Migration,
+    /// What it names.
+    pub key: Key,
+    /// Where.
+    pub span: Span,
+    /// Is the whole application none of INSTALLED_APPS?
+    pub no_such_app: bool,
+    /// Does it stand in `run_before`?
+    pub before: bool,
+}
+
+/// Migrations that follow each other in a circle, each the one before it.
+pub type Cycle<'p> = Vec<(&'p str, &'p Migration)>;
+
+/// What is not applied.
+#[derive(Debug, Default)]
+pub struct Pending<'p> {
+    /// The project's own, in an order in which they can be applied.
+    pub own: Vec<(&'p str, &'p Migration)>,
+    /// Those of installed packages.
+    pub installed: Vec<Key>,
+    /// Applied, and no file of the release has them.
+    pub unheard: Vec<Key>,
+}
+
+#[derive(Clone, Copy)]
+struct Node<'p> {
+    app: &'p str,
+    migration: &'p Migration,
+}
+
+/// Which of squashed migrations and those that they replace are in the graph.
+enum Mode<'a> {
+    /// The squashed ones: nothing, or all, is applied.
+    Squashed,
+    /// Those that they replace: some are applied.
+    Kept,
+    /// As the database has it.
+    Applied(&'a HashSet<usize>),
+}
+
+/// One follows another.
+#[derive(Clone, Copy)]
+struct Edge {
+    child: usize,
+    parent: usize,
+    /// The child is named as one that is gone, and that the child replaces.
+    child_gone: bool,
+    /// The same of the parent.
+    parent_gone: bool,
+}
+
+struct Nodes<'p> {
+    list: Vec<Node<'p>>,
+    ids: HashMap<(&'p str, &'p str), usize>,
+    /// For each squashed migration: those that it replaces, none of which is squashed itself.
+    replaces: HashMap<usize, Vec<usize>>,
+    /// By which others each is replaced.
+    replaced_by: Vec<Vec<usize>>,
+    edges: Vec<Edge>,
+}
+
+/// The graph in one mode: who is in it, and what each follows.
+struct Graph {
+    used: Vec<bool>,
+    parents: Vec<Vec<usize>>,
+}
+
+impl Project {
+    fn nodes(&self) -> Nodes<'_> {
+        let mut list = Vec::new();
+        for (app, found) in &self.apps {
+            if let App::Own { migrations, .. } = found {
+                list.extend(migrations.iter().map(|migration| Node { app, migration }));
+            }
+        }
+        let ids: HashMap<(&str, &str), usize> = list
+            .iter()
+            .enumerate()
+            .map(|(at, n)| ((n.app, n.migration.name.as_str()), at))
+            .collect();
+        let mut nodes = Nodes {
+            replaced_by: vec![Vec::new(); list.len()],
+            list,
+            ids,
+            replaces: HashMap::new(),
+            edges: Vec::new(),
+        };
+        nodes.squash();
+        nodes.connect(&self.swappable);
+        nodes
+    }
+
+    /// Why the graph of an application's own migrations is not known.
+    fn unread(&self, app: &str) -> Option<String> {
+        match self.apps.get(app) {
+            Some(App::Own { faults, .. }) => faults.first().map(ToString::to_string),
+            _ => None,
+        }
+    }
+
+    /// The applications of the project's own that have several leaves: `migrate` refuses.
+    pub fn leaves(&self) -> Vec<Leaves<'_>> {
+        let nodes = self.nodes();
+        let mut squashed = nodes.graph(&Mode::Squashed).leaves(&nodes);
+        let mut kept = nodes.graph(&Mode::Kept).leaves(&nodes);
+        let mut found = Vec::new();
+        for app in self.apps.keys() {
+            let squashed = squashed.remove(app.as_str()).unwrap_or_default();
+            let kept = kept.remove(app.as_str()).unwrap_or_default();
+            let leaves = match (self.unread(app), squashed.len() > 1, kept.len() > 1) {
+                (Some(why), ..) => Err(why),
+                (None, false, false) => continue,
+                (None, true, true) => Ok(nodes.named(&squashed)),
+                _ => Err(format!(
+                    "whether {app} has several leaves hangs on what of its squashed migrations the \
+                     database has applied"
+                )),
+            };
+            found.push(Leaves { app, leaves });
+        }
+        found
+    }
+
+    /// What migrations name and nobody has, and why that is not known of others.
+    pub fn missing(&self) -> (Vec<Missing<'_>>, Option<String>) {
+        let nodes = self.nodes();
+        let replaced: HashSet<&Key> =
+            nodes.list.iter().flat_map(|n| &n.migration.replaces).collect();
+        let (mut found, mut unknown) = (Vec::new(), None);
+        for node in &nodes.list {
+            let on = node.migration.dependencies.iter().filter_map(|d| match &d.value {
+                Dependency::On(key) => Some((key, d.span, false)),
+                Dependency::Swappable(_) => None,
+            });
+            let before = node.migration.run_before.iter().map(|b| (&b.value, b.span, true));
+            for (key, span, before) in on.chain(before) {
+                match self.holds(&nodes, node.app, key) {
+                    Holds::Yes => {}
+                    _ if replaced.contains(key) => {}
+                    Holds::Unknown(why) => {
+                        unknown.get_or_insert(format!("whether there is {key}: {why}"));
+                    }
+                    holds @ (Holds::No | Holds::NoApp) => found.push(Missing {
+                        app: node.app,
+                        migration: node.migration,
+                        key: key.clone(),
+                        span,
+                        no_such_app: matches!(holds, Holds::NoApp),
+                        before,
+                    }),
+                }
+            }
+        }
+        (found, unknown)
+    }
+
+    fn holds(&self, nodes: &Nodes<'_>, from: &str, key: &Key) -> Holds {
+        let vague = matches!(key.name.as_str(), "__first__" | "__latest__");
+        let app = match self.apps.get(&key.app) {
+            Some(app) => app,
+            None => {
+                return match &self.open {
+                    Some(why) => Holds::Unknown(why.clone()),
+                    None => Holds::NoApp,
+                };
+            }
+        };
+        match app {
+            App::Unknown(why) => Holds::Unknown(why.clone()),
+            // That none of these is seen is said once, of the directory.
+            App::NoPackage { .. } => Holds::Yes,
+            App::Unmigrated if vague => Holds::Yes,
+            // An application without migrations has none of this name either.
+            App::Unmigrated => Holds::No,
+            // Of the same application, Django passes over the first and looks for the other by name.
+            App::Own { .. } if vague && key.app == from => {
+                if key.name == "__first__" {
+                    Holds::Yes
+                } else {
+                    Holds::No
+                }
+            }
+            App::Own { migrations, unread, .. } if vague => {
+                if migrations.is_empty() && unread.is_empty() { Holds::No } else { Holds::Yes }
+            }
+            App::Installed { names } if vague => {
+                if names.is_empty() {
+                    Holds::No
+                } else {
+                    Holds::Yes
+                }
+            }
+            App::Own { unread, faults, .. } => {
+                let there = nodes.id(key).is_some() || unread.contains(&key.name);
+                match (there, faults.first()) {
+                    (true, _) => Holds::Yes,
+                    // The file that was not understood may replace it.
+                    (false, Some(fault)) => Holds::Unknown(fault.to_string()),
+                    (false, None) => Holds::No,
+                }
+            }
+            App::Installed { names } => {
+                if names.contains(&key.name) {
+                    Holds::Yes
+                } else {
+                    Holds::No
+                }
+            }
+        }
+    }
+
+    /// A circle, where there is one.
+    pub fn cycle(&self) -> Result<Option<Cycle<'_>>, String> {
+        let nodes = self.nodes();
+        let squashed = nodes.graph(&Mode::Squashed).cycle();
+        let kept = nodes.graph(&Mode::Kept).cycle();
+        match (squashed, kept) {
+            (None, None) => Ok(None),
+            (Some(cycle), Some(_)) => {
+                let pair = |at: &usize| nodes.list.get(*at).map(|n| (n.app, n.migration));
+                Ok(Some(cycle.iter().filter_map(pair).collect()))
+            }
+            _ => Err("whether migrations follow each other in a circle hangs on what of the \
+                      squashed ones the database has applied"
+                .into()),
+        }
+    }
+
+    /// What the database has not applied yet, by what `showmigrations` printed.
+    pub fn pending(&self, printed: &Printed) -> Result<Pending<'_>, String> {
+        let nodes = self.nodes();
+        if let Some(why) = self.apps.keys().find_map(|app| self.unread(app)) {
+            return Err(why);
+        }
+        let is_applied = |node: &Node<'_>| {
+            printed
+                .applied
+                .contains(&Key { app: node.app.to_owned(), name: node.migration.name.clone() })
+        };
+        let mut applied: HashSet<usize> = (0..nodes.list.len())
+            .filter(|at| nodes.list.get(*at).is_some_and(is_applied))
+            .collect();
+        // What a squashed migration that is applied replaces is applied, and the other way round.
+        for (squashed, replaced) in &nodes.replaces {
+            if applied.contains(squashed) {
+                applied.extend(replaced);
+            }
+        }
+        for (at, node) in nodes.list.iter().enumerate() {
+            let replaces = &node.migration.replaces;
+            if !replaces.is_empty() && replaces.iter().all(|key| printed.applied.contains(key)) {
+                applied.insert(at);
+            }
+        }
+        let graph = nodes.graph(&Mode::Applied(&applied));
+        let order = graph.order().ok_or("migrations follow each other in a circle")?;
+        let own = order
+            .into_iter()
+            .filter(|at| !applied.contains(at))
+            .filter_map(|at| nodes.list.get(at).map(|node| (node.app, node.migration)))
+            .collect();
+        let is_own = |key: &&Key| matches!(self.apps.get(&key.app), Some(App::Own { .. }));
+        let replaced: HashSet<&Key> =
+            nodes.list.iter().flat_map(|n| &n.migration.replaces).collect();
+        let known = |key: &Key| nodes.id(key).is_some() || replaced.contains(key);
+        let mut unheard: Vec<Key> =
+            printed.applied.iter().filter(is_own).filter(|key| !known(key)).cloned().collect();
+        unheard.sort_unstable();
+        let installed = printed.pending.iter().filter(|key| !is_own(key)).cloned().collect();
+        Ok(Pending { own, installed, unheard })
+    }
+
+    /// The migrations that a release adds, in an order in which they can be applied; `is_new`
+    /// says which those are.
+    pub fn added(&self, is_new: &dyn Fn(&str, &Migration) -> bool) -> Result<Pending<'_>, String> {
+        let nodes = self.nodes();
+        if let Some(why) = self.apps.keys().find_map(|app| self.unread(app)) {
+            return Err(why);
+        }
+        let applied: HashSet<usize> = (0..nodes.list.len())
+            .filter(|at| nodes.list.get(*at).is_some_and(|n| !is_new(n.app, n.migration)))
+            .collect();
+        let graph = nodes.graph(&Mode::Applied(&applied));
+        let order = graph.order().ok_or("migrations follow each other in a circle")?;
+        let own = order
+            .into_iter()
+            .filter(|at| !applied.contains(at))
+            .filter_map(|at| nodes.list.get(at).map(|node| (node.app, node.migration)))
+            // Everything that it stands for is applied.
+            .filter(|(_, m)| {
+                let old = |key: &Key| nodes.id(key).is_none_or(|at| applied.contains(&at));
+                m.replaces.is_empty() || !m.replaces.iter().all(old)
+            })
+            .collect();
+        Ok(Pending { own, ..Pending::default() })
+    }
+
+    /// A migration and all that its application has applied before it.
+    pub fn until(&self, key: &Key) -> Option<HashSet<Key>> {
+        let nodes = self.nodes();
+        let start = nodes.id(key)?;
+        let mut parents: HashMap<usize, Vec<usize>> = HashMap::new();
+        for Edge { child, parent, .. } in &nodes.edges {
+            parents.entry(*child).or_default().push(*parent);
+        }
+        for (squashed, replaced) in &nodes.replaces {
+            parents.entry(*squashed).or_default().extend(replaced);
+        }
+        let (mut seen, mut todo) = (HashSet::new(), vec![start]);
+        while let Some(at) = todo.pop() {
+            if seen.insert(at) {
+                todo.extend(parents.get(&at).into_iter().flatten());
+            }
+        }
+        let key = |at: usize| {
+            let node = nodes.list.get(at)?;
+            Some(Key { app: node.app.to_owned(), name: node.migration.name.clone() })
+        };
+        Some(seen.into_iter().filter_map(key).collect())
+    }
+
+    /// What pending migrations do, each told with what came before it.
+    pub fn effects<'p>(&'p self, pending: &Pending<'p>) -> Vec<(&'p str, &'p Migration, Effect)> {
+        let nodes = self.nodes();
+        let waiting: HashSet<(&str, &str)> =
+            pending.own.iter().map(|(app, m)| (*app, m.name.as_str())).collect();
+        let applied: HashSet<usize> = (0..nodes.list.len())
+            .filter(|at| {
+                nodes
+                    .list
+                    .get(*at)
+                    .is_some_and(|n| !waiting.contains(&(n.app, n.migration.name.as_str())))
+            })
+            .collect();
+        let mut state = State::default();
+        let mut found = Vec::new();
+        // All that is applied comes first: what is pending follows it.
+        let order = nodes.graph(&Mode::Applied(&applied)).order().unwrap_or_default();
+        for at in order.iter().filter(|at| applied.contains(at)) {
+            if let Some(node) = nodes.list.get(*at) {
+                state.apply(node.app, node.migration, false);
+            }
+        }
+        for (app, migration) in &pending.own {
+            found.push((*app, *migration, state.apply(app, migration, true)));
+        }
+        found
+    }
+}
+
+enum Holds {
+    Yes,
+    No,
+    NoApp,
+    Unknown(String),
+}
+
+impl<'p> Nodes<'p> {
+    fn id(&self, key: &Key) -> Option<usize> {
+        self.ids.get(&(key.app.as_str(), key.name.as_str())).copied()
+    }
+
+    /// Works out what squashed migrations stand for. One that replaces a squashed one stands for
+    /// what that one does (Django 6.0; before, `squashmigrations` refused it).
+    fn squash(&mut self) {
+        let squashed: Vec<usize> = (0..self.list.len())
+            .filter(|at| self.list.get(*at).is_some_and(|n| !n.migration.replaces.is_empty()))
+            .collect();
+        for at in squashed {
+            let (mut found, mut seen, mut todo) = (Vec::new(), HashSet::from([at]), vec![at]);
+            while let Some(next) = todo.pop() {
+                let Some(node) = self.list.get(next) else { continue };
+                if next != at && node.migration.replaces.is_empty() {
+                    found.push(next);
+                    continue;
+                }
+                for inner in node.migration.replaces.iter().filter_map(|key| self.id(key)) {
+                    if seen.insert(inner) {
+                        todo.push(inner);
+                    }
+                }
+            }
+            for inner in seen.into_iter().filter(|inner| *inner != at) {
+                if let Some(by) = self.replaced_by.get_mut(inner) {
+                    by.push(at);
+                }
+            }
+            self.replaces.insert(at, found);
+        }
+    }
+
+    fn connect(&mut self, swappable: &BTreeMap<String, String>) {
+        // The first migration of an application: one that follows none of its own.
+        let mut first: HashMap<&str, usize> = HashMap::new();
+        for (at, node) in self.list.iter().enumerate() {
+            let inner = node.migration.dependencies.iter().any(|d| {
+                matches!(&d.value, Dependency::On(key) if key.app == node.app && key.name != "__first__")
+            });
+            if !inner {
+                first.entry(node.app).or_insert(at);
+            }
+        }
+        // What was replaced and is gone is followed where what stands for it is.
+        let mut instead: HashMap<&Key, usize> = HashMap::new();
+        for (at, node) in self.list.iter().enumerate() {
+            for key in &node.migration.replaces {
+                instead.entry(key).or_insert(at);
+            }
+        }
+        let mut edges = Vec::new();
+        for (at, node) in self.list.iter().enumerate() {
+            let resolve = |key: &Key| match key.name.as_str() {
+                "__first__" if key.app != node.app => {
+                    first.get(key.app.as_str()).map(|at| (*at, false))
+                }
+                // Which one is the latest hangs on the rest of the graph.
+                "__first__" | "__latest__" => None,
+                _ => {
+                    let there = self.id(key).map(|at| (at, false));
+                    there.or_else(|| instead.get(key).map(|at| (*at, true)))
+                }
+            };
+            for dependency in &node.migration.dependencies {
+                let parent = match &dependency.value {
+                    Dependency::On(key) => resolve(key),
+                    Dependency::Swappable(setting) => swappable
+                        .get(setting)
+                        .filter(|app| app.as_str() != node.app)
+                        .and_then(|app| first.get(app.as_str()))
+                        .map(|at| (*at, false)),
+                };
+                let edge = |(parent, parent_gone)| Edge {
+                    child: at,
+                    parent,
+                    child_gone: false,
+                    parent_gone,
+                };
+                edges.extend(parent.map(edge));
+            }
+            for Spanned { value, .. } in &node.migration.run_before {
+                let edge = |(child, child_gone)| Edge {
+                    child,
+                    parent: at,
+                    child_gone,
+                    parent_gone: false,
+                };
+                edges.extend(resolve(value).map(edge));
+            }
+        }
+        self.edges = edges;
+    }
+
+    fn named(&self, ids: &[usize]) -> Vec<&'p Migration> {
+        let mut found: Vec<&Migration> =
+            ids.iter().filter_map(|at| self.list.get(*at).map(|n| n.migration)).collect();
+        found.sort_by(|a, b| a.name.cmp(&b.name));
+        found
+    }
+
+    fn graph(&self, mode: &Mode<'_>) -> Graph {
+        let count = self.list.len();
+        let stands = |at: &usize| {
+            let replaced = self.replaces.get(at).map_or(&[][..], Vec::as_slice);
+            match mode {
+                Mode::Squashed => true,
+                // Of what is not there nothing can be kept.
+                Mode::Kept => replaced.is_empty(),
+                Mode::Applied(applied) => {
+                    let done = replaced.iter().filter(|at| applied.contains(at)).count();
+                    done == 0 || done == replaced.len()
+                }
+            }
+        };
+        let standing: HashSet<usize> =
+            self.replaces.keys().filter(|at| stands(at)).copied().collect();
+        // Who takes the place of each: the outermost squashed migration, or itself.
+        let place = |at: usize| -> usize {
+            let by = self.replaced_by.get(at).map_or(&[][..], Vec::as_slice);
+            let mut by = by.iter().filter(|by| standing.contains(by));
+            by.clone()
+                .find(|one| {
+                    let above = self.replaced_by.get(**one).map_or(&[][..], Vec::as_slice);
+                    !above.iter().any(|above| standing.contains(above))
+                })
+                .or_else(|| by.next())
+                .copied()
+                .unwrap_or(at)
+        };
+        let dropped = |at: usize| self.replaces.contains_key(&at) && !standing.contains(&at);
+        let used: Vec<bool> = (0..count).map(|at| place(at) == at && !dropped(at)).collect();
+        // A squashed migration that does not stand: the last ones of those that it replaces.
+        let mut last: HashMap<usize, Vec<usize>> = HashMap::new();
+        for (at, replaced) in self.replaces.iter().filter(|(at, _)| !standing.contains(at)) {
+            let inside: HashSet<usize> = replaced.iter().copied().collect();
+            last.insert(*at, inside.into_iter().collect());
+        }
+        let mut followed: HashMap<usize, HashSet<usize>> = HashMap::new();
+        for Edge { child, parent, .. } in &self.edges {
+            for at in self.replaced_by.get(*parent).into_iter().flatten() {
+                let by_same = self.replaced_by.get(*child).is_some_and(|by| by.contains(at));
+                if by_same {
+                    followed.entry(*at).or_default().insert(*parent);
+                }
+            }
+        }
+        for (at, ends) in &mut last {
+            if let Some(followed) = followed.get(at) {
+                ends.retain(|end| !followed.contains(end));
+            }
+        }
+        let mut parents = vec![Vec::new(); count];
+        for Edge { child, parent, child_gone, parent_gone } in &self.edges {
+            // What is gone, and stands for nothing here, Django would miss: the database decides.
+            if dropped(*child) || (dropped(*parent) && *parent_gone) {
+                continue;
+            }
+            let to = place(*child);
+            let ends = match dropped(*parent) {
+                true => last.get(parent).cloned().unwrap_or_default(),
+                false => vec![*parent],
+            };
+            // What stands for both follows none of the two itself.
+            let inside = |end: &usize| {
+                place(*end) == to && (*child != to || *child_gone) && (*end != to || *parent_gone)
+            };
+            let ends = ends.into_iter().filter(|end| !inside(end)).map(place);
+            if let Some(parents) = parents.get_mut(to) {
+                parents.extend(ends.filter(|end| used.get(*end) == Some(&true)));
+            }
+        }
+        for parents in &mut parents {
+            parents.sort_unstable();
+            parents.dedup();
+        }
+        Graph { used, parents }
+    }
+}
+
+impl Graph {
+    /// For each application the migrations that none of the same follows.
+    fn leaves<'p>(&self, nodes: &Nodes<'p>) -> HashMap<&'p str, Vec<usize>> {
+        let app = |at: usize| nodes.list.get(at).map(|node| node.app);
+        let mut followed = HashSet::new();
+        for (child, parents) in self.parents.iter().enumerate() {
+            followed.extend(parents.iter().copied().filter(|parent| app(*parent) == app(child)));
+        }
+        let mut leaves: HashMap<&str, Vec<usize>> = HashMap::new();
+        for (at, node) in nodes.list.iter().enumerate() {
+            if self.used.get(at) == Some(&true) && !followed.contains(&at) {
+                leaves.entry(node.app).or_default().push(at);
+            }
+        }
+        leaves
+    }
+
+    /// In an order in which each comes after what it follows, and what stands in or behind a circle.
+    fn sorted(&self) -> (Vec<usize>, HashSet<usize>) {
+        let mut children: HashMap<usize, Vec<usize>> = HashMap::new();
+        let mut waiting: HashMap<usize, usize> = HashMap::new();
+        for (at, parents) in self.parents.iter().enumerate() {
+            if self.used.get(at) != Some(&true) {
+                continue;
+            }
+            waiting.insert(at, parents.len());
+            for parent in parents {
+                children.entry(*parent).or_default().push(at);
+            }
+        }
+        let mut ready: Vec<usize> =
+            waiting.iter().filter(|(_, count)| **count == 0).map(|(at, _)| *at).collect();
+        ready.sort_unstable();
+        let mut ready: VecDeque<usize> = ready.into();
+        let mut order = Vec::with_capacity(waiting.len());
+        while let Some(at) = ready.pop_front() {
+            order.push(at);
+            waiting.remove(&at);
+            for child in children.get(&at).into_iter().flatten() {
+                if let Some(count) = waiting.get_mut(child) {
+                    *count -= 1;
+                    if *count == 0 {
+                        ready.push_back(*child);
+                    }
+                }
+            }
+        }
+        (order, waiting.into_keys().collect())
+    }
+
+    fn order(&self) -> Option<Vec<usize>> {
+        let (order, left) = self.sorted();
+        left.is_empty().then_some(order)
+    }
+
+    /// A circle: each follows the next, and the last one the first.
+    fn cycle(&self) -> Option<Vec<usize>> {
+        let (_, left) = self.sorted();
+        let mut here = left.iter().copied().min()?;
+        let mut path = Vec::new();
+        let mut place = HashMap::new();
+        // Everything left follows something that is left, so that walking up must come round.
+        loop {
+            if let Some(from) = place.insert(here, path.len()) {
+                return Some(path.into_iter().skip(from).collect());
+            }
+            path.push(here);
+            here = *self.parents.get(here)?.iter().find(|parent| left.contains(parent))?;
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! What `manage.py showmigrations` prints, with and without `--plan`.
+
+use std::collections::HashSet;
+
+use super::Key;
+
+/// The migrations that it names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Printed {
+    /// Those that are applied.
+    pub applied: HashSet<Key>,
+    /// Those that are not, in the order in which they are printed.
+    pub pending: Vec<Key>,
+}
+
+/// Reads it. Nothing where it names no migration, or a line is none that Django prints.
+pub fn read(text: &str) -> Option<Printed> {
+    let mut printed = Printed::default();
+    let mut app: Option<&str> = None;
+    for line in text.lines() {
+        let line = line.trim();
+        if line.is_empty() || line == "(no migrations)" {
+            continue;
+        }
+        let Some(mark) = ["[X]", "[ ]", "[-]"].iter().find(|mark| line.starts_with(**mark)) else {
+            // The label of an application, before its migrations.
+            let label = line.chars().all(|c| c.is_alphanumeric() || c == '_');
+            app = Some(line).filter(|_| label);
+            app?;
+            continue;
+        };
+        // Behind the name: `(2 squashed migrations)`, `... (shop.0001_initial)`.
+        let name = line.get(mark.len()..)?.split_whitespace().next()?;
+        let (app, name) = match (app, name.split_once('.')) {
+            (Some(app), _) => (app, name),
+            (None, pair) => pair?,
+        };
+        let key = Key { app: app.to_owned(), name: name.to_owned() };
+        match *mark {
+            "[ ]" => printed.pending.push(key),
+            _ => {
+                printed.applied.insert(key);
+            }
+        }
+    }
+    (!printed.applied.is_empty() || !printed.pending.is_empty()).then_some(printed)
+}
+
+impl Printed {
+    /// Reads what `showmigrations` prints.
+    pub fn read(text: &str) -> Option<Self> {
+        read(text)
+    }
+}
