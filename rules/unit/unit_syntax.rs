@@ -12,7 +12,8 @@ crate::rule! {
     /// section header (also a comment), a header without `]`, a line that is not UTF-8 or is 1 MiB
     /// long, an unbalanced quote or an unknown `%` specifier in a command line, a
     /// `WorkingDirectory=` or `RootDirectory=` that is not absolute, a `User=` or `Group=` with an
-    /// unknown specifier, no `ExecStart=`. In a drop-in the first four stop only that file, but
+    /// unknown specifier, no `ExecStart=`; on 262 also `[]` and `[[Service]]`, which older versions pass
+    /// over with all that stands below. In a drop-in the first four stop only that file, but
     /// silently: what stands below is not read. White space after a backslash ends the command
     /// line there: the options on the next lines are lost.
     ///
@@ -123,7 +124,7 @@ fn mended(file: &UnitFile, fault: &Fault) -> Option<Edit> {
             let known = SECTIONS.contains(&text.strip_prefix('[')?);
             known.then(|| Edit::append(fault.span, "]"))
         }
-        FaultKind::HeaderBadCharacters => {
+        FaultKind::HeaderBadCharacters | FaultKind::HeaderNoName => {
             let name: String =
                 text.chars().filter(|c| !matches!(c, '[' | ']' | '"' | '\'' | '\\')).collect();
             let known = SECTIONS.contains(&name.as_str());
@@ -165,6 +166,7 @@ fn help(kind: FaultKind) -> &'static str {
         FaultKind::HeaderFollowedByText => "Put the comment on a line of its own.",
         FaultKind::HeaderUnclosed => "Close the header with ].",
         FaultKind::HeaderBadCharacters => "Take quotes and backslashes out of the header.",
+        FaultKind::HeaderNoName => "Name one section in one pair of brackets: [Service].",
         FaultKind::NotUtf8 => "Save the file as UTF-8: iconv -f latin1 -t utf-8.",
         FaultKind::LineTooLong => "Cut the line.",
         FaultKind::BlankAfterBackslash => "Remove the white space after the backslash.",

@@ -39,8 +39,9 @@ impl<'a, 'h> Reading<'a, 'h> {
         let Some(file) = files.first() else {
             return lines(bytes).iter().map(|_| show::MASK.to_owned()).collect();
         };
-        let hidden =
-            Span::merged(files.iter().flat_map(|file| self.sources.hidden(file.id)).collect());
+        let hidden = Span::merged(
+            files.iter().flat_map(|file| self.sources.hidden(file.id).to_vec()).collect(),
+        );
         let mut shown = Vec::new();
         let mut at = 0;
         for line in lines(bytes) {

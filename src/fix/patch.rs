@@ -61,7 +61,7 @@ fn hidden(sources: &Sources, change: &Change, before: &[u8]) -> Option<Vec<Span>
         if file.bytes != before {
             return None;
         }
-        spans.extend(sources.hidden(file.id));
+        spans.extend(sources.hidden(file.id).iter().copied());
     }
     Some(spans)
 }

@@ -12,6 +12,9 @@ use crate::source::{SourceFile, Span};
 const GAP: usize = 30;
 /// A range of more bytes than this (a line of a mebibyte) is named, not shown.
 const WIDEST: usize = 16 << 10;
+/// More places than this of one finding are counted, not shown: nobody reads them all, and they would
+/// take time by their square.
+const MOST: usize = 100;
 
 /// Renders a finding's head and its source lines.
 pub(super) fn render(report: &Report, finding: &Finding, color: bool) -> String {
@@ -27,6 +30,9 @@ pub(super) fn render(report: &Report, finding: &Finding, color: bool) -> String 
         let (element, moved) = element(report, &cluster, index == 0);
         elements.push(element);
         columns.push(moved);
+    }
+    if let Some(left) = left_out(&finding.labels) {
+        elements.push(Level::NOTE.message(left).into());
     }
     let renderer = if color { Renderer::styled() } else { Renderer::plain() };
     let group = if elements.is_empty() {
@@ -84,10 +90,16 @@ fn moved(file: &SourceFile, excerpt: &Excerpt, path: &str, cluster: &[&Label]) -
     moved
 }
 
-/// The labels grouped by file and nearness; the primary label's group first.
+/// What is said of the places that are not shown.
+pub(super) fn left_out(labels: &[Label]) -> Option<String> {
+    let more = labels.len().checked_sub(MOST).filter(|more| *more > 0)?;
+    Some(format!("and {more} more {}", if more == 1 { "place" } else { "places" }))
+}
+
+/// The first labels grouped by file and nearness; the primary label's group first.
 pub(super) fn clusters<'a>(report: &Report, labels: &'a [Label]) -> Vec<Vec<&'a Label>> {
     let mut clusters: Vec<Vec<&Label>> = Vec::new();
-    for label in labels {
+    for label in labels.iter().take(MOST) {
         let line = line_of(report, label.span);
         let near = clusters.iter_mut().find(|cluster| {
             cluster.iter().any(|other| {

@@ -191,6 +191,8 @@ pub struct Sources<'h> {
     hidden: RefCell<HashMap<FileId, Vec<Span>>>,
     revealed: RefCell<HashMap<FileId, Vec<Span>>>,
     redacted: RefCell<HashSet<FileId>>,
+    /// What comes of these three, for files of which nothing was marked since.
+    settled: RefCell<HashMap<FileId, Arc<[Span]>>>,
 }
 
 impl<'h> Sources<'h> {
@@ -203,6 +205,7 @@ impl<'h> Sources<'h> {
             hidden: RefCell::default(),
             revealed: RefCell::default(),
             redacted: RefCell::default(),
+            settled: RefCell::default(),
         }
     }
 
@@ -262,18 +265,20 @@ impl<'h> Sources<'h> {
     /// Marks a range that no output may show: the value of a variable, a password.
     pub fn hide(&self, span: Span) {
         if span.start < span.end {
+            self.settled.borrow_mut().remove(&span.file);
             self.hidden.borrow_mut().entry(span.file).or_default().push(span);
         }
     }
 
     /// Marks a range that may be shown, whatever it looks like: its text is shown elsewhere, too.
     pub fn reveal(&self, span: Span) {
+        self.settled.borrow_mut().remove(&span.file);
         self.revealed.borrow_mut().entry(span.file).or_default().push(span);
     }
 
     /// The ranges of a file that no output may show, in order and without overlaps: what was
     /// hidden, and what looks like a secret.
-    pub fn hidden(&self, file: FileId) -> Vec<Span> {
+    pub fn hidden(&self, file: FileId) -> Arc<[Span]> {
         // Only files of which something is shown are looked through.
         if self.redacted.borrow_mut().insert(file) {
             let source = self.file(file);
@@ -281,6 +286,16 @@ impl<'h> Sources<'h> {
                 self.hide(Span::new(file, range.start, range.end));
             }
         }
+        // It is asked for at every place that is shown.
+        if let Some(settled) = self.settled.borrow().get(&file) {
+            return Arc::clone(settled);
+        }
+        let settled: Arc<[Span]> = self.settle(file).into();
+        self.settled.borrow_mut().insert(file, Arc::clone(&settled));
+        settled
+    }
+
+    fn settle(&self, file: FileId) -> Vec<Span> {
         let mut hidden = self.hidden.borrow_mut();
         let Some(spans) = hidden.get_mut(&file) else { return Vec::new() };
         *spans = Span::merged(std::mem::take(spans));

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use crate::support::container::Container;
 use crate::support::env_files::generated;
+use crate::support::suite::Suite;
 use deploy_doctor::source::env_file::{self, Dialect, EnvFile, FaultKind};
 use deploy_doctor::source::{FileId, SourceFile};
 
@@ -84,8 +85,13 @@ fn messages(container: &Container) -> HashMap<String, Vec<String>> {
     found
 }
 
-fn boot(case: &str) -> Option<(Container, Environment)> {
-    let container = Container::boot(case, |root| {
+/// Every systemd that is asked for, one after another, each with what a service finds set anyway.
+fn booted(case: &'static str) -> impl Iterator<Item = (Container, Environment)> {
+    Suite::asked().into_iter().filter_map(move |suite| boot(suite, case))
+}
+
+fn boot(suite: Suite, case: &str) -> Option<(Container, Environment)> {
+    let container = Container::boot_on(suite, case, |root| {
         fs::create_dir(root.join("cases")).unwrap();
         fs::create_dir(root.join("out")).unwrap();
         fs::write(root.join("etc/systemd/system/envtest@.service"), UNIT).unwrap();
@@ -197,80 +203,96 @@ const FATAL: &[(&[u8], FaultKind, &str)] = &[
 
 #[test]
 fn every_row_of_the_table_is_what_a_service_gets() {
-    let Some((container, base)) = boot("env-table") else { return };
-    let dialect = dialect(&container);
-    let rows = TABLE.iter().map(|row| row.0).chain(FATAL.iter().map(|row| row.0));
-    let mut cases: BTreeMap<String, Vec<u8>> =
-        rows.enumerate().map(|(index, bytes)| (format!("row{index}"), bytes.to_vec())).collect();
-    // `NAME=` and the final NUL count too.
-    for length in [131_068, 131_069, 131_070, 131_071] {
-        cases.insert(format!("long{length}"), format!("A={}\n", "x".repeat(length)).into_bytes());
-    }
-    for length in [2_097_148, 2_097_149, 2_097_150, 3_000_000] {
-        cases.insert(format!("long{length}"), format!("A={}\n", "x".repeat(length)).into_bytes());
-    }
-    let (long, longer) = ("x".repeat(200_000), "x".repeat(3_000_000));
-    cases.insert("shorter-last".into(), format!("A={long}\nA=1\n").into_bytes());
-    cases.insert("longer-last".into(), format!("A=1\nA={longer}\nB=1").into_bytes());
-    cases.insert("longer-first".into(), format!("A={longer}\nA=1\n").into_bytes());
-    cases.insert("control".into(), b"A=\x01\x07\x1b\x7f\tx\n".to_vec());
-    cases.insert("comment".into(), b"# \xff\nFOO\xff\nA=1\n".to_vec());
-    let measured = measure(&container, &cases);
-    for (index, (bytes, expected, log)) in TABLE.iter().enumerate() {
-        let seen = &measured[&format!("row{index}")];
-        let row = bytes.escape_ascii().to_string();
-        let mut environment = seen.environment.clone().unwrap_or_else(|| panic!("{row}"));
-        environment.retain(|name, _| !base.contains_key(name));
-        let expected: Environment =
-            expected.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect();
-        if dialect == Dialect::Before254 || !row.contains("# c ") {
-            assert_eq!(environment, expected, "{row}");
+    for (container, base) in booted("env-table") {
+        let dialect = dialect(&container);
+        let rows = TABLE.iter().map(|row| row.0).chain(FATAL.iter().map(|row| row.0));
+        let mut cases: BTreeMap<String, Vec<u8>> = rows
+            .enumerate()
+            .map(|(index, bytes)| (format!("row{index}"), bytes.to_vec()))
+            .collect();
+        // `NAME=` and the final NUL count too.
+        for length in [131_068, 131_069, 131_070, 131_071] {
+            cases.insert(
+                format!("long{length}"),
+                format!("A={}\n", "x".repeat(length)).into_bytes(),
+            );
         }
-        let logged = seen.messages.iter().any(|message| message.contains(IGNORING));
-        assert_eq!(logged, !log.is_empty(), "{row}: {:?}", seen.messages);
+        for length in [2_097_148, 2_097_149, 2_097_150, 3_000_000] {
+            cases.insert(
+                format!("long{length}"),
+                format!("A={}\n", "x".repeat(length)).into_bytes(),
+            );
+        }
+        let (long, longer) = ("x".repeat(200_000), "x".repeat(3_000_000));
+        cases.insert("shorter-last".into(), format!("A={long}\nA=1\n").into_bytes());
+        cases.insert("longer-last".into(), format!("A=1\nA={longer}\nB=1").into_bytes());
+        cases.insert("longer-first".into(), format!("A={longer}\nA=1\n").into_bytes());
+        cases.insert("control".into(), b"A=\x01\x07\x1b\x7f\tx\n".to_vec());
+        cases.insert("comment".into(), b"# \xff\nFOO\xff\nA=1\n".to_vec());
+        let measured = measure(&container, &cases);
+        for (index, (bytes, expected, log)) in TABLE.iter().enumerate() {
+            let seen = &measured[&format!("row{index}")];
+            let row = bytes.escape_ascii().to_string();
+            let mut environment = seen.environment.clone().unwrap_or_else(|| panic!("{row}"));
+            environment.retain(|name, _| !base.contains_key(name));
+            let expected: Environment =
+                expected.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect();
+            if dialect == Dialect::Before254 || !row.contains("# c ") {
+                assert_eq!(environment, expected, "{row}");
+            }
+            let logged = seen.messages.iter().any(|message| message.contains(IGNORING));
+            assert_eq!(logged, !log.is_empty(), "{row}: {:?}", seen.messages);
+        }
+        for (index, (bytes, kind, log)) in FATAL.iter().enumerate() {
+            let seen = &measured[&format!("row{}", TABLE.len() + index)];
+            let row = bytes.escape_ascii().to_string();
+            assert!(seen.environment.is_none(), "{row}");
+            assert!(seen.messages.iter().any(|m| m.contains(log)), "{row}: {:?}", seen.messages);
+            assert_eq!(read(bytes, dialect).fatal.map(|fault| fault.kind), Some(*kind), "{row}");
+        }
+        agree(&cases, &measured, dialect, &base);
     }
-    for (index, (bytes, kind, log)) in FATAL.iter().enumerate() {
-        let seen = &measured[&format!("row{}", TABLE.len() + index)];
-        let row = bytes.escape_ascii().to_string();
-        assert!(seen.environment.is_none(), "{row}");
-        assert!(seen.messages.iter().any(|m| m.contains(log)), "{row}: {:?}", seen.messages);
-        assert_eq!(read(bytes, dialect).fatal.map(|fault| fault.kind), Some(*kind), "{row}");
-    }
-    agree(&cases, &measured, dialect, &base);
 }
 
 /// With `EnvironmentFile=-…` a file that cannot be read is ignored, whole and without a word; an
 /// assignment that is too long still keeps the unit from starting.
 #[test]
 fn a_leading_dash_ignores_a_bad_file_whole() {
-    let Some((container, base)) = boot("env-dash") else { return };
-    let unit = UNIT.replace("EnvironmentFile=", "EnvironmentFile=-");
-    fs::write(container.root().join("etc/systemd/system/envtest@.service"), unit).unwrap();
-    container.sh_ok("systemctl daemon-reload");
-    let mut cases: BTreeMap<String, Vec<u8>> = BTreeMap::new();
-    for (index, (bytes, ..)) in FATAL.iter().enumerate() {
-        cases.insert(format!("bad{index}"), [b"B=1\n", *bytes].concat());
+    for (container, base) in booted("env-dash") {
+        let unit = UNIT.replace("EnvironmentFile=", "EnvironmentFile=-");
+        fs::write(container.root().join("etc/systemd/system/envtest@.service"), unit).unwrap();
+        container.sh_ok("systemctl daemon-reload");
+        let mut cases: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+        for (index, (bytes, ..)) in FATAL.iter().enumerate() {
+            cases.insert(format!("bad{index}"), [b"B=1\n", *bytes].concat());
+        }
+        let mut measured = measure(&container, &cases);
+        for (name, bytes) in &cases {
+            assert!(read(bytes, Dialect::Since254).fatal.is_some(), "{name}");
+            let seen = measured.remove(name).unwrap();
+            assert!(
+                seen.messages.iter().all(|m| !m.contains("environment")),
+                "{:?}",
+                seen.messages
+            );
+            let mut environment = seen.environment.unwrap();
+            environment.retain(|name, _| !base.contains_key(name));
+            assert_eq!(environment, Environment::new(), "{name}");
+        }
+        let long = BTreeMap::from([(
+            "long".to_owned(),
+            format!("A={}\n", "x".repeat(131_072)).into_bytes(),
+        )]);
+        let seen = measure(&container, &long).remove("long").unwrap();
+        assert!(seen.environment.is_none());
+        let fault = read(&long["long"], Dialect::Since254).fatal.unwrap();
+        assert_eq!(fault.kind, FaultKind::TooLong);
+        assert!(
+            seen.messages.iter().any(|message| message.contains("status=203/EXEC")),
+            "{:?}",
+            seen.messages
+        );
     }
-    let mut measured = measure(&container, &cases);
-    for (name, bytes) in &cases {
-        assert!(read(bytes, Dialect::Since254).fatal.is_some(), "{name}");
-        let seen = measured.remove(name).unwrap();
-        assert!(seen.messages.iter().all(|m| !m.contains("environment")), "{:?}", seen.messages);
-        let mut environment = seen.environment.unwrap();
-        environment.retain(|name, _| !base.contains_key(name));
-        assert_eq!(environment, Environment::new(), "{name}");
-    }
-    let long =
-        BTreeMap::from([("long".to_owned(), format!("A={}\n", "x".repeat(131_072)).into_bytes())]);
-    let seen = measure(&container, &long).remove("long").unwrap();
-    assert!(seen.environment.is_none());
-    let fault = read(&long["long"], Dialect::Since254).fatal.unwrap();
-    assert_eq!(fault.kind, FaultKind::TooLong);
-    assert!(
-        seen.messages.iter().any(|message| message.contains("status=203/EXEC")),
-        "{:?}",
-        seen.messages
-    );
 }
 
 /// Fails with every case in which systemd and the reader differ.
@@ -294,13 +316,14 @@ fn agree(
 
 #[test]
 fn a_thousand_generated_files_are_read_as_systemd_reads_them() {
-    let Some((container, base)) = boot("env-generated") else { return };
-    let cases: BTreeMap<String, Vec<u8>> =
-        (0..1000).map(|seed| (format!("g{seed}"), generated(seed))).collect();
-    let measured = measure(&container, &cases);
-    let started = measured.values().filter(|seen| seen.environment.is_some()).count();
-    assert!((800..1000).contains(&started), "{started} of 1000 start: not a fair sample");
-    agree(&cases, &measured, dialect(&container), &base);
+    for (container, base) in booted("env-generated") {
+        let cases: BTreeMap<String, Vec<u8>> =
+            (0..1000).map(|seed| (format!("g{seed}"), generated(seed))).collect();
+        let measured = measure(&container, &cases);
+        let started = measured.values().filter(|seen| seen.environment.is_some()).count();
+        assert!((800..1000).contains(&started), "{started} of 1000 start: not a fair sample");
+        agree(&cases, &measured, dialect(&container), &base);
+    }
 }
 
 #[test]
@@ -314,7 +337,8 @@ fn real_files_are_read_as_systemd_reads_them() {
         .map(|(index, entry)| (format!("c{index}"), fs::read(entry.unwrap().path()).unwrap()))
         .collect();
     assert!(cases.len() > 20, "only {} files", cases.len());
-    let Some((container, base)) = boot("env-corpus") else { return };
-    let measured = measure(&container, &cases);
-    agree(&cases, &measured, dialect(&container), &base);
+    for (container, base) in booted("env-corpus") {
+        let measured = measure(&container, &cases);
+        agree(&cases, &measured, dialect(&container), &base);
+    }
 }

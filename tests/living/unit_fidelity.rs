@@ -5,73 +5,96 @@
 #![allow(clippy::unwrap_used)] // helpers of a test may stop it, too
 
 use crate::support::generate;
+use crate::support::peers::Peer;
 
-use std::fmt::Write as _;
+use std::collections::BTreeSet;
+use std::fmt::{self, Write as _};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, OnceLock};
 
 use deploy_doctor::source::unit::environment;
+use deploy_doctor::source::unit::known::{Presence, settings};
 use deploy_doctor::source::unit::name::UnitName;
 use deploy_doctor::source::unit::time::{TimeSpan, parse_seconds};
 use deploy_doctor::source::unit::{self, Specifiers};
 use deploy_doctor::source::{FileId, SourceFile, Text};
 use generate::Generator;
 
+/// The compiled helper with one version of systemd's library.
 struct Reader {
-    program: PathBuf,
+    peer: Peer,
     library: PathBuf,
-    _directory: tempfile::TempDir,
 }
 
-/// The compiled helper; none, and a loud word, where it cannot be had.
-fn reader() -> Option<&'static Reader> {
-    static READER: OnceLock<Option<Reader>> = OnceLock::new();
-    READER
-        .get_or_init(|| {
-            let reader = build();
-            if let Err(why) = &reader {
-                eprintln!("SKIPPED: not held against systemd itself: {why}");
-            }
-            reader.ok()
-        })
-        .as_ref()
-}
-
-fn build() -> Result<Reader, String> {
-    let library = library().ok_or("no libsystemd-shared is installed")?;
-    let directory = tempfile::tempdir().unwrap();
-    let program = directory.path().join("systemd_reader");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/systemd_reader.c");
-    let built =
-        Command::new("cc").arg("-w").arg("-o").arg(&program).arg(source).arg("-ldl").status();
-    match built {
-        Ok(status) if status.success() => Ok(Reader { program, library, _directory: directory }),
-        Ok(_) => panic!("the helper does not compile"),
-        Err(error) => Err(format!("no C compiler: {error}")),
-    }
-}
-
-/// DEPLOY_DOCTOR_LIBSYSTEMD names another version's library.
-fn library() -> Option<PathBuf> {
-    if let Some(path) = std::env::var_os("DEPLOY_DOCTOR_LIBSYSTEMD") {
-        return Some(path.into());
-    }
-    let mut places: Vec<PathBuf> = vec!["/usr/lib/systemd".into(), "/lib/systemd".into()];
-    for entry in std::fs::read_dir("/usr/lib").into_iter().flatten().flatten() {
-        places.push(entry.path().join("systemd"));
-    }
-    let files = places.iter().filter_map(|place| std::fs::read_dir(place).ok()).flatten().flatten();
-    files.map(|entry| entry.path()).find(|path| {
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        name.starts_with("libsystemd-shared-") && name.ends_with(".so")
+/// Every systemd that there is; none, and a loud word, where none can be had.
+fn readers() -> &'static [Reader] {
+    static READERS: OnceLock<Vec<Reader>> = OnceLock::new();
+    READERS.get_or_init(|| {
+        if let Err(why) = helper() {
+            eprintln!("SKIPPED: not held against systemd itself: {why}");
+            return Vec::new();
+        }
+        let readers = libraries();
+        if readers.is_empty() {
+            eprintln!("SKIPPED: not held against systemd itself: no libsystemd-shared is here");
+        }
+        readers
     })
 }
 
+/// The helper's program, compiled once.
+fn helper() -> Result<&'static Path, String> {
+    static HELPER: OnceLock<Result<(PathBuf, tempfile::TempDir), String>> = OnceLock::new();
+    let helper = HELPER.get_or_init(|| {
+        let directory = tempfile::tempdir().unwrap();
+        let program = directory.path().join("systemd_reader");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/systemd_reader.c");
+        let built =
+            Command::new("cc").arg("-w").arg("-o").arg(&program).arg(source).arg("-ldl").status();
+        match built {
+            Ok(status) if status.success() => Ok((program, directory)),
+            Ok(_) => panic!("the helper does not compile"),
+            Err(error) => Err(format!("no C compiler: {error}")),
+        }
+    });
+    helper.as_ref().map(|(program, _)| program.as_path()).map_err(Clone::clone)
+}
+
+/// DEPLOY_DOCTOR_LIBSYSTEMD names another version's library.
+fn libraries() -> Vec<Reader> {
+    if let Some(library) = std::env::var_os("DEPLOY_DOCTOR_LIBSYSTEMD") {
+        return vec![Reader { peer: Peer::machine(), library: library.into() }];
+    }
+    let mut readers: Vec<Reader> = Vec::new();
+    for peer in Peer::all() {
+        let Some(library) = peer.libsystemd() else { continue };
+        // The machine may be of the same Debian as a root.
+        if readers.iter().all(|known| known.library.file_name() != library.file_name()) {
+            readers.push(Reader { peer, library });
+        }
+    }
+    readers
+}
+
+impl fmt::Display for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.library.file_name().unwrap_or_default().to_string_lossy())
+    }
+}
+
 impl Reader {
+    /// Its version, as its file's name tells it.
+    fn version(&self) -> Option<u32> {
+        let name = self.library.file_stem()?.to_str()?;
+        name.strip_prefix("libsystemd-shared-")?.split('.').next()?.parse().ok()
+    }
+
     fn run(&self, arguments: &[&str], files: &[PathBuf], input: &str) -> String {
-        let mut child = Command::new(&self.program)
+        let mut child = self
+            .peer
+            .command(helper().unwrap())
             .arg(&self.library)
             .args(arguments)
             .args(files)
@@ -98,9 +121,9 @@ fn hex(text: &str) -> String {
 }
 
 /// What this reader sees, in the helper's words.
-fn ours(bytes: &[u8]) -> String {
+fn ours(bytes: &[u8], version: Option<u32>) -> String {
     let file = Arc::new(SourceFile::new(FileId(0), "x.service", bytes));
-    let read = unit::parse(file);
+    let read = unit::parse_as(file, version);
     let mut lines = String::from("F\n");
     for assignment in &read.assignments {
         lines.push_str(&format!(
@@ -121,7 +144,13 @@ fn without_empty_keys(text: &str) -> String {
         .fold(String::new(), |all, line| all + line + "\n")
 }
 
-fn compare(reader: &Reader, inputs: &[Vec<u8>]) {
+fn compare(inputs: &[Vec<u8>]) {
+    for reader in readers() {
+        compare_with(reader, inputs);
+    }
+}
+
+fn compare_with(reader: &Reader, inputs: &[Vec<u8>]) {
     let directory = tempfile::tempdir().unwrap();
     let mut compared = 0;
     for (number, chunk) in inputs.chunks(200).enumerate() {
@@ -135,11 +164,11 @@ fn compare(reader: &Reader, inputs: &[Vec<u8>]) {
         let theirs: Vec<&str> = answer.split("F\n").skip(1).collect();
         assert_eq!(theirs.len(), chunk.len());
         for (theirs, bytes) in theirs.iter().zip(chunk) {
-            let ours = ours(bytes);
+            let ours = ours(bytes, reader.version());
             assert_eq!(
                 ours.strip_prefix("F\n").unwrap(),
                 *theirs,
-                "read otherwise than by systemd: {:?}",
+                "read otherwise than by {reader}: {:?}",
                 String::from_utf8_lossy(bytes.get(..2000.min(bytes.len())).unwrap())
             );
             compared += 1;
@@ -157,6 +186,10 @@ const HAND_MADE: &[&[u8]] = &[
     b"[Service\nA=1\n",
     b"[]\nA=1\n",
     b"[\n",
+    b"[A]\nX=1\n[]\nY=2\n",
+    b"[A]\nX=1\n[[B]\nY=2\n",
+    b"[A]\nX=1\n[B[]\nY=2\n",
+    b"[A]\nX=1\n[B]]\nY=2\n",
     b"[A]\nX=1\n[ B ]\nY=2\n",
     b"[Ser\"vice]\nA=1\n",
     b"[Ser\\vice]\nA=1\n",
@@ -266,22 +299,19 @@ fn generated(generator: &mut Generator) -> Vec<u8> {
 
 #[test]
 fn hand_made_files_are_read_as_systemd_reads_them() {
-    let Some(reader) = reader() else { return };
     let inputs: Vec<Vec<u8>> = HAND_MADE.iter().map(|bytes| bytes.to_vec()).collect();
-    compare(reader, &inputs);
+    compare(&inputs);
 }
 
 #[test]
 fn generated_files_are_read_as_systemd_reads_them() {
-    let Some(reader) = reader() else { return };
     let mut generator = Generator::new(1);
     let inputs: Vec<Vec<u8>> = (0..4000).map(|_| generated(&mut generator)).collect();
-    compare(reader, &inputs);
+    compare(&inputs);
 }
 
 #[test]
 fn lines_near_the_limit_are_read_as_systemd_reads_them() {
-    let Some(reader) = reader() else { return };
     let limit = 1 << 20;
     let mut inputs = Vec::new();
     for length in [limit - 1, limit, limit + 1] {
@@ -295,12 +325,11 @@ fn lines_near_the_limit_are_read_as_systemd_reads_them() {
             inputs.push(format!("[S]\nA={half}\\\n{tail}\nC=2\n").into_bytes());
         }
     }
-    compare(reader, &inputs);
+    compare(&inputs);
 }
 
 #[test]
 fn real_units_are_read_as_systemd_reads_them() {
-    let Some(reader) = reader() else { return };
     let mut inputs = Vec::new();
     for directory in ["../shared/corpus/systemd", "/lib/systemd/system"] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
@@ -322,12 +351,11 @@ fn real_units_are_read_as_systemd_reads_them() {
         }
         inputs.push(bytes);
     }
-    compare(reader, &inputs);
+    compare(&inputs);
 }
 
 #[test]
 fn words_are_cut_as_systemd_cuts_them() {
-    let Some(reader) = reader() else { return };
     const PARTS: &[&str] = &[
         "a",
         "b c",
@@ -368,33 +396,34 @@ fn words_are_cut_as_systemd_cuts_them() {
         let line: String = (0..count).map(|_| generator.pick(PARTS)).collect();
         lines.push(format!("/p {line}"));
     }
-    let answer = reader.run(&["words"], &[], &(lines.join("\n") + "\n"));
-    let specifiers = Specifiers::new(UnitName::parse("x").unwrap());
-    let mut compared = 0;
-    for (line, theirs) in lines.iter().zip(answer.lines()) {
-        let value = Text::verbatim(FileId(0), line, 0);
-        let ours = match unit::commands(&value, &specifiers) {
-            Ok(commands) => {
-                let command = &commands[0];
-                let words = std::iter::once(&command.program).chain(&command.arguments);
-                // Bytes that are not UTF-8 are marked, not shown.
-                if words.clone().any(|word| word.unknown.is_some()) {
-                    continue;
+    for reader in readers() {
+        let answer = reader.run(&["words"], &[], &(lines.join("\n") + "\n"));
+        let specifiers = Specifiers::new(UnitName::parse("x").unwrap());
+        let mut compared = 0;
+        for (line, theirs) in lines.iter().zip(answer.lines()) {
+            let value = Text::verbatim(FileId(0), line, 0);
+            let ours = match unit::commands(&value, &specifiers) {
+                Ok(commands) => {
+                    let command = &commands[0];
+                    let words = std::iter::once(&command.program).chain(&command.arguments);
+                    // Bytes that are not UTF-8 are marked, not shown.
+                    if words.clone().any(|word| word.unknown.is_some()) {
+                        continue;
+                    }
+                    words.map(|word| hex(word.text.as_str())).collect::<String>()
                 }
-                words.map(|word| hex(word.text.as_str())).collect::<String>()
-            }
-            Err(_) => "-".to_owned(),
-        };
-        let theirs = if theirs.ends_with('-') { "-" } else { theirs };
-        assert_eq!(ours, theirs, "cut otherwise than by systemd: {line:?}");
-        compared += 1;
+                Err(_) => "-".to_owned(),
+            };
+            let theirs = if theirs.ends_with('-') { "-" } else { theirs };
+            assert_eq!(ours, theirs, "cut otherwise than by {reader}: {line:?}");
+            compared += 1;
+        }
+        assert!(compared > 3000, "only {compared} lines were compared");
     }
-    assert!(compared > 3000, "only {compared} lines were compared");
 }
 
 #[test]
 fn time_spans_are_read_as_systemd_reads_them() {
-    let Some(reader) = reader() else { return };
     const PARTS: &[&str] = &[
         "0",
         "1",
@@ -438,24 +467,25 @@ fn time_spans_are_read_as_systemd_reads_them() {
     for _ in 0..6000 {
         lines.push((0..generator.below(6)).map(|_| generator.pick(PARTS)).collect());
     }
-    let answer = reader.run(&["spans"], &[], &(lines.join("\n") + "\n"));
-    assert_eq!(answer.lines().count(), lines.len());
-    let mut valid = 0;
-    for (line, theirs) in lines.iter().zip(answer.lines()) {
-        let ours = match parse_seconds(line) {
-            Some(TimeSpan::Microseconds(count)) => count.to_string(),
-            Some(TimeSpan::Infinity) => u64::MAX.to_string(),
-            None => "-".to_owned(),
-        };
-        valid += usize::from(ours != "-");
-        assert_eq!(ours, theirs, "another time span than systemd's: {line:?}");
+    for reader in readers() {
+        let answer = reader.run(&["spans"], &[], &(lines.join("\n") + "\n"));
+        assert_eq!(answer.lines().count(), lines.len());
+        let mut valid = 0;
+        for (line, theirs) in lines.iter().zip(answer.lines()) {
+            let ours = match parse_seconds(line) {
+                Some(TimeSpan::Microseconds(count)) => count.to_string(),
+                Some(TimeSpan::Infinity) => u64::MAX.to_string(),
+                None => "-".to_owned(),
+            };
+            valid += usize::from(ours != "-");
+            assert_eq!(ours, theirs, "another time span than that of {reader}: {line:?}");
+        }
+        assert!(valid > 500, "only {valid} spans were valid");
     }
-    assert!(valid > 500, "only {valid} spans were valid");
 }
 
 #[test]
 fn names_are_valid_where_systemd_says_so() {
-    let Some(reader) = reader() else { return };
     const PARTS: &[&str] = &[
         "a", "-", "@", ".", "service", ".service", ".socket", "\\x2d", "é", ":", "_", " ", "/", "~",
     ];
@@ -464,26 +494,69 @@ fn names_are_valid_where_systemd_says_so() {
         .map(|_| (0..generator.below(6) + 1).map(|_| generator.pick(PARTS)).collect())
         .collect();
     lines.extend([247, 248, 249].map(|length| "n".repeat(length) + ".service"));
-    let answer = reader.run(&["names"], &[], &(lines.join("\n") + "\n"));
-    for (line, theirs) in lines.iter().zip(answer.lines()) {
-        let ours = UnitName::exact(line).is_some();
-        assert_eq!(ours, theirs == "1", "valid for one of both only: {line:?}");
+    for reader in readers() {
+        let answer = reader.run(&["names"], &[], &(lines.join("\n") + "\n"));
+        for (line, theirs) in lines.iter().zip(answer.lines()) {
+            let ours = UnitName::exact(line).is_some();
+            assert_eq!(ours, theirs == "1", "not as for {reader}: {line:?}");
+        }
     }
 }
 
 #[test]
 fn environment_assignments_are_valid_where_systemd_says_so() {
-    let Some(reader) = reader() else { return };
     const PARTS: &[&str] = &["A", "1", "_", "=", "=", "-", ".", "x", "é", "#"];
     let mut generator = Generator::new(6);
     let lines: Vec<String> = (0..3000)
         .map(|_| (0..generator.below(6) + 1).map(|_| generator.pick(PARTS)).collect())
         .collect();
-    let answer = reader.run(&["environment"], &[], &(lines.join("\n") + "\n"));
-    let specifiers = Specifiers::new(UnitName::parse("x").unwrap());
-    for (line, theirs) in lines.iter().zip(answer.lines()) {
-        let value = Text::verbatim(FileId(0), line, 0);
-        let (found, _) = environment::assignments(&value, &specifiers);
-        assert_eq!(found.len() == 1, theirs == "1", "valid for one of both only: {line:?}");
+    for reader in readers() {
+        let answer = reader.run(&["environment"], &[], &(lines.join("\n") + "\n"));
+        let specifiers = Specifiers::new(UnitName::parse("x").unwrap());
+        for (line, theirs) in lines.iter().zip(answer.lines()) {
+            let value = Text::verbatim(FileId(0), line, 0);
+            let (found, _) = environment::assignments(&value, &specifiers);
+            assert_eq!(found.len() == 1, theirs == "1", "not as for {reader}: {line:?}");
+        }
+    }
+}
+
+/// The list was made from some versions; those that are here have not drifted from it.
+#[test]
+fn the_list_of_settings_is_that_of_each_systemd() {
+    let mut compared = 0;
+    for peer in Peer::all() {
+        let program = peer.path("/usr/lib/systemd/systemd");
+        let run = |option| peer.command(&program).arg(option).output();
+        let (Ok(version), Ok(output)) = (run("--version"), run("--dump-configuration-items"))
+        else {
+            continue;
+        };
+        let version = String::from_utf8(version.stdout).unwrap();
+        let version: u32 = version.split(' ').nth(1).unwrap().parse().unwrap();
+        if ![252, 257, 262].contains(&version) {
+            eprintln!("SKIPPED: the list was made from 252, 257 and 262, not from {version}");
+            continue;
+        }
+        let output = String::from_utf8(output.stdout).unwrap();
+        let mut section = "";
+        let mut theirs = BTreeSet::new();
+        for line in output.lines() {
+            if let Some(name) = line.strip_prefix('[') {
+                section = name.trim_end_matches(']');
+            } else if let Some((key, _)) = line.split_once('=') {
+                theirs.insert((section.to_owned(), key.to_owned()));
+            }
+        }
+        let ours = settings()
+            .filter(|s| s.in_version(version) == Presence::Known)
+            .map(|s| (s.section.to_owned(), s.key.to_owned()))
+            .collect::<BTreeSet<_>>();
+        assert!(theirs.len() > 1000);
+        assert_eq!(ours, theirs, "{version}");
+        compared += 1;
+    }
+    if compared == 0 {
+        eprintln!("SKIPPED: systemd is not installed, so its list cannot be compared");
     }
 }

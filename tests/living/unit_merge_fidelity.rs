@@ -1,15 +1,20 @@
 //! Finding, merging and understanding units against systemd itself: `systemd --test` loads a
-//! search path of generated units without booting and prints what it made of each.
+//! search path of generated units without booting and prints what it made of each. The machine's
+//! systemd is asked, and in a container that of each root whose version is another.
 
 #![allow(clippy::unwrap_used)] // helpers of a test may stop it, too
 
+use crate::support;
+use crate::support::container::Container;
 use crate::support::generate;
+use crate::support::peers::Peer;
+use crate::support::suite::Suite;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 use deploy_doctor::host::TreeHost;
 use deploy_doctor::source::Sources;
@@ -64,26 +69,97 @@ impl Tree {
     }
 }
 
+/// Whose systemd is asked.
+enum Asked {
+    Machine,
+    /// That of a container: newer versions need control groups that the machine may not have.
+    Inside(Container),
+}
+
+impl Asked {
+    /// The machine, and every root whose version is another.
+    fn all() -> Vec<Self> {
+        let machine = Peer::machine().libsystemd();
+        let mut all = Vec::new();
+        let only = std::env::var_os("DEPLOY_DOCTOR_SYSTEMD").is_some();
+        if Suite::only().is_none() || only {
+            all.push(Self::Machine);
+        }
+        for suite in Suite::asked() {
+            let name = |path: &PathBuf| path.file_name().map(ToOwned::to_owned);
+            let theirs = suite.root().ok().and_then(|root| Peer::of(root).libsystemd());
+            let other = theirs.as_ref().and_then(name) != machine.as_ref().and_then(name);
+            if only || theirs.is_none() || !other && Suite::only().is_none() {
+                continue;
+            }
+            match Container::boot_on(suite, "unit-merge", |_| {}) {
+                Ok(container) => all.push(Self::Inside(container)),
+                Err(why) => support::skip(why),
+            }
+        }
+        all
+    }
+
+    /// Its files.
+    fn host(&self) -> TreeHost {
+        match self {
+            Self::Machine => TreeHost::live().unwrap(),
+            Self::Inside(container) => TreeHost::open(&container.live_root()).unwrap(),
+        }
+    }
+
+    /// What `systemd --test` prints for this search path. It refuses to run its test as root.
+    fn test(&self, tree: &Tree, arguments: &[&str], path: &str) -> std::io::Result<Output> {
+        let runtime = tree.directory.path().to_str().unwrap();
+        match self {
+            Self::Machine => {
+                let mut command = Command::new(systemd());
+                command
+                    .args(arguments)
+                    .env("SYSTEMD_UNIT_PATH", path)
+                    .env("XDG_RUNTIME_DIR", runtime)
+                    .current_dir("/");
+                if rustix::process::geteuid().is_root() {
+                    command.uid(65534).gid(65534);
+                }
+                command.output()
+            }
+            Self::Inside(container) => {
+                // At the same path, so that links lead where they lead here.
+                let there = container.live_root().join(runtime.trim_start_matches('/'));
+                let copied = Command::new("cp").args(["-a", "-T", runtime]).arg(&there).status()?;
+                assert!(copied.success(), "the units are not in the container");
+                let set = |name: &str, value: &str| format!("{name}={value}");
+                let paths = set("SYSTEMD_UNIT_PATH", path);
+                let runtime = set("XDG_RUNTIME_DIR", runtime);
+                let who = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "env"];
+                let mut command = who.to_vec();
+                command.extend([paths.as_str(), runtime.as_str(), "/usr/lib/systemd/systemd"]);
+                command.extend(arguments);
+                Ok(container.run(&command))
+            }
+        }
+    }
+}
+
 /// What `systemd --test` prints, or why it cannot be had.
-fn dump(tree: &Tree) -> Result<Dump, String> {
-    if !systemd().exists() {
+fn dump(tree: &Tree, asked: &Asked) -> Result<Dump, String> {
+    if matches!(asked, Asked::Machine) && !systemd().exists() {
         return Err("systemd is not installed".into());
     }
     let wants: String = tree.names.iter().map(|name| format!("Wants={name}\n")).collect();
     tree.write(0, "all.target", &format!("[Unit]\n{wants}"));
     let path: Vec<&str> = tree.path.iter().map(|path| path.to_str().unwrap()).collect();
-    let mut command = Command::new(systemd());
-    command
-        .args(["--test", "--system", "--unit=all.target", "--no-pager"])
-        .args(["--log-level=emerg", "--log-target=console"])
-        .env("SYSTEMD_UNIT_PATH", path.join(":"))
-        .env("XDG_RUNTIME_DIR", tree.directory.path())
-        .current_dir("/");
-    // It refuses to run its test as root.
-    if rustix::process::geteuid().is_root() {
-        command.uid(65534).gid(65534);
-    }
-    let output = command.output().map_err(|error| error.to_string())?;
+    let arguments = [
+        "--test",
+        "--system",
+        "--unit=all.target",
+        "--no-pager",
+        "--log-level=emerg",
+        "--log-target=console",
+    ];
+    let output =
+        asked.test(tree, &arguments, &path.join(":")).map_err(|error| error.to_string())?;
     // The arrows depend on the locale and the version.
     let text = String::from_utf8_lossy(&output.stdout).replace('→', "->");
     if !text.contains("-> Unit all.target:") {
@@ -588,16 +664,16 @@ fn ours(unit: &Unit) -> Facts {
     facts
 }
 
-fn compare(seed: u64) -> Option<BTreeSet<String>> {
+fn compare(seed: u64, asked: &Asked) -> Option<BTreeSet<String>> {
     let tree = generate(seed);
-    let dump = match dump(&tree) {
+    let dump = match dump(&tree, asked) {
         Ok(dump) => dump,
         Err(why) => {
             eprintln!("SKIPPED: merging is not held against systemd itself: {why}");
             return None;
         }
     };
-    let host = TreeHost::live().unwrap();
+    let host = asked.host();
     let sources = Sources::new(&host);
     let paths = UnitPaths::scan_path(&sources, tree.path.iter().cloned());
     let mut states = BTreeSet::new();
@@ -642,9 +718,11 @@ fn compare(seed: u64) -> Option<BTreeSet<String>> {
 
 #[test]
 fn units_are_found_and_merged_as_systemd_does() {
-    for seed in 1..=4 {
-        let Some(states) = compare(seed) else { return };
-        let expected = ["loaded", "masked", "refused"].map(str::to_owned);
-        assert_eq!(states, BTreeSet::from(expected), "not every outcome was compared");
+    for asked in Asked::all() {
+        for seed in 1..=4 {
+            let Some(states) = compare(seed, &asked) else { break };
+            let expected = ["loaded", "masked", "refused"].map(str::to_owned);
+            assert_eq!(states, BTreeSet::from(expected), "not every outcome was compared");
+        }
     }
 }

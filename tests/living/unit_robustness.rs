@@ -45,6 +45,23 @@ fn every_fault_is_named() {
 }
 
 #[test]
+fn newer_versions_refuse_a_header_that_names_no_section() {
+    let read = |text: &str, version| {
+        let file = Arc::new(SourceFile::new(FileId(0), "x.service", text));
+        let read = unit::parse_as(file, version);
+        (read.fatal().map(|fault| fault.kind), read.assignments.len())
+    };
+    for header in ["[]", "[[Service]]", "[[Service]"] {
+        let text = format!("[Unit]\nA=1\n{header}\nB=1\n");
+        assert_eq!(read(&text, Some(262)), (Some(FaultKind::HeaderNoName), 1), "{header}");
+        for older in [None, Some(252)] {
+            assert_eq!(read(&text, older), (None, 2), "{header}");
+        }
+    }
+    assert_eq!(read("[Service]]\nA=1\n", Some(262)), (None, 1));
+}
+
+#[test]
 fn a_fault_knows_its_place() {
     let file = parse("[S]\nA=1 \\  \nB=1\nnothing\n");
     let places: Vec<_> = file.faults.iter().map(|f| file.file.position(f.span.start)).collect();

@@ -248,6 +248,23 @@ fn large_files_end_in_time() {
     }
 }
 
+/// Findings by the thousand, and one finding with as many places: all are told or counted.
+#[test]
+fn very_many_findings_and_places_end_in_time() {
+    let lines = |line: &dyn Fn(usize) -> String| (0..20_000).map(line).collect::<String>();
+    let tree = tree();
+    tree.write("/etc/myapp.env", lines(&|number| format!("NAME=x{number}\n")));
+    let ran = tree.check(&["-v"]);
+    sound("one name 20,000 times", &ran);
+    assert!(ran.stdout.contains("more places"), "{}", ran.all());
+
+    let tree = self::tree();
+    tree.write("/etc/myapp.env", lines(&|number| format!("export V{number}=$X\n")));
+    let ran = tree.check(&["-v"]);
+    sound("20,000 lines that are dropped", &ran);
+    assert!(ran.stdout.contains("V19999"), "the last is told");
+}
+
 #[test]
 fn hostile_shapes_end_in_time() {
     let mut untold = Vec::new();

@@ -318,3 +318,18 @@ fn cost_is_linear_in_the_file() {
         (100_000, 100_000)
     );
 }
+
+/// A backslash at the end of every line makes one value of them all.
+#[test]
+fn ten_thousand_joined_lines_take_no_quadratic_time() {
+    let lines: String = (0..10_000).map(|number| format!("V{number}=x \\\n")).collect();
+    let began = Instant::now();
+    let file = read(&lines);
+    let joining = file.assignments[0].joining();
+    assert_eq!(joining.len(), 9_999);
+    for (number, span) in joining.iter().enumerate() {
+        assert_eq!(text(&lines, *span), "\\");
+        assert!(lines[..span.end as usize].ends_with(&format!("V{number}=x \\")), "{number}");
+    }
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+}

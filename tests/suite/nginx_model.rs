@@ -520,3 +520,22 @@ fn several_fragments_do_not_mix() {
     let bare = &model.servers[0];
     assert!(bare.directive.is_none() && bare.handling.passes.len() == 1);
 }
+
+/// Asked of every location, what was not included is looked for each time.
+#[test]
+fn ten_thousand_includes_that_are_not_read_take_no_quadratic_time() {
+    let location = |number: usize| {
+        format!("location /{number} {{ include {{{{ more }}}}; proxy_pass http://a; }}\n")
+    };
+    let text: String = (0..10_000).map(location).collect();
+    let model = site(&text);
+    assert_eq!(model.config.not_read.len(), 10_000);
+    let began = std::time::Instant::now();
+    for location in &model.locations {
+        for name in ["root", "proxy_read_timeout", "proxy_buffering", "add_header", "gzip"] {
+            assert!(model.effective(Place::Location(location.id), name).incomplete);
+        }
+    }
+    // With a look at each of them for each of these it took minutes.
+    assert!(began.elapsed() < std::time::Duration::from_secs(10), "{:?}", began.elapsed());
+}

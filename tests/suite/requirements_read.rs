@@ -139,6 +139,19 @@ fn hostile_and_odd_files_are_read() {
 }
 
 #[test]
+fn half_a_character_at_the_end_lies_in_the_file() {
+    for mark in [b"\xff\xfe", b"\xfe\xff"] {
+        let mut bytes = mark.to_vec();
+        bytes.extend_from_slice(b"\0\0\0\0x");
+        let host = host(&[("requirements.txt", &bytes)]);
+        let sources = Sources::new(&host);
+        let read = requirements::read(&sources, Path::new("/app/requirements.txt")).unwrap();
+        let ends: Vec<u32> = read.faults.iter().map(|fault| fault.span.end).collect();
+        assert_eq!(ends, [7], "{:?}", read.faults);
+    }
+}
+
+#[test]
 fn ten_megabytes_take_linear_time() {
     let mut text = String::new();
     while text.len() < 10 << 20 {

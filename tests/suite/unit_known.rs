@@ -2,43 +2,9 @@
 
 #![allow(clippy::unwrap_used)] // helpers of a test may stop it, too
 
-use std::process::Command;
-
 use deploy_doctor::source::unit::known::{
-    Presence, SettingLookup, check_value, empty_resets, find, holds, lookup, settings,
+    Presence, SettingLookup, check_value, empty_resets, find, holds, lookup,
 };
-
-#[test]
-fn the_list_has_not_drifted_from_the_installed_systemd() {
-    let systemd = "/lib/systemd/systemd";
-    let run = |option| Command::new(systemd).arg(option).output();
-    let (Ok(version), Ok(output)) = (run("--version"), run("--dump-configuration-items")) else {
-        eprintln!("SKIPPED: systemd is not installed, so its list cannot be compared");
-        return;
-    };
-    let version = String::from_utf8(version.stdout).unwrap();
-    let version: u32 = version.split(' ').nth(1).unwrap().parse().unwrap();
-    if ![252, 257, 262].contains(&version) {
-        eprintln!("SKIPPED: the list was made from 252, 257 and 262, not from {version}");
-        return;
-    }
-    let output = String::from_utf8(output.stdout).unwrap();
-    let mut section = "";
-    let mut theirs = std::collections::BTreeSet::new();
-    for line in output.lines() {
-        if let Some(name) = line.strip_prefix('[') {
-            section = name.trim_end_matches(']');
-        } else if let Some((key, _)) = line.split_once('=') {
-            theirs.insert((section.to_owned(), key.to_owned()));
-        }
-    }
-    let ours = settings()
-        .filter(|s| s.in_version(version) == Presence::Known)
-        .map(|s| (s.section.to_owned(), s.key.to_owned()))
-        .collect::<std::collections::BTreeSet<_>>();
-    assert!(theirs.len() > 1000);
-    assert_eq!(ours, theirs);
-}
 
 #[test]
 fn names_are_looked_up() {

@@ -18,6 +18,7 @@ pub mod living;
 pub mod mended;
 pub mod node;
 pub mod packages;
+pub mod peers;
 pub mod proof;
 pub mod readers;
 pub mod scripted;

@@ -15,7 +15,11 @@ const WIDEST: usize = 4 << 10;
 /// All places, file by file.
 pub(super) fn excerpts(report: &Report, finding: &Finding) -> String {
     let clusters = snippet::clusters(report, &finding.labels);
-    clusters.iter().map(|cluster| excerpt(report, cluster)).collect()
+    let mut out: String = clusters.iter().map(|cluster| excerpt(report, cluster)).collect();
+    if let Some(left) = snippet::left_out(&finding.labels) {
+        out.push_str(&format!("<p>{left}</p>\n"));
+    }
+    out
 }
 
 fn excerpt(report: &Report, cluster: &[&Label]) -> String {

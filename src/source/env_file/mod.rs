@@ -129,9 +129,11 @@ impl EnvAssignment {
     /// The backslashes that join lines which look like assignments of their own to this one; none
     /// in quotes.
     pub fn joining(&self) -> Vec<Span> {
+        // Both stand in the order of the file.
         let before = |name: &Spanned<String>| {
-            let ends = self.continuations.iter().filter(|end| end.end <= name.span.start);
-            ends.max_by_key(|end| end.end).map(|end| Span { end: end.start + 1, ..*end })
+            let above = self.continuations.partition_point(|end| end.end <= name.span.start);
+            let end = self.continuations.get(above.checked_sub(1)?)?;
+            Some(Span { end: end.start + 1, ..*end })
         };
         match self.quoting {
             Quoting::Unquoted => self.swallowed.iter().filter_map(before).collect(),

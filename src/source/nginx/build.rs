@@ -1,6 +1,6 @@
 //! One walk over all directives that makes the [`Model`].
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::check;
 use super::config::{Config, Context, DirectiveId, DirectiveRef, has_placeholder, small};
@@ -34,6 +34,7 @@ pub(super) enum Scope {
 
 pub(super) fn build(config: Config) -> Model {
     let faults = config.faults.clone();
+    let unread = config.not_read.iter().map(|not_read| not_read.parent).collect();
     let mut model = Model {
         config,
         user: None,
@@ -43,6 +44,7 @@ pub(super) fn build(config: Config) -> Model {
         variables: super::variables::Variables::default(),
         faults,
         simple: Vec::new(),
+        unread,
         groups: HashMap::new(),
     };
     let mut walk = Walk {
@@ -264,10 +266,8 @@ fn note_unread(model: &mut Model, scopes: &[Scope]) {
             upstream.complete = false;
         }
     }
-    let blocks: HashSet<DirectiveId> =
-        model.config.not_read.iter().filter_map(|not_read| not_read.parent).collect();
     for table in model.variables.tables.values_mut() {
-        table.complete &= !blocks.contains(&table.directive);
+        table.complete &= !model.unread.contains(&Some(table.directive));
     }
 }
 

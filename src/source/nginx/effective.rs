@@ -174,7 +174,7 @@ impl Model {
 
     fn has_unread(&self, block: Option<DirectiveId>) -> bool {
         // Includes at the top of a fragment concern it as a whole.
-        self.config.not_read.iter().any(|not_read| not_read.parent == block)
+        self.unread.contains(&block)
     }
 
     /// The blocks round a place, the innermost first.

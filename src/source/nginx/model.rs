@@ -1,7 +1,7 @@
 //! What a configuration means: the servers, locations, groups and variables that decide which
 //! requests reach an application, and how.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::config::{Config, DirectiveId};
 use super::fault::Fault;
@@ -43,6 +43,8 @@ pub struct Model {
     /// The directives without a block of their own: the block round each, a hash of its name and
     /// its number, sorted, so that those of one name in a block of many are found at once.
     pub(super) simple: Vec<(u32, u32, u32)>,
+    /// The blocks with an include that was not read; none for the top of a file.
+    pub(super) unread: HashSet<Option<DirectiveId>>,
     /// The groups by name, in lower case.
     pub(super) groups: HashMap<String, UpstreamId>,
 }

@@ -85,10 +85,11 @@ fn wide_lines(file: &SourceFile, rest: &[u8], big_endian: bool) -> Vec<Physical>
     for piece in units.split_inclusive(|unit| *unit == 10) {
         let text = String::from_utf16_lossy(piece);
         let from = 2 + start * 2;
-        let length = piece.len() * 2;
+        // The last unit may be half of one.
+        let to = (from + piece.len() * 2).min(file.bytes.len());
         start += piece.len();
         let text = text.trim_end_matches(['\r', '\n']).to_owned();
-        lines.push((text, Span::new(file.id, from, from + length)));
+        lines.push((text, Span::new(file.id, from, to)));
     }
     lines
 }

@@ -25,6 +25,9 @@ pub enum FaultKind {
     HeaderUnclosed,
     /// A header with a quote, a backslash or a control character in it.
     HeaderBadCharacters,
+    /// `[]`, `[[Service]]`: a header without a name or with a `[` in it. Only newer versions stop
+    /// there; older ones pass over such a section.
+    HeaderNoName,
     /// A line that is not UTF-8.
     NotUtf8,
     /// A line of 1 MiB or more, also one that came about by continuations.
@@ -55,6 +58,7 @@ impl FaultKind {
             Self::HeaderFollowedByText
                 | Self::HeaderUnclosed
                 | Self::HeaderBadCharacters
+                | Self::HeaderNoName
                 | Self::NotUtf8
                 | Self::LineTooLong
         )
@@ -76,6 +80,7 @@ impl fmt::Display for FaultKind {
             Self::HeaderBadCharacters => {
                 "a section header cannot hold quotes, backslashes or control characters"
             }
+            Self::HeaderNoName => "a section header cannot be empty or hold a second `[`",
             Self::NotUtf8 => "the line is not valid UTF-8",
             Self::LineTooLong => "the line is 1 MiB or longer",
             Self::NoEquals => "a line without `=` is ignored",

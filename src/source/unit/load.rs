@@ -142,14 +142,14 @@ impl UnitPaths {
             return Ok(unit);
         }
         match sources.load(&found.path) {
-            Ok(file) => unit.fragment = Some(syntax::parse(file)),
+            Ok(file) => unit.fragment = Some(syntax::parse_as(file, self.systemd)),
             Err(error) => unit.problems.push(error),
         }
         let drop_ins = self.drop_ins(sources.host(), &names, &mut unit.problems);
         unit.masked_drop_ins = drop_ins.masked;
         for path in drop_ins.files {
             match sources.load(&path) {
-                Ok(file) => unit.drop_ins.push(syntax::parse(file)),
+                Ok(file) => unit.drop_ins.push(syntax::parse_as(file, self.systemd)),
                 Err(error) => unit.problems.push(error),
             }
         }

@@ -31,4 +31,4 @@ pub use load::{LoadError, from_file, list, load, name_of_file};
 pub use name::{UnitKind, UnitName};
 pub use paths::UnitPaths;
 pub use specifier::{Expansion, Specifiers};
-pub use syntax::{Assignment, UnitFile, parse};
+pub use syntax::{Assignment, UnitFile, parse, parse_as};

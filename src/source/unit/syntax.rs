@@ -84,8 +84,18 @@ impl UnitFile {
     }
 }
 
-/// Reads a unit file or drop-in. Never fails: what cannot be read is among the faults.
+/// The first version of those that were asked which refuses a header that is empty or holds a `[`;
+/// 252 takes it for the name of a section that it does not know.
+const STRICT_HEADERS: u32 = 262;
+
+/// Reads a unit file or drop-in, as every version of systemd does. Never fails: what cannot be read
+/// is among the faults.
 pub fn parse(file: Arc<SourceFile>) -> UnitFile {
+    parse_as(file, None)
+}
+
+/// Reads it as this version of systemd does.
+pub fn parse_as(file: Arc<SourceFile>, systemd: Option<u32>) -> UnitFile {
     let read = lines::read(&file);
     let mut parser = Parser {
         unit: UnitFile {
@@ -96,6 +106,7 @@ pub fn parse(file: Arc<SourceFile>) -> UnitFile {
             comments: read.comments,
         },
         section: None,
+        strict: systemd.is_some_and(|version| version >= STRICT_HEADERS),
     };
     let mut complete = true;
     for portion in portions(&read.logical) {
@@ -182,6 +193,8 @@ fn defaults() -> configparser::ini::IniDefault {
 struct Parser {
     unit: UnitFile,
     section: Option<Arc<str>>,
+    /// Is a header refused that is empty or holds a `[`?
+    strict: bool,
 }
 
 impl Parser {
@@ -232,6 +245,10 @@ impl Parser {
         };
         if name.bytes().any(|b| b < b' ' || matches!(b, b'"' | b'\'' | b'\\' | 0x7f)) {
             self.fault(FaultKind::HeaderBadCharacters, line.span());
+            return None;
+        }
+        if self.strict && (name.is_empty() || name.contains('[')) {
+            self.fault(FaultKind::HeaderNoName, line.span());
             return None;
         }
         self.section = Some(Arc::from(name));
