@@ -529,3 +529,40 @@ fn preflight_asks_django_itself() {
         assert!(plan.ok().is_none(), "{strange}");
     }
 }
+
+#[test]
+fn the_label_of_an_application_is_its_configurations() {
+    let told = |config: &str| {
+        let settings = SETTINGS.replace("'shop']", "'shop', 'other']");
+        let leaf = || migration("[]", "");
+        let seen = first()
+            .in_release("site_/settings.py", settings)
+            .in_release("other/__init__.py", "")
+            .in_release("other/apps.py", config)
+            .in_release("other/migrations/__init__.py", "")
+            .in_release("other/migrations/0001_a.py", leaf())
+            .in_release("other/migrations/0001_b.py", leaf())
+            .check();
+        let found = seen.of("R705").first().map(|hit| hit.message.clone());
+        let word = |text: &str| text.split_whitespace().next().map(str::to_owned);
+        found.and_then(|text| word(text.split("migrations of ").nth(1)?))
+    };
+    let app = "from django.apps import AppConfig\n";
+    let class = |name: &str, base: &str, rest: &str| {
+        format!("class {name}({base}):\n    name = 'other'\n    {rest}\n")
+    };
+    assert_eq!(told("").as_deref(), Some("other"));
+    let one = format!("{app}{}", class("A", "AppConfig", "label = 'others'"));
+    assert_eq!(told(&one).as_deref(), Some("others"));
+    let two = class("A", "B", "label = 'others'");
+    let two = format!("{app}class B(AppConfig):\n    default = False\n{two}");
+    assert_eq!(told(&two).as_deref(), Some("others"));
+    let import = "from search import SearchAppConfig\n";
+    let chosen = class("A", "SearchAppConfig", "label = 'others'\n    default = True");
+    assert_eq!(told(&format!("{import}{chosen}")).as_deref(), Some("others"));
+    // Which one Django would take is not known.
+    let imported = class("A", "SearchAppConfig", "label = 'others'");
+    assert_eq!(told(&format!("{import}{imported}")), None);
+    let computed = format!("{app}{}", class("A", "AppConfig", "label = LABEL"));
+    assert_eq!(told(&computed), None);
+}
