@@ -566,3 +566,17 @@ fn the_label_of_an_application_is_its_configurations() {
     let computed = format!("{app}{}", class("A", "AppConfig", "label = LABEL"));
     assert_eq!(told(&computed), None);
 }
+
+#[test]
+fn without_the_venv_the_projects_own_are_judged_all_the_same() {
+    let two = with(with(first(), "0002_a", "0001_initial"), "0002_b", "0001_initial");
+    two.remove("/srv/myapp/.venv").check().only("R705").says("2 leaves");
+    let on = |name: &str| {
+        let dependencies = format!("[('shop', '0001_initial'), ('auth', '{name}')]");
+        let case = first().in_release(&file("0002_x"), migration(&dependencies, ""));
+        case.remove("/srv/myapp/.venv").check()
+    };
+    let seen = on("0099_future");
+    assert!(seen.of("R705").is_empty());
+    assert!(seen.reasons("R705")[0].contains("auth.0099_future"), "{:?}", seen.skips);
+}
