@@ -94,7 +94,7 @@ pub(super) struct WhereArguments {
     /// Run no command (systemctl, journalctl, nginx -t)
     #[arg(long)]
     pub no_exec: bool,
-    /// The database's migration, as `flask db current` prints it
+    /// The database's migration, as `flask db current` or `manage.py showmigrations --plan` prints it
     #[arg(long, value_name = "REV")]
     pub db_revision: Option<String>,
     /// The repository among the arguments.
@@ -401,7 +401,7 @@ pub(super) struct GuardArguments {
     /// How many probes may fail before it is taken back
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     pub max_failed: u64,
-    /// The database's migration, as `flask db current` prints it
+    /// The database's migration, as `flask db current` or `manage.py showmigrations --plan` prints it
     #[arg(long, value_name = "REV")]
     pub db_revision: Option<String>,
     /// The file of settings [default: the nearest deploy-doctor.toml, else /etc/deploy-doctor.toml]

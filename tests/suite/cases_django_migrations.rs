@@ -529,3 +529,54 @@ fn preflight_asks_django_itself() {
         assert!(plan.ok().is_none(), "{strange}");
     }
 }
+
+#[test]
+fn the_label_of_an_application_is_its_configurations() {
+    let told = |config: &str| {
+        let settings = SETTINGS.replace("'shop']", "'shop', 'other']");
+        let leaf = || migration("[]", "");
+        let seen = first()
+            .in_release("site_/settings.py", settings)
+            .in_release("other/__init__.py", "")
+            .in_release("other/apps.py", config)
+            .in_release("other/migrations/__init__.py", "")
+            .in_release("other/migrations/0001_a.py", leaf())
+            .in_release("other/migrations/0001_b.py", leaf())
+            .check();
+        let found = seen.of("R705").first().map(|hit| hit.message.clone());
+        let word = |text: &str| text.split_whitespace().next().map(str::to_owned);
+        found.and_then(|text| word(text.split("migrations of ").nth(1)?))
+    };
+    let app = "from django.apps import AppConfig\n";
+    let class = |name: &str, base: &str, rest: &str| {
+        format!("class {name}({base}):\n    name = 'other'\n    {rest}\n")
+    };
+    assert_eq!(told("").as_deref(), Some("other"));
+    let one = format!("{app}{}", class("A", "AppConfig", "label = 'others'"));
+    assert_eq!(told(&one).as_deref(), Some("others"));
+    let two = class("A", "B", "label = 'others'");
+    let two = format!("{app}class B(AppConfig):\n    default = False\n{two}");
+    assert_eq!(told(&two).as_deref(), Some("others"));
+    let import = "from search import SearchAppConfig\n";
+    let chosen = class("A", "SearchAppConfig", "label = 'others'\n    default = True");
+    assert_eq!(told(&format!("{import}{chosen}")).as_deref(), Some("others"));
+    // Which one Django would take is not known.
+    let imported = class("A", "SearchAppConfig", "label = 'others'");
+    assert_eq!(told(&format!("{import}{imported}")), None);
+    let computed = format!("{app}{}", class("A", "AppConfig", "label = LABEL"));
+    assert_eq!(told(&computed), None);
+}
+
+#[test]
+fn without_the_venv_the_projects_own_are_judged_all_the_same() {
+    let two = with(with(first(), "0002_a", "0001_initial"), "0002_b", "0001_initial");
+    two.remove("/srv/myapp/.venv").check().only("R705").says("2 leaves");
+    let on = |name: &str| {
+        let dependencies = format!("[('shop', '0001_initial'), ('auth', '{name}')]");
+        let case = first().in_release(&file("0002_x"), migration(&dependencies, ""));
+        case.remove("/srv/myapp/.venv").check()
+    };
+    let seen = on("0099_future");
+    assert!(seen.of("R705").is_empty());
+    assert!(seen.reasons("R705")[0].contains("auth.0099_future"), "{:?}", seen.skips);
+}

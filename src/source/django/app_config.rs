@@ -91,7 +91,15 @@ impl<'a> Classes<'a> {
 
     /// The one that Django takes for a plain entry; `Some(None)` where there is none.
     fn chosen(&self) -> Option<Option<&'a StmtClassDef>> {
-        if self.imported || self.hidden {
+        if self.hidden {
+            return None;
+        }
+        // The one that says so is it, whatever else there is: of two Django takes none.
+        let mut named = self.all.iter().filter(|c| says(c, true) && looks_like_config(c));
+        if let (Some(one), None) = (named.next(), named.next()) {
+            return Some(Some(one));
+        }
+        if self.imported {
             return None;
         }
         let mut configs = Vec::new();
@@ -100,13 +108,12 @@ impl<'a> Classes<'a> {
                 configs.push(*class);
             }
         }
-        let is = |class: &StmtClassDef, value: bool| matches!(attribute(class, "default"), Some(Expr::BooleanLiteral(set)) if set.value == value);
-        configs.retain(|class| !is(class, false));
+        configs.retain(|class| !says(class, false));
         match configs.as_slice() {
             [] => Some(None),
             [one] => Some(Some(one)),
             several => {
-                let mut chosen = several.iter().filter(|class| is(class, true));
+                let mut chosen = several.iter().filter(|class| says(class, true));
                 match (chosen.next(), chosen.next()) {
                     (Some(one), None) => Some(Some(one)),
                     (None, _) => Some(None),
@@ -143,6 +150,18 @@ impl<'a> Classes<'a> {
         }
         None
     }
+}
+
+/// What a class says of itself being the default one.
+fn says(class: &StmtClassDef, value: bool) -> bool {
+    let default = attribute(class, "default");
+    matches!(default, Some(Expr::BooleanLiteral(set)) if set.value == value)
+}
+
+/// Is the one class that it is made from called as configurations are?
+fn looks_like_config(class: &StmtClassDef) -> bool {
+    let bases = class.arguments.as_ref().map_or(&[][..], |arguments| &arguments.args);
+    matches!(bases, [base] if last_name(base).is_some_and(|name| name.ends_with("AppConfig")))
 }
 
 /// What a class's body assigns to a name last.
