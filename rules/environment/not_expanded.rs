@@ -1,3 +1,5 @@
+use std::collections::HashSet;
+
 use crate::facts::environment::{EnvAssignment, ExpansionKind, ReadFile, ShellText};
 use crate::rule::prelude::*;
 
@@ -51,6 +53,11 @@ crate::rule! {
 
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     for read in app.environment.read_files() {
+        let names = read.content.assignments.iter().map(|one| one.name.value.as_str());
+        let names: HashSet<&str> = match app.machine.whole {
+            true => HashSet::new(),
+            false => names.collect(),
+        };
         for assignment in &read.content.assignments {
             let name = &assignment.name;
             let mut expansions = assignment.expansions.iter();
@@ -59,7 +66,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             if !app.environment.decides(&name.value, name.span) {
                 continue;
             }
-            match expander(app, read, assignment, kind) {
+            match expander(app, &names, read, assignment, kind) {
                 Some(why) => out.skip(&why.about(&name.value)),
                 None => report(assignment, &meant, out),
             }
@@ -104,6 +111,7 @@ fn meant(app: &App, read: &ReadFile, expansion: &ShellText) -> Option<String> {
 /// What in the application may expand it after all.
 fn expander(
     app: &App,
+    names: &HashSet<&str>,
     read: &ReadFile,
     assignment: &EnvAssignment,
     kind: ExpansionKind,
@@ -111,11 +119,7 @@ fn expander(
     // In files that are still to be filled in, it may be a placeholder, but for the name of another
     // line of the file.
     let is_variable = matches!(kind, ExpansionKind::Variable | ExpansionKind::Braced);
-    let of_the_file = || {
-        let names = read.content.assignments.iter().map(|one| one.name.value.as_str());
-        let mut names = names.filter(|name| *name != assignment.name.value);
-        names.any(|name| spells(read, assignment, name))
-    };
+    let of_the_file = || spells_one(read, assignment, names);
     if !app.machine.whole && is_variable && !of_the_file() {
         return Some(Why::not_understood("in a repository's file it may be a placeholder"));
     }
@@ -125,14 +129,14 @@ fn expander(
     found.map(|name| Why::depends(format!("{name} may expand it")))
 }
 
-/// Does the value of a line name a variable, `$X` or `${X}`?
-fn spells(read: &ReadFile, assignment: &EnvAssignment, name: &str) -> bool {
+/// Does the value of a line name a variable of another line, `$X` or `${X}`?
+fn spells_one(read: &ReadFile, assignment: &EnvAssignment, names: &HashSet<&str>) -> bool {
     assignment.expansions.iter().any(|one| {
         let text = String::from_utf8_lossy(read.source.slice(one.span));
         let inner = text.trim_start_matches(['$', '{']);
-        inner
-            .strip_prefix(name)
-            .is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_'))
+        let end = inner.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+        let name = inner.get(..end.unwrap_or(inner.len())).unwrap_or_default();
+        name != assignment.name.value && names.contains(name)
     })
 }
 

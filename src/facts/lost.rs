@@ -1,6 +1,8 @@
 //! What `Environment=` does not mean: variables that the application does not get, or gets with
 //! another value than was written for them. Their values are shown nowhere.
 
+use std::collections::HashSet;
+
 use super::Service;
 use crate::source::unit::Unit;
 use crate::source::unit::environment::{EnvironmentAssignment, EnvironmentFaultKind, assignments};
@@ -54,7 +56,7 @@ pub(super) fn read(service: &Service) -> Vec<LostAssignment> {
     let unit = &service.unit;
     let mut lost = Vec::new();
     // What the unit itself sets.
-    let mut own = Vec::new();
+    let mut own = HashSet::new();
     for line in unit.list("Service", "Environment") {
         // What a template will write there may hold the quotes, and has no blanks of its own.
         if placeholder::holds(line.value.as_str()) {
@@ -230,7 +232,7 @@ fn refused(text: &[u8], span: Span, kind: LossKind) -> Option<LostAssignment> {
 const MEANT: [&str; 5] = ["PATH", "HOME", "PWD", "USER", "PYTHONPATH"];
 
 /// `$PATH`, or `~` where a path begins: what stands there and is not expanded.
-fn not_expanded(one: &EnvironmentAssignment, text: &[u8], own: &[String]) -> Option<String> {
+fn not_expanded(one: &EnvironmentAssignment, text: &[u8], own: &HashSet<String>) -> Option<String> {
     let value = one.value.expose_str()?;
     // Single quotes say that it is meant as it stands.
     if text.first() == Some(&b'\'') {
@@ -239,15 +241,13 @@ fn not_expanded(one: &EnvironmentAssignment, text: &[u8], own: &[String]) -> Opt
     if value.starts_with("~/") || value.contains(":~/") {
         return Some("~".to_owned());
     }
-    let own = own.iter().map(String::as_str).filter(|name| *name != one.name.value);
-    let found = MEANT.into_iter().chain(own).find(|name| {
-        value.match_indices('$').any(|(at, _)| {
-            let rest = &value[at + 1..];
-            let rest = rest.strip_prefix('{').unwrap_or(rest);
-            rest.strip_prefix(*name).is_some_and(|after| {
-                !after.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
-            })
-        })
+    let found = value.match_indices('$').find_map(|(at, _)| {
+        let rest = value.get(at + 1..)?;
+        let rest = rest.strip_prefix('{').unwrap_or(rest);
+        let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+        let name = rest.get(..end.unwrap_or(rest.len()))?;
+        let meant = MEANT.contains(&name) || (own.contains(name) && name != one.name.value);
+        meant.then_some(name)
     })?;
     Some(format!("${found}"))
 }

@@ -76,6 +76,9 @@ pub(super) struct Graph<'a> {
     pub hidden: Option<(&'static str, String, Option<Span>)>,
 }
 
+/// How many functions of one module are followed that others call.
+const CALLS_LIMIT: usize = 20;
+
 impl<'a> Graph<'a> {
     pub(super) fn new(
         sources: &'a Sources<'a>,
@@ -196,7 +199,12 @@ impl<'a> Graph<'a> {
             true => wanted.name.as_str(),
             false => wanted.name.rsplit_once('.').map_or("", |(package, _)| package),
         };
-        for name in self.called.remove(&wanted.name).unwrap_or_default() {
+        let mut names = self.called.remove(&wanted.name).unwrap_or_default();
+        names.sort();
+        names.dedup();
+        // Each of them is looked up among all imports: no module is called so often.
+        names.truncate(CALLS_LIMIT);
+        for name in names {
             module.runs(&name);
             // `from .factory import create_app` in a package hands it on.
             let from = module.hands_on(&name).and_then(|import| import.absolute(package));

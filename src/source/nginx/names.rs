@@ -250,7 +250,9 @@ fn variables(config: &Config, of_http: &[DirectiveRef<'_>], whole: bool, faults:
     for (variable, words) in used.iter().filter(|(variable, _)| !own.contains(*variable)) {
         let letters = if variable.len() >= 10 { 2 } else { 1 };
         let builtin = VARIABLES.iter().chain(OF_FAMILIES).copied();
-        let known = builtin.chain(own.iter().map(String::as_str));
+        // Of many, hostile text would have each compared with each.
+        let own = own.iter().map(String::as_str).take(LIMIT);
+        let known = builtin.chain(own);
         let known = known.filter(|known| known.len() >= SHORTEST);
         let Some(near) = nearest_within(variable, letters, known) else { continue };
         // `$host2` may be somebody's own, in a file that is not among these.
@@ -350,6 +352,7 @@ fn defined(of_http: &[DirectiveRef<'_>], whole: bool, faults: &mut Vec<Fault>) {
             used.push((kind, word, name));
         }
     }
+    let mut nears: HashMap<(Named, String), Option<&str>> = HashMap::new();
     for (kind, word, name) in used {
         let names = known.get(&kind);
         if names.is_some_and(|names| names.contains(&name))
@@ -357,9 +360,17 @@ fn defined(of_http: &[DirectiveRef<'_>], whole: bool, faults: &mut Vec<Fault>) {
         {
             continue;
         }
-        let near = names.and_then(|names| {
-            nearest_within(&name, 1, names.iter().map(String::as_str).filter(|n| n.len() > 2))
-        });
+        let key = (kind, name.clone());
+        let near = match nears.get(&key) {
+            Some(near) => *near,
+            None if nears.len() >= LIMIT => None,
+            None => {
+                let known = names.into_iter().flatten().map(String::as_str);
+                let near = nearest_within(&name, 1, known.filter(|n| n.len() > 2).take(LIMIT));
+                nears.insert(key, near);
+                near
+            }
+        };
         if !whole && near.is_none() {
             continue;
         }

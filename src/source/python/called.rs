@@ -1,6 +1,8 @@
 //! Functions of a module that certainly run while it is imported: `app = create_app()` at its top
 //! level, and what that calls in turn.
 
+use std::collections::{BTreeSet, HashMap};
+
 use ruff_python_ast::{Expr, Stmt, StmtFunctionDef};
 
 use super::imports::{Import, ImportPlace};
@@ -22,38 +24,51 @@ impl Module {
     /// Takes note of the functions that the top level calls.
     pub(super) fn follow_calls(&mut self) {
         let names: Vec<String> = called(self.statements()).into_iter().map(str::to_owned).collect();
-        for name in names {
-            self.runs(&name);
-        }
+        self.run_all(names);
     }
 
     /// A function of it is called from outside while a worker starts.
     pub fn runs(&mut self, name: &str) {
-        let mut queue = vec![name.to_owned()];
-        while let Some(name) = queue.pop() {
-            if self.run.len() >= LIMIT || self.run.contains(&name) {
-                continue;
-            }
-            let Some(def) = self.function(&name) else { continue };
-            queue.extend(called(&def.body).into_iter().map(str::to_owned));
-            self.run.insert(name);
-        }
+        self.run_all(vec![name.to_owned()]);
     }
 
-    /// The only function of this name, at the top level, where a call of it runs its body.
-    fn function(&self, name: &str) -> Option<&StmtFunctionDef> {
-        let mut named = self.statements().iter().filter_map(|statement| match statement {
-            Stmt::FunctionDef(def) if def.name.as_str() == name => Some(def),
-            _ => None,
-        });
-        let def = named.next().filter(|def| !def.is_async && def.decorator_list.is_empty())?;
-        (named.next().is_none() && !yields(&def.body)).then_some(def)
+    fn run_all(&mut self, mut queue: Vec<String>) {
+        let mut run = std::mem::take(&mut self.run);
+        if !queue.is_empty() {
+            let functions = self.functions();
+            while let Some(name) = queue.pop() {
+                if run.len() >= LIMIT || run.contains(&name) {
+                    continue;
+                }
+                let Some(Some(def)) = functions.get(name.as_str()) else { continue };
+                if yields(&def.body) {
+                    continue;
+                }
+                queue.extend(called(&def.body).into_iter().map(str::to_owned));
+                run.insert(name);
+            }
+        }
+        self.run = run;
+    }
+
+    /// The functions at the top level whose body a call runs; none for a name that several have.
+    fn functions(&self) -> HashMap<&str, Option<&StmtFunctionDef>> {
+        let mut found: HashMap<&str, Option<&StmtFunctionDef>> = HashMap::new();
+        for statement in self.statements() {
+            let Stmt::FunctionDef(def) = statement else { continue };
+            let plain = !def.is_async && def.decorator_list.is_empty();
+            let entry = found.entry(def.name.as_str());
+            entry.and_modify(|known| *known = None).or_insert(plain.then_some(def));
+        }
+        found
     }
 
     /// The functions of other modules that run with it.
     pub fn calls_elsewhere(&self) -> Vec<CalledElsewhere> {
-        let bodies = self.run.iter().filter_map(|name| self.function(name)).map(|def| &*def.body);
-        let names: Vec<&str> =
+        let functions = if self.run.is_empty() { HashMap::new() } else { self.functions() };
+        let running = self.run.iter().filter_map(|name| *functions.get(name.as_str())?);
+        let bodies = running.map(|def| &*def.body);
+        let names: BTreeSet<&str> =
             std::iter::once(self.statements()).chain(bodies).flat_map(called).collect();
         let mut found = Vec::new();
         if names.is_empty() {
@@ -61,11 +76,12 @@ impl Module {
         }
         let imports = self.imports(None);
         let sure = imports.iter().filter(|import| import.place == ImportPlace::TopLevel);
-        let sure: Vec<&Import> = sure.collect();
+        // Renamed ones are rare, and left out.
+        let brings: HashMap<&str, &Import> = sure
+            .flat_map(|import| import.names.iter().map(move |name| (name.as_str(), import)))
+            .collect();
         for name in names {
-            // Renamed ones are rare, and left out.
-            let import = sure.iter().find(|import| import.names.iter().any(|one| one == name));
-            found.extend(import.map(|import| CalledElsewhere {
+            found.extend(brings.get(name).map(|import| CalledElsewhere {
                 import: (*import).clone(),
                 name: name.to_owned(),
             }));
