@@ -112,6 +112,21 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         return Ok(());
     }
     let application = app.release.code.application.get()?;
+    if starts_at_the_top(app) && matches!(application.resolution, Resolution::File(_)) {
+        let module = &application.name.module;
+        out.report(format!(
+            "{CONSEQUENCE}: it starts in /, where there is no module {module}, and nothing says where \
+             the application lies"
+        ))
+        .at_first([
+            (app.release.code.application.span(), "names the application"),
+            (app.gunicorn.started_at(), ""),
+        ])
+        .help("In [Service], the directory that it is deployed to:\nWorkingDirectory=/srv/APP")
+        .subject("WorkingDirectory")
+        .fix(Safety::Manual, "a working directory");
+        return Ok(());
+    }
     let (module, cause) = (&application.name.module, cause(application)?);
     let Some(cause) = cause else { return Ok(()) };
     let shown = |text: String| match application.secret {
@@ -150,6 +165,23 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     }
     finding.fix(Safety::Manual, "name the application as it stands in the code");
     Ok(())
+}
+
+/// Does a repository's unit start gunicorn in `/`, with nothing that leads to the code? Where the
+/// code may be installed as a package it needs no such thing.
+fn starts_at_the_top(app: &App) -> bool {
+    let gunicorn = &app.gunicorn;
+    let Some(launch) = gunicorn.launch.ok() else { return false };
+    let unset =
+        |name: &str| matches!(app.environment.seen_by_gunicorn(Some(launch), name), Ok(None));
+    let listed = app.release.packages.listed.as_ref();
+    !app.machine.whole
+        && matches!(app.service.working_directory.ok(), Some(None))
+        && launch.working_directory.is_none()
+        && !gunicorn.settings.get("chdir").is_set()
+        && !gunicorn.settings.get("pythonpath").is_set()
+        && unset("PYTHONPATH")
+        && listed.is_some_and(|listed| !listed.locked)
 }
 
 /// gunicorn changes to a directory that is not there. A working directory of the unit and a link

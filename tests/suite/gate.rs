@@ -112,6 +112,7 @@ fn changes_to_the_unit_are_told() {
             "U126",
         ),
         ("nobody is let through", unit("User=app", "User=app\nIPAddressDeny=any"), "U126"),
+        ("nowhere", unit("WorkingDirectory=/srv/app\n", ""), "G210"),
         ("a file's name", unit("app:app", "app.py:app"), "G210"),
         ("a path", unit("app:app", "./app:app"), "G210"),
         ("a dot for the colon", unit("app:app", "app.app"), "G210"),
@@ -126,6 +127,9 @@ fn changes_to_the_unit_are_told() {
         let text = unit("User=app", &format!("User=app\n{line}"));
         is_silent(what, &[("deploy/app.service", Some(&text))]);
     }
+    // Another way to the code.
+    let text = unit("WorkingDirectory=/srv/app\n", "").replace("-w 3", "-w 3 --chdir /srv/app");
+    is_silent("--chdir", &[("deploy/app.service", Some(&text))]);
     // What ends the old master makes it a hand-over.
     let two = "ExecReload=/bin/kill -s USR2 $MAINPID\nExecReload=/bin/sh -c 'sleep 5; kill -s WINCH \
                $MAINPID; kill -s TERM $MAINPID'";
