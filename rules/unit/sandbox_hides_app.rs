@@ -32,6 +32,8 @@ crate::rule! {
     /// Proved by `private-users-port`: gunicorn could not listen (permission denied), and every
     /// request got 502.
     ///
+    /// Proved by `sandbox-private-network`: gunicorn was up, and every request got 502.
+    ///
     /// ```ini,bad,drop-in
     /// [Service]
     /// InaccessiblePaths=-/srv
