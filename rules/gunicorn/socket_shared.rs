@@ -109,9 +109,13 @@ fn with_nginx(app: &App, bounds: &[Bound], model: &Model, out: &mut Sink) {
     for bound in bounds {
         let taken = listens().find(|listen| match &listen.address {
             Some(Address::Inet { host, port }) if !listen.quic => {
-                let host = Endpoint::Tcp { host: tcp_host(host), port: *port };
-                let listener = Bound { endpoint: host, ..bound.clone() };
-                shared(bound, &listener)
+                let at = |endpoint: &Endpoint| match endpoint {
+                    Endpoint::Tcp { port, .. } => Some(*port),
+                    Endpoint::Unix(_) => None,
+                };
+                // Of thousands hardly any has the port.
+                at(&bound.endpoint) == Some(*port)
+                    && both(&bound.endpoint, &Endpoint::Tcp { host: tcp_host(host), port: *port })
             }
             _ => false,
         });
@@ -144,7 +148,11 @@ fn tcp_host(host: &Host) -> TcpHost {
 
 /// Can only one of the two have it?
 fn shared(a: &Bound, b: &Bound) -> bool {
-    match (&a.endpoint, &b.endpoint) {
+    both(&a.endpoint, &b.endpoint)
+}
+
+fn both(a: &Endpoint, b: &Endpoint) -> bool {
+    match (a, b) {
         (Endpoint::Unix(a), Endpoint::Unix(b)) => a == b,
         (Endpoint::Tcp { host: a, port: p }, Endpoint::Tcp { host: b, port: q }) => {
             p == q && (overlap(a, b) || overlap(b, a))

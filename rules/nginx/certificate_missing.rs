@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::facts::nginx::{Address, BlockPlace, unreached};
+use crate::facts::nginx::{Address, BlockPlace, Listen, unreached};
 use crate::facts::{Deployment, State, Why, WhyKind};
 use crate::host::FileKind;
 use crate::rule::{Safety, Severity, Sink};
@@ -169,7 +169,13 @@ fn in_plain(deployment: &Deployment, out: &mut Sink) {
         all.any(|listen| (listen.ssl || listen.quic) && listen.address.as_ref() == Some(address))
     };
     let mut seen = HashSet::new();
+    let https = |listen: &&Listen| {
+        matches!(listen.address, Some(Address::Inet { port: 443, .. })) && !listen.ssl
+    };
     for server in &model.servers {
+        if !server.listens.iter().any(|listen| https(&listen)) {
+            continue;
+        }
         let place = BlockPlace::Server(server.id);
         let set = |name: &str| !model.effective(place, name).directives.is_empty();
         // `ssl on;` was another way to say it, until nginx 1.25.

@@ -204,6 +204,7 @@ fn check(front: &Passing, out: &mut Sink) -> Result<(), Why> {
         here.returns(*server, out);
         here.locations(*server, out);
     }
+    here.returns_beside(out);
     here.unused_names(out);
     here.down(out);
     here.denied(out);
@@ -335,7 +336,7 @@ impl Here<'_> {
         let Some(server) = self.model.server(server) else { return };
         let block = server.directive.and_then(|id| self.model.config.get(id));
         let answers = block.as_ref().and_then(always_returns);
-        let Some(first) = answers else { return self.returns_beside(server.id, out) };
+        let Some(first) = answers else { return };
         let inside = |pass: &&&Destination| pass.server == server.id;
         let Some(pass) = self.passes.iter().find(inside) else { return };
         // The way from http to https, with what stood there before: the other server answers.
@@ -368,16 +369,23 @@ impl Here<'_> {
     }
 
     /// A `return` beside the pass of a location answers before anything is passed on.
-    fn returns_beside(&self, server: ServerId, out: &mut Sink) {
+    fn returns_beside(&self, out: &mut Sink) {
         let mut seen = HashSet::new();
-        for pass in self.passes.iter().filter(|pass| pass.server == server) {
+        for pass in self.passes {
             let location = pass.location.and_then(|id| self.model.location(id));
+            // Most have none at all.
+            if location.is_none_or(|location| location.handling.returns.is_empty()) {
+                continue;
+            }
             let block = location.and_then(|location| self.model.config.get(location.directive));
             let (Some(location), Some(first)) = (location, block.as_ref().and_then(always_returns))
             else {
                 continue;
             };
-            if location.kind == LocationKind::If || !seen.insert(first) {
+            if location.kind == LocationKind::If
+                || self.always_answers(pass.server)
+                || !seen.insert(first)
+            {
                 continue;
             }
             let finding = out.report(format!(

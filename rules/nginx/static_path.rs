@@ -139,7 +139,6 @@ fn hands_out<'d>(
     model: &Model,
     directory: &StaticRoot,
 ) -> Option<(&'d App, PathBuf)> {
-    let app = owner(deployment, directory.server)?;
     let location = directory.location.and_then(|id| model.location(id));
     let exposed = match (location, directory.alias) {
         (Some(location), true) if prefix(location).is_some() => directory.place.path.clone(),
@@ -149,9 +148,16 @@ fn hands_out<'d>(
         _ => return None,
     };
     let exposed = crate::facts::place::tidy(&exposed);
-    let started = app.service.working_directory.ok()?.as_ref()?;
-    let holds = started.path.starts_with(&exposed) || started.resolved.starts_with(&exposed);
-    holds.then_some((app, exposed))
+    let lies_there = |app: &&App| {
+        let started = app.service.working_directory.ok().and_then(Option::as_ref);
+        started.is_some_and(|started| {
+            started.path.starts_with(&exposed) || started.resolved.starts_with(&exposed)
+        })
+    };
+    let app = deployment.apps.iter().find(lies_there)?;
+    // Only a site of the application's own is looked at.
+    let own = app.routes.iter().any(|route| route.server == directory.server);
+    own.then_some((app, exposed))
 }
 
 /// The text of a location that takes what begins with it.

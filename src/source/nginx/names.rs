@@ -216,10 +216,20 @@ pub(super) fn check(config: &Config, scopes: &[Scope], faults: &mut Vec<Fault>) 
     // `stream` and what modules of others have beside `http` have names of their own.
     let of_http: Vec<DirectiveRef<'_>> = config
         .directives()
-        .filter(|directive| !directive.is_data() && is_of_http(directive, scopes))
+        .filter(|directive| {
+            !directive.is_data() && matters(&directive.name()) && is_of_http(directive, scopes)
+        })
         .collect();
     variables(config, &of_http, whole, faults);
     defined(&of_http, whole, faults);
+}
+
+/// Does a directive use or define a name?
+fn matters(name: &[u8]) -> bool {
+    used_from(name).is_some()
+        || matches!(name, b"limit_req" | b"limit_conn" | b"access_log")
+        || name.ends_with(b"_cache")
+        || name.ends_with(b"_cache_path")
 }
 
 fn is_of_http(directive: &DirectiveRef<'_>, scopes: &[Scope]) -> bool {
@@ -233,7 +243,11 @@ fn variables(config: &Config, of_http: &[DirectiveRef<'_>], whole: bool, faults:
     let mut used: BTreeMap<String, Vec<WordRef<'_>>> = BTreeMap::new();
     for directive in of_http {
         let Some(first) = used_from(&directive.name()) else { continue };
-        for word in directive.arguments().skip(first).filter(|word| !word.has_placeholder()) {
+        for word in directive.arguments().skip(first) {
+            // Most words hold none, and need no closer look.
+            if !word.value().contains(&b'$') || word.has_placeholder() {
+                continue;
+            }
             for part in parts(&word.text()) {
                 let Part::Variable(variable) = part else { continue };
                 let variable = variable.to_ascii_lowercase();
