@@ -1,6 +1,6 @@
 //! The headers that tell the application who asks for what.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::facts::front::server_title;
 use crate::facts::nginx::{
@@ -8,6 +8,7 @@ use crate::facts::nginx::{
 };
 use crate::facts::release::Django;
 use crate::facts::{App, Passing, Why};
+use crate::rule::prelude::Span;
 use crate::rule::{Edit, Safety, Severity, Sink};
 
 crate::rule! {
@@ -160,9 +161,15 @@ fn report(
     refused: Option<&str>,
     out: &mut Sink,
 ) {
+    let wrongly = set_wrongly(model, group, passes);
+    let absent = |index: &&usize| !wrongly.iter().any(|line| line.header == **index);
+    // `$proxy_host` is what nginx sends where nothing is set.
+    let bare = || wrongly.iter().filter(|line| is_bare(&line.value));
+    let unset = |index: &&usize| !bare().any(|line| line.header == **index);
     let headers = group.missing.iter().filter_map(|index| HEADERS.get(*index));
-    let names: Vec<&str> = headers.clone().map(|(name, _, _)| *name).collect();
-    let lines: Vec<&str> = headers.map(|(_, line, _)| *line).collect();
+    let names: Vec<&str> = headers.map(|(name, _, _)| *name).collect();
+    let added = group.missing.iter().filter(absent).filter_map(|index| HEADERS.get(*index));
+    let lines: Vec<&str> = added.map(|(_, line, _)| *line).collect();
     let right = scheme_is_right(model, group.server);
     let wrong: Vec<&str> = group
         .missing
@@ -175,19 +182,28 @@ fn report(
         .collect();
     let server = server_title(model, group.server);
     let place = match passes {
-        [pass] => format!("{} of {server} does", pass.title(model)),
-        many => format!("{} locations of {server} do", many.len()),
+        [pass] => format!("{} of {server}", pass.title(model)),
+        many => format!("{} locations of {server}", many.len()),
     };
-    let names_shown = names.join(", ");
+    let one = passes.len() == 1;
+    let mut faults = Vec::new();
+    let unset = group.missing.iter().filter(unset).filter_map(|index| HEADERS.get(*index));
+    let unset: Vec<&str> = unset.map(|(name, _, _)| *name).collect();
+    if !unset.is_empty() {
+        faults.push(format!("{} not set {}", if one { "does" } else { "do" }, unset.join(", ")));
+    }
+    let mut told = HashSet::new();
+    for line in bare().filter(|line| told.insert(line.header)) {
+        let verb = if one { "sets" } else { "set" };
+        faults.push(format!("{verb} {} to {}", line.name(), line.value));
+    }
+    let faults = faults.join(", and ");
     let message = match wrong.is_empty() {
         true => format!(
-            "clients may claim that they came by https: {place} not set {names_shown}, and nginx hands \
-             on what they send"
+            "clients may claim that they came by https: {place} {faults}, and nginx hands on what they \
+             send"
         ),
-        false => format!(
-            "the application sees a wrong {}: {place} not set {names_shown}",
-            wrong.join(", ")
-        ),
+        false => format!("the application sees a wrong {}: {place} {faults}", wrong.join(", ")),
     };
     let (message, severity) = match (refused, wrong.is_empty()) {
         (Some(refused), _) => (format!("{refused}: {message}"), Severity::Error),
@@ -198,7 +214,8 @@ fn report(
     let draft = out.report(message).severity(severity);
     let finding = draft.at_each(passes.iter().enumerate().map(|(index, pass)| {
         let note = match index {
-            0 => format!("passed on without {}", names.join(", ")),
+            0 if wrongly.is_empty() => format!("passed on without {}", names.join(", ")),
+            0 => "passed on with it".to_owned(),
             _ => "here too".to_owned(),
         };
         (pass.word, note)
@@ -211,18 +228,82 @@ fn report(
         ),
         None => "beside proxy_pass".to_owned(),
     };
-    finding.help(format!("{where_to}, add\n{}", lines.join("\n")));
-    let edits: Option<Vec<Edit>> = passes
-        .iter()
-        .map(|pass| {
-            let set = model.effective(pass.place(), "proxy_set_header");
-            let last = set.last().and_then(|id| model.config.get(id));
-            super::beside(model, pass, last, &lines.join("\n"))
-        })
-        .collect();
-    let title = format!("set {} {where_to}", names.join(", "));
+    let mut help: Vec<String> = Vec::new();
+    for line in &wrongly {
+        finding.at(line.span, format!("{} is {}", line.name(), line.value));
+        help.push(line.right().to_owned());
+    }
+    help.dedup();
+    if !help.is_empty() {
+        help.insert(0, "in place of what stands there:".to_owned());
+    }
+    if !lines.is_empty() {
+        help.push(format!("{where_to}, add\n{}", lines.join("\n")));
+    }
+    finding.help(help.join("\n"));
+    let added = passes.iter().filter(|_| !lines.is_empty()).map(|pass| {
+        let set = model.effective(pass.place(), "proxy_set_header");
+        let last = set.last().and_then(|id| model.config.get(id));
+        super::beside(model, pass, last, &lines.join("\n"))
+    });
+    let mended = wrongly.iter().map(|line| Some(Edit::replace(line.span, line.right_value())));
+    let edits: Option<Vec<Edit>> = mended.chain(added).collect();
+    let title = match lines.is_empty() {
+        true => format!("a right value for {}", names.join(", ")),
+        false => format!("set {} {where_to}", names.join(", ")),
+    };
     // Without the header nobody asks whether gunicorn would believe it.
     finding.fix_if(Safety::Safe, title, edits.unwrap_or_default()).uncovers_rules(&["G217"]);
+}
+
+/// A line that sets a header to what is none: a variable without its `$`, `$proxy_host`.
+struct Wrongly {
+    /// Which of the headers.
+    header: usize,
+    value: String,
+    /// The value.
+    span: Span,
+}
+
+impl Wrongly {
+    fn name(&self) -> &'static str {
+        HEADERS.get(self.header).map_or("", |header| header.0)
+    }
+
+    /// The whole line as it is to be.
+    fn right(&self) -> &'static str {
+        HEADERS.get(self.header).map_or("", |header| header.1)
+    }
+
+    fn right_value(&self) -> &'static str {
+        let value = self.right().split_whitespace().last().unwrap_or_default();
+        value.trim_end_matches(';')
+    }
+}
+
+/// The lines in effect that set one of the missing headers wrongly, each once.
+fn set_wrongly(model: &Model, group: &Group, passes: &[&Destination]) -> Vec<Wrongly> {
+    let mut found: Vec<Wrongly> = Vec::new();
+    for pass in passes {
+        let set = model.effective(pass.place(), "proxy_set_header");
+        for line in set.directives.iter().filter_map(|id| model.config.get(*id)) {
+            let (Some(name), Some(value)) = (line.argument(0), line.argument(1)) else { continue };
+            let is = |index: &&usize| {
+                HEADERS.get(**index).is_some_and(|one| name.text().eq_ignore_ascii_case(one.0))
+            };
+            let header = group.missing.iter().find(is).copied();
+            // An empty value takes a header away, and adds none to another line's.
+            let Some(header) = header.filter(|_| !value.text().is_empty()) else { continue };
+            if !found.iter().any(|known| known.span == value.span()) {
+                found.push(Wrongly {
+                    header,
+                    value: value.text().into_owned(),
+                    span: value.span(),
+                });
+            }
+        }
+    }
+    found
 }
 
 /// Who is asked in plain HTTP alone takes the scheme for http, and rightly so.

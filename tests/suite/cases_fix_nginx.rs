@@ -367,3 +367,22 @@ fn a_repositorys_site_is_repaired_in_place() {
                  $proxy_add_x_forwarded_for;\n    proxy_set_header X-Forwarded-Proto $scheme;\n";
     repair.in_place().only(&[("/repo/site.conf", &text(lines))]);
 }
+
+/// A header that is set to what is none gets its value: beside it a second line would send two.
+#[test]
+fn a_header_that_is_set_wrongly_is_set_right_where_it_stands() {
+    let site = |host: &str, other: &str| {
+        format!(
+            "server {{\n    listen 80 default_server;\n    server_name example.com;\n    location / {{\n        \
+             proxy_pass http://unix:/run/myapp/gunicorn.sock;\n        proxy_set_header Host {host};\n        \
+             proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;\n{other}    }}\n}}\n"
+        )
+    };
+    let scheme = "        proxy_set_header X-Forwarded-Proto $scheme;\n";
+    for wrong in ["host", "'host'", "$proxy_host"] {
+        let repair = Repair::of(Case::healthy().file(SITE, site(wrong, scheme))).rule("N303");
+        repair.in_place().only(&[(SITE, &site("$host", scheme))]);
+    }
+    let seen = Case::healthy().file(SITE, site("host", "")).check();
+    seen.only("N303").says("sets Host to host").says("does not set X-Forwarded-Proto");
+}
