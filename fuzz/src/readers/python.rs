@@ -39,7 +39,7 @@ fn read(file: &SourceFile, version: PythonVersion) {
         inside(file, settings.span);
     }
     let settings = module.django_settings(Some(version), &mut |_| None);
-    for text in settings.values().flatten() {
+    for text in settings.values().flat_map(|texts| &texts.certain) {
         inside(file, text.span);
     }
     for served in module.served() {
