@@ -12,7 +12,7 @@ use deploy_doctor::rules;
 use deploy_doctor::source::{Sources, Span};
 
 use crate::pack::sections;
-use crate::tree::{FORMATS, healthy, written};
+use crate::tree::{healthy, written};
 
 pub fn run(input: &[u8]) {
     // One finding at least: the environment can be read by all.
@@ -66,7 +66,7 @@ fn told(input: &[u8], sources: &Sources, deployment: &mut Deployment) {
     }
     outcome.problems.push(Problem::new(&file.path, text(0)));
     for turn in 0..4 {
-        let format = FORMATS[(input.len() + turn * 3) % FORMATS.len()];
+        let format = Format::all()[(input.len() + turn * 3) % Format::all().len()];
         written(sources, deployment, &outcome, format);
     }
 }

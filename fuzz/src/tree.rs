@@ -24,21 +24,6 @@ const ENVIRONMENT: &str = "/etc/myapp.env";
 const SITE: &str = "/srv/myapp/.venv/lib/python3.11/site-packages";
 const SECRET: &str = "c4n4ry-d34d";
 
-/// Every format.
-pub const FORMATS: [Format; 11] = [
-    Format::Text,
-    Format::Concise,
-    Format::Json,
-    Format::Sarif,
-    Format::Github,
-    Format::Gitlab,
-    Format::Junit,
-    Format::Tap,
-    Format::Prometheus,
-    Format::Markdown,
-    Format::Html,
-];
-
 macro_rules! healthy {
     ($($path:literal),* $(,)?) => {
         [$(($path, include_bytes!(concat!("../../testdata/healthy", $path)).as_slice())),*]
@@ -158,7 +143,7 @@ pub fn run(input: &[u8]) {
     let outcome = engine::run(rules::all(), &deployment, &sources, &Settings::default());
     let facts = facts::json(&deployment, &sources).expect("facts are JSON");
     quiet("facts", &facts);
-    let more = FORMATS[input.len() % FORMATS.len()];
+    let more = Format::all()[input.len() % Format::all().len()];
     for format in [Format::Text, Format::Json, more] {
         quiet(&format!("{format:?}"), &written(&sources, &deployment, &outcome, format));
     }

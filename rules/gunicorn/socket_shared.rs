@@ -1,4 +1,4 @@
-use crate::facts::nginx::{Address, Host, Model};
+use crate::facts::nginx::{Address, Host, Model, tcp_host};
 use crate::facts::{App, Bound, Deployment, Endpoint, TcpHost, Why};
 use crate::rule::{Safety, Severity, Sink};
 
@@ -115,7 +115,7 @@ fn with_nginx(app: &App, bounds: &[Bound], model: &Model, out: &mut Sink) {
                 };
                 // Of thousands hardly any has the port.
                 at(&bound.endpoint) == Some(*port)
-                    && both(&bound.endpoint, &Endpoint::Tcp { host: tcp_host(host), port: *port })
+                    && both(&bound.endpoint, &Endpoint::Tcp { host: listening(host), port: *port })
             }
             _ => false,
         });
@@ -135,14 +135,11 @@ fn with_nginx(app: &App, bounds: &[Bound], model: &Model, out: &mut Sink) {
     }
 }
 
-fn tcp_host(host: &Host) -> TcpHost {
+/// Where nginx listens: on `[::]` for IPv6 alone.
+fn listening(host: &Host) -> TcpHost {
     match host {
-        Host::Any => TcpHost::AnyV4,
-        Host::Name(name) if name == "localhost" => TcpHost::Localhost,
-        Host::Name(name) => TcpHost::Name(name.clone()),
-        // nginx listens on IPv6 alone there.
         Host::AnyV6 => TcpHost::AnyV6 { only: true },
-        Host::Ip(ip) => TcpHost::Address(*ip),
+        other => tcp_host(other),
     }
 }
 

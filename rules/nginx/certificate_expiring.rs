@@ -324,7 +324,7 @@ fn alone(certificate: &ServedCertificate, lacking: &LackingIssuer, out: &mut Sin
         ),
     };
     out.report(
-        "curl, Python, Java and most apps refuse the site over https, while browsers find their way: \
+        "curl, Python, Node.js and what is made with them refuse the site over https, while browsers find their way: \
          nginx sends its certificate without the intermediate that signed it",
     )
     .at(certificate.span, "the certificate alone")

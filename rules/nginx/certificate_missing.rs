@@ -164,10 +164,11 @@ fn without_key(deployment: &Deployment, out: &mut Sink) {
 /// answered in plain text. One server of an address makes it TLS for all of them.
 fn in_plain(deployment: &Deployment, out: &mut Sink) {
     let Some(model) = deployment.nginx.model.ok() else { return };
-    let is_tls = |address: &Address| {
-        let mut all = model.servers.iter().flat_map(|server| &server.listens);
-        all.any(|listen| (listen.ssl || listen.quic) && listen.address.as_ref() == Some(address))
-    };
+    let all = model.servers.iter().flat_map(|server| &server.listens);
+    let tls: HashSet<&Address> = all
+        .filter(|listen| listen.ssl || listen.quic)
+        .filter_map(|listen| listen.address.as_ref())
+        .collect();
     let mut seen = HashSet::new();
     let https = |listen: &&Listen| {
         matches!(listen.address, Some(Address::Inet { port: 443, .. })) && !listen.ssl
@@ -185,7 +186,7 @@ fn in_plain(deployment: &Deployment, out: &mut Sink) {
         for listen in server.listens.iter().filter(|listen| !listen.proxy_protocol) {
             let Some(address) = &listen.address else { continue };
             let https = matches!(address, Address::Inet { port: 443, .. });
-            if !https || is_tls(address) || !seen.insert(listen.span) {
+            if !https || tls.contains(address) || !seen.insert(listen.span) {
                 continue;
             }
             let finding = out.report(format!(

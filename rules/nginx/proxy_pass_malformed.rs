@@ -75,6 +75,9 @@ crate::rule! {
 
 fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
     let model = deployment.nginx.model.get()?;
+    // Hardly any does: asked once, and not for each of thousands of passes.
+    let encrypted_apps: Vec<&App> =
+        deployment.apps.iter().filter(|app| speaks_tls(app) == Ok(true)).collect();
     let mut seen = HashSet::new();
     for destination in &deployment.nginx.destinations {
         if seen.contains(&destination.word) {
@@ -93,7 +96,7 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
         match destination.protocol {
             Protocol::Http => {
                 seen.insert(destination.word);
-                encrypted(deployment, model, destination, pass, out);
+                encrypted(&encrypted_apps, model, destination, pass, out);
             }
             Protocol::Https => {
                 seen.insert(destination.word);
@@ -190,11 +193,7 @@ fn plain(
 ) {
     let mut served = None;
     for app in &deployment.apps {
-        let mut routes = app
-            .routes
-            .iter()
-            .filter_map(|route| deployment.nginx.destinations.get(route.destination));
-        if routes.any(|other| other.word == destination.word) {
+        if app.is_passed_at(destination.word) {
             match speaks_tls(app) {
                 Ok(true) => {}
                 Ok(false) => served = Some(app),
@@ -219,18 +218,10 @@ fn plain(
 }
 
 /// `http://` to a gunicorn with a certificate, which expects TLS.
-fn encrypted(
-    deployment: &Deployment,
-    model: &Model,
-    destination: &Destination,
-    pass: &Pass,
-    out: &mut Sink,
-) {
-    let leads = |app: &&App| app.http_passes().any(|other| other.word == destination.word);
-    let Some(app) = deployment.apps.iter().find(leads) else { return };
-    if speaks_tls(app) != Ok(true) {
+fn encrypted(apps: &[&App], model: &Model, destination: &Destination, pass: &Pass, out: &mut Sink) {
+    let Some(app) = apps.iter().copied().find(|app| app.is_passed_at(destination.word)) else {
         return;
-    }
+    };
     let right = pass.word.value.replacen("http://", "https://", 1);
     out.about(Some(app));
     let finding = out
@@ -249,11 +240,7 @@ fn encrypted(
 
 /// `uwsgi_pass`, `fastcgi_pass` and their like to a gunicorn that speaks HTTP.
 fn foreign(deployment: &Deployment, destination: &Destination, pass: &Pass, out: &mut Sink) {
-    let leads = |app: &&App| {
-        let mut passes =
-            app.routes.iter().filter_map(|r| deployment.nginx.destinations.get(r.destination));
-        passes.any(|other| other.word == destination.word)
-    };
+    let leads = |app: &&App| app.is_passed_at(destination.word);
     let Some(app) = deployment.apps.iter().find(leads) else { return };
     // gunicorn 24.1 brought `protocol = "uwsgi"`.
     match app.gunicorn.settings.get("protocol").get() {

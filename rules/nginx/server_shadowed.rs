@@ -333,24 +333,21 @@ impl Here<'_> {
 
     /// A `return` right in the server comes before any location is chosen.
     fn returns(&self, server: ServerId, out: &mut Sink) {
-        let Some(server) = self.model.server(server) else { return };
-        let block = server.directive.and_then(|id| self.model.config.get(id));
-        let answers = block.as_ref().and_then(always_returns);
-        let Some(first) = answers else { return };
-        let inside = |pass: &&&Destination| pass.server == server.id;
+        let Some(answer) = self.answer(server) else { return };
+        let inside = |pass: &&&Destination| pass.server == server;
         let Some(pass) = self.passes.iter().find(inside) else { return };
         // The way from http to https, with what stood there before: the other server answers.
-        let elsewhere = self.servers.iter().any(|other| !self.always_answers(*other));
-        if elsewhere && leads_on(block.as_ref()) {
+        let elsewhere = self.servers.iter().any(|other| self.answer(*other).is_none());
+        if elsewhere && leads_on(&answer) {
             return;
         }
         let finding = out
             .report(format!(
                 "requests never reach gunicorn: `return` in {} answers every one of them before a \
                  location is chosen",
-                server_title(self.model, server.id)
+                server_title(self.model, server)
             ))
-            .at(first, "answers all requests of this server")
+            .at(answer.head_span(), "answers all requests of this server")
             .at(pass.word, "never reached");
         if elsewhere {
             finding.severity(Severity::Warning);
@@ -362,10 +359,10 @@ impl Here<'_> {
         .fix(Safety::Manual, "let the return answer only what it is for");
     }
 
-    fn always_answers(&self, server: ServerId) -> bool {
-        let directive = self.model.server(server).and_then(|server| server.directive);
-        let block = directive.and_then(|id| self.model.config.get(id));
-        block.as_ref().and_then(always_returns).is_some()
+    /// The `return` of a server that answers whatever is asked.
+    fn answer(&self, server: ServerId) -> Option<DirectiveRef<'_>> {
+        let directive = self.model.server(server)?.directive?;
+        always_returns(&self.model.config.get(directive)?)
     }
 
     /// A `return` beside the pass of a location answers before anything is passed on.
@@ -378,13 +375,14 @@ impl Here<'_> {
                 continue;
             }
             let block = location.and_then(|location| self.model.config.get(location.directive));
-            let (Some(location), Some(first)) = (location, block.as_ref().and_then(always_returns))
+            let (Some(location), Some(answer)) =
+                (location, block.as_ref().and_then(always_returns))
             else {
                 continue;
             };
             if location.kind == LocationKind::If
-                || self.always_answers(pass.server)
-                || !seen.insert(first)
+                || self.answer(pass.server).is_some()
+                || !seen.insert(answer.head_span())
             {
                 continue;
             }
@@ -393,7 +391,7 @@ impl Here<'_> {
                  them",
                 location_title(self.model, location.id)
             ))
-            .at(first, "answers first, wherever it stands")
+            .at(answer.head_span(), "answers first, wherever it stands")
             .at(pass.word, "never reached");
             if self.passes.iter().any(|other| other.location != pass.location) {
                 finding.severity(Severity::Warning);
@@ -540,12 +538,9 @@ impl Here<'_> {
     }
 }
 
-/// Does the `return` of a block send clients to another address?
-fn leads_on(block: Option<&DirectiveRef<'_>>) -> bool {
-    let line =
-        block.and_then(|block| block.children().find(|one| one.name().as_ref() == b"return"));
-    let first = line.and_then(|line| line.argument(0));
-    first.is_some_and(|word| {
+/// Does a `return` send clients to another address?
+fn leads_on(answer: &DirectiveRef<'_>) -> bool {
+    answer.argument(0).is_some_and(|word| {
         let text = word.text();
         matches!(text.as_ref(), "301" | "302" | "303" | "307" | "308") || text.contains("://")
     })
@@ -553,10 +548,10 @@ fn leads_on(block: Option<&DirectiveRef<'_>>) -> bool {
 
 /// The `return` of a block that answers whatever is asked: none where a `rewrite`, a `break` or a
 /// condition before it may lead past it.
-fn always_returns(block: &DirectiveRef<'_>) -> Option<Span> {
+fn always_returns<'c>(block: &DirectiveRef<'c>) -> Option<DirectiveRef<'c>> {
     for directive in block.children() {
         match directive.name().as_ref() {
-            b"return" => return Some(directive.head_span()),
+            b"return" => return Some(directive),
             name if is_way_out(name) => return None,
             b"if" if directive.children().any(|inner| is_way_out(inner.name().as_ref())) => {
                 return None;

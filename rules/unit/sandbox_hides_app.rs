@@ -219,7 +219,7 @@ fn families(app: &App, bounds: &[Bound], out: &mut Sink) -> Result<(), Why> {
     let missing = own
         .filter_map(|bound| Some((family(&bound)?, format!("listens on {}", bound.endpoint))))
         .find(|(family, _)| !has(family));
-    let notifies = app.service.word("Type", "simple").ok().is_some_and(|kind| kind == "notify");
+    let notifies = app.service.kind().ok().is_some_and(|kind| kind == "notify");
     let tells = || {
         (notifies && !has("AF_UNIX"))
             .then(|| ("AF_UNIX", "tells systemd by a unix socket that it is ready".to_owned()))

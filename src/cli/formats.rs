@@ -28,8 +28,7 @@ impl Formats {
                 CommandError::usage(format!("--output {word}: write FORMAT=PATH"))
             })?;
             let format = Format::from_str(format, false).map_err(|_| {
-                let known =
-                    Format::value_variants().iter().filter_map(ValueEnum::to_possible_value);
+                let known = Format::all().iter().filter_map(ValueEnum::to_possible_value);
                 let known: Vec<String> = known.map(|value| value.get_name().to_owned()).collect();
                 let known = known.join(", ");
                 CommandError::usage(format!("--output {word}: no such format; there are {known}"))

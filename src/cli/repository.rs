@@ -71,13 +71,11 @@ pub(super) fn settle(
     if listed.is_empty() {
         return find(place, directories, &units);
     }
-    let mut survey = survey(&directories)?;
+    let survey = survey(&directories)?;
     if place.apps.is_empty() && units.is_empty() {
         place.unlisted = unlisted(&survey, &listed, &working);
     }
-    survey.taken = listed.iter_mut().flat_map(|given| complete(given, &survey, &working)).collect();
-    survey.left.clear();
-    place.beside = survey.taken;
+    place.beside = listed.iter_mut().flat_map(|given| complete(given, &survey, &working)).collect();
     place.apps.extend(units.iter().map(|unit| name_of(unit)));
     for given in &listed {
         let own = given.units.iter().filter(|unit| !place.unit.contains(unit));

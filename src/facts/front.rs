@@ -2,6 +2,7 @@
 
 use super::nginx::{Destination, ServedCertificate};
 use super::{App, Deployment, Why};
+use crate::source::Span;
 use crate::source::nginx::{
     Host, LocationId, LocationKind, Model, Pass, Place, Protocol, ServerId, Target,
 };
@@ -87,10 +88,19 @@ fn is_of_others(model: &Model, pass: &Destination) -> bool {
 }
 
 impl App {
-    /// nginx's passes to it that speak HTTP, in the routes' order.
+    /// nginx's passes to it, in the routes' order.
+    pub fn passes(&self) -> impl Iterator<Item = &Destination> {
+        self.routes.iter().filter_map(|route| self.nginx.destinations.get(route.destination))
+    }
+
+    /// Those that speak HTTP.
     pub fn http_passes(&self) -> impl Iterator<Item = &Destination> {
-        let passes = self.routes.iter().filter_map(|r| self.nginx.destinations.get(r.destination));
-        passes.filter(|pass| pass.is_http())
+        self.passes().filter(|pass| pass.is_http())
+    }
+
+    /// Does this very line of nginx's lead to it?
+    pub fn is_passed_at(&self, word: Span) -> bool {
+        self.passes().any(|pass| pass.word == word)
     }
 
     /// The certificates that its clients are shown.

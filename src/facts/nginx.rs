@@ -449,7 +449,8 @@ fn add_target(model: &Model, target: &Target, span: Span, destination: &mut Dest
     }
 }
 
-fn tcp_host(host: &Host) -> TcpHost {
+/// A host of nginx's as the kernel sees it.
+pub fn tcp_host(host: &Host) -> TcpHost {
     match host {
         Host::Any => TcpHost::AnyV4,
         Host::AnyV6 => TcpHost::AnyV6 { only: false },

@@ -157,13 +157,14 @@ pub fn read(
             Some((variable.value.expose_str().map(str::to_owned)?, variable.span))
         }))
     };
+    let (_, path_open) = python_path(machine, candidate, gunicorn);
     let surroundings = code::Surroundings {
         home,
         working_directory: started.map(|place| place.path.as_path()),
         link: link.as_ref(),
         whole: machine.whole,
         listed: packages.listed.as_ref(),
-        path_open: candidate.environment.may_set_elsewhere(machine.whole, PYTHONPATH),
+        path_open: path_open.as_ref(),
         django_settings: &settings,
     };
     let mut code = code::read(sources, gunicorn, &search_path, &surroundings, problems);
@@ -256,8 +257,14 @@ fn directory(
     gunicorn.settings.chdir().map(|path| Place::look(sources.host(), &path, machine.owners_known))
 }
 
-/// Python's own variable for directories to look for modules in.
-const PYTHONPATH: &str = "PYTHONPATH";
+/// Python's own variable for directories to look for modules in, and why it may hold more.
+fn python_path(
+    machine: &Machine,
+    candidate: &Candidate,
+    gunicorn: &Gunicorn,
+) -> (Result<Option<SetVariable>, Why>, Option<Why>) {
+    candidate.environment.seen_here(machine.whole, gunicorn.launch.ok(), "PYTHONPATH")
+}
 
 /// gunicorn puts `chdir` first, then `pythonpath` before it (`Application.chdir` and
 /// `WSGIApplication`, measured); PYTHONPATH follows.
@@ -304,10 +311,8 @@ fn search_path(
             }
         }
     }
-    let set_elsewhere = candidate.environment.may_set_elsewhere(machine.whole, PYTHONPATH);
-    match candidate.environment.seen_by_gunicorn(gunicorn.launch.ok(), PYTHONPATH) {
-        // What is found is found without it; that something is nowhere is not said then.
-        Err(why) if set_elsewhere == Some(&why) => {}
+    // What is found is found without it; that something is nowhere is not said then.
+    match python_path(machine, candidate, gunicorn).0 {
         Err(why) => return Known::Unknown(why),
         Ok(None) => {}
         Ok(Some(SetVariable { value, span })) => {

@@ -116,18 +116,17 @@ pub fn read(
     let arguments: &[ArgumentWord] = launch.ok().map_or(&[], |launch| &launch.arguments);
     let environment = &candidate.environment;
     let seen = |name: &str| environment.seen_by_gunicorn(launch.ok(), name);
-    let set_elsewhere = environment.may_set_elsewhere(machine.whole, "GUNICORN_CMD_ARGS");
-    let cmd_args = match seen("GUNICORN_CMD_ARGS") {
+    // Few set this variable, nobody keeps it in a file of secrets, and the report says what was taken.
+    let (cmd_args, assumed) =
+        environment.seen_here(machine.whole, launch.ok(), "GUNICORN_CMD_ARGS");
+    if assumed.is_some() {
+        problems.extend(environment.files_elsewhere().map(taken_as_unset));
+    }
+    let cmd_args = match cmd_args {
         Ok(Some(SetVariable { value, span })) => {
             Known::at(Some(value), span.map(Origin::text), "the environment")
         }
         Ok(None) => Known::Default(None, Whose::GUNICORN),
-        // What a repository says is judged as it stands there: few set this variable, nobody keeps
-        // it in a file of secrets, and the report says what was taken.
-        Err(why) if set_elsewhere == Some(&why) => {
-            problems.extend(environment.files_elsewhere().map(taken_as_unset));
-            Known::Default(None, Whose::GUNICORN)
-        }
         Err(why) => Known::Unknown(why),
     };
     let working_directory = working_directory(sources, machine, candidate, launch.ok());
@@ -202,8 +201,8 @@ pub fn read(
 
 /// Words on what a file would have to set to make gunicorn's settings others.
 fn taken_as_unset(file: &Path) -> Problem {
-    let message = "it is not among these files: gunicorn's settings are judged as if it did not \
-                   set GUNICORN_CMD_ARGS";
+    let message = "it is not among these files: what it may set is judged as if it set neither \
+                   GUNICORN_CMD_ARGS nor PYTHONPATH";
     Problem { note: true, ..Problem::new(file, message) }
 }
 

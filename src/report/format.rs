@@ -31,6 +31,13 @@ pub enum Format {
     Html,
 }
 
+impl Format {
+    /// Every format.
+    pub fn all() -> &'static [Self] {
+        <Self as clap::ValueEnum>::value_variants()
+    }
+}
+
 /// A report that could not be written.
 #[derive(Debug)]
 pub struct Unwritable(String);

@@ -111,24 +111,28 @@ pub(super) enum Tone {
 
 /// What a reload does now, in one sentence.
 pub(super) fn verdict_words(result: &AppOutcome, outcome: &Outcome) -> (&'static str, Tone) {
-    let worst = outcome
-        .all()
-        .map(|reported| &reported.finding)
-        .filter(|f| f.severity == Severity::Error)
-        .filter(|f| f.app.as_deref().is_none_or(|app| app == result.name))
-        .map(|f| f.rule.impact)
-        .min_by_key(|impact| match impact {
-            Impact::Outage => 0,
-            Impact::BadGateway => 1,
-            Impact::DroppedRequests => 2,
-            Impact::StaleRelease => 3,
-            _ => 4,
-        });
+    let errors = || {
+        let all = outcome.all().map(|reported| &reported.finding);
+        all.filter(|f| f.severity == Severity::Error)
+            .filter(|f| f.app.as_deref().is_none_or(|app| app == result.name))
+    };
+    let worst = errors().map(|f| f.rule.impact).min_by_key(|impact| match impact {
+        Impact::Outage => 0,
+        Impact::BadGateway => 1,
+        Impact::DroppedRequests => 2,
+        Impact::StaleRelease => 3,
+        _ => 4,
+    });
+    // Then nginx itself answers, and not with a 502, whatever it is that goes wrong on the way.
+    let in_nginx = || {
+        let mut bad = errors().filter(|f| f.rule.impact == Impact::BadGateway);
+        bad.all(|f| f.rule.hop == Hop::Nginx)
+    };
     match (result.verdict, worst) {
         (Verdict::WillBreak, Some(Impact::Outage)) => {
             ("the next reload or start takes the site down", Tone::Bad)
         }
-        (Verdict::WillBreak, Some(Impact::BadGateway)) if stops_in_nginx(result, outcome) => {
+        (Verdict::WillBreak, Some(Impact::BadGateway)) if in_nginx() => {
             ("requests do not reach the application", Tone::Bad)
         }
         (Verdict::WillBreak, Some(Impact::BadGateway)) => {
@@ -149,16 +153,6 @@ pub(super) fn verdict_words(result: &AppOutcome, outcome: &Outcome) -> (&'static
             ("nothing wrong was seen, but not everything could be read", Tone::Fair)
         }
     }
-}
-
-/// Does nginx itself answer, and not with a 502, whatever it is that goes wrong on the way?
-fn stops_in_nginx(result: &AppOutcome, outcome: &Outcome) -> bool {
-    let mine = outcome.all().map(|reported| &reported.finding).filter(|finding| {
-        finding.severity == Severity::Error
-            && finding.rule.impact == Impact::BadGateway
-            && finding.app.as_deref().is_none_or(|app| app == result.name)
-    });
-    mine.into_iter().all(|finding| finding.rule.hop == Hop::Nginx)
 }
 
 fn headline(result: &AppOutcome, outcome: &Outcome, not_asked: bool, style: Style) -> String {

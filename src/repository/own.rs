@@ -243,10 +243,6 @@ fn app_dir(contents: &Contents, unit: &AppUnit, app: &App) -> Result<AppDir, Str
         let by_name = started.ok().map_or(0, |started| tail(started, directory));
         (by_name, together(&unit.path, &directory.join("x")))
     };
-    let shown = |directory: &Path| match directory.as_os_str().is_empty() {
-        true => PathBuf::from("."),
-        false => directory.to_path_buf(),
-    };
     let mut unique = directories;
     unique.sort_by_key(|directory| Reverse(directory.clone()));
     unique.dedup();
@@ -287,9 +283,16 @@ fn misspelt(contents: &Contents, module: &str) -> Option<AppDir> {
     let path = as_file.or_else(with_attribute)?;
     let file = has(&path)?;
     let up = path.split('/').count();
-    let directory = file.ancestors().nth(up)?.to_path_buf();
-    let directory = if directory.as_os_str().is_empty() { PathBuf::from(".") } else { directory };
+    let directory = shown(file.ancestors().nth(up)?);
     Some(AppDir { directory, file: file.clone(), is_named: false })
+}
+
+/// A directory as one writes it: the one where one is is `.`.
+fn shown(directory: &Path) -> PathBuf {
+    match directory.as_os_str().is_empty() {
+        true => PathBuf::from("."),
+        false => directory.to_path_buf(),
+    }
 }
 
 /// The module that was probably meant by a name that no file here has, and the directory to import it

@@ -10,7 +10,7 @@ use deploy_doctor::report::Format;
 use deploy_doctor::rule::Severity;
 use deploy_doctor::rules;
 
-use crate::support::formats::{ALL, count, count_nagios, counts, hostile, run};
+use crate::support::formats::{count, count_nagios, counts, hostile, run};
 use crate::support::generate::Generator;
 
 /// Any number of findings of any rules and severities, several of one kind too.
@@ -39,7 +39,7 @@ fn one_run_counts_the_same_in_every_format() {
             }
             run.set(findings);
             let wanted = counts(&run.outcome);
-            for format in ALL {
+            for &format in Format::all() {
                 let text = run.write(format);
                 assert_eq!(count(format, &text), wanted, "round {round}, {format:?}:\n{text}");
             }
@@ -53,7 +53,7 @@ fn a_clean_run_counts_nothing_in_any_format() {
     run("healthy", |run| {
         // A checkout does not keep the modes that some rules judge.
         run.outcome.findings.clear();
-        for format in ALL {
+        for &format in Format::all() {
             assert_eq!(count(format, &run.write(format)), [0, 0, 0], "{format:?}");
         }
         let (status, text) = run.nagios();
@@ -69,7 +69,7 @@ fn hostile_messages_stay_text_in_every_format() {
         let made = run.make_hostile();
         run.set(made);
         let wanted = counts(&run.outcome);
-        for format in ALL {
+        for &format in Format::all() {
             let text = run.write(format);
             assert_eq!(count(format, &text), wanted, "{format:?}");
             let control = |c: char| c.is_control() && c != '\n';

@@ -15,21 +15,6 @@ use deploy_doctor::rules;
 use deploy_doctor::source::{Sources, Span};
 use serde_json::Value;
 
-/// Every format.
-pub const ALL: [Format; 11] = [
-    Format::Text,
-    Format::Concise,
-    Format::Json,
-    Format::Sarif,
-    Format::Github,
-    Format::Gitlab,
-    Format::Junit,
-    Format::Tap,
-    Format::Prometheus,
-    Format::Markdown,
-    Format::Html,
-];
-
 /// What breaks naive writers and readers.
 pub fn hostile() -> Vec<String> {
     let mut messages: Vec<String> = [

@@ -26,11 +26,27 @@ impl App {
 }
 
 impl Environment {
-    /// Why a variable that nothing here sets may be set on the host alone, by a file of the unit that
-    /// the repository does not have; nothing on a whole host, where such a file is a gap.
-    pub fn may_set_elsewhere(&self, whole: bool, name: &str) -> Option<&Why> {
-        let open = self.open.as_ref().filter(|why| why.kind() == WhyKind::NotRead)?;
-        (!whole && !self.variables.contains_key(name)).then_some(open)
+    /// A variable as gunicorn sees it, where what a repository says is judged as it stands there: one
+    /// that only a file of the unit may set, which the repository does not have, is taken as not set.
+    /// With the reason why that is not certain.
+    pub fn seen_here(
+        &self,
+        whole: bool,
+        launch: Option<&Launch>,
+        name: &str,
+    ) -> (Result<Option<SetVariable>, Why>, Option<Why>) {
+        match self.seen_by_gunicorn(launch, name) {
+            // On a whole host such a file is a gap.
+            Err(why)
+                if !whole
+                    && why.kind() == WhyKind::NotRead
+                    && self.open.as_ref() == Some(&why)
+                    && !self.variables.contains_key(name) =>
+            {
+                (Ok(None), Some(why))
+            }
+            seen => (seen, None),
+        }
     }
 
     /// The files of the unit that were not among those to read.

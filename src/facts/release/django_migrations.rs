@@ -7,7 +7,7 @@ use memchr::memmem;
 
 use super::super::{Known, Origin, Problem, Why, WhyKind};
 use super::finder::{Found, Owner};
-use super::graph::{Graph, NEWEST};
+use super::graph::{Graph, NEWEST, package};
 use super::{PreviousRelease, ReleaseLink, is_absent};
 use crate::host::HostErrorKind;
 use crate::source::django::{self, AppName, FileKind};
@@ -245,10 +245,7 @@ impl Reader<'_, '_> {
         if let Some(fault) = parsed.unusable() {
             return Err(Why::not_understood(format!("{}: {fault}", path.display())));
         }
-        let package = match path.file_name().is_some_and(|name| name == "__init__.py") {
-            true => module,
-            false => module.rsplit_once('.').map_or("", |(package, _)| package),
-        };
+        let package = package(module, path);
         let mut failed = None;
         let settings = parsed.django_settings(self.graph.version, &mut |import: &Import| {
             let name = import.absolute(package)?;

@@ -195,10 +195,7 @@ impl<'a> Graph<'a> {
 
     /// What others call of a module while a worker starts, and what it calls of others.
     fn follow_calls(&mut self, module: &mut Module, wanted: &Wanted) {
-        let package = match wanted.path.file_name().is_some_and(|name| name == "__init__.py") {
-            true => wanted.name.as_str(),
-            false => wanted.name.rsplit_once('.').map_or("", |(package, _)| package),
-        };
+        let package = package(&wanted.name, &wanted.path);
         let mut names = self.called.remove(&wanted.name).unwrap_or_default();
         names.sort();
         names.dedup();
@@ -269,11 +266,7 @@ impl<'a> Graph<'a> {
 
     /// The package that relative imports of a module count from.
     pub(super) fn package_of(module: &ReadModule) -> &str {
-        let is_package = module.path.file_name().is_some_and(|name| name == "__init__.py");
-        match is_package {
-            true => &module.name,
-            false => module.name.rsplit_once('.').map_or("", |(package, _)| package),
-        }
+        package(&module.name, &module.path)
     }
 
     pub(super) fn import(&mut self, import: Import, index: usize, certain: bool) {
@@ -485,7 +478,19 @@ fn names_forwarding(bytes: &[u8]) -> bool {
         b"Forwarded-Proto",
         b"forwarded-proto",
     ];
+    speaks_of(bytes, &names)
+}
+
+fn speaks_of(bytes: &[u8], names: &[&[u8]]) -> bool {
     names.iter().any(|name| memchr::memmem::find(bytes, name).is_some())
+}
+
+/// The package that relative imports of a module count from, by its name and its file.
+pub(super) fn package<'n>(name: &'n str, path: &Path) -> &'n str {
+    match path.file_name().is_some_and(|file| file == "__init__.py") {
+        true => name,
+        false => name.rsplit_once('.').map_or("", |(package, _)| package),
+    }
 }
 
 /// Does a module speak of debugging, or of what loads settings from elsewhere?
@@ -504,7 +509,7 @@ fn may_read_debug(bytes: &[u8]) -> bool {
         b"BaseSettings",
         b"SETTINGS_MODULE",
     ];
-    names.iter().any(|name| memchr::memmem::find(bytes, name).is_some())
+    speaks_of(bytes, &names)
 }
 
 fn names_scheme(bytes: &[u8]) -> bool {

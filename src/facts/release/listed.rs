@@ -252,21 +252,21 @@ fn add(name: &str, requirement: &Requirement, names: &mut HashSet<String>) -> Op
     for extra in &requirement.extras {
         match (name, extra.as_str()) {
             ("psycopg", "binary" | "c" | "pool") | ("sentry-sdk", _) => {}
-            (_, extra) => queue.push(ROWS.iter().find(|row| row.0 == extra)?.0),
+            (_, extra) => queue.push(row(extra)?.0),
         }
     }
     while let Some(name) = queue.pop() {
-        let row = ROWS.binary_search_by(|row| row.0.cmp(name)).ok().and_then(|at| ROWS.get(at))?;
+        let (_, _, brings) = row(name)?;
         if names.insert(name.to_owned()) {
-            queue.extend(row.2.iter().filter(|brought| is_row(brought)));
+            // What no application imports by itself has no row.
+            queue.extend(brings.iter().filter(|brought| row(brought).is_some()));
         }
     }
     Some(())
 }
 
-/// What no application imports by itself has no row.
-fn is_row(name: &str) -> bool {
-    ROWS.binary_search_by(|row| row.0.cmp(name)).is_ok()
+fn row(name: &str) -> Option<&'static Row> {
+    ROWS.binary_search_by(|row| row.0.cmp(name)).ok().and_then(|at| ROWS.get(at))
 }
 
 #[cfg(test)]

@@ -326,13 +326,7 @@ impl Project {
                 applied.insert(at);
             }
         }
-        let graph = nodes.graph(&Mode::Applied(&applied));
-        let order = graph.order().ok_or("migrations follow each other in a circle")?;
-        let own = order
-            .into_iter()
-            .filter(|at| !applied.contains(at))
-            .filter_map(|at| nodes.list.get(at).map(|node| (node.app, node.migration)))
-            .collect();
+        let own = nodes.left(&applied)?;
         let is_own = |key: &&Key| matches!(self.apps.get(&key.app), Some(App::Own { .. }));
         let replaced: HashSet<&Key> =
             nodes.list.iter().flat_map(|n| &n.migration.replaces).collect();
@@ -354,18 +348,12 @@ impl Project {
         let applied: HashSet<usize> = (0..nodes.list.len())
             .filter(|at| nodes.list.get(*at).is_some_and(|n| !is_new(n.app, n.migration)))
             .collect();
-        let graph = nodes.graph(&Mode::Applied(&applied));
-        let order = graph.order().ok_or("migrations follow each other in a circle")?;
-        let own = order
-            .into_iter()
-            .filter(|at| !applied.contains(at))
-            .filter_map(|at| nodes.list.get(at).map(|node| (node.app, node.migration)))
-            // Everything that it stands for is applied.
-            .filter(|(_, m)| {
-                let old = |key: &Key| nodes.id(key).is_none_or(|at| applied.contains(&at));
-                m.replaces.is_empty() || !m.replaces.iter().all(old)
-            })
-            .collect();
+        let mut own = nodes.left(&applied)?;
+        // Not where everything that it stands for is applied.
+        own.retain(|(_, m)| {
+            let old = |key: &Key| nodes.id(key).is_none_or(|at| applied.contains(&at));
+            m.replaces.is_empty() || !m.replaces.iter().all(old)
+        });
         Ok(Pending { own, ..Pending::default() })
     }
 
@@ -432,6 +420,17 @@ enum Holds {
 impl<'p> Nodes<'p> {
     fn id(&self, key: &Key) -> Option<usize> {
         self.ids.get(&(key.app.as_str(), key.name.as_str())).copied()
+    }
+
+    /// Those that are not applied, in an order in which they can be.
+    fn left(&self, applied: &HashSet<usize>) -> Result<Vec<(&'p str, &'p Migration)>, String> {
+        let graph = self.graph(&Mode::Applied(applied));
+        let order = graph.order().ok_or("migrations follow each other in a circle")?;
+        Ok(order
+            .into_iter()
+            .filter(|at| !applied.contains(at))
+            .filter_map(|at| self.list.get(at).map(|node| (node.app, node.migration)))
+            .collect())
     }
 
     /// Works out what squashed migrations stand for. One that replaces a squashed one stands for

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::check;
-use super::config::{Config, Context, DirectiveId, DirectiveRef, has_placeholder, small};
+use super::config::{Config, DirectiveId, DirectiveRef, has_placeholder, small};
 use super::fault::{Fault, FaultKind};
 use super::location::{Handling, Location, read_head, words_of};
 use super::model::{LocationId, Model, ServerId, UpstreamId, expand, name_hash};
@@ -292,8 +292,7 @@ fn name_groups(model: &mut Model) {
 
 fn resolve_passes(model: &mut Model, passes: Vec<(DirectiveId, Scope)>) {
     let config = &model.config;
-    let unread = !config.not_read.is_empty() || config.trees.iter().any(|t| t.fault.is_some());
-    let whole = config.context == Context::Main && !unread;
+    let whole = config.is_whole();
     for (id, scope) in passes {
         let Some(directive) = model.config.get(id) else { continue };
         let (kind, server, location) = match scope {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::address::{Address, Host};
 use super::build::Scope;
-use super::config::{Context, DirectiveId};
+use super::config::DirectiveId;
 use super::directives;
 use super::fault::{Fault, FaultKind};
 use super::location::{Location, LocationKind};
@@ -30,9 +30,7 @@ pub(super) fn check(model: &mut Model, scopes: &[Scope]) {
 /// read whole tells that there is no resolver.
 fn resolving(model: &Model, faults: &mut Vec<Fault>) {
     let config = &model.config;
-    let whole = config.context == Context::Main
-        && config.not_read.is_empty()
-        && config.trees.iter().all(|tree| tree.fault.is_none());
+    let whole = config.is_whole();
     // Looked for once in each `http`: an upstream is one of thousands that stand in it.
     let mut resolvers: HashMap<DirectiveId, bool> = HashMap::new();
     for upstream in model.upstreams.iter().filter(|_| whole) {

@@ -99,6 +99,13 @@ impl Config {
         self.nodes.is_empty()
     }
 
+    /// Was all of a whole configuration read, so that what is in none of it is nowhere?
+    pub(super) fn is_whole(&self) -> bool {
+        self.context == Context::Main
+            && self.not_read.is_empty()
+            && self.trees.iter().all(|tree| tree.fault.is_none())
+    }
+
     /// All directives, in the order nginx meets them.
     pub fn directives(&self) -> impl Iterator<Item = DirectiveRef<'_>> {
         (0..self.nodes.len()).filter_map(|index| self.get(DirectiveId(small(index))))

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::build::Scope;
-use super::config::{Config, Context, DirectiveRef, WordRef};
+use super::config::{Config, DirectiveRef, WordRef};
 use super::fault::{Fault, FaultKind};
 use super::variables::{Part, parts};
 use crate::source::similar::nearest_within;
@@ -210,9 +210,7 @@ const SHORTEST: usize = 4;
 const LIMIT: usize = 500;
 
 pub(super) fn check(config: &Config, scopes: &[Scope], faults: &mut Vec<Fault>) {
-    let whole = config.context == Context::Main
-        && config.not_read.is_empty()
-        && config.trees.iter().all(|tree| tree.fault.is_none());
+    let whole = config.is_whole();
     // `stream` and what modules of others have beside `http` have names of their own.
     let of_http: Vec<DirectiveRef<'_>> = config
         .directives()

@@ -3,8 +3,10 @@
 use std::fs;
 use std::process::Command;
 
+use deploy_doctor::report::Format;
+
 use crate::support::command::{Copied, finish, program, run};
-use crate::support::formats::{ALL, count};
+use crate::support::formats::count;
 
 /// One run, all formats, one count.
 #[test]
@@ -14,14 +16,14 @@ fn every_format_in_one_run() {
     fs::create_dir(&folder).unwrap();
     let name = |format| format!("{format:?}").to_lowercase();
     let outputs: Vec<String> =
-        ALL.iter().map(|f| format!("{0}={1}/{0}", name(*f), folder.display())).collect();
+        Format::all().iter().map(|f| format!("{0}={1}/{0}", name(*f), folder.display())).collect();
     let mut options = vec!["--format", "concise"];
     for output in &outputs {
         options.extend(["--output", output]);
     }
     let ran = tree.check(&options);
     assert_eq!(ran.code, Some(1), "{}", ran.all());
-    let mut counts: Vec<_> = ALL
+    let mut counts: Vec<_> = Format::all()
         .iter()
         .map(|format| count(*format, &fs::read_to_string(folder.join(name(*format))).unwrap()))
         .collect();

@@ -87,8 +87,7 @@ pub(super) fn check(directive: &DirectiveRef<'_>, name: &str) -> Option<Fault> {
             words.iter().any(|one| one.as_bytes().eq_ignore_ascii_case(&word.value()))
         };
         let wrong = fixed(directive).find(|word| !known(word))?;
-        let message = format!("invalid value \"{}\" in \"{name}\"", wrong.text());
-        return Some(Fault::new(FaultKind::InvalidParameter, wrong.span(), message));
+        return Some(invalid(name, &wrong));
     }
     if takes_a_number(name) {
         let number = |word: &WordRef<'_>| word.value().iter().all(u8::is_ascii_digit);
@@ -129,7 +128,11 @@ pub(super) fn check(directive: &DirectiveRef<'_>, name: &str) -> Option<Fault> {
 
 /// The words that are known as they stand.
 fn fixed<'c>(directive: &DirectiveRef<'c>) -> impl Iterator<Item = WordRef<'c>> {
-    directive.arguments().filter(|word| !word.has_placeholder() && !has_variable(&word.text()))
+    directive.arguments().filter(is_fixed)
+}
+
+fn is_fixed(word: &WordRef<'_>) -> bool {
+    !word.has_placeholder() && !has_variable(&word.text())
 }
 
 fn invalid(name: &str, word: &WordRef<'_>) -> Fault {
@@ -139,11 +142,7 @@ fn invalid(name: &str, word: &WordRef<'_>) -> Fault {
 
 /// `return CODE [TEXT]`, `return URL`: what is no number has to be a URL, and stand alone.
 fn code(directive: &DirectiveRef<'_>) -> Option<Fault> {
-    let first = fixed(directive).next().filter(|_| {
-        directive
-            .argument(0)
-            .is_some_and(|word| !word.has_placeholder() && !has_variable(&word.text()))
-    })?;
+    let first = directive.argument(0).filter(is_fixed)?;
     let text = first.text();
     let number = text.parse::<u32>().is_ok_and(|code| code <= 999) && !text.starts_with('+');
     let url = text.starts_with("http://") || text.starts_with("https://");
