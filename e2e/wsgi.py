@@ -12,6 +12,8 @@ app.config["SQLALCHEMY_DATABASE_URI"] = os.environ["DATABASE_URL"]
 
 @app.route("/", methods=["GET", "POST"])
 def index():
+    # An upload that nobody reads is a connection that the kernel resets behind the answer.
+    request.get_data()
     return {"release": "RELEASE"}
 
 
@@ -19,6 +21,18 @@ def index():
 def slow(seconds):
     time.sleep(seconds)
     return {"release": "RELEASE"}
+
+
+@app.get("/long/<float:seconds>")
+def long(seconds):
+    """An answer of 10,000 bytes that takes its time."""
+
+    def parts():
+        for _ in range(10):
+            yield b"x" * 1000
+            time.sleep(seconds / 10)
+
+    return app.response_class(parts(), headers={"Content-Length": "10000"})
 
 
 @app.get("/seen")

@@ -14,7 +14,9 @@ crate::rule! {
     /// nginx's error log names the cause by its number: 2, the socket is not there; 13, nginx may
     /// not connect to it; 111, nobody listens; 11, the listen queue is full; 104 or "prematurely
     /// closed", gunicorn hung up before it answered; "no live upstreams", nginx holds every peer
-    /// for dead for 10 seconds after a short gap.
+    /// for dead for 10 seconds after a short gap. "Prematurely closed" while it read the answer is
+    /// a page that broke off. A reset at that point is none of these: nginx logs it, too, after a
+    /// whole answer to an upload that the application did not read.
     ///
     /// The last 256 KiB of the logs that the configuration names are read, and only lines that are
     /// younger than the unit's last start or reload and name one of the application's sockets
@@ -170,7 +172,7 @@ impl<'e> Attempts<'e> {
         else {
             return false;
         };
-        if matches!(entry.failure, Failure::Reset | Failure::NoneLeft) {
+        if matches!(entry.failure, Failure::Reset | Failure::CutOff | Failure::NoneLeft) {
             return false;
         }
         let mut asked: BTreeSet<&Upstream> = BTreeSet::new();
@@ -269,6 +271,10 @@ fn explain(failure: Failure, peer: &str, app: &App) -> (String, String) {
             format!(
                 "journalctl -u {name}: WORKER TIMEOUT, a kill, or a reload that drops requests"
             ),
+        ),
+        Failure::CutOff => (
+            format!("gunicorn hung up on {peer} in the middle of its answer"),
+            format!("journalctl -u {name}: a kill, WORKER TIMEOUT, or an answer that is too short"),
         ),
         Failure::Http2 => (
             format!("{peer} was spoken to in HTTP/2, which gunicorn answers in HTTP/1.1"),

@@ -19,8 +19,10 @@ pub enum Failure {
     /// `connect() … failed (11: Resource temporarily unavailable)`.
     QueueFull,
     /// `recv() failed (104: Connection reset by peer)`, `writev() failed (32: Broken pipe)`, or the
-    /// connection closed early.
+    /// connection closed early; of what the visitor waited for nothing had come yet.
     Reset,
+    /// The connection closed in the middle of an answer: the visitor got a part of it.
+    CutOff,
     /// `upstream sent too large http2 frame`: nginx speaks HTTP/2 and gunicorn does not.
     Http2,
     /// `no live upstreams`.
@@ -103,6 +105,9 @@ fn failure(line: &str) -> Option<Failure> {
     if said.contains("upstream prematurely closed connection while reading response header") {
         return Some(Failure::Reset);
     }
+    if said.contains("upstream prematurely closed connection while reading upstream") {
+        return Some(Failure::CutOff);
+    }
     if said.contains("upstream sent too large http2 frame") {
         return Some(Failure::Http2);
     }
@@ -113,6 +118,9 @@ fn failure(line: &str) -> Option<Failure> {
         "13" if connecting => Some(Failure::PermissionDenied),
         "111" if connecting => Some(Failure::Refused),
         "11" if connecting => Some(Failure::QueueFull),
+        // After a whole answer to an upload that the application did not read, too: the kernel
+        // resets a connection that is closed with something unread in it. The visitor has his 200.
+        "104" if said.contains("while reading upstream") => None,
         "104" | "32" if said.contains("upstream") => Some(Failure::Reset),
         _ => None,
     }

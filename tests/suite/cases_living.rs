@@ -200,6 +200,26 @@ fn nginx_names_a_peer_that_does_not_speak_http2_and_a_broken_pipe() {
 }
 
 #[test]
+fn a_page_that_broke_off_is_none_that_came_whole() {
+    let line = |said: &str| {
+        format!(
+            "2026/04/21 09:15:00 [error] 7#7: *3 {said}, client: 127.0.0.1, server: _, request: \
+             \"POST / HTTP/1.1\", upstream: \"http://unix:/run/myapp/gunicorn.sock:/\", host: \"x\"\n"
+        )
+    };
+    let failure = |said: &str| nginx_log::parse(line(said).as_bytes()).first().map(|e| e.failure);
+    let broke_off = "upstream prematurely closed connection while reading upstream";
+    assert_eq!(failure(broke_off), Some(Failure::CutOff));
+    // nginx 1.22 and gunicorn 23: 20 uploads that the application did not read, 20 x 200, and this
+    // line for most of them.
+    let whole = "readv() failed (104: Connection reset by peer) while reading upstream";
+    assert_eq!(failure(whole), None);
+    let none =
+        "recv() failed (104: Connection reset by peer) while reading response header from upstream";
+    assert_eq!(failure(none), Some(Failure::Reset));
+}
+
+#[test]
 fn without_probe_it_is_said_that_no_answer_was_looked_at() {
     let case = world("");
     let sources = Sources::new(&case.host);
