@@ -111,7 +111,13 @@ pub fn read(
     let venv = installation::find_venv(sources, given, candidate, launch.ok(), program.as_ref());
     let venv = installation::read_venv(sources, venv, given, problems);
     let python = installation::python_of(&venv);
-    let version = installation::version(&venv);
+    let version = match installation::version(&venv) {
+        // A repository has no environment; what it pins is what will be installed.
+        Known::Unknown(why) if !machine.whole && venv.ok().is_none() => {
+            installation::pinned(sources, given).unwrap_or(Known::Unknown(why))
+        }
+        version => version,
+    };
     let installed = installation::installed(sources, &venv);
     let arguments: &[ArgumentWord] = launch.ok().map_or(&[], |launch| &launch.arguments);
     let environment = &candidate.environment;

@@ -99,6 +99,25 @@ fn the_repository_itself_is_healthy() {
 }
 
 #[test]
+fn the_list_of_packages_says_which_gunicorn_it_will_be() {
+    // gunicorn speaks uwsgi as of 24.1, where it is told to.
+    let uwsgi = site("proxy_pass http://127.0.0.1:8000", "uwsgi_pass 127.0.0.1:8000");
+    let with = |list| check(&[("deploy/app.conf", Some(&uwsgi)), ("requirements.txt", Some(list))]);
+    for old in ["gunicorn==23.0.0\nflask\n", "gunicorn[gevent] === 20.1.0\n"] {
+        let ran = with(old);
+        assert!(ran.found().contains(&("N305", "error")), "{old}: {:?}", ran.found());
+    }
+    for open in [
+        "gunicorn>=23\nflask\n",
+        "gunicorn==23.*\n",
+        "gunicorn==23.0.0; python_version < '3.9'\ngunicorn==25.0.0; python_version >= '3.9'\n",
+        "gunicorn==23.0.0; python_version < '3.9'\n",
+    ] {
+        assert!(with(open).found().iter().all(|(code, _)| *code != "N305"), "{open}");
+    }
+}
+
+#[test]
 fn changes_to_the_unit_are_told() {
     for (what, text, code) in [
         ("USR2 alone", unit("HUP", "USR2"), "U102"),

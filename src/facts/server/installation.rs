@@ -10,6 +10,7 @@ use super::managed_venv;
 use crate::host::{HostErrorKind, Outcome};
 use crate::source::Sources;
 use crate::source::gunicorn::{ArgumentWord, Version};
+use crate::source::requirements;
 use crate::source::venv::{self, Venv};
 
 /// The file behind the gunicorn program, where its path is absolute or relative to the working
@@ -221,6 +222,20 @@ pub(super) fn version(venv: &Known<Venv>) -> Known<Version> {
         Some(version) => Known::Value(version, Origin::Path(distribution.path.clone())),
         None => Known::Unknown(Why::depends("gunicorn's version is not known")),
     }
+}
+
+/// The one version that the list of packages allows, where it allows one on every machine.
+pub(super) fn pinned(sources: &Sources, given: &Given) -> Option<Known<Version>> {
+    let path = match (&given.requirements, &given.app_dir) {
+        (Some(path), _) => path.clone(),
+        (None, Some(directory)) => requirements::find(sources.host(), directory).ok()??,
+        (None, None) => return None,
+    };
+    let list = requirements::read(sources, &path).ok()?;
+    let mut named = list.requirements.iter().filter(|one| one.name.as_deref() == Some("gunicorn"));
+    let one = named.next().filter(|_| named.next().is_none())?;
+    let version = Version::parse(&one.pinned()?.to_string())?;
+    Some(Known::Value(version, Origin::text(one.span)))
 }
 
 /// When an environment was made, and gunicorn installed in it; seconds since 1970.

@@ -21,7 +21,7 @@ mod uv;
 use std::path::{Path, PathBuf};
 
 use ::pep508_rs::MarkerTree;
-use pep440_rs::VersionSpecifiers;
+use pep440_rs::{Operator, VersionSpecifiers};
 
 use super::{Secret, SourceFile, Sources, Span};
 use crate::host::{Host, HostError, HostErrorKind, Outcome};
@@ -77,6 +77,17 @@ pub struct Requirement {
     pub marker: Marker,
     /// How it is written, without credentials.
     pub raw: String,
+}
+
+impl Requirement {
+    /// The one version that it allows, where it applies everywhere and allows one.
+    pub fn pinned(&self) -> Option<&pep440_rs::Version> {
+        let What::Versioned(asked) = &self.what else { return None };
+        let [only] = &asked[..] else { return None };
+        let exact = matches!(only.operator(), Operator::Equal | Operator::ExactEqual);
+        let everywhere = self.marker.unknown.is_none() && self.marker.tree.is_true();
+        (exact && everywhere).then(|| only.version())
+    }
 }
 
 /// What a requirement asks for.
