@@ -7,6 +7,7 @@ use crate::facts::front::location_title;
 use crate::facts::nginx::{
     Location, LocationId, LocationKind, Model, ServerId, StaticRoot, is_literal,
 };
+use crate::facts::release::own_statics::{Framework, Misplaced};
 use crate::facts::{App, Deployment, Identity, State, Want, Why};
 use crate::host::FileKind;
 use crate::rule::prelude::Span;
@@ -20,6 +21,11 @@ crate::rule! {
     /// `location /static` without a trailing slash and `alias …/static/` with one is a hole:
     /// `/static../wsgi.py` is `…/static/../wsgi.py`, so the code, and an environment file beside
     /// it, can be downloaded (error).
+    ///
+    /// In a repository the site is held against what the application says of itself: Django's
+    /// `STATIC_ROOT`, which `collectstatic` copies to, and the `static` directory beside the module
+    /// that makes Flask's application. Only a directory below the one that gunicorn starts in is
+    /// judged: files that lie elsewhere are copied there by whoever deploys.
     ///
     /// Proved by `static-missing`: every request for a style sheet got 404, while the pages
     /// were answered.
@@ -115,6 +121,16 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
             report_handed_out(app, &exposed, directory, out);
         }
     }
+    for app in &deployment.apps {
+        for misplaced in &app.release.misplaced {
+            if let Some(directory) = deployment.nginx.statics.get(misplaced.root)
+                && seen.insert(directory.span)
+            {
+                out.about(Some(app));
+                report_misplaced(misplaced, directory, out);
+            }
+        }
+    }
     // What is at a path, only the machine itself tells.
     if !deployment.machine.whole {
         return Ok(());
@@ -179,6 +195,38 @@ fn report_handed_out(app: &App, exposed: &Path, directory: &StaticRoot, out: &mu
     .severity(Severity::Error)
     .help("name the directory of the static files alone: …/static/")
     .fix(Safety::Manual, format!("a {word} that holds nothing but static files"));
+}
+
+fn report_misplaced(misplaced: &Misplaced, directory: &StaticRoot, out: &mut Sink) {
+    let (own, looked_in) = (misplaced.directory.display(), misplaced.looked_in.display());
+    let location = &misplaced.location;
+    let word = if directory.alias { "alias" } else { "root" };
+    let message = match (misplaced.by, misplaced.is_there) {
+        (Framework::Django, false) => format!(
+            "static files get 404: nginx looks for {location} in {looked_in}, and collectstatic copies \
+             them to {own}"
+        ),
+        (Framework::Django, true) => format!(
+            "static files of Django's admin and of packages get 404: nginx looks for {location} in \
+             {looked_in}, and collectstatic copies them to {own}"
+        ),
+        (Framework::Flask, _) => format!(
+            "static files get 404: nginx looks for {location} in {looked_in}, which is not in the \
+             repository; Flask's are in {own}"
+        ),
+    };
+    let said = match misplaced.by {
+        Framework::Django => "collectstatic copies to this directory",
+        Framework::Flask => "Flask's static files lie beside this module",
+    };
+    out.report(message)
+        .at(directory.span, format!("this {word} names another directory"))
+        .at(misplaced.said, said)
+        .help(match directory.alias {
+            true => format!("alias {own}/;\nthen check with: nginx -t"),
+            false => format!("alias {own}/; in place of the root\nthen check with: nginx -t"),
+        })
+        .fix(Safety::Manual, format!("let nginx look in {own}"));
 }
 
 /// The application that the server passes requests to.

@@ -12,6 +12,7 @@ pub mod link;
 mod listed;
 pub mod manifests;
 pub mod migrations;
+pub mod own_statics;
 pub mod packages;
 mod pinned;
 pub mod previous;
@@ -104,6 +105,8 @@ pub struct Release {
     pub earlier_django: Known<EarlierDjango>,
     /// Manifests of static files.
     pub manifests: Vec<StaticManifest>,
+    /// Static files that a repository has in another directory than its site looks in.
+    pub misplaced: Vec<own_statics::Misplaced>,
     /// The releases beside the current one, newest name last.
     pub previous: Known<Vec<PreviousRelease>>,
     /// The migrations of the release before.
@@ -214,6 +217,7 @@ pub fn read(
         django_migrations,
         earlier_django,
         manifests,
+        misplaced: Vec::new(),
         previous,
         earlier,
         since: None,

@@ -416,6 +416,7 @@ fn configuration_files_come_out_as_in_real_gunicorns() {
             let config = evaluate(
                 &module,
                 &Surroundings {
+                    file: None,
                     variable: &|_| Lookup::Unset,
                     cpu_count: Some(4),
                     working_directory: Some(directory.clone()),

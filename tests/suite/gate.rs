@@ -117,6 +117,88 @@ fn the_list_of_packages_says_which_gunicorn_it_will_be() {
     }
 }
 
+const STATICS: &str =
+    "location /static/ {\n        alias /srv/app/static/;\n    }\n    location / {";
+const SETTINGS: &str = "from pathlib import Path\nBASE_DIR = Path(__file__).resolve().parent.parent\n\
+    ALLOWED_HOSTS = [\"app.example.com\"]\nSTATIC_URL = \"static/\"\n";
+const WSGI: &str = "import os\nfrom django.core.wsgi import get_wsgi_application\n\
+    os.environ.setdefault(\"DJANGO_SETTINGS_MODULE\", \"shop.settings\")\n\
+    app = get_wsgi_application()\n";
+
+#[test]
+fn a_site_that_looks_for_djangos_static_files_elsewhere_is_told() {
+    let unit = unit("app:app", "shop.wsgi:app");
+    let nginx = site("location / {", STATICS);
+    let with = |root: &str, site: &str, there: &str| {
+        let settings = format!("import os\n{SETTINGS}{root}");
+        check(&[
+            ("deploy/app.service", Some(&unit)),
+            ("deploy/app.conf", Some(site)),
+            ("shop/settings.py", Some(&settings)),
+            ("shop/__init__.py", Some("")),
+            ("shop/wsgi.py", Some(WSGI)),
+            (there, Some("")),
+            ("requirements.txt", Some("django==5.2\ngunicorn==23.0.0\n")),
+        ])
+    };
+    let message = |ran: &Ran| {
+        let first = &ran.report["findings"][0];
+        assert!(ran.found().len() < 2, "{:?}", ran.found());
+        (first["code"] == "N312").then(|| first["message"].as_str().unwrap().to_owned())
+    };
+    for root in [
+        "STATIC_ROOT = BASE_DIR / 'staticfiles'\n",
+        "STATIC_ROOT = os.path.join(BASE_DIR, 'staticfiles')\n",
+        "STATIC_ROOT = '/srv/app/staticfiles/'\n",
+    ] {
+        let told = message(&with(root, &nginx, "README")).unwrap();
+        assert!(told.starts_with("static files get 404") && told.contains("/srv/app/staticfiles"));
+        let told = message(&with(root, &nginx, "static/site.css")).unwrap();
+        assert!(told.starts_with("static files of Django's admin"), "{told}");
+        let right = nginx.replace("/srv/app/static/", "/srv/app/staticfiles/");
+        assert_eq!(message(&with(root, &right, "README")), None);
+        let by_root = nginx.replace("alias /srv/app/static/", "root /srv/app");
+        assert!(message(&with(root, &by_root, "README")).is_some());
+        // Whoever deploys may copy them to anywhere outside of the release.
+        let outside = nginx.replace("/srv/app/static/", "/var/www/app/");
+        assert_eq!(message(&with(root, &outside, "README")), None);
+    }
+    for open in ["", "STATIC_ROOT = None\n", "STATIC_ROOT = os.environ['STATIC_ROOT']\n"] {
+        let ran = with(open, &nginx, "README");
+        assert!(ran.found().iter().all(|(code, _)| *code != "N312"), "{open}");
+    }
+}
+
+#[test]
+fn a_site_that_looks_for_flasks_static_files_elsewhere_is_told() {
+    let unit = unit("app:app", "shop.web:app");
+    let nginx = site("location / {", STATICS);
+    let with = |made: &str, there: &str, site: &str| {
+        let code = format!("from flask import Flask\napp = Flask({made})\n");
+        let ran = check(&[
+            ("deploy/app.service", Some(&unit)),
+            ("deploy/app.conf", Some(site)),
+            ("shop/web.py", Some(&code)),
+            ("shop/__init__.py", Some("")),
+            (there, Some("")),
+        ]);
+        assert!(ran.found().len() < 2, "{:?}", ran.found());
+        ran.found().first().map(|(code, _)| (*code).to_owned())
+    };
+    let told = Some("N312".to_owned());
+    assert_eq!(with("__name__", "shop/static/site.css", &nginx), told);
+    assert_eq!(with("__name__, static_folder='assets'", "shop/assets/a.css", &nginx), None);
+    let under = "__name__, static_folder='assets', static_url_path='/static'";
+    assert_eq!(with(under, "shop/assets/a.css", &nginx), told);
+    assert_eq!(with("__name__, static_folder='../static'", "static/a.css", &nginx), None);
+    assert_eq!(with("__name__, static_folder=FOLDER", "shop/static/a.css", &nginx), None);
+    // The repository has what nginx looks for, or nothing at all.
+    assert_eq!(with("__name__", "static/site.css", &nginx), None);
+    assert_eq!(with("__name__", "README", &nginx), None);
+    let right = nginx.replace("/srv/app/static/", "/srv/app/shop/static/");
+    assert_eq!(with("__name__", "shop/static/site.css", &right), None);
+}
+
 #[test]
 fn changes_to_the_unit_are_told() {
     for (what, text, code) in [

@@ -284,6 +284,7 @@ fn config(module: &Module) -> ConfigFile {
     evaluate(
         module,
         &Surroundings {
+            file: None,
             variable: &|name| match name {
                 "SECRET" => Lookup::Set(Secret::new("hunter2")),
                 "UNKNOWN" => Lookup::Unknown("not read".into()),

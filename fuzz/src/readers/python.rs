@@ -73,6 +73,7 @@ fn names(file: &SourceFile, module: &Module) {
 fn configuration(file: &SourceFile, module: &Module) {
     let holds = |text: &str| text.contains("c4n4ry");
     let surroundings = Surroundings {
+        file: None,
         variable: &|name| match name.len() % 3 {
             0 => Lookup::Set(Secret::new(CANARY)),
             1 => Lookup::Unset,

@@ -242,7 +242,7 @@ impl Merge<'_> {
             let name = assignment.name.value.as_str();
             if !self.table.may_have(name) {
                 if !name.starts_with('_')
-                    && !matches!(assignment.value(), ConfigValue::Unknown(_))
+                    && !matches!(assignment.value(), ConfigValue::Unknown(_) | ConfigValue::Path(_))
                     && let Some(did_you_mean) = self.table.meant_name(name)
                     && file.get(did_you_mean).is_none()
                 {
@@ -565,6 +565,8 @@ fn raw_value(value: &ConfigValue) -> RawValue {
         ConfigValue::List(items) => RawValue::List(items.iter().map(raw_value).collect()),
         ConfigValue::Dict(_) => RawValue::Dict,
         ConfigValue::Callable => RawValue::Callable,
+        // gunicorn refuses it where it wants text; that is for its validators to say.
+        ConfigValue::Path(_) => RawValue::Unknown("a pathlib.Path".into()),
         ConfigValue::Unknown(why) => RawValue::Unknown(why.clone()),
     }
 }

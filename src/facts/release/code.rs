@@ -26,6 +26,7 @@ use crate::source::{FileId, Sources, Span, Spanned};
 
 pub use start::StartImports;
 
+pub use crate::source::python::flask::FlaskApplication;
 pub use crate::source::python::names::{Binding, DefinitionKind};
 
 /// The most names of a directory that are looked at for "did you mean".
@@ -91,6 +92,8 @@ pub struct ReadModule {
     pub environment: EnvironmentUse,
     /// The largest request that it takes, in bytes, where that is written in it.
     pub upload_limit: Option<Spanned<u64>>,
+    /// Where it makes Flask's applications.
+    pub flask: Vec<FlaskApplication>,
 }
 
 /// A variable that the code needs when a worker boots.

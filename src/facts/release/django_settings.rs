@@ -1,8 +1,9 @@
 //! Settings of a Django project that decide whether it answers a request that nginx passes on.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::super::environment::as_lookup;
+use super::super::place::tidy;
 use super::super::server::Gunicorn;
 use super::super::{Environment, Known, Why};
 use super::{Code, Resolution};
@@ -23,7 +24,14 @@ pub struct Django {
     pub debug: Known<bool>,
     /// `ENGINE` of the default database.
     pub engine: Known<String>,
+    /// `STATIC_ROOT`, which `collectstatic` copies to; none where it is not set.
+    pub static_root: Known<Option<PathBuf>>,
+    /// `STATIC_URL`, as it is written.
+    pub static_url: Known<Option<String>>,
 }
+
+/// Stands for the working directory in a path of a setting, where files are named from there.
+pub(super) const HERE: &str = "/(here)";
 
 /// The settings, where the application is Django's.
 pub(super) fn read(
@@ -44,6 +52,8 @@ pub(super) fn read(
         forwarded_host: Known::Unknown(Why::not_understood(why)),
         debug: Known::Unknown(Why::not_understood(why)),
         engine: Known::Unknown(Why::not_understood(why)),
+        static_root: Known::Unknown(Why::not_understood(why)),
+        static_url: Known::Unknown(Why::not_understood(why)),
     };
     let Some(path) = &code.django_settings else {
         return Some(unknown("the settings module is not known"));
@@ -72,6 +82,8 @@ pub(super) fn read(
         forwarded_host: boolean("USE_X_FORWARDED_HOST", false),
         debug: boolean("DEBUG", false),
         engine: engine(&settings),
+        static_root: text_or_path(&settings, "STATIC_ROOT").map(|root| root.map(PathBuf::from)),
+        static_url: text_or_path(&settings, "STATIC_URL"),
     })
 }
 
@@ -83,7 +95,13 @@ fn settings(
 ) -> Option<ConfigFile> {
     let found = sources.load(path).ok()?;
     let variable = |name: &str| as_lookup(environment.seen_by_application(gunicorn, name));
-    let resolve = |path: &Path| Some(sources.host().look(path).resolved);
+    // A repository's files are named from the working directory, and their links are git's.
+    let named_from_here = !path.is_absolute();
+    let file = named_from_here.then(|| tidy(&Path::new(HERE).join(path)));
+    let resolve = |path: &Path| match named_from_here {
+        true => Some(path.to_path_buf()),
+        false => Some(sources.host().look(path).resolved),
+    };
     // What another module brings in by a star, or writes into this one's names, is not followed.
     let text = String::from_utf8_lossy(&found.bytes);
     if ["import *", "globals()", "locals()", "include("].iter().any(|way| text.contains(way)) {
@@ -93,7 +111,8 @@ fn settings(
     let surroundings = Surroundings {
         variable: &variable,
         cpu_count: None,
-        working_directory: None,
+        file: file.as_deref(),
+        working_directory: named_from_here.then(|| HERE.into()),
         resolve: &resolve,
         read: &|_| FileText::Unknown("files are not read for it".into()),
         imported: &|_| None,
@@ -121,6 +140,24 @@ fn value(settings: &ConfigFile, name: &str) -> Known<ConfigValue> {
             value => Known::Value(value.clone(), Origin::text(line.name.span)),
         },
         None => Known::Observed(ConfigValue::None, "the settings do not name it"),
+    }
+}
+
+/// A setting that is text or a path; none where it is not set or `None`.
+fn text_or_path(settings: &ConfigFile, name: &str) -> Known<Option<String>> {
+    // It is shown, and what an environment variable holds never is.
+    if settings.get(name).is_some_and(|line| line.secret) {
+        let why = Why::not_understood("it comes from the environment").about(name);
+        return Known::Unknown(why);
+    }
+    match value(settings, name) {
+        Known::Value(ConfigValue::Str(text) | ConfigValue::Path(text), origin) => {
+            Known::Value(Some(text), origin)
+        }
+        Known::Value(ConfigValue::None, origin) => Known::Value(None, origin),
+        Known::Value(..) => Known::Unknown(Why::not_understood(format!("{name} is not known"))),
+        Known::Default(..) | Known::Observed(..) => Known::Observed(None, "Django's default"),
+        Known::Unknown(why) => Known::Unknown(why),
     }
 }
 

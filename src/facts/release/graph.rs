@@ -185,6 +185,8 @@ impl<'a> Graph<'a> {
             // Most modules do not speak of it, and need not be walked through.
             upload_limit: memchr::memmem::find(&file.bytes, b"MAX_CONTENT_LENGTH")
                 .and_then(|_| module.upload_limit()),
+            flask: memchr::memmem::find(&file.bytes, b"Flask(")
+                .map_or_else(Vec::new, |_| module.flask_applications()),
         });
         self.parsed.push(module);
         for import in imports {

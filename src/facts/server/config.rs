@@ -118,6 +118,7 @@ impl ConfigReader<'_> {
         let content = evaluate::evaluate(
             &module,
             &Surroundings {
+                file: None,
                 variable: self.lookup,
                 cpu_count: self.machine.processors.ok().copied(),
                 working_directory: self.working_directory.cloned(),

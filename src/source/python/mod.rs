@@ -11,6 +11,7 @@ pub mod django;
 mod encoding;
 pub mod environ;
 pub mod evaluate;
+pub mod flask;
 pub mod imports;
 pub mod interface;
 pub mod names;

@@ -150,7 +150,7 @@ impl<'a> Machine<'a> {
         }
         Ok(match name {
             "__file__" => {
-                let path = self.module.path();
+                let path = self.surroundings.file.unwrap_or(self.module.path());
                 match (path.is_absolute(), path.to_str()) {
                     (true, Some(path)) => Evaluated::plain(Value::Str(path.into())),
                     _ => Evaluated::unknown("the file's own path"),

@@ -31,8 +31,10 @@ pub enum ConfigValue {
     Int(i64),
     /// Any other number.
     Float(f64),
-    /// Text; paths too.
+    /// Text.
     Str(String),
+    /// A `pathlib.Path`, which gunicorn refuses where it wants text.
+    Path(String),
     /// `True` or `False`.
     Bool(bool),
     /// `None`.
@@ -85,7 +87,7 @@ impl fmt::Debug for Plain<'_> {
         match self.0 {
             ConfigValue::Int(value) => value.fmt(f),
             ConfigValue::Float(value) => value.fmt(f),
-            ConfigValue::Str(value) => value.fmt(f),
+            ConfigValue::Str(value) | ConfigValue::Path(value) => value.fmt(f),
             ConfigValue::Bool(value) => value.fmt(f),
             ConfigValue::None => f.write_str("None"),
             ConfigValue::List(items) => f.debug_list().entries(items.iter().map(Plain)).finish(),
@@ -163,6 +165,8 @@ pub struct Surroundings<'a> {
     pub variable: &'a dyn Fn(&str) -> Lookup,
     /// What `cpu_count()` gives.
     pub cpu_count: Option<u32>,
+    /// What `__file__` is, where that is not the module's own path.
+    pub file: Option<&'a Path>,
     /// The working directory when the file is loaded.
     pub working_directory: Option<PathBuf>,
     /// A path with all its links followed (`resolve()`, `realpath`); nothing when not known.

@@ -161,8 +161,7 @@ impl Value {
                 items.into_iter().map(|(k, v)| (k.into_config(), v.into_config())).collect(),
             ),
             Self::Callable => ConfigValue::Callable,
-            // gunicorn refuses a Path where it wants text; that is for its validators to say.
-            Self::Path(_) => ConfigValue::Unknown("a pathlib.Path".into()),
+            Self::Path(value) => ConfigValue::Path(value),
             Self::Named(name) => ConfigValue::Unknown(format!("`{name}` itself")),
             Self::Unknown(why) => ConfigValue::Unknown(why),
         }

@@ -1,0 +1,124 @@
+//! Where an application's own static files lie, and whether nginx looks for them there: asked of a
+//! repository, whose directories are not yet where the site looks for them.
+
+use std::path::{Path, PathBuf};
+
+use super::super::Given;
+use super::super::nginx::StaticRoot;
+use super::super::place::tidy;
+use super::django_settings::HERE;
+use super::{Code, Django};
+use crate::host::Outcome;
+use crate::source::{Sources, Span};
+
+/// Who says where they lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framework {
+    /// `Flask(__name__, static_folder=…)`.
+    Flask,
+    /// `STATIC_ROOT`.
+    Django,
+}
+
+/// Static files for which nginx looks elsewhere.
+#[derive(Debug)]
+pub struct Misplaced {
+    /// Who says where they lie.
+    pub by: Framework,
+    /// Where that is said.
+    pub said: Span,
+    /// Where they lie once it is deployed.
+    pub directory: PathBuf,
+    /// Its index in [`Nginx::statics`](super::super::Nginx::statics).
+    pub root: usize,
+    /// The location whose requests it answers.
+    pub location: String,
+    /// The directory that nginx looks in.
+    pub looked_in: PathBuf,
+    /// Does the repository have that directory?
+    pub is_there: bool,
+}
+
+/// A directory that requests of this path are meant for.
+struct Own {
+    by: Framework,
+    said: Span,
+    url: String,
+    directory: PathBuf,
+}
+
+/// Those of a repository's application. `started` is the directory that gunicorn starts in once it
+/// is deployed, `roots` are the directories of its sites.
+pub(in super::super) fn misplaced(
+    sources: &Sources,
+    given: &Given,
+    started: &Path,
+    (code, django): (&Code, Option<&Django>),
+    roots: &[(usize, &StaticRoot, String)],
+) -> Vec<Misplaced> {
+    let Some(app_dir) = &given.app_dir else { return Vec::new() };
+    let app_dir = if app_dir == Path::new(".") { Path::new("") } else { app_dir };
+    let Some(own) = of_django(django, app_dir, started)
+        .or_else(|| of_flask(sources, code, app_dir, started).filter(|_| django.is_none()))
+    else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    for (index, root, location) in roots {
+        if location.trim_matches('/') != own.url.trim_matches('/') {
+            continue;
+        }
+        let looked_in = tidy(&match root.alias {
+            true => root.place.path.clone(),
+            false => root.place.path.join(location.trim_matches('/')),
+        });
+        // What lies elsewhere is copied there by whoever deploys.
+        let Ok(inside) = looked_in.strip_prefix(tidy(started)) else { continue };
+        let is_there =
+            matches!(sources.host().look(&app_dir.join(inside)).outcome, Outcome::Present(_));
+        // Flask serves what lies in the repository; what nginx looks for may be it.
+        if looked_in == own.directory || (own.by == Framework::Flask && is_there) {
+            continue;
+        }
+        found.push(Misplaced {
+            by: own.by,
+            said: own.said,
+            directory: own.directory.clone(),
+            root: *index,
+            location: location.clone(),
+            looked_in,
+            is_there,
+        });
+    }
+    found
+}
+
+fn of_django(django: Option<&Django>, app_dir: &Path, started: &Path) -> Option<Own> {
+    let django = django?;
+    let root = Path::new(django.static_root.ok()?.as_ref()?);
+    let here = match root.strip_prefix(HERE) {
+        Ok(here) => here.strip_prefix(app_dir).ok(),
+        Err(_) if app_dir.is_absolute() => root.strip_prefix(app_dir).ok(),
+        Err(_) => None,
+    };
+    let directory = match here {
+        Some(inside) => tidy(&started.join(inside)),
+        None if root.starts_with(HERE) || !root.is_absolute() => return None,
+        None => tidy(root),
+    };
+    let url = django.static_url.ok()?.clone()?;
+    let said = django.static_root.span()?;
+    (!url.contains("//")).then(|| Own { by: Framework::Django, said, url, directory })
+}
+
+/// Of the one application that the modules make, where its directory is there.
+fn of_flask(sources: &Sources, code: &Code, app_dir: &Path, started: &Path) -> Option<Own> {
+    let mut all =
+        code.modules.iter().flat_map(|module| module.flask.iter().map(move |one| (module, one)));
+    let (module, made) = all.next().filter(|_| all.next().is_none())?;
+    let statics = made.statics.as_ref()?;
+    let here = tidy(&module.path.parent()?.join(&statics.folder));
+    let Outcome::Present(_) = sources.host().look(&here).outcome else { return None };
+    let directory = tidy(&started.join(here.strip_prefix(app_dir).ok()?));
+    Some(Own { by: Framework::Flask, said: made.span, url: statics.url.clone(), directory })
+}
