@@ -42,7 +42,7 @@ pub struct TreeHost {
     /// A link that is taken to lead elsewhere than it does.
     relinked: Option<Relinked>,
     /// Directories by their path free of links.
-    directories: RefCell<HashMap<PathBuf, Rc<Node>>>,
+    directories: RefCell<HashMap<Box<[u8]>, Directory>>,
     /// `/proc`, where the kernel's own process table is mounted there.
     process_table: OnceCell<Option<Rc<Node>>>,
     /// The unix sockets that listen and the files that they are bound to, asked for once.
@@ -69,6 +69,15 @@ struct Node {
     metadata: Metadata,
     /// Device and number of the inode.
     inode: (u64, u64),
+}
+
+/// A directory that was walked to.
+#[derive(Debug)]
+struct Directory {
+    /// The directories from below the top down to it.
+    stack: Vec<Rc<Node>>,
+    /// Those that were crossed, without itself.
+    steps: Vec<Step>,
 }
 
 impl Node {
@@ -147,9 +156,9 @@ impl TreeHost {
             directory: None,
         };
         let mut todo: VecDeque<OsString> = VecDeque::new();
-        super::walk_first(&mut todo, path);
         // The directories we stand in, below the top, so that `..` never needs the kernel.
         let mut stack: Vec<Rc<Node>> = Vec::new();
+        super::walk_first(&mut todo, self.start(path, &mut walk.lookup, &mut stack));
         while let Some(name) = todo.pop_front() {
             if name == ".." {
                 stack.pop();
@@ -159,29 +168,29 @@ impl TreeHost {
             }
             let directory = Rc::clone(stack.last().unwrap_or(&self.top));
             let here = directory.metadata;
-            let next = walk.lookup.resolved.join(&name);
             if here.kind != FileKind::Directory {
                 walk.lookup.outcome = failed(path, HostErrorKind::NotADirectory);
                 return walk;
             }
-            let node = match self.enter(&directory, &name, &next) {
+            walk.lookup.resolved.push(&name);
+            let node = match self.enter(&directory, &name, &walk.lookup, &stack) {
                 Ok(node) => node,
                 Err(Errno::NOENT) => {
                     walk.step(here);
-                    walk.lookup.outcome = Outcome::Missing { at: next.clone() };
-                    walk.lookup.resolved = next;
-                    for rest in todo {
-                        walk.lookup.resolved.push(rest);
-                    }
+                    walk.lookup.outcome = Outcome::Missing { at: walk.lookup.resolved.clone() };
+                    walk.lookup.resolved.extend(todo);
                     return walk;
                 }
                 Err(errno) => {
                     walk.step(here);
-                    walk.lookup.outcome = failed(&next, error_kind(errno));
+                    walk.lookup.outcome = failed(&walk.lookup.resolved, error_kind(errno));
+                    walk.lookup.resolved.pop();
                     return walk;
                 }
             };
             if node.metadata.kind == FileKind::Link && (follow_last || !todo.is_empty()) {
+                let next = walk.lookup.resolved.clone();
+                walk.lookup.resolved.pop();
                 if walk.lookup.links.len() == LINK_LIMIT {
                     walk.lookup.outcome = failed(path, HostErrorKind::LinkLoop);
                     return walk;
@@ -207,7 +216,6 @@ impl TreeHost {
                 continue;
             }
             walk.step(here);
-            walk.lookup.resolved = next;
             stack.push(node);
         }
         walk.handle = stack.pop();
@@ -217,9 +225,38 @@ impl TreeHost {
         walk
     }
 
-    /// One component further, without following a link.
-    fn enter(&self, directory: &Node, name: &OsStr, path: &Path) -> Result<Rc<Node>, Errno> {
-        if let Some(node) = self.directories.borrow().get(path) {
+    /// Begins a walk in the last directory of the path that was walked to before; what is still to
+    /// be walked.
+    fn start<'p>(
+        &self,
+        path: &'p Path,
+        lookup: &mut Lookup,
+        stack: &mut Vec<Rc<Node>>,
+    ) -> &'p Path {
+        let bytes = path.as_os_str().as_bytes();
+        let directories = self.directories.borrow();
+        // Only names free of links, `.` and `..` are known, so whatever is equal to one is, too.
+        for at in memchr::memrchr_iter(b'/', bytes) {
+            if let Some(known) = directories.get(&bytes[..at]) {
+                lookup.resolved = PathBuf::from(OsStr::from_bytes(&bytes[..at]));
+                lookup.steps.clone_from(&known.steps);
+                stack.clone_from(&known.stack);
+                return Path::new(OsStr::from_bytes(&bytes[at + 1..]));
+            }
+        }
+        path
+    }
+
+    /// One component further, without following a link. `lookup` has its path, free of links.
+    fn enter(
+        &self,
+        directory: &Node,
+        name: &OsStr,
+        lookup: &Lookup,
+        stack: &[Rc<Node>],
+    ) -> Result<Rc<Node>, Errno> {
+        let path = lookup.resolved.as_os_str().as_bytes();
+        if let Some(node) = self.directories.borrow().get(path).and_then(|one| one.stack.last()) {
             return Ok(Rc::clone(node));
         }
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -231,7 +268,11 @@ impl TreeHost {
             if directories.len() == OPEN_LIMIT {
                 directories.clear();
             }
-            directories.insert(path.into(), Rc::clone(&node));
+            let mut steps = lookup.steps.clone();
+            push_step(&mut steps, &lookup.resolved, directory.metadata);
+            let mut stack = stack.to_vec();
+            stack.push(Rc::clone(&node));
+            directories.insert(path.into(), Directory { stack, steps });
         }
         Ok(node)
     }
@@ -493,12 +534,17 @@ struct Walk {
 }
 
 impl Walk {
-    /// Records the directory we stand in as crossed.
+    /// Records the directory that the walk's path lies in as crossed.
     fn step(&mut self, metadata: Metadata) {
-        let path = self.lookup.resolved.clone();
-        if self.lookup.steps.last().is_none_or(|last| last.path != path) {
-            self.lookup.steps.push(Step { path, metadata });
-        }
+        push_step(&mut self.lookup.steps, &self.lookup.resolved, metadata);
+    }
+}
+
+/// Adds the directory that a path lies in, once.
+fn push_step(steps: &mut Vec<Step>, path: &Path, metadata: Metadata) {
+    let directory = path.parent().unwrap_or(path);
+    if steps.last().is_none_or(|last| last.path.as_os_str() != directory.as_os_str()) {
+        steps.push(Step { path: directory.into(), metadata });
     }
 }
 

@@ -36,11 +36,6 @@ impl Pattern {
     }
 }
 
-/// A unit's line that sets variables, commented out or misspelt too.
-static ENVIRONMENT_LINE: Pattern =
-    Pattern::new(|| r"(?im)^[ \t]*[#;]*[ \t]*(?:pass|unset)?env[a-z]*[ \t]*=".into());
-/// A unit's line that runs a command.
-static EXEC_LINE: Pattern = Pattern::new(|| r"(?im)^[ \t]*[#;]*[ \t]*exec[a-z]*[ \t]*=".into());
 /// A word that sets a variable: what stands before its value.
 static ASSIGNMENT: Pattern =
     Pattern::new(|| r#"(?:^|[\s;&|"'(])(?:-e|--env=)?["']?[A-Za-z_][A-Za-z0-9_]*="#.into());
@@ -70,6 +65,51 @@ fn mentions(bytes: &[u8], words: &[&str]) -> bool {
     words.iter().any(|word| memchr::memmem::find(&lower, word.as_bytes()).is_some())
 }
 
+/// Has a line of the text, which is in small letters, one of the words and one of the signs? Without
+/// such a line no pattern fits that wants both, and none has to be compiled.
+fn any_line(lower: &[u8], words: &[&str], signs: &[&str]) -> bool {
+    let has = |line: &[u8], text: &&str| memchr::memmem::find(line, text.as_bytes()).is_some();
+    words.iter().any(|word| {
+        let finder = memchr::memmem::Finder::new(word.as_bytes());
+        let mut from = 0;
+        while let Some(found) = finder.find(&lower[from..]) {
+            let at = from + found;
+            let start = memchr::memrchr(b'\n', &lower[..at]).map_or(0, |end| end + 1);
+            from = until(lower, at, |byte| byte == b'\n');
+            if signs.iter().any(|sign| has(&lower[start..from], sign)) {
+                return true;
+            }
+        }
+        false
+    })
+}
+
+/// The lines of a unit that assign to a name that begins so, commented out or misspelt too: the
+/// name, and where its value starts.
+fn assignments<'b>(bytes: &'b [u8], begins: &[&str]) -> Vec<(&'b [u8], usize)> {
+    let mut found = Vec::new();
+    let mut start = 0;
+    while start < bytes.len() {
+        let blank = |at: usize| {
+            at + bytes[at..].iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count()
+        };
+        let signs = blank(start);
+        let signs = bytes[signs..].iter().take_while(|b| matches!(b, b'#' | b';')).count() + signs;
+        let from = blank(signs);
+        let letters = bytes[from..].iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
+        let name = &bytes[from..from + letters];
+        let fits = |begin: &&str| {
+            name.get(..begin.len()).is_some_and(|head| head.eq_ignore_ascii_case(begin.as_bytes()))
+        };
+        let equals = blank(from + letters);
+        if bytes.get(equals) == Some(&b'=') && begins.iter().any(fits) {
+            found.push((name, equals + 1));
+        }
+        start = memchr::memchr(b'\n', &bytes[start..]).map_or(bytes.len(), |end| start + end + 1);
+    }
+    found
+}
+
 /// Parts of every name that the patterns take for secretive.
 const SECRETIVE_WORDS: [&str; 10] = [
     "secret",
@@ -91,31 +131,33 @@ const SECRETIVE_WORDS: [&str; 10] = [
 /// be a mebibyte long.
 pub fn ranges(path: &Path, bytes: &[u8]) -> Vec<Range<usize>> {
     let mut found = Vec::new();
-    let secretive = mentions(bytes, &SECRETIVE_WORDS);
+    let lower = bytes.to_ascii_lowercase();
+    let secretive = |signs: &[&str]| any_line(&lower, &SECRETIVE_WORDS, signs);
     let python = path.extension().is_some_and(|extension| extension == "py");
     let requirements = path.extension().is_some_and(|extension| extension == "txt");
-    if python {
+    if python && memchr::memmem::find(bytes, b"raw_env").is_some() {
         for list in RAW_ENV.find_iter(bytes) {
             let end = until(bytes, list.end(), |byte| matches!(byte, b']' | b')'));
             strings(bytes, list.end()..end, &mut found);
         }
-    } else if !requirements {
-        let lines = mentions(bytes, &["env"]).then(|| ENVIRONMENT_LINE.find_iter(bytes));
-        for line in lines.into_iter().flatten() {
-            let value = line.end()..end_of_line(bytes, line.end());
-            let names_files = line.as_bytes().to_ascii_lowercase();
+    } else if !python && !requirements {
+        for (name, start) in assignments(bytes, &["env", "passenv", "unsetenv"]) {
+            let value = start..end_of_line(bytes, start);
+            let names_files = name.to_ascii_lowercase();
             match memchr::memmem::find(&names_files, b"environmentfile") {
                 Some(_) => paths(bytes, value, &mut found),
                 None => environment(bytes, value, &mut found),
             }
         }
-        let lines = mentions(bytes, &["exec"]).then(|| EXEC_LINE.find_iter(bytes));
-        for line in lines.into_iter().flatten() {
-            command(bytes, line.end()..end_of_line(bytes, line.end()), &mut found);
+        for (_, start) in assignments(bytes, &["exec"]) {
+            command(bytes, start..end_of_line(bytes, start), &mut found);
         }
-        for (pattern, ends) in [(&NGINX, b";\n".as_slice()), (&NGINX_IF, b"){\n".as_slice())] {
-            if !secretive {
-                break;
+        let directives = ["_header", "_param", "set", "secure_link"].as_slice();
+        for (pattern, signs, ends) in
+            [(&NGINX, directives, b";\n".as_slice()), (&NGINX_IF, &["$"], b"){\n".as_slice())]
+        {
+            if !secretive(signs) {
+                continue;
             }
             for value in pattern.find_iter(bytes) {
                 let range = value.end()..until(bytes, value.end(), |byte| ends.contains(&byte));
@@ -128,8 +170,11 @@ pub fn ranges(path: &Path, bytes: &[u8]) -> Vec<Range<usize>> {
     if is_unit(path) {
         stray_lines(bytes, &mut found);
     }
-    if secretive {
-        named(bytes, python, &mut found);
+    if secretive(&["\"", "'"]) {
+        quoted(bytes, &mut found);
+    }
+    if !python && secretive(&[":", "="]) {
+        plain(bytes, &mut found);
     }
     found
 }
@@ -224,19 +269,19 @@ fn until(bytes: &[u8], from: usize, ends: impl Fn(u8) -> bool) -> usize {
     bytes[from..].iter().position(|byte| ends(*byte)).map_or(bytes.len(), |at| from + at)
 }
 
-fn named(bytes: &[u8], python: bool, found: &mut Vec<Range<usize>>) {
+fn quoted(bytes: &[u8], found: &mut Vec<Range<usize>>) {
     for string in QUOTED.find_iter(bytes) {
         let (start, quote) = (string.end(), bytes[string.end() - 1]);
         found.push(start..until(bytes, start, |byte| byte == quote || byte == b'\n'));
     }
-    if !python {
-        for word in PLAIN.find_iter(bytes) {
-            let start = word.end();
-            let end = until(bytes, start, |byte| {
-                byte.is_ascii_whitespace() || b"\"'$,;)(".contains(&byte)
-            });
-            found.push(start..end);
-        }
+}
+
+fn plain(bytes: &[u8], found: &mut Vec<Range<usize>>) {
+    for word in PLAIN.find_iter(bytes) {
+        let start = word.end();
+        let end =
+            until(bytes, start, |byte| byte.is_ascii_whitespace() || b"\"'$,;)(".contains(&byte));
+        found.push(start..end);
     }
 }
 
@@ -293,6 +338,9 @@ fn environment(bytes: &[u8], line: Range<usize>, found: &mut Vec<Range<usize>>) 
 /// In a command the values of words that set a variable are hidden.
 fn command(bytes: &[u8], line: Range<usize>, found: &mut Vec<Range<usize>>) {
     let text = &bytes[line.clone()];
+    if memchr::memchr(b'=', text).is_none() {
+        return;
+    }
     for word in ASSIGNMENT.find_iter(text) {
         let end = end_of_value(text, word.range());
         found.push(line.start + word.end()..line.start + end);

@@ -108,7 +108,7 @@ fn of_django(django: Option<&Django>, app_dir: &Path, started: &Path) -> Option<
     };
     let url = django.static_url.ok()?.clone()?;
     let said = django.static_root.span()?;
-    (!url.contains("//")).then(|| Own { by: Framework::Django, said, url, directory })
+    (!url.contains("//")).then_some(Own { by: Framework::Django, said, url, directory })
 }
 
 /// Of the one application that the modules make, where its directory is there.
