@@ -7,7 +7,8 @@ crate::rule! {
     /// gunicorn does not start: it refuses an option or a value.
     ///
     /// An option that the installed version does not know, the beginning of several options
-    /// (`--max-request`), a value of the wrong kind, a user who is not there: gunicorn ends with 2
+    /// (`--max-request`), a value of the wrong kind, a hook that takes another number of
+    /// arguments, a user who is not there: gunicorn ends with 2
     /// (the command line, `GUNICORN_CMD_ARGS`) or 1 (everything else) before it listens. The
     /// running one goes on over a reload as long as only the command line changed, and is gone
     /// after the next restart; what its configuration file says it reads again on HUP, and ends.
@@ -44,6 +45,10 @@ crate::rule! {
     /// [Service]
     /// Environment=WEB_CONCURRENCY=auto
     /// ```
+    /// ```python,bad,file=/srv/myapp/releases/2026-04-21/gunicorn.conf.py
+    /// def post_fork(worker):
+    ///     pass
+    /// ```
     ///
     /// Healthy: a beginning that only one option has, and names of the file's own.
     ///
@@ -56,6 +61,9 @@ crate::rule! {
     /// ```python,good,file=/srv/myapp/releases/2026-04-21/gunicorn.conf.py
     /// cores = 2
     /// preload_app = False
+    /// def post_fork(server, worker):
+    ///     pass
+    /// post_request = lambda worker, request: None
     /// ```
     G209 "setting-refused" {
         severity: Error, impact: Outage, fix: Some(Safe), item: ReloadSucceeds, hop: Master,

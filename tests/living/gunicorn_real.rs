@@ -10,7 +10,9 @@ use std::process::{Command, Stdio};
 use deploy_doctor::facts::gunicorn::{Inputs, Settings};
 use deploy_doctor::facts::{Known, Origin, Whose};
 use deploy_doctor::source::Lookup;
-use deploy_doctor::source::gunicorn::{ArgumentWord, SettingValue, Version};
+use deploy_doctor::source::gunicorn::{
+    ArgumentWord, Kind, RawValue, SettingValue, Validated, Version, validate,
+};
 use deploy_doctor::source::python::evaluate::{FileText, Surroundings, evaluate};
 use deploy_doctor::source::python::{ConfigFile, PythonVersion, parse};
 use deploy_doctor::source::{FileId, Secret, SourceFile, Text};
@@ -395,6 +397,9 @@ const FILES: &[(&str, bool)] = &[
     ),
     ("bind = 'unix:g.sock'\nchdir = 'sub/..'\n", false),
     ("1 / 0\n", false),
+    ("def post_fork(*args):\n    pass\n", false),
+    ("def post_fork(server, /, worker, *, more=1):\n    pass\n", false),
+    ("when_ready = lambda server, more=1: None\n", false),
     ("workers = 3\nassert workers > 2\ndel workers\n", false),
 ];
 
@@ -443,6 +448,51 @@ fn configuration_files_come_out_as_in_real_gunicorns() {
                     assert!(unknown <= allowed + 2, "{what}: unknown {which:?}");
                 }
             }
+        }
+    }
+}
+
+/// Prints which hooks take functions of how many arguments.
+const HOOKS: &str = r#"
+import json
+from gunicorn import config
+
+def function(count):
+    names = {}
+    exec("def f(%s): pass" % ", ".join("a%d" % at for at in range(count)), names)
+    return names["f"]
+
+def fits(setting, count):
+    try:
+        setting.set(function(count))
+        return True
+    except TypeError:
+        return False
+
+settings = config.Config().settings.items()
+hooks = {name: setting for name, setting in settings if callable(setting.default)}
+print(json.dumps({name: [n for n in range(6) if fits(hook, n)] for name, hook in hooks.items()}))
+"#;
+
+#[test]
+fn hooks_take_these_many_arguments() {
+    for version in VERSIONS {
+        let Some(python) = python(version) else {
+            eprintln!("SKIPPED: gunicorn {version} cannot be installed: nothing was compared");
+            continue;
+        };
+        let output = Command::new(&python).args(["-c", HOOKS]).output().unwrap();
+        let hooks: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let hooks = hooks.as_object().unwrap();
+        assert!(hooks.len() > 14, "{version}: {hooks:?}");
+        for (name, counts) in hooks {
+            let ours: Vec<usize> = (0..6)
+                .filter(|count| {
+                    let function = RawValue::Callable(Some(*count));
+                    matches!(validate(Kind::Callable, name, &function), Validated::Value(_))
+                })
+                .collect();
+            assert_eq!(json!(ours), *counts, "{version}: {name}");
         }
     }
 }

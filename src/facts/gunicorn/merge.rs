@@ -374,7 +374,7 @@ impl Merge<'_> {
     fn set(&mut self, name: &str, raw: &RawValue, made: Made) {
         let Some(setting) = self.setting(name).copied() else { return };
         let Made { origin, layer, secret, items, statements } = made;
-        let value = match validate(setting.kind, raw) {
+        let value = match validate(setting.kind, name, raw) {
             Validated::Value(value) => Known::Value(value, origin),
             Validated::Unknown(why) => Known::Unknown(Why::not_understood(why)),
             Validated::Refused(wants) => {
@@ -564,7 +564,7 @@ fn raw_value(value: &ConfigValue) -> RawValue {
         ConfigValue::None => RawValue::None,
         ConfigValue::List(items) => RawValue::List(items.iter().map(raw_value).collect()),
         ConfigValue::Dict(_) => RawValue::Dict,
-        ConfigValue::Callable => RawValue::Callable,
+        ConfigValue::Callable(count) => RawValue::Callable(*count),
         // gunicorn refuses it where it wants text; that is for its validators to say.
         ConfigValue::Path(_) => RawValue::Unknown("a pathlib.Path".into()),
         ConfigValue::Unknown(why) => RawValue::Unknown(why.clone()),

@@ -19,5 +19,5 @@ pub use arguments::{
     parse_arguments,
 };
 pub use settings::{Action, Kind, Setting, SettingTable};
-pub use value::{RawValue, SettingValue, validate};
+pub use value::{RawValue, SettingValue, Validated, validate};
 pub use version::Version;

@@ -39,8 +39,8 @@ pub enum RawValue {
     List(Vec<RawValue>),
     /// A dictionary.
     Dict,
-    /// A function or class.
-    Callable,
+    /// A function or class; of a function how many arguments it takes by their place.
+    Callable(Option<usize>),
     /// Not known, and why.
     Unknown(String),
 }
@@ -56,8 +56,34 @@ pub enum Validated {
     Refused(String),
 }
 
-/// Runs a value through the validator of this kind.
-pub fn validate(kind: Kind, value: &RawValue) -> Validated {
+/// How many arguments a hook has to take; nothing for what is none.
+///
+/// Held against gunicorn 20.1.0 to 27.0.1 (`gunicorn_real::hooks_take_these_many_arguments`).
+fn arguments(hook: &str) -> Option<&'static [usize]> {
+    Some(match hook {
+        "on_starting" | "on_reload" | "when_ready" | "post_worker_init" | "worker_int"
+        | "worker_abort" | "pre_exec" | "on_exit" | "on_dirty_starting" | "dirty_worker_init" => {
+            &[1]
+        }
+        "pre_fork" | "post_fork" | "pre_request" | "child_exit" | "worker_exit" | "ssl_context"
+        | "dirty_post_fork" | "dirty_worker_exit" => &[2],
+        "nworkers_changed" => &[3],
+        "post_request" => &[2, 3, 4],
+        _ => return None,
+    })
+}
+
+fn wanted(fits: &[usize], has: usize) -> String {
+    let counts: Vec<String> = fits.iter().map(ToString::to_string).collect();
+    let arguments = if fits == [1] { "argument" } else { "arguments" };
+    format!(
+        "a function of {} {arguments}, and takes {has} (*args does not count)",
+        counts.join(" or ")
+    )
+}
+
+/// Runs a value through the validator of this kind; `name` is the setting's.
+pub fn validate(kind: Kind, name: &str, value: &RawValue) -> Validated {
     use Validated::{Refused, Unknown};
     let refused = |wants: &str| Refused(wants.to_owned());
     if let RawValue::Unknown(why) = value {
@@ -101,11 +127,14 @@ pub fn validate(kind: Kind, value: &RawValue) -> Validated {
             _ => refused("a name or a number"),
         },
         Kind::Class => match value {
-            RawValue::Callable => done(SettingValue::Callable),
+            RawValue::Callable(_) => done(SettingValue::Callable),
             other => text(other),
         },
         Kind::Callable => match value {
-            RawValue::Callable => done(SettingValue::Callable),
+            RawValue::Callable(count) => match (count, arguments(name)) {
+                (Some(count), Some(fits)) if !fits.contains(count) => Refused(wanted(fits, *count)),
+                _ => done(SettingValue::Callable),
+            },
             RawValue::Text(text) if text.contains('.') => {
                 Unknown("a function named by text".into())
             }

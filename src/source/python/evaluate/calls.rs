@@ -82,7 +82,7 @@ impl<'a> Machine<'a> {
         let function = self.expression(&node.func)?;
         match function.value {
             Value::Named(name) => self.library(&name, node, given),
-            Value::Callable => {
+            Value::Callable(_) => {
                 self.calls_own_function();
                 self.hand_over(node);
                 Ok(Evaluated::unknown("what a function of the file returns"))

@@ -3,7 +3,7 @@
 use ruff_python_ast::{BoolOp, CmpOp, Expr, Number, Operator, UnaryOp};
 
 use super::super::super::Span;
-use super::value::{Evaluated, Value};
+use super::value::{Evaluated, Value, positional};
 use super::{DEPTH, Machine, Raise};
 
 /// Longer texts and lists are not built.
@@ -82,7 +82,10 @@ impl<'a> Machine<'a> {
                 }
             }
             Expr::Call(node) => self.call(node)?,
-            Expr::Lambda(_) => Evaluated::plain(Value::Callable),
+            Expr::Lambda(node) => {
+                let count = node.parameters.as_deref().map_or(0, positional);
+                Evaluated::plain(Value::Callable(Some(count)))
+            }
             Expr::Named(node) => {
                 let value = self.expression(&node.value)?;
                 if let Expr::Name(name) = &*node.target {
@@ -139,7 +142,7 @@ impl<'a> Machine<'a> {
         let Expr::Name(name) = base else { return };
         match self.names.get(name.id.as_str()).map(|slot| &slot.evaluated.value) {
             Some(Value::List(_) | Value::Dict(_)) => self.forget(base, "may be changed by a call"),
-            Some(Value::Callable) => self.calls_own_function(),
+            Some(Value::Callable(_)) => self.calls_own_function(),
             _ => {}
         }
     }

@@ -43,8 +43,9 @@ pub enum ConfigValue {
     List(Vec<ConfigValue>),
     /// A dictionary.
     Dict(Vec<(ConfigValue, ConfigValue)>),
-    /// A function or class.
-    Callable,
+    /// A function or class; of a function how many arguments it takes by their place, without
+    /// `*args`.
+    Callable(Option<usize>),
     /// Not known, and why.
     Unknown(String),
 }
@@ -95,7 +96,7 @@ impl fmt::Debug for Plain<'_> {
                 let items = items.iter().map(|(key, value)| (Plain(key), Plain(value)));
                 f.debug_map().entries(items).finish()
             }
-            ConfigValue::Callable => f.write_str("Callable"),
+            ConfigValue::Callable(_) => f.write_str("Callable"),
             ConfigValue::Unknown(why) => write!(f, "Unknown({why})"),
         }
     }

@@ -6,7 +6,7 @@ use ruff_python_ast::{ExceptHandler, Expr, Stmt, StmtIf, StmtTry};
 
 use super::super::super::Span;
 use super::super::{span_of, walk};
-use super::value::{Evaluated, Value};
+use super::value::{Evaluated, Value, positional};
 use super::{Machine, Raise, Slot};
 
 impl<'a> Machine<'a> {
@@ -59,12 +59,16 @@ impl<'a> Machine<'a> {
                 self.expression(&node.value)?;
             }
             Stmt::FunctionDef(def) => {
-                self.bind(&def.name, Evaluated::plain(Value::Callable), self.span(&def.name), None);
+                // What a decorator makes of it is not known.
+                let plain = def.decorator_list.is_empty();
+                let function = Value::Callable(plain.then(|| positional(&def.parameters)));
+                self.bind(&def.name, Evaluated::plain(function), self.span(&def.name), None);
             }
             Stmt::ClassDef(def) => {
                 self.opens(statement);
                 self.writes_within(self.span(statement));
-                self.bind(&def.name, Evaluated::plain(Value::Callable), self.span(&def.name), None);
+                let class = Evaluated::plain(Value::Callable(None));
+                self.bind(&def.name, class, self.span(&def.name), None);
             }
             Stmt::Import(_) | Stmt::ImportFrom(_) => self.import(statement),
             Stmt::If(node) => self.if_statement(node, statement)?,
@@ -380,7 +384,7 @@ impl<'a> Machine<'a> {
                         slot.evaluated = Evaluated::unknown(why);
                     }
                 }
-                Value::Callable => self.calls_own_function(),
+                Value::Callable(_) => self.calls_own_function(),
                 _ => {}
             }
         }

@@ -1,5 +1,7 @@
 //! Values as Python has them, as far as configuration files use them.
 
+use ruff_python_ast::Parameters;
+
 use super::ConfigValue;
 
 /// A value and whether an environment variable's is in it.
@@ -23,7 +25,7 @@ pub(super) enum Value {
     Dict(Vec<(Value, Value)>),
     /// Something of Python's library, by its dotted name.
     Named(String),
-    Callable,
+    Callable(Option<usize>),
     Unknown(String),
 }
 
@@ -66,7 +68,7 @@ impl Value {
             Self::None => false,
             Self::List(items) | Self::Tuple(items) => !items.is_empty(),
             Self::Dict(items) => !items.is_empty(),
-            Self::Path(_) | Self::Named(_) | Self::Callable => true,
+            Self::Path(_) | Self::Named(_) | Self::Callable(_) => true,
             Self::Unknown(_) => return None,
         })
     }
@@ -124,8 +126,8 @@ impl Value {
                 let mut all = a.iter().zip(b).map(|(a, b)| a.equals(b));
                 all.try_fold(true, |all, one| one.map(|one| all && one))
             }
-            (Self::Dict(_) | Self::Named(_) | Self::Callable, _)
-            | (_, Self::Dict(_) | Self::Named(_) | Self::Callable) => None,
+            (Self::Dict(_) | Self::Named(_) | Self::Callable(_), _)
+            | (_, Self::Dict(_) | Self::Named(_) | Self::Callable(_)) => None,
             _ => Some(false),
         }
     }
@@ -160,10 +162,15 @@ impl Value {
             Self::Dict(items) => ConfigValue::Dict(
                 items.into_iter().map(|(k, v)| (k.into_config(), v.into_config())).collect(),
             ),
-            Self::Callable => ConfigValue::Callable,
+            Self::Callable(count) => ConfigValue::Callable(count),
             Self::Path(value) => ConfigValue::Path(value),
             Self::Named(name) => ConfigValue::Unknown(format!("`{name}` itself")),
             Self::Unknown(why) => ConfigValue::Unknown(why),
         }
     }
+}
+
+/// How many arguments a function takes by their place, without `*args`.
+pub(super) fn positional(parameters: &Parameters) -> usize {
+    parameters.posonlyargs.len() + parameters.args.len()
 }
