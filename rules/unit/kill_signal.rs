@@ -1,4 +1,6 @@
+use crate::facts::exec_reload::{Effect, Harm, effects};
 use crate::facts::gunicorn::Stays;
+use crate::facts::service::{ExecCommand, Service};
 use crate::rule::prelude::*;
 
 crate::rule! {
@@ -15,6 +17,9 @@ crate::rule! {
     ///
     /// Proved by `kill-signal`: a request that ran while the service was restarted did not get
     /// its answer; with SIGTERM it did.
+    ///
+    /// Proved by `exec-stop-quit`: a request that ran while the service was restarted did not get
+    /// its answer; without that line it did.
     ///
     /// ```ini,bad,drop-in
     /// [Service]
@@ -48,6 +53,16 @@ crate::rule! {
     /// RestartKillSignal=SIGTERM
     /// ```
     ///
+    /// A command of its own comes before that signal:
+    ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// ExecStop=/bin/kill -s QUIT $MAINPID
+    /// ```
+    /// ```ini,fixed,drop-in
+    /// [Service]
+    /// ```
+    ///
     /// Healthy: SIGTERM by name or number, and other signals for later.
     ///
     /// ```ini,good,drop-in
@@ -55,6 +70,7 @@ crate::rule! {
     /// KillSignal=SIGQUIT
     /// KillSignal=15
     /// FinalKillSignal=SIGKILL
+    /// ExecStop=/bin/kill -s TERM $MAINPID
     /// ```
     U137 "kill-signal" {
         severity: Error, impact: DroppedRequests, fix: Some(Safe), item: WorkersReplaced,
@@ -81,7 +97,34 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     if let Some(harm) = harm(restart.get()?) {
         report(app, "RestartKillSignal", &restart, "restart", harm, out);
     }
+    for command in &service.exec_stop {
+        for (effect, place) in effects(app, &command.line) {
+            if let Effect::Harms(Harm::Ends(signal)) = effect
+                && let Some(harm) = harm(&signal)
+            {
+                report_command(service, (&signal, harm), (&command.line, place), out);
+            }
+        }
+    }
     Ok(())
+}
+
+/// `ExecStop=/bin/kill -s QUIT $MAINPID`.
+fn report_command(
+    service: &Service,
+    (signal, harm): (&str, &str),
+    (line, part): (&ExecCommand, Option<Span>),
+    out: &mut Sink,
+) {
+    // One of several commands of a shell is a person's to take out.
+    let only = service.only_command(line).filter(|_| part.is_none());
+    let edit = only.map(|line| Edit::remove(line.span));
+    out.report(format!(
+        "every stop and restart cuts requests off: ExecStop= sends {signal}, {harm}"
+    ))
+    .at(part.unwrap_or(line.span), "without it systemd sends SIGTERM")
+    .help("Take it out, then: systemctl daemon-reload")
+    .fix_if(Safety::Safe, "without this ExecStop=", edit);
 }
 
 /// What a signal makes gunicorn do, where that is not to finish its requests.

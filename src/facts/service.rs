@@ -83,6 +83,8 @@ pub struct Service {
     pub exec_reload: Vec<Command>,
     /// `ExecReloadPost=`, from systemd 259 on.
     pub exec_reload_post: Vec<Command>,
+    /// `ExecStop=`, which runs before systemd sends a signal of its own.
+    pub exec_stop: Vec<Command>,
     /// The directories that systemd makes for it.
     pub directories: Known<Vec<ManagedDirectory>>,
     /// The files that systemd writes its output to.
@@ -104,6 +106,7 @@ impl Service {
             exec_start_pre: read_commands(sources, machine, &unit, "ExecStartPre"),
             exec_reload: read_commands(sources, machine, &unit, "ExecReload"),
             exec_reload_post: read_commands(sources, machine, &unit, "ExecReloadPost"),
+            exec_stop: read_commands(sources, machine, &unit, "ExecStop"),
             directories: Known::Default(Vec::new(), Whose::SYSTEMD),
             outputs: Vec::new(),
             dependencies: Known::Observed(Vec::new(), "the unit's files"),
