@@ -19,7 +19,7 @@ pub use held::{Acceptance, Suppressed};
 pub use ignore::{Day, Ignore, IgnoredFile, Named, is_named};
 pub use selection::{Selection, SelectionError};
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use checklist::Concern;
 use each::Part;
@@ -162,6 +162,7 @@ fn conclude(
     let by_app = group(&findings, |finding| finding.app.as_deref());
     let skips_of: Vec<_> =
         parts.iter().map(|part| group(&part.skips, |skip| skip.app.as_deref())).collect();
+    let chosen: BTreeSet<&'static str> = selected.iter().map(|rule| rule.code).collect();
     let apps = deployment
         .apps
         .iter()
@@ -177,10 +178,10 @@ fn conclude(
                 held: held::by_item(
                     concerning(&accepted_by_app, &app.name).into_iter().map(|(finding, _)| finding),
                 ),
-                skips: concerning(skips_by_app, &app.name),
+                skips: by_code(concerning(skips_by_app, &app.name)),
                 living: app.processes.ok().is_some(),
             };
-            let checklist = checklist::judge(rules, selected, &concern);
+            let checklist = checklist::judge(rules, &chosen, &concern);
             let verdict = checklist::verdict(&checklist, &concern);
             let nginx = if several { part.nginx() } else { Vec::new() };
             Some(AppOutcome { name: app.name.clone(), nginx, verdict, checklist })
@@ -299,6 +300,14 @@ fn group<'a, T>(
 fn concerning<'a, T>(groups: &HashMap<Option<&'a str>, Vec<&'a T>>, app: &str) -> Vec<&'a T> {
     let own = groups.get(&Some(app)).into_iter().flatten();
     own.chain(groups.get(&None).into_iter().flatten()).copied().collect()
+}
+
+fn by_code(skips: Vec<&Skip>) -> BTreeMap<&'static str, Vec<&Skip>> {
+    let mut found: BTreeMap<&'static str, Vec<&Skip>> = BTreeMap::new();
+    for skip in skips {
+        found.entry(skip.code).or_default().push(skip);
+    }
+    found
 }
 
 /// By application (the host's own last), severity (worst first), code, file, line.

@@ -1,5 +1,7 @@
 //! The zero-downtime checklist and the verdict.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::Serialize;
 
 use super::held::Held;
@@ -81,8 +83,8 @@ impl Verdict {
 pub(super) struct Concern<'a> {
     /// Findings.
     pub findings: Vec<&'a Finding>,
-    /// Skips.
-    pub skips: Vec<&'a Skip>,
+    /// Skips, by the rule's code. Each rule and each item asks for some of them.
+    pub skips: BTreeMap<&'static str, Vec<&'a Skip>>,
     /// What somebody accepted, by item. It is not there any more, and not mended either.
     pub held: Held,
     /// Was the host seen alive, and not its files alone?
@@ -92,21 +94,21 @@ pub(super) struct Concern<'a> {
 impl Concern<'_> {
     /// The first reason why one of these rules did not judge that more than files does not answer.
     fn in_the_way(&self, codes: &[&str]) -> Option<String> {
-        let mut mine = self.skips.iter().filter(|skip| codes.contains(&skip.code));
+        let mut mine = codes.iter().filter_map(|code| self.skips.get(code)).flatten();
         mine.find(|skip| !skip.reason.kind().needs_more()).map(|skip| skip.reason.to_string())
     }
 
     /// Did a rule fail to judge for the only reason that more than files has to be asked?
     fn needs_more(&self, code: &str) -> bool {
-        let mut mine = self.skips.iter().filter(|skip| skip.code == code).peekable();
-        mine.peek().is_some() && mine.all(|skip| skip.reason.kind().needs_more())
+        let more = |skip: &&Skip| skip.reason.kind().needs_more();
+        self.skips.get(code).is_some_and(|mine| mine.iter().all(more))
     }
 }
 
 /// The items for one application. A finding of the host counts for every application.
 pub(super) fn judge(
     rules: &[&'static Rule],
-    selected: &[&'static Rule],
+    selected: &BTreeSet<&'static str>,
     concern: &Concern<'_>,
 ) -> Vec<ChecklistItem> {
     Item::ALL
@@ -118,19 +120,17 @@ pub(super) fn judge(
             found.sort_unstable();
             found.dedup();
             let worst = mine.map(|f| f.severity).max();
-            let mut ran = selected.iter().filter(|rule| rule.item == item).peekable();
-            let any = ran.peek().is_some();
-            let judged = ran.any(|rule| !concern.skips.iter().any(|skip| skip.code == rule.code));
-            let skipped = rules
-                .iter()
-                .filter(|rule| rule.item == item)
-                .filter(|rule| {
-                    // A rule that the user left out was not looked at either.
-                    !selected.iter().any(|s| s.code == rule.code)
-                        || concern.skips.iter().any(|skip| skip.code == rule.code)
-                })
-                .map(|rule| rule.code)
-                .collect::<Vec<_>>();
+            let (mut any, mut judged, mut skipped) = (false, false, Vec::new());
+            for rule in rules.iter().filter(|rule| rule.item == item) {
+                // A rule that the user left out was not looked at either.
+                let asked = selected.contains(rule.code);
+                let silent = asked && !concern.skips.contains_key(rule.code);
+                any |= asked;
+                judged |= silent;
+                if !silent {
+                    skipped.push(rule.code);
+                }
+            }
             // What files can answer is answered by files. On a living host the rest could have been
             // asked here and now, so that without it nothing is passed.
             let beyond_files = skipped.iter().all(|code| concern.needs_more(code));

@@ -67,19 +67,18 @@ struct NameMatcher {
 }
 
 enum Glob {
-    /// What stands before and behind the one `*`, as in `*.conf`: nearly every pattern there is, and
-    /// not worth a regular expression.
-    Star(Vec<u8>, Vec<u8>),
+    /// What stands before, between and behind the `*` in it, as in `*.conf`: nearly every pattern
+    /// there is, and not worth a regular expression.
+    Stars(Vec<Vec<u8>>),
     Other(globset::GlobMatcher),
 }
 
 impl Glob {
-    fn star(name: &[u8]) -> Option<Self> {
-        let at = name.iter().position(|b| *b == b'*')?;
-        let (before, behind) = (&name[..at], &name[at + 1..]);
-        let plain = |b: &u8| !matches!(b, b'*' | b'?' | b'[' | b'\\');
-        let star = || Self::Star(before.to_vec(), behind.to_vec());
-        before.iter().chain(behind).all(plain).then(star)
+    fn stars(name: &[u8]) -> Option<Self> {
+        if name.iter().any(|byte| matches!(byte, b'?' | b'[' | b'\\')) {
+            return None;
+        }
+        Some(Self::Stars(name.split(|byte| *byte == b'*').map(<[u8]>::to_vec).collect()))
     }
 }
 
@@ -89,7 +88,7 @@ impl NameMatcher {
             |text: String| HostError { path: pattern.into(), kind: HostErrorKind::Other(text) };
         let text = name.to_str().ok_or_else(|| fail("the pattern is not UTF-8".into()))?;
         let dot = text.starts_with('.');
-        if let Some(glob) = Glob::star(text.as_bytes()) {
+        if let Some(glob) = Glob::stars(text.as_bytes()) {
             return Ok(Self { glob, dot });
         }
         // Braces mean nothing to glob(3) without GLOB_BRACE, which neither nginx nor systemd set.
@@ -105,13 +104,47 @@ impl NameMatcher {
     fn matches(&self, name: &OsString) -> bool {
         let bytes = name.as_bytes();
         let matches = || match &self.glob {
-            Glob::Star(before, behind) => {
-                bytes.len() >= before.len() + behind.len()
-                    && bytes.starts_with(before)
-                    && bytes.ends_with(behind)
-            }
+            Glob::Stars(parts) => in_order(parts, bytes),
             Glob::Other(glob) => glob.is_match(Path::new(name)),
         };
         (self.dot || !bytes.starts_with(b".")) && matches()
+    }
+}
+
+/// Do the parts stand in a name, one behind the other, the first at its start and the last at its
+/// end? Of those between, the first place is as good as any.
+fn in_order(parts: &[Vec<u8>], name: &[u8]) -> bool {
+    let [first, between @ .., last] = parts else {
+        return parts.first().is_some_and(|only| only == name);
+    };
+    let inner =
+        name.strip_prefix(first.as_slice()).and_then(|rest| rest.strip_suffix(last.as_slice()));
+    let Some(mut rest) = inner else { return false };
+    for part in between {
+        let Some(at) = memchr::memmem::find(rest, part) else { return false };
+        rest = &rest[at + part.len()..];
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+    use std::path::Path;
+
+    use super::{Glob, NameMatcher};
+
+    #[test]
+    fn stars_match_what_a_whole_pattern_matches() {
+        let names = ["", "a", "b", "ab", "ba", "aba", "abab", "a.b", "x86_64-linux-gnu", ".a"];
+        for pattern in ["*", "a*", "*a", "a*a", "*b*", "a*b*", "**", "a*b*a", "*-linux-*", "ab"] {
+            let ours = NameMatcher::new(Path::new(pattern), pattern.as_ref()).unwrap();
+            assert!(matches!(ours.glob, Glob::Stars(_)));
+            let whole = globset::Glob::new(&pattern.replace("**", "*")).unwrap().compile_matcher();
+            for name in names {
+                let theirs = whole.is_match(name) && !name.starts_with('.');
+                assert_eq!(ours.matches(&OsString::from(name)), theirs, "{pattern} {name}");
+            }
+        }
     }
 }

@@ -42,7 +42,7 @@ pub struct TreeHost {
     /// A link that is taken to lead elsewhere than it does.
     relinked: Option<Relinked>,
     /// Directories by their path free of links.
-    directories: RefCell<HashMap<Box<[u8]>, Directory>>,
+    directories: RefCell<HashMap<Box<[u8]>, Stack>>,
     /// `/proc`, where the kernel's own process table is mounted there.
     process_table: OnceCell<Option<Rc<Node>>>,
     /// The unix sockets that listen and the files that they are bound to, asked for once.
@@ -71,14 +71,8 @@ struct Node {
     inode: (u64, u64),
 }
 
-/// A directory that was walked to.
-#[derive(Debug)]
-struct Directory {
-    /// The directories from below the top down to it.
-    stack: Vec<Rc<Node>>,
-    /// Those that were crossed, without itself.
-    steps: Vec<Step>,
-}
+/// What was walked through, from below the top on.
+type Stack = Vec<Rc<Node>>;
 
 impl Node {
     fn new(fd: OwnedFd) -> Result<Self, Errno> {
@@ -152,37 +146,33 @@ impl TreeHost {
                 steps: Vec::new(),
                 outcome: Outcome::Present(self.top.metadata),
             },
-            handle: None,
-            directory: None,
+            stack: Stack::new(),
+            crossed: 0,
         };
         let mut todo: VecDeque<OsString> = VecDeque::new();
-        // The directories we stand in, below the top, so that `..` never needs the kernel.
-        let mut stack: Vec<Rc<Node>> = Vec::new();
-        super::walk_first(&mut todo, self.start(path, &mut walk.lookup, &mut stack));
+        super::walk_first(&mut todo, self.start(path, &mut walk));
         while let Some(name) = todo.pop_front() {
+            walk.crossed = walk.stack.len();
             if name == ".." {
-                stack.pop();
+                walk.stack.pop();
                 walk.lookup.resolved.pop();
-                walk.lookup.steps.pop();
                 continue;
             }
-            let directory = Rc::clone(stack.last().unwrap_or(&self.top));
-            let here = directory.metadata;
-            if here.kind != FileKind::Directory {
+            if walk.stack.last().is_some_and(|here| here.metadata.kind != FileKind::Directory) {
                 walk.lookup.outcome = failed(path, HostErrorKind::NotADirectory);
                 return walk;
             }
             walk.lookup.resolved.push(&name);
-            let node = match self.enter(&directory, &name, &walk.lookup, &stack) {
+            let node = match self.enter(&name, &walk) {
                 Ok(node) => node,
                 Err(Errno::NOENT) => {
-                    walk.step(here);
+                    walk.crossed += 1;
                     walk.lookup.outcome = Outcome::Missing { at: walk.lookup.resolved.clone() };
                     walk.lookup.resolved.extend(todo);
                     return walk;
                 }
                 Err(errno) => {
-                    walk.step(here);
+                    walk.crossed += 1;
                     walk.lookup.outcome = failed(&walk.lookup.resolved, error_kind(errno));
                     walk.lookup.resolved.pop();
                     return walk;
@@ -207,58 +197,44 @@ impl TreeHost {
                     }
                 };
                 if target.is_absolute() {
-                    stack.clear();
-                    walk.lookup.steps.clear();
+                    walk.stack.clear();
                     walk.lookup.resolved = PathBuf::from("/");
                 }
                 super::walk_first(&mut todo, &target);
                 walk.lookup.links.push(LinkHop { link: next, target });
                 continue;
             }
-            walk.step(here);
-            stack.push(node);
+            walk.stack.push(node);
         }
-        walk.handle = stack.pop();
-        walk.directory = stack.pop();
-        let last = walk.handle.as_ref().unwrap_or(&self.top);
+        walk.crossed = walk.stack.len();
+        let last = walk.stack.last().unwrap_or(&self.top);
         walk.lookup.outcome = Outcome::Present(last.metadata);
         walk
     }
 
     /// Begins a walk in the last directory of the path that was walked to before; what is still to
     /// be walked.
-    fn start<'p>(
-        &self,
-        path: &'p Path,
-        lookup: &mut Lookup,
-        stack: &mut Vec<Rc<Node>>,
-    ) -> &'p Path {
+    fn start<'p>(&self, path: &'p Path, walk: &mut Walk) -> &'p Path {
         let bytes = path.as_os_str().as_bytes();
         let directories = self.directories.borrow();
         // Only names free of links, `.` and `..` are known, so whatever is equal to one is, too.
         for at in memchr::memrchr_iter(b'/', bytes) {
-            if let Some(known) = directories.get(&bytes[..at]) {
-                lookup.resolved = PathBuf::from(OsStr::from_bytes(&bytes[..at]));
-                lookup.steps.clone_from(&known.steps);
-                stack.clone_from(&known.stack);
+            if let Some(stack) = directories.get(&bytes[..at]) {
+                walk.lookup.resolved = PathBuf::from(OsStr::from_bytes(&bytes[..at]));
+                walk.stack.clone_from(stack);
                 return Path::new(OsStr::from_bytes(&bytes[at + 1..]));
             }
         }
         path
     }
 
-    /// One component further, without following a link. `lookup` has its path, free of links.
-    fn enter(
-        &self,
-        directory: &Node,
-        name: &OsStr,
-        lookup: &Lookup,
-        stack: &[Rc<Node>],
-    ) -> Result<Rc<Node>, Errno> {
-        let path = lookup.resolved.as_os_str().as_bytes();
-        if let Some(node) = self.directories.borrow().get(path).and_then(|one| one.stack.last()) {
+    /// One component further, without following a link. The walk has its path, free of links.
+    fn enter(&self, name: &OsStr, walk: &Walk) -> Result<Rc<Node>, Errno> {
+        let path = walk.lookup.resolved.as_os_str().as_bytes();
+        if let Some(node) = self.directories.borrow().get(path).and_then(|stack| stack.last()) {
             return Ok(Rc::clone(node));
         }
+        let directory = walk.stack.last().unwrap_or(&self.top);
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let node = Rc::new(Node::new(fs::openat(&directory.fd, name, flags, Mode::empty())?)?);
         if node.metadata.kind == FileKind::Directory {
@@ -268,11 +244,8 @@ impl TreeHost {
             if directories.len() == OPEN_LIMIT {
                 directories.clear();
             }
-            let mut steps = lookup.steps.clone();
-            push_step(&mut steps, &lookup.resolved, directory.metadata);
-            let mut stack = stack.to_vec();
-            stack.push(Rc::clone(&node));
-            directories.insert(path.into(), Directory { stack, steps });
+            let stack = walk.stack.iter().chain([&node]).map(Rc::clone).collect();
+            directories.insert(path.into(), stack);
         }
         Ok(node)
     }
@@ -282,14 +255,15 @@ impl TreeHost {
     fn reopen(&self, walk: &Walk, flags: OFlags) -> Result<OwnedFd, HostError> {
         let fail = |errno| HostError { path: walk.lookup.path.clone(), kind: error_kind(errno) };
         let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let Some(handle) = &walk.handle else {
+        let Some(handle) = walk.handle() else {
             return fs::openat(&self.top.fd, ".", flags, Mode::empty()).map_err(fail);
         };
         if walk.lookup.metadata().is_some_and(|m| m.kind == FileKind::Directory) {
             return fs::openat(&handle.fd, ".", flags, Mode::empty()).map_err(fail);
         }
         let name = walk.lookup.resolved.file_name().unwrap_or(OsStr::new("."));
-        let directory = &walk.directory.as_ref().unwrap_or(&self.top).fd;
+        let directory = walk.stack.len().checked_sub(2).and_then(|at| walk.stack.get(at));
+        let directory = &directory.unwrap_or(&self.top).fd;
         let fd = fs::openat(directory, name, flags, Mode::empty()).map_err(fail)?;
         let opened = fs::fstat(&fd).map_err(fail)?;
         if handle.inode != (opened.st_dev, opened.st_ino) {
@@ -308,7 +282,7 @@ impl TreeHost {
     fn open_of_process(&self, path: &Path, flags: OFlags) -> Option<OwnedFd> {
         let inside = path.strip_prefix("/proc").ok()?;
         let table = self.process_table.get_or_init(|| {
-            let node = self.walk(Path::new("/proc"), false).handle?;
+            let node = Rc::clone(self.walk(Path::new("/proc"), false).handle()?);
             let kind = fs::fstatfs(&node.fd).ok()?.f_type;
             (kind == fs::PROC_SUPER_MAGIC).then_some(node)
         });
@@ -362,7 +336,9 @@ impl TreeHost {
 
 impl Host for TreeHost {
     fn look(&self, path: &Path) -> Lookup {
-        self.walk(path, true).lookup
+        let mut walk = self.walk(path, true);
+        walk.lookup.steps = walk.steps(&self.top);
+        walk.lookup
     }
 
     fn link_metadata(&self, path: &Path) -> Result<Metadata, HostError> {
@@ -424,7 +400,7 @@ impl Host for TreeHost {
         let fail = |errno| HostError { path: path.into(), kind: error_kind(errno) };
         let walk = self.walk(path, true);
         present(&walk.lookup)?;
-        let (device, inode) = walk.handle.as_ref().unwrap_or(&self.top).inode;
+        let (device, inode) = walk.handle().unwrap_or(&self.top).inode;
         let device = (fs::major(device), fs::minor(device));
         let is_there = |socket: &bound::BoundSocket| {
             let same = u64::from(socket.inode) == inode & u64::from(u32::MAX);
@@ -450,7 +426,7 @@ impl Host for TreeHost {
         let fail = |errno| HostError { path: path.into(), kind: error_kind(errno) };
         let walk = self.walk(path, true);
         present(&walk.lookup)?;
-        let node = walk.handle.as_ref().unwrap_or(&self.top);
+        let node = walk.handle().unwrap_or(&self.top);
         let found = fs::fstatvfs(&node.fd).map_err(fail)?;
         Ok(Room {
             size: found.f_blocks.saturating_mul(found.f_frsize),
@@ -500,7 +476,7 @@ impl Host for TreeHost {
             return Ok(target);
         }
         let fail = |errno| HostError { path: path.into(), kind: error_kind(errno) };
-        let handle = &walk.handle.as_ref().unwrap_or(&self.top).fd;
+        let handle = &walk.handle().unwrap_or(&self.top).fd;
         let text = fs::readlinkat(handle, "", Vec::new()).map_err(fail)?;
         Ok(PathBuf::from(OsString::from_vec(text.into_bytes())))
     }
@@ -526,25 +502,33 @@ impl Host for TreeHost {
 }
 
 struct Walk {
+    /// Without its steps, which reading does not need.
     lookup: Lookup,
-    /// The last component; none when that is the top itself.
-    handle: Option<Rc<Node>>,
-    /// The directory that the last component lies in; none when that is the top itself.
-    directory: Option<Rc<Node>>,
+    /// What was walked through, so that `..` never needs the kernel; empty at the top itself.
+    stack: Stack,
+    /// How many directories were crossed, the top being the first.
+    crossed: usize,
 }
 
 impl Walk {
-    /// Records the directory that the walk's path lies in as crossed.
-    fn step(&mut self, metadata: Metadata) {
-        push_step(&mut self.lookup.steps, &self.lookup.resolved, metadata);
+    /// The last component; none when that is the top itself.
+    fn handle(&self) -> Option<&Rc<Node>> {
+        self.stack.last()
     }
-}
 
-/// Adds the directory that a path lies in, once.
-fn push_step(steps: &mut Vec<Step>, path: &Path, metadata: Metadata) {
-    let directory = path.parent().unwrap_or(path);
-    if steps.last().is_none_or(|last| last.path.as_os_str() != directory.as_os_str()) {
-        steps.push(Step { path: directory.into(), metadata });
+    /// The directories that were crossed.
+    fn steps(&self, top: &Node) -> Vec<Step> {
+        let path = self.lookup.resolved.as_os_str().as_bytes();
+        let ends = memchr::memchr_iter(b'/', path).skip(1).chain([path.len()]);
+        // `/` itself, then up to the slash behind each name.
+        let ends = std::iter::once(1).chain(ends);
+        let nodes = std::iter::once(top).chain(self.stack.iter().map(|node| &**node));
+        let crossed = ends.zip(nodes).take(self.crossed);
+        let step = |(end, node): (usize, &Node)| Step {
+            path: PathBuf::from(OsStr::from_bytes(&path[..end])),
+            metadata: node.metadata,
+        };
+        crossed.map(step).collect()
     }
 }
 

@@ -39,8 +39,6 @@ impl Pattern {
 /// A word that sets a variable: what stands before its value.
 static ASSIGNMENT: Pattern =
     Pattern::new(|| r#"(?:^|[\s;&|"'(])(?:-e|--env=)?["']?[A-Za-z_][A-Za-z0-9_]*="#.into());
-/// The same where only `env`, `--env` or `-e` tell that it is one.
-static ENV_WORD: Pattern = Pattern::new(|| r"(?:\benv[ \t]+|--env[ =]|-e[ \t]*)".into());
 /// A list of assignments in gunicorn's configuration.
 static RAW_ENV: Pattern = Pattern::new(|| r"(?m)^[ \t]*raw_env\b[^=\n]*=".into());
 /// A string in quotes that belongs to a secretive name.
@@ -58,12 +56,6 @@ static NGINX: Pattern = Pattern::new(|| {
 /// A comparison with a secretive variable of nginx.
 static NGINX_IF: Pattern =
     Pattern::new(|| format!(r"(?i)\$\w*(?:{SECRETIVE}|key|auth)\w*[ \t]*!?[=~]\*?[ \t]*"));
-
-/// Does the text hold any of these words, in any case? Cheap, before a pattern is compiled.
-fn mentions(bytes: &[u8], words: &[&str]) -> bool {
-    let lower = bytes.to_ascii_lowercase();
-    words.iter().any(|word| memchr::memmem::find(&lower, word.as_bytes()).is_some())
-}
 
 /// Has a line of the text, which is in small letters, one of the words and one of the signs? Without
 /// such a line no pattern fits that wants both, and none has to be compiled.
@@ -204,12 +196,9 @@ fn stray_lines(bytes: &[u8], found: &mut Vec<Range<usize>>) {
 /// The ranges of a message that must not be shown, in no order.
 pub fn ranges_of_message(bytes: &[u8]) -> Vec<Range<usize>> {
     let mut found = Vec::new();
-    if !mentions(bytes, &["env", "-e"]) {
-        return found;
-    }
-    for env in ENV_WORD.find_iter(bytes) {
+    for env in after_env(bytes) {
         // Every assignment that follows `env`.
-        let mut at = env.end();
+        let mut at = env;
         while let Some(value) = assigned(bytes, at) {
             let end = until(bytes, value, |byte| byte.is_ascii_whitespace());
             // `NAME=…` is what a person is told to write.
@@ -218,6 +207,36 @@ pub fn ranges_of_message(bytes: &[u8]) -> Vec<Range<usize>> {
             }
             at = end + bytes[end..].iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
         }
+    }
+    found
+}
+
+/// Behind each `env`, `--env` and `-e` and the blanks that follow it.
+fn after_env(bytes: &[u8]) -> Vec<usize> {
+    let mut found = Vec::new();
+    let speaks = |word: &[u8]| memchr::memmem::find(bytes, word).is_some();
+    if !speaks(b"env") && !speaks(b"-e") {
+        return found;
+    }
+    let blanks =
+        |from: usize| bytes[from..].iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    let mut at = 0;
+    while at < bytes.len() {
+        let rest = &bytes[at..];
+        let begins_word = at == 0 || !is_word(&bytes[at - 1]);
+        let end = if rest.starts_with(b"env") && begins_word && blanks(at + 3) > 0 {
+            at + 3 + blanks(at + 3)
+        } else if rest.starts_with(b"--env") && matches!(rest.get(5), Some(b' ' | b'=')) {
+            at + 6
+        } else if rest.starts_with(b"-e") {
+            at + 2 + blanks(at + 2)
+        } else {
+            at += 1;
+            continue;
+        };
+        found.push(end);
+        at = end;
     }
     found
 }
