@@ -60,8 +60,10 @@ pub(super) fn lost(version: &Version, kind: Kind) -> Option<Measured> {
     let (_, gunicorn) = series?;
     let other = Kind { newer_nginx: !kind.newer_nginx, ..kind };
     let seen = |kind: Kind| {
-        let mut rows = of(kind.class, gunicorn).filter_map(read);
-        rows.find(|(of, _)| *of == kind).map(|(_, seen)| seen)
+        // Which kind a line is of stands in its first words; the rest is for one line alone.
+        let way = if kind.kept { " kept " } else { " closed " };
+        let rows = of(kind.class, gunicorn).filter(|line| line.contains(way));
+        rows.filter_map(read).find(|(of, _)| *of == kind).map(|(_, seen)| seen)
     };
     seen(kind).filter(Measured::lost).or_else(|| seen(other).filter(Measured::lost))
 }
@@ -89,9 +91,12 @@ fn of(class: &str, gunicorn: &str) -> impl Iterator<Item = &'static str> {
 }
 
 fn read(line: &'static str) -> Option<(Kind, Measured)> {
-    let words: Vec<&'static str> = line.split_whitespace().collect();
+    let mut words = line.split_ascii_whitespace();
     let [class, gunicorn, nginx, way, max_requests, reloads, seconds, gets, posts, sent] =
-        words[..].try_into().ok()?;
+        std::array::from_fn(|_| words.next().unwrap_or_default());
+    if words.next().is_some() {
+        return None;
+    }
     let kept = match way {
         "kept" => true,
         "closed" => false,
