@@ -42,13 +42,20 @@ pub(super) fn run(arguments: &ManArguments) -> Result<Exit, CommandError> {
     }
     let mut at = &program;
     for word in &arguments.command {
-        at = at.find_subcommand(word).ok_or_else(|| {
-            let names: Vec<_> = at.get_subcommands().map(Command::get_name).collect();
-            CommandError::usage(format!("{word} is no command: it is one of {}", names.join(", ")))
-        })?;
+        at = at.find_subcommand(word).ok_or_else(|| none(word, at))?;
     }
     print(&String::from_utf8_lossy(&page(at)?))?;
     Ok(Exit::Success)
+}
+
+fn none(word: &str, of: &Command) -> CommandError {
+    let name = of.get_display_name().unwrap_or(NAME);
+    let known: Vec<_> = of.get_subcommands().map(Command::get_name).collect();
+    CommandError::usage(if known.is_empty() {
+        format!("{word} is no command: {name} has none")
+    } else {
+        format!("{word} is no command: {name} has {}", known.join(", "))
+    })
 }
 
 /// A command's page and those of its own commands, by the names that `man` finds.
