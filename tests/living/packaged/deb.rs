@@ -161,10 +161,7 @@ fn it_installs_runs_upgrades_and_purges() {
 #[test]
 #[ignore = "packages/test runs it"]
 fn lintian_has_nothing_to_say() {
-    for revision in [1, 2] {
-        let mut lintian = Command::new("lintian");
-        let told =
-            ok(lintian.args(["--fail-on", "error,warning", "--allow-root"]).arg(debian(revision)));
-        assert_eq!(told, "");
-    }
+    let mut lintian = Command::new("lintian");
+    let told = ok(lintian.args(["--fail-on", "error,warning", "--allow-root"]).arg(debian(1)));
+    assert_eq!(told, "");
 }
