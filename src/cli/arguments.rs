@@ -55,6 +55,8 @@ pub(super) enum Command {
     Nagios(NagiosArguments),
     /// Print a completion script for a shell
     Completions(CompletionsArguments),
+    /// Print the manual, to be read with `man -l -`
+    Man(ManArguments),
 }
 
 /// Where to read; the default is this host.
@@ -322,6 +324,16 @@ pub(super) struct CompletionsArguments {
     /// The shell
     #[arg(value_enum)]
     pub shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ManArguments {
+    /// The page of a command: check, baseline write [default: that of the program]
+    #[arg(value_name = "COMMAND")]
+    pub command: Vec<String>,
+    /// Write every page into this directory, as files that `man` finds
+    #[arg(long, value_name = "DIR", conflicts_with = "command")]
+    pub output: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

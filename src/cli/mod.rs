@@ -12,6 +12,7 @@ mod formats;
 mod found;
 mod init;
 mod known;
+mod man;
 mod nagios;
 mod probe;
 mod read;
@@ -92,6 +93,7 @@ pub fn run() -> ExitCode {
         Command::Config(arguments) => config::run(&arguments),
         Command::Nagios(arguments) => Ok(Exit::Plugin(nagios::run(arguments))),
         Command::Completions(arguments) => completions::run(&arguments),
+        Command::Man(arguments) => man::run(&arguments),
     });
     match result {
         Ok(exit) => exit.into(),

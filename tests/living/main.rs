@@ -24,6 +24,7 @@ mod live_processes;
 mod nginx_lossless;
 mod nginx_others;
 mod nginx_tokenizer;
+mod packaged;
 mod proofs;
 mod reload_sick;
 mod report_schema;

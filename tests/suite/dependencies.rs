@@ -53,12 +53,56 @@ fn strings<'a>(list: &'a toml::Value, key: Option<&str>) -> Vec<&'a str> {
 
 /// Is an SPDX expression satisfied by the licences allowed?
 fn allowed(expression: &str, allow: &[&str]) -> bool {
-    let expression = expression.replace('/', " OR ");
-    expression.split(" OR ").any(|choice| {
-        choice.split(" AND ").all(|licence| {
-            allow.contains(&licence.trim_matches(|c| c == '(' || c == ')' || c == ' '))
-        })
-    })
+    let expression = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");
+    let mut words = expression.split_whitespace().peekable();
+    let satisfied = any(&mut words, allow);
+    assert_eq!(words.next(), None, "{expression}");
+    satisfied
+}
+
+type Words<'a> = std::iter::Peekable<std::str::SplitWhitespace<'a>>;
+
+fn any(words: &mut Words, allow: &[&str]) -> bool {
+    let mut satisfied = all(words, allow);
+    while words.next_if_eq(&"OR").is_some() {
+        satisfied |= all(words, allow);
+    }
+    satisfied
+}
+
+fn all(words: &mut Words, allow: &[&str]) -> bool {
+    let mut satisfied = one(words, allow);
+    while words.next_if_eq(&"AND").is_some() {
+        satisfied &= one(words, allow);
+    }
+    satisfied
+}
+
+fn one(words: &mut Words, allow: &[&str]) -> bool {
+    let Some(licence) = words.next() else { return false };
+    if licence == "(" {
+        let satisfied = any(words, allow);
+        assert_eq!(words.next(), Some(")"));
+        return satisfied;
+    }
+    let exception = words.next_if_eq(&"WITH").and_then(|_| words.next());
+    let named = exception.map_or_else(|| licence.to_owned(), |it| format!("{licence} WITH {it}"));
+    allow.contains(&named.as_str())
+}
+
+#[test]
+fn parts_of_a_licence_that_are_bound_by_and_all_count() {
+    let allow = ["MIT", "Apache-2.0 WITH LLVM-exception"];
+    for (expression, fits) in [
+        ("MIT OR GPL-3.0", true),
+        ("GPL-3.0/MIT", true),
+        ("MIT AND GPL-3.0", false),
+        ("(MIT OR Apache-2.0) AND GPL-3.0", false),
+        ("GPL-3.0 OR (MIT AND Apache-2.0 WITH LLVM-exception)", true),
+        ("", false),
+    ] {
+        assert_eq!(allowed(expression, &allow), fits, "{expression}");
+    }
 }
 
 #[test]

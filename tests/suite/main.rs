@@ -51,6 +51,7 @@ mod html_page;
 mod init;
 mod layers;
 mod manifest_read;
+mod manual;
 mod mutation;
 mod nginx_model;
 mod package;

@@ -118,11 +118,13 @@ fn words(error: std::io::Error) -> DiskErrorKind {
     )
 }
 
+// The number of links has 64 bits on x86_64 and 32 on aarch64.
+#[allow(clippy::useless_conversion)]
 fn found(stat: &Stat, held: Held) -> Found {
     Found {
         identity: identity(stat),
         metadata: metadata(stat),
-        links: stat.st_nlink,
+        links: stat.st_nlink.into(),
         held,
         attributes: Vec::new(),
         immutable: false,
