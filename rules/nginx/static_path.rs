@@ -1,6 +1,6 @@
 //! Directories that nginx serves files from.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use crate::facts::front::location_title;
@@ -101,6 +101,7 @@ type Report = fn(&Model, &Location, Span, &Path, &mut Sink);
 
 fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
     let model = deployment.nginx.model.get()?;
+    let owners = Owners::of(deployment);
     let mut seen = HashSet::new();
     for (wrong, report) in [(escapes as Wrong, traversal as Report), (runs_together, together)] {
         for location in &model.locations {
@@ -108,13 +109,13 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
                 && wrong(location, &alias.value)
                 && seen.insert(alias.span)
             {
-                out.about(owner(deployment, location.server));
+                out.about(owners.first(location.server));
                 report(model, location, alias.span, &alias.value, out);
             }
         }
     }
     for directory in deployment.nginx.statics.iter().filter(|one| is_used(model, one)) {
-        if let Some((app, exposed)) = hands_out(deployment, model, directory)
+        if let Some((app, exposed)) = hands_out(&owners, model, directory)
             && seen.insert(directory.span)
         {
             out.about(Some(app));
@@ -140,7 +141,7 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
             continue;
         }
         seen.insert(directory.span);
-        out.about(owner(deployment, directory.server));
+        out.about(owners.first(directory.server));
         if let Err(why) = look(deployment, model, directory, out) {
             out.skip(&why);
         }
@@ -151,7 +152,7 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
 /// Does a directory whose files nginx hands out hold the application itself? With what can be
 /// fetched.
 fn hands_out<'d>(
-    deployment: &'d Deployment,
+    owners: &Owners<'d>,
     model: &Model,
     directory: &StaticRoot,
 ) -> Option<(&'d App, PathBuf)> {
@@ -170,10 +171,9 @@ fn hands_out<'d>(
             started.path.starts_with(&exposed) || started.resolved.starts_with(&exposed)
         })
     };
-    let app = deployment.apps.iter().find(lies_there)?;
     // Only a site of the application's own is looked at.
-    let own = app.routes.iter().any(|route| route.server == directory.server);
-    own.then_some((app, exposed))
+    let app = owners.of_server(directory.server).iter().copied().find(lies_there)?;
+    Some((app, exposed))
 }
 
 /// The text of a location that takes what begins with it.
@@ -229,10 +229,30 @@ fn report_misplaced(misplaced: &Misplaced, directory: &StaticRoot, out: &mut Sin
         .fix(Safety::Manual, format!("let nginx look in {own}"));
 }
 
-/// The application that the server passes requests to.
-fn owner(deployment: &Deployment, server: ServerId) -> Option<&App> {
-    let mut apps = deployment.apps.iter();
-    apps.find(|app| app.routes.iter().any(|route| route.server == server))
+/// The applications that each server passes requests to.
+struct Owners<'d>(HashMap<ServerId, Vec<&'d App>>);
+
+impl<'d> Owners<'d> {
+    fn of(deployment: &'d Deployment) -> Self {
+        let mut owners: HashMap<ServerId, Vec<&App>> = HashMap::new();
+        for app in &deployment.apps {
+            for route in &app.routes {
+                let own = owners.entry(route.server).or_default();
+                if own.last().is_none_or(|last| !std::ptr::eq(*last, app)) {
+                    own.push(app);
+                }
+            }
+        }
+        Self(owners)
+    }
+
+    fn of_server(&self, server: ServerId) -> &[&'d App] {
+        self.0.get(&server).map_or(&[], Vec::as_slice)
+    }
+
+    fn first(&self, server: ServerId) -> Option<&'d App> {
+        self.of_server(server).first().copied()
+    }
 }
 
 /// `location /x` with `alias …/`.

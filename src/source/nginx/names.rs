@@ -1,6 +1,7 @@
 //! Names that a directive uses and that something else has to define: variables, zones, log
 //! formats. nginx refuses to load without.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::build::Scope;
@@ -239,19 +240,27 @@ fn is_of_http(directive: &DirectiveRef<'_>, scopes: &[Scope]) -> bool {
 /// some: only what is a slip away from one that is known is told.
 fn variables(config: &Config, of_http: &[DirectiveRef<'_>], whole: bool, faults: &mut Vec<Fault>) {
     let mut used: BTreeMap<String, Vec<WordRef<'_>>> = BTreeMap::new();
+    // `$host` stands in every site: a word in which all is known is taken apart once.
+    let mut fine: HashSet<Cow<'_, [u8]>> = HashSet::new();
     for directive in of_http {
         let Some(first) = used_from(&directive.name()) else { continue };
         for word in directive.arguments().skip(first) {
             // Most words hold none, and need no closer look.
-            if !word.value().contains(&b'$') || word.has_placeholder() {
+            let value = word.value();
+            if !value.contains(&b'$') || fine.contains(&value) || word.has_placeholder() {
                 continue;
             }
+            let mut unknown = false;
             for part in parts(&word.text()) {
                 let Part::Variable(variable) = part else { continue };
                 let variable = variable.to_ascii_lowercase();
                 if variable.len() >= SHORTEST && !is_known(&variable) {
+                    unknown = true;
                     used.entry(variable).or_default().push(word);
                 }
+            }
+            if !unknown {
+                fine.insert(value);
             }
         }
     }

@@ -11,6 +11,7 @@ mod typo;
 mod values;
 mod words;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use self::table::DIRECTIVES;
@@ -31,6 +32,8 @@ const ALSO_OF_OTHERS: &[&str] = &["sticky", "max_headers", "zone", "resolver", "
 pub(super) fn check(config: &Config, scopes: &[Scope], faults: &mut Vec<Fault>) {
     let mut typos = typo::Typos::default();
     let mut once = HashMap::new();
+    // Thousands of sites have the same few dozen names.
+    let mut looked: HashMap<Cow<'_, [u8]>, Looked> = HashMap::new();
     for directive in config.directives() {
         if directive.is_data() {
             continue;
@@ -41,8 +44,8 @@ pub(super) fn check(config: &Config, scopes: &[Scope], faults: &mut Vec<Fault>) 
             None if directive.inclusion().1 => Scope::Fragment,
             None => Scope::Main,
         };
-        let name = directive.name();
-        let Ok(name) = std::str::from_utf8(&name) else { continue };
+        let key = directive.name();
+        let Ok(name) = std::str::from_utf8(&key) else { continue };
         if around == Scope::Other {
             // Of `events`, whose places the table does not tell, the names alone.
             let events = parent.as_ref().is_some_and(|block| {
@@ -53,13 +56,15 @@ pub(super) fn check(config: &Config, scopes: &[Scope], faults: &mut Vec<Fault>) 
             }
             continue;
         }
-        let lines = lines(name);
+        if !looked.contains_key(&key) {
+            looked.insert(key.clone(), Looked::up(name, config.version));
+        }
+        let Some(Looked { lines, forms, fits }) = looked.get(&key) else { continue };
         let Some(first) = lines.first() else {
             faults.extend(conflict(&directive, name).or_else(|| typos.check(&directive, name)));
             continue;
         };
-        let fits = || lines.iter().filter(|line| line.fits(config.version));
-        if fits().next().is_none() && !ALSO_OF_OTHERS.contains(&name) {
+        if !fits && !ALSO_OF_OTHERS.contains(&name) {
             faults.push(not_in_version(&directive, name, first, config.version));
             continue;
         }
@@ -69,12 +74,8 @@ pub(super) fn check(config: &Config, scopes: &[Scope], faults: &mut Vec<Fault>) 
             let message = format!("nginx {version} no longer has the directive \"{name}\"");
             faults.push(Fault::new(FaultKind::GoneWithNewer, directive.name_span(), message));
         }
-        let forms: Vec<u32> = match fits().next() {
-            Some(_) => fits().flat_map(|line| line.forms).copied().collect(),
-            None => lines.iter().flat_map(|line| line.forms).copied().collect(),
-        };
         let around = mask(around, parent.as_ref());
-        match form(&directive, name, &forms, around) {
+        match form(&directive, name, forms, around) {
             Some(fault) => faults.push(fault),
             None => faults.extend(parameters::check(&directive, name, config.version)),
         }
@@ -87,6 +88,24 @@ pub(super) fn check(config: &Config, scopes: &[Scope], faults: &mut Vec<Fault>) 
                 faults.push(Fault::new(kind, directive.head_span(), message).with([first]));
             }
         }
+    }
+}
+
+/// What the table has on a name.
+struct Looked {
+    lines: &'static [Directive],
+    /// The forms in the installed version; where that has none, those of all.
+    forms: Vec<u32>,
+    /// Has the installed version the directive?
+    fits: bool,
+}
+
+impl Looked {
+    fn up(name: &str, version: Option<Version>) -> Self {
+        let lines = lines(name);
+        let fits = lines.iter().any(|line| line.fits(version));
+        let mine = lines.iter().filter(|line| !fits || line.fits(version));
+        Self { lines, forms: mine.flat_map(|line| line.forms).copied().collect(), fits }
     }
 }
 

@@ -6,6 +6,8 @@
 
 mod value;
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
 use crate::source::similar::nearest;
@@ -175,7 +177,28 @@ const STARTS: [u32; LINES] = {
 /// A setting by its section and name: a binary search in the list, which is sorted. Making a map of
 /// it would cost more than a whole check does otherwise.
 pub fn find(section: &str, key: &str) -> Option<Setting> {
+    thread_local! {
+        /// What was found: each rule asks for a few dozen names, of each unit.
+        static FOUND: RefCell<HashMap<String, Option<Setting>>> = RefCell::default();
+    }
     let wanted = [section, "\t", key, "\t"].concat();
+    FOUND.with_borrow_mut(|found| {
+        if let Some(setting) = found.get(&wanted) {
+            return setting.clone();
+        }
+        if found.len() == FOUND_LIMIT {
+            found.clear();
+        }
+        let setting = search(&wanted);
+        found.insert(wanted, setting.clone());
+        setting
+    })
+}
+
+/// Units can have any number of names.
+const FOUND_LIMIT: usize = 1024;
+
+fn search(wanted: &str) -> Option<Setting> {
     let begins = |start: &u32| {
         let rest = &DATA.as_bytes()[*start as usize..];
         &rest[..wanted.len().min(rest.len())]
