@@ -46,6 +46,7 @@ mod fix_transaction_hostile;
 mod follow;
 mod formats;
 mod gate;
+mod golden;
 mod gunicorn_launcher;
 mod html_page;
 mod init;

@@ -56,7 +56,7 @@ fn target(example: &Example) -> PathBuf {
 }
 
 /// Examples of one kind that follow each other and stand in different files are one case.
-fn cases(rule: &Rule) -> Vec<Vec<Example>> {
+pub(crate) fn cases(rule: &Rule) -> Vec<Vec<Example>> {
     let mut cases: Vec<Vec<Example>> = Vec::new();
     for example in rule::examples(rule) {
         match cases.last_mut() {
@@ -191,13 +191,13 @@ fn check(host: &MemoryHost, database_revision: Option<String>, case: &[Example])
     }
 }
 
-fn option<'a>(case: &'a [Example], name: &str) -> Option<&'a str> {
+pub(crate) fn option<'a>(case: &'a [Example], name: &str) -> Option<&'a str> {
     case.iter().flat_map(|example| &example.options).find_map(|option| option.strip_prefix(name))
 }
 
 /// A case with processes (a `proc` example, or the option `live`) is a host where the healthy
 /// deployment runs. It was started before the files were changed, unless it was `restarted` since.
-fn deployment(case: &[Example]) -> MemoryHost {
+pub(crate) fn deployment(case: &[Example]) -> MemoryHost {
     let mut host = healthy();
     let has = |name: &str| case.iter().any(|e| e.options.iter().any(|option| option == name));
     let lives = has("live") || case.iter().any(|example| example.language == "proc");
