@@ -53,7 +53,7 @@ impl Measured {
     }
 }
 
-/// What a version's series was seen to lose; nothing where it loses none. A gunicorn that loses
+/// What a version's series was seen to lose; `None` if it loses none. A gunicorn that loses
 /// once in a thousand kept connections may have been lucky behind one nginx: then it is the other.
 pub(super) fn lost(version: &Version, kind: Kind) -> Option<Measured> {
     let series = SERIES.iter().rev().find(|(first, _)| version.at_least(first) == Some(true));

@@ -76,7 +76,7 @@ pub struct Outcome {
     pub findings: Vec<Reported>,
     /// Those that are known. They count for verdict and checklist: accepted is not mended.
     pub known: Vec<Reported>,
-    /// The known findings without those that are gone; none where no file of them was given.
+    /// The known findings without those that are gone; `None` if no file of them was given.
     pub baseline: Option<Baseline>,
     /// Rules that could not judge.
     pub skips: Vec<Skip>,

@@ -182,7 +182,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             false => Edit::variable(app, name, off).map(|edit| vec![edit]),
         };
         out.report(format!(
-            "errors pass by the application's handlers, and its insides may show: {name} turns debug \
+            "visitors may see source code and settings on error pages, which bypass the application's own: {name} turns debug \
              mode on"
         ))
             .at_some(variable.span, "debug mode in production")

@@ -75,7 +75,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     Ok(())
 }
 
-/// What a text that a shell would expand certainly means; nothing where it may be a password's.
+/// What a text that a shell would expand certainly means; `None` if it may be a password's.
 fn meant(app: &App, read: &ReadFile, expansion: &ShellText) -> Option<String> {
     if expansion.single_quoted {
         return None;

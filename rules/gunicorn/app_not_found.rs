@@ -130,7 +130,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let (module, cause) = (&application.name.module, cause(application)?);
     let Some(cause) = cause else { return Ok(()) };
     let shown = |text: String| match application.secret {
-        true => "what a variable names as the application is not there".to_owned(),
+        true => "what a variable names as the application does not exist".to_owned(),
         false => text,
     };
     let named = &app.release.code.application;
@@ -194,7 +194,7 @@ fn directory_missing(app: &App, out: &mut Sink) -> Result<bool, Why> {
         State::Missing { link: None, at } if reason == Some(SearchReason::Chdir) => {
             let path = directory.path.display();
             out.report(format!(
-                "{CONSEQUENCE}: it changes to {path}, and {} is not there",
+                "{CONSEQUENCE}: it changes to {path}, and {} does not exist",
                 at.display()
             ))
             .at_known(&app.release.directory, "gunicorn changes to this directory first")
@@ -203,11 +203,11 @@ fn directory_missing(app: &App, out: &mut Sink) -> Result<bool, Why> {
             Ok(true)
         }
         State::Present(_) => Ok(false),
-        _ => Err(Why::not_there(format!("{} is not there", directory.path.display()))),
+        _ => Err(Why::not_there(format!("{} does not exist", directory.path.display()))),
     }
 }
 
-/// Why the application cannot be found; nothing where it can.
+/// Why the application cannot be found; `None` if it can.
 fn cause(application: &Application) -> Result<Option<String>, Why> {
     let module = &application.name.module;
     let path = match &application.resolution {

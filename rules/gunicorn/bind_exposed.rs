@@ -139,7 +139,7 @@ fn report(app: &App, index: usize, port: u16, routes: &[&Route], out: &mut Sink)
     };
     let finding = out
         .report(format!(
-            "who reaches this machine gets past nginx to the application, without TLS and without \
+            "whoever reaches this machine gets past nginx to the application, without TLS and without \
              its limits: gunicorn listens {on}, and only a firewall would stop them"
         ))
         .at_first([

@@ -216,7 +216,7 @@ fn unreadable(app: &App, config: &ConfigSource, out: &mut Sink) -> Result<bool, 
     }
     let (what, evidence) = match config.place.state.get()? {
         State::Missing { at, .. } => {
-            (format!("{path} is not there"), format!("{} is not there", at.display()))
+            (format!("{path} does not exist"), format!("{} does not exist", at.display()))
         }
         State::Broken { reason } => (format!("{path}: {reason}"), format!("{path}: {reason}")),
         // gunicorn passes over a directory of the name that it looks for by itself.

@@ -187,7 +187,7 @@ fn report(app: &App, bound: &Bound, route: &Route, source: IpAddr, out: &mut Sin
     };
     let finding = out
         .report(format!(
-            "the application takes every https request for http: nginx connects from {source}, and \
+            "the application takes every https request for an http one: nginx connects from {source}, and \
              gunicorn believes X-Forwarded-Proto from other addresses alone"
         ))
         .at_first([

@@ -58,7 +58,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     };
     let finding = out
         .report(format!(
-            "the site stands still when all workers restart together: {after} they end, and \
+            "the site stalls when all workers restart together: {after} they end, and \
              without max_requests_jitter that is at about the same time"
         ))
         .at_first([

@@ -146,8 +146,8 @@ fn judge(app: &App, user: &Identity, path: &WrittenPath, out: &mut Sink) -> Resu
         State::Missing { at, .. } => {
             let made = managed_by(directory);
             (
-                format!("{} is not there", directory.display()),
-                format!("{} is not there", at.display()),
+                format!("{} does not exist", directory.display()),
+                format!("{} does not exist", at.display()),
                 made,
             )
         }

@@ -138,7 +138,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
 struct Attempts<'e> {
     /// The peers that failed a visitor's connection in a second of the day; was nobody left?
     failed: HashMap<(&'e str, u32), (BTreeSet<&'e Upstream>, bool)>,
-    /// How many peers nginx may ask where it asks this one; none where that is not known.
+    /// How many peers nginx may ask where it asks this one; `None` if that is not known.
     peers: BTreeMap<&'e Upstream, Option<usize>>,
 }
 

@@ -49,7 +49,7 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
         let message = match with {
             0 => format!("another release answers at {url}: no answer holds {expected}"),
             _ => format!(
-                "workers of two releases answer at {url}: {without} of {all} answers do not hold \
+                "workers of two releases answer at {url}: {without} of {all} answers do not contain \
                  {expected}"
             ),
         };

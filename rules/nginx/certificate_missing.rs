@@ -110,11 +110,11 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
             }
             State::Present(_) => continue,
             State::Missing { link: Some(link), .. } => format!(
-                "{} points to {}, which is not there",
+                "{} points to {}, which does not exist",
                 link.link.display(),
                 link.target.display()
             ),
-            State::Missing { .. } => format!("{path} is not there"),
+            State::Missing { .. } => format!("{path} does not exist"),
             State::Broken { reason } => format!("{path}: {reason}"),
         };
         let finding = out

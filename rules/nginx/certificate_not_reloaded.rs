@@ -1,7 +1,7 @@
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// Clients go on getting the certificate of before, and refuse the site on the day when that one
+    /// Clients keep getting the old certificate, and refuse the site on the day when that one
     /// ends: it was renewed, and nginx was not reloaded.
     ///
     /// nginx reads a certificate when it starts and when it is reloaded. What renews it has to reload
@@ -87,7 +87,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         }
         let path = certificate.path.display();
         out.report(format!(
-            "clients go on getting the certificate of before, until it ends: {path} was renewed, and \
+            "clients keep getting the old certificate until it expires: {path} was renewed, and \
              nginx was not reloaded"
         ))
         .at(certificate.span, "nginx has not read this one")

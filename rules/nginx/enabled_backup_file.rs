@@ -88,7 +88,7 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
         let Some(include) = taken_in_by(model, tree.file.id) else { continue };
         let shown = path.display();
         out.report(format!(
-            "nginx loads a backup as a site: {shown} is taken in, whatever its ending `{ending}` is meant to say"
+            "nginx loads a backup as a site: {shown} is included, whatever its ending `{ending}` is meant to say"
         ))
         .at(tree.file.line_span(1), "loaded like any other file there")
         .at(include, "takes in every name")

@@ -2,7 +2,7 @@ use crate::facts::nginx::{ChangedFile, Verdict};
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// nginx serves by the configuration of before: its files were changed, and it was not reloaded.
+    /// nginx still serves its earlier configuration: its files were changed, and it was not reloaded.
     ///
     /// nginx reads its files when it starts and when it is reloaded, and a reload starts all of its
     /// workers anew: a file that is newer than every worker is not in what they do. What the files
@@ -82,7 +82,7 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
     };
     let path = last.path.display();
     out.report(format!(
-        "nginx serves by the configuration of before: {path} was changed{more}, and nginx was not \
+        "nginx still serves its earlier configuration: {path} was changed{more}, and nginx was not \
          reloaded since"
     ))
     .at(last.file.line_span(1), "nginx has not read this")

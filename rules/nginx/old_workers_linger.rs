@@ -1,7 +1,7 @@
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// Some visitors meet the configuration of before for as long as they stay: old workers of nginx
+    /// Some visitors get the earlier configuration for as long as they stay connected: old workers of nginx
     /// have not ended since its last reload.
     ///
     /// At a reload nginx starts new workers and tells the old ones to end; each ends when the last of
@@ -58,7 +58,7 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
     let plural = if hours == 1 { "hour" } else { "hours" };
     let Some(tree) = model.config.trees.first() else { return Ok(()) };
     out.report(format!(
-        "some visitors meet the configuration of before: {count}, {hours} {plural} after the reload"
+        "some visitors still get the earlier configuration: {count}, {hours} {plural} after the reload"
     ))
     .at(tree.file.line_span(1), "no worker_shutdown_timeout")
     .evidence(

@@ -170,7 +170,7 @@ fn judge(
     finding.fix_if(Safety::Safe, title, edits.unwrap_or_default());
 }
 
-/// Nothing where the parameter is there and cannot be read.
+/// `None` if the parameter is there and cannot be read.
 fn without_timeout(model: &Model, peer: &Peer) -> Option<Edit> {
     if let Some(timeout) = &peer.fail_timeout {
         return Some(Edit::replace(timeout.span, "fail_timeout=0"));

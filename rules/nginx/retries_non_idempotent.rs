@@ -115,7 +115,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         }
         let alone = words.len() == 1;
         out.report(format!(
-            "what a POST does may be done twice: where one of the {asked} servers breaks off, nginx \
+            "a POST may be carried out twice: where one of the {asked} servers breaks off, nginx \
              sends it to the next"
         ))
         .at(word.span(), "also what is not harmless to repeat")

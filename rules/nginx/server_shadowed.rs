@@ -546,7 +546,7 @@ fn leads_on(answer: &DirectiveRef<'_>) -> bool {
     })
 }
 
-/// The `return` of a block that answers whatever is asked: none where a `rewrite`, a `break` or a
+/// The `return` of a block that answers whatever is asked: `None` if a `rewrite`, a `break` or a
 /// condition before it may lead past it.
 fn always_returns<'c>(block: &DirectiveRef<'c>) -> Option<DirectiveRef<'c>> {
     for directive in block.children() {

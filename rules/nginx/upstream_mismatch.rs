@@ -292,7 +292,7 @@ fn is_sound(model: &Model, pass: &Destination) -> bool {
     pass.pass(model).is_some_and(|pass| pass.malformed.is_none())
 }
 
-/// How like the application's socket a peer is; nothing where it is likely somebody else's.
+/// How like the application's socket a peer is; `None` if it is likely somebody else's.
 fn rank(
     model: &Model,
     app: &App,

@@ -126,7 +126,7 @@ fn is_known_host(deployment: &Deployment, name: &str) -> bool {
     names.is_some_and(|names| names.hosts.as_ref().is_some_and(|hosts| hosts.contains_key(name)))
 }
 
-/// Is it sure that nothing is called so? The error is why not; none where a resolver may know it.
+/// Is it sure that nothing is called so? The error is why not; `None` if a resolver may know it.
 fn cannot_be_host(
     deployment: &Deployment,
     model: &Model,

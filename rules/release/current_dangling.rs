@@ -113,7 +113,7 @@ fn report(app: &App, dangling: &Dangling, out: &mut Sink) {
     } else {
         "the next reload or restart takes the site down"
     };
-    let draft = out.report(format!("{harm}: {link} points to {target}, which is not there"));
+    let draft = out.report(format!("{harm}: {link} points to {target}, which does not exist"));
     let finding = match dangling.named_at.as_slice() {
         [] => draft.at_some(app.gunicorn.started_at(), ""),
         [first, more @ ..] => {

@@ -172,10 +172,10 @@ fn cause(app: &App, unresolved: &Unresolved) -> String {
              ({major}.{last} was the last)"
         ),
         (Missing::Module(name), ..) => {
-            format!("the application imports {name}, which is not there")
+            format!("the application imports {name}, which cannot be found")
         }
         (Missing::NamedBy(_), ..) => {
-            format!("{} is not there", unresolved.missing.shown())
+            format!("{} cannot be found", unresolved.missing.shown())
         }
         (Missing::Name { module, name, path }, ..) => format!(
             "the application imports {name} from {module}, and {} does not define it",

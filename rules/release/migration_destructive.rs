@@ -117,7 +117,7 @@ fn added(app: &App, migrations: &Migrations, why: Why, out: &mut Sink) -> Result
         return Ok(());
     }
     if let Some(earlier) = app.release.earlier.ok() {
-        let said = format!("it is new: {} does not hold it", earlier.release.display());
+        let said = format!("it is new: {} does not have it", earlier.release.display());
         judge(migrations, &migrations.added_to(earlier)?, Some(&said), out);
     }
     // Older ones may not be applied either.
@@ -166,7 +166,7 @@ fn of_django(app: &App, migrations: &DjangoMigrations, out: &mut Sink) -> Result
         return judge_django(migrations, &migrations.since(since)?, Some(&said), out);
     }
     if let Some(earlier) = app.release.earlier_django.ok() {
-        let said = format!("it is new: {} does not hold it", earlier.release.display());
+        let said = format!("it is new: {} does not have it", earlier.release.display());
         // Code of its own is no more to be told where the database says more.
         let _ = judge_django(migrations, &migrations.added_to(earlier)?, Some(&said), out);
     }

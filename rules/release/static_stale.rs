@@ -118,7 +118,7 @@ fn lacking_in_release(manifest: &StaticManifest, out: &mut Sink) {
     let missing: Vec<&String> = manifest.missing.iter().collect();
     let base = manifest.base.display();
     out.report(format!(
-        "pages get 404 for {}: {} lists what {base} does not hold",
+        "pages get 404 for {}: {} lists what is missing from {base}",
         count(&missing),
         manifest.path.display()
     ))

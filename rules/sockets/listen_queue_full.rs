@@ -82,7 +82,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     Ok(())
 }
 
-/// How many connections a queue holds with so many in it; none where they certainly fit.
+/// How many connections a queue holds with so many in it; `None` if they certainly fit.
 fn limit(app: &App, bound: usize, waiting: u32) -> Result<Option<i64>, Why> {
     let bound = app.bounds().get()?.get(bound);
     let asked = *app.gunicorn.settings.backlog().get()?;

@@ -65,7 +65,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         let peer = peers.find(|peer| peer.endpoint.reaches(&listener.endpoint) == Some(true));
         let Some(peer) = peer.filter(|_| host.is_open_to_others()) else { continue };
         out.report(format!(
-            "who reaches this machine gets past nginx to the application, without TLS and without \
+            "whoever reaches this machine gets past nginx to the application, without TLS and without \
              its limits: gunicorn listens on {}, and only a firewall would stop them",
             listener.endpoint
         ))

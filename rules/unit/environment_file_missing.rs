@@ -74,14 +74,14 @@ fn judge(file: &EnvironmentFile, place: &Place, out: &mut Sink) -> Result<(), Wh
         State::Broken { reason } => (format!("{path}: {reason}"), false),
         State::Missing { link: Some(link), .. } => (
             format!(
-                "{} points to {}, which is not there",
+                "{} points to {}, which does not exist",
                 link.link.display(),
                 link.target.display()
             ),
             true,
         ),
         State::Missing { .. } if pattern => (format!("no file matches {path}"), true),
-        State::Missing { .. } => (format!("{path} is not there"), true),
+        State::Missing { .. } => (format!("{path} does not exist"), true),
     };
     let (severity, consequence) = match (file.optional, missing) {
         (true, true) => (

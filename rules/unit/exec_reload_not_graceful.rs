@@ -104,7 +104,7 @@ crate::rule! {
 /// A simple command that is no reload.
 struct Wrong<'a> {
     line: &'a ExecCommand,
-    /// The command in the script of a shell; none where it is all that the line does.
+    /// The command in the script of a shell; `None` if it is all that the line does.
     part: Option<Span>,
     message: String,
     severity: Severity,

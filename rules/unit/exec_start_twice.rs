@@ -44,7 +44,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         .report(format!("systemd refuses {}: it has two ExecStart=", app.name))
         .at(second, "comes after the first, and does not replace it")
         .at_some(first, "the first")
-        .help("Put an empty line before the one that is to hold:\nExecStart=");
+        .help("Put an empty line before the one that should count:\nExecStart=");
     match meant(unit) {
         Some(at) => finding
             .fix(Safety::Safe, "an empty ExecStart= before it")

@@ -224,7 +224,7 @@ impl Seen<'_> {
             .subject(format!("{} {own}", self.setting));
     }
 
-    /// What the program gets; nothing where that may be meant.
+    /// What the program gets; `None` if that may be meant.
     fn consequence(&self) -> Option<(String, Severity)> {
         let program = self.command.program.text.as_str();
         let gunicorn = self.setting == "ExecStart" && !is_shell(program);

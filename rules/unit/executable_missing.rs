@@ -168,14 +168,14 @@ fn judge(app: &App, setting: &str, command: &Command, out: &mut Sink) -> Result<
         State::Broken { reason } => format!("{name}: {reason}"),
         State::Missing { link: Some(link), .. } => {
             format!(
-                "{} points to {}, which is not there",
+                "{} points to {}, which does not exist",
                 link.link.display(),
                 link.target.display()
             )
         }
         State::Missing { at, .. } => {
             programs_read(&place.path, at)?;
-            format!("{name} is not there")
+            format!("{name} does not exist")
         }
     };
     report(setting, command, &cause, "Correct the path, or install what is missing.", out);
@@ -221,13 +221,13 @@ fn interpreter(setting: &str, command: &Command, out: &mut Sink) -> Result<(), W
     let Some(place) = &command.executable.interpreter else { return Ok(()) };
     let cause = match place.state.get()? {
         State::Missing { link: Some(link), .. } => format!(
-            "its #! line leads to {}, a link to {} that is not there",
+            "its #! line leads to {}, a link to {} that does not exist",
             link.link.display(),
             link.target.display()
         ),
         State::Missing { at, .. } => {
             programs_read(&place.path, at)?;
-            format!("its #! line names {}, which is not there", place.path.display())
+            format!("its #! line names {}, which does not exist", place.path.display())
         }
         State::Broken { reason } => format!("{}: {reason}", place.path.display()),
         State::Present(_) => return Ok(()),

@@ -123,7 +123,7 @@ fn report_command(
         "every stop and restart cuts requests off: ExecStop= sends {signal}, {harm}"
     ))
     .at(part.unwrap_or(line.span), "without it systemd sends SIGTERM")
-    .help("Take it out, then: systemctl daemon-reload")
+    .help("Take the line out")
     .fix_if(Safety::Safe, "without this ExecStop=", edit);
 }
 

@@ -88,9 +88,9 @@ fn fault(app: &App, output: &OutputFile) -> Result<Option<String>, Why> {
         State::Present(_) => None,
         State::Missing { .. } if made_at_boot(app, directory)? => None,
         State::Missing { .. } if managed.is_some() => {
-            Some(format!("{shown} is not there, and LogsDirectory= makes it only after that"))
+            Some(format!("{shown} does not exist, and LogsDirectory= makes it only after that"))
         }
-        State::Missing { .. } => Some(format!("{shown} is not there")),
+        State::Missing { .. } => Some(format!("{shown} does not exist")),
         State::Broken { reason } => Some(format!("{shown}: {reason}")),
     })
 }

@@ -119,7 +119,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         false => "there is no RestartSec=",
     };
     out.report(format!(
-        "what is away for some seconds leaves the site down for good: systemd gives up after {burst} \
+        "a short outage of what it needs leaves the site down for good: systemd gives up after {burst} \
          starts in {seconds} s, and {cause}"
     ))
     .at_some(

@@ -120,7 +120,7 @@ impl<'a> Reader<'a> {
             let text = String::from_utf8_lossy(text);
             let key = text.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
             let matters = matters(key);
-            out.report(format!("the line does not hold: {fault}"))
+            out.report(format!("the line has no effect: {fault}"))
                 .severity(severity(matters))
                 .at(fault.span, "systemd passes over this")
                 .help("Write the line as Setting=value below its [Section], or remove it.");
@@ -169,7 +169,7 @@ impl<'a> Reader<'a> {
                     None => format!("no systemd up to {NEWEST} has such a setting in [{section}]"),
                 };
                 let finding = out
-                    .report(format!("{key}= does not hold: {message}"))
+                    .report(format!("{key}= has no effect: {message}"))
                     .severity(severity(matters))
                     .at(assignment.key.span, "ignored");
                 match did_you_mean {
@@ -204,7 +204,7 @@ impl<'a> Reader<'a> {
         };
         if setting.matters() {
             out.report(format!(
-                "{key}={value} does not hold: systemd {version} here does not know the value"
+                "{key}={value} has no effect: systemd {version} here does not know the value"
             ))
             .severity(Severity::Error)
             .at(assignment.key.span, format!("known from systemd {since} on"))
@@ -232,7 +232,7 @@ impl<'a> Reader<'a> {
         let Some(to) = to else { return };
         let fits = own.contains(to);
         let finding = out
-            .report(format!("{key}= does not hold: systemd ignores it in [{section}]"))
+            .report(format!("{key}= has no effect: systemd ignores it in [{section}]"))
             .severity(severity(fits && matters(key)))
             .at(assignment.key.span, format!("belongs in [{to}]"));
         if fits {
@@ -257,7 +257,7 @@ impl<'a> Reader<'a> {
             .map_or(assignment.key.span, |header| header.span);
         let own = meant.filter(|meant| ["Unit", "Service", "Socket", "Install"].contains(meant));
         let finding = out
-            .report(format!("nothing below [{section}] holds: systemd knows no such section"))
+            .report(format!("systemd ignores all of [{section}]: it knows no such section"))
             .severity(severity(own.is_some()))
             .at(header, "ignored, with all below it");
         match meant {
@@ -296,7 +296,7 @@ impl<'a> Reader<'a> {
             }
         };
         let finding = out
-            .report(format!("{key}= does not hold: systemd ignores its value"))
+            .report(format!("{key}= has no effect: systemd ignores its value"))
             .severity(severity(matters(key)))
             .at(assignment.value.span(), format!("takes {expected}"))
             .help(format!("{key}= takes {expected}."));

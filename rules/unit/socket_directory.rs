@@ -212,7 +212,7 @@ fn wall(app: &App, user: &Identity, place: &Place) -> Result<Option<Wall>, Why> 
         }
         State::Missing { at, .. } => Ok(Some(Wall {
             note: format!("nothing makes {shown}"),
-            evidence: Some(format!("{} is not there", at.display())),
+            evidence: Some(format!("{} does not exist", at.display())),
             other: runtime_directory(app),
             severity: Severity::Error,
             free: true,

@@ -116,12 +116,12 @@ fn setting(app: &App, unit: &Unit, line: &Assignment, version: u32, out: &mut Si
     let newer = setting.value_since(value).filter(|since| version < *since);
     let (message, note, help) = match (setting.in_version(version), newer) {
         (Presence::NotYet, _) => (
-            format!("{key}= does not hold: systemd {version} here does not know it yet"),
+            format!("{key}= has no effect: systemd {version} here does not know it yet"),
             format!("known from systemd {} on", setting.since_words()),
             "Update systemd, or do without the setting.".to_owned(),
         ),
         (Presence::Gone, _) => (
-            format!("{key}= does not hold: systemd {version} here no longer has it"),
+            format!("{key}= has no effect: systemd {version} here no longer has it"),
             gone_words(&setting),
             match successor(key) {
                 Some(now) => format!("{now}= has taken its place."),
@@ -129,7 +129,7 @@ fn setting(app: &App, unit: &Unit, line: &Assignment, version: u32, out: &mut Si
             },
         ),
         (_, Some(since)) if !setting.matters() => (
-            format!("{key}={value} does not hold: systemd {version} here does not know the value"),
+            format!("{key}={value} has no effect: systemd {version} here does not know the value"),
             format!("known from systemd {since} on"),
             "Update systemd, or take a value that it knows.".to_owned(),
         ),
@@ -183,7 +183,7 @@ fn shell_prefix(app: &App, version: u32, out: &mut Sink) {
         }
         let what = match fault.refuses {
             true => format!("{} does not start: systemd refuses the unit", app.name),
-            false => "the line does not hold".to_owned(),
+            false => "the line has no effect".to_owned(),
         };
         out.report(format!(
             "{what}: systemd {version} here does not know the prefix | and takes it for a part of \
@@ -217,7 +217,7 @@ fn lost_prefix(app: &App, version: u32, out: &mut Sink) {
         if !app.prefixes_at(span).is_some_and(|(signs, _)| signs.contains("!!")) {
             continue;
         }
-        out.report(format!("the prefix !! does not hold: systemd {version} passes over it"))
+        out.report(format!("the prefix !! has no effect: systemd {version} ignores it"))
             .at(span, format!("gone with systemd {PREFIXES_CHANGED}"))
             .help("Take the !! away: the command runs as User= says.")
             .by_hand(Some(span))

@@ -74,7 +74,7 @@ fn report(app: &App, dependency: &Dependency, standing: Standing, weak: bool, ou
     let Dependency { setting, name, near, .. } = dependency;
     let (is, note) = match standing {
         Standing::Masked => ("is masked", "masked"),
-        _ => ("is not there", "no such unit"),
+        _ => ("does not exist", "no such unit"),
     };
     let (severity, consequence) = match (weak, *setting) {
         (true, "After") => (Severity::Warning, format!("{} waits for nothing", app.name)),

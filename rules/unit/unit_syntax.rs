@@ -85,7 +85,7 @@ fn lines(unit: &Unit, file: &UnitFile, out: &mut Sink) {
                 (format!("systemd refuses {}: {fault}", unit.name), Severity::Error)
             }
             _ if fault.fatal => {
-                (format!("nothing below this line of {name} holds: {fault}"), Severity::Error)
+                (format!("systemd ignores all that follows in {name}: {fault}"), Severity::Error)
             }
             FaultKind::BlankAfterBackslash => {
                 (format!("the next line is lost to this setting: {fault}"), Severity::Error)

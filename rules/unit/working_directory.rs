@@ -94,12 +94,12 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             (format!("{path}: {reason}"), format!("See where it breaks: namei -l {path}"))
         }
         State::Missing { .. } if comment(place).is_some() => (
-            format!("{path} is not there: what was meant as a comment belongs to the path"),
+            format!("{path} does not exist: what was meant as a comment belongs to the path"),
             "Put the comment on a line of its own: systemd knows none behind a value.".to_owned(),
         ),
         State::Missing { link: Some(link), .. } => (
             format!(
-                "{} points to {}, which is not there",
+                "{} points to {}, which does not exist",
                 link.link.display(),
                 link.target.display()
             ),
@@ -108,7 +108,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         State::Missing { at, .. } => {
             let owner = user.map_or("root", |user| user.name.as_str());
             (
-                format!("{} is not there", at.display()),
+                format!("{} does not exist", at.display()),
                 format!("Correct the path, or make it: install -d -o {owner} {path}"),
             )
         }

@@ -14,7 +14,7 @@ use crate::source::Sources;
 /// A file of settings is far smaller.
 const LIMIT: u64 = 1 << 20;
 
-/// The file that was named, else the nearest, else the host's; none where there is none.
+/// The file that was named, else the nearest, else the host's; `None` if there is none.
 pub(super) fn load(
     place: &WhereArguments,
     named: Option<&Path>,

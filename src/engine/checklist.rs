@@ -39,7 +39,7 @@ pub struct ChecklistItem {
     pub item: Item,
     /// What it comes to.
     pub status: Status,
-    /// What that rests on; none where it is no pass.
+    /// What that rests on; `None` if it is no pass.
     pub seen: Option<SeenIn>,
     /// It is unknown for the only reason that no file can answer it.
     pub needs_host: bool,

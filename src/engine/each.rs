@@ -52,7 +52,7 @@ impl Part {
     }
 }
 
-/// Runs `rules` over each of the deployments. Nothing where there is none.
+/// Runs `rules` over each of the deployments. `None` if there is none.
 pub fn run_each(
     rules: &[&'static Rule],
     deployments: Vec<Deployment>,

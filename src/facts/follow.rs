@@ -173,7 +173,7 @@ impl Follow {
         steps
     }
 
-    /// The same as a line to type; none where nothing must follow.
+    /// The same as a line to type; `None` if nothing must follow.
     pub fn line(&self) -> Option<String> {
         let steps: Vec<String> = self.steps().iter().map(Step::to_string).collect();
         (!steps.is_empty()).then(|| steps.join(" && "))

@@ -21,7 +21,7 @@ pub struct CutValue {
 
 impl ReadFile {
     /// The lines that a value was to go on in: its backslash stands before a carriage return, and
-    /// escapes that. Nothing where the next line is one of its own.
+    /// escapes that. `None` if the next line is one of its own.
     pub fn cut(&self, assignment: &EnvAssignment) -> Option<CutValue> {
         let first = assignment.lost_continuations.first()?;
         let start = self.source.position(first.start).line;

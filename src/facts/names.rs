@@ -12,7 +12,7 @@ use super::{Known, Why};
 /// The names that a machine knows by itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HostNames {
-    /// `/etc/hosts`, in lower case; none where it is not there.
+    /// `/etc/hosts`, in lower case; `None` if it is not there.
     pub hosts: Option<HashMap<String, Vec<IpAddr>>>,
     /// The machine's own name.
     pub own: Option<String>,

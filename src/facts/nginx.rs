@@ -87,7 +87,7 @@ pub struct PeerEndpoint {
 pub struct Destination {
     /// The server that it stands in.
     pub server: ServerId,
-    /// The location, none where it stands right in the server.
+    /// The location, `None` if it stands right in the server.
     pub location: Option<LocationId>,
     /// The protocol.
     pub protocol: Protocol,

@@ -22,7 +22,7 @@ pub struct Probe {
     pub limit: Duration,
     /// The status and the time that it took.
     pub answer: Result<(u16, Duration), HttpError>,
-    /// Whether its answers are of the version that is expected; none where none is.
+    /// Whether its answers are of the version that is expected; `None` if none is.
     pub version: Option<Version>,
 }
 
@@ -47,7 +47,7 @@ pub struct Question {
 }
 
 impl Probe {
-    /// What is wrong with the answer; none where there is nothing.
+    /// What is wrong with the answer; `None` if there is nothing.
     pub fn fault(&self) -> Option<String> {
         match &self.answer {
             Ok((status, _)) if *status >= 500 => Some(format!("answers with {status}")),

@@ -117,7 +117,7 @@ pub struct Processes {
     pub others: Vec<Rc<Master>>,
     /// The workers of the host whose master is gone.
     pub orphans: Vec<Rc<Orphan>>,
-    /// The unit's main process, what systemd calls `MAINPID`; none where it runs none.
+    /// The unit's main process, what systemd calls `MAINPID`; `None` if it runs none.
     pub main: Known<Option<Process>>,
     /// How many processes the unit has.
     pub members: Known<usize>,
@@ -129,7 +129,7 @@ pub struct Processes {
     pub mounts: Known<String>,
     /// The time on the host, seconds since 1970.
     pub now: Known<i64>,
-    /// When the release link was last moved, seconds since 1970; none where there is no link.
+    /// When the release link was last moved, seconds since 1970; `None` if there is no link.
     pub link_moved: Known<Option<i64>>,
 }
 

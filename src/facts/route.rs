@@ -15,7 +15,7 @@ pub struct Route {
     pub destination: usize,
     /// The server.
     pub server: ServerId,
-    /// The location, none where the pass stands right in the server.
+    /// The location, `None` if the pass stands right in the server.
     pub location: Option<LocationId>,
     /// The group, where the pass leads to one.
     pub upstream: Option<UpstreamId>,

@@ -55,7 +55,7 @@ pub struct Gunicorn {
     pub version: Known<Version>,
     /// When it was installed, and its environment made; not known where the file system does not say.
     pub installed: Option<Installed>,
-    /// The configuration file; none where there is none.
+    /// The configuration file; `None` if there is none.
     pub config: Known<Option<ConfigSource>>,
     /// Its settings.
     pub settings: Settings,

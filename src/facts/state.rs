@@ -17,7 +17,7 @@ pub struct UnitState {
     pub sub: String,
     /// `enabled`, `disabled`, `static` …; empty where there is no file.
     pub unit_file: String,
-    /// A file of the unit is other than what systemd has loaded; none where it does not say.
+    /// A file of the unit is other than what systemd has loaded; `None` if it does not say.
     pub need_daemon_reload: Option<bool>,
     /// Does it have an ExecReload=?
     pub can_reload: Option<bool>,
@@ -25,7 +25,7 @@ pub struct UnitState {
     pub main_pid: u32,
     /// How the last run ended: `success`, `exit-code`, `timeout` …
     pub result: String,
-    /// How the last main process ended; none where it runs, or never ran.
+    /// How the last main process ended; `None` if it runs, or never ran.
     pub exit: Option<Exit>,
     /// How the last reload ended.
     pub reload_result: String,
@@ -35,7 +35,7 @@ pub struct UnitState {
     pub control_group: String,
     /// The file that systemd loaded.
     pub fragment: String,
-    /// The drop-ins that systemd loaded; none where it does not say.
+    /// The drop-ins that systemd loaded; `None` if it does not say.
     pub drop_ins: Option<Vec<String>>,
     /// The number of this run of the unit.
     pub invocation: String,

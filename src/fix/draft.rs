@@ -175,7 +175,7 @@ impl Draft {
 
 fn present(overlay: &OverlayHost, path: &Path) -> Result<Entry, String> {
     let Outcome::Present(metadata) = overlay.look(path).outcome else {
-        return Err(format!("{} is not there", path.display()));
+        return Err(format!("{} does not exist", path.display()));
     };
     let bytes = match metadata.kind {
         FileKind::File => overlay.read(path, READ_LIMIT).map_err(|error| error.to_string())?,

@@ -201,7 +201,7 @@ impl Resolver<'_, '_> {
                     Outcome::Present(metadata) => {
                         Err(format!("{} is {}", path.display(), metadata.kind))
                     }
-                    _ => Err(format!("{} is not there", path.display())),
+                    _ => Err(format!("{} does not exist", path.display())),
                 }
             }
         }

@@ -80,7 +80,7 @@ pub fn hand_over(from: u32, to: u32) -> io::Result<()> {
 
 /// When a worker last gave a sign of life: gunicorn's worker touches a file of its own, which has
 /// no name any more, once it has loaded the application and from then on every second or so
-/// (`gunicorn.workers.workertmp`). Seconds and nanoseconds of its last change; none where the
+/// (`gunicorn.workers.workertmp`). Seconds and nanoseconds of its last change; `None` if the
 /// process has no such file, or may not be looked at.
 pub fn heartbeat(pid: u32) -> Option<(i64, i64)> {
     fs::read_dir(format!("/proc/{pid}/fd")).ok()?.flatten().find_map(|entry| {

@@ -97,7 +97,7 @@ impl fmt::Display for HttpError {
         match self {
             Self::NotHere => f.write_str("no request is made here"),
             Self::Unresolved => f.write_str("the host's name leads to no address"),
-            Self::NoSocket => f.write_str("the socket is not there"),
+            Self::NoSocket => f.write_str("the socket does not exist"),
             Self::Refused => f.write_str("connection refused"),
             Self::PermissionDenied => f.write_str("permission denied"),
             Self::TimedOut => f.write_str("no answer in time"),

@@ -118,7 +118,7 @@ pub struct Import {
 /// What a command answered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Output {
-    /// Its exit status; none where a signal ended it.
+    /// Its exit status; `None` if a signal ended it.
     pub status: Option<i32>,
     /// Standard output, at most the limit.
     pub stdout: Vec<u8>,

@@ -53,7 +53,7 @@ pub(super) fn cut(cut: Cut) -> Kind {
     }
 }
 
-/// What an error of the connection comes to; none where it is this machine's own.
+/// What an error of the connection comes to; `None` if it is this machine's own.
 pub(super) fn error(error: &NetError) -> Option<Kind> {
     Some(match error {
         NetError::Refused => Kind::Refused,

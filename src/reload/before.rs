@@ -384,7 +384,7 @@ pub(super) struct Standing {
     socket_activated: bool,
     stale: bool,
     workers: Option<usize>,
-    /// The migrations that the code knows which serves now; none where it has none.
+    /// The migrations that the code knows which serves now; `None` if it has none.
     revisions: Option<Vec<String>>,
 }
 

@@ -24,7 +24,7 @@ pub struct Probes {
     pub failed: u64,
     /// Those that failed once the site had answered steadily again after others had failed.
     pub failed_after_recovery: u64,
-    /// How long the last success is ago; none where there was none.
+    /// How long the last success is ago; `None` if there was none.
     pub since_success: Option<Duration>,
     /// The last failure, in words.
     pub last_failure: Option<String>,

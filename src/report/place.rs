@@ -45,7 +45,7 @@ pub(super) struct Region {
 /// A place in a file at hand.
 pub(super) struct Placed {
     pub artifact: Artifact,
-    /// Nothing where the file as a whole is meant.
+    /// `None` if the file as a whole is meant.
     pub region: Option<Region>,
     pub note: String,
     pub span: Option<Span>,

@@ -88,7 +88,7 @@ pub fn text(report: &Report, style: Style) -> String {
 }
 
 /// On a living host, the rules that would have had to look at an answer and were not allowed to
-/// send a request; none where they were, or where nothing lives.
+/// send a request; `None` if they were, or where nothing lives.
 fn not_asked(report: &Report, result: &AppOutcome) -> Option<Vec<&'static str>> {
     if report.source.mode != "live" {
         return None;

@@ -313,7 +313,7 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Where a problem is to be seen; none where it is about no file.
+    /// Where a problem is to be seen; `None` if it is about no file.
     pub(super) fn place_of(&self, problem: &Problem) -> Option<Placed> {
         let path = &problem.of.path;
         (!path.as_os_str().is_empty()).then(|| self.artifacts.line(path, problem.line))

@@ -37,7 +37,7 @@ pub struct Taken {
     /// What for: `unit`, `nginx`, `environment file` …
     #[serde(rename = "as")]
     pub what: &'static str,
-    /// The unit that it belongs to; none where it is one, or belongs to none.
+    /// The unit that it belongs to; `None` if it is one, or belongs to none.
     #[serde(rename = "of", skip_serializing_if = "Option::is_none")]
     pub unit: Option<PathBuf>,
     /// Why, where that is more than its name and content.
@@ -146,7 +146,7 @@ fn sort(sources: &Sources, directory: &Path, walked: &Walked, survey: &mut Surve
     }
     for path in walked.ignored.iter().filter(|path| kind::is_named(path)) {
         let full = tidy(&directory.join(path));
-        survey.leave(&full, "as .gitignore names it and git does not hold it");
+        survey.leave(&full, "as .gitignore names it and git does not track it");
         if kind::is_named_unit(path) {
             contents.ignored_units.push(full);
         }

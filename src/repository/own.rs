@@ -296,7 +296,7 @@ fn shown(directory: &Path) -> PathBuf {
 }
 
 /// The module that was probably meant by a name that no file here has, and the directory to import it
-/// from; none where several are like it.
+/// from; `None` if several are like it.
 fn module_near(contents: &Contents, module: &str) -> Option<(PathBuf, PathBuf)> {
     let depth = module.split('.').count();
     let mut named: BTreeMap<String, Vec<&PathBuf>> = BTreeMap::new();

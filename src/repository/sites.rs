@@ -275,7 +275,7 @@ fn by_themselves(
         let hidden = contents.ignored_units.first();
         if let Some(unit) = hidden {
             message.push_str(&format!(
-                "; {} was left out, as .gitignore names it and git does not hold it: --unit names it",
+                "; {} was left out, as .gitignore names it and git does not track it: --unit names it",
                 unit.display()
             ));
         }

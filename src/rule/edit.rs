@@ -212,7 +212,7 @@ impl Edit {
         Ok(Self::Variable { name: name.to_owned(), to: to.into(), at })
     }
 
-    /// A word of nginx's is another one. Nothing where it is not written as it is read, or the
+    /// A word of nginx's is another one. `None` if it is not written as it is read, or the
     /// other would have to be.
     pub fn word(model: &Model, at: Span, to: impl Into<String>) -> Option<Self> {
         Self::word_at(nginx::word(model, at)?.0, to)

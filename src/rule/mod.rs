@@ -209,7 +209,7 @@ pub struct Rule {
     pub severity: Severity,
     /// What it does to the people who use the site.
     pub impact: Impact,
-    /// How its fix may be applied; none where there is nothing to do.
+    /// How its fix may be applied; `None` if there is nothing to do.
     pub fix: Option<Safety>,
     /// The checklist's item that it answers for.
     pub item: Item,
@@ -238,7 +238,7 @@ impl Rule {
         }
     }
 
-    /// The address of its page; none where the package names neither repository nor homepage.
+    /// The address of its page; `None` if the package names neither repository nor homepage.
     pub fn url(&self) -> Option<String> {
         address(env!("CARGO_PKG_REPOSITORY"), env!("CARGO_PKG_HOMEPAGE"), &self.page())
     }

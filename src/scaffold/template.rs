@@ -12,7 +12,7 @@ pub(super) fn fill(template: &str, values: &[(&str, &str)], flags: &[(&str, bool
     out
 }
 
-/// The line without its flag; nothing where the flag is not set.
+/// The line without its flag; `None` if the flag is not set.
 fn wanted<'a>(line: &'a str, flags: &[(&str, bool)]) -> Option<&'a str> {
     let Some((flag, rest)) = line.strip_prefix("{{?").and_then(|rest| rest.split_once("}}")) else {
         return Some(line);

@@ -27,7 +27,7 @@ pub enum Verdict {
     Refused(Option<Refusal>),
 }
 
-/// Reads the command's answer; none where it was ended by a signal.
+/// Reads the command's answer; `None` if it was ended by a signal.
 pub fn parse(output: &Output) -> Option<Verdict> {
     if output.status? == 0 {
         return Some(Verdict::Passed);

@@ -52,7 +52,7 @@ pub struct Shown {
 }
 
 impl Shown {
-    /// A property's text; none where systemd did not print it (an older version, another kind of
+    /// A property's text; `None` if systemd did not print it (an older version, another kind of
     /// unit).
     pub fn get(&self, property: &str) -> Option<&str> {
         self.properties.get(property).map(String::as_str)
@@ -72,7 +72,7 @@ impl Shown {
         self.get(property)?.parse().ok()
     }
 
-    /// A time in the machine's own time zone, as `2026-04-21 09:15:00`; none where it never was.
+    /// A time in the machine's own time zone, as `2026-04-21 09:15:00`; `None` if it never was.
     ///
     /// systemd writes `Tue 2026-04-21 09:15:00 CEST`; nginx's log uses the same zone, so the two
     /// compare as texts.

@@ -330,7 +330,7 @@ fn a_thousand_generated_files_are_read_as_systemd_reads_them() {
 fn real_files_are_read_as_systemd_reads_them() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus/env");
     let Ok(entries) = fs::read_dir(&directory) else {
-        return support::skip(format!("{} is not there", directory.display()));
+        return support::skip(format!("{} does not exist", directory.display()));
     };
     let cases: BTreeMap<String, Vec<u8>> = entries
         .enumerate()

@@ -161,7 +161,7 @@ fn the_database_is_asked() {
     // Nobody made the database yet: it is not made by asking.
     let before = files();
     let why = skipped(&check(&container));
-    assert!(why.contains("the SQLite file is not there"), "{why}");
+    assert!(why.contains("the SQLite file does not exist"), "{why}");
     assert_eq!(files(), before);
 
     // An empty database has no table of Alembic's, and gets none by asking.

@@ -353,7 +353,7 @@ fn a_directory_that_is_not_there() {
          --bind unix:/run/myapp/gunicorn.sock wsgi:app\n",
     );
     let seen = gone.check();
-    assert!(seen.only("G210").message.contains("/srv/myap is not there"));
+    assert!(seen.only("G210").message.contains("/srv/myap does not exist"));
 }
 
 #[test]

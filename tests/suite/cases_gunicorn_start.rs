@@ -121,7 +121,7 @@ fn a_name_that_is_no_setting_is_a_warning() {
 #[test]
 fn a_configuration_file_that_fails_is_named() {
     let gone = start(&format!("-c /etc/shop/gunicorn.py -w 3 {REST} wsgi:app"), "");
-    gone.check().only("G212").says("is not there");
+    gone.check().only("G212").says("does not exist");
     let there = start(&format!("-c /etc/shop/gunicorn.py -w 3 {REST} wsgi:app"), "");
     there.file("/etc/shop/gunicorn.py", "workers = 3\n").check().passes("G212");
     for config in [
@@ -318,7 +318,7 @@ fn a_log_that_may_not_be_written_is_named() {
     let log = |more: &str| {
         start(&format!("-w 3 {REST} --access-logfile /var/log/shop/access.log wsgi:app"), more)
     };
-    log("").check().only("G230").says("/var/log/shop is not there");
+    log("").check().only("G230").says("/var/log/shop does not exist");
     log("LogsDirectory=shop").check().passes("G230");
     let there =
         |mode, uid| log("").directory("/var/log/shop").own("/var/log/shop", mode, uid, uid).check();

@@ -296,7 +296,7 @@ fn what_a_release_adds_is_a_warning_where_the_database_was_not_asked() {
     let added = drop().file(&format!("{BEFORE}/a1_users.py"), USERS).check();
     let found = added.only("R706");
     assert_eq!(found.severity, Severity::Warning);
-    assert!(found.evidence[0].contains("2026-04-14 does not hold it"), "{found:#?}");
+    assert!(found.evidence[0].contains("2026-04-14 does not have it"), "{found:#?}");
     // Older ones may be pending too.
     assert!(!added.reasons("R706").is_empty());
     let there = migration("b2e1d3c5f7a9", "'a1f0c2d4e6b8'", "op.drop_column('users', 'nickname')");

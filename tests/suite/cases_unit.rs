@@ -283,7 +283,7 @@ fn unit_text() -> String {
 #[test]
 fn working_directories() {
     let seen = drop_in("[Service]\nWorkingDirectory=/srv/other\n");
-    assert!(seen.only("U112").message.contains("/srv/other is not there"));
+    assert!(seen.only("U112").message.contains("/srv/other does not exist"));
     let seen = drop_in("[Service]\nWorkingDirectory=/etc/myapp.env\n");
     assert!(seen.only("U112").message.contains("not a directory"));
     let seen = drop_in("[Service]\nWorkingDirectory=-/srv/other\n");
@@ -502,7 +502,7 @@ fn programs_that_cannot_run() {
         .file("/srv/myapp/.venv/bin/gunicorn", "#!/home/old/.venv/bin/python3\nimport sys\n");
     let moved = moved.own("/srv/myapp/.venv/bin/gunicorn", 0o755, 0, 0);
     let finding = moved.check().only("U124").clone();
-    assert!(finding.message.contains("/home/old/.venv/bin/python3, which is not there"));
+    assert!(finding.message.contains("/home/old/.venv/bin/python3, which does not exist"));
     assert_eq!(place(&finding), (UNIT, 13));
     let gone = Case::healthy().remove("/srv/myapp/.venv/bin/python3").check();
     assert!(
@@ -609,7 +609,7 @@ fn a_link_that_leads_somewhere_is_not_to_blame() {
         case.check().only("U124").message.clone()
     };
     let there = message("/srv/tools/bin");
-    assert!(there.contains("/opt/bin/prepare is not there"), "{there}");
+    assert!(there.contains("/opt/bin/prepare does not exist"), "{there}");
     let gone = message("/srv/tools/sbin");
     assert!(gone.contains("/opt/bin points to /srv/tools/sbin"), "{gone}");
 }

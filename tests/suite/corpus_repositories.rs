@@ -15,7 +15,7 @@ const NOT_FOUND: [(&str, &str, &str, &str); 5] = [
     ("Comet-Robotics/club-manager", "E403", ".env.example", "the unit names no environment file"),
     ("anokata/comleave", "N317", "prodconf/comleave.conf", "one of two hosts', joined by hand"),
     ("jmiller1178/irrigation", "N303", "etc/nginx/locations.conf", "locations of a file unseen"),
-    ("lamcw/localhost", "U107", "deploy/systemd/celery.service", "a script that is not there"),
+    ("lamcw/localhost", "U107", "deploy/systemd/celery.service", "a script that does not exist"),
     ("certbot/certbot", "", "certbot", "nginx files that tests read"),
 ];
 

@@ -171,7 +171,7 @@ fn scripts_give_directory_environment_and_arguments() {
 #[test]
 fn every_exec_start_of_the_corpus_goes_through() {
     let Ok(files) = std::fs::read_dir("../shared/corpus/systemd") else {
-        eprintln!("SKIPPED: the corpus of real files is not there");
+        eprintln!("SKIPPED: the corpus of real files does not exist");
         return;
     };
     let (mut seen, mut launched) = (0, 0);
@@ -369,7 +369,7 @@ fn layers_win_and_losers_are_kept() {
 fn the_settings_table_is_what_its_script_makes() {
     let json = std::path::Path::new("../shared/field-notes/gunicorn-settings.json");
     if !json.exists() {
-        eprintln!("SKIPPED: gunicorn-settings.json is not there: no drift was looked for");
+        eprintln!("SKIPPED: gunicorn-settings.json does not exist: no drift was looked for");
         return;
     }
     let out = tempfile::NamedTempFile::new().unwrap();
@@ -378,7 +378,7 @@ fn the_settings_table_is_what_its_script_makes() {
         .args([json, out.path()])
         .status();
     if !made.is_ok_and(|status| status.success()) {
-        eprintln!("SKIPPED: python3 is not there: no drift was looked for");
+        eprintln!("SKIPPED: python3 does not exist: no drift was looked for");
         return;
     }
     let made = std::fs::read_to_string(out.path()).unwrap();

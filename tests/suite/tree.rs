@@ -31,7 +31,7 @@ fn a_tree_is_seen_as_it_was_written() {
         ("/run/app.sock", FileKind::Socket, 0o755),
     ] {
         let Outcome::Present(metadata) = host.look(Path::new(path)).outcome else {
-            panic!("{path} is not there")
+            panic!("{path} does not exist")
         };
         assert_eq!(metadata.kind, kind, "{path}");
         if !matches!(kind, FileKind::Fifo | FileKind::Socket) {

@@ -60,7 +60,10 @@ fn capistrano_with_two_applications_on_tcp() {
     );
     // What hangs on the link that leads nowhere is not judged, and not said to be fine.
     let of_the_link = skips(&seen);
-    assert!(of_the_link.contains(&("G210", "/srv/admin/current is not there")), "{of_the_link:?}");
+    assert!(
+        of_the_link.contains(&("G210", "/srv/admin/current does not exist")),
+        "{of_the_link:?}"
+    );
 }
 
 #[test]

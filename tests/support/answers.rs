@@ -1,7 +1,7 @@
 //! What a living host answers, in a rule's example: `text,bad,command=systemctl show` (the text is
 //! the command's output; `status=1`), `command=import` (what the preflight's script says) and
 //! `probe=URL` (lines `TARGET 200`, `TARGET refused`); with `version=TEXT,without=3` three of ten
-//! answers do not hold the text. `room=PATH`: how much is left there.
+//! answers do not contain the text. `room=PATH`: how much is left there.
 
 #![allow(dead_code)] // each test binary uses a part of it
 

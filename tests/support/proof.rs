@@ -329,7 +329,7 @@ fn journal_end(container: &Container) -> String {
     lines[lines.len().saturating_sub(25)..].join("\n      ")
 }
 
-/// The healthy deployment at work, changed by a shell script before it starts; none where no container
+/// The healthy deployment at work, changed by a shell script before it starts; `None` if no container
 /// can be had.
 pub fn at_work(name: &str, change: &str) -> Option<Container> {
     let booted = Container::boot(name, |root| {

@@ -42,7 +42,7 @@ pub struct MeantFile {
     pub quotes: Vec<Span>,
     /// Where it is to be looked for, where it does not say so itself.
     pub below: Option<PathBuf>,
-    /// What is there; none where it cannot be told where it is.
+    /// What is there; `None` if it cannot be told where it is.
     pub place: Option<Place>,
 }
 
@@ -57,7 +57,7 @@ pub struct Misread {
     pub comment: Option<Span>,
 }
 
-/// Looks at a line as it is after its specifiers were expanded; `text` is none where one of them
+/// Looks at a line as it is after its specifiers were expanded; `text` is `None` if one of them
 /// does not exist.
 pub(super) fn read(
     host: &dyn Host,

@@ -14,7 +14,7 @@ use crate::source::{Lookup, Secret, Span};
 pub struct SetVariable {
     /// Its value.
     pub value: Secret,
-    /// Where it is set; none where that is no place in a file.
+    /// Where it is set; `None` if that is no place in a file.
     pub span: Option<Span>,
 }
 
@@ -111,7 +111,7 @@ impl Environment {
 }
 
 /// A variable that gunicorn's configuration file, or a hook in it, changes before the application
-/// is loaded; nothing where it leaves it alone.
+/// is loaded; `None` if it leaves it alone.
 fn changed_by_config(
     own: &OwnEnvironment,
     name: &str,

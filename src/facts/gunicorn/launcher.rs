@@ -51,11 +51,11 @@ pub struct Wrapper {
     pub kind: WrapperKind,
     /// Does it stay?
     pub stays: Stays,
-    /// Does it pass SIGHUP on, where it stays? Nothing where that is not known.
+    /// Does it pass SIGHUP on, where it stays? `None` if that is not known.
     pub forwards_hup: Option<bool>,
     /// Where it stands.
     pub span: Span,
-    /// Where an `exec` makes this shell give way; none where that would change more than that.
+    /// Where an `exec` makes this shell give way; `None` if that would change more than that.
     pub exec_at: Option<Span>,
 }
 

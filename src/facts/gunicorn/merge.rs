@@ -116,7 +116,7 @@ struct Flags {
     items: Vec<RawValue>,
     secret: bool,
     spans: Vec<Span>,
-    /// Nothing where one of them cannot be told.
+    /// `None` if one of them cannot be told.
     statements: Option<Vec<Statement>>,
 }
 

@@ -92,7 +92,7 @@ pub struct Overridden {
     pub statements: Vec<Statement>,
     /// The layer that won against it.
     pub winner: Layer,
-    /// Both say the same; nothing where one is not known.
+    /// Both say the same; `None` if one is not known.
     pub same: Option<bool>,
 }
 

@@ -8,7 +8,7 @@ use crate::source::Span;
 use crate::source::nginx::{parse_size, parse_time};
 
 impl Nginx {
-    /// The time that a directive sets at a place, and the line that does; nothing where none does.
+    /// The time that a directive sets at a place, and the line that does; `None` if none does.
     pub fn time(&self, place: BlockPlace, name: &str) -> Result<Option<(Duration, Span)>, Why> {
         let model = self.model.get()?;
         let set = model.effective(place, name);

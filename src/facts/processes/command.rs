@@ -5,7 +5,7 @@ use super::super::{Known, Why};
 /// A command line of gunicorn, as `/proc/PID/cmdline` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Running {
-    /// The interpreter; none where the program is no script.
+    /// The interpreter; `None` if the program is no script.
     pub interpreter: Option<String>,
     /// The script; none for `python -m gunicorn`.
     pub program: Option<String>,
@@ -16,7 +16,7 @@ pub struct Running {
 /// Options of Python that take the next word.
 const WITH_WORD: [&str; 4] = ["-W", "-X", "--check-hash-based-pycs", "-Q"];
 
-/// Takes a command line apart. Nothing where it is not gunicorn's; unknown where gunicorn put a
+/// Takes a command line apart. `None` if it is not gunicorn's; unknown where gunicorn put a
 /// title in its place.
 pub(super) fn running(words: &[String]) -> Option<Known<Running>> {
     let first = words.first()?;
@@ -59,7 +59,7 @@ pub(super) fn running(words: &[String]) -> Option<Known<Running>> {
     None
 }
 
-/// Is this title a master's? Nothing where it is none of gunicorn's.
+/// Is this title a master's? `None` if it is none of gunicorn's.
 pub(super) fn title_of_master(words: &[String]) -> Option<bool> {
     let title = words.first()?.strip_prefix("gunicorn: ")?;
     Some(title.starts_with("master"))

@@ -31,7 +31,7 @@ pub struct Table<'h> {
     host: &'h dyn Host,
     /// Every process that was listed, in the order of their numbers as text.
     numbers: Vec<u32>,
-    /// Those that were looked at; none where one is gone.
+    /// Those that were looked at; `None` if one is gone.
     rows: RefCell<HashMap<u32, Option<Rc<Stat>>>>,
     /// The processes that run gunicorn, by number, with their command lines.
     gunicorns: Vec<Found>,
@@ -280,7 +280,7 @@ impl<'h> Table<'h> {
         self.status(pid).is_some_and(|status| status.catches(USR1) && !status.catches(HUP))
     }
 
-    /// All facts of one process; none where it is gone.
+    /// All facts of one process; `None` if it is gone.
     pub fn process(&self, pid: u32, words: &[String]) -> Option<Process> {
         let stat = self.row(pid)?;
         let ids = self.status(pid);

@@ -124,7 +124,7 @@ pub struct Code {
     pub imports: Known<ImportCheck>,
     /// Whether what gunicorn imports before it is there.
     pub start: StartImports,
-    /// What the application is made by; nothing where the code does not say for sure.
+    /// What the application is made by; `None` if the code does not say for sure.
     pub made: Known<Option<MadeBy>>,
     /// Calls that start a server while the application is imported.
     pub served: Known<Vec<ServedAtImport>>,
@@ -377,7 +377,7 @@ impl<'a> Reader<'a> {
         !self.whole && (no_name || nearest(module, near.iter().map(String::as_str)).is_some())
     }
 
-    /// The file of the module that gunicorn loads; none where it is nowhere.
+    /// The file of the module that gunicorn loads; `None` if it is nowhere.
     fn look_up(&self, module: &str) -> Result<Option<PathBuf>, Why> {
         // importlib takes any file's name for a module's, also `2-hbnb`.
         if module.split('.').any(|part| part.is_empty() || part.contains('/')) {

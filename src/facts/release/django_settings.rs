@@ -24,7 +24,7 @@ pub struct Django {
     pub debug: Known<bool>,
     /// `ENGINE` of the default database.
     pub engine: Known<String>,
-    /// `STATIC_ROOT`, which `collectstatic` copies to; none where it is not set.
+    /// `STATIC_ROOT`, which `collectstatic` copies to; `None` if it is not set.
     pub static_root: Known<Option<PathBuf>>,
     /// `STATIC_URL`, as it is written.
     pub static_url: Known<Option<String>>,
@@ -143,7 +143,7 @@ fn value(settings: &ConfigFile, name: &str) -> Known<ConfigValue> {
     }
 }
 
-/// A setting that is text or a path; none where it is not set or `None`.
+/// A setting that is text or a path; `None` if it is not set or `None`.
 fn text_or_path(settings: &ConfigFile, name: &str) -> Known<Option<String>> {
     // It is shown, and what an environment variable holds never is.
     if settings.get(name).is_some_and(|line| line.secret) {

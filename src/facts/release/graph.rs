@@ -426,7 +426,7 @@ impl<'a> Graph<'a> {
         check
     }
 
-    /// Which part of an import is nowhere; nothing where it is there by other means.
+    /// Which part of an import is nowhere; `None` if it is there by other means.
     fn missing(
         &self,
         judge: &Judge,

@@ -207,7 +207,7 @@ pub struct Listed {
 }
 
 impl Listed {
-    /// Nothing where the list may bring more than is known here.
+    /// `None` if the list may bring more than is known here.
     pub(super) fn of(file: &RequirementsFile) -> Option<Self> {
         let requirements = &file.requirements;
         let format = Format::of(&file.path);
@@ -234,7 +234,7 @@ impl Listed {
         !self.names.contains(distribution)
     }
 
-    /// The distribution that a module wants and that is not among them; nothing where one of those
+    /// The distribution that a module wants and that is not among them; `None` if one of those
     /// that have it is, or where nobody here knows the module.
     pub fn wanted_by(&self, module: &str) -> Option<&'static str> {
         let top = module.split('.').next().unwrap_or(module);
@@ -245,7 +245,7 @@ impl Listed {
     }
 }
 
-/// Adds a distribution and all that it brings; nothing where that is not known.
+/// Adds a distribution and all that it brings; `None` if that is not known.
 fn add(name: &str, requirement: &Requirement, names: &mut HashSet<String>) -> Option<()> {
     let mut queue = vec![name];
     // `celery[redis]` brings redis; of other extras nobody here knows.

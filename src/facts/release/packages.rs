@@ -55,7 +55,7 @@ impl RequirementsFile {
 /// What is required of the virtual environment.
 #[derive(Debug)]
 pub struct Packages {
-    /// What the release requires; none where it has no such file.
+    /// What the release requires; `None` if it has no such file.
     pub requirements: Known<Option<RequirementsFile>>,
     /// What a repository's list comes to, where there is no environment to hold it against.
     pub listed: Option<Listed>,

@@ -46,7 +46,7 @@ pub(super) fn read(
     Known::Observed(found, "the modes of the release's files")
 }
 
-/// Who imports the application; none where that is root.
+/// Who imports the application; `None` if that is root.
 fn importer(
     machine: &Machine,
     service: &Service,

@@ -108,7 +108,7 @@ fn follow_code(sources: &Sources, file: &Path, line: &str, site: &mut Site) {
 }
 
 /// The modules that an editable install's finder maps: `MAPPING … = {'shop': '/srv/shop'}`, or
-/// `F.map_module('shop', '/srv/shop')`. Nothing where there is more than that.
+/// `F.map_module('shop', '/srv/shop')`. `None` if there is more than that.
 fn maps(text: &str) -> Option<Vec<(String, PathBuf)>> {
     let mut found = Vec::new();
     for line in text.lines() {

@@ -247,7 +247,7 @@ pub struct Installed {
     pub gunicorn: i64,
 }
 
-/// From the times of what an installation writes. Nothing where gunicorn is there twice.
+/// From the times of what an installation writes. `None` if gunicorn is there twice.
 pub(super) fn installed(sources: &Sources, venv: &Known<Venv>) -> Option<Installed> {
     let venv = venv.ok()?;
     let mut found = venv.find("gunicorn");

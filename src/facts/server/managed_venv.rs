@@ -17,7 +17,7 @@ use crate::source::Sources;
 /// How far up a project is looked for.
 const UPWARD: usize = 16;
 
-/// The environment, where such a program starts gunicorn; nothing where none does.
+/// The environment, where such a program starts gunicorn; `None` if none does.
 pub(super) fn find(
     sources: &Sources,
     candidate: &Candidate,

@@ -6,7 +6,7 @@ use crate::source::nginx::Model;
 use crate::source::placeholder;
 
 /// A word that is written as it is read: where it stands without the quotes round it, and its
-/// text. Nothing where it holds an escape or a template's placeholder.
+/// text. `None` if it holds an escape or a template's placeholder.
 pub fn word(model: &Model, word: Span) -> Option<(Spelling, &str)> {
     let file = model.config.trees.iter().map(|tree| &tree.file).find(|f| f.id == word.file)?;
     let written = file.slice(word);

@@ -141,7 +141,7 @@ impl Writings<'_> {
         Ok(Spelling { span, syntax: Syntax::Python, quote, within: None })
     }
 
-    /// Where the value stands of the one variable of which this word consists; none where it is
+    /// Where the value stands of the one variable of which this word consists; `None` if it is
     /// no such word.
     pub(super) fn variable_in(&self, word: Span) -> Option<Result<Spelling, Why>> {
         let text = self.text(word).ok()?;

@@ -51,7 +51,7 @@ pub(super) fn split(path: &Path) -> Option<(&Path, OsString)> {
     Some((path.parent()?, path.file_name()?.to_owned()))
 }
 
-/// What differs between what stands and what should; none where they are the same.
+/// What differs between what stands and what should; `None` if they are the same.
 pub(super) fn difference(found: Option<&Found>, content: &Content) -> Option<&'static str> {
     let Some(found) = found else {
         return (*content != Content::Absent).then_some("it is gone");

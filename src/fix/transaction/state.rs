@@ -92,7 +92,7 @@ impl<'d> Shelf<'d> {
         Ok(numbers)
     }
 
-    /// How far a transaction is; none where it was never begun.
+    /// How far a transaction is; `None` if it was never begun.
     pub(in crate::fix) fn state(&self, id: TransactionId) -> Result<Option<State>, StoreError> {
         let directory = self.open(id)?;
         let Some(bytes) = self.read(&directory, OsStr::new(STATE))? else { return Ok(None) };

@@ -63,7 +63,7 @@ impl fmt::Display for NetError {
         match self {
             Self::Refused => f.write_str("connection refused"),
             Self::Reset => f.write_str("connection reset"),
-            Self::NoSocket => f.write_str("the socket is not there"),
+            Self::NoSocket => f.write_str("the socket does not exist"),
             Self::QueueFull => f.write_str("the socket's queue is full"),
             Self::Denied => f.write_str("permission denied"),
             Self::Unresolved => f.write_str("the host's name leads to no address"),

@@ -63,7 +63,7 @@ pub struct Report {
     pub lateness: Lateness,
     /// How many connections were open at a time.
     pub open: OpenConnections,
-    /// Why the prober itself broke down; none where it did not.
+    /// Why the prober itself broke down; `None` if it did not.
     pub broken: Option<String>,
 }
 
@@ -80,7 +80,7 @@ pub struct Totals {
     pub not_sent: NotSentCounts,
     /// The kinds of failure that there were.
     pub failures: Vec<Failure>,
-    /// How long answers took; none where there was neither a success nor a timeout.
+    /// How long answers took; `None` if there was neither a success nor a timeout.
     pub latency: Option<Latency>,
 }
 
@@ -125,7 +125,7 @@ pub struct TargetReport {
     pub longest_gap: Gap,
     /// New connections, kept ones; only those that were run.
     pub series: Vec<SeriesReport>,
-    /// Answers with and without the text that is watched for; none where none is.
+    /// Answers with and without the text that is watched for; `None` if none is.
     pub watched: Option<Watched>,
     /// The first failure of each kind.
     pub evidence: Vec<Evidence>,

@@ -24,8 +24,8 @@ impl AppName {
 }
 
 /// The application behind an entry. `config` is the module `apps` of a plain entry, or the module
-/// before the last dot where the entry names a class in it; nothing where there is none. `class` is
-/// that class. Nothing where it cannot be told.
+/// before the last dot where the entry names a class in it; `None` if there is none. `class` is
+/// that class. `None` if it cannot be told.
 pub fn app_of(entry: &str, config: Option<&Module>, class: Option<&str>) -> Option<AppName> {
     let Some(module) = config else {
         return class.is_none().then(|| AppName::plain(entry));
@@ -74,7 +74,7 @@ impl<'a> Classes<'a> {
         self.all.iter().rev().find(|class| class.name.as_str() == name).copied()
     }
 
-    /// Is it made from `AppConfig`? Nothing where a base of it is not known.
+    /// Is it made from `AppConfig`? `None` if a base of it is not known.
     fn is_config(&self, class: &StmtClassDef) -> Option<bool> {
         let mut at = class;
         for _ in 0..=self.all.len() {
@@ -134,7 +134,7 @@ impl<'a> Classes<'a> {
         }
     }
 
-    /// An attribute of a class or of those that it is made from; nothing where a base is not known.
+    /// An attribute of a class or of those that it is made from; `None` if a base is not known.
     fn find(&self, class: &'a StmtClassDef, name: &str) -> Option<Option<&'a Expr>> {
         let mut at = class;
         for _ in 0..=self.all.len() {

@@ -57,7 +57,7 @@ pub enum Step {
     Index(String),
     /// `AlterOrderWithRespectTo` with something in it: a new column that must be filled.
     Order(String),
-    /// `RunSQL`; nothing where the text is put together when it runs.
+    /// `RunSQL`; `None` if the text is put together when it runs.
     Sql(Option<Vec<String>>),
     /// `RunPython`.
     Python,
@@ -253,7 +253,7 @@ fn create(is: &Arguments<'_>) -> Option<Step> {
     Some(Step::CreateModel { name, fields, tableless, named_table })
 }
 
-/// Is a `unique_together` empty? Nothing where that cannot be told.
+/// Is a `unique_together` empty? `None` if that cannot be told.
 fn is_empty(expression: &Expr) -> Option<bool> {
     match expression {
         Expr::NoneLiteral(_) => Some(true),

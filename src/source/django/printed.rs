@@ -13,7 +13,7 @@ pub struct Printed {
     pub pending: Vec<Key>,
 }
 
-/// Reads it. Nothing where it names no migration, or a line is none that Django prints.
+/// Reads it. `None` if it names no migration, or a line is none that Django prints.
 pub fn read(text: &str) -> Option<Printed> {
     let mut printed = Printed::default();
     let mut app: Option<&str> = None;

@@ -110,7 +110,7 @@ pub struct Setting {
     pub action: Action,
     /// What values it accepts.
     pub kind: Kind,
-    /// Its default; nothing where the versions that are possible differ.
+    /// Its default; `None` if the versions that are possible differ.
     pub default: Option<Default>,
 }
 

@@ -16,7 +16,7 @@ pub fn split(text: &str) -> Option<Vec<String>> {
     Some(words(text)?.into_iter().map(|word| word.value).collect())
 }
 
-/// Splits a text into words; nothing where Python raises (`No closing quotation`, `No escaped
+/// Splits a text into words; `None` if Python raises (`No closing quotation`, `No escaped
 /// character`): gunicorn does not start then.
 pub fn words(text: &str) -> Option<Vec<ShellWord>> {
     let mut words = Vec::new();

@@ -27,7 +27,7 @@ pub enum Reason {
 /// The answer to which server takes a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Served {
-    /// The server; none where nobody listens there.
+    /// The server; `None` if nobody listens there.
     pub server: Option<ServerId>,
     /// Why.
     pub reason: Option<Reason>,
@@ -39,7 +39,7 @@ pub struct Served {
 /// The answer to which location takes a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Located {
-    /// The location; none where the server itself handles it.
+    /// The location; `None` if the server itself handles it.
     pub location: Option<LocationId>,
     /// Locations that could not be judged and might have taken it.
     pub unknown: Vec<LocationId>,

@@ -43,7 +43,7 @@ fn read(sources: &Sources<'_>, path: PathBuf) -> Included {
             let lookup = sources.host().look(&path);
             let place = match (lookup.links.last(), &lookup.outcome) {
                 (Some(link), Outcome::Missing { .. }) => format!(
-                    ": {} is a link to {}, which is not there",
+                    ": {} is a link to {}, which does not exist",
                     link.link.display(),
                     link.target.display()
                 ),

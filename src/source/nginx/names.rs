@@ -416,7 +416,7 @@ fn definition(directive: &DirectiveRef<'_>, prefix: &str) -> Option<String> {
     Some(name.split(':').next().unwrap_or_default().to_owned())
 }
 
-/// The name that a directive uses; nothing where it uses none, or one that is not known here.
+/// The name that a directive uses; `None` if it uses none, or one that is not known here.
 fn usage<'c>(directive: &DirectiveRef<'c>, kind: Named) -> Option<(WordRef<'c>, String)> {
     let is_known = |word: &WordRef<'_>| !word.has_placeholder() && !word.text().contains('$');
     let (word, name) = match kind {

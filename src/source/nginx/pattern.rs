@@ -37,7 +37,7 @@ fn in_rewrites(config: &Config) -> impl Iterator<Item = WordRef<'_>> {
     patterns.filter(|word| !word.has_placeholder())
 }
 
-/// Why PCRE does not take a pattern; nothing where its form is sound, or where options in it change
+/// Why PCRE does not take a pattern; `None` if its form is sound, or where options in it change
 /// how it is read.
 fn refused(pattern: &str) -> Option<&'static str> {
     let bytes = pattern.as_bytes();

@@ -41,7 +41,7 @@ impl Server {
 /// One `listen`.
 #[derive(Debug, Clone)]
 pub struct Listen {
-    /// The address; none where it is a placeholder or nothing nginx would take.
+    /// The address; `None` if it is a placeholder or nothing nginx would take.
     pub address: Option<Address>,
     /// `default_server` (or `default`).
     pub default_server: bool,

@@ -55,7 +55,7 @@ pub struct Upstream {
 /// A `server` of a group. A host name with several addresses is several servers to nginx.
 #[derive(Debug, Clone)]
 pub struct Peer {
-    /// Its address; none where it is a placeholder, or nothing nginx would take.
+    /// Its address; `None` if it is a placeholder, or nothing nginx would take.
     pub address: Option<Address>,
     /// Was the port left to its default, 80?
     pub default_port: bool,

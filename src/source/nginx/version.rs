@@ -8,7 +8,7 @@ pub struct Version(pub u32, pub u32, pub u32);
 
 impl Version {
     /// Reads three numbers, before them a package's epoch, behind them what a package adds;
-    /// nothing where that is not what stands there.
+    /// `None` if that is not what stands there.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let upstream = text.split_once(':').map_or(text, |(_, rest)| rest);

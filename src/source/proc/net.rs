@@ -61,7 +61,7 @@ pub fn unix_listeners(bytes: &[u8]) -> Vec<Listening> {
     found
 }
 
-/// Flags, inode and path of a row; nothing where it has no path in the file system.
+/// Flags, inode and path of a row; `None` if it has no path in the file system.
 fn unix_columns(line: &[u8]) -> Option<(u64, &[u8], PathBuf)> {
     // Most rows have no path: that is seen without taking them apart.
     let slash = memchr::memchr(b'/', line)?;

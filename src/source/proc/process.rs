@@ -22,7 +22,7 @@ pub struct Stat {
     pub started: u64,
 }
 
-/// Reads `/proc/PID/stat`. Nothing where it has another shape.
+/// Reads `/proc/PID/stat`. `None` if it has another shape.
 pub fn parse_stat(bytes: &[u8]) -> Option<Stat> {
     let bytes = bytes.trim_ascii();
     // The parser slices around the parentheses without looking.

@@ -72,7 +72,7 @@ pub enum WriteKind {
 /// One place where a module changes the environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnvironmentWrite {
-    /// The variable; none where its name is computed, or for all of a file's or a dictionary's.
+    /// The variable; `None` if its name is computed, or for all of a file's or a dictionary's.
     pub name: Option<String>,
     /// What is done.
     pub kind: WriteKind,

@@ -15,7 +15,7 @@ pub struct FlaskApplication {
     /// The call.
     pub span: Span,
     /// The directory of its static files, from the module's own, and the path of requests for
-    /// them; nothing where the call does not tell.
+    /// them; `None` if the call does not tell.
     pub statics: Option<FlaskStatics>,
 }
 

@@ -38,7 +38,7 @@ pub struct Import {
 
 impl Import {
     /// The absolute name of the module, as seen from `package` (`a.b` for `a/b/x.py` and for
-    /// `a/b/__init__.py`). Nothing where the dots lead above the top.
+    /// `a/b/__init__.py`). `None` if the dots lead above the top.
     pub fn absolute(&self, package: &str) -> Option<String> {
         if self.level == 0 {
             return Some(self.module.clone());

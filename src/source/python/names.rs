@@ -32,7 +32,7 @@ pub enum DefinitionKind {
     Function {
         /// Parameters without a default.
         required: usize,
-        /// How many it takes by their place at most; none where there is a `*args`.
+        /// How many it takes by their place at most; `None` if there is a `*args`.
         most: Option<usize>,
         /// `async def`.
         is_async: bool,

@@ -94,7 +94,7 @@ fn edge_conditions(
         if !known && root.marker.tree.is_true() {
             found.fault(
                 file.line_span(1),
-                format!("does not hold {name}, which pyproject.toml asks for"),
+                format!("does not list {name}, which pyproject.toml asks for"),
             );
         }
     }

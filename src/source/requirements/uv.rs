@@ -122,7 +122,7 @@ fn add<'a, 't: 'a>(
             .filter(|i| version.is_none_or(|version| packages[*i].version == version))
             .collect();
         if targets.is_empty() {
-            found.fault(span, "is a dependency that the lock does not hold");
+            found.fault(span, "is a dependency that the lock does not list");
         }
         let marker = toml::string(edge, "marker").map_or_else(Marker::always, Marker::parse);
         for target in targets {

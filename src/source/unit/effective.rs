@@ -21,7 +21,7 @@ pub struct Unit {
     pub name: UnitName,
     /// Its other names.
     pub aliases: Vec<UnitName>,
-    /// Its fragment; none where it could not be read or is masked.
+    /// Its fragment; `None` if it could not be read or is masked.
     pub fragment: Option<UnitFile>,
     /// Its drop-ins in the order in which they apply.
     pub drop_ins: Vec<UnitFile>,

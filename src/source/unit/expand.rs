@@ -10,7 +10,7 @@ use crate::source::{Lookup, Secret, Span, Text};
 /// A word of a command line as the process sees it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ExpandedWord {
-    /// The text; none where it is not known.
+    /// The text; `None` if it is not known.
     pub text: Option<Text>,
     /// The text with what is not known left as written, for telling options apart.
     pub written: Text,

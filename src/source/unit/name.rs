@@ -135,7 +135,7 @@ impl UnitName {
         self.instance().map(|_| Self { instance: Some(String::new()), ..self.clone() })
     }
 
-    /// An instance of this template; nothing where this is none.
+    /// An instance of this template; `None` if this is none.
     pub fn with_instance(&self, instance: &str) -> Option<Self> {
         if !self.is_template() || instance.is_empty() {
             return None;
@@ -201,7 +201,7 @@ impl fmt::Display for UnitName {
     }
 }
 
-/// Undoes systemd's escapes: `-` is `/`, `\x2d` a byte. Nothing where an escape is broken or the
+/// Undoes systemd's escapes: `-` is `/`, `\x2d` a byte. `None` if an escape is broken or the
 /// result is not UTF-8.
 pub fn unescape(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());

@@ -62,7 +62,7 @@ const UNITS: [(&str, u64); 31] = [
     ("", 0),
 ];
 
-/// Reads a time span whose default unit is the second. Nothing where systemd refuses it.
+/// Reads a time span whose default unit is the second. `None` if systemd refuses it.
 pub fn parse_seconds(text: &str) -> Option<TimeSpan> {
     const BLANK: [char; 4] = [' ', '\t', '\n', '\r'];
     let mut rest = text.trim_start_matches(BLANK);

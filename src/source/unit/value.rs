@@ -51,7 +51,7 @@ macro_rules! enumeration {
             /// Every word that systemd takes.
             pub const WORDS: &'static [&'static str] = &[$($word),+];
 
-            /// The word's meaning; nothing where systemd ignores it.
+            /// The word's meaning; `None` if systemd ignores it.
             pub fn parse(text: &str) -> Option<Self> {
                 match text {
                     $($word => Some(Self::$variant),)+

@@ -88,7 +88,7 @@ pub(super) fn words<'m>(model: &'m Model, level: Level, name: &str) -> Vec<WordR
     lines.into_iter().filter_map(|id| model.config.get(id)?.argument(0)).collect()
 }
 
-/// The file that a word names; none where it names none, or only at each handshake.
+/// The file that a word names; `None` if it names none, or only at each handshake.
 pub(super) fn path(word: &WordRef) -> Option<PathBuf> {
     let text = word.text();
     let elsewhere = ["data:", "engine:", "store:"].iter().any(|p| text.starts_with(p));

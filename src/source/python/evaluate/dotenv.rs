@@ -54,7 +54,7 @@ pub(super) fn parse(text: &str) -> Dotenv {
     Dotenv { variables: last, open: found.open }
 }
 
-/// A value: `Some(None)` where it is set to something that is not followed, nothing where its
+/// A value: `Some(None)` where it is set to something that is not followed, `None` if its
 /// quote does not close on the line.
 fn value(text: &str) -> Option<Option<String>> {
     let Some(quote) = text.chars().next().filter(|c| matches!(c, '\'' | '"')) else {

@@ -367,7 +367,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// The first file of this name from a directory upward: nothing where that is not known,
+    /// The first file of this name from a directory upward: `None` if that is not known,
     /// `Some(None)` where there is none.
     pub(super) fn find_dotenv(&self, name: &str, from: &str) -> Option<Option<String>> {
         let directories = std::path::Path::new(from).ancestors().take(UPWARD);

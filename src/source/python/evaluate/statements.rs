@@ -436,7 +436,7 @@ impl<'a> Machine<'a> {
     }
 }
 
-/// Does an `except` clause catch this exception? Nothing where that is not known.
+/// Does an `except` clause catch this exception? `None` if that is not known.
 fn catches(class: Option<&Expr>, kind: &str) -> Option<bool> {
     let Some(class) = class else { return Some(true) };
     let classes: Vec<&Expr> = match class {

@@ -58,7 +58,7 @@ impl Value {
         weight
     }
 
-    /// Python's truth of it; nothing where it is not known.
+    /// Python's truth of it; `None` if it is not known.
     pub(super) fn truth(&self) -> Option<bool> {
         Some(match self {
             Self::Int(value) => *value != 0,
@@ -105,7 +105,7 @@ impl Value {
         }
     }
 
-    /// Python's `==`; nothing where it is not known.
+    /// Python's `==`; `None` if it is not known.
     pub(super) fn equals(&self, other: &Self) -> Option<bool> {
         if self.unknown().is_some() || other.unknown().is_some() {
             return None;
@@ -132,7 +132,7 @@ impl Value {
         }
     }
 
-    /// `str(value)`; nothing where its form is not certain.
+    /// `str(value)`; `None` if its form is not certain.
     pub(super) fn text(&self) -> Option<String> {
         Some(match self {
             Self::Int(value) => value.to_string(),
