@@ -26,6 +26,7 @@ mod cases_release_database;
 mod cases_sockets;
 mod cases_unit;
 mod cases_versions;
+mod capture;
 mod catalogue;
 mod certificates;
 mod check_waits;
