@@ -25,12 +25,15 @@ enum Shape {
 #[derive(Default)]
 pub(super) struct Masker {
     masks: HashMap<Vec<u8>, Vec<u8>>,
+    made: HashSet<Vec<u8>>,
     counts: HashMap<(Shape, usize), u64>,
     known: HashSet<Vec<u8>>,
     /// Words of paths that are there. They stand in the capture anyway.
     paths: HashSet<Vec<u8>>,
     /// Variables whose values the check needs beside those that it always does.
     pub(super) needed: HashSet<String>,
+    /// The names of all variables that are set.
+    pub(super) variables: HashSet<Vec<u8>>,
     masked: usize,
 }
 
@@ -96,13 +99,24 @@ impl Masker {
             _ if word.iter().all(u8::is_ascii_uppercase) => Shape::Capitals,
             _ => Shape::Letters,
         };
-        let count = self.counts.entry((shape, word.len())).or_default();
-        let mut mask = made(shape, word.len(), *count);
-        *count += 1;
-        if mask == word {
-            mask = made(shape, word.len(), *count);
-            *count += 1;
+        // A mask is masked no further, and no mask is a word that has one: however often a text is
+        // gone through, a word comes to the same.
+        if self.made.contains(word) {
+            return word.to_vec();
         }
+        let count = self.counts.entry((shape, word.len())).or_default();
+        let room = room(shape, word.len());
+        let mask = loop {
+            let mask = made(shape, word.len(), *count);
+            if *count >= room {
+                return mask;
+            }
+            *count += 1;
+            if mask != word && !self.masks.contains_key(&mask) {
+                break mask;
+            }
+        };
+        self.made.insert(mask.clone());
         self.masks.insert(word.to_vec(), mask.clone());
         mask
     }
@@ -185,6 +199,12 @@ fn is_known(word: &[u8]) -> bool {
     let digits = word.iter().any(u8::is_ascii_digit);
     let letters = word.iter().any(u8::is_ascii_alphabetic);
     letters && (word.len() >= KNOWN && digits || word.len() >= KNOWN_LETTERS)
+}
+
+/// How many masks there are of so many characters.
+fn room(shape: Shape, length: usize) -> u64 {
+    let base: u64 = if shape == Shape::Digits { 10 } else { 26 };
+    base.saturating_pow(u32::try_from(length).unwrap_or(u32::MAX))
 }
 
 /// The mask of that number, of so many characters.

@@ -23,7 +23,7 @@ pub(super) fn command_line(masker: &mut Masker, bytes: &mut [u8]) {
     let base = |word: &Vec<u8>| word.rsplit(|byte| *byte == b'/').next().map(<[u8]>::to_vec);
     let named = |word: &Vec<u8>| {
         let base = base(word).unwrap_or_default();
-        base.starts_with(b"gunicorn") || word.starts_with(b"nginx: ")
+        base.starts_with(b"gunicorn") || word.starts_with(b"nginx:")
     };
     let script = words.iter().skip(1).position(|word| !word.starts_with(b"-"));
     let shown = script.map_or(1, |at| at + 2);

@@ -31,6 +31,7 @@ pub fn redact(recording: &mut Recording, asked: &mut Asked, sources: &Sources) -
     take_paths(&mut masker, recording);
     let hidden = hidden(sources);
     masker.needed = needed(recording);
+    masker.variables = variables(recording, &hidden);
     // What is a secret is known once all is looked through; then it is masked elsewhere, too.
     for (path, answer) in &mut recording.files {
         if let Ok(bytes) = answer {
@@ -135,6 +136,23 @@ fn needed(recording: &Recording) -> HashSet<String> {
     found
 }
 
+/// The names of variables that are set: they stand before what is hidden, and in `environ`.
+fn variables(recording: &Recording, hidden: &Hidden) -> HashSet<Vec<u8>> {
+    let mut found = HashSet::new();
+    for (path, answer) in &recording.files {
+        let Ok(bytes) = answer else { continue };
+        let ranges = hidden.get(path).into_iter().flatten();
+        let before = ranges.filter_map(|range| bytes.get(..range.start));
+        found.extend(before.filter_map(name_of_value));
+        if path.ends_with("environ") {
+            let entries = bytes.split(|byte| *byte == 0);
+            let name = |entry: &[u8]| entry.get(..value::name_length(entry)).map(<[u8]>::to_vec);
+            found.extend(entries.filter_map(name));
+        }
+    }
+    found
+}
+
 fn is_name(word: &[u8]) -> bool {
     word.first().is_some_and(|first| first.is_ascii_alphabetic() || *first == b'_')
 }
@@ -188,12 +206,14 @@ fn file(masker: &mut Masker, path: &Path, bytes: &mut Vec<u8>, hidden: Option<&V
         _ => {}
     }
     let Some(hidden) = hidden else { return unread(masker, path, bytes) };
+    let text_length = bytes.len();
     for range in hidden {
         let start = range.start.min(bytes.len());
         let (before, rest) = bytes.split_at_mut(start);
         let length = range.end.saturating_sub(range.start).min(rest.len());
         let text = rest.get_mut(..length).unwrap_or_default();
-        hide(masker, path, before, text);
+        let whole = range.start == 0 && length == text_length;
+        hide(masker, path, before, text, whole);
     }
     scripts::text(masker, path, bytes);
 }
@@ -209,22 +229,61 @@ fn unread(masker: &mut Masker, path: &Path, bytes: &mut Vec<u8>) {
         let start = range.start.min(bytes.len());
         let (before, rest) = bytes.split_at_mut(start);
         let length = range.end.saturating_sub(range.start).min(rest.len());
-        hide(masker, path, before, rest.get_mut(..length).unwrap_or_default());
+        hide(masker, path, before, rest.get_mut(..length).unwrap_or_default(), false);
     }
     scripts::text(masker, path, bytes);
 }
 
 /// Masks what is hidden in a file; `before` is what stands before it.
-fn hide(masker: &mut Masker, path: &Path, before: &[u8], text: &mut [u8]) {
-    let python = path.extension().is_some_and(|ending| ending == "py");
+fn hide(masker: &mut Masker, path: &Path, before: &[u8], text: &mut [u8], whole: bool) {
     let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
     let unit = matches!(ending, "service" | "socket" | "conf");
-    match name_of_value(before) {
-        Some(name) => value::value(masker, Some(&name), text, unit),
-        None if python => in_list(masker, text),
-        None if memchr::memmem::find(text, b"deploy-doctor: ignore").is_some() => {}
-        None => value::value(masker, None, text, unit),
+    if memchr::memmem::find(text, b"deploy-doctor: ignore").is_some() {
+        return;
     }
+    // What stands before may be the setting itself: `Environment=`.
+    let name = name_of_value(before).filter(|_| !unit || !begins_setting(before));
+    match (name, ending) {
+        (Some(name), _) if unit => value::value_with_others(masker, &name, text),
+        (Some(name), _) => value::value(masker, Some(&name), text, false),
+        (None, "py") => in_list(masker, text),
+        _ if whole => value::assignments(masker, text, false),
+        _ if unit => {
+            let setting = setting(before);
+            match setting.as_slice() {
+                b"environmentfile" => value::command(masker, text),
+                b"passenvironment" | b"unsetenvironment" => value::name_list(masker, text),
+                name if name.starts_with(b"env") => value::assignments(masker, text, true),
+                _ => value::value(masker, None, text, true),
+            }
+        }
+        _ => value::value(masker, None, text, unit),
+    }
+}
+
+/// Is the `=` that ends here the first one of its line?
+fn begins_setting(before: &[u8]) -> bool {
+    let line = logical_line(before);
+    line.iter().filter(|byte| **byte == b'=').count() == 1
+}
+
+/// The setting of a unit whose logical line this is the beginning of.
+fn setting(before: &[u8]) -> Vec<u8> {
+    let line = logical_line(before);
+    let name = line.split(|byte| *byte == b'=').next().unwrap_or_default();
+    name.trim_ascii().to_ascii_lowercase()
+}
+
+fn logical_line(before: &[u8]) -> &[u8] {
+    let mut end = before.len();
+    let start = loop {
+        match before.get(..end).and_then(|text| memchr::memrchr(b'\n', text)) {
+            Some(at) if before.get(..at).is_some_and(|line| line.ends_with(b"\\")) => end = at,
+            Some(at) => break at + 1,
+            None => break 0,
+        }
+    };
+    before.get(start..).unwrap_or_default()
 }
 
 /// `NAME=` or `NAME="` that ends here.

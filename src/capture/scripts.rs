@@ -5,8 +5,9 @@ use std::ops::Range;
 use std::path::Path;
 
 use super::keys;
-use super::mask::{Masker, in_urls};
-use super::value::{command, generated, is_secretive};
+use super::mask::Masker;
+use super::value::{command, generated, is_secretive, urls};
+use crate::source::certificate::is_left_out;
 use crate::source::python::texts::{Texts, texts};
 use crate::source::{FileId, SourceFile};
 
@@ -18,9 +19,7 @@ const METADATA: [&str; 5] = ["METADATA", "PKG-INFO", "RECORD", "WHEEL", "INSTALL
 /// Masks what looks like a secret.
 pub(super) fn text(masker: &mut Masker, path: &Path, bytes: &mut [u8]) {
     keys::mask_private(masker, bytes);
-    for url in in_urls(bytes) {
-        masker.secret(bytes.get_mut(url).unwrap_or_default(), |_| false);
-    }
+    urls(masker, bytes);
     let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     if ending == "py" {
@@ -33,6 +32,7 @@ pub(super) fn text(masker: &mut Masker, path: &Path, bytes: &mut [u8]) {
         let first = line.trim_ascii_start();
         let exec = first.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"exec"));
         match exec {
+            _ if is_left_out(line) => {}
             true => {
                 let at = line.iter().position(|byte| *byte == b'=').map_or(0, |at| at + 1);
                 command(masker, line.get_mut(at..).unwrap_or_default());

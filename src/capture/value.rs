@@ -225,6 +225,99 @@ fn escapes(text: &[u8], specifiers: bool) -> Vec<std::ops::Range<usize>> {
     found
 }
 
+/// The names of variables that a value names, where such are set: `$HOME`, `${HOME}`.
+fn names_of_others(masker: &Masker, text: &[u8]) -> Vec<std::ops::Range<usize>> {
+    let name = |at: usize| {
+        let rest = text.get(at + 1..)?;
+        let braces = usize::from(rest.first() == Some(&b'{'));
+        let rest = rest.get(braces..)?;
+        let name = rest.get(..name_length(rest))?;
+        let start = at + 1 + braces;
+        let known = std::str::from_utf8(name).is_ok_and(|name| NEEDED.contains(&name));
+        (known || masker.variables.contains(name)).then_some(start..start + name.len())
+    };
+    memchr::memchr_iter(b'$', text).filter_map(name).collect()
+}
+
+/// How long the name of a variable is that begins here; 0 where none does.
+pub(super) fn name_length(text: &[u8]) -> usize {
+    match text.first() {
+        Some(first) if first.is_ascii_alphabetic() || *first == b'_' => {
+            text.iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'_').count()
+        }
+        _ => 0,
+    }
+}
+
+/// Where assignments begin in a text: the name, and the place behind its `=`. What fills up the last
+/// word of base64 is none.
+fn names(text: &[u8]) -> Vec<(std::ops::Range<usize>, usize)> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < text.len() {
+        let before = at.checked_sub(1).and_then(|before| text.get(before));
+        let begins = before.is_none_or(|b| b.is_ascii_whitespace() || matches!(b, b'"' | b'\''));
+        let rest = text.get(at..).unwrap_or_default();
+        let length = if begins { name_length(rest) } else { 0 };
+        let name = rest.get(..length).unwrap_or_default();
+        let follows = rest.get(length + 1);
+        let capitals = name.iter().all(|byte| byte.is_ascii_uppercase() || *byte == b'_');
+        let filled = follows.is_some_and(|b| *b != b'=' && !b.is_ascii_whitespace());
+        if (1..=64).contains(&length)
+            && rest.get(length) == Some(&b'=')
+            && !is_generated(name)
+            && (filled || capitals)
+        {
+            found.push((at..at + length, at + length + 1));
+            at += length + 1;
+        } else {
+            at += length.max(1);
+        }
+    }
+    found
+}
+
+/// Masks the values of all assignments in a text, and what else stands in it.
+pub(super) fn assignments(masker: &mut Masker, text: &mut [u8], unit: bool) {
+    let names = names(text);
+    let first = names.first().map_or(text.len(), |(name, _)| name.start);
+    value(masker, None, part(text, &(0..first)), unit);
+    named(masker, text, &names, unit);
+}
+
+/// Masks a value of a unit, and of what is an assignment within it the value alone.
+pub(super) fn value_with_others(masker: &mut Masker, name: &[u8], text: &mut [u8]) {
+    let names = names(text);
+    let first = names.first().map_or(text.len(), |(name, _)| name.start);
+    value(masker, Some(name), part(text, &(0..first)), true);
+    named(masker, text, &names, true);
+}
+
+fn named(
+    masker: &mut Masker,
+    text: &mut [u8],
+    names: &[(std::ops::Range<usize>, usize)],
+    unit: bool,
+) {
+    for (number, (name, from)) in names.iter().enumerate() {
+        let end = names.get(number + 1).map_or(text.len(), |(next, _)| next.start);
+        let name = text.get(name.clone()).unwrap_or_default().to_vec();
+        value(masker, Some(&name), part(text, &(*from..end)), unit);
+    }
+}
+
+/// Masks in a list of variables' names what is none.
+pub(super) fn name_list(masker: &mut Masker, text: &mut [u8]) {
+    let is_gap = |byte: &u8| byte.is_ascii_whitespace();
+    for word in text.split_mut(is_gap) {
+        match word.iter().position(|byte| *byte == b'=') {
+            Some(_) => assignments(masker, word, true),
+            None if name_length(word) == word.len() && !is_generated(word) => {}
+            None => value(masker, None, word, true),
+        }
+    }
+}
+
 /// A part of a text, changed apart from the rest.
 fn part<'t>(text: &'t mut [u8], range: &std::ops::Range<usize>) -> &'t mut [u8] {
     text.get_mut(range.clone()).unwrap_or_default()
@@ -253,6 +346,7 @@ pub(super) fn value(masker: &mut Masker, name: Option<&[u8]>, text: &mut [u8], u
     }
     let mut kept = schemes(text);
     kept.extend(escapes(text, unit));
+    kept.extend(names_of_others(masker, text));
     kept.sort_by_key(|range| range.start);
     let path = !secretive && is_path(&bare);
     let paths: std::collections::HashSet<Vec<u8>> =
@@ -318,11 +412,15 @@ pub(super) fn command(masker: &mut Masker, text: &mut [u8]) {
         }
         at = end;
     }
-    let urls = in_urls(text);
-    for url in urls {
-        masker.secret(part(text, &url), |_| false);
-    }
+    urls(masker, text);
     generated(masker, text);
+}
+
+/// Masks users and passwords in URLs.
+pub(super) fn urls(masker: &mut Masker, text: &mut [u8]) {
+    for url in in_urls(text) {
+        value(masker, Some(b"PASSWORD"), part(text, &url), true);
+    }
 }
 
 /// Masks what a generator made.

@@ -154,6 +154,11 @@ fn left_out(key: &[u8]) -> Option<SubjectPublicKeyInfoDer<'static>> {
     bytes.map(SubjectPublicKeyInfoDer::from)
 }
 
+/// Is this line what stands in the place of a private key?
+pub fn is_left_out(line: &[u8]) -> bool {
+    line.starts_with(LEFT_OUT.as_bytes())
+}
+
 /// The ranges of private keys in a text: from the first line of PEM to behind the last, or to the
 /// end where there is none.
 pub fn private_keys(bytes: &[u8]) -> Vec<std::ops::Range<usize>> {
