@@ -248,10 +248,10 @@ mod tests {
             "[9] [INFO] Starting gunicorn 23.0.0"
         );
         assert_eq!(one("KeyError: 'API_TOKEN'"), "KeyError: 'API_TOKEN'");
-        assert_eq!(one("ValueError: bad hunter2"), "ValueError: mas maskedm");
+        assert_eq!(one("ValueError: bad hunter2"), "ValueError: mas masked7");
         assert_eq!(
             one("  File \"/srv/a/wsgi.py\", line 3, in hunter2"),
-            "  File \"/srv/a/wsgi.py\", line 3, ma maskedm"
+            "  File \"/srv/a/wsgi.py\", line 3, ma masked7"
         );
         let log = "2026/04/21 09:15:00 [error] 7#7: *3 connect() to unix:/run/x.sock failed (111: \
             Connection refused) while connecting to upstream, client: 10.0.0.1, server: a, \

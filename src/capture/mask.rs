@@ -2,8 +2,8 @@
 //! same word, so that what was equal stays equal.
 //!
 //! A word is a run of letters and digits. What stands between words (quotes, `#`, `\`, `$`, `:`,
-//! `@`) is kept: how a file is read hangs on it. Of a word its length is kept, and whether it is
-//! all digits or all capitals; nothing else, so nothing of it can be worked out.
+//! `@`) is kept: how a file is read hangs on it. Of a word its length is kept, and whether it has
+//! small letters, capitals and digits; nothing else, so nothing of it can be worked out.
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,11 +14,44 @@ const KNOWN: usize = 8;
 /// A word of letters alone counts as such from here on.
 const KNOWN_LETTERS: usize = 16;
 
+/// What a mask has in common with its word, beside its length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Shape {
+    /// A number.
     Digits,
-    Capitals,
-    Letters,
+    /// Letters, and whether there is a digit among them.
+    Letters { case: Case, digit: bool },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Case {
+    Lower,
+    Upper,
+    Both,
+}
+
+impl Shape {
+    fn of(word: &[u8]) -> Self {
+        let any = |is: fn(&u8) -> bool| word.iter().any(is);
+        let case = match (any(u8::is_ascii_lowercase), any(u8::is_ascii_uppercase)) {
+            (false, false) => return Self::Digits,
+            (true, false) => Case::Lower,
+            (false, true) => Case::Upper,
+            (true, true) => Case::Both,
+        };
+        Self::Letters { case, digit: any(u8::is_ascii_digit) }
+    }
+
+    /// In how many places letters or digits are counted on.
+    fn places(self, length: usize) -> usize {
+        match self {
+            Self::Digits => length,
+            // One is the digit, one the capital.
+            Self::Letters { case, digit } => length
+                .saturating_sub(usize::from(digit))
+                .saturating_sub(usize::from(case == Case::Both)),
+        }
+    }
 }
 
 /// The masks of one capture.
@@ -34,6 +67,8 @@ pub(super) struct Masker {
     pub(super) needed: HashSet<String>,
     /// The names of all variables that are set.
     pub(super) variables: HashSet<Vec<u8>>,
+    /// Texts that were masked where a path is to stand, so that they may be a part of one.
+    renames: Vec<(Vec<u8>, Vec<u8>)>,
     masked: usize,
 }
 
@@ -94,11 +129,7 @@ impl Masker {
         if let Some(mask) = self.masks.get(word) {
             return mask.clone();
         }
-        let shape = match word {
-            _ if word.iter().all(u8::is_ascii_digit) => Shape::Digits,
-            _ if word.iter().all(u8::is_ascii_uppercase) => Shape::Capitals,
-            _ => Shape::Letters,
-        };
+        let shape = Shape::of(word);
         // A mask is masked no further, and no mask is a word that has one: however often a text is
         // gone through, a word comes to the same.
         if self.made.contains(word) {
@@ -168,6 +199,31 @@ impl Masker {
         self.words_ascii(text, keep);
     }
 
+    /// Masks what stands in the place of a path and is none; the program looked for such a path all
+    /// the same.
+    pub(super) fn path_word(&mut self, text: &mut [u8]) {
+        let before = text.to_vec();
+        self.secret(text, |_| false);
+        if before != text {
+            self.renames.push((before, text.to_vec()));
+        }
+    }
+
+    /// Masks in a path what was masked where it is named.
+    pub(super) fn rename(&mut self, path: &mut [u8]) {
+        if path.iter().any(|byte| b" =\"'#".contains(byte)) {
+            for (from, to) in &self.renames {
+                let found: Vec<usize> = memchr::memmem::find_iter(path, from).collect();
+                for at in found {
+                    if let Some(place) = path.get_mut(at..at + to.len()) {
+                        place.copy_from_slice(to);
+                    }
+                }
+            }
+        }
+        self.everywhere(path);
+    }
+
     /// Masks in any text what was found to be a secret elsewhere.
     pub(super) fn everywhere(&mut self, text: &mut [u8]) {
         if self.known.is_empty() {
@@ -204,32 +260,34 @@ fn is_known(word: &[u8]) -> bool {
 /// How many masks there are of so many characters.
 fn room(shape: Shape, length: usize) -> u64 {
     let base: u64 = if shape == Shape::Digits { 10 } else { 26 };
-    base.saturating_pow(u32::try_from(length).unwrap_or(u32::MAX))
+    base.saturating_pow(u32::try_from(shape.places(length)).unwrap_or(u32::MAX))
 }
 
-/// The mask of that number, of so many characters.
+/// The mask of that number, of so many characters: `masked7`, `Masked`, `MASKED`, `999`.
 fn made(shape: Shape, length: usize, mut number: u64) -> Vec<u8> {
-    let base = match shape {
-        Shape::Digits => 10,
-        Shape::Capitals | Shape::Letters => 26,
-    };
-    let mut mask: Vec<u8> = match shape {
-        Shape::Digits => vec![b'9'; length],
-        _ => LETTERS.iter().copied().cycle().take(length).collect(),
-    };
-    for place in mask.iter_mut().rev() {
-        let step = u8::try_from(number % base).unwrap_or_default();
-        number /= base;
-        *place = match shape {
-            Shape::Digits => b'9' - step,
-            _ => b'a' + (*place - b'a' + step) % 26,
-        };
-        if number == 0 {
-            break;
+    let Shape::Letters { case, digit } = shape else {
+        let mut mask = vec![b'9'; length];
+        for place in mask.iter_mut().rev() {
+            *place -= u8::try_from(number % 10).unwrap_or_default();
+            number /= 10;
         }
+        return mask;
+    };
+    let mut mask: Vec<u8> = LETTERS.iter().copied().cycle().take(length).collect();
+    let from = usize::from(case == Case::Both);
+    let to = length.saturating_sub(usize::from(digit)).max(from);
+    for place in mask.get_mut(from..to).into_iter().flatten().rev() {
+        let step = u8::try_from(number % 26).unwrap_or_default();
+        number /= 26;
+        *place = b'a' + (*place - b'a' + step) % 26;
     }
-    if shape == Shape::Capitals {
-        mask.make_ascii_uppercase();
+    match case {
+        Case::Lower => {}
+        Case::Upper => mask.make_ascii_uppercase(),
+        Case::Both => mask.iter_mut().take(1).for_each(|first| first.make_ascii_uppercase()),
+    }
+    if let Some(last) = mask.last_mut().filter(|_| digit) {
+        *last = b'7';
     }
     mask
 }
@@ -301,10 +359,11 @@ mod tests {
     #[test]
     fn length_and_signs_stay_and_equal_stays_equal() {
         let mut masker = Masker::default();
-        assert_eq!(masked(&mut masker, "hunter2#a 'b' 42"), "maskedm#m 'n' 99");
-        assert_eq!(masked(&mut masker, "hunter2 hunter3"), "maskedm maskedn");
-        assert_eq!(masked(&mut masker, "43 DB m"), "98 MA o");
-        assert_eq!(masked(&mut masker, "größe"), "méén".replacen("éé", "éé", 1) + "");
+        assert_eq!(masked(&mut masker, "hunter2#a 'b' 42"), "masked7#m 'n' 99");
+        assert_eq!(masked(&mut masker, "hunter2 hunter3"), "masked7 maskee7");
+        assert_eq!(masked(&mut masker, "43 DB"), "98 MA");
+        assert_eq!(masked(&mut masker, "größe"), "maééo");
+        assert_eq!(masked(&mut masker, "masked7 98"), "masked7 98", "a mask stays one");
     }
 
     #[test]

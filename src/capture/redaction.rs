@@ -243,7 +243,17 @@ fn hide(masker: &mut Masker, path: &Path, before: &[u8], text: &mut [u8], whole:
     }
     // What stands before may be the setting itself: `Environment=`.
     let name = name_of_value(before).filter(|_| !unit || !begins_setting(before));
+    if unit && setting(before) == b"environmentfile" {
+        return masker.path_word(text);
+    }
     match (name, ending) {
+        (Some(name), _) if unit && is_shell(before, &name) => {
+            let is_gap = |byte: &u8| byte.is_ascii_whitespace();
+            let end = text.iter().position(is_gap).unwrap_or(text.len());
+            let (first, rest) = text.split_at_mut(end);
+            value::value(masker, Some(&name), first, true);
+            value::command(masker, rest);
+        }
         (Some(name), _) if unit => value::value_with_others(masker, &name, text),
         (Some(name), _) => value::value(masker, Some(&name), text, false),
         (None, "py") => in_list(masker, text),
@@ -251,7 +261,6 @@ fn hide(masker: &mut Masker, path: &Path, before: &[u8], text: &mut [u8], whole:
         _ if unit => {
             let setting = setting(before);
             match setting.as_slice() {
-                b"environmentfile" => value::command(masker, text),
                 b"passenvironment" | b"unsetenvironment" => value::name_list(masker, text),
                 name if name.starts_with(b"env") => value::assignments(masker, text, true),
                 _ => value::value(masker, None, text, true),
@@ -259,6 +268,14 @@ fn hide(masker: &mut Masker, path: &Path, before: &[u8], text: &mut [u8], whole:
         }
         _ => value::value(masker, None, text, unit),
     }
+}
+
+/// Does `NAME=` that ends here begin a shell's command: `-c 'NAME=`?
+fn is_shell(before: &[u8], name: &[u8]) -> bool {
+    let line = logical_line(before);
+    let start = line.len().saturating_sub(name.len() + 1);
+    let Some((quote, line)) = line.get(..start).and_then(<[u8]>::split_last) else { return false };
+    matches!(quote, b'"' | b'\'') && line.trim_ascii_end().ends_with(b"c")
 }
 
 /// Is the `=` that ends here the first one of its line?
@@ -418,6 +435,6 @@ fn fault(masker: &mut Masker, error: &mut HostError) {
 
 fn renamed(masker: &mut Masker, path: &Path) -> PathBuf {
     let mut bytes = path.as_os_str().as_bytes().to_vec();
-    masker.everywhere(&mut bytes);
+    masker.rename(&mut bytes);
     OsString::from_vec(bytes).into()
 }

@@ -1,6 +1,7 @@
 //! Which parts of a variable's value stay: what the rules go by and nobody can use.
 
 use super::mask::{Masker, in_urls, is_generated, words};
+use crate::source::gunicorn::{Action, SettingTable};
 
 /// Variables whose values gunicorn, Python and the frameworks act on, and no one keeps a secret in.
 const NEEDED: [&str; 44] = [
@@ -251,14 +252,20 @@ pub(super) fn name_length(text: &[u8]) -> usize {
 
 /// Where assignments begin in a text: the name, and the place behind its `=`. What fills up the last
 /// word of base64 is none.
-fn names(text: &[u8]) -> Vec<(std::ops::Range<usize>, usize)> {
+fn names(text: &[u8], unit: bool) -> Vec<(std::ops::Range<usize>, usize)> {
     let mut found = Vec::new();
     let mut at = 0;
     while at < text.len() {
         let before = at.checked_sub(1).and_then(|before| text.get(before));
         let begins = before.is_none_or(|b| b.is_ascii_whitespace() || matches!(b, b'"' | b'\''));
         let rest = text.get(at..).unwrap_or_default();
-        let length = if begins { name_length(rest) } else { 0 };
+        // systemd passes over names with other signs, and tells so.
+        let fits = |b: &&u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
+        let length = match (begins, unit) {
+            (false, _) => 0,
+            (true, true) => rest.iter().take_while(fits).count(),
+            (true, false) => name_length(rest),
+        };
         let name = rest.get(..length).unwrap_or_default();
         let follows = rest.get(length + 1);
         let capitals = name.iter().all(|byte| byte.is_ascii_uppercase() || *byte == b'_');
@@ -279,7 +286,7 @@ fn names(text: &[u8]) -> Vec<(std::ops::Range<usize>, usize)> {
 
 /// Masks the values of all assignments in a text, and what else stands in it.
 pub(super) fn assignments(masker: &mut Masker, text: &mut [u8], unit: bool) {
-    let names = names(text);
+    let names = names(text, unit);
     let first = names.first().map_or(text.len(), |(name, _)| name.start);
     value(masker, None, part(text, &(0..first)), unit);
     named(masker, text, &names, unit);
@@ -287,7 +294,7 @@ pub(super) fn assignments(masker: &mut Masker, text: &mut [u8], unit: bool) {
 
 /// Masks a value of a unit, and of what is an assignment within it the value alone.
 pub(super) fn value_with_others(masker: &mut Masker, name: &[u8], text: &mut [u8]) {
-    let names = names(text);
+    let names = names(text, true);
     let first = names.first().map_or(text.len(), |(name, _)| name.start);
     value(masker, Some(name), part(text, &(0..first)), true);
     named(masker, text, &names, true);
@@ -342,7 +349,13 @@ pub(super) fn value(masker: &mut Masker, name: Option<&[u8]>, text: &mut [u8], u
     let known = name.and_then(|name| std::str::from_utf8(name).ok());
     let needed = known.is_some_and(|name| NEEDED.contains(&name) || masker.needed.contains(name));
     if needed && !secretive {
-        return command(masker, text);
+        match known {
+            Some("GUNICORN_CMD_ARGS") => return arguments(masker, text),
+            // A number, or a slip.
+            Some(name) if is_number(name) && bare.iter().all(u8::is_ascii_digit) => return,
+            Some(name) if is_number(name) => {}
+            _ => return command(masker, text),
+        }
     }
     let mut kept = schemes(text);
     kept.extend(escapes(text, unit));
@@ -378,6 +391,54 @@ fn around_placeholders(masker: &mut Masker, text: &mut [u8], keep: &dyn Fn(&[u8]
         }
         None => masker.secret(text, keep),
     }
+}
+
+/// Is a variable of this name a number or a switch?
+fn is_number(name: &str) -> bool {
+    let ends = ["CONCURRENCY", "DEBUG", "_FD", "_FDS", "_PID", "PORT"];
+    ends.iter().any(|end| name.ends_with(end))
+}
+
+/// Masks in gunicorn's arguments what it does not know, and then what a command is masked of.
+fn arguments(masker: &mut Masker, text: &mut [u8]) {
+    let table = SettingTable::any_version();
+    let mut hide_next = false;
+    let mut numeric = false;
+    for word in text.split_mut(|byte| byte.is_ascii_whitespace()).filter(|word| !word.is_empty()) {
+        let (name, from) = option(word);
+        let Some(name) = name else {
+            let number = word.iter().all(|byte| !byte.is_ascii_alphabetic());
+            if std::mem::take(&mut hide_next) || (std::mem::take(&mut numeric) && !number) {
+                masker.secret(word, |_| false);
+            }
+            continue;
+        };
+        let dashes = if memchr::memmem::find(word, b"--").is_some_and(|at| at <= 1) { "--" } else { "-" };
+        let flag = format!("{dashes}{}", String::from_utf8_lossy(&name));
+        let setting = table.settings().iter().chain(table.sometimes()).find(|setting| {
+            let long = dashes == "--";
+            let fits = |one: &&str| if long { one.starts_with(&flag) } else { flag.starts_with(*one) };
+            setting.flags.iter().any(|one| fits(one) && (long || !one.starts_with("--")))
+        });
+        match setting {
+            Some(setting) => {
+                let number = matches!(setting.action, Action::Int | Action::AutoInt);
+                numeric = number && from.is_none();
+                if let Some(from) = from.filter(|_| number) {
+                    let value = word.get_mut(from..).unwrap_or_default();
+                    if value.iter().any(u8::is_ascii_alphabetic) {
+                        masker.secret(value, |_| false);
+                    }
+                }
+                hide_next = false;
+            }
+            None => {
+                masker.secret(word, |_| false);
+                hide_next = from.is_none();
+            }
+        }
+    }
+    command(masker, text);
 }
 
 /// Masks in a command, or in options, what follows `NAME=`, options that speak of a secret, users
@@ -434,7 +495,8 @@ pub(super) fn generated(masker: &mut Masker, text: &mut [u8]) {
 
 /// The name of an option, and where its value begins within the word.
 fn option(word: &[u8]) -> (Option<Vec<u8>>, Option<usize>) {
-    let quotes = word.iter().take_while(|byte| matches!(byte, b'"' | b'\'')).count();
+    let is_quote = |byte: &u8| matches!(byte, b'"' | b'\'');
+    let quotes = word.iter().take_while(|byte| is_quote(byte)).count();
     let rest = word.get(quotes..).unwrap_or_default();
     let dashes = rest.iter().take_while(|byte| **byte == b'-').count();
     if dashes == 0 || dashes > 2 {
@@ -443,7 +505,10 @@ fn option(word: &[u8]) -> (Option<Vec<u8>>, Option<usize>) {
     let name = rest.get(dashes..).unwrap_or_default();
     match name.iter().position(|byte| *byte == b'=') {
         Some(at) => (name.get(..at).map(<[u8]>::to_vec), Some(quotes + dashes + at + 1)),
-        None => (Some(name.to_vec()), None),
+        None => {
+            let end = name.iter().rposition(|byte| !is_quote(byte)).map_or(0, |at| at + 1);
+            (name.get(..end).map(<[u8]>::to_vec), None)
+        }
     }
 }
 
@@ -492,7 +557,7 @@ mod tests {
             ("SECRET_KEY", "xychangeme12", "machangeme99"),
             ("SECRET_KEY", "your-secret-key-17", "your-secret-key-99"),
             ("GUNICORN_CMD_ARGS", "--workers 3 --env A=b", "--workers 3 --env A=m"),
-            ("GUNICORN_CMD_ARGS", "-e A=b --x-token=c --key d", "-e A=m --x-token=n --key o"),
+            ("GUNICORN_CMD_ARGS", "-e A=b --x-token=c --key d", "-e A=o --m-maske=n --key p"),
             ("A", "x\\ny%h", "m\\nn%o"),
         ] {
             assert_eq!(masked(name, text), wanted, "{name}={text}");

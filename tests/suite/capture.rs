@@ -86,11 +86,3 @@ fn every_case_of_the_proving_ground_says_the_same_again() {
     compared.judge(300);
 }
 
-#[test]
-fn debug_one() {
-    let Ok(name) = std::env::var("ONE") else { return };
-    let (_, host) = rules::deployments().find(|(one, _)| *one == name).unwrap();
-    let both = both(&host, &root());
-    println!("{}\n{}", both.document, both.difference());
-    panic!();
-}

@@ -27,6 +27,7 @@ mod cases_sockets;
 mod cases_unit;
 mod cases_versions;
 mod capture;
+mod capture_canaries;
 mod catalogue;
 mod certificates;
 mod check_waits;
