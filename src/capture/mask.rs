@@ -203,7 +203,10 @@ impl Masker {
     /// the same.
     pub(super) fn path_word(&mut self, text: &mut [u8]) {
         let before = text.to_vec();
-        self.secret(text, |_| false);
+        let plain = |word: &[u8]| word.iter().all(u8::is_ascii_alphabetic) && !is_known(word);
+        // A plain word may be a part of a path, and is shown as such.
+        let assigns = before.contains(&b'=');
+        self.secret(text, |word| !assigns && plain(word));
         if before != text {
             self.renames.push((before, text.to_vec()));
         }

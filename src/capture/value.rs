@@ -263,6 +263,7 @@ fn names(text: &[u8], unit: bool) -> Vec<(std::ops::Range<usize>, usize)> {
         let fits = |b: &&u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
         let length = match (begins, unit) {
             (false, _) => 0,
+            (true, true) if rest.starts_with(b"-") => 0,
             (true, true) => rest.iter().take_while(fits).count(),
             (true, false) => name_length(rest),
         };

@@ -14,7 +14,7 @@ use crate::support::living::World;
 use crate::support::replayed::{Both, both};
 use deploy_doctor::capture::Capture;
 use deploy_doctor::facts::{Request, Scope};
-use deploy_doctor::host::{MemoryHost, Output};
+use deploy_doctor::host::{MemoryHost, Output, Recording};
 
 const RELEASE: &str = "/srv/myapp/releases/2026-04-21";
 const UNIT: &str = "/etc/systemd/system/myapp.service";
@@ -22,8 +22,13 @@ const UNIT: &str = "/etc/systemd/system/myapp.service";
 /// Every text and byte that a capture holds.
 fn all_of(document: &str) -> Vec<u8> {
     let capture = Capture::read(document.as_bytes()).unwrap();
-    let notes = &capture.recording;
     let mut bytes = document.as_bytes().to_vec();
+    bytes.extend(recorded(&capture.recording));
+    bytes
+}
+
+fn recorded(notes: &Recording) -> Vec<u8> {
+    let mut bytes = Vec::new();
     for answer in notes.files.values().chain(notes.tails.values()).flatten() {
         bytes.push(b'\n');
         bytes.extend_from_slice(answer);
@@ -67,7 +72,7 @@ fn spellings(secret: &str) -> Vec<String> {
 }
 
 fn is_in(bytes: &[u8], text: &str) -> bool {
-    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+    memchr::memmem::find(bytes, text.as_bytes()).is_some()
 }
 
 /// Secrets as people and generators make them, each with where it was planted.
@@ -119,6 +124,14 @@ impl Canaries {
             }
         }
         leaks
+    }
+
+    /// Those that the check did not read at all, in no spelling: they prove nothing.
+    fn unread(&self, both: &Both) -> Vec<&str> {
+        let bytes = recorded(&both.bare);
+        let is_read = |secret: &str| spellings(secret).iter().any(|text| is_in(&bytes, text));
+        let unread = self.planted.iter().filter(|(secret, _)| !is_read(secret));
+        unread.map(|(_, place)| place.as_str()).collect()
     }
 }
 
@@ -319,15 +332,12 @@ fn planted(canaries: &mut Canaries) -> MemoryHost {
 fn no_capture_holds_what_was_planted() {
     let request = Request { apps: Vec::new(), scope: Scope::Live, database_revision: None };
     let mut leaks = Vec::new();
-    for seed in 1..=8 {
+    for seed in 1..=4 {
         let mut canaries = Canaries::new(seed);
         let both = both(&planted(&mut canaries), &request);
         assert!(canaries.planted.len() > 60, "{} were planted", canaries.planted.len());
         leaks.extend(canaries.leaks(&both));
-        // The places were read: what is masked stands where they stood.
-        for word in ["API_TOKEN=", "journalctl", "/proc/800/environ", "/etc/ssl/a.key", "error.log"] {
-            assert!(both.document.contains(word), "{word} is not in the capture");
-        }
+        assert_eq!(canaries.unread(&both), [""; 0], "planted where nothing was read");
     }
     leaks.sort();
     assert!(leaks.is_empty(), "{} leaks:\n{}", leaks.len(), leaks.join("\n"));

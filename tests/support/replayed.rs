@@ -8,7 +8,7 @@ use std::time::Duration;
 use deploy_doctor::capture::{Asked, Capture, Masked, Taken, redact};
 use deploy_doctor::engine::{self, Settings};
 use deploy_doctor::facts::{self, Request};
-use deploy_doctor::host::{Host, RecordingHost, ReplayHost};
+use deploy_doctor::host::{Host, Recording, RecordingHost, ReplayHost};
 use deploy_doctor::report::{self, Asked as Shown, Base, Format, Report, SourceInfo, Style, Times};
 use deploy_doctor::rules;
 use deploy_doctor::source::Sources;
@@ -20,6 +20,8 @@ pub struct Both {
     /// The capture as it is written.
     pub document: String,
     pub masked: Masked,
+    /// What was recorded, before anything was masked.
+    pub bare: Recording,
 }
 
 /// The JSON report of a check.
@@ -58,7 +60,8 @@ pub fn both(host: &dyn Host, request: &Request) -> Both {
     let recorder = RecordingHost::new(host);
     let sources = Sources::new(&recorder);
     let first = report(request, &sources);
-    let mut recording = recorder.recording();
+    let bare = recorder.recording();
+    let mut recording = bare.clone();
     let mut asked = Asked { requests: vec![request.clone()], ..Asked::default() };
     let masked = redact(&mut recording, &mut asked, &sources);
     let taken = Taken { mode: "root".into(), host: String::new(), time: String::new() };
@@ -70,7 +73,7 @@ pub fn both(host: &dyn Host, request: &Request) -> Both {
     let replay = ReplayHost::new(read.recording);
     let sources = Sources::new(&replay);
     let again = report(&read.asked.requests[0], &sources);
-    Both { first, again, document, masked }
+    Both { first, again, document, masked, bare }
 }
 
 impl Both {
