@@ -28,6 +28,7 @@ mod cases_unit;
 mod cases_versions;
 mod capture;
 mod capture_canaries;
+mod capture_command;
 mod catalogue;
 mod certificates;
 mod check_waits;
