@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::keys;
 use super::mask::Masker;
-use super::value::{command, generated, is_secretive, urls};
+use super::value::{command, generated, is_secretive, shell_line, urls};
 use crate::source::certificate::is_left_out;
 use crate::source::python::texts::{Texts, texts};
 use crate::source::{FileId, SourceFile};
@@ -28,7 +28,11 @@ pub(super) fn text(masker: &mut Masker, path: &Path, bytes: &mut [u8]) {
     if MADE.contains(&ending) || METADATA.contains(&name) || path.starts_with("/var/lib") {
         return;
     }
+    let shell = matches!(ending, "sh" | "bash" | "envrc") || bytes.starts_with(b"#!");
     for line in bytes.split_mut(|byte| *byte == b'\n') {
+        if shell {
+            shell_line(masker, line);
+        }
         let first = line.trim_ascii_start();
         let exec = first.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"exec"));
         match exec {

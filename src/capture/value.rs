@@ -293,6 +293,29 @@ pub(super) fn assignments(masker: &mut Masker, text: &mut [u8], unit: bool) {
     named(masker, text, &names, unit);
 }
 
+/// Masks the values that a line of a shell's script gives to variables: up to the closing quote, else
+/// to the next blank.
+pub(super) fn shell_line(masker: &mut Masker, line: &mut [u8]) {
+    for (name, from) in names(line, false) {
+        let name = line.get(name).unwrap_or_default().to_vec();
+        let rest = line.get(from..).unwrap_or_default();
+        let quote = rest.first().copied().filter(|byte| matches!(byte, b'"' | b'\''));
+        let end = match quote {
+            Some(quote) => {
+                let inner = rest.get(1..).unwrap_or_default();
+                inner.iter().position(|byte| *byte == quote).map(|at| at + 2)
+            }
+            None => rest.iter().position(|b| b.is_ascii_whitespace() || matches!(b, b';' | b')')),
+        };
+        let end = from + end.unwrap_or(rest.len());
+        // What another command or variable gives is none.
+        let given = rest.strip_prefix(b"\"").unwrap_or(rest).starts_with(b"$");
+        if !given {
+            value(masker, Some(&name), part(line, &(from..end)), false);
+        }
+    }
+}
+
 /// Masks a value of a unit, and of what is an assignment within it the value alone.
 pub(super) fn value_with_others(masker: &mut Masker, name: &[u8], text: &mut [u8]) {
     let names = names(text, true);

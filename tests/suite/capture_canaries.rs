@@ -215,7 +215,8 @@ fn code(canaries: &mut Canaries) -> String {
 
 fn configuration(canaries: &mut Canaries) -> String {
     format!(
-        "raw_env = [\"A={}\", 'TOKEN={}']\npassword = '{}'\nproxy_url = \"http://u:{}@proxy/\"\n",
+        "import os\nfrom dotenv import load_dotenv\nload_dotenv()\nworkers = \
+         int(os.environ[\"WORKERS\"])\nraw_env = [\"A={}\", 'TOKEN={}']\npassword = '{}'\nproxy_url = \"http://u:{}@proxy/\"\n",
         canaries.any("raw_env"),
         canaries.any("raw_env in single quotes"),
         canaries.any("password in gunicorn's configuration"),
@@ -266,10 +267,39 @@ fn planted(canaries: &mut Canaries) -> MemoryHost {
             canaries.any("index of packages")
         ),
     );
+    host.file(
+        "/etc/systemd/system/other.service",
+        "[Service]\nUser=www-data\nWorkingDirectory=/srv/other\nExecStart=/srv/other/start.sh\n",
+    );
+    host.file(
+        "/srv/other/start.sh",
+        format!(
+            "#!/bin/sh\nexport SHELL_VALUE={}\nexport QUOTED=\"a {}\" LATE='{}'\nexec \
+             /srv/myapp/.venv/bin/gunicorn --chdir /srv/myapp/current --bind 127.0.0.1:8001 wsgi:app\n",
+            canaries.any("export in a script"),
+            canaries.any("quoted export in a script"),
+            canaries.any("second export in a script"),
+        ),
+    );
+    host.own("/srv/other/start.sh", 0o755, 0, 0);
+    host.file(
+        format!("{RELEASE}/alembic.ini"),
+        format!(
+            "[alembic]\nscript_location = migrations\nsqlalchemy.url = postgresql://shop:{}@db/shop\n",
+            canaries.any("URL in alembic.ini"),
+        ),
+    );
+    host.directory(format!("{RELEASE}/migrations/versions"));
+    host.file(
+        format!("{RELEASE}/.env"),
+        format!("BY_DOTENV={}\nWORKERS=3\n", canaries.any(".env that gunicorn's configuration reads")),
+    );
     let (chain, key) = certificate::make(&Wanted::default());
     for line in key.lines().filter(|line| !line.starts_with('-') && line.len() > 20) {
         canaries.planted.push((line.to_owned(), "private key".to_owned()));
     }
+    const PACKAGE: &str = "/srv/myapp/.venv/lib/python3.11/site-packages/dotenv/__init__.py";
+    host.file(PACKAGE, "");
     host.file("/etc/ssl/a.pem", chain).file("/etc/ssl/a.key", key);
     host.file(
         "/etc/passwd",
