@@ -14,10 +14,20 @@ use crate::source::certificate::without_private_keys;
 use crate::source::{Sources, redact as patterns};
 
 /// What was masked, by what it stands in.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
+#[derive(Default)]
 pub struct Masked {
     /// Files, the ends of logs, and commands by their line: how many words of each.
     pub words: BTreeMap<String, usize>,
+    masker: Masker,
+}
+
+impl Masked {
+    /// A text in which the words are masked that are masked wherever they stand.
+    pub fn apply(&mut self, text: &str) -> String {
+        let mut bytes = text.as_bytes().to_vec();
+        self.masker.everywhere(&mut bytes);
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
 }
 
 /// The ranges that the readers hid, by file.
@@ -60,6 +70,7 @@ pub fn redact(recording: &mut Recording, asked: &mut Asked, sources: &Sources) -
         masked.note(settings.shown.display().to_string(), &mut masker);
     }
     everywhere(&mut masker, recording, asked, &mut masked);
+    masked.masker = masker;
     masked
 }
 

@@ -62,7 +62,7 @@ pub(super) fn run(arguments: &CaptureArguments) -> Result<Exit, CommandError> {
         settings: file,
         baseline,
     };
-    let masked = redact(&mut recording, &mut asked, &sources);
+    let mut masked = redact(&mut recording, &mut asked, &sources);
     let SourceInfo { mode, host, time, .. } = read::source_info(place);
     let capture = Capture {
         version: env!("CARGO_PKG_VERSION").into(),
@@ -74,7 +74,7 @@ pub(super) fn run(arguments: &CaptureArguments) -> Result<Exit, CommandError> {
         .write()
         .map_err(|error| CommandError::usage(format!("the capture as JSON: {error}")))?;
     let again = replayed(&text)?;
-    if let Some(difference) = seen.differs(&again) {
+    if let Some(difference) = seen.differs(&again, &mut masked) {
         return Err(CommandError::incomplete(format!(
             "nothing was written: with its secrets masked, the capture would not show the same as \
              this host: {difference}. Please report that, without the files"
@@ -148,9 +148,13 @@ impl Judged {
         Ok(Self { report, findings, incomplete })
     }
 
-    /// Where another one differs, by rule and application alone: the words may be secret.
-    fn differs(&self, other: &Self) -> Option<String> {
+    /// Where another one differs, by rule and application alone: the words may be secret. What a
+    /// finding itself quotes of them is masked in the other, and no difference.
+    fn differs(&self, other: &Self, masked: &mut Masked) -> Option<String> {
         if self.report == other.report {
+            return None;
+        }
+        if self.without_words(masked) == other.without_words(masked) {
             return None;
         }
         let list = |report: &Value, name: &str| report[name].as_array().cloned().unwrap_or_default();
@@ -172,6 +176,29 @@ impl Judged {
         let part = ["problems", "apps", "summary"];
         let part = part.into_iter().find(|name| self.report[*name] != other.report[*name]);
         Some(part.unwrap_or("the order of findings").to_owned())
+    }
+}
+
+impl Judged {
+    /// The report with secret words masked, and without fingerprints, which come of them.
+    fn without_words(&self, masked: &mut Masked) -> Value {
+        let mut report = self.report.clone();
+        mask(&mut report, masked);
+        for list in ["findings", "suppressed"] {
+            for finding in report[list].as_array_mut().into_iter().flatten() {
+                finding["fingerprint"] = Value::Null;
+            }
+        }
+        report
+    }
+}
+
+fn mask(value: &mut Value, masked: &mut Masked) {
+    match value {
+        Value::String(text) => *text = masked.apply(text),
+        Value::Array(all) => all.iter_mut().for_each(|one| mask(one, masked)),
+        Value::Object(all) => all.values_mut().for_each(|one| mask(one, masked)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 

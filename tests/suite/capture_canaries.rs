@@ -322,7 +322,7 @@ fn planted(canaries: &mut Canaries) -> MemoryHost {
          A={} -e B={} --keyfile-password {} wsgi:app",
         canaries.any("--env of a process"),
         canaries.any("-e of a process"),
-        canaries.any("password among a process's options"),
+        canaries.generated("password among a process's options"),
     ));
     world.write(&mut host);
     let error_log = format!(
@@ -358,19 +358,31 @@ fn planted(canaries: &mut Canaries) -> MemoryHost {
     host
 }
 
+/// They come of what is shown.
+fn without_fingerprints(report: &str) -> String {
+    let lines = report.lines().filter(|line| !line.contains("\"fingerprint\": "));
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
 #[test]
 fn no_capture_holds_what_was_planted() {
     let request = Request { apps: Vec::new(), scope: Scope::Live, database_revision: None };
-    let mut leaks = Vec::new();
+    let (mut leaks, mut different) = (Vec::new(), Vec::new());
     for seed in 1..=4 {
         let mut canaries = Canaries::new(seed);
-        let both = both(&planted(&mut canaries), &request);
+        let mut both = both(&planted(&mut canaries), &request);
         assert!(canaries.planted.len() > 60, "{} were planted", canaries.planted.len());
         leaks.extend(canaries.leaks(&both));
+        // What nginx quotes stands in a finding, and that is masked, too.
+        both.first = without_fingerprints(&both.masked.apply(&both.first));
+        both.again = without_fingerprints(&both.again);
+        different.extend((both.first != both.again).then(|| both.difference()));
         assert_eq!(canaries.unread(&both), [""; 0], "planted where nothing was read");
     }
     leaks.sort();
     assert!(leaks.is_empty(), "{} leaks:\n{}", leaks.len(), leaks.join("\n"));
+    // And with all of that masked, the same is found.
+    assert!(different.is_empty(), "{}", different.join("\n\n"));
 }
 
 /// The same secrets that no report shows, through the command.
