@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::bytes::{Body, path_of, path_text};
 use super::{Asked, Capture, SettingsFile, Taken, stat};
 use crate::facts::{Problem, Request};
+use crate::host::recording::Bound;
 use crate::host::{
     HostError, HostErrorKind, LinkHop, Lookup, Metadata, Outcome, Output, Program, Recording, Room,
     RunError, Step,
@@ -83,7 +84,7 @@ struct Document {
     #[serde(default)]
     targets: BTreeMap<String, Answer<Vec<String>>>,
     #[serde(default)]
-    bound: BTreeMap<String, Answer<Vec<(u64, Option<bool>)>>>,
+    bound: BTreeMap<String, Answer<Bound>>,
     #[serde(default)]
     rooms: BTreeMap<String, Answer<RoomEntry>>,
     #[serde(default)]
@@ -300,11 +301,7 @@ impl Look {
         look
     }
 
-    fn lookup(
-        self,
-        path: &Path,
-        found: &BTreeMap<PathBuf, Metadata>,
-    ) -> Result<Lookup, String> {
+    fn lookup(self, path: &Path, found: &BTreeMap<PathBuf, Metadata>) -> Result<Lookup, String> {
         let resolved = match &self.resolved {
             Some(text) => path_of(text)?,
             None => path.to_path_buf(),
@@ -506,8 +503,7 @@ impl Document {
             let lookup = look.lookup(&path, &found).map_err(|why| format!("{text}: {why}"))?;
             Ok((path, lookup))
         });
-        let commands =
-            self.commands.into_iter().map(|(line, ran)| Ok((line, ran.answer()?)));
+        let commands = self.commands.into_iter().map(|(line, ran)| Ok((line, ran.answer()?)));
         let many = |texts: Vec<String>| texts.iter().map(|text| path_of(text)).collect();
         let recording = Recording {
             looks: looks.collect::<Result<_, String>>()?,

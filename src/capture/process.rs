@@ -30,15 +30,13 @@ pub(super) fn command_line(masker: &mut Masker, bytes: &mut [u8]) {
     if words.iter().take(shown.max(3)).any(named) {
         return command(masker, bytes);
     }
-    let mut number = 0;
     let mut code = false;
-    for word in bytes.split_mut(|byte| *byte == 0) {
+    for (number, word) in bytes.split_mut(|byte| *byte == 0).enumerate() {
         if code || number >= shown {
             masker.secret(word, |_| false);
         } else {
             command(masker, word);
         }
         code |= word.starts_with(b"-c");
-        number += 1;
     }
 }

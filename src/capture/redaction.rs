@@ -58,7 +58,9 @@ pub fn redact(recording: &mut Recording, asked: &mut Asked, sources: &Sources) -
     for (line, answer) in &mut recording.commands {
         match answer {
             Ok(output) => command(&mut masker, line, output),
-            Err(RunError::NeedsRoot(text) | RunError::TimedOut(text, _) | RunError::Failed(text)) => {
+            Err(
+                RunError::NeedsRoot(text) | RunError::TimedOut(text, _) | RunError::Failed(text),
+            ) => {
                 logs::said(&mut masker, text);
             }
             Err(RunError::NotHere | RunError::Missing(_)) => {}

@@ -135,9 +135,8 @@ const SCHEMES: [&str; 45] = [
 ];
 
 /// Values that say yes, no or nothing.
-const PLAIN: [&str; 14] = [
-    "", "0", "1", "f", "false", "n", "no", "none", "null", "off", "on", "t", "true", "y",
-];
+const PLAIN: [&str; 14] =
+    ["", "0", "1", "f", "false", "n", "no", "none", "null", "off", "on", "t", "true", "y"];
 
 /// Words of placeholders that tutorials print, and of what is said of them. They are everybody's.
 const PLACEHOLDERS: [&str; 28] = [
@@ -391,7 +390,7 @@ pub(super) fn value(masker: &mut Masker, name: Option<&[u8]>, text: &mut [u8], u
     let keep = |word: &[u8]| is_word_of(&PLACEHOLDERS, word) || paths.contains(word);
     let mut at = 0;
     let end = text.len();
-    for range in kept.into_iter().chain([end..end]) {
+    for range in kept.into_iter().chain(std::iter::once(end..end)) {
         if range.start < at {
             continue;
         }
@@ -437,11 +436,13 @@ fn arguments(masker: &mut Masker, text: &mut [u8]) {
             }
             continue;
         };
-        let dashes = if memchr::memmem::find(word, b"--").is_some_and(|at| at <= 1) { "--" } else { "-" };
+        let dashes =
+            if memchr::memmem::find(word, b"--").is_some_and(|at| at <= 1) { "--" } else { "-" };
         let flag = format!("{dashes}{}", String::from_utf8_lossy(&name));
         let setting = table.settings().iter().chain(table.sometimes()).find(|setting| {
             let long = dashes == "--";
-            let fits = |one: &&str| if long { one.starts_with(&flag) } else { flag.starts_with(*one) };
+            let fits =
+                |one: &&str| if long { one.starts_with(&flag) } else { flag.starts_with(*one) };
             setting.flags.iter().any(|one| fits(one) && (long || !one.starts_with("--")))
         });
         match setting {
@@ -481,7 +482,8 @@ pub(super) fn command(masker: &mut Masker, text: &mut [u8]) {
         let (option, from) = option(&word);
         if std::mem::take(&mut hide_next) && !word.starts_with(b"-") {
             masker.secret(part(text, &(start..end)), |_| false);
-        } else if let Some((name, value_at)) = assigned(&word, std::mem::take(&mut assignment_next)) {
+        } else if let Some((name, value_at)) = assigned(&word, std::mem::take(&mut assignment_next))
+        {
             let name = name.to_vec();
             value(masker, Some(&name), part(text, &(start + value_at..end)), false);
         } else if let Some(option) = option {

@@ -129,8 +129,12 @@ impl Judged {
         let incomplete = problems.any(|problem| !problem.note);
         let findings = outcome.findings.len();
         // Both are compared, so where and when they were read is left out.
-        let source =
-            SourceInfo { mode: "capture", host: String::new(), time: String::new(), options: vec![] };
+        let source = SourceInfo {
+            mode: "capture",
+            host: String::new(),
+            time: String::new(),
+            options: vec![],
+        };
         let report = Report {
             source,
             deployment: &deployment,
@@ -157,7 +161,8 @@ impl Judged {
         if self.without_words(masked) == other.without_words(masked) {
             return None;
         }
-        let list = |report: &Value, name: &str| report[name].as_array().cloned().unwrap_or_default();
+        let list =
+            |report: &Value, name: &str| report[name].as_array().cloned().unwrap_or_default();
         for (name, what) in [
             ("findings", "a finding of"),
             ("suppressed", "an accepted finding of"),
@@ -206,8 +211,7 @@ fn mask(value: &mut Value, masked: &mut Masked) {
 fn replayed(text: &str) -> Result<Judged, CommandError> {
     let capture = Capture::read(text.as_bytes())
         .map_err(|error| CommandError::usage(format!("what was to be written {error}")))?;
-    let place =
-        WhereArguments { replayed: Some(Rc::new(capture)), ..WhereArguments::default() };
+    let place = WhereArguments { replayed: Some(Rc::new(capture)), ..WhereArguments::default() };
     let host = read::open(&place)?;
     let sources = Sources::new(&*host);
     Judged::of(&place, None, &sources)
@@ -239,11 +243,12 @@ fn plan(
 /// What the file holds, for whoever is to hand it on.
 fn table(recording: &Recording, masked: &Masked, verbose: bool) -> String {
     let mut lines: Vec<(String, usize, usize)> = Vec::new();
-    let mut add = |name: String, size: usize, words: usize| {
-        match lines.iter_mut().find(|line| line.0 == name) {
-            Some(line) => (line.1, line.2) = (line.1 + size, line.2 + words),
-            None => lines.push((name, size, words)),
-        }
+    let mut add = |name: String, size: usize, words: usize| match lines
+        .iter_mut()
+        .find(|line| line.0 == name)
+    {
+        Some(line) => (line.1, line.2) = (line.1 + size, line.2 + words),
+        None => lines.push((name, size, words)),
     };
     let words = |name: &str| masked.words.get(name).copied().unwrap_or_default();
     for (path, answer) in recording.files.iter().chain(&recording.tails) {

@@ -129,9 +129,7 @@ pub(super) fn anchor(place: &WhereArguments) -> Result<Anchor, CommandError> {
 }
 
 /// The working directory and that top.
-pub(super) fn anchored(
-    place: &WhereArguments,
-) -> Result<Option<(PathBuf, PathBuf)>, CommandError> {
+pub(super) fn anchored(place: &WhereArguments) -> Result<Option<(PathBuf, PathBuf)>, CommandError> {
     if let Some(capture) = &place.replayed {
         return Ok(capture.asked.anchor.clone());
     }

@@ -7,9 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::recording::{Bound, Recording};
-use super::{
-    Command, Host, HostError, HostErrorKind, Lookup, Metadata, Output, Room, RunError,
-};
+use super::{Command, Host, HostError, HostErrorKind, Lookup, Metadata, Output, Room, RunError};
 
 /// Asks the host behind it once for each thing, and answers what is asked again from its notes: a
 /// process that changes meanwhile does not make the notes contradict themselves.

@@ -65,7 +65,8 @@ fn captured(container: &Container, state: &str) -> Vec<String> {
     let (before, file) = (0..5)
         .find_map(|_| {
             let before = check(container);
-            let ran = container.sh("deploy-doctor capture -o /root/capture.json --allow-incomplete");
+            let ran =
+                container.sh("deploy-doctor capture -o /root/capture.json --allow-incomplete");
             let said = String::from_utf8_lossy(&ran.stdout).into_owned();
             let errors = String::from_utf8_lossy(&ran.stderr).into_owned();
             assert_eq!(ran.status.code(), Some(0), "{state}: {said}{errors}");

@@ -90,4 +90,3 @@ fn cases_of_the_proving_ground_say_the_same_again() {
     }
     compared.judge(80);
 }
-

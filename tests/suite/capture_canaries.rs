@@ -292,7 +292,10 @@ fn planted(canaries: &mut Canaries) -> MemoryHost {
     host.directory(format!("{RELEASE}/migrations/versions"));
     host.file(
         format!("{RELEASE}/.env"),
-        format!("BY_DOTENV={}\nWORKERS=3\n", canaries.any(".env that gunicorn's configuration reads")),
+        format!(
+            "BY_DOTENV={}\nWORKERS=3\n",
+            canaries.any(".env that gunicorn's configuration reads")
+        ),
     );
     let (chain, key) = certificate::make(&Wanted::default());
     for line in key.lines().filter(|line| !line.starts_with('-') && line.len() > 20) {
@@ -409,9 +412,9 @@ fn no_capture_of_a_tree_holds_what_no_report_shows() {
         let text = String::from_utf8_lossy(&bytes).to_lowercase() + &ran.all().to_lowercase();
         // A text that nothing tells from any other.
         let text = text.replace("kanary98 is not a number", "");
-        let leaks = text.match_indices("kanary").map(|(at, _)| {
-            text[at.saturating_sub(40)..].chars().take(60).collect::<String>()
-        });
+        let leaks = text
+            .match_indices("kanary")
+            .map(|(at, _)| text[at.saturating_sub(40)..].chars().take(60).collect::<String>());
         found.extend(leaks);
     }
     found.sort();

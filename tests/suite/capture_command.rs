@@ -101,7 +101,8 @@ fn a_repository_its_settings_and_known_findings_go_along() {
     assert!(Command::new("cp").arg("-r").args([&repository, &place]).status().unwrap().success());
     let unit = place.join("deploy/shop.service");
     let text = fs::read_to_string(&unit).unwrap();
-    let lines = text.lines().filter(|line| !line.starts_with("ExecReload") && !line.starts_with("User"));
+    let lines =
+        text.lines().filter(|line| !line.starts_with("ExecReload") && !line.starts_with("User"));
     fs::write(&unit, lines.map(|line| format!("{line}\n")).collect::<String>()).unwrap();
     let file = directory.path().join("capture.json");
     let (file, check) = (file.to_str().unwrap(), ["check", ".", "--format", "json"]);
@@ -155,7 +156,11 @@ fn where_it_is_written() {
     let ran = run(&["capture", "--root", root, "-o", "-"]);
     assert_eq!(ran.code, Some(0));
     assert!(Capture::read(ran.stdout.as_bytes()).is_ok());
-    assert!(ran.stderr.contains("/etc/myapp.env") && !ran.stderr.contains("less"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("/etc/myapp.env") && !ran.stderr.contains("less"),
+        "{}",
+        ran.stderr
+    );
     let directory = tempfile::tempdir().unwrap();
     let link = directory.path().join("link");
     std::os::unix::fs::symlink(&file, &link).unwrap();
