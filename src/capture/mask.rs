@@ -257,7 +257,9 @@ impl Masker {
 fn is_known(word: &[u8]) -> bool {
     let digits = word.iter().any(u8::is_ascii_digit);
     let letters = word.iter().any(u8::is_ascii_alphabetic);
-    letters && (word.len() >= KNOWN && digits || word.len() >= KNOWN_LETTERS)
+    // In capitals alone it may be a variable's name.
+    let small = word.iter().any(u8::is_ascii_lowercase);
+    letters && (word.len() >= KNOWN && digits || word.len() >= KNOWN_LETTERS && small)
 }
 
 /// How many masks there are of so many characters.

@@ -127,26 +127,43 @@ fn hidden(sources: &Sources) -> Hidden {
     hidden
 }
 
-/// The variables that a unit's commands, gunicorn's configuration and scripts that start it name.
-/// What they are set to decides how gunicorn runs.
+/// The variables that gunicorn's command names, in a unit or in a script that starts it, and those
+/// that its configuration reads. What they are set to decides how gunicorn runs.
 fn needed(recording: &Recording) -> HashSet<String> {
     let mut found = HashSet::new();
     for (path, answer) in &recording.files {
         let Ok(bytes) = answer else { continue };
         let name = path.file_name().map(OsStrExt::as_bytes).unwrap_or_default();
-        let configuration =
-            name.ends_with(b".py") && memchr::memmem::find(name, b"gunicorn").is_some();
-        let script = bytes.starts_with(b"#!") && !name.ends_with(b".py");
-        if configuration {
-            found.extend(quoted_names(bytes));
+        if name.ends_with(b".py") {
+            if memchr::memmem::find(name, b"gunicorn").is_some() {
+                found.extend(quoted_names(bytes));
+            }
+            continue;
         }
-        for line in bytes.split(|byte| *byte == b'\n') {
-            if script || line.starts_with(b"Exec") || line.starts_with(b" ") {
+        let script = bytes.starts_with(b"#!");
+        for line in logical_lines(bytes) {
+            let starts = memchr::memmem::find(line, b"gunicorn").is_some();
+            if line.starts_with(b"ExecStart=") || (script && starts) {
                 found.extend(expanded_names(line));
             }
         }
     }
     found
+}
+
+/// Lines, those joined that a backslash joins.
+fn logical_lines(bytes: &[u8]) -> Vec<&[u8]> {
+    let mut lines = Vec::new();
+    let mut start = 0;
+    for at in memchr::memchr_iter(b'\n', bytes).chain(std::iter::once(bytes.len())) {
+        let line = bytes.get(start..at).unwrap_or_default();
+        if !line.ends_with(b"\\") {
+            lines.push(line);
+            start = at + 1;
+        }
+    }
+    lines.extend(bytes.get(start..).filter(|rest| !rest.is_empty()));
+    lines
 }
 
 /// The names of variables that are set: they stand before what is hidden, and in `environ`.

@@ -139,7 +139,7 @@ const PLAIN: [&str; 14] =
     ["", "0", "1", "f", "false", "n", "no", "none", "null", "off", "on", "t", "true", "y"];
 
 /// Words of placeholders that tutorials print, and of what is said of them. They are everybody's.
-const PLACEHOLDERS: [&str; 28] = [
+const PLACEHOLDERS: [&str; 29] = [
     "change",
     "changeit",
     "changeme",
@@ -148,6 +148,8 @@ const PLACEHOLDERS: [&str; 28] = [
     "dev",
     "development",
     "django",
+    // A shell's word before a name, wherever it slipped in.
+    "export",
     "in",
     "insecure",
     "it",
@@ -427,11 +429,16 @@ fn arguments(masker: &mut Masker, text: &mut [u8]) {
     let table = SettingTable::any_version();
     let mut hide_next = false;
     let mut numeric = false;
+    let mut takes = false;
     for word in text.split_mut(|byte| byte.is_ascii_whitespace()).filter(|word| !word.is_empty()) {
         let (name, from) = option(word);
         let Some(name) = name else {
             let number = word.iter().all(|byte| !byte.is_ascii_alphabetic());
-            if std::mem::take(&mut hide_next) || (std::mem::take(&mut numeric) && !number) {
+            let wrong = std::mem::take(&mut numeric) && !number;
+            // `NAME=value` of --env is told apart below.
+            let assigns = assigned(word, true).is_some();
+            let given = std::mem::take(&mut takes) || assigns;
+            if std::mem::take(&mut hide_next) || wrong || !given {
                 masker.secret(word, |_| false);
             }
             continue;
@@ -449,6 +456,8 @@ fn arguments(masker: &mut Masker, text: &mut [u8]) {
             Some(setting) => {
                 let number = matches!(setting.action, Action::Int | Action::AutoInt);
                 numeric = number && from.is_none();
+                // A value of --env that is no assignment is a part of one.
+                takes = setting.takes_value() && from.is_none() && setting.name != "raw_env";
                 if let Some(from) = from.filter(|_| number) {
                     let value = word.get_mut(from..).unwrap_or_default();
                     if value.iter().any(u8::is_ascii_alphabetic) {
@@ -460,6 +469,7 @@ fn arguments(masker: &mut Masker, text: &mut [u8]) {
             None => {
                 masker.secret(word, |_| false);
                 hide_next = from.is_none();
+                takes = false;
             }
         }
     }
