@@ -268,7 +268,17 @@ fn unread(masker: &mut Masker, path: &Path, bytes: &mut Vec<u8>) {
 fn hide(masker: &mut Masker, path: &Path, before: &[u8], text: &mut [u8], whole: bool) {
     let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
     let unit = matches!(ending, "service" | "socket" | "conf");
-    if memchr::memmem::find(text, b"deploy-doctor: ignore").is_some() {
+    const IGNORE: &[u8] = b"deploy-doctor: ignore";
+    if memchr::memmem::find(text, IGNORE).is_some() {
+        // A comment that accepts a finding counts, and its reason is shown.
+        let mut first = true;
+        for line in text.split_mut(|byte| *byte == b'\n') {
+            match memchr::memmem::find(line, IGNORE) {
+                Some(_) => value::generated(masker, line),
+                None => hide(masker, path, if first { before } else { b"" }, line, whole),
+            }
+            first = false;
+        }
         return;
     }
     // What stands before may be the setting itself: `Environment=`.

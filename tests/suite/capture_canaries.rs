@@ -149,6 +149,7 @@ fn environment(canaries: &mut Canaries) -> String {
         let secret = canaries.any(&format!("environment file, {name}"));
         writeln!(text, "{name}={quote}{secret}{quote}").unwrap();
     }
+    writeln!(text, "# deploy-doctor: ignore[E401] known").unwrap();
     writeln!(text, "# old: {}", canaries.any("comment of an environment file")).unwrap();
     writeln!(text, "export LATE={}", canaries.any("export in an environment file")).unwrap();
     writeln!(text, "{}", canaries.any("a line that is no assignment")).unwrap();
@@ -293,7 +294,7 @@ fn planted(canaries: &mut Canaries) -> MemoryHost {
     host.file(
         format!("{RELEASE}/.env"),
         format!(
-            "BY_DOTENV={}\nWORKERS=3\n",
+            "# deploy-doctor: ignore[E401] known\nBY_DOTENV={}\nWORKERS=3\n",
             canaries.any(".env that gunicorn's configuration reads")
         ),
     );
