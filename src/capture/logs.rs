@@ -166,7 +166,7 @@ fn message(masker: &mut Masker, value: &Value) -> String {
 
 /// What a program says of itself is shown in reports as it stands, but for secrets in it.
 fn stderr(masker: &mut Masker, output: &mut Output) {
-    super::value::command(masker, &mut output.stderr);
+    super::command::command(masker, &mut output.stderr);
 }
 
 /// `systemctl show`: what an Exec line runs is not read.
@@ -185,8 +185,8 @@ pub(super) fn systemctl(masker: &mut Masker, output: &mut Output) {
 
 /// `nginx -t` and `nginx -v`, which are shown.
 pub(super) fn nginx(masker: &mut Masker, output: &mut Output) {
-    super::value::command(masker, &mut output.stdout);
-    super::value::command(masker, &mut output.stderr);
+    super::command::command(masker, &mut output.stdout);
+    super::command::command(masker, &mut output.stderr);
 }
 
 /// The end of nginx's error log: lines that say how an upstream failed, without the visitor.

@@ -5,11 +5,14 @@
 //! Reading one is reading a stranger's file: sizes are bounded, nothing in it names anything
 //! outside, and what is not understood is an error with its place.
 
+mod assignments;
 mod bytes;
+mod command;
 mod document;
 mod keys;
 mod logs;
 mod mask;
+mod names;
 mod process;
 mod redaction;
 mod scripts;

@@ -1,7 +1,8 @@
 //! What `/proc` tells of processes that may be secret: their environments and command lines.
 
+use super::command::command;
 use super::mask::Masker;
-use super::value::{command, value};
+use super::value::value;
 
 /// `environ`: the names stay.
 pub(super) fn environment(masker: &mut Masker, bytes: &mut [u8]) {

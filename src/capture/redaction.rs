@@ -8,7 +8,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use super::mask::Masker;
-use super::{Asked, keys, logs, process, scripts, value};
+use super::{Asked, assignments, command, keys, logs, process, scripts, value};
 use crate::host::{HostError, HostErrorKind, Outcome, Output, Recording, RunError};
 use crate::source::certificate::without_private_keys;
 use crate::source::{Sources, redact as patterns};
@@ -57,7 +57,7 @@ pub fn redact(recording: &mut Recording, asked: &mut Asked, sources: &Sources) -
     }
     for (line, answer) in &mut recording.commands {
         match answer {
-            Ok(output) => command(&mut masker, line, output),
+            Ok(output) => said(&mut masker, line, output),
             Err(
                 RunError::NeedsRoot(text) | RunError::TimedOut(text, _) | RunError::Failed(text),
             ) => {
@@ -221,7 +221,7 @@ fn file(masker: &mut Masker, path: &Path, bytes: &mut Vec<u8>, hidden: Option<&V
             b"cmdline" if path.parent() != Some(Path::new("/proc")) => {
                 process::command_line(masker, bytes);
             }
-            b"cmdline" => value::command(masker, bytes),
+            b"cmdline" => command::command(masker, bytes),
             _ => {}
         }
         return;
@@ -274,7 +274,7 @@ fn hide(masker: &mut Masker, path: &Path, before: &[u8], text: &mut [u8], whole:
         let mut first = true;
         for line in text.split_mut(|byte| *byte == b'\n') {
             match memchr::memmem::find(line, IGNORE) {
-                Some(_) => value::generated(masker, line),
+                Some(_) => command::generated(masker, line),
                 None => hide(masker, path, if first { before } else { b"" }, line, whole),
             }
             first = false;
@@ -292,17 +292,17 @@ fn hide(masker: &mut Masker, path: &Path, before: &[u8], text: &mut [u8], whole:
             let end = text.iter().position(is_gap).unwrap_or(text.len());
             let (first, rest) = text.split_at_mut(end);
             value::value(masker, Some(&name), first, true);
-            value::command(masker, rest);
+            command::command(masker, rest);
         }
-        (Some(name), _) if unit => value::value_with_others(masker, &name, text),
+        (Some(name), _) if unit => assignments::value_with_others(masker, &name, text),
         (Some(name), _) => value::value(masker, Some(&name), text, false),
         (None, "py") => in_list(masker, text),
-        _ if whole => value::assignments(masker, text, false),
+        _ if whole => assignments::assignments(masker, text, false),
         _ if unit => {
             let setting = setting(before);
             match setting.as_slice() {
-                b"passenvironment" | b"unsetenvironment" => value::name_list(masker, text),
-                name if name.starts_with(b"env") => value::assignments(masker, text, true),
+                b"passenvironment" | b"unsetenvironment" => assignments::name_list(masker, text),
+                name if name.starts_with(b"env") => assignments::assignments(masker, text, true),
                 _ => value::value(masker, None, text, true),
             }
         }
@@ -376,7 +376,7 @@ fn in_list(masker: &mut Masker, text: &mut [u8]) {
     }
 }
 
-fn command(masker: &mut Masker, line: &str, output: &mut Output) {
+fn said(masker: &mut Masker, line: &str, output: &mut Output) {
     match line.split(' ').next() {
         Some("journalctl") => logs::journal(masker, output),
         Some("systemctl") => logs::systemctl(masker, output),

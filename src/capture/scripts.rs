@@ -4,9 +4,11 @@
 use std::ops::Range;
 use std::path::Path;
 
+use super::assignments::shell_line;
+use super::command::{command, generated, urls};
 use super::keys;
 use super::mask::Masker;
-use super::value::{command, generated, is_secretive, shell_line, urls};
+use super::names::is_secretive;
 use crate::source::certificate::is_left_out;
 use crate::source::python::texts::{Texts, texts};
 use crate::source::{FileId, SourceFile};

@@ -64,10 +64,10 @@ fn what_people_reported_says_the_same_again() {
 #[test]
 fn the_rules_examples_say_the_same_again() {
     let mut compared = Compared::default();
-    for (name, host) in rules::deployments().step_by(step(6)) {
+    for (name, host) in rules::deployments().step_by(step(10)) {
         compared.take(&name, &both(&host, &root()));
     }
-    compared.judge(100);
+    compared.judge(60);
 }
 
 fn step(usual: usize) -> usize {
@@ -78,7 +78,7 @@ fn step(usual: usize) -> usize {
 #[test]
 fn cases_of_the_proving_ground_say_the_same_again() {
     let mut compared = Compared::default();
-    for (name, case) in proof::cases("cases").into_iter().step_by(step(4)) {
+    for (name, case) in proof::cases("cases").into_iter().step_by(step(8)) {
         let wrong = case.wrong.iter().map(|variant| &variant.files);
         for files in wrong.chain([&case.right.files]) {
             let mut host = Case::healthy().into_host();
@@ -88,5 +88,5 @@ fn cases_of_the_proving_ground_say_the_same_again() {
             compared.take(&name, &both(&host, &root()));
         }
     }
-    compared.judge(80);
+    compared.judge(40);
 }
