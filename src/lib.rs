@@ -1,11 +1,12 @@
 //! deploy-doctor: what the next reload of a Flask + Gunicorn + Nginx + systemd site will do.
 //!
 //! The rooms, in the one order in which they may know of each other:
-//! host → source → facts → repository → rule → rules → engine → config, report, fix, scaffold →
-//! probe → reload → cli.
+//! host → source → facts → capture → repository → rule → rules → engine → config, report, fix,
+//! scaffold → probe → reload → cli.
 
 #![warn(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
+pub mod capture;
 pub mod cli;
 pub mod config;
 pub mod engine;

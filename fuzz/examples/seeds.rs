@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use deploy_doctor::host::{FileKind, Host, MemoryHost};
 use deploy_doctor::rule::{self, Example};
 use deploy_doctor::rules;
-use deploy_doctor_fuzz::{healthy, write};
+use deploy_doctor_fuzz::{document, healthy, write};
 
 /// Larger files say no more.
 const LONGEST: usize = 16 << 10;
@@ -35,6 +35,9 @@ impl Seeds {
         let path = directory.join(format!("{:016x}", hasher.finish()));
         std::fs::write(path, bytes).expect("OUT can be written");
         *self.count.entry(target).or_default() += 1;
+        if target == "whole" {
+            self.add("capture", bytes);
+        }
     }
 
     /// A file, to those who read its like.
@@ -256,6 +259,7 @@ fn main() {
         seeds.add("journal", text.as_bytes());
         seeds.add("report", text.as_bytes());
     }
+    seeds.add("capture", document().as_bytes());
     seeds.add("alembic", MIGRATIONS.as_bytes());
     seeds.add("config", BASELINE.as_bytes());
     seeds.add("config", deploy_doctor::config::TEMPLATE.as_bytes());

@@ -2,6 +2,7 @@
 //!
 //! None may panic, hang or hold more than [`memory::LIMIT`]; what else must be so is asserted.
 
+mod capture;
 mod memory;
 mod pack;
 mod readers;
@@ -9,6 +10,7 @@ mod reports;
 mod spans;
 mod tree;
 
+pub use capture::document;
 pub use memory::{LIMIT, peak_of};
 pub use pack::{Section, sections, write};
 pub use tree::healthy;
@@ -17,8 +19,9 @@ pub use tree::healthy;
 type Target = fn(&[u8]);
 
 /// Every target.
-pub const TARGETS: [(&str, Target); 11] = [
+pub const TARGETS: [(&str, Target); 12] = [
     ("alembic", readers::alembic::run),
+    ("capture", capture::run),
     ("config", readers::config::run),
     ("env_file", readers::env_file::run),
     ("journal", readers::journal::run),

@@ -125,9 +125,11 @@ fn hide_something(host: &mut MemoryHost, sections: &[Section]) {
     host.file(ENVIRONMENT, text).own(ENVIRONMENT, 0o640, 0, 0);
 }
 
-pub fn run(input: &[u8]) {
+/// The deployment that the input makes of the healthy one, with a secret in it, and whether it is a
+/// living host. Nothing where the input holds that secret itself.
+pub fn deployment(input: &[u8]) -> Option<(MemoryHost, bool)> {
     if input.windows(6).any(|part| part == b"c4n4ry") {
-        return;
+        return None;
     }
     let sections = sections(input);
     let mut host = healthy();
@@ -136,6 +138,11 @@ pub fn run(input: &[u8]) {
         living |= place(&mut host, section);
     }
     hide_something(&mut host, &sections);
+    Some((host, living))
+}
+
+pub fn run(input: &[u8]) {
+    let Some((host, living)) = deployment(input) else { return };
     let scope = || if living { Scope::Live } else { Scope::Root };
     let request = || Request { apps: Vec::new(), scope: scope(), database_revision: None };
     let sources = Sources::new(&host);
@@ -165,7 +172,7 @@ pub fn run(input: &[u8]) {
 }
 
 #[track_caller]
-fn quiet(what: &str, text: &str) {
+pub fn quiet(what: &str, text: &str) {
     if let Some(at) = text.find("c4n4ry") {
         let start = text.floor_char_boundary(at.saturating_sub(200));
         panic!("{what} shows a secret: …{}", &text[start..]);

@@ -1,18 +1,22 @@
 //! The options, as `contract.md` fixes them.
 
+mod capture;
 mod config;
 mod known;
 mod nagios;
 mod probe;
 
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Duration;
 
+use crate::capture::Capture;
 use crate::facts::{Given, Problem};
 use crate::report::Format;
 use crate::repository::{Survey, Taken};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(super) use capture::CaptureArguments;
 pub(super) use config::{ConfigArguments, ConfigCommand};
 pub(super) use known::{BaselineArguments, BaselineCommand, KnownArguments};
 pub(super) use nagios::NagiosArguments;
@@ -39,6 +43,8 @@ pub(super) enum Command {
     Reload(ReloadArguments),
     /// Back to the release before, guarded in the same way
     Rollback(RollbackArguments),
+    /// Write all that a check reads into one file, secrets masked: check --capture FILE replays it
+    Capture(CaptureArguments),
     /// Print the model that the rules see as JSON, secrets redacted
     Facts(FactsArguments),
     /// List the rules
@@ -96,6 +102,17 @@ pub(super) struct WhereArguments {
     /// Run no command (systemctl, journalctl, nginx -t)
     #[arg(long)]
     pub no_exec: bool,
+    /// Read what `deploy-doctor capture` wrote, wherever that was
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["root", "no_exec", "db_revision"],
+        conflicts_with_all = FILES
+    )]
+    pub capture: Option<PathBuf>,
+    /// What stands in it.
+    #[arg(skip)]
+    pub replayed: Option<Rc<Capture>>,
     /// The database's migration, as `flask db current` or `manage.py showmigrations --plan` prints it
     #[arg(long, value_name = "REV")]
     pub db_revision: Option<String>,
@@ -140,7 +157,7 @@ pub(super) struct CheckArguments {
     pub place: WhereArguments,
     /// Ask this URL, and each application's sockets, for an answer (repeatable) [default: those of
     /// the settings, if any]
-    #[arg(long, value_name = "URL", conflicts_with = "root", conflicts_with_all = FILES)]
+    #[arg(long, value_name = "URL", conflicts_with_all = ["root", "capture"], conflicts_with_all = FILES)]
     pub probe: Vec<String>,
     /// How long an answer may take: 5s, 500ms, or seconds [default: 10s]
     #[arg(long, value_name = "TIME", value_parser = limit)]
@@ -154,7 +171,7 @@ pub(super) struct CheckArguments {
     /// Import each application as its service's user; the one option that executes any of it
     #[arg(
         long,
-        conflicts_with_all = ["root", "no_exec"],
+        conflicts_with_all = ["root", "no_exec", "capture"],
         conflicts_with_all = FILES
     )]
     pub preflight: bool,
@@ -243,13 +260,13 @@ pub(super) struct FixArguments {
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Write the changes: all or none, and so that --undo takes them back
-    #[arg(long)]
+    #[arg(long, conflicts_with = "capture")]
     pub apply: bool,
     /// Also fixes that change behaviour beyond their finding
     #[arg(long = "unsafe")]
     pub include_unsafe: bool,
     /// Ask for each fix, then write those that were taken
-    #[arg(short, long)]
+    #[arg(short, long, conflicts_with = "capture")]
     pub interactive: bool,
     /// Run what must follow as well (daemon-reload, restart, nginx's reload)
     #[arg(long, conflicts_with_all = ["root", "no_exec"], conflicts_with_all = FILES)]
@@ -264,10 +281,10 @@ pub(super) struct FixArguments {
     #[arg(long)]
     pub backup: bool,
     /// Take the last changes back
-    #[arg(long, conflicts_with_all = ["apply", "interactive", "select", "ignore", "history"])]
+    #[arg(long, conflicts_with_all = ["apply", "interactive", "select", "ignore", "history", "capture"])]
     pub undo: bool,
     /// List the changes that were made
-    #[arg(long, conflicts_with_all = ["apply", "interactive", "select", "ignore"])]
+    #[arg(long, conflicts_with_all = ["apply", "interactive", "select", "ignore", "capture"])]
     pub history: bool,
     /// Do not exit with 3 when something could not be read
     #[arg(long)]

@@ -24,7 +24,9 @@ pub(super) fn questions(
 ) -> Result<Vec<Question>, CommandError> {
     let mut questions: Vec<Question> =
         arguments.probe.iter().map(|url| Question { url: url.clone(), app: None }).collect();
-    let live = matches!(read::request(&arguments.place).scope, Scope::Live);
+    // A capture answers nothing new.
+    let live = arguments.place.replayed.is_none()
+        && matches!(read::request(&arguments.place).scope, Scope::Live);
     if questions.is_empty() && live {
         let apps = config.map(|config| config.apps.as_slice()).unwrap_or_default();
         for app in apps {

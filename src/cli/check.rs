@@ -80,8 +80,9 @@ pub(super) fn judge(
     settings.all_apps = arguments.place.apps.is_empty();
     settings.whole = settings::whole(config, &arguments.place);
     settings.anchor = settings::anchor(&arguments.place)?;
+    settings.today = settings::day(&arguments.place);
     let baseline = known::path(asked.baseline.as_deref(), config);
-    settings.baseline = baseline.map(known::read).transpose()?;
+    settings.baseline = known::of(&arguments.place, asked.baseline.as_deref(), config)?;
     let question = Question {
         arguments,
         config,

@@ -162,6 +162,7 @@ fn base(place: &WhereArguments) -> Base {
 /// What was to be checked, in a word or two.
 fn scope(place: &WhereArguments) -> String {
     let mut words = Vec::new();
+    words.extend(place.capture.iter().map(|file| file.display().to_string()));
     words.extend(place.root.iter().map(|root| root.display().to_string()));
     match (&place.found, &place.repository) {
         (Some(found), _) => {

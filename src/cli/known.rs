@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::arguments::{BaselineArguments, BaselineCommand, KnownArguments};
+use super::arguments::{BaselineArguments, BaselineCommand, KnownArguments, WhereArguments};
 use super::{CommandError, Exit, print, read, settings};
 use crate::config::Config;
 use crate::engine::{self, Anchor, Baseline};
@@ -20,18 +20,40 @@ pub(super) fn path<'a>(option: Option<&'a Path>, config: Option<&'a Config>) -> 
     option.or_else(|| config?.baseline.as_deref())
 }
 
+/// The known findings: of the file that was named, else of that of the settings. A capture brings
+/// the latter along.
+pub(super) fn of(
+    place: &WhereArguments,
+    option: Option<&Path>,
+    config: Option<&Config>,
+) -> Result<Option<Baseline>, CommandError> {
+    match (option, &place.replayed) {
+        (None, Some(capture)) => {
+            let recorded = capture.asked.baseline.as_deref().map(Baseline::parse).transpose();
+            recorded.map_err(|why| CommandError::usage(format!("the known findings {why}")))
+        }
+        _ => path(option, config).map(read).transpose(),
+    }
+}
+
 /// Reads it.
 pub(super) fn read(path: &Path) -> Result<Baseline, CommandError> {
+    let bytes = bytes(path)?;
+    let shown = path.display();
+    Baseline::parse(&bytes).map_err(|why| CommandError::usage(format!("{shown} {why}")))
+}
+
+/// The file's bytes.
+pub(super) fn bytes(path: &Path) -> Result<Vec<u8>, CommandError> {
     let host = read::this_host()?;
     let shown = path.display();
     let absolute = tidy(&settings::working_directory()?.join(path));
-    let bytes = host.read(&absolute, LIMIT).map_err(|error| match error.kind {
+    host.read(&absolute, LIMIT).map_err(|error| match error.kind {
         HostErrorKind::NotFound => CommandError::usage(format!(
             "{shown}: no such file: deploy-doctor baseline write --baseline {shown} writes it"
         )),
         kind => CommandError::usage(format!("{shown}: {kind}")),
-    })?;
-    Baseline::parse(&bytes).map_err(|why| CommandError::usage(format!("{shown} {why}")))
+    })
 }
 
 /// The file is written anew: what is there has to be one of known findings, or empty.
@@ -96,6 +118,7 @@ pub(super) fn run(arguments: &BaselineArguments) -> Result<Exit, CommandError> {
     let mut settings = settings::engine(config, &[], &[], &[])?;
     settings.all_apps = arguments.place.apps.is_empty();
     settings.anchor = settings::anchor(&arguments.place)?;
+    settings.today = settings::day(&arguments.place);
     let path = path(arguments.baseline.as_deref(), config)
         .map_or_else(|| PathBuf::from(NAME), Path::to_path_buf);
     match prune {

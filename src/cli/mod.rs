@@ -2,6 +2,7 @@
 
 mod arguments;
 mod asked;
+mod capture;
 mod check;
 mod completions;
 mod config;
@@ -85,6 +86,7 @@ pub fn run() -> ExitCode {
         Command::Probe(arguments) => probe::run(arguments),
         Command::Reload(arguments) => reload::run(&arguments),
         Command::Rollback(arguments) => reload::rollback(&arguments),
+        Command::Capture(arguments) => capture::run(&arguments),
         Command::Facts(arguments) => facts::run(&arguments),
         Command::Rules(arguments) => rules::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
@@ -114,6 +116,7 @@ fn settle(command: &mut Command) -> Result<(), CommandError> {
                 &mut arguments.command;
             (&mut arguments.place, &arguments.config)
         }
+        Command::Capture(arguments) => (&mut arguments.place, &arguments.config),
         Command::Facts(arguments) => (&mut arguments.place, &None),
         _ => return Ok(()),
     };

@@ -1,12 +1,13 @@
 //! From the options that say where to read, to the facts.
 
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use super::CommandError;
 use super::arguments::WhereArguments;
 use super::settings::working_directory;
-use crate::facts::{self, Deployment, Given, Request, Scope};
-use crate::host::{FilesHost, Host, TreeHost};
+use crate::facts::{self, Deployment, Given, Problem, Request, Scope};
+use crate::host::{FilesHost, Host, ReplayHost, TreeHost};
 use crate::report::SourceInfo;
 use crate::source::Sources;
 
@@ -23,6 +24,9 @@ pub(super) fn fenced(directories: &[PathBuf]) -> Result<FilesHost, CommandError>
 
 /// Opens the door that the options name.
 pub(super) fn open(place: &WhereArguments) -> Result<Box<dyn Host>, CommandError> {
+    if let Some(capture) = &place.replayed {
+        return Ok(Box::new(ReplayHost::new(Rc::clone(&capture.recording))));
+    }
     if let Some(found) = &place.found {
         return Ok(Box::new(fenced(&found.directories)?));
     }
@@ -56,14 +60,29 @@ pub(super) fn deployments(place: &WhereArguments, sources: &Sources) -> Vec<Depl
     let mut read: Vec<Deployment> =
         requests(place).iter().map(|request| facts::read(sources, request)).collect();
     if let Some(first) = read.first_mut() {
-        let found = place.found.iter().flat_map(|found| &found.survey.problems);
-        first.problems.splice(0..0, found.chain(&place.unlisted).cloned());
+        first.problems.splice(0..0, beforehand(place));
     }
     read
 }
 
+/// What was found wrong before anything was read.
+pub(super) fn beforehand(place: &WhereArguments) -> Vec<Problem> {
+    if let Some(capture) = &place.replayed {
+        return capture.asked.problems.clone();
+    }
+    let found = place.found.iter().flat_map(|found| &found.survey.problems);
+    found.chain(&place.unlisted).cloned().collect()
+}
+
 /// What is read together: the deployments of a repository apart, everything else at once.
 pub(super) fn requests(place: &WhereArguments) -> Vec<Request> {
+    if let Some(capture) = &place.replayed {
+        let named = |request: &Request| match place.apps.is_empty() {
+            true => request.clone(),
+            false => Request { apps: place.apps.clone(), ..request.clone() },
+        };
+        return capture.asked.requests.iter().map(named).collect();
+    }
     let Some(found) = &place.found else { return vec![request(place)] };
     let requests = found.survey.sites.iter().map(|given| files(place, given.clone()));
     let requests: Vec<Request> = requests.collect();
@@ -77,6 +96,11 @@ fn files(place: &WhereArguments, given: Given) -> Request {
 
 /// What the options ask to be read.
 pub(super) fn request(place: &WhereArguments) -> Request {
+    if place.replayed.is_some()
+        && let Some(first) = requests(place).into_iter().next()
+    {
+        return first;
+    }
     if let Some(found) = &place.found {
         return files(place, found.survey.sites.first().cloned().unwrap_or_default());
     }
@@ -102,6 +126,10 @@ pub(super) fn request(place: &WhereArguments) -> Request {
 
 /// Where the facts came from, for the head of a report.
 pub(super) fn source_info(place: &WhereArguments) -> SourceInfo {
+    if let Some(capture) = &place.replayed {
+        let (host, time) = (capture.taken.host.clone(), capture.taken.time.clone());
+        return SourceInfo { mode: "capture", host, time, options: options(place) };
+    }
     let (mode, host) = if let Some(root) = &place.root {
         ("root", root.display().to_string())
     } else {
@@ -128,6 +156,9 @@ pub(super) fn word(path: &Path) -> String {
 
 /// The options that name the same place again.
 pub(super) fn options(place: &WhereArguments) -> Vec<String> {
+    if let Some(capture) = &place.capture {
+        return vec!["--capture".to_owned(), word(capture)];
+    }
     if let Some(found) = &place.found {
         return found.directories.iter().map(|path| word(path)).collect();
     }

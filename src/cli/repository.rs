@@ -19,6 +19,15 @@ pub(super) fn settle(
     place: &mut WhereArguments,
     config: Option<&Path>,
 ) -> Result<(), CommandError> {
+    if let Some(file) = &place.capture {
+        place.replayed = Some(super::capture::load(file)?);
+        return match place.apps.iter().find(|word| word.contains('/')) {
+            Some(word) => Err(CommandError::usage(format!(
+                "{word}: with --capture, name a unit that the capture holds, or none"
+            ))),
+            None => Ok(()),
+        };
+    }
     let host = read::this_host()?;
     let working = settings::working_directory()?;
     let found = |word: &str| host.look(&tidy(&working.join(word))).outcome;

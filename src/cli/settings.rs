@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::arguments::{self, WhereArguments};
 use super::{CommandError, Exit, read};
+use crate::capture::SettingsFile;
 use crate::config::{self, Config, ConfigError, FailOn, Places};
 use crate::engine::{Anchor, Day, Selection, Settings};
 use crate::facts::{Deployment, Scope};
@@ -19,10 +20,24 @@ pub(super) fn load(
     place: &WhereArguments,
     named: Option<&Path>,
 ) -> Result<Option<Config>, CommandError> {
+    file(place, named)?.as_ref().map(understood).transpose()
+}
+
+/// The same as it stands. A capture brings its own along.
+pub(super) fn file(
+    place: &WhereArguments,
+    named: Option<&Path>,
+) -> Result<Option<SettingsFile>, CommandError> {
     let working = working_directory()?;
+    if let Some(capture) = &place.replayed {
+        return match named {
+            Some(_) => near(named, &working, &working),
+            None => Ok(capture.asked.settings.clone()),
+        };
+    }
     let start = place.repository.as_deref().unwrap_or(Path::new("."));
     match (near(named, &tidy(&working.join(start)), &working)?, read::request(place).scope) {
-        (Some(config), _) => Ok(Some(config)),
+        (Some(file), _) => Ok(Some(file)),
         _ if place.repository.is_some() => Ok(None),
         (None, Scope::Files(_)) => Ok(None),
         (None, Scope::Live) => of_host(&read::this_host()?, &working),
@@ -33,10 +48,11 @@ pub(super) fn load(
 /// The same for the host that the program runs on.
 pub(super) fn of_this_host(named: Option<&Path>) -> Result<Option<Config>, CommandError> {
     let working = working_directory()?;
-    match near(named, &working, &working)? {
-        Some(config) => Ok(Some(config)),
-        None => of_host(&read::this_host()?, &working),
-    }
+    let file = match near(named, &working, &working)? {
+        Some(file) => Some(file),
+        None => of_host(&read::this_host()?, &working)?,
+    };
+    file.as_ref().map(understood).transpose()
 }
 
 /// The file that was named, else the nearest.
@@ -44,13 +60,13 @@ fn near(
     named: Option<&Path>,
     start: &Path,
     working: &Path,
-) -> Result<Option<Config>, CommandError> {
+) -> Result<Option<SettingsFile>, CommandError> {
     let live = read::this_host()?;
     let found = match named {
         Some(path) => Some(path.to_path_buf()),
         None => nearest(&live, start)?,
     };
-    found.map(|path| parse(&live, &path, working)).transpose()
+    found.map(|path| at(&live, &path, working)).transpose()
 }
 
 /// The nearest file from here on upwards.
@@ -63,13 +79,14 @@ pub(super) fn nearest(host: &dyn Host, start: &Path) -> Result<Option<PathBuf>, 
 }
 
 /// The host's own file, where there is one.
-fn of_host(host: &dyn Host, working: &Path) -> Result<Option<Config>, CommandError> {
-    let shown = Path::new(config::HOME);
-    match host.read(shown, LIMIT) {
-        Ok(bytes) => {
-            let places = Places { shown, base: Path::new("/etc"), working };
-            judged(Config::parse(&bytes, places)).map(Some)
-        }
+fn of_host(host: &dyn Host, working: &Path) -> Result<Option<SettingsFile>, CommandError> {
+    match host.read(Path::new(config::HOME), LIMIT) {
+        Ok(text) => Ok(Some(SettingsFile {
+            shown: config::HOME.into(),
+            base: "/etc".into(),
+            working: working.into(),
+            text,
+        })),
         Err(error) if error.kind == HostErrorKind::NotFound => Ok(None),
         Err(error) => Err(CommandError::incomplete(error.to_string())),
     }
@@ -77,13 +94,25 @@ fn of_host(host: &dyn Host, working: &Path) -> Result<Option<Config>, CommandErr
 
 /// Reads a file that this machine has.
 pub(super) fn parse(host: &dyn Host, path: &Path, working: &Path) -> Result<Config, CommandError> {
+    understood(&at(host, path, working)?)
+}
+
+fn at(host: &dyn Host, path: &Path, working: &Path) -> Result<SettingsFile, CommandError> {
     let absolute = tidy(&working.join(path));
-    let bytes = host
+    let text = host
         .read(&absolute, LIMIT)
         .map_err(|error| CommandError::usage(format!("{}: {}", path.display(), error.kind)))?;
-    let shown = absolute.strip_prefix(working).unwrap_or(&absolute);
-    let base = absolute.parent().unwrap_or(Path::new("/"));
-    judged(Config::parse(&bytes, Places { shown, base, working }))
+    Ok(SettingsFile {
+        shown: absolute.strip_prefix(working).unwrap_or(&absolute).into(),
+        base: absolute.parent().unwrap_or(Path::new("/")).into(),
+        working: working.into(),
+        text,
+    })
+}
+
+fn understood(file: &SettingsFile) -> Result<Config, CommandError> {
+    let SettingsFile { shown, base, working, text } = file;
+    judged(Config::parse(text, Places { shown, base, working }))
 }
 
 fn judged(parsed: Result<Config, Vec<ConfigError>>) -> Result<Config, CommandError> {
@@ -96,14 +125,22 @@ fn judged(parsed: Result<Config, Vec<ConfigError>>) -> Result<Config, CommandErr
 /// What fingerprints name files from: of files that were given, the top of the repository that they
 /// lie in, so that they are the same in every clone.
 pub(super) fn anchor(place: &WhereArguments) -> Result<Anchor, CommandError> {
+    Ok(anchored(place)?.map_or_else(Anchor::default, |(working, top)| Anchor::new(working, top)))
+}
+
+/// The working directory and that top.
+pub(super) fn anchored(place: &WhereArguments) -> Result<Option<(PathBuf, PathBuf)>, CommandError> {
+    if let Some(capture) = &place.replayed {
+        return Ok(capture.asked.anchor.clone());
+    }
     if !matches!(read::request(place).scope, Scope::Files(_)) {
-        return Ok(Anchor::default());
+        return Ok(None);
     }
     let working = working_directory()?;
     let named = place.repository.as_deref().unwrap_or(Path::new("."));
     let start = tidy(&working.join(named));
     let top = config::top(&read::this_host()?, &start);
-    Ok(Anchor::new(working, top))
+    Ok(Some((working, top)))
 }
 
 /// Where relative paths start.
@@ -116,6 +153,12 @@ pub(super) fn working_directory() -> Result<PathBuf, CommandError> {
 pub(super) fn today() -> Day {
     let now = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
     Day(now.chars().take(10).collect())
+}
+
+/// The day on which it is asked: of a capture the one on which it was taken.
+pub(super) fn day(place: &WhereArguments) -> Day {
+    let of = |time: &String| Day(time.chars().take(10).collect());
+    place.replayed.as_ref().map_or_else(today, |capture| of(&capture.taken.time))
 }
 
 /// The rules that `--select` and `--ignore` leave.
@@ -172,6 +215,9 @@ pub(super) fn apply(
 pub(super) fn whole(config: Option<&Config>, place: &WhereArguments) -> bool {
     if !place.apps.is_empty() {
         return false;
+    }
+    if let Some(capture) = &place.replayed {
+        return capture.asked.whole;
     }
     if !matches!(read::request(place).scope, Scope::Files(_)) {
         return true;

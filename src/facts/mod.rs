@@ -57,6 +57,7 @@ pub use probe::Probe;
 pub use processes::Processes;
 pub use release::{Release, ReleaseLink};
 pub use route::Route;
+use serde::{Deserialize, Serialize};
 pub use server::Gunicorn;
 pub use service::Service;
 pub use sockets::Sockets;
@@ -69,7 +70,7 @@ use crate::host::HostError;
 use crate::source::{FileId, Sources, Span, Spanned};
 
 /// Something that should have been read and could not be, or was not understood.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     /// The file; empty where it is none.
     pub path: PathBuf,
@@ -101,7 +102,8 @@ impl Problem {
 }
 
 /// The files of a repository that stand in for those of a machine.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Given {
     /// `--unit`.
     pub units: Vec<PathBuf>,
@@ -136,7 +138,8 @@ impl Given {
 }
 
 /// Where to read.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 #[expect(clippy::large_enum_variant, reason = "there is one of it in a run")]
 pub enum Scope {
     /// This host.
@@ -148,7 +151,7 @@ pub enum Scope {
 }
 
 /// What the user asked to be read.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Request {
     /// The units; none: every one that runs gunicorn.
     pub apps: Vec<String>,

@@ -1,8 +1,8 @@
 //! The only door to the outside world.
 //!
 //! Everything that the program learns from a machine, a file tree or a repository comes through
-//! the [`Host`] trait, so that a living host, an image under `--root` and (later) a capture are
-//! read by the same code. Nothing here knows what the bytes mean.
+//! the [`Host`] trait, so that a living host, an image under `--root` and a capture are read by the
+//! same code. Nothing here knows what the bytes mean.
 
 pub mod act;
 mod bound;
@@ -14,6 +14,9 @@ pub mod http;
 pub mod memory;
 pub mod net;
 pub mod overlay;
+mod record;
+pub mod recording;
+mod replay;
 pub mod run;
 pub mod tree;
 pub mod walk;
@@ -29,6 +32,9 @@ pub use files::FilesHost;
 pub use http::{HttpAnswer, HttpError, HttpRequest, HttpTarget};
 pub use memory::MemoryHost;
 pub use overlay::OverlayHost;
+pub use record::RecordingHost;
+pub use recording::Recording;
+pub use replay::ReplayHost;
 pub use run::{Command, Import, Output, Program, RunError};
 pub use tree::{Relinked, TreeHost};
 
@@ -195,6 +201,8 @@ pub enum HostErrorKind {
     TooMany,
     /// Only the files named on the command line are read, and this is none of them.
     NotGiven,
+    /// A capture is replayed, and this was not asked when it was taken.
+    NotCaptured,
     /// Anything else, with the operating system's words.
     Other(String),
 }
@@ -212,6 +220,7 @@ impl fmt::Display for HostErrorKind {
             }
             Self::TooMany => write!(f, "more than {LIST_LIMIT} names"),
             Self::NotGiven => f.write_str("not among the files given"),
+            Self::NotCaptured => f.write_str("not in the capture"),
             Self::Other(text) => f.write_str(text),
         }
     }

@@ -39,6 +39,10 @@ pub enum Program {
 }
 
 impl Program {
+    /// All of them.
+    pub const ALL: [Self; 4] =
+        [Self::Systemctl, Self::Journalctl, Self::Nginx, Self::SystemdAnalyze];
+
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {

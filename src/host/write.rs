@@ -23,6 +23,15 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace_with(path, 0o644, bytes)
 }
 
+/// [`replace`] with mode 0600. What is there and no regular file is not replaced.
+pub fn private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(there) if there.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        Ok(there) if !there.is_file() => Err(io::Error::other("is there and is no regular file")),
+        _ => replace_with(path, 0o600, bytes),
+    }
+}
+
 /// [`replace`] for a report. What is no regular file (a pipe, a terminal, `/dev/stdout`) is written
 /// to and stays what it is.
 pub fn report(path: &Path, bytes: &[u8]) -> io::Result<()> {

@@ -131,11 +131,79 @@ impl Chain {
     }
 }
 
-/// The public part of a private key in PEM.
+/// The public part of a private key in PEM, or of one that was left out of a capture.
 fn public_key(key: &[u8]) -> Option<SubjectPublicKeyInfoDer<'static>> {
-    let key = PrivateKeyDer::from_pem_slice(key).ok()?;
+    let Ok(key) = PrivateKeyDer::from_pem_slice(key) else { return left_out(key) };
     let key = rustls::crypto::ring::sign::any_supported_type(&key).ok()?;
     key.public_key().map(SubjectPublicKeyInfoDer::into_owned)
+}
+
+/// What a capture holds in the place of a private key, before the public one.
+const LEFT_OUT: &str = "# deploy-doctor left a private key out; its public one: ";
+/// What stands there of a key whose public part is not known.
+const NOT_KNOWN: &str = "not known";
+/// A private key's first and last line, but for what kind of key it is.
+const BEGIN: &[u8] = b"-----BEGIN ";
+const KEY: &[u8] = b"PRIVATE KEY-----";
+
+fn left_out(key: &[u8]) -> Option<SubjectPublicKeyInfoDer<'static>> {
+    let text = std::str::from_utf8(key).ok()?;
+    let hex = text.lines().find_map(|line| line.strip_prefix(LEFT_OUT))?;
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    let bytes: Option<Vec<u8>> = hex.as_bytes().chunks(2).map(byte).collect();
+    bytes.map(SubjectPublicKeyInfoDer::from)
+}
+
+/// Is this line what stands in the place of a private key?
+pub fn is_left_out(line: &[u8]) -> bool {
+    line.starts_with(LEFT_OUT.as_bytes())
+}
+
+/// The ranges of private keys in a text: from the first line of PEM to behind the last, or to the
+/// end where there is none.
+pub fn private_keys(bytes: &[u8]) -> Vec<std::ops::Range<usize>> {
+    let mut found: Vec<std::ops::Range<usize>> = Vec::new();
+    for at in memchr::memmem::find_iter(bytes, BEGIN) {
+        let rest = bytes.get(at..).unwrap_or_default();
+        let line = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
+        let Some(kind) = memchr::memmem::find(rest, KEY).filter(|kind| *kind <= line) else {
+            continue;
+        };
+        if found.last().is_some_and(|last| at < last.end) {
+            continue;
+        }
+        let behind = kind + KEY.len();
+        let end = memchr::memmem::find(rest.get(behind..).unwrap_or_default(), KEY)
+            .map_or(bytes.len(), |end| at + behind + end + KEY.len());
+        found.push(at..end);
+    }
+    found
+}
+
+/// A file without its private keys: of each only the public one is left, which is enough to tell
+/// whether it belongs to a certificate.
+pub fn without_private_keys(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    for range in private_keys(bytes) {
+        out.extend_from_slice(bytes.get(at..range.start).unwrap_or_default());
+        at = range.end;
+        let block = bytes.get(range).unwrap_or_default();
+        // What is no key to the reader is none in the capture either.
+        if PrivateKeyDer::from_pem_slice(block).is_err() {
+            continue;
+        }
+        out.extend_from_slice(LEFT_OUT.as_bytes());
+        match public_key(block) {
+            Some(public) => {
+                let hex = public.as_ref().iter().map(|byte| format!("{byte:02x}"));
+                out.extend(hex.collect::<String>().bytes());
+            }
+            None => out.extend_from_slice(NOT_KNOWN.as_bytes()),
+        }
+    }
+    out.extend_from_slice(bytes.get(at..).unwrap_or_default());
+    out
 }
 
 /// By names alone: who is not called so did not issue it.

@@ -1,6 +1,6 @@
-//! The rooms know of each other in one direction only: host → source → facts → repository → rule →
-//! rules → engine → config → report, fix, scaffold → probe → reload → cli. A path that points up
-//! fails here.
+//! The rooms know of each other in one direction only: host → source → facts → capture → repository →
+//! rule → rules → engine → config → report, fix, scaffold → probe → reload → cli. A path that points
+//! up fails here.
 
 #[path = "edits.rs"]
 mod edits;
@@ -12,10 +12,11 @@ mod rules_see_facts;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const ORDER: [&str; 14] = [
+const ORDER: [&str; 15] = [
     "host",
     "source",
     "facts",
+    "capture",
     "repository",
     "rule",
     "rules",

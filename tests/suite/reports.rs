@@ -201,6 +201,11 @@ fn reports() -> Vec<Report> {
     all
 }
 
+/// The deployments by name, for whatever else is held against them.
+pub(crate) fn deployments() -> impl Iterator<Item = (&'static str, Case)> {
+    reports().into_iter().map(|report| (report.name, (report.deployment)()))
+}
+
 /// `DEPLOY_DOCTOR_REPORT=NAME` looks at one, and shows what is said of it.
 #[test]
 fn what_is_said_of_each_report_is_true() {

@@ -215,6 +215,16 @@ pub(crate) fn deployment(case: &[Example]) -> MemoryHost {
     host
 }
 
+/// Every example's deployment by rule and number, for whatever else is held against them.
+pub(crate) fn deployments() -> impl Iterator<Item = (String, MemoryHost)> {
+    rules::all().iter().flat_map(|rule| {
+        let named = |(number, case): (usize, Vec<Example>)| {
+            (format!("{} {}", rule.code, number + 1), deployment(&case))
+        };
+        cases(rule).into_iter().enumerate().map(named).collect::<Vec<_>>()
+    })
+}
+
 /// The plan that repairs what one rule finds, in place.
 fn repair(host: &dyn Host, rule: &Rule, case: &[Example]) -> Plan {
     let request = Request {

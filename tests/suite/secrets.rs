@@ -66,7 +66,7 @@ Environment=N=kanary58
 "#;
 
 /// Secrets in what Exec lines run, each firing rules on that very line.
-const EXECS: [&str; 6] = [
+pub(crate) const EXECS: [&str; 6] = [
     "ExecStart=/usr/bin/env A=kanary60 \"B=kanary61 kanary62\" C=\"kanary63 kanary64\" /srv/myapp/.venv/bin/gunicorn \
      --env D=kanary65 -e E=kanary66 -eF=kanary67 --env=G=kanary68 --workers 1 --reload --bind unix:/run/x.sock wsgi:app",
     "ExecStart=/bin/sh -c 'H=kanary69 I=\"kanary70\" gunicorn -w 1 --env TOKEN=kanary71 -b unix:/run/x.sock wsgi:app'",
@@ -110,7 +110,7 @@ preload_app = True
 timeout = "kanary98 is not a number" if False else 30
 "#;
 
-fn rot(tree: &Copied) {
+pub(crate) fn rot(tree: &Copied) {
     tree.write("/etc/myapp.env", ENVIRONMENT);
     tree.write("/etc/nul.env", b"A=kanary001\0\nB=kanary002\n");
     tree.write("/etc/latin.env", b"A=kanary003\xe4\nB=kanary004\nexport C=kanary005\n");

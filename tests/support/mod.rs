@@ -21,6 +21,7 @@ pub mod packages;
 pub mod peers;
 pub mod proof;
 pub mod readers;
+pub mod replayed;
 pub mod scripted;
 pub mod sound;
 pub mod suite;

@@ -19,7 +19,7 @@ pub(in crate::cli) struct NagiosArguments {
     pub place: WhereArguments,
     /// Ask this URL, and each application's sockets, for an answer (repeatable) [default: those of
     /// the settings, if any]
-    #[arg(long, value_name = "URL", conflicts_with = "root", conflicts_with_all = FILES)]
+    #[arg(long, value_name = "URL", conflicts_with_all = ["root", "capture"], conflicts_with_all = FILES)]
     pub probe: Vec<String>,
     /// Answer UNKNOWN after so long: seconds, or 5s, 2m
     #[arg(short, long, value_name = "SECONDS", default_value = "30", value_parser = limit)]

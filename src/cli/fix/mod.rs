@@ -36,7 +36,8 @@ pub(super) fn run(arguments: &FixArguments) -> Result<Exit, CommandError> {
     let place = &arguments.place;
     let config = settings::load(place, arguments.config.as_deref())?;
     // All rules run: what a fix brings to light counts, whatever is to be fixed.
-    let settings = settings::engine(config.as_ref(), &[], &[], &[])?;
+    let mut settings = settings::engine(config.as_ref(), &[], &[], &[])?;
+    settings.today = settings::day(place);
     let read = |sources: &Sources, live: bool| deployment(place, config.as_ref(), sources, live);
     if arguments.interactive || arguments.apply {
         return write::run(arguments, &settings, &read);
@@ -45,7 +46,11 @@ pub(super) fn run(arguments: &FixArguments) -> Result<Exit, CommandError> {
     let plan = plan(arguments, &settings, &*host, &read, None)?;
     let incomplete = problems(&plan);
     let shown = show::plan(&plan, colored(arguments.color));
-    print(&format!("{shown}{}{}", show::pending(arguments), show::not_written(&plan)))?;
+    let (pending, not_written) = match &place.replayed {
+        Some(capture) => (String::new(), show::of_capture(&plan, &capture.taken.host)),
+        None => (show::pending(arguments), show::not_written(&plan)),
+    };
+    print(&format!("{shown}{pending}{not_written}"))?;
     Ok(exit(arguments, &plan, incomplete, false))
 }
 
@@ -104,7 +109,7 @@ fn options(arguments: &FixArguments) -> Vec<String> {
 }
 
 /// What a fix reads: with `live`, also what lives.
-fn deployment(
+pub(super) fn deployment(
     place: &WhereArguments,
     config: Option<&Config>,
     sources: &Sources,

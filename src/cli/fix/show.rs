@@ -128,6 +128,19 @@ pub(super) fn not_written(plan: &Plan) -> String {
     )
 }
 
+/// The last line where a capture was read, which cannot be written to.
+pub(super) fn of_capture(plan: &Plan, host: &str) -> String {
+    match plan.changes.is_empty() {
+        true => not_written(plan),
+        false => format!(
+            "\n{} in {}, to be made on {}: deploy-doctor fix there shows the same.\n",
+            count(plan.fixes.len(), "fix", "fixes"),
+            count(plan.changes.len(), "path", "paths"),
+            show::line(host),
+        ),
+    }
+}
+
 /// A number with its noun.
 pub(super) fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })

@@ -16,6 +16,7 @@ pub mod imports;
 pub mod interface;
 pub mod names;
 pub mod search;
+pub mod texts;
 mod upload;
 mod walk;
 

@@ -1,0 +1,195 @@
+//! Names and words by which values are judged: which variables the rules go by, which names speak of a
+//! secret, and which words are everybody's.
+
+/// Variables whose values gunicorn, Python and the frameworks act on, and no one keeps a secret in.
+pub(super) const NEEDED: [&str; 44] = [
+    "ALLOWED_HOSTS",
+    "APP_ENV",
+    "DEBUG",
+    "DJANGO_ALLOWED_HOSTS",
+    "DJANGO_CONFIGURATION",
+    "DJANGO_DEBUG",
+    "DJANGO_SETTINGS_MODULE",
+    "ENV",
+    "ENVIRONMENT",
+    "FLASK_APP",
+    "FLASK_DEBUG",
+    "FLASK_ENV",
+    "FLASK_RUN_HOST",
+    "FLASK_RUN_PORT",
+    "GUNICORN_CMD_ARGS",
+    "GUNICORN_FD",
+    "GUNICORN_PID",
+    "HOME",
+    "HOST",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "LISTEN_FDNAMES",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LOGNAME",
+    "NOTIFY_SOCKET",
+    "OLDPWD",
+    "PATH",
+    "PORT",
+    "PWD",
+    "PYTHONDONTWRITEBYTECODE",
+    "PYTHONHOME",
+    "PYTHONOPTIMIZE",
+    "PYTHONPATH",
+    "PYTHONSAFEPATH",
+    "PYTHONUNBUFFERED",
+    "PYTHONUSERBASE",
+    "SERVER_SOFTWARE",
+    "SHELL",
+    "TZ",
+    "USER",
+    "VIRTUAL_ENV",
+    "WEB_CONCURRENCY",
+];
+
+/// Words of a name that speak of a secret.
+const SECRET: [&str; 19] = [
+    "APIKEY",
+    "AUTH",
+    "CREDENTIAL",
+    "CREDENTIALS",
+    "DSN",
+    "KEY",
+    "KEYS",
+    "LICENSE",
+    "PASS",
+    "PASSPHRASE",
+    "PASSWD",
+    "PASSWORD",
+    "PRIVATE",
+    "PWD",
+    "SALT",
+    "SECRET",
+    "SIGNATURE",
+    "TOKEN",
+    "WEBHOOK",
+];
+
+/// Does a variable's, an option's or a setting's name speak of a secret?
+pub(super) fn is_secretive(name: &[u8]) -> bool {
+    let name = String::from_utf8_lossy(name).to_ascii_uppercase();
+    if matches!(name.as_str(), "PWD" | "OLDPWD") {
+        return false;
+    }
+    let parts = ["SECRET", "PASSW", "TOKEN", "APIKEY", "CREDENTIAL"];
+    parts.iter().any(|part| name.contains(part))
+        || name.split(['_', '-', '.']).any(|word| SECRET.contains(&word))
+}
+
+/// What begins a URL: databases, queues and their drivers, and the web.
+pub(super) const SCHEMES: [&str; 45] = [
+    "aiomysql",
+    "aiosqlite",
+    "amqp",
+    "amqps",
+    "asyncpg",
+    "cockroachdb",
+    "cx_oracle",
+    "file",
+    "ftp",
+    "git",
+    "http",
+    "https",
+    "mariadb",
+    "memcached",
+    "mongodb",
+    "mssql",
+    "mysql",
+    "mysqlclient",
+    "mysqlconnector",
+    "mysqldb",
+    "oracle",
+    "oracledb",
+    "pg8000",
+    "postgis",
+    "postgres",
+    "postgresql",
+    "psycopg",
+    "psycopg2",
+    "psycopg_async",
+    "psycopg2cffi",
+    "pymssql",
+    "pymysql",
+    "pyodbc",
+    "redis",
+    "rediss",
+    "redshift",
+    "smtp",
+    "smtps",
+    "sqlite",
+    "srv",
+    "ssh",
+    "tcp",
+    "unix",
+    "ws",
+    "wss",
+];
+
+/// Values that say yes, no or nothing.
+pub(super) const PLAIN: [&str; 14] =
+    ["", "0", "1", "f", "false", "n", "no", "none", "null", "off", "on", "t", "true", "y"];
+
+/// Words of placeholders that tutorials print, and of what is said of them. They are everybody's.
+pub(super) const PLACEHOLDERS: [&str; 29] = [
+    "change",
+    "changeit",
+    "changeme",
+    "changethis",
+    "default",
+    "dev",
+    "development",
+    "django",
+    // A shell's word before a name, wherever it slipped in.
+    "export",
+    "in",
+    "insecure",
+    "it",
+    "key",
+    "me",
+    "my",
+    "password",
+    "placeholder",
+    "production",
+    "replace",
+    "replaceme",
+    "replacewith",
+    "secret",
+    "secretkey",
+    "super",
+    "supersecret",
+    "this",
+    "with",
+    "yes",
+    "your",
+];
+
+/// A placeholder within a longer word.
+pub(super) const PARTS: [&str; 9] = [
+    "secretkey",
+    "changeme",
+    "changethis",
+    "changeit",
+    "inproduction",
+    "replaceme",
+    "replacewith",
+    "placeholder",
+    "djangoinsecure",
+];
+
+pub(super) fn is_word_of(list: &[&str], word: &[u8]) -> bool {
+    let lower = word.to_ascii_lowercase();
+    list.iter().any(|one| one.as_bytes() == lower.as_slice())
+}
+
+/// Is a variable of this name a number or a switch?
+pub(super) fn is_number(name: &str) -> bool {
+    let ends = ["CONCURRENCY", "DEBUG", "_FD", "_FDS", "_PID", "PORT"];
+    ends.iter().any(|end| name.ends_with(end))
+}

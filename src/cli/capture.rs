@@ -1,0 +1,322 @@
+//! `deploy-doctor capture`: writes what a check read; `--capture FILE` reads it again.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::rc::Rc;
+
+use serde_json::Value;
+
+use super::arguments::{CaptureArguments, WhereArguments};
+use super::{CommandError, Exit, fix, formats, known, print, read, settings};
+use crate::capture::{Asked, Capture, LIMIT, Masked, Taken, redact};
+use crate::engine::{self, Selection, Settings};
+use crate::fix::{self as fixes, Options, Placement};
+use crate::host::{Host, Recording, RecordingHost, tidy, write};
+use crate::report::{self, Format, Report, SourceInfo, Style, Times, View, shell_words};
+use crate::source::{Sources, show};
+
+/// With so many findings the plan of their fixes is not recorded: it takes a check for each.
+const MOST_FIXES: usize = 100;
+
+/// Reads a capture.
+pub(super) fn load(file: &Path) -> Result<Rc<Capture>, CommandError> {
+    let shown = file.display();
+    let absolute = tidy(&settings::working_directory()?.join(file));
+    let bytes = read::this_host()?
+        .read(&absolute, LIMIT)
+        .map_err(|error| CommandError::incomplete(format!("--capture {shown}: {}", error.kind)))?;
+    let capture = Capture::read(&bytes)
+        .map_err(|error| CommandError::incomplete(format!("--capture {shown} {error}")))?;
+    Ok(Rc::new(capture))
+}
+
+/// Checks, takes down what was read, masks it, and compares before it writes.
+pub(super) fn run(arguments: &CaptureArguments) -> Result<Exit, CommandError> {
+    let place = &arguments.place;
+    if place.capture.is_some() {
+        return Err(CommandError::usage("--capture reads a capture: there is nothing to capture"));
+    }
+    let to_terminal = || std::io::IsTerminal::is_terminal(&std::io::stdout());
+    let standard = arguments.output == Path::new("-");
+    if standard && to_terminal() {
+        return Err(CommandError::usage(
+            "-o - writes to standard output, which is a terminal: name a file, or pipe it on",
+        ));
+    }
+    let file = settings::file(place, arguments.config.as_deref())?;
+    let config = settings::load(place, arguments.config.as_deref())?;
+    let baseline = known::path(None, config.as_ref()).map(known::bytes).transpose()?;
+    let host = read::open(place)?;
+    let recorder = RecordingHost::new(&*host);
+    let sources = Sources::new(&recorder);
+    let seen = Judged::of(place, arguments.config.as_deref(), &sources)?;
+    if seen.findings <= MOST_FIXES {
+        plan(place, arguments.config.as_deref(), &recorder)?;
+    }
+    let mut recording = recorder.recording();
+    let mut asked = Asked {
+        requests: read::requests(place),
+        problems: read::beforehand(place),
+        anchor: settings::anchored(place)?,
+        whole: settings::whole(config.as_ref(), place),
+        settings: file,
+        baseline,
+    };
+    let mut masked = redact(&mut recording, &mut asked, &sources);
+    let SourceInfo { mode, host, time, .. } = read::source_info(place);
+    let capture = Capture {
+        version: env!("CARGO_PKG_VERSION").into(),
+        taken: Taken { mode: mode.into(), host, time },
+        asked,
+        recording: Rc::new(recording),
+    };
+    let text = capture
+        .write()
+        .map_err(|error| CommandError::usage(format!("the capture as JSON: {error}")))?;
+    let again = replayed(&text)?;
+    if let Some(difference) = seen.differs(&again, &mut masked) {
+        return Err(CommandError::incomplete(format!(
+            "nothing was written: with its secrets masked, the capture would not show the same as \
+             this host: {difference}. Please report that, without the files"
+        )));
+    }
+    if standard {
+        print(&text)?;
+    } else {
+        write::private(&arguments.output, text.as_bytes()).map_err(|error| {
+            CommandError::usage(format!("-o {}: {error}", arguments.output.display()))
+        })?;
+    }
+    if !arguments.quiet {
+        let table = table(&capture.recording, &masked, arguments.verbose);
+        let text = format!("{table}\n{}", last_words(arguments, text.len(), &seen));
+        match standard {
+            true => eprint!("{text}"),
+            false => print(&text)?,
+        }
+    }
+    let complete = !seen.incomplete || arguments.allow_incomplete;
+    Ok(if complete { Exit::Success } else { Exit::Incomplete })
+}
+
+/// What a check says.
+struct Judged {
+    report: Value,
+    findings: usize,
+    incomplete: bool,
+}
+
+impl Judged {
+    fn of(
+        place: &WhereArguments,
+        config: Option<&Path>,
+        sources: &Sources,
+    ) -> Result<Self, CommandError> {
+        let config = settings::load(place, config)?;
+        let config = config.as_ref();
+        let mut asked = settings::engine(config, &[], &[], &[])?;
+        asked.all_apps = place.apps.is_empty();
+        asked.whole = settings::whole(config, place);
+        asked.anchor = settings::anchor(place)?;
+        asked.today = settings::day(place);
+        asked.baseline = known::of(place, None, config)?;
+        let mut deployments = read::deployments(place, sources);
+        settings::apply(config, place, sources, &mut deployments);
+        let judged = engine::run_each(crate::rules::all(), deployments, sources, &asked);
+        let (deployment, outcome) =
+            judged.ok_or_else(|| CommandError::incomplete("nothing was found to be read"))?;
+        let mut problems = deployment.problems.iter().chain(&outcome.problems);
+        let incomplete = problems.any(|problem| !problem.note);
+        let findings = outcome.findings.len();
+        // Both are compared, so where and when they were read is left out.
+        let source = SourceInfo {
+            mode: "capture",
+            host: String::new(),
+            time: String::new(),
+            options: vec![],
+        };
+        let report = Report {
+            source,
+            deployment: &deployment,
+            sources,
+            outcome: &outcome,
+            times: Times::new(std::time::Duration::ZERO, Vec::new()),
+        };
+        let mut shown = formats::asked(place, &asked, None, false);
+        shown.suppressed = true;
+        let view = View::new(&report, &shown);
+        let text = report::write(&view, Format::Json, Style::default())
+            .map_err(|error| CommandError::usage(error.to_string()))?;
+        let report = serde_json::from_str(&text)
+            .map_err(|error| CommandError::usage(format!("the report as JSON: {error}")))?;
+        Ok(Self { report, findings, incomplete })
+    }
+
+    /// Where another one differs, by rule and application alone: the words may be secret. What a
+    /// finding itself quotes of them is masked in the other, and no difference.
+    fn differs(&self, other: &Self, masked: &mut Masked) -> Option<String> {
+        if self.report == other.report {
+            return None;
+        }
+        if self.without_words(masked) == other.without_words(masked) {
+            return None;
+        }
+        let list =
+            |report: &Value, name: &str| report[name].as_array().cloned().unwrap_or_default();
+        for (name, what) in [
+            ("findings", "a finding of"),
+            ("suppressed", "an accepted finding of"),
+            ("skipped", "a skip of"),
+        ] {
+            let (one, two) = (list(&self.report, name), list(&other.report, name));
+            let lacks = |of: &[Value], from: &[Value]| -> Option<String> {
+                let first = of.iter().find(|entry| !from.contains(entry))?;
+                let app = first["app"].as_str().unwrap_or("the host");
+                Some(format!("{what} {}, {app}", first["code"].as_str().unwrap_or("?")))
+            };
+            if let Some(first) = lacks(&one, &two).or_else(|| lacks(&two, &one)) {
+                return Some(show::line(&first));
+            }
+        }
+        let part = ["problems", "apps", "summary"];
+        let part = part.into_iter().find(|name| self.report[*name] != other.report[*name]);
+        Some(part.unwrap_or("the order of findings").to_owned())
+    }
+}
+
+impl Judged {
+    /// The report with secret words masked, and without fingerprints, which come of them.
+    fn without_words(&self, masked: &mut Masked) -> Value {
+        let mut report = self.report.clone();
+        mask(&mut report, masked);
+        for list in ["findings", "suppressed"] {
+            for finding in report[list].as_array_mut().into_iter().flatten() {
+                finding["fingerprint"] = Value::Null;
+            }
+        }
+        report
+    }
+}
+
+fn mask(value: &mut Value, masked: &mut Masked) {
+    match value {
+        Value::String(text) => *text = masked.apply(text),
+        Value::Array(all) => all.iter_mut().for_each(|one| mask(one, masked)),
+        Value::Object(all) => all.values_mut().for_each(|one| mask(one, masked)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// What the text of a capture says when it is read again.
+fn replayed(text: &str) -> Result<Judged, CommandError> {
+    let capture = Capture::read(text.as_bytes())
+        .map_err(|error| CommandError::usage(format!("what was to be written {error}")))?;
+    let place = WhereArguments { replayed: Some(Rc::new(capture)), ..WhereArguments::default() };
+    let host = read::open(&place)?;
+    let sources = Sources::new(&*host);
+    Judged::of(&place, None, &sources)
+}
+
+/// Plans the fixes, so that what that reads is recorded, too. That none can be planned is no matter.
+fn plan(
+    place: &WhereArguments,
+    config: Option<&Path>,
+    recorder: &RecordingHost,
+) -> Result<(), CommandError> {
+    let config = settings::load(place, config)?;
+    let settings: Settings = settings::engine(config.as_ref(), &[], &[], &[])?;
+    let repository = matches!(read::request(place).scope, crate::facts::Scope::Files(_));
+    let options = Options {
+        selection: Selection::default(),
+        include_unsafe: true,
+        placement: if repository { Placement::InPlace } else { Placement::DropIn },
+        repository,
+        accept: None,
+        settings,
+    };
+    let read =
+        |sources: &Sources, live: bool| fix::deployment(place, config.as_ref(), sources, live);
+    let _ = fixes::plan(recorder, &read, &options);
+    Ok(())
+}
+
+/// What the file holds, for whoever is to hand it on.
+fn table(recording: &Recording, masked: &Masked, verbose: bool) -> String {
+    let mut lines: Vec<(String, usize, usize)> = Vec::new();
+    let mut add = |name: String, size: usize, words: usize| match lines
+        .iter_mut()
+        .find(|line| line.0 == name)
+    {
+        Some(line) => (line.1, line.2) = (line.1 + size, line.2 + words),
+        None => lines.push((name, size, words)),
+    };
+    let words = |name: &str| masked.words.get(name).copied().unwrap_or_default();
+    for (path, answer) in recording.files.iter().chain(&recording.tails) {
+        let Ok(bytes) = answer else { continue };
+        let shown = path.display().to_string();
+        let name = if verbose { shown.clone() } else { group(&shown) };
+        add(name, bytes.len(), words(&shown));
+    }
+    for (line, answer) in &recording.commands {
+        if let Ok(output) = answer {
+            let size = output.stdout.len() + output.stderr.len();
+            let short: Vec<&str> = line.split(' ').take(2).collect();
+            add(format!("$ {}", short.join(" ")), size, words(line));
+        }
+    }
+    let width = lines.iter().map(|line| show::line(&line.0).chars().count()).max().unwrap_or(0);
+    let width = width.clamp(4, 72);
+    let mut out = format!("{:width$}  {:>9}  masked words\n", "file", "bytes");
+    for (name, size, words) in &lines {
+        let words = if *words == 0 { String::new() } else { words.to_string() };
+        let line = format!("{:width$}  {size:>9}  {words}", show::line(name));
+        let _ = writeln!(out, "{}", line.trim_end());
+    }
+    let links = recording.links.len() + recording.targets.len();
+    let _ = writeln!(
+        out,
+        "and of {} paths what they are, {} directories what is in them, {links} links where they lead",
+        recording.looks.len() + recording.inodes.len(),
+        recording.lists.len(),
+    );
+    out
+}
+
+/// Files of installed packages and of processes stand together.
+fn group(path: &str) -> String {
+    for part in ["/site-packages/", "/dist-packages/"] {
+        if let Some((before, _)) = path.split_once(part) {
+            return format!("{before}{part}…");
+        }
+    }
+    let process = path.strip_prefix("/proc/").and_then(|rest| rest.split_once('/'));
+    match process {
+        Some((pid, name)) if pid.bytes().all(|byte| byte.is_ascii_digit()) => {
+            format!("/proc/…/{name}")
+        }
+        _ => path.to_owned(),
+    }
+}
+
+fn last_words(arguments: &CaptureArguments, size: usize, seen: &Judged) -> String {
+    let file = arguments.output.display().to_string();
+    let findings = match seen.findings {
+        1 => "1 finding".to_owned(),
+        number => format!("{number} findings"),
+    };
+    let mut out = format!("{}: {} KiB, {findings}", show::line(&file), size.div_ceil(1024));
+    if seen.incomplete {
+        out += "; something could not be read, and the capture says so";
+    }
+    out.push('\n');
+    if file != "-" {
+        let words = shell_words(&[file]);
+        let _ = writeln!(
+            out,
+            "It holds the code and the configuration that are listed above. Look through it before \
+             you hand it on:\n  less {words}\nWhoever gets it sees the same findings with:\n  \
+             deploy-doctor check --capture {words}"
+        );
+    }
+    out
+}
