@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 
 use super::mask::{Masker, in_urls, is_generated, words};
-use super::names::is_secretive;
 use super::value::{part, value};
 use crate::source::gunicorn::{Action, SettingTable};
+use crate::source::secretive::is_secretive;
 
 /// Masks in gunicorn's arguments what it does not know, and then what a command is masked of.
 pub(super) fn arguments(masker: &mut Masker, text: &mut [u8]) {

@@ -1,5 +1,5 @@
-//! Names and words by which values are judged: which variables the rules go by, which names speak of a
-//! secret, and which words are everybody's.
+//! Names and words by which values are judged: which variables the rules go by, and which words are
+//! everybody's.
 
 /// Variables whose values gunicorn, Python and the frameworks act on, and no one keeps a secret in.
 pub(super) const NEEDED: [&str; 44] = [
@@ -48,40 +48,6 @@ pub(super) const NEEDED: [&str; 44] = [
     "VIRTUAL_ENV",
     "WEB_CONCURRENCY",
 ];
-
-/// Words of a name that speak of a secret.
-const SECRET: [&str; 19] = [
-    "APIKEY",
-    "AUTH",
-    "CREDENTIAL",
-    "CREDENTIALS",
-    "DSN",
-    "KEY",
-    "KEYS",
-    "LICENSE",
-    "PASS",
-    "PASSPHRASE",
-    "PASSWD",
-    "PASSWORD",
-    "PRIVATE",
-    "PWD",
-    "SALT",
-    "SECRET",
-    "SIGNATURE",
-    "TOKEN",
-    "WEBHOOK",
-];
-
-/// Does a variable's, an option's or a setting's name speak of a secret?
-pub(super) fn is_secretive(name: &[u8]) -> bool {
-    let name = String::from_utf8_lossy(name).to_ascii_uppercase();
-    if matches!(name.as_str(), "PWD" | "OLDPWD") {
-        return false;
-    }
-    let parts = ["SECRET", "PASSW", "TOKEN", "APIKEY", "CREDENTIAL"];
-    parts.iter().any(|part| name.contains(part))
-        || name.split(['_', '-', '.']).any(|word| SECRET.contains(&word))
-}
 
 /// What begins a URL: databases, queues and their drivers, and the web.
 pub(super) const SCHEMES: [&str; 45] = [

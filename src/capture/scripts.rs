@@ -8,9 +8,9 @@ use super::assignments::shell_line;
 use super::command::{command, generated, urls};
 use super::keys;
 use super::mask::Masker;
-use super::names::is_secretive;
 use crate::source::certificate::is_left_out;
 use crate::source::python::texts::{Texts, texts};
+use crate::source::secretive::is_secretive;
 use crate::source::{FileId, SourceFile};
 
 /// Files that others made, and that hold hashes and numbers by the thousand.

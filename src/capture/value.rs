@@ -2,9 +2,8 @@
 
 use super::command::{arguments, command};
 use super::mask::{Masker, words};
-use super::names::{
-    NEEDED, PARTS, PLACEHOLDERS, PLAIN, SCHEMES, is_number, is_secretive, is_word_of,
-};
+use super::names::{NEEDED, PARTS, PLACEHOLDERS, PLAIN, SCHEMES, is_number, is_word_of};
+use crate::source::secretive::is_secretive;
 
 /// The schemes of URLs in a value: `postgresql+psycopg2://`.
 fn schemes(text: &[u8]) -> Vec<std::ops::Range<usize>> {

@@ -23,6 +23,7 @@ pub mod python;
 pub mod redact;
 pub mod requirements;
 pub mod secret;
+pub mod secretive;
 pub mod show;
 pub mod similar;
 pub mod systemctl;

@@ -1,6 +1,7 @@
 //! A running command line: is it gunicorn's, and which words are its arguments?
 
 use super::super::{Known, Why};
+use crate::source::secretive::is_secretive;
 
 /// A command line of gunicorn, as `/proc/PID/cmdline` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,9 +87,23 @@ pub(super) fn may_be_gunicorn(name: &str) -> bool {
     name.starts_with("gunicorn") || is_python(name)
 }
 
-/// Words of a command line as they may be shown: not the value in `NAME=value`.
+/// Words of a command line as they may be shown: not the value in `NAME=value`, and not that of an
+/// option whose name speaks of a secret.
 pub fn shown(words: &[String]) -> String {
-    let hidden = |word: &String| -> String {
+    let mut value_of_secret = false;
+    let mut hidden = |word: &String| -> String {
+        let is_value = std::mem::take(&mut value_of_secret);
+        if is_value && !word.starts_with('-') {
+            return "***".to_owned();
+        }
+        let option = word.strip_prefix("--");
+        if let Some(name) = option.filter(|name| is_secretive(name.as_bytes())) {
+            match name.split_once('=') {
+                Some((name, _)) if is_secretive(name.as_bytes()) => return format!("--{name}=***"),
+                Some(_) => {}
+                None => value_of_secret = true,
+            }
+        }
         let from = word.strip_prefix("--env=").map_or(0, |_| "--env=".len());
         let (flag, rest) = word.split_at(from);
         match rest.split_once('=') {
@@ -96,7 +111,7 @@ pub fn shown(words: &[String]) -> String {
             _ => word.clone(),
         }
     };
-    words.iter().map(hidden).collect::<Vec<_>>().join(" ")
+    words.iter().map(&mut hidden).collect::<Vec<_>>().join(" ")
 }
 
 fn is_variable(name: &str) -> bool {
@@ -122,5 +137,20 @@ pub(super) fn unreadable(pid: u32, what: &str, error: &crate::host::HostError) -
             Why::not_read(format!("{what} of process {pid} may only be read by root or its user"))
         }
         ref kind => Why::not_read(format!("{what} of process {pid}: {kind}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shown;
+
+    #[test]
+    fn values_of_variables_and_of_secretive_options_are_hidden() {
+        let line = |text: &str| shown(&text.split(' ').map(str::to_owned).collect::<Vec<_>>());
+        assert_eq!(
+            line("gunicorn --x-password hunter2 --api-token=t0p --env A=b --keyfile k.pem app:app"),
+            "gunicorn --x-password *** --api-token=*** --env A=*** --keyfile k.pem app:app"
+        );
+        assert_eq!(line("gunicorn --token --bind [::]:80"), "gunicorn --token --bind [::]:80");
     }
 }

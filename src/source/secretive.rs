@@ -1,0 +1,35 @@
+//! Which names speak of a secret: of variables, options and settings.
+
+/// Words of a name that speak of a secret.
+const SECRET: [&str; 19] = [
+    "APIKEY",
+    "AUTH",
+    "CREDENTIAL",
+    "CREDENTIALS",
+    "DSN",
+    "KEY",
+    "KEYS",
+    "LICENSE",
+    "PASS",
+    "PASSPHRASE",
+    "PASSWD",
+    "PASSWORD",
+    "PRIVATE",
+    "PWD",
+    "SALT",
+    "SECRET",
+    "SIGNATURE",
+    "TOKEN",
+    "WEBHOOK",
+];
+
+/// Does a variable's, an option's or a setting's name speak of a secret?
+pub fn is_secretive(name: &[u8]) -> bool {
+    let name = String::from_utf8_lossy(name).to_ascii_uppercase();
+    if matches!(name.as_str(), "PWD" | "OLDPWD") {
+        return false;
+    }
+    let parts = ["SECRET", "PASSW", "TOKEN", "APIKEY", "CREDENTIAL"];
+    parts.iter().any(|part| name.contains(part))
+        || name.split(['_', '-', '.']).any(|word| SECRET.contains(&word))
+}
