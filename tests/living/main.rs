@@ -5,6 +5,7 @@
 mod support;
 
 mod alembic_real;
+mod ansible;
 mod container;
 mod env_systemd;
 mod fix_live;

@@ -6,6 +6,7 @@ mod support;
 
 mod accounts;
 mod alembic_read;
+mod ansible;
 mod bad_input;
 mod baseline;
 mod cases_config_environment;
