@@ -4,6 +4,7 @@
 mod archive;
 mod deb;
 mod manual;
+mod pipelines;
 mod rpm;
 mod source;
 mod wheel;
