@@ -14,7 +14,7 @@ use crate::support::container::Container;
 use crate::support::proof::{self, Answers};
 use crate::support::{skip, venv};
 
-const ANSIBLE: [&str; 1] = ["ansible-core==2.19.14"];
+pub const ANSIBLE: [&str; 1] = ["ansible-core==2.19.14"];
 const MODULE: &str = "deploy_doctor.site.deploy_doctor";
 const NAMES: [&str; 3] = ["first", "broken", "third"];
 const NEW: &str = "2026-05-01";

@@ -50,6 +50,7 @@ mod gate;
 mod gunicorn_launcher;
 mod html_page;
 mod init;
+mod integrations;
 mod layers;
 mod manifest_read;
 mod manual;
