@@ -1,5 +1,6 @@
 //! The command line: arguments in, exit status out. One file a command.
 
+mod ansible;
 mod arguments;
 mod asked;
 mod capture;
@@ -70,6 +71,9 @@ impl From<Exit> for ExitCode {
 /// Runs the command that the arguments name.
 pub fn run() -> ExitCode {
     report_panics();
+    if let Some(file) = ansible::called() {
+        return ansible::run(&file).into();
+    }
     let mut arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) if nagios::is_called() => return Exit::Plugin(nagios::misused(&error)).into(),
@@ -80,7 +84,19 @@ pub fn run() -> ExitCode {
     if let (Err(error), Command::Check(arguments)) = (&settled, &arguments.command) {
         check::tell_failure(arguments, error);
     }
-    let result = settled.and_then(|()| match arguments.command {
+    let result = settled.and_then(|()| dispatch(arguments.command));
+    match result {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            eprintln!("deploy-doctor: {}", crate::source::show::block(&error.message));
+            error.exit.into()
+        }
+    }
+}
+
+/// Runs a command whose place is settled.
+fn dispatch(command: Command) -> Result<Exit, CommandError> {
+    match command {
         Command::Check(arguments) => check::run(&arguments),
         Command::Fix(arguments) => fix::run(&arguments),
         Command::Probe(arguments) => probe::run(arguments),
@@ -96,13 +112,6 @@ pub fn run() -> ExitCode {
         Command::Nagios(arguments) => Ok(Exit::Plugin(nagios::run(arguments))),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),
-    });
-    match result {
-        Ok(exit) => exit.into(),
-        Err(error) => {
-            eprintln!("deploy-doctor: {}", crate::source::show::block(&error.message));
-            error.exit.into()
-        }
     }
 }
 
@@ -150,6 +159,9 @@ fn report_panics() {
         if nagios::is_called() {
             nagios::broke(&place);
         }
+        if ansible::is_called() {
+            ansible::broke(&place);
+        }
         eprintln!(
             "deploy-doctor: internal error{place}; please report it with the files that led to it"
         );
@@ -173,6 +185,9 @@ fn colored(color: arguments::Color) -> bool {
 /// Writes to standard output; a reader that went away (`| head`) is no error.
 fn print(text: &str) -> Result<(), CommandError> {
     use std::io::{ErrorKind, Write};
+    if ansible::keeps(text) {
+        return Ok(());
+    }
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {

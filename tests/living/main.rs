@@ -5,6 +5,7 @@
 mod support;
 
 mod alembic_real;
+mod ansible;
 mod capture_live;
 mod container;
 mod env_systemd;

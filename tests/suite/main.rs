@@ -6,6 +6,7 @@ mod support;
 
 mod accounts;
 mod alembic_read;
+mod ansible;
 mod bad_input;
 mod baseline;
 mod capture;
@@ -53,6 +54,7 @@ mod golden;
 mod gunicorn_launcher;
 mod html_page;
 mod init;
+mod integrations;
 mod layers;
 mod manifest_read;
 mod manual;

@@ -17,6 +17,16 @@ use crate::report::shell_words;
 use crate::rule::Severity;
 use crate::source::Sources;
 
+/// What a run came to.
+pub(super) struct Done {
+    /// The exit status.
+    pub exit: Exit,
+    /// What was to be done.
+    pub plan: Plan,
+    /// Was it written, and did a step that must follow fail?
+    pub stopped: bool,
+}
+
 /// Plans, shows, and where that was asked for writes.
 pub(super) fn run(arguments: &FixArguments) -> Result<Exit, CommandError> {
     if arguments.history {
@@ -25,6 +35,11 @@ pub(super) fn run(arguments: &FixArguments) -> Result<Exit, CommandError> {
     if arguments.undo {
         return store::undo(arguments);
     }
+    Ok(done(arguments)?.exit)
+}
+
+/// Plans, shows and writes.
+pub(super) fn done(arguments: &FixArguments) -> Result<Done, CommandError> {
     if arguments.run_actions && !(arguments.apply || arguments.interactive) {
         return Err(CommandError::usage(
             "--run-actions goes with --apply, --interactive or --undo",
@@ -51,7 +66,7 @@ pub(super) fn run(arguments: &FixArguments) -> Result<Exit, CommandError> {
         None => (show::pending(arguments), show::not_written(&plan)),
     };
     print(&format!("{shown}{pending}{not_written}"))?;
-    Ok(exit(arguments, &plan, incomplete, false))
+    Ok(Done { exit: exit(arguments, &plan, incomplete, false), plan, stopped: false })
 }
 
 /// A repository may hold several deployments, or none.

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::super::arguments::FixArguments;
 use super::super::{CommandError, Exit, colored, print, read};
 use super::ask::{Questions, confirm};
-use super::{show, store};
+use super::{Done, show, store};
 use crate::engine::Settings;
 use crate::facts::Scope;
 use crate::fix::actions::{self, Action};
@@ -27,7 +27,7 @@ pub(super) fn run(
     arguments: &FixArguments,
     settings: &Settings,
     read: Read,
-) -> Result<Exit, CommandError> {
+) -> Result<Done, CommandError> {
     let color = colored(arguments.color);
     let questions = arguments.interactive.then(|| Questions::new(color)).transpose()?;
     let disk = store::disk(&arguments.place)?;
@@ -40,11 +40,11 @@ pub(super) fn run(
     print(&show::plan(&plan, color))?;
     if plan.changes.is_empty() {
         print(&show::not_written(&plan))?;
-        return Ok(super::exit(arguments, &plan, incomplete, false));
+        return Ok(ended(super::exit(arguments, &plan, incomplete, false), plan));
     }
     if arguments.interactive && !confirm("\nWrite this? [y/N] ") {
         print("Nothing was written.\n")?;
-        return Ok(super::exit(arguments, &plan, incomplete, false));
+        return Ok(ended(super::exit(arguments, &plan, incomplete, false), plan));
     }
     let notices = store.check(&plan.changes).map_err(|error| refused(&error))?;
     for notice in notices {
@@ -59,7 +59,7 @@ pub(super) fn run(
     let mut worse = plan::worse(&OverlayHost::new(&*host), read, &plan);
     worse.extend(after.worse_than(&before));
     if !worse.is_empty() {
-        return roll_back(&store, id, &worse);
+        return Ok(ended(roll_back(&store, id, &worse)?, plan));
     }
     print(&written(&plan, &after, arguments))?;
     if arguments.run_actions {
@@ -67,12 +67,13 @@ pub(super) fn run(
         let down: Vec<String> =
             running.into_iter().filter(|service| !is_active(&*host, service)).collect();
         if !done || !down.is_empty() {
-            return after_failed_action(&store, id, &*host, &plan.actions, &down);
+            let exit = after_failed_action(&store, id, &*host, &plan.actions, &down)?;
+            return Ok(Done { exit, plan, stopped: true });
         }
         let stays = look_again(arguments, settings, read)?;
         let done = if stays { Exit::Findings } else { Exit::Success };
         let incomplete = incomplete && !arguments.allow_incomplete;
-        return Ok(if incomplete { Exit::Incomplete } else { done });
+        return Ok(ended(if incomplete { Exit::Incomplete } else { done }, plan));
     } else if !plan.actions.is_empty() {
         print(match read::request(&arguments.place).scope {
             Scope::Live => "It holds once the steps above were done (--run-actions does them).\n",
@@ -82,7 +83,11 @@ pub(super) fn run(
             }
         })?;
     }
-    Ok(super::exit(arguments, &plan, incomplete, true))
+    Ok(ended(super::exit(arguments, &plan, incomplete, true), plan))
+}
+
+fn ended(exit: Exit, plan: Plan) -> Done {
+    Done { exit, plan, stopped: false }
 }
 
 /// Checks the living host after what followed. New workers need a moment, and a second look costs

@@ -6,7 +6,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -36,7 +36,46 @@ type Seen = BTreeMap<String, BTreeMap<String, f64>>;
 /// One service: its name, and the words of its command.
 type Service<'a> = (&'a str, Vec<String>);
 
-fn configuration(folder: &Path, port: u16, services: &[Service]) -> String {
+/// `integrations/icinga`: what stands there, and what a host says for it.
+struct Shipped {
+    text: String,
+    host: String,
+    /// What the command was called with, a line a call.
+    calls: PathBuf,
+}
+
+impl Shipped {
+    /// The command without sudo, which writes down how it was called.
+    fn of(folder: &Path, plugin: &Path, trees: &[(&str, &Copied)]) -> Self {
+        let file =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("integrations/icinga/deploy-doctor.conf");
+        let text = fs::read_to_string(file).unwrap();
+        let (calls, recorder) = (folder.join("calls"), folder.join("recorder"));
+        fs::write(&calls, "").unwrap();
+        set_mode(&calls, 0o666);
+        let script =
+            format!("echo \"$*\" >>{}\nexec {} \"$@\"\n", calls.display(), plugin.display());
+        fs::write(&recorder, script).unwrap();
+        let real = "\"/usr/bin/sudo\", \"-n\", \"/usr/bin/deploy-doctor\"";
+        assert!(text.contains(real), "{text}");
+        let text = text.replace(real, &format!("\"/bin/sh\", \"{}\"", recorder.display()));
+        // Once a second in place of every quarter of an hour.
+        let text =
+            text.replace("check_interval = 15m", "check_interval = 1s\n  max_check_attempts = 1");
+        let mut host =
+            "  vars.deploy_doctor[\"alone\"] = { deploy_doctor_app = \"shop\" }\n".to_owned();
+        for (name, tree) in trees {
+            host += &format!(
+                "  vars.deploy_doctor[\"{name}\"] = {{ deploy_doctor_app = \"myapp\"; \
+                 deploy_doctor_root = \"{}\"; deploy_doctor_ignore = [ \"E407\", \"E402\" ] }}\n",
+                tree.root().display()
+            );
+        }
+        Self { text, host, calls }
+    }
+}
+
+fn configuration(folder: &Path, port: u16, services: &[Service], shipped: &Shipped) -> String {
     let mut text = format!(
         "const NodeName = \"here\"\nconst ZoneName = NodeName\n\
          object Endpoint NodeName {{ }}\n\
@@ -45,7 +84,8 @@ fn configuration(folder: &Path, port: u16, services: &[Service]) -> String {
          object GraphiteWriter \"graphite\" {{\n  host = \"127.0.0.1\"\n  port = {port}\n  \
          enable_send_thresholds = true\n  enable_send_metadata = true\n}}\n\
          object CheckCommand \"true\" {{ command = [ \"/bin/true\" ] }}\n\
-         object Host \"here\" {{ check_command = \"true\" }}\n"
+         object Host \"here\" {{\n  check_command = \"true\"\n{}}}\n{}",
+        shipped.host, shipped.text
     );
     for (name, words) in services {
         let words: Vec<String> =
@@ -62,9 +102,9 @@ fn configuration(folder: &Path, port: u16, services: &[Service]) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-fn start(folder: &Path, services: &[Service], port: u16) -> Daemon {
+fn start(folder: &Path, services: &[Service], shipped: &Shipped, port: u16) -> Daemon {
     let mut daemon = Command::new("icinga2");
-    daemon.args(["daemon", "-c", &configuration(folder, port, services)]);
+    daemon.args(["daemon", "-c", &configuration(folder, port, services, shipped)]);
     for name in ["DataDir", "CacheDir", "LogDir", "InitRunDir", "SpoolDir"] {
         let directory = folder.join(name);
         fs::create_dir(&directory).unwrap();
@@ -144,12 +184,15 @@ fn icinga_schedules_it_and_parses_its_data() {
         ("misused", vec![plugin.to_str().unwrap().to_owned(), "nagios".into(), "--nosuch".into()]),
     ];
     let seen: Arc<Mutex<Seen>> = Arc::default();
-    let _daemon = start(folder.path(), &services, listen(Arc::clone(&seen)));
+    let trees = [("broken", &broken), ("healthy", &healthy)];
+    let shipped = Shipped::of(folder.path(), &plugin, &trees);
+    let _daemon = start(folder.path(), &services, &shipped, listen(Arc::clone(&seen)));
     let start = Instant::now();
-    let told = |name: &str| {
+    let told = |name: &str| -> bool {
         seen.lock().unwrap().get(name).is_some_and(|of| of.contains_key("metadata.state"))
     };
-    while !services.iter().all(|(name, _)| told(name)) {
+    let own = ["reload-alone", "reload-broken", "reload-healthy"];
+    while !services.iter().map(|(name, _)| *name).chain(own).all(told) {
         let log = fs::read_to_string(folder.path().join("daemon.log")).unwrap_or_default();
         assert!(start.elapsed() < PATIENCE, "{:?}\n{log}", seen.lock().unwrap());
         std::thread::sleep(Duration::from_millis(200));
@@ -158,6 +201,14 @@ fn icinga_schedules_it_and_parses_its_data() {
     let value = |name: &str, what: &str| {
         *seen[name].get(what).unwrap_or_else(|| panic!("{name}: no {what}: {:?}", seen[name]))
     };
+    // The shipped command and services say the same; on a host without such a unit nothing is green.
+    for (name, state) in [("reload-broken", 2.0), ("reload-healthy", 0.0), ("reload-alone", 3.0)] {
+        assert_eq!(value(name, "metadata.state"), state, "{name}: {seen:#?}");
+    }
+    // As sudo is told to let through.
+    let calls = fs::read_to_string(&shipped.calls).unwrap();
+    assert!(calls.lines().any(|line| line == "nagios --timeout 30 shop"), "{calls}");
+    assert!(calls.contains("--ignore E407 --ignore E402"), "{calls}");
     for (name, state) in
         [("broken", 2.0), ("healthy", 0.0), ("unreadable", 3.0), ("hostile", 2.0), ("misused", 3.0)]
     {

@@ -1,14 +1,17 @@
 //! Prometheus' text format: Debian's node_exporter reads it, Debian's Prometheus scrapes that, and the
 //! alerts of the README fire and resolve.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use deploy_doctor::report::Format;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use regex::Regex;
 use serde_json::Value;
 
 use super::{installed, written};
@@ -167,6 +170,97 @@ fn node_exporter_takes_several_files() {
     assert_eq!(runs.count(), 4, "{metrics}");
 }
 
+/// A file of `integrations/prometheus`.
+fn shipped(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("integrations/prometheus").join(name)
+}
+
+/// The dashboard's queries, with every host chosen.
+fn queries() -> Vec<String> {
+    let text = fs::read_to_string(shipped("grafana-dashboard.json")).unwrap();
+    let dashboard: Value = serde_json::from_str(&text).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    let targets = panels.iter().flat_map(|panel| panel["targets"].as_array().unwrap());
+    targets.map(|target| target["expr"].as_str().unwrap().replace("$instance", ".*")).collect()
+}
+
+/// Metrics, their labels, and the values of those whose values are ours, in a query or in what we write.
+fn names(text: &str) -> BTreeSet<String> {
+    let metric = Regex::new(r"(deploy_doctor_\w+)(?:\{([^}]*)\})?").unwrap();
+    let label = Regex::new(r#"(\w+)(=~?|!~|!=)"([^"]*)""#).unwrap();
+    let mut names = BTreeSet::new();
+    for found in metric.captures_iter(text) {
+        names.insert(found[1].to_owned());
+        let labels = found.get(2).map_or("", |labels| labels.as_str());
+        for pair in label.captures_iter(labels) {
+            // That one is Prometheus' own.
+            if &pair[1] != "instance" {
+                names.insert(format!("{} {}", &found[1], &pair[1]));
+            }
+            if ["severity", "verdict", "name", "rule"].contains(&&pair[1]) {
+                names.insert(format!("{} {}={}", &found[1], &pair[1], &pair[3]));
+            }
+        }
+    }
+    names
+}
+
+/// Every metric, label and word of ours that alerts, their tests and the dashboard name is one that is
+/// written.
+#[test]
+fn alerts_and_dashboard_ask_for_what_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let written: String =
+        written(folder.path(), Format::Prometheus).iter().map(|one| one.text.as_str()).collect();
+    let written = names(&written);
+    let read = |name: &str| fs::read_to_string(shipped(name)).unwrap();
+    for (name, text) in [
+        ("alerts.yml", read("alerts.yml")),
+        ("alerts.test.yml", read("alerts.test.yml")),
+        ("README.md", read("README.md")),
+        ("the dashboard", queries().join("\n")),
+    ] {
+        let asked = names(&text);
+        assert!(asked.len() > 2, "{name}: {asked:?}");
+        let unknown: Vec<_> = asked.difference(&written).collect();
+        assert!(unknown.is_empty(), "{name} asks for {unknown:?}");
+    }
+    // The README's two alerts are among them, word for word.
+    for line in alerts().lines().map(str::trim).filter(|line| line.contains("expr: ")) {
+        assert!(read("alerts.yml").contains(line), "{line}");
+    }
+}
+
+#[test]
+fn promtool_tests_the_alerts() {
+    if !installed("promtool") {
+        return support::skip("promtool is not installed");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let alerts = fs::read_to_string(shipped("alerts.yml")).unwrap();
+    fs::copy(shipped("alerts.test.yml"), folder.path().join("alerts.test.yml")).unwrap();
+    let test = |rules: &str| {
+        fs::write(folder.path().join("alerts.yml"), rules).unwrap();
+        let mut promtool = Command::new("promtool");
+        promtool.args(["test", "rules", "alerts.test.yml"]).current_dir(folder.path());
+        super::said(&mut promtool)
+    };
+    let ran = test(&alerts);
+    assert!(ran.status.success(), "{}", super::text(&ran));
+    for (right, wrong) in [
+        ("\"error\"}) > 0", "\"error\"}) > 2"),
+        ("\"error\"}) > 0", "\"info\"}) > 0"),
+        ("for: 1d", "for: 1h"),
+        ("> 7200", "> 72000"),
+        ("== 0", "== 2"),
+        ("for: 30m", "for: 0m"),
+    ] {
+        let wrong = alerts.replace(right, wrong);
+        assert_ne!(wrong, alerts, "{right}");
+        assert!(!test(&wrong).status.success(), "{right}");
+    }
+}
+
 /// The README's alerts, as they stand there.
 fn alerts() -> String {
     let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
@@ -212,6 +306,14 @@ fn an_alert_fires_and_resolves() {
     };
     assert_eq!(check(), Some(1));
     firing(&["ReloadWillBreak"]);
+    // Prometheus has an answer to each of the dashboard's queries.
+    for query in queries() {
+        let encoded = utf8_percent_encode(&query, NON_ALPHANUMERIC);
+        let answer = prometheus.get(&format!("/api/v1/query?query={encoded}"));
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        let results = answer["data"]["result"].as_array();
+        assert!(results.is_some_and(|results| !results.is_empty()), "{query}: {answer}");
+    }
     let root = tree.root();
     let mut fix = Command::new(support::command::program());
     fix.args(["fix", "--apply", "--root"]).arg(&root).env("XDG_STATE_HOME", folder.path());

@@ -1,9 +1,11 @@
 //! What `packages/build` has made, installed by those who install it: dpkg on a booted Debian, rpm, pip,
 //! uv and pipx. These run after the build, by name: `packages/test`.
 
+mod ansible;
 mod archive;
 mod deb;
 mod manual;
+mod pipelines;
 mod rpm;
 mod source;
 mod wheel;

@@ -12,7 +12,7 @@ const INSTALLERS: [&str; 3] = ["pip==26.3", "uv==0.13.9", "pipx==1.18.4"];
 /// The program's name, and the distribution's, which `uvx` looks for.
 const NAMES: [&str; 2] = ["deploy-doctor", "deploy-doctor-cli"];
 
-fn wheel() -> PathBuf {
+pub(super) fn wheel() -> PathBuf {
     package("deploy_doctor_cli-", ".whl")
 }
 
