@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::facts::front::location_title;
 use crate::facts::nginx::{
-    Location, LocationId, LocationKind, Model, ServerId, StaticRoot, is_literal,
+    DirectiveRef, Location, LocationId, LocationKind, Model, ServerId, StaticRoot, is_literal,
 };
 use crate::facts::release::own_statics::{Framework, Misplaced};
 use crate::facts::{App, Deployment, Identity, State, Want, Why};
@@ -125,6 +125,7 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
     for app in &deployment.apps {
         for misplaced in &app.release.misplaced {
             if let Some(directory) = deployment.nginx.statics.get(misplaced.root)
+                && !falls_back(model, directory)
                 && seen.insert(directory.span)
             {
                 out.about(Some(app));
@@ -195,6 +196,17 @@ fn report_handed_out(app: &App, exposed: &Path, directory: &StaticRoot, out: &mu
     .severity(Severity::Error)
     .help("name the directory of the static files alone: …/static/")
     .fix(Safety::Manual, format!("a {word} that holds nothing but static files"));
+}
+
+/// Does something else answer where the file is not there: `try_files $uri @app`, `error_page 404`?
+fn falls_back(model: &Model, directory: &StaticRoot) -> bool {
+    let location = directory.location.and_then(|id| model.location(id));
+    let tries = location.is_some_and(|location| !location.handling.try_files.is_empty());
+    let of_404 = |directive: &DirectiveRef<'_>| {
+        directive.name().as_ref() == b"error_page"
+            && directive.arguments().any(|word| word.text() == "404")
+    };
+    tries || model.config.directives().any(|directive| of_404(&directive))
 }
 
 fn report_misplaced(misplaced: &Misplaced, directory: &StaticRoot, out: &mut Sink) {

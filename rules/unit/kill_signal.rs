@@ -98,12 +98,11 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         report(app, "RestartKillSignal", &restart, "restart", harm, out);
     }
     for command in &service.exec_stop {
-        for (effect, place) in effects(app, &command.line) {
-            if let Effect::Harms(Harm::Ends(signal)) = effect
-                && let Some(harm) = harm(&signal)
-            {
-                report_command(service, (&signal, harm), (&command.line, place), out);
-            }
+        // Of several commands one may wait, or come only where another failed.
+        if let [(Effect::Harms(Harm::Ends(signal)), place)] = &effects(app, &command.line)[..]
+            && let Some(harm) = harm(signal)
+        {
+            report_command(service, (signal, harm), (&command.line, *place), out);
         }
     }
     Ok(())

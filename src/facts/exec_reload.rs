@@ -257,6 +257,10 @@ fn kill(words: &[Argument]) -> Effect {
         text if text.starts_with("$(") => match by_signal(name) {
             Effect::Reloads => Effect::ByPidFile { hands_over: false },
             Effect::HandsOver => Effect::ByPidFile { hands_over: true },
+            // Celery has a pid file, too.
+            _ if !text.contains("gunicorn") => {
+                Effect::Unknown("whose process the pid file names is not known".to_owned())
+            }
             other => other,
         },
         _ => match &target.unknown {

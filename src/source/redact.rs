@@ -10,6 +10,8 @@ use std::sync::OnceLock;
 
 use regex::bytes::{Match, Regex, RegexBuilder};
 
+use super::secretive::is_secretive;
+
 /// A name that speaks of a secret.
 const SECRETIVE: &str = r"(?:secret|passw(?:or)?d|passphrase|token|api[_-]?key|private[_-]?key|access[_-]?key|credential|authorization|auth[_-]?key|dsn)";
 
@@ -141,6 +143,9 @@ pub fn ranges(path: &Path, bytes: &[u8]) -> Vec<Range<usize>> {
                 None => environment(bytes, value, &mut found),
             }
         }
+        for (_, start) in assignments(bytes, &["setcredential"]) {
+            found.push(start..end_of_line(bytes, start));
+        }
         for (_, start) in assignments(bytes, &["exec"]) {
             command(bytes, start..end_of_line(bytes, start), &mut found);
         }
@@ -159,11 +164,23 @@ pub fn ranges(path: &Path, bytes: &[u8]) -> Vec<Range<usize>> {
             }
         }
     }
+    if !python {
+        // What these take is the secret itself.
+        for directive in [b"secure_link_secret".as_slice(), b"secure_link_md5"] {
+            for at in memchr::memmem::find_iter(bytes, directive) {
+                let start = at + directive.len();
+                found.push(start..until(bytes, start, |byte| matches!(byte, b';' | b'\n')));
+            }
+        }
+    }
     if is_unit(path) {
         stray_lines(bytes, &mut found);
     }
     if secretive(&["\"", "'"]) {
         quoted(bytes, &mut found);
+    }
+    if python && secretive(&["="]) {
+        assigned_to_secrets(bytes, &lower, &mut found);
     }
     if !python && secretive(&[":", "="]) {
         plain(bytes, &mut found);
@@ -195,7 +212,7 @@ fn stray_lines(bytes: &[u8], found: &mut Vec<Range<usize>>) {
 
 /// The ranges of a message that must not be shown, in no order.
 pub fn ranges_of_message(bytes: &[u8]) -> Vec<Range<usize>> {
-    let mut found = Vec::new();
+    let mut found = parameters(bytes);
     for env in after_env(bytes) {
         // Every assignment that follows `env`.
         let mut at = env;
@@ -206,6 +223,20 @@ pub fn ranges_of_message(bytes: &[u8]) -> Vec<Range<usize>> {
                 found.push(value..end);
             }
             at = end + bytes[end..].iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
+        }
+    }
+    found
+}
+
+/// The values of a URL's parameters whose names speak of a secret: `?api_key=…`.
+fn parameters(bytes: &[u8]) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    for at in memchr::memchr2_iter(b'?', b'&', bytes) {
+        let in_name = |byte: &&u8| byte.is_ascii_alphanumeric() || b"_-".contains(byte);
+        let equals = at + 1 + bytes[at + 1..].iter().take_while(in_name).count();
+        if bytes.get(equals) == Some(&b'=') && is_secretive(&bytes[at + 1..equals]) {
+            let ends = |byte: u8| byte.is_ascii_whitespace() || b"?&\"',;)".contains(&byte);
+            found.push(equals + 1..until(bytes, equals + 1, ends));
         }
     }
     found
@@ -298,9 +329,73 @@ fn quoted(bytes: &[u8], found: &mut Vec<Range<usize>>) {
 fn plain(bytes: &[u8], found: &mut Vec<Range<usize>>) {
     for word in PLAIN.find_iter(bytes) {
         let start = word.end();
-        let end =
-            until(bytes, start, |byte| byte.is_ascii_whitespace() || b"\"'$,;)(".contains(&byte));
+        let word_end = |from: usize| {
+            until(bytes, from, |byte| byte.is_ascii_whitespace() || b"\"'$,;)(".contains(&byte))
+        };
+        let mut end = word_end(start);
+        // Behind the scheme comes what is to be hidden: `Authorization: Bearer …`.
+        let scheme = |word: &[u8]| SCHEMES.iter().any(|one| word.eq_ignore_ascii_case(one));
+        if scheme(&bytes[start..end]) && bytes.get(end) == Some(&b' ') {
+            end = word_end(end + 1);
+        }
         found.push(start..end);
+    }
+}
+
+/// How an Authorization header can begin.
+const SCHEMES: [&[u8]; 5] = [b"Bearer", b"Basic", b"Digest", b"Negotiate", b"Token"];
+
+/// Parts of a name in Python that speaks of a secret.
+const PYTHON_NAMES: [&str; 10] = [
+    "secret",
+    "passw",
+    "passphrase",
+    "token",
+    "api_key",
+    "apikey",
+    "private_key",
+    "access_key",
+    "credential",
+    "dsn",
+];
+/// What takes the name of a variable or of a key as its first argument.
+const TAKES_NAME: [&[u8]; 8] =
+    [b"environ", b"getenv", b"get", b"env", b"config", b"var", b"str", b"pop"];
+
+/// The strings of lines that assign to a secretive name, with an annotation or through a call too;
+/// not the names of variables that the value comes from.
+fn assigned_to_secrets(bytes: &[u8], lower: &[u8], found: &mut Vec<Range<usize>>) {
+    let mut start = 0;
+    while start < bytes.len() {
+        let end = until(bytes, start, |byte| byte == b'\n');
+        let equals = (start..end).find(|at| {
+            let beside = |at: usize| bytes.get(at).is_some_and(|b| b"=!<>".contains(b));
+            bytes[*at] == b'=' && !beside(at + 1) && (*at == 0 || !beside(at - 1))
+        });
+        let has = |name: &str| {
+            let head = &lower[start..equals.unwrap_or(start)];
+            memchr::memmem::find(head, name.as_bytes()).is_some()
+        };
+        if let Some(equals) = equals.filter(|_| PYTHON_NAMES.iter().any(|name| has(name))) {
+            let mut at = equals + 1;
+            while let Some(open) = (at..end).find(|at| matches!(bytes[*at], b'"' | b'\'')) {
+                let close = until(bytes, open + 1, |byte| byte == bytes[open] || byte == b'\n');
+                if !takes_name(bytes[at..open].trim_ascii_end()) {
+                    found.push(open + 1..close);
+                }
+                at = close + 1;
+            }
+        }
+        start = end + 1;
+    }
+}
+
+/// Does what stands before a string say that it is a name: `environ[`, `getenv(`?
+fn takes_name(before: &[u8]) -> bool {
+    match before.split_last() {
+        Some((b'[', _)) => true,
+        Some((b'(', call)) => TAKES_NAME.iter().any(|name| call.ends_with(name)),
+        _ => false,
     }
 }
 
@@ -357,6 +452,16 @@ fn environment(bytes: &[u8], line: Range<usize>, found: &mut Vec<Range<usize>>) 
 /// In a command the values of words that set a variable are hidden.
 fn command(bytes: &[u8], line: Range<usize>, found: &mut Vec<Range<usize>>) {
     let text = &bytes[line.clone()];
+    // `curl -u name:password`.
+    for option in [b" -u ".as_slice(), b" --user "] {
+        for at in memchr::memmem::find_iter(text, option) {
+            let start = at + option.len();
+            let end = until(text, start, |byte| byte.is_ascii_whitespace());
+            if let Some(colon) = memchr::memchr(b':', &text[start..end]) {
+                found.push(line.start + start + colon + 1..line.start + end);
+            }
+        }
+    }
     if memchr::memchr(b'=', text).is_none() {
         return;
     }
@@ -398,7 +503,49 @@ fn strings(bytes: &[u8], list: Range<usize>, found: &mut Vec<Range<usize>>) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Path, is_unit};
+    use super::{Path, is_unit, ranges, ranges_of_message};
+
+    /// What is left of a text where its secrets are taken out.
+    fn left(path: &str, text: &str) -> String {
+        hidden(text, ranges(Path::new(path), text.as_bytes()))
+    }
+
+    fn hidden(text: &str, ranges: Vec<std::ops::Range<usize>>) -> String {
+        let shown = |at: usize| !ranges.iter().any(|range| range.contains(&at));
+        text.char_indices().filter(|(at, _)| shown(*at)).map(|(_, letter)| letter).collect()
+    }
+
+    #[test]
+    fn what_belongs_to_a_secretive_name_is_hidden_however_it_is_given() {
+        for line in [
+            "db_password: str = os.environ[\"NOPE\"] or \"hunter2\"",
+            "jwt_secret: str = Field(\"hunter2\")",
+            "def connect(password: str = 'hunter2'):",
+            "SECRET_KEY = config(\"SECRET_KEY\", default=\"hunter2\")",
+            "PASSWORDS = {\"anna\": \"hunter2\"}",
+            "api_key += 'hunter2'",
+        ] {
+            assert!(!left("/srv/a/settings.py", line).contains("hunter2"), "{line}");
+        }
+        let named = "API_TOKEN = os.environ.get(\"API_TOKEN\") or os.environ['OTHER_TOKEN']";
+        assert_eq!(left("/srv/a/settings.py", named), named);
+        assert_eq!(left("/srv/a/settings.py", "name = \"shop\""), "name = \"shop\"");
+        let unit =
+            "ExecStartPre=/usr/bin/curl -H \"Authorization: Bearer hunter2\" -u a:hunter2 x\n";
+        assert!(!left("/etc/systemd/system/a.service", unit).contains("hunter2"));
+        let unit = "[Service]\nSetCredential=a:hunter2 more\n";
+        assert!(!left("/etc/systemd/system/a.service", unit).contains("hunter2"));
+        let site = "location /p/ { secure_link_secret hunter2 x; }";
+        assert!(!left("/etc/nginx/sites-enabled/a", site).contains("hunter2"));
+    }
+
+    #[test]
+    fn parameters_of_a_url_in_a_message_are_hidden() {
+        let message = "http://1.2.3.4/?page=2&api_key=hunter2: invalid port";
+        let ranges = ranges_of_message(message.as_bytes());
+        assert!(!hidden(message, ranges.clone()).contains("hunter2"));
+        assert!(hidden(message, ranges).contains("page=2&api_key="));
+    }
 
     #[test]
     fn units_and_their_drop_ins_are_told_from_other_directories() {

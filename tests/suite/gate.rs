@@ -159,6 +159,10 @@ fn a_site_that_looks_for_djangos_static_files_elsewhere_is_told() {
         assert_eq!(message(&with(root, &right, "README")), None);
         let by_root = nginx.replace("alias /srv/app/static/", "root /srv/app");
         assert!(message(&with(root, &by_root, "README")).is_some());
+        let tries = nginx
+            .replace("staticfiles", "static")
+            .replace("/srv/app/static/;", "/srv/app/static/;\n        try_files $uri @app;");
+        assert_eq!(message(&with(root, &tries, "README")), None);
         // Whoever deploys may copy them to anywhere outside of the release.
         let outside = nginx.replace("/srv/app/static/", "/var/www/app/");
         assert_eq!(message(&with(root, &outside, "README")), None);
@@ -197,6 +201,34 @@ fn a_site_that_looks_for_flasks_static_files_elsewhere_is_told() {
     assert_eq!(with("__name__", "README", &nginx), None);
     let right = nginx.replace("/srv/app/static/", "/srv/app/shop/static/");
     assert_eq!(with("__name__", "shop/static/site.css", &right), None);
+}
+
+#[test]
+fn what_came_between_two_versions_that_are_known_is_no_error() {
+    // gunicorn 25.1.0 has these options, and neither 24.1.1 nor all of 25 does.
+    let unit = unit("-w 3", "-w 3 --no-control-socket --dirty-workers 0");
+    for list in ["gunicorn==25.1.0\nflask\n", "gunicorn==25.3.0\nflask\n"] {
+        let ran = check(&[("deploy/app.service", Some(&unit)), ("requirements.txt", Some(list))]);
+        assert_eq!(ran.found(), [], "{list}");
+    }
+    let old = "gunicorn==23.0.0\nflask\n";
+    tells("older", &[("deploy/app.service", Some(&unit)), ("requirements.txt", Some(old))], "G209");
+}
+
+#[test]
+fn a_kill_that_may_not_happen_is_no_error() {
+    for stop in [
+        "ExecStop=/bin/sh -c 'kill -TERM $MAINPID || kill -9 $MAINPID'",
+        "ExecStop=/bin/sh -c 'kill -TERM $MAINPID; sleep 30; kill -9 $MAINPID'",
+        "ExecStop=/bin/sh -c 'kill -9 $(cat /run/celery.pid); kill -TERM $MAINPID'",
+    ] {
+        is_silent(
+            stop,
+            &[("deploy/app.service", Some(&unit("KillMode", &format!("{stop}\nKillMode"))))],
+        );
+    }
+    let stop = unit("KillMode", "ExecStop=/bin/kill -9 $MAINPID\nKillMode");
+    tells("kill -9", &[("deploy/app.service", Some(&stop))], "U137");
 }
 
 #[test]

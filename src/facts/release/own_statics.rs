@@ -65,6 +65,10 @@ pub(in super::super) fn misplaced(
     };
     let mut found = Vec::new();
     for (index, root, location) in roots {
+        // Shared by all releases: the deployment makes a link to it.
+        if own.by == Framework::Django && !own.directory.starts_with(tidy(started)) {
+            continue;
+        }
         if location.trim_matches('/') != own.url.trim_matches('/') {
             continue;
         }

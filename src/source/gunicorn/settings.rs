@@ -146,7 +146,8 @@ pub struct SettingTable {
 }
 
 impl SettingTable {
-    /// The settings of a version: those of the nearest at or below it that was looked at.
+    /// The settings of a version that was looked at; of one between two of them what both have, and
+    /// beside the oldest and the newest theirs.
     pub fn for_version(version: &Version) -> Self {
         let (mut index, mut coverage) = (0, Coverage::Older);
         for (at, known) in VERSIONS.iter().enumerate() {
@@ -161,8 +162,41 @@ impl SettingTable {
                 }
             }
         }
+        if coverage == Coverage::Between {
+            return Self::between(index, index + 1);
+        }
         let settings = TABLE.iter().filter(|row| row.covers(index)).map(Row::setting).collect();
         Self { settings, sometimes: Vec::new(), coverage }
+    }
+
+    /// What two versions have in common, and what came or went between them: which of the releases
+    /// between did it nobody looked at.
+    fn between(before: usize, after: usize) -> Self {
+        let (mut settings, mut sometimes) = (Vec::new(), Vec::new());
+        for row in TABLE.iter().filter(|row| row.covers(before) || row.covers(after)) {
+            let mut setting = row.setting();
+            if row.covers(before) && row.covers(after) {
+                settings.push(setting);
+                continue;
+            }
+            let same = |other: &&Row| other.name == row.name && other.covers(after);
+            let later = TABLE.iter().filter(|_| row.covers(before)).find(same);
+            let earlier = |other: &Row| other.name == row.name && other.covers(before);
+            match later {
+                // It has changed: what it takes, or its default alone.
+                Some(later)
+                    if (later.action, later.kind, later.flags)
+                        == (row.action, row.kind, row.flags) =>
+                {
+                    setting.default = None;
+                    settings.push(setting);
+                }
+                Some(_) => sometimes.push(setting),
+                None if row.covers(after) && TABLE.iter().any(earlier) => {}
+                None => sometimes.push(setting),
+            }
+        }
+        Self { settings, sometimes, coverage: Coverage::Between }
     }
 
     /// What all versions have in common.
