@@ -50,6 +50,9 @@ crate::rule! {
     /// Proved by `worker-killed`: the visitor whose request it worked on got 502, and the unit
     /// stayed active; where nothing was killed the same request got its answer.
     ///
+    /// Proved by `worker-killed-mid-answer`: the visitor got 200 and a part of the page, and the
+    /// unit stayed active; where nothing was killed the page was whole.
+    ///
     /// ```text,bad,command=systemctl show
     /// Id=myapp.service
     /// ActiveState=active

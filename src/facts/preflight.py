@@ -61,7 +61,7 @@ def revisions(application):
     with application.app_context():
         file = sqlite_file(extension)
         if file and not os.path.exists(file):
-            return dict(failed="the SQLite file is not there")
+            return dict(failed="the SQLite file does not exist")
         config = extension.migrate.get_config()
         script = ScriptDirectory.from_config(config)
         seen = []
@@ -95,7 +95,7 @@ def plan():
     file = connection.vendor == "sqlite" and name != ":memory:" and not name.startswith("file:")
     # To connect would make an empty file where there is none.
     if file and not os.path.exists(name):
-        return dict(failed="the SQLite file is not there")
+        return dict(failed="the SQLite file does not exist")
     loader = MigrationLoader(connection)
     order = {}
     for leaf in loader.graph.leaf_nodes():
