@@ -1,3 +1,4 @@
+use crate::facts::environment::PLACEHOLDER_PARTS;
 use crate::rule::prelude::*;
 
 crate::rule! {
@@ -57,19 +58,6 @@ const NAMES: [&str; 5] =
 const WORDS: [&str; 7] =
     ["dev", "development", "secret", "supersecret", "password", "default", "insecure"];
 
-/// Parts that only a word of a tutorial or a placeholder has.
-const PARTS: [&str; 9] = [
-    "secretkey",
-    "changeme",
-    "changethis",
-    "changeit",
-    "inproduction",
-    "replaceme",
-    "replacewith",
-    "placeholder",
-    "djangoinsecure",
-];
-
 /// Shorter ones are no random ones.
 const SHORTEST: usize = 16;
 /// Fewer different characters are no random ones.
@@ -117,7 +105,7 @@ fn weakness(key: &[u8]) -> Option<&'static str> {
         .flat_map(char::to_lowercase)
         .collect();
     let yours = letters.starts_with("your") && letters.contains("secret");
-    let part = PARTS.iter().any(|part| letters.contains(part));
+    let part = PLACEHOLDER_PARTS.iter().any(|part| letters.contains(part));
     if yours || part || WORDS.contains(&letters.as_str()) {
         return Some("is a word of a tutorial or a placeholder");
     }

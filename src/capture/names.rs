@@ -136,19 +136,6 @@ pub(super) const PLACEHOLDERS: [&str; 29] = [
     "your",
 ];
 
-/// A placeholder within a longer word.
-pub(super) const PARTS: [&str; 9] = [
-    "secretkey",
-    "changeme",
-    "changethis",
-    "changeit",
-    "inproduction",
-    "replaceme",
-    "replacewith",
-    "placeholder",
-    "djangoinsecure",
-];
-
 pub(super) fn is_word_of(list: &[&str], word: &[u8]) -> bool {
     let lower = word.to_ascii_lowercase();
     list.iter().any(|one| one.as_bytes() == lower.as_slice())

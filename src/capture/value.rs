@@ -2,8 +2,8 @@
 
 use super::command::{arguments, command};
 use super::mask::{Masker, words};
-use super::names::{NEEDED, PARTS, PLACEHOLDERS, PLAIN, SCHEMES, is_number, is_word_of};
-use crate::source::secretive::is_secretive;
+use super::names::{NEEDED, PLACEHOLDERS, PLAIN, SCHEMES, is_number, is_word_of};
+use crate::source::secretive::{PLACEHOLDER_PARTS, is_secretive};
 
 /// The schemes of URLs in a value: `postgresql+psycopg2://`.
 fn schemes(text: &[u8]) -> Vec<std::ops::Range<usize>> {
@@ -120,7 +120,7 @@ pub(super) fn value(masker: &mut Masker, name: Option<&[u8]>, text: &mut [u8], u
 /// Masks words, but of those that a placeholder is a part of that part is kept.
 fn around_placeholders(masker: &mut Masker, text: &mut [u8], keep: &dyn Fn(&[u8]) -> bool) {
     let lower = text.to_ascii_lowercase();
-    let found = PARTS.iter().find_map(|one| {
+    let found = PLACEHOLDER_PARTS.iter().find_map(|one| {
         let at = memchr::memmem::find(&lower, one.as_bytes())?;
         Some(at..at + one.len())
     });

@@ -25,6 +25,7 @@ pub use crate::source::env_file::{
     EnvAssignment, Expansion as ShellText, ExpansionKind, FaultKind as LoadFaultKind, Ignored,
     IgnoredKind, SwallowingComment,
 };
+pub use crate::source::secretive::PLACEHOLDER_PARTS;
 
 /// What an `EnvironmentFile=` line names.
 #[derive(Debug)]

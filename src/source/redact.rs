@@ -12,8 +12,33 @@ use regex::bytes::{Match, Regex, RegexBuilder};
 
 use super::secretive::is_secretive;
 
-/// A name that speaks of a secret.
-const SECRETIVE: &str = r"(?:secret|passw(?:or)?d|passphrase|token|api[_-]?key|private[_-]?key|access[_-]?key|credential|authorization|auth[_-]?key|dsn)";
+/// What is in a name that speaks of a secret, in small letters; patterns take each as it stands.
+const NAMES: [&str; 19] = [
+    "secret",
+    "passw",
+    "passphrase",
+    "token",
+    "apikey",
+    "api_key",
+    "api-key",
+    "privatekey",
+    "private_key",
+    "private-key",
+    "accesskey",
+    "access_key",
+    "access-key",
+    "authkey",
+    "auth_key",
+    "auth-key",
+    "authorization",
+    "credential",
+    "dsn",
+];
+
+/// Any of them, for a pattern.
+fn names() -> String {
+    NAMES.join("|")
+}
 
 /// A pattern that is compiled when it is first needed: compiling all of them would cost more than
 /// a whole check.
@@ -45,19 +70,21 @@ static ASSIGNMENT: Pattern =
 static RAW_ENV: Pattern = Pattern::new(|| r"(?m)^[ \t]*raw_env\b[^=\n]*=".into());
 /// A string in quotes that belongs to a secretive name.
 static QUOTED: Pattern = Pattern::new(|| {
-    format!(r#"(?i){SECRETIVE}[\w-]*["']?[ \t]*[\])]?[ \t]*(?:[:=,]|\bor\b)[ \t]*[bru]*["']"#)
+    let names = names();
+    format!(r#"(?i)(?:{names})[\w-]*["']?[ \t]*[\])]?[ \t]*(?:[:=,]|\bor\b)[ \t]*[bru]*["']"#)
 });
 /// A word without quotes that belongs to a secretive name.
-static PLAIN: Pattern = Pattern::new(|| format!(r"(?i){SECRETIVE}[\w-]*[ \t]*[:=][ \t]*"));
+static PLAIN: Pattern = Pattern::new(|| format!(r"(?i)(?:{})[\w-]*[ \t]*[:=][ \t]*", names()));
 /// A header or variable of nginx with a secretive name.
 static NGINX: Pattern = Pattern::new(|| {
     format!(
-        r#"(?i)\b(?:\w+_header|\w+_param|set|secure_link\w*)[ \t]+["']?[$\w-]*(?:{SECRETIVE}|cookie|auth|key|session)[\w-]*["']?[ \t]+"#
+        r#"(?i)\b(?:\w+_header|\w+_param|set|secure_link\w*)[ \t]+["']?[$\w-]*(?:{}|cookie|auth|key|session)[\w-]*["']?[ \t]+"#,
+        names()
     )
 });
 /// A comparison with a secretive variable of nginx.
 static NGINX_IF: Pattern =
-    Pattern::new(|| format!(r"(?i)\$\w*(?:{SECRETIVE}|key|auth)\w*[ \t]*!?[=~]\*?[ \t]*"));
+    Pattern::new(|| format!(r"(?i)\$\w*(?:{}|key|auth)\w*[ \t]*!?[=~]\*?[ \t]*", names()));
 
 /// Has a line of the text, which is in small letters, one of the words and one of the signs? Without
 /// such a line no pattern fits that wants both, and none has to be compiled.
@@ -345,19 +372,6 @@ fn plain(bytes: &[u8], found: &mut Vec<Range<usize>>) {
 /// How an Authorization header can begin.
 const SCHEMES: [&[u8]; 5] = [b"Bearer", b"Basic", b"Digest", b"Negotiate", b"Token"];
 
-/// Parts of a name in Python that speaks of a secret.
-const PYTHON_NAMES: [&str; 10] = [
-    "secret",
-    "passw",
-    "passphrase",
-    "token",
-    "api_key",
-    "apikey",
-    "private_key",
-    "access_key",
-    "credential",
-    "dsn",
-];
 /// What takes the name of a variable or of a key as its first argument.
 const TAKES_NAME: [&[u8]; 8] =
     [b"environ", b"getenv", b"get", b"env", b"config", b"var", b"str", b"pop"];
@@ -376,7 +390,7 @@ fn assigned_to_secrets(bytes: &[u8], lower: &[u8], found: &mut Vec<Range<usize>>
             let head = &lower[start..equals.unwrap_or(start)];
             memchr::memmem::find(head, name.as_bytes()).is_some()
         };
-        if let Some(equals) = equals.filter(|_| PYTHON_NAMES.iter().any(|name| has(name))) {
+        if let Some(equals) = equals.filter(|_| NAMES.iter().any(|name| has(name))) {
             let mut at = equals + 1;
             while let Some(open) = (at..end).find(|at| matches!(bytes[*at], b'"' | b'\'')) {
                 let close = until(bytes, open + 1, |byte| byte == bytes[open] || byte == b'\n');

@@ -1,4 +1,4 @@
-//! Which names speak of a secret: of variables, options and settings.
+//! Which names speak of a secret, of variables, options and settings; and which values are none.
 
 /// Words of a name that speak of a secret.
 const SECRET: [&str; 19] = [
@@ -33,3 +33,16 @@ pub fn is_secretive(name: &[u8]) -> bool {
     parts.iter().any(|part| name.contains(part))
         || name.split(['_', '-', '.']).any(|word| SECRET.contains(&word))
 }
+
+/// Parts that only a word of a tutorial or a placeholder has, in small letters without signs between.
+pub const PLACEHOLDER_PARTS: [&str; 9] = [
+    "secretkey",
+    "changeme",
+    "changethis",
+    "changeit",
+    "inproduction",
+    "replaceme",
+    "replacewith",
+    "placeholder",
+    "djangoinsecure",
+];
