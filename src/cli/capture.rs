@@ -1,5 +1,6 @@
 //! `deploy-doctor capture`: writes what a check read; `--capture FILE` reads it again.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::rc::Rc;
@@ -114,11 +115,8 @@ impl Judged {
     ) -> Result<Self, CommandError> {
         let config = settings::load(place, config)?;
         let config = config.as_ref();
-        let mut asked = settings::engine(config, &[], &[], &[])?;
-        asked.all_apps = place.apps.is_empty();
+        let mut asked = settings::placed(settings::engine(config, &[], &[], &[])?, place)?;
         asked.whole = settings::whole(config, place);
-        asked.anchor = settings::anchor(place)?;
-        asked.today = settings::day(place);
         asked.baseline = known::of(place, None, config)?;
         let mut deployments = read::deployments(place, sources);
         settings::apply(config, place, sources, &mut deployments);
@@ -243,12 +241,15 @@ fn plan(
 /// What the file holds, for whoever is to hand it on.
 fn table(recording: &Recording, masked: &Masked, verbose: bool) -> String {
     let mut lines: Vec<(String, usize, usize)> = Vec::new();
-    let mut add = |name: String, size: usize, words: usize| match lines
-        .iter_mut()
-        .find(|line| line.0 == name)
-    {
-        Some(line) => (line.1, line.2) = (line.1 + size, line.2 + words),
-        None => lines.push((name, size, words)),
+    let mut places: HashMap<String, usize> = HashMap::new();
+    let mut add = |name: String, size: usize, words: usize| {
+        let at = *places.entry(name.clone()).or_insert(lines.len());
+        if at == lines.len() {
+            lines.push((name, 0, 0));
+        }
+        if let Some(line) = lines.get_mut(at) {
+            (line.1, line.2) = (line.1 + size, line.2 + words);
+        }
     };
     let words = |name: &str| masked.words.get(name).copied().unwrap_or_default();
     for (path, answer) in recording.files.iter().chain(&recording.tails) {

@@ -76,11 +76,9 @@ pub(super) fn judge(
     let asked = &arguments.judge;
     let config = settings::load(&arguments.place, asked.config.as_deref())?;
     let config = config.as_ref();
-    let mut settings = settings::engine(config, &asked.select, &asked.ignore, &asked.severity)?;
-    settings.all_apps = arguments.place.apps.is_empty();
+    let settings = settings::engine(config, &asked.select, &asked.ignore, &asked.severity)?;
+    let mut settings = settings::placed(settings, &arguments.place)?;
     settings.whole = settings::whole(config, &arguments.place);
-    settings.anchor = settings::anchor(&arguments.place)?;
-    settings.today = settings::day(&arguments.place);
     let baseline = known::path(asked.baseline.as_deref(), config);
     settings.baseline = known::of(&arguments.place, asked.baseline.as_deref(), config)?;
     let question = Question {

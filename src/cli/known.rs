@@ -115,10 +115,8 @@ pub(super) fn run(arguments: &BaselineArguments) -> Result<Exit, CommandError> {
     };
     let config = settings::load(&arguments.place, arguments.config.as_deref())?;
     let config = config.as_ref();
-    let mut settings = settings::engine(config, &[], &[], &[])?;
-    settings.all_apps = arguments.place.apps.is_empty();
-    settings.anchor = settings::anchor(&arguments.place)?;
-    settings.today = settings::day(&arguments.place);
+    let settings = settings::engine(config, &[], &[], &[])?;
+    let mut settings = settings::placed(settings, &arguments.place)?;
     let path = path(arguments.baseline.as_deref(), config)
         .map_or_else(|| PathBuf::from(NAME), Path::to_path_buf);
     match prune {

@@ -161,6 +161,16 @@ pub(super) fn day(place: &WhereArguments) -> Day {
     place.replayed.as_ref().map_or_else(today, |capture| of(&capture.taken.time))
 }
 
+/// What is judged where, and from which day: the settings of a place.
+pub(super) fn placed(settings: Settings, place: &WhereArguments) -> Result<Settings, CommandError> {
+    Ok(Settings {
+        all_apps: place.apps.is_empty(),
+        anchor: anchor(place)?,
+        today: day(place),
+        ..settings
+    })
+}
+
 /// The rules that `--select` and `--ignore` leave.
 pub(super) fn selection(select: &[String], ignore: &[String]) -> Result<Selection, CommandError> {
     let rules = crate::rules::all();
