@@ -86,7 +86,7 @@ struct Document {
     #[serde(default)]
     bound: BTreeMap<String, Answer<Bound>>,
     #[serde(default)]
-    rooms: BTreeMap<String, Answer<RoomEntry>>,
+    rooms: BTreeMap<String, Answer<Room>>,
     #[serde(default)]
     inodes: BTreeMap<String, Answer<String>>,
     /// Mode, owner, size and time of what the looks cross and find.
@@ -161,15 +161,6 @@ struct Look {
 }
 
 #[derive(Serialize, Deserialize)]
-struct RoomEntry {
-    size: u64,
-    left: u64,
-    files: u64,
-    files_left: u64,
-    read_only: bool,
-}
-
-#[derive(Serialize, Deserialize)]
 #[serde(untagged)]
 enum Ran {
     Failed { error: RunFault },
@@ -218,7 +209,7 @@ impl Capture {
             links: answers(&notes.links, |target| path_text(target)),
             targets: answers(&notes.targets, |all| all.iter().map(|one| path_text(one)).collect()),
             bound: answers(&notes.bound, Clone::clone),
-            rooms: answers(&notes.rooms, |room| RoomEntry::from(room)),
+            rooms: answers(&notes.rooms, |room| *room),
             inodes: answers(&notes.inodes, stat::text),
             looks: notes
                 .looks
@@ -415,13 +406,6 @@ impl Fault {
     }
 }
 
-impl From<&Room> for RoomEntry {
-    fn from(room: &Room) -> Self {
-        let Room { size, left, files, files_left, read_only } = *room;
-        Self { size, left, files, files_left, read_only }
-    }
-}
-
 impl From<&Result<Output, RunError>> for Ran {
     fn from(ran: &Result<Output, RunError>) -> Self {
         let fault = |kind: &str, what: Option<&str>, limit: Option<&Duration>| RunFault {
@@ -514,7 +498,7 @@ impl Document {
             lists: given(self.lists, names)?,
             targets: given(self.targets, many)?,
             bound: given(self.bound, Ok)?,
-            rooms: given(self.rooms, |room| Ok(Room::from(room)))?,
+            rooms: given(self.rooms, Ok)?,
             commands: commands.collect::<Result<_, String>>()?,
             now: self.now,
         };
@@ -545,11 +529,4 @@ fn names(texts: Vec<String>) -> Result<Vec<std::ffi::OsString>, String> {
 fn bytes(name: &OsStr) -> &[u8] {
     use std::os::unix::ffi::OsStrExt;
     name.as_bytes()
-}
-
-impl From<RoomEntry> for Room {
-    fn from(entry: RoomEntry) -> Self {
-        let RoomEntry { size, left, files, files_left, read_only } = entry;
-        Self { size, left, files, files_left, read_only }
-    }
 }

@@ -97,7 +97,7 @@ pub struct Metadata {
 }
 
 /// How much room is left in a file system, for everybody but root.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Room {
     /// Its size in bytes.
     pub size: u64,

@@ -166,9 +166,8 @@ pub fn private_keys(bytes: &[u8]) -> Vec<std::ops::Range<usize>> {
     for at in memchr::memmem::find_iter(bytes, BEGIN) {
         let rest = bytes.get(at..).unwrap_or_default();
         let line = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
-        let Some(kind) = memchr::memmem::find(rest, KEY).filter(|kind| *kind <= line) else {
-            continue;
-        };
+        let first = rest.get(..line).unwrap_or_default();
+        let Some(kind) = memchr::memmem::find(first, KEY) else { continue };
         if found.last().is_some_and(|last| at < last.end) {
             continue;
         }

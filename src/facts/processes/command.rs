@@ -96,13 +96,11 @@ pub fn shown(words: &[String]) -> String {
         if is_value && !word.starts_with('-') {
             return "***".to_owned();
         }
-        let option = word.strip_prefix("--");
-        if let Some(name) = option.filter(|name| is_secretive(name.as_bytes())) {
-            match name.split_once('=') {
-                Some((name, _)) if is_secretive(name.as_bytes()) => return format!("--{name}=***"),
-                Some(_) => {}
-                None => value_of_secret = true,
-            }
+        let option = word.strip_prefix("--").unwrap_or_default();
+        match option.split_once('=') {
+            Some((name, _)) if is_secretive(name.as_bytes()) => return format!("--{name}=***"),
+            Some(_) => {}
+            None => value_of_secret = is_secretive(option.as_bytes()),
         }
         let from = word.strip_prefix("--env=").map_or(0, |_| "--env=".len());
         let (flag, rest) = word.split_at(from);
