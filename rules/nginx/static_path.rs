@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::facts::front::location_title;
 use crate::facts::nginx::{
-    DirectiveRef, Location, LocationId, LocationKind, Model, ServerId, StaticRoot, is_literal,
+    BlockPlace, DirectiveId, Location, LocationId, LocationKind, Model, ServerId, StaticRoot,
+    is_literal,
 };
 use crate::facts::release::own_statics::{Framework, Misplaced};
 use crate::facts::{App, Deployment, Identity, State, Want, Why};
@@ -201,12 +202,14 @@ fn report_handed_out(app: &App, exposed: &Path, directory: &StaticRoot, out: &mu
 /// Does something else answer where the file is not there: `try_files $uri @app`, `error_page 404`?
 fn falls_back(model: &Model, directory: &StaticRoot) -> bool {
     let location = directory.location.and_then(|id| model.location(id));
-    let tries = location.is_some_and(|location| !location.handling.try_files.is_empty());
-    let of_404 = |directive: &DirectiveRef<'_>| {
-        directive.name().as_ref() == b"error_page"
-            && directive.arguments().any(|word| word.text() == "404")
+    let Some(location) = location else { return false };
+    let pages = model.effective(BlockPlace::Location(location.id), "error_page");
+    let of_404 = |id: &DirectiveId| {
+        model.config.get(*id).is_some_and(|page| page.arguments().any(|word| word.text() == "404"))
     };
-    tries || model.config.directives().any(|directive| of_404(&directive))
+    !location.handling.try_files.is_empty()
+        || pages.incomplete
+        || pages.directives.iter().any(of_404)
 }
 
 fn report_misplaced(misplaced: &Misplaced, directory: &StaticRoot, out: &mut Sink) {

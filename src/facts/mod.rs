@@ -281,7 +281,6 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
     let mut nginx =
         Nginx::read(sources, &machine, request, found.nginx_unit.as_ref(), &mut problems);
     let mut read = Vec::with_capacity(found.candidates.len());
-    let mut givens = Vec::new();
     for candidate in found.candidates {
         let given = given.of_unit(&candidate.service.unit.path);
         let gunicorn = server::read(sources, &machine, &candidate, given, &mut problems);
@@ -295,17 +294,16 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
             &mut problems,
         );
         read.push((candidate, gunicorn, release));
-        givens.push(given);
     }
     let bounds: Vec<_> = read.iter().map(|(_, gunicorn, _)| &gunicorn.bounds).collect();
     let routes = route::connect(&mut nginx, &bounds);
-    for (((_, gunicorn, release), routes), given) in read.iter_mut().zip(&routes).zip(givens) {
+    for ((candidate, gunicorn, release), routes) in read.iter_mut().zip(&routes) {
         let roots = nginx.statics_of(routes);
         release::manifests::look_where_served(sources, &mut release.manifests, &roots);
         if let (false, Some(started)) = (whole, gunicorn.settings.chdir().ok()) {
             release.misplaced = release::own_statics::misplaced(
                 sources,
-                given,
+                given.of_unit(&candidate.service.unit.path),
                 started,
                 (&release.code, release.django.as_ref()),
                 &roots,

@@ -163,6 +163,13 @@ fn a_site_that_looks_for_djangos_static_files_elsewhere_is_told() {
             .replace("staticfiles", "static")
             .replace("/srv/app/static/;", "/srv/app/static/;\n        try_files $uri @app;");
         assert_eq!(message(&with(root, &tries, "README")), None);
+        // A page for what is missing may come from the application; one of another site does not.
+        let page = "error_page 404 = /missing;";
+        let own =
+            nginx.replace("alias /srv/app/static/;", &format!("alias /srv/app/static/; {page}"));
+        assert_eq!(message(&with(root, &own, "README")), None);
+        let others = format!("{nginx}server {{ listen 81; server_name b.example.com; {page} }}\n");
+        assert!(message(&with(root, &others, "README")).is_some());
         // Whoever deploys may copy them to anywhere outside of the release.
         let outside = nginx.replace("/srv/app/static/", "/var/www/app/");
         assert_eq!(message(&with(root, &outside, "README")), None);

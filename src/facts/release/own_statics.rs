@@ -63,12 +63,13 @@ pub(in super::super) fn misplaced(
     else {
         return Vec::new();
     };
+    let started = tidy(started);
+    // Shared by all releases: the deployment makes a link to it.
+    if own.by == Framework::Django && !own.directory.starts_with(&started) {
+        return Vec::new();
+    }
     let mut found = Vec::new();
     for (index, root, location) in roots {
-        // Shared by all releases: the deployment makes a link to it.
-        if own.by == Framework::Django && !own.directory.starts_with(tidy(started)) {
-            continue;
-        }
         if location.trim_matches('/') != own.url.trim_matches('/') {
             continue;
         }
@@ -77,7 +78,7 @@ pub(in super::super) fn misplaced(
             false => root.place.path.join(location.trim_matches('/')),
         });
         // What lies elsewhere is copied there by whoever deploys.
-        let Ok(inside) = looked_in.strip_prefix(tidy(started)) else { continue };
+        let Ok(inside) = looked_in.strip_prefix(&started) else { continue };
         let is_there =
             matches!(sources.host().look(&app_dir.join(inside)).outcome, Outcome::Present(_));
         // Flask serves what lies in the repository; what nginx looks for may be it.
