@@ -182,15 +182,17 @@ fn workers_that_are_replaced_for_a_reason_are_no_loop() {
     run(&lines).passes("P505");
 }
 
+/// How an upstream failed, by what nginx says of it.
+fn failure(said: &str) -> Option<Failure> {
+    let line = format!(
+        "2026/04/21 09:15:00 [error] 7#7: *3 {said}, client: 127.0.0.1, server: _, request: \
+         \"GET / HTTP/1.1\", upstream: \"http://unix:/run/myapp/gunicorn.sock:/\", host: \"x\"\n"
+    );
+    nginx_log::parse(line.as_bytes()).first().map(|entry| entry.failure)
+}
+
 #[test]
 fn nginx_names_a_peer_that_does_not_speak_http2_and_a_broken_pipe() {
-    let line = |said: &str| {
-        format!(
-            "2026/04/21 09:15:00 [error] 7#7: *3 {said}, client: 127.0.0.1, server: _, request: \
-             \"GET / HTTP/1.1\", upstream: \"http://unix:/run/myapp/gunicorn.sock:/\", host: \"x\"\n"
-        )
-    };
-    let failure = |said: &str| nginx_log::parse(line(said).as_bytes()).first().map(|e| e.failure);
     let http2 =
         "upstream sent too large http2 frame: 4740180 while reading response header from upstream";
     assert_eq!(failure(http2), Some(Failure::Http2));
@@ -201,13 +203,6 @@ fn nginx_names_a_peer_that_does_not_speak_http2_and_a_broken_pipe() {
 
 #[test]
 fn a_page_that_broke_off_is_none_that_came_whole() {
-    let line = |said: &str| {
-        format!(
-            "2026/04/21 09:15:00 [error] 7#7: *3 {said}, client: 127.0.0.1, server: _, request: \
-             \"POST / HTTP/1.1\", upstream: \"http://unix:/run/myapp/gunicorn.sock:/\", host: \"x\"\n"
-        )
-    };
-    let failure = |said: &str| nginx_log::parse(line(said).as_bytes()).first().map(|e| e.failure);
     let broke_off = "upstream prematurely closed connection while reading upstream";
     assert_eq!(failure(broke_off), Some(Failure::CutOff));
     // nginx 1.22 and gunicorn 23: 20 uploads that the application did not read, 20 x 200, and this

@@ -142,17 +142,21 @@ fn the_schemas_of_github_and_gitlab_take_the_files() {
     }
 }
 
+/// What a run is given: what to install, under this name, where nothing more is given, for that is
+/// the first run.
+fn given(requirement: &str, more: &[&str]) -> Vec<String> {
+    let wheel = wheel();
+    let wheel = if more.is_empty() { wheel.to_str().unwrap() } else { "" };
+    let more = more.iter().map(|word| (*word).to_owned());
+    std::iter::once(format!("{requirement}={wheel}")).chain(more).collect()
+}
+
 #[test]
 #[ignore = "packages/test runs it"]
 fn githubs_action_annotates_and_hands_on_sarif() {
     let repository = repository();
     let run = |more: &[&str]| {
-        // The first run installs.
-        let wheel = wheel();
-        let wheel = if more.is_empty() { wheel.to_str().unwrap() } else { "" };
-        let requirement = [format!("requirement={wheel}")];
-        let more = more.iter().map(|word| (*word).to_owned());
-        let given: Vec<String> = requirement.into_iter().chain(more).collect();
+        let given = given("requirement", more);
         steps("github", "github/action.yml", repository.path(), &given)
     };
     let Some(clean) = run(&[]) else { return support::skip("no venv") };
@@ -191,12 +195,7 @@ fn githubs_action_annotates_and_hands_on_sarif() {
 fn gitlabs_job_reports_code_quality() {
     let repository = repository();
     let run = |more: &[&str]| {
-        // The first run installs.
-        let wheel = wheel();
-        let wheel = if more.is_empty() { wheel.to_str().unwrap() } else { "" };
-        let requirement = [format!("DEPLOY_DOCTOR_REQUIREMENT={wheel}")];
-        let more = more.iter().map(|word| (*word).to_owned());
-        let given: Vec<String> = requirement.into_iter().chain(more).collect();
+        let given = given("DEPLOY_DOCTOR_REQUIREMENT", more);
         steps("gitlab", "gitlab/deploy-doctor.gitlab-ci.yml", repository.path(), &given)
     };
     let Some(clean) = run(&[]) else { return support::skip("no venv") };
