@@ -178,7 +178,7 @@ fn words(kind: FaultKind) -> (&'static str, &'static str, &'static str) {
         K::EmptyUpstream => (
             "nothing to send requests to",
             "",
-            "add a server that is no backup: server unix:/run/APP/gunicorn.sock fail_timeout=0;",
+            "add a server that is no backup: server unix:/run/APP/gunicorn.sock max_fails=0;",
         ),
         K::InvalidPeer => (
             "not an address or parameter nginx takes",

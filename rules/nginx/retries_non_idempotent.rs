@@ -20,8 +20,8 @@ crate::rule! {
     ///
     /// ```nginx,bad
     /// upstream myapp {
-    ///     server unix:/run/myapp/gunicorn.sock fail_timeout=0;
-    ///     server 10.0.0.2:8000 fail_timeout=0;
+    ///     server unix:/run/myapp/gunicorn.sock max_fails=0;
+    ///     server 10.0.0.2:8000 max_fails=0;
     /// }
     /// server {
     ///     listen 80 default_server;
@@ -37,8 +37,8 @@ crate::rule! {
     /// ```
     /// ```nginx,fixed
     /// upstream myapp {
-    ///     server unix:/run/myapp/gunicorn.sock fail_timeout=0;
-    ///     server 10.0.0.2:8000 fail_timeout=0;
+    ///     server unix:/run/myapp/gunicorn.sock max_fails=0;
+    ///     server 10.0.0.2:8000 max_fails=0;
     /// }
     /// server {
     ///     listen 80 default_server;
@@ -72,8 +72,8 @@ crate::rule! {
     /// ```
     /// ```nginx,good
     /// upstream myapp {
-    ///     server unix:/run/myapp/gunicorn.sock fail_timeout=0;
-    ///     server 10.0.0.2:8000 fail_timeout=0;
+    ///     server unix:/run/myapp/gunicorn.sock max_fails=0;
+    ///     server 10.0.0.2:8000 max_fails=0;
     /// }
     /// server {
     ///     listen 80 default_server;

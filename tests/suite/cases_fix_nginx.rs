@@ -303,14 +303,15 @@ fn every_peer_is_asked_again_at_once() {
     };
     let other = "127.0.0.1:8001 backup";
     for (from, to) in [
-        (SOCKET.to_owned(), format!("{SOCKET} fail_timeout=0")),
+        (SOCKET.to_owned(), format!("{SOCKET} max_fails=0")),
+        (format!("{SOCKET} fail_timeout=10s weight=2"), format!("{SOCKET} max_fails=0 weight=2")),
+        (format!("{SOCKET} fail_timeout=0"), format!("{SOCKET} max_fails=0")),
         (
-            format!("{SOCKET} fail_timeout=10s weight=2"),
-            format!("{SOCKET} fail_timeout=0 weight=2"),
+            format!("{SOCKET} fail_timeout=30s max_fails=3"),
+            format!("{SOCKET} fail_timeout=30s max_fails=0"),
         ),
-        (format!("{SOCKET} max_fails=3"), format!("{SOCKET} max_fails=3 fail_timeout=0")),
     ] {
-        makes("N307", &text(&from, other), &text(&to, &format!("{other} fail_timeout=0")));
+        makes("N307", &text(&from, other), &text(&to, &format!("{other} max_fails=0")));
         let off = format!("{other} max_fails=0");
         makes("N307", &text(&from, &off), &text(&to, &off));
     }
@@ -321,7 +322,7 @@ fn every_peer_is_asked_again_at_once() {
     };
     let case = site(&location("proxy_pass http://myapp;\n")).file(UPSTREAM, one_line(""));
     let repair = Repair::of(case).rule("N307");
-    repair.in_place().only(&[(UPSTREAM, &one_line(" fail_timeout=0"))]);
+    repair.in_place().only(&[(UPSTREAM, &one_line(" max_fails=0"))]);
 }
 
 #[test]

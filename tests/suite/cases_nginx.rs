@@ -257,10 +257,14 @@ fn a_blackout_needs_two_peers_that_count() {
         .says("30 s of 502")
         .says("3 failures");
     group("server 10.0.0.1:8000;\nserver 10.0.0.2:8000;").only("N307").is(Severity::Warning);
+    // nginx compares whole seconds: fail_timeout=0 leaves a peer out for the rest of one.
+    group("server unix:/run/a.sock fail_timeout=0;\nserver 127.0.0.1:81 backup fail_timeout=0s;")
+        .only("N307")
+        .says("up to 1 s of 502")
+        .is(Severity::Info);
     for healthy in [
         "server unix:/run/a.sock;",
         "server unix:/run/a.sock weight=5;",
-        "server unix:/run/a.sock fail_timeout=0;\nserver 127.0.0.1:81 backup fail_timeout=0s;",
         "server unix:/run/a.sock max_fails=0;\nserver 127.0.0.1:81 backup;",
         "server app.internal:8000;",
         "server localhost:8000;",
