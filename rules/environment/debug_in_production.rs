@@ -117,6 +117,25 @@ crate::rule! {
     /// [Install]
     /// WantedBy=multi-user.target
     /// ```
+    /// In the code itself; under `if __name__ == "__main__":` it is for `python app.py` alone:
+    ///
+    /// ```python,bad
+    /// from flask import Flask
+    ///
+    /// app = Flask(__name__)
+    /// app.config["DEBUG"] = True
+    /// ```
+    /// ```python,good
+    /// from flask import Flask
+    ///
+    /// app = Flask(__name__)
+    ///
+    /// if __name__ == "__main__":
+    ///     app.run(debug=True)
+    /// ```
+    ///
+    /// Django's `DEBUG`, as the settings say it that this application starts with: error pages show source
+    /// code and settings to whoever causes one (measured on Django 5.2), and every query is kept in memory.
     E408 "debug-in-production" {
         severity: Error, impact: Exposure, fix: Some(Safe), item: Environment, hop: Release,
         since: "0.1.0", check: App(check)
@@ -148,6 +167,39 @@ fn is_true(value: &str) -> bool {
 }
 
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let reported = variables(app, out);
+    // The same thing twice, where the settings take it from that variable.
+    let debug = app.release.django.as_ref().map(|django| &django.debug);
+    if let Some(debug) = debug.filter(|debug| !reported && debug.ok() == Some(&true)) {
+        out.report(
+            "visitors see source code and settings on error pages: DEBUG is on in the settings that \
+             this application starts with",
+        )
+        .at_known(debug, "debug mode in production")
+        .help("write DEBUG = False there, or take it from the environment, off unless it is set")
+        .subject("DEBUG in settings")
+        .fix(Safety::Manual, "DEBUG = False in Django's settings");
+    }
+    let made = app.release.code.made.ok().and_then(Option::as_ref);
+    let mut certain = app.release.code.modules.iter().filter(|module| module.certain);
+    if made.is_some_and(|made| made.maker == "Flask")
+        && let Some(on) = certain.find_map(|module| module.flask_debug)
+    {
+        out.report(
+            "exceptions pass by the application's error handlers: its code turns debug mode on, whatever \
+             the environment says",
+        )
+        .at(on, "debug mode in production")
+        .help("take the line out: FLASK_DEBUG=1 turns it on where you develop")
+        .subject("debug in the code")
+        .fix(Safety::Manual, "no debug mode in the code");
+    }
+    Ok(())
+}
+
+/// Variables that turn debug mode on; returns whether one does.
+fn variables(app: &App, out: &mut Sink) -> bool {
+    let mut reported = false;
     for (name, turns_on, off) in SWITCHES {
         let variable = match app.variable(name) {
             Ok(Some(variable)) => variable,
@@ -190,8 +242,9 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             .by_hand(variable.span)
             .subject(name)
             .fix_or_why(Safety::Safe, format!("{name}={off}"), edits);
+        reported = true;
     }
-    Ok(())
+    reported
 }
 
 /// `DEBUG` is the application's own: does none of its modules speak of it?

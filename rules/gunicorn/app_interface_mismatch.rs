@@ -160,10 +160,14 @@ fn speaks(class: &str) -> Option<Interface> {
 /// A factory that gunicorn is to call as if it were the application: a WSGI server gives two arguments.
 fn uncalled(app: &App, out: &mut Sink) -> bool {
     let Some(application) = app.release.code.application.ok() else { return false };
+    let here = match application.attribute {
+        Some(Binding::Defined(span)) => application.kind.map(|kind| (kind, span)),
+        _ => None,
+    };
     let (
-        Some(DefinitionKind::Function { required, most, is_async: false }),
+        Some((DefinitionKind::Function { required, most, is_async: false }, defined)),
         ApplicationObject::Name { name, .. },
-    ) = (application.kind, &application.name.object)
+    ) = (application.imported.or(here), &application.name.object)
     else {
         return false;
     };
@@ -180,10 +184,8 @@ fn uncalled(app: &App, out: &mut Sink) -> bool {
             "every request gets 500: {module}:{name} is a function that makes the application, and \
              gunicorn calls it as if it were one"
         ))
-        .at_first(places);
-    if let Some(Binding::Defined(span)) = application.attribute {
-        finding.at(span, "does not take the two arguments of a WSGI application");
-    }
+        .at_first(places)
+        .at(defined, "does not take the two arguments of a WSGI application");
     finding
         .help(format!("have it called: '{module}:{name}()', in quotes"))
         .subject(format!("{module}:{name}"))

@@ -115,10 +115,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         return Ok(());
     }
     if let Some(listed) = &app.release.packages.listed {
-        let missing = wanted.into_iter().find(|package| {
-            listed.wanted_by(package).is_some() || listed.locked && listed.lacks(package)
-        });
-        if let Some(package) = missing {
+        // A list with a package of which it is not known what it brings is none at all.
+        if let Some(package) = wanted.into_iter().find(|package| listed.lacks(package)) {
             let file = listed.file.display();
             let why = format!("it needs {package}, and nothing in {file} brings it");
             let help = format!("Add {package} to {file}");

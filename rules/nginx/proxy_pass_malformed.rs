@@ -17,7 +17,7 @@ crate::rule! {
     /// path: every request gets 502. The URI follows a second colon: `http://unix:/p.sock:/uri`.
     /// With `https://` nginx speaks TLS to a gunicorn that has no certificate: 502 again. So it is
     /// with `uwsgi_pass`, which uWSGI's users know, where gunicorn (24.1 and later) is not told to
-    /// speak uwsgi.
+    /// speak uwsgi; and where it is, `proxy_pass` gets 500 for every request (measured on 27.0.1).
     ///
     /// Proved by `proxy-pass-malformed`: `nginx -t` found nothing, and every request got
     /// 502.
@@ -76,8 +76,9 @@ crate::rule! {
 fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
     let model = deployment.nginx.model.get()?;
     // Hardly any does: asked once, and not for each of thousands of passes.
-    let encrypted_apps: Vec<&App> =
-        deployment.apps.iter().filter(|app| speaks_tls(app) == Ok(true)).collect();
+    let with = |has: fn(&App) -> bool| deployment.apps.iter().filter(|app| has(app)).collect();
+    let encrypted_apps: Vec<&App> = with(|app| speaks_tls(app) == Ok(true));
+    let uwsgi_apps: Vec<&App> = with(speaks_uwsgi);
     let mut seen = HashSet::new();
     for destination in &deployment.nginx.destinations {
         if seen.contains(&destination.word) {
@@ -92,6 +93,9 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
                 continue;
             }
             None => {}
+        }
+        if matches!(destination.protocol, Protocol::Http | Protocol::Https) {
+            expects_uwsgi(&uwsgi_apps, destination, pass, out);
         }
         match destination.protocol {
             Protocol::Http => {
@@ -236,6 +240,30 @@ fn encrypted(apps: &[&App], model: &Model, destination: &Destination, pass: &Pas
     ));
     rewrite(model, finding, destination, right, "pass on with https://");
     out.about(None);
+}
+
+/// `http://` to a gunicorn that is told to expect uWSGI's protocol.
+fn expects_uwsgi(apps: &[&App], destination: &Destination, pass: &Pass, out: &mut Sink) {
+    let passed = |app: &&&App| app.is_passed_at(destination.word);
+    let Some(app) = apps.iter().find(passed) else { return };
+    let url = pass.word.value.trim_start_matches("https://").trim_start_matches("http://");
+    out.about(Some(app));
+    out.report(
+        "every request gets 500: nginx speaks HTTP to gunicorn, which is told to expect uWSGI's protocol",
+    )
+    .at(destination.word, "passed on in HTTP")
+    .at_some(app.gunicorn.settings.get("protocol").span(), "gunicorn expects uwsgi")
+    .help(format!(
+        "take protocol = \"uwsgi\" from gunicorn's settings, and restart it\nor, in nginx: \
+         uwsgi_pass {url}; with include uwsgi_params;"
+    ))
+    .fix(Safety::Manual, "one protocol on both sides");
+    out.about(None);
+}
+
+/// Does gunicorn speak nothing but uWSGI's protocol?
+fn speaks_uwsgi(app: &App) -> bool {
+    matches!(app.gunicorn.settings.get("protocol").get(), Ok(SettingValue::Text(name)) if name == "uwsgi")
 }
 
 /// `uwsgi_pass`, `fastcgi_pass` and their like to a gunicorn that speaks HTTP.

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use crate::facts::front::{location_title, server_title};
 use crate::facts::nginx::unreached::{
     IgnoredName, dead_locations, defaults, has_real_name, ignored_names, is_local, mentioned_names,
+    only_files,
 };
 use crate::facts::nginx::{
     Address, BlockPlace, Destination, DirectiveId, DirectiveRef, Location, LocationKind, Model,
@@ -30,6 +31,9 @@ crate::rule! {
     /// A warning where the application is reached in another way as well.
     ///
     /// Proved by `server-shadowed`: the default site took every request and answered 404;
+    /// gunicorn was never asked.
+    ///
+    /// Proved by `try-files-before-pass`: every request but the one for `/` was answered with 404;
     /// gunicorn was never asked.
     ///
     /// ```nginx,bad,file=/etc/nginx/conf.d/old.conf
@@ -186,6 +190,38 @@ crate::rule! {
     ///     }
     /// }
     /// ```
+    /// `try_files` that ends in a status beside the pass lets only requests for files through that are
+    /// there; all others get that status. Debian's default site has such a line:
+    ///
+    /// ```nginx,bad
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     location / {
+    ///         try_files $uri $uri/ =404;
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// ```nginx,fixed
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     location / {
+    ///         try_files $uri @app;
+    ///         root /srv/myapp/current/static;
+    ///     }
+    ///     location @app {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
     N316 "server-shadowed" {
         severity: Error, impact: BadGateway, fix: Some(Manual), item: No502, hop: Nginx,
         since: "0.1.0", check: Passing(check)
@@ -205,6 +241,7 @@ fn check(front: &Passing, out: &mut Sink) -> Result<(), Why> {
         here.locations(*server, out);
     }
     here.returns_beside(out);
+    here.files_beside(out);
     here.unused_names(out);
     here.down(out);
     here.denied(out);
@@ -400,6 +437,37 @@ impl Here<'_> {
                 .subject("return")
                 .help("take the return out of this location, or the pass")
                 .fix(Safety::Manual, "let the return answer only what it is for");
+        }
+    }
+
+    /// A `try_files` beside the pass of a location that ends in a status.
+    fn files_beside(&self, out: &mut Sink) {
+        let mut seen = HashSet::new();
+        for pass in self.passes {
+            let location = pass.location.and_then(|id| self.model.location(id));
+            let Some(location) = location else { continue };
+            let Some((line, status)) = only_files(self.model, location) else { continue };
+            if !seen.insert(line) {
+                continue;
+            }
+            let title = location_title(self.model, location.id);
+            let finding = out
+                .report(format!(
+                    "requests for {title} never reach gunicorn: `try_files` beside its pass answers {status} \
+                     wherever no file of that name is there"
+                ))
+                .at(line, format!("no file: {status}"))
+                .at(pass.word, "reached only for files that are there");
+            if self.passes.iter().any(|other| other.location != pass.location) {
+                finding.severity(Severity::Warning);
+            }
+            finding
+                .subject("try_files")
+                .help(
+                    "take the line out, or lead to the pass by name:\n\
+                     try_files $uri @app;\nwith the pass in a location @app { } of its own",
+                )
+                .fix(Safety::Manual, "let requests for what is no file through");
         }
     }
 

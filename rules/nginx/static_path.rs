@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use crate::facts::front::location_title;
+use crate::facts::nginx::unreached::error_page_answers;
 use crate::facts::nginx::{
-    BlockPlace, DirectiveId, Location, LocationId, LocationKind, Model, ServerId, StaticRoot,
-    is_literal,
+    Location, LocationId, LocationKind, Model, ServerId, StaticRoot, is_literal,
 };
 use crate::facts::release::own_statics::{Framework, Misplaced};
 use crate::facts::{App, Deployment, Identity, State, Want, Why};
@@ -203,13 +203,7 @@ fn report_handed_out(app: &App, exposed: &Path, directory: &StaticRoot, out: &mu
 fn falls_back(model: &Model, directory: &StaticRoot) -> bool {
     let location = directory.location.and_then(|id| model.location(id));
     let Some(location) = location else { return false };
-    let pages = model.effective(BlockPlace::Location(location.id), "error_page");
-    let of_404 = |id: &DirectiveId| {
-        model.config.get(*id).is_some_and(|page| page.arguments().any(|word| word.text() == "404"))
-    };
-    !location.handling.try_files.is_empty()
-        || pages.incomplete
-        || pages.directives.iter().any(of_404)
+    !location.handling.try_files.is_empty() || error_page_answers(model, location.id, 404)
 }
 
 fn report_misplaced(misplaced: &Misplaced, directory: &StaticRoot, out: &mut Sink) {

@@ -52,6 +52,17 @@ crate::rule! {
     /// Environment="PATH=/srv/myapp/.venv/bin:$PATH"
     /// ```
     ///
+    /// Blanks round the `=`:
+    ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// Environment=SITE_NAME = Shop
+    /// ```
+    /// ```ini,fixed,drop-in
+    /// [Service]
+    /// Environment=SITE_NAME=Shop
+    /// ```
+    ///
     /// Quotes that do not close:
     ///
     /// ```ini,bad,drop-in
@@ -112,6 +123,14 @@ fn report(app: &App, lost: &LostAssignment, out: &mut Sink) {
             format!("{name} gets only the first word of its value: outside quotes a blank ends it"),
             "cut at the first blank",
             format!("quotes round the whole assignment of {name}"),
+        ),
+        LossKind::Spaced => (
+            format!(
+                "the application does not get {name}: there are blanks round its `=`, and systemd takes \
+                 name and value for words of their own and ignores them"
+            ),
+            "no assignment",
+            format!("{name}=… without blanks"),
         ),
         LossKind::Joined => (
             format!(

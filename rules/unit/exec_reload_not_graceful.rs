@@ -256,8 +256,10 @@ fn behind(app: &App, line: &ExecCommand) -> Option<(String, Edit)> {
 fn consequence(harm: &Harm) -> String {
     const KILLS: &str = "a reload kills workers in the middle of their requests";
     match harm {
-        Harm::ByName(name) => format!("{KILLS}: `{name}` hits every process of that name"),
-        Harm::WholeUnit => {
+        Harm::ByName { program, .. } => {
+            format!("{KILLS}: `{program}` hits every process of that name")
+        }
+        Harm::WholeUnit(_) => {
             format!("{KILLS}: `systemctl kill` signals every process of the unit")
         }
         Harm::WaitsForItself => {

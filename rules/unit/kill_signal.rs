@@ -1,4 +1,4 @@
-use crate::facts::exec_reload::{Effect, Harm, effects};
+use crate::facts::exec_reload::{Effect, Harm, Sought, effects};
 use crate::facts::gunicorn::Stays;
 use crate::facts::service::{ExecCommand, Service};
 use crate::rule::prelude::*;
@@ -63,6 +63,15 @@ crate::rule! {
     /// [Service]
     /// ```
     ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// ExecStop=/usr/bin/pkill -9 gunicorn
+    /// ```
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// ExecStop=/bin/systemctl kill -s KILL myapp.service
+    /// ```
+    ///
     /// Healthy: SIGTERM by name or number, and other signals for later.
     ///
     /// ```ini,good,drop-in
@@ -71,6 +80,7 @@ crate::rule! {
     /// KillSignal=15
     /// FinalKillSignal=SIGKILL
     /// ExecStop=/bin/kill -s TERM $MAINPID
+    /// ExecStop=/usr/bin/pkill -9 -f celery.shop
     /// ```
     U137 "kill-signal" {
         severity: Error, impact: DroppedRequests, fix: Some(Safe), item: WorkersReplaced,
@@ -99,13 +109,34 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     }
     for command in &service.exec_stop {
         // Of several commands one may wait, or come only where another failed.
-        if let [(Effect::Harms(Harm::Ends(signal)), place)] = &effects(app, &command.line)[..]
+        if let [(Effect::Harms(what), place)] = &effects(app, &command.line)[..]
+            && let Some(signal) = sent_to_gunicorn(app, &command.line, what)
             && let Some(harm) = harm(signal)
         {
             report_command(service, (signal, harm), (&command.line, *place), out);
         }
     }
     Ok(())
+}
+
+/// The signal that a command sends to gunicorn's processes.
+fn sent_to_gunicorn<'h>(app: &App, line: &ExecCommand, harm: &'h Harm) -> Option<&'h str> {
+    let own = |name: &str| name == app.name || name == app.stem();
+    let names_unit = || line.arguments.iter().any(|word| own(word.text.as_str()));
+    let by_its_name = || {
+        let words = app.service.exec_start.first().map(|command| &command.line.program);
+        words.is_some_and(|program| program.text.as_str().ends_with("/gunicorn"))
+    };
+    match harm {
+        Harm::Ends(signal) => Some(signal),
+        Harm::WholeUnit(signal) if names_unit() => signal.as_deref(),
+        Harm::ByName { signal, gunicorn: Some(Sought::CommandLine), .. } => signal.as_deref(),
+        // Started as `python -m gunicorn` it bears Python's name.
+        Harm::ByName { signal, gunicorn: Some(Sought::Name), .. } if by_its_name() => {
+            signal.as_deref()
+        }
+        _ => None,
+    }
 }
 
 /// `ExecStop=/bin/kill -s QUIT $MAINPID`.

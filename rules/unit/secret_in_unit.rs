@@ -1,4 +1,4 @@
-use crate::facts::environment::SetBy;
+use crate::facts::environment::{SetBy, looks_random};
 use crate::facts::{App, Why};
 use crate::rule::{Safety, Sink};
 
@@ -10,7 +10,8 @@ crate::rule! {
     /// sets it does not tell, and that file can be closed (mode 0600: systemd reads it as root).
     ///
     /// A secret is told by its name (`SECRET`, `PASSWORD`, `TOKEN`, `API_KEY` …), or by a URL that holds
-    /// a password. Its value is shown nowhere.
+    /// a password. In a repository it counts where it is too random for a placeholder. Its value is
+    /// shown nowhere.
     ///
     /// By hand: move the assignments into `/etc/myapp.env`, mode 0600, name that in `EnvironmentFile=`,
     /// `systemctl daemon-reload`, `systemctl restart myapp`; then change the secrets, which were open.
@@ -46,21 +47,30 @@ crate::rule! {
 }
 
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
-    // In a repository it may be a placeholder, and is not on any host yet.
-    if !app.service.on_machine {
-        return Err(Why::nothing_expected("a value in a repository may be a placeholder"));
-    }
     let mut found = Vec::new();
+    let mut open = false;
     for (name, variable) in &app.environment.variables {
         if variable.set_by != SetBy::Unit || variable.unknown.is_some() {
             continue;
         }
         let value = variable.value.expose_str().unwrap_or_default();
-        if (is_secret(name) && may_be_secret(value)) || holds_password(value) {
-            found.push((name, variable.span));
+        let secret = match password(value) {
+            Some(password) => password,
+            None if is_secret(name) && may_be_secret(value) => value,
+            None => continue,
+        };
+        // In a repository it may be a placeholder, unless nobody would think of it as one.
+        match app.service.on_machine || looks_random(secret) {
+            true => found.push((name, variable.span)),
+            false => open = true,
         }
     }
-    let Some((first, _)) = found.first() else { return Ok(()) };
+    let Some((first, _)) = found.first() else {
+        return match open {
+            true => Err(Why::nothing_expected("a value in a repository may be a placeholder")),
+            false => Ok(()),
+        };
+    };
     let names: Vec<&str> = found.iter().take(5).map(|(name, _)| name.as_str()).collect();
     let more = if found.len() > names.len() { " …" } else { "" };
     let stem = app.stem();
@@ -123,10 +133,11 @@ fn may_be_secret(value: &str) -> bool {
     value.len() >= 6 && !value.starts_with(['/', '.']) && !value.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// `scheme://user:password@host`.
-fn holds_password(value: &str) -> bool {
-    let Some((_, rest)) = value.split_once("://") else { return false };
+/// The password of `scheme://user:password@host`.
+fn password(value: &str) -> Option<&str> {
+    let (_, rest) = value.split_once("://")?;
     let authority = rest.split(['/', '?']).next().unwrap_or(rest);
-    let Some((user, _)) = authority.rsplit_once('@') else { return false };
-    user.split_once(':').is_some_and(|(_, password)| !password.is_empty())
+    let (user, _) = authority.rsplit_once('@')?;
+    let (_, password) = user.split_once(':')?;
+    (!password.is_empty()).then_some(password)
 }

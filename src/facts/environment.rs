@@ -1,6 +1,7 @@
 //! The environment that a service's processes get, and which file sets what.
 
 mod misread;
+mod random;
 mod seen;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use crate::source::unit::environment::{EnvironmentAssignment, assignments, passe
 use crate::source::{Secret, SourceFile, Sources, Span, Spanned, placeholder};
 
 pub use misread::{MeantFile, Misread, Misreading};
+pub use random::looks_random;
 pub use seen::SetVariable;
 pub(super) use seen::as_lookup;
 

@@ -31,10 +31,18 @@ pub enum Effect {
 /// What is no reload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Harm {
-    /// `pkill` and its like hit every process of a name: the program.
-    ByName(String),
-    /// `systemctl kill` signals every process of the unit.
-    WholeUnit,
+    /// `pkill` and its like hit every process of a name.
+    ByName {
+        /// The program.
+        program: String,
+        /// The signal that it sends, `SIGTERM` unless it says another; `None` if none is of that name.
+        signal: Option<String>,
+        /// Does it look for gunicorn, and where?
+        gunicorn: Option<Sought>,
+    },
+    /// `systemctl kill` signals every process of the unit, with this; `None` if no signal is of that
+    /// name.
+    WholeUnit(Option<String>),
     /// It calls `systemctl reload`.
     WaitsForItself,
     /// It calls a restart or a stop: the verb.
@@ -55,6 +63,15 @@ pub enum Harm {
     OtherSignal(String),
     /// No signal at all.
     NoSignal(String),
+}
+
+/// What a program that looks processes up by name compares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sought {
+    /// The name of the program.
+    Name,
+    /// The whole command line (`pkill -f`).
+    CommandLine,
 }
 
 /// Does `ExecReload=` start a second master (USR2), which imports the code anew?
@@ -181,9 +198,7 @@ fn effect(words: &[Argument]) -> Effect {
             effect(&rest[skipped..])
         }
         "kill" => kill(rest),
-        name @ ("pkill" | "killall" | "killall5" | "skill") => {
-            Effect::Harms(Harm::ByName(name.to_owned()))
-        }
+        name @ ("pkill" | "killall" | "killall5" | "skill") => Effect::Harms(by_name(name, rest)),
         "systemctl" | "service" => service_manager(rest),
         name if HARMLESS.contains(&name) => Effect::Nothing,
         name => Effect::Unknown(format!("what `{name}` in ExecReload= does is not known")),
@@ -195,16 +210,12 @@ fn service_manager(words: &[Argument]) -> Effect {
     let main = words
         .iter()
         .any(|word| ["--kill-who=main", "--kill-whom=main", "main"].contains(&word.text.as_str()));
-    if is("kill") && main {
-        let signal = words.iter().find_map(|w| w.text.strip_prefix("--signal=")).or_else(|| {
-            let at =
-                words.iter().position(|word| matches!(word.text.as_str(), "-s" | "--signal"))?;
-            words.get(at + 1).map(|word| word.text.as_str())
-        });
-        return by_signal(signal.unwrap_or("TERM"));
-    }
     if is("kill") {
-        return Effect::Harms(Harm::WholeUnit);
+        let signal = signal_option(words).unwrap_or("TERM");
+        return match main {
+            true => by_signal(signal),
+            false => Effect::Harms(Harm::WholeUnit(parse_signal(&signal.to_ascii_uppercase()))),
+        };
     }
     let verb = ["restart", "try-restart", "stop", "reload-or-restart", "force-reload", "reload"]
         .into_iter()
@@ -216,6 +227,42 @@ fn service_manager(words: &[Argument]) -> Effect {
         Some(verb) => Effect::Harms(Harm::Restarts(verb.to_owned())),
         None => Effect::Nothing,
     }
+}
+
+/// The signal that `-s X`, `--signal X` or `--signal=X` names.
+fn signal_option(words: &[Argument]) -> Option<&str> {
+    let at = |word: &Argument| matches!(word.text.as_str(), "-s" | "--signal");
+    words.iter().find_map(|word| word.text.strip_prefix("--signal=")).or_else(|| {
+        let at = words.iter().position(at)?;
+        words.get(at + 1).map(|word| word.text.as_str())
+    })
+}
+
+/// `pkill -9 -f gunicorn`, `killall -s QUIT gunicorn`.
+fn by_name(program: &str, words: &[Argument]) -> Harm {
+    let known = |name: &str| parse_signal(&name.to_ascii_uppercase());
+    // `-9` and `-KILL`; `-f` and its like are of one small letter.
+    let short = |word: &Argument| {
+        let name = word.text.strip_prefix('-')?;
+        let is_signal = name.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase());
+        known(name).filter(|_| is_signal)
+    };
+    let signal = match signal_option(words) {
+        Some(name) => known(name),
+        None => words.iter().find_map(short).or_else(|| known("TERM")),
+    };
+    let whole_line = |word: &Argument| {
+        let letters = word.text.strip_prefix('-').filter(|rest| !rest.starts_with('-'));
+        word.text == "--full"
+            || letters.is_some_and(|all| all.contains('f') && short(word).is_none())
+    };
+    let gunicorn = words.iter().any(|word| word.text.contains("gunicorn")).then(|| {
+        match program == "pkill" && words.iter().any(whole_line) {
+            true => Sought::CommandLine,
+            false => Sought::Name,
+        }
+    });
+    Harm::ByName { program: program.to_owned(), signal, gunicorn }
 }
 
 fn kill(words: &[Argument]) -> Effect {

@@ -5,7 +5,9 @@ use std::collections::HashSet;
 
 use super::Service;
 use crate::source::unit::Unit;
-use crate::source::unit::environment::{EnvironmentAssignment, EnvironmentFaultKind, assignments};
+use crate::source::unit::environment::{
+    EnvironmentAssignment, EnvironmentFault, EnvironmentFaultKind, assignments,
+};
 use crate::source::{Span, placeholder};
 
 /// What became of an assignment.
@@ -15,6 +17,8 @@ pub enum LossKind {
     Specifier,
     /// Blanks outside quotes: the variable gets only the first word.
     Blanks,
+    /// Blanks round the `=`: `NAME = value` is three words, of which none assigns anything.
+    Spaced,
     /// Two assignments in one pair of quotes: the second is a part of the first one's value.
     Joined,
     /// A quote that does not close, or an escape that systemd does not know: the rest of the line is
@@ -64,7 +68,14 @@ pub(super) fn read(service: &Service) -> Vec<LostAssignment> {
         }
         let (found, faults) = assignments(&line.value, &unit.specifiers);
         let mut strays: Vec<Span> = Vec::new();
-        for fault in faults {
+        let mut left = faults.as_slice();
+        while let [fault, rest @ ..] = left {
+            left = rest;
+            if let Some((spaced, words)) = spaced(unit, (fault, rest), &found) {
+                lost.push(spaced);
+                left = rest.get(words..).unwrap_or_default();
+                continue;
+            }
             match fault.kind {
                 EnvironmentFaultKind::UnknownSpecifier => {
                     lost.extend(
@@ -157,6 +168,47 @@ fn dropped(text: &[u8], span: Span) -> Option<LostAssignment> {
         span: part(span, start, equals)?,
         repair,
     })
+}
+
+/// `NAME = value` or `NAME =value`: a name, and behind it a word that begins with `=`. With how many of
+/// the words behind the name belong to it.
+fn spaced(
+    unit: &Unit,
+    (name, rest): (&EnvironmentFault, &[EnvironmentFault]),
+    found: &[EnvironmentAssignment],
+) -> Option<(LostAssignment, usize)> {
+    let [equals, behind @ ..] = rest else { return None };
+    let text = written(unit, name.span).filter(|text| is_name(text))?;
+    let sign = written(unit, equals.span).filter(|text| text.first() == Some(&b'='))?;
+    let between = |one: &EnvironmentAssignment| {
+        one.span.start >= name.span.end && one.span.end <= equals.span.start
+    };
+    if name.kind != EnvironmentFaultKind::NoEquals || found.iter().any(between) {
+        return None;
+    }
+    let gap = |from: u32, to: u32| (Span { start: from, end: to, ..name.span }, "");
+    let mut repair = vec![gap(name.span.end, equals.span.start)];
+    // Of several words behind it nobody knows which belong to the value.
+    let alone = |one: &EnvironmentFault| {
+        let plain = |text: &[u8]| !text.iter().any(|byte| b"\"'\\=".contains(byte));
+        written(unit, one.span).is_some_and(plain)
+    };
+    match (sign, behind, found.iter().any(|one| one.span.start >= equals.span.end)) {
+        (b"=", [value], false) if alone(value) => {
+            repair.push(gap(equals.span.end, value.span.start));
+        }
+        ([b'=', _, ..], [], false) => {}
+        _ => repair.clear(),
+    }
+    let words = if sign == b"=" { 2 } else { 1 };
+    let name = LostAssignment {
+        name: String::from_utf8_lossy(text).into_owned(),
+        inner: Vec::new(),
+        kind: LossKind::Spaced,
+        span: name.span,
+        repair,
+    };
+    Some((name, words))
 }
 
 /// The variable gets its first word, and the rest up to `last` is passed over.

@@ -441,3 +441,198 @@ fn a_module_that_a_variable_names_is_told_without_its_value() {
     let place = &ran.report["findings"][0]["locations"][0];
     assert_eq!(place["file"], "deploy/app.service", "{place:#}");
 }
+
+/// What is told of one change, with its severity.
+#[track_caller]
+fn told(changes: Changes, wanted: &[(&str, &str)]) {
+    let ran = check(changes);
+    assert_eq!(ran.found(), wanted, "{:#}", ran.report["findings"]);
+}
+
+/// gunicorn speaks uwsgi where it is told to, and then nothing else.
+#[test]
+fn http_to_a_gunicorn_that_expects_uwsgi_is_a_500() {
+    let with = |pass: &str, version: &str, wanted: &[(&str, &str)]| {
+        let site = site("proxy_pass http://127.0.0.1:8000", pass);
+        let unit = unit("-w 3", "-w 3 --protocol uwsgi");
+        let list = format!("flask\ngunicorn=={version}\n");
+        told(
+            &[
+                ("deploy/app.service", Some(&unit)),
+                ("deploy/app.conf", Some(&site)),
+                ("requirements.txt", Some(&list)),
+            ],
+            wanted,
+        );
+    };
+    with("proxy_pass http://127.0.0.1:8000", "27.0.1", &[("N305", "error")]);
+    with("uwsgi_pass 127.0.0.1:8000", "27.0.1", &[]);
+    // An earlier one has no such option.
+    with("proxy_pass http://127.0.0.1:8000", "23.0.0", &[("G209", "error")]);
+}
+
+#[test]
+fn a_factory_that_another_module_brings_is_still_no_application() {
+    let unit = unit("app:app", "wsgi:create_app");
+    let package = "from flask import Flask\ndef create_app():\n    return Flask(__name__)\n";
+    let with = |wsgi: &str, more: (&str, Option<&str>), wanted: &[(&str, &str)]| {
+        told(
+            &[
+                ("app.py", None),
+                ("deploy/app.service", Some(&unit)),
+                ("wsgi.py", Some(wsgi)),
+                ("shop/__init__.py", Some(package)),
+                more,
+            ],
+            wanted,
+        );
+    };
+    let none = ("shop/py.typed", Some(""));
+    with("from shop import create_app\n", none, &[("G229", "error")]);
+    let handed_on = ("hands.py", Some("from shop import create_app as make\n"));
+    with("from hands import make as create_app\n", handed_on, &[("G229", "error")]);
+    // It is called there, or may be another.
+    with("import shop\ncreate_app = shop.create_app()\n", none, &[]);
+    with(
+        "try:\n    from shop import create_app\nexcept ImportError:\n    create_app = None\n",
+        none,
+        &[],
+    );
+    with("from shop import create_app\ncreate_app = create_app()\n", none, &[]);
+}
+
+#[test]
+fn a_worker_class_needs_what_the_list_of_packages_does_not_bring() {
+    let with = |class: &str, list: &str, wanted: &[(&str, &str)]| {
+        let unit = unit("-w 3", &format!("-w 3 -k {class}"));
+        told(&[("deploy/app.service", Some(&unit)), ("requirements.txt", Some(list))], wanted);
+    };
+    for class in ["tornado", "gevent", "gevent_wsgi"] {
+        with(class, "flask\ngunicorn==23.0.0\n", &[("G208", "warning")]);
+        // Nobody knows what else an own package brings.
+        with(class, "flask\ngunicorn==23.0.0\nshop-workers\n", &[]);
+    }
+    with("gevent", "flask\ngunicorn[gevent]==23.0.0\n", &[]);
+    with("tornado", "flask\ngunicorn[tornado]==23.0.0\n", &[]);
+    with("tornado", "flask\ngunicorn==23.0.0\ntornado\n", &[]);
+}
+
+#[test]
+fn debug_mode_in_the_code_is_told() {
+    let app = |body: &str, wanted: &[(&str, &str)]| {
+        let text = format!("import os\nfrom flask import Flask\napp = Flask(__name__)\n{body}\n");
+        told(&[("app.py", Some(&text))], wanted);
+    };
+    let on = &[("E408", "error")];
+    app("app.debug = True", on);
+    app("app.config['DEBUG'] = True", on);
+    app("app.config.update(DEBUG=True, TESTING=False)", on);
+    for healthy in [
+        "app.debug = False",
+        "app.debug = True\napp.debug = False",
+        "app.debug = os.environ.get('X') == '1'",
+        "app.config['DEBUG'] = True\napp.config.from_object('settings')",
+        "app.debug = True\nif os.environ.get('PROD'):\n    app.debug = False",
+        "if __name__ == '__main__':\n    app.run(debug=True)",
+        "if __name__ == '__main__':\n    app.debug = True\n    app.run()",
+        "app.debug = True\ndef configure(a):\n    a.debug = False\nconfigure(app)",
+    ] {
+        let text =
+            format!("import os\nfrom flask import Flask\napp = Flask(__name__)\n{healthy}\n");
+        let found = check(&[("app.py", Some(&text)), ("settings.py", Some("DEBUG = False\n"))]);
+        assert!(found.found().iter().all(|(code, _)| *code != "E408"), "{healthy}");
+    }
+}
+
+#[test]
+fn django_s_debug_mode_is_told_where_it_is_certain() {
+    let unit = unit("app:app", "shop.wsgi:app");
+    let with = |debug: &str, wanted: &[(&str, &str)]| {
+        let settings =
+            format!("import os\n{SETTINGS}{debug}\n").replace("STATIC_URL = \"static/\"\n", "");
+        told(
+            &[
+                ("app.py", None),
+                ("deploy/app.service", Some(&unit)),
+                ("requirements.txt", Some("django==5.2\ngunicorn==23.0.0\n")),
+                ("shop/settings.py", Some(&settings)),
+                ("shop/__init__.py", Some("")),
+                ("shop/wsgi.py", Some(WSGI)),
+            ],
+            wanted,
+        );
+    };
+    with("DEBUG = True", &[("E408", "error")]);
+    with("DEBUG = False", &[]);
+    // A host may set what no example names.
+    with("DEBUG = os.environ.get('DEBUG', '1') == '1'", &[]);
+    with("DEBUG = True\nif os.environ.get('PRODUCTION'):\n    DEBUG = False", &[]);
+    with("DEBUG = True\ntry:\n    from .local import *\nexcept ImportError:\n    pass", &[]);
+}
+
+#[test]
+fn a_secret_in_a_repository_s_unit_is_told_where_it_is_no_placeholder() {
+    let with = |line: &str| {
+        let unit = unit("User=app", &format!("User=app\nEnvironment={line}"));
+        let ran = check(&[("deploy/app.service", Some(&unit))]);
+        let found: Vec<String> = ran.found().iter().map(|(code, _)| (*code).to_owned()).collect();
+        assert!(!ran.report.to_string().contains("9f2c1b7e5d8a"), "{:#}", ran.report);
+        found
+    };
+    assert_eq!(with("SECRET_KEY=9f2c1b7e5d8a4f03b6c7d1e2a5f4988c"), ["U133"]);
+    assert_eq!(with("DATABASE_URL=postgresql://shop:9f2c1b7e5d8a4f@db/shop"), ["U133"]);
+    for open in [
+        "SECRET_KEY=change-me-1234567890",
+        "SECRET_KEY=your-secret-key-0123456789",
+        "SECRET_KEY=<put-32-random-characters>",
+        "DATABASE_URL=postgresql://shop:password@db/shop",
+        "API_TOKEN_FILE=/run/9f2c1b7e5d8a4f03b6c7d1e2a5f4988c",
+    ] {
+        assert_eq!(with(open), Vec::<String>::new(), "{open}");
+    }
+}
+
+#[test]
+fn blanks_round_an_assignment_are_told() {
+    let with = |line: &str, wanted: &[(&str, &str)]| {
+        let unit = unit("User=app", &format!("User=app\nEnvironment={line}"));
+        told(&[("deploy/app.service", Some(&unit))], wanted);
+    };
+    with("API_URL = abc", &[("U141", "warning")]);
+    with("API_URL =abc", &[("U141", "warning")]);
+    with("LANG=C API_URL = \"a b\" TZ=UTC", &[("U141", "warning")]);
+    with("API_URL=abc LANG=C", &[]);
+}
+
+#[test]
+fn a_stop_that_looks_processes_up_by_name_is_told() {
+    let with = |line: &str, wanted: &[(&str, &str)]| {
+        let unit = unit("KillMode=mixed", &format!("KillMode=mixed\nExecStop={line}"));
+        told(&[("deploy/app.service", Some(&unit))], wanted);
+    };
+    let told = &[("U137", "error")];
+    with("/usr/bin/pkill -9 gunicorn", told);
+    with("/usr/bin/pkill -QUIT -f gunicorn.*app", told);
+    with("/usr/bin/killall -s KILL gunicorn", told);
+    with("/bin/systemctl kill -s KILL app.service", told);
+    with("/bin/systemctl kill --signal=KILL app", told);
+    // They finish on SIGTERM; or somebody else is meant.
+    with("/usr/bin/pkill -f gunicorn", &[]);
+    with("/usr/bin/killall gunicorn", &[]);
+    with("/usr/bin/pkill -9 celery", &[]);
+    with("/bin/systemctl kill -s KILL celery.service", &[]);
+}
+
+#[test]
+fn files_that_are_tried_first_are_told() {
+    let with = |lines: &str, wanted: &[(&str, &str)]| {
+        let site = site("proxy_pass http", &format!("{lines}\n        proxy_pass http"));
+        told(&[("deploy/app.conf", Some(&site))], wanted);
+    };
+    let told = &[("N316", "error")];
+    with("try_files $uri =404;", told);
+    with("try_files $uri $uri/ =404;", told);
+    // What answers in their place, or leads on.
+    with("try_files $uri $uri/ =404; error_page 404 = @other;", &[]);
+    with("try_files /maintenance.html =404;", &[]);
+}

@@ -4,8 +4,8 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{
-    Address, FaultKind, Location, LocationId, LocationKind, Model, Server, ServerId, ServerName,
-    ServerNameKind,
+    Address, BlockPlace, DirectiveId, FaultKind, Location, LocationId, LocationKind, Model, Server,
+    ServerId, ServerName, ServerNameKind,
 };
 use crate::facts::Why;
 use crate::source::Span;
@@ -144,6 +144,29 @@ fn dead_in<'m>(level: &[&'m Location], top: bool) -> Vec<(&'m Location, &'m Loca
         dead.extend(rest.map(|(location, _)| (*location, *winner)));
     }
     dead
+}
+
+/// The `try_files` of a location by which only requests for files that are there come to its pass,
+/// and the status that all others get: `try_files $uri =404`.
+pub fn only_files(model: &Model, location: &Location) -> Option<(Span, u16)> {
+    let line = location.handling.try_files.last()?;
+    let (last, tried) = line.value.split_last()?;
+    let status = last.value.strip_prefix('=')?.parse().ok()?;
+    // What is there whatever is asked for leads every request on.
+    let by_path = |word: &str| word.starts_with("$uri") || word.starts_with("$request_uri");
+    let by_path = !tried.is_empty() && tried.iter().all(|word| by_path(&word.value));
+    (by_path && !error_page_answers(model, location.id, status)).then_some((line.span, status))
+}
+
+/// Does an `error_page` take over where a location would answer with this status? It does, too,
+/// where an include that may hold one was not read.
+pub fn error_page_answers(model: &Model, location: LocationId, status: u16) -> bool {
+    let pages = model.effective(BlockPlace::Location(location), "error_page");
+    let status = status.to_string();
+    let names = |id: &DirectiveId| {
+        model.config.get(*id).is_some_and(|page| page.arguments().any(|word| word.text() == status))
+    };
+    pages.incomplete || pages.directives.iter().any(names)
 }
 
 /// Regexes that every path matches.

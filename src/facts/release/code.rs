@@ -51,6 +51,8 @@ pub struct Application {
     pub attribute: Option<Binding>,
     /// What the attribute was bound to last, where its module was read.
     pub kind: Option<DefinitionKind>,
+    /// Where an imported attribute is defined, and as what, where that is sure.
+    pub imported: Option<(DefinitionKind, Span)>,
     /// What may have been meant: the module's own names where it was found, else the modules
     /// where it was looked for. Dotted, as one would write them.
     pub near: Vec<String>,
@@ -86,6 +88,8 @@ pub struct ReadModule {
     pub names_scheme: bool,
     /// Its text speaks of debugging, or of what reads settings by names that do not stand in it.
     pub may_read_debug: bool,
+    /// Where it turns the debug mode of a Flask application on that it makes, whatever is set elsewhere.
+    pub flask_debug: Option<Span>,
     /// Its text names what makes an application read X-Forwarded-Proto itself.
     pub names_forwarding: bool,
     /// The variables that it reads.
@@ -337,6 +341,7 @@ impl<'a> Reader<'a> {
             resolution: Resolution::Missing(Vec::new()),
             attribute: None,
             kind: None,
+            imported: None,
             near: Vec::new(),
             obstacles: Vec::new(),
         };
@@ -362,6 +367,11 @@ impl<'a> Reader<'a> {
             application.attribute = name.attribute().map(|name| names.binding(name));
             application.kind = name.attribute().and_then(|name| names.kind(name));
             application.near = names.all().map(str::to_owned).collect();
+            if application.kind == Some(DefinitionKind::Import) {
+                let attribute = name.attribute();
+                application.imported =
+                    attribute.and_then(|name| interface::definition(&self.graph, name));
+            }
         }
         application.resolution = Resolution::File(path);
         known(application)

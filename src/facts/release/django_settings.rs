@@ -7,9 +7,9 @@ use super::super::place::tidy;
 use super::super::server::Gunicorn;
 use super::super::{Environment, Known, Why};
 use super::{Code, Resolution};
-use crate::source::Sources;
 use crate::source::python::evaluate::{self, FileText, Surroundings};
 use crate::source::python::{self, ConfigFile, ConfigValue, PythonVersion};
+use crate::source::{Lookup, Sources};
 
 /// What a Django project makes of a request's headers.
 #[derive(Debug)]
@@ -94,9 +94,15 @@ fn settings(
     path: &Path,
 ) -> Option<ConfigFile> {
     let found = sources.load(path).ok()?;
-    let variable = |name: &str| as_lookup(environment.seen_by_application(gunicorn, name));
     // A repository's files are named from the working directory, and their links are git's.
     let named_from_here = !path.is_absolute();
+    let variable = |name: &str| match as_lookup(environment.seen_by_application(gunicorn, name)) {
+        // An example of an environment file need not name what a host sets.
+        Lookup::Unset if named_from_here => {
+            Lookup::Unknown(format!("whether a host sets {name} is not known"))
+        }
+        other => other,
+    };
     let file = named_from_here.then(|| tidy(&Path::new(HERE).join(path)));
     let resolve = |path: &Path| match named_from_here {
         true => Some(path.to_path_buf()),

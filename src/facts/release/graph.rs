@@ -169,6 +169,9 @@ impl<'a> Graph<'a> {
         let index = self.modules.len();
         let certain = wanted.certain && module.unusable().is_none();
         let changed = self.sources.host().look(&wanted.path).metadata().map(|found| found.mtime);
+        let may_read_debug = may_read_debug(&file.bytes);
+        // Most modules do not speak of it, and need not be walked through.
+        let makes_flask = memchr::memmem::find(&file.bytes, b"Flask(").is_some();
         self.modules.push(ReadModule {
             changed,
             name: wanted.name,
@@ -179,14 +182,13 @@ impl<'a> Graph<'a> {
             faults: module.faults().to_vec(),
             not_judged: module.not_judged().map(str::to_owned),
             names_scheme: names_scheme(&file.bytes),
-            may_read_debug: may_read_debug(&file.bytes),
+            may_read_debug,
+            flask_debug: (makes_flask && may_read_debug).then(|| module.flask_debug()).flatten(),
             names_forwarding: names_forwarding(&file.bytes),
             environment: module.environment(),
-            // Most modules do not speak of it, and need not be walked through.
             upload_limit: memchr::memmem::find(&file.bytes, b"MAX_CONTENT_LENGTH")
                 .and_then(|_| module.upload_limit()),
-            flask: memchr::memmem::find(&file.bytes, b"Flask(")
-                .map_or_else(Vec::new, |_| module.flask_applications()),
+            flask: if makes_flask { module.flask_applications() } else { Vec::new() },
         });
         self.parsed.push(module);
         for import in imports {

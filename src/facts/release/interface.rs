@@ -6,7 +6,8 @@ use super::graph::Graph;
 use crate::source::Span;
 use crate::source::gunicorn::{ApplicationName, ApplicationObject};
 use crate::source::python::interface::{Made, RUNNABLE};
-use crate::source::python::{Import, ImportPlace};
+use crate::source::python::names::DefinitionKind;
+use crate::source::python::{Binding, Import, ImportPlace};
 
 pub use crate::source::python::interface::Interface;
 
@@ -67,6 +68,27 @@ fn resolve(graph: &Graph<'_>, index: usize, made: Made, depth: usize) -> Option<
             resolve(graph, at, next, depth - 1)
         }
     }
+}
+
+/// What a name of the application's first module was bound to, followed through what it is imported
+/// from, with the place of its definition.
+pub(super) fn definition(graph: &Graph<'_>, name: &str) -> Option<(DefinitionKind, Span)> {
+    let (mut index, mut name) = (0, name.to_owned());
+    for _ in 0..DEPTH {
+        let parsed = graph.parsed.get(index)?;
+        let names = parsed.names();
+        match (names.kind(&name)?, names.binding(&name)) {
+            (DefinitionKind::Import, _) => {}
+            (kind, Binding::Defined(span)) => return Some((kind, span)),
+            _ => return None,
+        }
+        let Made::From { module, level, name: there, called: false } = parsed.made(&name)? else {
+            return None;
+        };
+        index = source(graph, index, module, level)?;
+        name = there;
+    }
+    None
 }
 
 /// The module of the application that a name is taken from.

@@ -161,12 +161,22 @@ impl Scope {
             let entry = joined.entry(name).or_insert((0, 0, bound));
             entry.0 += usize::from(bound.state == State::Defined);
             entry.1 += usize::from(bound.state == State::Deleted);
+            // One thing here and another there is nothing that is sure.
+            let kind = match entry.2.kind == bound.kind {
+                true => bound.kind,
+                false => DefinitionKind::Other,
+            };
             if bound.span >= entry.2.span {
                 entry.2 = bound;
             }
+            entry.2.kind = kind;
         }
         for (name, (defined, deleted, mut bound)) in joined {
-            let before = self.names.get(&name).is_some_and(|b| b.state == State::Defined);
+            let earlier = self.names.get(&name);
+            if defined < branches && earlier.is_none_or(|earlier| earlier.kind != bound.kind) {
+                bound.kind = DefinitionKind::Other;
+            }
+            let before = earlier.is_some_and(|b| b.state == State::Defined);
             bound.state = if defined == branches || (before && deleted == 0) {
                 State::Defined
             } else if deleted == branches {
