@@ -126,7 +126,7 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
     for app in &deployment.apps {
         for misplaced in &app.release.misplaced {
             if let Some(directory) = deployment.nginx.statics.get(misplaced.root)
-                && !falls_back(model, directory)
+                && !falls_back(model, misplaced.within)
                 && seen.insert(directory.span)
             {
                 out.about(Some(app));
@@ -200,10 +200,9 @@ fn report_handed_out(app: &App, exposed: &Path, directory: &StaticRoot, out: &mu
 }
 
 /// Does something else answer where the file is not there: `try_files $uri @app`, `error_page 404`?
-fn falls_back(model: &Model, directory: &StaticRoot) -> bool {
-    let location = directory.location.and_then(|id| model.location(id));
-    let Some(location) = location else { return false };
-    !location.handling.try_files.is_empty() || error_page_answers(model, location.id, 404)
+fn falls_back(model: &Model, location: LocationId) -> bool {
+    let tries = model.location(location).is_some_and(|here| !here.handling.try_files.is_empty());
+    tries || error_page_answers(model, location, 404)
 }
 
 fn report_misplaced(misplaced: &Misplaced, directory: &StaticRoot, out: &mut Sink) {

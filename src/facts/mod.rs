@@ -306,7 +306,8 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
                 given.of_unit(&candidate.service.unit.path),
                 started,
                 (&release.code, release.django.as_ref()),
-                &roots,
+                &nginx,
+                routes,
             );
         }
     }

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use super::nginx::StaticRoot;
 use super::{Nginx, Why};
-use crate::source::nginx::{Location, LocationKind, Model, Place};
+use crate::source::Span;
+use crate::source::nginx::{Location, LocationKind, Model, Place, ServerId};
 
 impl Nginx {
     /// The `root` or `alias` under which nginx hands out this file (free of links), if any.
@@ -19,6 +20,21 @@ impl Nginx {
             }
         }
         unknown.map_or(Ok(None), Err)
+    }
+
+    /// The `root` or `alias` in which nginx looks for the file that a request names, by its index among
+    /// `statics`, and the location that it chooses; `None` if it hands out none, or that is not sure.
+    pub(super) fn file_root(
+        &self,
+        server: ServerId,
+        uri: &str,
+    ) -> Option<(usize, &StaticRoot, &Location)> {
+        let model = self.model.ok()?;
+        let located = model.locate(server, uri);
+        let location = model.location(located.location.filter(|_| located.unknown.is_empty())?)?;
+        let nearest = nearest(model, location).filter(|_| hands_out_files(model, location))?;
+        let at = self.statics.iter().position(|root| root.span == nearest)?;
+        self.statics.get(at).map(|root| (at, root, location))
     }
 
     /// Does the request for `rest` below this root meet the location in which the root holds?
@@ -53,13 +69,18 @@ impl Nginx {
 
 /// Is this root the nearest one for the location?
 fn holds(model: &Model, root: &StaticRoot, location: &Location) -> bool {
+    nearest(model, location) == Some(root.span)
+}
+
+/// The `root` or `alias` that holds in a location.
+fn nearest(model: &Model, location: &Location) -> Option<Span> {
     let nearest = std::iter::once(location)
         .chain(model.ancestors(location.id))
         .flat_map(|l| [&l.handling.alias, &l.handling.root])
         .flatten()
         .next()
         .or_else(|| model.server(location.server).and_then(|s| s.handling.root.as_ref()));
-    nearest.is_some_and(|nearest| nearest.span == root.span)
+    nearest.map(|nearest| nearest.span)
 }
 
 /// Does the location look for files, and let people have them?

@@ -208,6 +208,35 @@ fn a_site_that_looks_for_flasks_static_files_elsewhere_is_told() {
     assert_eq!(with("__name__", "README", &nginx), None);
     let right = nginx.replace("/srv/app/static/", "/srv/app/shop/static/");
     assert_eq!(with("__name__", "shop/static/site.css", &right), None);
+    // Whichever location nginx chooses for such a file.
+    let by_ending = |root: &str| {
+        let location = format!("location ~* \\.(css|js)$ {{ root {root}; }}\n    location / {{");
+        site("location / {", &location)
+    };
+    assert_eq!(with("__name__", "shop/static/site.css", &by_ending("/srv/app")), told);
+    assert_eq!(with("__name__", "shop/static/site.css", &by_ending("/srv/app/shop")), None);
+    assert_eq!(with("__name__", "shop/static/site.css", &by_ending("/var/www/html")), None);
+}
+
+#[test]
+fn what_a_build_makes_is_not_missed_in_a_clone() {
+    let nginx = site("location / {", STATICS);
+    let with = |ignored: &str, wanted: &[(&str, &str)]| {
+        told(
+            &[
+                ("deploy/app.conf", Some(&nginx)),
+                ("deploy/app.service", Some(&unit("app:app", "shop.web:app"))),
+                ("shop/web.py", Some(APP)),
+                ("shop/__init__.py", Some("")),
+                ("shop/static/site.css", Some("")),
+                (".gitignore", Some(ignored)),
+            ],
+            wanted,
+        );
+    };
+    with("__pycache__/\n", &[("N312", "warning")]);
+    with("/static/\n", &[]);
+    with("# made by npm\nstatic/\n!shop/static/\n", &[]);
 }
 
 #[test]

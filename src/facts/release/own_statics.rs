@@ -3,9 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::super::Given;
-use super::super::nginx::StaticRoot;
+use ignore::gitignore::GitignoreBuilder;
+
+use super::super::nginx::{Location, LocationId, LocationKind, StaticRoot};
 use super::super::place::tidy;
+use super::super::{Given, Nginx, Route};
 use super::django_settings::HERE;
 use super::{Code, Django};
 use crate::host::Outcome;
@@ -31,7 +33,9 @@ pub struct Misplaced {
     pub directory: PathBuf,
     /// Its index in [`Nginx::statics`](super::super::Nginx::statics).
     pub root: usize,
-    /// The location whose requests it answers.
+    /// The location that nginx chooses for them.
+    pub within: LocationId,
+    /// What their requests begin with.
     pub location: String,
     /// The directory that nginx looks in.
     pub looked_in: PathBuf,
@@ -48,13 +52,14 @@ struct Own {
 }
 
 /// Those of a repository's application. `started` is the directory that gunicorn starts in once it
-/// is deployed, `roots` are the directories of its sites.
+/// is deployed, `routes` are the ways to it.
 pub(in super::super) fn misplaced(
     sources: &Sources,
     given: &Given,
     started: &Path,
     (code, django): (&Code, Option<&Django>),
-    roots: &[(usize, &StaticRoot, String)],
+    nginx: &Nginx,
+    routes: &[Route],
 ) -> Vec<Misplaced> {
     let Some(app_dir) = &given.app_dir else { return Vec::new() };
     let app_dir = if app_dir == Path::new(".") { Path::new("") } else { app_dir };
@@ -69,14 +74,15 @@ pub(in super::super) fn misplaced(
         return Vec::new();
     }
     let mut found = Vec::new();
-    for (index, root, location) in roots {
-        if location.trim_matches('/') != own.url.trim_matches('/') {
-            continue;
-        }
-        let looked_in = tidy(&match root.alias {
-            true => root.place.path.clone(),
-            false => root.place.path.join(location.trim_matches('/')),
-        });
+    let url = format!("/{}/", own.url.trim_matches('/'));
+    let mut servers: Vec<_> = routes.iter().map(|route| route.server).collect();
+    servers.sort_unstable();
+    servers.dedup();
+    for server in servers {
+        // Regular expressions mostly name the endings of files.
+        let chosen = nginx.file_root(server, &format!("{url}app.css"));
+        let Some((index, root, location)) = chosen else { continue };
+        let Some(looked_in) = looked_in(root, location, &url) else { continue };
         // What lies elsewhere is copied there by whoever deploys.
         let Ok(inside) = looked_in.strip_prefix(&started) else { continue };
         let is_there =
@@ -85,17 +91,47 @@ pub(in super::super) fn misplaced(
         if looked_in == own.directory || (own.by == Framework::Flask && is_there) {
             continue;
         }
+        // What a build makes is not in the clone either.
+        if own.by == Framework::Flask && is_made(sources, app_dir, inside) {
+            continue;
+        }
         found.push(Misplaced {
             by: own.by,
             said: own.said,
             directory: own.directory.clone(),
-            root: *index,
-            location: location.clone(),
+            root: index,
+            within: location.id,
+            location: url.clone(),
             looked_in,
             is_there,
         });
     }
     found
+}
+
+/// Does the repository's `.gitignore` name this directory of it?
+fn is_made(sources: &Sources, top: &Path, directory: &Path) -> bool {
+    let Ok(file) = sources.load(&top.join(".gitignore")) else { return false };
+    let mut builder = GitignoreBuilder::new("");
+    for line in String::from_utf8_lossy(&file.bytes).lines() {
+        // A line that is no pattern names nothing.
+        let _ = builder.add_line(None, line);
+    }
+    builder
+        .build()
+        .is_ok_and(|patterns| patterns.matched_path_or_any_parents(directory, true).is_ignore())
+}
+
+/// The directory in which nginx looks for what is asked for below a path.
+fn looked_in(root: &StaticRoot, location: &Location, url: &str) -> Option<PathBuf> {
+    let below = match root.alias {
+        false => url.trim_start_matches('/'),
+        true if matches!(location.kind, LocationKind::Prefix | LocationKind::PrefixStop) => {
+            url.strip_prefix(location.pattern.value.as_str()).unwrap_or_default()
+        }
+        true => return None,
+    };
+    Some(tidy(&root.place.path.join(below)))
 }
 
 fn of_django(django: Option<&Django>, app_dir: &Path, started: &Path) -> Option<Own> {
