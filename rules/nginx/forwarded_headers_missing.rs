@@ -111,28 +111,53 @@ fn check(front: &Passing, out: &mut Sink) -> Result<(), Why> {
     }
     for (group, passes) in groups {
         let refused = front.app.and_then(|app| refused(front.model, app, &group, &passes));
+        // Over TLS it is the server's own requests alone that are redirected.
+        let others = match refused {
+            Some(Refused::Scheme) => {
+                front.passes.iter().filter(|pass| pass.server == group.server).count()
+            }
+            _ => front.passes.len(),
+        };
+        let refused = refused.map(|refused| (refused, passes.len() == others));
         report(front.model, &group, &passes, refused, out);
     }
     Ok(())
 }
 
+/// What Django makes of a request that lacks a header.
+#[derive(Clone, Copy)]
+enum Refused {
+    /// 400: the host is none of its own.
+    Host,
+    /// A redirect to the same address.
+    Scheme,
+}
+
+impl Refused {
+    fn consequence(self, whole: bool) -> &'static str {
+        match (self, whole) {
+            (Self::Host, true) => "Django answers 400 to every request",
+            (Self::Host, false) => "Django answers 400 to what is passed on here",
+            (Self::Scheme, true) => "Django redirects every request over TLS to itself",
+            (Self::Scheme, false) => {
+                "Django redirects requests over TLS that are passed on here to themselves"
+            }
+        }
+    }
+}
+
 /// What Django makes of the missing headers, where that is worse than wrong links.
-fn refused(
-    model: &Model,
-    app: &App,
-    group: &Group,
-    passes: &[&Destination],
-) -> Option<&'static str> {
+fn refused(model: &Model, app: &App, group: &Group, passes: &[&Destination]) -> Option<Refused> {
     let django = app.release.django.as_ref()?;
     let lacks = |header: usize| group.missing.contains(&header);
     if lacks(0) && passes.iter().all(|pass| host_refused(model, django, pass)) {
-        return Some("Django answers 400 to every request");
+        return Some(Refused::Host);
     }
     // Where nginx does not speak TLS itself, whoever does may send the header.
     let server = model.server(group.server)?;
     let tls = server.listens.iter().any(|listen| listen.ssl);
     let loops = lacks(2) && tls && django.ssl_redirect.ok() == Some(&true);
-    loops.then_some("Django redirects every request over TLS to itself")
+    loops.then_some(Refused::Scheme)
 }
 
 /// What nginx sends of itself is `$proxy_host`: the word behind `http://`, and for a socket
@@ -158,7 +183,7 @@ fn report(
     model: &Model,
     group: &Group,
     passes: &[&Destination],
-    refused: Option<&str>,
+    refused: Option<(Refused, bool)>,
     out: &mut Sink,
 ) {
     let wrongly = set_wrongly(model, group, passes);
@@ -206,7 +231,11 @@ fn report(
         false => format!("the application sees a wrong {}: {place} {faults}", wrong.join(", ")),
     };
     let (message, severity) = match (refused, wrong.is_empty()) {
-        (Some(refused), _) => (format!("{refused}: {message}"), Severity::Error),
+        (Some((refused, whole)), _) => {
+            let message = format!("{}: {message}", refused.consequence(whole));
+            // What is passed on elsewhere may be all that anybody asks for.
+            (message, if whole { Severity::Error } else { Severity::Warning })
+        }
         (None, false) => (message, Severity::Warning),
         // As long as nobody lies, all is as it should be.
         (None, true) => (message, Severity::Info),

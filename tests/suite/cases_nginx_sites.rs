@@ -101,6 +101,14 @@ fn django_refuses_a_host_that_it_does_not_know() {
         .replace(SITE, "upstream myapp", "upstream my_app")
         .replace(SITE, "http://myapp", "http://my_app");
     named.check().only("N303").is(Severity::Error);
+    // What leads there only where another way fails is not every request.
+    let fallback = django(one).replace(
+        SITE,
+        "    location / {",
+        "    error_page 502 = @again;\n    location @again { proxy_pass http://myapp; }\n    location / {",
+    );
+    let seen = fallback.check();
+    seen.only("N303").is(Severity::Warning).says("passed on here").says("400");
 }
 
 #[test]
