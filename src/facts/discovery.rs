@@ -7,6 +7,7 @@ use super::environment::{self, Environment};
 use super::server::{Launched, launch};
 use super::{Given, Machine, Problem, Request, Scope, Service};
 use crate::source::Sources;
+use crate::source::similar::nearest;
 use crate::source::unit::{self, Unit, UnitKind, UnitName, UnitPaths};
 
 /// A unit that was asked for, or that runs gunicorn.
@@ -194,7 +195,10 @@ fn on_machine(
         let unit = match paths.load(sources, &name) {
             Ok(unit) => unit,
             Err(error) => {
-                problems.push(Problem::new("", error.to_string()));
+                let names: Vec<String> = units.iter().map(ToString::to_string).collect();
+                let near = nearest(&name.to_string(), names.iter().map(String::as_str));
+                let meant = near.map(|near| format!(": did you mean {near}?")).unwrap_or_default();
+                problems.push(Problem::new("", format!("{error}{meant}")));
                 continue;
             }
         };

@@ -372,3 +372,19 @@ fn over_all_of_testdata_a_fix_brings_nothing_new() {
         }
     }
 }
+
+#[test]
+fn a_unit_that_is_not_there_is_named_and_not_called_healthy() {
+    let tree = wrong();
+    // The healthy deployment has a unit of this name.
+    let named = |name: &str| {
+        let ran = fix(&tree, &[name]);
+        exit(&ran, 3);
+        assert!(ran.stdout.contains("in what could be read"), "{}", ran.all());
+        ran.stderr
+    };
+    let told = "deploy-doctor: there is no unit myap.service in ";
+    assert!(named("myap").starts_with(told), "{}", named("myap"));
+    assert!(named("myap").ends_with("did you mean myapp.service?\n"), "{}", named("myap"));
+    assert!(!named("shop-and-more").contains("did you mean"));
+}

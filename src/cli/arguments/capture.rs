@@ -16,6 +16,8 @@ use super::WhereArguments;
 /// Exit status: 0 written; 2 wrong usage; 3 something could not be read (the file is written all the
 /// same, and says so), or the masked file would give other findings (it is not written).
 #[derive(Debug, Args)]
+// A capture of a capture is the same file.
+#[command(mut_arg("capture", |argument| argument.hide(true)))]
 pub(in crate::cli) struct CaptureArguments {
     #[command(flatten)]
     pub place: WhereArguments,

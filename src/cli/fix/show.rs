@@ -115,8 +115,10 @@ fn why(left: &Left) -> String {
 /// The last line where nothing was written.
 pub(super) fn not_written(plan: &Plan) -> String {
     if plan.changes.is_empty() {
+        let looked_at = plan.problems.iter().all(|problem| problem.note);
         return match plan.left.is_empty() {
-            true => "Nothing to fix.\n".to_owned(),
+            true if looked_at => "Nothing to fix.\n".to_owned(),
+            true => "Nothing to fix in what could be read.\n".to_owned(),
             false => "\nNothing that could be fixed here.\n".to_owned(),
         };
     }
@@ -159,6 +161,10 @@ pub(super) fn pending(arguments: &FixArguments) -> String {
 
 /// Something that could not be read, in one line.
 pub(super) fn problem(problem: &Problem) -> String {
+    // What concerns no file stands by itself.
+    if problem.path.as_os_str().is_empty() {
+        return show::line(&problem.message);
+    }
     let line = problem.line.map(|line| format!(":{line}")).unwrap_or_default();
     let path = fix::shown_path(&problem.path);
     show::line(&format!("{path}{line}: {}", problem.message))

@@ -30,7 +30,10 @@ pub enum LoadError {
 impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self::NotFound { name, searched, problems } = self;
-        write!(f, "no unit {name} in {} directories", searched.len())?;
+        match searched.as_slice() {
+            [only] => write!(f, "there is no unit {name} in {}", only.display())?,
+            _ => write!(f, "there is no unit {name} in any of systemd's directories")?,
+        }
         match problems.first() {
             Some(problem) => write!(f, "; not all could be read: {problem}"),
             None => Ok(()),
