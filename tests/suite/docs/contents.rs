@@ -106,7 +106,9 @@ fn areas() -> String {
     let mut out = String::new();
     for (area, title) in AREAS {
         let _ = writeln!(out, "  - [{title}]()");
-        for rule in rules::all().iter().filter(|rule| rule.area() == area) {
+        let mut inside: Vec<_> = rules::all().iter().filter(|rule| rule.area() == area).collect();
+        inside.sort_by_key(|rule| rule.code);
+        for rule in inside {
             let _ = writeln!(out, "    - [{0} {1}](rules/{0}.md)", rule.code, rule.name);
         }
     }
