@@ -178,7 +178,11 @@ fn letters(picture: &Path) -> String {
     let body = text.split("-matrix\">").nth(1).unwrap();
     let parts = body.split('<').filter_map(|part| part.split_once('>'));
     let text: String = parts.map(|(_, text)| text).collect();
-    let text = text.replace("&#160;", " ").replace("&gt;", ">").replace("&#x27;", "'").replace("&amp;", "&");
+    let text = text
+        .replace("&#160;", " ")
+        .replace("&gt;", ">")
+        .replace("&#x27;", "'")
+        .replace("&amp;", "&");
     without_blanks(&text)
 }
 
@@ -203,7 +207,10 @@ fn the_pictures_show_what_the_program_says_now() {
             let there = shown.contains(&without_blanks(line));
             assert!(there, "{command} says: {line}\nits picture: {shown}");
         }
-        assert!(count > 10 && shown.starts_with(&format!("$deploy-doctor{command}--root")), "{shown}");
+        assert!(
+            count > 10 && shown.starts_with(&format!("$deploy-doctor{command}--root")),
+            "{shown}"
+        );
     }
     for name in ["html-desk", "html-phone"] {
         let picture = fs::read(site().join(format!("pictures/{name}.png"))).unwrap();
@@ -216,8 +223,8 @@ fn the_pictures_show_what_the_program_says_now() {
 fn every_rule_has_its_page() {
     for rule in rules::all() {
         let page = site().join(format!("docs/rules/{}.html", rule.code));
-        let text = fs::read_to_string(&page)
-            .unwrap_or_else(|error| panic!("{}: {error}", page.display()));
+        let text =
+            fs::read_to_string(&page).unwrap_or_else(|error| panic!("{}: {error}", page.display()));
         assert!(text.contains(&format!("<title>{} {}", rule.code, rule.name)), "{}", rule.code);
     }
 }

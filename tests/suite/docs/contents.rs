@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use deploy_doctor::rules;
 
 use super::AREAS;
+use crate::support::proof;
 
 /// What a part of the book holds, relative to `docs/`. A page that ends with `/*` stands for all that
 /// such a directory has.
@@ -149,4 +150,15 @@ fn every_page_stands_in_the_contents_once() {
             "{page}: PARTS in tests/suite/docs/contents.rs is the order of the book"
         );
     }
+}
+
+/// The case that CONTRIBUTING.md shows is one that `living proofs::` would run as it stands.
+#[test]
+fn the_annotated_case_is_one() {
+    let page = fs::read_to_string(docs().join("../CONTRIBUTING.md")).unwrap();
+    let text = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let case: proof::Case = toml::from_str(text).unwrap();
+    let known = |code: &String| rules::all().iter().any(|rule| rule.code == code);
+    assert!(!case.findings.is_empty() && case.findings.iter().all(known), "{:?}", case.findings);
+    assert!(case.wrong.is_some_and(|side| side.expect.first.is_some() && !side.files.is_empty()));
 }
