@@ -15,7 +15,7 @@ const PICTURED = 6;
 const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] });
 const watched = async (options) => {
   const page = await (await browser.newContext(options)).newPage();
-  page.setDefaultTimeout(20000);
+  page.setDefaultTimeout(120000);
   page.said = [];
   page.outside = [];
   page.on('console', (message) => page.said.push(message.text()));
