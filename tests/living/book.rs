@@ -212,8 +212,8 @@ fn the_pictures_show_what_the_program_says_now() {
             "{shown}"
         );
     }
-    for name in ["html-desk", "html-phone"] {
-        let picture = fs::read(site().join(format!("pictures/{name}.png"))).unwrap();
+    for name in ["desk-light", "desk-dark", "phone-light", "phone-dark"] {
+        let picture = fs::read(site().join(format!("pictures/html-{name}.png"))).unwrap();
         assert!(picture.starts_with(b"\x89PNG") && picture.len() > 20_000, "{name}");
     }
 }
