@@ -104,7 +104,7 @@ fn next_steps(area: &str, module: &str, code: &str, name: &str) -> String {
          1. Write it; its examples fail until then:\n   \
             DEPLOY_DOCTOR_RULE={code} cargo test --test suite rules::\n\
          2. Write its page and renew the lists and numbers that are made of the rules:\n   \
-            UPDATE_DOCS=1 cargo test --test suite docs:: readme::\n\
+            UPDATE_DOCS=1 cargo test --test suite -- docs:: readme:: golden::\n\
          3. A rule whose finding is an error needs a proof, e2e/cases/{name}.toml (see \
          e2e/README.md):\n   \
             DEPLOY_DOCTOR_CASE={name} cargo test --test living proofs::\n"

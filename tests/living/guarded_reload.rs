@@ -306,13 +306,13 @@ fn a_second_run_is_refused_and_a_sick_site_too() {
     assert!(link(&container).ends_with("one"));
 }
 
-/// The README's own commands, as they stand there.
+/// The commands of docs/reload.md, as they stand there.
 #[test]
-fn the_readmes_commands_do_what_it_says() {
-    let Some(container) = site("reload-readme", "") else { return };
+fn the_pages_commands_do_what_it_says() {
+    let Some(container) = site("reload-page", "") else { return };
     release(&container, "2026-05-01", "");
-    let readme = fs::read_to_string(proof::project().join("README.md")).unwrap();
-    let block = readme.split("```bash\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let page = fs::read_to_string(proof::project().join("docs/reload.md")).unwrap();
+    let block = page.split("```bash\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
     let mut ran = 0;
     for line in block.lines().filter(|line| line.starts_with("deploy-doctor ")) {
         ran += 1;

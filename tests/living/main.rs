@@ -6,6 +6,7 @@ mod support;
 
 mod alembic_real;
 mod ansible;
+mod book;
 mod capture_live;
 mod container;
 mod env_systemd;

@@ -1,5 +1,9 @@
 //! The rules' pages in `docs/rules/` are what `deploy-doctor explain` prints, one a rule and none
-//! more. `UPDATE_DOCS=1 cargo test --test suite docs::` writes them.
+//! more; the checklist, the measured harm and the book's table of contents are made of the same rules.
+//! `UPDATE_DOCS=1 cargo test --test suite docs::` writes them.
+
+mod answers;
+mod contents;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -22,7 +26,7 @@ const AREAS: [(&str, &str); 8] = [
 ];
 
 fn directory() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/rules")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")
 }
 
 /// The page as the program itself prints it.
@@ -65,30 +69,41 @@ fn index() -> String {
     out
 }
 
-/// Every file that belongs into the directory.
+/// Every file that is made of the rules, below `docs/`.
 fn wanted() -> BTreeMap<String, String> {
-    let mut files: BTreeMap<String, String> =
-        rules::all().iter().map(|rule| (format!("{}.md", rule.code), page(rule.code))).collect();
-    files.insert("README.md".into(), index());
+    let pages =
+        rules::all().iter().map(|rule| (format!("rules/{}.md", rule.code), page(rule.code)));
+    let mut files: BTreeMap<String, String> = pages.collect();
+    files.insert("rules/README.md".into(), index());
+    files.insert("checklist.md".into(), answers::checklist());
+    files.insert("harm.md".into(), answers::harm());
     files
 }
 
+/// What lies in `docs/rules`.
 fn present() -> BTreeSet<String> {
-    let Ok(entries) = fs::read_dir(directory()) else { return BTreeSet::new() };
-    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    let Ok(entries) = fs::read_dir(directory().join("rules")) else { return BTreeSet::new() };
+    let name = |entry: fs::DirEntry| entry.file_name().into_string().unwrap();
+    entries.map(|entry| format!("rules/{}", name(entry.unwrap()))).collect()
 }
 
 #[test]
 fn every_rule_has_its_page_and_no_page_is_left_over() {
-    let wanted = wanted();
-    if std::env::var_os("UPDATE_DOCS").is_some_and(|value| value == "1") {
-        fs::create_dir_all(directory()).unwrap();
+    let mut wanted = wanted();
+    let update = std::env::var_os("UPDATE_DOCS").is_some_and(|value| value == "1");
+    if update {
+        fs::create_dir_all(directory().join("rules")).unwrap();
         for old in present().iter().filter(|name| !wanted.contains_key(*name)) {
             fs::remove_file(directory().join(old)).unwrap();
         }
         for (name, text) in &wanted {
             fs::write(directory().join(name), text).unwrap();
         }
+    }
+    // The contents quote the headings of the pages, those just written among them.
+    wanted.insert("SUMMARY.md".into(), contents::summary());
+    if update {
+        fs::write(directory().join("SUMMARY.md"), &wanted["SUMMARY.md"]).unwrap();
     }
     let mut wrong = Vec::new();
     for (name, text) in &wanted {

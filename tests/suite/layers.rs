@@ -191,3 +191,22 @@ fn a_module_lies_as_deep_as_its_path() {
         assert_eq!(depth(Path::new(file)), deep, "{file}");
     }
 }
+
+/// ARCHITECTURE.md has each room in a row of its table, and their order as it is held here.
+#[test]
+fn the_architecture_names_every_room_in_order() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(top.join("ARCHITECTURE.md")).unwrap();
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
+    for entry in fs::read_dir(top.join("src")).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_dir() {
+            let room = format!("`src/{}/`", entry.file_name().to_str().unwrap());
+            let told = rows.iter().filter(|row| row.contains(&room)).count();
+            assert_eq!(told, 1, "{room} in the table of ARCHITECTURE.md");
+        }
+    }
+    let order = ORDER.map(|room| format!("`{room}`")).join(", ");
+    let words = page.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains(&format!("{order}.")), "ARCHITECTURE.md has another order than {order}");
+}

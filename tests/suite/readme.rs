@@ -1,5 +1,7 @@
-//! Every command of README.md is run, and the output that it shows is the real one.
+//! Every command of README.md and of the pages in docs/ is run, and the output that the first of them
+//! shows is the real one.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
@@ -9,7 +11,23 @@ fn project() -> &'static Path {
 
 /// The fenced blocks of README.md with the language given.
 fn blocks(language: &str) -> Vec<String> {
-    let text = std::fs::read_to_string(project().join("README.md")).unwrap();
+    blocks_of(&std::fs::read_to_string(project().join("README.md")).unwrap(), language)
+}
+
+/// README.md and the pages that people write, by name. Those of the rules quote files, no commands.
+fn pages() -> BTreeMap<String, String> {
+    let read = |name: String| {
+        let text = std::fs::read_to_string(project().join(&name)).unwrap();
+        (name, text)
+    };
+    let entries = std::fs::read_dir(project().join("docs")).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let pages = names.filter(|name| name.ends_with(".md")).map(|name| format!("docs/{name}"));
+    pages.chain(["README.md".to_owned()]).map(read).collect()
+}
+
+/// The fenced blocks of a page with the language given.
+fn blocks_of(text: &str, language: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut open: Option<(String, String)> = None;
     for line in text.lines() {
@@ -71,21 +89,37 @@ fn the_first_output_is_the_real_one() {
 
 #[test]
 fn every_command_runs() {
-    let mut count = 0;
-    for line in blocks("sh").iter().flat_map(|block| block.lines()) {
-        let line = line.split("  #").next().unwrap().trim();
-        if line.starts_with("rm -rf target/") {
-            assert_eq!(run(line).0, Some(0), "{line}");
-        }
-        if !line.starts_with("deploy-doctor") {
-            continue;
-        }
-        count += 1;
-        let (code, _) = run(line);
-        let critical = line.starts_with("deploy-doctor nagios") && code == Some(2);
-        assert!(critical || matches!(code, Some(0 | 1 | 3)), "{line}: exit {code:?}");
+    let mut counts = BTreeMap::new();
+    for (name, text) in pages() {
+        let count: usize =
+            blocks_of(&text, "sh").iter().flat_map(|block| block.lines()).map(runs).sum();
+        counts.insert(name, count);
     }
-    assert!(count >= 8, "only {count} commands of the README were run");
+    let few = |page: &str, least: usize| counts.get(page).is_none_or(|count| *count < least);
+    for (page, least) in [("README.md", 20), ("docs/gate.md", 4), ("docs/fix.md", 4)] {
+        assert!(!few(page, least), "of {page} {:?} commands were run", counts.get(page));
+    }
+    assert!(counts.values().filter(|count| **count > 0).count() >= 8, "{counts:?}");
+}
+
+/// Runs a line of a block, if it is a command that is to be run: how many that are. A comment that begins
+/// with a number says the exit status: `# 1 at warnings, too`.
+fn runs(line: &str) -> usize {
+    let (line, comment) = line.split_once("  #").unwrap_or((line, ""));
+    let number = comment.trim().split(|c: char| !c.is_ascii_digit()).next();
+    let said: Option<i32> = number.and_then(|digits| digits.parse().ok());
+    let line = line.trim();
+    if line.starts_with("rm -rf target/") {
+        assert_eq!(run(line).0, Some(0), "{line}");
+    }
+    if !line.starts_with("deploy-doctor") {
+        return 0;
+    }
+    let (code, _) = run(line);
+    let critical = line.starts_with("deploy-doctor nagios") && code == Some(2);
+    assert!(critical || matches!(code, Some(0 | 1 | 3)), "{line}: exit {code:?}");
+    assert!(said.is_none() || said == code, "{line}: exit {code:?}, and the page says {said:?}");
+    1
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! Prometheus' text format: Debian's node_exporter reads it, Debian's Prometheus scrapes that, and the
-//! alerts of the README fire and resolve.
+//! alerts of docs/formats.md fire and resolve.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -225,7 +225,7 @@ fn alerts_and_dashboard_ask_for_what_is_written() {
         let unknown: Vec<_> = asked.difference(&written).collect();
         assert!(unknown.is_empty(), "{name} asks for {unknown:?}");
     }
-    // The README's two alerts are among them, word for word.
+    // The two alerts of docs/formats.md are among them, word for word.
     for line in alerts().lines().map(str::trim).filter(|line| line.contains("expr: ")) {
         assert!(read("alerts.yml").contains(line), "{line}");
     }
@@ -261,11 +261,11 @@ fn promtool_tests_the_alerts() {
     }
 }
 
-/// The README's alerts, as they stand there.
+/// The alerts of docs/formats.md, as they stand there.
 fn alerts() -> String {
-    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    let readme = fs::read_to_string(readme).unwrap();
-    let block = readme.split("```yaml\n").find(|block| block.starts_with("- alert: ")).unwrap();
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/formats.md");
+    let page = fs::read_to_string(page).unwrap();
+    let block = page.split("```yaml\n").find(|block| block.starts_with("- alert: ")).unwrap();
     block.split("```").next().unwrap().lines().map(|line| format!("      {line}\n")).collect()
 }
 
