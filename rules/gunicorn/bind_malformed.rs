@@ -8,7 +8,8 @@ crate::rule! {
     /// gunicorn does not start: it takes `--bind` for another address than was meant.
     ///
     /// A number alone is a host to gunicorn, not a port: `--bind 8000` is the address 0.0.31.64,
-    /// port 8000, and cannot be bound. A path without `unix:` before it is a host's name. gunicorn
+    /// port 8000, and cannot be bound. A path without `unix:` before it is a host's name, and so is
+    /// `myapp.sock`. gunicorn
     /// tries for five seconds and ends with 1.
     ///
     /// Proved by `bind-port-only`: gunicorn never listened on port 8000, and every request got 502.
@@ -30,6 +31,12 @@ crate::rule! {
     /// ExecStart=
     /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current \
     ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    /// ```ini,bad,drop-in,also=N301
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current \
+    ///     --bind myapp.sock wsgi:app
     /// ```
     G234 "bind-malformed" {
         severity: Error, impact: Outage, fix: Some(Safe), item: ReloadSucceeds, hop: Socket,
@@ -59,6 +66,9 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             (format!("the host {host}{address}, port {port}"), format!("127.0.0.1:{text}"))
         } else if text.starts_with('/') && !text.contains(':') {
             ("the name of a host".to_owned(), format!("unix:{text}"))
+        } else if text.ends_with(".sock") && !text.contains(':') {
+            // Where it is to lie only a person knows.
+            ("the name of a host".to_owned(), format!("unix:/run/{}/{text}", app.stem()))
         } else {
             continue;
         };
@@ -66,7 +76,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             true => "gunicorn does not start: the address that it is to listen on is none".into(),
             false => format!("gunicorn does not start: to it `{text}` is {what}; {meant} is meant"),
         };
-        let edit = Edit::item(app, "bind", text, meant.clone()).ok().filter(|_| !secret);
+        let whole = !text.ends_with(".sock") || text.starts_with('/');
+        let edit = Edit::item(app, "bind", text, meant.clone()).ok().filter(|_| !secret && whole);
         out.report(message)
             .at_some(bind.span.or_else(|| app.gunicorn.started_at()), "gunicorn cannot listen here")
             .help(format!("Write --bind {meant}, where nginx passes requests to"))

@@ -1,5 +1,5 @@
 use crate::facts::release::Missing;
-use crate::facts::server::{ConfigSource, LoggingFault};
+use crate::facts::server::{ConfigSource, LogConfig, LoggingFault};
 use crate::facts::{App, Known, State, Want, Why};
 use crate::host::FileKind;
 use crate::rule::prelude::show;
@@ -93,6 +93,15 @@ crate::rule! {
     ///     --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app
     /// ```
     ///
+    /// The file of `--log-config` (`logconfig`) that is not there, with which gunicorn ends alike:
+    ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --log-config logging.ini --workers 3 \
+    ///     --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    ///
     /// Healthy: the variable is set, by the unit or by the file itself.
     ///
     /// ```python,good,file=/srv/myapp/releases/2026-04-21/gunicorn.conf.py
@@ -116,6 +125,7 @@ crate::rule! {
 }
 
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    log_config(app, out);
     let Some(config) = app.gunicorn.config.get()? else { return Ok(()) };
     if unreadable(app, config, out)? {
         return Ok(());
@@ -136,6 +146,29 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     ))
     .fix(crate::rule::Safety::Manual, format!("a {path} that can be loaded"));
     Ok(())
+}
+
+/// Is the file of `--log-config` not there?
+fn log_config(app: &App, out: &mut Sink) {
+    let Some(LogConfig { place, span, secret }) = &app.gunicorn.log_config else { return };
+    let missing = match place.state.get() {
+        Ok(State::Missing { .. }) => true,
+        Ok(_) => false,
+        Err(why) => return out.skip(&why),
+    };
+    if !missing {
+        return;
+    }
+    let path = match secret {
+        true => "the file of logconfig".to_owned(),
+        false => place.path.display().to_string(),
+    };
+    out.report(format!("gunicorn does not start: {path}, by which it is to log, does not exist"))
+        .at_first([(*span, "names the file"), (app.gunicorn.started_at(), "started here")])
+        .help("Correct the path (it counts from --chdir), or take --log-config out")
+        .by_hand(span.or_else(|| app.gunicorn.started_at()))
+        .subject("logconfig")
+        .fix(crate::rule::Safety::Manual, "a --log-config that is there");
 }
 
 /// Does a logger name a handler that is not there? A class of one's own may log in another way.

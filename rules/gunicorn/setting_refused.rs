@@ -1,4 +1,4 @@
-use crate::facts::gunicorn::{Coverage, Layer, SettingFault};
+use crate::facts::gunicorn::{Coverage, Layer, SettingFault, SettingValue};
 use crate::facts::{App, Why};
 use crate::rule::prelude::{Span, apart};
 use crate::rule::{Edit, Safety, Severity, Sink};
@@ -50,6 +50,27 @@ crate::rule! {
     ///     pass
     /// ```
     ///
+    /// Options that only look, left behind, and a variable without a value:
+    ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --check-config --workers 3 \
+    ///     --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    /// ```ini,fixed,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 \
+    ///     --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --env DEBUG --workers 3 \
+    ///     --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    ///
     /// Healthy: a beginning that only one option has, and names of the file's own.
     ///
     /// ```ini,good,drop-in
@@ -98,6 +119,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     if faults.is_empty() && out.found() == before {
         no_worker(app, out);
     }
+    only_looks(app, out);
+    no_assignment(app, out);
     misspelt_names(app, out);
     Ok(())
 }
@@ -188,6 +211,43 @@ fn accounts(app: &App, out: &mut Sink) -> Result<(), Why> {
             .fix(Safety::Manual, format!("a {name} that is there"));
     }
     Ok(())
+}
+
+/// `--check-config` left in the unit: gunicorn looks at its settings and ends.
+fn only_looks(app: &App, out: &mut Sink) {
+    for (name, option) in [("check_config", "--check-config"), ("print_config", "--print-config")] {
+        let known = app.gunicorn.settings.get(name);
+        if !matches!(known.get(), Ok(SettingValue::Bool(true))) {
+            continue;
+        }
+        out.report(format!(
+            "gunicorn serves nobody: {option} makes it look at its settings and end with 0"
+        ))
+        .at_some(known.span().or_else(|| app.gunicorn.started_at()), "then it ends")
+        .help(format!("Take {option} out"))
+        .by_hand(known.span().or_else(|| app.gunicorn.started_at()))
+        .subject(name)
+        .fix_or_why(
+            Safety::Safe,
+            format!("without {option}"),
+            Edit::switch_off(app, name),
+        );
+    }
+}
+
+/// `--env NAME` without a value.
+fn no_assignment(app: &App, out: &mut Sink) {
+    let known = app.gunicorn.settings.get("raw_env");
+    let Ok(SettingValue::List(items)) = known.get() else { return };
+    if items.iter().all(|item| item.contains('=')) {
+        return;
+    }
+    out.report("gunicorn does not start (status 1): one of its --env (raw_env) is no NAME=VALUE")
+        .at_some(known.span().or_else(|| app.gunicorn.started_at()), "no `=`")
+        .help("Write NAME=VALUE, or set the variable in the unit")
+        .by_hand(known.span().or_else(|| app.gunicorn.started_at()))
+        .subject("raw_env")
+        .fix(Safety::Manual, "NAME=VALUE");
 }
 
 /// With no worker at all gunicorn listens, and every request hangs.

@@ -11,6 +11,9 @@ crate::rule! {
     /// needs the keys and the logs, and it resolves the names of upstreams on the host where it
     /// runs.
     ///
+    /// Where it cannot be run, as in an image, one thing is foretold that no file of nginx shows: a log in a
+    /// directory that does not exist.
+    ///
     /// By hand: repair what `nginx -t` names, then `systemctl reload nginx`.
     ///
     /// Proved by `include-broken`: nginx refused to start, and every connection was refused.
@@ -34,6 +37,13 @@ crate::rule! {
     /// nginx: the configuration file /etc/nginx/nginx.conf syntax is ok
     /// nginx: configuration file /etc/nginx/nginx.conf test is successful
     /// ```
+    /// ```nginx,bad,file=/etc/nginx/conf.d/log.conf
+    /// access_log /srv/myapp/logs/access.log;
+    /// ```
+    /// ```nginx,good,file=/etc/nginx/conf.d/log.conf
+    /// access_log /srv/myapp/access.log;
+    /// error_log syslog:server=unix:/dev/log;
+    /// ```
     /// ```text,good,command=nginx -t
     /// nginx: [warn] conflicting server name "example.com" on 0.0.0.0:80, ignored
     /// nginx: configuration file /etc/nginx/nginx.conf test is successful
@@ -46,7 +56,11 @@ crate::rule! {
 
 fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
     let nginx = &deployment.nginx;
-    let Verdict::Refused(refusal) = nginx.test.get()? else { return Ok(()) };
+    let verdict = nginx.test.get();
+    if verdict.is_err() {
+        foretold(deployment, out);
+    }
+    let Verdict::Refused(refusal) = verdict? else { return Ok(()) };
     let said = match refusal {
         Some(refusal) => shortened(&refusal.message),
         None => "it does not say why".to_owned(),
@@ -69,6 +83,21 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
         .help("repair it, then: nginx -t && systemctl reload nginx")
         .fix(Safety::Manual, "repair what nginx -t names");
     Ok(())
+}
+
+/// What the test would say of logs, where nobody may run it.
+fn foretold(deployment: &Deployment, out: &mut Sink) {
+    for log in &deployment.nginx.unopened_logs {
+        let directory = log.directory.display();
+        out.report(format!(
+            "nginx does not start, and does not reload: {directory} does not exist, and nginx makes no \
+             directory for a log"
+        ))
+        .at(log.span, "`open() … failed (2: No such file or directory)`")
+        .subject(directory.to_string())
+        .help(format!("mkdir -p {directory} && nginx -t && systemctl reload nginx"))
+        .fix(Safety::Manual, format!("make {directory}, or log elsewhere"));
+    }
 }
 
 /// nginx's sentence on one line, without what would make it endless.

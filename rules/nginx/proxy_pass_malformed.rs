@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 
 use crate::facts::gunicorn::SettingValue;
-use crate::facts::nginx::{Destination, Malformed, Model, Pass, Protocol};
+use crate::facts::nginx::{Destination, LocationKind, Malformed, Model, Pass, Protocol};
 use crate::facts::{App, Deployment, Why, WhyKind};
-use crate::rule::{Edit, Finding, Safety, Sink};
+use crate::rule::{Edit, Finding, Safety, Severity, Sink};
 
 crate::rule! {
     /// nginx does not load, or answers 502: the URL of `proxy_pass` is not what was meant.
@@ -67,6 +67,40 @@ crate::rule! {
     ///     }
     /// }
     /// ```
+    /// A URI behind the address takes the place of the location's prefix, letter by letter: with
+    /// `location /app/` and `http://myapp/app` a request for `/app/x` becomes `/appx`, with
+    /// `location /app` and `http://myapp/` it becomes `//x` (measured; a warning):
+    ///
+    /// ```nginx,bad
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock:/api;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// ```nginx,good
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     location /v1/ {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock:/api/;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    ///     location = /health {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock:/up/;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
     N305 "proxy-pass-malformed" {
         severity: Error, impact: BadGateway, fix: Some(Safe), item: No502, hop: Upstream,
         since: "0.1.0", check: Host(check)
@@ -95,6 +129,7 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
             None => {}
         }
         if matches!(destination.protocol, Protocol::Http | Protocol::Https) {
+            slashes(model, destination, pass, out);
             expects_uwsgi(&uwsgi_apps, destination, pass, out);
         }
         match destination.protocol {
@@ -240,6 +275,50 @@ fn encrypted(apps: &[&App], model: &Model, destination: &Destination, pass: &Pas
     ));
     rewrite(model, finding, destination, right, "pass on with https://");
     out.about(None);
+}
+
+/// A URI that takes the place of a location's prefix, where one of both ends with a slash.
+fn slashes(model: &Model, destination: &Destination, pass: &Pass, out: &mut Sink) {
+    let location = destination.location.and_then(|id| model.location(id));
+    let (Some(location), Some(uri)) = (location, &pass.uri) else { return };
+    let prefix = location.pattern.value.as_str();
+    let begins = matches!(location.kind, LocationKind::Prefix | LocationKind::PrefixStop);
+    // Variables, arguments and what a rewrite makes of it are another matter.
+    let plain = |text: &str| !text.contains(['$', '?', '#']);
+    if !begins
+        || location.unknown
+        || !location.handling.rewrites.is_empty()
+        || !plain(prefix)
+        || !plain(uri)
+        || !prefix.starts_with('/')
+    {
+        return;
+    }
+    let (shown, note) = match (prefix.ends_with('/'), uri.ends_with('/')) {
+        (true, false) => (format!("{uri}x"), "no slash at its end"),
+        (false, true) => (format!("{uri}/x"), "a slash at its end"),
+        _ => return,
+    };
+    let right = match prefix.ends_with('/') {
+        true => format!("{}/", pass.word.value),
+        false => pass.word.value.trim_end_matches('/').to_owned(),
+    };
+    let asked = format!("{}/x", prefix.trim_end_matches('/'));
+    let help = match prefix.ends_with('/') {
+        true => format!("proxy_pass {right};"),
+        false => format!("location {prefix}/ {{ with the same proxy_pass"),
+    };
+    out.about(None);
+    out.report(format!(
+        "requests below {prefix} reach the application by another path than was meant: {asked} becomes \
+         {shown}"
+    ))
+    .severity(Severity::Warning)
+    .at(destination.word, note)
+    .at(location.span, if prefix.ends_with('/') { "a slash at its end" } else { "no slash at its end" })
+    .help(format!("end both with a slash, or neither: {help}"))
+    .subject(prefix)
+    .fix(Safety::Manual, "a slash at the end of both");
 }
 
 /// `http://` to a gunicorn that is told to expect uWSGI's protocol.

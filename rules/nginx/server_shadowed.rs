@@ -380,8 +380,9 @@ impl Here<'_> {
         }
         let finding = out
             .report(format!(
-                "requests never reach gunicorn: `return` in {} answers every one of them before a \
+                "requests never reach gunicorn: `{}` in {} answers every one of them before a \
                  location is chosen",
+                String::from_utf8_lossy(&answer.name()),
                 server_title(self.model, server)
             ))
             .at(answer.head_span(), "answers all requests of this server")
@@ -408,7 +409,9 @@ impl Here<'_> {
         for pass in self.passes {
             let location = pass.location.and_then(|id| self.model.location(id));
             // Most have none at all.
-            if location.is_none_or(|location| location.handling.returns.is_empty()) {
+            if location.is_none_or(|location| {
+                location.handling.returns.is_empty() && location.handling.rewrites.is_empty()
+            }) {
                 continue;
             }
             let block = location.and_then(|location| self.model.config.get(location.directive));
@@ -424,9 +427,10 @@ impl Here<'_> {
                 continue;
             }
             let finding = out.report(format!(
-                "requests for {} never reach gunicorn: `return` beside its pass answers every one of \
+                "requests for {} never reach gunicorn: `{}` beside its pass answers every one of \
                  them",
-                location_title(self.model, location.id)
+                location_title(self.model, location.id),
+                String::from_utf8_lossy(&answer.name()),
             ))
             .at(answer.head_span(), "answers first, wherever it stands")
             .at(pass.word, "never reached");
@@ -608,6 +612,9 @@ impl Here<'_> {
 
 /// Does a `return` send clients to another address?
 fn leads_on(answer: &DirectiveRef<'_>) -> bool {
+    if answer.name().as_ref() == b"rewrite" {
+        return true;
+    }
     answer.argument(0).is_some_and(|word| {
         let text = word.text();
         matches!(text.as_ref(), "301" | "302" | "303" | "307" | "308") || text.contains("://")
@@ -620,6 +627,7 @@ fn always_returns<'c>(block: &DirectiveRef<'c>) -> Option<DirectiveRef<'c>> {
     for directive in block.children() {
         match directive.name().as_ref() {
             b"return" => return Some(directive),
+            b"rewrite" if redirects_all(&directive) => return Some(directive),
             name if is_way_out(name) => return None,
             b"if" if directive.children().any(|inner| is_way_out(inner.name().as_ref())) => {
                 return None;
@@ -628,6 +636,20 @@ fn always_returns<'c>(block: &DirectiveRef<'c>) -> Option<DirectiveRef<'c>> {
         }
     }
     None
+}
+
+/// `rewrite ^ https://… permanent`, which is a `return` in an older way.
+fn redirects_all(rewrite: &DirectiveRef<'_>) -> bool {
+    let word = |at| rewrite.argument(at).map(|word| word.text().into_owned());
+    let (Some(pattern), Some(target)) = (word(0), word(1)) else { return false };
+    let everything = matches!(
+        pattern.as_str(),
+        "^" | ".*" | "^.*" | "^(.*)$" | "^/(.*)$" | "^/(.*)" | "^.*$" | "^(.*)"
+    );
+    let away = target.starts_with("http") || target.starts_with("$scheme");
+    everything
+        && (matches!(word(2).as_deref(), Some("permanent" | "redirect")) && word(3).is_none()
+            || away && word(2).is_none())
 }
 
 fn is_way_out(name: &[u8]) -> bool {

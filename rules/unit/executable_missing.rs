@@ -70,8 +70,10 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     relative(app, out);
     let service = &app.service;
     let lists = [
+        ("ExecCondition", &service.exec_condition),
         ("ExecStartPre", &service.exec_start_pre),
         ("ExecStart", &service.exec_start),
+        ("ExecStartPost", &service.exec_start_post),
         ("ExecReload", &service.exec_reload),
         ("ExecReloadPost", &service.exec_reload_post),
     ];

@@ -16,6 +16,9 @@ crate::rule! {
     /// Proved by `notify-without-ready`: the unit was killed at its start timeout again and again,
     /// and requests got 502 in between.
     ///
+    /// Proved by `type-oneshot`: the start did not end and was cut off by its time limit; every request
+    /// got 502 after that.
+    ///
     /// ```tree,bad
     /// - /srv/myapp/.venv/lib/python3.11/site-packages/gunicorn-23.0.0.dist-info
     /// /srv/myapp/.venv/lib/python3.11/site-packages/gunicorn-19.9.0.dist-info/
@@ -28,6 +31,16 @@ crate::rule! {
     /// ```text,bad,file=/srv/myapp/releases/2026-04-21/requirements.txt
     /// flask
     /// gunicorn
+    /// ```
+    ///
+    /// `Type=oneshot` is for commands that end: `systemctl start` waits for ever, the state stays
+    /// `activating`, and there is no reload. Where `Restart=always` or `on-success` stands beside it,
+    /// systemd (252 and 262) refuses the unit as a whole, which U128 tells.
+    ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// Type=oneshot
+    /// Restart=no
     /// ```
     ///
     /// `env -i` takes NOTIFY_SOCKET away with all the rest:
@@ -53,6 +66,21 @@ crate::rule! {
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let service = &app.service;
     let kind = service.kind();
+    if kind.get()? == "oneshot" && kind.is_set() && !service.unit.masked {
+        // With `Restart=always` the unit is refused as a whole: that is U128's.
+        let refused = |policy: &String| matches!(policy.as_str(), "always" | "on-success");
+        if service.restart().ok().is_some_and(refused) {
+            return Ok(());
+        }
+        out.report(
+            "the start never ends: Type=oneshot counts as started once gunicorn has ended, and no reload \
+             is possible until then",
+        )
+        .at_known(&kind, "waits for gunicorn to end")
+        .fix(Safety::Safe, "Type=exec")
+        .edit(Edit::set(&service.unit, "Type", "exec"));
+        return Ok(());
+    }
     if !matches!(kind.get()?.as_str(), "notify" | "notify-reload") || service.unit.masked {
         return Ok(());
     }

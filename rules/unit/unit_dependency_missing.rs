@@ -1,8 +1,9 @@
+use crate::facts::conditions::FailedCondition;
 use crate::facts::dependencies::{Dependency, Standing};
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// The unit is not started: another one that it requires is not there.
+    /// The unit is not started: another one that it requires, or a path, is not there.
     ///
     /// `Requires=`, `BindsTo=` and `Requisite=` of a unit that does not exist, or that is masked,
     /// make systemd refuse the start (`Unit … not found`), at boot as well as by hand; a service
@@ -10,8 +11,15 @@ crate::rule! {
     /// passed over in silence: with a slip of the hand in its name, the order that was meant does
     /// not hold.
     ///
+    /// With `ConditionPathExists=` of a path that does not exist the start is passed over, and
+    /// `systemctl start` ends with 0 all the same; with `AssertPathExists=` it fails. Both begin with `!`
+    /// for a path that must not be there.
+    ///
     /// By hand: correct the name (`systemctl list-unit-files` shows what there is), or take the
     /// line out; then `systemctl daemon-reload`.
+    ///
+    /// Proved by `condition-path-missing`: `systemctl start` ended with 0 and started nothing; every
+    /// request got 502.
     ///
     /// Proved by `unit-dependency-missing`: the unit was not started, and every request got 502.
     ///
@@ -32,6 +40,25 @@ crate::rule! {
     /// /usr/lib/systemd/system/basic.target mode=0644
     /// /usr/lib/systemd/system/network.target mode=0644
     /// /usr/lib/systemd/system/postgresql.service mode=0644
+    /// ```
+    ///
+    /// A path that is not there:
+    ///
+    /// ```ini,bad,drop-in
+    /// [Unit]
+    /// ConditionPathExists=/srv/myapp/shared/.env
+    /// ```
+    /// ```ini,bad,drop-in
+    /// [Unit]
+    /// AssertPathExists=/etc/myapp/ready
+    /// ```
+    /// ```ini,good,drop-in
+    /// [Unit]
+    /// ConditionPathExists=/etc/myapp.env
+    /// ConditionPathExists=!/etc/myapp/maintenance
+    /// AssertPathIsDirectory=/srv/myapp
+    /// ConditionPathExists=|/etc/one
+    /// ConditionPathExists=|/etc/passwd
     /// ```
     ///
     /// Healthy: what is there, an instance of a template, a device, and what is only wanted.
@@ -57,6 +84,9 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     if app.service.unit.masked {
         return Ok(());
     }
+    for condition in &app.service.failed_conditions {
+        report_condition(app, condition, out);
+    }
     for dependency in app.service.dependencies.get()? {
         let weak = matches!(dependency.setting, "After" | "Wants");
         match dependency.standing {
@@ -68,6 +98,28 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         }
     }
     Ok(())
+}
+
+fn report_condition(app: &App, condition: &FailedCondition, out: &mut Sink) {
+    let FailedCondition { setting, asserted, negated, path, span } = condition;
+    let path = path.display();
+    let is = if *negated { "is there" } else { "is not there" };
+    let consequence = match asserted {
+        true => format!("systemd refuses to start {}", app.name),
+        false => format!("systemd passes over every start of {} and says nothing", app.name),
+    };
+    out.report(format!(
+        "{consequence}: {setting}= asks for {path}, which {is}",
+        path = match negated {
+            true => format!("a host without {path}"),
+            false => path.to_string(),
+        }
+    ))
+    .at(*span, is)
+    .subject(format!("{setting} {path}"))
+    .help(format!("Correct the path, or take {setting}= out; look with: ls -ld {path}"))
+    .by_hand(Some(*span))
+    .fix(Safety::Manual, format!("a {setting}= that holds"));
 }
 
 fn report(app: &App, dependency: &Dependency, standing: Standing, weak: bool, out: &mut Sink) {

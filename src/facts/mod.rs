@@ -1,5 +1,6 @@
 //! What is true of a deployment: the files' contents joined into one model. Rules see only this.
 
+pub mod conditions;
 pub mod dependencies;
 pub mod discovery;
 pub mod endpoint;

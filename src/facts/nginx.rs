@@ -4,6 +4,7 @@
 mod certificates;
 pub mod descriptors;
 pub(super) mod dormant;
+pub mod logs;
 pub(super) mod running;
 mod time;
 pub mod unreached;
@@ -13,6 +14,7 @@ use std::path::Path;
 pub use certificates::{CertificateFile, LackingIssuer, ServedCertificate};
 pub use descriptors::Descriptors;
 pub use dormant::DormantPeer;
+pub use logs::UnopenedLog;
 pub use running::{ChangedFile, Running};
 
 use super::endpoint::{Endpoint, TcpHost};
@@ -63,6 +65,8 @@ pub struct Nginx {
     pub descriptors: Descriptors,
     /// Where files lead that it does not load; looked for where nothing leads to an application.
     pub dormant: Vec<DormantPeer>,
+    /// The logs that it cannot make.
+    pub unopened_logs: Vec<UnopenedLog>,
     /// Why there may be more than what was read.
     pub incomplete: Option<Why>,
     /// Why a file that was read is not known to its end.
@@ -152,6 +156,7 @@ impl Nginx {
                 connections: Known::Unknown(Why::not_read("nginx's configuration was not read")),
             },
             dormant: Vec::new(),
+            unopened_logs: Vec::new(),
         };
         let Some(model) = read.model.ok() else { return read };
         read.descriptors = descriptors::read(machine, model, unit);
@@ -185,6 +190,7 @@ impl Nginx {
         read.statics = statics(sources, machine, model);
         read.certificates = certificates::read(sources, machine, model);
         if machine.whole {
+            read.unopened_logs = logs::unopened(sources, model);
             read.served = certificates::served(sources, model);
         }
         read

@@ -29,7 +29,7 @@ use crate::source::{FileId, Secret, SourceFile, Sources, Span};
 pub use config::ConfigSource;
 pub use installation::{Installed, Interpreter};
 pub use launched::{Launched, launch};
-pub use logging::LoggingFault;
+pub use logging::{LogConfig, LoggingFault};
 pub use paths::{Writes, WrittenPath};
 
 /// The file of words that stand in none.
@@ -63,6 +63,8 @@ pub struct Gunicorn {
     pub own_environment: OwnEnvironment,
     /// The paths that it writes to before it serves.
     pub paths: Vec<WrittenPath>,
+    /// The file of `--log-config`, where that is what it goes by.
+    pub log_config: Option<LogConfig>,
     /// Where it listens.
     pub bounds: Known<Vec<Bound>>,
     /// Where it would listen if it were started without the sockets of `.socket` units.
@@ -181,6 +183,7 @@ pub fn read(
         working_directory,
     });
     let paths = paths::read(sources, machine, &settings, &evaluated);
+    let log_config = logging::configuration(sources, machine, &settings, &evaluated);
     let bounds = bounds::bounds(&candidate.service, &settings, launch.ok());
     let own_bounds = bounds::own(&settings);
     let word = launch.ok().and_then(|l| l.gunicorn.as_ref().or(l.interpreter.as_ref()));
@@ -200,6 +203,7 @@ pub fn read(
         settings,
         own_environment,
         paths,
+        log_config,
         bounds,
         own_bounds,
     }

@@ -4,6 +4,7 @@ mod settings;
 
 use std::path::{Path, PathBuf};
 
+use super::conditions::{self, FailedCondition};
 use super::dependencies::{self, Dependency};
 use super::executable::Executable;
 use super::place::{Identity, Place, tidy};
@@ -79,6 +80,10 @@ pub struct Service {
     pub exec_start: Vec<Command>,
     /// `ExecStartPre=`.
     pub exec_start_pre: Vec<Command>,
+    /// `ExecCondition=`.
+    pub exec_condition: Vec<Command>,
+    /// `ExecStartPost=`.
+    pub exec_start_post: Vec<Command>,
     /// `ExecReload=`.
     pub exec_reload: Vec<Command>,
     /// `ExecReloadPost=`, from systemd 259 on.
@@ -91,6 +96,8 @@ pub struct Service {
     pub outputs: Vec<OutputFile>,
     /// The units that it names.
     pub dependencies: Known<Vec<Dependency>>,
+    /// What has to be there, or not, for it to be started, and is not so.
+    pub failed_conditions: Vec<FailedCondition>,
 }
 
 /// The first systemd that knows `RuntimeDirectory=NAME::ro`.
@@ -104,12 +111,15 @@ impl Service {
             working_directory: Known::Default(None, Whose::SYSTEMD),
             exec_start: read_commands(sources, machine, &unit, "ExecStart"),
             exec_start_pre: read_commands(sources, machine, &unit, "ExecStartPre"),
+            exec_condition: read_commands(sources, machine, &unit, "ExecCondition"),
+            exec_start_post: read_commands(sources, machine, &unit, "ExecStartPost"),
             exec_reload: read_commands(sources, machine, &unit, "ExecReload"),
             exec_reload_post: read_commands(sources, machine, &unit, "ExecReloadPost"),
             exec_stop: read_commands(sources, machine, &unit, "ExecStop"),
             directories: Known::Default(Vec::new(), Whose::SYSTEMD),
             outputs: Vec::new(),
             dependencies: Known::Observed(Vec::new(), "the unit's files"),
+            failed_conditions: conditions::failed(sources, machine, &unit),
             on_machine: machine.whole,
             unit,
             sockets,

@@ -239,9 +239,9 @@ fn a_url_is_written_as_nginx_takes_it() {
     for (from, to) in [
         ("unix:/run/myapp/gunicorn.sock", "http://unix:/run/myapp/gunicorn.sock"),
         ("http://unix:/run/myapp/gunicorn.sock/", "http://unix:/run/myapp/gunicorn.sock"),
-        ("'http://unix:/run/myapp/gunicorn.sock/a'", "'http://unix:/run/myapp/gunicorn.sock:/a'"),
+        ("'http://unix:/run/myapp/gunicorn.sock/a/'", "'http://unix:/run/myapp/gunicorn.sock:/a/'"),
         ("https://unix:/run/myapp/gunicorn.sock", "http://unix:/run/myapp/gunicorn.sock"),
-        ("https://unix:/run/myapp/gunicorn.sock:/b", "http://unix:/run/myapp/gunicorn.sock:/b"),
+        ("https://unix:/run/myapp/gunicorn.sock:/b/", "http://unix:/run/myapp/gunicorn.sock:/b/"),
     ] {
         makes("N305", &text(from), &text(to));
     }
@@ -252,7 +252,7 @@ fn a_url_is_written_as_nginx_takes_it() {
     for (from, to) in [
         ("myapp", "http://myapp"),
         ("http://myapp:8000", "http://myapp"),
-        ("http://myapp:8000/a", "http://myapp/a"),
+        ("http://myapp:8000/a/", "http://myapp/a/"),
         ("https://myapp", "http://myapp"),
     ] {
         makes("N305", &text(from), &text(to));

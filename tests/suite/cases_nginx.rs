@@ -612,10 +612,36 @@ fn nginx_and_the_rules_agree_on_malformed_passes() {
         ("location / { if ($arg_x) { proxy_pass http://app/; } }", true),
         ("location / { proxy_pass http://127.0.0.1:80x; }", true),
         ("location / { proxy_pass http://unix:/run/a.sock:/x/; }", false),
-        ("location / { proxy_pass http://APP/x; }", false),
+        ("location / { proxy_pass http://APP/x/; }", false),
         ("location ~ ^/a { proxy_pass http://app; }", false),
     ] {
         agree("N305", SITE, &format!("{group}server {{ listen 80; {location} }}\n"), refused);
+    }
+}
+
+/// `/app/x` becomes `/appx`, or `//x`.
+#[test]
+fn a_slash_on_one_side_alone_is_told() {
+    let told = |location: &str, uri: &str| {
+        let site = site(&format!("proxy_pass http://unix:/run/myapp/gunicorn.sock{uri};"), "");
+        let site = site.replace("location / {", &format!("location {location} {{"));
+        let seen = Case::healthy().file(SITE, site).check();
+        seen.of("N305").iter().map(|one| one.message.clone()).collect::<Vec<_>>()
+    };
+    assert!(told("/", ":/api")[0].ends_with("/x becomes /apix"), "{:?}", told("/", ":/api"));
+    assert!(told("/app/", ":/app")[0].ends_with("/app/x becomes /appx"));
+    assert!(told("/app", ":/")[0].ends_with("/app/x becomes //x"));
+    assert!(told("^~ /app", ":/v1/")[0].ends_with("/app/x becomes /v1//x"));
+    for (location, uri) in [
+        ("/", ""),
+        ("/", ":/"),
+        ("/app/", ":/"),
+        ("/app", ":/v1"),
+        ("= /app", ":/"),
+        ("/app", ":/?a=b"),
+        ("/app", ""),
+    ] {
+        assert_eq!(told(location, uri), Vec::<String>::new(), "{location} {uri}");
     }
 }
 

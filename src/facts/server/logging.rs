@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use super::super::Known;
 use super::super::gunicorn::Settings;
+use super::super::{Known, Machine, Place};
 use super::paths::absolute;
 use crate::source::gunicorn::SettingValue;
 use crate::source::python::evaluate::{ConfigFile, ConfigValue};
@@ -17,6 +17,17 @@ pub(super) struct LogFile {
     /// Where it is set.
     pub span: Option<Span>,
     /// It must not be shown.
+    pub secret: bool,
+}
+
+/// The file that `--log-config` names.
+#[derive(Debug)]
+pub struct LogConfig {
+    /// The file.
+    pub place: Place,
+    /// Where it is named.
+    pub span: Option<Span>,
+    /// The path must not be shown.
     pub secret: bool,
 }
 
@@ -114,6 +125,31 @@ pub(super) fn files(
         return of_json(&json).map(|path| LogFile { path, span, secret: false }).collect();
     }
     named(sources, settings, "logconfig").map_or_else(Vec::new, |(file, _)| of_ini(&file))
+}
+
+/// The file of `logconfig`, where that is what counts. gunicorn ends with 1 where it does not exist; a
+/// `logconfig_json` that does not it passes over.
+pub(super) fn configuration(
+    sources: &Sources,
+    machine: &Machine,
+    settings: &Settings,
+    config: &Known<Option<ConfigFile>>,
+) -> Option<LogConfig> {
+    let assigned = |name: &str| config.ok().and_then(Option::as_ref).and_then(|c| c.get(name));
+    let json = settings.get("logconfig_json");
+    if assigned("logconfig_dict").is_some()
+        || !matches!(json.get(), Ok(SettingValue::None)) && json.is_set()
+    {
+        return None;
+    }
+    let known = settings.get("logconfig");
+    let Some(SettingValue::Text(text)) = known.ok() else { return None };
+    let path = absolute(settings, text)?;
+    Some(LogConfig {
+        place: Place::look(sources.host(), &path, machine.owners_known),
+        span: known.span(),
+        secret: settings.is_secret("logconfig"),
+    })
 }
 
 /// The file that a setting names.
