@@ -17,19 +17,22 @@ pub enum Suite {
     Bookworm,
     /// systemd 262, nginx 1.30, Python 3.14.
     Forky,
+    /// systemd 257, nginx 1.26, Python 3.13: the Debian of today, for the package alone.
+    Trixie,
 }
 
 /// Names the one suite that is meant, where not each that a test is for.
 const ONLY: &str = "DEPLOY_DOCTOR_SUITE";
 
 impl Suite {
-    /// All of them, the oldest first.
+    /// Those that every case runs on, the oldest first: the two ends of what is in use.
     pub const ALL: [Self; 2] = [Self::Bookworm, Self::Forky];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Bookworm => "bookworm",
             Self::Forky => "forky",
+            Self::Trixie => "trixie",
         }
     }
 
@@ -52,7 +55,7 @@ impl Suite {
 
     /// The root that `e2e/prepare` built; it is asked once a process.
     pub fn root(self) -> Result<PathBuf, Skip> {
-        static ROOTS: [OnceLock<Result<PathBuf, Skip>>; 2] = [OnceLock::new(), OnceLock::new()];
+        static ROOTS: [OnceLock<Result<PathBuf, Skip>>; 3] = [const { OnceLock::new() }; 3];
         ROOTS[self as usize].get_or_init(|| prepare(self.name())).clone()
     }
 }

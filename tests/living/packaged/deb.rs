@@ -153,7 +153,8 @@ fn lives_and_dies(suite: Suite) {
 #[test]
 #[ignore = "packages/test runs it"]
 fn it_installs_runs_upgrades_and_purges() {
-    for suite in Suite::asked() {
+    let between = Suite::only().is_none().then_some(Suite::Trixie);
+    for suite in Suite::asked().into_iter().chain(between) {
         lives_and_dies(suite);
     }
 }

@@ -6,6 +6,7 @@ mod archive;
 mod deb;
 mod manual;
 mod pipelines;
+mod roots;
 mod rpm;
 mod source;
 mod wheel;
