@@ -4,9 +4,10 @@
 //! What lives (processes, sockets, commands) would not change with the files, so none of it is
 //! seen here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fmt;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
 use super::{
@@ -31,19 +32,51 @@ impl fmt::Debug for Entry {
 
 /// A host with some paths changed. The paths are absolute and free of links.
 pub struct OverlayHost<'h> {
-    base: &'h dyn Host,
+    base: Base<'h>,
     entries: BTreeMap<PathBuf, Entry>,
+    /// The names of the entries in each directory, so that a listing looks at its own alone.
+    names: BTreeMap<PathBuf, BTreeSet<OsString>>,
+}
+
+/// The host below, somebody else's or the overlay's own.
+enum Base<'h> {
+    Lent(&'h dyn Host),
+    Own(Box<dyn Host + 'h>),
+}
+
+impl<'h> Deref for Base<'h> {
+    type Target = dyn Host + 'h;
+
+    fn deref(&self) -> &Self::Target {
+        match self {
+            Self::Lent(host) => *host,
+            Self::Own(host) => &**host,
+        }
+    }
 }
 
 impl<'h> OverlayHost<'h> {
     /// The host as it is, without what lives.
     pub fn new(base: &'h dyn Host) -> Self {
-        Self { base, entries: BTreeMap::new() }
+        Self::on(Base::Lent(base))
+    }
+
+    /// The same over a host that nobody else needs.
+    pub fn over(base: Box<dyn Host + 'h>) -> Self {
+        Self::on(Base::Own(base))
+    }
+
+    fn on(base: Base<'h>) -> Self {
+        Self { base, entries: BTreeMap::new(), names: BTreeMap::new() }
     }
 
     /// The same host with one path changed.
     pub fn put(&mut self, path: impl Into<PathBuf>, entry: Entry) {
-        self.entries.insert(path.into(), entry);
+        let path = path.into();
+        if let (Some(directory), Some(name)) = (path.parent(), path.file_name()) {
+            self.names.entry(directory.into()).or_default().insert(name.into());
+        }
+        self.entries.insert(path, entry);
     }
 
     /// What a path was changed to, if it was.
@@ -174,8 +207,7 @@ impl Host for OverlayHost<'_> {
             Err(_) if self.entries.contains_key(&directory) => Vec::new(),
             Err(error) => return Err(error),
         };
-        let new = self.entries.keys().filter(|entry| entry.parent() == Some(&directory));
-        names.extend(new.filter_map(|entry| entry.file_name()).map(Into::into));
+        names.extend(self.names.get(&directory).into_iter().flatten().cloned());
         names.sort();
         names.dedup();
         Ok(names)
