@@ -55,19 +55,14 @@ impl Client {
 }
 
 /// The folders that `initialize` names: those of the workspace, else the one root of older clients.
-pub(super) fn folders(params: &Value) -> Vec<(PathBuf, Uri)> {
-    let named = |value: &Value| {
-        let uri = Uri(value.as_str()?.to_owned());
-        Some((uri::path(&uri)?, uri))
-    };
+pub(super) fn folders(params: &Value) -> Vec<PathBuf> {
+    let named = |value: &Value| uri::path(&Uri(value.as_str()?.to_owned()));
     let of_workspace = params["workspaceFolders"].as_array().into_iter().flatten();
     let of_workspace: Vec<_> = of_workspace.filter_map(|folder| named(&folder["uri"])).collect();
     if !of_workspace.is_empty() {
         return of_workspace;
     }
-    let by_path = || {
-        let path = PathBuf::from(params["rootPath"].as_str()?);
-        path.is_absolute().then(|| (path.clone(), uri::of(&path)))
-    };
-    named(&params["rootUri"]).or_else(by_path).into_iter().collect()
+    let by_path = || params["rootPath"].as_str().map(PathBuf::from);
+    let root = named(&params["rootUri"]).or_else(by_path);
+    root.filter(|path| path.is_absolute()).into_iter().collect()
 }

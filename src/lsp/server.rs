@@ -27,7 +27,7 @@ use super::position::touch;
 use super::transport::{ErrorCode, Incoming, answer, notification, refusal, request};
 use super::{Checker, Ended, Wanted, uri};
 use crate::config;
-use crate::host::{HostError, TreeHost, Unsaved};
+use crate::host::{HostError, TreeHost, Unsaved, holds_git};
 use crate::source::show;
 
 /// As many messages are taken in before the next check.
@@ -66,7 +66,9 @@ pub(super) struct Server<'c> {
     folders: Vec<Folder>,
     /// What the client was told of each file, and of which version.
     published: BTreeMap<String, (Option<i32>, Vec<Diagnostic>)>,
-    /// Was it said that a file lies in no folder?
+    /// Did the client ever name a folder?
+    has_folders: bool,
+    /// Was it said that a file lies in none?
     lone_told: bool,
 }
 
@@ -82,6 +84,7 @@ impl<'c> Server<'c> {
             documents: Documents::default(),
             folders: Vec::new(),
             published: BTreeMap::new(),
+            has_folders: false,
             lone_told: false,
         }
     }
@@ -186,7 +189,8 @@ impl<'c> Server<'c> {
     fn initialize(&mut self, params: &Value) -> Value {
         self.phase = Phase::Greeted;
         self.client = Client::of(params);
-        for (path, _) in client::folders(params) {
+        for path in client::folders(params) {
+            self.has_folders = true;
             self.add(&path);
         }
         json!({
@@ -229,18 +233,33 @@ impl<'c> Server<'c> {
         // A text without a file is nothing that is deployed.
         let Some(path) = uri::path(&text.uri) else { return Some(()) };
         let real = host().map_or_else(|_| path.clone(), |host| real(&host, &path));
-        if !self.lone_told && !self.folders.iter().any(|f| f.holds(&path) || f.holds(&real)) {
-            self.lone_told = true;
-            let shown = show::line(&path.to_string_lossy());
-            let text = format!(
-                "{shown} lies in no folder of the workspace, so it is not checked: open the \
-                 directory of its repository"
-            );
-            self.say("window/logMessage", Urgency::Warning, &text);
+        if !self.folders.iter().any(|folder| folder.holds(&path) || folder.holds(&real)) {
+            self.lone(&path);
         }
         self.documents.open(path.clone(), Document::new(text.uri, text.version, real, &text.text));
         self.touched(&path);
         Some(())
+    }
+
+    /// A file that lies in no folder: where the client named none at all, the repository round it is
+    /// one.
+    fn lone(&mut self, path: &Path) {
+        let repository = || {
+            let host = host().ok()?;
+            path.ancestors().skip(1).find(|directory| holds_git(&host, directory))
+        };
+        if let Some(top) = Some(path).filter(|_| !self.has_folders).and_then(|_| repository()) {
+            return self.add(top);
+        }
+        if !std::mem::replace(&mut self.lone_told, true) {
+            let text = format!(
+                "{} is not checked: it lies in no folder of the workspace. Open the directory that \
+                 holds the deployment",
+                show::line(&path.to_string_lossy())
+            );
+            let method = if self.has_folders { "window/logMessage" } else { "window/showMessage" };
+            self.say(method, Urgency::Info, &text);
+        }
     }
 
     fn edited(&mut self, params: Value) -> Option<()> {
@@ -281,6 +300,7 @@ impl<'c> Server<'c> {
         let removed = paths("removed");
         self.folders.retain(|folder| !removed.contains(&folder.path));
         for path in paths("added") {
+            self.has_folders = true;
             self.add(&path);
         }
         Some(())
