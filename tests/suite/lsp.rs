@@ -286,7 +286,7 @@ fn what_cannot_be_read_is_said() {
     let copied = Copied::of("repository");
     let folder = copied.root();
     let unit = folder.join(UNIT);
-    copied.write("deploy/broken.service", "[Service]\nExecStart=gunicorn x:y\n\0");
+    copied.write("deploy/broken.service", "\0[Service]\nExecStart=gunicorn x:y\n");
     let broken = folder.join("deploy/broken.service");
     let mut editor = Editor::over(&[&folder], able());
     editor.settle();

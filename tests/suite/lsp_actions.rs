@@ -2,44 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use serde_json::{Value, json};
 
 use super::lsp::read;
-use crate::support::command::{Copied, finish, program};
-use crate::support::editor::{Editor, able, edited, uri};
-
-/// Every file below a directory.
-fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    let mut left = vec![folder.to_path_buf()];
-    while let Some(directory) = left.pop() {
-        for entry in fs::read_dir(directory).unwrap() {
-            let path = entry.unwrap().path();
-            match path.symlink_metadata().unwrap() {
-                kind if kind.is_dir() => left.push(path),
-                kind if kind.is_file() => {
-                    let below = path.strip_prefix(folder).unwrap().to_path_buf();
-                    found.insert(below, fs::read(&path).unwrap());
-                }
-                _ => {}
-            }
-        }
-    }
-    found
-}
-
-/// What `fix . --apply` makes of a case.
-fn fixed(case: &Copied, options: &[&str]) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut command = Command::new(program());
-    command.args(["fix", ".", "--apply"]).args(options).current_dir(case.root());
-    command.env("XDG_STATE_HOME", case.directory.path().join("state"));
-    let ran = finish(command);
-    assert!(ran.stdout.contains("Written, and checked again"), "{}", ran.all());
-    files(&case.root())
-}
+use crate::support::command::Copied;
+use crate::support::editor::{Editor, able, broken, edited, files, fixed, uri};
 
 /// Writes an edit as an editor does.
 fn apply(edit: &Value) -> usize {
@@ -51,18 +19,6 @@ fn apply(edit: &Value) -> usize {
 fn titled<'a>(actions: &'a [Value], start: &str) -> &'a Value {
     let found = actions.iter().find(|one| one["title"].as_str().unwrap().starts_with(start));
     found.unwrap_or_else(|| panic!("{start}: {actions:#?}"))
-}
-
-/// A deployment of one application with faults in all its files.
-fn broken() -> Copied {
-    let copied = Copied::of("repository");
-    copied
-        .edit("deploy/shop.service", "ExecReload=/bin/kill -s HUP $MAINPID\n", "")
-        .edit("deploy/shop.service", "KillMode=mixed", "KillMode=process")
-        .edit("deploy/shop.service", "Gunicorn for shop", "Gunicorn for 🦀 café")
-        .edit("deploy/shop.nginx.conf", "        proxy_set_header X-Forwarded-Proto $scheme;\n", "")
-        .edit("deploy/gunicorn.conf.py", "workers = 3\n", "workers = 3\nreload = True  # 🦀\n");
-    copied
 }
 
 #[test]

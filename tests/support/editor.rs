@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::command::program;
+use super::command::{Copied, finish, program};
 
 /// Longer than any answer may take.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -278,4 +278,46 @@ fn place(units: &[u16], position: &Value) -> usize {
     let starts: Vec<usize> = std::iter::once(0).chain(newlines.map(|(at, _)| at + 1)).collect();
     let line = position["line"].as_u64().unwrap() as usize;
     starts[line] + position["character"].as_u64().unwrap() as usize
+}
+
+/// Every file below a directory.
+pub fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut left = vec![folder.to_path_buf()];
+    while let Some(directory) = left.pop() {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            match path.symlink_metadata().unwrap() {
+                kind if kind.is_dir() => left.push(path),
+                kind if kind.is_file() => {
+                    let below = path.strip_prefix(folder).unwrap().to_path_buf();
+                    found.insert(below, fs::read(&path).unwrap());
+                }
+                _ => {}
+            }
+        }
+    }
+    found
+}
+
+/// What `fix . --apply` makes of a case.
+pub fn fixed(case: &Copied, options: &[&str]) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut command = Command::new(program());
+    command.args(["fix", ".", "--apply"]).args(options).current_dir(case.root());
+    command.env("XDG_STATE_HOME", case.directory.path().join("state"));
+    let ran = finish(command);
+    assert!(ran.stdout.contains("Written, and checked again"), "{}", ran.all());
+    files(&case.root())
+}
+
+/// A deployment of one application with faults in all its files.
+pub fn broken() -> Copied {
+    let copied = Copied::of("repository");
+    copied
+        .edit("deploy/shop.service", "ExecReload=/bin/kill -s HUP $MAINPID\n", "")
+        .edit("deploy/shop.service", "KillMode=mixed", "KillMode=process")
+        .edit("deploy/shop.service", "Gunicorn for shop", "Gunicorn for 🦀 café")
+        .edit("deploy/shop.nginx.conf", "        proxy_set_header X-Forwarded-Proto $scheme;\n", "")
+        .edit("deploy/gunicorn.conf.py", "workers = 3\n", "workers = 3\nreload = True  # 🦀\n");
+    copied
 }
