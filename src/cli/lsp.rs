@@ -28,7 +28,7 @@ pub(super) fn run(_: &LspArguments) -> Result<Exit, CommandError> {
     let ended = crate::lsp::serve(&Commands, input, std::io::stdout());
     Ok(match ended {
         Ended::Asked => Exit::Success,
-        Ended::Abruptly => Exit::Findings,
+        Ended::Abruptly => Exit::Abandoned,
         Ended::NotUnderstood(why) => {
             // Who started it may be gone, and nobody be there to read.
             let _ = writeln!(

@@ -51,6 +51,8 @@ pub enum Exit {
     RollbackFailed,
     /// Reloaded without a failed probe, but degraded.
     Degraded,
+    /// An editor went away without having ended its session.
+    Abandoned,
     /// What a monitoring plugin answers.
     Plugin(crate::report::nagios::State),
 }
@@ -59,7 +61,7 @@ impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(match exit {
             Exit::Success => 0,
-            Exit::Findings => 1,
+            Exit::Findings | Exit::Abandoned => 1,
             Exit::Usage => 2,
             Exit::Incomplete => 3,
             Exit::RolledBack => 4,
