@@ -491,7 +491,7 @@ pub fn overlay<'h>(host: &'h dyn Host, changes: &[Change]) -> OverlayHost<'h> {
         };
         let size = bytes.len() as u64;
         let metadata = Metadata { kind, mode, uid, gid, size, mtime: 0, mtime_nanos: 0 };
-        overlay.put(&change.path, Entry { metadata, bytes });
+        overlay.put(&change.path, Entry { metadata, bytes: bytes.into() });
     }
     overlay
 }

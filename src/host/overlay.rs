@@ -9,6 +9,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::{
     FileKind, Host, HostError, HostErrorKind, LinkHop, Lookup, Metadata, Outcome, Step, tidy,
@@ -20,7 +21,7 @@ pub struct Entry {
     /// A file or a directory, its mode and owner.
     pub metadata: Metadata,
     /// A file's bytes.
-    pub bytes: Vec<u8>,
+    pub bytes: Arc<[u8]>,
 }
 
 /// Without the bytes, which may hold secrets.
@@ -183,7 +184,7 @@ impl Host for OverlayHost<'_> {
             && let Some(entry) = self.entries.get(&self.resolve(path))
         {
             return match entry.metadata.kind {
-                FileKind::File => Ok(entry.bytes.clone()),
+                FileKind::File => Ok(entry.bytes.to_vec()),
                 kind => Err(HostError { path: path.into(), kind: HostErrorKind::NotAFile(kind) }),
             };
         }

@@ -40,7 +40,7 @@ impl Unsaved {
                     Outcome::Present(_) | Outcome::Failed(_) => return None,
                 };
                 let metadata = Metadata { size: text.len() as u64, ..metadata };
-                Some((path.clone(), Entry { metadata, bytes: text.to_vec() }))
+                Some((path.clone(), Entry { metadata, bytes: Arc::clone(text) }))
             })
             .collect();
         let mut overlay = OverlayHost::over(base);

@@ -170,11 +170,10 @@ mod tests {
     use super::*;
     use gen_lsp_types::TextDocumentContentChangePartial;
 
-    fn changed(
-        text: &str,
-        encoding: Encoding,
-        changes: &[((u32, u32), (u32, u32), &str)],
-    ) -> String {
+    /// Start, end and what comes there.
+    type Change<'t> = ((u32, u32), (u32, u32), &'t str);
+
+    fn changed(text: &str, encoding: Encoding, changes: &[Change]) -> String {
         let mut document = Document::new(Uri("file:///x".into()), 1, "/x".into(), text);
         let position = |(line, character)| Position { line, character };
         let changes = changes.iter().map(|(start, end, text)| {

@@ -173,7 +173,7 @@ impl<'c> Server<'c> {
             "textDocument/didOpen" => self.opened(params),
             "textDocument/didChange" => self.edited(params),
             "textDocument/didClose" => self.closed(&params),
-            "textDocument/didSave" => Some(self.touched_uri(&params["textDocument"]["uri"])),
+            "textDocument/didSave" => self.saved(&params),
             "workspace/didChangeWatchedFiles" => self.watched(&params),
             "workspace/didChangeWorkspaceFolders" => self.folders_changed(&params),
             // Whatever else is told needs no answer.
@@ -280,6 +280,14 @@ impl<'c> Server<'c> {
         Some(())
     }
 
+    fn saved(&mut self, params: &Value) -> Option<()> {
+        let uri = Uri(params["textDocument"]["uri"].as_str()?.to_owned());
+        if let Some(path) = uri::path(&uri) {
+            self.touched(&path);
+        }
+        Some(())
+    }
+
     fn watched(&mut self, params: &Value) -> Option<()> {
         for change in params["changes"].as_array()? {
             // What git writes for itself is no file of the deployment.
@@ -310,12 +318,6 @@ impl<'c> Server<'c> {
         if self.folders.iter().all(|folder| folder.path != path) {
             let real = host().map_or_else(|_| path.to_path_buf(), |host| real(&host, path));
             self.folders.push(Folder::new(path.to_path_buf(), real));
-        }
-    }
-
-    fn touched_uri(&mut self, uri: &Value) {
-        if let Some(path) = uri.as_str().and_then(|uri| uri::path(&Uri(uri.to_owned()))) {
-            self.touched(&path);
         }
     }
 
