@@ -60,7 +60,13 @@ pub(super) enum Command {
     Config(ConfigArguments),
     /// The check as a monitoring plugin: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN
     Nagios(NagiosArguments),
-    /// Serve an editor: findings as it shows them, quick fixes, explain on hover
+    /// Serve an editor: findings as you type, quick fixes, explain on hover
+    ///
+    /// An editor starts it and speaks the Language Server Protocol with it. It shows what `check .`
+    /// finds in each folder of the workspace, of the texts as they stand in the editor, saved or not.
+    /// How editors are told stands in integrations/editors/README.md; for Neovim 0.11 and later it is
+    /// vim.lsp.config('deploy_doctor', { cmd = { 'deploy-doctor', 'lsp' }, root_markers = { '.git' } })
+    /// and vim.lsp.enable('deploy_doctor').
     Lsp(LspArguments),
     /// Print a completion script for a shell
     Completions(CompletionsArguments),

@@ -91,7 +91,7 @@ impl Document {
     }
 
     /// The whole text.
-    fn text(&mut self) -> Arc<[u8]> {
+    pub fn text(&mut self) -> Arc<[u8]> {
         let lines = &self.lines;
         Arc::clone(self.whole.get_or_insert_with(|| lines.concat().into_bytes().into()))
     }
@@ -211,5 +211,68 @@ mod tests {
         assert_eq!(changed(text, utf16, &joined), "a\r\nB\n");
         let joined = [((0, 1), (0, 1), "\r"), ((1, 0), (1, 1), "B")];
         assert_eq!(changed("a\nb\n", utf16, &joined), "a\r\nB\n");
+    }
+
+    /// The same on the whole text, by the protocol's words alone.
+    fn slowly(text: &str, encoding: Encoding, change: Change) -> String {
+        let mut starts = vec![0];
+        for (at, character) in text.char_indices() {
+            let ends = match character {
+                '\n' => true,
+                '\r' => !text[at + 1..].starts_with('\n'),
+                _ => false,
+            };
+            starts.extend(ends.then_some(at + 1));
+        }
+        let byte = |(line, column): (u32, u32)| {
+            let Some(start) = starts.get(line as usize) else { return text.len() };
+            let (mut at, mut units) = (*start, 0);
+            for character in text[at..].chars().take_while(|one| !['\r', '\n'].contains(one)) {
+                units += match encoding {
+                    Encoding::Utf8 => character.len_utf8(),
+                    Encoding::Utf16 => character.len_utf16(),
+                };
+                if units > column as usize {
+                    break;
+                }
+                at += character.len_utf8();
+            }
+            at
+        };
+        let (start, end, with) = change;
+        let start = byte(start);
+        let end = byte(end).max(start);
+        format!("{}{with}{}", &text[..start], &text[end..])
+    }
+
+    #[test]
+    fn any_change_comes_to_what_the_protocol_says() {
+        let mut state = 7_u64;
+        let mut next = |below: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 33) % below
+        };
+        let parts = ["", "a", "b=1", "\n", "\r\n", "\r", "é", "🦀", "\n\n", "x\ry\nz", "\r\r\n"];
+        let mut differ = 0;
+        for _ in 0..20_000 {
+            let count = next(6);
+            let text: String = (0..count).map(|_| parts[next(11) as usize]).collect();
+            let encoding = if next(2) == 0 { Encoding::Utf8 } else { Encoding::Utf16 };
+            let mut position = || (next(6) as u32, next(6) as u32);
+            let (start, end) = (position(), position());
+            let first = (start, end, parts[next(11) as usize]);
+            let mut position = || (next(6) as u32, next(6) as u32);
+            let (start, end) = (position(), position());
+            let second = (start, end, parts[next(11) as usize]);
+            let once = slowly(&text, encoding, first);
+            let twice = slowly(&once, encoding, second);
+            assert_eq!(
+                changed(&text, encoding, &[first, second]),
+                twice,
+                "{text:?} {first:?} {second:?}"
+            );
+            differ += usize::from(text != twice);
+        }
+        assert!(differ > 10_000);
     }
 }

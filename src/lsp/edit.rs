@@ -120,6 +120,7 @@ fn same(old: &str, new: &str) -> (usize, usize) {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use gen_lsp_types::TextDocumentContentChangePartial;
 
     #[test]
     fn an_edit_holds_what_differs_alone() {
@@ -135,5 +136,31 @@ mod tests {
         // `\r\n` is not cut in two.
         let one = edits("a\r\n", "a\n");
         assert_eq!((one[0].new_text.as_str(), one[0].range.end.line), ("\n", 1));
+    }
+
+    #[test]
+    fn edits_make_of_one_text_the_other() {
+        let mut state = 11_u64;
+        let mut next = |below: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 33) % below
+        };
+        let parts = ["a", "b=1", "\n", "\n", "\r\n", "é", "🦀", "x y"];
+        for _ in 0..5_000 {
+            let mut text = || -> String {
+                let count = next(12);
+                (0..count).map(|_| parts[next(8) as usize]).collect()
+            };
+            let (before, after) = (text(), text());
+            for encoding in [Encoding::Utf8, Encoding::Utf16] {
+                let edits = text_edits(&before, &after, encoding);
+                let changes = edits.into_iter().rev().map(|edit| {
+                    TextDocumentContentChangePartial::new(edit.range, None, edit.new_text).into()
+                });
+                let mut document = Document::new("file:///x".into(), 1, "/x".into(), &before);
+                document.change(2, changes.collect(), encoding);
+                assert_eq!(&*document.text(), after.as_bytes(), "{before:?}");
+            }
+        }
     }
 }

@@ -225,6 +225,24 @@ fn settings_and_comments_hold_as_they_stand_in_the_editor() {
 }
 
 #[test]
+fn known_findings_are_not_shown() {
+    let copied = Copied::of("guide");
+    let folder = copied.root();
+    let unit = folder.join("etc/systemd/system/myapp.service");
+    let mut command = Command::new(program());
+    command.args(["baseline", "write", "."]).current_dir(&folder);
+    assert_eq!(finish(command).code, Some(0));
+    copied.write("deploy-doctor.toml", "baseline = \"deploy-doctor-baseline.json\"\n");
+    let mut editor = Editor::over(&[&folder], able());
+    editor.settle();
+    assert_eq!(editor.codes(&unit), Vec::<String>::new());
+    let text = read(&unit).replace("Restart=always\n", "");
+    editor.open(&unit, &text).settle();
+    assert_eq!(editor.codes(&unit), ["U107"], "only what is new");
+    editor.close();
+}
+
+#[test]
 fn files_that_change_on_the_disk_are_checked_again() {
     let copied = Copied::of("repository");
     let folder = copied.root();

@@ -67,6 +67,46 @@ fn one_fix_is_what_fix_writes_for_its_rule() {
 }
 
 #[test]
+fn files_that_the_settings_list_and_other_ends_of_lines_are_fixed_the_same() {
+    let settings = "[[app]]\nname = \"shop\"\nunit = [\"deploy/shop.service\"]\n\
+                    nginx = [\"deploy/shop.nginx.conf\"]\n";
+    let (by_hand, by_editor) = (broken(), broken());
+    for case in [&by_hand, &by_editor] {
+        case.write("deploy-doctor.toml", settings);
+        for path in ["deploy/shop.service", "deploy/shop.nginx.conf", "deploy/gunicorn.conf.py"] {
+            let text = read(case.at(path)).replace('\n', "\r\n");
+            case.write(path, text.trim_end());
+        }
+    }
+    let wanted = fixed(&by_hand, &[]);
+    let folder = by_editor.root();
+    let mut editor = Editor::over(&[&folder], able());
+    let site = folder.join("deploy/shop.nginx.conf");
+    let actions = editor.actions(&site, json!({ "diagnostics": [] }));
+    assert_eq!(apply(&titled(&actions, "Apply all")["edit"]), 3);
+    assert_eq!(files(&folder), wanted);
+    editor.close();
+}
+
+#[test]
+fn a_file_whose_columns_an_editor_may_count_otherwise_is_not_edited_from_afar() {
+    let copied = broken();
+    let unit = copied.root().join("deploy/shop.service");
+    let text = read(&unit);
+    let bytes = [b"# caf\xe9\n", text.as_bytes()].concat();
+    fs::write(&unit, bytes).unwrap();
+    let mut editor = Editor::over(&[&copied.root()], able());
+    let is_fix = |one: &Value| one["title"].as_str().unwrap().starts_with("U101: Exec");
+    let actions = editor.actions(&unit, json!({ "diagnostics": [] }));
+    assert_eq!(editor.codes(&unit), ["U101", "U109"]);
+    assert!(!actions.iter().any(is_fix), "{actions:#?}");
+    // The text that the editor has made of it is another matter.
+    editor.open(&unit, &text);
+    assert!(editor.actions(&unit, json!({ "diagnostics": [] })).iter().any(is_fix));
+    editor.close();
+}
+
+#[test]
 fn edits_are_made_for_the_text_as_the_editor_holds_it() {
     let copied = broken();
     let unit = copied.root().join("deploy/shop.service");
