@@ -4,11 +4,13 @@
 //! What lives (processes, sockets, commands) would not change with the files, so none of it is
 //! seen here.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fmt;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::{
@@ -37,7 +39,12 @@ pub struct OverlayHost<'h> {
     entries: BTreeMap<PathBuf, Entry>,
     /// The names of the entries in each directory, so that a listing looks at its own alone.
     names: BTreeMap<PathBuf, BTreeSet<OsString>>,
+    /// The entries that somebody asked for, where that is of interest.
+    asked: Option<Asked>,
 }
+
+/// Paths that somebody asked for.
+pub type Asked = Rc<RefCell<BTreeSet<PathBuf>>>;
 
 /// The host below, somebody else's or the overlay's own.
 enum Base<'h> {
@@ -68,7 +75,7 @@ impl<'h> OverlayHost<'h> {
     }
 
     fn on(base: Base<'h>) -> Self {
-        Self { base, entries: BTreeMap::new(), names: BTreeMap::new() }
+        Self { base, entries: BTreeMap::new(), names: BTreeMap::new(), asked: None }
     }
 
     /// The same host with one path changed.
@@ -78,6 +85,20 @@ impl<'h> OverlayHost<'h> {
             self.names.entry(directory.into()).or_default().insert(name.into());
         }
         self.entries.insert(path, entry);
+    }
+
+    /// Notes down which of the changed paths are asked for.
+    pub fn note(&mut self, asked: Asked) {
+        self.asked = Some(asked);
+    }
+
+    /// What is asked for at a path free of links, if it was changed.
+    fn changed(&self, path: &Path) -> Option<&Entry> {
+        let entry = self.entries.get(path)?;
+        if let Some(asked) = &self.asked {
+            asked.borrow_mut().insert(path.into());
+        }
+        Some(entry)
     }
 
     /// What a path was changed to, if it was.
@@ -110,7 +131,7 @@ impl<'h> OverlayHost<'h> {
     /// The lookup of a path that only the changes bring into being.
     fn look_at_new(&self, path: &Path, base: Lookup) -> Lookup {
         let resolved = self.resolve(path);
-        let Some(entry) = self.entries.get(&resolved) else { return base };
+        let Some(entry) = self.changed(&resolved) else { return base };
         let mut steps = Vec::new();
         if let Some(parent) = resolved.parent() {
             let around = self.look(parent);
@@ -152,7 +173,7 @@ impl Host for OverlayHost<'_> {
         }
         match lookup.outcome {
             Outcome::Present(_) => {
-                if let Some(entry) = self.entries.get(&lookup.resolved) {
+                if let Some(entry) = self.changed(&lookup.resolved) {
                     lookup.outcome = Outcome::Present(entry.metadata);
                 }
                 lookup
@@ -170,7 +191,7 @@ impl Host for OverlayHost<'_> {
         if matches!(&found, Ok(metadata) if metadata.kind == FileKind::Link) {
             return found;
         }
-        match self.entries.get(&self.resolve(path)) {
+        match self.changed(&self.resolve(path)) {
             Some(entry) => Ok(entry.metadata),
             None => found,
         }
@@ -181,9 +202,14 @@ impl Host for OverlayHost<'_> {
             return Err(Self::missing(path));
         }
         if !self.entries.is_empty()
-            && let Some(entry) = self.entries.get(&self.resolve(path))
+            && let Some(entry) = self.changed(&self.resolve(path))
         {
+            let size = entry.bytes.len() as u64;
             return match entry.metadata.kind {
+                FileKind::File if size > limit => {
+                    let kind = HostErrorKind::TooLarge { size, limit };
+                    Err(HostError { path: path.into(), kind })
+                }
                 FileKind::File => Ok(entry.bytes.to_vec()),
                 kind => Err(HostError { path: path.into(), kind: HostErrorKind::NotAFile(kind) }),
             };

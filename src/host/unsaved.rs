@@ -1,17 +1,19 @@
 //! What an editor holds of files and has not written yet: read in place of what stands on the disk.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 
-use super::overlay::Entry;
+use super::overlay::{Asked, Entry};
 use super::{FileKind, Host, Metadata, Outcome, OverlayHost};
 
 /// Texts by the paths of their files, absolute and free of links.
 #[derive(Clone, Default)]
 pub struct Unsaved {
     texts: BTreeMap<PathBuf, Arc<[u8]>>,
+    asked: Asked,
 }
 
 /// Without the texts, which may hold secrets.
@@ -44,10 +46,17 @@ impl Unsaved {
             })
             .collect();
         let mut overlay = OverlayHost::over(base);
+        overlay.note(Rc::clone(&self.asked));
         for (path, entry) in entries {
             overlay.put(path, entry);
         }
         overlay
+    }
+
+    /// The texts that nobody asked for so far: of what they say, nothing that was read hangs.
+    pub fn unasked(&self) -> BTreeSet<PathBuf> {
+        let asked = self.asked.borrow();
+        self.texts.keys().filter(|path| !asked.contains(*path)).cloned().collect()
     }
 
     /// The files below a directory that were never written, relative to it.

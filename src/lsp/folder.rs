@@ -46,6 +46,8 @@ pub(super) struct Folder {
     pub real: PathBuf,
     /// Is it to be checked again?
     pub changed: bool,
+    /// The open texts that the last check did not ask for, by their paths free of links.
+    pub unread: BTreeSet<PathBuf>,
     /// What was found.
     pub marks: Vec<Mark>,
     /// What was said of it beside that.
@@ -61,6 +63,7 @@ impl Folder {
             path,
             real,
             changed: true,
+            unread: BTreeSet::new(),
             marks: Vec::new(),
             said: BTreeSet::new(),
             edits: HashMap::new(),

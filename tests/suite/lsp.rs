@@ -267,6 +267,24 @@ fn files_that_change_on_the_disk_are_checked_again() {
 }
 
 #[test]
+fn what_no_check_reads_starts_none() {
+    let copied = Copied::of("repository");
+    let folder = copied.root();
+    let (unit, prose) = (folder.join(UNIT), folder.join("docs/notes.md"));
+    let code = folder.join("shop/wsgi.py");
+    copied.write("docs/notes.md", "# Notes\n");
+    let mut editor = Editor::over(&[&folder], able());
+    editor.open(&prose, "# Notes\n").open(&code, &read(&code)).settle();
+    // A change that nobody tells of: the next check finds it.
+    copied.edit(UNIT, "ExecReload=/bin/kill -s HUP $MAINPID\n", "");
+    editor.replace(&prose, 2, "# Other notes\n").settle();
+    assert_eq!(editor.codes(&unit), Vec::<String>::new());
+    editor.replace(&code, 2, &format!("{}\n", read(&code))).settle();
+    assert_eq!(editor.codes(&unit), ["U101"]);
+    editor.close();
+}
+
+#[test]
 fn folders_come_and_go() {
     let (first, second) = (Copied::of("guide"), Copied::of("capistrano"));
     let (one, two) = (first.root(), second.root());

@@ -27,10 +27,13 @@ impl Server<'_> {
                 }
             }
         }
-        self.publish();
+        if std::mem::take(&mut self.unpublished) {
+            self.publish();
+        }
     }
 
     fn check(&mut self, at: usize, unsaved: &Rc<Unsaved>) {
+        self.unpublished = true;
         let path = self.folders[at].path.clone();
         let mut published = Published::default();
         let mut empty = false;
@@ -59,6 +62,7 @@ impl Server<'_> {
         }
         let folder = &mut self.folders[at];
         folder.changed = false;
+        folder.unread = unsaved.unasked();
         folder.edits.clear();
         folder.marks = published.marks;
         let before = std::mem::take(&mut folder.said);
@@ -86,7 +90,8 @@ impl Server<'_> {
             known.push(mark.diagnostic.clone());
         }
         for (_, diagnostics) in now.values_mut() {
-            diagnostics.sort_by_key(|one| (one.range.start, one.range.end));
+            let key = |one: &Diagnostic| (one.range.start, one.range.end, json!(one).to_string());
+            diagnostics.sort_by_cached_key(key);
             // Of two folders one may lie in the other.
             diagnostics.dedup();
         }

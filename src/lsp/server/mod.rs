@@ -57,6 +57,8 @@ pub(super) struct Server<'c> {
     client: Client,
     documents: Documents,
     folders: Vec<Folder>,
+    /// Is anything found that it was not told?
+    unpublished: bool,
     /// What the client was told of each file, and of which version.
     published: BTreeMap<String, (Option<i32>, Vec<Diagnostic>)>,
     /// Did the client ever name a folder?
@@ -76,6 +78,7 @@ impl<'c> Server<'c> {
             client: Client::of(&Value::Null),
             documents: Documents::default(),
             folders: Vec::new(),
+            unpublished: false,
             published: BTreeMap::new(),
             has_folders: false,
             lone_told: false,

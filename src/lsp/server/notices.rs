@@ -56,7 +56,7 @@ impl Server<'_> {
         let Some(path) = uri::path(uri) else { return Some(()) };
         let document = self.documents.get_mut(&path)?;
         document.change(params.text_document.version, params.content_changes, self.client.encoding);
-        self.touched(&path);
+        self.retold(&path);
         Some(())
     }
 
@@ -94,6 +94,7 @@ impl Server<'_> {
             named.filter_map(|text| uri::path(&Uri(text.to_owned()))).collect::<BTreeSet<_>>()
         };
         let removed = paths("removed");
+        self.unpublished = true;
         self.folders.retain(|folder| !removed.contains(&folder.path));
         for path in paths("added") {
             self.has_folders = true;
@@ -117,6 +118,17 @@ impl Server<'_> {
         for folder in &mut self.folders {
             let holds = |path: &Path| folder.holds(path);
             folder.changed |= of_all || holds(path) || real.as_deref().is_some_and(holds);
+        }
+    }
+
+    /// The same for an open text that says something else now. Where nobody asked for it, nothing
+    /// hangs on that: whoever writes prose in a large repository is not to wait for checks of it.
+    fn retold(&mut self, path: &Path) {
+        let before: Vec<bool> = self.folders.iter().map(|folder| folder.changed).collect();
+        self.touched(path);
+        let Some(document) = self.documents.get(path) else { return };
+        for (folder, before) in self.folders.iter_mut().zip(before) {
+            folder.changed &= before || !folder.unread.contains(&document.real);
         }
     }
 }
