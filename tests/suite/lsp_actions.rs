@@ -152,6 +152,27 @@ fn an_edit_is_worked_out_when_it_is_chosen_where_the_client_can_ask() {
     editor.close();
 }
 
+/// E403's fix writes a comment of an environment file anew, which may be a secret.
+#[test]
+fn what_may_be_a_secret_is_not_written_anew() {
+    let copied = Copied::of("activated");
+    let env = copied.root().join("etc/web/blue.env");
+    for resolves in [json!([]), json!(["edit"])] {
+        let mut able = able();
+        able["textDocument"]["codeAction"]["dataSupport"] = json!(true);
+        able["textDocument"]["codeAction"]["resolveSupport"] = json!({ "properties": resolves });
+        let mut editor = Editor::over(&[&copied.root()], able);
+        let actions = editor.actions(&env, json!({ "diagnostics": [] }));
+        assert!(editor.codes(&env).contains(&"E403".to_owned()));
+        let moves = |one: &&Value| one["title"].as_str().unwrap().starts_with("E403: move");
+        assert_eq!(actions.iter().find(moves), None);
+        let shown = editor.shown[&env].iter().find(|one| one["code"] == "E403").unwrap();
+        let message = shown["message"].as_str().unwrap();
+        assert!(message.contains("deploy-doctor fix shows it"), "{message}");
+        editor.close();
+    }
+}
+
 #[test]
 fn what_is_saved_changes_its_own_file_alone() {
     let copied = broken();
@@ -204,18 +225,16 @@ fn a_fix_that_changes_more_says_so_and_a_manual_one_is_in_words() {
 fn deployments_of_one_folder_are_each_fixed() {
     let copied = Copied::of("repository");
     let folder = copied.root();
-    let own = files(&folder);
-    for (path, bytes) in &own {
-        for site in ["one", "two"] {
-            let text = String::from_utf8(bytes.clone()).unwrap().replace("shop", site);
-            let path = path.to_str().unwrap().replace("shop", site);
-            copied.write(&format!("{site}/{path}"), text);
+    // Two of one name: each stands on a host of its own.
+    for (path, bytes) in files(&folder) {
+        for site in ["staging", "production"] {
+            copied.write(&format!("{site}/{}", path.display()), &bytes);
         }
     }
     for name in ["deploy", "migrations", "shop", "requirements.txt"] {
         copied.remove(name);
     }
-    let units = ["one", "two"].map(|site| folder.join(format!("{site}/deploy/{site}.service")));
+    let units = ["production", "staging"].map(|site| folder.join(site).join("deploy/shop.service"));
     for unit in &units {
         let text = read(unit).replace("ExecReload=/bin/kill -s HUP $MAINPID\n", "");
         fs::write(unit, text).unwrap();
