@@ -13,7 +13,6 @@ use super::position::{Encoding, first_line};
 use crate::host::{Host, Unsaved};
 
 /// One open text.
-#[derive(Clone)]
 pub(super) struct Document {
     /// The client's name of it.
     pub uri: Uri,

@@ -7,7 +7,7 @@ use gen_lsp_types::{CodeAction, Hover, MarkupContent, MarkupKind, Position, Rang
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::super::actions::{self, Data, Question};
+use super::super::actions::{self, Data, Offered, Question};
 use super::super::edit::workspace_edit;
 use super::super::names::Names;
 use super::super::position::touch;
@@ -22,24 +22,25 @@ impl Server<'_> {
         if !self.client.actions {
             return Ok(json!([]));
         }
-        let document = uri::path(&question.uri).and_then(|path| self.documents.get(&path).cloned());
-        let client = self.client.clone();
+        let path = uri::path(&question.uri);
+        let document = path.and_then(|path| self.documents.get(&path));
+        let in_folder = |(at, folder)| {
+            let offered = actions::offered(&question, folder, document, &self.client);
+            offered.into_iter().map(move |offered| (at, offered))
+        };
+        let offered: Vec<_> = self.folders.iter().enumerate().flat_map(in_folder).collect();
         let mut all = Vec::new();
-        for at in 0..self.folders.len() {
-            let folder = &self.folders[at];
-            for offered in actions::offered(&question, folder, document.as_ref(), &client) {
-                let mut action = offered.action;
-                match offered.data {
-                    Some(data) if client.resolves => action.data = serde_json::to_value(data).ok(),
-                    // What cannot be made is not offered.
-                    Some(data) => match self.edit(at, &data.wanted) {
-                        Ok(edit) => action.edit = Some(edit),
-                        Err(_) => continue,
-                    },
-                    None => {}
-                }
-                all.push(action);
+        for (at, Offered { mut action, data }) in offered {
+            match data {
+                Some(data) if self.client.resolves => action.data = serde_json::to_value(data).ok(),
+                // What cannot be made is not offered.
+                Some(data) => match self.edit(at, &data.wanted) {
+                    Ok(edit) => action.edit = Some(edit),
+                    Err(_) => continue,
+                },
+                None => {}
             }
+            all.push(action);
         }
         Ok(json!(all))
     }
