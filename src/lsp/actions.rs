@@ -94,9 +94,8 @@ pub(super) fn offered(
             },
             data: fixes(&offer.wanted),
         }));
-        let everywhere = safe(folder, |_| true);
-        if everywhere > 1 && marks.iter().any(|mark| mark.offer.is_some()) {
-            let title = format!("Apply all {everywhere} safe fixes of the folder (deploy-doctor)");
+        if safe(folder, |_| true) > 1 && marks.iter().any(|mark| mark.offer.is_some()) {
+            let title = "Apply all safe fixes of the folder (deploy-doctor)".to_owned();
             all.push(Offered { action: action(title, "quickfix"), data: fixes(&Wanted::All) });
         }
     }

@@ -83,7 +83,7 @@ seen.shown.fixed = codes(unit)
 -- All the others, in all their files.
 local left = vim.diagnostic.get(0)[1]
 vim.api.nvim_win_set_cursor(0, { left.lnum + 1, left.col })
-take('Apply all')
+take('Apply all safe fixes of the folder')
 step('nothing any more', function() return #vim.diagnostic.get(nil) == 0 end)
 vim.cmd('wall')
 vim.lsp.stop_client(vim.lsp.get_active_clients())

@@ -9,6 +9,8 @@ use super::lsp::read;
 use crate::support::command::Copied;
 use crate::support::editor::{Editor, able, broken, edited, files, fixed, uri};
 
+const ALL: &str = "Apply all safe fixes of the folder";
+
 /// Writes an edit as an editor does.
 fn apply(edit: &Value) -> usize {
     let after = edited(edit, &BTreeMap::new());
@@ -30,8 +32,7 @@ fn all_safe_fixes_are_what_fix_writes() {
     let mut editor = Editor::over(&[&folder], able());
     let unit = folder.join("deploy/shop.service");
     let actions = editor.actions(&unit, json!({ "diagnostics": [] }));
-    let all = titled(&actions, "Apply all");
-    assert!(all["title"].as_str().unwrap().contains("safe fixes of the folder"));
+    let all = titled(&actions, ALL);
     assert_eq!(all["kind"], "quickfix");
     assert_eq!(files(&folder), before, "nothing is written by the program itself");
     assert_eq!(apply(&all["edit"]), 3, "three files change together");
@@ -83,7 +84,7 @@ fn files_that_the_settings_list_and_other_ends_of_lines_are_fixed_the_same() {
     let mut editor = Editor::over(&[&folder], able());
     let site = folder.join("deploy/shop.nginx.conf");
     let actions = editor.actions(&site, json!({ "diagnostics": [] }));
-    assert_eq!(apply(&titled(&actions, "Apply all")["edit"]), 3);
+    assert_eq!(apply(&titled(&actions, ALL)["edit"]), 3);
     assert_eq!(files(&folder), wanted);
     editor.close();
 }
@@ -244,7 +245,7 @@ fn deployments_of_one_folder_are_each_fixed() {
         let actions = editor.actions(unit, json!({ "diagnostics": [] }));
         let after = edited(&titled(&actions, "U101")["edit"], &BTreeMap::new());
         assert_eq!(after.keys().collect::<Vec<_>>(), [unit]);
-        let all = edited(&titled(&actions, "Apply all 2")["edit"], &BTreeMap::new());
+        let all = edited(&titled(&actions, ALL)["edit"], &BTreeMap::new());
         assert_eq!(all.keys().collect::<Vec<_>>(), [&units[0], &units[1]]);
     }
     editor.close();
