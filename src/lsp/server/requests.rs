@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use gen_lsp_types::{CodeAction, Hover, MarkupContent, MarkupKind, Position, Range, WorkspaceEdit};
+use gen_lsp_types::{Hover, MarkupContent, MarkupKind, Position, Range, WorkspaceEdit};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -47,14 +47,16 @@ impl Server<'_> {
 
     pub(super) fn resolve(&mut self, params: &Value) -> Result<Value, (ErrorCode, String)> {
         self.settle();
-        let mut action = CodeAction::deserialize(params).map_err(|_| not_understood())?;
-        let Some(data) = &action.data else { return Ok(params.clone()) };
+        // What else stands in it is the client's own, and goes back as it came.
+        let mut action = params.clone();
+        let told = action.as_object_mut().ok_or_else(not_understood)?;
+        let Some(data) = told.get("data") else { return Ok(action) };
         let data = Data::deserialize(data).map_err(|_| not_understood())?;
         let at = self.folders.iter().position(|folder| folder.path == data.folder);
-        let at = at.ok_or_else(not_understood)?;
-        let edit = self.edit(at, &data.wanted);
-        action.edit = Some(edit.map_err(|why| (ErrorCode::Failed, format!("not made: {why}")))?);
-        Ok(json!(action))
+        let edit = self.edit(at.ok_or_else(not_understood)?, &data.wanted);
+        let edit = edit.map_err(|why| (ErrorCode::Failed, format!("not made: {why}")))?;
+        told.insert("edit".to_owned(), json!(edit));
+        Ok(action)
     }
 
     /// The edit that fixes come to, worked out once for a state of the files.
