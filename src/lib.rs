@@ -2,7 +2,7 @@
 //!
 //! The rooms, in the one order in which they may know of each other:
 //! host → source → facts → capture → repository → rule → rules → engine → config, report, fix,
-//! scaffold → probe → reload → cli.
+//! scaffold → probe → reload → lsp → cli.
 
 #![warn(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
@@ -13,6 +13,7 @@ pub mod engine;
 pub mod facts;
 pub mod fix;
 pub mod host;
+pub mod lsp;
 pub mod probe;
 pub mod reload;
 pub mod report;

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crate::capture::Capture;
 use crate::facts::{Given, Problem};
+use crate::host::Unsaved;
 use crate::report::Format;
 use crate::repository::{Survey, Taken};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -59,6 +60,14 @@ pub(super) enum Command {
     Config(ConfigArguments),
     /// The check as a monitoring plugin: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN
     Nagios(NagiosArguments),
+    /// Serve an editor: findings as you type, quick fixes, explain on hover
+    ///
+    /// An editor starts it and speaks the Language Server Protocol with it. It shows what `check .`
+    /// finds in each folder of the workspace, of the texts as they stand in the editor, saved or not.
+    /// How editors are told stands in integrations/editors/README.md; for Neovim 0.11 and later it is
+    /// vim.lsp.config('deploy_doctor', { cmd = { 'deploy-doctor', 'lsp' }, root_markers = { '.git' } })
+    /// and vim.lsp.enable('deploy_doctor').
+    Lsp(LspArguments),
     /// Print a completion script for a shell
     Completions(CompletionsArguments),
     /// Print the manual, to be read with `man -l -`
@@ -66,7 +75,7 @@ pub(super) enum Command {
 }
 
 /// Where to read; the default is this host.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(super) struct WhereArguments {
     /// Units to check, with or without .service; none: every unit that runs gunicorn. A directory
     /// is a repository, whose deployment is found by itself (check .)
@@ -128,6 +137,9 @@ pub(super) struct WhereArguments {
     /// What the repository holds beside them.
     #[arg(skip)]
     pub unlisted: Vec<Problem>,
+    /// What an editor has not written yet.
+    #[arg(skip)]
+    pub unsaved: Option<Rc<Unsaved>>,
 }
 
 impl WhereArguments {
@@ -334,6 +346,13 @@ pub(super) struct ExplainArguments {
     /// A rule's code or name
     #[arg(value_name = "RULE")]
     pub rule: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct LspArguments {
+    /// Speak over standard input and output, as some editors ask; it is the only way
+    #[arg(long)]
+    pub stdio: bool,
 }
 
 #[derive(Debug, Args)]

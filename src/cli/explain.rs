@@ -2,7 +2,7 @@
 
 use super::arguments::ExplainArguments;
 use super::{CommandError, Exit, print};
-use crate::rule::{self, Rule};
+use crate::rule;
 
 /// Prints a rule's page.
 pub(super) fn run(arguments: &ExplainArguments) -> Result<Exit, CommandError> {
@@ -15,24 +15,6 @@ pub(super) fn run(arguments: &ExplainArguments) -> Result<Exit, CommandError> {
                 "`{wanted}` is no rule's code or name; `deploy-doctor rules` lists them"
             ))
         })?;
-    print(&page(rule))?;
+    print(&rule::page(rule))?;
     Ok(Exit::Success)
-}
-
-/// A rule's page in Markdown; the pages under `docs/rules/` are the same text.
-pub fn page(rule: &Rule) -> String {
-    format!(
-        "# {} {}\n\n{} · {} · fix: {} · checks {} · since {}\n\n{}\n",
-        rule.code,
-        rule.name,
-        rule.severity.word(),
-        rule.impact.word(),
-        rule.fix.map_or("none", rule::Safety::word),
-        match rule.check {
-            rule::Check::App(_) | rule::Check::Passing(_) => "each application",
-            rule::Check::Host(_) => "the host",
-        },
-        rule.since,
-        rule::paragraphs(rule).trim_end(),
-    )
 }

@@ -13,7 +13,11 @@ const NAME: &str = "deploy-doctor";
 /// What the commands end with; `nagios` has statuses of its own, on its page.
 const STATUSES: [(&str, &str); 7] = [
     ("0", "nothing at or above --fail-on; nothing left to fix; reloaded and verified"),
-    ("1", "findings; fixes that were shown and not written; a reload that was refused"),
+    (
+        "1",
+        "findings; fixes that were shown and not written; a reload that was refused; lsp: an \
+         editor that went away",
+    ),
     ("2", "wrong usage or settings, or an internal error"),
     ("3", "something that should be read could not be"),
     ("4", "fix: a fix did not validate and was rolled back"),

@@ -14,6 +14,7 @@ mod formats;
 mod found;
 mod init;
 mod known;
+mod lsp;
 mod man;
 mod nagios;
 mod probe;
@@ -28,6 +29,8 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use arguments::{Arguments, BaselineCommand, Command};
+
+use crate::facts::Problem;
 
 /// What a command ends with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +51,8 @@ pub enum Exit {
     RollbackFailed,
     /// Reloaded without a failed probe, but degraded.
     Degraded,
+    /// An editor went away without having ended its session.
+    Abandoned,
     /// What a monitoring plugin answers.
     Plugin(crate::report::nagios::State),
 }
@@ -56,7 +61,7 @@ impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(match exit {
             Exit::Success => 0,
-            Exit::Findings => 1,
+            Exit::Findings | Exit::Abandoned => 1,
             Exit::Usage => 2,
             Exit::Incomplete => 3,
             Exit::RolledBack => 4,
@@ -110,6 +115,7 @@ fn dispatch(command: Command) -> Result<Exit, CommandError> {
         Command::Baseline(arguments) => known::run(&arguments),
         Command::Config(arguments) => config::run(&arguments),
         Command::Nagios(arguments) => Ok(Exit::Plugin(nagios::run(arguments))),
+        Command::Lsp(arguments) => lsp::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),
     }
@@ -137,17 +143,19 @@ fn settle(command: &mut Command) -> Result<(), CommandError> {
 pub struct CommandError {
     message: String,
     exit: Exit,
+    /// The same by the places that it is about, where it is about places in files.
+    at: Vec<Problem>,
 }
 
 impl CommandError {
     /// Wrong usage or configuration.
     fn usage(message: impl Into<String>) -> Self {
-        Self { message: message.into(), exit: Exit::Usage }
+        Self { message: message.into(), exit: Exit::Usage, at: Vec::new() }
     }
 
     /// Something could not be read.
     fn incomplete(message: impl Into<String>) -> Self {
-        Self { message: message.into(), exit: Exit::Incomplete }
+        Self { message: message.into(), exit: Exit::Incomplete, at: Vec::new() }
     }
 }
 

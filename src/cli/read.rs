@@ -16,10 +16,26 @@ pub(super) fn this_host() -> Result<TreeHost, CommandError> {
     TreeHost::live().map_err(|error| CommandError::incomplete(error.to_string()))
 }
 
+/// The same with what an editor has not written yet.
+pub(super) fn around(place: &WhereArguments) -> Result<Box<dyn Host>, CommandError> {
+    Ok(edited(place, Box::new(this_host()?)))
+}
+
 /// The files of repositories, and nothing around them.
-pub(super) fn fenced(directories: &[PathBuf]) -> Result<FilesHost, CommandError> {
-    FilesHost::fenced(working_directory()?, directories)
-        .map_err(|error| CommandError::incomplete(error.to_string()))
+pub(super) fn fenced(
+    place: &WhereArguments,
+    directories: &[PathBuf],
+) -> Result<Box<dyn Host>, CommandError> {
+    let host = FilesHost::fenced(working_directory()?, directories)
+        .map_err(|error| CommandError::incomplete(error.to_string()))?;
+    Ok(edited(place, Box::new(host)))
+}
+
+fn edited(place: &WhereArguments, host: Box<dyn Host>) -> Box<dyn Host> {
+    match &place.unsaved {
+        Some(unsaved) => Box::new(unsaved.over(host)),
+        None => host,
+    }
 }
 
 /// Opens the door that the options name.
@@ -28,7 +44,7 @@ pub(super) fn open(place: &WhereArguments) -> Result<Box<dyn Host>, CommandError
         return Ok(Box::new(ReplayHost::new(Rc::clone(&capture.recording))));
     }
     if let Some(found) = &place.found {
-        return Ok(Box::new(fenced(&found.directories)?));
+        return fenced(place, &found.directories);
     }
     let given = given_paths(place);
     if let Some(root) = &place.root {
@@ -51,7 +67,7 @@ pub(super) fn open(place: &WhereArguments) -> Result<Box<dyn Host>, CommandError
     let given: Vec<PathBuf> = given.into_iter().chain(beside).collect();
     let host = FilesHost::new(directory, &given)
         .map_err(|error| CommandError::incomplete(error.to_string()))?;
-    Ok(Box::new(host))
+    Ok(edited(place, Box::new(host)))
 }
 
 /// Reads the deployments behind the door: one, or those of a repository. What was found wrong

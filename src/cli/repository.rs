@@ -8,7 +8,7 @@ use super::arguments::{Found, WhereArguments};
 use super::{CommandError, read, settings};
 use crate::facts::{Given, Problem};
 use crate::host::walk::walk;
-use crate::host::{FileKind, Host, Outcome, tidy};
+use crate::host::{FileKind, Outcome, tidy};
 use crate::repository::{self, Survey, Taken};
 use crate::source::Sources;
 use crate::source::placeholder::plain_name;
@@ -28,7 +28,7 @@ pub(super) fn settle(
             None => Ok(()),
         };
     }
-    let host = read::this_host()?;
+    let host = read::around(place)?;
     let working = settings::working_directory()?;
     let found = |word: &str| host.look(&tidy(&working.join(word))).outcome;
     let is_directory = |outcome: &Outcome| matches!(outcome, Outcome::Present(found) if found.kind == FileKind::Directory);
@@ -80,7 +80,7 @@ pub(super) fn settle(
     if listed.is_empty() {
         return find(place, directories, &units);
     }
-    let survey = survey(&directories)?;
+    let survey = survey(place, &directories)?;
     if place.apps.is_empty() && units.is_empty() {
         place.unlisted = unlisted(&survey, &listed, &working);
     }
@@ -203,12 +203,17 @@ fn name_of(unit: &str) -> String {
 }
 
 /// Looks the directories through.
-fn survey(directories: &[PathBuf]) -> Result<Survey, CommandError> {
-    let host = read::fenced(directories)?;
-    let sources = Sources::new(&host);
+fn survey(place: &WhereArguments, directories: &[PathBuf]) -> Result<Survey, CommandError> {
+    let host = read::fenced(place, directories)?;
+    let sources = Sources::new(&*host);
     let mut all = Survey::default();
     for path in directories {
-        let survey = repository::survey(&sources, path, &walk(path));
+        let mut walked = walk(path);
+        if let Some(unsaved) = &place.unsaved {
+            walked.files.extend(unsaved.new_files(&read::this_host()?, &settings::full(path)?));
+            walked.files.sort();
+        }
+        let survey = repository::survey(&sources, path, &walked);
         all.sites.extend(survey.sites);
         all.taken.extend(survey.taken);
         all.left.extend(survey.left);
@@ -223,10 +228,10 @@ fn find(
     directories: Vec<PathBuf>,
     units: &[String],
 ) -> Result<(), CommandError> {
-    let mut all = survey(&directories)?;
+    let mut all = survey(place, &directories)?;
     if !place.apps.is_empty() || !units.is_empty() {
-        let host = read::fenced(&directories)?;
-        let sources = Sources::new(&host);
+        let host = read::fenced(place, &directories)?;
+        let sources = Sources::new(&*host);
         let working = settings::working_directory()?;
         let full = |path: &Path| tidy(&working.join(path));
         let files: Vec<PathBuf> = units.iter().map(|unit| full(Path::new(unit))).collect();

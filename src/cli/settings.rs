@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use super::arguments::{self, WhereArguments};
-use super::{CommandError, Exit, read};
+use super::{CommandError, read};
 use crate::capture::SettingsFile;
 use crate::config::{self, Config, ConfigError, FailOn, Places};
 use crate::engine::{Anchor, Day, Selection, Settings};
-use crate::facts::{Deployment, Scope};
+use crate::facts::{Deployment, Problem, Scope};
 use crate::host::{Host, HostErrorKind, tidy};
 use crate::rule::Severity;
 use crate::source::Sources;
@@ -29,18 +29,20 @@ pub(super) fn file(
     named: Option<&Path>,
 ) -> Result<Option<SettingsFile>, CommandError> {
     let working = working_directory()?;
+    let live = read::around(place)?;
     if let Some(capture) = &place.replayed {
         return match named {
-            Some(_) => near(named, &working, &working),
+            Some(_) => near(&*live, named, &working, &working),
             None => Ok(capture.asked.settings.clone()),
         };
     }
     let start = place.repository.as_deref().unwrap_or(Path::new("."));
-    match (near(named, &tidy(&working.join(start)), &working)?, read::request(place).scope) {
+    let nearest = near(&*live, named, &tidy(&working.join(start)), &working)?;
+    match (nearest, read::request(place).scope) {
         (Some(file), _) => Ok(Some(file)),
         _ if place.repository.is_some() => Ok(None),
         (None, Scope::Files(_)) => Ok(None),
-        (None, Scope::Live) => of_host(&read::this_host()?, &working),
+        (None, Scope::Live) => of_host(&*live, &working),
         (None, Scope::Root) => of_host(&*read::open(place)?, &working),
     }
 }
@@ -48,25 +50,26 @@ pub(super) fn file(
 /// The same for the host that the program runs on.
 pub(super) fn of_this_host(named: Option<&Path>) -> Result<Option<Config>, CommandError> {
     let working = working_directory()?;
-    let file = match near(named, &working, &working)? {
+    let live = read::this_host()?;
+    let file = match near(&live, named, &working, &working)? {
         Some(file) => Some(file),
-        None => of_host(&read::this_host()?, &working)?,
+        None => of_host(&live, &working)?,
     };
     file.as_ref().map(understood).transpose()
 }
 
 /// The file that was named, else the nearest.
 fn near(
+    live: &dyn Host,
     named: Option<&Path>,
     start: &Path,
     working: &Path,
 ) -> Result<Option<SettingsFile>, CommandError> {
-    let live = read::this_host()?;
     let found = match named {
         Some(path) => Some(path.to_path_buf()),
-        None => nearest(&live, start)?,
+        None => nearest(live, start)?,
     };
-    found.map(|path| at(&live, &path, working)).transpose()
+    found.map(|path| at(live, &path, working)).transpose()
 }
 
 /// The nearest file from here on upwards.
@@ -118,7 +121,14 @@ fn understood(file: &SettingsFile) -> Result<Config, CommandError> {
 fn judged(parsed: Result<Config, Vec<ConfigError>>) -> Result<Config, CommandError> {
     parsed.map_err(|errors| {
         let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        CommandError { message: lines.join("\n"), exit: Exit::Usage }
+        let at = |error: ConfigError| Problem {
+            line: Some(error.line),
+            ..Problem::new(&error.path, error.message)
+        };
+        CommandError {
+            at: errors.into_iter().map(at).collect(),
+            ..CommandError::usage(lines.join("\n"))
+        }
     })
 }
 
@@ -147,6 +157,11 @@ pub(super) fn anchored(place: &WhereArguments) -> Result<Option<(PathBuf, PathBu
 pub(super) fn working_directory() -> Result<PathBuf, CommandError> {
     std::env::current_dir()
         .map_err(|error| CommandError::incomplete(format!("the working directory: {error}")))
+}
+
+/// A path from the root on.
+pub(super) fn full(path: &Path) -> Result<PathBuf, CommandError> {
+    Ok(tidy(&working_directory()?.join(path)))
 }
 
 /// Today, in UTC.

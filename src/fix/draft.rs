@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::resolve::{Places, Step};
 use super::text::{Splice, spliced};
@@ -87,7 +88,7 @@ impl Draft {
     /// An entry with other bytes.
     fn put(&mut self, path: PathBuf, mut entry: Entry, bytes: Vec<u8>) {
         entry.metadata.size = bytes.len() as u64;
-        entry.bytes = bytes;
+        entry.bytes = bytes.into();
         self.entries.insert(path, entry);
     }
 
@@ -121,7 +122,7 @@ impl Draft {
             let entry = self.new_entry(overlay, &directory, FileKind::Directory, fragment)?;
             self.entries.insert(directory, entry);
         }
-        let bytes = unit::with_lines(old.as_ref().map(|entry| entry.bytes.as_slice()), &lines);
+        let bytes = unit::with_lines(old.as_ref().map(|entry| &*entry.bytes), &lines);
         let entry = match old {
             Some(entry) => entry,
             None => self.new_entry(overlay, &path, FileKind::File, fragment)?,
@@ -156,7 +157,7 @@ impl Draft {
             mtime: 0,
             mtime_nanos: 0,
         };
-        Ok(Entry { metadata, bytes: Vec::new() })
+        Ok(Entry { metadata, bytes: Arc::default() })
     }
 
     /// What it comes to on the disk, directories first.
@@ -164,7 +165,7 @@ impl Draft {
         let mut changes = Vec::with_capacity(self.entries.len());
         for (path, entry) in &self.entries {
             let before = Content::read(base, path).map_err(|error| error.to_string())?;
-            let after = Content::new(entry.metadata, entry.bytes.clone());
+            let after = Content::new(entry.metadata, entry.bytes.to_vec());
             if before != after {
                 changes.push(Change { path: path.clone(), before, after });
             }
@@ -182,5 +183,5 @@ fn present(overlay: &OverlayHost, path: &Path) -> Result<Entry, String> {
         FileKind::Directory => Vec::new(),
         kind => return Err(format!("{} is {kind}", path.display())),
     };
-    Ok(Entry { metadata, bytes })
+    Ok(Entry { metadata, bytes: bytes.into() })
 }

@@ -1,7 +1,9 @@
 //! Changes of one's own, without a plan round them.
 
 use super::draft::Draft;
-use super::resolve::{Places, Resolver};
+use std::path::{Path, PathBuf};
+
+use super::resolve::{Places, Resolver, texts};
 use super::{Change, Placement};
 use crate::facts::Deployment;
 use crate::host::{Host, OverlayHost};
@@ -23,4 +25,35 @@ pub fn edited(
     let resolver = Resolver { sources, overlay, deployment, places, placement, repository };
     let steps = resolver.steps(edits)?;
     Draft::default().with(overlay, &steps, places, placement)?.changes(host)
+}
+
+/// Which files a fix changes, asked of one fix after the other.
+pub struct Reach<'a, 'h> {
+    sources: &'a Sources<'h>,
+    deployment: &'a Deployment,
+    overlay: OverlayHost<'h>,
+    places: Places,
+}
+
+impl<'a, 'h> Reach<'a, 'h> {
+    /// For the files of a repository.
+    pub fn new(sources: &'a Sources<'h>, deployment: &'a Deployment) -> Self {
+        let overlay = OverlayHost::new(sources.host());
+        let places = Places::of(deployment, &overlay, true);
+        Self { sources, deployment, overlay, places }
+    }
+
+    /// The files whose text the edits change, free of links. `None` if they cannot be made, or are
+    /// more than changes of text, or write text anew that may be a secret.
+    pub fn texts(&self, edits: &[Edit]) -> Option<Vec<PathBuf>> {
+        if edits.iter().any(|edit| matches!(edit, Edit::Lift { .. })) {
+            return None;
+        }
+        let Self { sources, deployment, overlay, places } = self;
+        let placement = Placement::InPlace;
+        let resolver =
+            Resolver { sources, overlay, deployment, places, placement, repository: true };
+        let steps = resolver.steps(edits).ok()?;
+        Some(texts(&steps)?.into_iter().map(Path::to_path_buf).collect())
+    }
 }

@@ -20,7 +20,7 @@ mod unit;
 pub mod validate;
 
 pub use change::{Change, Content};
-pub use edited::edited;
+pub use edited::{Reach, edited};
 pub use patch::patch;
 pub use plan::{Left, Options, Plan, Proposal, Reason, plan};
 

@@ -2,16 +2,17 @@
 //! nothing more changes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use super::actions::Action;
 use super::draft::Draft;
 use super::owners::{Concerned, Owners};
 use super::resolve::{Places, Resolver, Step};
-use super::{Change, Placement, actions, diff};
+use super::{Change, Placement, actions, diff, resolve};
 use crate::engine::{self, Outcome, Selection, Settings};
 use crate::facts::{Deployment, Problem};
 use crate::host::{Host, OverlayHost};
-use crate::rule::{Finding, Rule, Safety, Uncovers};
+use crate::rule::{Edit, Finding, Rule, Safety, Uncovers};
 use crate::source::Sources;
 
 /// The most rounds of fixing and checking again.
@@ -57,9 +58,22 @@ pub struct Proposal {
     pub live: bool,
     /// The finding's severity.
     pub severity: crate::rule::Severity,
+    /// Where the finding stands: the file as it was read, and the byte.
+    pub place: Option<(PathBuf, u32)>,
     fingerprint: String,
     steps: Result<Vec<Step>, String>,
+    /// Is text that may be a secret taken to another place?
+    lifts: bool,
     uncovers: Uncovers,
+}
+
+impl Proposal {
+    /// The files that it changes, free of links, where it is a change of text alone: no mode, and
+    /// nothing that may be a secret written anew.
+    pub fn texts(&self) -> Option<BTreeSet<&Path>> {
+        let steps = self.steps.as_ref().ok().filter(|_| !self.lifts)?;
+        resolve::texts(steps)
+    }
 }
 
 /// Why a finding stays.
@@ -447,9 +461,14 @@ fn proposal(finding: &Finding, fingerprint: &str, resolver: &Resolver) -> Propos
         safety,
         refused: refused.map(|why| why.text().to_owned()),
         live: false,
+        place: finding
+            .labels
+            .first()
+            .map(|label| (resolver.sources.file(label.span.file).path.clone(), label.span.start)),
         fingerprint: fingerprint.to_owned(),
         severity: finding.severity,
         steps: resolver.steps(edits),
+        lifts: edits.iter().any(|edit| matches!(edit, Edit::Lift { .. })),
         uncovers,
     }
 }
@@ -472,7 +491,7 @@ pub fn overlay<'h>(host: &'h dyn Host, changes: &[Change]) -> OverlayHost<'h> {
         };
         let size = bytes.len() as u64;
         let metadata = Metadata { kind, mode, uid, gid, size, mtime: 0, mtime_nanos: 0 };
-        overlay.put(&change.path, Entry { metadata, bytes });
+        overlay.put(&change.path, Entry { metadata, bytes: bytes.into() });
     }
     overlay
 }

@@ -54,6 +54,13 @@ impl Step {
     }
 }
 
+/// The files that steps change, where each is a change of a file's text, and there are any.
+pub(super) fn texts(steps: &[Step]) -> Option<BTreeSet<&Path>> {
+    let text = |step| matches!(step, &Step::Splice { .. });
+    let all = !steps.is_empty() && steps.iter().all(text);
+    all.then(|| steps.iter().map(Step::path).collect())
+}
+
 /// What is known of a file to be changed, beside its bytes.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Places {

@@ -19,6 +19,7 @@ pub mod recording;
 mod replay;
 pub mod run;
 pub mod tree;
+pub mod unsaved;
 pub mod walk;
 pub mod write;
 
@@ -37,6 +38,7 @@ pub use recording::Recording;
 pub use replay::ReplayHost;
 pub use run::{Command, Import, Output, Program, RunError};
 pub use tree::{Relinked, TreeHost};
+pub use unsaved::Unsaved;
 
 /// The largest file that is read unless the caller says otherwise, in bytes.
 pub const READ_LIMIT: u64 = 64 << 20;

@@ -4,10 +4,14 @@
 //! What lives (processes, sockets, commands) would not change with the files, so none of it is
 //! seen here.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fmt;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
 
 use super::{
     FileKind, Host, HostError, HostErrorKind, LinkHop, Lookup, Metadata, Outcome, Step, tidy,
@@ -19,7 +23,7 @@ pub struct Entry {
     /// A file or a directory, its mode and owner.
     pub metadata: Metadata,
     /// A file's bytes.
-    pub bytes: Vec<u8>,
+    pub bytes: Arc<[u8]>,
 }
 
 /// Without the bytes, which may hold secrets.
@@ -31,19 +35,70 @@ impl fmt::Debug for Entry {
 
 /// A host with some paths changed. The paths are absolute and free of links.
 pub struct OverlayHost<'h> {
-    base: &'h dyn Host,
+    base: Base<'h>,
     entries: BTreeMap<PathBuf, Entry>,
+    /// The names of the entries in each directory, so that a listing looks at its own alone.
+    names: BTreeMap<PathBuf, BTreeSet<OsString>>,
+    /// The entries that somebody asked for, where that is of interest.
+    asked: Option<Asked>,
+}
+
+/// Paths that somebody asked for.
+pub type Asked = Rc<RefCell<BTreeSet<PathBuf>>>;
+
+/// The host below, somebody else's or the overlay's own.
+enum Base<'h> {
+    Lent(&'h dyn Host),
+    Own(Box<dyn Host + 'h>),
+}
+
+impl<'h> Deref for Base<'h> {
+    type Target = dyn Host + 'h;
+
+    fn deref(&self) -> &Self::Target {
+        match self {
+            Self::Lent(host) => *host,
+            Self::Own(host) => &**host,
+        }
+    }
 }
 
 impl<'h> OverlayHost<'h> {
     /// The host as it is, without what lives.
     pub fn new(base: &'h dyn Host) -> Self {
-        Self { base, entries: BTreeMap::new() }
+        Self::on(Base::Lent(base))
+    }
+
+    /// The same over a host that nobody else needs.
+    pub fn over(base: Box<dyn Host + 'h>) -> Self {
+        Self::on(Base::Own(base))
+    }
+
+    fn on(base: Base<'h>) -> Self {
+        Self { base, entries: BTreeMap::new(), names: BTreeMap::new(), asked: None }
     }
 
     /// The same host with one path changed.
     pub fn put(&mut self, path: impl Into<PathBuf>, entry: Entry) {
-        self.entries.insert(path.into(), entry);
+        let path = path.into();
+        if let (Some(directory), Some(name)) = (path.parent(), path.file_name()) {
+            self.names.entry(directory.into()).or_default().insert(name.into());
+        }
+        self.entries.insert(path, entry);
+    }
+
+    /// Notes down which of the changed paths are asked for.
+    pub fn note(&mut self, asked: Asked) {
+        self.asked = Some(asked);
+    }
+
+    /// What is asked for at a path free of links, if it was changed.
+    fn changed(&self, path: &Path) -> Option<&Entry> {
+        let entry = self.entries.get(path)?;
+        if let Some(asked) = &self.asked {
+            asked.borrow_mut().insert(path.into());
+        }
+        Some(entry)
     }
 
     /// What a path was changed to, if it was.
@@ -76,7 +131,7 @@ impl<'h> OverlayHost<'h> {
     /// The lookup of a path that only the changes bring into being.
     fn look_at_new(&self, path: &Path, base: Lookup) -> Lookup {
         let resolved = self.resolve(path);
-        let Some(entry) = self.entries.get(&resolved) else { return base };
+        let Some(entry) = self.changed(&resolved) else { return base };
         let mut steps = Vec::new();
         if let Some(parent) = resolved.parent() {
             let around = self.look(parent);
@@ -118,7 +173,7 @@ impl Host for OverlayHost<'_> {
         }
         match lookup.outcome {
             Outcome::Present(_) => {
-                if let Some(entry) = self.entries.get(&lookup.resolved) {
+                if let Some(entry) = self.changed(&lookup.resolved) {
                     lookup.outcome = Outcome::Present(entry.metadata);
                 }
                 lookup
@@ -136,7 +191,7 @@ impl Host for OverlayHost<'_> {
         if matches!(&found, Ok(metadata) if metadata.kind == FileKind::Link) {
             return found;
         }
-        match self.entries.get(&self.resolve(path)) {
+        match self.changed(&self.resolve(path)) {
             Some(entry) => Ok(entry.metadata),
             None => found,
         }
@@ -147,10 +202,15 @@ impl Host for OverlayHost<'_> {
             return Err(Self::missing(path));
         }
         if !self.entries.is_empty()
-            && let Some(entry) = self.entries.get(&self.resolve(path))
+            && let Some(entry) = self.changed(&self.resolve(path))
         {
+            let size = entry.bytes.len() as u64;
             return match entry.metadata.kind {
-                FileKind::File => Ok(entry.bytes.clone()),
+                FileKind::File if size > limit => {
+                    let kind = HostErrorKind::TooLarge { size, limit };
+                    Err(HostError { path: path.into(), kind })
+                }
+                FileKind::File => Ok(entry.bytes.to_vec()),
                 kind => Err(HostError { path: path.into(), kind: HostErrorKind::NotAFile(kind) }),
             };
         }
@@ -174,8 +234,7 @@ impl Host for OverlayHost<'_> {
             Err(_) if self.entries.contains_key(&directory) => Vec::new(),
             Err(error) => return Err(error),
         };
-        let new = self.entries.keys().filter(|entry| entry.parent() == Some(&directory));
-        names.extend(new.filter_map(|entry| entry.file_name()).map(Into::into));
+        names.extend(self.names.get(&directory).into_iter().flatten().cloned());
         names.sort();
         names.dedup();
         Ok(names)

@@ -273,6 +273,11 @@ impl<'a> View<'a> {
         }
     }
 
+    /// What it is a view of.
+    pub fn report(&self) -> &'a Report<'a> {
+        self.report
+    }
+
     /// Was everything read that should have been?
     pub(super) fn is_complete(&self) -> bool {
         self.asked.allow_incomplete || self.gaps().next().is_none()

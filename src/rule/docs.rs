@@ -5,7 +5,7 @@
 //! `tree,bad` (lines that change the tree), `proc,bad` (lines that change what runs). With `live`
 //! the healthy deployment runs. All blocks up to the next *bad* one belong together.
 
-use super::Rule;
+use super::{Check, Rule, Safety};
 
 /// What an example shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +50,24 @@ pub fn paragraphs(rule: &Rule) -> String {
     let lines: Vec<&str> =
         rule.docs.iter().map(|line| line.strip_prefix(' ').unwrap_or(line)).collect();
     lines.join("\n")
+}
+
+/// A rule's page in Markdown; the pages under `docs/rules/` are the same text.
+pub fn page(rule: &Rule) -> String {
+    format!(
+        "# {} {}\n\n{} · {} · fix: {} · checks {} · since {}\n\n{}\n",
+        rule.code,
+        rule.name,
+        rule.severity.word(),
+        rule.impact.word(),
+        rule.fix.map_or("none", Safety::word),
+        match rule.check {
+            Check::App(_) | Check::Passing(_) => "each application",
+            Check::Host(_) => "the host",
+        },
+        rule.since,
+        paragraphs(rule).trim_end(),
+    )
 }
 
 /// The fenced examples in order. A fence without `bad`, `fixed` or `good` is no example.

@@ -10,7 +10,7 @@ mod macros;
 pub mod prelude;
 mod sink;
 
-pub use docs::{Example, ExampleKind, address, examples, paragraphs, summary};
+pub use docs::{Example, ExampleKind, address, examples, page, paragraphs, summary};
 pub use edit::{Edit, Value};
 pub use finding::{Evidence, EvidenceKind, Finding, Fix, Label, Safety, Uncovers};
 pub use hand::Hand;

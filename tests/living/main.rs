@@ -24,6 +24,7 @@ mod live_cost;
 mod live_host;
 mod live_migrations;
 mod live_processes;
+mod neovim;
 mod nginx_directives;
 mod nginx_lossless;
 mod nginx_others;

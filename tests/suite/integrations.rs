@@ -26,5 +26,5 @@ fn every_integration_is_named_and_every_link_leads_somewhere() {
         }
         count += 1;
     }
-    assert!(count >= 7, "{count}");
+    assert!(count >= 8, "{count}");
 }

@@ -1,6 +1,6 @@
 //! The rooms know of each other in one direction only: host → source → facts → capture → repository →
-//! rule → rules → engine → config → report, fix, scaffold → probe → reload → cli. A path that points
-//! up fails here.
+//! rule → rules → engine → config → report, fix, scaffold → probe → reload → lsp → cli. A path that
+//! points up fails here.
 
 #[path = "edits.rs"]
 mod edits;
@@ -12,7 +12,7 @@ mod rules_see_facts;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const ORDER: [&str; 15] = [
+const ORDER: [&str; 16] = [
     "host",
     "source",
     "facts",
@@ -27,6 +27,7 @@ const ORDER: [&str; 15] = [
     "scaffold",
     "probe",
     "reload",
+    "lsp",
     "cli",
 ];
 

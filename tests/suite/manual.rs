@@ -44,7 +44,7 @@ fn all_pages_are_written_as_man_looks_for_them() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     names.sort();
-    assert_eq!(names.len(), 21, "{names:?}");
+    assert_eq!(names.len(), 22, "{names:?}");
     for (name, command) in
         [("deploy-doctor.1", &[][..]), ("deploy-doctor-config-check.1", &["config", "check"])]
     {
@@ -54,7 +54,7 @@ fn all_pages_are_written_as_man_looks_for_them() {
     // A page refers to those of its commands, and they are there.
     let program = page(&[]);
     let referred: Vec<_> = program.lines().filter_map(|line| line.strip_suffix("(1)")).collect();
-    assert_eq!(referred.len(), 15, "{program}");
+    assert_eq!(referred.len(), 16, "{program}");
     for name in referred {
         assert!(names.contains(&format!("{name}.1")), "{name}");
     }

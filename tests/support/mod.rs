@@ -6,6 +6,7 @@ pub mod case;
 pub mod certificate;
 pub mod command;
 pub mod container;
+pub mod editor;
 pub mod env_files;
 pub mod fault;
 pub mod fix;

@@ -1,0 +1,162 @@
+//! What is offered at a place: the fixes of its findings, all safe ones together, and a comment that
+//! accepts a finding.
+
+use std::path::PathBuf;
+
+use gen_lsp_types::{CodeAction, CodeActionKind, Position, Range, TextEdit, Uri};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Wanted;
+use super::client::Client;
+use super::documents::Document;
+use super::edit::one_edit;
+use super::folder::{Folder, Mark, Offer};
+use super::position::touch;
+use crate::rule::Safety;
+
+/// Of this kind are all safe fixes of a file: no more than that file may change when it is saved.
+pub(super) const FIX_ALL: &str = "source.fixAll.deploydoctor";
+/// A client that wants every edit at once is offered no more.
+const AT_ONCE: usize = 16;
+
+/// What an action is, for when the client asks for its edit.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Data {
+    /// The folder, as the client names it.
+    pub folder: PathBuf,
+    /// The fixes.
+    pub wanted: Wanted,
+}
+
+/// What the client asks about.
+pub(super) struct Question {
+    /// The file.
+    pub uri: Uri,
+    /// The place in it.
+    pub range: Range,
+    /// The kinds that are of interest; `None` if all are.
+    pub only: Option<Vec<String>>,
+}
+
+impl Question {
+    /// Reads the parameters; `None` if they are not understood.
+    pub fn of(params: &Value) -> Option<Self> {
+        let only = params["context"]["only"].as_array();
+        let words =
+            |only: &Vec<Value>| only.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+        Some(Self {
+            uri: Uri(params["textDocument"]["uri"].as_str()?.to_owned()),
+            range: Range::deserialize(&params["range"]).ok()?,
+            only: only.map(words),
+        })
+    }
+
+    /// Is a kind of interest? One stands for all that are below it.
+    fn wants(&self, kind: &str) -> bool {
+        let stands = |word: &String| {
+            let rest = kind.strip_prefix(word.as_str());
+            word.is_empty() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        self.only.as_ref().is_none_or(|only| only.iter().any(stands))
+    }
+}
+
+/// An action, and the fixes that are behind it, if it is made by any.
+pub(super) struct Offered {
+    /// As the client sees it, without its edit where that is to be worked out.
+    pub action: CodeAction,
+    /// Whose edit it is.
+    pub data: Option<Data>,
+}
+
+/// All that is offered in one folder.
+pub(super) fn offered(
+    question: &Question,
+    folder: &Folder,
+    document: Option<&Document>,
+    client: &Client,
+) -> Vec<Offered> {
+    let mut all = Vec::new();
+    let here =
+        |mark: &&Mark| mark.uri == question.uri && touch(&mark.diagnostic.range, &question.range);
+    let marks: Vec<&Mark> = folder.marks.iter().filter(here).collect();
+    let fixes =
+        |wanted: &Wanted| Some(Data { folder: folder.path.clone(), wanted: wanted.clone() });
+    if question.wants("quickfix") {
+        let offers = marks.iter().filter_map(|mark| Some((*mark, mark.offer.as_ref()?)));
+        let most = if client.resolves { usize::MAX } else { AT_ONCE };
+        all.extend(offers.take(most).map(|(mark, offer)| Offered {
+            action: CodeAction {
+                is_preferred: Some(offer.safety == Safety::Safe),
+                diagnostics: Some(vec![mark.diagnostic.clone()]),
+                ..action(title(mark, offer), "quickfix")
+            },
+            data: fixes(&offer.wanted),
+        }));
+        if safe(folder, |_| true) > 1 && marks.iter().any(|mark| mark.offer.is_some()) {
+            let title = "Apply all safe fixes of the folder (deploy-doctor)".to_owned();
+            all.push(Offered { action: action(title, "quickfix"), data: fixes(&Wanted::All) });
+        }
+    }
+    if question.wants(FIX_ALL)
+        && let Some(file) = folder.marks.iter().find(|mark| mark.uri == question.uri)
+    {
+        let alone = |offer: &Offer| offer.files.iter().all(|changed| *changed == file.real);
+        if safe(folder, alone) > 0 {
+            let title = "Apply all safe fixes of this file (deploy-doctor)".to_owned();
+            let wanted = Wanted::File(file.real.clone());
+            all.push(Offered { action: action(title, FIX_ALL), data: fixes(&wanted) });
+        }
+    }
+    if question.wants("quickfix") {
+        let comments = marks.iter().filter_map(|mark| comment(mark, document?, client));
+        all.extend(comments.map(|action| Offered { action, data: None }));
+    }
+    all
+}
+
+/// How many safe fixes there are.
+fn safe(folder: &Folder, of: impl Fn(&Offer) -> bool) -> usize {
+    let offers = folder.marks.iter().filter_map(|mark| mark.offer.as_ref());
+    offers.filter(|offer| offer.safety == Safety::Safe && of(offer)).count()
+}
+
+fn title(mark: &Mark, offer: &Offer) -> String {
+    let code = mark.rule.map_or("", |rule| rule.code);
+    match offer.safety {
+        Safety::Unsafe => format!("{code} (unsafe): {}", offer.title),
+        _ => format!("{code}: {}", offer.title),
+    }
+}
+
+fn action(title: String, kind: &'static str) -> CodeAction {
+    CodeAction { title, kind: Some(CodeActionKind::new(kind)), ..CodeAction::default() }
+}
+
+/// A comment that accepts a finding, its reason to be filled in: as long as none is given, the next
+/// check says that the comment holds nothing back.
+fn comment(mark: &Mark, document: &Document, client: &Client) -> Option<CodeAction> {
+    let rule = mark.rule.filter(|_| mark.holds_comments)?;
+    let line = mark.diagnostic.range.start.line;
+    // Within a statement that goes over several lines a comment would be a part of it.
+    let before = line.checked_sub(1).and_then(|before| document.line(before)).unwrap_or_default();
+    if before.trim_end_matches(['\r', '\n']).ends_with('\\') {
+        return None;
+    }
+    let text = document.line(line)?;
+    let content = text.trim_end_matches(['\r', '\n']);
+    let end = if content.len() < text.len() { &text[content.len()..] } else { "\n" };
+    let indentation = &text[..text.len() - text.trim_start_matches([' ', '\t']).len()];
+    let start = Position { line, character: 0 };
+    let new_text = format!("{indentation}# deploy-doctor: ignore[{}] {end}", rule.code);
+    let edit = TextEdit { range: Range { start, end: start }, new_text };
+    Some(CodeAction {
+        edit: Some(one_edit(document, edit, client)),
+        diagnostics: Some(vec![mark.diagnostic.clone()]),
+        ..action(
+            format!("{}: accept it with a comment (write why after it)", rule.code),
+            "quickfix",
+        )
+    })
+}

@@ -1,0 +1,126 @@
+//! Places as the protocol counts them: lines from 0, which end with `\n`, `\r\n` or `\r`, and units of
+//! the encoding that was agreed upon.
+
+use gen_lsp_types::{Position, Range};
+
+/// What a column counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Encoding {
+    /// Bytes of UTF-8.
+    Utf8,
+    /// Units of UTF-16, as JavaScript counts.
+    Utf16,
+}
+
+impl Encoding {
+    /// Its name in the protocol.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Utf8 => "utf-8",
+            Self::Utf16 => "utf-16",
+        }
+    }
+
+    fn of(self, character: char) -> usize {
+        match self {
+            Self::Utf8 => character.len_utf8(),
+            Self::Utf16 => character.len_utf16(),
+        }
+    }
+
+    /// How many units bytes are. What is no UTF-8 is one character, as an editor shows it.
+    fn units(self, bytes: &[u8]) -> usize {
+        let of = |chunk: std::str::Utf8Chunk| {
+            let valid: usize = chunk.valid().chars().map(|character| self.of(character)).sum();
+            let replaced = !chunk.invalid().is_empty();
+            valid + if replaced { self.of(char::REPLACEMENT_CHARACTER) } else { 0 }
+        };
+        bytes.utf8_chunks().map(of).sum()
+    }
+
+    /// The byte of a line at which a column lies. One within a character is that character's
+    /// beginning, one behind the line its end.
+    pub fn byte(self, line: &str, column: u32) -> usize {
+        let content = content(line.as_bytes());
+        let mut left = column as usize;
+        for (at, character) in line[..content].char_indices() {
+            let units = self.of(character);
+            if left < units {
+                return at;
+            }
+            left -= units;
+        }
+        content
+    }
+}
+
+/// How many bytes of a line are before its end of line.
+fn content(line: &[u8]) -> usize {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line).len()
+}
+
+/// How many bytes the first line of a text has, its end included.
+pub(super) fn first_line(text: &[u8]) -> usize {
+    match memchr::memchr2(b'\n', b'\r', text) {
+        None => text.len(),
+        Some(at) if text[at..].starts_with(b"\r\n") => at + 2,
+        Some(at) => at + 1,
+    }
+}
+
+/// Where the lines of a text begin.
+pub(super) struct Lines<'t> {
+    text: &'t [u8],
+    starts: Vec<usize>,
+    encoding: Encoding,
+}
+
+impl<'t> Lines<'t> {
+    /// Looks through a text.
+    pub fn of(text: &'t [u8], encoding: Encoding) -> Self {
+        let mut starts = vec![0];
+        let mut at = 0;
+        while at < text.len() {
+            at += first_line(&text[at..]);
+            if text[..at].ends_with(b"\n") || text[..at].ends_with(b"\r") {
+                starts.push(at);
+            }
+        }
+        Self { text, starts, encoding }
+    }
+
+    /// Where a byte stands.
+    pub fn position(&self, offset: usize) -> Position {
+        let offset = offset.min(self.text.len());
+        let line = self.starts.partition_point(|start| *start <= offset).max(1) - 1;
+        let start = self.starts[line];
+        let end = self.starts.get(line + 1).copied().unwrap_or(self.text.len());
+        let content = start + content(&self.text[start..end]);
+        let column = self.encoding.units(&self.text[start..offset.min(content)]);
+        Position { line: number(line), character: number(column) }
+    }
+
+    /// Where a range of bytes stands.
+    pub fn range(&self, start: usize, end: usize) -> Range {
+        Range { start: self.position(start), end: self.position(end.max(start)) }
+    }
+}
+
+/// A whole line, counted from 1.
+pub(super) fn whole_line(line: usize) -> Range {
+    let line = number(line.saturating_sub(1));
+    // A column behind the end is the end.
+    let end = i32::MAX.unsigned_abs();
+    Range { start: Position { line, character: 0 }, end: Position { line, character: end } }
+}
+
+/// Do two ranges touch? An empty one lies in what it touches.
+pub(super) fn touch(a: &Range, b: &Range) -> bool {
+    a.start <= b.end && b.start <= a.end
+}
+
+fn number(count: usize) -> u32 {
+    // The protocol's numbers are those of 31 bits.
+    u32::try_from(count).unwrap_or(u32::MAX).min(i32::MAX.unsigned_abs())
+}
