@@ -2,6 +2,8 @@
 //! rule → rules → engine → config → report, fix, scaffold → probe → reload → lsp → cli. A path that
 //! points up fails here.
 
+#[path = "circles.rs"]
+mod circles;
 #[path = "edits.rs"]
 mod edits;
 #[path = "one_source.rs"]
