@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use super::{Style, View, concise, github, gitlab, json, junit, markdown, prometheus, sarif, tap};
+use super::{
+    Failure, Style, View, concise, github, gitlab, json, junit, markdown, prometheus, sarif, tap,
+};
 
 /// How a report is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -78,15 +80,4 @@ pub fn write_failure(format: Format, failure: &Failure) -> Option<String> {
         Format::Github => Some(github::failed(failure)),
         _ => None,
     }
-}
-
-/// A run that came to no report.
-#[derive(Debug, Clone)]
-pub struct Failure {
-    /// What was to be checked.
-    pub scope: String,
-    /// When, in seconds since 1970.
-    pub seconds: u64,
-    /// Why not.
-    pub message: String,
 }

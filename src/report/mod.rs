@@ -1,6 +1,7 @@
 //! One model of what was found, many formats. Each format is a file of its own.
 
 mod concise;
+mod failure;
 mod format;
 mod github;
 mod gitlab;
@@ -19,7 +20,8 @@ mod text;
 mod times;
 mod view;
 
-pub use format::{Failure, Format, Unwritable, write, write_failure};
+pub use failure::Failure;
+pub use format::{Format, Unwritable, write, write_failure};
 pub use html::html;
 pub use place::Base;
 pub use text::{Style, shell_words, text};
