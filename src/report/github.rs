@@ -7,7 +7,7 @@
 use std::fmt::Write;
 
 use super::place::Placed;
-use super::text::plural;
+use super::plural::plural;
 use super::{Failure, Severity, View, clean};
 
 /// The most annotations of one kind that GitHub shows for a step.

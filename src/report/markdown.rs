@@ -6,7 +6,7 @@
 
 use std::fmt::Write;
 
-use super::text::plural;
+use super::plural::plural;
 use super::view::Finding;
 use super::{Severity, View};
 

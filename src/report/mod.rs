@@ -12,6 +12,7 @@ mod markdown;
 pub mod nagios;
 mod path;
 mod place;
+mod plural;
 mod prometheus;
 mod sarif;
 mod snippet;

@@ -4,7 +4,7 @@
 //! A `|` starts the performance data, and later lines may have their own, so no text holds one. The
 //! data comes first after the state's line: what a transport cuts off is text.
 
-use super::text::plural;
+use super::plural::plural;
 use super::{View, clean};
 
 /// The most characters of one line of text; old transports carry a kilobyte in all.

@@ -9,7 +9,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use super::place::{Artifact, Placed};
-use super::text::plural;
+use super::plural::plural;
 use super::view::{By, ByKind, Finding};
 use super::{PatchedFile, Severity, View};
 use crate::rule::{self, Rule};

@@ -6,6 +6,7 @@ use comfy_table::{Cell, Table, presets};
 use owo_colors::OwoColorize;
 
 use super::concise::{self, problem_line};
+use super::plural::plural;
 use super::view::Summary;
 use super::{Report, clean, path, snippet};
 use crate::engine::{AppOutcome, ChecklistItem, Outcome, Reported, SeenIn, Status, Verdict};
@@ -344,9 +345,4 @@ fn summary(report: &Report, style: Style, out: &mut String) {
     if style.verbose {
         let _ = writeln!(out, "{}", style.dim(&report.times.to_string()));
     }
-}
-
-/// `1 error`, `2 errors`.
-pub(super) fn plural(count: usize, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use super::place::{Artifacts, Placed};
-use super::text::plural;
+use super::plural::plural;
 use super::{Asked, Patch, Report, SourceInfo, clean};
 use crate::engine::{Acceptance, Outcome, Reported, SeenIn, Status};
 use crate::facts::WhyKind;

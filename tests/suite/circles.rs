@@ -52,7 +52,6 @@ const LEFT: &[(&[&str], &str)] = &[
     (&["probe::answer", "probe::body"], "not cut yet"),
     (&["probe::prober", "probe::run"], "not cut yet"),
     (&["reload::trigger", "reload::watch"], "not cut yet"),
-    (&["report::text", "report::view"], "not cut yet"),
     (&["rules::unit::shell_syntax_without_shell", "rules::without_shell"], "not cut yet"),
     (&["source::alembic::parse", "source::alembic::upgrade"], "not cut yet"),
     (

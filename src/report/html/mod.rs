@@ -8,7 +8,8 @@ mod source;
 
 use std::fmt::Write;
 
-use super::text::{Tone, command, not_known, plural, verdict_words};
+use super::plural::plural;
+use super::text::{Tone, command, not_known, verdict_words};
 use super::{Report, clean};
 use crate::engine::{AppOutcome, ChecklistItem, Reported, SeenIn, Status};
 use crate::facts::App;
