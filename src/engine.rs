@@ -4,6 +4,7 @@
 mod anchor;
 mod baseline;
 mod checklist;
+mod day;
 mod each;
 mod fingerprint;
 mod held;
@@ -14,9 +15,10 @@ mod suppression;
 pub use anchor::Anchor;
 pub use baseline::Baseline;
 pub use checklist::{ChecklistItem, SeenIn, Status, Verdict};
+pub use day::Day;
 pub use each::run_each;
 pub use held::{Acceptance, Suppressed};
-pub use ignore::{Day, Ignore, IgnoredFile, Named, is_named};
+pub use ignore::{Ignore, IgnoredFile, Named, is_named};
 pub use selection::{Selection, SelectionError};
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};

@@ -4,18 +4,13 @@ use std::path::{Path, PathBuf};
 
 use globset::GlobMatcher;
 
-use super::{Acceptance, Selection};
+use super::{Acceptance, Day, Selection};
 use crate::facts::{Deployment, Problem};
 use crate::host::tidy;
 use crate::rule::{EvidenceKind, Finding, Rule, Skip};
 use crate::source::Sources;
 use crate::source::similar::nearest;
 use crate::source::unit::UnitName;
-
-/// A day as it is written, `2026-05-01`: in this form the order of texts is the order of time. The
-/// empty day comes before all others.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Day(pub String);
 
 /// One `[[ignore]]`.
 #[derive(Debug, Clone)]

@@ -17,7 +17,6 @@ const LEFT: &[(&[&str], &str)] = &[
     (&["capture::command", "capture::value"], "not cut yet"),
     (&["cli::fix::ask", "cli::fix::show", "cli::fix::store", "cli::fix::write"], "not cut yet"),
     (&["cli::read", "cli::settings"], "not cut yet"),
-    (&["engine::held", "engine::ignore"], "not cut yet"),
     (&["facts::dependencies", "facts::executable", "facts::service"], "not cut yet"),
     (
         &[
