@@ -22,7 +22,7 @@ const MOST_FIXES: usize = 100;
 /// Reads a capture.
 pub(super) fn load(file: &Path) -> Result<Rc<Capture>, CommandError> {
     let shown = file.display();
-    let absolute = tidy(&settings::working_directory()?.join(file));
+    let absolute = tidy(&read::working_directory()?.join(file));
     let bytes = read::this_host()?
         .read(&absolute, LIMIT)
         .map_err(|error| CommandError::incomplete(format!("--capture {shown}: {}", error.kind)))?;

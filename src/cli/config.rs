@@ -40,7 +40,7 @@ fn init(directory: &Path, force: bool) -> Result<(), CommandError> {
 
 fn check(file: Option<&Path>) -> Result<Exit, CommandError> {
     let host = read::this_host()?;
-    let working = settings::working_directory()?;
+    let working = read::working_directory()?;
     let path = match file {
         Some(path) => path.to_path_buf(),
         None => match settings::nearest(&host, &working)? {

@@ -47,7 +47,7 @@ pub(super) fn read(path: &Path) -> Result<Baseline, CommandError> {
 pub(super) fn bytes(path: &Path) -> Result<Vec<u8>, CommandError> {
     let host = read::this_host()?;
     let shown = path.display();
-    let absolute = tidy(&settings::working_directory()?.join(path));
+    let absolute = tidy(&read::working_directory()?.join(path));
     host.read(&absolute, LIMIT).map_err(|error| match error.kind {
         HostErrorKind::NotFound => CommandError::usage(format!(
             "{shown}: no such file: deploy-doctor baseline write --baseline {shown} writes it"
@@ -64,7 +64,7 @@ fn replaceable(path: &Path) -> Result<(), CommandError> {
             "{shown} {why}: nothing was written. Name another file: --baseline {NAME}"
         ))
     };
-    let absolute = tidy(&settings::working_directory()?.join(path));
+    let absolute = tidy(&read::working_directory()?.join(path));
     match read::this_host()?.read(&absolute, LIMIT) {
         Ok(bytes) if bytes.trim_ascii().is_empty() => Ok(()),
         Ok(bytes) => Baseline::parse(&bytes).map(|_| ()).map_err(|why| refused(&why)),

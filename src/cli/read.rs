@@ -5,11 +5,16 @@ use std::rc::Rc;
 
 use super::CommandError;
 use super::arguments::WhereArguments;
-use super::settings::working_directory;
 use crate::facts::{self, Deployment, Given, Problem, Request, Scope};
 use crate::host::{FilesHost, Host, ReplayHost, TreeHost};
 use crate::report::SourceInfo;
 use crate::source::Sources;
+
+/// Where relative paths start.
+pub(super) fn working_directory() -> Result<PathBuf, CommandError> {
+    std::env::current_dir()
+        .map_err(|error| CommandError::incomplete(format!("the working directory: {error}")))
+}
 
 /// This machine, as it is.
 pub(super) fn this_host() -> Result<TreeHost, CommandError> {

@@ -29,7 +29,7 @@ pub(super) fn settle(
         };
     }
     let host = read::around(place)?;
-    let working = settings::working_directory()?;
+    let working = read::working_directory()?;
     let found = |word: &str| host.look(&tidy(&working.join(word))).outcome;
     let is_directory = |outcome: &Outcome| matches!(outcome, Outcome::Present(found) if found.kind == FileKind::Directory);
     // Under --root a word is a unit's name, whatever lies here.
@@ -232,7 +232,7 @@ fn find(
     if !place.apps.is_empty() || !units.is_empty() {
         let host = read::fenced(place, &directories)?;
         let sources = Sources::new(&*host);
-        let working = settings::working_directory()?;
+        let working = read::working_directory()?;
         let full = |path: &Path| tidy(&working.join(path));
         let files: Vec<PathBuf> = units.iter().map(|unit| full(Path::new(unit))).collect();
         let wanted: Vec<Option<UnitName>> =

@@ -28,7 +28,7 @@ pub(super) fn file(
     place: &WhereArguments,
     named: Option<&Path>,
 ) -> Result<Option<SettingsFile>, CommandError> {
-    let working = working_directory()?;
+    let working = read::working_directory()?;
     let live = read::around(place)?;
     if let Some(capture) = &place.replayed {
         return match named {
@@ -49,7 +49,7 @@ pub(super) fn file(
 
 /// The same for the host that the program runs on.
 pub(super) fn of_this_host(named: Option<&Path>) -> Result<Option<Config>, CommandError> {
-    let working = working_directory()?;
+    let working = read::working_directory()?;
     let live = read::this_host()?;
     let file = match near(&live, named, &working, &working)? {
         Some(file) => Some(file),
@@ -146,22 +146,16 @@ pub(super) fn anchored(place: &WhereArguments) -> Result<Option<(PathBuf, PathBu
     if !matches!(read::request(place).scope, Scope::Files(_)) {
         return Ok(None);
     }
-    let working = working_directory()?;
+    let working = read::working_directory()?;
     let named = place.repository.as_deref().unwrap_or(Path::new("."));
     let start = tidy(&working.join(named));
     let top = config::top(&read::this_host()?, &start);
     Ok(Some((working, top)))
 }
 
-/// Where relative paths start.
-pub(super) fn working_directory() -> Result<PathBuf, CommandError> {
-    std::env::current_dir()
-        .map_err(|error| CommandError::incomplete(format!("the working directory: {error}")))
-}
-
 /// A path from the root on.
 pub(super) fn full(path: &Path) -> Result<PathBuf, CommandError> {
-    Ok(tidy(&working_directory()?.join(path)))
+    Ok(tidy(&read::working_directory()?.join(path)))
 }
 
 /// Today, in UTC.
@@ -247,7 +241,7 @@ pub(super) fn whole(config: Option<&Config>, place: &WhereArguments) -> bool {
     if !matches!(read::request(place).scope, Scope::Files(_)) {
         return true;
     }
-    let (Some(config), Ok(working)) = (config, working_directory()) else { return false };
+    let (Some(config), Ok(working)) = (config, read::working_directory()) else { return false };
     let full = |path: &Path| tidy(&working.join(path));
     let of = full(&config.path);
     let directories: Vec<&Path> = match (&place.found, &place.repository) {

@@ -161,7 +161,7 @@ fn stands_in(place: &WhereArguments, paths: &[PathBuf]) -> Result<(), CommandErr
     if named.is_empty() {
         return Ok(());
     }
-    let working = super::super::settings::working_directory()?;
+    let working = super::super::read::working_directory()?;
     let full: Vec<PathBuf> = named.iter().map(|path| tidy(&working.join(path))).collect();
     let inside = |path: &PathBuf| full.iter().any(|top| path.starts_with(top));
     match paths.iter().find(|path| !inside(path)) {
