@@ -1,5 +1,6 @@
 //! `deploy-doctor fix`: shows the fixes as a diff, writes them, takes them back.
 
+mod act;
 mod ask;
 mod show;
 mod store;
@@ -63,7 +64,7 @@ pub(super) fn done(arguments: &FixArguments) -> Result<Done, CommandError> {
     let shown = show::plan(&plan, colored(arguments.color));
     let (pending, not_written) = match &place.replayed {
         Some(capture) => (String::new(), show::of_capture(&plan, &capture.taken.host)),
-        None => (show::pending(arguments), show::not_written(&plan)),
+        None => (store::pending(arguments), show::not_written(&plan)),
     };
     print(&format!("{shown}{pending}{not_written}"))?;
     Ok(Done { exit: exit(arguments, &plan, incomplete, false), plan, stopped: false })

@@ -4,7 +4,6 @@ use std::fmt::Write;
 
 use owo_colors::OwoColorize;
 
-use super::super::arguments::FixArguments;
 use crate::facts::Problem;
 use crate::fix::actions::Action;
 use crate::fix::{self, Left, Plan, Proposal, Reason};
@@ -146,17 +145,6 @@ pub(super) fn of_capture(plan: &Plan, host: &str) -> String {
 /// A number with its noun.
 pub(super) fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
-}
-
-/// A note on a change that was interrupted, where there is one.
-pub(super) fn pending(arguments: &FixArguments) -> String {
-    match super::store::interrupted(arguments) {
-        true => {
-            "\nAn earlier change was interrupted. The next --apply or --undo mends that first.\n"
-                .to_owned()
-        }
-        false => String::new(),
-    }
 }
 
 /// Something that could not be read, in one line.

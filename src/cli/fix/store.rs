@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::super::arguments::{FixArguments, WhereArguments};
 use super::super::{CommandError, Exit, print, read};
+use super::act::act;
 use super::show;
 use crate::facts::Scope;
 use crate::fix::history::{self, Outcome};
@@ -71,10 +72,21 @@ fn failed(error: &StoreError) -> CommandError {
 }
 
 /// Did a crash leave something that the next writing run mends?
-pub(super) fn interrupted(arguments: &FixArguments) -> bool {
+fn interrupted(arguments: &FixArguments) -> bool {
     let place = &arguments.place;
     let (Ok(disk), Ok(directory)) = (disk(place), directory(place)) else { return false };
     history::is_interrupted(&disk, &directory).unwrap_or(false)
+}
+
+/// A note on a change that was interrupted, where there is one.
+pub(super) fn pending(arguments: &FixArguments) -> String {
+    match interrupted(arguments) {
+        true => {
+            "\nAn earlier change was interrupted. The next --apply or --undo mends that first.\n"
+                .to_owned()
+        }
+        false => String::new(),
+    }
 }
 
 /// `--history`.
@@ -150,7 +162,7 @@ pub(super) fn undo(arguments: &FixArguments) -> Result<Exit, CommandError> {
         }
         return Ok(if clean { Exit::Success } else { Exit::Findings });
     }
-    let done = super::write::act(&*host, &actions)?;
+    let done = act(&*host, &actions)?;
     Ok(if done && clean { Exit::Success } else { Exit::Findings })
 }
 

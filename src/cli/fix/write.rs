@@ -5,11 +5,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::super::arguments::FixArguments;
 use super::super::{CommandError, Exit, colored, print, read};
+use super::act::act;
 use super::ask::{Questions, confirm};
 use super::{Done, show, store};
 use crate::engine::Settings;
 use crate::facts::Scope;
-use crate::fix::actions::{self, Action};
+use crate::fix::actions::Action;
 use crate::fix::plan::{self, Read};
 use crate::fix::transaction::{ApplyError, Description, Store, TransactionId};
 use crate::fix::validate::Opinions;
@@ -184,21 +185,6 @@ fn running(host: &dyn Host, plan: &Plan) -> Vec<String> {
 fn is_active(host: &dyn Host, service: &str) -> bool {
     let command = Command::new(Program::Systemctl, ["is-active", "--quiet", service]);
     host.run(&command).is_ok_and(|output| output.status == Some(0))
-}
-
-/// Runs the steps in order, up to the first that fails. Did all succeed?
-pub(super) fn act(host: &dyn Host, actions: &[Action]) -> Result<bool, CommandError> {
-    for action in actions {
-        let command = show_line(&action.command.to_string());
-        match actions::run(host, action) {
-            Ok(()) => print(&format!("  done: {command}\n"))?,
-            Err(why) => {
-                print(&format!("  failed: {command}\n    {}\n", why.replace('\n', "\n    ")))?;
-                return Ok(false);
-            }
-        }
-    }
-    Ok(true)
 }
 
 /// What ran before and does not now gets its old files back. What did not run before keeps the
