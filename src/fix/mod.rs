@@ -6,7 +6,6 @@ pub mod change;
 pub mod diff;
 mod draft;
 mod edited;
-pub mod history;
 mod nginx;
 pub mod owners;
 mod patch;
@@ -23,6 +22,7 @@ pub use change::{Change, Content};
 pub use edited::{Reach, edited};
 pub use patch::patch;
 pub use plan::{Left, Options, Plan, Proposal, Reason, plan};
+pub use transaction::history;
 
 /// Where the change of a unit goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,6 +9,7 @@ mod beside;
 mod check;
 mod dress;
 mod error;
+pub mod history;
 pub(in crate::fix) mod journal;
 mod perform;
 mod restore;
@@ -20,10 +21,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::history::{self, HistoryEntry};
 use super::{Change, Content};
 use crate::host::disk::{Directory, Disk, Found, Held, Lock};
 use check::Handles;
+use history::HistoryEntry;
 use journal::{Entry, Record};
 use perform::{Race, Step, Trouble, perform};
 use restore::restore;

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::transaction::state::{Shelf, State};
-use super::transaction::{StoreError, TransactionId};
+use super::state::{Shelf, State};
+use super::{StoreError, TransactionId};
 use crate::host::disk::Disk;
 
 /// What became of a transaction.
