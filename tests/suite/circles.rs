@@ -43,7 +43,6 @@ const LEFT: &[(&[&str], &str)] = &[
         "not cut yet",
     ),
     (&["facts::server::logging", "facts::server::paths"], "not cut yet"),
-    (&["fix::transaction::dress", "fix::transaction::perform"], "not cut yet"),
     (&["host::run", "host::tree"], "not cut yet"),
     (&["probe::answer", "probe::body"], "not cut yet"),
     (&["probe::prober", "probe::run"], "not cut yet"),

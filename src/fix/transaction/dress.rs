@@ -2,7 +2,7 @@
 //! mode.
 
 use super::Content;
-use super::perform::Step;
+use super::step::Step;
 use crate::host::disk::{Attribute, Directory, Disk, DiskError, DiskErrorKind, OpenFile};
 
 /// Makes one file or link under its temporary name.

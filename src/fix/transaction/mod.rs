@@ -14,6 +14,7 @@ pub(in crate::fix) mod journal;
 mod perform;
 mod restore;
 pub(in crate::fix) mod state;
+mod step;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -26,9 +27,10 @@ use crate::host::disk::{Directory, Disk, Found, Held, Lock};
 use check::Handles;
 use history::HistoryEntry;
 use journal::{Entry, Record};
-use perform::{Race, Step, Trouble, perform};
+use perform::{Race, Trouble, perform};
 use restore::restore;
 use state::{Shelf, State};
+use step::Step;
 
 pub use error::{ApplyError, Left, Notice, Refusal, StoreError, UndoError, Why};
 

@@ -5,63 +5,15 @@
 //! (`renameat2(2)` exchanges two names at once): where it is not what was read, it is put back.
 //! So a change that somebody else makes in the last moment is not lost.
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::check::{Handles, unchanged};
 use super::dress::{dress, stage};
+use super::step::{Action, Step};
 use super::{Content, Left};
 use crate::host::disk::{
-    Attribute, Directory, Disk, DiskError, DiskErrorKind, Found, Held, Identity, OpenFile, Renaming,
+    Directory, Disk, DiskError, DiskErrorKind, Found, Held, Identity, OpenFile, Renaming,
 };
-
-/// One path on its way from what stands to what is to stand.
-pub(super) struct Step {
-    pub(super) path: PathBuf,
-    pub(super) parent: PathBuf,
-    pub(super) name: OsString,
-    /// The name under which the new content is made, or the old one is put aside.
-    pub(super) temporary: OsString,
-    pub(super) current: Option<Found>,
-    pub(super) target: Content,
-    /// The extended attributes it is to have; none: those that a new file gets.
-    pub(super) attributes: Option<Vec<Attribute>>,
-    /// The owner of a link.
-    pub(super) link_owner: Option<(u32, u32)>,
-}
-
-/// What has to be done for a step.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Action {
-    MakeDirectory,
-    RemoveDirectory,
-    /// Owner, mode and attributes of what stands.
-    Dress,
-    /// A file or link that is made anew and put in place.
-    Place,
-    Remove,
-}
-
-impl Step {
-    fn action(&self) -> Action {
-        match (&self.current, &self.target) {
-            (None, Content::Directory { .. }) => Action::MakeDirectory,
-            (Some(_), Content::Directory { .. }) => Action::Dress,
-            (Some(Found { held: Held::Nothing, .. }), Content::Absent) => Action::RemoveDirectory,
-            (_, Content::Absent) => Action::Remove,
-            (Some(Found { held: Held::Bytes(held), .. }), Content::File { bytes, .. })
-                if held == bytes =>
-            {
-                Action::Dress
-            }
-            _ => Action::Place,
-        }
-    }
-
-    fn depth(&self) -> usize {
-        self.path.components().count()
-    }
-}
 
 /// Why the changes were not all made.
 pub(super) struct Trouble {

@@ -9,7 +9,8 @@ use std::path::Path;
 
 use super::check::{Handles, between, split, stands};
 use super::journal::{Entry, Record};
-use super::perform::{Race, Step, Trouble, perform};
+use super::perform::{Race, Trouble, perform};
+use super::step::Step;
 use super::{Content, Left};
 use crate::host::disk::{Directory, DiskError, DiskErrorKind, Found, Held, Renaming};
 
