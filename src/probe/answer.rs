@@ -1,24 +1,13 @@
 //! An answer over HTTP/1.1, read as it comes (RFC 9112).
 
-use std::fmt;
-
 use super::body::{FIRST_BYTES, Framing, Search};
+use super::malformed::Malformed;
 use super::settings::{Expect, Method};
 
 /// The largest head of an answer, interim answers (1xx) included.
 const HEAD_LIMIT: usize = 64 << 10;
 /// The most headers.
 const HEADER_LIMIT: usize = 256;
-
-/// What came is not an answer, and why.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Malformed(pub(super) &'static str);
-
-impl fmt::Display for Malformed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
-    }
-}
 
 /// A whole answer.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! The body of an answer as it comes: where it ends, what it holds, its first bytes.
 
-use super::answer::Malformed;
+use super::malformed::Malformed;
 
 /// The first bytes of a body that are kept as evidence.
 pub(super) const FIRST_BYTES: usize = 2 << 10;

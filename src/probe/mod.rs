@@ -25,6 +25,7 @@ mod gap;
 mod judge;
 mod kind;
 mod latency;
+mod malformed;
 mod prober;
 mod record;
 pub mod report;
