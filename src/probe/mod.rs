@@ -32,6 +32,7 @@ pub mod report;
 mod run;
 mod schedule;
 pub mod settings;
+mod shared;
 mod site;
 
 pub use kind::Kind;

@@ -1,55 +1,21 @@
 //! The handle of a running prober.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::kind::Kind;
-use super::record::Record;
 use super::report::{self, Report};
 use super::run::Run;
 use super::settings::{Settings, StartError};
+use super::shared::{Shared, Stop};
 use super::site::Site;
 use crate::host::net::limits;
 use crate::host::net::poll::{Poller, Waker};
 
 /// The most connections that are ever open at a time.
 const MOST_OPEN: usize = 16_384;
-
-/// What the thread and its handle share.
-#[derive(Debug)]
-pub(super) struct Shared {
-    pub started: Instant,
-    pub started_at: SystemTime,
-    record: Mutex<Record>,
-    stop: AtomicU8,
-    pub ended: AtomicBool,
-}
-
-/// Is the run to end?
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stop {
-    No,
-    /// No probe is sent any more; those on their way are waited for.
-    Sending,
-    /// At once.
-    Now,
-}
-
-impl Shared {
-    pub(super) fn record(&self) -> MutexGuard<'_, Record> {
-        self.record.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn stop(&self) -> Stop {
-        match self.stop.load(Ordering::Acquire) {
-            0 => Stop::No,
-            1 => Stop::Sending,
-            _ => Stop::Now,
-        }
-    }
-}
 
 /// A prober at work. Dropping it ends it.
 #[derive(Debug)]
@@ -105,13 +71,7 @@ impl Prober {
         let poller = Poller::new().map_err(system)?;
         let waker = poller.waker();
         let most_open = limits::make_room(wanted(&settings));
-        let shared = Arc::new(Shared {
-            started: Instant::now(),
-            started_at: SystemTime::now(),
-            record: Mutex::new(Record::new(sites.len())),
-            stop: AtomicU8::new(0),
-            ended: AtomicBool::new(false),
-        });
+        let shared = Arc::new(Shared::new(sites.len()));
         let run = Run::new(settings.clone(), sites, poller, Arc::clone(&shared), most_open);
         let thread = std::thread::Builder::new()
             .name("prober".into())
@@ -200,7 +160,7 @@ impl Prober {
     }
 
     fn tell(&self, stop: Stop) {
-        self.shared.stop.store(stop as u8, Ordering::Release);
+        self.shared.tell(stop);
         self.waker.wake();
     }
 

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use super::connection::{Deadlines, Slots};
 use super::kind::Kind;
-use super::prober::{Shared, Stop};
 use super::record::Record;
 use super::schedule::Schedule;
 use super::settings::Settings;
+use super::shared::{Shared, Stop};
 use super::site::Site;
 use crate::host::net::poll::Poller;
 
