@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::before::Ready;
+use super::failure::Failure;
 use super::probing::{self, Probing};
-use super::trigger::Failure;
 use super::unit;
 use super::watch::LOOK;
 use super::{Ending, Move, Run, Stage, Step, Stop, Strategy, cause};

@@ -8,6 +8,7 @@
 mod back;
 mod before;
 mod cause;
+mod failure;
 mod judge;
 mod keep;
 mod probing;

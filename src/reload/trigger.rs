@@ -7,9 +7,10 @@ use serde_json::json;
 
 use super::before::Ready;
 use super::cause::Mark;
+use super::failure::Failure;
 use super::probing::Probing;
 use super::unit::{self, Id, Observer};
-use super::watch::{LOOK, Watcher};
+use super::watch::{Handed, LOOK, Watcher};
 use super::{Run, Stage, Step, Stop, Strategy};
 use crate::host::act::{self, Send};
 use crate::host::{Command, Program};
@@ -21,31 +22,6 @@ const APPEAR: Duration = Duration::from_secs(10);
 
 /// How long a second master that failed may take to end.
 const ENDS: Duration = Duration::from_secs(3);
-
-/// What was told, and what is to be seen now.
-pub(super) struct Handed {
-    /// The workers that were there before.
-    pub old: BTreeSet<Id>,
-    /// The main process that is to be there afterwards; none: another than before.
-    pub main: Option<Id>,
-    /// Where the journal stood.
-    pub mark: Mark,
-    /// When gunicorn was told.
-    pub at: Instant,
-}
-
-/// Why the new release is not to stay.
-#[derive(Debug)]
-pub(super) struct Failure {
-    /// In one line, the cause first.
-    pub why: String,
-    /// The master that serves is one that never was told: taking the code back needs no reload.
-    pub untouched: bool,
-    /// Workers of the new release have loaded it and answer, be it wrongly.
-    pub serving: bool,
-    /// Where the journal stood before.
-    pub mark: Option<Mark>,
-}
 
 /// A strategy in words, with what it does.
 pub(super) fn words(strategy: Strategy) -> &'static str {

@@ -1,14 +1,15 @@
 //! What is watched once gunicorn was told: the probes, the unit, the workers of both releases. And
 //! whether the new release answers.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
 use super::before::Ready;
-use super::cause;
+use super::cause::{self, Mark};
+use super::failure::Failure;
 use super::probing::{self, Probing};
-use super::trigger::{Failure, Handed};
 use super::unit::{self, Id, Observer, State};
 use super::{Ending, Lifetime, Request, Run, Stage, Step, Stop, Strategy};
 use crate::host::Host;
@@ -30,6 +31,18 @@ const STANDS: Duration = Duration::from_secs(2);
 const GRACE: Duration = Duration::from_secs(1);
 /// How long a restart may take until the first answer.
 const START: Duration = Duration::from_secs(30);
+
+/// What was told, and what is to be seen now.
+pub(super) struct Handed {
+    /// The workers that were there before.
+    pub old: BTreeSet<Id>,
+    /// The main process that is to be there afterwards; none: another than before.
+    pub main: Option<Id>,
+    /// Where the journal stood.
+    pub mark: Mark,
+    /// When gunicorn was told.
+    pub at: Instant,
+}
 
 /// Watches one hand-over.
 pub(super) struct Watcher<'h> {

@@ -44,7 +44,6 @@ const LEFT: &[(&[&str], &str)] = &[
     ),
     (&["facts::server::logging", "facts::server::paths"], "not cut yet"),
     (&["host::run", "host::tree"], "not cut yet"),
-    (&["reload::trigger", "reload::watch"], "not cut yet"),
     (&["rules::unit::shell_syntax_without_shell", "rules::without_shell"], "not cut yet"),
     (&["source::alembic::parse", "source::alembic::upgrade"], "not cut yet"),
     (

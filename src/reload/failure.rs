@@ -1,0 +1,16 @@
+//! Why a reload is taken back.
+
+use super::cause::Mark;
+
+/// Why the new release is not to stay.
+#[derive(Debug)]
+pub(super) struct Failure {
+    /// In one line, the cause first.
+    pub why: String,
+    /// The master that serves is one that never was told: taking the code back needs no reload.
+    pub untouched: bool,
+    /// Workers of the new release have loaded it and answer, be it wrongly.
+    pub serving: bool,
+    /// Where the journal stood before.
+    pub mark: Option<Mark>,
+}
