@@ -16,6 +16,7 @@ pub mod net;
 pub mod overlay;
 mod record;
 pub mod recording;
+mod relinked;
 mod replay;
 pub mod run;
 pub mod tree;
@@ -35,9 +36,10 @@ pub use memory::MemoryHost;
 pub use overlay::OverlayHost;
 pub use record::RecordingHost;
 pub use recording::Recording;
+pub use relinked::Relinked;
 pub use replay::ReplayHost;
 pub use run::{Command, Import, Output, Program, RunError};
-pub use tree::{Relinked, TreeHost};
+pub use tree::TreeHost;
 pub use unsaved::Unsaved;
 
 /// The largest file that is read unless the caller says otherwise, in bytes.

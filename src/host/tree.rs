@@ -20,8 +20,8 @@ use rustix::io::Errno;
 
 use super::{
     Command, FileKind, Host, HostError, HostErrorKind, HttpAnswer, HttpError, HttpRequest, Import,
-    LINK_LIMIT, LIST_LIMIT, LinkHop, Lookup, Metadata, Outcome, Output, Room, RunError, Step,
-    bound, http, run,
+    LINK_LIMIT, LIST_LIMIT, LinkHop, Lookup, Metadata, Outcome, Output, Relinked, Room, RunError,
+    Step, bound, http, run,
 };
 
 /// The most directories that are kept open, so that each is walked to only once.
@@ -49,17 +49,6 @@ pub struct TreeHost {
     sockets: OnceCell<Result<Vec<bound::BoundSocket>, Errno>>,
     /// What others were asked, and how long each answer took.
     asked: RefCell<Vec<(&'static str, Duration)>>,
-}
-
-/// A link as it will be, on a host that is looked at before it is moved.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Relinked {
-    /// The link, free of links before it.
-    pub link: PathBuf,
-    /// The directory that it leads to now, free of links.
-    pub now: PathBuf,
-    /// The directory that it will lead to, free of links.
-    pub then: PathBuf,
 }
 
 /// Something that was opened to be looked at.
