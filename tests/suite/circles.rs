@@ -49,7 +49,6 @@ const LEFT: &[(&[&str], &str)] = &[
         &["source::django::field", "source::django::operation", "source::django::parse"],
         "not cut yet",
     ),
-    (&["source::gunicorn::settings", "source::gunicorn::table"], "not cut yet"),
     (
         &[
             "source::nginx::build",

@@ -6,6 +6,7 @@
 pub mod address;
 pub mod application;
 pub mod arguments;
+mod row;
 pub mod settings;
 pub mod shlex;
 mod table;

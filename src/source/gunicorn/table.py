@@ -79,7 +79,7 @@ def default(name, setting):
 def main():
     source = json.load(open(sys.argv[1], encoding="utf-8"))
     out = ["//! Every setting of gunicorn from version to version. Written by table.py; do not edit.", "",
-           "use super::settings::{Action, Default, Kind, Row};", "",
+           "use super::row::{Action, Default, Kind, Row};", "",
            "/// The versions that were looked at, oldest first.",
            "#[rustfmt::skip]",
            "pub(super) const VERSIONS: &[&str] = &[%s];"

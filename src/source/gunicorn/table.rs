@@ -1,6 +1,6 @@
 //! Every setting of gunicorn from version to version. Written by table.py; do not edit.
 
-use super::settings::{Action, Default, Kind, Row};
+use super::row::{Action, Default, Kind, Row};
 
 /// The versions that were looked at, oldest first.
 #[rustfmt::skip]
