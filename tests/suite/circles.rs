@@ -27,7 +27,6 @@ const LEFT: &[(&[&str], &str)] = &[
     ),
     (&["facts::error_log", "facts::nginx", "facts::route"], "not cut yet"),
     (&["facts::gunicorn::launcher", "facts::gunicorn::wrappers"], "not cut yet"),
-    (&["facts::gunicorn::merge", "facts::gunicorn::settings"], "not cut yet"),
     (
         &[
             "facts::release::code",

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::super::written::Spelling;
 use super::super::{Known, Origin, Whose, Why};
+use super::cmd_args::cmd_args_words;
 use super::settings::{
     Entry, Inputs, Layer, Overridden, SettingFault, Settings, Statement, UnknownName, application,
     argument_fault, table_for,
@@ -14,10 +15,10 @@ use crate::source::gunicorn::settings::Default as Shipped;
 use crate::source::gunicorn::value::{Base, Validated, integer};
 use crate::source::gunicorn::{
     Action, Application, Argument, ArgumentWord, Arguments, Event, RawValue, Setting, SettingTable,
-    SettingValue, Version, parse_address, parse_arguments, shlex, validate,
+    SettingValue, Version, parse_address, parse_arguments, validate,
 };
 use crate::source::python::{ConfigFile, ConfigValue};
-use crate::source::{FileId, Lookup, Secret, Span, Text};
+use crate::source::{Lookup, Span};
 
 impl Settings {
     /// Works out the settings.
@@ -53,19 +54,6 @@ impl Settings {
             table,
         }
     }
-}
-
-/// GUNICORN_CMD_ARGS as words; all of them stand where the variable is set.
-pub(super) fn cmd_args_words(secret: &Secret, origin: &Origin) -> Option<Vec<ArgumentWord>> {
-    let text = secret.expose_str()?;
-    let nowhere = Span { file: FileId(u32::MAX), start: 0, end: 0 };
-    let span = origin.span().unwrap_or(nowhere);
-    let words = shlex::split(text)?.into_iter().map(|word| {
-        let mut text = Text::empty(span.file, span.start as usize);
-        text.push_str(&word, span.start as usize, span.end as usize);
-        ArgumentWord { text, span, secret: true, unknown: None, many: false }
-    });
-    Some(words.collect())
 }
 
 struct Merge<'t> {

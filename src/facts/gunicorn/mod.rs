@@ -1,6 +1,7 @@
 //! gunicorn as a deployment runs it: through which wrappers it is started, and with which
 //! settings in the end.
 
+mod cmd_args;
 pub mod launcher;
 mod merge;
 pub mod settings;

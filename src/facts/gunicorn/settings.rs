@@ -191,7 +191,7 @@ pub fn config_choice(
             _ => return Known::Default(ConfigChoice::Implicit, Whose::GUNICORN),
         },
     };
-    let Some(words) = super::merge::cmd_args_words(secret, &origin) else {
+    let Some(words) = super::cmd_args::cmd_args_words(secret, &origin) else {
         return Known::Unknown(Why::not_understood(
             "GUNICORN_CMD_ARGS has quotes that do not close",
         ));
