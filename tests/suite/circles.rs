@@ -26,7 +26,6 @@ const LEFT: &[(&[&str], &str)] = &[
         "not cut yet",
     ),
     (&["facts::error_log", "facts::nginx", "facts::route"], "not cut yet"),
-    (&["facts::gunicorn::launcher", "facts::gunicorn::wrappers"], "not cut yet"),
     (
         &[
             "facts::release::code",

@@ -8,20 +8,10 @@
 mod programs;
 mod text;
 
+pub use super::stays::Stays;
 use super::wrappers;
 use crate::source::gunicorn::ArgumentWord;
 use crate::source::{Lookup, Secret, Span, Text};
-
-/// Does a wrapper stay gunicorn's parent, so that signals for the main process reach it instead?
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Stays {
-    /// It makes way.
-    Never,
-    /// It stays.
-    Always,
-    /// It depends, and on what.
-    Depends(String),
-}
 
 /// What kind of wrapper it is.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,6 +6,7 @@ pub mod launcher;
 mod merge;
 pub mod settings;
 pub mod shell;
+mod stays;
 mod wrappers;
 
 pub use launcher::{Launch, LaunchContext, NotLaunched, Stays, Wrapper, WrapperKind, see_through};

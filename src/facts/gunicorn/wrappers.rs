@@ -6,7 +6,7 @@
 //! runuser stay; setsid forks and goes. ddtrace-run, newrelic-admin, opentelemetry-instrument,
 //! pipenv and python-dotenv: their source calls `os.exec…`. poetry and uv: measured.
 
-use super::launcher::Stays;
+use super::stays::Stays;
 
 /// How a wrapper's words are laid out.
 pub(super) struct Spec {
