@@ -7,6 +7,7 @@ mod installation;
 mod launched;
 mod logging;
 mod managed_venv;
+mod named_file;
 mod paths;
 
 use std::path::{Path, PathBuf};

@@ -40,7 +40,6 @@ const LEFT: &[(&[&str], &str)] = &[
         ],
         "not cut yet",
     ),
-    (&["facts::server::logging", "facts::server::paths"], "not cut yet"),
     (&["rules::unit::shell_syntax_without_shell", "rules::without_shell"], "not cut yet"),
     (&["source::alembic::parse", "source::alembic::upgrade"], "not cut yet"),
     (

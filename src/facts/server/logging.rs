@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::super::gunicorn::Settings;
 use super::super::{Known, Machine, Place};
-use super::paths::absolute;
+use super::named_file::absolute;
 use crate::source::gunicorn::SettingValue;
 use crate::source::python::evaluate::{ConfigFile, ConfigValue};
 use crate::source::{SourceFile, Sources, Span};

@@ -1,12 +1,12 @@
 //! The paths that gunicorn writes to before it serves: its logs, its pid file, the directory of its
 //! workers' heartbeats.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::super::gunicorn::Settings;
-use super::super::place::tidy;
 use super::super::{Known, Machine, Place};
 use super::logging;
+use super::named_file::absolute;
 use crate::source::gunicorn::SettingValue;
 use crate::source::python::evaluate::ConfigFile;
 use crate::source::{Sources, Span};
@@ -84,17 +84,4 @@ pub(super) fn read(
         });
     }
     found
-}
-
-/// The file that is meant; nothing for `-`, for devices, and where the directory is not known.
-pub(super) fn absolute(settings: &Settings, text: &str) -> Option<PathBuf> {
-    if text.is_empty() || text == "-" {
-        return None;
-    }
-    let path = match text.starts_with('/') {
-        true => tidy(Path::new(text)),
-        false => tidy(&settings.chdir().ok()?.join(text)),
-    };
-    let virtual_file = ["/dev", "/proc", "/sys"].iter().any(|top| path.starts_with(top));
-    (path.is_absolute() && !virtual_file).then_some(path)
 }
