@@ -3,6 +3,7 @@
 mod misread;
 mod random;
 mod seen;
+mod seen_by_application;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

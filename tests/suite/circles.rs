@@ -16,15 +16,6 @@ use module_graph::{File, Graph};
 const LEFT: &[(&[&str], &str)] = &[
     (&["capture::command", "capture::value"], "not cut yet"),
     (&["facts::dependencies", "facts::executable", "facts::service"], "not cut yet"),
-    (
-        &[
-            "facts::discovery",
-            "facts::environment::seen",
-            "facts::server",
-            "facts::server::launched",
-        ],
-        "not cut yet",
-    ),
     (&["facts::error_log", "facts::nginx", "facts::route"], "not cut yet"),
     (
         &[

@@ -1,12 +1,10 @@
-//! Who sets a variable in the end, and where: as gunicorn sees it, and as the application in a
-//! worker does.
+//! Who sets a variable in the end, and where, as gunicorn sees it.
 
 use std::path::{Path, PathBuf};
 
 use super::{Environment, Variable};
 use crate::facts::gunicorn::Launch;
-use crate::facts::{App, Gunicorn, Why, WhyKind};
-use crate::source::python::evaluate::OwnEnvironment;
+use crate::facts::{Why, WhyKind};
 use crate::source::{Lookup, Secret, Span};
 
 /// A variable that is set.
@@ -16,13 +14,6 @@ pub struct SetVariable {
     pub value: Secret,
     /// Where it is set; `None` if that is no place in a file.
     pub span: Option<Span>,
-}
-
-impl App {
-    /// A variable as the application in a worker sees it.
-    pub fn variable(&self, name: &str) -> Result<Option<SetVariable>, Why> {
-        self.environment.seen_by_application(&self.gunicorn, name)
-    }
 }
 
 impl Environment {
@@ -91,49 +82,6 @@ impl Environment {
         };
         why.as_ref().map_or(Ok(None), |why| Err(why.clone()))
     }
-
-    /// A variable as the application sees it: by gunicorn's `raw_env`, by its configuration file, or
-    /// as gunicorn itself sees it.
-    pub fn seen_by_application(
-        &self,
-        gunicorn: &Gunicorn,
-        name: &str,
-    ) -> Result<Option<SetVariable>, Why> {
-        let launch = gunicorn.launch.get()?;
-        let raw = gunicorn.settings.raw_env();
-        if let Some((_, value)) = raw.get()?.iter().rev().find(|(set, _)| set == name) {
-            return Ok(Some(SetVariable { value: value.clone(), span: raw.span() }));
-        }
-        let started_with = self.seen_by_gunicorn(Some(launch), name);
-        let is_set = matches!(started_with, Ok(Some(_)));
-        changed_by_config(&gunicorn.own_environment, name, is_set).unwrap_or(started_with)
-    }
-}
-
-/// A variable that gunicorn's configuration file, or a hook in it, changes before the application
-/// is loaded; `None` if it leaves it alone.
-fn changed_by_config(
-    own: &OwnEnvironment,
-    name: &str,
-    is_set: bool,
-) -> Option<Result<Option<SetVariable>, Why>> {
-    let changed = match own.variables.get(name) {
-        Some(Lookup::Set(value)) => Ok(Some(SetVariable { value: value.clone(), span: None })),
-        Some(Lookup::Unset) => {
-            let why = "gunicorn's configuration file takes it out of the environment";
-            Err(Why::depends(why))
-        }
-        Some(Lookup::Unknown(why)) => Err(in_config(why)),
-        None => {
-            let open = own.changes.as_ref().or(own.fills.as_ref().filter(|_| !is_set));
-            Err(in_config(open?))
-        }
-    };
-    Some(changed)
-}
-
-fn in_config(why: &str) -> Why {
-    Why::not_understood(why).about("gunicorn's configuration")
 }
 
 /// The same for who only asks what it is set to.
