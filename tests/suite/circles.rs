@@ -32,11 +32,6 @@ const LEFT: &[(&[&str], &str)] = &[
         "not cut yet",
     ),
     (&["rules::unit::shell_syntax_without_shell", "rules::without_shell"], "not cut yet"),
-    (&["source::alembic::parse", "source::alembic::upgrade"], "not cut yet"),
-    (
-        &["source::django::field", "source::django::operation", "source::django::parse"],
-        "not cut yet",
-    ),
     (
         &[
             "source::nginx::build",

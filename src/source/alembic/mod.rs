@@ -10,6 +10,7 @@ mod graph;
 pub mod locate;
 mod operation;
 mod parse;
+mod span;
 mod sql;
 mod upgrade;
 mod value;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use ruff_python_ast::{Expr, Stmt};
 use ruff_text_size::{Ranged, TextRange};
 
+use super::span::span;
 use super::value::{self, Names, Value};
 use super::{Revision, upgrade};
 use crate::source::{SourceFile, Span, Spanned};
@@ -233,9 +234,4 @@ fn assigned(body: &[Stmt], wanted: &str) -> Option<TextRange> {
         }
     }
     found
-}
-
-/// A range of the syntax tree as a span of its file.
-pub(super) fn span(file: &SourceFile, range: TextRange) -> Span {
-    Span::new(file.id, range.start().to_usize(), range.end().to_usize())
 }

@@ -8,7 +8,7 @@ use ruff_python_ast::{ExceptHandler, Expr, ExprCall, Stmt, StmtFor, StmtFunction
 use ruff_text_size::Ranged;
 
 use super::operation::{Kind, Operation};
-use super::parse::span;
+use super::span::span;
 use super::value::{self, Names, Value, bind, evaluate};
 use super::{call, sql};
 use crate::source::SourceFile;

@@ -3,7 +3,7 @@
 
 use ruff_python_ast::{Expr, Stmt, StmtClassDef};
 
-use super::parse::{last_name, text};
+use super::expression::{last_name, text};
 use crate::source::python::Module;
 
 /// An application's name and label.

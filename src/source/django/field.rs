@@ -2,8 +2,8 @@
 
 use ruff_python_ast::{Expr, Number};
 
-use super::operation::Arguments;
-use super::parse::{last_name, text};
+use super::arguments::Arguments;
+use super::expression::{last_name, text};
 
 /// A field. What is not known of it is nothing.
 #[derive(Debug, Clone, PartialEq, Default)]

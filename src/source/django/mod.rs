@@ -6,7 +6,9 @@
 //! unknown, and then what depends on it is unknown too.
 
 mod app_config;
+mod arguments;
 mod effect;
+mod expression;
 mod field;
 mod graph;
 mod operation;

@@ -1,9 +1,10 @@
 //! The operations of a migration, as they are written.
 
-use ruff_python_ast::{Expr, ExprCall};
+use ruff_python_ast::Expr;
 
 use super::Field;
-use super::parse::{elements, last_name, text};
+use super::arguments::Arguments;
+use super::expression::{elements, last_name, text};
 use crate::source::python::Module;
 use crate::source::{Span, Spanned};
 
@@ -72,38 +73,6 @@ pub enum Step {
     Harmless,
     /// It is not known here, and why.
     Unknown(String),
-}
-
-/// The arguments of a call, by position or keyword.
-pub(super) struct Arguments<'a>(&'a ExprCall);
-
-impl<'a> Arguments<'a> {
-    pub(super) fn of(call: &'a ExprCall) -> Self {
-        Self(call)
-    }
-
-    pub(super) fn at(&self, position: usize, keyword: &str) -> Option<&'a Expr> {
-        let arguments = &self.0.arguments;
-        let starred = arguments.args.iter().any(Expr::is_starred_expr);
-        self.keyword(keyword).or_else(|| arguments.args.get(position).filter(|_| !starred))
-    }
-
-    pub(super) fn keyword(&self, name: &str) -> Option<&'a Expr> {
-        let mut keywords = self.0.arguments.keywords.iter();
-        let is = |k: &&ruff_python_ast::Keyword| k.arg.as_ref().is_some_and(|a| a.as_str() == name);
-        keywords.find(is).map(|keyword| &keyword.value)
-    }
-
-    /// `*rest` or `**rest`: there may be more.
-    pub(super) fn open(&self) -> bool {
-        let arguments = &self.0.arguments;
-        arguments.args.iter().any(Expr::is_starred_expr)
-            || arguments.keywords.iter().any(|keyword| keyword.arg.is_none())
-    }
-
-    fn text(&self, position: usize, keyword: &str) -> Option<String> {
-        self.at(position, keyword).and_then(text).map(str::to_owned)
-    }
 }
 
 pub(super) fn read(module: &Module, expression: &Expr) -> Step {

@@ -2,6 +2,7 @@
 
 use ruff_python_ast::{Expr, ExprCall, Stmt, StmtClassDef};
 
+use super::expression::{elements, last_name, text};
 use super::operation::{self, Step};
 use super::{Dependency, FileKind, Key, Migration};
 use crate::source::python::{Binding, Module};
@@ -126,16 +127,6 @@ impl<'a> ruff_python_ast::visitor::Visitor<'a> for Names {
     }
 }
 
-/// The elements of a list or tuple.
-pub(super) fn elements(expression: &Expr) -> Option<&[Expr]> {
-    match expression {
-        Expr::List(node) => Some(&node.elts),
-        Expr::Tuple(node) => Some(&node.elts),
-        Expr::Set(node) => Some(&node.elts),
-        _ => None,
-    }
-}
-
 fn items<T>(
     module: &Module,
     expression: &Expr,
@@ -191,21 +182,5 @@ fn steps(module: &Module, expression: &Expr) -> Vec<Spanned<Step>> {
     match elements(expression) {
         Some(items) => items.iter().map(step).collect(),
         None => vec![step(expression)],
-    }
-}
-
-pub(super) fn text(expression: &Expr) -> Option<&str> {
-    match expression {
-        Expr::StringLiteral(literal) => Some(literal.value.to_str()),
-        _ => None,
-    }
-}
-
-/// `CreateModel` of `migrations.CreateModel`.
-pub(super) fn last_name(expression: &Expr) -> Option<&str> {
-    match expression {
-        Expr::Name(name) => Some(name.id.as_str()),
-        Expr::Attribute(attribute) => Some(attribute.attr.as_str()),
-        _ => None,
     }
 }
