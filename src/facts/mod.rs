@@ -1,7 +1,6 @@
 //! What is true of a deployment: the files' contents joined into one model. Rules see only this.
 
 pub mod conditions;
-pub mod dependencies;
 pub mod discovery;
 pub mod endpoint;
 pub mod environment;
@@ -60,7 +59,7 @@ pub use release::{Release, ReleaseLink};
 pub use route::Route;
 use serde::{Deserialize, Serialize};
 pub use server::Gunicorn;
-pub use service::Service;
+pub use service::{Service, dependencies};
 pub use sockets::Sockets;
 use state::States;
 pub use state::UnitState;

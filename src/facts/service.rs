@@ -1,17 +1,19 @@
 //! The service: what systemd makes of the unit's fragment and drop-ins.
 
+pub mod dependencies;
 mod settings;
+mod whole;
 
 use std::path::{Path, PathBuf};
 
 use super::conditions::{self, FailedCondition};
-use super::dependencies::{self, Dependency};
 use super::executable::Executable;
 use super::place::{Identity, Place, tidy};
 use super::{Known, Machine, Origin, Whose, Why};
 use crate::source::unit::time::TimeSpan;
 use crate::source::{Sources, Span, placeholder};
 
+use dependencies::Dependency;
 pub use settings::expanded;
 
 // What a unit's files say, as systemd reads them.

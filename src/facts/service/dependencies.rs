@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Known, Machine, Service, Why};
+use super::{Known, Machine, Service, Why, words};
 use crate::host::{Host, Outcome};
 use crate::source::similar::nearest;
 use crate::source::unit::paths::SEARCH_PATH;
@@ -66,7 +66,7 @@ pub(super) fn read(
         for setting in SETTINGS {
             for line in unit.list("Unit", setting) {
                 let Expansion::Known(text) = unit.specifiers.expand(&line.value) else { continue };
-                for (at, name) in super::service::words(text.as_str()) {
+                for (at, name) in words(text.as_str()) {
                     let judged = FROM_FILES.iter().any(|kind| name.ends_with(kind));
                     if !judged
                         || OWN.contains(&name)
