@@ -32,22 +32,6 @@ const LEFT: &[(&[&str], &str)] = &[
     ),
     (&["rules::unit::shell_syntax_without_shell", "rules::without_shell"], "not cut yet"),
     (
-        &[
-            "source::nginx::build",
-            "source::nginx::check",
-            "source::nginx::directives",
-            "source::nginx::location",
-            "source::nginx::model",
-            "source::nginx::names",
-            "source::nginx::pass",
-            "source::nginx::pattern",
-            "source::nginx::server",
-            "source::nginx::upstream",
-            "source::nginx::variables",
-        ],
-        "not cut yet",
-    ),
-    (
         &["source::python::evaluate::calls", "source::python::evaluate::expressions"],
         "an argument of a call is an expression, and a call is one",
     ),

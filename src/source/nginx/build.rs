@@ -5,34 +5,24 @@ use std::collections::HashMap;
 use super::check;
 use super::config::{Config, DirectiveId, DirectiveRef, has_placeholder, small};
 use super::fault::{Fault, FaultKind};
+use super::id::{LocationId, ServerId, UpstreamId};
 use super::location::{Handling, Location, read_head, words_of};
-use super::model::{LocationId, Model, ServerId, UpstreamId, expand, name_hash};
+use super::model::{Model, expand, name_hash};
 use super::pass;
+use super::scope::Scope;
 use super::server::{Listen, Server, ServerName};
 use super::tree::Body;
 use super::upstream::Upstream;
 use super::version::Version;
 
-/// What a block is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Scope {
-    /// Outside every block.
-    Main,
-    /// Outside every block of a part of a configuration, where `http` or `server` may be round.
-    Fragment,
-    /// `http`.
-    Http,
-    /// `server` in `http`.
-    Server(ServerId),
-    /// `location`, `if` or `limit_except`.
-    Location(LocationId),
-    /// `upstream` in `http`.
-    Upstream(UpstreamId),
-    /// `events`, `stream`, `mail`, data, and what is not known: not looked into.
-    Other,
+impl Model {
+    /// Works out what a configuration means.
+    pub fn new(config: Config) -> Self {
+        build(config)
+    }
 }
 
-pub(super) fn build(config: Config) -> Model {
+fn build(config: Config) -> Model {
     let faults = config.faults.clone();
     let unread = config.not_read.iter().map(|not_read| not_read.parent).collect();
     let mut model = Model {

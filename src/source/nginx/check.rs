@@ -4,14 +4,15 @@
 use std::collections::HashMap;
 
 use super::address::{Address, Host};
-use super::build::Scope;
 use super::config::DirectiveId;
 use super::directives;
 use super::fault::{Fault, FaultKind};
-use super::location::{Location, LocationKind};
+use super::location::Location;
+use super::location_kind::LocationKind;
 use super::model::Model;
 use super::names;
 use super::pattern;
+use super::scope::Scope;
 use super::server::{Server, ServerNameKind};
 
 pub(super) fn check(model: &mut Model, scopes: &[Scope]) {

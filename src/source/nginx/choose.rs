@@ -4,8 +4,10 @@
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::address::{Address, Host};
-use super::location::{Location, LocationKind};
-use super::model::{LocationId, Model, ServerId};
+use super::id::{LocationId, ServerId};
+use super::location::Location;
+use super::location_kind::LocationKind;
+use super::model::Model;
 use super::server::{Server, ServerName, ServerNameKind};
 use crate::source::Span;
 

@@ -5,8 +5,10 @@
 //! requests on is not inherited by a location, but by `if` and `limit_except` inside one.
 
 use super::config::{DirectiveId, DirectiveRef};
-use super::location::{Location, LocationKind};
-use super::model::{LocationId, Model, ServerId, name_hash};
+use super::id::{LocationId, ServerId};
+use super::location::Location;
+use super::location_kind::LocationKind;
+use super::model::{Model, name_hash};
 use super::pass::Pass;
 
 /// The place a directive is asked for.

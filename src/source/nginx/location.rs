@@ -5,31 +5,10 @@ use std::path::PathBuf;
 use super::address::path_of;
 use super::config::{DirectiveId, DirectiveRef};
 use super::fault::{Fault, FaultKind};
-use super::model::{LocationId, ServerId};
+use super::id::{LocationId, ServerId};
+use super::location_kind::LocationKind;
 use super::pass::Pass;
 use crate::source::{Span, Spanned};
-
-/// The kind of a [`Location`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum LocationKind {
-    /// `location = /x`.
-    Exact,
-    /// `location /x`.
-    Prefix,
-    /// `location ^~ /x`: a prefix that keeps regexes out.
-    PrefixStop,
-    /// `location ~ x`.
-    Regex {
-        /// `~*`.
-        case_insensitive: bool,
-    },
-    /// `location @x`.
-    Named,
-    /// `if (…)`.
-    If,
-    /// `limit_except METHOD …`.
-    LimitExcept,
-}
 
 /// A block in a server that handles some of its requests.
 #[derive(Debug, Clone)]

@@ -5,23 +5,13 @@ use std::collections::{HashMap, HashSet};
 
 use super::config::{Config, DirectiveId};
 use super::fault::Fault;
-use super::location::{Location, LocationKind};
+use super::id::{LocationId, ServerId, UpstreamId};
+use super::location::Location;
+use super::location_kind::LocationKind;
 use super::server::Server;
 use super::upstream::Upstream;
 use super::variables::{Expansion, Variables, has_variable};
 use crate::source::{Span, Spanned};
-
-/// A server's number in [`Model::servers`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ServerId(pub u32);
-
-/// A location's number in [`Model::locations`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LocationId(pub u32);
-
-/// A group's number in [`Model::upstreams`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct UpstreamId(pub u32);
 
 /// A configuration and what it means.
 #[derive(Debug)]
@@ -50,11 +40,6 @@ pub struct Model {
 }
 
 impl Model {
-    /// Works out what a configuration means.
-    pub fn new(config: Config) -> Self {
-        super::build::build(config)
-    }
-
     /// A server by its number.
     pub fn server(&self, id: ServerId) -> Option<&Server> {
         self.servers.get(id.0 as usize)

@@ -4,9 +4,9 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::build::Scope;
 use super::config::{Config, DirectiveRef, WordRef};
 use super::fault::{Fault, FaultKind};
+use super::scope::Scope;
 use super::variables::{Part, parts};
 use crate::source::similar::nearest_within;
 

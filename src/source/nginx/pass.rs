@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use super::address::{Host, Url, parse_url, path_of, starts_with_ignore_case};
 use super::config::{DirectiveId, DirectiveRef};
 use super::fault::{Fault, FaultKind};
-use super::location::LocationKind;
-use super::model::UpstreamId;
+use super::id::UpstreamId;
+use super::location_kind::LocationKind;
 use super::variables::{Expansion, has_variable};
 use crate::source::{Span, Spanned};
 

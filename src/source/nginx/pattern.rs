@@ -3,8 +3,9 @@
 
 use super::config::{Config, WordRef};
 use super::fault::{Fault, FaultKind};
+use super::location_kind::LocationKind;
 use super::model::Model;
-use super::{LocationKind, ServerNameKind};
+use super::server::ServerNameKind;
 use crate::source::Span;
 
 pub(super) fn check(model: &Model, faults: &mut Vec<Fault>) {

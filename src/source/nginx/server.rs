@@ -4,8 +4,8 @@
 use super::address::{Address, Host, Url, parse_port, parse_url, path_of, starts_with_ignore_case};
 use super::config::{DirectiveId, DirectiveRef, WordRef};
 use super::fault::{Fault, FaultKind};
+use super::id::{LocationId, ServerId};
 use super::location::Handling;
-use super::model::{LocationId, ServerId};
 use super::version::Version;
 use crate::source::Span;
 

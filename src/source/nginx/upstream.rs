@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::address::{Address, Host, Url, parse_url, path_of};
 use super::config::{DirectiveId, DirectiveRef};
 use super::fault::{Fault, FaultKind};
-use super::model::UpstreamId;
+use super::id::UpstreamId;
 use super::value::parse_time_seconds;
 use super::version::Version;
 use crate::source::{Span, Spanned};

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::config::{DirectiveId, DirectiveRef};
-use super::model::{LocationId, ServerId};
+use super::id::{LocationId, ServerId};
 use crate::source::{Span, Spanned};
 
 /// The most values that one text is taken to have.

@@ -19,9 +19,9 @@ use self::words::{
     ANY, ANY_HTTP, BLOCK, Directive, FLAG, HTTP, LIMIT_EXCEPT, LOCATION, LOCATION_IF, MAIN,
     ONE_OR_MORE, SERVER, SERVER_IF, TWO_OR_MORE, UPSTREAM,
 };
-use super::build::Scope;
 use super::config::{Config, DirectiveRef};
 use super::fault::{Fault, FaultKind};
+use super::scope::Scope;
 use super::tree::Body;
 use super::version::Version;
 
