@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Known, Nginx, Origin, Request, Scope, Why};
+use super::{Known, Origin, Request, Scope, Why};
 use crate::host::HostErrorKind;
 use crate::source::Sources;
+use crate::source::nginx::Model;
 use crate::source::nginx_log::{self, TAIL};
 
 pub use crate::source::nginx_log::{Entry, Failure, Upstream};
@@ -23,16 +24,21 @@ pub struct ErrorLog {
     pub incomplete: Option<Why>,
 }
 
-/// Reads the logs that the configuration names.
-pub fn read(sources: &Sources, nginx: &Nginx, request: &Request) -> Known<ErrorLog> {
+/// Reads the logs that the configuration names. `incomplete` says why that was not read whole.
+pub fn read(
+    sources: &Sources,
+    model: &Known<Model>,
+    incomplete: Option<&Why>,
+    request: &Request,
+) -> Known<ErrorLog> {
     if matches!(request.scope, Scope::Files(_)) {
         return Known::Unknown(super::Why::not_live());
     }
-    let model = match nginx.model.get() {
+    let model = match model.get() {
         Ok(model) => model,
         Err(why) => return Known::Unknown(why),
     };
-    let mut log = ErrorLog { incomplete: nginx.incomplete.clone(), ..ErrorLog::default() };
+    let mut log = ErrorLog { incomplete: incomplete.cloned(), ..ErrorLog::default() };
     let mut paths: Vec<PathBuf> = Vec::new();
     let mut main = false;
     for directive in model.config.directives() {

@@ -315,7 +315,7 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
     if whole && routes.iter().any(unreached) {
         nginx.dormant = nginx::dormant::read(sources, &nginx);
     }
-    nginx.log = error_log::read(sources, &nginx, request);
+    nginx.log = error_log::read(sources, &nginx.model, nginx.incomplete.as_ref(), request);
     nginx.test = nginx_test(sources, &nginx, request);
     let states = States::read(sources, request, read.iter().flat_map(|(one, _, _)| names(one)));
     let v6_only = sockets::v6_only(read.iter().map(|(_, gunicorn, _)| &gunicorn.bounds));

@@ -204,22 +204,6 @@ impl Nginx {
         }
     }
 
-    /// The static directories of the servers that lead to an application by these routes: their
-    /// index, themselves, and the prefix of the location that they stand in.
-    pub fn statics_of(&self, routes: &[super::Route]) -> Vec<(usize, &StaticRoot, String)> {
-        let Some(model) = self.model.ok() else { return Vec::new() };
-        let statics = self.statics.iter().enumerate();
-        statics
-            .filter(|(_, root)| routes.iter().any(|route| route.server == root.server))
-            .filter_map(|(index, root)| {
-                let location = model.location(root.location?)?;
-                let prefix =
-                    matches!(location.kind, LocationKind::Prefix | LocationKind::PrefixStop);
-                prefix.then(|| (index, root, location.pattern.value.clone()))
-            })
-            .collect()
-    }
-
     /// The model, if no place was left unread where a pass can stand: what is included in a
     /// location that passes requests on already holds headers and the like.
     pub fn all_passes(&self) -> Result<&Model, Why> {

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use super::endpoint::{Bound, Endpoint};
+use super::nginx::StaticRoot;
 use super::{Known, Nginx};
 use crate::source::Span;
-use crate::source::nginx::{LocationId, ServerId, UpstreamId};
+use crate::source::nginx::{LocationId, LocationKind, ServerId, UpstreamId};
 
 /// One way from a server of nginx to a socket of the application.
 #[derive(Debug, Clone)]
@@ -77,4 +78,22 @@ pub fn connect(nginx: &mut Nginx, bounds: &[&Known<Vec<Bound>>]) -> Vec<Vec<Rout
         }
     }
     routes
+}
+
+impl Nginx {
+    /// The static directories of the servers that lead to an application by these routes: their
+    /// index, themselves, and the prefix of the location that they stand in.
+    pub fn statics_of(&self, routes: &[Route]) -> Vec<(usize, &StaticRoot, String)> {
+        let Some(model) = self.model.ok() else { return Vec::new() };
+        let statics = self.statics.iter().enumerate();
+        statics
+            .filter(|(_, root)| routes.iter().any(|route| route.server == root.server))
+            .filter_map(|(index, root)| {
+                let location = model.location(root.location?)?;
+                let prefix =
+                    matches!(location.kind, LocationKind::Prefix | LocationKind::PrefixStop);
+                prefix.then(|| (index, root, location.pattern.value.clone()))
+            })
+            .collect()
+    }
 }

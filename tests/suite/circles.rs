@@ -15,7 +15,6 @@ use module_graph::{File, Graph};
 /// smaller than it says fails too.
 const LEFT: &[(&[&str], &str)] = &[
     (&["capture::command", "capture::value"], "not cut yet"),
-    (&["facts::error_log", "facts::nginx", "facts::route"], "not cut yet"),
     (
         &[
             "facts::release::code",
