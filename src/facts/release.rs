@@ -1,6 +1,7 @@
 //! The code that is served: the release link, the application's modules, its packages, its
 //! migrations.
 
+mod beside;
 pub mod code;
 mod django;
 pub mod django_migrations;
@@ -16,7 +17,9 @@ pub mod own_statics;
 pub mod packages;
 mod pinned;
 pub mod previous;
+mod read_module;
 pub mod readable;
+mod requirements_file;
 mod site;
 pub(super) mod standard_library;
 pub mod unresolved;
@@ -186,7 +189,7 @@ pub fn read(
     };
     let manifests = manifests::read(sources, &roots(&directory, link.as_ref()), problems);
     let previous =
-        previous::read(sources, machine, link.as_ref(), &code, &gunicorn.venv, &search_path);
+        beside::read(sources, machine, link.as_ref(), &code, &gunicorn.venv, &search_path);
     packages.earlier = packages::of_earlier(
         sources,
         gunicorn,

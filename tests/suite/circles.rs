@@ -15,20 +15,6 @@ use module_graph::{File, Graph};
 /// smaller than it says fails too.
 const LEFT: &[(&[&str], &str)] = &[
     (&["capture::command", "capture::value"], "not cut yet"),
-    (
-        &[
-            "facts::release::code",
-            "facts::release::django",
-            "facts::release::django_migrations",
-            "facts::release::graph",
-            "facts::release::interface",
-            "facts::release::listed",
-            "facts::release::packages",
-            "facts::release::previous",
-            "facts::release::unresolved",
-        ],
-        "not cut yet",
-    ),
     (&["rules::unit::shell_syntax_without_shell", "rules::without_shell"], "not cut yet"),
     (
         &["source::python::evaluate::calls", "source::python::evaluate::expressions"],

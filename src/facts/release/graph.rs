@@ -1,18 +1,19 @@
 //! The application's modules and what they import, followed from the one that gunicorn loads.
 
+mod check;
+
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 
 use super::super::{Problem, Why};
 use super::finder::{Finder, Found, Owner};
-use super::unresolved::{ImportCheck, Judge, Missing, Unresolved};
-use super::{is_absent, standard_library};
+use super::is_absent;
 use crate::source::python::imports::{Import, ImportPlace};
 use crate::source::python::search::PathSurroundings;
-use crate::source::python::{self, Binding, Module, PythonVersion};
+use crate::source::python::{self, Module, PythonVersion};
 use crate::source::{Sources, Span};
 
-use super::code::ReadModule;
+use super::read_module::ReadModule;
 
 /// The most modules of an application that are read.
 const MODULE_LIMIT: usize = 1000;
@@ -374,102 +375,6 @@ impl<'a> Graph<'a> {
     /// The module that a place stands in.
     pub(super) fn module_at(&self, span: Span) -> Option<usize> {
         self.modules.iter().position(|module| module.file == span.file)
-    }
-
-    fn unresolved(&self, missing: Missing, from: (usize, Span)) -> Unresolved {
-        let mut chain = self.chain(from);
-        let hidden = self.hidden.as_ref().filter(|(_, hidden, _)| match &missing {
-            Missing::Module(name) => hidden
-                .strip_prefix(name.as_str())
-                .is_some_and(|r| r.is_empty() || r.starts_with('.')),
-            _ => false,
-        });
-        let missing = match hidden {
-            Some((variable, _, span)) => {
-                chain.extend(*span);
-                Missing::NamedBy(variable)
-            }
-            None => missing,
-        };
-        let way = self.way(&chain, &missing.shown());
-        let last_python = match &missing {
-            Missing::Module(name) => standard_library::last_version(name),
-            _ => None,
-        };
-        Unresolved { missing, chain, way, last_python }
-    }
-
-    /// What certainly runs at import and is nowhere.
-    pub(super) fn check(&self, judge: &Judge) -> ImportCheck {
-        let mut check = ImportCheck::default();
-        for pending in self.pending.iter().filter(|pending| pending.certain) {
-            let Some(importer) = self.modules.get(pending.module) else { continue };
-            let from = (pending.module, pending.import.span);
-            let missing = match pending.import.absolute(Self::package_of(importer)) {
-                None => Ok(Missing::Relative { level: pending.import.level }),
-                Some(module) => self.missing(judge, &module, &pending.import.names),
-            };
-            match missing {
-                Ok(missing) => check.add(self.unresolved(missing, from)),
-                Err(None) => {}
-                Err(Some(why)) => {
-                    let module = pending.import.absolute(Self::package_of(importer));
-                    let wanted = module.as_deref().and_then(|module| judge.unlisted(self, module));
-                    match wanted {
-                        Some((missing, distribution)) => {
-                            check.add_unlisted(self.unresolved(missing, from), distribution);
-                        }
-                        None => check.skip(why),
-                    }
-                }
-            }
-        }
-        self.check_names(&mut check);
-        check
-    }
-
-    /// Which part of an import is nowhere; `None` if it is there by other means.
-    fn missing(
-        &self,
-        judge: &Judge,
-        module: &str,
-        names: &[String],
-    ) -> Result<Missing, Option<Why>> {
-        let mut found = self.finder.find(module);
-        if let (Found::Namespace(_), [name]) = (&found, names) {
-            found = self.finder.find(&format!("{module}.{name}"));
-        }
-        match found {
-            Found::Missing(name) => {
-                judge.is_nowhere(self, &name)?;
-                Ok(Missing::Module(name))
-            }
-            Found::Unknown(why) => Err(Some(why)),
-            _ => Err(None),
-        }
-    }
-
-    fn check_names(&self, check: &mut ImportCheck) {
-        let by_path: HashMap<&Path, usize> =
-            self.modules.iter().enumerate().map(|(at, m)| (m.path.as_path(), at)).collect();
-        let mut names = HashMap::new();
-        for wanted in &self.names {
-            let Some(at) = by_path.get(wanted.path.as_path()) else { continue };
-            let Some(module) = self.parsed.get(*at) else { continue };
-            let defined = names.entry(*at).or_insert_with(|| module.names());
-            if defined.binding(&wanted.name) != Binding::NotDefined
-                || self.attributes.contains(&wanted.name)
-            {
-                continue;
-            }
-            if let Some(why) = &self.unfollowed {
-                check.skip(why.clone());
-                continue;
-            }
-            let (module, name) = (wanted.module.clone(), wanted.name.clone());
-            let missing = Missing::Name { module, name, path: wanted.path.clone() };
-            check.add(self.unresolved(missing, wanted.from));
-        }
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 
-use super::packages::RequirementsFile;
+use super::requirements_file::RequirementsFile;
 use crate::source::requirements::{Format, Requirement};
 
 /// A distribution, the modules that it has, and the distributions that it has brought along in any

@@ -1,0 +1,46 @@
+//! What is kept of a module that was read.
+
+use std::path::PathBuf;
+
+use crate::source::python::SyntaxFault;
+use crate::source::python::environ::EnvironmentUse;
+use crate::source::python::flask::FlaskApplication;
+use crate::source::{FileId, Span, Spanned};
+
+/// A module of the application that was read.
+#[derive(Debug)]
+pub struct ReadModule {
+    /// Its dotted name.
+    pub name: String,
+    /// Its file.
+    pub path: PathBuf,
+    /// Its file's number.
+    pub file: FileId,
+    /// When its file was changed last, seconds since 1970.
+    pub changed: Option<i64>,
+    /// Is it certain that it is imported when a worker boots? Not where an import stands in a
+    /// function, a branch or a `try`.
+    pub certain: bool,
+    /// The module that imports it first, by its place among the modules, and the import; none for
+    /// the one that gunicorn loads.
+    pub from: Option<(usize, Span)>,
+    /// Syntax errors for the environment's Python; where that is not known, what every Python
+    /// refuses.
+    pub faults: Vec<SyntaxFault>,
+    /// Why it was not judged: too large, too deeply nested.
+    pub not_judged: Option<String>,
+    /// Its text names the scheme of a database's URL, and so may change the one that is given.
+    pub names_scheme: bool,
+    /// Its text speaks of debugging, or of what reads settings by names that do not stand in it.
+    pub may_read_debug: bool,
+    /// Where it turns the debug mode of a Flask application on that it makes, whatever is set elsewhere.
+    pub flask_debug: Option<Span>,
+    /// Its text names what makes an application read X-Forwarded-Proto itself.
+    pub names_forwarding: bool,
+    /// The variables that it reads.
+    pub environment: EnvironmentUse,
+    /// The largest request that it takes, in bytes, where that is written in it.
+    pub upload_limit: Option<Spanned<u64>>,
+    /// Where it makes Flask's applications.
+    pub flask: Vec<FlaskApplication>,
+}
