@@ -1,6 +1,7 @@
 //! What is true of a deployment: the files' contents joined into one model. Rules see only this.
 
 pub mod conditions;
+pub mod dependencies;
 pub mod discovery;
 pub mod endpoint;
 pub mod environment;
@@ -34,6 +35,7 @@ pub mod socket_unit;
 pub mod sockets;
 pub mod state;
 pub mod why;
+mod words;
 pub mod written;
 
 use std::collections::{HashMap, HashSet};
@@ -59,7 +61,7 @@ pub use release::{Release, ReleaseLink};
 pub use route::Route;
 use serde::{Deserialize, Serialize};
 pub use server::Gunicorn;
-pub use service::{Service, dependencies};
+pub use service::Service;
 pub use sockets::Sockets;
 use state::States;
 pub use state::UnitState;

@@ -1,19 +1,19 @@
 //! The service: what systemd makes of the unit's fragment and drop-ins.
 
-pub mod dependencies;
 mod settings;
 mod whole;
 
 use std::path::{Path, PathBuf};
 
 use super::conditions::{self, FailedCondition};
+use super::dependencies::{self, Dependency};
 use super::executable::Executable;
 use super::place::{Identity, Place, tidy};
+use super::words::words;
 use super::{Known, Machine, Origin, Whose, Why};
 use crate::source::unit::time::TimeSpan;
 use crate::source::{Sources, Span, placeholder};
 
-use dependencies::Dependency;
 pub use settings::expanded;
 
 // What a unit's files say, as systemd reads them.
@@ -132,7 +132,8 @@ impl Service {
         service.working_directory = service.read_working_directory(sources, machine);
         service.directories = service.read_directories();
         service.outputs = service.read_outputs(sources, machine);
-        service.dependencies = dependencies::read(sources, machine, &service);
+        service.dependencies =
+            dependencies::read(sources, machine, &service.unit, &service.sockets);
         service
     }
 
@@ -401,11 +402,6 @@ impl Service {
         }
         Ok(())
     }
-}
-
-/// The words of a text and where each starts.
-pub(super) fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    text.split_whitespace().map(|word| (word.as_ptr() as usize - text.as_ptr() as usize, word))
 }
 
 /// The effective commands of an Exec setting; `Unit::exec_faults` has what systemd refuses.

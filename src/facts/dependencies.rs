@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::{Known, Machine, Service, Why, words};
+use super::words::words;
+use super::{Known, Machine, Why};
 use crate::host::{Host, Outcome};
 use crate::source::similar::nearest;
 use crate::source::unit::paths::SEARCH_PATH;
@@ -52,17 +53,19 @@ const OWN: [&str; 8] = [
     "sysinit.target",
 ];
 
-/// Not known where systemd's own units are not among what was read.
+/// Of a service and its `.socket` units. Not known where systemd's own units are not among what was read.
 pub(super) fn read(
     sources: &Sources,
     machine: &Machine,
-    service: &Service,
+    unit: &Unit,
+    sockets: &[Unit],
 ) -> Known<Vec<Dependency>> {
     let host = sources.host();
     let own = ["/usr/lib/systemd/system/basic.target", "/lib/systemd/system/basic.target"];
     let read = machine.whole && own.iter().any(|path| exists(host, Path::new(path)));
     let mut found = Vec::new();
-    for unit in std::iter::once(&service.unit).chain(&service.sockets) {
+    let own = || std::iter::once(unit).chain(sockets);
+    for unit in own() {
         for setting in SETTINGS {
             for line in unit.list("Unit", setting) {
                 let Expansion::Known(text) = unit.specifiers.expand(&line.value) else { continue };
@@ -74,7 +77,7 @@ pub(super) fn read(
                     {
                         continue;
                     }
-                    let standing = standing(host, name, service);
+                    let standing = standing(host, name, own());
                     if !read && standing != Standing::Present {
                         return Known::Unknown(Why::not_read("systemd's own units were not read"));
                     }
@@ -104,9 +107,8 @@ fn template(name: &str) -> Option<String> {
     Some(format!("{prefix}@.{kind}"))
 }
 
-fn standing(host: &dyn Host, name: &str, service: &Service) -> Standing {
-    let own = std::iter::once(&service.unit).chain(&service.sockets);
-    if own.into_iter().any(|unit| unit.name.to_string() == name) {
+fn standing<'u>(host: &dyn Host, name: &str, mut own: impl Iterator<Item = &'u Unit>) -> Standing {
+    if own.any(|unit| unit.name.to_string() == name) {
         return Standing::Present;
     }
     for candidate in std::iter::once(name.to_owned()).chain(template(name)) {
