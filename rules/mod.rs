@@ -11,6 +11,7 @@ mod private_users;
 pub mod processes;
 pub mod release;
 mod runtime_directory;
+mod shell_syntax;
 pub mod sockets;
 pub mod unit;
 mod without_shell;

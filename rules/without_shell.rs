@@ -3,8 +3,8 @@
 use crate::facts::App;
 use crate::facts::service::{Command, ExecCommand, ExecPrefixes, Word};
 use crate::rule::Edit;
+use crate::rules::shell_syntax::{is_shell_program, syntax};
 use crate::rules::unit;
-use crate::rules::unit::shell_syntax_without_shell::{is_shell_program, syntax};
 
 /// What the fix does, and how.
 pub(super) type Repair = Option<(String, Vec<Edit>)>;

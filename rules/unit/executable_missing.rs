@@ -114,7 +114,7 @@ fn relative(app: &App, out: &mut Sink) {
             true => super::is_template(written.as_bytes()),
             false => placeholder::holds_in_path(&written),
         };
-        if super::shell_syntax_without_shell::is_shell_program(&written) || template {
+        if crate::rules::shell_syntax::is_shell_program(&written) || template {
             continue;
         }
         let (verdict, app_name) = match fault.refuses {
@@ -150,7 +150,7 @@ fn judge(app: &App, setting: &str, command: &Command, out: &mut Sink) -> Result<
         return Ok(());
     }
     // Builtins of a shell are no programs, and another rule's.
-    if super::shell_syntax_without_shell::is_shell_program(name) {
+    if crate::rules::shell_syntax::is_shell_program(name) {
         return Ok(());
     }
     let Some(place) = &command.executable.place else { return bare(setting, command, out) };

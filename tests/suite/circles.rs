@@ -15,7 +15,6 @@ use module_graph::{File, Graph};
 /// smaller than it says fails too.
 const LEFT: &[(&[&str], &str)] = &[
     (&["capture::command", "capture::value"], "not cut yet"),
-    (&["rules::unit::shell_syntax_without_shell", "rules::without_shell"], "not cut yet"),
     (
         &["source::python::evaluate::calls", "source::python::evaluate::expressions"],
         "an argument of a call is an expression, and a call is one",
