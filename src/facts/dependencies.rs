@@ -53,7 +53,8 @@ const OWN: [&str; 8] = [
     "sysinit.target",
 ];
 
-/// Of a service and its `.socket` units. Not known where systemd's own units are not among what was read.
+/// Those that a service and its `.socket` units name. Not known where systemd's own units are not
+/// among what was read.
 pub(super) fn read(
     sources: &Sources,
     machine: &Machine,
@@ -64,8 +65,8 @@ pub(super) fn read(
     let own = ["/usr/lib/systemd/system/basic.target", "/lib/systemd/system/basic.target"];
     let read = machine.whole && own.iter().any(|path| exists(host, Path::new(path)));
     let mut found = Vec::new();
-    let own = || std::iter::once(unit).chain(sockets);
-    for unit in own() {
+    let units = || std::iter::once(unit).chain(sockets);
+    for unit in units() {
         for setting in SETTINGS {
             for line in unit.list("Unit", setting) {
                 let Expansion::Known(text) = unit.specifiers.expand(&line.value) else { continue };
@@ -77,7 +78,7 @@ pub(super) fn read(
                     {
                         continue;
                     }
-                    let standing = standing(host, name, own());
+                    let standing = standing(host, name, units());
                     if !read && standing != Standing::Present {
                         return Known::Unknown(Why::not_read("systemd's own units were not read"));
                     }
