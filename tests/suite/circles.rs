@@ -16,7 +16,7 @@ use module_graph::{File, Graph};
 const LEFT: &[(&[&str], &str)] = &[
     (
         &["capture::command", "capture::value"],
-        "a variable's value may be a command (GUNICORN_CMD_ARGS), and a command has such values in it (A=b)",
+        "a variable's value may be a command's options, and a command has NAME=value in it",
     ),
     (
         &["source::python::evaluate::calls", "source::python::evaluate::expressions"],

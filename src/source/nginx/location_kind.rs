@@ -1,6 +1,6 @@
 //! The kinds of blocks that handle some of the requests of a server.
 
-/// The kind of a [`super::Location`].
+/// The kind of a [`Location`](super::Location).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LocationKind {
     /// `location = /x`.
