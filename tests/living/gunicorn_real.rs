@@ -496,3 +496,23 @@ fn hooks_take_these_many_arguments() {
         }
     }
 }
+
+/// A setting that a version added, lost or changed shows here, and its script writes the table anew.
+#[test]
+fn the_table_of_settings_is_what_the_published_packages_have() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let made = tempfile::NamedTempFile::new().unwrap();
+    let script = Command::new("python3")
+        .arg(top.join("src/source/gunicorn/table.py"))
+        .arg(made.path())
+        .env("GUNICORNS", top.join("target/gunicorn-settings"))
+        .status();
+    if !script.is_ok_and(|status| status.success()) {
+        return crate::support::skip("gunicorn cannot be installed from PyPI");
+    }
+    let made = std::fs::read_to_string(made.path()).unwrap();
+    let kept = std::fs::read_to_string(top.join("src/source/gunicorn/table.rs")).unwrap();
+    assert!(made.lines().count() > 100, "{made}");
+    let differing = made.lines().zip(kept.lines()).find(|(made, kept)| made != kept);
+    assert!(made == kept, "src/source/gunicorn/table.py writes it anew: {differing:?}");
+}

@@ -366,27 +366,6 @@ fn layers_win_and_losers_are_kept() {
 }
 
 #[test]
-fn the_settings_table_is_what_its_script_makes() {
-    let json = std::path::Path::new("../shared/field-notes/gunicorn-settings.json");
-    if !json.exists() {
-        eprintln!("SKIPPED: gunicorn-settings.json does not exist: no drift was looked for");
-        return;
-    }
-    let out = tempfile::NamedTempFile::new().unwrap();
-    let made = std::process::Command::new("python3")
-        .arg("src/source/gunicorn/table.py")
-        .args([json, out.path()])
-        .status();
-    if !made.is_ok_and(|status| status.success()) {
-        eprintln!("SKIPPED: python3 does not exist: no drift was looked for");
-        return;
-    }
-    let made = std::fs::read_to_string(out.path()).unwrap();
-    let kept = std::fs::read_to_string("src/source/gunicorn/table.rs").unwrap();
-    assert!(made == kept, "table.rs is not what table.py makes of the json");
-}
-
-#[test]
 fn hostile_words_and_scripts_cost_little() {
     let started = std::time::Instant::now();
     for script in [
