@@ -10,6 +10,8 @@ mod edits;
 mod one_source;
 #[path = "rules_see_facts.rs"]
 mod rules_see_facts;
+#[path = "type_names.rs"]
+mod type_names;
 
 use std::fs;
 use std::path::{Path, PathBuf};
