@@ -1,6 +1,9 @@
-use crate::facts::{App, Endpoint, Place, State, Why};
-use crate::rule::prelude::Span;
-use crate::rule::{EvidenceKind, Safety, Sink};
+use std::path::Path;
+
+use crate::facts::service::ManagedDirectory;
+use crate::facts::{App, Endpoint, Identity, Place, State, Want, Why};
+use crate::rule::prelude::{Span, Value};
+use crate::rule::{Edit, EvidenceKind, Safety, Sink};
 
 crate::rule! {
     /// Every request gets 502: nginx's user may not enter the directory of gunicorn's socket.
@@ -57,6 +60,20 @@ crate::rule! {
     /// [Service]
     /// RuntimeDirectoryMode=0755
     /// ```
+    /// The unit's own directory with a mode that lets nobody else in, where nginx is another user:
+    ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// User=root
+    /// Group=root
+    /// RuntimeDirectoryMode=0700
+    /// ```
+    /// ```ini,fixed,drop-in
+    /// [Service]
+    /// User=root
+    /// Group=root
+    /// RuntimeDirectoryMode=0755
+    /// ```
     G215 "socket-unreachable-by-nginx" {
         severity: Error, impact: BadGateway, fix: Some(Manual), item: No502, hop: Socket,
         since: "0.1.0", check: App(check)
@@ -92,22 +109,37 @@ fn judge(
     place: &Place,
     peer: Span,
     bind: Option<Span>,
-    path: &std::path::Path,
+    path: &Path,
     out: &mut Sink,
 ) -> Result<(), Why> {
     // The unit's own directories are made anew, with their own mode.
-    if app.service.managed(&place.path)?.is_some() {
+    let made = app.service.managed(&place.path)?;
+    let umask_matters = app.gunicorn.settings.umask().is_set();
+    if made.is_some_and(|made| made.mode & 0o001 != 0) && !umask_matters {
         return Ok(());
+    }
+    let user = app.nginx.user.get()?;
+    if let Some(made) = made {
+        // Whose it is does not matter where everybody may pass.
+        if made.mode & 0o001 == 0 {
+            let (uid, gid) = owner(app)?;
+            if !user.may(Want::Execute, made.mode, uid, gid)? {
+                report_made(app, made, (user, peer), bind, path, out);
+                return Ok(());
+            }
+        }
+        return umask(app, (user, peer), bind, path, out);
     }
     // What is not there is U117's.
     if !matches!(place.state.get()?, State::Present(_)) {
         return Ok(());
     }
-    let user = app.nginx.user.get()?;
     let blocked = place.blocked_at(user)?.map(|step| (step.path.clone(), step.metadata));
     let last = place.metadata().map(|metadata| (place.path.clone(), *metadata));
-    let enters = place.accessible(user, crate::facts::Want::Execute)?;
-    let Some((wall, metadata)) = blocked.or(last.filter(|_| !enters)) else { return Ok(()) };
+    let enters = place.accessible(user, Want::Execute)?;
+    let Some((wall, metadata)) = blocked.or(last.filter(|_| !enters)) else {
+        return umask(app, (user, peer), bind, path, out);
+    };
     let shown = wall.display();
     out.report(format!(
         "every request gets 502: nginx's user {} may not pass through {shown}, where the socket is",
@@ -125,5 +157,77 @@ fn judge(
          chmod o+x {shown}"
     ))
     .fix(Safety::Manual, format!("let {} pass through {shown}", user.name));
+    Ok(())
+}
+
+/// The numbers of the user and the group that systemd makes directories for and gunicorn its socket.
+fn owner(app: &App) -> Result<(u32, u32), Why> {
+    let unknown = || Why::not_read("the service's user and group are not known by number");
+    let uid = app.service.user.get()?.uid.ok_or_else(unknown)?;
+    let accounts = app.machine.accounts.get()?;
+    let named = app.service.unit.last("Service", "Group").map(|line| line.value.as_str());
+    let gid = match named.filter(|name| !name.is_empty()) {
+        Some(name) => accounts.group(name).map(|group| group.gid).or_else(|| name.parse().ok()),
+        None if uid == 0 => Some(0),
+        None => accounts.user(&app.service.user.get()?.name).map(|user| user.gid),
+    };
+    Ok((uid, gid.ok_or_else(unknown)?))
+}
+
+/// `RuntimeDirectoryMode=0700`.
+fn report_made(
+    app: &App,
+    made: &ManagedDirectory,
+    (user, peer): (&Identity, Span),
+    bind: Option<Span>,
+    path: &Path,
+    out: &mut Sink,
+) {
+    let shown = made.path.display();
+    let setting = app.service.unit.last("Service", "RuntimeDirectoryMode").map(|line| line.span);
+    let edit = setting.map(|_| Edit::set(&app.service.unit, "RuntimeDirectoryMode", "0755"));
+    out.report(format!(
+        "every request gets 502: nginx's user {} may not pass through {shown}, which systemd makes with mode \
+         {:04o}",
+        user.name, made.mode
+    ))
+    .at_first([(setting, "nobody else may pass"), (Some(made.span), "made by systemd")])
+    .at(peer, format!("nginx connects here as {}", user.name))
+    .at_some(bind, "gunicorn's socket")
+    .subject(path.display().to_string())
+    .help("or let nginx's user be of the service's group: Group= in [Service], and mode 0750")
+    .fix_if(Safety::Safe, "RuntimeDirectoryMode=0755", edit);
+}
+
+/// `--umask 007`, which counts for the socket.
+fn umask(
+    app: &App,
+    (user, peer): (&Identity, Span),
+    bind: Option<Span>,
+    path: &Path,
+    out: &mut Sink,
+) -> Result<(), Why> {
+    let umask = app.gunicorn.settings.umask();
+    let Some(mask) = umask.ok().filter(|mask| umask.is_set() && **mask > 0) else { return Ok(()) };
+    let mode = 0o777 & !u32::try_from(*mask).unwrap_or_default();
+    if mode & 0o002 != 0 {
+        return Ok(());
+    }
+    let (uid, gid) = owner(app)?;
+    if user.may(Want::Write, mode, uid, gid)? {
+        return Ok(());
+    }
+    let edit = Edit::setting(app, "umask", Value::Number(0)).ok();
+    out.report(format!(
+        "every request gets 502: nginx's user {} may not write to the socket, which --umask makes with mode \
+         {mode:04o}",
+        user.name
+    ))
+    .at_first([(umask.span(), "counts for the socket"), (bind, "gunicorn's socket")])
+    .at(peer, format!("nginx connects here as {}", user.name))
+    .subject(path.display().to_string())
+    .help("or let the socket belong to nginx's group: Group=www-data in [Service]")
+    .by_hand(umask.span().or(bind))
+    .fix_if(Safety::Unsafe, "--umask 0", edit);
     Ok(())
 }

@@ -78,9 +78,15 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         journal.whole()?;
         return logs_to_the_journal(app);
     };
-    let with_error = journal.boot_failures.iter().rev().find_map(|f| f.error.as_ref());
+    // Where workers die, gunicorn's master may raise an error of its own behind theirs.
+    let errors = || journal.boot_failures.iter().rev().filter_map(|failure| failure.error.as_ref());
+    let of_master = |error: &String| error.contains("/gunicorn/arbiter.py ");
+    let with_error = errors()
+        .map(ToString::to_string)
+        .find(|error| !of_master(error))
+        .or_else(|| errors().next().map(ToString::to_string));
     let cause = match with_error {
-        Some(error) => error.to_string(),
+        Some(error) => error,
         None => format!("gunicorn says \"{}\"", last.sentence),
     };
     let count = journal.boot_failures.len();

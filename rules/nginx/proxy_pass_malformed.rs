@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::facts::gunicorn::SettingValue;
-use crate::facts::nginx::{Destination, LocationKind, Malformed, Model, Pass, Protocol};
+use crate::facts::nginx::{Address, Destination, LocationKind, Malformed, Model, Pass, Protocol};
 use crate::facts::{App, Deployment, Why, WhyKind};
 use crate::rule::{Edit, Finding, Safety, Severity, Sink};
 
@@ -67,6 +67,24 @@ crate::rule! {
     ///     }
     /// }
     /// ```
+    /// A slash behind the socket of a group's server:
+    ///
+    /// ```nginx,bad
+    /// upstream myapp {
+    ///     server unix:/run/myapp/gunicorn.sock/;
+    /// }
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     location / {
+    ///         proxy_pass http://myapp;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    ///
     /// A URI behind the address takes the place of the location's prefix, letter by letter: with
     /// `location /app/` and `http://myapp/app` a request for `/app/x` becomes `/appx`, with
     /// `location /app` and `http://myapp/` it becomes `//x` (measured; a warning):
@@ -113,6 +131,7 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
     let with = |has: fn(&App) -> bool| deployment.apps.iter().filter(|app| has(app)).collect();
     let encrypted_apps: Vec<&App> = with(|app| speaks_tls(app) == Ok(true));
     let uwsgi_apps: Vec<&App> = with(speaks_uwsgi);
+    directories(model, out);
     let mut seen = HashSet::new();
     for destination in &deployment.nginx.destinations {
         if seen.contains(&destination.word) {
@@ -277,6 +296,26 @@ fn encrypted(apps: &[&App], model: &Model, destination: &Destination, pass: &Pas
     out.about(None);
 }
 
+/// `server unix:/run/x.sock/;`: with a slash behind it, it is a directory's name.
+fn directories(model: &Model, out: &mut Sink) {
+    for peer in model.upstreams.iter().flat_map(|group| &group.peers) {
+        let Some(Address::Unix(path)) = &peer.address else { continue };
+        let path = path.to_string_lossy();
+        if !path.ends_with('/') {
+            continue;
+        }
+        let right = format!("unix:{}", path.trim_end_matches('/'));
+        out.report(format!(
+            "every request gets 502: nginx takes {path} for a directory, with the slash at its end"
+        ))
+        .at(peer.word, "a slash at its end")
+        .subject(path.as_ref())
+        .help(format!("server {right};"))
+        .fix_if(Safety::Safe, "the socket without the slash", Edit::word(model, peer.word, right))
+        .uncovers_rules(&super::ON_THE_WAY);
+    }
+}
+
 /// A URI that takes the place of a location's prefix, where one of both ends with a slash.
 fn slashes(model: &Model, destination: &Destination, pass: &Pass, out: &mut Sink) {
     let location = destination.location.and_then(|id| model.location(id));
@@ -296,7 +335,8 @@ fn slashes(model: &Model, destination: &Destination, pass: &Pass, out: &mut Sink
     }
     let (shown, note) = match (prefix.ends_with('/'), uri.ends_with('/')) {
         (true, false) => (format!("{uri}x"), "no slash at its end"),
-        (false, true) => (format!("{uri}/x"), "a slash at its end"),
+        // `location /img_` and `/images/` may be meant so.
+        (false, true) if uri == "/" => ("//x".to_owned(), "a slash at its end"),
         _ => return,
     };
     let right = match prefix.ends_with('/') {

@@ -9,7 +9,7 @@ use crate::facts::nginx::unreached::{
 };
 use crate::facts::nginx::{
     Address, BlockPlace, Destination, DirectiveId, DirectiveRef, Location, LocationKind, Model,
-    Server, ServerId,
+    Server, ServerId, ServerName, ServerNameKind,
 };
 use crate::facts::{Nginx, Passing, Why};
 use crate::rule::prelude::{Span, nearest};
@@ -190,6 +190,21 @@ crate::rule! {
     ///     }
     /// }
     /// ```
+    /// Names that no client asks for:
+    ///
+    /// ```nginx,bad
+    /// server {
+    ///     listen 80;
+    ///     server_name example.com,www.example.com;
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    ///
     /// `try_files` that ends in a status beside the pass lets only requests for files through that are
     /// there; all others get that status. Debian's default site has such a line:
     ///
@@ -235,6 +250,7 @@ fn check(front: &Passing, out: &mut Sink) -> Result<(), Why> {
     servers.dedup();
     let here = Here { nginx: &front.deployment.nginx, model: front.model, passes, servers };
     here.names(out);
+    here.no_names(out);
     here.defaults(out);
     for server in &here.servers {
         here.returns(*server, out);
@@ -278,6 +294,31 @@ impl Here<'_> {
             finding.help(format!("remove {} from one of the two servers", name.text));
             finding.by_hand(Some(name.span));
             finding.fix(Safety::Manual, "leave the name to one of the two servers");
+        }
+    }
+
+    /// Names that no client can ask for: a URL, several with commas between, one with a port.
+    fn no_names(&self, out: &mut Sink) {
+        for server in self.servers.iter().filter_map(|id| self.model.server(*id)) {
+            let is_none = |name: &&ServerName| {
+                name.kind == ServerNameKind::Exact && name.text.contains([',', '/', ':', '(', '^'])
+            };
+            let Some(name) = server.names.iter().find(is_none) else { continue };
+            let others = server.names.iter().filter(|name| !is_none(name));
+            let named = others.filter(|name| !is_local(&name.text) && name.text != "_").count() > 0;
+            let default = defaults(self.model, server)
+                .is_ok_and(|all| all.iter().all(|(_, default)| self.is_own(*default)));
+            let right = "names with blanks between: server_name example.com www.example.com;";
+            out.report(format!(
+                "requests never come to this site by its name: no client asks for the host `{}`",
+                name.text
+            ))
+            .severity(if named || default { Severity::Warning } else { Severity::Error })
+            .at(name.span, "no name of a host")
+            .subject(&name.text)
+            .help(format!("write {right}\na regular expression begins with ~"))
+            .by_hand(Some(name.span))
+            .fix(Safety::Manual, "the names that clients ask for");
         }
     }
 

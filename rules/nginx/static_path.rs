@@ -90,6 +90,53 @@ crate::rule! {
     ///     }
     /// }
     /// ```
+    /// A regular expression goes before a prefix, and one that names no directory of its own looks in
+    /// nginx's; and a `root` of the whole site with `try_files` hands out what lies below it:
+    ///
+    /// ```nginx,bad
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     location /static/ { alias /srv/myapp/current/static/; }
+    ///     location ~* \.(css|js)$ { expires 1y; }
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// ```nginx,bad
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     root /srv/myapp/current;
+    ///     location / { try_files $uri @app; }
+    ///     location @app {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// ```nginx,good
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     root /srv/myapp/current/static;
+    ///     location ^~ /static/ { alias /srv/myapp/current/static/; }
+    ///     location ~* \.(css|js)$ { expires 1y; }
+    ///     location / { try_files $uri @app; }
+    ///     location @app {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
     N312 "static-path" {
         severity: Warning, impact: Hygiene, fix: Some(Manual), item: StaticAssets, hop: Nginx,
         since: "0.1.0", check: Host(check)
@@ -124,6 +171,12 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
         }
     }
     for app in &deployment.apps {
+        for (directory, exposed) in handed_out_whole(deployment, app) {
+            if seen.insert(directory.span) {
+                out.about(Some(app));
+                report_handed_out(app, &exposed, directory, out);
+            }
+        }
         for misplaced in &app.release.misplaced {
             if let Some(directory) = deployment.nginx.statics.get(misplaced.root)
                 && !falls_back(model, misplaced.within)
@@ -134,6 +187,7 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
             }
         }
     }
+    rootless(deployment, &owners, &mut seen, out);
     // What is at a path, only the machine itself tells.
     if !deployment.machine.whole {
         return Ok(());
@@ -176,6 +230,65 @@ fn hands_out<'d>(
     // Only a site of the application's own is looked at.
     let app = owners.of_server(directory.server).iter().copied().find(lies_there)?;
     Some((app, exposed))
+}
+
+/// `location ~* \.(css|js)$ { expires 1y; }` goes before `location /static/` and has no directory.
+fn rootless(deployment: &Deployment, owners: &Owners, seen: &mut HashSet<Span>, out: &mut Sink) {
+    let nginx = &deployment.nginx;
+    let Ok(model) = nginx.model.get() else { return };
+    for directory in nginx.statics.iter().filter(|one| one.alias) {
+        let location = directory.location.and_then(|id| model.location(id));
+        let Some(location) = location.filter(|here| here.kind == LocationKind::Prefix) else {
+            continue;
+        };
+        let asked = format!("{}/app.css", location.pattern.value.trim_end_matches('/'));
+        let Some(taken) = nginx.rootless(location.server, &asked) else { continue };
+        if taken.id == location.id
+            || error_page_answers(model, taken.id, 404)
+            || !seen.insert(taken.span)
+        {
+            continue;
+        }
+        let title = location_title(model, taken.id);
+        out.about(owners.first(location.server));
+        out.report(format!(
+            "static files get 404: {title} takes requests for {asked} and its like from {}, and names no \
+             directory",
+            location_title(model, location.id)
+        ))
+        .at(taken.span, "a regular expression goes first")
+        .at(directory.span, "never looked in for them")
+        .help(format!(
+            "write location ^~ {} {{, before which no regular expression goes, and what it sets there",
+            location.pattern.value
+        ))
+        .fix(Safety::Manual, "let the prefix keep its files");
+    }
+}
+
+/// The `root` of a whole site, below which the application lies: `try_files $uri @app` hands its files
+/// out before the application is asked.
+fn handed_out_whole<'d>(deployment: &'d Deployment, app: &App) -> Vec<(&'d StaticRoot, PathBuf)> {
+    let started = app.service.working_directory.ok().and_then(Option::as_ref);
+    let Some(started) = started else { return Vec::new() };
+    let nginx = &deployment.nginx;
+    let own = |root: &&StaticRoot| {
+        !root.alias && app.routes.iter().any(|route| route.server == root.server)
+    };
+    let mut found = Vec::new();
+    for root in nginx.statics.iter().filter(own) {
+        let below = started
+            .path
+            .strip_prefix(&root.place.path)
+            .or_else(|_| started.resolved.strip_prefix(&root.place.resolved));
+        let Ok(below) = below else { continue };
+        let asked = Path::new("/").join(below).join(".env");
+        let chosen = nginx.file_root(root.server, &asked.to_string_lossy());
+        if chosen.is_some_and(|(_, chosen, _)| chosen.span == root.span) {
+            found.push((root, root.place.path.clone()));
+        }
+    }
+    found
 }
 
 /// The text of a location that takes what begins with it.

@@ -1,6 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::facts::gunicorn::SettingValue;
+use crate::facts::sandbox::SandboxPath;
 use crate::facts::service::expanded;
 use crate::rule::prelude::*;
 
@@ -12,6 +13,14 @@ crate::rule! {
     /// a virtual environment 203/EXEC. `ProtectSystem=strict` makes everything read-only but what
     /// `ReadWritePaths=`, `RuntimeDirectory=` and its kin name, `ProtectHome=read-only` the homes,
     /// `ReadOnlyPaths=` what it names: gunicorn cannot create its socket, pid file or log there.
+    ///
+    /// /tmp and /var/tmp are read-only under `ProtectSystem=strict`, too: without `PrivateTmp=yes` or
+    /// `--worker-tmp-dir /dev/shm` no worker can make its heartbeat file (`No usable temporary directory
+    /// found`).
+    ///
+    /// What `ReadWritePaths=`, `ReadOnlyPaths=`, `InaccessiblePaths=`, `BindPaths=` and their kin name has
+    /// to be there, unless `-` stands before it: else the start ends with 226/NAMESPACE before anything
+    /// runs, and with 243/CREDENTIALS where the file of `LoadCredential=` is missing.
     ///
     /// `PrivateUsers=yes` leaves root and `User=` alone of all users and takes every capability away:
     /// a gunicorn that starts as root cannot become `--user`, and none listens on a port below 1024.
@@ -25,6 +34,11 @@ crate::rule! {
     /// and `systemctl restart`.
     ///
     /// Proved by `sandbox-hides-app`: the unit failed with 200/CHDIR, and every request got 502.
+    ///
+    /// Proved by `sandbox-no-temporary`: gunicorn ended with `No usable temporary directory found`, and
+    /// every request got 502.
+    ///
+    /// Proved by `sandbox-path-missing`: the unit failed with 226/NAMESPACE, and every request got 502.
     ///
     /// Proved by `private-users-user`: no worker could become www-data, gunicorn ended again and
     /// again, and every request got 502.
@@ -45,6 +59,7 @@ crate::rule! {
     /// ```ini,bad,drop-in
     /// [Service]
     /// ProtectSystem=strict
+    /// PrivateTmp=yes
     /// ExecStart=
     /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current \
     ///     --pid /srv/myapp/gunicorn.pid --bind unix:/run/myapp/gunicorn.sock wsgi:app
@@ -79,12 +94,32 @@ crate::rule! {
     /// }
     /// ```
     ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// ProtectSystem=strict
+    /// ```
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// ReadWritePaths=/srv/uploads
+    /// ```
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// LoadCredential=database:/etc/myapp/database.password
+    /// ```
+    /// ```ini,good,drop-in
+    /// [Service]
+    /// LogsDirectory=myapp
+    /// ReadWritePaths=/srv/myapp /srv/myapp/uploads -/srv/uploads /var/log/myapp /run/other
+    /// LoadCredential=environment:/etc/myapp.env
+    /// ```
+    ///
     /// Healthy: what is hidden is not needed, what is written lies where it may be.
     ///
     /// ```ini,good,drop-in
     /// [Service]
     /// ProtectHome=yes
     /// ProtectSystem=strict
+    /// PrivateTmp=yes
     /// PrivateUsers=yes
     /// InaccessiblePaths=/var/lib/secrets
     /// ```
@@ -138,7 +173,9 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             return Err(Why::depends(format!("{key}= gives the service other files")));
         }
     }
-    for judge in [hidden, read_only, network, crate::rules::private_users::check] {
+    let judges =
+        [absent, hidden, read_only, no_temporary, network, crate::rules::private_users::check];
+    for judge in judges {
         if let Err(why) = judge(app, out) {
             out.skip(&why);
         }
@@ -146,7 +183,90 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     Ok(())
 }
 
-/// What is not there for the service.
+/// What the sandbox is to be made of and is not there.
+fn absent(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let service = &app.service;
+    let strict = service.word("ProtectSystem", "no").ok().is_some_and(|word| word == "strict");
+    for wanted in &service.sandbox {
+        let path = &wanted.place.path;
+        // What lies in a directory that is treated alike is left out before anything is mounted.
+        let around = |other: &&SandboxPath| {
+            let other = &other.place.path;
+            path != other && path.starts_with(other)
+        };
+        let nearest = service.sandbox.iter().filter(around);
+        let nearest = nearest.max_by_key(|other| other.place.path.components().count());
+        let alike = nearest.map(|other| other.setting) == Some(wanted.setting)
+            || nearest.is_none() && strict && wanted.setting == "ReadOnlyPaths"
+            || nearest.is_some_and(|other| other.setting == "InaccessiblePaths");
+        if alike || !wanted.place.is_missing()? || service.managed(path)?.is_some() {
+            continue;
+        }
+        service.untouched_before_the_start(path)?;
+        let (setting, shown) = (wanted.setting, path.display());
+        let optional = match setting.starts_with("LoadCredential") {
+            true => String::new(),
+            false => format!("\nor write {setting}=-{shown}, if it need not be there"),
+        };
+        out.report(format!(
+            "the unit does not start ({}): {setting}= names {shown}, which does not exist",
+            wanted.status()
+        ))
+        .at(wanted.span, "has to be there before anything runs")
+        .subject(format!("{setting} {shown}"))
+        .help(format!("make it, or correct the path; look with: ls -ld {shown}{optional}"))
+        .by_hand(Some(wanted.span))
+        .fix(Safety::Manual, format!("a {setting}= that is there"));
+    }
+    Ok(())
+}
+
+/// A directory for the workers' temporary files: Python looks for one in `$TMPDIR`, /tmp, /var/tmp,
+/// /usr/tmp and the working directory.
+fn no_temporary(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let service = &app.service;
+    let system = service.word("ProtectSystem", "no");
+    if system.get()? != "strict" || *service.private_tmp().get()? {
+        return Ok(());
+    }
+    let settings = &app.gunicorn.settings;
+    if settings.get("worker_tmp_dir").get()? != &SettingValue::None {
+        return Ok(());
+    }
+    for name in ["TMPDIR", "TEMP", "TMP"] {
+        if app.variable(name)?.is_some() {
+            return Ok(());
+        }
+    }
+    let working = settings.chdir();
+    let directories = [Path::new("/tmp"), Path::new("/var/tmp"), Path::new("/usr/tmp")];
+    let directories = directories.into_iter().chain([working.get()?.as_path()]);
+    let mut open = paths(app, "ReadWritePaths")?;
+    for key in ["BindPaths", "TemporaryFileSystem"] {
+        open.extend(paths(app, key)?);
+    }
+    let made = service.directories.get()?;
+    for directory in directories {
+        if open.iter().any(|(top, _)| directory.starts_with(top))
+            || made.iter().any(|made| directory.starts_with(&made.path))
+            || NOT_PROTECTED.iter().any(|top| directory.starts_with(top))
+        {
+            return Ok(());
+        }
+    }
+    let edit = Edit::set(&service.unit, "PrivateTmp", "yes");
+    out.report(
+        "gunicorn does not start: ProtectSystem=strict leaves it no directory for its workers' temporary \
+         files (/tmp and /var/tmp are read-only)",
+    )
+    .at_some(system.span(), "makes /tmp read-only, too")
+    .subject("temporary files")
+    .help("or, in gunicorn's options: --worker-tmp-dir /dev/shm")
+    .fix(Safety::Safe, "PrivateTmp=yes")
+    .edit(edit);
+    Ok(())
+}
+
 /// The network that gunicorn listens on is taken from it. A socket that systemd listens on is made
 /// outside.
 fn network(app: &App, out: &mut Sink) -> Result<(), Why> {
@@ -236,6 +356,7 @@ fn families(app: &App, bounds: &[Bound], out: &mut Sink) -> Result<(), Why> {
     Ok(())
 }
 
+/// What is not there for the service.
 fn hidden(app: &App, out: &mut Sink) -> Result<(), Why> {
     let service = &app.service;
     let home = service.word("ProtectHome", "no");

@@ -58,12 +58,7 @@ pub(super) fn failed(sources: &Sources, machine: &Machine, unit: &Unit) -> Vec<F
             let place = Place::look(sources.host(), Path::new(path), machine.owners_known);
             let Ok(state) = place.state.get() else { continue };
             let holds = match state {
-                // A tree without /srv says nothing of what lies in it.
-                State::Missing { at, .. }
-                    if at != Path::new(path) && at.parent() == Some(Path::new("/")) =>
-                {
-                    continue;
-                }
+                State::Missing { .. } if place.is_missing() != Ok(true) => continue,
                 State::Missing { .. } => false,
                 State::Broken { .. } => continue,
                 State::Present(metadata) => match setting {

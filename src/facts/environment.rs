@@ -190,7 +190,7 @@ impl Environment {
 
 /// Names that systemd sets for a service of the system manager (systemd.exec(5), "Environment
 /// Variables Set or Propagated by the Service Manager"). PWD is not among them: measured.
-const MANAGER: [&str; 13] = [
+const MANAGER: [&str; 14] = [
     "PATH",
     "LANG",
     "USER",
@@ -204,6 +204,26 @@ const MANAGER: [&str; 13] = [
     "RUNTIME_DIRECTORY",
     "STATE_DIRECTORY",
     "LISTEN_FDS",
+    // gunicorn's own, for CGI's sake.
+    "SERVER_SOFTWARE",
+];
+
+/// Names that it sets where one of these settings stands.
+const BY_SETTING: [(&str, &[&str]); 5] = [
+    ("CACHE_DIRECTORY", &["CacheDirectory"]),
+    ("LOGS_DIRECTORY", &["LogsDirectory"]),
+    ("CONFIGURATION_DIRECTORY", &["ConfigurationDirectory"]),
+    (
+        "CREDENTIALS_DIRECTORY",
+        &[
+            "LoadCredential",
+            "LoadCredentialEncrypted",
+            "SetCredential",
+            "SetCredentialEncrypted",
+            "ImportCredential",
+        ],
+    ),
+    ("MEMORY_PRESSURE_WATCH", &["MemoryPressureWatch"]),
 ];
 
 /// Joins the unit's settings with the files that they name. `given` are files of the command
@@ -216,7 +236,9 @@ pub fn read(
     problems: &mut Vec<Problem>,
 ) -> Environment {
     let mut environment = Environment::default();
-    for name in MANAGER {
+    let has = |key: &&str| service.unit.last("Service", key).is_some();
+    let set = BY_SETTING.iter().filter(|(_, keys)| keys.iter().any(has)).map(|(name, _)| *name);
+    for name in MANAGER.into_iter().chain(set) {
         environment.variables.insert(
             name.to_owned(),
             Variable {

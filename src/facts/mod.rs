@@ -27,6 +27,7 @@ pub mod processes;
 pub mod release;
 pub mod room;
 pub mod route;
+pub mod sandbox;
 pub mod served_file;
 pub mod server;
 pub mod service;

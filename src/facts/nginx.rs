@@ -190,7 +190,7 @@ impl Nginx {
         read.statics = statics(sources, machine, model);
         read.certificates = certificates::read(sources, machine, model);
         if machine.whole {
-            read.unopened_logs = logs::unopened(sources, model);
+            read.unopened_logs = logs::unopened(sources, machine, unit, model);
             read.served = certificates::served(sources, model);
         }
         read

@@ -162,6 +162,15 @@ impl Place {
         Ok(matches!(self.state.get()?, State::Present(metadata) if metadata.kind == kind))
     }
 
+    /// Is it certainly not there? A tree without `/srv` says nothing of what lies in it.
+    pub fn is_missing(&self) -> Result<bool, Why> {
+        let top = Path::new("/");
+        Ok(match self.state.get()? {
+            State::Missing { at, .. } => *at == self.path || at.parent() != Some(top),
+            _ => false,
+        })
+    }
+
     /// Is anything there?
     pub fn exists(&self) -> Result<bool, Why> {
         Ok(matches!(self.state.get()?, State::Present(_)))

@@ -24,7 +24,7 @@ impl Nginx {
 
     /// The `root` or `alias` in which nginx looks for the file that a request names, by its index among
     /// `statics`, and the location that it chooses; `None` if it hands out none, or that is not sure.
-    pub(super) fn file_root(
+    pub fn file_root(
         &self,
         server: ServerId,
         uri: &str,
@@ -35,6 +35,21 @@ impl Nginx {
         let nearest = nearest(model, location).filter(|_| hands_out_files(model, location))?;
         let at = self.statics.iter().position(|root| root.span == nearest)?;
         self.statics.get(at).map(|root| (at, root, location))
+    }
+
+    /// The location that nginx chooses for a file and that names no directory for it, nor does anything
+    /// round it: nginx looks in a directory that was compiled in.
+    pub fn rootless(&self, server: ServerId, uri: &str) -> Option<&Location> {
+        let model = self.model.ok()?;
+        let located = model.locate(server, uri);
+        let location = model.location(located.location.filter(|_| located.unknown.is_empty())?)?;
+        let roots = model.effective(Place::Location(location.id), "root");
+        let none = nearest(model, location).is_none()
+            && roots.directives.is_empty()
+            && !roots.incomplete
+            && location.handling.try_files.is_empty()
+            && location.children.is_empty();
+        (none && hands_out_files(model, location)).then_some(location)
     }
 
     /// Does the request for `rest` below this root meet the location in which the root holds?

@@ -9,6 +9,7 @@ use super::conditions::{self, FailedCondition};
 use super::dependencies::{self, Dependency};
 use super::executable::Executable;
 use super::place::{Identity, Place, tidy};
+use super::sandbox::{self, SandboxPath};
 use super::words::words;
 use super::{Known, Machine, Origin, Whose, Why};
 use crate::source::unit::time::TimeSpan;
@@ -98,6 +99,8 @@ pub struct Service {
     pub outputs: Vec<OutputFile>,
     /// The units that it names.
     pub dependencies: Known<Vec<Dependency>>,
+    /// The paths that its sandbox is made of.
+    pub sandbox: Vec<SandboxPath>,
     /// What has to be there, or not, for it to be started, and is not so.
     pub failed_conditions: Vec<FailedCondition>,
 }
@@ -122,6 +125,7 @@ impl Service {
             outputs: Vec::new(),
             dependencies: Known::Observed(Vec::new(), "the unit's files"),
             failed_conditions: conditions::failed(sources, machine, &unit),
+            sandbox: sandbox::read(sources, machine, &unit),
             on_machine: machine.whole,
             unit,
             sockets,

@@ -356,6 +356,12 @@ fn quoted(bytes: &[u8], found: &mut Vec<Range<usize>>) {
 fn plain(bytes: &[u8], found: &mut Vec<Range<usize>>) {
     for word in PLAIN.find_iter(bytes) {
         let start = word.end();
+        // `LoadCredential=` names the file, or the socket, that holds it.
+        let line = memchr::memrchr(b'\n', &bytes[..word.start()]).map_or(0, |end| end + 1);
+        let files = [b"LoadCredential".as_slice(), b"ImportCredential"];
+        if files.iter().any(|name| bytes[line..].starts_with(name)) {
+            continue;
+        }
         let word_end = |from: usize| {
             until(bytes, from, |byte| byte.is_ascii_whitespace() || b"\"'$,;)(".contains(&byte))
         };
@@ -547,6 +553,8 @@ mod tests {
         let unit =
             "ExecStartPre=/usr/bin/curl -H \"Authorization: Bearer hunter2\" -u a:hunter2 x\n";
         assert!(!left("/etc/systemd/system/a.service", unit).contains("hunter2"));
+        let load = "[Service]\nLoadCredential=token:/etc/shop/key\nImportCredential=shop.*\n";
+        assert!(ranges(Path::new("/etc/a.service"), load.as_bytes()).is_empty());
         let unit = "[Service]\nSetCredential=a:hunter2 more\n";
         assert!(!left("/etc/systemd/system/a.service", unit).contains("hunter2"));
         let site = "location /p/ { secure_link_secret hunter2 x; }";

@@ -26,7 +26,9 @@ const SECRET: [&str; 19] = [
 /// Does a variable's, an option's or a setting's name speak of a secret?
 pub fn is_secretive(name: &[u8]) -> bool {
     let name = String::from_utf8_lossy(name).to_ascii_uppercase();
-    if matches!(name.as_str(), "PWD" | "OLDPWD") {
+    // Settings of systemd that name the file of a credential, and no value.
+    let files = ["LOADCREDENTIAL", "LOADCREDENTIALENCRYPTED", "IMPORTCREDENTIAL"];
+    if matches!(name.as_str(), "PWD" | "OLDPWD") || files.contains(&name.as_str()) {
         return false;
     }
     let parts = ["SECRET", "PASSW", "TOKEN", "APIKEY", "CREDENTIAL"];

@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use super::super::Machine;
 use super::is_literal;
 use crate::host::Outcome;
 use crate::source::nginx::Model;
+use crate::source::unit::Unit;
 use crate::source::{Sources, Span};
 
 /// A log that nginx cannot make.
@@ -19,7 +21,28 @@ pub struct UnopenedLog {
 
 /// Those of a whole machine. nginx makes the file of a log and no directory; a path with a variable is
 /// opened for each request, and a relative one counts from a prefix that files do not tell.
-pub(super) fn unopened(sources: &Sources, model: &Model) -> Vec<UnopenedLog> {
+pub(super) fn unopened(
+    sources: &Sources,
+    machine: &Machine,
+    unit: Option<&Unit>,
+    model: &Model,
+) -> Vec<UnopenedLog> {
+    // `LogsDirectory=` of nginx's unit, or a line of tmpfiles.d, makes one before nginx starts.
+    let by_unit = ["LogsDirectory", "StateDirectory", "CacheDirectory", "ExecStartPre"];
+    let made = |directory: &Path| {
+        let of_unit = |key: &&str| {
+            let name = directory.file_name().unwrap_or_default().to_string_lossy();
+            let lines = unit.map(|unit| unit.list("Service", key)).unwrap_or_default();
+            lines.iter().any(|line| line.value.as_str().contains(&*name))
+        };
+        by_unit.iter().any(|key| of_unit(key))
+            || match machine.tmpfiles.ok() {
+                Some(lines) => {
+                    lines.iter().any(|line| Path::new(&line.path).starts_with(directory))
+                }
+                None => true,
+            }
+    };
     // A tree without /var/log says nothing of what lies in it.
     let exists =
         |path: &Path| !matches!(sources.host().look(path).outcome, Outcome::Missing { .. });
@@ -40,6 +63,7 @@ pub(super) fn unopened(sources: &Sources, model: &Model) -> Vec<UnopenedLog> {
             directory != Path::new("/var/log/nginx")
                 && !exists(directory)
                 && directory.parent().is_some_and(exists)
+                && !made(directory)
         });
         if missing {
             found.push(UnopenedLog { span: word.span(), directory: directory.to_owned() });

@@ -147,11 +147,19 @@ fn dead_in<'m>(level: &[&'m Location], top: bool) -> Vec<(&'m Location, &'m Loca
 }
 
 /// The `try_files` of a location by which only requests for files that are there come to its pass,
-/// and the status that all others get: `try_files $uri =404`.
+/// and the status that all others get: `try_files $uri =404`; 500 where its last word leads to the
+/// location itself, again and again: `try_files $uri /index.html`.
 pub fn only_files(model: &Model, location: &Location) -> Option<(Span, u16)> {
     let line = location.handling.try_files.last()?;
     let (last, tried) = line.value.split_last()?;
-    let status = last.value.strip_prefix('=')?.parse().ok()?;
+    let status = match last.value.strip_prefix('=') {
+        Some(status) => status.parse().ok()?,
+        None if last.value.starts_with('/') && !last.value.contains(['$', '?']) => {
+            let located = model.locate(location.server, &last.value);
+            (located.unknown.is_empty() && located.location == Some(location.id)).then_some(500)?
+        }
+        None => return None,
+    };
     // What is there whatever is asked for leads every request on.
     let by_path = |word: &str| word.starts_with("$uri") || word.starts_with("$request_uri");
     let by_path = !tried.is_empty() && tried.iter().all(|word| by_path(&word.value));

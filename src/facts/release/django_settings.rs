@@ -63,6 +63,9 @@ pub(super) fn read(
     };
     let boolean = |name: &str, default: bool| match value(&settings, name) {
         Known::Value(ConfigValue::Bool(value), origin) => Known::Value(value, origin),
+        // Any text is true, "False" as well.
+        Known::Value(ConfigValue::Str(text), origin) => Known::Value(!text.is_empty(), origin),
+        Known::Value(ConfigValue::Int(number), origin) => Known::Value(number != 0, origin),
         Known::Default(..) | Known::Observed(..) => Known::Observed(default, "Django's default"),
         Known::Value(..) => Known::Unknown(Why::not_understood(format!("{name} is not known"))),
         Known::Unknown(why) => Known::Unknown(why),

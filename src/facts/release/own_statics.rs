@@ -85,8 +85,11 @@ pub(in super::super) fn misplaced(
         let Some(looked_in) = looked_in(root, location, &url) else { continue };
         // What lies elsewhere is copied there by whoever deploys.
         let Ok(inside) = looked_in.strip_prefix(&started) else { continue };
-        let is_there =
-            matches!(sources.host().look(&app_dir.join(inside)).outcome, Outcome::Present(_));
+        // With `src/` the application's directory is not the one that gunicorn starts in.
+        let holds = |top: &Path| {
+            matches!(sources.host().look(&top.join(inside)).outcome, Outcome::Present(_))
+        };
+        let is_there = holds(app_dir) || app_dir.ancestors().skip(1).any(holds);
         // Flask serves what lies in the repository; what nginx looks for may be it.
         if looked_in == own.directory || (own.by == Framework::Flask && is_there) {
             continue;

@@ -117,7 +117,8 @@ fn debug(statement: &Stmt, applications: &HashSet<&str>) -> Option<bool> {
                 });
             match own {
                 Some(keyword) => Some(is_true(&keyword.value)),
-                None if call.arguments.args.is_empty()
+                None if matches!(method.attr.as_str(), "update" | "setdefault" | "get")
+                    && call.arguments.args.is_empty()
                     && call.arguments.keywords.iter().all(|keyword| keyword.arg.is_some()) =>
                 {
                     None
