@@ -357,7 +357,9 @@ fn plain(bytes: &[u8], found: &mut Vec<Range<usize>>) {
     for word in PLAIN.find_iter(bytes) {
         let start = word.end();
         // `LoadCredential=` names the file, or the socket, that holds it.
-        let line = memchr::memrchr(b'\n', &bytes[..word.start()]).map_or(0, |end| end + 1);
+        // A credential's name is no longer than this.
+        let before = word.start().saturating_sub(300)..word.start();
+        let line = before.start + memchr::memrchr(b'\n', &bytes[before]).map_or(0, |end| end + 1);
         let files = [b"LoadCredential".as_slice(), b"ImportCredential"];
         if files.iter().any(|name| bytes[line..].starts_with(name)) {
             continue;

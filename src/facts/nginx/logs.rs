@@ -35,7 +35,7 @@ pub(super) fn unopened(
             let lines = unit.map(|unit| unit.list("Service", key)).unwrap_or_default();
             lines.iter().any(|line| line.value.as_str().contains(&*name))
         };
-        by_unit.iter().any(|key| of_unit(key))
+        by_unit.iter().any(of_unit)
             || match machine.tmpfiles.ok() {
                 Some(lines) => {
                     lines.iter().any(|line| Path::new(&line.path).starts_with(directory))
