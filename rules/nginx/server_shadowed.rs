@@ -301,7 +301,9 @@ impl Here<'_> {
     fn no_names(&self, out: &mut Sink) {
         for server in self.servers.iter().filter_map(|id| self.model.server(*id)) {
             let is_none = |name: &&ServerName| {
-                name.kind == ServerNameKind::Exact && name.text.contains([',', '/', ':', '(', '^'])
+                name.kind == ServerNameKind::Exact
+                    && !name.text.starts_with('[')
+                    && name.text.contains([',', '/', ':', '(', '^'])
             };
             let Some(name) = server.names.iter().find(is_none) else { continue };
             let others = server.names.iter().filter(|name| !is_none(name));

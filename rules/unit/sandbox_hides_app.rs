@@ -199,7 +199,9 @@ fn absent(app: &App, out: &mut Sink) -> Result<(), Why> {
         let alike = nearest.map(|other| other.setting) == Some(wanted.setting)
             || nearest.is_none() && strict && wanted.setting == "ReadOnlyPaths"
             || nearest.is_some_and(|other| other.setting == "InaccessiblePaths");
-        if alike || !wanted.place.is_missing()? || service.managed(path)?.is_some() {
+        // What systemd makes of the directories in there is another matter.
+        let within = service.directories.get()?.iter().any(|made| path.starts_with(&made.path));
+        if alike || within || !wanted.place.is_missing()? {
             continue;
         }
         service.untouched_before_the_start(path)?;
@@ -500,8 +502,9 @@ fn needs(app: &App) -> Vec<Need> {
     {
         found.push(need(place, Some(command.line.program.span), "program (203/EXEC)"));
     }
+    // Where a repository's clone lies says nothing of the host.
     let release = &app.release.directory;
-    if let Some(place) = release.ok() {
+    if let Some(place) = release.ok().filter(|_| app.machine.whole) {
         found.push(need(place, release.span(), "application's directory"));
     }
     found

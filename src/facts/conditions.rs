@@ -48,7 +48,17 @@ pub(super) fn failed(sources: &Sources, machine: &Machine, unit: &Unit) -> Vec<F
                 Some(path) => (true, path.trim()),
                 None => (false, text),
             };
-            let made = ["/run/", "/sys/", "/dev/", "/proc/", "/tmp/", "/var/run/"];
+            // Nor is what other services keep there a matter of files.
+            let made = [
+                "/run/",
+                "/sys/",
+                "/dev/",
+                "/proc/",
+                "/tmp/",
+                "/var/run/",
+                "/var/lib/",
+                "/var/cache/",
+            ];
             if !path.starts_with('/')
                 || placeholder::holds_in_path(path)
                 || made.iter().any(|top| path.starts_with(top))

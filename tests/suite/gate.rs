@@ -665,3 +665,69 @@ fn files_that_are_tried_first_are_told() {
     with("try_files $uri $uri/ =404; error_page 404 = @other;", &[]);
     with("try_files /maintenance.html =404;", &[]);
 }
+
+#[test]
+fn names_that_no_client_asks_for_are_told() {
+    let with = |names: &str, wanted: &[(&str, &str)]| {
+        let default = "server {\n    listen 80 default_server;\n    return 444;\n}\n";
+        let site = site("server_name app.example.com;", &format!("server_name {names};"));
+        told(&[("deploy/app.conf", Some(&format!("{default}{site}")))], wanted);
+    };
+    for names in ["a.example.com,b.example.com", "https://a.example.com", "a.example.com:80"] {
+        with(names, &[("N316", "error")]);
+    }
+    with("a.example.com, b.example.com", &[("N316", "warning")]);
+    with("a.example.com [::1] ~^b\\.", &[]);
+}
+
+#[test]
+fn a_try_files_that_leads_to_itself_is_told() {
+    let with = |lines: &str, wanted: &[(&str, &str)]| {
+        let site =
+            site("location / {", &format!("root /srv/app/pages;\n    location / {{ {lines}"));
+        told(&[("deploy/app.conf", Some(&site))], wanted);
+    };
+    with("try_files $uri $uri/ /index.html;", &[("N316", "error")]);
+    with("try_files $uri @other;", &[]);
+    with("try_files $uri /index.html$is_args;", &[]);
+}
+
+#[test]
+fn gunicorn_under_a_strict_sandbox_needs_a_place_for_temporary_files() {
+    let with = |lines: &str, wanted: &[(&str, &str)]| {
+        let unit = unit("User=app", &format!("User=app\nProtectSystem=strict\n{lines}"));
+        told(&[("deploy/app.service", Some(&unit))], wanted);
+    };
+    with("", &[("U126", "error")]);
+    with("ReadWritePaths=/srv/app/uploads", &[("U126", "error")]);
+    for healthy in [
+        "PrivateTmp=yes",
+        "ReadWritePaths=/srv/app",
+        "ReadWritePaths=/tmp",
+        "TemporaryFileSystem=/tmp",
+        "Environment=TMPDIR=/dev/shm",
+        "DynamicUser=yes",
+    ] {
+        with(healthy, &[]);
+    }
+    let unit = unit("-w 3", "-w 3 --worker-tmp-dir /dev/shm");
+    let unit = unit.replace("User=app", "User=app\nProtectSystem=strict");
+    told(&[("deploy/app.service", Some(&unit))], &[]);
+}
+
+#[test]
+fn the_whole_site_s_root_must_not_hold_the_application() {
+    let with = |root: &str, wanted: &[(&str, &str)]| {
+        let site = site(
+            "location / {",
+            &format!(
+                "root {root};\n    location / {{ try_files $uri @app; }}\n    location @app {{"
+            ),
+        );
+        told(&[("deploy/app.conf", Some(&site))], wanted);
+    };
+    with("/srv/app", &[("N312", "error")]);
+    with("/srv", &[("N312", "error")]);
+    with("/srv/app/static", &[]);
+    with("/var/www/html", &[]);
+}
