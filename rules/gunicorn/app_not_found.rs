@@ -233,6 +233,12 @@ fn cause(application: &Application) -> Result<Option<String>, Why> {
     }
     Ok(match (application.kind, &application.name.object) {
         (Some(DefinitionKind::None), _) => Some(format!("{name} in {path} is None")),
+        (Some(DefinitionKind::Plain(what)), _) => {
+            Some(format!("{name} in {path} is {what}, and nothing that can be called"))
+        }
+        (Some(DefinitionKind::Function { is_async: true, .. }), ApplicationObject::Call { .. }) => {
+            Some(format!("{name} in {path} is `async`: what it gives is no application"))
+        }
         (
             Some(DefinitionKind::Function { required, .. }),
             ApplicationObject::Call { positional, keywords, .. },

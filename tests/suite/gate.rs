@@ -731,3 +731,42 @@ fn the_whole_site_s_root_must_not_hold_the_application() {
     with("/srv/app/static", &[]);
     with("/var/www/html", &[]);
 }
+
+#[test]
+fn a_default_in_a_scheme_of_django_environ_is_one() {
+    let with = |scheme: &str, read: &str, wanted: &[(&str, &str)]| {
+        let text = format!("import environ\n{APP}env = environ.Env({scheme})\nVALUE = {read}\n");
+        let list = "flask\ngunicorn==23.0.0\ndjango-environ\n";
+        let example = ("deploy/app.env.example", Some("SECRET_KEY=\n"));
+        let unit = unit("User=app", "User=app\nEnvironmentFile=/etc/app.env");
+        told(
+            &[
+                ("app.py", Some(&text)),
+                ("requirements.txt", Some(list)),
+                ("deploy/app.service", Some(&unit)),
+                example,
+            ],
+            wanted,
+        );
+    };
+    with("DEBUG=(bool, False)", "env('DEBUG')", &[]);
+    with("DEBUG=(bool, False)", "env.bool('DEBUG')", &[]);
+    with("DEBUG=bool", "env('DEBUG')", &[("E410", "error")]);
+    with("OTHER=(bool, False)", "env('DEBUG')", &[("E410", "error")]);
+}
+
+#[test]
+fn what_cannot_be_called_is_no_application() {
+    let with = |object: &str, text: &str, wanted: &[(&str, &str)]| {
+        let unit = unit("app:app", object);
+        told(&[("deploy/app.service", Some(&unit)), ("app.py", Some(text))], wanted);
+    };
+    let told = &[("G210", "error")];
+    with("app:app", &format!("{APP}application = app\napp = Flask(__name__),\n"), told);
+    with("app:app", "app = 'shop'\n", told);
+    let factory = "from flask import Flask\nasync def create_app():\n    return Flask(__name__)\n";
+    with("'app:create_app()'", factory, told);
+    with("'app:create_app()'", &factory.replace("async ", ""), &[]);
+    with("app:app", &format!("app = ()\n{APP}"), &[]);
+    with("app:app", "from flask import Flask\napp, other = Flask(__name__), 1\n", &[]);
+}

@@ -104,6 +104,7 @@ impl Module {
             module: self,
             names: BTreeMap::new(),
             called: called(self),
+            schemes: BTreeSet::new(),
             out: EnvironmentUse::default(),
         };
         // Two passes: a function above an import at the foot of the file uses it all the same.
@@ -141,10 +142,22 @@ enum Meaning {
     DecoupleClass,
 }
 
+/// The names that a scheme of django-environ gives a type and a default: `DEBUG=(bool, False)`.
+fn with_default(arguments: &Arguments) -> impl Iterator<Item = String> {
+    arguments.keywords.iter().filter_map(|keyword| match &keyword.value {
+        Expr::Tuple(pair) if pair.elts.len() == 2 => {
+            Some(keyword.arg.as_ref()?.as_str().to_owned())
+        }
+        _ => None,
+    })
+}
+
 struct Scan<'a> {
     module: &'a Module,
     names: BTreeMap<String, Meaning>,
     called: BTreeSet<&'a str>,
+    /// Variables that django-environ has a default for: `Env(DEBUG=(bool, False))`.
+    schemes: BTreeSet<String>,
     out: EnvironmentUse,
 }
 
@@ -192,7 +205,10 @@ impl Scan<'_> {
                 let [Expr::Name(target)] = node.targets.as_slice() else { return };
                 let meaning = match &*node.value {
                     Expr::Call(call) => match self.meaning(&call.func) {
-                        Some(Meaning::EnvironsClass) => Meaning::EnvironsObject,
+                        Some(Meaning::EnvironsClass) => {
+                            self.schemes.extend(with_default(&call.arguments));
+                            Meaning::EnvironsObject
+                        }
                         Some(Meaning::DecoupleClass) => Meaning::DecoupleConfig,
                         _ => return,
                     },
@@ -330,7 +346,8 @@ impl Scan<'_> {
     }
 
     fn environs(&mut self, arguments: &Arguments, key: Option<&Expr>, place: Place, whole: &Expr) {
-        let need = match has_default(arguments, 1) {
+        let in_scheme = key.and_then(literal).is_some_and(|name| self.schemes.contains(name));
+        let need = match has_default(arguments, 1) || in_scheme {
             true => Need::Optional { default: true },
             false => raising(place),
         };

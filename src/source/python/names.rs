@@ -43,6 +43,8 @@ pub enum DefinitionKind {
     Import,
     /// `x = None`.
     None,
+    /// Text, a number or a collection, which nobody can call: what it is, `a tuple`.
+    Plain(&'static str),
     /// Anything else.
     Other,
 }
@@ -236,9 +238,19 @@ impl Reader<'_> {
             Stmt::Assign(node) => {
                 let kind = match &*node.value {
                     Expr::NoneLiteral(_) => DefinitionKind::None,
+                    Expr::Tuple(_) => DefinitionKind::Plain("a tuple"),
+                    Expr::List(_) => DefinitionKind::Plain("a list"),
+                    Expr::Dict(_) => DefinitionKind::Plain("a dictionary"),
+                    Expr::StringLiteral(_) => DefinitionKind::Plain("text"),
+                    Expr::NumberLiteral(_) | Expr::BooleanLiteral(_) => {
+                        DefinitionKind::Plain("a number")
+                    }
                     _ => DefinitionKind::Other,
                 };
                 for target in &node.targets {
+                    // What several names are given at once is taken apart.
+                    let whole = matches!(target, Expr::Name(_));
+                    let kind = if whole { kind } else { DefinitionKind::Other };
                     self.target(target, State::Defined, kind, scope);
                 }
             }
