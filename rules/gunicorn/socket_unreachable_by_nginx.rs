@@ -16,6 +16,19 @@ crate::rule! {
     /// By hand: put the socket under /run (`RuntimeDirectory=`), here and in nginx; or let nginx's
     /// user pass: `chmod o+x` for the directory named.
     ///
+    /// Proved by `socket-directory-mode`: gunicorn served and its socket had mode 0777, yet nginx logged
+    /// `13: Permission denied` and every request got 502.
+    ///
+    /// Proved by `socket-mode`: the socket had mode 0770 and was not nginx's: every request got 502;
+    /// without the option it has 0777, whatever UMask= says.
+    ///
+    /// Proved by `umask-in-file`: the file was mended and reloaded, and gunicorn 23.0.0 kept the socket
+    /// that it had made, with mode 0770: every request went on getting 502; a restart makes it anew.
+    ///
+    /// Proved by `umask-in-file-27`: the file was mended and reloaded, and gunicorn 27.0.1 kept the
+    /// socket that it had made, with mode 0770: every request went on getting 502; a restart makes it
+    /// anew.
+    ///
     /// Proved by `socket-in-home`: gunicorn served, nginx logged `13: Permission denied`, and every
     /// request got 502.
     ///
