@@ -126,32 +126,28 @@ fn judge(
     out: &mut Sink,
 ) -> Result<(), Why> {
     // The unit's own directories are made anew, with their own mode.
-    let made = app.service.managed(&place.path)?;
-    let umask_matters = app.gunicorn.settings.umask().is_set();
-    if made.is_some_and(|made| made.mode & 0o001 != 0) && !umask_matters {
-        return Ok(());
-    }
-    let user = app.nginx.user.get()?;
-    if let Some(made) = made {
+    if let Some(made) = app.service.managed(&place.path)? {
         // Whose it is does not matter where everybody may pass.
         if made.mode & 0o001 == 0 {
+            let user = app.nginx.user.get()?;
             let (uid, gid) = owner(app)?;
             if !user.may(Want::Execute, made.mode, uid, gid)? {
                 report_made(app, made, (user, peer), bind, path, out);
                 return Ok(());
             }
         }
-        return umask(app, (user, peer), bind, path, out);
+        return umask(app, peer, bind, path, out);
     }
     // What is not there is U117's.
     if !matches!(place.state.get()?, State::Present(_)) {
         return Ok(());
     }
+    let user = app.nginx.user.get()?;
     let blocked = place.blocked_at(user)?.map(|step| (step.path.clone(), step.metadata));
     let last = place.metadata().map(|metadata| (place.path.clone(), *metadata));
     let enters = place.accessible(user, Want::Execute)?;
     let Some((wall, metadata)) = blocked.or(last.filter(|_| !enters)) else {
-        return umask(app, (user, peer), bind, path, out);
+        return umask(app, peer, bind, path, out);
     };
     let shown = wall.display();
     out.report(format!(
@@ -215,7 +211,7 @@ fn report_made(
 /// `--umask 007`, which counts for the socket.
 fn umask(
     app: &App,
-    (user, peer): (&Identity, Span),
+    peer: Span,
     bind: Option<Span>,
     path: &Path,
     out: &mut Sink,
@@ -226,6 +222,7 @@ fn umask(
     if mode & 0o002 != 0 {
         return Ok(());
     }
+    let user = app.nginx.user.get()?;
     let (uid, gid) = owner(app)?;
     if user.may(Want::Write, mode, uid, gid)? {
         return Ok(());

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use crate::facts::front::{location_title, server_title};
 use crate::facts::nginx::unreached::{
-    IgnoredName, dead_locations, defaults, has_real_name, ignored_names, is_local, mentioned_names,
-    only_files,
+    IgnoredName, dead_locations, defaults, has_real_name, ignored_names, is_local, matches_all,
+    mentioned_names, only_files,
 };
 use crate::facts::nginx::{
     Address, BlockPlace, Destination, DirectiveId, DirectiveRef, Location, LocationKind, Model,
@@ -477,7 +477,7 @@ impl Here<'_> {
             ))
             .at(answer.head_span(), "answers first, wherever it stands")
             .at(pass.word, "never reached");
-            if self.passes.iter().any(|other| other.location != pass.location) {
+            if self.passed_elsewhere(pass) {
                 finding.severity(Severity::Warning);
             }
             finding
@@ -505,7 +505,7 @@ impl Here<'_> {
                 ))
                 .at(line, format!("no file: {status}"))
                 .at(pass.word, "reached only for files that are there");
-            if self.passes.iter().any(|other| other.location != pass.location) {
+            if self.passed_elsewhere(pass) {
                 finding.severity(Severity::Warning);
             }
             finding
@@ -516,6 +516,11 @@ impl Here<'_> {
                 )
                 .fix(Safety::Manual, "let requests for what is no file through");
         }
+    }
+
+    /// Is the application asked from another location, too?
+    fn passed_elsewhere(&self, pass: &Destination) -> bool {
+        self.passes.iter().any(|other| other.location != pass.location)
     }
 
     /// Nobody may ask: `deny all` without an `allow` before it, for every pass.
@@ -645,7 +650,7 @@ impl Here<'_> {
                 None => format!("in location / let it lead here: try_files $uri {name};"),
             });
             finding.fix(Safety::Manual, format!("lead requests to {name}"));
-            let other = self.passes.iter().any(|other| other.location != pass.location);
+            let other = self.passed_elsewhere(pass);
             if other {
                 finding.severity(Severity::Warning);
             }
@@ -685,12 +690,8 @@ fn always_returns<'c>(block: &DirectiveRef<'c>) -> Option<DirectiveRef<'c>> {
 fn redirects_all(rewrite: &DirectiveRef<'_>) -> bool {
     let word = |at| rewrite.argument(at).map(|word| word.text().into_owned());
     let (Some(pattern), Some(target)) = (word(0), word(1)) else { return false };
-    let everything = matches!(
-        pattern.as_str(),
-        "^" | ".*" | "^.*" | "^(.*)$" | "^/(.*)$" | "^/(.*)" | "^.*$" | "^(.*)"
-    );
     let away = target.starts_with("http") || target.starts_with("$scheme");
-    everything
+    matches_all(&pattern)
         && (matches!(word(2).as_deref(), Some("permanent" | "redirect")) && word(3).is_none()
             || away && word(2).is_none())
 }

@@ -1,7 +1,7 @@
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use crate::facts::gunicorn::SettingValue;
-use crate::facts::sandbox::SandboxPath;
 use crate::facts::service::expanded;
 use crate::rule::prelude::*;
 
@@ -187,18 +187,15 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
 fn absent(app: &App, out: &mut Sink) -> Result<(), Why> {
     let service = &app.service;
     let strict = service.word("ProtectSystem", "no").ok().is_some_and(|word| word == "strict");
+    let listed: HashMap<&Path, &str> =
+        service.sandbox.iter().map(|one| (one.place.path.as_path(), one.setting)).collect();
     for wanted in &service.sandbox {
         let path = &wanted.place.path;
         // What lies in a directory that is treated alike is left out before anything is mounted.
-        let around = |other: &&SandboxPath| {
-            let other = &other.place.path;
-            path != other && path.starts_with(other)
+        let alike = match path.ancestors().skip(1).find_map(|around| listed.get(around)) {
+            Some(setting) => *setting == wanted.setting || *setting == "InaccessiblePaths",
+            None => strict && wanted.setting == "ReadOnlyPaths",
         };
-        let nearest = service.sandbox.iter().filter(around);
-        let nearest = nearest.max_by_key(|other| other.place.path.components().count());
-        let alike = nearest.map(|other| other.setting) == Some(wanted.setting)
-            || nearest.is_none() && strict && wanted.setting == "ReadOnlyPaths"
-            || nearest.is_some_and(|other| other.setting == "InaccessiblePaths");
         // What systemd makes of the directories in there is another matter.
         let within = service.directories.get()?.iter().any(|made| path.starts_with(&made.path));
         if alike || within || !wanted.place.is_missing()? {

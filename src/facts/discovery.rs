@@ -195,8 +195,7 @@ fn on_machine(
         let unit = match paths.load(sources, &name) {
             Ok(unit) => unit,
             Err(error) => {
-                let names: Vec<String> = units.iter().map(ToString::to_string).collect();
-                let near = nearest(&name.to_string(), names.iter().map(String::as_str));
+                let near = nearest(&name.to_string(), all_names.iter().map(String::as_str));
                 let meant = near.map(|near| format!(": did you mean {near}?")).unwrap_or_default();
                 problems.push(Problem::new("", format!("{error}{meant}")));
                 continue;

@@ -29,9 +29,7 @@ impl Nginx {
         server: ServerId,
         uri: &str,
     ) -> Option<(usize, &StaticRoot, &Location)> {
-        let model = self.model.ok()?;
-        let located = model.locate(server, uri);
-        let location = model.location(located.location.filter(|_| located.unknown.is_empty())?)?;
+        let (model, location) = self.chosen(server, uri)?;
         let nearest = nearest(model, location).filter(|_| hands_out_files(model, location))?;
         let at = self.statics.iter().position(|root| root.span == nearest)?;
         self.statics.get(at).map(|root| (at, root, location))
@@ -40,9 +38,7 @@ impl Nginx {
     /// The location that nginx chooses for a file and that names no directory for it, nor does anything
     /// round it: nginx looks in a directory that was compiled in.
     pub fn rootless(&self, server: ServerId, uri: &str) -> Option<&Location> {
-        let model = self.model.ok()?;
-        let located = model.locate(server, uri);
-        let location = model.location(located.location.filter(|_| located.unknown.is_empty())?)?;
+        let (model, location) = self.chosen(server, uri)?;
         let roots = model.effective(Place::Location(location.id), "root");
         let none = nearest(model, location).is_none()
             && roots.directives.is_empty()
@@ -50,6 +46,14 @@ impl Nginx {
             && location.handling.try_files.is_empty()
             && location.children.is_empty();
         (none && hands_out_files(model, location)).then_some(location)
+    }
+
+    /// The location that nginx chooses for a request, where that is sure.
+    fn chosen(&self, server: ServerId, uri: &str) -> Option<(&Model, &Location)> {
+        let model = self.model.ok()?;
+        let located = model.locate(server, uri);
+        let id = located.location.filter(|_| located.unknown.is_empty())?;
+        Some((model, model.location(id)?))
     }
 
     /// Does the request for `rest` below this root meet the location in which the root holds?

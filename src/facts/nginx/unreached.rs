@@ -178,7 +178,7 @@ pub fn error_page_answers(model: &Model, location: LocationId, status: u16) -> b
 }
 
 /// Regexes that every path matches.
-fn matches_all(pattern: &str) -> bool {
+pub fn matches_all(pattern: &str) -> bool {
     matches!(
         pattern,
         "/" | "^/"
@@ -192,6 +192,7 @@ fn matches_all(pattern: &str) -> bool {
             | "^/.*$"
             | "/.*"
             | "^(.*)$"
+            | "^(.*)"
             | "^/(.*)$"
             | "^/(.*)"
             | "(.*)"

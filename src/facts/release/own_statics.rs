@@ -89,7 +89,7 @@ pub(in super::super) fn misplaced(
         let holds = |top: &Path| {
             matches!(sources.host().look(&top.join(inside)).outcome, Outcome::Present(_))
         };
-        let is_there = holds(app_dir) || app_dir.ancestors().skip(1).any(holds);
+        let is_there = app_dir.ancestors().any(holds);
         // Flask serves what lies in the repository; what nginx looks for may be it.
         if looked_in == own.directory || (own.by == Framework::Flask && is_there) {
             continue;
