@@ -204,7 +204,7 @@ fn report_made(
     .at(peer, format!("nginx connects here as {}", user.name))
     .at_some(bind, "gunicorn's socket")
     .subject(path.display().to_string())
-    .help("or let nginx's user be of the service's group: Group= in [Service], and mode 0750")
+    .help("In [Service]:\nRuntimeDirectoryMode=0755\nor let nginx's user be of the service's group (Group=), with mode 0750")
     .fix_if(Safety::Safe, "RuntimeDirectoryMode=0755", edit);
 }
 
@@ -236,7 +236,7 @@ fn umask(
     .at_first([(umask.span(), "counts for the socket"), (bind, "gunicorn's socket")])
     .at(peer, format!("nginx connects here as {}", user.name))
     .subject(path.display().to_string())
-    .help("or let the socket belong to nginx's group: Group=www-data in [Service]")
+    .help("Take --umask out, or let the socket belong to nginx's group: Group=www-data in [Service]")
     .by_hand(umask.span().or(bind))
     .fix_if(Safety::Unsafe, "--umask 0", edit);
     Ok(())

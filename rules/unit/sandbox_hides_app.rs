@@ -260,7 +260,7 @@ fn no_temporary(app: &App, out: &mut Sink) -> Result<(), Why> {
     )
     .at_some(system.span(), "makes /tmp read-only, too")
     .subject("temporary files")
-    .help("or, in gunicorn's options: --worker-tmp-dir /dev/shm")
+    .help("In [Service]:\nPrivateTmp=yes\nor, in gunicorn's options: --worker-tmp-dir /dev/shm")
     .fix(Safety::Safe, "PrivateTmp=yes")
     .edit(edit);
     Ok(())
