@@ -21,6 +21,17 @@ const NEW: &str = "2026-05-01";
 const OLD: &str = "2026-04-21";
 /// What they serve at the end: behind the broken host nothing was touched.
 const RELEASES: [&str; 3] = [NEW, NEW, OLD];
+/// The role whole, named as most plays name one, for a release that lies there already.
+const WHOLE: &str = "
+- hosts: web
+  gather_facts: false
+  roles:
+    - role: deploy_doctor.site.guarded_reload
+      deploy_doctor_app: myapp
+      deploy_doctor_release: /srv/myapp/releases/{{ release }}
+      deploy_doctor_probe: [http://127.0.0.1/]
+      deploy_doctor_expect_version: '{{ release }}'
+";
 
 /// The controller: its programs, and a directory with collection, inventory and release.
 struct Controller {
@@ -88,8 +99,11 @@ impl Controller {
 
     /// Runs the example's playbook as it stands there.
     fn roll(&self, options: &[&str]) -> Output {
-        let playbook = self.at("collections/ansible_collections/deploy_doctor/site/examples");
-        let playbook = playbook.join("rolling.yml");
+        let examples = self.at("collections/ansible_collections/deploy_doctor/site/examples");
+        self.play(&examples.join("rolling.yml"), options)
+    }
+
+    fn play(&self, playbook: &Path, options: &[&str]) -> Output {
         let words = [playbook.to_str().unwrap(), "-e", "@variables.json"];
         self.command("ansible-playbook", &[&words, options].concat()).output().unwrap()
     }
@@ -273,6 +287,23 @@ fn a_fleet_is_checked_mended_and_reloaded_and_a_broken_host_ends_the_play() {
         assert!(message.contains("refused") && message.contains("wsgi.py"), "{refused:#}");
     }
     assert!(hosts.iter().zip(RELEASES).all(|(host, release)| link(host).ends_with(release)));
+
+    // The role whole checks before it reloads: a host that is not well keeps what it serves.
+    let playbook = controller.at("whole.yml");
+    write(&playbook, WHOLE);
+    hosts[2].sh_ok(&format!(
+        "cp -a /srv/myapp/releases/{OLD} /srv/myapp/releases/{NEW} &&
+         sed -i 's/{OLD}/{NEW}/' /srv/myapp/releases/{NEW}/wsgi.py &&
+         cp /etc/systemd/system/myapp.service /tmp/well &&
+         sed -i /^ExecReload=/d /etc/systemd/system/myapp.service && systemctl daemon-reload"
+    ));
+    let stopped = controller.play(&playbook, &["--limit", "third"]);
+    assert!(!stopped.status.success() && said(&stopped).contains("U101"), "{}", said(&stopped));
+    assert!(answers(&hosts[2]).contains(OLD) && link(&hosts[2]).ends_with(OLD));
+    hosts[2].sh_ok("cat /tmp/well >/etc/systemd/system/myapp.service && systemctl daemon-reload");
+    let whole = controller.play(&playbook, &["--limit", "third"]);
+    assert!(whole.status.success(), "{}", said(&whole));
+    assert!(answers(&hosts[2]).contains(NEW) && link(&hosts[2]).ends_with(NEW));
 }
 
 /// The page of ansible-doc names the parameters that the program takes, and no other.
