@@ -1,10 +1,11 @@
 //! A file tree in memory: the rules' examples and the tests are read through it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use super::ahead::Ahead;
 use super::{
     Command, FileKind, Host, HostError, HostErrorKind, HttpAnswer, HttpError, HttpRequest, Import,
     LINK_LIMIT, LinkHop, Lookup, Metadata, Outcome, Output, Room, RunError, Step,
@@ -164,9 +165,8 @@ impl MemoryHost {
             steps: Vec::new(),
             outcome: Outcome::Missing { at: path.into() },
         };
-        let mut todo: VecDeque<OsString> = VecDeque::new();
-        super::walk_first(&mut todo, path);
-        while let Some(name) = todo.pop_front() {
+        let mut ahead = Ahead::new(path);
+        while let Some(name) = ahead.next() {
             if name == ".." {
                 lookup.resolved.pop();
                 lookup.steps.pop();
@@ -180,15 +180,15 @@ impl MemoryHost {
                 return lookup;
             }
             let step = Step { path: lookup.resolved.clone(), metadata: here.metadata };
-            let next = lookup.resolved.join(&name);
+            let next = lookup.resolved.join(name);
             let Some(found) = self.nodes.get(&next) else {
                 lookup.steps.push(step);
                 lookup.outcome = Outcome::Missing { at: next.clone() };
                 lookup.resolved = next;
-                lookup.resolved.extend(todo);
+                ahead.append_to(&mut lookup.resolved);
                 return lookup;
             };
-            if found.metadata.kind == FileKind::Link && (follow_last || !todo.is_empty()) {
+            if found.metadata.kind == FileKind::Link && (follow_last || !ahead.is_empty()) {
                 if lookup.links.len() == LINK_LIMIT {
                     lookup.outcome = fail(path, HostErrorKind::LinkLoop);
                     return lookup;
@@ -198,7 +198,7 @@ impl MemoryHost {
                     lookup.steps.clear();
                     lookup.resolved = PathBuf::from("/");
                 }
-                super::walk_first(&mut todo, &target);
+                ahead.first(&target);
                 lookup.links.push(LinkHop { link: next, target });
                 continue;
             }

@@ -5,6 +5,7 @@
 //! same code. Nothing here knows what the bytes mean.
 
 pub mod act;
+mod ahead;
 mod bound;
 pub mod disk;
 pub mod files;
@@ -24,7 +25,6 @@ pub mod unsaved;
 pub mod walk;
 pub mod write;
 
-use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
@@ -344,15 +344,4 @@ pub fn tidy(path: &Path) -> PathBuf {
         }
     }
     tidied
-}
-
-/// Puts the components of a path in front of those that are still to be walked.
-fn walk_first(todo: &mut VecDeque<OsString>, path: &Path) {
-    for component in path.components().rev() {
-        match component {
-            Component::Normal(name) => todo.push_front(name.to_owned()),
-            Component::ParentDir => todo.push_front("..".into()),
-            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
-        }
-    }
 }

@@ -5,7 +5,7 @@
 //! swapped while it is read cannot lead outside.
 
 use std::cell::{OnceCell, RefCell};
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::io::{Read, Seek, SeekFrom};
 use std::mem::MaybeUninit;
@@ -18,6 +18,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rustix::fs::{self, Dir, FileType, Mode, OFlags, RawDir, ResolveFlags};
 use rustix::io::Errno;
 
+use super::ahead::Ahead;
 use super::{
     Command, FileKind, Host, HostError, HostErrorKind, HttpAnswer, HttpError, HttpRequest, Import,
     LINK_LIMIT, LIST_LIMIT, LinkHop, Lookup, Metadata, Outcome, Output, Relinked, Room, RunError,
@@ -42,7 +43,7 @@ pub struct TreeHost {
     /// A link that is taken to lead elsewhere than it does.
     relinked: Option<Relinked>,
     /// Directories by their path free of links.
-    directories: RefCell<HashMap<Box<[u8]>, Stack>>,
+    directories: RefCell<HashMap<Box<[u8]>, Rc<Node>>>,
     /// `/proc`, where the kernel's own process table is mounted there.
     process_table: OnceCell<Option<Rc<Node>>>,
     /// The unix sockets that listen and the files that they are bound to, asked for once.
@@ -58,16 +59,32 @@ struct Node {
     metadata: Metadata,
     /// Device and number of the inode.
     inode: (u64, u64),
+    /// The directory in which it was found, if that is not the top, so that `..` never needs the kernel.
+    parent: Option<Rc<Self>>,
+    /// How many components its path has.
+    depth: usize,
 }
-
-/// What was walked through, from below the top on.
-type Stack = Vec<Rc<Node>>;
 
 impl Node {
     fn new(fd: OwnedFd) -> Result<Self, Errno> {
-        let stat = fs::fstat(&fd)?;
-        Ok(Self { fd, metadata: metadata(&stat), inode: (stat.st_dev, stat.st_ino) })
+        Self::below(None, fd)
     }
+
+    fn below(parent: Option<&Rc<Self>>, fd: OwnedFd) -> Result<Self, Errno> {
+        let stat = fs::fstat(&fd)?;
+        Ok(Self {
+            fd,
+            metadata: metadata(&stat),
+            inode: (stat.st_dev, stat.st_ino),
+            parent: parent.map(Rc::clone),
+            depth: depth_of(parent) + 1,
+        })
+    }
+}
+
+/// How many components a path has; none stands for the top.
+fn depth_of(node: Option<&Rc<Node>>) -> usize {
+    node.map_or(0, |node| node.depth)
 }
 
 impl TreeHost {
@@ -127,37 +144,41 @@ impl TreeHost {
 
     /// Walks `path`; `follow_last` says whether a link in the last place is followed.
     fn walk(&self, path: &Path, follow_last: bool) -> Walk {
+        let mut resolved = PathBuf::with_capacity(path.as_os_str().len() + 1);
+        resolved.push("/");
         let mut walk = Walk {
             lookup: Lookup {
                 path: path.into(),
-                resolved: PathBuf::from("/"),
+                resolved,
                 links: Vec::new(),
                 steps: Vec::new(),
                 outcome: Outcome::Present(self.top.metadata),
             },
-            stack: Stack::new(),
+            here: None,
             crossed: 0,
         };
-        let mut todo: VecDeque<OsString> = VecDeque::new();
-        super::walk_first(&mut todo, self.start(path, &mut walk));
-        while let Some(name) = todo.pop_front() {
-            walk.crossed = walk.stack.len();
+        // What lies below the last directory that is known is not; behind `..` and links it may be.
+        let mut maybe_known = false;
+        let mut ahead = Ahead::new(self.start(path, &mut walk));
+        while let Some(name) = ahead.next() {
+            walk.crossed = depth_of(walk.here.as_ref());
             if name == ".." {
-                walk.stack.pop();
+                walk.here = walk.here.and_then(|here| here.parent.clone());
                 walk.lookup.resolved.pop();
+                maybe_known = true;
                 continue;
             }
-            if walk.stack.last().is_some_and(|here| here.metadata.kind != FileKind::Directory) {
+            if walk.here.as_ref().is_some_and(|here| here.metadata.kind != FileKind::Directory) {
                 walk.lookup.outcome = failed(path, HostErrorKind::NotADirectory);
                 return walk;
             }
-            walk.lookup.resolved.push(&name);
-            let node = match self.enter(&name, &walk) {
+            walk.lookup.resolved.push(name);
+            let node = match self.enter(name, &walk, maybe_known) {
                 Ok(node) => node,
                 Err(Errno::NOENT) => {
                     walk.crossed += 1;
                     walk.lookup.outcome = Outcome::Missing { at: walk.lookup.resolved.clone() };
-                    walk.lookup.resolved.extend(todo);
+                    ahead.append_to(&mut walk.lookup.resolved);
                     return walk;
                 }
                 Err(errno) => {
@@ -167,14 +188,14 @@ impl TreeHost {
                     return walk;
                 }
             };
-            if node.metadata.kind == FileKind::Link && (follow_last || !todo.is_empty()) {
+            if node.metadata.kind == FileKind::Link && (follow_last || !ahead.is_empty()) {
                 let next = walk.lookup.resolved.clone();
                 walk.lookup.resolved.pop();
                 if walk.lookup.links.len() == LINK_LIMIT {
                     walk.lookup.outcome = failed(path, HostErrorKind::LinkLoop);
                     return walk;
                 }
-                let read = || fs::readlinkat(&node.fd, "", Vec::new());
+                let read = || fs::readlinkat(&node.fd, "", Vec::with_capacity(PATH_LIMIT));
                 let target = match self.moved(&next).map_or_else(
                     || read().map(|text| PathBuf::from(OsString::from_vec(text.into_bytes()))),
                     Ok,
@@ -186,17 +207,18 @@ impl TreeHost {
                     }
                 };
                 if target.is_absolute() {
-                    walk.stack.clear();
+                    walk.here = None;
                     walk.lookup.resolved = PathBuf::from("/");
                 }
-                super::walk_first(&mut todo, &target);
+                ahead.first(&target);
+                maybe_known = true;
                 walk.lookup.links.push(LinkHop { link: next, target });
                 continue;
             }
-            walk.stack.push(node);
+            walk.here = Some(node);
         }
-        walk.crossed = walk.stack.len();
-        let last = walk.stack.last().unwrap_or(&self.top);
+        walk.crossed = depth_of(walk.here.as_ref());
+        let last = walk.here.as_ref().unwrap_or(&self.top);
         walk.lookup.outcome = Outcome::Present(last.metadata);
         walk
     }
@@ -208,9 +230,9 @@ impl TreeHost {
         let directories = self.directories.borrow();
         // Only names free of links, `.` and `..` are known, so whatever is equal to one is, too.
         for at in memchr::memrchr_iter(b'/', bytes) {
-            if let Some(stack) = directories.get(&bytes[..at]) {
-                walk.lookup.resolved = PathBuf::from(OsStr::from_bytes(&bytes[..at]));
-                walk.stack.clone_from(stack);
+            if let Some(node) = directories.get(&bytes[..at]) {
+                walk.lookup.resolved.push(OsStr::from_bytes(&bytes[..at]));
+                walk.here = Some(Rc::clone(node));
                 return Path::new(OsStr::from_bytes(&bytes[at + 1..]));
             }
         }
@@ -218,14 +240,15 @@ impl TreeHost {
     }
 
     /// One component further, without following a link. The walk has its path, free of links.
-    fn enter(&self, name: &OsStr, walk: &Walk) -> Result<Rc<Node>, Errno> {
+    fn enter(&self, name: &OsStr, walk: &Walk, maybe_known: bool) -> Result<Rc<Node>, Errno> {
         let path = walk.lookup.resolved.as_os_str().as_bytes();
-        if let Some(node) = self.directories.borrow().get(path).and_then(|stack| stack.last()) {
+        if maybe_known && let Some(node) = self.directories.borrow().get(path) {
             return Ok(Rc::clone(node));
         }
-        let directory = walk.stack.last().unwrap_or(&self.top);
+        let directory = walk.here.as_ref().unwrap_or(&self.top);
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let node = Rc::new(Node::new(fs::openat(&directory.fd, name, flags, Mode::empty())?)?);
+        let fd = fs::openat(&directory.fd, name, flags, Mode::empty())?;
+        let node = Rc::new(Node::below(walk.here.as_ref(), fd)?);
         if node.metadata.kind == FileKind::Directory {
             let mut directories = self.directories.borrow_mut();
             // Starting anew is cheap: what is walked to often is soon there again, and thousands
@@ -233,8 +256,7 @@ impl TreeHost {
             if directories.len() == OPEN_LIMIT {
                 directories.clear();
             }
-            let stack = walk.stack.iter().chain([&node]).map(Rc::clone).collect();
-            directories.insert(path.into(), stack);
+            directories.insert(path.into(), Rc::clone(&node));
         }
         Ok(node)
     }
@@ -251,8 +273,7 @@ impl TreeHost {
             return fs::openat(&handle.fd, ".", flags, Mode::empty()).map_err(fail);
         }
         let name = walk.lookup.resolved.file_name().unwrap_or(OsStr::new("."));
-        let directory = walk.stack.len().checked_sub(2).and_then(|at| walk.stack.get(at));
-        let directory = &directory.unwrap_or(&self.top).fd;
+        let directory = &handle.parent.as_ref().unwrap_or(&self.top).fd;
         let fd = fs::openat(directory, name, flags, Mode::empty()).map_err(fail)?;
         let opened = fs::fstat(&fd).map_err(fail)?;
         if handle.inode != (opened.st_dev, opened.st_ino) {
@@ -493,8 +514,8 @@ impl Host for TreeHost {
 struct Walk {
     /// Without its steps, which reading does not need.
     lookup: Lookup,
-    /// What was walked through, so that `..` never needs the kernel; empty at the top itself.
-    stack: Stack,
+    /// What was come to; `None` at the top itself.
+    here: Option<Rc<Node>>,
     /// How many directories were crossed, the top being the first.
     crossed: usize,
 }
@@ -502,16 +523,20 @@ struct Walk {
 impl Walk {
     /// The last component; none when that is the top itself.
     fn handle(&self) -> Option<&Rc<Node>> {
-        self.stack.last()
+        self.here.as_ref()
     }
 
     /// The directories that were crossed.
     fn steps(&self, top: &Node) -> Vec<Step> {
         let path = self.lookup.resolved.as_os_str().as_bytes();
+        let mut nodes: Vec<&Node> =
+            std::iter::successors(self.here.as_deref(), |node| node.parent.as_deref())
+                .chain([top])
+                .collect();
+        nodes.reverse();
         let ends = memchr::memchr_iter(b'/', path).skip(1).chain([path.len()]);
         // `/` itself, then up to the slash behind each name.
         let ends = std::iter::once(1).chain(ends);
-        let nodes = std::iter::once(top).chain(self.stack.iter().map(|node| &**node));
         let crossed = ends.zip(nodes).take(self.crossed);
         let step = |(end, node): (usize, &Node)| Step {
             path: PathBuf::from(OsStr::from_bytes(&path[..end])),
