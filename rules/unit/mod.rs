@@ -79,7 +79,7 @@ fn is_template(text: &[u8]) -> bool {
 }
 
 /// Every command of every Exec setting, with the setting's name.
-fn all_commands(service: &Service) -> impl Iterator<Item = (&'static str, ExecCommand)> + '_ {
+fn all_commands(service: &Service) -> impl Iterator<Item = (&'static str, &ExecCommand)> {
     const SETTINGS: [&str; 8] = [
         "ExecCondition",
         "ExecStartPre",

@@ -416,8 +416,8 @@ fn read_commands(sources: &Sources, machine: &Machine, unit: &Unit, key: &str) -
             let path = PathBuf::from(line.program.text.as_str());
             let known = line.program.unknown.is_none() && path.is_absolute();
             let program = known.then(|| Place::look(sources.host(), &path, machine.owners_known));
-            let executable = Executable::find(sources, machine, unit, &line);
-            Command { line, program, executable }
+            let executable = Executable::find(sources, machine, unit, line);
+            Command { line: line.clone(), program, executable }
         })
         .collect()
 }

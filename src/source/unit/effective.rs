@@ -1,5 +1,6 @@
 //! A unit as systemd merges it: its fragment, then its drop-ins, with resets.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::exec::{self, ExecCommand, ExecFault};
@@ -41,6 +42,8 @@ pub struct Unit {
     pub problems: Vec<HostError>,
     /// What its specifiers are expanded from.
     pub specifiers: Specifiers,
+    /// The commands of each `Exec…=` line, up to one that systemd does not accept.
+    commands: BTreeMap<Span, Vec<ExecCommand>>,
     /// How many assignments of a drop-in count, by the drop-in's index.
     stopped: Vec<usize>,
     /// The assignment of the fragment at which systemd stops.
@@ -83,6 +86,7 @@ impl Unit {
             exec_faults: Vec::new(),
             problems: Vec::new(),
             specifiers,
+            commands: BTreeMap::new(),
             stopped: Vec::new(),
             fragment_stop: usize::MAX,
         }
@@ -105,6 +109,8 @@ impl Unit {
         self.exec_faults.extend(drop_ins.exec);
         self.value_faults = fragment.value;
         self.value_faults.extend(drop_ins.value);
+        self.commands = fragment.commands;
+        self.commands.extend(drop_ins.commands);
     }
 
     /// The fragment and the drop-ins, in the order in which they apply.
@@ -185,14 +191,11 @@ impl Unit {
 
     /// The commands of an `Exec…=` setting after resets, each with its assignment. Those that
     /// systemd does not accept are left out; [`Unit::exec_faults`] has them.
-    pub fn commands(&self, section: &str, key: &str) -> Vec<(&Assignment, ExecCommand)> {
-        let mut found = Vec::new();
-        for assignment in self.list(section, key) {
-            let commands = exec::commands(&assignment.value, &self.specifiers)
-                .unwrap_or_else(|fault| fault.before);
-            found.extend(commands.into_iter().map(|command| (assignment, command)));
-        }
-        found
+    pub fn commands(&self, section: &str, key: &str) -> Vec<(&Assignment, &ExecCommand)> {
+        let of =
+            |assignment: &Assignment| self.commands.get(&assignment.span).into_iter().flatten();
+        let lines = self.list(section, key).into_iter();
+        lines.flat_map(|line| of(line).map(move |command| (line, command))).collect()
     }
 
     /// Is the unit pulled in by another, which is what `systemctl enable` brings about?
@@ -284,6 +287,7 @@ fn is_exec(assignment: &Assignment) -> bool {
 struct Faults {
     exec: Vec<(Span, ExecFault)>,
     value: Vec<(Span, ValueFault)>,
+    commands: BTreeMap<Span, Vec<ExecCommand>>,
 }
 
 impl Faults {
@@ -294,24 +298,42 @@ impl Faults {
             UnitKind::Socket => "Socket",
             _ => return usize::MAX,
         };
+        let mut stop = usize::MAX;
         for (index, assignment) in file.assignments.iter().enumerate() {
-            if *assignment.section == *own && self.assignment(assignment, specifiers) {
-                return index;
+            if *assignment.section != *own {
+                continue;
+            }
+            let commands =
+                is_exec(assignment).then(|| exec::commands(&assignment.value, specifiers));
+            if stop == usize::MAX && self.stops(assignment, commands.as_ref(), specifiers) {
+                stop = index;
+            }
+            if let Some(commands) = commands {
+                let commands = commands.unwrap_or_else(|fault| fault.before);
+                self.commands.insert(assignment.span, commands);
             }
         }
-        usize::MAX
+        stop
     }
 
-    /// Does systemd stop at this assignment?
-    fn assignment(&mut self, assignment: &Assignment, specifiers: &Specifiers) -> bool {
-        if is_exec(assignment) {
-            let Err(fault) = exec::commands(&assignment.value, specifiers) else { return false };
-            let refuses = fault.refuses;
-            self.exec.push((assignment.span, fault));
-            return refuses;
+    /// Does systemd stop at this assignment, which may be one of commands?
+    fn stops(
+        &mut self,
+        assignment: &Assignment,
+        commands: Option<&Result<Vec<ExecCommand>, ExecFault>>,
+        specifiers: &Specifiers,
+    ) -> bool {
+        match commands {
+            Some(Ok(_)) => false,
+            Some(Err(fault)) => {
+                self.exec.push((assignment.span, fault.clone()));
+                fault.refuses
+            }
+            None => {
+                let fault = refused::check(assignment, specifiers);
+                self.value.extend(fault.map(|fault| (assignment.span, fault)));
+                fault.is_some()
+            }
         }
-        let Some(fault) = refused::check(assignment, specifiers) else { return false };
-        self.value.push((assignment.span, fault));
-        true
     }
 }
