@@ -2,12 +2,14 @@
 //! them.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::Instant;
 
 use serde_json::Value;
 
-use super::wheel::wheel;
+use super::wheel::{installers, wheel};
 use super::{directory, ok, said, top};
 use crate::support::{self, readers, venv};
 
@@ -41,6 +43,33 @@ fn git(directory: &Path, words: &[&str]) -> String {
 fn commit_all(directory: &Path) {
     git(directory, &["add", "--all"]);
     git(directory, &["commit", "--quiet", "--no-verify", "--message", "All of it"]);
+}
+
+/// From a clean checkout to the first finding: a pipeline waits for pip, and hardly for the check.
+#[test]
+#[ignore = "packages/test runs it"]
+fn the_first_finding_is_there_once_pip_is_done() {
+    let Some(tools) = installers() else { return };
+    let repository = repository();
+    break_the_unit(repository.path());
+    let folder = tempfile::tempdir().unwrap();
+    let python = folder.path().join("bin/python");
+    let began = Instant::now();
+    ok(Command::new("python3").args(["-m", "venv", "--without-pip"]).arg(folder.path()));
+    let mut pip = Command::new(tools.join("bin/pip"));
+    pip.arg("--python").arg(python).args(["install", "--quiet", "--no-index"]).arg(wheel());
+    ok(pip.arg("--disable-pip-version-check"));
+    let installed = began.elapsed();
+    let mut check = Command::new(folder.path().join("bin/deploy-doctor"));
+    let found = check.args(["check", "."]).current_dir(repository.path()).output().unwrap();
+    let all = began.elapsed();
+    assert_eq!(found.status.code(), Some(1), "{}", said(&found));
+    assert!(said(&found).contains("U101"), "{}", said(&found));
+    println!(
+        "from a clean checkout to the first finding {all:.1?}, the check {:.0?} of them",
+        all - installed
+    );
+    assert!(4 * (all - installed) < all, "the check took {:?} of {all:?}", all - installed);
 }
 
 /// `systemctl reload` does nothing any more.

@@ -17,7 +17,7 @@ pub(super) fn wheel() -> PathBuf {
 }
 
 /// The environment with the installers, or `None` (said loudly).
-fn installers() -> Option<PathBuf> {
+pub(super) fn installers() -> Option<PathBuf> {
     let venv = venv::with("installers-venv", &INSTALLERS);
     if venv.is_none() {
         support::skip("pip cannot install uv and pipx");
