@@ -26,7 +26,7 @@ mod settings;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 
 use arguments::{Arguments, BaselineCommand, Command};
 
@@ -79,7 +79,7 @@ pub fn run() -> ExitCode {
     if let Some(file) = ansible::called() {
         return ansible::run(&file).into();
     }
-    let mut arguments = match Arguments::try_parse() {
+    let mut arguments = match parse() {
         Ok(arguments) => arguments,
         Err(error) if nagios::is_called() => return Exit::Plugin(nagios::misused(&error)).into(),
         // clap itself exits with 2 on wrong usage and with 0 on --help and --version.
@@ -97,6 +97,17 @@ pub fn run() -> ExitCode {
             error.exit.into()
         }
     }
+}
+
+/// What `Arguments::try_parse` does, but that the tree of all options is left to the end of the process: to
+/// give back its pieces one by one is a fiftieth of a check.
+fn parse() -> Result<Arguments, clap::Error> {
+    let mut command = Arguments::command();
+    let parsed = command.try_get_matches_from_mut(std::env::args_os()).and_then(|mut matches| {
+        Arguments::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+    });
+    std::mem::forget(command);
+    parsed
 }
 
 /// Runs a command whose place is settled.
