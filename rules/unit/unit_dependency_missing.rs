@@ -59,6 +59,78 @@ crate::rule! {
     /// AssertPathIsDirectory=/srv/myapp
     /// ConditionPathExists=|/etc/one
     /// ConditionPathExists=|/etc/passwd
+    /// ConditionFileNotEmpty=/etc/passwd
+    /// ConditionDirectoryNotEmpty=/srv/myapp
+    /// ConditionPathExistsGlob=/srv/myapp/releases/*
+    /// ```
+    ///
+    /// Alternatives (`|`) of which none holds, a pattern that matches nothing, and what is empty:
+    ///
+    /// ```ini,bad,drop-in
+    /// [Unit]
+    /// ConditionPathExists=|/etc/one
+    /// ConditionPathIsDirectory=|/etc/passwd
+    /// ```
+    /// ```ini,bad,drop-in
+    /// [Unit]
+    /// ConditionPathExistsGlob=/srv/myapp/enabled/*.conf
+    /// ```
+    /// ```ini,bad,drop-in
+    /// [Unit]
+    /// ConditionDirectoryNotEmpty=/srv/myapp/shared
+    /// ```
+    /// ```tree,bad
+    /// /srv/myapp/shared/
+    /// ```
+    /// ```ini,bad,drop-in
+    /// [Unit]
+    /// ConditionFileNotEmpty=/srv/myapp/ready
+    /// ```
+    /// ```tree,bad
+    /// /srv/myapp/ready mode=0644
+    /// ```
+    ///
+    /// Healthy, as far as can be told: one of the alternatives is no matter of files; a line without a
+    /// value takes all conditions back; another unit, or tmpfiles.d, makes the path before.
+    ///
+    /// ```ini,good,drop-in
+    /// [Unit]
+    /// ConditionPathExists=|/etc/one
+    /// ConditionHost=|web1
+    /// ```
+    /// ```ini,good,drop-in
+    /// [Unit]
+    /// ConditionPathExists=/etc/one
+    /// ConditionFileNotEmpty=/etc/two
+    /// ConditionHost=
+    /// ```
+    /// ```ini,good,drop-in
+    /// [Unit]
+    /// ConditionPathExists=/srv/myapp/ready
+    /// ```
+    /// ```ini,good,file=/etc/systemd/system/myapp-prepare.service
+    /// [Unit]
+    /// Before=myapp.service
+    /// [Service]
+    /// ExecStart=/bin/sh -c 'date >/srv/myapp/ready'
+    /// ```
+    /// ```ini,good,drop-in
+    /// [Unit]
+    /// Wants=myapp-prepare.service
+    /// After=myapp-prepare.service
+    /// ConditionPathExists=/srv/myapp/ready
+    /// ```
+    /// ```ini,good,file=/etc/systemd/system/myapp-prepare.service
+    /// [Service]
+    /// Type=oneshot
+    /// ExecStart=/usr/local/sbin/prepare-the-site
+    /// ```
+    /// ```ini,good,drop-in
+    /// [Unit]
+    /// ConditionPathExists=/srv/myapp/ready
+    /// ```
+    /// ```text,good,file=/etc/tmpfiles.d/myapp.conf
+    /// f /srv/myapp/ready 0644 root root -
     /// ```
     ///
     /// Healthy: what is there, an instance of a template, a device, and what is only wanted.
@@ -84,8 +156,18 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     if app.service.unit.masked {
         return Ok(());
     }
+    let mut open = None;
     for condition in &app.service.failed_conditions {
-        report_condition(app, condition, out);
+        match &condition.maker {
+            None => report_condition(app, condition, out),
+            Some(maker) => {
+                let FailedCondition { setting, path, is, .. } = condition;
+                open.get_or_insert_with(|| {
+                    let path = path.display();
+                    Why::depends(format!("{setting}={path} {is}, and {maker} may see to it before"))
+                });
+            }
+        }
     }
     for dependency in app.service.dependencies.get()? {
         let weak = matches!(dependency.setting, "After" | "Wants");
@@ -97,29 +179,26 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             standing => report(app, dependency, standing, weak, out),
         }
     }
-    Ok(())
+    open.map_or(Ok(()), Err)
 }
 
 fn report_condition(app: &App, condition: &FailedCondition, out: &mut Sink) {
-    let FailedCondition { setting, asserted, negated, path, span } = condition;
+    let FailedCondition { setting, asserted, negated, path, span, is, .. } = condition;
     let path = path.display();
-    let is = if *negated { "is there" } else { "is not there" };
     let consequence = match asserted {
         true => format!("systemd refuses to start {}", app.name),
         false => format!("systemd passes over every start of {} and says nothing", app.name),
     };
-    out.report(format!(
-        "{consequence}: {setting}= asks for {path}, which {is}",
-        path = match negated {
-            true => format!("a host without {path}"),
-            false => path.to_string(),
-        }
-    ))
-    .at(*span, is)
-    .subject(format!("{setting} {path}"))
-    .help(format!("Correct the path, or take {setting}= out; look with: ls -ld {path}"))
-    .by_hand(Some(*span))
-    .fix(Safety::Manual, format!("a {setting}= that holds"));
+    let asked = match negated {
+        true => format!("{setting}=!{path} does not hold: it {is}"),
+        false => format!("{setting}= asks for {path}, which {is}"),
+    };
+    out.report(format!("{consequence}: {asked}"))
+        .at(*span, *is)
+        .subject(format!("{setting} {path}"))
+        .help(format!("Correct the path, or take {setting}= out; look with: ls -ld {path}"))
+        .by_hand(Some(*span))
+        .fix(Safety::Manual, format!("a {setting}= that holds"));
 }
 
 fn report(app: &App, dependency: &Dependency, standing: Standing, weak: bool, out: &mut Sink) {
