@@ -3,6 +3,7 @@
 
 mod certificates;
 pub mod descriptors;
+pub mod diverted;
 pub(super) mod dormant;
 pub mod logs;
 pub(super) mod running;
