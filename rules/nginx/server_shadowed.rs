@@ -385,6 +385,44 @@ crate::rule! {
     ///     }
     /// }
     /// ```
+    ///
+    /// A file of passwords that is not there lets nobody in; relative paths begin at /etc/nginx:
+    ///
+    /// ```nginx,bad
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     auth_basic "Members";
+    ///     auth_basic_user_file members;
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// ```nginx,good
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     auth_basic "Members";
+    ///     auth_basic_user_file mime.types;
+    ///     location /open {
+    ///         auth_basic off;
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
     N316 "server-shadowed" {
         severity: Error, impact: BadGateway, fix: Some(Manual), item: No502, hop: Nginx,
         since: "0.1.0", check: Passing(check)
@@ -412,6 +450,7 @@ fn check(front: &Passing, out: &mut Sink) -> Result<(), Why> {
     here.unused_names(out);
     here.down(out);
     here.denied(out);
+    here.no_passwords(out);
     Ok(())
 }
 
@@ -799,6 +838,48 @@ impl Here<'_> {
             .subject("deny")
             .help("put `allow ADDRESS;` lines before `deny all;`, or take it out")
             .fix(Safety::Manual, "let those through who are to ask");
+    }
+
+    /// Nobody's password can be right: the file with the passwords is not there, for every pass.
+    fn no_passwords(&self, out: &mut Sink) {
+        let mut first = None;
+        for pass in self.passes {
+            let Some((word, path)) = self.asks_a_missing_file(pass) else { return };
+            first.get_or_insert((word, path, pass.word));
+        }
+        let Some((word, path, pass)) = first else { return };
+        out.report(format!(
+            "every request gets 401, and with any password 403: {path}, which holds the passwords, does \
+             not exist"
+        ))
+        .at(word, "not there: nobody is let in")
+        .at(pass, "never reached")
+        .subject("auth_basic_user_file")
+        .help(format!("make the file: htpasswd -c {path} NAME\nor take auth_basic out"))
+        .by_hand(Some(word))
+        .fix(Safety::Manual, "a file with the passwords");
+    }
+
+    /// The file that a pass asks for passwords, where it is surely not there, and nothing else lets
+    /// anybody in.
+    fn asks_a_missing_file(&self, pass: &Destination) -> Option<(Span, String)> {
+        let place = pass.place();
+        let word = |name: &str| {
+            let lines = self.model.effective(place, name);
+            let line = lines.last().filter(|_| !lines.incomplete);
+            line.and_then(|line| self.model.config.get(line)?.argument(0))
+        };
+        let realm = word("auth_basic")?;
+        let text = realm.text();
+        if text == "off" || text.contains('$') || realm.has_placeholder() {
+            return None;
+        }
+        if word("satisfy").is_some_and(|word| word.value().as_ref() == b"any") {
+            return None;
+        }
+        let span = word("auth_basic_user_file")?.span();
+        let file = self.nginx.passwords.iter().find(|file| file.span == span)?;
+        (file.place.is_missing() == Ok(true)).then(|| (span, file.place.path.display().to_string()))
     }
 
     /// The `deny all` that holds where a pass stands, with nothing before it that lets anybody in.

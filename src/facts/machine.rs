@@ -129,6 +129,26 @@ impl Machine {
         self.made_accounts.contains(name)
     }
 
+    /// Is there no user of this name, in files or from elsewhere?
+    pub fn lacks_user(&self, name: &str) -> Result<bool, Why> {
+        let known = self.accounts.get()?.user(name).is_some();
+        self.lacks(name, known)
+    }
+
+    /// Is there no group of this name, in files or from elsewhere?
+    pub fn lacks_group(&self, name: &str) -> Result<bool, Why> {
+        let known = self.accounts.get()?.group(name).is_some();
+        self.lacks(name, known)
+    }
+
+    fn lacks(&self, name: &str, known: bool) -> Result<bool, Why> {
+        if known {
+            return Ok(false);
+        }
+        self.other_accounts.get()?;
+        Ok(!self.is_made_at_boot(name))
+    }
+
     /// The user of a name or number.
     pub fn identity(&self, name: &str) -> Identity {
         if name == "root" || name == "0" {
