@@ -91,7 +91,7 @@ crate::rule! {
     /// ```
     ///
     /// Healthy, as far as can be told: one of the alternatives is no matter of files; a line without a
-    /// value takes all conditions back; another unit, or tmpfiles.d, makes the path before.
+    /// value takes all conditions back. What another unit or tmpfiles.d may make before is not known.
     ///
     /// ```ini,good,drop-in
     /// [Unit]
@@ -104,33 +104,29 @@ crate::rule! {
     /// ConditionFileNotEmpty=/etc/two
     /// ConditionHost=
     /// ```
-    /// ```ini,good,drop-in
+    ///
+    /// Of systemd's own units and those of distributions a slip is seen without the host, too; a unit that
+    /// `WantedBy=` a target of no such name is started at no boot, though `systemctl enable` ends with 0:
+    ///
+    /// ```ini,bad,drop-in
     /// [Unit]
-    /// ConditionPathExists=/srv/myapp/ready
+    /// After=netwrok.target
     /// ```
-    /// ```ini,good,file=/etc/systemd/system/myapp-prepare.service
+    /// ```ini,bad,drop-in
+    /// [Install]
+    /// WantedBy=multiuser.target
+    /// ```
+    /// ```ini,bad,drop-in
     /// [Unit]
-    /// Before=myapp.service
-    /// [Service]
-    /// ExecStart=/bin/sh -c 'date >/srv/myapp/ready'
-    /// ```
-    /// ```ini,good,drop-in
-    /// [Unit]
-    /// Wants=myapp-prepare.service
-    /// After=myapp-prepare.service
-    /// ConditionPathExists=/srv/myapp/ready
-    /// ```
-    /// ```ini,good,file=/etc/systemd/system/myapp-prepare.service
-    /// [Service]
-    /// Type=oneshot
-    /// ExecStart=/usr/local/sbin/prepare-the-site
+    /// Requires=postgresl.service
     /// ```
     /// ```ini,good,drop-in
     /// [Unit]
-    /// ConditionPathExists=/srv/myapp/ready
+    /// After=network-online.target mysqld.service redis2.service mydb.service
+    /// Wants=network-online.target
     /// ```
-    /// ```text,good,file=/etc/tmpfiles.d/myapp.conf
-    /// f /srv/myapp/ready 0644 root root -
+    /// ```tree,good
+    /// /usr/lib/systemd/system/basic.target mode=0644
     /// ```
     ///
     /// Healthy: what is there, an instance of a template, a device, and what is only wanted.
@@ -169,8 +165,12 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             }
         }
     }
+    // Whether a unit of that name is on the host is not known: the slip is told all the same.
+    for dependency in &app.service.misspelt {
+        report(app, dependency, Standing::Missing, true, out);
+    }
     for dependency in app.service.dependencies.get()? {
-        let weak = matches!(dependency.setting, "After" | "Wants");
+        let weak = matches!(dependency.setting, "After" | "Wants" | "WantedBy" | "RequiredBy");
         match dependency.standing {
             Standing::Present => {}
             // What is only wanted may be absent, unless it is a slip of the hand.
@@ -209,6 +209,12 @@ fn report(app: &App, dependency: &Dependency, standing: Standing, weak: bool, ou
     };
     let (severity, consequence) = match (weak, *setting) {
         (true, "After") => (Severity::Warning, format!("{} waits for nothing", app.name)),
+        (true, "WantedBy" | "RequiredBy") => {
+            (Severity::Warning, format!("enabled or not, no boot starts {}", app.name))
+        }
+        (true, "Requires" | "BindsTo" | "Requisite") => {
+            (Severity::Warning, format!("systemd refuses to start {}", app.name))
+        }
         (true, _) => (Severity::Warning, format!("{} pulls in nothing", app.name)),
         _ => (Severity::Error, format!("systemd refuses to start {}", app.name)),
     };

@@ -391,7 +391,7 @@ fn sockets_and_their_directories() {
         let seen = bind("", path).check();
         let finding = seen.only("U117");
         assert_eq!(place(finding), (UNIT, 12));
-        assert_eq!(finding.places[0].note, "/run is root's, mode 0755");
+        assert_eq!(finding.places[0].note, "systemd makes /run at boot for root, mode 0755");
         assert!(finding.message.contains("www-data cannot create /run/myapp.sock"));
     }
     let seen = bind("RuntimeDirectory=other", "/run/myapp/a.sock").check();
@@ -764,6 +764,10 @@ fn what_another_unit_makes_before_is_no_failed_condition() {
     with(once, "After=prepare.service\n").skipped("U138");
     with(&format!("[Unit]\nBefore=myapp.service\n{once}"), "").skipped("U138");
     with("[Service]\nExecStart=/bin/touch /srv/myapp/ready\n", "").skipped("U138");
+    let boot = Case::healthy().file(DROP_IN, asks);
+    boot.file("/etc/tmpfiles.d/a.conf", "f /srv/myapp/ready 0644 root root -\n")
+        .check()
+        .skipped("U138");
     // Neither before it nor with a word about the path; and one that asks for the same.
     with(once, "").only("U138").says("/srv/myapp/ready, which is not there");
     with(&format!("{asks}[Service]\nExecStart=/bin/true\n"), "").only("U138");
@@ -787,4 +791,20 @@ fn what_lies_on_a_mount_that_is_not_in_the_tree_is_not_known() {
     codes.iter().for_each(|code| _ = seen.only(code));
     let seen = Case::healthy().file("/etc/fstab", mounts).remove("/srv/myapp/.venv/bin/gunicorn");
     seen.check().only("U124");
+}
+
+#[test]
+fn in_a_repository_a_slip_in_the_name_of_a_usual_unit_is_seen() {
+    let of = |lines: &str| {
+        let text = format!("{lines}\n[Service]\nType=notify\nExecStart=/v/gunicorn a:b\n");
+        files(&[("a.service", &text)])
+    };
+    of("[Unit]\nAfter=netwrok.target").only("U138").helps("After=network.target");
+    of("[Install]\nWantedBy=multiuser.target").only("U138").helps("WantedBy=multi-user.target");
+    let slip = of("[Unit]\nRequires=postgresl.service");
+    slip.only("U138").is(Severity::Warning).helps("postgresql.service");
+    for fine in ["mysqld.service", "redis2.service", "postgres.service", "web.target", "b.service"]
+    {
+        assert!(of(&format!("[Unit]\nRequires={fine}")).of("U138").is_empty(), "{fine}");
+    }
 }

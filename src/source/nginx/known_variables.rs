@@ -51,6 +51,7 @@ pub(super) const VARIABLES: &[&str] = &[
     "https",
     "invalid_referer",
     "is_args",
+    "is_request_port",
     "limit_conn_status",
     "limit_rate",
     "limit_req_status",
