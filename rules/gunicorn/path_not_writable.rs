@@ -143,6 +143,18 @@ fn judge(app: &App, user: &Identity, path: &WrittenPath, out: &mut Sink) -> Resu
         return Err(Why::depends(format!("tmpfiles.d makes {}", directory.display())));
     }
     let (shown, evidence, made) = match path.directory.state.get()? {
+        // systemd makes it at boot, also where a tree was copied without it.
+        State::Missing { .. } if *directory == Path::new("/run") => {
+            if user.is_root() {
+                return Ok(());
+            }
+            let what = "systemd makes /run at boot for root, mode 0755";
+            (what.to_owned(), what.to_owned(), None)
+        }
+        State::Missing { at, .. } if at == Path::new("/run") => {
+            let what = format!("nothing makes {}", directory.display());
+            (what.clone(), what, managed_by(directory))
+        }
         State::Missing { at, .. } => {
             let made = managed_by(directory);
             (

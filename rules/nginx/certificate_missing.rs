@@ -11,7 +11,8 @@ crate::rule! {
     /// nginx loads nothing at all, no site of the host, as a certificate's file is not there.
     ///
     /// nginx reads every `ssl_certificate`, `ssl_certificate_key`, `ssl_dhparam`,
-    /// `ssl_trusted_certificate` and `ssl_client_certificate` when it starts and when it reloads.
+    /// `ssl_trusted_certificate`, `ssl_client_certificate` and `ssl_crl` of a server with a certificate
+    /// when it starts and when it reloads.
     /// One that is missing (a certificate that was never issued, or was deleted while its site
     /// stayed) refuses the whole configuration: a reload keeps the old one, and the next start, at
     /// the latest that of the next boot, fails for every site.

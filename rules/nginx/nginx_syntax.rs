@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 
-use crate::facts::nginx::{Fault, FaultKind};
+use crate::facts::nginx::{Fault, FaultKind, Verdict};
 use crate::facts::{Deployment, Why};
-use crate::rule::prelude::{FileId, Span};
+use crate::rule::prelude::{FileId, Span, nearest, placeholder};
 use crate::rule::{Safety, Severity, Sink};
 
 crate::rule! {
@@ -15,7 +15,9 @@ crate::rule! {
     /// own where it has one: a missing `;` or `}`, an unknown directive, one where it is not
     /// allowed, duplicates of a location, a group, a `default_server`, a group without servers; a
     /// variable that is a slip away from one that nginx has, zones and log formats that nothing
-    /// defines, patterns whose brackets do not close, values that are none.
+    /// defines, patterns whose brackets do not close, values that are none. A variable that nginx does
+    /// not have and that nothing defines is told where its version is known and no module of others is
+    /// loaded, which may bring one.
     ///
     /// Proved by `nginx-syntax`: nginx refused to start, and every connection was refused.
     ///
@@ -56,6 +58,49 @@ crate::rule! {
     ///     }
     /// }
     /// ```
+    ///
+    /// Variables that a `map`, a `set`, a pattern, a request or an answer brings:
+    ///
+    /// ```nginx,good
+    /// map $host $tenant { default none; }
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     set $colour blue;
+    ///     location ~ ^/(?<part>[a-z]+)/ {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///         proxy_set_header X-Many "$tenant $colour $part $1 $arg_a $cookie_b $http_c $sent_http_d";
+    ///     }
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// The account of `user`, and the group of the same name where none is given, have to be there
+    /// (`getpwnam("nginx") failed`); a number is no name:
+    ///
+    /// ```nginx,bad,file=/etc/nginx/nginx.conf
+    /// user nginx;
+    /// events { }
+    /// http { include /etc/nginx/sites-enabled/*; }
+    /// ```
+    /// ```nginx,bad,file=/etc/nginx/nginx.conf
+    /// user www-data webmasters;
+    /// events { }
+    /// http { include /etc/nginx/sites-enabled/*; }
+    /// ```
+    /// ```nginx,good,file=/etc/nginx/nginx.conf
+    /// user root www-data;
+    /// events { }
+    /// http { include /etc/nginx/sites-enabled/*; }
+    /// ```
     N317 "nginx-syntax" {
         severity: Error, impact: Outage, fix: Some(Manual), item: No502, hop: Nginx,
         since: "0.1.0", check: Host(check)
@@ -71,8 +116,18 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
         .filter(|fault| fault.kind == FaultKind::Template)
         .map(|fault| fault.span.file)
         .collect();
+    // A build with modules of its own has more than the list tells.
+    let passed = deployment.nginx.test.ok() == Some(&Verdict::Passed);
+    let unexplained = |fault: &&Fault| fault.kind == FaultKind::UnexplainedVariable;
+    if let Some(fault) = model.faults.iter().find(unexplained).filter(|_| !passed) {
+        let message = format!("{}, unless this version of nginx has it", fault.message);
+        out.skip(&Why::depends(message));
+    }
     let mut seen = HashSet::new();
     for fault in model.faults.iter().filter(|fault| is_mine(fault.kind)) {
+        if passed && fault.kind == FaultKind::UnknownVariable {
+            continue;
+        }
         if templates.contains(&fault.span.file) {
             out.skip(&Why::not_understood("the file is a template, not what nginx will read"));
             continue;
@@ -86,6 +141,48 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
         let apart = |place: &Span| model.config.apart(place.file, fault.span.file);
         report(fault, fault.related.iter().any(apart), out);
     }
+    if deployment.machine.whole && !passed { account(deployment, out) } else { Ok(()) }
+}
+
+/// `getpwnam("nginx") failed`, `getgrnam("nobody") failed`: nginx asks for the names of `user` while it
+/// reads them, as root.
+fn account(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
+    let Some(words) = &deployment.nginx.model.get()?.user else { return Ok(()) };
+    let (Some(user), group) = (words.value.first(), words.value.get(1)) else { return Ok(()) };
+    if words.value.iter().any(|word| placeholder::holds(&word.value)) {
+        return Err(Why::not_understood("nginx's user is a placeholder"));
+    }
+    let machine = &deployment.machine;
+    let own_group = group.unwrap_or(user);
+    let (name, kind, call) = if machine.lacks_user(&user.value)? {
+        (user, "user", "getpwnam")
+    } else if machine.lacks_group(&own_group.value)? {
+        (own_group, "group", "getgrnam")
+    } else {
+        return Ok(());
+    };
+    let value = &name.value;
+    let accounts = machine.accounts.get()?;
+    let near = match kind {
+        "user" => nearest(value, accounts.users.iter().map(|user| user.name.as_str())),
+        _ => nearest(value, accounts.groups.iter().map(|group| group.name.as_str())),
+    };
+    let near = near.map_or_else(String::new, |near| format!("did you mean {near}?\n"));
+    let make = match kind {
+        "user" => format!("useradd --system --shell /usr/sbin/nologin {value}"),
+        _ => format!("groupadd --system {value}"),
+    };
+    out.report(format!(
+        "nginx refuses to load: {call}(\"{value}\") failed, there is no {kind} {value} on this host"
+    ))
+    .at(name.span, format!("no such {kind}"))
+    .subject(format!("user {value}"))
+    .help(format!(
+        "{near}name the one that is there (www-data on Debian, nginx on Fedora), or make it:\n{make}\n\
+         then check with: nginx -t"
+    ))
+    .by_hand(Some(name.span))
+    .fix(Safety::Manual, format!("a {kind} that is there"));
     Ok(())
 }
 

@@ -17,7 +17,9 @@ crate::rule! {
     /// path: every request gets 502. The URI follows a second colon: `http://unix:/p.sock:/uri`.
     /// With `https://` nginx speaks TLS to a gunicorn that has no certificate: 502 again. So it is
     /// with `uwsgi_pass`, which uWSGI's users know, where gunicorn (24.1 and later) is not told to
-    /// speak uwsgi; and where it is, `proxy_pass` gets 500 for every request (measured on 27.0.1).
+    /// speak uwsgi; and where it is, `proxy_pass` gets 500 for every request (measured on 27.0.1); with
+    /// `fastcgi_pass` and `scgi_pass`; and with `grpc_pass`, as gRPC is HTTP/2 (`upstream sent too large
+    /// http2 frame`), unless gunicorn (26.2 and later) is told to speak that in clear text.
     ///
     /// Proved by `proxy-pass-malformed`: `nginx -t` found nothing, and every request got
     /// 502.
@@ -64,6 +66,15 @@ crate::rule! {
     ///     server_name example.com;
     ///     location / {
     ///         uwsgi_pass unix:/run/myapp/gunicorn.sock;
+    ///     }
+    /// }
+    /// ```
+    /// ```nginx,bad
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     location / {
+    ///         grpc_pass grpc://unix:/run/myapp/gunicorn.sock;
     ///     }
     /// }
     /// ```
@@ -160,9 +171,11 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
                 seen.insert(destination.word);
                 plain(deployment, model, destination, pass, out);
             }
-            // gunicorn 26.2 and later may speak HTTP/2, which is gRPC's.
-            Protocol::Grpc => {}
-            Protocol::Uwsgi | Protocol::Fastcgi | Protocol::Scgi | Protocol::Memcached => {
+            Protocol::Grpc
+            | Protocol::Uwsgi
+            | Protocol::Fastcgi
+            | Protocol::Scgi
+            | Protocol::Memcached => {
                 seen.insert(destination.word);
                 foreign(deployment, destination, pass, out);
             }
@@ -385,13 +398,19 @@ fn speaks_uwsgi(app: &App) -> bool {
     matches!(app.gunicorn.settings.get("protocol").get(), Ok(SettingValue::Text(name)) if name == "uwsgi")
 }
 
-/// `uwsgi_pass`, `fastcgi_pass` and their like to a gunicorn that speaks HTTP.
+/// `uwsgi_pass`, `fastcgi_pass`, `grpc_pass` and their like to a gunicorn that speaks HTTP/1.
 fn foreign(deployment: &Deployment, destination: &Destination, pass: &Pass, out: &mut Sink) {
     let leads = |app: &&App| app.is_passed_at(destination.word);
     let Some(app) = deployment.apps.iter().find(leads) else { return };
-    // gunicorn 24.1 brought `protocol = "uwsgi"`.
-    match app.gunicorn.settings.get("protocol").get() {
-        Ok(SettingValue::Text(protocol)) if protocol == "http" => {}
+    // gunicorn 24.1 brought `protocol = "uwsgi"`; HTTP/2, which is gRPC's, it speaks with a certificate,
+    // and from 26.2 on where it is told to.
+    let (setting, own) = match destination.protocol {
+        Protocol::Grpc if speaks_tls(app) != Ok(false) => return,
+        Protocol::Grpc => ("http2_cleartext", "off"),
+        _ => ("protocol", "http"),
+    };
+    match app.gunicorn.settings.get(setting).get() {
+        Ok(SettingValue::Text(known)) if known == own => {}
         Ok(_) => return,
         // An earlier version has no such setting.
         Err(why) if why.kind() == WhyKind::NotThere => {}
@@ -405,10 +424,14 @@ fn foreign(deployment: &Deployment, destination: &Destination, pass: &Pass, out:
         Protocol::Uwsgi => "uwsgi_pass",
         Protocol::Fastcgi => "fastcgi_pass",
         Protocol::Scgi => "scgi_pass",
+        Protocol::Grpc => "grpc_pass",
         _ => "memcached_pass",
     };
     let url = &pass.word.value;
-    let right = if url.contains("://") { url.clone() } else { format!("http://{url}") };
+    let right = match url.split_once("://") {
+        Some((_, rest)) => format!("http://{rest}"),
+        None => format!("http://{url}"),
+    };
     out.about(Some(app));
     out.report(format!(
         "every request gets 502: {directive} speaks another protocol than gunicorn, which expects HTTP"

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use crate::facts::front::{location_title, server_title};
+use crate::facts::nginx::diverted::{End, internal, leads_on as may_lead_on, rewritten};
 use crate::facts::nginx::unreached::{
     IgnoredName, dead_locations, defaults, has_real_name, ignored_names, is_local, matches_all,
     mentioned_names, only_files,
@@ -237,6 +238,191 @@ crate::rule! {
     ///     }
     /// }
     /// ```
+    ///
+    /// `internal` keeps clients out of a location (404), those inside it too; a `rewrite` of every path
+    /// beside the pass chooses a location anew, which may be the same one until nginx gives up (500); and
+    /// `location = /` is for the front page alone (measured with nginx 1.22):
+    ///
+    /// ```nginx,bad
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     location / {
+    ///         internal;
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// ```nginx,bad
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     location / {
+    ///         rewrite ^(.*)$ /app$1 last;
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// ```nginx,bad
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     rewrite ^ /index.html last;
+    ///     location /app {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// ```nginx,bad
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     location = / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// Healthy: a location for `auth_request`, one that rewrites and stays, one to which a rewrite leads,
+    /// and a front page beside the files of a `root`.
+    ///
+    /// ```nginx,good
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     location = /auth {
+    ///         internal;
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    ///     location / {
+    ///         auth_request /auth;
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// ```nginx,good
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     location / {
+    ///         rewrite ^(.*)$ /app$1 break;
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// ```nginx,good
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     location / {
+    ///         rewrite ^(.*)$ /app$1 last;
+    ///     }
+    ///     location /app/ {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// ```nginx,good
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     location / {
+    ///         if ($arg_old) { rewrite ^(.*)$ /old last; }
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// ```nginx,good
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     location / {
+    ///         rewrite ^/old/(.*)$ /new/$1 last;
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// ```nginx,good
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     root /srv/myapp/current/static;
+    ///     location = / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// A file of passwords that is not there lets nobody in; relative paths begin at /etc/nginx:
+    ///
+    /// ```nginx,bad
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     auth_basic "Members";
+    ///     auth_basic_user_file members;
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// ```nginx,good
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     auth_basic "Members";
+    ///     auth_basic_user_file mime.types;
+    ///     location /open {
+    ///         auth_basic off;
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
     N316 "server-shadowed" {
         severity: Error, impact: BadGateway, fix: Some(Manual), item: No502, hop: Nginx,
         since: "0.1.0", check: Passing(check)
@@ -258,9 +444,13 @@ fn check(front: &Passing, out: &mut Sink) -> Result<(), Why> {
     }
     here.returns_beside(out);
     here.files_beside(out);
+    here.rewritten(out);
+    here.internal(out);
+    here.only_the_front_page(out);
     here.unused_names(out);
     here.down(out);
     here.denied(out);
+    here.no_passwords(out);
     Ok(())
 }
 
@@ -518,6 +708,117 @@ impl Here<'_> {
         }
     }
 
+    /// A `rewrite` of every path, in a server or beside a pass, that leads to no pass.
+    fn rewritten(&self, out: &mut Sink) {
+        let mut seen = HashSet::new();
+        for pass in self.passes {
+            let location = pass.location.and_then(|id| self.model.location(id));
+            let beside = location.and_then(|own| rewritten(self.model, pass.server, Some(own)));
+            let Some(found) = beside.or_else(|| rewritten(self.model, pass.server, None)) else {
+                continue;
+            };
+            let taker = match found.end {
+                End::Location(id) => self.model.location(id),
+                _ => None,
+            };
+            let passes = taker.is_some_and(|taker| self.has_pass(taker));
+            if passes || may_lead_on(self.model, found.end, pass.server) || !seen.insert(found.line)
+            {
+                continue;
+            }
+            let path = &found.path;
+            let ends = match taker {
+                Some(taker) => {
+                    format!("{}, which passes nothing on", location_title(self.model, taker.id))
+                }
+                None if found.end == End::Loop => {
+                    "the same location again, until nginx answers 500".to_owned()
+                }
+                None => "no location: nginx looks for a file of that name".to_owned(),
+            };
+            let finding = out
+                .report(format!(
+                    "requests never reach gunicorn: `rewrite` gives every one of them the path {path}, and \
+                     that leads to {ends}"
+                ))
+                .at(found.line, "leads every request away")
+                .at(pass.word, "never reached");
+            if self.passed_elsewhere(pass) {
+                finding.severity(Severity::Warning);
+            }
+            finding
+                .subject("rewrite")
+                .help(
+                    "take the rewrite out; to pass another path on, stay in the location:\n\
+                     rewrite ^(.*)$ /prefix$1 break;",
+                )
+                .fix(Safety::Manual, "let requests come to the pass");
+        }
+    }
+
+    /// Nobody from outside may ask: every pass stands in an `internal` location.
+    fn internal(&self, out: &mut Sink) {
+        let closed: Option<Vec<_>> =
+            self.passes.iter().map(|pass| Some((internal(self.model, pass)?, pass.word))).collect();
+        let closed = closed.unwrap_or_default();
+        if let Some(why) = closed.iter().find_map(|(line, _)| line.as_ref().err()) {
+            return out.skip(why);
+        }
+        let Some((Ok(line), word)) = closed.first() else { return };
+        out.report(
+            "every request gets 404: `internal` keeps clients out of the location that passes them on",
+        )
+        .at(*line, "only nginx itself may lead here, and nothing does")
+        .at(*word, "never reached")
+        .subject("internal")
+        .help("take `internal;` out")
+        .fix(Safety::Manual, "let clients into the location");
+    }
+
+    /// The one pass stands in `location = /`, and every other path is looked for among files.
+    fn only_the_front_page(&self, out: &mut Sink) {
+        for server in self.servers.iter().filter_map(|id| self.model.server(*id)) {
+            let own = || self.passes.iter().filter(|pass| pass.server == server.id);
+            let front = |pass: &&&Destination| {
+                let location = pass.location.and_then(|id| self.model.location(id));
+                location.is_some_and(|at| at.kind == LocationKind::Exact && at.pattern.value == "/")
+            };
+            let Some(pass) = own().find(front) else { continue };
+            let located = self.model.locate(server.id, "/deploy-doctor.invalid");
+            let place = BlockPlace::Server(server.id);
+            let root = self.model.effective(place, "root");
+            let handled = !own().all(|pass| front(&pass))
+                || self
+                    .nginx
+                    .destinations
+                    .iter()
+                    .any(|other| other.server == server.id && other.location != pass.location)
+                || located.location.is_some()
+                || !located.unknown.is_empty()
+                || !root.directives.is_empty()
+                || root.incomplete
+                || may_lead_on(self.model, End::Server, server.id)
+                || !server.handling.rewrites.is_empty()
+                || !server.handling.returns.is_empty();
+            if handled || server.directive.is_none() {
+                continue;
+            }
+            out.report(
+                "only the front page reaches gunicorn: for every path but / itself nginx looks for a \
+                 file, and answers 404",
+            )
+            .severity(Severity::Warning)
+            .at_some(
+                pass.location.and_then(|id| self.model.location(id)).map(|at| at.span),
+                "for the path / alone",
+            )
+            .at(pass.word, "not reached by any other path")
+            .subject("= /")
+            .help("write location / { for all paths")
+            .fix(Safety::Manual, "let all paths reach gunicorn");
+        }
+    }
+
     /// Is the application asked from another location, too?
     fn passed_elsewhere(&self, pass: &Destination) -> bool {
         self.passes.iter().any(|other| other.location != pass.location)
@@ -537,6 +838,48 @@ impl Here<'_> {
             .subject("deny")
             .help("put `allow ADDRESS;` lines before `deny all;`, or take it out")
             .fix(Safety::Manual, "let those through who are to ask");
+    }
+
+    /// Nobody's password can be right: the file with the passwords is not there, for every pass.
+    fn no_passwords(&self, out: &mut Sink) {
+        let mut first = None;
+        for pass in self.passes {
+            let Some((word, path)) = self.asks_a_missing_file(pass) else { return };
+            first.get_or_insert((word, path, pass.word));
+        }
+        let Some((word, path, pass)) = first else { return };
+        out.report(format!(
+            "every request gets 401, and with any password 403: {path}, which holds the passwords, does \
+             not exist"
+        ))
+        .at(word, "not there: nobody is let in")
+        .at(pass, "never reached")
+        .subject("auth_basic_user_file")
+        .help(format!("make the file: htpasswd -c {path} NAME\nor take auth_basic out"))
+        .by_hand(Some(word))
+        .fix(Safety::Manual, "a file with the passwords");
+    }
+
+    /// The file that a pass asks for passwords, where it is surely not there, and nothing else lets
+    /// anybody in.
+    fn asks_a_missing_file(&self, pass: &Destination) -> Option<(Span, String)> {
+        let place = pass.place();
+        let word = |name: &str| {
+            let lines = self.model.effective(place, name);
+            let line = lines.last().filter(|_| !lines.incomplete);
+            line.and_then(|line| self.model.config.get(line)?.argument(0))
+        };
+        let realm = word("auth_basic")?;
+        let text = realm.text();
+        if text == "off" || text.contains('$') || realm.has_placeholder() {
+            return None;
+        }
+        if word("satisfy").is_some_and(|word| word.value().as_ref() == b"any") {
+            return None;
+        }
+        let span = word("auth_basic_user_file")?.span();
+        let file = self.nginx.passwords.iter().find(|file| file.span == span)?;
+        (file.place.is_missing() == Ok(true)).then(|| (span, file.place.path.display().to_string()))
     }
 
     /// The `deny all` that holds where a pass stands, with nothing before it that lets anybody in.

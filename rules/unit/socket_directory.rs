@@ -212,7 +212,8 @@ fn wall(app: &App, user: &Identity, place: &Place) -> Result<Option<Wall>, Why> 
         }
         State::Missing { at, .. } => Ok(Some(Wall {
             note: format!("nothing makes {shown}"),
-            evidence: Some(format!("{} does not exist", at.display())),
+            // A tree without /run is one of a machine that is not running.
+            evidence: (at != Path::new("/run")).then(|| format!("{} does not exist", at.display())),
             other: runtime_directory(app),
             severity: Severity::Error,
             free: true,
@@ -238,7 +239,7 @@ fn boot_wall(app: &App, directory: &Path) -> Option<Option<Wall>> {
     }
     let other = runtime_directory(app);
     Some(Some(Wall {
-        note: "/run is root's, mode 0755".to_owned(),
+        note: "systemd makes /run at boot for root, mode 0755".to_owned(),
         evidence: None,
         other,
         severity: Severity::Error,

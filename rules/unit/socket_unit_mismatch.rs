@@ -1,4 +1,4 @@
-use crate::facts::service::Unit;
+use crate::facts::service::{Unit, expanded, parse_mode};
 use crate::facts::socket_unit::SocketFile;
 use crate::facts::{Bound, Route};
 use crate::rule::prelude::*;
@@ -120,6 +120,54 @@ crate::rule! {
     ///     }
     /// }
     /// ```
+    ///
+    /// Directories on the way to the socket that are not there are made with `DirectoryMode=`, for root
+    /// (measured on 252):
+    ///
+    /// ```ini,bad,drop-in
+    /// [Unit]
+    /// Requires=myapp.socket
+    /// ```
+    /// ```ini,bad,file=/etc/systemd/system/myapp.socket
+    /// [Socket]
+    /// ListenStream=/run/site/myapp.sock
+    /// SocketUser=www-data
+    /// DirectoryMode=0700
+    /// ```
+    /// ```nginx,bad
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     location / {
+    ///         proxy_pass http://unix:/run/site/myapp.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// ```ini,good,drop-in
+    /// [Unit]
+    /// Requires=myapp.socket
+    /// ```
+    /// ```ini,good,file=/etc/systemd/system/myapp.socket
+    /// [Socket]
+    /// ListenStream=/run/site/myapp.sock
+    /// SocketUser=www-data
+    /// DirectoryMode=0711
+    /// ```
+    /// ```nginx,good
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     location / {
+    ///         proxy_pass http://unix:/run/site/myapp.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
     U127 "socket-unit-mismatch" {
         severity: Error, impact: BadGateway, fix: Some(Manual), item: No502, hop: Socket,
         since: "0.1.0", check: App(check)
@@ -134,7 +182,11 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     for (index, bound) in bounds.iter().enumerate().filter(|(_, bound)| bound.activated) {
         // Whom nobody connects to is refused to nobody.
         let Some(route) = app.routes.iter().find(|route| route.bound == index) else { continue };
-        for judged in [admits(app, bound, route, out), is_started(app, bound, route, out)] {
+        for judged in [
+            admits(app, bound, route, out),
+            lets_pass(app, bound, route, out),
+            is_started(app, bound, route, out),
+        ] {
             if let Err(why) = judged {
                 out.skip(&why);
             }
@@ -171,6 +223,48 @@ fn admits(app: &App, bound: &Bound, route: &Route, out: &mut Sink) -> Result<(),
     .help(format!("In [Socket] of {name}:\nSocketUser={}\nSocketMode=0660", nginx.name))
     .by_hand(file.span.or_else(|| bound.origin.span()))
     .fix(Safety::Manual, format!("SocketUser={}, SocketMode=0660", nginx.name));
+    Ok(())
+}
+
+/// May nginx pass through the directories that systemd makes for the socket? They are root's.
+fn lets_pass(app: &App, bound: &Bound, route: &Route, out: &mut Sink) -> Result<(), Why> {
+    let (Endpoint::Unix(path), Some(unit)) = (&bound.endpoint, app.service.socket_of(bound)) else {
+        return Ok(());
+    };
+    let Some(line) = unit.last("Socket", "DirectoryMode") else { return Ok(()) };
+    let mode = expanded(unit, line)?;
+    let mode = parse_mode(mode.as_str())
+        .ok_or_else(|| Why::not_understood("DirectoryMode= is not a mode"))?;
+    let Some(directory) = path.parent() else { return Ok(()) };
+    // What the service or a line of tmpfiles.d makes has a mode of its own, and so has what is there.
+    let made = app.service.managed(directory)?.is_some()
+        || app
+            .machine
+            .tmpfiles
+            .ok()
+            .into_iter()
+            .flatten()
+            .any(|made| directory.starts_with(&made.path))
+        || app.socket_directories.iter().any(|(index, place)| {
+            *index == route.bound && matches!(place.state.get(), Ok(State::Present(_)))
+        });
+    let nginx = app.nginx.user.get()?;
+    if made || app.service.touches(directory) || nginx.may(Want::Execute, mode, 0, 0)? {
+        return Ok(());
+    }
+    let name = &unit.name;
+    out.report(format!(
+        "every request gets 502: {name} makes {} with mode {mode:04o} for root, and nginx's user {} may \
+         not pass through it",
+        directory.display(),
+        nginx.name
+    ))
+    .at(line.value.span(), "nobody but root may pass")
+    .at(route.peer, format!("nginx connects here as {}", nginx.name))
+    .subject("directory mode")
+    .help(format!("In [Socket] of {name}: DirectoryMode=0755, which is the default"))
+    .by_hand(Some(line.value.span()))
+    .fix(Safety::Manual, "DirectoryMode=0755");
     Ok(())
 }
 

@@ -59,6 +59,74 @@ crate::rule! {
     /// AssertPathIsDirectory=/srv/myapp
     /// ConditionPathExists=|/etc/one
     /// ConditionPathExists=|/etc/passwd
+    /// ConditionFileNotEmpty=/etc/passwd
+    /// ConditionDirectoryNotEmpty=/srv/myapp
+    /// ConditionPathExistsGlob=/srv/myapp/releases/*
+    /// ```
+    ///
+    /// Alternatives (`|`) of which none holds, a pattern that matches nothing, and what is empty:
+    ///
+    /// ```ini,bad,drop-in
+    /// [Unit]
+    /// ConditionPathExists=|/etc/one
+    /// ConditionPathIsDirectory=|/etc/passwd
+    /// ```
+    /// ```ini,bad,drop-in
+    /// [Unit]
+    /// ConditionPathExistsGlob=/srv/myapp/enabled/*.conf
+    /// ```
+    /// ```ini,bad,drop-in
+    /// [Unit]
+    /// ConditionDirectoryNotEmpty=/srv/myapp/shared
+    /// ```
+    /// ```tree,bad
+    /// /srv/myapp/shared/
+    /// ```
+    /// ```ini,bad,drop-in
+    /// [Unit]
+    /// ConditionFileNotEmpty=/srv/myapp/ready
+    /// ```
+    /// ```tree,bad
+    /// /srv/myapp/ready mode=0644
+    /// ```
+    ///
+    /// Healthy, as far as can be told: one of the alternatives is no matter of files; a line without a
+    /// value takes all conditions back. What another unit or tmpfiles.d may make before is not known.
+    ///
+    /// ```ini,good,drop-in
+    /// [Unit]
+    /// ConditionPathExists=|/etc/one
+    /// ConditionHost=|web1
+    /// ```
+    /// ```ini,good,drop-in
+    /// [Unit]
+    /// ConditionPathExists=/etc/one
+    /// ConditionFileNotEmpty=/etc/two
+    /// ConditionHost=
+    /// ```
+    ///
+    /// Of systemd's own units and those of distributions a slip is seen without the host, too; a unit that
+    /// `WantedBy=` a target of no such name is started at no boot, though `systemctl enable` ends with 0:
+    ///
+    /// ```ini,bad,drop-in
+    /// [Unit]
+    /// After=netwrok.target
+    /// ```
+    /// ```ini,bad,drop-in
+    /// [Install]
+    /// WantedBy=multiuser.target
+    /// ```
+    /// ```ini,bad,drop-in
+    /// [Unit]
+    /// Requires=postgresl.service
+    /// ```
+    /// ```ini,good,drop-in
+    /// [Unit]
+    /// After=network-online.target mysqld.service redis2.service mydb.service
+    /// Wants=network-online.target
+    /// ```
+    /// ```tree,good
+    /// /usr/lib/systemd/system/basic.target mode=0644
     /// ```
     ///
     /// Healthy: what is there, an instance of a template, a device, and what is only wanted.
@@ -84,11 +152,25 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     if app.service.unit.masked {
         return Ok(());
     }
+    let mut open = None;
     for condition in &app.service.failed_conditions {
-        report_condition(app, condition, out);
+        match &condition.maker {
+            None => report_condition(app, condition, out),
+            Some(maker) => {
+                let FailedCondition { setting, path, is, .. } = condition;
+                open.get_or_insert_with(|| {
+                    let path = path.display();
+                    Why::depends(format!("{setting}={path} {is}, and {maker} may see to it before"))
+                });
+            }
+        }
+    }
+    // Whether a unit of that name is on the host is not known: the slip is told all the same.
+    for dependency in &app.service.misspelt {
+        report(app, dependency, Standing::Missing, true, out);
     }
     for dependency in app.service.dependencies.get()? {
-        let weak = matches!(dependency.setting, "After" | "Wants");
+        let weak = matches!(dependency.setting, "After" | "Wants" | "WantedBy" | "RequiredBy");
         match dependency.standing {
             Standing::Present => {}
             // What is only wanted may be absent, unless it is a slip of the hand.
@@ -97,29 +179,26 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             standing => report(app, dependency, standing, weak, out),
         }
     }
-    Ok(())
+    open.map_or(Ok(()), Err)
 }
 
 fn report_condition(app: &App, condition: &FailedCondition, out: &mut Sink) {
-    let FailedCondition { setting, asserted, negated, path, span } = condition;
+    let FailedCondition { setting, asserted, negated, path, span, is, .. } = condition;
     let path = path.display();
-    let is = if *negated { "is there" } else { "is not there" };
     let consequence = match asserted {
         true => format!("systemd refuses to start {}", app.name),
         false => format!("systemd passes over every start of {} and says nothing", app.name),
     };
-    out.report(format!(
-        "{consequence}: {setting}= asks for {path}, which {is}",
-        path = match negated {
-            true => format!("a host without {path}"),
-            false => path.to_string(),
-        }
-    ))
-    .at(*span, is)
-    .subject(format!("{setting} {path}"))
-    .help(format!("Correct the path, or take {setting}= out; look with: ls -ld {path}"))
-    .by_hand(Some(*span))
-    .fix(Safety::Manual, format!("a {setting}= that holds"));
+    let asked = match negated {
+        true => format!("{setting}=!{path} does not hold: it {is}"),
+        false => format!("{setting}= asks for {path}, which {is}"),
+    };
+    out.report(format!("{consequence}: {asked}"))
+        .at(*span, *is)
+        .subject(format!("{setting} {path}"))
+        .help(format!("Correct the path, or take {setting}= out; look with: ls -ld {path}"))
+        .by_hand(Some(*span))
+        .fix(Safety::Manual, format!("a {setting}= that holds"));
 }
 
 fn report(app: &App, dependency: &Dependency, standing: Standing, weak: bool, out: &mut Sink) {
@@ -130,6 +209,12 @@ fn report(app: &App, dependency: &Dependency, standing: Standing, weak: bool, ou
     };
     let (severity, consequence) = match (weak, *setting) {
         (true, "After") => (Severity::Warning, format!("{} waits for nothing", app.name)),
+        (true, "WantedBy" | "RequiredBy") => {
+            (Severity::Warning, format!("enabled or not, no boot starts {}", app.name))
+        }
+        (true, "Requires" | "BindsTo" | "Requisite") => {
+            (Severity::Warning, format!("systemd refuses to start {}", app.name))
+        }
         (true, _) => (Severity::Warning, format!("{} pulls in nothing", app.name)),
         _ => (Severity::Error, format!("systemd refuses to start {}", app.name)),
     };

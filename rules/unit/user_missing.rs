@@ -138,16 +138,10 @@ fn is_missing(machine: &Machine, kind: Kind, name: &str) -> Result<bool, Why> {
     if name.is_empty() || own.contains(&name) || name.bytes().all(|byte| byte.is_ascii_digit()) {
         return Ok(false);
     }
-    let accounts = machine.accounts.get()?;
-    let known = match kind {
-        Kind::User => accounts.user(name).is_some(),
-        Kind::Group => accounts.group(name).is_some(),
-    };
-    if known {
-        return Ok(false);
+    match kind {
+        Kind::User => machine.lacks_user(name),
+        Kind::Group => machine.lacks_group(name),
     }
-    machine.other_accounts.get()?;
-    Ok(!machine.is_made_at_boot(name))
 }
 
 fn report(

@@ -1,7 +1,7 @@
 use crate::facts::gunicorn::{SettingValue, Stays};
 use crate::facts::{App, Known, Whose, Why, WhyKind};
 use crate::rule::prelude::TimeSpan;
-use crate::rule::{Edit, Safety, Sink};
+use crate::rule::{Edit, Safety, Severity, Sink};
 
 crate::rule! {
     /// systemd kills gunicorn again and again: `WatchdogSec=` waits for a sign of life that gunicorn
@@ -41,6 +41,25 @@ crate::rule! {
     /// [Service]
     /// WatchdogSec=0
     /// ```
+    ///
+    /// `RuntimeMaxSec=` ends the service after that time, however well it does, and counts as a failure
+    /// (`Service reached runtime time limit`, measured on 252): with `Restart=always`, `on-failure` or
+    /// `on-abnormal` it is away while it is started anew, else it stays down. With a `.socket` unit requests
+    /// wait meanwhile.
+    ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// RuntimeMaxSec=1d
+    /// ```
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// RuntimeMaxSec=1d
+    /// Restart=on-abort
+    /// ```
+    /// ```ini,good,drop-in
+    /// [Service]
+    /// RuntimeMaxSec=infinity
+    /// ```
     U123 "watchdog" {
         severity: Error, impact: Outage, fix: Some(Safe), item: ReloadSucceeds, hop: Master,
         since: "0.1.0", check: App(check)
@@ -60,6 +79,7 @@ const HOOKS: [&str; 8] = [
 ];
 
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    ends(app, out)?;
     let service = &app.service;
     let watchdog =
         service.seconds("WatchdogSec", Known::Default(TimeSpan::Infinity, Whose::SYSTEMD));
@@ -78,6 +98,45 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     .help("Take WatchdogSec= out of [Service], or in a drop-in:\nWatchdogSec=0")
     .fix(Safety::Safe, "WatchdogSec=0")
     .edit(Edit::set(&service.unit, "WatchdogSec", "0"));
+    Ok(())
+}
+
+/// `RuntimeMaxSec=`: systemd ends the service, and starts it again or not. `oneshot` has no such limit.
+fn ends(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let service = &app.service;
+    let never = Known::Default(TimeSpan::Infinity, Whose::SYSTEMD);
+    let limit = service.seconds("RuntimeMaxSec", never);
+    let TimeSpan::Microseconds(span @ 1..) = *limit.get()? else { return Ok(()) };
+    let handed = app.bounds().ok().is_some_and(|bounds| bounds.iter().any(|bound| bound.activated));
+    if handed || service.kind().get()? == "oneshot" {
+        return Ok(());
+    }
+    let seconds = span as f64 / 1e6;
+    let restart = service.restart();
+    let again = matches!(restart.get()?.as_str(), "always" | "on-failure" | "on-abnormal");
+    let (severity, consequence, note) = match again {
+        true => (
+            Severity::Warning,
+            "and requests get 502 until gunicorn is started anew",
+            "every time gunicorn has run so long",
+        ),
+        false => (
+            Severity::Error,
+            "and the site stays down: Restart= does not start it again",
+            "gunicorn is ended then, for good",
+        ),
+    };
+    out.report(format!("systemd ends gunicorn after {seconds} s, {consequence}"))
+        .severity(severity)
+        .at_known(&limit, note)
+        .subject("RuntimeMaxSec")
+        .help(
+            "Take RuntimeMaxSec= out of [Service], or in a drop-in: RuntimeMaxSec=infinity\n\
+             against workers that grow, let gunicorn renew them one by one: --max-requests 1000 \
+             --max-requests-jitter 100",
+        )
+        .fix(Safety::Unsafe, "RuntimeMaxSec=infinity")
+        .edit(Edit::set(&service.unit, "RuntimeMaxSec", "infinity"));
     Ok(())
 }
 

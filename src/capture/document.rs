@@ -377,6 +377,7 @@ impl Fault {
             }
             HostErrorKind::TooMany => bare("too-many"),
             HostErrorKind::NotGiven => bare("not-given"),
+            HostErrorKind::NotMounted => bare("not-mounted"),
             HostErrorKind::NotCaptured => bare("not-captured"),
             HostErrorKind::Other(text) => Self { text: Some(text.clone()), ..bare("other") },
         }
@@ -397,6 +398,7 @@ impl Fault {
             },
             "too-many" => HostErrorKind::TooMany,
             "not-given" => HostErrorKind::NotGiven,
+            "not-mounted" => HostErrorKind::NotMounted,
             "not-captured" => HostErrorKind::NotCaptured,
             "other" => HostErrorKind::Other(self.text.unwrap_or_default()),
             _ => return Err(format!("{}: a kind of error is not known", asked.display())),

@@ -8,7 +8,7 @@ use super::arguments::WhereArguments;
 use crate::facts::{self, Deployment, Given, Problem, Request, Scope};
 use crate::host::{FilesHost, Host, ReplayHost, TreeHost};
 use crate::report::SourceInfo;
-use crate::source::Sources;
+use crate::source::{Sources, mounts};
 
 /// Where relative paths start.
 pub(super) fn working_directory() -> Result<PathBuf, CommandError> {
@@ -55,7 +55,7 @@ pub(super) fn open(place: &WhereArguments) -> Result<Box<dyn Host>, CommandError
     if let Some(root) = &place.root {
         let host = TreeHost::open(root)
             .map_err(|error| CommandError::incomplete(format!("--root {error}")))?;
-        return Ok(Box::new(host));
+        return Ok(Box::new(mounts::without(Box::new(host))));
     }
     if given.is_empty() {
         let host = this_host()?;

@@ -1,94 +1,191 @@
 //! The paths without which systemd passes over a unit's start: `ConditionPathExists=` and its kin.
 //!
-//! Source: systemd.unit(5), "Conditions and Asserts".
+//! Source: systemd.unit(5), "Conditions and Asserts"; each held against `systemd-analyze condition`
+//! of 252.
 
 use std::path::{Path, PathBuf};
 
+use super::makers::Makers;
 use super::{Machine, Place, State};
-use crate::host::FileKind;
-use crate::source::unit::{Expansion, Unit};
+use crate::host::{FileKind, HostErrorKind};
+use crate::source::unit::{Assignment, Expansion, Unit};
 use crate::source::{Sources, Span, placeholder};
 
 /// A condition on a path that does not hold.
 #[derive(Debug, Clone)]
 pub struct FailedCondition {
     /// The setting.
-    pub setting: &'static str,
+    pub setting: String,
     /// `Assert…=`: the start fails. Else it is passed over, and counts as done.
     pub asserted: bool,
-    /// `!`: the path must not be there.
+    /// `!`: it must not be so.
     pub negated: bool,
     /// The path.
     pub path: PathBuf,
     /// Its place in the unit.
     pub span: Span,
+    /// What it asks for, and what is so: `is not there`, `is empty`.
+    pub is: &'static str,
+    /// What may see to the path before the unit is started.
+    pub maker: Option<String>,
 }
 
-const SETTINGS: [(&str, bool); 6] = [
-    ("ConditionPathExists", false),
-    ("ConditionPathIsDirectory", false),
-    ("ConditionFileNotEmpty", false),
-    ("AssertPathExists", true),
-    ("AssertPathIsDirectory", true),
-    ("AssertFileNotEmpty", true),
-];
+/// What the kernel or a boot makes, and what other services keep, is no matter of files.
+const MADE: [&str; 8] =
+    ["/run/", "/sys/", "/dev/", "/proc/", "/tmp/", "/var/run/", "/var/lib/", "/var/cache/"];
 
-/// Those of a unit on a whole machine. What the kernel or a boot makes (`/run`, `/sys`, `/dev`) may be
-/// there when the unit starts, and of alternatives (`|`) one is enough: both are left out.
+/// Those of a unit on a whole machine.
 pub(super) fn failed(sources: &Sources, machine: &Machine, unit: &Unit) -> Vec<FailedCondition> {
-    let mut found = Vec::new();
     if !machine.whole {
-        return found;
+        return Vec::new();
     }
-    for (setting, asserted) in SETTINGS {
-        for line in unit.list("Unit", setting) {
-            let Expansion::Known(text) = unit.specifiers.expand(&line.value) else { continue };
-            let text = text.as_str().trim();
-            let (negated, path) = match text.strip_prefix('!') {
-                Some(path) => (true, path.trim()),
-                None => (false, text),
-            };
-            // Nor is what other services keep there a matter of files.
-            let made = [
-                "/run/",
-                "/sys/",
-                "/dev/",
-                "/proc/",
-                "/tmp/",
-                "/var/run/",
-                "/var/lib/",
-                "/var/cache/",
-            ];
-            if !path.starts_with('/')
-                || placeholder::holds_in_path(path)
-                || made.iter().any(|top| path.starts_with(top))
-            {
-                continue;
-            }
-            let place = Place::look(sources.host(), Path::new(path), machine.owners_known);
-            let Ok(state) = place.state.get() else { continue };
-            let holds = match state {
-                State::Missing { .. } if place.is_missing() != Ok(true) => continue,
-                State::Missing { .. } => false,
-                State::Broken { .. } => continue,
-                State::Present(metadata) => match setting {
-                    "ConditionPathIsDirectory" | "AssertPathIsDirectory" => {
-                        metadata.kind == FileKind::Directory
-                    }
-                    // How much is in it is not looked at.
-                    _ => true,
-                },
-            };
-            if holds == negated {
-                found.push(FailedCondition {
-                    setting,
-                    asserted,
-                    negated,
-                    path: path.into(),
-                    span: line.value.span(),
-                });
-            }
+    let mut found: Vec<FailedCondition> = Vec::new();
+    for family in ["Condition", "Assert"] {
+        found.extend(of_family(sources, machine, unit, family));
+    }
+    if !found.is_empty() {
+        let makers = Makers::read(sources, machine, unit);
+        for condition in &mut found {
+            condition.maker = makers.of(&condition.path);
         }
     }
     found
+}
+
+fn of_family(
+    sources: &Sources,
+    machine: &Machine,
+    unit: &Unit,
+    family: &str,
+) -> Vec<FailedCondition> {
+    let mut found = Vec::new();
+    // Of those with `|` one is enough: they fail together, where each is known to.
+    let mut triggers: Option<Vec<FailedCondition>> = None;
+    let mut open = false;
+    for line in in_effect(unit, family) {
+        let trigger = line.value.as_str().trim_start().starts_with('|');
+        let judged = judge(sources, machine, unit, family, line);
+        match (trigger, judged) {
+            (false, Judged::Fails(condition)) => found.push(condition),
+            (false, _) => {}
+            (true, Judged::Fails(condition)) => {
+                triggers.get_or_insert_default().push(condition);
+            }
+            (true, _) => open = true,
+        }
+    }
+    if !open {
+        found.extend(triggers.into_iter().flatten().next());
+    }
+    found
+}
+
+/// The lines of all conditions, or of all asserts, that count: one without a value takes all those
+/// above it back, whatever they ask for.
+fn in_effect<'u>(unit: &'u Unit, family: &str) -> Vec<&'u Assignment> {
+    let mut lines = Vec::new();
+    for line in unit.assignments().filter(|line| *line.section == *"Unit") {
+        if !line.key.value.starts_with(family) {
+            continue;
+        }
+        match line.value.as_str().trim().is_empty() {
+            true => lines.clear(),
+            false => lines.push(line),
+        }
+    }
+    lines
+}
+
+enum Judged {
+    Holds,
+    Fails(FailedCondition),
+    NotKnown,
+}
+
+fn judge(
+    sources: &Sources,
+    machine: &Machine,
+    unit: &Unit,
+    family: &str,
+    line: &Assignment,
+) -> Judged {
+    let Expansion::Known(text) = unit.specifiers.expand(&line.value) else {
+        return Judged::NotKnown;
+    };
+    let text = text.as_str().trim();
+    let text = text.strip_prefix('|').unwrap_or(text).trim_start();
+    let (negated, path) = match text.strip_prefix('!') {
+        Some(path) => (true, path.trim()),
+        None => (false, text),
+    };
+    let made = MADE.iter().any(|top| path.starts_with(top));
+    if !path.starts_with('/') || placeholder::holds_in_path(path) || made {
+        return Judged::NotKnown;
+    }
+    let asks = line.key.value.strip_prefix(family).unwrap_or_default();
+    let Some((holds, is)) = holds(sources, machine, asks, Path::new(path)) else {
+        return Judged::NotKnown;
+    };
+    if holds != negated {
+        return Judged::Holds;
+    }
+    Judged::Fails(FailedCondition {
+        setting: line.key.value.clone(),
+        asserted: family == "Assert",
+        negated,
+        path: path.into(),
+        span: line.value.span(),
+        is,
+        maker: None,
+    })
+}
+
+/// Does what is asked for hold, and what is so? None where it cannot be told.
+fn holds(
+    sources: &Sources,
+    machine: &Machine,
+    asks: &str,
+    path: &Path,
+) -> Option<(bool, &'static str)> {
+    if asks == "PathExistsGlob" {
+        // systemd's patterns have braces, which are letters here.
+        let plain = !path.to_string_lossy().contains('{');
+        return match sources.host().glob(path) {
+            Ok(matches) if plain && matches.is_empty() => Some((false, "matches nothing")),
+            Ok(_) if plain => Some((true, "matches something")),
+            _ => None,
+        };
+    }
+    let place = Place::look(sources.host(), path, machine.owners_known);
+    let metadata = match place.state.get().ok()? {
+        State::Missing { .. } if place.is_missing() != Ok(true) => return None,
+        State::Missing { .. } => None,
+        State::Broken { .. } => return None,
+        State::Present(metadata) => Some(metadata),
+    };
+    let (kind, size) = (metadata.map(|m| m.kind), metadata.map_or(0, |m| m.size));
+    Some(match (asks, kind) {
+        ("PathExists", Some(_)) => (true, "is there"),
+        (
+            "PathExists" | "PathIsDirectory" | "FileNotEmpty" | "DirectoryNotEmpty"
+            | "FileIsExecutable",
+            None,
+        ) => (false, "is not there"),
+        ("PathIsDirectory", Some(FileKind::Directory)) => (true, "is a directory"),
+        ("PathIsDirectory", Some(_)) => (false, "is no directory"),
+        ("FileNotEmpty", Some(FileKind::File)) if size > 0 => (true, "holds something"),
+        ("FileNotEmpty", Some(FileKind::File)) => (false, "is empty"),
+        ("FileNotEmpty" | "FileIsExecutable", Some(kind)) if kind != FileKind::File => {
+            (false, "is no file")
+        }
+        ("DirectoryNotEmpty", Some(FileKind::Directory)) => match sources.host().list(path) {
+            Ok(names) if names.is_empty() => (false, "is empty"),
+            Ok(_) => (true, "holds something"),
+            Err(error) if error.kind == HostErrorKind::TooMany => (true, "holds something"),
+            Err(_) => return None,
+        },
+        ("DirectoryNotEmpty", Some(_)) => (false, "is no directory"),
+        // Modes of a tree need not be the machine's.
+        _ => return None,
+    })
 }

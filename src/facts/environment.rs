@@ -425,7 +425,8 @@ fn load(
                 | HostErrorKind::NotAFile(FileKind::Directory)
                 | HostErrorKind::NotADirectory
                 | HostErrorKind::LinkLoop
-                | HostErrorKind::NotGiven => {}
+                | HostErrorKind::NotGiven
+                | HostErrorKind::NotMounted => {}
                 _ => problems.push(Problem::unreadable(&error)),
             },
         }

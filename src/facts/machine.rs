@@ -64,6 +64,8 @@ pub struct Machine {
     pub shell: Known<Shell>,
     /// The directories that `tmpfiles.d` makes.
     pub tmpfiles: Known<Vec<tmpfiles::Directory>>,
+    /// All paths that it makes, and whether what lies below one may come with it.
+    pub made_at_boot: Vec<(String, bool)>,
     /// `DefaultTimeoutStopSec=`.
     pub default_stop_timeout: Known<TimeSpan>,
     /// `DefaultRestartSec=`.
@@ -92,6 +94,7 @@ impl Machine {
                 limits: Kernel::unknown(),
                 shell: Known::Unknown(Why::not_read(unread)),
                 tmpfiles: Known::Unknown(Why::not_read(unread)),
+                made_at_boot: Vec::new(),
                 default_stop_timeout: Known::Unknown(Why::not_read(unread)),
                 default_restart: Known::Unknown(Why::not_read(unread)),
                 start_limit: Known::Unknown(Why::not_read(unread)),
@@ -100,6 +103,7 @@ impl Machine {
             };
         }
         let manager = Manager::read(sources, problems);
+        let (tmpfiles, made_at_boot) = tmpfiles(sources, problems);
         Self {
             accounts: accounts(sources, problems),
             other_accounts: other_accounts(sources),
@@ -110,7 +114,8 @@ impl Machine {
             kernel: kernel(sources),
             limits: Kernel::read(sources),
             shell: shell(sources),
-            tmpfiles: tmpfiles_directories(sources, problems),
+            tmpfiles,
+            made_at_boot,
             default_stop_timeout: manager.seconds("DefaultTimeoutStopSec", 90_000_000),
             default_restart: manager.seconds("DefaultRestartSec", 100_000),
             start_limit: manager.start_limit(),
@@ -122,6 +127,26 @@ impl Machine {
     /// Does systemd-sysusers make this account before any service starts?
     pub fn is_made_at_boot(&self, name: &str) -> bool {
         self.made_accounts.contains(name)
+    }
+
+    /// Is there no user of this name, in files or from elsewhere?
+    pub fn lacks_user(&self, name: &str) -> Result<bool, Why> {
+        let known = self.accounts.get()?.user(name).is_some();
+        self.lacks(name, known)
+    }
+
+    /// Is there no group of this name, in files or from elsewhere?
+    pub fn lacks_group(&self, name: &str) -> Result<bool, Why> {
+        let known = self.accounts.get()?.group(name).is_some();
+        self.lacks(name, known)
+    }
+
+    fn lacks(&self, name: &str, known: bool) -> Result<bool, Why> {
+        if known {
+            return Ok(false);
+        }
+        self.other_accounts.get()?;
+        Ok(!self.is_made_at_boot(name))
     }
 
     /// The user of a name or number.
@@ -247,17 +272,22 @@ fn shell(sources: &Sources) -> Known<Shell> {
     Known::Value(shell, Origin::Path(path.into()))
 }
 
-fn tmpfiles_directories(
+fn tmpfiles(
     sources: &Sources,
     problems: &mut Vec<Problem>,
-) -> Known<Vec<tmpfiles::Directory>> {
+) -> (Known<Vec<tmpfiles::Directory>>, Vec<(String, bool)>) {
     let mut seen: Vec<std::ffi::OsString> = Vec::new();
     let mut found = Vec::new();
+    let mut made = Vec::new();
+    let mut unread = None;
     for directory in ["/etc/tmpfiles.d", "/run/tmpfiles.d", "/usr/lib/tmpfiles.d"] {
         let names = match sources.host().list(Path::new(directory)) {
             Ok(names) => names,
             Err(error) if error.kind == HostErrorKind::NotFound => continue,
-            Err(error) => return Known::Unknown(Why::not_read(error.to_string())),
+            Err(error) => {
+                unread.get_or_insert(Why::not_read(error.to_string()));
+                continue;
+            }
         };
         for name in names {
             // The same name in an earlier directory hides the later file (tmpfiles.d(5)).
@@ -268,16 +298,23 @@ fn tmpfiles_directories(
             }
             seen.push(name);
             match sources.load(&path) {
-                Ok(file) => found.extend(tmpfiles::directories(&file)),
+                Ok(file) => {
+                    found.extend(tmpfiles::directories(&file));
+                    made.extend(tmpfiles::made(&file));
+                }
                 Err(error) if matches!(error.kind, HostErrorKind::NotAFile(_)) => {}
                 Err(error) => {
                     problems.push(Problem::unreadable(&error));
-                    return Known::Unknown(Why::not_read(error.to_string()));
+                    unread.get_or_insert(Why::not_read(error.to_string()));
                 }
             }
         }
     }
-    Known::Value(found, Origin::Path(PathBuf::from("/etc/tmpfiles.d")))
+    let directories = match unread {
+        Some(why) => Known::Unknown(why),
+        None => Known::Value(found, Origin::Path(PathBuf::from("/etc/tmpfiles.d"))),
+    };
+    (directories, made)
 }
 
 fn kernel(sources: &Sources) -> Known<(u32, u32)> {

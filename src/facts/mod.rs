@@ -16,6 +16,7 @@ mod json;
 pub mod known;
 pub mod lost;
 pub mod machine;
+mod makers;
 pub mod mended;
 pub mod names;
 pub mod nginx;

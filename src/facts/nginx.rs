@@ -3,8 +3,10 @@
 
 mod certificates;
 pub mod descriptors;
+pub mod diverted;
 pub(super) mod dormant;
 pub mod logs;
+mod passwords;
 pub(super) mod running;
 mod time;
 pub mod unreached;
@@ -15,6 +17,7 @@ pub use certificates::{CertificateFile, LackingIssuer, ServedCertificate};
 pub use descriptors::Descriptors;
 pub use dormant::DormantPeer;
 pub use logs::UnopenedLog;
+pub use passwords::PasswordFile;
 pub use running::{ChangedFile, Running};
 
 use super::endpoint::{Endpoint, TcpHost};
@@ -57,6 +60,8 @@ pub struct Nginx {
     pub running: Known<Running>,
     /// The certificates and keys that it loads; only of a machine as a whole.
     pub certificates: Vec<CertificateFile>,
+    /// The files that it asks for passwords; only of a machine as a whole.
+    pub passwords: Vec<PasswordFile>,
     /// The certificates that it shows; only of a machine as a whole.
     pub served: Vec<ServedCertificate>,
     /// The host's time, in seconds since 1970, where it lives.
@@ -149,6 +154,7 @@ impl Nginx {
             incomplete: None,
             cut_short: None,
             certificates: Vec::new(),
+            passwords: Vec::new(),
             served: Vec::new(),
             now: Known::Unknown(Why::not_live()),
             descriptors: Descriptors {
@@ -192,6 +198,7 @@ impl Nginx {
         if machine.whole {
             read.unopened_logs = logs::unopened(sources, machine, unit, model);
             read.served = certificates::served(sources, model);
+            read.passwords = passwords::read(sources, machine, model);
         }
         read
     }

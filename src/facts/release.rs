@@ -383,6 +383,9 @@ fn follows(
 fn is_absent(error: &HostError) -> bool {
     matches!(
         error.kind,
-        HostErrorKind::NotFound | HostErrorKind::NotGiven | HostErrorKind::NotADirectory
+        HostErrorKind::NotFound
+            | HostErrorKind::NotGiven
+            | HostErrorKind::NotMounted
+            | HostErrorKind::NotADirectory
     )
 }

@@ -22,6 +22,7 @@ pub use crate::source::unit::effective::Refusal;
 pub use crate::source::unit::exec::{
     ExecCommand, ExecFault, ExecFaultKind, ExecPrefixes, Variable, Word,
 };
+pub use crate::source::unit::value::parse_mode;
 pub use crate::source::unit::{Assignment, Expansion, Fault, FaultKind, Unit, UnitFile, UnitKind};
 
 /// A directory that systemd makes for the service before it starts.
@@ -99,6 +100,8 @@ pub struct Service {
     pub outputs: Vec<OutputFile>,
     /// The units that it names.
     pub dependencies: Known<Vec<Dependency>>,
+    /// Those whose names are surely misspelt, where the host's units were not read.
+    pub misspelt: Vec<Dependency>,
     /// The paths that its sandbox is made of.
     pub sandbox: Vec<SandboxPath>,
     /// What has to be there, or not, for it to be started, and is not so.
@@ -124,6 +127,7 @@ impl Service {
             directories: Known::Default(Vec::new(), Whose::SYSTEMD),
             outputs: Vec::new(),
             dependencies: Known::Observed(Vec::new(), "the unit's files"),
+            misspelt: Vec::new(),
             failed_conditions: conditions::failed(sources, machine, &unit),
             sandbox: sandbox::read(sources, machine, &unit),
             on_machine: machine.whole,
@@ -136,6 +140,8 @@ impl Service {
         service.working_directory = service.read_working_directory(sources, machine);
         service.directories = service.read_directories();
         service.outputs = service.read_outputs(sources, machine);
+        service.misspelt =
+            dependencies::misspelt(sources, machine, &service.unit, &service.sockets);
         service.dependencies =
             dependencies::read(sources, machine, &service.unit, &service.sockets);
         service

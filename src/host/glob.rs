@@ -51,7 +51,9 @@ pub(super) fn glob<H: Host + ?Sized>(host: &H, pattern: &Path) -> Result<Vec<Pat
             Ok(_) => kept.push(path),
             Err(error) => match error.kind {
                 HostErrorKind::NotFound | HostErrorKind::NotADirectory => {}
-                HostErrorKind::NotGiven | HostErrorKind::PermissionDenied => return Err(error),
+                HostErrorKind::NotGiven
+                | HostErrorKind::NotMounted
+                | HostErrorKind::PermissionDenied => return Err(error),
                 _ if matches!(host.look(&path).outcome, Outcome::Missing { .. }) => {}
                 _ => return Err(error),
             },

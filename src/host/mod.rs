@@ -6,6 +6,7 @@
 
 pub mod act;
 mod ahead;
+mod base;
 mod bound;
 pub mod disk;
 pub mod files;
@@ -21,6 +22,7 @@ mod relinked;
 mod replay;
 pub mod run;
 pub mod tree;
+mod unmounted;
 pub mod unsaved;
 pub mod walk;
 pub mod write;
@@ -40,6 +42,7 @@ pub use relinked::Relinked;
 pub use replay::ReplayHost;
 pub use run::{Command, Import, Output, Program, RunError};
 pub use tree::TreeHost;
+pub use unmounted::UnmountedHost;
 pub use unsaved::Unsaved;
 
 /// The largest file that is read unless the caller says otherwise, in bytes.
@@ -205,6 +208,8 @@ pub enum HostErrorKind {
     TooMany,
     /// Only the files named on the command line are read, and this is none of them.
     NotGiven,
+    /// It lies on a file system that the machine mounts there, and that is not in this tree.
+    NotMounted,
     /// A capture is replayed, and this was not asked when it was taken.
     NotCaptured,
     /// Anything else, with the operating system's words.
@@ -224,6 +229,9 @@ impl fmt::Display for HostErrorKind {
             }
             Self::TooMany => write!(f, "more than {LIST_LIMIT} names"),
             Self::NotGiven => f.write_str("not among the files given"),
+            Self::NotMounted => {
+                f.write_str("on a file system that is mounted there and not in this tree")
+            }
             Self::NotCaptured => f.write_str("not in the capture"),
             Self::Other(text) => f.write_str(text),
         }

@@ -8,11 +8,11 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fmt;
-use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::base::Base;
 use super::{
     FileKind, Host, HostError, HostErrorKind, LinkHop, Lookup, Metadata, Outcome, Step, tidy,
 };
@@ -45,23 +45,6 @@ pub struct OverlayHost<'h> {
 
 /// Paths that somebody asked for.
 pub type Asked = Rc<RefCell<BTreeSet<PathBuf>>>;
-
-/// The host below, somebody else's or the overlay's own.
-enum Base<'h> {
-    Lent(&'h dyn Host),
-    Own(Box<dyn Host + 'h>),
-}
-
-impl<'h> Deref for Base<'h> {
-    type Target = dyn Host + 'h;
-
-    fn deref(&self) -> &Self::Target {
-        match self {
-            Self::Lent(host) => *host,
-            Self::Own(host) => &**host,
-        }
-    }
-}
 
 impl<'h> OverlayHost<'h> {
     /// The host as it is, without what lives.

@@ -14,6 +14,7 @@ pub mod journal;
 pub mod last_words;
 mod lookup;
 pub mod manifest;
+pub mod mounts;
 pub mod nginx;
 pub mod nginx_log;
 pub mod nginx_test;

@@ -52,9 +52,23 @@ pub fn directories(file: &SourceFile) -> Vec<Directory> {
     found
 }
 
+/// The paths that the lines of a file bring about, and whether what lies below one may come with it: a
+/// link leads elsewhere, and `C` copies a whole tree. Those with a specifier or a pattern are left out.
+pub fn made(file: &SourceFile) -> Vec<(String, bool)> {
+    let text = String::from_utf8_lossy(&file.bytes);
+    let made = text.lines().filter_map(|line| {
+        let mut words = line.split_whitespace();
+        let (kind, path) = (words.next()?, words.next()?.trim_matches('"'));
+        let makes = kind.starts_with(['f', 'F', 'd', 'D', 'v', 'q', 'Q', 'p', 'L', 'c', 'b', 'C']);
+        let plain = path.starts_with('/') && !path.contains(['%', '*', '?', '[']);
+        (makes && plain).then(|| (path.to_owned(), kind.starts_with(['L', 'C'])))
+    });
+    made.collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::directories;
+    use super::{directories, made};
     use crate::source::{FileId, SourceFile};
 
     #[test]
@@ -69,5 +83,7 @@ mod tests {
         );
         assert_eq!((found[1].mode, found[1].user.as_str()), (0o755, "root"));
         assert_eq!(file.slice(found[0].span), b"d /run/myapp 0750 www-data www-data -");
+        let paths: Vec<String> = made(&file).into_iter().map(|(path, _)| path).collect();
+        assert_eq!(paths, ["/run/myapp", "/run/other", "/run/x"]);
     }
 }

@@ -29,6 +29,7 @@ mod nginx_directives;
 mod nginx_lossless;
 mod nginx_others;
 mod nginx_tokenizer;
+mod nginx_variables;
 mod packaged;
 mod proofs;
 mod reload_sick;

@@ -8,6 +8,7 @@ use deploy_doctor::facts::Given;
 use deploy_doctor::rule::Severity;
 
 const DROP_IN: &str = "/etc/systemd/system/myapp.service.d/10-start.conf";
+const UNIT: &str = "/etc/systemd/system/myapp.service";
 const PACKAGES: &str = "/srv/myapp/.venv/lib/python3.11/site-packages";
 const CONFIG: &str = "/srv/myapp/releases/2026-04-21/gunicorn.conf.py";
 
@@ -427,4 +428,27 @@ fn a_logging_dictionary_is_judged_as_it_lies_over_gunicorns_own() {
     }
     let own = format!("logger_class = \"shop.log.Logger\"\nlogconfig_dict = {{{plain}}}\n");
     Case::healthy().in_release("gunicorn.conf.py", own).check().passes("G212");
+}
+
+#[test]
+fn a_tree_without_run_is_not_a_machine_without_it() {
+    let pid = |case: Case, path: &str| {
+        let option = format!("--workers 3 --pid {path}");
+        case.remove("/run").replace(UNIT, "--workers 3", &option).check()
+    };
+    pid(Case::healthy(), "/run/gunicorn.pid")
+        .only("G230")
+        .says("systemd makes /run at boot for root");
+    pid(Case::healthy(), "/run/other/gunicorn.pid").only("G230").says("nothing makes /run/other");
+    let root = || {
+        Case::healthy().replace(UNIT, "User=www-data", "User=root").replace(
+            UNIT,
+            "Group=www-data",
+            "",
+        )
+    };
+    assert!(pid(root(), "/run/gunicorn.pid").of("G230").is_empty());
+    let bare = Case::healthy().remove("/run").replace(UNIT, "RuntimeDirectory=myapp", "").check();
+    let hit = bare.only("U117");
+    assert!(!hit.evidence.iter().any(|line| line.contains("/run does not exist")), "{hit:?}");
 }

@@ -804,3 +804,26 @@ fn only_a_scheme_that_is_wrong_is_a_warning() {
     Case::nginx(&site("443 ssl", "https://backend.internal")).only("N303");
     Case::nginx(&site("443 ssl", "https://stats.example.org/js")).passes("N303");
 }
+
+#[test]
+fn a_variable_that_nothing_brings() {
+    let dpkg = |version: &str| {
+        format!("Package: nginx\nStatus: install ok installed\nVersion: {version}\n")
+    };
+    let of = |more: &str, version: &str| {
+        let uses = format!("proxy_set_header X-Mine $nosuch;\n{more}");
+        let case = Case::healthy().replace(SITE, "proxy_read_timeout 75s;", &uses);
+        case.file("/var/lib/dpkg/status", dpkg(version))
+    };
+    of("", "1.22.1-9").check().only("N317").says("unknown \"nosuch\" variable");
+    // A newer nginx may have it, and so may a module of others.
+    of("", "9.0.0-1").check().skipped("N317");
+    assert!(of("brotli on;", "1.22.1-9").check().of("N317").is_empty());
+    let main = "/etc/nginx/nginx.conf";
+    let module = |name: &str| {
+        let line = format!("load_module modules/{name}.so;\nuser www-data;");
+        of("", "1.22.1-9").replace(main, "user www-data;", &line).check()
+    };
+    assert!(module("ngx_http_echo_module").of("N317").is_empty());
+    module("ngx_stream_module").only("N317");
+}

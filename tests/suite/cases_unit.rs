@@ -391,7 +391,7 @@ fn sockets_and_their_directories() {
         let seen = bind("", path).check();
         let finding = seen.only("U117");
         assert_eq!(place(finding), (UNIT, 12));
-        assert_eq!(finding.places[0].note, "/run is root's, mode 0755");
+        assert_eq!(finding.places[0].note, "systemd makes /run at boot for root, mode 0755");
         assert!(finding.message.contains("www-data cannot create /run/myapp.sock"));
     }
     let seen = bind("RuntimeDirectory=other", "/run/myapp/a.sock").check();
@@ -730,4 +730,81 @@ fn restarts_that_systemd_gives_up() {
     host("DefaultStartLimitBurst=many").skipped("U108");
     let text = "[Service]\nRestart=always\nExecStart=/v/gunicorn a:b\n";
     files(&[("a.service", text)]).skipped("U108");
+}
+
+#[test]
+fn a_unit_that_looks_at_the_settings_once_is_no_server() {
+    let check = |kind: &str, option: &str| {
+        let text = format!(
+            "[Unit]\nBefore=myapp.service\n[Service]\nType={kind}\nUser=www-data\n\
+             WorkingDirectory=/srv/myapp/current\n\
+             ExecStart=/srv/myapp/.venv/bin/gunicorn {option} wsgi:app\n\
+             [Install]\nWantedBy=multi-user.target\n"
+        );
+        Case::healthy().file("/etc/systemd/system/myapp-check.service", text).check()
+    };
+    for option in ["--check-config", "--print-config"] {
+        let seen = check("oneshot", option);
+        assert!(seen.hits.is_empty(), "{:?}", seen.hits.first().map(|hit| &hit.message));
+        assert_eq!(seen.apps.len(), 1);
+    }
+    // One that is to stay is a server that serves nobody; so is one that only starts once.
+    check("exec", "--check-config").only("G209");
+    assert_eq!(check("oneshot", "--workers 3").apps.len(), 2);
+}
+
+#[test]
+fn what_another_unit_makes_before_is_no_failed_condition() {
+    let asks = "[Unit]\nConditionPathExists=/srv/myapp/ready\n";
+    let with = |unit: &str, more: &str| {
+        let case = Case::healthy().file(DROP_IN, format!("{asks}{more}"));
+        case.file("/etc/systemd/system/prepare.service", unit).check()
+    };
+    let once = "[Service]\nType=oneshot\nExecStart=/usr/local/sbin/prepare\n";
+    with(once, "After=prepare.service\n").skipped("U138");
+    with(&format!("[Unit]\nBefore=myapp.service\n{once}"), "").skipped("U138");
+    with("[Service]\nExecStart=/bin/touch /srv/myapp/ready\n", "").skipped("U138");
+    let boot = Case::healthy().file(DROP_IN, asks);
+    boot.file("/etc/tmpfiles.d/a.conf", "f /srv/myapp/ready 0644 root root -\n")
+        .check()
+        .skipped("U138");
+    // Neither before it nor with a word about the path; and one that asks for the same.
+    with(once, "").only("U138").says("/srv/myapp/ready, which is not there");
+    with(&format!("{asks}[Service]\nExecStart=/bin/true\n"), "").only("U138");
+    drop_in("[Unit]\nConditionPathExists=!/etc/passwd\n").only("U138").says("it is there");
+}
+
+#[test]
+fn what_lies_on_a_mount_that_is_not_in_the_tree_is_not_known() {
+    let mounts = "UUID=1 / ext4 defaults 0 1\nnas:/www /srv nfs4 _netdev 0 0\n";
+    let bare = || {
+        let gone = ["current", ".venv", "releases"].map(|name| format!("/srv/myapp/{name}"));
+        let case = gone.iter().fold(Case::healthy(), |case, path| case.remove(path));
+        case.remove("/srv/myapp")
+    };
+    let codes = ["U112", "U124", "G210", "N312"];
+    let seen = bare().file("/etc/fstab", mounts).check();
+    codes.iter().for_each(|code| seen.skipped(code));
+    assert!(seen.hits.is_empty(), "{:?}", seen.hits.first().map(|hit| &hit.message));
+    // The same tree without the mount lacks them, and what was copied with it counts.
+    let seen = bare().file("/etc/fstab", "UUID=1 / ext4 defaults 0 1\n").check();
+    codes.iter().for_each(|code| _ = seen.only(code));
+    let seen = Case::healthy().file("/etc/fstab", mounts).remove("/srv/myapp/.venv/bin/gunicorn");
+    seen.check().only("U124");
+}
+
+#[test]
+fn in_a_repository_a_slip_in_the_name_of_a_usual_unit_is_seen() {
+    let of = |lines: &str| {
+        let text = format!("{lines}\n[Service]\nType=notify\nExecStart=/v/gunicorn a:b\n");
+        files(&[("a.service", &text)])
+    };
+    of("[Unit]\nAfter=netwrok.target").only("U138").helps("After=network.target");
+    of("[Install]\nWantedBy=multiuser.target").only("U138").helps("WantedBy=multi-user.target");
+    let slip = of("[Unit]\nRequires=postgresl.service");
+    slip.only("U138").is(Severity::Warning).helps("postgresql.service");
+    for fine in ["mysqld.service", "redis2.service", "postgres.service", "web.target", "b.service"]
+    {
+        assert!(of(&format!("[Unit]\nRequires={fine}")).of("U138").is_empty(), "{fine}");
+    }
 }

@@ -17,7 +17,7 @@ use deploy_doctor::facts::{self, Given, Request, Scope, Why};
 use deploy_doctor::host::MemoryHost;
 use deploy_doctor::rule::Severity;
 use deploy_doctor::rules;
-use deploy_doctor::source::Sources;
+use deploy_doctor::source::{Sources, mounts};
 
 /// The directory of the current release.
 pub const RELEASE: &str = "/srv/myapp/releases/2026-04-21";
@@ -179,7 +179,8 @@ impl Case {
     }
 
     fn run(&self, scope: Scope) -> Seen {
-        let sources = Sources::new(&self.host);
+        let host = mounts::around(&self.host);
+        let sources = Sources::new(&host);
         let database_revision = self.database_revision.clone();
         let request = Request { apps: Vec::new(), scope, database_revision };
         let mut deployment = facts::read(&sources, &request);

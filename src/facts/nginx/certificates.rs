@@ -2,6 +2,7 @@
 
 mod served;
 
+pub(super) use served::path as path_of;
 pub(super) use served::read as served;
 pub use served::{LackingIssuer, ServedCertificate};
 
@@ -12,12 +13,13 @@ use crate::source::nginx::{Model, Place as Level};
 use crate::source::{Sources, Span};
 
 /// Directives that name a file that nginx loads with its configuration.
-const DIRECTIVES: [&str; 5] = [
+const DIRECTIVES: [&str; 6] = [
     "ssl_certificate",
     "ssl_certificate_key",
     "ssl_dhparam",
     "ssl_trusted_certificate",
     "ssl_client_certificate",
+    "ssl_crl",
 ];
 
 /// A file that nginx loads with its configuration.

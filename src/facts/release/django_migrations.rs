@@ -350,7 +350,10 @@ impl Reader<'_, '_> {
     /// The migrations of a directory, by name, and whether each is source.
     fn list(&mut self, directory: &Path) -> Result<BTreeMap<String, bool>, String> {
         let names = self.graph.sources.host().list(directory).map_err(|error| {
-            if !matches!(error.kind, HostErrorKind::NotFound | HostErrorKind::NotGiven) {
+            if !matches!(
+                error.kind,
+                HostErrorKind::NotFound | HostErrorKind::NotGiven | HostErrorKind::NotMounted
+            ) {
                 self.problems.push(Problem::unreadable(&error));
             }
             error.to_string()

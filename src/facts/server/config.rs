@@ -99,7 +99,8 @@ impl ConfigReader<'_> {
                     );
                 }
                 let not_given = error.kind == HostErrorKind::NotGiven;
-                if self.given.gunicorn_conf.is_some() || !(missing || not_given) {
+                let elsewhere = not_given || error.kind == HostErrorKind::NotMounted;
+                if self.given.gunicorn_conf.is_some() || !(missing || elsewhere) {
                     problems.push(Problem::unreadable(&error));
                 }
                 let why = Why::not_read(format!("gunicorn's configuration file {error}"));

@@ -163,7 +163,10 @@ pub(super) fn read_venv(
     if let Err(error) = sources.load(&path.join("pyvenv.cfg"))
         && !matches!(
             error.kind,
-            HostErrorKind::NotFound | HostErrorKind::NotGiven | HostErrorKind::NotADirectory
+            HostErrorKind::NotFound
+                | HostErrorKind::NotGiven
+                | HostErrorKind::NotMounted
+                | HostErrorKind::NotADirectory
         )
     {
         problems.push(Problem::unreadable(&error));
@@ -173,7 +176,10 @@ pub(super) fn read_venv(
         Err(error) => {
             let absent = matches!(
                 error.kind,
-                HostErrorKind::NotFound | HostErrorKind::NotGiven | HostErrorKind::NotADirectory
+                HostErrorKind::NotFound
+                    | HostErrorKind::NotGiven
+                    | HostErrorKind::NotMounted
+                    | HostErrorKind::NotADirectory
             );
             if given.venv.is_some() || !absent {
                 problems.push(Problem::unreadable(&error));

@@ -91,7 +91,12 @@ fn started(
         variable: &|name| as_lookup(environment.seen_by_gunicorn(None, name)),
         script: &|path| script(sources, machine, service, path),
     };
+    let once = service.kind().ok().is_some_and(|kind| kind == "oneshot");
     match see_through(&words, &context) {
+        // Beside the unit that serves: it looks at the settings before a start or a reload.
+        Ok(launch) if once && only_looks(&launch) => {
+            Launched::Other("it lets gunicorn look at its settings once, Type=oneshot".to_owned())
+        }
         Ok(mut launch) => {
             if command.line.prefixes.user_shell {
                 launch.wrappers.insert(0, user_shell(sources, machine, service, &command.line));
@@ -103,12 +108,19 @@ fn started(
             Launched::Other(format!("it runs {program}"))
         }
         // What is done once is no server, whatever the script is called: a backup, a migration.
-        Err(NotLaunched::Unknown(_)) if service.kind().ok().is_some_and(|k| k == "oneshot") => {
+        Err(NotLaunched::Unknown(_)) if once => {
             let program = command.line.program.text.as_str();
             Launched::Other(format!("it runs {program} once, Type=oneshot"))
         }
         Err(NotLaunched::Unknown(why)) => Launched::Unknown(why),
     }
+}
+
+/// Is one of gunicorn's words an option with which it looks, tells and ends?
+fn only_looks(launch: &Launch) -> bool {
+    const LOOKS: [&str; 6] =
+        ["--check-config", "--print-config", "--version", "-v", "--help", "-h"];
+    launch.arguments.iter().any(|word| LOOKS.contains(&word.text.as_str()))
 }
 
 /// The prefix `|`: the login shell of `User=` runs the line as its `-c` text; `/bin/sh` where that is

@@ -97,8 +97,10 @@ pub enum FaultKind {
     BackupNotSupported,
     /// A `proxy_pass` (`uwsgi_pass` …) that nginx refuses.
     InvalidPass,
-    /// A variable that nothing brings, a letter away from one that nginx has.
+    /// A variable that nothing brings.
     UnknownVariable,
+    /// A variable that nothing here brings: the nginx that reads it may.
+    UnexplainedVariable,
     /// A zone or a log format that is used and nowhere defined.
     NotDefined,
     /// A pattern that PCRE refuses.
@@ -124,7 +126,11 @@ impl FaultKind {
     pub fn is_fatal(self) -> bool {
         !matches!(
             self,
-            Self::ConflictingServerName | Self::GoneWithNewer | Self::Template | Self::TooLarge
+            Self::ConflictingServerName
+                | Self::GoneWithNewer
+                | Self::UnexplainedVariable
+                | Self::Template
+                | Self::TooLarge
         )
     }
 }

@@ -15,6 +15,7 @@ pub mod fault;
 mod id;
 mod include;
 pub mod installed;
+mod known_variables;
 pub mod load;
 pub mod location;
 mod location_kind;

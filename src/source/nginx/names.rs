@@ -5,194 +5,12 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::config::{Config, DirectiveRef, WordRef};
+use super::directives;
 use super::fault::{Fault, FaultKind};
+use super::known_variables::{NEWEST, OF_FAMILIES, OWN_MODULES, VARIABLES, is_known};
 use super::scope::Scope;
 use super::variables::{Part, parts};
 use crate::source::similar::nearest_within;
-
-/// The variables that nginx and its own modules bring.
-const VARIABLES: &[&str] = &[
-    "ancient_browser",
-    "args",
-    "binary_remote_addr",
-    "body_bytes_sent",
-    "bytes_received",
-    "bytes_sent",
-    "connection",
-    "connection_requests",
-    "connection_time",
-    "connections_active",
-    "connections_reading",
-    "connections_waiting",
-    "connections_writing",
-    "content_length",
-    "content_type",
-    "date_gmt",
-    "date_local",
-    "document_root",
-    "document_uri",
-    "fastcgi_path_info",
-    "fastcgi_script_name",
-    "geoip_area_code",
-    "geoip_asnum",
-    "geoip_city",
-    "geoip_city_continent_code",
-    "geoip_city_country_code",
-    "geoip_city_country_code3",
-    "geoip_city_country_name",
-    "geoip_country_code",
-    "geoip_country_code3",
-    "geoip_country_name",
-    "geoip_dma_code",
-    "geoip_latitude",
-    "geoip_longitude",
-    "geoip_org",
-    "geoip_postal_code",
-    "geoip_region",
-    "geoip_region_name",
-    "gzip_ratio",
-    "host",
-    "hostname",
-    "http2",
-    "http3",
-    "https",
-    "invalid_referer",
-    "is_args",
-    "limit_conn_status",
-    "limit_rate",
-    "limit_req_status",
-    "memcached_key",
-    "modern_browser",
-    "msec",
-    "msie",
-    "nginx_version",
-    "pid",
-    "pipe",
-    "proxy_add_x_forwarded_for",
-    "proxy_host",
-    "proxy_internal_body_length",
-    "proxy_internal_chunked",
-    "proxy_port",
-    "proxy_protocol_addr",
-    "proxy_protocol_port",
-    "proxy_protocol_server_addr",
-    "proxy_protocol_server_port",
-    "query_string",
-    "realip_remote_addr",
-    "realip_remote_port",
-    "realpath_root",
-    "remote_addr",
-    "remote_port",
-    "remote_user",
-    "request",
-    "request_body",
-    "request_body_file",
-    "request_completion",
-    "request_filename",
-    "request_id",
-    "request_length",
-    "request_method",
-    "request_port",
-    "request_time",
-    "request_uri",
-    "scheme",
-    "secure_link",
-    "secure_link_expires",
-    "server_addr",
-    "server_name",
-    "server_port",
-    "server_protocol",
-    "slice_range",
-    "ssl_alpn_protocol",
-    "ssl_cipher",
-    "ssl_ciphers",
-    "ssl_client_cert",
-    "ssl_client_escaped_cert",
-    "ssl_client_fingerprint",
-    "ssl_client_i_dn",
-    "ssl_client_i_dn_legacy",
-    "ssl_client_raw_cert",
-    "ssl_client_s_dn",
-    "ssl_client_s_dn_legacy",
-    "ssl_client_serial",
-    "ssl_client_sigalg",
-    "ssl_client_v_end",
-    "ssl_client_v_remain",
-    "ssl_client_v_start",
-    "ssl_client_verify",
-    "ssl_curve",
-    "ssl_curves",
-    "ssl_early_data",
-    "ssl_ech_outer_server_name",
-    "ssl_ech_status",
-    "ssl_preread_alpn_protocols",
-    "ssl_preread_protocol",
-    "ssl_preread_server_name",
-    "ssl_protocol",
-    "ssl_server_name",
-    "ssl_session_id",
-    "ssl_session_reused",
-    "ssl_sigalg",
-    "status",
-    "tcpinfo_rcv_space",
-    "tcpinfo_rtt",
-    "tcpinfo_rttvar",
-    "tcpinfo_snd_cwnd",
-    "time_iso8601",
-    "time_local",
-    "uid_got",
-    "uid_reset",
-    "uid_set",
-    "upstream_addr",
-    "upstream_bytes_received",
-    "upstream_bytes_sent",
-    "upstream_cache_age",
-    "upstream_cache_etag",
-    "upstream_cache_key",
-    "upstream_cache_last_modified",
-    "upstream_cache_status",
-    "upstream_connect_time",
-    "upstream_first_byte_time",
-    "upstream_header_time",
-    "upstream_last_server_name",
-    "upstream_queue_time",
-    "upstream_response_length",
-    "upstream_response_time",
-    "upstream_status",
-    "uri",
-];
-
-/// Behind these beginnings any name is one.
-const FAMILIES: &[&str] = &[
-    "arg_",
-    "cookie_",
-    "http_",
-    "sent_http_",
-    "sent_trailer_",
-    "upstream_cookie_",
-    "upstream_http_",
-    "upstream_trailer_",
-    "proxy_protocol_tlv_",
-    "jwt_",
-    "geoip2_",
-];
-
-/// Of the families, what is written most, so that a slip in it is seen.
-const OF_FAMILIES: &[&str] = &[
-    "http_authorization",
-    "http_connection",
-    "http_cookie",
-    "http_host",
-    "http_origin",
-    "http_referer",
-    "http_upgrade",
-    "http_user_agent",
-    "http_x_forwarded_for",
-    "http_x_forwarded_host",
-    "http_x_forwarded_proto",
-    "http_x_real_ip",
-    "http_x_request_id",
-];
 
 /// The first argument that is put together from variables, of the directives where that is so.
 fn used_from(directive: &[u8]) -> Option<usize> {
@@ -219,7 +37,7 @@ pub(super) fn check(config: &Config, scopes: &[Scope], faults: &mut Vec<Fault>) 
             !directive.is_data() && matters(&directive.name()) && is_of_http(directive, scopes)
         })
         .collect();
-    variables(config, &of_http, whole, faults);
+    variables(config, &of_http, origin(config, scopes, whole), faults);
     defined(&of_http, whole, faults);
 }
 
@@ -236,9 +54,41 @@ fn is_of_http(directive: &DirectiveRef<'_>, scopes: &[Scope]) -> bool {
     directive.parent().is_none_or(around)
 }
 
+/// Where a variable may come from that is not in the list, and that nothing defines.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// From files that were not read, or from a module that is not nginx's own.
+    Elsewhere,
+    /// From a newer nginx: which one it is is not known.
+    OtherVersion,
+    /// From nowhere.
+    Listed,
+}
+
+fn origin(config: &Config, scopes: &[Scope], whole: bool) -> Origin {
+    let own = |line: DirectiveRef<'_>| {
+        let name = line.name();
+        if name.as_ref() == b"load_module" {
+            let file = line.argument(0).map(|word| word.text().into_owned()).unwrap_or_default();
+            return OWN_MODULES.iter().any(|own| file.rsplit('/').next() == Some(*own));
+        }
+        line.is_data() || !is_of_http(&line, scopes) || directives::is_own(&name)
+    };
+    match config.version {
+        _ if !whole || !config.directives().all(own) => Origin::Elsewhere,
+        Some(version) if version <= NEWEST => Origin::Listed,
+        _ => Origin::OtherVersion,
+    }
+}
+
 /// `unknown "x" variable`. Modules of others bring variables, and files that were not read define
-/// some: only what is a slip away from one that is known is told.
-fn variables(config: &Config, of_http: &[DirectiveRef<'_>], whole: bool, faults: &mut Vec<Fault>) {
+/// some: where there may be such, only what is a slip away from one that is known is told.
+fn variables(
+    config: &Config,
+    of_http: &[DirectiveRef<'_>],
+    origin: Origin,
+    faults: &mut Vec<Fault>,
+) {
     let mut used: BTreeMap<String, Vec<WordRef<'_>>> = BTreeMap::new();
     // `$host` stands in every site: a word in which all is known is taken apart once.
     let mut fine: HashSet<Cow<'_, [u8]>> = HashSet::new();
@@ -254,7 +104,8 @@ fn variables(config: &Config, of_http: &[DirectiveRef<'_>], whole: bool, faults:
             for part in parts(&word.text()) {
                 let Part::Variable(variable) = part else { continue };
                 let variable = variable.to_ascii_lowercase();
-                if variable.len() >= SHORTEST && !is_known(&variable) {
+                // `$` alone, and what is not told from it, nginx complains of in other words.
+                if !variable.is_empty() && !is_known(&variable) {
                     unknown = true;
                     used.entry(variable).or_default().push(word);
                 }
@@ -275,22 +126,21 @@ fn variables(config: &Config, of_http: &[DirectiveRef<'_>], whole: bool, faults:
         let own = own.iter().map(String::as_str).take(LIMIT);
         let known = builtin.chain(own);
         let known = known.filter(|known| known.len() >= SHORTEST);
-        let Some(near) = nearest_within(variable, letters, known) else { continue };
+        let long = variable.len() >= SHORTEST;
         // `$host2` may be somebody's own, in a file that is not among these.
-        if !whole && variable.starts_with(near) {
-            continue;
-        }
+        let near = nearest_within(variable, letters, known)
+            .filter(|near| long && (origin != Origin::Elsewhere || !variable.starts_with(near)));
+        let kind = match (near, origin) {
+            (Some(_), _) | (None, Origin::Listed) => FaultKind::UnknownVariable,
+            (None, Origin::OtherVersion) => FaultKind::UnexplainedVariable,
+            (None, Origin::Elsewhere) => continue,
+        };
         for word in words {
-            let message = format!("unknown \"{variable}\" variable, did you mean \"{near}\"?");
-            faults.push(Fault::new(FaultKind::UnknownVariable, word.span(), message));
+            let meant = near.map(|near| format!(", did you mean \"{near}\"?")).unwrap_or_default();
+            let message = format!("unknown \"{variable}\" variable{meant}");
+            faults.push(Fault::new(kind, word.span(), message));
         }
     }
-}
-
-fn is_known(variable: &str) -> bool {
-    variable.bytes().all(|byte| byte.is_ascii_digit())
-        || VARIABLES.binary_search(&variable).is_ok()
-        || FAMILIES.iter().any(|family| variable.starts_with(family))
 }
 
 /// What the configuration may define: a word that is nothing but a variable, wherever that is no

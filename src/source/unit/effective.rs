@@ -119,7 +119,7 @@ impl Unit {
     }
 
     /// Every assignment that systemd reads, in order.
-    fn assignments(&self) -> impl Iterator<Item = &Assignment> {
+    pub fn assignments(&self) -> impl Iterator<Item = &Assignment> {
         let fragment = self.fragment.iter().flat_map(|file| &file.assignments);
         let drop_ins = self.drop_ins.iter().enumerate().flat_map(|(index, file)| {
             let count = self.stopped.get(index).copied().unwrap_or(usize::MAX);

@@ -89,7 +89,7 @@ pub(super) fn words<'m>(model: &'m Model, level: Level, name: &str) -> Vec<WordR
 }
 
 /// The file that a word names; `None` if it names none, or only at each handshake.
-pub(super) fn path(word: &WordRef) -> Option<PathBuf> {
+pub(in crate::facts::nginx) fn path(word: &WordRef) -> Option<PathBuf> {
     let text = word.text();
     let elsewhere = ["data:", "engine:", "store:"].iter().any(|p| text.starts_with(p));
     let open = elsewhere || text.is_empty() || has_variable(&text) || word.has_placeholder();

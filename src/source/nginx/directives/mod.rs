@@ -91,6 +91,11 @@ pub(super) fn check(config: &Config, scopes: &[Scope], faults: &mut Vec<Fault>) 
     }
 }
 
+/// Is it a name of nginx's own modules?
+pub(super) fn is_own(name: &[u8]) -> bool {
+    std::str::from_utf8(name).is_ok_and(|name| !lines(name).is_empty())
+}
+
 /// What the table has on a name.
 struct Looked {
     lines: &'static [Directive],

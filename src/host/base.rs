@@ -1,0 +1,22 @@
+//! The host below another one.
+
+use std::ops::Deref;
+
+use super::Host;
+
+/// The host below, somebody else's or the overlay's own.
+pub(super) enum Base<'h> {
+    Lent(&'h dyn Host),
+    Own(Box<dyn Host + 'h>),
+}
+
+impl<'h> Deref for Base<'h> {
+    type Target = dyn Host + 'h;
+
+    fn deref(&self) -> &Self::Target {
+        match self {
+            Self::Lent(host) => *host,
+            Self::Own(host) => &**host,
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! A tree without the file systems that its machine mounts into it: what lies there is not known,
+//! where it looks as if nothing did.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::base::Base;
+use super::{
+    Command, Host, HostError, HostErrorKind, HttpAnswer, HttpError, HttpRequest, Import, Lookup,
+    Metadata, Outcome, Output, Room, RunError,
+};
+
+/// A host of which some directories are mount points, with nothing mounted.
+pub struct UnmountedHost<'h> {
+    base: Base<'h>,
+    points: Vec<PathBuf>,
+}
+
+impl<'h> UnmountedHost<'h> {
+    /// The host without what is mounted at these points: absolute, free of links.
+    pub fn over(base: Box<dyn Host + 'h>, points: Vec<PathBuf>) -> Self {
+        Self { base: Base::Own(base), points }
+    }
+
+    /// The same over somebody else's host.
+    pub fn new(base: &'h dyn Host, points: Vec<PathBuf>) -> Self {
+        Self { base: Base::Lent(base), points }
+    }
+
+    /// Does a path, free of links, lie on one of the file systems?
+    fn lacks(&self, path: &Path) -> bool {
+        self.points.iter().any(|point| path.starts_with(point))
+    }
+
+    /// What was not found may be where nothing is mounted.
+    fn told<T>(&self, path: &Path, found: Result<T, HostError>) -> Result<T, HostError> {
+        found.map_err(|error| match self.look(path).outcome {
+            Outcome::Failed(why)
+                if error.kind == HostErrorKind::NotFound
+                    && why.kind == HostErrorKind::NotMounted =>
+            {
+                why
+            }
+            _ => error,
+        })
+    }
+}
+
+impl Host for UnmountedHost<'_> {
+    fn look(&self, path: &Path) -> Lookup {
+        let mut lookup = self.base.look(path);
+        if let Outcome::Missing { at } = &lookup.outcome
+            && self.lacks(at)
+        {
+            let kind = HostErrorKind::NotMounted;
+            lookup.outcome = Outcome::Failed(HostError { path: path.into(), kind });
+        }
+        lookup
+    }
+
+    fn link_metadata(&self, path: &Path) -> Result<Metadata, HostError> {
+        self.told(path, self.base.link_metadata(path))
+    }
+
+    fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>, HostError> {
+        self.told(path, self.base.read(path, limit))
+    }
+
+    fn read_link(&self, path: &Path) -> Result<PathBuf, HostError> {
+        self.told(path, self.base.read_link(path))
+    }
+
+    fn list(&self, path: &Path) -> Result<Vec<OsString>, HostError> {
+        let names = self.told(path, self.base.list(path))?;
+        // The mount point itself is there, and empty.
+        if names.is_empty() && self.lacks(&self.base.look(path).resolved) {
+            return Err(HostError { path: path.into(), kind: HostErrorKind::NotMounted });
+        }
+        Ok(names)
+    }
+
+    fn read_tail(&self, path: &Path, limit: u64) -> Result<Vec<u8>, HostError> {
+        self.told(path, self.base.read_tail(path, limit))
+    }
+
+    fn run(&self, command: &Command) -> Result<Output, RunError> {
+        self.base.run(command)
+    }
+
+    fn import(&self, import: &Import) -> Result<Output, RunError> {
+        self.base.import(import)
+    }
+
+    fn bound(&self, path: &Path) -> Result<Vec<(u64, Option<bool>)>, HostError> {
+        self.base.bound(path)
+    }
+
+    fn now(&self) -> Option<i64> {
+        self.base.now()
+    }
+
+    fn room(&self, path: &Path) -> Result<Room, HostError> {
+        self.base.room(path)
+    }
+
+    fn asked(&self) -> Vec<(&'static str, Duration)> {
+        self.base.asked()
+    }
+
+    fn http(&self, request: &HttpRequest) -> Result<HttpAnswer, HttpError> {
+        self.base.http(request)
+    }
+}
