@@ -7,6 +7,7 @@ mod django;
 pub mod django_migrations;
 mod django_settings;
 mod finder;
+mod flask_debug;
 mod graph;
 pub mod interface;
 pub mod link;
@@ -175,7 +176,13 @@ pub fn read(
     };
     let mut code = code::read(sources, gunicorn, &search_path, &surroundings, problems);
     let environment = &candidate.environment;
-    let django = django_settings::read(sources, gunicorn, environment, &code);
+    let django = django_settings::read(
+        sources,
+        gunicorn,
+        environment,
+        &code,
+        search_path.get().map_or(&[], |entries| entries.as_slice()),
+    );
     let migrations = migrations::read(sources, &roots(&directory, link.as_ref()), problems);
     // Who starts no Django has none of its migrations, and whose are Alembic's has those.
     let of_alembic = matches!(migrations.ok(), Some(Some(_)));

@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use deploy_doctor::source::gunicorn::{ApplicationName, ApplicationObject};
 use deploy_doctor::source::python::environ::Need;
-use deploy_doctor::source::python::evaluate::{FileText, Surroundings, evaluate};
+use deploy_doctor::source::python::evaluate::{FileText, Surroundings, TakenModule, evaluate};
 use deploy_doctor::source::python::imports::ImportPlace;
 use deploy_doctor::source::python::names::DefinitionKind;
 use deploy_doctor::source::python::{
@@ -295,6 +295,7 @@ fn config(module: &Module) -> ConfigFile {
             resolve: &|_| None,
             read: &|_| FileText::Missing,
             imported: &|_| Some(Vec::new()),
+            taken: &|_| TakenModule::Unknown,
         },
     )
 }

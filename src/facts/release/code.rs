@@ -15,7 +15,7 @@ use super::interface::{self, MadeBy, ServedAtImport};
 use super::listed::Listed;
 use super::site::{self, Site};
 use super::unresolved::{ImportCheck, Judge};
-use super::{DjangoMigrations, ReleaseLink, SearchEntry, django, django_migrations};
+use super::{DjangoMigrations, ReleaseLink, SearchEntry, django, django_migrations, flask_debug};
 use crate::host::HostErrorKind;
 use crate::source::env_file::{self, Dialect};
 use crate::source::gunicorn::{ApplicationName, ApplicationObject};
@@ -191,8 +191,12 @@ pub(super) fn read(
                 }
             }
             code.imports = Known::Observed(imports, "the release's imports");
-            code.made =
-                Known::Observed(interface::of(graph, &application.name), "the release's code");
+            let made = interface::of(graph, &application.name);
+            let is_flask = made.is_some_and(|made| made.maker == "Flask");
+            let called = matches!(application.name.object, ApplicationObject::Call { .. });
+            let own = application.name.attribute().filter(|_| is_flask && !called);
+            flask_debug::read(graph, own);
+            code.made = Known::Observed(made, "the release's code");
             code.served = Known::Observed(interface::served(graph), "the release's code");
         }
     }

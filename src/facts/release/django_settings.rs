@@ -6,8 +6,9 @@ use super::super::environment::as_lookup;
 use super::super::place::tidy;
 use super::super::server::Gunicorn;
 use super::super::{Environment, Known, Why};
-use super::{Code, Resolution};
-use crate::source::python::evaluate::{self, FileText, Surroundings};
+use super::{Code, Resolution, SearchEntry};
+use crate::host::{HostErrorKind, Outcome};
+use crate::source::python::evaluate::{self, FileText, FromImport, Surroundings, TakenModule};
 use crate::source::python::{self, ConfigFile, ConfigValue, PythonVersion};
 use crate::source::{Lookup, Sources};
 
@@ -39,6 +40,7 @@ pub(super) fn read(
     gunicorn: &Gunicorn,
     environment: &Environment,
     code: &Code,
+    search_path: &[SearchEntry],
 ) -> Option<Django> {
     let Resolution::File(path) = &code.application.ok()?.resolution else { return None };
     let file = sources.load(path).ok()?;
@@ -58,7 +60,7 @@ pub(super) fn read(
     let Some(path) = &code.django_settings else {
         return Some(unknown("the settings module is not known"));
     };
-    let Some(settings) = settings(sources, gunicorn, environment, path) else {
+    let Some(settings) = settings(sources, gunicorn, environment, code, search_path, path) else {
         return Some(unknown("the settings module was not read"));
     };
     let boolean = |name: &str, default: bool| match value(&settings, name) {
@@ -94,9 +96,10 @@ fn settings(
     sources: &Sources,
     gunicorn: &Gunicorn,
     environment: &Environment,
+    code: &Code,
+    search_path: &[SearchEntry],
     path: &Path,
 ) -> Option<ConfigFile> {
-    let found = sources.load(path).ok()?;
     // A repository's files are named from the working directory, and their links are git's.
     let named_from_here = !path.is_absolute();
     let variable = |name: &str| match as_lookup(environment.seen_by_application(gunicorn, name)) {
@@ -104,19 +107,29 @@ fn settings(
         Lookup::Unset if named_from_here => {
             Lookup::Unknown(format!("whether a host sets {name} is not known"))
         }
+        // `load_dotenv()`, before the settings are read.
+        Lookup::Unset => match &code.open {
+            Some(why) => Lookup::Unknown(why.to_string()),
+            None => Lookup::Unset,
+        },
         other => other,
     };
-    let file = named_from_here.then(|| tidy(&Path::new(HERE).join(path)));
+    let seen_as = |path: &Path| named_from_here.then(|| tidy(&Path::new(HERE).join(path)));
     let resolve = |path: &Path| match named_from_here {
         true => Some(path.to_path_buf()),
         false => Some(sources.host().look(path).resolved),
     };
-    // What another module brings in by a star, or writes into this one's names, is not followed.
-    let text = String::from_utf8_lossy(&found.bytes);
-    if ["import *", "globals()", "locals()", "include("].iter().any(|way| text.contains(way)) {
-        return None;
-    }
-    let module = python::parse(&found, PythonVersion::new(3, 13));
+    let taken = |import: &FromImport<'_>| {
+        let found = find(sources, search_path, import);
+        match found.map(|path| Some((parse(sources, &path)?, path))) {
+            Ok(Some((module, path))) => TakenModule::Module(Box::new(module), seen_as(&path)),
+            // What git ignores, a host may have.
+            Err(NoFile::Missing) if !named_from_here => TakenModule::Missing,
+            _ => TakenModule::Unknown,
+        }
+    };
+    let module = parse(sources, path)?;
+    let file = seen_as(path);
     let surroundings = Surroundings {
         variable: &variable,
         cpu_count: None,
@@ -125,8 +138,68 @@ fn settings(
         resolve: &resolve,
         read: &|_| FileText::Unknown("files are not read for it".into()),
         imported: &|_| None,
+        taken: &taken,
     };
     Some(evaluate::evaluate(&module, &surroundings))
+}
+
+/// A module of the settings, unless it writes into its names by other ways than assignments.
+fn parse(sources: &Sources, path: &Path) -> Option<python::Module> {
+    let found = sources.load(path).ok()?;
+    let text = String::from_utf8_lossy(&found.bytes);
+    if ["globals()", "locals()", "include("].iter().any(|way| text.contains(way)) {
+        return None;
+    }
+    Some(python::parse(&found, PythonVersion::new(3, 13)))
+}
+
+/// Why no file of a module was found.
+enum NoFile {
+    /// There is none.
+    Missing,
+    /// It may lie elsewhere.
+    Unknown,
+}
+
+/// The file of the module that names are taken from.
+fn find(
+    sources: &Sources,
+    search_path: &[SearchEntry],
+    import: &FromImport<'_>,
+) -> Result<PathBuf, NoFile> {
+    let below = import.module.replace('.', "/");
+    let importer = sources.file(import.importer).path.clone();
+    let bases: Vec<PathBuf> = match import.level {
+        0 => search_path.iter().map(|entry| entry.place.path.clone()).collect(),
+        level => {
+            importer.ancestors().nth(level as usize).map(Path::to_path_buf).into_iter().collect()
+        }
+    };
+    for base in &bases {
+        let base = base.join(&below);
+        let mut name = base.clone().into_os_string();
+        name.push(".py");
+        for file in [base.join("__init__.py"), PathBuf::from(name)] {
+            match sources.load(&file) {
+                Ok(_) => return Ok(file),
+                Err(error) if is_nothing(&error.kind) => {}
+                Err(_) => return Err(NoFile::Unknown),
+            }
+        }
+        // A directory without `__init__.py` is a package, too.
+        match sources.host().look(&base).outcome {
+            Outcome::Missing { .. } => {}
+            _ => return Err(NoFile::Unknown),
+        }
+    }
+    match import.level {
+        0 => Err(NoFile::Unknown),
+        _ => Err(NoFile::Missing),
+    }
+}
+
+fn is_nothing(kind: &HostErrorKind) -> bool {
+    matches!(kind, HostErrorKind::NotFound | HostErrorKind::NotADirectory)
 }
 
 /// A setting; what a file that was not followed may set is not known.

@@ -184,7 +184,7 @@ impl<'a> Graph<'a> {
             not_judged: module.not_judged().map(str::to_owned),
             names_scheme: names_scheme(&file.bytes),
             may_read_debug,
-            flask_debug: (makes_flask && may_read_debug).then(|| module.flask_debug()).flatten(),
+            flask_debug: None,
             names_forwarding: names_forwarding(&file.bytes),
             environment: module.environment(),
             upload_limit: memchr::memmem::find(&file.bytes, b"MAX_CONTENT_LENGTH")

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::source::python::SyntaxFault;
 use crate::source::python::environ::EnvironmentUse;
-use crate::source::python::flask::FlaskApplication;
+use crate::source::python::flask::{FlaskApplication, FlaskDebug};
 use crate::source::{FileId, Span, Spanned};
 
 /// A module of the application that was read.
@@ -34,7 +34,7 @@ pub struct ReadModule {
     /// Its text speaks of debugging, or of what reads settings by names that do not stand in it.
     pub may_read_debug: bool,
     /// Where it turns the debug mode of a Flask application on that it makes, whatever is set elsewhere.
-    pub flask_debug: Option<Span>,
+    pub flask_debug: Option<FlaskDebug>,
     /// Its text names what makes an application read X-Forwarded-Proto itself.
     pub names_forwarding: bool,
     /// The variables that it reads.

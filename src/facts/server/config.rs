@@ -10,7 +10,9 @@ use super::super::{Given, Known, Machine, Origin, Place, Problem, Whose, Why};
 use super::logging::{self, LoggingFault};
 use crate::host::{HostErrorKind, Outcome};
 use crate::source::python::environ::EnvironmentWrite;
-use crate::source::python::evaluate::{self, ConfigFile, FileText, Surroundings};
+use crate::source::python::evaluate::{
+    self, ConfigFile, FileText, FromImport, Surroundings, TakenModule,
+};
 use crate::source::python::{self, PythonVersion};
 use crate::source::{Lookup, SourceFile, Sources, Span};
 
@@ -125,6 +127,7 @@ impl ConfigReader<'_> {
                 resolve: &resolve,
                 read: &|path| self.text(path),
                 imported: &|name| self.changes_of(name, &mut Vec::new()),
+                taken: &|import| self.hooks_of(import),
             },
         );
         let mut faults: Vec<(String, Span)> = module
@@ -151,6 +154,20 @@ impl ConfigReader<'_> {
         let base = self.working_directory?.join(module.replace('.', "/"));
         let files = [base.with_extension("py"), base.join("__init__.py")];
         files.into_iter().find(|file| self.sources.load(file).is_ok())
+    }
+
+    /// `from hooks import post_fork`: a module in the directory where gunicorn is started. What a star
+    /// brings is not followed: settings would be mended where other configurations share them.
+    fn hooks_of(&self, import: &FromImport<'_>) -> TakenModule {
+        // Of a package, other files are run as well.
+        let plain = import.level == 0 && !import.star && !import.module.contains('.');
+        if !plain || standard_library::has(import.module, Some(self.python)) {
+            return TakenModule::Unknown;
+        }
+        match self.module_file(import.module).and_then(|file| self.sources.load(&file).ok()) {
+            Some(file) => TakenModule::Module(Box::new(python::parse(&file, self.python)), None),
+            None => TakenModule::Unknown,
+        }
     }
 
     /// The text of a file that the configuration reads itself. Nothing of it may be shown.
