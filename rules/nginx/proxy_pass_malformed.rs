@@ -19,6 +19,11 @@ crate::rule! {
     /// with `uwsgi_pass`, which uWSGI's users know, where gunicorn (24.1 and later) is not told to
     /// speak uwsgi; and where it is, `proxy_pass` gets 500 for every request (measured on 27.0.1).
     ///
+    /// With `SCRIPT_NAME` in its environment gunicorn answers 500 to every path that does not begin with
+    /// it, `Request path '/' does not start with SCRIPT_NAME` (measured on 27.0.1): nginx has to pass the
+    /// path on as it was asked for, `location /shop/ { proxy_pass http://myapp; }` with
+    /// `SCRIPT_NAME=/shop`, and no `/` behind the address.
+    ///
     /// Proved by `proxy-pass-malformed`: `nginx -t` found nothing, and every request got
     /// 502.
     ///
@@ -132,6 +137,7 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
     let encrypted_apps: Vec<&App> = with(|app| speaks_tls(app) == Ok(true));
     let uwsgi_apps: Vec<&App> = with(speaks_uwsgi);
     directories(model, out);
+    crate::rules::script_name::check(deployment, out);
     let mut seen = HashSet::new();
     for destination in &deployment.nginx.destinations {
         if seen.contains(&destination.word) {

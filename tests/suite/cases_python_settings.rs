@@ -168,3 +168,300 @@ fn debug_mode_that_is_turned_on_behind_the_factory_is_found() {
     wsgi(&format!("{made}if __name__ == '__main__':\n    app.debug = True\n    app.run()\n"))
         .passes("E408");
 }
+
+/// The deployment with a Django project whose settings have these lines beside `CommonMiddleware`.
+fn asked_for_its_host(settings: &str) -> Case {
+    let common = "MIDDLEWARE = ['django.middleware.common.CommonMiddleware']\n";
+    split(&format!("{common}{settings}"), "from .base import *\n")
+}
+
+#[test]
+fn a_django_that_allows_no_host_answers_nobody() {
+    for none in ["ALLOWED_HOSTS = []\n", "DEBUG = False\n", "ALLOWED_HOSTS = ()\nDEBUG = False\n"] {
+        let seen = asked_for_its_host(none).check();
+        seen.only("N303")
+            .is(Severity::Error)
+            .says("ALLOWED_HOSTS is empty")
+            .helps("\"example.com\"");
+    }
+    for answers in [
+        "ALLOWED_HOSTS = []\nMIDDLEWARE = []\n",
+        "ALLOWED_HOSTS = hosts()\n",
+        "ALLOWED_HOSTS = ['*']\n",
+    ] {
+        let seen = asked_for_its_host(answers).check();
+        assert!(seen.of("N303").is_empty(), "{answers}: {seen:#?}");
+    }
+    // The header that nginx does not set would not help.
+    let without = asked_for_its_host("ALLOWED_HOSTS = []\n");
+    let seen = without.replace(SITE, "        proxy_set_header Host $host;\n", "").check();
+    let errors = seen.of("N303").into_iter().filter(|hit| hit.severity == Severity::Error);
+    assert_eq!(errors.count(), 1, "{seen:#?}");
+}
+
+#[test]
+fn a_site_s_names_are_held_against_those_that_django_allows() {
+    let named = |names: &str, hosts: &str| {
+        asked_for_its_host(&format!("ALLOWED_HOSTS = [{hosts}]\n")).replace(
+            SITE,
+            "server_name example.com;",
+            &format!("server_name {names};"),
+        )
+    };
+    let seen = named("example.com www.example.com", "'example.org'").check();
+    seen.only("N303").is(Severity::Error).says("example.com, www.example.com");
+    let seen = named("example.com www.example.com", "'example.com'").check();
+    seen.only("N303").is(Severity::Warning).says("every request for www.example.com");
+    named("203.0.113.7", "'example.com'").check().only("N303").is(Severity::Error);
+    for (names, hosts) in [
+        ("example.com www.example.com", "'.example.com'"),
+        ("example.com 203.0.113.7 localhost", "'example.com'"),
+        ("_", "'example.com'"),
+        ("*.example.com ~^x", "'www.example.com'"),
+        ("example.com", "*hosts(), 'example.org'"),
+    ] {
+        named(names, hosts).check().passes("N303");
+    }
+    let pair = || named("example.com www.example.com", "'example.com'");
+    let set = "        proxy_set_header Host $host;\n";
+    for (from, to) in [
+        (set, "        proxy_set_header Host example.com;\n"),
+        (
+            set,
+            "        proxy_set_header Host $host;\n        if ($host = www.example.com) { return 301 https://example.com$request_uri; }\n",
+        ),
+    ] {
+        pair().replace(SITE, from, to).check().passes("N303");
+    }
+    let seen = pair().in_release(
+        "shop/settings/production.py",
+        "from .base import *\nUSE_X_FORWARDED_HOST = True\n",
+    );
+    seen.check().passes("N303");
+}
+
+#[test]
+fn a_module_that_django_s_settings_name_and_that_is_nowhere_is_found() {
+    for (line, missing) in [
+        ("ROOT_URLCONF = 'shop.urlz'\n", "shop.urlz"),
+        ("INSTALLED_APPS = ['shop.basket']\n", "shop.basket"),
+        ("INSTALLED_APPS = ['baskets']\n", "baskets"),
+        ("INSTALLED_APPS = ['shop.apps.ShopConfig']\n", "shop.apps"),
+        ("MIDDLEWARE = ['shop.middle.Ware']\n", "shop.middle"),
+    ] {
+        let seen = split(line, "from .base import *\nALLOWED_HOSTS = ['example.com']\n").check();
+        let hit = seen.of("R717");
+        assert!(hit.iter().any(|hit| hit.message.contains(missing)), "{line}: {seen:#?}");
+    }
+}
+
+/// The Django project whose static files nginx serves from `static`, asked for below `url`.
+fn statics(url: &str) -> Case {
+    let base = format!(
+        "from pathlib import Path\nBASE_DIR = Path(__file__).resolve().parent.parent.parent\n\
+         DEBUG = False\nALLOWED_HOSTS = ['example.com']\nSTATIC_ROOT = BASE_DIR / 'static'\n\
+         STATIC_URL = '{url}'\n"
+    );
+    split(&base, "from .base import *\n")
+}
+
+#[test]
+fn static_files_that_django_asks_for_elsewhere_are_told() {
+    for url in ["/assets/", "assets/", "/assets"] {
+        let seen = statics(url).check();
+        seen.only("N312")
+            .is(Severity::Warning)
+            .says("below /assets/")
+            .helps("STATIC_URL = \"/static/\"");
+    }
+    for url in ["/static/", "static/", "https://cdn.example.com/assets/", "/static/v2/"] {
+        statics(url).check().passes("N312");
+    }
+    // Somebody else serves them.
+    let white = "MIDDLEWARE = ['whitenoise.middleware.WhiteNoiseMiddleware']\n";
+    let with = |more: &str| {
+        let production = format!("from .base import *\n{more}");
+        statics("/assets/").in_release("shop/settings/production.py", production)
+    };
+    with(white).check().passes("N312");
+    let debug = with("DEBUG = True\n").check();
+    assert!(debug.of("N312").is_empty(), "{debug:#?}");
+    let both = "    location /assets/ { alias /srv/myapp/current/static/; }\n    location / {";
+    statics("/assets/").replace(SITE, "    location / {", both).check().passes("N312");
+    let rewritten = "    rewrite ^/assets/(.*)$ /static/$1;\n    location / {";
+    statics("/assets/").replace(SITE, "    location / {", rewritten).check().passes("N312");
+    // The application is mounted below a path that Django puts before it.
+    let unit = "/etc/systemd/system/myapp.service";
+    let mounted = "[Service]\nEnvironment=SCRIPT_NAME=/shop\n";
+    let seen = statics("assets/").replace(unit, "[Service]\n", mounted).check();
+    assert!(seen.of("N312").is_empty(), "{seen:#?}");
+}
+
+#[test]
+fn a_sqlite_file_that_may_not_be_written_is_told() {
+    let sandbox = |lines: &str| format!("[Service]\nPrivateTmp=yes\n{lines}");
+    let named = |name: &str, lines: &str| {
+        let base = format!(
+            "from pathlib import Path\nBASE_DIR = Path(__file__).resolve().parent.parent.parent\n\
+             DATABASES = {{'default': {{'ENGINE': 'django.db.backends.sqlite3', 'NAME': {name}}}}}\n"
+        );
+        split(&base, "from .base import *\n")
+            .replace("/etc/systemd/system/myapp.service", "[Service]\n", &sandbox(lines))
+            .directory("/srv/myapp/shared")
+            .check()
+    };
+    for (name, lines) in [
+        ("BASE_DIR / 'db.sqlite3'", "ProtectSystem=strict\n"),
+        ("'/srv/myapp/shared/db.sqlite3'", "ReadOnlyPaths=/srv\n"),
+        ("'db.sqlite3'", "ProtectSystem=strict\nReadWritePaths=/srv/myapp/shared\n"),
+        ("'/etc/myapp/db.sqlite3'", "ProtectSystem=full\n"),
+    ] {
+        let seen = named(name, lines);
+        seen.only("U126").is(Severity::Warning).says("attempt to write a readonly database");
+    }
+    for (name, lines) in [
+        ("BASE_DIR / 'db.sqlite3'", "ProtectSystem=full\n"),
+        ("BASE_DIR / 'db.sqlite3'", ""),
+        ("'/srv/myapp/shared/db.sqlite3'", "ProtectSystem=strict\nReadWritePaths=/srv/myapp\n"),
+        ("'/var/lib/myapp/db.sqlite3'", "ProtectSystem=strict\nStateDirectory=myapp\n"),
+        ("':memory:'", "ProtectSystem=strict\n"),
+        ("'file:x?mode=ro'", "ProtectSystem=strict\n"),
+    ] {
+        named(name, lines).passes("U126");
+    }
+    assert!(named("where()", "ProtectSystem=strict\n").of("U126").is_empty());
+}
+
+#[test]
+fn a_sqlite_file_that_a_variable_names_is_not_shown() {
+    let unit = "/etc/systemd/system/myapp.service";
+    let strict = "[Service]\nPrivateTmp=yes\nProtectSystem=strict\n";
+    let seen = Case::healthy().replace(unit, "[Service]\n", strict).check();
+    let hit = seen.only("U126").says("DATABASE_URL");
+    assert!(!format!("{hit:?}").contains("shared/myapp.db"), "{hit:#?}");
+    let open = format!("{strict}ReadWritePaths=/srv/myapp/shared\n");
+    let made = Case::healthy().directory("/srv/myapp/shared");
+    made.replace(unit, "[Service]\n", &open).check().passes("U126");
+}
+
+#[test]
+fn paths_outside_script_name_are_told() {
+    let unit = "/etc/systemd/system/myapp.service";
+    let mounted = |name: &str, location: &str, pass: &str| {
+        Case::healthy()
+            .replace(unit, "[Service]\n", &format!("[Service]\nEnvironment=SCRIPT_NAME={name}\n"))
+            .replace(SITE, "location / {", &format!("location {location} {{"))
+            .replace(SITE, "proxy_pass http://myapp;", &format!("proxy_pass http://myapp{pass};"))
+    };
+    for (name, location, pass) in [
+        ("/shop", "/app/", ""),
+        ("/shop", "/shop/", "/"),
+        ("shop", "/shop/", ""),
+        ("/shop", "/app/", "/other/"),
+        ("/shop", "= /health", ""),
+    ] {
+        let seen = mounted(name, location, pass).check();
+        let hit = seen.only("N305").is(Severity::Error).says("500");
+        assert!(!hit.message.contains(&format!("NAME {name}")), "{hit:#?}");
+    }
+    for (name, location, pass) in [
+        ("/shop", "/shop/", ""),
+        ("/shop", "/shop", ""),
+        ("/shop", "/", ""),
+        ("/shop", "/app/", "/shop/"),
+        ("/shop/", "/shop", ""),
+        ("", "/app/", ""),
+    ] {
+        mounted(name, location, pass).check().passes("N305");
+    }
+    let header = "proxy_pass http://myapp;\n        proxy_set_header SCRIPT_NAME /app;";
+    mounted("/shop", "/app/", "")
+        .replace(SITE, "proxy_pass http://myapp;", header)
+        .check()
+        .passes("N305");
+    let asgi = mounted("/shop", "/app/", "").replace(
+        unit,
+        "--workers 3",
+        "--workers 3 -k uvicorn.workers.UvicornWorker",
+    );
+    assert!(asgi.check().of("N305").is_empty());
+}
+
+#[test]
+fn a_factory_that_gives_nothing_back_is_no_application() {
+    let factory = |body: &str, app: &str| {
+        let text = format!("from flask import Flask\n\n\ndef create_app():\n{body}\n\n{app}\n");
+        Case::healthy().in_release("wsgi.py", text)
+    };
+    let made = "app = create_app()";
+    for body in [
+        "    app = Flask(__name__)",
+        "    app = Flask(__name__)\n    return",
+        "    app = Flask(__name__)\n    return None",
+        "    app = Flask(__name__)\n\n    def inner():\n        return app",
+    ] {
+        factory(body, made)
+            .check()
+            .only("G210")
+            .says("create_app() gives back, and that is nothing");
+    }
+    for body in [
+        "    return Flask(__name__)",
+        "    if __debug__:\n        return Flask(__name__)",
+        "    try:\n        return Flask(__name__)\n    finally:\n        pass",
+        "    yield Flask(__name__)",
+        "    raise RuntimeError",
+    ] {
+        let seen = factory(body, made).check();
+        assert!(seen.of("G210").is_empty(), "{body}: {seen:#?}");
+    }
+    let nothing = "    app = Flask(__name__)";
+    for app in [
+        "app = create_app() or Flask(__name__)",
+        "app = create_app\napp = Flask(__name__)",
+        "create_app()\napp = Flask(__name__)",
+        "app = create_app()\napp = Flask(__name__)",
+        "if create_app():\n    app = create_app()\nelse:\n    app = Flask(__name__)",
+    ] {
+        let seen = factory(nothing, app).check();
+        assert!(seen.of("G210").is_empty(), "{app}: {seen:#?}");
+    }
+    // Called by gunicorn itself, and from another module.
+    let unit = "/etc/systemd/system/myapp.service";
+    let called = factory(nothing, "").replace(unit, "wsgi:app", "'wsgi:create_app()'");
+    called.check().only("G210").says("create_app() gives nothing back");
+    let shop = "from flask import Flask\n\n\ndef create_app():\n    app = Flask(__name__)\n";
+    for take in ["from shop import create_app", "from shop.factory import create_app"] {
+        let seen = Case::healthy()
+            .in_release("wsgi.py", format!("{take}\n\napp = create_app()\n"))
+            .in_release("shop/__init__.py", "from .factory import create_app\n")
+            .in_release("shop/factory.py", shop)
+            .check();
+        seen.only("G210").helps("return app");
+    }
+}
+
+#[test]
+fn hooks_of_another_module_are_counted_as_well() {
+    let hooks = "def post_fork(worker):\n    pass\n\n\ndef fits(server, worker):\n    pass\n";
+    let conf = |text: &str| {
+        Case::healthy().in_release("hooks.py", hooks).in_release("gunicorn.conf.py", text).check()
+    };
+    for wrong in [
+        "from hooks import post_fork\n",
+        "from hooks import post_fork as post_fork\n",
+        "post_fork = 'hooks.post_fork'\n",
+    ] {
+        conf(wrong).only("G209").says("a function of 2 arguments, and takes 1");
+    }
+    for fits in [
+        "from hooks import fits as post_fork\n",
+        "post_fork = 'hooks.fits'\n",
+        "post_fork = 'elsewhere.post_fork'\n",
+        "from hooks import *\npost_fork = fits\n",
+        "from elsewhere import post_fork\n",
+    ] {
+        let seen = conf(fits);
+        assert!(seen.of("G209").is_empty(), "{fits}: {seen:#?}");
+    }
+}

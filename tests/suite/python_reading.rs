@@ -146,7 +146,12 @@ nothing = None
     }
     assert_eq!(
         names.kind("function"),
-        Some(DefinitionKind::Function { required: 1, most: Some(2), is_async: false })
+        Some(DefinitionKind::Function {
+            required: 1,
+            most: Some(2),
+            is_async: false,
+            gives: false
+        })
     );
     assert_eq!(names.kind("nothing"), Some(DefinitionKind::None));
 }

@@ -54,6 +54,8 @@ pub struct Application {
     pub kind: Option<DefinitionKind>,
     /// Where an imported attribute is defined, and as what, where that is sure.
     pub imported: Option<(DefinitionKind, Span)>,
+    /// The function that makes it and gives nothing back, where that is sure: its name, and its place.
+    pub nothing: Option<(String, Span)>,
     /// What may have been meant: the module's own names where it was found, else the modules
     /// where it was looked for. Dotted, as one would write them.
     pub near: Vec<String>,
@@ -309,6 +311,7 @@ impl<'a> Reader<'a> {
             attribute: None,
             kind: None,
             imported: None,
+            nothing: None,
             near: Vec::new(),
             obstacles: Vec::new(),
         };
@@ -340,6 +343,7 @@ impl<'a> Reader<'a> {
                     attribute.and_then(|name| interface::definition(&self.graph, name));
             }
         }
+        application.nothing = interface::nothing(&self.graph, &name);
         application.resolution = Resolution::File(path);
         known(application)
     }

@@ -17,6 +17,8 @@ use crate::source::{Lookup, Sources};
 pub struct Django {
     /// `ALLOWED_HOSTS`.
     pub allowed_hosts: Known<Vec<String>>,
+    /// Is `CommonMiddleware` in `MIDDLEWARE`, which asks each request for its host?
+    pub asks_host: Known<bool>,
     /// `SECURE_SSL_REDIRECT`.
     pub ssl_redirect: Known<bool>,
     /// `USE_X_FORWARDED_HOST`.
@@ -25,10 +27,14 @@ pub struct Django {
     pub debug: Known<bool>,
     /// `ENGINE` of the default database.
     pub engine: Known<String>,
+    /// `NAME` of the default database, where that is SQLite's file.
+    pub sqlite: Known<Option<PathBuf>>,
     /// `STATIC_ROOT`, which `collectstatic` copies to; `None` if it is not set.
     pub static_root: Known<Option<PathBuf>>,
     /// `STATIC_URL`, as it is written.
     pub static_url: Known<Option<String>>,
+    /// Does its code speak of serving static files by itself?
+    pub serves_statics: bool,
 }
 
 /// Stands for the working directory in a path of a setting, where files are named from there.
@@ -50,12 +56,15 @@ pub(super) fn read(
     }
     let unknown = |why: &str| Django {
         allowed_hosts: Known::Unknown(Why::not_understood(why)),
+        asks_host: Known::Unknown(Why::not_understood(why)),
         ssl_redirect: Known::Unknown(Why::not_understood(why)),
         forwarded_host: Known::Unknown(Why::not_understood(why)),
         debug: Known::Unknown(Why::not_understood(why)),
         engine: Known::Unknown(Why::not_understood(why)),
+        sqlite: Known::Unknown(Why::not_understood(why)),
         static_root: Known::Unknown(Why::not_understood(why)),
         static_url: Known::Unknown(Why::not_understood(why)),
+        serves_statics: true,
     };
     let Some(path) = &code.django_settings else {
         return Some(unknown("the settings module is not known"));
@@ -83,12 +92,15 @@ pub(super) fn read(
             }
             Known::Unknown(why) => Known::Unknown(why),
         },
+        asks_host: listed(&settings, "MIDDLEWARE", "django.middleware.common.CommonMiddleware"),
         ssl_redirect: boolean("SECURE_SSL_REDIRECT", false),
         forwarded_host: boolean("USE_X_FORWARDED_HOST", false),
         debug: boolean("DEBUG", false),
         engine: engine(&settings),
+        sqlite: sqlite(&settings),
         static_root: text_or_path(&settings, "STATIC_ROOT").map(|root| root.map(PathBuf::from)),
         static_url: text_or_path(&settings, "STATIC_URL"),
+        serves_statics: serves_statics(sources, code, &settings),
     })
 }
 
@@ -141,6 +153,26 @@ fn settings(
         taken: &taken,
     };
     Some(evaluate::evaluate(&module, &surroundings))
+}
+
+/// What serves static files from within the application.
+const SERVING: [&str; 6] = [
+    "whitenoise",
+    "servestatic",
+    "dj_static",
+    "StaticFilesHandler",
+    "views.static",
+    "staticfiles.views",
+];
+
+fn serves_statics(sources: &Sources, code: &Code, settings: &ConfigFile) -> bool {
+    let modules = code.modules.iter().map(|module| module.file);
+    let settings = settings.values.iter().map(|line| line.name.span.file);
+    let files: std::collections::BTreeSet<_> = modules.chain(settings).collect();
+    files.into_iter().any(|id| {
+        let file = sources.file(id);
+        SERVING.iter().any(|word| memchr::memmem::find(&file.bytes, word.as_bytes()).is_some())
+    })
 }
 
 /// A module of the settings, unless it writes into its names by other ways than assignments.
@@ -243,6 +275,25 @@ fn text_or_path(settings: &ConfigFile, name: &str) -> Known<Option<String>> {
     }
 }
 
+/// Does a list hold this text?
+fn listed(settings: &ConfigFile, name: &str, wanted: &str) -> Known<bool> {
+    let unknown = || Known::Unknown(Why::not_understood(format!("{name} is not known")));
+    match value(settings, name) {
+        Known::Value(ConfigValue::List(items), origin) => {
+            let is = |item: &ConfigValue| matches!(item, ConfigValue::Str(text) if text == wanted);
+            let plain = items.iter().all(|item| matches!(item, ConfigValue::Str(_)));
+            match items.iter().any(is) {
+                true => Known::Value(true, origin),
+                false if plain => Known::Value(false, origin),
+                false => unknown(),
+            }
+        }
+        Known::Value(..) => unknown(),
+        Known::Default(..) | Known::Observed(..) => Known::Observed(false, "Django's default"),
+        Known::Unknown(why) => Known::Unknown(why),
+    }
+}
+
 /// `DATABASES["default"]["ENGINE"]`.
 fn engine(settings: &ConfigFile) -> Known<String> {
     let unknown = || Known::Unknown(Why::not_understood("the engine of DATABASES is not known"));
@@ -253,6 +304,28 @@ fn engine(settings: &ConfigFile) -> Known<String> {
     };
     match item(&databases, "default").and_then(|default| item(default, "ENGINE")) {
         Some(ConfigValue::Str(engine)) => Known::Value(engine.clone(), origin),
+        _ => unknown(),
+    }
+}
+
+/// `DATABASES["default"]["NAME"]` of SQLite; not what a variable holds, nor `:memory:` or a URI.
+fn sqlite(settings: &ConfigFile) -> Known<Option<PathBuf>> {
+    let none = || Known::Observed(None, "Django's settings");
+    match engine(settings) {
+        Known::Unknown(why) => return Known::Unknown(why),
+        engine if engine.ok().is_some_and(|engine| engine.ends_with(".sqlite3")) => {}
+        _ => return none(),
+    }
+    let unknown = || Known::Unknown(Why::not_understood("the database's NAME is not known"));
+    if settings.get("DATABASES").is_none_or(|line| line.secret) {
+        return unknown();
+    }
+    let Known::Value(databases, origin) = value(settings, "DATABASES") else { return unknown() };
+    match item(&databases, "default").and_then(|default| item(default, "NAME")) {
+        Some(ConfigValue::Str(name)) if name.contains(':') || name.is_empty() => none(),
+        Some(ConfigValue::Str(name) | ConfigValue::Path(name)) => {
+            Known::Value(Some(PathBuf::from(name)), origin)
+        }
         _ => unknown(),
     }
 }
@@ -275,6 +348,11 @@ fn texts(value: &ConfigValue) -> Option<Vec<String>> {
 }
 
 impl Django {
+    /// Does Django answer every request by 400, whatever its `Host` is?
+    pub fn refuses_all(&self) -> Result<bool, super::super::Why> {
+        Ok(self.allowed_hosts.get()?.is_empty() && !*self.debug.get()? && *self.asks_host.get()?)
+    }
+
     /// Does Django answer a request with this `Host` by 400, whatever it asks for
     /// (`HttpRequest.get_host()` and `validate_host()`)?
     pub fn refuses(&self, host: &str) -> Result<bool, super::super::Why> {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::super::gunicorn::ConfigChoice;
+use super::super::gunicorn::{ConfigChoice, is_hook};
 use super::super::place::tidy;
 use super::super::release::standard_library;
 use super::super::{Given, Known, Machine, Origin, Place, Problem, Whose, Why};
@@ -117,7 +117,7 @@ impl ConfigReader<'_> {
             let lookup = self.sources.host().look(path);
             matches!(lookup.outcome, Outcome::Present(_)).then_some(lookup.resolved)
         };
-        let content = evaluate::evaluate(
+        let mut content = evaluate::evaluate(
             &module,
             &Surroundings {
                 file: None,
@@ -130,6 +130,10 @@ impl ConfigReader<'_> {
                 taken: &|import| self.hooks_of(import),
             },
         );
+        for assignment in content.values.iter_mut().filter(|one| is_hook(&one.name.value)) {
+            let function = assignment.text().and_then(|text| self.function_named(text));
+            function.into_iter().for_each(|count| assignment.is_function(count));
+        }
         let mut faults: Vec<(String, Span)> = module
             .faults()
             .iter()
@@ -168,6 +172,15 @@ impl ConfigReader<'_> {
             Some(file) => TakenModule::Module(Box::new(python::parse(&file, self.python)), None),
             None => TakenModule::Unknown,
         }
+    }
+
+    /// `post_fork = "hooks.post_fork"`: how many arguments that function takes, where its module lies in
+    /// the directory in which gunicorn is started.
+    fn function_named(&self, text: &str) -> Option<usize> {
+        let (module, name) = text.rsplit_once('.')?;
+        let file = self.sources.load(&self.module_file(module)?).ok()?;
+        let module = python::parse(&file, self.python);
+        module.takes_by_place(name)
     }
 
     /// The text of a file that the configuration reads itself. Nothing of it may be shown.

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use ruff_python_ast::{Expr, ExprCall, Stmt};
 
-use super::super::Span;
+use super::super::{Span, Spanned};
 use super::Module;
 use super::walk::{self, Place};
 
@@ -300,6 +300,35 @@ impl Module {
         }
         said
     }
+}
+
+impl Module {
+    /// The file in `app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite:////…"`, where that stands once and
+    /// under no condition.
+    pub fn sqlite_file(&self) -> Option<Spanned<String>> {
+        let mut found = Vec::new();
+        walk::statements(self.statements(), Place::default(), &mut |statement, place| {
+            let Stmt::Assign(node) = statement else { return };
+            let names = |target: &Expr| {
+                matches!(target, Expr::Subscript(one)
+                if text(&one.slice).as_deref() == Some("SQLALCHEMY_DATABASE_URI"))
+            };
+            if node.targets.iter().any(names) {
+                let url = text(&node.value).filter(|_| !place.conditional);
+                let file = url.as_deref().and_then(sqlite_file).map(str::to_owned);
+                let span = self.span(&*node.value);
+                found.push(file.map(|value| Spanned { value, span }));
+            }
+        });
+        found.pop().filter(|_| found.is_empty()).flatten()
+    }
+}
+
+/// The absolute path in a `sqlite:////…` without options; a relative one counts from where each
+/// framework likes.
+pub fn sqlite_file(url: &str) -> Option<&str> {
+    let path = url.strip_prefix("sqlite:///").filter(|path| path.starts_with('/'))?;
+    (!path.contains(['?', '%'])).then_some(path)
 }
 
 fn config_object(given: &Expr) -> Option<ConfigObject<'_>> {

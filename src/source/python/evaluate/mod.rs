@@ -71,6 +71,19 @@ impl Assignment {
     pub fn value(&self) -> &ConfigValue {
         &self.value
     }
+
+    /// Its text, where it is one and no variable's.
+    pub fn text(&self) -> Option<&str> {
+        match &self.value {
+            ConfigValue::Str(text) if !self.secret => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The text names a function that takes so many arguments by their place.
+    pub fn is_function(&mut self, count: usize) {
+        self.value = ConfigValue::Callable(Some(count));
+    }
 }
 
 impl fmt::Debug for Assignment {
