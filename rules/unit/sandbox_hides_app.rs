@@ -128,7 +128,7 @@ crate::rule! {
     /// app = Flask(__name__)
     /// app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite:////srv/myapp/shared/myapp.db"
     /// ```
-    /// ```ini,fixed,drop-in
+    /// ```ini,good,drop-in
     /// [Service]
     /// ProtectSystem=strict
     /// PrivateTmp=yes
