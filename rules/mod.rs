@@ -1,5 +1,6 @@
 //! The rules: one file each, listed by area.
 
+mod allowed_hosts;
 pub mod environment;
 mod expected_upstream;
 pub mod gunicorn;
@@ -11,8 +12,10 @@ mod private_users;
 pub mod processes;
 pub mod release;
 mod runtime_directory;
+mod script_name;
 mod shell_syntax;
 pub mod sockets;
+mod static_url;
 pub mod unit;
 mod without_shell;
 

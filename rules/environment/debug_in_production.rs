@@ -133,6 +133,44 @@ crate::rule! {
     /// if __name__ == "__main__":
     ///     app.run(debug=True)
     /// ```
+    /// Or the configuration says so that it loads; one that is loaded nowhere says nothing:
+    ///
+    /// ```python,bad
+    /// from flask import Flask
+    ///
+    /// app = Flask(__name__)
+    /// app.config.from_object("config.Development")
+    /// ```
+    /// ```python,bad,file=/srv/myapp/releases/2026-04-21/config.py
+    /// class Base:
+    ///     DEBUG = False
+    ///
+    ///
+    /// class Development(Base):
+    ///     DEBUG = True
+    ///
+    ///
+    /// class Production(Base):
+    ///     pass
+    /// ```
+    /// ```python,good
+    /// from flask import Flask
+    ///
+    /// app = Flask(__name__)
+    /// app.config.from_object("config.Production")
+    /// ```
+    /// ```python,good,file=/srv/myapp/releases/2026-04-21/config.py
+    /// class Base:
+    ///     DEBUG = False
+    ///
+    ///
+    /// class Development(Base):
+    ///     DEBUG = True
+    ///
+    ///
+    /// class Production(Base):
+    ///     pass
+    /// ```
     ///
     /// Django's `DEBUG`, as the settings say it that this application starts with: error pages show source
     /// code and settings to whoever causes one (measured on Django 5.2), and every query is kept in memory.
@@ -169,28 +207,41 @@ fn is_true(value: &str) -> bool {
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let reported = variables(app, out);
     // The same thing twice, where the settings take it from that variable.
-    let debug = app.release.django.as_ref().map(|django| &django.debug);
-    if let Some(debug) = debug.filter(|debug| !reported && debug.ok() == Some(&true)) {
-        out.report(
-            "visitors see source code and settings on error pages: DEBUG is on in the settings that \
-             this application starts with",
-        )
-        .at_known(debug, "debug mode in production")
-        .help("write DEBUG = False there, or take it from the environment, off unless it is set")
-        .subject("DEBUG in settings")
-        .fix(Safety::Manual, "DEBUG = False in Django's settings");
+    if let Some(debug) = app.release.django.as_ref().map(|django| &django.debug)
+        && !reported
+    {
+        if *debug.get()? {
+            out.report(
+                "visitors see source code and settings on error pages: DEBUG is on in the settings that \
+                 this application starts with",
+            )
+            .at_known(debug, "debug mode in production")
+            .help("write DEBUG = False there, or take it from the environment, off unless it is set")
+            .subject("DEBUG in settings")
+            .fix(Safety::Manual, "DEBUG = False in Django's settings");
+        }
     }
     let made = app.release.code.made.ok().and_then(Option::as_ref);
     let mut certain = app.release.code.modules.iter().filter(|module| module.certain);
     if made.is_some_and(|made| made.maker == "Flask")
         && let Some(on) = certain.find_map(|module| module.flask_debug)
     {
-        out.report(
+        let finding = out.report(
             "exceptions pass by the application's error handlers: its code turns debug mode on, whatever \
              the environment says",
-        )
-        .at(on, "debug mode in production")
-        .help("take the line out: FLASK_DEBUG=1 turns it on where you develop")
+        );
+        match on.configuration {
+            None => finding
+                .at(on.span, "debug mode in production")
+                .help("take the line out: FLASK_DEBUG=1 turns it on where you develop"),
+            Some(configuration) => finding
+                .at(on.span, "loads this configuration in production")
+                .at(configuration, "debug mode")
+                .help(
+                    "load a configuration without DEBUG = True here: FLASK_DEBUG=1 turns debug mode on \
+                     where you develop",
+                ),
+        }
         .subject("debug in the code")
         .fix(Safety::Manual, "no debug mode in the code");
     }

@@ -1,3 +1,5 @@
+use std::collections::{HashMap, HashSet};
+
 use crate::facts::gunicorn::UnknownName;
 use crate::facts::lost::{LossKind, LostAssignment};
 use crate::facts::release::{Need, Reader, VariableUse};
@@ -66,25 +68,77 @@ crate::rule! {
     }
 }
 
+/// For how many variables a slip of the pen is looked for: who lacks more has another fault.
+const GUESSES: usize = 20;
+
+/// What is asked for each variable, looked up instead of searched.
+struct Lookups<'a> {
+    /// The reads of a variable, by its name; the first of each.
+    reads: HashMap<&'a str, &'a VariableUse>,
+    /// The reads by their place.
+    places: HashMap<Span, &'a VariableUse>,
+    /// What the code needs.
+    required: HashSet<&'a str>,
+    /// What a file has and loses.
+    dropped: HashSet<&'a str>,
+    /// The variables that are set, without regard to case.
+    folded: HashSet<String>,
+    /// What is set and nothing reads, where there is still to be looked for.
+    idle: Vec<&'a str>,
+    guesses: usize,
+}
+
+impl<'a> Lookups<'a> {
+    fn of(app: &'a App) -> Self {
+        let code = &app.release.code;
+        let mut reads: HashMap<&str, &VariableUse> = HashMap::new();
+        let mut places = HashMap::new();
+        for read in code.modules.iter().flat_map(|module| &module.environment.variables) {
+            reads.entry(read.name.as_str()).or_insert(read);
+            places.entry(read.span).or_insert(read);
+        }
+        let set = app.environment.variables.iter();
+        let folded = set.clone().map(|(name, _)| name.to_ascii_lowercase()).collect();
+        let idle = set
+            .filter(|(name, variable)| variable.span.is_some() && !reads.contains_key(&***name))
+            .map(|(name, _)| &**name)
+            .collect();
+        let required = code.required.iter().map(|required| required.name.as_str()).collect();
+        Self { reads, places, required, dropped: dropped(app), folded, idle, guesses: GUESSES }
+    }
+
+    /// The name nearest to the one wanted, among those that are set and that nothing reads.
+    fn nearest(&mut self, app: &App, name: &str) -> Option<(String, Option<Span>)> {
+        self.guesses = self.guesses.checked_sub(1)?;
+        // Two letters make another word of a short one.
+        let letters = (name.len().saturating_sub(1) / 3).min(2);
+        let near = nearest_within(name, letters, self.idle.iter().copied())?;
+        Some((near.to_owned(), app.environment.variables.get(near)?.span))
+    }
+}
+
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let code = &app.release.code;
+    let mut lookups = Lookups::of(app);
     for wanted in &app.wanted.variables {
         // Where the code needs it, that is the better place to look at.
-        if !code.required.iter().any(|required| required.name == wanted.value) {
-            configured(app, &wanted.value, wanted.span, out);
+        if !lookups.required.contains(wanted.value.as_str()) {
+            configured(app, &lookups, &wanted.value, wanted.span, out);
         }
     }
     code.application.get()?;
     for variable in &code.required {
-        let reader = read_of(app, &variable.name, Some(variable.span)).map(|read| read.reader);
-        judge(app, &variable.name, variable.span, reader, out);
+        let read = lookups.places.get(&variable.span);
+        let reader = read.filter(|read| read.name == variable.name).map(|read| read.reader);
+        judge(app, &mut lookups, &variable.name, variable.span, reader, out);
     }
-    let named_by_code = |name: &str| code.required.iter().any(|required| required.name == name);
-    for example in code.examples.iter().filter(|example| !named_by_code(&example.value)) {
+    for example in &code.examples {
         // Optional ones are listed in examples too, and what only docker-compose reads.
-        if let Some(read) = read_of(app, &example.value, None)
+        if !lookups.required.contains(example.value.as_str())
+            && let Some(read) = lookups.reads.get(example.value.as_str()).copied()
             && matches!(read.need, Need::Conditional | Need::InFunction)
-            && let Some(finding) = judge(app, &example.value, read.span, Some(read.reader), out)
+            && let Some(finding) =
+                judge(app, &mut lookups, &example.value, read.span, Some(read.reader), out)
         {
             finding.severity(Severity::Warning).at(example.span, "listed as needed");
         }
@@ -93,7 +147,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
 }
 
 /// A variable that the file of settings requires.
-fn configured(app: &App, name: &str, span: Span, out: &mut Sink) {
+fn configured(app: &App, lookups: &Lookups<'_>, name: &str, span: Span, out: &mut Sink) {
     let known = app.environment.variables.contains_key(name);
     let empty = match app.variable(name) {
         Ok(Some(variable)) if !variable.value.expose().is_empty() => return,
@@ -104,7 +158,7 @@ fn configured(app: &App, name: &str, span: Span, out: &mut Sink) {
     };
     // E401, E404 and U141 say where it is lost, and repair it there.
     let lost = app.environment.lost.iter().any(|lost| lost.concerns(name));
-    if is_dropped(app, name) || lost {
+    if lookups.dropped.contains(name) || lost {
         return;
     }
     if let Some(why) = app.release.code.open.as_ref() {
@@ -140,17 +194,9 @@ fn files(app: &App) -> String {
     if files.is_empty() { "the unit".to_owned() } else { files.join(" and ") }
 }
 
-fn read_of<'a>(app: &'a App, name: &str, span: Option<Span>) -> Option<&'a VariableUse> {
-    app.release
-        .code
-        .modules
-        .iter()
-        .flat_map(|module| &module.environment.variables)
-        .find(|read| read.name == name && span.is_none_or(|span| read.span == span))
-}
-
 fn judge<'s>(
     app: &App,
+    lookups: &mut Lookups<'_>,
     name: &str,
     span: Span,
     reader: Option<Reader>,
@@ -168,7 +214,10 @@ fn judge<'s>(
         }
         Ok(None) => false,
     };
-    if is_set_for(reader, app, name) || is_dropped(app, name) {
+    // pydantic-settings looks a field up without regard to case.
+    let folded = reader == Some(Reader::Pydantic)
+        && lookups.folded.contains(name.to_ascii_lowercase().as_str());
+    if folded || lookups.dropped.contains(name) {
         return None;
     }
     if let Some(why) = elsewhere(app, reader) {
@@ -181,7 +230,7 @@ fn judge<'s>(
     if let Some(unknown) = misplaced(app, name) {
         return Some(told_where(name, span, unknown, out));
     }
-    let near = nearest(app, name);
+    let near = lookups.nearest(app, name);
     let guess = near
         .as_ref()
         .map_or_else(String::new, |(near, _)| format!(" (is {near} a slip of the pen?)"));
@@ -234,12 +283,6 @@ fn told_where<'s>(
     .subject(name)
 }
 
-/// pydantic-settings looks a field up without regard to case.
-fn is_set_for(reader: Option<Reader>, app: &App, name: &str) -> bool {
-    reader == Some(Reader::Pydantic)
-        && app.environment.variables.keys().any(|set| set.eq_ignore_ascii_case(name))
-}
-
 /// A line of the unit was to set it, and does not: U141 repairs the line.
 fn told_lost<'s>(
     name: &str,
@@ -271,15 +314,18 @@ fn told_lost<'s>(
     .subject(name)
 }
 
-/// Does a file have it and lose it? Then E401 or E404 says so, where it can be repaired.
-fn is_dropped(app: &App, name: &str) -> bool {
-    app.environment.read_files().any(|read| {
-        read.content.ignored.iter().any(|line| line.name.as_deref() == Some(name))
-            || read.content.assignments.iter().any(|assignment| {
-                let taken = assignment.is_unbalanced() || !assignment.joining().is_empty();
-                taken && assignment.swallowed.iter().any(|n| n.value == name)
-            })
-    })
+/// What a file has and loses. E401 or E404 says so, where it can be repaired.
+fn dropped(app: &App) -> HashSet<&str> {
+    let mut found = HashSet::new();
+    for read in app.environment.read_files() {
+        found.extend(read.content.ignored.iter().filter_map(|line| line.name.as_deref()));
+        for assignment in &read.content.assignments {
+            if assignment.is_unbalanced() || !assignment.joining().is_empty() {
+                found.extend(assignment.swallowed.iter().map(|name| name.value.as_str()));
+            }
+        }
+    }
+    found
 }
 
 /// Why the code may get it from elsewhere.
@@ -289,17 +335,4 @@ fn elsewhere(app: &App, reader: Option<Reader>) -> Option<Why> {
         (reader == Some(Reader::Decouple))
             .then(|| Why::depends("python-decouple may read it from a file of the release"))
     })
-}
-
-/// The name nearest to the one wanted, among those that are set and that nothing reads.
-fn nearest(app: &App, name: &str) -> Option<(String, Option<Span>)> {
-    // Two letters make another word of a short one.
-    let letters = (name.len().saturating_sub(1) / 3).min(2);
-    let idle = app
-        .environment
-        .variables
-        .iter()
-        .filter(|(set, variable)| variable.span.is_some() && read_of(app, set, None).is_none());
-    let near = nearest_within(name, letters, idle.map(|(set, _)| set.as_str()))?;
-    Some((near.to_owned(), app.environment.variables.get(near)?.span))
 }

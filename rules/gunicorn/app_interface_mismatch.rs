@@ -165,7 +165,7 @@ fn uncalled(app: &App, out: &mut Sink) -> bool {
         _ => None,
     };
     let (
-        Some((DefinitionKind::Function { required, most, is_async: false }, defined)),
+        Some((DefinitionKind::Function { required, most, is_async: false, .. }, defined)),
         ApplicationObject::Name { name, .. },
     ) = (application.imported.or(here), &application.name.object)
     else {

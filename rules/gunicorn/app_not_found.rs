@@ -17,7 +17,8 @@ crate::rule! {
     /// `module:name` is looked for in the directory that gunicorn changes to (`--chdir`, else the
     /// working directory) and along `--pythonpath` and `PYTHONPATH`. The name must stand at the
     /// top level of the module: a plain name, or a call of one with literal arguments
-    /// (`wsgi:create_app("production")`); `wsgi` alone means `wsgi:application`. Where the module
+    /// (`wsgi:create_app("production")`), and what it gives must not be `None`, as a function without
+    /// `return app` gives it; `wsgi` alone means `wsgi:application`. Where the module
     /// may define names out of sight (`from x import *`, a branch) the rule says nothing. In a
     /// repository, where what is installed is not known, a module that no file here has is told where
     /// one has nearly its name.
@@ -67,6 +68,39 @@ crate::rule! {
     /// from flask import Flask
     ///
     /// app = Flask(__name__)
+    /// ```
+    ///
+    /// A factory without `return app` (`Failed to find application object`, measured with gunicorn 27):
+    ///
+    /// ```python,bad
+    /// from flask import Flask
+    ///
+    ///
+    /// def create_app():
+    ///     app = Flask(__name__)
+    ///
+    ///     @app.route("/")
+    ///     def index():
+    ///         return "hello"
+    ///
+    ///
+    /// app = create_app()
+    /// ```
+    /// ```python,fixed
+    /// from flask import Flask
+    ///
+    ///
+    /// def create_app():
+    ///     app = Flask(__name__)
+    ///
+    ///     @app.route("/")
+    ///     def index():
+    ///         return "hello"
+    ///
+    ///     return app
+    ///
+    ///
+    /// app = create_app()
     /// ```
     ///
     /// Healthy: a factory that is called, in a package, with an argument; and a name that only
@@ -134,9 +168,11 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         false => text,
     };
     let named = &app.release.code.application;
+    let nothing = application.nothing.as_ref().map(|(_, span)| *span);
     let finding = out
         .report(format!("{CONSEQUENCE}: {}", shown(cause)))
-        .at_first([(named.span(), "names the application"), (app.gunicorn.started_at(), "")]);
+        .at_first([(named.span(), "names the application"), (app.gunicorn.started_at(), "")])
+        .at_some(nothing, "no `return` with a value");
     if let Resolution::Missing(searched) = &application.resolution {
         show_searched(searched, finding);
     }
@@ -144,10 +180,13 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         finding.evidence(crate::rule::EvidenceKind::File, obstacle);
     }
     let mut help = Vec::new();
-    if !application.secret {
+    if !application.secret && nothing.is_none() {
         help.extend(suggestion(application).map(|name| format!("Did you mean {name}?")));
     }
     match &application.resolution {
+        Resolution::File(_) if nothing.is_some() => {
+            help.push("let it end with the application that it makes: return app".to_owned());
+        }
         Resolution::File(path) => {
             help.push(format!(
                 "See what it defines: grep -nE '^(def |class |[A-Za-z_]+ *=)' {}",
@@ -247,7 +286,12 @@ fn cause(application: &Application) -> Result<Option<String>, Why> {
             let plural = if required == 1 { "" } else { "s" };
             Some(format!("{name} in {path} wants {required} argument{plural} and is given {given}"))
         }
-        _ => None,
+        _ => application.nothing.as_ref().map(|(factory, _)| match factory == name {
+            true => format!("{factory}() gives nothing back, and so there is no application"),
+            false => {
+                format!("{name} in {path} is what {factory}() gives back, and that is nothing")
+            }
+        }),
     })
 }
 

@@ -151,13 +151,11 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
 /// Is the file of `--log-config` not there?
 fn log_config(app: &App, out: &mut Sink) {
     let Some(LogConfig { place, span, secret }) = &app.gunicorn.log_config else { return };
-    let missing = match place.state.get() {
-        Ok(State::Missing { .. }) => true,
-        Ok(_) => false,
-        Err(why) => return out.skip(&why),
-    };
-    if !missing {
-        return;
+    match (place.is_missing(), place.state.ok()) {
+        (Ok(true), _) => {}
+        (Ok(false), Some(State::Missing { at, .. })) => return out.skip(&not_copied(at)),
+        (Ok(false), _) => return,
+        (Err(why), _) => return out.skip(&why),
     }
     let path = match secret {
         true => "the file of logconfig".to_owned(),
@@ -169,6 +167,11 @@ fn log_config(app: &App, out: &mut Sink) {
         .by_hand(span.or_else(|| app.gunicorn.started_at()))
         .subject("logconfig")
         .fix(crate::rule::Safety::Manual, "a --log-config that is there");
+}
+
+/// A tree without `/srv` says nothing of what lies in it.
+fn not_copied(at: &std::path::Path) -> Why {
+    Why::not_read(format!("{} is not in the tree that was read", at.display()))
 }
 
 /// Does a logger name a handler that is not there? A class of one's own may log in another way.
@@ -248,6 +251,7 @@ fn unreadable(app: &App, config: &ConfigSource, out: &mut Sink) -> Result<bool, 
         return Ok(true);
     }
     let (what, evidence) = match config.place.state.get()? {
+        State::Missing { at, .. } if !config.place.is_missing()? => return Err(not_copied(at)),
         State::Missing { at, .. } => {
             (format!("{path} does not exist"), format!("{} does not exist", at.display()))
         }

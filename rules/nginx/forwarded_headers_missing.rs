@@ -26,6 +26,11 @@ crate::rule! {
     /// request that does not say `X-Forwarded-Proto: https` back to the same address, for ever (an
     /// error).
     ///
+    /// The host that is passed on has to be Django's as well. With `ALLOWED_HOSTS = []` and `DEBUG` off it
+    /// answers 400 to everything; where a name of `server_name` is not among them, to every request for
+    /// that name (measured on Django 5.2: `CommonMiddleware` asks for the host, and without it in
+    /// `MIDDLEWARE` nothing is said here). An error where no name of the site is allowed, else a warning.
+    ///
     /// Where the server is asked in plain HTTP alone, an `X-Forwarded-Proto` that it does not set is an
     /// info: the application takes the scheme for http, rightly, unless a client lies.
     ///
@@ -100,6 +105,7 @@ struct Group {
 }
 
 fn check(front: &Passing, out: &mut Sink) -> Result<(), Why> {
+    let none = crate::rules::allowed_hosts::check(front, out);
     // One finding for each server and set of headers: many locations have one cause.
     let mut groups: BTreeMap<Group, Vec<&Destination>> = BTreeMap::new();
     for pass in &front.passes {
@@ -110,7 +116,9 @@ fn check(front: &Passing, out: &mut Sink) -> Result<(), Why> {
         }
     }
     for (group, passes) in groups {
-        let refused = front.app.and_then(|app| refused(front.model, app, &group, &passes));
+        // Where every host is refused, the right one is as well.
+        let app = front.app.filter(|_| !none);
+        let refused = app.and_then(|app| refused(front.model, app, &group, &passes));
         // Over TLS it is the server's own requests alone that are redirected.
         let others = match refused {
             Some(Refused::Scheme) => {

@@ -21,6 +21,11 @@ crate::rule! {
     /// `fastcgi_pass` and `scgi_pass`; and with `grpc_pass`, as gRPC is HTTP/2 (`upstream sent too large
     /// http2 frame`), unless gunicorn (26.2 and later) is told to speak that in clear text.
     ///
+    /// With `SCRIPT_NAME` in its environment gunicorn answers 500 to every path that does not begin with
+    /// it, `Request path '/' does not start with SCRIPT_NAME` (measured on 27.0.1): nginx has to pass the
+    /// path on as it was asked for, `location /shop/ { proxy_pass http://myapp; }` with
+    /// `SCRIPT_NAME=/shop`, and no `/` behind the address.
+    ///
     /// Proved by `proxy-pass-malformed`: `nginx -t` found nothing, and every request got
     /// 502.
     ///
@@ -143,6 +148,7 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
     let encrypted_apps: Vec<&App> = with(|app| speaks_tls(app) == Ok(true));
     let uwsgi_apps: Vec<&App> = with(speaks_uwsgi);
     directories(model, out);
+    crate::rules::script_name::check(deployment, out);
     let mut seen = HashSet::new();
     for destination in &deployment.nginx.destinations {
         if seen.contains(&destination.word) {

@@ -23,6 +23,10 @@ crate::rule! {
     /// `/static../wsgi.py` is `…/static/../wsgi.py`, so the code, and an environment file beside
     /// it, can be downloaded (error).
     ///
+    /// What Django writes into its pages is `STATIC_URL`: where nginx has another location for the same
+    /// directory, requests for it end at Django, which answers 404 (unless WhiteNoise or a view of its own
+    /// serves them).
+    ///
     /// In a repository the site is held against what the application says of itself: Django's
     /// `STATIC_ROOT`, which `collectstatic` copies to, and the `static` directory beside the module
     /// that makes Flask's application. Only a directory below the one that gunicorn starts in is
@@ -186,6 +190,7 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
                 report_misplaced(misplaced, directory, out);
             }
         }
+        crate::rules::static_url::check(deployment, app, &mut seen, out);
     }
     rootless(deployment, &owners, &mut seen, out);
     // What is at a path, only the machine itself tells.

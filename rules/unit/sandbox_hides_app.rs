@@ -22,6 +22,10 @@ crate::rule! {
     /// to be there, unless `-` stands before it: else the start ends with 226/NAMESPACE before anything
     /// runs, and with 243/CREDENTIALS where the file of `LoadCredential=` is missing.
     ///
+    /// The file of a SQLite database that the settings name is written by the application: where it is
+    /// read-only the pages are shown and whatever is to be saved gets 500, `attempt to write a readonly
+    /// database` (a warning).
+    ///
     /// `PrivateUsers=yes` leaves root and `User=` alone of all users and takes every capability away:
     /// a gunicorn that starts as root cannot become `--user`, and none listens on a port below 1024.
     ///
@@ -113,12 +117,31 @@ crate::rule! {
     /// LoadCredential=environment:/etc/myapp.env
     /// ```
     ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// ProtectSystem=strict
+    /// PrivateTmp=yes
+    /// ```
+    /// ```python,bad
+    /// from flask import Flask
+    ///
+    /// app = Flask(__name__)
+    /// app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite:////srv/myapp/shared/myapp.db"
+    /// ```
+    /// ```ini,good,drop-in
+    /// [Service]
+    /// ProtectSystem=strict
+    /// PrivateTmp=yes
+    /// ReadWritePaths=-/srv/myapp/shared
+    /// ```
+    ///
     /// Healthy: what is hidden is not needed, what is written lies where it may be.
     ///
     /// ```ini,good,drop-in
     /// [Service]
     /// ProtectHome=yes
     /// ProtectSystem=strict
+    /// ReadWritePaths=-/srv/myapp/shared
     /// PrivateTmp=yes
     /// PrivateUsers=yes
     /// InaccessiblePaths=/var/lib/secrets
@@ -173,8 +196,15 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             return Err(Why::depends(format!("{key}= gives the service other files")));
         }
     }
-    let judges =
-        [absent, hidden, read_only, no_temporary, network, crate::rules::private_users::check];
+    let judges = [
+        absent,
+        hidden,
+        read_only,
+        no_temporary,
+        database,
+        network,
+        crate::rules::private_users::check,
+    ];
     for judge in judges {
         if let Err(why) = judge(app, out) {
             out.skip(&why);
@@ -403,41 +433,9 @@ fn hidden(app: &App, out: &mut Sink) -> Result<(), Why> {
 
 /// What gunicorn has to write and may not.
 fn read_only(app: &App, out: &mut Sink) -> Result<(), Why> {
-    let service = &app.service;
-    let dynamic = *service.boolean("DynamicUser", false).get()?;
-    let system = service.word("ProtectSystem", if dynamic { "strict" } else { "no" });
-    let home = service.word("ProtectHome", if dynamic { "read-only" } else { "no" });
-    let (strict, homes) = (system.get()? == "strict", home.get()? == "read-only");
-    let listed = paths(app, "ReadOnlyPaths")?;
-    let writable = paths(app, "ReadWritePaths")?;
-    let made = service.directories.get()?;
-    let over = paths(app, "TemporaryFileSystem")?;
+    let locks = ReadOnlyTrees::of(app)?;
     for (need, setting) in written(app)? {
-        let free = over.iter().any(|(top, _)| need.below(top))
-            || NOT_PROTECTED.iter().any(|top| need.below(Path::new(top)))
-            || writable.iter().any(|(top, _)| need.below(top))
-            || made.iter().any(|made| need.below(&made.path))
-            || (need.below(Path::new("/tmp")) || need.below(Path::new("/var/tmp")))
-                && *service.private_tmp().get()?;
-        if free {
-            continue;
-        }
-        let in_home = HOMES.iter().any(|top| need.below(Path::new(top)));
-        let (at, cause) = if let Some((top, span)) = listed.iter().find(|(top, _)| need.below(top))
-        {
-            (Some(*span), format!("ReadOnlyPaths={}", top.display()))
-        } else if homes && in_home {
-            (home.span(), "ProtectHome=read-only".to_owned())
-        } else if strict {
-            (system.span(), "ProtectSystem=strict".to_owned())
-        } else {
-            continue;
-        };
-        for key in ["BindPaths", "BindReadOnlyPaths"] {
-            if paths(app, key)?.iter().any(|(top, _)| need.below(top)) {
-                return Err(Why::depends(format!("{key}= may give the path back")));
-            }
-        }
+        let Some((at, cause)) = locks.on(app, &need)? else { continue };
         let shown = need.path.display();
         let directory = need.path.parent().unwrap_or(Path::new("/")).display();
         out.report(format!(
@@ -454,6 +452,115 @@ fn read_only(app: &App, out: &mut Sink) -> Result<(), Why> {
         return Ok(());
     }
     Ok(())
+}
+
+/// The file of a SQLite database that the application writes to and may not.
+fn database(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let locks = ReadOnlyTrees::of(app)?;
+    if !locks.any() {
+        return Ok(());
+    }
+    let Some(database) = app.release.sqlite.get()? else { return Ok(()) };
+    let (path, span) = (database.path.clone(), database.span);
+    let need = Need { resolved: database.resolved.clone(), path, span, what: "database" };
+    let Some((at, cause)) = locks.on(app, &need)? else { return Ok(()) };
+    let directory = need.path.parent().unwrap_or(Path::new("/")).display().to_string();
+    // What a variable holds is shown nowhere.
+    let (shown, directory) = match &database.variable {
+        Some(name) => (format!("that {name} names"), "THE-DIRECTORY-OF-THE-DATABASE".to_owned()),
+        None => (need.path.display().to_string(), directory),
+    };
+    out.report(format!(
+        "whatever writes to the database gets 500: {cause} makes the SQLite file {shown} read-only \
+         (attempt to write a readonly database)"
+    ))
+    .severity(Severity::Warning)
+    .at_some(at, "makes it read-only")
+    .at_some(need.span, "the database")
+    .subject("database")
+    .help(format!(
+        "In [Service] (SQLite writes files beside it as well, so the directory is named):\n\
+         ReadWritePaths={directory}"
+    ))
+    .by_hand(at)
+    .fix(Safety::Manual, "let the service write its database");
+    Ok(())
+}
+
+/// What makes paths read-only, and what leaves them as they are.
+struct ReadOnlyTrees {
+    system: Known<String>,
+    home: Known<String>,
+    listed: Vec<(PathBuf, Span)>,
+    free: Vec<(PathBuf, Span)>,
+    private_tmp: bool,
+}
+
+impl ReadOnlyTrees {
+    fn of(app: &App) -> Result<Self, Why> {
+        let service = &app.service;
+        let dynamic = *service.boolean("DynamicUser", false).get()?;
+        let mut free = paths(app, "TemporaryFileSystem")?;
+        free.extend(paths(app, "ReadWritePaths")?);
+        let locks = Self {
+            system: service.word("ProtectSystem", if dynamic { "strict" } else { "no" }),
+            home: service.word("ProtectHome", if dynamic { "read-only" } else { "no" }),
+            listed: paths(app, "ReadOnlyPaths")?,
+            free,
+            private_tmp: *service.private_tmp().get()?,
+        };
+        locks.system.get()?;
+        locks.home.get()?;
+        Ok(locks)
+    }
+
+    fn any(&self) -> bool {
+        self.system.ok().is_some_and(|word| !protected(word).is_empty())
+            || self.home.ok().is_some_and(|word| word == "read-only")
+            || !self.listed.is_empty()
+    }
+
+    /// What makes this read-only, if anything does.
+    fn on(&self, app: &App, need: &Need) -> Result<Option<(Option<Span>, String)>, Why> {
+        let made = app.service.directories.get()?;
+        let temporary = need.below(Path::new("/tmp")) || need.below(Path::new("/var/tmp"));
+        let free = self.free.iter().any(|(top, _)| need.below(top))
+            || NOT_PROTECTED.iter().any(|top| need.below(Path::new(top)))
+            || made.iter().any(|made| need.below(&made.path))
+            || temporary && self.private_tmp;
+        if free {
+            return Ok(None);
+        }
+        let (system, home) = (self.system.get()?, self.home.get()?);
+        let in_home = HOMES.iter().any(|top| need.below(Path::new(top)));
+        let of_system = protected(system).iter().any(|top| need.below(Path::new(top)));
+        let (at, cause) =
+            if let Some((top, span)) = self.listed.iter().find(|(top, _)| need.below(top)) {
+                (Some(*span), format!("ReadOnlyPaths={}", top.display()))
+            } else if home == "read-only" && in_home {
+                (self.home.span(), "ProtectHome=read-only".to_owned())
+            } else if of_system {
+                (self.system.span(), format!("ProtectSystem={system}"))
+            } else {
+                return Ok(None);
+            };
+        for key in ["BindPaths", "BindReadOnlyPaths"] {
+            if paths(app, key)?.iter().any(|(top, _)| need.below(top)) {
+                return Err(Why::depends(format!("{key}= may give the path back")));
+            }
+        }
+        Ok(Some((at, cause)))
+    }
+}
+
+/// What `ProtectSystem=` makes read-only.
+fn protected(word: &str) -> &'static [&'static str] {
+    match word {
+        "strict" => &["/"],
+        "full" => &["/usr", "/boot", "/efi", "/etc"],
+        "yes" | "true" | "on" | "1" => &["/usr", "/boot", "/efi"],
+        _ => &[],
+    }
 }
 
 /// The paths of a list of them, without `-` and `+`.

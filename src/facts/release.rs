@@ -7,6 +7,7 @@ mod django;
 pub mod django_migrations;
 mod django_settings;
 mod finder;
+mod flask_debug;
 mod graph;
 pub mod interface;
 pub mod link;
@@ -21,6 +22,7 @@ mod read_module;
 pub mod readable;
 mod requirements_file;
 mod site;
+mod sqlite;
 pub(super) mod standard_library;
 pub mod unresolved;
 
@@ -46,6 +48,7 @@ pub use packages::{Needed, Packages, RequirementsFile};
 pub use pinned::Pinned;
 pub use previous::{Alike, PreviousRelease};
 pub use readable::Unreadable;
+pub use sqlite::Sqlite;
 pub use unresolved::{ImportCheck, Missing, Unresolved};
 
 // How the code reads a variable.
@@ -102,6 +105,8 @@ pub struct Release {
     pub migrations: Known<Option<Migrations>>,
     /// What Django makes of a request, where the application is Django's.
     pub django: Option<Django>,
+    /// The file of its SQLite database.
+    pub sqlite: Known<Option<Sqlite>>,
     /// Django's migrations, where the application is Django's.
     pub django_migrations: Known<Option<DjangoMigrations>>,
     /// Those of the release before.
@@ -175,7 +180,16 @@ pub fn read(
     };
     let mut code = code::read(sources, gunicorn, &search_path, &surroundings, problems);
     let environment = &candidate.environment;
-    let django = django_settings::read(sources, gunicorn, environment, &code);
+    let django = django_settings::read(
+        sources,
+        gunicorn,
+        environment,
+        &code,
+        search_path.get().map_or(&[], |entries| entries.as_slice()),
+    );
+    let sqlite = sqlite::read(machine, gunicorn, environment, (&code, django.as_ref()), &|path| {
+        Place::look(sources.host(), path, machine.owners_known)
+    });
     let migrations = migrations::read(sources, &roots(&directory, link.as_ref()), problems);
     // Who starts no Django has none of its migrations, and whose are Alembic's has those.
     let of_alembic = matches!(migrations.ok(), Some(Some(_)));
@@ -217,6 +231,7 @@ pub fn read(
         packages,
         migrations,
         django,
+        sqlite,
         django_migrations,
         earlier_django,
         manifests,

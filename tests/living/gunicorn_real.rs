@@ -13,7 +13,7 @@ use deploy_doctor::source::Lookup;
 use deploy_doctor::source::gunicorn::{
     ArgumentWord, Kind, RawValue, SettingValue, Validated, Version, validate,
 };
-use deploy_doctor::source::python::evaluate::{FileText, Surroundings, evaluate};
+use deploy_doctor::source::python::evaluate::{FileText, Surroundings, TakenModule, evaluate};
 use deploy_doctor::source::python::{ConfigFile, PythonVersion, parse};
 use deploy_doctor::source::{FileId, Secret, SourceFile, Text};
 use serde_json::{Value, json};
@@ -428,6 +428,7 @@ fn configuration_files_come_out_as_in_real_gunicorns() {
                     resolve: &|path| path.canonicalize().ok(),
                     read: &|_| FileText::Missing,
                     imported: &|_| Some(Vec::new()),
+                    taken: &|_| TakenModule::Unknown,
                 },
             );
             let cases = vec![

@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use deploy_doctor::source::gunicorn::{ApplicationName, ApplicationObject};
 use deploy_doctor::source::python::environ::Need;
-use deploy_doctor::source::python::evaluate::{FileText, Surroundings, evaluate};
+use deploy_doctor::source::python::evaluate::{FileText, Surroundings, TakenModule, evaluate};
 use deploy_doctor::source::python::imports::ImportPlace;
 use deploy_doctor::source::python::names::DefinitionKind;
 use deploy_doctor::source::python::{
@@ -146,7 +146,12 @@ nothing = None
     }
     assert_eq!(
         names.kind("function"),
-        Some(DefinitionKind::Function { required: 1, most: Some(2), is_async: false })
+        Some(DefinitionKind::Function {
+            required: 1,
+            most: Some(2),
+            is_async: false,
+            gives: false
+        })
     );
     assert_eq!(names.kind("nothing"), Some(DefinitionKind::None));
 }
@@ -295,6 +300,7 @@ fn config(module: &Module) -> ConfigFile {
             resolve: &|_| None,
             read: &|_| FileText::Missing,
             imported: &|_| Some(Vec::new()),
+            taken: &|_| TakenModule::Unknown,
         },
     )
 }

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use deploy_doctor::source::python::evaluate::{FileText, Surroundings, evaluate};
+use deploy_doctor::source::python::evaluate::{FileText, Surroundings, TakenModule, evaluate};
 use deploy_doctor::source::python::search::PathSurroundings;
 use deploy_doctor::source::python::{Binding, Module, PythonVersion, parse};
 use deploy_doctor::source::{FileId, Lookup, Secret, SourceFile};
@@ -88,6 +88,7 @@ fn configuration(file: &SourceFile, module: &Module) {
             _ => FileText::Unknown("it was not read".into()),
         },
         imported: &|_| None,
+        taken: &|_| TakenModule::Unknown,
     };
     let worked = evaluate(module, &surroundings);
     for one in &worked.values {

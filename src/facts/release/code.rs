@@ -15,7 +15,7 @@ use super::interface::{self, MadeBy, ServedAtImport};
 use super::listed::Listed;
 use super::site::{self, Site};
 use super::unresolved::{ImportCheck, Judge};
-use super::{DjangoMigrations, ReleaseLink, SearchEntry, django, django_migrations};
+use super::{DjangoMigrations, ReleaseLink, SearchEntry, django, django_migrations, flask_debug};
 use crate::host::HostErrorKind;
 use crate::source::env_file::{self, Dialect};
 use crate::source::gunicorn::{ApplicationName, ApplicationObject};
@@ -54,6 +54,8 @@ pub struct Application {
     pub kind: Option<DefinitionKind>,
     /// Where an imported attribute is defined, and as what, where that is sure.
     pub imported: Option<(DefinitionKind, Span)>,
+    /// The function that makes it and gives nothing back, where that is sure: its name, and its place.
+    pub nothing: Option<(String, Span)>,
     /// What may have been meant: the module's own names where it was found, else the modules
     /// where it was looked for. Dotted, as one would write them.
     pub near: Vec<String>,
@@ -191,8 +193,12 @@ pub(super) fn read(
                 }
             }
             code.imports = Known::Observed(imports, "the release's imports");
-            code.made =
-                Known::Observed(interface::of(graph, &application.name), "the release's code");
+            let made = interface::of(graph, &application.name);
+            let is_flask = made.is_some_and(|made| made.maker == "Flask");
+            let called = matches!(application.name.object, ApplicationObject::Call { .. });
+            let own = application.name.attribute().filter(|_| is_flask && !called);
+            flask_debug::read(graph, own);
+            code.made = Known::Observed(made, "the release's code");
             code.served = Known::Observed(interface::served(graph), "the release's code");
         }
     }
@@ -305,6 +311,7 @@ impl<'a> Reader<'a> {
             attribute: None,
             kind: None,
             imported: None,
+            nothing: None,
             near: Vec::new(),
             obstacles: Vec::new(),
         };
@@ -336,6 +343,7 @@ impl<'a> Reader<'a> {
                     attribute.and_then(|name| interface::definition(&self.graph, name));
             }
         }
+        application.nothing = interface::nothing(&self.graph, &name);
         application.resolution = Resolution::File(path);
         known(application)
     }

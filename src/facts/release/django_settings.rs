@@ -6,8 +6,9 @@ use super::super::environment::as_lookup;
 use super::super::place::tidy;
 use super::super::server::Gunicorn;
 use super::super::{Environment, Known, Why};
-use super::{Code, Resolution};
-use crate::source::python::evaluate::{self, FileText, Surroundings};
+use super::{Code, Resolution, SearchEntry};
+use crate::host::{HostErrorKind, Outcome};
+use crate::source::python::evaluate::{self, FileText, FromImport, Surroundings, TakenModule};
 use crate::source::python::{self, ConfigFile, ConfigValue, PythonVersion};
 use crate::source::{Lookup, Sources};
 
@@ -16,6 +17,8 @@ use crate::source::{Lookup, Sources};
 pub struct Django {
     /// `ALLOWED_HOSTS`.
     pub allowed_hosts: Known<Vec<String>>,
+    /// Is `CommonMiddleware` in `MIDDLEWARE`, which asks each request for its host?
+    pub asks_host: Known<bool>,
     /// `SECURE_SSL_REDIRECT`.
     pub ssl_redirect: Known<bool>,
     /// `USE_X_FORWARDED_HOST`.
@@ -24,10 +27,14 @@ pub struct Django {
     pub debug: Known<bool>,
     /// `ENGINE` of the default database.
     pub engine: Known<String>,
+    /// `NAME` of the default database, where that is SQLite's file.
+    pub sqlite: Known<Option<PathBuf>>,
     /// `STATIC_ROOT`, which `collectstatic` copies to; `None` if it is not set.
     pub static_root: Known<Option<PathBuf>>,
     /// `STATIC_URL`, as it is written.
     pub static_url: Known<Option<String>>,
+    /// Does its code speak of serving static files by itself?
+    pub serves_statics: bool,
 }
 
 /// Stands for the working directory in a path of a setting, where files are named from there.
@@ -39,6 +46,7 @@ pub(super) fn read(
     gunicorn: &Gunicorn,
     environment: &Environment,
     code: &Code,
+    search_path: &[SearchEntry],
 ) -> Option<Django> {
     let Resolution::File(path) = &code.application.ok()?.resolution else { return None };
     let file = sources.load(path).ok()?;
@@ -48,17 +56,20 @@ pub(super) fn read(
     }
     let unknown = |why: &str| Django {
         allowed_hosts: Known::Unknown(Why::not_understood(why)),
+        asks_host: Known::Unknown(Why::not_understood(why)),
         ssl_redirect: Known::Unknown(Why::not_understood(why)),
         forwarded_host: Known::Unknown(Why::not_understood(why)),
         debug: Known::Unknown(Why::not_understood(why)),
         engine: Known::Unknown(Why::not_understood(why)),
+        sqlite: Known::Unknown(Why::not_understood(why)),
         static_root: Known::Unknown(Why::not_understood(why)),
         static_url: Known::Unknown(Why::not_understood(why)),
+        serves_statics: true,
     };
     let Some(path) = &code.django_settings else {
         return Some(unknown("the settings module is not known"));
     };
-    let Some(settings) = settings(sources, gunicorn, environment, path) else {
+    let Some(settings) = settings(sources, gunicorn, environment, code, search_path, path) else {
         return Some(unknown("the settings module was not read"));
     };
     let boolean = |name: &str, default: bool| match value(&settings, name) {
@@ -81,12 +92,15 @@ pub(super) fn read(
             }
             Known::Unknown(why) => Known::Unknown(why),
         },
+        asks_host: listed(&settings, "MIDDLEWARE", "django.middleware.common.CommonMiddleware"),
         ssl_redirect: boolean("SECURE_SSL_REDIRECT", false),
         forwarded_host: boolean("USE_X_FORWARDED_HOST", false),
         debug: boolean("DEBUG", false),
         engine: engine(&settings),
+        sqlite: sqlite(&settings),
         static_root: text_or_path(&settings, "STATIC_ROOT").map(|root| root.map(PathBuf::from)),
         static_url: text_or_path(&settings, "STATIC_URL"),
+        serves_statics: serves_statics(sources, code, &settings),
     })
 }
 
@@ -94,9 +108,10 @@ fn settings(
     sources: &Sources,
     gunicorn: &Gunicorn,
     environment: &Environment,
+    code: &Code,
+    search_path: &[SearchEntry],
     path: &Path,
 ) -> Option<ConfigFile> {
-    let found = sources.load(path).ok()?;
     // A repository's files are named from the working directory, and their links are git's.
     let named_from_here = !path.is_absolute();
     let variable = |name: &str| match as_lookup(environment.seen_by_application(gunicorn, name)) {
@@ -104,19 +119,29 @@ fn settings(
         Lookup::Unset if named_from_here => {
             Lookup::Unknown(format!("whether a host sets {name} is not known"))
         }
+        // `load_dotenv()`, before the settings are read.
+        Lookup::Unset => match &code.open {
+            Some(why) => Lookup::Unknown(why.to_string()),
+            None => Lookup::Unset,
+        },
         other => other,
     };
-    let file = named_from_here.then(|| tidy(&Path::new(HERE).join(path)));
+    let seen_as = |path: &Path| named_from_here.then(|| tidy(&Path::new(HERE).join(path)));
     let resolve = |path: &Path| match named_from_here {
         true => Some(path.to_path_buf()),
         false => Some(sources.host().look(path).resolved),
     };
-    // What another module brings in by a star, or writes into this one's names, is not followed.
-    let text = String::from_utf8_lossy(&found.bytes);
-    if ["import *", "globals()", "locals()", "include("].iter().any(|way| text.contains(way)) {
-        return None;
-    }
-    let module = python::parse(&found, PythonVersion::new(3, 13));
+    let taken = |import: &FromImport<'_>| {
+        let found = find(sources, search_path, import);
+        match found.map(|path| Some((parse(sources, &path)?, path))) {
+            Ok(Some((module, path))) => TakenModule::Module(Box::new(module), seen_as(&path)),
+            // What git ignores, a host may have.
+            Err(NoFile::Missing) if !named_from_here => TakenModule::Missing,
+            _ => TakenModule::Unknown,
+        }
+    };
+    let module = parse(sources, path)?;
+    let file = seen_as(path);
     let surroundings = Surroundings {
         variable: &variable,
         cpu_count: None,
@@ -125,8 +150,88 @@ fn settings(
         resolve: &resolve,
         read: &|_| FileText::Unknown("files are not read for it".into()),
         imported: &|_| None,
+        taken: &taken,
     };
     Some(evaluate::evaluate(&module, &surroundings))
+}
+
+/// What serves static files from within the application.
+const SERVING: [&str; 6] = [
+    "whitenoise",
+    "servestatic",
+    "dj_static",
+    "StaticFilesHandler",
+    "views.static",
+    "staticfiles.views",
+];
+
+fn serves_statics(sources: &Sources, code: &Code, settings: &ConfigFile) -> bool {
+    let modules = code.modules.iter().map(|module| module.file);
+    let settings = settings.values.iter().map(|line| line.name.span.file);
+    let files: std::collections::BTreeSet<_> = modules.chain(settings).collect();
+    files.into_iter().any(|id| {
+        let file = sources.file(id);
+        SERVING.iter().any(|word| memchr::memmem::find(&file.bytes, word.as_bytes()).is_some())
+    })
+}
+
+/// A module of the settings, unless it writes into its names by other ways than assignments.
+fn parse(sources: &Sources, path: &Path) -> Option<python::Module> {
+    let found = sources.load(path).ok()?;
+    let text = String::from_utf8_lossy(&found.bytes);
+    if ["globals()", "locals()", "include("].iter().any(|way| text.contains(way)) {
+        return None;
+    }
+    Some(python::parse(&found, PythonVersion::new(3, 13)))
+}
+
+/// Why no file of a module was found.
+enum NoFile {
+    /// There is none.
+    Missing,
+    /// It may lie elsewhere.
+    Unknown,
+}
+
+/// The file of the module that names are taken from.
+fn find(
+    sources: &Sources,
+    search_path: &[SearchEntry],
+    import: &FromImport<'_>,
+) -> Result<PathBuf, NoFile> {
+    let below = import.module.replace('.', "/");
+    let importer = sources.file(import.importer).path.clone();
+    let bases: Vec<PathBuf> = match import.level {
+        0 => search_path.iter().map(|entry| entry.place.path.clone()).collect(),
+        level => {
+            importer.ancestors().nth(level as usize).map(Path::to_path_buf).into_iter().collect()
+        }
+    };
+    for base in &bases {
+        let base = base.join(&below);
+        let mut name = base.clone().into_os_string();
+        name.push(".py");
+        for file in [base.join("__init__.py"), PathBuf::from(name)] {
+            match sources.load(&file) {
+                Ok(_) => return Ok(file),
+                Err(error) if is_nothing(&error.kind) => {}
+                Err(_) => return Err(NoFile::Unknown),
+            }
+        }
+        // A directory without `__init__.py` is a package, too.
+        match sources.host().look(&base).outcome {
+            Outcome::Missing { .. } => {}
+            _ => return Err(NoFile::Unknown),
+        }
+    }
+    match import.level {
+        0 => Err(NoFile::Unknown),
+        _ => Err(NoFile::Missing),
+    }
+}
+
+fn is_nothing(kind: &HostErrorKind) -> bool {
+    matches!(kind, HostErrorKind::NotFound | HostErrorKind::NotADirectory)
 }
 
 /// A setting; what a file that was not followed may set is not known.
@@ -170,6 +275,25 @@ fn text_or_path(settings: &ConfigFile, name: &str) -> Known<Option<String>> {
     }
 }
 
+/// Does a list hold this text?
+fn listed(settings: &ConfigFile, name: &str, wanted: &str) -> Known<bool> {
+    let unknown = || Known::Unknown(Why::not_understood(format!("{name} is not known")));
+    match value(settings, name) {
+        Known::Value(ConfigValue::List(items), origin) => {
+            let is = |item: &ConfigValue| matches!(item, ConfigValue::Str(text) if text == wanted);
+            let plain = items.iter().all(|item| matches!(item, ConfigValue::Str(_)));
+            match items.iter().any(is) {
+                true => Known::Value(true, origin),
+                false if plain => Known::Value(false, origin),
+                false => unknown(),
+            }
+        }
+        Known::Value(..) => unknown(),
+        Known::Default(..) | Known::Observed(..) => Known::Observed(false, "Django's default"),
+        Known::Unknown(why) => Known::Unknown(why),
+    }
+}
+
 /// `DATABASES["default"]["ENGINE"]`.
 fn engine(settings: &ConfigFile) -> Known<String> {
     let unknown = || Known::Unknown(Why::not_understood("the engine of DATABASES is not known"));
@@ -180,6 +304,28 @@ fn engine(settings: &ConfigFile) -> Known<String> {
     };
     match item(&databases, "default").and_then(|default| item(default, "ENGINE")) {
         Some(ConfigValue::Str(engine)) => Known::Value(engine.clone(), origin),
+        _ => unknown(),
+    }
+}
+
+/// `DATABASES["default"]["NAME"]` of SQLite; not what a variable holds, nor `:memory:` or a URI.
+fn sqlite(settings: &ConfigFile) -> Known<Option<PathBuf>> {
+    let none = || Known::Observed(None, "Django's settings");
+    match engine(settings) {
+        Known::Unknown(why) => return Known::Unknown(why),
+        engine if engine.ok().is_some_and(|engine| engine.ends_with(".sqlite3")) => {}
+        _ => return none(),
+    }
+    let unknown = || Known::Unknown(Why::not_understood("the database's NAME is not known"));
+    if settings.get("DATABASES").is_none_or(|line| line.secret) {
+        return unknown();
+    }
+    let Known::Value(databases, origin) = value(settings, "DATABASES") else { return unknown() };
+    match item(&databases, "default").and_then(|default| item(default, "NAME")) {
+        Some(ConfigValue::Str(name)) if name.contains(':') || name.is_empty() => none(),
+        Some(ConfigValue::Str(name) | ConfigValue::Path(name)) => {
+            Known::Value(Some(PathBuf::from(name)), origin)
+        }
         _ => unknown(),
     }
 }
@@ -202,6 +348,11 @@ fn texts(value: &ConfigValue) -> Option<Vec<String>> {
 }
 
 impl Django {
+    /// Does Django answer every request by 400, whatever its `Host` is?
+    pub fn refuses_all(&self) -> Result<bool, super::super::Why> {
+        Ok(self.allowed_hosts.get()?.is_empty() && !*self.debug.get()? && *self.asks_host.get()?)
+    }
+
     /// Does Django answer a request with this `Host` by 400, whatever it asks for
     /// (`HttpRequest.get_host()` and `validate_host()`)?
     pub fn refuses(&self, host: &str) -> Result<bool, super::super::Why> {

@@ -184,11 +184,13 @@ impl<'a> Graph<'a> {
             not_judged: module.not_judged().map(str::to_owned),
             names_scheme: names_scheme(&file.bytes),
             may_read_debug,
-            flask_debug: (makes_flask && may_read_debug).then(|| module.flask_debug()).flatten(),
+            flask_debug: None,
             names_forwarding: names_forwarding(&file.bytes),
             environment: module.environment(),
             upload_limit: memchr::memmem::find(&file.bytes, b"MAX_CONTENT_LENGTH")
                 .and_then(|_| module.upload_limit()),
+            sqlite: memchr::memmem::find(&file.bytes, b"sqlite:////")
+                .and_then(|_| module.sqlite_file()),
             flask: if makes_flask { module.flask_applications() } else { Vec::new() },
         });
         self.parsed.push(module);

@@ -73,7 +73,34 @@ fn resolve(graph: &Graph<'_>, index: usize, made: Made, depth: usize) -> Option<
 /// What a name of the application's first module was bound to, followed through what it is imported
 /// from, with the place of its definition.
 pub(super) fn definition(graph: &Graph<'_>, name: &str) -> Option<(DefinitionKind, Span)> {
-    let (mut index, mut name) = (0, name.to_owned());
+    definition_from(graph, 0, name)
+}
+
+/// The function that makes the application and gives nothing back: its name, and where it stands.
+pub(super) fn nothing(graph: &Graph<'_>, name: &ApplicationName) -> Option<(String, Span)> {
+    let attribute = name.attribute()?;
+    let (index, factory) = match &name.object {
+        ApplicationObject::Call { .. } => (0, attribute.to_owned()),
+        // `app = create_app()`.
+        _ => match graph.parsed.first()?.made(attribute)? {
+            Made::From { module, level, name, called: true } => {
+                let here = module.is_empty() && level == 0;
+                (if here { 0 } else { source(graph, 0, module, level)? }, name)
+            }
+            _ => return None,
+        },
+    };
+    match definition_from(graph, index, &factory)? {
+        (DefinitionKind::Function { gives: false, is_async: false, .. }, span) => {
+            Some((factory, span))
+        }
+        _ => None,
+    }
+}
+
+/// The same from any of the modules.
+fn definition_from(graph: &Graph<'_>, index: usize, name: &str) -> Option<(DefinitionKind, Span)> {
+    let (mut index, mut name) = (index, name.to_owned());
     for _ in 0..DEPTH {
         let parsed = graph.parsed.get(index)?;
         let names = parsed.names();

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::source::python::SyntaxFault;
 use crate::source::python::environ::EnvironmentUse;
-use crate::source::python::flask::FlaskApplication;
+use crate::source::python::flask::{FlaskApplication, FlaskDebug};
 use crate::source::{FileId, Span, Spanned};
 
 /// A module of the application that was read.
@@ -34,13 +34,15 @@ pub struct ReadModule {
     /// Its text speaks of debugging, or of what reads settings by names that do not stand in it.
     pub may_read_debug: bool,
     /// Where it turns the debug mode of a Flask application on that it makes, whatever is set elsewhere.
-    pub flask_debug: Option<Span>,
+    pub flask_debug: Option<FlaskDebug>,
     /// Its text names what makes an application read X-Forwarded-Proto itself.
     pub names_forwarding: bool,
     /// The variables that it reads.
     pub environment: EnvironmentUse,
     /// The largest request that it takes, in bytes, where that is written in it.
     pub upload_limit: Option<Spanned<u64>>,
+    /// The file of the SQLite database that it sets for Flask-SQLAlchemy.
+    pub sqlite: Option<Spanned<String>>,
     /// Where it makes Flask's applications.
     pub flask: Vec<FlaskApplication>,
 }

@@ -3,14 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::super::gunicorn::ConfigChoice;
+use super::super::gunicorn::{ConfigChoice, is_hook};
 use super::super::place::tidy;
 use super::super::release::standard_library;
 use super::super::{Given, Known, Machine, Origin, Place, Problem, Whose, Why};
 use super::logging::{self, LoggingFault};
 use crate::host::{HostErrorKind, Outcome};
 use crate::source::python::environ::EnvironmentWrite;
-use crate::source::python::evaluate::{self, ConfigFile, FileText, Surroundings};
+use crate::source::python::evaluate::{
+    self, ConfigFile, FileText, FromImport, Surroundings, TakenModule,
+};
 use crate::source::python::{self, PythonVersion};
 use crate::source::{Lookup, SourceFile, Sources, Span};
 
@@ -116,7 +118,7 @@ impl ConfigReader<'_> {
             let lookup = self.sources.host().look(path);
             matches!(lookup.outcome, Outcome::Present(_)).then_some(lookup.resolved)
         };
-        let content = evaluate::evaluate(
+        let mut content = evaluate::evaluate(
             &module,
             &Surroundings {
                 file: None,
@@ -126,8 +128,13 @@ impl ConfigReader<'_> {
                 resolve: &resolve,
                 read: &|path| self.text(path),
                 imported: &|name| self.changes_of(name, &mut Vec::new()),
+                taken: &|import| self.hooks_of(import),
             },
         );
+        for assignment in content.values.iter_mut().filter(|one| is_hook(&one.name.value)) {
+            let function = assignment.text().and_then(|text| self.function_named(text));
+            function.into_iter().for_each(|count| assignment.is_function(count));
+        }
         let mut faults: Vec<(String, Span)> = module
             .faults()
             .iter()
@@ -152,6 +159,29 @@ impl ConfigReader<'_> {
         let base = self.working_directory?.join(module.replace('.', "/"));
         let files = [base.with_extension("py"), base.join("__init__.py")];
         files.into_iter().find(|file| self.sources.load(file).is_ok())
+    }
+
+    /// `from hooks import post_fork`: a module in the directory where gunicorn is started. What a star
+    /// brings is not followed: settings would be mended where other configurations share them.
+    fn hooks_of(&self, import: &FromImport<'_>) -> TakenModule {
+        // Of a package, other files are run as well.
+        let plain = import.level == 0 && !import.star && !import.module.contains('.');
+        if !plain || standard_library::has(import.module, Some(self.python)) {
+            return TakenModule::Unknown;
+        }
+        match self.module_file(import.module).and_then(|file| self.sources.load(&file).ok()) {
+            Some(file) => TakenModule::Module(Box::new(python::parse(&file, self.python)), None),
+            None => TakenModule::Unknown,
+        }
+    }
+
+    /// `post_fork = "hooks.post_fork"`: how many arguments that function takes, where its module lies in
+    /// the directory in which gunicorn is started.
+    fn function_named(&self, text: &str) -> Option<usize> {
+        let (module, name) = text.rsplit_once('.')?;
+        let file = self.sources.load(&self.module_file(module)?).ok()?;
+        let module = python::parse(&file, self.python);
+        module.takes_by_place(name)
     }
 
     /// The text of a file that the configuration reads itself. Nothing of it may be shown.

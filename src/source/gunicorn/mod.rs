@@ -20,5 +20,5 @@ pub use arguments::{
     parse_arguments,
 };
 pub use settings::{Action, Kind, Setting, SettingTable};
-pub use value::{RawValue, SettingValue, Validated, validate};
+pub use value::{RawValue, SettingValue, Validated, is_hook, validate};
 pub use version::Version;

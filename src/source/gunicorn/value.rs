@@ -73,6 +73,11 @@ fn arguments(hook: &str) -> Option<&'static [usize]> {
     })
 }
 
+/// Is it a setting that a function with a certain number of arguments is to be given to?
+pub fn is_hook(name: &str) -> bool {
+    arguments(name).is_some()
+}
+
 fn wanted(fits: &[usize], has: usize) -> String {
     let counts: Vec<String> = fits.iter().map(ToString::to_string).collect();
     let arguments = if fits == [1] { "argument" } else { "arguments" };

@@ -3,11 +3,11 @@
 //! Source: `flask.Flask.__init__` and `flask.scaffold` (Flask 3.1): `static_folder="static"` counts
 //! from the directory of the module that is named first, `static_url_path` is that folder's name.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use ruff_python_ast::{Expr, ExprCall, Stmt};
 
-use super::super::Span;
+use super::super::{Span, Spanned};
 use super::Module;
 use super::walk::{self, Place};
 
@@ -53,103 +53,300 @@ impl Module {
     }
 }
 
+/// Where code turns the debug mode of a Flask application on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FlaskDebug {
+    /// The statement.
+    pub span: Span,
+    /// `DEBUG = True` in the configuration that the statement loads.
+    pub configuration: Option<Span>,
+}
+
+/// What `app.config.from_object(…)` is given.
+pub enum ConfigObject<'a> {
+    /// A text: `"config.Development"`.
+    Text(&'a str),
+    /// A name of the module.
+    Name(&'a str),
+    /// An attribute of an imported module: `config`, `Development`.
+    Attribute(&'a str, &'a str),
+}
+
+/// What a configuration says of the debug mode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SaysOfDebug {
+    /// It is on: here.
+    On(Span),
+    /// It is off.
+    Off,
+    /// Nothing.
+    Nothing,
+    /// That is not known.
+    Unknown,
+}
+
 impl Module {
     /// Where the module, or a factory in it, turns the debug mode of an application on that it makes,
-    /// whatever is set elsewhere; `None` where a condition or a later line may turn it off again.
-    pub fn flask_debug(&self) -> Option<Span> {
+    /// whatever is set elsewhere; `None` where a condition or a later line may turn it off again. `own`
+    /// is a name of the module that is such an application, wherever it is made.
+    pub fn flask_debug(
+        &self,
+        own: Option<&str>,
+        says: &dyn Fn(&ConfigObject<'_>) -> SaysOfDebug,
+    ) -> Option<FlaskDebug> {
         let functions = self.statements().iter().filter_map(|statement| match statement {
-            Stmt::FunctionDef(def) => Some(def.body.as_slice()),
+            Stmt::FunctionDef(def) => Some((def.body.as_slice(), None)),
             _ => None,
         });
-        let mut blocks = std::iter::once(self.statements()).chain(functions);
-        let on = blocks.find_map(turned_on)?;
-        Some(self.span(on))
+        let blocks = std::iter::once((self.statements(), own)).chain(functions);
+        let made = blocks.filter_map(|(block, own)| self.turned_on(block, own, says));
+        let made: Vec<Option<FlaskDebug>> = made.collect();
+        // Which of several factories is called is not looked at.
+        made.iter().all(Option::is_some).then(|| made.first().copied().flatten()).flatten()
     }
-}
 
-/// The statement of a block that turns debug mode on, where none behind it may turn it off.
-fn turned_on(block: &[Stmt]) -> Option<&Stmt> {
-    let mut applications: HashSet<&str> = HashSet::new();
-    let mut on = None;
-    for statement in block {
-        if let Stmt::Assign(node) = statement
-            && let [Expr::Name(name)] = node.targets.as_slice()
-            && matches!(&*node.value, Expr::Call(call) if is_flask(&call.func))
-        {
-            applications.insert(name.id.as_str());
-            continue;
-        }
-        match debug(statement, &applications) {
-            Some(true) => on = Some(statement),
-            Some(false) => on = None,
-            None => {}
-        }
-    }
-    on
-}
-
-/// What a statement makes of the debug mode: `Some(false)` where it may turn it off.
-fn debug(statement: &Stmt, applications: &HashSet<&str>) -> Option<bool> {
-    let is_application =
-        |e: &Expr| matches!(e, Expr::Name(n) if applications.contains(n.id.as_str()));
-    let is_config = |e: &Expr| matches!(e, Expr::Attribute(a) if a.attr.as_str() == "config" && is_application(&a.value));
-    let is_debug = |target: &Expr| match target {
-        Expr::Attribute(a) => a.attr.as_str() == "debug" && is_application(&a.value),
-        Expr::Subscript(s) => is_config(&s.value) && text(&s.slice).as_deref() == Some("DEBUG"),
-        _ => false,
-    };
-    let is_true = |value: &Expr| matches!(value, Expr::BooleanLiteral(literal) if literal.value);
-    match statement {
-        Stmt::Assign(node) if node.targets.iter().any(is_debug) => Some(is_true(&node.value)),
-        Stmt::Assign(node) if node.targets.iter().any(is_config) => Some(false),
-        Stmt::Expr(node) => {
-            let Expr::Call(call) = &*node.value else { return None };
-            let Expr::Attribute(method) = &*call.func else {
-                return may_configure(call, is_application);
-            };
-            if !is_config(&method.value) {
-                return may_configure(call, is_application);
+    /// The statement of a block that turns debug mode on, where none behind it may turn it off; nothing
+    /// at all where it has no application.
+    fn turned_on<'a>(
+        &self,
+        block: &'a [Stmt],
+        own: Option<&'a str>,
+        says: &dyn Fn(&ConfigObject<'_>) -> SaysOfDebug,
+    ) -> Option<Option<FlaskDebug>> {
+        let mut applications: HashSet<&str> = own.into_iter().collect();
+        let mut on = None;
+        let mut any = false;
+        for statement in block {
+            if let Stmt::Assign(node) = statement
+                && let [Expr::Name(name)] = node.targets.as_slice()
+            {
+                let made = matches!(&*node.value, Expr::Call(call) if is_flask(&call.func));
+                if made {
+                    any = true;
+                    applications.insert(name.id.as_str());
+                }
+                if made || applications.contains(name.id.as_str()) {
+                    on = None;
+                    continue;
+                }
             }
-            // `app.config.update(DEBUG=True)`; whatever else loads settings may hold anything.
-            let own =
-                call.arguments.keywords.iter().find(|keyword| {
+            match self.debug(statement, &applications, says) {
+                Some(SaysOfDebug::On(span)) => {
+                    let line = self.span(statement);
+                    let configuration = (span != line).then_some(span);
+                    on = Some(FlaskDebug { span: line, configuration });
+                }
+                Some(SaysOfDebug::Off | SaysOfDebug::Unknown) => on = None,
+                Some(SaysOfDebug::Nothing) | None => {}
+            }
+        }
+        (any || on.is_some()).then_some(on)
+    }
+
+    /// What a statement makes of the debug mode.
+    fn debug(
+        &self,
+        statement: &Stmt,
+        applications: &HashSet<&str>,
+        says: &dyn Fn(&ConfigObject<'_>) -> SaysOfDebug,
+    ) -> Option<SaysOfDebug> {
+        let is_application =
+            |e: &Expr| matches!(e, Expr::Name(n) if applications.contains(n.id.as_str()));
+        let is_config = |e: &Expr| matches!(e, Expr::Attribute(a) if a.attr.as_str() == "config" && is_application(&a.value));
+        let is_debug = |target: &Expr| match target {
+            Expr::Attribute(a) => a.attr.as_str() == "debug" && is_application(&a.value),
+            Expr::Subscript(s) => is_config(&s.value) && text(&s.slice).as_deref() == Some("DEBUG"),
+            _ => false,
+        };
+        let set_to = |value: &Expr| match value {
+            Expr::BooleanLiteral(literal) if literal.value => {
+                Some(SaysOfDebug::On(self.span(statement)))
+            }
+            _ => Some(SaysOfDebug::Off),
+        };
+        match statement {
+            Stmt::Assign(node) if node.targets.iter().any(is_debug) => set_to(&node.value),
+            Stmt::Assign(node) if node.targets.iter().any(is_config) => Some(SaysOfDebug::Unknown),
+            Stmt::Expr(node) => {
+                let Expr::Call(call) = &*node.value else { return None };
+                let Expr::Attribute(method) = &*call.func else {
+                    return may_configure(call, is_application);
+                };
+                if !is_config(&method.value) {
+                    return may_configure(call, is_application);
+                }
+                // `app.config.update(DEBUG=True)`; whatever else loads settings may hold anything.
+                let own = call.arguments.keywords.iter().find(|keyword| {
                     keyword.arg.as_ref().is_some_and(|name| name.as_str() == "DEBUG")
                 });
-            match own {
-                Some(keyword) => Some(is_true(&keyword.value)),
-                None if matches!(method.attr.as_str(), "update" | "setdefault" | "get")
-                    && call.arguments.args.is_empty()
-                    && call.arguments.keywords.iter().all(|keyword| keyword.arg.is_some()) =>
-                {
-                    None
+                match (own, &*call.arguments.args) {
+                    (Some(keyword), _) => set_to(&keyword.value),
+                    (None, [])
+                        if matches!(method.attr.as_str(), "update" | "setdefault" | "get")
+                            && call.arguments.keywords.iter().all(|one| one.arg.is_some()) =>
+                    {
+                        None
+                    }
+                    (None, [one]) if method.attr.as_str() == "from_object" => {
+                        Some(config_object(one).map_or(SaysOfDebug::Unknown, |one| says(&one)))
+                    }
+                    _ => Some(SaysOfDebug::Unknown),
                 }
-                None => Some(false),
+            }
+            // A branch or a loop that looks at the settings.
+            compound @ (Stmt::If(_)
+            | Stmt::For(_)
+            | Stmt::While(_)
+            | Stmt::With(_)
+            | Stmt::Try(_)
+            | Stmt::Match(_)) => {
+                let mut touched = false;
+                let block = std::slice::from_ref(compound);
+                walk::statements(block, Place::default(), &mut |inner, _| {
+                    for root in walk::own_expressions(inner) {
+                        walk::expressions(root, &mut |expression| {
+                            touched |= is_config(expression) || is_debug(expression);
+                            true
+                        });
+                    }
+                });
+                touched.then_some(SaysOfDebug::Unknown)
+            }
+            _ => None,
+        }
+    }
+
+    /// What the module says of it as a configuration of Flask's.
+    pub fn says_of_debug(&self) -> SaysOfDebug {
+        self.said(self.statements())
+    }
+
+    /// What a class at its top level says of it, by itself or by what it is derived from.
+    pub fn class_says_of_debug(&self, class: &str) -> SaysOfDebug {
+        let mut classes = HashMap::new();
+        for statement in self.statements() {
+            if let Stmt::ClassDef(def) = statement {
+                let twice = classes.insert(def.name.as_str(), def).is_some();
+                if twice && def.name.as_str() == class {
+                    return SaysOfDebug::Unknown;
+                }
             }
         }
-        // A branch or a loop that looks at the settings.
-        compound @ (Stmt::If(_)
-        | Stmt::For(_)
-        | Stmt::While(_)
-        | Stmt::With(_)
-        | Stmt::Try(_)
-        | Stmt::Match(_)) => {
-            let mut touched = false;
-            walk::statements(std::slice::from_ref(compound), Place::default(), &mut |inner, _| {
-                for root in walk::own_expressions(inner) {
-                    walk::expressions(root, &mut |expression| {
-                        touched |= is_config(expression) || is_debug(expression);
-                        true
-                    });
+        let mut name = class;
+        // Each class is looked at once: none is derived from itself.
+        for _ in 0..=classes.len() {
+            let Some(def) = classes.get(name) else { return SaysOfDebug::Unknown };
+            if !def.decorator_list.is_empty() {
+                return SaysOfDebug::Unknown;
+            }
+            match self.said(&def.body) {
+                SaysOfDebug::Nothing => {}
+                said => return said,
+            }
+            let arguments = def.arguments.as_deref();
+            match arguments.map_or((&[][..], true), |all| (&*all.args, all.keywords.is_empty())) {
+                ([], true) => return SaysOfDebug::Nothing,
+                ([Expr::Name(base)], true) if base.id.as_str() == "object" => {
+                    return SaysOfDebug::Nothing;
                 }
-            });
-            touched.then_some(false)
+                ([Expr::Name(base)], true) => name = base.id.as_str(),
+                _ => return SaysOfDebug::Unknown,
+            }
         }
+        SaysOfDebug::Unknown
+    }
+
+    /// What the last `DEBUG = …` of a block says; under a condition nothing is sure.
+    fn said(&self, block: &[Stmt]) -> SaysOfDebug {
+        let mut said = SaysOfDebug::Nothing;
+        let is_debug = |e: &Expr| matches!(e, Expr::Name(name) if name.id.as_str() == "DEBUG");
+        for statement in block {
+            let value = match statement {
+                Stmt::Assign(node) if node.targets.iter().any(is_debug) => Some(&*node.value),
+                Stmt::AnnAssign(node) if is_debug(&node.target) => node.value.as_deref(),
+                // A method does nothing by itself.
+                Stmt::FunctionDef(_) | Stmt::ClassDef(_) => continue,
+                Stmt::ImportFrom(node) if node.names.iter().any(|one| one.name.as_str() == "*") => {
+                    said = SaysOfDebug::Unknown;
+                    continue;
+                }
+                _ => {
+                    walk::statements(
+                        std::slice::from_ref(statement),
+                        Place::default(),
+                        &mut |inner, _| {
+                            for root in walk::own_expressions(inner) {
+                                walk::expressions(root, &mut |one| {
+                                    let stored =
+                                        matches!(one, Expr::Name(name) if name.ctx.is_store());
+                                    if stored && is_debug(one) {
+                                        said = SaysOfDebug::Unknown;
+                                    }
+                                    true
+                                });
+                            }
+                        },
+                    );
+                    continue;
+                }
+            };
+            said = match value {
+                Some(Expr::BooleanLiteral(literal)) if literal.value => {
+                    SaysOfDebug::On(self.span(statement))
+                }
+                Some(Expr::BooleanLiteral(_)) => SaysOfDebug::Off,
+                _ => SaysOfDebug::Unknown,
+            };
+        }
+        said
+    }
+}
+
+impl Module {
+    /// The file in `app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite:////…"`, where that stands once and
+    /// under no condition.
+    pub fn sqlite_file(&self) -> Option<Spanned<String>> {
+        let mut found = Vec::new();
+        walk::statements(self.statements(), Place::default(), &mut |statement, place| {
+            let Stmt::Assign(node) = statement else { return };
+            let names = |target: &Expr| {
+                matches!(target, Expr::Subscript(one)
+                if text(&one.slice).as_deref() == Some("SQLALCHEMY_DATABASE_URI"))
+            };
+            if node.targets.iter().any(names) {
+                let url = text(&node.value).filter(|_| !place.conditional);
+                let file = url.as_deref().and_then(sqlite_file).map(str::to_owned);
+                let span = self.span(&*node.value);
+                found.push(file.map(|value| Spanned { value, span }));
+            }
+        });
+        found.pop().filter(|_| found.is_empty()).flatten()
+    }
+}
+
+/// The absolute path in a `sqlite:////…` without options; a relative one counts from where each
+/// framework likes.
+pub fn sqlite_file(url: &str) -> Option<&str> {
+    let path = url.strip_prefix("sqlite:///").filter(|path| path.starts_with('/'))?;
+    (!path.contains(['?', '%'])).then_some(path)
+}
+
+fn config_object(given: &Expr) -> Option<ConfigObject<'_>> {
+    match given {
+        Expr::StringLiteral(text) => Some(ConfigObject::Text(text.value.to_str())),
+        Expr::Name(name) => Some(ConfigObject::Name(name.id.as_str())),
+        Expr::Attribute(node) => match &*node.value {
+            Expr::Name(module) => {
+                Some(ConfigObject::Attribute(module.id.as_str(), node.attr.as_str()))
+            }
+            _ => None,
+        },
         _ => None,
     }
 }
 
 /// A function that is given the application, and that by its name may set something.
-fn may_configure(call: &ExprCall, is_application: impl Fn(&Expr) -> bool) -> Option<bool> {
+fn may_configure(call: &ExprCall, is_application: impl Fn(&Expr) -> bool) -> Option<SaysOfDebug> {
     let name = match &*call.func {
         Expr::Name(name) => name.id.as_str(),
         Expr::Attribute(attribute) => attribute.attr.as_str(),
@@ -157,7 +354,7 @@ fn may_configure(call: &ExprCall, is_application: impl Fn(&Expr) -> bool) -> Opt
     };
     let given = call.arguments.args.iter().any(is_application);
     let sets = ["conf", "setting", "setup", "load"].iter().any(|word| name.contains(word));
-    (given && sets).then_some(false)
+    (given && sets).then_some(SaysOfDebug::Unknown)
 }
 
 fn is_flask(function: &Expr) -> bool {

@@ -36,6 +36,8 @@ pub enum DefinitionKind {
         most: Option<usize>,
         /// `async def`.
         is_async: bool,
+        /// Does it give anything back but `None`, on any way?
+        gives: bool,
     },
     /// `class`.
     Class,
@@ -123,6 +125,43 @@ impl Module {
         let mut scope = Scope::default();
         reader.block(self.statements(), &mut scope);
         Names { scope, unusable: self.unusable() }
+    }
+}
+
+/// May a function with this body give anything back? One that raises gives nothing, and says why.
+fn gives(body: &[Stmt]) -> bool {
+    let mut found = body.iter().any(|statement| matches!(statement, Stmt::Raise(_)));
+    walk::statements(body, walk::Place::default(), &mut |statement, place| {
+        if place.function {
+            return;
+        }
+        if let Stmt::Return(node) = statement {
+            found |= node.value.as_deref().is_some_and(|value| !value.is_none_literal_expr());
+        }
+        for expression in walk::own_expressions(statement) {
+            walk::expressions(expression, &mut |one| {
+                found |= matches!(one, Expr::Yield(_) | Expr::YieldFrom(_));
+                true
+            });
+        }
+    });
+    found
+}
+
+impl Module {
+    /// How many arguments a function at its top level takes by their place, `*args` aside, where it is
+    /// defined once and nothing is made of it.
+    pub fn takes_by_place(&self, name: &str) -> Option<usize> {
+        let Binding::Defined(_) = self.names().binding(name) else { return None };
+        let Some(DefinitionKind::Function { .. }) = self.names().kind(name) else { return None };
+        let mut defined = self.statements().iter().filter_map(|statement| match statement {
+            Stmt::FunctionDef(def) if def.name.as_str() == name => Some(&def.parameters),
+            _ => None,
+        });
+        match (defined.next(), defined.next()) {
+            (Some(parameters), None) => Some(parameters.posonlyargs.len() + parameters.args.len()),
+            _ => None,
+        }
     }
 }
 
@@ -223,7 +262,8 @@ impl Reader<'_> {
                     .count();
                 let places = def.parameters.posonlyargs.len() + def.parameters.args.len();
                 let most = def.parameters.vararg.is_none().then_some(places);
-                let kind = DefinitionKind::Function { required, most, is_async: def.is_async };
+                let (is_async, gives) = (def.is_async, gives(&def.body));
+                let kind = DefinitionKind::Function { required, most, is_async, gives };
                 let kind = if def.decorator_list.is_empty() { kind } else { DefinitionKind::Other };
                 if def.name.as_str() == "__getattr__" {
                     scope.open("the module has its own __getattr__");

@@ -236,7 +236,9 @@ impl<'a> Machine<'a> {
     /// Code that is not followed: what it writes is not known from here on.
     pub(super) fn writes_within(&mut self, span: Span) {
         let inside = |write: &&EnvironmentWrite| {
-            span.start <= write.span.start && write.span.end <= span.end
+            span.file == write.span.file
+                && span.start <= write.span.start
+                && write.span.end <= span.end
         };
         let writes: Vec<EnvironmentWrite> = self.writes.iter().filter(inside).cloned().collect();
         self.not_followed(&writes);

@@ -11,17 +11,21 @@ mod environment;
 mod expressions;
 mod format;
 mod statements;
+mod taken;
 mod value;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
-use super::super::{Lookup, Span, Spanned};
+use super::super::{FileId, Lookup, Span, Spanned};
 use super::Module;
 use super::environ::EnvironmentWrite;
 use environment::Changes;
 pub use environment::leaves_environment_alone;
+use taken::Taken;
+pub use taken::{FromImport, TakenModule};
 use value::{Evaluated, Value};
 
 /// What a name came to.
@@ -66,6 +70,19 @@ impl Assignment {
     /// The value. Where [`Assignment::secret`] is set it must not reach any output.
     pub fn value(&self) -> &ConfigValue {
         &self.value
+    }
+
+    /// Its text, where it is one and no variable's.
+    pub fn text(&self) -> Option<&str> {
+        match &self.value {
+            ConfigValue::Str(text) if !self.secret => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The text names a function that takes so many arguments by their place.
+    pub fn is_function(&mut self, count: usize) {
+        self.value = ConfigValue::Callable(Some(count));
     }
 }
 
@@ -177,6 +194,8 @@ pub struct Surroundings<'a> {
     /// How a module that it imports, and what that imports, changes the environment; nothing when
     /// not known.
     pub imported: &'a dyn Fn(&str) -> Option<Vec<EnvironmentWrite>>,
+    /// A module that it takes names from (`from .base import *`), to be worked out as well.
+    pub taken: &'a dyn Fn(&FromImport<'_>) -> TakenModule,
 }
 
 /// Works out the top-level names of a module that is loaded as a configuration file.
@@ -184,19 +203,7 @@ pub fn evaluate(module: &Module, surroundings: &Surroundings<'_>) -> ConfigFile 
     if let Some(why) = module.unusable() {
         return ConfigFile::unknown(why);
     }
-    let mut machine = Machine {
-        module,
-        surroundings,
-        names: BTreeMap::new(),
-        order: Vec::new(),
-        environment: Changes::default(),
-        writes: module.environment().writes,
-        open: None,
-        globals: statements::declared_global(module.statements()),
-        uncertain: false,
-        depth: 0,
-        fuel: FUEL,
-    };
+    let mut machine = Machine::new(module, surroundings);
     let raised = machine.run(module.statements()).err();
     let raises = raised.map(|raise| Raises { message: raise.message, span: raise.span });
     let names = &machine.names;
@@ -221,6 +228,7 @@ const FUEL: usize = 4 << 20;
 /// How deep expressions are followed.
 const DEPTH: usize = 80;
 
+#[derive(Clone)]
 struct Slot {
     evaluated: Evaluated,
     name_span: Span,
@@ -245,6 +253,31 @@ struct Machine<'a> {
     uncertain: bool,
     depth: usize,
     fuel: usize,
+    /// The modules that were worked out, for this one or for one that takes it over; nothing while
+    /// that goes on.
+    taken: BTreeMap<FileId, Option<Rc<Taken>>>,
+    /// How many modules take this one over, one the other.
+    level: usize,
+}
+
+impl<'a> Machine<'a> {
+    fn new(module: &'a Module, surroundings: &'a Surroundings<'a>) -> Self {
+        Self {
+            module,
+            surroundings,
+            names: BTreeMap::new(),
+            order: Vec::new(),
+            environment: Changes::default(),
+            writes: module.environment().writes,
+            open: None,
+            globals: statements::declared_global(module.statements()),
+            uncertain: false,
+            depth: 0,
+            fuel: FUEL,
+            taken: BTreeMap::from([(module.file, None)]),
+            level: 0,
+        }
+    }
 }
 
 /// An exception that is raised for sure.

@@ -70,7 +70,7 @@ impl<'a> Machine<'a> {
                 let class = Evaluated::plain(Value::Callable(None));
                 self.bind(&def.name, class, self.span(&def.name), None);
             }
-            Stmt::Import(_) | Stmt::ImportFrom(_) => self.import(statement),
+            Stmt::Import(_) | Stmt::ImportFrom(_) => self.import(statement)?,
             Stmt::If(node) => self.if_statement(node, statement)?,
             Stmt::Try(node) => self.try_statement(node, statement)?,
             Stmt::Delete(node) => {
@@ -189,7 +189,7 @@ impl<'a> Machine<'a> {
         Err(raise)
     }
 
-    fn import(&mut self, statement: &Stmt) {
+    fn import(&mut self, statement: &Stmt) -> Result<(), Raise> {
         match statement {
             Stmt::Import(node) => {
                 for alias in &node.names {
@@ -206,6 +206,9 @@ impl<'a> Machine<'a> {
                 }
             }
             Stmt::ImportFrom(node) => {
+                if self.take_names(node)? {
+                    return Ok(());
+                }
                 let module = node.module.as_ref().map_or("", |m| m.as_str());
                 let module = if node.level == 0 { module } else { "." };
                 for alias in &node.names {
@@ -221,9 +224,10 @@ impl<'a> Machine<'a> {
             }
             _ => {}
         }
+        Ok(())
     }
 
-    fn imported(&mut self, module: &str, name: Option<&str>) -> Evaluated {
+    pub(super) fn imported(&mut self, module: &str, name: Option<&str>) -> Evaluated {
         let library = matches!(
             module.split('.').next().unwrap_or_default(),
             "os" | "posixpath"
@@ -448,6 +452,7 @@ fn catches(class: Option<&Expr>, kind: &str) -> Option<bool> {
         let name = name.id.as_str();
         let base = match kind {
             "KeyError" | "IndexError" => "LookupError",
+            "ModuleNotFoundError" => "ImportError",
             "ZeroDivisionError" => "ArithmeticError",
             _ => "",
         };
