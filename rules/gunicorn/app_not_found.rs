@@ -230,7 +230,9 @@ fn directory_missing(app: &App, out: &mut Sink) -> Result<bool, Why> {
     let reason =
         app.release.search_path.ok().and_then(|path| path.first()).map(|entry| entry.reason);
     match directory.state.get()? {
-        State::Missing { link: None, at } if reason == Some(SearchReason::Chdir) => {
+        State::Missing { link: None, at }
+            if reason == Some(SearchReason::Chdir) && directory.is_missing()? =>
+        {
             let path = directory.path.display();
             out.report(format!(
                 "{CONSEQUENCE}: it changes to {path}, and {} does not exist",

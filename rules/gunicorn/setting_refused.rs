@@ -8,7 +8,8 @@ crate::rule! {
     ///
     /// An option that the installed version does not know, the beginning of several options
     /// (`--max-request`), a value of the wrong kind, a hook that takes another number of
-    /// arguments, a user who is not there: gunicorn ends with 2
+    /// arguments (also one of another module), a user who is not there, a `--reload-extra-file` that is
+    /// not: gunicorn ends with 2
     /// (the command line, `GUNICORN_CMD_ARGS`) or 1 (everything else) before it listens. The
     /// running one goes on over a reload as long as only the command line changed, and is gone
     /// after the next restart; what its configuration file says it reads again on HUP, and ends.
@@ -71,6 +72,13 @@ crate::rule! {
     ///     --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app
     /// ```
     ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --reload-extra-file /srv/myapp/watched.yaml --workers 3 \
+    ///     --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    ///
     /// Healthy: a beginning that only one option has, and names of the file's own.
     ///
     /// ```ini,good,drop-in
@@ -120,6 +128,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         no_worker(app, out);
     }
     only_looks(app, out);
+    watched(app, out);
     no_assignment(app, out);
     misspelt_names(app, out);
     Ok(())
@@ -232,6 +241,35 @@ fn only_looks(app: &App, out: &mut Sink) {
             format!("without {option}"),
             Edit::switch_off(app, name),
         );
+    }
+}
+
+/// `--reload-extra-file` that is not there: it is asked for without `--reload`, too.
+fn watched(app: &App, out: &mut Sink) {
+    for file in &app.gunicorn.watched {
+        let path = &file.place.path;
+        match file.place.is_missing() {
+            Ok(true) => {}
+            Ok(false) => continue,
+            Err(why) => {
+                out.skip(&why);
+                continue;
+            }
+        }
+        if let Err(why) = app.service.untouched_before_the_start(path) {
+            out.skip(&why);
+            continue;
+        }
+        let at = file.span.or_else(|| app.gunicorn.started_at());
+        out.report(format!(
+            "gunicorn does not start (status 1): {}, which it is to watch, does not exist",
+            path.display()
+        ))
+        .at_some(at, "a file of reload_extra_files")
+        .help("Take --reload-extra-file (reload_extra_files) out: it is for development")
+        .by_hand(at)
+        .subject("reload_extra_files")
+        .fix(Safety::Manual, "no file to watch that is not there");
     }
 }
 

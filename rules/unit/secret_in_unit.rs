@@ -1,5 +1,7 @@
 use crate::facts::environment::{SetBy, looks_random};
+use crate::facts::gunicorn::Layer;
 use crate::facts::{App, Why};
+use crate::rule::prelude::Span;
 use crate::rule::{Safety, Sink};
 
 crate::rule! {
@@ -8,6 +10,9 @@ crate::rule! {
     /// A unit's file is mode 0644, and whatever its mode is, `systemctl show -p Environment myapp` tells
     /// what `Environment=` sets to anybody who asks (systemd.exec(5) says so). What an `EnvironmentFile=`
     /// sets it does not tell, and that file can be closed (mode 0600: systemd reads it as root).
+    ///
+    /// So it is with what stands in `ExecStart=` (`gunicorn -e NAME=…`, `/usr/bin/env NAME=…`), which the
+    /// list of processes may show as well.
     ///
     /// A secret is told by its name (`SECRET`, `PASSWORD`, `TOKEN`, `API_KEY` …), or by a URL that holds
     /// a password. In a repository it counts where it is too random for a placeholder. Its value is
@@ -32,6 +37,14 @@ crate::rule! {
     /// Environment="CACHE_URL=redis://:s3cr3tpass@cache.example.com:6379/0" LANG=C.UTF-8
     /// ```
     ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current \
+    ///     --env PAYMENT_API_KEY=sk_live_51Hc8tJ2eZvKYlo2C \
+    ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    ///
     /// Names that only sound like it, paths, and URLs without a password:
     ///
     /// ```ini,good,drop-in
@@ -49,11 +62,7 @@ crate::rule! {
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let mut found = Vec::new();
     let mut open = false;
-    for (name, variable) in &app.environment.variables {
-        if variable.set_by != SetBy::Unit || variable.unknown.is_some() {
-            continue;
-        }
-        let value = variable.value.expose_str().unwrap_or_default();
+    for (name, value, span) in set_in_the_unit(app) {
         let secret = match password(value) {
             Some(password) => password,
             None if is_secret(name) && may_be_secret(value) => value,
@@ -61,10 +70,25 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         };
         // In a repository it may be a placeholder, unless nobody would think of it as one.
         match app.service.on_machine || looks_random(secret) {
-            true => found.push((name, variable.span)),
+            true => found.push((name.to_owned(), span)),
             false => open = true,
         }
     }
+    let from_unit = found.len();
+    for (name, value, span) in on_the_command_line(app) {
+        let plain = is_secret(&name) && may_be_secret(&value);
+        let secret = password(&value).or_else(|| plain.then_some(value.as_str()));
+        match secret.map(|secret| app.service.on_machine || looks_random(secret)) {
+            Some(true) => found.push((name, span)),
+            Some(false) => open = true,
+            None => {}
+        }
+    }
+    let told = match (from_unit, found.len() - from_unit) {
+        (_, 0) => "what Environment= sets",
+        (0, _) => "what stands in ExecStart=",
+        _ => "what Environment= sets and what stands in ExecStart=",
+    };
     let Some((first, _)) = found.first() else {
         return match open {
             true => Err(Why::nothing_expected("a value in a repository may be a placeholder")),
@@ -75,8 +99,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let more = if found.len() > names.len() { " …" } else { "" };
     let stem = app.stem();
     out.report(format!(
-        "every account on the host can read {}{more}: systemd tells what Environment= sets to \
-         anybody who asks",
+        "every account on the host can read {}{more}: systemd tells {told} to anybody who asks",
         names.join(", ")
     ))
     .at_first(found.iter().map(|(_, span)| (*span, "set in the unit")))
@@ -89,6 +112,39 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     .by_hand(found.iter().find_map(|(_, span)| *span))
     .fix(Safety::Manual, format!("the secrets in /etc/{stem}.env"));
     Ok(())
+}
+
+/// What `Environment=` sets and no environment file sets anew.
+fn set_in_the_unit(app: &App) -> impl Iterator<Item = (&str, &str, Option<Span>)> {
+    let variables = app.environment.variables.iter();
+    let own = variables
+        .filter(|(_, variable)| variable.set_by == SetBy::Unit && variable.unknown.is_none());
+    own.map(|(name, variable)| {
+        (&**name, variable.value.expose_str().unwrap_or_default(), variable.span)
+    })
+}
+
+/// What stands in `ExecStart=` itself: `gunicorn -e NAME=…`, `env NAME=… gunicorn`. What a script says
+/// is another file's.
+fn on_the_command_line(app: &App) -> Vec<(String, String, Option<Span>)> {
+    let mut found = Vec::new();
+    let Some(launch) = app.gunicorn.launch.ok().filter(|launch| launch.scripts.is_empty()) else {
+        return found;
+    };
+    let settings = &app.gunicorn.settings;
+    let raw = settings.raw_env();
+    if settings.layer("raw_env") == Some(Layer::CommandLine)
+        && let Some(items) = raw.ok()
+    {
+        found.extend(items.iter().filter_map(|(name, value)| {
+            Some((name.clone(), value.expose_str()?.to_owned(), raw.span()))
+        }));
+    }
+    let set = launch.environment.iter();
+    found.extend(set.filter_map(|(name, value, span)| {
+        Some((name.clone(), value.expose_str()?.to_owned(), Some(*span)))
+    }));
+    found
 }
 
 /// Words of a name that speaks of a secret, and of one that only speaks about one.

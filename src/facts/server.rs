@@ -9,6 +9,7 @@ mod logging;
 mod managed_venv;
 mod named_file;
 mod paths;
+mod watched;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,6 +33,7 @@ pub use installation::{Installed, Interpreter};
 pub use launched::{Launched, launch};
 pub use logging::{LogConfig, LoggingFault};
 pub use paths::{Writes, WrittenPath};
+pub use watched::WatchedFile;
 
 /// The file of words that stand in none.
 const NOWHERE: FileId = FileId(u32::MAX);
@@ -66,6 +68,8 @@ pub struct Gunicorn {
     pub paths: Vec<WrittenPath>,
     /// The file of `--log-config`, where that is what it goes by.
     pub log_config: Option<LogConfig>,
+    /// The files that it is to watch.
+    pub watched: Vec<WatchedFile>,
     /// Where it listens.
     pub bounds: Known<Vec<Bound>>,
     /// Where it would listen if it were started without the sockets of `.socket` units.
@@ -185,6 +189,7 @@ pub fn read(
     });
     let paths = paths::read(sources, machine, &settings, &evaluated);
     let log_config = logging::configuration(sources, machine, &settings, &evaluated);
+    let watched = watched::read(sources, machine, &settings);
     let bounds = bounds::bounds(&candidate.service, &settings, launch.ok());
     let own_bounds = bounds::own(&settings);
     let word = launch.ok().and_then(|l| l.gunicorn.as_ref().or(l.interpreter.as_ref()));
@@ -205,6 +210,7 @@ pub fn read(
         own_environment,
         paths,
         log_config,
+        watched,
         bounds,
         own_bounds,
     }

@@ -263,6 +263,20 @@ fn very_many_findings_and_places_end_in_time() {
     let ran = tree.check(&["-v"]);
     sound("20,000 lines that are dropped", &ran);
     assert!(ran.stdout.contains("V19999"), "the last is told");
+
+    // As many names that the code needs, each nearly one that is set.
+    let tree = self::tree();
+    tree.write("/etc/myapp.env", lines(&|number| format!("NEADED_{number}=x\n")));
+    let needed: String =
+        (0..4_000).map(|number| format!("os.environ[\"NEEDED_{number}\"]\n")).collect();
+    let wsgi = "/srv/myapp/releases/2026-04-21/wsgi.py";
+    tree.write(
+        wsgi,
+        format!("import os\nfrom flask import Flask\napp = Flask(__name__)\n{needed}"),
+    );
+    let ran = tree.check(&["--select", "E410"]);
+    sound("4,000 variables that are needed, 20,000 that are set", &ran);
+    assert!(ran.stdout.contains("NEEDED_3999"), "the last is told");
 }
 
 #[test]

@@ -465,3 +465,62 @@ fn hooks_of_another_module_are_counted_as_well() {
         assert!(seen.of("G209").is_empty(), "{fits}: {seen:#?}");
     }
 }
+
+#[test]
+fn secrets_in_the_command_are_told_by_their_names() {
+    let unit = "/etc/systemd/system/myapp.service";
+    let value = "sk_live_51Hc8tJ2eZvKYlo2C";
+    let started = |from: &str, to: &str| Case::healthy().replace(unit, from, to).check();
+    let env = format!("--env PAYMENT_API_KEY={value} --workers");
+    for (from, to) in [
+        ("--workers", env.clone()),
+        ("--workers", format!("-e A=1 -e CACHE_URL=redis://:{value}@cache/0 --workers")),
+        ("ExecStart=", format!("ExecStart=/usr/bin/env PAYMENT_API_KEY={value} ")),
+    ] {
+        let seen = started(from, &to);
+        let hit = seen.only("U133").says("what stands in ExecStart= to anybody");
+        assert!(!format!("{hit:?}").contains(value), "{hit:#?}");
+    }
+    started("--workers", "-e PAYMENT_MODE=live -e TOKEN_TTL=86400123 --workers").passes("U133");
+    let both = format!("[Service]\nEnvironment=MAIL_PASSWORD={value}\n");
+    let seen = Case::healthy().replace(unit, "[Service]\n", &both).replace(unit, "--workers", &env);
+    seen.check().only("U133").says("MAIL_PASSWORD, PAYMENT_API_KEY").says("and what stands in");
+    // What an environment file sets anew is not what the application gets of the unit.
+    let stand_in = "[Service]\nEnvironment=SECRET_KEY=only-a-stand-in\n";
+    started("[Service]\n", stand_in).passes("U133");
+}
+
+#[test]
+fn a_tree_that_was_copied_in_part_says_nothing_of_files_elsewhere() {
+    let unit = "/etc/systemd/system/myapp.service";
+    let named = |option: &str| {
+        Case::healthy().replace(unit, "--workers", &format!("{option} --workers")).check()
+    };
+    for option in ["--log-config /opt/myapp/logging.conf", "-c /opt/myapp/gunicorn.py"] {
+        let seen = named(option);
+        assert!(seen.of("G212").is_empty(), "{option}: {seen:#?}");
+        assert!(seen.reasons("G212").iter().any(|why| why.contains("/opt is not in the tree")));
+    }
+    named("--log-config /etc/myapp/logging.conf").only("G212").says("/etc/myapp/logging.conf");
+}
+
+#[test]
+fn a_file_to_watch_has_to_be_there() {
+    let unit = "/etc/systemd/system/myapp.service";
+    let watches = |path: &str| {
+        let option = format!("--reload-extra-file {path} --workers");
+        Case::healthy().replace(unit, "--workers", &option)
+    };
+    watches("/srv/myapp/a.yaml").check().only("G209").says("/srv/myapp/a.yaml");
+    watches("/srv/myapp/a.yaml").file("/srv/myapp/a.yaml", "").check().passes("G209");
+    for elsewhere in ["/opt/a.yaml", "a.yaml"] {
+        let seen = watches(elsewhere).check();
+        assert!(seen.of("G209").is_empty(), "{elsewhere}: {seen:#?}");
+    }
+    let made = watches("/srv/myapp/a.yaml").replace(
+        unit,
+        "ExecStart=",
+        "ExecStartPre=/usr/bin/touch /srv/myapp/a.yaml\nExecStart=",
+    );
+    made.check().skipped("G209");
+}

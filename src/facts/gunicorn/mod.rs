@@ -17,5 +17,5 @@ pub use settings::{
 
 pub use crate::source::gunicorn::settings::Coverage;
 pub use crate::source::gunicorn::{
-    ApplicationName, ApplicationObject, BindAddress, SettingValue, Version, is_hook,
+    ApplicationName, ApplicationObject, BindAddress, SettingValue, Version,
 };

@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::super::gunicorn::{ConfigChoice, is_hook};
+use super::super::gunicorn::ConfigChoice;
 use super::super::place::tidy;
 use super::super::release::standard_library;
 use super::super::{Given, Known, Machine, Origin, Place, Problem, Whose, Why};
 use super::logging::{self, LoggingFault};
 use crate::host::{HostErrorKind, Outcome};
+use crate::source::gunicorn::is_hook;
 use crate::source::python::environ::EnvironmentWrite;
 use crate::source::python::evaluate::{
     self, ConfigFile, FileText, FromImport, Surroundings, TakenModule,
