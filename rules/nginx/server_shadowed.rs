@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::facts::front::{location_title, server_title};
-use crate::facts::nginx::diverted::{End, internal, leads_on as may_lead_on, rewritten};
+use crate::facts::nginx::diverted::{RewriteEnd, internal, leads_on as may_lead_on, rewritten};
 use crate::facts::nginx::unreached::{
     IgnoredName, dead_locations, defaults, has_real_name, ignored_names, is_local, matches_all,
     mentioned_names, only_files,
@@ -718,7 +718,7 @@ impl Here<'_> {
                 continue;
             };
             let taker = match found.end {
-                End::Location(id) => self.model.location(id),
+                RewriteEnd::Location(id) => self.model.location(id),
                 _ => None,
             };
             let passes = taker.is_some_and(|taker| self.has_pass(taker));
@@ -731,7 +731,7 @@ impl Here<'_> {
                 Some(taker) => {
                     format!("{}, which passes nothing on", location_title(self.model, taker.id))
                 }
-                None if found.end == End::Loop => {
+                None if found.end == RewriteEnd::Loop => {
                     "the same location again, until nginx answers 500".to_owned()
                 }
                 None => "no location: nginx looks for a file of that name".to_owned(),
@@ -797,7 +797,7 @@ impl Here<'_> {
                 || !located.unknown.is_empty()
                 || !root.directives.is_empty()
                 || root.incomplete
-                || may_lead_on(self.model, End::Server, server.id)
+                || may_lead_on(self.model, RewriteEnd::Server, server.id)
                 || !server.handling.rewrites.is_empty()
                 || !server.handling.returns.is_empty();
             if handled || server.directive.is_none() {

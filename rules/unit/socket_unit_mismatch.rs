@@ -1,5 +1,5 @@
-use crate::facts::service::{Unit, expanded, parse_mode};
-use crate::facts::socket_unit::SocketFile;
+use crate::facts::service::Unit;
+use crate::facts::socket_unit::{SocketFile, directory_mode};
 use crate::facts::{Bound, Route};
 use crate::rule::prelude::*;
 
@@ -231,10 +231,7 @@ fn lets_pass(app: &App, bound: &Bound, route: &Route, out: &mut Sink) -> Result<
     let (Endpoint::Unix(path), Some(unit)) = (&bound.endpoint, app.service.socket_of(bound)) else {
         return Ok(());
     };
-    let Some(line) = unit.last("Socket", "DirectoryMode") else { return Ok(()) };
-    let mode = expanded(unit, line)?;
-    let mode = parse_mode(mode.as_str())
-        .ok_or_else(|| Why::not_understood("DirectoryMode= is not a mode"))?;
+    let Some(Spanned { value: mode, span }) = directory_mode(unit)? else { return Ok(()) };
     let Some(directory) = path.parent() else { return Ok(()) };
     // What the service or a line of tmpfiles.d makes has a mode of its own, and so has what is there.
     let made = app.service.managed(directory)?.is_some()
@@ -259,11 +256,11 @@ fn lets_pass(app: &App, bound: &Bound, route: &Route, out: &mut Sink) -> Result<
         directory.display(),
         nginx.name
     ))
-    .at(line.value.span(), "nobody but root may pass")
+    .at(span, "nobody but root may pass")
     .at(route.peer, format!("nginx connects here as {}", nginx.name))
     .subject("directory mode")
     .help(format!("In [Socket] of {name}: DirectoryMode=0755, which is the default"))
-    .by_hand(Some(line.value.span()))
+    .by_hand(Some(span))
     .fix(Safety::Manual, "DirectoryMode=0755");
     Ok(())
 }

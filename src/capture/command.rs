@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use super::mask::{Masker, in_urls, is_generated, words};
 use super::value::{part, value};
+use crate::source::client_password;
 use crate::source::gunicorn::{Action, SettingTable};
 use crate::source::secretive::is_secretive;
 
@@ -92,8 +93,16 @@ pub(super) fn command(masker: &mut Masker, text: &mut [u8]) {
         }
         at = end;
     }
+    passwords(masker, text);
     urls(masker, text);
     generated(masker, text);
+}
+
+/// Masks the passwords that clients take in options whose names do not say so.
+pub(super) fn passwords(masker: &mut Masker, text: &mut [u8]) {
+    for password in client_password::ranges(text) {
+        masker.secret(part(text, &password), |_| false);
+    }
 }
 
 /// Masks users and passwords in URLs.

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use super::assignments::shell_line;
-use super::command::{command, generated, urls};
+use super::command::{command, generated, passwords, urls};
 use super::keys;
 use super::mask::Masker;
 use crate::source::certificate::is_left_out;
@@ -34,6 +34,7 @@ pub(super) fn text(masker: &mut Masker, path: &Path, bytes: &mut [u8]) {
     for line in bytes.split_mut(|byte| *byte == b'\n') {
         if shell {
             shell_line(masker, line);
+            passwords(masker, line);
         }
         let first = line.trim_ascii_start();
         let exec = first.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"exec"));

@@ -66,9 +66,9 @@ fn of_family(
         let trigger = line.value.as_str().trim_start().starts_with('|');
         let judged = judge(sources, machine, unit, family, line);
         match (trigger, judged) {
-            (false, Judged::Fails(condition)) => found.push(condition),
+            (false, ConditionVerdict::Fails(condition)) => found.push(condition),
             (false, _) => {}
-            (true, Judged::Fails(condition)) => {
+            (true, ConditionVerdict::Fails(condition)) => {
                 triggers.get_or_insert_default().push(condition);
             }
             (true, _) => open = true,
@@ -96,7 +96,7 @@ fn in_effect<'u>(unit: &'u Unit, family: &str) -> Vec<&'u Assignment> {
     lines
 }
 
-enum Judged {
+enum ConditionVerdict {
     Holds,
     Fails(FailedCondition),
     NotKnown,
@@ -108,9 +108,9 @@ fn judge(
     unit: &Unit,
     family: &str,
     line: &Assignment,
-) -> Judged {
+) -> ConditionVerdict {
     let Expansion::Known(text) = unit.specifiers.expand(&line.value) else {
-        return Judged::NotKnown;
+        return ConditionVerdict::NotKnown;
     };
     let text = text.as_str().trim();
     let text = text.strip_prefix('|').unwrap_or(text).trim_start();
@@ -120,16 +120,16 @@ fn judge(
     };
     let made = MADE.iter().any(|top| path.starts_with(top));
     if !path.starts_with('/') || placeholder::holds_in_path(path) || made {
-        return Judged::NotKnown;
+        return ConditionVerdict::NotKnown;
     }
     let asks = line.key.value.strip_prefix(family).unwrap_or_default();
     let Some((holds, is)) = holds(sources, machine, asks, Path::new(path)) else {
-        return Judged::NotKnown;
+        return ConditionVerdict::NotKnown;
     };
     if holds != negated {
-        return Judged::Holds;
+        return ConditionVerdict::Holds;
     }
-    Judged::Fails(FailedCondition {
+    ConditionVerdict::Fails(FailedCondition {
         setting: line.key.value.clone(),
         asserted: family == "Assert",
         negated,

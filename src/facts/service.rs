@@ -22,7 +22,6 @@ pub use crate::source::unit::effective::Refusal;
 pub use crate::source::unit::exec::{
     ExecCommand, ExecFault, ExecFaultKind, ExecPrefixes, Variable, Word,
 };
-pub use crate::source::unit::value::parse_mode;
 pub use crate::source::unit::{Assignment, Expansion, Fault, FaultKind, Unit, UnitFile, UnitKind};
 
 /// A directory that systemd makes for the service before it starts.

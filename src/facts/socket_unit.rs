@@ -2,8 +2,8 @@
 
 use super::service::{Service, Unit, expanded};
 use super::{Bound, Identity, Known, Machine, Want, Why};
-use crate::source::Span;
 use crate::source::unit::value::parse_mode;
+use crate::source::{Span, Spanned};
 
 /// The file of a socket as systemd will make it.
 #[derive(Debug, Clone)]
@@ -62,6 +62,17 @@ impl SocketFile {
             return Ok(true);
         }
         who.may(Want::Write, self.mode, self.uid, self.gid)
+    }
+}
+
+/// `DirectoryMode=`, where a unit sets it: the mode of the directories that systemd makes, for root, on
+/// the way to a socket.
+pub fn directory_mode(unit: &Unit) -> Result<Option<Spanned<u32>>, Why> {
+    let Some(line) = unit.last("Socket", "DirectoryMode") else { return Ok(None) };
+    let text = expanded(unit, line)?;
+    match parse_mode(text.as_str()) {
+        Some(value) => Ok(Some(Spanned { value, span: text.span() })),
+        None => Err(Why::not_understood("DirectoryMode= is not a mode")),
     }
 }
 

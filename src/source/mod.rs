@@ -6,6 +6,7 @@
 pub mod accounts;
 pub mod alembic;
 pub mod certificate;
+pub mod client_password;
 pub mod django;
 pub mod env_file;
 pub mod exit_status;

@@ -10,6 +10,7 @@ use std::sync::OnceLock;
 
 use regex::bytes::{Match, Regex, RegexBuilder};
 
+use super::client_password;
 use super::secretive::is_secretive;
 
 /// What is in a name that speaks of a secret, in small letters; patterns take each as it stands.
@@ -474,6 +475,8 @@ fn environment(bytes: &[u8], line: Range<usize>, found: &mut Vec<Range<usize>>) 
 /// In a command the values of words that set a variable are hidden.
 fn command(bytes: &[u8], line: Range<usize>, found: &mut Vec<Range<usize>>) {
     let text = &bytes[line.clone()];
+    let passwords = client_password::ranges(text).into_iter();
+    found.extend(passwords.map(|range| line.start + range.start..line.start + range.end));
     // `curl -u name:password`.
     for option in [b" -u ".as_slice(), b" --user "] {
         for at in memchr::memmem::find_iter(text, option) {

@@ -165,13 +165,29 @@ fn environment(canaries: &mut Canaries) -> String {
 fn unit(canaries: &mut Canaries) -> String {
     format!(
         "[Service]\nEnvironment=IN_UNIT={} \"SPACED=a {}\"\nEnvironment='ONE={}'\n\
-         #Environment=OLD={}\nEnviroment=SLIP={}\nEnvironment={}\n",
+         #Environment=OLD={}\nEnviroment=SLIP={}\nEnvironment={}\n\
+         ExecStartPre=/usr/bin/mysql -u root -p{} shop\n\
+         ExecStartPre=/usr/bin/mysqldump --password={} shop\n\
+         ExecStartPre=-/usr/bin/sshpass -p {} ssh db\n\
+         ExecStartPre=/usr/bin/redis-cli -h cache -a {} ping\n\
+         ExecStartPre=/bin/sh -c \"PGPASSWORD={} psql -c 'select 1'\"\n\
+         ExecStartPost=/usr/bin/curl -u user:{} http://127.0.0.1/\n\
+         ExecStartPost=/usr/bin/curl -uuser:{} http://127.0.0.1/\n\
+         #ExecStop=/usr/bin/mongosh -u a -p{} db\n",
         canaries.any("Environment="),
         canaries.any("Environment= with blanks"),
         canaries.any("Environment= in quotes"),
         canaries.any("commented Environment="),
         canaries.any("misspelt Environment="),
         canaries.any("Environment= without a name"),
+        canaries.any("mysql -p"),
+        canaries.any("mysqldump --password="),
+        canaries.any("sshpass -p"),
+        canaries.any("redis-cli -a"),
+        canaries.any("PGPASSWORD= in a shell"),
+        canaries.any("curl -u user:"),
+        canaries.any("curl -uuser:"),
+        canaries.any("mongosh -p in a comment"),
     )
 }
 

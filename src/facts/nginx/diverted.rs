@@ -14,12 +14,12 @@ pub struct Rewritten {
     /// The path that it makes, as far as it is the same for all.
     pub path: String,
     /// Where nginx looks for that.
-    pub end: End,
+    pub end: RewriteEnd,
 }
 
 /// Where requests end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
+pub enum RewriteEnd {
     /// In the same location again and again: 500.
     Loop,
     /// In another location.
@@ -49,10 +49,10 @@ pub fn rewritten(
     }
     let end = match located.location {
         Some(found) if location.is_some_and(|own| own.id == found) => {
-            (!error_page_answers(model, found, 500)).then_some(End::Loop)?
+            (!error_page_answers(model, found, 500)).then_some(RewriteEnd::Loop)?
         }
-        Some(found) => End::Location(found),
-        None => End::Server,
+        Some(found) => RewriteEnd::Location(found),
+        None => RewriteEnd::Server,
     };
     Some(Rewritten { line, path, end })
 }
@@ -106,22 +106,24 @@ fn is_alike(model: &Model, server: ServerId, path: &str) -> bool {
 }
 
 /// May what a block does with requests lead them elsewhere once more?
-pub fn leads_on(model: &Model, end: End, server: ServerId) -> bool {
+pub fn leads_on(model: &Model, end: RewriteEnd, server: ServerId) -> bool {
     let place = match end {
-        End::Loop => return false,
-        End::Location(location) => BlockPlace::Location(location),
-        End::Server => BlockPlace::Server(server),
+        RewriteEnd::Loop => return false,
+        RewriteEnd::Location(location) => BlockPlace::Location(location),
+        RewriteEnd::Server => BlockPlace::Server(server),
     };
     let pages = model.effective(place, "error_page");
     let handling = match end {
-        End::Location(location) => model.location(location).map(|location| &location.handling),
+        RewriteEnd::Location(location) => {
+            model.location(location).map(|location| &location.handling)
+        }
         _ => model.server(server).map(|server| &server.handling),
     };
     let leads = handling.is_none_or(|handling| {
-        !handling.try_files.is_empty() || end != End::Server && !handling.rewrites.is_empty()
+        !handling.try_files.is_empty() || end != RewriteEnd::Server && !handling.rewrites.is_empty()
     });
     let children = match end {
-        End::Location(location) => {
+        RewriteEnd::Location(location) => {
             model.location(location).is_none_or(|location| !location.children.is_empty())
         }
         _ => false,

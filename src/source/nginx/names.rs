@@ -37,7 +37,7 @@ pub(super) fn check(config: &Config, scopes: &[Scope], faults: &mut Vec<Fault>) 
             !directive.is_data() && matters(&directive.name()) && is_of_http(directive, scopes)
         })
         .collect();
-    variables(config, &of_http, origin(config, scopes, whole), faults);
+    variables(config, &of_http, source_of_variables(config, scopes, whole), faults);
     defined(&of_http, whole, faults);
 }
 
@@ -56,7 +56,7 @@ fn is_of_http(directive: &DirectiveRef<'_>, scopes: &[Scope]) -> bool {
 
 /// Where a variable may come from that is not in the list, and that nothing defines.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Origin {
+enum VariableSource {
     /// From files that were not read, or from a module that is not nginx's own.
     Elsewhere,
     /// From a newer nginx: which one it is is not known.
@@ -65,7 +65,7 @@ enum Origin {
     Listed,
 }
 
-fn origin(config: &Config, scopes: &[Scope], whole: bool) -> Origin {
+fn source_of_variables(config: &Config, scopes: &[Scope], whole: bool) -> VariableSource {
     let own = |line: DirectiveRef<'_>| {
         let name = line.name();
         if name.as_ref() == b"load_module" {
@@ -75,9 +75,9 @@ fn origin(config: &Config, scopes: &[Scope], whole: bool) -> Origin {
         line.is_data() || !is_of_http(&line, scopes) || directives::is_own(&name)
     };
     match config.version {
-        _ if !whole || !config.directives().all(own) => Origin::Elsewhere,
-        Some(version) if version <= NEWEST => Origin::Listed,
-        _ => Origin::OtherVersion,
+        _ if !whole || !config.directives().all(own) => VariableSource::Elsewhere,
+        Some(version) if version <= NEWEST => VariableSource::Listed,
+        _ => VariableSource::OtherVersion,
     }
 }
 
@@ -86,7 +86,7 @@ fn origin(config: &Config, scopes: &[Scope], whole: bool) -> Origin {
 fn variables(
     config: &Config,
     of_http: &[DirectiveRef<'_>],
-    origin: Origin,
+    source: VariableSource,
     faults: &mut Vec<Fault>,
 ) {
     let mut used: BTreeMap<String, Vec<WordRef<'_>>> = BTreeMap::new();
@@ -128,12 +128,13 @@ fn variables(
         let known = known.filter(|known| known.len() >= SHORTEST);
         let long = variable.len() >= SHORTEST;
         // `$host2` may be somebody's own, in a file that is not among these.
-        let near = nearest_within(variable, letters, known)
-            .filter(|near| long && (origin != Origin::Elsewhere || !variable.starts_with(near)));
-        let kind = match (near, origin) {
-            (Some(_), _) | (None, Origin::Listed) => FaultKind::UnknownVariable,
-            (None, Origin::OtherVersion) => FaultKind::UnexplainedVariable,
-            (None, Origin::Elsewhere) => continue,
+        let near = nearest_within(variable, letters, known).filter(|near| {
+            long && (source != VariableSource::Elsewhere || !variable.starts_with(near))
+        });
+        let kind = match (near, source) {
+            (Some(_), _) | (None, VariableSource::Listed) => FaultKind::UnknownVariable,
+            (None, VariableSource::OtherVersion) => FaultKind::UnexplainedVariable,
+            (None, VariableSource::Elsewhere) => continue,
         };
         for word in words {
             let meant = near.map(|near| format!(", did you mean \"{near}\"?")).unwrap_or_default();
