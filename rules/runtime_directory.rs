@@ -58,7 +58,7 @@ pub(super) fn go(app: &App, bound: &Bound) -> Repair {
         _ => format!("proxy_pass http://unix:{socket};"),
     };
     Repair {
-        title: format!("RuntimeDirectory={in_unit}, and unix:{socket} in both files"),
+        title: format!("set RuntimeDirectory={in_unit}, and unix:{socket} in both files"),
         help: format!(
             "in [Service]:          RuntimeDirectory={in_unit}\n\
              in gunicorn's options: --bind unix:{bind}\n\

@@ -56,13 +56,13 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             let edit = lifted(read, assignment);
             // Where the comment starts would tell how long the value is: the name is shown.
             out.report(format!(
-                "the application gets the comment behind {name} as part of its value: systemd \
-                 takes `#` for a comment only at the start of a line"
+                "the application gets the comment after {name} as part of its value: systemd \
+                 treats `#` as a comment only at the start of a line"
             ))
             .at(assignment.name.span, "its value ends with a `# …`")
             .help(
-                "move the comment to a line of its own above; if the ` #` is meant, put the value \
-                 into single quotes; workers keep the old environment over a reload",
+                "move the comment to its own line above; if the ` #` belongs to the value, \
+                 single-quote the value; a reload keeps the old environment",
             )
             .subject(name.clone())
             .fix_if(Safety::Safe, format!("move the comment to a line above {name}"), edit)

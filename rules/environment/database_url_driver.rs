@@ -121,7 +121,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         let Some(wanted) = wanted(scheme, version, venv)? else { continue };
         let severity = if read.is_some() { wanted.severity } else { Severity::Warning };
         out.report(format!(
-            "the next reload takes the site down where the code connects: {name} {}",
+            "the next reload takes the site down if the code connects at startup: {name} {}",
             wanted.cause
         ))
         .severity(severity)
@@ -143,7 +143,7 @@ fn names_database(name: &str) -> bool {
 fn wanted(scheme: &str, version: (u64, u64), venv: &Venv) -> Result<Option<Wanted>, Why> {
     if scheme == "postgres" {
         return Ok((version >= (1, 4)).then(|| Wanted {
-            cause: "begins with postgres://, which SQLAlchemy does not know since 1.4".into(),
+            cause: "begins with postgres://, which SQLAlchemy does not accept since 1.4".into(),
             severity: Severity::Error,
             help: "Write postgresql:// instead of postgres://, then restart.",
         }));
@@ -173,10 +173,11 @@ fn wanted(scheme: &str, version: (u64, u64), venv: &Venv) -> Result<Option<Wante
     let other = venv.has_entry("psycopg2") && driver == "psycopg";
     let cause = match (by_default, other) {
         (true, true) => format!(
-            "takes the driver psycopg (3) since SQLAlchemy 2.1, and only psycopg2 is installed in {}",
+            "uses the driver psycopg (3) since SQLAlchemy 2.1, but only psycopg2 is installed in \
+             {}",
             venv.path.display()
         ),
-        _ => format!("takes the driver {driver}, which is not in {}", venv.path.display()),
+        _ => format!("uses the driver {driver}, which is not in {}", venv.path.display()),
     };
     Ok(Some(Wanted {
         cause,
@@ -184,7 +185,10 @@ fn wanted(scheme: &str, version: (u64, u64), venv: &Venv) -> Result<Option<Wante
         severity: if by_default { Severity::Warning } else { Severity::Error },
         help: match other {
             true => "Write postgresql+psycopg2:// instead of postgresql://, or install psycopg.",
-            false => "Install the driver in that environment, or write the scheme of one that is.",
+            false => {
+                "Install the driver in that environment, or write the scheme of a driver that \
+                 is installed."
+            }
         },
     }))
 }

@@ -172,13 +172,13 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let debug = app.release.django.as_ref().map(|django| &django.debug);
     if let Some(debug) = debug.filter(|debug| !reported && debug.ok() == Some(&true)) {
         out.report(
-            "visitors see source code and settings on error pages: DEBUG is on in the settings that \
+            "visitors see source code and settings on error pages: DEBUG is on in the settings \
              this application starts with",
         )
         .at_known(debug, "debug mode in production")
-        .help("write DEBUG = False there, or take it from the environment, off unless it is set")
+        .help("write DEBUG = False, or read it from the environment, off unless set")
         .subject("DEBUG in settings")
-        .fix(Safety::Manual, "DEBUG = False in Django's settings");
+        .fix(Safety::Manual, "set DEBUG = False in Django's settings");
     }
     let made = app.release.code.made.ok().and_then(Option::as_ref);
     let mut certain = app.release.code.modules.iter().filter(|module| module.certain);
@@ -186,13 +186,13 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         && let Some(on) = certain.find_map(|module| module.flask_debug)
     {
         out.report(
-            "exceptions pass by the application's error handlers: its code turns debug mode on, whatever \
-             the environment says",
+            "exceptions bypass the application's error handlers: its code turns debug mode on, \
+             whatever the environment says",
         )
         .at(on, "debug mode in production")
-        .help("take the line out: FLASK_DEBUG=1 turns it on where you develop")
+        .help("remove the line: FLASK_DEBUG=1 turns it on for development")
         .subject("debug in the code")
-        .fix(Safety::Manual, "no debug mode in the code");
+        .fix(Safety::Manual, "remove debug mode from the code");
     }
     Ok(())
 }
@@ -234,14 +234,14 @@ fn variables(app: &App, out: &mut Sink) -> bool {
             false => Edit::variable(app, name, off).map(|edit| vec![edit]),
         };
         out.report(format!(
-            "visitors may see source code and settings on error pages, which bypass the application's own: {name} turns debug \
-             mode on"
+            "visitors may see source code and settings instead of the application's error pages: \
+             {name} turns debug mode on"
         ))
-            .at_some(variable.span, "debug mode in production")
-            .help(help(name, off))
-            .by_hand(variable.span)
-            .subject(name)
-            .fix_or_why(Safety::Safe, format!("{name}={off}"), edits);
+        .at_some(variable.span, "debug mode in production")
+        .help(help(name, off))
+        .by_hand(variable.span)
+        .subject(name)
+        .fix_or_why(Safety::Safe, format!("{name}={off}"), edits);
         reported = true;
     }
     reported
@@ -282,9 +282,9 @@ fn reads_flask_env(app: &App) -> Result<bool, Why> {
 
 fn help(name: &str, off: &str) -> String {
     let flask = if name == "FLASK_DEBUG" {
-        "\nFlask takes everything but an empty value, 0, false and no for true"
+        "\nFlask treats any value but empty, 0, false or no as true"
     } else {
         ""
     };
-    format!("write {name}={off} there{flask}")
+    format!("set {name}={off}{flask}")
 }

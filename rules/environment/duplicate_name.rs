@@ -80,14 +80,14 @@ fn judge(app: &App, read: &ReadFile, group: &[&EnvAssignment], out: &mut Sink) {
         ))
         .at(last.name.span, "counts");
     for one in &lost {
-        finding.at(one.name.span, "does not");
+        finding.at(one.name.span, "no effect");
     }
     let whole = |one: &&EnvAssignment| one.lines.start() == one.lines.end();
     let edits: Vec<Edit> = lost.iter().map(|one| Edit::remove(one.span)).collect();
     let edits = if lost.iter().all(whole) { edits } else { Vec::new() };
     finding
-        .help(format!("Keep the line that is meant, and take the other one of {name} away."))
+        .help(format!("Keep the {name} line that you want and delete the other."))
         .by_hand(Some(last.name.span))
         .subject(name.clone())
-        .fix_if(Safety::Unsafe, format!("take {does} {} away", lines.join(", ")), edits);
+        .fix_if(Safety::Unsafe, format!("remove {does} {}", lines.join(", ")), edits);
 }

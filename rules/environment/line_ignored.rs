@@ -92,9 +92,9 @@ fn report(app: &App, read: &ReadFile, line: &Ignored, out: &mut Sink) {
         finding.severity(Severity::Warning);
     }
     let title = match (line.kind, name) {
-        (IgnoredKind::Export, Some(name)) => format!("take `export` away before {name}"),
-        (IgnoredKind::Bom, _) => "take the byte order mark away".to_owned(),
-        (IgnoredKind::Colon, Some(name)) => format!("write `{name}=` in place of `{name}:`"),
+        (IgnoredKind::Export, Some(name)) => format!("remove `export` before {name}"),
+        (IgnoredKind::Bom, _) => "remove the byte order mark".to_owned(),
+        (IgnoredKind::Colon, Some(name)) => format!("write `{name}=` instead of `{name}:`"),
         _ => return,
     };
     let edit = read.mended(line).map(|(at, with)| Edit::replace(at, with));
@@ -110,11 +110,11 @@ fn report(app: &App, read: &ReadFile, line: &Ignored, out: &mut Sink) {
 
 /// The cause, and what to type.
 fn words(kind: IgnoredKind, name: &str) -> (&'static str, String) {
-    let again = "then restart the unit: workers keep the old environment over a reload";
+    let again = "then restart the unit: a reload keeps the old environment";
     match kind {
-        IgnoredKind::Export => ("it knows no `export`", format!("write: {name}=…\n{again}")),
+        IgnoredKind::Export => ("`export` is shell syntax", format!("write: {name}=…\n{again}")),
         IgnoredKind::Bom => (
-            "the file starts with a byte order mark that belongs to the name",
+            "the file starts with a byte order mark, which becomes part of the name",
             format!(
                 "save the file as UTF-8 without BOM (sed -i '1s/^\\xef\\xbb\\xbf//' FILE)\n{again}"
             ),
@@ -129,7 +129,7 @@ fn words(kind: IgnoredKind, name: &str) -> (&'static str, String) {
             ("there is no name before the `=`", "write the name, or delete the line".to_owned())
         }
         IgnoredKind::BadName => (
-            "a name is made of letters, digits and `_`, and starts with no digit",
+            "a name has only letters, digits and `_`, and does not start with a digit",
             format!("rename it here and where the code reads it\n{again}"),
         ),
         IgnoredKind::NoEquals => (
@@ -137,18 +137,18 @@ fn words(kind: IgnoredKind, name: &str) -> (&'static str, String) {
             "write NAME=value; quote a value of several lines, or delete the line".to_owned(),
         ),
         IgnoredKind::TooLong => (
-            "it is longer than systemd reads",
-            "put the value into a file and only its path here".to_owned(),
+            "it is longer than systemd can read",
+            "put the value into a file, and only the file's path here".to_owned(),
         ),
     }
 }
 
 fn short(kind: IgnoredKind) -> &'static str {
     match kind {
-        IgnoredKind::Export => "`export` is the shell's",
-        IgnoredKind::Bom => "a byte order mark stands before it",
+        IgnoredKind::Export => "`export` is shell syntax",
+        IgnoredKind::Bom => "a byte order mark is before it",
         IgnoredKind::Colon => "should be `=`",
-        IgnoredKind::Section => "no section here",
+        IgnoredKind::Section => "sections have no place here",
         IgnoredKind::EmptyName => "no name",
         IgnoredKind::BadName => "not a name",
         IgnoredKind::NoEquals => "no `=`",

@@ -143,13 +143,13 @@ fn spells_one(read: &ReadFile, assignment: &EnvAssignment, names: &HashSet<&str>
 fn report(assignment: &EnvAssignment, meant: &str, out: &mut Sink) {
     let name = &assignment.name;
     out.report(format!(
-        "the application gets {meant} in {} as it is written: systemd expands nothing in an \
-         environment file",
+        "the application gets {meant} in {} literally: systemd expands nothing in an environment \
+         file",
         name.value
     ))
     .at(name.span, "taken literally")
-    .help(format!("Write out what {} is to hold.", name.value))
+    .help(format!("Write the full value of {}.", name.value))
     .by_hand(Some(name.span))
     .subject(name.value.clone())
-    .fix(Safety::Manual, format!("the full text in {}", name.value));
+    .fix(Safety::Manual, format!("write the full text in {}", name.value));
 }

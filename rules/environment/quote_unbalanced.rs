@@ -64,9 +64,9 @@ fn report(assignment: &EnvAssignment, out: &mut Sink) {
     };
     let lost: Vec<&str> = assignment.swallowed.iter().map(|name| name.value.as_str()).collect();
     let message = match (lost.as_slice(), first == last) {
-        ([], true) => format!("{name} gets the end of its line into its value: {end}"),
+        ([], true) => format!("the rest of the line ends up in the value of {name}: {end}"),
         ([], false) => format!("lines {first} to {last} all end up in {name}: {end}"),
-        ([one], _) => format!("{one} is not set, its line ends up in {name}: {end}"),
+        ([one], _) => format!("{one} is not set, because its line ends up in {name}: {end}"),
         ([one, rest @ ..], _) => format!(
             "{one} and {} more are not set, lines {first} to {last} end up in {name}: {end}",
             rest.len()
@@ -76,8 +76,7 @@ fn report(assignment: &EnvAssignment, out: &mut Sink) {
         .report(message)
         .at(assignment.name.span, format!("{end}, the value ends on line {last}"))
         .help(format!(
-            "close the quote at the end of the value of {name}; workers keep the old environment \
-             over a reload"
+            "close the quote at the end of the value of {name}; a reload keeps the old environment"
         ))
         .by_hand(Some(assignment.name.span))
         .subject(name.clone());

@@ -120,17 +120,17 @@ fn report_mode(
     out.report(format!(
         "every account on the host can {what} the secrets in {path}: its mode is {mode:04o}"
     ))
-    .at_some(file.directive, "systemd reads it as root, nobody else has to")
+    .at_some(file.directive, "systemd reads it as root; nobody else needs to")
     .evidence(
         EvidenceKind::File,
         format!("{path}: mode {mode:04o}, owner {}:{}", metadata.uid, metadata.gid),
     )
     .help(format!(
-        "chmod {closed:04o} {path}\nor, where nobody but systemd reads it: chown root:root {path} \
+        "chmod {closed:04o} {path}\nor, if only systemd reads it: chown root:root {path} \
          && chmod 0600 {path}"
     ))
     .subject(format!("mode {path}"))
-    .fix(Safety::Safe, format!("mode {closed:04o} for {path}"))
+    .fix(Safety::Safe, format!("set mode {closed:04o} on {path}"))
     .edit(Edit::Mode { path: read.place.path.clone(), mode: closed });
     Ok(())
 }
@@ -141,12 +141,13 @@ fn report_place(app: &App, file: &EnvironmentFile, read: &ReadFile, out: &mut Si
     let served = app.nginx.serves_file(resolved);
     let (message, root) = match &served {
         Ok(Some(root)) => (
-            format!("anybody can fetch the secrets in {path}: nginx serves files from there"),
+            format!("anyone can fetch the secrets in {path}: nginx serves files from there"),
             Some(root.span),
         ),
         _ if in_release(app, resolved) => (
             format!(
-                "the secrets in {path} lie in a release: the next release lacks them, copies of it carry them"
+                "the secrets in {path} are inside a release: the next release lacks them, and \
+                 copies of this one carry them"
             ),
             None,
         ),
@@ -163,11 +164,11 @@ fn report_place(app: &App, file: &EnvironmentFile, read: &ReadFile, out: &mut Si
     };
     out.report(message)
         .at_some(file.directive, "this file")
-        .at_some(root, "nginx serves what is below")
+        .at_some(root, "nginx serves everything below this")
         .help(format!(
             "install -m 0600 -o root -g root {path} /etc/{}\nname that path in EnvironmentFile=\n\
-             once the service has it from there, delete {path}, and change the secrets in it if it \
-             was ever published",
+             once the service reads it from there, delete {path}, and change its secrets if it was \
+             ever published",
             suggested(app)
         ))
         .by_hand(file.directive)

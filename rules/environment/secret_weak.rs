@@ -83,12 +83,12 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         ))
         .at_some(variable.span, "signs sessions and reset links")
         .help(format!(
-            "Set {name} to what this prints (everybody has to sign in again):\npython3 -c 'import \
+            "Set {name} to the output of this (everybody must sign in again):\npython3 -c 'import \
              secrets; print(secrets.token_hex(32))'"
         ))
         .by_hand(variable.span)
         .subject(name)
-        .fix(Safety::Manual, format!("a random {name}"));
+        .fix(Safety::Manual, format!("set a random {name}"));
     }
     Ok(())
 }
@@ -107,7 +107,7 @@ fn weakness(key: &[u8]) -> Option<&'static str> {
     let yours = letters.starts_with("your") && letters.contains("secret");
     let part = PLACEHOLDER_PARTS.iter().any(|part| letters.contains(part));
     if yours || part || WORDS.contains(&letters.as_str()) {
-        return Some("is a word of a tutorial or a placeholder");
+        return Some("comes from a tutorial or is a placeholder");
     }
     let mut seen = [false; 256];
     key.iter().for_each(|byte| seen[usize::from(*byte)] = true);

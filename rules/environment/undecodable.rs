@@ -64,15 +64,15 @@ fn report(file: &EnvironmentFile, read: &ReadFile, out: &mut Sink) {
             (format!("there is a NUL byte in line {line} of {path}"), "a NUL byte")
         }
         LoadFaultKind::TooLong => (
-            format!("line {line} of {path} is longer than Linux hands to a program (128 KiB)"),
+            format!("line {line} of {path} is longer than Linux passes to a program (128 KiB)"),
             "too long",
         ),
     };
     let ignored = file.optional && kind != LoadFaultKind::TooLong;
     let message = match ignored {
         true => format!(
-            "the application gets no variable of {path}: {cause}, so systemd loads none of it, and \
-             the `-` keeps it quiet"
+            "the application gets no variable of {path}: {cause}, so systemd loads none of it, \
+             silently because of the `-`"
         ),
         false => format!("gunicorn does not start: {cause}"),
     };
@@ -85,13 +85,13 @@ fn help(read: &ReadFile, kind: LoadFaultKind) -> String {
     let wide = [b"\xff\xfe", b"\xfe\xff"].iter().any(|mark| read.source.bytes.starts_with(*mark));
     let (what, filter) = match kind {
         LoadFaultKind::TooLong => {
-            return "Put the value into a file of its own, and only its path here.".to_owned();
+            return "Put the value into its own file, and only that file's path here.".to_owned();
         }
         _ if wide => ("It is UTF-16. Save it as UTF-8:", "iconv -f utf-16 -t utf-8"),
         LoadFaultKind::NonUtf8 => {
             ("Save it as UTF-8. If it is Latin-1:", "iconv -f latin1 -t utf-8")
         }
-        LoadFaultKind::Nul => ("Take the NUL bytes away:", "tr -d '\\000'"),
+        LoadFaultKind::Nul => ("Remove the NUL bytes:", "tr -d '\\000'"),
     };
     format!("{what}\ntext=$({filter} < {path}) && printf '%s\\n' \"$text\" > {path}")
 }

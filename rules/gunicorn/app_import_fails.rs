@@ -56,14 +56,14 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         Preflight::Ended(Some(status)) => {
             format!("the import ends the process with status {status}")
         }
-        Preflight::Ended(None) => "the import is ended by a signal".to_owned(),
+        Preflight::Ended(None) => "a signal ended the import".to_owned(),
         Preflight::TimedOut(limit) => {
-            format!("the import is not done after {} s", limit.as_secs())
+            format!("the import has not finished after {} s", limit.as_secs())
         }
     };
     let launch = app.gunicorn.launch.span();
     out.report(format!("the next reload takes the site down: {cause}"))
-        .at_some(launch, "imported as this starts it")
+        .at_some(launch, "imports the application")
         .evidence(EvidenceKind::Command, format!("preflight of {}: {cause}", app.name))
         .subject(cause)
         .help("do not reload; repair the import, then: deploy-doctor check --preflight")

@@ -101,8 +101,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         false => shown(&application.name),
     };
     let message = format!(
-        "every request gets 500: {named} is made by {}, which is {wants}, and the worker class \
-         {class} speaks {speaks}",
+        "every request gets 500: {named} speaks {wants} ({}), but worker class {class} speaks \
+         {speaks}",
         made.maker
     );
     let places = [(known.span(), "sets the worker class"), (app.gunicorn.started_at(), "")];
@@ -120,7 +120,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     finding
         .help(format!("{help}\nand restart: a reload keeps the worker class of the command line."))
         .subject(format!("{class} {wants}"))
-        .fix(Safety::Manual, format!("take a worker class that speaks {wants}"));
+        .fix(Safety::Manual, format!("use a worker class that speaks {wants}"));
     Ok(())
 }
 
@@ -181,13 +181,13 @@ fn uncalled(app: &App, out: &mut Sink) -> bool {
         [(app.release.code.application.span(), "names it"), (app.gunicorn.started_at(), "")];
     let finding = out
         .report(format!(
-            "every request gets 500: {module}:{name} is a function that makes the application, and \
-             gunicorn calls it as if it were one"
+            "every request gets 500: {module}:{name} is a function that makes the application, but \
+             gunicorn calls it as the application itself"
         ))
         .at_first(places)
         .at(defined, "does not take the two arguments of a WSGI application");
     finding
-        .help(format!("have it called: '{module}:{name}()', in quotes"))
+        .help(format!("make gunicorn call it: '{module}:{name}()', in quotes"))
         .subject(format!("{module}:{name}"))
         .fix(Safety::Manual, "call the factory");
     true

@@ -114,7 +114,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         out.report(format!("{consequence}: {version} cannot compile {path}"))
             .severity(severity)
             .at(fault.span, cause.clone())
-            .help(format!("Correct it, and see that it compiles: {tool} -m py_compile {path}"))
+            .help(format!("Correct it, then check that it compiles: {tool} -m py_compile {path}"))
             .fix(Safety::Manual, "correct the syntax");
     }
     // Silence about newer syntax is worth nothing where the version is not known.

@@ -86,7 +86,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             "{}: the kernel's net.core.somaxconn is {kernel}, whatever backlog says",
             consequence(&kernel.to_string())
         ))
-        .at_some(bound.origin.span(), "its queue is no longer than that")
+        .at_some(bound.origin.span(), "its queue is limited to that")
         .at(route.peer, "nginx connects here")
         .evidence(EvidenceKind::File, format!("/proc/sys/net/core/somaxconn is {kernel}"))
         .subject("somaxconn")
@@ -111,11 +111,14 @@ fn report(app: &App, asked: i64, route: &Route, out: &mut Sink) {
     let hand = Hand::of(app, "backlog", &Value::Number(USUAL));
     let finding = out
         .report(format!(
-            "{}: backlog makes gunicorn's listen queue that short, and until the new workers have \
-             booted nobody empties it",
+            "{}: backlog makes gunicorn's listen queue that short, and nothing empties it until \
+             the new workers have booted",
             consequence(&length)
         ))
-        .at_first([(backlog.span(), "gunicorn's own is 2048"), (app.gunicorn.started_at(), "")]);
+        .at_first([
+            (backlog.span(), "gunicorn's default is 2048"),
+            (app.gunicorn.started_at(), ""),
+        ]);
     finding.at(route.peer, "nginx connects here").help(hand.line()).by_hand(backlog.span());
     let edits = Edit::setting(app, "backlog", Value::Number(USUAL)).map(|edit| vec![edit]);
     finding.fix_or_why(Safety::Safe, hand.title(), edits);

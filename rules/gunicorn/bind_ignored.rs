@@ -135,16 +135,16 @@ fn report(app: &App, layer: Layer, bound: &Bound, peer: Option<&PeerEndpoint>, o
         _ => "--bind",
     };
     let place = match app.gunicorn.settings.is_secret("bind") {
-        true => "where it says".to_owned(),
+        true => "on the address it names".to_owned(),
         false => format!("on {}", bound.endpoint),
     };
     let units: Vec<String> = app.service.sockets.iter().map(|unit| unit.name.to_string()).collect();
     let units = units.join(" and ");
-    let who = if peer.is_some() { "nginx gets no answer" } else { "nobody answers" };
+    let who = if peer.is_some() { "nginx gets no answer" } else { "nothing answers" };
     let title = match layer {
-        Layer::ConfigFile => "take bind out of the configuration file",
-        Layer::CmdArgs => "take --bind out of GUNICORN_CMD_ARGS",
-        _ => "take --bind out of ExecStart=",
+        Layer::ConfigFile => "remove bind from the configuration file",
+        Layer::CmdArgs => "remove --bind from GUNICORN_CMD_ARGS",
+        _ => "remove --bind from ExecStart=",
     };
     let finding = out
         .report(format!(
@@ -161,7 +161,7 @@ fn report(app: &App, layer: Layer, bound: &Bound, peer: Option<&PeerEndpoint>, o
     let handed = app.bounds().ok().and_then(|handed| handed.first());
     finding.at_some(handed.and_then(|handed| handed.origin.span()), "gunicorn listens here");
     finding
-        .help(format!("By hand: {title}; if the address is wanted, ListenStream= in {units}"))
+        .help(format!("{title}; to keep the address, add ListenStream= to {units}"))
         .by_hand(bound.origin.span());
     finding.fix_or_why(Safety::Safe, title, Edit::unset(app, "bind"));
 }

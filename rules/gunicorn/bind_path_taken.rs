@@ -59,17 +59,17 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         }
         let shown = path.display();
         out.report(format!(
-            "gunicorn does not start: {shown} is {}, not a socket, and gunicorn does not replace it",
+            "gunicorn does not start: {shown} is {}, not a socket, so gunicorn does not replace it",
             metadata.kind
         ))
-        .at_some(bound.origin.span(), "gunicorn is to listen here")
+        .at_some(bound.origin.span(), "gunicorn should listen here")
         .evidence(EvidenceKind::File, format!("{shown}: {}", metadata.kind))
         .help(format!(
-            "See what it is (ls -la {shown}); move it away, or name another path here and in \
+            "Look at it (ls -la {shown}); move it elsewhere, or name another path here and in \
              nginx."
         ))
         .by_hand(app.gunicorn.started_at())
-        .fix(Safety::Manual, format!("{shown} free for the socket"));
+        .fix(Safety::Manual, format!("free {shown} for the socket"));
     }
     Ok(())
 }

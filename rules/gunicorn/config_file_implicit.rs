@@ -50,17 +50,17 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         .join(config.place.path.strip_prefix(&link.resolved).unwrap_or(&config.place.path));
     let (path, named) = (config.place.path.display(), named.display());
     out.report(format!(
-        "after {} moves, a reload goes on with the settings of {path}: it was not named, and is \
-         looked for where gunicorn was started",
+        "after {} moves, a reload keeps the settings of {path}: no --config names it, so gunicorn \
+         looks where it was started",
         link.path.display()
     ))
     .at_first([
         (app.gunicorn.started_at(), "no --config"),
         (app.service.working_directory.span(), ""),
     ])
-    .at_known(&app.service.working_directory, "resolved once, at the start")
+    .at_known(&app.service.working_directory, "resolved once, at startup")
     .help(format!("Add to gunicorn's options in ExecStart=:\n--config {named}"))
     .by_hand(app.gunicorn.started_at())
-    .fix(Safety::Manual, format!("--config {named}"));
+    .fix(Safety::Manual, format!("add --config {named}"));
     Ok(())
 }

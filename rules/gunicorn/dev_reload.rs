@@ -66,7 +66,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let hand = Hand::of(app, "reload", &Value::Off);
     let finding = out
         .report(format!(
-            "all workers stop whenever a file changes, in the middle of a deployment: {cause}"
+            "all workers stop whenever a file changes, even in the middle of a deployment: {cause}"
         ))
         .at_first([(reload.span(), "made for development"), (app.gunicorn.started_at(), "")]);
     if settings.layer("reload") == Some(Layer::CmdArgs) {

@@ -181,18 +181,18 @@ fn report(app: &App, bound: &Bound, route: &Route, source: IpAddr, out: &mut Sin
     let mapped = matches!(source, IpAddr::V6(ip) if ip.to_ipv4_mapped().is_some());
     let help = match (&route.endpoint, mapped) {
         (Endpoint::Tcp { port, .. }, true) => {
-            format!("--bind 127.0.0.1:{port}, where nginx connects to")
+            format!("set --bind 127.0.0.1:{port}, where nginx connects")
         }
-        _ => format!("--forwarded-allow-ips 127.0.0.1,{source}"),
+        _ => format!("set --forwarded-allow-ips 127.0.0.1,{source}"),
     };
     let finding = out
         .report(format!(
-            "the application takes every https request for an http one: nginx connects from {source}, and \
-             gunicorn believes X-Forwarded-Proto from other addresses alone"
+            "the application sees every https request as http: nginx connects from {source}, and \
+             gunicorn trusts X-Forwarded-Proto only from other addresses"
         ))
         .at_first([
             (allowed.span(), "not among these"),
-            (bound.origin.span(), "decides from where nginx comes"),
+            (bound.origin.span(), "so nginx connects from here"),
         ]);
     finding.at(route.peer, "nginx connects here");
     finding

@@ -95,7 +95,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         false => hand,
     };
     let draft = out.report(format!(
-        "{} cuts requests off that may still run: {} is below {}",
+        "{} cuts off requests too early: {} is below {}",
         // asgi workers do not let them finish at a reload either.
         match settings.worker_class().ok().is_some_and(|class| class == "asgi") {
             true => "a restart or reload",
@@ -105,17 +105,17 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         seconds("timeout", allowed),
     ));
     let finding = draft.at_first([
-        (graceful.span(), "requests have this long once gunicorn is to stop"),
+        (graceful.span(), "requests have this long once a stop begins"),
         (app.gunicorn.started_at(), "graceful_timeout is 30 s by default"),
     ]);
-    finding.at_known(&timeout, "and this long before");
+    finding.at_known(&timeout, "and this long until then");
     if layer == Layer::CmdArgs {
         finding.subject("GUNICORN_CMD_ARGS");
     }
     let stop = stop_edit(app, allowed);
     let also = match (&stop, secret("timeout")) {
         (None, _) => String::new(),
-        (Some(_), true) => "\nIn [Service]: TimeoutStopSec= some seconds above it".to_owned(),
+        (Some(_), true) => "\nIn [Service]: TimeoutStopSec= a few seconds above it".to_owned(),
         (Some((_, seconds)), false) => format!("\nIn [Service]: TimeoutStopSec={seconds}"),
     };
     finding

@@ -59,12 +59,12 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let place = venv.path.display();
     let packages = venv.site_packages.as_ref().unwrap_or(&venv.path).display();
     out.report(format!(
-        "the next start takes the site down: {place}/bin/gunicorn is there, and gunicorn itself is \
-         not in {packages}"
+        "the next start takes the site down: {place}/bin/gunicorn exists, but its package is not \
+         in {packages}"
     ))
-    .at_some(app.gunicorn.started_at(), "starts gunicorn from there")
+    .at_some(app.gunicorn.started_at(), "starts this gunicorn")
     .help(format!("Install it, then restart:\n  {place}/bin/python -m pip install gunicorn"))
     .subject(place.to_string())
-    .fix(Safety::Manual, "install gunicorn there");
+    .fix(Safety::Manual, "reinstall gunicorn");
     Ok(())
 }

@@ -54,12 +54,12 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let hand = if secret { hand.saying("half of max_requests") } else { hand };
     let after = match secret {
         true => "after max_requests requests".to_owned(),
-        false => format!("after {number} requests each"),
+        false => format!("after {number} requests"),
     };
     let finding = out
         .report(format!(
-            "the site stalls when all workers restart together: {after} they end, and \
-             without max_requests_jitter that is at about the same time"
+            "the site stalls when all workers restart together: each ends {after}, nearly at once \
+             without max_requests_jitter"
         ))
         .at_first([
             (limit.span(), "the same number for every worker"),

@@ -111,7 +111,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let service = &app.service;
     for key in ["RootDirectory", "RootImage"] {
         if service.unit.last("Service", key).is_some() {
-            return Err(Why::not_read(format!("what lies below {key}= was not read")));
+            return Err(Why::not_read(format!("the directory below {key}= was not read")));
         }
     }
     let privileged =
@@ -180,17 +180,14 @@ fn judge(app: &App, user: &Identity, path: &WrittenPath, out: &mut Sink) -> Resu
     };
     let setting = path.setting;
     let cause = if path.secret { format!("the path of {setting}") } else { shown };
-    out.report(format!(
-        "gunicorn does not start: {} cannot write its {setting}: {cause}",
-        user.name
-    ))
-    .at_some(path.span, "gunicorn writes here before it listens")
-    .at_known(&app.service.user, "gunicorn runs as this user")
-    .evidence(EvidenceKind::File, if path.secret { setting.to_owned() } else { evidence })
-    .help(help)
-    .by_hand(app.gunicorn.started_at())
-    .subject(setting)
-    .fix_if(Safety::Safe, format!("a {setting} that {} may write", user.name), edit);
+    out.report(format!("gunicorn does not start: {} cannot write {setting} ({cause})", user.name))
+        .at_some(path.span, "gunicorn writes here before it listens")
+        .at_known(&app.service.user, "gunicorn runs as this user")
+        .evidence(EvidenceKind::File, if path.secret { setting.to_owned() } else { evidence })
+        .help(help)
+        .by_hand(app.gunicorn.started_at())
+        .subject(setting)
+        .fix_if(Safety::Safe, format!("let {} write the {setting}", user.name), edit);
     Ok(())
 }
 
@@ -201,9 +198,9 @@ fn wall<'p>(user: &Identity, path: &'p WrittenPath) -> Result<Option<(&'p Place,
     let free =
         place.accessible(user, Want::Write)? && (file || place.accessible(user, Want::Execute)?);
     let what = match place.blocked_at(user)? {
-        Some(step) => format!("{} may not pass through {}", user.name, step.path.display()),
-        None if file => format!("{} is not {}'s", place.path.display(), user.name),
-        None => format!("{} may not write in {}", user.name, place.path.display()),
+        Some(step) => format!("{} cannot pass through {}", user.name, step.path.display()),
+        None if file => format!("{} does not belong to {}", place.path.display(), user.name),
+        None => format!("{} cannot write in {}", user.name, place.path.display()),
     };
     Ok((!free).then_some((place, what)))
 }

@@ -73,9 +73,9 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let hand = Hand::of(app, "preload_app", &Value::Off);
     let name = &app.name;
     let finding = out.report(format!(
-        "a reload goes on serving the old code: with {cause} the master imports it once, at its start"
+        "a reload keeps serving the old code: with {cause} the master imports it once, at startup"
     )).at_first([
-        (preload.span(), "HUP forks workers from the code that is loaded already"),
+        (preload.span(), "HUP forks workers from the code already loaded"),
         (app.gunicorn.started_at(), ""),
     ]);
     if settings.layer("preload_app") == Some(Layer::CmdArgs) {
@@ -83,7 +83,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     }
     finding
         .help(format!(
-            "{}\nUntil that is done each deployment needs: systemctl restart {name}",
+            "{}\nUntil then, each deployment needs: systemctl restart {name}",
             hand.line()
         ))
         .by_hand(preload.span().or_else(|| app.gunicorn.started_at()));

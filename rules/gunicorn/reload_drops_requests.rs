@@ -158,9 +158,8 @@ fn shared_port(app: &App, version: &Version) -> Result<Option<Loss>, Why> {
         severity: Severity::Error,
         at: reuse.span(),
         kept: Kept::No,
-        help:
-            "Take reuse_port away: gunicorn's workers share one socket without it, and lose none."
-                .into(),
+        help: "Remove reuse_port: without it gunicorn's workers share one socket, and lose none."
+            .into(),
     }))
 }
 
@@ -306,15 +305,15 @@ fn help(app: &App, closing: Option<Kept>) -> String {
     let name = &app.name;
     let mut help = format!(
         "27.0 is the first version that loses none: {pip} install 'gunicorn>=27.0'\n\
-         Raise it in the requirements, too; then: systemctl restart {name}\n\
+         Raise it in the requirements too; then: systemctl restart {name}\n\
          Or use sync workers (no threads), more of them: they lose none in any version."
     );
     let close = match closing {
-        Some(Kept::ByDefault(_)) => "write `keepalive 0;` into the upstream block",
+        Some(Kept::ByDefault(_)) => "write `keepalive 0;` in the upstream block",
         Some(Kept::Here(_)) if by_default(&app.nginx.version) == Ok(true) => {
-            "write `keepalive 0;` in place of it into the upstream block"
+            "write `keepalive 0;` instead of it in the upstream block"
         }
-        Some(Kept::Here(_)) => "take `keepalive` out of the upstream block",
+        Some(Kept::Here(_)) => "remove `keepalive` from the upstream block",
         Some(Kept::No) | None => return help,
     };
     help.push_str(&format!(
@@ -336,10 +335,7 @@ fn report(app: &App, version: &Version, loss: &Loss, out: &mut Sink) {
             finding.at_some(Some(at), "connections that a stopping worker closes under nginx");
         }
         Kept::ByDefault(at) => {
-            finding.at_some(
-                Some(at),
-                "from nginx 1.29.7 on it keeps connections without being told to",
-            );
+            finding.at_some(Some(at), "from 1.29.7 on nginx keeps connections by default");
         }
     }
     if let Some(Origin::Path(path)) = app.gunicorn.version.origin() {
@@ -354,6 +350,6 @@ fn report(app: &App, version: &Version, loss: &Loss, out: &mut Sink) {
     if with == "reuse_port" {
         finding.by_hand(loss.at);
     } else {
-        finding.fix(crate::rule::Safety::Manual, "gunicorn 27.0 or later".to_owned());
+        finding.fix(crate::rule::Safety::Manual, "install gunicorn 27.0 or later".to_owned());
     }
 }

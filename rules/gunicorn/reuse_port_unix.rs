@@ -61,8 +61,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     .severity(severity)
     .at_known(&reuse, "sets SO_REUSEPORT")
     .at_some(unix.origin.span(), "on a unix socket")
-    .help("Take reuse_port away: the workers share the socket without it.")
+    .help("Remove reuse_port: the workers share the socket without it.")
     .by_hand(reuse.span())
-    .fix_or_why(Safety::Safe, "no reuse_port", edits);
+    .fix_or_why(Safety::Safe, "remove reuse_port", edits);
     Ok(())
 }

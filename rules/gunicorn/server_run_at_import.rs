@@ -98,18 +98,19 @@ crate::rule! {
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     for served in app.release.code.served.get()? {
         let message = format!(
-            "after the next reload no request is answered: {} starts a server while the \
-             application is imported, and the import never ends: {}",
+            "after the next reload no request is answered: {} starts a server, so the import never \
+             ends ({})",
             served.call, served.way
         );
         let spans = served.chain.iter().rev().enumerate();
         out.report(message)
             .at_each(spans.map(|(number, span)| match number {
                 0 => (*span, "serves until it is stopped"),
-                _ => (*span, "imports it at the start"),
+                _ => (*span, "imports it at startup"),
             }))
             .help(format!(
-                "Put it where only `python FILE` runs it:\n  if __name__ == \"__main__\":\n      {}",
+                "Put it where it runs only with `python FILE`:\n  if __name__ == \"__main__\":\n   \
+                    {}",
                 served.call.replace("()", "(…)")
             ))
             .subject(served.call.clone())

@@ -92,20 +92,17 @@ fn report(app: &App, lost: &Overridden, out: &mut Sink) {
     let flags = app.gunicorn.settings.table().get(setting).map_or(&[] as &[_], |one| one.flags);
     let flag = flags.iter().rev().find(|flag| flag.starts_with("--")).copied().unwrap_or(setting);
     let winner = match lost.winner == lost.layer {
-        true => format!("{} gives it again further on", place(lost.layer)),
-        false => format!("{} says otherwise", place(lost.winner)),
+        true => format!("{} sets it again further on", place(lost.layer)),
+        false => format!("{} overrides it", place(lost.winner)),
     };
     let value = app.gunicorn.settings.get(setting);
-    out.report(format!(
-        "{flag} of {} has no effect: {winner}, and the last one counts",
-        place(lost.layer)
-    ))
-    .at_first([(lost.origin.span(), "no effect"), (app.gunicorn.started_at(), "")])
-    .at_known(&value, "counts")
-    .subject(setting)
-    .help(format!("Take the {flag} away that is not meant."))
-    .by_hand(lost.origin.span())
-    .fix(Safety::Manual, format!("one {flag}"));
+    out.report(format!("{flag} of {} has no effect: {winner}", place(lost.layer)))
+        .at_first([(lost.origin.span(), "no effect"), (app.gunicorn.started_at(), "")])
+        .at_known(&value, "counts")
+        .subject(setting)
+        .help(format!("Remove the {flag} that you do not want."))
+        .by_hand(lost.origin.span())
+        .fix(Safety::Manual, format!("keep one {flag}"));
 }
 
 /// `WEB_CONCURRENCY`, which all else beats.
@@ -124,11 +121,14 @@ fn concurrency(app: &App, out: &mut Sink) {
     if !beaten || !differs || variable.set_by == SetBy::Manager || *number < 2 {
         return;
     }
-    out.report(format!("{NAME} has no effect: {} sets the workers, and beats it", place(layer)))
-        .at_some(seen.span, "no effect")
-        .at_known(&workers, "counts")
-        .subject(NAME)
-        .help(format!("Take {NAME} away, or --workers where {NAME} is meant."))
-        .by_hand(seen.span)
-        .fix(Safety::Manual, format!("no {NAME}, or no --workers"));
+    out.report(format!(
+        "{NAME} has no effect: {} sets the number of workers and overrides it",
+        place(layer)
+    ))
+    .at_some(seen.span, "no effect")
+    .at_known(&workers, "counts")
+    .subject(NAME)
+    .help(format!("Remove {NAME}, or remove --workers if you want {NAME}."))
+    .by_hand(seen.span)
+    .fix(Safety::Manual, format!("remove {NAME} or --workers"));
 }

@@ -111,7 +111,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     // What was to set it may be the very line that gunicorn does not understand.
     if layer == Layer::Default && gunicorn.settings.refused().is_some() {
         return Err(Why::not_understood(
-            "gunicorn refuses what it is given, which may set the workers",
+            "gunicorn refuses a setting, which may be the number of workers",
         ));
     }
     let variable = match layer {
@@ -131,14 +131,17 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             "nothing sets the number of workers, and gunicorn's default is 1".to_owned()
         }
         (Layer::ConfigFile, _) if gunicorn.settings.is_secret("workers") => {
-            format!("gunicorn's configuration file takes {amount} from a variable")
+            format!("gunicorn's configuration file reads {amount} from a variable")
         }
         (Layer::ConfigFile, _) => format!("gunicorn's configuration file starts {amount}"),
         _ => format!("the command line starts {amount}"),
     };
     let hand = Hand::of(app, "workers", &Value::Number(3));
     let finding = out
-        .report(format!("nobody answers while the only worker is busy or replaced: {cause}"))
+        .report(format!(
+            "no request is answered while the only worker is busy or being replaced: \
+             {cause}"
+        ))
         .at_first([
             (workers.span(), "decides how many workers there are"),
             (gunicorn.started_at(), "starts 1 worker"),

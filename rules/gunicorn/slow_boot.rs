@@ -49,14 +49,17 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     }
     let seconds = took.as_secs_f64();
     out.report(format!(
-        "every reload stalls the site for about {seconds:.1} s: so long the application boots, \
-         and the old workers do not wait"
+        "every reload stalls the site for about {seconds:.1} s: booting takes that long, and the \
+         old workers do not wait"
     ))
     .severity(Severity::Warning)
-    .at_some(app.gunicorn.launch.span(), "imported as this starts it")
+    .at_some(app.gunicorn.launch.span(), "imports the application")
     .evidence(EvidenceKind::Command, format!("preflight of {}: {seconds:.2} s", app.name))
     .subject("boot")
-    .help("find what is slow: python -X importtime -c 'import …'\nimport it where it is first used")
-    .fix(Safety::Manual, "make the import faster, or hand over with USR2");
+    .help(
+        "find the slow imports: python -X importtime -c 'import …'\nimport them where they are \
+         first used",
+    )
+    .fix(Safety::Manual, "speed up the import, or hand over with USR2");
     Ok(())
 }

@@ -74,8 +74,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let hand = Hand::of(app, "timeout", &Value::Number(USUAL));
     let finding = out
         .report(format!(
-            "a worker that hangs is not replaced, and when the last one does the site is down \
-             until a restart: {cause}"
+            "a hung worker is never replaced; once all hang, the site is down until a restart: \
+             {cause}"
         ))
         .at_first([
             (timeout.span(), "how long a worker may be silent"),

@@ -117,15 +117,15 @@ fn report_processors(app: &App, number: i64, processors: u32, advised: i64, out:
     let hand = Hand::of(app, "workers", &Value::Number(advised));
     let on = if processors == 1 { "1 processor" } else { &format!("{processors} processors") };
     out.report(format!(
-        "every reload stalls the site: {} import the application at once on {on}, and nobody \
-             answers until one of them has",
+        "every reload stalls the site: {} import the application at once on {on}, with no answer \
+         until the first is done",
         amount(app, number)
     ))
     .at_first([
         (workers.span(), "decides how many workers there are"),
         (app.gunicorn.started_at(), ""),
     ])
-    .help(format!("{}  (2 x processors + 1), and --threads 4 if they wait a lot", hand.line()))
+    .help(format!("{}  (2 x processors + 1), and --threads 4 if requests wait", hand.line()))
     .by_hand(workers.span())
     .fix(Safety::Manual, hand.title());
 }
@@ -158,8 +158,8 @@ fn memory(app: &App, out: &mut Sink) -> Result<(), Why> {
     let megabytes = |bytes: u64| bytes / 1_000_000;
     let workers = app.gunicorn.workers();
     out.report(format!(
-        "a reload takes more memory than there is: {count} new workers beside the old ones need \
-         about {} MB, and {} MB are left; the kernel then ends processes",
+        "a reload takes more memory than there is: {count} new workers next to the old ones need \
+         about {} MB, and {} MB are left; the kernel then kills processes",
         megabytes(wanted),
         megabytes(left)
     ))
@@ -170,13 +170,13 @@ fn memory(app: &App, out: &mut Sink) -> Result<(), Why> {
     .evidence(
         EvidenceKind::Process,
         format!(
-            "each of {count} workers of master {} has {} MB of its own or more",
+            "each of {count} workers of master {} has at least {} MB of its own",
             master.process.pid,
             megabytes(own)
         ),
     )
     .subject("memory")
-    .help("fewer workers, or threads in place of them; `free -m` shows what is left")
-    .fix(Safety::Manual, "fewer workers, or more memory");
+    .help("fewer workers, or threads instead; `free -m` shows the memory left")
+    .fix(Safety::Manual, "reduce workers or add memory");
     Ok(())
 }

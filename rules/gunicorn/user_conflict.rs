@@ -121,16 +121,16 @@ fn report(
     let shown = if settings.is_secret(what) { "another one" } else { wanted };
     let edits = Edit::unset(app, what);
     out.report(format!(
-        "no worker boots: gunicorn is to change its {what} to {shown}, which only root may, and it \
-         runs as {runs_as}"
+        "no worker boots: gunicorn should change its {what} to {shown}, which only root can do, \
+         but it runs as {runs_as}"
     ))
     .severity(Severity::Error)
-    .at_some(setting.span().or_else(|| app.gunicorn.started_at()), "to be changed to this")
+    .at_some(setting.span().or_else(|| app.gunicorn.started_at()), "should change to this")
     .at_known(&app.service.user, "the unit runs gunicorn as this user")
     .help(format!(
-        "Take the {what} out of gunicorn's settings: the unit's User= and Group= decide."
+        "Remove the {what} from gunicorn's settings: the unit's User= and Group= decide."
     ))
     .by_hand(setting.span().or_else(|| app.gunicorn.started_at()))
     .subject(what)
-    .fix_or_why(Safety::Safe, format!("no {what} in gunicorn's settings"), edits);
+    .fix_or_why(Safety::Safe, format!("remove the {what} from gunicorn's settings"), edits);
 }

@@ -110,12 +110,12 @@ fn report(app: &App, failed: &RequestError, out: &mut Sink) {
     let of_variable = error.kind == "KeyError";
     let (mend, command) = match of_variable {
         true => ("set the variable in the service's environment", "restart"),
-        false => ("install or correct what it names", "reload"),
+        false => ("install or correct the module it names", "reload"),
     };
     out.report(format!(
         "requests are answered with 500, {times} since the last start or reload: {error}"
     ))
-    .at_some(app.gunicorn.launch.span(), "started by this")
+    .at_some(app.gunicorn.launch.span(), "starts gunicorn")
     .evidence(EvidenceKind::Journal, format!("journal of {name}: {}, {times}", error.kind))
     .subject(format!("{} {}", error.kind, error.name.as_deref().unwrap_or_default()))
     .help(format!(

@@ -77,7 +77,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         let message = match (state.active.as_str(), state.sub.as_str()) {
             ("failed", _) => format!("{name} is down: its last run failed ({how})"),
             (_, "auto-restart") => {
-                format!("{name} is started again and again: its last run failed ({how})")
+                format!("{name} keeps restarting: its last run failed ({how})")
             }
             ("deactivating", _) => {
                 format!("{name} is being stopped, and that has failed ({result})")
@@ -86,16 +86,16 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
                 format!("{name} is being started; its last run failed ({how})")
             }
             ("inactive", _) => format!("{name} is stopped: its last run failed ({how})"),
-            _ => format!("{name} is up, but something of its last run failed ({result})"),
+            _ => format!("{name} is up, but part of its last run failed ({result})"),
         };
         let words = app.journal.ok().and_then(|journal| journal.last_words.as_deref());
         let message = match words.filter(|_| !state.is_active()) {
-            Some(words) => format!("{message}: gunicorn says \"{words}\""),
+            Some(words) => format!("{message}: gunicorn logged \"{words}\""),
             None => message,
         };
         (message, &service.exec_start, format!("Result={result}"))
     } else if state.result.is_empty() {
-        return Err(Why::not_read("systemctl does not say how the last run ended"));
+        return Err(Why::not_read("systemctl does not report how the last run ended"));
     } else {
         return Ok(());
     };

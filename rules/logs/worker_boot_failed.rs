@@ -87,22 +87,23 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         .or_else(|| errors().next().map(ToString::to_string));
     let cause = match with_error {
         Some(error) => error,
-        None => format!("gunicorn says \"{}\"", last.sentence),
+        None => format!("gunicorn logged \"{}\"", last.sentence),
     };
     let count = journal.boot_failures.len();
     let times = if count == 1 { String::new() } else { format!(", {count} times") };
     out.report(format!("gunicorn's workers do not boot: {cause}"))
-        .at_some(app.gunicorn.launch.span(), "started by this")
+        .at_some(app.gunicorn.launch.span(), "starts gunicorn")
         .evidence(
             EvidenceKind::Journal,
             format!("journal of {}: {}{times}", app.name, last.sentence),
         )
         .subject("boot")
         .help(format!(
-            "the whole traceback: journalctl -u {0} -n 100\nrepair it, then: systemctl restart {0}",
+            "the whole traceback: journalctl -u {0} -n 100\nrepair the cause, then: systemctl \
+             restart {0}",
             app.name
         ))
-        .fix(Safety::Manual, "repair what the exception names");
+        .fix(Safety::Manual, "repair the cause in the exception");
     Ok(())
 }
 
@@ -119,6 +120,6 @@ fn logs_to_the_journal(app: &App) -> Result<(), Why> {
         Known::Unknown(why) => Err(why),
         Known::Default(..) | Known::Observed(..) => Ok(()),
         Known::Value(SettingValue::Text(to), _) if to == "-" => Ok(()),
-        Known::Value(..) => Err(Why::not_read("gunicorn logs to a file and not to the journal")),
+        Known::Value(..) => Err(Why::not_read("gunicorn logs to a file, not to the journal")),
     }
 }

@@ -101,17 +101,17 @@ fn timed_out(app: &App, count: usize, out: &mut Sink) {
         None => "its timeout".to_owned(),
     };
     out.report(format!(
-        "visitors get 500 or 502: gunicorn killed a worker that was not done within {within}, {times} since \
-         its last start or reload"
+        "visitors get 500 or 502: gunicorn killed a worker that did not finish within {within}, \
+         {times} since its last start or reload"
     ))
-    .at_first([(timeout.span(), "the timeout"), (app.gunicorn.started_at(), "started by this")])
+    .at_first([(timeout.span(), "the timeout"), (app.gunicorn.started_at(), "starts gunicorn")])
     .evidence(EvidenceKind::Journal, format!("journal of {name}: WORKER TIMEOUT, {times}"))
     .subject("timeout")
     .help(format!(
-        "journalctl -u {name} | grep -A 30 'WORKER TIMEOUT'   shows where it was\nmake that request \
-         shorter or hand it to a queue; or raise timeout, and proxy_read_timeout with it"
+        "journalctl -u {name} | grep -A 30 'WORKER TIMEOUT'   shows the stack\nmake that request \
+         shorter or move its work to a queue; or raise timeout, and proxy_read_timeout with it"
     ))
-    .fix(Safety::Manual, "shorter requests, or a longer timeout");
+    .fix(Safety::Manual, "shorten the request, or raise the timeout");
 }
 
 fn killed_from_outside(app: &App, count: usize, out: &mut Sink) {
@@ -121,15 +121,15 @@ fn killed_from_outside(app: &App, count: usize, out: &mut Sink) {
         "visitors get 502: a worker was killed from outside (memory ran out, or a library crashed), \
          {times} since the last start or reload"
     ))
-    .at_some(app.gunicorn.started_at(), "started by this")
+    .at_some(app.gunicorn.started_at(), "starts gunicorn")
     .evidence(
         EvidenceKind::Journal,
         format!("journal of {name}: a worker was killed by a signal, {times}"),
     )
     .subject("killed")
     .help(
-        "journalctl -k | grep -iE 'out of memory|segfault'\nwhere it is memory: fewer workers, or \
-         max_requests with max_requests_jitter against a leak",
+        "journalctl -k | grep -iE 'out of memory|segfault'\nif memory ran out: use fewer workers, \
+         or max_requests with max_requests_jitter against a leak",
     )
-    .fix(Safety::Manual, "see what killed it");
+    .fix(Safety::Manual, "find what killed it");
 }

@@ -47,20 +47,20 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
         }
         let (url, expected, all) = (&probe.target, &version.expected, with + without);
         let message = match with {
-            0 => format!("another release answers at {url}: no answer holds {expected}"),
+            0 => format!("another release answers at {url}: no answer contains {expected}"),
             _ => format!(
                 "workers of two releases answer at {url}: {without} of {all} answers do not contain \
                  {expected}"
             ),
         };
         out.report(message)
-            .observed(EvidenceKind::Http, format!("GET {url}: {with} of {all} hold {expected}"))
+            .observed(EvidenceKind::Http, format!("GET {url}: {with} of {all} contain {expected}"))
             .subject(url)
             .help(format!(
-                "curl -si {url}\nand see where the release link leads; deploy-doctor reload APP goes \
-                 on from there, watched"
+                "curl -si {url}\nand check where the release link leads; deploy-doctor reload APP \
+                 then reloads it under watch"
             ))
-            .fix(Safety::Manual, "let the release that is meant serve");
+            .fix(Safety::Manual, "make the intended release serve");
     }
     Ok(())
 }

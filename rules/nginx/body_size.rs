@@ -75,12 +75,13 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let Some((takes, place)) = largest else { return Ok(()) };
     let (nginx, own) = (size(takes), size(limit.value));
     out.report(format!(
-        "requests of more than {nginx} get 413 from nginx, though the application takes up to {own}"
+        "requests of more than {nginx} get 413 from nginx, though the application accepts up to \
+         {own}"
     ))
     .at(place, format!("up to {nginx}"))
     .at(limit.span, format!("up to {own}"))
-    .help(format!("beside proxy_pass: client_max_body_size {};", limit.value))
-    .fix(Safety::Manual, "nginx takes what the application takes");
+    .help(format!("next to proxy_pass: client_max_body_size {};", limit.value))
+    .fix(Safety::Manual, "make nginx accept what the application accepts");
     Ok(())
 }
 

@@ -97,12 +97,16 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             None => "as many slow clients as there are workers keep".to_owned(),
         };
         out.report(format!(
-            "{count} everybody else waiting: a sync worker is held until the client has read its answer"
+            "{count} everybody else waiting: a sync worker is busy until the client has read its \
+             answer"
         ))
-        .at(word.span(), "nginx does not take the answer over")
+        .at(word.span(), "nginx does not buffer the answer")
         .at(pass.word, "passed on here")
-        .help("there: proxy_buffering on;\nor let gunicorn have threads: worker_class = \"gthread\", threads = 4")
-        .fix(Safety::Unsafe, "nginx takes answers over")
+        .help(
+            "there: proxy_buffering on;\nor give gunicorn threads: worker_class = \"gthread\", \
+             threads = 4",
+        )
+        .fix(Safety::Unsafe, "let nginx buffer answers")
         .edit(Edit::replace(word.span(), "on"));
     }
     Ok(())

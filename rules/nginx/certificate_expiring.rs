@@ -295,7 +295,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
 fn no_certificate(certificate: &ServedCertificate, out: &mut Sink) {
     let path = certificate.path.display();
     out.report(format!(
-        "nginx refuses to load, and no site answers after its next start: {path} holds no certificate"
+        "nginx refuses to load, and no site answers after its next start: {path} contains no \
+         certificate"
     ))
     .at(certificate.span, "no certificate in PEM")
     .help(format!(
@@ -310,24 +311,25 @@ fn alone(certificate: &ServedCertificate, lacking: &LackingIssuer, out: &mut Sin
     let path = certificate.path.display();
     let help = match (&lacking.whole, &lacking.beside) {
         (Some(whole), _) => {
-            format!("name the file that holds both:\nssl_certificate {};", whole.display())
+            format!("name the file that contains both:\nssl_certificate {};", whole.display())
         }
         (None, Some(beside)) => format!(
-            "put the intermediate behind it, in a file of its own, and name that:\n\
+            "put the certificate and then the intermediate into a new file, and name that:\n\
              cat {path} {} > {}",
             beside.display(),
             certificate.path.with_file_name("fullchain.pem").display()
         ),
         (None, None) => format!(
-            "put the authority's intermediate behind it in {path} (certbot: name fullchain.pem; \
-             others call it the bundle)"
+            "append the authority's intermediate to {path} (certbot: name fullchain.pem; others \
+             call it the bundle)"
         ),
     };
     out.report(
-        "curl, Python, Node.js and what is made with them refuse the site over https, while browsers find their way: \
-         nginx sends its certificate without the intermediate that signed it",
+        "curl, Python, Node.js and programs made with them refuse the site over https, though \
+         browsers may accept it: nginx sends its certificate without the intermediate that signed \
+         it",
     )
-    .at(certificate.span, "the certificate alone")
+    .at(certificate.span, "only the certificate")
     .severity(Severity::Warning)
     .subject("intermediate")
     .help(format!("{help}\nthen: nginx -t && systemctl reload nginx"))
@@ -338,16 +340,16 @@ fn wrong_key(certificate: &ServedCertificate, out: &mut Sink) {
     let path = certificate.path.display();
     if let Some(place) = certificate.key_of {
         out.report(format!(
-            "nginx refuses to load, and no site answers after its next start: the certificate of the \
-             key stands at place {place} in {path}, and has to be the first"
+            "nginx refuses to load, and no site answers after its next start: the key's \
+             certificate is number {place} in {path}, and must be the first"
         ))
         .at(certificate.span, "another certificate comes first")
         .at_some(certificate.key_span, "the key")
         .help(
-            "put the server's own certificate first in the file, behind it the intermediates\n\
+            "put the server's own certificate first in the file, the intermediates after it\n\
              then check with: nginx -t",
         )
-        .fix(Safety::Manual, "the server's own certificate first");
+        .fix(Safety::Manual, "put the server's own certificate first");
         return;
     }
     out.report(format!(
@@ -355,12 +357,12 @@ fn wrong_key(certificate: &ServedCertificate, out: &mut Sink) {
          {path}"
     ))
     .at(certificate.span, "the certificate")
-    .at_some(certificate.key_span, "the key of another one")
+    .at_some(certificate.key_span, "the key of another certificate")
     .help(
         "name certificate and key of one issue (`certbot certificates` lists them)\n\
          then check with: nginx -t",
     )
-    .fix(Safety::Manual, "put certificate and key of one issue together");
+    .fix(Safety::Manual, "name a certificate and its own key");
 }
 
 fn time(certificate: &ServedCertificate, since: u64, until: u64, now: i64, out: &mut Sink) {
@@ -369,20 +371,21 @@ fn time(certificate: &ServedCertificate, since: u64, until: u64, now: i64, out: 
     let soon = SOON.min(until.saturating_sub(since) / 4);
     let (message, cause, severity) = if now > until {
         (
-            "clients refuse the site over https: its certificate has ended",
-            format!("ended {} ago", days(now - until)),
+            "clients refuse the site over https: its certificate has expired",
+            format!("expired {} ago", days(now - until)),
             Severity::Error,
         )
     } else if now < since {
         (
             "clients refuse the site over https: its certificate is not valid yet",
-            format!("begins in {}", days(since - now)),
+            format!("valid in {}", days(since - now)),
             Severity::Error,
         )
     } else if until - now < soon {
         (
-            "clients will refuse the site over https: its certificate ends soon and was not renewed",
-            format!("ends in {}", days(until - now)),
+            "clients will refuse the site over https: its certificate expires soon and was not \
+             renewed",
+            format!("expires in {}", days(until - now)),
             Severity::Warning,
         )
     } else {
@@ -391,7 +394,7 @@ fn time(certificate: &ServedCertificate, since: u64, until: u64, now: i64, out: 
     let path = certificate.path.display().to_string();
     let renew = match path.contains("/letsencrypt/") {
         true => {
-            "certbot renew\nsystemctl list-timers certbot.timer   # is it to run again?".to_owned()
+            "certbot renew\nsystemctl list-timers certbot.timer   # will it run again?".to_owned()
         }
         false => format!("renew it into {path}"),
     };
@@ -466,12 +469,12 @@ fn names(app: &App, certificate: &ServedCertificate, out: &mut Sink) {
             show::listed(&listed)
         ))
         .at(certificate.span, own)
-        .at(first.span, "asked for by this name")
+        .at(first.span, "clients use this name")
         .severity(Severity::Warning)
         .subject(listed.join(" "))
         .help(
-            "have it issued for all of these names (certbot: -d NAME for each), or take the name out\n\
-             then: nginx -t && systemctl reload nginx",
+            "have it issued for all of these names (certbot: -d NAME for each), or remove the \
+             name\nthen: nginx -t && systemctl reload nginx",
         )
         .fix(Safety::Manual, "have the certificate issued for all names");
     }

@@ -89,7 +89,7 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
     if !deployment.machine.whole && !deployment.nginx.certificates.is_empty() {
         return Err(Why::of(
             WhyKind::NeedsLivingHost,
-            "whether the certificates are there only the machine tells",
+            "only the machine can tell whether the certificates exist",
         ));
     }
     if deployment.machine.whole {
@@ -123,9 +123,9 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
             ))
             .at(file.span, format!("{} is read at each start and reload", file.directive));
         let help = if path.to_string().contains("/letsencrypt/") {
-            "issue it anew (certbot certonly), or take the site out of sites-enabled until it is"
+            "issue it again (certbot certonly), or take the site out of sites-enabled until then"
         } else {
-            "put the file in place, or take the directive or its site out"
+            "put the file in place, or remove the directive or its site"
         };
         finding.help(format!("{help}\nthen check with: nginx -t"));
         finding.fix(Safety::Manual, "put the certificate in place");
@@ -200,7 +200,7 @@ fn in_plain(deployment: &Deployment, out: &mut Sink) {
             finding
                 .subject(address.to_string())
                 .help("listen 443 ssl; (and for IPv6: listen [::]:443 ssl;)\nthen check with: nginx -t")
-                .fix(Safety::Manual, "TLS on the port that https clients ask");
+                .fix(Safety::Manual, "speak TLS on the port that https clients use");
         }
     }
 }
@@ -237,10 +237,10 @@ fn without_any(deployment: &Deployment, out: &mut Sink) {
             .at(listen.span, "no ssl_certificate for this")
             .subject(address.to_string())
             .help(
-                "add ssl_certificate and ssl_certificate_key to this server, or take `ssl` out of its \
-                 listen\nthen check with: nginx -t",
+                "add ssl_certificate and ssl_certificate_key to this server, or remove `ssl` from \
+                 its listen\nthen check with: nginx -t",
             )
-            .fix(Safety::Manual, "a certificate for the address");
+            .fix(Safety::Manual, "add a certificate for the address");
         }
     }
 }

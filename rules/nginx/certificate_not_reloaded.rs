@@ -87,18 +87,18 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         }
         let path = certificate.path.display();
         out.report(format!(
-            "clients keep getting the old certificate until it expires: {path} was renewed, and \
+            "clients keep getting the old certificate until it expires: {path} was renewed, but \
              nginx was not reloaded"
         ))
         .at(certificate.span, "nginx has not read this one")
         .evidence(
             EvidenceKind::File,
-            format!("{path} was changed {late} s after the newest worker of nginx was started"),
+            format!("{path} changed {late} s after nginx's newest worker started"),
         )
         .subject("renewed")
         .help(
             "nginx -t && systemctl reload nginx\n\
-             and for the next time, in /etc/letsencrypt/renewal-hooks/deploy/nginx (mode 0755):\n\
+             and for next time, in /etc/letsencrypt/renewal-hooks/deploy/nginx (mode 0755):\n\
              #!/bin/sh\n\
              systemctl reload nginx",
         )

@@ -79,12 +79,12 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
     let finding = out.report(format!(
         "under load nginx refuses connections: {connections} connections for each worker, {limit} \
          open files ({whose})"
-    )).at_known(&descriptors.connections, "more than a worker may open");
+    )).at_known(&descriptors.connections, "more than a worker can open");
     finding.at_known(&descriptors.limit, "the limit");
     finding.help(format!(
         "at the top of nginx.conf:\nworker_rlimit_nofile {};\nthen: nginx -t, and restart nginx",
         connections.saturating_mul(2)
     ));
-    finding.fix(Safety::Manual, "a limit of two files for each connection");
+    finding.fix(Safety::Manual, "raise the limit to two files per connection");
     Ok(())
 }

@@ -88,13 +88,13 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
         let Some(include) = taken_in_by(model, tree.file.id) else { continue };
         let shown = path.display();
         out.report(format!(
-            "nginx loads a backup as a site: {shown} is included, whatever its ending `{ending}` is meant to say"
+            "nginx loads a backup as a site: {shown} is included despite its ending `{ending}`"
         ))
         .at(tree.file.line_span(1), "loaded like any other file there")
-        .at(include, "takes in every name")
+        .at(include, "includes every name")
         .subject(shown.to_string())
         .help(format!("mv {shown} /root/\nthen: nginx -t && systemctl reload nginx"))
-        .fix(Safety::Manual, "move the backup out of what nginx includes");
+        .fix(Safety::Manual, "move the backup to where nginx includes nothing");
     }
     Ok(())
 }

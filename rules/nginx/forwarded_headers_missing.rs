@@ -137,11 +137,9 @@ impl Refused {
     fn consequence(self, whole: bool) -> &'static str {
         match (self, whole) {
             (Self::Host, true) => "Django answers 400 to every request",
-            (Self::Host, false) => "Django answers 400 to what is passed on here",
+            (Self::Host, false) => "Django answers 400 to requests passed on here",
             (Self::Scheme, true) => "Django redirects every request over TLS to itself",
-            (Self::Scheme, false) => {
-                "Django redirects requests over TLS that are passed on here to themselves"
-            }
+            (Self::Scheme, false) => "Django redirects TLS requests passed on here to themselves",
         }
     }
 }
@@ -225,10 +223,10 @@ fn report(
     let faults = faults.join(", and ");
     let message = match wrong.is_empty() {
         true => format!(
-            "clients may claim that they came by https: {place} {faults}, and nginx hands on what they \
-             send"
+            "clients can claim that they came by https: {place} {faults}, and nginx passes on what \
+             they send"
         ),
-        false => format!("the application sees a wrong {}: {place} {faults}", wrong.join(", ")),
+        false => format!("the application sees the wrong {}: {place} {faults}", wrong.join(", ")),
     };
     let (message, severity) = match (refused, wrong.is_empty()) {
         (Some((refused, whole)), _) => {
@@ -252,10 +250,10 @@ fn report(
     // One line beside proxy_pass would cancel those that are inherited.
     let where_to = match group.inherited.and_then(|block| model.config.get(block)) {
         Some(block) => format!(
-            "beside the other proxy_set_header lines of {}",
+            "next to the other proxy_set_header lines of {}",
             String::from_utf8_lossy(&block.name())
         ),
-        None => "beside proxy_pass".to_owned(),
+        None => "next to proxy_pass".to_owned(),
     };
     let mut help: Vec<String> = Vec::new();
     for line in &wrongly {
@@ -264,7 +262,7 @@ fn report(
     }
     help.dedup();
     if !help.is_empty() {
-        help.insert(0, "in place of what stands there:".to_owned());
+        help.insert(0, "instead of the current line:".to_owned());
     }
     if !lines.is_empty() {
         help.push(format!("{where_to}, add\n{}", lines.join("\n")));
@@ -278,7 +276,7 @@ fn report(
     let mended = wrongly.iter().map(|line| Some(Edit::replace(line.span, line.right_value())));
     let edits: Option<Vec<Edit>> = mended.chain(added).collect();
     let title = match lines.is_empty() {
-        true => format!("a right value for {}", names.join(", ")),
+        true => format!("correct the value of {}", names.join(", ")),
         false => format!("set {} {where_to}", names.join(", ")),
     };
     // Without the header nobody asks whether gunicorn would believe it.
@@ -366,7 +364,7 @@ fn missing(model: &Model, pass: &Destination) -> Result<Group, Why> {
     }
     let names = set.directives.iter().filter_map(|id| model.config.get(*id)?.argument(0));
     if names.clone().any(|name| name.has_placeholder()) {
-        return Err(Why::not_understood("proxy_set_header holds a placeholder"));
+        return Err(Why::not_understood("proxy_set_header contains a placeholder"));
     }
     Ok(group)
 }

@@ -91,7 +91,7 @@ fn judge(model: &Model, pass: &Destination, out: &mut Sink) {
         return;
     }
     if own.iter().filter_map(|line| line.argument(0)).any(|word| word.has_placeholder()) {
-        out.skip(&Why::not_understood("proxy_set_header holds a placeholder"));
+        out.skip(&Why::not_understood("proxy_set_header contains a placeholder"));
         return;
     }
     let mut names: Vec<String> = lost.iter().map(|line| name(line)).collect();

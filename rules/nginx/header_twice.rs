@@ -118,7 +118,7 @@ fn report(
         ),
         ("Host", false) => (
             format!(
-                "the application sees its host as two names in one (Django answers 400): {place} \
+                "the application sees two host names joined into one (Django answers 400): {place} \
                  sets Host {} times",
                 lines.len()
             ),
@@ -126,7 +126,7 @@ fn report(
         ),
         _ => (
             format!(
-                "the application sees {header} twice in one: {place} sets it {} times",
+                "the application sees two values joined in {header}: {place} sets it {} times",
                 lines.len()
             ),
             Severity::Warning,
@@ -134,13 +134,13 @@ fn report(
     };
     let mut places = Vec::new();
     for (index, line) in lines.iter().enumerate().rev() {
-        let note = if index + 1 == lines.len() { "sent as well" } else { "sent" };
+        let note = if index + 1 == lines.len() { "also sent" } else { "sent" };
         places.push((line.span(), note));
         // Where it comes from another file: the include that brings it.
         if let Some(include) = line.chain().last()
             && line.span().file != pass.word.file
         {
-            places.push((*include, "brought by this include"));
+            places.push((*include, "set by this include"));
         }
     }
     let finding = out.report(message).severity(severity).at_each(places);

@@ -70,8 +70,8 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
         return match since(oldest).is_empty() {
             true => Ok(()),
             false => Err(Why::not_understood(
-                "nginx's workers were started at different times: whether it was reloaded since is \
-                 not known",
+                "nginx's workers started at different times: whether it was reloaded since is not \
+                 known",
             )),
         };
     };
@@ -82,14 +82,14 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
     };
     let path = last.path.display();
     out.report(format!(
-        "nginx still serves its earlier configuration: {path} was changed{more}, and nginx was not \
+        "nginx still serves its earlier configuration: {path} changed{more}, and nginx has not \
          reloaded since"
     ))
     .at(last.file.line_span(1), "nginx has not read this")
     .evidence(
         EvidenceKind::File,
         format!(
-            "{path} was changed {} s after the newest worker of nginx (master {}) was started",
+            "{path} changed {} s after the newest worker of nginx (master {}) started",
             last.time.saturating_sub(newest),
             running.master
         ),

@@ -63,7 +63,7 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
     let Verdict::Refused(refusal) = verdict? else { return Ok(()) };
     let said = match refusal {
         Some(refusal) => shortened(&refusal.message),
-        None => "it does not say why".to_owned(),
+        None => "it gives no reason".to_owned(),
     };
     let failed = "nginx -t: configuration test failed";
     let draft = out.report(format!("nginx cannot reload, `nginx -t` fails: {said}"));
@@ -90,13 +90,13 @@ fn foretold(deployment: &Deployment, out: &mut Sink) {
     for log in &deployment.nginx.unopened_logs {
         let directory = log.directory.display();
         out.report(format!(
-            "nginx does not start, and does not reload: {directory} does not exist, and nginx makes no \
-             directory for a log"
+            "nginx does not start, and does not reload: {directory} does not exist, and nginx \
+             creates no directory for a log"
         ))
         .at(log.span, "`open() … failed (2: No such file or directory)`")
         .subject(directory.to_string())
         .help(format!("mkdir -p {directory} && nginx -t && systemctl reload nginx"))
-        .fix(Safety::Manual, format!("make {directory}, or log elsewhere"));
+        .fix(Safety::Manual, format!("create {directory}, or log elsewhere"));
     }
 }
 

@@ -59,15 +59,15 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
                 let on = bounds.first().map(|bound| bound.endpoint.to_string()).unwrap_or_default();
                 let origin = bounds.first().and_then(|bound| bound.origin.span());
                 out.report(format!(
-                    "nobody reaches {} through nginx: no site leads to {on}",
+                    "no request reaches {} through nginx: no site passes to {on}",
                     app.name
                 ))
                 .at_some(origin, "listens here")
                 .help(format!(
                     "write a site: deploy-doctor init shows one; its proxy_pass goes to {on}\n\
-                     if nginx is not meant to lead to it: deploy-doctor check --ignore N302"
+                     if nginx should not lead to it: deploy-doctor check --ignore N302"
                 ))
-                .fix(Safety::Manual, "a site that leads to it");
+                .fix(Safety::Manual, "add a site that passes to it");
             }
             _ => {}
         }

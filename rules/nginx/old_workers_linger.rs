@@ -69,8 +69,8 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
     .help(format!(
         "at the top of nginx.conf, outside every block: worker_shutdown_timeout 10m;\n\
          nginx -t && systemctl reload nginx\n\
-         and to end an old one with its connections: kill -s TERM {first}"
+         and to end an old worker with its connections: kill -s TERM {first}"
     ))
-    .fix(Safety::Manual, "worker_shutdown_timeout 10m");
+    .fix(Safety::Manual, "set worker_shutdown_timeout 10m");
     Ok(())
 }

@@ -197,7 +197,7 @@ fn report(
                 uri => format!("http://unix:{}:{uri}", path.display()),
             };
             let message = format!(
-                "every request gets 502: nginx takes all of {} for the socket's path",
+                "every request gets 502: nginx reads all of {} as the socket's path",
                 url.trim_start_matches("http://unix:"),
             );
             (message, "a URI follows the socket's path after a second `:`", Some(right))
@@ -206,8 +206,8 @@ fn report(
             let name = model.upstream(*upstream).map_or("", |group| group.name.value.as_str());
             let right = url.replacen(&format!(":{port}"), "", 1);
             let message =
-                format!("{refused}: {name} is an upstream and may not have a port ({port})");
-            (message, "the ports stand in the upstream's server lines", Some(right))
+                format!("{refused}: {name} is an upstream and cannot have a port ({port})");
+            (message, "the ports are in the upstream's server lines", Some(right))
         }
         Malformed::UriForbidden { uri, .. } => {
             let right = url.strip_suffix(uri.as_str()).map(|base| match base {
@@ -216,11 +216,11 @@ fn report(
             });
             let place = destination.title(model);
             let message =
-                format!("{refused}: in {place} proxy_pass may not have a URI part ({uri})");
+                format!("{refused}: in {place} proxy_pass cannot have a URI part ({uri})");
             (message, "without a URI part here", right)
         }
         Malformed::InvalidUrl(error) => {
-            (format!("{refused}: {url}: {error}"), "nginx cannot take this URL apart", None)
+            (format!("{refused}: {url}: {error}"), "nginx cannot parse this URL", None)
         }
         Malformed::HttpsToUnix => return,
     };
@@ -233,7 +233,7 @@ fn report(
     match right {
         Some(right) => {
             finding.help(format!("proxy_pass {right};"));
-            rewrite(model, finding, destination, right, "write the URL as nginx takes it");
+            rewrite(model, finding, destination, right, "write the URL in nginx's form");
         }
         None => {
             finding.help("write it as http://HOST:PORT or http://unix:/PATH, then run nginx -t");
@@ -290,7 +290,7 @@ fn encrypted(apps: &[&App], model: &Model, destination: &Destination, pass: &Pas
         .at(destination.word, "http://");
     finding.at_some(app.gunicorn.settings.get("certfile").span(), "gunicorn speaks TLS with it");
     finding.help(format!(
-        "proxy_pass {right};\nor take certfile and keyfile from gunicorn, where nginx ends TLS"
+        "proxy_pass {right};\nor remove certfile and keyfile from gunicorn if nginx ends TLS"
     ));
     rewrite(model, finding, destination, right, "pass on with https://");
     out.about(None);
@@ -306,12 +306,17 @@ fn directories(model: &Model, out: &mut Sink) {
         }
         let right = format!("unix:{}", path.trim_end_matches('/'));
         out.report(format!(
-            "every request gets 502: nginx takes {path} for a directory, with the slash at its end"
+            "every request gets 502: nginx reads {path} as a directory, because of the slash at \
+             its end"
         ))
         .at(peer.word, "a slash at its end")
         .subject(path.as_ref())
         .help(format!("server {right};"))
-        .fix_if(Safety::Safe, "the socket without the slash", Edit::word(model, peer.word, right))
+        .fix_if(
+            Safety::Safe,
+            "remove the slash after the socket",
+            Edit::word(model, peer.word, right),
+        )
         .uncovers_rules(&super::ON_THE_WAY);
     }
 }
@@ -350,15 +355,18 @@ fn slashes(model: &Model, destination: &Destination, pass: &Pass, out: &mut Sink
     };
     out.about(None);
     out.report(format!(
-        "requests below {prefix} reach the application by another path than was meant: {asked} becomes \
+        "requests below {prefix} reach the application under the wrong path: {asked} becomes \
          {shown}"
     ))
     .severity(Severity::Warning)
     .at(destination.word, note)
-    .at(location.span, if prefix.ends_with('/') { "a slash at its end" } else { "no slash at its end" })
+    .at(
+        location.span,
+        if prefix.ends_with('/') { "a slash at its end" } else { "no slash at its end" },
+    )
     .help(format!("end both with a slash, or neither: {help}"))
     .subject(prefix)
-    .fix(Safety::Manual, "a slash at the end of both");
+    .fix(Safety::Manual, "end both with a slash");
 }
 
 /// `http://` to a gunicorn that is told to expect uWSGI's protocol.
@@ -368,15 +376,16 @@ fn expects_uwsgi(apps: &[&App], destination: &Destination, pass: &Pass, out: &mu
     let url = pass.word.value.trim_start_matches("https://").trim_start_matches("http://");
     out.about(Some(app));
     out.report(
-        "every request gets 500: nginx speaks HTTP to gunicorn, which is told to expect uWSGI's protocol",
+        "every request gets 500: nginx speaks HTTP to gunicorn, which is set to expect uWSGI's \
+         protocol",
     )
     .at(destination.word, "passed on in HTTP")
     .at_some(app.gunicorn.settings.get("protocol").span(), "gunicorn expects uwsgi")
     .help(format!(
-        "take protocol = \"uwsgi\" from gunicorn's settings, and restart it\nor, in nginx: \
+        "remove protocol = \"uwsgi\" from gunicorn's settings, and restart it\nor, in nginx: \
          uwsgi_pass {url}; with include uwsgi_params;"
     ))
-    .fix(Safety::Manual, "one protocol on both sides");
+    .fix(Safety::Manual, "use one protocol on both sides");
     out.about(None);
 }
 
@@ -411,10 +420,13 @@ fn foreign(deployment: &Deployment, destination: &Destination, pass: &Pass, out:
     let right = if url.contains("://") { url.clone() } else { format!("http://{url}") };
     out.about(Some(app));
     out.report(format!(
-        "every request gets 502: {directive} speaks another protocol than gunicorn, which expects HTTP"
+        "every request gets 502: {directive} does not speak HTTP, which gunicorn expects"
     ))
     .at(destination.word, format!("passed on by {directive}"))
-    .help(format!("proxy_pass {right};\nin place of {directive}, and proxy_set_header for its params"))
+    .help(format!(
+        "proxy_pass {right};\ninstead of {directive}, and proxy_set_header for its \
+         params"
+    ))
     .fix(Safety::Manual, "pass on with proxy_pass");
     out.about(None);
 }
@@ -423,7 +435,7 @@ fn report_plain(model: &Model, destination: &Destination, pass: &Pass, whom: &st
     let right = pass.word.value.replacen("https://", "http://", 1);
     let finding = out
         .report(format!(
-            "every request gets 502: nginx speaks TLS to {whom}, where plain HTTP is spoken"
+            "every request gets 502: nginx speaks TLS to {whom}, which speaks plain HTTP"
         ))
         .at(destination.word, "https://");
     finding.help(format!("proxy_pass {right};"));

@@ -104,10 +104,10 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         let right = seconds.saturating_add(5);
         finding.help(match set {
             Some(_) => format!("there: proxy_read_timeout {right}s;"),
-            None => format!("beside proxy_pass: proxy_read_timeout {right}s;"),
+            None => format!("next to proxy_pass: proxy_read_timeout {right}s;"),
         });
         let edits = edits(app, model, pass, set, right);
-        let title = "let nginx wait longer than gunicorn";
+        let title = "make nginx wait longer than gunicorn";
         finding.fix_if(Safety::Safe, title, edits.unwrap_or_default());
     }
     Ok(())

@@ -144,12 +144,12 @@ fn judge(
     let group_has = format!("upstream {} has {count} peers", group.name.value);
     let message = match seconds {
         0 => format!(
-            "up to 1 s of 502 after every restart of gunicorn: {group_has}, and with fail_timeout=0, \
-             too, nginx leaves one that failed out for the rest of that second"
+            "up to 1 s of 502 after every restart of gunicorn: {group_has}, and even with \
+             fail_timeout=0 nginx skips a failed one for the rest of that second"
         ),
         _ => format!(
-            "{seconds} s of 502 after every restart of gunicorn: {group_has}, and nginx stops asking \
-             one after {} for {seconds} s",
+            "{seconds} s of 502 after every restart of gunicorn: {group_has}, and nginx drops one \
+             for {seconds} s after {}",
             failures(first),
         ),
     };
@@ -178,7 +178,7 @@ fn judge(
     let counting = group.peers.iter().filter(|peer| counts(peer));
     let edits: Option<Vec<Edit>> = counting.map(|peer| never_counted(model, peer)).collect();
     let safety = if far { Safety::Unsafe } else { Safety::Safe };
-    let title = "max_fails=0 on each server of the upstream";
+    let title = "set max_fails=0 on each server of the upstream";
     finding.fix_if(safety, title, edits.unwrap_or_default());
 }
 
@@ -222,14 +222,14 @@ fn to_localhost(
     let finding = out
         .report(format!(
             "10 s of 502 after every restart of gunicorn: localhost is {} peers to nginx, which \
-             it stops asking for 10 s after one failure",
+             drops each for 10 s after a single failure",
             localhost.len(),
         ))
         .at(pass.word, format!("{} in /etc/hosts", names.join(" and ")));
     finding.help(format!("name one address: proxy_pass {right};"));
     let at = written::nginx::text_in(model, pass.word, "localhost");
     let edit = at.and_then(|at| Edit::word_at(at, address));
-    finding.fix_if(Safety::Safe, format!("{address}:{port} instead of localhost"), edit);
+    finding.fix_if(Safety::Safe, format!("write {address}:{port} instead of localhost"), edit);
 }
 
 /// The one of the two addresses on which gunicorn listens.
@@ -264,7 +264,7 @@ fn timeout(peer: &Peer) -> u64 {
 
 fn failures(peer: &Peer) -> String {
     match peer.max_fails.as_ref().map_or(1, |fails| fails.value) {
-        1 => "one failure".into(),
+        1 => "a single failure".into(),
         many => format!("{many} failures"),
     }
 }

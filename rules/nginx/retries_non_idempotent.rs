@@ -115,15 +115,15 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         }
         let alone = words.len() == 1;
         out.report(format!(
-            "a POST may be carried out twice: where one of the {asked} servers breaks off, nginx \
+            "a POST may be carried out twice: if one of the {asked} servers breaks off, nginx \
              sends it to the next"
         ))
-        .at(word.span(), "also what is not harmless to repeat")
+        .at(word.span(), "even requests that are unsafe to repeat")
         .at(pass.word, "passed on here")
         .help("there: proxy_next_upstream error timeout;")
-        .fix(Safety::Unsafe, "POST is not sent again")
+        .fix(Safety::Unsafe, "do not send a POST again")
         .edit(match alone {
-            true => Edit::replace(word.span(), "error timeout"),
+            true => Edit::replace(word.span(), "write error timeout"),
             false => Edit::remove_word(word.span()),
         });
     }

@@ -88,10 +88,11 @@ fn report(app: &App, peer: &DormantPeer, bound: &Bound, out: &mut Sink) {
     let name = peer.path.file_name().unwrap_or_default().to_string_lossy();
     let finding = out
         .report(format!(
-            "nobody reaches {} through nginx: {path} leads to it, and nothing includes that file",
+            "no request reaches {} through nginx: {path} passes to it, but nothing includes that \
+             file",
             app.name
         ))
-        .at(peer.span, "would lead to gunicorn");
+        .at(peer.span, "would pass to gunicorn");
     if !local {
         finding.severity(Severity::Warning);
     }
@@ -101,5 +102,5 @@ fn report(app: &App, peer: &DormantPeer, bound: &Bound, out: &mut Sink) {
         false => format!("ln -s {path} /etc/nginx/sites-enabled/{name}"),
     };
     finding.help(format!("{help}\nthen: nginx -t && systemctl reload nginx"));
-    finding.fix(Safety::Manual, "let nginx load the site");
+    finding.fix(Safety::Manual, "make nginx load the site");
 }

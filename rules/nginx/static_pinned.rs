@@ -102,8 +102,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         let name = release.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let link_shown = link.path.display();
         let finding = out.report(format!(
-            "static files stay those of release {name} when {link_shown} moves: {word} names the \
-             release itself"
+            "static files still come from release {name} after {link_shown} moves: {word} names \
+             the release itself"
         )).at(directory.span, format!("not through {link_shown}"));
         if let Some(current) = &link.current {
             let text = format!("{link_shown} -> {}", current.display());

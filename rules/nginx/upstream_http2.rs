@@ -94,12 +94,12 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             return Ok(());
         }
         out.report(
-            "every request gets 502: nginx passes them on by HTTP/2, gunicorn answers HTTP/1",
+            "every request gets 502: nginx passes it on in HTTP/2, but gunicorn speaks HTTP/1",
         )
-        .at(word.span(), "not to gunicorn")
+        .at(word.span(), "gunicorn does not speak it")
         .at(pass.word, "passed on here")
         .help("there: proxy_http_version 1.1;")
-        .fix(Safety::Safe, "proxy_http_version 1.1")
+        .fix(Safety::Safe, "set proxy_http_version 1.1")
         .edit(Edit::replace(word.span(), "1.1"));
     }
     Ok(())

@@ -166,8 +166,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let right = waits.saturating_add(MARGIN);
     let finding = out
         .report(format!(
-            "now and then a POST gets 502: gunicorn closes an idle connection after {own_seconds} s, \
-             nginx uses it for up to {waits} s"
+            "now and then a POST gets 502: gunicorn closes an idle connection after {own_seconds} \
+             s, but nginx reuses it for up to {waits} s"
         ))
         .severity(severity)
         .at(place, "kept open here")
@@ -175,6 +175,6 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         .help(format!("keepalive = {right} in gunicorn's settings, so that nginx closes first"));
     let to = i64::try_from(right).unwrap_or(i64::MAX);
     let edits = Edit::setting(app, "keepalive", Value::Number(to)).map(|edit| vec![edit]);
-    finding.fix_if(Safety::Safe, format!("keepalive = {right}"), edits.unwrap_or_default());
+    finding.fix_if(Safety::Safe, format!("set keepalive = {right}"), edits.unwrap_or_default());
     Ok(())
 }

@@ -87,14 +87,15 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
             }
             continue;
         }
-        let finding = out.report(format!(
-            "nginx refuses to load: \"{name}\" is no upstream, and no host can be found by this \
-             name"
-        )).at(destination.word, "\"host not found in upstream\"");
+        let finding = out
+            .report(format!(
+                "nginx refuses to load: \"{name}\" is not an upstream, and no host has this name"
+            ))
+            .at(destination.word, "\"host not found in upstream\"");
         let group = near.and_then(|near| model.upstream_named(near));
         let help = match group {
             Some(group) => {
-                finding.at(group.span, "the upstream that is there");
+                finding.at(group.span, "the existing upstream");
                 let right = &group.name.value;
                 format!("did you mean {right}? proxy_pass http://{right};")
             }
@@ -104,7 +105,7 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
             ),
         };
         finding.help(format!("{help}\nthen check with: nginx -t"));
-        finding.fix(Safety::Manual, "name the upstream that gunicorn is in");
+        finding.fix(Safety::Manual, "name gunicorn's upstream");
     }
     Ok(())
 }

@@ -155,13 +155,13 @@ fn report(
     };
     let finding = out
         .report(format!(
-            "{which} gets 502: nginx has no resolver to look up {name}, which a variable holds"
+            "{which} gets 502: nginx has no resolver to look up {name}, which comes from a variable"
         ))
         .at(destination.word, "\"no resolver defined to resolve\"")
         .at_some(*set, "the name comes from here");
     let address = known_address(deployment, name);
     let help = match address {
-        Some(address) => format!("the address in place of {name}: {address}:{port}"),
+        Some(address) => format!("write the address instead of {name}: {address}:{port}"),
         None => {
             "resolver 127.0.0.53;   in the server, with the machine's own name server".to_owned()
         }
@@ -172,7 +172,7 @@ fn report(
              variable"
         ))
         .by_hand(Some(destination.word));
-    finding.fix(Safety::Manual, "an address or an upstream in place of the name");
+    finding.fix(Safety::Manual, "write an address or an upstream instead of the name");
 }
 
 /// The IPv4 address of a name that the machine's own files tell.

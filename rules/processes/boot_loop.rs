@@ -127,35 +127,39 @@ fn unit_loops(app: &App, state: &UnitState, out: &mut Sink) {
     let how = state.failure().map_or(String::new(), |failure| format!(" ({failure})"));
     let says = super::last_words(app).map_or(String::new(), |words| format!(": {words}"));
     out.report(format!(
-        "the site is down: systemd has started {name} {} times again, and it ends each time{how}{says}",
+        "the site is down: systemd has restarted {name} {} times, and it exits each \
+         time{how}{says}",
         state.restarts
     ))
-    .at_some(start(app), "this ends right after its start")
+    .at_some(start(app), "this exits right after its start")
     .evidence(
         EvidenceKind::Command,
         format!("systemctl show {name}: SubState=auto-restart NRestarts={}", state.restarts),
     )
     .subject("unit")
-    .help(format!("journalctl -u {name} -n 100   says how it ends; repair it, then:\nsystemctl restart {name}"))
-    .fix(Safety::Manual, "repair what ends it");
+    .help(format!(
+        "journalctl -u {name} -n 100   shows how it exits; repair the cause, \
+         then:\nsystemctl restart {name}"
+    ))
+    .fix(Safety::Manual, "find why it exits");
 }
 
 fn workers_loop(app: &App, journal: &Journal, workers: usize, out: &mut Sink) {
     let name = &app.name;
     out.report(format!(
         "requests hang: gunicorn of {name} has started {} workers since its last start or reload, \
-         where the settings ask for {workers}; they end again and again",
+         where the settings ask for {workers}; they keep exiting",
         journal.boots
     ))
-    .at_some(start(app), "started by this")
+    .at_some(start(app), "starts gunicorn")
     .evidence(
         EvidenceKind::Journal,
         format!("journal of {name}: Booting worker with pid, {} times", journal.boots),
     )
     .subject("workers")
     .help(format!(
-        "journalctl -u {name} -n 100   says how they end (an app.run() at import, a sys.exit());\n\
-         repair it, then: systemctl restart {name}"
+        "journalctl -u {name} -n 100   shows how they exit (an app.run() at import, a \
+         sys.exit());\nrepair the cause, then: systemctl restart {name}"
     ))
-    .fix(Safety::Manual, "repair what ends the workers");
+    .fix(Safety::Manual, "find why the workers exit");
 }

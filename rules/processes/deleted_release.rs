@@ -69,7 +69,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             "the next reload takes the site down: the {what} of gunicorn's master, {}, was deleted",
             path.display()
         ))
-        .at_known(&app.service.working_directory, "resolved once, when gunicorn was started")
+        .at_known(&app.service.working_directory, "resolved once, when gunicorn started")
         .evidence(
             EvidenceKind::Process,
             format!("the {what} of master {pid} is {} (deleted)", path.display()),

@@ -53,25 +53,22 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         return Err(Why::depends("gunicorn has just started"));
     }
     let (severity, consequence) = match live {
-        0 => (Severity::Error, "nobody serves requests"),
-        1 => (Severity::Error, "requests wait while the only worker is busy or replaced"),
+        0 => (Severity::Error, "no request is served"),
+        1 => (Severity::Error, "requests wait while the only worker is busy or being replaced"),
         _ => (Severity::Warning, "requests wait longer"),
     };
     let alive = if live == 1 { "worker lives" } else { "workers live" };
     let stem = app.stem();
     out.report(format!("{consequence}: {live} {alive} of {configured} configured"))
         .severity(severity)
-        .at_first([
-            (workers.span(), "this many are configured"),
-            (start(app), "gunicorn is started here"),
-        ])
+        .at_first([(workers.span(), "this many are configured"), (start(app), "starts gunicorn")])
         .evidence(
             EvidenceKind::Process,
             format!("master {}, {live} {alive} below it", master.process.pid),
         )
         .help(format!(
-            "journalctl -u {stem} -n 50   shows workers that die; if none does:\nsystemctl reload \
-             {stem}\nor, where the number stands in ExecStart=: systemctl restart {stem}"
+            "journalctl -u {stem} -n 50   shows workers that die; if none do:\nsystemctl reload \
+             {stem}\nor, if ExecStart= sets the number: systemctl restart {stem}"
         ))
         .fix(Safety::Manual, format!("systemctl reload {stem}"));
     Ok(())

@@ -92,13 +92,13 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let (stem, pid) = (app.stem(), master.process.pid);
     let ago = installed.gunicorn.saturating_sub(started);
     out.report(format!(
-        "gunicorn{version} is installed and does not run: the master was started before, and a reload \
-         keeps the version that it has in memory"
+        "gunicorn{version} is installed but not running: the master started earlier, and a reload \
+         keeps the version in memory"
     ))
     .at_some(start(app), "runs from the next start on")
     .evidence(
         EvidenceKind::Process,
-        format!("installed in {} {ago} s after master {pid} was started", venv.display()),
+        format!("installed in {} {ago} s after master {pid} started", venv.display()),
     )
     .help(format!("systemctl restart {stem}"))
     .fix(Safety::Manual, format!("systemctl restart {stem}"));

@@ -110,7 +110,7 @@ fn report(app: &App, old: &[&Process], young: usize, module: &ReadModule, out: &
     let help = match more {
         // A reload has been, and these did not go.
         true => {
-            format!("ps -fp {}   see what they do, then:\nkill -TERM {listed}", numbers.join(","))
+            format!("ps -fp {}   shows what they do; then:\nkill -TERM {listed}", numbers.join(","))
         }
         false => format!("systemctl reload {stem}"),
     };
@@ -120,7 +120,7 @@ fn report(app: &App, old: &[&Process], young: usize, module: &ReadModule, out: &
          {young} the new",
         old.len()
     ))
-    .at_some(start(app), "started by this")
+    .at_some(start(app), "starts gunicorn")
     .evidence(EvidenceKind::Process, format!("started before the change: {}", numbers.join(", ")))
     .help(help.clone())
     .subject("workers")

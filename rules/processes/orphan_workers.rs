@@ -76,12 +76,12 @@ fn report(app: &App, orphans: &[&Orphan], at: Option<&Endpoint>, served: bool, o
     };
     let consequence = match (at, served) {
         (Some(at), true) => format!(
-            "old code is served beside the new: {who} of an earlier start {go} on without a master \
-             and listen on {at}"
+            "old code is served alongside the new: {who} of an earlier start {go} on without a \
+             master and listen on {at}"
         ),
         (Some(at), false) => format!(
             "gunicorn cannot start while {who} {go} on without a master and hold {at}; what they \
-             still answer is old code"
+             still serve is old code"
         ),
         (None, false) => format!("the site has no gunicorn master: only {who} {go} on without one"),
         (None, true) => format!(
@@ -90,7 +90,7 @@ fn report(app: &App, orphans: &[&Orphan], at: Option<&Endpoint>, served: bool, o
         ),
     };
     let stem = app.stem();
-    let finding = out.report(consequence).at_some(start(app), "started from this");
+    let finding = out.report(consequence).at_some(start(app), "starts gunicorn");
     for orphan in orphans.iter().take(5) {
         let (pid, parent) = (orphan.process.pid, orphan.process.parent);
         finding

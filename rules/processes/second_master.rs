@@ -105,10 +105,11 @@ fn report(app: &App, other: &Master, how: &str, consequence: &str, out: &mut Sin
         _ => "in no unit".to_owned(),
     };
     out.report(format!(
-        "{consequence}: a second gunicorn master, process {pid} {place}, runs beside {}'s; {how}",
+        "{consequence}: a second gunicorn master, process {pid} {place}, runs alongside that of \
+         {}; {how}",
         app.name
     ))
-    .at_some(start(app), "the unit's own master is started here")
+    .at_some(start(app), "starts the unit's own master")
     .evidence(
         EvidenceKind::Process,
         format!("{pid}, parent {}, {} workers, {place}", process.parent, other.workers.len()),

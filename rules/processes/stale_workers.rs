@@ -97,7 +97,7 @@ fn other_release<'a>(
             && loaded_by.started.get()?.saturating_add(TOLERANCE) < moved
         {
             return Err(Why::depends(
-                "the code was loaded by the master (preload_app), and the link was made later",
+                "the code was loaded by the master (preload_app), and the link was created later",
             ));
         }
         return Ok(None);
@@ -109,7 +109,7 @@ fn other_release<'a>(
     }
     let Ok(below) = directory.strip_prefix(&link.releases) else {
         return Err(Why::not_understood(format!(
-            "the working directory {} tells no release",
+            "the working directory {} names no release",
             directory.display()
         )));
     };

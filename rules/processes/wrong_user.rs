@@ -49,7 +49,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         return Ok(());
     }
     if *processes.first.get()? != 0 {
-        return Err(Why::depends("users are numbered in a name space of their own here"));
+        return Err(Why::depends("users have their own numbering here (a user namespace)"));
     }
     let user = app.service.user.get()?;
     let runs = *master.process.uid.get()?;
@@ -63,18 +63,18 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let now = name.map_or_else(|| format!("user {runs}"), |user| user.name.clone());
     let stem = app.stem();
     out.report(format!(
-        "the next restart runs gunicorn as {}, and now it runs as {now}: what {now} wrote may be \
-         closed to it",
+        "the next restart runs gunicorn as {}, but now it runs as {now}: the new user may have no \
+         access to files {now} wrote",
         user.name
     ))
-    .at_some(app.service.user.span().or_else(|| start(app)), "counts from the next start on")
+    .at_some(app.service.user.span().or_else(|| start(app)), "applies from the next start on")
     .evidence(
         EvidenceKind::Process,
         format!("master {} runs as uid {runs}, not {wanted}", master.process.pid),
     )
     .help(format!(
-        "find DIRECTORY -user {runs}   where the application writes; give that to {}, then, while you \
-         look:\nsystemctl restart {stem}",
+        "find DIRECTORY -user {runs}   in each directory the application writes to; give those \
+         files to {}, then, while you watch:\nsystemctl restart {stem}",
         user.name
     ))
     .fix(Safety::Manual, format!("systemctl restart {stem}"));

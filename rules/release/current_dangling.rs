@@ -132,9 +132,9 @@ fn report(app: &App, dangling: &Dangling, out: &mut Sink) {
     };
     finding
         .help(format!(
-            "Point it to a release that is there, in one step:\n\
+            "Point it to an existing release, in one step:\n\
              ln -s {target} {link}.new && mv -T {link}.new {link}"
         ))
         .subject(dangling.link.to_string_lossy())
-        .fix(Safety::Manual, format!("point {link} to a release that is there"));
+        .fix(Safety::Manual, format!("point {link} to an existing release"));
 }

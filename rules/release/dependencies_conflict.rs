@@ -90,7 +90,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         .report(format!(
             "the workers that a reload starts may fail at an import: in {venv} {first}{more}"
         ))
-        .at_some(app.gunicorn.started_at(), "run by this environment");
+        .at_some(app.gunicorn.started_at(), "uses this environment");
     for text in told.iter().take(NAMED) {
         finding.evidence(EvidenceKind::File, text.as_str());
     }
@@ -102,11 +102,11 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     };
     finding
         .help(format!(
-            "{venv}/bin/python -m pip check   names what is missing or does not fit; install it anew, \
-             then check again before the reload:\n{again}"
+            "{venv}/bin/python -m pip check   lists the packages that are missing or do not fit; \
+             reinstall them, then check again before the reload:\n{again}"
         ))
         .subject("environment")
-        .fix(Safety::Manual, "install what is missing");
+        .fix(Safety::Manual, "install the missing packages");
     Ok(())
 }
 
@@ -116,10 +116,10 @@ fn words(conflict: &Conflict) -> Option<String> {
             format!("{package} needs {needs}, which is not installed")
         }
         Conflict::WrongVersion { package, needs, installed } => {
-            format!("{package} needs {needs}, and {installed} is installed")
+            format!("{package} needs {needs}, but {installed} is installed")
         }
         Conflict::Gone { package, file } => {
-            format!("{package} is listed, and {} is gone", file.display())
+            format!("{package} is listed, but {} is gone", file.display())
         }
         Conflict::Unknown { .. } => return None,
     })

@@ -84,15 +84,15 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         (0, _) => {
             let version = |need: &Needed| need.installed.clone().unwrap_or_default();
             let wrong = listed(&file.wrong_version, |n| format!("{} {}", n.name, version(n)));
-            format!("a reload runs the code on versions that {name} rules out: {place} has {wrong}")
+            format!("a reload runs the code on versions that {name} excludes: {place} has {wrong}")
         }
         (_, 0) => format!(
             "a reload starts workers that fail at the import: {place} lacks {missing}, which \
-             {name} asks for"
+             {name} requires"
         ),
         (_, wrong) => format!(
             "a reload starts workers that fail at the import: {place} lacks {missing}, which \
-             {name} asks for, and has {wrong} more in another version"
+             {name} requires, and has {wrong} more in the wrong version"
         ),
     };
     let needs = file.missing.iter().chain(&file.wrong_version).take(NAMED);
@@ -100,12 +100,12 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         .at_each(needs.map(|need| (need.span, note(need))))
         .subject(name.clone())
         .help(format!(
-            "Install what the release asks for, then check again before the reload:\n  {}\n  \
+            "Install the release's requirements, then check again before the reload:\n  {}\n  \
              deploy-doctor check {}",
             command(&file.path, venv),
             app.name.trim_end_matches(".service")
         ))
-        .fix(Safety::Manual, format!("install what {name} asks for"));
+        .fix(Safety::Manual, format!("install the requirements of {name}"));
     Ok(())
 }
 

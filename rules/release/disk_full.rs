@@ -70,7 +70,10 @@ fn full(room: &Room) -> Option<String> {
     }
     // Some file systems have no fixed number of files.
     if room.files > 0 && room.files_left < FEW.min(room.files / PART) {
-        return Some(format!("{} of {} files can still be made", room.files_left, room.files));
+        return Some(format!(
+            "only {} of {} files can still be created",
+            room.files_left, room.files
+        ));
     }
     None
 }
@@ -81,8 +84,8 @@ fn report(needed: &Needed, cause: &str, out: &mut Sink) {
         .observed(EvidenceKind::File, format!("{path}: {cause}"))
         .subject(needed.path.to_string_lossy())
         .help(format!(
-            "df -h {path}; df -i {path}\nremove old releases (not the current one, nor the one before), \
-             or:\njournalctl --vacuum-size=200M"
+            "df -h {path}; df -i {path}\nremove old releases (not the current or the previous \
+             one), or:\njournalctl --vacuum-size=200M"
         ))
-        .fix(Safety::Manual, format!("make room in {path}"));
+        .fix(Safety::Manual, format!("free space in {path}"));
 }

@@ -129,7 +129,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         // The import that fails is what has to be changed; the others lead there.
         let spans = unresolved.chain.iter().rev().enumerate().map(|(number, span)| match number {
             0 => (*span, note(unresolved)),
-            _ => (*span, "imports it at the start".to_owned()),
+            _ => (*span, "imports it at startup".to_owned()),
         });
         help(app, unresolved, out.report(message).at_each(spans));
     }
@@ -148,11 +148,11 @@ fn unlisted(unresolved: &Unresolved, distribution: &str, listed: &Listed, out: &
     let severity = if listed.locked { Severity::Error } else { Severity::Warning };
     let spans = unresolved.chain.iter().rev().enumerate().map(|(number, span)| match number {
         0 => (*span, format!("{name} comes with {distribution}")),
-        _ => (*span, "imports it at the start".to_owned()),
+        _ => (*span, "imports it at startup".to_owned()),
     });
     out.report(format!(
-        "the next reload takes the site down: the application imports {name}, and nothing in {file} \
-         brings it: {}",
+        "the next reload takes the site down: the application imports {name}, and nothing in \
+         {file} provides it: {}",
         unresolved.way
     ))
     .severity(severity)
@@ -161,14 +161,14 @@ fn unlisted(unresolved: &Unresolved, distribution: &str, listed: &Listed, out: &
         "Add {distribution} to {file}; if something else installs it: deploy-doctor check --ignore R717"
     ))
     .subject(name.clone())
-    .fix(Safety::Manual, format!("{distribution} among what is installed"));
+    .fix(Safety::Manual, format!("install {distribution}"));
 }
 
 fn cause(app: &App, unresolved: &Unresolved) -> String {
     let python = app.gunicorn.python.ok();
     match (&unresolved.missing, unresolved.last_python, python) {
         (Missing::Module(name), Some(last), Some((major, minor))) => format!(
-            "the application imports {name}, which Python {major}.{minor} does not have any more \
+            "the application imports {name}, which Python {major}.{minor} no longer has \
              ({major}.{last} was the last)"
         ),
         (Missing::Module(name), ..) => {
@@ -182,7 +182,7 @@ fn cause(app: &App, unresolved: &Unresolved) -> String {
             path.display()
         ),
         (Missing::Relative { .. }, ..) => {
-            "the application imports relative to a package, and the module is in none".to_owned()
+            "the application uses a relative import in a module that is in no package".to_owned()
         }
     }
 }
@@ -201,7 +201,7 @@ fn help(app: &App, unresolved: &Unresolved, finding: &mut Finding) {
         finding
             .help(format!("Correct the value of {variable}: the name of a module of the release"))
             .subject(unresolved.missing.shown())
-            .fix(Safety::Manual, format!("a module that is there in {variable}"));
+            .fix(Safety::Manual, format!("name an existing module in {variable}"));
         return;
     }
     let python = app.gunicorn.venv.ok().map(|venv| venv.path.join("bin/python"));
@@ -211,10 +211,10 @@ fn help(app: &App, unresolved: &Unresolved, finding: &mut Finding) {
     let (Some(module), Some(directory)) = (module, directory) else { return };
     let first = match &unresolved.missing {
         Missing::Module(name) if !name.contains('.') => {
-            format!("Install what brings {name}, or take the import out")
+            format!("Install the package that provides {name}, or remove the import")
         }
         Missing::Relative { .. } => {
-            "Let gunicorn load it as part of its package (package.module:app), or import without \
+            "Make gunicorn load it as part of its package (package.module:app), or import without \
              the dot"
                 .to_owned()
         }
@@ -231,5 +231,5 @@ fn help(app: &App, unresolved: &Unresolved, finding: &mut Finding) {
              {module}{urls}'"
         ))
         .subject(unresolved.missing.shown())
-        .fix(Safety::Manual, "install or correct what is imported");
+        .fix(Safety::Manual, "install the module or correct the import");
 }

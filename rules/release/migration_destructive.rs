@@ -195,7 +195,7 @@ fn judge_django(
     match python {
         // Most fill what is new, and break nobody.
         Some(id) => Err(Why::not_understood(format!(
-            "{id} runs Python of its own (RunPython), which is not followed"
+            "{id} runs its own Python code (RunPython), which is not followed"
         ))),
         None => Ok(()),
     }
@@ -208,7 +208,7 @@ struct Words {
     does: fn(&Operation) -> String,
 }
 
-const ALEMBIC: Words = Words { fills: "columns that may be empty\nor have a server_default", does };
+const ALEMBIC: Words = Words { fills: "columns that are nullable\nor have a server_default", does };
 const DJANGO: Words =
     Words { fills: "fields with null=True\nor, since Django 5.0, db_default=", does: django_does };
 
@@ -224,7 +224,7 @@ fn django_does(operation: &Operation) -> String {
         Kind::RenameTable => format!("renames the table of {model}"),
         Kind::AddColumnNotNull => {
             format!(
-                "adds {column}, which must be filled: its default is Django's and not the database's"
+                "adds {column}, which must be filled: its default is in Django, not in the database"
             )
         }
         Kind::AddColumn => format!("adds {column}"),
@@ -237,7 +237,7 @@ fn doubt(finding: Option<&mut Finding>, guess: Option<&str>) {
     if let (Some(finding), Some(guess)) = (finding, guess) {
         finding.severity(Severity::Warning).evidence(
             EvidenceKind::File,
-            format!("the database did not say whether it is applied already; {guess}"),
+            format!("whether the database has it already is not known; {guess}"),
         );
     }
 }
@@ -259,9 +259,9 @@ fn certain<'s>(
         .at_each(shown.map(|operation| (operation.span, (words.does)(operation))))
         .subject(id)
         .help(format!(
-            "Split it: now only what the old code does not notice (new tables, {}); the rest in \
-             the release after, when no running code needs it.\nIf the running release does not \
-             use it any more: deploy-doctor check --ignore R706",
+            "Split it: now only the changes that the old code does not notice (new tables, {}); \
+             the rest in the next release, when no running code needs it.\nIf the running release \
+             no longer uses it: deploy-doctor check --ignore R706",
             words.fills
         ));
     finding.fix(Safety::Manual, "split the migration over two releases");
@@ -289,11 +289,10 @@ fn possible<'s>(
         .at_each(places)
         .subject(format!("{id} may"))
         .help(
-            "Read it with the release in mind that still runs: does that one use what is changed \
-             here?\nIf it does, change it in two releases; if not: deploy-doctor check --ignore \
-             R706",
+            "Read it with the running release in mind: does that use what changes here?\nIf so, \
+             change it in two releases; if not: deploy-doctor check --ignore R706",
         );
-    finding.fix(Safety::Manual, "look what the migration does to the running release");
+    finding.fix(Safety::Manual, "check what the migration does to the running release");
     Some(finding)
 }
 
@@ -324,19 +323,19 @@ fn does(operation: &Operation) -> String {
         }
         Kind::DropColumn => format!("drops {column}"),
         Kind::RenameColumn => format!("renames {column}"),
-        Kind::SetNotNull => format!("lets {column} no longer be empty"),
-        Kind::DropServerDefault => format!("takes the server default from {column}"),
-        Kind::NarrowType => format!("gives {column} a type that holds less"),
+        Kind::SetNotNull => format!("makes {column} not nullable"),
+        Kind::DropServerDefault => format!("removes the server default of {column}"),
+        Kind::NarrowType => format!("gives {column} a narrower type"),
         Kind::ChangeType => format!("gives {column} another type"),
         Kind::AddUnique | Kind::CreateIndex { .. } => on("makes values unique in"),
         Kind::AddCheck => on("checks values in"),
         Kind::AddForeignKey => on("adds a foreign key to"),
-        Kind::AddPrimaryKey => on("gives another primary key to"),
+        Kind::AddPrimaryKey => on("changes the primary key of"),
         Kind::AddExclude => on("adds an exclusion constraint to"),
         Kind::EnumRename => format!("renames {table} or a value of it"),
         Kind::EnumAddValue => format!("adds a value to the enum {table}"),
         Kind::ChangeRows => on("changes rows of"),
-        Kind::RawSql => "runs SQL that is not understood here".into(),
+        Kind::RawSql => "runs SQL that is not recognised here".into(),
         Kind::AddColumn => format!("adds {column}"),
         Kind::CreateTable
         | Kind::DropNotNull
@@ -344,6 +343,6 @@ fn does(operation: &Operation) -> String {
         | Kind::DropConstraint
         | Kind::WidenType
         | Kind::DropIndex { .. }
-        | Kind::Other => "does what is not understood here".into(),
+        | Kind::Other => "does something that is not recognised here".into(),
     }
 }

@@ -147,7 +147,7 @@ fn duplicates(revisions: &Revisions, out: &mut Sink) {
         let id = &first.id.value;
         let copies = rest.iter().all(|other| alike(first, other));
         let message = format!(
-            "one of {} migrations is never applied: they all hold revision {id}, and Alembic uses \
+            "one of {} migrations is never applied: they all have revision {id}, and Alembic uses \
              one of them",
             same.len()
         );
@@ -157,10 +157,10 @@ fn duplicates(revisions: &Revisions, out: &mut Sink) {
             .at_each(places.map(|revision| (revision.id.span, format!("revision {id}"))))
             .subject(id.clone())
             .help(
-                "Delete the file that is a copy. Where both are needed, give the later one a\n\
-                 revision of its own, and put the other's into its down_revision.",
+                "Delete the file that is a copy. If both are needed, give the later one its\nown \
+                 revision, and put the other's into its down_revision.",
             )
-            .fix(Safety::Manual, "give every migration file a revision of its own");
+            .fix(Safety::Manual, "give every migration file its own revision");
     }
 }
 
@@ -200,8 +200,8 @@ fn cycles(revisions: &Revisions, flask: &str, out: &mut Sink) {
             .at_each(places)
             .subject(cycle.join(" "))
             .help(
-                "Find the one of them that was there first (`git log --diff-filter=A -- FILE`), \
-                 and point\nits down_revision at the revision that it was made on.",
+                "Find the one that existed first (`git log --diff-filter=A -- FILE`), \
+                 and point\nits down_revision at the revision it was based on.",
             )
             .fix(Safety::Manual, "break the circle at the oldest of its migrations");
     }
@@ -214,17 +214,16 @@ fn missing_parents(revisions: &Revisions, flask: &str, out: &mut Sink) -> Result
         let (id, parent_id) = (&revision.id.value, &parent.value);
         out.report(format!(
             "`{flask} upgrade` ends in a KeyError: migration {id} follows {parent_id}, which no \
-             file holds"
+             file contains"
         ))
-        .at(parent.span, format!("no file holds {parent_id}"))
+        .at(parent.span, format!("no file contains {parent_id}"))
         .subject(format!("{id} {parent_id}"))
         .help(format!(
-            "Bring the file back from the branch that made it:\n  \
-             git log --all --oneline -S {parent_id} -- '*.py'\n\
-             If it is gone for good, put the revision before it here, and tell the database:\n  \
-             {flask} stamp --purge REVISION"
+            "Restore the file from the branch that made it:\n  git log --all --oneline -S \
+             {parent_id} -- '*.py'\nIf it is gone for good, put the revision before it here, and \
+             tell the database:\n  {flask} stamp --purge REVISION"
         ))
-        .fix(Safety::Manual, format!("bring back the file of revision {parent_id}"));
+        .fix(Safety::Manual, format!("restore the file of revision {parent_id}"));
     }
     Ok(())
 }
@@ -248,8 +247,8 @@ fn heads(revisions: &Revisions, flask: &str, out: &mut Sink) -> Result<(), Why> 
         .at_each(rivals.map(|revision| (revision.id.span, "nothing follows this one")))
         .subject((*first).to_owned())
         .help(format!(
-            "Join them in the repository, and deploy the file that it writes:\n  \
-             {flask} merge -m \"merge heads\" heads"
+            "Merge them in the repository, and deploy the file this writes:\n  {flask} merge -m \
+             \"merge heads\" heads"
         ))
         .fix(Safety::Manual, "merge the heads");
     Ok(())
@@ -289,15 +288,15 @@ fn classless_files(app: &str, files: &[(std::path::PathBuf, Span)], out: &mut Si
             "{MIGRATE} ends in a BadMigrationError: {name} among the migrations of {app} defines no \
              Migration"
         ))
-        .at(*span, "Django takes it for a migration")
+        .at(*span, "Django reads it as a migration")
         .subject(format!("{app} {name}"))
         .help(format!(
-            "Django takes every module there for a migration, but for those whose name begins with \
-             _ or ~:\n  git mv {} {}",
+            "Django reads every module there as a migration, except those whose name starts with _ \
+             or ~:\n  git mv {} {}",
             path.display(),
             path.with_file_name(format!("_{name}")).display()
         ))
-        .fix(Safety::Manual, "a name that begins with _");
+        .fix(Safety::Manual, "rename it to start with _");
     }
 }
 
@@ -312,35 +311,35 @@ fn no_package(app: &str, directory: &std::path::Path, files: usize, first: Span,
     .at(first, "Django does not see it")
     .subject(app.to_owned())
     .help(format!(
-        "Add the file in the repository, and look why it did not come along:\n  touch {0}\n  \
+        "Add the file in the repository, and check why it was not deployed:\n  touch {0}\n  \
          git check-ignore -v {0}",
         init.display()
     ))
-    .fix(Safety::Manual, "an empty __init__.py beside the migrations");
+    .fix(Safety::Manual, "add an empty __init__.py next to the migrations");
 }
 
 fn no_node(missing: &MissingMigration<'_>, out: &mut Sink) {
     let MissingMigration { app, migration, key, .. } = missing;
     let id = format!("{app}.{}", migration.name);
-    let relation = if missing.before { "is to run before" } else { "follows" };
+    let relation = if missing.before { "must run before" } else { "follows" };
     let (why, note) = match missing.no_such_app {
         true => (
             format!("and no application of INSTALLED_APPS has the label {}", key.app),
             format!("no application {}", key.app),
         ),
-        false => ("which no file holds".to_owned(), format!("no file holds {key}")),
+        false => ("which no file contains".to_owned(), format!("no file contains {key}")),
     };
     let vague = matches!(key.name.as_str(), "__first__" | "__latest__");
     let vague = vague && key.app != *app;
     let error = if vague { "ValueError" } else { "NodeNotFoundError" };
     let help = match missing.no_such_app {
         true => format!(
-            "Put the application back into INSTALLED_APPS, or take it out of every migration that \
+            "Put the application back into INSTALLED_APPS, or remove it from every migration that \
              names it:\n  git grep -n \"'{}'\" -- '*/migrations/*.py'",
             key.app
         ),
         false => format!(
-            "Bring the file back from the branch that made it, or install the version of the \
+            "Restore the file from the branch that made it, or install the version of the \
              package that has it:\n  git log --all --oneline -- '*/migrations/{0}.py'\n  \
              git check-ignore -v {1}/migrations/{0}.py",
             key.name, key.app
@@ -350,7 +349,7 @@ fn no_node(missing: &MissingMigration<'_>, out: &mut Sink) {
         .at(missing.span, note)
         .subject(format!("{id} {key}"))
         .help(help)
-        .fix(Safety::Manual, format!("bring back {key}"));
+        .fix(Safety::Manual, format!("restore {key}"));
 }
 
 fn django_circle(migrations: &DjangoMigrations, out: &mut Sink) -> Result<(), Why> {
@@ -377,8 +376,8 @@ fn django_circle(migrations: &DjangoMigrations, out: &mut Sink) -> Result<(), Wh
     }))
     .subject(first)
     .help(
-        "Find the one of them that was there first (`git log --diff-filter=A -- FILE`), and take \
-         the one\nthat came later out of its dependencies.",
+        "Find the one that existed first (`git log --diff-filter=A -- FILE`), and remove \
+         the\nlater one from its dependencies.",
     )
     .fix(Safety::Manual, "break the circle at the oldest of its migrations");
     Ok(())
@@ -413,8 +412,8 @@ fn leaves(migrations: &DjangoMigrations, broken: &[&str], out: &mut Sink) -> Res
         }))
         .subject(format!("{app} {}", names.first().copied().unwrap_or_default()))
         .help(format!(
-            "Join them in the repository, and deploy the file that it writes:\n  \
-             python manage.py makemigrations --merge {app}"
+            "Merge them in the repository, and deploy the file this writes:\n  python manage.py \
+             makemigrations --merge {app}"
         ))
         .fix(Safety::Manual, "merge the leaves");
     }

@@ -111,12 +111,12 @@ fn of_alembic(app: &App, out: &mut Sink) -> Result<(), Why> {
 
 /// The forms that keep nobody waiting.
 const ALEMBIC: &str = "An index: postgresql_concurrently=True inside `with op.get_context().autocommit_block():`\n\
-     A constraint: postgresql_not_valid=True, and VALIDATE CONSTRAINT in a migration of its own\n\
+     A constraint: postgresql_not_valid=True, and VALIDATE CONSTRAINT in its own migration\n\
      First in upgrade(): op.execute(\"SET lock_timeout = '3s'\")";
 const DJANGO: &str = "An index: AddIndexConcurrently of django.contrib.postgres.operations, in a migration with \
      atomic = False\n\
-     A constraint: AddConstraintNotValid, and ValidateConstraint in a migration of its own\n\
-     RunPython: in a migration of its own, after the one that alters the table\n\
+     A constraint: AddConstraintNotValid, and ValidateConstraint in its own migration\n\
+     RunPython: in its own migration, after the one that alters the table\n\
      First in operations: migrations.RunSQL(\"SET LOCAL lock_timeout = '3s'\", migrations.RunSQL.noop)";
 
 fn of_django(app: &App, out: &mut Sink) -> Result<(), Why> {
@@ -179,7 +179,7 @@ fn is_postgresql(app: &App) -> Result<bool, Why> {
             return Ok(scheme.starts_with("postgres"));
         }
     }
-    Err(Why::depends("whether the database is PostgreSQL, no variable tells"))
+    Err(Why::depends("no variable tells whether the database is PostgreSQL"))
 }
 
 fn report(id: &str, forms: &str, operations: &[&Operation], out: &mut Sink) {
@@ -196,6 +196,9 @@ fn report(id: &str, forms: &str, operations: &[&Operation], out: &mut Sink) {
     ))
     .at_each(shown.map(|operation| (operation.span, locks(operation).unwrap_or_default())))
     .subject(id)
-    .help(format!("{forms}\nOn a small table it is a moment: deploy-doctor check --ignore R707"))
-    .fix(Safety::Manual, "the form that keeps nobody waiting");
+    .help(format!(
+        "{forms}\nOn a small table it takes only a moment: deploy-doctor check --ignore \
+         R707"
+    ))
+    .fix(Safety::Manual, "use the form that blocks no requests");
 }

@@ -125,7 +125,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         // Who says a revision expects it to be held against something.
         return match app.release.database_revision.ok() {
             Some(said) if !Migrations::is_empty_database(said) => Err(Why::not_there(
-                "the release has no migrations to hold the database's revision against",
+                "the release has no migrations to compare with the database's revision",
             )),
             _ => Ok(()),
         };
@@ -180,8 +180,8 @@ fn unheard(app: &App, migrations: &Migrations, revision: &str, out: &mut Sink) {
     .subject(revision.to_owned())
     .evidence(EvidenceKind::Command, stated(app))
     .help(format!(
-        "After a rollback: deploy the release that has revision {revision} again. Or, where its \
-             migration\ncan be undone without loss, downgrade in that release's directory:\n  {}",
+        "After a rollback: deploy the release that has revision {revision} again. Or, if its \
+         migration\ncan be undone without loss, downgrade in that release's directory:\n  {}",
         command(app, migrations, Some(target))
     ))
     .fix(Safety::Manual, format!("deploy a release that has revision {revision}"));
@@ -226,7 +226,7 @@ fn of_django(app: &App, migrations: &DjangoMigrations, pending: &Pending<'_>, ou
         .subject(first.to_string())
         .evidence(EvidenceKind::Command, format!("{}: {SHOWS}", asked(app)))
         .help(format!(
-            "After a rollback: deploy the release that has {first} again. Or, where it can be undone \
+            "After a rollback: deploy the release that has {first} again. Or, if it can be undone \
              without loss, go back\nin that release's directory to the last migration that this \
              release has:\n  {} migrate {} MIGRATION --settings {}",
             manage(app, true),
@@ -274,7 +274,7 @@ fn stated(app: &App) -> String {
     let database = &app.release.database_revision;
     let from = asked(app);
     match database.ok().map(|said| said.trim()).unwrap_or_default() {
-        "" => format!("{from}: the database holds no revision"),
+        "" => format!("{from}: the database has no revision"),
         said => format!("{from}: the database is at {said}"),
     }
 }

@@ -74,14 +74,14 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     }
     let releases = link.releases.display();
     let cause = match incomplete.as_slice() {
-        [] => format!("{releases} holds no release before {}", show::name(&link.resolved)),
+        [] => format!("{releases} has no release before {}", show::name(&link.resolved)),
         [(release, defect)] => {
             format!("{}, the only other release, {defect}", show::name(&release.path))
         }
         _ => format!("none of the {} other releases in {releases} is complete", incomplete.len()),
     };
     let finding = out
-        .report(format!("a deployment that fails cannot be taken back: {cause}"))
+        .report(format!("a failed deployment cannot be rolled back: {cause}"))
         .at_some(app.link_named_at().or_else(|| app.gunicorn.started_at()), "");
     finding.evidence(
         EvidenceKind::File,
@@ -92,11 +92,11 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     }
     finding
         .help(format!(
-            "Put the release before into {releases} again, and keep the last one when pruning:\n\
+            "Put the previous release back into {releases}, and keep one when pruning:\n\
              ls -1t {releases}"
         ))
         .subject(link.path.to_string_lossy())
-        .fix(Safety::Manual, "keep the release before the current one");
+        .fix(Safety::Manual, "keep the previous release");
     Ok(())
 }
 

@@ -78,14 +78,14 @@ fn report(app: &App, alike: &Alike, out: &mut Sink) {
     let draft = match alike.lacks.first() {
         Some(_) => out
             .report(format!(
-                "a reload from {other} takes the site down: {} is new in {current}, and Python does \
-                 not look again, because both directories were changed at the same moment",
+                "a reload from {other} takes the site down: {} is new in {current}, and Python \
+                 does not look again, because both directories changed at the same moment",
                 alike.lacks.join(", ")
             ))
             .severity(Severity::Error),
         None => out.report(format!(
             "after a reload from {other} Python will not find new modules of {current}: both \
-             directories were changed at the same moment"
+             directories changed at the same moment"
         )),
     };
     let finding = draft.at_some(app.link_named_at(), "goes through the release link");
@@ -97,8 +97,8 @@ fn report(app: &App, alike: &Alike, out: &mut Sink) {
     let link = app.release.link.as_ref().map(|link| link.path.display().to_string());
     finding
         .help(format!(
-            "Give the release a time of its own before the reload:\n  touch {current}\nand let the \
-             deployment do it each time, before or after it moves {}.",
+            "Give the release its own time before the reload:\n  touch {current}\nand do so in \
+             each deployment, before or after it moves {}.",
             link.unwrap_or_default()
         ))
         .subject(alike.path.to_string_lossy())

@@ -52,7 +52,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let needs = file.wrong_version.iter().chain(&file.missing).take(5);
     let finding = out
         .report(format!(
-            "going back to release {release} runs its code on this one's packages: it asks for {}{more}",
+            "going back to release {release} runs its code on this one's packages: it requires \
+             {}{more}",
             does_not_fit(first)
         ))
         .at_some(app.gunicorn.started_at(), "all releases run in this environment");
@@ -60,20 +61,20 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         finding.at(need.span, does_not_fit(need));
     }
     finding
-        .evidence(EvidenceKind::File, format!("{venv} lies outside of the releases"))
+        .evidence(EvidenceKind::File, format!("{venv} is outside the releases"))
         .help(format!(
-            "Give each release an environment of its own. Until then, when going back, before the \
+            "Give each release its own environment. Until then, when going back, before the \
              reload:\n{venv}/bin/python -m pip install -r {}",
             file.path.display()
         ))
         .subject("venv")
-        .fix(Safety::Manual, "a virtual environment in each release");
+        .fix(Safety::Manual, "give each release its own virtual environment");
     Ok(())
 }
 
 fn does_not_fit(need: &Needed) -> String {
     match &need.installed {
-        Some(version) => format!("{}, and {version} is installed", need.text),
+        Some(version) => format!("{}, but {version} is installed", need.text),
         None => format!("{}, which is not installed", need.text),
     }
 }

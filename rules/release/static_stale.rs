@@ -96,11 +96,12 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
                 let (directory, path) = (root.place.path.display(), manifest.path.display());
                 let base = manifest.base.display();
                 out.report(format!(
-                    "new pages get 404 for {}: {directory}, where nginx serves them from, was not renewed",
+                    "new pages get 404 for {}: {directory}, from which nginx serves them, was not \
+                     updated",
                     count(&missing)
                 ))
                 .at(root.span, format!("lacks {}", list(&missing)))
-                .at(manifest.span, "lists the files that this release's pages ask for")
+                .at(manifest.span, "lists the files that this release's pages use")
                 .evidence(EvidenceKind::File, format!("{path} lists {}", list(&missing)))
                 .help(format!(
                     "Serve the release's own directory: alias {base}/;\n\
@@ -118,14 +119,14 @@ fn lacking_in_release(manifest: &StaticManifest, out: &mut Sink) {
     let missing: Vec<&String> = manifest.missing.iter().collect();
     let base = manifest.base.display();
     out.report(format!(
-        "pages get 404 for {}: {} lists what is missing from {base}",
+        "pages get 404 for {}: {} lists files missing from {base}",
         count(&missing),
         manifest.path.display()
     ))
     .at(manifest.span, format!("lists {}", list(&missing)))
     .evidence(EvidenceKind::File, format!("{base} lacks {}", list(&missing)))
-    .help(format!("Build the static files again into the release, then look: ls -R {base}"))
-    .fix(Safety::Manual, "build the static files again");
+    .help(format!("Rebuild the static files into the release, then check: ls -R {base}"))
+    .fix(Safety::Manual, "rebuild the static files");
 }
 
 fn count(missing: &[&String]) -> String {

@@ -58,8 +58,8 @@ fn report(app: &App, first: &Unreadable, count: usize, out: &mut Sink) {
         count => format!(", nor {} other modules", count - 1),
     };
     let what = match first.wall == first.path {
-        true => format!("{user} may not read {file}{more}"),
-        false => format!("{user} may not pass {wall}, behind which {file} lies{more}"),
+        true => format!("{user} cannot read {file}{more}"),
+        false => format!("{user} cannot pass {wall}, which leads to {file}{more}"),
     };
     let root =
         app.release.root().map_or_else(|_| wall.to_string(), |root| root.display().to_string());
@@ -73,8 +73,8 @@ fn report(app: &App, first: &Unreadable, count: usize, out: &mut Sink) {
             ),
         )
         .help(format!(
-            "Open the release to {user}, then look:\nchmod -R go+rX {root}\nsudo -u {user} cat {file} \
-             >/dev/null"
+            "Open the release to {user}, then check:\nchmod -R go+rX {root}\nsudo -u {user} cat \
+             {file} >/dev/null"
         ))
         .subject(first.path.to_string_lossy())
         .fix(Safety::Manual, format!("let {user} read the release"));

@@ -58,18 +58,18 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         venv.libraries.iter().map(|(major, minor)| format!("{major}.{minor}")).collect();
     let python = venv.python.resolved.display();
     out.report(format!(
-        "the next start takes the site down: {place} runs Python {major}.{minor} and has its \
+        "the next start takes the site down: {place} runs Python {major}.{minor} but has its \
          packages for {}, so gunicorn is not found",
         had.join(" and ")
     ))
-    .at_some(app.gunicorn.started_at(), "starts gunicorn from there")
+    .at_some(app.gunicorn.started_at(), "starts gunicorn from here")
     .evidence(EvidenceKind::File, format!("{place}/bin/python leads to {python}"))
     .evidence(EvidenceKind::File, format!("{place}/lib/python{}/site-packages", had.join(", ")))
     .help(format!(
-        "Make it anew and install again, then restart:\n  python{major}.{minor} -m venv --clear \
+        "Recreate it and reinstall, then restart:\n  python{major}.{minor} -m venv --clear \
          {place}\n  {place}/bin/python -m pip install -r requirements.txt"
     ))
     .subject(place.to_string())
-    .fix(Safety::Manual, format!("make {place} anew"));
+    .fix(Safety::Manual, format!("recreate {place}"));
     Ok(())
 }

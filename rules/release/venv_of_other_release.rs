@@ -124,7 +124,7 @@ fn at_start(app: &App, link: &ReleaseLink, python: &Path, release: &Path, out: &
     .evidence(EvidenceKind::File, said)
     .evidence(EvidenceKind::File, format!("{} -> {}", link.path.display(), link.target.display()))
     .help(format!(
-        "Make the environment anew, named through the link, install again, then restart:\n  \
+        "Recreate the environment, named through the link, reinstall, then restart:\n  \
          python3 -m venv --clear {0}\n  {0}/bin/python -m pip install -r \
          {1}/requirements.txt\n  systemctl restart {2}",
         environment(link, python, release).display(),
@@ -132,7 +132,7 @@ fn at_start(app: &App, link: &ReleaseLink, python: &Path, release: &Path, out: &
         app.stem()
     ))
     .subject(old)
-    .fix(Safety::Manual, "an environment of the release's own");
+    .fix(Safety::Manual, "give the release its own environment");
 }
 
 /// The same environment in the release that the link leads to.
@@ -149,7 +149,7 @@ fn running(app: &App, link: &ReleaseLink, pid: u32, python: &str, release: &Path
         "release {new} runs with the packages of {old}, and a reload does not change that: gunicorn \
          was started by {python}"
     ))
-    .at_some(app.gunicorn.started_at(), "resolved once, when gunicorn was started")
+    .at_some(app.gunicorn.started_at(), "resolved once, when gunicorn started")
     .evidence(EvidenceKind::Process, format!("master {pid} was started by {python}"))
     .help(format!("systemctl restart {stem}"))
     .subject(old)

@@ -190,8 +190,8 @@ fn report(
     let (client, server) = if right.starts_with('[') { ("IPv4", "IPv6") } else { ("IPv6", "IPv4") };
     let finding = out
         .report(format!(
-            "every request that nginx passes to {to} gets 502: it connects over {client}, and \
-             gunicorn of {} listens on {on}, which is {server} alone",
+            "every request that nginx passes to {to} gets 502: it connects over {client}, but \
+             gunicorn of {} listens on {on}, which is only {server}",
             app.name
         ))
         .at(peer.span, "nginx connects here");
@@ -203,11 +203,11 @@ fn report(
     let scheme = if peer.span == pass.word { "proxy_pass http://" } else { "server " };
     let there = if bound.activated { "ListenStream=" } else { "--bind " };
     finding.help(format!(
-        "in nginx: {scheme}{right};\nor let gunicorn listen there as well: add {there}{}",
+        "in nginx: {scheme}{right};\nor make gunicorn listen there as well: add {there}{}",
         as_peer(to)
     ));
     let edit = rewrite(model, pass, peer, &right);
     finding
-        .fix_if(Safety::Safe, format!("nginx connects to {right}"), edit)
+        .fix_if(Safety::Safe, format!("make nginx connect to {right}"), edit)
         .uncovers_rules(&ON_THE_WAY);
 }

@@ -70,22 +70,22 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         };
         let stem = app.stem();
         out.report(format!(
-            "requests reach another program: process {pid}, {name}{place}, holds {}, where nginx \
-             connects to",
+            "requests reach another program: process {pid}, {name}{place}, has {}, where nginx \
+             connects",
             route.endpoint
         ))
-        .at_some(bind(app, route), "gunicorn is to listen here")
+        .at_some(bind(app, route), "gunicorn should listen here")
         .at(route.peer, "nginx connects here")
         .evidence(
             EvidenceKind::Socket,
-            format!("{} is held by process {pid}, {name}, and by no gunicorn", route.endpoint),
+            format!("{} belongs to process {pid}, {name}, not to gunicorn", route.endpoint),
         )
         .help(format!(
-            "End it or give it another address, then start gunicorn:\nps -fp {pid}; systemctl \
+            "Stop it or give it another address, then start gunicorn:\nps -fp {pid}; systemctl \
              status {pid}\nsystemctl restart {stem}"
         ))
         .subject(name.clone())
-        .fix(Safety::Manual, format!("end process {pid}, then systemctl restart {stem}"));
+        .fix(Safety::Manual, format!("stop process {pid}, then systemctl restart {stem}"));
     }
     Ok(())
 }

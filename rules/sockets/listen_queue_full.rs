@@ -61,7 +61,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         for listener in reached.iter().filter(own).filter(|listener| listener.queue > 0) {
             let Some(limit) = limit(app, route.bound, listener.queue)? else { continue };
             out.report(format!(
-                "requests are refused now: {} connections wait at {}, and its queue holds no more \
+                "requests are refused now: {} connections wait at {}, and its queue is full \
                  ({limit})",
                 listener.queue, route.endpoint
             ))
@@ -72,11 +72,11 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
                 format!("{}: {} of {limit} wait", route.endpoint, listener.queue),
             )
             .help(format!(
-                "see what the workers wait for: journalctl -u {} -n 50\nif it stays so, more \
-                 workers or threads; a longer --backlog only lets more wait",
+                "find what the workers wait for: journalctl -u {} -n 50\nif this continues, add \
+                 workers or threads; a longer --backlog only lets more requests wait",
                 app.stem()
             ))
-            .fix(Safety::Manual, "free the workers, or start more");
+            .fix(Safety::Manual, "free the workers or start more");
         }
     }
     Ok(())
@@ -95,6 +95,6 @@ fn limit(app: &App, bound: usize, waiting: u32) -> Result<Option<i64>, Why> {
     let own = unit.last("Socket", "Backlog").and_then(|line| line.value.as_str().parse().ok());
     match i64::from(waiting) < limit.min(own.unwrap_or(SYSTEMDS)) {
         true => Ok(None),
-        false => Err(Why::depends("how long the queue of a .socket unit is depends on gunicorn")),
+        false => Err(Why::depends("the length of a .socket unit's queue depends on gunicorn")),
     }
 }

@@ -65,7 +65,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         let peer = peers.find(|peer| peer.endpoint.reaches(&listener.endpoint) == Some(true));
         let Some(peer) = peer.filter(|_| host.is_open_to_others()) else { continue };
         out.report(format!(
-            "whoever reaches this machine gets past nginx to the application, without TLS and without \
+            "anyone who can reach this machine gets to the application without nginx, its TLS and \
              its limits: gunicorn listens on {}, and only a firewall would stop them",
             listener.endpoint
         ))
@@ -74,9 +74,9 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             EvidenceKind::Socket,
             format!("{} is held by gunicorn's master", listener.endpoint),
         )
-        .help("Let gunicorn bind on 127.0.0.1 and the same port.")
+        .help("Bind gunicorn to 127.0.0.1 and the same port.")
         .by_hand(app.gunicorn.started_at())
-        .fix(Safety::Manual, "bind on 127.0.0.1");
+        .fix(Safety::Manual, "bind to 127.0.0.1");
     }
     Ok(())
 }

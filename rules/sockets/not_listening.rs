@@ -61,10 +61,10 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         };
         let stem = app.stem();
         out.report(format!(
-            "every request gets 502: nobody listens on {}, where nginx connects to{instead}",
+            "every request gets 502: nothing listens on {}, where nginx connects{instead}",
             route.endpoint
         ))
-        .at_some(bind(app, route), "gunicorn is to listen here")
+        .at_some(bind(app, route), "gunicorn should listen here")
         .at(route.peer, "nginx connects here")
         .evidence(EvidenceKind::Socket, format!("no socket listens on {}", route.endpoint))
         .help(format!("systemctl restart {stem}\njournalctl -u {stem} -n 50   if it fails"))

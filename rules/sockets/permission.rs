@@ -89,7 +89,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             remedy(app, bound, blocked.map(|step| step.path.as_path()));
         let finding = out
             .report(format!(
-                "every request gets 502: nginx's user {} may not {} {}",
+                "every request gets 502: nginx's user {} cannot {} {}",
                 user.name,
                 if blocked.is_some() { "pass through" } else { "write to" },
                 what.display()
@@ -150,12 +150,12 @@ fn remedy(
     }
     let umask = app.gunicorn.settings.umask();
     if !umask.is_set() || umask.ok() == Some(&0) {
-        let how = "gunicorn makes its socket with mode 0777: something has changed that since \
-                   (ExecStartPost=, chmod). Take it out.";
-        return by_hand("a socket that keeps its mode", how.to_owned());
+        let how = "gunicorn creates its socket with mode 0777: something has changed that since \
+             (ExecStartPost=, chmod). Remove it.";
+        return by_hand("keep the socket's mode", how.to_owned());
     }
     // Whatever the application writes gets other modes too.
     let how = "--umask 0 in gunicorn's options".to_owned();
     let edit = Edit::setting(app, "umask", Value::Number(0)).ok();
-    (Safety::Unsafe, "--umask 0".to_owned(), edit, how)
+    (Safety::Unsafe, "set --umask 0".to_owned(), edit, how)
 }

@@ -59,14 +59,14 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         let secret = app.gunicorn.settings.is_secret("bind");
         let shown = if secret { "its port".to_owned() } else { format!("port {port}") };
         out.report(format!(
-            "at a restart gunicorn may find {shown} taken and end: outgoing connections use the \
-             ports from {} to {}",
+            "on a restart gunicorn may find {shown} taken and exit: outgoing connections use ports \
+             {} to {}",
             ports.first, ports.last
         ))
         .at_first([(bound.origin.span(), "one of them"), (app.gunicorn.started_at(), "")])
-        .help("bind on a port below them, such as 8000, and let nginx pass to that")
+        .help("bind to a port below them, such as 8000, and make nginx pass to that")
         .by_hand(bound.origin.span())
-        .fix(Safety::Manual, "a port below them");
+        .fix(Safety::Manual, "use a port below them");
     }
     Ok(())
 }

@@ -126,7 +126,7 @@ fn lost(
     let processes = app.processes.get()?;
     for master in &processes.masters {
         if master.process.mounts.get()? != processes.mounts.get()? {
-            return Err(Why::not_understood("gunicorn has a view of its own of the file system"));
+            return Err(Why::not_understood("gunicorn has its own view of the file system"));
         }
     }
     Ok(Some(if place.exists()? { Lost::Replaced } else { Lost::Gone }))
@@ -136,10 +136,10 @@ fn report(app: &App, route: &Route, lost: Lost, out: &mut Sink) {
     let Endpoint::Unix(path) = &route.endpoint else { return };
     let path = path.display();
     let (happened, evidence) = match lost {
-        Lost::Gone => ("was taken away", format!("nothing stands at {path}")),
+        Lost::Gone => ("was removed", format!("nothing is at {path}")),
         Lost::Replaced => (
             "is no longer gunicorn's",
-            format!("what stands at {path} is not the file that gunicorn's socket is bound to"),
+            format!("the file at {path} is not the one gunicorn's socket is bound to"),
         ),
     };
     let stem = app.stem();
@@ -156,7 +156,7 @@ fn report(app: &App, route: &Route, lost: Lost, out: &mut Sink) {
         false => (
             "gunicorn listens",
             format!(
-                "ss -lxp | grep {path}   shows who else listens there; end it, then:\n\
+                "ss -lxp | grep {path}   shows what else listens there; stop it, then:\n\
                  systemctl restart {stem}"
             ),
             format!("systemctl restart {stem}"),

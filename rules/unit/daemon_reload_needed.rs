@@ -108,7 +108,7 @@ fn changed(unit: &Unit, state: &UnitState) -> Result<Option<Changed>, Why> {
     }
     let said = state
         .need_daemon_reload
-        .ok_or_else(|| Why::not_read("systemctl does not say whether the unit has changed"))?;
+        .ok_or_else(|| Why::not_read("systemctl does not report whether the unit has changed"))?;
     Ok(match unloaded(unit, state) {
         Some(span) => Some(Changed::Unloaded(span)),
         None => said.then_some(Changed::Said),
@@ -132,10 +132,10 @@ fn report(app: &App, unit: &Unit, state: &UnitState, change: &Changed, out: &mut
     let service = &app.name;
     // A .socket unit refuses to start while its service is active, also both in one command.
     let (consequence, restart) = if name == *service {
-        ("`systemctl reload` takes nothing of that over", format!("systemctl restart {name}"))
+        ("`systemctl reload` applies none of that", format!("systemctl restart {name}"))
     } else {
         (
-            "the socket stays as it was, also when the service is restarted",
+            "the socket stays as it was, even when the service restarts",
             format!(
                 "systemctl stop {service} && systemctl restart {name} && systemctl start {service}"
             ),

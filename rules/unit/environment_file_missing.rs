@@ -86,7 +86,7 @@ fn judge(file: &EnvironmentFile, place: &Place, out: &mut Sink) -> Result<(), Wh
     let (severity, consequence) = match (file.optional, missing) {
         (true, true) => (
             Severity::Info,
-            format!("what {path} should set is missing, and systemd does not say so"),
+            format!("the variables of {path} are missing, and systemd does not report it"),
         ),
         (true, false) => return Ok(()),
         (false, _) => (Severity::Error, "gunicorn does not start".to_owned()),
@@ -98,7 +98,7 @@ fn judge(file: &EnvironmentFile, place: &Place, out: &mut Sink) -> Result<(), Wh
             true => "Put the file there, or remove the line.".to_owned(),
             false => format!(
                 "Put the file there (install -m 0640 -o root FILE {path}), correct the path, or \
-                 write EnvironmentFile=-{path} if it may be absent."
+                 write EnvironmentFile=-{path} if it is optional."
             ),
         });
     Ok(())

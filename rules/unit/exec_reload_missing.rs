@@ -107,11 +107,11 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     }
     if let Some(refresh) = refreshes(service) {
         out.report(format!(
-            "`systemctl reload {}` returns 0 and the old code goes on: RefreshOnReload= lets \
-             systemd reload what is its own, and gunicorn gets nothing",
+            "`systemctl reload {}` returns 0 and the old code keeps running: RefreshOnReload= \
+             makes systemd reload its own part, and gunicorn gets no signal",
             app.name
         ))
-        .at(refresh, "no ExecReload= beside it")
+        .at(refresh, "there is no ExecReload= with it")
         .help(format!("Add to [Service]:\n{}", super::RELOAD))
         .fix(Safety::Safe, super::RELOAD)
         .edit(Edit::set(&service.unit, "ExecReload", super::HUP))
@@ -119,21 +119,18 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         return Ok(());
     }
     let reset = service.unit.all("Service", "ExecReload").last().is_some();
-    let note = if reset { "this takes ExecReload= away" } else { "no ExecReload= here" };
+    let note = if reset { "this removes ExecReload=" } else { "no ExecReload= here" };
     // systemd keeps a socket that it hands over, and with it what connects during a restart.
     let restart = match service.sockets_read() {
         _ if !service.sockets.is_empty() => "",
         Ok(()) => ", and a restart drops requests",
         Err(_) => ", and a restart may drop requests",
     };
-    out.report(format!(
-        "`systemctl reload {}` refuses: there is no ExecReload={restart}",
-        app.name
-    ))
-    .at_some(super::place_for(service, "ExecReload"), note)
-    .help(format!("Add to [Service]:\n{}", super::RELOAD))
-    .fix(Safety::Safe, super::RELOAD)
-    .edit(Edit::set(&service.unit, "ExecReload", super::HUP))
-    .uncovers_rules(&OF_A_RELOAD);
+    out.report(format!("`systemctl reload {}` fails: there is no ExecReload={restart}", app.name))
+        .at_some(super::place_for(service, "ExecReload"), note)
+        .help(format!("Add to [Service]:\n{}", super::RELOAD))
+        .fix(Safety::Safe, super::RELOAD)
+        .edit(Edit::set(&service.unit, "ExecReload", super::HUP))
+        .uncovers_rules(&OF_A_RELOAD);
     Ok(())
 }

@@ -47,9 +47,9 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         .help("Put an empty line before the one that should count:\nExecStart=");
     match meant(unit) {
         Some(at) => finding
-            .fix(Safety::Safe, "an empty ExecStart= before it")
+            .fix(Safety::Safe, "put an empty ExecStart= before it")
             .edit(Edit::Before { at, line: "ExecStart=".to_owned() }),
-        None => finding.fix(Safety::Manual, "one ExecStart="),
+        None => finding.fix(Safety::Manual, "keep one ExecStart="),
     };
     Ok(())
 }

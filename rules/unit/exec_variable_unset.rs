@@ -178,7 +178,7 @@ impl Seen<'_> {
             }
             let path = &place.path;
             if path.starts_with("/run") || path.starts_with("/var/run") {
-                return Err(Why::depends(format!("{} may be made at boot", path.display())));
+                return Err(Why::depends(format!("{} may be created at boot", path.display())));
             }
             let directory = path.parent().unwrap_or(path);
             self.app.service.untouched_before_the_start(directory)?;
@@ -202,11 +202,14 @@ impl Seen<'_> {
         let shell = script(self.command).is_some_and(|script| script.span == self.word.span);
         let cause = match plain {
             true => format!("nothing sets {name}"),
-            false => format!("systemd takes all of {written} for a name and knows no defaults"),
+            false => format!("systemd reads all of {written} as a name and has no defaults"),
         };
         let names = self.app.environment.variables.keys().map(String::as_str);
         let help = match nearest(name, names).filter(|_| plain) {
-            Some(meant) => format!("Did you mean {meant}? Else set it: Environment={name}=VALUE"),
+            Some(meant) => format!(
+                "Did you mean {meant}? Otherwise set it: \
+                 Environment={name}=VALUE"
+            ),
             None if shell => format!("${written} leaves it to the shell."),
             None if plain => {
                 format!(
@@ -218,7 +221,7 @@ impl Seen<'_> {
         };
         out.report(format!("{consequence}: {cause}"))
             .severity(severity)
-            .at(self.variable.span, "nothing comes in its place")
+            .at(self.variable.span, "replaced by nothing")
             .help(help)
             .by_hand(Some(self.variable.span))
             .subject(format!("{} {own}", self.setting));
@@ -236,11 +239,11 @@ impl Seen<'_> {
             let setting = self.app.gunicorn.settings.table().settings().iter();
             let mut own = setting.filter(|setting| setting.flags.contains(&flag));
             let takes = gunicorn && own.any(|setting| setting.takes_value());
-            let text = format!("gunicorn takes the word behind it for the value of {flag}");
+            let text = format!("gunicorn reads the next word as the value of {flag}");
             return takes.then_some((text, Severity::Error));
         }
         if script(self.command).is_some_and(|script| script.span == self.word.span) {
-            let text = "the shell gets nothing in its place".to_owned();
+            let text = "the shell gets nothing for it".to_owned();
             return Some((text, Severity::Warning));
         }
         let joined = written.split_once('=').map(|(flag, _)| flag);
@@ -251,8 +254,8 @@ impl Seen<'_> {
         let what = match (whole, flag) {
             (true, Some(flag)) => format!("{flag} gets an empty value"),
             (true, None) => "the program gets an empty argument".to_owned(),
-            (false, Some(flag)) => format!("the value of {flag} has a hole in it"),
-            (false, None) => "an argument has a hole in it".to_owned(),
+            (false, Some(flag)) => format!("part of the value of {flag} is missing"),
+            (false, None) => "part of an argument is missing".to_owned(),
         };
         let harmless = flag.is_some_and(|flag| MAY_BE_EMPTY.contains(&flag));
         Some((what, if harmless { Severity::Warning } else { certain }))

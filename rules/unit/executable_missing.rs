@@ -99,7 +99,7 @@ fn relative(app: &App, out: &mut Sink) {
             continue;
         }
         let what = match fault.kind {
-            ExecFaultKind::RelativeProgram => "its program is no absolute path",
+            ExecFaultKind::RelativeProgram => "its program is not an absolute path",
             ExecFaultKind::DirectoryProgram => "its program is a directory",
             _ => continue,
         };
@@ -135,7 +135,7 @@ fn judge(app: &App, setting: &str, command: &Command, out: &mut Sink) -> Result<
     }
     let name = program.text.as_str();
     if super::is_template(name.as_bytes()) {
-        return Err(Why::not_understood(format!("{setting}='s program holds a placeholder")));
+        return Err(Why::not_understood(format!("{setting}='s program contains a placeholder")));
     }
     let consequence = super::consequence(setting);
     if name.contains('$') {
@@ -145,7 +145,7 @@ fn judge(app: &App, setting: &str, command: &Command, out: &mut Sink) -> Result<
         out.report(format!(
             "{consequence} (203/EXEC): systemd expands no variable in a program's path"
         ))
-        .at(program.span, "taken as it stands")
+        .at(program.span, "taken literally")
         .help("Write the program's path in full.");
         return Ok(());
     }
@@ -180,7 +180,7 @@ fn judge(app: &App, setting: &str, command: &Command, out: &mut Sink) -> Result<
             format!("{name} does not exist")
         }
     };
-    report(setting, command, &cause, "Correct the path, or install what is missing.", out);
+    report(setting, command, &cause, "Correct the path, or install the program.", out);
     Ok(())
 }
 
@@ -235,7 +235,8 @@ fn interpreter(setting: &str, command: &Command, out: &mut Sink) -> Result<(), W
         State::Present(_) => return Ok(()),
     };
     let name = command.line.program.text.as_str();
-    let help = "The virtual environment was moved, or its Python removed: make it anew in its place (python3 -m venv --clear …) and install the requirements.";
+    let help = "The virtual environment was moved, or its Python removed: recreate it in place \
+         (python3 -m venv --clear …) and install the requirements.";
     report(setting, command, &format!("{name} cannot run: {cause}"), help, out);
     Ok(())
 }
@@ -262,12 +263,12 @@ fn not_for_user(
     let consequence = super::consequence(setting);
     let finding = out
         .report(format!(
-            "{consequence} (203/EXEC): {name} may not execute {}",
+            "{consequence} (203/EXEC): {name} cannot execute {}",
             command.line.program.text.as_str()
         ))
         .at(command.line.program.span, format!("stopped at {wall}"))
-        .at_known(&app.service.user, "run as this user")
-        .help(format!("Let it in: chmod o+x {wall}"));
+        .at_known(&app.service.user, "runs as this user")
+        .help(format!("Let that user in: chmod o+x {wall}"));
     if let Some(metadata) = metadata {
         finding.evidence(
             EvidenceKind::File,

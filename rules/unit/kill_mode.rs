@@ -57,7 +57,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     };
     out.report(message)
         .severity(severity)
-        .at_known(&mode, "mixed is what gunicorn needs")
+        .at_known(&mode, "gunicorn needs mixed")
         .fix(Safety::Safe, "KillMode=mixed")
         .edit(Edit::set(&app.service.unit, "KillMode", "mixed"));
     Ok(())

@@ -150,10 +150,10 @@ fn report_command(
     let only = service.only_command(line).filter(|_| part.is_none());
     let edit = only.map(|line| Edit::remove(line.span));
     out.report(format!(
-        "every stop and restart cuts requests off: ExecStop= sends {signal}, {harm}"
+        "every stop and restart cuts off requests: ExecStop= sends {signal}, {harm}"
     ))
     .at(part.unwrap_or(line.span), "without it systemd sends SIGTERM")
-    .help("Take the line out")
+    .help("Remove the line")
     .fix_if(Safety::Safe, "without this ExecStop=", edit);
 }
 
@@ -163,10 +163,10 @@ fn harm(signal: &str) -> Option<&'static str> {
         "SIGQUIT" | "SIGINT" => Some("which is gunicorn's quick shutdown"),
         "SIGKILL" => Some("which leaves gunicorn no time"),
         "SIGHUP" => {
-            Some("on which gunicorn reloads and goes on, until the time is over and it is killed")
+            Some("on which gunicorn reloads and keeps running, until it is killed at the timeout")
         }
         "SIGUSR1" | "SIGUSR2" | "SIGWINCH" | "SIGTTIN" | "SIGTTOU" => {
-            Some("which ends nothing: gunicorn goes on until the time is over and it is killed")
+            Some("which stops nothing: gunicorn keeps running until it is killed at the timeout")
         }
         _ => None,
     }
@@ -181,7 +181,7 @@ fn report(
     out: &mut Sink,
 ) {
     out.report(format!(
-        "every {when} cuts requests off: systemd sends {}, {harm}",
+        "every {when} cuts off requests: systemd sends {}, {harm}",
         signal.ok().map_or("", String::as_str)
     ))
     .at_known(signal, "SIGTERM lets the workers finish")

@@ -132,8 +132,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         Stays::Depends(_) if reloads_past_it(app) => return Ok(()),
         Stays::Always => (
             format!(
-                "a reload takes the site down, even where it returns 0: SIGHUP hits {name}, which stays \
-                 gunicorn's parent"
+                "a reload takes the site down, even if it returns 0: SIGHUP hits {name}, which \
+                 stays gunicorn's parent"
             ),
             Severity::Error,
         ),
@@ -149,14 +149,14 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let by_prefix = app.service.exec_start.last().is_some_and(|c| c.line.prefixes.user_shell);
     let help = match wrapper.kind {
         _ if by_prefix => format!(
-            "Take the prefix | away: it lets the user's shell run the line (/bin/sh where that is \
+            "Remove the prefix |: it makes the user's shell run the line (/bin/sh if that is \
              nologin), and this one stays.\nExecStart={program} …"
         ),
         WrapperKind::Dash | WrapperKind::Bash | WrapperKind::Sh => format!(
             "Put `exec` before gunicorn in the shell's text, without a pipe or anything after it, \
-             or start gunicorn itself:\nExecStart={program} …"
+             or start gunicorn directly:\nExecStart={program} …"
         ),
-        _ => format!("Start gunicorn itself:\nExecStart={program} …"),
+        _ => format!("Start gunicorn directly:\nExecStart={program} …"),
     };
     let finding = out
         .report(message)
@@ -166,10 +166,12 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         .help(help)
         .by_hand(app.service.exec_start.last().map(|command| command.line.span));
     match exec(app, launch, wrapper) {
-        Some(edit) => finding.fix(Safety::Unsafe, "exec before gunicorn").edit(edit),
-        None => {
-            finding.fix(Safety::Manual, "exec before gunicorn, or gunicorn itself as ExecStart=")
-        }
+        Some(edit) => finding.fix(Safety::Unsafe, "put exec before gunicorn").edit(edit),
+        None => finding.fix(
+            Safety::Manual,
+            "put exec before gunicorn, or gunicorn itself in \
+                 ExecStart=",
+        ),
     };
     Ok(())
 }

@@ -63,18 +63,18 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         }
         let Some(work) = work(command) else { continue };
         out.report(format!(
-            "a restart keeps the site down for as long as {} runs, and for good where it fails: \
-             ExecStartPre= {} before each start, also after a crash",
+            "a restart keeps the site down while {} runs, and for good if that fails: \
+             ExecStartPre= {} before each start, even after a crash",
             work.command, work.what
         ))
         .at(command.line.span, work.what)
         .subject(work.command)
         .help(format!(
-            "Take the line out, and run {} in the deployment, before it reloads gunicorn.",
+            "Remove the line, and run {} in the deployment, before it reloads gunicorn.",
             work.command
         ))
         .by_hand(Some(command.line.span))
-        .fix(Safety::Manual, format!("{} in the deployment", work.command));
+        .fix(Safety::Manual, format!("run {} in the deployment", work.command));
     }
     Ok(())
 }

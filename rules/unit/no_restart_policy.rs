@@ -62,7 +62,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     // systemd's own 100 ms would use up its few starts at once: U108.
     let delay = app.service.unit.last("Service", "RestartSec").is_none();
     let delay = delay.then(|| Edit::set(&app.service.unit, "RestartSec", "3"));
-    let note = if restart.is_set() { "" } else { "no Restart= that counts" };
+    let note = if restart.is_set() { "" } else { "no effective Restart=" };
     out.report(format!("when gunicorn's master dies the site stays down: {cause}"))
         .at_some(place, note)
         .help("In [Service]:\nRestart=always\nRestartSec=3")

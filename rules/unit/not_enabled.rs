@@ -70,7 +70,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         ),
     };
     out.report(format!("after the next boot the site is gone: nothing starts {name}, {cause}"))
-        .at_some(service.defined_at(), "started by hand alone")
+        .at_some(service.defined_at(), "started only by hand")
         .evidence(
             EvidenceKind::File,
             format!("no *.target.wants/{name} and no other unit that starts it"),

@@ -73,10 +73,10 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             return Ok(());
         }
         out.report(
-            "the start never ends: Type=oneshot counts as started once gunicorn has ended, and no reload \
-             is possible until then",
+            "the start never ends: with Type=oneshot it is done only when gunicorn exits, and no \
+             reload is possible until then",
         )
-        .at_known(&kind, "waits for gunicorn to end")
+        .at_known(&kind, "waits for gunicorn to exit")
         .fix(Safety::Safe, "Type=exec")
         .edit(Edit::set(&service.unit, "Type", "exec"));
         return Ok(());
@@ -87,14 +87,19 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     // What waits then is the shell or launcher.
     let launch = app.gunicorn.launch.get()?;
     let (place, cause) = if let Some(place) = service.unsets("NOTIFY_SOCKET") {
-        (Some(place), "NOTIFY_SOCKET is taken from gunicorn's environment".to_owned())
+        (Some(place), "NOTIFY_SOCKET is removed from gunicorn's environment".to_owned())
     } else if launch.cleared || launch.unset.iter().any(|name| name == "NOTIFY_SOCKET") {
-        (app.gunicorn.started_at(), "`env` takes NOTIFY_SOCKET from gunicorn".to_owned())
+        (
+            app.gunicorn.started_at(),
+            "`env` removes NOTIFY_SOCKET from gunicorn's \
+             environment"
+                .to_owned(),
+        )
     } else {
         match app.gunicorn.version.get()? {
             version if is_silent(version) => (
                 app.gunicorn.started_at(),
-                format!("gunicorn {version} sends no READY=1 (20.0 is the first that does)"),
+                format!("gunicorn {version} sends no READY=1 (20.0 is the first to send it)"),
             ),
             _ => return Ok(()),
         }

@@ -148,8 +148,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         let hidden_here = !bound.activated && *own.get()? && !joined(app);
         let hidden_there = !hidden_here && !routes.is_empty() && *nginx.get()?;
         let cause = match (hidden_here, hidden_there) {
-            (true, _) => "PrivateTmp= hides it in a /tmp of gunicorn's own",
-            (_, true) => "nginx's own PrivateTmp= gives nginx another /tmp",
+            (true, _) => "PrivateTmp= hides it in gunicorn's own /tmp",
+            (_, true) => "nginx's PrivateTmp= gives nginx another /tmp",
             _ => continue,
         };
         let finding = out

@@ -115,14 +115,14 @@ fn report(app: &App, first: &Pinned, own: &[&Pinned], out: &mut Sink) {
     let verb = if settings.len() == 1 { "names" } else { "name" };
     let settings = settings.join(" and ");
     let consequence = match (serves(app, &first.release), first.served == first.release) {
-        (true, true) => format!("a reload goes on serving {release} after the next deployment"),
+        (true, true) => format!("a reload keeps serving {release} after the next deployment"),
         (true, false) => format!(
-            "a reload serves {release}, and not {}, to which {link} leads",
+            "a reload serves {release}, not {}, where {link} leads",
             show::name(&first.served)
         ),
         (false, _) => {
             format!(
-                "gunicorn goes on with files of {release}, and does not start once it is pruned"
+                "gunicorn keeps using files of {release}, and will not start once that is pruned"
             )
         }
     };
@@ -131,12 +131,12 @@ fn report(app: &App, first: &Pinned, own: &[&Pinned], out: &mut Sink) {
         .report(format!("{consequence}: {settings} {verb} that release, and not the link {link}"))
         .at_each(own.iter().map(|pinned| (pinned.span, "one release")));
     finding
-        .help(format!("Write {link} in place of {}.", first.release.display()))
+        .help(format!("Write {link} instead of {}.", first.release.display()))
         .by_hand(Some(first.span))
         .subject(first.release.display().to_string())
         .fix_if(
             Safety::Unsafe,
-            format!("{link} in place of the release"),
+            format!("write {link} instead of the release"),
             edits.unwrap_or_default(),
         )
         .uncovers_rules(&["G213", "U113"]);

@@ -167,7 +167,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         false => "nothing puts the link on sys.path",
     };
     let message =
-        format!("after {from} moves, a reload goes on serving {to} and returns 0: {nothing}");
+        format!("after {from} moves, a reload keeps serving {to} and returns 0: {nothing}");
     report(app, &place.path, message, Severity::Error, out)
         .evidence(EvidenceKind::File, format!("{from} -> {to}"));
     Ok(())
@@ -187,7 +187,7 @@ fn by_name(app: &App, place: &Place, why: &Why, out: &mut Sink) -> Result<(), Wh
         return Ok(());
     }
     let message = format!(
-        "if {} is a link to a release (it was not read), a reload goes on serving the old release \
+        "if {} is a link to a release (it was not read), a reload keeps serving the old release \
          after it moves: nothing in the unit puts the link on sys.path",
         link.display()
     );
@@ -265,11 +265,11 @@ fn report<'s>(
     let repair = repair(app, &path, &shown, given);
     let draft = out.report(message).severity(severity);
     let finding = match chdir.span() {
-        Some(span) if given == Chdir::Right => draft.at(span, "not put first: it is there"),
+        Some(span) if given == Chdir::Right => draft.at(span, "not put first: it is already there"),
         Some(span) => draft.at(span, "does not go through the link"),
         None => draft.at_some(command, format!("no --chdir {shown}")),
     };
-    finding.at_known(&app.service.working_directory, "resolved once, at the start");
+    finding.at_known(&app.service.working_directory, "resolved once, at startup");
     if let Some(variable) = in_python_path(app, Path::new(&path)) {
         finding.at_some(variable.span, "keeps --chdir from being put first");
     }
@@ -317,9 +317,9 @@ fn repair(app: &App, path: &str, shown: &str, chdir: Chdir) -> Repair {
         }
     }
     if in_python_path(app, Path::new(path)).is_some() {
-        titles.push("no PYTHONPATH".to_owned());
+        titles.push("remove PYTHONPATH".to_owned());
         lines.push(format!(
-            "Take {path} out of PYTHONPATH, which keeps gunicorn from putting it first."
+            "Remove {path} from PYTHONPATH, which keeps gunicorn from putting it first."
         ));
         edits.push(line_of(app, path).map(Edit::remove));
     }

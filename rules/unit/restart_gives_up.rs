@@ -119,8 +119,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         false => "there is no RestartSec=",
     };
     out.report(format!(
-        "a short outage of what it needs leaves the site down for good: systemd gives up after {burst} \
-         starts in {seconds} s, and {cause}"
+        "a short outage of a dependency leaves the site down for good: systemd gives up after \
+         {burst} starts in {seconds} s, and {cause}"
     ))
     .at_some(
         delay.span().or_else(|| service.restart().span()),

@@ -72,20 +72,21 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         return Ok(());
     }
     let (cause, place) = match (privileged, user.origin().and_then(Origin::span)) {
-        (true, _) => ("ExecStart= has a prefix that leaves User= aside", Some(command.line.span)),
+        (true, _) => ("ExecStart= has a prefix that bypasses User=", Some(command.line.span)),
         (false, Some(span)) => ("User= is root", Some(span)),
         (false, None) => ("there is no User=", super::place_for(service, "User")),
     };
     let stem = app.stem();
     out.report(format!(
-        "whoever breaks into the application owns the host: gunicorn's workers run as root ({cause})"
+        "anyone who breaks into the application owns the host: gunicorn's workers run as root \
+         ({cause})"
     ))
     .at_some(place, cause)
     .help(format!(
         "useradd --system --shell /usr/sbin/nologin {stem}\nin [Service]:\nUser={stem}\nGroup={stem}\n\
-         and chown to {stem} what it writes (logs, uploads, a database's file)"
+         and chown to {stem} the files it writes (logs, uploads, a database file)"
     ))
     .by_hand(place)
-    .fix(Safety::Manual, "a user of its own");
+    .fix(Safety::Manual, "give it its own user");
     Ok(())
 }

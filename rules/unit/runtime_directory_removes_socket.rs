@@ -104,12 +104,12 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             let (name, shown) = (&unit.name, directory.path.display());
             out.report(format!(
                 "after a {when} of {} every request gets 502: systemd removes {shown}, and {name} \
-                 listens on without {}",
+                 keeps listening without {}",
                 app.name,
                 path.display()
             ))
             .severity(severity)
-            .at(span, "lies in the directory that goes away")
+            .at(span, "is in the directory that is removed")
             .at(directory.span, "removed whenever the service stops")
             .fix(Safety::Safe, "RuntimeDirectoryPreserve=yes")
             .edit(Edit::set(&service.unit, "RuntimeDirectoryPreserve", "yes"));

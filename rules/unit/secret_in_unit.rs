@@ -75,19 +75,19 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let more = if found.len() > names.len() { " …" } else { "" };
     let stem = app.stem();
     out.report(format!(
-        "every account on the host can read {}{more}: systemd tells what Environment= sets to \
-         anybody who asks",
+        "every account on the host can read {}{more}: systemd shows the values of Environment= to \
+         anyone who asks",
         names.join(", ")
     ))
     .at_first(found.iter().map(|(_, span)| (*span, "set in the unit")))
     .subject(first.as_str())
     .help(format!(
-        "install -m 0600 -o root -g root /dev/null /etc/{stem}.env\nmove the assignments there, and in \
-         [Service] instead of them:\nEnvironmentFile=/etc/{stem}.env\nand change the secrets: they \
-         could be read"
+        "install -m 0600 -o root -g root /dev/null /etc/{stem}.env\nmove the assignments there, \
+         and in [Service], instead of them:\nEnvironmentFile=/etc/{stem}.env\nand change the \
+         secrets, because anyone could read them"
     ))
     .by_hand(found.iter().find_map(|(_, span)| *span))
-    .fix(Safety::Manual, format!("the secrets in /etc/{stem}.env"));
+    .fix(Safety::Manual, format!("move the secrets to /etc/{stem}.env"));
     Ok(())
 }
 

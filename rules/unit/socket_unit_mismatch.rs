@@ -158,19 +158,19 @@ fn admits(app: &App, bound: &Bound, route: &Route, out: &mut Sink) -> Result<(),
     }
     let name = &unit.name;
     out.report(format!(
-        "every request gets 502: {name} makes {} with mode {:04o} for {}, and nginx's user {} may \
-         not write to it",
+        "every request gets 502: {name} creates {} with mode {:04o} for {}, so nginx's user {} \
+         cannot write to it",
         path.display(),
         file.mode,
         file.user.name,
         nginx.name
     ))
-    .at_some(file.span.or_else(|| bound.origin.span()), "decides who may connect")
+    .at_some(file.span.or_else(|| bound.origin.span()), "decides who can connect")
     .at(route.peer, format!("nginx connects here as {}", nginx.name))
     .subject("mode")
     .help(format!("In [Socket] of {name}:\nSocketUser={}\nSocketMode=0660", nginx.name))
     .by_hand(file.span.or_else(|| bound.origin.span()))
-    .fix(Safety::Manual, format!("SocketUser={}, SocketMode=0660", nginx.name));
+    .fix(Safety::Manual, format!("set SocketUser={}, SocketMode=0660", nginx.name));
     Ok(())
 }
 
@@ -190,15 +190,15 @@ fn accepts(app: &App, unit: &Unit, out: &mut Sink) {
     let name = unit.name.to_string();
     let stem = name.trim_end_matches(".socket");
     out.report(format!(
-        "nobody listens for nginx: with Accept=yes {name} wants a {stem}@.service, one process for each \
-         connection, and does not start {}",
+        "nothing listens for nginx: with Accept=yes {name} needs a {stem}@.service, one process \
+         per connection, and does not start {}",
         app.name
     ))
-    .at(line.value.span(), "one service for each connection")
+    .at(line.value.span(), "one service per connection")
     .subject("Accept")
-    .help("Accept=no, which is the default: take the line out")
+    .help("Accept=no is the default: remove the line")
     .by_hand(Some(line.value.span()))
-    .fix(Safety::Manual, "one service for all connections");
+    .fix(Safety::Manual, "use one service for all connections");
 }
 
 fn is_started(app: &App, bound: &Bound, route: &Route, out: &mut Sink) -> Result<(), Why> {
@@ -216,7 +216,7 @@ fn is_started(app: &App, bound: &Bound, route: &Route, out: &mut Sink) -> Result
             Some(false) => {}
             None => {
                 return Err(Why::depends(format!(
-                    "whether {} is {}, only a resolver tells",
+                    "only a resolver can tell whether {} is {}",
                     route.endpoint, bound.endpoint
                 )));
             }
@@ -227,7 +227,7 @@ fn is_started(app: &App, bound: &Bound, route: &Route, out: &mut Sink) -> Result
     let by = pulled.map_or_else(String::new, |pull| format!(": {}", pull.path.display()));
     out.report(format!(
         "after the next boot every request gets 502: nothing starts {name}, so gunicorn listens on \
-         {}, and nginx connects to {}",
+         {}, but nginx connects to {}",
         listens.join(" and "),
         route.endpoint
     ))

@@ -65,9 +65,9 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     ))
     .at_some(
         stop.span().or_else(|| super::place_for(&app.service, "TimeoutStopSec")),
-        "SIGKILL comes then",
+        "then SIGKILL is sent",
     )
-    .at_known(&graceful, "workers are to have this long")
+    .at_known(&graceful, "workers should have this long")
     .help(format!("In [Service]:\nTimeoutStopSec={better}"))
     .fix(Safety::Safe, format!("TimeoutStopSec={better}"))
     .edit(edit(&app.service, better));

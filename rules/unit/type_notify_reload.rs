@@ -116,8 +116,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     out.report(format!(
         "{consequence}: Type=notify-reload waits for RELOADING=1, which no gunicorn sends"
     ))
-    .at_known(&kind, "notify is what gunicorn does")
-    .fix(Safety::Safe, "Type=notify with ExecReload=")
+    .at_known(&kind, "gunicorn supports notify")
+    .fix(Safety::Safe, "set Type=notify with ExecReload=")
     .edits(edits);
     Ok(())
 }

@@ -103,13 +103,13 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
 fn report_condition(app: &App, condition: &FailedCondition, out: &mut Sink) {
     let FailedCondition { setting, asserted, negated, path, span } = condition;
     let path = path.display();
-    let is = if *negated { "is there" } else { "is not there" };
+    let is = if *negated { "exists" } else { "does not exist" };
     let consequence = match asserted {
         true => format!("systemd refuses to start {}", app.name),
-        false => format!("systemd passes over every start of {} and says nothing", app.name),
+        false => format!("systemd silently skips every start of {}", app.name),
     };
     out.report(format!(
-        "{consequence}: {setting}= asks for {path}, which {is}",
+        "{consequence}: {setting}= requires {path}, which {is}",
         path = match negated {
             true => format!("a host without {path}"),
             false => path.to_string(),
@@ -117,9 +117,9 @@ fn report_condition(app: &App, condition: &FailedCondition, out: &mut Sink) {
     ))
     .at(*span, is)
     .subject(format!("{setting} {path}"))
-    .help(format!("Correct the path, or take {setting}= out; look with: ls -ld {path}"))
+    .help(format!("Correct the path, or remove {setting}=; check with: ls -ld {path}"))
     .by_hand(Some(*span))
-    .fix(Safety::Manual, format!("a {setting}= that holds"));
+    .fix(Safety::Manual, format!("correct {setting}="));
 }
 
 fn report(app: &App, dependency: &Dependency, standing: Standing, weak: bool, out: &mut Sink) {
@@ -135,9 +135,9 @@ fn report(app: &App, dependency: &Dependency, standing: Standing, weak: bool, ou
     };
     let help = match (near, standing) {
         (Some(near), _) => format!("Did you mean {setting}={near}?"),
-        (None, Standing::Masked) => format!("systemctl unmask {name}, or take {setting}= out"),
+        (None, Standing::Masked) => format!("systemctl unmask {name}, or remove {setting}="),
         (None, _) => format!(
-            "Install what brings {name}, or take {setting}= out; what there is: \
+            "Install the package that provides {name}, or remove {setting}=; to list the units: \
              systemctl list-unit-files"
         ),
     };
@@ -147,5 +147,5 @@ fn report(app: &App, dependency: &Dependency, standing: Standing, weak: bool, ou
         .subject(format!("{setting} {name}"))
         .help(help)
         .by_hand(Some(dependency.span))
-        .fix(Safety::Manual, format!("{setting}= with a unit that is there"));
+        .fix(Safety::Manual, format!("name an existing unit in {setting}="));
 }

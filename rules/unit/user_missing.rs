@@ -67,7 +67,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     }
     for unit in &service.sockets {
         for (key, kind) in [("SocketUser", Kind::User), ("SocketGroup", Kind::Group)] {
-            judge(app, unit, ("Socket", key), kind, "nobody listens for nginx", out)?;
+            judge(app, unit, ("Socket", key), kind, "nothing listens for nginx", out)?;
         }
     }
     Ok(())
@@ -168,11 +168,11 @@ fn report(
         Kind::Group => format!("groupadd --system {name}"),
     };
     if is_no_name(name, kind) {
-        out.report(format!("{consequence}: no {word} can be called {name}"))
-            .at(span, "taken with all its signs")
+        out.report(format!("{consequence}: {name} is not a valid {word} name"))
+            .at(span, "taken with all its characters")
             .subject(format!("{key} {name}"))
             .help(format!("{key}= takes one name, without quotes and blanks"))
-            .fix(Safety::Manual, format!("the name of a {word}"));
+            .fix(Safety::Manual, format!("write the name of a {word}"));
         return;
     }
     let guess = near.map_or_else(String::new, |near| format!("Did you mean {key}={near}?\n"));
@@ -187,8 +187,8 @@ fn report(
         )
         .subject(format!("{key} {name}"))
         .help(format!(
-            "{guess}Correct the name (systemctl daemon-reload), or make the {word}:\n{make}\nthen: \
-             systemctl restart {stem}"
+            "{guess}Correct the name (systemctl daemon-reload), or create the \
+             {word}:\n{make}\nthen: systemctl restart {stem}"
         ))
-        .fix(Safety::Manual, format!("make the {word} {name}, or name another"));
+        .fix(Safety::Manual, format!("create the {word} {name}, or name another"));
 }

@@ -73,9 +73,9 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         "systemd kills gunicorn every {seconds} s: WatchdogSec= waits for a sign of life that \
          gunicorn never sends"
     ))
-    .at_known(&watchdog, "SIGABRT comes then")
+    .at_known(&watchdog, "then SIGABRT is sent")
     .at_some(app.gunicorn.started_at(), "sends READY=1 once and no WATCHDOG=1")
-    .help("Take WatchdogSec= out of [Service], or in a drop-in:\nWatchdogSec=0")
+    .help("Remove WatchdogSec= from [Service], or in a drop-in:\nWatchdogSec=0")
     .fix(Safety::Safe, "WatchdogSec=0")
     .edit(Edit::set(&service.unit, "WatchdogSec", "0"));
     Ok(())
@@ -88,7 +88,7 @@ fn silent(app: &App) -> Result<(), Why> {
         return may("with NotifyAccess=all anything in the unit");
     }
     if app.gunicorn.launch.get()?.wrapper().is_some_and(|wrapper| wrapper.stays != Stays::Never) {
-        return may("what starts gunicorn");
+        return may("the program that starts gunicorn");
     }
     for hook in HOOKS {
         match app.gunicorn.settings.get(hook) {

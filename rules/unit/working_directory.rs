@@ -87,15 +87,15 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let (cause, help) = match place.state.get()? {
         State::Present(metadata) if metadata.kind != FileKind::Directory => (
             format!("{path} is {}, not a directory", metadata.kind),
-            "Name the directory that holds the application.".to_owned(),
+            "Name the directory that contains the application.".to_owned(),
         ),
         State::Present(_) => return blocked(app, place, out),
         State::Broken { reason } => {
-            (format!("{path}: {reason}"), format!("See where it breaks: namei -l {path}"))
+            (format!("{path}: {reason}"), format!("Find where it breaks: namei -l {path}"))
         }
         State::Missing { .. } if comment(place).is_some() => (
-            format!("{path} does not exist: what was meant as a comment belongs to the path"),
-            "Put the comment on a line of its own: systemd knows none behind a value.".to_owned(),
+            format!("{path} does not exist: the intended comment is part of the path"),
+            "Put the comment on its own line: systemd has no comments after a value.".to_owned(),
         ),
         State::Missing { link: Some(link), .. } => (
             format!(
@@ -109,7 +109,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             let owner = user.map_or("root", |user| user.name.as_str());
             (
                 format!("{} does not exist", at.display()),
-                format!("Correct the path, or make it: install -d -o {owner} {path}"),
+                format!("Correct the path, or create it: install -d -o {owner} {path}"),
             )
         }
     };
@@ -156,15 +156,16 @@ fn blocked(app: &App, place: &Place, out: &mut Sink) -> Result<(), Why> {
     };
     let Some((wall, metadata)) = wall else { return Ok(()) };
     let (name, wall) = (&user.name, wall.display());
-    out.report(format!("gunicorn does not start (200/CHDIR): {name} may not enter {wall}"))
-        .at_known(&app.service.working_directory, format!("behind {wall}"))
+    out.report(format!("gunicorn does not start (200/CHDIR): {name} cannot enter {wall}"))
+        .at_known(&app.service.working_directory, format!("below {wall}"))
         .at_known(&app.service.user, "gunicorn runs as this user")
         .evidence(
             EvidenceKind::File,
             format!("{wall}: mode {:04o}, owner {}:{}", metadata.mode, metadata.uid, metadata.gid),
         )
         .help(format!(
-            "Let it in: chmod o+x {wall}\nor, for this user alone: setfacl -m u:{name}:x {wall}"
+            "Let the user in: chmod o+x {wall}\nor, only for this user: setfacl -m u:{name}:x \
+             {wall}"
         ));
     Ok(())
 }
