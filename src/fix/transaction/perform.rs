@@ -112,7 +112,7 @@ fn stage_all<'s>(
         let parent = handles.get(&step.parent)?;
         match handles.disk.mkdir(&parent, &step.name) {
             Err(error) if error.kind == DiskErrorKind::Exists => {
-                return Err(Stopped::Changed(step.path.clone(), "there is something by now"));
+                return Err(Stopped::Changed(step.path.clone(), "something is there now"));
             }
             other => other?,
         }
@@ -216,7 +216,7 @@ fn place(
     let Some(then) = &step.current else {
         return match disk.rename(directory, from, to, Renaming::New) {
             Err(error) if error.kind == DiskErrorKind::Exists => {
-                Err(changed(step, "there is something by now"))
+                Err(changed(step, "something is there now"))
             }
             Err(error) => Err(error.into()),
             Ok(()) => verify(disk, directory, step, made),
