@@ -124,7 +124,7 @@ fn apply_writes_and_undo_brings_all_back() {
     let undone = fix(&tree, &["--undo"]);
     exit(&undone, 0);
     assert_eq!(state(&tree.root()), before);
-    assert!(fix(&tree, &["--history"]).stdout.contains("taken back"));
+    assert!(fix(&tree, &["--history"]).stdout.contains("undone"));
     let nothing = fix(&tree, &["--undo"]);
     exit(&nothing, 1);
     assert!(nothing.stdout.contains("no change"), "{}", nothing.all());
