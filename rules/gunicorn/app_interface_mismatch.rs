@@ -4,8 +4,7 @@ use crate::facts::release::interface::Interface;
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// The worker class calls the application in a way that it does not understand: every request
-    /// gets 500.
+    /// Every request gets 500: the worker class and the application speak different interfaces.
     ///
     /// An ASGI application (FastAPI, Starlette, Quart, Django's `get_asgi_application()`) is called
     /// as `application(scope, receive, send)` and needs a worker that does so:
@@ -14,9 +13,8 @@ crate::rule! {
     /// (Flask, Django's `get_wsgi_application()`) want it. gunicorn notices nothing: it starts, the
     /// reload succeeds, and each request ends in a TypeError.
     ///
-    /// What the application is, is read from the code, through the release's own modules and
-    /// factories; adapters (`WsgiToAsgi`, `a2wsgi`) are known. Where it is not sure, nothing is
-    /// said.
+    /// The kind of application is read from the code, through the release's own modules and
+    /// factories; adapters (`WsgiToAsgi`, `a2wsgi`) are known. When in doubt, nothing is reported.
     ///
     /// By hand: `--worker-class uvicorn.workers.UvicornWorker` (with the package uvicorn-worker:
     /// `uvicorn_worker.UvicornWorker`) for an ASGI application; none, or `gthread`, for WSGI.
@@ -59,7 +57,7 @@ crate::rule! {
     ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
     /// ```
     ///
-    /// Healthy: an application that is chosen when it runs, so that its kind is not known.
+    /// Healthy: an application chosen at run time, whose kind is not known.
     ///
     /// ```python,good
     /// import os

@@ -3,10 +3,10 @@ use crate::host::FileKind;
 use crate::rule::{EvidenceKind, Safety, Sink};
 
 crate::rule! {
-    /// gunicorn does not start: where its socket is to be there is something else.
+    /// gunicorn does not start: something else is where its socket belongs.
     ///
-    /// gunicorn replaces an old socket at the path of `--bind unix:…`. A regular file or a
-    /// directory there it leaves alone, and ends with "is not a socket".
+    /// gunicorn replaces an old socket at the path of `--bind unix:…`. It leaves a regular file or
+    /// directory alone, and ends with "is not a socket".
     ///
     /// Proved by `bind-path-taken`: gunicorn ended with `is not a socket`, and every request got
     /// 502.

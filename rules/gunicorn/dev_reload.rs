@@ -3,14 +3,14 @@ use crate::facts::{App, Why};
 use crate::rule::{Edit, Hand, Safety, Sink, Value};
 
 crate::rule! {
-    /// With `--reload` all workers stop whenever a file changes, in the middle of a deployment.
+    /// With `--reload` all workers stop when a file changes, even in mid-deployment.
     ///
     /// It is made for development: every worker watches the files of all modules that it imported
     /// and exits when one of them changes. A deployment that writes into the release, or a
-    /// `pip install`, then takes all workers away at one moment, when half of the files are new
-    /// and half are old. Until they have booted nobody answers; and where the half-written code
-    /// cannot be imported, the master gives up and the site is down (measured for every import
-    /// that fails). A syntax error is answered with a traceback in each response instead.
+    /// `pip install`, then stops all workers at once, with half of the files new and half old.
+    /// Until they have booted nobody answers; and where the half-written code cannot be imported,
+    /// the master gives up and the site is down (measured for every import that fails). A syntax
+    /// error is answered with a traceback in each response instead.
     ///
     /// By hand: take `--reload` (`reload = True`) away and restart once. `systemctl reload` does
     /// not need it.
@@ -38,7 +38,7 @@ crate::rule! {
     /// reload = False
     /// ```
     ///
-    /// Healthy: settings that only say how it would be done.
+    /// Healthy: settings that do not turn it on.
     ///
     /// ```python,good,file=/srv/myapp/releases/2026-04-21/gunicorn.conf.py
     /// import os

@@ -1,8 +1,7 @@
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// A server of its own starts while the application is imported: gunicorn's workers never
-    /// answer.
+    /// gunicorn's workers never answer: the application starts its own server while being imported.
     ///
     /// `app.run()`, `uvicorn.run(…)` or `serve(app)` at the top level of a module that the
     /// application imports serves until it is stopped, so the import never ends. Every worker hangs
@@ -10,8 +9,8 @@ crate::rule! {
     /// the port taken and ends, again and again. `systemctl reload` returns 0, and no request is
     /// answered any more.
     ///
-    /// Only what certainly runs when a worker starts is reported: not in functions, not under
-    /// `if __name__ == "__main__":` and not under conditions that only the running program answers.
+    /// Only a call that certainly runs when a worker starts is reported, not one in a function,
+    /// under `if __name__ == "__main__":` or under a condition known only at run time.
     ///
     /// By hand: put the call under `if __name__ == "__main__":`, where it belongs.
     ///

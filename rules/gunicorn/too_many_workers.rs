@@ -3,23 +3,21 @@ use crate::rule::prelude::*;
 
 crate::rule! {
     /// A reload stalls the site, or takes more memory than there is: there are too many workers.
-    ///
-    /// At a reload gunicorn starts as many new workers as it has, all at once, and tells the old
+    /// On reload gunicorn starts as many new workers as it has, all at once, and tells the old
     /// ones to stop at the same moment. They all import the application on the same processors,
-    /// and nobody serves until the first has done. Measured with gunicorn 23.0.0, two processors
+    /// and none serves until the first is done. Measured with gunicorn 23.0.0, two processors
     /// and an application that takes 0.3 s of a processor's time to import: 3 workers stalled the
-    /// site for 0.5 s, 5 for 0.7 s, 24 for 2.7 s and 40 for 7.2 s. What waits is better served by
-    /// threads, or by an asynchronous worker class. Reported is what is more than four times
-    /// gunicorn's own advice, 2 × processors + 1.
+    /// site for 0.5 s, 5 for 0.7 s, 24 for 2.7 s and 40 for 7.2 s. Requests that mostly wait need
+    /// threads, or an asynchronous worker class. More than four times gunicorn's own advice, 2 ×
+    /// processors + 1, is reported.
     ///
-    /// The old workers stay until their last request is done, so a reload needs the memory of all
-    /// of them once more. On a living host it is reported where even the smallest worker's own
-    /// memory, times their number, is more than what memory and swap have left: the kernel then
-    /// ends processes, gunicorn's or the database's. What a limit of the unit (`MemoryMax=`) leaves
-    /// is not looked at.
+    /// The old workers stay until their last request is done, so a reload needs twice their memory.
+    /// On a live host this is reported when the smallest worker's own memory, times their number,
+    /// exceeds free memory and swap: the kernel then kills processes, gunicorn's or the database's.
+    /// A limit of the unit (`MemoryMax=`) is not considered.
     ///
-    /// By hand: fewer `--workers`, and `--threads 4` where requests wait for a database or for
-    /// other services.
+    /// By hand: fewer `--workers`, and `--threads 4` if requests wait for a database or other
+    /// services.
     ///
     /// ```ini,bad,drop-in
     /// [Service]
@@ -56,7 +54,7 @@ crate::rule! {
     /// SwapFree:              0 kB
     /// ```
     ///
-    /// Healthy: enough memory, and many workers on as many processors.
+    /// Healthy: enough memory, and three workers on one processor.
     ///
     /// ```proc,good
     /// 800 memory=20000

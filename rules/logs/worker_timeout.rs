@@ -4,12 +4,12 @@ use crate::rule::{EvidenceKind, Safety, Sink};
 crate::rule! {
     /// Requests are cut off: gunicorn, or the kernel, has killed workers while they were at work.
     ///
-    /// gunicorn kills a worker that has not been heard of for `timeout` seconds (30): of the class `sync`
-    /// any whose request takes longer. The visitor gets 500 (measured with `sync`: the worker still says so)
-    /// or 502, and the work is done by half. `WORKER TIMEOUT` in the log is that; a worker that was `sent SIGKILL` without it was killed from outside,
-    /// mostly by the kernel when memory ran out, or by SIGSEGV of a library. At a stop gunicorn's own
-    /// `SIGKILL! Perhaps out of memory?` proves no shortage (measured): only a unit that is up is judged,
-    /// since its last start or reload.
+    /// gunicorn kills a worker that has been silent for `timeout` seconds (30): with `sync`, any
+    /// whose request takes longer. The visitor gets 500 (measured with `sync`: the worker still
+    /// sends it) or 502, and the work is half done. In the log that is `WORKER TIMEOUT`; `sent
+    /// SIGKILL` without it means killed from outside, mostly by the kernel when memory ran out, or
+    /// by SIGSEGV in a library. `SIGKILL! Perhaps out of memory?` during a stop proves no shortage
+    /// (measured): only running units are checked, from their last start or reload on.
     ///
     /// By hand: see which request it was (`journalctl -u myapp | grep -A 30 'WORKER TIMEOUT'`), make it
     /// shorter or hand it to a queue; or raise `timeout`, and with it `proxy_read_timeout` and
@@ -52,7 +52,7 @@ crate::rule! {
     /// {"MESSAGE": "[2026-04-21 09:20:00 +0000] [14] [INFO] Booting worker with pid: 14"}
     /// {"MESSAGE": "[2026-04-21 09:25:01 +0000] [11] [ERROR] Worker (pid:14) was sent SIGKILL! Perhaps out of memory?"}
     /// ```
-    /// Before the last reload, and workers that a reload itself ends:
+    /// Healthy: timeouts before the last reload, and workers that it ended:
     ///
     /// ```text,good,command=systemctl show
     /// Id=myapp.service

@@ -1,4 +1,4 @@
-//! The application's site lies beside nginx's configuration, and nothing loads it.
+//! A site file for the application exists, but nginx does not load it.
 
 use crate::facts::nginx::DormantPeer;
 use crate::facts::{App, Bound, Deployment, Endpoint, TcpHost, Why};

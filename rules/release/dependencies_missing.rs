@@ -1,4 +1,4 @@
-//! Holds what the release requires against what is installed.
+//! Compares what the release requires with what is installed.
 
 use std::path::Path;
 

@@ -14,8 +14,8 @@ crate::rule! {
     /// `User=www-data` and `--bind unix:/run/myapp.sock`: `systemctl start` returns 0, gunicorn
     /// logs `Retrying in 1 second.` five times and then `Can't connect to /run/myapp.sock`. With
     /// `RuntimeDirectory=myapp` systemd makes `/run/myapp` for the user before each start, keeps it
-    /// over a reload and removes it at the stop. A line of tmpfiles.d or a `.socket` unit provides
-    /// the place as well; what an `ExecStartPre=` makes is not judged.
+    /// on reload and removes it on stop. A tmpfiles.d line or a `.socket` unit works too; a
+    /// directory made by `ExecStartPre=` is not checked.
     ///
     /// By hand: `RuntimeDirectory=myapp` in `[Service]`, `--bind unix:/run/myapp/gunicorn.sock`,
     /// the same path in nginx; `systemctl daemon-reload`, restart, `nginx -s reload`.
@@ -59,7 +59,7 @@ crate::rule! {
     /// WantedBy=multi-user.target
     /// ```
     ///
-    /// Another directory than the one that systemd makes is as good as none:
+    /// A directory other than the socket's does not help:
     ///
     /// ```ini,bad,drop-in
     /// [Service]
@@ -85,7 +85,7 @@ crate::rule! {
     /// ```
     ///
     /// `RuntimeDirectory=NAME:LINK` makes both; `NAME::ro` is read-only for the service from
-    /// systemd 257 on, and older versions pass over it.
+    /// systemd 257 on, and ignored before.
     ///
     /// ```ini,good,drop-in
     /// [Service]

@@ -1,4 +1,4 @@
-//! From the file of settings, and the options that go before it, to what the engine is asked.
+//! Merges the settings file and the options over it into the engine's settings.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! The formats: which there are, and which file writes each.
+//! The list of formats, and which file writes each.
 
 use std::fmt;
 

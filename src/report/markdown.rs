@@ -1,8 +1,8 @@
 //! `--format markdown`: a comment for a pull request: the verdicts, the findings, each with its lines
 //! folded away.
 //!
-//! Nothing of what was read is markup here: text is escaped, and neither mentions people (`@name`)
-//! nor links issues (`#12`). Lines of files stand in fences that none of them can close.
+//! Nothing that was read becomes markup: text is escaped, so it mentions no people (`@name`) and
+//! links no issues (`#12`). Lines of files are in fences that no line can close.
 
 use std::fmt::Write;
 
