@@ -1,5 +1,5 @@
-//! The socket on which nginx is to reach an application, as the file of settings says
-//! (`expected-upstream`): a part of N301.
+//! The socket on which nginx should reach an application, from the settings file
+//! (`expected-upstream`): part of N301.
 
 use crate::facts::{App, Bound, Deployment, Endpoint, Why};
 use crate::rule::{Severity, Sink};

@@ -1,4 +1,4 @@
-//! `PrivateUsers=` for U126: the service gets a user namespace of its own, in which few users exist
+//! `PrivateUsers=` for U126: the service gets its own user namespace, in which few users exist
 //! and no capability reaches the host.
 
 use crate::rule::prelude::*;

@@ -1,5 +1,5 @@
-//! A socket in a directory that systemd makes: what the unit, gunicorn's settings and nginx have to
-//! say for it, in one.
+//! A socket in a directory that systemd creates: the lines for the unit, gunicorn's settings and
+//! nginx together.
 
 use std::path::Path;
 

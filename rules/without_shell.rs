@@ -1,4 +1,4 @@
-//! What a line that was written for a shell is in systemd's own words, where that is certain.
+//! Translates a line written for a shell into systemd's own settings, if that is certain.
 
 use crate::facts::App;
 use crate::facts::service::{Command, ExecCommand, ExecPrefixes, Word};

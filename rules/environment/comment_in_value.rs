@@ -3,9 +3,9 @@ use crate::facts::{App, Why};
 use crate::rule::{Edit, Safety, Sink};
 
 crate::rule! {
-    /// The comment behind a value is part of the value that the application gets.
+    /// A comment after a value is part of the value that the application gets.
     ///
-    /// systemd knows comments on lines of their own only. `A=x # note` gives the process
+    /// systemd allows comments only on their own lines. `A=x # note` gives the process
     /// `x # note`, and `A="x" # note` gives it `x# note`; nothing is logged. A shell, docker and
     /// most libraries for `.env` files cut it off, so the same file works on a laptop. (Measured
     /// on systemd 252 and 257.)
@@ -22,7 +22,7 @@ crate::rule! {
     /// # on the data disk
     /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db
     /// ```
-    /// A `#` without a blank before it, or in quotes, is meant:
+    /// A `#` without a blank before it, or in quotes, is intended:
     /// ```env,good
     /// SECRET_KEY='9f2c1b7e5d8a # f03b6c7d1e2a5f4988c'
     /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db

@@ -5,15 +5,15 @@ use crate::rule::prelude::*;
 crate::rule! {
     /// A variable is cut off, or is not set at all, because of a backslash at the end of a line.
     ///
-    /// A backslash before the end of a line joins it with the next one. In a file with Windows'
-    /// line ends (CRLF) it stands before the carriage return and escapes that: the value ends
-    /// there, and what the next line holds is lost. In double quotes the backslash and the line
-    /// end become part of the value. And before systemd 254 a comment that ends in a backslash
-    /// goes on in the next line, so what is assigned there is not set. Nothing is logged for any
-    /// of them. (Measured on systemd 252, 257 and 262.)
+    /// A backslash before the end of a line joins it with the next one. In a file with Windows line
+    /// ends (CRLF) it comes before the carriage return and escapes that: the value ends there, and
+    /// the next line is lost. In double quotes the backslash and the line end become part of the
+    /// value. And before systemd 254 a comment that ends in a backslash continues on the next line,
+    /// so the variable assigned there is not set. Nothing is logged for any of them. (Measured on
+    /// systemd 252, 257 and 262.)
     ///
     /// By hand: `sed -i 's/\r$//' /etc/myapp.env`, and no backslash at the end of a comment; then
-    /// `systemctl restart`: workers keep the old environment over a reload.
+    /// `systemctl restart`: a reload keeps the old environment.
     ///
     /// Proved by `environment-continuation`: the database's URL ended at the first line of its
     /// value.

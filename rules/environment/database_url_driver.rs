@@ -5,7 +5,7 @@ use crate::facts::release::packages::Venv;
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// The database's URL asks for something that is not installed: the application fails where it
+    /// The database's URL asks for something that is not installed: the application fails when it
     /// connects, most often while it is imported.
     ///
     /// SQLAlchemy takes the driver from the URL's scheme, and imports it when the engine is made:
@@ -15,10 +15,10 @@ crate::rule! {
     /// - `postgresql://` means psycopg2 up to SQLAlchemy 2.0, and psycopg 3 from 2.1 on;
     /// - `postgresql+asyncpg://`, `mysql+pymysql://` and the like name the driver.
     ///
-    /// Looked at are the variables for databases, such as DATABASE_URL; where the code is not seen to
-    /// read one when it starts, it is a warning. Where the code itself names a
-    /// scheme it may change what the environment gives, and nothing is said. Of the value only the
-    /// scheme is looked at, and nothing is shown.
+    /// The variables for databases, such as DATABASE_URL, are checked; if the code is not seen to
+    /// read one at startup, this is a warning. Code that names a scheme itself may change the
+    /// environment's value, so nothing is reported. Only the scheme of the value is read, and
+    /// nothing is shown.
     ///
     /// By hand: write the scheme that names the installed driver (`postgresql+psycopg2://`), or
     /// install the driver.
@@ -51,7 +51,7 @@ crate::rule! {
     /// DATABASE_URL=postgresql://myapp:hunter2@127.0.0.1/myapp
     /// ```
     ///
-    /// Healthy: the code itself mends the scheme.
+    /// Healthy: the code itself corrects the scheme.
     ///
     /// ```env,good
     /// SECRET_KEY=7f1c9a52f0b84d3f9d0e6c1a5b2e8f47

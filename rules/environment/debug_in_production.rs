@@ -4,15 +4,15 @@ use crate::facts::{App, Why};
 use crate::rule::{Edit, Safety, Sink};
 
 crate::rule! {
-    /// Debug mode is on: exceptions pass by the application's error handlers, and whatever shows its
-    /// insides (debug toolbars, debug pages) may be on with it.
+    /// Debug mode is on: exceptions bypass the application's error handlers, and debug toolbars or
+    /// debug pages may be on too.
     ///
-    /// Flask takes `FLASK_DEBUG` for true unless it is empty, `0`, `false` or `no`, in any case:
-    /// `off` and `n` turn debugging **on** (`flask.helpers.get_debug_flag`). Before Flask 2.3
-    /// `FLASK_ENV=development` turned it on too, and configuration classes go on to be chosen by
-    /// it. `DEBUG=1` is what most settings modules read; where none of the application's modules
-    /// speaks of it, it turns nothing on. Measured under gunicorn: no traceback is
-    /// shown, but a request that lacks a field gets 500 where it got 400.
+    /// Flask treats `FLASK_DEBUG` as true unless it is empty, `0`, `false` or `no`, in upper or
+    /// lower case: `off` and `n` turn debugging **on** (`flask.helpers.get_debug_flag`). Before
+    /// Flask 2.3 `FLASK_ENV=development` turned it on too, and configuration classes are still
+    /// chosen by it. Most settings modules read `DEBUG=1`; if none of the application's modules
+    /// mentions it, it turns nothing on. Measured under gunicorn: no traceback is shown, but a
+    /// request that lacks a field gets 500 where it got 400.
     ///
     /// Proved by `debug-in-production`: a request without a field was answered with 500
     /// instead of 400, as the debug mode lets the exception through.
@@ -34,14 +34,14 @@ crate::rule! {
     /// FLASK_ENV=production
     /// DEBUG=
     /// ```
-    /// A word that reads like "off" and is not:
+    /// A word that looks like "off" but is not:
     /// ```env,bad
     /// SECRET_KEY=9f2c1b7e5d8a4f03b6c7d1e2a5f4988c
     /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db
     /// FLASK_DEBUG=off
     /// ```
-    /// In the unit, where the code chooses its configuration by it (Flask from 2.3 on does not look
-    /// at it any more):
+    /// In the unit, where the code chooses its configuration by it (Flask from 2.3 on no longer
+    /// reads it):
     /// ```python,bad
     /// import os
     ///
@@ -54,12 +54,12 @@ crate::rule! {
     /// [Service]
     /// Environment=FLASK_ENV=development
     /// ```
-    /// Nothing looks at it here:
+    /// Nothing reads it here:
     /// ```ini,good,drop-in
     /// [Service]
     /// Environment=FLASK_ENV=development
     /// ```
-    /// Nor at `DEBUG`, which is the application's own:
+    /// Nor `DEBUG`, which is the application's own:
     /// ```env,good
     /// SECRET_KEY=9f2c1b7e5d8a4f03b6c7d1e2a5f4988c
     /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db
@@ -78,7 +78,7 @@ crate::rule! {
     /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db
     /// DEBUG=1
     /// ```
-    /// Here the environment file, which beats the unit, turns it off again:
+    /// Here the environment file, which overrides the unit, turns it off again:
     /// ```ini,good,drop-in
     /// [Service]
     /// Environment=DEBUG=1
@@ -88,7 +88,7 @@ crate::rule! {
     /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db
     /// DEBUG=0
     /// ```
-    /// On gunicorn's command line, which beats them all:
+    /// On gunicorn's command line, which overrides them all:
     /// ```ini,bad
     /// [Unit]
     /// Description=Gunicorn for myapp
@@ -117,7 +117,7 @@ crate::rule! {
     /// [Install]
     /// WantedBy=multi-user.target
     /// ```
-    /// In the code itself; under `if __name__ == "__main__":` it is for `python app.py` alone:
+    /// In the code itself; under `if __name__ == "__main__":` it is only for `python app.py`:
     ///
     /// ```python,bad
     /// from flask import Flask
@@ -134,8 +134,9 @@ crate::rule! {
     ///     app.run(debug=True)
     /// ```
     ///
-    /// Django's `DEBUG`, as the settings say it that this application starts with: error pages show source
-    /// code and settings to whoever causes one (measured on Django 5.2), and every query is kept in memory.
+    /// Django's `DEBUG`, in the settings this application starts with: error pages show source code
+    /// and settings to anyone who causes one (measured on Django 5.2), and every query is kept in
+    /// memory.
     E408 "debug-in-production" {
         severity: Error, impact: Exposure, fix: Some(Safe), item: Environment, hop: Release,
         since: "0.1.0", check: App(check)

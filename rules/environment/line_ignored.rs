@@ -3,15 +3,15 @@ use crate::facts::{App, Why};
 use crate::rule::{Edit, Safety, Severity, Sink};
 
 crate::rule! {
-    /// A variable is not set, because systemd drops its line without a word.
+    /// A variable is not set, because systemd silently drops its line.
     ///
-    /// An `EnvironmentFile=` looks like a shell script and is none. systemd takes `NAME=value` and
-    /// nothing else: `export NAME=value`, a name with a dash or a dot or a digit at its start,
-    /// `NAME: value`, and the first line of a file that begins with a byte order mark are all
-    /// passed over. The unit starts all the same; what misses the variable is the application: at
-    /// the next reload its workers do not boot. For a bad name there is a line `Ignoring invalid
-    /// environment assignment` in the journal, for `NAME: value` and a line without `=` there is
-    /// nothing. (Measured on systemd 252 and 257.)
+    /// An `EnvironmentFile=` looks like a shell script but is not one. systemd accepts only
+    /// `NAME=value`: `export NAME=value`, a name with a dash or a dot or a leading digit, `NAME:
+    /// value`, and the first line of a file that starts with a byte order mark are all ignored. The
+    /// unit still starts, but the application lacks the variable: at the next reload its workers do
+    /// not boot. For a bad name there is a line `Ignoring invalid environment assignment` in the
+    /// journal, for `NAME: value` and a line without `=` there is nothing. (Measured on systemd 252
+    /// and 257.)
     ///
     /// Proved by `environment-export`: the variable never arrived, the application broke
     /// off with KeyError at its start, and every request got 502.
@@ -24,7 +24,7 @@ crate::rule! {
     /// SECRET_KEY=9f2c1b7e5d8a4f03b6c7d1e2a5f4988c
     /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db
     /// ```
-    /// Blanks round `=`, comments, blank lines and quotes are all right:
+    /// Blanks around `=`, comments, blank lines and quotes are all right:
     /// ```env,good
     /// # export is not needed here
     /// ; nor here
@@ -32,13 +32,13 @@ crate::rule! {
     /// SECRET_KEY = "9f2c1b7e5d8a4f03b6c7d1e2a5f4988c"
     ///   DATABASE_URL='sqlite:////srv/myapp/shared/myapp.db'
     /// ```
-    /// A name with a dash is no name:
+    /// A name with a dash is not valid:
     /// ```env,bad
     /// SECRET_KEY=9f2c1b7e5d8a4f03b6c7d1e2a5f4988c
     /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db
     /// MAIL-SERVER=localhost
     /// ```
-    /// YAML is no environment file:
+    /// YAML is not an environment file:
     /// ```env,bad
     /// SECRET_KEY=9f2c1b7e5d8a4f03b6c7d1e2a5f4988c
     /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db

@@ -5,7 +5,7 @@ use crate::rule::{Severity, Sink};
 crate::rule! {
     /// The rest of the file ends up in one variable, because a quote is never closed.
     ///
-    /// A value in quotes may go over several lines, so systemd reads on to the next quote, or to
+    /// A quoted value may span several lines, so systemd reads on to the next quote, or to
     /// the end of the file: the variables on those lines are not set, and nothing is logged. A
     /// quote that does not start the value (`it's`) is an ordinary character. (Measured on systemd
     /// 252 and 257.)
@@ -30,7 +30,7 @@ crate::rule! {
     /// b6c7d1e2a5f4988c"
     /// MOTTO=it's
     /// ```
-    /// The next quote in the file closes it, and what it was to open stays open:
+    /// The next quote in the file closes it, and the string that one should open stays open:
     /// ```env,bad
     /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db
     /// SECRET_KEY="9f2c1b7e5d8a4f03b6c7d1e2a5f4988c

@@ -5,13 +5,13 @@ use crate::facts::{App, Identity, Want, Why};
 use crate::rule::{Edit, EvidenceKind, Safety, Sink};
 
 crate::rule! {
-    /// Every account on the host can read the application's secrets, or nginx hands them out.
+    /// Every account on the host can read the application's secrets, or nginx serves them.
     ///
     /// systemd reads an environment file as root before it becomes the service's user: mode 0600
-    /// and owner root are enough. A file inside a release goes with the release, one in a working
-    /// tree of git is a `git add .` away from being published, and one under nginx's `root` can be
-    /// fetched by anybody. Who may read it through its group is taken for meant. A file that sets
-    /// nothing but the likes of `PORT` and `WEB_CONCURRENCY` holds no secret.
+    /// and owner root are enough. A file inside a release goes with the release, one in a git
+    /// working tree is a `git add .` away from being published, and one under nginx's `root` can be
+    /// fetched by anyone. Access through its group is assumed to be intended. A file that sets only
+    /// `PORT`, `WEB_CONCURRENCY` and the like contains no secret.
     ///
     /// Proved by `environment-file-readable`: user nobody read the secret key; with mode
     /// 0640 it could not, and the service started all the same.

@@ -8,13 +8,13 @@ use crate::rule::{Finding, Severity, Sink};
 crate::rule! {
     /// No worker boots after the next reload, because a variable that the code needs is set nowhere.
     ///
-    /// `os.environ["NAME"]` at the top level of a module that gunicorn imports raises `KeyError`
-    /// where NAME is not set; so do python-decouple's `config("NAME")`, environs' `env.str("NAME")`
-    /// and a field without default of a pydantic-settings class. When no new worker boots, gunicorn
-    /// ends itself (status 3 or 1), and HUP is no exception. What systemd sets by itself (PATH, HOME,
-    /// USER …) is there; PWD is not. A read under a condition, in `try … except KeyError` or in a
-    /// function counts only where `.env.example` lists the variable as well. What
-    /// `required-variables` in deploy-doctor.toml names has to be set, whatever the code shows.
+    /// `os.environ["NAME"]` at the top level of a module that gunicorn imports raises `KeyError` if
+    /// NAME is not set; so do python-decouple's `config("NAME")`, environs' `env.str("NAME")` and a
+    /// field without default of a pydantic-settings class. When no new worker boots, gunicorn ends
+    /// itself (status 3 or 1), and HUP is no exception. Variables that systemd itself sets (PATH,
+    /// HOME, USER …) exist; PWD does not. A read under a condition, in `try … except KeyError` or
+    /// in a function counts only if `.env.example` also lists the variable. The variables in
+    /// `required-variables` of deploy-doctor.toml must be set, whatever the code shows.
     ///
     /// Proved by `environment-variable-missing`: the application broke off with KeyError at
     /// its start, and every request got 502.
@@ -55,7 +55,7 @@ crate::rule! {
     ///     app.config["REGION"] = "eu"
     /// app.config["HOME"] = os.environ["HOME"]
     /// ```
-    /// A slip of the pen:
+    /// A typo:
     /// ```env,bad
     /// SECRET_KEY=9f2c1b7e5d8a4f03b6c7d1e2a5f4988c
     /// DATABSE_URL=sqlite:////srv/myapp/shared/myapp.db

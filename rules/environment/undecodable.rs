@@ -27,7 +27,7 @@ crate::rule! {
     /// SITE_NAME="Café Müller"
     /// ```
     ///
-    /// A comment in Latin-1 is no fault, and neither are letters in UTF-8:
+    /// A comment in Latin-1 is not a fault, and neither are letters in UTF-8:
     ///
     /// ```env,good,latin1
     /// # für Müller

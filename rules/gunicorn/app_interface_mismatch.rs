@@ -10,7 +10,7 @@ crate::rule! {
     /// as `application(scope, receive, send)` and needs a worker that does so:
     /// `uvicorn.workers.UvicornWorker` or gunicorn's own `asgi` (from 24.1). `sync`, `gthread`,
     /// `gevent` and the others call `application(environ, start_response)`, as WSGI applications
-    /// (Flask, Django's `get_wsgi_application()`) want it. gunicorn notices nothing: it starts, the
+    /// (Flask, Django's `get_wsgi_application()`) need it. gunicorn notices nothing: it starts, the
     /// reload succeeds, and each request ends in a TypeError.
     ///
     /// The kind of application is read from the code, through the release's own modules and

@@ -3,15 +3,14 @@ use crate::facts::gunicorn::Layer;
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// Anyone who reaches the machine talks to gunicorn past nginx.
+    /// Anyone who can reach the machine can talk to gunicorn without going through nginx.
     ///
     /// gunicorn listens on every address, or on a public one, though nginx on the same machine passes
-    /// the requests to it. Who connects to the port gets the application without TLS, without
-    /// nginx's limits and passwords, and with whatever Host and X-Forwarded-For headers they like;
-    /// and gunicorn's default workers are easily kept busy by slow clients. Only a firewall keeps
-    /// them out, which files do not tell. A unit with `IPAddressDeny=` is not reported.
-    /// `PORT` in the environment makes gunicorn listen on every address where nothing else sets
-    /// `bind`.
+    /// the requests to it. Anyone who connects to the port gets the application without TLS,
+    /// without nginx's limits and passwords, and with any Host and X-Forwarded-For headers they
+    /// like; and slow clients easily keep gunicorn's default workers busy. Only a firewall keeps
+    /// them out, which files do not show. A unit with `IPAddressDeny=` is not reported. `PORT` in
+    /// the environment makes gunicorn listen on every address if nothing else sets `bind`.
     ///
     /// By hand: `--bind 127.0.0.1:8000`, or a unix socket; then restart once.
     ///
@@ -55,7 +54,7 @@ crate::rule! {
     /// }
     /// ```
     ///
-    /// Healthy: systemd lets nobody else in.
+    /// Healthy: systemd lets nothing else in.
     ///
     /// ```ini,good,drop-in
     /// [Service]

@@ -5,12 +5,11 @@ use crate::facts::{App, Why};
 use crate::rule::{Edit, Safety, Sink};
 
 crate::rule! {
-    /// gunicorn does not start: it takes `--bind` for another address than was meant.
+    /// gunicorn does not start: it reads `--bind` as the wrong address.
     ///
     /// A number alone is a host to gunicorn, not a port: `--bind 8000` is the address 0.0.31.64,
-    /// port 8000, and cannot be bound. A path without `unix:` before it is a host's name, and so is
-    /// `myapp.sock`. gunicorn
-    /// tries for five seconds and ends with 1.
+    /// port 8000, and cannot be bound. A path without `unix:` before it is a host name, and so is
+    /// `myapp.sock`. gunicorn tries for five seconds and exits with 1.
     ///
     /// Proved by `bind-port-only`: gunicorn never listened on port 8000, and every request got 502.
     ///

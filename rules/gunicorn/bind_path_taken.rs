@@ -6,7 +6,7 @@ crate::rule! {
     /// gunicorn does not start: something else is where its socket belongs.
     ///
     /// gunicorn replaces an old socket at the path of `--bind unix:…`. It leaves a regular file or
-    /// directory alone, and ends with "is not a socket".
+    /// directory alone, and exits with "is not a socket".
     ///
     /// Proved by `bind-path-taken`: gunicorn ended with `is not a socket`, and every request got
     /// 502.

@@ -6,19 +6,19 @@ use crate::rule::prelude::show;
 use crate::rule::{EvidenceKind, Sink};
 
 crate::rule! {
-    /// gunicorn does not start, and dies at a reload: its configuration file cannot be loaded.
+    /// gunicorn does not start, and dies on reload: its configuration file cannot be loaded.
     ///
     /// gunicorn runs the file that `-c` names, or `gunicorn.conf.py` in its working directory, at
-    /// its start and again on HUP. Where the file is not there, may not be read by the service's
-    /// user, is no Python or raises, gunicorn exits with 1. On HUP it does so at once, and takes
-    /// the running workers with it. A path behind `-c` counts from the working directory, not from
-    /// `--chdir`. In a repository a name that no file here has is told where one has nearly that name.
+    /// startup and again on HUP. If the file does not exist, cannot be read by the service's user,
+    /// is not Python or raises, gunicorn exits with 1. On HUP it does so at once, and takes the
+    /// running workers with it. A path after `-c` starts at the working directory, not at
+    /// `--chdir`. In a repository a missing file is reported only if another has a similar name.
     ///
-    /// What is certain to raise is told: `os.environ["X"]` where nothing sets X, `int()` of a
-    /// variable that is not set, a name that is not there, an import
-    /// that is neither installed nor in the directory where gunicorn is started. Values that are not known tell nothing.
+    /// Only code certain to raise is reported: `os.environ["X"]` when nothing sets X, `int()` of an
+    /// unset variable, an undefined name, an import that is neither installed nor in the directory
+    /// where gunicorn starts. Unknown values are not reported.
     ///
-    /// `logconfig_dict` is laid over gunicorn's own logging, key by key: `handlers` of one's own replaces
+    /// `logconfig_dict` is merged over gunicorn's own logging, key by key: your `handlers` replaces
     /// gunicorn's handlers, and its root logger then names one that is gone.
     ///
     /// Proved by `logging-without-root`: gunicorn ended with "Unable to configure root logger", and every
@@ -56,7 +56,7 @@ crate::rule! {
     /// }
     /// ```
     ///
-    /// A package that is not installed (what is caught, or imported in a hook, is no reason):
+    /// A package that is not installed (caught errors and imports in a hook do not count):
     ///
     /// ```python,bad,file=/srv/myapp/releases/2026-04-21/gunicorn.conf.py
     /// import multiprocessing
@@ -78,7 +78,7 @@ crate::rule! {
     ///     multiprocess.mark_process_dead(worker.pid)
     /// ```
     ///
-    /// A file that is not there:
+    /// A file that does not exist:
     ///
     /// ```ini,bad,drop-in
     /// [Service]
@@ -93,7 +93,7 @@ crate::rule! {
     ///     --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app
     /// ```
     ///
-    /// The file of `--log-config` (`logconfig`) that is not there, with which gunicorn ends alike:
+    /// A file of `--log-config` (`logconfig`) that does not exist, with which gunicorn exits too:
     ///
     /// ```ini,bad,drop-in
     /// [Service]

@@ -8,11 +8,11 @@ crate::rule! {
     /// It is made for development: every worker watches the files of all modules that it imported
     /// and exits when one of them changes. A deployment that writes into the release, or a
     /// `pip install`, then stops all workers at once, with half of the files new and half old.
-    /// Until they have booted nobody answers; and where the half-written code cannot be imported,
-    /// the master gives up and the site is down (measured for every import that fails). A syntax
-    /// error is answered with a traceback in each response instead.
+    /// Until they have booted no request is answered; and if the half-written code cannot be
+    /// imported, the master gives up and the site is down (measured for every import that fails). A
+    /// syntax error is answered with a traceback in each response instead.
     ///
-    /// By hand: take `--reload` (`reload = True`) away and restart once. `systemctl reload` does
+    /// By hand: remove `--reload` (`reload = True`) and restart once. `systemctl reload` does
     /// not need it.
     ///
     /// Proved by `dev-reload`: a file that was half copied took the site down, though

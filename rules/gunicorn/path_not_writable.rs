@@ -6,14 +6,14 @@ use crate::host::FileKind;
 use crate::rule::{Edit, EvidenceKind, Safety, Sink};
 
 crate::rule! {
-    /// gunicorn does not start: it may not write its log, its pid file or its workers' heartbeats.
+    /// gunicorn does not start: it cannot write its log, its pid file or its workers' heartbeats.
     ///
-    /// gunicorn opens the files of `accesslog` and `errorlog` before it listens, makes its pid file
-    /// in the directory of `pidfile`, the files of a logging configuration (`logconfig`,
-    /// `logconfig_dict`, `logconfig_json`), and a heartbeat file for each worker in `worker_tmp_dir`, all
-    /// as the user that `User=` names. A directory that is not there it does not make. `… isn't
-    /// writable`, `Can't create pidfile`: it ends with 1. A log that logrotate or a first start by
-    /// hand made as root is the usual cause.
+    /// gunicorn opens the files of `accesslog` and `errorlog` before it listens, creates its pid
+    /// file in the directory of `pidfile`, the files of a logging configuration (`logconfig`,
+    /// `logconfig_dict`, `logconfig_json`), and a heartbeat file for each worker in
+    /// `worker_tmp_dir`, all as the user that `User=` names. It does not create a missing
+    /// directory. `… isn't writable`, `Can't create pidfile`: it exits with 1. The usual cause is a
+    /// log that logrotate or a first start by hand created as root.
     ///
     /// Proved by `log-not-writable`: gunicorn ended with `isn't writable`, and every request got
     /// 502.

@@ -6,8 +6,8 @@ crate::rule! {
     /// `app.run()`, `uvicorn.run(…)` or `serve(app)` at the top level of a module that the
     /// application imports serves until it is stopped, so the import never ends. Every worker hangs
     /// there, is killed after `timeout`, and the next one hangs again; or the second worker finds
-    /// the port taken and ends, again and again. `systemctl reload` returns 0, and no request is
-    /// answered any more.
+    /// the port taken and exits, again and again. `systemctl reload` returns 0, but no request is
+    /// answered.
     ///
     /// Only a call that certainly runs when a worker starts is reported, not one in a function,
     /// under `if __name__ == "__main__":` or under a condition known only at run time.

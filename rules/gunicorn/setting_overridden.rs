@@ -3,16 +3,16 @@ use crate::facts::gunicorn::{Layer, Overridden};
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// A setting of gunicorn's has no effect: it is made again elsewhere, with another value.
+    /// A gunicorn setting has no effect: it is set again elsewhere, with another value.
     ///
-    /// gunicorn takes `WEB_CONCURRENCY` for its default, then the configuration file, then
-    /// `GUNICORN_CMD_ARGS`, then the command line; the last of them counts, and of two equal options
-    /// of one command line the second. Whoever sets `GUNICORN_CMD_ARGS` or `WEB_CONCURRENCY` beside
-    /// a command line that says otherwise, or adds an option that stands there already further on,
-    /// waits for an effect in vain. Nothing is logged. That the command line beats the configuration
-    /// file is what it is for, and not reported. (Measured with gunicorn 20.1.0, 23.0.0 and 27.0.1.)
+    /// gunicorn uses `WEB_CONCURRENCY` as its default, then the configuration file, then
+    /// `GUNICORN_CMD_ARGS`, then the command line; the last one counts, and of two equal options on
+    /// one command line the second. Setting `GUNICORN_CMD_ARGS` or `WEB_CONCURRENCY` when the
+    /// command line says otherwise, or adding an option that is set again further on, has no
+    /// effect. Nothing is logged. A command line that overrides the configuration file is normal,
+    /// and not reported. (Measured with gunicorn 20.1.0, 23.0.0 and 27.0.1.)
     ///
-    /// By hand: take the one away that is not meant, then restart.
+    /// By hand: remove the one that you do not want, then restart.
     ///
     /// Proved by `setting-overridden`: `GUNICORN_CMD_ARGS` asked for five workers, and three were
     /// there.
@@ -38,8 +38,8 @@ crate::rule! {
     /// Environment=WEB_CONCURRENCY=5
     /// ```
     ///
-    /// Healthy: the command line beats the configuration file, and others say the same or another
-    /// thing.
+    /// Healthy: the command line overrides the configuration file, and the others agree or set
+    /// something else.
     ///
     /// ```python,good,file=/srv/myapp/releases/2026-04-21/gunicorn.conf.py
     /// workers = 1

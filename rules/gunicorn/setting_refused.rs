@@ -6,15 +6,15 @@ use crate::rule::{Edit, Safety, Severity, Sink};
 crate::rule! {
     /// gunicorn does not start: it refuses an option or a value.
     ///
-    /// An option that the installed version does not know, the beginning of several options
-    /// (`--max-request`), a value of the wrong kind, a hook that takes another number of
-    /// arguments, a user who is not there: gunicorn ends with 2
-    /// (the command line, `GUNICORN_CMD_ARGS`) or 1 (everything else) before it listens. The
-    /// running one goes on over a reload as long as only the command line changed, and is gone
-    /// after the next restart; what its configuration file says it reads again on HUP, and ends.
-    /// `WEB_CONCURRENCY` that is no number is refused even where `--workers` beats it.
+    /// An option that the installed version does not have, the beginning of several options
+    /// (`--max-request`), a value of the wrong kind, a hook with the wrong number of arguments, a
+    /// user that does not exist: gunicorn exits with 2 (the command line, `GUNICORN_CMD_ARGS`) or 1
+    /// (everything else) before it listens. If only the command line changed, a running gunicorn
+    /// survives a reload and is gone after the next restart; it rereads its configuration file on
+    /// HUP, and exits. A `WEB_CONCURRENCY` that is not a number is refused even if `--workers`
+    /// overrides it.
     ///
-    /// A name in the configuration file that is no setting is passed over in silence: that is a
+    /// A name in the configuration file that is not a setting is silently ignored: that is a
     /// warning.
     ///
     /// Proved by `option-misspelt`: gunicorn ended with status 2 at its start, and every request got
@@ -50,7 +50,7 @@ crate::rule! {
     ///     pass
     /// ```
     ///
-    /// Options that only look, left behind, and a variable without a value:
+    /// Options that only check, left in place, and a variable without a value:
     ///
     /// ```ini,bad,drop-in
     /// [Service]
@@ -71,7 +71,7 @@ crate::rule! {
     ///     --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app
     /// ```
     ///
-    /// Healthy: a beginning that only one option has, and names of the file's own.
+    /// Healthy: a beginning that only one option has, and the file's own names.
     ///
     /// ```ini,good,drop-in
     /// [Service]

@@ -6,15 +6,15 @@ crate::rule! {
     /// Two units listen on one socket: one of them does not start, or takes the socket from the
     /// other.
     ///
-    /// A port can be bound once: the second gunicorn ends with "Address already in use". A unix
-    /// socket it takes over from the first, which is then reached by nobody; and whichever stops
-    /// first deletes the file that the other one listens on (measured). After the next restart or
-    /// reboot the site is down, or the wrong application answers.
+    /// A port can be bound once: the second gunicorn exits with "Address already in use". It takes
+    /// a unix socket over from the first, which no request then reaches; and whichever stops first
+    /// deletes the file the other listens on (measured). After the next restart or reboot the site
+    /// is down, or the wrong application answers.
     ///
-    /// nginx itself may be the other: gunicorn on a port that a server of nginx listens on.
+    /// The other may be nginx itself: gunicorn on a port that an nginx server listens on.
     ///
-    /// Where one of the two is not enabled it is a warning: only somebody who starts it brings the
-    /// harm about.
+    /// If one of the two is not enabled this is a warning: the harm is done only when somebody
+    /// starts it.
     ///
     /// Proved by `socket-shared`: when the other unit was stopped, it deleted the socket: every
     /// request got 502 while the unit was active.

@@ -6,15 +6,15 @@ use crate::rule::prelude::{Span, Value};
 use crate::rule::{Edit, EvidenceKind, Safety, Sink};
 
 crate::rule! {
-    /// Every request gets 502: nginx's user may not enter the directory of gunicorn's socket.
+    /// Every request gets 502: nginx's user cannot enter the directory of gunicorn's socket.
     ///
-    /// nginx logs `connect() failed (13: Permission denied)`. To connect takes the right to pass
+    /// nginx logs `connect() failed (13: Permission denied)`. Connecting needs the right to pass
     /// through every directory on the way; a home directory is mostly 0750 or 0700 today, and the
-    /// socket's own mode, 0777, is no help there. What is there is judged, without a living host;
-    /// S606 judges the socket itself where one lives.
+    /// socket's own mode, 0777, does not help there. This rule checks the files, without a live
+    /// host; S606 checks the socket itself on a live one.
     ///
     /// By hand: put the socket under /run (`RuntimeDirectory=`), here and in nginx; or let nginx's
-    /// user pass: `chmod o+x` for the directory named.
+    /// user pass: `chmod o+x` on the directory named.
     ///
     /// Proved by `socket-directory-mode`: gunicorn served and its socket had mode 0777, yet nginx logged
     /// `13: Permission denied` and every request got 502.
@@ -67,13 +67,13 @@ crate::rule! {
     /// }
     /// ```
     ///
-    /// Healthy: a directory of the unit's own under /run.
+    /// Healthy: the unit's own directory under /run.
     ///
     /// ```ini,good,drop-in
     /// [Service]
     /// RuntimeDirectoryMode=0755
     /// ```
-    /// The unit's own directory with a mode that lets nobody else in, where nginx is another user:
+    /// The unit's own directory with a mode that lets no one else in, when nginx is another user:
     ///
     /// ```ini,bad,drop-in
     /// [Service]

@@ -3,13 +3,14 @@ use crate::rule::prelude::*;
 
 crate::rule! {
     /// A reload stalls the site, or takes more memory than there is: there are too many workers.
-    /// On reload gunicorn starts as many new workers as it has, all at once, and tells the old
-    /// ones to stop at the same moment. They all import the application on the same processors,
-    /// and none serves until the first is done. Measured with gunicorn 23.0.0, two processors
-    /// and an application that takes 0.3 s of a processor's time to import: 3 workers stalled the
-    /// site for 0.5 s, 5 for 0.7 s, 24 for 2.7 s and 40 for 7.2 s. Requests that mostly wait need
-    /// threads, or an asynchronous worker class. More than four times gunicorn's own advice, 2 ×
-    /// processors + 1, is reported.
+    ///
+    /// On reload gunicorn starts as many new workers as it has, all at once, and tells the old ones
+    /// to stop at the same moment. They all import the application on the same processors, and none
+    /// serves until the first is done. Measured with gunicorn 23.0.0, two processors and an
+    /// application that takes 0.3 s of a processor's time to import: 3 workers stalled the site for
+    /// 0.5 s, 5 for 0.7 s, 24 for 2.7 s and 40 for 7.2 s. Requests that mostly wait need threads,
+    /// or an asynchronous worker class. More than four times gunicorn's own advice (2 × processors + 1)
+    /// is reported.
     ///
     /// The old workers stay until their last request is done, so a reload needs twice their memory.
     /// On a live host this is reported when the smallest worker's own memory, times their number,

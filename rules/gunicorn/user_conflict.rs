@@ -2,13 +2,13 @@ use crate::facts::{App, Known, Why};
 use crate::rule::{Edit, Safety, Severity, Sink};
 
 crate::rule! {
-    /// No worker boots: gunicorn is told to change its user or group, and may not.
+    /// No worker boots: gunicorn should change its user or group, but is not allowed to.
     ///
-    /// `--user` and `--group` are for a master that runs as root. Where the unit's `User=` has made
-    /// it another user already, the change is refused ("Operation not permitted"), each worker
-    /// ends, and gunicorn gives up with status 3; a unix socket cannot be given to the other user
-    /// either. A group that the user merely belongs to is refused as well. The same user and group
-    /// as the unit's are fine.
+    /// `--user` and `--group` are for a master that runs as root. If the unit's `User=` has already
+    /// made it another user, the change is refused ("Operation not permitted"), each worker ends,
+    /// and gunicorn gives up with status 3; a unix socket cannot be given to the other user either.
+    /// A group that the user merely belongs to is refused as well. The same user and group as the
+    /// unit's are fine.
     ///
     /// Proved by `user-option`: the change was not permitted, no worker booted, and every request
     /// got 502.

@@ -5,16 +5,16 @@ use crate::rule::prelude::nearest_within;
 use crate::rule::{Finding, Item, Safety, Severity, Sink};
 
 crate::rule! {
-    /// gunicorn does not start: it does not have the worker class, or what the class needs is not
-    /// installed.
+    /// gunicorn does not start: it does not have the worker class, or a package the class needs is
+    /// not installed.
     ///
     /// `-k` names one of gunicorn's own classes or a class by its dotted path. gunicorn loads it
-    /// before it listens and ends with 1 where it cannot; `--check-config` does not notice. The
-    /// classes of its own: sync, gthread, gevent (gevent_wsgi, gevent_pywsgi), tornado, eventlet
-    /// until 25, asgi from 24 on. gevent, eventlet and tornado want the package of their name;
-    /// from 26.1 on gevent also wants `packaging`, which pip does not bring along.
+    /// before it listens and exits with 1 if it cannot; `--check-config` does not notice. Its own
+    /// classes: sync, gthread, gevent (gevent_wsgi, gevent_pywsgi), tornado, eventlet until 25,
+    /// asgi from 24 on. gevent, eventlet and tornado need the package of their name; from 26.1 on
+    /// gevent also needs `packaging`, which pip does not bring along.
     ///
-    /// In a repository it is held against the list of packages: an error where that is a lock.
+    /// In a repository it is compared with the list of packages: an error if that is a lock.
     ///
     /// Proved by `worker-class-missing`: gunicorn ended with status 1 at its start, and every
     /// request got 502.
@@ -39,7 +39,7 @@ crate::rule! {
     /// worker_class = "shop.workers.ShopWorker"
     /// ```
     ///
-    /// Healthy: gunicorn's own, by its name and by its path.
+    /// Healthy: gunicorn's own class, by its name and by its path.
     ///
     /// ```ini,good,drop-in
     /// [Service]

@@ -11,23 +11,24 @@ crate::rule! {
     /// Visitors got 502 since the last start or reload: nginx could not reach gunicorn, or was cut
     /// off.
     ///
-    /// nginx's error log names the cause by its number: 2, the socket is not there; 13, nginx may
-    /// not connect to it; 111, nobody listens; 11, the listen queue is full; 104 or "prematurely
-    /// closed", gunicorn hung up before it answered; "no live upstreams", nginx holds every peer
-    /// for dead for 10 seconds after a short gap. "Prematurely closed" while it read the answer is
-    /// a page that broke off. A reset at that point is none of these: nginx logs it, too, after a
-    /// whole answer to an upload that the application did not read.
+    /// nginx's error log names the cause by its number: 2, the socket does not exist; 13, nginx
+    /// cannot connect to it; 111, nothing listens; 11, the listen queue is full; 104 or
+    /// "prematurely closed", gunicorn closed the connection before it answered; "no live
+    /// upstreams", nginx regards every peer as dead for 10 seconds after a short gap. "Prematurely
+    /// closed" while it read the answer is a page that broke off. A reset at that point does not
+    /// count: nginx also logs it after a complete answer to an upload that the application did not
+    /// read.
     ///
     /// The last 256 KiB of the logs that the configuration names are read, and only lines that are
     /// younger than the unit's last start or reload and name one of the application's sockets
-    /// count. What visitors asked for is not shown. When the unit was started only a running
-    /// systemd knows, so the rule is skipped for a file tree.
+    /// count. Visitors' requests are not shown. Only a running systemd knows when the unit started,
+    /// so the rule is skipped for a file tree.
     ///
-    /// Where nginx has several peers to ask (several servers in a group, or `localhost` with two
-    /// addresses) and another one answered, nothing was lost, and it is a warning: every request
-    /// that goes to the dead peer first takes a detour, and one more failure is an outage.
+    /// If nginx has several peers (several servers in a group, or `localhost` with two addresses)
+    /// and another one answered, nothing was lost, and this is a warning: every request that goes
+    /// to the dead peer first takes a detour, and one more failure is an outage.
     ///
-    /// By hand: see the cause's own line of help.
+    /// By hand: follow the help of the cause.
     ///
     /// Proved by `bind-changed`: both reloads returned 0, gunicorn kept its old socket, nginx went
     /// to the new one, and every request got 502.

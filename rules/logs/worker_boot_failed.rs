@@ -6,14 +6,14 @@ crate::rule! {
     /// The site is down or about to be: gunicorn's workers have not booted since the last start.
     ///
     /// gunicorn's master gives up when a worker fails to boot: `Worker failed to boot` or
-    /// `App failed to load`, exit status 3 or 4, or 1 by chance: from 24.1.1 on mostly 1. Measured: at a reload this ends in a full outage
-    /// within 4 seconds, while `systemctl reload` returns 0.
+    /// `App failed to load`, exit status 3 or 4, or 1 by chance: from 24.1.1 on mostly 1. Measured:
+    /// on reload this ends in a full outage within 4 seconds, while `systemctl reload` returns 0.
     ///
     /// The journal is read since the unit's last start or reload, so a failure that a later start
-    /// has overcome is not reported. Of a traceback only the exception's type, the missing
-    /// module's or variable's name and the place are shown.
+    /// has overcome is not reported. Only the traceback's exception type, the missing module's or
+    /// variable's name and the place are shown.
     ///
-    /// By hand: repair what the exception names; `journalctl -u UNIT` has the whole traceback.
+    /// By hand: repair the cause in the exception; `journalctl -u UNIT` has the whole traceback.
     /// Then `systemctl restart UNIT`.
     ///
     /// Proved by `app-import-fails`: `--preflight` had named the KeyError; the reload returned 0,

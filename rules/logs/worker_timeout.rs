@@ -11,9 +11,9 @@ crate::rule! {
     /// by SIGSEGV in a library. `SIGKILL! Perhaps out of memory?` during a stop proves no shortage
     /// (measured): only running units are checked, from their last start or reload on.
     ///
-    /// By hand: see which request it was (`journalctl -u myapp | grep -A 30 'WORKER TIMEOUT'`), make it
-    /// shorter or hand it to a queue; or raise `timeout`, and with it `proxy_read_timeout` and
-    /// `graceful_timeout`. Memory: `journalctl -k | grep -i 'out of memory'`, fewer workers.
+    /// By hand: find the request (`journalctl -u myapp | grep -A 30 'WORKER TIMEOUT'`), make it
+    /// shorter or move its work to a queue; or raise `timeout`, and with it `proxy_read_timeout`
+    /// and `graceful_timeout`. Memory: `journalctl -k | grep -i 'out of memory'`, fewer workers.
     ///
     /// Proved by `worker-timeout`: the visitor whose request took six seconds got 500 after two; with
     /// time enough the same request got its answer.

@@ -2,12 +2,12 @@ use crate::facts::{self, Deployment, Why};
 use crate::rule::{EvidenceKind, Safety, Sink};
 
 crate::rule! {
-    /// The site answers, and another release than the one that is meant.
+    /// The site answers, but with the wrong release.
     ///
     /// With `--expect-version TEXT` each URL of `--probe` is asked ten times within half a second,
-    /// over a connection of its own each time, and every answer has to hold the text, in its body or
-    /// a header. Where some do and some do not, workers of two releases serve. Without
-    /// `--expect-version` nothing is expected, and nothing is asked.
+    /// over a new connection each time, and every answer must contain the text, in its body or a
+    /// header. If some do and some do not, workers of two releases serve. Without
+    /// `--expect-version` nothing is expected, and no request is sent.
     ///
     /// By hand: `curl -si URL | grep TEXT`, a few times.
     ///
@@ -22,7 +22,7 @@ crate::rule! {
     /// example.com:80 200
     /// unix:/run/myapp/gunicorn.sock 200
     /// ```
-    /// Old workers still serve beside the new ones:
+    /// Old workers still serve alongside the new ones:
     /// ```text,bad,probe=http://example.com/,version=2026-04-21,without=3
     /// example.com:80 200
     /// unix:/run/myapp/gunicorn.sock 200

@@ -1,16 +1,16 @@
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// Uploads that the application would take get 413 from nginx, and the application never hears
-    /// of them.
+    /// Uploads that the application would accept get 413 from nginx, and the application never sees
+    /// them.
     ///
-    /// nginx takes requests of 1 MiB unless `client_max_body_size` says otherwise. Flask's
-    /// `MAX_CONTENT_LENGTH` says what the application takes; where it is the larger one, nginx' page
-    /// comes in place of the application's own message, and no log of gunicorn's has a line.
+    /// nginx accepts requests of up to 1 MiB unless `client_max_body_size` says otherwise. Flask's
+    /// `MAX_CONTENT_LENGTH` sets the application's limit; if that is larger, nginx's page appears
+    /// instead of the application's own message, and gunicorn logs nothing.
     ///
-    /// Told where no location that leads to the application takes as much.
+    /// Reported if no location that leads to the application accepts as much.
     ///
-    /// By hand: beside `proxy_pass`: `client_max_body_size 16m;`, the same as MAX_CONTENT_LENGTH.
+    /// By hand: next to `proxy_pass`: `client_max_body_size 16m;`, the same as MAX_CONTENT_LENGTH.
     ///
     /// ```python,bad
     /// import os

@@ -4,29 +4,29 @@ use crate::facts::nginx::{LackingIssuer, ServedCertificate, ServerName, ServerNa
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// Clients refuse the site over https: its certificate has ended, is for other names, or its key
-    /// is another's.
+    /// Clients refuse the site over https: its certificate has expired, is for other names, or its
+    /// key belongs to another.
     ///
-    /// nginx looks at none of it: it shows a certificate that ended yesterday as it did before, and
-    /// `nginx -t` and a reload succeed. It is the clients that break off, all of them and at once.
-    /// A key that is not the certificate's is refused by nginx itself (`key values mismatch`): a
-    /// reload keeps what is there, and the next start fails for every site of the host.
+    /// nginx checks none of it: it still presents a certificate that expired yesterday, and `nginx
+    /// -t` and a reload succeed. The clients break off, all of them at once. nginx itself refuses a
+    /// key that does not match the certificate (`key values mismatch`): a reload keeps the old
+    /// configuration, and the next start fails for every site of the host.
     ///
-    /// An error where the certificate is not valid now, or where the key is not its own. A warning
-    /// where it ends within 14 days, or within the last quarter of its time if that is less (whatever
-    /// renews it should have done so), where it is for none of the names of its server, and where a
-    /// server that listens for TLS alone has a name that is not in it. A certificate that signed
-    /// itself is for clients that were told to trust it: its end is a warning, its names are not
-    /// looked at.
+    /// An error if the certificate is not valid now, or if the key is not its own. A warning if it
+    /// expires within 14 days, or within the last quarter of its time if that is less (it should
+    /// have been renewed by then), if it is for none of the names of its server, and if a server
+    /// that listens only for TLS has a name that is not in it. A self-signed certificate is for
+    /// clients configured to trust it: its expiry is a warning, and its names are not checked.
     ///
-    /// And a warning where the file holds a certificate without the intermediate that signed it, measured
-    /// with nginx 1.22: it loads it and sends it alone, also where `ssl_trusted_certificate` has the rest.
-    /// curl (`unable to get local issuer certificate`), Python and Node then refuse the site; browsers
-    /// fetch the intermediate or know it, so that nobody sees it there. It is said where the intermediate
-    /// lies beside the certificate (`cert.pem` named instead of `fullchain.pem`), and where the certificate
-    /// is of a public authority, which sign none with a root; an authority of one's own may do so, and
-    /// clients have its root. The order of intermediates matters to none of these clients. A file in which
-    /// the server's own is not the first is refused by nginx (`key values mismatch`).
+    /// And a warning if the file contains a certificate without the intermediate that signed it,
+    /// measured with nginx 1.22: nginx loads it and sends only that, even if
+    /// `ssl_trusted_certificate` has the rest. curl (`unable to get local issuer certificate`),
+    /// Python and Node then refuse the site; browsers fetch the intermediate or have it, so nobody
+    /// notices there. This is reported if the intermediate is next to the certificate (`cert.pem`
+    /// named instead of `fullchain.pem`), and if the certificate is from a public authority,
+    /// because none of these signs with a root; a private authority may do so, and clients have its
+    /// root. The order of intermediates matters to none of these clients. nginx refuses a file in
+    /// which the server's own certificate is not the first (`key values mismatch`).
     ///
     /// By hand: `openssl x509 -in FILE -noout -dates -ext subjectAltName`.
     ///
@@ -72,7 +72,7 @@ crate::rule! {
     /// ```tree,fixed,live
     /// /etc/letsencrypt/live/example.com/fullchain.pem certificate=example.com until=60d key=/etc/letsencrypt/live/example.com/privkey.pem
     /// ```
-    /// Nine days are left, and a name that it is not for:
+    /// Nine days left, and a name that is not in it:
     ///
     /// ```nginx,bad
     /// server {
@@ -125,7 +125,7 @@ crate::rule! {
     /// ```tree,fixed,live
     /// /etc/letsencrypt/live/example.com/fullchain.pem certificate=example.com,www.example.com key=/etc/letsencrypt/live/example.com/privkey.pem
     /// ```
-    /// The key of the issue before:
+    /// The key of the previous certificate:
     ///
     /// ```nginx,bad
     /// server {
@@ -200,7 +200,7 @@ crate::rule! {
     /// ```tree,bad
     /// /root/chain.pem certificate=example.com key=/etc/letsencrypt/live/example.com/privkey.pem
     /// ```
-    /// A wildcard, one for six days of which five are left, and one that signed itself:
+    /// A wildcard, one for six days with five left, and a self-signed one:
     ///
     /// ```nginx,good
     /// server {

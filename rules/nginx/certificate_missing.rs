@@ -8,13 +8,14 @@ use crate::host::FileKind;
 use crate::rule::{Safety, Severity, Sink};
 
 crate::rule! {
-    /// nginx loads nothing at all, no site of the host, as a certificate's file is not there.
+    /// nginx loads nothing at all, no site of the host, because a certificate's file does not
+    /// exist.
     ///
     /// nginx reads every `ssl_certificate`, `ssl_certificate_key`, `ssl_dhparam`,
     /// `ssl_trusted_certificate` and `ssl_client_certificate` when it starts and when it reloads.
-    /// One that is missing (a certificate that was never issued, or was deleted while its site
-    /// stayed) refuses the whole configuration: a reload keeps the old one, and the next start, at
-    /// the latest that of the next boot, fails for every site.
+    /// If one is missing (a certificate that was never issued, or was deleted while its site
+    /// stayed), nginx refuses the whole configuration: a reload keeps the old one, and the next
+    /// start, at the latest on the next boot, fails for every site.
     ///
     /// The other way round, a server with a certificate that listens on 443 without `ssl` answers https
     /// clients in plain text, which they refuse.
@@ -52,8 +53,8 @@ crate::rule! {
     ///     }
     /// }
     /// ```
-    /// With a variable, nginx looks for the file at each handshake; without a certificate it passes
-    /// over the rest:
+    /// With a variable, nginx looks for the file at each handshake; without a certificate it
+    /// ignores the rest:
     ///
     /// ```nginx,good
     /// server {

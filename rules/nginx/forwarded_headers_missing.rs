@@ -1,4 +1,4 @@
-//! The headers that tell the application who asks for what.
+//! The headers that tell the application who requests what.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -12,26 +12,26 @@ use crate::rule::prelude::Span;
 use crate::rule::{Edit, Safety, Severity, Sink};
 
 crate::rule! {
-    /// The application takes nginx for the client: wrong links and redirects, http for https.
+    /// The application mistakes nginx for the client: wrong links and redirects, http instead of
+    /// https.
     ///
-    /// Unless `proxy_set_header` says otherwise, nginx sends `Host: $proxy_host`, which is the
-    /// word behind `http://` in `proxy_pass` (`myapp`, `localhost`, `127.0.0.1:8000`), and hands
-    /// an `X-Forwarded-For` or `X-Forwarded-Proto` on as the client sent it: absent, or forged.
-    /// Flask then builds links and redirects to `http://myapp/…`, and logs nginx's address for
-    /// every client. Of 132 public sites that spell their headers out, 85 lack
-    /// `X-Forwarded-Proto`, 35 `X-Forwarded-For` and 23 `Host`.
+    /// Unless `proxy_set_header` says otherwise, nginx sends `Host: $proxy_host`, which is the word
+    /// after `http://` in `proxy_pass` (`myapp`, `localhost`, `127.0.0.1:8000`), and passes an
+    /// `X-Forwarded-For` or `X-Forwarded-Proto` on as the client sent it: absent, or forged. Flask
+    /// then builds links and redirects to `http://myapp/…`, and logs nginx's address for every
+    /// client. Of 132 public sites that spell their headers out, 85 lack `X-Forwarded-Proto`, 35
+    /// `X-Forwarded-For` and 23 `Host`.
     ///
-    /// Django refuses a host that its `ALLOWED_HOSTS` does not hold: without `Host` it answers 400 to
-    /// everything (an error). With `SECURE_SSL_REDIRECT`, and TLS that ends at nginx, it sends every
-    /// request that does not say `X-Forwarded-Proto: https` back to the same address, for ever (an
-    /// error).
+    /// Django refuses a host that is not in its `ALLOWED_HOSTS`: without `Host` it answers 400 to
+    /// everything (an error). With `SECURE_SSL_REDIRECT`, and TLS that ends at nginx, it redirects
+    /// every request without `X-Forwarded-Proto: https` to the same address, for ever (an error).
     ///
-    /// Where the server is asked in plain HTTP alone, an `X-Forwarded-Proto` that it does not set is an
-    /// info: the application takes the scheme for http, rightly, unless a client lies.
+    /// If the server is reached only over plain HTTP, an `X-Forwarded-Proto` that it does not set
+    /// is an info: the application sees the scheme as http, rightly, unless a client lies.
     ///
-    /// `X-Forwarded-Ssl on` and `X-Forwarded-Protocol ssl`, which gunicorn knows too, count as
-    /// `X-Forwarded-Proto`; with `$scheme` it does not believe them. A `$` that was forgotten
-    /// (`Host host`) sends the word itself.
+    /// `X-Forwarded-Ssl on` and `X-Forwarded-Protocol ssl`, which gunicorn supports too, count as
+    /// `X-Forwarded-Proto`; with `$scheme` it does not trust them. A forgotten `$` (`Host host`)
+    /// sends the word itself.
     ///
     /// Proved by `forwarded-headers-missing`: the application took its host for `myapp`,
     /// the upstream's name, in every link that it makes.

@@ -1,4 +1,4 @@
-//! One header of the request set twice for the same pass.
+//! One request header set twice for the same pass.
 
 use std::collections::HashSet;
 
@@ -11,9 +11,9 @@ crate::rule! {
     ///
     /// `proxy_set_header` adds up: `include proxy_params;`, which sets `Host` and the
     /// `X-Forwarded-` headers, and the same lines by hand give two of each. gunicorn joins them
-    /// with a comma (`example.com,example.com`), which is no host to Django, whatever
-    /// `ALLOWED_HOSTS` says. Flask answers, and makes links with both names in one or, from Werkzeug
-    /// 3.1 on, with none (a warning); so do others with a doubled `X-Forwarded-Proto`.
+    /// with a comma (`example.com,example.com`), which Django does not accept as a host, whatever
+    /// `ALLOWED_HOSTS` says. Flask answers, and makes links with both names joined or, from
+    /// Werkzeug 3.1 on, with none (a warning); so do others with a doubled `X-Forwarded-Proto`.
     ///
     /// Proved by `header-twice`: the application saw the header as `example.com,example.com`, which
     /// is the name of no host.

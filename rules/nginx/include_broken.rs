@@ -10,8 +10,8 @@ crate::rule! {
     /// A pattern that matches nothing is fine, but a literal file that is missing, a broken link
     /// among the matches (`sites-enabled/myapp` after its file was removed or renamed), and a
     /// match that is a directory are fatal: nginx refuses to reload, and after the next restart
-    /// or reboot the site is down. A relative path counts from nginx.conf's directory, whichever
-    /// file the `include` stands in.
+    /// or reboot the site is down. A relative path starts at nginx.conf's directory, whichever file
+    /// the `include` is in.
     ///
     /// Proved by `include-broken`: nginx refused to start, and every connection was
     /// refused.

@@ -1,4 +1,4 @@
-//! What nginx's own parser and modules refuse.
+//! Faults that nginx's own parser and modules refuse.
 
 use std::collections::HashSet;
 
@@ -8,14 +8,14 @@ use crate::rule::prelude::{FileId, Span};
 use crate::rule::{Safety, Severity, Sink};
 
 crate::rule! {
-    /// nginx does not load: it refuses the configuration as it stands.
+    /// nginx does not load: it refuses the configuration.
     ///
-    /// A running nginx keeps its old configuration when a reload fails, so the site goes on as if
-    /// nothing had happened, until a restart or a reboot takes it down. The message is nginx's
-    /// own where it has one: a missing `;` or `}`, an unknown directive, one where it is not
-    /// allowed, duplicates of a location, a group, a `default_server`, a group without servers; a
-    /// variable that is a slip away from one that nginx has, zones and log formats that nothing
-    /// defines, patterns whose brackets do not close, values that are none.
+    /// A running nginx keeps its old configuration when a reload fails, so the site runs on as if
+    /// nothing had happened, until a restart or a reboot takes it down. The message is nginx's own
+    /// if it has one: a missing `;` or `}`, an unknown directive, one where it is not allowed,
+    /// duplicates of a location, a group, a `default_server`, a group without servers; a variable
+    /// that is a typo of one that nginx has, zones and log formats that nothing defines, patterns
+    /// with unclosed brackets, invalid values.
     ///
     /// Proved by `nginx-syntax`: nginx refused to start, and every connection was refused.
     ///

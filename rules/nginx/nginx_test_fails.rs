@@ -6,13 +6,12 @@ use crate::rule::{EvidenceKind, Safety, Sink};
 crate::rule! {
     /// nginx cannot be reloaded, and does not come back after a restart: `nginx -t` fails.
     ///
-    /// The running nginx goes on with what it loaded before, so nothing is seen until the next
-    /// reload, restart or reboot. `nginx -t` is run once, as root and on a living host alone: it
-    /// needs the keys and the logs, and it resolves the names of upstreams on the host where it
-    /// runs.
+    /// The running nginx keeps its loaded configuration, so nothing is noticed until the next
+    /// reload, restart or reboot. `nginx -t` is run once, as root and only on a live host: it needs
+    /// the keys and the logs, and it resolves the names of upstreams on the host where it runs.
     ///
-    /// Where it cannot be run, as in an image, one thing is foretold that no file of nginx shows: a log in a
-    /// directory that does not exist.
+    /// If it cannot be run, as in an image, one fault is still predicted: a log in a directory that
+    /// does not exist.
     ///
     /// By hand: repair what `nginx -t` names, then `systemctl reload nginx`.
     ///

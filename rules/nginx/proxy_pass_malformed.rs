@@ -1,4 +1,4 @@
-//! `proxy_pass` with a URL that nginx refuses, or takes in another way than it was meant.
+//! `proxy_pass` with a URL that nginx refuses or misreads.
 
 use std::collections::HashSet;
 
@@ -8,16 +8,16 @@ use crate::facts::{App, Deployment, Why, WhyKind};
 use crate::rule::{Edit, Finding, Safety, Severity, Sink};
 
 crate::rule! {
-    /// nginx does not load, or answers 502: the URL of `proxy_pass` is not what was meant.
+    /// nginx does not load, or answers 502: the URL of `proxy_pass` is wrong.
     ///
-    /// Measured on nginx 1.22: `unix:/p` without `http://`, a name without a scheme, a port
-    /// behind an upstream's name, and a URI part in a regex or named location, `if` or
-    /// `limit_except` are refused; nginx then neither reloads nor starts. `http://unix:/p.sock/`
-    /// and `http://unix:/p.sock/uri` pass `nginx -t`, and nginx takes all of it for the socket's
-    /// path: every request gets 502. The URI follows a second colon: `http://unix:/p.sock:/uri`.
-    /// With `https://` nginx speaks TLS to a gunicorn that has no certificate: 502 again. So it is
-    /// with `uwsgi_pass`, which uWSGI's users know, where gunicorn (24.1 and later) is not told to
-    /// speak uwsgi; and where it is, `proxy_pass` gets 500 for every request (measured on 27.0.1).
+    /// Measured on nginx 1.22: `unix:/p` without `http://`, a name without a scheme, a port after
+    /// an upstream's name, and a URI part in a regex or named location, `if` or `limit_except` are
+    /// refused; nginx then neither reloads nor starts. `http://unix:/p.sock/` and
+    /// `http://unix:/p.sock/uri` pass `nginx -t`, and nginx reads all of it as the socket's path:
+    /// every request gets 502. The URI follows a second colon: `http://unix:/p.sock:/uri`. With
+    /// `https://` nginx speaks TLS to a gunicorn that has no certificate: 502 again. The same
+    /// happens with `uwsgi_pass`, which uWSGI's users know, unless gunicorn (24.1 and later) is set
+    /// to speak uwsgi; and if it is, `proxy_pass` gets 500 for every request (measured on 27.0.1).
     ///
     /// Proved by `proxy-pass-malformed`: `nginx -t` found nothing, and every request got
     /// 502.
@@ -67,7 +67,7 @@ crate::rule! {
     ///     }
     /// }
     /// ```
-    /// A slash behind the socket of a group's server:
+    /// A slash after the socket of a group's server:
     ///
     /// ```nginx,bad
     /// upstream myapp {
@@ -85,7 +85,7 @@ crate::rule! {
     /// }
     /// ```
     ///
-    /// A URI behind the address takes the place of the location's prefix, letter by letter: with
+    /// A URI after the address replaces the location's prefix, letter by letter: with
     /// `location /app/` and `http://myapp/app` a request for `/app/x` becomes `/appx`, with
     /// `location /app` and `http://myapp/` it becomes `//x` (measured; a warning):
     ///

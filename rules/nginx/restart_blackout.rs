@@ -10,21 +10,21 @@ use crate::rule::{Edit, Safety, Severity, Sink};
 crate::rule! {
     /// Every restart of gunicorn costs 10 s of 502: nginx takes the peers out for that long.
     ///
-    /// In a group of several peers nginx stops asking one after `max_fails` (1) failures for
-    /// `fail_timeout` (10 s). When gunicorn is away for a moment, each peer fails once, and then
-    /// nginx answers `no live upstreams` by itself although gunicorn has been back for long.
-    /// Measured time until the first 200 after a gap of three requests: one server 10 ms, two
-    /// servers 9,992 ms, one server and a `backup` 9,952 ms, `localhost` with two addresses
-    /// 9,983 ms; with `max_fails=0` none. `fail_timeout=0` is not the cure that many take it for: nginx
-    /// compares whole seconds, and a peer that failed is left out for the rest of that second. Measured
-    /// after twelve gaps of 0.3 s each: 502 went on for up to 917 ms with `fail_timeout=0`, for up to
-    /// 1,647 ms with `fail_timeout=1s`, and for 0 ms with `max_fails=0`. Only a group of one peer is
-    /// free of it. A `backup` and a `down` server count as peers, and a host name is as many
-    /// peers as it has addresses. Each of nginx's workers counts for itself (unless the group has a
-    /// `zone`), so after a short gap it may be half of the requests that are lost.
+    /// In a group of several peers nginx drops one for `fail_timeout` (10 s) after `max_fails` (1)
+    /// failures. When gunicorn is away for a moment, each peer fails once, and then nginx answers
+    /// `no live upstreams` itself although gunicorn has long been back. Measured time until the
+    /// first 200 after a gap of three requests: one server 10 ms, two servers 9,992 ms, one server
+    /// and a `backup` 9,952 ms, `localhost` with two addresses 9,983 ms; with `max_fails=0` none.
+    /// `fail_timeout=0` does not cure it, as many believe: nginx compares whole seconds, and skips
+    /// a failed peer for the rest of that second. Measured after twelve gaps of 0.3 s each: 502
+    /// continued for up to 917 ms with `fail_timeout=0`, for up to 1,647 ms with `fail_timeout=1s`,
+    /// and for 0 ms with `max_fails=0`. Only a group of one peer is not affected. A `backup` and a
+    /// `down` server count as peers, and a host name is as many peers as it has addresses. Each of
+    /// nginx's workers counts for itself (unless the group has a `zone`), so after a short gap half
+    /// of the requests may be lost.
     ///
-    /// A warning where peers are on other machines, which go on serving unless all are restarted
-    /// together, or where `fail_timeout` is below 3 s; an info where it is 0. With a peer on another
+    /// A warning if peers are on other machines, which keep serving unless all are restarted
+    /// together, or if `fail_timeout` is below 3 s; an info if it is 0. With a peer on another
     /// machine the fix is not safe: while that machine is off, requests would go on waiting for it.
     ///
     /// Proved by `localhost-blackout`: after a restart nginx answered 502 for 10 s, though

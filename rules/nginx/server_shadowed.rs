@@ -1,4 +1,4 @@
-//! Servers and locations that other ones take the requests of.
+//! Servers and locations whose requests others take.
 
 use std::collections::HashSet;
 
@@ -18,17 +18,17 @@ use crate::rule::{Safety, Severity, Sink};
 crate::rule! {
     /// Requests never reach gunicorn: another server or location of nginx takes them.
     ///
-    /// nginx chooses the server by `server_name` among those of one address, and where none
-    /// matches, the one marked `default_server`, else the first in the order of the files. Of two
-    /// servers with one name on one address the later is ignored, with a warning that scrolls by
-    /// (`conflicting server name`). A site without a real name beside Debian's `default` is never
-    /// asked.
+    /// nginx chooses the server by `server_name` among those of one address, and if none matches,
+    /// the one marked `default_server`, else the first in the order of the files. Of two servers
+    /// with one name on one address the later is ignored, with a warning that scrolls by
+    /// (`conflicting server name`). A site without a real name next to Debian's `default` is never
+    /// reached.
     ///
-    /// Of locations, the longest prefix wins, then regexes go before it in file order unless it is
-    /// `^~` or `=`: behind a regex that matches everything, or one of the same text, nothing is
+    /// Of locations, the longest prefix wins, then regexes come before it in file order unless it
+    /// is `^~` or `=`: after a regex that matches everything, or one with the same text, nothing is
     /// reached. A named location is reached only through `try_files`, `error_page` and the like.
     ///
-    /// A warning where the application is reached in another way as well.
+    /// A warning if the application is also reached in another way.
     ///
     /// Proved by `server-shadowed`: the default site took every request and answered 404;
     /// gunicorn was never asked.
@@ -101,8 +101,8 @@ crate::rule! {
     ///     }
     /// }
     /// ```
-    /// A `return` in the server itself answers before any location is chosen, and a group whose servers
-    /// are all `down` sends nobody on (502):
+    /// A `return` in the server itself answers before any location is chosen, and a group whose
+    /// servers are all `down` passes no request on (502):
     ///
     /// ```nginx,bad
     /// server {
@@ -146,7 +146,7 @@ crate::rule! {
     ///     }
     /// }
     /// ```
-    /// So does one beside the pass in a location; and `deny all` refuses everyone (403):
+    /// So does one next to the pass in a location; and `deny all` refuses everyone (403):
     ///
     /// ```nginx,bad
     /// server {
@@ -190,7 +190,7 @@ crate::rule! {
     ///     }
     /// }
     /// ```
-    /// Names that no client asks for:
+    /// Names that no client uses:
     ///
     /// ```nginx,bad
     /// server {
@@ -205,8 +205,8 @@ crate::rule! {
     /// }
     /// ```
     ///
-    /// `try_files` that ends in a status beside the pass lets only requests for files through that are
-    /// there; all others get that status. Debian's default site has such a line:
+    /// `try_files` that ends in a status next to the pass lets only requests for existing files
+    /// through; all others get that status. Debian's default site has such a line:
     ///
     /// ```nginx,bad
     /// server {

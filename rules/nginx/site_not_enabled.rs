@@ -5,13 +5,13 @@ use crate::facts::{App, Bound, Deployment, Endpoint, TcpHost, Why};
 use crate::rule::{Safety, Severity, Sink};
 
 crate::rule! {
-    /// Nobody reaches the application: its site is there, and nginx does not load it.
+    /// No request reaches the application: its site exists, but nginx does not load it.
     ///
     /// nginx reads what its main file includes, and nothing else. A site in `sites-available`
     /// without a link in `sites-enabled`, or linked there while nginx.conf does not include that
-    /// directory (nginx.org's own packages do not), answers nobody: visitors get the default page,
-    /// or another site. An error where gunicorn listens on a socket that only nginx can reach; a
-    /// warning where it also listens on an address that others reach.
+    /// directory (nginx.org's own packages do not), answers no request: visitors get the default
+    /// page, or another site. An error if gunicorn listens on a socket that only nginx can reach; a
+    /// warning if it also listens on an address that others reach.
     ///
     /// Proved by `site-not-enabled`: gunicorn was up, and every request got nginx's own 404.
     ///

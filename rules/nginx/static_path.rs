@@ -17,16 +17,16 @@ use crate::rule::{EvidenceKind, Safety, Severity, Sink};
 crate::rule! {
     /// Static files answer 404 or 403, or every file of the release can be fetched.
     ///
-    /// nginx serves `root` and `alias` by itself, as its own user: a directory that is not there
-    /// is 404 for each style sheet and script, one that its user may not pass through is 403.
-    /// `location /static` without a trailing slash and `alias …/static/` with one is a hole:
-    /// `/static../wsgi.py` is `…/static/../wsgi.py`, so the code, and an environment file beside
-    /// it, can be downloaded (error).
+    /// nginx serves `root` and `alias` itself, as its own user: a missing directory is 404 for each
+    /// style sheet and script, one that its user cannot pass through is 403. `location /static`
+    /// without a trailing slash and `alias …/static/` with one is a hole: `/static../wsgi.py` is
+    /// `…/static/../wsgi.py`, so the code, and an environment file next to it, can be downloaded
+    /// (error).
     ///
-    /// In a repository the site is held against what the application says of itself: Django's
-    /// `STATIC_ROOT`, which `collectstatic` copies to, and the `static` directory beside the module
-    /// that makes Flask's application. Only a directory below the one that gunicorn starts in is
-    /// judged: files that lie elsewhere are copied there by whoever deploys.
+    /// In a repository the site is compared with the application's own settings: Django's
+    /// `STATIC_ROOT`, which `collectstatic` copies to, and the `static` directory next to the
+    /// module that makes Flask's application. Only a directory below the one that gunicorn starts
+    /// in is checked: the deployment copies files to other places.
     ///
     /// Proved by `static-missing`: every request for a style sheet got 404, while the pages
     /// were answered.
@@ -90,8 +90,8 @@ crate::rule! {
     ///     }
     /// }
     /// ```
-    /// A regular expression goes before a prefix, and one that names no directory of its own looks in
-    /// nginx's; and a `root` of the whole site with `try_files` hands out what lies below it:
+    /// A regular expression comes before a prefix, and one without its own directory searches
+    /// nginx's; and a `root` of the whole site with `try_files` serves everything below it:
     ///
     /// ```nginx,bad
     /// server {

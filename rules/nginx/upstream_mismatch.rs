@@ -9,18 +9,18 @@ use crate::rule::prelude::{apart, nearest};
 use crate::rule::{Edit, Safety, Sink};
 
 crate::rule! {
-    /// Every request gets 502: nginx connects to a socket that is not gunicorn's.
+    /// Every request gets 502: nginx connects to the wrong socket, not to gunicorn's.
     ///
-    /// Nothing that nginx passes requests to is what gunicorn binds (or what its `.socket` unit
-    /// listens on). The peer that looks most like it is named: the same directory or file name,
-    /// the same port on another address, an upstream with the application's name, a port that is a
-    /// digit away or that the application's own site leads to and on which nobody is known to listen.
+    /// None of the addresses that nginx passes requests to is one gunicorn binds (or its `.socket`
+    /// unit listens on). The most similar peer is named: the same directory or file name, the same
+    /// port on another address, an upstream with the application's name, a port that differs by a
+    /// digit, or that the application's own site leads to and on which nothing is known to listen.
     /// Paths are compared as the kernel sees them: `/var/run` is `/run`, doubled slashes count
     /// once, `127.0.0.1:8000` reaches `0.0.0.0:8000`. The right port over the wrong protocol, IPv4
     /// or IPv6, is S604.
     ///
-    /// Where `expected-upstream` in deploy-doctor.toml says which socket it should be, both sides
-    /// are held against that.
+    /// If `expected-upstream` in deploy-doctor.toml names the socket, both sides are compared with
+    /// that.
     ///
     /// Proved by `upstream-mismatch`: gunicorn was up, and every request got 502.
     ///
@@ -50,7 +50,7 @@ crate::rule! {
     ///     }
     /// }
     /// ```
-    /// A URI part stays, behind the colon that a socket needs before it:
+    /// A URI part stays, after the colon that a socket needs before it:
     /// ```nginx,bad
     /// server {
     ///     listen 80 default_server;

@@ -8,16 +8,16 @@ use crate::rule::prelude::nearest;
 use crate::rule::{Safety, Sink};
 
 crate::rule! {
-    /// nginx does not load: `proxy_pass` names an upstream that is not there.
+    /// nginx does not load: `proxy_pass` names an upstream that does not exist.
     ///
-    /// A name that is no `upstream` is looked up as a host when nginx loads its configuration. If
-    /// that fails, nginx says `host not found in upstream` and neither reloads nor starts: a
-    /// site that runs goes on with the old configuration until the next restart, and is then
-    /// down. Upstream names are compared without regard to case.
+    /// A name that is not an `upstream` is looked up as a host when nginx loads its configuration.
+    /// If that fails, nginx says `host not found in upstream` and neither reloads nor starts: a
+    /// running site keeps the old configuration until the next restart, and is then down. Upstream
+    /// names are compared without regard to case.
     ///
-    /// Reported where the name is one slip away from an upstream, and, on a whole machine, where
-    /// one word without a port is in no `upstream`, not in `/etc/hosts` and not the machine's
-    /// own name, and no search domain could complete it.
+    /// Reported if the name is one typo away from an upstream, and, on a whole machine, if one word
+    /// without a port is in no `upstream`, not in `/etc/hosts` and not the machine's own name, and
+    /// no search domain could complete it.
     ///
     /// Proved by `upstream-undefined`: nginx refused to start (`host not found in
     /// upstream`), and every connection was refused.

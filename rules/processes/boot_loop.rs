@@ -3,18 +3,19 @@ use crate::facts::{App, Journal, UnitState, Why};
 use crate::rule::{EvidenceKind, Safety, Sink};
 
 crate::rule! {
-    /// The site is down or nearly so: what serves it ends and is started again, over and over.
+    /// The site is down or nearly so: gunicorn or its workers exit and restart, over and over.
     ///
-    /// Either gunicorn's workers end right after their start, and the master starts others in their
-    /// place without end: requests wait in the queue, and nothing but the growing numbers of the
-    /// processes shows it. An application that calls `app.run()` at import does that: the first
-    /// worker serves by itself and answers nothing of gunicorn's, the others find its port taken.
-    /// Or the whole unit ends and `Restart=` starts it again.
+    /// Either gunicorn's workers exit right after their start, and the master keeps starting
+    /// others: requests wait in the queue, and only the growing process numbers show it. An
+    /// application that calls `app.run()` at import does that: the first worker runs its own server
+    /// and answers none of gunicorn's requests, the others find its port taken. Or the whole unit
+    /// exits and `Restart=` starts it again.
     ///
-    /// Counted are the workers that the journal has seen start since the last start or reload,
+    /// The count is of workers whose start the journal shows since the last start or reload,
     /// without those for which gunicorn gives a reason (`max_requests`, a timeout, a signal).
     ///
-    /// By hand: `journalctl -u myapp -n 100` says how they end; `systemctl show -p NRestarts myapp`.
+    /// By hand: `journalctl -u myapp -n 100` shows how they exit; `systemctl show -p NRestarts
+    /// myapp`.
     ///
     /// Proved by `app-import-exits`: `gunicorn --check-config` and the reload returned 0, the unit
     /// stayed active, and no request was answered any more: gunicorn starts workers for ever.
@@ -63,7 +64,7 @@ crate::rule! {
     /// ExecMainStatus=203
     /// ```
     ///
-    /// A limit of requests replaces workers as well:
+    /// A limit of requests also replaces workers:
     ///
     /// ```text,good,command=systemctl show
     /// Id=myapp.service

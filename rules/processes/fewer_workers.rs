@@ -3,14 +3,14 @@ use crate::facts::{App, Why};
 use crate::rule::{EvidenceKind, Safety, Severity, Sink};
 
 crate::rule! {
-    /// Requests wait or are lost because fewer workers live than gunicorn is told to keep.
+    /// Requests wait or are lost because fewer workers live than configured.
     ///
-    /// SIGTTOU takes workers away until the next reload, a worker that is killed again and again
-    /// is missing between its lives, and a larger number in a unit or configuration file counts
-    /// only after a restart or reload. With one worker nobody serves while it is replaced.
+    /// SIGTTOU removes workers until the next reload, a worker that keeps being killed is missing
+    /// in between, and a larger number in a unit or configuration file applies only after a restart
+    /// or reload. With one worker no request is served while it is being replaced.
     ///
-    /// By hand: `journalctl -u myapp` for workers that die; else `systemctl reload myapp`, and
-    /// where the number stands in `ExecStart=`, `systemctl restart myapp`.
+    /// By hand: `journalctl -u myapp` for workers that die; otherwise `systemctl reload myapp`, or,
+    /// if `ExecStart=` sets the number, `systemctl restart myapp`.
     ///
     /// Proved by `fewer-workers`: one request of three seconds held up every other one; with the
     /// three workers configured they were answered meanwhile.
@@ -25,7 +25,7 @@ crate::rule! {
     /// - 813
     /// ```
     ///
-    /// A worker more than configured is no fault: SIGTTIN adds one.
+    /// One worker more than configured is not a fault: SIGTTIN adds one.
     ///
     /// ```proc,good
     /// 814 like=811 start=900

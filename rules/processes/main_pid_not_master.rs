@@ -8,10 +8,10 @@ crate::rule! {
     ///
     /// `$MAINPID` is the process that `ExecStart=` started. When that is a shell or a script that
     /// waits for gunicorn, SIGHUP kills it, systemd ends the rest of the unit, and `systemctl
-    /// reload` returns 0 (measured). This rule sees it in the process table, also where a script
-    /// hides it from U103. `uv run` passes SIGHUP on.
+    /// reload` returns 0 (measured). This rule sees it in the process table, even if a script hides
+    /// it from U103. `uv run` passes SIGHUP on.
     ///
-    /// By hand: put `exec` before gunicorn in the script, or name gunicorn itself in `ExecStart=`,
+    /// By hand: put `exec` before gunicorn in the script, or put gunicorn itself in `ExecStart=`,
     /// then restart once.
     ///
     /// Proved by `shell-stays-main-process`: the reload returned 0 (with systemd 262 also 1),

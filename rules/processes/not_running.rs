@@ -3,16 +3,16 @@ use crate::facts::{App, Why};
 use crate::rule::{EvidenceKind, Safety, Severity, Sink};
 
 crate::rule! {
-    /// The site is down: the unit is enabled, and no gunicorn runs in it.
+    /// The site is down: the unit is enabled, but no gunicorn runs in it.
     ///
-    /// The control group of the unit is empty. Either it was stopped, or gunicorn ended: after a
+    /// The control group of the unit is empty. Either it was stopped, or gunicorn exited: after a
     /// reload with code that cannot be imported the master exits 3, and without `Restart=` nothing
     /// starts it again. A unit that a `.socket` unit starts at the first request may well be idle.
     ///
-    /// Where another unit's gunicorn holds the socket, the site is up, and this is a unit that was
-    /// left over: a warning.
+    /// If another unit's gunicorn has the socket, the site is up, and this unit is a leftover: a
+    /// warning.
     ///
-    /// By hand: `journalctl -u myapp -n 50` says why it ended, then `systemctl start myapp`.
+    /// By hand: `journalctl -u myapp -n 50` shows why it exited, then `systemctl start myapp`.
     ///
     /// Proved by `no-restart`: after the master was killed the unit stayed failed and every request
     /// got 502; with Restart=always it was back.

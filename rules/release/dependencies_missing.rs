@@ -13,18 +13,18 @@ const NAMED: usize = 5;
 
 crate::rule! {
     /// The virtual environment lacks packages that the release requires: the workers that a reload
-    /// starts fail at the import, and gunicorn's master ends with them.
+    /// starts fail at the import, and gunicorn's master exits with them.
     ///
     /// A deployment that moves the release link and forgets `pip install` goes unnoticed until the
-    /// reload, because the workers that run loaded the old code and the old packages. `pip check`
+    /// reload, because the running workers loaded the old code and the old packages. `pip check`
     /// does not see it either: measured on an environment of 77 packages, neither `pip check` nor
     /// `uv pip check` misses a package that nothing installed asks for.
     ///
     /// What is required is read from `uv.lock`, `poetry.lock`, `pylock.toml`, `Pipfile.lock`,
-    /// `requirements.txt` or `pyproject.toml` of the release, the first that is there, with the
-    /// files that it includes and with its conditions (`; python_version < "3.11"`) answered for
-    /// the environment's Python. Packages without a name (a bare URL, `-e .`) are compared where
-    /// the environment tells what they came from.
+    /// `requirements.txt` or `pyproject.toml` of the release, the first that exists, with the files
+    /// it includes and with its conditions (`; python_version < "3.11"`) answered for the
+    /// environment's Python. Packages without a name (a bare URL, `-e .`) are compared if the
+    /// environment records where they came from.
     ///
     /// Proved by `requirement-missing`: the reload returned 0, the master ended with
     /// ModuleNotFoundError, and the site answered 502 until the end.
@@ -45,14 +45,14 @@ crate::rule! {
     /// Version: 5.0.8
     /// ```
     ///
-    /// Another version than the one asked for:
+    /// A version other than the one required:
     ///
     /// ```text,bad,file=/srv/myapp/releases/2026-04-21/requirements.txt
     /// Flask>=3.1
     /// gunicorn
     /// ```
     ///
-    /// Names in any spelling, conditions that do not hold, comments and hashes are no reason:
+    /// Names in any spelling, conditions that do not apply, comments and hashes do not matter:
     ///
     /// ```text,good,file=/srv/myapp/releases/2026-04-21/requirements.txt
     /// # the web application

@@ -2,28 +2,28 @@ use crate::facts::release::{Listed, Missing, Unresolved};
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// The next reload takes the site down: the application imports something that is not there.
+    /// The next reload takes the site down: the application imports something that does not exist.
     ///
     /// The imports are followed as Python does, from the module that gunicorn loads through the
     /// release's own modules: packages with and without `__init__.py`, relative imports,
-    /// `from package import module`. A module may lie in the release, along `--pythonpath` and
+    /// `from package import module`. A module may be in the release, along `--pythonpath` and
     /// `PYTHONPATH`, in the virtual environment (also through `.pth` files and editable installs,
     /// or as an extension module for that Python), or in Python's own library: `cgi` went with
-    /// 3.13, `imp` and `distutils` with 3.12. Of the release's own modules the names are looked at
-    /// too: `from shop.models import Order` fails where nothing there defines `Order`.
+    /// 3.13, `imp` and `distutils` with 3.12. Names in the release's own modules are checked too:
+    /// `from shop.models import Order` fails where nothing there defines `Order`.
     ///
-    /// Only what certainly runs when a worker starts is an error. Passed over are imports in
-    /// functions, under `if TYPE_CHECKING:`, in `try … except ImportError`, and under conditions
-    /// that only the running program can answer; those on `sys.version_info` and `sys.platform`
-    /// are answered. Directories that the code adds to `sys.path` are followed where their paths
-    /// can be worked out; where they cannot, the rule says so and judges nothing that it did not
-    /// find. Nothing is imported or run; `--preflight` does that.
+    /// Only what certainly runs when a worker starts is an error. Imports in functions, under `if
+    /// TYPE_CHECKING:`, in `try … except ImportError`, and under conditions known only at run time
+    /// are ignored; conditions on `sys.version_info` and `sys.platform` are evaluated. Directories
+    /// that the code adds to `sys.path` are followed if their paths can be worked out; if not, the
+    /// rule is skipped with that reason for modules it did not find. Nothing is imported or run;
+    /// `--preflight` does that.
     ///
-    /// In a repository there is no environment to look into: there the imports are held against what
-    /// pip will install, a lock (an error) or a list whose packages are known with all that they bring
-    /// (a warning, as a Dockerfile may install more).
+    /// In a repository there is no environment to inspect: the imports are compared with what pip
+    /// will install, a lock (an error) or a list whose packages and their contents are known (a
+    /// warning, because a Dockerfile may install more).
     ///
-    /// By hand: install what is missing, or take the import out, and try it before the reload:
+    /// By hand: install the package, or remove the import, and try it before the reload:
     /// `cd /srv/myapp/current && /srv/myapp/.venv/bin/python -c 'import wsgi'`.
     ///
     /// Proved by `import-unresolved`: the reload returned 0, the master ended with
@@ -77,8 +77,8 @@ crate::rule! {
     /// HOST, PORT = "127.0.0.1", 8000
     /// ```
     ///
-    /// Healthy: what is caught, only for type checkers, for another Python, in a function, or in a
-    /// directory that the code itself adds.
+    /// Healthy: imports that are caught, only for type checkers, for another Python, in a function,
+    /// or in a directory that the code itself adds.
     ///
     /// ```python,good
     /// import os

@@ -1,4 +1,4 @@
-//! Looks through the pending migrations for what the code that still runs cannot stand.
+//! Searches the pending migrations for changes that break the running code.
 
 use crate::facts::release::django_migrations::Pending;
 use crate::facts::release::migrations::{Breaks, Kind, Operation, Revision};
@@ -10,34 +10,35 @@ use crate::rule::{EvidenceKind, Finding, Safety, Severity, Sink};
 const SHOWN: usize = 5;
 
 crate::rule! {
-    /// A pending migration takes away what the running code uses: from its end to the end of the
-    /// reload, and after a rollback for good, requests fail.
+    /// A pending migration removes something the running code uses: from its end to the end of the
+    /// reload, and permanently after a rollback, requests fail.
     ///
-    /// Migrations run before the reload, so that for a while the old code meets the new database.
-    /// It fails there at a dropped or renamed table or column (SQLAlchemy names every column of a
-    /// model in every query), and at inserts into columns that must now be filled and have no
-    /// server default. Unique and check constraints, and types that hold less, refuse what the old
-    /// code still writes. A foreign key, plain SQL and what a helper of another file does *may*
-    /// break it: these are warnings.
+    /// Migrations run before the reload, so for a while the old code meets the new database. It
+    /// fails at a dropped or renamed table or column (SQLAlchemy names every column of a model in
+    /// every query), and at inserts into columns that must now be filled and have no server
+    /// default. Unique and check constraints, and narrower types, refuse values the old code still
+    /// writes. A foreign key, plain SQL and a helper in another file *may* break it: these are
+    /// warnings.
     ///
-    /// The repair is to change the database in two releases. First only what the old code does not
-    /// notice: new tables, new columns that may be empty or have a server default. What is left
-    /// over goes in a later release, when no running code and no rollback target uses it; leave
-    /// this rule out of that one check with `--ignore R706`.
+    /// The repair is to change the database in two releases. First only changes the old code does
+    /// not notice: new tables, new columns that are nullable or have a server default. The rest
+    /// goes into a later release, when no running code and no rollback target uses it; leave this
+    /// rule out of that one check with `--ignore R706`.
     ///
-    /// Only what is pending counts, from the database's revision (`--db-revision`) to the head.
-    /// Without it the migrations count that this release adds to those of the release before (on a
-    /// host), or that come after a revision (`--since REV`, in a repository's gate): they are likely
-    /// pending, so that they are warnings. Tables that a pending migration creates itself are left out,
-    /// and so is a database without any revision: no running code uses them.
+    /// Only pending migrations count, from the database's revision (`--db-revision`) to the head.
+    /// Without it, those that this release adds to the previous one (on a host), or that come after
+    /// a revision (`--since REV`, in a repository's gate), count: they are likely pending, so they
+    /// are warnings. Tables that a pending migration creates itself are left out, and so is a
+    /// database without any revision: no running code uses them.
     ///
-    /// Of Django's, the pending ones are those that `manage.py showmigrations --plan` prints with `[ ]`
-    /// (`--db-revision "$(…)"`). The same breaks there, and one thing more, measured with 4.2, 5.2 and
-    /// 6.1 on PostgreSQL and SQLite: `AddField` with a `default` adds a column that must be filled and
-    /// drops the default at once, so that every insert of the old code fails; `null=True` and, since
-    /// 5.0, `db_default=` keep it alive. What `AlterField` changes is told by the migrations before it.
-    /// A field that only Django's state lost before (`SeparateDatabaseAndState`) is missed by nobody.
-    /// `RunPython` is not followed: what it does is not known, and no warning.
+    /// With Django, the pending ones are those that `manage.py showmigrations --plan` prints with
+    /// `[ ]` (`--db-revision "$(…)"`). The same changes break there, and one more, measured with
+    /// 4.2, 5.2 and 6.1 on PostgreSQL and SQLite: `AddField` with a `default` adds a column that
+    /// must be filled and drops the default at once, so every insert of the old code fails;
+    /// `null=True` and, since 5.0, `db_default=` keep it working. The earlier migrations show what
+    /// `AlterField` changes. A field that only Django's state lost before
+    /// (`SeparateDatabaseAndState`) does no harm. `RunPython` is not followed: its effect is
+    /// unknown, so there is no warning.
     ///
     /// Proved by `django-default-not-in-database`: from the migration until the reload the old workers
     /// answered 500 (`NOT NULL constraint failed`).
@@ -60,7 +61,7 @@ crate::rule! {
     ///         batch.drop_column("nickname")
     /// ```
     ///
-    /// Once the running code no longer knows the column, the migration is applied and nothing is
+    /// Once the running code no longer uses the column, the migration is applied and nothing is
     /// pending:
     ///
     /// ```python,fixed,file=/srv/myapp/releases/2026-04-21/migrations/versions/a1_users.py,db=b2e1d3c5f7a9

@@ -18,28 +18,28 @@ crate::rule! {
     ///
     /// Alembic follows `down_revision` from file to file. Two heads come from two branches that
     /// were merged in git but not in Alembic; a missing parent from a file that was deleted, was
-    /// not deployed or lies in an unmerged branch; two files with one revision from a copied file.
+    /// not deployed or is in an unmerged branch; two files with one revision from a copied file.
     ///
-    /// What was measured with Alembic 1.20: `flask db heads` and `flask db current` exit 0 at two
-    /// heads, so a script that asks them sees nothing; `flask db upgrade` exits 1. A missing parent
+    /// Measured with Alembic 1.20: `flask db heads` and `flask db current` exit 0 with two heads,
+    /// so a script that uses them notices nothing; `flask db upgrade` exits 1. A missing parent
     /// ends every command in a bare `KeyError`, a circle in a traceback. Of two files with one
     /// revision one is used and the other dropped with a warning.
     ///
-    /// To repair it by hand: join heads with `flask db merge heads`, bring the missing file back
-    /// from version control (or point `down_revision` at the revision before it), give the second
-    /// of two equal files a revision of its own or delete it.
+    /// To repair it by hand: merge heads with `flask db merge heads`, restore the missing file from
+    /// version control (or point `down_revision` at the revision before it), give the second of two
+    /// equal files its own revision or delete it.
     ///
     /// Django's migrations follow each other by `dependencies`, each application's for itself. Of the
     /// applications in INSTALLED_APPS, measured with Django 4.2, 5.2 and 6.1: `manage.py migrate`,
-    /// `migrate --check` and `makemigrations` exit 1 at two leaves of one application
-    /// (`Conflicting migrations detected`); a parent that no file holds is a `NodeNotFoundError`, a
-    /// circle a `CircularDependencyError`, a module among the migrations without a class `Migration`
-    /// a `BadMigrationError`. Where the directory has no `__init__.py`, `migrate` and
-    /// `migrate --check` exit 0 and apply none of what lies in it. `manage.py check` and the site
-    /// itself notice nothing of all that, and `showmigrations` exits 0 at two leaves. Two files
-    /// of one number are no fault, and a squashed migration beside what it replaces is none either;
-    /// a parent in an installed package is looked up there. Join leaves with
-    /// `manage.py makemigrations --merge`.
+    /// `migrate --check` and `makemigrations` exit 1 with two leaves in one application
+    /// (`Conflicting migrations detected`); a parent that no file contains is a
+    /// `NodeNotFoundError`, a circle a `CircularDependencyError`, a module among the migrations
+    /// without a class `Migration` a `BadMigrationError`. If the directory has no `__init__.py`,
+    /// `migrate` and `migrate --check` exit 0 and apply none of its migrations. `manage.py check`
+    /// and the site itself notice none of this, and `showmigrations` exits 0 with two leaves. Two
+    /// files with one number are not a fault, nor is a squashed migration next to those it
+    /// replaces; a parent in an installed package is looked up there. Merge leaves with `manage.py
+    /// makemigrations --merge`.
     ///
     /// Proved by `django-migration-leaves`: `manage.py migrate` failed with `Conflicting migrations
     /// detected` and migrated nothing.
@@ -93,7 +93,7 @@ crate::rule! {
     ///     pass
     /// ```
     ///
-    /// A merge is no second head, and branches that carry labels are meant to have one each:
+    /// A merge is not a second head, and labelled branches should have one each:
     ///
     /// ```python,good,file=/srv/myapp/releases/2026-04-21/migrations/versions/a1_users.py
     /// revision: str = "a1f0c2d4e6b8"

@@ -1,4 +1,4 @@
-//! Holds the database's revision, where the user said it, against the release's migrations.
+//! Compares the database's revision, if the user gave it, with the release's migrations.
 
 use crate::facts::release::django_migrations::{Pending, SHOWS};
 use crate::facts::release::migrations::Revision;
@@ -10,29 +10,29 @@ use crate::rule::{EvidenceKind, Safety, Sink};
 const NAMED: usize = 5;
 
 crate::rule! {
-    /// The database is not at the newest migration of the release: the new code asks for tables and
-    /// columns that are not there.
+    /// The database is not at the newest migration of the release: the new code uses tables and
+    /// columns that do not exist.
     ///
     /// A reload serves the new code from the first request on. Each query that names a new column
     /// fails with `UndefinedColumn` or `no such column`, and the client sees a 500.
     ///
-    /// Files do not tell where the database is. Say it with `--db-revision`, as
-    /// `flask db current` prints it (nothing for an empty database). Or let `--preflight` ask: where
-    /// the imported application has Flask-Migrate, it runs what `flask db current` runs, as the
-    /// service's user, changes nothing, and gives up after some seconds. Without either this rule
-    /// is skipped and never passes. Reading the database is not done unasked.
+    /// Files do not show the database's revision. Give it with `--db-revision`, as `flask db
+    /// current` prints it (nothing for an empty database). Or use `--preflight`: if the imported
+    /// application has Flask-Migrate, it runs the code of `flask db current`, as the service's
+    /// user, changes nothing, and gives up after some seconds. Without either this rule is skipped
+    /// and never passes. The database is not read unasked.
     ///
-    /// After a rollback the database can be *ahead*: its revision is one that the older code has no
-    /// file for. `flask db current`, `upgrade` and `downgrade` then exit 1 with
-    /// `Can't locate revision`, until the newer release is deployed again, or was downgraded before.
+    /// After a rollback the database can be *ahead*: the older code has no file for its revision.
+    /// `flask db current`, `upgrade` and `downgrade` then exit 1 with `Can't locate revision`,
+    /// until the newer release is deployed again, unless it was downgraded before.
     ///
-    /// Of a Django application `--preflight` asks the default database the same (`django_migrations`). By
-    /// hand it is what `python manage.py showmigrations --plan` prints
-    /// (`--db-revision "$(python manage.py showmigrations --plan)"`), with the settings and the variables of
-    /// the service: `manage.py` mostly names the settings of development. Migrations that an installed
-    /// package brings count, too. After a rollback Django says nothing at all (4.2, 5.2 and 6.1, measured):
-    /// what the database has applied and no file holds is passed over by `showmigrations`, `migrate` and
-    /// `migrate --check`, which exit 0. Only what the newer release prints shows it.
+    /// For a Django application `--preflight` reads the default database in the same way
+    /// (`django_migrations`). By hand use what `python manage.py showmigrations --plan` prints
+    /// (`--db-revision "$(python manage.py showmigrations --plan)"`), with the settings and the
+    /// variables of the service: `manage.py` mostly names the settings of development. Migrations
+    /// from an installed package count too. After a rollback Django reports nothing (4.2, 5.2 and
+    /// 6.1, measured): `showmigrations`, `migrate` and `migrate --check` ignore applied migrations
+    /// that no file contains, and exit 0. Only the newer release's output shows them.
     ///
     /// Proved by `migrations-pending`: the reload returned 0, and every request got 500
     /// until the end (`no such column`).

@@ -8,17 +8,17 @@ use crate::rule::{EvidenceKind, Safety, Sink};
 crate::rule! {
     /// There is no earlier release to go back to when the new one fails.
     ///
-    /// Going back is one move of the link and a reload, if the release before is still there and
-    /// whole: with the module that gunicorn imports, and with its own virtual environment where
-    /// each release has one. Without it a failed deployment is an outage for as long as it takes
-    /// to build a release again.
+    /// Going back is one move of the link and a reload, if the previous release is still there and
+    /// complete: with the module that gunicorn imports, and with its own virtual environment if
+    /// each release has one. Without it a failed deployment is an outage until a release is
+    /// rebuilt.
     ///
-    /// Releases are the directories beside the one that the link leads to. Those whose name is of
-    /// the same form and greater than the current one's (`2026-04-28` beside `2026-04-21`) are
-    /// taken for later ones, still being prepared.
+    /// Releases are the directories next to the one the link leads to. Those with a name of the
+    /// same form that sorts after the current one (`2026-04-28` after `2026-04-21`) are regarded as
+    /// later ones, still being prepared.
     ///
     /// By hand: keep at least the last release when you prune (Capistrano: `keep_releases`), and
-    /// put the one before back from version control or the artefact store.
+    /// restore the previous one from version control or the artefact store.
     ///
     /// Proved by `no-rollback`: there was nothing to put the link back to, and every request got
     /// 500 until the end; with the release before in place one move of the link and a reload ended
@@ -28,13 +28,13 @@ crate::rule! {
     /// - /srv/myapp/releases/2026-04-14
     /// ```
     ///
-    /// One that lost its code is none:
+    /// One that lost its code does not count:
     ///
     /// ```tree,bad
     /// - /srv/myapp/releases/2026-04-14/wsgi.py
     /// ```
     ///
-    /// A later one is no way back:
+    /// A later one is not a way back:
     ///
     /// ```tree,bad
     /// - /srv/myapp/releases/2026-04-14
@@ -42,7 +42,7 @@ crate::rule! {
     /// /srv/myapp/releases/2026-04-28/wsgi.py
     /// ```
     ///
-    /// Healthy: one whole release among others that are not.
+    /// Healthy: one complete release among others that are not.
     ///
     /// ```tree,good
     /// /srv/myapp/releases/2026-03-31/

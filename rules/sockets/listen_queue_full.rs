@@ -7,12 +7,12 @@ crate::rule! {
     ///
     /// Connections wait in the queue until a worker takes them. On a unix socket whose queue is full
     /// nginx answers 502 at once (`11: Resource temporarily unavailable`), over TCP connections are
-    /// delayed by seconds. It fills when all workers are busy or hang, or while they boot at a
-    /// reload. The queue is as long as gunicorn's `backlog` (2048 unless it is set) and never
+    /// delayed by seconds. It fills when all workers are busy or hang, or while they boot on
+    /// reload. The queue is as long as gunicorn's `backlog` (2048 unless it is set) but never
     /// longer than `net.core.somaxconn`. A queue that is too short for a reload is G224.
     ///
     /// By hand: `ss -lx src /run/myapp/gunicorn.sock` (`ss -lt`) shows the queue again, Recv-Q of
-    /// Send-Q. If it stays full, see what the workers wait for (`journalctl -u myapp`, `py-spy
+    /// Send-Q. If it stays full, find what the workers wait for (`journalctl -u myapp`, `py-spy
     /// dump`), or start more of them.
     ///
     /// Proved by `listen-queue-full`: the workers stood still, the queue of four filled, and nginx

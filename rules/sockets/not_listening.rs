@@ -3,11 +3,11 @@ use crate::facts::{App, Endpoint, Why};
 use crate::rule::{EvidenceKind, Safety, Sink};
 
 crate::rule! {
-    /// Every request gets 502: nobody listens where nginx connects to.
+    /// Every request gets 502: nothing listens where nginx connects.
     ///
     /// nginx logs `connect() failed (111: Connection refused)` for a port and `(2: No such file or
-    /// directory)` for a socket. gunicorn does not run (P501), or it runs with another bind than
-    /// the files say: a changed `--bind` counts after a restart only.
+    /// directory)` for a socket. gunicorn does not run (P501), or its bind differs from the files:
+    /// a changed `--bind` applies only after a restart.
     ///
     /// By hand: `systemctl restart myapp`, then `ss -lx | grep gunicorn.sock` or `ss -ltn`.
     ///

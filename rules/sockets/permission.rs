@@ -5,12 +5,12 @@ use crate::facts::{App, Bound, Endpoint, Why};
 use crate::rule::{Edit, EvidenceKind, Safety, Sink, Value};
 
 crate::rule! {
-    /// Every request gets 502: nginx's user may not connect to the socket as it stands.
+    /// Every request gets 502: nginx's user cannot connect to the socket.
     ///
-    /// nginx logs `connect() failed (13: Permission denied)`. To connect takes the right to write to
-    /// the socket's file and to pass through every directory on the way. Measured: gunicorn makes
-    /// its socket with mode 0777 unless `-m` says otherwise, whatever `UMask=` is, so it is mostly
-    /// a directory; a `.socket` unit has `SocketMode=` and `SocketUser=`.
+    /// nginx logs `connect() failed (13: Permission denied)`. Connecting needs the right to write
+    /// to the socket's file and to pass through every directory on the way. Measured: gunicorn
+    /// creates its socket with mode 0777 unless `-m` says otherwise, whatever `UMask=` is, so the
+    /// cause is mostly a directory; a `.socket` unit has `SocketMode=` and `SocketUser=`.
     ///
     /// By hand: `namei -l /run/myapp/gunicorn.sock` shows every mode on the way.
     ///

@@ -1,15 +1,14 @@
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// gunicorn may find its port taken: it lies among those that outgoing connections use.
+    /// gunicorn may find its port taken: it is among those that outgoing connections use.
     ///
-    /// The kernel gives each outgoing connection a port of its own out of
-    /// `net.ipv4.ip_local_port_range`, 32768 to 60999 unless it is set. While gunicorn listens its
-    /// port is left alone. When it is down for a moment, at a restart or at boot, a connection of
-    /// anybody (to a database, to a package mirror) may take the port; then `bind` fails (measured:
-    /// Errno 98, on 127.0.0.1 and on every address), gunicorn tries five times, a second apart, and
-    /// ends. A reload does not bind anew. Ports of `net.ipv4.ip_local_reserved_ports` are never given
-    /// away.
+    /// The kernel gives each outgoing connection its own port from `net.ipv4.ip_local_port_range`,
+    /// 32768 to 60999 unless it is set. While gunicorn listens its port is not used. When it is
+    /// down for a moment, on a restart or at boot, any connection (to a database, to a package
+    /// mirror) may take the port; then `bind` fails (measured: Errno 98, on 127.0.0.1 and on every
+    /// address), gunicorn tries five times, a second apart, and exits. A reload does not bind
+    /// again. Ports of `net.ipv4.ip_local_reserved_ports` are never given away.
     ///
     /// By hand: another port (8000), in nginx too; a unix socket; or `sysctl -w
     /// net.ipv4.ip_local_reserved_ports=40000`.

@@ -4,11 +4,11 @@ use crate::host::FileKind;
 use crate::rule::{EvidenceKind, Safety, Sink};
 
 crate::rule! {
-    /// Every request gets 502: the socket's file is there, but nobody listens on it any more.
+    /// Every request gets 502: the socket's file exists, but nothing listens on it any more.
     ///
     /// Measured: `kill -9` leaves the file behind, and so does a bind that was changed and
     /// reloaded. nginx logs `connect() failed (111: Connection refused)`. The next start of
-    /// gunicorn replaces the file by itself.
+    /// gunicorn replaces the file.
     ///
     /// By hand: `systemctl restart myapp`.
     ///
@@ -25,7 +25,7 @@ crate::rule! {
     /// - listen unix:/run/myapp/gunicorn.sock
     /// ```
     ///
-    /// Connections that wait in the queue are no second listener, and none less:
+    /// Connections waiting in the queue do not count as a second listener:
     ///
     /// ```proc,good
     /// waiting unix:/run/myapp/gunicorn.sock

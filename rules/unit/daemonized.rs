@@ -6,15 +6,15 @@ use crate::rule::prelude::Text;
 use crate::rule::{Edit, Finding, Safety, Sink};
 
 crate::rule! {
-    /// gunicorn goes into the background where systemd waits for it in front, or the reverse, and
-    /// the unit ends or never gets ready.
+    /// gunicorn goes into the background while systemd expects it in the foreground, or the
+    /// reverse, and the unit stops or never becomes ready.
     ///
     /// Measured: `--daemon` with `Type=simple` ends the unit at once with `Result=success`, and
-    /// systemd kills what went into the background; the same with `Type=forking` without
-    /// `PIDFile=`. `Type=forking` without `--daemon` times out at the start, as gunicorn never
+    /// systemd kills the process in the background; the same with `Type=forking` without
+    /// `PIDFile=`. `Type=forking` without `--daemon` times out at the start, because gunicorn never
     /// forks away. So does a `PIDFile=` that gunicorn (`--pid`) does not write.
     ///
-    /// By hand: no `--daemon`, no `PIDFile=`, `Type=notify` and `NotifyAccess=main`; then
+    /// By hand: remove `--daemon` and `PIDFile=`, set `Type=notify` and `NotifyAccess=main`; then
     /// `systemctl daemon-reload` and one restart.
     ///
     /// Proved by `daemonized`: the unit ended at once and took gunicorn with it, again and

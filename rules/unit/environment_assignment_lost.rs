@@ -2,17 +2,17 @@ use crate::facts::lost::{LossKind, LostAssignment};
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// The application does not get a variable, or gets another value than was written for it.
+    /// The application does not get a variable, or gets the wrong value.
     ///
-    /// `Environment=` looks like a shell's line and is none. A blank outside quotes ends a value
-    /// (`A=My Site` sets A to `My`). One pair of quotes holds one assignment (`"A=1 B=2"` sets A
-    /// to `1 B=2`, and no B). `%` starts a specifier: where systemd knows none of that name, as in
-    /// `p%23ss` from a database's URL, it drops the whole assignment and goes on; `%%` is a
-    /// percent sign. `$PATH` and `~` stay as they are written. systemd says so in the journal at
-    /// most, and the start goes on.
+    /// `Environment=` looks like a shell line but is not one. A blank outside quotes ends a value
+    /// (`A=My Site` sets A to `My`). One pair of quotes makes one assignment (`"A=1 B=2"` sets A to
+    /// `1 B=2`, and no B). `%` starts a specifier: if systemd has none of that name, as in `p%23ss`
+    /// from a database's URL, it drops the whole assignment and continues; `%%` is a percent sign.
+    /// `$PATH` and `~` stay literal. systemd logs this in the journal at most, and the start
+    /// continues.
     ///
-    /// By hand: `Environment="NAME=value"`, one pair of quotes for each assignment, `%%` for `%`;
-    /// then `systemctl daemon-reload` and `systemctl restart`: a reload keeps the old environment.
+    /// By hand: `Environment="NAME=value"`, one pair of quotes per assignment, `%%` for `%`; then
+    /// `systemctl daemon-reload` and `systemctl restart`: a reload keeps the old environment.
     ///
     /// Proved by `environment-assignment-lost`: the worker raised KeyError at its start, and every
     /// request got 502.
@@ -52,7 +52,7 @@ crate::rule! {
     /// Environment="PATH=/srv/myapp/.venv/bin:$PATH"
     /// ```
     ///
-    /// Blanks round the `=`:
+    /// Blanks around the `=`:
     ///
     /// ```ini,bad,drop-in
     /// [Service]

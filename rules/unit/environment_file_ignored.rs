@@ -3,16 +3,16 @@ use crate::host::FileKind;
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// The application gets nothing of an environment file, because the line does not name it.
+    /// The application gets nothing from an environment file, because the line does not name it.
     ///
-    /// `EnvironmentFile=` takes one absolute path, and no quotes. systemd passes over a line whose
-    /// path is relative, starts with `~` or stands in quotes, with a warning in the journal; the
-    /// start goes on without the file. Everything else up to the end of the line is one path:
-    /// `/etc/a.env /etc/b.env` is one file with a blank in its name, and a comment behind a path
-    /// is a part of it. No such file is there, so the unit does not start; with a `-` before the
-    /// path it starts without a word. (Measured on systemd 252 and 262.)
+    /// `EnvironmentFile=` takes one absolute path, and no quotes. systemd ignores a line whose path
+    /// is relative, starts with `~` or is in quotes, with a warning in the journal; the start
+    /// continues without the file. Everything else up to the end of the line is one path:
+    /// `/etc/a.env /etc/b.env` is one file with a blank in its name, and a comment after a path is
+    /// part of it. No such file exists, so the unit does not start; with a `-` before the path it
+    /// starts silently. (Measured on systemd 252 and 262.)
     ///
-    /// By hand: one line for each file, `EnvironmentFile=/etc/myapp.env`; then `systemctl
+    /// By hand: one line per file, `EnvironmentFile=/etc/myapp.env`; then `systemctl
     /// daemon-reload` and `systemctl restart`: a reload keeps the old environment.
     ///
     /// Proved by `environment-file-quoted`: the application got no variable of the file and broke

@@ -10,7 +10,7 @@ crate::rule! {
     /// with `Failed to load environment files: No such file or directory` (or `Is a directory`).
     /// A unit that is running does not notice until its next start; with the file gone a crash
     /// cannot be repaired by `Restart=` either. With a `-` before the path an absent file is
-    /// passed over: worth knowing, as all that it should set is then missing.
+    /// ignored: worth knowing, because all its variables are then missing.
     ///
     /// By hand: put the file there, `install -m 0640 -o root -g www-data myapp.env
     /// /etc/myapp.env`, or correct the path.

@@ -14,10 +14,10 @@ crate::rule! {
     /// requests, and those of other applications. `systemctl restart` inside a reload drops what
     /// is in flight. `kill` without a signal sends TERM. A variable that nothing sets leaves
     /// `kill` without a process. A pid file may be stale (a warning): systemd knows the process
-    /// better than any file and says it in `$MAINPID`.
+    /// better than any file and provides it in `$MAINPID`.
     ///
-    /// By hand: `ExecReload=/bin/kill -s HUP $MAINPID` (after an empty `ExecReload=` if it stands
-    /// in a drop-in), then `systemctl daemon-reload`.
+    /// By hand: `ExecReload=/bin/kill -s HUP $MAINPID` (after an empty `ExecReload=` if it is in a
+    /// drop-in), then `systemctl daemon-reload`.
     ///
     /// Proved by `exec-reload-term`: the reload returned 0 and the site answered 502 for
     /// more than two seconds, until Restart= brought it back.
@@ -68,7 +68,8 @@ crate::rule! {
     /// ExecReload=/bin/kill -1 ${MAINPID}
     /// ```
     ///
-    /// With `+` or `!` gunicorn runs as root, which `User=` may not signal (measured on 252 and 262):
+    /// With `+` or `!` gunicorn runs as root, which `User=` cannot signal (measured on 252 and
+    /// 262):
     ///
     /// ```ini,bad,drop-in
     /// [Service]

@@ -3,24 +3,23 @@ use crate::facts::shell::{is_shell, script};
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// A command line names a variable that nothing sets, and the program gets nothing in its place.
+    /// A command line names a variable that nothing sets, and the program gets nothing for it.
     ///
-    /// In Exec lines systemd expands `${NAME}`, and `$NAME` as a word of its own, from
-    /// `Environment=` and `EnvironmentFile=`. It is no shell: what is set elsewhere (`/etc/profile`,
-    /// `.bashrc`, `/etc/environment`) it does not know. Where nothing sets the variable, `${NAME}`
-    /// becomes an empty text and `$NAME` no word at all, and the command is run all the same: systemd
-    /// 252 says nothing, 262 logs `Referenced but unset environment variable evaluates to an empty
+    /// In Exec lines systemd expands `${NAME}`, and `$NAME` as a separate word, from `Environment=`
+    /// and `EnvironmentFile=`. It is not a shell: it does not see variables set elsewhere
+    /// (`/etc/profile`, `.bashrc`, `/etc/environment`). If nothing sets the variable, `${NAME}`
+    /// becomes an empty text and `$NAME` no word at all, and the command still runs: systemd 252
+    /// logs nothing, 262 logs `Referenced but unset environment variable evaluates to an empty
     /// string`.
     ///
     /// Measured with gunicorn 23: `--workers ${WORKERS}` ends it with status 2, an empty
     /// application or log file with 1 or 3. `--bind ${BIND}` listens on 0.0.0.0:8000, so nginx gets
-    /// no answer, and `--config ${CONFIG}` reads no configuration file, both without a word.
-    /// `--workers $WORKERS` takes the next word for the number. `$OPTIONS` that may be empty is no
-    /// fault.
+    /// no answer, and `--config ${CONFIG}` reads no configuration file, both silently. `--workers
+    /// $WORKERS` reads the next word as the number. `$OPTIONS` that may be empty is not a fault.
     ///
-    /// In a shell's text (`bash -c '… ${NAME} …'`) systemd expands first, too: `$${NAME}` leaves it
-    /// to the shell. `${NAME-3}` is a name for it, of which nothing is left; only what has a colon,
-    /// `${NAME:-3}`, it leaves as it stands.
+    /// In a shell's text (`bash -c '… ${NAME} …'`) systemd also expands first: `$${NAME}` leaves it
+    /// to the shell. It reads `${NAME-3}` as a name, of which nothing is left; only a form with a
+    /// colon, `${NAME:-3}`, is left unchanged.
     ///
     /// By hand: set it, `Environment=WORKERS=3` or a line in the environment file; then `systemctl
     /// daemon-reload` and `systemctl restart`.
@@ -45,7 +44,7 @@ crate::rule! {
     ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
     /// ```
     ///
-    /// The next word for a value:
+    /// The next word read as a value:
     ///
     /// ```ini,bad,drop-in,also=G209
     /// [Service]
@@ -61,7 +60,7 @@ crate::rule! {
     /// ExecStartPre=/bin/sh -c 'echo ${STAGE-production}'
     /// ```
     ///
-    /// Words that may be missing, and what is for the shell:
+    /// Words that may be missing, and variables for the shell:
     ///
     /// ```ini,good,drop-in
     /// [Service]

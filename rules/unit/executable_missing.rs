@@ -7,17 +7,15 @@ use crate::rule::{EvidenceKind, Sink};
 crate::rule! {
     /// A program that the unit runs cannot be executed, so gunicorn does not start or reload.
     ///
-    /// systemd ends with status 203/EXEC when the program is absent, a dangling link, not
-    /// executable for the user, or a script whose `#!` interpreter is absent. The last is what a
-    /// virtual environment that was moved or copied looks like: its scripts name the Python of the
-    /// old place. With `Type=simple` `systemctl start` returns 0 all the same. The program is an
-    /// absolute path, or a bare name that is looked up in systemd's own path, not in
-    /// `Environment=PATH=`; variables and `~` are not expanded in it, and a relative path makes
-    /// systemd refuse the whole unit.
+    /// systemd reports status 203/EXEC when the program is absent, a dangling link, not
+    /// executable for the user, or a script whose `#!` interpreter is absent. A moved or copied
+    /// virtual environment is such a case: its scripts name the Python of the old place. With
+    /// `Type=simple` `systemctl start` still returns 0. The program is an absolute path, or a bare
+    /// name that is looked up in systemd's own path, not in `Environment=PATH=`; variables and `~`
+    /// are not expanded in it, and a relative path makes systemd refuse the whole unit.
     ///
-    /// By hand: make the environment anew at its place
-    /// (`python3 -m venv --clear /srv/myapp/.venv && /srv/myapp/.venv/bin/pip install -r …`), or
-    /// correct the path.
+    /// By hand: recreate the environment in place (`python3 -m venv --clear /srv/myapp/.venv &&
+    /// /srv/myapp/.venv/bin/pip install -r …`), or correct the path.
     ///
     /// Proved by `venv-moved`: gunicorn did not start (203/EXEC), and every request got
     /// 502.
@@ -31,7 +29,7 @@ crate::rule! {
     /// ExecStartPre=-/srv/myapp/bin/prepare
     /// ```
     ///
-    /// A moved environment: gunicorn's script names a Python that is not there.
+    /// A moved environment: gunicorn's script names a Python that does not exist.
     ///
     /// ```text,bad,file=/srv/myapp/bin/check
     /// #!/home/deploy/old/.venv/bin/python

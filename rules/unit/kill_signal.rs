@@ -4,14 +4,14 @@ use crate::facts::service::{ExecCommand, Service};
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// Every stop and restart cuts off the requests that are being answered.
+    /// Every stop and restart cuts off the requests in progress.
     ///
     /// systemd stops a service with `KillSignal=` (SIGTERM unless it is set), and restarts it with
     /// `RestartKillSignal=` (the same unless it is set). To gunicorn SIGTERM means: let the workers
     /// finish, for up to `graceful_timeout`. SIGQUIT and SIGINT mean the quick shutdown, and
-    /// SIGKILL ends it before it can do anything: what is being answered gets 500 or a reset.
-    /// `KillSignal=SIGQUIT` comes from units of other servers (nginx, uWSGI), to which it means
-    /// the opposite.
+    /// SIGKILL ends it before it can do anything: requests in progress get 500 or a reset.
+    /// `KillSignal=SIGQUIT` comes from units of other servers (nginx, uWSGI), to which it means the
+    /// opposite.
     ///
     /// By hand: `KillSignal=SIGTERM`, then `systemctl daemon-reload`. No restart is needed.
     ///
@@ -30,7 +30,7 @@ crate::rule! {
     /// KillSignal=SIGTERM
     /// ```
     ///
-    /// Other spellings, and the one for restarts alone:
+    /// Other spellings, and the one only for restarts:
     ///
     /// ```ini,bad,drop-in
     /// [Service]
@@ -53,7 +53,7 @@ crate::rule! {
     /// RestartKillSignal=SIGTERM
     /// ```
     ///
-    /// A command of its own comes before that signal:
+    /// The unit's own stop command comes before that signal:
     ///
     /// ```ini,bad,drop-in
     /// [Service]

@@ -2,14 +2,14 @@ use crate::facts::service::OutputFile;
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// The unit does not start: the file that its output goes to cannot be opened.
+    /// The unit does not start: the file for its output cannot be opened.
     ///
     /// `StandardOutput=` and `StandardError=` with `file:`, `append:` or `truncate:` name a file
-    /// that systemd opens as root before anything of the unit runs, and before it makes the
-    /// directories of `LogsDirectory=` and `RuntimeDirectory=`. It makes the file, but no directory:
-    /// where that is missing every start fails with 209/STDOUT.
+    /// that systemd opens as root before any command of the unit runs, and before it creates the
+    /// directories of `LogsDirectory=` and `RuntimeDirectory=`. It creates the file, but not the
+    /// directory: if that is missing every start fails with 209/STDOUT.
     ///
-    /// By hand: make the directory (`install -d`), or let the output go to the journal
+    /// By hand: create the directory (`install -d`), or send the output to the journal
     /// (`StandardOutput=journal`, `journalctl -u NAME`); then `systemctl daemon-reload` and
     /// `systemctl restart`.
     ///
@@ -33,7 +33,7 @@ crate::rule! {
     /// /run/myapp/ owner=33:33
     /// ```
     ///
-    /// Healthy: a directory that is there before.
+    /// Healthy: a directory that already exists.
     ///
     /// ```ini,good,drop-in
     /// [Service]

@@ -5,11 +5,11 @@ use crate::rule::Sink;
 use crate::rules::runtime_directory;
 
 crate::rule! {
-    /// nginx cannot see gunicorn's socket: `PrivateTmp=` gives each service a /tmp of its own, and
-    /// every request gets 502.
+    /// nginx cannot see gunicorn's socket: `PrivateTmp=` gives each service its own /tmp, and every
+    /// request gets 502.
     ///
     /// With `PrivateTmp=yes` (or `DynamicUser=yes`, which implies it) a socket in /tmp or /var/tmp
-    /// lies in a directory that no other service sees. Set on nginx's unit (Fedora and RHEL ship it
+    /// is in a directory that no other service sees. Set on nginx's unit (Fedora and RHEL ship it
     /// so) it has the same effect from the other side.
     ///
     /// By hand: `RuntimeDirectory=myapp`, `--bind unix:/run/myapp/gunicorn.sock`, and the same path

@@ -4,12 +4,12 @@ use crate::facts::release::Pinned;
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// A deployment moves the link, and gunicorn goes on with the release that the unit names.
+    /// A deployment moves the link, but gunicorn keeps using the release that the unit names.
     ///
-    /// Where releases lie side by side and a link (`current`) leads to the one that is to be served,
-    /// moving the link and reloading is the deployment. A unit that names one of the releases takes
-    /// no notice: a reload returns 0 and serves the code, the packages or the variables of the old
-    /// one. When that release is pruned the next start fails: 200/CHDIR, 203/EXEC, or `Failed to load
+    /// If releases are side by side and a link (`current`) leads to the one to serve, moving the
+    /// link and reloading is the deployment. A unit that names one of the releases does not follow:
+    /// a reload returns 0 and serves the code, the packages or the variables of the old one. When
+    /// that release is pruned the next start fails: 200/CHDIR, 203/EXEC, or `Failed to load
     /// environment files`.
     ///
     /// By hand: name the link, `WorkingDirectory=/srv/myapp/current`, and `--chdir
@@ -75,7 +75,7 @@ crate::rule! {
     /// EnvironmentFile=/srv/myapp/current/deploy.env
     /// ```
     ///
-    /// Without a link beside it, it is just a directory:
+    /// Without a link next to it, it is just a directory:
     ///
     /// ```tree,good
     /// /opt/python/versions/3.11/

@@ -12,25 +12,25 @@ crate::rule! {
     /// After a deployment moves the release link, a reload serves the old release and returns 0.
     ///
     /// systemd resolves `WorkingDirectory=/srv/myapp/current` once, at the start, and gunicorn puts
-    /// the directory that it finds itself in on `sys.path`: `releases/A`, not `current`. PWD is not
-    /// set in a service. So when `current` moves to B and SIGHUP makes new workers, they import A
-    /// again. Measured the same on gunicorn 20.1, 23 and 27, also for `python -m gunicorn`; with
-    /// `-c current/gunicorn.conf.py` one even gets A's code with B's configuration.
+    /// its current directory on `sys.path`: `releases/A`, not `current`. PWD is not set in a
+    /// service. So when `current` moves to B and SIGHUP makes new workers, they import A again.
+    /// Measured the same on gunicorn 20.1, 23 and 27, even for `python -m gunicorn`; with `-c
+    /// current/gunicorn.conf.py` you even get A's code with B's configuration.
     ///
-    /// What follows the link: `--chdir /srv/myapp/current` (or `chdir=` in the configuration file),
+    /// These follow the link: `--chdir /srv/myapp/current` (or `chdir=` in the configuration file),
     /// `--pythonpath`, `Environment=PWD=/srv/myapp/current`, or `cd` to the link in a shell before
     /// `exec gunicorn`. PYTHONPATH does not: it comes after the directory itself (measured on 20.1,
     /// 23 and 27). It even undoes `--chdir` to the same directory, which gunicorn puts first only
-    /// where it is not on the path yet. With `--preload` nothing does (G203).
+    /// if it is not on the path yet. With `--preload` nothing does (G203).
     ///
     /// By hand: add `--chdir /srv/myapp/current` to `ExecStart=` and
     /// `Environment=PWD=/srv/myapp/current` to `[Service]`, `systemctl daemon-reload`, and restart
-    /// once: the running master knows neither. `--chdir` alone serves the new release too, but
-    /// gunicorn goes by way of the directory that it was started in at each reload: the first one
-    /// after that release was pruned ends it (measured, P506). And modules that the new release no
-    /// longer has are still found in that old one. With PWD gunicorn was started in the link.
+    /// once: the running master has neither. `--chdir` alone serves the new release too, but on
+    /// each reload gunicorn passes through the directory it was started in: the first reload after
+    /// that release was pruned ends it (measured, P506). And modules that the new release no longer
+    /// has are still found in that old one. With PWD gunicorn has been started in the link.
     ///
-    /// Where only the unit's file was read, whether `current` is a link is not known: a warning.
+    /// If only the unit's file was read, whether `current` is a link is not known: a warning.
     ///
     /// Proved by `python-path`: after the link moved, the reload returned 0 and the old
     /// release went on answering every request; with `--pythonpath` the new one answered.

@@ -4,10 +4,10 @@ use crate::rule::prelude::*;
 crate::rule! {
     /// After the first restart every request gets 502, although gunicorn runs.
     ///
-    /// systemd removes the directories of `RuntimeDirectory=` whenever the service stops, with all
-    /// that is in them. Where the `.socket` listens at a path in there, the path is gone from then
-    /// on: systemd goes on listening on a socket that nobody can reach any more, until the
-    /// `.socket` itself is restarted.
+    /// systemd removes the directories of `RuntimeDirectory=` whenever the service stops, with
+    /// everything in them. If the `.socket` listens on a path in there, the path is gone from then
+    /// on: systemd keeps listening on a socket that nothing can reach any more, until the `.socket`
+    /// itself is restarted.
     ///
     /// By hand: `RuntimeDirectoryPreserve=yes`, or a path for `ListenStream=` that no service
     /// removes (`/run/myapp.socket`); then `systemctl daemon-reload` and

@@ -6,30 +6,33 @@ use crate::facts::service::expanded;
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// gunicorn does not start: the unit's own sandbox hides what it needs, or makes it read-only.
+    /// gunicorn does not start: the unit's own sandbox hides something it needs, or makes it
+    /// read-only.
     ///
     /// `ProtectHome=yes` (and `tmpfs`) empties /home, /root and /run/user for the service,
-    /// `InaccessiblePaths=` and `TemporaryFileSystem=` the paths that they name: a working directory in there gives 200/CHDIR,
-    /// a virtual environment 203/EXEC. `ProtectSystem=strict` makes everything read-only but what
-    /// `ReadWritePaths=`, `RuntimeDirectory=` and its kin name, `ProtectHome=read-only` the homes,
-    /// `ReadOnlyPaths=` what it names: gunicorn cannot create its socket, pid file or log there.
+    /// `InaccessiblePaths=` and `TemporaryFileSystem=` empty the paths they name: a working
+    /// directory there gives 200/CHDIR, a virtual environment 203/EXEC. `ProtectSystem=strict`
+    /// makes everything read-only except the paths in `ReadWritePaths=`, `RuntimeDirectory=` and
+    /// the like, `ProtectHome=read-only` the homes, `ReadOnlyPaths=` the paths it names: gunicorn
+    /// cannot create its socket, pid file or log there.
     ///
-    /// /tmp and /var/tmp are read-only under `ProtectSystem=strict`, too: without `PrivateTmp=yes` or
-    /// `--worker-tmp-dir /dev/shm` no worker can make its heartbeat file (`No usable temporary directory
-    /// found`).
+    /// /tmp and /var/tmp are also read-only under `ProtectSystem=strict`: without `PrivateTmp=yes`
+    /// or `--worker-tmp-dir /dev/shm` no worker can create its heartbeat file (`No usable temporary
+    /// directory found`).
     ///
-    /// What `ReadWritePaths=`, `ReadOnlyPaths=`, `InaccessiblePaths=`, `BindPaths=` and their kin name has
-    /// to be there, unless `-` stands before it: else the start ends with 226/NAMESPACE before anything
-    /// runs, and with 243/CREDENTIALS where the file of `LoadCredential=` is missing.
+    /// A path in `ReadWritePaths=`, `ReadOnlyPaths=`, `InaccessiblePaths=`, `BindPaths=` and the
+    /// like must exist, unless `-` precedes it: otherwise the start fails with 226/NAMESPACE before
+    /// anything runs, and with 243/CREDENTIALS if the file of `LoadCredential=` is missing.
     ///
-    /// `PrivateUsers=yes` leaves root and `User=` alone of all users and takes every capability away:
-    /// a gunicorn that starts as root cannot become `--user`, and none listens on a port below 1024.
+    /// `PrivateUsers=yes` leaves only root and `User=` of all users and removes every capability: a
+    /// gunicorn that starts as root cannot become `--user`, and none can listen on a port below
+    /// 1024.
     ///
-    /// `PrivateNetwork=yes` leaves it alone with a loopback of its own, where nginx does not reach a TCP
-    /// port; `RestrictAddressFamilies=` without the family of its socket, or without `AF_UNIX` under
+    /// `PrivateNetwork=yes` leaves it only its own loopback, where nginx does not reach a TCP port;
+    /// `RestrictAddressFamilies=` without the family of its socket, or without `AF_UNIX` under
     /// `Type=notify`, keeps it from starting.
     ///
-    /// By hand: `ProtectHome=read-only`, or the application in /srv; for what gunicorn writes,
+    /// By hand: `ProtectHome=read-only`, or the application in /srv; for files gunicorn writes,
     /// `RuntimeDirectory=`, `LogsDirectory=` or `ReadWritePaths=`; then `systemctl daemon-reload`
     /// and `systemctl restart`.
     ///
@@ -113,7 +116,7 @@ crate::rule! {
     /// LoadCredential=environment:/etc/myapp.env
     /// ```
     ///
-    /// Healthy: what is hidden is not needed, what is written lies where it may be.
+    /// Healthy: the hidden paths are not needed, and the written files are in writable places.
     ///
     /// ```ini,good,drop-in
     /// [Service]

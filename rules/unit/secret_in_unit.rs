@@ -3,18 +3,20 @@ use crate::facts::{App, Why};
 use crate::rule::{Safety, Sink};
 
 crate::rule! {
-    /// Every account on the host can read the application's secrets: they stand in the unit.
+    /// Every account on the host can read the application's secrets: they are in the unit.
     ///
-    /// A unit's file is mode 0644, and whatever its mode is, `systemctl show -p Environment myapp` tells
-    /// what `Environment=` sets to anybody who asks (systemd.exec(5) says so). What an `EnvironmentFile=`
-    /// sets it does not tell, and that file can be closed (mode 0600: systemd reads it as root).
+    /// A unit's file is mode 0644, and whatever its mode is, `systemctl show -p Environment myapp`
+    /// shows the values of `Environment=` to anyone who asks (documented in systemd.exec(5)). It
+    /// does not show those of an `EnvironmentFile=`, and that file can be closed (mode 0600:
+    /// systemd reads it as root).
     ///
-    /// A secret is told by its name (`SECRET`, `PASSWORD`, `TOKEN`, `API_KEY` …), or by a URL that holds
-    /// a password. In a repository it counts where it is too random for a placeholder. Its value is
-    /// shown nowhere.
+    /// A secret is recognised by its name (`SECRET`, `PASSWORD`, `TOKEN`, `API_KEY` …), or by a URL
+    /// that contains a password. In a repository it counts if it is too random for a placeholder.
+    /// Its value is never shown.
     ///
     /// By hand: move the assignments into `/etc/myapp.env`, mode 0600, name that in `EnvironmentFile=`,
-    /// `systemctl daemon-reload`, `systemctl restart myapp`; then change the secrets, which were open.
+    /// `systemctl daemon-reload`, `systemctl restart myapp`; then change the secrets, because
+    /// anyone could read them.
     ///
     /// Proved by `secret-in-unit`: an ordinary user without any right read the value with `systemctl
     /// show`; from an environment file nothing was told.
@@ -32,7 +34,7 @@ crate::rule! {
     /// Environment="CACHE_URL=redis://:s3cr3tpass@cache.example.com:6379/0" LANG=C.UTF-8
     /// ```
     ///
-    /// Names that only sound like it, paths, and URLs without a password:
+    /// Names that only look like secrets, paths, and URLs without a password:
     ///
     /// ```ini,good,drop-in
     /// [Service]

@@ -9,14 +9,14 @@ use crate::source::unit::known::{
 };
 
 crate::rule! {
-    /// systemd ignores a line, so what it should set does not hold.
+    /// systemd ignores a line, so its setting has no effect.
     ///
-    /// systemd passes over unknown settings and sections, settings in the wrong section, and
-    /// values it cannot read, with a line in the journal that nobody sees; `systemctl start`
-    /// returns 0. It is an error where the setting is one that a reload or the start hangs on
-    /// (`ExecReload`, `EnvironmentFile`, `User`, `WorkingDirectory`, `Restart` …), else a warning.
-    /// `systemd-analyze verify UNIT` shows the same lines. Sections and settings that start with
-    /// `X-` are yours and never reported. What another version of systemd knows is U140's.
+    /// systemd ignores unknown settings and sections, settings in the wrong section, and values it
+    /// cannot read, with a line in the journal that nobody sees; `systemctl start` returns 0. It is
+    /// an error if a reload or the start depends on the setting (`ExecReload`, `EnvironmentFile`,
+    /// `User`, `WorkingDirectory`, `Restart` …), else a warning. `systemd-analyze verify UNIT`
+    /// shows the same lines. Sections and settings that start with `X-` are yours and never
+    /// reported. Settings of another version of systemd are U140's.
     ///
     /// Proved by `setting-misspelt`: the environment never arrived, the application broke
     /// off at its start, and every request got 502.

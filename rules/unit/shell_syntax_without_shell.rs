@@ -9,21 +9,20 @@ use crate::rules::without_shell::{self, Repair};
 crate::rule! {
     /// Shell syntax in a line that no shell reads: the program gets it as arguments and fails.
     ///
-    /// systemd starts programs by itself. It splits words and knows quotes and variables, but
+    /// systemd starts programs directly. It splits words and handles quotes and variables, but
     /// `&&`, `|`, `>`, `*`, `$(…)`, `~` and `# comment` are plain text to it, and the program gets
-    /// them as arguments. `source`, `cd` and `export` are no programs at all (203/EXEC).
+    /// them as arguments. `source`, `cd` and `export` are not programs at all (203/EXEC).
     ///
     /// Measured: `kill -s HUP $MAINPID && logger reloaded` in `ExecReload=` fails, and so does the
-    /// reload. gunicorn exits with status 2 at an option that it does not know, but passes over
-    /// plain words behind the application: `wsgi:app >> /var/log/myapp.log 2>&1` starts and writes
-    /// no log (a warning).
+    /// reload. gunicorn exits with status 2 on an unknown option, but ignores plain words after the
+    /// application: `wsgi:app >> /var/log/myapp.log 2>&1` starts and writes no log (a warning).
     ///
-    /// By hand: use what systemd has: `WorkingDirectory=` for `cd`, `Environment=` and
+    /// By hand: use systemd's own settings: `WorkingDirectory=` for `cd`, `Environment=` and
     /// `EnvironmentFile=` for `export` and `source`, the environment's own
     /// `/srv/myapp/.venv/bin/gunicorn` for `activate`, several `ExecStartPre=` lines for `&&`,
     /// `StandardOutput=append:/var/log/myapp.log` for `>`. If it must be a shell:
-    /// `ExecStart=/bin/bash -c 'cd … && exec gunicorn …'`, with `exec`, so that the signal of a
-    /// reload reaches gunicorn.
+    /// `ExecStart=/bin/bash -c 'cd … && exec gunicorn …'`, with `exec`, so the reload signal
+    /// reaches gunicorn.
     ///
     /// Proved by `redirection-ignored`: gunicorn started and passed over the redirection: no log
     /// was written.

@@ -13,8 +13,8 @@ crate::rule! {
     /// /run belongs to root, mode 0755, and is empty after each boot. Measured with
     /// `User=www-data` and `--bind unix:/run/myapp.sock`: `systemctl start` returns 0, gunicorn
     /// logs `Retrying in 1 second.` five times and then `Can't connect to /run/myapp.sock`. With
-    /// `RuntimeDirectory=myapp` systemd makes `/run/myapp` for the user before each start, keeps it
-    /// on reload and removes it on stop. A tmpfiles.d line or a `.socket` unit works too; a
+    /// `RuntimeDirectory=myapp` systemd creates `/run/myapp` for the user before each start, keeps
+    /// it on reload and removes it on stop. A tmpfiles.d line or a `.socket` unit works too; a
     /// directory made by `ExecStartPre=` is not checked.
     ///
     /// By hand: `RuntimeDirectory=myapp` in `[Service]`, `--bind unix:/run/myapp/gunicorn.sock`,

@@ -4,14 +4,14 @@ use crate::facts::{Bound, Route};
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// Every request gets 502: the `.socket` unit and what is around it do not fit together.
+    /// Every request gets 502: the `.socket` unit does not match nginx or the service.
     ///
-    /// systemd makes the socket as `SocketMode=`, `SocketUser=` and `SocketGroup=` say, whatever
-    /// gunicorn's own options are; nginx's user has to be able to write to it. And gunicorn is handed
-    /// a socket only if the `.socket` unit runs: where it is neither enabled nor named in the
-    /// service's `Requires=`, the next boot starts the service without it. gunicorn then listens
-    /// where its own `bind` says, 127.0.0.1:8000 if nothing does. A path that nginx does not connect
-    /// to is N301, the socket as it stands on the living host S606.
+    /// systemd creates the socket according to `SocketMode=`, `SocketUser=` and `SocketGroup=`,
+    /// whatever gunicorn's own options are; nginx's user must be able to write to it. And gunicorn
+    /// is handed a socket only if the `.socket` unit runs: if it is neither enabled nor named in
+    /// the service's `Requires=`, the next boot starts the service without it. gunicorn then
+    /// listens on its own `bind`, 127.0.0.1:8000 if nothing sets it. A path that nginx does not
+    /// connect to is N301, the socket on a live host S606.
     ///
     /// By hand: in `[Socket]`, `SocketUser=` with nginx's user and `SocketMode=0660`; in the
     /// service's `[Unit]`, `Requires=NAME.socket`, and `systemctl enable NAME.socket`.
@@ -96,7 +96,7 @@ crate::rule! {
     /// }
     /// ```
     ///
-    /// Healthy: not enabled, and the service brings it along; by its group, nginx may write to it.
+    /// Healthy: not enabled, but the service starts it; nginx can write to it through its group.
     ///
     /// ```ini,good,drop-in
     /// [Unit]

@@ -4,16 +4,16 @@ use crate::rule::prelude::*;
 use crate::source::unit::known::{NEWEST, OLDEST, Presence, Setting, SettingLookup, lookup};
 
 crate::rule! {
-    /// A line of the unit is for another version of systemd than the one that is here.
+    /// A line of the unit is for another version of systemd than the one here.
     ///
-    /// systemd ignores a setting or a value that it does not know yet, and one that it has lost
-    /// (`MemoryLimit=`, `CPUShares=`, `BlockIO…=`, gone by 262); it says so in its log alone, and
-    /// what the line asks for does not hold. The prefix `|` (from 258 on) is no prefix to an older
-    /// one but the beginning of the program's name, and it refuses the unit. `!!` is passed over
-    /// from 258 on. A `Type=` that systemd does not know yet is U119's: the reload hangs on it.
+    /// systemd ignores a setting or a value that it does not support yet, and one that it has
+    /// dropped (`MemoryLimit=`, `CPUShares=`, `BlockIO…=`, gone by 262); it reports this only in
+    /// its log, and the line has no effect. An older version reads the prefix `|` (from 258 on) as
+    /// the start of the program's name and refuses the unit. `!!` is ignored from 258 on. A `Type=`
+    /// that systemd does not support yet is U119's: the reload depends on it.
     ///
-    /// Which version is here is told by its library (`libsystemd-shared-252.so`); where that is not
-    /// read, nothing is said.
+    /// The version is read from its library (`libsystemd-shared-252.so`); if that is not readable,
+    /// nothing is reported.
     ///
     /// By hand: `systemctl --version`, and `systemd-analyze verify UNIT`, which shows the same lines.
     ///
@@ -50,7 +50,7 @@ crate::rule! {
     /// ExecReload=|/bin/kill -s HUP $MAINPID
     /// ```
     ///
-    /// Healthy: this systemd has them.
+    /// Healthy: this systemd supports them.
     ///
     /// ```tree,good
     /// /usr/lib/systemd/libsystemd-shared-262.so

@@ -3,20 +3,19 @@ use crate::facts::dependencies::{Dependency, Standing};
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// The unit is not started: another one that it requires, or a path, is not there.
+    /// The unit is not started: another one that it requires, or a path, does not exist.
     ///
     /// `Requires=`, `BindsTo=` and `Requisite=` of a unit that does not exist, or that is masked,
-    /// make systemd refuse the start (`Unit … not found`), at boot as well as by hand; a service
-    /// that runs already goes on until its next restart. `After=` and `Wants=` of such a unit are
-    /// passed over in silence: with a slip of the hand in its name, the order that was meant does
-    /// not hold.
+    /// make systemd refuse the start (`Unit … not found`), at boot as well as by hand; a running
+    /// service lasts until its next restart. `After=` and `Wants=` of such a unit are silently
+    /// ignored: with a typo in its name, the intended order has no effect.
     ///
-    /// With `ConditionPathExists=` of a path that does not exist the start is passed over, and
-    /// `systemctl start` ends with 0 all the same; with `AssertPathExists=` it fails. Both begin with `!`
-    /// for a path that must not be there.
+    /// With `ConditionPathExists=` of a path that does not exist the start is skipped, and
+    /// `systemctl start` still returns 0; with `AssertPathExists=` it fails. Both begin with `!`
+    /// for a path that must not exist.
     ///
-    /// By hand: correct the name (`systemctl list-unit-files` shows what there is), or take the
-    /// line out; then `systemctl daemon-reload`.
+    /// By hand: correct the name (`systemctl list-unit-files` lists the units), or remove the line;
+    /// then `systemctl daemon-reload`.
     ///
     /// Proved by `condition-path-missing`: `systemctl start` ended with 0 and started nothing; every
     /// request got 502.
@@ -42,7 +41,7 @@ crate::rule! {
     /// /usr/lib/systemd/system/postgresql.service mode=0644
     /// ```
     ///
-    /// A path that is not there:
+    /// A path that does not exist:
     ///
     /// ```ini,bad,drop-in
     /// [Unit]
@@ -61,7 +60,8 @@ crate::rule! {
     /// ConditionPathExists=|/etc/passwd
     /// ```
     ///
-    /// Healthy: what is there, an instance of a template, a device, and what is only wanted.
+    /// Healthy: an existing unit, an instance of a template, a device, and a unit that is only
+    /// wanted.
     ///
     /// ```ini,good,drop-in
     /// [Unit]

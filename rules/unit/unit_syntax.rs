@@ -7,17 +7,17 @@ use crate::source::unit::known::takes;
 crate::rule! {
     /// systemd refuses the unit, or stops reading it in the middle.
     ///
-    /// A unit with `bad-setting` cannot be started or reloaded at all; what runs goes on until its
-    /// next restart, and then the site is down. Measured on 252 and 257, fatal are: text after a
-    /// section header (also a comment), a header without `]`, a line that is not UTF-8 or is 1 MiB
-    /// long, an unbalanced quote or an unknown `%` specifier in a command line, a
+    /// A unit with `bad-setting` cannot be started or reloaded at all; a running one lasts until
+    /// its next restart, and then the site is down. Measured on 252 and 257, fatal are: text after
+    /// a section header (even a comment), a header without `]`, a line that is not UTF-8 or is 1
+    /// MiB long, an unbalanced quote or an unknown `%` specifier in a command line, a
     /// `WorkingDirectory=` or `RootDirectory=` that is not absolute, a `User=` or `Group=` with an
-    /// unknown specifier, no `ExecStart=`; on 262 also `[]` and `[[Service]]`, which older versions pass
-    /// over with all that stands below. In a drop-in the first four stop only that file, but
-    /// silently: what stands below is not read. White space after a backslash ends the command
-    /// line there: the options on the next lines are lost.
+    /// unknown specifier, no `ExecStart=`; on 262 also `[]` and `[[Service]]`, which older versions
+    /// ignore with everything below. In a drop-in the first four stop only that file, but silently:
+    /// the rest is not read. White space after a backslash ends the command line there: the options
+    /// on the next lines are lost.
     ///
-    /// By hand: repair the line and let systemd judge: `systemd-analyze verify UNIT`.
+    /// By hand: repair the line and let systemd check it: `systemd-analyze verify UNIT`.
     ///
     /// Proved by `unit-header-comment`: systemd refused the unit, and every request got
     /// 502.

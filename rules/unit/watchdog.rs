@@ -7,16 +7,16 @@ crate::rule! {
     /// systemd kills gunicorn again and again: `WatchdogSec=` waits for a sign of life that gunicorn
     /// never sends.
     ///
-    /// With `WatchdogSec=` a service has to send `WATCHDOG=1` at least that often (sd_notify(3)).
-    /// gunicorn sends `READY=1` once and nothing after it, in every version up to 27.0.1 (read in its
-    /// source). systemd then kills the main process with SIGABRT, whatever `Type=` is, and the workers
-    /// with it; requests that run are lost, and without `Restart=` the site stays down. What watches
-    /// over gunicorn's workers is its own `--timeout`.
+    /// With `WatchdogSec=` a service must send `WATCHDOG=1` at least that often (sd_notify(3)).
+    /// gunicorn sends `READY=1` once and nothing after it, in every version up to 27.0.1 (read in
+    /// its source). systemd then kills the main process with SIGABRT, whatever `Type=` is, and the
+    /// workers with it; requests in progress are lost, and without `Restart=` the site stays down.
+    /// gunicorn's own `--timeout` watches its workers.
     ///
-    /// Not judged where something else may send it: with `NotifyAccess=all` anything in the unit, a
+    /// Not checked if something else may send it: with `NotifyAccess=all` anything in the unit, a
     /// wrapper that stays the main process, a hook in gunicorn's configuration file.
     ///
-    /// By hand: take `WatchdogSec=` out of `[Service]` (in a drop-in: `WatchdogSec=0`), then
+    /// By hand: remove `WatchdogSec=` from `[Service]` (in a drop-in: `WatchdogSec=0`), then
     /// `systemctl daemon-reload` and, once, a restart.
     ///
     /// Proved by `watchdog`: systemd killed gunicorn every three seconds, and requests got 502

@@ -5,13 +5,13 @@ use crate::rule::{Edit, EvidenceKind, Safety, Severity, Sink};
 crate::rule! {
     /// systemd cannot enter the working directory, so gunicorn does not start.
     ///
-    /// Measured: where `WorkingDirectory=` is absent, is no directory, or cannot be entered by
-    /// `User=`, the unit ends with status 200/CHDIR; with `Type=simple` `systemctl start` returns 0
-    /// all the same, and the site stays down. With a `-` before the path an absent directory is
-    /// passed over and gunicorn starts in `/` (a warning).
+    /// Measured: if `WorkingDirectory=` is absent, is not a directory, or cannot be entered by
+    /// `User=`, the unit ends with status 200/CHDIR; with `Type=simple` `systemctl start` still
+    /// returns 0, and the site stays down. With a `-` before the path an absent directory is
+    /// ignored and gunicorn starts in `/` (a warning).
     ///
-    /// By hand: make the directory, or repair the link, or let the user in:
-    /// `namei -l /srv/myapp/current` shows who may pass where.
+    /// By hand: create the directory, or repair the link, or let the user in: `namei -l
+    /// /srv/myapp/current` shows who can pass where.
     ///
     /// Proved by `working-directory-missing`: gunicorn did not start (status 200/CHDIR),
     /// and every request got 502.
@@ -59,7 +59,7 @@ crate::rule! {
     /// WantedBy=multi-user.target
     /// ```
     ///
-    /// A directory that its owner alone may enter:
+    /// A directory that only its owner can enter:
     ///
     /// ```tree,bad,also=N312
     /// /srv/myapp/releases/2026-04-21/ mode=0700
