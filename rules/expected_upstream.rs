@@ -1,5 +1,5 @@
-//! The socket on which nginx is to reach an application, as the file of settings says
-//! (`expected-upstream`): a part of N301.
+//! The socket on which nginx should reach an application, from the settings file
+//! (`expected-upstream`): part of N301.
 
 use crate::facts::{App, Bound, Deployment, Endpoint, Why};
 use crate::rule::{Severity, Sink};
@@ -27,17 +27,19 @@ pub(super) fn check(deployment: &Deployment, app: &App, out: &mut Sink) -> Resul
             true => (Severity::Warning, format!("{} is not reached where it should be", app.name)),
             false => (Severity::Error, "every request gets 502".to_owned()),
         };
-        out.report(format!("{says}: nginx is to connect to {meant}, gunicorn listens on {on}"))
-            .severity(severity)
-            .at_some(first.origin.span(), "listens here")
-            .at(wanted.span, "expected here")
-            .subject(format!("expected {meant}"))
-            .help(format!("let gunicorn listen where it is expected: --bind {meant}"));
+        out.report(format!(
+            "{says}: nginx should connect to {meant}, but gunicorn listens on {on}"
+        ))
+        .severity(severity)
+        .at_some(first.origin.span(), "listens here")
+        .at(wanted.span, "expected here")
+        .subject(format!("expected {meant}"))
+        .help(format!("make gunicorn listen where it is expected: --bind {meant}"));
         return Ok(());
     }
     if bounds.iter().any(|bound| meant.reaches(&bound.endpoint).is_none()) {
         return Err(Why::depends(format!(
-            "whether {meant} is this machine, only a resolver tells"
+            "only a resolver can tell whether {meant} is this machine"
         )));
     }
     leads(deployment, app, meant, out)
@@ -64,11 +66,11 @@ fn leads(deployment: &Deployment, app: &App, meant: &Endpoint, out: &mut Sink) -
     let name = &app.name;
     let message = match app.routes.first() {
         Some(route) => format!(
-            "{name} is not reached where it should be: nginx connects to {}, and is to connect to \
+            "{name} is not reached where it should be: nginx connects to {}, but should connect to \
              {meant}",
             route.endpoint
         ),
-        None => format!("nobody reaches {name} through nginx: no site leads to {meant}"),
+        None => format!("no request reaches {name} through nginx: no site passes to {meant}"),
     };
     out.report(message)
         .severity(Severity::Warning)

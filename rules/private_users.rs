@@ -1,4 +1,4 @@
-//! `PrivateUsers=` for U126: the service gets a user namespace of its own, in which few users exist
+//! `PrivateUsers=` for U126: the service gets its own user namespace, in which few users exist
 //! and no capability reaches the host.
 
 use crate::rule::prelude::*;
@@ -27,11 +27,11 @@ pub(super) fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         return Ok(());
     };
     out.report(format!("gunicorn does not start: {consequence}"))
-        .at_known(&setting, "gives the service users of its own")
+        .at_known(&setting, "gives the service its own users")
         .at_some(at, note)
         .help(help)
         .by_hand(setting.span())
-        .fix(Safety::Manual, "let the service see the host's users");
+        .fix(Safety::Manual, "make the host's users visible to the service");
     Ok(())
 }
 
@@ -53,14 +53,12 @@ fn stranger(app: &App) -> Result<Option<Harm>, Why> {
         }
         let shown = if settings.is_secret(what) { "another one" } else { name };
         return Ok(Some((
-            format!(
-                "it is to change its {what} to {shown}, whom PrivateUsers= does not let it see"
-            ),
+            format!("it should change its {what} to {shown}, which PrivateUsers= hides from it"),
             known.span(),
-            "to be changed to this",
+            "should change to this",
             format!(
-                "In [Service]:\n{key}={shown}\nand no --{what} in gunicorn's options: systemd changes \
-                 it before gunicorn runs"
+                "In [Service]:\n{key}={shown}\nand remove --{what} from gunicorn's options: \
+                 systemd changes it before gunicorn runs"
             ),
         )));
     }
@@ -90,8 +88,8 @@ fn low_port(app: &App) -> Result<Option<Harm>, Why> {
             ),
             bound.origin.span(),
             "only a capability opens it",
-            "Let gunicorn listen on a unix socket or on a port from 1024 on, and nginx pass to it; \
-             or take PrivateUsers= away."
+            "Make gunicorn listen on a unix socket or on a port from 1024 up, and nginx pass to \
+             it; or remove PrivateUsers=."
                 .to_owned(),
         )));
     }

@@ -1,5 +1,5 @@
-//! A socket in a directory that systemd makes: what the unit, gunicorn's settings and nginx have to
-//! say for it, in one.
+//! A socket in a directory that systemd creates: the lines for the unit, gunicorn's settings and
+//! nginx together.
 
 use std::path::Path;
 
@@ -58,7 +58,7 @@ pub(super) fn go(app: &App, bound: &Bound) -> Repair {
         _ => format!("proxy_pass http://unix:{socket};"),
     };
     Repair {
-        title: format!("RuntimeDirectory={in_unit}, and unix:{socket} in both files"),
+        title: format!("set RuntimeDirectory={in_unit}, and unix:{socket} in both files"),
         help: format!(
             "in [Service]:          RuntimeDirectory={in_unit}\n\
              in gunicorn's options: --bind unix:{bind}\n\

@@ -1,4 +1,4 @@
-//! What of a line in a unit is a shell's, and plain text to systemd.
+//! The parts of a unit's line that are shell syntax, and plain text to systemd.
 
 use crate::facts::App;
 use crate::facts::service::Word;

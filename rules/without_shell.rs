@@ -1,4 +1,4 @@
-//! What a line that was written for a shell is in systemd's own words, where that is certain.
+//! Translates a line written for a shell into systemd's own settings, if that is certain.
 
 use crate::facts::App;
 use crate::facts::service::{Command, ExecCommand, ExecPrefixes, Word};
@@ -22,7 +22,7 @@ fn comment(app: &App, command: &ExecCommand, first: &Word) -> Repair {
     let text = first.span.to(command.arguments.last()?.span);
     let lift = Edit::Lift { statement: assignment.span, text };
     (app.is_one_line(text) && first.text.as_str().starts_with('#'))
-        .then(|| ("the comment on a line of its own".to_owned(), vec![lift]))
+        .then(|| ("move the comment to its own line".to_owned(), vec![lift]))
 }
 
 /// The words from this one on go; where they say where the output is to go, a setting says it.
@@ -111,7 +111,7 @@ fn homes(app: &App, command: &ExecCommand) -> Repair {
             Some(_) => return None,
         }
     }
-    (!edits.is_empty()).then(|| (format!("{home} for ~"), edits))
+    (!edits.is_empty()).then(|| (format!("write {home} for ~"), edits))
 }
 
 /// `a && b` as two lines: systemd too runs the second only when the first went well.
@@ -146,8 +146,8 @@ fn split(app: &App, setting: &str, command: &ExecCommand) -> Repair {
         edits.push(Edit::Split { left: left.span, right: right.span, key: key.to_owned() });
     }
     let title = match starts {
-        true => "what comes before gunicorn in ExecStartPre=".to_owned(),
-        false => format!("one {setting}= for each command"),
+        true => "move the commands before gunicorn to ExecStartPre=".to_owned(),
+        false => format!("write one {setting}= per command"),
     };
     Some((title, edits))
 }

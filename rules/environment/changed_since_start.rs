@@ -5,10 +5,10 @@ use crate::rule::{EvidenceKind, Safety, Sink};
 crate::rule! {
     /// A reload does not bring the new values: gunicorn's master was started with others.
     ///
-    /// Measured: `EnvironmentFile=` and `Environment=` reach gunicorn at its start only. SIGHUP
-    /// reads the application anew, with the environment of the master as it was; SIGUSR2 keeps it
-    /// too. Values are compared without being kept or shown. That a variable was taken away is not
-    /// judged: systemd may have set it from elsewhere.
+    /// Measured: `EnvironmentFile=` and `Environment=` reach gunicorn only at startup. SIGHUP
+    /// reloads the application with the master's old environment; SIGUSR2 keeps it too. Values are
+    /// compared without being kept or shown. A removed variable is not reported: systemd may have
+    /// set it from elsewhere.
     ///
     /// By hand: `systemctl daemon-reload && systemctl restart myapp`.
     ///
@@ -28,7 +28,7 @@ crate::rule! {
     /// Environment=MAIL_SERVER=mail.example.com
     /// ```
     ///
-    /// Quotes are systemd's and no part of the value:
+    /// Quotes belong to systemd and are not part of the value:
     ///
     /// ```env,good,live
     /// SECRET_KEY="9f2c1b7e5d8a4f03b6c7d1e2a5f4988c"

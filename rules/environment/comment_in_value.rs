@@ -3,9 +3,9 @@ use crate::facts::{App, Why};
 use crate::rule::{Edit, Safety, Sink};
 
 crate::rule! {
-    /// The comment behind a value is part of the value that the application gets.
+    /// A comment after a value is part of the value that the application gets.
     ///
-    /// systemd knows comments on lines of their own only. `A=x # note` gives the process
+    /// systemd allows comments only on their own lines. `A=x # note` gives the process
     /// `x # note`, and `A="x" # note` gives it `x# note`; nothing is logged. A shell, docker and
     /// most libraries for `.env` files cut it off, so the same file works on a laptop. (Measured
     /// on systemd 252 and 257.)
@@ -22,7 +22,7 @@ crate::rule! {
     /// # on the data disk
     /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db
     /// ```
-    /// A `#` without a blank before it, or in quotes, is meant:
+    /// A `#` without a blank before it, or in quotes, is intended:
     /// ```env,good
     /// SECRET_KEY='9f2c1b7e5d8a # f03b6c7d1e2a5f4988c'
     /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db
@@ -56,13 +56,13 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             let edit = lifted(read, assignment);
             // Where the comment starts would tell how long the value is: the name is shown.
             out.report(format!(
-                "the application gets the comment behind {name} as part of its value: systemd \
-                 takes `#` for a comment only at the start of a line"
+                "the application gets the comment after {name} as part of its value: systemd \
+                 treats `#` as a comment only at the start of a line"
             ))
             .at(assignment.name.span, "its value ends with a `# …`")
             .help(
-                "move the comment to a line of its own above; if the ` #` is meant, put the value \
-                 into single quotes; workers keep the old environment over a reload",
+                "move the comment to its own line above; if the ` #` belongs to the value, \
+                 single-quote the value; a reload keeps the old environment",
             )
             .subject(name.clone())
             .fix_if(Safety::Safe, format!("move the comment to a line above {name}"), edit)

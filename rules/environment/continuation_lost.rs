@@ -5,15 +5,15 @@ use crate::rule::prelude::*;
 crate::rule! {
     /// A variable is cut off, or is not set at all, because of a backslash at the end of a line.
     ///
-    /// A backslash before the end of a line joins it with the next one. In a file with Windows'
-    /// line ends (CRLF) it stands before the carriage return and escapes that: the value ends
-    /// there, and what the next line holds is lost. In double quotes the backslash and the line
-    /// end become part of the value. And before systemd 254 a comment that ends in a backslash
-    /// goes on in the next line, so what is assigned there is not set. Nothing is logged for any
-    /// of them. (Measured on systemd 252, 257 and 262.)
+    /// A backslash before the end of a line joins it with the next one. In a file with Windows line
+    /// ends (CRLF) it comes before the carriage return and escapes that: the value ends there, and
+    /// the next line is lost. In double quotes the backslash and the line end become part of the
+    /// value. And before systemd 254 a comment that ends in a backslash continues on the next line,
+    /// so the variable assigned there is not set. Nothing is logged for any of them. (Measured on
+    /// systemd 252, 257 and 262.)
     ///
     /// By hand: `sed -i 's/\r$//' /etc/myapp.env`, and no backslash at the end of a comment; then
-    /// `systemctl restart`: workers keep the old environment over a reload.
+    /// `systemctl restart`: a reload keeps the old environment.
     ///
     /// Proved by `environment-continuation`: the database's URL ended at the first line of its
     /// value.
@@ -92,7 +92,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         }
         if read.content.before_254.is_some() {
             out.skip(&Why::depends(format!(
-                "a comment of {} ends in a backslash: whether it goes on in the next line depends \
+                "a comment of {} ends in a backslash: whether the next line continues it depends \
                  on systemd's version",
                 read.place.path.display()
             )));
@@ -122,20 +122,20 @@ fn report_cut(read: &ReadFile, assignment: &EnvAssignment, cut: &CutValue, out: 
     };
     let message = match quoted {
         true => format!(
-            "{name} holds backslashes and line ends that were to join its lines: the file has \
-             Windows' line ends, and `\\` stands before the carriage return"
+            "{name} contains the backslashes and line ends that should join its lines: the file \
+             has Windows line ends, and each `\\` escapes the carriage return"
         ),
         false => format!(
-            "the application gets {name} without {lines}: the file has Windows' line ends, so `\\` \
+            "the application gets {name} without {lines}: the file has Windows line ends, so `\\` \
              escapes the carriage return and joins nothing"
         ),
     };
     let edits = cut.returns.iter().map(|at| Edit::replace(*at, ""));
     out.report(message)
         .at(assignment.name.span, if quoted { "not joined" } else { "ends with its line" })
-        .help(format!("Give the file Unix' line ends: sed -i 's/\\r$//' {path}"))
+        .help(format!("Give the file Unix line ends: sed -i 's/\\r$//' {path}"))
         .subject(name.clone())
-        .fix_if(Safety::Safe, format!("the lines of {name} joined"), edits);
+        .fix_if(Safety::Safe, format!("join the lines of {name}"), edits);
 }
 
 /// A line that looks like an assignment and is a part of the value before it.
@@ -150,18 +150,18 @@ fn report_joined(app: &App, assignment: &EnvAssignment, out: &mut Sink) {
     let set = |name: &Spanned<String>| app.environment.variables.contains_key(&name.value);
     let finding = out
         .report(format!(
-            "{names}: the line before ends in a backslash, so systemd makes one value of both, that \
-             of {name}"
+            "{names}: the line before ends in a backslash, so systemd reads both as the value of \
+             {name}"
         ))
-        .at(first.span, "a part of the value before it")
-        .at(assignment.name.span, "gets the lines below it, too")
-        .help("Take the backslash at the end of the line before it away.")
+        .at(first.span, "part of the value before it")
+        .at(assignment.name.span, "gets the lines below it too")
+        .help("Remove the backslash at the end of the line before it.")
         .subject(first.value.clone());
     if assignment.swallowed.iter().all(set) {
         finding.severity(Severity::Warning);
     }
     let edits = joining.iter().map(|at| Edit::replace(*at, ""));
-    finding.fix_if(Safety::Safe, "the line before without its backslash", edits);
+    finding.fix_if(Safety::Safe, "remove the backslash from the line before", edits);
 }
 
 fn report_comment(app: &App, comment: &SwallowingComment, out: &mut Sink) {
@@ -172,13 +172,13 @@ fn report_comment(app: &App, comment: &SwallowingComment, out: &mut Sink) {
         count => format!("{} and {} more are not set", first.value, count - 1),
     };
     let message = format!(
-        "{names}: the comment above ends in a backslash, and for this systemd (before 254) the next \
-         line belongs to it"
+        "{names}: the comment above ends in a backslash, so this systemd (before 254) swallows the \
+         next line"
     );
     let finding = out
         .report(message)
         .at(first.span, "still a comment")
-        .help("Take the backslash at the end of the comment away.")
+        .help("Remove the backslash at the end of the comment.")
         .subject(first.value.clone());
     if comment.names.iter().all(set) {
         finding.severity(Severity::Warning);
@@ -186,6 +186,6 @@ fn report_comment(app: &App, comment: &SwallowingComment, out: &mut Sink) {
     let edits = comment.backslashes.iter().map(|at| Edit::replace(*at, ""));
     // Of a line that is dropped the value was not judged.
     finding
-        .fix_if(Safety::Safe, "the comment without its last backslash", edits)
+        .fix_if(Safety::Safe, "remove the comment's last backslash", edits)
         .uncovers_rules(&["E402", "E406", "E409"]);
 }

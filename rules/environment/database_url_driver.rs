@@ -5,7 +5,7 @@ use crate::facts::release::packages::Venv;
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// The database's URL asks for something that is not installed: the application fails where it
+    /// The database's URL asks for something that is not installed: the application fails when it
     /// connects, most often while it is imported.
     ///
     /// SQLAlchemy takes the driver from the URL's scheme, and imports it when the engine is made:
@@ -15,10 +15,10 @@ crate::rule! {
     /// - `postgresql://` means psycopg2 up to SQLAlchemy 2.0, and psycopg 3 from 2.1 on;
     /// - `postgresql+asyncpg://`, `mysql+pymysql://` and the like name the driver.
     ///
-    /// Looked at are the variables for databases, such as DATABASE_URL; where the code is not seen to
-    /// read one when it starts, it is a warning. Where the code itself names a
-    /// scheme it may change what the environment gives, and nothing is said. Of the value only the
-    /// scheme is looked at, and nothing is shown.
+    /// The variables for databases, such as DATABASE_URL, are checked; if the code is not seen to
+    /// read one at startup, this is a warning. Code that names a scheme itself may change the
+    /// environment's value, so nothing is reported. Only the scheme of the value is read, and
+    /// nothing is shown.
     ///
     /// By hand: write the scheme that names the installed driver (`postgresql+psycopg2://`), or
     /// install the driver.
@@ -51,7 +51,7 @@ crate::rule! {
     /// DATABASE_URL=postgresql://myapp:hunter2@127.0.0.1/myapp
     /// ```
     ///
-    /// Healthy: the code itself mends the scheme.
+    /// Healthy: the code itself corrects the scheme.
     ///
     /// ```env,good
     /// SECRET_KEY=7f1c9a52f0b84d3f9d0e6c1a5b2e8f47
@@ -121,7 +121,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         let Some(wanted) = wanted(scheme, version, venv)? else { continue };
         let severity = if read.is_some() { wanted.severity } else { Severity::Warning };
         out.report(format!(
-            "the next reload takes the site down where the code connects: {name} {}",
+            "the next reload takes the site down if the code connects at startup: {name} {}",
             wanted.cause
         ))
         .severity(severity)
@@ -143,7 +143,7 @@ fn names_database(name: &str) -> bool {
 fn wanted(scheme: &str, version: (u64, u64), venv: &Venv) -> Result<Option<Wanted>, Why> {
     if scheme == "postgres" {
         return Ok((version >= (1, 4)).then(|| Wanted {
-            cause: "begins with postgres://, which SQLAlchemy does not know since 1.4".into(),
+            cause: "begins with postgres://, which SQLAlchemy does not accept since 1.4".into(),
             severity: Severity::Error,
             help: "Write postgresql:// instead of postgres://, then restart.",
         }));
@@ -173,10 +173,11 @@ fn wanted(scheme: &str, version: (u64, u64), venv: &Venv) -> Result<Option<Wante
     let other = venv.has_entry("psycopg2") && driver == "psycopg";
     let cause = match (by_default, other) {
         (true, true) => format!(
-            "takes the driver psycopg (3) since SQLAlchemy 2.1, and only psycopg2 is installed in {}",
+            "uses the driver psycopg (3) since SQLAlchemy 2.1, but only psycopg2 is installed in \
+             {}",
             venv.path.display()
         ),
-        _ => format!("takes the driver {driver}, which is not in {}", venv.path.display()),
+        _ => format!("uses the driver {driver}, which is not in {}", venv.path.display()),
     };
     Ok(Some(Wanted {
         cause,
@@ -184,7 +185,10 @@ fn wanted(scheme: &str, version: (u64, u64), venv: &Venv) -> Result<Option<Wante
         severity: if by_default { Severity::Warning } else { Severity::Error },
         help: match other {
             true => "Write postgresql+psycopg2:// instead of postgresql://, or install psycopg.",
-            false => "Install the driver in that environment, or write the scheme of one that is.",
+            false => {
+                "Install the driver in that environment, or write the scheme of a driver that \
+                 is installed."
+            }
         },
     }))
 }

@@ -4,15 +4,15 @@ use crate::facts::{App, Why};
 use crate::rule::{Edit, Safety, Sink};
 
 crate::rule! {
-    /// Debug mode is on: exceptions pass by the application's error handlers, and whatever shows its
-    /// insides (debug toolbars, debug pages) may be on with it.
+    /// Debug mode is on: exceptions bypass the application's error handlers, and debug toolbars or
+    /// debug pages may be on too.
     ///
-    /// Flask takes `FLASK_DEBUG` for true unless it is empty, `0`, `false` or `no`, in any case:
-    /// `off` and `n` turn debugging **on** (`flask.helpers.get_debug_flag`). Before Flask 2.3
-    /// `FLASK_ENV=development` turned it on too, and configuration classes go on to be chosen by
-    /// it. `DEBUG=1` is what most settings modules read; where none of the application's modules
-    /// speaks of it, it turns nothing on. Measured under gunicorn: no traceback is
-    /// shown, but a request that lacks a field gets 500 where it got 400.
+    /// Flask treats `FLASK_DEBUG` as true unless it is empty, `0`, `false` or `no`, in upper or
+    /// lower case: `off` and `n` turn debugging **on** (`flask.helpers.get_debug_flag`). Before
+    /// Flask 2.3 `FLASK_ENV=development` turned it on too, and configuration classes are still
+    /// chosen by it. Most settings modules read `DEBUG=1`; if none of the application's modules
+    /// mentions it, it turns nothing on. Measured under gunicorn: no traceback is shown, but a
+    /// request that lacks a field gets 500 where it got 400.
     ///
     /// Proved by `debug-in-production`: a request without a field was answered with 500
     /// instead of 400, as the debug mode lets the exception through.
@@ -34,14 +34,14 @@ crate::rule! {
     /// FLASK_ENV=production
     /// DEBUG=
     /// ```
-    /// A word that reads like "off" and is not:
+    /// A word that looks like "off" but is not:
     /// ```env,bad
     /// SECRET_KEY=9f2c1b7e5d8a4f03b6c7d1e2a5f4988c
     /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db
     /// FLASK_DEBUG=off
     /// ```
-    /// In the unit, where the code chooses its configuration by it (Flask from 2.3 on does not look
-    /// at it any more):
+    /// In the unit, where the code chooses its configuration by it (Flask from 2.3 on no longer
+    /// reads it):
     /// ```python,bad
     /// import os
     ///
@@ -54,12 +54,12 @@ crate::rule! {
     /// [Service]
     /// Environment=FLASK_ENV=development
     /// ```
-    /// Nothing looks at it here:
+    /// Nothing reads it here:
     /// ```ini,good,drop-in
     /// [Service]
     /// Environment=FLASK_ENV=development
     /// ```
-    /// Nor at `DEBUG`, which is the application's own:
+    /// Nor `DEBUG`, which is the application's own:
     /// ```env,good
     /// SECRET_KEY=9f2c1b7e5d8a4f03b6c7d1e2a5f4988c
     /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db
@@ -78,7 +78,7 @@ crate::rule! {
     /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db
     /// DEBUG=1
     /// ```
-    /// Here the environment file, which beats the unit, turns it off again:
+    /// Here the environment file, which overrides the unit, turns it off again:
     /// ```ini,good,drop-in
     /// [Service]
     /// Environment=DEBUG=1
@@ -88,7 +88,7 @@ crate::rule! {
     /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db
     /// DEBUG=0
     /// ```
-    /// On gunicorn's command line, which beats them all:
+    /// On gunicorn's command line, which overrides them all:
     /// ```ini,bad
     /// [Unit]
     /// Description=Gunicorn for myapp
@@ -117,7 +117,7 @@ crate::rule! {
     /// [Install]
     /// WantedBy=multi-user.target
     /// ```
-    /// In the code itself; under `if __name__ == "__main__":` it is for `python app.py` alone:
+    /// In the code itself; under `if __name__ == "__main__":` it is only for `python app.py`:
     ///
     /// ```python,bad
     /// from flask import Flask
@@ -172,8 +172,9 @@ crate::rule! {
     ///     pass
     /// ```
     ///
-    /// Django's `DEBUG`, as the settings say it that this application starts with: error pages show source
-    /// code and settings to whoever causes one (measured on Django 5.2), and every query is kept in memory.
+    /// Django's `DEBUG`, in the settings this application starts with: error pages show source code
+    /// and settings to anyone who causes one (measured on Django 5.2), and every query is kept in
+    /// memory.
     E408 "debug-in-production" {
         severity: Error, impact: Exposure, fix: Some(Safe), item: Environment, hop: Release,
         since: "0.1.0", check: App(check)
@@ -212,13 +213,13 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     {
         if *debug.get()? {
             out.report(
-                "visitors see source code and settings on error pages: DEBUG is on in the settings that \
+                "visitors see source code and settings on error pages: DEBUG is on in the settings \
                  this application starts with",
             )
             .at_known(debug, "debug mode in production")
-            .help("write DEBUG = False there, or take it from the environment, off unless it is set")
+            .help("write DEBUG = False there, or read it from the environment, off unless set")
             .subject("DEBUG in settings")
-            .fix(Safety::Manual, "DEBUG = False in Django's settings");
+            .fix(Safety::Manual, "set DEBUG = False in Django's settings");
         }
     }
     let made = app.release.code.made.ok().and_then(Option::as_ref);
@@ -227,23 +228,23 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         && let Some(on) = certain.find_map(|module| module.flask_debug)
     {
         let finding = out.report(
-            "exceptions pass by the application's error handlers: its code turns debug mode on, whatever \
+            "exceptions bypass the application's error handlers: its code turns debug mode on, whatever \
              the environment says",
         );
         match on.configuration {
             None => finding
                 .at(on.span, "debug mode in production")
-                .help("take the line out: FLASK_DEBUG=1 turns it on where you develop"),
+                .help("remove the line: FLASK_DEBUG=1 turns it on for development"),
             Some(configuration) => finding
                 .at(on.span, "loads this configuration in production")
                 .at(configuration, "debug mode")
                 .help(
                     "load a configuration without DEBUG = True here: FLASK_DEBUG=1 turns debug mode on \
-                     where you develop",
+                     for development",
                 ),
         }
         .subject("debug in the code")
-        .fix(Safety::Manual, "no debug mode in the code");
+        .fix(Safety::Manual, "remove debug mode from the code");
     }
     Ok(())
 }
@@ -285,14 +286,14 @@ fn variables(app: &App, out: &mut Sink) -> bool {
             false => Edit::variable(app, name, off).map(|edit| vec![edit]),
         };
         out.report(format!(
-            "visitors may see source code and settings on error pages, which bypass the application's own: {name} turns debug \
-             mode on"
+            "visitors may see source code and settings instead of the application's error pages: \
+             {name} turns debug mode on"
         ))
-            .at_some(variable.span, "debug mode in production")
-            .help(help(name, off))
-            .by_hand(variable.span)
-            .subject(name)
-            .fix_or_why(Safety::Safe, format!("{name}={off}"), edits);
+        .at_some(variable.span, "debug mode in production")
+        .help(help(name, off))
+        .by_hand(variable.span)
+        .subject(name)
+        .fix_or_why(Safety::Safe, format!("{name}={off}"), edits);
         reported = true;
     }
     reported
@@ -333,9 +334,9 @@ fn reads_flask_env(app: &App) -> Result<bool, Why> {
 
 fn help(name: &str, off: &str) -> String {
     let flask = if name == "FLASK_DEBUG" {
-        "\nFlask takes everything but an empty value, 0, false and no for true"
+        "\nFlask treats any value but empty, 0, false or no as true"
     } else {
         ""
     };
-    format!("write {name}={off} there{flask}")
+    format!("set {name}={off}{flask}")
 }

@@ -2,15 +2,14 @@ use crate::facts::environment::{EnvAssignment, ReadFile};
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// A variable stands twice in an environment file, and what the first line says does not count.
+    /// A variable is set twice in an environment file, and the first line has no effect.
     ///
-    /// systemd takes the last one and logs nothing (measured on 252, 257 and 262). Who changes the
-    /// other line, by hand or with a deployment's script that looks for the first, changes nothing;
-    /// or the line that somebody put at the end for a test goes on in production. Lines that say the
-    /// same are not reported, nor is a second file that sets a variable anew: that is what several
-    /// files are for.
+    /// systemd uses the last one and logs nothing (measured on 252, 257 and 262). Changing the
+    /// other line, by hand or with a deployment script that looks for the first, changes nothing;
+    /// or a line added at the end for a test stays in production. Lines with the same value are not
+    /// reported, nor is a second file that sets a variable again: several files are meant for that.
     ///
-    /// By hand: keep the line that is meant and take the others away; then `systemctl restart`.
+    /// By hand: keep the line that you want and delete the others; then `systemctl restart`.
     ///
     /// Proved by `environment-duplicate`: the application saw the value of the last line, and a
     /// change of the first one was not to be seen after a restart.
@@ -80,14 +79,14 @@ fn judge(app: &App, read: &ReadFile, group: &[&EnvAssignment], out: &mut Sink) {
         ))
         .at(last.name.span, "counts");
     for one in &lost {
-        finding.at(one.name.span, "does not");
+        finding.at(one.name.span, "no effect");
     }
     let whole = |one: &&EnvAssignment| one.lines.start() == one.lines.end();
     let edits: Vec<Edit> = lost.iter().map(|one| Edit::remove(one.span)).collect();
     let edits = if lost.iter().all(whole) { edits } else { Vec::new() };
     finding
-        .help(format!("Keep the line that is meant, and take the other one of {name} away."))
+        .help(format!("Keep the {name} line that you want and delete the other."))
         .by_hand(Some(last.name.span))
         .subject(name.clone())
-        .fix_if(Safety::Unsafe, format!("take {does} {} away", lines.join(", ")), edits);
+        .fix_if(Safety::Unsafe, format!("remove {does} {}", lines.join(", ")), edits);
 }

@@ -3,15 +3,15 @@ use crate::facts::{App, Why};
 use crate::rule::{Edit, Safety, Severity, Sink};
 
 crate::rule! {
-    /// A variable is not set, because systemd drops its line without a word.
+    /// A variable is not set, because systemd silently drops its line.
     ///
-    /// An `EnvironmentFile=` looks like a shell script and is none. systemd takes `NAME=value` and
-    /// nothing else: `export NAME=value`, a name with a dash or a dot or a digit at its start,
-    /// `NAME: value`, and the first line of a file that begins with a byte order mark are all
-    /// passed over. The unit starts all the same; what misses the variable is the application: at
-    /// the next reload its workers do not boot. For a bad name there is a line `Ignoring invalid
-    /// environment assignment` in the journal, for `NAME: value` and a line without `=` there is
-    /// nothing. (Measured on systemd 252 and 257.)
+    /// An `EnvironmentFile=` looks like a shell script but is not one. systemd accepts only
+    /// `NAME=value`: `export NAME=value`, a name with a dash or a dot or a leading digit, `NAME:
+    /// value`, and the first line of a file that starts with a byte order mark are all ignored. The
+    /// unit still starts, but the application lacks the variable: at the next reload its workers do
+    /// not boot. For a bad name there is a line `Ignoring invalid environment assignment` in the
+    /// journal, for `NAME: value` and a line without `=` there is nothing. (Measured on systemd 252
+    /// and 257.)
     ///
     /// Proved by `environment-export`: the variable never arrived, the application broke
     /// off with KeyError at its start, and every request got 502.
@@ -24,7 +24,7 @@ crate::rule! {
     /// SECRET_KEY=9f2c1b7e5d8a4f03b6c7d1e2a5f4988c
     /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db
     /// ```
-    /// Blanks round `=`, comments, blank lines and quotes are all right:
+    /// Blanks around `=`, comments, blank lines and quotes are all right:
     /// ```env,good
     /// # export is not needed here
     /// ; nor here
@@ -32,13 +32,13 @@ crate::rule! {
     /// SECRET_KEY = "9f2c1b7e5d8a4f03b6c7d1e2a5f4988c"
     ///   DATABASE_URL='sqlite:////srv/myapp/shared/myapp.db'
     /// ```
-    /// A name with a dash is no name:
+    /// A name with a dash is not valid:
     /// ```env,bad
     /// SECRET_KEY=9f2c1b7e5d8a4f03b6c7d1e2a5f4988c
     /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db
     /// MAIL-SERVER=localhost
     /// ```
-    /// YAML is no environment file:
+    /// YAML is not an environment file:
     /// ```env,bad
     /// SECRET_KEY=9f2c1b7e5d8a4f03b6c7d1e2a5f4988c
     /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db
@@ -92,9 +92,9 @@ fn report(app: &App, read: &ReadFile, line: &Ignored, out: &mut Sink) {
         finding.severity(Severity::Warning);
     }
     let title = match (line.kind, name) {
-        (IgnoredKind::Export, Some(name)) => format!("take `export` away before {name}"),
-        (IgnoredKind::Bom, _) => "take the byte order mark away".to_owned(),
-        (IgnoredKind::Colon, Some(name)) => format!("write `{name}=` in place of `{name}:`"),
+        (IgnoredKind::Export, Some(name)) => format!("remove `export` before {name}"),
+        (IgnoredKind::Bom, _) => "remove the byte order mark".to_owned(),
+        (IgnoredKind::Colon, Some(name)) => format!("write `{name}=` instead of `{name}:`"),
         _ => return,
     };
     let edit = read.mended(line).map(|(at, with)| Edit::replace(at, with));
@@ -110,11 +110,11 @@ fn report(app: &App, read: &ReadFile, line: &Ignored, out: &mut Sink) {
 
 /// The cause, and what to type.
 fn words(kind: IgnoredKind, name: &str) -> (&'static str, String) {
-    let again = "then restart the unit: workers keep the old environment over a reload";
+    let again = "then restart the unit: a reload keeps the old environment";
     match kind {
-        IgnoredKind::Export => ("it knows no `export`", format!("write: {name}=…\n{again}")),
+        IgnoredKind::Export => ("`export` is shell syntax", format!("write: {name}=…\n{again}")),
         IgnoredKind::Bom => (
-            "the file starts with a byte order mark that belongs to the name",
+            "the file starts with a byte order mark, which becomes part of the name",
             format!(
                 "save the file as UTF-8 without BOM (sed -i '1s/^\\xef\\xbb\\xbf//' FILE)\n{again}"
             ),
@@ -129,7 +129,7 @@ fn words(kind: IgnoredKind, name: &str) -> (&'static str, String) {
             ("there is no name before the `=`", "write the name, or delete the line".to_owned())
         }
         IgnoredKind::BadName => (
-            "a name is made of letters, digits and `_`, and starts with no digit",
+            "a name has only letters, digits and `_`, and does not start with a digit",
             format!("rename it here and where the code reads it\n{again}"),
         ),
         IgnoredKind::NoEquals => (
@@ -137,18 +137,18 @@ fn words(kind: IgnoredKind, name: &str) -> (&'static str, String) {
             "write NAME=value; quote a value of several lines, or delete the line".to_owned(),
         ),
         IgnoredKind::TooLong => (
-            "it is longer than systemd reads",
-            "put the value into a file and only its path here".to_owned(),
+            "it is longer than systemd can read",
+            "put the value into a file, and only the file's path here".to_owned(),
         ),
     }
 }
 
 fn short(kind: IgnoredKind) -> &'static str {
     match kind {
-        IgnoredKind::Export => "`export` is the shell's",
-        IgnoredKind::Bom => "a byte order mark stands before it",
+        IgnoredKind::Export => "`export` is shell syntax",
+        IgnoredKind::Bom => "a byte order mark is before it",
         IgnoredKind::Colon => "should be `=`",
-        IgnoredKind::Section => "no section here",
+        IgnoredKind::Section => "sections have no place here",
         IgnoredKind::EmptyName => "no name",
         IgnoredKind::BadName => "not a name",
         IgnoredKind::NoEquals => "no `=`",

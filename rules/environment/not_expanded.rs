@@ -4,15 +4,15 @@ use crate::facts::environment::{EnvAssignment, ExpansionKind, ReadFile, ShellTex
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// The application gets `$HOME` or `~` as it is written: systemd expands nothing in an
-    /// environment file.
+    /// The application gets `$HOME` or `~` literally: systemd expands nothing in an environment
+    /// file.
     ///
     /// A shell that reads the same file (`source`, `set -a`) and docker compose put the variable's
-    /// value there; systemd hands over the five letters, in double quotes too, and logs nothing
-    /// (measured on 252, 257 and 262). With `PATH=/opt/tools/bin:$PATH` no program is found any
-    /// more that is not in the first directory. Reported is what is certainly meant: a variable
-    /// that is set for this service, `${NAME}` in capitals, `$(command …)`, and `~/` at the start.
-    /// In single quotes it is meant as it stands. The unit's own `Environment=` is U141.
+    /// value there; systemd passes on the five letters, in double quotes too, and logs nothing
+    /// (measured on 252, 257 and 262). With `PATH=/opt/tools/bin:$PATH` only programs in the first
+    /// directory are found. Only certain cases are reported: a variable that is set for this
+    /// service, `${NAME}` in capitals, `$(command …)`, and `~/` at the start. Single quotes mean it
+    /// literally. The unit's own `Environment=` is U141.
     ///
     /// By hand: write the full text, then `systemctl restart`.
     ///
@@ -38,7 +38,7 @@ crate::rule! {
     /// UPLOADS=~/uploads
     /// ```
     ///
-    /// Healthy: signs that a password may have.
+    /// Healthy: characters that a password may have.
     ///
     /// ```env,good
     /// SECRET_KEY=u$(b2)8$x7~${q}w$Zs!5vJ$q0
@@ -143,13 +143,13 @@ fn spells_one(read: &ReadFile, assignment: &EnvAssignment, names: &HashSet<&str>
 fn report(assignment: &EnvAssignment, meant: &str, out: &mut Sink) {
     let name = &assignment.name;
     out.report(format!(
-        "the application gets {meant} in {} as it is written: systemd expands nothing in an \
-         environment file",
+        "the application gets {meant} in {} literally: systemd expands nothing in an environment \
+         file",
         name.value
     ))
     .at(name.span, "taken literally")
-    .help(format!("Write out what {} is to hold.", name.value))
+    .help(format!("Write the full value of {}.", name.value))
     .by_hand(Some(name.span))
     .subject(name.value.clone())
-    .fix(Safety::Manual, format!("the full text in {}", name.value));
+    .fix(Safety::Manual, format!("write the full text in {}", name.value));
 }

@@ -5,7 +5,7 @@ use crate::rule::{Severity, Sink};
 crate::rule! {
     /// The rest of the file ends up in one variable, because a quote is never closed.
     ///
-    /// A value in quotes may go over several lines, so systemd reads on to the next quote, or to
+    /// A quoted value may span several lines, so systemd reads on to the next quote, or to
     /// the end of the file: the variables on those lines are not set, and nothing is logged. A
     /// quote that does not start the value (`it's`) is an ordinary character. (Measured on systemd
     /// 252 and 257.)
@@ -30,7 +30,7 @@ crate::rule! {
     /// b6c7d1e2a5f4988c"
     /// MOTTO=it's
     /// ```
-    /// The next quote in the file closes it, and what it was to open stays open:
+    /// The next quote in the file closes it, and the string that one should open stays open:
     /// ```env,bad
     /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db
     /// SECRET_KEY="9f2c1b7e5d8a4f03b6c7d1e2a5f4988c
@@ -64,9 +64,9 @@ fn report(assignment: &EnvAssignment, out: &mut Sink) {
     };
     let lost: Vec<&str> = assignment.swallowed.iter().map(|name| name.value.as_str()).collect();
     let message = match (lost.as_slice(), first == last) {
-        ([], true) => format!("{name} gets the end of its line into its value: {end}"),
+        ([], true) => format!("the rest of the line ends up in the value of {name}: {end}"),
         ([], false) => format!("lines {first} to {last} all end up in {name}: {end}"),
-        ([one], _) => format!("{one} is not set, its line ends up in {name}: {end}"),
+        ([one], _) => format!("{one} is not set, because its line ends up in {name}: {end}"),
         ([one, rest @ ..], _) => format!(
             "{one} and {} more are not set, lines {first} to {last} end up in {name}: {end}",
             rest.len()
@@ -76,8 +76,7 @@ fn report(assignment: &EnvAssignment, out: &mut Sink) {
         .report(message)
         .at(assignment.name.span, format!("{end}, the value ends on line {last}"))
         .help(format!(
-            "close the quote at the end of the value of {name}; workers keep the old environment \
-             over a reload"
+            "close the quote at the end of the value of {name}; a reload keeps the old environment"
         ))
         .by_hand(Some(assignment.name.span))
         .subject(name.clone());

@@ -5,13 +5,13 @@ use crate::facts::{App, Identity, Want, Why};
 use crate::rule::{Edit, EvidenceKind, Safety, Sink};
 
 crate::rule! {
-    /// Every account on the host can read the application's secrets, or nginx hands them out.
+    /// Every account on the host can read the application's secrets, or nginx serves them.
     ///
     /// systemd reads an environment file as root before it becomes the service's user: mode 0600
-    /// and owner root are enough. A file inside a release goes with the release, one in a working
-    /// tree of git is a `git add .` away from being published, and one under nginx's `root` can be
-    /// fetched by anybody. Who may read it through its group is taken for meant. A file that sets
-    /// nothing but the likes of `PORT` and `WEB_CONCURRENCY` holds no secret.
+    /// and owner root are enough. A file inside a release goes with the release, one in a git
+    /// working tree is a `git add .` away from being published, and one under nginx's `root` can be
+    /// fetched by anyone. Access through its group is assumed to be intended. A file that sets only
+    /// `PORT`, `WEB_CONCURRENCY` and the like contains no secret.
     ///
     /// Proved by `environment-file-readable`: user nobody read the secret key; with mode
     /// 0640 it could not, and the service started all the same.
@@ -120,17 +120,17 @@ fn report_mode(
     out.report(format!(
         "every account on the host can {what} the secrets in {path}: its mode is {mode:04o}"
     ))
-    .at_some(file.directive, "systemd reads it as root, nobody else has to")
+    .at_some(file.directive, "systemd reads it as root; nobody else needs to")
     .evidence(
         EvidenceKind::File,
         format!("{path}: mode {mode:04o}, owner {}:{}", metadata.uid, metadata.gid),
     )
     .help(format!(
-        "chmod {closed:04o} {path}\nor, where nobody but systemd reads it: chown root:root {path} \
+        "chmod {closed:04o} {path}\nor, if only systemd reads it: chown root:root {path} \
          && chmod 0600 {path}"
     ))
     .subject(format!("mode {path}"))
-    .fix(Safety::Safe, format!("mode {closed:04o} for {path}"))
+    .fix(Safety::Safe, format!("set mode {closed:04o} on {path}"))
     .edit(Edit::Mode { path: read.place.path.clone(), mode: closed });
     Ok(())
 }
@@ -141,12 +141,13 @@ fn report_place(app: &App, file: &EnvironmentFile, read: &ReadFile, out: &mut Si
     let served = app.nginx.serves_file(resolved);
     let (message, root) = match &served {
         Ok(Some(root)) => (
-            format!("anybody can fetch the secrets in {path}: nginx serves files from there"),
+            format!("anyone can fetch the secrets in {path}: nginx serves files from there"),
             Some(root.span),
         ),
         _ if in_release(app, resolved) => (
             format!(
-                "the secrets in {path} lie in a release: the next release lacks them, copies of it carry them"
+                "the secrets in {path} are inside a release: the next release lacks them, and \
+                 copies of this one carry them"
             ),
             None,
         ),
@@ -163,11 +164,11 @@ fn report_place(app: &App, file: &EnvironmentFile, read: &ReadFile, out: &mut Si
     };
     out.report(message)
         .at_some(file.directive, "this file")
-        .at_some(root, "nginx serves what is below")
+        .at_some(root, "nginx serves everything below this")
         .help(format!(
             "install -m 0600 -o root -g root {path} /etc/{}\nname that path in EnvironmentFile=\n\
-             once the service has it from there, delete {path}, and change the secrets in it if it \
-             was ever published",
+             once the service reads it from there, delete {path}, and change its secrets if it was \
+             ever published",
             suggested(app)
         ))
         .by_hand(file.directive)

@@ -10,13 +10,13 @@ use crate::rule::{Finding, Severity, Sink};
 crate::rule! {
     /// No worker boots after the next reload, because a variable that the code needs is set nowhere.
     ///
-    /// `os.environ["NAME"]` at the top level of a module that gunicorn imports raises `KeyError`
-    /// where NAME is not set; so do python-decouple's `config("NAME")`, environs' `env.str("NAME")`
-    /// and a field without default of a pydantic-settings class. When no new worker boots, gunicorn
-    /// ends itself (status 3 or 1), and HUP is no exception. What systemd sets by itself (PATH, HOME,
-    /// USER …) is there; PWD is not. A read under a condition, in `try … except KeyError` or in a
-    /// function counts only where `.env.example` lists the variable as well. What
-    /// `required-variables` in deploy-doctor.toml names has to be set, whatever the code shows.
+    /// `os.environ["NAME"]` at the top level of a module that gunicorn imports raises `KeyError` if
+    /// NAME is not set; so do python-decouple's `config("NAME")`, environs' `env.str("NAME")` and a
+    /// field without default of a pydantic-settings class. When no new worker boots, gunicorn ends
+    /// itself (status 3 or 1), and HUP is no exception. Variables that systemd itself sets (PATH,
+    /// HOME, USER …) exist; PWD does not. A read under a condition, in `try … except KeyError` or
+    /// in a function counts only if `.env.example` also lists the variable. The variables in
+    /// `required-variables` of deploy-doctor.toml must be set, whatever the code shows.
     ///
     /// Proved by `environment-variable-missing`: the application broke off with KeyError at
     /// its start, and every request got 502.
@@ -57,7 +57,7 @@ crate::rule! {
     ///     app.config["REGION"] = "eu"
     /// app.config["HOME"] = os.environ["HOME"]
     /// ```
-    /// A slip of the pen:
+    /// A typo:
     /// ```env,bad
     /// SECRET_KEY=9f2c1b7e5d8a4f03b6c7d1e2a5f4988c
     /// DATABSE_URL=sqlite:////srv/myapp/shared/myapp.db
@@ -164,7 +164,7 @@ fn configured(app: &App, lookups: &Lookups<'_>, name: &str, span: Span, out: &mu
     if let Some(why) = app.release.code.open.as_ref() {
         return out.skip(&why.about(name));
     }
-    let how = if empty { "set and empty" } else { "set nowhere" };
+    let how = if empty { "set but empty" } else { "set nowhere" };
     out.report(format!("{} starts without {name}, which it requires: it is {how}", app.name))
         .at(span, "required here")
         .help(help(app, name))
@@ -177,8 +177,8 @@ fn help(app: &App, name: &str) -> String {
     let misread = app.environment.files.iter().any(|file| file.misread.is_some());
     if misread {
         return format!(
-            "mend EnvironmentFile= first (U116): the file that it means is not read, and {name} may \
-             be in it; then restart the unit: a reload keeps the old environment"
+            "fix EnvironmentFile= first (U116): the file it names is not read, and {name} may be \
+             in it; then restart the unit: a reload keeps the old environment"
         );
     }
     format!(
@@ -231,11 +231,9 @@ fn judge<'s>(
         return Some(told_where(name, span, unknown, out));
     }
     let near = lookups.nearest(app, name);
-    let guess = near
-        .as_ref()
-        .map_or_else(String::new, |(near, _)| format!(" (is {near} a slip of the pen?)"));
+    let guess = near.as_ref().map_or_else(String::new, |(near, _)| format!(" (is {near} a typo?)"));
     let (message, cause) = if empty {
-        (format!("{name} is set and empty, and the code needs it"), "needed here")
+        (format!("{name} is set but empty, and the code needs it"), "needed here")
     } else {
         (
             format!(
@@ -272,12 +270,12 @@ fn told_where<'s>(
     let written = &unknown.name.value;
     out.report(format!(
         "no worker boots after a reload: the code needs {name}, and `{written}`, which sets it, is \
-         no setting of gunicorn's: raw_env is"
+         not a gunicorn setting: raw_env is"
     ))
     .at(span, "raises without it")
-    .at(unknown.name.span, "gunicorn passes over this")
+    .at(unknown.name.span, "gunicorn ignores this")
     .help(format!(
-        "write raw_env = [\"{name}=…\"] in the configuration file, a list and no dictionary"
+        "write raw_env = [\"{name}=…\"] in the configuration file: a list, not a dictionary"
     ))
     .by_hand(Some(unknown.name.span))
     .subject(name)
@@ -293,24 +291,24 @@ fn told_lost<'s>(
     let (why, note) = match lost.kind {
         LossKind::Specifier => (
             "systemd drops the assignment for a `%` in it".to_owned(),
-            "`%` begins a specifier; `%%` is the sign",
+            "`%` starts a specifier; write `%%` for a percent sign",
         ),
         LossKind::Unclosed => (
-            "its quotes do not close, or an escape in it is none".to_owned(),
-            "systemd passes over the rest of the line",
+            "its quotes do not close, or it has an invalid escape".to_owned(),
+            "systemd ignores the rest of the line",
         ),
         _ => (
-            format!("it is a part of the value of {}", lost.name),
-            "one pair of quotes holds one assignment",
+            format!("it is part of the value of {}", lost.name),
+            "one pair of quotes makes one assignment",
         ),
     };
     out.report(format!(
-        "no worker boots after a reload: the code needs {name}, and the line that is to set it \
+        "no worker boots after a reload: the code needs {name}, but the line that should set it \
          does not: {why}"
     ))
     .at(span, "raises without it")
     .at(lost.span, note)
-    .help("Mend the line as U141 says, then restart the unit: a reload keeps the old environment")
+    .help("Fix the line as U141 says, then restart the unit: a reload keeps the old environment")
     .subject(name)
 }
 

@@ -4,14 +4,13 @@ use crate::rule::prelude::*;
 crate::rule! {
     /// systemd cannot load an environment file, so gunicorn does not start.
     ///
-    /// An environment file is UTF-8. One name or value that is not (a file in Latin-1 with a single
-    /// `é`), or one NUL byte anywhere (a file that Windows saved as UTF-16), and systemd loads none
-    /// of it: the start ends with `Failed to load environment files: Invalid argument` (or `Bad
-    /// message`), and gunicorn is not run. What runs goes on until its next restart, also the one
-    /// after a crash. With a `-` before the path the start goes on, without a single variable of
-    /// the file and without a word. An assignment of 128 KiB and more is more than Linux hands to
-    /// a program (203/EXEC), with or without the `-`. (Measured on systemd 252, 257 and 262;
-    /// comments may hold any byte but NUL.)
+    /// An environment file is UTF-8. A name or value that is not (a file in Latin-1 with a single
+    /// `é`), or one NUL byte anywhere (a file that Windows saved as UTF-16), makes systemd load
+    /// none of it: the start ends with `Failed to load environment files: Invalid argument` (or
+    /// `Bad message`), and gunicorn is not run. A running gunicorn lasts until its next restart or
+    /// crash. With a `-` before the path gunicorn starts, silently and without any variable of the
+    /// file. Linux passes no assignment of 128 KiB or more to a program (203/EXEC), with or without
+    /// the `-`. (Measured on systemd 252, 257 and 262; comments may hold any byte but NUL.)
     ///
     /// By hand: `iconv -f latin1 -t utf-8`, or `-f utf-16`, then `systemctl restart`.
     ///
@@ -28,7 +27,7 @@ crate::rule! {
     /// SITE_NAME="Café Müller"
     /// ```
     ///
-    /// A comment in Latin-1 is no fault, and neither are letters in UTF-8:
+    /// A comment in Latin-1 is not a fault, and neither are letters in UTF-8:
     ///
     /// ```env,good,latin1
     /// # für Müller
@@ -64,15 +63,15 @@ fn report(file: &EnvironmentFile, read: &ReadFile, out: &mut Sink) {
             (format!("there is a NUL byte in line {line} of {path}"), "a NUL byte")
         }
         LoadFaultKind::TooLong => (
-            format!("line {line} of {path} is longer than Linux hands to a program (128 KiB)"),
+            format!("line {line} of {path} is longer than Linux passes to a program (128 KiB)"),
             "too long",
         ),
     };
     let ignored = file.optional && kind != LoadFaultKind::TooLong;
     let message = match ignored {
         true => format!(
-            "the application gets no variable of {path}: {cause}, so systemd loads none of it, and \
-             the `-` keeps it quiet"
+            "the application gets no variable of {path}: {cause}, so systemd loads none of it, \
+             silently because of the `-`"
         ),
         false => format!("gunicorn does not start: {cause}"),
     };
@@ -85,13 +84,13 @@ fn help(read: &ReadFile, kind: LoadFaultKind) -> String {
     let wide = [b"\xff\xfe", b"\xfe\xff"].iter().any(|mark| read.source.bytes.starts_with(*mark));
     let (what, filter) = match kind {
         LoadFaultKind::TooLong => {
-            return "Put the value into a file of its own, and only its path here.".to_owned();
+            return "Put the value into its own file, and only that file's path here.".to_owned();
         }
         _ if wide => ("It is UTF-16. Save it as UTF-8:", "iconv -f utf-16 -t utf-8"),
         LoadFaultKind::NonUtf8 => {
             ("Save it as UTF-8. If it is Latin-1:", "iconv -f latin1 -t utf-8")
         }
-        LoadFaultKind::Nul => ("Take the NUL bytes away:", "tr -d '\\000'"),
+        LoadFaultKind::Nul => ("Remove the NUL bytes:", "tr -d '\\000'"),
     };
     format!("{what}\ntext=$({filter} < {path}) && printf '%s\\n' \"$text\" > {path}")
 }

@@ -7,16 +7,15 @@ crate::rule! {
     ///
     /// Measured on gunicorn 20.1 to 27.0: new code that fails at import ends the master 0.3 to 4
     /// seconds after SIGHUP, with any number of workers, while `systemctl reload` returns 0. An
-    /// import that calls `sys.exit()` is worse: the master lives and starts about 18 workers a
+    /// import that calls `sys.exit()` is worse: the master survives and starts about 18 workers per
     /// second for ever.
     ///
-    /// Looked at with `--preflight` alone, on a living host: the application is imported as the
+    /// Checked only with `--preflight`, on a live host: the application is imported as the
     /// service's user and never as root, with the service's directory, environment and Python,
-    /// through gunicorn's own loader, in a session of its own that is killed after 30 seconds. No
-    /// socket is opened. `gunicorn --check-config` does less: it runs as whoever calls it, says 0
-    /// for `SystemExit(0)` and for an unknown worker class, and fails where `--pythonpath` or
-    /// `raw_env` is needed. Of the exception its type, the missing name and the place are shown,
-    /// never its text.
+    /// through gunicorn's own loader, in its own session that is killed after 30 seconds. No socket
+    /// is opened. `gunicorn --check-config` does less: it runs as the caller, returns 0 for
+    /// `SystemExit(0)` and for an unknown worker class, and fails if `--pythonpath` or `raw_env` is
+    /// needed. The exception's type, the missing name and the place are shown, never its text.
     ///
     /// By hand: repair the import, and reload only then.
     ///
@@ -56,14 +55,14 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         Preflight::Ended(Some(status)) => {
             format!("the import ends the process with status {status}")
         }
-        Preflight::Ended(None) => "the import is ended by a signal".to_owned(),
+        Preflight::Ended(None) => "a signal ended the import".to_owned(),
         Preflight::TimedOut(limit) => {
-            format!("the import is not done after {} s", limit.as_secs())
+            format!("the import has not finished after {} s", limit.as_secs())
         }
     };
     let launch = app.gunicorn.launch.span();
     out.report(format!("the next reload takes the site down: {cause}"))
-        .at_some(launch, "imported as this starts it")
+        .at_some(launch, "imports the application")
         .evidence(EvidenceKind::Command, format!("preflight of {}: {cause}", app.name))
         .subject(cause)
         .help("do not reload; repair the import, then: deploy-doctor check --preflight")

@@ -4,19 +4,17 @@ use crate::facts::release::interface::Interface;
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// The worker class calls the application in a way that it does not understand: every request
-    /// gets 500.
+    /// Every request gets 500: the worker class and the application speak different interfaces.
     ///
     /// An ASGI application (FastAPI, Starlette, Quart, Django's `get_asgi_application()`) is called
     /// as `application(scope, receive, send)` and needs a worker that does so:
     /// `uvicorn.workers.UvicornWorker` or gunicorn's own `asgi` (from 24.1). `sync`, `gthread`,
     /// `gevent` and the others call `application(environ, start_response)`, as WSGI applications
-    /// (Flask, Django's `get_wsgi_application()`) want it. gunicorn notices nothing: it starts, the
+    /// (Flask, Django's `get_wsgi_application()`) need it. gunicorn notices nothing: it starts, the
     /// reload succeeds, and each request ends in a TypeError.
     ///
-    /// What the application is, is read from the code, through the release's own modules and
-    /// factories; adapters (`WsgiToAsgi`, `a2wsgi`) are known. Where it is not sure, nothing is
-    /// said.
+    /// The kind of application is read from the code, through the release's own modules and
+    /// factories; adapters (`WsgiToAsgi`, `a2wsgi`) are known. When in doubt, nothing is reported.
     ///
     /// By hand: `--worker-class uvicorn.workers.UvicornWorker` (with the package uvicorn-worker:
     /// `uvicorn_worker.UvicornWorker`) for an ASGI application; none, or `gthread`, for WSGI.
@@ -59,7 +57,7 @@ crate::rule! {
     ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
     /// ```
     ///
-    /// Healthy: an application that is chosen when it runs, so that its kind is not known.
+    /// Healthy: an application chosen at run time, whose kind is not known.
     ///
     /// ```python,good
     /// import os
@@ -101,8 +99,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         false => shown(&application.name),
     };
     let message = format!(
-        "every request gets 500: {named} is made by {}, which is {wants}, and the worker class \
-         {class} speaks {speaks}",
+        "every request gets 500: {named} speaks {wants} ({}), but worker class {class} speaks \
+         {speaks}",
         made.maker
     );
     let places = [(known.span(), "sets the worker class"), (app.gunicorn.started_at(), "")];
@@ -120,7 +118,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     finding
         .help(format!("{help}\nand restart: a reload keeps the worker class of the command line."))
         .subject(format!("{class} {wants}"))
-        .fix(Safety::Manual, format!("take a worker class that speaks {wants}"));
+        .fix(Safety::Manual, format!("use a worker class that speaks {wants}"));
     Ok(())
 }
 
@@ -181,13 +179,13 @@ fn uncalled(app: &App, out: &mut Sink) -> bool {
         [(app.release.code.application.span(), "names it"), (app.gunicorn.started_at(), "")];
     let finding = out
         .report(format!(
-            "every request gets 500: {module}:{name} is a function that makes the application, and \
-             gunicorn calls it as if it were one"
+            "every request gets 500: {module}:{name} is a function that makes the application, but \
+             gunicorn calls it as the application itself"
         ))
         .at_first(places)
         .at(defined, "does not take the two arguments of a WSGI application");
     finding
-        .help(format!("have it called: '{module}:{name}()', in quotes"))
+        .help(format!("make gunicorn call it: '{module}:{name}()', in quotes"))
         .subject(format!("{module}:{name}"))
         .fix(Safety::Manual, "call the factory");
     true

@@ -42,7 +42,7 @@ crate::rule! {
     ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
     /// ```
     ///
-    /// The module has no `application`, which is what is meant without a name:
+    /// The module has no `application`, the default name:
     ///
     /// ```ini,bad,drop-in
     /// [Service]
@@ -149,16 +149,16 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     if starts_at_the_top(app) && matches!(application.resolution, Resolution::File(_)) {
         let module = &application.name.module;
         out.report(format!(
-            "{CONSEQUENCE}: it starts in /, where there is no module {module}, and nothing says where \
-             the application lies"
+            "{CONSEQUENCE}: it starts in /, where there is no module {module}, and nothing says \
+             where the application is"
         ))
         .at_first([
             (app.release.code.application.span(), "names the application"),
             (app.gunicorn.started_at(), ""),
         ])
-        .help("In [Service], the directory that it is deployed to:\nWorkingDirectory=/srv/APP")
+        .help("In [Service], the directory it is deployed to:\nWorkingDirectory=/srv/APP")
         .subject("WorkingDirectory")
-        .fix(Safety::Manual, "a working directory");
+        .fix(Safety::Manual, "set a working directory");
         return Ok(());
     }
     let (module, cause) = (&application.name.module, cause(application)?);
@@ -202,7 +202,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     if !application.secret {
         finding.subject(format!("{module}:{}", application.name.attribute().unwrap_or_default()));
     }
-    finding.fix(Safety::Manual, "name the application as it stands in the code");
+    finding.fix(Safety::Manual, "name the application as the code does");
     Ok(())
 }
 
@@ -239,8 +239,8 @@ fn directory_missing(app: &App, out: &mut Sink) -> Result<bool, Why> {
                 at.display()
             ))
             .at_known(&app.release.directory, "gunicorn changes to this directory first")
-            .help(format!("Correct the path, or make the directory: namei -l {path}"))
-            .fix(Safety::Manual, "name a directory that is there");
+            .help(format!("Correct the path, or create the directory: namei -l {path}"))
+            .fix(Safety::Manual, "name an existing directory");
             Ok(true)
         }
         State::Present(_) => Ok(false),
@@ -256,14 +256,14 @@ fn cause(application: &Application) -> Result<Option<String>, Why> {
         Resolution::File(path) => path.display(),
     };
     if let ApplicationObject::Invalid(why) = &application.name.object {
-        return Ok(Some(format!("it refuses what stands behind {module}: ({why})")));
+        return Ok(Some(format!("it refuses the text after {module}: ({why})")));
     }
     let name = application.name.attribute().unwrap_or_default();
     match &application.attribute {
         Some(Binding::NotDefined) => {
             let implied = match application.name.object {
                 ApplicationObject::Name { default: true, .. } => {
-                    ", which is meant where no name is given"
+                    ", the default when no name is given"
                 }
                 _ => "",
             };
@@ -275,10 +275,10 @@ fn cause(application: &Application) -> Result<Option<String>, Why> {
     Ok(match (application.kind, &application.name.object) {
         (Some(DefinitionKind::None), _) => Some(format!("{name} in {path} is None")),
         (Some(DefinitionKind::Plain(what)), _) => {
-            Some(format!("{name} in {path} is {what}, and nothing that can be called"))
+            Some(format!("{name} in {path} is {what}, which cannot be called"))
         }
         (Some(DefinitionKind::Function { is_async: true, .. }), ApplicationObject::Call { .. }) => {
-            Some(format!("{name} in {path} is `async`: what it gives is no application"))
+            Some(format!("{name} in {path} is `async`, so it does not return an application"))
         }
         (
             Some(DefinitionKind::Function { required, .. }),
@@ -286,7 +286,7 @@ fn cause(application: &Application) -> Result<Option<String>, Why> {
         ) if required > positional + keywords.len() => {
             let given = positional + keywords.len();
             let plural = if required == 1 { "" } else { "s" };
-            Some(format!("{name} in {path} wants {required} argument{plural} and is given {given}"))
+            Some(format!("{name} in {path} needs {required} argument{plural} and gets {given}"))
         }
         _ => application.nothing.as_ref().map(|(factory, _)| match factory == name {
             true => format!("{factory}() gives nothing back, and so there is no application"),

@@ -7,13 +7,13 @@ crate::rule! {
     ///
     /// On HUP the old workers are stopped before the new ones have imported anything. A
     /// `SyntaxError` then ends the new workers, and the master with them: a full outage 0.3 to 4
-    /// seconds after the reload, measured in every version and with any number of workers. What
-    /// counts is the Python of the virtual environment: `match` is an error before 3.10, a nested
-    /// quote in an f-string before 3.12.
+    /// seconds after the reload, measured in every version and with any number of workers. The
+    /// virtual environment's Python decides: `match` is an error before 3.10, a nested quote in an
+    /// f-string before 3.12.
     ///
-    /// Looked at are the module that gunicorn is told to import and those of the application that
-    /// it imports in turn. Where an import stands in a function, a branch or a `try`, the worker
-    /// may boot all the same: that is a warning.
+    /// The module gunicorn imports is checked, and the application's modules that it imports in
+    /// turn. If an import is in a function, a branch or a `try`, the worker may still boot: that is
+    /// a warning.
     ///
     /// By hand: correct the line, and try all files with the application's own Python before the
     /// reload: `.venv/bin/python -m compileall -q /srv/myapp/current`.
@@ -114,7 +114,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         out.report(format!("{consequence}: {version} cannot compile {path}"))
             .severity(severity)
             .at(fault.span, cause.clone())
-            .help(format!("Correct it, and see that it compiles: {tool} -m py_compile {path}"))
+            .help(format!("Correct it, then check that it compiles: {tool} -m py_compile {path}"))
             .fix(Safety::Manual, "correct the syntax");
     }
     // Silence about newer syntax is worth nothing where the version is not known.

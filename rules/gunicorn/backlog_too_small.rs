@@ -2,20 +2,21 @@ use crate::facts::Route;
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// At a reload nginx answers 502 as soon as the listen queue is full, and this one is short.
+    /// During a reload nginx answers 502 as soon as the listen queue is full, and this one is
+    /// short.
     ///
-    /// From the moment of the reload until the new workers have imported the application nobody
-    /// takes a request out of the queue. A unix socket whose queue is full refuses the next
+    /// From the moment of the reload until the new workers have imported the application nothing
+    /// takes a request from the queue. A unix socket whose queue is full refuses the next
     /// connection at once, and nginx answers 502 (`11: Resource temporarily unavailable`).
     /// Measured, with an import of 3 seconds and 200 requests a second: 548 of 1,599 got 502 with
-    /// `--backlog 64`, none with gunicorn's own 2048. The queue is as long as `backlog` says, and
-    /// never longer than the kernel's `net.core.somaxconn`, which is 4096 since Linux 5.4 and was
-    /// 128 before. Reported is what is below 128. Over TCP a full queue delays a connection by a
-    /// second or more, and of a socket that systemd hands over the queue is systemd's own
-    /// (`Backlog=`; older gunicorn sets it anew).
+    /// `--backlog 64`, none with gunicorn's default of 2048. The queue is as long as `backlog`
+    /// says, but never longer than the kernel's `net.core.somaxconn`, which is 4096 since Linux 5.4
+    /// and was 128 before. Less than 128 is reported. Over TCP a full queue delays a connection by
+    /// a second or more; the queue of a socket handed over by systemd is systemd's own (`Backlog=`;
+    /// older gunicorn sets it again).
     ///
-    /// By hand: take `--backlog` away, or write 2048, and restart; `sysctl -w
-    /// net.core.somaxconn=4096` where the kernel is the limit.
+    /// By hand: remove `--backlog`, or write 2048, and restart; `sysctl -w net.core.somaxconn=4096`
+    /// if the kernel is the limit.
     ///
     /// Proved by `slow-boot-small-backlog`: at the reload the queue ran full, and nginx answered 502
     /// (`11: Resource temporarily unavailable`) until the new workers had booted.
@@ -33,7 +34,7 @@ crate::rule! {
     ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
     /// ```
     ///
-    /// The kernel's limit is the shorter one:
+    /// The kernel's limit is the lower one:
     ///
     /// ```text,bad,live,file=/proc/sys/net/core/somaxconn
     /// 64
@@ -86,7 +87,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             "{}: the kernel's net.core.somaxconn is {kernel}, whatever backlog says",
             consequence(&kernel.to_string())
         ))
-        .at_some(bound.origin.span(), "its queue is no longer than that")
+        .at_some(bound.origin.span(), "its queue is limited to that")
         .at(route.peer, "nginx connects here")
         .evidence(EvidenceKind::File, format!("/proc/sys/net/core/somaxconn is {kernel}"))
         .subject("somaxconn")
@@ -111,11 +112,14 @@ fn report(app: &App, asked: i64, route: &Route, out: &mut Sink) {
     let hand = Hand::of(app, "backlog", &Value::Number(USUAL));
     let finding = out
         .report(format!(
-            "{}: backlog makes gunicorn's listen queue that short, and until the new workers have \
-             booted nobody empties it",
+            "{}: backlog makes gunicorn's listen queue that short, and nothing empties it until \
+             the new workers have booted",
             consequence(&length)
         ))
-        .at_first([(backlog.span(), "gunicorn's own is 2048"), (app.gunicorn.started_at(), "")]);
+        .at_first([
+            (backlog.span(), "gunicorn's default is 2048"),
+            (app.gunicorn.started_at(), ""),
+        ]);
     finding.at(route.peer, "nginx connects here").help(hand.line()).by_hand(backlog.span());
     let edits = Edit::setting(app, "backlog", Value::Number(USUAL)).map(|edit| vec![edit]);
     finding.fix_or_why(Safety::Safe, hand.title(), edits);

@@ -3,15 +3,14 @@ use crate::facts::gunicorn::Layer;
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// Anyone who reaches the machine talks to gunicorn past nginx.
+    /// Anyone who can reach the machine can talk to gunicorn without going through nginx.
     ///
     /// gunicorn listens on every address, or on a public one, though nginx on the same machine passes
-    /// the requests to it. Who connects to the port gets the application without TLS, without
-    /// nginx's limits and passwords, and with whatever Host and X-Forwarded-For headers they like;
-    /// and gunicorn's default workers are easily kept busy by slow clients. Only a firewall keeps
-    /// them out, which files do not tell. A unit with `IPAddressDeny=` is not reported.
-    /// `PORT` in the environment makes gunicorn listen on every address where nothing else sets
-    /// `bind`.
+    /// the requests to it. Anyone who connects to the port gets the application without TLS,
+    /// without nginx's limits and passwords, and with any Host and X-Forwarded-For headers they
+    /// like; and slow clients easily keep gunicorn's default workers busy. Only a firewall keeps
+    /// them out, which files do not show. A unit with `IPAddressDeny=` is not reported. `PORT` in
+    /// the environment makes gunicorn listen on every address if nothing else sets `bind`.
     ///
     /// By hand: `--bind 127.0.0.1:8000`, or a unix socket; then restart once.
     ///
@@ -55,7 +54,7 @@ crate::rule! {
     /// }
     /// ```
     ///
-    /// Healthy: systemd lets nobody else in.
+    /// Healthy: systemd lets nothing else in.
     ///
     /// ```ini,good,drop-in
     /// [Service]
@@ -114,7 +113,7 @@ fn report(app: &App, index: usize, port: u16, routes: &[&Route], out: &mut Sink)
     let secret = !bound.activated && settings.is_secret("bind");
     let by_port = !bound.activated && settings.layer("bind") == Some(Layer::Environment);
     let on = match (&bound.endpoint, secret) {
-        (_, true) if by_port => "on every address, on the port that PORT says".to_owned(),
+        (_, true) if by_port => "on every address, on the port in PORT".to_owned(),
         (_, true) => "on an address that others reach".to_owned(),
         (Endpoint::Tcp { host: TcpHost::Address(_), .. }, _) => {
             format!("on {}, which others reach", bound.endpoint)
@@ -124,10 +123,10 @@ fn report(app: &App, index: usize, port: u16, routes: &[&Route], out: &mut Sink)
     let to = narrower(port, routes);
     let write = match (&to, by_port, secret) {
         (_, true, _) => "In ExecStart=: --bind 127.0.0.1:${PORT}".to_owned(),
-        (_, _, true) => "bind on 127.0.0.1 and the same port".to_owned(),
+        (_, _, true) => "bind to 127.0.0.1 and the same port".to_owned(),
         (Some(to), ..) if bound.activated => format!("In the .socket unit: ListenStream={to}"),
         (Some(to), ..) => format!("--bind {to}"),
-        (None, ..) => "bind on 127.0.0.1 alone, and let nginx pass to that".to_owned(),
+        (None, ..) => "bind only to 127.0.0.1, and let nginx pass to that".to_owned(),
     };
     let edit = match (&to, bound.activated || secret) {
         (Some(to), false) => {
@@ -139,7 +138,7 @@ fn report(app: &App, index: usize, port: u16, routes: &[&Route], out: &mut Sink)
     };
     let finding = out
         .report(format!(
-            "whoever reaches this machine gets past nginx to the application, without TLS and without \
+            "anyone who can reach this machine gets to the application without nginx, its TLS and \
              its limits: gunicorn listens {on}, and only a firewall would stop them"
         ))
         .at_first([

@@ -3,18 +3,18 @@ use crate::facts::nginx::PeerEndpoint;
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// Nobody answers where `--bind` says: systemd hands gunicorn the sockets of a `.socket` unit.
+    /// Nothing answers on the address in `--bind`: systemd hands gunicorn the sockets of a
+    /// `.socket` unit.
     ///
-    /// Started with sockets from systemd, gunicorn listens on those alone. What `--bind`, `bind` or
-    /// `GUNICORN_CMD_ARGS` name beside them is ignored without a word (measured with 20.1.0, 23.0.0
-    /// and 27.0.1), so a health check, a second site or a person who changes it waits in vain.
-    /// A bind that is the socket's own address does no harm, and where no `.socket` unit is started
-    /// at boot that is U127. Where nginx passes every request to the address that is ignored, it is
-    /// N301.
+    /// Started with sockets from systemd, gunicorn listens only on those. Other addresses in
+    /// `--bind`, `bind` or `GUNICORN_CMD_ARGS` are silently ignored (measured with 20.1.0, 23.0.0
+    /// and 27.0.1), so a health check, a second site or a person who changes it waits in vain. A
+    /// bind to the socket's own address does no harm, and a `.socket` unit that is not started at
+    /// boot is U127. If nginx passes every request to the ignored address, it is N301.
     ///
-    /// By hand: take `--bind` away; or, if the address is wanted, give the `.socket` unit another
-    /// `ListenStream=` with it, then `systemctl daemon-reload`, and stop the service, restart the
-    /// socket and start the service again.
+    /// By hand: remove `--bind`; or, to keep the address, add it to the `.socket` unit as another
+    /// `ListenStream=`, then `systemctl daemon-reload`, and stop the service, restart the socket
+    /// and start the service again.
     ///
     /// Proved by `bind-ignored`: the unit was active and served through its socket, and every
     /// connection to the port that `--bind` names was refused.
@@ -135,16 +135,16 @@ fn report(app: &App, layer: Layer, bound: &Bound, peer: Option<&PeerEndpoint>, o
         _ => "--bind",
     };
     let place = match app.gunicorn.settings.is_secret("bind") {
-        true => "where it says".to_owned(),
+        true => "on the address it names".to_owned(),
         false => format!("on {}", bound.endpoint),
     };
     let units: Vec<String> = app.service.sockets.iter().map(|unit| unit.name.to_string()).collect();
     let units = units.join(" and ");
-    let who = if peer.is_some() { "nginx gets no answer" } else { "nobody answers" };
+    let who = if peer.is_some() { "nginx gets no answer" } else { "nothing answers" };
     let title = match layer {
-        Layer::ConfigFile => "take bind out of the configuration file",
-        Layer::CmdArgs => "take --bind out of GUNICORN_CMD_ARGS",
-        _ => "take --bind out of ExecStart=",
+        Layer::ConfigFile => "remove bind from the configuration file",
+        Layer::CmdArgs => "remove --bind from GUNICORN_CMD_ARGS",
+        _ => "remove --bind from ExecStart=",
     };
     let finding = out
         .report(format!(
@@ -161,7 +161,7 @@ fn report(app: &App, layer: Layer, bound: &Bound, peer: Option<&PeerEndpoint>, o
     let handed = app.bounds().ok().and_then(|handed| handed.first());
     finding.at_some(handed.and_then(|handed| handed.origin.span()), "gunicorn listens here");
     finding
-        .help(format!("By hand: {title}; if the address is wanted, ListenStream= in {units}"))
+        .help(format!("{title}; to keep the address, add ListenStream= to {units}"))
         .by_hand(bound.origin.span());
     finding.fix_or_why(Safety::Safe, title, Edit::unset(app, "bind"));
 }

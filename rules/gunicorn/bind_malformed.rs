@@ -5,12 +5,11 @@ use crate::facts::{App, Why};
 use crate::rule::{Edit, Safety, Sink};
 
 crate::rule! {
-    /// gunicorn does not start: it takes `--bind` for another address than was meant.
+    /// gunicorn does not start: it reads `--bind` as the wrong address.
     ///
     /// A number alone is a host to gunicorn, not a port: `--bind 8000` is the address 0.0.31.64,
-    /// port 8000, and cannot be bound. A path without `unix:` before it is a host's name, and so is
-    /// `myapp.sock`. gunicorn
-    /// tries for five seconds and ends with 1.
+    /// port 8000, and cannot be bound. A path without `unix:` before it is a host name, and so is
+    /// `myapp.sock`. gunicorn tries for five seconds and exits with 1.
     ///
     /// Proved by `bind-port-only`: gunicorn never listened on port 8000, and every request got 502.
     ///
@@ -65,22 +64,22 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             );
             (format!("the host {host}{address}, port {port}"), format!("127.0.0.1:{text}"))
         } else if text.starts_with('/') && !text.contains(':') {
-            ("the name of a host".to_owned(), format!("unix:{text}"))
+            ("a host name".to_owned(), format!("unix:{text}"))
         } else if text.ends_with(".sock") && !text.contains(':') {
             // Where it is to lie only a person knows.
-            ("the name of a host".to_owned(), format!("unix:/run/{}/{text}", app.stem()))
+            ("a host name".to_owned(), format!("unix:/run/{}/{text}", app.stem()))
         } else {
             continue;
         };
         let message = match secret {
-            true => "gunicorn does not start: the address that it is to listen on is none".into(),
-            false => format!("gunicorn does not start: to it `{text}` is {what}; {meant} is meant"),
+            true => "gunicorn does not start: the address it should listen on is not valid".into(),
+            false => format!("gunicorn does not start: it reads `{text}` as {what}; write {meant}"),
         };
         let whole = !text.ends_with(".sock") || text.starts_with('/');
         let edit = Edit::item(app, "bind", text, meant.clone()).ok().filter(|_| !secret && whole);
         out.report(message)
             .at_some(bind.span.or_else(|| app.gunicorn.started_at()), "gunicorn cannot listen here")
-            .help(format!("Write --bind {meant}, where nginx passes requests to"))
+            .help(format!("Write --bind {meant}, the address nginx passes requests to"))
             .by_hand(app.gunicorn.started_at())
             .fix_if(Safety::Safe, format!("--bind {meant}"), edit)
             .uncovers();

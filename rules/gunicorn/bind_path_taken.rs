@@ -3,10 +3,10 @@ use crate::host::FileKind;
 use crate::rule::{EvidenceKind, Safety, Sink};
 
 crate::rule! {
-    /// gunicorn does not start: where its socket is to be there is something else.
+    /// gunicorn does not start: something else is where its socket belongs.
     ///
-    /// gunicorn replaces an old socket at the path of `--bind unix:…`. A regular file or a
-    /// directory there it leaves alone, and ends with "is not a socket".
+    /// gunicorn replaces an old socket at the path of `--bind unix:…`. It leaves a regular file or
+    /// directory alone, and exits with "is not a socket".
     ///
     /// Proved by `bind-path-taken`: gunicorn ended with `is not a socket`, and every request got
     /// 502.
@@ -59,17 +59,17 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         }
         let shown = path.display();
         out.report(format!(
-            "gunicorn does not start: {shown} is {}, not a socket, and gunicorn does not replace it",
+            "gunicorn does not start: {shown} is {}, not a socket, so gunicorn does not replace it",
             metadata.kind
         ))
-        .at_some(bound.origin.span(), "gunicorn is to listen here")
+        .at_some(bound.origin.span(), "gunicorn should listen here")
         .evidence(EvidenceKind::File, format!("{shown}: {}", metadata.kind))
         .help(format!(
-            "See what it is (ls -la {shown}); move it away, or name another path here and in \
+            "Look at it (ls -la {shown}); move it elsewhere, or name another path here and in \
              nginx."
         ))
         .by_hand(app.gunicorn.started_at())
-        .fix(Safety::Manual, format!("{shown} free for the socket"));
+        .fix(Safety::Manual, format!("free {shown} for the socket"));
     }
     Ok(())
 }

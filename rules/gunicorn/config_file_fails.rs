@@ -6,19 +6,19 @@ use crate::rule::prelude::show;
 use crate::rule::{EvidenceKind, Sink};
 
 crate::rule! {
-    /// gunicorn does not start, and dies at a reload: its configuration file cannot be loaded.
+    /// gunicorn does not start, and dies on reload: its configuration file cannot be loaded.
     ///
     /// gunicorn runs the file that `-c` names, or `gunicorn.conf.py` in its working directory, at
-    /// its start and again on HUP. Where the file is not there, may not be read by the service's
-    /// user, is no Python or raises, gunicorn exits with 1. On HUP it does so at once, and takes
-    /// the running workers with it. A path behind `-c` counts from the working directory, not from
-    /// `--chdir`. In a repository a name that no file here has is told where one has nearly that name.
+    /// startup and again on HUP. If the file does not exist, cannot be read by the service's user,
+    /// is not Python or raises, gunicorn exits with 1. On HUP it does so at once, and takes the
+    /// running workers with it. A path after `-c` starts at the working directory, not at
+    /// `--chdir`. In a repository a missing file is reported only if another has a similar name.
     ///
-    /// What is certain to raise is told: `os.environ["X"]` where nothing sets X, `int()` of a
-    /// variable that is not set, a name that is not there, an import
-    /// that is neither installed nor in the directory where gunicorn is started. Values that are not known tell nothing.
+    /// Only code certain to raise is reported: `os.environ["X"]` when nothing sets X, `int()` of an
+    /// unset variable, an undefined name, an import that is neither installed nor in the directory
+    /// where gunicorn starts. Unknown values are not reported.
     ///
-    /// `logconfig_dict` is laid over gunicorn's own logging, key by key: `handlers` of one's own replaces
+    /// `logconfig_dict` is merged over gunicorn's own logging, key by key: your `handlers` replaces
     /// gunicorn's handlers, and its root logger then names one that is gone.
     ///
     /// Proved by `logging-without-root`: gunicorn ended with "Unable to configure root logger", and every
@@ -56,7 +56,7 @@ crate::rule! {
     /// }
     /// ```
     ///
-    /// A package that is not installed (what is caught, or imported in a hook, is no reason):
+    /// A package that is not installed (caught errors and imports in a hook do not count):
     ///
     /// ```python,bad,file=/srv/myapp/releases/2026-04-21/gunicorn.conf.py
     /// import multiprocessing
@@ -78,7 +78,7 @@ crate::rule! {
     ///     multiprocess.mark_process_dead(worker.pid)
     /// ```
     ///
-    /// A file that is not there:
+    /// A file that does not exist:
     ///
     /// ```ini,bad,drop-in
     /// [Service]
@@ -93,7 +93,7 @@ crate::rule! {
     ///     --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app
     /// ```
     ///
-    /// The file of `--log-config` (`logconfig`) that is not there, with which gunicorn ends alike:
+    /// A file of `--log-config` (`logconfig`) that does not exist, with which gunicorn exits too:
     ///
     /// ```ini,bad,drop-in
     /// [Service]
@@ -136,15 +136,15 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     };
     let path = config.place.path.display();
     out.report(format!(
-        "gunicorn does not start, and a reload ends it: its configuration file fails with {message}"
+        "a start fails, and a reload ends gunicorn: its configuration file fails with {message}"
     ))
     .at(*span, "raised here")
     .at_some(config.span, "names the file")
     .help(format!(
-        "Mend {path}; try it as the service would, before the reload:\n  \
+        "Fix {path}; before reloading, test it as the service:\n  \
          gunicorn --check-config -c {path} …"
     ))
-    .fix(crate::rule::Safety::Manual, format!("a {path} that can be loaded"));
+    .fix(crate::rule::Safety::Manual, format!("repair {path}"));
     Ok(())
 }
 
@@ -161,12 +161,12 @@ fn log_config(app: &App, out: &mut Sink) {
         true => "the file of logconfig".to_owned(),
         false => place.path.display().to_string(),
     };
-    out.report(format!("gunicorn does not start: {path}, by which it is to log, does not exist"))
+    out.report(format!("gunicorn does not start: its logging configuration {path} does not exist"))
         .at_first([(*span, "names the file"), (app.gunicorn.started_at(), "started here")])
-        .help("Correct the path (it counts from --chdir), or take --log-config out")
+        .help("Correct the path (relative to --chdir), or remove --log-config")
         .by_hand(span.or_else(|| app.gunicorn.started_at()))
         .subject("logconfig")
-        .fix(crate::rule::Safety::Manual, "a --log-config that is there");
+        .fix(crate::rule::Safety::Manual, "correct --log-config");
 }
 
 /// A tree without `/srv` says nothing of what lies in it.
@@ -186,7 +186,7 @@ fn logging(app: &App, config: &ConfigSource, out: &mut Sink) {
     };
     let (whose, help) = match own {
         true => (
-            format!("gunicorn's own entry of {name} stays, and its handler {word} is replaced"),
+            format!("gunicorn's own entry for {name} stays, but its handler {word} is replaced"),
             format!(
                 "Give logconfig_dict a \"root\" and \"loggers\" that name your handlers, or a handler \
                  called \"{word}\""
@@ -198,11 +198,11 @@ fn logging(app: &App, config: &ConfigSource, out: &mut Sink) {
         ),
     };
     out.report(format!("gunicorn does not start: it cannot set up logging: {whose}"))
-        .at(*span, "laid over gunicorn's own, key by key")
+        .at(*span, "merged over gunicorn's own, key by key")
         .at_some(config.span, "names the file")
-        .help(format!("{help}; gunicorn would say \"Unable to configure\" and end with 1"))
+        .help(format!("{help}; otherwise gunicorn logs \"Unable to configure\" and exits with 1"))
         .subject(handler.clone())
-        .fix(crate::rule::Safety::Manual, format!("a logconfig_dict in {path} that is whole"));
+        .fix(crate::rule::Safety::Manual, format!("complete logconfig_dict in {path}"));
 }
 
 /// Does it import, while it is read, what is nowhere?
@@ -217,23 +217,24 @@ fn missing_import(app: &App, config: &ConfigSource, out: &mut Sink) -> Result<()
         Missing::Module(_) => (
             format!("{name} is not installed and not in the release: {}", unresolved.way),
             format!(
-                "Install what brings {name} into the environment that gunicorn runs in, or take the \
-                 import out of {path}"
+                "Install the package that provides {name} into the environment gunicorn runs in, \
+                 or remove the import from {path}"
             ),
         ),
         _ => (
             format!("{name} is not defined: {}", unresolved.way),
-            format!("Correct the import that leads to {name}"),
+            format!("Correct the import of {name}"),
         ),
     };
     out.report(format!(
-        "gunicorn does not start, and a reload ends it: its configuration file fails: {cause}"
+        "a start fails, and a reload ends gunicorn: its configuration file cannot be loaded \
+         ({cause})"
     ))
     .at_each(unresolved.chain.iter().rev().map(|span| (*span, "imported while it is read")))
     .at_some(config.span, "names the file")
     .help(help)
     .subject(name.clone())
-    .fix(crate::rule::Safety::Manual, format!("a {path} that can be loaded"));
+    .fix(crate::rule::Safety::Manual, format!("repair {path}"));
     Ok(())
 }
 
@@ -242,12 +243,12 @@ fn unreadable(app: &App, config: &ConfigSource, out: &mut Sink) -> Result<bool, 
     let path = config.place.path.display();
     if let Some(near) = &config.near {
         out.report(format!(
-            "gunicorn does not start: no file here is its configuration file {path}; {} lies here",
+            "gunicorn does not start: its configuration file {path} is not here, but {} is",
             near.display()
         ))
         .at_some(config.span.or_else(|| app.gunicorn.started_at()), "the file is named here")
-        .help(format!("Name the file that is meant, or give {} that name", near.display()))
-        .fix(crate::rule::Safety::Manual, "the name of a file that is there");
+        .help(format!("Name the right file, or give {} that name", near.display()))
+        .fix(crate::rule::Safety::Manual, "name an existing file");
         return Ok(true);
     }
     let (what, evidence) = match config.place.state.get()? {
@@ -278,17 +279,17 @@ fn unreadable(app: &App, config: &ConfigSource, out: &mut Sink) -> Result<bool, 
                 "{wall}: mode {:04o}, owner {}:{}",
                 metadata.mode, metadata.uid, metadata.gid
             );
-            (format!("{} may not read {path}", user.name), shown)
+            (format!("{} cannot read {path}", user.name), shown)
         }
     };
     out.report(format!("gunicorn does not start: {what}, its configuration file"))
         .at_some(config.span.or_else(|| app.gunicorn.started_at()), "the file is named here")
         .evidence(EvidenceKind::File, evidence)
         .help(
-            "Put the file there, or name the one that is meant (a relative path counts from \
-             WorkingDirectory=, not from --chdir)",
+            "Put the file there, or name the right one (a relative path starts at \
+             WorkingDirectory=, not at --chdir)",
         )
         .by_hand(config.span.or_else(|| app.gunicorn.started_at()))
-        .fix(crate::rule::Safety::Manual, format!("{path} where gunicorn looks for it"));
+        .fix(crate::rule::Safety::Manual, format!("put {path} where gunicorn looks for it"));
     Ok(true)
 }

@@ -1,17 +1,17 @@
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// After a deployment a reload goes on with the old release's `gunicorn.conf.py`.
+    /// After a deployment a reload keeps using the old release's `gunicorn.conf.py`.
     ///
-    /// Without `-c`, gunicorn reads `gunicorn.conf.py` in the directory that it was started in. systemd
+    /// Without `-c`, gunicorn reads `gunicorn.conf.py` in the directory it was started in. systemd
     /// resolves the release link when it starts the service, so that directory is the release of
-    /// then. A reload reads the file anew, from there: the code may come from the new release
-    /// (`--chdir /srv/myapp/current`), its settings do not, until the next restart. Where the code
-    /// is the old release's as well, it is U113 or U114.
+    /// that time. A reload rereads the file from there: the code may come from the new release
+    /// (`--chdir /srv/myapp/current`), but its settings do not, until the next restart. If the code
+    /// is the old release's too, it is U113 or U114.
     ///
     /// By hand: `--config /srv/myapp/current/gunicorn.conf.py` in ExecStart=, then restart once. A
-    /// path with the link in it is followed at each reload. Where PWD names the link
-    /// (`Environment=PWD=/srv/myapp/current`), the file is looked for there.
+    /// path with the link in it is followed at each reload. If PWD names the link
+    /// (`Environment=PWD=/srv/myapp/current`), gunicorn looks for the file there.
     ///
     /// Proved by `config-file-implicit`: after the reload the new release answered with the
     /// settings of the old one's gunicorn.conf.py.
@@ -50,17 +50,17 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         .join(config.place.path.strip_prefix(&link.resolved).unwrap_or(&config.place.path));
     let (path, named) = (config.place.path.display(), named.display());
     out.report(format!(
-        "after {} moves, a reload goes on with the settings of {path}: it was not named, and is \
-         looked for where gunicorn was started",
+        "after {} moves, a reload keeps the settings of {path}: no --config names it, so gunicorn \
+         looks where it was started",
         link.path.display()
     ))
     .at_first([
         (app.gunicorn.started_at(), "no --config"),
         (app.service.working_directory.span(), ""),
     ])
-    .at_known(&app.service.working_directory, "resolved once, at the start")
+    .at_known(&app.service.working_directory, "resolved once, at startup")
     .help(format!("Add to gunicorn's options in ExecStart=:\n--config {named}"))
     .by_hand(app.gunicorn.started_at())
-    .fix(Safety::Manual, format!("--config {named}"));
+    .fix(Safety::Manual, format!("add --config {named}"));
     Ok(())
 }

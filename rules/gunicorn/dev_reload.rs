@@ -3,16 +3,16 @@ use crate::facts::{App, Why};
 use crate::rule::{Edit, Hand, Safety, Sink, Value};
 
 crate::rule! {
-    /// With `--reload` all workers stop whenever a file changes, in the middle of a deployment.
+    /// With `--reload` all workers stop when a file changes, even in mid-deployment.
     ///
     /// It is made for development: every worker watches the files of all modules that it imported
     /// and exits when one of them changes. A deployment that writes into the release, or a
-    /// `pip install`, then takes all workers away at one moment, when half of the files are new
-    /// and half are old. Until they have booted nobody answers; and where the half-written code
-    /// cannot be imported, the master gives up and the site is down (measured for every import
-    /// that fails). A syntax error is answered with a traceback in each response instead.
+    /// `pip install`, then stops all workers at once, with half of the files new and half old.
+    /// Until they have booted no request is answered; and if the half-written code cannot be
+    /// imported, the master gives up and the site is down (measured for every import that fails). A
+    /// syntax error is answered with a traceback in each response instead.
     ///
-    /// By hand: take `--reload` (`reload = True`) away and restart once. `systemctl reload` does
+    /// By hand: remove `--reload` (`reload = True`) and restart once. `systemctl reload` does
     /// not need it.
     ///
     /// Proved by `dev-reload`: a file that was half copied took the site down, though
@@ -38,7 +38,7 @@ crate::rule! {
     /// reload = False
     /// ```
     ///
-    /// Healthy: settings that only say how it would be done.
+    /// Healthy: settings that do not turn it on.
     ///
     /// ```python,good,file=/srv/myapp/releases/2026-04-21/gunicorn.conf.py
     /// import os
@@ -66,7 +66,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let hand = Hand::of(app, "reload", &Value::Off);
     let finding = out
         .report(format!(
-            "all workers stop whenever a file changes, in the middle of a deployment: {cause}"
+            "all workers stop whenever a file changes, even in the middle of a deployment: {cause}"
         ))
         .at_first([(reload.span(), "made for development"), (app.gunicorn.started_at(), "")]);
     if settings.layer("reload") == Some(Layer::CmdArgs) {

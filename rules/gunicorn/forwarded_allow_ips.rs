@@ -6,22 +6,22 @@ use crate::rule::prelude::*;
 use crate::rules::nginx::forwarded_headers_missing::sets;
 
 crate::rule! {
-    /// The application takes every https request for plain http: gunicorn does not believe nginx.
+    /// The application sees every https request as plain http: gunicorn does not trust nginx.
     ///
-    /// nginx ends TLS and says so in X-Forwarded-Proto. Over TCP gunicorn believes it only from an
-    /// address in `forwarded_allow_ips`, which is 127.0.0.1 (from 23 on also ::1) unless it is set;
-    /// from others the request is `http`. Links and redirects then lead to http://, cookies that
-    /// want https are not sent, and a redirect to https goes in circles. Measured with 20.1.0, 23.0.0
-    /// and 27.0.1: that happens where nginx connects to another address of the machine (gunicorn
-    /// sees that very address as the client), where `forwarded_allow_ips` names others alone, with
+    /// nginx ends TLS and reports that in X-Forwarded-Proto. Over TCP gunicorn trusts it only from
+    /// an address in `forwarded_allow_ips`, which is 127.0.0.1 (from 23 on also ::1) unless it is
+    /// set; from others the request is `http`. Links and redirects then lead to http://, cookies
+    /// that require https are not sent, and a redirect to https loops. Measured with 20.1.0, 23.0.0
+    /// and 27.0.1: that happens when nginx connects to another address of the machine (gunicorn
+    /// sees that same address as the client), when `forwarded_allow_ips` names only others, with
     /// 20.1.0 over ::1, and with `--bind [::]:8000`, for which nginx at 127.0.0.1 comes from
-    /// ::ffff:127.0.0.1. A unix socket is always believed. An application that reads the header
+    /// ::ffff:127.0.0.1. A unix socket is always trusted. An application that reads the header
     /// itself (ProxyFix, SECURE_PROXY_SSL_HEADER) does not need it.
     ///
-    /// That `*` believes anyone who reaches the port is no harm as long as nobody but nginx does:
-    /// see G205.
+    /// `*` trusts anyone who reaches the port, which is harmless as long as only nginx does: see
+    /// G205.
     ///
-    /// By hand: let nginx connect to 127.0.0.1, or name its address: `--forwarded-allow-ips
+    /// By hand: make nginx connect to 127.0.0.1, or name its address: `--forwarded-allow-ips
     /// 127.0.0.1,10.0.0.5`; then restart.
     ///
     /// Proved by `forwarded-allow-ips`: over https the application saw a request over http.
@@ -181,18 +181,18 @@ fn report(app: &App, bound: &Bound, route: &Route, source: IpAddr, out: &mut Sin
     let mapped = matches!(source, IpAddr::V6(ip) if ip.to_ipv4_mapped().is_some());
     let help = match (&route.endpoint, mapped) {
         (Endpoint::Tcp { port, .. }, true) => {
-            format!("--bind 127.0.0.1:{port}, where nginx connects to")
+            format!("set --bind 127.0.0.1:{port}, where nginx connects")
         }
-        _ => format!("--forwarded-allow-ips 127.0.0.1,{source}"),
+        _ => format!("set --forwarded-allow-ips 127.0.0.1,{source}"),
     };
     let finding = out
         .report(format!(
-            "the application takes every https request for an http one: nginx connects from {source}, and \
-             gunicorn believes X-Forwarded-Proto from other addresses alone"
+            "the application sees every https request as http: nginx connects from {source}, and \
+             gunicorn trusts X-Forwarded-Proto only from other addresses"
         ))
         .at_first([
             (allowed.span(), "not among these"),
-            (bound.origin.span(), "decides from where nginx comes"),
+            (bound.origin.span(), "so nginx connects from here"),
         ]);
     finding.at(route.peer, "nginx connects here");
     finding

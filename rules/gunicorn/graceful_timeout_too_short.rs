@@ -4,16 +4,16 @@ use crate::rule::prelude::TimeSpan;
 use crate::rule::{Edit, Hand, Safety, Sink, Value};
 
 crate::rule! {
-    /// A restart cuts off requests that gunicorn itself would still let run.
+    /// A restart cuts off requests that gunicorn would otherwise let run.
     ///
     /// `timeout` is how long a sync worker may be busy with one request, `graceful_timeout` (30 s
-    /// unless it is set) how long requests may go on once gunicorn is told to stop. Where the
-    /// second is the shorter one, whoever allows requests of two minutes loses those at every stop
-    /// and restart that have run for half a minute. Measured: the limit holds for SIGTERM; a reload
-    /// (SIGHUP) lets them finish, but not with `-k asgi`, whose workers hold to it at a reload too.
+    /// unless it is set) how long requests may continue once a stop begins. If the second is
+    /// shorter, a site that allows requests of two minutes loses those that take longer than half a
+    /// minute at every stop and restart. Measured: the limit applies to SIGTERM; a reload (SIGHUP)
+    /// lets them finish, but not with `-k asgi`, whose workers apply it on reload too.
     ///
     /// By hand: `--graceful-timeout` (`graceful_timeout`) as long as `--timeout`, and
-    /// `TimeoutStopSec=` some seconds above both, or systemd kills first; then restart once. A
+    /// `TimeoutStopSec=` a few seconds above both, or systemd kills first; then restart once. A
     /// stop may then take that long.
     ///
     /// Proved by `graceful-timeout`: a request that ran while the service was restarted was cut
@@ -33,7 +33,7 @@ crate::rule! {
     ///     --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app
     /// ```
     ///
-    /// systemd has to wait for as long:
+    /// systemd must wait as long:
     ///
     /// ```ini,bad,drop-in
     /// [Service]
@@ -59,7 +59,7 @@ crate::rule! {
     /// graceful_timeout = 20
     /// ```
     ///
-    /// Healthy: both of one length, and workers without a limit, for which there is no long enough.
+    /// Healthy: both equal, and workers without a limit, for which no value is long enough.
     ///
     /// ```python,good,file=/srv/myapp/releases/2026-04-21/gunicorn.conf.py
     /// timeout = 35
@@ -95,7 +95,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         false => hand,
     };
     let draft = out.report(format!(
-        "{} cuts requests off that may still run: {} is below {}",
+        "{} cuts off requests too early: {} is below {}",
         // asgi workers do not let them finish at a reload either.
         match settings.worker_class().ok().is_some_and(|class| class == "asgi") {
             true => "a restart or reload",
@@ -105,17 +105,17 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         seconds("timeout", allowed),
     ));
     let finding = draft.at_first([
-        (graceful.span(), "requests have this long once gunicorn is to stop"),
+        (graceful.span(), "requests have this long once a stop begins"),
         (app.gunicorn.started_at(), "graceful_timeout is 30 s by default"),
     ]);
-    finding.at_known(&timeout, "and this long before");
+    finding.at_known(&timeout, "and this long until then");
     if layer == Layer::CmdArgs {
         finding.subject("GUNICORN_CMD_ARGS");
     }
     let stop = stop_edit(app, allowed);
     let also = match (&stop, secret("timeout")) {
         (None, _) => String::new(),
-        (Some(_), true) => "\nIn [Service]: TimeoutStopSec= some seconds above it".to_owned(),
+        (Some(_), true) => "\nIn [Service]: TimeoutStopSec= a few seconds above it".to_owned(),
         (Some((_, seconds)), false) => format!("\nIn [Service]: TimeoutStopSec={seconds}"),
     };
     finding

@@ -3,13 +3,13 @@ use crate::rule::prelude::*;
 crate::rule! {
     /// The Python that starts gunicorn does not find gunicorn: the site does not start.
     ///
-    /// `bin/gunicorn` is a script of three lines; the program itself lies in `site-packages`, and
-    /// only that of the environment's own Python counts. Where it is not there (an interrupted
-    /// `pip install`, `pip uninstall`, an environment that was copied in part), the script fails
-    /// with *No module named 'gunicorn'*, and `systemctl reload` does not help: the master is gone
-    /// at the next start.
+    /// `bin/gunicorn` is a script of three lines; the program itself is in `site-packages`, and
+    /// only that of the environment's own Python counts. If it is missing (an interrupted `pip
+    /// install`, `pip uninstall`, a partly copied environment), the script fails with *No module
+    /// named 'gunicorn'*, and `systemctl reload` does not help: the master is gone at the next
+    /// start.
     ///
-    /// Packages that lie there for another Python are found by `venv-broken`.
+    /// Packages installed there for another Python are found by `venv-broken`.
     ///
     /// By hand: `/srv/myapp/.venv/bin/python -m pip install gunicorn`, then restart.
     ///
@@ -59,12 +59,12 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let place = venv.path.display();
     let packages = venv.site_packages.as_ref().unwrap_or(&venv.path).display();
     out.report(format!(
-        "the next start takes the site down: {place}/bin/gunicorn is there, and gunicorn itself is \
-         not in {packages}"
+        "the next start takes the site down: {place}/bin/gunicorn exists, but its package is not \
+         in {packages}"
     ))
-    .at_some(app.gunicorn.started_at(), "starts gunicorn from there")
+    .at_some(app.gunicorn.started_at(), "starts this gunicorn")
     .help(format!("Install it, then restart:\n  {place}/bin/python -m pip install gunicorn"))
     .subject(place.to_string())
-    .fix(Safety::Manual, "install gunicorn there");
+    .fix(Safety::Manual, "reinstall gunicorn");
     Ok(())
 }

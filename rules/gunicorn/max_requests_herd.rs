@@ -1,15 +1,15 @@
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// All workers restart at the same time, and nobody answers until they have booted.
+    /// All workers restart at the same time, and no request is answered until they have booted.
     ///
-    /// With `max_requests` a worker ends after so many requests and another takes its place. Workers
-    /// that were started together and share the load come to that number together, unless
-    /// `max_requests_jitter` gives each one another. Measured (gunicorn 23.0.0 and 27.0.1, three
-    /// sync workers kept busy, `--max-requests 200`, an application that takes a second to import):
-    /// all requests stood still for 0.8 to 1.1 s, six times in 20 s. With a jitter of 20 it was much
-    /// the same, with 100 it happened once and never. Threads of gunicorn before 24 lose requests
-    /// at each of these restarts, jitter or not (G207).
+    /// With `max_requests` a worker ends after that many requests and another takes its place.
+    /// Workers that started together and share the load reach that number together, unless
+    /// `max_requests_jitter` gives each a different one. Measured (gunicorn 23.0.0 and 27.0.1,
+    /// three sync workers kept busy, `--max-requests 200`, an application that takes a second to
+    /// import): all requests stalled for 0.8 to 1.1 s, six times in 20 s. With a jitter of 20
+    /// it was much the same, with 100 it happened once and never. Threads of gunicorn before 24
+    /// lose requests at each of these restarts, jitter or not (G207).
     ///
     /// By hand: `--max-requests-jitter` with half of `--max-requests`, then restart.
     ///
@@ -54,12 +54,12 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let hand = if secret { hand.saying("half of max_requests") } else { hand };
     let after = match secret {
         true => "after max_requests requests".to_owned(),
-        false => format!("after {number} requests each"),
+        false => format!("after {number} requests"),
     };
     let finding = out
         .report(format!(
-            "the site stalls when all workers restart together: {after} they end, and \
-             without max_requests_jitter that is at about the same time"
+            "the site stalls when all workers restart together: each ends {after}, nearly at once \
+             without max_requests_jitter"
         ))
         .at_first([
             (limit.span(), "the same number for every worker"),

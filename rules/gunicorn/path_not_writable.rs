@@ -6,14 +6,14 @@ use crate::host::FileKind;
 use crate::rule::{Edit, EvidenceKind, Safety, Sink};
 
 crate::rule! {
-    /// gunicorn does not start: it may not write its log, its pid file or its workers' heartbeats.
+    /// gunicorn does not start: it cannot write its log, its pid file or its workers' heartbeats.
     ///
-    /// gunicorn opens the files of `accesslog` and `errorlog` before it listens, makes its pid file
-    /// in the directory of `pidfile`, the files of a logging configuration (`logconfig`,
-    /// `logconfig_dict`, `logconfig_json`), and a heartbeat file for each worker in `worker_tmp_dir`, all
-    /// as the user that `User=` names. A directory that is not there it does not make. `… isn't
-    /// writable`, `Can't create pidfile`: it ends with 1. A log that logrotate or a first start by
-    /// hand made as root is the usual cause.
+    /// gunicorn opens the files of `accesslog` and `errorlog` before it listens, creates its pid
+    /// file in the directory of `pidfile`, the files of a logging configuration (`logconfig`,
+    /// `logconfig_dict`, `logconfig_json`), and a heartbeat file for each worker in
+    /// `worker_tmp_dir`, all as the user that `User=` names. It does not create a missing
+    /// directory. `… isn't writable`, `Can't create pidfile`: it exits with 1. The usual cause is a
+    /// log that logrotate or a first start by hand created as root.
     ///
     /// Proved by `log-not-writable`: gunicorn ended with `isn't writable`, and every request got
     /// 502.
@@ -111,7 +111,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let service = &app.service;
     for key in ["RootDirectory", "RootImage"] {
         if service.unit.last("Service", key).is_some() {
-            return Err(Why::not_read(format!("what lies below {key}= was not read")));
+            return Err(Why::not_read(format!("the directory below {key}= was not read")));
         }
     }
     let privileged =
@@ -192,17 +192,14 @@ fn judge(app: &App, user: &Identity, path: &WrittenPath, out: &mut Sink) -> Resu
     };
     let setting = path.setting;
     let cause = if path.secret { format!("the path of {setting}") } else { shown };
-    out.report(format!(
-        "gunicorn does not start: {} cannot write its {setting}: {cause}",
-        user.name
-    ))
-    .at_some(path.span, "gunicorn writes here before it listens")
-    .at_known(&app.service.user, "gunicorn runs as this user")
-    .evidence(EvidenceKind::File, if path.secret { setting.to_owned() } else { evidence })
-    .help(help)
-    .by_hand(app.gunicorn.started_at())
-    .subject(setting)
-    .fix_if(Safety::Safe, format!("a {setting} that {} may write", user.name), edit);
+    out.report(format!("gunicorn does not start: {} cannot write {setting} ({cause})", user.name))
+        .at_some(path.span, "gunicorn writes here before it listens")
+        .at_known(&app.service.user, "gunicorn runs as this user")
+        .evidence(EvidenceKind::File, if path.secret { setting.to_owned() } else { evidence })
+        .help(help)
+        .by_hand(app.gunicorn.started_at())
+        .subject(setting)
+        .fix_if(Safety::Safe, format!("let {} write the {setting}", user.name), edit);
     Ok(())
 }
 
@@ -213,9 +210,9 @@ fn wall<'p>(user: &Identity, path: &'p WrittenPath) -> Result<Option<(&'p Place,
     let free =
         place.accessible(user, Want::Write)? && (file || place.accessible(user, Want::Execute)?);
     let what = match place.blocked_at(user)? {
-        Some(step) => format!("{} may not pass through {}", user.name, step.path.display()),
-        None if file => format!("{} is not {}'s", place.path.display(), user.name),
-        None => format!("{} may not write in {}", user.name, place.path.display()),
+        Some(step) => format!("{} cannot pass through {}", user.name, step.path.display()),
+        None if file => format!("{} does not belong to {}", place.path.display(), user.name),
+        None => format!("{} cannot write in {}", user.name, place.path.display()),
     };
     Ok((!free).then_some((place, what)))
 }

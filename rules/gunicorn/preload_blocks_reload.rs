@@ -4,16 +4,16 @@ use crate::facts::{App, Why};
 use crate::rule::{Edit, Hand, Safety, Sink, Value};
 
 crate::rule! {
-    /// With `preload_app` a reload succeeds and goes on serving the old code.
+    /// With `preload_app` a reload succeeds but keeps serving the old code.
     ///
     /// The master imports the application once, before it forks. On HUP it forks new workers from
     /// what it has in memory: the code of the release that it was started with. Measured on 20.1,
     /// 23 and 27, with every way of naming the release, `--chdir current` among them. Values that
-    /// the application read from its environment stay the old ones, too.
+    /// the application read from its environment stay old too.
     ///
-    /// Only a restart, or a hand-over to a second master with USR2, loads new code. By hand: take
-    /// `--preload` (`preload_app = True`) away and restart once. Each worker then holds its own
-    /// copy of the application in memory.
+    /// Only a restart, or a hand-over to a second master with USR2, loads new code. By hand: remove
+    /// `--preload` (`preload_app = True`) and restart once. Each worker then holds its own copy of
+    /// the application in memory.
     ///
     /// Proved by `preload`: after the link moved, the reload returned 0 and the old release
     /// went on answering every request.
@@ -73,9 +73,9 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let hand = Hand::of(app, "preload_app", &Value::Off);
     let name = &app.name;
     let finding = out.report(format!(
-        "a reload goes on serving the old code: with {cause} the master imports it once, at its start"
+        "a reload keeps serving the old code: with {cause} the master imports it once, at startup"
     )).at_first([
-        (preload.span(), "HUP forks workers from the code that is loaded already"),
+        (preload.span(), "HUP forks workers from the code already loaded"),
         (app.gunicorn.started_at(), ""),
     ]);
     if settings.layer("preload_app") == Some(Layer::CmdArgs) {
@@ -83,7 +83,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     }
     finding
         .help(format!(
-            "{}\nUntil that is done each deployment needs: systemctl restart {name}",
+            "{}\nUntil then, each deployment needs: systemctl restart {name}",
             hand.line()
         ))
         .by_hand(preload.span().or_else(|| app.gunicorn.started_at()));

@@ -10,7 +10,7 @@ crate::rule! {
     ///
     /// Measured: POSTs lost of 1,276 over ten reloads, at 150 requests a second, half of them POSTs.
     /// nginx 1.22.1 keeps connections where `keepalive` says so; 1.30.6 keeps them to every
-    /// `upstream {}` without being told to (from 1.29.7 on), unless it has `keepalive 0`.
+    /// `upstream {}` by default (from 1.29.7 on), unless it has `keepalive 0`.
     ///
     /// | gthread workers | 20.1 | 21.2 | 22.0 | 23.0 | 24.1 | 25.3 | 26.2 | 27.0 |
     /// |---|---|---|---|---|---|---|---|---|
@@ -24,17 +24,17 @@ crate::rule! {
     /// | direct, clients that keep connections | 19 | 16 | 16 | 16 | 6 | 6 | 6 | 0 |
     ///
     /// sync workers lost none in any of these, in any version. `reuse_port` loses 1 to 3 in three
-    /// reloads of 27.0. Where connections are closed, as many GETs are lost as POSTs; where they are
-    /// kept, nginx repeats most GETs by itself, but a POST it may not. `e2e/measure` counts all of
-    /// it again; the finding says what was counted for the very combination.
+    /// reloads of 27.0. When connections are closed, as many GETs are lost as POSTs; when they are
+    /// kept, nginx repeats most GETs itself, but must not repeat a POST. `e2e/measure` repeats the
+    /// counts; the finding shows those of the exact combination.
     ///
-    /// `threads` above 1 turns sync workers into gthread. nginx keeps none where `proxy_pass` names
+    /// `threads` above 1 turns sync workers into gthread. nginx keeps none if `proxy_pass` names
     /// the address or socket itself. Other worker classes were not measured: the rule is skipped
     /// for them.
     ///
-    /// By hand: install 27.0 or later and restart once (the master keeps the version that it was
-    /// started with over a reload), or use sync workers, more of them; 20.1 and from 24.1 on it is
-    /// enough that nginx closes its connections. 25.1 to 26.0 leak file descriptors at each reload.
+    /// By hand: install 27.0 or later and restart once (a reload keeps the master's version), or
+    /// use sync workers, more of them; with 20.1 and from 24.1 on it is enough if nginx closes its
+    /// connections. 25.1 to 26.0 leak file descriptors at each reload.
     ///
     /// Proved by `gthread-drops-requests`: POSTs were answered with 502 at every reload;
     /// gunicorn 27.0.1 lost none.
@@ -79,7 +79,7 @@ crate::rule! {
     /// Flask==3.0.3
     /// ```
     ///
-    /// One thread is no gthread worker:
+    /// One thread is not a gthread worker:
     ///
     /// ```ini,good,drop-in
     /// [Service]
@@ -158,9 +158,8 @@ fn shared_port(app: &App, version: &Version) -> Result<Option<Loss>, Why> {
         severity: Severity::Error,
         at: reuse.span(),
         kept: Kept::No,
-        help:
-            "Take reuse_port away: gunicorn's workers share one socket without it, and lose none."
-                .into(),
+        help: "Remove reuse_port: without it gunicorn's workers share one socket, and lose none."
+            .into(),
     }))
 }
 
@@ -306,15 +305,15 @@ fn help(app: &App, closing: Option<Kept>) -> String {
     let name = &app.name;
     let mut help = format!(
         "27.0 is the first version that loses none: {pip} install 'gunicorn>=27.0'\n\
-         Raise it in the requirements, too; then: systemctl restart {name}\n\
+         Raise it in the requirements too; then: systemctl restart {name}\n\
          Or use sync workers (no threads), more of them: they lose none in any version."
     );
     let close = match closing {
-        Some(Kept::ByDefault(_)) => "write `keepalive 0;` into the upstream block",
+        Some(Kept::ByDefault(_)) => "write `keepalive 0;` in the upstream block",
         Some(Kept::Here(_)) if by_default(&app.nginx.version) == Ok(true) => {
-            "write `keepalive 0;` in place of it into the upstream block"
+            "write `keepalive 0;` instead of it in the upstream block"
         }
-        Some(Kept::Here(_)) => "take `keepalive` out of the upstream block",
+        Some(Kept::Here(_)) => "remove `keepalive` from the upstream block",
         Some(Kept::No) | None => return help,
     };
     help.push_str(&format!(
@@ -336,10 +335,7 @@ fn report(app: &App, version: &Version, loss: &Loss, out: &mut Sink) {
             finding.at_some(Some(at), "connections that a stopping worker closes under nginx");
         }
         Kept::ByDefault(at) => {
-            finding.at_some(
-                Some(at),
-                "from nginx 1.29.7 on it keeps connections without being told to",
-            );
+            finding.at_some(Some(at), "from 1.29.7 on nginx keeps connections by default");
         }
     }
     if let Some(Origin::Path(path)) = app.gunicorn.version.origin() {
@@ -354,6 +350,6 @@ fn report(app: &App, version: &Version, loss: &Loss, out: &mut Sink) {
     if with == "reuse_port" {
         finding.by_hand(loss.at);
     } else {
-        finding.fix(crate::rule::Safety::Manual, "gunicorn 27.0 or later".to_owned());
+        finding.fix(crate::rule::Safety::Manual, "install gunicorn 27.0 or later".to_owned());
     }
 }

@@ -6,11 +6,11 @@ crate::rule! {
     ///
     /// Linux used to let SO_REUSEPORT on a unix socket pass without effect; from 6.13 on, and in
     /// maintained older kernels since, it answers "Operation not supported" (measured on 6.18:
-    /// Errno 95), and gunicorn ends without having listened. Several workers of one gunicorn share
+    /// Errno 95), and gunicorn exits without having listened. Several workers of one gunicorn share
     /// their socket without it.
     ///
-    /// Where the kernel is not known, or is an older one, it is a warning: the next update of the
-    /// kernel takes the site down.
+    /// If the kernel is unknown or older, this is a warning: the next kernel update takes the site
+    /// down.
     ///
     /// Proved by `reuse-port-unix`: gunicorn ended with `Operation not supported` (Errno 95), and
     /// every request got 502.
@@ -61,8 +61,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     .severity(severity)
     .at_known(&reuse, "sets SO_REUSEPORT")
     .at_some(unix.origin.span(), "on a unix socket")
-    .help("Take reuse_port away: the workers share the socket without it.")
+    .help("Remove reuse_port: the workers share the socket without it.")
     .by_hand(reuse.span())
-    .fix_or_why(Safety::Safe, "no reuse_port", edits);
+    .fix_or_why(Safety::Safe, "remove reuse_port", edits);
     Ok(())
 }

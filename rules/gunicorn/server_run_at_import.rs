@@ -1,17 +1,16 @@
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// A server of its own starts while the application is imported: gunicorn's workers never
-    /// answer.
+    /// gunicorn's workers never answer: the application starts its own server while being imported.
     ///
     /// `app.run()`, `uvicorn.run(…)` or `serve(app)` at the top level of a module that the
     /// application imports serves until it is stopped, so the import never ends. Every worker hangs
     /// there, is killed after `timeout`, and the next one hangs again; or the second worker finds
-    /// the port taken and ends, again and again. `systemctl reload` returns 0, and no request is
-    /// answered any more.
+    /// the port taken and exits, again and again. `systemctl reload` returns 0, but no request is
+    /// answered.
     ///
-    /// Only what certainly runs when a worker starts is reported: not in functions, not under
-    /// `if __name__ == "__main__":` and not under conditions that only the running program answers.
+    /// Only a call that certainly runs when a worker starts is reported, not one in a function,
+    /// under `if __name__ == "__main__":` or under a condition known only at run time.
     ///
     /// By hand: put the call under `if __name__ == "__main__":`, where it belongs.
     ///
@@ -98,18 +97,19 @@ crate::rule! {
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     for served in app.release.code.served.get()? {
         let message = format!(
-            "after the next reload no request is answered: {} starts a server while the \
-             application is imported, and the import never ends: {}",
+            "after the next reload no request is answered: {} starts a server, so the import never \
+             ends ({})",
             served.call, served.way
         );
         let spans = served.chain.iter().rev().enumerate();
         out.report(message)
             .at_each(spans.map(|(number, span)| match number {
                 0 => (*span, "serves until it is stopped"),
-                _ => (*span, "imports it at the start"),
+                _ => (*span, "imports it at startup"),
             }))
             .help(format!(
-                "Put it where only `python FILE` runs it:\n  if __name__ == \"__main__\":\n      {}",
+                "Put it where it runs only with `python FILE`:\n  if __name__ == \"__main__\":\n   \
+                    {}",
                 served.call.replace("()", "(…)")
             ))
             .subject(served.call.clone())

@@ -3,16 +3,16 @@ use crate::facts::gunicorn::{Layer, Overridden};
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// A setting of gunicorn's has no effect: it is made again elsewhere, with another value.
+    /// A gunicorn setting has no effect: it is set again elsewhere, with another value.
     ///
-    /// gunicorn takes `WEB_CONCURRENCY` for its default, then the configuration file, then
-    /// `GUNICORN_CMD_ARGS`, then the command line; the last of them counts, and of two equal options
-    /// of one command line the second. Whoever sets `GUNICORN_CMD_ARGS` or `WEB_CONCURRENCY` beside
-    /// a command line that says otherwise, or adds an option that stands there already further on,
-    /// waits for an effect in vain. Nothing is logged. That the command line beats the configuration
-    /// file is what it is for, and not reported. (Measured with gunicorn 20.1.0, 23.0.0 and 27.0.1.)
+    /// gunicorn uses `WEB_CONCURRENCY` as its default, then the configuration file, then
+    /// `GUNICORN_CMD_ARGS`, then the command line; the last one counts, and of two equal options on
+    /// one command line the second. Setting `GUNICORN_CMD_ARGS` or `WEB_CONCURRENCY` when the
+    /// command line says otherwise, or adding an option that is set again further on, has no
+    /// effect. Nothing is logged. A command line that overrides the configuration file is normal,
+    /// and not reported. (Measured with gunicorn 20.1.0, 23.0.0 and 27.0.1.)
     ///
-    /// By hand: take the one away that is not meant, then restart.
+    /// By hand: remove the one that you do not want, then restart.
     ///
     /// Proved by `setting-overridden`: `GUNICORN_CMD_ARGS` asked for five workers, and three were
     /// there.
@@ -38,8 +38,8 @@ crate::rule! {
     /// Environment=WEB_CONCURRENCY=5
     /// ```
     ///
-    /// Healthy: the command line beats the configuration file, and others say the same or another
-    /// thing.
+    /// Healthy: the command line overrides the configuration file, and the others agree or set
+    /// something else.
     ///
     /// ```python,good,file=/srv/myapp/releases/2026-04-21/gunicorn.conf.py
     /// workers = 1
@@ -92,20 +92,17 @@ fn report(app: &App, lost: &Overridden, out: &mut Sink) {
     let flags = app.gunicorn.settings.table().get(setting).map_or(&[] as &[_], |one| one.flags);
     let flag = flags.iter().rev().find(|flag| flag.starts_with("--")).copied().unwrap_or(setting);
     let winner = match lost.winner == lost.layer {
-        true => format!("{} gives it again further on", place(lost.layer)),
-        false => format!("{} says otherwise", place(lost.winner)),
+        true => format!("{} sets it again further on", place(lost.layer)),
+        false => format!("{} overrides it", place(lost.winner)),
     };
     let value = app.gunicorn.settings.get(setting);
-    out.report(format!(
-        "{flag} of {} has no effect: {winner}, and the last one counts",
-        place(lost.layer)
-    ))
-    .at_first([(lost.origin.span(), "no effect"), (app.gunicorn.started_at(), "")])
-    .at_known(&value, "counts")
-    .subject(setting)
-    .help(format!("Take the {flag} away that is not meant."))
-    .by_hand(lost.origin.span())
-    .fix(Safety::Manual, format!("one {flag}"));
+    out.report(format!("{flag} of {} has no effect: {winner}", place(lost.layer)))
+        .at_first([(lost.origin.span(), "no effect"), (app.gunicorn.started_at(), "")])
+        .at_known(&value, "counts")
+        .subject(setting)
+        .help(format!("Remove the {flag} that you do not want."))
+        .by_hand(lost.origin.span())
+        .fix(Safety::Manual, format!("keep one {flag}"));
 }
 
 /// `WEB_CONCURRENCY`, which all else beats.
@@ -124,11 +121,14 @@ fn concurrency(app: &App, out: &mut Sink) {
     if !beaten || !differs || variable.set_by == SetBy::Manager || *number < 2 {
         return;
     }
-    out.report(format!("{NAME} has no effect: {} sets the workers, and beats it", place(layer)))
-        .at_some(seen.span, "no effect")
-        .at_known(&workers, "counts")
-        .subject(NAME)
-        .help(format!("Take {NAME} away, or --workers where {NAME} is meant."))
-        .by_hand(seen.span)
-        .fix(Safety::Manual, format!("no {NAME}, or no --workers"));
+    out.report(format!(
+        "{NAME} has no effect: {} sets the number of workers and overrides it",
+        place(layer)
+    ))
+    .at_some(seen.span, "no effect")
+    .at_known(&workers, "counts")
+    .subject(NAME)
+    .help(format!("Remove {NAME}, or remove --workers if you want {NAME}."))
+    .by_hand(seen.span)
+    .fix(Safety::Manual, format!("remove {NAME} or --workers"));
 }

@@ -15,7 +15,7 @@ crate::rule! {
     /// after the next restart; what its configuration file says it reads again on HUP, and ends.
     /// `WEB_CONCURRENCY` that is no number is refused even where `--workers` beats it.
     ///
-    /// A name in the configuration file that is no setting is passed over in silence: that is a
+    /// A name in the configuration file that is not a setting is silently ignored: that is a
     /// warning.
     ///
     /// Proved by `option-misspelt`: gunicorn ended with status 2 at its start, and every request got
@@ -51,7 +51,7 @@ crate::rule! {
     ///     pass
     /// ```
     ///
-    /// Options that only look, left behind, and a variable without a value:
+    /// Options that only check, left in place, and a variable without a value:
     ///
     /// ```ini,bad,drop-in
     /// [Service]
@@ -145,7 +145,7 @@ fn refused(app: &App, fault: &SettingFault, out: &mut Sink) {
     let newer = matches!(table.coverage(), Coverage::Newer | Coverage::Older);
     let unknown_option = fault.message.ends_with("is not an option of gunicorn");
     if newer && unknown_option && fault.did_you_mean.is_none() {
-        let why = "this version of gunicorn may know options that are not known here";
+        let why = "this version of gunicorn may have options that are not known here";
         return out.skip(&Why::depends(why));
     }
     let meant =
@@ -163,14 +163,21 @@ fn refused(app: &App, fault: &SettingFault, out: &mut Sink) {
             "gunicorn does not start (status {}): {}{meant}",
             fault.exit_status, fault.message
         ))
-        .at_first([(span, "gunicorn refuses this"), (app.gunicorn.started_at(), "started here")]);
+        .at_first([
+            (span, "gunicorn refuses this"),
+            (
+                app.gunicorn.started_at(),
+                "starts \
+             gunicorn",
+            ),
+        ]);
     if matches!(fault.layer, Layer::CmdArgs | Layer::Environment) {
         finding.subject(fault.setting.unwrap_or("GUNICORN_CMD_ARGS"));
     }
     finding
-        .help(format!("Mend it in {place}"))
+        .help(format!("Fix it in {place}"))
         .by_hand(span.or_else(|| app.gunicorn.started_at()))
-        .fix_if(Safety::Safe, format!("what gunicorn takes, in {place}"), edit)
+        .fix_if(Safety::Safe, format!("correct it in {place}"), edit)
         .uncovers();
 }
 
@@ -210,14 +217,14 @@ fn accounts(app: &App, out: &mut Sink) -> Result<(), Why> {
         }
         let shown = if settings.is_secret(name) { String::new() } else { format!(" {wanted}") };
         out.report(format!("gunicorn does not start (status 1): there is no {name}{shown}"))
-            .at_some(known.span(), "gunicorn looks it up at its start")
+            .at_some(known.span(), "gunicorn looks it up at startup")
             .help(format!(
-                "Make the {name}, or take the setting away: the unit's User= and Group= decide \
-                 already."
+                "Create the {name}, or remove the setting: the unit's User= and Group= already \
+                 decide this."
             ))
             .by_hand(known.span())
             .subject(name)
-            .fix(Safety::Manual, format!("a {name} that is there"));
+            .fix(Safety::Manual, format!("name an existing {name}"));
     }
     Ok(())
 }
@@ -230,17 +237,13 @@ fn only_looks(app: &App, out: &mut Sink) {
             continue;
         }
         out.report(format!(
-            "gunicorn serves nobody: {option} makes it look at its settings and end with 0"
+            "gunicorn serves no requests: {option} makes it check its settings and exit with 0"
         ))
-        .at_some(known.span().or_else(|| app.gunicorn.started_at()), "then it ends")
-        .help(format!("Take {option} out"))
+        .at_some(known.span().or_else(|| app.gunicorn.started_at()), "then it exits")
+        .help(format!("Remove {option}"))
         .by_hand(known.span().or_else(|| app.gunicorn.started_at()))
         .subject(name)
-        .fix_or_why(
-            Safety::Safe,
-            format!("without {option}"),
-            Edit::switch_off(app, name),
-        );
+        .fix_or_why(Safety::Safe, format!("remove {option}"), Edit::switch_off(app, name));
     }
 }
 
@@ -280,7 +283,7 @@ fn no_assignment(app: &App, out: &mut Sink) {
     if items.iter().all(|item| item.contains('=')) {
         return;
     }
-    out.report("gunicorn does not start (status 1): one of its --env (raw_env) is no NAME=VALUE")
+    out.report("gunicorn does not start (status 1): one of its --env (raw_env) is not NAME=VALUE")
         .at_some(known.span().or_else(|| app.gunicorn.started_at()), "no `=`")
         .help("Write NAME=VALUE, or set the variable in the unit")
         .by_hand(known.span().or_else(|| app.gunicorn.started_at()))
@@ -294,12 +297,12 @@ fn no_worker(app: &App, out: &mut Sink) {
     if workers.ok() != Some(&0) {
         return;
     }
-    out.report("every request hangs: gunicorn is told to start no worker at all")
+    out.report("every request hangs: gunicorn is set to start no workers")
         .at_some(workers.span().or_else(|| app.gunicorn.started_at()), "decides how many")
-        .help("Say how many, 2 at least")
+        .help("Set the number, at least 2")
         .by_hand(workers.span().or_else(|| app.gunicorn.started_at()))
         .subject("workers")
-        .fix(Safety::Manual, "2 workers or more");
+        .fix(Safety::Manual, "set 2 workers or more");
 }
 
 fn misspelt_names(app: &App, out: &mut Sink) {
@@ -311,13 +314,15 @@ fn misspelt_names(app: &App, out: &mut Sink) {
         if file.is_none_or(|file| uses(&file.bytes, name) > 1) {
             continue;
         }
-        out.report(format!("a setting has no effect: {name} is none of gunicorn's, {meant} is"))
-            .severity(Severity::Warning)
-            .at(unknown.name.span, "passed over in silence")
-            .help(format!("Write {meant} = …"))
-            .by_hand(Some(unknown.name.span))
-            .subject(name.clone())
-            .fix(Safety::Manual, format!("{meant} in place of {name}"));
+        out.report(format!(
+            "a setting has no effect: {name} is not a gunicorn setting, {meant} is"
+        ))
+        .severity(Severity::Warning)
+        .at(unknown.name.span, "silently ignored")
+        .help(format!("Write {meant} = …"))
+        .by_hand(Some(unknown.name.span))
+        .subject(name.clone())
+        .fix(Safety::Manual, format!("write {meant} instead of {name}"));
     }
 }
 

@@ -3,18 +3,17 @@ use crate::facts::{App, Why};
 use crate::rule::{Edit, Hand, Safety, Sink, Value};
 
 crate::rule! {
-    /// With a single worker nobody answers while it is busy, restarted or replaced.
+    /// With a single worker no request is answered while it is busy, restarting or being replaced.
     ///
-    /// gunicorn starts one worker unless told otherwise. At a reload it is told to stop at once,
-    /// before its successor has imported the application; when it crashes, runs into `timeout` or
-    /// comes to `max_requests`, there is no other. Until the next one has booted every request
-    /// waits, and what waits longer than nginx or the client does, or finds the listen queue full,
-    /// is lost.
+    /// gunicorn starts one worker unless told otherwise. On reload it is stopped at once, before
+    /// its successor has imported the application; when it crashes, runs into `timeout` or reaches
+    /// `max_requests`, there is no other. Until the next one has booted every request waits, and a
+    /// request is lost if nginx or the client gives up first, or the listen queue is full.
     ///
     /// The number may come from the command line, the configuration file, `GUNICORN_CMD_ARGS` or
     /// `WEB_CONCURRENCY`, the last of them the weakest. By hand: set `--workers 3` (gunicorn's own
-    /// advice is 2 × CPUs + 1) where the finding points to, and restart once: a command line or a
-    /// variable does not change by a reload.
+    /// advice is 2 × CPUs + 1) where the finding points, and restart once: a reload does not change
+    /// a command line or a variable.
     ///
     /// Proved by `single-worker`: one request of three seconds held up every other one;
     /// with two workers they were answered meanwhile.
@@ -32,7 +31,7 @@ crate::rule! {
     ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
     /// ```
     ///
-    /// Nothing says how many:
+    /// Nothing sets the number:
     ///
     /// ```ini,bad,drop-in
     /// [Service]
@@ -47,7 +46,7 @@ crate::rule! {
     ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
     /// ```
     ///
-    /// The configuration file says 3, `GUNICORN_CMD_ARGS` beats it with 1:
+    /// The configuration file says 3, `GUNICORN_CMD_ARGS` overrides it with 1:
     ///
     /// ```ini,bad,drop-in
     /// [Service]
@@ -111,7 +110,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     // What was to set it may be the very line that gunicorn does not understand.
     if layer == Layer::Default && gunicorn.settings.refused().is_some() {
         return Err(Why::not_understood(
-            "gunicorn refuses what it is given, which may set the workers",
+            "gunicorn refuses a setting, which may be the number of workers",
         ));
     }
     let variable = match layer {
@@ -131,14 +130,17 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             "nothing sets the number of workers, and gunicorn's default is 1".to_owned()
         }
         (Layer::ConfigFile, _) if gunicorn.settings.is_secret("workers") => {
-            format!("gunicorn's configuration file takes {amount} from a variable")
+            format!("gunicorn's configuration file reads {amount} from a variable")
         }
         (Layer::ConfigFile, _) => format!("gunicorn's configuration file starts {amount}"),
         _ => format!("the command line starts {amount}"),
     };
     let hand = Hand::of(app, "workers", &Value::Number(3));
     let finding = out
-        .report(format!("nobody answers while the only worker is busy or replaced: {cause}"))
+        .report(format!(
+            "no request is answered while the only worker is busy or being replaced: \
+             {cause}"
+        ))
         .at_first([
             (workers.span(), "decides how many workers there are"),
             (gunicorn.started_at(), "starts 1 worker"),

@@ -11,13 +11,13 @@ crate::rule! {
     /// Every reload stalls the site for as long as the application takes to boot.
     ///
     /// Measured: at SIGHUP gunicorn sends the old workers SIGTERM at once and does not wait until
-    /// the new ones have booted. With an import of 3 seconds nobody serves for 3 seconds; at 200
-    /// requests a second none was lost with the default backlog, and the slowest took 3 seconds.
-    /// The USR2 hand-over does not stall (slowest 23 ms).
+    /// the new ones have booted. With an import of 3 seconds no request is served for 3 seconds; at
+    /// 200 requests a second none was lost with the default backlog, and the slowest took 3
+    /// seconds. The USR2 hand-over does not stall (slowest 23 ms).
     ///
-    /// gunicorn logs when a worker is forked and not when it serves, so the time cannot be had
-    /// from the journal. It is measured with `--preflight`: how long the import of the
-    /// application takes in a fresh process that has gunicorn already, as a worker has at SIGHUP.
+    /// gunicorn logs when a worker is forked, not when it serves, so the journal does not show the
+    /// time. It is measured with `--preflight`: how long the import of the application takes in a
+    /// fresh process that has gunicorn already, as a worker has at SIGHUP.
     ///
     /// By hand: load heavy modules when they are first used, or hand over with USR2 instead of
     /// HUP.
@@ -49,14 +49,17 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     }
     let seconds = took.as_secs_f64();
     out.report(format!(
-        "every reload stalls the site for about {seconds:.1} s: so long the application boots, \
-         and the old workers do not wait"
+        "every reload stalls the site for about {seconds:.1} s: booting takes that long, and the \
+         old workers do not wait"
     ))
     .severity(Severity::Warning)
-    .at_some(app.gunicorn.launch.span(), "imported as this starts it")
+    .at_some(app.gunicorn.launch.span(), "imports the application")
     .evidence(EvidenceKind::Command, format!("preflight of {}: {seconds:.2} s", app.name))
     .subject("boot")
-    .help("find what is slow: python -X importtime -c 'import …'\nimport it where it is first used")
-    .fix(Safety::Manual, "make the import faster, or hand over with USR2");
+    .help(
+        "find the slow imports: python -X importtime -c 'import …'\nimport them where they are \
+         first used",
+    )
+    .fix(Safety::Manual, "speed up the import, or hand over with USR2");
     Ok(())
 }

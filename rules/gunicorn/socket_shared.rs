@@ -6,15 +6,15 @@ crate::rule! {
     /// Two units listen on one socket: one of them does not start, or takes the socket from the
     /// other.
     ///
-    /// A port can be bound once: the second gunicorn ends with "Address already in use". A unix
-    /// socket it takes over from the first, which is then reached by nobody; and whichever stops
-    /// first deletes the file that the other one listens on (measured). After the next restart or
-    /// reboot the site is down, or the wrong application answers.
+    /// A port can be bound once: the second gunicorn exits with "Address already in use". It takes
+    /// a unix socket over from the first, which no request then reaches; and whichever stops first
+    /// deletes the file the other listens on (measured). After the next restart or reboot the site
+    /// is down, or the wrong application answers.
     ///
-    /// nginx itself may be the other: gunicorn on a port that a server of nginx listens on.
+    /// The other may be nginx itself: gunicorn on a port that an nginx server listens on.
     ///
-    /// Where one of the two is not enabled it is a warning: only somebody who starts it brings the
-    /// harm about.
+    /// If one of the two is not enabled this is a warning: the harm is done only when somebody
+    /// starts it.
     ///
     /// Proved by `socket-shared`: when the other unit was stopped, it deleted the socket: every
     /// request got 502 while the unit was active.
@@ -122,15 +122,15 @@ fn with_nginx(app: &App, bounds: &[Bound], model: &Model, out: &mut Sink) {
         let Some(listen) = taken else { continue };
         out.about(Some(app))
             .report(format!(
-                "nginx and {} both listen on {}: whichever is second does not start, and nginx passes \
-                 requests on to itself",
+                "nginx and {} both listen on {}: whichever starts second fails, and nginx passes \
+                 requests to itself",
                 app.name, bound.endpoint
             ))
             .at_first([(bound.origin.span(), "gunicorn"), (app.gunicorn.started_at(), "gunicorn")])
             .at(listen.span, "nginx")
             .subject(format!("nginx {}", bound.endpoint))
-            .help("let gunicorn listen on a unix socket, or on a port of its own, here and in nginx")
-            .fix(Safety::Manual, "a socket of its own for gunicorn");
+            .help("make gunicorn listen on a unix socket or on its own port, here and in nginx")
+            .fix(Safety::Manual, "give gunicorn its own socket");
         return;
     }
 }
@@ -180,8 +180,8 @@ fn report(first: &App, second: &App, bound: &Bound, other: &Bound, out: &mut Sin
         return;
     }
     let harm = match tcp {
-        true => "the second of them does not start",
-        false => "the second takes it from the first, and the first to stop deletes it",
+        true => "the second one to start fails",
+        false => "the second takes the socket from the first, and the first to stop deletes it",
     };
     let both = first.service.unit.is_enabled() && second.service.unit.is_enabled();
     let severity = if both { Severity::Error } else { Severity::Warning };
@@ -191,7 +191,7 @@ fn report(first: &App, second: &App, bound: &Bound, other: &Bound, out: &mut Sin
         (true, false) => ends(&second.name),
         (false, true) => ends(&first.name),
         _ => format!(
-            "{}   # or\n{}   # whichever it is: the other one serves",
+            "{}   # or\n{}   # whichever one it is: the other serves",
             ends(&first.name),
             ends(&second.name)
         ),
@@ -206,10 +206,10 @@ fn report(first: &App, second: &App, bound: &Bound, other: &Bound, out: &mut Sin
         .at_some(other.origin.span().or_else(|| second.gunicorn.started_at()), second.name.clone())
         .subject(format!("{} {}", first.name, second.name))
         .help(format!(
-            "Give each its own socket, here and in nginx; or, where one of them is a left-over:\n\
+            "Give each its own socket, here and in nginx; or, if one of them is a leftover:\n\
              {left_over}"
         ))
-        .fix(Safety::Manual, "one socket for each unit");
+        .fix(Safety::Manual, "give each unit its own socket");
 }
 
 /// Does `Conflicts=` keep one away while the other runs?

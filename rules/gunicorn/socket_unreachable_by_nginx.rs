@@ -6,15 +6,15 @@ use crate::rule::prelude::{Span, Value};
 use crate::rule::{Edit, EvidenceKind, Safety, Sink};
 
 crate::rule! {
-    /// Every request gets 502: nginx's user may not enter the directory of gunicorn's socket.
+    /// Every request gets 502: nginx's user cannot enter the directory of gunicorn's socket.
     ///
-    /// nginx logs `connect() failed (13: Permission denied)`. To connect takes the right to pass
+    /// nginx logs `connect() failed (13: Permission denied)`. Connecting needs the right to pass
     /// through every directory on the way; a home directory is mostly 0750 or 0700 today, and the
-    /// socket's own mode, 0777, is no help there. What is there is judged, without a living host;
-    /// S606 judges the socket itself where one lives.
+    /// socket's own mode, 0777, does not help there. This rule checks the files, without a live
+    /// host; S606 checks the socket itself on a live one.
     ///
     /// By hand: put the socket under /run (`RuntimeDirectory=`), here and in nginx; or let nginx's
-    /// user pass: `chmod o+x` for the directory named.
+    /// user pass: `chmod o+x` on the directory named.
     ///
     /// Proved by `socket-directory-mode`: gunicorn served and its socket had mode 0777, yet nginx logged
     /// `13: Permission denied` and every request got 502.
@@ -67,13 +67,13 @@ crate::rule! {
     /// }
     /// ```
     ///
-    /// Healthy: a directory of the unit's own under /run.
+    /// Healthy: the unit's own directory under /run.
     ///
     /// ```ini,good,drop-in
     /// [Service]
     /// RuntimeDirectoryMode=0755
     /// ```
-    /// The unit's own directory with a mode that lets nobody else in, where nginx is another user:
+    /// The unit's own directory with a mode that lets no one else in, when nginx is another user:
     ///
     /// ```ini,bad,drop-in
     /// [Service]
@@ -151,7 +151,7 @@ fn judge(
     };
     let shown = wall.display();
     out.report(format!(
-        "every request gets 502: nginx's user {} may not pass through {shown}, where the socket is",
+        "every request gets 502: nginx's user {} cannot pass through {shown}, where the socket is",
         user.name
     ))
     .at_some(bind, "gunicorn's socket")
@@ -196,15 +196,18 @@ fn report_made(
     let setting = app.service.unit.last("Service", "RuntimeDirectoryMode").map(|line| line.span);
     let edit = setting.map(|_| Edit::set(&app.service.unit, "RuntimeDirectoryMode", "0755"));
     out.report(format!(
-        "every request gets 502: nginx's user {} may not pass through {shown}, which systemd makes with mode \
-         {:04o}",
+        "every request gets 502: nginx's user {} cannot pass through {shown}, which systemd \
+         creates with mode {:04o}",
         user.name, made.mode
     ))
-    .at_first([(setting, "nobody else may pass"), (Some(made.span), "made by systemd")])
+    .at_first([(setting, "closed to everyone else"), (Some(made.span), "created by systemd")])
     .at(peer, format!("nginx connects here as {}", user.name))
     .at_some(bind, "gunicorn's socket")
     .subject(path.display().to_string())
-    .help("In [Service]:\nRuntimeDirectoryMode=0755\nor let nginx's user be of the service's group (Group=), with mode 0750")
+    .help(
+        "In [Service]:\nRuntimeDirectoryMode=0755\nor put nginx's user into the service's group \
+         (Group=), with mode 0750",
+    )
     .fix_if(Safety::Safe, "RuntimeDirectoryMode=0755", edit);
 }
 
@@ -229,15 +232,15 @@ fn umask(
     }
     let edit = Edit::setting(app, "umask", Value::Number(0)).ok();
     out.report(format!(
-        "every request gets 502: nginx's user {} may not write to the socket, which --umask makes with mode \
-         {mode:04o}",
+        "every request gets 502: nginx's user {} cannot write to the socket, which --umask creates \
+         with mode {mode:04o}",
         user.name
     ))
-    .at_first([(umask.span(), "counts for the socket"), (bind, "gunicorn's socket")])
+    .at_first([(umask.span(), "applies to the socket"), (bind, "gunicorn's socket")])
     .at(peer, format!("nginx connects here as {}", user.name))
     .subject(path.display().to_string())
-    .help("Take --umask out, or let the socket belong to nginx's group: Group=www-data in [Service]")
+    .help("Remove --umask, or give the socket to nginx's group: Group=www-data in [Service]")
     .by_hand(umask.span().or(bind))
-    .fix_if(Safety::Unsafe, "--umask 0", edit);
+    .fix_if(Safety::Unsafe, "set --umask 0", edit);
     Ok(())
 }

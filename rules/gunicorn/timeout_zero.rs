@@ -1,16 +1,17 @@
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// A worker that hangs is never replaced: each one that does is lost for good.
+    /// A hung worker is never replaced: each one is lost for good.
     ///
     /// gunicorn's master ends a worker that has not reported for `timeout` seconds and starts
-    /// another. With 0 it never does: a request that waits for ever (a lock, a service without a
-    /// timeout of its own) keeps its worker for ever, and when the last one is caught the site is
-    /// down until somebody restarts it. A reload does not free them either: the old workers wait for
-    /// their requests. Reported is 0, and more than an hour, for sync workers; in those with
-    /// threads or of asynchronous classes a request that hangs keeps no worker from reporting.
+    /// another. With 0 it never does: a request that waits for ever (a lock, a service without its
+    /// own timeout) keeps its worker for ever, and once the last worker is caught the site is down
+    /// until somebody restarts it. A reload does not free them either: the old workers wait for
+    /// their requests. 0 and more than an hour are reported for sync workers; with threads or
+    /// asynchronous classes a hung request does not keep a worker from reporting.
     ///
-    /// By hand: `--timeout 30` (gunicorn's own), or what the longest request may take, and restart.
+    /// By hand: `--timeout 30` (gunicorn's default), or as long as the longest request may take,
+    /// and restart.
     ///
     /// Proved by `timeout-zero`: three requests hung, one for each worker, and no other was answered
     /// any more; with gunicorn's own 30 s the workers were replaced and answered again.
@@ -36,7 +37,7 @@ crate::rule! {
     /// graceful_timeout = 30
     /// ```
     ///
-    /// Healthy: a long one that ends, and threads.
+    /// Healthy: a long timeout that ends, and threads.
     ///
     /// ```python,good,file=/srv/myapp/releases/2026-04-21/gunicorn.conf.py
     /// timeout = 3600
@@ -74,8 +75,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let hand = Hand::of(app, "timeout", &Value::Number(USUAL));
     let finding = out
         .report(format!(
-            "a worker that hangs is not replaced, and when the last one does the site is down \
-             until a restart: {cause}"
+            "a hung worker is never replaced; once all hang, the site is down until a restart: \
+             {cause}"
         ))
         .at_first([
             (timeout.span(), "how long a worker may be silent"),

@@ -4,22 +4,21 @@ use crate::rule::prelude::*;
 crate::rule! {
     /// A reload stalls the site, or takes more memory than there is: there are too many workers.
     ///
-    /// At a reload gunicorn starts as many new workers as it has, all at once, and tells the old
-    /// ones to stop at the same moment. They all import the application on the same processors,
-    /// and nobody serves until the first has done. Measured with gunicorn 23.0.0, two processors
-    /// and an application that takes 0.3 s of a processor's time to import: 3 workers stalled the
-    /// site for 0.5 s, 5 for 0.7 s, 24 for 2.7 s and 40 for 7.2 s. What waits is better served by
-    /// threads, or by an asynchronous worker class. Reported is what is more than four times
-    /// gunicorn's own advice, 2 × processors + 1.
+    /// On reload gunicorn starts as many new workers as it has, all at once, and tells the old ones
+    /// to stop at the same moment. They all import the application on the same processors, and none
+    /// serves until the first is done. Measured with gunicorn 23.0.0, two processors and an
+    /// application that takes 0.3 s of a processor's time to import: 3 workers stalled the site for
+    /// 0.5 s, 5 for 0.7 s, 24 for 2.7 s and 40 for 7.2 s. Requests that mostly wait need threads,
+    /// or an asynchronous worker class. More than four times gunicorn's own advice (2 × processors + 1)
+    /// is reported.
     ///
-    /// The old workers stay until their last request is done, so a reload needs the memory of all
-    /// of them once more. On a living host it is reported where even the smallest worker's own
-    /// memory, times their number, is more than what memory and swap have left: the kernel then
-    /// ends processes, gunicorn's or the database's. What a limit of the unit (`MemoryMax=`) leaves
-    /// is not looked at.
+    /// The old workers stay until their last request is done, so a reload needs twice their memory.
+    /// On a live host this is reported when the smallest worker's own memory, times their number,
+    /// exceeds free memory and swap: the kernel then kills processes, gunicorn's or the database's.
+    /// A limit of the unit (`MemoryMax=`) is not considered.
     ///
-    /// By hand: fewer `--workers`, and `--threads 4` where requests wait for a database or for
-    /// other services.
+    /// By hand: fewer `--workers`, and `--threads 4` if requests wait for a database or other
+    /// services.
     ///
     /// ```ini,bad,drop-in
     /// [Service]
@@ -56,7 +55,7 @@ crate::rule! {
     /// SwapFree:              0 kB
     /// ```
     ///
-    /// Healthy: enough memory, and many workers on as many processors.
+    /// Healthy: enough memory, and three workers on one processor.
     ///
     /// ```proc,good
     /// 800 memory=20000
@@ -117,15 +116,15 @@ fn report_processors(app: &App, number: i64, processors: u32, advised: i64, out:
     let hand = Hand::of(app, "workers", &Value::Number(advised));
     let on = if processors == 1 { "1 processor" } else { &format!("{processors} processors") };
     out.report(format!(
-        "every reload stalls the site: {} import the application at once on {on}, and nobody \
-             answers until one of them has",
+        "every reload stalls the site: {} import the application at once on {on}, with no answer \
+         until the first is done",
         amount(app, number)
     ))
     .at_first([
         (workers.span(), "decides how many workers there are"),
         (app.gunicorn.started_at(), ""),
     ])
-    .help(format!("{}  (2 x processors + 1), and --threads 4 if they wait a lot", hand.line()))
+    .help(format!("{}  (2 x processors + 1), and --threads 4 if requests wait", hand.line()))
     .by_hand(workers.span())
     .fix(Safety::Manual, hand.title());
 }
@@ -158,8 +157,8 @@ fn memory(app: &App, out: &mut Sink) -> Result<(), Why> {
     let megabytes = |bytes: u64| bytes / 1_000_000;
     let workers = app.gunicorn.workers();
     out.report(format!(
-        "a reload takes more memory than there is: {count} new workers beside the old ones need \
-         about {} MB, and {} MB are left; the kernel then ends processes",
+        "a reload takes more memory than there is: {count} new workers next to the old ones need \
+         about {} MB, and {} MB are left; the kernel then kills processes",
         megabytes(wanted),
         megabytes(left)
     ))
@@ -170,13 +169,13 @@ fn memory(app: &App, out: &mut Sink) -> Result<(), Why> {
     .evidence(
         EvidenceKind::Process,
         format!(
-            "each of {count} workers of master {} has {} MB of its own or more",
+            "each of {count} workers of master {} has at least {} MB of its own",
             master.process.pid,
             megabytes(own)
         ),
     )
     .subject("memory")
-    .help("fewer workers, or threads in place of them; `free -m` shows what is left")
-    .fix(Safety::Manual, "fewer workers, or more memory");
+    .help("fewer workers, or threads instead; `free -m` shows the memory left")
+    .fix(Safety::Manual, "reduce workers or add memory");
     Ok(())
 }

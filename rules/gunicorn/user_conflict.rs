@@ -2,13 +2,13 @@ use crate::facts::{App, Known, Why};
 use crate::rule::{Edit, Safety, Severity, Sink};
 
 crate::rule! {
-    /// No worker boots: gunicorn is told to change its user or group, and may not.
+    /// No worker boots: gunicorn should change its user or group, but is not allowed to.
     ///
-    /// `--user` and `--group` are for a master that runs as root. Where the unit's `User=` has made
-    /// it another user already, the change is refused ("Operation not permitted"), each worker
-    /// ends, and gunicorn gives up with status 3; a unix socket cannot be given to the other user
-    /// either. A group that the user merely belongs to is refused as well. The same user and group
-    /// as the unit's are fine.
+    /// `--user` and `--group` are for a master that runs as root. If the unit's `User=` has already
+    /// made it another user, the change is refused ("Operation not permitted"), each worker ends,
+    /// and gunicorn gives up with status 3; a unix socket cannot be given to the other user either.
+    /// A group that the user merely belongs to is refused as well. The same user and group as the
+    /// unit's are fine.
     ///
     /// Proved by `user-option`: the change was not permitted, no worker booted, and every request
     /// got 502.
@@ -121,16 +121,16 @@ fn report(
     let shown = if settings.is_secret(what) { "another one" } else { wanted };
     let edits = Edit::unset(app, what);
     out.report(format!(
-        "no worker boots: gunicorn is to change its {what} to {shown}, which only root may, and it \
-         runs as {runs_as}"
+        "no worker boots: gunicorn should change its {what} to {shown}, which only root can do, \
+         but it runs as {runs_as}"
     ))
     .severity(Severity::Error)
-    .at_some(setting.span().or_else(|| app.gunicorn.started_at()), "to be changed to this")
+    .at_some(setting.span().or_else(|| app.gunicorn.started_at()), "should change to this")
     .at_known(&app.service.user, "the unit runs gunicorn as this user")
     .help(format!(
-        "Take the {what} out of gunicorn's settings: the unit's User= and Group= decide."
+        "Remove the {what} from gunicorn's settings: the unit's User= and Group= decide."
     ))
     .by_hand(setting.span().or_else(|| app.gunicorn.started_at()))
     .subject(what)
-    .fix_or_why(Safety::Safe, format!("no {what} in gunicorn's settings"), edits);
+    .fix_or_why(Safety::Safe, format!("remove the {what} from gunicorn's settings"), edits);
 }

@@ -5,16 +5,16 @@ use crate::rule::prelude::nearest_within;
 use crate::rule::{Finding, Item, Safety, Severity, Sink};
 
 crate::rule! {
-    /// gunicorn does not start: it does not have the worker class, or what the class needs is not
-    /// installed.
+    /// gunicorn does not start: it does not have the worker class, or a package the class needs is
+    /// not installed.
     ///
     /// `-k` names one of gunicorn's own classes or a class by its dotted path. gunicorn loads it
-    /// before it listens and ends with 1 where it cannot; `--check-config` does not notice. The
-    /// classes of its own: sync, gthread, gevent (gevent_wsgi, gevent_pywsgi), tornado, eventlet
-    /// until 25, asgi from 24 on. gevent, eventlet and tornado want the package of their name;
-    /// from 26.1 on gevent also wants `packaging`, which pip does not bring along.
+    /// before it listens and exits with 1 if it cannot; `--check-config` does not notice. Its own
+    /// classes: sync, gthread, gevent (gevent_wsgi, gevent_pywsgi), tornado, eventlet until 25,
+    /// asgi from 24 on. gevent, eventlet and tornado need the package of their name; from 26.1 on
+    /// gevent also needs `packaging`, which pip does not bring along.
     ///
-    /// In a repository it is held against the list of packages: an error where that is a lock.
+    /// In a repository it is compared with the list of packages: an error if that is a lock.
     ///
     /// Proved by `worker-class-missing`: gunicorn ended with status 1 at its start, and every
     /// request got 502.
@@ -39,7 +39,7 @@ crate::rule! {
     /// worker_class = "shop.workers.ShopWorker"
     /// ```
     ///
-    /// Healthy: gunicorn's own, by its name and by its path.
+    /// Healthy: gunicorn's own class, by its name and by its path.
     ///
     /// ```ini,good,drop-in
     /// [Service]
@@ -92,7 +92,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let wanted = match own(name) {
         Some((kind, package)) => {
             if let Some(why) = gone(kind, version) {
-                report(app, out, shown, &why, "take another class, gthread for one");
+                report(app, out, shown, &why, "use another class, such as gthread");
                 return Ok(());
             }
             package.into_iter().chain(packaging(kind, version)).collect::<Vec<_>>()
@@ -105,9 +105,9 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             let there = OWN.iter().filter(|(own, ..)| gone(own, version).is_none());
             let help = match nearest_within(name, 2, there.map(|(own, ..)| *own)) {
                 Some(own) => format!("did you mean {own}?"),
-                None => "take one that gunicorn has".to_owned(),
+                None => "use one that gunicorn has".to_owned(),
             };
-            report(app, out, shown, "gunicorn has no such class", &help);
+            report(app, out, shown, "does not exist in gunicorn", &help);
             return Ok(());
         }
     };
@@ -118,7 +118,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         // A list with a package of which it is not known what it brings is none at all.
         if let Some(package) = wanted.into_iter().find(|package| listed.lacks(package)) {
             let file = listed.file.display();
-            let why = format!("it needs {package}, and nothing in {file} brings it");
+            let why = format!("needs {package}, which nothing in {file} provides");
             let help = format!("Add {package} to {file}");
             let finding = report(app, out, shown, &why, &help).also(Item::Dependencies);
             // What is asked for elsewhere, in a Dockerfile or a playbook, is not known.
@@ -140,7 +140,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             )));
         }
         let place = venv.path.display();
-        let why = format!("it needs {package}, which is not installed in {place}");
+        let why = format!("needs {package}, which is not installed in {place}");
         let help = format!("{place}/bin/python -m pip install {package}");
         report(app, out, shown, &why, &help).also(Item::Dependencies);
     }
@@ -154,8 +154,8 @@ fn dotted(app: &App, out: &mut Sink, shown: &str) -> Result<(), Why> {
         true => "its module",
         false => module.as_str(),
     };
-    let why = format!("{module} is neither installed nor in the release");
-    let help = format!("Install what brings {module}, or name the class that is meant");
+    let why = format!("is in {module}, which is neither installed nor in the release");
+    let help = format!("Install the package that provides {module}, or name the right class");
     report(app, out, shown, &why, &help);
     Ok(())
 }
@@ -163,11 +163,11 @@ fn dotted(app: &App, out: &mut Sink, shown: &str) -> Result<(), Why> {
 fn report<'s>(app: &App, out: &'s mut Sink, class: &str, why: &str, help: &str) -> &'s mut Finding {
     let setting = app.gunicorn.settings.worker_class_setting();
     let finding = out
-        .report(format!("gunicorn does not start: worker class {class}: {why}"))
+        .report(format!("gunicorn does not start: worker class {class} {why}"))
         .at_some(setting.span().or_else(|| app.gunicorn.started_at()), "the worker class")
         .help(format!("{help}\nthen: systemctl restart {}", app.name))
         .subject(class);
-    finding.fix(Safety::Manual, format!("what worker class {class} needs"));
+    finding.fix(Safety::Manual, format!("install what {class} needs"));
     finding
 }
 
@@ -189,10 +189,10 @@ fn gone(class: &str, version: Option<&Version>) -> Option<String> {
     let version = version?;
     let at_least = |text| version.at_least(text) == Some(true);
     match class {
-        "eventlet" if at_least("26.0") => Some(format!(
-            "gunicorn {version} does not have it any more, with eventlet installed or not"
-        )),
-        "asgi" if !at_least("24.0") => Some(format!("gunicorn {version} does not have it yet")),
+        "eventlet" if at_least("26.0") => {
+            Some(format!("is gone in gunicorn {version}, with or without eventlet"))
+        }
+        "asgi" if !at_least("24.0") => Some(format!("does not exist yet in gunicorn {version}")),
         _ => None,
     }
 }

@@ -4,10 +4,10 @@ use crate::rule::{EvidenceKind, Safety, Sink};
 crate::rule! {
     /// gunicorn does not answer on its own socket, or answers with a server error.
     ///
-    /// `--probe URL` asks the URL's path straight at each socket of each application too, past
-    /// nginx, with the URL's host as `Host`. So one sees on which side of the socket the fault
-    /// lies: a 502 at the site with a healthy socket is nginx's. A status of 500 or more, a
-    /// refused connection and 10 seconds of silence are findings.
+    /// `--probe URL` also sends the URL's path straight to every application socket, past nginx,
+    /// with the URL's host as `Host`. That shows which side of the socket is at fault: nginx, if
+    /// the site gives 502 and the socket is healthy. A status of 500 or more, a refused connection
+    /// and 10 seconds of silence are findings.
     ///
     /// By hand: `curl -sv --unix-socket SOCKET http://localhost/`, then `journalctl -u UNIT`.
     ///

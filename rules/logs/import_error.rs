@@ -3,18 +3,18 @@ use crate::facts::{App, Why};
 use crate::rule::{EvidenceKind, Safety, Sink};
 
 crate::rule! {
-    /// Requests are answered with 500: code that is only run for them cannot be imported, or lacks a
-    /// variable.
+    /// Requests get 500: code that only they run cannot be imported, or lacks a variable.
     ///
-    /// An import inside a function, a view that is loaded when it is first asked for, or a variable that
-    /// is read in a request is no matter of the start: gunicorn boots, the reload returns 0, and the
-    /// pages that need it fail. What keeps the workers from booting is L801's.
+    /// An import inside a function, a view that is loaded on first use, or a variable that is read
+    /// in a request does not affect the start: gunicorn boots, the reload returns 0, and the pages
+    /// that need it fail. Errors that keep the workers from booting are L801's.
     ///
-    /// Told are ModuleNotFoundError, ImportError, SyntaxError, and KeyError of a variable that the code
-    /// reads, where the log says that a request ended with it (Flask's `Exception on /path`, Django's
-    /// `Internal Server Error`, gunicorn's `Error handling request`, `Exception in ASGI application`).
-    /// What a program logs of an optional import that it does without is none. The journal is read since
-    /// the unit's last start or reload; where requests' errors go to a file, it holds none.
+    /// ModuleNotFoundError, ImportError, SyntaxError, and KeyError of a variable that the code
+    /// reads are reported if the log shows that a request ended with it (Flask's `Exception on
+    /// /path`, Django's `Internal Server Error`, gunicorn's `Error handling request`, `Exception in
+    /// ASGI application`). A logged failure of an optional import does not count. The journal is
+    /// read from the unit's last start or reload on; if requests' errors go to a file, it contains
+    /// none.
     ///
     /// By hand: install or set what the exception names, then `systemctl reload myapp` (for a variable
     /// `restart`).
@@ -110,12 +110,12 @@ fn report(app: &App, failed: &RequestError, out: &mut Sink) {
     let of_variable = error.kind == "KeyError";
     let (mend, command) = match of_variable {
         true => ("set the variable in the service's environment", "restart"),
-        false => ("install or correct what it names", "reload"),
+        false => ("install or correct the module it names", "reload"),
     };
     out.report(format!(
         "requests are answered with 500, {times} since the last start or reload: {error}"
     ))
-    .at_some(app.gunicorn.launch.span(), "started by this")
+    .at_some(app.gunicorn.launch.span(), "starts gunicorn")
     .evidence(EvidenceKind::Journal, format!("journal of {name}: {}, {times}", error.kind))
     .subject(format!("{} {}", error.kind, error.name.as_deref().unwrap_or_default()))
     .help(format!(

@@ -2,16 +2,16 @@ use crate::facts::{App, Why};
 use crate::rule::{EvidenceKind, Safety, Sink};
 
 crate::rule! {
-    /// The last reload or start failed, so what it was to bring may not be served.
+    /// The last reload or start failed, so the new code may not be served.
     ///
-    /// systemd keeps how it ended: `ReloadResult=` where ExecReload= failed (the unit stays active,
-    /// with the old code unless SIGHUP had been sent before the failure), `Result=` and the state `failed` where the main process
-    /// ended. A unit that is started again and again shows `Result=exit-code` between two tries.
-    /// Both are taken back by the next success. What this does not show (measured): when SIGHUP
+    /// systemd records how it ended: `ReloadResult=` if ExecReload= failed (the unit stays active,
+    /// with the old code unless SIGHUP had been sent before the failure), `Result=` and the state
+    /// `failed` if the main process ended. A unit that keeps restarting shows `Result=exit-code`
+    /// between two tries. The next success clears both. Not visible here (measured): when SIGHUP
     /// kills the main process cleanly, the unit is inactive with `Result=success`.
     ///
-    /// From status 200 on it is systemd that could not run the command: 200/CHDIR where
-    /// WorkingDirectory= cannot be entered, 203/EXEC where the program is not there, 217/USER where
+    /// A status of 200 or more means systemd could not run the command: 200/CHDIR if
+    /// WorkingDirectory= cannot be entered, 203/EXEC if the program does not exist, 217/USER if
     /// User= does not exist, 209/STDOUT, 226/NAMESPACE and others; the finding says which.
     ///
     /// By hand: `systemctl status UNIT`, repair the cause, then `systemctl restart UNIT`.
@@ -77,7 +77,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         let message = match (state.active.as_str(), state.sub.as_str()) {
             ("failed", _) => format!("{name} is down: its last run failed ({how})"),
             (_, "auto-restart") => {
-                format!("{name} is started again and again: its last run failed ({how})")
+                format!("{name} keeps restarting: its last run failed ({how})")
             }
             ("deactivating", _) => {
                 format!("{name} is being stopped, and that has failed ({result})")
@@ -86,16 +86,16 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
                 format!("{name} is being started; its last run failed ({how})")
             }
             ("inactive", _) => format!("{name} is stopped: its last run failed ({how})"),
-            _ => format!("{name} is up, but something of its last run failed ({result})"),
+            _ => format!("{name} is up, but part of its last run failed ({result})"),
         };
         let words = app.journal.ok().and_then(|journal| journal.last_words.as_deref());
         let message = match words.filter(|_| !state.is_active()) {
-            Some(words) => format!("{message}: gunicorn says \"{words}\""),
+            Some(words) => format!("{message}: gunicorn logged \"{words}\""),
             None => message,
         };
         (message, &service.exec_start, format!("Result={result}"))
     } else if state.result.is_empty() {
-        return Err(Why::not_read("systemctl does not say how the last run ended"));
+        return Err(Why::not_read("systemctl does not report how the last run ended"));
     } else {
         return Ok(());
     };

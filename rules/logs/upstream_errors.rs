@@ -11,23 +11,24 @@ crate::rule! {
     /// Visitors got 502 since the last start or reload: nginx could not reach gunicorn, or was cut
     /// off.
     ///
-    /// nginx's error log names the cause by its number: 2, the socket is not there; 13, nginx may
-    /// not connect to it; 111, nobody listens; 11, the listen queue is full; 104 or "prematurely
-    /// closed", gunicorn hung up before it answered; "no live upstreams", nginx holds every peer
-    /// for dead for 10 seconds after a short gap. "Prematurely closed" while it read the answer is
-    /// a page that broke off. A reset at that point is none of these: nginx logs it, too, after a
-    /// whole answer to an upload that the application did not read.
+    /// nginx's error log names the cause by its number: 2, the socket does not exist; 13, nginx
+    /// cannot connect to it; 111, nothing listens; 11, the listen queue is full; 104 or
+    /// "prematurely closed", gunicorn closed the connection before it answered; "no live
+    /// upstreams", nginx regards every peer as dead for 10 seconds after a short gap. "Prematurely
+    /// closed" while it read the answer is a page that broke off. A reset at that point does not
+    /// count: nginx also logs it after a complete answer to an upload that the application did not
+    /// read.
     ///
     /// The last 256 KiB of the logs that the configuration names are read, and only lines that are
     /// younger than the unit's last start or reload and name one of the application's sockets
-    /// count. What visitors asked for is not shown. When the unit was started only a running
-    /// systemd knows, so the rule is skipped for a file tree.
+    /// count. Visitors' requests are not shown. Only a running systemd knows when the unit started,
+    /// so the rule is skipped for a file tree.
     ///
-    /// Where nginx has several peers to ask (several servers in a group, or `localhost` with two
-    /// addresses) and another one answered, nothing was lost, and it is a warning: every request
-    /// that goes to the dead peer first takes a detour, and one more failure is an outage.
+    /// If nginx has several peers (several servers in a group, or `localhost` with two addresses)
+    /// and another one answered, nothing was lost, and this is a warning: every request that goes
+    /// to the dead peer first takes a detour, and one more failure is an outage.
     ///
-    /// By hand: see the cause's own line of help.
+    /// By hand: follow the help of the cause.
     ///
     /// Proved by `bind-changed`: both reloads returned 0, gunicorn kept its old socket, nginx went
     /// to the new one, and every request got 502.
@@ -114,16 +115,19 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             Upstream::Name(name) => name.clone(),
         };
         let (cause, help) = explain(failure, &peer, app);
-        let requests = if count == 1 { "1 request".into() } else { format!("{count} requests") };
+        let (requests, has) = match count {
+            1 => ("1 request".to_owned(), "has"),
+            _ => (format!("{count} requests"), "have"),
+        };
         let (severity, happened, help) = match passed_on {
-            false => (Severity::Error, "nginx failed", help),
+            false => (Severity::Error, format!("{requests} {has} failed"), help),
             true => (
                 Severity::Warning,
-                "nginx had to ask another server for",
-                format!("take {peer} out of what nginx asks, or let gunicorn listen there"),
+                format!("nginx had to pass {requests} to another server"),
+                format!("remove {peer} from nginx's configuration, or make gunicorn listen there"),
             ),
         };
-        out.report(format!("{happened} {requests} since {since}: {cause}"))
+        out.report(format!("{happened} since {since}: {cause}"))
             .severity(severity)
             .at_some(place(app), "nginx connects here")
             .evidence(
@@ -253,38 +257,38 @@ fn explain(failure: Failure, peer: &str, app: &App) -> (String, String) {
     let name = &app.name;
     match failure {
         Failure::NoSocket => (
-            format!("{peer} was not there (2)"),
+            format!("{peer} did not exist (2)"),
             format!("systemctl status {name}\ncompare gunicorn's --bind with nginx's proxy_pass"),
         ),
         Failure::PermissionDenied => (
-            format!("it may not connect to {peer} (13)"),
+            format!("nginx's user cannot connect to {peer} (13)"),
             format!("namei -l {peer}: nginx's user needs x on each directory, rw on the socket")
                 .replace("unix:", ""),
         ),
         Failure::Refused => (
-            format!("nobody listened on {peer} (111)"),
+            format!("nothing listened on {peer} (111)"),
             format!("systemctl status {name}\njournalctl -u {name} -n 50"),
         ),
         Failure::QueueFull => (
             format!("the listen queue of {peer} was full (11)"),
-            "raise gunicorn's --backlog and net.core.somaxconn, or make the boot faster".into(),
+            "raise gunicorn's --backlog and net.core.somaxconn, or speed up the boot".into(),
         ),
         Failure::Reset => (
-            format!("gunicorn hung up on {peer} before it answered"),
+            format!("gunicorn closed the connection on {peer} before it answered"),
             format!(
                 "journalctl -u {name}: WORKER TIMEOUT, a kill, or a reload that drops requests"
             ),
         ),
         Failure::CutOff => (
-            format!("gunicorn hung up on {peer} in the middle of its answer"),
+            format!("gunicorn closed the connection on {peer} in the middle of its answer"),
             format!("journalctl -u {name}: a kill, WORKER TIMEOUT, or an answer that is too short"),
         ),
         Failure::Http2 => (
-            format!("{peer} was spoken to in HTTP/2, which gunicorn answers in HTTP/1.1"),
-            "take `proxy_http_version 2;` out, or write 1.1 in its place".into(),
+            format!("nginx used HTTP/2 on {peer}, and gunicorn answers in HTTP/1.1"),
+            "remove `proxy_http_version 2;`, or write 1.1".into(),
         ),
         Failure::NoneLeft => (
-            format!("it held every server of {peer} for dead (no live upstreams)"),
+            format!("nginx had marked every server of {peer} as failed (no live upstreams)"),
             "one server in the upstream, or max_fails=0 on each".into(),
         ),
     }

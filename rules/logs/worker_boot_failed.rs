@@ -6,14 +6,14 @@ crate::rule! {
     /// The site is down or about to be: gunicorn's workers have not booted since the last start.
     ///
     /// gunicorn's master gives up when a worker fails to boot: `Worker failed to boot` or
-    /// `App failed to load`, exit status 3 or 4, or 1 by chance: from 24.1.1 on mostly 1. Measured: at a reload this ends in a full outage
-    /// within 4 seconds, while `systemctl reload` returns 0.
+    /// `App failed to load`, exit status 3 or 4, or 1 by chance: from 24.1.1 on mostly 1. Measured:
+    /// on reload this ends in a full outage within 4 seconds, while `systemctl reload` returns 0.
     ///
     /// The journal is read since the unit's last start or reload, so a failure that a later start
-    /// has overcome is not reported. Of a traceback only the exception's type, the missing
-    /// module's or variable's name and the place are shown.
+    /// has overcome is not reported. Only the traceback's exception type, the missing module's or
+    /// variable's name and the place are shown.
     ///
-    /// By hand: repair what the exception names; `journalctl -u UNIT` has the whole traceback.
+    /// By hand: repair the cause in the exception; `journalctl -u UNIT` has the whole traceback.
     /// Then `systemctl restart UNIT`.
     ///
     /// Proved by `app-import-fails`: `--preflight` had named the KeyError; the reload returned 0,
@@ -87,22 +87,23 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         .or_else(|| errors().next().map(ToString::to_string));
     let cause = match with_error {
         Some(error) => error,
-        None => format!("gunicorn says \"{}\"", last.sentence),
+        None => format!("gunicorn logged \"{}\"", last.sentence),
     };
     let count = journal.boot_failures.len();
     let times = if count == 1 { String::new() } else { format!(", {count} times") };
     out.report(format!("gunicorn's workers do not boot: {cause}"))
-        .at_some(app.gunicorn.launch.span(), "started by this")
+        .at_some(app.gunicorn.launch.span(), "starts gunicorn")
         .evidence(
             EvidenceKind::Journal,
             format!("journal of {}: {}{times}", app.name, last.sentence),
         )
         .subject("boot")
         .help(format!(
-            "the whole traceback: journalctl -u {0} -n 100\nrepair it, then: systemctl restart {0}",
+            "the whole traceback: journalctl -u {0} -n 100\nrepair the cause, then: systemctl \
+             restart {0}",
             app.name
         ))
-        .fix(Safety::Manual, "repair what the exception names");
+        .fix(Safety::Manual, "repair the cause in the exception");
     Ok(())
 }
 
@@ -119,6 +120,6 @@ fn logs_to_the_journal(app: &App) -> Result<(), Why> {
         Known::Unknown(why) => Err(why),
         Known::Default(..) | Known::Observed(..) => Ok(()),
         Known::Value(SettingValue::Text(to), _) if to == "-" => Ok(()),
-        Known::Value(..) => Err(Why::not_read("gunicorn logs to a file and not to the journal")),
+        Known::Value(..) => Err(Why::not_read("gunicorn logs to a file, not to the journal")),
     }
 }

@@ -4,16 +4,16 @@ use crate::rule::{EvidenceKind, Safety, Sink};
 crate::rule! {
     /// Requests are cut off: gunicorn, or the kernel, has killed workers while they were at work.
     ///
-    /// gunicorn kills a worker that has not been heard of for `timeout` seconds (30): of the class `sync`
-    /// any whose request takes longer. The visitor gets 500 (measured with `sync`: the worker still says so)
-    /// or 502, and the work is done by half. `WORKER TIMEOUT` in the log is that; a worker that was `sent SIGKILL` without it was killed from outside,
-    /// mostly by the kernel when memory ran out, or by SIGSEGV of a library. At a stop gunicorn's own
-    /// `SIGKILL! Perhaps out of memory?` proves no shortage (measured): only a unit that is up is judged,
-    /// since its last start or reload.
+    /// gunicorn kills a worker that has been silent for `timeout` seconds (30): with `sync`, any
+    /// whose request takes longer. The visitor gets 500 (measured with `sync`: the worker still
+    /// sends it) or 502, and the work is half done. In the log that is `WORKER TIMEOUT`; `sent
+    /// SIGKILL` without it means killed from outside, mostly by the kernel when memory ran out, or
+    /// by SIGSEGV in a library. `SIGKILL! Perhaps out of memory?` during a stop proves no shortage
+    /// (measured): only running units are checked, from their last start or reload on.
     ///
-    /// By hand: see which request it was (`journalctl -u myapp | grep -A 30 'WORKER TIMEOUT'`), make it
-    /// shorter or hand it to a queue; or raise `timeout`, and with it `proxy_read_timeout` and
-    /// `graceful_timeout`. Memory: `journalctl -k | grep -i 'out of memory'`, fewer workers.
+    /// By hand: find the request (`journalctl -u myapp | grep -A 30 'WORKER TIMEOUT'`), make it
+    /// shorter or move its work to a queue; or raise `timeout`, and with it `proxy_read_timeout`
+    /// and `graceful_timeout`. Memory: `journalctl -k | grep -i 'out of memory'`, fewer workers.
     ///
     /// Proved by `worker-timeout`: the visitor whose request took six seconds got 500 after two; with
     /// time enough the same request got its answer.
@@ -52,7 +52,7 @@ crate::rule! {
     /// {"MESSAGE": "[2026-04-21 09:20:00 +0000] [14] [INFO] Booting worker with pid: 14"}
     /// {"MESSAGE": "[2026-04-21 09:25:01 +0000] [11] [ERROR] Worker (pid:14) was sent SIGKILL! Perhaps out of memory?"}
     /// ```
-    /// Before the last reload, and workers that a reload itself ends:
+    /// Healthy: timeouts before the last reload, and workers that it ended:
     ///
     /// ```text,good,command=systemctl show
     /// Id=myapp.service
@@ -101,17 +101,17 @@ fn timed_out(app: &App, count: usize, out: &mut Sink) {
         None => "its timeout".to_owned(),
     };
     out.report(format!(
-        "visitors get 500 or 502: gunicorn killed a worker that was not done within {within}, {times} since \
-         its last start or reload"
+        "visitors get 500 or 502: gunicorn killed a worker that did not finish within {within}, \
+         {times} since its last start or reload"
     ))
-    .at_first([(timeout.span(), "the timeout"), (app.gunicorn.started_at(), "started by this")])
+    .at_first([(timeout.span(), "the timeout"), (app.gunicorn.started_at(), "starts gunicorn")])
     .evidence(EvidenceKind::Journal, format!("journal of {name}: WORKER TIMEOUT, {times}"))
     .subject("timeout")
     .help(format!(
-        "journalctl -u {name} | grep -A 30 'WORKER TIMEOUT'   shows where it was\nmake that request \
-         shorter or hand it to a queue; or raise timeout, and proxy_read_timeout with it"
+        "journalctl -u {name} | grep -A 30 'WORKER TIMEOUT'   shows the stack\nmake that request \
+         shorter or move its work to a queue; or raise timeout, and proxy_read_timeout with it"
     ))
-    .fix(Safety::Manual, "shorter requests, or a longer timeout");
+    .fix(Safety::Manual, "shorten the request, or raise the timeout");
 }
 
 fn killed_from_outside(app: &App, count: usize, out: &mut Sink) {
@@ -121,15 +121,15 @@ fn killed_from_outside(app: &App, count: usize, out: &mut Sink) {
         "visitors get 502: a worker was killed from outside (memory ran out, or a library crashed), \
          {times} since the last start or reload"
     ))
-    .at_some(app.gunicorn.started_at(), "started by this")
+    .at_some(app.gunicorn.started_at(), "starts gunicorn")
     .evidence(
         EvidenceKind::Journal,
         format!("journal of {name}: a worker was killed by a signal, {times}"),
     )
     .subject("killed")
     .help(
-        "journalctl -k | grep -iE 'out of memory|segfault'\nwhere it is memory: fewer workers, or \
-         max_requests with max_requests_jitter against a leak",
+        "journalctl -k | grep -iE 'out of memory|segfault'\nif memory ran out: use fewer workers, \
+         or max_requests with max_requests_jitter against a leak",
     )
-    .fix(Safety::Manual, "see what killed it");
+    .fix(Safety::Manual, "find what killed it");
 }

@@ -2,12 +2,12 @@ use crate::facts::{self, Deployment, Why};
 use crate::rule::{EvidenceKind, Safety, Sink};
 
 crate::rule! {
-    /// The site answers, and another release than the one that is meant.
+    /// The site answers, but with the wrong release.
     ///
     /// With `--expect-version TEXT` each URL of `--probe` is asked ten times within half a second,
-    /// over a connection of its own each time, and every answer has to hold the text, in its body or
-    /// a header. Where some do and some do not, workers of two releases serve. Without
-    /// `--expect-version` nothing is expected, and nothing is asked.
+    /// over a new connection each time, and every answer must contain the text, in its body or a
+    /// header. If some do and some do not, workers of two releases serve. Without
+    /// `--expect-version` nothing is expected, and no request is sent.
     ///
     /// By hand: `curl -si URL | grep TEXT`, a few times.
     ///
@@ -22,7 +22,7 @@ crate::rule! {
     /// example.com:80 200
     /// unix:/run/myapp/gunicorn.sock 200
     /// ```
-    /// Old workers still serve beside the new ones:
+    /// Old workers still serve alongside the new ones:
     /// ```text,bad,probe=http://example.com/,version=2026-04-21,without=3
     /// example.com:80 200
     /// unix:/run/myapp/gunicorn.sock 200
@@ -47,20 +47,20 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
         }
         let (url, expected, all) = (&probe.target, &version.expected, with + without);
         let message = match with {
-            0 => format!("another release answers at {url}: no answer holds {expected}"),
+            0 => format!("another release answers at {url}: no answer contains {expected}"),
             _ => format!(
                 "workers of two releases answer at {url}: {without} of {all} answers do not contain \
                  {expected}"
             ),
         };
         out.report(message)
-            .observed(EvidenceKind::Http, format!("GET {url}: {with} of {all} hold {expected}"))
+            .observed(EvidenceKind::Http, format!("GET {url}: {with} of {all} contain {expected}"))
             .subject(url)
             .help(format!(
-                "curl -si {url}\nand see where the release link leads; deploy-doctor reload APP goes \
-                 on from there, watched"
+                "curl -si {url}\nand check where the release link leads; deploy-doctor reload APP \
+                 then reloads it under watch"
             ))
-            .fix(Safety::Manual, "let the release that is meant serve");
+            .fix(Safety::Manual, "make the intended release serve");
     }
     Ok(())
 }

@@ -1,16 +1,16 @@
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// Uploads that the application would take get 413 from nginx, and the application never hears
-    /// of them.
+    /// Uploads that the application would accept get 413 from nginx, and the application never sees
+    /// them.
     ///
-    /// nginx takes requests of 1 MiB unless `client_max_body_size` says otherwise. Flask's
-    /// `MAX_CONTENT_LENGTH` says what the application takes; where it is the larger one, nginx' page
-    /// comes in place of the application's own message, and no log of gunicorn's has a line.
+    /// nginx accepts requests of up to 1 MiB unless `client_max_body_size` says otherwise. Flask's
+    /// `MAX_CONTENT_LENGTH` sets the application's limit; if that is larger, nginx's page appears
+    /// instead of the application's own message, and gunicorn logs nothing.
     ///
-    /// Told where no location that leads to the application takes as much.
+    /// Reported if no location that leads to the application accepts as much.
     ///
-    /// By hand: beside `proxy_pass`: `client_max_body_size 16m;`, the same as MAX_CONTENT_LENGTH.
+    /// By hand: next to `proxy_pass`: `client_max_body_size 16m;`, the same as MAX_CONTENT_LENGTH.
     ///
     /// ```python,bad
     /// import os
@@ -75,12 +75,13 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let Some((takes, place)) = largest else { return Ok(()) };
     let (nginx, own) = (size(takes), size(limit.value));
     out.report(format!(
-        "requests of more than {nginx} get 413 from nginx, though the application takes up to {own}"
+        "requests of more than {nginx} get 413 from nginx, though the application accepts up to \
+         {own}"
     ))
     .at(place, format!("up to {nginx}"))
     .at(limit.span, format!("up to {own}"))
-    .help(format!("beside proxy_pass: client_max_body_size {};", limit.value))
-    .fix(Safety::Manual, "nginx takes what the application takes");
+    .help(format!("next to proxy_pass: client_max_body_size {};", limit.value))
+    .fix(Safety::Manual, "make nginx accept what the application accepts");
     Ok(())
 }
 

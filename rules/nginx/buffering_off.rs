@@ -3,17 +3,17 @@ use std::collections::HashSet;
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// A few slow clients keep the whole site waiting: each of them holds a worker until it has read
+    /// A few slow clients keep the whole site waiting: each keeps a worker busy until it has read
     /// its answer.
     ///
-    /// nginx takes an answer from gunicorn as fast as that gives it, and hands it to the client at the
-    /// client's pace. With `proxy_buffering off` gunicorn has to wait for the client instead. A sync
-    /// worker does nothing else meanwhile: as many phones in a train as there are workers, and nobody
-    /// else gets an answer. gunicorn's own documentation wants a proxy that buffers before sync
-    /// workers. (Measured on nginx 1.22.1 and 1.30.6.)
+    /// nginx reads an answer from gunicorn as fast as gunicorn sends it, and passes it to the
+    /// client at the client's pace. With `proxy_buffering off` gunicorn must wait for the client
+    /// instead. A sync worker does nothing else meanwhile: with as many phones on a train as there
+    /// are workers, nobody else gets an answer. gunicorn's own documentation requires a buffering
+    /// proxy in front of sync workers. (Measured on nginx 1.22.1 and 1.30.6.)
     ///
-    /// By hand: leave it out, or keep it in a location of its own for the requests that stream, and let
-    /// gunicorn have threads (`worker_class = "gthread"`, `threads = 4`).
+    /// By hand: leave it out, or keep it in its own location for the requests that stream, and give
+    /// gunicorn threads (`worker_class = "gthread"`, `threads = 4`).
     ///
     /// Proved by `buffering-off`: three clients that did not read their answers kept every other
     /// request waiting until they were gone.
@@ -44,7 +44,7 @@ crate::rule! {
     ///     }
     /// }
     /// ```
-    /// What is sent by another server:
+    /// Answers of another server:
     ///
     /// ```nginx,good
     /// server {
@@ -97,12 +97,16 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             None => "as many slow clients as there are workers keep".to_owned(),
         };
         out.report(format!(
-            "{count} everybody else waiting: a sync worker is held until the client has read its answer"
+            "{count} everybody else waiting: a sync worker is busy until the client has read its \
+             answer"
         ))
-        .at(word.span(), "nginx does not take the answer over")
+        .at(word.span(), "nginx does not buffer the answer")
         .at(pass.word, "passed on here")
-        .help("there: proxy_buffering on;\nor let gunicorn have threads: worker_class = \"gthread\", threads = 4")
-        .fix(Safety::Unsafe, "nginx takes answers over")
+        .help(
+            "there: proxy_buffering on;\nor give gunicorn threads: worker_class = \"gthread\", \
+             threads = 4",
+        )
+        .fix(Safety::Unsafe, "let nginx buffer answers")
         .edit(Edit::replace(word.span(), "on"));
     }
     Ok(())

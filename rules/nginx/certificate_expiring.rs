@@ -4,29 +4,29 @@ use crate::facts::nginx::{LackingIssuer, ServedCertificate, ServerName, ServerNa
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// Clients refuse the site over https: its certificate has ended, is for other names, or its key
-    /// is another's.
+    /// Clients refuse the site over https: its certificate has expired, is for other names, or its
+    /// key belongs to another.
     ///
-    /// nginx looks at none of it: it shows a certificate that ended yesterday as it did before, and
-    /// `nginx -t` and a reload succeed. It is the clients that break off, all of them and at once.
-    /// A key that is not the certificate's is refused by nginx itself (`key values mismatch`): a
-    /// reload keeps what is there, and the next start fails for every site of the host.
+    /// nginx checks none of it: it still presents a certificate that expired yesterday, and `nginx
+    /// -t` and a reload succeed. The clients break off, all of them at once. nginx itself refuses a
+    /// key that does not match the certificate (`key values mismatch`): a reload keeps the old
+    /// configuration, and the next start fails for every site of the host.
     ///
-    /// An error where the certificate is not valid now, or where the key is not its own. A warning
-    /// where it ends within 14 days, or within the last quarter of its time if that is less (whatever
-    /// renews it should have done so), where it is for none of the names of its server, and where a
-    /// server that listens for TLS alone has a name that is not in it. A certificate that signed
-    /// itself is for clients that were told to trust it: its end is a warning, its names are not
-    /// looked at.
+    /// An error if the certificate is not valid now, or if the key is not its own. A warning if it
+    /// expires within 14 days, or within the last quarter of its time if that is less (it should
+    /// have been renewed by then), if it is for none of the names of its server, and if a server
+    /// that listens only for TLS has a name that is not in it. A self-signed certificate is for
+    /// clients configured to trust it: its expiry is a warning, and its names are not checked.
     ///
-    /// And a warning where the file holds a certificate without the intermediate that signed it, measured
-    /// with nginx 1.22: it loads it and sends it alone, also where `ssl_trusted_certificate` has the rest.
-    /// curl (`unable to get local issuer certificate`), Python and Node then refuse the site; browsers
-    /// fetch the intermediate or know it, so that nobody sees it there. It is said where the intermediate
-    /// lies beside the certificate (`cert.pem` named instead of `fullchain.pem`), and where the certificate
-    /// is of a public authority, which sign none with a root; an authority of one's own may do so, and
-    /// clients have its root. The order of intermediates matters to none of these clients. A file in which
-    /// the server's own is not the first is refused by nginx (`key values mismatch`).
+    /// And a warning if the file contains a certificate without the intermediate that signed it,
+    /// measured with nginx 1.22: nginx loads it and sends only that, even if
+    /// `ssl_trusted_certificate` has the rest. curl (`unable to get local issuer certificate`),
+    /// Python and Node then refuse the site; browsers fetch the intermediate or have it, so nobody
+    /// notices there. This is reported if the intermediate is next to the certificate (`cert.pem`
+    /// named instead of `fullchain.pem`), and if the certificate is from a public authority,
+    /// because none of these signs with a root; a private authority may do so, and clients have its
+    /// root. The order of intermediates matters to none of these clients. nginx refuses a file in
+    /// which the server's own certificate is not the first (`key values mismatch`).
     ///
     /// By hand: `openssl x509 -in FILE -noout -dates -ext subjectAltName`.
     ///
@@ -72,7 +72,7 @@ crate::rule! {
     /// ```tree,fixed,live
     /// /etc/letsencrypt/live/example.com/fullchain.pem certificate=example.com until=60d key=/etc/letsencrypt/live/example.com/privkey.pem
     /// ```
-    /// Nine days are left, and a name that it is not for:
+    /// Nine days left, and a name that is not in it:
     ///
     /// ```nginx,bad
     /// server {
@@ -125,7 +125,7 @@ crate::rule! {
     /// ```tree,fixed,live
     /// /etc/letsencrypt/live/example.com/fullchain.pem certificate=example.com,www.example.com key=/etc/letsencrypt/live/example.com/privkey.pem
     /// ```
-    /// The key of the issue before:
+    /// The key of the previous certificate:
     ///
     /// ```nginx,bad
     /// server {
@@ -200,7 +200,7 @@ crate::rule! {
     /// ```tree,bad
     /// /root/chain.pem certificate=example.com key=/etc/letsencrypt/live/example.com/privkey.pem
     /// ```
-    /// A wildcard, one for six days of which five are left, and one that signed itself:
+    /// A wildcard, one for six days with five left, and a self-signed one:
     ///
     /// ```nginx,good
     /// server {
@@ -295,7 +295,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
 fn no_certificate(certificate: &ServedCertificate, out: &mut Sink) {
     let path = certificate.path.display();
     out.report(format!(
-        "nginx refuses to load, and no site answers after its next start: {path} holds no certificate"
+        "nginx refuses to load, and no site answers after its next start: {path} contains no \
+         certificate"
     ))
     .at(certificate.span, "no certificate in PEM")
     .help(format!(
@@ -310,24 +311,25 @@ fn alone(certificate: &ServedCertificate, lacking: &LackingIssuer, out: &mut Sin
     let path = certificate.path.display();
     let help = match (&lacking.whole, &lacking.beside) {
         (Some(whole), _) => {
-            format!("name the file that holds both:\nssl_certificate {};", whole.display())
+            format!("name the file that contains both:\nssl_certificate {};", whole.display())
         }
         (None, Some(beside)) => format!(
-            "put the intermediate behind it, in a file of its own, and name that:\n\
+            "put the certificate and then the intermediate into a new file, and name that:\n\
              cat {path} {} > {}",
             beside.display(),
             certificate.path.with_file_name("fullchain.pem").display()
         ),
         (None, None) => format!(
-            "put the authority's intermediate behind it in {path} (certbot: name fullchain.pem; \
-             others call it the bundle)"
+            "append the authority's intermediate to {path} (certbot: name fullchain.pem; others \
+             call it the bundle)"
         ),
     };
     out.report(
-        "curl, Python, Node.js and what is made with them refuse the site over https, while browsers find their way: \
-         nginx sends its certificate without the intermediate that signed it",
+        "curl, Python, Node.js and programs made with them refuse the site over https, though \
+         browsers may accept it: nginx sends its certificate without the intermediate that signed \
+         it",
     )
-    .at(certificate.span, "the certificate alone")
+    .at(certificate.span, "only the certificate")
     .severity(Severity::Warning)
     .subject("intermediate")
     .help(format!("{help}\nthen: nginx -t && systemctl reload nginx"))
@@ -338,16 +340,16 @@ fn wrong_key(certificate: &ServedCertificate, out: &mut Sink) {
     let path = certificate.path.display();
     if let Some(place) = certificate.key_of {
         out.report(format!(
-            "nginx refuses to load, and no site answers after its next start: the certificate of the \
-             key stands at place {place} in {path}, and has to be the first"
+            "nginx refuses to load, and no site answers after its next start: the key's \
+             certificate is number {place} in {path}, and must be the first"
         ))
         .at(certificate.span, "another certificate comes first")
         .at_some(certificate.key_span, "the key")
         .help(
-            "put the server's own certificate first in the file, behind it the intermediates\n\
+            "put the server's own certificate first in the file, the intermediates after it\n\
              then check with: nginx -t",
         )
-        .fix(Safety::Manual, "the server's own certificate first");
+        .fix(Safety::Manual, "put the server's own certificate first");
         return;
     }
     out.report(format!(
@@ -355,12 +357,12 @@ fn wrong_key(certificate: &ServedCertificate, out: &mut Sink) {
          {path}"
     ))
     .at(certificate.span, "the certificate")
-    .at_some(certificate.key_span, "the key of another one")
+    .at_some(certificate.key_span, "the key of another certificate")
     .help(
         "name certificate and key of one issue (`certbot certificates` lists them)\n\
          then check with: nginx -t",
     )
-    .fix(Safety::Manual, "put certificate and key of one issue together");
+    .fix(Safety::Manual, "name a certificate and its own key");
 }
 
 fn time(certificate: &ServedCertificate, since: u64, until: u64, now: i64, out: &mut Sink) {
@@ -369,20 +371,21 @@ fn time(certificate: &ServedCertificate, since: u64, until: u64, now: i64, out: 
     let soon = SOON.min(until.saturating_sub(since) / 4);
     let (message, cause, severity) = if now > until {
         (
-            "clients refuse the site over https: its certificate has ended",
-            format!("ended {} ago", days(now - until)),
+            "clients refuse the site over https: its certificate has expired",
+            format!("expired {} ago", days(now - until)),
             Severity::Error,
         )
     } else if now < since {
         (
             "clients refuse the site over https: its certificate is not valid yet",
-            format!("begins in {}", days(since - now)),
+            format!("valid in {}", days(since - now)),
             Severity::Error,
         )
     } else if until - now < soon {
         (
-            "clients will refuse the site over https: its certificate ends soon and was not renewed",
-            format!("ends in {}", days(until - now)),
+            "clients will refuse the site over https: its certificate expires soon and was not \
+             renewed",
+            format!("expires in {}", days(until - now)),
             Severity::Warning,
         )
     } else {
@@ -391,7 +394,7 @@ fn time(certificate: &ServedCertificate, since: u64, until: u64, now: i64, out: 
     let path = certificate.path.display().to_string();
     let renew = match path.contains("/letsencrypt/") {
         true => {
-            "certbot renew\nsystemctl list-timers certbot.timer   # is it to run again?".to_owned()
+            "certbot renew\nsystemctl list-timers certbot.timer   # will it run again?".to_owned()
         }
         false => format!("renew it into {path}"),
     };
@@ -466,12 +469,12 @@ fn names(app: &App, certificate: &ServedCertificate, out: &mut Sink) {
             show::listed(&listed)
         ))
         .at(certificate.span, own)
-        .at(first.span, "asked for by this name")
+        .at(first.span, "clients use this name")
         .severity(Severity::Warning)
         .subject(listed.join(" "))
         .help(
-            "have it issued for all of these names (certbot: -d NAME for each), or take the name out\n\
-             then: nginx -t && systemctl reload nginx",
+            "have it issued for all of these names (certbot: -d NAME for each), or remove the \
+             name\nthen: nginx -t && systemctl reload nginx",
         )
         .fix(Safety::Manual, "have the certificate issued for all names");
     }

@@ -8,7 +8,8 @@ use crate::host::FileKind;
 use crate::rule::{Safety, Severity, Sink};
 
 crate::rule! {
-    /// nginx loads nothing at all, no site of the host, as a certificate's file is not there.
+    /// nginx loads nothing at all, no site of the host, because a certificate's file does not
+    /// exist.
     ///
     /// nginx reads every `ssl_certificate`, `ssl_certificate_key`, `ssl_dhparam`,
     /// `ssl_trusted_certificate`, `ssl_client_certificate` and `ssl_crl` of a server with a certificate
@@ -53,8 +54,8 @@ crate::rule! {
     ///     }
     /// }
     /// ```
-    /// With a variable, nginx looks for the file at each handshake; without a certificate it passes
-    /// over the rest:
+    /// With a variable, nginx looks for the file at each handshake; without a certificate it
+    /// ignores the rest:
     ///
     /// ```nginx,good
     /// server {
@@ -90,7 +91,7 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
     if !deployment.machine.whole && !deployment.nginx.certificates.is_empty() {
         return Err(Why::of(
             WhyKind::NeedsLivingHost,
-            "whether the certificates are there only the machine tells",
+            "only the machine can tell whether the certificates exist",
         ));
     }
     if deployment.machine.whole {
@@ -124,9 +125,9 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
             ))
             .at(file.span, format!("{} is read at each start and reload", file.directive));
         let help = if path.to_string().contains("/letsencrypt/") {
-            "issue it anew (certbot certonly), or take the site out of sites-enabled until it is"
+            "issue it again (certbot certonly), or take the site out of sites-enabled until then"
         } else {
-            "put the file in place, or take the directive or its site out"
+            "put the file in place, or remove the directive or its site"
         };
         finding.help(format!("{help}\nthen check with: nginx -t"));
         finding.fix(Safety::Manual, "put the certificate in place");
@@ -201,7 +202,7 @@ fn in_plain(deployment: &Deployment, out: &mut Sink) {
             finding
                 .subject(address.to_string())
                 .help("listen 443 ssl; (and for IPv6: listen [::]:443 ssl;)\nthen check with: nginx -t")
-                .fix(Safety::Manual, "TLS on the port that https clients ask");
+                .fix(Safety::Manual, "speak TLS on the port that https clients use");
         }
     }
 }
@@ -238,10 +239,10 @@ fn without_any(deployment: &Deployment, out: &mut Sink) {
             .at(listen.span, "no ssl_certificate for this")
             .subject(address.to_string())
             .help(
-                "add ssl_certificate and ssl_certificate_key to this server, or take `ssl` out of its \
-                 listen\nthen check with: nginx -t",
+                "add ssl_certificate and ssl_certificate_key to this server, or remove `ssl` from \
+                 its listen\nthen check with: nginx -t",
             )
-            .fix(Safety::Manual, "a certificate for the address");
+            .fix(Safety::Manual, "add a certificate for the address");
         }
     }
 }

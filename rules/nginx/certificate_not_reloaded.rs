@@ -1,17 +1,17 @@
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// Clients keep getting the old certificate, and refuse the site on the day when that one
-    /// ends: it was renewed, and nginx was not reloaded.
+    /// Clients keep getting the old certificate, and refuse the site on the day it expires: it was
+    /// renewed, but nginx was not reloaded.
     ///
-    /// nginx reads a certificate when it starts and when it is reloaded. What renews it has to reload
-    /// nginx as well: `certbot --nginx` does, `certbot certonly`, acme.sh and lego only where a hook
-    /// says so. All looks well, the file is new, and `certbot certificates` shows the new date.
+    /// nginx reads a certificate when it starts and when it is reloaded. The renewing program must
+    /// reload nginx as well: `certbot --nginx` does, `certbot certonly`, acme.sh and lego only with
+    /// a hook. All looks well, the file is new, and `certbot certificates` shows the new date.
     ///
-    /// Known by the time of the file, or of the link to it, against the start of nginx's workers,
-    /// which a reload starts anew.
+    /// Detected by comparing the time of the file, or of the link to it, with the start of nginx's
+    /// workers, which a reload replaces.
     ///
-    /// By hand: `systemctl reload nginx`; and for the next time `certbot reconfigure --cert-name NAME
+    /// By hand: `systemctl reload nginx`; and for next time `certbot reconfigure --cert-name NAME
     /// --deploy-hook 'systemctl reload nginx'`, or a script of this line in
     /// `/etc/letsencrypt/renewal-hooks/deploy/`.
     ///
@@ -87,18 +87,18 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         }
         let path = certificate.path.display();
         out.report(format!(
-            "clients keep getting the old certificate until it expires: {path} was renewed, and \
+            "clients keep getting the old certificate until it expires: {path} was renewed, but \
              nginx was not reloaded"
         ))
         .at(certificate.span, "nginx has not read this one")
         .evidence(
             EvidenceKind::File,
-            format!("{path} was changed {late} s after the newest worker of nginx was started"),
+            format!("{path} changed {late} s after nginx's newest worker started"),
         )
         .subject("renewed")
         .help(
             "nginx -t && systemctl reload nginx\n\
-             and for the next time, in /etc/letsencrypt/renewal-hooks/deploy/nginx (mode 0755):\n\
+             and for next time, in /etc/letsencrypt/renewal-hooks/deploy/nginx (mode 0755):\n\
              #!/bin/sh\n\
              systemctl reload nginx",
         )

@@ -1,18 +1,18 @@
-//! More connections than nginx's workers may hold open.
+//! More connections than nginx's workers can keep open.
 
 use crate::facts::nginx::descriptors::DEFAULT;
 use crate::facts::{Deployment, Known, Why};
 use crate::rule::{Safety, Sink};
 
 crate::rule! {
-    /// Under load nginx refuses connections: its workers may not open as many files as they are to
-    /// hold connections.
+    /// Under load nginx refuses connections: its workers cannot open as many files as they should
+    /// keep connections.
     ///
-    /// Each connection is a descriptor, one that is passed on to gunicorn two. `worker_connections`
-    /// above what the system lets a worker have is a number that is never reached: nginx logs
-    /// `worker_connections exceed open file resource limit` at each start, and `Too many open
-    /// files` when it comes to it. `worker_rlimit_nofile` raises the limit; without it nginx's
-    /// unit decides (`LimitNOFILE=`), and without that systemd's own 1024.
+    /// Each connection takes one descriptor, one passed on to gunicorn two. `worker_connections`
+    /// above the system's limit for a worker is never reached: nginx logs `worker_connections
+    /// exceed open file resource limit` at each start, and `Too many open files` when that happens.
+    /// `worker_rlimit_nofile` raises the limit; without it nginx's unit decides (`LimitNOFILE=`),
+    /// and without that systemd's own 1024.
     ///
     /// ```tree,bad
     /// /lib/systemd/system/
@@ -79,12 +79,12 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
     let finding = out.report(format!(
         "under load nginx refuses connections: {connections} connections for each worker, {limit} \
          open files ({whose})"
-    )).at_known(&descriptors.connections, "more than a worker may open");
+    )).at_known(&descriptors.connections, "more than a worker can open");
     finding.at_known(&descriptors.limit, "the limit");
     finding.help(format!(
         "at the top of nginx.conf:\nworker_rlimit_nofile {};\nthen: nginx -t, and restart nginx",
         connections.saturating_mul(2)
     ));
-    finding.fix(Safety::Manual, "a limit of two files for each connection");
+    finding.fix(Safety::Manual, "raise the limit to two files per connection");
     Ok(())
 }

@@ -4,13 +4,13 @@ use crate::facts::nginx::{Context, Model};
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// nginx loads a backup as if it were a site: what was put aside still answers, or stands in
-    /// the way of what replaced it.
+    /// nginx loads a backup as if it were a site: the old site still answers, or blocks its
+    /// replacement.
     ///
-    /// `include /etc/nginx/sites-enabled/*;` takes in every file that does not begin with a dot,
-    /// whatever it ends in. An `upstream` or a `default_server` that stands in both is an error, and
-    /// nginx neither reloads nor starts; of two servers with one name, the one in the file whose
-    /// name sorts first answers; and a site that was renamed to switch it off goes on.
+    /// `include /etc/nginx/sites-enabled/*;` includes every file that does not start with a dot,
+    /// whatever its ending. An `upstream` or a `default_server` in both is an error, and nginx
+    /// neither reloads nor starts; of two servers with one name, the one in the file whose name
+    /// sorts first answers; and a site renamed to switch it off stays on.
     ///
     /// By hand: move the file elsewhere (`/etc/nginx/sites-available`, or `/root`), then `nginx -t &&
     /// systemctl reload nginx`.
@@ -32,7 +32,7 @@ crate::rule! {
     /// - /etc/nginx/sites-enabled/shop.bak
     /// ```
     ///
-    /// Healthy: no pattern takes it in.
+    /// Healthy: no pattern includes it.
     ///
     /// ```nginx,good,file=/etc/nginx/conf.d/shop.conf.bak
     /// server {
@@ -88,13 +88,13 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
         let Some(include) = taken_in_by(model, tree.file.id) else { continue };
         let shown = path.display();
         out.report(format!(
-            "nginx loads a backup as a site: {shown} is included, whatever its ending `{ending}` is meant to say"
+            "nginx loads a backup as a site: {shown} is included despite its ending `{ending}`"
         ))
         .at(tree.file.line_span(1), "loaded like any other file there")
-        .at(include, "takes in every name")
+        .at(include, "includes every name")
         .subject(shown.to_string())
         .help(format!("mv {shown} /root/\nthen: nginx -t && systemctl reload nginx"))
-        .fix(Safety::Manual, "move the backup out of what nginx includes");
+        .fix(Safety::Manual, "move the backup to where nginx includes nothing");
     }
     Ok(())
 }

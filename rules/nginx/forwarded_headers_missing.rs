@@ -1,4 +1,4 @@
-//! The headers that tell the application who asks for what.
+//! The headers that tell the application who requests what.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -12,19 +12,19 @@ use crate::rule::prelude::Span;
 use crate::rule::{Edit, Safety, Severity, Sink};
 
 crate::rule! {
-    /// The application takes nginx for the client: wrong links and redirects, http for https.
+    /// The application mistakes nginx for the client: wrong links and redirects, http instead of
+    /// https.
     ///
-    /// Unless `proxy_set_header` says otherwise, nginx sends `Host: $proxy_host`, which is the
-    /// word behind `http://` in `proxy_pass` (`myapp`, `localhost`, `127.0.0.1:8000`), and hands
-    /// an `X-Forwarded-For` or `X-Forwarded-Proto` on as the client sent it: absent, or forged.
-    /// Flask then builds links and redirects to `http://myapp/…`, and logs nginx's address for
-    /// every client. Of 132 public sites that spell their headers out, 85 lack
-    /// `X-Forwarded-Proto`, 35 `X-Forwarded-For` and 23 `Host`.
+    /// Unless `proxy_set_header` says otherwise, nginx sends `Host: $proxy_host`, which is the word
+    /// after `http://` in `proxy_pass` (`myapp`, `localhost`, `127.0.0.1:8000`), and passes an
+    /// `X-Forwarded-For` or `X-Forwarded-Proto` on as the client sent it: absent, or forged. Flask
+    /// then builds links and redirects to `http://myapp/…`, and logs nginx's address for every
+    /// client. Of 132 public sites that spell their headers out, 85 lack `X-Forwarded-Proto`, 35
+    /// `X-Forwarded-For` and 23 `Host`.
     ///
-    /// Django refuses a host that its `ALLOWED_HOSTS` does not hold: without `Host` it answers 400 to
-    /// everything (an error). With `SECURE_SSL_REDIRECT`, and TLS that ends at nginx, it sends every
-    /// request that does not say `X-Forwarded-Proto: https` back to the same address, for ever (an
-    /// error).
+    /// Django refuses a host that is not in its `ALLOWED_HOSTS`: without `Host` it answers 400 to
+    /// everything (an error). With `SECURE_SSL_REDIRECT`, and TLS that ends at nginx, it redirects
+    /// every request without `X-Forwarded-Proto: https` to the same address, for ever (an error).
     ///
     /// The host that is passed on has to be Django's as well. With `ALLOWED_HOSTS = []` and `DEBUG` off it
     /// answers 400 to everything; where a name of `server_name` is not among them, to every request for
@@ -34,9 +34,9 @@ crate::rule! {
     /// Where the server is asked in plain HTTP alone, an `X-Forwarded-Proto` that it does not set is an
     /// info: the application takes the scheme for http, rightly, unless a client lies.
     ///
-    /// `X-Forwarded-Ssl on` and `X-Forwarded-Protocol ssl`, which gunicorn knows too, count as
-    /// `X-Forwarded-Proto`; with `$scheme` it does not believe them. A `$` that was forgotten
-    /// (`Host host`) sends the word itself.
+    /// `X-Forwarded-Ssl on` and `X-Forwarded-Protocol ssl`, which gunicorn supports too, count as
+    /// `X-Forwarded-Proto`; with `$scheme` it does not trust them. A forgotten `$` (`Host host`)
+    /// sends the word itself.
     ///
     /// Proved by `forwarded-headers-missing`: the application took its host for `myapp`,
     /// the upstream's name, in every link that it makes.
@@ -145,11 +145,9 @@ impl Refused {
     fn consequence(self, whole: bool) -> &'static str {
         match (self, whole) {
             (Self::Host, true) => "Django answers 400 to every request",
-            (Self::Host, false) => "Django answers 400 to what is passed on here",
+            (Self::Host, false) => "Django answers 400 to requests passed on here",
             (Self::Scheme, true) => "Django redirects every request over TLS to itself",
-            (Self::Scheme, false) => {
-                "Django redirects requests over TLS that are passed on here to themselves"
-            }
+            (Self::Scheme, false) => "Django redirects TLS requests passed on here to themselves",
         }
     }
 }
@@ -233,10 +231,10 @@ fn report(
     let faults = faults.join(", and ");
     let message = match wrong.is_empty() {
         true => format!(
-            "clients may claim that they came by https: {place} {faults}, and nginx hands on what they \
-             send"
+            "clients can claim that they came by https: {place} {faults}, and nginx passes on what \
+             they send"
         ),
-        false => format!("the application sees a wrong {}: {place} {faults}", wrong.join(", ")),
+        false => format!("the application sees the wrong {}: {place} {faults}", wrong.join(", ")),
     };
     let (message, severity) = match (refused, wrong.is_empty()) {
         (Some((refused, whole)), _) => {
@@ -260,10 +258,10 @@ fn report(
     // One line beside proxy_pass would cancel those that are inherited.
     let where_to = match group.inherited.and_then(|block| model.config.get(block)) {
         Some(block) => format!(
-            "beside the other proxy_set_header lines of {}",
+            "next to the other proxy_set_header lines of {}",
             String::from_utf8_lossy(&block.name())
         ),
-        None => "beside proxy_pass".to_owned(),
+        None => "next to proxy_pass".to_owned(),
     };
     let mut help: Vec<String> = Vec::new();
     for line in &wrongly {
@@ -272,7 +270,7 @@ fn report(
     }
     help.dedup();
     if !help.is_empty() {
-        help.insert(0, "in place of what stands there:".to_owned());
+        help.insert(0, "instead of the current line:".to_owned());
     }
     if !lines.is_empty() {
         help.push(format!("{where_to}, add\n{}", lines.join("\n")));
@@ -286,7 +284,7 @@ fn report(
     let mended = wrongly.iter().map(|line| Some(Edit::replace(line.span, line.right_value())));
     let edits: Option<Vec<Edit>> = mended.chain(added).collect();
     let title = match lines.is_empty() {
-        true => format!("a right value for {}", names.join(", ")),
+        true => format!("correct the value of {}", names.join(", ")),
         false => format!("set {} {where_to}", names.join(", ")),
     };
     // Without the header nobody asks whether gunicorn would believe it.
@@ -374,7 +372,7 @@ fn missing(model: &Model, pass: &Destination) -> Result<Group, Why> {
     }
     let names = set.directives.iter().filter_map(|id| model.config.get(*id)?.argument(0));
     if names.clone().any(|name| name.has_placeholder()) {
-        return Err(Why::not_understood("proxy_set_header holds a placeholder"));
+        return Err(Why::not_understood("proxy_set_header contains a placeholder"));
     }
     Ok(group)
 }

@@ -5,9 +5,9 @@ use crate::facts::{Passing, Why};
 use crate::rule::{Safety, Sink};
 
 crate::rule! {
-    /// One `proxy_set_header` in a location throws away all those of the server.
+    /// One `proxy_set_header` in a location discards all those of the server.
     ///
-    /// nginx inherits `proxy_set_header` only where a level sets none itself. A location that
+    /// nginx inherits `proxy_set_header` only if a level sets none itself. A location that
     /// adds one for WebSockets no longer sends the `Host`, `X-Forwarded-For` and
     /// `X-Forwarded-Proto` that the server sets: requests through it reach the application with
     /// the wrong host, from 127.0.0.1, over http. Repeat the lines in the location, or move all
@@ -91,7 +91,7 @@ fn judge(model: &Model, pass: &Destination, out: &mut Sink) {
         return;
     }
     if own.iter().filter_map(|line| line.argument(0)).any(|word| word.has_placeholder()) {
-        out.skip(&Why::not_understood("proxy_set_header holds a placeholder"));
+        out.skip(&Why::not_understood("proxy_set_header contains a placeholder"));
         return;
     }
     let mut names: Vec<String> = lost.iter().map(|line| name(line)).collect();

@@ -1,4 +1,4 @@
-//! One header of the request set twice for the same pass.
+//! One request header set twice for the same pass.
 
 use std::collections::HashSet;
 
@@ -11,9 +11,9 @@ crate::rule! {
     ///
     /// `proxy_set_header` adds up: `include proxy_params;`, which sets `Host` and the
     /// `X-Forwarded-` headers, and the same lines by hand give two of each. gunicorn joins them
-    /// with a comma (`example.com,example.com`), which is no host to Django, whatever
-    /// `ALLOWED_HOSTS` says. Flask answers, and makes links with both names in one or, from Werkzeug
-    /// 3.1 on, with none (a warning); so do others with a doubled `X-Forwarded-Proto`.
+    /// with a comma (`example.com,example.com`), which Django does not accept as a host, whatever
+    /// `ALLOWED_HOSTS` says. Flask answers, and makes links with both names joined or, from
+    /// Werkzeug 3.1 on, with none (a warning); so do others with a doubled `X-Forwarded-Proto`.
     ///
     /// Proved by `header-twice`: the application saw the header as `example.com,example.com`, which
     /// is the name of no host.
@@ -118,7 +118,7 @@ fn report(
         ),
         ("Host", false) => (
             format!(
-                "the application sees its host as two names in one (Django answers 400): {place} \
+                "the application sees two host names joined into one (Django answers 400): {place} \
                  sets Host {} times",
                 lines.len()
             ),
@@ -126,7 +126,7 @@ fn report(
         ),
         _ => (
             format!(
-                "the application sees {header} twice in one: {place} sets it {} times",
+                "the application sees two values joined in {header}: {place} sets it {} times",
                 lines.len()
             ),
             Severity::Warning,
@@ -134,13 +134,13 @@ fn report(
     };
     let mut places = Vec::new();
     for (index, line) in lines.iter().enumerate().rev() {
-        let note = if index + 1 == lines.len() { "sent as well" } else { "sent" };
+        let note = if index + 1 == lines.len() { "also sent" } else { "sent" };
         places.push((line.span(), note));
         // Where it comes from another file: the include that brings it.
         if let Some(include) = line.chain().last()
             && line.span().file != pass.word.file
         {
-            places.push((*include, "brought by this include"));
+            places.push((*include, "set by this include"));
         }
     }
     let finding = out.report(message).severity(severity).at_each(places);

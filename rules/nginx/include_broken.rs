@@ -10,8 +10,8 @@ crate::rule! {
     /// A pattern that matches nothing is fine, but a literal file that is missing, a broken link
     /// among the matches (`sites-enabled/myapp` after its file was removed or renamed), and a
     /// match that is a directory are fatal: nginx refuses to reload, and after the next restart
-    /// or reboot the site is down. A relative path counts from nginx.conf's directory, whichever
-    /// file the `include` stands in.
+    /// or reboot the site is down. A relative path starts at nginx.conf's directory, whichever file
+    /// the `include` is in.
     ///
     /// Proved by `include-broken`: nginx refused to start, and every connection was
     /// refused.
@@ -42,18 +42,18 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
     for fault in &model.faults {
         let (note, help) = match fault.kind {
             FaultKind::IncludeMissing if fault.message.contains(" is a link to ") => {
-                ("matches a broken link", "remove the link, or put back the file that it points to")
+                ("matches a broken link", "remove the link, or put back the file it points to")
             }
             FaultKind::IncludeMissing => (
-                "not there",
+                "does not exist",
                 "put the file in place, or remove the include; a relative path counts from \
                  nginx.conf's directory",
             ),
             FaultKind::IncludeNotAFile => (
                 "not a file",
-                "move the directory elsewhere, or let the pattern match files alone (*.conf)",
+                "move the directory elsewhere, or make the pattern match only files (*.conf)",
             ),
-            FaultKind::IncludeLoop => ("goes round in a circle", "remove one of the includes"),
+            FaultKind::IncludeLoop => ("includes itself in a circle", "remove one of the includes"),
             _ => continue,
         };
         let finding =

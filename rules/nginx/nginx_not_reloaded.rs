@@ -2,17 +2,18 @@ use crate::facts::nginx::{ChangedFile, Verdict};
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// nginx still serves its earlier configuration: its files were changed, and it was not reloaded.
+    /// nginx still serves its earlier configuration: its files have changed, and it has not
+    /// reloaded.
     ///
-    /// nginx reads its files when it starts and when it is reloaded, and a reload starts all of its
-    /// workers anew: a file that is newer than every worker is not in what they do. What the files
-    /// say is then not what requests meet, neither the new path of a socket nor a new timeout; and
-    /// the change comes into effect, with whatever is wrong in it, at somebody else's reload, the
-    /// renewal of a certificate or a restart at night.
+    /// nginx reads its files when it starts and when it is reloaded, and a reload replaces all of
+    /// its workers: a file newer than every worker is not in effect. Requests then meet the old
+    /// configuration, without the new path of a socket or a new timeout; and the change takes
+    /// effect, with any fault in it, at somebody else's reload, the renewal of a certificate or a
+    /// restart at night.
     ///
-    /// Known by the times of the files and of the links that bring them in, against the start of
-    /// the workers of `nginx.service`. A file with an older time than its change (`cp -p`, `rsync
-    /// -a`) is not seen.
+    /// Detected by comparing the times of the files and of the links that include them with the
+    /// start of the workers of `nginx.service`. A file with a time older than its change (`cp -p`,
+    /// `rsync -a`) is not seen.
     ///
     /// By hand: `nginx -t && systemctl reload nginx`.
     ///
@@ -34,7 +35,7 @@ crate::rule! {
     /// touch /etc/nginx/sites-enabled/myapp 5000
     /// ```
     ///
-    /// Healthy: an old worker ends its last requests, and nginx of a container is another one.
+    /// Healthy: an old worker finishes its last requests, and a container's nginx does not count.
     ///
     /// ```proc,good
     /// 501 : nginx: worker process is shutting down
@@ -70,8 +71,8 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
         return match since(oldest).is_empty() {
             true => Ok(()),
             false => Err(Why::not_understood(
-                "nginx's workers were started at different times: whether it was reloaded since is \
-                 not known",
+                "nginx's workers started at different times: whether it was reloaded since is not \
+                 known",
             )),
         };
     };
@@ -82,14 +83,14 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
     };
     let path = last.path.display();
     out.report(format!(
-        "nginx still serves its earlier configuration: {path} was changed{more}, and nginx was not \
+        "nginx still serves its earlier configuration: {path} changed{more}, and nginx has not \
          reloaded since"
     ))
     .at(last.file.line_span(1), "nginx has not read this")
     .evidence(
         EvidenceKind::File,
         format!(
-            "{path} was changed {} s after the newest worker of nginx (master {}) was started",
+            "{path} changed {} s after the newest worker of nginx (master {}) started",
             last.time.saturating_sub(newest),
             running.master
         ),

@@ -1,4 +1,4 @@
-//! What nginx's own parser and modules refuse.
+//! Faults that nginx's own parser and modules refuse.
 
 use std::collections::HashSet;
 
@@ -8,7 +8,7 @@ use crate::rule::prelude::{FileId, Span, nearest, placeholder};
 use crate::rule::{Safety, Severity, Sink};
 
 crate::rule! {
-    /// nginx does not load: it refuses the configuration as it stands.
+    /// nginx does not load: it refuses the configuration.
     ///
     /// A running nginx keeps its old configuration when a reload fails, so the site goes on as if
     /// nothing had happened, until a restart or a reboot takes it down. The message is nginx's
@@ -204,7 +204,7 @@ fn report(fault: &Fault, apart: bool, out: &mut Sink) {
     let (consequence, severity) = match fault.kind {
         FaultKind::GoneWithNewer => ("a newer nginx refuses to load", Severity::Warning),
         // One for development and one for production: files do not tell which are installed.
-        _ if apart => ("nginx refuses to load where both files are installed", Severity::Warning),
+        _ if apart => ("nginx refuses to load if both files are installed", Severity::Warning),
         _ => ("nginx refuses to load", Severity::Error),
     };
     let finding = out
@@ -229,9 +229,9 @@ fn words(kind: FaultKind) -> (&'static str, &'static str, &'static str) {
             ("not expected here", "included from here", "look for a missing \";\" just before")
         }
         K::AfterQuote => (
-            "directly behind a closing quote",
+            "directly after a closing quote",
             "included from here",
-            "put a blank or \";\" behind the quote, or quote the whole word",
+            "put a blank or \";\" after the quote, or quote the whole word",
         ),
         K::UnterminatedQuote => ("never closed", "included from here", "close the quote"),
         K::TooLongParameter => {
@@ -245,12 +245,12 @@ fn words(kind: FaultKind) -> (&'static str, &'static str, &'static str) {
         K::GoneWithNewer => (
             "gone from nginx",
             "",
-            "take it out before the next upgrade; for `ssl on;`: listen 443 ssl;",
+            "remove it before the next upgrade; for `ssl on;`: listen 443 ssl;",
         ),
         K::NotInVersion => {
-            ("not in this version", "", "take it out, or install a version of nginx that has it")
+            ("not in this version", "", "remove it, or install a version of nginx that has it")
         }
-        K::InvalidParameter => ("nginx does not take this", "", "correct or remove it"),
+        K::InvalidParameter => ("nginx does not accept this", "", "correct or remove it"),
         K::CannotResolve => (
             "looked up while nginx runs",
             "",
@@ -260,25 +260,25 @@ fn words(kind: FaultKind) -> (&'static str, &'static str, &'static str) {
         K::NotAllowedHere => ("not in this block", "", "move it into the block it belongs to"),
         K::ArgumentCount => (
             "wrong number of arguments",
-            "the \";\" belongs behind this",
+            "the \";\" belongs after this",
             "look for a missing \";\" on this or the line before",
         ),
         K::NotTerminated => ("a block is not expected", "", "end it with \";\""),
         K::NoBlock => ("a block is expected", "", "open a block with \"{\""),
-        K::InvalidValue => ("not a value it takes", "", "write on or off"),
+        K::InvalidValue => ("not a valid value", "", "write on or off"),
         K::DuplicateDirective
         | K::DuplicateUpstream
         | K::DuplicateLocation
         | K::DuplicateDefaultServer
         | K::DuplicateListen => ("the second", "the first", "remove one of the two"),
-        K::InvalidLocation => ("not a location nginx takes", "inside this", "correct the location"),
+        K::InvalidLocation => ("not a valid location", "inside this", "correct the location"),
         K::EmptyUpstream => (
             "nothing to send requests to",
             "",
-            "add a server that is no backup: server unix:/run/APP/gunicorn.sock max_fails=0;",
+            "add a server that is not a backup: server unix:/run/APP/gunicorn.sock max_fails=0;",
         ),
         K::InvalidPeer => (
-            "not an address or parameter nginx takes",
+            "not a valid address or parameter",
             "",
             "write server unix:/PATH or server HOST:PORT, without http:// and without a URI",
         ),
@@ -287,9 +287,7 @@ fn words(kind: FaultKind) -> (&'static str, &'static str, &'static str) {
         }
         K::UnknownVariable => ("no such variable", "", "correct its name"),
         K::NotDefined => ("nothing defines it", "", "define it in http, or correct its name"),
-        K::InvalidRegex => {
-            ("not a pattern that PCRE takes", "", "correct it; a dot alone is \".\"")
-        }
+        K::InvalidRegex => ("not a valid PCRE pattern", "", "correct it; a dot alone is \".\""),
         K::InvalidListen => ("not an address", "", "write listen PORT or listen ADDRESS:PORT"),
         _ => ("here", "", "correct it"),
     }

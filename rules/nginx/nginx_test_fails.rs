@@ -6,13 +6,12 @@ use crate::rule::{EvidenceKind, Safety, Sink};
 crate::rule! {
     /// nginx cannot be reloaded, and does not come back after a restart: `nginx -t` fails.
     ///
-    /// The running nginx goes on with what it loaded before, so nothing is seen until the next
-    /// reload, restart or reboot. `nginx -t` is run once, as root and on a living host alone: it
-    /// needs the keys and the logs, and it resolves the names of upstreams on the host where it
-    /// runs.
+    /// The running nginx keeps its loaded configuration, so nothing is noticed until the next
+    /// reload, restart or reboot. `nginx -t` is run once, as root and only on a live host: it needs
+    /// the keys and the logs, and it resolves the names of upstreams on the host where it runs.
     ///
-    /// Where it cannot be run, as in an image, one thing is foretold that no file of nginx shows: a log in a
-    /// directory that does not exist.
+    /// If it cannot be run, as in an image, one fault is still predicted: a log in a directory that
+    /// does not exist.
     ///
     /// By hand: repair what `nginx -t` names, then `systemctl reload nginx`.
     ///
@@ -63,7 +62,7 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
     let Verdict::Refused(refusal) = verdict? else { return Ok(()) };
     let said = match refusal {
         Some(refusal) => shortened(&refusal.message),
-        None => "it does not say why".to_owned(),
+        None => "it gives no reason".to_owned(),
     };
     let failed = "nginx -t: configuration test failed";
     let draft = out.report(format!("nginx cannot reload, `nginx -t` fails: {said}"));
@@ -90,13 +89,13 @@ fn foretold(deployment: &Deployment, out: &mut Sink) {
     for log in &deployment.nginx.unopened_logs {
         let directory = log.directory.display();
         out.report(format!(
-            "nginx does not start, and does not reload: {directory} does not exist, and nginx makes no \
-             directory for a log"
+            "nginx does not start, and does not reload: {directory} does not exist, and nginx \
+             creates no directory for a log"
         ))
         .at(log.span, "`open() … failed (2: No such file or directory)`")
         .subject(directory.to_string())
         .help(format!("mkdir -p {directory} && nginx -t && systemctl reload nginx"))
-        .fix(Safety::Manual, format!("make {directory}, or log elsewhere"));
+        .fix(Safety::Manual, format!("create {directory}, or log elsewhere"));
     }
 }
 

@@ -1,4 +1,4 @@
-//! An application that nginx knows nothing of.
+//! An application that nginx does not serve.
 
 use super::site_not_enabled::{dormant, is_local};
 use super::upstream_mismatch;
@@ -6,12 +6,12 @@ use crate::facts::{App, Deployment, Why};
 use crate::rule::{Safety, Sink};
 
 crate::rule! {
-    /// Nobody reaches the application: no site of nginx leads to it.
+    /// No request reaches the application: no nginx site passes to it.
     ///
-    /// gunicorn listens on a socket that only this host can reach, nginx runs beside it, and
-    /// nothing in its configuration passes requests there. That may be meant (another program of
-    /// the host asks it), so this is a warning; where a site for it lies in `sites-available`, that
-    /// is N315, and where a site leads to a socket that looks like this one, N301.
+    /// gunicorn listens on a socket that only this host can reach, nginx runs next to it, but
+    /// nothing in its configuration passes requests there. That may be intended (another program on
+    /// the host uses it), so this is a warning; a site for it in `sites-available` is N315, and a
+    /// site that leads to a similar socket is N301.
     ///
     /// ```nginx,bad
     /// server {
@@ -59,15 +59,15 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
                 let on = bounds.first().map(|bound| bound.endpoint.to_string()).unwrap_or_default();
                 let origin = bounds.first().and_then(|bound| bound.origin.span());
                 out.report(format!(
-                    "nobody reaches {} through nginx: no site leads to {on}",
+                    "no request reaches {} through nginx: no site passes to {on}",
                     app.name
                 ))
                 .at_some(origin, "listens here")
                 .help(format!(
                     "write a site: deploy-doctor init shows one; its proxy_pass goes to {on}\n\
-                     if nginx is not meant to lead to it: deploy-doctor check --ignore N302"
+                     if nginx should not lead to it: deploy-doctor check --ignore N302"
                 ))
-                .fix(Safety::Manual, "a site that leads to it");
+                .fix(Safety::Manual, "add a site that passes to it");
             }
             _ => {}
         }

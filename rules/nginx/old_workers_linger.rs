@@ -4,18 +4,18 @@ crate::rule! {
     /// Some visitors get the earlier configuration for as long as they stay connected: old workers of nginx
     /// have not ended since its last reload.
     ///
-    /// At a reload nginx starts new workers and tells the old ones to end; each ends when the last of
-    /// its connections does. A websocket, a stream of events or a download that is never finished keeps
+    /// On reload nginx starts new workers and tells the old ones to stop; each ends with the last
+    /// of its connections. A websocket, a stream of events or a download that never finishes keeps
     /// one for days, with the old configuration (the old socket, the old certificate) and with its
-    /// memory, and every reload adds more. `worker_shutdown_timeout` ends that. (It is there from nginx
-    /// 1.11.11 on; seen on 1.22.1 and 1.30.6.)
+    /// memory, and every reload adds more. `worker_shutdown_timeout` ends that. (It exists from
+    /// nginx 1.11.11 on; seen on 1.22.1 and 1.30.6.)
     ///
-    /// Told where such a worker is left an hour after the newest ones were started, and nothing sets
+    /// Reported if such a worker is left an hour after the newest ones started, and nothing sets
     /// `worker_shutdown_timeout`.
     ///
     /// By hand: `worker_shutdown_timeout 10m;` at the top of `/etc/nginx/nginx.conf`, outside every
-    /// block, then `nginx -t && systemctl reload nginx`. Workers that were told to end before do not
-    /// know of it: `kill -s TERM PID` ends one, with its connections.
+    /// block, then `nginx -t && systemctl reload nginx`. Workers already stopping do not apply it:
+    /// `kill -s TERM PID` ends one, with its connections.
     ///
     /// ```proc,bad
     /// 501 : nginx: worker process is shutting down
@@ -69,8 +69,8 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
     .help(format!(
         "at the top of nginx.conf, outside every block: worker_shutdown_timeout 10m;\n\
          nginx -t && systemctl reload nginx\n\
-         and to end an old one with its connections: kill -s TERM {first}"
+         and to end an old worker with its connections: kill -s TERM {first}"
     ))
-    .fix(Safety::Manual, "worker_shutdown_timeout 10m");
+    .fix(Safety::Manual, "set worker_shutdown_timeout 10m");
     Ok(())
 }

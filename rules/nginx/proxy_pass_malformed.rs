@@ -1,4 +1,4 @@
-//! `proxy_pass` with a URL that nginx refuses, or takes in another way than it was meant.
+//! `proxy_pass` with a URL that nginx refuses or misreads.
 
 use std::collections::HashSet;
 
@@ -8,7 +8,7 @@ use crate::facts::{App, Deployment, Why, WhyKind};
 use crate::rule::{Edit, Finding, Safety, Severity, Sink};
 
 crate::rule! {
-    /// nginx does not load, or answers 502: the URL of `proxy_pass` is not what was meant.
+    /// nginx does not load, or answers 502: the URL of `proxy_pass` is wrong.
     ///
     /// Measured on nginx 1.22: `unix:/p` without `http://`, a name without a scheme, a port
     /// behind an upstream's name, and a URI part in a regex or named location, `if` or
@@ -101,7 +101,7 @@ crate::rule! {
     /// }
     /// ```
     ///
-    /// A URI behind the address takes the place of the location's prefix, letter by letter: with
+    /// A URI after the address replaces the location's prefix, letter by letter: with
     /// `location /app/` and `http://myapp/app` a request for `/app/x` becomes `/appx`, with
     /// `location /app` and `http://myapp/` it becomes `//x` (measured; a warning):
     ///
@@ -216,7 +216,7 @@ fn report(
                 uri => format!("http://unix:{}:{uri}", path.display()),
             };
             let message = format!(
-                "every request gets 502: nginx takes all of {} for the socket's path",
+                "every request gets 502: nginx reads all of {} as the socket's path",
                 url.trim_start_matches("http://unix:"),
             );
             (message, "a URI follows the socket's path after a second `:`", Some(right))
@@ -225,8 +225,8 @@ fn report(
             let name = model.upstream(*upstream).map_or("", |group| group.name.value.as_str());
             let right = url.replacen(&format!(":{port}"), "", 1);
             let message =
-                format!("{refused}: {name} is an upstream and may not have a port ({port})");
-            (message, "the ports stand in the upstream's server lines", Some(right))
+                format!("{refused}: {name} is an upstream and cannot have a port ({port})");
+            (message, "the ports are in the upstream's server lines", Some(right))
         }
         Malformed::UriForbidden { uri, .. } => {
             let right = url.strip_suffix(uri.as_str()).map(|base| match base {
@@ -235,11 +235,11 @@ fn report(
             });
             let place = destination.title(model);
             let message =
-                format!("{refused}: in {place} proxy_pass may not have a URI part ({uri})");
+                format!("{refused}: in {place} proxy_pass cannot have a URI part ({uri})");
             (message, "without a URI part here", right)
         }
         Malformed::InvalidUrl(error) => {
-            (format!("{refused}: {url}: {error}"), "nginx cannot take this URL apart", None)
+            (format!("{refused}: {url}: {error}"), "nginx cannot parse this URL", None)
         }
         Malformed::HttpsToUnix => return,
     };
@@ -252,7 +252,7 @@ fn report(
     match right {
         Some(right) => {
             finding.help(format!("proxy_pass {right};"));
-            rewrite(model, finding, destination, right, "write the URL as nginx takes it");
+            rewrite(model, finding, destination, right, "write the URL in nginx's form");
         }
         None => {
             finding.help("write it as http://HOST:PORT or http://unix:/PATH, then run nginx -t");
@@ -309,7 +309,7 @@ fn encrypted(apps: &[&App], model: &Model, destination: &Destination, pass: &Pas
         .at(destination.word, "http://");
     finding.at_some(app.gunicorn.settings.get("certfile").span(), "gunicorn speaks TLS with it");
     finding.help(format!(
-        "proxy_pass {right};\nor take certfile and keyfile from gunicorn, where nginx ends TLS"
+        "proxy_pass {right};\nor remove certfile and keyfile from gunicorn if nginx ends TLS"
     ));
     rewrite(model, finding, destination, right, "pass on with https://");
     out.about(None);
@@ -325,12 +325,17 @@ fn directories(model: &Model, out: &mut Sink) {
         }
         let right = format!("unix:{}", path.trim_end_matches('/'));
         out.report(format!(
-            "every request gets 502: nginx takes {path} for a directory, with the slash at its end"
+            "every request gets 502: nginx reads {path} as a directory, because of the slash at \
+             its end"
         ))
         .at(peer.word, "a slash at its end")
         .subject(path.as_ref())
         .help(format!("server {right};"))
-        .fix_if(Safety::Safe, "the socket without the slash", Edit::word(model, peer.word, right))
+        .fix_if(
+            Safety::Safe,
+            "remove the slash after the socket",
+            Edit::word(model, peer.word, right),
+        )
         .uncovers_rules(&super::ON_THE_WAY);
     }
 }
@@ -369,15 +374,18 @@ fn slashes(model: &Model, destination: &Destination, pass: &Pass, out: &mut Sink
     };
     out.about(None);
     out.report(format!(
-        "requests below {prefix} reach the application by another path than was meant: {asked} becomes \
+        "requests below {prefix} reach the application under the wrong path: {asked} becomes \
          {shown}"
     ))
     .severity(Severity::Warning)
     .at(destination.word, note)
-    .at(location.span, if prefix.ends_with('/') { "a slash at its end" } else { "no slash at its end" })
+    .at(
+        location.span,
+        if prefix.ends_with('/') { "a slash at its end" } else { "no slash at its end" },
+    )
     .help(format!("end both with a slash, or neither: {help}"))
     .subject(prefix)
-    .fix(Safety::Manual, "a slash at the end of both");
+    .fix(Safety::Manual, "end both with a slash");
 }
 
 /// `http://` to a gunicorn that is told to expect uWSGI's protocol.
@@ -387,15 +395,16 @@ fn expects_uwsgi(apps: &[&App], destination: &Destination, pass: &Pass, out: &mu
     let url = pass.word.value.trim_start_matches("https://").trim_start_matches("http://");
     out.about(Some(app));
     out.report(
-        "every request gets 500: nginx speaks HTTP to gunicorn, which is told to expect uWSGI's protocol",
+        "every request gets 500: nginx speaks HTTP to gunicorn, which is set to expect uWSGI's \
+         protocol",
     )
     .at(destination.word, "passed on in HTTP")
     .at_some(app.gunicorn.settings.get("protocol").span(), "gunicorn expects uwsgi")
     .help(format!(
-        "take protocol = \"uwsgi\" from gunicorn's settings, and restart it\nor, in nginx: \
+        "remove protocol = \"uwsgi\" from gunicorn's settings, and restart it\nor, in nginx: \
          uwsgi_pass {url}; with include uwsgi_params;"
     ))
-    .fix(Safety::Manual, "one protocol on both sides");
+    .fix(Safety::Manual, "use one protocol on both sides");
     out.about(None);
 }
 
@@ -440,10 +449,13 @@ fn foreign(deployment: &Deployment, destination: &Destination, pass: &Pass, out:
     };
     out.about(Some(app));
     out.report(format!(
-        "every request gets 502: {directive} speaks another protocol than gunicorn, which expects HTTP"
+        "every request gets 502: {directive} does not speak HTTP, which gunicorn expects"
     ))
     .at(destination.word, format!("passed on by {directive}"))
-    .help(format!("proxy_pass {right};\nin place of {directive}, and proxy_set_header for its params"))
+    .help(format!(
+        "proxy_pass {right};\ninstead of {directive}, and proxy_set_header for its \
+         params"
+    ))
     .fix(Safety::Manual, "pass on with proxy_pass");
     out.about(None);
 }
@@ -452,7 +464,7 @@ fn report_plain(model: &Model, destination: &Destination, pass: &Pass, whom: &st
     let right = pass.word.value.replacen("https://", "http://", 1);
     let finding = out
         .report(format!(
-            "every request gets 502: nginx speaks TLS to {whom}, where plain HTTP is spoken"
+            "every request gets 502: nginx speaks TLS to {whom}, which speaks plain HTTP"
         ))
         .at(destination.word, "https://");
     finding.help(format!("proxy_pass {right};"));

@@ -9,12 +9,12 @@ use crate::rule::prelude::Span;
 use crate::rule::{Edit, Safety, Sink};
 
 crate::rule! {
-    /// Slow requests get 504 although gunicorn goes on with them: nginx gives up first.
+    /// Slow requests get 504 although gunicorn still works on them: nginx gives up first.
     ///
     /// nginx waits `proxy_read_timeout` (60 s unless it is set) for an answer, gunicorn lets a
-    /// worker be silent for `timeout` (30 s). Where nginx's is not the longer one, the client
-    /// gets 504 while the worker still works, and what it changes is changed although the client
-    /// was told otherwise; gunicorn's own log, which would name the request, says nothing.
+    /// worker be silent for `timeout` (30 s). If nginx's is not longer, the client gets 504 while
+    /// the worker still works, and its changes are made although the client was told otherwise;
+    /// gunicorn's own log, which would name the request, shows nothing.
     ///
     /// Proved by `proxy-timeout-too-short`: requests that take two seconds got 504 after
     /// one, while gunicorn went on with them.
@@ -104,10 +104,10 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         let right = seconds.saturating_add(5);
         finding.help(match set {
             Some(_) => format!("there: proxy_read_timeout {right}s;"),
-            None => format!("beside proxy_pass: proxy_read_timeout {right}s;"),
+            None => format!("next to proxy_pass: proxy_read_timeout {right}s;"),
         });
         let edits = edits(app, model, pass, set, right);
-        let title = "let nginx wait longer than gunicorn";
+        let title = "make nginx wait longer than gunicorn";
         finding.fix_if(Safety::Safe, title, edits.unwrap_or_default());
     }
     Ok(())

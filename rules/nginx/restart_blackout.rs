@@ -10,21 +10,21 @@ use crate::rule::{Edit, Safety, Severity, Sink};
 crate::rule! {
     /// Every restart of gunicorn costs 10 s of 502: nginx takes the peers out for that long.
     ///
-    /// In a group of several peers nginx stops asking one after `max_fails` (1) failures for
-    /// `fail_timeout` (10 s). When gunicorn is away for a moment, each peer fails once, and then
-    /// nginx answers `no live upstreams` by itself although gunicorn has been back for long.
-    /// Measured time until the first 200 after a gap of three requests: one server 10 ms, two
-    /// servers 9,992 ms, one server and a `backup` 9,952 ms, `localhost` with two addresses
-    /// 9,983 ms; with `max_fails=0` none. `fail_timeout=0` is not the cure that many take it for: nginx
-    /// compares whole seconds, and a peer that failed is left out for the rest of that second. Measured
-    /// after twelve gaps of 0.3 s each: 502 went on for up to 917 ms with `fail_timeout=0`, for up to
-    /// 1,647 ms with `fail_timeout=1s`, and for 0 ms with `max_fails=0`. Only a group of one peer is
-    /// free of it. A `backup` and a `down` server count as peers, and a host name is as many
-    /// peers as it has addresses. Each of nginx's workers counts for itself (unless the group has a
-    /// `zone`), so after a short gap it may be half of the requests that are lost.
+    /// In a group of several peers nginx drops one for `fail_timeout` (10 s) after `max_fails` (1)
+    /// failures. When gunicorn is away for a moment, each peer fails once, and then nginx answers
+    /// `no live upstreams` itself although gunicorn has long been back. Measured time until the
+    /// first 200 after a gap of three requests: one server 10 ms, two servers 9,992 ms, one server
+    /// and a `backup` 9,952 ms, `localhost` with two addresses 9,983 ms; with `max_fails=0` none.
+    /// `fail_timeout=0` does not cure it, as many believe: nginx compares whole seconds, and skips
+    /// a failed peer for the rest of that second. Measured after twelve gaps of 0.3 s each: 502
+    /// continued for up to 917 ms with `fail_timeout=0`, for up to 1,647 ms with `fail_timeout=1s`,
+    /// and for 0 ms with `max_fails=0`. Only a group of one peer is not affected. A `backup` and a
+    /// `down` server count as peers, and a host name is as many peers as it has addresses. Each of
+    /// nginx's workers counts for itself (unless the group has a `zone`), so after a short gap half
+    /// of the requests may be lost.
     ///
-    /// A warning where peers are on other machines, which go on serving unless all are restarted
-    /// together, or where `fail_timeout` is below 3 s; an info where it is 0. With a peer on another
+    /// A warning if peers are on other machines, which keep serving unless all are restarted
+    /// together, or if `fail_timeout` is below 3 s; an info if it is 0. With a peer on another
     /// machine the fix is not safe: while that machine is off, requests would go on waiting for it.
     ///
     /// Proved by `localhost-blackout`: after a restart nginx answered 502 for 10 s, though
@@ -144,12 +144,12 @@ fn judge(
     let group_has = format!("upstream {} has {count} peers", group.name.value);
     let message = match seconds {
         0 => format!(
-            "up to 1 s of 502 after every restart of gunicorn: {group_has}, and with fail_timeout=0, \
-             too, nginx leaves one that failed out for the rest of that second"
+            "up to 1 s of 502 after every restart of gunicorn: {group_has}, and even with \
+             fail_timeout=0 nginx skips a failed one for the rest of that second"
         ),
         _ => format!(
-            "{seconds} s of 502 after every restart of gunicorn: {group_has}, and nginx stops asking \
-             one after {} for {seconds} s",
+            "{seconds} s of 502 after every restart of gunicorn: {group_has}, and nginx drops one \
+             for {seconds} s after {}",
             failures(first),
         ),
     };
@@ -178,7 +178,7 @@ fn judge(
     let counting = group.peers.iter().filter(|peer| counts(peer));
     let edits: Option<Vec<Edit>> = counting.map(|peer| never_counted(model, peer)).collect();
     let safety = if far { Safety::Unsafe } else { Safety::Safe };
-    let title = "max_fails=0 on each server of the upstream";
+    let title = "set max_fails=0 on each server of the upstream";
     finding.fix_if(safety, title, edits.unwrap_or_default());
 }
 
@@ -222,14 +222,14 @@ fn to_localhost(
     let finding = out
         .report(format!(
             "10 s of 502 after every restart of gunicorn: localhost is {} peers to nginx, which \
-             it stops asking for 10 s after one failure",
+             drops each for 10 s after a single failure",
             localhost.len(),
         ))
         .at(pass.word, format!("{} in /etc/hosts", names.join(" and ")));
     finding.help(format!("name one address: proxy_pass {right};"));
     let at = written::nginx::text_in(model, pass.word, "localhost");
     let edit = at.and_then(|at| Edit::word_at(at, address));
-    finding.fix_if(Safety::Safe, format!("{address}:{port} instead of localhost"), edit);
+    finding.fix_if(Safety::Safe, format!("write {address}:{port} instead of localhost"), edit);
 }
 
 /// The one of the two addresses on which gunicorn listens.
@@ -264,7 +264,7 @@ fn timeout(peer: &Peer) -> u64 {
 
 fn failures(peer: &Peer) -> String {
     match peer.max_fails.as_ref().map_or(1, |fails| fails.value) {
-        1 => "one failure".into(),
+        1 => "a single failure".into(),
         many => format!("{many} failures"),
     }
 }

@@ -5,16 +5,16 @@ use crate::rule::prelude::*;
 crate::rule! {
     /// An order is placed twice, a mail is sent twice: nginx sends a POST again to the next server.
     ///
-    /// When a server breaks off or does not answer in time, nginx asks the next one of the group. It
-    /// does so with a request that was already sent on only where that is harmless: not with POST,
-    /// LOCK and PATCH. `non_idempotent` in `proxy_next_upstream` takes this protection away. What the
-    /// first server did before its worker died, was killed or was too slow, the next one does again.
+    /// When a server breaks off or does not answer in time, nginx tries the next one in the group.
+    /// It resends a request already passed on only if that is harmless: not with POST, LOCK and
+    /// PATCH. `non_idempotent` in `proxy_next_upstream` removes this protection. The next server
+    /// repeats what the first one did before its worker died, was killed or was too slow.
     ///
-    /// Only where the group has several servers that could be asked. (Measured on nginx 1.22.1 and
+    /// Only if the group has several servers to try. (Measured on nginx 1.22.1 and
     /// 1.30.6.)
     ///
-    /// By hand: take `non_idempotent` out; a client that got 502 for a POST decides by itself whether
-    /// it asks again.
+    /// By hand: remove `non_idempotent`; a client that got 502 for a POST decides itself whether to
+    /// try again.
     ///
     /// Proved by `retries-non-idempotent`: of one order two were written, and the client was told 502.
     ///
@@ -52,7 +52,7 @@ crate::rule! {
     ///     }
     /// }
     /// ```
-    /// Nobody else to ask, or the others are not asked:
+    /// No other server, or the others are not tried:
     ///
     /// ```nginx,good
     /// upstream myapp {
@@ -115,15 +115,15 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         }
         let alone = words.len() == 1;
         out.report(format!(
-            "a POST may be carried out twice: where one of the {asked} servers breaks off, nginx \
+            "a POST may be carried out twice: if one of the {asked} servers breaks off, nginx \
              sends it to the next"
         ))
-        .at(word.span(), "also what is not harmless to repeat")
+        .at(word.span(), "even requests that are unsafe to repeat")
         .at(pass.word, "passed on here")
         .help("there: proxy_next_upstream error timeout;")
-        .fix(Safety::Unsafe, "POST is not sent again")
+        .fix(Safety::Unsafe, "do not send a POST again")
         .edit(match alone {
-            true => Edit::replace(word.span(), "error timeout"),
+            true => Edit::replace(word.span(), "write error timeout"),
             false => Edit::remove_word(word.span()),
         });
     }

@@ -1,4 +1,4 @@
-//! Servers and locations that other ones take the requests of.
+//! Servers and locations whose requests others take.
 
 use std::collections::HashSet;
 
@@ -19,17 +19,17 @@ use crate::rule::{Safety, Severity, Sink};
 crate::rule! {
     /// Requests never reach gunicorn: another server or location of nginx takes them.
     ///
-    /// nginx chooses the server by `server_name` among those of one address, and where none
-    /// matches, the one marked `default_server`, else the first in the order of the files. Of two
-    /// servers with one name on one address the later is ignored, with a warning that scrolls by
-    /// (`conflicting server name`). A site without a real name beside Debian's `default` is never
-    /// asked.
+    /// nginx chooses the server by `server_name` among those of one address, and if none matches,
+    /// the one marked `default_server`, else the first in the order of the files. Of two servers
+    /// with one name on one address the later is ignored, with a warning that scrolls by
+    /// (`conflicting server name`). A site without a real name next to Debian's `default` is never
+    /// reached.
     ///
-    /// Of locations, the longest prefix wins, then regexes go before it in file order unless it is
-    /// `^~` or `=`: behind a regex that matches everything, or one of the same text, nothing is
+    /// Of locations, the longest prefix wins, then regexes come before it in file order unless it
+    /// is `^~` or `=`: after a regex that matches everything, or one with the same text, nothing is
     /// reached. A named location is reached only through `try_files`, `error_page` and the like.
     ///
-    /// A warning where the application is reached in another way as well.
+    /// A warning if the application is also reached in another way.
     ///
     /// Proved by `server-shadowed`: the default site took every request and answered 404;
     /// gunicorn was never asked.
@@ -102,8 +102,8 @@ crate::rule! {
     ///     }
     /// }
     /// ```
-    /// A `return` in the server itself answers before any location is chosen, and a group whose servers
-    /// are all `down` sends nobody on (502):
+    /// A `return` in the server itself answers before any location is chosen, and a group whose
+    /// servers are all `down` passes no request on (502):
     ///
     /// ```nginx,bad
     /// server {
@@ -147,7 +147,7 @@ crate::rule! {
     ///     }
     /// }
     /// ```
-    /// So does one beside the pass in a location; and `deny all` refuses everyone (403):
+    /// So does one next to the pass in a location; and `deny all` refuses everyone (403):
     ///
     /// ```nginx,bad
     /// server {
@@ -191,7 +191,7 @@ crate::rule! {
     ///     }
     /// }
     /// ```
-    /// Names that no client asks for:
+    /// Names that no client uses:
     ///
     /// ```nginx,bad
     /// server {
@@ -206,8 +206,8 @@ crate::rule! {
     /// }
     /// ```
     ///
-    /// `try_files` that ends in a status beside the pass lets only requests for files through that are
-    /// there; all others get that status. Debian's default site has such a line:
+    /// `try_files` that ends in a status next to the pass lets only requests for existing files
+    /// through; all others get that status. Debian's default site has such a line:
     ///
     /// ```nginx,bad
     /// server {
@@ -472,8 +472,8 @@ impl Here<'_> {
             let same_app = self.is_own(first.id);
             let elsewhere = self.reached_elsewhere(later, first);
             let finding = out.report(format!(
-                "requests for {} never reach this site: nginx ignores the name here, an earlier \
-                 server has it",
+                "requests for {} never reach this site: nginx ignores the name here, because an \
+                 earlier server has it",
                 name.text
             )).at(name.span, "ignored: \"conflicting server name\"");
             finding.at(first_name.span, "this server takes the requests");
@@ -506,11 +506,11 @@ impl Here<'_> {
                 name.text
             ))
             .severity(if named || default { Severity::Warning } else { Severity::Error })
-            .at(name.span, "no name of a host")
+            .at(name.span, "not a host name")
             .subject(&name.text)
-            .help(format!("write {right}\na regular expression begins with ~"))
+            .help(format!("write {right}\na regular expression starts with ~"))
             .by_hand(Some(name.span))
-            .fix(Safety::Manual, "the names that clients ask for");
+            .fix(Safety::Manual, "write the names that clients ask for");
         }
     }
 
@@ -570,8 +570,8 @@ impl Here<'_> {
             .at(place, if local { "only this machine asks for it" } else { "no real name" });
         let mut listens = other.listens.iter().filter(|l| l.address.as_ref() == Some(address));
         match listens.find(|listen| listen.default_server) {
-            Some(listen) => finding.at(listen.span, "takes what no name matches"),
-            None => finding.at(other.span, "the first on this address takes what is left"),
+            Some(listen) => finding.at(listen.span, "gets requests that match no name"),
+            None => finding.at(other.span, "the first on this address gets the rest"),
         };
         if local || reached || taken.len() < server.addresses().len() {
             finding.severity(Severity::Warning);
@@ -590,15 +590,15 @@ impl Here<'_> {
         };
         let Some(pass) = self.passes.iter().find(down) else { return };
         let finding = out
-            .report("every request gets 502: all servers of the group are marked `down`")
+            .report("every request gets 502: all servers in the group are marked `down`")
             .at(pass.word, "passed on here");
         for peer in &pass.peers {
             finding.at(peer.span, "down");
         }
         finding
             .subject("down")
-            .help("take `down` away from the one that is to answer")
-            .fix(Safety::Manual, "a server of the group that is not down");
+            .help("remove `down` from the server that should answer")
+            .fix(Safety::Manual, "have a server in the group that is not down");
     }
 
     /// A `return` right in the server comes before any location is chosen.
@@ -623,11 +623,13 @@ impl Here<'_> {
         if elsewhere {
             finding.severity(Severity::Warning);
         }
-        finding.subject("return").help(
-            "put the return into a location of its own, or, to lead from http to https, into a server \
-             of its own with listen 80",
-        )
-        .fix(Safety::Manual, "let the return answer only what it is for");
+        finding
+            .subject("return")
+            .help(
+                "put the return into its own location, or, to redirect http to https, into its own \
+             server with listen 80",
+            )
+            .fix(Safety::Manual, "limit the return to the requests it is for");
     }
 
     /// The `return` of a server that answers whatever is asked.
@@ -660,20 +662,20 @@ impl Here<'_> {
                 continue;
             }
             let finding = out.report(format!(
-                "requests for {} never reach gunicorn: `{}` beside its pass answers every one of \
+                "requests for {} never reach gunicorn: `{}` next to its pass answers every one of \
                  them",
                 location_title(self.model, location.id),
                 String::from_utf8_lossy(&answer.name()),
             ))
-            .at(answer.head_span(), "answers first, wherever it stands")
+            .at(answer.head_span(), "answers first, wherever it is written")
             .at(pass.word, "never reached");
             if self.passed_elsewhere(pass) {
                 finding.severity(Severity::Warning);
             }
             finding
                 .subject("return")
-                .help("take the return out of this location, or the pass")
-                .fix(Safety::Manual, "let the return answer only what it is for");
+                .help("remove the return from this location, or the pass")
+                .fix(Safety::Manual, "limit the return to the requests it is for");
         }
     }
 
@@ -690,21 +692,21 @@ impl Here<'_> {
             let title = location_title(self.model, location.id);
             let finding = out
                 .report(format!(
-                    "requests for {title} never reach gunicorn: `try_files` beside its pass answers {status} \
-                     wherever no file of that name is there"
+                    "requests for {title} never reach gunicorn: `try_files` next to its pass \
+                     answers {status} when no such file exists"
                 ))
                 .at(line, format!("no file: {status}"))
-                .at(pass.word, "reached only for files that are there");
+                .at(pass.word, "reached only for existing files");
             if self.passed_elsewhere(pass) {
                 finding.severity(Severity::Warning);
             }
             finding
                 .subject("try_files")
                 .help(
-                    "take the line out, or lead to the pass by name:\n\
-                     try_files $uri @app;\nwith the pass in a location @app { } of its own",
+                    "remove the line, or reach the pass by name:\n\
+                     try_files $uri @app;\nwith the pass in its own location @app { }",
                 )
-                .fix(Safety::Manual, "let requests for what is no file through");
+                .fix(Safety::Manual, "let requests through that match no file");
         }
     }
 
@@ -833,11 +835,11 @@ impl Here<'_> {
         }
         let Some((rule, word)) = first else { return };
         out.report("every request gets 403: nginx lets nobody through to gunicorn")
-            .at(rule, "refuses everyone; an `allow` behind it is never read")
+            .at(rule, "refuses everyone; an `allow` after it is never read")
             .at(word, "never reached")
             .subject("deny")
-            .help("put `allow ADDRESS;` lines before `deny all;`, or take it out")
-            .fix(Safety::Manual, "let those through who are to ask");
+            .help("put `allow ADDRESS;` lines before `deny all;`, or remove it")
+            .fix(Safety::Manual, "allow the intended clients");
     }
 
     /// Nobody's password can be right: the file with the passwords is not there, for every pass.
@@ -925,28 +927,28 @@ impl Here<'_> {
         let other = location_title(self.model, winner.id);
         let finding = out
             .report(format!(
-                "{title} of {} is never reached: {other} takes all its requests",
+                "{title} of {} is never reached: {other} gets all its requests",
                 server_title(self.model, dead.server)
             ))
             .at(dead.span, "never reached");
-        finding.at(winner.span, "takes its requests");
+        finding.at(winner.span, "gets its requests");
         if !self.has_pass(dead) || self.has_pass(winner) {
             finding.severity(Severity::Warning);
         }
         let help = match (dead.kind, winner.kind) {
             (LocationKind::Prefix, _) => {
                 format!(
-                    "write location ^~ {} {{ so that regexes do not go before it",
+                    "write location ^~ {} {{ so regexes do not come before it",
                     dead.pattern.value
                 )
             }
             (_, LocationKind::PrefixStop) => {
                 format!("write location {} {{ without ^~", winner.pattern.value)
             }
-            _ => format!("move {title} before {other}, or narrow the other one's regex"),
+            _ => format!("move {title} before {other}, or narrow that regex"),
         };
         finding.help(help);
-        finding.fix(Safety::Manual, "let the location be reached");
+        finding.fix(Safety::Manual, "make the location reachable");
     }
 
     /// Does the location, or one inside it, pass requests to the application?
@@ -989,8 +991,8 @@ impl Here<'_> {
             let asked: Vec<String> = asked.map(|name| name.into_owned()).collect();
             let near = nearest(name, asked.iter().map(String::as_str));
             finding.help(match near {
-                Some(near) => format!("{near} is asked for: did you mean location {near} {{?"),
-                None => format!("in location / let it lead here: try_files $uri {name};"),
+                Some(near) => format!("nginx is sent to {near}: did you mean location {near} {{?"),
+                None => format!("lead here from location /: try_files $uri {name};"),
             });
             finding.fix(Safety::Manual, format!("lead requests to {name}"));
             let other = self.passed_elsewhere(pass);

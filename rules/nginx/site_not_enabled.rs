@@ -1,17 +1,17 @@
-//! The application's site lies beside nginx's configuration, and nothing loads it.
+//! A site file for the application exists, but nginx does not load it.
 
 use crate::facts::nginx::DormantPeer;
 use crate::facts::{App, Bound, Deployment, Endpoint, TcpHost, Why};
 use crate::rule::{Safety, Severity, Sink};
 
 crate::rule! {
-    /// Nobody reaches the application: its site is there, and nginx does not load it.
+    /// No request reaches the application: its site exists, but nginx does not load it.
     ///
     /// nginx reads what its main file includes, and nothing else. A site in `sites-available`
     /// without a link in `sites-enabled`, or linked there while nginx.conf does not include that
-    /// directory (nginx.org's own packages do not), answers nobody: visitors get the default page,
-    /// or another site. An error where gunicorn listens on a socket that only nginx can reach; a
-    /// warning where it also listens on an address that others reach.
+    /// directory (nginx.org's own packages do not), answers no request: visitors get the default
+    /// page, or another site. An error if gunicorn listens on a socket that only nginx can reach; a
+    /// warning if it also listens on an address that others reach.
     ///
     /// Proved by `site-not-enabled`: gunicorn was up, and every request got nginx's own 404.
     ///
@@ -88,10 +88,11 @@ fn report(app: &App, peer: &DormantPeer, bound: &Bound, out: &mut Sink) {
     let name = peer.path.file_name().unwrap_or_default().to_string_lossy();
     let finding = out
         .report(format!(
-            "nobody reaches {} through nginx: {path} leads to it, and nothing includes that file",
+            "no request reaches {} through nginx: {path} passes to it, but nothing includes that \
+             file",
             app.name
         ))
-        .at(peer.span, "would lead to gunicorn");
+        .at(peer.span, "would pass to gunicorn");
     if !local {
         finding.severity(Severity::Warning);
     }
@@ -101,5 +102,5 @@ fn report(app: &App, peer: &DormantPeer, bound: &Bound, out: &mut Sink) {
         false => format!("ln -s {path} /etc/nginx/sites-enabled/{name}"),
     };
     finding.help(format!("{help}\nthen: nginx -t && systemctl reload nginx"));
-    finding.fix(Safety::Manual, "let nginx load the site");
+    finding.fix(Safety::Manual, "make nginx load the site");
 }

@@ -17,11 +17,11 @@ use crate::rule::{EvidenceKind, Safety, Severity, Sink};
 crate::rule! {
     /// Static files answer 404 or 403, or every file of the release can be fetched.
     ///
-    /// nginx serves `root` and `alias` by itself, as its own user: a directory that is not there
-    /// is 404 for each style sheet and script, one that its user may not pass through is 403.
-    /// `location /static` without a trailing slash and `alias …/static/` with one is a hole:
-    /// `/static../wsgi.py` is `…/static/../wsgi.py`, so the code, and an environment file beside
-    /// it, can be downloaded (error).
+    /// nginx serves `root` and `alias` itself, as its own user: a missing directory is 404 for each
+    /// style sheet and script, one that its user cannot pass through is 403. `location /static`
+    /// without a trailing slash and `alias …/static/` with one is a hole: `/static../wsgi.py` is
+    /// `…/static/../wsgi.py`, so the code, and an environment file next to it, can be downloaded
+    /// (error).
     ///
     /// What Django writes into its pages is `STATIC_URL`: where nginx has another location for the same
     /// directory, requests for it end at Django, which answers 404 (unless WhiteNoise or a view of its own
@@ -94,8 +94,8 @@ crate::rule! {
     ///     }
     /// }
     /// ```
-    /// A regular expression goes before a prefix, and one that names no directory of its own looks in
-    /// nginx's; and a `root` of the whole site with `try_files` hands out what lies below it:
+    /// A regular expression comes before a prefix, and one without its own directory searches
+    /// nginx's; and a `root` of the whole site with `try_files` serves everything below it:
     ///
     /// ```nginx,bad
     /// server {
@@ -257,17 +257,18 @@ fn rootless(deployment: &Deployment, owners: &Owners, seen: &mut HashSet<Span>, 
         let title = location_title(model, taken.id);
         out.about(owners.first(location.server));
         out.report(format!(
-            "static files get 404: {title} takes requests for {asked} and its like from {}, and names no \
+            "static files get 404: {title} takes requests such as {asked} from {}, and names no \
              directory",
             location_title(model, location.id)
         ))
-        .at(taken.span, "a regular expression goes first")
-        .at(directory.span, "never looked in for them")
+        .at(taken.span, "a regular expression comes first")
+        .at(directory.span, "never searched for them")
         .help(format!(
-            "write location ^~ {} {{, before which no regular expression goes, and what it sets there",
+            "write location ^~ {} {{, before which no regular expression comes, with the same \
+             content",
             location.pattern.value
         ))
-        .fix(Safety::Manual, "let the prefix keep its files");
+        .fix(Safety::Manual, "give the prefix priority over the regex");
     }
 }
 
@@ -305,16 +306,16 @@ fn prefix(location: &Location) -> Option<&str> {
 fn report_handed_out(app: &App, exposed: &Path, directory: &StaticRoot, out: &mut Sink) {
     let word = if directory.alias { "alias" } else { "root" };
     out.report(format!(
-        "anyone can fetch the source of {}, its configuration and its .env: nginx hands out every file \
-         below {}",
+        "anyone can fetch the source of {}, its configuration and its .env: nginx serves every \
+         file below {}",
         app.name,
         exposed.display()
     ))
-    .at(directory.span, format!("this {word} holds the application"))
-    .at_known(&app.service.working_directory, "the application lies here")
+    .at(directory.span, format!("this {word} contains the application"))
+    .at_known(&app.service.working_directory, "the application is here")
     .severity(Severity::Error)
-    .help("name the directory of the static files alone: …/static/")
-    .fix(Safety::Manual, format!("a {word} that holds nothing but static files"));
+    .help("name only the directory of the static files: …/static/")
+    .fix(Safety::Manual, format!("point {word} to a directory with only static files"));
 }
 
 /// Does something else answer where the file is not there: `try_files $uri @app`, `error_page 404`?
@@ -329,30 +330,30 @@ fn report_misplaced(misplaced: &Misplaced, directory: &StaticRoot, out: &mut Sin
     let word = if directory.alias { "alias" } else { "root" };
     let message = match (misplaced.by, misplaced.is_there) {
         (Framework::Django, false) => format!(
-            "static files get 404: nginx looks for {location} in {looked_in}, and collectstatic copies \
-             them to {own}"
+            "static files get 404: nginx looks for {location} in {looked_in}, but collectstatic \
+             copies them to {own}"
         ),
         (Framework::Django, true) => format!(
             "static files of Django's admin and of packages get 404: nginx looks for {location} in \
-             {looked_in}, and collectstatic copies them to {own}"
+             {looked_in}, but collectstatic copies them to {own}"
         ),
         (Framework::Flask, _) => format!(
             "static files get 404: nginx looks for {location} in {looked_in}, which is not in the \
-             repository; Flask's are in {own}"
+             repository; Flask's static files are in {own}"
         ),
     };
     let said = match misplaced.by {
         Framework::Django => "collectstatic copies to this directory",
-        Framework::Flask => "Flask's static files lie beside this module",
+        Framework::Flask => "Flask's static files are next to this module",
     };
     out.report(message)
         .at(directory.span, format!("this {word} names another directory"))
         .at(misplaced.said, said)
         .help(match directory.alias {
             true => format!("alias {own}/;\nthen check with: nginx -t"),
-            false => format!("alias {own}/; in place of the root\nthen check with: nginx -t"),
+            false => format!("alias {own}/; instead of the root\nthen check with: nginx -t"),
         })
-        .fix(Safety::Manual, format!("let nginx look in {own}"));
+        .fix(Safety::Manual, format!("make nginx look in {own}"));
 }
 
 /// The applications that each server passes requests to.
@@ -409,7 +410,7 @@ fn together(model: &Model, location: &Location, span: Span, alias: &Path, out: &
     let alias = alias.display();
     let finding = out
         .report(format!(
-            "every file below {pattern} is answered with 404: nginx looks for {pattern}a.css at \
+            "every file below {pattern} gets 404: nginx looks for {pattern}a.css at \
          {alias}a.css"
         ))
         .at(span, "no slash at its end");
@@ -417,7 +418,7 @@ fn together(model: &Model, location: &Location, span: Span, alias: &Path, out: &
     finding.help(format!("end both with a slash: alias {alias}/;\nthen check with: nginx -t"));
     let word = crate::facts::written::nginx::word(model, span);
     let edit = word.and_then(|(at, text)| crate::rule::Edit::word_at(at, format!("{text}/")));
-    let title = format!("a slash behind {alias}");
+    let title = format!("add a slash after {alias}");
     finding.fix_if(Safety::Safe, title, edit).uncovers_rules(&["N312"]);
 }
 
@@ -434,7 +435,7 @@ fn traversal(model: &Model, location: &Location, span: Span, alias: &Path, out: 
     finding.severity(Severity::Error);
     let kind = if location.kind == LocationKind::PrefixStop { "^~ " } else { "" };
     finding.help(format!("end both with a slash: location {kind}{pattern}/ {{"));
-    finding.fix(Safety::Manual, format!("{}/ instead", location_title(model, location.id)));
+    finding.fix(Safety::Manual, format!("write {}/ instead", location_title(model, location.id)));
 }
 
 /// Does any request come to this directory? A server's own `root` often only stands there.
@@ -505,7 +506,7 @@ fn look(
                     finding.evidence(EvidenceKind::File, format!("{} does not exist", at.display()))
                 }
             };
-            finding.help(format!("create it, or correct the {word}; look with: ls -ld {shown}"));
+            finding.help(format!("create it, or correct the {word}; check with: ls -ld {shown}"));
             finding.fix(Safety::Manual, format!("create the directory or correct the {word}"));
             return Ok(());
         }
@@ -513,7 +514,7 @@ fn look(
             let finding = out
                 .report(format!("static files get 404 or 500: {shown}: {reason}"))
                 .at(directory.span, reason.clone());
-            finding.help(format!("look with: namei -l {shown}"));
+            finding.help(format!("check with: namei -l {shown}"));
             finding.fix(Safety::Manual, format!("correct the {word}"));
             return Ok(());
         }
@@ -523,7 +524,7 @@ fn look(
         let finding = out
             .report(format!("static files get 404: {shown} is not a directory"))
             .at(directory.span, format!("this {word} is {}", metadata.kind));
-        finding.help(format!("name the directory; look with: ls -l {shown}"));
+        finding.help(format!("name the directory; check with: ls -l {shown}"));
         finding.fix(Safety::Manual, format!("correct the {word}"));
         return Ok(());
     }
@@ -561,7 +562,7 @@ fn unreadable(
     };
     let finding = out
         .report(format!(
-            "static files get 403: nginx's user {} may not pass {}",
+            "static files get 403: nginx's user {} cannot pass {}",
             user.name,
             path.display()
         ))

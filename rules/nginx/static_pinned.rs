@@ -1,4 +1,4 @@
-//! Static files of one release, whichever is current.
+//! Static files from one fixed release, whichever is current.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -10,10 +10,10 @@ use crate::rule::{Edit, EvidenceKind, Safety, Sink};
 crate::rule! {
     /// New pages with old style sheets and scripts: nginx serves one concrete release's files.
     ///
-    /// A `root` or `alias` that names `releases/2026-04-21` instead of the link `current` goes on
-    /// serving that release's files when the link moves. Pages of the new release then ask for
-    /// files that are not there (404), or get the old ones; when old releases are pruned, all
-    /// static files are gone. nginx follows links at each request, so `current` needs no reload.
+    /// A `root` or `alias` that names `releases/2026-04-21` instead of the link `current` keeps
+    /// serving that release's files when the link moves. Pages of the new release then request
+    /// files that do not exist (404), or get the old ones; when old releases are pruned, all static
+    /// files are gone. nginx follows links at each request, so `current` needs no reload.
     ///
     /// Proved by `static-pinned`: after the link moved and the reload, the pages were the
     /// new release's and the style sheet still the old one's.
@@ -102,8 +102,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         let name = release.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let link_shown = link.path.display();
         let finding = out.report(format!(
-            "static files stay those of release {name} when {link_shown} moves: {word} names the \
-             release itself"
+            "static files still come from release {name} after {link_shown} moves: {word} names \
+             the release itself"
         )).at(directory.span, format!("not through {link_shown}"));
         if let Some(current) = &link.current {
             let text = format!("{link_shown} -> {}", current.display());

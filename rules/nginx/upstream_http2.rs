@@ -7,12 +7,12 @@ use crate::facts::nginx::Version;
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// Every request gets 502: nginx passes requests on by HTTP/2, and gunicorn answers HTTP/1 alone.
+    /// Every request gets 502: nginx passes requests on in HTTP/2, but gunicorn speaks only HTTP/1.
     ///
-    /// From 1.29.4 on nginx takes `proxy_http_version 2;`, and `nginx -t` is content with it.
-    /// gunicorn speaks HTTP/2 without encryption from 26.2.0 on only, and only where
-    /// `http2_cleartext` is set. Measured on nginx 1.30.6: every request 502, and the error log
-    /// says `upstream sent too large http2 frame`. Older versions of nginx refuse the line.
+    /// From 1.29.4 on nginx accepts `proxy_http_version 2;`, and so does `nginx -t`. gunicorn
+    /// speaks HTTP/2 without encryption only from 26.2.0 on, and only if `http2_cleartext` is set.
+    /// Measured on nginx 1.30.6: every request 502, and the error log says `upstream sent too large
+    /// http2 frame`. Older versions of nginx refuse the line.
     ///
     /// Proved by `upstream-http2`: `nginx -t` found nothing, and every request got 502.
     ///
@@ -94,12 +94,12 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             return Ok(());
         }
         out.report(
-            "every request gets 502: nginx passes them on by HTTP/2, gunicorn answers HTTP/1",
+            "every request gets 502: nginx passes it on in HTTP/2, but gunicorn speaks HTTP/1",
         )
-        .at(word.span(), "not to gunicorn")
+        .at(word.span(), "gunicorn does not speak it")
         .at(pass.word, "passed on here")
         .help("there: proxy_http_version 1.1;")
-        .fix(Safety::Safe, "proxy_http_version 1.1")
+        .fix(Safety::Safe, "set proxy_http_version 1.1")
         .edit(Edit::replace(word.span(), "1.1"));
     }
     Ok(())

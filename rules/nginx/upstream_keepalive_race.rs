@@ -9,14 +9,14 @@ crate::rule! {
     ///
     /// nginx keeps connections to a group with `keepalive` for 60 s (`keepalive_timeout` in the
     /// `upstream`), from 1.29.7 on to every group; gthread closes them after `keepalive`, 2 s. A
-    /// request that meets the end is reset. nginx sends a GET again, a POST it may not. Measured with
-    /// 40 clients that sent a POST every two seconds, nginx 1.22.1: 4 of 1,400 got 502 with gunicorn
-    /// 23.0.0, 2 of 1,401 with 27.0.1, and none of 1,402 with `keepalive = 65`.
+    /// request that meets the close is reset. nginx resends a GET, but must not resend a POST.
+    /// Measured with 40 clients that sent a POST every two seconds, nginx 1.22.1: 4 of 1,400 got
+    /// 502 with gunicorn 23.0.0, 2 of 1,401 with 27.0.1, and none of 1,402 with `keepalive = 65`.
     ///
-    /// An info where nginx keeps connections of its own accord. Told of gunicorn 27.0 and later: of older ones G207 says that kept connections lose more, and
-    /// what to do instead. sync workers keep none.
+    /// An info if nginx keeps connections by default. Reported for gunicorn 27.0 and later: with
+    /// older ones kept connections lose more, and G207 says what to do. sync workers keep none.
     ///
-    /// By hand: `keepalive = 65` in gunicorn's settings, so that nginx is the one that closes.
+    /// By hand: `keepalive = 65` in gunicorn's settings, so nginx closes first.
     ///
     /// ```nginx,bad
     /// upstream myapp {
@@ -166,8 +166,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let right = waits.saturating_add(MARGIN);
     let finding = out
         .report(format!(
-            "now and then a POST gets 502: gunicorn closes an idle connection after {own_seconds} s, \
-             nginx uses it for up to {waits} s"
+            "now and then a POST gets 502: gunicorn closes an idle connection after {own_seconds} \
+             s, but nginx reuses it for up to {waits} s"
         ))
         .severity(severity)
         .at(place, "kept open here")
@@ -175,6 +175,6 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         .help(format!("keepalive = {right} in gunicorn's settings, so that nginx closes first"));
     let to = i64::try_from(right).unwrap_or(i64::MAX);
     let edits = Edit::setting(app, "keepalive", Value::Number(to)).map(|edit| vec![edit]);
-    finding.fix_if(Safety::Safe, format!("keepalive = {right}"), edits.unwrap_or_default());
+    finding.fix_if(Safety::Safe, format!("set keepalive = {right}"), edits.unwrap_or_default());
     Ok(())
 }

@@ -9,18 +9,18 @@ use crate::rule::prelude::{apart, nearest};
 use crate::rule::{Edit, Safety, Sink};
 
 crate::rule! {
-    /// Every request gets 502: nginx connects to a socket that is not gunicorn's.
+    /// Every request gets 502: nginx connects to the wrong socket, not to gunicorn's.
     ///
-    /// Nothing that nginx passes requests to is what gunicorn binds (or what its `.socket` unit
-    /// listens on). The peer that looks most like it is named: the same directory or file name,
-    /// the same port on another address, an upstream with the application's name, a port that is a
-    /// digit away or that the application's own site leads to and on which nobody is known to listen.
+    /// None of the addresses that nginx passes requests to is one gunicorn binds (or its `.socket`
+    /// unit listens on). The most similar peer is named: the same directory or file name, the same
+    /// port on another address, an upstream with the application's name, a port that differs by a
+    /// digit, or that the application's own site leads to and on which nothing is known to listen.
     /// Paths are compared as the kernel sees them: `/var/run` is `/run`, doubled slashes count
     /// once, `127.0.0.1:8000` reaches `0.0.0.0:8000`. The right port over the wrong protocol, IPv4
     /// or IPv6, is S604.
     ///
-    /// Where `expected-upstream` in deploy-doctor.toml says which socket it should be, both sides
-    /// are held against that.
+    /// If `expected-upstream` in deploy-doctor.toml names the socket, both sides are compared with
+    /// that.
     ///
     /// Proved by `upstream-mismatch`: gunicorn was up, and every request got 502.
     ///
@@ -50,7 +50,7 @@ crate::rule! {
     ///     }
     /// }
     /// ```
-    /// A URI part stays, behind the colon that a socket needs before it:
+    /// A URI part stays, after the colon that a socket needs before it:
     /// ```nginx,bad
     /// server {
     ///     listen 80 default_server;
@@ -151,9 +151,7 @@ fn candidates<'d>(deployment: &'d Deployment, app: &'d App) -> Result<Vec<Candid
     app.service.lines_kept()?;
     // What gunicorn refuses says nothing of where it would listen.
     if let Some(refused) = app.gunicorn.settings.refused() {
-        return Err(Why::depends(format!(
-            "gunicorn does not start with what it is given: {refused}"
-        )));
+        return Err(Why::depends(format!("gunicorn does not start with its settings: {refused}")));
     }
     let nginx = &deployment.nginx;
     let model = nginx.all_passes()?;
@@ -169,7 +167,7 @@ fn candidates<'d>(deployment: &'d Deployment, app: &'d App) -> Result<Vec<Candid
         free.iter().flat_map(|pass| pass.peers.iter().map(|peer| (*pass, peer))).collect();
     for (_, peer) in &peers {
         if bounds.iter().any(|bound| may_be_here(&peer.endpoint, &bound.endpoint)) {
-            let why = format!("whether {} is this machine, only a resolver tells", peer.endpoint);
+            let why = format!("only a resolver can tell whether {} is this machine", peer.endpoint);
             return Err(Why::depends(why));
         }
     }
@@ -197,7 +195,7 @@ fn report(app: &App, model: &Model, best: &Candidate<'_>, all: &[Candidate<'_>],
     let (to, on) = (&best.peer.endpoint, &best.bound.endpoint);
     let finding = out
         .report(format!(
-            "every request gets 502: nginx connects to {to}, gunicorn of {} listens on {on}",
+            "every request gets 502: nginx connects to {to}, but gunicorn of {} listens on {on}",
             app.name
         ))
         .at(best.peer.span, "nginx connects here");
@@ -220,7 +218,7 @@ fn report(app: &App, model: &Model, best: &Candidate<'_>, all: &[Candidate<'_>],
     let scheme = if best.peer.span == best.pass.word { "proxy_pass http://" } else { "server " };
     let right = as_peer(on);
     finding.help(format!(
-        "in nginx: {scheme}{right};\nor let gunicorn listen where nginx connects: --bind {to}"
+        "in nginx: {scheme}{right};\nor make gunicorn listen where nginx connects: --bind {to}"
     ));
     let wrong = all.iter().filter(|other| other.peer.endpoint == *to);
     let edits: Option<Vec<Edit>> =
@@ -229,7 +227,7 @@ fn report(app: &App, model: &Model, best: &Candidate<'_>, all: &[Candidate<'_>],
     let safety = if best.rank == SLIPPED { Safety::Unsafe } else { Safety::Safe };
     // As long as nothing led to the application, how it is led there was not judged.
     finding
-        .fix_if(safety, format!("nginx connects to {right}"), edits.unwrap_or_default())
+        .fix_if(safety, format!("make nginx connect to {right}"), edits.unwrap_or_default())
         .uncovers_rules(&super::ON_THE_WAY);
 }
 

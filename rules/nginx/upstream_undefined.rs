@@ -8,16 +8,16 @@ use crate::rule::prelude::nearest;
 use crate::rule::{Safety, Sink};
 
 crate::rule! {
-    /// nginx does not load: `proxy_pass` names an upstream that is not there.
+    /// nginx does not load: `proxy_pass` names an upstream that does not exist.
     ///
-    /// A name that is no `upstream` is looked up as a host when nginx loads its configuration. If
-    /// that fails, nginx says `host not found in upstream` and neither reloads nor starts: a
-    /// site that runs goes on with the old configuration until the next restart, and is then
-    /// down. Upstream names are compared without regard to case.
+    /// A name that is not an `upstream` is looked up as a host when nginx loads its configuration.
+    /// If that fails, nginx says `host not found in upstream` and neither reloads nor starts: a
+    /// running site keeps the old configuration until the next restart, and is then down. Upstream
+    /// names are compared without regard to case.
     ///
-    /// Reported where the name is one slip away from an upstream, and, on a whole machine, where
-    /// one word without a port is in no `upstream`, not in `/etc/hosts` and not the machine's
-    /// own name, and no search domain could complete it.
+    /// Reported if the name is one typo away from an upstream, and, on a whole machine, if one word
+    /// without a port is in no `upstream`, not in `/etc/hosts` and not the machine's own name, and
+    /// no search domain could complete it.
     ///
     /// Proved by `upstream-undefined`: nginx refused to start (`host not found in
     /// upstream`), and every connection was refused.
@@ -87,14 +87,15 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
             }
             continue;
         }
-        let finding = out.report(format!(
-            "nginx refuses to load: \"{name}\" is no upstream, and no host can be found by this \
-             name"
-        )).at(destination.word, "\"host not found in upstream\"");
+        let finding = out
+            .report(format!(
+                "nginx refuses to load: \"{name}\" is not an upstream, and no host has this name"
+            ))
+            .at(destination.word, "\"host not found in upstream\"");
         let group = near.and_then(|near| model.upstream_named(near));
         let help = match group {
             Some(group) => {
-                finding.at(group.span, "the upstream that is there");
+                finding.at(group.span, "the existing upstream");
                 let right = &group.name.value;
                 format!("did you mean {right}? proxy_pass http://{right};")
             }
@@ -104,7 +105,7 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
             ),
         };
         finding.help(format!("{help}\nthen check with: nginx -t"));
-        finding.fix(Safety::Manual, "name the upstream that gunicorn is in");
+        finding.fix(Safety::Manual, "name gunicorn's upstream");
     }
     Ok(())
 }

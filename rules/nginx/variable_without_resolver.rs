@@ -2,16 +2,16 @@ use crate::facts::nginx::{Context, Destination, Host, Model, Target};
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// Every request gets 502: nginx has to look a name up for each request, and has no resolver.
+    /// Every request gets 502: nginx must look a name up for each request, but has no resolver.
     ///
-    /// With a variable in `proxy_pass` the name behind it is not looked up when nginx loads, so
-    /// `nginx -t` and the reload succeed. For a request nginx asks the `resolver` of this
-    /// configuration and nothing else: neither `/etc/hosts` nor resolv.conf, not even for
-    /// `localhost`. Without one it logs `no resolver defined to resolve NAME`. An address and a
-    /// socket need none, and the name of an `upstream` group is found without one.
+    /// With a variable in `proxy_pass` the name in it is not looked up when nginx loads, so `nginx
+    /// -t` and the reload succeed. For a request nginx uses only the `resolver` of this
+    /// configuration: neither `/etc/hosts` nor resolv.conf, not even for `localhost`. Without one
+    /// it logs `no resolver defined to resolve NAME`. An address or a socket needs none, and the
+    /// name of an `upstream` group is found without one.
     ///
     /// By hand: `upstream myapp { server 127.0.0.1:8000; }` and the name `myapp` in the variable;
-    /// or the address in place of the name; or a `resolver`.
+    /// or the address instead of the name; or a `resolver`.
     ///
     /// Proved by `variable-without-resolver`: `nginx -t` and the reload succeeded, gunicorn
     /// listened, and every request got 502 (`no resolver defined to resolve localhost`).
@@ -155,13 +155,13 @@ fn report(
     };
     let finding = out
         .report(format!(
-            "{which} gets 502: nginx has no resolver to look up {name}, which a variable holds"
+            "{which} gets 502: nginx has no resolver to look up {name}, which comes from a variable"
         ))
         .at(destination.word, "\"no resolver defined to resolve\"")
         .at_some(*set, "the name comes from here");
     let address = known_address(deployment, name);
     let help = match address {
-        Some(address) => format!("the address in place of {name}: {address}:{port}"),
+        Some(address) => format!("write the address instead of {name}: {address}:{port}"),
         None => {
             "resolver 127.0.0.53;   in the server, with the machine's own name server".to_owned()
         }
@@ -172,7 +172,7 @@ fn report(
              variable"
         ))
         .by_hand(Some(destination.word));
-    finding.fix(Safety::Manual, "an address or an upstream in place of the name");
+    finding.fix(Safety::Manual, "write an address or an upstream instead of the name");
 }
 
 /// The IPv4 address of a name that the machine's own files tell.

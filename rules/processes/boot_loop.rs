@@ -3,18 +3,19 @@ use crate::facts::{App, Journal, UnitState, Why};
 use crate::rule::{EvidenceKind, Safety, Sink};
 
 crate::rule! {
-    /// The site is down or nearly so: what serves it ends and is started again, over and over.
+    /// The site is down or nearly so: gunicorn or its workers exit and restart, over and over.
     ///
-    /// Either gunicorn's workers end right after their start, and the master starts others in their
-    /// place without end: requests wait in the queue, and nothing but the growing numbers of the
-    /// processes shows it. An application that calls `app.run()` at import does that: the first
-    /// worker serves by itself and answers nothing of gunicorn's, the others find its port taken.
-    /// Or the whole unit ends and `Restart=` starts it again.
+    /// Either gunicorn's workers exit right after their start, and the master keeps starting
+    /// others: requests wait in the queue, and only the growing process numbers show it. An
+    /// application that calls `app.run()` at import does that: the first worker runs its own server
+    /// and answers none of gunicorn's requests, the others find its port taken. Or the whole unit
+    /// exits and `Restart=` starts it again.
     ///
-    /// Counted are the workers that the journal has seen start since the last start or reload,
+    /// The count is of workers whose start the journal shows since the last start or reload,
     /// without those for which gunicorn gives a reason (`max_requests`, a timeout, a signal).
     ///
-    /// By hand: `journalctl -u myapp -n 100` says how they end; `systemctl show -p NRestarts myapp`.
+    /// By hand: `journalctl -u myapp -n 100` shows how they exit; `systemctl show -p NRestarts
+    /// myapp`.
     ///
     /// Proved by `app-import-exits`: `gunicorn --check-config` and the reload returned 0, the unit
     /// stayed active, and no request was answered any more: gunicorn starts workers for ever.
@@ -63,7 +64,7 @@ crate::rule! {
     /// ExecMainStatus=203
     /// ```
     ///
-    /// A limit of requests replaces workers as well:
+    /// A limit of requests also replaces workers:
     ///
     /// ```text,good,command=systemctl show
     /// Id=myapp.service
@@ -127,35 +128,39 @@ fn unit_loops(app: &App, state: &UnitState, out: &mut Sink) {
     let how = state.failure().map_or(String::new(), |failure| format!(" ({failure})"));
     let says = super::last_words(app).map_or(String::new(), |words| format!(": {words}"));
     out.report(format!(
-        "the site is down: systemd has started {name} {} times again, and it ends each time{how}{says}",
+        "the site is down: systemd has restarted {name} {} times, and it exits each \
+         time{how}{says}",
         state.restarts
     ))
-    .at_some(start(app), "this ends right after its start")
+    .at_some(start(app), "this exits right after its start")
     .evidence(
         EvidenceKind::Command,
         format!("systemctl show {name}: SubState=auto-restart NRestarts={}", state.restarts),
     )
     .subject("unit")
-    .help(format!("journalctl -u {name} -n 100   says how it ends; repair it, then:\nsystemctl restart {name}"))
-    .fix(Safety::Manual, "repair what ends it");
+    .help(format!(
+        "journalctl -u {name} -n 100   shows how it exits; repair the cause, \
+         then:\nsystemctl restart {name}"
+    ))
+    .fix(Safety::Manual, "find why it exits");
 }
 
 fn workers_loop(app: &App, journal: &Journal, workers: usize, out: &mut Sink) {
     let name = &app.name;
     out.report(format!(
         "requests hang: gunicorn of {name} has started {} workers since its last start or reload, \
-         where the settings ask for {workers}; they end again and again",
+         where the settings ask for {workers}; they keep exiting",
         journal.boots
     ))
-    .at_some(start(app), "started by this")
+    .at_some(start(app), "starts gunicorn")
     .evidence(
         EvidenceKind::Journal,
         format!("journal of {name}: Booting worker with pid, {} times", journal.boots),
     )
     .subject("workers")
     .help(format!(
-        "journalctl -u {name} -n 100   says how they end (an app.run() at import, a sys.exit());\n\
-         repair it, then: systemctl restart {name}"
+        "journalctl -u {name} -n 100   shows how they exit (an app.run() at import, a \
+         sys.exit());\nrepair the cause, then: systemctl restart {name}"
     ))
-    .fix(Safety::Manual, "repair what ends the workers");
+    .fix(Safety::Manual, "find why the workers exit");
 }

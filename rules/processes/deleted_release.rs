@@ -4,23 +4,23 @@ use crate::rule::{EvidenceKind, Safety, Sink};
 crate::rule! {
     /// The next reload kills gunicorn: the directory that its master works in was deleted.
     ///
-    /// Measured: once the release that the master was started in is pruned, `/proc/PID/cwd` ends in
+    /// Measured: once the release the master was started in is pruned, `/proc/PID/cwd` ends in
     /// ` (deleted)` and the next SIGHUP ends the master with FileNotFoundError, exit 1, even with
-    /// `--chdir`. Pruning old releases gets there in the end when nobody ever restarts. A directory
-    /// of the same name that was made anew does not help. A Python that was removed, and not
-    /// replaced by an upgrade, leads to the same: new workers cannot import what they need.
+    /// `--chdir`. Pruning old releases gets there in the end if nobody ever restarts. Recreating a
+    /// directory of the same name does not help. A Python that was removed, and not replaced by an
+    /// upgrade, has the same effect: new workers cannot import what they need.
     ///
-    /// What this rule cannot see: with `--chdir` through the link, the first reload takes the master
-    /// into the new release, and `/proc/PID/cwd` with it. gunicorn still asks for the directory it
-    /// was started in at every reload, and once that is pruned the next one ends it with `can't chdir
-    /// to …` (measured). Nothing outside the process tells that directory any more. With
-    /// `Environment=PWD=/srv/myapp/current` beside `--chdir /srv/myapp/current`, which is what `fix`
-    /// and `init` write, or with `WorkingDirectory=` on a directory that stays (`/srv/myapp`), the
-    /// same prune does no harm (measured).
+    /// This rule cannot see one case: with `--chdir` through the link, the first reload takes the
+    /// master into the new release, and `/proc/PID/cwd` with it. On every reload gunicorn still
+    /// goes to the directory it was started in, and once that is pruned the next one ends it with
+    /// `can't chdir to …` (measured). Nothing outside the process shows that directory any more.
+    /// With both `Environment=PWD=/srv/myapp/current` and `--chdir /srv/myapp/current`, as `fix`
+    /// and `init` write them, or with `WorkingDirectory=` on a directory that stays (`/srv/myapp`),
+    /// the same prune does no harm (measured).
     ///
     /// By hand: `systemctl restart myapp`, once; then keep the release that the master was started
-    /// in (`readlink /proc/$(systemctl show -P MainPID myapp)/cwd`), or have the unit say one of the
-    /// two above.
+    /// in (`readlink /proc/$(systemctl show -P MainPID myapp)/cwd`), or put one of the two above
+    /// into the unit.
     ///
     /// Proved by `release-pruned`: the reload returned 0, the master ended with
     /// FileNotFoundError, and the site answered 502 until Restart= brought it back.
@@ -34,7 +34,7 @@ crate::rule! {
     /// 800 exe=/opt/python3.10/bin/python3.10(deleted)
     /// ```
     ///
-    /// An upgrade replaced Python; the master goes on with the old one and SIGHUP works:
+    /// An upgrade replaced Python; the master still runs the old one and SIGHUP works:
     ///
     /// ```proc,good
     /// 800 exe=/usr/bin/python3(deleted)
@@ -69,7 +69,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             "the next reload takes the site down: the {what} of gunicorn's master, {}, was deleted",
             path.display()
         ))
-        .at_known(&app.service.working_directory, "resolved once, when gunicorn was started")
+        .at_known(&app.service.working_directory, "resolved once, when gunicorn started")
         .evidence(
             EvidenceKind::Process,
             format!("the {what} of master {pid} is {} (deleted)", path.display()),

@@ -3,14 +3,14 @@ use crate::facts::{App, Why};
 use crate::rule::{EvidenceKind, Safety, Severity, Sink};
 
 crate::rule! {
-    /// Requests wait or are lost because fewer workers live than gunicorn is told to keep.
+    /// Requests wait or are lost because fewer workers live than configured.
     ///
-    /// SIGTTOU takes workers away until the next reload, a worker that is killed again and again
-    /// is missing between its lives, and a larger number in a unit or configuration file counts
-    /// only after a restart or reload. With one worker nobody serves while it is replaced.
+    /// SIGTTOU removes workers until the next reload, a worker that keeps being killed is missing
+    /// in between, and a larger number in a unit or configuration file applies only after a restart
+    /// or reload. With one worker no request is served while it is being replaced.
     ///
-    /// By hand: `journalctl -u myapp` for workers that die; else `systemctl reload myapp`, and
-    /// where the number stands in `ExecStart=`, `systemctl restart myapp`.
+    /// By hand: `journalctl -u myapp` for workers that die; otherwise `systemctl reload myapp`, or,
+    /// if `ExecStart=` sets the number, `systemctl restart myapp`.
     ///
     /// Proved by `fewer-workers`: one request of three seconds held up every other one; with the
     /// three workers configured they were answered meanwhile.
@@ -25,7 +25,7 @@ crate::rule! {
     /// - 813
     /// ```
     ///
-    /// A worker more than configured is no fault: SIGTTIN adds one.
+    /// One worker more than configured is not a fault: SIGTTIN adds one.
     ///
     /// ```proc,good
     /// 814 like=811 start=900
@@ -53,25 +53,22 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         return Err(Why::depends("gunicorn has just started"));
     }
     let (severity, consequence) = match live {
-        0 => (Severity::Error, "nobody serves requests"),
-        1 => (Severity::Error, "requests wait while the only worker is busy or replaced"),
+        0 => (Severity::Error, "no request is served"),
+        1 => (Severity::Error, "requests wait while the only worker is busy or being replaced"),
         _ => (Severity::Warning, "requests wait longer"),
     };
     let alive = if live == 1 { "worker lives" } else { "workers live" };
     let stem = app.stem();
     out.report(format!("{consequence}: {live} {alive} of {configured} configured"))
         .severity(severity)
-        .at_first([
-            (workers.span(), "this many are configured"),
-            (start(app), "gunicorn is started here"),
-        ])
+        .at_first([(workers.span(), "this many are configured"), (start(app), "starts gunicorn")])
         .evidence(
             EvidenceKind::Process,
             format!("master {}, {live} {alive} below it", master.process.pid),
         )
         .help(format!(
-            "journalctl -u {stem} -n 50   shows workers that die; if none does:\nsystemctl reload \
-             {stem}\nor, where the number stands in ExecStart=: systemctl restart {stem}"
+            "journalctl -u {stem} -n 50   shows workers that die; if none do:\nsystemctl reload \
+             {stem}\nor, if ExecStart= sets the number: systemctl restart {stem}"
         ))
         .fix(Safety::Manual, format!("systemctl reload {stem}"));
     Ok(())

@@ -3,16 +3,16 @@ use crate::facts::{App, Why};
 use crate::rule::{EvidenceKind, Safety, Sink};
 
 crate::rule! {
-    /// The new gunicorn is installed and does not run: no reload loads it.
+    /// The new gunicorn is installed but not running: no reload loads it.
     ///
-    /// SIGHUP starts new workers out of the master, which has gunicorn's code in memory. Measured: after
-    /// `pip install` of 27.0.1 over a running 20.1.0, 23.0.0 and 25.3.0, and of 23.0.0 over 27.0.1, the
-    /// workers after the reload were still of the version before, with `sync` and `gthread`. What was
-    /// repaired in the new version (a hole, requests lost at a reload) is not repaired here, and an
-    /// option that only the new one knows is refused by nobody before the next start.
+    /// SIGHUP forks new workers from the master, which has gunicorn's code in memory. Measured:
+    /// after `pip install` of 27.0.1 over a running 20.1.0, 23.0.0 and 25.3.0, and of 23.0.0 over
+    /// 27.0.1, the workers after the reload still had the previous version, with `sync` and
+    /// `gthread`. Repairs in the new version (a security hole, requests lost on reload) are not in
+    /// effect, and an option that only the new one has is not checked until the next start.
     ///
-    /// Told by the times of the environment's files: gunicorn was installed after the master was started,
-    /// into an environment that was there before.
+    /// Detected by the times of the environment's files: gunicorn was installed after the master
+    /// started, into an environment that existed before.
     ///
     /// By hand: `systemctl restart myapp`, once.
     ///
@@ -31,7 +31,7 @@ crate::rule! {
     /// 812 start=5101
     /// 813 start=5101
     /// ```
-    /// The same version, installed once more:
+    /// The same version, reinstalled:
     ///
     /// ```tree,good
     /// /srv/myapp/.venv/lib/python3.11/site-packages/gunicorn-23.0.0.dist-info/ mtime=1776005000
@@ -49,7 +49,7 @@ crate::rule! {
     /// {"MESSAGE": "[2026-04-21 09:20:00 +0000] [11] [INFO] Starting gunicorn 23.0.0"}
     /// ```
     ///
-    /// An environment that was made as a whole after that start is another one's:
+    /// An environment created as a whole after that start belongs to another gunicorn:
     ///
     /// ```tree,good
     /// /srv/myapp/.venv/lib/python3.11/site-packages/gunicorn-23.0.0.dist-info/ mtime=1776005000
@@ -92,13 +92,13 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let (stem, pid) = (app.stem(), master.process.pid);
     let ago = installed.gunicorn.saturating_sub(started);
     out.report(format!(
-        "gunicorn{version} is installed and does not run: the master was started before, and a reload \
-         keeps the version that it has in memory"
+        "gunicorn{version} is installed but not running: the master started earlier, and a reload \
+         keeps the version in memory"
     ))
     .at_some(start(app), "runs from the next start on")
     .evidence(
         EvidenceKind::Process,
-        format!("installed in {} {ago} s after master {pid} was started", venv.display()),
+        format!("installed in {} {ago} s after master {pid} started", venv.display()),
     )
     .help(format!("systemctl restart {stem}"))
     .fix(Safety::Manual, format!("systemctl restart {stem}"));

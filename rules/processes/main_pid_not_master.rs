@@ -8,10 +8,10 @@ crate::rule! {
     ///
     /// `$MAINPID` is the process that `ExecStart=` started. When that is a shell or a script that
     /// waits for gunicorn, SIGHUP kills it, systemd ends the rest of the unit, and `systemctl
-    /// reload` returns 0 (measured). This rule sees it in the process table, also where a script
-    /// hides it from U103. `uv run` passes SIGHUP on.
+    /// reload` returns 0 (measured). This rule sees it in the process table, even if a script hides
+    /// it from U103. `uv run` passes SIGHUP on.
     ///
-    /// By hand: put `exec` before gunicorn in the script, or name gunicorn itself in `ExecStart=`,
+    /// By hand: put `exec` before gunicorn in the script, or put gunicorn itself in `ExecStart=`,
     /// then restart once.
     ///
     /// Proved by `shell-stays-main-process`: the reload returned 0 (with systemd 262 also 1),
@@ -58,7 +58,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     }
     let master = processes.master()?.process.pid;
     out.report(format!(
-        "a reload takes the site down, even where it returns 0: SIGHUP hits {}, the main process, not \
+        "a reload takes the site down, even if it returns 0: SIGHUP hits {}, the main process, not \
          gunicorn's master {master}",
         main.name
     ))
@@ -66,8 +66,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     .at_some(start(app), format!("starts {}, which stays", main.name))
     .evidence(EvidenceKind::Process, format!("{} is {}, the main process", main.pid, main.name))
     .evidence(EvidenceKind::Process, format!("{master} is gunicorn's master"))
-    .help("Let ExecStart= name gunicorn itself, or put `exec` before it in the script")
+    .help("Put gunicorn itself in ExecStart=, or `exec` before it in the script")
     .by_hand(start(app))
-    .fix(Safety::Manual, "start gunicorn itself, or with exec");
+    .fix(Safety::Manual, "start gunicorn directly, or with exec");
     Ok(())
 }

@@ -5,20 +5,22 @@ use crate::facts::{App, Why};
 use crate::rule::{EvidenceKind, Safety, Sink};
 
 crate::rule! {
-    /// Old and new code answer side by side: some workers were started before the code was changed, and
+    /// Old and new code answer side by side: some workers started before the code was changed,
     /// others after.
     ///
-    /// Where code is updated in place (`git pull`, `rsync` into the directory that is served) every worker
-    /// that starts from then on imports the new one: also the one that `max_requests`, a timeout or a
-    /// crash puts in the place of another, long before the reload. And after a reload a worker with a
-    /// request that does not end stays as it is; `graceful_timeout` does not bound it there (measured). A
-    /// visitor gets the one or the other by chance, and a form of the one is sent to the other.
+    /// If code is updated in place (`git pull`, `rsync` into the directory that is served) every
+    /// worker that starts from then on imports the new code, even one that replaces another after
+    /// `max_requests`, a timeout or a crash, long before the reload. And after a reload a worker
+    /// with a request that does not end stays as it is; `graceful_timeout` does not limit it there
+    /// (measured). A visitor gets old or new code by chance, and a form from one is sent to the
+    /// other.
     ///
-    /// Told by the start of the workers and the time of the application's own modules, where no release
-    /// link is moved (there it is P503's), and not before the workers have had their `graceful_timeout`.
+    /// Detected by the start of the workers and the time of the application's own modules, if there
+    /// is no release link (otherwise it is P503), and not before the workers have had their
+    /// `graceful_timeout`.
     ///
-    /// By hand: `systemctl reload myapp`; a worker that stays after that, `kill -TERM PID`. Releases side
-    /// by side with a link do not have this.
+    /// By hand: `systemctl reload myapp`; a worker that stays after that, `kill -TERM PID`.
+    /// Separate releases with a link do not have this problem.
     ///
     /// Proved by `mixed-generations`: the old and the new release answered side by side; after the reload
     /// only the new one did.
@@ -110,7 +112,7 @@ fn report(app: &App, old: &[&Process], young: usize, module: &ReadModule, out: &
     let help = match more {
         // A reload has been, and these did not go.
         true => {
-            format!("ps -fp {}   see what they do, then:\nkill -TERM {listed}", numbers.join(","))
+            format!("ps -fp {}   shows what they do; then:\nkill -TERM {listed}", numbers.join(","))
         }
         false => format!("systemctl reload {stem}"),
     };
@@ -120,7 +122,7 @@ fn report(app: &App, old: &[&Process], young: usize, module: &ReadModule, out: &
          {young} the new",
         old.len()
     ))
-    .at_some(start(app), "started by this")
+    .at_some(start(app), "starts gunicorn")
     .evidence(EvidenceKind::Process, format!("started before the change: {}", numbers.join(", ")))
     .help(help.clone())
     .subject("workers")

@@ -1,4 +1,4 @@
-//! Rules of the area `processes`: what only the process table of a living host shows.
+//! Rules of the area `processes`: faults that only the process table of a live host shows.
 
 crate::area![
     not_running,

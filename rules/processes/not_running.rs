@@ -3,16 +3,16 @@ use crate::facts::{App, Why};
 use crate::rule::{EvidenceKind, Safety, Severity, Sink};
 
 crate::rule! {
-    /// The site is down: the unit is enabled, and no gunicorn runs in it.
+    /// The site is down: the unit is enabled, but no gunicorn runs in it.
     ///
-    /// The control group of the unit is empty. Either it was stopped, or gunicorn ended: after a
+    /// The control group of the unit is empty. Either it was stopped, or gunicorn exited: after a
     /// reload with code that cannot be imported the master exits 3, and without `Restart=` nothing
     /// starts it again. A unit that a `.socket` unit starts at the first request may well be idle.
     ///
-    /// Where another unit's gunicorn holds the socket, the site is up, and this is a unit that was
-    /// left over: a warning.
+    /// If another unit's gunicorn has the socket, the site is up, and this unit is a leftover: a
+    /// warning.
     ///
-    /// By hand: `journalctl -u myapp -n 50` says why it ended, then `systemctl start myapp`.
+    /// By hand: `journalctl -u myapp -n 50` shows why it exited, then `systemctl start myapp`.
     ///
     /// Proved by `no-restart`: after the master was killed the unit stayed failed and every request
     /// got 502; with Restart=always it was back.
@@ -68,16 +68,16 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let other = served_by(app);
     let message = match &other {
         Some(other) => format!(
-            "{} is enabled and runs no process: {other} holds its socket and serves the site",
+            "{} is enabled but has no process: {other} holds its socket and serves the site",
             app.name
         ),
         None => {
-            format!("the site is down: {} is enabled and runs no process{}", app.name, why(app))
+            format!("the site is down: {} is enabled but has no process{}", app.name, why(app))
         }
     };
     let finding = out
         .report(message)
-        .at_some(start(app), "nothing of this runs")
+        .at_some(start(app), "no process of this runs")
         .evidence(EvidenceKind::Process, format!("the control group of {} is empty", app.name));
     if let Some(words) = last_words(app) {
         finding.evidence(EvidenceKind::Journal, format!("journal of {}: {words}", app.name));
@@ -85,7 +85,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let Some(other) = other else {
         finding
             .help(format!(
-                "journalctl -u {stem} -n 50   says why it ended; repair that, then:\n\
+                "journalctl -u {stem} -n 50   shows why it exited; repair the cause, then:\n\
                  systemctl start {stem}"
             ))
             .fix(Safety::Manual, format!("systemctl start {stem}"));
@@ -94,10 +94,10 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     finding
         .severity(Severity::Warning)
         .help(format!(
-            "if {other} is to serve the site: systemctl disable {stem}\n\
-             if {stem} is: give the two different sockets, then: systemctl start {stem}"
+            "if {other} should serve the site: systemctl disable {stem}\nif {stem} should: give \
+             each its own socket, then: systemctl start {stem}"
         ))
-        .fix(Safety::Manual, format!("systemctl disable {stem}, or another socket for it"));
+        .fix(Safety::Manual, format!("systemctl disable {stem}, or give it another socket"));
     Ok(())
 }
 
@@ -122,10 +122,10 @@ fn why(app: &App) -> String {
     let failure = app.state.ok().and_then(|state| state.failure());
     match (failure, last_words(app)) {
         (None, None) => String::new(),
-        (Some(failure), None) => format!(": it ended with {failure}"),
-        (None, Some(words)) => format!(": gunicorn says \"{words}\""),
+        (Some(failure), None) => format!(": it failed with {failure}"),
+        (None, Some(words)) => format!(": gunicorn logged \"{words}\""),
         (Some(failure), Some(words)) => {
-            format!(": it ended with {failure}; gunicorn says \"{words}\"")
+            format!(": it failed with {failure}; gunicorn logged \"{words}\"")
         }
     }
 }

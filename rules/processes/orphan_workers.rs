@@ -4,20 +4,21 @@ use crate::facts::{App, Endpoint, Why};
 use crate::rule::{EvidenceKind, Safety, Severity, Sink};
 
 crate::rule! {
-    /// Workers whose master is gone keep the port: gunicorn cannot start again, or old code goes on
+    /// Workers whose master is gone keep the port: gunicorn cannot start again, or old code keeps
     /// answering, and no reload, stop or restart reaches it.
     ///
-    /// A master that is killed (by the kernel when memory runs out, by SIGHUP through a shell) takes
-    /// its workers along only where systemd ends what is left of the unit. With `KillMode=process` or
-    /// `none` they stay, and over TCP the new master finds the port taken: `Connection in use`, and it
-    /// ends after five tries. Measured, 20.1.0 to 27.0.1, after SIGKILL of the master: `gthread`,
-    /// `gevent` and `asgi` workers end within a second, idle `sync` workers after half of `timeout`
-    /// (15 s), one at work on a request when that is answered, and uvicorn's worker never.
+    /// A master that is killed (by the kernel when memory runs out, by SIGHUP through a shell)
+    /// takes its workers along only if systemd kills the rest of the unit. With `KillMode=process`
+    /// or `none` they stay, and over TCP the new master finds the port taken: `Connection in use`,
+    /// and it exits after five tries. Measured, 20.1.0 to 27.0.1, after SIGKILL of the master:
+    /// `gthread`, `gevent` and `asgi` workers end within a second, idle `sync` workers after half
+    /// of `timeout` (15 s), one at work on a request when that is answered, and uvicorn's worker
+    /// never.
     ///
-    /// A worker is told by its title, or by the signals that it handles itself (`SigCgt` in
+    /// A worker is recognised by its title, or by the signals that it handles itself (`SigCgt` in
     /// `/proc/PID/status`): SIGUSR1 and no SIGHUP, where a master has both.
     ///
-    /// With a new master on a unix socket the old ones are out of the way (a warning): the path leads
+    /// With a new master on a unix socket the old workers do no harm (a warning): the path leads
     /// to the new socket, and they only finish what they have.
     ///
     /// By hand: `ps -fp PID`, then `kill -TERM PID`; `KillMode=mixed` keeps it from happening again.
@@ -34,7 +35,7 @@ crate::rule! {
     /// ```
     /// ```proc,fixed
     /// ```
-    /// Left over from the start before, on a socket whose file is another one's now:
+    /// Left over from the previous start, on a socket whose file now belongs to another:
     ///
     /// ```proc,bad
     /// 711 like=811 parent=1 start=50 sockets=39001
@@ -76,12 +77,12 @@ fn report(app: &App, orphans: &[&Orphan], at: Option<&Endpoint>, served: bool, o
     };
     let consequence = match (at, served) {
         (Some(at), true) => format!(
-            "old code is served beside the new: {who} of an earlier start {go} on without a master \
-             and listen on {at}"
+            "old code is served alongside the new: {who} of an earlier start {go} on without a \
+             master and listen on {at}"
         ),
         (Some(at), false) => format!(
             "gunicorn cannot start while {who} {go} on without a master and hold {at}; what they \
-             still answer is old code"
+             still serve is old code"
         ),
         (None, false) => format!("the site has no gunicorn master: only {who} {go} on without one"),
         (None, true) => format!(
@@ -90,7 +91,7 @@ fn report(app: &App, orphans: &[&Orphan], at: Option<&Endpoint>, served: bool, o
         ),
     };
     let stem = app.stem();
-    let finding = out.report(consequence).at_some(start(app), "started from this");
+    let finding = out.report(consequence).at_some(start(app), "starts gunicorn");
     for orphan in orphans.iter().take(5) {
         let (pid, parent) = (orphan.process.pid, orphan.process.parent);
         finding

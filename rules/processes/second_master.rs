@@ -10,7 +10,7 @@ crate::rule! {
     /// Such a master is left over from an upgrade with SIGUSR2 that nobody finished, or somebody
     /// started it by hand, or another unit binds the same socket. Measured for two on one unix
     /// socket: the second takes the path over, and when the first stops it deletes the file of the
-    /// second. A master in another unit, on a socket of its own, is another application.
+    /// second. A master in another unit, on its own socket, is another application.
     ///
     /// By hand: look at it (`ps -fp PID`, `systemctl status PID`), then end it: `kill -TERM PID`.
     ///
@@ -35,7 +35,7 @@ crate::rule! {
     /// 913 like=900 parent=900 start=601
     /// ```
     ///
-    /// Another application of the same host, and the same code in a unit of its own:
+    /// Another application of the same host, and the same code in its own unit:
     ///
     /// ```proc,good
     /// 900 parent=1 unit=other.service user=33 start=600 cwd=/srv/other sockets=40009 : /srv/other/.venv/bin/python /srv/other/.venv/bin/gunicorn --bind unix:/run/other/gunicorn.sock wsgi:app
@@ -105,10 +105,11 @@ fn report(app: &App, other: &Master, how: &str, consequence: &str, out: &mut Sin
         _ => "in no unit".to_owned(),
     };
     out.report(format!(
-        "{consequence}: a second gunicorn master, process {pid} {place}, runs beside {}'s; {how}",
+        "{consequence}: a second gunicorn master, process {pid} {place}, runs alongside that of \
+         {}; {how}",
         app.name
     ))
-    .at_some(start(app), "the unit's own master is started here")
+    .at_some(start(app), "starts the unit's own master")
     .evidence(
         EvidenceKind::Process,
         format!("{pid}, parent {}, {} workers, {place}", process.parent, other.workers.len()),

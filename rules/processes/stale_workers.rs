@@ -6,16 +6,16 @@ use crate::rule::prelude::show;
 use crate::rule::{EvidenceKind, Safety, Severity, Sink};
 
 crate::rule! {
-    /// Workers serve another release than the one that `current` leads to.
+    /// Workers serve a release other than the one `current` leads to.
     ///
-    /// Measured: a worker runs the code that it imported when it started. Where `sys.path` goes
+    /// Measured: a worker runs the code that it imported when it started. If `sys.path` goes
     /// through the link (`--chdir /srv/myapp/current`), workers from before the link moved serve
-    /// the old release until a reload: a warning. Where it does not (U113), or with `preload_app`
-    /// (G203), a reload returns 0 and changes nothing: an error, only a restart helps. The
-    /// directory of a process alone proves nothing where the link is followed, so there the start
-    /// of the worker is held against the time at which the link was made.
+    /// the old release until a reload: a warning. If it does not (U113), or with `preload_app`
+    /// (G203), a reload returns 0 and changes nothing: an error, only a restart helps. When the
+    /// link is followed, the directory of a process alone proves nothing, so the start of the
+    /// worker is compared with the time the link was created.
     ///
-    /// By hand: `systemctl reload myapp`; where that does not help, `systemctl restart myapp`.
+    /// By hand: `systemctl reload myapp`; if that does not help, `systemctl restart myapp`.
     ///
     /// Proved by `python-path`: after the link moved, the reload returned 0 and the old release
     /// went on answering every request; with `--pythonpath` the new one answered.
@@ -37,7 +37,7 @@ crate::rule! {
     /// 813 start=5010
     /// ```
     ///
-    /// The link was made anew and leads to the same release:
+    /// The link was recreated and leads to the same release:
     ///
     /// ```proc,good
     /// touch /srv/myapp/current 5000
@@ -97,7 +97,7 @@ fn other_release<'a>(
             && loaded_by.started.get()?.saturating_add(TOLERANCE) < moved
         {
             return Err(Why::depends(
-                "the code was loaded by the master (preload_app), and the link was made later",
+                "the code was loaded by the master (preload_app), and the link was created later",
             ));
         }
         return Ok(None);
@@ -109,7 +109,7 @@ fn other_release<'a>(
     }
     let Ok(below) = directory.strip_prefix(&link.releases) else {
         return Err(Why::not_understood(format!(
-            "the working directory {} tells no release",
+            "the working directory {} names no release",
             directory.display()
         )));
     };

@@ -3,16 +3,16 @@ use crate::facts::{App, Why};
 use crate::rule::{EvidenceKind, Safety, Sink};
 
 crate::rule! {
-    /// The next restart runs gunicorn as another user than now: what the running one wrote may be closed
-    /// to it.
+    /// The next restart runs gunicorn as a different user, which may have no access to files the
+    /// current one wrote.
     ///
-    /// `User=` counts from the next start on; a reload keeps the user, and so does SIGUSR2. Files that the
-    /// present user made (logs, uploads, a database's file, the socket's directory) belong to it, and
-    /// what only root could do (a port below 1024, a key) goes on working until the restart, at night or
-    /// at the next boot, when nobody expects it.
+    /// `User=` applies from the next start on; a reload keeps the user, and so does SIGUSR2. Files
+    /// that the current user created (logs, uploads, a database file, the socket's directory)
+    /// belong to it, and things only root could do (a port below 1024, a key) keep working until
+    /// the restart, at night or at the next boot, when nobody expects it.
     ///
-    /// By hand: let what the application writes belong to the new user, then `systemctl restart myapp`
-    /// while you look.
+    /// By hand: give the files the application writes to the new user, then `systemctl restart
+    /// myapp` while you watch.
     ///
     /// ```proc,bad
     /// 800 user=0
@@ -22,7 +22,7 @@ crate::rule! {
     /// ```
     /// ```proc,fixed
     /// ```
-    /// The master as root, because the workers are given away by gunicorn itself:
+    /// The master as root, because gunicorn itself changes the workers' user:
     ///
     /// ```proc,good
     /// 800 user=0
@@ -49,7 +49,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         return Ok(());
     }
     if *processes.first.get()? != 0 {
-        return Err(Why::depends("users are numbered in a name space of their own here"));
+        return Err(Why::depends("users have their own numbering here (a user namespace)"));
     }
     let user = app.service.user.get()?;
     let runs = *master.process.uid.get()?;
@@ -63,18 +63,18 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let now = name.map_or_else(|| format!("user {runs}"), |user| user.name.clone());
     let stem = app.stem();
     out.report(format!(
-        "the next restart runs gunicorn as {}, and now it runs as {now}: what {now} wrote may be \
-         closed to it",
+        "the next restart runs gunicorn as {}, but now it runs as {now}: the new user may have no \
+         access to files {now} wrote",
         user.name
     ))
-    .at_some(app.service.user.span().or_else(|| start(app)), "counts from the next start on")
+    .at_some(app.service.user.span().or_else(|| start(app)), "applies from the next start on")
     .evidence(
         EvidenceKind::Process,
         format!("master {} runs as uid {runs}, not {wanted}", master.process.pid),
     )
     .help(format!(
-        "find DIRECTORY -user {runs}   where the application writes; give that to {}, then, while you \
-         look:\nsystemctl restart {stem}",
+        "find DIRECTORY -user {runs}   in each directory the application writes to; give those \
+         files to {}, then, while you watch:\nsystemctl restart {stem}",
         user.name
     ))
     .fix(Safety::Manual, format!("systemctl restart {stem}"));

@@ -8,17 +8,16 @@ crate::rule! {
     /// The link to the release leads nowhere: the next restart finds no code, and a reload fails
     /// or ends gunicorn.
     ///
-    /// A release was deleted that the link still names, the link was moved before the release was
-    /// there, or it is relative and meant from another directory: a link's target counts from the
-    /// directory that the *link* lies in. Where `WorkingDirectory=` goes through it, a reload fails
-    /// with status 200/CHDIR before the signal is sent, gunicorn goes on with what it has, and the
-    /// next restart ends in the same status. Where only gunicorn goes through it (`--chdir`), the
-    /// reload ends the master.
+    /// The link still names a deleted release, the link was moved before the release existed, or it
+    /// is relative and was written for another directory: a link's target starts at the directory
+    /// the *link* is in. If `WorkingDirectory=` goes through it, a reload fails with status
+    /// 200/CHDIR before the signal is sent, gunicorn keeps running, and the next restart ends in
+    /// the same status. If only gunicorn goes through it (`--chdir`), the reload ends the master.
     ///
     /// Proved by `current-dangling`: the reload failed with status 200/CHDIR, and after the
     /// restart that followed every request got 502.
     ///
-    /// By hand: point the link to a release that is there, in one step, so that it is never away:
+    /// By hand: point the link to an existing release, in one step, so that it is never missing:
     ///
     /// ```text
     /// ln -s releases/2026-04-14 /srv/myapp/current.new && mv -T /srv/myapp/current.new /srv/myapp/current
@@ -132,9 +131,9 @@ fn report(app: &App, dangling: &Dangling, out: &mut Sink) {
     };
     finding
         .help(format!(
-            "Point it to a release that is there, in one step:\n\
+            "Point it to an existing release, in one step:\n\
              ln -s {target} {link}.new && mv -T {link}.new {link}"
         ))
         .subject(dangling.link.to_string_lossy())
-        .fix(Safety::Manual, format!("point {link} to a release that is there"));
+        .fix(Safety::Manual, format!("point {link} to an existing release"));
 }

@@ -8,16 +8,16 @@ const NAMED: usize = 5;
 crate::rule! {
     /// The next worker that starts may fail at an import: the virtual environment contradicts itself.
     ///
-    /// A package that another one needs is not there, or in a version that it rules out, or only a part
-    /// of it is left: an installation that was broken off, two deployments into one environment at the
-    /// same time, a `pip uninstall` too much. The workers that run have it all in memory; the ones after
-    /// the next reload import it anew, and where that fails gunicorn's master ends.
+    /// A package that another one needs is missing, has a version that the other excludes, or is
+    /// only partly there: an interrupted installation, two deployments into one environment at the
+    /// same time, one `pip uninstall` too many. The running workers have it all in memory; those
+    /// after the next reload import it again, and if that fails gunicorn's master exits.
     ///
-    /// This is what `pip check` asks, and what it does not see: a package whose files are gone while pip
-    /// still lists it (measured: neither `pip check` nor `uv pip check` notices; its `RECORD` does). What
-    /// the release itself asks for is R703's.
+    /// This rule checks what `pip check` does, and one thing it does not see: a package whose files
+    /// are gone while pip still lists it (measured: neither `pip check` nor `uv pip check` notices;
+    /// its `RECORD` shows it). The release's own requirements are R703's.
     ///
-    /// By hand: install what the release asks for anew; where files are gone, with `--force-reinstall`.
+    /// By hand: reinstall the release's requirements; if files are gone, with `--force-reinstall`.
     ///
     /// ```text,bad,file=/srv/myapp/.venv/lib/python3.11/site-packages/flask-3.0.3.dist-info/METADATA
     /// Metadata-Version: 2.1
@@ -40,7 +40,7 @@ crate::rule! {
     /// Name: Flask-Cors
     /// Version: 4.0.1
     /// ```
-    /// pip lists it, and its files are gone:
+    /// pip lists it, but its files are gone:
     ///
     /// ```tree,bad
     /// - /srv/myapp/.venv/lib/python3.11/site-packages/click
@@ -50,7 +50,7 @@ crate::rule! {
     /// click/core.py,sha256=x,1
     /// click-8.1.7.dist-info/METADATA,,
     /// ```
-    /// Conditions that do not hold:
+    /// Conditions that do not apply:
     ///
     /// ```text,good,file=/srv/myapp/.venv/lib/python3.11/site-packages/flask-3.0.3.dist-info/METADATA
     /// Metadata-Version: 2.1
@@ -90,7 +90,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         .report(format!(
             "the workers that a reload starts may fail at an import: in {venv} {first}{more}"
         ))
-        .at_some(app.gunicorn.started_at(), "run by this environment");
+        .at_some(app.gunicorn.started_at(), "uses this environment");
     for text in told.iter().take(NAMED) {
         finding.evidence(EvidenceKind::File, text.as_str());
     }
@@ -102,11 +102,11 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     };
     finding
         .help(format!(
-            "{venv}/bin/python -m pip check   names what is missing or does not fit; install it anew, \
-             then check again before the reload:\n{again}"
+            "{venv}/bin/python -m pip check   lists the packages that are missing or do not fit; \
+             reinstall them, then check again before the reload:\n{again}"
         ))
         .subject("environment")
-        .fix(Safety::Manual, "install what is missing");
+        .fix(Safety::Manual, "install the missing packages");
     Ok(())
 }
 
@@ -116,10 +116,10 @@ fn words(conflict: &Conflict) -> Option<String> {
             format!("{package} needs {needs}, which is not installed")
         }
         Conflict::WrongVersion { package, needs, installed } => {
-            format!("{package} needs {needs}, and {installed} is installed")
+            format!("{package} needs {needs}, but {installed} is installed")
         }
         Conflict::Gone { package, file } => {
-            format!("{package} is listed, and {} is gone", file.display())
+            format!("{package} is listed, but {} is gone", file.display())
         }
         Conflict::Unknown { .. } => return None,
     })

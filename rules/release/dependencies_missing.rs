@@ -1,4 +1,4 @@
-//! Holds what the release requires against what is installed.
+//! Compares what the release requires with what is installed.
 
 use std::path::Path;
 
@@ -13,18 +13,18 @@ const NAMED: usize = 5;
 
 crate::rule! {
     /// The virtual environment lacks packages that the release requires: the workers that a reload
-    /// starts fail at the import, and gunicorn's master ends with them.
+    /// starts fail at the import, and gunicorn's master exits with them.
     ///
     /// A deployment that moves the release link and forgets `pip install` goes unnoticed until the
-    /// reload, because the workers that run loaded the old code and the old packages. `pip check`
+    /// reload, because the running workers loaded the old code and the old packages. `pip check`
     /// does not see it either: measured on an environment of 77 packages, neither `pip check` nor
     /// `uv pip check` misses a package that nothing installed asks for.
     ///
     /// What is required is read from `uv.lock`, `poetry.lock`, `pylock.toml`, `Pipfile.lock`,
-    /// `requirements.txt` or `pyproject.toml` of the release, the first that is there, with the
-    /// files that it includes and with its conditions (`; python_version < "3.11"`) answered for
-    /// the environment's Python. Packages without a name (a bare URL, `-e .`) are compared where
-    /// the environment tells what they came from.
+    /// `requirements.txt` or `pyproject.toml` of the release, the first that exists, with the files
+    /// it includes and with its conditions (`; python_version < "3.11"`) answered for the
+    /// environment's Python. Packages without a name (a bare URL, `-e .`) are compared if the
+    /// environment records where they came from.
     ///
     /// Proved by `requirement-missing`: the reload returned 0, the master ended with
     /// ModuleNotFoundError, and the site answered 502 until the end.
@@ -45,14 +45,14 @@ crate::rule! {
     /// Version: 5.0.8
     /// ```
     ///
-    /// Another version than the one asked for:
+    /// A version other than the one required:
     ///
     /// ```text,bad,file=/srv/myapp/releases/2026-04-21/requirements.txt
     /// Flask>=3.1
     /// gunicorn
     /// ```
     ///
-    /// Names in any spelling, conditions that do not hold, comments and hashes are no reason:
+    /// Names in any spelling, conditions that do not apply, comments and hashes do not matter:
     ///
     /// ```text,good,file=/srv/myapp/releases/2026-04-21/requirements.txt
     /// # the web application
@@ -84,15 +84,15 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         (0, _) => {
             let version = |need: &Needed| need.installed.clone().unwrap_or_default();
             let wrong = listed(&file.wrong_version, |n| format!("{} {}", n.name, version(n)));
-            format!("a reload runs the code on versions that {name} rules out: {place} has {wrong}")
+            format!("a reload runs the code on versions that {name} excludes: {place} has {wrong}")
         }
         (_, 0) => format!(
             "a reload starts workers that fail at the import: {place} lacks {missing}, which \
-             {name} asks for"
+             {name} requires"
         ),
         (_, wrong) => format!(
             "a reload starts workers that fail at the import: {place} lacks {missing}, which \
-             {name} asks for, and has {wrong} more in another version"
+             {name} requires, and has {wrong} more in the wrong version"
         ),
     };
     let needs = file.missing.iter().chain(&file.wrong_version).take(NAMED);
@@ -100,12 +100,12 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         .at_each(needs.map(|need| (need.span, note(need))))
         .subject(name.clone())
         .help(format!(
-            "Install what the release asks for, then check again before the reload:\n  {}\n  \
+            "Install the release's requirements, then check again before the reload:\n  {}\n  \
              deploy-doctor check {}",
             command(&file.path, venv),
             app.name.trim_end_matches(".service")
         ))
-        .fix(Safety::Manual, format!("install what {name} asks for"));
+        .fix(Safety::Manual, format!("install the requirements of {name}"));
     Ok(())
 }
 

@@ -3,17 +3,17 @@ use crate::facts::{Deployment, Why};
 use crate::rule::{EvidenceKind, Safety, Sink};
 
 crate::rule! {
-    /// No room is left: the next deployment breaks off in the middle, uploads get 500, or nothing is
-    /// logged any more.
+    /// The disk is full: the next deployment breaks off in the middle, uploads get 500, or logging
+    /// stops.
     ///
-    /// Looked at are the file systems of the releases, of nginx's bodies of requests
-    /// (`/var/lib/nginx`, `/var/cache/nginx`), of the logs and of `/tmp`, as everybody but root has them:
-    /// less than 32 MiB are left (and less than a twentieth of it), or fewer than 200 files can still be
-    /// made, which `df -h` does not show and `df -i` does. nginx writes the body of a request to a file
-    /// where it is larger than `client_body_buffer_size` (16 KiB).
+    /// The file systems of the releases, of nginx's request bodies (`/var/lib/nginx`,
+    /// `/var/cache/nginx`), of the logs and of `/tmp` are checked, as users other than root see
+    /// them: less than 32 MiB left (and less than a twentieth of it), or fewer than 200 files that
+    /// can still be created, which `df -i` shows and `df -h` does not. nginx writes the body of a
+    /// request to a file if it is larger than `client_body_buffer_size` (16 KiB).
     ///
-    /// By hand: `df -h; df -i`, then old releases (all but the current one and the one before),
-    /// `journalctl --vacuum-size=200M`, logs that nobody rotates.
+    /// By hand: `df -h; df -i`, then remove old releases (all but the current and the previous
+    /// one), run `journalctl --vacuum-size=200M`, and remove logs that nothing rotates.
     ///
     /// Proved by `disk-full`: pages were answered, and every upload of 100 KiB got 500.
     ///
@@ -26,7 +26,7 @@ crate::rule! {
     /// ```text,bad,room=/srv
     /// size=42949672960 left=10737418240 files=2621440 files-left=12
     /// ```
-    /// A small file system of which half is left, and one that nobody can write to:
+    /// A small file system that is half empty, and one that nobody can write to:
     ///
     /// ```text,good,room=/var/lib/nginx
     /// size=33554432 left=16777216 files=0 files-left=0
@@ -70,7 +70,10 @@ fn full(room: &Room) -> Option<String> {
     }
     // Some file systems have no fixed number of files.
     if room.files > 0 && room.files_left < FEW.min(room.files / PART) {
-        return Some(format!("{} of {} files can still be made", room.files_left, room.files));
+        return Some(format!(
+            "only {} of {} files can still be created",
+            room.files_left, room.files
+        ));
     }
     None
 }
@@ -81,8 +84,8 @@ fn report(needed: &Needed, cause: &str, out: &mut Sink) {
         .observed(EvidenceKind::File, format!("{path}: {cause}"))
         .subject(needed.path.to_string_lossy())
         .help(format!(
-            "df -h {path}; df -i {path}\nremove old releases (not the current one, nor the one before), \
-             or:\njournalctl --vacuum-size=200M"
+            "df -h {path}; df -i {path}\nremove old releases (not the current or the previous \
+             one), or:\njournalctl --vacuum-size=200M"
         ))
-        .fix(Safety::Manual, format!("make room in {path}"));
+        .fix(Safety::Manual, format!("free space in {path}"));
 }

@@ -2,28 +2,28 @@ use crate::facts::release::{Listed, Missing, Unresolved};
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// The next reload takes the site down: the application imports something that is not there.
+    /// The next reload takes the site down: the application imports something that does not exist.
     ///
     /// The imports are followed as Python does, from the module that gunicorn loads through the
     /// release's own modules: packages with and without `__init__.py`, relative imports,
-    /// `from package import module`. A module may lie in the release, along `--pythonpath` and
+    /// `from package import module`. A module may be in the release, along `--pythonpath` and
     /// `PYTHONPATH`, in the virtual environment (also through `.pth` files and editable installs,
     /// or as an extension module for that Python), or in Python's own library: `cgi` went with
-    /// 3.13, `imp` and `distutils` with 3.12. Of the release's own modules the names are looked at
-    /// too: `from shop.models import Order` fails where nothing there defines `Order`.
+    /// 3.13, `imp` and `distutils` with 3.12. Names in the release's own modules are checked too:
+    /// `from shop.models import Order` fails where nothing there defines `Order`.
     ///
-    /// Only what certainly runs when a worker starts is an error. Passed over are imports in
-    /// functions, under `if TYPE_CHECKING:`, in `try … except ImportError`, and under conditions
-    /// that only the running program can answer; those on `sys.version_info` and `sys.platform`
-    /// are answered. Directories that the code adds to `sys.path` are followed where their paths
-    /// can be worked out; where they cannot, the rule says so and judges nothing that it did not
-    /// find. Nothing is imported or run; `--preflight` does that.
+    /// Only what certainly runs when a worker starts is an error. Imports in functions, under `if
+    /// TYPE_CHECKING:`, in `try … except ImportError`, and under conditions known only at run time
+    /// are ignored; conditions on `sys.version_info` and `sys.platform` are evaluated. Directories
+    /// that the code adds to `sys.path` are followed if their paths can be worked out; if not, the
+    /// rule is skipped with that reason for modules it did not find. Nothing is imported or run;
+    /// `--preflight` does that.
     ///
-    /// In a repository there is no environment to look into: there the imports are held against what
-    /// pip will install, a lock (an error) or a list whose packages are known with all that they bring
-    /// (a warning, as a Dockerfile may install more).
+    /// In a repository there is no environment to inspect: the imports are compared with what pip
+    /// will install, a lock (an error) or a list whose packages and their contents are known (a
+    /// warning, because a Dockerfile may install more).
     ///
-    /// By hand: install what is missing, or take the import out, and try it before the reload:
+    /// By hand: install the package, or remove the import, and try it before the reload:
     /// `cd /srv/myapp/current && /srv/myapp/.venv/bin/python -c 'import wsgi'`.
     ///
     /// Proved by `import-unresolved`: the reload returned 0, the master ended with
@@ -77,8 +77,8 @@ crate::rule! {
     /// HOST, PORT = "127.0.0.1", 8000
     /// ```
     ///
-    /// Healthy: what is caught, only for type checkers, for another Python, in a function, or in a
-    /// directory that the code itself adds.
+    /// Healthy: imports that are caught, only for type checkers, for another Python, in a function,
+    /// or in a directory that the code itself adds.
     ///
     /// ```python,good
     /// import os
@@ -129,7 +129,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         // The import that fails is what has to be changed; the others lead there.
         let spans = unresolved.chain.iter().rev().enumerate().map(|(number, span)| match number {
             0 => (*span, note(unresolved)),
-            _ => (*span, "imports it at the start".to_owned()),
+            _ => (*span, "imports it at startup".to_owned()),
         });
         help(app, unresolved, out.report(message).at_each(spans));
     }
@@ -148,11 +148,11 @@ fn unlisted(unresolved: &Unresolved, distribution: &str, listed: &Listed, out: &
     let severity = if listed.locked { Severity::Error } else { Severity::Warning };
     let spans = unresolved.chain.iter().rev().enumerate().map(|(number, span)| match number {
         0 => (*span, format!("{name} comes with {distribution}")),
-        _ => (*span, "imports it at the start".to_owned()),
+        _ => (*span, "imports it at startup".to_owned()),
     });
     out.report(format!(
-        "the next reload takes the site down: the application imports {name}, and nothing in {file} \
-         brings it: {}",
+        "the next reload takes the site down: the application imports {name}, and nothing in \
+         {file} provides it: {}",
         unresolved.way
     ))
     .severity(severity)
@@ -161,14 +161,14 @@ fn unlisted(unresolved: &Unresolved, distribution: &str, listed: &Listed, out: &
         "Add {distribution} to {file}; if something else installs it: deploy-doctor check --ignore R717"
     ))
     .subject(name.clone())
-    .fix(Safety::Manual, format!("{distribution} among what is installed"));
+    .fix(Safety::Manual, format!("install {distribution}"));
 }
 
 fn cause(app: &App, unresolved: &Unresolved) -> String {
     let python = app.gunicorn.python.ok();
     match (&unresolved.missing, unresolved.last_python, python) {
         (Missing::Module(name), Some(last), Some((major, minor))) => format!(
-            "the application imports {name}, which Python {major}.{minor} does not have any more \
+            "the application imports {name}, which Python {major}.{minor} no longer has \
              ({major}.{last} was the last)"
         ),
         (Missing::Module(name), ..) => {
@@ -182,7 +182,7 @@ fn cause(app: &App, unresolved: &Unresolved) -> String {
             path.display()
         ),
         (Missing::Relative { .. }, ..) => {
-            "the application imports relative to a package, and the module is in none".to_owned()
+            "the application uses a relative import in a module that is in no package".to_owned()
         }
     }
 }
@@ -201,7 +201,7 @@ fn help(app: &App, unresolved: &Unresolved, finding: &mut Finding) {
         finding
             .help(format!("Correct the value of {variable}: the name of a module of the release"))
             .subject(unresolved.missing.shown())
-            .fix(Safety::Manual, format!("a module that is there in {variable}"));
+            .fix(Safety::Manual, format!("name an existing module in {variable}"));
         return;
     }
     let python = app.gunicorn.venv.ok().map(|venv| venv.path.join("bin/python"));
@@ -211,10 +211,10 @@ fn help(app: &App, unresolved: &Unresolved, finding: &mut Finding) {
     let (Some(module), Some(directory)) = (module, directory) else { return };
     let first = match &unresolved.missing {
         Missing::Module(name) if !name.contains('.') => {
-            format!("Install what brings {name}, or take the import out")
+            format!("Install the package that provides {name}, or remove the import")
         }
         Missing::Relative { .. } => {
-            "Let gunicorn load it as part of its package (package.module:app), or import without \
+            "Make gunicorn load it as part of its package (package.module:app), or import without \
              the dot"
                 .to_owned()
         }
@@ -231,5 +231,5 @@ fn help(app: &App, unresolved: &Unresolved, finding: &mut Finding) {
              {module}{urls}'"
         ))
         .subject(unresolved.missing.shown())
-        .fix(Safety::Manual, "install or correct what is imported");
+        .fix(Safety::Manual, "install the module or correct the import");
 }

@@ -1,4 +1,4 @@
-//! Looks through the pending migrations for what the code that still runs cannot stand.
+//! Searches the pending migrations for changes that break the running code.
 
 use crate::facts::release::django_migrations::Pending;
 use crate::facts::release::migrations::{Breaks, Kind, Operation, Revision};
@@ -10,34 +10,35 @@ use crate::rule::{EvidenceKind, Finding, Safety, Severity, Sink};
 const SHOWN: usize = 5;
 
 crate::rule! {
-    /// A pending migration takes away what the running code uses: from its end to the end of the
-    /// reload, and after a rollback for good, requests fail.
+    /// A pending migration removes something the running code uses: from its end to the end of the
+    /// reload, and permanently after a rollback, requests fail.
     ///
-    /// Migrations run before the reload, so that for a while the old code meets the new database.
-    /// It fails there at a dropped or renamed table or column (SQLAlchemy names every column of a
-    /// model in every query), and at inserts into columns that must now be filled and have no
-    /// server default. Unique and check constraints, and types that hold less, refuse what the old
-    /// code still writes. A foreign key, plain SQL and what a helper of another file does *may*
-    /// break it: these are warnings.
+    /// Migrations run before the reload, so for a while the old code meets the new database. It
+    /// fails at a dropped or renamed table or column (SQLAlchemy names every column of a model in
+    /// every query), and at inserts into columns that must now be filled and have no server
+    /// default. Unique and check constraints, and narrower types, refuse values the old code still
+    /// writes. A foreign key, plain SQL and a helper in another file *may* break it: these are
+    /// warnings.
     ///
-    /// The repair is to change the database in two releases. First only what the old code does not
-    /// notice: new tables, new columns that may be empty or have a server default. What is left
-    /// over goes in a later release, when no running code and no rollback target uses it; leave
-    /// this rule out of that one check with `--ignore R706`.
+    /// The repair is to change the database in two releases. First only changes the old code does
+    /// not notice: new tables, new columns that are nullable or have a server default. The rest
+    /// goes into a later release, when no running code and no rollback target uses it; leave this
+    /// rule out of that one check with `--ignore R706`.
     ///
-    /// Only what is pending counts, from the database's revision (`--db-revision`) to the head.
-    /// Without it the migrations count that this release adds to those of the release before (on a
-    /// host), or that come after a revision (`--since REV`, in a repository's gate): they are likely
-    /// pending, so that they are warnings. Tables that a pending migration creates itself are left out,
-    /// and so is a database without any revision: no running code uses them.
+    /// Only pending migrations count, from the database's revision (`--db-revision`) to the head.
+    /// Without it, those that this release adds to the previous one (on a host), or that come after
+    /// a revision (`--since REV`, in a repository's gate), count: they are likely pending, so they
+    /// are warnings. Tables that a pending migration creates itself are left out, and so is a
+    /// database without any revision: no running code uses them.
     ///
-    /// Of Django's, the pending ones are those that `manage.py showmigrations --plan` prints with `[ ]`
-    /// (`--db-revision "$(…)"`). The same breaks there, and one thing more, measured with 4.2, 5.2 and
-    /// 6.1 on PostgreSQL and SQLite: `AddField` with a `default` adds a column that must be filled and
-    /// drops the default at once, so that every insert of the old code fails; `null=True` and, since
-    /// 5.0, `db_default=` keep it alive. What `AlterField` changes is told by the migrations before it.
-    /// A field that only Django's state lost before (`SeparateDatabaseAndState`) is missed by nobody.
-    /// `RunPython` is not followed: what it does is not known, and no warning.
+    /// With Django, the pending ones are those that `manage.py showmigrations --plan` prints with
+    /// `[ ]` (`--db-revision "$(…)"`). The same changes break there, and one more, measured with
+    /// 4.2, 5.2 and 6.1 on PostgreSQL and SQLite: `AddField` with a `default` adds a column that
+    /// must be filled and drops the default at once, so every insert of the old code fails;
+    /// `null=True` and, since 5.0, `db_default=` keep it working. The earlier migrations show what
+    /// `AlterField` changes. A field that only Django's state lost before
+    /// (`SeparateDatabaseAndState`) does no harm. `RunPython` is not followed: its effect is
+    /// unknown, so there is no warning.
     ///
     /// Proved by `django-default-not-in-database`: from the migration until the reload the old workers
     /// answered 500 (`NOT NULL constraint failed`).
@@ -60,7 +61,7 @@ crate::rule! {
     ///         batch.drop_column("nickname")
     /// ```
     ///
-    /// Once the running code no longer knows the column, the migration is applied and nothing is
+    /// Once the running code no longer uses the column, the migration is applied and nothing is
     /// pending:
     ///
     /// ```python,fixed,file=/srv/myapp/releases/2026-04-21/migrations/versions/a1_users.py,db=b2e1d3c5f7a9
@@ -195,7 +196,7 @@ fn judge_django(
     match python {
         // Most fill what is new, and break nobody.
         Some(id) => Err(Why::not_understood(format!(
-            "{id} runs Python of its own (RunPython), which is not followed"
+            "{id} runs its own Python code (RunPython), which is not followed"
         ))),
         None => Ok(()),
     }
@@ -208,7 +209,7 @@ struct Words {
     does: fn(&Operation) -> String,
 }
 
-const ALEMBIC: Words = Words { fills: "columns that may be empty\nor have a server_default", does };
+const ALEMBIC: Words = Words { fills: "columns that are nullable\nor have a server_default", does };
 const DJANGO: Words =
     Words { fills: "fields with null=True\nor, since Django 5.0, db_default=", does: django_does };
 
@@ -224,7 +225,7 @@ fn django_does(operation: &Operation) -> String {
         Kind::RenameTable => format!("renames the table of {model}"),
         Kind::AddColumnNotNull => {
             format!(
-                "adds {column}, which must be filled: its default is Django's and not the database's"
+                "adds {column}, which must be filled: its default is in Django, not in the database"
             )
         }
         Kind::AddColumn => format!("adds {column}"),
@@ -237,7 +238,7 @@ fn doubt(finding: Option<&mut Finding>, guess: Option<&str>) {
     if let (Some(finding), Some(guess)) = (finding, guess) {
         finding.severity(Severity::Warning).evidence(
             EvidenceKind::File,
-            format!("the database did not say whether it is applied already; {guess}"),
+            format!("whether the database has it already is not known; {guess}"),
         );
     }
 }
@@ -259,9 +260,9 @@ fn certain<'s>(
         .at_each(shown.map(|operation| (operation.span, (words.does)(operation))))
         .subject(id)
         .help(format!(
-            "Split it: now only what the old code does not notice (new tables, {}); the rest in \
-             the release after, when no running code needs it.\nIf the running release does not \
-             use it any more: deploy-doctor check --ignore R706",
+            "Split it: now only the changes that the old code does not notice (new tables, {}); \
+             the rest in the next release, when no running code needs it.\nIf the running release \
+             no longer uses it: deploy-doctor check --ignore R706",
             words.fills
         ));
     finding.fix(Safety::Manual, "split the migration over two releases");
@@ -289,11 +290,10 @@ fn possible<'s>(
         .at_each(places)
         .subject(format!("{id} may"))
         .help(
-            "Read it with the release in mind that still runs: does that one use what is changed \
-             here?\nIf it does, change it in two releases; if not: deploy-doctor check --ignore \
-             R706",
+            "Read it with the running release in mind: does that use what changes here?\nIf so, \
+             change it in two releases; if not: deploy-doctor check --ignore R706",
         );
-    finding.fix(Safety::Manual, "look what the migration does to the running release");
+    finding.fix(Safety::Manual, "check what the migration does to the running release");
     Some(finding)
 }
 
@@ -324,19 +324,19 @@ fn does(operation: &Operation) -> String {
         }
         Kind::DropColumn => format!("drops {column}"),
         Kind::RenameColumn => format!("renames {column}"),
-        Kind::SetNotNull => format!("lets {column} no longer be empty"),
-        Kind::DropServerDefault => format!("takes the server default from {column}"),
-        Kind::NarrowType => format!("gives {column} a type that holds less"),
+        Kind::SetNotNull => format!("makes {column} not nullable"),
+        Kind::DropServerDefault => format!("removes the server default of {column}"),
+        Kind::NarrowType => format!("gives {column} a narrower type"),
         Kind::ChangeType => format!("gives {column} another type"),
         Kind::AddUnique | Kind::CreateIndex { .. } => on("makes values unique in"),
         Kind::AddCheck => on("checks values in"),
         Kind::AddForeignKey => on("adds a foreign key to"),
-        Kind::AddPrimaryKey => on("gives another primary key to"),
+        Kind::AddPrimaryKey => on("changes the primary key of"),
         Kind::AddExclude => on("adds an exclusion constraint to"),
         Kind::EnumRename => format!("renames {table} or a value of it"),
         Kind::EnumAddValue => format!("adds a value to the enum {table}"),
         Kind::ChangeRows => on("changes rows of"),
-        Kind::RawSql => "runs SQL that is not understood here".into(),
+        Kind::RawSql => "runs SQL that is not recognised here".into(),
         Kind::AddColumn => format!("adds {column}"),
         Kind::CreateTable
         | Kind::DropNotNull
@@ -344,6 +344,6 @@ fn does(operation: &Operation) -> String {
         | Kind::DropConstraint
         | Kind::WidenType
         | Kind::DropIndex { .. }
-        | Kind::Other => "does what is not understood here".into(),
+        | Kind::Other => "does something that is not recognised here".into(),
     }
 }

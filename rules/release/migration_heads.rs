@@ -18,28 +18,28 @@ crate::rule! {
     ///
     /// Alembic follows `down_revision` from file to file. Two heads come from two branches that
     /// were merged in git but not in Alembic; a missing parent from a file that was deleted, was
-    /// not deployed or lies in an unmerged branch; two files with one revision from a copied file.
+    /// not deployed or is in an unmerged branch; two files with one revision from a copied file.
     ///
-    /// What was measured with Alembic 1.20: `flask db heads` and `flask db current` exit 0 at two
-    /// heads, so a script that asks them sees nothing; `flask db upgrade` exits 1. A missing parent
+    /// Measured with Alembic 1.20: `flask db heads` and `flask db current` exit 0 with two heads,
+    /// so a script that uses them notices nothing; `flask db upgrade` exits 1. A missing parent
     /// ends every command in a bare `KeyError`, a circle in a traceback. Of two files with one
     /// revision one is used and the other dropped with a warning.
     ///
-    /// To repair it by hand: join heads with `flask db merge heads`, bring the missing file back
-    /// from version control (or point `down_revision` at the revision before it), give the second
-    /// of two equal files a revision of its own or delete it.
+    /// To repair it by hand: merge heads with `flask db merge heads`, restore the missing file from
+    /// version control (or point `down_revision` at the revision before it), give the second of two
+    /// equal files its own revision or delete it.
     ///
     /// Django's migrations follow each other by `dependencies`, each application's for itself. Of the
     /// applications in INSTALLED_APPS, measured with Django 4.2, 5.2 and 6.1: `manage.py migrate`,
-    /// `migrate --check` and `makemigrations` exit 1 at two leaves of one application
-    /// (`Conflicting migrations detected`); a parent that no file holds is a `NodeNotFoundError`, a
-    /// circle a `CircularDependencyError`, a module among the migrations without a class `Migration`
-    /// a `BadMigrationError`. Where the directory has no `__init__.py`, `migrate` and
-    /// `migrate --check` exit 0 and apply none of what lies in it. `manage.py check` and the site
-    /// itself notice nothing of all that, and `showmigrations` exits 0 at two leaves. Two files
-    /// of one number are no fault, and a squashed migration beside what it replaces is none either;
-    /// a parent in an installed package is looked up there. Join leaves with
-    /// `manage.py makemigrations --merge`.
+    /// `migrate --check` and `makemigrations` exit 1 with two leaves in one application
+    /// (`Conflicting migrations detected`); a parent that no file contains is a
+    /// `NodeNotFoundError`, a circle a `CircularDependencyError`, a module among the migrations
+    /// without a class `Migration` a `BadMigrationError`. If the directory has no `__init__.py`,
+    /// `migrate` and `migrate --check` exit 0 and apply none of its migrations. `manage.py check`
+    /// and the site itself notice none of this, and `showmigrations` exits 0 with two leaves. Two
+    /// files with one number are not a fault, nor is a squashed migration next to those it
+    /// replaces; a parent in an installed package is looked up there. Merge leaves with `manage.py
+    /// makemigrations --merge`.
     ///
     /// Proved by `django-migration-leaves`: `manage.py migrate` failed with `Conflicting migrations
     /// detected` and migrated nothing.
@@ -93,7 +93,7 @@ crate::rule! {
     ///     pass
     /// ```
     ///
-    /// A merge is no second head, and branches that carry labels are meant to have one each:
+    /// A merge is not a second head, and labelled branches should have one each:
     ///
     /// ```python,good,file=/srv/myapp/releases/2026-04-21/migrations/versions/a1_users.py
     /// revision: str = "a1f0c2d4e6b8"
@@ -147,7 +147,7 @@ fn duplicates(revisions: &Revisions, out: &mut Sink) {
         let id = &first.id.value;
         let copies = rest.iter().all(|other| alike(first, other));
         let message = format!(
-            "one of {} migrations is never applied: they all hold revision {id}, and Alembic uses \
+            "one of {} migrations is never applied: they all have revision {id}, and Alembic uses \
              one of them",
             same.len()
         );
@@ -157,10 +157,10 @@ fn duplicates(revisions: &Revisions, out: &mut Sink) {
             .at_each(places.map(|revision| (revision.id.span, format!("revision {id}"))))
             .subject(id.clone())
             .help(
-                "Delete the file that is a copy. Where both are needed, give the later one a\n\
-                 revision of its own, and put the other's into its down_revision.",
+                "Delete the file that is a copy. If both are needed, give the later one its\nown \
+                 revision, and put the other's into its down_revision.",
             )
-            .fix(Safety::Manual, "give every migration file a revision of its own");
+            .fix(Safety::Manual, "give every migration file its own revision");
     }
 }
 
@@ -200,8 +200,8 @@ fn cycles(revisions: &Revisions, flask: &str, out: &mut Sink) {
             .at_each(places)
             .subject(cycle.join(" "))
             .help(
-                "Find the one of them that was there first (`git log --diff-filter=A -- FILE`), \
-                 and point\nits down_revision at the revision that it was made on.",
+                "Find the one that existed first (`git log --diff-filter=A -- FILE`), \
+                 and point\nits down_revision at the revision it was based on.",
             )
             .fix(Safety::Manual, "break the circle at the oldest of its migrations");
     }
@@ -214,17 +214,16 @@ fn missing_parents(revisions: &Revisions, flask: &str, out: &mut Sink) -> Result
         let (id, parent_id) = (&revision.id.value, &parent.value);
         out.report(format!(
             "`{flask} upgrade` ends in a KeyError: migration {id} follows {parent_id}, which no \
-             file holds"
+             file contains"
         ))
-        .at(parent.span, format!("no file holds {parent_id}"))
+        .at(parent.span, format!("no file contains {parent_id}"))
         .subject(format!("{id} {parent_id}"))
         .help(format!(
-            "Bring the file back from the branch that made it:\n  \
-             git log --all --oneline -S {parent_id} -- '*.py'\n\
-             If it is gone for good, put the revision before it here, and tell the database:\n  \
-             {flask} stamp --purge REVISION"
+            "Restore the file from the branch that made it:\n  git log --all --oneline -S \
+             {parent_id} -- '*.py'\nIf it is gone for good, put the revision before it here, and \
+             tell the database:\n  {flask} stamp --purge REVISION"
         ))
-        .fix(Safety::Manual, format!("bring back the file of revision {parent_id}"));
+        .fix(Safety::Manual, format!("restore the file of revision {parent_id}"));
     }
     Ok(())
 }
@@ -248,8 +247,8 @@ fn heads(revisions: &Revisions, flask: &str, out: &mut Sink) -> Result<(), Why> 
         .at_each(rivals.map(|revision| (revision.id.span, "nothing follows this one")))
         .subject((*first).to_owned())
         .help(format!(
-            "Join them in the repository, and deploy the file that it writes:\n  \
-             {flask} merge -m \"merge heads\" heads"
+            "Merge them in the repository, and deploy the file this writes:\n  {flask} merge -m \
+             \"merge heads\" heads"
         ))
         .fix(Safety::Manual, "merge the heads");
     Ok(())
@@ -289,15 +288,15 @@ fn classless_files(app: &str, files: &[(std::path::PathBuf, Span)], out: &mut Si
             "{MIGRATE} ends in a BadMigrationError: {name} among the migrations of {app} defines no \
              Migration"
         ))
-        .at(*span, "Django takes it for a migration")
+        .at(*span, "Django reads it as a migration")
         .subject(format!("{app} {name}"))
         .help(format!(
-            "Django takes every module there for a migration, but for those whose name begins with \
-             _ or ~:\n  git mv {} {}",
+            "Django reads every module there as a migration, except those whose name starts with _ \
+             or ~:\n  git mv {} {}",
             path.display(),
             path.with_file_name(format!("_{name}")).display()
         ))
-        .fix(Safety::Manual, "a name that begins with _");
+        .fix(Safety::Manual, "rename it to start with _");
     }
 }
 
@@ -312,35 +311,35 @@ fn no_package(app: &str, directory: &std::path::Path, files: usize, first: Span,
     .at(first, "Django does not see it")
     .subject(app.to_owned())
     .help(format!(
-        "Add the file in the repository, and look why it did not come along:\n  touch {0}\n  \
+        "Add the file in the repository, and check why it was not deployed:\n  touch {0}\n  \
          git check-ignore -v {0}",
         init.display()
     ))
-    .fix(Safety::Manual, "an empty __init__.py beside the migrations");
+    .fix(Safety::Manual, "add an empty __init__.py next to the migrations");
 }
 
 fn no_node(missing: &MissingMigration<'_>, out: &mut Sink) {
     let MissingMigration { app, migration, key, .. } = missing;
     let id = format!("{app}.{}", migration.name);
-    let relation = if missing.before { "is to run before" } else { "follows" };
+    let relation = if missing.before { "must run before" } else { "follows" };
     let (why, note) = match missing.no_such_app {
         true => (
             format!("and no application of INSTALLED_APPS has the label {}", key.app),
             format!("no application {}", key.app),
         ),
-        false => ("which no file holds".to_owned(), format!("no file holds {key}")),
+        false => ("which no file contains".to_owned(), format!("no file contains {key}")),
     };
     let vague = matches!(key.name.as_str(), "__first__" | "__latest__");
     let vague = vague && key.app != *app;
     let error = if vague { "ValueError" } else { "NodeNotFoundError" };
     let help = match missing.no_such_app {
         true => format!(
-            "Put the application back into INSTALLED_APPS, or take it out of every migration that \
+            "Put the application back into INSTALLED_APPS, or remove it from every migration that \
              names it:\n  git grep -n \"'{}'\" -- '*/migrations/*.py'",
             key.app
         ),
         false => format!(
-            "Bring the file back from the branch that made it, or install the version of the \
+            "Restore the file from the branch that made it, or install the version of the \
              package that has it:\n  git log --all --oneline -- '*/migrations/{0}.py'\n  \
              git check-ignore -v {1}/migrations/{0}.py",
             key.name, key.app
@@ -350,7 +349,7 @@ fn no_node(missing: &MissingMigration<'_>, out: &mut Sink) {
         .at(missing.span, note)
         .subject(format!("{id} {key}"))
         .help(help)
-        .fix(Safety::Manual, format!("bring back {key}"));
+        .fix(Safety::Manual, format!("restore {key}"));
 }
 
 fn django_circle(migrations: &DjangoMigrations, out: &mut Sink) -> Result<(), Why> {
@@ -377,8 +376,8 @@ fn django_circle(migrations: &DjangoMigrations, out: &mut Sink) -> Result<(), Wh
     }))
     .subject(first)
     .help(
-        "Find the one of them that was there first (`git log --diff-filter=A -- FILE`), and take \
-         the one\nthat came later out of its dependencies.",
+        "Find the one that existed first (`git log --diff-filter=A -- FILE`), and remove \
+         the\nlater one from its dependencies.",
     )
     .fix(Safety::Manual, "break the circle at the oldest of its migrations");
     Ok(())
@@ -413,8 +412,8 @@ fn leaves(migrations: &DjangoMigrations, broken: &[&str], out: &mut Sink) -> Res
         }))
         .subject(format!("{app} {}", names.first().copied().unwrap_or_default()))
         .help(format!(
-            "Join them in the repository, and deploy the file that it writes:\n  \
-             python manage.py makemigrations --merge {app}"
+            "Merge them in the repository, and deploy the file this writes:\n  python manage.py \
+             makemigrations --merge {app}"
         ))
         .fix(Safety::Manual, "merge the leaves");
     }

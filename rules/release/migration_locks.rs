@@ -7,29 +7,30 @@ use crate::rule::{Safety, Sink};
 const SHOWN: usize = 5;
 
 crate::rule! {
-    /// While a pending migration runs, requests that write to its table wait, with all that waits behind
-    /// them: on a large table the site hangs for minutes.
+    /// While a pending migration runs, requests that write to its table wait, and so does
+    /// everything queued behind them: on a large table the site hangs for minutes.
     ///
     /// PostgreSQL builds an index while writers wait, checks every row of a new foreign key or check
-    /// constraint, and rewrites the whole table for another type, readers waiting too. Workers that wait
-    /// are workers that serve nobody; after `timeout` seconds gunicorn kills them (L803). Each has a form
-    /// that keeps nobody waiting: `postgresql_concurrently=True` inside `autocommit_block()`;
-    /// `postgresql_not_valid=True`, and `VALIDATE CONSTRAINT` in a migration of its own. And where
-    /// `SET lock_timeout` comes first, a migration that does not get its lock gives up instead of
-    /// keeping all others behind it. On a small table it is a moment.
+    /// constraint, and rewrites the whole table for another type, readers waiting too. Waiting
+    /// workers serve no requests; after `timeout` seconds gunicorn kills them (L803). Each has a
+    /// form that blocks nothing: `postgresql_concurrently=True` inside `autocommit_block()`;
+    /// `postgresql_not_valid=True`, and `VALIDATE CONSTRAINT` in its own migration. And if `SET
+    /// lock_timeout` comes first, a migration that does not get its lock gives up instead of
+    /// blocking all others. On a small table it takes only a moment.
     ///
-    /// Said only of PostgreSQL, told by the scheme of the database's URL, and of what is known to be
-    /// pending: the database's revision has to be known (`--db-revision`, `--preflight`), or in a gate
-    /// the one that it comes from (`--since`). Tables that the pending migrations make themselves are
-    /// left out, and so is what breaks the running code anyway (R706).
+    /// Reported only for PostgreSQL, recognised by the scheme of the database's URL, and for
+    /// migrations known to be pending: the database's revision must be known (`--db-revision`,
+    /// `--preflight`), or in a gate the revision to start from (`--since`). Tables that the pending
+    /// migrations create themselves are left out, and so are changes that break the running code
+    /// anyway (R706).
     ///
-    /// Of Django's migrations it is the same, measured with 4.2 and 6.1 on PostgreSQL 15: `AddIndex` keeps
-    /// writers waiting, a changed type and `AutoField` to `BigAutoField` (what a changed
-    /// DEFAULT_AUTO_FIELD makes) all. And since a migration is one transaction, what alters a table keeps
-    /// everybody off it, readers too, until the migration is done: while `RunPython` behind an `AddField`
-    /// runs, and while the index of a new `ForeignKey` or `SlugField` is built. A new column is a moment,
-    /// with `default` too (PostgreSQL 11 and newer). `AddIndexConcurrently` with `atomic = False` keeps
-    /// nobody waiting, and without it Django refuses it.
+    /// Django's migrations do the same, measured with 4.2 and 6.1 on PostgreSQL 15: `AddIndex`
+    /// blocks writers; a changed type and `AutoField` to `BigAutoField` (from a changed
+    /// DEFAULT_AUTO_FIELD) block everything. And since a migration is one transaction, altering a
+    /// table blocks it, for readers too, until the migration is done: while `RunPython` after an
+    /// `AddField` runs, and while the index of a new `ForeignKey` or `SlugField` is built. A new
+    /// column takes a moment, even with `default` (PostgreSQL 11 and newer). `AddIndexConcurrently`
+    /// with `atomic = False` blocks nothing; without that Django refuses it.
     ///
     /// By hand: rewrite the operation as above, before the migration is applied.
     ///
@@ -111,12 +112,12 @@ fn of_alembic(app: &App, out: &mut Sink) -> Result<(), Why> {
 
 /// The forms that keep nobody waiting.
 const ALEMBIC: &str = "An index: postgresql_concurrently=True inside `with op.get_context().autocommit_block():`\n\
-     A constraint: postgresql_not_valid=True, and VALIDATE CONSTRAINT in a migration of its own\n\
+     A constraint: postgresql_not_valid=True, and VALIDATE CONSTRAINT in its own migration\n\
      First in upgrade(): op.execute(\"SET lock_timeout = '3s'\")";
 const DJANGO: &str = "An index: AddIndexConcurrently of django.contrib.postgres.operations, in a migration with \
      atomic = False\n\
-     A constraint: AddConstraintNotValid, and ValidateConstraint in a migration of its own\n\
-     RunPython: in a migration of its own, after the one that alters the table\n\
+     A constraint: AddConstraintNotValid, and ValidateConstraint in its own migration\n\
+     RunPython: in its own migration, after the one that alters the table\n\
      First in operations: migrations.RunSQL(\"SET LOCAL lock_timeout = '3s'\", migrations.RunSQL.noop)";
 
 fn of_django(app: &App, out: &mut Sink) -> Result<(), Why> {
@@ -179,7 +180,7 @@ fn is_postgresql(app: &App) -> Result<bool, Why> {
             return Ok(scheme.starts_with("postgres"));
         }
     }
-    Err(Why::depends("whether the database is PostgreSQL, no variable tells"))
+    Err(Why::depends("no variable tells whether the database is PostgreSQL"))
 }
 
 fn report(id: &str, forms: &str, operations: &[&Operation], out: &mut Sink) {
@@ -196,6 +197,9 @@ fn report(id: &str, forms: &str, operations: &[&Operation], out: &mut Sink) {
     ))
     .at_each(shown.map(|operation| (operation.span, locks(operation).unwrap_or_default())))
     .subject(id)
-    .help(format!("{forms}\nOn a small table it is a moment: deploy-doctor check --ignore R707"))
-    .fix(Safety::Manual, "the form that keeps nobody waiting");
+    .help(format!(
+        "{forms}\nOn a small table it takes only a moment: deploy-doctor check --ignore \
+         R707"
+    ))
+    .fix(Safety::Manual, "use the form that blocks no requests");
 }

@@ -1,4 +1,4 @@
-//! Holds the database's revision, where the user said it, against the release's migrations.
+//! Compares the database's revision, if the user gave it, with the release's migrations.
 
 use crate::facts::release::django_migrations::{Pending, SHOWS};
 use crate::facts::release::migrations::Revision;
@@ -10,29 +10,29 @@ use crate::rule::{EvidenceKind, Safety, Sink};
 const NAMED: usize = 5;
 
 crate::rule! {
-    /// The database is not at the newest migration of the release: the new code asks for tables and
-    /// columns that are not there.
+    /// The database is not at the newest migration of the release: the new code uses tables and
+    /// columns that do not exist.
     ///
     /// A reload serves the new code from the first request on. Each query that names a new column
     /// fails with `UndefinedColumn` or `no such column`, and the client sees a 500.
     ///
-    /// Files do not tell where the database is. Say it with `--db-revision`, as
-    /// `flask db current` prints it (nothing for an empty database). Or let `--preflight` ask: where
-    /// the imported application has Flask-Migrate, it runs what `flask db current` runs, as the
-    /// service's user, changes nothing, and gives up after some seconds. Without either this rule
-    /// is skipped and never passes. Reading the database is not done unasked.
+    /// Files do not show the database's revision. Give it with `--db-revision`, as `flask db
+    /// current` prints it (nothing for an empty database). Or use `--preflight`: if the imported
+    /// application has Flask-Migrate, it runs the code of `flask db current`, as the service's
+    /// user, changes nothing, and gives up after some seconds. Without either this rule is skipped
+    /// and never passes. The database is not read unasked.
     ///
-    /// After a rollback the database can be *ahead*: its revision is one that the older code has no
-    /// file for. `flask db current`, `upgrade` and `downgrade` then exit 1 with
-    /// `Can't locate revision`, until the newer release is deployed again, or was downgraded before.
+    /// After a rollback the database can be *ahead*: the older code has no file for its revision.
+    /// `flask db current`, `upgrade` and `downgrade` then exit 1 with `Can't locate revision`,
+    /// until the newer release is deployed again, unless it was downgraded before.
     ///
-    /// Of a Django application `--preflight` asks the default database the same (`django_migrations`). By
-    /// hand it is what `python manage.py showmigrations --plan` prints
-    /// (`--db-revision "$(python manage.py showmigrations --plan)"`), with the settings and the variables of
-    /// the service: `manage.py` mostly names the settings of development. Migrations that an installed
-    /// package brings count, too. After a rollback Django says nothing at all (4.2, 5.2 and 6.1, measured):
-    /// what the database has applied and no file holds is passed over by `showmigrations`, `migrate` and
-    /// `migrate --check`, which exit 0. Only what the newer release prints shows it.
+    /// For a Django application `--preflight` reads the default database in the same way
+    /// (`django_migrations`). By hand use what `python manage.py showmigrations --plan` prints
+    /// (`--db-revision "$(python manage.py showmigrations --plan)"`), with the settings and the
+    /// variables of the service: `manage.py` mostly names the settings of development. Migrations
+    /// from an installed package count too. After a rollback Django reports nothing (4.2, 5.2 and
+    /// 6.1, measured): `showmigrations`, `migrate` and `migrate --check` ignore applied migrations
+    /// that no file contains, and exit 0. Only the newer release's output shows them.
     ///
     /// Proved by `migrations-pending`: the reload returned 0, and every request got 500
     /// until the end (`no such column`).
@@ -125,7 +125,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         // Who says a revision expects it to be held against something.
         return match app.release.database_revision.ok() {
             Some(said) if !Migrations::is_empty_database(said) => Err(Why::not_there(
-                "the release has no migrations to hold the database's revision against",
+                "the release has no migrations to compare with the database's revision",
             )),
             _ => Ok(()),
         };
@@ -180,8 +180,8 @@ fn unheard(app: &App, migrations: &Migrations, revision: &str, out: &mut Sink) {
     .subject(revision.to_owned())
     .evidence(EvidenceKind::Command, stated(app))
     .help(format!(
-        "After a rollback: deploy the release that has revision {revision} again. Or, where its \
-             migration\ncan be undone without loss, downgrade in that release's directory:\n  {}",
+        "After a rollback: deploy the release that has revision {revision} again. Or, if its \
+         migration\ncan be undone without loss, downgrade in that release's directory:\n  {}",
         command(app, migrations, Some(target))
     ))
     .fix(Safety::Manual, format!("deploy a release that has revision {revision}"));
@@ -226,7 +226,7 @@ fn of_django(app: &App, migrations: &DjangoMigrations, pending: &Pending<'_>, ou
         .subject(first.to_string())
         .evidence(EvidenceKind::Command, format!("{}: {SHOWS}", asked(app)))
         .help(format!(
-            "After a rollback: deploy the release that has {first} again. Or, where it can be undone \
+            "After a rollback: deploy the release that has {first} again. Or, if it can be undone \
              without loss, go back\nin that release's directory to the last migration that this \
              release has:\n  {} migrate {} MIGRATION --settings {}",
             manage(app, true),
@@ -274,7 +274,7 @@ fn stated(app: &App) -> String {
     let database = &app.release.database_revision;
     let from = asked(app);
     match database.ok().map(|said| said.trim()).unwrap_or_default() {
-        "" => format!("{from}: the database holds no revision"),
+        "" => format!("{from}: the database has no revision"),
         said => format!("{from}: the database is at {said}"),
     }
 }

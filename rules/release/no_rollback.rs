@@ -8,17 +8,17 @@ use crate::rule::{EvidenceKind, Safety, Sink};
 crate::rule! {
     /// There is no earlier release to go back to when the new one fails.
     ///
-    /// Going back is one move of the link and a reload, if the release before is still there and
-    /// whole: with the module that gunicorn imports, and with its own virtual environment where
-    /// each release has one. Without it a failed deployment is an outage for as long as it takes
-    /// to build a release again.
+    /// Going back is one move of the link and a reload, if the previous release is still there and
+    /// complete: with the module that gunicorn imports, and with its own virtual environment if
+    /// each release has one. Without it a failed deployment is an outage until a release is
+    /// rebuilt.
     ///
-    /// Releases are the directories beside the one that the link leads to. Those whose name is of
-    /// the same form and greater than the current one's (`2026-04-28` beside `2026-04-21`) are
-    /// taken for later ones, still being prepared.
+    /// Releases are the directories next to the one the link leads to. Those with a name of the
+    /// same form that sorts after the current one (`2026-04-28` after `2026-04-21`) are regarded as
+    /// later ones, still being prepared.
     ///
     /// By hand: keep at least the last release when you prune (Capistrano: `keep_releases`), and
-    /// put the one before back from version control or the artefact store.
+    /// restore the previous one from version control or the artefact store.
     ///
     /// Proved by `no-rollback`: there was nothing to put the link back to, and every request got
     /// 500 until the end; with the release before in place one move of the link and a reload ended
@@ -28,13 +28,13 @@ crate::rule! {
     /// - /srv/myapp/releases/2026-04-14
     /// ```
     ///
-    /// One that lost its code is none:
+    /// One that lost its code does not count:
     ///
     /// ```tree,bad
     /// - /srv/myapp/releases/2026-04-14/wsgi.py
     /// ```
     ///
-    /// A later one is no way back:
+    /// A later one is not a way back:
     ///
     /// ```tree,bad
     /// - /srv/myapp/releases/2026-04-14
@@ -42,7 +42,7 @@ crate::rule! {
     /// /srv/myapp/releases/2026-04-28/wsgi.py
     /// ```
     ///
-    /// Healthy: one whole release among others that are not.
+    /// Healthy: one complete release among others that are not.
     ///
     /// ```tree,good
     /// /srv/myapp/releases/2026-03-31/
@@ -74,14 +74,14 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     }
     let releases = link.releases.display();
     let cause = match incomplete.as_slice() {
-        [] => format!("{releases} holds no release before {}", show::name(&link.resolved)),
+        [] => format!("{releases} has no release before {}", show::name(&link.resolved)),
         [(release, defect)] => {
             format!("{}, the only other release, {defect}", show::name(&release.path))
         }
         _ => format!("none of the {} other releases in {releases} is complete", incomplete.len()),
     };
     let finding = out
-        .report(format!("a deployment that fails cannot be taken back: {cause}"))
+        .report(format!("a failed deployment cannot be rolled back: {cause}"))
         .at_some(app.link_named_at().or_else(|| app.gunicorn.started_at()), "");
     finding.evidence(
         EvidenceKind::File,
@@ -92,11 +92,11 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     }
     finding
         .help(format!(
-            "Put the release before into {releases} again, and keep the last one when pruning:\n\
+            "Put the previous release back into {releases}, and keep one when pruning:\n\
              ls -1t {releases}"
         ))
         .subject(link.path.to_string_lossy())
-        .fix(Safety::Manual, "keep the release before the current one");
+        .fix(Safety::Manual, "keep the previous release");
     Ok(())
 }
 

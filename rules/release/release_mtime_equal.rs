@@ -2,21 +2,21 @@ use crate::facts::release::Alike;
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// Two releases have one time of their last change: after a reload Python looks through the old
-    /// one's list of files, and does not find the modules that the new one brings.
+    /// Two releases have the same modification time: after a reload Python uses the old one's list
+    /// of files, and does not find the new one's modules.
     ///
     /// Python keeps the list of a directory's names as long as the directory's time does not change
     /// (`importlib.machinery.FileFinder`), and knows the directory by its path:
     /// `/srv/myapp/current` before and after the link moved. gunicorn's master has listed it, and
-    /// each worker inherits that. Where both releases have the same time to the nanosecond, as
-    /// `rsync -a`, `cp -a`, `tar` and reproducible builds leave it, new modules and packages at the
-    /// top are *not found* although they are there: the master ends with ModuleNotFoundError
-    /// (measured on gunicorn 23.0.0 and 27.0.1, Python 3.11 and 3.13). A restart helps, because a
-    /// new master has no list.
+    /// each worker inherits that. If both releases have the same time to the nanosecond, as `rsync
+    /// -a`, `cp -a`, `tar` and reproducible builds leave it, new modules and packages at the top
+    /// are *not found* although they exist: the master exits with ModuleNotFoundError (measured on
+    /// gunicorn 23.0.0 and 27.0.1, Python 3.11 and 3.13). A restart helps, because a new master has
+    /// no list.
     ///
-    /// An error where the application imports something at the top that the other release lacks;
-    /// a warning where it does not yet. Only where the search path goes through the link; where
-    /// gunicorn keeps the resolved directory, see `reload-keeps-old-release`.
+    /// An error if the application imports something at the top that the other release lacks; a
+    /// warning if it does not yet. Only if the search path goes through the link; if gunicorn keeps
+    /// the resolved directory, see `reload-keeps-old-release`.
     ///
     /// By hand: `touch /srv/myapp/current/` (with the slash: the directory, not the link) after each
     /// deployment and before the reload.
@@ -40,7 +40,7 @@ crate::rule! {
     /// /srv/myapp/releases/2026-04-21/ mtime=1777000060
     /// ```
     ///
-    /// The modules are the same so far, and the next one will not be found:
+    /// The modules are the same so far, but the next one will not be found:
     ///
     /// ```tree,bad
     /// /srv/myapp/releases/2026-04-14/ mtime=1777000000
@@ -78,14 +78,14 @@ fn report(app: &App, alike: &Alike, out: &mut Sink) {
     let draft = match alike.lacks.first() {
         Some(_) => out
             .report(format!(
-                "a reload from {other} takes the site down: {} is new in {current}, and Python does \
-                 not look again, because both directories were changed at the same moment",
+                "a reload from {other} takes the site down: {} is new in {current}, and Python \
+                 does not look again, because both directories changed at the same moment",
                 alike.lacks.join(", ")
             ))
             .severity(Severity::Error),
         None => out.report(format!(
             "after a reload from {other} Python will not find new modules of {current}: both \
-             directories were changed at the same moment"
+             directories changed at the same moment"
         )),
     };
     let finding = draft.at_some(app.link_named_at(), "goes through the release link");
@@ -97,8 +97,8 @@ fn report(app: &App, alike: &Alike, out: &mut Sink) {
     let link = app.release.link.as_ref().map(|link| link.path.display().to_string());
     finding
         .help(format!(
-            "Give the release a time of its own before the reload:\n  touch {current}\nand let the \
-             deployment do it each time, before or after it moves {}.",
+            "Give the release its own time before the reload:\n  touch {current}\nand do so in \
+             each deployment, before or after it moves {}.",
             link.unwrap_or_default()
         ))
         .subject(alike.path.to_string_lossy())

@@ -4,16 +4,16 @@ use crate::rule::prelude::show;
 use crate::rule::{EvidenceKind, Safety, Sink};
 
 crate::rule! {
-    /// Going back to the release before runs its code on the packages of this one.
+    /// Going back to the previous release runs its code on this one's packages.
     ///
-    /// All releases share one virtual environment, which lies outside of them: moving the link back takes
-    /// the code back and not the packages. Where the release before asks for others than are installed by
-    /// now, it fails at the import or behaves in a way that nobody has tested, in the very moment in which
-    /// it is to be the rescue. As long as both ask for the same nothing is said.
+    /// All releases share one virtual environment outside them: moving the link back restores the
+    /// code but not the packages. If the previous release requires other packages than those now
+    /// installed, it fails at the import or behaves in untested ways, just when it is the rescue.
+    /// As long as both require the same nothing is reported.
     ///
-    /// By hand: a virtual environment in each release (`/srv/myapp/releases/X/.venv`, named in the unit
-    /// through the link: R715, U113); or know that a rollback has a second step, `pip install -r` of the
-    /// release that is gone back to, before its reload.
+    /// By hand: create a virtual environment in each release (`/srv/myapp/releases/X/.venv`, named
+    /// in the unit through the link: R715, U113); or know that a rollback has a second step, `pip
+    /// install -r` for the release you go back to, before its reload.
     ///
     /// ```text,bad,file=/srv/myapp/releases/2026-04-14/requirements.txt
     /// Flask==2.3.3
@@ -23,7 +23,7 @@ crate::rule! {
     /// Flask==3.0.3
     /// gunicorn==23.0.0
     /// ```
-    /// Without a fixed version, and with what is there beside it:
+    /// Without a fixed version, and with other packages installed:
     ///
     /// ```text,good,file=/srv/myapp/releases/2026-04-14/requirements.txt
     /// Flask>=2.3
@@ -52,7 +52,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let needs = file.wrong_version.iter().chain(&file.missing).take(5);
     let finding = out
         .report(format!(
-            "going back to release {release} runs its code on this one's packages: it asks for {}{more}",
+            "going back to release {release} runs its code on this one's packages: it requires \
+             {}{more}",
             does_not_fit(first)
         ))
         .at_some(app.gunicorn.started_at(), "all releases run in this environment");
@@ -60,20 +61,20 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         finding.at(need.span, does_not_fit(need));
     }
     finding
-        .evidence(EvidenceKind::File, format!("{venv} lies outside of the releases"))
+        .evidence(EvidenceKind::File, format!("{venv} is outside the releases"))
         .help(format!(
-            "Give each release an environment of its own. Until then, when going back, before the \
+            "Give each release its own environment. Until then, when going back, before the \
              reload:\n{venv}/bin/python -m pip install -r {}",
             file.path.display()
         ))
         .subject("venv")
-        .fix(Safety::Manual, "a virtual environment in each release");
+        .fix(Safety::Manual, "give each release its own virtual environment");
     Ok(())
 }
 
 fn does_not_fit(need: &Needed) -> String {
     match &need.installed {
-        Some(version) => format!("{}, and {version} is installed", need.text),
+        Some(version) => format!("{}, but {version} is installed", need.text),
         None => format!("{}, which is not installed", need.text),
     }
 }

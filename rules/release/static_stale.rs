@@ -3,20 +3,19 @@ use crate::facts::{App, Why};
 use crate::rule::{EvidenceKind, Safety, Sink};
 
 crate::rule! {
-    /// Pages of this release ask for static files that are not there.
+    /// Pages of this release request static files that do not exist.
     ///
     /// The manifest that the build wrote (Flask-Static-Digest's `cache_manifest.json`, webpack's
     /// or Vite's `manifest.json`, `staticfiles.json`) names the files that the pages will link to.
-    /// When it came with the release and the files did not, or when nginx serves `/static/` from
+    /// If it came with the release but the files did not, or if nginx serves `/static/` from
     /// a copy of an earlier release, the new pages get 404 for their style sheets and scripts.
     ///
-    /// What a file system shows is compared, names alone: times of files tell nothing after a
-    /// checkout or an unpacked archive. A `manifest.json` that describes a web app is no list of
-    /// files and is left alone.
+    /// Only file names are compared: file times mean nothing after a checkout or an unpacked
+    /// archive. A `manifest.json` that describes a web app is not a list of files and is ignored.
     ///
-    /// By hand: build the assets again into the release, or copy them to where nginx serves them
-    /// from, before the link is moved. Leave the files of the release before in place, for pages
-    /// that are open already.
+    /// By hand: rebuild the assets into the release, or copy them to where nginx serves them from,
+    /// before the link is moved. Leave the previous release's files in place, for pages already
+    /// open.
     ///
     /// Proved by `static-stale`: the pages were the new release's, and its style sheet got 404 at
     /// every request.
@@ -28,7 +27,7 @@ crate::rule! {
     /// {"site.css": "/static/site.css"}
     /// ```
     ///
-    /// nginx serves a copy that nobody renewed:
+    /// nginx serves a copy that was not updated:
     ///
     /// ```json,bad,file=/srv/myapp/releases/2026-04-21/static/manifest.json
     /// {"site.css": "site.css"}
@@ -96,11 +95,12 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
                 let (directory, path) = (root.place.path.display(), manifest.path.display());
                 let base = manifest.base.display();
                 out.report(format!(
-                    "new pages get 404 for {}: {directory}, where nginx serves them from, was not renewed",
+                    "new pages get 404 for {}: {directory}, from which nginx serves them, was not \
+                     updated",
                     count(&missing)
                 ))
                 .at(root.span, format!("lacks {}", list(&missing)))
-                .at(manifest.span, "lists the files that this release's pages ask for")
+                .at(manifest.span, "lists the files that this release's pages use")
                 .evidence(EvidenceKind::File, format!("{path} lists {}", list(&missing)))
                 .help(format!(
                     "Serve the release's own directory: alias {base}/;\n\
@@ -118,14 +118,14 @@ fn lacking_in_release(manifest: &StaticManifest, out: &mut Sink) {
     let missing: Vec<&String> = manifest.missing.iter().collect();
     let base = manifest.base.display();
     out.report(format!(
-        "pages get 404 for {}: {} lists what is missing from {base}",
+        "pages get 404 for {}: {} lists files missing from {base}",
         count(&missing),
         manifest.path.display()
     ))
     .at(manifest.span, format!("lists {}", list(&missing)))
     .evidence(EvidenceKind::File, format!("{base} lacks {}", list(&missing)))
-    .help(format!("Build the static files again into the release, then look: ls -R {base}"))
-    .fix(Safety::Manual, "build the static files again");
+    .help(format!("Rebuild the static files into the release, then check: ls -R {base}"))
+    .fix(Safety::Manual, "rebuild the static files");
 }
 
 fn count(missing: &[&String]) -> String {

@@ -3,20 +3,20 @@ use crate::facts::{App, Why};
 use crate::rule::{EvidenceKind, Safety, Sink};
 
 crate::rule! {
-    /// The next reload takes the site down: the service's user may not read a module of the release.
+    /// The next reload takes the site down: the service's user cannot read a module of the release.
     ///
     /// A release that root unpacked with a umask of 077, copied from a home directory or wrote with `sudo`
-    /// is there, and closed to the user that gunicorn runs as: the worker ends with PermissionError or
+    /// exists, but is closed to the user gunicorn runs as: the worker exits with PermissionError or
     /// ModuleNotFoundError, and the master with it. A check by hand as root finds nothing wrong
-    /// (`gunicorn --check-config` returns 0). The modules are those that the application certainly imports
-    /// when it starts. Python reads a module's compiled form where that is up to date, so that one with a
-    /// readable `__pycache__` is left out.
+    /// (`gunicorn --check-config` returns 0). The modules are those that the application certainly
+    /// imports when it starts. Python reads a module's compiled form if that is up to date, so one
+    /// with a readable `__pycache__` is left out.
     ///
-    /// A working directory that is closed is U112's, the configuration file G212's, and of the static
-    /// files, which nginx's user has to read, N312 speaks.
+    /// A closed working directory is U112's, the configuration file G212's, and the static files,
+    /// which nginx's user must read, N312's.
     ///
-    /// By hand: `chmod -R u=rwX,go=rX` the release, or `chgrp -R` it to the service's group; look with
-    /// `sudo -u www-data cat FILE`.
+    /// By hand: `chmod -R u=rwX,go=rX` the release, or `chgrp -R` it to the service's group; check
+    /// with `sudo -u www-data cat FILE`.
     ///
     /// Proved by `unreadable-release`: root's check returned 0 and so did the reload, the workers got
     /// PermissionError, and the site answered 502 until the end.
@@ -58,8 +58,8 @@ fn report(app: &App, first: &Unreadable, count: usize, out: &mut Sink) {
         count => format!(", nor {} other modules", count - 1),
     };
     let what = match first.wall == first.path {
-        true => format!("{user} may not read {file}{more}"),
-        false => format!("{user} may not pass {wall}, behind which {file} lies{more}"),
+        true => format!("{user} cannot read {file}{more}"),
+        false => format!("{user} cannot pass {wall}, which leads to {file}{more}"),
     };
     let root =
         app.release.root().map_or_else(|_| wall.to_string(), |root| root.display().to_string());
@@ -73,8 +73,8 @@ fn report(app: &App, first: &Unreadable, count: usize, out: &mut Sink) {
             ),
         )
         .help(format!(
-            "Open the release to {user}, then look:\nchmod -R go+rX {root}\nsudo -u {user} cat {file} \
-             >/dev/null"
+            "Open the release to {user}, then check:\nchmod -R go+rX {root}\nsudo -u {user} cat \
+             {file} >/dev/null"
         ))
         .subject(first.path.to_string_lossy())
         .fix(Safety::Manual, format!("let {user} read the release"));

@@ -6,17 +6,17 @@ use crate::rule::prelude::*;
 crate::rule! {
     /// The new code runs with the packages of another release.
     ///
-    /// Which packages Python sees hangs on where the interpreter lies, and for a script that is what
-    /// its first line (`#!`) names, wherever the script itself is. A virtual environment that was
-    /// copied from the release before (`cp -a`) has scripts that still name the old one; `pip
-    /// install` in the copy goes to the copy, and gunicorn does not see it. And once the old release
-    /// is pruned, the site does not start.
+    /// The interpreter's place decides which packages Python sees, and for a script that is the
+    /// path in its first line (`#!`), wherever the script itself is. A virtual environment copied
+    /// from the previous release (`cp -a`) has scripts that still name the old one; `pip install`
+    /// in the copy goes to the copy, and gunicorn does not see it. And once the old release is
+    /// pruned, the site does not start.
     ///
-    /// While gunicorn runs it keeps the Python that it was started with: where each release has an
-    /// environment of its own, named by the release's directory and not through the link, a reload
-    /// takes the new code over and the old packages stay. Only a restart changes them.
+    /// While gunicorn runs it keeps the Python it was started with: if each release has its own
+    /// environment, named by the release's directory and not through the link, a reload picks up
+    /// the new code but the old packages stay. Only a restart changes them.
     ///
-    /// By hand: make the environment anew instead of copying it (`python3 -m venv --clear
+    /// By hand: recreate the environment instead of copying it (`python3 -m venv --clear
     /// /srv/myapp/current/.venv`, then `pip install`), named through the link, so that reloads
     /// follow; then `systemctl restart myapp`.
     ///
@@ -56,7 +56,7 @@ crate::rule! {
     /// /usr/bin/python3.11 mode=0755
     /// ```
     ///
-    /// What runs was started with the Python of the release before:
+    /// The running gunicorn was started with the previous release's Python:
     ///
     /// ```proc,bad
     /// 800 exe=/usr/bin/python3.11 : /srv/myapp/releases/2026-04-14/.venv/bin/python /srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app
@@ -124,7 +124,7 @@ fn at_start(app: &App, link: &ReleaseLink, python: &Path, release: &Path, out: &
     .evidence(EvidenceKind::File, said)
     .evidence(EvidenceKind::File, format!("{} -> {}", link.path.display(), link.target.display()))
     .help(format!(
-        "Make the environment anew, named through the link, install again, then restart:\n  \
+        "Recreate the environment, named through the link, reinstall, then restart:\n  \
          python3 -m venv --clear {0}\n  {0}/bin/python -m pip install -r \
          {1}/requirements.txt\n  systemctl restart {2}",
         environment(link, python, release).display(),
@@ -132,7 +132,7 @@ fn at_start(app: &App, link: &ReleaseLink, python: &Path, release: &Path, out: &
         app.stem()
     ))
     .subject(old)
-    .fix(Safety::Manual, "an environment of the release's own");
+    .fix(Safety::Manual, "give the release its own environment");
 }
 
 /// The same environment in the release that the link leads to.
@@ -149,7 +149,7 @@ fn running(app: &App, link: &ReleaseLink, pid: u32, python: &str, release: &Path
         "release {new} runs with the packages of {old}, and a reload does not change that: gunicorn \
          was started by {python}"
     ))
-    .at_some(app.gunicorn.started_at(), "resolved once, when gunicorn was started")
+    .at_some(app.gunicorn.started_at(), "resolved once, when gunicorn started")
     .evidence(EvidenceKind::Process, format!("master {pid} was started by {python}"))
     .help(format!("systemctl restart {stem}"))
     .subject(old)

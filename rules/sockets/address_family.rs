@@ -6,16 +6,16 @@ use crate::rule::{Safety, Sink};
 use crate::rules::nginx::{ON_THE_WAY, as_peer, rewrite};
 
 crate::rule! {
-    /// Every request gets 502: nginx connects over IPv6 and gunicorn listens on IPv4 alone, or the
+    /// Every request gets 502: nginx connects over IPv6 but gunicorn listens only on IPv4, or the
     /// other way round.
     ///
     /// The port is the same and the machine is the same, and the kernel still refuses: `0.0.0.0`
-    /// and `127.0.0.1` are IPv4 alone, `[::1]` is IPv6 alone. `[::]` is both, unless a `.socket`
-    /// unit says `BindIPv6Only=ipv6-only`. `--bind localhost:8000` is 127.0.0.1 and nothing else,
-    /// because gunicorn makes an IPv6 socket only for what is written as an IPv6 address; to nginx
+    /// and `127.0.0.1` are only IPv4, `[::1]` is only IPv6. `[::]` is both, unless a `.socket` unit
+    /// says `BindIPv6Only=ipv6-only`. `--bind localhost:8000` is 127.0.0.1 and nothing else,
+    /// because gunicorn makes an IPv6 socket only for a literal IPv6 address; to nginx
     /// `localhost` is every address that `/etc/hosts` has for it.
     ///
-    /// By hand: `ss -ltn` shows the address that is listened on; write the same one into nginx.
+    /// By hand: `ss -ltn` shows the listening address; write the same one into nginx.
     ///
     /// Proved by `address-family`: gunicorn was up, and every request got 502.
     ///
@@ -72,7 +72,7 @@ crate::rule! {
     ///     }
     /// }
     /// ```
-    /// `[::]` takes both:
+    /// `[::]` accepts both:
     /// ```ini,good
     /// [Service]
     /// Type=notify
@@ -190,8 +190,8 @@ fn report(
     let (client, server) = if right.starts_with('[') { ("IPv4", "IPv6") } else { ("IPv6", "IPv4") };
     let finding = out
         .report(format!(
-            "every request that nginx passes to {to} gets 502: it connects over {client}, and \
-             gunicorn of {} listens on {on}, which is {server} alone",
+            "every request that nginx passes to {to} gets 502: it connects over {client}, but \
+             gunicorn of {} listens on {on}, which is only {server}",
             app.name
         ))
         .at(peer.span, "nginx connects here");
@@ -203,11 +203,11 @@ fn report(
     let scheme = if peer.span == pass.word { "proxy_pass http://" } else { "server " };
     let there = if bound.activated { "ListenStream=" } else { "--bind " };
     finding.help(format!(
-        "in nginx: {scheme}{right};\nor let gunicorn listen there as well: add {there}{}",
+        "in nginx: {scheme}{right};\nor make gunicorn listen there as well: add {there}{}",
         as_peer(to)
     ));
     let edit = rewrite(model, pass, peer, &right);
     finding
-        .fix_if(Safety::Safe, format!("nginx connects to {right}"), edit)
+        .fix_if(Safety::Safe, format!("make nginx connect to {right}"), edit)
         .uncovers_rules(&ON_THE_WAY);
 }

@@ -5,16 +5,16 @@ use crate::facts::{App, Sockets, Why};
 use crate::rule::{EvidenceKind, Safety, Sink};
 
 crate::rule! {
-    /// Another program answers in gunicorn's place: it holds the socket that nginx connects to.
+    /// Another program answers instead of gunicorn: it has the socket that nginx connects to.
     ///
     /// gunicorn cannot bind a port that is taken: it logs `Connection in use`, tries five times and
-    /// ends, and systemd starts it again and again. nginx meanwhile reaches the other program, whose
-    /// answers nobody meant. The holder is told by `/proc/PID/fd`, which for processes of others
-    /// only root may read. A second gunicorn is P507's; a process of the unit itself is none of
-    /// others, and neither is systemd, which holds the socket of a `.socket` unit.
+    /// exits, and systemd keeps restarting it. nginx meanwhile reaches the wrong program. The owner
+    /// is found in `/proc/PID/fd`, which only root can read for other users' processes. A second
+    /// gunicorn is P507's; a process of the unit itself does not count, and neither does systemd,
+    /// which has the socket of a `.socket` unit.
     ///
-    /// By hand: `ss -ltnp` or `ss -lxp` shows who listens. End it, or give one of the two another
-    /// port; then `systemctl restart myapp`.
+    /// By hand: `ss -ltnp` or `ss -lxp` shows which process listens. Stop it, or give one of the
+    /// two another port; then `systemctl restart myapp`.
     ///
     /// Proved by `foreign-listener`: it took the requests and closed them unanswered: every request
     /// got 502.
@@ -31,7 +31,7 @@ crate::rule! {
     /// 700 parent=1 unit=docker.service user=0 start=200 sockets=40001 : /usr/bin/docker-proxy
     /// ```
     ///
-    /// Another socket is another matter, and so is a process that gunicorn's own unit runs:
+    /// Another socket does not count, and neither does a process of gunicorn's own unit:
     ///
     /// ```proc,good
     /// listen 127.0.0.1:9000 inode=40700
@@ -70,22 +70,22 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         };
         let stem = app.stem();
         out.report(format!(
-            "requests reach another program: process {pid}, {name}{place}, holds {}, where nginx \
-             connects to",
+            "requests reach another program: process {pid}, {name}{place}, has {}, where nginx \
+             connects",
             route.endpoint
         ))
-        .at_some(bind(app, route), "gunicorn is to listen here")
+        .at_some(bind(app, route), "gunicorn should listen here")
         .at(route.peer, "nginx connects here")
         .evidence(
             EvidenceKind::Socket,
-            format!("{} is held by process {pid}, {name}, and by no gunicorn", route.endpoint),
+            format!("{} belongs to process {pid}, {name}, not to gunicorn", route.endpoint),
         )
         .help(format!(
-            "End it or give it another address, then start gunicorn:\nps -fp {pid}; systemctl \
+            "Stop it or give it another address, then start gunicorn:\nps -fp {pid}; systemctl \
              status {pid}\nsystemctl restart {stem}"
         ))
         .subject(name.clone())
-        .fix(Safety::Manual, format!("end process {pid}, then systemctl restart {stem}"));
+        .fix(Safety::Manual, format!("stop process {pid}, then systemctl restart {stem}"));
     }
     Ok(())
 }

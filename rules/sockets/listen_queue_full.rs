@@ -7,12 +7,12 @@ crate::rule! {
     ///
     /// Connections wait in the queue until a worker takes them. On a unix socket whose queue is full
     /// nginx answers 502 at once (`11: Resource temporarily unavailable`), over TCP connections are
-    /// delayed by seconds. It fills when all workers are busy or hang, or while they boot at a
-    /// reload. The queue is as long as gunicorn's `backlog` (2048 unless it is set) and never
+    /// delayed by seconds. It fills when all workers are busy or hang, or while they boot on
+    /// reload. The queue is as long as gunicorn's `backlog` (2048 unless it is set) but never
     /// longer than `net.core.somaxconn`. A queue that is too short for a reload is G224.
     ///
     /// By hand: `ss -lx src /run/myapp/gunicorn.sock` (`ss -lt`) shows the queue again, Recv-Q of
-    /// Send-Q. If it stays full, see what the workers wait for (`journalctl -u myapp`, `py-spy
+    /// Send-Q. If it stays full, find what the workers wait for (`journalctl -u myapp`, `py-spy
     /// dump`), or start more of them.
     ///
     /// Proved by `listen-queue-full`: the workers stood still, the queue of four filled, and nginx
@@ -61,7 +61,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         for listener in reached.iter().filter(own).filter(|listener| listener.queue > 0) {
             let Some(limit) = limit(app, route.bound, listener.queue)? else { continue };
             out.report(format!(
-                "requests are refused now: {} connections wait at {}, and its queue holds no more \
+                "requests are refused now: {} connections wait at {}, and its queue is full \
                  ({limit})",
                 listener.queue, route.endpoint
             ))
@@ -72,11 +72,11 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
                 format!("{}: {} of {limit} wait", route.endpoint, listener.queue),
             )
             .help(format!(
-                "see what the workers wait for: journalctl -u {} -n 50\nif it stays so, more \
-                 workers or threads; a longer --backlog only lets more wait",
+                "find what the workers wait for: journalctl -u {} -n 50\nif this continues, add \
+                 workers or threads; a longer --backlog only lets more requests wait",
                 app.stem()
             ))
-            .fix(Safety::Manual, "free the workers, or start more");
+            .fix(Safety::Manual, "free the workers or start more");
         }
     }
     Ok(())
@@ -95,6 +95,6 @@ fn limit(app: &App, bound: usize, waiting: u32) -> Result<Option<i64>, Why> {
     let own = unit.last("Socket", "Backlog").and_then(|line| line.value.as_str().parse().ok());
     match i64::from(waiting) < limit.min(own.unwrap_or(SYSTEMDS)) {
         true => Ok(None),
-        false => Err(Why::depends("how long the queue of a .socket unit is depends on gunicorn")),
+        false => Err(Why::depends("the length of a .socket unit's queue depends on gunicorn")),
     }
 }

@@ -2,15 +2,16 @@ use crate::facts::sockets::Listener;
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// Anyone who reaches the machine talks to gunicorn past nginx, as it runs now.
+    /// Anyone who can reach the machine can talk to gunicorn without going through nginx, as it
+    /// runs now.
     ///
-    /// The master holds a port that listens on every address, or on a public one, and nginx on the
-    /// same machine passes requests to it. Who connects to the port gets the application without
-    /// TLS, without nginx's limits and passwords, and with whatever headers they like; only a
-    /// firewall keeps them out. Where the files say where gunicorn listens, it is G205; this rule
-    /// tells it of a bind that they do not tell.
+    /// The master listens on a port on every address, or on a public one, and nginx on the same
+    /// machine passes requests to it. Anyone who connects to the port gets the application without
+    /// TLS, without nginx's limits and passwords, and with any headers they like; only a firewall
+    /// keeps them out. If the files show where gunicorn listens, it is G205; this rule reports a
+    /// bind that they do not show.
     ///
-    /// By hand: bind on `127.0.0.1`, then restart; `ss -ltnp` shows who listens where.
+    /// By hand: bind to `127.0.0.1`, then restart; `ss -ltnp` shows what listens where.
     ///
     /// ```python,bad,file=/srv/myapp/releases/2026-04-21/gunicorn.conf.py
     /// import socket
@@ -38,7 +39,7 @@ crate::rule! {
     /// listen 0.0.0.0:8000 inode=40001
     /// ```
     ///
-    /// Healthy: on this machine alone.
+    /// Healthy: only on this machine.
     ///
     /// ```proc,good
     /// listen 127.0.0.1:8000 inode=40001
@@ -65,7 +66,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         let peer = peers.find(|peer| peer.endpoint.reaches(&listener.endpoint) == Some(true));
         let Some(peer) = peer.filter(|_| host.is_open_to_others()) else { continue };
         out.report(format!(
-            "whoever reaches this machine gets past nginx to the application, without TLS and without \
+            "anyone who can reach this machine gets to the application without nginx, its TLS and \
              its limits: gunicorn listens on {}, and only a firewall would stop them",
             listener.endpoint
         ))
@@ -74,9 +75,9 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             EvidenceKind::Socket,
             format!("{} is held by gunicorn's master", listener.endpoint),
         )
-        .help("Let gunicorn bind on 127.0.0.1 and the same port.")
+        .help("Bind gunicorn to 127.0.0.1 and the same port.")
         .by_hand(app.gunicorn.started_at())
-        .fix(Safety::Manual, "bind on 127.0.0.1");
+        .fix(Safety::Manual, "bind to 127.0.0.1");
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Rules of the area `sockets`: what only the sockets of a living host show.
+//! Rules of the area `sockets`: faults that only the sockets of a live host show.
 
 crate::area![
     not_listening,

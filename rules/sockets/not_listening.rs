@@ -3,11 +3,11 @@ use crate::facts::{App, Endpoint, Why};
 use crate::rule::{EvidenceKind, Safety, Sink};
 
 crate::rule! {
-    /// Every request gets 502: nobody listens where nginx connects to.
+    /// Every request gets 502: nothing listens where nginx connects.
     ///
     /// nginx logs `connect() failed (111: Connection refused)` for a port and `(2: No such file or
-    /// directory)` for a socket. gunicorn does not run (P501), or it runs with another bind than
-    /// the files say: a changed `--bind` counts after a restart only.
+    /// directory)` for a socket. gunicorn does not run (P501), or its bind differs from the files:
+    /// a changed `--bind` applies only after a restart.
     ///
     /// By hand: `systemctl restart myapp`, then `ss -lx | grep gunicorn.sock` or `ss -ltn`.
     ///
@@ -61,10 +61,10 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         };
         let stem = app.stem();
         out.report(format!(
-            "every request gets 502: nobody listens on {}, where nginx connects to{instead}",
+            "every request gets 502: nothing listens on {}, where nginx connects{instead}",
             route.endpoint
         ))
-        .at_some(bind(app, route), "gunicorn is to listen here")
+        .at_some(bind(app, route), "gunicorn should listen here")
         .at(route.peer, "nginx connects here")
         .evidence(EvidenceKind::Socket, format!("no socket listens on {}", route.endpoint))
         .help(format!("systemctl restart {stem}\njournalctl -u {stem} -n 50   if it fails"))

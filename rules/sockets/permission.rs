@@ -5,12 +5,12 @@ use crate::facts::{App, Bound, Endpoint, Why};
 use crate::rule::{Edit, EvidenceKind, Safety, Sink, Value};
 
 crate::rule! {
-    /// Every request gets 502: nginx's user may not connect to the socket as it stands.
+    /// Every request gets 502: nginx's user cannot connect to the socket.
     ///
-    /// nginx logs `connect() failed (13: Permission denied)`. To connect takes the right to write to
-    /// the socket's file and to pass through every directory on the way. Measured: gunicorn makes
-    /// its socket with mode 0777 unless `-m` says otherwise, whatever `UMask=` is, so it is mostly
-    /// a directory; a `.socket` unit has `SocketMode=` and `SocketUser=`.
+    /// nginx logs `connect() failed (13: Permission denied)`. Connecting needs the right to write
+    /// to the socket's file and to pass through every directory on the way. Measured: gunicorn
+    /// creates its socket with mode 0777 unless `-m` says otherwise, whatever `UMask=` is, so the
+    /// cause is mostly a directory; a `.socket` unit has `SocketMode=` and `SocketUser=`.
     ///
     /// By hand: `namei -l /run/myapp/gunicorn.sock` shows every mode on the way.
     ///
@@ -89,7 +89,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             remedy(app, bound, blocked.map(|step| step.path.as_path()));
         let finding = out
             .report(format!(
-                "every request gets 502: nginx's user {} may not {} {}",
+                "every request gets 502: nginx's user {} cannot {} {}",
                 user.name,
                 if blocked.is_some() { "pass through" } else { "write to" },
                 what.display()
@@ -150,12 +150,12 @@ fn remedy(
     }
     let umask = app.gunicorn.settings.umask();
     if !umask.is_set() || umask.ok() == Some(&0) {
-        let how = "gunicorn makes its socket with mode 0777: something has changed that since \
-                   (ExecStartPost=, chmod). Take it out.";
-        return by_hand("a socket that keeps its mode", how.to_owned());
+        let how = "gunicorn creates its socket with mode 0777: something has changed that since \
+             (ExecStartPost=, chmod). Remove it.";
+        return by_hand("keep the socket's mode", how.to_owned());
     }
     // Whatever the application writes gets other modes too.
     let how = "--umask 0 in gunicorn's options".to_owned();
     let edit = Edit::setting(app, "umask", Value::Number(0)).ok();
-    (Safety::Unsafe, "--umask 0".to_owned(), edit, how)
+    (Safety::Unsafe, "set --umask 0".to_owned(), edit, how)
 }

@@ -1,15 +1,14 @@
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// gunicorn may find its port taken: it lies among those that outgoing connections use.
+    /// gunicorn may find its port taken: it is among those that outgoing connections use.
     ///
-    /// The kernel gives each outgoing connection a port of its own out of
-    /// `net.ipv4.ip_local_port_range`, 32768 to 60999 unless it is set. While gunicorn listens its
-    /// port is left alone. When it is down for a moment, at a restart or at boot, a connection of
-    /// anybody (to a database, to a package mirror) may take the port; then `bind` fails (measured:
-    /// Errno 98, on 127.0.0.1 and on every address), gunicorn tries five times, a second apart, and
-    /// ends. A reload does not bind anew. Ports of `net.ipv4.ip_local_reserved_ports` are never given
-    /// away.
+    /// The kernel gives each outgoing connection its own port from `net.ipv4.ip_local_port_range`,
+    /// 32768 to 60999 unless it is set. While gunicorn listens its port is not used. When it is
+    /// down for a moment, on a restart or at boot, any connection (to a database, to a package
+    /// mirror) may take the port; then `bind` fails (measured: Errno 98, on 127.0.0.1 and on every
+    /// address), gunicorn tries five times, a second apart, and exits. A reload does not bind
+    /// again. Ports of `net.ipv4.ip_local_reserved_ports` are never given away.
     ///
     /// By hand: another port (8000), in nginx too; a unix socket; or `sysctl -w
     /// net.ipv4.ip_local_reserved_ports=40000`.
@@ -59,14 +58,14 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         let secret = app.gunicorn.settings.is_secret("bind");
         let shown = if secret { "its port".to_owned() } else { format!("port {port}") };
         out.report(format!(
-            "at a restart gunicorn may find {shown} taken and end: outgoing connections use the \
-             ports from {} to {}",
+            "on a restart gunicorn may find {shown} taken and exit: outgoing connections use ports \
+             {} to {}",
             ports.first, ports.last
         ))
         .at_first([(bound.origin.span(), "one of them"), (app.gunicorn.started_at(), "")])
-        .help("bind on a port below them, such as 8000, and let nginx pass to that")
+        .help("bind to a port below them, such as 8000, and make nginx pass to that")
         .by_hand(bound.origin.span())
-        .fix(Safety::Manual, "a port below them");
+        .fix(Safety::Manual, "use a port below them");
     }
     Ok(())
 }

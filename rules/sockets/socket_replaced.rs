@@ -5,24 +5,24 @@ use crate::host::FileKind;
 use crate::rule::{EvidenceKind, Safety, Sink};
 
 crate::rule! {
-    /// nginx does not reach gunicorn: the socket's file was replaced or taken away, and gunicorn
-    /// still listens on the old one.
+    /// nginx does not reach gunicorn: the socket's file was replaced or removed, and gunicorn still
+    /// listens on the old one.
     ///
-    /// Measured: who binds a path anew, a second gunicorn above all, takes the file of the first
-    /// away and makes one of its own. The first goes on to listen where nobody can come, and
+    /// Measured: a process that binds the path again, mostly a second gunicorn, removes the first
+    /// one's file and creates its own. The first keeps listening where nothing can reach it, and
     /// `/proc/net/unix` and `ss -lx` still show the path for it. When one of the two stops, it
     /// deletes the file of the other: nginx then logs `connect() failed (2: No such file or
     /// directory)` while the unit is active. The kernel knows which file a socket was bound to
-    /// (sock_diag(7), `ss -xe`), and that one is held against the file that stands there now.
+    /// (sock_diag(7), `ss -xe`), and that one is compared with the file that is there now.
     ///
     /// By hand: `ss -lxe` shows `ino:`, `stat -c %i` the file's; `systemctl restart myapp`.
     ///
     /// Proved by `second-master`: it took the requests, and when it stopped it deleted the socket:
     /// every request got 502 while the unit was active.
     ///
-    /// The file of a socket that a `.socket` unit holds goes in the same way, and with it all
-    /// requests: a `RuntimeDirectory=` of the service around it is removed when the service stops.
-    /// systemd makes the file anew only when the socket unit is started again.
+    /// The file of a `.socket` unit's socket disappears in the same way, and no request arrives: a
+    /// `RuntimeDirectory=` of the service around it is removed when the service stops. systemd
+    /// recreates the file only when the socket unit is restarted.
     ///
     /// Proved by `socket-unit-file-gone`: both units were active, systemd and gunicorn listened on,
     /// and every request got 502.
@@ -126,7 +126,7 @@ fn lost(
     let processes = app.processes.get()?;
     for master in &processes.masters {
         if master.process.mounts.get()? != processes.mounts.get()? {
-            return Err(Why::not_understood("gunicorn has a view of its own of the file system"));
+            return Err(Why::not_understood("gunicorn has its own view of the file system"));
         }
     }
     Ok(Some(if place.exists()? { Lost::Replaced } else { Lost::Gone }))
@@ -136,10 +136,10 @@ fn report(app: &App, route: &Route, lost: Lost, out: &mut Sink) {
     let Endpoint::Unix(path) = &route.endpoint else { return };
     let path = path.display();
     let (happened, evidence) = match lost {
-        Lost::Gone => ("was taken away", format!("nothing stands at {path}")),
+        Lost::Gone => ("was removed", format!("nothing is at {path}")),
         Lost::Replaced => (
             "is no longer gunicorn's",
-            format!("what stands at {path} is not the file that gunicorn's socket is bound to"),
+            format!("the file at {path} is not the one gunicorn's socket is bound to"),
         ),
     };
     let stem = app.stem();
@@ -156,7 +156,7 @@ fn report(app: &App, route: &Route, lost: Lost, out: &mut Sink) {
         false => (
             "gunicorn listens",
             format!(
-                "ss -lxp | grep {path}   shows who else listens there; end it, then:\n\
+                "ss -lxp | grep {path}   shows what else listens there; stop it, then:\n\
                  systemctl restart {stem}"
             ),
             format!("systemctl restart {stem}"),

@@ -4,11 +4,11 @@ use crate::host::FileKind;
 use crate::rule::{EvidenceKind, Safety, Sink};
 
 crate::rule! {
-    /// Every request gets 502: the socket's file is there, but nobody listens on it any more.
+    /// Every request gets 502: the socket's file exists, but nothing listens on it any more.
     ///
     /// Measured: `kill -9` leaves the file behind, and so does a bind that was changed and
     /// reloaded. nginx logs `connect() failed (111: Connection refused)`. The next start of
-    /// gunicorn replaces the file by itself.
+    /// gunicorn replaces the file.
     ///
     /// By hand: `systemctl restart myapp`.
     ///
@@ -25,7 +25,7 @@ crate::rule! {
     /// - listen unix:/run/myapp/gunicorn.sock
     /// ```
     ///
-    /// Connections that wait in the queue are no second listener, and none less:
+    /// Connections waiting in the queue do not count as a second listener:
     ///
     /// ```proc,good
     /// waiting unix:/run/myapp/gunicorn.sock
@@ -53,24 +53,24 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         let runs = app.processes.ok().is_none_or(|processes| !processes.masters.is_empty());
         let stem = app.stem();
         out.report(format!(
-            "every request gets 502: {} is there, but nobody listens on it",
+            "every request gets 502: {} exists, but nothing listens on it",
             path.display()
         ))
-        .at_some(bind(app, route), "gunicorn is to listen here")
+        .at_some(bind(app, route), "gunicorn should listen here")
         .at(route.peer, "nginx connects here")
         .evidence(EvidenceKind::Socket, format!("no socket listens on {}", path.display()))
         .help(match runs {
             true => format!("systemctl restart {stem}   (gunicorn replaces the file by itself)"),
             false => format!(
-                "journalctl -u {stem} -n 50   says why gunicorn does not run; repair that, then:\n\
-                 systemctl restart {stem}   (gunicorn replaces the file by itself)"
+                "journalctl -u {stem} -n 50   shows why gunicorn does not run; repair the cause, \
+                 then:\nsystemctl restart {stem}   (gunicorn replaces the file by itself)"
             ),
         })
         .fix(
             Safety::Manual,
             match runs {
                 true => format!("systemctl restart {stem}"),
-                false => format!("repair what keeps {stem} from starting"),
+                false => format!("find why {stem} does not start"),
             },
         );
     }

@@ -4,17 +4,16 @@ use crate::rule::prelude::Span;
 use crate::rule::{EvidenceKind, Safety, Sink};
 
 crate::rule! {
-    /// systemd goes on with the unit as it was: its files have changed, and `daemon-reload` was
-    /// not run.
+    /// systemd still uses the old unit: its files have changed, but `daemon-reload` was not run.
     ///
-    /// Measured: `systemctl reload` then returns 0, warns on standard error alone, and runs the
-    /// old ExecReload=; a crash restarts the old command line. `systemctl show` says
-    /// `NeedDaemonReload=yes`. It does not say so for the first drop-in in a directory that was not
-    /// there when it loaded the unit (measured on 252), so the drop-ins that it has loaded are
-    /// compared, too. Only the running systemd knows this, so the rule is skipped for a file tree.
+    /// Measured: `systemctl reload` then returns 0, warns only on standard error, and runs the old
+    /// ExecReload=; a crash restarts the old command line. `systemctl show` says
+    /// `NeedDaemonReload=yes`. It does not report the first drop-in in a directory that did not
+    /// exist when it loaded the unit (measured on 252), so the loaded drop-ins are compared too.
+    /// Only the running systemd knows this, so the rule is skipped for a file tree.
     ///
-    /// By hand: `systemctl daemon-reload`, then `systemctl restart` where ExecStart=,
-    /// EnvironmentFile= or other settings of the process changed: a reload does not take them over.
+    /// By hand: `systemctl daemon-reload`, then `systemctl restart` if ExecStart=, EnvironmentFile=
+    /// or other settings of the process changed: a reload does not apply them.
     ///
     /// Proved by `daemon-reload-needed`: a restart returned 0 and brought the old command line
     /// back: three workers where the file says four.
@@ -55,8 +54,8 @@ crate::rule! {
     /// DropInPaths=/etc/systemd/system/myapp.service.d/10-example.conf
     /// ```
     ///
-    /// The application's `.socket` unit counts as well: what it listens on, and with which mode, is
-    /// as systemd has loaded it.
+    /// The application's `.socket` unit counts as well: it listens where, and with the mode, that
+    /// systemd has loaded.
     ///
     /// ```ini,bad,also=U139,file=/etc/systemd/system/myapp.socket
     /// [Socket]
@@ -108,7 +107,7 @@ fn changed(unit: &Unit, state: &UnitState) -> Result<Option<Changed>, Why> {
     }
     let said = state
         .need_daemon_reload
-        .ok_or_else(|| Why::not_read("systemctl does not say whether the unit has changed"))?;
+        .ok_or_else(|| Why::not_read("systemctl does not report whether the unit has changed"))?;
     Ok(match unloaded(unit, state) {
         Some(span) => Some(Changed::Unloaded(span)),
         None => said.then_some(Changed::Said),
@@ -132,10 +131,10 @@ fn report(app: &App, unit: &Unit, state: &UnitState, change: &Changed, out: &mut
     let service = &app.name;
     // A .socket unit refuses to start while its service is active, also both in one command.
     let (consequence, restart) = if name == *service {
-        ("`systemctl reload` takes nothing of that over", format!("systemctl restart {name}"))
+        ("`systemctl reload` applies none of that", format!("systemctl restart {name}"))
     } else {
         (
-            "the socket stays as it was, also when the service is restarted",
+            "the socket stays as it was, even when the service restarts",
             format!(
                 "systemctl stop {service} && systemctl restart {name} && systemctl start {service}"
             ),

@@ -6,15 +6,15 @@ use crate::rule::prelude::Text;
 use crate::rule::{Edit, Finding, Safety, Sink};
 
 crate::rule! {
-    /// gunicorn goes into the background where systemd waits for it in front, or the reverse, and
-    /// the unit ends or never gets ready.
+    /// gunicorn goes into the background while systemd expects it in the foreground, or the
+    /// reverse, and the unit stops or never becomes ready.
     ///
     /// Measured: `--daemon` with `Type=simple` ends the unit at once with `Result=success`, and
-    /// systemd kills what went into the background; the same with `Type=forking` without
-    /// `PIDFile=`. `Type=forking` without `--daemon` times out at the start, as gunicorn never
+    /// systemd kills the process in the background; the same with `Type=forking` without
+    /// `PIDFile=`. `Type=forking` without `--daemon` times out at the start, because gunicorn never
     /// forks away. So does a `PIDFile=` that gunicorn (`--pid`) does not write.
     ///
-    /// By hand: no `--daemon`, no `PIDFile=`, `Type=notify` and `NotifyAccess=main`; then
+    /// By hand: remove `--daemon` and `PIDFile=`, set `Type=notify` and `NotifyAccess=main`; then
     /// `systemctl daemon-reload` and one restart.
     ///
     /// Proved by `daemonized`: the unit ended at once and took gunicorn with it, again and
@@ -97,13 +97,16 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let pid_file = app.service.text("PIDFile");
     let type_line = format!("Type={}", kind.get()?);
     if background && !forking {
-        let finding = out.report(format!(
-            "the unit ends as soon as it starts: gunicorn goes into the background under {type_line}"
-        )).at_known(&daemon, "gunicorn leaves systemd's sight")
-            .at_known(&kind, "systemd takes the end of this process for the end of the service")
+        let finding = out
+            .report(format!(
+                "the unit stops as soon as it starts: gunicorn goes into the background under \
+             {type_line}"
+            ))
+            .at_known(&daemon, "systemd loses sight of gunicorn")
+            .at_known(&kind, "when this process ends, systemd regards the service as ended")
             .help("Remove --daemon (-D, daemon = True).")
             .by_hand(daemon.span());
-        fix(finding, "no --daemon", in_front(app));
+        fix(finding, "remove --daemon", in_front(app));
     } else if forking && !background {
         // A shell that starts it with `&` forks in its stead.
         if app.gunicorn.launch.get()?.stays() != Stays::Never {
@@ -114,9 +117,9 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         out.report(
             "the start times out: Type=forking waits for gunicorn to go into the background",
         )
-        .at_known(&kind, "gunicorn stays in front: no --daemon")
-        .help("In [Service]:\nType=notify\nNotifyAccess=main\nand no PIDFile=")
-        .fix(Safety::Safe, "Type=notify, NotifyAccess=main")
+        .at_known(&kind, "gunicorn stays in the foreground: no --daemon")
+        .help("In [Service]:\nType=notify\nNotifyAccess=main\nand remove PIDFile=")
+        .fix(Safety::Safe, "set Type=notify, NotifyAccess=main")
         .edits(notify(app));
     } else if forking {
         pid_file_fits(app, &kind, &pid_file, out)?;
@@ -144,17 +147,17 @@ fn pid_file_fits(
         }
     };
     let consequence = match pid_file.get()? {
-        None => "the unit may end as soon as it starts",
+        None => "the unit may stop as soon as it starts",
         Some(_) => "the start times out",
     };
     let finding = out
         .report(format!("{consequence}: {cause}"))
         .at_some(pid_file.span().or(kind.span()), "")
-        .at_known(&written, "gunicorn's own")
-        .help("In [Service]:\nType=notify\nNotifyAccess=main\nand neither PIDFile= nor --daemon")
+        .at_known(&written, "set in gunicorn")
+        .help("In [Service]:\nType=notify\nNotifyAccess=main\nand remove PIDFile= and --daemon")
         .by_hand(pid_file.span().or(kind.span()));
     let edits = in_front(app).map(|edits| notify(app).into_iter().chain(edits).collect());
-    fix(finding, "Type=notify, NotifyAccess=main, no --daemon", edits);
+    fix(finding, "set Type=notify, NotifyAccess=main, and remove --daemon", edits);
     Ok(())
 }
 

@@ -2,17 +2,17 @@ use crate::facts::lost::{LossKind, LostAssignment};
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// The application does not get a variable, or gets another value than was written for it.
+    /// The application does not get a variable, or gets the wrong value.
     ///
-    /// `Environment=` looks like a shell's line and is none. A blank outside quotes ends a value
-    /// (`A=My Site` sets A to `My`). One pair of quotes holds one assignment (`"A=1 B=2"` sets A
-    /// to `1 B=2`, and no B). `%` starts a specifier: where systemd knows none of that name, as in
-    /// `p%23ss` from a database's URL, it drops the whole assignment and goes on; `%%` is a
-    /// percent sign. `$PATH` and `~` stay as they are written. systemd says so in the journal at
-    /// most, and the start goes on.
+    /// `Environment=` looks like a shell line but is not one. A blank outside quotes ends a value
+    /// (`A=My Site` sets A to `My`). One pair of quotes makes one assignment (`"A=1 B=2"` sets A to
+    /// `1 B=2`, and no B). `%` starts a specifier: if systemd has none of that name, as in `p%23ss`
+    /// from a database's URL, it drops the whole assignment and continues; `%%` is a percent sign.
+    /// `$PATH` and `~` stay literal. systemd logs this in the journal at most, and the start
+    /// continues.
     ///
-    /// By hand: `Environment="NAME=value"`, one pair of quotes for each assignment, `%%` for `%`;
-    /// then `systemctl daemon-reload` and `systemctl restart`: a reload keeps the old environment.
+    /// By hand: `Environment="NAME=value"`, one pair of quotes per assignment, `%%` for `%`; then
+    /// `systemctl daemon-reload` and `systemctl restart`: a reload keeps the old environment.
     ///
     /// Proved by `environment-assignment-lost`: the worker raised KeyError at its start, and every
     /// request got 502.
@@ -52,7 +52,7 @@ crate::rule! {
     /// Environment="PATH=/srv/myapp/.venv/bin:$PATH"
     /// ```
     ///
-    /// Blanks round the `=`:
+    /// Blanks around the `=`:
     ///
     /// ```ini,bad,drop-in
     /// [Service]
@@ -113,56 +113,56 @@ fn report(app: &App, lost: &LostAssignment, out: &mut Sink) {
     let (message, note, title) = match lost.kind {
         LossKind::Specifier => (
             format!(
-                "the application does not get {name}: `%` starts a specifier, systemd knows none \
-                 of that name and drops the assignment"
+                "the application does not get {name}: `%` starts a specifier, and systemd drops \
+                 the assignment because this one does not exist"
             ),
             "dropped as a whole",
-            format!("%% for % in {name}"),
+            format!("write %% for % in {name}"),
         ),
         LossKind::Blanks => (
-            format!("{name} gets only the first word of its value: outside quotes a blank ends it"),
+            format!("{name} gets only the first word of its value: a blank outside quotes ends it"),
             "cut at the first blank",
-            format!("quotes round the whole assignment of {name}"),
+            format!("quote the whole assignment of {name}"),
         ),
         LossKind::Spaced => (
             format!(
-                "the application does not get {name}: there are blanks round its `=`, and systemd takes \
-                 name and value for words of their own and ignores them"
+                "the application does not get {name}: there are blanks around its `=`, so systemd \
+                 reads name and value as separate words and ignores them"
             ),
-            "no assignment",
-            format!("{name}=… without blanks"),
+            "not an assignment",
+            format!("write {name}=… without blanks"),
         ),
         LossKind::Joined => (
             format!(
-                "the application does not get {inner}: it is a part of the value of {name}, one \
-                 pair of quotes holds one assignment"
+                "the application does not get {inner}: it is part of the value of {name}, because \
+                 one pair of quotes makes one assignment"
             ),
-            "takes all that is in the quotes",
-            "a pair of quotes for each assignment".to_owned(),
+            "gets everything in the quotes",
+            "quote each assignment separately".to_owned(),
         ),
         LossKind::Unclosed => (
             format!(
-                "the application does not get {name}: a quote in the line does not close, or an escape \
-                 is none that systemd knows, and it passes over the rest of the line"
+                "the application does not get {name}: the line has an unclosed quote or an unknown \
+                 escape, so systemd ignores the rest of it"
             ),
-            "from here on passed over",
-            format!("one pair of quotes round the whole assignment of {name}"),
+            "ignored from here on",
+            format!("put one pair of quotes around the whole assignment of {name}"),
         ),
         LossKind::BadName => (
             format!(
-                "the application does not get {name}: systemd passes over names with other signs than \
-                 letters, digits and `_`"
+                "the application does not get {name}: systemd ignores names with characters other \
+                 than letters, digits and `_`"
             ),
-            "passed over",
-            format!("{name} with `_` in place of the other signs, here and in the code"),
+            "ignored",
+            format!("write `_` for the other characters of {name}, here and in the code"),
         ),
         LossKind::NotExpanded => (
             format!(
-                "the application gets {inner} in {name} as it is written: systemd expands no \
-                 variables in Environment="
+                "the application gets {inner} in {name} literally: systemd expands no variables in \
+                 Environment="
             ),
             "taken literally",
-            format!("the full text in {name}"),
+            format!("write the full text in {name}"),
         ),
     };
     // Where a part that is lost is not what the code needs, it may start all the same.

@@ -3,16 +3,16 @@ use crate::host::FileKind;
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// The application gets nothing of an environment file, because the line does not name it.
+    /// The application gets nothing from an environment file, because the line does not name it.
     ///
-    /// `EnvironmentFile=` takes one absolute path, and no quotes. systemd passes over a line whose
-    /// path is relative, starts with `~` or stands in quotes, with a warning in the journal; the
-    /// start goes on without the file. Everything else up to the end of the line is one path:
-    /// `/etc/a.env /etc/b.env` is one file with a blank in its name, and a comment behind a path
-    /// is a part of it. No such file is there, so the unit does not start; with a `-` before the
-    /// path it starts without a word. (Measured on systemd 252 and 262.)
+    /// `EnvironmentFile=` takes one absolute path, and no quotes. systemd ignores a line whose path
+    /// is relative, starts with `~` or is in quotes, with a warning in the journal; the start
+    /// continues without the file. Everything else up to the end of the line is one path:
+    /// `/etc/a.env /etc/b.env` is one file with a blank in its name, and a comment after a path is
+    /// part of it. No such file exists, so the unit does not start; with a `-` before the path it
+    /// starts silently. (Measured on systemd 252 and 262.)
     ///
-    /// By hand: one line for each file, `EnvironmentFile=/etc/myapp.env`; then `systemctl
+    /// By hand: one line per file, `EnvironmentFile=/etc/myapp.env`; then `systemctl
     /// daemon-reload` and `systemctl restart`: a reload keeps the old environment.
     ///
     /// Proved by `environment-file-quoted`: the application got no variable of the file and broke
@@ -103,23 +103,22 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
 
 fn report(app: &App, file: &EnvironmentFile, misread: &Misread, directive: Span, out: &mut Sink) {
     let (cause, note) = match misread.kind {
-        Misreading::Quoted => (
-            "systemd takes the quotes for a part of the path and ignores the line",
-            "no quotes here",
-        ),
+        Misreading::Quoted => {
+            ("systemd treats the quotes as part of the path and ignores the line", "no quotes here")
+        }
         Misreading::Relative => {
             ("systemd ignores a path that does not start with a slash", "not an absolute path")
         }
         Misreading::Specifier => (
-            "`%` starts a specifier, systemd knows none of that name and ignores the line",
+            "`%` starts a specifier, and systemd ignores the line because this one does not exist",
             "ignored",
         ),
         Misreading::Several => (
             "EnvironmentFile= takes one path, so systemd looks for one file of this long name",
-            "taken for one path",
+            "read as one path",
         ),
         Misreading::Comment => {
-            ("the comment is a part of the path, and there is no such file", "taken for one path")
+            ("the comment is part of the path, and there is no such file", "read as one path")
         }
     };
     let refuses = !misread.kind.is_ignored() && !file.optional;
@@ -128,14 +127,14 @@ fn report(app: &App, file: &EnvironmentFile, misread: &Misread, directive: Span,
         (false, 0 | 1) => "the application gets no variable of this environment file",
         (false, _) => "the application gets no variable of these environment files",
     };
-    let help = "Write one absolute path a line, without quotes and with nothing behind it:\n\
+    let help = "Write one absolute path per line, without quotes and nothing after it:\n\
                 EnvironmentFile=/etc/myapp.env";
     let title = match misread.kind {
-        Misreading::Quoted => "the path without quotes",
-        Misreading::Relative => "the path in full",
-        Misreading::Specifier => "%% for %",
-        Misreading::Several => "a line for each file",
-        Misreading::Comment => "the comment on a line of its own",
+        Misreading::Quoted => "remove the quotes",
+        Misreading::Relative => "write the path in full",
+        Misreading::Specifier => "write %% for %",
+        Misreading::Several => "write one line per file",
+        Misreading::Comment => "move the comment to its own line",
     };
     let repair = repair(app, misread, directive);
     let (safety, edits) = repair.unwrap_or((Safety::Manual, Vec::new()));

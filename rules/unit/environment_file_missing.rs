@@ -10,7 +10,7 @@ crate::rule! {
     /// with `Failed to load environment files: No such file or directory` (or `Is a directory`).
     /// A unit that is running does not notice until its next start; with the file gone a crash
     /// cannot be repaired by `Restart=` either. With a `-` before the path an absent file is
-    /// passed over: worth knowing, as all that it should set is then missing.
+    /// ignored: worth knowing, because all its variables are then missing.
     ///
     /// By hand: put the file there, `install -m 0640 -o root -g www-data myapp.env
     /// /etc/myapp.env`, or correct the path.
@@ -86,7 +86,7 @@ fn judge(file: &EnvironmentFile, place: &Place, out: &mut Sink) -> Result<(), Wh
     let (severity, consequence) = match (file.optional, missing) {
         (true, true) => (
             Severity::Info,
-            format!("what {path} should set is missing, and systemd does not say so"),
+            format!("the variables of {path} are missing, and systemd does not report it"),
         ),
         (true, false) => return Ok(()),
         (false, _) => (Severity::Error, "gunicorn does not start".to_owned()),
@@ -98,7 +98,7 @@ fn judge(file: &EnvironmentFile, place: &Place, out: &mut Sink) -> Result<(), Wh
             true => "Put the file there, or remove the line.".to_owned(),
             false => format!(
                 "Put the file there (install -m 0640 -o root FILE {path}), correct the path, or \
-                 write EnvironmentFile=-{path} if it may be absent."
+                 write EnvironmentFile=-{path} if it is optional."
             ),
         });
     Ok(())

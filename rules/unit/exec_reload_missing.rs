@@ -4,18 +4,17 @@ use crate::rule::{Edit, Safety, Sink};
 use crate::rules::unit::type_notify_reload::SINCE as NOTIFY_RELOAD_SINCE;
 
 crate::rule! {
-    /// `systemctl reload` refuses, so people restart, and every restart drops the requests in
-    /// flight.
+    /// `systemctl reload` fails, so people restart, and every restart drops the requests in flight.
     ///
-    /// systemd has no idea how to reload a service that does not say so. Measured: without
-    /// `ExecReload=` the command ends with status 3 and `Job type reload is not applicable for
-    /// unit …`; `systemctl reload-or-restart` restarts. With `RefreshOnReload=` (systemd 260) it
-    /// returns 0, and gunicorn gets nothing. gunicorn reloads on SIGHUP: new workers
-    /// take over while the old ones finish.
+    /// systemd cannot reload a service that does not define how. Measured: without `ExecReload=`
+    /// the command exits with status 3 and `Job type reload is not applicable for unit …`;
+    /// `systemctl reload-or-restart` restarts. With `RefreshOnReload=` (systemd 260) it returns 0,
+    /// and gunicorn gets nothing. gunicorn reloads on SIGHUP: new workers take over while the old
+    /// ones finish.
     ///
-    /// Beside a `.socket` unit the restart loses nothing, as systemd keeps the socket and what
-    /// connects to it meanwhile (500 of 500 requests were answered); `systemctl reload` refuses all
-    /// the same.
+    /// With a `.socket` unit the restart loses nothing, because systemd keeps the socket and the
+    /// connections that arrive meanwhile (500 of 500 requests were answered); `systemctl reload`
+    /// still fails.
     ///
     /// By hand: add `ExecReload=/bin/kill -s HUP $MAINPID` to `[Service]`, then
     /// `systemctl daemon-reload`. No restart is needed.
@@ -65,7 +64,7 @@ crate::rule! {
     /// WantedBy=multi-user.target
     /// ```
     ///
-    /// An empty assignment in a drop-in takes it away; one that sets it again is fine.
+    /// An empty assignment in a drop-in removes it; one that sets it again is fine.
     ///
     /// ```ini,bad,drop-in
     /// [Service]
@@ -107,11 +106,11 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     }
     if let Some(refresh) = refreshes(service) {
         out.report(format!(
-            "`systemctl reload {}` returns 0 and the old code goes on: RefreshOnReload= lets \
-             systemd reload what is its own, and gunicorn gets nothing",
+            "`systemctl reload {}` returns 0 and the old code keeps running: RefreshOnReload= \
+             makes systemd reload its own part, and gunicorn gets no signal",
             app.name
         ))
-        .at(refresh, "no ExecReload= beside it")
+        .at(refresh, "there is no ExecReload= with it")
         .help(format!("Add to [Service]:\n{}", super::RELOAD))
         .fix(Safety::Safe, super::RELOAD)
         .edit(Edit::set(&service.unit, "ExecReload", super::HUP))
@@ -119,21 +118,18 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         return Ok(());
     }
     let reset = service.unit.all("Service", "ExecReload").last().is_some();
-    let note = if reset { "this takes ExecReload= away" } else { "no ExecReload= here" };
+    let note = if reset { "this removes ExecReload=" } else { "no ExecReload= here" };
     // systemd keeps a socket that it hands over, and with it what connects during a restart.
     let restart = match service.sockets_read() {
         _ if !service.sockets.is_empty() => "",
         Ok(()) => ", and a restart drops requests",
         Err(_) => ", and a restart may drop requests",
     };
-    out.report(format!(
-        "`systemctl reload {}` refuses: there is no ExecReload={restart}",
-        app.name
-    ))
-    .at_some(super::place_for(service, "ExecReload"), note)
-    .help(format!("Add to [Service]:\n{}", super::RELOAD))
-    .fix(Safety::Safe, super::RELOAD)
-    .edit(Edit::set(&service.unit, "ExecReload", super::HUP))
-    .uncovers_rules(&OF_A_RELOAD);
+    out.report(format!("`systemctl reload {}` fails: there is no ExecReload={restart}", app.name))
+        .at_some(super::place_for(service, "ExecReload"), note)
+        .help(format!("Add to [Service]:\n{}", super::RELOAD))
+        .fix(Safety::Safe, super::RELOAD)
+        .edit(Edit::set(&service.unit, "ExecReload", super::HUP))
+        .uncovers_rules(&OF_A_RELOAD);
     Ok(())
 }

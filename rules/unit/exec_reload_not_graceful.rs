@@ -14,10 +14,10 @@ crate::rule! {
     /// requests, and those of other applications. `systemctl restart` inside a reload drops what
     /// is in flight. `kill` without a signal sends TERM. A variable that nothing sets leaves
     /// `kill` without a process. A pid file may be stale (a warning): systemd knows the process
-    /// better than any file and says it in `$MAINPID`.
+    /// better than any file and provides it in `$MAINPID`.
     ///
-    /// By hand: `ExecReload=/bin/kill -s HUP $MAINPID` (after an empty `ExecReload=` if it stands
-    /// in a drop-in), then `systemctl daemon-reload`.
+    /// By hand: `ExecReload=/bin/kill -s HUP $MAINPID` (after an empty `ExecReload=` if it is in a
+    /// drop-in), then `systemctl daemon-reload`.
     ///
     /// Proved by `exec-reload-term`: the reload returned 0 and the site answered 502 for
     /// more than two seconds, until Restart= brought it back.
@@ -68,7 +68,8 @@ crate::rule! {
     /// ExecReload=/bin/kill -1 ${MAINPID}
     /// ```
     ///
-    /// With `+` or `!` gunicorn runs as root, which `User=` may not signal (measured on 252 and 262):
+    /// With `+` or `!` gunicorn runs as root, which `User=` cannot signal (measured on 252 and
+    /// 262):
     ///
     /// ```ini,bad,drop-in
     /// [Service]
@@ -128,8 +129,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
                 // What ends the old master belongs to it.
                 Effect::HandsOver if !alone => return Ok(()),
                 Effect::HandsOver => (
-                    "the old code goes on beside the new: USR2 starts a second master, and nothing here \
-                     ends the first"
+                    "the old code runs alongside the new: USR2 starts a second master, and nothing \
+                     here stops the first"
                         .to_owned(),
                     Severity::Error,
                 ),
@@ -140,7 +141,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
                 }
                 Effect::Harms(harm) => (consequence(&harm), Severity::Error),
                 Effect::ByPidFile { .. } => (
-                    "a stale pid file makes the reload hit nothing, or another process: \
+                    "with a stale pid file the reload hits no process or the wrong one: \
                      ExecReload= does not use $MAINPID"
                         .to_owned(),
                     Severity::Warning,
@@ -161,8 +162,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         return Err(why);
     }
     if let Some(last) = app.service.exec_reload.last().filter(|_| !reloads && wrong.is_empty()) {
-        let message = "`systemctl reload` returns 0 and the old code goes on: ExecReload= sends \
-                       gunicorn no signal";
+        let message = "`systemctl reload` returns 0 and the old code keeps running: ExecReload= \
+                       sends gunicorn no signal";
         report(out, &last.line, message, Severity::Error, behind(app, &last.line));
     }
     Ok(())
@@ -191,8 +192,8 @@ fn may_signal(
     }
     let finding = out
         .report(format!(
-            "every reload fails (status 1): gunicorn runs as root, and ExecReload= as {}, who may \
-             not signal it",
+            "every reload fails (status 1): gunicorn runs as root, and ExecReload= as {}, who \
+             cannot signal it",
             user.name
         ))
         .at(line.span, format!("run as {}", user.name))
@@ -268,8 +269,8 @@ fn consequence(harm: &Harm) -> String {
         Harm::Restarts(verb) => {
             format!("a reload drops the requests in flight: ExecReload= calls `{verb}`")
         }
-        Harm::NoTarget => "every reload fails: `kill` in ExecReload= gets no process, as no \
-                           variable of that name is set ($MAINPID is)"
+        Harm::NoTarget => "every reload fails: `kill` in ExecReload= gets no process, because no \
+             variable of that name is set ($MAINPID is)"
             .to_owned(),
         Harm::ProcessGroup => format!("{KILLS}: the signal goes to the whole process group"),
         Harm::LookedUp => {
@@ -283,11 +284,11 @@ fn consequence(harm: &Harm) -> String {
              gunicorn"
         ),
         Harm::ReloadsNothing(signal) => format!(
-            "`systemctl reload` returns 0 and the old code goes on: {signal} reloads nothing"
+            "`systemctl reload` returns 0 and the old code keeps running: {signal} reloads nothing"
         ),
         Harm::OtherSignal(signal) => {
-            format!("`systemctl reload` does not reload: gunicorn takes no {signal} for it")
+            format!("`systemctl reload` does not reload: gunicorn does not use {signal} for that")
         }
-        Harm::NoSignal(name) => format!("every reload fails: {name} is no signal"),
+        Harm::NoSignal(name) => format!("every reload fails: {name} is not a signal"),
     }
 }

@@ -7,11 +7,11 @@ crate::rule! {
     /// systemd refuses a unit with two `ExecStart=`, so it can neither be started nor reloaded.
     ///
     /// Lists add up: an `ExecStart=` in a drop-in does not replace the fragment's, it comes after
-    /// it, and only `Type=oneshot` may have two. A unit that runs goes on until its next restart. The
-    /// same holds for a lone `;` in the line, which separates two commands.
+    /// it, and only `Type=oneshot` may have two. A running unit lasts until its next restart. The
+    /// same applies to a lone `;` in the line, which separates two commands.
     ///
-    /// By hand: an empty `ExecStart=` before the new one takes the old one back. Of two in one file
-    /// take one away: which one is meant, nobody can tell.
+    /// By hand: an empty `ExecStart=` before the new one clears the old one. Of two in one file
+    /// remove one: only you know which.
     ///
     /// Proved by `exec-start-twice`: systemd refused the unit, and every request got 502.
     ///
@@ -47,9 +47,9 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         .help("Put an empty line before the one that should count:\nExecStart=");
     match meant(unit) {
         Some(at) => finding
-            .fix(Safety::Safe, "an empty ExecStart= before it")
+            .fix(Safety::Safe, "put an empty ExecStart= before it")
             .edit(Edit::Before { at, line: "ExecStart=".to_owned() }),
-        None => finding.fix(Safety::Manual, "one ExecStart="),
+        None => finding.fix(Safety::Manual, "keep one ExecStart="),
     };
     Ok(())
 }

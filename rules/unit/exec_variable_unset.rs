@@ -3,24 +3,23 @@ use crate::facts::shell::{is_shell, script};
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// A command line names a variable that nothing sets, and the program gets nothing in its place.
+    /// A command line names a variable that nothing sets, and the program gets nothing for it.
     ///
-    /// In Exec lines systemd expands `${NAME}`, and `$NAME` as a word of its own, from
-    /// `Environment=` and `EnvironmentFile=`. It is no shell: what is set elsewhere (`/etc/profile`,
-    /// `.bashrc`, `/etc/environment`) it does not know. Where nothing sets the variable, `${NAME}`
-    /// becomes an empty text and `$NAME` no word at all, and the command is run all the same: systemd
-    /// 252 says nothing, 262 logs `Referenced but unset environment variable evaluates to an empty
+    /// In Exec lines systemd expands `${NAME}`, and `$NAME` as a separate word, from `Environment=`
+    /// and `EnvironmentFile=`. It is not a shell: it does not see variables set elsewhere
+    /// (`/etc/profile`, `.bashrc`, `/etc/environment`). If nothing sets the variable, `${NAME}`
+    /// becomes an empty text and `$NAME` no word at all, and the command still runs: systemd 252
+    /// logs nothing, 262 logs `Referenced but unset environment variable evaluates to an empty
     /// string`.
     ///
     /// Measured with gunicorn 23: `--workers ${WORKERS}` ends it with status 2, an empty
     /// application or log file with 1 or 3. `--bind ${BIND}` listens on 0.0.0.0:8000, so nginx gets
-    /// no answer, and `--config ${CONFIG}` reads no configuration file, both without a word.
-    /// `--workers $WORKERS` takes the next word for the number. `$OPTIONS` that may be empty is no
-    /// fault.
+    /// no answer, and `--config ${CONFIG}` reads no configuration file, both silently. `--workers
+    /// $WORKERS` reads the next word as the number. `$OPTIONS` that may be empty is not a fault.
     ///
-    /// In a shell's text (`bash -c '… ${NAME} …'`) systemd expands first, too: `$${NAME}` leaves it
-    /// to the shell. `${NAME-3}` is a name for it, of which nothing is left; only what has a colon,
-    /// `${NAME:-3}`, it leaves as it stands.
+    /// In a shell's text (`bash -c '… ${NAME} …'`) systemd also expands first: `$${NAME}` leaves it
+    /// to the shell. It reads `${NAME-3}` as a name, of which nothing is left; only a form with a
+    /// colon, `${NAME:-3}`, is left unchanged.
     ///
     /// By hand: set it, `Environment=WORKERS=3` or a line in the environment file; then `systemctl
     /// daemon-reload` and `systemctl restart`.
@@ -45,7 +44,7 @@ crate::rule! {
     ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
     /// ```
     ///
-    /// The next word for a value:
+    /// The next word read as a value:
     ///
     /// ```ini,bad,drop-in,also=G209
     /// [Service]
@@ -61,7 +60,7 @@ crate::rule! {
     /// ExecStartPre=/bin/sh -c 'echo ${STAGE-production}'
     /// ```
     ///
-    /// Words that may be missing, and what is for the shell:
+    /// Words that may be missing, and variables for the shell:
     ///
     /// ```ini,good,drop-in
     /// [Service]
@@ -178,7 +177,7 @@ impl Seen<'_> {
             }
             let path = &place.path;
             if path.starts_with("/run") || path.starts_with("/var/run") {
-                return Err(Why::depends(format!("{} may be made at boot", path.display())));
+                return Err(Why::depends(format!("{} may be created at boot", path.display())));
             }
             let directory = path.parent().unwrap_or(path);
             self.app.service.untouched_before_the_start(directory)?;
@@ -202,11 +201,14 @@ impl Seen<'_> {
         let shell = script(self.command).is_some_and(|script| script.span == self.word.span);
         let cause = match plain {
             true => format!("nothing sets {name}"),
-            false => format!("systemd takes all of {written} for a name and knows no defaults"),
+            false => format!("systemd reads all of {written} as a name and has no defaults"),
         };
         let names = self.app.environment.variables.keys().map(String::as_str);
         let help = match nearest(name, names).filter(|_| plain) {
-            Some(meant) => format!("Did you mean {meant}? Else set it: Environment={name}=VALUE"),
+            Some(meant) => format!(
+                "Did you mean {meant}? Otherwise set it: \
+                 Environment={name}=VALUE"
+            ),
             None if shell => format!("${written} leaves it to the shell."),
             None if plain => {
                 format!(
@@ -218,7 +220,7 @@ impl Seen<'_> {
         };
         out.report(format!("{consequence}: {cause}"))
             .severity(severity)
-            .at(self.variable.span, "nothing comes in its place")
+            .at(self.variable.span, "replaced by nothing")
             .help(help)
             .by_hand(Some(self.variable.span))
             .subject(format!("{} {own}", self.setting));
@@ -236,11 +238,11 @@ impl Seen<'_> {
             let setting = self.app.gunicorn.settings.table().settings().iter();
             let mut own = setting.filter(|setting| setting.flags.contains(&flag));
             let takes = gunicorn && own.any(|setting| setting.takes_value());
-            let text = format!("gunicorn takes the word behind it for the value of {flag}");
+            let text = format!("gunicorn reads the next word as the value of {flag}");
             return takes.then_some((text, Severity::Error));
         }
         if script(self.command).is_some_and(|script| script.span == self.word.span) {
-            let text = "the shell gets nothing in its place".to_owned();
+            let text = "the shell gets nothing for it".to_owned();
             return Some((text, Severity::Warning));
         }
         let joined = written.split_once('=').map(|(flag, _)| flag);
@@ -251,8 +253,8 @@ impl Seen<'_> {
         let what = match (whole, flag) {
             (true, Some(flag)) => format!("{flag} gets an empty value"),
             (true, None) => "the program gets an empty argument".to_owned(),
-            (false, Some(flag)) => format!("the value of {flag} has a hole in it"),
-            (false, None) => "an argument has a hole in it".to_owned(),
+            (false, Some(flag)) => format!("part of the value of {flag} is missing"),
+            (false, None) => "part of an argument is missing".to_owned(),
         };
         let harmless = flag.is_some_and(|flag| MAY_BE_EMPTY.contains(&flag));
         Some((what, if harmless { Severity::Warning } else { certain }))

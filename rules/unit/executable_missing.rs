@@ -7,17 +7,15 @@ use crate::rule::{EvidenceKind, Sink};
 crate::rule! {
     /// A program that the unit runs cannot be executed, so gunicorn does not start or reload.
     ///
-    /// systemd ends with status 203/EXEC when the program is absent, a dangling link, not
-    /// executable for the user, or a script whose `#!` interpreter is absent. The last is what a
-    /// virtual environment that was moved or copied looks like: its scripts name the Python of the
-    /// old place. With `Type=simple` `systemctl start` returns 0 all the same. The program is an
-    /// absolute path, or a bare name that is looked up in systemd's own path, not in
-    /// `Environment=PATH=`; variables and `~` are not expanded in it, and a relative path makes
-    /// systemd refuse the whole unit.
+    /// systemd reports status 203/EXEC when the program is absent, a dangling link, not
+    /// executable for the user, or a script whose `#!` interpreter is absent. A moved or copied
+    /// virtual environment is such a case: its scripts name the Python of the old place. With
+    /// `Type=simple` `systemctl start` still returns 0. The program is an absolute path, or a bare
+    /// name that is looked up in systemd's own path, not in `Environment=PATH=`; variables and `~`
+    /// are not expanded in it, and a relative path makes systemd refuse the whole unit.
     ///
-    /// By hand: make the environment anew at its place
-    /// (`python3 -m venv --clear /srv/myapp/.venv && /srv/myapp/.venv/bin/pip install -r …`), or
-    /// correct the path.
+    /// By hand: recreate the environment in place (`python3 -m venv --clear /srv/myapp/.venv &&
+    /// /srv/myapp/.venv/bin/pip install -r …`), or correct the path.
     ///
     /// Proved by `venv-moved`: gunicorn did not start (203/EXEC), and every request got
     /// 502.
@@ -31,7 +29,7 @@ crate::rule! {
     /// ExecStartPre=-/srv/myapp/bin/prepare
     /// ```
     ///
-    /// A moved environment: gunicorn's script names a Python that is not there.
+    /// A moved environment: gunicorn's script names a Python that does not exist.
     ///
     /// ```text,bad,file=/srv/myapp/bin/check
     /// #!/home/deploy/old/.venv/bin/python
@@ -99,7 +97,7 @@ fn relative(app: &App, out: &mut Sink) {
             continue;
         }
         let what = match fault.kind {
-            ExecFaultKind::RelativeProgram => "its program is no absolute path",
+            ExecFaultKind::RelativeProgram => "its program is not an absolute path",
             ExecFaultKind::DirectoryProgram => "its program is a directory",
             _ => continue,
         };
@@ -135,7 +133,7 @@ fn judge(app: &App, setting: &str, command: &Command, out: &mut Sink) -> Result<
     }
     let name = program.text.as_str();
     if super::is_template(name.as_bytes()) {
-        return Err(Why::not_understood(format!("{setting}='s program holds a placeholder")));
+        return Err(Why::not_understood(format!("{setting}='s program contains a placeholder")));
     }
     let consequence = super::consequence(setting);
     if name.contains('$') {
@@ -145,7 +143,7 @@ fn judge(app: &App, setting: &str, command: &Command, out: &mut Sink) -> Result<
         out.report(format!(
             "{consequence} (203/EXEC): systemd expands no variable in a program's path"
         ))
-        .at(program.span, "taken as it stands")
+        .at(program.span, "taken literally")
         .help("Write the program's path in full.");
         return Ok(());
     }
@@ -180,7 +178,7 @@ fn judge(app: &App, setting: &str, command: &Command, out: &mut Sink) -> Result<
             format!("{name} does not exist")
         }
     };
-    report(setting, command, &cause, "Correct the path, or install what is missing.", out);
+    report(setting, command, &cause, "Correct the path, or install the program.", out);
     Ok(())
 }
 
@@ -235,7 +233,8 @@ fn interpreter(setting: &str, command: &Command, out: &mut Sink) -> Result<(), W
         State::Present(_) => return Ok(()),
     };
     let name = command.line.program.text.as_str();
-    let help = "The virtual environment was moved, or its Python removed: make it anew in its place (python3 -m venv --clear …) and install the requirements.";
+    let help = "The virtual environment was moved, or its Python removed: recreate it in place \
+         (python3 -m venv --clear …) and install the requirements.";
     report(setting, command, &format!("{name} cannot run: {cause}"), help, out);
     Ok(())
 }
@@ -262,12 +261,12 @@ fn not_for_user(
     let consequence = super::consequence(setting);
     let finding = out
         .report(format!(
-            "{consequence} (203/EXEC): {name} may not execute {}",
+            "{consequence} (203/EXEC): {name} cannot execute {}",
             command.line.program.text.as_str()
         ))
         .at(command.line.program.span, format!("stopped at {wall}"))
-        .at_known(&app.service.user, "run as this user")
-        .help(format!("Let it in: chmod o+x {wall}"));
+        .at_known(&app.service.user, "runs as this user")
+        .help(format!("Let that user in: chmod o+x {wall}"));
     if let Some(metadata) = metadata {
         finding.evidence(
             EvidenceKind::File,

@@ -2,14 +2,14 @@ use crate::facts::{App, Why};
 use crate::rule::{Edit, Safety, Severity, Sink};
 
 crate::rule! {
-    /// Old processes survive a stop, keep the socket and go on serving the old release.
+    /// Old processes survive a stop, keep the socket and keep serving the old release.
     ///
-    /// With `KillMode=none` systemd kills nothing at all: measured, gunicorn lives on after
-    /// `systemctl stop`, and the next start meets a second master on the same socket. With
-    /// `process` only the main process is told; a worker that outlives its master (killed at
-    /// `TimeoutStopSec=`, or gone through a broken configuration at SIGHUP, which orphans the
-    /// workers) stays for ever. The default, `control-group`, and `mixed` clear up; `mixed` lets
-    /// gunicorn end its workers by itself first.
+    /// With `KillMode=none` systemd kills nothing at all: measured, gunicorn survives `systemctl
+    /// stop`, and the next start meets a second master on the same socket. With `process` only the
+    /// main process is signalled; a worker that outlives its master (killed at `TimeoutStopSec=`,
+    /// or gone through a broken configuration at SIGHUP, which orphans the workers) stays for ever.
+    /// The default, `control-group`, and `mixed` clean up; `mixed` lets gunicorn stop its workers
+    /// itself first.
     ///
     /// By hand: `KillMode=mixed` in `[Service]`, then `systemctl daemon-reload`.
     ///
@@ -57,7 +57,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     };
     out.report(message)
         .severity(severity)
-        .at_known(&mode, "mixed is what gunicorn needs")
+        .at_known(&mode, "gunicorn needs mixed")
         .fix(Safety::Safe, "KillMode=mixed")
         .edit(Edit::set(&app.service.unit, "KillMode", "mixed"));
     Ok(())

@@ -4,14 +4,14 @@ use crate::facts::service::{ExecCommand, Service};
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// Every stop and restart cuts off the requests that are being answered.
+    /// Every stop and restart cuts off the requests in progress.
     ///
     /// systemd stops a service with `KillSignal=` (SIGTERM unless it is set), and restarts it with
     /// `RestartKillSignal=` (the same unless it is set). To gunicorn SIGTERM means: let the workers
     /// finish, for up to `graceful_timeout`. SIGQUIT and SIGINT mean the quick shutdown, and
-    /// SIGKILL ends it before it can do anything: what is being answered gets 500 or a reset.
-    /// `KillSignal=SIGQUIT` comes from units of other servers (nginx, uWSGI), to which it means
-    /// the opposite.
+    /// SIGKILL ends it before it can do anything: requests in progress get 500 or a reset.
+    /// `KillSignal=SIGQUIT` comes from units of other servers (nginx, uWSGI), to which it means the
+    /// opposite.
     ///
     /// By hand: `KillSignal=SIGTERM`, then `systemctl daemon-reload`. No restart is needed.
     ///
@@ -30,7 +30,7 @@ crate::rule! {
     /// KillSignal=SIGTERM
     /// ```
     ///
-    /// Other spellings, and the one for restarts alone:
+    /// Other spellings, and the one only for restarts:
     ///
     /// ```ini,bad,drop-in
     /// [Service]
@@ -53,7 +53,7 @@ crate::rule! {
     /// RestartKillSignal=SIGTERM
     /// ```
     ///
-    /// A command of its own comes before that signal:
+    /// The unit's own stop command comes before that signal:
     ///
     /// ```ini,bad,drop-in
     /// [Service]
@@ -150,10 +150,10 @@ fn report_command(
     let only = service.only_command(line).filter(|_| part.is_none());
     let edit = only.map(|line| Edit::remove(line.span));
     out.report(format!(
-        "every stop and restart cuts requests off: ExecStop= sends {signal}, {harm}"
+        "every stop and restart cuts off requests: ExecStop= sends {signal}, {harm}"
     ))
     .at(part.unwrap_or(line.span), "without it systemd sends SIGTERM")
-    .help("Take the line out")
+    .help("Remove the line")
     .fix_if(Safety::Safe, "without this ExecStop=", edit);
 }
 
@@ -163,10 +163,10 @@ fn harm(signal: &str) -> Option<&'static str> {
         "SIGQUIT" | "SIGINT" => Some("which is gunicorn's quick shutdown"),
         "SIGKILL" => Some("which leaves gunicorn no time"),
         "SIGHUP" => {
-            Some("on which gunicorn reloads and goes on, until the time is over and it is killed")
+            Some("on which gunicorn reloads and keeps running, until it is killed at the timeout")
         }
         "SIGUSR1" | "SIGUSR2" | "SIGWINCH" | "SIGTTIN" | "SIGTTOU" => {
-            Some("which ends nothing: gunicorn goes on until the time is over and it is killed")
+            Some("which stops nothing: gunicorn keeps running until it is killed at the timeout")
         }
         _ => None,
     }
@@ -181,7 +181,7 @@ fn report(
     out: &mut Sink,
 ) {
     out.report(format!(
-        "every {when} cuts requests off: systemd sends {}, {harm}",
+        "every {when} cuts off requests: systemd sends {}, {harm}",
         signal.ok().map_or("", String::as_str)
     ))
     .at_known(signal, "SIGTERM lets the workers finish")

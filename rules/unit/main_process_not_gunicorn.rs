@@ -4,24 +4,23 @@ use crate::facts::{App, Why};
 use crate::rule::{Edit, Safety, Severity, Sink};
 
 crate::rule! {
-    /// SIGHUP hits a shell or wrapper instead of gunicorn, and the whole site goes down at a
-    /// reload.
+    /// SIGHUP hits a shell or wrapper instead of gunicorn, and the whole site goes down on reload.
     ///
-    /// systemd signals the main process, which is whatever `ExecStart=` started. Measured: a dash
-    /// (Debian's `/bin/sh`) stays even for plain `sh -c "gunicorn …"`; bash makes way for the last
-    /// simple command of `-c`, also after `&&`, but not in a pipe, with a redirection, or with
-    /// anything after it, and never in a script file. With `exec` both make way. `env`,
-    /// `poetry run` and `pipenv run` make way. When the shell stays, SIGHUP kills it, systemd ends
-    /// the rest of the unit, **and `systemctl reload` returns 0**. Under `Type=notify` it does not
-    /// get that far: systemd takes READY=1 from the main process alone (`NotifyAccess=main`, and
-    /// `exec` no less), gunicorn is its child, and the start itself times out and is killed, again
-    /// and again. `uv run` stays too and passes SIGHUP on, so only `Type=notify` suffers. Where it hangs on what is not known (which shell `/bin/sh` is), this is a
-    /// warning.
+    /// systemd signals the main process, the one that `ExecStart=` started. Measured: a dash
+    /// (Debian's `/bin/sh`) stays even for plain `sh -c "gunicorn …"`; bash is replaced by the last
+    /// simple command of `-c`, even after `&&`, but not in a pipe, with a redirection, or with
+    /// anything after it, and never in a script file. With `exec` both are replaced. `env`, `poetry
+    /// run` and `pipenv run` are replaced. When the shell stays, SIGHUP kills it, systemd ends the
+    /// rest of the unit, **and `systemctl reload` returns 0**. Under `Type=notify` it does not get
+    /// that far: systemd accepts READY=1 only from the main process (`NotifyAccess=main`, and also
+    /// `exec`), gunicorn is its child, and the start itself times out and is killed, again and
+    /// again. `uv run` stays too and passes SIGHUP on, so only `Type=notify` suffers. If it depends
+    /// on something unknown (which shell `/bin/sh` is), this is a warning.
     ///
-    /// An `ExecReload=` that signals gunicorn by its pid file goes past the shell; a stop does not
+    /// An `ExecReload=` that signals gunicorn by its pid file bypasses the shell; a stop does not
     /// (a warning).
     ///
-    /// By hand: start gunicorn itself, `ExecStart=/srv/myapp/.venv/bin/gunicorn …`, or put `exec`
+    /// By hand: start gunicorn directly, `ExecStart=/srv/myapp/.venv/bin/gunicorn …`, or put `exec`
     /// before it; then `systemctl daemon-reload` and, once, a restart.
     ///
     /// Proved by `shell-stays-main-process`: the reload returned 0 (with systemd 262 also 1),
@@ -51,7 +50,7 @@ crate::rule! {
     /// ExecStart=/bin/sh -c "cd /srv/myapp/current && exec /srv/myapp/.venv/bin/gunicorn --workers 3 --bind unix:/run/myapp/gunicorn.sock wsgi:app"
     /// ```
     ///
-    /// bash makes way for a last simple command, and stays before a pipe:
+    /// bash is replaced by a last simple command, but stays before a pipe:
     ///
     /// ```tree,bad
     /// /bin/bash mode=0755
@@ -132,8 +131,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         Stays::Depends(_) if reloads_past_it(app) => return Ok(()),
         Stays::Always => (
             format!(
-                "a reload takes the site down, even where it returns 0: SIGHUP hits {name}, which stays \
-                 gunicorn's parent"
+                "a reload takes the site down, even if it returns 0: SIGHUP hits {name}, which \
+                 stays gunicorn's parent"
             ),
             Severity::Error,
         ),
@@ -149,14 +148,14 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let by_prefix = app.service.exec_start.last().is_some_and(|c| c.line.prefixes.user_shell);
     let help = match wrapper.kind {
         _ if by_prefix => format!(
-            "Take the prefix | away: it lets the user's shell run the line (/bin/sh where that is \
+            "Remove the prefix |: it makes the user's shell run the line (/bin/sh if that is \
              nologin), and this one stays.\nExecStart={program} …"
         ),
         WrapperKind::Dash | WrapperKind::Bash | WrapperKind::Sh => format!(
             "Put `exec` before gunicorn in the shell's text, without a pipe or anything after it, \
-             or start gunicorn itself:\nExecStart={program} …"
+             or start gunicorn directly:\nExecStart={program} …"
         ),
-        _ => format!("Start gunicorn itself:\nExecStart={program} …"),
+        _ => format!("Start gunicorn directly:\nExecStart={program} …"),
     };
     let finding = out
         .report(message)
@@ -166,10 +165,12 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         .help(help)
         .by_hand(app.service.exec_start.last().map(|command| command.line.span));
     match exec(app, launch, wrapper) {
-        Some(edit) => finding.fix(Safety::Unsafe, "exec before gunicorn").edit(edit),
-        None => {
-            finding.fix(Safety::Manual, "exec before gunicorn, or gunicorn itself as ExecStart=")
-        }
+        Some(edit) => finding.fix(Safety::Unsafe, "put exec before gunicorn").edit(edit),
+        None => finding.fix(
+            Safety::Manual,
+            "put exec before gunicorn, or gunicorn itself in \
+                 ExecStart=",
+        ),
     };
     Ok(())
 }

@@ -3,19 +3,19 @@ use crate::facts::{App, Why};
 use crate::rule::{Safety, Sink};
 
 crate::rule! {
-    /// Each start waits for a migration or an installation, and where that fails the site stays down.
+    /// Each start waits for a migration or an installation, and if that fails the site stays down.
     ///
-    /// `ExecStartPre=` runs before every start: also when systemd starts gunicorn again after a crash,
-    /// and after a boot. What it waits for belongs to a deployment and not to a start: a database or
-    /// package index that is away, a lock that somebody holds, or a release that was taken back and no
-    /// longer knows the database's revision (`Can't locate revision identified by …`, exit 1,
-    /// measured) keeps the site down, and `Restart=` tries the same again. Where it takes longer than
-    /// `TimeoutStartSec=` (90 s) systemd kills it in the middle. A reload does not run it at all, so
-    /// that code which is reloaded meets a database that was not migrated.
+    /// `ExecStartPre=` runs before every start, even when systemd restarts gunicorn after a crash,
+    /// and at boot. This work belongs to a deployment, not to a start: an unreachable database or
+    /// package index, a lock that somebody holds, or a rolled-back release that lacks the
+    /// database's revision (`Can't locate revision identified by …`, exit 1, measured) keeps the
+    /// site down, and `Restart=` tries the same again. If it takes longer than `TimeoutStartSec=`
+    /// (90 s) systemd kills it in the middle. A reload does not run it at all, so reloaded code
+    /// meets an unmigrated database.
     ///
-    /// Behind `-` a failure does not count, and of that nothing is said here.
+    /// After `-` a failure does not count, and nothing is reported.
     ///
-    /// By hand: take the line out, and have the deployment do it before the reload.
+    /// By hand: remove the line, and make the deployment do it before the reload.
     ///
     /// Proved by `migrate-in-exec-start-pre`: the migration failed, gunicorn was not started, and every
     /// request got 502 until the end; without the line the restart served the release.
@@ -33,7 +33,7 @@ crate::rule! {
     /// ExecStartPre=/srv/myapp/.venv/bin/python manage.py migrate --noinput
     /// ```
     ///
-    /// What only looks, or may fail:
+    /// Commands that only check, or that may fail:
     ///
     /// ```ini,good,drop-in
     /// [Service]
@@ -63,18 +63,18 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         }
         let Some(work) = work(command) else { continue };
         out.report(format!(
-            "a restart keeps the site down for as long as {} runs, and for good where it fails: \
-             ExecStartPre= {} before each start, also after a crash",
+            "a restart keeps the site down while {} runs, and for good if that fails: \
+             ExecStartPre= {} before each start, even after a crash",
             work.command, work.what
         ))
         .at(command.line.span, work.what)
         .subject(work.command)
         .help(format!(
-            "Take the line out, and run {} in the deployment, before it reloads gunicorn.",
+            "Remove the line, and run {} in the deployment, before it reloads gunicorn.",
             work.command
         ))
         .by_hand(Some(command.line.span))
-        .fix(Safety::Manual, format!("{} in the deployment", work.command));
+        .fix(Safety::Manual, format!("run {} in the deployment", work.command));
     }
     Ok(())
 }

@@ -102,7 +102,7 @@ fn consequence(setting: &str) -> &'static str {
         "ExecStartPre" | "ExecCondition" => "the unit does not start",
         "ExecStartPost" => "the start fails",
         "ExecReload" => "`systemctl reload` fails and nothing is reloaded",
-        "ExecReloadPost" => "`systemctl reload` returns 1 although gunicorn was told to reload",
+        "ExecReloadPost" => "`systemctl reload` returns 1 although gunicorn was asked to reload",
         _ => "the stop is not clean",
     }
 }

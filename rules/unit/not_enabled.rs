@@ -6,11 +6,11 @@ crate::rule! {
     ///
     /// `systemctl start` starts a unit once. At boot systemd starts what is linked from a target
     /// (`/etc/systemd/system/multi-user.target.wants/`), which `systemctl enable` does by the unit's
-    /// `[Install]` section; without that section it has nothing to do and says so. A unit that another
-    /// one starts, by a setting, a timer or a `.socket` unit, needs none of it.
+    /// `[Install]` section; without that section it has nothing to do and says so. A unit started
+    /// by another one, by a setting, a timer or a `.socket` unit, needs neither.
     ///
-    /// Only of a unit that serves is it said: one that runs, or in an image one that nginx passes
-    /// requests to. An image without any such link is one whose units are enabled later.
+    /// Reported only for a unit that serves: one that runs, or in an image one that nginx passes
+    /// requests to. In an image without any such link the units are assumed to be enabled later.
     ///
     /// By hand: `systemctl enable myapp`; without `[Install]`, first `WantedBy=multi-user.target` in it.
     ///
@@ -70,7 +70,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         ),
     };
     out.report(format!("after the next boot the site is gone: nothing starts {name}, {cause}"))
-        .at_some(service.defined_at(), "started by hand alone")
+        .at_some(service.defined_at(), "started only by hand")
         .evidence(
             EvidenceKind::File,
             format!("no *.target.wants/{name} and no other unit that starts it"),

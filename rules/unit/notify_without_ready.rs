@@ -2,13 +2,13 @@ use crate::facts::gunicorn::Version;
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// The start never succeeds: systemd waits for a sign of readiness that does not come.
+    /// The start never succeeds: systemd waits for a readiness message that never comes.
     ///
     /// With `Type=notify` (or `notify-reload`) a unit counts as started once READY=1 has arrived.
     /// gunicorn sends it from 20.0 on. An older one, or one whose environment has lost
     /// NOTIFY_SOCKET, serves for as long as `TimeoutStartSec=` lasts (90 s by default), is then
-    /// killed, and with `Restart=` that goes on for ever. Where a shell or launcher stays between
-    /// systemd and gunicorn, READY=1 is sent and not heard: U103 says so.
+    /// killed, and with `Restart=` that repeats for ever. If a shell or launcher stays between
+    /// systemd and gunicorn, READY=1 is sent but not accepted: U103 reports that.
     ///
     /// By hand: a newer gunicorn, or `Type=exec`; then `systemctl daemon-reload` and
     /// `systemctl restart`.
@@ -33,9 +33,9 @@ crate::rule! {
     /// gunicorn
     /// ```
     ///
-    /// `Type=oneshot` is for commands that end: `systemctl start` waits for ever, the state stays
-    /// `activating`, and there is no reload. Where `Restart=always` or `on-success` stands beside it,
-    /// systemd (252 and 262) refuses the unit as a whole, which U128 tells.
+    /// `Type=oneshot` is for commands that finish: `systemctl start` waits for ever, the state
+    /// stays `activating`, and there is no reload. With `Restart=always` or `on-success`, systemd
+    /// (252 and 262) refuses the whole unit, which U128 reports.
     ///
     /// ```ini,bad,drop-in
     /// [Service]
@@ -43,14 +43,14 @@ crate::rule! {
     /// Restart=no
     /// ```
     ///
-    /// `env -i` takes NOTIFY_SOCKET away with all the rest:
+    /// `env -i` removes NOTIFY_SOCKET with all the rest:
     ///
     /// ```ini,bad,drop-in
     /// [Service]
     /// UnsetEnvironment=NOTIFY_SOCKET
     /// ```
     ///
-    /// Healthy: nobody waits for it.
+    /// Healthy: nothing waits for it.
     ///
     /// ```ini,good,drop-in
     /// [Service]
@@ -73,10 +73,10 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             return Ok(());
         }
         out.report(
-            "the start never ends: Type=oneshot counts as started once gunicorn has ended, and no reload \
-             is possible until then",
+            "the start never ends: with Type=oneshot it is done only when gunicorn exits, and no \
+             reload is possible until then",
         )
-        .at_known(&kind, "waits for gunicorn to end")
+        .at_known(&kind, "waits for gunicorn to exit")
         .fix(Safety::Safe, "Type=exec")
         .edit(Edit::set(&service.unit, "Type", "exec"));
         return Ok(());
@@ -87,14 +87,19 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     // What waits then is the shell or launcher.
     let launch = app.gunicorn.launch.get()?;
     let (place, cause) = if let Some(place) = service.unsets("NOTIFY_SOCKET") {
-        (Some(place), "NOTIFY_SOCKET is taken from gunicorn's environment".to_owned())
+        (Some(place), "NOTIFY_SOCKET is removed from gunicorn's environment".to_owned())
     } else if launch.cleared || launch.unset.iter().any(|name| name == "NOTIFY_SOCKET") {
-        (app.gunicorn.started_at(), "`env` takes NOTIFY_SOCKET from gunicorn".to_owned())
+        (
+            app.gunicorn.started_at(),
+            "`env` removes NOTIFY_SOCKET from gunicorn's \
+             environment"
+                .to_owned(),
+        )
     } else {
         match app.gunicorn.version.get()? {
             version if is_silent(version) => (
                 app.gunicorn.started_at(),
-                format!("gunicorn {version} sends no READY=1 (20.0 is the first that does)"),
+                format!("gunicorn {version} sends no READY=1 (20.0 is the first to send it)"),
             ),
             _ => return Ok(()),
         }

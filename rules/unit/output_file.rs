@@ -2,14 +2,14 @@ use crate::facts::service::OutputFile;
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// The unit does not start: the file that its output goes to cannot be opened.
+    /// The unit does not start: the file for its output cannot be opened.
     ///
     /// `StandardOutput=` and `StandardError=` with `file:`, `append:` or `truncate:` name a file
-    /// that systemd opens as root before anything of the unit runs, and before it makes the
-    /// directories of `LogsDirectory=` and `RuntimeDirectory=`. It makes the file, but no directory:
-    /// where that is missing every start fails with 209/STDOUT.
+    /// that systemd opens as root before any command of the unit runs, and before it creates the
+    /// directories of `LogsDirectory=` and `RuntimeDirectory=`. It creates the file, but not the
+    /// directory: if that is missing every start fails with 209/STDOUT.
     ///
-    /// By hand: make the directory (`install -d`), or let the output go to the journal
+    /// By hand: create the directory (`install -d`), or send the output to the journal
     /// (`StandardOutput=journal`, `journalctl -u NAME`); then `systemctl daemon-reload` and
     /// `systemctl restart`.
     ///
@@ -33,7 +33,7 @@ crate::rule! {
     /// /run/myapp/ owner=33:33
     /// ```
     ///
-    /// Healthy: a directory that is there before.
+    /// Healthy: a directory that already exists.
     ///
     /// ```ini,good,drop-in
     /// [Service]
@@ -66,7 +66,9 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
 /// Why the file cannot be opened when systemd tries to.
 fn fault(app: &App, output: &OutputFile) -> Result<Option<String>, Why> {
     if !app.machine.whole {
-        return Err(Why::depends("whether the output's directory is there only the machine tells"));
+        return Err(Why::depends(
+            "only the machine can tell whether the output's directory exists",
+        ));
     }
     let directory = &output.directory;
     let shown = directory.path.display();
@@ -74,13 +76,13 @@ fn fault(app: &App, output: &OutputFile) -> Result<Option<String>, Why> {
     // That one is taken away at each stop.
     if managed.is_some_and(|made| made.path.starts_with("/run")) {
         if app.service.word("RuntimeDirectoryPreserve", "no").get()? == "yes" {
-            return Err(Why::depends(format!("{shown} may be there from an earlier start")));
+            return Err(Why::depends(format!("{shown} may exist from an earlier start")));
         }
-        return Ok(Some(format!("RuntimeDirectory= makes {shown} only after that")));
+        return Ok(Some(format!("RuntimeDirectory= creates {shown} only after that")));
     }
     Ok(match directory.state.get()? {
         State::Present(metadata) if metadata.kind != crate::host::FileKind::Directory => {
-            Some(format!("{shown} is no directory"))
+            Some(format!("{shown} is not a directory"))
         }
         State::Present(_) if output.file.is(crate::host::FileKind::Directory)? => {
             Some(format!("{} is a directory", output.file.path.display()))
@@ -88,7 +90,7 @@ fn fault(app: &App, output: &OutputFile) -> Result<Option<String>, Why> {
         State::Present(_) => None,
         State::Missing { .. } if made_at_boot(app, directory)? => None,
         State::Missing { .. } if managed.is_some() => {
-            Some(format!("{shown} does not exist, and LogsDirectory= makes it only after that"))
+            Some(format!("{shown} does not exist, and LogsDirectory= creates it only after that"))
         }
         State::Missing { .. } => Some(format!("{shown} does not exist")),
         State::Broken { reason } => Some(format!("{shown}: {reason}")),
@@ -103,9 +105,9 @@ fn made_at_boot(app: &App, directory: &Place) -> Result<bool, Why> {
 fn report(app: &App, output: &OutputFile, cause: &str, out: &mut Sink) {
     let setting = output.setting;
     out.report(format!("{} does not start (209/STDOUT): {cause}", app.name))
-        .at(output.span, "opened before anything of the unit runs")
+        .at(output.span, "opened before any command of the unit runs")
         .help(format!(
-            "In [Service]:\n{setting}=journal\nor make the directory: install -d {}",
+            "In [Service]:\n{setting}=journal\nor create the directory: install -d {}",
             output.directory.path.display()
         ))
         .fix(Safety::Safe, format!("{setting}=journal"))

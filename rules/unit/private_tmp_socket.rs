@@ -5,11 +5,11 @@ use crate::rule::Sink;
 use crate::rules::runtime_directory;
 
 crate::rule! {
-    /// nginx cannot see gunicorn's socket: `PrivateTmp=` gives each service a /tmp of its own, and
-    /// every request gets 502.
+    /// nginx cannot see gunicorn's socket: `PrivateTmp=` gives each service its own /tmp, and every
+    /// request gets 502.
     ///
     /// With `PrivateTmp=yes` (or `DynamicUser=yes`, which implies it) a socket in /tmp or /var/tmp
-    /// lies in a directory that no other service sees. Set on nginx's unit (Fedora and RHEL ship it
+    /// is in a directory that no other service sees. Set on nginx's unit (Fedora and RHEL ship it
     /// so) it has the same effect from the other side.
     ///
     /// By hand: `RuntimeDirectory=myapp`, `--bind unix:/run/myapp/gunicorn.sock`, and the same path
@@ -148,8 +148,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         let hidden_here = !bound.activated && *own.get()? && !joined(app);
         let hidden_there = !hidden_here && !routes.is_empty() && *nginx.get()?;
         let cause = match (hidden_here, hidden_there) {
-            (true, _) => "PrivateTmp= hides it in a /tmp of gunicorn's own",
-            (_, true) => "nginx's own PrivateTmp= gives nginx another /tmp",
+            (true, _) => "PrivateTmp= hides it in gunicorn's own /tmp",
+            (_, true) => "nginx's PrivateTmp= gives nginx another /tmp",
             _ => continue,
         };
         let finding = out

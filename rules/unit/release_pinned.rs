@@ -4,12 +4,12 @@ use crate::facts::release::Pinned;
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// A deployment moves the link, and gunicorn goes on with the release that the unit names.
+    /// A deployment moves the link, but gunicorn keeps using the release that the unit names.
     ///
-    /// Where releases lie side by side and a link (`current`) leads to the one that is to be served,
-    /// moving the link and reloading is the deployment. A unit that names one of the releases takes
-    /// no notice: a reload returns 0 and serves the code, the packages or the variables of the old
-    /// one. When that release is pruned the next start fails: 200/CHDIR, 203/EXEC, or `Failed to load
+    /// If releases are side by side and a link (`current`) leads to the one to serve, moving the
+    /// link and reloading is the deployment. A unit that names one of the releases does not follow:
+    /// a reload returns 0 and serves the code, the packages or the variables of the old one. When
+    /// that release is pruned the next start fails: 200/CHDIR, 203/EXEC, or `Failed to load
     /// environment files`.
     ///
     /// By hand: name the link, `WorkingDirectory=/srv/myapp/current`, and `--chdir
@@ -75,7 +75,7 @@ crate::rule! {
     /// EnvironmentFile=/srv/myapp/current/deploy.env
     /// ```
     ///
-    /// Without a link beside it, it is just a directory:
+    /// Without a link next to it, it is just a directory:
     ///
     /// ```tree,good
     /// /opt/python/versions/3.11/
@@ -115,14 +115,14 @@ fn report(app: &App, first: &Pinned, own: &[&Pinned], out: &mut Sink) {
     let verb = if settings.len() == 1 { "names" } else { "name" };
     let settings = settings.join(" and ");
     let consequence = match (serves(app, &first.release), first.served == first.release) {
-        (true, true) => format!("a reload goes on serving {release} after the next deployment"),
+        (true, true) => format!("a reload keeps serving {release} after the next deployment"),
         (true, false) => format!(
-            "a reload serves {release}, and not {}, to which {link} leads",
+            "a reload serves {release}, not {}, where {link} leads",
             show::name(&first.served)
         ),
         (false, _) => {
             format!(
-                "gunicorn goes on with files of {release}, and does not start once it is pruned"
+                "gunicorn keeps using files of {release}, and will not start once that is pruned"
             )
         }
     };
@@ -131,12 +131,12 @@ fn report(app: &App, first: &Pinned, own: &[&Pinned], out: &mut Sink) {
         .report(format!("{consequence}: {settings} {verb} that release, and not the link {link}"))
         .at_each(own.iter().map(|pinned| (pinned.span, "one release")));
     finding
-        .help(format!("Write {link} in place of {}.", first.release.display()))
+        .help(format!("Write {link} instead of {}.", first.release.display()))
         .by_hand(Some(first.span))
         .subject(first.release.display().to_string())
         .fix_if(
             Safety::Unsafe,
-            format!("{link} in place of the release"),
+            format!("write {link} instead of the release"),
             edits.unwrap_or_default(),
         )
         .uncovers_rules(&["G213", "U113"]);

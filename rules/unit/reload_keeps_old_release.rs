@@ -12,25 +12,25 @@ crate::rule! {
     /// After a deployment moves the release link, a reload serves the old release and returns 0.
     ///
     /// systemd resolves `WorkingDirectory=/srv/myapp/current` once, at the start, and gunicorn puts
-    /// the directory that it finds itself in on `sys.path`: `releases/A`, not `current`. PWD is not
-    /// set in a service. So when `current` moves to B and SIGHUP makes new workers, they import A
-    /// again. Measured the same on gunicorn 20.1, 23 and 27, also for `python -m gunicorn`; with
-    /// `-c current/gunicorn.conf.py` one even gets A's code with B's configuration.
+    /// its current directory on `sys.path`: `releases/A`, not `current`. PWD is not set in a
+    /// service. So when `current` moves to B and SIGHUP makes new workers, they import A again.
+    /// Measured the same on gunicorn 20.1, 23 and 27, even for `python -m gunicorn`; with `-c
+    /// current/gunicorn.conf.py` you even get A's code with B's configuration.
     ///
-    /// What follows the link: `--chdir /srv/myapp/current` (or `chdir=` in the configuration file),
+    /// These follow the link: `--chdir /srv/myapp/current` (or `chdir=` in the configuration file),
     /// `--pythonpath`, `Environment=PWD=/srv/myapp/current`, or `cd` to the link in a shell before
     /// `exec gunicorn`. PYTHONPATH does not: it comes after the directory itself (measured on 20.1,
     /// 23 and 27). It even undoes `--chdir` to the same directory, which gunicorn puts first only
-    /// where it is not on the path yet. With `--preload` nothing does (G203).
+    /// if it is not on the path yet. With `--preload` nothing does (G203).
     ///
     /// By hand: add `--chdir /srv/myapp/current` to `ExecStart=` and
     /// `Environment=PWD=/srv/myapp/current` to `[Service]`, `systemctl daemon-reload`, and restart
-    /// once: the running master knows neither. `--chdir` alone serves the new release too, but
-    /// gunicorn goes by way of the directory that it was started in at each reload: the first one
-    /// after that release was pruned ends it (measured, P506). And modules that the new release no
-    /// longer has are still found in that old one. With PWD gunicorn was started in the link.
+    /// once: the running master has neither. `--chdir` alone serves the new release too, but on
+    /// each reload gunicorn passes through the directory it was started in: the first reload after
+    /// that release was pruned ends it (measured, P506). And modules that the new release no longer
+    /// has are still found in that old one. With PWD gunicorn has been started in the link.
     ///
-    /// Where only the unit's file was read, whether `current` is a link is not known: a warning.
+    /// If only the unit's file was read, whether `current` is a link is not known: a warning.
     ///
     /// Proved by `python-path`: after the link moved, the reload returned 0 and the old
     /// release went on answering every request; with `--pythonpath` the new one answered.
@@ -167,7 +167,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         false => "nothing puts the link on sys.path",
     };
     let message =
-        format!("after {from} moves, a reload goes on serving {to} and returns 0: {nothing}");
+        format!("after {from} moves, a reload keeps serving {to} and returns 0: {nothing}");
     report(app, &place.path, message, Severity::Error, out)
         .evidence(EvidenceKind::File, format!("{from} -> {to}"));
     Ok(())
@@ -187,7 +187,7 @@ fn by_name(app: &App, place: &Place, why: &Why, out: &mut Sink) -> Result<(), Wh
         return Ok(());
     }
     let message = format!(
-        "if {} is a link to a release (it was not read), a reload goes on serving the old release \
+        "if {} is a link to a release (it was not read), a reload keeps serving the old release \
          after it moves: nothing in the unit puts the link on sys.path",
         link.display()
     );
@@ -265,11 +265,11 @@ fn report<'s>(
     let repair = repair(app, &path, &shown, given);
     let draft = out.report(message).severity(severity);
     let finding = match chdir.span() {
-        Some(span) if given == Chdir::Right => draft.at(span, "not put first: it is there"),
+        Some(span) if given == Chdir::Right => draft.at(span, "not put first: it is already there"),
         Some(span) => draft.at(span, "does not go through the link"),
         None => draft.at_some(command, format!("no --chdir {shown}")),
     };
-    finding.at_known(&app.service.working_directory, "resolved once, at the start");
+    finding.at_known(&app.service.working_directory, "resolved once, at startup");
     if let Some(variable) = in_python_path(app, Path::new(&path)) {
         finding.at_some(variable.span, "keeps --chdir from being put first");
     }
@@ -317,9 +317,9 @@ fn repair(app: &App, path: &str, shown: &str, chdir: Chdir) -> Repair {
         }
     }
     if in_python_path(app, Path::new(path)).is_some() {
-        titles.push("no PYTHONPATH".to_owned());
+        titles.push("remove PYTHONPATH".to_owned());
         lines.push(format!(
-            "Take {path} out of PYTHONPATH, which keeps gunicorn from putting it first."
+            "Remove {path} from PYTHONPATH, which keeps gunicorn from putting it first."
         ));
         edits.push(line_of(app, path).map(Edit::remove));
     }

@@ -2,16 +2,15 @@ use crate::facts::machine::StartLimit;
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// What is away for some seconds leaves the site down until somebody starts it by hand.
+    /// An outage of some seconds leaves the site down until somebody starts it by hand.
     ///
     /// After five starts within ten seconds systemd gives up (`DefaultStartLimitBurst=`,
     /// `DefaultStartLimitIntervalSec=`): `Start request repeated too quickly`, the unit is failed and
     /// `Restart=` does no more. Without `RestartSec=` it waits 100 ms between two starts, so a
-    /// database that is restarted, or a network that is not there yet, uses the five up in a few
-    /// seconds. With `RestartSec=3` there are never five starts in ten seconds, and it goes on
-    /// trying.
+    /// restarting database, or a network that is not up yet, uses up the five in a few seconds.
+    /// With `RestartSec=3` there are never five starts in ten seconds, and it keeps trying.
     ///
-    /// Whoever sets `StartLimitIntervalSec=` or `StartLimitBurst=` has chosen, and is not told.
+    /// Setting `StartLimitIntervalSec=` or `StartLimitBurst=` is a choice, and is not reported.
     ///
     /// By hand: `RestartSec=3` in `[Service]`, then `systemctl daemon-reload`. A unit that has given
     /// up: `systemctl reset-failed myapp`, `systemctl start myapp`.
@@ -65,7 +64,7 @@ crate::rule! {
     /// RestartSec=3
     /// ```
     ///
-    /// Without a limit, or with one of one's own:
+    /// Without a limit, or with the unit's own:
     ///
     /// ```ini,good,drop-in
     /// [Unit]
@@ -119,8 +118,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         false => "there is no RestartSec=",
     };
     out.report(format!(
-        "a short outage of what it needs leaves the site down for good: systemd gives up after {burst} \
-         starts in {seconds} s, and {cause}"
+        "a short outage of a dependency leaves the site down for good: systemd gives up after \
+         {burst} starts in {seconds} s, and {cause}"
     ))
     .at_some(
         delay.span().or_else(|| service.restart().span()),

@@ -4,12 +4,12 @@ use crate::rule::prelude::Span;
 use crate::rule::{EvidenceKind, Safety, Sink};
 
 crate::rule! {
-    /// A reload does not bring the change: the running master was started with another command line
-    /// than the unit's, and SIGHUP does not read `ExecStart=` again.
+    /// A reload does not apply the change: the running master was started with another command
+    /// line, and SIGHUP does not reread `ExecStart=`.
     ///
-    /// Measured: over SIGHUP gunicorn keeps its command line and its environment; only its
-    /// configuration file and the application's code are read anew. `systemctl daemon-reload` alone
-    /// changes nothing about a process that runs.
+    /// Measured: on SIGHUP gunicorn keeps its command line and its environment; it rereads only its
+    /// configuration file and the application's code. `systemctl daemon-reload` alone changes
+    /// nothing in a running process.
     ///
     /// By hand: `systemctl daemon-reload && systemctl restart myapp`.
     ///
@@ -25,7 +25,7 @@ crate::rule! {
     /// 800 : /opt/old/bin/python /opt/old/bin/gunicorn --workers 3 --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app
     /// ```
     ///
-    /// An interpreter with options of its own in the `#!` line, the same words otherwise:
+    /// An interpreter with its own options in the `#!` line, otherwise the same words:
     ///
     /// ```proc,good
     /// 800 : /srv/myapp/.venv/bin/python3 -I /srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app

@@ -2,18 +2,20 @@ use crate::facts::{App, Origin, Why};
 use crate::rule::{Safety, Sink};
 
 crate::rule! {
-    /// Whoever breaks into the application owns the host: its workers run as root.
+    /// Anyone who breaks into the application owns the host: its workers run as root.
     ///
     /// Without `User=` systemd starts gunicorn as root, and one hole in a view or a package is enough
-    /// to read every secret of the host, of other sites too, and to change the system. No port below
-    /// 1024 asks for it: nginx has that, and gunicorn a socket of its own. What root has made, it
-    /// leaves behind (logs, `__pycache__`, uploads): after the change it has to belong to the new user.
+    /// to read every secret of the host, of other sites too, and to change the system. A port below
+    /// 1024 does not require it: nginx has that, and gunicorn its own socket. Files root has
+    /// created stay (logs, `__pycache__`, uploads): after the change they must belong to the new
+    /// user.
     ///
-    /// `--user` of gunicorn's own leaves the master with root and gives the workers away; a unit of a
-    /// user's own manager (`WantedBy=default.target`) runs as that user. Neither is told.
+    /// gunicorn's own `--user` leaves the master as root and changes the workers' user; a unit of a
+    /// user's own manager (`WantedBy=default.target`) runs as that user. Neither is reported.
     ///
     /// By hand: `useradd --system --shell /usr/sbin/nologin myapp`, `User=myapp` and `Group=myapp` in
-    /// `[Service]`, `chown` of what it writes, `systemctl daemon-reload`, `systemctl restart myapp`.
+    /// `[Service]`, `chown` the files it writes, `systemctl daemon-reload`, `systemctl restart
+    /// myapp`.
     ///
     /// ```ini,bad,drop-in
     /// [Service]
@@ -72,20 +74,21 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         return Ok(());
     }
     let (cause, place) = match (privileged, user.origin().and_then(Origin::span)) {
-        (true, _) => ("ExecStart= has a prefix that leaves User= aside", Some(command.line.span)),
+        (true, _) => ("ExecStart= has a prefix that bypasses User=", Some(command.line.span)),
         (false, Some(span)) => ("User= is root", Some(span)),
         (false, None) => ("there is no User=", super::place_for(service, "User")),
     };
     let stem = app.stem();
     out.report(format!(
-        "whoever breaks into the application owns the host: gunicorn's workers run as root ({cause})"
+        "anyone who breaks into the application owns the host: gunicorn's workers run as root \
+         ({cause})"
     ))
     .at_some(place, cause)
     .help(format!(
         "useradd --system --shell /usr/sbin/nologin {stem}\nin [Service]:\nUser={stem}\nGroup={stem}\n\
-         and chown to {stem} what it writes (logs, uploads, a database's file)"
+         and chown to {stem} the files it writes (logs, uploads, a database file)"
     ))
     .by_hand(place)
-    .fix(Safety::Manual, "a user of its own");
+    .fix(Safety::Manual, "give it its own user");
     Ok(())
 }

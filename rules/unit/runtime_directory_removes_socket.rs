@@ -4,10 +4,10 @@ use crate::rule::prelude::*;
 crate::rule! {
     /// After the first restart every request gets 502, although gunicorn runs.
     ///
-    /// systemd removes the directories of `RuntimeDirectory=` whenever the service stops, with all
-    /// that is in them. Where the `.socket` listens at a path in there, the path is gone from then
-    /// on: systemd goes on listening on a socket that nobody can reach any more, until the
-    /// `.socket` itself is restarted.
+    /// systemd removes the directories of `RuntimeDirectory=` whenever the service stops, with
+    /// everything in them. If the `.socket` listens on a path in there, the path is gone from then
+    /// on: systemd keeps listening on a socket that nothing can reach any more, until the `.socket`
+    /// itself is restarted.
     ///
     /// By hand: `RuntimeDirectoryPreserve=yes`, or a path for `ListenStream=` that no service
     /// removes (`/run/myapp.socket`); then `systemctl daemon-reload` and
@@ -104,12 +104,12 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             let (name, shown) = (&unit.name, directory.path.display());
             out.report(format!(
                 "after a {when} of {} every request gets 502: systemd removes {shown}, and {name} \
-                 listens on without {}",
+                 keeps listening without {}",
                 app.name,
                 path.display()
             ))
             .severity(severity)
-            .at(span, "lies in the directory that goes away")
+            .at(span, "is in the directory that is removed")
             .at(directory.span, "removed whenever the service stops")
             .fix(Safety::Safe, "RuntimeDirectoryPreserve=yes")
             .edit(Edit::set(&service.unit, "RuntimeDirectoryPreserve", "yes"));

@@ -6,21 +6,23 @@ use crate::facts::service::expanded;
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// gunicorn does not start: the unit's own sandbox hides what it needs, or makes it read-only.
+    /// gunicorn does not start: the unit's own sandbox hides something it needs, or makes it
+    /// read-only.
     ///
     /// `ProtectHome=yes` (and `tmpfs`) empties /home, /root and /run/user for the service,
-    /// `InaccessiblePaths=` and `TemporaryFileSystem=` the paths that they name: a working directory in there gives 200/CHDIR,
-    /// a virtual environment 203/EXEC. `ProtectSystem=strict` makes everything read-only but what
-    /// `ReadWritePaths=`, `RuntimeDirectory=` and its kin name, `ProtectHome=read-only` the homes,
-    /// `ReadOnlyPaths=` what it names: gunicorn cannot create its socket, pid file or log there.
+    /// `InaccessiblePaths=` and `TemporaryFileSystem=` empty the paths they name: a working
+    /// directory there gives 200/CHDIR, a virtual environment 203/EXEC. `ProtectSystem=strict`
+    /// makes everything read-only except the paths in `ReadWritePaths=`, `RuntimeDirectory=` and
+    /// the like, `ProtectHome=read-only` the homes, `ReadOnlyPaths=` the paths it names: gunicorn
+    /// cannot create its socket, pid file or log there.
     ///
-    /// /tmp and /var/tmp are read-only under `ProtectSystem=strict`, too: without `PrivateTmp=yes` or
-    /// `--worker-tmp-dir /dev/shm` no worker can make its heartbeat file (`No usable temporary directory
-    /// found`).
+    /// /tmp and /var/tmp are also read-only under `ProtectSystem=strict`: without `PrivateTmp=yes`
+    /// or `--worker-tmp-dir /dev/shm` no worker can create its heartbeat file (`No usable temporary
+    /// directory found`).
     ///
-    /// What `ReadWritePaths=`, `ReadOnlyPaths=`, `InaccessiblePaths=`, `BindPaths=` and their kin name has
-    /// to be there, unless `-` stands before it: else the start ends with 226/NAMESPACE before anything
-    /// runs, and with 243/CREDENTIALS where the file of `LoadCredential=` is missing.
+    /// A path in `ReadWritePaths=`, `ReadOnlyPaths=`, `InaccessiblePaths=`, `BindPaths=` and the
+    /// like must exist, unless `-` precedes it: otherwise the start fails with 226/NAMESPACE before
+    /// anything runs, and with 243/CREDENTIALS if the file of `LoadCredential=` is missing.
     ///
     /// The file of a SQLite database that the settings name is written by the application: where it is
     /// read-only the pages are shown and whatever is to be saved gets 500, `attempt to write a readonly
@@ -29,11 +31,11 @@ crate::rule! {
     /// `PrivateUsers=yes` leaves root and `User=` alone of all users and takes every capability away:
     /// a gunicorn that starts as root cannot become `--user`, and none listens on a port below 1024.
     ///
-    /// `PrivateNetwork=yes` leaves it alone with a loopback of its own, where nginx does not reach a TCP
-    /// port; `RestrictAddressFamilies=` without the family of its socket, or without `AF_UNIX` under
+    /// `PrivateNetwork=yes` leaves it only its own loopback, where nginx does not reach a TCP port;
+    /// `RestrictAddressFamilies=` without the family of its socket, or without `AF_UNIX` under
     /// `Type=notify`, keeps it from starting.
     ///
-    /// By hand: `ProtectHome=read-only`, or the application in /srv; for what gunicorn writes,
+    /// By hand: `ProtectHome=read-only`, or the application in /srv; for files gunicorn writes,
     /// `RuntimeDirectory=`, `LogsDirectory=` or `ReadWritePaths=`; then `systemctl daemon-reload`
     /// and `systemctl restart`.
     ///
@@ -235,17 +237,17 @@ fn absent(app: &App, out: &mut Sink) -> Result<(), Why> {
         let (setting, shown) = (wanted.setting, path.display());
         let optional = match setting.starts_with("LoadCredential") {
             true => String::new(),
-            false => format!("\nor write {setting}=-{shown}, if it need not be there"),
+            false => format!("\nor write {setting}=-{shown}, if it is optional"),
         };
         out.report(format!(
             "the unit does not start ({}): {setting}= names {shown}, which does not exist",
             wanted.status()
         ))
-        .at(wanted.span, "has to be there before anything runs")
+        .at(wanted.span, "must exist before anything runs")
         .subject(format!("{setting} {shown}"))
-        .help(format!("make it, or correct the path; look with: ls -ld {shown}{optional}"))
+        .help(format!("create it, or correct the path; check with: ls -ld {shown}{optional}"))
         .by_hand(Some(wanted.span))
-        .fix(Safety::Manual, format!("a {setting}= that is there"));
+        .fix(Safety::Manual, format!("correct {setting}="));
     }
     Ok(())
 }
@@ -288,7 +290,7 @@ fn no_temporary(app: &App, out: &mut Sink) -> Result<(), Why> {
         "gunicorn does not start: ProtectSystem=strict leaves it no directory for its workers' temporary \
          files (/tmp and /var/tmp are read-only)",
     )
-    .at_some(system.span(), "makes /tmp read-only, too")
+    .at_some(system.span(), "also makes /tmp read-only")
     .subject("temporary files")
     .help("In [Service]:\nPrivateTmp=yes\nor, in gunicorn's options: --worker-tmp-dir /dev/shm")
     .fix(Safety::Safe, "PrivateTmp=yes")
@@ -308,15 +310,18 @@ fn network(app: &App, out: &mut Sink) -> Result<(), Why> {
     if *private.get()? {
         let finding = out
             .report(format!(
-                "every request gets 502: PrivateNetwork=yes gives gunicorn a network of its own, and \
-                 nobody reaches {} in it",
+                "every request gets 502: PrivateNetwork=yes gives gunicorn its own network, and \
+                 nothing outside reaches {} in it",
                 bound.endpoint
             ))
             .at_some(private.span(), "cuts it off");
         finding
             .at_some(bound.origin.span(), "gunicorn listens here")
-            .help("take PrivateNetwork= out, or listen on a unix socket: bind unix:/run/APP/gunicorn.sock")
-            .fix(Safety::Manual, "a network that nginx is in, too");
+            .help(
+                "remove PrivateNetwork=, or listen on a unix socket: bind \
+                 unix:/run/APP/gunicorn.sock",
+            )
+            .fix(Safety::Manual, "share a network with nginx");
         return Ok(());
     }
     let unit = &service.unit;
@@ -329,11 +334,11 @@ fn network(app: &App, out: &mut Sink) -> Result<(), Why> {
         && unit.list("Service", "IPAddressAllow").is_empty()
     {
         out.report(format!(
-            "every request gets 504: IPAddressDeny=any throws away what nginx sends to {}",
+            "every request gets 504: IPAddressDeny=any drops what nginx sends to {}",
             bound.endpoint
         ))
-        .at(span, "nobody is let through")
-        .help("IPAddressAllow=localhost beside it")
+        .at(span, "nothing is let through")
+        .help("add IPAddressAllow=localhost")
         .by_hand(Some(span))
         .fix(Safety::Manual, "let nginx through");
         return Ok(());
@@ -371,7 +376,7 @@ fn families(app: &App, bounds: &[Bound], out: &mut Sink) -> Result<(), Why> {
     let notifies = app.service.kind().ok().is_some_and(|kind| kind == "notify");
     let tells = || {
         (notifies && !has("AF_UNIX"))
-            .then(|| ("AF_UNIX", "tells systemd by a unix socket that it is ready".to_owned()))
+            .then(|| ("AF_UNIX", "needs a unix socket to tell systemd that it is ready".to_owned()))
     };
     let Some((family, why)) = missing.or_else(tells) else { return Ok(()) };
     out.report(format!(
@@ -381,7 +386,7 @@ fn families(app: &App, bounds: &[Bound], out: &mut Sink) -> Result<(), Why> {
     .subject(family)
     .help(format!("add {family} to the line (AF_UNIX AF_INET AF_INET6 is what a site needs)"))
     .by_hand(Some(span))
-    .fix(Safety::Manual, format!("{family} among the families"));
+    .fix(Safety::Manual, format!("add {family} to the families"));
     Ok(())
 }
 
@@ -418,11 +423,17 @@ fn hidden(app: &App, out: &mut Sink) -> Result<(), Why> {
             .at_some(need.span, "needed here");
         let (help, edit) = match hides_homes && by_home {
             true => (String::new(), Some(Edit::set(&service.unit, "ProtectHome", "read-only"))),
-            false => (format!("Take what {} lies in out of that line", need.path.display()), None),
+            false => (
+                format!(
+                    "Remove the directory that contains {} from that line",
+                    need.path.display()
+                ),
+                None,
+            ),
         };
         finding.help(help).by_hand(at).fix_if(
             Safety::Unsafe,
-            "let the service see its application",
+            "make the application visible to the service",
             edit,
         );
         // One cause, one finding: what else lies there comes to light with it.
@@ -588,7 +599,7 @@ fn given_back(app: &App, need: &Need) -> Result<(), Why> {
     for key in GIVE_BACK {
         let paths = paths(app, key)?;
         if paths.iter().any(|(top, _)| need.below(top) || top.starts_with(&need.path)) {
-            return Err(Why::depends(format!("{key}= may give the path back")));
+            return Err(Why::depends(format!("{key}= may make the path visible again")));
         }
     }
     Ok(())

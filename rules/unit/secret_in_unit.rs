@@ -5,11 +5,12 @@ use crate::rule::prelude::Span;
 use crate::rule::{Safety, Sink};
 
 crate::rule! {
-    /// Every account on the host can read the application's secrets: they stand in the unit.
+    /// Every account on the host can read the application's secrets: they are in the unit.
     ///
-    /// A unit's file is mode 0644, and whatever its mode is, `systemctl show -p Environment myapp` tells
-    /// what `Environment=` sets to anybody who asks (systemd.exec(5) says so). What an `EnvironmentFile=`
-    /// sets it does not tell, and that file can be closed (mode 0600: systemd reads it as root).
+    /// A unit's file is mode 0644, and whatever its mode is, `systemctl show -p Environment myapp`
+    /// shows the values of `Environment=` to anyone who asks (documented in systemd.exec(5)). It
+    /// does not show those of an `EnvironmentFile=`, and that file can be closed (mode 0600:
+    /// systemd reads it as root).
     ///
     /// So it is with what stands in `ExecStart=` (`gunicorn -e NAME=…`, `/usr/bin/env NAME=…`), which the
     /// list of processes may show as well.
@@ -19,7 +20,8 @@ crate::rule! {
     /// shown nowhere.
     ///
     /// By hand: move the assignments into `/etc/myapp.env`, mode 0600, name that in `EnvironmentFile=`,
-    /// `systemctl daemon-reload`, `systemctl restart myapp`; then change the secrets, which were open.
+    /// `systemctl daemon-reload`, `systemctl restart myapp`; then change the secrets, because
+    /// anyone could read them.
     ///
     /// Proved by `secret-in-unit`: an ordinary user without any right read the value with `systemctl
     /// show`; from an environment file nothing was told.
@@ -99,18 +101,18 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let more = if found.len() > names.len() { " …" } else { "" };
     let stem = app.stem();
     out.report(format!(
-        "every account on the host can read {}{more}: systemd tells {told} to anybody who asks",
+        "every account on the host can read {}{more}: systemd shows {told} to anyone who asks",
         names.join(", ")
     ))
     .at_first(found.iter().map(|(_, span)| (*span, "set in the unit")))
     .subject(first.as_str())
     .help(format!(
-        "install -m 0600 -o root -g root /dev/null /etc/{stem}.env\nmove the assignments there, and in \
-         [Service] instead of them:\nEnvironmentFile=/etc/{stem}.env\nand change the secrets: they \
-         could be read"
+        "install -m 0600 -o root -g root /dev/null /etc/{stem}.env\nmove the assignments there, \
+         and in [Service], instead of them:\nEnvironmentFile=/etc/{stem}.env\nand change the \
+         secrets, because anyone could read them"
     ))
     .by_hand(found.iter().find_map(|(_, span)| *span))
-    .fix(Safety::Manual, format!("the secrets in /etc/{stem}.env"));
+    .fix(Safety::Manual, format!("move the secrets to /etc/{stem}.env"));
     Ok(())
 }
 

@@ -9,14 +9,14 @@ use crate::source::unit::known::{
 };
 
 crate::rule! {
-    /// systemd ignores a line, so what it should set does not hold.
+    /// systemd ignores a line, so its setting has no effect.
     ///
-    /// systemd passes over unknown settings and sections, settings in the wrong section, and
-    /// values it cannot read, with a line in the journal that nobody sees; `systemctl start`
-    /// returns 0. It is an error where the setting is one that a reload or the start hangs on
-    /// (`ExecReload`, `EnvironmentFile`, `User`, `WorkingDirectory`, `Restart` …), else a warning.
-    /// `systemd-analyze verify UNIT` shows the same lines. Sections and settings that start with
-    /// `X-` are yours and never reported. What another version of systemd knows is U140's.
+    /// systemd ignores unknown settings and sections, settings in the wrong section, and values it
+    /// cannot read, with a line in the journal that nobody sees; `systemctl start` returns 0. It is
+    /// an error if a reload or the start depends on the setting (`ExecReload`, `EnvironmentFile`,
+    /// `User`, `WorkingDirectory`, `Restart` …), else a warning. `systemd-analyze verify UNIT`
+    /// shows the same lines. Sections and settings that start with `X-` are yours and never
+    /// reported. Settings of another version of systemd are U140's.
     ///
     /// Proved by `setting-misspelt`: the environment never arrived, the application broke
     /// off at its start, and every request got 502.
@@ -122,7 +122,7 @@ impl<'a> Reader<'a> {
             let matters = matters(key);
             out.report(format!("the line has no effect: {fault}"))
                 .severity(severity(matters))
-                .at(fault.span, "systemd passes over this")
+                .at(fault.span, "systemd ignores this")
                 .help("Write the line as Setting=value below its [Section], or remove it.");
         }
         for assignment in &self.file.assignments {
@@ -165,7 +165,7 @@ impl<'a> Reader<'a> {
                 }
                 let matters = did_you_mean.is_some_and(matters);
                 let message = match self.version {
-                    Some(_) => format!("systemd knows no such setting in [{section}]"),
+                    Some(_) => format!("systemd has no such setting in [{section}]"),
                     None => format!("no systemd up to {NEWEST} has such a setting in [{section}]"),
                 };
                 let finding = out
@@ -174,13 +174,13 @@ impl<'a> Reader<'a> {
                     .at(assignment.key.span, "ignored");
                 match did_you_mean {
                     Some(meant) => {
-                        let title = format!("{meant}= instead of {key}=");
+                        let title = format!("write {meant}= instead of {key}=");
                         let edits = self.more().then(|| self.renamed(assignment, meant)).flatten();
                         finding.help(format!("Did you mean {meant}=?"));
                         fix(finding, title, edits)
                     }
                     None => finding.help(format!(
-                        "Remove the line, or name it X-{key}= if it is a note of your own."
+                        "Remove the line, or name it X-{key}= if it is your own note."
                     )),
                 };
             }
@@ -204,11 +204,11 @@ impl<'a> Reader<'a> {
         };
         if setting.matters() {
             out.report(format!(
-                "{key}={value} has no effect: systemd {version} here does not know the value"
+                "{key}={value} has no effect: systemd {version} here does not support the value"
             ))
             .severity(Severity::Error)
-            .at(assignment.key.span, format!("known from systemd {since} on"))
-            .help("Update systemd, or take a value that it knows.");
+            .at(assignment.key.span, format!("supported from systemd {since} on"))
+            .help("Update systemd, or use a value it supports.");
         }
         false
     }
@@ -238,7 +238,7 @@ impl<'a> Reader<'a> {
         if fits {
             finding.help(format!("Move the line to [{to}]"));
             let edits = more.then(|| self.moved(assignment, to)).flatten();
-            fix(finding, format!("{key}= in [{to}]"), edits);
+            fix(finding, format!("move {key}= to [{to}]"), edits);
         } else {
             finding.help("Remove the line: units of this kind have no such setting.");
         }
@@ -257,19 +257,19 @@ impl<'a> Reader<'a> {
             .map_or(assignment.key.span, |header| header.span);
         let own = meant.filter(|meant| ["Unit", "Service", "Socket", "Install"].contains(meant));
         let finding = out
-            .report(format!("systemd ignores all of [{section}]: it knows no such section"))
+            .report(format!("systemd ignores all of [{section}]: there is no such section"))
             .severity(severity(own.is_some()))
-            .at(header, "ignored, with all below it");
+            .at(header, "ignored, with everything below it");
         match meant {
             Some(meant) => {
                 let headers = self.file.sections.iter().filter(|header| header.value == section);
                 let edits = headers.map(|header| Edit::replace(header.span, format!("[{meant}]")));
                 finding.help(format!("Did you mean [{meant}]?"));
-                let title = format!("[{meant}] instead of [{section}]");
+                let title = format!("write [{meant}] instead of [{section}]");
                 fix(finding, title, own.map(|_| edits.collect()))
             }
             None => finding.help(format!(
-                "Remove the section, or name it [X-{section}] if it is a note of your own."
+                "Remove the section, or name it [X-{section}] if it is your own note."
             )),
         };
     }

@@ -9,21 +9,20 @@ use crate::rules::without_shell::{self, Repair};
 crate::rule! {
     /// Shell syntax in a line that no shell reads: the program gets it as arguments and fails.
     ///
-    /// systemd starts programs by itself. It splits words and knows quotes and variables, but
+    /// systemd starts programs directly. It splits words and handles quotes and variables, but
     /// `&&`, `|`, `>`, `*`, `$(…)`, `~` and `# comment` are plain text to it, and the program gets
-    /// them as arguments. `source`, `cd` and `export` are no programs at all (203/EXEC).
+    /// them as arguments. `source`, `cd` and `export` are not programs at all (203/EXEC).
     ///
     /// Measured: `kill -s HUP $MAINPID && logger reloaded` in `ExecReload=` fails, and so does the
-    /// reload. gunicorn exits with status 2 at an option that it does not know, but passes over
-    /// plain words behind the application: `wsgi:app >> /var/log/myapp.log 2>&1` starts and writes
-    /// no log (a warning).
+    /// reload. gunicorn exits with status 2 on an unknown option, but ignores plain words after the
+    /// application: `wsgi:app >> /var/log/myapp.log 2>&1` starts and writes no log (a warning).
     ///
-    /// By hand: use what systemd has: `WorkingDirectory=` for `cd`, `Environment=` and
+    /// By hand: use systemd's own settings: `WorkingDirectory=` for `cd`, `Environment=` and
     /// `EnvironmentFile=` for `export` and `source`, the environment's own
     /// `/srv/myapp/.venv/bin/gunicorn` for `activate`, several `ExecStartPre=` lines for `&&`,
     /// `StandardOutput=append:/var/log/myapp.log` for `>`. If it must be a shell:
-    /// `ExecStart=/bin/bash -c 'cd … && exec gunicorn …'`, with `exec`, so that the signal of a
-    /// reload reaches gunicorn.
+    /// `ExecStart=/bin/bash -c 'cd … && exec gunicorn …'`, with `exec`, so the reload signal
+    /// reaches gunicorn.
     ///
     /// Proved by `redirection-ignored`: gunicorn started and passed over the redirection: no log
     /// was written.
@@ -94,13 +93,13 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         let text = file.map(|file| String::from_utf8_lossy(file.file.slice(fault.span)));
         if text.is_some_and(|text| is_shell_program(&text)) {
             let finding = out
-                .report("systemd refuses the unit: it knows no ~ in a program's path")
+                .report("systemd refuses the unit: it does not expand ~ in a program's path")
                 .at(fault.span, "only a shell expands this")
                 .help("Write the path in full, starting with /.");
             let at = app.tilde_in(fault.span).filter(|at| at.start == fault.span.start);
             let edit =
                 at.zip(without_shell::home(app)).map(|(at, home)| vec![Edit::replace(at, home)]);
-            fix(finding, "the path in full", edit.map(|edits| (String::new(), edits)));
+            fix(finding, "write the path in full", edit.map(|edits| (String::new(), edits)));
         }
     }
     Ok(())
@@ -139,13 +138,13 @@ fn fix(finding: &mut Finding, title: &str, repair: Repair) {
 
 fn ignored(what: &str, span: Span, repair: Repair, out: &mut Sink) {
     let finding = out.report(format!(
-        "{what} and what follows has no effect: ExecStart= runs no shell, and gunicorn passes over \
-         words behind the application"
+        "{what} and the rest of the line have no effect: ExecStart= runs no shell, and gunicorn \
+         ignores words after the application"
     )).severity(Severity::Warning).at(span, "plain text to systemd").help(
-        "Take it out. For a log: StandardOutput=append:/var/log/myapp.log, or gunicorn's own \
+        "Remove it. For a log: StandardOutput=append:/var/log/myapp.log, or gunicorn's own \
          --access-logfile and --error-logfile.",
     );
-    fix(finding, "without the words that have no effect", repair);
+    fix(finding, "remove the words that have no effect", repair);
 }
 
 fn report(
@@ -159,16 +158,16 @@ fn report(
     let program = base_name(command.program.text.as_str());
     let consequence = super::consequence(setting);
     let cause = if is_shell_program(command.program.text.as_str()) {
-        format!("{what} is a shell's own word, and {setting}= runs no shell")
+        format!("{what} is shell syntax, and {setting}= runs no shell")
     } else {
         format!("{setting}= runs no shell, so {program} gets {what} as an argument")
     };
     let finding = out.report(format!("{consequence}: {cause}")).at(span, "plain text to systemd").help(
-        "Use what systemd has (WorkingDirectory=, Environment=, EnvironmentFile=, one Exec line \
-         for each command), or a shell that makes way:\n\
-         ExecStart=/bin/bash -c 'cd DIRECTORY && exec gunicorn …'",
+        "Use systemd's settings (WorkingDirectory=, Environment=, EnvironmentFile=, one Exec line \
+         per command), or a shell that execs gunicorn:\nExecStart=/bin/bash -c 'cd DIRECTORY && \
+         exec gunicorn …'",
     );
-    fix(finding, "what systemd has for it, or a shell that makes way for gunicorn", repair);
+    fix(finding, "use systemd's own setting, or a shell that execs gunicorn", repair);
 }
 
 /// The first word that only a shell would understand, and what it is.

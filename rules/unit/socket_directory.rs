@@ -13,9 +13,9 @@ crate::rule! {
     /// /run belongs to root, mode 0755, and is empty after each boot. Measured with
     /// `User=www-data` and `--bind unix:/run/myapp.sock`: `systemctl start` returns 0, gunicorn
     /// logs `Retrying in 1 second.` five times and then `Can't connect to /run/myapp.sock`. With
-    /// `RuntimeDirectory=myapp` systemd makes `/run/myapp` for the user before each start, keeps it
-    /// over a reload and removes it at the stop. A line of tmpfiles.d or a `.socket` unit provides
-    /// the place as well; what an `ExecStartPre=` makes is not judged.
+    /// `RuntimeDirectory=myapp` systemd creates `/run/myapp` for the user before each start, keeps
+    /// it on reload and removes it on stop. A tmpfiles.d line or a `.socket` unit works too; a
+    /// directory made by `ExecStartPre=` is not checked.
     ///
     /// By hand: `RuntimeDirectory=myapp` in `[Service]`, `--bind unix:/run/myapp/gunicorn.sock`,
     /// the same path in nginx; `systemctl daemon-reload`, restart, `nginx -s reload`.
@@ -59,7 +59,7 @@ crate::rule! {
     /// WantedBy=multi-user.target
     /// ```
     ///
-    /// Another directory than the one that systemd makes is as good as none:
+    /// A directory other than the socket's does not help:
     ///
     /// ```ini,bad,drop-in
     /// [Service]
@@ -85,7 +85,7 @@ crate::rule! {
     /// ```
     ///
     /// `RuntimeDirectory=NAME:LINK` makes both; `NAME::ro` is read-only for the service from
-    /// systemd 257 on, and older versions pass over it.
+    /// systemd 257 on, and ignored before.
     ///
     /// ```ini,good,drop-in
     /// [Service]
@@ -143,12 +143,12 @@ fn judge(app: &App, index: usize, bound: &Bound, place: &Place, out: &mut Sink) 
     }
     for key in ["RootDirectory", "RootImage"] {
         if service.unit.last("Service", key).is_some() {
-            return Err(Why::not_read(format!("what lies below {key}= was not read")));
+            return Err(Why::not_read(format!("the directory below {key}= was not read")));
         }
     }
     if let Some(made) = service.managed(&place.path)? {
         let Some(read_only) = made.read_only else {
-            return Err(Why::depends("whether this systemd takes :ro hangs on its version"));
+            return Err(Why::depends("whether this systemd accepts :ro depends on its version"));
         };
         if read_only {
             let wall = Wall {
@@ -178,9 +178,14 @@ fn wall(app: &App, user: &Identity, place: &Place) -> Result<Option<Wall>, Why> 
             return Ok(None);
         }
         return Ok(Some(Wall {
-            note: format!("{} is {}'s, mode {:04o}", directory.display(), line.user, line.mode),
+            note: format!(
+                "{} belongs to {}, mode {:04o}",
+                directory.display(),
+                line.user,
+                line.mode
+            ),
             evidence: None,
-            other: Some((line.span, "made like this at boot".to_owned())),
+            other: Some((line.span, "created like this at boot".to_owned())),
             severity: Severity::Error,
             free: false,
         }));
@@ -199,7 +204,7 @@ fn wall(app: &App, user: &Identity, place: &Place) -> Result<Option<Wall>, Why> 
                 Some(step) => (step.path.display().to_string(), step.metadata),
                 None => (shown.to_string(), *metadata),
             };
-            let note = format!("{} may not write in {shown}", user.name);
+            let note = format!("{} cannot write in {shown}", user.name);
             let evidence = format!(
                 "{wall}: mode {:04o}, owner {}:{}",
                 metadata.mode, metadata.uid, metadata.gid
@@ -211,7 +216,7 @@ fn wall(app: &App, user: &Identity, place: &Place) -> Result<Option<Wall>, Why> 
             Ok(Some(Wall { note, evidence: Some(evidence), other: None, severity, free }))
         }
         State::Missing { at, .. } => Ok(Some(Wall {
-            note: format!("nothing makes {shown}"),
+            note: format!("nothing creates {shown}"),
             // A tree without /run is one of a machine that is not running.
             evidence: (at != Path::new("/run")).then(|| format!("{} does not exist", at.display())),
             other: runtime_directory(app),
@@ -251,7 +256,10 @@ fn boot_wall(app: &App, directory: &Path) -> Option<Option<Wall>> {
 fn runtime_directory(app: &App) -> Option<(Span, String)> {
     let made = app.service.directories.ok()?;
     let made = made.iter().find(|directory| directory.path.starts_with("/run"))?;
-    Some((made.span, format!("makes {}, where the socket is not", made.path.display())))
+    Some((
+        made.span,
+        format!("creates {}, which is not the socket's directory", made.path.display()),
+    ))
 }
 
 /// A `RuntimeDirectory=` that makes another directory of /run than the socket's.
@@ -261,7 +269,7 @@ fn other_runtime_directory(app: &App, directory: &Path) -> Option<Wall> {
         return None;
     }
     Some(Wall {
-        note: format!("nothing in the unit makes {}", directory.display()),
+        note: format!("nothing in the unit creates {}", directory.display()),
         evidence: None,
         other: Some(runtime_directory(app)?),
         severity: Severity::Warning,
@@ -318,12 +326,12 @@ fn read_only_directory(
         path.display()
     ))
     .at(word, wall.note.clone())
-    .at_some(bound.origin.span(), "gunicorn is to make its socket here")
+    .at_some(bound.origin.span(), "gunicorn should create its socket here")
     .help(format!("In [Service]:\nRuntimeDirectory={shown}"))
     .by_hand(Some(word))
     .fix_if(
         Safety::Safe,
-        format!("{shown} without `:ro`"),
+        format!("remove `:ro` from {shown}"),
         open.map(|name| Edit::replace(word, name)),
     );
 }
@@ -337,8 +345,8 @@ fn report(app: &App, index: usize, bound: &Bound, user: &Identity, wall: &Wall, 
             format!("{name} cannot create {path}: gunicorn does not start, every request gets 502")
         }
         _ => format!(
-            "unless tmpfiles.d makes its directory, {name} cannot create {path}: gunicorn does not \
-             start, every request gets 502"
+            "unless tmpfiles.d creates its directory, {name} cannot create {path}: gunicorn does \
+             not start, every request gets 502"
         ),
     };
     let peer = app.routes.iter().find(|route| route.bound == index).map(|route| route.peer);

@@ -4,14 +4,14 @@ use crate::facts::{Bound, Route};
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// Every request gets 502: the `.socket` unit and what is around it do not fit together.
+    /// Every request gets 502: the `.socket` unit does not match nginx or the service.
     ///
-    /// systemd makes the socket as `SocketMode=`, `SocketUser=` and `SocketGroup=` say, whatever
-    /// gunicorn's own options are; nginx's user has to be able to write to it. And gunicorn is handed
-    /// a socket only if the `.socket` unit runs: where it is neither enabled nor named in the
-    /// service's `Requires=`, the next boot starts the service without it. gunicorn then listens
-    /// where its own `bind` says, 127.0.0.1:8000 if nothing does. A path that nginx does not connect
-    /// to is N301, the socket as it stands on the living host S606.
+    /// systemd creates the socket according to `SocketMode=`, `SocketUser=` and `SocketGroup=`,
+    /// whatever gunicorn's own options are; nginx's user must be able to write to it. And gunicorn
+    /// is handed a socket only if the `.socket` unit runs: if it is neither enabled nor named in
+    /// the service's `Requires=`, the next boot starts the service without it. gunicorn then
+    /// listens on its own `bind`, 127.0.0.1:8000 if nothing sets it. A path that nginx does not
+    /// connect to is N301, the socket on a live host S606.
     ///
     /// By hand: in `[Socket]`, `SocketUser=` with nginx's user and `SocketMode=0660`; in the
     /// service's `[Unit]`, `Requires=NAME.socket`, and `systemctl enable NAME.socket`.
@@ -96,7 +96,7 @@ crate::rule! {
     /// }
     /// ```
     ///
-    /// Healthy: not enabled, and the service brings it along; by its group, nginx may write to it.
+    /// Healthy: not enabled, but the service starts it; nginx can write to it through its group.
     ///
     /// ```ini,good,drop-in
     /// [Unit]
@@ -210,19 +210,19 @@ fn admits(app: &App, bound: &Bound, route: &Route, out: &mut Sink) -> Result<(),
     }
     let name = &unit.name;
     out.report(format!(
-        "every request gets 502: {name} makes {} with mode {:04o} for {}, and nginx's user {} may \
-         not write to it",
+        "every request gets 502: {name} creates {} with mode {:04o} for {}, so nginx's user {} \
+         cannot write to it",
         path.display(),
         file.mode,
         file.user.name,
         nginx.name
     ))
-    .at_some(file.span.or_else(|| bound.origin.span()), "decides who may connect")
+    .at_some(file.span.or_else(|| bound.origin.span()), "decides who can connect")
     .at(route.peer, format!("nginx connects here as {}", nginx.name))
     .subject("mode")
     .help(format!("In [Socket] of {name}:\nSocketUser={}\nSocketMode=0660", nginx.name))
     .by_hand(file.span.or_else(|| bound.origin.span()))
-    .fix(Safety::Manual, format!("SocketUser={}, SocketMode=0660", nginx.name));
+    .fix(Safety::Manual, format!("set SocketUser={}, SocketMode=0660", nginx.name));
     Ok(())
 }
 
@@ -281,15 +281,15 @@ fn accepts(app: &App, unit: &Unit, out: &mut Sink) {
     let name = unit.name.to_string();
     let stem = name.trim_end_matches(".socket");
     out.report(format!(
-        "nobody listens for nginx: with Accept=yes {name} wants a {stem}@.service, one process for each \
-         connection, and does not start {}",
+        "nothing listens for nginx: with Accept=yes {name} needs a {stem}@.service, one process \
+         per connection, and does not start {}",
         app.name
     ))
-    .at(line.value.span(), "one service for each connection")
+    .at(line.value.span(), "one service per connection")
     .subject("Accept")
-    .help("Accept=no, which is the default: take the line out")
+    .help("Accept=no is the default: remove the line")
     .by_hand(Some(line.value.span()))
-    .fix(Safety::Manual, "one service for all connections");
+    .fix(Safety::Manual, "use one service for all connections");
 }
 
 fn is_started(app: &App, bound: &Bound, route: &Route, out: &mut Sink) -> Result<(), Why> {
@@ -307,7 +307,7 @@ fn is_started(app: &App, bound: &Bound, route: &Route, out: &mut Sink) -> Result
             Some(false) => {}
             None => {
                 return Err(Why::depends(format!(
-                    "whether {} is {}, only a resolver tells",
+                    "only a resolver can tell whether {} is {}",
                     route.endpoint, bound.endpoint
                 )));
             }
@@ -318,7 +318,7 @@ fn is_started(app: &App, bound: &Bound, route: &Route, out: &mut Sink) -> Result
     let by = pulled.map_or_else(String::new, |pull| format!(": {}", pull.path.display()));
     out.report(format!(
         "after the next boot every request gets 502: nothing starts {name}, so gunicorn listens on \
-         {}, and nginx connects to {}",
+         {}, but nginx connects to {}",
         listens.join(" and "),
         route.endpoint
     ))

@@ -3,14 +3,14 @@ use crate::rule::prelude::TimeSpan;
 use crate::rule::{Edit, Safety, Sink};
 
 crate::rule! {
-    /// systemd kills gunicorn before its workers may finish their requests.
+    /// systemd kills gunicorn before its workers can finish their requests.
     ///
-    /// At a stop or restart gunicorn gives its workers `graceful_timeout` seconds (30 by default);
+    /// On a stop or restart gunicorn gives its workers `graceful_timeout` seconds (30 by default);
     /// systemd waits for `TimeoutStopSec=` (90 by default) and then sends SIGKILL. Measured: with
     /// `TimeoutStopSec=2` under a graceful timeout of 15 the clients of running requests get 0
-    /// bytes after two seconds. (`TimeoutStopSec=5` stands in gunicorn's own example.)
+    /// bytes after two seconds. (`TimeoutStopSec=5` is in gunicorn's own example.)
     ///
-    /// By hand: `TimeoutStopSec=` some seconds above `--graceful-timeout`, then `systemctl
+    /// By hand: `TimeoutStopSec=` a few seconds above `--graceful-timeout`, then `systemctl
     /// daemon-reload`.
     ///
     /// Proved by `stop-timeout`: a request that ran while the service was restarted was cut
@@ -65,9 +65,9 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     ))
     .at_some(
         stop.span().or_else(|| super::place_for(&app.service, "TimeoutStopSec")),
-        "SIGKILL comes then",
+        "then SIGKILL is sent",
     )
-    .at_known(&graceful, "workers are to have this long")
+    .at_known(&graceful, "workers should have this long")
     .help(format!("In [Service]:\nTimeoutStopSec={better}"))
     .fix(Safety::Safe, format!("TimeoutStopSec={better}"))
     .edit(edit(&app.service, better));

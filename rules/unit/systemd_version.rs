@@ -4,16 +4,16 @@ use crate::rule::prelude::*;
 use crate::source::unit::known::{NEWEST, OLDEST, Presence, Setting, SettingLookup, lookup};
 
 crate::rule! {
-    /// A line of the unit is for another version of systemd than the one that is here.
+    /// A line of the unit is for another version of systemd than the one here.
     ///
-    /// systemd ignores a setting or a value that it does not know yet, and one that it has lost
-    /// (`MemoryLimit=`, `CPUShares=`, `BlockIO…=`, gone by 262); it says so in its log alone, and
-    /// what the line asks for does not hold. The prefix `|` (from 258 on) is no prefix to an older
-    /// one but the beginning of the program's name, and it refuses the unit. `!!` is passed over
-    /// from 258 on. A `Type=` that systemd does not know yet is U119's: the reload hangs on it.
+    /// systemd ignores a setting or a value that it does not support yet, and one that it has
+    /// dropped (`MemoryLimit=`, `CPUShares=`, `BlockIO…=`, gone by 262); it reports this only in
+    /// its log, and the line has no effect. An older version reads the prefix `|` (from 258 on) as
+    /// the start of the program's name and refuses the unit. `!!` is ignored from 258 on. A `Type=`
+    /// that systemd does not support yet is U119's: the reload depends on it.
     ///
-    /// Which version is here is told by its library (`libsystemd-shared-252.so`); where that is not
-    /// read, nothing is said.
+    /// The version is read from its library (`libsystemd-shared-252.so`); if that is not readable,
+    /// nothing is reported.
     ///
     /// By hand: `systemctl --version`, and `systemd-analyze verify UNIT`, which shows the same lines.
     ///
@@ -50,7 +50,7 @@ crate::rule! {
     /// ExecReload=|/bin/kill -s HUP $MAINPID
     /// ```
     ///
-    /// Healthy: this systemd has them.
+    /// Healthy: this systemd supports them.
     ///
     /// ```tree,good
     /// /usr/lib/systemd/libsystemd-shared-262.so
@@ -116,8 +116,8 @@ fn setting(app: &App, unit: &Unit, line: &Assignment, version: u32, out: &mut Si
     let newer = setting.value_since(value).filter(|since| version < *since);
     let (message, note, help) = match (setting.in_version(version), newer) {
         (Presence::NotYet, _) => (
-            format!("{key}= has no effect: systemd {version} here does not know it yet"),
-            format!("known from systemd {} on", setting.since_words()),
+            format!("{key}= has no effect: systemd {version} here does not support it yet"),
+            format!("supported from systemd {} on", setting.since_words()),
             "Update systemd, or do without the setting.".to_owned(),
         ),
         (Presence::Gone, _) => (
@@ -129,9 +129,12 @@ fn setting(app: &App, unit: &Unit, line: &Assignment, version: u32, out: &mut Si
             },
         ),
         (_, Some(since)) if !setting.matters() => (
-            format!("{key}={value} has no effect: systemd {version} here does not know the value"),
-            format!("known from systemd {since} on"),
-            "Update systemd, or take a value that it knows.".to_owned(),
+            format!(
+                "{key}={value} has no effect: systemd {version} here does not support the \
+                 value"
+            ),
+            format!("supported from systemd {since} on"),
+            "Update systemd, or use a value it supports.".to_owned(),
         ),
         _ => return,
     };
@@ -142,7 +145,7 @@ fn setting(app: &App, unit: &Unit, line: &Assignment, version: u32, out: &mut Si
     let finding = out.report(message).severity(severity).at(line.key.span, note).help(help);
     finding.by_hand(app.service.defined_at()).fix_if(
         Safety::Safe,
-        format!("what systemd {version} has instead of {key}="),
+        format!("use the setting systemd {version} has instead of {key}="),
         renamed.map(|now| Edit::replace(line.key.span, now)),
     );
 }
@@ -186,14 +189,14 @@ fn shell_prefix(app: &App, version: u32, out: &mut Sink) {
             false => "the line has no effect".to_owned(),
         };
         out.report(format!(
-            "{what}: systemd {version} here does not know the prefix | and takes it for a part of \
+            "{what}: systemd {version} here does not support the prefix | and reads it as part of \
              the program's name"
         ))
         .severity(Severity::Error)
-        .at(fault.span, format!("known from systemd {PREFIXES_CHANGED} on"))
-        .help("Take the | away; where a shell is needed: /bin/bash -lc 'exec …'")
+        .at(fault.span, format!("supported from systemd {PREFIXES_CHANGED} on"))
+        .help("Remove the |; if a shell is needed: /bin/bash -lc 'exec …'")
         .by_hand(Some(fault.span))
-        .fix(Safety::Manual, "the program without the prefix |");
+        .fix(Safety::Manual, "remove the prefix |");
     }
 }
 
@@ -218,9 +221,9 @@ fn lost_prefix(app: &App, version: u32, out: &mut Sink) {
             continue;
         }
         out.report(format!("the prefix !! has no effect: systemd {version} ignores it"))
-            .at(span, format!("gone with systemd {PREFIXES_CHANGED}"))
-            .help("Take the !! away: the command runs as User= says.")
+            .at(span, format!("gone since systemd {PREFIXES_CHANGED}"))
+            .help("Remove the !!: the command runs as the user in User=.")
             .by_hand(Some(span))
-            .fix(Safety::Manual, "the program without the prefix !!");
+            .fix(Safety::Manual, "remove the prefix !!");
     }
 }

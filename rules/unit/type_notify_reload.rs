@@ -1,10 +1,10 @@
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// Every `systemctl reload` fails, after the time of a whole start has passed.
+    /// Every `systemctl reload` fails, after waiting for a whole start timeout.
     ///
     /// With `Type=notify-reload` systemd (from 253 on) sends SIGHUP itself and then waits for the
-    /// service to say RELOADING=1 and READY=1 again. No gunicorn says so (measured with 23.0.0 to
+    /// service to send RELOADING=1 and READY=1 again. No gunicorn does (measured with 23.0.0 to
     /// 27.0.1): the workers are replaced and serve the new code, but the command waits for
     /// `TimeoutStartSec=` (90 s by default) and returns 1, so the deployment that called it counts
     /// as failed. Before 253 systemd ignores this type, and without `ExecReload=` a reload is
@@ -58,7 +58,7 @@ crate::rule! {
     /// WantedBy=multi-user.target
     /// ```
     ///
-    /// `ExecReload=` besides does not help:
+    /// An additional `ExecReload=` does not help:
     ///
     /// ```ini,bad,drop-in
     /// [Service]
@@ -75,7 +75,7 @@ crate::rule! {
     /// /usr/lib/systemd/libsystemd-shared-255.so mode=0644
     /// ```
     ///
-    /// A later line that takes it back:
+    /// A later line that undoes it:
     ///
     /// ```ini,good,drop-in
     /// [Service]
@@ -116,8 +116,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     out.report(format!(
         "{consequence}: Type=notify-reload waits for RELOADING=1, which no gunicorn sends"
     ))
-    .at_known(&kind, "notify is what gunicorn does")
-    .fix(Safety::Safe, "Type=notify with ExecReload=")
+    .at_known(&kind, "gunicorn supports notify")
+    .fix(Safety::Safe, "set Type=notify with ExecReload=")
     .edits(edits);
     Ok(())
 }

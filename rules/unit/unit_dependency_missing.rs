@@ -3,20 +3,19 @@ use crate::facts::dependencies::{Dependency, Standing};
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// The unit is not started: another one that it requires, or a path, is not there.
+    /// The unit is not started: another one that it requires, or a path, does not exist.
     ///
     /// `Requires=`, `BindsTo=` and `Requisite=` of a unit that does not exist, or that is masked,
-    /// make systemd refuse the start (`Unit … not found`), at boot as well as by hand; a service
-    /// that runs already goes on until its next restart. `After=` and `Wants=` of such a unit are
-    /// passed over in silence: with a slip of the hand in its name, the order that was meant does
-    /// not hold.
+    /// make systemd refuse the start (`Unit … not found`), at boot as well as by hand; a running
+    /// service lasts until its next restart. `After=` and `Wants=` of such a unit are silently
+    /// ignored: with a typo in its name, the intended order has no effect.
     ///
-    /// With `ConditionPathExists=` of a path that does not exist the start is passed over, and
-    /// `systemctl start` ends with 0 all the same; with `AssertPathExists=` it fails. Both begin with `!`
-    /// for a path that must not be there.
+    /// With `ConditionPathExists=` of a path that does not exist the start is skipped, and
+    /// `systemctl start` still returns 0; with `AssertPathExists=` it fails. Both begin with `!`
+    /// for a path that must not exist.
     ///
-    /// By hand: correct the name (`systemctl list-unit-files` shows what there is), or take the
-    /// line out; then `systemctl daemon-reload`.
+    /// By hand: correct the name (`systemctl list-unit-files` lists the units), or remove the line;
+    /// then `systemctl daemon-reload`.
     ///
     /// Proved by `condition-path-missing`: `systemctl start` ended with 0 and started nothing; every
     /// request got 502.
@@ -42,7 +41,7 @@ crate::rule! {
     /// /usr/lib/systemd/system/postgresql.service mode=0644
     /// ```
     ///
-    /// A path that is not there:
+    /// A path that does not exist:
     ///
     /// ```ini,bad,drop-in
     /// [Unit]
@@ -129,7 +128,8 @@ crate::rule! {
     /// /usr/lib/systemd/system/basic.target mode=0644
     /// ```
     ///
-    /// Healthy: what is there, an instance of a template, a device, and what is only wanted.
+    /// Healthy: an existing unit, an instance of a template, a device, and a unit that is only
+    /// wanted.
     ///
     /// ```ini,good,drop-in
     /// [Unit]
@@ -187,7 +187,7 @@ fn report_condition(app: &App, condition: &FailedCondition, out: &mut Sink) {
     let path = path.display();
     let consequence = match asserted {
         true => format!("systemd refuses to start {}", app.name),
-        false => format!("systemd passes over every start of {} and says nothing", app.name),
+        false => format!("systemd silently skips every start of {}", app.name),
     };
     let asked = match negated {
         true => format!("{setting}=!{path} does not hold: it {is}"),
@@ -196,9 +196,9 @@ fn report_condition(app: &App, condition: &FailedCondition, out: &mut Sink) {
     out.report(format!("{consequence}: {asked}"))
         .at(*span, *is)
         .subject(format!("{setting} {path}"))
-        .help(format!("Correct the path, or take {setting}= out; look with: ls -ld {path}"))
+        .help(format!("Correct the path, or remove {setting}=; check with: ls -ld {path}"))
         .by_hand(Some(*span))
-        .fix(Safety::Manual, format!("a {setting}= that holds"));
+        .fix(Safety::Manual, format!("correct {setting}="));
 }
 
 fn report(app: &App, dependency: &Dependency, standing: Standing, weak: bool, out: &mut Sink) {
@@ -220,9 +220,9 @@ fn report(app: &App, dependency: &Dependency, standing: Standing, weak: bool, ou
     };
     let help = match (near, standing) {
         (Some(near), _) => format!("Did you mean {setting}={near}?"),
-        (None, Standing::Masked) => format!("systemctl unmask {name}, or take {setting}= out"),
+        (None, Standing::Masked) => format!("systemctl unmask {name}, or remove {setting}="),
         (None, _) => format!(
-            "Install what brings {name}, or take {setting}= out; what there is: \
+            "Install the package that provides {name}, or remove {setting}=; to list the units: \
              systemctl list-unit-files"
         ),
     };
@@ -232,5 +232,5 @@ fn report(app: &App, dependency: &Dependency, standing: Standing, weak: bool, ou
         .subject(format!("{setting} {name}"))
         .help(help)
         .by_hand(Some(dependency.span))
-        .fix(Safety::Manual, format!("{setting}= with a unit that is there"));
+        .fix(Safety::Manual, format!("name an existing unit in {setting}="));
 }

@@ -7,17 +7,17 @@ use crate::source::unit::known::takes;
 crate::rule! {
     /// systemd refuses the unit, or stops reading it in the middle.
     ///
-    /// A unit with `bad-setting` cannot be started or reloaded at all; what runs goes on until its
-    /// next restart, and then the site is down. Measured on 252 and 257, fatal are: text after a
-    /// section header (also a comment), a header without `]`, a line that is not UTF-8 or is 1 MiB
-    /// long, an unbalanced quote or an unknown `%` specifier in a command line, a
+    /// A unit with `bad-setting` cannot be started or reloaded at all; a running one lasts until
+    /// its next restart, and then the site is down. Measured on 252 and 257, fatal are: text after
+    /// a section header (even a comment), a header without `]`, a line that is not UTF-8 or is 1
+    /// MiB long, an unbalanced quote or an unknown `%` specifier in a command line, a
     /// `WorkingDirectory=` or `RootDirectory=` that is not absolute, a `User=` or `Group=` with an
-    /// unknown specifier, no `ExecStart=`; on 262 also `[]` and `[[Service]]`, which older versions pass
-    /// over with all that stands below. In a drop-in the first four stop only that file, but
-    /// silently: what stands below is not read. White space after a backslash ends the command
-    /// line there: the options on the next lines are lost.
+    /// unknown specifier, no `ExecStart=`; on 262 also `[]` and `[[Service]]`, which older versions
+    /// ignore with everything below. In a drop-in the first four stop only that file, but silently:
+    /// the rest is not read. White space after a backslash ends the command line there: the options
+    /// on the next lines are lost.
     ///
-    /// By hand: repair the line and let systemd judge: `systemd-analyze verify UNIT`.
+    /// By hand: repair the line and let systemd check it: `systemd-analyze verify UNIT`.
     ///
     /// Proved by `unit-header-comment`: systemd refused the unit, and every request got
     /// 502.
@@ -85,7 +85,7 @@ fn lines(unit: &Unit, file: &UnitFile, out: &mut Sink) {
                 (format!("systemd refuses {}: {fault}", unit.name), Severity::Error)
             }
             _ if fault.fatal => {
-                (format!("systemd ignores all that follows in {name}: {fault}"), Severity::Error)
+                (format!("systemd ignores the rest of {name}: {fault}"), Severity::Error)
             }
             FaultKind::BlankAfterBackslash => {
                 (format!("the next line is lost to this setting: {fault}"), Severity::Error)
@@ -163,12 +163,12 @@ fn note(kind: FaultKind) -> &'static str {
 
 fn help(kind: FaultKind) -> &'static str {
     match kind {
-        FaultKind::HeaderFollowedByText => "Put the comment on a line of its own.",
+        FaultKind::HeaderFollowedByText => "Put the comment on its own line.",
         FaultKind::HeaderUnclosed => "Close the header with ].",
-        FaultKind::HeaderBadCharacters => "Take quotes and backslashes out of the header.",
+        FaultKind::HeaderBadCharacters => "Remove quotes and backslashes from the header.",
         FaultKind::HeaderNoName => "Name one section in one pair of brackets: [Service].",
         FaultKind::NotUtf8 => "Save the file as UTF-8: iconv -f latin1 -t utf-8.",
-        FaultKind::LineTooLong => "Cut the line.",
+        FaultKind::LineTooLong => "Shorten the line.",
         FaultKind::BlankAfterBackslash => "Remove the white space after the backslash.",
         FaultKind::HeaderInContinuation => "Remove the backslash at the end of the line above.",
         _ => "Remove the NUL byte.",
@@ -187,7 +187,7 @@ fn commands(app: &App, unit: &Unit, out: &mut Sink) {
             continue;
         }
         if super::is_template(text) {
-            out.skip(&Why::not_understood("a command line holds a template's placeholder"));
+            out.skip(&Why::not_understood("a command line contains a template's placeholder"));
             continue;
         }
         let verdict = match fault.refuses {
@@ -272,11 +272,11 @@ fn values(unit: &Unit, out: &mut Sink) {
             .flat_map(|file| &file.assignments)
             .find(|assignment| assignment.span == *span);
         if placeholder::holds_in_path(assignment.map_or("", |line| line.value.as_str())) {
-            out.skip(&Why::not_understood("a value holds a template's placeholder"));
+            out.skip(&Why::not_understood("a value contains a template's placeholder"));
             continue;
         }
         let key = assignment.map_or("", |assignment| assignment.key.value.as_str());
-        let why = format!("{key}= takes {}, and this is none", fault.expected);
+        let why = format!("{key}= takes {}, which this is not", fault.expected);
         refused(unit, *span, &why, &format!("Write {} here.", fault.expected), out);
     }
     for assignment in unit.all("Service", "RootDirectory") {
@@ -306,7 +306,7 @@ fn whole(unit: &Unit, out: &mut Sink) {
         Some(Refusal::OneshotRestart(span)) => (
             Some(span),
             "Type=oneshot cannot be restarted always or on success",
-            "gunicorn is no oneshot: Type=notify, NotifyAccess=main.",
+            "gunicorn is not a oneshot: Type=notify, NotifyAccess=main.",
         ),
         Some(Refusal::DbusWithoutName(span)) => (
             Some(span),

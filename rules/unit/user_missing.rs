@@ -3,22 +3,21 @@ use crate::facts::service::{Unit, expanded};
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// gunicorn does not start: the account that it is to run as is not there.
+    /// gunicorn does not start: the account it should run as does not exist.
     ///
-    /// systemd looks the names of `User=`, `Group=` and `SupplementaryGroups=` up at each start.
-    /// Where one is not known the process ends before gunicorn is reached, with status 217/USER or
-    /// 216/GROUP; under `Type=simple` `systemctl start` returns 0 all the same. A `.socket` with
-    /// `SocketUser=` or `SocketGroup=` does not listen then. Names differ from one distribution to
-    /// another: nginx's account is www-data on Debian and nginx on Fedora.
+    /// systemd looks up the names of `User=`, `Group=` and `SupplementaryGroups=` at each start. If
+    /// one is not known the process ends before gunicorn runs, with status 217/USER or 216/GROUP;
+    /// under `Type=simple` `systemctl start` still returns 0. A `.socket` with such a `SocketUser=`
+    /// or `SocketGroup=` does not listen. Names differ from one distribution to another: nginx's
+    /// account is www-data on Debian and nginx on Fedora.
     ///
     /// Quotes and blanks are part of the name for systemd (`User="www-data"`).
     ///
-    /// Accounts that are not in /etc/passwd and /etc/group (LDAP, SSSD, systemd-homed) are left
-    /// alone wherever /etc/nsswitch.conf names such a source.
+    /// Accounts that are not in /etc/passwd and /etc/group (LDAP, SSSD, systemd-homed) are not
+    /// checked if /etc/nsswitch.conf names such a source.
     ///
-    /// By hand: correct the name, or make the account:
-    /// `useradd --system --shell /usr/sbin/nologin NAME`; then `systemctl daemon-reload` and
-    /// `systemctl restart`.
+    /// By hand: correct the name, or create the account: `useradd --system --shell
+    /// /usr/sbin/nologin NAME`; then `systemctl daemon-reload` and `systemctl restart`.
     ///
     /// Proved by `user-missing`: the unit failed with 217/USER, and every request got 502.
     ///
@@ -31,7 +30,7 @@ crate::rule! {
     /// Group=nginx
     /// ```
     ///
-    /// Healthy: an account that is there, a number, one that systemd makes up itself.
+    /// Healthy: an existing account, a number, one that systemd creates itself.
     ///
     /// ```ini,good,drop-in
     /// [Service]
@@ -67,7 +66,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     }
     for unit in &service.sockets {
         for (key, kind) in [("SocketUser", Kind::User), ("SocketGroup", Kind::Group)] {
-            judge(app, unit, ("Socket", key), kind, "nobody listens for nginx", out)?;
+            judge(app, unit, ("Socket", key), kind, "nothing listens for nginx", out)?;
         }
     }
     Ok(())
@@ -162,11 +161,11 @@ fn report(
         Kind::Group => format!("groupadd --system {name}"),
     };
     if is_no_name(name, kind) {
-        out.report(format!("{consequence}: no {word} can be called {name}"))
-            .at(span, "taken with all its signs")
+        out.report(format!("{consequence}: {name} is not a valid {word} name"))
+            .at(span, "taken with all its characters")
             .subject(format!("{key} {name}"))
             .help(format!("{key}= takes one name, without quotes and blanks"))
-            .fix(Safety::Manual, format!("the name of a {word}"));
+            .fix(Safety::Manual, format!("write the name of a {word}"));
         return;
     }
     let guess = near.map_or_else(String::new, |near| format!("Did you mean {key}={near}?\n"));
@@ -181,8 +180,8 @@ fn report(
         )
         .subject(format!("{key} {name}"))
         .help(format!(
-            "{guess}Correct the name (systemctl daemon-reload), or make the {word}:\n{make}\nthen: \
-             systemctl restart {stem}"
+            "{guess}Correct the name (systemctl daemon-reload), or create the \
+             {word}:\n{make}\nthen: systemctl restart {stem}"
         ))
-        .fix(Safety::Manual, format!("make the {word} {name}, or name another"));
+        .fix(Safety::Manual, format!("create the {word} {name}, or name another"));
 }

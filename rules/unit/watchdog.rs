@@ -7,16 +7,16 @@ crate::rule! {
     /// systemd kills gunicorn again and again: `WatchdogSec=` waits for a sign of life that gunicorn
     /// never sends.
     ///
-    /// With `WatchdogSec=` a service has to send `WATCHDOG=1` at least that often (sd_notify(3)).
-    /// gunicorn sends `READY=1` once and nothing after it, in every version up to 27.0.1 (read in its
-    /// source). systemd then kills the main process with SIGABRT, whatever `Type=` is, and the workers
-    /// with it; requests that run are lost, and without `Restart=` the site stays down. What watches
-    /// over gunicorn's workers is its own `--timeout`.
+    /// With `WatchdogSec=` a service must send `WATCHDOG=1` at least that often (sd_notify(3)).
+    /// gunicorn sends `READY=1` once and nothing after it, in every version up to 27.0.1 (read in
+    /// its source). systemd then kills the main process with SIGABRT, whatever `Type=` is, and the
+    /// workers with it; requests in progress are lost, and without `Restart=` the site stays down.
+    /// gunicorn's own `--timeout` watches its workers.
     ///
-    /// Not judged where something else may send it: with `NotifyAccess=all` anything in the unit, a
+    /// Not checked if something else may send it: with `NotifyAccess=all` anything in the unit, a
     /// wrapper that stays the main process, a hook in gunicorn's configuration file.
     ///
-    /// By hand: take `WatchdogSec=` out of `[Service]` (in a drop-in: `WatchdogSec=0`), then
+    /// By hand: remove `WatchdogSec=` from `[Service]` (in a drop-in: `WatchdogSec=0`), then
     /// `systemctl daemon-reload` and, once, a restart.
     ///
     /// Proved by `watchdog`: systemd killed gunicorn every three seconds, and requests got 502
@@ -93,9 +93,9 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         "systemd kills gunicorn every {seconds} s: WatchdogSec= waits for a sign of life that \
          gunicorn never sends"
     ))
-    .at_known(&watchdog, "SIGABRT comes then")
+    .at_known(&watchdog, "then SIGABRT is sent")
     .at_some(app.gunicorn.started_at(), "sends READY=1 once and no WATCHDOG=1")
-    .help("Take WatchdogSec= out of [Service], or in a drop-in:\nWatchdogSec=0")
+    .help("Remove WatchdogSec= from [Service], or in a drop-in:\nWatchdogSec=0")
     .fix(Safety::Safe, "WatchdogSec=0")
     .edit(Edit::set(&service.unit, "WatchdogSec", "0"));
     Ok(())
@@ -147,7 +147,7 @@ fn silent(app: &App) -> Result<(), Why> {
         return may("with NotifyAccess=all anything in the unit");
     }
     if app.gunicorn.launch.get()?.wrapper().is_some_and(|wrapper| wrapper.stays != Stays::Never) {
-        return may("what starts gunicorn");
+        return may("the program that starts gunicorn");
     }
     for hook in HOOKS {
         match app.gunicorn.settings.get(hook) {

@@ -5,13 +5,13 @@ use crate::rule::{Edit, EvidenceKind, Safety, Severity, Sink};
 crate::rule! {
     /// systemd cannot enter the working directory, so gunicorn does not start.
     ///
-    /// Measured: where `WorkingDirectory=` is absent, is no directory, or cannot be entered by
-    /// `User=`, the unit ends with status 200/CHDIR; with `Type=simple` `systemctl start` returns 0
-    /// all the same, and the site stays down. With a `-` before the path an absent directory is
-    /// passed over and gunicorn starts in `/` (a warning).
+    /// Measured: if `WorkingDirectory=` is absent, is not a directory, or cannot be entered by
+    /// `User=`, the unit ends with status 200/CHDIR; with `Type=simple` `systemctl start` still
+    /// returns 0, and the site stays down. With a `-` before the path an absent directory is
+    /// ignored and gunicorn starts in `/` (a warning).
     ///
-    /// By hand: make the directory, or repair the link, or let the user in:
-    /// `namei -l /srv/myapp/current` shows who may pass where.
+    /// By hand: create the directory, or repair the link, or let the user in: `namei -l
+    /// /srv/myapp/current` shows who can pass where.
     ///
     /// Proved by `working-directory-missing`: gunicorn did not start (status 200/CHDIR),
     /// and every request got 502.
@@ -59,7 +59,7 @@ crate::rule! {
     /// WantedBy=multi-user.target
     /// ```
     ///
-    /// A directory that its owner alone may enter:
+    /// A directory that only its owner can enter:
     ///
     /// ```tree,bad,also=N312
     /// /srv/myapp/releases/2026-04-21/ mode=0700
@@ -87,15 +87,15 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let (cause, help) = match place.state.get()? {
         State::Present(metadata) if metadata.kind != FileKind::Directory => (
             format!("{path} is {}, not a directory", metadata.kind),
-            "Name the directory that holds the application.".to_owned(),
+            "Name the directory that contains the application.".to_owned(),
         ),
         State::Present(_) => return blocked(app, place, out),
         State::Broken { reason } => {
-            (format!("{path}: {reason}"), format!("See where it breaks: namei -l {path}"))
+            (format!("{path}: {reason}"), format!("Find where it breaks: namei -l {path}"))
         }
         State::Missing { .. } if comment(place).is_some() => (
-            format!("{path} does not exist: what was meant as a comment belongs to the path"),
-            "Put the comment on a line of its own: systemd knows none behind a value.".to_owned(),
+            format!("{path} does not exist: the intended comment is part of the path"),
+            "Put the comment on its own line: systemd has no comments after a value.".to_owned(),
         ),
         State::Missing { link: Some(link), .. } => (
             format!(
@@ -109,7 +109,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             let owner = user.map_or("root", |user| user.name.as_str());
             (
                 format!("{} does not exist", at.display()),
-                format!("Correct the path, or make it: install -d -o {owner} {path}"),
+                format!("Correct the path, or create it: install -d -o {owner} {path}"),
             )
         }
     };
@@ -156,15 +156,16 @@ fn blocked(app: &App, place: &Place, out: &mut Sink) -> Result<(), Why> {
     };
     let Some((wall, metadata)) = wall else { return Ok(()) };
     let (name, wall) = (&user.name, wall.display());
-    out.report(format!("gunicorn does not start (200/CHDIR): {name} may not enter {wall}"))
-        .at_known(&app.service.working_directory, format!("behind {wall}"))
+    out.report(format!("gunicorn does not start (200/CHDIR): {name} cannot enter {wall}"))
+        .at_known(&app.service.working_directory, format!("below {wall}"))
         .at_known(&app.service.user, "gunicorn runs as this user")
         .evidence(
             EvidenceKind::File,
             format!("{wall}: mode {:04o}, owner {}:{}", metadata.mode, metadata.uid, metadata.gid),
         )
         .help(format!(
-            "Let it in: chmod o+x {wall}\nor, for this user alone: setfacl -m u:{name}:x {wall}"
+            "Let the user in: chmod o+x {wall}\nor, only for this user: setfacl -m u:{name}:x \
+             {wall}"
         ));
     Ok(())
 }

@@ -156,11 +156,11 @@ fn parameters(file: &Path) -> Result<Map<String, Value>, CommandError> {
     let bytes = host.read(file, LIMIT).map_err(|error| wrong(error.kind.to_string()))?;
     // What stands in the file may be secret: only where it breaks off is told.
     let value: Value = serde_json::from_slice(&bytes).map_err(|error| {
-        wrong(format!("line {}, column {}: no JSON", error.line(), error.column()))
+        wrong(format!("line {}, column {}: not JSON", error.line(), error.column()))
     })?;
     match value {
         Value::Object(all) => Ok(all),
-        _ => Err(wrong("no JSON object".into())),
+        _ => Err(wrong("not a JSON object".into())),
     }
 }
 
@@ -198,7 +198,7 @@ impl Task {
         let Some(&(name, kind, states)) = known else {
             let names: Vec<&str> = PARAMETERS.iter().map(|(name, ..)| *name).collect();
             return Err(CommandError::usage(format!(
-                "{name}: no such parameter; there are state, {}",
+                "{name}: no such parameter; the parameters are state, {}",
                 names.join(", ")
             )));
         };
@@ -206,7 +206,7 @@ impl Task {
             let fits: Vec<String> =
                 states.iter().map(|state| format!("state={}", state.word())).collect();
             return Err(CommandError::usage(format!(
-                "{name} does not go with state={}, but with {}",
+                "{name} cannot be used with state={}, only with {}",
                 self.state.word(),
                 fits.join(" and ")
             )));
@@ -280,7 +280,7 @@ impl Task {
         let findings = words("findings", "code");
         let problems = words("problems", "");
         let message = match exit {
-            Exit::Success if findings.is_empty() => "nothing is found".to_owned(),
+            Exit::Success if findings.is_empty() => "nothing was found".to_owned(),
             Exit::Success => format!("nothing that fails: {}", findings.join("\n")),
             Exit::Incomplete => format!("not everything could be read: {}", problems.join("\n")),
             _ => findings.join("\n"),
@@ -320,9 +320,9 @@ impl Task {
         });
         let stays = self.stays(&arguments, &done.plan)?;
         let why = match done.exit {
-            Exit::RolledBack => Some("written, got worse, rolled back".to_owned()),
+            Exit::RolledBack => Some("written, made things worse, rolled back".to_owned()),
             Exit::Incomplete => Some("not everything could be read".to_owned()),
-            _ if done.stopped => Some("written, but a step that must follow failed".to_owned()),
+            _ if done.stopped => Some("written, but a follow-up step failed".to_owned()),
             _ => None,
         };
         let fixes: Vec<String> = done.plan.fixes.iter().map(|fix| fix.title.clone()).collect();
@@ -391,7 +391,7 @@ impl Task {
     /// The guarded reload of each application, up to the first that does not go well.
     fn reloaded(&self) -> Result<Value, CommandError> {
         if self.apps.is_empty() {
-            return Err(CommandError::usage("state=reloaded wants apps: the units to reload"));
+            return Err(CommandError::usage("state=reloaded needs apps: the units to reload"));
         }
         let dry: &[&str] =
             if self.check_mode { &["--format=json", "--dry-run"] } else { &["--format=json"] };
@@ -456,7 +456,7 @@ fn keeping<T>(run: impl FnOnce() -> T) -> (T, String) {
 
 fn document(said: &str) -> Result<Value, CommandError> {
     serde_json::from_str(said)
-        .map_err(|error| CommandError::usage(format!("the report is no JSON: {error}")))
+        .map_err(|error| CommandError::usage(format!("the report is not JSON: {error}")))
 }
 
 fn text_of(answer: &Value) -> String {

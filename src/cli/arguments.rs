@@ -38,11 +38,11 @@ pub(super) enum Command {
     Check(CheckArguments),
     /// Show the fixes as a unified diff; --apply makes them, checked and reversible
     Fix(FixArguments),
-    /// Ask a site at a constant rate: what fails, and the longest time without a success
+    /// Probe a site at a constant rate: what fails, and the longest time without a success
     Probe(ProbeArguments),
-    /// Reload only what will survive, watch it, prove it, take it back
+    /// Reload only if it will survive; watch it, verify it, roll it back if it fails
     Reload(ReloadArguments),
-    /// Back to the release before, guarded in the same way
+    /// Go back to the previous release, guarded in the same way
     Rollback(RollbackArguments),
     /// Write all that a check reads into one file, secrets masked: check --capture FILE replays it
     Capture(CaptureArguments),
@@ -54,7 +54,7 @@ pub(super) enum Command {
     Explain(ExplainArguments),
     /// Write unit, nginx site, environment template and README of a deployment that passes every rule
     Init(InitArguments),
-    /// Known findings: write them down, take out what is gone
+    /// Known findings: record them, remove those that are gone
     Baseline(BaselineArguments),
     /// The file of settings: write one, check it, print its schema
     Config(ConfigArguments),
@@ -63,8 +63,8 @@ pub(super) enum Command {
     /// Serve an editor: findings as you type, quick fixes, explain on hover
     ///
     /// An editor starts it and speaks the Language Server Protocol with it. It shows what `check .`
-    /// finds in each folder of the workspace, of the texts as they stand in the editor, saved or not.
-    /// How editors are told stands in integrations/editors/README.md; for Neovim 0.11 and later it is
+    /// finds in each folder of the workspace, in the texts as they are in the editor, saved or not.
+    /// To set up an editor see integrations/editors/README.md; for Neovim 0.11 and later it is
     /// vim.lsp.config('deploy_doctor', { cmd = { 'deploy-doctor', 'lsp' }, root_markers = { '.git' } })
     /// and vim.lsp.enable('deploy_doctor').
     Lsp(LspArguments),
@@ -93,7 +93,7 @@ pub(super) struct WhereArguments {
     /// Read an nginx configuration, or a fragment of one
     #[arg(long, value_name = "FILE")]
     pub nginx: Vec<PathBuf>,
-    /// Read an environment file in place of the unit's
+    /// Read an environment file instead of the unit's
     #[arg(long, value_name = "FILE")]
     pub env_file: Vec<PathBuf>,
     /// Read the application's code here
@@ -167,27 +167,28 @@ const FILES: [&str; 7] =
 pub(super) struct CheckArguments {
     #[command(flatten)]
     pub place: WhereArguments,
-    /// Ask this URL, and each application's sockets, for an answer (repeatable) [default: those of
-    /// the settings, if any]
+    /// Probe this URL and each application's sockets (repeatable) [default: those of the settings,
+    /// if any]
     #[arg(long, value_name = "URL", conflicts_with_all = ["root", "capture"], conflicts_with_all = FILES)]
     pub probe: Vec<String>,
     /// How long an answer may take: 5s, 500ms, or seconds [default: 10s]
     #[arg(long, value_name = "TIME", value_parser = limit)]
     pub timeout: Option<Duration>,
-    /// A text that every answer of the release meant holds, in its body or a header
+    /// A text that every answer of the intended release contains, in its body or a header
     #[arg(long, value_name = "TEXT", value_parser = probe::expected)]
     pub expect_version: Option<String>,
-    /// Repeat until it passes, at most so long: for use after a start
+    /// Repeat until it passes, at most this long: for use after a start
     #[arg(long, value_name = "SECONDS", value_parser = wait)]
     pub wait: Option<Duration>,
-    /// Import each application as its service's user; the one option that executes any of it
+    /// Import each application as its service's user; the only option of check that executes any of
+    /// it
     #[arg(
         long,
         conflicts_with_all = ["root", "no_exec", "capture"],
         conflicts_with_all = FILES
     )]
     pub preflight: bool,
-    /// Judge the migrations after this revision as new, where the database's own is not known
+    /// Treat the migrations after this revision as new if the database's own is not known
     #[arg(long, value_name = "REV", conflicts_with = "db_revision")]
     pub since: Option<String>,
     /// The output's format
@@ -204,13 +205,13 @@ pub(super) struct CheckArguments {
     /// Colours
     #[arg(long, value_enum, default_value_t = Color::Auto)]
     pub color: Color,
-    /// Tell as well what comments, the settings and known findings hold back (text, json, sarif)
+    /// Also show what comments, the settings and known findings suppress (text, json, sarif)
     #[arg(long)]
     pub show_suppressed: bool,
-    /// Findings and the last line alone
+    /// Only findings and the last line
     #[arg(short, long, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Say why each skipped rule was skipped, and how long it took
+    /// Show why each skipped rule was skipped, and how long the check took
     #[arg(short, long)]
     pub verbose: bool,
 }
@@ -218,10 +219,10 @@ pub(super) struct CheckArguments {
 /// By what the findings are judged, and where else they go: for a check in whatever shape.
 #[derive(Debug, Args)]
 pub(super) struct JudgeArguments {
-    /// Write a report to a file as well (repeatable)
+    /// Also write a report to a file (repeatable)
     #[arg(long, value_name = "FORMAT=PATH")]
     pub output: Vec<String>,
-    /// Run these rules alone: codes, names, areas, globs
+    /// Run only these rules: codes, names, areas, globs
     #[arg(long, value_name = "RULE", value_delimiter = ',')]
     pub select: Vec<String>,
     /// Leave these rules out: codes, names, areas, globs
@@ -230,7 +231,7 @@ pub(super) struct JudgeArguments {
     /// Change rules' severities
     #[arg(long, value_name = "RULE=LEVEL", value_delimiter = ',')]
     pub severity: Vec<String>,
-    /// Findings that are known and do not count; `baseline write` makes the file
+    /// Known findings, which do not count; `baseline write` creates the file
     #[arg(long, value_name = "FILE")]
     pub baseline: Option<PathBuf>,
     /// Read the settings here [default: the nearest deploy-doctor.toml, then /etc's]
@@ -255,14 +256,14 @@ fn wait(text: &str) -> Result<Duration, String> {
 fn limit(text: &str) -> Result<Duration, String> {
     let limit = probe::duration(text)?;
     let fits = !limit.is_zero() && limit <= crate::probe::settings::LONGEST_TIMEOUT;
-    fits.then_some(limit).ok_or_else(|| "more than nothing, and at most ten minutes".to_owned())
+    fits.then_some(limit).ok_or_else(|| "more than zero, and at most ten minutes".to_owned())
 }
 
 #[derive(Debug, Args)]
 pub(super) struct FixArguments {
     #[command(flatten)]
     pub place: WhereArguments,
-    /// Fix what these rules find alone: codes, names, areas, globs
+    /// Fix only what these rules find: codes, names, areas, globs
     #[arg(long, value_name = "RULE", value_delimiter = ',')]
     pub select: Vec<String>,
     /// Leave these rules out: codes, names, areas, globs
@@ -271,16 +272,16 @@ pub(super) struct FixArguments {
     /// Read the settings here [default: the nearest deploy-doctor.toml, then /etc's]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Write the changes: all or none, and so that --undo takes them back
+    /// Write the changes, all or none; --undo undoes them
     #[arg(long, conflicts_with = "capture")]
     pub apply: bool,
-    /// Also fixes that change behaviour beyond their finding
+    /// Include fixes that change behaviour beyond their finding
     #[arg(long = "unsafe")]
     pub include_unsafe: bool,
-    /// Ask for each fix, then write those that were taken
+    /// Ask about each fix, then write those accepted
     #[arg(short, long, conflicts_with = "capture")]
     pub interactive: bool,
-    /// Run what must follow as well (daemon-reload, restart, nginx's reload)
+    /// Also run the commands that must follow (daemon-reload, restart, nginx's reload)
     #[arg(long, conflicts_with_all = ["root", "no_exec"], conflicts_with_all = FILES)]
     pub run_actions: bool,
     /// Change the unit's own file (the default for files of a repository)
@@ -289,13 +290,13 @@ pub(super) struct FixArguments {
     /// Change units by a drop-in (the default for a host)
     #[arg(long)]
     pub drop_in: bool,
-    /// Keep what stood before beside each changed file, as .FILE.orig
+    /// Keep the old content next to each changed file, as .FILE.orig
     #[arg(long)]
     pub backup: bool,
-    /// Take the last changes back
+    /// Undo the last changes
     #[arg(long, conflicts_with_all = ["apply", "interactive", "select", "ignore", "history", "capture"])]
     pub undo: bool,
-    /// List the changes that were made
+    /// List the changes made
     #[arg(long, conflicts_with_all = ["apply", "interactive", "select", "ignore", "capture"])]
     pub history: bool,
     /// Do not exit with 3 when something could not be read
@@ -350,7 +351,7 @@ pub(super) struct ExplainArguments {
 
 #[derive(Debug, Args)]
 pub(super) struct LspArguments {
-    /// Speak over standard input and output, as some editors ask; it is the only way
+    /// Use standard input and output, as some editors request; it is the only way
     #[arg(long)]
     pub stdio: bool,
 }
@@ -364,7 +365,7 @@ pub(super) struct CompletionsArguments {
 
 #[derive(Debug, Args)]
 pub(super) struct ManArguments {
-    /// The page of a command: check, baseline write [default: that of the program]
+    /// The page of a command: check, baseline write [default: the program's]
     #[arg(value_name = "COMMAND")]
     pub command: Vec<String>,
     /// Write every page into this directory, as files that `man` finds
@@ -387,10 +388,10 @@ pub(super) struct InitArguments {
     /// The account that gunicorn runs as [default: www-data]
     #[arg(long, value_name = "USER")]
     pub user: Option<String>,
-    /// Where the releases lie on the host [default: /srv/NAME]
+    /// Where the releases are on the host [default: /srv/NAME]
     #[arg(long, value_name = "DIR")]
     pub dir: Option<String>,
-    /// Let systemd hold the socket: not even a restart loses a request
+    /// Let systemd own the socket: not even a restart loses a request
     #[arg(long)]
     pub socket_activation: bool,
     /// Where the files are written; nothing is installed
@@ -399,7 +400,7 @@ pub(super) struct InitArguments {
     /// Show the files and write nothing
     #[arg(long, conflicts_with_all = ["output", "force"])]
     pub print: bool,
-    /// Replace files that are there
+    /// Replace existing files
     #[arg(long)]
     pub force: bool,
 }
@@ -410,43 +411,43 @@ pub(super) struct GuardArguments {
     /// The unit, with or without .service
     #[arg(value_name = "APP", value_parser = app)]
     pub app: String,
-    /// Ask this URL all the while (repeatable) [default: the application's own sockets]
+    /// Probe this URL throughout (repeatable) [default: the application's own sockets]
     #[arg(long, value_name = "URL")]
     pub probe: Vec<String>,
     #[command(flatten)]
     pub ask: AskArguments,
-    /// Requests a second to each URL
+    /// Requests per second to each URL
     #[arg(long, value_name = "NUMBER", default_value_t = 50.0)]
     pub rate: f64,
     /// How long a request may take, and how long the site may be without an answer
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
     pub timeout: f64,
-    /// How long the new release is watched once its workers stand
+    /// How long the new release is watched once its workers are up
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
     pub settle: f64,
-    /// A text that every answer of the new release holds, in its body or a header
+    /// A text that every answer of the new release contains, in its body or a header
     #[arg(long, value_name = "TEXT", value_parser = probe::expected)]
     pub expect_version: Option<String>,
-    /// How gunicorn is told
+    /// How gunicorn is reloaded
     #[arg(long, value_enum, default_value_t = StrategyWord::Auto)]
     pub strategy: StrategyWord,
-    /// Go on in spite of what these rules find (codes, names, areas, globs), and of a site that is not
-    /// well before (baseline)
+    /// Continue despite the findings of these rules (codes, names, areas, globs), or a site that
+    /// was not healthy before (baseline)
     #[arg(long, value_name = "RULE", value_delimiter = ',')]
     pub force: Vec<String>,
-    /// Check and probe, say what would be done, and do nothing
+    /// Check and probe, show what would be done, and do nothing
     #[arg(long)]
     pub dry_run: bool,
     /// Do not import the application beforehand
     #[arg(long)]
     pub no_preflight: bool,
-    /// Go on where something could not be read
+    /// Continue if something could not be read
     #[arg(long)]
     pub allow_incomplete: bool,
-    /// The longest time without an answer that is no stall
+    /// The longest time without an answer that does not count as a stall
     #[arg(long, value_name = "SECONDS", default_value_t = 1.0)]
     pub max_stall: f64,
-    /// How many probes may fail before it is taken back
+    /// How many probes may fail before it is rolled back
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     pub max_failed: u64,
     /// The database's migration, as `flask db current` or `manage.py showmigrations --plan` prints it
@@ -455,7 +456,7 @@ pub(super) struct GuardArguments {
     /// The file of settings [default: the nearest deploy-doctor.toml, else /etc/deploy-doctor.toml]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Write what happened as one HTML file
+    /// Write a report of the run as one HTML file
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
     /// The output's format
@@ -490,7 +491,7 @@ pub(super) enum StrategyWord {
     Auto,
     /// systemctl reload
     Hup,
-    /// A second master beside the first
+    /// A second master next to the first
     Usr2,
     /// systemctl restart
     Restart,

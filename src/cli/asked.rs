@@ -39,7 +39,7 @@ pub(super) fn questions(
         ("--timeout", arguments.timeout.is_some()),
     ] {
         if given && questions.is_empty() {
-            return Err(CommandError::usage(format!("{option} goes with --probe URL")));
+            return Err(CommandError::usage(format!("{option} needs --probe URL")));
         }
     }
     Ok(questions)

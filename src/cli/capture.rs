@@ -41,7 +41,7 @@ pub(super) fn run(arguments: &CaptureArguments) -> Result<Exit, CommandError> {
     let standard = arguments.output == Path::new("-");
     if standard && to_terminal() {
         return Err(CommandError::usage(
-            "-o - writes to standard output, which is a terminal: name a file, or pipe it on",
+            "-o - writes to standard output, which is a terminal: name a file, or use a pipe",
         ));
     }
     let file = settings::file(place, arguments.config.as_deref())?;
@@ -77,8 +77,8 @@ pub(super) fn run(arguments: &CaptureArguments) -> Result<Exit, CommandError> {
     let again = replayed(&text)?;
     if let Some(difference) = seen.differs(&again, &mut masked) {
         return Err(CommandError::incomplete(format!(
-            "nothing was written: with its secrets masked, the capture would not show the same as \
-             this host: {difference}. Please report that, without the files"
+            "nothing was written: with its secrets masked, the capture would give other results \
+             than this host: {difference}. Please report this, without the files"
         )));
     }
     if standard {
@@ -208,7 +208,7 @@ fn mask(value: &mut Value, masked: &mut Masked) {
 /// What the text of a capture says when it is read again.
 fn replayed(text: &str) -> Result<Judged, CommandError> {
     let capture = Capture::read(text.as_bytes())
-        .map_err(|error| CommandError::usage(format!("what was to be written {error}")))?;
+        .map_err(|error| CommandError::usage(format!("the file to be written {error}")))?;
     let place = WhereArguments { replayed: Some(Rc::new(capture)), ..WhereArguments::default() };
     let host = read::open(&place)?;
     let sources = Sources::new(&*host);
@@ -276,7 +276,7 @@ fn table(recording: &Recording, masked: &Masked, verbose: bool) -> String {
     let links = recording.links.len() + recording.targets.len();
     let _ = writeln!(
         out,
-        "and of {} paths what they are, {} directories what is in them, {links} links where they lead",
+        "and the types of {} paths, the contents of {} directories, the targets of {links} links",
         recording.looks.len() + recording.inodes.len(),
         recording.lists.len(),
     );
@@ -314,8 +314,8 @@ fn last_words(arguments: &CaptureArguments, size: usize, seen: &Judged) -> Strin
         let words = shell_words(&[file]);
         let _ = writeln!(
             out,
-            "It holds the code and the configuration that are listed above. Look through it before \
-             you hand it on:\n  less {words}\nWhoever gets it sees the same findings with:\n  \
+            "It contains the code and configuration listed above. Look through it before you pass \
+             it on:\n  less {words}\nTo see the same findings, whoever receives it runs:\n  \
              deploy-doctor check --capture {words}"
         );
     }

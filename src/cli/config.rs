@@ -30,7 +30,7 @@ fn init(directory: &Path, force: bool) -> Result<(), CommandError> {
         let path = error.path.display();
         CommandError::usage(match error.error.kind() {
             std::io::ErrorKind::AlreadyExists => {
-                format!("{path} is there already: nothing was written (--force replaces it)")
+                format!("{path} already exists: nothing was written (--force replaces it)")
             }
             _ => format!("{path}: {}", error.error),
         })

@@ -12,7 +12,7 @@ pub(super) fn run(arguments: &ExplainArguments) -> Result<Exit, CommandError> {
         .find(|rule| rule.code.eq_ignore_ascii_case(wanted) || rule.name == wanted)
         .ok_or_else(|| {
             CommandError::usage(format!(
-                "`{wanted}` is no rule's code or name; `deploy-doctor rules` lists them"
+                "`{wanted}` is not a rule's code or name; `deploy-doctor rules` lists them"
             ))
         })?;
     print(&rule::page(rule))?;

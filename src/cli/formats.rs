@@ -31,7 +31,10 @@ impl Formats {
                 let known = Format::all().iter().filter_map(ValueEnum::to_possible_value);
                 let known: Vec<String> = known.map(|value| value.get_name().to_owned()).collect();
                 let known = known.join(", ");
-                CommandError::usage(format!("--output {word}: no such format; there are {known}"))
+                CommandError::usage(format!(
+                    "--output {word}: no such format; the formats are \
+                     {known}"
+                ))
             })?;
             match path {
                 "" => Err(CommandError::usage(format!("--output {word}: write FORMAT=PATH"))),
@@ -122,7 +125,7 @@ fn replace(path: &Path, text: &str) -> Result<(), CommandError> {
             Some(missing) => {
                 let missing = report::shell_words(&[missing.display().to_string()]);
                 CommandError::usage(format!(
-                    "--output {shown}: no such directory; mkdir -p {missing} makes it"
+                    "--output {shown}: no such directory; mkdir -p {missing} creates it"
                 ))
             }
             None => CommandError::usage(format!("--output {shown}: {error}")),

@@ -14,7 +14,7 @@ const NAMED: usize = 6;
 pub(super) fn said(place: &WhereArguments, verbose: bool) -> String {
     let (taken, left, beside) = match &place.found {
         Some(Found { survey, .. }) => (&survey.taken, survey.left.as_slice(), ""),
-        None => (&place.beside, [].as_slice(), "beside what deploy-doctor.toml lists, "),
+        None => (&place.beside, [].as_slice(), "in addition to deploy-doctor.toml's list, "),
     };
     let line = |path: &std::path::Path| show::line(&path.to_string_lossy());
     if !verbose {
@@ -27,14 +27,14 @@ pub(super) fn said(place: &WhereArguments, verbose: bool) -> String {
             _ => show::listed(&names),
         };
         let left = if beside.is_empty() { ", and what was left out" } else { "" };
-        return format!("{beside}read {what} (-v says what for{left})\n\n");
+        return format!("{beside}read {what} (-v says why{left})\n\n");
     }
     let mut out = String::new();
     for taken in taken {
         let of = taken.unit.as_ref().map_or_else(String::new, |unit| format!(" of {}", line(unit)));
         let why =
             taken.why.as_ref().map_or_else(String::new, |why| format!(": {}", show::line(why)));
-        let _ = writeln!(out, "took {} as {}{of}{why}", line(&taken.file), taken.what);
+        let _ = writeln!(out, "read {} as {}{of}{why}", line(&taken.file), taken.what);
     }
     for left in left {
         let _ = writeln!(out, "left out {}: {}", line(&left.file), show::line(&left.why));

@@ -41,7 +41,7 @@ fn failed(error: &write::Failed) -> CommandError {
     let path = error.path.display();
     CommandError::usage(match error.error.kind() {
         std::io::ErrorKind::AlreadyExists => {
-            format!("{path} is there already: nothing was written (--force replaces it)")
+            format!("{path} already exists: nothing was written (--force replaces it)")
         }
         _ => format!("{path}: {}", error.error),
     })
@@ -62,7 +62,7 @@ fn closing(directory: &Path, files: &[File], install: &str) -> String {
     let _ = write!(
         out,
         "\nNothing was installed. On the host, as root:\n\ncd {} &&\n{install}\n\
-         {} says how a release is made, started, deployed and rolled back.\n",
+         {} explains how a release is made, started, deployed and rolled back.\n",
         quoted(directory),
         directory.join("README.md").display(),
     );

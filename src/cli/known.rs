@@ -69,7 +69,7 @@ fn replaceable(path: &Path) -> Result<(), CommandError> {
         Ok(bytes) if bytes.trim_ascii().is_empty() => Ok(()),
         Ok(bytes) => Baseline::parse(&bytes).map(|_| ()).map_err(|why| refused(&why)),
         Err(error) if error.kind == HostErrorKind::NotFound => Ok(()),
-        Err(error) => Err(refused(&format!("is there and cannot be read ({})", error.kind))),
+        Err(error) => Err(refused(&format!("exists but cannot be read ({})", error.kind))),
     }
 }
 
@@ -84,10 +84,10 @@ fn same_place(
     let Some(of) = baseline.foreign(deployment, sources, anchor) else { return Ok(()) };
     let shown = path.display();
     Err(CommandError::usage(format!(
-        "{shown}: nothing was taken out: none of its applications and files was looked at (the \
-         first is {of}). Are they another repository's, or another host's? Check which directory \
-         and which --baseline go together; where all of them are gone, deploy-doctor baseline \
-         write writes the file anew"
+        "{shown}: nothing was removed: none of its applications and files was checked (the first \
+         is {of}). Do they belong to another repository or host? Check which directory and which \
+         --baseline go together; if all of them are gone, deploy-doctor baseline write rewrites \
+         the file"
     )))
 }
 
@@ -100,8 +100,8 @@ pub(super) fn gone(
     let gone = before?.count() - now?.count();
     let message = match gone {
         0 => return None,
-        1 => "one known finding is gone: deploy-doctor baseline prune takes it out".to_owned(),
-        _ => format!("{gone} known findings are gone: deploy-doctor baseline prune takes them out"),
+        1 => "one known finding is gone: deploy-doctor baseline prune removes it".to_owned(),
+        _ => format!("{gone} known findings are gone: deploy-doctor baseline prune removes them"),
     };
     let path = path?.to_path_buf();
     Some(Problem { path, line: None, message, note: true })
@@ -149,7 +149,7 @@ pub(super) fn run(arguments: &BaselineArguments) -> Result<Exit, CommandError> {
     let count = baseline.count();
     let plural = if count == 1 { "" } else { "s" };
     let gone = match prune {
-        true => format!(", {} taken out", before - count),
+        true => format!(", {} removed", before - count),
         false => String::new(),
     };
     print(&format!("{}: {count} known finding{plural}{gone}\n", path.display()))?;
@@ -164,7 +164,7 @@ fn complete(arguments: &KnownArguments, problems: &[Problem]) -> Result<(), Comm
     }
     let path = problem.path.display();
     Err(CommandError::incomplete(format!(
-        "nothing was written, because not everything could be read (--allow-incomplete goes on): \
+        "nothing was written, because not everything could be read (--allow-incomplete continues): \
          {path}: {}",
         problem.message
     )))

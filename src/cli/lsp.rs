@@ -20,9 +20,9 @@ pub(super) fn run(_: &LspArguments) -> Result<Exit, CommandError> {
     let input = std::io::stdin();
     if input.is_terminal() {
         return Err(CommandError::usage(
-            "lsp is started by an editor, which speaks the Language Server Protocol with it; a \
-             terminal does not. How editors are told: integrations/editors/README.md. For the same \
-             findings here: deploy-doctor check .",
+            "lsp is started by an editor, which speaks the Language Server Protocol; a terminal \
+             does not. To set up an editor: integrations/editors/README.md. For the same findings \
+             here: deploy-doctor check .",
         ));
     }
     let ended = crate::lsp::serve(&Commands, input, std::io::stdout());
@@ -122,7 +122,7 @@ fn changes(
     }
     match (all.is_empty(), refused) {
         (true, Some(why)) => Err(CommandError::incomplete(why)),
-        (true, None) => Err(CommandError::incomplete("the finding is not there any more")),
+        (true, None) => Err(CommandError::incomplete("the finding is gone")),
         (false, _) => Ok(all),
     }
 }
@@ -178,6 +178,6 @@ fn is_wanted(wanted: &Wanted, proposal: &Proposal) -> bool {
 fn why(left: &Left) -> String {
     match &left.reason {
         Reason::Impossible(why) => why.clone(),
-        Reason::Manual | Reason::Unsafe | Reason::Declined => "a person is to do it".to_owned(),
+        Reason::Manual | Reason::Unsafe | Reason::Declined => "only a person can do it".to_owned(),
     }
 }

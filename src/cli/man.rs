@@ -13,13 +13,9 @@ const NAME: &str = "deploy-doctor";
 /// What the commands end with; `nagios` has statuses of its own, on its page.
 const STATUSES: [(&str, &str); 7] = [
     ("0", "nothing at or above --fail-on; nothing left to fix; reloaded and verified"),
-    (
-        "1",
-        "findings; fixes that were shown and not written; a reload that was refused; lsp: an \
-         editor that went away",
-    ),
+    ("1", "findings; fixes shown but not written; a reload refused; lsp: an editor that went away"),
     ("2", "wrong usage or settings, or an internal error"),
-    ("3", "something that should be read could not be"),
+    ("3", "something could not be read"),
     ("4", "fix: a fix did not validate and was rolled back"),
     ("5, 6", "reload, rollback: failed and rolled back; failed, and the rollback failed too"),
     ("7", "reload, rollback: reloaded, but degraded"),
@@ -27,7 +23,7 @@ const STATUSES: [(&str, &str); 7] = [
 /// Where things are kept.
 const FILES: [(&str, &str); 2] = [
     ("deploy-doctor.toml", "settings, in the working directory or above it, else in /etc"),
-    ("/var/lib/deploy-doctor", "what fix --undo and rollback go by; readable by root alone"),
+    ("/var/lib/deploy-doctor", "the state for fix --undo and rollback; readable only by root"),
 ];
 
 /// Prints one page, or writes all of them.
@@ -56,9 +52,9 @@ fn none(word: &str, of: &Command) -> CommandError {
     let name = of.get_display_name().unwrap_or(NAME);
     let known: Vec<_> = of.get_subcommands().map(Command::get_name).collect();
     CommandError::usage(if known.is_empty() {
-        format!("{word} is no command: {name} has none")
+        format!("{word} is not a command: {name} has none")
     } else {
-        format!("{word} is no command: {name} has {}", known.join(", "))
+        format!("{word} is not a command: {name} has {}", known.join(", "))
     })
 }
 

@@ -182,7 +182,7 @@ fn report_panics() {
             ansible::broke(&place);
         }
         eprintln!(
-            "deploy-doctor: internal error{place}; please report it with the files that led to it"
+            "deploy-doctor: internal error{place}; please report it with the files that caused it"
         );
         std::process::exit(2);
     }));

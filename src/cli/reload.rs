@@ -48,12 +48,12 @@ fn before(unit: &str) -> Result<PathBuf, CommandError> {
     };
     let disk = TreeDisk::live().map_err(|error| CommandError::incomplete(error.to_string()))?;
     let record = reload::last(&disk, Path::new(STATE), unit).map_err(CommandError::incomplete)?;
-    let record = record.ok_or_else(|| none("no reload of this program's is known"))?;
+    let record = record.ok_or_else(|| none("no reload by this program is on record"))?;
     if record.stage == Stage::RolledBack {
-        return Err(none("the last reload was rolled back already"));
+        return Err(none("the last reload was already rolled back"));
     }
     if record.rollback {
-        return Err(none("the last run went back already"));
+        return Err(none("the last run was a rollback, and only one reload can be undone"));
     }
     let (Some(link), Some(before)) = (record.link, record.before) else {
         return Err(none("the last reload moved no link"));
@@ -137,14 +137,14 @@ fn text(story: &Story, color: bool) -> String {
     }
     if story.ending == Ending::Refused && !story.refusals.is_empty() {
         let codes: Vec<&str> = story.refusals.iter().map(|said| said.code.as_str()).collect();
-        let _ = writeln!(out, "  --force {} goes on all the same", codes.join(","));
+        let _ = writeln!(out, "  --force {} continues anyway", codes.join(","));
         if let (Some(release), Some(before)) = (&story.release, &story.before)
             && release != before
         {
             let _ = writeln!(
                 out,
-                "  note: checked as it would be, with the link on {}; until then the link leads to {}, so \
-                 try by hand in the new directory",
+                "  note: checked as if the link led to {}; it still leads to {}, so try by hand in \
+                 the new directory",
                 show::line(&release.display().to_string()),
                 show::line(&before.display().to_string())
             );
@@ -253,7 +253,7 @@ fn request(
         let directory = directory.unwrap_or(Path::new("."));
         if crate::host::act::is_directory(path) || !crate::host::act::is_directory(directory) {
             return Err(CommandError::usage(format!(
-                "--report {}: {} is no directory for a file",
+                "--report {}: {} is not a directory for a file",
                 path.display(),
                 directory.display()
             )));
@@ -303,7 +303,7 @@ fn root(unit: &str, verb: &str) -> Result<(), CommandError> {
 fn unit(name: &str) -> Result<String, CommandError> {
     let fits = |c: char| c.is_ascii_alphanumeric() || "@-_.:\\".contains(c);
     if name.is_empty() || name.starts_with(['-', '.']) || !name.chars().all(fits) {
-        return Err(CommandError::usage(format!("{}: no unit's name", show::line(name))));
+        return Err(CommandError::usage(format!("{}: not a unit name", show::line(name))));
     }
     let other = [".socket", ".timer", ".target", ".path", ".mount", ".slice", ".scope"];
     if other.iter().any(|suffix| name.ends_with(suffix)) {

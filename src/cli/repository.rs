@@ -23,7 +23,7 @@ pub(super) fn settle(
         place.replayed = Some(super::capture::load(file)?);
         return match place.apps.iter().find(|word| word.contains('/')) {
             Some(word) => Err(CommandError::usage(format!(
-                "{word}: with --capture, name a unit that the capture holds, or none"
+                "{word}: with --capture, name a unit that the capture contains, or none"
             ))),
             None => Ok(()),
         };
@@ -52,7 +52,7 @@ pub(super) fn settle(
     let Some(shown) = directories.first() else { return Ok(()) };
     if place.root.is_some() || place.names_files() {
         return Err(CommandError::usage(format!(
-            "{shown} is a repository: it goes with neither --root nor options that name files \
+            "{shown} is a repository: do not combine it with --root or options that name files \
              (--unit …)"
         )));
     }
@@ -61,8 +61,8 @@ pub(super) fn settle(
             outcome if is_directory(&outcome) => {}
             Outcome::Present(_) => {
                 return Err(CommandError::usage(format!(
-                    "{word} is no directory: name the one that it lies in, or the file itself with \
-                     --unit, --nginx, --env-file …"
+                    "{word} is not a directory: name the directory it is in, or the file itself \
+                     with --unit, --nginx, --env-file …"
                 )));
             }
             Outcome::Missing { .. } => {
@@ -142,7 +142,7 @@ fn unlisted(survey: &Survey, listed: &[Given], working: &Path) -> Vec<Problem> {
         note: true,
         ..Problem::new(
             unit,
-            "it was not looked at: deploy-doctor.toml lists applications, and no [[app]] has this \
+            "it was not checked: deploy-doctor.toml lists applications, but no [[app]] has this \
              unit",
         )
     });

@@ -1,4 +1,4 @@
-//! From the file of settings, and the options that go before it, to what the engine is asked.
+//! Merges the settings file and the options over it into the engine's settings.
 
 use std::path::{Path, PathBuf};
 
@@ -188,8 +188,8 @@ pub(super) fn selection(select: &[String], ignore: &[String]) -> Result<Selectio
     match rules.iter().any(|rule| selection.includes(rule)) {
         true => Ok(selection),
         false => Err(CommandError::usage(
-            "--ignore leaves out every rule that there is, or that --select names: nothing would \
-             be checked",
+            "--ignore leaves out every rule, or every rule that --select names: nothing would be \
+             checked",
         )),
     }
 }

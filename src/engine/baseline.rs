@@ -70,10 +70,10 @@ impl Baseline {
     /// Reads the file. What is wrong is told in one line.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
         let file: File = serde_json::from_slice(bytes).map_err(|error| {
-            format!("is no file of known findings (line {})", error.line().max(1))
+            format!("is not a file of known findings (line {})", error.line().max(1))
         })?;
         if file.schema != SCHEMA {
-            return Err(format!("is of schema {}, this program knows {SCHEMA}", file.schema));
+            return Err(format!("has schema {}, but this program reads {SCHEMA}", file.schema));
         }
         let mut entries: BTreeMap<String, Entry> = BTreeMap::new();
         for entry in file.findings {

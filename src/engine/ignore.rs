@@ -264,7 +264,7 @@ pub(super) fn apply(
             if whole {
                 let (word, meant) = (&app.word, app.meant(looked.names()));
                 problems.push(ignore.problem(format!(
-                    "the ignore of {rule} holds no finding back: no application is called \
+                    "the ignore of {rule} suppresses no finding: no application is called \
                      {word}{meant}"
                 )));
             }
@@ -273,7 +273,7 @@ pub(super) fn apply(
         let mine: Option<&dyn Fn(&str) -> bool> = ignore.app.is_some().then_some(&is);
         if looked.judged(|rule| ignore.rules.includes(rule), mine) {
             problems.push(
-                ignore.problem(format!("the ignore of {rule} holds no finding back: remove it")),
+                ignore.problem(format!("the ignore of {rule} suppresses no finding: remove it")),
             );
         }
     }

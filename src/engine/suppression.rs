@@ -60,7 +60,7 @@ pub(super) fn apply(
                 path: sources.file(comment.file).path.clone(),
                 line: Some(comment.line),
                 message: format!(
-                    "ignore[{}] holds no finding back: remove the comment",
+                    "ignore[{}] suppresses no finding: remove the comment",
                     comment.words
                 ),
                 note: true,
@@ -149,7 +149,7 @@ fn near_misses(file: &SourceFile, problems: &mut Vec<Problem>) {
         let problem = Problem {
             path: file.path.clone(),
             line: Some(line),
-            message: "this comment holds nothing back; did you mean \
+            message: "this comment suppresses nothing; did you mean \
                       `deploy-doctor: ignore[CODE] reason`?"
                 .to_owned(),
             note: true,
@@ -187,12 +187,13 @@ fn collect(
         let rest = line.get(position.column - 1 + MARK.len()..).unwrap_or_default();
         let rest = String::from_utf8_lossy(rest);
         let Some((words, reason)) = rest.split_once(']') else {
-            problem("this ignore comment has no `]`: it holds nothing back".into());
+            problem("this ignore comment has no `]`: it suppresses nothing".into());
             continue;
         };
         if reason.trim().is_empty() {
             problem(format!(
-                "ignore[{words}] gives no reason, so it holds nothing back: write why after the `]`"
+                "ignore[{words}] gives no reason, so it suppresses nothing: write the reason after \
+                 the `]`"
             ));
         }
         let mut matchers = Vec::new();

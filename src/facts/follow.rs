@@ -1,7 +1,7 @@
-//! What must follow a change before it holds. systemd reads units again on `daemon-reload` alone; a
+//! What makes a change take effect. systemd rereads units only on `daemon-reload`; a
 //! running service keeps the settings, the environment and the command line that it was started
-//! with; gunicorn reads its configuration file again on HUP, but does not undo or remake
-//! everything; nginx reads its files on a reload.
+//! with; gunicorn rereads its configuration file on HUP, but does not undo or redo everything;
+//! nginx reads its files on a reload.
 //!
 //! A finding's help and `fix --run-actions` both take their commands from here.
 

@@ -110,7 +110,7 @@ pub fn run(host: &dyn Host, action: &Action) -> Result<(), String> {
     let said = said.trim();
     Err(match (said.is_empty(), output.status) {
         (false, _) => crate::source::show::block(said),
-        (true, Some(status)) => format!("it ended with status {status}"),
+        (true, Some(status)) => format!("it exited with status {status}"),
         (true, None) => "a signal ended it".to_owned(),
     })
 }

@@ -145,7 +145,7 @@ impl Draft {
             (Some(entry), _) => entry.metadata,
             (None, Outcome::Present(metadata)) if metadata.kind == FileKind::Directory => metadata,
             (None, Outcome::Failed(_)) => fragment.metadata,
-            _ => return Err(format!("{} is no directory", parent.display())),
+            _ => return Err(format!("{} is not a directory", parent.display())),
         };
         let mode = if kind == FileKind::Directory { 0o755 } else { 0o644 };
         let metadata = Metadata {

@@ -359,7 +359,7 @@ impl Planner<'_> {
         for ((code, app), count) in after.counts.iter().filter(|((code, _), _)| !uncovered(code)) {
             let before = seen.counts.get(&(*code, app.clone())).copied().unwrap_or(0);
             if *count > before {
-                return Err(format!("it would bring {code}"));
+                return Err(format!("it would cause {code}"));
             }
         }
         for proposal in taken {
@@ -427,7 +427,7 @@ impl Planner<'_> {
             .map(|proposal| {
                 let unfinished = || match rounds {
                     ROUNDS => Reason::Impossible(format!("not done after {ROUNDS} rounds")),
-                    _ => Reason::Impossible("it touches what another fix changes".to_owned()),
+                    _ => Reason::Impossible("it touches text that another fix changes".to_owned()),
                 };
                 let reason = self.reason(&proposal).unwrap_or_else(unfinished);
                 Left { proposal, reason }

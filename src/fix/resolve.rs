@@ -173,14 +173,14 @@ impl Resolver<'_, '_> {
             }
             Edit::After { at, line } => self.splice(*at, |bytes, range| {
                 if !begins_line(bytes, range.start) {
-                    return Err("something else stands before it on its line".to_owned());
+                    return Err("something else is before it on its line".to_owned());
                 }
                 let indentation = indentation(bytes, range.start).to_vec();
                 Ok(line_after(bytes, range.end, &indentation, line))
             }),
             Edit::Insert { block, after, line } => {
                 if after.is_some_and(|after| after.file != block.file) {
-                    return Err("the place lies in another file".to_owned());
+                    return Err("the place is in another file".to_owned());
                 }
                 let after = after.map(range);
                 self.splice(*block, |bytes, range| nginx::insert(bytes, range, after, line))
@@ -223,7 +223,7 @@ impl Resolver<'_, '_> {
 
     fn lift(&self, statement: Span, text: Span) -> Result<Vec<Step>, String> {
         if statement.file != text.file {
-            return Err("the place lies in another file".to_owned());
+            return Err("the place is in another file".to_owned());
         }
         let file = self.sources.file(text.file);
         let line = std::str::from_utf8(file.slice(text)).map_err(|error| error.to_string())?;
@@ -253,7 +253,7 @@ impl Resolver<'_, '_> {
             Outcome::Present(metadata) if metadata.kind == FileKind::File => {
                 Ok(Step::Splice { path: lookup.resolved, splice })
             }
-            _ => Err(format!("{} is no file", path.display())),
+            _ => Err(format!("{} is not a file", path.display())),
         }
     }
 
@@ -262,7 +262,7 @@ impl Resolver<'_, '_> {
         let path = step.path();
         if let Some(instance) = self.places.instance_in(step) {
             return Err(format!(
-                "{} is every instance's file, and this change is right for {instance} alone",
+                "{} is shared by all instances, and this change is right only for {instance}",
                 path.display()
             ));
         }
@@ -271,7 +271,7 @@ impl Resolver<'_, '_> {
         if self.repository || by_drop_in || !is_packaged(path) {
             return Ok(());
         }
-        Err(format!("{} belongs to a package or is made anew at each boot", path.display()))
+        Err(format!("{} belongs to a package or is recreated at each boot", path.display()))
     }
 }
 

@@ -44,14 +44,19 @@ pub(super) fn specified(text: &str) -> Result<&str, String> {
 fn escaped(value: &str, syntax: Syntax, quote: Option<Quote>) -> Result<String, String> {
     if is_plain(value) || (value.is_empty() && quote.is_some()) {
         return match (syntax, quote) {
-            (Syntax::Python, None) => Err("the value is no text there".to_owned()),
+            (Syntax::Python, None) => Err("the value is not text there".to_owned()),
             _ => Ok(value.to_owned()),
         };
     }
     if value.contains(['\n', '\r', '\0']) {
         return Err("the value has more than one line".to_owned());
     }
-    let cannot = |what: &str| Err(format!("the value holds {what}, which cannot be said there"));
+    let cannot = |what: &str| {
+        Err(format!(
+            "the value contains {what}, which cannot be written \
+         there"
+        ))
+    };
     // What is doubled, and what gets a backslash.
     let (doubled, slashed): (&str, &str) = match (syntax, quote) {
         (Syntax::Exec, Some(Quote::Double)) => ("%$", "\\\""),

@@ -153,10 +153,13 @@ pub(super) fn as_drop_in(
 ) -> Result<Vec<(String, Vec<u8>)>, String> {
     let (before, after) = (parsed(before), parsed(after));
     if let Some(fault) = before.fatal() {
-        return Err(format!("a drop-in cannot mend what systemd cannot read: {:?}", fault.kind));
+        return Err(format!(
+            "a drop-in cannot repair text that systemd cannot read: {:?}",
+            fault.kind
+        ));
     }
     if before.faults.len() > after.faults.len() {
-        return Err("a drop-in cannot mend a line that systemd reads otherwise".to_owned());
+        return Err("a drop-in cannot repair a line that systemd reads differently".to_owned());
     }
     let drop_ins: Vec<UnitFile> = drop_ins.iter().map(|bytes| parsed(bytes)).collect();
     let mut seen = BTreeSet::new();
@@ -174,7 +177,7 @@ pub(super) fn as_drop_in(
         );
     }
     match lines.is_empty() {
-        true => Err("what changes is no setting, so no drop-in can say it".to_owned()),
+        true => Err("the change is not a setting, so no drop-in can make it".to_owned()),
         false => Ok(lines),
     }
 }
@@ -187,7 +190,7 @@ fn setting_lines(
 ) -> Result<Vec<Vec<u8>>, String> {
     let (section, key) = (&*setting.0, setting.1.as_str());
     if section == "Install" {
-        return Err("systemd reads [Install] in the unit's own file alone".to_owned());
+        return Err("systemd reads [Install] only in the unit's own file".to_owned());
     }
     let line = |value: &[u8]| [key.as_bytes(), b"=", value].concat();
     let now = written(after, setting);
@@ -195,15 +198,15 @@ fn setting_lines(
         return match now.last() {
             Some(value) => Ok(vec![line(value)]),
             None if !matches!(known::lookup(section, key), SettingLookup::Known(_)) => {
-                Err(format!("systemd passes over {key}= until it is gone from the file"))
+                Err(format!("systemd ignores {key}= until it is gone from the file"))
             }
             None if known::empty_resets(section, key) => Ok(vec![line(b"")]),
-            None => Err(format!("a drop-in cannot take {key}= back")),
+            None => Err(format!("a drop-in cannot undo {key}=")),
         };
     }
     let old = written(before, setting);
     if before.all(section, key).any(|a| is_refused(a) && !now.contains(&raw(before, a))) {
-        return Err(format!("systemd does not accept {key}= until it is mended in the file"));
+        return Err(format!("systemd does not accept {key}= until it is repaired in the file"));
     }
     if let Some(added) = now.strip_prefix(old.as_slice())
         && added.iter().all(|value| !value.is_empty())
@@ -211,7 +214,7 @@ fn setting_lines(
         return Ok(added.iter().map(|value| line(value)).collect());
     }
     if !known::empty_resets(section, key) {
-        return Err(format!("a drop-in cannot take {key}= back"));
+        return Err(format!("a drop-in cannot undo {key}="));
     }
     let mut list = Vec::new();
     let later = drop_ins.iter().flat_map(|file| written(file, setting));

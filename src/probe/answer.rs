@@ -154,7 +154,7 @@ impl Reader {
                 Err(httparse::Error::TooManyHeaders) => {
                     return Err(Malformed("more than 256 headers"));
                 }
-                Err(_) => return Err(Malformed("no HTTP/1 answer")),
+                Err(_) => return Err(Malformed("not an HTTP/1 answer")),
             };
             if length + self.interim > HEAD_LIMIT {
                 return Err(Malformed("headers larger than 64 KiB"));
@@ -228,7 +228,7 @@ impl Head {
                 let text = std::str::from_utf8(header.value).unwrap_or_default().trim();
                 let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
                 let said = text.parse().ok().filter(|_| digits);
-                let said = said.ok_or(Malformed("a Content-Length that is no number"))?;
+                let said = said.ok_or(Malformed("a Content-Length that is not a number"))?;
                 if length.is_some_and(|before| before != said) {
                     return Err(Malformed("two Content-Lengths that differ"));
                 }

@@ -94,7 +94,7 @@ impl Chunk {
                     *self = Self::Size(Vec::new());
                     Ok(1)
                 }
-                _ => Err(Malformed("a chunk that does not end where it says")),
+                _ => Err(Malformed("a chunk that does not end at its stated size")),
             },
             Self::Size(line) => {
                 let (taken, whole) = read_line(line, bytes)?;

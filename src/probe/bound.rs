@@ -110,7 +110,7 @@ impl fmt::Display for UpperBound {
     /// `fewer than 0.4 % with 95 % confidence (rule of three)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.method == BoundMethod::NothingSeen {
-            return f.write_str("nothing was seen, so nothing is ruled out");
+            return f.write_str("nothing was measured, so nothing is ruled out");
         }
         if self.share >= 1.0 {
             return write!(f, "up to 100 % with 95 % confidence ({})", self.method.text());

@@ -181,7 +181,7 @@ impl Prober {
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
-            self.shared.record().broken = Some("the prober's thread broke down".to_owned());
+            self.shared.record().broken = Some("the prober's thread failed".to_owned());
         }
     }
 

@@ -89,11 +89,11 @@ impl Settings {
             return wrong("the duration is at most a day, and not zero");
         }
         if self.method == Method::Head && self.expect.body.is_some() {
-            return wrong("an answer to HEAD has no body that could be expected");
+            return wrong("an answer to HEAD has no body to check");
         }
         let empty = |text: &Option<String>| text.as_ref().is_some_and(String::is_empty);
         if [&self.expect.body, &self.expect.version, &self.expect.watch].into_iter().any(empty) {
-            return wrong("an expected text cannot be empty: every answer would hold it");
+            return wrong("an expected text cannot be empty: every answer contains it");
         }
         self.headers.iter().try_for_each(|(name, value)| header(name, value.expose()))
     }
@@ -106,11 +106,13 @@ fn header(name: &str, value: &[u8]) -> Result<(), SettingsError> {
         return Err(SettingsError("a header is written as NAME: VALUE".to_owned()));
     }
     if value.iter().any(|byte| *byte != b'\t' && byte.is_ascii_control()) {
-        return Err(SettingsError(format!("header {name}: its value holds a control character")));
+        return Err(SettingsError(format!(
+            "header {name}: its value contains a control character"
+        )));
     }
     let ours = ["connection", "content-length", "transfer-encoding", "expect", "upgrade"];
     if ours.iter().any(|our| name.eq_ignore_ascii_case(our)) {
-        return Err(SettingsError(format!("header {name}: the prober sets it by itself")));
+        return Err(SettingsError(format!("header {name}: the prober sets it itself")));
     }
     Ok(())
 }
@@ -221,7 +223,7 @@ impl fmt::Display for StartError {
         match self {
             Self::Settings(error) => error.fmt(f),
             Self::Unresolved { url, host } => {
-                write!(f, "{url}: {host} leads to no address; nothing was asked")
+                write!(f, "{url}: {host} has no address; nothing was sent")
             }
             Self::Trust(text) | Self::System(text) => f.write_str(text),
         }

@@ -39,7 +39,7 @@ impl Run<'_> {
         let result = self.undo(ready, &failure, &mut probing);
         let report = probing.finish();
         let all =
-            format!("{} of {} probes failed in all", probing::failed(&report), report.total.sent);
+            format!("{} of {} probes failed in total", probing::failed(&report), report.total.sent);
         self.story.evidence.push(all);
         self.story.evidence.extend(probing::evidence(&report));
         self.story.probes = Some(report);
@@ -47,7 +47,7 @@ impl Run<'_> {
             Ok(seconds) => {
                 self.note_record(Stage::RolledBack, ready.moved.as_ref());
                 let serves = self.story.before.as_deref().map(super::name);
-                let serves = serves.unwrap_or_else(|| "the code before".into());
+                let serves = serves.unwrap_or_else(|| "the previous code".into());
                 let again = match seconds {
                     Some(seconds) => format!(" again after {seconds:.1} s"),
                     None => String::new(),
@@ -90,10 +90,8 @@ impl Run<'_> {
             self.link_back(ready, moved)?;
         } else if !failure.untouched {
             return Err((
-                "no release link was moved, so there is no code to go back to".into(),
-                vec![format!(
-                    "put the code back that served before, then: systemctl restart {unit}"
-                )],
+                "no release link was moved, so there is no earlier code to go back to".into(),
+                vec![format!("put the previous code back, then: systemctl restart {unit}")],
             ));
         }
         if failure.untouched {
@@ -130,13 +128,13 @@ impl Run<'_> {
             return Err((
                 why.clone(),
                 vec![format!(
-                    "mend the new release, then: deploy-doctor reload {} --release DIR",
+                    "repair the new release, then: deploy-doctor reload {} --release DIR",
                     self.request.unit
                 )],
             ));
         }
         if !act::is_directory(&moved.now) {
-            let why = format!("the release before, {}, is gone", moved.now.display());
+            let why = format!("the previous release, {}, is gone", moved.now.display());
             let next = by_hand(Path::new("/PATH/OF/A/RELEASE/THAT/WORKS"));
             return Err((why, next));
         }
@@ -147,7 +145,7 @@ impl Run<'_> {
                 let directory = moved.link.parent().unwrap_or(Path::new("/"));
                 next.insert(
                     0,
-                    format!("make room where df -hi {} says 100 %", directory.display()),
+                    format!("free space where df -hi {} shows 100 %", directory.display()),
                 );
             }
             (why, next)

@@ -62,12 +62,13 @@ impl Run<'_> {
             if !self.request.tolerates() {
                 let unit = &self.request.unit;
                 return Err(Stop::refused(format!(
-                    "{unit} is {word}, and what does not run cannot be reloaded: systemctl start {unit}, \
-                     or back to the release before: deploy-doctor rollback {unit}"
+                    "{unit} is {word}, and a unit that is not running cannot be reloaded: \
+                     systemctl start {unit}, or go back to the previous release: deploy-doctor \
+                     rollback {unit}"
                 )));
             }
             self.sick = true;
-            let text = format!("{} is {word}: it is started anew", self.request.unit);
+            let text = format!("{} is {word}: it is started again", self.request.unit);
             self.say(Step::Preflight, &text);
         }
         let (facts, moved) = self.facts()?;
@@ -94,7 +95,7 @@ impl Run<'_> {
         }
         let no_way_back = judged.revision.as_deref().and_then(|rev| facts.unknown(rev));
         if let Some(why) = &no_way_back {
-            self.story.note(format!("there is no way back by itself: {why}"));
+            self.story.note(format!("there is no automatic way back: {why}"));
         }
         let way_back = self.verified_before(&facts, moved.as_ref());
         self.story.strategy = Some(strategy);
@@ -135,7 +136,8 @@ impl Run<'_> {
             self.story.release = Some(moved.then.clone());
             if stale {
                 self.story.note(format!(
-                    "gunicorn does not look through {}: a reload would serve the release that it was started in",
+                    "gunicorn does not follow {}: a reload would serve the release it was started \
+                     in",
                     moved.link.display()
                 ));
             }
@@ -180,7 +182,7 @@ impl Run<'_> {
             self.say(Step::Preflight, &format!("forced: {} {}", said.code, said.message));
         }
         if judged.accepted > 0 {
-            let text = format!("accepted findings, which stand in no way: {}", judged.accepted);
+            let text = format!("accepted findings, which block nothing: {}", judged.accepted);
             self.say(Step::Preflight, &text);
         }
         if !judged.problems.is_empty() && !self.request.allow_incomplete {
@@ -222,7 +224,8 @@ impl Run<'_> {
             let Some((bytes, inodes)) = there else { continue };
             if bytes < ROOM.0 || inodes < ROOM.1 {
                 return Err(Stop::refused(format!(
-                    "{} has no room left ({} MiB, {inodes} inodes): neither gunicorn nor this program could write a log there",
+                    "{} has no space left ({} MiB, {inodes} inodes): neither gunicorn nor this \
+                     program could write a log there",
                     place.display(),
                     bytes >> 20
                 )));
@@ -243,7 +246,8 @@ impl Run<'_> {
         }
         if need > free {
             return Err(Stop::refused(format!(
-                "old and new workers live side by side for a moment: that takes {} MiB more, and {} MiB are free",
+                "old and new workers run side by side for a moment: that needs {} MiB more, and {} \
+                 MiB are free",
                 need >> 20,
                 free >> 20
             )));
@@ -267,11 +271,12 @@ impl Run<'_> {
             (None, Some(boot), Ok(())) => (
                 Strategy::Usr2,
                 format!(
-                    "the application takes {boot:.1} s to import, and a HUP would stall the site so long"
+                    "the application takes {boot:.1} s to import, and a HUP would stall the site \
+                     that long"
                 ),
             ),
             (None, Some(_), Err(why)) => {
-                (Strategy::Hup, format!("a second master beside the first is not possible: {why}"))
+                (Strategy::Hup, format!("a second master next to the first is not possible: {why}"))
             }
             (None, None, _) => return Strategy::Hup,
         };
@@ -308,12 +313,12 @@ impl Run<'_> {
         };
         if urls.is_empty() {
             return Err(Stop::refused(
-                "there is nothing to ask: name the site with --probe http://HOST/PATH",
+                "there is nothing to probe: name the site with --probe http://HOST/PATH",
             ));
         }
         if self.request.probes.is_empty() {
             let text = format!(
-                "asking {} straight: nginx is not looked at without --probe URL",
+                "probing {} directly: nginx is not checked without --probe URL",
                 urls.join(", ")
             );
             self.say(Step::Baseline, &text);
@@ -342,7 +347,7 @@ impl Run<'_> {
             self.sick = true;
             let last = counts.last_failure.as_deref().unwrap_or("no answer");
             let text = format!(
-                "the site is not well: {} of {} probes failed ({last}); going on all the same",
+                "the site is not healthy: {} of {} probes failed ({last}); continuing anyway",
                 counts.failed, counts.sent
             );
             self.event("baseline", json!({ "failed": last }))?;
@@ -351,7 +356,7 @@ impl Run<'_> {
             if stalled && self.request.strategy == Strategy::Auto {
                 ready.strategy = Strategy::Restart;
                 self.story.strategy = Some(Strategy::Restart);
-                self.say(Step::Baseline, "strategy restart: nothing is answered as it is");
+                self.say(Step::Baseline, "strategy restart: nothing is answered now");
             }
             return Ok(probing);
         }
@@ -364,8 +369,8 @@ impl Run<'_> {
             self.story.probes = Some(report);
             self.event("baseline", json!({ "failed": what }))?;
             return Err(Stop::refused(format!(
-                "the site is not well before the reload: {what}; nothing was touched. To reload all the \
-                 same: --force {AS_IT_IS}; to go back: deploy-doctor rollback {}",
+                "the site is not healthy before the reload: {what}; nothing was touched. To reload \
+                 anyway: --force {AS_IT_IS}; to go back: deploy-doctor rollback {}",
                 self.request.unit
             )));
         }
@@ -394,7 +399,7 @@ impl Standing {
         let revisions = self.revisions.as_ref()?;
         let mut ids = revision.lines().filter_map(|line| line.split_whitespace().next());
         let unknown = ids.find(|id| !revisions.iter().any(|known| known.starts_with(id)))?;
-        Some(format!("the release before does not know the database's revision {unknown}"))
+        Some(format!("the previous release lacks the database's revision {unknown}"))
     }
 }
 
@@ -415,7 +420,8 @@ pub(super) fn may_hand_over(state: &State) -> Result<(), String> {
     }
     if !matches!(state.notify_access.as_str(), "main" | "all") {
         return Err(format!(
-            "systemd is not to be told of a new main process (NotifyAccess={}); Type=notify with NotifyAccess=main lets it",
+            "systemd does not accept a new main process (NotifyAccess={}); Type=notify with \
+             NotifyAccess=main allows it",
             if state.notify_access.is_empty() { "none" } else { &state.notify_access }
         ));
     }
@@ -427,15 +433,18 @@ fn to_release(host: &dyn Host, app: &App, release: &Path) -> Result<Move, Stop> 
     let Some(link) = &app.release.link else {
         return Err(Stop::of(
             Ending::Incomplete,
-            "no link to a release is on the way to the application: --release has nothing to move",
+            "no link to a release leads to the application: --release has nothing to move",
         ));
     };
     let wanted = host.look(release);
     if !wanted.metadata().is_some_and(|metadata| metadata.kind == FileKind::Directory) {
-        return Err(Stop::refused(format!("{} is no directory", release.display())));
+        return Err(Stop::refused(format!("{} is not a directory", release.display())));
     }
     if wanted.resolved.starts_with(&link.path) || wanted.resolved.as_os_str().is_empty() {
-        return Err(Stop::refused(format!("{} lies behind the link itself", release.display())));
+        return Err(Stop::refused(format!(
+            "{} is reached through the link itself",
+            release.display()
+        )));
     }
     // A link that is written relative stays so: the tree may be mounted elsewhere.
     let to = match link.target.is_relative() {

@@ -20,23 +20,19 @@ const NEEDS: [(&str, Strategy, &str); 6] = [
         Strategy::Restart,
         "the environment files changed since gunicorn started, and only a restart reads them",
     ),
-    (
-        "P506",
-        Strategy::Restart,
-        "the directory that gunicorn started in is gone: a HUP would end it",
-    ),
+    ("P506", Strategy::Restart, "the directory gunicorn started in is gone: a HUP would end it"),
     (
         "G203",
         Strategy::Usr2,
-        "the application is preloaded: a HUP serves the code that the master has loaded",
+        "the application is preloaded: a HUP serves the code the master has loaded",
     ),
     (
         "R716",
         Strategy::Usr2,
-        "both releases have one modification time: a HUP would not find new modules",
+        "both releases have the same modification time: a HUP would not find new modules",
     ),
     ("U101", Strategy::Usr2, "the unit has no ExecReload="),
-    ("U106", Strategy::Usr2, "the unit's reload waits for a word that gunicorn never says"),
+    ("U106", Strategy::Usr2, "the unit's reload waits for a message that gunicorn never sends"),
 ];
 /// What logs tell of the past, and what nginx's own reload would bring. Whether the site is well now,
 /// the probes before the reload show.

@@ -40,8 +40,8 @@ impl Stage {
     /// In words, of a run that ended there.
     pub fn words(self) -> &'static str {
         match self {
-            Self::Linked => "the link had been moved, and gunicorn had not been told",
-            Self::Triggered => "gunicorn had been told to reload, and was not seen through it",
+            Self::Linked => "the link had been moved, but gunicorn had not been reloaded",
+            Self::Triggered => "gunicorn had been asked to reload, but the end was not seen",
             Self::RollingBack => "it was being rolled back",
             Self::Verified => "the new release served, verified",
             Self::Unverified => "the new release served, unverified",

@@ -239,7 +239,7 @@ pub fn run(doors: &Doors, request: &Request, tell: &mut dyn Tell) -> Result<Stor
     }
     let ending = json!({ "ending": run.story.ending, "why": run.story.why });
     if let Err(why) = run.audit.add("end", ending) {
-        run.story.note(format!("the log of this run is not whole: {why}"));
+        run.story.note(format!("the log of this run is incomplete: {why}"));
     }
     run.story.audit = Some(run.audit.path().to_path_buf());
     Ok(run.story)
@@ -287,7 +287,7 @@ impl Run<'_> {
             let report = probing.finish();
             self.story.probes = Some(report);
             let how = self.words_of(&ready);
-            self.story.end(Ending::WouldReload, format!("nothing stands in the way of {how}"));
+            self.story.end(Ending::WouldReload, format!("nothing blocks {how}"));
             return Ok(());
         }
         self.record(Stage::Linked, ready.moved.as_ref())?;
@@ -351,16 +351,15 @@ impl Run<'_> {
     }
 
     fn event(&mut self, event: &str, rest: serde_json::Value) -> Result<(), Stop> {
-        let full = |why: String| {
-            Stop::of(Ending::Incomplete, format!("what is done cannot be logged: {why}"))
-        };
+        let full =
+            |why: String| Stop::of(Ending::Incomplete, format!("the run cannot be logged: {why}"));
         self.audit.add(event, rest).map_err(full)
     }
 
     /// The same where there is no way back: a log that fails does not stop a rollback.
     fn note_event(&mut self, event: &str, rest: serde_json::Value) {
         if let Err(why) = self.audit.add(event, rest) {
-            self.story.note(format!("the log of this run is not whole: {why}"));
+            self.story.note(format!("the log of this run is incomplete: {why}"));
         }
     }
 

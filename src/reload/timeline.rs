@@ -89,8 +89,8 @@ pub fn html(story: &Story) -> String {
     );
     body.push_str(&facts(story));
     body.push_str(&picture(story));
-    body.push_str(&list("What was seen", &story.evidence));
-    body.push_str(&list("To be known", &story.notes));
+    body.push_str(&list("Seen", &story.evidence));
+    body.push_str(&list("Notes", &story.notes));
     body.push_str(&list("What to type", &story.next));
     body.push_str("<section><h2>Steps</h2>\n<table><thead><tr><th scope=\"col\">Time</th><th scope=\"col\">Step</th><th scope=\"col\">What</th></tr></thead><tbody>\n");
     for event in &story.events {
@@ -113,7 +113,7 @@ pub fn html(story: &Story) -> String {
 fn facts(story: &Story) -> String {
     let mut rows: Vec<(&str, String)> = Vec::new();
     if let Some(before) = &story.before {
-        rows.push(("Release before", before.display().to_string()));
+        rows.push(("Previous release", before.display().to_string()));
     }
     if let Some(release) = &story.release {
         rows.push(("New release", release.display().to_string()));

@@ -26,7 +26,7 @@ const ENDS: Duration = Duration::from_secs(3);
 /// A strategy in words, with what it does.
 pub(super) fn words(strategy: Strategy) -> &'static str {
     match strategy {
-        Strategy::Usr2 => "a second master beside the first (usr2)",
+        Strategy::Usr2 => "a second master next to the first (usr2)",
         Strategy::Restart => "a restart",
         Strategy::Auto | Strategy::Hup => "a reload (hup)",
     }
@@ -46,7 +46,7 @@ impl<'a> Run<'a> {
         let failure =
             |why: String, untouched: bool| Failure { why, untouched, serving: false, mark: None };
         if self.doors.interrupts.heard() {
-            let why = "stopped by a signal before gunicorn was told";
+            let why = "stopped by a signal before gunicorn was reloaded";
             return Err(failure(why.into(), true));
         }
         if let Err(Stop { why, .. }) = self.record(Stage::Triggered, ready.moved.as_ref()) {
@@ -120,10 +120,7 @@ impl<'a> Run<'a> {
             self.end_second(observer, new);
             return Err(untouched(why));
         }
-        self.say(
-            Step::Trigger,
-            &format!("process {} answers: process {} retires", new.pid, old.pid),
-        );
+        self.say(Step::Trigger, &format!("process {} answers: process {} stops", new.pid, old.pid));
         act::signal(old.pid, old.started, Send::Term)
             .map_err(|error| untouched(format!("SIGTERM to process {}: {error}", old.pid)))?;
         Ok(new)
@@ -145,7 +142,7 @@ impl<'a> Run<'a> {
                 return;
             }
         }
-        self.say(Step::Trigger, "the second master does not end: it and its workers are killed");
+        self.say(Step::Trigger, "the second master does not exit: it and its workers are killed");
         // The master first: it would start others in their place.
         left.sort_by_key(|id| *id != new);
         for id in left {
@@ -170,7 +167,7 @@ impl<'a> Run<'a> {
                 return Ok(master);
             }
         }
-        Err("gunicorn started no second master: it ended at once, or SIGUSR2 did not reach it"
+        Err("gunicorn started no second master: it exited at once, or SIGUSR2 did not reach it"
             .into())
     }
 
@@ -193,7 +190,7 @@ impl<'a> Run<'a> {
             observer.look(&[old.pid, new.pid]);
             self.tell.tick(Step::Trigger, &probing.counts());
             if observer.process(new.pid) != Some(new) {
-                return Err("the second master ended: the new release does not start".into());
+                return Err("the second master exited: the new release does not start".into());
             }
             if self.doors.interrupts.heard() {
                 return Err("stopped by a signal before the new release served".into());
@@ -201,7 +198,7 @@ impl<'a> Run<'a> {
             let mine = || observer.workers.values().filter(|worker| worker.master == new.pid);
             let gone = mine().filter(|worker| worker.gone.is_some()).count();
             if gone > died.max(wanted) {
-                return Err("the new release's workers end as soon as they start".into());
+                return Err("the new release's workers exit as soon as they start".into());
             }
             died = died.max(gone.min(wanted));
             let loaded =
@@ -216,7 +213,7 @@ impl<'a> Run<'a> {
     /// Tells systemd, and sees that it has heard.
     fn hand_over(&mut self, old: Id, new: Id) -> Result<(), String> {
         act::hand_over(old.pid, new.pid)
-            .map_err(|error| format!("systemd was not told: {error}"))?;
+            .map_err(|error| format!("systemd was not notified: {error}"))?;
         let deadline = Instant::now() + APPEAR;
         while Instant::now() < deadline {
             let state = unit::state(self.doors.host, &self.request.unit)?;
@@ -225,7 +222,7 @@ impl<'a> Run<'a> {
             }
             std::thread::sleep(LOOK);
         }
-        Err("systemd did not take the second master as the unit's main process".into())
+        Err("systemd did not accept the second master as the unit's main process".into())
     }
 }
 

@@ -68,7 +68,7 @@ pub fn state(host: &dyn Host, unit: &str) -> Result<State, String> {
         .map_err(|error| error.to_string())?;
     let shown = systemctl::parse(&output.stdout);
     let Some(shown) = shown.first() else {
-        return Err(format!("systemctl show {unit} says nothing"));
+        return Err(format!("systemctl show {unit} printed nothing"));
     };
     let text = |property: &str| shown.get(property).unwrap_or_default().to_owned();
     Ok(State {

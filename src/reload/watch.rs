@@ -157,7 +157,7 @@ impl<'h> Watcher<'h> {
                 result => format!(" ({result})"),
             };
             let word = if state.sub == "auto-restart" { "auto-restart" } else { &state.active };
-            return Err(self.failure(format!("gunicorn's master ended, the unit is {word}{how}")));
+            return Err(self.failure(format!("gunicorn's master exited, the unit is {word}{how}")));
         }
         if !matches!(state.reload_result.as_str(), "" | "success") && self.strategy == Strategy::Hup
         {
@@ -166,7 +166,7 @@ impl<'h> Watcher<'h> {
         if let Some(main) = self.handed.main {
             let same = state.main_pid == main.pid && self.observer.process(main.pid) == Some(main);
             if !same {
-                let why = "gunicorn's master ended, and systemd started it anew";
+                let why = "gunicorn's master exited, and systemd restarted it";
                 return Err(self.failure(why));
             }
         }
@@ -183,7 +183,7 @@ impl<'h> Watcher<'h> {
             .filter(|worker| new(&worker.id) && worker.gone.is_some() && worker.loaded.is_none())
             .count();
         if gone > self.wanted * 2 + 2 {
-            let why = format!("{gone} new workers ended before they had loaded the application");
+            let why = format!("{gone} new workers exited before they had loaded the application");
             return Err(self.failure(why));
         }
         Ok(())
@@ -251,7 +251,7 @@ impl<'a> Run<'a> {
                     done = Some(Instant::now());
                     probing.mark("handed over");
                     let text = format!(
-                        "old workers gone, new ones stand after {:.1} s; watching {} s more",
+                        "old workers gone, new ones up after {:.1} s; watching {} s more",
                         watcher.handed.at.elapsed().as_secs_f64(),
                         self.request.settle.as_secs()
                     );
@@ -262,7 +262,7 @@ impl<'a> Run<'a> {
                     let old = &watcher.handed.old;
                     lingering = watcher.observer.living().filter(|w| old.contains(&w.id)).count();
                     if lingering == 0 {
-                        let why = "the new release's workers did not stand within a minute";
+                        let why = "the new release's workers were not up within a minute";
                         return Err(watcher.failure(why));
                     }
                     break false;
@@ -332,8 +332,8 @@ impl<'a> Run<'a> {
         if ready.stale && ready.strategy != Strategy::Restart && !shown {
             let before = self.story.before.as_deref().map(super::name);
             return Err(failure(format!(
-                "{} is what still serves: gunicorn does not look through the link (U113)",
-                before.unwrap_or_else(|| "the code before".into())
+                "{} still serves: gunicorn does not follow the link (U113)",
+                before.unwrap_or_else(|| "the previous code".into())
             )));
         }
         if shown {
@@ -347,21 +347,23 @@ impl<'a> Run<'a> {
             if without > 0 || with == 0 {
                 let (all, none) = (now.with_version, now.without_version);
                 self.story.evidence.push(format!(
-                    "since the first probe {all} answers held the text of --expect-version, {none} did not"
+                    "since the first probe {all} answers contained the text of --expect-version, \
+                     {none} did not"
                 ));
                 return Err(failure(format!(
-                    "what answers is not the release that was meant: {without} of {} answers are without \
-                     the text of --expect-version",
+                    "the wrong release answers: {without} of {} answers lack the text of \
+                     --expect-version",
                     with + without
                 )));
             }
-            let text = format!("all of {with} answers hold the text of --expect-version");
+            let text = format!("all of {with} answers contain the text of --expect-version");
             self.say(Step::Verify, &text);
             return Ok(());
         }
         let count = watched.workers.iter().filter(|worker| worker.gone.is_none()).count();
         let text = format!(
-            "all {count} workers started after the reload (--expect-version TEXT would look at what they answer)"
+            "all {count} workers started after the reload (--expect-version TEXT would check their \
+             answers)"
         );
         self.say(Step::Verify, &text);
         Ok(())
@@ -382,7 +384,7 @@ impl<'a> Run<'a> {
             failed -= watched.excused.min(failed);
             gap = std::time::Duration::ZERO;
             promise = format!(
-                "since its workers stand {failed} probes failed, {} before",
+                "since its workers are up {failed} probes failed, {} before",
                 watched.excused
             );
         }
@@ -391,7 +393,7 @@ impl<'a> Run<'a> {
         let release = release.unwrap_or_else(|| "the code".into());
         let mut degraded = Vec::new();
         if watched.stopped {
-            degraded.push("stopped by a signal before it was seen to the end".to_owned());
+            degraded.push("stopped by a signal before the end was seen".to_owned());
             if failed > 0 {
                 self.story.next.push(format!("deploy-doctor rollback {}", self.request.unit));
             }
@@ -401,7 +403,7 @@ impl<'a> Run<'a> {
         }
         if gap > self.request.stall {
             degraded.push(format!(
-                "the site stood still for {:.2} s (more than {:.2} s)",
+                "the site stalled for {:.2} s (more than {:.2} s)",
                 gap.as_secs_f64(),
                 self.request.stall.as_secs_f64()
             ));
@@ -425,7 +427,7 @@ impl<'a> Run<'a> {
             self.story.end(Ending::Degraded, why);
             if failed == 0 && gap > self.request.stall && ready.strategy == Strategy::Hup {
                 self.story.note(
-                    "with --strategy usr2 the next reload would not stand still: the new workers load \
+                    "with --strategy usr2 the next reload would not stall: the new workers load \
                      the application while the old ones serve",
                 );
             }

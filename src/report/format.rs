@@ -1,4 +1,4 @@
-//! The formats: which there are, and which file writes each.
+//! The list of formats, and which file writes each.
 
 use std::fmt;
 
@@ -21,9 +21,9 @@ pub enum Format {
     Github,
     /// GitLab's Code Quality report
     Gitlab,
-    /// JUnit's XML, a test a rule
+    /// JUnit's XML, one test per rule
     Junit,
-    /// TAP version 13, a test a rule
+    /// TAP version 13, one test per rule
     Tap,
     /// Metrics for node_exporter's textfile collector
     Prometheus,

@@ -1,8 +1,8 @@
 //! `--format markdown`: a comment for a pull request: the verdicts, the findings, each with its lines
 //! folded away.
 //!
-//! Nothing of what was read is markup here: text is escaped, and neither mentions people (`@name`)
-//! nor links issues (`#12`). Lines of files stand in fences that none of them can close.
+//! Nothing that was read becomes markup: text is escaped, so it mentions no people (`@name`) and
+//! links no issues (`#12`). Lines of files are in fences that no line can close.
 
 use std::fmt::Write;
 
@@ -47,7 +47,7 @@ pub(super) fn markdown(view: &View) -> String {
     }
     if told < findings.len() {
         let more = plural(findings.len() - told, "more finding");
-        let _ = writeln!(out, "…and {more} that a comment has no room for.\n");
+        let _ = writeln!(out, "…and {more} that do not fit into a comment.\n");
     }
     out.push_str(&foot);
     out
@@ -57,7 +57,10 @@ fn foot(view: &View) -> String {
     match view.summary.skipped {
         0 => String::new(),
         skipped => {
-            format!("{} skipped: not everything was there to look at.\n", plural(skipped, "check"))
+            format!(
+                "{} skipped: not everything was available to check.\n",
+                plural(skipped, "check")
+            )
         }
     }
 }

@@ -119,7 +119,7 @@ impl<'a> Artifacts<'a> {
     fn start_of(&self, app: &crate::facts::App) -> Placed {
         let unit = &app.service.unit;
         match unit.last("Service", "ExecStart") {
-            Some(start) => self.placed(start.span, "gunicorn is started here"),
+            Some(start) => self.placed(start.span, "starts gunicorn"),
             None => self.line(&unit.path, Some(1)),
         }
     }

@@ -19,9 +19,9 @@ pub(super) fn prometheus(view: &View) -> String {
     skipped(view, scope, &mut out);
     head(&mut out, "problems", "What could not be read or understood.");
     series(&mut out, "problems", &[("scope", scope)], view.gaps().count() as u64);
-    head(&mut out, "suppressed_findings", "Findings that were held back.");
+    head(&mut out, "suppressed_findings", "Findings that were suppressed.");
     series(&mut out, "suppressed_findings", &[("scope", scope)], view.summary.suppressed as u64);
-    head(&mut out, "known_findings", "Findings that the baseline knows.");
+    head(&mut out, "known_findings", "Findings in the baseline.");
     series(&mut out, "known_findings", &[("scope", scope)], view.summary.known as u64);
     let time = humantime::parse_rfc3339(&view.source.time).ok();
     let since = time.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
@@ -64,7 +64,7 @@ fn findings(view: &View, scope: &str, out: &mut String) {
 
 /// The answer for each application: 1 for the one that holds.
 fn verdicts(view: &View, scope: &str, out: &mut String) {
-    head(out, "verdict", "What a reload does to each application: 1 for the one that holds.");
+    head(out, "verdict", "What a reload does to each application: 1 for the verdict that applies.");
     for app in &view.apps {
         for verdict in ["zero-downtime", "at-risk", "will-break", "unknown"] {
             let labels = [("scope", scope), ("app", app.name), ("verdict", verdict)];
@@ -84,7 +84,7 @@ fn skipped(view: &View, scope: &str, out: &mut String) {
         let kind = kind.as_ref().and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
         *counts.entry((skip.app.unwrap_or("host"), kind)).or_default() += 1;
     }
-    head(out, "skipped_rules", "Rules that could not judge, by the kind of reason.");
+    head(out, "skipped_rules", "Rules that were skipped, by the kind of reason.");
     for ((app, reason), count) in counts {
         series(out, "skipped_rules", &[("scope", scope), ("app", app), ("reason", &reason)], count);
     }
@@ -93,7 +93,7 @@ fn skipped(view: &View, scope: &str, out: &mut String) {
 fn run(scope: &str, seconds: u64, complete: bool, out: &mut String) {
     head(out, "last_run_timestamp_seconds", "When the check last ran, in seconds since 1970.");
     series(out, "last_run_timestamp_seconds", &[("scope", scope)], seconds);
-    head(out, "run_success", "1 where the check ran and read all that it should.");
+    head(out, "run_success", "1 if the check ran and read everything it should.");
     series(out, "run_success", &[("scope", scope)], u64::from(complete));
     head(out, "build_info", "The program's version.");
     let labels = [("scope", scope), ("version", env!("CARGO_PKG_VERSION"))];

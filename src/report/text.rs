@@ -148,7 +148,7 @@ pub(super) fn verdict_words(result: &AppOutcome, outcome: &Outcome) -> (&'static
             ("a reload loses nothing, as far as these files show", Tone::Good)
         }
         (Verdict::Unknown, _) if result.checklist.iter().any(|item| !item.accepted.is_empty()) => {
-            ("nothing wrong was seen but what is accepted", Tone::Fair)
+            ("nothing wrong was seen except accepted findings", Tone::Fair)
         }
         (Verdict::Unknown, _) => {
             ("nothing wrong was seen, but not everything could be read", Tone::Fair)
@@ -166,7 +166,7 @@ fn headline(result: &AppOutcome, outcome: &Outcome, not_asked: bool, style: Styl
     };
     let unseen = match (result.verdict, not_asked) {
         (Verdict::WillBreak, _) | (_, false) => "",
-        _ => " (no answer of the site was looked at: --probe URL asks for one)",
+        _ => " (no answer of the site was checked: --probe URL does that)",
     };
     format!("{name}: {says}{unseen}")
 }
@@ -252,7 +252,7 @@ fn checklist(result: &AppOutcome, not_asked: &[&str], style: Style, out: &mut St
         let note = match item.status {
             Status::Pass if item.seen == Some(SeenIn::Files) => "as far as files show".to_owned(),
             Status::Unknown if item.skipped.iter().any(|code| not_asked.contains(code)) => {
-                "no answer was looked at: --probe URL".to_owned()
+                "no answer was checked: --probe URL".to_owned()
             }
             Status::Unknown if item.findings.is_empty() => not_known(item),
             _ => item.findings.join(" "),
@@ -276,7 +276,7 @@ fn checklist(result: &AppOutcome, not_asked: &[&str], style: Style, out: &mut St
     }
     if !open.is_empty() {
         let items = plural(open.len(), "item");
-        let _ = writeln!(out, "   {items} only a running host can answer: run it there");
+        let _ = writeln!(out, "   {items} to check on a running host: run this there");
     }
     out.push('\n');
 }
@@ -285,7 +285,7 @@ fn checklist(result: &AppOutcome, not_asked: &[&str], style: Style, out: &mut St
 pub(super) fn not_known(item: &ChecklistItem) -> String {
     match &item.why {
         _ if !item.accepted.is_empty() => {
-            format!("accepted, not mended: {}", item.accepted.join(" "))
+            format!("accepted, not fixed: {}", item.accepted.join(" "))
         }
         Some(why) => format!("not known: {}", clean(why)),
         None => "not known".to_owned(),

@@ -32,9 +32,9 @@ impl Times {
 
 impl fmt::Display for Times {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "read and judged in {}", milliseconds(self.own))?;
+        write!(f, "read and checked in {}", milliseconds(self.own))?;
         for (at, (name, count, took)) in self.asked.iter().enumerate() {
-            let before = if at == 0 { "; beside that " } else { ", " };
+            let before = if at == 0 { "; in addition " } else { ", " };
             write!(f, "{before}{name} {}", milliseconds(*took))?;
             if *count > 1 {
                 write!(f, " ({count} times)")?;
@@ -57,9 +57,9 @@ mod tests {
         let ms = Duration::from_millis;
         let asked = vec![("systemctl", ms(30)), ("journalctl", ms(5)), ("journalctl", ms(7))];
         let times = Times::new(ms(62), asked).to_string();
-        let told = "read and judged in 20.0 ms; beside that systemctl 30.0 ms, \
+        let told = "read and checked in 20.0 ms; in addition systemctl 30.0 ms, \
                     journalctl 12.0 ms (2 times)";
         assert_eq!(times, told);
-        assert_eq!(Times::new(ms(9), Vec::new()).to_string(), "read and judged in 9.0 ms");
+        assert_eq!(Times::new(ms(9), Vec::new()).to_string(), "read and checked in 9.0 ms");
     }
 }

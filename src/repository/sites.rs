@@ -1,5 +1,5 @@
-//! What is read together, as one host would: units with their sockets, and the nginx files in
-//! front of them.
+//! Groups files as one host reads them: units with their sockets, and the nginx files in front of
+//! them.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -50,15 +50,15 @@ impl Hand {
     /// In one line, as a title.
     pub fn title(&self) -> String {
         match self.goes {
-            true => format!("take {} out of {}", self.write, self.place),
-            false => format!("{} in {}", self.write, self.place),
+            true => format!("remove {} from {}", self.write, self.place),
+            false => format!("set {} in {}", self.write, self.place),
         }
     }
 
     /// In one line of a help.
     pub fn line(&self) -> String {
         match self.goes {
-            true => format!("By hand: {}", self.title()),
+            true => format!("Remove {} from {}", self.write, self.place),
             false => format!("In {}: {}", self.place, self.write),
         }
     }

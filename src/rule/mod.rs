@@ -151,18 +151,18 @@ impl Item {
     pub fn title(self) -> &'static str {
         match self {
             Self::ExecReload => "systemctl reload reaches gunicorn",
-            Self::MultipleWorkers => "a second worker serves meanwhile",
+            Self::MultipleWorkers => "another worker serves on reload",
             Self::UpstreamStable => "nginx's upstream bridges the reload",
             Self::Dependencies => "requirements are installed",
-            Self::Migrations => "database and code fit together",
-            Self::Environment => "the environment arrives as meant",
+            Self::Migrations => "database and code match",
+            Self::Environment => "variables arrive as intended",
             Self::ReleasePath => "a reload follows the release link",
             Self::StaticAssets => "static files belong to the release",
-            Self::CodeBoots => "the new code can be started",
+            Self::CodeBoots => "the new code can start",
             Self::ReloadSucceeds => "the reload itself can succeed",
             Self::WorkersReplaced => "all old workers go away",
             Self::No502 => "nginx reaches gunicorn",
-            Self::ReleaseServes => "the release meant is the one served",
+            Self::ReleaseServes => "the intended release is served",
             Self::CleanLogs => "the logs are clean",
             Self::RollbackPath => "there is a release to go back to",
         }

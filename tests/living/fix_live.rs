@@ -62,7 +62,7 @@ END"#;
     let (code, said) = fix(&container, "--apply --run-actions --select G201");
     assert_eq!(code, Some(4), "{said}");
     assert!(said.contains("failed: systemctl restart myapp.service"), "{said}");
-    assert!(said.contains("myapp.service ran before and does not run now"), "{said}");
+    assert!(said.contains("myapp.service ran before and is not running now"), "{said}");
     assert_eq!(etc(&container), before);
     container.sh_ok("systemctl is-active myapp");
     container.eventually(10, "curl -sf -H 'Host: example.com' http://127.0.0.1/");

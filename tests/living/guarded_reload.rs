@@ -173,7 +173,7 @@ fn what_breaks_all_the_same_is_taken_back() {
             "no answer in time",
         ),
         // It answers, and is not the release that was meant.
-        ("other", "", "--expect-version a-third-release", "is not the release that was meant"),
+        ("other", "", "--expect-version a-third-release", "the wrong release answers"),
         ("errors", "sed -i 's/return {\"release/1 \\/ 0; return {\"release/' wsgi.py", "", "5xx"),
     ] {
         release(&container, name, change);
@@ -211,7 +211,7 @@ fn a_slow_import_stalls_a_reload_and_no_hand_over() {
         &container,
         &format!("--release {RELEASES}/slow {common} --strategy hup --max-stall 1"),
     );
-    ran.ends(7, "degraded").says("stood still");
+    ran.ends(7, "degraded").says("stalled");
     let seen = ran.story["probes"]["targets"][0]["longest_gap"]["ms"].as_f64().unwrap() / 1000.0;
     let log = container.sh_ok("awk '$2 == 200 { print $1 }' /var/log/nginx/truth.log | sort -n");
     let times: Vec<f64> = log.lines().map(|line| line.parse().unwrap()).collect();
@@ -302,7 +302,7 @@ fn a_second_run_is_refused_and_a_sick_site_too() {
     release(&container, "two", "");
     container.sh_ok("systemctl stop nginx");
     let ran = reload(&container, &format!("--release {RELEASES}/two {PROBE} two"));
-    ran.ends(1, "refused").says("not well before the reload");
+    ran.ends(1, "refused").says("not healthy before the reload");
     assert!(link(&container).ends_with("one"));
 }
 
@@ -539,7 +539,7 @@ fn migrations_decide_on_the_way_there_and_back() {
     release(&container, "broken", &change);
     container.sh_ok(&format!("cd {RELEASES}/broken && {ALEMBIC} upgrade head"));
     let ran = reload(&container, &format!("--release {RELEASES}/broken {common} b2e1d3c5f7a9"));
-    ran.ends(6, "rollback-failed").says("does not know the database's revision b2e1d3c5f7a9");
+    ran.ends(6, "rollback-failed").says("lacks the database's revision b2e1d3c5f7a9");
     assert!(link(&container).ends_with("broken"), "{}", ran.said);
     assert!(revision().contains("b2e1d3c5f7a9"));
 }

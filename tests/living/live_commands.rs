@@ -85,7 +85,7 @@ fn a_command_that_fails_is_a_reason_and_no_failure() {
     let seen = Case::healthy().living(|h| {
         h.command("systemctl show", Ok(no_systemd));
     });
-    assert!(seen.check().reasons("U121")[0].contains("ended with status 1: System has not been"));
+    assert!(seen.check().reasons("U121")[0].contains("exited with status 1: System has not been"));
     assert!(seen.check().problems.is_empty());
 }
 
@@ -222,9 +222,9 @@ fn each_cause_in_nginx_log_is_named() {
         line("09:16:00", &said, socket)
     };
     for (text, words) in [
-        (connect("2: No such file or directory"), "was not there (2)"),
-        (connect("13: Permission denied"), "may not connect"),
-        (connect("111: Connection refused"), "nobody listened"),
+        (connect("2: No such file or directory"), "did not exist (2)"),
+        (connect("13: Permission denied"), "cannot connect"),
+        (connect("111: Connection refused"), "nothing listened"),
         (connect("11: Resource temporarily unavailable"), "was full (11)"),
         (
             line(
@@ -233,7 +233,7 @@ fn each_cause_in_nginx_log_is_named() {
                  from upstream",
                 socket,
             ),
-            "hung up",
+            "closed the connection",
         ),
         (
             line(
@@ -242,7 +242,7 @@ fn each_cause_in_nginx_log_is_named() {
                  upstream",
                 socket,
             ),
-            "hung up",
+            "closed the connection",
         ),
     ] {
         let seen = with_log(&text);
@@ -293,7 +293,7 @@ fn what_another_server_answered_was_not_lost() {
     let one = lines(&[("09:16:00", refused, six)]);
     let seen = case(&one, "").check();
     let hit = seen.only("L804").is(Severity::Warning);
-    hit.says("had to ask another server for 1 request").helps("take [::1]:8000 out");
+    hit.says("had to pass 1 request to another server").helps("remove [::1]:8000");
     // On one connection, one request after the other.
     let two = lines(&[("09:16:00", refused, six), ("09:16:07", refused, four)]);
     let both = case(&two, "").check();

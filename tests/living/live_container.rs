@@ -227,7 +227,7 @@ fn others_take_the_socket() {
     assert!(found.text.contains("is no longer gunicorn's"), "{}", found.text);
     container.sh_ok("systemctl stop byhand");
     let found = codes(&["S607"]);
-    assert!(found.text.contains("nothing stands at"), "{}", found.text);
+    assert!(found.text.contains("nothing is at"), "{}", found.text);
     container.sh_ok("systemctl restart myapp");
     codes(&[]);
     // A file that only looks like it: bound, and nobody listens.

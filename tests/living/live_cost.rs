@@ -131,6 +131,6 @@ fn the_time_is_told_where_it_was_asked_for() {
     };
     let said = run(&["-v"]);
     let last = said.lines().last().unwrap();
-    assert!(last.starts_with("read and judged in ") && last.ends_with(" ms"), "{last}");
-    assert!(!run(&[]).contains("read and judged"));
+    assert!(last.starts_with("read and checked in ") && last.ends_with(" ms"), "{last}");
+    assert!(!run(&[]).contains("read and checked"));
 }

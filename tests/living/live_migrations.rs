@@ -169,7 +169,7 @@ fn the_database_is_asked() {
         "setpriv --reuid=www-data --regid=www-data --clear-groups \
                      touch /var/lib/myapp/app.db",
     );
-    finds(&check(&container), &["2 migrations", "--preflight: the database holds no revision"]);
+    finds(&check(&container), &["2 migrations", "--preflight: the database has no revision"]);
     assert_eq!(container.sh_ok("stat -c %s /var/lib/myapp/app.db").trim(), "0");
 
     container.sh_ok(&format!("{FLASK} upgrade a1f0c2d4e6b8"));

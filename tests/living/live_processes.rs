@@ -225,7 +225,7 @@ fn workers_without_a_master_are_no_second_master() {
     // In the session of somebody who logged in, on the service's socket.
     let left = "711 like=811 parent=1 unit=session-1.scope start=50";
     let seen = living(left).check();
-    assert!(seen.only("P508").message.contains("beside the new"), "{seen:#?}");
+    assert!(seen.only("P508").message.contains("alongside the new"), "{seen:#?}");
     assert!(seen.of("P507").is_empty());
     // The same with nothing to tell it by (a title, another system): a second master, as before.
     let seen = living(&format!("{left} caught=0")).check();
@@ -275,12 +275,12 @@ fn a_port_is_a_socket_too() {
 #[test]
 fn a_socket_in_a_view_of_its_own_is_not_called_lost() {
     let mut case = living("- file /run/myapp/gunicorn.sock");
-    assert!(case.check().only("S607").message.contains("was taken away"));
+    assert!(case.check().only("S607").message.contains("was removed"));
     // As PrivateTmp= and its like give it one.
     case.host.link("/proc/800/ns/mnt", "mnt:[4026532999]");
     let seen = case.check();
     assert!(seen.of("S607").is_empty());
-    assert!(seen.reasons("S607")[0].contains("a view of its own"), "{seen:?}");
+    assert!(seen.reasons("S607")[0].contains("its own view"), "{seen:?}");
     // Nor where a file system does not tell its inodes.
     let mut case = living("");
     case.host.binds("/run/myapp/gunicorn.sock", &[(40001, None)]);

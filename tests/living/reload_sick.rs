@@ -39,7 +39,7 @@ fn what_fails_after_a_restart_is_taken_back() {
         ),
     );
     ran.ends(5, "rolled-back").says("stripe_that_is_not_there");
-    assert!(!ran.said.contains("new ones stand"), "{}", ran.said);
+    assert!(!ran.said.contains("new ones up"), "{}", ran.said);
     assert!(answers(&container).contains("2026-04-21"));
 }
 
@@ -52,7 +52,7 @@ fn a_rollback_mends_what_does_not_work() {
     deployed_by_hand(&container, "errors");
     let ran = reload(&container, &format!("--release {RELEASES}/2026-04-21 {PROBE} x"));
     ran.ends(1, "refused").says("deploy-doctor rollback myapp.service").says("--force baseline");
-    rollback(&container, &back).ends(0, "reloaded").says("is not well");
+    rollback(&container, &back).ends(0, "reloaded").says("is not healthy");
     assert!(answers(&container).contains("2026-04-21"));
     // One whose master ends at once, over and over.
     release(&container, "import", "sed -i '1i import stripe_that_is_not_there' wsgi.py");
@@ -63,7 +63,7 @@ fn a_rollback_mends_what_does_not_work() {
     assert!(answers(&container).contains("2026-04-21"));
     // And one that was stopped.
     container.sh_ok("systemctl stop myapp");
-    rollback(&container, &back).ends(0, "reloaded").says("started anew");
+    rollback(&container, &back).ends(0, "reloaded").says("started again");
     assert!(answers(&container).contains("2026-04-21"));
 }
 
@@ -80,7 +80,7 @@ fn the_release_before_is_not_forgotten() {
     assert!(link(&container).ends_with("2026-04-21"));
     let again = rollback(&container, "");
     assert_eq!(again.code, Some(3), "{}", again.said);
-    again.says("went back already").says("--to DIR");
+    again.says("was a rollback").says("--to DIR");
     assert!(link(&container).ends_with("2026-04-21"));
 }
 

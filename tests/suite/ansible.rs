@@ -37,8 +37,8 @@ fn what_is_wrong_with_a_task_is_said() {
     for (arguments, why) in [
         (r#""state": "absent""#, "checked, fixed or reloaded"),
         (r#""state": ["fixed"]"#, "checked, fixed or reloaded"),
-        (r#""aps": "kanary""#, "aps: no such parameter; there are state, "),
-        (r#""unsafe": true"#, "unsafe does not go with state=checked, but with state=fixed"),
+        (r#""aps": "kanary""#, "aps: no such parameter; the parameters are state, "),
+        (r#""unsafe": true"#, "unsafe cannot be used with state=checked, only with state=fixed"),
         (r#""state": "fixed", "unsafe": "kanary""#, "unsafe: true or false"),
         (r#""state": "reloaded""#, "wants apps"),
         (r#""state": "reloaded", "apps": {"a": 1}"#, "apps: a list"),

@@ -135,12 +135,12 @@ fn what_is_gone_is_told_and_pruned() {
     let (code, document) = known.check(&[]);
     assert_eq!((code, known_and_new(&document)), (Some(0), (2, 0)));
     let says = document["problems"][0]["message"].as_str().unwrap();
-    assert_eq!(says, "one known finding is gone: deploy-doctor baseline prune takes it out");
+    assert_eq!(says, "one known finding is gone: deploy-doctor baseline prune removes it");
     // Where the rule did not run, nobody can say that it is gone.
     assert_eq!(known.check(&["--ignore", "E401"]).1["problems"], json!([]));
 
     let ran = known.baseline("prune", &[]);
-    assert!(ran.stdout.ends_with("known.json: 2 known findings, 1 taken out\n"), "{}", ran.all());
+    assert!(ran.stdout.ends_with("known.json: 2 known findings, 1 removed\n"), "{}", ran.all());
     assert_eq!(known.check(&[]).1["problems"], json!([]));
     known.append(BAD_LINE);
     assert_eq!(known_and_new(&known.check(&[]).1), (2, 1), "it is new again");

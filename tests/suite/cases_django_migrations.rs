@@ -154,7 +154,7 @@ fn a_parent_that_nobody_has_is_shown_where_it_is_named() {
     let seen = with(first(), "0003_x", "0002_gone").check();
     let found = seen.only("R705");
     found.says(
-        "NodeNotFoundError: migration shop.0003_x follows shop.0002_gone, which no file holds",
+        "NodeNotFoundError: migration shop.0003_x follows shop.0002_gone, which no file contains",
     );
     found.helps("git log --all --oneline -- '*/migrations/0002_gone.py'");
 
@@ -174,7 +174,7 @@ fn a_parent_that_nobody_has_is_shown_where_it_is_named() {
     let before = "    run_before = [('gone', '0001_initial')]\n";
     let before = migration("[('shop', '0001_initial')]", before);
     let seen = first().in_release(&file("0002_x"), before).check();
-    seen.only("R705").says("is to run before gone.0001_initial");
+    seen.only("R705").says("must run before gone.0001_initial");
 }
 
 #[test]
@@ -331,15 +331,16 @@ fn what_breaks_the_running_code_is_shown_with_model_and_field() {
         ("migrations.AlterModelTable('order', 'orders')", "renames the table of shop.Order"),
         (
             "migrations.AddField('order', 'x', models.IntegerField(default=0))",
-            "adds shop.Order.x, which must be filled: its default is Django's and not the database's",
+            "adds shop.Order.x, which must be filled: its default is in Django, not in the \
+             database",
         ),
         (
             "migrations.AlterField('order', 'note', models.TextField())",
-            "lets shop.Order.note no longer be empty",
+            "makes shop.Order.note not nullable",
         ),
         (
             "migrations.AlterField('order', 'name', models.CharField(max_length=10))",
-            "gives shop.Order.name a type that holds less",
+            "gives shop.Order.name a narrower type",
         ),
         (
             "migrations.AlterField('order', 'name', models.CharField(max_length=20, unique=True))",

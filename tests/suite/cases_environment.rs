@@ -153,7 +153,7 @@ fn a_file_in_the_release_is_found() {
         .file(DROP_IN, "[Service]\nEnvironmentFile=/srv/myapp/current/.env\n")
         .in_release(".env", "API_TOKEN=abcdef\n");
     case = case.own("/srv/myapp/releases/2026-04-21/.env", 0o600, 0, 0);
-    assert!(case.check().only("E407").message.contains("lie in a release"));
+    assert!(case.check().only("E407").message.contains("are inside a release"));
     // A link in the release to a file beside it is how it is done.
     let mut case = Case::healthy()
         .file(DROP_IN, "[Service]\nEnvironmentFile=/srv/myapp/current/.env\n")
@@ -239,7 +239,7 @@ fn a_file_that_is_not_taken_is_mended_before_variables_are_added() {
         .file("/etc/other.env", "NEEDED_A=1\n")
         .check();
     let help = &seen.of("E410")[0].help;
-    assert!(help.starts_with("mend EnvironmentFile= first (U116)"), "{help}");
+    assert!(help.starts_with("fix EnvironmentFile= first (U116)"), "{help}");
 }
 
 #[test]

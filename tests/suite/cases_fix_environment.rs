@@ -81,7 +81,7 @@ fn what_a_dropped_line_hid_is_mended_with_it() {
     let repaired = repair.drop_in();
     assert!(repaired.paths().is_empty());
     let [left] = repaired.plan.left.as_slice() else { panic!("{:#?}", repaired.plan) };
-    assert_eq!(left.reason, Reason::Impossible("it would bring E408".to_owned()));
+    assert_eq!(left.reason, Reason::Impossible("it would cause E408".to_owned()));
 }
 
 #[test]

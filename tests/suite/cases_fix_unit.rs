@@ -339,7 +339,7 @@ fn an_instances_directory_stays_a_specifier_in_its_template() {
     let plan = repair.in_place().plan;
     let [left] = plan.left.as_slice() else { panic!("{plan:#?}") };
     let Reason::Impossible(why) = &left.reason else { panic!("{left:#?}") };
-    assert!(why.contains("web@.service is every instance's file"), "{why}");
+    assert!(why.contains("web@.service is shared by all instances"), "{why}");
     assert!(plan.changes.is_empty(), "{plan:#?}");
 }
 

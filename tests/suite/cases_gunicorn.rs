@@ -190,7 +190,7 @@ fn lost_requests_follow_the_table() {
         let words = format!("under gunicorn {gunicorn} with gthread: gunicorn {measured} behind");
         assert!(found.message.contains(&words), "{}", found.message);
         assert!(found.help.contains("27.0 is the first version that loses none"));
-        assert!(found.help.contains("take `keepalive` out"), "{}", found.help);
+        assert!(found.help.contains("remove `keepalive`"), "{}", found.help);
     }
     nginx(kept_alive(version(started(THREADS), "27.0.1")), "1.22.1").check().passes("G207");
     nginx(kept_alive(version(started("-w 3 wsgi:app"), "20.1.0")), "1.22.1").check().passes("G207");
@@ -327,7 +327,7 @@ fn what_gunicorn_refuses_behind_the_colon() {
         seen.of("G210").first().map(|found| found.message.clone())
     };
     assert!(
-        refused("wsgi:create_app()").is_some_and(|m| m.contains("wants 1 argument and is given 0"))
+        refused("wsgi:create_app()").is_some_and(|m| m.contains("needs 1 argument and gets 0"))
     );
     assert!(refused("wsgi:nothing").is_some_and(|m| m.contains("is None")));
     assert!(refused("wsgi:web.app").is_some_and(|m| m.contains("dotted")));

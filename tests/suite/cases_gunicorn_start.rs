@@ -142,7 +142,7 @@ fn a_configuration_file_that_fails_is_named() {
         .own("/etc/shop/gunicorn.py", 0o600, 0, 0)
         .check()
         .only("G212")
-        .says("www-data may not read");
+        .says("www-data cannot read");
 }
 
 fn class(class: &str, installed: &[&str], gunicorn: &str) -> Seen {
@@ -323,7 +323,7 @@ fn a_log_that_may_not_be_written_is_named() {
     log("LogsDirectory=shop").check().passes("G230");
     let there =
         |mode, uid| log("").directory("/var/log/shop").own("/var/log/shop", mode, uid, uid).check();
-    there(0o755, 0).only("G230").says("may not write in /var/log/shop");
+    there(0o755, 0).only("G230").says("cannot write in /var/log/shop");
     there(0o755, 33).passes("G230");
     there(0o777, 0).passes("G230");
     let roots = log("").directory("/var/log/shop").own("/var/log/shop", 0o755, 33, 33);
@@ -399,8 +399,8 @@ fn a_logging_dictionary_is_judged_as_it_lies_over_gunicorns_own() {
         Case::healthy().in_release("gunicorn.conf.py", text).check()
     };
     for (inside, part) in [
-        (plain.to_owned(), "the logger gunicorn.error stays, and its handler error_console"),
-        (format!("{plain}, \"loggers\": {{}}"), "the root logger stays, and its handler console"),
+        (plain.to_owned(), "the logger gunicorn.error stays, but its handler error_console"),
+        (format!("{plain}, \"loggers\": {{}}"), "the root logger stays, but its handler console"),
         (
             format!(
                 r#"{plain}, "root": {{"handlers": ["plain"]}}, "loggers": {{"shop": {{"handlers": ["plian"]}}}}"#

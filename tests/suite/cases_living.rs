@@ -231,8 +231,8 @@ fn without_probe_it_is_said_that_no_answer_was_looked_at() {
     };
     let live = text("live");
     let verdict = live.lines().next().unwrap();
-    assert!(verdict.contains("no answer of the site was looked at: --probe URL"), "{live}");
-    assert!(live.contains("no answer was looked at: --probe URL"), "{live}");
+    assert!(verdict.contains("no answer of the site was checked: --probe URL"), "{live}");
+    assert!(live.contains("no answer was checked: --probe URL"), "{live}");
     assert!(!text("root").contains("--probe"), "{}", text("root"));
 }
 

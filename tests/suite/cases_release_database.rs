@@ -64,7 +64,7 @@ fn missing_and_outdated_packages_are_told_apart() {
     let found = seen.only("R703");
     let notes: Vec<&str> = found.places.iter().map(|place| place.note.as_str()).collect();
     assert_eq!(notes, ["redis is not installed", "3.0.3 is installed"]);
-    assert!(found.message.contains("1 more in another version"), "{}", found.message);
+    assert!(found.message.contains("1 more in the wrong version"), "{}", found.message);
 }
 
 #[test]
@@ -197,7 +197,7 @@ fn destructive_operations_are_shown_with_table_and_column() {
         ("op.drop_table('orders')", "drops table orders"),
         ("op.drop_column('users', 'nickname')", "drops users.nickname"),
         ("op.alter_column('users', 'name', new_column_name='full_name')", "renames users.name"),
-        ("op.alter_column('users', 'name', nullable=False)", "lets users.name no longer be empty"),
+        ("op.alter_column('users', 'name', nullable=False)", "makes users.name not nullable"),
         (
             "op.add_column('users', sa.Column('plan', sa.String(8), nullable=False))",
             "adds users.plan that must be filled and has no server default",
@@ -381,9 +381,9 @@ fn a_module_that_its_user_may_not_read_is_told_unless_python_has_it_compiled() {
     };
     let file = format!("{RELEASE}/shop/web.py");
     let seen = closed().own(&file, 0o600, 0, 0).check();
-    seen.only("R711").says("www-data may not read").says("shop/web.py");
+    seen.only("R711").says("www-data cannot read").says("shop/web.py");
     let seen = closed().own(&format!("{RELEASE}/shop"), 0o700, 0, 0).check();
-    seen.only("R711").says("may not pass").says("nor 1 other module");
+    seen.only("R711").says("cannot pass").says("nor 1 other module");
     // An up-to-date compiled form is read in its place.
     let compiled = format!("{RELEASE}/shop/__pycache__/web.cpython-311.pyc");
     closed()

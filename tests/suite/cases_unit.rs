@@ -109,7 +109,7 @@ fn reloads_that_do_not_reload() {
         ("/bin/kill -TERM $MAINPID", "takes the site down"),
         ("/bin/kill $MAINPID", "SIGTERM"),
         ("/bin/kill -9 $MAINPID", "SIGKILL"),
-        ("/bin/kill -s USR1 $MAINPID", "the old code goes on"),
+        ("/bin/kill -s USR1 $MAINPID", "the old code keeps running"),
         ("/bin/kill -HUP -${MAINPID}", "process group"),
         ("/usr/bin/killall -HUP gunicorn", "killall"),
         ("/bin/sh -c 'kill -HUP $(pgrep -o gunicorn)'", "by its name"),
@@ -405,7 +405,7 @@ fn sockets_and_their_directories() {
         case.own("/srv/myapp/run", 0o755, uid, 0).check()
     };
     owned(33).passes("U117");
-    assert!(owned(0).only("U117").places[0].note.contains("www-data may not write"));
+    assert!(owned(0).only("U117").places[0].note.contains("www-data cannot write"));
     let line =
         |text: &str| bind("", "/run/myapp/a.sock").file("/usr/lib/tmpfiles.d/a.conf", text).check();
     line("d /run/myapp 0770 root www-data -\n").passes("U117");
@@ -460,7 +460,7 @@ fn private_directories_for_temporary_files() {
             .file("/etc/nginx/sites-available/myapp", site)
             .check();
     let finding = seen.only("U118");
-    assert!(finding.message.contains("nginx's own PrivateTmp="), "{}", finding.message);
+    assert!(finding.message.contains("nginx's PrivateTmp="), "{}", finding.message);
     assert_eq!(finding.places[2].file, "/etc/nginx/sites-enabled/myapp");
     // Nothing in /tmp: nobody minds.
     drop_in("[Service]\nPrivateTmp=true\n").passes("U118");
@@ -513,7 +513,7 @@ fn programs_that_cannot_run() {
     let plain = Case::healthy().own("/srv/myapp/.venv/bin/gunicorn", 0o644, 0, 0);
     assert!(plain.check().only("U124").message.contains("not executable (mode 0644)"));
     let seen = Case::healthy().own("/srv/myapp/.venv", 0o700, 0, 0).check();
-    assert!(seen.only("U124").message.contains("www-data may not execute"));
+    assert!(seen.only("U124").message.contains("www-data cannot execute"));
     let relative = files(&[("a.service", "[Service]\nExecStart=venv/bin/gunicorn a:b\n")]);
     assert_eq!(place(relative.only("U124")), ("a.service", 2));
     drop_in("[Service]\nExecStartPre=-/nowhere/at/all\n").passes("U124");
@@ -632,7 +632,7 @@ fn the_watchdog_is_no_fault_where_something_may_send_the_sign_of_life() {
     let command = "ExecStart=\nExecStart=/bin/sh -c \"/srv/myapp/.venv/bin/gunicorn --workers 3 \
                    --bind unix:/run/myapp/gunicorn.sock wsgi:app\"\n";
     let shell = Case::healthy().file(DROP_IN, format!("{limit}{command}"));
-    assert!(reason(shell).contains("what starts gunicorn"));
+    assert!(reason(shell).contains("the program that starts gunicorn"));
 }
 
 #[test]
@@ -647,7 +647,7 @@ fn a_variable_that_nothing_sets_leaves_a_hole() {
     seen.only("U134").says("--config gets an empty value").is(Severity::Error);
     let seen = start("--workers 3 --name ${NAME}", "");
     assert_eq!(seen.only("U134").severity, Severity::Warning);
-    start("--workers 3 --access-logfile ${LOGS}/access.log", "").only("U134").says("a hole in it");
+    start("--workers 3 --access-logfile ${LOGS}/access.log", "").only("U134").says("is missing");
     start("--workers ${WORKER}", "Environment=WORKERS=3")
         .only("U134")
         .helps("Did you mean WORKERS?");
@@ -690,7 +690,7 @@ fn a_release_that_the_unit_names() {
     let seen = unit("WorkingDirectory=/srv/myapp/current", &format!("WorkingDirectory={release}"));
     // The code goes through the link all the same.
     let seen = seen.check();
-    seen.only("U114").says("does not start once it is pruned").at(UNIT, 11);
+    seen.only("U114").says("will not start once that is pruned").at(UNIT, 11);
     let old = "/srv/myapp/releases/2026-04-14";
     let seen = unit("--chdir /srv/myapp/current", &format!("--chdir {old}")).check();
     seen.only("U114").says("a reload serves 2026-04-14, and not 2026-04-21");

@@ -95,7 +95,7 @@ fn units_are_read_as_the_hosts_systemd_reads_them() {
     // Ignored by 252: there is no reload.
     let old = on_systemd(252, "Type=notify-reload\nExecReload=\n").check();
     old.only("U101");
-    old.only("U119").says("systemd 252 here does not know the value");
+    old.only("U119").says("systemd 252 here does not support the value");
     on_systemd(257, "Type=notify-reload\nExecReload=\n").check().passes("U101");
     // The setting is there, and the reload reaches nobody.
     let refresh = "ExecReload=\nRefreshOnReload=yes\n";
@@ -107,7 +107,7 @@ fn units_are_read_as_the_hosts_systemd_reads_them() {
     on_systemd(252, post).check().passes("U124");
     // Settings that came since, that went, and that no version has.
     on_systemd(262, "PrivateBPF=yes\n").check().passes("U119");
-    on_systemd(252, "PrivateBPF=yes\n").check().only("U140").says("does not know it yet");
+    on_systemd(252, "PrivateBPF=yes\n").check().only("U140").says("does not support it yet");
     on_systemd(262, "MemoryLimit=1G\n").check().only("U140").says("no longer has it");
     on_systemd(300, "TimeoutStopSecs=60\n").check().skipped("U119");
 }
@@ -134,7 +134,7 @@ fn the_users_shell_runs_the_line() {
     makes_way.passes("U124");
     // Before 258 it is part of the program's name.
     let old = through(257, "/bin/bash");
-    old.only("U140").says("does not know the prefix |");
+    old.only("U140").says("does not support the prefix |");
     old.passes("U124");
     on_systemd(262, "ExecReload=\nExecReload=|/bin/kill -s HUP $MAINPID\n").check().passes("U124");
 }

@@ -104,9 +104,9 @@ fn a_certificate_that_has_ended_is_found_in_a_tree() {
     tree.edit(SITE, "listen 80 default_server;", lines);
     let ran = tree.check(&["--select", "N326"]);
     assert_eq!(ran.code, Some(1), "{}", ran.all());
-    assert!(ran.stdout.contains("its certificate has ended"), "{}", ran.all());
+    assert!(ran.stdout.contains("its certificate has expired"), "{}", ran.all());
     tree.write("/etc/ssl/a.pem", "not a certificate\n");
-    assert!(tree.check(&["--select", "N326"]).stdout.contains("holds no certificate"));
+    assert!(tree.check(&["--select", "N326"]).stdout.contains("contains no certificate"));
 }
 
 /// The site with this in the certificate's file.
@@ -161,8 +161,5 @@ fn the_servers_own_certificate_has_to_be_the_first() {
     let second = format!("{}{}", made.intermediate, made.own);
     let seen = with_file(&second, &made.key).check();
     let found = seen.only("N326");
-    found
-        .is(deploy_doctor::rule::Severity::Error)
-        .says("stands at place 2")
-        .helps("first in the file");
+    found.is(deploy_doctor::rule::Severity::Error).says("is number 2").helps("first in the file");
 }

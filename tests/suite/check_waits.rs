@@ -116,7 +116,7 @@ fn options_of_a_probe_want_one() {
     for option in [["--timeout", "1"], ["--expect-version", "x"]] {
         let ran = run(&["check", "--no-exec", option[0], option[1]]);
         assert_eq!(ran.code, Some(2), "{}", ran.all());
-        assert!(ran.stderr.contains("goes with --probe"), "{}", ran.all());
+        assert!(ran.stderr.contains("needs --probe"), "{}", ran.all());
     }
     let ran = run(&["check", "--no-exec", "--probe", "unix:/x", "--expect-version", ""]);
     assert_eq!(ran.code, Some(2), "{}", ran.all());

@@ -121,11 +121,11 @@ fn the_text_says_in_one_line_what_only_a_host_can_answer() {
         said.contains("✓  systemctl reload reaches gunicorn    as far as files show"),
         "{said}"
     );
-    assert!(said.contains("\n   1 item only a running host can answer: run it there\n"), "{said}");
+    assert!(said.contains("\n   1 item to check on a running host: run this there\n"), "{said}");
     assert!(!said.contains("the logs are clean"), "{said}");
     // What was not read is no matter of the host.
     let unit = tree.at("/etc/systemd/system/myapp.service");
     let said = run(&["check", "--unit", unit.to_str().unwrap()]).stdout;
     assert!(said.contains("?  requirements are installed           not known"), "{said}");
-    assert!(said.contains("\n   1 item only a running host can answer: run it there\n"), "{said}");
+    assert!(said.contains("\n   1 item to check on a running host: run this there\n"), "{said}");
 }

@@ -361,8 +361,8 @@ fn a_comment_without_reason_or_use_is_a_problem_and_no_failure() {
         ("# deploy-doctor: ignore[E401]\n", "gives no reason", 1),
         ("# deploy-doctor: ignore[E401 because\n", "no `]`", 1),
         ("# deploy-doctor: ignore[E999] because\n", "names no rule", 1),
-        ("# deploy-doctor: ignore[E403] because\n", "holds no finding back", 1),
-        ("# deploy-doctor: ignore[E401] because\n\n", "holds no finding back", 1),
+        ("# deploy-doctor: ignore[E403] because\n", "suppresses no finding", 1),
+        ("# deploy-doctor: ignore[E401] because\n\n", "suppresses no finding", 1),
     ] {
         let tree = Copied::of("healthy");
         append(&tree, ENVIRONMENT, &format!("{comment}{BAD_LINE}"));

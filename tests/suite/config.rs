@@ -168,7 +168,7 @@ fn an_entry_that_holds_nothing_back_is_reported() {
     let says = |text: &str| judge(&host, Scope::Root, text, "2026-05-02").1;
     assert_eq!(
         says(&entry("rule = \"E401\"")),
-        ["deploy-doctor.toml:2: the ignore of E401 holds no finding back: remove it"]
+        ["deploy-doctor.toml:2: the ignore of E401 suppresses no finding: remove it"]
     );
     assert_eq!(
         says(&entry("rule = \"E401\"\nuntil = 2026-05-01")),
@@ -179,7 +179,7 @@ fn an_entry_that_holds_nothing_back_is_reported() {
     let other = entry("rule = \"E401\"\napp = \"other\"");
     let given = Given { units: vec![UNIT.into()], ..Given::default() };
     assert_eq!(judge(&host, Scope::Files(given), &other, "").1, Vec::<String>::new());
-    let nobody = "the ignore of E401 holds no finding back: no application is called other";
+    let nobody = "the ignore of E401 suppresses no finding: no application is called other";
     assert_eq!(says(&other), [format!("deploy-doctor.toml:2: {nobody}")]);
 }
 
@@ -228,7 +228,7 @@ fn a_required_variable_that_is_set_nowhere_is_found_where_it_is_required() {
     let empty = Case::healthy().text(ENVIRONMENT) + "STRIPE_KEY=\n";
     let host = Case::healthy().file(ENVIRONMENT, empty).own(ENVIRONMENT, 0o640, 0, 0).into_host();
     let (outcome, _) = judge(&host, Scope::Root, text, "");
-    assert!(outcome.findings[0].finding.message.ends_with("it is set and empty"));
+    assert!(outcome.findings[0].finding.message.ends_with("it is set but empty"));
     let set = Case::healthy().text(ENVIRONMENT) + "STRIPE_KEY=x1\n";
     let host = Case::healthy().file(ENVIRONMENT, set).own(ENVIRONMENT, 0o640, 0, 0).into_host();
     assert_eq!(codes(&judge(&host, Scope::Root, text, "").0), Vec::<&str>::new());
@@ -248,8 +248,8 @@ fn both_sides_are_held_against_the_expected_upstream() {
     assert_eq!(finding.severity, Severity::Warning);
     assert_eq!(
         finding.message,
-        "myapp.service is not reached where it should be: nginx is to connect to \
-         unix:/run/other.sock, gunicorn listens on unix:/run/myapp/gunicorn.sock"
+        "myapp.service is not reached where it should be: nginx should connect to \
+         unix:/run/other.sock, but gunicorn listens on unix:/run/myapp/gunicorn.sock"
     );
     assert_eq!(finding.labels[1].note, "expected here");
 

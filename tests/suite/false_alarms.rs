@@ -188,8 +188,8 @@ fn a_comment_behind_the_working_directory_is_not_to_be_typed() {
             "WorkingDirectory=/srv/myapp/current # the link",
         )
         .check();
-    let hit = seen.only("U112").says("belongs to the path");
-    assert!(!hit.help.contains("the link") && hit.help.contains("a line of its own"), "{hit:#?}");
+    let hit = seen.only("U112").says("is part of the path");
+    assert!(!hit.help.contains("the link") && hit.help.contains("its own line"), "{hit:#?}");
     let missing = Case::healthy()
         .replace(UNIT, "WorkingDirectory=/srv/myapp/current", "WorkingDirectory=/srv/myapp/curent")
         .check();

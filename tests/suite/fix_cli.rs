@@ -98,7 +98,7 @@ fn what_a_crash_left_is_said_and_mended_by_the_next_writing_run() {
     // There is nothing else to undo, and the tree is as it was.
     let ran = fix(&tree, &["--undo"]);
     exit(&ran, 1);
-    assert!(ran.stderr.contains("a change that was interrupted has been taken back"));
+    assert!(ran.stderr.contains("an interrupted change has been undone"));
     assert_eq!(state(&tree.root()), before);
 }
 
@@ -124,7 +124,7 @@ fn apply_writes_and_undo_brings_all_back() {
     let undone = fix(&tree, &["--undo"]);
     exit(&undone, 0);
     assert_eq!(state(&tree.root()), before);
-    assert!(fix(&tree, &["--history"]).stdout.contains("taken back"));
+    assert!(fix(&tree, &["--history"]).stdout.contains("undone"));
     let nothing = fix(&tree, &["--undo"]);
     exit(&nothing, 1);
     assert!(nothing.stdout.contains("no change"), "{}", nothing.all());

@@ -124,7 +124,7 @@ fn undo_is_refused_where_something_changed_since() {
             "its mode",
         ),
         ("etc/nginx/sites-available/myapp", |path| fs::remove_file(path).unwrap(), "it is gone"),
-        ("etc/old.conf", |path| fs::write(path, "mine\n").unwrap(), "there is something by now"),
+        ("etc/old.conf", |path| fs::write(path, "mine\n").unwrap(), "something is there now"),
         (
             "etc/new-link",
             |path| {
@@ -184,14 +184,14 @@ fn a_path_that_changed_since_it_was_read_refuses_all() {
             "its mode",
         ),
         ("etc/myapp.env", |path| fs::remove_file(path).unwrap(), "it is gone"),
-        ("etc/myapp.env", fifo, "it is another kind of thing"),
+        ("etc/myapp.env", fifo, "it is a different kind of file"),
         (
             "etc/myapp.env",
             |path| {
                 fs::rename(path, path.with_extension("real")).unwrap();
                 symlink("myapp.real", path).unwrap();
             },
-            "it is another kind of thing",
+            "it is a different kind of file",
         ),
         (
             "etc/myapp.env",
@@ -199,9 +199,9 @@ fn a_path_that_changed_since_it_was_read_refuses_all() {
                 fs::remove_file(path).unwrap();
                 fs::create_dir(path).unwrap();
             },
-            "it is another kind of thing",
+            "it is a different kind of file",
         ),
-        ("etc/new-link", |path| fs::write(path, "mine\n").unwrap(), "there is something by now"),
+        ("etc/new-link", |path| fs::write(path, "mine\n").unwrap(), "something is there now"),
     ];
     for (path, touch, what) in touches {
         let dir = tree();

@@ -280,7 +280,7 @@ fn changes_to_the_unit_are_told() {
             unit("User=app", "User=app\nRestrictAddressFamilies=AF_INET AF_INET6"),
             "U126",
         ),
-        ("nobody is let through", unit("User=app", "User=app\nIPAddressDeny=any"), "U126"),
+        ("nothing is let through", unit("User=app", "User=app\nIPAddressDeny=any"), "U126"),
         ("nowhere", unit("WorkingDirectory=/srv/app\n", ""), "G210"),
         ("a file's name", unit("app:app", "app.py:app"), "G210"),
         ("a path", unit("app:app", "./app:app"), "G210"),

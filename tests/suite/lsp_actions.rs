@@ -149,7 +149,7 @@ fn an_edit_is_worked_out_when_it_is_chosen_where_the_client_can_ask() {
     editor.tell("workspace/didChangeWatchedFiles", changes);
     let error = editor.ask("codeAction/resolve", action).unwrap_err();
     assert_eq!(error["code"], -32803);
-    assert!(error["message"].as_str().unwrap().contains("not there any more"), "{error}");
+    assert!(error["message"].as_str().unwrap().contains("the finding is gone"), "{error}");
     editor.close();
 }
 

@@ -65,7 +65,7 @@ fn a_command_that_is_none_is_told() {
     let ran = run(&["man", "chekc"]);
     assert_eq!(ran.code, Some(2));
     assert!(
-        ran.stderr.contains("chekc is no command: deploy-doctor has check, fix")
+        ran.stderr.contains("chekc is not a command: deploy-doctor has check, fix")
             && ran.stderr.contains("rollback"),
         "{}",
         ran.stderr

@@ -10,7 +10,7 @@ fn none_that_failed_is_the_rule_of_three() {
     // No promise from next to nothing.
     assert_eq!(UpperBound::new(0, 2).share, 1.0);
     let nothing = UpperBound::new(0, 0);
-    assert_eq!(nothing.to_string(), "nothing was seen, so nothing is ruled out");
+    assert_eq!(nothing.to_string(), "nothing was measured, so nothing is ruled out");
 }
 
 #[test]

@@ -781,10 +781,8 @@ fn a_unit_that_the_settings_do_not_list_is_named() {
     shop.write("deploy/admin.service", &unit.replace("shop", "admin"));
     assert_eq!(
         noted(&shop),
-        [
-            "deploy/admin.service it was not looked at: deploy-doctor.toml lists applications, and no \
-          [[app]] has this unit"
-        ]
+        ["deploy/admin.service it was not checked: deploy-doctor.toml lists applications, but \
+             no [[app]] has this unit"]
     );
     assert!(shop.run(&["check", "."]).stdout.contains("deploy/admin.service: note: it was not"));
     assert!(!shop.run(&["check", ".", "shop.service"]).stdout.contains("admin.service: note"));
@@ -801,8 +799,12 @@ fn what_is_accepted_is_not_passed() {
     );
     let ran = shop.run(&["check", "."]);
     assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
-    assert!(ran.stdout.contains("accepted, not mended: U101"), "{}", ran.stdout);
-    assert!(ran.stdout.contains("nothing wrong was seen but what is accepted"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("accepted, not fixed: U101"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("nothing wrong was seen except accepted findings"),
+        "{}",
+        ran.stdout
+    );
     let report = shop.check(&["."]);
     assert_eq!(report["apps"][0]["checklist"][0]["status"], "unknown");
     assert_eq!(report["apps"][0]["verdict"], "unknown");

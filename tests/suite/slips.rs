@@ -98,7 +98,7 @@ fn known_findings_replace_no_other_file() {
     let ran = work.here(&["baseline", "write", ".", "--baseline", "wsgi.py"]);
     assert_eq!(ran.code, Some(2), "{}", ran.all());
     assert_eq!(work.read("c/wsgi.py"), WSGI);
-    assert!(ran.stderr.contains("wsgi.py is no file of known findings"), "{}", ran.all());
+    assert!(ran.stderr.contains("wsgi.py is not a file of known findings"), "{}", ran.all());
     assert!(ran.stderr.contains("--baseline deploy-doctor-baseline.json"), "{}", ran.all());
     work.write("c/k.json", "");
     for _ in 0..2 {
@@ -117,7 +117,7 @@ fn another_repository_s_known_findings_are_not_pruned() {
     let ran = work.here(&["baseline", "prune", "../h", "--baseline", "k.json"]);
     assert_eq!(ran.code, Some(2), "{}", ran.all());
     assert_eq!(work.read("c/k.json"), before);
-    assert!(ran.stderr.contains("nothing was taken out"), "{}", ran.all());
+    assert!(ran.stderr.contains("nothing was removed"), "{}", ran.all());
     assert_eq!(work.here(&["baseline", "prune", ".", "--baseline", "k.json"]).code, Some(0));
     assert_eq!(work.read("c/k.json"), before);
 }
@@ -134,7 +134,7 @@ fn a_name_in_the_settings_that_no_unit_of_the_repository_has_is_told() {
     let notes = notes(&ran);
     let told = "2: wbe: no unit of this name runs gunicorn here; did you mean `web`?";
     assert!(notes.iter().any(|note| note == told), "{notes:?}");
-    let told = "the ignore of U101 holds no finding back: no application is called wbe; did you \
+    let told = "the ignore of U101 suppresses no finding: no application is called wbe; did you \
                 mean `web`?";
     assert!(notes.iter().any(|note| note == &format!("4: {told}")), "{notes:?}");
     let ran = work.here(&["config", "check"]);
@@ -214,7 +214,7 @@ fn an_accepted_file_is_the_same_wherever_the_program_is_called() {
     for (below, directory) in [("c", "."), ("c/deploy", ".."), ("", "c"), ("", full.as_str())] {
         let ran = work.run(below, &["check", directory, "--format", "json"]);
         assert!(
-            !ran.stdout.contains("holds no finding back"),
+            !ran.stdout.contains("suppresses no finding"),
             "{below} {directory}: {}",
             ran.all()
         );
@@ -244,7 +244,7 @@ fn a_comment_in_python_holds_a_finding_back_where_it_points() {
     assert!(codes(&ran).is_empty(), "{}", ran.all());
     work.write("c/wsgi.py", &format!("# deploy-doctor: ignore[E410] too far\n\n\n{WSGI}"));
     let ran = work.here(&select);
-    assert!(notes(&ran)[0].contains("holds no finding back"), "{}", ran.all());
+    assert!(notes(&ran)[0].contains("suppresses no finding"), "{}", ran.all());
 }
 
 #[test]

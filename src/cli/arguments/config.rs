@@ -20,11 +20,11 @@ pub(in super::super) enum ConfigCommand {
         /// Show it and write nothing
         #[arg(long)]
         print: bool,
-        /// Replace one that is there
+        /// Replace an existing one
         #[arg(long, conflicts_with = "print")]
         force: bool,
     },
-    /// Say what is wrong in it, line by line, and what it comes to
+    /// Report its faults line by line, and the resulting settings
     Check {
         /// The file [default: the nearest deploy-doctor.toml, then /etc's]
         #[arg(value_name = "FILE")]

@@ -14,9 +14,9 @@ pub(in super::super) struct BaselineArguments {
 
 #[derive(Debug, Subcommand)]
 pub(in super::super) enum BaselineCommand {
-    /// Write all that is found now as known
+    /// Record all present findings as known
     Write(KnownArguments),
-    /// Take out what is gone
+    /// Remove findings that are gone
     Prune(KnownArguments),
 }
 

@@ -7,9 +7,10 @@ use clap::Args;
 use super::{CheckArguments, Color, FILES, FailOn, JudgeArguments, WhereArguments};
 use crate::report::Format;
 
-/// The check as a monitoring plugin, for Nagios, Icinga, Naemon and whoever runs their plugins.
+/// The check as a monitoring plugin, for Nagios, Icinga, Naemon and anything else that runs their
+/// plugins.
 ///
-/// Prints a line with the state and performance data, then a line a finding. Exit status: 0 OK,
+/// Prints a line with the state and performance data, then one line per finding. Exit status: 0 OK,
 /// 1 WARNING (warnings), 2 CRITICAL (errors), 3 UNKNOWN: something could not be read, the time
 /// limit passed, wrong usage, and for this help.
 #[derive(Debug, Args)]
@@ -21,7 +22,7 @@ pub(in crate::cli) struct NagiosArguments {
     /// the settings, if any]
     #[arg(long, value_name = "URL", conflicts_with_all = ["root", "capture"], conflicts_with_all = FILES)]
     pub probe: Vec<String>,
-    /// Answer UNKNOWN after so long: seconds, or 5s, 2m
+    /// Answer UNKNOWN after this long: seconds, or 5s, 2m
     #[arg(short, long, value_name = "SECONDS", default_value = "30", value_parser = limit)]
     pub timeout: Duration,
     #[command(flatten)]
@@ -29,7 +30,7 @@ pub(in crate::cli) struct NagiosArguments {
     /// Not UNKNOWN when something could not be read
     #[arg(long)]
     pub allow_incomplete: bool,
-    /// Taken as every plugin takes it; the answer has all details already
+    /// Accepted, as by every plugin; the answer already has all details
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub verbose: u8,
 }

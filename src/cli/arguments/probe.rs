@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-/// Asks each URL at a constant rate, in two series: new connections and kept ones. A probe is sent
-/// when it is due, even if earlier ones hang, and its latency counts from that moment.
+/// Probes each URL at a constant rate, in two series: new connections and kept ones. A probe is
+/// sent when it is due, even if earlier ones hang, and its latency counts from that moment.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ProbeArguments {
-    /// http://host/path, https://host/path, or straight at gunicorn: unix:/run/x.sock[:/path]
+    /// http://host/path, https://host/path, or directly to gunicorn: unix:/run/x.sock[:/path]
     #[arg(value_name = "URL", required = true)]
     pub urls: Vec<String>,
     /// Probes per second for each URL, both series together
@@ -31,10 +31,10 @@ pub(in crate::cli) struct ProbeArguments {
     #[arg(long, value_name = "CODE", value_delimiter = ',',
         value_parser = clap::value_parser!(u16).range(100..600))]
     pub expect_status: Vec<u16>,
-    /// The body or a header has to hold this text: the release that should answer
+    /// The body or a header must contain this text: the release that should answer
     #[arg(long, value_name = "TEXT", value_parser = expected)]
     pub expect_version: Option<String>,
-    /// The body has to hold this text
+    /// The body must contain this text
     #[arg(long, value_name = "TEXT")]
     pub expect_body: Option<String>,
     #[command(flatten)]
@@ -53,10 +53,10 @@ pub(in crate::cli) struct AskArguments {
     /// Use these addresses for a host and port, as curl does (repeatable)
     #[arg(long, value_name = "HOST:PORT:ADDRESS[,ADDRESS]")]
     pub resolve: Vec<String>,
-    /// Believe the certificate authorities in this PEM file and no others
+    /// Trust only the certificate authorities in this PEM file
     #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
     pub cacert: Option<PathBuf>,
-    /// Believe any certificate
+    /// Trust any certificate
     #[arg(short = 'k', long)]
     pub insecure: bool,
 }
@@ -64,7 +64,7 @@ pub(in crate::cli) struct AskArguments {
 /// A text that an answer has to hold.
 pub(super) fn expected(text: &str) -> Result<String, String> {
     if text.is_empty() {
-        return Err("every answer would hold no text".to_owned());
+        return Err("every answer contains an empty text".to_owned());
     }
     Ok(text.to_owned())
 }
@@ -72,7 +72,7 @@ pub(super) fn expected(text: &str) -> Result<String, String> {
 /// `10s`, `1m 30s`, `500ms`, or a number of seconds.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     if let Ok(seconds) = text.parse::<f64>() {
-        return Duration::try_from_secs_f64(seconds).map_err(|_| "no length of time".to_owned());
+        return Duration::try_from_secs_f64(seconds).map_err(|_| "not a length of time".to_owned());
     }
     humantime::parse_duration(text).map_err(|_| "write 10s, 2m, 500ms or seconds".to_owned())
 }

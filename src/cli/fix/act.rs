@@ -1,4 +1,4 @@
-//! What must follow once the files are written or taken back.
+//! Commands to run once the files are written or restored.
 
 use super::super::{CommandError, print};
 use crate::fix::actions::{self, Action};

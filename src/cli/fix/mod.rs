@@ -42,9 +42,7 @@ pub(super) fn run(arguments: &FixArguments) -> Result<Exit, CommandError> {
 /// Plans, shows and writes.
 pub(super) fn done(arguments: &FixArguments) -> Result<Done, CommandError> {
     if arguments.run_actions && !(arguments.apply || arguments.interactive) {
-        return Err(CommandError::usage(
-            "--run-actions goes with --apply, --interactive or --undo",
-        ));
+        return Err(CommandError::usage("--run-actions needs --apply, --interactive or --undo"));
     }
     // Wrong usage is said before anything is opened for writing.
     selection(arguments)?;
@@ -93,7 +91,7 @@ fn one_at_a_time(arguments: &FixArguments) -> Result<(), CommandError> {
         format!("\n  deploy-doctor fix {}", words.join(" "))
     });
     Err(CommandError::usage(format!(
-        "{} deployments were found, and one is fixed at a time:{}",
+        "{} deployments were found, and only one can be fixed at a time:{}",
         sites.len(),
         commands.collect::<String>()
     )))

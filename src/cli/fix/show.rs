@@ -27,7 +27,7 @@ pub(super) fn plan(plan: &Plan, color: bool) -> String {
 }
 
 /// The head of the steps after the files were written.
-pub(super) const FOLLOWS: &str = "What must follow before it holds:";
+pub(super) const FOLLOWS: &str = "To make it take effect:";
 
 /// Commands, one a line, each with its reason.
 pub(super) fn steps(actions: &[Action]) -> String {
@@ -63,10 +63,8 @@ fn painted(diff: &str, color: bool) -> String {
 }
 
 fn left(plan: &Plan, color: bool, out: &mut String) {
-    let heads = [
-        (false, "What stays:"),
-        (true, "Seen on the running host, to be looked at again afterwards:"),
-    ];
+    let heads =
+        [(false, "Not fixed:"), (true, "Seen on the running host; check again afterwards:")];
     for (live, head) in heads {
         let of: Vec<&Left> = plan.left.iter().filter(|left| left.proposal.live == live).collect();
         if !of.is_empty() {
@@ -104,7 +102,7 @@ fn why(left: &Left) -> String {
             None => by_hand,
         },
         Reason::Unsafe => {
-            format!("--unsafe would: {} (it changes more than what is wrong)", fix.title)
+            format!("--unsafe would: {} (it changes more than the fault)", fix.title)
         }
         Reason::Declined => "not taken".to_owned(),
         Reason::Impossible(why) => format!("not fixed here: {why}\n{by_hand}"),
@@ -118,7 +116,7 @@ pub(super) fn not_written(plan: &Plan) -> String {
         return match plan.left.is_empty() {
             true if looked_at => "Nothing to fix.\n".to_owned(),
             true => "Nothing to fix in what could be read.\n".to_owned(),
-            false => "\nNothing that could be fixed here.\n".to_owned(),
+            false => "\nNothing can be fixed here.\n".to_owned(),
         };
     }
     format!(
@@ -134,7 +132,7 @@ pub(super) fn of_capture(plan: &Plan, host: &str) -> String {
     match plan.changes.is_empty() {
         true => not_written(plan),
         false => format!(
-            "\n{} in {}, to be made on {}: deploy-doctor fix there shows the same.\n",
+            "\n{} in {}, to be made on {}: deploy-doctor fix shows the same there.\n",
             count(plan.fixes.len(), "fix", "fixes"),
             count(plan.changes.len(), "path", "paths"),
             show::line(host),

@@ -39,7 +39,7 @@ pub(super) fn directory(place: &WhereArguments) -> Result<PathBuf, CommandError>
     }
     home.or_else(|| Some(absolute("HOME")?.join(".local/state")))
         .map(|state| state.join("deploy-doctor"))
-        .ok_or_else(|| CommandError::usage("HOME is not set, so there is no place for backups"))
+        .ok_or_else(|| CommandError::usage("HOME is not set, so there is nowhere to keep backups"))
 }
 
 /// Opens the transactions and mends what an earlier run left half done.
@@ -57,8 +57,8 @@ pub(super) fn open<'d>(
 
 fn mended(recovered: &Recovered) -> String {
     let what = match recovered.undo {
-        true => "the undo that was interrupted has been finished",
-        false => "a change that was interrupted has been taken back",
+        true => "the interrupted undo has been finished",
+        false => "an interrupted change has been undone",
     };
     let mut text = format!("{what}: {}", source_show::line(&recovered.description.title));
     for left in &recovered.left {
@@ -82,7 +82,7 @@ fn interrupted(arguments: &FixArguments) -> bool {
 pub(super) fn pending(arguments: &FixArguments) -> String {
     match interrupted(arguments) {
         true => {
-            "\nAn earlier change was interrupted. The next --apply or --undo mends that first.\n"
+            "\nAn earlier change was interrupted. The next --apply or --undo repairs that first.\n"
                 .to_owned()
         }
         false => String::new(),
@@ -99,7 +99,7 @@ pub(super) fn history(arguments: &FixArguments) -> Result<Exit, CommandError> {
         let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(entry.time);
         let word = match entry.outcome {
             Outcome::Applied => "applied",
-            Outcome::Undone => "taken back",
+            Outcome::Undone => "undone",
             Outcome::RolledBack => "rolled back",
             Outcome::Interrupted => "interrupted",
         };
@@ -125,7 +125,7 @@ pub(super) fn undo(arguments: &FixArguments) -> Result<Exit, CommandError> {
     let entries = store.history().map_err(|error| failed(&error))?;
     let last = entries.iter().find(|entry| entry.outcome == Outcome::Applied);
     let Some(last) = last else {
-        print("There is no change that could be taken back.\n")?;
+        print("There is no change to undo.\n")?;
         return Ok(Exit::Findings);
     };
     stands_in(&arguments.place, &last.paths)?;
@@ -146,7 +146,7 @@ pub(super) fn undo(arguments: &FixArguments) -> Result<Exit, CommandError> {
         .zip(now.into_iter().zip(taken_back))
         .map(|(path, (before, after))| Change { path: path.clone(), before, after })
         .collect();
-    let mut out = format!("Taken back: {}\n", source_show::line(&undone.description.title));
+    let mut out = format!("Undone: {}\n", source_show::line(&undone.description.title));
     for path in &undone.paths {
         out.push_str(&format!("  {}\n", shown_path(path)));
     }
@@ -179,8 +179,8 @@ fn stands_in(place: &WhereArguments, paths: &[PathBuf]) -> Result<(), CommandErr
     match paths.iter().find(|path| !inside(path)) {
         None => Ok(()),
         Some(other) => Err(CommandError::usage(format!(
-            "the last change was made elsewhere, to {}: it is taken back from there, or without a \
-             directory by `deploy-doctor fix --undo`",
+            "the last change was made elsewhere, to {}: undo it from there, or without a directory \
+             by `deploy-doctor fix --undo`",
             shown_path(other)
         ))),
     }

@@ -77,10 +77,13 @@ pub(super) fn run(
         return Ok(ended(if incomplete { Exit::Incomplete } else { done }, plan));
     } else if !plan.actions.is_empty() {
         print(match read::request(&arguments.place).scope {
-            Scope::Live => "It holds once the steps above were done (--run-actions does them).\n",
-            Scope::Root => "It holds once the steps above were done.\n",
+            Scope::Live => {
+                "It takes effect once the steps above are done (--run-actions does \
+                 them).\n"
+            }
+            Scope::Root => "It takes effect once the steps above are done.\n",
             Scope::Files(_) => {
-                "It holds once this is deployed and the steps above were done on the host.\n"
+                "It takes effect once this is deployed and the steps above are done on the host.\n"
             }
         })?;
     }
@@ -109,11 +112,11 @@ fn look_again(
         found = plan::found(&*host, read, &selection, settings);
         found.retain(matters);
         if found.is_empty() {
-            print("Checked once more on the running host: nothing is found.\n")?;
+            print("Checked again on the running host: nothing found.\n")?;
             return Ok(false);
         }
     }
-    let mut out = String::from("\nChecked once more on the running host, this is found:\n");
+    let mut out = String::from("\nChecked again on the running host, found:\n");
     for finding in &found {
         let app = finding.app.as_deref().unwrap_or("the host");
         let (app, message) = (show_line(app), show_line(&finding.message));
@@ -150,11 +153,11 @@ fn written(plan: &Plan, opinions: &Opinions, arguments: &FixArguments) -> String
         out.push_str(&format!("  {}\n", shown_path(&change.path)));
     }
     for skipped in &opinions.skipped {
-        out.push_str(&format!("not asked: {}\n", show_line(skipped)));
+        out.push_str(&format!("not run: {}\n", show_line(skipped)));
     }
     let place = crate::report::shell_words(&read::options(&arguments.place));
     let place = if place.is_empty() { place } else { format!(" {place}") };
-    out.push_str(&format!("`deploy-doctor fix{} --undo` takes it back.\n", show_line(&place)));
+    out.push_str(&format!("`deploy-doctor fix{} --undo` undoes it.\n", show_line(&place)));
     out
 }
 
@@ -163,7 +166,7 @@ fn roll_back(store: &Store, id: TransactionId, worse: &[String]) -> Result<Exit,
         let why = worse.join("\n");
         CommandError::incomplete(format!("{why}\nand it could not be rolled back: {error}"))
     })?;
-    let mut text = String::from("\nRolled back: it was written, and then it got worse:\n");
+    let mut text = String::from("\nRolled back: once written, it made things worse:\n");
     for line in worse.iter().flat_map(|text| text.lines()) {
         text.push_str(&format!("  {line}\n"));
     }
@@ -198,13 +201,13 @@ fn after_failed_action(
 ) -> Result<Exit, CommandError> {
     if down.is_empty() {
         print(
-            "The files stay changed: all that ran before still runs. Mend the cause, then run the \
-             steps again.\n",
+            "The files stay changed: everything that ran before still runs. Repair the cause, then \
+             run the steps again.\n",
         )?;
         return Ok(Exit::Findings);
     }
     let worse: Vec<String> =
-        down.iter().map(|service| format!("{service} ran before and does not run now")).collect();
+        down.iter().map(|service| format!("{service} ran before and is not running now")).collect();
     let exit = roll_back(store, id, &worse)?;
     act(host, actions)?;
     Ok(exit)

@@ -46,7 +46,7 @@ fn wait(prober: Prober) -> Result<Report, CommandError> {
         if interrupts.heard() {
             prober.stop();
             prober.wait(GRACE);
-            eprintln!("stopped by a signal: what follows is of the time until then");
+            eprintln!("stopped by a signal: the results below cover the time until then");
             return Ok(prober.finish_now());
         }
     }

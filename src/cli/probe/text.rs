@@ -123,14 +123,14 @@ fn kept(out: &mut String, series: &SeriesReport) {
     if kept.reused == 0 && series.total.ok > 1 {
         let _ = writeln!(
             out,
-            "  kept: the server keeps no connection, so this was a second series of new ones"
+            "  kept: the server keeps no connections, so this was a second series of new ones"
         );
         return;
     }
     if kept.renewed > 0 {
         let _ = writeln!(
             out,
-            "  kept: the server closed {} idle connection{}, which is no failure",
+            "  kept: the server closed {} idle connection{}, which is not a failure",
             kept.renewed,
             if kept.renewed == 1 { "" } else { "s" },
         );
@@ -138,8 +138,8 @@ fn kept(out: &mut String, series: &SeriesReport) {
     if kept.repeatable > 0 {
         let _ = writeln!(
             out,
-            "  kept: {} of the failures are requests that were lost on a kept connection: a \
-             browser repeats such a GET unseen, a POST is lost",
+            "  kept: {} of the failures are requests lost on a kept connection: a browser silently \
+             repeats such a GET, but a POST is lost",
             kept.repeatable,
         );
     }
@@ -151,8 +151,8 @@ fn prober_lines(out: &mut String, report: &Report) {
     if late.late > 0 {
         let _ = writeln!(
             out,
-            "The prober itself was late: {} of {} probes left more than {} after they were due, \
-             the latest {}.",
+            "The prober itself was late: {} of {} probes were sent more than {} after they were \
+             due, the latest {}.",
             late.late,
             report.total.sent,
             length(late.threshold_ms),
@@ -162,7 +162,7 @@ fn prober_lines(out: &mut String, report: &Report) {
     let not_sent = &report.total.not_sent;
     for (count, why) in [
         (not_sent.no_room, format!("{} connections were open already", report.open.limit)),
-        (not_sent.too_late, "the prober came more than the timeout late".to_owned()),
+        (not_sent.too_late, "the prober was late by more than the timeout".to_owned()),
         (not_sent.exhausted, "this machine was out of ports, descriptors or memory".to_owned()),
     ] {
         if count > 0 {
@@ -170,7 +170,7 @@ fn prober_lines(out: &mut String, report: &Report) {
         }
     }
     if let Some(broken) = &report.broken {
-        let _ = writeln!(out, "The prober broke down before its time: {}", show::line(broken));
+        let _ = writeln!(out, "The prober failed before the end: {}", show::line(broken));
     }
 }
 

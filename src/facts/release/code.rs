@@ -1,5 +1,4 @@
-//! The application's modules: where the one that gunicorn imports lies, what it needs, whether it
-//! can be parsed.
+//! The application's modules: where the one gunicorn imports is, what it needs, whether it parses.
 
 mod start;
 

@@ -66,7 +66,7 @@ pub(super) fn difference(found: Option<&Found>, content: &Content) -> Option<&'s
         }
     };
     match (content, &found.held) {
-        (Content::Absent, _) => Some("there is something by now"),
+        (Content::Absent, _) => Some("something is there now"),
         (Content::File { bytes, mode, uid, gid }, Held::Bytes(held)) => {
             if bytes == held {
                 same_dress(*mode, *uid, *gid)
@@ -80,7 +80,7 @@ pub(super) fn difference(found: Option<&Found>, content: &Content) -> Option<&'s
         (Content::Link { target }, Held::Target(held)) => {
             (target != held).then_some("where the link leads")
         }
-        _ => Some("it is another kind of thing"),
+        _ => Some("it is a different kind of file"),
     }
 }
 

@@ -48,12 +48,12 @@ impl fmt::Display for Why {
             Self::AppendOnly => f.write_str("is append-only (chattr +a)"),
             Self::ReadOnly => f.write_str("is on a file system that is mounted read-only"),
             Self::HardLinks(count) => {
-                write!(f, "has {count} names (hard links), which all would get the owner and mode")
+                write!(f, "has {count} names (hard links), which would all get the owner and mode")
             }
             Self::TooLarge => f.write_str("is too large to be changed"),
-            Self::KindChange => f.write_str("cannot become another kind of thing in one change"),
-            Self::Twice => f.write_str("is to be changed twice at once"),
-            Self::NoName => f.write_str("names nothing that could be changed"),
+            Self::KindChange => f.write_str("cannot become a different kind of file in one change"),
+            Self::Twice => f.write_str("would be changed twice at once"),
+            Self::NoName => f.write_str("names nothing that can be changed"),
             Self::Disk(error) => write!(f, "cannot {}: {}", error.doing, error.kind),
         }
     }
@@ -142,9 +142,9 @@ impl fmt::Display for StoreError {
                 write!(f, "{}: the journal is damaged: {why}", path.display())
             }
             Self::Unfinished { id, why } => {
-                write!(f, "change {id} is half done and could not be taken back yet: {why}")
+                write!(f, "change {id} is half done and could not be undone yet: {why}")
             }
-            Self::NotThere(id) => write!(f, "there is no change {id} that could be taken back"),
+            Self::NotThere(id) => write!(f, "there is no change {id} to undo"),
             Self::Disk(error) => error.fmt(f),
         }
     }
@@ -185,10 +185,10 @@ impl fmt::Display for ApplyError {
                 refusals.iter().try_for_each(|refusal| write!(f, "\n  {refusal}"))
             }
             Self::Failed { cause, left } if left.is_empty() => {
-                write!(f, "{cause}; everything was taken back")
+                write!(f, "{cause}; everything was undone")
             }
             Self::Failed { cause, left } => {
-                write!(f, "{cause}; taking everything back did not succeed for")?;
+                write!(f, "{cause}; could not undo")?;
                 left.iter().try_for_each(|left| write!(f, "\n  {left}"))
             }
             Self::Store(error) => error.fmt(f),
@@ -226,14 +226,14 @@ pub enum UndoError {
 impl fmt::Display for UndoError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Nothing => f.write_str("there is no change that could be taken back"),
+            Self::Nothing => f.write_str("there is no change to undo"),
             Self::Refused(refusals) => {
-                f.write_str("nothing was taken back")?;
+                f.write_str("nothing was undone")?;
                 refusals.iter().try_for_each(|refusal| write!(f, "\n  {refusal}"))
             }
-            Self::Failed { cause, begun: false } => write!(f, "{cause}; nothing was taken back"),
+            Self::Failed { cause, begun: false } => write!(f, "{cause}; nothing was undone"),
             Self::Failed { cause, begun: true } => {
-                write!(f, "{cause}; a part is taken back, the next run goes on with the rest")
+                write!(f, "{cause}; partly undone, the next run continues with the rest")
             }
             Self::Store(error) => error.fmt(f),
         }

@@ -170,7 +170,7 @@ impl Record {
             format!("not understood at line {}, column {}", error.line(), error.column())
         })?;
         if document.version != VERSION {
-            return Err(format!("it is of version {}", document.version));
+            return Err(format!("it has version {}", document.version));
         }
         let mut entries = Vec::with_capacity(document.changes.len());
         for (number, line) in document.changes.into_iter().enumerate() {

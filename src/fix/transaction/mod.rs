@@ -155,7 +155,7 @@ impl<'d> Store<'d> {
     fn ensure_finished(&self) -> Result<(), StoreError> {
         for id in self.shelf.numbers()? {
             if self.shelf.state(id)?.is_none_or(State::is_open) {
-                let why = "it has to be recovered first".to_owned();
+                let why = "it must be recovered first".to_owned();
                 return Err(StoreError::Unfinished { id, why });
             }
         }
@@ -234,7 +234,7 @@ impl<'d> Store<'d> {
             _ => self.shelf.set_state(id, State::Prepared),
         };
         if let Err(error) = prepared {
-            let left = all(format!("changed, and not taken back ({error})"));
+            let left = all(format!("changed, and not undone ({error})"));
             return ApplyError::Failed { cause: trouble.cause, left };
         }
         let left = match restore(handles, record) {
@@ -244,7 +244,7 @@ impl<'d> Store<'d> {
                 left
             }
             Err(second) => {
-                all(format!("not known to be back ({}); the next run goes on", second.cause))
+                all(format!("not known to be restored ({}); the next run continues", second.cause))
             }
         };
         ApplyError::Failed { cause: trouble.cause, left }

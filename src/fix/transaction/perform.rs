@@ -1,9 +1,9 @@
-//! Making changes: first all that may fail is made beside what stands, under temporary names,
-//! then each is put in its place in one step.
+//! Making changes: first everything that can fail is written under temporary names, then each
+//! change is put in place in one step.
 //!
-//! What is replaced or removed is looked at again after it has been taken out of its place
-//! (`renameat2(2)` exchanges two names at once): where it is not what was read, it is put back.
-//! So a change that somebody else makes in the last moment is not lost.
+//! A file replaced or removed is checked again once it is out of its place (`renameat2(2)`
+//! exchanges two names at once): if it is not what was read, it is put back. So somebody else's
+//! last-moment change is not lost.
 
 use std::path::PathBuf;
 
@@ -112,7 +112,7 @@ fn stage_all<'s>(
         let parent = handles.get(&step.parent)?;
         match handles.disk.mkdir(&parent, &step.name) {
             Err(error) if error.kind == DiskErrorKind::Exists => {
-                return Err(Stopped::Changed(step.path.clone(), "there is something by now"));
+                return Err(Stopped::Changed(step.path.clone(), "something is there now"));
             }
             other => other?,
         }
@@ -216,7 +216,7 @@ fn place(
     let Some(then) = &step.current else {
         return match disk.rename(directory, from, to, Renaming::New) {
             Err(error) if error.kind == DiskErrorKind::Exists => {
-                Err(changed(step, "there is something by now"))
+                Err(changed(step, "something is there now"))
             }
             Err(error) => Err(error.into()),
             Ok(()) => verify(disk, directory, step, made),

@@ -69,7 +69,7 @@ fn plan(
                 .as_ref()
                 .is_some_and(|found| between(found, &change.before, &change.after, own));
         if !ours {
-            let why = "somebody else changed it since, so it stays as it is".to_owned();
+            let why = "somebody else has changed it since, so it stays as it is".to_owned();
             left.push(Left { path: change.path.clone(), why });
             continue;
         }
@@ -113,7 +113,7 @@ fn tidy(
                 handles.disk.unlink(directory, temporary)?;
             }
         } else {
-            let why = format!("somebody else put {} beside it, which stays", temporary.display());
+            let why = format!("somebody else put {} next to it, which stays", temporary.display());
             left.push(Left { path: entry.change.path.clone(), why });
         }
     }

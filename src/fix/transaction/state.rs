@@ -287,7 +287,7 @@ fn parent(path: &Path) -> &Path {
 fn name(path: &Path) -> Result<&OsStr, StoreError> {
     path.file_name().ok_or_else(|| StoreError::Untrusted {
         path: PathBuf::from(path),
-        why: "is no directory's name".into(),
+        why: "is not a directory name".into(),
     })
 }
 

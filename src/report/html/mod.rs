@@ -92,7 +92,7 @@ fn counts(report: &Report) -> String {
 fn head(report: &Report, counts: &str) -> String {
     let source = &report.source;
     let what = match source.mode {
-        "live" => "the living host",
+        "live" => "the live host",
         "root" => "the tree",
         "capture" => "a capture of",
         _ => "the files",
@@ -249,9 +249,7 @@ fn host(report: &Report) -> String {
 
 fn problems(report: &Report) -> String {
     let mut out = String::new();
-    for (note, id, title) in
-        [(false, "problems", "Could not be read"), (true, "notes", "To be known")]
-    {
+    for (note, id, title) in [(false, "problems", "Could not be read"), (true, "notes", "Notes")] {
         let mine: Vec<_> = report.problems().filter(|problem| problem.note == note).collect();
         if mine.is_empty() {
             continue;

@@ -49,7 +49,7 @@ pub(super) fn path(number: usize, app: &App, outcome: &Outcome) -> String {
     let mut out = format!(
         "<figure class=\"path\">\n<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" \
          aria-labelledby=\"path-{number}-title path-{number}-text\">\n\
-         <title id=\"path-{number}-title\">The way of a request</title>\n\
+         <title id=\"path-{number}-title\">A request's path</title>\n\
          <desc id=\"path-{number}-text\">{}</desc>\n",
         escape(&says)
     );

@@ -1,8 +1,8 @@
 //! Which directives hold in a location: nginx's rules of inheritance.
 //!
-//! A directive of one value is inherited from the nearest level that sets it. Those that add up
-//! (`proxy_set_header` …) are inherited only by a level that sets none itself. What hands
-//! requests on is not inherited by a location, but by `if` and `limit_except` inside one.
+//! A directive of one value is inherited from the nearest level that sets it. Cumulative ones
+//! (`proxy_set_header` …) are inherited only by a level that sets none itself. Directives that pass
+//! requests on reach only `if` and `limit_except` inside a location.
 
 use super::config::{DirectiveId, DirectiveRef};
 use super::id::{LocationId, ServerId};
