@@ -210,17 +210,16 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     // The same thing twice, where the settings take it from that variable.
     if let Some(debug) = app.release.django.as_ref().map(|django| &django.debug)
         && !reported
+        && *debug.get()?
     {
-        if *debug.get()? {
-            out.report(
-                "visitors see source code and settings on error pages: DEBUG is on in the settings \
-                 this application starts with",
-            )
-            .at_known(debug, "debug mode in production")
-            .help("write DEBUG = False there, or read it from the environment, off unless set")
-            .subject("DEBUG in settings")
-            .fix(Safety::Manual, "set DEBUG = False in Django's settings");
-        }
+        out.report(
+            "visitors see source code and settings on error pages: DEBUG is on in the settings that \
+             this application starts with",
+        )
+        .at_known(debug, "debug mode in production")
+        .help("write DEBUG = False there, or read it from the environment, off unless set")
+        .subject("DEBUG in settings")
+        .fix(Safety::Manual, "set DEBUG = False in Django's settings");
     }
     let made = app.release.code.made.ok().and_then(Option::as_ref);
     let mut certain = app.release.code.modules.iter().filter(|module| module.certain);
