@@ -161,8 +161,5 @@ fn the_servers_own_certificate_has_to_be_the_first() {
     let second = format!("{}{}", made.intermediate, made.own);
     let seen = with_file(&second, &made.key).check();
     let found = seen.only("N326");
-    found
-        .is(deploy_doctor::rule::Severity::Error)
-        .says("is number 2")
-        .helps("first in the file");
+    found.is(deploy_doctor::rule::Severity::Error).says("is number 2").helps("first in the file");
 }
