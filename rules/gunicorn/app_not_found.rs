@@ -17,11 +17,10 @@ crate::rule! {
     /// `module:name` is looked for in the directory that gunicorn changes to (`--chdir`, else the
     /// working directory) and along `--pythonpath` and `PYTHONPATH`. The name must stand at the
     /// top level of the module: a plain name, or a call of one with literal arguments
-    /// (`wsgi:create_app("production")`), and what it gives must not be `None`, as a function without
-    /// `return app` gives it; `wsgi` alone means `wsgi:application`. Where the module
-    /// may define names out of sight (`from x import *`, a branch) the rule says nothing. In a
-    /// repository, where what is installed is not known, a module that no file here has is told where
-    /// one has nearly its name.
+    /// (`wsgi:create_app("production")`), and must not return `None`, as a function without `return app`
+    /// does; just `wsgi` means `wsgi:application`. If the module may define names out of sight
+    /// (`from x import *`, a branch) nothing is reported. In a repository, where the installed packages
+    /// are not known, a missing module is reported only if a file has a similar name.
     ///
     /// By hand: correct the name, or the directory; `ls` what is there. Then try it before the
     /// reload: `cd /srv/myapp/current && .venv/bin/python -c 'from wsgi import app'`.
@@ -103,8 +102,8 @@ crate::rule! {
     /// app = create_app()
     /// ```
     ///
-    /// Healthy: a factory that is called, in a package, with an argument; and a name that only
-    /// some way through the module defines.
+    /// Healthy: a factory that is called, in a package, with an argument; and a name that only some
+    /// paths through the module define.
     ///
     /// ```ini,good,drop-in
     /// [Service]

@@ -6,14 +6,13 @@ use crate::rule::{Edit, Safety, Severity, Sink};
 crate::rule! {
     /// gunicorn does not start: it refuses an option or a value.
     ///
-    /// An option that the installed version does not know, the beginning of several options
-    /// (`--max-request`), a value of the wrong kind, a hook that takes another number of
-    /// arguments (also one of another module), a user who is not there, a `--reload-extra-file` that is
-    /// not: gunicorn ends with 2
-    /// (the command line, `GUNICORN_CMD_ARGS`) or 1 (everything else) before it listens. The
-    /// running one goes on over a reload as long as only the command line changed, and is gone
-    /// after the next restart; what its configuration file says it reads again on HUP, and ends.
-    /// `WEB_CONCURRENCY` that is no number is refused even where `--workers` beats it.
+    /// An option that the installed version does not have, the beginning of several options
+    /// (`--max-request`), a value of the wrong kind, a hook with the wrong number of arguments (also one
+    /// imported from another module), a user that does not exist, a `--reload-extra-file` that does not
+    /// exist: gunicorn exits with 2 (the command line, `GUNICORN_CMD_ARGS`) or 1 (everything else)
+    /// before it listens. If only the command line changed, a running gunicorn survives a reload and is
+    /// gone after the next restart; it rereads its configuration file on HUP, and exits. A
+    /// `WEB_CONCURRENCY` that is not a number is refused even if `--workers` overrides it.
     ///
     /// A name in the configuration file that is not a setting is silently ignored: that is a
     /// warning.
@@ -79,7 +78,7 @@ crate::rule! {
     ///     --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app
     /// ```
     ///
-    /// Healthy: a beginning that only one option has, and names of the file's own.
+    /// Healthy: a beginning that only one option has, and the file's own names.
     ///
     /// ```ini,good,drop-in
     /// [Service]

@@ -14,9 +14,9 @@ crate::rule! {
     /// nginx reads every `ssl_certificate`, `ssl_certificate_key`, `ssl_dhparam`,
     /// `ssl_trusted_certificate`, `ssl_client_certificate` and `ssl_crl` of a server with a certificate
     /// when it starts and when it reloads.
-    /// One that is missing (a certificate that was never issued, or was deleted while its site
-    /// stayed) refuses the whole configuration: a reload keeps the old one, and the next start, at
-    /// the latest that of the next boot, fails for every site.
+    /// If one is missing (a certificate that was never issued, or was deleted while its site
+    /// stayed), nginx refuses the whole configuration: a reload keeps the old one, and the next
+    /// start, at the latest on the next boot, fails for every site.
     ///
     /// The other way round, a server with a certificate that listens on 443 without `ssl` answers https
     /// clients in plain text, which they refuse.

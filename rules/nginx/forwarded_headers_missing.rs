@@ -26,13 +26,13 @@ crate::rule! {
     /// everything (an error). With `SECURE_SSL_REDIRECT`, and TLS that ends at nginx, it redirects
     /// every request without `X-Forwarded-Proto: https` to the same address, for ever (an error).
     ///
-    /// The host that is passed on has to be Django's as well. With `ALLOWED_HOSTS = []` and `DEBUG` off it
-    /// answers 400 to everything; where a name of `server_name` is not among them, to every request for
-    /// that name (measured on Django 5.2: `CommonMiddleware` asks for the host, and without it in
-    /// `MIDDLEWARE` nothing is said here). An error where no name of the site is allowed, else a warning.
+    /// Django must also allow the host that is passed on. With `ALLOWED_HOSTS = []` and `DEBUG` off it
+    /// answers 400 to everything; if it lacks a name of `server_name`, to every request for that name
+    /// (measured on Django 5.2: `CommonMiddleware` asks for the host, so nothing is reported if
+    /// `MIDDLEWARE` does not contain it). An error if no name of the site is allowed, otherwise a warning.
     ///
-    /// Where the server is asked in plain HTTP alone, an `X-Forwarded-Proto` that it does not set is an
-    /// info: the application takes the scheme for http, rightly, unless a client lies.
+    /// If the server is reached only over plain HTTP, an `X-Forwarded-Proto` that it does not set
+    /// is an info: the application sees the scheme as http, rightly, unless a client lies.
     ///
     /// `X-Forwarded-Ssl on` and `X-Forwarded-Protocol ssl`, which gunicorn supports too, count as
     /// `X-Forwarded-Proto`; with `$scheme` it does not trust them. A forgotten `$` (`Host host`)

@@ -10,14 +10,14 @@ use crate::rule::{Safety, Severity, Sink};
 crate::rule! {
     /// nginx does not load: it refuses the configuration.
     ///
-    /// A running nginx keeps its old configuration when a reload fails, so the site goes on as if
-    /// nothing had happened, until a restart or a reboot takes it down. The message is nginx's
-    /// own where it has one: a missing `;` or `}`, an unknown directive, one where it is not
-    /// allowed, duplicates of a location, a group, a `default_server`, a group without servers; a
-    /// variable that is a slip away from one that nginx has, zones and log formats that nothing
-    /// defines, patterns whose brackets do not close, values that are none. A variable that nginx does
-    /// not have and that nothing defines is told where its version is known and no module of others is
-    /// loaded, which may bring one.
+    /// A running nginx keeps its old configuration when a reload fails, so the site runs on as if
+    /// nothing had happened, until a restart or a reboot takes it down. The message is nginx's own
+    /// if it has one: a missing `;` or `}`, an unknown directive, one where it is not allowed,
+    /// duplicates of a location, a group, a `default_server`, a group without servers; a variable
+    /// that is a typo of one that nginx has, zones and log formats that nothing defines, patterns
+    /// with unclosed brackets, invalid values. A variable that nginx does not have and that nothing
+    /// defines is reported if nginx's version is known and no third-party module, which may define it, is
+    /// loaded.
     ///
     /// Proved by `nginx-syntax`: nginx refused to start, and every connection was refused.
     ///

@@ -10,21 +10,22 @@ use crate::rule::{Edit, Finding, Safety, Severity, Sink};
 crate::rule! {
     /// nginx does not load, or answers 502: the URL of `proxy_pass` is wrong.
     ///
-    /// Measured on nginx 1.22: `unix:/p` without `http://`, a name without a scheme, a port
-    /// behind an upstream's name, and a URI part in a regex or named location, `if` or
-    /// `limit_except` are refused; nginx then neither reloads nor starts. `http://unix:/p.sock/`
-    /// and `http://unix:/p.sock/uri` pass `nginx -t`, and nginx takes all of it for the socket's
-    /// path: every request gets 502. The URI follows a second colon: `http://unix:/p.sock:/uri`.
-    /// With `https://` nginx speaks TLS to a gunicorn that has no certificate: 502 again. So it is
-    /// with `uwsgi_pass`, which uWSGI's users know, where gunicorn (24.1 and later) is not told to
-    /// speak uwsgi; and where it is, `proxy_pass` gets 500 for every request (measured on 27.0.1); with
-    /// `fastcgi_pass` and `scgi_pass`; and with `grpc_pass`, as gRPC is HTTP/2 (`upstream sent too large
-    /// http2 frame`), unless gunicorn (26.2 and later) is told to speak that in clear text.
+    /// Measured on nginx 1.22: `unix:/p` without `http://`, a name without a scheme, a port after
+    /// an upstream's name, and a URI part in a regex or named location, `if` or `limit_except` are
+    /// refused; nginx then neither reloads nor starts. `http://unix:/p.sock/` and
+    /// `http://unix:/p.sock/uri` pass `nginx -t`, and nginx reads all of it as the socket's path:
+    /// every request gets 502. The URI follows a second colon: `http://unix:/p.sock:/uri`. With
+    /// `https://` nginx speaks TLS to a gunicorn that has no certificate: 502 again.
+    ///
+    /// The same happens with `uwsgi_pass` unless gunicorn (24.1 and later) is set to speak uwsgi; and if
+    /// it is, `proxy_pass` gets 500 for every request (measured on 27.0.1). The same again with
+    /// `fastcgi_pass` and `scgi_pass`, and with `grpc_pass`, because gRPC is HTTP/2 (`upstream sent too
+    /// large http2 frame`), unless gunicorn (26.2 and later) is set to speak HTTP/2 in clear text.
     ///
     /// With `SCRIPT_NAME` in its environment gunicorn answers 500 to every path that does not begin with
-    /// it, `Request path '/' does not start with SCRIPT_NAME` (measured on 27.0.1): nginx has to pass the
-    /// path on as it was asked for, `location /shop/ { proxy_pass http://myapp; }` with
-    /// `SCRIPT_NAME=/shop`, and no `/` behind the address.
+    /// it, `Request path '/' does not start with SCRIPT_NAME` (measured on 27.0.1): nginx must pass the
+    /// path on unchanged, `location /shop/ { proxy_pass http://myapp; }` with `SCRIPT_NAME=/shop`, and no
+    /// `/` after the address.
     ///
     /// Proved by `proxy-pass-malformed`: `nginx -t` found nothing, and every request got
     /// 502.
@@ -83,7 +84,7 @@ crate::rule! {
     ///     }
     /// }
     /// ```
-    /// A slash behind the socket of a group's server:
+    /// A slash after the socket of a group's server:
     ///
     /// ```nginx,bad
     /// upstream myapp {

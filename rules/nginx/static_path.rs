@@ -23,14 +23,13 @@ crate::rule! {
     /// `…/static/../wsgi.py`, so the code, and an environment file next to it, can be downloaded
     /// (error).
     ///
-    /// What Django writes into its pages is `STATIC_URL`: where nginx has another location for the same
-    /// directory, requests for it end at Django, which answers 404 (unless WhiteNoise or a view of its own
-    /// serves them).
+    /// Django's pages link to `STATIC_URL`: if nginx serves the same directory at another location, those
+    /// requests reach Django, which answers 404 (unless WhiteNoise or a view of its own serves them).
     ///
-    /// In a repository the site is held against what the application says of itself: Django's
-    /// `STATIC_ROOT`, which `collectstatic` copies to, and the `static` directory beside the module
-    /// that makes Flask's application. Only a directory below the one that gunicorn starts in is
-    /// judged: files that lie elsewhere are copied there by whoever deploys.
+    /// In a repository the site is compared with the application's own settings: Django's
+    /// `STATIC_ROOT`, which `collectstatic` copies to, and the `static` directory next to the module
+    /// that makes Flask's application. Only a directory below the one that gunicorn starts
+    /// in is checked: the deployment copies files to other places.
     ///
     /// Proved by `static-missing`: every request for a style sheet got 404, while the pages
     /// were answered.

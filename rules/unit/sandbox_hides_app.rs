@@ -24,12 +24,12 @@ crate::rule! {
     /// like must exist, unless `-` precedes it: otherwise the start fails with 226/NAMESPACE before
     /// anything runs, and with 243/CREDENTIALS if the file of `LoadCredential=` is missing.
     ///
-    /// The file of a SQLite database that the settings name is written by the application: where it is
-    /// read-only the pages are shown and whatever is to be saved gets 500, `attempt to write a readonly
-    /// database` (a warning).
+    /// The application writes the file of a SQLite database: if it is read-only, pages are shown but every
+    /// attempt to save gets 500, `attempt to write a readonly database` (a warning).
     ///
-    /// `PrivateUsers=yes` leaves root and `User=` alone of all users and takes every capability away:
-    /// a gunicorn that starts as root cannot become `--user`, and none listens on a port below 1024.
+    /// `PrivateUsers=yes` leaves only root and `User=` of all users and removes every capability: a
+    /// gunicorn that starts as root cannot become `--user`, and none can listen on a port below
+    /// 1024.
     ///
     /// `PrivateNetwork=yes` leaves it only its own loopback, where nginx does not reach a TCP port;
     /// `RestrictAddressFamilies=` without the family of its socket, or without `AF_UNIX` under

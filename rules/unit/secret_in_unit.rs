@@ -12,12 +12,12 @@ crate::rule! {
     /// does not show those of an `EnvironmentFile=`, and that file can be closed (mode 0600:
     /// systemd reads it as root).
     ///
-    /// So it is with what stands in `ExecStart=` (`gunicorn -e NAME=…`, `/usr/bin/env NAME=…`), which the
-    /// list of processes may show as well.
+    /// The same is true of `ExecStart=` (`gunicorn -e NAME=…`, `/usr/bin/env NAME=…`), which the list of
+    /// processes may show as well.
     ///
-    /// A secret is told by its name (`SECRET`, `PASSWORD`, `TOKEN`, `API_KEY` …), or by a URL that holds
-    /// a password. In a repository it counts where it is too random for a placeholder. Its value is
-    /// shown nowhere.
+    /// A secret is recognised by its name (`SECRET`, `PASSWORD`, `TOKEN`, `API_KEY` …), or by a URL
+    /// that contains a password. In a repository it counts if it is too random for a placeholder.
+    /// Its value is never shown.
     ///
     /// By hand: move the assignments into `/etc/myapp.env`, mode 0600, name that in `EnvironmentFile=`,
     /// `systemctl daemon-reload`, `systemctl restart myapp`; then change the secrets, because
@@ -47,7 +47,7 @@ crate::rule! {
     ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
     /// ```
     ///
-    /// Names that only sound like it, paths, and URLs without a password:
+    /// Names that only look like secrets, paths, and URLs without a password:
     ///
     /// ```ini,good,drop-in
     /// [Service]

@@ -1,5 +1,5 @@
-//! Bytes and paths as JSON has them: text as its lines, so that it can be read; what is no UTF-8 as
-//! one character a byte.
+//! Bytes and paths as JSON has them: text as its lines, so it can be read; other bytes as one
+//! character per byte.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -25,7 +25,7 @@ fn latin(bytes: &[u8]) -> String {
 }
 
 fn from_latin(text: &str) -> Result<Vec<u8>, String> {
-    let byte = |c: char| u8::try_from(u32::from(c)).map_err(|_| format!("{c:?} is no byte"));
+    let byte = |c: char| u8::try_from(u32::from(c)).map_err(|_| format!("{c:?} is not a byte"));
     text.chars().map(byte).collect()
 }
 

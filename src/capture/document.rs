@@ -45,7 +45,7 @@ impl fmt::Display for ReadError {
                 "is a capture of format {format}, written by deploy-doctor {version}; this one reads \
                  formats up to {FORMAT}: replay it with that version or a later one"
             ),
-            Self::Broken(why) => write!(f, "is no capture of deploy-doctor: {why}"),
+            Self::Broken(why) => write!(f, "is not a deploy-doctor capture: {why}"),
         }
     }
 }
@@ -240,8 +240,8 @@ fn place(error: &serde_json::Error) -> String {
     match error.classify() {
         serde_json::error::Category::Eof => format!("it ends too soon, in line {line}"),
         serde_json::error::Category::Syntax => format!("line {line}:{column} is not JSON"),
-        _ if line == 0 => "what stands in it does not fit".to_owned(),
-        _ => format!("what stands before line {line}:{column} does not fit"),
+        _ if line == 0 => "its content does not fit".to_owned(),
+        _ => format!("the content before line {line}:{column} does not fit"),
     }
 }
 
@@ -520,7 +520,7 @@ fn names(texts: Vec<String>) -> Result<Vec<std::ffi::OsString>, String> {
         let single = path.file_name() == Some(path.as_os_str());
         match single {
             true => Ok(path.into_os_string()),
-            false => Err("a name in a directory is none".to_owned()),
+            false => Err("a name in a directory is not valid".to_owned()),
         }
     };
     let mut names = texts.iter().map(name).collect::<Result<Vec<_>, String>>()?;

@@ -1,4 +1,4 @@
-//! Private keys, and what else of a machine's own files is nobody's business.
+//! Private keys, and other private contents of a machine's own files.
 
 use super::mask::Masker;
 use crate::source::certificate::private_keys;

@@ -1,9 +1,9 @@
-//! What takes the place of a secret: as many characters, so that places stay, and the same for the
-//! same word, so that what was equal stays equal.
+//! The replacement for a secret: as many characters, so places stay, and the same for the same
+//! word, so equal values stay equal.
 //!
 //! A word is a run of letters and digits. What stands between words (quotes, `#`, `\`, `$`, `:`,
-//! `@`) is kept: how a file is read hangs on it. Of a word its length is kept, and whether it has
-//! small letters, capitals and digits; nothing else, so nothing of it can be worked out.
+//! `@`) is kept, because the reading of a file depends on it. A word's length is kept, and whether
+//! it has small letters, capitals and digits; nothing else, so nothing of it can be worked out.
 
 use std::collections::{HashMap, HashSet};
 

@@ -1,7 +1,7 @@
-//! One file with all that a check read, fit to be handed on: what it holds, how it is written, and
-//! what is masked in it. `docs/capture.md` describes the format.
+//! One file with everything a check read, fit to be passed on: its content, its format, and the
+//! masking. `docs/capture.md` describes the format.
 //!
-//! A capture is JSON, so that whoever is to attach it can look through it with any editor before.
+//! A capture is JSON, so whoever attaches it can first look through it with any editor.
 //! Reading one is reading a stranger's file: sizes are bounded, nothing in it names anything
 //! outside, and what is not understood is an error with its place.
 

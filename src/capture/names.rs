@@ -1,5 +1,5 @@
-//! Names and words by which values are judged: which variables the rules go by, and which words are
-//! everybody's.
+//! Names and words that decide about values: the variables the rules use, and the words that are
+//! public.
 
 /// Variables whose values gunicorn, Python and the frameworks act on, and no one keeps a secret in.
 pub(super) const NEEDED: [&str; 44] = [

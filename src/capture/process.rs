@@ -1,4 +1,4 @@
-//! What `/proc` tells of processes that may be secret: their environments and command lines.
+//! The parts of `/proc` about processes that may be secret: their environments and command lines.
 
 use super::command::command;
 use super::mask::Masker;

@@ -1,5 +1,5 @@
-//! Text that people wrote: Python, nginx, units, scripts. What the readers hid is masked before;
-//! this is for what looks like a secret and no reader knows.
+//! Text that people wrote: Python, nginx, units, scripts. The values the readers hid are masked
+//! before; this masks text that looks like a secret to no reader.
 
 use std::ops::Range;
 use std::path::Path;

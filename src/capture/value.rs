@@ -1,4 +1,4 @@
-//! Which parts of a variable's value stay: what the rules go by and nobody can use.
+//! The parts of a variable's value that stay: those the rules use and nobody can misuse.
 
 use super::command::{arguments, command};
 use super::mask::{Masker, words};

@@ -1,5 +1,5 @@
-//! The program as a binary module of Ansible: a file of arguments in, one JSON object out, by which
-//! alone Ansible goes; it looks at no exit status.
+//! The program as a binary module of Ansible: a file of arguments in, one JSON object out. Ansible
+//! uses only that and ignores the exit status.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! What `check` asks the living site: the URLs of `--probe` or of the file of settings, and which
-//! release answers.
+//! The requests `check` sends to the live site: the URLs of `--probe` or of the settings file, and
+//! which release answers.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What was found in a repository, in words.
+//! The files found in a repository, in words.
 
 use std::fmt::Write;
 

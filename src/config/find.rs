@@ -1,4 +1,4 @@
-//! Where the file of settings lies: in the directory where one begins or above it, up to the
+//! Where the settings file is: in the directory where one begins or above it, up to the
 //! repository's top; else on the host, in `/etc`.
 
 use std::fmt;
@@ -35,7 +35,7 @@ impl fmt::Display for FindError {
                 write!(
                     f,
                     "{path} belongs to account {owner}, neither to you nor to the owner of this \
-                     directory: it is not used. If it is meant: --config {path}"
+                     directory: it is not used. If you want it: --config {path}"
                 )
             }
         }

@@ -1,5 +1,5 @@
-//! The keys: one list for the reader, for "did you mean" and for the test that holds the schema
-//! against it.
+//! The keys: one list for the reader, for "did you mean" and for the test that compares the schema
+//! with it.
 
 /// What stands behind a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,5 +1,5 @@
-//! `deploy-doctor.toml`: what a repository or a host says about its deployment once, so that nobody
-//! types it again. `docs/config.schema.json` is the same for editors.
+//! `deploy-doctor.toml`: facts about a deployment that a repository or a host states once, so
+//! nobody types them again. `docs/config.schema.json` is the same for editors.
 
 mod find;
 mod keys;

@@ -191,7 +191,7 @@ impl Reader<'_> {
         };
         let named = self.named(name);
         if named.is_none() {
-            self.fault(&range, "`name` in [[app]] is no unit's name");
+            self.fault(&range, "`name` in [[app]] is not a unit name");
         }
         self.lines.clear();
         let files = Given {
@@ -212,7 +212,7 @@ impl Reader<'_> {
         };
         if !files.units.is_empty() && !files.units.iter().any(is_it) {
             let at = table.get("unit").map_or(range.clone(), Spanned::span);
-            self.fault(&at, format!("`unit` in [[app]] holds no file of the unit {name}"));
+            self.fault(&at, format!("`unit` in [[app]] names no file of the unit {name}"));
         }
         Some(AppConfig {
             named: named?,
@@ -286,7 +286,7 @@ impl Reader<'_> {
             if probe::parse(url).is_ok() {
                 urls.push(url.to_owned());
             } else {
-                let message = "`probe` in [[app]] holds URLs: http://host/path, https://host/path \
+                let message = "`probe` in [[app]] takes URLs: http://host/path, https://host/path \
                                or unix:/run/x.sock, without user and password";
                 self.fault(&range, message);
             }
@@ -316,19 +316,19 @@ impl Reader<'_> {
         let app = text(table, "app");
         let named = app.as_ref().and_then(|(app, _)| self.named(app));
         if let (Some((_, range)), None) = (&app, &named) {
-            self.fault(range, "`app` in [[ignore]] is no unit's name");
+            self.fault(range, "`app` in [[ignore]] is not a unit name");
         }
         let file = text(table, "file").and_then(|(pattern, range)| {
             let file = self.ignored_file(pattern);
             if file.is_none() {
-                self.fault(&range, "`file` in [[ignore]] is no path or pattern");
+                self.fault(&range, "`file` in [[ignore]] is not a path or pattern");
             }
             file
         });
         let until = table.get("until").and_then(|value| {
             let day = day(value.get_ref());
             if day.is_none() && wrong(Kind::Day, value.get_ref()).is_none() {
-                self.fault(&value.span(), "`until` in [[ignore]] is no day: write 2026-05-01");
+                self.fault(&value.span(), "`until` in [[ignore]] is not a date: write 2026-05-01");
             }
             day
         });

@@ -1,4 +1,4 @@
-//! Where a repository lies, so that a finding is the same one wherever the repository was cloned to
+//! Where a repository is, so that a finding is the same one wherever the repository was cloned to
 //! and however its directory was named.
 
 use std::borrow::Cow;

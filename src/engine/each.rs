@@ -1,4 +1,4 @@
-//! Several deployments of one repository: each is looked at by itself, and all are one report.
+//! Several deployments of one repository: each is checked by itself, and all make one report.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 

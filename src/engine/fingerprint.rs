@@ -1,4 +1,4 @@
-//! What tells a finding apart from others when lines move.
+//! Identifies a finding even when lines move.
 
 use std::collections::HashMap;
 

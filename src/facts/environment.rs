@@ -160,7 +160,8 @@ impl Environment {
                 None => Lookup::Set(&variable.value),
             },
             (Lookup::Unset, Some(_), None) => Lookup::Unknown(format!(
-                "UnsetEnvironment= takes {name} away, before or after ExecStart= by systemd's version"
+                "UnsetEnvironment= removes {name}, before or after ExecStart= depending on \
+                 systemd's version"
             )),
             (found, _, _) => found,
         }
@@ -370,7 +371,7 @@ fn directive(
         files: Vec::new(),
     };
     if placeholder::find_with_dollar(value.as_str()).is_some() {
-        file.path = Known::Unknown(Why::not_understood("EnvironmentFile= holds a placeholder"));
+        file.path = Known::Unknown(Why::not_understood("EnvironmentFile= contains a placeholder"));
         return file;
     }
     let text = match service.unit.specifiers.expand(value) {
@@ -473,7 +474,7 @@ fn adopt(environment: &mut Environment, file: &EnvironmentFile) {
             // What an example leaves empty, or as `<your key>`, is filled in on the host.
             let left_open = template && (text.is_empty() || placeholder::holds_in_path(text));
             let unknown = (left_open || placeholder::find(text).is_some())
-                .then(|| Why::not_understood("the environment file holds a placeholder for it"));
+                .then(|| Why::not_understood("the environment file contains a placeholder for it"));
             environment.variables.insert(
                 assignment.name.value.clone(),
                 Variable {

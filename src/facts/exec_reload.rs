@@ -1,5 +1,5 @@
-//! What `ExecReload=` does to gunicorn: an interpreter of the commands that people write there, `kill`,
-//! `pkill`, `systemctl` and the shell's text round them.
+//! The effect of `ExecReload=` on gunicorn: an interpreter of the commands that people write there,
+//! `kill`, `pkill`, `systemctl` and the shell's text round them.
 
 use super::App;
 use super::gunicorn::shell::{Reader, ShellValue};
@@ -201,7 +201,7 @@ fn effect(words: &[Argument]) -> Effect {
         name @ ("pkill" | "killall" | "killall5" | "skill") => Effect::Harms(by_name(name, rest)),
         "systemctl" | "service" => service_manager(rest),
         name if HARMLESS.contains(&name) => Effect::Nothing,
-        name => Effect::Unknown(format!("what `{name}` in ExecReload= does is not known")),
+        name => Effect::Unknown(format!("the effect of `{name}` in ExecReload= is not known")),
     }
 }
 

@@ -196,12 +196,12 @@ pub fn changed(before: &UnitFile, after: &UnitFile) -> BTreeSet<(String, String)
 }
 
 fn for_service(service: &str, need: Need, sockets: &BTreeSet<String>, steps: &mut Vec<Step>) {
-    let changed = "what it was started with changed; requests in flight are given up";
+    let changed = "its start settings changed; requests in flight are dropped";
     if !sockets.is_empty() {
         // systemd refuses to start a socket whose service runs.
         steps.push(Step::new(&["systemctl", "stop", service], changed));
         for socket in sockets {
-            steps.push(Step::new(&["systemctl", "restart", socket], "it listens anew"));
+            steps.push(Step::new(&["systemctl", "restart", socket], "it listens again"));
         }
         steps.push(Step::new(&["systemctl", "start", service], "it gets the new socket"));
         return;

@@ -1,5 +1,5 @@
-//! What the journal tells of a unit since it last started or reloaded. Its lines may hold
-//! anything, so only what is recognised comes out.
+//! The journal's messages about a unit since it last started or reloaded. Its lines may contain
+//! anything, so only recognised messages come out.
 
 use super::state::{self, UnitState};
 use super::{Known, Origin, Request, Why};
@@ -92,7 +92,7 @@ pub fn read(
     if entries.is_empty() {
         // systemd's own "Started …" at least is there after a start.
         return Known::Unknown(Why::not_there(format!(
-            "the journal holds nothing of {name} since {since}"
+            "the journal contains nothing of {name} since {since}"
         )));
     }
     Known::Value(judge(&entries, state, output.cut), Origin::Command("journalctl"))
@@ -206,7 +206,7 @@ impl Journal {
     pub fn whole(&self) -> Result<(), Why> {
         if self.cut {
             return Err(Why::not_read(
-                "the journal since the last start is longer than what is read",
+                "the journal since the last start is longer than the part that is read",
             ));
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! What is known, from where, and what is not.
+//! Values that are known, with their source, or unknown, with the reason.
 
 use std::path::PathBuf;
 use std::rc::Rc;

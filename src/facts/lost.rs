@@ -1,5 +1,5 @@
-//! What `Environment=` does not mean: variables that the application does not get, or gets with
-//! another value than was written for them. Their values are shown nowhere.
+//! Misread `Environment=` lines: variables that the application does not get, or gets with another
+//! value than written. Their values are never shown.
 
 use std::collections::HashSet;
 

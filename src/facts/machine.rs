@@ -1,4 +1,4 @@
-//! What is true of the host as a whole: accounts, versions, what systemd makes at boot.
+//! Facts about the whole host: accounts, versions, the files systemd creates at boot.
 
 mod kernel;
 mod manager;
@@ -260,7 +260,7 @@ fn shell(sources: &Sources) -> Known<Shell> {
     let path = Path::new("/bin/sh");
     let lookup = sources.host().look(path);
     if lookup.metadata().is_none_or(|metadata| metadata.kind != FileKind::File) {
-        return Known::Unknown(Why::not_read("what /bin/sh is was not found"));
+        return Known::Unknown(Why::not_read("the program behind /bin/sh was not found"));
     }
     let name = lookup.resolved.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let shell = match name.as_str() {

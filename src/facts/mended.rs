@@ -1,5 +1,4 @@
-//! What lines of an environment file that systemd drops or cuts were meant to be, where that is
-//! certain.
+//! The intended form of environment file lines that systemd drops or cuts, if that is certain.
 
 use std::ops::RangeInclusive;
 

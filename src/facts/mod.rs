@@ -1,4 +1,4 @@
-//! What is true of a deployment: the files' contents joined into one model. Rules see only this.
+//! The facts of a deployment: the files' contents joined into one model. Rules see only this.
 
 pub mod conditions;
 pub mod dependencies;

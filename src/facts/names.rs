@@ -1,4 +1,4 @@
-//! What the machine's own files say of host names: hosts(5), resolv.conf(5), hostname(5).
+//! Host names in the machine's own files: hosts(5), resolv.conf(5), hostname(5).
 
 use std::collections::HashMap;
 use std::net::IpAddr;

@@ -436,12 +436,12 @@ fn add_target(model: &Model, target: &Target, span: Span, destination: &mut Dest
                 add_target(model, &value.target, span, destination);
             }
             if !complete {
-                destination.open = Some(Why::depends("proxy_pass holds a variable"));
+                destination.open = Some(Why::depends("proxy_pass contains a variable"));
             }
         }
         Target::Malformed(_) => {}
         Target::Unknown => {
-            destination.open = Some(Why::not_understood("proxy_pass holds a placeholder"));
+            destination.open = Some(Why::not_understood("proxy_pass contains a placeholder"));
         }
     }
 }

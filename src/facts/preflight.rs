@@ -1,8 +1,8 @@
 //! `--preflight`: the application, imported as its service would import it.
 //!
-//! The only place where anything of the application is executed: as the service's user and never
+//! The only place where application code is executed: as the service's user and never
 //! as root, in its working directory, with its environment and its Python, through gunicorn's own
-//! loader, in a session of its own with a time limit.
+//! loader, in its own session with a time limit.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -115,12 +115,12 @@ fn database(stdout: &[u8]) -> Known<String> {
             Known::Value(revisions.join("\n"), Origin::Option("--preflight"))
         }
         Some(_) => {
-            Known::Unknown(Why::not_understood("the database holds a revision of a strange form"))
+            Known::Unknown(Why::not_understood("the database has a revision of an unknown form"))
         }
         None => Known::Unknown(Why::not_read(match (answer.failed, answer.error) {
             (Some(why), _) => format!("the database was not asked: {}", show::line(&why)),
             (None, Some(kind)) if is_revision(&kind) => {
-                format!("the database was not asked: {kind} in what `flask db current` runs")
+                format!("the database was not read: {kind} in the code of `flask db current`")
             }
             _ => "the database was not asked".to_owned(),
         })),
@@ -135,7 +135,7 @@ fn as_printed(plan: &[(bool, String, String)]) -> Known<String> {
         !text.is_empty() && parts.map(std::str::from_utf8).all(|part| part.is_ok_and(is_revision))
     };
     if !plan.iter().all(|(_, app, name)| fits(app) && fits(name)) {
-        let why = "the database holds a migration of a strange name";
+        let why = "the database has a migration with an unusual name";
         return Known::Unknown(Why::not_understood(why));
     }
     let line = |(applied, app, name): &(bool, String, String)| {

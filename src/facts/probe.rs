@@ -1,4 +1,4 @@
-//! What the site and its sockets answer to `--probe URL`.
+//! The answers of the site and its sockets to `--probe URL`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -76,7 +76,7 @@ impl std::fmt::Display for BadUrl {
 pub fn parse(url: &str) -> Result<HttpRequest, BadUrl> {
     let bad = |why: &str| Err(BadUrl(format!("{url}: {why}")));
     if url.bytes().any(|byte| byte.is_ascii_whitespace() || byte.is_ascii_control()) {
-        return bad("a URL holds no blanks");
+        return bad("a URL cannot contain blanks");
     }
     let rest = url.strip_prefix("http://").unwrap_or(url);
     if let Some(socket) = rest.strip_prefix("unix:") {

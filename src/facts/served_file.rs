@@ -72,7 +72,7 @@ impl Nginx {
         };
         let located = model.locate(root.server, &uri);
         if !located.unknown.is_empty() {
-            return Err(Why::not_understood("a location of nginx cannot be judged"));
+            return Err(Why::not_understood("an nginx location cannot be evaluated"));
         }
         let Some(server) = model.server(root.server) else { return Ok(false) };
         if !server.handling.returns.is_empty() {

@@ -218,8 +218,8 @@ pub fn read(
 
 /// Words on what a file would have to set to make gunicorn's settings others.
 fn taken_as_unset(file: &Path) -> Problem {
-    let message = "it is not among these files: what it may set is judged as if it set neither \
-                   GUNICORN_CMD_ARGS nor PYTHONPATH";
+    let message = "it is not among these files: the check assumes that it sets neither \
+         GUNICORN_CMD_ARGS nor PYTHONPATH";
     Problem { note: true, ..Problem::new(file, message) }
 }
 

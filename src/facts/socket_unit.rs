@@ -1,4 +1,4 @@
-//! Who may connect to the unix socket that a `.socket` unit makes.
+//! Who can connect to the unix socket that a `.socket` unit creates.
 
 use super::service::{Service, Unit, expanded};
 use super::{Bound, Identity, Known, Machine, Want, Why};

@@ -60,7 +60,7 @@ impl Sockets {
                 Some(false) => {}
                 None => {
                     return Err(Why::depends(format!(
-                        "whether {endpoint} leads to {} only a resolver knows",
+                        "only a resolver can tell whether {endpoint} leads to {}",
                         listener.endpoint
                     )));
                 }
@@ -80,7 +80,7 @@ impl Sockets {
         let told = match self.bound.get(path) {
             Some(Ok(told)) => told,
             Some(Err(why)) => return Err(why.clone()),
-            None => return Err(Why::not_read(format!("{} was not looked at", path.display()))),
+            None => return Err(Why::not_read(format!("{} was not checked", path.display()))),
         };
         told.iter()
             .find(|(inode, _)| *inode == listener.inode)
@@ -104,7 +104,7 @@ impl Sockets {
         match self.holders.get(&listener.inode) {
             Some(holders) => holders.get().map(Vec::as_slice),
             None => {
-                Err(Why::not_understood(format!("who holds {} is not known", listener.endpoint)))
+                Err(Why::not_understood(format!("the owner of {} is not known", listener.endpoint)))
             }
         }
     }

@@ -1,4 +1,4 @@
-//! How systemd says that a unit stands: `systemctl show`, one call for all units.
+//! A unit's state as systemd reports it: `systemctl show`, one call for all units.
 
 use super::{Known, Origin, Request, Scope, Why};
 use crate::host::{Command, Output, RunError};

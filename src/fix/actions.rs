@@ -1,4 +1,5 @@
-//! What must follow the changes of a plan before they hold; what needs what, `facts::follow` knows.
+//! The commands that make a plan's changes take effect; `facts::follow` knows which change needs
+//! which.
 
 use std::collections::HashMap;
 use std::sync::Arc;

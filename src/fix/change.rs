@@ -1,6 +1,6 @@
-//! What a fix comes down to on the disk: for each path, what was there when it was read and what
-//! is to be there afterwards. The plan makes these, the transaction writes them, and the history
-//! keeps them so that they can be taken back.
+//! A fix as changes on disk: for each path, the content when it was read and the content
+//! afterwards. The plan makes these, the transaction writes them, and the history keeps them so
+//! that they can be undone.
 
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Where a new directive of nginx goes, with the indentation round it.
+//! Where a new directive of nginx goes, with the surrounding indentation.
 
 use std::ops::Range;
 

@@ -1,4 +1,5 @@
-//! Does a change hold? The programs' own checks before and after: what worsens is taken back.
+//! Is a change valid? The programs' own checks before and after: a change that makes them worse is
+//! undone.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

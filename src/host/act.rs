@@ -1,4 +1,4 @@
-//! What the guarded reload does to the living host, beside the commands that it runs: it sends
+//! The guarded reload's actions on the live host, in addition to the commands it runs: it sends
 //! signals, moves a link, tells systemd which process is the main one, and keeps a log.
 //!
 //! Sources: `signal(7)`, `rename(2)`, `sd_notify(3)`, `unix(7)` (`SCM_CREDENTIALS`), `statvfs(3)`.
@@ -112,7 +112,7 @@ pub fn is_directory(path: &Path) -> bool {
 /// Moves a link to another directory, at once and for good: a new link beside it takes its place
 /// and its owner.
 pub fn move_link(link: &Path, to: &Path) -> io::Result<()> {
-    let directory = link.parent().ok_or_else(|| io::Error::other("the link lies nowhere"))?;
+    let directory = link.parent().ok_or_else(|| io::Error::other("the link has no directory"))?;
     let name = link.file_name().ok_or_else(|| io::Error::other("the link has no name"))?;
     let mut temporary = std::ffi::OsString::from(".");
     temporary.push(name);

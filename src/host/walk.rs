@@ -55,7 +55,7 @@ pub fn walk(directory: &Path) -> Walked {
         .build();
     for (count, entry) in walk.enumerate() {
         if count >= ENTRY_LIMIT {
-            walked.cut = Some(format!("it holds more than {ENTRY_LIMIT} files and directories"));
+            walked.cut = Some(format!("it contains more than {ENTRY_LIMIT} files and directories"));
             break;
         }
         let entry = match entry {
@@ -69,7 +69,7 @@ pub fn walk(directory: &Path) -> Walked {
         let Ok(path) = entry.path().strip_prefix(directory) else { continue };
         if kind.is_dir() && entry.depth() > DEPTH_LIMIT {
             let deep = path.display();
-            walked.cut = Some(format!("{deep} lies more than {DEPTH_LIMIT} directories deep"));
+            walked.cut = Some(format!("{deep} is more than {DEPTH_LIMIT} directories deep"));
         } else if kind.is_file() && entry.depth() > 0 {
             walked.files.push(path.to_path_buf());
         } else if kind.is_symlink() && entry.depth() > 0 {

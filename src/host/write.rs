@@ -27,7 +27,7 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 pub fn private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     match fs::symlink_metadata(path) {
         Ok(there) if there.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
-        Ok(there) if !there.is_file() => Err(io::Error::other("is there and is no regular file")),
+        Ok(there) if !there.is_file() => Err(io::Error::other("exists and is not a regular file")),
         _ => replace_with(path, 0o600, bytes),
     }
 }
@@ -83,7 +83,7 @@ fn to_pipe(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let opened = fs::OpenOptions::new().write(true).custom_flags(wait_for_nobody).open(path);
     let mut pipe = opened.map_err(|error| match error.raw_os_error() {
         Some(code) if code == rustix::io::Errno::NXIO.raw_os_error() => {
-            io::Error::other("is a pipe that nobody reads")
+            io::Error::other("is a pipe that nothing reads")
         }
         _ => error,
     })?;

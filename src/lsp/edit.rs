@@ -27,9 +27,9 @@ pub(super) fn workspace_edit(
     for change in changes {
         let shown = crate::fix::shown_path(&change.path);
         let text = |bytes: Option<&[u8]>| {
-            let bytes = bytes.ok_or_else(|| format!("{shown} is no file that is there"))?;
+            let bytes = bytes.ok_or_else(|| format!("{shown} is not an existing file"))?;
             let text = std::str::from_utf8(bytes);
-            text.map(str::to_owned).map_err(|_| format!("{shown} is no UTF-8"))
+            text.map(str::to_owned).map_err(|_| format!("{shown} is not UTF-8"))
         };
         let (before, after) = (text(change.before.bytes())?, text(change.after.bytes())?);
         if change.before.mode() != change.after.mode() {

@@ -99,7 +99,7 @@ fn frame(mut input: &mut dyn BufRead) -> Result<Option<Vec<u8>>, String> {
         if header.is_empty() {
             break;
         }
-        let not_one = "what came is no header `Content-Length: N`";
+        let not_one = "expected a header `Content-Length: N`";
         let header = std::str::from_utf8(header).map_err(|_| not_one)?;
         let (name, value) = header.split_once(':').ok_or(not_one)?;
         if name.trim().eq_ignore_ascii_case("Content-Length") {

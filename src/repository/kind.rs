@@ -61,7 +61,7 @@ pub fn aside(path: &Path) -> Option<String> {
         let name = name.to_ascii_lowercase();
         ASIDE.contains(&name.as_str()) || name.ends_with("-testdata") || name.ends_with("_testdata")
     })?;
-    Some(format!("it lies under {name}/"))
+    Some(format!("it is under {name}/"))
 }
 
 /// Endings that people and programs give to what they put aside.

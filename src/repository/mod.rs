@@ -116,7 +116,7 @@ fn nothing(directory: &Path, files: usize) -> Problem {
         directory,
         format!(
             "no deployment was found in {files}: looked for a systemd unit that runs gunicorn \
-             ([Service] with ExecStart=, also as a template) and for nginx's configuration with a \
+             ([Service] with ExecStart=, even as a template) and for nginx's configuration with a \
              pass to an application; what .gitignore names, tests and documentation are left out \
              (-v says what); files can be named with --unit and --nginx"
         ),
@@ -128,7 +128,7 @@ fn sort(sources: &Sources, directory: &Path, walked: &Walked, survey: &mut Surve
     let cut = |why: &str| {
         Problem::new(
             directory,
-            format!("not all of it was looked at: {why}; name the part that is deployed"),
+            format!("not all of it was checked: {why}; name the part that is deployed"),
         )
     };
     survey.problems.extend(walked.cut.as_deref().map(cut));
@@ -141,7 +141,7 @@ fn sort(sources: &Sources, directory: &Path, walked: &Walked, survey: &mut Surve
     for path in walked.links.iter().filter(|path| kind::is_named(path)) {
         survey.leave(
             &tidy(&directory.join(path)),
-            "it is a link: what it leads to is looked at where it lies, if it lies in here",
+            "it is a link: its target is checked in its own place, if that is in here",
         );
     }
     for path in walked.ignored.iter().filter(|path| kind::is_named(path)) {
@@ -174,7 +174,10 @@ fn sort(sources: &Sources, directory: &Path, walked: &Walked, survey: &mut Surve
         let read = match sources.host().read(&full, limit) {
             Ok(read) => read,
             Err(error) if matches!(error.kind, HostErrorKind::TooLarge { .. }) && !named => {
-                survey.leave(&full, format!("{} KiB and more are no configuration", limit >> 10));
+                survey.leave(
+                    &full,
+                    format!("a file of {} KiB or more is not a configuration", limit >> 10),
+                );
                 continue;
             }
             Err(error) => {
@@ -193,7 +196,8 @@ fn sort(sources: &Sources, directory: &Path, walked: &Walked, survey: &mut Surve
         let Some(kind) = kind else {
             match kind::is_named_unit(path) {
                 true if memchr::memchr(0, &file.bytes).is_some() => {
-                    let message = "is no text: it holds NUL bytes, and nothing in it was checked";
+                    let message = "is not text: it contains NUL bytes, and nothing in it was \
+                         checked";
                     survey.problems.push(Problem::new(&full, message));
                 }
                 true if speaks_of_gunicorn(&file) => {

@@ -115,7 +115,7 @@ fn gunicorn_conf(
             let text = sources.load(file).ok()?;
             let template = file.extension().is_none_or(|ending| ending != "py");
             if template && placeholder::holds(&String::from_utf8_lossy(&text.bytes)) {
-                survey.leave(file, "a template with placeholders is no Python that could be read");
+                survey.leave(file, "a template with placeholders cannot be read as Python");
                 return None;
             }
             let why = Some(format!("the unit names {}", wanted.display()));
@@ -212,7 +212,12 @@ struct AppDir {
 /// is none, or not one.
 fn app_dir(contents: &Contents, unit: &AppUnit, app: &App) -> Result<AppDir, String> {
     let text = app.gunicorn.settings.wsgi_app();
-    let text = text.get().map_err(|why| format!("what gunicorn loads is not known: {why}"))?;
+    let text = text.get().map_err(|why| {
+        format!(
+            "the application that gunicorn loads is not known: \
+         {why}"
+        )
+    })?;
     let module = ApplicationName::parse(text).module;
     // `./app.py` and `app.app` are told where they stand; the file that is meant lies here.
     if let Some(found) = misspelt(contents, &module) {
@@ -227,7 +232,7 @@ fn app_dir(contents: &Contents, unit: &AppUnit, app: &App) -> Result<AppDir, Str
         return Ok(AppDir { file: directory.clone(), directory, is_named: false });
     }
     if module.is_empty() || !module.chars().all(is_name) {
-        return Err("what gunicorn loads is not the name of a module".to_owned());
+        return Err("the application that gunicorn loads is not a module name".to_owned());
     }
     let path = module.replace('.', "/");
     let forms = [format!("{path}.py"), format!("{path}/__init__.py")];

@@ -117,7 +117,13 @@ fn sockets(contents: &Contents, sites: &mut [Site], survey: &mut Survey) {
                 Err(alike) => {
                     let all = listed(alike.iter().copied());
                     for file in alike {
-                        survey.leave(file, format!("{all} have one name, and lie equally near"));
+                        survey.leave(
+                            file,
+                            format!(
+                                "{all} have the same name, and are equally \
+                             near"
+                            ),
+                        );
                     }
                 }
             }
@@ -202,7 +208,7 @@ fn settle(web: &[WebFile], site: &mut Site, survey: &mut Survey) -> Vec<usize> {
             (true, false) => site.web.push(index),
             (false, true) => {
                 let why = format!(
-                    "it is judged by itself: it defines {both} like {}, which leads to the unit",
+                    "it is checked by itself: it defines {both} like {}, which leads to the unit",
                     other.path.display()
                 );
                 survey.leave(&file.path, why);
@@ -210,7 +216,7 @@ fn settle(web: &[WebFile], site: &mut Site, survey: &mut Survey) -> Vec<usize> {
             }
             _ => {
                 let (one, two) = (file.path.display(), other.path.display());
-                let why = format!("it is judged by itself: it defines {both} like {two}");
+                let why = format!("it is checked by itself: it defines {both} like {two}");
                 survey.leave(&file.path, why);
                 unknown.get_or_insert(format!(
                     "{one} and {two} both define {both}, and which of them is installed is not known"
@@ -270,7 +276,7 @@ fn by_themselves(
     }
     if any && !any_app {
         let mut message =
-            "no unit that runs gunicorn was found: nginx's files are judged by themselves"
+            "no unit that runs gunicorn was found: nginx's files are checked by themselves"
                 .to_owned();
         let hidden = contents.ignored_units.first();
         if let Some(unit) = hidden {

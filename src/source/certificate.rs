@@ -61,8 +61,10 @@ impl Chain {
     /// Reads a file. Returns in words what is not understood.
     pub fn parse(bytes: &[u8]) -> Result<Self, &'static str> {
         let mut all = CertificateDer::pem_slice_iter(bytes).take(CERTIFICATES);
-        let own =
-            all.next().ok_or("it holds no certificate in PEM")?.map_err(|_| "its PEM is broken")?;
+        let own = all.next().ok_or("it contains no certificate in PEM")?.map_err(|_| {
+            "its PEM is \
+                 broken"
+        })?;
         let certificate =
             EndEntityCert::try_from(&own).map_err(|_| "its certificate is not understood")?;
         let not_understood = "how long its certificate is valid is not understood";

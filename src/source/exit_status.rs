@@ -1,4 +1,5 @@
-//! What a service's exit status says (systemd.exec(5), "Process Exit Codes"; gunicorn's `errors.py`).
+//! The meaning of a service's exit status (systemd.exec(5), "Process Exit Codes"; gunicorn's
+//! `errors.py`).
 
 /// Statuses from 200 on are systemd's own: a step before the program could be run. Number, name,
 /// and what failed.
@@ -11,8 +12,8 @@ const SYSTEMD: [(u8, &str, &str); 43] = [
     (205, "LIMITS", "a Limit…= cannot be set"),
     (206, "OOM_ADJUST", "OOMScoreAdjust= cannot be set"),
     (207, "SIGNAL_MASK", "the signal mask cannot be set"),
-    (208, "STDIN", "what StandardInput= names cannot be opened"),
-    (209, "STDOUT", "what StandardOutput= names cannot be opened"),
+    (208, "STDIN", "the file of StandardInput= cannot be opened"),
+    (209, "STDOUT", "the file of StandardOutput= cannot be opened"),
     (210, "CHROOT", "RootDirectory= cannot be entered"),
     (211, "IOPRIO", "IOScheduling…= cannot be set"),
     (212, "TIMERSLACK", "TimerSlackNSec= cannot be set"),
@@ -24,7 +25,7 @@ const SYSTEMD: [(u8, &str, &str); 43] = [
     (218, "CAPABILITIES", "capabilities cannot be set"),
     (219, "CGROUP", "the control group cannot be made"),
     (220, "SETSID", "a session cannot be made"),
-    (222, "STDERR", "what StandardError= names cannot be opened"),
+    (222, "STDERR", "the file of StandardError= cannot be opened"),
     (224, "PAM", "PAMName= refuses the session"),
     (225, "NETWORK", "PrivateNetwork= cannot be set up"),
     (

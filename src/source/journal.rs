@@ -78,7 +78,7 @@ fn message(value: &Value) -> Vec<u8> {
 pub fn denied(stderr: &[u8]) -> Option<&'static str> {
     let text = String::from_utf8_lossy(stderr);
     if text.contains("insufficient permissions") || text.contains("not seeing messages") {
-        Some("this user may not read the journal (root and the group systemd-journal may)")
+        Some("this user cannot read the journal (root and the group systemd-journal can)")
     } else if text.contains("No journal files were found") {
         Some("there is no journal")
     } else {

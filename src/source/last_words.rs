@@ -1,4 +1,4 @@
-//! What gunicorn says right before it ends, in its own words as far as they are known: its
+//! gunicorn's last message before it exits, in its own words as far as they are known: its
 //! sentence, and the path, name or option in it. Nothing else of a line is taken: it may hold
 //! anything, also a secret.
 

@@ -1,4 +1,4 @@
-//! What asking for a variable comes to.
+//! The result of looking up a variable.
 
 use super::Secret;
 

@@ -51,7 +51,7 @@ pub fn read(file: &SourceFile) -> Result<Manifest, Fault> {
     })?;
     let other = || Fault {
         span: Span::new(file.id, 0, 0),
-        message: "is no manifest of static assets that is known".into(),
+        message: "is not a known manifest of static assets".into(),
     };
     let object = json.as_object().ok_or_else(other)?;
     let mut found = Found::default();

@@ -298,6 +298,6 @@ fn without_commands(container: &Container) {
          deploy-doctor check myapp --format json");
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("nginx -t needs root"), "{text}");
-    assert!(text.contains("may not read the journal"), "{text}");
+    assert!(text.contains("cannot read the journal"), "{text}");
     assert!(text.contains("\"U121\""), "{text}");
 }

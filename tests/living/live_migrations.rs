@@ -194,7 +194,7 @@ fn broken(container: &Container) {
     assert!(skipped(&check(container)).contains("does not exist"));
     environment("sqlite:////etc/hostname");
     let why = skipped(&check(container));
-    assert!(why.contains("DatabaseError in what `flask db current` runs"), "{why}");
+    assert!(why.contains("DatabaseError in the code of `flask db current`"), "{why}");
     environment("sqlite:////var/lib/myapp/app.db");
 
     // One that does not answer: the import stands, the database is not known.
@@ -208,7 +208,7 @@ fn broken(container: &Container) {
         "echo 'raise RuntimeError(\"{PASSWORD}\")' > /srv/myapp/migrations/env.py"
     ));
     let why = skipped(&check(container));
-    assert!(why.contains("RuntimeError in what"), "{why}");
+    assert!(why.contains("RuntimeError in the code"), "{why}");
     container.sh_ok("cp /root/env.py /srv/myapp/migrations/env.py");
 
     container.sh_ok("sed -i '/^Migrate(/d' /srv/myapp/wsgi.py");

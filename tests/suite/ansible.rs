@@ -40,7 +40,7 @@ fn what_is_wrong_with_a_task_is_said() {
         (r#""aps": "kanary""#, "aps: no such parameter; the parameters are state, "),
         (r#""unsafe": true"#, "unsafe cannot be used with state=checked, only with state=fixed"),
         (r#""state": "fixed", "unsafe": "kanary""#, "unsafe: true or false"),
-        (r#""state": "reloaded""#, "wants apps"),
+        (r#""state": "reloaded""#, "needs apps"),
         (r#""state": "reloaded", "apps": {"a": 1}"#, "apps: a list"),
         (r#""state": "reloaded", "apps": "a", "release": ["x"]"#, "release: one value"),
         (r#""fail_on": "everything""#, "possible values: error, warning, info, never"),
@@ -58,8 +58,8 @@ fn under_ansibles_name_the_answer_is_json_too() {
     let module = folder.path().join("AnsiballZ_deploy_doctor");
     std::os::unix::fs::symlink(program(), &module).unwrap();
     for (arguments, why) in [
-        ("{\"a\": kanary", "no JSON"),
-        ("[1]", "no JSON object"),
+        ("{\"a\": kanary", "not JSON"),
+        ("[1]", "not a JSON object"),
         ("{\"x\": 1}", "no such parameter"),
     ] {
         let answer = answer(&module, arguments);

@@ -228,9 +228,9 @@ fn what_is_no_capture_is_refused_without_being_quoted() {
         ("{\"kanary\": 1}", "does not fit"),
         ("[1, 2]", "does not fit"),
         (&other("\"whole\": true", "\"whole\": \"kanary\""), "does not fit"),
-        (&other("directory 755", "kanary 755"), "is no capture"),
-        (&other("directory 755", "directory kanary"), "is no capture"),
-        (&other("\"not-found\"", "\"kanary\""), "is no capture"),
+        (&other("directory 755", "kanary 755"), "is not a deploy-doctor capture"),
+        (&other("directory 755", "directory kanary"), "is not a deploy-doctor capture"),
+        (&other("\"not-found\"", "\"kanary\""), "is not a deploy-doctor capture"),
     ] {
         fs::write(&file, text).unwrap();
         let ran = run(&["check", "--capture", &file]);

@@ -353,7 +353,7 @@ fn keys_that_can_be_guessed_are_named_and_never_shown() {
 #[test]
 fn what_a_shell_would_expand_is_named_where_it_is_certainly_meant() {
     for line in ["A=$HOME/x\n", "A=\"${HOME}/x\"\n", "A=${DATABASE_URL}\n", "A=`cat /etc/x`\n"] {
-        with(line).check().only("E402").says("A as it is written");
+        with(line).check().only("E402").says("in A literally");
     }
     // Passwords, quotes, a variable that is nowhere set, and what may be expanded after all.
     for line in ["A=pa$$word\n", "A=x$Q9(z)\n", "A='$HOME'\n", "A=$Nothing\n", "A=a~/b\n"] {

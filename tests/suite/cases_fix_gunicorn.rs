@@ -148,7 +148,7 @@ fn a_change_that_is_not_made_says_why() {
     let repair = Repair::of(unit).rule("G201");
     let left = &repair.in_place().plan.left;
     let why = left.first().and_then(|left| left.proposal.refused.as_deref());
-    let wanted = "the file does more with workers than set it on a line of its own";
+    let wanted = "the file does more with workers than set it on its own line";
     assert_eq!(why, Some(wanted));
 }
 

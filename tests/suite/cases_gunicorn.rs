@@ -489,7 +489,7 @@ fn a_port_is_exposed_only_behind_nginx_and_on_an_address_of_others() {
     };
     for bind in ["0.0.0.0:8000", ":8000", "[::]:8000", "203.0.113.9:8000", "[2001:db8::9]:8000"] {
         let peer = if bind.starts_with(['2', '[']) { bind } else { "127.0.0.1:8000" };
-        case(bind, peer).check().only("G205").is(Severity::Warning).says("past nginx");
+        case(bind, peer).check().only("G205").is(Severity::Warning).says("without nginx");
     }
     for bind in ["127.0.0.1:8000", "localhost:8000", "10.0.0.5:8000", "[fd00::5]:8000"] {
         let seen = case(bind, bind).check();

@@ -90,7 +90,7 @@ fn a_value_that_is_refused_is_named_in_every_layer() {
 fn no_application_and_one_that_was_swallowed() {
     started("-w 3").only("G209").says("no application");
     let swallowed = start(&format!("-w 3 {REST} --proxy-protocol wsgi:app"), "");
-    version(swallowed, "24.1.1").check().only("G209").says("--proxy-protocol takes the word");
+    version(swallowed, "24.1.1").check().only("G209").says("--proxy-protocol takes the next word");
     started("-w 3 --proxy-protocol wsgi:app").passes("G209");
     // The configuration file may name it.
     let named = start(&format!("-w 3 {REST}"), "").file(CONFIG, "wsgi_app = 'wsgi:app'\n");
@@ -332,7 +332,7 @@ fn a_log_that_may_not_be_written_is_named() {
         .own("/var/log/shop/access.log", 0o644, 0, 0)
         .check()
         .only("G230")
-        .says("is not www-data's");
+        .says("does not belong to www-data");
     for config in [
         "pidfile = '/run/shop.pid'\n",
         "worker_tmp_dir = '/srv/none'\n",

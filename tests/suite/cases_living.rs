@@ -69,7 +69,7 @@ fn each_state_of_a_unit_is_named_as_it_is() {
         ("ActiveState=failed\nSubState=failed\nResult=exit-code", "is down", "is up"),
         (
             "ActiveState=activating\nSubState=auto-restart\nResult=exit-code",
-            "again and again",
+            "keeps restarting",
             "up,",
         ),
         ("ActiveState=activating\nSubState=start\nResult=timeout", "is being started", "is up"),
@@ -92,7 +92,7 @@ fn systemds_statuses_have_names_and_meanings() {
     for (status, says) in [
         (200, "200/CHDIR: WorkingDirectory="),
         (203, "203/EXEC: the program"),
-        (209, "209/STDOUT: what StandardOutput="),
+        (209, "209/STDOUT: the file of StandardOutput="),
         (216, "216/GROUP: the group"),
         (217, "217/USER: the user"),
         (226, "226/NAMESPACE: a path"),

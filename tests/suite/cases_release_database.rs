@@ -74,7 +74,7 @@ fn a_lock_before_the_requirements_decides() {
                 \"redis\"\nversion = \"5.0.0\"\n";
     let seen = Case::healthy().in_release("uv.lock", lock).check();
     let found = seen.only("R703");
-    assert!(found.message.contains("lacks redis, which uv.lock asks for"), "{}", found.message);
+    assert!(found.message.contains("lacks redis, which uv.lock requires"), "{}", found.message);
     assert!(found.help.contains("uv sync --frozen"), "{}", found.help);
 }
 

@@ -100,7 +100,7 @@ fn units_are_read_as_the_hosts_systemd_reads_them() {
     // The setting is there, and the reload reaches nobody.
     let refresh = "ExecReload=\nRefreshOnReload=yes\n";
     on_systemd(262, refresh).check().only("U101").says("RefreshOnReload=");
-    on_systemd(252, refresh).check().only("U101").says("refuses");
+    on_systemd(252, refresh).check().only("U101").says("fails");
     // Its program runs after the signal; an older systemd passes over the line.
     let post = "ExecReloadPost=/bin/nosuch\n";
     on_systemd(262, post).check().only("U124").says("/bin/nosuch");

@@ -309,7 +309,7 @@ fn every_fault_is_told_with_its_line_and_what_was_meant() {
         ),
         ("[[app]]\n\nnam = \"x\"\n", "3: no such key in [[app]]: `nam`; did you mean `name`?"),
         ("[[app]]\n", "1: [[app]] has no `name`: the unit's, with or without .service"),
-        ("[[app]]\nname = \"a/b\"\n", "2: `name` in [[app]] is no unit's name"),
+        ("[[app]]\nname = \"a/b\"\n", "2: `name` in [[app]] is not a unit name"),
         ("[app]\nname = \"x\"\n", "1: `app` is a list of tables, written [[app]]"),
         ("[[app]]\nname = \"x\"\nunit = \"y\"\n", "3: `unit` in [[app]] is a list of strings"),
         (
@@ -324,11 +324,11 @@ fn every_fault_is_told_with_its_line_and_what_was_meant() {
         ),
         (
             "[[ignore]]\nrule = \"U107\"\nreason = \"x\"\nuntil = \"2026-02-30\"\n",
-            "4: `until` in [[ignore]] is no day: write 2026-05-01",
+            "4: `until` in [[ignore]] is not a date: write 2026-05-01",
         ),
         (
             "[[ignore]]\nrule = \"U107\"\nreason = \"x\"\nuntil = 2026-02-01T10:00:00Z\n",
-            "4: `until` in [[ignore]] is no day: write 2026-05-01",
+            "4: `until` in [[ignore]] is not a date: write 2026-05-01",
         ),
         (
             "baseline = 3\n\n[[ignore]]\nrule = \"U107\"\nreason = \"x\"\nuntl = 2026-02-01\n",
@@ -683,7 +683,7 @@ fn a_unit_s_file_has_the_unit_s_name() {
     let text = |unit: &str| format!("[[app]]\nname = \"shop\"\nunit = [\"{unit}\"]\n");
     assert_eq!(
         faults(&text("deploy/gunicorn.service")),
-        ["3: `unit` in [[app]] holds no file of the unit shop"]
+        ["3: `unit` in [[app]] names no file of the unit shop"]
     );
     for unit in ["deploy/shop.service", "shop.service.j2"] {
         assert_eq!(faults(&text(unit)), Vec::<String>::new());

@@ -118,7 +118,7 @@ fn a_placeholder_is_never_guessed() {
 fn a_restart_beside_a_socket_unit_loses_nothing() {
     let socket = "[Socket]\nListenStream=/run/web.sock\n[Install]\nWantedBy=sockets.target\n";
     let given = unit(ACTIVATED, &[("/repo/web.socket", socket)]);
-    let hit = given.only("U101").says("refuses");
+    let hit = given.only("U101").says("fails");
     assert!(!hit.message.contains("restart"), "{hit:#?}");
     // Of one that was not given it is not known, and without one it does lose them.
     unit(ACTIVATED, &[]).only("U101").says("may drop requests");

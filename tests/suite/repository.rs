@@ -478,7 +478,7 @@ fn units_that_run_something_else_are_left_out() {
     shop.write("notes", "Write this:\n[Service]\nExecStart=gunicorn x:y\n");
     shop.write("tests/fixtures/x.service", "[Service]\nExecStart=gunicorn x:y\n");
     assert_eq!(names(&shop.check(&["."])), ["job.service", "shop.service"]);
-    assert_eq!(shop.left("tests/fixtures/x.service"), "it lies under tests/");
+    assert_eq!(shop.left("tests/fixtures/x.service"), "it is under tests/");
     // By content, whatever the name.
     shop.write("etc/unit.txt.j2", "x")
         .write("etc/blog", "[Unit]\n[Service]\nExecStart=gunicorn x:y\n");
@@ -550,7 +550,7 @@ fn what_is_too_deep_or_too_large_is_never_silently_green() {
     shop.write(&format!("{}x.txt", "d/".repeat(20)), "x");
     let ran = shop.run(&["check", "."]);
     assert_eq!(ran.code, Some(3), "{}", ran.stdout);
-    assert!(ran.stdout.contains("not all of it was looked at"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("not all of it was checked"), "{}", ran.stdout);
     assert_eq!(shop.run(&["check", ".", "--allow-incomplete"]).code, Some(0));
     // Installed packages are somebody else's.
     fs::remove_dir_all(shop.at("d")).unwrap();
@@ -707,7 +707,7 @@ fn a_unit_that_is_broken_is_not_left_out() {
     fs::write(shop.at("deploy/shop.service"), wide).unwrap();
     let ran = shop.run(&["check", "."]);
     assert_eq!(ran.code, Some(3), "{}{}", ran.stdout, ran.stderr);
-    assert!(ran.stdout.contains("is no text"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("is not text"), "{}", ran.stdout);
     // A link is named.
     shop.write("deploy/shop.service", &unit);
     std::os::unix::fs::symlink("/etc/nowhere.service", shop.at("deploy/link.service")).unwrap();

@@ -290,7 +290,7 @@ fn a_report_that_cannot_be_written_takes_nothing_from_the_screen() {
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let ran = work.here(&["check", ".", "--output", &format!("json={}", pipe.display())]);
     assert_eq!((ran.code, ran.killed), (Some(2), false), "{}", ran.all());
-    assert!(ran.stdout.contains("N301") && ran.stderr.contains("nobody reads"), "{}", ran.all());
+    assert!(ran.stdout.contains("N301") && ran.stderr.contains("nothing reads"), "{}", ran.all());
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What an `EnvironmentFile=` line was meant to name, where systemd takes it otherwise: as no path
+//! The file an `EnvironmentFile=` line should name, when systemd reads it differently: as no path
 //! at all, or as one path with blanks in it (systemd.exec(5): one absolute path, without quotes).
 
 use std::path::{Path, PathBuf};

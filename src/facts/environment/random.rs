@@ -1,4 +1,4 @@
-//! Values that nobody would take for a word.
+//! Values that do not look like words.
 
 use crate::source::secretive::PLACEHOLDER_PARTS;
 

@@ -41,7 +41,7 @@ fn changed_by_config(
     let changed = match own.variables.get(name) {
         Some(Lookup::Set(value)) => Ok(Some(SetVariable { value: value.clone(), span: None })),
         Some(Lookup::Unset) => {
-            let why = "gunicorn's configuration file takes it out of the environment";
+            let why = "gunicorn's configuration file removes it from the environment";
             Err(Why::depends(why))
         }
         Some(Lookup::Unknown(why)) => Err(in_config(why)),

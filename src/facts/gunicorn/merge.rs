@@ -369,7 +369,7 @@ impl Merge<'_> {
                 let message = match (name, layer) {
                     // From 24.1 on it takes a value, and so it takes the application's name.
                     ("proxy_protocol", Layer::CommandLine | Layer::CmdArgs) => format!(
-                        "--proxy-protocol takes the word behind it as its value, which must be \
+                        "--proxy-protocol takes the next word as its value, which must be \
                          {wants}"
                     ),
                     _ => format!("{name} must be {wants}"),

@@ -1,4 +1,4 @@
-//! What the kernel allows and has left, where /proc tells.
+//! The kernel's limits and free resources, from /proc.
 
 use std::path::Path;
 

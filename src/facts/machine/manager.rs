@@ -1,4 +1,4 @@
-//! systemd-system.conf(5) with its drop-ins: what holds for units that say nothing of their own.
+//! systemd-system.conf(5) with its drop-ins: defaults for units that set nothing themselves.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -49,7 +49,7 @@ impl Manager {
             Ok(Some(set)) => match set.value.parse() {
                 Ok(burst) => Known::Value(StartLimit { interval, burst }, Origin::text(set.span)),
                 Err(_) => {
-                    Known::Unknown(Why::not_understood("DefaultStartLimitBurst= is no number"))
+                    Known::Unknown(Why::not_understood("DefaultStartLimitBurst= is not a number"))
                 }
             },
         }

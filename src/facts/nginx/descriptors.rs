@@ -1,4 +1,4 @@
-//! How many files nginx's processes may hold open.
+//! How many files nginx's processes can keep open.
 
 use super::super::{Known, Machine, Origin, Whose, Why};
 use crate::source::nginx::Model;

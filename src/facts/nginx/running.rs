@@ -65,7 +65,7 @@ fn find(sources: &Sources, table: &Table<'_>, model: &Model) -> Result<Running, 
     };
     let mut words = title.split_whitespace().skip_while(|word| *word != "-c").skip(1);
     if words.next().is_some_and(|path| path != "/etc/nginx/nginx.conf") {
-        return Err(Why::not_read("nginx runs with a configuration of its own (-c)"));
+        return Err(Why::not_read("nginx runs with its own configuration (-c)"));
     }
     let below = |pid: u32| table.row(pid).is_some_and(|row| row.parent == *master);
     let workers = all.iter().filter(|(pid, title)| title == WORKER && below(*pid));

@@ -1,5 +1,5 @@
-//! What nginx's choosing never comes to: names that it ignores, servers behind another address's
-//! default, locations that other ones take every request of.
+//! The parts of nginx's configuration that no request reaches: names that it ignores, servers after
+//! another address's default, locations whose requests others take.
 
 use std::collections::{HashMap, HashSet};
 

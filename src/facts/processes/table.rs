@@ -1,5 +1,5 @@
-//! The process table, read once for all applications: of every process its name alone (`comm`, the
-//! cheapest of its files), of those that may be gunicorn the command line, and all else of a few.
+//! The process table, read once for all applications: only the name of every process (`comm`, the
+//! cheapest of its files), the command line of those that may be gunicorn, and the rest of a few.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};

@@ -48,7 +48,7 @@ pub(super) fn read(
         let has_application = match &module {
             Some(module) => exists(&path.join(module)),
             None => Known::Unknown(Why::not_understood(
-                "where the application's module lies is not known",
+                "the place of the application's module is not known",
             )),
         };
         let has_venv = match &venv {

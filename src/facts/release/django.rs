@@ -1,4 +1,4 @@
-//! What Django imports when it starts, and for its first request: the settings module, then
+//! The modules Django imports when it starts, and for its first request: the settings module, then
 //! INSTALLED_APPS, MIDDLEWARE and ROOT_URLCONF.
 
 use std::path::PathBuf;

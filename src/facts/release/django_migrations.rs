@@ -127,14 +127,17 @@ impl DjangoMigrations {
         }
         let preflight = if why.kind() == WhyKind::NotAsked { "--preflight or " } else { "" };
         why.reword(|text| {
-            let text =
-                text.replace("the database's revision is", "what the database has applied is");
+            let text = text.replace(
+                "the database's revision is",
+                "the migrations applied in the database \
+                     are",
+            );
             format!("{text}; add {preflight}--db-revision \"$({SHOWS})\"")
         })
     }
 
     fn not_printed(&self) -> Why {
-        Why::not_understood(format!("--db-revision is not what `{SHOWS}` prints"))
+        Why::not_understood(format!("--db-revision is not the output of `{SHOWS}`"))
     }
 
     /// Has no application any migration, so that nothing can be pending?
@@ -197,7 +200,7 @@ impl Reader<'_, '_> {
             return Err(Why::not_understood("INSTALLED_APPS of Django's settings is not known"));
         };
         if installed.more {
-            self.open("INSTALLED_APPS may hold more than is read");
+            self.open("INSTALLED_APPS may contain more than is read");
         }
         if installed.certain.len() > APPS {
             return Err(Why::not_read(format!("more than {APPS} applications are not read")));
@@ -281,7 +284,7 @@ impl Reader<'_, '_> {
         // Tests move them away, where their own settings say so; here it counts.
         if memmem::find(&file.bytes, b"MIGRATION_MODULES").is_some() {
             return Err(Why::not_understood(format!(
-                "MIGRATION_MODULES in {} says where migrations lie, which is not followed",
+                "MIGRATION_MODULES in {} moves the migrations, which is not followed",
                 path.display()
             )));
         }
@@ -404,7 +407,7 @@ impl Reader<'_, '_> {
             if !source {
                 let path = directory.join(format!("{name}.pyc"));
                 unread.push(name.clone());
-                faults.push(Fault::new(&path, None, "is compiled, and lies beside no source"));
+                faults.push(Fault::new(&path, None, "is compiled, and has no source next to it"));
                 continue;
             }
             let path = directory.join(format!("{name}.py"));
@@ -483,7 +486,7 @@ pub(super) fn of_earlier(
         let inside = directory.strip_prefix(&link.path);
         let Ok(inside) = inside.or_else(|_| directory.strip_prefix(&link.resolved)) else {
             // Beside the releases: what lies there is the same for all of them.
-            let why = format!("{} lies outside of the releases", directory.display());
+            let why = format!("{} is outside the releases", directory.display());
             return Known::Unknown(Why::not_there(why));
         };
         let files = match sources.host().list(&release.path.join(inside)) {

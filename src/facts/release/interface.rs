@@ -1,5 +1,5 @@
-//! What the application is, WSGI or ASGI, followed through the release's own modules; and modules
-//! whose import starts a server of its own.
+//! The kind of the application, WSGI or ASGI, followed through the release's own modules; and
+//! modules whose import starts their own server.
 
 use super::finder::{Found, Owner};
 use super::graph::Graph;

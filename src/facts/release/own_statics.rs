@@ -1,4 +1,4 @@
-//! Where an application's own static files lie, and whether nginx looks for them there: asked of a
+//! Where an application's own static files are, and whether nginx looks for them there: for a
 //! repository, whose directories are not yet where the site looks for them.
 
 use std::path::{Path, PathBuf};

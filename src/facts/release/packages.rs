@@ -1,4 +1,4 @@
-//! What the release requires of the virtual environment.
+//! The release's requirements for the virtual environment.
 
 use std::path::PathBuf;
 

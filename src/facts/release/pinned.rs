@@ -1,5 +1,5 @@
-//! Places of the unit that name one release, where a link beside the releases leads to the one that
-//! is to be served.
+//! Places in the unit that name one release, although a link next to the releases leads to the one
+//! to serve.
 
 use std::path::{Path, PathBuf};
 

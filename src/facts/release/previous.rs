@@ -1,4 +1,4 @@
-//! The releases beside the current one: what a rollback can go back to.
+//! The releases next to the current one, which a rollback can go back to.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! What is kept of a module that was read.
+//! The parts kept of a module that was read.
 
 use std::path::PathBuf;
 

@@ -153,7 +153,7 @@ fn pairs(text: &str) -> Option<Vec<(String, PathBuf)>> {
 fn system(sources: &Sources, venv: &Venv, config: &Config, home: Option<&Path>, site: &mut Site) {
     let (Some((major, minor)), Some(base)) = (python_version(venv), &config.home) else {
         return site
-            .unknown("the venv also sees the system's packages, and where they lie is not known");
+            .unknown("the venv also sees the system's packages, and their place is not known");
     };
     let python = format!("python{major}.{minor}");
     let prefix = Path::new(&base.value).parent().unwrap_or(Path::new("/usr"));

@@ -1,4 +1,4 @@
-//! What a unit's ExecStart starts, seen through shells and wrappers.
+//! The program a unit's ExecStart starts, seen through shells and wrappers.
 
 use std::path::{Path, PathBuf};
 

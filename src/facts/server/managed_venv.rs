@@ -41,7 +41,7 @@ pub(super) fn find(
     }
     if names_project(candidate) {
         return Some(Known::Unknown(Why::depends(format!(
-            "{name} is told another project by an option"
+            "an option gives {name} another project"
         ))));
     }
     let key = if name == "uv" { "UV_PROJECT_ENVIRONMENT" } else { "VIRTUAL_ENV" };
@@ -53,7 +53,10 @@ pub(super) fn find(
             // Only the name of the variable is told, never what it holds.
             return Some(match path {
                 Some(path) => Known::Value(path, origin),
-                None => Known::Unknown(Why::not_understood(format!("{key} is no absolute path"))),
+                None => Known::Unknown(Why::not_understood(format!(
+                    "{key} is not an absolute \
+                     path"
+                ))),
             });
         }
         Ok(None) => {}
@@ -81,7 +84,7 @@ pub(super) fn find(
         }
     }
     Some(Known::Unknown(Why::not_read(format!(
-        "the environment that {name} run takes was not found"
+        "the environment that {name} run uses was not found"
     ))))
 }
 

@@ -1,4 +1,5 @@
-//! What a single setting of a service comes to: its text, a word, a boolean, a signal, a time span.
+//! The resulting value of a single service setting: its text, a word, a boolean, a signal, a time
+//! span.
 
 use super::{Assignment, ExecCommand, Expansion, Service, Unit};
 use crate::facts::{Known, Origin, Whose, Why};
@@ -12,16 +13,17 @@ use crate::source::{Span, Text, placeholder};
 pub fn expanded(unit: &Unit, line: &Assignment) -> Result<Text, Why> {
     let key = &line.key.value;
     if placeholder::find_with_dollar(line.value.as_str()).is_some() {
-        return Err(Why::not_understood(format!("{key}= holds a placeholder")));
+        return Err(Why::not_understood(format!("{key}= contains a placeholder")));
     }
     match unit.specifiers.expand(&line.value) {
         Expansion::Known(text) => Ok(text),
         Expansion::NotKnown { why, .. } => {
             Err(Why::not_understood(why).about(format_args!("{key}=")))
         }
-        Expansion::Invalid(_) => {
-            Err(Why::not_understood(format!("{key}= holds a specifier that systemd does not have")))
-        }
+        Expansion::Invalid(_) => Err(Why::not_understood(format!(
+            "{key}= contains a specifier that systemd does not \
+                 have"
+        ))),
     }
 }
 

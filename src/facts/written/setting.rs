@@ -67,9 +67,7 @@ impl App {
         let text = self.written(written.span).unwrap_or_default();
         match reads_as(text, value) {
             true => Ok(site),
-            false => {
-                Err(Why::not_understood(format!("what sets {setting} is not its plain value")))
-            }
+            false => Err(Why::not_understood(format!("{setting} is not set by a plain value"))),
         }
     }
 
@@ -107,9 +105,8 @@ impl App {
                 }
                 _ if self.is_plain_line(setting, value) => writings.spelling(value)?,
                 _ => {
-                    let why = format!(
-                        "the file does more with {setting} than set it on a line of its own"
-                    );
+                    let why =
+                        format!("the file does more with {setting} than set it on its own line");
                     return Err(Why::not_understood(why));
                 }
             };
@@ -231,7 +228,7 @@ impl App {
 }
 
 fn cannot_tell(setting: &str) -> Why {
-    Why::not_understood(format!("it cannot be told where all that sets {setting} is written"))
+    Why::not_understood(format!("the places that set {setting} are not all known"))
 }
 
 /// Does a text mean just this value where it stands?

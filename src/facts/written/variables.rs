@@ -178,5 +178,5 @@ impl Writings<'_> {
 }
 
 fn other_words(name: &str) -> Why {
-    Why::not_understood(format!("what sets {name} is not its plain value"))
+    Why::not_understood(format!("{name} is not set by a plain value"))
 }

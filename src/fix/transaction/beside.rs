@@ -1,5 +1,5 @@
-//! Backups beside the changed files (`--backup`). They are changes as all others, so they are made
-//! with them or not at all. Their names are such that no include, drop-in or glob looks at them.
+//! Backups next to the changed files (`--backup`). They are changes like all others, so they are
+//! made with them or not at all. Their names match no include, drop-in or glob.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

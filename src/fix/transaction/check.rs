@@ -1,4 +1,4 @@
-//! Comparing what stands at a path with what should, before anything is written.
+//! Compares the content at a path with the expected content, before anything is written.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;

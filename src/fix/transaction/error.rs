@@ -1,4 +1,4 @@
-//! What went wrong with a transaction, told without a byte of any file's content.
+//! Errors of a transaction, without a byte of any file's content.
 
 use std::fmt;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! What was changed before: the transactions that the state directory keeps.
+//! Earlier changes: the transactions that the state directory keeps.
 
 use std::path::{Path, PathBuf};
 

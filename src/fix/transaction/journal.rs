@@ -1,7 +1,7 @@
-//! The journal of one transaction: what each path held and is to hold, written as JSON.
+//! The journal of one transaction: the old and new content of each path, written as JSON.
 //!
-//! A path or a content that is not UTF-8 is written as hexadecimal digits. What stood before is
-//! kept in files of its own (`before-0`, `before-1` …), so that a person can take one out by hand.
+//! A path or a content that is not UTF-8 is written as hexadecimal digits. The old content is kept
+//! in separate files (`before-0`, `before-1` …), so a person can retrieve one by hand.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};

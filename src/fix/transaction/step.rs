@@ -1,4 +1,5 @@
-//! One step of a transaction: a path, what stands there, what is to stand, and what that takes.
+//! One step of a transaction: a path, its present content, its new content, and the operations
+//! needed.
 
 use std::ffi::OsString;
 use std::path::PathBuf;

@@ -76,7 +76,7 @@ impl fmt::Display for DiskErrorKind {
             Self::PermissionDenied => "permission denied",
             Self::ReadOnly => "the file system is mounted read-only",
             Self::Full => "no space left on the device",
-            Self::Link => "a link stands in the way, and none is followed where it is written",
+            Self::Link => "there is a link in the path, and links are not followed when writing",
             Self::NotADirectory => "not a directory",
             Self::NotEmpty => "the directory is not empty",
             Self::Unsupported => "the file system does not support this",

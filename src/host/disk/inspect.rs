@@ -1,4 +1,4 @@
-//! Looking at one inode through an open handle: what it is, what it holds, how it is dressed.
+//! Inspects one inode through an open handle: its kind, its content, its metadata.
 
 use std::ffi::{OsStr, OsString};
 use std::io::Read;

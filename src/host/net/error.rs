@@ -1,4 +1,4 @@
-//! What a connection can end with.
+//! How a connection can fail.
 
 use std::fmt;
 use std::io;

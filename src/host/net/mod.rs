@@ -1,4 +1,4 @@
-//! Sockets that never wait: what the prober asks through.
+//! Non-blocking sockets for the prober.
 //!
 //! One thread holds thousands of connections, so each step here returns at once: connecting,
 //! TLS's handshake, writing and reading go on when [`poll::Poller`] says that they can.

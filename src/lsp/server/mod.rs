@@ -123,7 +123,7 @@ impl<'c> Server<'c> {
             Incoming::Notification { method, params } => return self.notice(&method, params),
             Incoming::Response { error: None } => {}
             Incoming::Response { error: Some(why) } => {
-                log(&format!("the client refused what it was asked: {}", show::line(&why)));
+                log(&format!("the client refused a request: {}", show::line(&why)));
             }
             Incoming::Broken { code, why } => {
                 log(&format!("a message was not understood: {why}"));
@@ -176,7 +176,10 @@ impl<'c> Server<'c> {
             _ => Some(()),
         };
         if understood.is_none() {
-            let text = format!("{method} was not understood: what is shown may be out of date");
+            let text = format!(
+                "{method} was not understood: the findings shown may be out of \
+                 date"
+            );
             self.say("window/logMessage", Urgency::Error, &text);
         }
         None

@@ -41,8 +41,8 @@ impl Server<'_> {
         }
         if !std::mem::replace(&mut self.lone_told, true) {
             let text = format!(
-                "{} is not checked: it lies in no folder of the workspace. Open the directory that \
-                 holds the deployment",
+                "{} is not checked: it is in no folder of the workspace. Open the directory that \
+                 contains the deployment",
                 show::line(&path.to_string_lossy())
             );
             let method = if self.has_folders { "window/logMessage" } else { "window/showMessage" };

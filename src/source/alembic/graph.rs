@@ -240,7 +240,7 @@ impl Revisions {
         self.understood()?;
         if let Some((revision, parent)) = self.missing_parents()?.first() {
             let (id, parent) = (&revision.id.value, &parent.value);
-            return Err(Unknown(format!("{id} follows {parent}, which no file holds")));
+            return Err(Unknown(format!("{id} follows {parent}, which no file contains")));
         }
         match self.cycles().first().and_then(|cycle| cycle.first()) {
             Some(id) => Err(Unknown(format!("{id} follows itself in a circle"))),

@@ -141,7 +141,7 @@ fn split(value: &str, separator: Option<&str>) -> Vec<String> {
 fn resolve(value: &str, here: &Path, directory: &Path) -> Result<PathBuf, String> {
     let value = value.replace("%(here)s", &here.to_string_lossy()).replace("%%", "%");
     if value.contains("%(") {
-        return Err("holds a variable that is not known".into());
+        return Err("contains a variable that is not known".into());
     }
     if !value.contains('/') && value.contains(':') {
         return Err("is a place inside a package, which is not looked up".into());

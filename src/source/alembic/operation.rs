@@ -1,4 +1,4 @@
-//! What a migration does, and what that means for code that is still running.
+//! The operations of a migration, and their effect on running code.
 
 use crate::source::Span;
 

@@ -51,7 +51,7 @@ fn one(file: &SourceFile) -> Outcome {
         (Some(Span::new(file.id, at, at + 1)), "is not UTF-8".to_owned())
     })?;
     if text.contains('\0') {
-        return Err((None, "holds a NUL byte, which Python refuses".into()));
+        return Err((None, "contains a NUL byte, which Python refuses".into()));
     }
     flat_enough(text)
         .map_err(|(at, why)| (Some(Span::new(file.id, at, at + 1)), why.to_owned()))?;
@@ -121,7 +121,7 @@ fn flat_enough(text: &str) -> Result<(), (usize, &'static str)> {
         }
         line_start &= matches!(byte, b' ' | b'\t');
         if total > OPERATOR_LIMIT {
-            return Err((at, "holds an expression deeper than Python allows"));
+            return Err((at, "contains an expression deeper than Python allows"));
         }
     }
     indents(bytes)

@@ -1,4 +1,4 @@
-//! Where a part of a migration stands.
+//! The place of a part of a migration.
 
 use ruff_text_size::TextRange;
 

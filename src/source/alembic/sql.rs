@@ -22,7 +22,7 @@ pub(super) fn executed(text: Option<&str>, place: Span, autocommit: bool) -> Vec
 /// Takes SQL apart: one operation or more for each statement.
 pub fn classify(text: &str, place: Span, autocommit: bool) -> Vec<Operation> {
     let Some(tokens) = tokens(text) else {
-        let why = "the SQL holds what is not read here";
+        let why = "the SQL contains something that is not recognised here";
         return vec![Operation::unknown(Kind::RawSql, place, why)];
     };
     tokens
@@ -213,7 +213,7 @@ fn statement(tokens: &[Token], place: Span, autocommit: bool) -> Vec<Operation> 
     if tokens.first().is_some_and(|token| token.is("SELECT")) && !tokens.iter().any(|t| t.is("(")) {
         return vec![new(Kind::Other)];
     }
-    unknown("the SQL is none that is read here")
+    unknown("the SQL is not recognised here")
 }
 
 fn concurrent(concurrently: bool, autocommit: bool, otherwise: Locks) -> Locks {
@@ -228,15 +228,13 @@ fn alter_type(mut reader: Reader<'_>, place: Span) -> Vec<Operation> {
     let name = reader.name();
     let new = |kind| Operation::harmless(kind, place).on(name.clone(), None);
     if reader.take(&["ADD", "VALUE"]) {
-        let why = "code that does not know the new value fails on rows that hold it";
+        let why = "code that does not know the new value fails on rows that contain it";
         return vec![new(Kind::EnumAddValue).breaking(Breaks::Unknown(why.into()))];
     }
     if reader.take(&["RENAME"]) {
         return vec![new(Kind::EnumRename).breaking(Breaks::Yes)];
     }
-    vec![
-        Operation::unknown(Kind::RawSql, place, "the SQL is none that is read here").on(name, None),
-    ]
+    vec![Operation::unknown(Kind::RawSql, place, "the SQL is not recognised here").on(name, None)]
 }
 
 fn alter_table(mut reader: Reader<'_>, place: Span) -> Vec<Operation> {
@@ -310,7 +308,7 @@ fn action(mut reader: Reader<'_>, table: Option<String>, place: Span) -> Operati
             column(Kind::AddColumn, name)
         };
     }
-    Operation::unknown(Kind::RawSql, place, "the SQL is none that is read here").on(table, None)
+    Operation::unknown(Kind::RawSql, place, "the SQL is not recognised here").on(table, None)
 }
 
 fn alter(mut reader: Reader<'_>, column: &dyn Fn(Kind) -> Operation) -> Operation {
@@ -327,7 +325,7 @@ fn alter(mut reader: Reader<'_>, column: &dyn Fn(Kind) -> Operation) -> Operatio
             .breaking(Breaks::Unknown("it depends on the types and the values".into()))
             .locking(REWRITES)
     } else {
-        let why = "the SQL is none that is read here";
+        let why = "the SQL is not recognised here";
         column(Kind::RawSql)
             .breaking(Breaks::Unknown(why.into()))
             .locking(Locks::Unknown(why.into()))

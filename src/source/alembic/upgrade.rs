@@ -239,7 +239,7 @@ impl<'a> Walk<'a> {
                     .collect();
                 several.sort_by_key(|function| function.range().start());
                 if several.is_empty() {
-                    self.unknown(call, "calls what is not known here");
+                    self.unknown(call, "calls code that is not known here");
                 }
                 for function in several {
                     self.helper(function, call, names);
@@ -287,7 +287,7 @@ impl<'a> Walk<'a> {
         match names.get(name) {
             Some(Value::Function(function)) => match self.functions.get(function.as_str()) {
                 Some(function) => self.helper(function, call, names),
-                None => self.unknown(call, "calls what is not known here"),
+                None => self.unknown(call, "calls code that is not known here"),
             },
             _ if matches!(name, "inspect" | "Session" | "text" | "table" | "column" | "select") => {
             }

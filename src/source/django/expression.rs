@@ -1,4 +1,4 @@
-//! What an expression of Python says as it stands.
+//! The value of a literal Python expression.
 
 use ruff_python_ast::Expr;
 

@@ -186,8 +186,8 @@ impl Project {
                 (None, false, false) => continue,
                 (None, true, true) => Ok(nodes.named(&squashed)),
                 _ => Err(format!(
-                    "whether {app} has several leaves hangs on what of its squashed migrations the \
-                     database has applied"
+                    "whether {app} has several leaves depends on which of its squashed migrations \
+                     the database has applied"
                 )),
             };
             found.push(Leaves { app, leaves });
@@ -294,8 +294,8 @@ impl Project {
                 let pair = |at: &usize| nodes.list.get(*at).map(|n| (n.app, n.migration));
                 Ok(Some(cycle.iter().filter_map(pair).collect()))
             }
-            _ => Err("whether migrations follow each other in a circle hangs on what of the \
-                      squashed ones the database has applied"
+            _ => Err("whether migrations follow each other in a circle depends on which squashed \
+                 ones the database has applied"
                 .into()),
         }
     }

@@ -93,7 +93,7 @@ fn step(module: &Module, expression: &Expr, depth: &mut usize) -> Step {
     };
     let arguments = Arguments::of(call);
     known(module, class, &arguments, depth).unwrap_or_else(|| {
-        Step::Unknown(format!("what {class} does with these arguments is not known here"))
+        Step::Unknown(format!("the effect of {class} with these arguments is not known here"))
     })
 }
 

@@ -26,7 +26,7 @@ pub(super) fn read(module: &Module, name: &str) -> FileKind {
         return match module.names().binding("Migration") {
             Binding::NotDefined => FileKind::NoClass,
             Binding::Defined(span) | Binding::MaybeDefined(span) => {
-                FileKind::Unknown(Some(span), "its Migration is no plain class".into())
+                FileKind::Unknown(Some(span), "its Migration is not a plain class".into())
             }
             Binding::Unknown(why) => FileKind::Unknown(None, why),
         };
@@ -42,7 +42,7 @@ fn migration(module: &Module, class: &StmtClassDef, name: &str) -> Result<Migrat
     if !matches!(bases, [base] if last_name(base) == Some("Migration")) {
         // Another base may bring what it depends on.
         let span = module.span(&class.name);
-        return Err((Some(span), "its class is not made from migrations.Migration alone".into()));
+        return Err((Some(span), "its class is not made only from migrations.Migration".into()));
     }
     let mut migration = Migration {
         name: name.to_owned(),
@@ -132,9 +132,8 @@ fn items<T>(
     expression: &Expr,
     one: fn(&Expr) -> Option<T>,
 ) -> Result<Vec<Spanned<T>>, Fault> {
-    let unknown = |at: &Expr| {
-        (Some(module.span(at)), "what it depends on is put together when it runs".to_owned())
-    };
+    let unknown =
+        |at: &Expr| (Some(module.span(at)), "its dependencies are computed at run time".to_owned());
     let items = elements(expression).ok_or_else(|| unknown(expression))?;
     items
         .iter()

@@ -1,4 +1,4 @@
-//! What `manage.py showmigrations` prints, with and without `--plan`.
+//! The output of `manage.py showmigrations`, with and without `--plan`.
 
 use std::collections::HashSet;
 

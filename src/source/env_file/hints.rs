@@ -1,4 +1,4 @@
-//! What the writer of a line may have meant, where systemd takes it otherwise.
+//! The likely intention of a line that systemd reads differently.
 
 use super::{Expansion, ExpansionKind, IgnoredKind, is_name};
 use crate::source::{FileId, SourceFile, Span, Spanned};

@@ -305,7 +305,7 @@ impl<'t> Reader<'t> {
                 self.unsettled = true;
             }
             Found::ByVersion => {
-                let why = "which option is meant depends on gunicorn's version".to_owned();
+                let why = "the option chosen depends on gunicorn's version".to_owned();
                 self.out.events.push(Event::Anything(why, word.span));
                 self.at += 1;
                 self.unsettled = true;

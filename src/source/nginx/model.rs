@@ -1,4 +1,4 @@
-//! What a configuration means: the servers, locations, groups and variables that decide which
+//! The meaning of a configuration: the servers, locations, groups and variables that decide which
 //! requests reach an application, and how.
 
 use std::collections::{HashMap, HashSet};

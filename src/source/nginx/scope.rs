@@ -1,4 +1,4 @@
-//! Which block a directive stands in.
+//! The block a directive is in.
 
 use super::id::{LocationId, ServerId, UpstreamId};
 

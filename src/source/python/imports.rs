@@ -1,4 +1,4 @@
-//! What a module imports, and whether the import runs when the module itself is imported.
+//! The imports of a module, and whether each runs when the module itself is imported.
 
 use ruff_python_ast::{ExceptHandler, Expr, Stmt, StmtIf, StmtTry};
 

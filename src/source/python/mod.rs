@@ -160,7 +160,7 @@ pub fn parse(file: &SourceFile, version: PythonVersion) -> Module {
             return module;
         }
         depth::Depth::TooDeep => {
-            module.not_judged = Some("nested too deeply to be judged".into());
+            module.not_judged = Some("nested too deeply to be read".into());
             return module;
         }
     }

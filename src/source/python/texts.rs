@@ -1,4 +1,4 @@
-//! What a Python file holds beside code: strings and comments, wherever they stand.
+//! The parts of a Python file that are not code: strings and comments.
 
 use std::ops::Range;
 

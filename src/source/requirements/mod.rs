@@ -1,4 +1,5 @@
-//! What a release says it needs: `requirements.txt`, `pyproject.toml` and the lock files.
+//! The requirements that a release declares: `requirements.txt`, `pyproject.toml` and the lock
+//! files.
 //!
 //! Sources: pip's requirements file format, PEP 508 and 440, PEP 621, PEP 751 (`pylock.toml`), the
 //! lock files of uv, Poetry and Pipenv. Every format gives the same [`Requirements`]. A URL can

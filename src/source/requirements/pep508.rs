@@ -16,7 +16,7 @@ use crate::source::{Secret, Span};
 pub(super) fn parse(text: &str, span: Span) -> Result<Requirement, String> {
     let text = text.trim();
     if text.contains('\0') {
-        return Err("holds a NUL byte".into());
+        return Err("contains a NUL byte".into());
     }
     if let Some((name, url)) = named_url(text) {
         let (name, extras) = name_and_extras(name)?;
@@ -40,7 +40,7 @@ pub(super) fn parse(text: &str, span: Span) -> Result<Requirement, String> {
         return Ok(requirement);
     }
     if text.contains("${") {
-        return Err("holds a variable, whose value is not known".into());
+        return Err("contains a variable, whose value is not known".into());
     }
     versioned(text, span)
 }
@@ -71,13 +71,13 @@ fn versioned(text: &str, span: Span) -> Result<Requirement, String> {
             match error.message {
                 Pep508ErrorSource::String(text)
                 | Pep508ErrorSource::UnsupportedRequirement(text) => redact(&text),
-                Pep508ErrorSource::UrlError(_) => "holds a URL that is not one".into(),
+                Pep508ErrorSource::UrlError(_) => "contains an invalid URL".into(),
             }
         })?;
     let what = match parsed.version_or_url {
         None => What::Versioned(VersionSpecifiers::empty()),
         Some(VersionOrUrl::VersionSpecifier(versions)) => What::Versioned(versions),
-        Some(VersionOrUrl::Url(_)) => return Err("holds a URL that is not one".into()),
+        Some(VersionOrUrl::Url(_)) => return Err("contains an invalid URL".into()),
     };
     let marker_text = text.split_once(';').map_or("", |(_, marker)| marker.trim());
     Ok(Requirement {
@@ -146,7 +146,7 @@ fn name_and_extras(text: &str) -> Result<(String, Vec<String>), String> {
     let name = name.trim();
     let letters = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     if name.is_empty() || !name.chars().all(letters) {
-        return Err("holds no package name".into());
+        return Err("contains no package name".into());
     }
     let extras = extras.split(',').map(normalise).filter(|extra| !extra.is_empty()).collect();
     Ok((normalise(name), extras))

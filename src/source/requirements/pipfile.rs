@@ -17,7 +17,7 @@ pub(super) fn read(file: &SourceFile, text: &str, found: &mut Requirements) {
         }
     };
     let Some(packages) = json.get("default").and_then(Value::as_object) else {
-        return found.fault(Span::new(file.id, 0, 0), "holds no `default` packages");
+        return found.fault(Span::new(file.id, 0, 0), "contains no `default` packages");
     };
     let places = keys_of(text, "default");
     for (name, package) in packages {
@@ -41,7 +41,7 @@ fn requirement(name: &str, package: &Value, span: Span) -> Result<Requirement, S
         (Some(location), _) => What::Path(redact(location)),
         (None, Some("*")) => What::Versioned(pep440_rs::VersionSpecifiers::empty()),
         (None, Some(version)) => What::Versioned(
-            version.parse().map_err(|_| format!("{} is no version", redact(version)))?,
+            version.parse().map_err(|_| format!("{} is not a version", redact(version)))?,
         ),
         (None, None) => return Err("names neither a version nor a place".into()),
     };

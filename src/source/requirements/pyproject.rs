@@ -112,10 +112,11 @@ fn poetry(name: &str, value: &DeValue<'_>, span: Span) -> Result<Option<Requirem
         if develop { What::Editable(Secret::new(path)) } else { What::Path(redact(path)) }
     } else {
         let version = version.ok_or("names neither a version nor a place")?;
-        let specifiers = specifiers(version)
-            .ok_or_else(|| format!("{} is no version constraint that is read", redact(version)))?;
+        let specifiers = specifiers(version).ok_or_else(|| {
+            format!("{} is not a version constraint that is read", redact(version))
+        })?;
         let parsed = specifiers.parse();
-        What::Versioned(parsed.map_err(|_| format!("{} is no version", redact(version)))?)
+        What::Versioned(parsed.map_err(|_| format!("{} is not a version", redact(version)))?)
     };
     let mut marker = of("markers").map_or_else(Marker::always, Marker::parse);
     // `python = "^3.8"` beside a version is a condition too; `platform` as well.

@@ -89,7 +89,7 @@ fn open(
         return None;
     }
     if include.name.contains("${") {
-        found.fault(include.span, "holds a variable, whose value is not known");
+        found.fault(include.span, "contains a variable, whose value is not known");
         return None;
     }
     let name = include.name.strip_prefix("file:").unwrap_or(&include.name);
@@ -159,7 +159,7 @@ fn read_option(line: &line::Line, from: &Included, found: &mut Requirements) -> 
             let word = text.split([' ', '=']).next().unwrap_or_default();
             let shown: String = word.chars().take(40).collect();
             let shown = super::redact(&shown);
-            found.fault(line.span, format!("{shown} is no option that pip reads here"));
+            found.fault(line.span, format!("{shown} is not an option that pip reads here"));
             return None;
         };
         match name {

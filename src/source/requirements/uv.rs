@@ -53,7 +53,7 @@ pub(super) fn read(file: &SourceFile, text: &str, found: &mut Requirements) {
     }
     let projects = projects(&root, &packages);
     if projects.is_empty() {
-        found.fault(Span::new(file.id, 0, 0), "names no project: what it needs is not known");
+        found.fault(Span::new(file.id, 0, 0), "names no project: its requirements are not known");
         return;
     }
     let roots: Vec<usize> =
@@ -165,5 +165,5 @@ fn requirement(package: &Package<'_, '_>, marker: Marker) -> Result<Requirement,
 /// `==version`, as every lock means it.
 pub(super) fn pinned(version: &str) -> Result<What, String> {
     let text = format!("=={version}");
-    text.parse().map(What::Versioned).map_err(|_| format!("{} is no version", redact(version)))
+    text.parse().map(What::Versioned).map_err(|_| format!("{} is not a version", redact(version)))
 }

@@ -177,7 +177,7 @@ fn resolve(
         return Err(fail(EnvironmentFaultKind::NotUtf8));
     }
     if placeholder {
-        unknown = Some("it holds a template's placeholder".into());
+        unknown = Some("it contains a template's placeholder".into());
     }
     Ok((text, unknown))
 }

@@ -108,7 +108,7 @@ impl fmt::Display for ExecFaultKind {
             Self::UnknownSpecifier => "systemd has no such specifier (a literal % is written %%)",
             Self::EmptyProgram => "there is no program",
             Self::UnsafeProgram => {
-                "the program's name holds quotes, backslashes or control characters"
+                "the program's name contains quotes, backslashes or control characters"
             }
             Self::DirectoryProgram => "the program's path ends in a slash",
             Self::RelativeProgram => "the program is neither an absolute path nor a bare name",
@@ -260,9 +260,9 @@ impl Reader<'_> {
             }
         };
         if placeholder {
-            unknown = Some("it holds a template's placeholder".into());
+            unknown = Some("it contains a template's placeholder".into());
         } else if !utf8 {
-            unknown = Some("it holds bytes that are not UTF-8".into());
+            unknown = Some("it contains bytes that are not UTF-8".into());
         }
         let variables = variables(&text);
         Ok(Word { text, span, unknown, variables })

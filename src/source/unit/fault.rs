@@ -1,4 +1,4 @@
-//! What is wrong with a unit file's syntax, in plain words.
+//! Syntax faults of a unit file, in plain words.
 
 use std::fmt;
 
@@ -74,13 +74,13 @@ impl fmt::Display for FaultKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::HeaderFollowedByText => {
-                "a section header must stand alone on its line, also without a comment"
+                "a section header must be alone on its line, without even a comment"
             }
             Self::HeaderUnclosed => "the section header has no closing bracket",
             Self::HeaderBadCharacters => {
-                "a section header cannot hold quotes, backslashes or control characters"
+                "a section header cannot contain quotes, backslashes or control characters"
             }
-            Self::HeaderNoName => "a section header cannot be empty or hold a second `[`",
+            Self::HeaderNoName => "a section header cannot be empty or contain a second `[`",
             Self::NotUtf8 => "the line is not valid UTF-8",
             Self::LineTooLong => "the line is 1 MiB or longer",
             Self::NoEquals => "a line without `=` is ignored",

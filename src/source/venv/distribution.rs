@@ -67,11 +67,11 @@ pub(super) fn read(
     };
     let (name, version) = split(stem);
     if normalise(name).is_empty() {
-        faults.push(fault(path, "holds no package name"));
+        faults.push(fault(path, "contains no package name"));
         return None;
     }
     if kind == DistributionKind::DistInfo && version.is_none() {
-        faults.push(fault(path, "holds no version that PEP 440 knows"));
+        faults.push(fault(path, "contains no version that PEP 440 allows"));
     }
     let mut found = Distribution {
         name: normalise(name),

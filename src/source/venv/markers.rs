@@ -86,7 +86,7 @@ pub fn parse(text: &str) -> Result<MarkerTree, String> {
     MarkerTree::from_str(text).map_err(|error| match error.message {
         pep508_rs::Pep508ErrorSource::String(text)
         | pep508_rs::Pep508ErrorSource::UnsupportedRequirement(text) => text,
-        pep508_rs::Pep508ErrorSource::UrlError(_) => "holds a URL".into(),
+        pep508_rs::Pep508ErrorSource::UrlError(_) => "contains a URL".into(),
     })
 }
 
@@ -103,7 +103,7 @@ pub fn comparable(marker: &str) -> Result<(), String> {
                 let right = marker.get(at..).unwrap_or_default();
                 let right = right.trim_start_matches(['~', '=']).trim_start();
                 if !right.starts_with(['\'', '"']) {
-                    return Err("holds `~=` with no quoted version behind it".into());
+                    return Err("contains `~=` with no quoted version after it".into());
                 }
             }
             None => {}
@@ -119,10 +119,10 @@ pub fn bounded(text: &str) -> Result<(), String> {
         return Err(format!("is longer than the {MARKER_LIMIT} bytes that are read"));
     }
     if !text.is_ascii() {
-        return Err("holds a letter that is not ASCII".into());
+        return Err("contains a letter that is not ASCII".into());
     }
     if text.bytes().filter(|byte| *byte == b'(').count() > NESTING_LIMIT {
-        return Err(format!("holds more than {NESTING_LIMIT} parentheses"));
+        return Err(format!("contains more than {NESTING_LIMIT} parentheses"));
     }
     Ok(())
 }

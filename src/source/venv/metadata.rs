@@ -34,7 +34,7 @@ pub fn read(sources: &Sources<'_>, distribution: &Distribution) -> Result<Metada
             }
         }
         DistributionKind::EggLink => {
-            let kind = HostErrorKind::Other("an egg-link holds no metadata".into());
+            let kind = HostErrorKind::Other("an egg-link contains no metadata".into());
             return Err(HostError { path: distribution.path.clone(), kind });
         }
     };

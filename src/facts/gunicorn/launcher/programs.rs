@@ -213,7 +213,7 @@ impl Walker<'_> {
         match at.and_then(|at| words.get(at + 1)) {
             // Which shell the user has is not known; su stays in any case.
             Some(text) => self.text(&text.text.clone(), None),
-            None => Err(NotLaunched::Unknown("what su runs is not followed".into())),
+            None => Err(NotLaunched::Unknown("the command that su runs is not followed".into())),
         }
     }
 
@@ -235,7 +235,7 @@ impl Walker<'_> {
                     (if execs { Stays::Never } else { Stays::Always }, found.map(|(at, _)| at))
                 }
                 _ => {
-                    let why = format!("what `{name}` does is not known");
+                    let why = format!("the effect of `{name}` is not known");
                     (Stays::Depends(why), found.map(|(at, _)| at))
                 }
             };

@@ -67,8 +67,9 @@ impl Tls {
     /// Reads the certificates. `host` is the name that the server's certificate has to hold, a DNS
     /// name or an address.
     pub fn new(trust: &Trust, host: &str) -> Result<Self, TrustError> {
-        let name = ServerName::try_from(host.to_owned())
-            .map_err(|_| TrustError(format!("{host}: no name that a certificate could hold")))?;
+        let name = ServerName::try_from(host.to_owned()).map_err(|_| {
+            TrustError(format!("{host}: not a name that a certificate can contain"))
+        })?;
         Ok(Self { config: config(trust)?, name })
     }
 
@@ -148,7 +149,7 @@ pub(super) fn failure(error: &Error) -> NetError {
 pub(in crate::host) fn words(error: &Error) -> String {
     match error {
         Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
-            "the certificate is signed by nobody whom this machine trusts".to_owned()
+            "no authority that this machine trusts signed the certificate".to_owned()
         }
         Error::InvalidCertificate(
             CertificateError::Expired | CertificateError::ExpiredContext { .. },

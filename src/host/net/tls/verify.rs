@@ -1,4 +1,4 @@
-//! Who is believed.
+//! Which certificates are trusted.
 
 use std::sync::Arc;
 

@@ -122,7 +122,7 @@ impl<'a> Machine<'a> {
             }
             // Anything but text raises; which exception is not followed.
             (Value::Str(name), _) => {
-                let why = Own::Unknown("the file sets it to something that is no text".into());
+                let why = Own::Unknown("the file sets it to something that is not text".into());
                 self.environment.variables.insert(name.clone(), why);
                 self.uncertain = true;
             }
@@ -149,9 +149,7 @@ impl<'a> Machine<'a> {
             Value::Str(name) => {
                 self.environment.variables.insert(name.clone(), Own::Removed);
             }
-            _ => {
-                self.environment_changes("the file takes variables away whose names are not known")
-            }
+            _ => self.environment_changes("the file removes variables whose names are not known"),
         }
     }
 
@@ -256,7 +254,7 @@ impl<'a> Machine<'a> {
             match (&write.name, write.kind) {
                 (Some(name), WriteKind::Fill) if self.is_set(name) == Some(true) => {}
                 (Some(name), _) => {
-                    let why = "the file changes it where it is not followed".to_owned();
+                    let why = "the file changes it in code that is not followed".to_owned();
                     self.environment.variables.insert(name.clone(), Own::Unknown(why));
                 }
                 (None, WriteKind::Fill) => self.environment_fills("the file loads variables"),
