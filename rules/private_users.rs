@@ -83,7 +83,7 @@ fn low_port(app: &App) -> Result<Option<Harm>, Why> {
         }
         return Ok(Some((
             format!(
-                "port {port} is below 1024, and PrivateUsers= takes away the capability to listen \
+                "port {port} is below 1024, and PrivateUsers= removes the capability to listen \
                  there"
             ),
             bound.origin.span(),

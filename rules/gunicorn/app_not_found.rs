@@ -163,7 +163,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let (module, cause) = (&application.name.module, cause(application)?);
     let Some(cause) = cause else { return Ok(()) };
     let shown = |text: String| match application.secret {
-        true => "what a variable names as the application does not exist".to_owned(),
+        true => "the application that a variable names does not exist".to_owned(),
         false => text,
     };
     let named = &app.release.code.application;

@@ -834,7 +834,7 @@ impl Here<'_> {
             first.get_or_insert((rule, pass.word));
         }
         let Some((rule, word)) = first else { return };
-        out.report("every request gets 403: nginx lets nobody through to gunicorn")
+        out.report("every request gets 403: nginx lets no request through to gunicorn")
             .at(rule, "refuses everyone; an `allow` after it is never read")
             .at(word, "never reached")
             .subject("deny")

@@ -118,8 +118,8 @@ fn report(app: &App, old: &[&Process], young: usize, module: &ReadModule, out: &
     };
     let word = if old.len() == 1 { "worker runs" } else { "workers run" };
     out.report(format!(
-        "old and new code answer side by side: {} {word} what was there before {path} was changed, and \
-         {young} the new",
+        "old and new code answer side by side: {} {word} the code from before {path} was changed, \
+         and {young} the new code",
         old.len()
     ))
     .at_some(start(app), "starts gunicorn")

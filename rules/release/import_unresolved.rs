@@ -218,7 +218,7 @@ fn help(app: &App, unresolved: &Unresolved, finding: &mut Finding) {
              the dot"
                 .to_owned()
         }
-        _ => "Correct the import, or add what is missing to the release".to_owned(),
+        _ => "Correct the import, or add the missing module or name to the release".to_owned(),
     };
     // Django looks at the URLs only when the first request comes.
     let urls = match app.release.code.django_settings {

@@ -384,7 +384,7 @@ fn families(app: &App, bounds: &[Bound], out: &mut Sink) -> Result<(), Why> {
     ))
     .at(span, format!("without {family}"))
     .subject(family)
-    .help(format!("add {family} to the line (AF_UNIX AF_INET AF_INET6 is what a site needs)"))
+    .help(format!("add {family} to the line (a site needs AF_UNIX AF_INET AF_INET6)"))
     .by_hand(Some(span))
     .fix(Safety::Manual, format!("add {family} to the families"));
     Ok(())

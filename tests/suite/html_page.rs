@@ -187,7 +187,7 @@ fn findings_stand_with_their_lines_and_what_to_do() {
         "   10</span> ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --bind \
          <mark>unix:/run/myapp.sock</mark> wsgi:app\n",
         "^ /run is root&#39;s, mode 0755</span>",
-        "<strong>Fix (safe):</strong> RuntimeDirectory=myapp, and",
+        "<strong>Fix (safe):</strong> set RuntimeDirectory=myapp, and",
         "--select U117</pre>",
         "systemctl daemon-reload &amp;&amp; systemctl restart myapp.service",
     ] {

@@ -209,7 +209,7 @@ fn what_was_taken_for_what_is_said() {
         ])
     );
     let verbose = shop.run(&["check", ".", "-v"]).stdout;
-    let line = "took deploy/shop.env.example as environment file of deploy/shop.service: the unit \
+    let line = "read deploy/shop.env.example as environment file of deploy/shop.service: the unit \
                 names /etc/shop.env\n";
     assert!(verbose.contains(line), "{verbose}");
     let plain = shop.run(&["check", "."]).stdout;
@@ -217,7 +217,7 @@ fn what_was_taken_for_what_is_said() {
     assert!(!shop.run(&["check", ".", "-q"]).stdout.contains("read ."));
     shop.write("deploy/shop.service.d/more.conf", "[Service]\nNice=5\n");
     let verbose = shop.run(&["check", ".", "-v"]).stdout;
-    let drop_in = "took deploy/shop.service.d/more.conf as drop-in of deploy/shop.service\n";
+    let drop_in = "read deploy/shop.service.d/more.conf as drop-in of deploy/shop.service\n";
     assert!(verbose.contains(drop_in), "{verbose}");
 }
 
@@ -874,7 +874,7 @@ fn the_settings_leave_unsaid_what_is_found() {
         assert!(with.iter().any(|found| found == code), "{code}: {with:?}");
     }
     let said = shop.run(&["check", ".", "-v"]).stdout;
-    assert!(said.contains("took deploy/gunicorn.conf.py as gunicorn's configuration"), "{said}");
+    assert!(said.contains("read deploy/gunicorn.conf.py as gunicorn's configuration"), "{said}");
 }
 
 /// A name that no file here has and one of them nearly has is a slip of the hand.

@@ -278,7 +278,7 @@ fn a_report_that_cannot_be_written_takes_nothing_from_the_screen() {
     assert_eq!(ran.code, Some(2), "{}", ran.all());
     assert!(ran.stdout.contains("N301"), "{}", ran.all());
     assert!(work.read("c/good.sarif").contains("N301"));
-    assert!(ran.stderr.contains("mkdir -p out makes it"), "{}", ran.all());
+    assert!(ran.stderr.contains("mkdir -p out creates it"), "{}", ran.all());
     for outputs in [["json=a", "sarif=./a"], ["json=a", "sarif=deploy/../a"]] {
         let ran = work.here(&["check", ".", "--output", outputs[0], "--output", outputs[1]]);
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{}", ran.all());
@@ -403,7 +403,7 @@ fn nginx_is_not_moved_away_from_where_it_is_expected() {
     work.settings("[[app]]\nname = \"web\"\nexpected-upstream = \"unix:/run/web/a.sock\"\n");
     let ran = work.here(&["check", ".", "--select", "N301"]);
     assert!(
-        ran.stdout.contains("fix (safe): nginx connects to unix:/run/web/a.sock"),
+        ran.stdout.contains("fix (safe): make nginx connect to unix:/run/web/a.sock"),
         "{}",
         ran.all()
     );

@@ -94,5 +94,9 @@ fn a_run_without_a_report_is_told_where_silence_would_be_success() {
     assert_eq!(with("gitlab").stdout, "");
     let unknown = run(&["check", "--output", "nosuch=x"]);
     assert_eq!(unknown.code, Some(2));
-    assert!(unknown.stderr.contains("the formats are text, concise, json, sarif"), "{}", unknown.stderr);
+    assert!(
+        unknown.stderr.contains("the formats are text, concise, json, sarif"),
+        "{}",
+        unknown.stderr
+    );
 }

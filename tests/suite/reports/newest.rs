@@ -109,7 +109,7 @@ fn reload() -> Vec<Report> {
             },
             vec![error(&["U101"], &["RefreshOnReload"])],
         )
-        .unsaid(&["refuses"]),
+        .unsaid(&["fails"]),
         broken(
             "exec-reload-post-missing",
             || on(262, "KillMode=mixed", "ExecReloadPost=/bin/nosuch\nKillMode=mixed"),

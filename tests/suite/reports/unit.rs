@@ -57,7 +57,7 @@ pub fn reports() -> Vec<Report> {
         broken(
             "socket-unit-without-exec-reload",
             activated_without_reload,
-            vec![error(&["U101"], &["refuses"])],
+            vec![error(&["U101"], &["fails"])],
         )
         .never(&["U113"])
         .unsaid(&["a restart drops"]),
