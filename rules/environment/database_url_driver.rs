@@ -78,7 +78,7 @@ crate::rule! {
 }
 
 /// What a URL's scheme asks for, and how sure it is that the application fails.
-struct Wanted {
+struct WantedDriver {
     cause: String,
     severity: Severity,
     help: &'static str,
@@ -140,9 +140,9 @@ fn names_database(name: &str) -> bool {
         .any(|end| name.ends_with(end))
 }
 
-fn wanted(scheme: &str, version: (u64, u64), venv: &Venv) -> Result<Option<Wanted>, Why> {
+fn wanted(scheme: &str, version: (u64, u64), venv: &Venv) -> Result<Option<WantedDriver>, Why> {
     if scheme == "postgres" {
-        return Ok((version >= (1, 4)).then(|| Wanted {
+        return Ok((version >= (1, 4)).then(|| WantedDriver {
             cause: "begins with postgres://, which SQLAlchemy does not accept since 1.4".into(),
             severity: Severity::Error,
             help: "Write postgresql:// instead of postgres://, then restart.",
@@ -179,7 +179,7 @@ fn wanted(scheme: &str, version: (u64, u64), venv: &Venv) -> Result<Option<Wante
         ),
         _ => format!("uses the driver {driver}, which is not in {}", venv.path.display()),
     };
-    Ok(Some(Wanted {
+    Ok(Some(WantedDriver {
         cause,
         // What the code does with a URL without a driver is its own affair.
         severity: if by_default { Severity::Warning } else { Severity::Error },

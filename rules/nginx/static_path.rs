@@ -148,13 +148,15 @@ crate::rule! {
 
 /// Is an alias wrong for its location?
 type Wrong = fn(&Location, &Path) -> bool;
-type Report = fn(&Model, &Location, Span, &Path, &mut Sink);
+type StaticReport = fn(&Model, &Location, Span, &Path, &mut Sink);
 
 fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
     let model = deployment.nginx.model.get()?;
     let owners = Owners::of(deployment);
     let mut seen = HashSet::new();
-    for (wrong, report) in [(escapes as Wrong, traversal as Report), (runs_together, together)] {
+    for (wrong, report) in
+        [(escapes as Wrong, traversal as StaticReport), (runs_together, together)]
+    {
         for location in &model.locations {
             if let Some(alias) = &location.handling.alias
                 && wrong(location, &alias.value)

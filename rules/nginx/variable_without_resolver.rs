@@ -93,7 +93,7 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
 }
 
 /// A name that has to be looked up for a request.
-struct Lookup<'m> {
+struct RequestLookup<'m> {
     name: &'m str,
     port: u16,
     /// Where the variable gets it.
@@ -103,7 +103,7 @@ struct Lookup<'m> {
 }
 
 /// The first of the names that a pass with a variable leads to.
-fn lookup<'m>(model: &'m Model, destination: &Destination) -> Option<Lookup<'m>> {
+fn lookup<'m>(model: &'m Model, destination: &Destination) -> Option<RequestLookup<'m>> {
     let Target::Variable { values, complete } = &destination.pass(model)?.target else {
         return None;
     };
@@ -117,7 +117,7 @@ fn lookup<'m>(model: &'m Model, destination: &Destination) -> Option<Lookup<'m>>
     values.iter().find_map(|value| {
         let (name, port) = named(&value.target)?;
         let set = value.via.first().copied();
-        Some(Lookup { name, port, set, always: *complete && all })
+        Some(RequestLookup { name, port, set, always: *complete && all })
     })
 }
 
@@ -145,10 +145,10 @@ fn report(
     deployment: &Deployment,
     model: &Model,
     destination: &Destination,
-    lookup: &Lookup<'_>,
+    lookup: &RequestLookup<'_>,
     out: &mut Sink,
 ) {
-    let Lookup { name, port, set, always } = lookup;
+    let RequestLookup { name, port, set, always } = lookup;
     let which = match always {
         true => format!("every request to {}", destination.title(model)),
         false => format!("a request that {} sends to {name}", destination.title(model)),

@@ -203,15 +203,18 @@ fn judge_django(
 }
 
 /// What differs between those who migrate.
-struct Words {
+struct FrameworkWords {
     /// What a column needs so that the old code's rows fit.
     fills: &'static str,
     does: fn(&Operation) -> String,
 }
 
-const ALEMBIC: Words = Words { fills: "columns that are nullable\nor have a server_default", does };
-const DJANGO: Words =
-    Words { fills: "fields with null=True\nor, since Django 5.0, db_default=", does: django_does };
+const ALEMBIC: FrameworkWords =
+    FrameworkWords { fills: "columns that are nullable\nor have a server_default", does };
+const DJANGO: FrameworkWords = FrameworkWords {
+    fills: "fields with null=True\nor, since Django 5.0, db_default=",
+    does: django_does,
+};
 
 /// What an operation does to a model.
 fn django_does(operation: &Operation) -> String {
@@ -245,7 +248,7 @@ fn doubt(finding: Option<&mut Finding>, guess: Option<&str>) {
 
 fn certain<'s>(
     id: &str,
-    words: &Words,
+    words: &FrameworkWords,
     operations: &[&Operation],
     out: &'s mut Sink,
 ) -> Option<&'s mut Finding> {
@@ -271,7 +274,7 @@ fn certain<'s>(
 
 fn possible<'s>(
     id: &str,
-    words: &Words,
+    words: &FrameworkWords,
     operations: &[&Operation],
     out: &'s mut Sink,
 ) -> Option<&'s mut Finding> {

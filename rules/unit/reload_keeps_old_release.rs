@@ -295,14 +295,14 @@ enum Chdir {
 }
 
 /// What puts the link on sys.path.
-struct Repair {
+struct LinkRepair {
     title: String,
     help: String,
     /// None where a person has to make it.
     edits: Option<Vec<Edit>>,
 }
 
-fn repair(app: &App, path: &str, shown: &str, chdir: Chdir) -> Repair {
+fn repair(app: &App, path: &str, shown: &str, chdir: Chdir) -> LinkRepair {
     let (mut titles, mut lines) = (Vec::new(), Vec::new());
     // One that cannot be made leaves all to a person.
     let mut edits: Vec<Option<Edit>> = Vec::new();
@@ -328,7 +328,7 @@ fn repair(app: &App, path: &str, shown: &str, chdir: Chdir) -> Repair {
         titles.push(format!("--chdir {shown} first on sys.path"));
         edits.push(None);
     }
-    Repair {
+    LinkRepair {
         title: titles.join(", and "),
         help: lines.join("\n"),
         edits: edits.into_iter().collect(),

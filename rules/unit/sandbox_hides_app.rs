@@ -173,7 +173,7 @@ const NOT_PROTECTED: [&str; 3] = ["/dev", "/proc", "/sys"];
 const GIVE_BACK: [&str; 4] = ["BindPaths", "BindReadOnlyPaths", "ReadWritePaths", "ReadOnlyPaths"];
 
 /// A path that gunicorn needs.
-struct Need {
+struct NeededPath {
     path: PathBuf,
     resolved: PathBuf,
     span: Option<Span>,
@@ -181,7 +181,7 @@ struct Need {
     what: &'static str,
 }
 
-impl Need {
+impl NeededPath {
     /// Does it lie below this?
     fn below(&self, top: &Path) -> bool {
         self.path.starts_with(top) || self.resolved.starts_with(top)
@@ -473,7 +473,7 @@ fn database(app: &App, out: &mut Sink) -> Result<(), Why> {
     }
     let Some(database) = app.release.sqlite.get()? else { return Ok(()) };
     let (path, span) = (database.path.clone(), database.span);
-    let need = Need { resolved: database.resolved.clone(), path, span, what: "database" };
+    let need = NeededPath { resolved: database.resolved.clone(), path, span, what: "database" };
     let Some((at, cause)) = locks.on(app, &need)? else { return Ok(()) };
     let directory = need.path.parent().unwrap_or(Path::new("/")).display().to_string();
     // What a variable holds is shown nowhere.
@@ -532,7 +532,7 @@ impl ReadOnlyTrees {
     }
 
     /// What makes this read-only, if anything does.
-    fn on(&self, app: &App, need: &Need) -> Result<Option<(Option<Span>, String)>, Why> {
+    fn on(&self, app: &App, need: &NeededPath) -> Result<Option<(Option<Span>, String)>, Why> {
         let made = app.service.directories.get()?;
         let temporary = need.below(Path::new("/tmp")) || need.below(Path::new("/var/tmp"));
         let free = self.free.iter().any(|(top, _)| need.below(top))
@@ -595,7 +595,7 @@ fn paths(app: &App, key: &str) -> Result<Vec<(PathBuf, Span)>, Why> {
 }
 
 /// Another setting may give the path back; whether it does is not judged here.
-fn given_back(app: &App, need: &Need) -> Result<(), Why> {
+fn given_back(app: &App, need: &NeededPath) -> Result<(), Why> {
     for key in GIVE_BACK {
         let paths = paths(app, key)?;
         if paths.iter().any(|(top, _)| need.below(top) || top.starts_with(&need.path)) {
@@ -606,7 +606,7 @@ fn given_back(app: &App, need: &Need) -> Result<(), Why> {
 }
 
 /// What has to be there before gunicorn runs, in the order in which it is missed.
-fn needs(app: &App) -> Vec<Need> {
+fn needs(app: &App) -> Vec<NeededPath> {
     let mut found = Vec::new();
     let working = &app.service.working_directory;
     if let Some(Some(place)) = working.ok() {
@@ -625,17 +625,18 @@ fn needs(app: &App) -> Vec<Need> {
     found
 }
 
-fn need(place: &Place, span: Option<Span>, what: &'static str) -> Need {
-    Need { path: place.path.clone(), resolved: place.resolved.clone(), span, what }
+fn need(place: &Place, span: Option<Span>, what: &'static str) -> NeededPath {
+    NeededPath { path: place.path.clone(), resolved: place.resolved.clone(), span, what }
 }
 
 /// Sockets, pid file and logs.
-fn written(app: &App) -> Result<Vec<(Need, &'static str)>, Why> {
+fn written(app: &App) -> Result<Vec<(NeededPath, &'static str)>, Why> {
     let mut found = Vec::new();
     for bound in app.bounds().get()?.iter().filter(|bound| !bound.activated) {
         if let Endpoint::Unix(path) = &bound.endpoint {
             let span = bound.origin.span();
-            let need = Need { path: path.clone(), resolved: path.clone(), span, what: "socket" };
+            let need =
+                NeededPath { path: path.clone(), resolved: path.clone(), span, what: "socket" };
             found.push((need, "socket"));
         }
     }
@@ -652,7 +653,7 @@ fn written(app: &App) -> Result<Vec<(Need, &'static str)>, Why> {
             && !text.starts_with("/dev/")
         {
             let path = PathBuf::from(text);
-            let need = Need { resolved: path.clone(), path, span: value.span(), what };
+            let need = NeededPath { resolved: path.clone(), path, span: value.span(), what };
             found.push((need, what));
         }
     }

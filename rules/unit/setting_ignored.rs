@@ -74,13 +74,13 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     for unit in std::iter::once(&app.service.unit).chain(&app.service.sockets) {
         for file in unit.files() {
             let (cut, sections) = (cut_lines(file), HashSet::new());
-            Reader { unit, file, version, cut, sections, mended: 0 }.read(out);
+            AssignmentReader { unit, file, version, cut, sections, mended: 0 }.read(out);
         }
     }
     Ok(())
 }
 
-struct Reader<'a> {
+struct AssignmentReader<'a> {
     unit: &'a Unit,
     file: &'a UnitFile,
     version: Option<u32>,
@@ -98,7 +98,7 @@ fn cut_lines(file: &UnitFile) -> HashSet<usize> {
     cut.map(|fault| file.file.position(fault.span.start).line + 1).collect()
 }
 
-impl<'a> Reader<'a> {
+impl<'a> AssignmentReader<'a> {
     fn read(&mut self, out: &mut Sink) {
         let mut last = None;
         for fault in &self.file.faults {

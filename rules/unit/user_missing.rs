@@ -57,15 +57,18 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     }
     if !*service.boolean("DynamicUser", false).get()? {
         let unit = &service.unit;
-        for (key, kind) in
-            [("User", Kind::User), ("Group", Kind::Group), ("SupplementaryGroups", Kind::Group)]
-        {
+        for (key, kind) in [
+            ("User", AccountKind::User),
+            ("Group", AccountKind::Group),
+            ("SupplementaryGroups", AccountKind::Group),
+        ] {
             let refused = format!("gunicorn does not start ({})", kind.status());
             judge(app, unit, ("Service", key), kind, &refused, out)?;
         }
     }
     for unit in &service.sockets {
-        for (key, kind) in [("SocketUser", Kind::User), ("SocketGroup", Kind::Group)] {
+        for (key, kind) in [("SocketUser", AccountKind::User), ("SocketGroup", AccountKind::Group)]
+        {
             judge(app, unit, ("Socket", key), kind, "nothing listens for nginx", out)?;
         }
     }
@@ -73,12 +76,12 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum AccountKind {
     User,
     Group,
 }
 
-impl Kind {
+impl AccountKind {
     /// The word for it.
     fn word(self) -> &'static str {
         match self {
@@ -100,7 +103,7 @@ fn judge(
     app: &App,
     unit: &Unit,
     (section, key): (&'static str, &'static str),
-    kind: Kind,
+    kind: AccountKind,
     consequence: &str,
     out: &mut Sink,
 ) -> Result<(), Why> {
@@ -126,26 +129,26 @@ fn judge(
 
 /// Is it no name that an account could have? Quotes are part of it for systemd, and of users even
 /// those of a directory service have no blanks; groups may.
-fn is_no_name(name: &str, kind: Kind) -> bool {
-    let blank = kind == Kind::User && name.contains(char::is_whitespace);
+fn is_no_name(name: &str, kind: AccountKind) -> bool {
+    let blank = kind == AccountKind::User && name.contains(char::is_whitespace);
     !placeholder::holds(name) && (name.contains(['"', '\'']) || blank)
 }
 
 /// Numbers need no name, and root is everywhere.
-fn is_missing(machine: &Machine, kind: Kind, name: &str) -> Result<bool, Why> {
+fn is_missing(machine: &Machine, kind: AccountKind, name: &str) -> Result<bool, Why> {
     let own = ["root", "nobody", "nogroup"];
     if name.is_empty() || own.contains(&name) || name.bytes().all(|byte| byte.is_ascii_digit()) {
         return Ok(false);
     }
     match kind {
-        Kind::User => machine.lacks_user(name),
-        Kind::Group => machine.lacks_group(name),
+        AccountKind::User => machine.lacks_user(name),
+        AccountKind::Group => machine.lacks_group(name),
     }
 }
 
 fn report(
     app: &App,
-    kind: Kind,
+    kind: AccountKind,
     name: &str,
     (key, span): (&str, Span),
     consequence: &str,
@@ -153,12 +156,14 @@ fn report(
 ) {
     let word = kind.word();
     let near = app.machine.accounts.ok().and_then(|accounts| match kind {
-        Kind::User => nearest(name, accounts.users.iter().map(|user| user.name.as_str())),
-        Kind::Group => nearest(name, accounts.groups.iter().map(|group| group.name.as_str())),
+        AccountKind::User => nearest(name, accounts.users.iter().map(|user| user.name.as_str())),
+        AccountKind::Group => {
+            nearest(name, accounts.groups.iter().map(|group| group.name.as_str()))
+        }
     });
     let make = match kind {
-        Kind::User => format!("useradd --system --shell /usr/sbin/nologin {name}"),
-        Kind::Group => format!("groupadd --system {name}"),
+        AccountKind::User => format!("useradd --system --shell /usr/sbin/nologin {name}"),
+        AccountKind::Group => format!("groupadd --system {name}"),
     };
     if is_no_name(name, kind) {
         out.report(format!("{consequence}: {name} is not a valid {word} name"))
@@ -175,7 +180,7 @@ fn report(
             span,
             format!(
                 "no such {word} in /etc/{}",
-                if kind == Kind::User { "passwd" } else { "group" }
+                if kind == AccountKind::User { "passwd" } else { "group" }
             ),
         )
         .subject(format!("{key} {name}"))

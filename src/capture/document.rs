@@ -64,7 +64,7 @@ struct Tool {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Document {
+struct CaptureDocument {
     capture: u32,
     tool: Tool,
     source: Taken,
@@ -72,23 +72,23 @@ struct Document {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     now: Option<i64>,
     #[serde(default)]
-    files: BTreeMap<String, Answer<Body>>,
+    files: BTreeMap<String, RecordedAnswer<Body>>,
     #[serde(default)]
-    tails: BTreeMap<String, Answer<Body>>,
+    tails: BTreeMap<String, RecordedAnswer<Body>>,
     #[serde(default)]
     commands: BTreeMap<String, Ran>,
     #[serde(default)]
-    lists: BTreeMap<String, Answer<Vec<String>>>,
+    lists: BTreeMap<String, RecordedAnswer<Vec<String>>>,
     #[serde(default)]
-    links: BTreeMap<String, Answer<String>>,
+    links: BTreeMap<String, RecordedAnswer<String>>,
     #[serde(default)]
-    targets: BTreeMap<String, Answer<Vec<String>>>,
+    targets: BTreeMap<String, RecordedAnswer<Vec<String>>>,
     #[serde(default)]
-    bound: BTreeMap<String, Answer<Bound>>,
+    bound: BTreeMap<String, RecordedAnswer<Bound>>,
     #[serde(default)]
-    rooms: BTreeMap<String, Answer<Room>>,
+    rooms: BTreeMap<String, RecordedAnswer<Room>>,
     #[serde(default)]
-    inodes: BTreeMap<String, Answer<String>>,
+    inodes: BTreeMap<String, RecordedAnswer<String>>,
     /// Mode, owner, size and time of what the looks cross and find.
     #[serde(default)]
     found: BTreeMap<String, String>,
@@ -120,7 +120,7 @@ struct SettingsEntry {
 
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
-enum Answer<T> {
+enum RecordedAnswer<T> {
     Failed { error: Fault },
     Given(T),
 }
@@ -182,7 +182,7 @@ impl Capture {
         let asked = &self.asked;
         let notes = &self.recording;
         let found = common(notes);
-        let document = Document {
+        let document = CaptureDocument {
             capture: FORMAT,
             tool: Tool { name: "deploy-doctor".into(), version: self.version.clone() },
             source: self.taken.clone(),
@@ -229,7 +229,7 @@ impl Capture {
             let version = head.tool.map_or_else(|| "?".to_owned(), |tool| tool.version);
             return Err(ReadError::Newer { format: head.capture, version });
         }
-        let document: Document = serde_json::from_slice(bytes).map_err(broken)?;
+        let document: CaptureDocument = serde_json::from_slice(bytes).map_err(broken)?;
         document.capture().map_err(ReadError::Broken)
     }
 }
@@ -325,11 +325,11 @@ impl Look {
 fn answers<T, E>(
     all: &BTreeMap<PathBuf, Result<T, HostError>>,
     entry: impl Fn(&T) -> E,
-) -> BTreeMap<String, Answer<E>> {
+) -> BTreeMap<String, RecordedAnswer<E>> {
     let one = |(path, answer): (&PathBuf, &Result<T, HostError>)| {
         let answer = match answer {
-            Ok(given) => Answer::Given(entry(given)),
-            Err(error) => Answer::Failed { error: Fault::new(error, path) },
+            Ok(given) => RecordedAnswer::Given(entry(given)),
+            Err(error) => RecordedAnswer::Failed { error: Fault::new(error, path) },
         };
         (path_text(path), answer)
     };
@@ -339,14 +339,16 @@ fn answers<T, E>(
 type Answers<T> = Result<BTreeMap<PathBuf, Result<T, HostError>>, String>;
 
 fn given<T, E>(
-    all: BTreeMap<String, Answer<E>>,
+    all: BTreeMap<String, RecordedAnswer<E>>,
     value: impl Fn(E) -> Result<T, String>,
 ) -> Answers<T> {
-    let one = |(text, answer): (String, Answer<E>)| {
+    let one = |(text, answer): (String, RecordedAnswer<E>)| {
         let path = path_of(&text)?;
         let answer = match answer {
-            Answer::Given(entry) => Ok(value(entry).map_err(|why| format!("{text}: {why}"))?),
-            Answer::Failed { error } => Err(error.error(&path)?),
+            RecordedAnswer::Given(entry) => {
+                Ok(value(entry).map_err(|why| format!("{text}: {why}"))?)
+            }
+            RecordedAnswer::Failed { error } => Err(error.error(&path)?),
         };
         Ok((path, answer))
     };
@@ -461,7 +463,7 @@ impl Ran {
     }
 }
 
-impl Document {
+impl CaptureDocument {
     fn capture(self) -> Result<Capture, String> {
         let asked = self.asked;
         let settings = asked.settings.map(|entry| {

@@ -77,15 +77,15 @@ fn failed(message: &str) -> Value {
 
 /// What the task is to reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum TaskState {
     Checked,
     Fixed,
     Reloaded,
 }
 
-use State::{Checked, Fixed, Reloaded};
+use TaskState::{Checked, Fixed, Reloaded};
 
-impl State {
+impl TaskState {
     fn word(self) -> &'static str {
         match self {
             Checked => "checked",
@@ -97,7 +97,7 @@ impl State {
 
 /// How a parameter is written.
 #[derive(Debug, Clone, Copy)]
-enum Kind {
+enum ParameterKind {
     /// One value, also a number.
     Text,
     /// A list, or words with commas between them.
@@ -106,10 +106,10 @@ enum Kind {
     Switch,
 }
 
-use Kind::{List, Switch, Text};
+use ParameterKind::{List, Switch, Text};
 
 /// The parameters: each is an option of the state's command of the same name.
-const PARAMETERS: [(&str, Kind, &[State]); 26] = [
+const PARAMETERS: [(&str, ParameterKind, &[TaskState]); 26] = [
     ("allow_incomplete", Switch, &[Checked, Fixed, Reloaded]),
     ("apps", List, &[Checked, Fixed, Reloaded]),
     ("backup", Switch, &[Fixed]),
@@ -141,7 +141,7 @@ const PARAMETERS: [(&str, Kind, &[State]); 26] = [
 /// A task, as the file of arguments has it.
 #[derive(Debug)]
 struct Task {
-    state: State,
+    state: TaskState,
     check_mode: bool,
     apps: Vec<String>,
     run_actions: bool,
@@ -246,7 +246,7 @@ impl Task {
     }
 
     /// A command line: the options that were given and that this command has.
-    fn words(&self, command: &str, of: State, more: &[&str], apps: &[String]) -> Vec<String> {
+    fn words(&self, command: &str, of: TaskState, more: &[&str], apps: &[String]) -> Vec<String> {
         let fits = |name: &str| {
             PARAMETERS.iter().any(|(known, _, states)| *known == name && states.contains(&of))
         };

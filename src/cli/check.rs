@@ -17,7 +17,7 @@ use crate::source::Sources;
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 
 /// All that is asked of each look.
-struct Question<'a> {
+struct CheckQuestion<'a> {
     arguments: &'a CheckArguments,
     config: Option<&'a Config>,
     settings: Settings,
@@ -81,7 +81,7 @@ pub(super) fn judge(
     settings.whole = settings::whole(config, &arguments.place);
     let baseline = known::path(asked.baseline.as_deref(), config);
     settings.baseline = known::of(&arguments.place, asked.baseline.as_deref(), config)?;
-    let question = Question {
+    let question = CheckQuestion {
         arguments,
         config,
         settings,
@@ -102,7 +102,7 @@ pub(super) fn judge(
     }
 }
 
-impl Question<'_> {
+impl CheckQuestion<'_> {
     /// One look. Nothing is reported, and none is returned, where it does not pass and is not the
     /// last.
     fn look(

@@ -10,7 +10,7 @@ use super::{CommandError, Exit, print};
 use crate::rule::{self, Rule};
 
 #[derive(Serialize)]
-struct Entry {
+struct RuleEntry {
     code: &'static str,
     name: &'static str,
     area: &'static str,
@@ -24,7 +24,7 @@ struct Entry {
     url: Option<String>,
 }
 
-impl Entry {
+impl RuleEntry {
     fn new(rule: &'static Rule) -> Self {
         Self {
             code: rule.code,
@@ -43,7 +43,8 @@ impl Entry {
 
 /// Lists every rule.
 pub(super) fn run(arguments: &RulesArguments) -> Result<Exit, CommandError> {
-    let entries: Vec<Entry> = crate::rules::all().iter().map(|rule| Entry::new(rule)).collect();
+    let entries: Vec<RuleEntry> =
+        crate::rules::all().iter().map(|rule| RuleEntry::new(rule)).collect();
     let text = match arguments.format {
         RulesFormat::Text => table(&entries),
         RulesFormat::Markdown => markdown(&entries),
@@ -57,7 +58,7 @@ pub(super) fn run(arguments: &RulesArguments) -> Result<Exit, CommandError> {
     Ok(Exit::Success)
 }
 
-fn table(entries: &[Entry]) -> String {
+fn table(entries: &[RuleEntry]) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_header(["CODE", "NAME", "SEVERITY", "IMPACT", "FIX"]);
@@ -77,7 +78,7 @@ fn table(entries: &[Entry]) -> String {
     out
 }
 
-fn markdown(entries: &[Entry]) -> String {
+fn markdown(entries: &[RuleEntry]) -> String {
     let mut out =
         String::from("| code | name | severity | impact | fix | |\n|---|---|---|---|---|---|\n");
     for entry in entries {

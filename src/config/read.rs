@@ -23,7 +23,7 @@ type Value<'t> = Spanned<DeValue<'t>>;
 /// Reads the whole file.
 pub(super) fn config(bytes: &[u8], places: Places<'_>) -> Result<Config, Vec<ConfigError>> {
     let file = SourceFile::new(FileId(0), places.shown, bytes);
-    let mut reader = Reader { file: &file, places, errors: Vec::new(), lines: Vec::new() };
+    let mut reader = ConfigReader { file: &file, places, errors: Vec::new(), lines: Vec::new() };
     let config = reader.config(bytes);
     match config {
         Some(config) if reader.errors.is_empty() => Ok(config),
@@ -34,7 +34,7 @@ pub(super) fn config(bytes: &[u8], places: Places<'_>) -> Result<Config, Vec<Con
     }
 }
 
-struct Reader<'a> {
+struct ConfigReader<'a> {
     file: &'a SourceFile,
     places: Places<'a>,
     errors: Vec<ConfigError>,
@@ -42,7 +42,7 @@ struct Reader<'a> {
     lines: Vec<(PathBuf, usize)>,
 }
 
-impl Reader<'_> {
+impl ConfigReader<'_> {
     fn fault(&mut self, range: &Range<usize>, message: impl Into<String>) {
         let line = self.line(range);
         self.errors.push(ConfigError {

@@ -18,13 +18,13 @@ const SCHEMA: u32 = 1;
 /// The known findings, by fingerprint.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Baseline {
-    entries: BTreeMap<String, Entry>,
+    entries: BTreeMap<String, BaselineEntry>,
 }
 
 /// Findings that are alike.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Entry {
+struct BaselineEntry {
     app: Option<String>,
     code: String,
     file: Option<String>,
@@ -38,7 +38,7 @@ struct Entry {
 #[serde(deny_unknown_fields)]
 struct File {
     schema: u32,
-    findings: Vec<Entry>,
+    findings: Vec<BaselineEntry>,
 }
 
 /// Findings taken apart.
@@ -50,10 +50,10 @@ pub(super) struct Sorted {
 impl Baseline {
     /// All of these are known.
     pub fn of(findings: &[Reported], sources: &Sources, anchor: &Anchor) -> Self {
-        let mut entries: BTreeMap<String, Entry> = BTreeMap::new();
+        let mut entries: BTreeMap<String, BaselineEntry> = BTreeMap::new();
         for Reported { finding, alike, .. } in findings {
             let file = finding.labels.first().map(|label| sources.file(label.span.file));
-            let entry = entries.entry(alike.clone()).or_insert_with(|| Entry {
+            let entry = entries.entry(alike.clone()).or_insert_with(|| BaselineEntry {
                 app: finding.app.as_deref().map(|app| anchor.app(app).into_owned()),
                 code: finding.rule.code.to_owned(),
                 file: file.map(|file| anchor.name(&file.path).to_string_lossy().into_owned()),
@@ -75,7 +75,7 @@ impl Baseline {
         if file.schema != SCHEMA {
             return Err(format!("has schema {}, but this program reads {SCHEMA}", file.schema));
         }
-        let mut entries: BTreeMap<String, Entry> = BTreeMap::new();
+        let mut entries: BTreeMap<String, BaselineEntry> = BTreeMap::new();
         for entry in file.findings {
             // Two branches that were merged may both have brought it.
             let known = entries.entry(entry.fingerprint.clone()).or_insert_with(|| entry.clone());
@@ -86,7 +86,7 @@ impl Baseline {
 
     /// The file: by application, code and place, so that a change of it can be read.
     pub fn json(&self) -> Result<String, serde_json::Error> {
-        let mut findings: Vec<Entry> = self.entries.values().cloned().collect();
+        let mut findings: Vec<BaselineEntry> = self.entries.values().cloned().collect();
         findings.sort();
         Ok(serde_json::to_string_pretty(&File { schema: SCHEMA, findings })? + "\n")
     }
@@ -106,7 +106,7 @@ impl Baseline {
             .iter()
             .map(|file| anchor.name(&file.path).to_string_lossy().into_owned())
             .collect();
-        let ours = |entry: &Entry| {
+        let ours = |entry: &BaselineEntry| {
             entry.app.as_ref().is_some_and(|app| apps.contains(app))
                 || entry.file.as_ref().is_some_and(|file| files.contains(file))
         };
@@ -150,7 +150,7 @@ impl Baseline {
             *counts.entry(reported.alike.as_str()).or_default() += 1;
         }
         let apps = &looked.deployment.apps;
-        let keep = |entry: &Entry| {
+        let keep = |entry: &BaselineEntry| {
             let app = entry.app.as_deref().map(|known| {
                 apps.iter().find(|app| settings.anchor.app(&app.name) == known).ok_or(known)
             });
@@ -167,7 +167,7 @@ impl Baseline {
         let entries = self.entries.iter().filter_map(|(of, entry)| {
             let count = counts.get(of.as_str()).copied().unwrap_or(0).min(entry.count);
             let count = if keep(entry) { entry.count } else { count };
-            (count > 0).then(|| (of.clone(), Entry { count, ..entry.clone() }))
+            (count > 0).then(|| (of.clone(), BaselineEntry { count, ..entry.clone() }))
         });
         Self { entries: entries.collect() }
     }

@@ -66,7 +66,7 @@ pub enum Touched<'a> {
 
 /// What must follow for one service, mildest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Need {
+enum FollowUp {
     Nothing,
     Reload,
     Restart,
@@ -97,7 +97,7 @@ impl fmt::Display for Step {
 #[derive(Debug, Default)]
 pub struct Follow {
     units: bool,
-    services: Vec<(String, Need, BTreeSet<String>)>,
+    services: Vec<(String, FollowUp, BTreeSet<String>)>,
     nginx: bool,
 }
 
@@ -116,7 +116,7 @@ impl Follow {
     pub fn touch(&mut self, was: &App, is: &App, touched: Touched) {
         match touched {
             Touched::Unit { unit, section, key } => self.setting(is, unit, section, key),
-            Touched::Start => self.need(&is.name, Need::Restart),
+            Touched::Start => self.need(&is.name, FollowUp::Restart),
             Touched::Gunicorn(setting) => self.need(&is.name, after_setting(was, is, setting)),
         }
     }
@@ -129,24 +129,24 @@ impl Follow {
             let known = known::find(section, key);
             let restarts = known.map_or(key.is_empty(), |setting| !setting.holds_without_restart());
             if restarts && section == "Service" {
-                self.need(&app.name, Need::Restart);
+                self.need(&app.name, FollowUp::Restart);
             }
         } else if section == "Socket" {
             self.service(&app.name).2.insert(unit.to_owned());
         }
     }
 
-    fn need(&mut self, service: &str, need: Need) {
+    fn need(&mut self, service: &str, need: FollowUp) {
         let known = &mut self.service(service).1;
         *known = need.max(*known);
     }
 
-    fn service(&mut self, name: &str) -> &mut (String, Need, BTreeSet<String>) {
+    fn service(&mut self, name: &str) -> &mut (String, FollowUp, BTreeSet<String>) {
         // Services come one after the other.
         let at = match self.services.iter().rposition(|(known, ..)| known == name) {
             Some(at) => at,
             None => {
-                self.services.push((name.to_owned(), Need::Nothing, BTreeSet::new()));
+                self.services.push((name.to_owned(), FollowUp::Nothing, BTreeSet::new()));
                 self.services.len() - 1
             }
         };
@@ -195,7 +195,7 @@ pub fn changed(before: &UnitFile, after: &UnitFile) -> BTreeSet<(String, String)
     names.into_iter().filter(differs).collect()
 }
 
-fn for_service(service: &str, need: Need, sockets: &BTreeSet<String>, steps: &mut Vec<Step>) {
+fn for_service(service: &str, need: FollowUp, sockets: &BTreeSet<String>, steps: &mut Vec<Step>) {
     let changed = "its start settings changed; requests in flight are dropped";
     if !sockets.is_empty() {
         // systemd refuses to start a socket whose service runs.
@@ -207,17 +207,17 @@ fn for_service(service: &str, need: Need, sockets: &BTreeSet<String>, steps: &mu
         return;
     }
     match need {
-        Need::Nothing => {}
-        Need::Reload => {
+        FollowUp::Nothing => {}
+        FollowUp::Reload => {
             let why = "gunicorn reads its configuration file";
             steps.push(Step::new(&["systemctl", "reload", service], why));
         }
-        Need::Restart => steps.push(Step::new(&["systemctl", "restart", service], changed)),
+        FollowUp::Restart => steps.push(Step::new(&["systemctl", "restart", service], changed)),
     }
 }
 
 /// What makes gunicorn take another value from its configuration file.
-fn after_setting(was: &App, is: &App, setting: &str) -> Need {
+fn after_setting(was: &App, is: &App, setting: &str) -> FollowUp {
     // The master imported the application, and new workers are forked from it for good.
     let preloaded =
         setting == "preload_app" && was.gunicorn.settings.preload_app().ok() != Some(&false);
@@ -231,7 +231,7 @@ fn after_setting(was: &App, is: &App, setting: &str) -> Need {
     // What gunicorn refuses it does not run with: there may be nothing to reload.
     let refused = !was.gunicorn.settings.faults.is_empty();
     match preloaded || module || refused || !reloads || AT_START.contains(&setting) {
-        true => Need::Restart,
-        false => Need::Reload,
+        true => FollowUp::Restart,
+        false => FollowUp::Reload,
     }
 }

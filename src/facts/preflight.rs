@@ -56,7 +56,7 @@ pub enum Preflight {
 
 /// What the script says.
 #[derive(serde::Deserialize)]
-struct Answer {
+struct ImportAnswer {
     stage: Stage,
     seconds: Option<f64>,
     kind: Option<String>,
@@ -97,7 +97,7 @@ pub fn run(sources: &Sources, deployment: &mut Deployment) {
 /// What Flask-Migrate said, as `flask db current` would print it.
 fn database(stdout: &[u8]) -> Known<String> {
     let mut lines = stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-    let imported = lines.next().and_then(|line| serde_json::from_slice::<Answer>(line).ok());
+    let imported = lines.next().and_then(|line| serde_json::from_slice::<ImportAnswer>(line).ok());
     if imported.is_none_or(|answer| answer.stage != Stage::Done) {
         return Known::Unknown(Why::not_read(
             "the database was not asked: the application cannot be imported",
@@ -159,7 +159,7 @@ fn judge(output: Result<Output, RunError>) -> Result<Preflight, Why> {
         Err(error) => return Err(Why::not_read(error.to_string())),
     };
     let said = output.stdout.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let Ok(answer) = serde_json::from_slice::<Answer>(said) else {
+    let Ok(answer) = serde_json::from_slice::<ImportAnswer>(said) else {
         // Not Python's doing: setpriv or the interpreter could not be started.
         if matches!(output.status, Some(126 | 127)) {
             return Err(Why::not_read("the service's Python could not be started"));

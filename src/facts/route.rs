@@ -30,12 +30,12 @@ pub struct Route {
 
 /// What sockets are looked up by.
 #[derive(PartialEq, Eq, Hash)]
-enum Key {
+enum SocketKey {
     Path(PathBuf),
     Port(u16),
 }
 
-impl Key {
+impl SocketKey {
     fn of(endpoint: &Endpoint) -> Self {
         match endpoint {
             Endpoint::Unix(path) => Self::Path(path.clone()),
@@ -47,16 +47,16 @@ impl Key {
 /// Joins nginx's peers with the applications' sockets. Returns each application's routes, and
 /// marks the destinations that lead to one.
 pub fn connect(nginx: &mut Nginx, bounds: &[&Known<Vec<Bound>>]) -> Vec<Vec<Route>> {
-    let mut sockets: HashMap<Key, Vec<(usize, usize)>> = HashMap::new();
+    let mut sockets: HashMap<SocketKey, Vec<(usize, usize)>> = HashMap::new();
     for (app, bounds) in bounds.iter().enumerate() {
         for (index, bound) in bounds.ok().into_iter().flatten().enumerate() {
-            sockets.entry(Key::of(&bound.endpoint)).or_default().push((app, index));
+            sockets.entry(SocketKey::of(&bound.endpoint)).or_default().push((app, index));
         }
     }
     let mut routes = vec![Vec::new(); bounds.len()];
     for (index, destination) in nginx.destinations.iter_mut().enumerate() {
         for peer in &destination.peers {
-            let Some(near) = sockets.get(&Key::of(&peer.endpoint)) else { continue };
+            let Some(near) = sockets.get(&SocketKey::of(&peer.endpoint)) else { continue };
             for (app, bound) in near {
                 let Some(socket) = bounds[*app].ok().and_then(|list| list.get(*bound)) else {
                     continue;

@@ -120,14 +120,14 @@ pub(super) fn placing(unit: &Unit, repository: bool) -> Option<Placing> {
 }
 
 /// A setting of which a drop-in would have to say something else.
-type Setting = (Arc<str>, String);
+type UnitSetting = (Arc<str>, String);
 
 fn parsed(bytes: &[u8]) -> UnitFile {
     syntax::parse(Arc::new(SourceFile::new(FileId(0), "unit", bytes)))
 }
 
 /// The values of a setting as they are written, continuations and all.
-fn written(file: &UnitFile, setting: &Setting) -> Vec<Vec<u8>> {
+fn written(file: &UnitFile, setting: &UnitSetting) -> Vec<Vec<u8>> {
     file.all(&setting.0, &setting.1).map(|a| file.file.slice(a.value.span()).to_vec()).collect()
 }
 
@@ -186,7 +186,7 @@ fn setting_lines(
     before: &UnitFile,
     after: &UnitFile,
     drop_ins: &[UnitFile],
-    setting: &Setting,
+    setting: &UnitSetting,
 ) -> Result<Vec<Vec<u8>>, String> {
     let (section, key) = (&*setting.0, setting.1.as_str());
     if section == "Install" {

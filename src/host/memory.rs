@@ -12,7 +12,7 @@ use super::{
 };
 
 #[derive(Debug, Clone)]
-struct Node {
+struct MemoryNode {
     metadata: Metadata,
     content: Vec<u8>,
 }
@@ -21,7 +21,7 @@ struct Node {
 /// root with mode 0755.
 #[derive(Debug, Clone)]
 pub struct MemoryHost {
-    nodes: BTreeMap<PathBuf, Node>,
+    nodes: BTreeMap<PathBuf, MemoryNode>,
     commands: Vec<(String, Result<Output, RunError>)>,
     imported: Option<Result<Output, RunError>>,
     answers: Vec<(String, Result<HttpAnswer, HttpError>)>,
@@ -61,7 +61,7 @@ impl MemoryHost {
         // No two things are made at one moment.
         let mtime_nanos = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
         let metadata = Metadata { kind, mode, uid: 0, gid: 0, size, mtime: 0, mtime_nanos };
-        self.nodes.insert(path.into(), Node { metadata, content });
+        self.nodes.insert(path.into(), MemoryNode { metadata, content });
     }
 
     /// Adds a file of mode 0644 that root owns.
@@ -211,7 +211,7 @@ impl MemoryHost {
         lookup
     }
 
-    fn node(&self, path: &Path, follow_last: bool) -> Result<&Node, HostError> {
+    fn node(&self, path: &Path, follow_last: bool) -> Result<&MemoryNode, HostError> {
         let lookup = self.walk(path, follow_last);
         match lookup.outcome {
             Outcome::Present(_) => self.nodes.get(&lookup.resolved),

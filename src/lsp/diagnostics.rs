@@ -46,7 +46,7 @@ pub(super) struct Words {
 /// All that a report says.
 pub(super) fn published(report: &Report, names: &Names, client: &Client) -> Published {
     let reach = Reach::new(report.sources, report.deployment);
-    let places = Places::new(report, names, client);
+    let places = SpanPlaces::new(report, names, client);
     let mut published = Published::default();
     let found = report.outcome.findings.iter();
     published.marks.extend(found.filter_map(|one| places.finding(&one.finding, &reach)));
@@ -109,7 +109,7 @@ fn diagnostic(range: Range, message: String) -> Diagnostic {
 }
 
 /// Where spans of a report stand.
-struct Places<'a> {
+struct SpanPlaces<'a> {
     report: &'a Report<'a>,
     names: &'a Names<'a>,
     client: &'a Client,
@@ -117,7 +117,7 @@ struct Places<'a> {
     ranges: HashMap<Span, Range>,
 }
 
-impl<'a> Places<'a> {
+impl<'a> SpanPlaces<'a> {
     fn new(report: &'a Report<'a>, names: &'a Names<'a>, client: &'a Client) -> Self {
         let mut places = Self { report, names, client, ranges: HashMap::new() };
         // By files: the lines of each are looked for once.

@@ -170,9 +170,9 @@ mod tests {
     use gen_lsp_types::TextDocumentContentChangePartial;
 
     /// Start, end and what comes there.
-    type Change<'t> = ((u32, u32), (u32, u32), &'t str);
+    type TextChange<'t> = ((u32, u32), (u32, u32), &'t str);
 
-    fn changed(text: &str, encoding: Encoding, changes: &[Change]) -> String {
+    fn changed(text: &str, encoding: Encoding, changes: &[TextChange]) -> String {
         let mut document = Document::new(Uri("file:///x".into()), 1, "/x".into(), text);
         let position = |(line, character)| Position { line, character };
         let changes = changes.iter().map(|(start, end, text)| {
@@ -213,7 +213,7 @@ mod tests {
     }
 
     /// The same on the whole text, by the protocol's words alone.
-    fn slowly(text: &str, encoding: Encoding, change: Change) -> String {
+    fn slowly(text: &str, encoding: Encoding, change: TextChange) -> String {
         let mut starts = vec![0];
         for (at, character) in text.char_indices() {
             let ends = match character {

@@ -11,7 +11,7 @@ use super::failure::Failure;
 use super::probing::{self, Probing};
 use super::unit;
 use super::watch::LOOK;
-use super::{Ending, Move, Run, Stage, Step, Stop, Strategy, cause};
+use super::{EarlyEnd, Ending, Move, Run, Stage, Step, Strategy, cause};
 use crate::host::act;
 
 /// How long the site may take to answer again.
@@ -30,7 +30,7 @@ impl Run<'_> {
         ready: &Ready,
         failure: Failure,
         mut probing: Probing,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), EarlyEnd> {
         probing.mark("failed");
         self.evidence(&failure, &probing);
         self.say(Step::Rollback, &format!("failed: {}", failure.why));

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::judge::{self, Judgement};
 use super::probing::{self, Probing};
 use super::unit::{self, Observer, State};
-use super::{AS_IT_IS, Ending, Move, Run, Step, Stop, Strategy, name};
+use super::{AS_IT_IS, EarlyEnd, Ending, Move, Run, Step, Strategy, name};
 use crate::facts::App;
 use crate::facts::environment::SetBy;
 use crate::host::{FileKind, Host, Relinked, act};
@@ -49,19 +49,19 @@ pub(super) struct Ready {
 }
 
 impl Run<'_> {
-    pub(super) fn preflight(&mut self) -> Result<Ready, Stop> {
+    pub(super) fn preflight(&mut self) -> Result<Ready, EarlyEnd> {
         let state = unit::state(self.doors.host, &self.request.unit)
-            .map_err(|why| Stop::of(Ending::Incomplete, why))?;
+            .map_err(|why| EarlyEnd::of(Ending::Incomplete, why))?;
         if !state.exists {
             let why =
                 format!("there is no unit {}: systemctl list-units '*.service'", self.request.unit);
-            return Err(Stop::of(Ending::Incomplete, why));
+            return Err(EarlyEnd::of(Ending::Incomplete, why));
         }
         if !state.is_up() {
             let word = if state.active.is_empty() { "unknown" } else { &state.active };
             if !self.request.tolerates() {
                 let unit = &self.request.unit;
-                return Err(Stop::refused(format!(
+                return Err(EarlyEnd::refused(format!(
                     "{unit} is {word}, and a unit that is not running cannot be reloaded: \
                      systemctl start {unit}, or go back to the previous release: deploy-doctor \
                      rollback {unit}"
@@ -81,7 +81,7 @@ impl Run<'_> {
                     then: moved.then.clone(),
                 };
                 let host = (self.doors.with_link)(relinked)
-                    .map_err(|why| Stop::of(Ending::Incomplete, why))?;
+                    .map_err(|why| EarlyEnd::of(Ending::Incomplete, why))?;
                 self.judge(&*host)?
             }
         };
@@ -90,7 +90,7 @@ impl Run<'_> {
         let strategy = self.strategy(&judged, &state);
         if strategy == Strategy::Usr2 {
             may_hand_over(&state).map_err(|why| {
-                Stop::refused(format!("a second master (usr2) is not possible: {why}"))
+                EarlyEnd::refused(format!("a second master (usr2) is not possible: {why}"))
             })?;
         }
         let no_way_back = judged.revision.as_deref().and_then(|rev| facts.unknown(rev));
@@ -116,14 +116,14 @@ impl Run<'_> {
     }
 
     /// What the host tells of the deployment as it stands.
-    fn facts(&mut self) -> Result<(Standing, Option<Move>), Stop> {
+    fn facts(&mut self) -> Result<(Standing, Option<Move>), EarlyEnd> {
         let sources = Sources::new(self.doors.host);
         let deployment = judge::read(&sources, &self.request.unit, None);
         let unit = &self.request.unit;
         let Some(app) = deployment.apps.iter().find(|app| app.name == *unit) else {
             let why = deployment.problems.first().map(|problem| problem.message.clone());
             let why = why.unwrap_or_else(|| "it runs no gunicorn".into());
-            return Err(Stop::of(Ending::Incomplete, format!("{unit}: {why}")));
+            return Err(EarlyEnd::of(Ending::Incomplete, format!("{unit}: {why}")));
         };
         let moved = match &self.request.release {
             None => None,
@@ -161,12 +161,12 @@ impl Run<'_> {
         Ok((standing, moved))
     }
 
-    fn judge(&mut self, host: &dyn Host) -> Result<Judgement, Stop> {
-        judge::judge(host, self.request).map_err(|why| Stop::of(Ending::Incomplete, why))
+    fn judge(&mut self, host: &dyn Host) -> Result<Judgement, EarlyEnd> {
+        judge::judge(host, self.request).map_err(|why| EarlyEnd::of(Ending::Incomplete, why))
     }
 
     /// Shows what the check found, and stops where it must.
-    fn hear(&mut self, judged: &Judgement) -> Result<(), Stop> {
+    fn hear(&mut self, judged: &Judgement) -> Result<(), EarlyEnd> {
         self.event(
             "preflight",
             json!({
@@ -186,7 +186,7 @@ impl Run<'_> {
             self.say(Step::Preflight, &text);
         }
         if !judged.problems.is_empty() && !self.request.allow_incomplete {
-            return Err(Stop::of(
+            return Err(EarlyEnd::of(
                 Ending::Incomplete,
                 format!("not everything could be read: {}", judged.problems.join("; ")),
             ));
@@ -197,7 +197,7 @@ impl Run<'_> {
                 1 => " (and 1 more)".into(),
                 more => format!(" (and {more} more)"),
             };
-            return Err(Stop::refused(format!("{} {}{more}", first.code, first.message)));
+            return Err(EarlyEnd::refused(format!("{} {}{more}", first.code, first.message)));
         }
         for said in &judged.warnings {
             self.say(Step::Preflight, &format!("warning: {} {}", said.code, said.message));
@@ -215,7 +215,7 @@ impl Run<'_> {
     }
 
     /// Memory for the workers of both releases, and room on the disk.
-    fn room(&mut self, state: &State, moved: Option<&Move>) -> Result<(), Stop> {
+    fn room(&mut self, state: &State, moved: Option<&Move>) -> Result<(), EarlyEnd> {
         let mut places = vec![self.request.state.clone(), PathBuf::from("/run")];
         places.extend(moved.map(|moved| moved.to.clone()));
         for place in places {
@@ -223,7 +223,7 @@ impl Run<'_> {
             let there = place.ancestors().find_map(|path| act::room(path).ok());
             let Some((bytes, inodes)) = there else { continue };
             if bytes < ROOM.0 || inodes < ROOM.1 {
-                return Err(Stop::refused(format!(
+                return Err(EarlyEnd::refused(format!(
                     "{} has no space left ({} MiB, {inodes} inodes): neither gunicorn nor this \
                      program could write a log there",
                     place.display(),
@@ -245,7 +245,7 @@ impl Run<'_> {
             };
         }
         if need > free {
-            return Err(Stop::refused(format!(
+            return Err(EarlyEnd::refused(format!(
                 "old and new workers run side by side for a moment: that needs {} MiB more, and {} \
                  MiB are free",
                 need >> 20,
@@ -306,13 +306,13 @@ impl Run<'_> {
     }
 
     /// Asks the site for three seconds.
-    pub(super) fn baseline(&mut self, ready: &mut Ready) -> Result<Probing, Stop> {
+    pub(super) fn baseline(&mut self, ready: &mut Ready) -> Result<Probing, EarlyEnd> {
         let urls = match self.request.probes.as_slice() {
             [] => ready.targets.as_slice(),
             named => named,
         };
         if urls.is_empty() {
-            return Err(Stop::refused(
+            return Err(EarlyEnd::refused(
                 "there is nothing to probe: name the site with --probe http://HOST/PATH",
             ));
         }
@@ -324,7 +324,7 @@ impl Run<'_> {
             self.say(Step::Baseline, &text);
         }
         let probing = Probing::start(urls, self.request, &ready.hidden)
-            .map_err(|why| Stop::of(Ending::Incomplete, why))?;
+            .map_err(|why| EarlyEnd::of(Ending::Incomplete, why))?;
         let began = Instant::now();
         let mut failed = None;
         while began.elapsed() < BASELINE {
@@ -332,7 +332,7 @@ impl Run<'_> {
             let counts = probing.counts();
             self.tell.tick(Step::Baseline, &counts);
             if self.doors.interrupts.heard() {
-                return Err(Stop::refused("stopped by a signal; nothing was touched"));
+                return Err(EarlyEnd::refused("stopped by a signal; nothing was touched"));
             }
             if counts.failed > 0 {
                 failed = Some(counts);
@@ -368,7 +368,7 @@ impl Run<'_> {
             self.story.evidence = probing::evidence(&report);
             self.story.probes = Some(report);
             self.event("baseline", json!({ "failed": what }))?;
-            return Err(Stop::refused(format!(
+            return Err(EarlyEnd::refused(format!(
                 "the site is not healthy before the reload: {what}; nothing was touched. To reload \
                  anyway: --force {AS_IT_IS}; to go back: deploy-doctor rollback {}",
                 self.request.unit
@@ -429,19 +429,19 @@ pub(super) fn may_hand_over(state: &State) -> Result<(), String> {
 }
 
 /// What is to be done so that the link leads to this release.
-fn to_release(host: &dyn Host, app: &App, release: &Path) -> Result<Move, Stop> {
+fn to_release(host: &dyn Host, app: &App, release: &Path) -> Result<Move, EarlyEnd> {
     let Some(link) = &app.release.link else {
-        return Err(Stop::of(
+        return Err(EarlyEnd::of(
             Ending::Incomplete,
             "no link to a release leads to the application: --release has nothing to move",
         ));
     };
     let wanted = host.look(release);
     if !wanted.metadata().is_some_and(|metadata| metadata.kind == FileKind::Directory) {
-        return Err(Stop::refused(format!("{} is not a directory", release.display())));
+        return Err(EarlyEnd::refused(format!("{} is not a directory", release.display())));
     }
     if wanted.resolved.starts_with(&link.path) || wanted.resolved.as_os_str().is_empty() {
-        return Err(Stop::refused(format!(
+        return Err(EarlyEnd::refused(format!(
             "{} is reached through the link itself",
             release.display()
         )));

@@ -234,7 +234,7 @@ pub fn run(doors: &Doors, request: &Request, tell: &mut dyn Tell) -> Result<Stor
     let audit = keep.audit().map_err(Usage)?;
     let mut run = Run { doors, request, tell, audit, keep, story, sick: false };
     let result = run.steps();
-    if let Err(Stop { ending, why }) = result {
+    if let Err(EarlyEnd { ending, why }) = result {
         run.story.end(ending, why);
     }
     let ending = json!({ "ending": run.story.ending, "why": run.story.why });
@@ -247,12 +247,12 @@ pub fn run(doors: &Doors, request: &Request, tell: &mut dyn Tell) -> Result<Stor
 
 /// The end of a run before its last step.
 #[derive(Debug)]
-struct Stop {
+struct EarlyEnd {
     ending: Ending,
     why: String,
 }
 
-impl Stop {
+impl EarlyEnd {
     fn refused(why: impl Into<String>) -> Self {
         Self { ending: Ending::Refused, why: why.into() }
     }
@@ -278,7 +278,7 @@ struct Move {
 }
 
 impl Run<'_> {
-    fn steps(&mut self) -> Result<(), Stop> {
+    fn steps(&mut self) -> Result<(), EarlyEnd> {
         self.lock()?;
         let mut ready = self.preflight()?;
         let mut probing = self.baseline(&mut ready)?;
@@ -315,7 +315,7 @@ impl Run<'_> {
         }
     }
 
-    fn lock(&mut self) -> Result<(), Stop> {
+    fn lock(&mut self) -> Result<(), EarlyEnd> {
         self.event(
             "begin",
             json!({
@@ -329,7 +329,7 @@ impl Run<'_> {
                 "version": env!("CARGO_PKG_VERSION"),
             }),
         )?;
-        let last = self.keep.record().map_err(|why| Stop::of(Ending::Incomplete, why))?;
+        let last = self.keep.record().map_err(|why| EarlyEnd::of(Ending::Incomplete, why))?;
         if let Some(record) = last.as_ref().filter(|record| record.stage.is_open()) {
             let text = format!(
                 "the run of process {} ({}) was ended while {}",
@@ -350,9 +350,10 @@ impl Run<'_> {
         self.story.say(step, text);
     }
 
-    fn event(&mut self, event: &str, rest: serde_json::Value) -> Result<(), Stop> {
-        let full =
-            |why: String| Stop::of(Ending::Incomplete, format!("the run cannot be logged: {why}"));
+    fn event(&mut self, event: &str, rest: serde_json::Value) -> Result<(), EarlyEnd> {
+        let full = |why: String| {
+            EarlyEnd::of(Ending::Incomplete, format!("the run cannot be logged: {why}"))
+        };
         self.audit.add(event, rest).map_err(full)
     }
 
@@ -374,7 +375,7 @@ impl Run<'_> {
         before.filter(|_| found.link.as_ref() == Some(&moved.link))
     }
 
-    fn record(&mut self, stage: Stage, moved: Option<&Move>) -> Result<(), Stop> {
+    fn record(&mut self, stage: Stage, moved: Option<&Move>) -> Result<(), EarlyEnd> {
         let record = Record {
             rollback: self.request.rollback,
             stage,
@@ -384,19 +385,19 @@ impl Run<'_> {
             before: moved.and_then(|moved| self.before(moved)),
             release: moved.map(|moved| moved.to.clone()),
         };
-        self.keep
-            .keep(&record)
-            .map_err(|why| Stop::of(Ending::Incomplete, format!("the state cannot be kept: {why}")))
+        self.keep.keep(&record).map_err(|why| {
+            EarlyEnd::of(Ending::Incomplete, format!("the state cannot be kept: {why}"))
+        })
     }
 
     /// The same where the run goes on all the same.
     fn note_record(&mut self, stage: Stage, moved: Option<&Move>) {
-        if let Err(Stop { why, .. }) = self.record(stage, moved) {
+        if let Err(EarlyEnd { why, .. }) = self.record(stage, moved) {
             self.story.note(why);
         }
     }
 
-    fn link(&mut self, moved: &Move) -> Result<(), Stop> {
+    fn link(&mut self, moved: &Move) -> Result<(), EarlyEnd> {
         self.event(
             "link",
             json!({
@@ -405,7 +406,7 @@ impl Run<'_> {
         )?;
         if let Err(error) = crate::host::act::move_link(&moved.link, &moved.to) {
             self.note_record(Stage::RolledBack, Some(moved));
-            return Err(Stop::refused(format!(
+            return Err(EarlyEnd::refused(format!(
                 "{} could not be moved: {error}; nothing was touched",
                 moved.link.display()
             )));

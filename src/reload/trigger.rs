@@ -11,7 +11,7 @@ use super::failure::Failure;
 use super::probing::Probing;
 use super::unit::{self, Id, Observer};
 use super::watch::{Handed, LOOK, Watcher};
-use super::{Run, Stage, Step, Stop, Strategy};
+use super::{EarlyEnd, Run, Stage, Step, Strategy};
 use crate::host::act::{self, Send};
 use crate::host::{Command, Program};
 
@@ -49,7 +49,7 @@ impl<'a> Run<'a> {
             let why = "stopped by a signal before gunicorn was reloaded";
             return Err(failure(why.into(), true));
         }
-        if let Err(Stop { why, .. }) = self.record(Stage::Triggered, ready.moved.as_ref()) {
+        if let Err(EarlyEnd { why, .. }) = self.record(Stage::Triggered, ready.moved.as_ref()) {
             return Err(failure(why, true));
         }
         self.note_event("trigger", json!({ "strategy": ready.strategy.word() }));

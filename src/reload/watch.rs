@@ -11,7 +11,7 @@ use super::cause::{self, Mark};
 use super::failure::Failure;
 use super::probing::{self, Probing};
 use super::unit::{self, Id, Observer, State};
-use super::{Ending, Lifetime, Request, Run, Stage, Step, Stop, Strategy};
+use super::{EarlyEnd, Ending, Lifetime, Request, Run, Stage, Step, Strategy};
 use crate::host::Host;
 use crate::probe::Report;
 
@@ -375,7 +375,7 @@ impl<'a> Run<'a> {
         ready: &Ready,
         watched: Watched,
         report: Report,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), EarlyEnd> {
         let mut gap = probing::longest_gap(&report);
         let mut failed = probing::failed(&report);
         let mut promise = probing::promise(&report);

@@ -19,7 +19,7 @@ pub(super) fn github(view: &View) -> String {
     let mut log = String::new();
     let mut room = Room::default();
     for problem in &view.problems {
-        let kind = if problem.of.note { Kind::Notice } else { Kind::Error };
+        let kind = if problem.of.note { AnnotationKind::Notice } else { AnnotationKind::Error };
         let place = view.place_of(problem);
         match room.take(kind) {
             true => annotate(&mut out, kind, place.as_ref(), "not read", &problem.words()),
@@ -27,7 +27,7 @@ pub(super) fn github(view: &View) -> String {
         }
     }
     for finding in view.worst_first() {
-        let kind = Kind::of(finding.severity);
+        let kind = AnnotationKind::of(finding.severity);
         let place = view.place(finding);
         let title = format!("{} {}", finding.code, finding.name);
         match room.take(kind) {
@@ -56,19 +56,19 @@ pub(super) fn github(view: &View) -> String {
 /// A run that came to no report.
 pub(super) fn failed(failure: &Failure) -> String {
     let mut out = String::new();
-    annotate(&mut out, Kind::Error, None, "deploy-doctor", &clean(&failure.message));
+    annotate(&mut out, AnnotationKind::Error, None, "deploy-doctor", &clean(&failure.message));
     out
 }
 
 /// GitHub's three kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum AnnotationKind {
     Error,
     Warning,
     Notice,
 }
 
-impl Kind {
+impl AnnotationKind {
     fn of(severity: Severity) -> Self {
         match severity {
             Severity::Error => Self::Error,
@@ -92,14 +92,14 @@ struct Room([usize; 3]);
 
 impl Room {
     /// Is there room for one more?
-    fn take(&mut self, kind: Kind) -> bool {
+    fn take(&mut self, kind: AnnotationKind) -> bool {
         self.0[kind as usize] += 1;
         self.0[kind as usize] <= SHOWN
     }
 
     /// What there was no room for, in words.
     fn left(&self) -> String {
-        let kinds = [Kind::Error, Kind::Warning, Kind::Notice];
+        let kinds = [AnnotationKind::Error, AnnotationKind::Warning, AnnotationKind::Notice];
         let left = kinds.iter().filter_map(|kind| {
             let more = self.0[*kind as usize].saturating_sub(SHOWN);
             (more > 0).then(|| plural(more, &format!("more {}", kind.word())))
@@ -108,7 +108,13 @@ impl Room {
     }
 }
 
-fn annotate(out: &mut String, kind: Kind, place: Option<&Placed>, title: &str, text: &str) {
+fn annotate(
+    out: &mut String,
+    kind: AnnotationKind,
+    place: Option<&Placed>,
+    title: &str,
+    text: &str,
+) {
     let mut properties = Vec::new();
     if let Some(place) = place {
         properties.push(format!("file={}", property(&place.artifact.text())));

@@ -18,17 +18,17 @@ struct Issue {
     check_name: String,
     fingerprint: String,
     severity: &'static str,
-    location: Location,
+    location: IssueLocation,
 }
 
 #[derive(Serialize)]
-struct Location {
+struct IssueLocation {
     path: String,
-    lines: Lines,
+    lines: IssueLines,
 }
 
 #[derive(Serialize)]
-struct Lines {
+struct IssueLines {
     begin: usize,
     end: usize,
 }
@@ -73,7 +73,7 @@ fn issue(view: &View, finding: &Finding) -> Issue {
 
 /// What could not be read hides findings: a merge request must not look clean for it.
 fn unread(view: &View, problem: &Problem) -> Issue {
-    let nowhere = || Location { path: ".".into(), lines: Lines { begin: 1, end: 1 } };
+    let nowhere = || IssueLocation { path: ".".into(), lines: IssueLines { begin: 1, end: 1 } };
     Issue {
         description: format!("not checked: {}", problem.message),
         check_name: NOT_READ.into(),
@@ -83,10 +83,10 @@ fn unread(view: &View, problem: &Problem) -> Issue {
     }
 }
 
-fn location(place: &Placed) -> Location {
+fn location(place: &Placed) -> IssueLocation {
     let end = place.region.map_or(1, |region| region.end_line);
-    Location {
+    IssueLocation {
         path: place.artifact.text(),
-        lines: Lines { begin: place.line(), end: end.max(place.line()) },
+        lines: IssueLines { begin: place.line(), end: end.max(place.line()) },
     }
 }

@@ -6,7 +6,7 @@ use super::view::{App, Finding, Problem, Skipped, Summary, Suppressed};
 use super::{SourceInfo, View};
 
 #[derive(Serialize)]
-struct Document<'v, 'a> {
+struct JsonDocument<'v, 'a> {
     schema: u32,
     tool: Tool,
     source: &'v SourceInfo,
@@ -27,7 +27,7 @@ struct Tool {
 
 /// The document, with a newline at its end.
 pub(super) fn json(view: &View) -> Result<String, serde_json::Error> {
-    let document = Document {
+    let document = JsonDocument {
         schema: 1,
         tool: Tool { name: "deploy-doctor", version: env!("CARGO_PKG_VERSION") },
         source: view.source,

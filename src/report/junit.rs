@@ -18,10 +18,10 @@ type Out = Writer<Vec<u8>>;
 struct Test {
     class: String,
     name: String,
-    result: Outcome,
+    result: TestOutcome,
 }
 
-enum Outcome {
+enum TestOutcome {
     Passed,
     Skipped(String),
     /// The kind, the message, the text.
@@ -38,20 +38,20 @@ pub(super) fn junit(view: &View) -> io::Result<String> {
         tests.push(Test {
             class: class(None),
             name: format!("{place}everything was read"),
-            result: Outcome::Error(problem.message.clone()),
+            result: TestOutcome::Error(problem.message.clone()),
         });
     }
     for case in view.cases() {
         let class = class(case.app);
         let name = format!("{} {}", case.rule.code, case.rule.name);
         match case.answer {
-            Answer::Passed => tests.push(Test { class, name, result: Outcome::Passed }),
+            Answer::Passed => tests.push(Test { class, name, result: TestOutcome::Passed }),
             Answer::Skipped(skip) => {
-                let result = Outcome::Skipped(skip.reason.clone());
+                let result = TestOutcome::Skipped(skip.reason.clone());
                 tests.push(Test { class, name, result });
             }
             Answer::Idle(why) => {
-                tests.push(Test { class, name, result: Outcome::Skipped(why.to_owned()) });
+                tests.push(Test { class, name, result: TestOutcome::Skipped(why.to_owned()) });
             }
             Answer::Found(findings) => tests.extend(findings.into_iter().map(|finding| Test {
                 class: class.clone(),
@@ -65,19 +65,19 @@ pub(super) fn junit(view: &View) -> io::Result<String> {
 
 /// A run that came to no report: a test that could not be made.
 pub(super) fn failed_run(failure: &Failure) -> io::Result<String> {
-    let result = Outcome::Error(failure.message.clone());
+    let result = TestOutcome::Error(failure.message.clone());
     let name = "the check ran".to_owned();
     document("", &mut [Test { class: class(None), name, result }])
 }
 
-fn failed(view: &View, finding: &Finding) -> Outcome {
+fn failed(view: &View, finding: &Finding) -> TestOutcome {
     let mut text = format!("{}\n", view.snippet(finding));
     for evidence in &finding.evidence {
         text += &format!("= {}\n", evidence.text);
     }
     text += &finding.help;
     let message = format!("{}: {}", view.place(finding).text(), finding.message);
-    Outcome::Failed(finding.severity.word().to_owned(), message, text)
+    TestOutcome::Failed(finding.severity.word().to_owned(), message, text)
 }
 
 fn class(app: Option<&str>) -> String {
@@ -87,13 +87,13 @@ fn class(app: Option<&str>) -> String {
 
 fn document(time: &str, tests: &mut [Test]) -> io::Result<String> {
     tell_apart(tests);
-    let count = |wanted: fn(&Outcome) -> bool| {
+    let count = |wanted: fn(&TestOutcome) -> bool| {
         tests.iter().filter(|test| wanted(&test.result)).count().to_string()
     };
     let all = tests.len().to_string();
-    let failures = count(|result| matches!(result, Outcome::Failed(..)));
-    let errors = count(|result| matches!(result, Outcome::Error(_)));
-    let skipped = count(|result| matches!(result, Outcome::Skipped(_)));
+    let failures = count(|result| matches!(result, TestOutcome::Failed(..)));
+    let errors = count(|result| matches!(result, TestOutcome::Error(_)));
+    let skipped = count(|result| matches!(result, TestOutcome::Skipped(_)));
     let mut out = Writer::new_with_indent(Vec::new(), b' ', 2);
     out.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
     let counts = [("tests", &*all), ("failures", &*failures), ("errors", &*errors)];
@@ -135,12 +135,12 @@ fn write(out: &mut Out, test: &Test) -> io::Result<()> {
     let case =
         out.create_element("testcase").with_attributes([("classname", &*class), ("name", &*name)]);
     match &test.result {
-        Outcome::Passed => case.write_empty()?,
-        Outcome::Skipped(reason) => case.write_inner_content(|out| {
+        TestOutcome::Passed => case.write_empty()?,
+        TestOutcome::Skipped(reason) => case.write_inner_content(|out| {
             let skipped = out.create_element("skipped");
             skipped.with_attribute(("message", &*readable(reason))).write_empty().map(drop)
         })?,
-        Outcome::Failed(kind, message, text) => case.write_inner_content(|out| {
+        TestOutcome::Failed(kind, message, text) => case.write_inner_content(|out| {
             let (message, text) = (readable(message), readable(text));
             let failure = out.create_element("failure");
             failure
@@ -148,7 +148,7 @@ fn write(out: &mut Out, test: &Test) -> io::Result<()> {
                 .write_text_content(BytesText::new(&text))
                 .map(drop)
         })?,
-        Outcome::Error(message) => case.write_inner_content(|out| {
+        TestOutcome::Error(message) => case.write_inner_content(|out| {
             let error = out.create_element("error");
             error
                 .with_attributes([("type", "not-read"), ("message", &*readable(message))])

@@ -118,10 +118,10 @@ impl Report<'_> {
     }
 
     /// A span as people count.
-    fn location(&self, span: Span) -> Location {
+    fn location(&self, span: Span) -> FindingLocation {
         let file = self.sources.file(span.file);
         let (start, end) = (file.position(span.start), file.position(span.end.max(span.start)));
-        Location {
+        FindingLocation {
             file: file.path.clone(),
             line: start.line,
             column: start.column,
@@ -131,7 +131,7 @@ impl Report<'_> {
     }
 }
 
-struct Location {
+struct FindingLocation {
     file: PathBuf,
     line: usize,
     column: usize,

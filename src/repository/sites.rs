@@ -12,7 +12,7 @@ use crate::source::Sources;
 use crate::source::placeholder::plain_name;
 
 /// Units of one host.
-struct Site {
+struct UnitsOfHost {
     /// The directory (or file) that sets it apart from others with units of the same names; empty
     /// for those that no other clashes with.
     root: PathBuf,
@@ -61,7 +61,7 @@ pub(super) fn join(
 
 /// Units of one name cannot stand on one host: each gets a site of its own, with all that lies
 /// nearer to it than to its namesakes.
-fn apart(units: Vec<AppUnit>) -> Vec<Site> {
+fn apart(units: Vec<AppUnit>) -> Vec<UnitsOfHost> {
     let namesakes = |unit: &AppUnit| -> Vec<&AppUnit> {
         let same = |other: &&AppUnit| other.name == unit.name && other.path != unit.path;
         units.iter().filter(same).collect()
@@ -75,12 +75,12 @@ fn apart(units: Vec<AppUnit>) -> Vec<Site> {
             last.filter(|_| !others.is_empty()).map(Path::to_path_buf)
         })
         .collect();
-    let mut sites: Vec<Site> = Vec::new();
+    let mut sites: Vec<UnitsOfHost> = Vec::new();
     for unit in units {
         let root = inmost(&roots, &unit.path).cloned().unwrap_or_default();
         let at = sites.iter().position(|site| site.root == root).unwrap_or_else(|| {
             let (given, bounds) = (Given::default(), Vec::new());
-            sites.push(Site { root, units: Vec::new(), given, bounds, web: Vec::new() });
+            sites.push(UnitsOfHost { root, units: Vec::new(), given, bounds, web: Vec::new() });
             sites.len() - 1
         });
         sites[at].given.units.push(unit.path.clone());
@@ -96,7 +96,7 @@ fn inmost<'r>(roots: impl IntoIterator<Item = &'r PathBuf>, path: &Path) -> Opti
 
 /// Gives each socket to the site that it lies in. Of two with one name, the one nearer to the
 /// units counts.
-fn sockets(contents: &Contents, sites: &mut [Site], survey: &mut Survey) {
+fn sockets(contents: &Contents, sites: &mut [UnitsOfHost], survey: &mut Survey) {
     let roots: Vec<PathBuf> = sites.iter().map(|site| site.root.clone()).collect();
     for (at, site) in sites.iter_mut().enumerate() {
         let nearest = |file: &Path| {
@@ -146,13 +146,13 @@ fn sockets(contents: &Contents, sites: &mut [Site], survey: &mut Survey) {
 
 /// Gives each nginx file to the site whose socket it leads to, or that it lies in; returns those
 /// that stand by themselves.
-fn assign(web: &[WebFile], sites: &mut [Site], survey: &mut Survey) -> Vec<usize> {
+fn assign(web: &[WebFile], sites: &mut [UnitsOfHost], survey: &mut Survey) -> Vec<usize> {
     let mut alone = Vec::new();
     for (index, file) in web.iter().enumerate() {
-        let leads = |site: &&mut Site| leads_to(file, &site.bounds);
+        let leads = |site: &&mut UnitsOfHost| leads_to(file, &site.bounds);
         let roots: Vec<PathBuf> = sites.iter().map(|site| site.root.clone()).collect();
         let root = inmost(&roots, &file.path).cloned();
-        let mut reached: Vec<&mut Site> = sites.iter_mut().filter(leads).collect();
+        let mut reached: Vec<&mut UnitsOfHost> = sites.iter_mut().filter(leads).collect();
         // Deployments on hosts of their own may all listen at one address: then the one counts that
         // it lies in.
         if reached.len() > 1 && reached.iter().any(|site| Some(&site.root) == root.as_ref()) {
@@ -189,7 +189,7 @@ fn leads_to(file: &WebFile, bounds: &[Bound]) -> bool {
 
 /// Of files that one host cannot load together, the one that leads to the site's units is its own.
 /// Where that does not tell them apart, none is taken.
-fn settle(web: &[WebFile], site: &mut Site, survey: &mut Survey) -> Vec<usize> {
+fn settle(web: &[WebFile], site: &mut UnitsOfHost, survey: &mut Survey) -> Vec<usize> {
     let mine = std::mem::take(&mut site.web);
     let mut out = Vec::new();
     let mut unknown = None;

@@ -186,10 +186,10 @@ impl Accounts {
     }
 }
 
-type Line<'f> = (Span, Result<&'f str, AccountFaultKind>);
+type AccountLine<'f> = (Span, Result<&'f str, AccountFaultKind>);
 
 /// The lines with something on them. The C library passes over blank lines and comments.
-fn lines(file: &SourceFile) -> impl Iterator<Item = Line<'_>> {
+fn lines(file: &SourceFile) -> impl Iterator<Item = AccountLine<'_>> {
     let mut at = 0;
     file.bytes.split(|b| *b == b'\n').filter_map(move |line| {
         let start = at;

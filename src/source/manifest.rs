@@ -54,7 +54,7 @@ pub fn read(file: &SourceFile) -> Result<Manifest, Fault> {
         message: "is not a known manifest of static assets".into(),
     };
     let object = json.as_object().ok_or_else(other)?;
-    let mut found = Found::default();
+    let mut found = ManifestFiles::default();
     let kind = if let Some(paths) = object.get("paths").and_then(|v| v.as_object()) {
         paths.values().for_each(|value| found.add(value.as_str()));
         ManifestKind::Django
@@ -87,12 +87,12 @@ fn is_file(text: &str) -> bool {
 }
 
 #[derive(Default)]
-struct Found {
+struct ManifestFiles {
     files: BTreeSet<String>,
     unknown: usize,
 }
 
-impl Found {
+impl ManifestFiles {
     fn add(&mut self, path: Option<&str>) {
         match path {
             Some(path) if !path.contains(':') && !path.starts_with("//") && !path.is_empty() => {

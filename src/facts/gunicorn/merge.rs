@@ -37,7 +37,7 @@ impl Settings {
         merge.config(&inputs.config);
         merge.cmd_args(inputs);
         let arguments = parse_arguments(inputs.arguments, &table);
-        merge.arguments(&arguments, &Line::Command);
+        merge.arguments(&arguments, &ArgumentsPlace::Command);
         merge.check_binds();
         merge.check_addresses(&inputs.version);
         let application = application(&arguments.application, &merge.entries);
@@ -66,14 +66,14 @@ struct Merge<'t> {
 }
 
 /// Where arguments stand.
-enum Line {
+enum ArgumentsPlace {
     /// The command line.
     Command,
     /// GUNICORN_CMD_ARGS: where it is set; and how it is written, where its words are told apart.
     CmdArgs(Origin, Option<Spelling>),
 }
 
-impl Line {
+impl ArgumentsPlace {
     fn layer(&self) -> Layer {
         match self {
             Self::Command => Layer::CommandLine,
@@ -109,7 +109,7 @@ struct Flags {
 }
 
 /// Where a value on its way into the settings comes from.
-struct Made {
+struct ValueSource {
     origin: Origin,
     layer: Layer,
     secret: bool,
@@ -204,7 +204,7 @@ impl Merge<'_> {
             });
             let statements = statement.into_iter().collect();
             let items = Vec::new();
-            self.set(setting, &raw, Made { origin, layer, secret: true, items, statements });
+            self.set(setting, &raw, ValueSource { origin, layer, secret: true, items, statements });
         }
     }
 
@@ -245,7 +245,7 @@ impl Merge<'_> {
             let (layer, at) = (Layer::ConfigFile, assignment.value_span);
             let statements = vec![Statement { layer, whole: at, value: at, variable: None }];
             let (secret, items) = (assignment.secret, Vec::new());
-            self.set(name, &raw, Made { origin, layer, secret, items, statements });
+            self.set(name, &raw, ValueSource { origin, layer, secret, items, statements });
         }
     }
 
@@ -275,10 +275,10 @@ impl Merge<'_> {
             None => (None, &words),
         };
         let arguments = parse_arguments(words, self.table);
-        self.arguments(&arguments, &Line::CmdArgs(origin, written));
+        self.arguments(&arguments, &ArgumentsPlace::CmdArgs(origin, written));
     }
 
-    fn arguments(&mut self, arguments: &Arguments, line: &Line) {
+    fn arguments(&mut self, arguments: &Arguments, line: &ArgumentsPlace) {
         let layer = line.layer();
         for fault in &arguments.faults {
             self.faults.push(argument_fault(fault.clone(), layer, line.origin().cloned()));
@@ -309,7 +309,7 @@ impl Merge<'_> {
                 continue;
             }
             let at = || Origin::text(argument.value_span);
-            let made = Made {
+            let made = ValueSource {
                 origin: line.origin().cloned().unwrap_or_else(at),
                 layer,
                 secret: argument.secret,
@@ -329,7 +329,11 @@ impl Merge<'_> {
                 None => (Origin::text(first), list.spans),
             };
             let statements = list.statements.unwrap_or_default();
-            self.set(setting, &raw, Made { origin, layer, secret: list.secret, items, statements });
+            self.set(
+                setting,
+                &raw,
+                ValueSource { origin, layer, secret: list.secret, items, statements },
+            );
         }
     }
 
@@ -359,9 +363,9 @@ impl Merge<'_> {
         found.or_else(|| self.table.sometimes().iter().find(|setting| setting.name == name))
     }
 
-    fn set(&mut self, name: &str, raw: &RawValue, made: Made) {
+    fn set(&mut self, name: &str, raw: &RawValue, made: ValueSource) {
         let Some(setting) = self.setting(name).copied() else { return };
-        let Made { origin, layer, secret, items, statements } = made;
+        let ValueSource { origin, layer, secret, items, statements } = made;
         let value = match validate(setting.kind, name, raw) {
             Validated::Value(value) => Known::Value(value, origin),
             Validated::Unknown(why) => Known::Unknown(Why::not_understood(why)),

@@ -167,7 +167,7 @@ pub(super) fn read(
             ApplicationName::parse(&name)
         }
     };
-    let mut reader = Reader::new(sources, gunicorn, entries, surroundings);
+    let mut reader = CodeReader::new(sources, gunicorn, entries, surroundings);
     code.application = reader.application(name, gunicorn, problems);
     match code.application.clone() {
         Known::Unknown(why) => code.not_followed(&why),
@@ -247,7 +247,7 @@ fn examples(sources: &Sources, entries: &[SearchEntry]) -> Vec<Spanned<String>> 
     Vec::new()
 }
 
-struct Reader<'a> {
+struct CodeReader<'a> {
     sources: &'a Sources<'a>,
     entries: &'a [SearchEntry],
     graph: Graph<'a>,
@@ -255,7 +255,7 @@ struct Reader<'a> {
     whole: bool,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> CodeReader<'a> {
     fn new(
         sources: &'a Sources<'a>,
         gunicorn: &'a Gunicorn,

@@ -159,7 +159,7 @@ pub(super) fn read(
     problems: &mut Vec<Problem>,
 ) -> Known<Option<DjangoMigrations>> {
     let (module, path) = settings;
-    let mut reader = Reader {
+    let mut reader = MigrationsReader {
         graph,
         version: graph.version.unwrap_or(NEWEST),
         files: 0,
@@ -179,7 +179,7 @@ pub(super) fn read(
     }
 }
 
-struct Reader<'a, 'g> {
+struct MigrationsReader<'a, 'g> {
     graph: &'a Graph<'g>,
     version: PythonVersion,
     files: usize,
@@ -192,7 +192,7 @@ struct Reader<'a, 'g> {
     problems: &'a mut Vec<Problem>,
 }
 
-impl Reader<'_, '_> {
+impl MigrationsReader<'_, '_> {
     fn project(&mut self, module: &str, path: &Path) -> Result<Project, Why> {
         let settings = self.settings(module, path, DEPTH)?;
         let mut project = Project::default();

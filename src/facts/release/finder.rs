@@ -54,7 +54,7 @@ pub(super) struct Finder<'a> {
 }
 
 /// What one directory has of a name.
-enum Entry {
+enum DirectoryEntry {
     Package(PathBuf),
     File(PathBuf),
     Opaque(PathBuf),
@@ -167,11 +167,13 @@ impl<'a> Finder<'a> {
         let mut portions = Vec::new();
         for (directory, owner) in path {
             match self.entry(directory, name) {
-                Entry::Package(path) | Entry::File(path) => return Found::File(path, owner),
-                Entry::Opaque(path) => return Found::Opaque(path),
-                Entry::Portion(path) => portions.push(path),
-                Entry::Nothing => {}
-                Entry::Unknown(why) => return Found::Unknown(why),
+                DirectoryEntry::Package(path) | DirectoryEntry::File(path) => {
+                    return Found::File(path, owner);
+                }
+                DirectoryEntry::Opaque(path) => return Found::Opaque(path),
+                DirectoryEntry::Portion(path) => portions.push(path),
+                DirectoryEntry::Nothing => {}
+                DirectoryEntry::Unknown(why) => return Found::Unknown(why),
             }
         }
         if portions.is_empty() {
@@ -191,15 +193,20 @@ impl<'a> Finder<'a> {
         self.along(std::iter::once((parent, owner)), stem)
     }
 
-    fn entry(&self, directory: &Path, name: &str) -> Entry {
+    fn entry(&self, directory: &Path, name: &str) -> DirectoryEntry {
         let listing = self.list(directory);
         let names = match &*listing {
             Ok(names) => names,
             // Python passes over what is not there; so it does over what it may not read, but as
             // another user than the one that looks here.
-            Err(HostErrorKind::NotFound | HostErrorKind::NotADirectory) => return Entry::Nothing,
+            Err(HostErrorKind::NotFound | HostErrorKind::NotADirectory) => {
+                return DirectoryEntry::Nothing;
+            }
             Err(kind) => {
-                return Entry::Unknown(Why::not_read(format!("{}: {kind}", directory.display())));
+                return DirectoryEntry::Unknown(Why::not_read(format!(
+                    "{}: {kind}",
+                    directory.display()
+                )));
             }
         };
         let mut portion = None;
@@ -209,22 +216,25 @@ impl<'a> Finder<'a> {
                 Ok(below) => {
                     if let Some(found) = self.loadable(&inside, below, "__init__") {
                         return match found {
-                            (path, true) => Entry::Package(path),
-                            (path, false) => Entry::Opaque(path),
+                            (path, true) => DirectoryEntry::Package(path),
+                            (path, false) => DirectoryEntry::Opaque(path),
                         };
                     }
                     portion = Some(inside);
                 }
                 Err(HostErrorKind::NotADirectory | HostErrorKind::NotFound) => {}
                 Err(kind) => {
-                    return Entry::Unknown(Why::not_read(format!("{}: {kind}", inside.display())));
+                    return DirectoryEntry::Unknown(Why::not_read(format!(
+                        "{}: {kind}",
+                        inside.display()
+                    )));
                 }
             }
         }
         match self.loadable(directory, names, name) {
-            Some((path, true)) => Entry::File(path),
-            Some((path, false)) => Entry::Opaque(path),
-            None => portion.map_or(Entry::Nothing, Entry::Portion),
+            Some((path, true)) => DirectoryEntry::File(path),
+            Some((path, false)) => DirectoryEntry::Opaque(path),
+            None => portion.map_or(DirectoryEntry::Nothing, DirectoryEntry::Portion),
         }
     }
 

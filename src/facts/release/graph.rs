@@ -26,7 +26,7 @@ const PENDING_LIMIT: usize = 10_000;
 pub(super) const NEWEST: PythonVersion = PythonVersion { major: 3, minor: 14 };
 
 /// A module that is to be read.
-struct Wanted {
+struct WantedModule {
     name: String,
     path: PathBuf,
     certain: bool,
@@ -65,7 +65,7 @@ pub(super) struct Graph<'a> {
     /// A change to the search path that could not be followed.
     pub unfollowed: Option<Why>,
     attributes: BTreeSet<String>,
-    queue: VecDeque<Wanted>,
+    queue: VecDeque<WantedModule>,
     seen: HashSet<PathBuf>,
     pending: Vec<Pending>,
     names: Vec<NameCheck>,
@@ -114,10 +114,15 @@ impl<'a> Graph<'a> {
     /// Reads the module that gunicorn loads and those that it imports.
     pub(super) fn start(&mut self, name: &str, path: &Path, problems: &mut Vec<Problem>) {
         for (package, init) in self.packages_above(name) {
-            self.queue.push_back(Wanted { name: package, path: init, certain: true, from: None });
+            self.queue.push_back(WantedModule {
+                name: package,
+                path: init,
+                certain: true,
+                from: None,
+            });
         }
         let (name, path) = (name.to_owned(), path.to_path_buf());
-        self.queue.push_front(Wanted { name, path, certain: true, from: None });
+        self.queue.push_front(WantedModule { name, path, certain: true, from: None });
         self.run(problems);
     }
 
@@ -151,7 +156,7 @@ impl<'a> Graph<'a> {
         }
     }
 
-    fn read(&mut self, wanted: Wanted, problems: &mut Vec<Problem>) {
+    fn read(&mut self, wanted: WantedModule, problems: &mut Vec<Problem>) {
         let file = match self.sources.load(&wanted.path) {
             Ok(file) => file,
             Err(error) => {
@@ -201,7 +206,7 @@ impl<'a> Graph<'a> {
     }
 
     /// What others call of a module while a worker starts, and what it calls of others.
-    fn follow_calls(&mut self, module: &mut Module, wanted: &Wanted) {
+    fn follow_calls(&mut self, module: &mut Module, wanted: &WantedModule) {
         let package = package(&wanted.name, &wanted.path);
         let mut names = self.called.remove(&wanted.name).unwrap_or_default();
         names.sort();
@@ -327,7 +332,7 @@ impl<'a> Graph<'a> {
         if self.seen.contains(&path) {
             return;
         }
-        let wanted = Wanted { name, path, certain, from: Some(from) };
+        let wanted = WantedModule { name, path, certain, from: Some(from) };
         // What is certain goes first, so that nothing is taken for uncertain only because a
         // function imported it, too.
         if certain { self.queue.push_front(wanted) } else { self.queue.push_back(wanted) }

@@ -111,19 +111,19 @@ pub(super) fn part(span: Span, of: Range<usize>) -> Span {
 
 /// The quotes that are open behind a text.
 pub(super) fn open_quote(text: &[u8]) -> Option<Quote> {
-    let mut state = State::default();
+    let mut state = QuoteState::default();
     text.iter().for_each(|byte| state.read(*byte));
     state.quote.and_then(Quote::of)
 }
 
 /// Between quotes, or behind a backslash?
 #[derive(Default)]
-struct State {
+struct QuoteState {
     quote: Option<u8>,
     escaped: bool,
 }
 
-impl State {
+impl QuoteState {
     fn read(&mut self, byte: u8) {
         match (self.escaped, byte, self.quote) {
             (true, ..) => self.escaped = false,

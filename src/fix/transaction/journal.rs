@@ -75,14 +75,14 @@ impl Text {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Document {
+struct JournalDocument {
     version: u32,
     description: Description,
-    changes: Vec<Line>,
+    changes: Vec<JournalLine>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct Line {
+struct JournalLine {
     path: Text,
     before: Side,
     after: Side,
@@ -156,7 +156,7 @@ impl Record {
     pub(super) fn write(&self) -> Result<Vec<u8>, String> {
         let changes = self.entries.iter().map(Entry::line).collect();
         let document =
-            Document { version: VERSION, description: self.description.clone(), changes };
+            JournalDocument { version: VERSION, description: self.description.clone(), changes };
         serde_json::to_vec_pretty(&document).map_err(|error| error.to_string())
     }
 
@@ -166,7 +166,7 @@ impl Record {
         mut kept: impl FnMut(&OsStr) -> Option<Vec<u8>>,
     ) -> Result<Self, String> {
         // serde_json's message could quote content: only the place is told.
-        let document: Document = serde_json::from_slice(bytes).map_err(|error| {
+        let document: JournalDocument = serde_json::from_slice(bytes).map_err(|error| {
             format!("not understood at line {}, column {}", error.line(), error.column())
         })?;
         if document.version != VERSION {
@@ -182,9 +182,9 @@ impl Record {
 }
 
 impl Entry {
-    fn line(&self) -> Line {
+    fn line(&self) -> JournalLine {
         let attributes = self.attributes.iter();
-        Line {
+        JournalLine {
             path: Text::path(&self.change.path),
             before: Side::new(&self.change.before, false),
             after: Side::new(&self.change.after, true),
@@ -197,7 +197,7 @@ impl Entry {
         }
     }
 
-    fn read(line: Line, kept: impl FnOnce() -> Option<Vec<u8>>) -> Option<Self> {
+    fn read(line: JournalLine, kept: impl FnOnce() -> Option<Vec<u8>>) -> Option<Self> {
         let mut attributes = Vec::with_capacity(line.attributes.len());
         for (name, value) in line.attributes {
             attributes.push(Attribute { name: name.os_string()?, value: value.bytes()? });

@@ -93,7 +93,7 @@ pub(super) fn perform(
 }
 
 /// Something that was made before anything was put in its place.
-struct Made<'s> {
+struct MadeBefore<'s> {
     step: &'s Step,
     directory: bool,
 }
@@ -103,7 +103,7 @@ struct Made<'s> {
 fn stage_all<'s>(
     handles: &mut Handles<'_>,
     steps: &'s [Step],
-    made: &mut Vec<Made<'s>>,
+    made: &mut Vec<MadeBefore<'s>>,
 ) -> Result<Vec<Option<OpenFile>>, Stopped> {
     let mut directories: Vec<&Step> =
         steps.iter().filter(|step| step.action() == Action::MakeDirectory).collect();
@@ -116,14 +116,14 @@ fn stage_all<'s>(
             }
             other => other?,
         }
-        made.push(Made { step, directory: true });
+        made.push(MadeBefore { step, directory: true });
         dress_in_place(handles.disk, &parent, step, None)?;
     }
     let mut staged = Vec::with_capacity(steps.len());
     for step in steps {
         if step.action() == Action::Place {
             let directory = handles.get(&step.parent)?;
-            made.push(Made { step, directory: false });
+            made.push(MadeBefore { step, directory: false });
             staged.push(stage(handles.disk, &directory, step)?);
         } else {
             staged.push(None);
@@ -136,8 +136,8 @@ fn stage_all<'s>(
 }
 
 /// Takes away what was made before the trouble. What fails here, the next run takes away.
-fn clear(handles: &mut Handles<'_>, made: &[Made<'_>]) {
-    for Made { step, directory } in made.iter().rev() {
+fn clear(handles: &mut Handles<'_>, made: &[MadeBefore<'_>]) {
+    for MadeBefore { step, directory } in made.iter().rev() {
         let Ok(parent) = handles.get(&step.parent) else { continue };
         if *directory {
             let _ = handles.disk.rmdir(&parent, &step.name);

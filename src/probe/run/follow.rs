@@ -22,10 +22,10 @@ impl Run {
         }
         let connecting = !connection.channel.connected();
         match step(connection, &mut self.scratch) {
-            Ok(Step::Waiting) => self.slots.watch(&self.poller, slot),
-            Ok(Step::Answered(answer)) => self.answered(slot, answer),
-            Ok(Step::Cut(cut)) => self.fail(slot, judge::cut(cut), None),
-            Ok(Step::Malformed(why)) => self.fail(slot, Kind::BadAnswer, Some(why.to_owned())),
+            Ok(ProbeStep::Waiting) => self.slots.watch(&self.poller, slot),
+            Ok(ProbeStep::Answered(answer)) => self.answered(slot, answer),
+            Ok(ProbeStep::Cut(cut)) => self.fail(slot, judge::cut(cut), None),
+            Ok(ProbeStep::Malformed(why)) => self.fail(slot, Kind::BadAnswer, Some(why.to_owned())),
             Err(error) => {
                 if connecting && self.try_elsewhere(slot, &error) {
                     return;
@@ -120,7 +120,7 @@ impl Run {
 }
 
 /// How far a probe came.
-enum Step {
+enum ProbeStep {
     Waiting,
     Answered(Answer),
     Cut(Cut),
@@ -128,13 +128,13 @@ enum Step {
 }
 
 /// Writes and reads as far as that goes without waiting.
-fn step(connection: &mut Connection, scratch: &mut [u8]) -> Result<Step, NetError> {
-    let Some(asking) = &mut connection.asking else { return Ok(Step::Waiting) };
+fn step(connection: &mut Connection, scratch: &mut [u8]) -> Result<ProbeStep, NetError> {
+    let Some(asking) = &mut connection.asking else { return Ok(ProbeStep::Waiting) };
     let channel = &mut connection.channel;
     // A server may answer and close before it has read the request: its answer counts.
     let written = channel.advance();
     if !channel.connected() {
-        return written.map(|()| Step::Waiting);
+        return written.map(|()| ProbeStep::Waiting);
     }
     loop {
         let (read, received) = match channel.receive(scratch) {
@@ -143,8 +143,8 @@ fn step(connection: &mut Connection, scratch: &mut [u8]) -> Result<Step, NetErro
         };
         match asking.reader.push(scratch.get(..read).unwrap_or_default()) {
             Ok(None) => {}
-            Ok(Some(answer)) => return Ok(Step::Answered(answer)),
-            Err(why) => return Ok(Step::Malformed(why.0)),
+            Ok(Some(answer)) => return Ok(ProbeStep::Answered(answer)),
+            Err(why) => return Ok(ProbeStep::Malformed(why.0)),
         }
         match received {
             Received::More => {}
@@ -152,10 +152,10 @@ fn step(connection: &mut Connection, scratch: &mut [u8]) -> Result<Step, NetErro
                 // TLS may have something to say to what was read.
                 written?;
                 channel.advance()?;
-                return Ok(Step::Waiting);
+                return Ok(ProbeStep::Waiting);
             }
             Received::End => {
-                return Ok(asking.reader.end().map_or_else(Step::Cut, Step::Answered));
+                return Ok(asking.reader.end().map_or_else(ProbeStep::Cut, ProbeStep::Answered));
             }
         }
     }

@@ -72,7 +72,7 @@ fn is_directory(sources: &Sources<'_>, path: &Path) -> Result<bool, HostError> {
     }
 }
 
-struct Setting<'t> {
+struct IniSetting<'t> {
     value: &'t str,
     span: Span,
 }
@@ -155,7 +155,7 @@ fn resolve(value: &str, here: &Path, directory: &Path) -> Result<PathBuf, String
 }
 
 /// A key of the section `[alembic]`, with its continuation lines.
-fn setting<'t>(file: &SourceFile, text: &'t str, wanted: &str) -> Option<Setting<'t>> {
+fn setting<'t>(file: &SourceFile, text: &'t str, wanted: &str) -> Option<IniSetting<'t>> {
     let (mut inside, mut start) = (false, 0);
     let mut found: Option<(usize, usize)> = None;
     for line in text.split_inclusive('\n') {
@@ -183,7 +183,7 @@ fn setting<'t>(file: &SourceFile, text: &'t str, wanted: &str) -> Option<Setting
         }
     }
     let (from, end) = found?;
-    Some(Setting { value: text.get(from..end)?, span: Span::new(file.id, from, end) })
+    Some(IniSetting { value: text.get(from..end)?, span: Span::new(file.id, from, end) })
 }
 
 fn fault(file: &SourceFile, span: Option<Span>, message: &str) -> Fault {

@@ -92,11 +92,11 @@ fn tokens(text: &str) -> Option<Vec<Token>> {
 }
 
 /// Reads on through the tokens of a statement.
-struct Reader<'t> {
+struct StatementReader<'t> {
     rest: &'t [Token],
 }
 
-impl<'t> Reader<'t> {
+impl<'t> StatementReader<'t> {
     /// Takes these words if they come next.
     fn take(&mut self, words: &[&str]) -> bool {
         let fits = self.rest.len() >= words.len()
@@ -128,7 +128,7 @@ impl<'t> Reader<'t> {
 }
 
 fn statement(tokens: &[Token], place: Span, autocommit: bool) -> Vec<Operation> {
-    let mut reader = Reader { rest: tokens };
+    let mut reader = StatementReader { rest: tokens };
     let new = |kind| Operation::harmless(kind, place);
     let unknown = |why: &str| vec![Operation::unknown(Kind::RawSql, place, why)];
     if reader.take(&["ALTER", "TABLE"]) {
@@ -152,7 +152,7 @@ fn statement(tokens: &[Token], place: Span, autocommit: bool) -> Vec<Operation> 
     if reader.take(&["CREATE", "UNIQUE", "INDEX"]) || reader.take(&["CREATE", "INDEX"]) {
         let concurrently = reader.take(&["CONCURRENTLY"]);
         let table = reader.rest.iter().position(|token| token.is("ON")).and_then(|at| {
-            let mut reader = Reader { rest: reader.rest.get(at + 1..)? };
+            let mut reader = StatementReader { rest: reader.rest.get(at + 1..)? };
             reader.take(&["ONLY"]);
             reader.name()
         });
@@ -224,7 +224,7 @@ fn concurrent(concurrently: bool, autocommit: bool, otherwise: Locks) -> Locks {
     }
 }
 
-fn alter_type(mut reader: Reader<'_>, place: Span) -> Vec<Operation> {
+fn alter_type(mut reader: StatementReader<'_>, place: Span) -> Vec<Operation> {
     let name = reader.name();
     let new = |kind| Operation::harmless(kind, place).on(name.clone(), None);
     if reader.take(&["ADD", "VALUE"]) {
@@ -237,7 +237,7 @@ fn alter_type(mut reader: Reader<'_>, place: Span) -> Vec<Operation> {
     vec![Operation::unknown(Kind::RawSql, place, "the SQL is not recognised here").on(name, None)]
 }
 
-fn alter_table(mut reader: Reader<'_>, place: Span) -> Vec<Operation> {
+fn alter_table(mut reader: StatementReader<'_>, place: Span) -> Vec<Operation> {
     reader.take(&["IF", "EXISTS"]);
     reader.take(&["ONLY"]);
     let table = reader.name();
@@ -250,11 +250,11 @@ fn alter_table(mut reader: Reader<'_>, place: Span) -> Vec<Operation> {
         }
         depth == 0 && token.is(",")
     });
-    actions.map(|rest| action(Reader { rest }, table.clone(), place)).collect()
+    actions.map(|rest| action(StatementReader { rest }, table.clone(), place)).collect()
 }
 
 /// One action of `ALTER TABLE`.
-fn action(mut reader: Reader<'_>, table: Option<String>, place: Span) -> Operation {
+fn action(mut reader: StatementReader<'_>, table: Option<String>, place: Span) -> Operation {
     let new = |kind| Operation::harmless(kind, place).on(table.clone(), None);
     let column = |kind, name| Operation::harmless(kind, place).on(table.clone(), name);
     if reader.take(&["RENAME", "TO"]) {
@@ -311,7 +311,7 @@ fn action(mut reader: Reader<'_>, table: Option<String>, place: Span) -> Operati
     Operation::unknown(Kind::RawSql, place, "the SQL is not recognised here").on(table, None)
 }
 
-fn alter(mut reader: Reader<'_>, column: &dyn Fn(Kind) -> Operation) -> Operation {
+fn alter(mut reader: StatementReader<'_>, column: &dyn Fn(Kind) -> Operation) -> Operation {
     if reader.take(&["SET", "NOT", "NULL"]) {
         column(Kind::SetNotNull).breaking(Breaks::Yes).locking(SCANS)
     } else if reader.take(&["DROP", "NOT", "NULL"]) {
@@ -332,7 +332,7 @@ fn alter(mut reader: Reader<'_>, column: &dyn Fn(Kind) -> Operation) -> Operatio
     }
 }
 
-fn constraint(reader: &Reader<'_>, new: &dyn Fn(Kind) -> Operation) -> Operation {
+fn constraint(reader: &StatementReader<'_>, new: &dyn Fn(Kind) -> Operation) -> Operation {
     let locks = if reader.holds(&["NOT", "VALID"]) { Locks::No } else { SCANS };
     let starts = |word: &str| reader.rest.first().is_some_and(|token| token.is(word));
     if starts("UNIQUE") {

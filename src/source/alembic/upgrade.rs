@@ -32,7 +32,7 @@ pub(super) fn operations(file: &SourceFile, body: &[Stmt], names: &Names) -> Vec
     let Some(upgrade) = functions.get("upgrade").copied() else {
         return vec![Operation::unknown(Kind::Other, whole, "the file defines no upgrade()")];
     };
-    let mut walk = Walk {
+    let mut walk = UpgradeWalk {
         file,
         module: names,
         functions,
@@ -50,7 +50,7 @@ pub(super) fn operations(file: &SourceFile, body: &[Stmt], names: &Names) -> Vec
     walk.operations
 }
 
-struct Walk<'a> {
+struct UpgradeWalk<'a> {
     file: &'a SourceFile,
     module: &'a Names,
     functions: HashMap<&'a str, &'a StmtFunctionDef>,
@@ -61,7 +61,7 @@ struct Walk<'a> {
     operations: Vec<Operation>,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> UpgradeWalk<'a> {
     fn block(&mut self, body: &'a [Stmt], names: &mut Names) {
         for statement in body {
             self.statements += 1;

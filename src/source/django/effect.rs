@@ -52,7 +52,7 @@ struct Model {
 
 /// Where a step stands.
 #[derive(Clone, Copy)]
-struct Place<'a> {
+struct StepPlace<'a> {
     app: &'a str,
     span: Span,
     pending: bool,
@@ -64,7 +64,7 @@ impl State {
     pub(super) fn apply(&mut self, app: &str, migration: &Migration, pending: bool) -> Effect {
         let mut effect = Effect::default();
         for step in &migration.steps {
-            let place = Place { app, span: step.span, pending, atomic: migration.atomic };
+            let place = StepPlace { app, span: step.span, pending, atomic: migration.atomic };
             self.step(place, &step.value, &mut effect);
         }
         if !pending {
@@ -98,12 +98,12 @@ impl State {
         self.gone.get(&key) == Some(&false)
     }
 
-    fn forget(&mut self, place: Place<'_>, model: &str, field: &str) {
+    fn forget(&mut self, place: StepPlace<'_>, model: &str, field: &str) {
         let key = (place.app.to_owned(), model.to_lowercase(), field.to_lowercase());
         self.gone.entry(key).or_insert(place.pending);
     }
 
-    fn step(&mut self, place: Place<'_>, step: &Step, effect: &mut Effect) {
+    fn step(&mut self, place: StepPlace<'_>, step: &Step, effect: &mut Effect) {
         let app = place.app;
         let model_of = |name: &str| (app.to_owned(), name.to_lowercase());
         match step {
@@ -207,12 +207,12 @@ impl State {
     /// What is done to the database, and what Django takes for done instead.
     fn separate(
         &mut self,
-        place: Place<'_>,
+        place: StepPlace<'_>,
         database: &[Spanned<Step>],
         state: &[Spanned<Step>],
         effect: &mut Effect,
     ) {
-        let at = |step: &Spanned<Step>| Place { span: step.span, ..place };
+        let at = |step: &Spanned<Step>| StepPlace { span: step.span, ..place };
         for step in database {
             self.step(at(step), &step.value, effect);
         }
@@ -229,7 +229,7 @@ impl State {
         }
     }
 
-    fn rename_model(&mut self, place: Place<'_>, old: &str, name: &str, effect: &mut Effect) {
+    fn rename_model(&mut self, place: StepPlace<'_>, old: &str, name: &str, effect: &mut Effect) {
         let key = |name: &str| (place.app.to_owned(), name.to_lowercase());
         if !self.spared(place.app, old) {
             let table = Some(self.shown(place.app, old));
@@ -252,7 +252,7 @@ impl State {
 
     fn rename_field(
         &mut self,
-        place: Place<'_>,
+        place: StepPlace<'_>,
         model: &str,
         (old, name): (&str, &str),
         effect: &mut Effect,
@@ -279,7 +279,7 @@ impl State {
 
     fn alter(
         &mut self,
-        place: Place<'_>,
+        place: StepPlace<'_>,
         (model, name): (&str, &str),
         field: &Field,
         effect: &mut Effect,
@@ -295,7 +295,7 @@ impl State {
         }
     }
 
-    fn sql(&mut self, place: Place<'_>, statements: Option<&[String]>, effect: &mut Effect) {
+    fn sql(&mut self, place: StepPlace<'_>, statements: Option<&[String]>, effect: &mut Effect) {
         let Some(statements) = statements else {
             let why = "the SQL is put together when the migration runs";
             return effect.operations.push(Operation::unknown(Kind::RawSql, place.span, why));
@@ -330,11 +330,11 @@ fn held(effect: &Effect) -> Option<Operation> {
     Some(operation.on(first.table.clone(), None).locking(HOLDS))
 }
 
-fn new(kind: Kind, place: Place<'_>) -> Operation {
+fn new(kind: Kind, place: StepPlace<'_>) -> Operation {
     Operation::harmless(kind, place.span)
 }
 
-fn added(place: Place<'_>, table: &str, name: &str, field: &Field) -> Vec<Operation> {
+fn added(place: StepPlace<'_>, table: &str, name: &str, field: &Field) -> Vec<Operation> {
     let add = |kind| new(kind, place).on(Some(table.to_owned()), Some(name.to_owned()));
     if field.columnless {
         return vec![add(Kind::Other)];
@@ -369,7 +369,7 @@ fn added(place: Place<'_>, table: &str, name: &str, field: &Field) -> Vec<Operat
 }
 
 fn altered(
-    place: Place<'_>,
+    place: StepPlace<'_>,
     table: &str,
     name: &str,
     before: Option<&Field>,
@@ -458,7 +458,7 @@ fn retyped(
     }
 }
 
-fn constraint(place: Place<'_>, class: Option<&str>, validates: bool) -> Operation {
+fn constraint(place: StepPlace<'_>, class: Option<&str>, validates: bool) -> Operation {
     let new = |kind| new(kind, place);
     let locks = if validates { SCANS } else { Locks::No };
     match class {
@@ -470,7 +470,7 @@ fn constraint(place: Place<'_>, class: Option<&str>, validates: bool) -> Operati
 }
 
 /// What spans several fields. Which of them were unique before is not followed.
-fn together(place: Place<'_>, step: &Step) -> Operation {
+fn together(place: StepPlace<'_>, step: &Step) -> Operation {
     match step {
         Step::Unique(_) => {
             let why = "it depends on which were unique together before";

@@ -97,7 +97,7 @@ pub struct Pending<'p> {
 }
 
 #[derive(Clone, Copy)]
-struct Node<'p> {
+struct GraphNode<'p> {
     app: &'p str,
     migration: &'p Migration,
 }
@@ -124,7 +124,7 @@ struct Edge {
 }
 
 struct Nodes<'p> {
-    list: Vec<Node<'p>>,
+    list: Vec<GraphNode<'p>>,
     ids: HashMap<(&'p str, &'p str), usize>,
     /// For each squashed migration: those that it replaces, none of which is squashed itself.
     replaces: HashMap<usize, Vec<usize>>,
@@ -134,7 +134,7 @@ struct Nodes<'p> {
 }
 
 /// The graph in one mode: who is in it, and what each follows.
-struct Graph {
+struct ModeGraph {
     used: Vec<bool>,
     parents: Vec<Vec<usize>>,
 }
@@ -144,7 +144,7 @@ impl Project {
         let mut list = Vec::new();
         for (app, found) in &self.apps {
             if let App::Own { migrations, .. } = found {
-                list.extend(migrations.iter().map(|migration| Node { app, migration }));
+                list.extend(migrations.iter().map(|migration| GraphNode { app, migration }));
             }
         }
         let ids: HashMap<(&str, &str), usize> = list
@@ -306,7 +306,7 @@ impl Project {
         if let Some(why) = self.apps.keys().find_map(|app| self.unread(app)) {
             return Err(why);
         }
-        let is_applied = |node: &Node<'_>| {
+        let is_applied = |node: &GraphNode<'_>| {
             printed
                 .applied
                 .contains(&Key { app: node.app.to_owned(), name: node.migration.name.clone() })
@@ -530,7 +530,7 @@ impl<'p> Nodes<'p> {
         found
     }
 
-    fn graph(&self, mode: &Mode<'_>) -> Graph {
+    fn graph(&self, mode: &Mode<'_>) -> ModeGraph {
         let count = self.list.len();
         let stands = |at: &usize| {
             let replaced = self.replaces.get(at).map_or(&[][..], Vec::as_slice);
@@ -605,11 +605,11 @@ impl<'p> Nodes<'p> {
             parents.sort_unstable();
             parents.dedup();
         }
-        Graph { used, parents }
+        ModeGraph { used, parents }
     }
 }
 
-impl Graph {
+impl ModeGraph {
     /// For each application the migrations that none of the same follows.
     fn leaves<'p>(&self, nodes: &Nodes<'p>) -> HashMap<&'p str, Vec<usize>> {
         let app = |at: usize| nodes.list.get(at).map(|node| node.app);

@@ -105,7 +105,7 @@ fn attribute(module: &Module, statement: &Stmt, to: &mut Migration) -> Result<()
 
 /// A statement that is not followed: does it speak of what decides?
 fn mentions(module: &Module, statement: &Stmt) -> Result<(), Fault> {
-    let mut names = Names(None);
+    let mut names = NameVisitor(None);
     ruff_python_ast::visitor::Visitor::visit_stmt(&mut names, statement);
     match names.0 {
         Some(name) => {
@@ -115,9 +115,9 @@ fn mentions(module: &Module, statement: &Stmt) -> Result<(), Fault> {
     }
 }
 
-struct Names(Option<&'static str>);
+struct NameVisitor(Option<&'static str>);
 
-impl<'a> ruff_python_ast::visitor::Visitor<'a> for Names {
+impl<'a> ruff_python_ast::visitor::Visitor<'a> for NameVisitor {
     fn visit_expr(&mut self, expression: &'a Expr) {
         if let Expr::Name(name) = expression {
             let found = READ.iter().find(|read| **read == name.id.as_str());

@@ -194,7 +194,8 @@ impl Arguments {
 
 /// Reads the words behind `gunicorn`.
 pub fn parse_arguments(words: &[ArgumentWord], table: &SettingTable) -> Arguments {
-    let mut reader = Reader { words, table, out: Arguments::none(), at: 0, unsettled: false };
+    let mut reader =
+        ArgumentReader { words, table, out: Arguments::none(), at: 0, unsettled: false };
     let mut groups = 0_usize;
     let mut in_group = false;
     let mut only_positionals = false;
@@ -226,7 +227,7 @@ pub fn parse_arguments(words: &[ArgumentWord], table: &SettingTable) -> Argument
 }
 
 /// A word taken for an option.
-enum Found<'t> {
+enum OptionMatch<'t> {
     /// A flag, as it was written, with the value that is attached to it (and its offset).
     Flag(Match<'t>, Option<(String, usize)>),
     Ambiguous(Vec<&'static str>),
@@ -243,7 +244,7 @@ enum Match<'t> {
     Prints,
 }
 
-struct Reader<'t> {
+struct ArgumentReader<'t> {
     words: &'t [ArgumentWord],
     table: &'t SettingTable,
     out: Arguments,
@@ -252,7 +253,7 @@ struct Reader<'t> {
     unsettled: bool,
 }
 
-impl<'t> Reader<'t> {
+impl<'t> ArgumentReader<'t> {
     /// `_parse_optional`: is this a positional argument?
     fn is_positional(&self, word: &ArgumentWord) -> bool {
         if word.unknown.is_some() {
@@ -263,7 +264,7 @@ impl<'t> Reader<'t> {
         if !text.starts_with('-') || text.len() == 1 {
             return true;
         }
-        if text == "--" || !matches!(self.find(text), Found::Unknown) {
+        if text == "--" || !matches!(self.find(text), OptionMatch::Unknown) {
             return false;
         }
         is_negative_number(text) || text.contains(' ')
@@ -297,20 +298,20 @@ impl<'t> Reader<'t> {
         }
         self.unsettled = false;
         match self.find(word.text.as_str()) {
-            Found::Ambiguous(flags) => {
+            OptionMatch::Ambiguous(flags) => {
                 let flags = flags.join(", ");
                 let message = format!("{} could match {flags}", word.text.as_str());
                 self.fault(FaultKind::AmbiguousFlag, message, None, word.span);
                 self.at += 1;
                 self.unsettled = true;
             }
-            Found::ByVersion => {
+            OptionMatch::ByVersion => {
                 let why = "the option chosen depends on gunicorn's version".to_owned();
                 self.out.events.push(Event::Anything(why, word.span));
                 self.at += 1;
                 self.unsettled = true;
             }
-            Found::Unknown => {
+            OptionMatch::Unknown => {
                 let text = word.text.as_str();
                 let flag = text.split('=').next().unwrap_or(text);
                 // A hint for the first mistakes; nobody reads a thousand.
@@ -323,7 +324,7 @@ impl<'t> Reader<'t> {
                 // Values behind it would be positional arguments; argparse names them all at once.
                 self.unsettled = true;
             }
-            Found::Flag(found, attached) => self.flag(word, found, attached),
+            OptionMatch::Flag(found, attached) => self.flag(word, found, attached),
         }
     }
 
@@ -334,7 +335,7 @@ impl<'t> Reader<'t> {
         let long = certain.starts_with("--") && certain.contains('=');
         let short = !certain.starts_with("--") && certain.len() >= 2;
         if (long || short)
-            && let Found::Flag(Match::Setting(setting, flag), Some(_)) =
+            && let OptionMatch::Flag(Match::Setting(setting, flag), Some(_)) =
                 self.find(&format!("{certain}x"))
             && takes_value(setting.action)
         {
@@ -543,9 +544,9 @@ impl<'t> Reader<'t> {
     }
 
     /// `_parse_optional` and `_get_option_tuples`.
-    fn find(&self, text: &str) -> Found<'t> {
+    fn find(&self, text: &str) -> OptionMatch<'t> {
         if let Some(found) = self.exact(text) {
-            return Found::Flag(found, None);
+            return OptionMatch::Flag(found, None);
         }
         let (name, value) = match text.split_once('=') {
             Some((name, value)) => (name, Some((value.to_owned(), name.len() + 1))),
@@ -554,32 +555,32 @@ impl<'t> Reader<'t> {
         if value.is_some()
             && let Some(found) = self.exact(name)
         {
-            return Found::Flag(found, value);
+            return OptionMatch::Flag(found, value);
         }
         if text.starts_with("--") {
             let mut found: Vec<(&'static str, Match<'t>)> =
                 self.all().filter(|(flag, _)| flag.starts_with(name)).collect();
             return match (found.pop(), found.is_empty()) {
-                (None, _) => Found::Unknown,
-                (Some((_, one)), true) => Found::Flag(one, value),
+                (None, _) => OptionMatch::Unknown,
+                (Some((_, one)), true) => OptionMatch::Flag(one, value),
                 (Some(last), false) => {
                     found.push(last);
                     let sometimes = |(_, one): &(_, Match<'_>)| matches!(one, Match::Sometimes(..));
                     if found.iter().any(sometimes) {
-                        return Found::ByVersion;
+                        return OptionMatch::ByVersion;
                     }
-                    Found::Ambiguous(found.into_iter().map(|(flag, _)| flag).collect())
+                    OptionMatch::Ambiguous(found.into_iter().map(|(flag, _)| flag).collect())
                 }
             };
         }
         // `-w3`: one letter, and its value at once.
         let width = text.chars().nth(1).map_or(0, char::len_utf8);
         let (Some(flag), Some(rest)) = (text.get(..1 + width), text.get(1 + width..)) else {
-            return Found::Unknown;
+            return OptionMatch::Unknown;
         };
         match self.exact(flag) {
-            Some(found) => Found::Flag(found, Some((rest.to_owned(), 1 + width))),
-            None => Found::Unknown,
+            Some(found) => OptionMatch::Flag(found, Some((rest.to_owned(), 1 + width))),
+            None => OptionMatch::Unknown,
         }
     }
 }

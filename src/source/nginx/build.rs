@@ -37,7 +37,7 @@ fn build(config: Config) -> Model {
         unread,
         groups: HashMap::new(),
     };
-    let mut walk = Walk {
+    let mut walk = BuildWalk {
         scopes: Vec::with_capacity(model.config.len()),
         implicit: HashMap::new(),
         passes: Vec::new(),
@@ -53,8 +53,17 @@ fn build(config: Config) -> Model {
     for directive in model.config.directives() {
         walk.directive(&directive);
     }
-    let Walk {
-        passes, user, servers, locations, upstreams, variables, simple, faults, scopes, ..
+    let BuildWalk {
+        passes,
+        user,
+        servers,
+        locations,
+        upstreams,
+        variables,
+        simple,
+        faults,
+        scopes,
+        ..
     } = walk;
     model.user = user;
     (model.servers, model.locations, model.upstreams) = (servers, locations, upstreams);
@@ -71,7 +80,7 @@ fn build(config: Config) -> Model {
     model
 }
 
-struct Walk {
+struct BuildWalk {
     scopes: Vec<Scope>,
     /// The server thought round bare locations, for each file of a fragment.
     implicit: HashMap<u32, ServerId>,
@@ -86,7 +95,7 @@ struct Walk {
     version: Option<Version>,
 }
 
-impl Walk {
+impl BuildWalk {
     fn directive(&mut self, directive: &DirectiveRef<'_>) {
         let parent = directive.parent();
         let around = match &parent {

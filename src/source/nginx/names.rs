@@ -184,7 +184,7 @@ fn groups(text: &str, own: &mut HashSet<String>) {
 
 /// Zones and formats by name.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Named {
+enum NamedKind {
     RequestZone,
     ConnectionZone,
     CacheZone,
@@ -194,24 +194,24 @@ enum Named {
 /// Zones and formats that are used and nowhere defined. Parts of a configuration may leave that to
 /// others: of them only a slip is told.
 fn defined(of_http: &[DirectiveRef<'_>], whole: bool, faults: &mut Vec<Fault>) {
-    let mut known: HashMap<Named, HashSet<String>> = HashMap::new();
+    let mut known: HashMap<NamedKind, HashSet<String>> = HashMap::new();
     let mut used = Vec::new();
     for directive in of_http {
         let name = directive.name();
         let (defines, uses) = match name.as_ref() {
-            b"limit_req_zone" => (Some((Named::RequestZone, "zone=")), None),
-            b"limit_conn_zone" => (Some((Named::ConnectionZone, "zone=")), None),
+            b"limit_req_zone" => (Some((NamedKind::RequestZone, "zone=")), None),
+            b"limit_conn_zone" => (Some((NamedKind::ConnectionZone, "zone=")), None),
             b"proxy_cache_path"
             | b"fastcgi_cache_path"
             | b"uwsgi_cache_path"
-            | b"scgi_cache_path" => (Some((Named::CacheZone, "keys_zone=")), None),
-            b"log_format" => (Some((Named::LogFormat, "")), None),
-            b"limit_req" => (None, Some(Named::RequestZone)),
-            b"limit_conn" => (None, Some(Named::ConnectionZone)),
+            | b"scgi_cache_path" => (Some((NamedKind::CacheZone, "keys_zone=")), None),
+            b"log_format" => (Some((NamedKind::LogFormat, "")), None),
+            b"limit_req" => (None, Some(NamedKind::RequestZone)),
+            b"limit_conn" => (None, Some(NamedKind::ConnectionZone)),
             b"proxy_cache" | b"fastcgi_cache" | b"uwsgi_cache" | b"scgi_cache" => {
-                (None, Some(Named::CacheZone))
+                (None, Some(NamedKind::CacheZone))
             }
-            b"access_log" => (None, Some(Named::LogFormat)),
+            b"access_log" => (None, Some(NamedKind::LogFormat)),
             _ => continue,
         };
         if let Some((kind, prefix)) = defines {
@@ -224,11 +224,11 @@ fn defined(of_http: &[DirectiveRef<'_>], whole: bool, faults: &mut Vec<Fault>) {
             used.push((kind, word, name));
         }
     }
-    let mut nears: HashMap<(Named, String), Option<&str>> = HashMap::new();
+    let mut nears: HashMap<(NamedKind, String), Option<&str>> = HashMap::new();
     for (kind, word, name) in used {
         let names = known.get(&kind);
         if names.is_some_and(|names| names.contains(&name))
-            || (kind == Named::LogFormat && name == "combined")
+            || (kind == NamedKind::LogFormat && name == "combined")
         {
             continue;
         }
@@ -247,11 +247,11 @@ fn defined(of_http: &[DirectiveRef<'_>], whole: bool, faults: &mut Vec<Fault>) {
             continue;
         }
         let mut message = match kind {
-            Named::RequestZone | Named::ConnectionZone => {
+            NamedKind::RequestZone | NamedKind::ConnectionZone => {
                 format!("zero size shared memory zone \"{name}\"")
             }
-            Named::CacheZone => format!("cache zone \"{name}\" is unknown"),
-            Named::LogFormat => format!("unknown log format \"{name}\""),
+            NamedKind::CacheZone => format!("cache zone \"{name}\" is unknown"),
+            NamedKind::LogFormat => format!("unknown log format \"{name}\""),
         };
         if let Some(near) = near {
             message.push_str(&format!(", did you mean \"{near}\"?"));
@@ -268,17 +268,17 @@ fn definition(directive: &DirectiveRef<'_>, prefix: &str) -> Option<String> {
 }
 
 /// The name that a directive uses; `None` if it uses none, or one that is not known here.
-fn usage<'c>(directive: &DirectiveRef<'c>, kind: Named) -> Option<(WordRef<'c>, String)> {
+fn usage<'c>(directive: &DirectiveRef<'c>, kind: NamedKind) -> Option<(WordRef<'c>, String)> {
     let is_known = |word: &WordRef<'_>| !word.has_placeholder() && !word.text().contains('$');
     let (word, name) = match kind {
-        Named::RequestZone => directive
+        NamedKind::RequestZone => directive
             .arguments()
             .find_map(|word| Some((word, word.text().strip_prefix("zone=")?.to_owned())))?,
-        Named::ConnectionZone | Named::CacheZone => {
+        NamedKind::ConnectionZone | NamedKind::CacheZone => {
             let word = directive.argument(0)?;
             (word, word.text().into_owned())
         }
-        Named::LogFormat => {
+        NamedKind::LogFormat => {
             let path = directive.argument(0)?;
             if path.value().as_ref() == b"off" {
                 return None;
@@ -290,6 +290,6 @@ fn usage<'c>(directive: &DirectiveRef<'c>, kind: Named) -> Option<(WordRef<'c>, 
             (word, word.text().into_owned())
         }
     };
-    let off = kind == Named::CacheZone && name == "off";
+    let off = kind == NamedKind::CacheZone && name == "off";
     (!off && is_known(&word)).then_some((word, name))
 }

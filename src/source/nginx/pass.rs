@@ -181,7 +181,7 @@ pub(super) fn is_pass(name: &[u8]) -> bool {
 pub(super) type Groups = HashMap<String, UpstreamId>;
 
 /// Where a URL leads, its variables replaced.
-struct Taken {
+struct ResolvedUrl {
     protocol: Protocol,
     target: Target,
     uri: Option<String>,
@@ -200,7 +200,7 @@ pub(super) fn read(
     let name = directive.name();
     let text = word.text().into_owned();
     let taken = if word.has_placeholder() {
-        Taken {
+        ResolvedUrl {
             protocol: protocol_of(&name, &text),
             target: Target::Unknown,
             uri: None,
@@ -212,7 +212,7 @@ pub(super) fn read(
             let target = take(&name, text.as_bytes(), None, groups, Moment::Request).target;
             Possibility { text, target, via }
         });
-        Taken {
+        ResolvedUrl {
             protocol: protocol_of(&name, &text),
             target: Target::Variable { values: values.collect(), complete: expansion.complete },
             uri: None,
@@ -266,11 +266,11 @@ fn take(
     block: Option<LocationKind>,
     groups: &Groups,
     moment: Moment,
-) -> Taken {
+) -> ResolvedUrl {
     let (late, whole) = (moment == Moment::Request, moment == Moment::Load);
     let text = String::from_utf8_lossy(url);
     let protocol = protocol_of(name, &text);
-    let refused = |malformed: Malformed| Taken {
+    let refused = |malformed: Malformed| ResolvedUrl {
         protocol,
         target: Target::Malformed(malformed.clone()),
         uri: None,
@@ -338,7 +338,7 @@ fn take(
     {
         return refused(Malformed::UriForbidden { block, uri: uri.clone() });
     }
-    Taken { protocol, target, uri, malformed }
+    ResolvedUrl { protocol, target, uri, malformed }
 }
 
 /// `/run/app.sock/uri`, `/run/app.sock/`: the path and URI that were meant.

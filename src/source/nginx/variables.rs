@@ -156,12 +156,12 @@ impl Variables {
         server: ServerId,
         certain: &dyn Fn(&Assignment) -> bool,
     ) -> Expansion {
-        let mut walk = Walk { variables: self, server, certain, left: VALUE_LIMIT * 4 };
+        let mut walk = VariableWalk { variables: self, server, certain, left: VALUE_LIMIT * 4 };
         walk.text(text, 0)
     }
 }
 
-struct Walk<'v> {
+struct VariableWalk<'v> {
     variables: &'v Variables,
     server: ServerId,
     certain: &'v dyn Fn(&Assignment) -> bool,
@@ -169,7 +169,7 @@ struct Walk<'v> {
     left: usize,
 }
 
-impl Walk<'_> {
+impl VariableWalk<'_> {
     /// Follows variables into variables, [`DEPTH_LIMIT`] deep at most.
     fn text(&mut self, text: &str, depth: usize) -> Expansion {
         let mut all = Expansion { values: vec![(String::new(), Vec::new())], complete: true };

@@ -99,21 +99,21 @@ impl Module {
         version: Option<PythonVersion>,
         star: &mut dyn FnMut(&Import) -> Option<Settings>,
     ) -> Settings {
-        let mut reader = Reader { module: self, version, star, names: Settings::new() };
+        let mut reader = SettingsReader { module: self, version, star, names: Settings::new() };
         // Where the stars stand: imports carry the span of their statement.
         reader.block(self.statements(), true);
         reader.names
     }
 }
 
-struct Reader<'a, 'f> {
+struct SettingsReader<'a, 'f> {
     module: &'a Module,
     version: Option<PythonVersion>,
     star: &'f mut dyn FnMut(&Import) -> Option<Settings>,
     names: Settings,
 }
 
-impl<'a> Reader<'a, '_> {
+impl<'a> SettingsReader<'a, '_> {
     fn block(&mut self, block: &'a [Stmt], sure: bool) {
         for statement in block {
             self.statement(statement, sure);

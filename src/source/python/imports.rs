@@ -59,13 +59,13 @@ impl Module {
     /// All imports, in the order of the file. Conditions on the Python that runs are decided where
     /// that is known.
     pub fn imports(&self, version: Option<PythonVersion>) -> Vec<Import> {
-        let mut reader = Reader { module: self, version, found: Vec::new(), called: false };
+        let mut reader = ImportReader { module: self, version, found: Vec::new(), called: false };
         reader.block(self.statements(), ImportPlace::TopLevel);
         reader.found
     }
 }
 
-struct Reader<'a> {
+struct ImportReader<'a> {
     module: &'a Module,
     version: Option<PythonVersion>,
     found: Vec<Import>,
@@ -73,7 +73,7 @@ struct Reader<'a> {
     called: bool,
 }
 
-impl Reader<'_> {
+impl ImportReader<'_> {
     fn block(&mut self, block: &[Stmt], mut place: ImportPlace) {
         for statement in block {
             self.statement(statement, place);

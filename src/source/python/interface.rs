@@ -107,7 +107,7 @@ const SERVERS: &[(&str, &str)] = &[
 impl Module {
     /// What this name of the module is made by, where that is sure.
     pub fn made(&self, name: &str) -> Option<Made> {
-        let scope = Scope::of(self);
+        let scope = ImportedNames::of(self);
         let mut last = None;
         let mut sure = true;
         walk::statements(self.statements(), Place::default(), &mut |statement, place| {
@@ -153,7 +153,7 @@ impl Module {
 
     /// What a call of this function of the module gives, where every `return` gives the same.
     pub fn made_by_calling(&self, name: &str) -> Option<Made> {
-        let scope = Scope::of(self);
+        let scope = ImportedNames::of(self);
         let def = self.statements().iter().find_map(|statement| match statement {
             Stmt::FunctionDef(def) if def.name.as_str() == name && !def.is_async => Some(def),
             _ => None,
@@ -189,7 +189,7 @@ impl Module {
 
     /// Calls at the top level that start a server and do not return, where that is sure.
     pub fn served(&self) -> Vec<Served> {
-        let scope = Scope::of(self);
+        let scope = ImportedNames::of(self);
         let mut found = Vec::new();
         walk::statements(self.statements(), Place::default(), &mut |statement, place| {
             if place.function || place.conditional || place.class {
@@ -216,11 +216,11 @@ impl Module {
 }
 
 /// What the names of a module stand for: where they were imported from.
-struct Scope<'a> {
+struct ImportedNames<'a> {
     imported: BTreeMap<&'a str, String>,
 }
 
-impl<'a> Scope<'a> {
+impl<'a> ImportedNames<'a> {
     fn of(module: &'a Module) -> Self {
         let mut imported = BTreeMap::new();
         walk::statements(

@@ -54,27 +54,27 @@ pub enum DefinitionKind {
 /// The top-level names of a module.
 #[derive(Debug, Clone)]
 pub struct Names {
-    scope: Scope,
+    scope: NameScope,
     unusable: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum BindingState {
     Defined,
     Maybe,
     Deleted,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Bound {
-    state: State,
+struct BoundName {
+    state: BindingState,
     span: Span,
     kind: DefinitionKind,
 }
 
 #[derive(Debug, Clone, Default)]
-struct Scope {
-    names: BTreeMap<String, Bound>,
+struct NameScope {
+    names: BTreeMap<String, BoundName>,
     open: Option<String>,
     /// The block ends in `raise`: nothing after it runs.
     ended: bool,
@@ -89,8 +89,8 @@ impl Names {
         let bound = self.scope.names.get(name);
         let open = self.scope.open.as_ref();
         match (bound.map(|b| (b.state, b.span)), open) {
-            (Some((State::Defined, span)), _) => Binding::Defined(span),
-            (Some((State::Maybe, span)), _) => Binding::MaybeDefined(span),
+            (Some((BindingState::Defined, span)), _) => Binding::Defined(span),
+            (Some((BindingState::Maybe, span)), _) => Binding::MaybeDefined(span),
             (_, Some(reason)) => Binding::Unknown(reason.clone()),
             _ if name.starts_with("__") && name.ends_with("__") => {
                 Binding::Unknown("a name that Python itself may set".into())
@@ -102,13 +102,13 @@ impl Names {
     /// What it was bound to last.
     pub fn kind(&self, name: &str) -> Option<DefinitionKind> {
         let bound = self.scope.names.get(name)?;
-        (bound.state != State::Deleted).then_some(bound.kind)
+        (bound.state != BindingState::Deleted).then_some(bound.kind)
     }
 
     /// All names that are or may be defined, for "did you mean".
     pub fn all(&self) -> impl Iterator<Item = &str> {
         let names = self.scope.names.iter();
-        names.filter(|(_, b)| b.state != State::Deleted).map(|(name, _)| name.as_str())
+        names.filter(|(_, b)| b.state != BindingState::Deleted).map(|(name, _)| name.as_str())
     }
 
     /// Why names may be defined that the text does not show.
@@ -121,8 +121,8 @@ impl Module {
     /// The names that the module defines.
     pub fn names(&self) -> Names {
         let package = self.path().file_name().is_some_and(|name| name == "__init__.py");
-        let mut reader = Reader { module: self, package };
-        let mut scope = Scope::default();
+        let mut reader = NameReader { module: self, package };
+        let mut scope = NameScope::default();
         reader.block(self.statements(), &mut scope);
         Names { scope, unusable: self.unusable() }
     }
@@ -165,21 +165,21 @@ impl Module {
     }
 }
 
-struct Reader<'a> {
+struct NameReader<'a> {
     module: &'a Module,
     package: bool,
 }
 
-impl Scope {
-    fn bind(&mut self, name: &str, state: State, span: Span, kind: DefinitionKind) {
+impl NameScope {
+    fn bind(&mut self, name: &str, state: BindingState, span: Span, kind: DefinitionKind) {
         // What may be defined once more was defined before: it stays so.
-        if let (State::Maybe, Some(before)) = (state, self.names.get_mut(name))
-            && before.state == State::Defined
+        if let (BindingState::Maybe, Some(before)) = (state, self.names.get_mut(name))
+            && before.state == BindingState::Defined
         {
-            *before = Bound { state: State::Defined, span, kind: DefinitionKind::Other };
+            *before = BoundName { state: BindingState::Defined, span, kind: DefinitionKind::Other };
             return;
         }
-        self.names.insert(name.to_owned(), Bound { state, span, kind });
+        self.names.insert(name.to_owned(), BoundName { state, span, kind });
     }
 
     fn open(&mut self, reason: &str) {
@@ -187,21 +187,21 @@ impl Scope {
     }
 
     /// After branches of which exactly one ran.
-    fn join(&mut self, branches: Vec<Scope>) {
+    fn join(&mut self, branches: Vec<NameScope>) {
         if let Some(reason) = branches.iter().find_map(|b| b.open.clone()) {
             self.open(&reason);
         }
-        let alive: Vec<Scope> = branches.into_iter().filter(|b| !b.ended).collect();
+        let alive: Vec<NameScope> = branches.into_iter().filter(|b| !b.ended).collect();
         if alive.is_empty() {
             self.ended = true;
             return;
         }
         let branches = alive.len();
-        let mut joined: BTreeMap<String, (usize, usize, Bound)> = BTreeMap::new();
+        let mut joined: BTreeMap<String, (usize, usize, BoundName)> = BTreeMap::new();
         for (name, bound) in alive.into_iter().flat_map(|branch| branch.names) {
             let entry = joined.entry(name).or_insert((0, 0, bound));
-            entry.0 += usize::from(bound.state == State::Defined);
-            entry.1 += usize::from(bound.state == State::Deleted);
+            entry.0 += usize::from(bound.state == BindingState::Defined);
+            entry.1 += usize::from(bound.state == BindingState::Deleted);
             // One thing here and another there is nothing that is sure.
             let kind = match entry.2.kind == bound.kind {
                 true => bound.kind,
@@ -217,21 +217,21 @@ impl Scope {
             if defined < branches && earlier.is_none_or(|earlier| earlier.kind != bound.kind) {
                 bound.kind = DefinitionKind::Other;
             }
-            let before = earlier.is_some_and(|b| b.state == State::Defined);
+            let before = earlier.is_some_and(|b| b.state == BindingState::Defined);
             bound.state = if defined == branches || (before && deleted == 0) {
-                State::Defined
+                BindingState::Defined
             } else if deleted == branches {
-                State::Deleted
+                BindingState::Deleted
             } else {
-                State::Maybe
+                BindingState::Maybe
             };
             self.names.insert(name, bound);
         }
     }
 }
 
-impl Reader<'_> {
-    fn block(&mut self, block: &[Stmt], scope: &mut Scope) {
+impl NameReader<'_> {
+    fn block(&mut self, block: &[Stmt], scope: &mut NameScope) {
         for statement in block {
             self.statement(statement, scope);
         }
@@ -239,15 +239,15 @@ impl Reader<'_> {
 
     /// What one branch does to the names. It starts empty, so that joining costs no more than
     /// what the branches hold.
-    fn branch(&mut self, blocks: &[&[Stmt]]) -> Scope {
-        let mut scope = Scope::default();
+    fn branch(&mut self, blocks: &[&[Stmt]]) -> NameScope {
+        let mut scope = NameScope::default();
         for block in blocks {
             self.block(block, &mut scope);
         }
         scope
     }
 
-    fn statement(&mut self, statement: &Stmt, scope: &mut Scope) {
+    fn statement(&mut self, statement: &Stmt, scope: &mut NameScope) {
         let file = self.module.file;
         let span = |range| span_of(file, range);
         for expression in walk::own_expressions(statement) {
@@ -268,12 +268,12 @@ impl Reader<'_> {
                 if def.name.as_str() == "__getattr__" {
                     scope.open("the module has its own __getattr__");
                 }
-                scope.bind(&def.name, State::Defined, span(def.name.range), kind);
+                scope.bind(&def.name, BindingState::Defined, span(def.name.range), kind);
                 self.globals_of(&def.body, scope);
             }
             Stmt::ClassDef(def) => {
                 let at = span(def.name.range);
-                scope.bind(&def.name, State::Defined, at, DefinitionKind::Class);
+                scope.bind(&def.name, BindingState::Defined, at, DefinitionKind::Class);
             }
             Stmt::Assign(node) => {
                 let kind = match &*node.value {
@@ -291,23 +291,23 @@ impl Reader<'_> {
                     // What several names are given at once is taken apart.
                     let whole = matches!(target, Expr::Name(_));
                     let kind = if whole { kind } else { DefinitionKind::Other };
-                    self.target(target, State::Defined, kind, scope);
+                    self.target(target, BindingState::Defined, kind, scope);
                 }
             }
             Stmt::AugAssign(node) => {
-                self.target(&node.target, State::Defined, DefinitionKind::Other, scope);
+                self.target(&node.target, BindingState::Defined, DefinitionKind::Other, scope);
             }
             Stmt::AnnAssign(node) => {
                 if node.value.is_some() {
-                    self.target(&node.target, State::Defined, DefinitionKind::Other, scope);
+                    self.target(&node.target, BindingState::Defined, DefinitionKind::Other, scope);
                 }
             }
             Stmt::TypeAlias(node) => {
-                self.target(&node.name, State::Defined, DefinitionKind::Other, scope);
+                self.target(&node.name, BindingState::Defined, DefinitionKind::Other, scope);
             }
             Stmt::Delete(node) => {
                 for target in &node.targets {
-                    self.target(target, State::Deleted, DefinitionKind::Other, scope);
+                    self.target(target, BindingState::Deleted, DefinitionKind::Other, scope);
                 }
             }
             Stmt::Import(node) => {
@@ -315,7 +315,12 @@ impl Reader<'_> {
                     let whole = alias.name.as_str();
                     let first = whole.split('.').next().unwrap_or(whole);
                     let name = alias.asname.as_ref().map_or(first, |name| name.as_str());
-                    scope.bind(name, State::Defined, span(alias.range), DefinitionKind::Import);
+                    scope.bind(
+                        name,
+                        BindingState::Defined,
+                        span(alias.range),
+                        DefinitionKind::Import,
+                    );
                 }
             }
             Stmt::ImportFrom(node) => self.import_from(node, scope),
@@ -324,7 +329,7 @@ impl Reader<'_> {
         }
     }
 
-    fn import_from(&mut self, node: &ruff_python_ast::StmtImportFrom, scope: &mut Scope) {
+    fn import_from(&mut self, node: &ruff_python_ast::StmtImportFrom, scope: &mut NameScope) {
         let span = |range| span_of(self.module.file, range);
         if self.package
             && node.level == 1
@@ -332,7 +337,7 @@ impl Reader<'_> {
         {
             // Importing a submodule sets it as an attribute of its package.
             let name = module.as_str().split('.').next().unwrap_or_default();
-            scope.bind(name, State::Maybe, span(module.range), DefinitionKind::Import);
+            scope.bind(name, BindingState::Maybe, span(module.range), DefinitionKind::Import);
         }
         for alias in &node.names {
             if alias.name.as_str() == "*" {
@@ -340,11 +345,11 @@ impl Reader<'_> {
                 continue;
             }
             let name = alias.asname.as_ref().unwrap_or(&alias.name);
-            scope.bind(name, State::Defined, span(alias.range), DefinitionKind::Import);
+            scope.bind(name, BindingState::Defined, span(alias.range), DefinitionKind::Import);
         }
     }
 
-    fn compound(&mut self, statement: &Stmt, scope: &mut Scope) {
+    fn compound(&mut self, statement: &Stmt, scope: &mut NameScope) {
         match statement {
             Stmt::If(node) => {
                 let mut branches = Vec::new();
@@ -363,7 +368,7 @@ impl Reader<'_> {
             }
             Stmt::For(node) => {
                 let mut ran = self.branch(&[]);
-                self.target(&node.target, State::Defined, DefinitionKind::Other, &mut ran);
+                self.target(&node.target, BindingState::Defined, DefinitionKind::Other, &mut ran);
                 self.block(&node.body, &mut ran);
                 let not = self.branch(&[]);
                 scope.join(vec![ran, not]);
@@ -376,7 +381,7 @@ impl Reader<'_> {
             Stmt::With(node) => {
                 for item in &node.items {
                     if let Some(target) = &item.optional_vars {
-                        self.target(target, State::Defined, DefinitionKind::Other, scope);
+                        self.target(target, BindingState::Defined, DefinitionKind::Other, scope);
                     }
                 }
                 self.block(&node.body, scope);
@@ -403,7 +408,13 @@ impl Reader<'_> {
         }
     }
 
-    fn target(&mut self, target: &Expr, state: State, kind: DefinitionKind, scope: &mut Scope) {
+    fn target(
+        &mut self,
+        target: &Expr,
+        state: BindingState,
+        kind: DefinitionKind,
+        scope: &mut NameScope,
+    ) {
         let mut todo = vec![(target, kind)];
         while let Some((target, kind)) = todo.pop() {
             match target {
@@ -423,14 +434,14 @@ impl Reader<'_> {
     }
 
     /// What an expression binds (`:=`) or may bind out of sight.
-    fn expression(&mut self, expression: &Expr, scope: &mut Scope) {
+    fn expression(&mut self, expression: &Expr, scope: &mut NameScope) {
         let file = self.module.file;
         walk::expressions(expression, &mut |found| {
             match found {
                 Expr::Named(node) => {
                     if let Expr::Name(name) = &*node.target {
                         let at = span_of(file, name.range);
-                        scope.bind(&name.id, State::Maybe, at, DefinitionKind::Other);
+                        scope.bind(&name.id, BindingState::Maybe, at, DefinitionKind::Other);
                     }
                 }
                 Expr::Call(call) => {
@@ -452,24 +463,24 @@ impl Reader<'_> {
     }
 
     /// Names that a function declares `global` may be set when it is called.
-    fn globals_of(&mut self, body: &[Stmt], scope: &mut Scope) {
+    fn globals_of(&mut self, body: &[Stmt], scope: &mut NameScope) {
         let file = self.module.file;
         walk::statements(body, walk::Place::default(), &mut |statement, _| {
             if let Stmt::Global(node) = statement {
                 for name in &node.names {
                     if !scope.names.contains_key(name.as_str()) {
                         let at = span_of(file, name.range);
-                        scope.bind(name, State::Maybe, at, DefinitionKind::Other);
+                        scope.bind(name, BindingState::Maybe, at, DefinitionKind::Other);
                     }
                 }
             }
         });
     }
 
-    fn captures(&mut self, pattern: &Pattern, scope: &mut Scope) {
+    fn captures(&mut self, pattern: &Pattern, scope: &mut NameScope) {
         for name in walk::captured(pattern) {
             let at = span_of(self.module.file, name.range);
-            scope.bind(name, State::Defined, at, DefinitionKind::Other);
+            scope.bind(name, BindingState::Defined, at, DefinitionKind::Other);
         }
     }
 }

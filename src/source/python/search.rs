@@ -39,7 +39,7 @@ pub struct PathSurroundings<'a> {
 impl Module {
     /// What the module changes about the search for modules.
     pub fn search_changes(&self, surroundings: &PathSurroundings<'_>) -> SearchChanges {
-        let mut reader = Reader {
+        let mut reader = SearchPathReader {
             module: self,
             surroundings,
             names: BTreeMap::new(),
@@ -52,7 +52,7 @@ impl Module {
     }
 }
 
-struct Reader<'a> {
+struct SearchPathReader<'a> {
     module: &'a Module,
     surroundings: &'a PathSurroundings<'a>,
     /// Top-level names and what they were assigned; nothing for one that was assigned twice.
@@ -63,7 +63,7 @@ struct Reader<'a> {
 /// How deep expressions are followed.
 const DEPTH: usize = 20;
 
-impl<'a> Reader<'a> {
+impl<'a> SearchPathReader<'a> {
     fn statement(&mut self, statement: &'a Stmt, place: Place) {
         match statement {
             Stmt::Assign(node) => {

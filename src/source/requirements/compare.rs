@@ -88,7 +88,7 @@ struct Work<'w, 'r> {
     seen: HashSet<(String, String)>,
 }
 
-enum Found {
+enum Fit {
     Fits,
     Missing,
     Wrong(Version),
@@ -107,16 +107,16 @@ impl<'r> Work<'_, 'r> {
             Err(reason) => {
                 // Whatever the marker says: what is there and fits is no cause for doubt.
                 match self.look(requirement) {
-                    Found::Fits => self.fits(requirement),
+                    Fit::Fits => self.fits(requirement),
                     _ => self.outcome.unknown.push((need, reason)),
                 }
             }
             Ok(false) => self.outcome.not_applicable.push(requirement),
             Ok(true) => match self.look(requirement) {
-                Found::Fits => self.fits(requirement),
-                Found::Missing => self.outcome.missing.push(need),
-                Found::Wrong(version) => self.outcome.wrong_version.push((need, version)),
-                Found::Unknown(reason) => self.outcome.unknown.push((need, reason)),
+                Fit::Fits => self.fits(requirement),
+                Fit::Missing => self.outcome.missing.push(need),
+                Fit::Wrong(version) => self.outcome.wrong_version.push((need, version)),
+                Fit::Unknown(reason) => self.outcome.unknown.push((need, reason)),
             },
         }
     }
@@ -170,7 +170,7 @@ impl<'r> Work<'_, 'r> {
             match (with, without) {
                 (Ok(false), _) | (Ok(true), Ok(true)) => continue,
                 (Err(reason), _) | (_, Err(reason)) => {
-                    if !matches!(self.look(&parsed), Found::Fits) {
+                    if !matches!(self.look(&parsed), Fit::Fits) {
                         self.outcome.unknown.push((need(&wanted, &parsed.raw), reason));
                     }
                     continue;
@@ -178,12 +178,12 @@ impl<'r> Work<'_, 'r> {
                 (Ok(true), Ok(false)) => {}
             }
             match self.look(&parsed) {
-                Found::Fits => self.queue(requirement, &wanted, &parsed.extras),
-                Found::Missing => self.outcome.missing.push(need(&wanted, &parsed.raw)),
-                Found::Wrong(version) => {
+                Fit::Fits => self.queue(requirement, &wanted, &parsed.extras),
+                Fit::Missing => self.outcome.missing.push(need(&wanted, &parsed.raw)),
+                Fit::Wrong(version) => {
                     self.outcome.wrong_version.push((need(&wanted, &parsed.raw), version));
                 }
-                Found::Unknown(reason) => {
+                Fit::Unknown(reason) => {
                     self.outcome.unknown.push((need(&wanted, &parsed.raw), reason));
                 }
             }
@@ -201,13 +201,11 @@ impl<'r> Work<'_, 'r> {
         markers.holds(&requirement.marker.tree, &requirement.marker.text, extras)
     }
 
-    fn look(&self, requirement: &Requirement) -> Found {
+    fn look(&self, requirement: &Requirement) -> Fit {
         let Some(name) = &requirement.name else {
             return match self.installed_from(requirement) {
-                true => Found::Fits,
-                false => {
-                    Found::Unknown("the package's name is not known without building it".into())
-                }
+                true => Fit::Fits,
+                false => Fit::Unknown("the package's name is not known without building it".into()),
             };
         };
         let mut versions = Vec::new();
@@ -223,7 +221,7 @@ impl<'r> Work<'_, 'r> {
         }
         let installed: Vec<&Distribution> = self.venv.find(name).collect();
         match installed_fits(&installed, &versions, self.venv) {
-            Found::Fits if installed.iter().any(|one| self.pruned(one)) => Found::Missing,
+            Fit::Fits if installed.iter().any(|one| self.pruned(one)) => Fit::Missing,
             found => found,
         }
     }
@@ -264,36 +262,36 @@ impl Work<'_, '_> {
 }
 
 /// Several installations of one name: only what holds for all of them is known.
-fn installed_fits(installed: &[&Distribution], asked: &[VersionSpecifiers], venv: &Venv) -> Found {
+fn installed_fits(installed: &[&Distribution], asked: &[VersionSpecifiers], venv: &Venv) -> Fit {
     let Some(first) = installed.first() else {
         return match venv.absence_unknown() {
-            Some(reason) => Found::Unknown(reason),
-            None => Found::Missing,
+            Some(reason) => Fit::Unknown(reason),
+            None => Fit::Missing,
         };
     };
     if let Some(broken) = installed.iter().find(|distribution| !distribution.metadata_present) {
-        return Found::Unknown(format!("{} has no METADATA", broken.path.display()));
+        return Fit::Unknown(format!("{} has no METADATA", broken.path.display()));
     }
     if asked.iter().all(VersionSpecifiers::is_empty) {
-        return Found::Fits;
+        return Fit::Fits;
     }
     let fits = |distribution: &&Distribution| {
         distribution.version.as_ref().map(|v| asked.iter().all(|asked| asked.contains(v)))
     };
     let verdicts: Vec<Option<bool>> = installed.iter().map(fits).collect();
     if verdicts.iter().all(|verdict| *verdict == Some(true)) {
-        return Found::Fits;
+        return Fit::Fits;
     }
     if verdicts.iter().all(|verdict| *verdict == Some(false)) {
         return match &first.version {
-            Some(version) => Found::Wrong(version.clone()),
-            None => Found::Unknown("the installed version is not known".into()),
+            Some(version) => Fit::Wrong(version.clone()),
+            None => Fit::Unknown("the installed version is not known".into()),
         };
     }
     if installed.len() > 1 {
-        return Found::Unknown(format!("{} is installed {} times", first.name, installed.len()));
+        return Fit::Unknown(format!("{} is installed {} times", first.name, installed.len()));
     }
-    Found::Unknown("the installed version is not known".into())
+    Fit::Unknown("the installed version is not known".into())
 }
 
 fn constraints(requirements: &Requirements) -> HashMap<&str, Vec<&Requirement>> {

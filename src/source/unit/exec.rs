@@ -125,7 +125,7 @@ impl fmt::Display for ExecFault {
 
 /// The commands of one assignment's value; none for an empty one (which resets the list).
 pub fn commands(value: &Text, specifiers: &Specifiers) -> Result<Vec<ExecCommand>, ExecFault> {
-    let mut reader = Reader {
+    let mut reader = CommandReader {
         value,
         words: Words::new(value.as_str()),
         specifiers,
@@ -142,20 +142,20 @@ pub fn commands(value: &Text, specifiers: &Specifiers) -> Result<Vec<ExecCommand
                 }
             }
             Ok(None) => return Ok(commands),
-            Err(Stop { kind, span, refuses }) => {
+            Err(CommandFault { kind, span, refuses }) => {
                 return Err(ExecFault { kind, span, refuses, before: commands });
             }
         }
     }
 }
 
-struct Stop {
+struct CommandFault {
     kind: ExecFaultKind,
     span: Span,
     refuses: bool,
 }
 
-struct Reader<'v> {
+struct CommandReader<'v> {
     value: &'v Text,
     words: Words<'v>,
     specifiers: &'v Specifiers,
@@ -164,9 +164,9 @@ struct Reader<'v> {
     next_placeholder: usize,
 }
 
-impl Reader<'_> {
+impl CommandReader<'_> {
     /// One command, and whether a lone `;` follows it.
-    fn command(&mut self) -> Result<Option<(ExecCommand, bool)>, Stop> {
+    fn command(&mut self) -> Result<Option<(ExecCommand, bool)>, CommandFault> {
         self.words.skip_blanks();
         // A lone `;` where a program should stand separates nothing from nothing.
         while self.words.at_token(";") {
@@ -187,7 +187,7 @@ impl Reader<'_> {
         };
         if own_argv0 && argv0.is_none() {
             let span = first.span(self.value);
-            return Err(Stop { kind: ExecFaultKind::MissingArgv0, span, refuses });
+            return Err(CommandFault { kind: ExecFaultKind::MissingArgv0, span, refuses });
         }
         let mut arguments = Vec::new();
         let mut more = false;
@@ -208,17 +208,17 @@ impl Reader<'_> {
         Ok(Some((ExecCommand { prefixes, program, argv0, arguments, span }, more)))
     }
 
-    fn next(&mut self, start: usize, refuses: bool) -> Result<Option<RawWord>, Stop> {
+    fn next(&mut self, start: usize, refuses: bool) -> Result<Option<RawWord>, CommandFault> {
         let at = self.words.at;
         self.words.next(Escapes::Decoded).map_err(|fault| {
             let (WordFault::UnbalancedQuote | WordFault::BadEscape) = fault;
             let span = word::span_of(self.value, at.max(start), self.value.as_str().len());
-            Stop { kind: ExecFaultKind::UnbalancedQuote, span, refuses }
+            CommandFault { kind: ExecFaultKind::UnbalancedQuote, span, refuses }
         })
     }
 
     /// `{{ venv }}/bin/gunicorn` is one program, whatever blanks its placeholder holds.
-    fn join(&mut self, first: &mut RawWord, start: usize) -> Result<(), Stop> {
+    fn join(&mut self, first: &mut RawWord, start: usize) -> Result<(), CommandFault> {
         let mut at = 0;
         while let Some(range) = self.placeholders.get(at) {
             if range.end <= first.end {
@@ -234,7 +234,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn argument(&mut self, start: usize, refuses: bool) -> Result<Option<Word>, Stop> {
+    fn argument(&mut self, start: usize, refuses: bool) -> Result<Option<Word>, CommandFault> {
         if self.words.at_token("\\;") {
             let at = self.words.at;
             self.words.at += 2;
@@ -248,7 +248,13 @@ impl Reader<'_> {
         self.word(&raw, text, utf8, refuses).map(Some)
     }
 
-    fn word(&mut self, raw: &RawWord, text: Text, utf8: bool, refuses: bool) -> Result<Word, Stop> {
+    fn word(
+        &mut self,
+        raw: &RawWord,
+        text: Text,
+        utf8: bool,
+        refuses: bool,
+    ) -> Result<Word, CommandFault> {
         let span = raw.span(self.value);
         let placeholder = self.in_placeholder(raw) || placeholder::holds(text.as_str());
         let (text, mut unknown) = match self.specifiers.expand(&text) {
@@ -256,7 +262,7 @@ impl Reader<'_> {
             Expansion::NotKnown { written, why } => (written, Some(why)),
             Expansion::Invalid(_) if placeholder => (text, None),
             Expansion::Invalid(span) => {
-                return Err(Stop { kind: ExecFaultKind::UnknownSpecifier, span, refuses });
+                return Err(CommandFault { kind: ExecFaultKind::UnknownSpecifier, span, refuses });
             }
         };
         if placeholder {
@@ -279,7 +285,7 @@ impl Reader<'_> {
         false
     }
 
-    fn program(&mut self, raw: &RawWord) -> Result<(Word, ExecPrefixes), Stop> {
+    fn program(&mut self, raw: &RawWord) -> Result<(Word, ExecPrefixes), CommandFault> {
         let (whole, utf8) = raw.text(self.value);
         let (prefixes, length) = prefixes(whole.as_str(), self.specifiers.systemd);
         let refuses = !prefixes.ignore_failure;
@@ -294,7 +300,9 @@ impl Reader<'_> {
         match program_fault(word.text.as_str()) {
             // A lone `|` is the shell itself.
             Some(ExecFaultKind::EmptyProgram) if prefixes.user_shell => Ok((word, prefixes)),
-            Some(kind) if word.unknown.is_none() => Err(Stop { kind, span: word.span, refuses }),
+            Some(kind) if word.unknown.is_none() => {
+                Err(CommandFault { kind, span: word.span, refuses })
+            }
             _ => Ok((word, prefixes)),
         }
     }

@@ -26,8 +26,13 @@ pub(super) struct Lines {
 
 /// Cuts a file into its logical lines, up to the first fatal fault.
 pub(super) fn read(file: &SourceFile) -> Lines {
-    let mut reader =
-        Reader { file, lines: Lines::default(), joined: None, mark_seen: false, nul_seen: false };
+    let mut reader = LineReader {
+        file,
+        lines: Lines::default(),
+        joined: None,
+        mark_seen: false,
+        nul_seen: false,
+    };
     let mut at = 0;
     while at < file.bytes.len() {
         let line = physical(&file.bytes, at);
@@ -79,7 +84,7 @@ fn end_of_line(byte: u8) -> u8 {
     }
 }
 
-struct Reader<'f> {
+struct LineReader<'f> {
     file: &'f SourceFile,
     lines: Lines,
     /// The lines so far of a continuation.
@@ -88,7 +93,7 @@ struct Reader<'f> {
     nul_seen: bool,
 }
 
-impl Reader<'_> {
+impl LineReader<'_> {
     fn fault(&mut self, kind: FaultKind, span: Span) {
         self.lines.faults.push(Fault { kind, span, fatal: kind.is_fatal() });
     }

@@ -35,7 +35,7 @@ const FOLLOW_LIMIT: usize = 8;
 
 /// What the search path holds under one unit's name; of several the first counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Entry {
+enum PathEntry {
     /// A fragment: a file, or a link to one outside of the search path.
     Fragment(PathBuf),
     /// An empty file, or a link to `/dev/null`.
@@ -88,7 +88,7 @@ pub struct Listing {
 #[derive(Debug)]
 pub struct UnitPaths {
     directories: Vec<PathBuf>,
-    entries: HashMap<UnitName, Entry>,
+    entries: HashMap<UnitName, PathEntry>,
     /// The links that lead to a unit, directly or over other links.
     aliases: HashMap<UnitName, Vec<UnitName>>,
     /// `x.service.d` and the directories that hold one, in the order of the search path.
@@ -127,13 +127,13 @@ impl UnitPaths {
         for _ in 0..=FOLLOW_LIMIT {
             let entry = self.entries.get(&name).or_else(|| self.entries.get(&name.template()?))?;
             match entry {
-                Entry::Fragment(path) => {
+                PathEntry::Fragment(path) => {
                     return Some(Found { name, path: path.clone(), masked: false });
                 }
-                Entry::Masked(path) => {
+                PathEntry::Masked(path) => {
                     return Some(Found { name, path: path.clone(), masked: true });
                 }
-                Entry::Alias(target) => {
+                PathEntry::Alias(target) => {
                     let instance = name.instance().map(str::to_owned);
                     name = instance
                         .and_then(|instance| target.with_instance(&instance))
@@ -238,9 +238,9 @@ impl UnitPaths {
         let mut listing = Listing { problems: self.problems.clone(), ..Listing::default() };
         for (name, entry) in &self.entries {
             match entry {
-                Entry::Fragment(_) => listing.units.push(name.clone()),
-                Entry::Masked(_) => listing.masked.push(name.clone()),
-                Entry::Alias(_) => {}
+                PathEntry::Fragment(_) => listing.units.push(name.clone()),
+                PathEntry::Masked(_) => listing.masked.push(name.clone()),
+                PathEntry::Alias(_) => {}
             }
         }
         let instances = self.pulls.keys().filter(|name| name.instance().is_some());
@@ -360,7 +360,7 @@ impl<'h> Scan<'h> {
         }
         let mut aliases: HashMap<UnitName, Vec<UnitName>> = HashMap::new();
         for (name, entry) in &self.paths.entries {
-            if matches!(entry, Entry::Alias(_))
+            if matches!(entry, PathEntry::Alias(_))
                 && let Some(found) = self.paths.find(name)
             {
                 aliases.entry(found.name).or_default().push(name.clone());
@@ -371,7 +371,7 @@ impl<'h> Scan<'h> {
         self.paths
     }
 
-    fn entry(&mut self, name: &UnitName, path: &Path) -> Option<Entry> {
+    fn entry(&mut self, name: &UnitName, path: &Path) -> Option<PathEntry> {
         let metadata = match self.host.link_metadata(path) {
             Ok(metadata) => metadata,
             Err(error) => {
@@ -380,8 +380,8 @@ impl<'h> Scan<'h> {
             }
         };
         match metadata.kind {
-            FileKind::File if metadata.size == 0 => Some(Entry::Masked(path.into())),
-            FileKind::File => Some(Entry::Fragment(path.into())),
+            FileKind::File if metadata.size == 0 => Some(PathEntry::Masked(path.into())),
+            FileKind::File => Some(PathEntry::Fragment(path.into())),
             FileKind::Link => self.link(name, path),
             // A directory, a fifo: systemd takes none of them for a unit, and whoever put it there
             // meant one.
@@ -393,7 +393,7 @@ impl<'h> Scan<'h> {
         }
     }
 
-    fn link(&mut self, name: &UnitName, path: &Path) -> Option<Entry> {
+    fn link(&mut self, name: &UnitName, path: &Path) -> Option<PathEntry> {
         let target = match self.host.read_link(path) {
             Ok(target) => target,
             Err(error) => {
@@ -412,16 +412,17 @@ impl<'h> Scan<'h> {
                 }
                 return None;
             };
-            return (name.may_alias(&target) && *name != target).then_some(Entry::Alias(target));
+            return (name.may_alias(&target) && *name != target)
+                .then_some(PathEntry::Alias(target));
         }
         let lookup = self.host.look(path);
         if is_mask(&lookup.outcome) {
-            return Some(Entry::Masked(path.into()));
+            return Some(PathEntry::Masked(path.into()));
         }
         if let Outcome::Failed(error) = lookup.outcome {
             self.problem(error);
         }
-        Some(Entry::Fragment(path.into()))
+        Some(PathEntry::Fragment(path.into()))
     }
 }
 

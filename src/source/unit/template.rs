@@ -13,7 +13,7 @@ const VALUE: &str = "{% if %}";
 
 /// What a line of a template does to those after it.
 #[derive(Debug, PartialEq, Eq)]
-enum Step {
+enum TemplateStep {
     Opens,
     Closes,
     /// `else`, a comment, a statement without a block.
@@ -31,19 +31,19 @@ pub(super) fn open(unit: &mut UnitFile) {
     for (start, step) in &lines {
         own.insert(*start);
         match step {
-            Step::Opens => {
+            TemplateStep::Opens => {
                 depth += 1;
                 if depth == 1 {
                     from = *start;
                 }
             }
-            Step::Closes => {
+            TemplateStep::Closes => {
                 if depth == 1 {
                     hanging.push((from, *start));
                 }
                 depth = depth.saturating_sub(1);
             }
-            Step::Neither => {}
+            TemplateStep::Neither => {}
         }
     }
     if depth > 0 {
@@ -71,7 +71,7 @@ pub(super) fn open(unit: &mut UnitFile) {
 
 /// The lines of the template's language, by the place of their first byte that is no blank; none
 /// where there are none.
-fn steps(file: &SourceFile) -> Option<Vec<(u32, Step)>> {
+fn steps(file: &SourceFile) -> Option<Vec<(u32, TemplateStep)>> {
     let mut steps = Vec::new();
     let mut at = 0;
     for line in file.bytes.split_inclusive(|byte| *byte == b'\n') {
@@ -84,7 +84,7 @@ fn steps(file: &SourceFile) -> Option<Vec<(u32, Step)>> {
     (!steps.is_empty()).then_some(steps)
 }
 
-fn step(line: &[u8]) -> Option<Step> {
+fn step(line: &[u8]) -> Option<TemplateStep> {
     let text = std::str::from_utf8(line).ok()?;
     let whole = |open: &str, close: &str| {
         let inner = text.strip_prefix(open)?.strip_suffix(close)?;
@@ -94,32 +94,34 @@ fn step(line: &[u8]) -> Option<Step> {
     if let Some(words) = whole("{%", "%}") {
         let first = words.split_whitespace().next().unwrap_or_default();
         return Some(match first {
-            "if" | "for" | "block" | "macro" | "call" | "filter" | "with" | "raw" => Step::Opens,
-            _ if first.starts_with("end") => Step::Closes,
-            _ => Step::Neither,
+            "if" | "for" | "block" | "macro" | "call" | "filter" | "with" | "raw" => {
+                TemplateStep::Opens
+            }
+            _ if first.starts_with("end") => TemplateStep::Closes,
+            _ => TemplateStep::Neither,
         });
     }
     if let Some(words) = whole("<%", "%>").filter(|words| !words.starts_with('=')) {
         let first = words.split_whitespace().next().unwrap_or_default();
         return Some(match first {
-            "if" | "unless" | "for" | "while" | "case" => Step::Opens,
-            "end" => Step::Closes,
-            _ if words.ends_with(" do") || words.ends_with('|') => Step::Opens,
-            _ => Step::Neither,
+            "if" | "unless" | "for" | "while" | "case" => TemplateStep::Opens,
+            "end" => TemplateStep::Closes,
+            _ if words.ends_with(" do") || words.ends_with('|') => TemplateStep::Opens,
+            _ => TemplateStep::Neither,
         });
     }
     if whole("{#", "#}").is_some() {
-        return Some(Step::Neither);
+        return Some(TemplateStep::Neither);
     }
     let words = whole("{{", "}}")?;
     let first = words.split_whitespace().next().unwrap_or_default();
     match first {
-        "if" | "range" | "with" | "define" => Some(Step::Opens),
-        "end" => Some(Step::Closes),
-        "else" => Some(Step::Neither),
-        _ if first.starts_with(['#', '^']) => Some(Step::Opens),
-        _ if first.starts_with('/') => Some(Step::Closes),
-        _ if first.starts_with('!') => Some(Step::Neither),
+        "if" | "range" | "with" | "define" => Some(TemplateStep::Opens),
+        "end" => Some(TemplateStep::Closes),
+        "else" => Some(TemplateStep::Neither),
+        _ if first.starts_with(['#', '^']) => Some(TemplateStep::Opens),
+        _ if first.starts_with('/') => Some(TemplateStep::Closes),
+        _ if first.starts_with('!') => Some(TemplateStep::Neither),
         _ => None,
     }
 }

@@ -7,7 +7,7 @@ use super::super::finder::{Found, Owner};
 use super::super::graph::NEWEST;
 use super::super::standard_library;
 use super::super::unresolved::ImportCheck;
-use super::{Reader, SearchEntry, Surroundings};
+use super::{CodeReader, SearchEntry, Surroundings};
 use crate::source::python::{self, PythonVersion};
 use crate::source::{SourceFile, Sources};
 
@@ -67,7 +67,7 @@ fn configuration(
                 Ok(entries) => entries,
                 Err(why) => return Known::Unknown(why.clone()),
             };
-            let mut reader = Reader::new(sources, gunicorn, entries, surroundings);
+            let mut reader = CodeReader::new(sources, gunicorn, entries, surroundings);
             if let Some(directory) = surroundings.working_directory {
                 reader.graph.finder.add(directory.to_path_buf(), Owner::Release);
             }
@@ -111,7 +111,7 @@ fn worker_class(
         Ok(entries) => entries,
         Err(why) => return Known::Unknown(why.clone()),
     };
-    let reader = Reader::new(sources, gunicorn, entries, surroundings);
+    let reader = CodeReader::new(sources, gunicorn, entries, surroundings);
     let missing = match reader.graph.finder.find(module) {
         Found::Missing(name) => match reader.judge.is_nowhere(&reader.graph, &name) {
             Ok(()) => Some(name),

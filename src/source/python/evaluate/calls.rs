@@ -8,7 +8,7 @@ use super::super::super::Span;
 use super::super::normpath;
 use super::expressions::OPENERS;
 use super::value::{Evaluated, Value};
-use super::{Machine, Raise};
+use super::{Evaluator, Raise};
 
 /// What is given to a call.
 pub(super) struct Given {
@@ -31,7 +31,7 @@ impl Given {
     }
 }
 
-impl<'a> Machine<'a> {
+impl<'a> Evaluator<'a> {
     pub(super) fn attribute(&mut self, node: &'a ExprAttribute) -> Result<Evaluated, Raise> {
         let base = self.expression(&node.value)?;
         let name = node.attr.as_str();

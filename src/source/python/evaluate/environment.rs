@@ -12,7 +12,7 @@ use super::super::environ::{EnvironmentWrite, WriteKind};
 use super::calls::Given;
 use super::dotenv;
 use super::value::{Evaluated, Value};
-use super::{FileText, Machine, OwnEnvironment, Raise};
+use super::{Evaluator, FileText, OwnEnvironment, Raise};
 
 /// The most directories upward that `load_dotenv()` is followed through.
 const UPWARD: usize = 64;
@@ -60,7 +60,7 @@ enum Own {
     Unknown(String),
 }
 
-impl<'a> Machine<'a> {
+impl<'a> Evaluator<'a> {
     /// `os.environ["X"]`.
     pub(super) fn required_variable(&mut self, name: &str, at: Span) -> Result<Evaluated, Raise> {
         match self.variable(name) {

@@ -4,12 +4,12 @@ use ruff_python_ast::{BoolOp, CmpOp, Expr, Number, Operator, UnaryOp};
 
 use super::super::super::Span;
 use super::value::{Evaluated, Value, positional};
-use super::{DEPTH, Machine, Raise};
+use super::{DEPTH, Evaluator, Raise};
 
 /// Longer texts and lists are not built.
 const LENGTH: usize = 64 << 10;
 
-impl<'a> Machine<'a> {
+impl<'a> Evaluator<'a> {
     pub(super) fn expression(&mut self, expression: &'a Expr) -> Result<Evaluated, Raise> {
         if self.depth >= DEPTH || self.fuel == 0 {
             self.uncertain = true;

@@ -3,9 +3,9 @@
 use ruff_python_ast::{ConversionFlag, ExprFString, FStringPart, InterpolatedStringElement};
 
 use super::value::{Evaluated, Value};
-use super::{Machine, Raise};
+use super::{Evaluator, Raise};
 
-impl<'a> Machine<'a> {
+impl<'a> Evaluator<'a> {
     pub(super) fn f_string(&mut self, node: &'a ExprFString) -> Result<Evaluated, Raise> {
         let mut text = String::new();
         let mut secret = false;

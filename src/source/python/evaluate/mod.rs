@@ -203,7 +203,7 @@ pub fn evaluate(module: &Module, surroundings: &Surroundings<'_>) -> ConfigFile 
     if let Some(why) = module.unusable() {
         return ConfigFile::unknown(why);
     }
-    let mut machine = Machine::new(module, surroundings);
+    let mut machine = Evaluator::new(module, surroundings);
     let raised = machine.run(module.statements()).err();
     let raises = raised.map(|raise| Raises { message: raise.message, span: raise.span });
     let names = &machine.names;
@@ -237,7 +237,7 @@ struct Slot {
     shared: bool,
 }
 
-struct Machine<'a> {
+struct Evaluator<'a> {
     module: &'a Module,
     surroundings: &'a Surroundings<'a>,
     names: BTreeMap<String, Slot>,
@@ -260,7 +260,7 @@ struct Machine<'a> {
     level: usize,
 }
 
-impl<'a> Machine<'a> {
+impl<'a> Evaluator<'a> {
     fn new(module: &'a Module, surroundings: &'a Surroundings<'a>) -> Self {
         Self {
             module,

@@ -7,9 +7,9 @@ use ruff_python_ast::{ExceptHandler, Expr, Stmt, StmtIf, StmtTry};
 use super::super::super::Span;
 use super::super::{span_of, walk};
 use super::value::{Evaluated, Value, positional};
-use super::{Machine, Raise, Slot};
+use super::{Evaluator, Raise, Slot};
 
-impl<'a> Machine<'a> {
+impl<'a> Evaluator<'a> {
     pub(super) fn span(&self, node: impl ruff_text_size::Ranged) -> Span {
         span_of(self.module.file, node.range())
     }

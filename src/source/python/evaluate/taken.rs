@@ -10,7 +10,7 @@ use ruff_python_ast::StmtImportFrom;
 
 use super::super::Module;
 use super::value::{Evaluated, Value};
-use super::{FileId, Machine, Raise, Slot, Surroundings};
+use super::{Evaluator, FileId, Raise, Slot, Surroundings};
 
 /// How many modules are followed that take over each other.
 const LEVELS: usize = 5;
@@ -65,7 +65,7 @@ impl Taken {
     }
 }
 
-impl Machine<'_> {
+impl Evaluator<'_> {
     /// Takes over what the statement names; `false` where the module is not followed.
     pub(super) fn take_names(&mut self, node: &StmtImportFrom) -> Result<bool, Raise> {
         let module = node.module.as_ref().map_or("", |module| module.as_str());
@@ -159,7 +159,7 @@ impl Machine<'_> {
             imported: own.imported,
             taken: own.taken,
         };
-        let mut inner = Machine::new(module, &surroundings);
+        let mut inner = Evaluator::new(module, &surroundings);
         inner.environment = std::mem::take(&mut self.environment);
         inner.taken = std::mem::take(&mut self.taken);
         inner.taken.insert(module.file, None);
