@@ -87,9 +87,9 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         }
     }
     let told = match (from_unit, found.len() - from_unit) {
-        (_, 0) => "what Environment= sets",
-        (0, _) => "what stands in ExecStart=",
-        _ => "what Environment= sets and what stands in ExecStart=",
+        (_, 0) => "the values of Environment=",
+        (0, _) => "ExecStart=",
+        _ => "the values of Environment= and ExecStart=",
     };
     let Some((first, _)) = found.first() else {
         return match open {

@@ -251,8 +251,8 @@ fn lets_pass(app: &App, bound: &Bound, route: &Route, out: &mut Sink) -> Result<
     }
     let name = &unit.name;
     out.report(format!(
-        "every request gets 502: {name} makes {} with mode {mode:04o} for root, and nginx's user {} may \
-         not pass through it",
+        "every request gets 502: {name} makes {} with mode {mode:04o} for root, and nginx's user {} cannot \
+         pass through it",
         directory.display(),
         nginx.name
     ))

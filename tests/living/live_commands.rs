@@ -85,7 +85,7 @@ fn a_command_that_fails_is_a_reason_and_no_failure() {
     let seen = Case::healthy().living(|h| {
         h.command("systemctl show", Ok(no_systemd));
     });
-    assert!(seen.check().reasons("U121")[0].contains("exited with status 1: System has not been"));
+    assert!(seen.check().reasons("U121")[0].contains("ended with status 1: System has not been"));
     assert!(seen.check().problems.is_empty());
 }
 

@@ -255,7 +255,7 @@ fn a_damaged_capture_never_ends_the_program() {
     let text = fs::read(&file).unwrap();
     let mut dice = Generator::new(7);
     let (mut read, mut refused) = (0, 0);
-    for _ in 0..60 {
+    for _ in 0..100 {
         let mut damaged = text.clone();
         for _ in 0..=dice.below(3) {
             let at = dice.below(damaged.len());

@@ -186,7 +186,7 @@ fn findings_stand_with_their_lines_and_what_to_do() {
         "    6</span> User=<mark>www-data</mark>\n",
         "   10</span> ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --bind \
          <mark>unix:/run/myapp.sock</mark> wsgi:app\n",
-        "^ /run is root&#39;s, mode 0755</span>",
+        "^ systemd makes /run at boot for root, mode 0755</span>",
         "<strong>Fix (safe):</strong> set RuntimeDirectory=myapp, and",
         "--select U117</pre>",
         "systemctl daemon-reload &amp;&amp; systemctl restart myapp.service",

@@ -142,16 +142,16 @@ fn a_message_that_is_none_is_refused_and_the_session_goes_on() {
 #[test]
 fn what_is_not_the_protocol_ends_it_in_words() {
     for (bytes, words) in [
-        (&b"hello\n"[..], "no header"),
-        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "no header"),
-        (b"Content-Type: x\r\n\r\n{}", "no header"),
-        (b"Content-Length: many\r\n\r\n", "no header"),
-        (b"Content-Length: -1\r\n\r\n", "no header"),
+        (&b"hello\n"[..], "header `Content-Length: N`"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "header `Content-Length: N`"),
+        (b"Content-Type: x\r\n\r\n{}", "header `Content-Length: N`"),
+        (b"Content-Length: many\r\n\r\n", "header `Content-Length: N`"),
+        (b"Content-Length: -1\r\n\r\n", "header `Content-Length: N`"),
         (b"Content-Length: 99999999999\r\n\r\n{}", "more than"),
-        (b"Content-Length: 18446744073709551616\r\n\r\n{}", "no header"),
+        (b"Content-Length: 18446744073709551616\r\n\r\n{}", "header `Content-Length: N`"),
         (b"Content-Length: 100\r\n\r\n{}", "within a message"),
         (b"Content-Length: 1", "no end"),
-        (b"\xff\xfe\r\n", "no header"),
+        (b"\xff\xfe\r\n", "header `Content-Length: N`"),
     ] {
         let mut editor = Editor::silent();
         editor.write(bytes);

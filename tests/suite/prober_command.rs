@@ -44,7 +44,7 @@ fn the_exit_status_says_whether_anything_failed() {
         (vec!["http://x/", "-X", "head", "--expect-body", "x"], "HEAD"),
         (vec!["http://x/", "--expect-status", "20"], "20"),
         (vec!["http://x/", "-H", "no colon"], "NAME: VALUE"),
-        (vec!["http://x/", "-H", "Content-Length: 5"], "by itself"),
+        (vec!["http://x/", "-H", "Content-Length: 5"], "sets it itself"),
         (vec!["http://x/", "--resolve", "x:80"], "HOST:PORT:ADDRESS"),
         (vec!["http://x/", "-k", "--cacert", "x"], "--cacert"),
     ] {

@@ -53,11 +53,11 @@ fn sources() -> Vec<String> {
 pub fn checklist() -> String {
     let mut out = String::from(
         "# The checklist\n\n\
-         What has to hold for a reload that loses nothing, in the order in which a report shows it, with the rules\n\
+         The conditions for a reload that loses nothing, in the order in which a report shows it, with the rules\n\
          that answer each item. `UPDATE_DOCS=1 cargo test --test suite docs::` writes this page.\n\n\
-         - **✓** every rule of the item looked, and none found anything. *As far as files show*: no host was looked at.\n\
+         - **✓** every rule of the item looked, and none found anything. *As far as files show*: no host was checked.\n\
          - **✗** and **!** name the rules that found something.\n\
-         - **?** something could not be looked at; the reason stands beside it. It is never taken for passed.\n\n\
+         - **?** something could not be checked; the reason is next to it. It never counts as passed.\n\n\
          | | item | in JSON | rules |\n|---|---|---|---|\n",
     );
     let behind = |item: Item| rules::all().iter().filter(move |rule| rule.item == item);
@@ -148,7 +148,7 @@ pub fn harm() -> String {
     let _ = write!(
         out,
         "\n## Without a case\n\n\
-         Of these {} rules no case shows the harm; what they go by stands on their pages. None is of severity error.\n\n",
+         Of these {} rules no case shows the harm; their pages give the reasons. None is of severity error.\n\n",
         open.len()
     );
     for rule in open {
