@@ -32,13 +32,13 @@ fn none_allowed(model: &Model, app: &App, pass: &Destination, out: &mut Sink) {
     out.report("Django answers 400 to every request: ALLOWED_HOSTS is empty, and DEBUG is off")
         .severity(Severity::Error)
         .at_first([
-            (django.allowed_hosts.span(), "holds no host"),
-            (django.debug.span(), "without debug mode every host has to be allowed"),
+            (django.allowed_hosts.span(), "is empty"),
+            (django.debug.span(), "without debug mode every host must be allowed"),
             (Some(pass.word), "passed on to Django"),
         ])
         .help(format!("in Django's settings:\nALLOWED_HOSTS = [\"{example}\"]"))
         .subject("ALLOWED_HOSTS")
-        .fix(Safety::Manual, "the site's names in ALLOWED_HOSTS");
+        .fix(Safety::Manual, "add the site's names to ALLOWED_HOSTS");
 }
 
 /// A name of a server that Django refuses.
@@ -83,18 +83,18 @@ fn some_refused(model: &Model, app: &App, passes: &[&Destination], out: &mut Sin
         .take(5)
         .map(|one| (one.span, format!("asked for as {}", one.name)))
         .collect();
-    places.extend(django.allowed_hosts.span().map(|span| (span, "does not hold it".to_owned())));
+    places.extend(django.allowed_hosts.span().map(|span| (span, "does not contain it".to_owned())));
     out.report(format!(
-        "Django answers 400 to every request for {names}{more}: ALLOWED_HOSTS holds no such name"
+        "Django answers 400 to every request for {names}{more}: not in ALLOWED_HOSTS"
     ))
     .severity(if others { Severity::Warning } else { Severity::Error })
     .at_each(places)
     .help(format!(
-        "add it to ALLOWED_HOSTS in Django's settings, or to the variable that they take it from: {}",
+        "add it to ALLOWED_HOSTS in Django's settings, or to the variable they read it from: {}",
         first.name
     ))
     .subject("ALLOWED_HOSTS")
-    .fix(Safety::Manual, "the site's names in ALLOWED_HOSTS");
+    .fix(Safety::Manual, "add the site's names to ALLOWED_HOSTS");
 }
 
 /// A name that a request may have as its host. `_` and its like never are.

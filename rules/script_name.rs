@@ -40,29 +40,29 @@ fn held_against(model: &Model, app: &App, prefix: &str, out: &mut Sink) {
     let span = app.variable("SCRIPT_NAME").ok().flatten().and_then(|variable| variable.span);
     let places = wrong.iter().map(|(pass, _)| (pass.word, "passed on from here".to_owned()));
     let places =
-        places.chain(span.map(|span| (span, "what every path has to begin with".to_owned())));
+        places.chain(span.map(|span| (span, "what every path must begin with".to_owned())));
     let whole = if others { "to it here" } else { "to it" };
     let stripped = first.cut && first.location.starts_with(prefix);
     let help = match stripped {
         true => {
-            "take the path behind the address away, so that nginx passes on what was asked for: \
+            "remove the path after the address, so that nginx passes the path on unchanged: \
                  proxy_pass http://APP;\nor take SCRIPT_NAME out"
         }
         false => {
-            "write the location's path into SCRIPT_NAME, or take it out where the application \
+            "set SCRIPT_NAME to the location's path, or remove it if the application \
                   is asked for at /"
         }
     };
     out.about(Some(app));
     out.report(format!(
-        "every request that nginx passes {whole} gets 500: gunicorn is handed paths that begin with \
-         {passed}, and refuses those that do not begin with SCRIPT_NAME"
+        "every request that nginx passes {whole} gets 500: the paths begin with \
+         {passed}, and gunicorn refuses any that do not begin with SCRIPT_NAME"
     ))
     .severity(if others { Severity::Warning } else { Severity::Error })
     .at_each(places.collect::<Vec<_>>())
     .subject("SCRIPT_NAME")
     .help(help)
-    .fix(Safety::Manual, "SCRIPT_NAME that is the location's path");
+    .fix(Safety::Manual, "set SCRIPT_NAME to the location's path");
 }
 
 /// What a pass hands on.

@@ -52,9 +52,9 @@ pub(super) fn check(
              Django, and they are served below {prefix}"
         ))
         .at(directory.span, format!("served for {}", location_title(model, location.id)))
-        .at_known(&django.static_url, "what Django writes into its pages")
+        .at_known(&django.static_url, "what Django's pages link to")
         .help(format!(
-            "let both say the same: location {url} {{ … }} in nginx, or in Django's settings\n\
+            "make both the same: location {url} {{ … }} in nginx, or in Django's settings\n\
              STATIC_URL = \"{prefix}\""
         ))
         .fix(Safety::Manual, format!("serve {url}"));

@@ -184,7 +184,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     }
     match &application.resolution {
         Resolution::File(_) if nothing.is_some() => {
-            help.push("let it end with the application that it makes: return app".to_owned());
+            help.push("end it with the application it makes: return app".to_owned());
         }
         Resolution::File(path) => {
             help.push(format!(
@@ -288,9 +288,9 @@ fn cause(application: &Application) -> Result<Option<String>, Why> {
             Some(format!("{name} in {path} needs {required} argument{plural} and gets {given}"))
         }
         _ => application.nothing.as_ref().map(|(factory, _)| match factory == name {
-            true => format!("{factory}() gives nothing back, and so there is no application"),
+            true => format!("{factory}() returns nothing, so there is no application"),
             false => {
-                format!("{name} in {path} is what {factory}() gives back, and that is nothing")
+                format!("{name} in {path} is the result of {factory}(), which returns nothing")
             }
         }),
     })

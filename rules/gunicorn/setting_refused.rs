@@ -264,14 +264,14 @@ fn watched(app: &App, out: &mut Sink) {
         }
         let at = file.span.or_else(|| app.gunicorn.started_at());
         out.report(format!(
-            "gunicorn does not start (status 1): {}, which it is to watch, does not exist",
+            "gunicorn does not start (status 1): {}, a file it must watch, does not exist",
             path.display()
         ))
         .at_some(at, "a file of reload_extra_files")
-        .help("Take --reload-extra-file (reload_extra_files) out: it is for development")
+        .help("Remove --reload-extra-file (reload_extra_files): it is for development")
         .by_hand(at)
         .subject("reload_extra_files")
-        .fix(Safety::Manual, "no file to watch that is not there");
+        .fix(Safety::Manual, "remove the missing file");
     }
 }
 

@@ -178,11 +178,11 @@ fn account(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
     .at(name.span, format!("no such {kind}"))
     .subject(format!("user {value}"))
     .help(format!(
-        "{near}name the one that is there (www-data on Debian, nginx on Fedora), or make it:\n{make}\n\
+        "{near}name an existing one (www-data on Debian, nginx on Fedora), or create it:\n{make}\n\
          then check with: nginx -t"
     ))
     .by_hand(Some(name.span))
-    .fix(Safety::Manual, format!("a {kind} that is there"));
+    .fix(Safety::Manual, format!("name an existing {kind}"));
     Ok(())
 }
 

@@ -30,6 +30,8 @@ crate::rule! {
     /// Proved by `proxy-pass-malformed`: `nginx -t` found nothing, and every request got
     /// 502.
     ///
+    /// Proved by `script-name`: gunicorn answered every request with 500 before the application saw it.
+    ///
     /// ```nginx,bad
     /// server {
     ///     listen 80 default_server;

@@ -37,6 +37,11 @@ crate::rule! {
     /// Proved by `try-files-before-pass`: every request but the one for `/` was answered with 404;
     /// gunicorn was never asked.
     ///
+    /// Proved by `location-internal`: every request was answered with 404; gunicorn was never asked.
+    ///
+    /// Proved by `passwords-missing`: every request was answered with 401, and with 403 whatever the
+    /// password.
+    ///
     /// ```nginx,bad,file=/etc/nginx/conf.d/old.conf
     /// server {
     ///     listen 80;
@@ -751,10 +756,10 @@ impl Here<'_> {
             finding
                 .subject("rewrite")
                 .help(
-                    "take the rewrite out; to pass another path on, stay in the location:\n\
+                    "remove the rewrite; to pass another path on, stay in the location:\n\
                      rewrite ^(.*)$ /prefix$1 break;",
                 )
-                .fix(Safety::Manual, "let requests come to the pass");
+                .fix(Safety::Manual, "let requests reach the pass");
         }
     }
 
@@ -768,7 +773,7 @@ impl Here<'_> {
         }
         let Some((Ok(line), word)) = closed.first() else { return };
         out.report(
-            "every request gets 404: `internal` keeps clients out of the location that passes them on",
+            "every request gets 404: the location that passes them on is `internal`, so clients cannot enter it",
         )
         .at(*line, "only nginx itself may lead here, and nothing does")
         .at(*word, "never reached")
@@ -806,13 +811,13 @@ impl Here<'_> {
                 continue;
             }
             out.report(
-                "only the front page reaches gunicorn: for every path but / itself nginx looks for a \
+                "only the front page reaches gunicorn: for every other path nginx looks for a \
                  file, and answers 404",
             )
             .severity(Severity::Warning)
             .at_some(
                 pass.location.and_then(|id| self.model.location(id)).map(|at| at.span),
-                "for the path / alone",
+                "only for the path /",
             )
             .at(pass.word, "not reached by any other path")
             .subject("= /")
@@ -851,15 +856,15 @@ impl Here<'_> {
         }
         let Some((word, path, pass)) = first else { return };
         out.report(format!(
-            "every request gets 401, and with any password 403: {path}, which holds the passwords, does \
+            "every request gets 401, and with any password 403: the password file {path} does \
              not exist"
         ))
-        .at(word, "not there: nobody is let in")
+        .at(word, "does not exist: nobody gets in")
         .at(pass, "never reached")
         .subject("auth_basic_user_file")
-        .help(format!("make the file: htpasswd -c {path} NAME\nor take auth_basic out"))
+        .help(format!("create the file: htpasswd -c {path} NAME\nor remove auth_basic"))
         .by_hand(Some(word))
-        .fix(Safety::Manual, "a file with the passwords");
+        .fix(Safety::Manual, "create the password file");
     }
 
     /// The file that a pass asks for passwords, where it is surely not there, and nothing else lets

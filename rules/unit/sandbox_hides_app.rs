@@ -482,7 +482,7 @@ fn database(app: &App, out: &mut Sink) -> Result<(), Why> {
         None => (need.path.display().to_string(), directory),
     };
     out.report(format!(
-        "whatever writes to the database gets 500: {cause} makes the SQLite file {shown} read-only \
+        "every write to the database gets 500: {cause} makes the SQLite file {shown} read-only \
          (attempt to write a readonly database)"
     ))
     .severity(Severity::Warning)
@@ -490,7 +490,7 @@ fn database(app: &App, out: &mut Sink) -> Result<(), Why> {
     .at_some(need.span, "the database")
     .subject("database")
     .help(format!(
-        "In [Service] (SQLite writes files beside it as well, so the directory is named):\n\
+        "In [Service] (SQLite also writes files next to it, so the directory is named):\n\
          ReadWritePaths={directory}"
     ))
     .by_hand(at)

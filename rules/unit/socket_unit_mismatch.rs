@@ -256,7 +256,7 @@ fn lets_pass(app: &App, bound: &Bound, route: &Route, out: &mut Sink) -> Result<
         directory.display(),
         nginx.name
     ))
-    .at(span, "nobody but root may pass")
+    .at(span, "only root can pass")
     .at(route.peer, format!("nginx connects here as {}", nginx.name))
     .subject("directory mode")
     .help(format!("In [Socket] of {name}: DirectoryMode=0755, which is the default"))

@@ -160,7 +160,9 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
                 let FailedCondition { setting, path, is, .. } = condition;
                 open.get_or_insert_with(|| {
                     let path = path.display();
-                    Why::depends(format!("{setting}={path} {is}, and {maker} may see to it before"))
+                    Why::depends(format!(
+                        "{setting}={path} {is}, and {maker} may change that first"
+                    ))
                 });
             }
         }
@@ -190,8 +192,8 @@ fn report_condition(app: &App, condition: &FailedCondition, out: &mut Sink) {
         false => format!("systemd silently skips every start of {}", app.name),
     };
     let asked = match negated {
-        true => format!("{setting}=!{path} does not hold: it {is}"),
-        false => format!("{setting}= asks for {path}, which {is}"),
+        true => format!("{setting}=!{path} is not met: it {is}"),
+        false => format!("{setting}= requires {path}, which {is}"),
     };
     out.report(format!("{consequence}: {asked}"))
         .at(*span, *is)

@@ -22,6 +22,9 @@ crate::rule! {
     /// Proved by `watchdog`: systemd killed gunicorn every three seconds, and requests got 502
     /// until it was started again.
     ///
+    /// Proved by `runtime-max-sec`: systemd ended gunicorn after every three seconds, and requests got
+    /// 502 until it was started again.
+    ///
     /// ```ini,bad,drop-in
     /// [Service]
     /// WatchdogSec=30
@@ -117,8 +120,8 @@ fn ends(app: &App, out: &mut Sink) -> Result<(), Why> {
     let (severity, consequence, note) = match again {
         true => (
             Severity::Warning,
-            "and requests get 502 until gunicorn is started anew",
-            "every time gunicorn has run so long",
+            "and requests get 502 until gunicorn is started again",
+            "every time gunicorn has run that long",
         ),
         false => (
             Severity::Error,
@@ -131,11 +134,11 @@ fn ends(app: &App, out: &mut Sink) -> Result<(), Why> {
         .at_known(&limit, note)
         .subject("RuntimeMaxSec")
         .help(
-            "Take RuntimeMaxSec= out of [Service], or in a drop-in: RuntimeMaxSec=infinity\n\
+            "Remove RuntimeMaxSec= from [Service], or in a drop-in: RuntimeMaxSec=infinity\n\
              against workers that grow, let gunicorn renew them one by one: --max-requests 1000 \
              --max-requests-jitter 100",
         )
-        .fix(Safety::Unsafe, "RuntimeMaxSec=infinity")
+        .fix(Safety::Unsafe, "set RuntimeMaxSec=infinity")
         .edit(Edit::set(&service.unit, "RuntimeMaxSec", "infinity"));
     Ok(())
 }

@@ -165,26 +165,26 @@ fn holds(
     };
     let (kind, size) = (metadata.map(|m| m.kind), metadata.map_or(0, |m| m.size));
     Some(match (asks, kind) {
-        ("PathExists", Some(_)) => (true, "is there"),
+        ("PathExists", Some(_)) => (true, "exists"),
         (
             "PathExists" | "PathIsDirectory" | "FileNotEmpty" | "DirectoryNotEmpty"
             | "FileIsExecutable",
             None,
-        ) => (false, "is not there"),
+        ) => (false, "does not exist"),
         ("PathIsDirectory", Some(FileKind::Directory)) => (true, "is a directory"),
-        ("PathIsDirectory", Some(_)) => (false, "is no directory"),
-        ("FileNotEmpty", Some(FileKind::File)) if size > 0 => (true, "holds something"),
+        ("PathIsDirectory", Some(_)) => (false, "is not a directory"),
+        ("FileNotEmpty", Some(FileKind::File)) if size > 0 => (true, "is not empty"),
         ("FileNotEmpty", Some(FileKind::File)) => (false, "is empty"),
         ("FileNotEmpty" | "FileIsExecutable", Some(kind)) if kind != FileKind::File => {
-            (false, "is no file")
+            (false, "is not a file")
         }
         ("DirectoryNotEmpty", Some(FileKind::Directory)) => match sources.host().list(path) {
             Ok(names) if names.is_empty() => (false, "is empty"),
-            Ok(_) => (true, "holds something"),
-            Err(error) if error.kind == HostErrorKind::TooMany => (true, "holds something"),
+            Ok(_) => (true, "is not empty"),
+            Err(error) if error.kind == HostErrorKind::TooMany => (true, "is not empty"),
             Err(_) => return None,
         },
-        ("DirectoryNotEmpty", Some(_)) => (false, "is no directory"),
+        ("DirectoryNotEmpty", Some(_)) => (false, "is not a directory"),
         // Modes of a tree need not be the machine's.
         _ => return None,
     })

@@ -320,7 +320,7 @@ fn the_documentation_names_the_parameters() {
     let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(answer["failed"], true, "{answer}");
     let message = answer["msg"].as_str().unwrap();
-    let (_, names) = message.split_once("there are ").unwrap();
+    let (_, names) = message.split_once("the parameters are ").unwrap();
     assert_eq!(names.split(", ").collect::<BTreeSet<_>>(), documented);
     // Each task of the role gives parameters that there are; so do the examples.
     succeeds(&mut controller.command(

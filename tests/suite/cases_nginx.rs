@@ -346,7 +346,7 @@ fn roots_that_no_request_comes_to_may_be_missing() {
     proxied("").passes("N312");
     proxied("location /old/ { return 410; }").passes("N312");
     proxied("location = /favicon.ico { access_log off; }").only("N312").says("/var/www/none");
-    // A file behind an exact location is no directory.
+    // A file behind an exact location is not a directory.
     let text = "location = /robots.txt { alias /srv/myapp/current/wsgi.py; }";
     with_site(&site("proxy_pass http://unix:/run/myapp/gunicorn.sock;", text)).passes("N312");
 }

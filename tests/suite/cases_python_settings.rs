@@ -403,7 +403,7 @@ fn a_factory_that_gives_nothing_back_is_no_application() {
         factory(body, made)
             .check()
             .only("G210")
-            .says("create_app() gives back, and that is nothing");
+            .says("create_app(), which returns nothing");
     }
     for body in [
         "    return Flask(__name__)",
@@ -429,7 +429,7 @@ fn a_factory_that_gives_nothing_back_is_no_application() {
     // Called by gunicorn itself, and from another module.
     let unit = "/etc/systemd/system/myapp.service";
     let called = factory(nothing, "").replace(unit, "wsgi:app", "'wsgi:create_app()'");
-    called.check().only("G210").says("create_app() gives nothing back");
+    called.check().only("G210").says("create_app() returns nothing");
     let shop = "from flask import Flask\n\n\ndef create_app():\n    app = Flask(__name__)\n";
     for take in ["from shop import create_app", "from shop.factory import create_app"] {
         let seen = Case::healthy()

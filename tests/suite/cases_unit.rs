@@ -769,9 +769,9 @@ fn what_another_unit_makes_before_is_no_failed_condition() {
         .check()
         .skipped("U138");
     // Neither before it nor with a word about the path; and one that asks for the same.
-    with(once, "").only("U138").says("/srv/myapp/ready, which is not there");
+    with(once, "").only("U138").says("/srv/myapp/ready, which does not exist");
     with(&format!("{asks}[Service]\nExecStart=/bin/true\n"), "").only("U138");
-    drop_in("[Unit]\nConditionPathExists=!/etc/passwd\n").only("U138").says("it is there");
+    drop_in("[Unit]\nConditionPathExists=!/etc/passwd\n").only("U138").says("it exists");
 }
 
 #[test]

@@ -56,7 +56,7 @@ pub(super) fn read(
         let absolute = match (name.is_absolute(), gunicorn.settings.chdir().get()) {
             (true, _) if !name.starts_with(super::django_settings::HERE) => name.clone(),
             (false, Ok(here)) if machine.whole => tidy(&here.join(name)),
-            _ => return Known::Unknown(Why::depends("where the database will lie is not known")),
+            _ => return Known::Unknown(Why::depends("where the database will be is not known")),
         };
         return known(made(&absolute, django.sqlite.span(), None));
     }
