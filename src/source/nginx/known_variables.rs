@@ -43,6 +43,7 @@ pub(super) const VARIABLES: &[&str] = &[
     "geoip_postal_code",
     "geoip_region",
     "geoip_region_name",
+    "grpc_internal_trailers",
     "gzip_ratio",
     "host",
     "hostname",
