@@ -67,6 +67,7 @@ pub(super) const VARIABLES: &[&str] = &[
     "proxy_host",
     "proxy_internal_body_length",
     "proxy_internal_chunked",
+    "proxy_internal_host",
     "proxy_port",
     "proxy_protocol_addr",
     "proxy_protocol_port",
