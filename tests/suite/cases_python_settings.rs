@@ -400,10 +400,7 @@ fn a_factory_that_gives_nothing_back_is_no_application() {
         "    app = Flask(__name__)\n    return None",
         "    app = Flask(__name__)\n\n    def inner():\n        return app",
     ] {
-        factory(body, made)
-            .check()
-            .only("G210")
-            .says("create_app(), which returns nothing");
+        factory(body, made).check().only("G210").says("create_app(), which returns nothing");
     }
     for body in [
         "    return Flask(__name__)",

@@ -37,7 +37,9 @@ pub(super) fn check(config: &Config, scopes: &[Scope], faults: &mut Vec<Fault>) 
             !directive.is_data() && matters(&directive.name()) && is_of_http(directive, scopes)
         })
         .collect();
-    variables(config, &of_http, source_of_variables(config, scopes, whole), faults);
+    // Every line is looked at for it: only where a variable is not known.
+    let source = || source_of_variables(config, scopes, whole);
+    variables(config, &of_http, source, faults);
     defined(&of_http, whole, faults);
 }
 
@@ -86,7 +88,7 @@ fn source_of_variables(config: &Config, scopes: &[Scope], whole: bool) -> Variab
 fn variables(
     config: &Config,
     of_http: &[DirectiveRef<'_>],
-    source: VariableSource,
+    source: impl Fn() -> VariableSource,
     faults: &mut Vec<Fault>,
 ) {
     let mut used: BTreeMap<String, Vec<WordRef<'_>>> = BTreeMap::new();
@@ -118,7 +120,7 @@ fn variables(
     if used.is_empty() || used.len() > LIMIT {
         return;
     }
-    let own = defined_here(config);
+    let (own, source) = (defined_here(config), source());
     for (variable, words) in used.iter().filter(|(variable, _)| !own.contains(*variable)) {
         let letters = if variable.len() >= 10 { 2 } else { 1 };
         let builtin = VARIABLES.iter().chain(OF_FAMILIES).copied();
