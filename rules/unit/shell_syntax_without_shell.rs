@@ -75,13 +75,13 @@ crate::rule! {
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let unit = &app.service.unit;
     for (setting, command) in super::all_commands(&app.service) {
-        if let Some((word, what)) = found(app, &command) {
-            if passed_over(setting, &command, word) {
-                let log = without_shell::without_effect(app, &command, word);
+        if let Some((word, what)) = found(app, command) {
+            if passed_over(setting, command, word) {
+                let log = without_shell::without_effect(app, command, word);
                 ignored(&what, word.span, log, out);
             } else {
-                let repair = without_shell::repair(app, setting, &command, word);
-                report(setting, &command, word.span, &what, repair, out);
+                let repair = without_shell::repair(app, setting, command, word);
+                report(setting, command, word.span, &what, repair, out);
             }
         }
     }
