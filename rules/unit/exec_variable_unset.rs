@@ -136,7 +136,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         for (at, word) in command.arguments.iter().enumerate() {
             for variable in word.variables.iter().filter(|_| word.unknown.is_none()) {
                 let before = at.checked_sub(1).and_then(|at| command.arguments.get(at));
-                let seen = Seen { app, setting, command: command, before, word, variable };
+                let seen = Seen { app, setting, command, before, word, variable };
                 match seen.is_unset() {
                     Ok(true) => seen.report(out),
                     Ok(false) => {}
