@@ -55,7 +55,7 @@ pub(super) fn open(place: &WhereArguments) -> Result<Box<dyn Host>, CommandError
     if let Some(root) = &place.root {
         let host = TreeHost::open(root)
             .map_err(|error| CommandError::incomplete(format!("--root {error}")))?;
-        return Ok(Box::new(mounts::without(Box::new(host))));
+        return Ok(mounts::without(Box::new(host)));
     }
     if given.is_empty() {
         let host = this_host()?;

@@ -5,7 +5,6 @@
 
 use std::path::{Path, PathBuf};
 
-use super::makers::Makers;
 use super::{Machine, Place, State};
 use crate::host::{FileKind, HostErrorKind};
 use crate::source::unit::{Assignment, Expansion, Unit};
@@ -26,7 +25,7 @@ pub struct FailedCondition {
     pub span: Span,
     /// What it asks for, and what is so: `is not there`, `is empty`.
     pub is: &'static str,
-    /// What may see to the path before the unit is started.
+    /// What may see to the path before the unit is started; filled in once all units are known.
     pub maker: Option<String>,
 }
 
@@ -42,12 +41,6 @@ pub(super) fn failed(sources: &Sources, machine: &Machine, unit: &Unit) -> Vec<F
     let mut found: Vec<FailedCondition> = Vec::new();
     for family in ["Condition", "Assert"] {
         found.extend(of_family(sources, machine, unit, family));
-    }
-    if !found.is_empty() {
-        let makers = Makers::read(sources, machine, unit);
-        for condition in &mut found {
-            condition.maker = makers.of(&condition.path);
-        }
     }
     found
 }

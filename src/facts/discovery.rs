@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 
 use super::environment::{self, Environment};
+use super::makers::Makers;
 use super::server::{Launched, launch};
 use super::{Given, Machine, Problem, Request, Scope, Service};
 use crate::source::Sources;
@@ -190,6 +191,7 @@ fn on_machine(
     let starters: OnceCell<Starters> = OnceCell::new();
     let started =
         |unit: &Unit| starters.get_or_init(|| Starters::read(sources, &paths, &units)).start(unit);
+    let makers: OnceCell<Makers> = OnceCell::new();
     let all_names: HashSet<String> = units.iter().map(ToString::to_string).collect();
     for name in wanted {
         let unit = match paths.load(sources, &name) {
@@ -219,6 +221,11 @@ fn on_machine(
         let starts = || started(&candidate.service.unit);
         let idle = is_idle_at_boot(&paths, &all_names, starts, &candidate.service);
         candidate.service.idle_at_boot = idle;
+        let service = &mut candidate.service;
+        for condition in &mut service.failed_conditions {
+            let makers = makers.get_or_init(|| Makers::read(sources, machine, &paths, &units));
+            condition.maker = makers.of(&service.unit, &condition.path);
+        }
         match &candidate.launched {
             Launched::Other(what) if !request.apps.is_empty() => problems.push(Problem::new(
                 &candidate.service.unit.path,

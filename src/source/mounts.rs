@@ -1,8 +1,11 @@
 //! Where a machine mounts file systems, as `/etc/fstab` (fstab(5)) and its `.mount` units say.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::Sources;
+use super::unit::paths::SEARCH_PATH;
 use super::unit::{Expansion, UnitKind, UnitPaths};
 use crate::host::{FileKind, Host, Outcome, UnmountedHost, tidy};
 
@@ -11,9 +14,12 @@ const WITHOUT_FILES: [&str; 8] =
     ["swap", "tmpfs", "ramfs", "proc", "sysfs", "devpts", "devtmpfs", "cgroup2"];
 
 /// A tree, without the file systems that are not in it.
-pub fn without<'h>(tree: Box<dyn Host + 'h>) -> UnmountedHost<'h> {
+pub fn without<'h>(tree: Box<dyn Host + 'h>) -> Box<dyn Host + 'h> {
     let points = absent(&*tree);
-    UnmountedHost::over(tree, points)
+    match points.is_empty() {
+        true => tree,
+        false => Box::new(UnmountedHost::over(tree, points)),
+    }
 }
 
 /// The same for somebody else's.
@@ -53,8 +59,17 @@ fn of_fstab(sources: &Sources) -> Vec<PathBuf> {
 }
 
 fn of_units(sources: &Sources) -> Vec<PathBuf> {
-    let paths = UnitPaths::scan(sources);
     let mut points = Vec::new();
+    // Most trees have none, and all units are read for what they are later.
+    let is_mount = |name: &OsString| name.as_bytes().ends_with(b".mount");
+    let has_mounts = |directory: &&str| {
+        let names = sources.host().list(Path::new(directory));
+        names.is_ok_and(|names| names.iter().any(is_mount))
+    };
+    if !SEARCH_PATH.iter().any(has_mounts) {
+        return points;
+    }
+    let paths = UnitPaths::scan(sources);
     for name in &paths.list_units().units {
         if name.kind() != UnitKind::Mount {
             continue;

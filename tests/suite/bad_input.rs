@@ -277,6 +277,17 @@ fn very_many_findings_and_places_end_in_time() {
     let ran = tree.check(&["--select", "E410"]);
     sound("4,000 variables that are needed, 20,000 that are set", &ran);
     assert!(ran.stdout.contains("NEEDED_3999"), "the last is told");
+
+    // Units each of which lacks something that any of the others might make.
+    let tree = self::tree();
+    let unit = fs::read_to_string(tree.at(UNIT)).unwrap();
+    let unit = unit.replace("[Unit]", "[Unit]\nConditionPathExists=/etc/nowhere");
+    for number in 0..600 {
+        tree.write(&format!("/etc/systemd/system/app{number}.service"), unit.as_bytes());
+    }
+    let ran = tree.check(&["--select", "U138"]);
+    sound("600 units with a condition that is not met", &ran);
+    assert!(ran.stdout.contains("600 errors"), "{}", ran.all());
 }
 
 #[test]

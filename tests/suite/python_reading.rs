@@ -146,13 +146,10 @@ nothing = None
     }
     assert_eq!(
         names.kind("function"),
-        Some(DefinitionKind::Function {
-            required: 1,
-            most: Some(2),
-            is_async: false,
-            gives: false
-        })
+        Some(DefinitionKind::Function { required: 1, most: Some(2), is_async: false })
     );
+    let Binding::Defined(function) = names.binding("function") else { unreachable!() };
+    assert!(module.gives_nothing(function));
     assert_eq!(names.kind("nothing"), Some(DefinitionKind::None));
 }
 

@@ -90,12 +90,13 @@ pub(super) fn nothing(graph: &Graph<'_>, name: &ApplicationName) -> Option<(Stri
             _ => return None,
         },
     };
-    match definition_from(graph, index, &factory)? {
-        (DefinitionKind::Function { gives: false, is_async: false, .. }, span) => {
-            Some((factory, span))
-        }
-        _ => None,
-    }
+    let (DefinitionKind::Function { is_async: false, .. }, span) =
+        definition_from(graph, index, &factory)?
+    else {
+        return None;
+    };
+    let module = graph.parsed.iter().find(|module| module.file() == span.file)?;
+    module.gives_nothing(span).then_some((factory, span))
 }
 
 /// The same from any of the modules.

@@ -147,18 +147,15 @@ fn called(block: &[Stmt]) -> Vec<&str> {
 }
 
 /// A generator runs when somebody asks it for something.
-fn yields(body: &[Stmt]) -> bool {
+pub(super) fn yields(body: &[Stmt]) -> bool {
     let mut found = false;
     walk::statements(body, walk::Place::default(), &mut |statement, place| {
         if place.function {
             return;
         }
-        for expression in walk::own_expressions(statement) {
-            walk::expressions(expression, &mut |one| {
-                found |= matches!(one, Expr::Yield(_) | Expr::YieldFrom(_));
-                true
-            });
-        }
+        walk::evaluated(statement, &mut |one| {
+            found |= matches!(one, Expr::Yield(_) | Expr::YieldFrom(_));
+        });
     });
     found
 }

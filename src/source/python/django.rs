@@ -65,14 +65,11 @@ impl Module {
                 start.settings = Some(Spanned { value: value.to_owned(), span });
                 start.forced = true;
             }
-            for expression in walk::own_expressions(statement) {
-                walk::expressions(expression, &mut |found| {
-                    if let Expr::Call(call) = found {
-                        self.started_by(call, &mut start);
-                    }
-                    true
-                });
-            }
+            walk::evaluated(statement, &mut |found| {
+                if let Expr::Call(call) = found {
+                    self.started_by(call, &mut start);
+                }
+            });
         });
         start
     }

@@ -432,16 +432,13 @@ fn called(module: &Module) -> BTreeSet<&str> {
         if place.function || place.conditional || matches!(statement, Stmt::ClassDef(_)) {
             return;
         }
-        for expression in walk::own_expressions(statement) {
-            walk::expressions(expression, &mut |e| {
-                if let Expr::Call(call) = e
-                    && let Expr::Name(name) = &*call.func
-                {
-                    found.insert(name.id.as_str());
-                }
-                true
-            });
-        }
+        walk::evaluated(statement, &mut |e| {
+            if let Expr::Call(call) = e
+                && let Expr::Name(name) = &*call.func
+            {
+                found.insert(name.id.as_str());
+            }
+        });
     });
     found
 }

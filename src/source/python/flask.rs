@@ -35,19 +35,16 @@ impl Module {
     pub fn flask_applications(&self) -> Vec<FlaskApplication> {
         let mut found = Vec::new();
         walk::statements(self.statements(), Place::default(), &mut |statement, _| {
-            for root in walk::own_expressions(statement) {
-                walk::expressions(root, &mut |expression| {
-                    if let Expr::Call(call) = expression
-                        && is_flask(&call.func)
-                    {
-                        found.push(FlaskApplication {
-                            span: self.span(expression),
-                            statics: statics(call),
-                        });
-                    }
-                    true
-                });
-            }
+            walk::evaluated(statement, &mut |expression| {
+                if let Expr::Call(call) = expression
+                    && is_flask(&call.func)
+                {
+                    found.push(FlaskApplication {
+                        span: self.span(expression),
+                        statics: statics(call),
+                    });
+                }
+            });
         });
         found
     }
@@ -203,12 +200,9 @@ impl Module {
                 let mut touched = false;
                 let block = std::slice::from_ref(compound);
                 walk::statements(block, Place::default(), &mut |inner, _| {
-                    for root in walk::own_expressions(inner) {
-                        walk::expressions(root, &mut |expression| {
-                            touched |= is_config(expression) || is_debug(expression);
-                            true
-                        });
-                    }
+                    walk::evaluated(inner, &mut |expression| {
+                        touched |= is_config(expression) || is_debug(expression);
+                    });
                 });
                 touched.then_some(SaysOfDebug::Unknown)
             }
@@ -275,16 +269,12 @@ impl Module {
                         std::slice::from_ref(statement),
                         Place::default(),
                         &mut |inner, _| {
-                            for root in walk::own_expressions(inner) {
-                                walk::expressions(root, &mut |one| {
-                                    let stored =
-                                        matches!(one, Expr::Name(name) if name.ctx.is_store());
-                                    if stored && is_debug(one) {
-                                        said = SaysOfDebug::Unknown;
-                                    }
-                                    true
-                                });
-                            }
+                            walk::evaluated(inner, &mut |one| {
+                                let stored = matches!(one, Expr::Name(name) if name.ctx.is_store());
+                                if stored && is_debug(one) {
+                                    said = SaysOfDebug::Unknown;
+                                }
+                            });
                         },
                     );
                     continue;

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use ruff_python_ast::{ExceptHandler, Expr, Pattern, Stmt};
 
 use super::super::Span;
+use super::called::yields;
 use super::walk;
 use super::{Module, span_of};
 
@@ -36,8 +37,6 @@ pub enum DefinitionKind {
         most: Option<usize>,
         /// `async def`.
         is_async: bool,
-        /// Does it give anything back but `None`, on any way?
-        gives: bool,
     },
     /// `class`.
     Class,
@@ -130,25 +129,30 @@ impl Module {
 
 /// May a function with this body give anything back? One that raises gives nothing, and says why.
 fn gives(body: &[Stmt]) -> bool {
-    let mut found = body.iter().any(|statement| matches!(statement, Stmt::Raise(_)));
+    let mut found =
+        yields(body) || body.iter().any(|statement| matches!(statement, Stmt::Raise(_)));
     walk::statements(body, walk::Place::default(), &mut |statement, place| {
-        if place.function {
-            return;
-        }
-        if let Stmt::Return(node) = statement {
+        if let (Stmt::Return(node), false) = (statement, place.function) {
             found |= node.value.as_deref().is_some_and(|value| !value.is_none_literal_expr());
-        }
-        for expression in walk::own_expressions(statement) {
-            walk::expressions(expression, &mut |one| {
-                found |= matches!(one, Expr::Yield(_) | Expr::YieldFrom(_));
-                true
-            });
         }
     });
     found
 }
 
 impl Module {
+    /// Does the function that is defined there give nothing back but `None`, whichever way it takes?
+    pub fn gives_nothing(&self, definition: Span) -> bool {
+        let mut nothing = false;
+        walk::statements(self.statements(), walk::Place::default(), &mut |statement, _| {
+            if let Stmt::FunctionDef(def) = statement
+                && span_of(self.file, def.name.range) == definition
+            {
+                nothing = !gives(&def.body);
+            }
+        });
+        nothing
+    }
+
     /// How many arguments a function at its top level takes by their place, `*args` aside, where it is
     /// defined once and nothing is made of it.
     pub fn takes_by_place(&self, name: &str) -> Option<usize> {
@@ -262,8 +266,7 @@ impl NameReader<'_> {
                     .count();
                 let places = def.parameters.posonlyargs.len() + def.parameters.args.len();
                 let most = def.parameters.vararg.is_none().then_some(places);
-                let (is_async, gives) = (def.is_async, gives(&def.body));
-                let kind = DefinitionKind::Function { required, most, is_async, gives };
+                let kind = DefinitionKind::Function { required, most, is_async: def.is_async };
                 let kind = if def.decorator_list.is_empty() { kind } else { DefinitionKind::Other };
                 if def.name.as_str() == "__getattr__" {
                     scope.open("the module has its own __getattr__");

@@ -100,12 +100,7 @@ impl<'a> SearchPathReader<'a> {
             }
             _ => {}
         }
-        for expression in walk::own_expressions(statement) {
-            walk::expressions(expression, &mut |found| {
-                self.expression(found);
-                true
-            });
-        }
+        walk::evaluated(statement, &mut |found| self.expression(found));
     }
 
     fn assign(&mut self, target: &'a Expr, value: &'a Expr, place: Place) {

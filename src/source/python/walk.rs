@@ -62,6 +62,16 @@ pub(super) fn own_expressions(statement: &Stmt) -> Vec<&Expr> {
     }
 }
 
+/// Calls `look` on all expressions that a statement evaluates itself, and on all below them.
+pub(super) fn evaluated<'a>(statement: &'a Stmt, look: &mut dyn FnMut(&'a Expr)) {
+    for root in own_expressions(statement) {
+        expressions(root, &mut |expression| {
+            look(expression);
+            true
+        });
+    }
+}
+
 /// Under which conditions a statement runs when the module is imported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Place {

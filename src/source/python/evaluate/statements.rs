@@ -419,20 +419,17 @@ impl<'a> Evaluator<'a> {
             {
                 found = Some("`from … import *`");
             }
-            for expression in walk::own_expressions(s) {
-                walk::expressions(expression, &mut |e| {
-                    if let Expr::Call(call) = e
-                        && let Expr::Name(name) = &*call.func
-                        && matches!(
-                            name.id.as_str(),
-                            "exec" | "globals" | "locals" | "vars" | "setattr"
-                        )
-                    {
-                        found = Some("`exec` or `globals()`");
-                    }
-                    true
-                });
-            }
+            walk::evaluated(s, &mut |e| {
+                if let Expr::Call(call) = e
+                    && let Expr::Name(name) = &*call.func
+                    && matches!(
+                        name.id.as_str(),
+                        "exec" | "globals" | "locals" | "vars" | "setattr"
+                    )
+                {
+                    found = Some("`exec` or `globals()`");
+                }
+            });
         });
         if let Some(why) = found {
             self.open(why, self.span(statement));
