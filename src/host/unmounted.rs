@@ -50,9 +50,8 @@ impl<'h> UnmountedHost<'h> {
 impl Host for UnmountedHost<'_> {
     fn look(&self, path: &Path) -> Lookup {
         let mut lookup = self.base.look(path);
-        if let Outcome::Missing { at } = &lookup.outcome
-            && self.lacks(at)
-        {
+        // The directories on the way to a mount point need not be there either.
+        if matches!(lookup.outcome, Outcome::Missing { .. }) && self.lacks(&lookup.resolved) {
             let kind = HostErrorKind::NotMounted;
             lookup.outcome = Outcome::Failed(HostError { path: path.into(), kind });
         }

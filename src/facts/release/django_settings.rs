@@ -349,15 +349,15 @@ fn texts(value: &ConfigValue) -> Option<Vec<String>> {
 
 impl Django {
     /// Does Django answer every request by 400, whatever its `Host` is?
-    pub fn refuses_all(&self) -> Result<bool, super::super::Why> {
+    pub fn refuses_all(&self) -> Result<bool, Why> {
         Ok(self.allowed_hosts.get()?.is_empty() && !*self.debug.get()? && *self.asks_host.get()?)
     }
 
     /// Does Django answer a request with this `Host` by 400, whatever it asks for
     /// (`HttpRequest.get_host()` and `validate_host()`)?
-    pub fn refuses(&self, host: &str) -> Result<bool, super::super::Why> {
+    pub fn refuses(&self, host: &str) -> Result<bool, Why> {
         if *self.forwarded_host.get()? {
-            return Err(super::super::Why::depends("USE_X_FORWARDED_HOST is on"));
+            return Err(Why::depends("USE_X_FORWARDED_HOST is on"));
         }
         let host = host.to_ascii_lowercase();
         let (name, port) = match host.rsplit_once(':') {

@@ -32,18 +32,13 @@ pub(super) fn read(
     (code, django): (&Code, Option<&Django>),
     look: &dyn Fn(&Path) -> Place,
 ) -> Known<Option<Sqlite>> {
-    let made = |path: &Path, span: Option<Span>, variable: Option<&str>| {
-        let place = look(path);
-        Sqlite {
-            path: place.path,
-            resolved: place.resolved,
-            span,
-            variable: variable.map(str::to_owned),
+    let known = |path: &Path, span: Option<Span>, variable: Option<&str>| {
+        let Place { path, resolved, .. } = look(path);
+        let found = Some(Sqlite { path, resolved, span, variable: variable.map(str::to_owned) });
+        match span {
+            Some(span) => Known::Value(found, Origin::text(span)),
+            None => Known::Observed(found, "the application's settings"),
         }
-    };
-    let known = |found: Sqlite| match found.span {
-        Some(span) => Known::Value(Some(found), Origin::text(span)),
-        None => Known::Observed(Some(found), "the application's settings"),
     };
     let none = || Known::Observed(None, "the application's code");
     if let Some(django) = django {
@@ -58,18 +53,18 @@ pub(super) fn read(
             (false, Ok(here)) if machine.whole => tidy(&here.join(name)),
             _ => return Known::Unknown(Why::depends("where the database will be is not known")),
         };
-        return known(made(&absolute, django.sqlite.span(), None));
+        return known(&absolute, django.sqlite.span(), None);
     }
     let certain = || code.modules.iter().filter(|module| module.certain);
     if let Some(written) = certain().find_map(|module| module.sqlite.as_ref()) {
-        return known(made(Path::new(&written.value), Some(written.span), None));
+        return known(Path::new(&written.value), Some(written.span), None);
     }
     for name in VARIABLES {
         let read = certain().any(|m| m.environment.variables.iter().any(|one| one.name == name));
         let Ok(Some(variable)) = environment.seen_by_application(gunicorn, name) else { continue };
         let url = variable.value.expose_str().filter(|_| read);
         if let Some(path) = url.and_then(crate::source::python::flask::sqlite_file) {
-            return known(made(Path::new(path), variable.span, Some(name)));
+            return known(Path::new(path), variable.span, Some(name));
         }
     }
     none()
