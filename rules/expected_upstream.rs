@@ -24,17 +24,19 @@ pub(super) fn check(deployment: &Deployment, app: &App, out: &mut Sink) -> Resul
         // Where nginx leads to what gunicorn binds, nothing is lost as long as both stay.
         let works = !app.routes.is_empty();
         let (severity, says) = match works {
-            true => (Severity::Warning, format!("{} is not reached where it should be", app.name)),
+            true => {
+                (Severity::Warning, format!("{} is not reached at the expected address", app.name))
+            }
             false => (Severity::Error, "every request gets 502".to_owned()),
         };
         out.report(format!(
-            "{says}: nginx should connect to {meant}, but gunicorn listens on {on}"
+            "{says}: nginx is expected to connect to {meant}, but gunicorn listens on {on}"
         ))
         .severity(severity)
         .at_some(first.origin.span(), "listens here")
         .at(wanted.span, "expected here")
         .subject(format!("expected {meant}"))
-        .help(format!("make gunicorn listen where it is expected: --bind {meant}"));
+        .help(format!("make gunicorn listen at the expected address: --bind {meant}"));
         return Ok(());
     }
     if bounds.iter().any(|bound| meant.reaches(&bound.endpoint).is_none()) {
@@ -66,8 +68,7 @@ fn leads(deployment: &Deployment, app: &App, meant: &Endpoint, out: &mut Sink) -
     let name = &app.name;
     let message = match app.routes.first() {
         Some(route) => format!(
-            "{name} is not reached where it should be: nginx connects to {}, but should connect to \
-             {meant}",
+            "{name} is not reached at the expected address: nginx connects to {}, not to {meant}",
             route.endpoint
         ),
         None => format!("no request reaches {name} through nginx: no site passes to {meant}"),

@@ -53,12 +53,16 @@ fn stranger(app: &App) -> Result<Option<Harm>, Why> {
         }
         let shown = if settings.is_secret(what) { "another one" } else { name };
         return Ok(Some((
-            format!("it should change its {what} to {shown}, which PrivateUsers= hides from it"),
-            known.span(),
-            "should change to this",
             format!(
-                "In [Service]:\n{key}={shown}\nand remove --{what} from gunicorn's options: \
-                 systemd changes it before gunicorn runs"
+                "it is told to switch its {what} to {shown}, which PrivateUsers= hides from it"
+            ),
+            known.span(),
+            "told to switch to this",
+            format!(
+                "In [Service]:\n\
+                 {key}={shown}\n\
+                 and remove --{what} from gunicorn's options: systemd switches the {what} before \
+                 gunicorn runs"
             ),
         )));
     }

@@ -40,7 +40,7 @@ fn held_against(model: &Model, app: &App, prefix: &str, out: &mut Sink) {
     let span = app.variable("SCRIPT_NAME").ok().flatten().and_then(|variable| variable.span);
     let places = wrong.iter().map(|(pass, _)| (pass.word, "passed on from here".to_owned()));
     let places =
-        places.chain(span.map(|span| (span, "what every path must begin with".to_owned())));
+        places.chain(span.map(|span| (span, "every path must begin with this".to_owned())));
     let whole = if others { "to it here" } else { "to it" };
     let stripped = first.cut && first.location.starts_with(prefix);
     let help = match stripped {
@@ -49,8 +49,7 @@ fn held_against(model: &Model, app: &App, prefix: &str, out: &mut Sink) {
                  proxy_pass http://APP;\nor take SCRIPT_NAME out"
         }
         false => {
-            "set SCRIPT_NAME to the location's path, or remove it if the application \
-                  is asked for at /"
+            "set SCRIPT_NAME to the location's path, or remove it if the application is served at /"
         }
     };
     out.about(Some(app));

@@ -48,13 +48,13 @@ pub(super) fn check(
         }
         out.about(Some(app));
         out.report(format!(
-            "static files get 404: Django's pages ask for them below {url}, which nginx passes on to \
-             Django, and they are served below {prefix}"
+            "static files get 404: Django's pages request them below {url}, which nginx passes on \
+             to Django, but nginx serves them below {prefix}"
         ))
         .at(directory.span, format!("served for {}", location_title(model, location.id)))
-        .at_known(&django.static_url, "what Django's pages link to")
+        .at_known(&django.static_url, "Django's pages link to this")
         .help(format!(
-            "make both the same: location {url} {{ … }} in nginx, or in Django's settings\n\
+            "use the same path in both: location {url} {{ … }} in nginx, or in Django's settings\n\
              STATIC_URL = \"{prefix}\""
         ))
         .fix(Safety::Manual, format!("serve {url}"));

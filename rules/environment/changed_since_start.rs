@@ -3,11 +3,11 @@ use crate::facts::{App, Why};
 use crate::rule::{EvidenceKind, Safety, Sink};
 
 crate::rule! {
-    /// A reload does not bring the new values: gunicorn's master was started with others.
+    /// A reload does not apply the new values: gunicorn's master was started with the old ones.
     ///
     /// Measured: `EnvironmentFile=` and `Environment=` reach gunicorn only at startup. SIGHUP
     /// reloads the application with the master's old environment; SIGUSR2 keeps it too. Values are
-    /// compared without being kept or shown. A removed variable is not reported: systemd may have
+    /// compared without being stored or shown. A removed variable is not reported: systemd may have
     /// set it from elsewhere.
     ///
     /// By hand: `systemctl daemon-reload && systemctl restart myapp`.
@@ -52,7 +52,10 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         return Err(why.clone());
     }
     if let Some(file) = launch.sourced.iter().find(|f| !f.certain().ends_with("bin/activate")) {
-        return Err(Why::not_read(format!("a shell reads {} on the way", file.certain())));
+        return Err(Why::not_read(format!(
+            "a shell reads {} before it starts gunicorn",
+            file.certain()
+        )));
     }
     let running = master.environment.get()?;
     let reaches_gunicorn = |name: &str, set: &Variable| {

@@ -5,10 +5,10 @@ use crate::rule::{Edit, Safety, Sink};
 crate::rule! {
     /// A comment after a value is part of the value that the application gets.
     ///
-    /// systemd allows comments only on their own lines. `A=x # note` gives the process
-    /// `x # note`, and `A="x" # note` gives it `x# note`; nothing is logged. A shell, docker and
-    /// most libraries for `.env` files cut it off, so the same file works on a laptop. (Measured
-    /// on systemd 252 and 257.)
+    /// systemd allows comments only on their own lines. `A=x # note` gives the process `x # note`,
+    /// and `A="x" # note` gives it `x# note`; nothing is logged. A shell, docker and most libraries
+    /// for `.env` files cut the comment off, so the same file works on a laptop. (Measured on
+    /// systemd 252 and 257.)
     ///
     /// Proved by `environment-comment`: the comment became part of the value that the
     /// application saw.
@@ -22,7 +22,7 @@ crate::rule! {
     /// # on the data disk
     /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db
     /// ```
-    /// A `#` without a blank before it, or in quotes, is intended:
+    /// A `#` without a space before it, or in quotes, is intended:
     /// ```env,good
     /// SECRET_KEY='9f2c1b7e5d8a # f03b6c7d1e2a5f4988c'
     /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db

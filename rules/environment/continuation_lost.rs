@@ -6,11 +6,11 @@ crate::rule! {
     /// A variable is cut off, or is not set at all, because of a backslash at the end of a line.
     ///
     /// A backslash before the end of a line joins it with the next one. In a file with Windows line
-    /// ends (CRLF) it comes before the carriage return and escapes that: the value ends there, and
-    /// the next line is lost. In double quotes the backslash and the line end become part of the
-    /// value. And before systemd 254 a comment that ends in a backslash continues on the next line,
-    /// so the variable assigned there is not set. Nothing is logged for any of them. (Measured on
-    /// systemd 252, 257 and 262.)
+    /// ends (CRLF) the backslash comes before the carriage return and escapes it: the value ends
+    /// there, and the next line is lost. In double quotes the backslash and the line end become
+    /// part of the value. And before systemd 254 a comment that ends in a backslash continues on
+    /// the next line, so the variable assigned there is not set. Nothing is logged in any of these
+    /// cases. (Measured on systemd 252, 257 and 262.)
     ///
     /// By hand: `sed -i 's/\r$//' /etc/myapp.env`, and no backslash at the end of a comment; then
     /// `systemctl restart`: a reload keeps the old environment.
@@ -19,7 +19,7 @@ crate::rule! {
     /// value.
     ///
     /// Proved by `environment-comment-swallows`: the variable below the comment never arrived, the
-    /// application broke off with KeyError at its start, and every request got 502.
+    /// application failed with KeyError at startup, and every request got 502.
     ///
     /// ```env,bad
     /// SECRET_KEY=9f2c1b7e5d8a4f03b6c7d1e2a5f4988c
@@ -40,7 +40,7 @@ crate::rule! {
     /// /usr/lib/systemd/libsystemd-shared-252.so
     /// ```
     ///
-    /// A backslash that was left behind makes one value of two assignments:
+    /// A leftover backslash turns two assignments into one value:
     ///
     /// ```env,bad
     /// SECRET_KEY=9f2c1b7e5d8a4f03b6c7d1e2a5f4988c\
@@ -51,8 +51,8 @@ crate::rule! {
     /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db
     /// ```
     ///
-    /// From systemd 254 on a comment ends with its line, and a comment of several lines may end
-    /// them as it likes; values in several lines are all right:
+    /// From systemd 254 on a comment ends with its line, so the lines of a longer comment may end
+    /// in a backslash; values of several lines are all right:
     ///
     /// ```env,good
     /// # the old one was C:\mail\

@@ -10,21 +10,21 @@ crate::rule! {
     ///
     /// SQLAlchemy takes the driver from the URL's scheme, and imports it when the engine is made:
     ///
-    /// - `postgres://` is no dialect since SQLAlchemy 1.4 (*Can't load plugin:
+    /// - `postgres://` has not been a dialect since SQLAlchemy 1.4 (*Can't load plugin:
     ///   sqlalchemy.dialects:postgres*); write `postgresql://`;
     /// - `postgresql://` means psycopg2 up to SQLAlchemy 2.0, and psycopg 3 from 2.1 on;
     /// - `postgresql+asyncpg://`, `mysql+pymysql://` and the like name the driver.
     ///
-    /// The variables for databases, such as DATABASE_URL, are checked; if the code is not seen to
-    /// read one at startup, this is a warning. Code that names a scheme itself may change the
-    /// environment's value, so nothing is reported. Only the scheme of the value is read, and
-    /// nothing is shown.
+    /// The variables for databases, such as DATABASE_URL, are checked; if the code is not known to
+    /// read one at startup, this is a warning. Nothing is reported if the code itself names a
+    /// scheme, because it may change the environment's value. Only the scheme of the value is read,
+    /// and nothing is shown.
     ///
     /// By hand: write the scheme that names the installed driver (`postgresql+psycopg2://`), or
     /// install the driver.
     ///
-    /// Proved by `database-url-driver`: the reload returned 0, the master ended, and the site
-    /// answered 502 until the end.
+    /// Proved by `database-url-driver`: the reload returned 0, the master exited, and the site
+    /// answered 502 for the rest of the run.
     ///
     /// ```env,bad
     /// SECRET_KEY=7f1c9a52f0b84d3f9d0e6c1a5b2e8f47

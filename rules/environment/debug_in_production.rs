@@ -9,13 +9,13 @@ crate::rule! {
     ///
     /// Flask treats `FLASK_DEBUG` as true unless it is empty, `0`, `false` or `no`, in upper or
     /// lower case: `off` and `n` turn debugging **on** (`flask.helpers.get_debug_flag`). Before
-    /// Flask 2.3 `FLASK_ENV=development` turned it on too, and configuration classes are still
-    /// chosen by it. Most settings modules read `DEBUG=1`; if none of the application's modules
-    /// mentions it, it turns nothing on. Measured under gunicorn: no traceback is shown, but a
-    /// request that lacks a field gets 500 where it got 400.
+    /// Flask 2.3 `FLASK_ENV=development` turned it on too, and code still chooses configuration
+    /// classes by it. Most settings modules read `DEBUG=1`; if none of the application's modules
+    /// mentions `DEBUG`, the variable turns nothing on. Measured under gunicorn: no traceback is
+    /// shown, but a request that lacks a field gets 500 where it got 400.
     ///
-    /// Proved by `debug-in-production`: a request without a field was answered with 500
-    /// instead of 400, as the debug mode lets the exception through.
+    /// Proved by `debug-in-production`: a request without a field was answered with 500 instead of
+    /// 400, because debug mode lets the exception through.
     ///
     /// ```env,bad
     /// SECRET_KEY=9f2c1b7e5d8a4f03b6c7d1e2a5f4988c
@@ -40,8 +40,8 @@ crate::rule! {
     /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db
     /// FLASK_DEBUG=off
     /// ```
-    /// In the unit, where the code chooses its configuration by it (Flask from 2.3 on no longer
-    /// reads it):
+    /// `FLASK_ENV` in the unit, in code that chooses its configuration by it (Flask itself no
+    /// longer reads it from 2.3 on):
     /// ```python,bad
     /// import os
     ///
@@ -54,12 +54,12 @@ crate::rule! {
     /// [Service]
     /// Environment=FLASK_ENV=development
     /// ```
-    /// Nothing reads it here:
+    /// Here nothing reads `FLASK_ENV`:
     /// ```ini,good,drop-in
     /// [Service]
     /// Environment=FLASK_ENV=development
     /// ```
-    /// Nor `DEBUG`, which is the application's own:
+    /// Nor does anything read `DEBUG`, which only the application could:
     /// ```env,good
     /// SECRET_KEY=9f2c1b7e5d8a4f03b6c7d1e2a5f4988c
     /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db
@@ -78,7 +78,7 @@ crate::rule! {
     /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db
     /// DEBUG=1
     /// ```
-    /// Here the environment file, which overrides the unit, turns it off again:
+    /// Here the environment file overrides the unit and turns debug mode off again:
     /// ```ini,good,drop-in
     /// [Service]
     /// Environment=DEBUG=1
@@ -117,7 +117,8 @@ crate::rule! {
     /// [Install]
     /// WantedBy=multi-user.target
     /// ```
-    /// In the code itself; under `if __name__ == "__main__":` it is only for `python app.py`:
+    /// Debug mode in the code itself; under `if __name__ == "__main__":` it applies only to `python
+    /// app.py`:
     ///
     /// ```python,bad
     /// from flask import Flask
@@ -133,7 +134,8 @@ crate::rule! {
     /// if __name__ == "__main__":
     ///     app.run(debug=True)
     /// ```
-    /// Or the configuration says so that it loads; one that is loaded nowhere says nothing:
+    /// Debug mode in the configuration that the code loads; a configuration that nothing loads does
+    /// not count:
     ///
     /// ```python,bad
     /// from flask import Flask
@@ -173,8 +175,8 @@ crate::rule! {
     /// ```
     ///
     /// Django's `DEBUG`, in the settings this application starts with: error pages show source code
-    /// and settings to anyone who causes one (measured on Django 5.2), and every query is kept in
-    /// memory.
+    /// and settings to anyone who causes an error (measured on Django 5.2), and every query is kept
+    /// in memory.
     E408 "debug-in-production" {
         severity: Error, impact: Exposure, fix: Some(Safe), item: Environment, hop: Release,
         since: "0.1.0", check: App(check)
@@ -217,7 +219,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
              this application starts with",
         )
         .at_known(debug, "debug mode in production")
-        .help("write DEBUG = False there, or read it from the environment, off unless set")
+        .help("write DEBUG = False there, or read it from the environment, with off as the default")
         .subject("DEBUG in settings")
         .fix(Safety::Manual, "set DEBUG = False in Django's settings");
     }

@@ -4,15 +4,16 @@ use crate::rule::prelude::*;
 crate::rule! {
     /// A variable is set twice in an environment file, and the first line has no effect.
     ///
-    /// systemd uses the last one and logs nothing (measured on 252, 257 and 262). Changing the
+    /// systemd uses the last line and logs nothing (measured on 252, 257 and 262). Changing the
     /// other line, by hand or with a deployment script that looks for the first, changes nothing;
-    /// or a line added at the end for a test stays in production. Lines with the same value are not
-    /// reported, nor is a second file that sets a variable again: several files are meant for that.
+    /// and a line added at the end for a test stays in production. Lines with the same value are
+    /// not reported, nor is a second file that sets a variable again: several files are meant for
+    /// that.
     ///
     /// By hand: keep the line that you want and delete the others; then `systemctl restart`.
     ///
-    /// Proved by `environment-duplicate`: the application saw the value of the last line, and a
-    /// change of the first one was not to be seen after a restart.
+    /// Proved by `environment-duplicate`: the application saw the value of the last line, and
+    /// changing the first one had no effect after a restart.
     ///
     /// ```env,bad
     /// SECRET_KEY=9f2c1b7e5d8a4f03b6c7d1e2a5f4988c
@@ -28,7 +29,7 @@ crate::rule! {
     /// MAIL_SERVER=localhost
     /// ```
     ///
-    /// Healthy: twice the same.
+    /// Healthy: the same value twice.
     ///
     /// ```env,good
     /// SECRET_KEY=9f2c1b7e5d8a4f03b6c7d1e2a5f4988c

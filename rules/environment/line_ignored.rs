@@ -9,12 +9,12 @@ crate::rule! {
     /// `NAME=value`: `export NAME=value`, a name with a dash or a dot or a leading digit, `NAME:
     /// value`, and the first line of a file that starts with a byte order mark are all ignored. The
     /// unit still starts, but the application lacks the variable: at the next reload its workers do
-    /// not boot. For a bad name there is a line `Ignoring invalid environment assignment` in the
-    /// journal, for `NAME: value` and a line without `=` there is nothing. (Measured on systemd 252
-    /// and 257.)
+    /// not boot. For a bad name the journal has a line `Ignoring invalid environment assignment`;
+    /// for `NAME: value` and for a line without `=` it has nothing. (Measured on systemd 252 and
+    /// 257.)
     ///
-    /// Proved by `environment-export`: the variable never arrived, the application broke
-    /// off with KeyError at its start, and every request got 502.
+    /// Proved by `environment-export`: the variable never arrived, the application failed with
+    /// KeyError at startup, and every request got 502.
     ///
     /// ```env,bad
     /// export SECRET_KEY=9f2c1b7e5d8a4f03b6c7d1e2a5f4988c
@@ -24,7 +24,7 @@ crate::rule! {
     /// SECRET_KEY=9f2c1b7e5d8a4f03b6c7d1e2a5f4988c
     /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db
     /// ```
-    /// Blanks around `=`, comments, blank lines and quotes are all right:
+    /// Spaces around `=`, comments, blank lines and quotes are all right:
     /// ```env,good
     /// # export is not needed here
     /// ; nor here
@@ -75,7 +75,10 @@ fn report(app: &App, read: &ReadFile, line: &Ignored, out: &mut Sink) {
     let name = meant.as_ref().map(|name| name.value.as_str());
     let (cause, repair) = words(line.kind, name.unwrap_or("NAME"));
     let message = match name {
-        Some(name) => format!("{name} is not set from {path}: systemd drops the line, {cause}"),
+        Some(name) => format!(
+            "{name} is not set from {path}: systemd drops the line, because \
+                               {cause}"
+        ),
         None => format!("systemd drops line {number} of {path}: {cause}"),
     };
     let set_elsewhere = name.is_some_and(|name| app.environment.variables.contains_key(name));
@@ -133,11 +136,11 @@ fn words(kind: IgnoredKind, name: &str) -> (&'static str, String) {
             format!("rename it here and where the code reads it\n{again}"),
         ),
         IgnoredKind::NoEquals => (
-            "there is no `=` in it",
+            "the line has no `=`",
             "write NAME=value; quote a value of several lines, or delete the line".to_owned(),
         ),
         IgnoredKind::TooLong => (
-            "it is longer than systemd can read",
+            "the line is longer than systemd can read",
             "put the value into a file, and only the file's path here".to_owned(),
         ),
     }
@@ -146,7 +149,7 @@ fn words(kind: IgnoredKind, name: &str) -> (&'static str, String) {
 fn short(kind: IgnoredKind) -> &'static str {
     match kind {
         IgnoredKind::Export => "`export` is shell syntax",
-        IgnoredKind::Bom => "a byte order mark is before it",
+        IgnoredKind::Bom => "preceded by a byte order mark",
         IgnoredKind::Colon => "should be `=`",
         IgnoredKind::Section => "sections have no place here",
         IgnoredKind::EmptyName => "no name",

@@ -7,12 +7,12 @@ crate::rule! {
     /// The application gets `$HOME` or `~` literally: systemd expands nothing in an environment
     /// file.
     ///
-    /// A shell that reads the same file (`source`, `set -a`) and docker compose put the variable's
-    /// value there; systemd passes on the five letters, in double quotes too, and logs nothing
-    /// (measured on 252, 257 and 262). With `PATH=/opt/tools/bin:$PATH` only programs in the first
-    /// directory are found. Only certain cases are reported: a variable that is set for this
-    /// service, `${NAME}` in capitals, `$(command …)`, and `~/` at the start. Single quotes mean it
-    /// literally. The unit's own `Environment=` is U141.
+    /// A shell that reads the same file (`source`, `set -a`) and docker compose insert the
+    /// variable's value; systemd passes on the text `$HOME` as it is, in double quotes too, and
+    /// logs nothing (measured on 252, 257 and 262). With `PATH=/opt/tools/bin:$PATH` only programs
+    /// in the first directory are found. Only certain cases are reported: a variable that is set
+    /// for this service, `${NAME}` in capitals, `$(command …)`, and `~/` at the start. Text in
+    /// single quotes is taken as meant literally. The unit's own `Environment=` is U141.
     ///
     /// By hand: write the full text, then `systemctl restart`.
     ///
@@ -38,7 +38,7 @@ crate::rule! {
     /// UPLOADS=~/uploads
     /// ```
     ///
-    /// Healthy: characters that a password may have.
+    /// Healthy: characters that may occur in a password.
     ///
     /// ```env,good
     /// SECRET_KEY=u$(b2)8$x7~${q}w$Zs!5vJ$q0

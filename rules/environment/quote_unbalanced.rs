@@ -11,7 +11,7 @@ crate::rule! {
     /// 252 and 257.)
     ///
     /// Proved by `environment-quote`: the rest of the file became part of one value, the
-    /// application broke off with KeyError at its start, and every request got 502.
+    /// application failed with KeyError at startup, and every request got 502.
     ///
     /// ```env,bad
     /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db
@@ -23,14 +23,15 @@ crate::rule! {
     /// SECRET_KEY="9f2c1b7e5d8a4f03b6c7d1e2a5f4988c"
     /// LOG_LEVEL=info
     /// ```
-    /// A value of several lines, and a quote inside a word:
+    /// Healthy: a value of several lines, and a quote inside a word:
     /// ```env,good
     /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db
     /// SECRET_KEY="9f2c1b7e5d8a4f03
     /// b6c7d1e2a5f4988c"
     /// MOTTO=it's
     /// ```
-    /// The next quote in the file closes it, and the string that one should open stays open:
+    /// The next quote in the file closes the value, and the string that this quote was meant to
+    /// open stays open:
     /// ```env,bad
     /// DATABASE_URL=sqlite:////srv/myapp/shared/myapp.db
     /// SECRET_KEY="9f2c1b7e5d8a4f03b6c7d1e2a5f4988c
@@ -68,13 +69,14 @@ fn report(assignment: &EnvAssignment, out: &mut Sink) {
         ([], false) => format!("lines {first} to {last} all end up in {name}: {end}"),
         ([one], _) => format!("{one} is not set, because its line ends up in {name}: {end}"),
         ([one, rest @ ..], _) => format!(
-            "{one} and {} more are not set, lines {first} to {last} end up in {name}: {end}",
+            "{one} and {} more are not set, because lines {first} to {last} end up in {name}: \
+             {end}",
             rest.len()
         ),
     };
     let finding = out
         .report(message)
-        .at(assignment.name.span, format!("{end}, the value ends on line {last}"))
+        .at(assignment.name.span, format!("{end}; the value ends on line {last}"))
         .help(format!(
             "close the quote at the end of the value of {name}; a reload keeps the old environment"
         ))

@@ -8,7 +8,7 @@ crate::rule! {
     /// Every account on the host can read the application's secrets, or nginx serves them.
     ///
     /// systemd reads an environment file as root before it becomes the service's user: mode 0600
-    /// and owner root are enough. A file inside a release goes with the release, one in a git
+    /// and owner root are enough. A file inside a release disappears with the release, one in a git
     /// working tree is a `git add .` away from being published, and one under nginx's `root` can be
     /// fetched by anyone. Access through its group is assumed to be intended. A file that sets only
     /// `PORT`, `WEB_CONCURRENCY` and the like contains no secret.
@@ -22,7 +22,7 @@ crate::rule! {
     /// ```tree,fixed
     /// /etc/myapp.env mode=0640
     /// ```
-    /// Closed by the directory above it, or readable by a group:
+    /// Healthy: closed by the directory above it, or readable by a group:
     /// ```ini,good,drop-in
     /// [Service]
     /// EnvironmentFile=
@@ -154,7 +154,8 @@ fn report_place(app: &App, file: &EnvironmentFile, read: &ReadFile, out: &mut Si
         _ => match &read.git_tree {
             Some(tree) => (
                 format!(
-                    "the secrets in {path} are one `git add` from being published: {} is a working tree",
+                    "the secrets in {path} are one `git add` away from being published: {} is a \
+                     git working tree",
                     tree.display()
                 ),
                 None,

@@ -12,14 +12,14 @@ crate::rule! {
     ///
     /// `os.environ["NAME"]` at the top level of a module that gunicorn imports raises `KeyError` if
     /// NAME is not set; so do python-decouple's `config("NAME")`, environs' `env.str("NAME")` and a
-    /// field without default of a pydantic-settings class. When no new worker boots, gunicorn ends
-    /// itself (status 3 or 1), and HUP is no exception. Variables that systemd itself sets (PATH,
-    /// HOME, USER …) exist; PWD does not. A read under a condition, in `try … except KeyError` or
-    /// in a function counts only if `.env.example` also lists the variable. The variables in
+    /// field without default of a pydantic-settings class. When no new worker boots, gunicorn exits
+    /// (with status 3 or 1), after a HUP as well. Variables that systemd itself sets (PATH, HOME,
+    /// USER …) exist; PWD does not. A read under a condition, in `try … except KeyError` or in a
+    /// function counts only if `.env.example` also lists the variable. The variables in
     /// `required-variables` of deploy-doctor.toml must be set, whatever the code shows.
     ///
-    /// Proved by `environment-variable-missing`: the application broke off with KeyError at
-    /// its start, and every request got 502.
+    /// Proved by `environment-variable-missing`: the application failed with KeyError at startup,
+    /// and every request got 502.
     ///
     /// ```python,bad
     /// import os
@@ -41,7 +41,7 @@ crate::rule! {
     /// SECRET_KEY=9f2c1b7e5d8a4f03b6c7d1e2a5f4988c
     /// STRIPE_API_KEY=rk_9f2c1b7e5d8a4f03
     /// ```
-    /// With a default, under a condition, or set by gunicorn's command line:
+    /// Healthy: with a default, under a condition, or set by gunicorn's command line:
     /// ```python,good
     /// import os
     ///
@@ -237,7 +237,8 @@ fn judge<'s>(
     } else {
         (
             format!(
-                "no worker boots after a reload: {name} is set nowhere, the code needs it{guess}"
+                "no worker boots after a reload: {name} is set nowhere, but the code needs \
+                 it{guess}"
             ),
             "raises without it",
         )
@@ -245,7 +246,7 @@ fn judge<'s>(
     let finding = out
         .report(message)
         .at(span, cause)
-        .at_some(near.and_then(|(_, span)| span), "nothing reads this one")
+        .at_some(near.and_then(|(_, span)| span), "nothing reads this variable")
         .help(help(app, name))
         .subject(name);
     if empty {
@@ -269,8 +270,8 @@ fn told_where<'s>(
 ) -> &'s mut Finding {
     let written = &unknown.name.value;
     out.report(format!(
-        "no worker boots after a reload: the code needs {name}, and `{written}`, which sets it, is \
-         not a gunicorn setting: raw_env is"
+        "no worker boots after a reload: the code needs {name}, but `{written}` does not set it, \
+         because gunicorn's setting is raw_env"
     ))
     .at(span, "raises without it")
     .at(unknown.name.span, "gunicorn ignores this")
@@ -308,7 +309,10 @@ fn told_lost<'s>(
     ))
     .at(span, "raises without it")
     .at(lost.span, note)
-    .help("Fix the line as U141 says, then restart the unit: a reload keeps the old environment")
+    .help(
+        "Correct the line as U141 says, then restart the unit: a reload keeps the old \
+           environment",
+    )
     .subject(name)
 }
 

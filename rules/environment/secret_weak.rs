@@ -12,11 +12,11 @@ crate::rule! {
     /// the key nor its length is shown. The files of a repository may be filled in on deployment,
     /// so they are not checked.
     ///
-    /// By hand: set a new one, then restart; everybody must sign in again: `python3 -c 'import
+    /// By hand: set a new key, then restart; everybody must sign in again: `python3 -c 'import
     /// secrets; print(secrets.token_hex(32))'`.
     ///
-    /// Proved by `secret-weak`: a cookie that was signed with the guessed key from outside was taken
-    /// for the application's own.
+    /// Proved by `secret-weak`: a cookie signed outside the application with the guessed key was
+    /// accepted as the application's own.
     ///
     /// ```env,bad
     /// SECRET_KEY=changeme

@@ -4,20 +4,21 @@ use crate::rule::prelude::*;
 crate::rule! {
     /// systemd cannot load an environment file, so gunicorn does not start.
     ///
-    /// An environment file is UTF-8. A name or value that is not (a file in Latin-1 with a single
-    /// `é`), or one NUL byte anywhere (a file that Windows saved as UTF-16), makes systemd load
-    /// none of it: the start ends with `Failed to load environment files: Invalid argument` (or
-    /// `Bad message`), and gunicorn is not run. A running gunicorn lasts until its next restart or
-    /// crash. With a `-` before the path gunicorn starts, silently and without any variable of the
-    /// file. Linux passes no assignment of 128 KiB or more to a program (203/EXEC), with or without
-    /// the `-`. (Measured on systemd 252, 257 and 262; comments may hold any byte but NUL.)
+    /// An environment file must be UTF-8. A name or value that is not (a file in Latin-1 with a
+    /// single `é`), or one NUL byte anywhere (a file that Windows saved as UTF-16), makes systemd
+    /// load nothing from the file: the start ends with `Failed to load environment files: Invalid
+    /// argument` (or `Bad message`), and gunicorn is not run. A running gunicorn lasts until its
+    /// next restart or crash. With a `-` before the path gunicorn starts, silently and without any
+    /// variable from the file. Linux passes no assignment of 128 KiB or more to a program
+    /// (203/EXEC), with or without the `-`. (Measured on systemd 252, 257 and 262; comments may
+    /// contain any byte but NUL.)
     ///
     /// By hand: `iconv -f latin1 -t utf-8`, or `-f utf-16`, then `systemctl restart`.
     ///
     /// Proved by `environment-not-utf8`: the unit did not start, and every request got 502.
     ///
-    /// Proved by `environment-nul-optional`: the application got no variable of the file and broke
-    /// off with KeyError at its start, and every request got 502.
+    /// Proved by `environment-nul-optional`: the application got no variable of the file and failed
+    /// with KeyError at startup, and every request got 502.
     ///
     /// One letter in Latin-1:
     ///

@@ -7,26 +7,27 @@ crate::rule! {
     ///
     /// Measured on gunicorn 20.1 to 27.0: new code that fails at import ends the master 0.3 to 4
     /// seconds after SIGHUP, with any number of workers, while `systemctl reload` returns 0. An
-    /// import that calls `sys.exit()` is worse: the master survives and starts about 18 workers per
-    /// second for ever.
+    /// import that calls `sys.exit()` is worse: the master survives and keeps starting about 18
+    /// workers per second.
     ///
     /// Checked only with `--preflight`, on a live host: the application is imported as the
     /// service's user and never as root, with the service's directory, environment and Python,
     /// through gunicorn's own loader, in its own session that is killed after 30 seconds. No socket
     /// is opened. `gunicorn --check-config` does less: it runs as the caller, returns 0 for
     /// `SystemExit(0)` and for an unknown worker class, and fails if `--pythonpath` or `raw_env` is
-    /// needed. The exception's type, the missing name and the place are shown, never its text.
+    /// needed. The exception's type, the missing name and the place are shown, but never the
+    /// exception's text.
     ///
     /// By hand: repair the import, and reload only then.
     ///
-    /// Proved by `app-import-denied`: imported by root it worked, the reload returned 0, gunicorn's
-    /// workers got PermissionError, and the site answered 502 until the end.
+    /// Proved by `app-import-denied`: imported by root the code worked, the reload returned 0,
+    /// gunicorn's workers got PermissionError, and the site answered 502 for the rest of the run.
     ///
     /// Proved by `app-import-exits`: `gunicorn --check-config` and the reload returned 0, the unit
     /// stayed active, and no request was answered any more: gunicorn starts workers for ever.
     ///
     /// Proved by `app-import-fails`: `--preflight` had named the KeyError; the reload returned 0,
-    /// the master ended, and the site answered 502 until the end.
+    /// the master exited, and the site answered 502 for the rest of the run.
     ///
     /// ```text,bad,command=import
     /// {"stage": "import", "kind": "ModuleNotFoundError", "text": "No module named 'stripe'",

@@ -4,20 +4,21 @@ use crate::facts::release::interface::Interface;
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// Every request gets 500: the worker class and the application speak different interfaces.
+    /// Every request gets 500: the worker class and the application use different interfaces.
     ///
     /// An ASGI application (FastAPI, Starlette, Quart, Django's `get_asgi_application()`) is called
     /// as `application(scope, receive, send)` and needs a worker that does so:
     /// `uvicorn.workers.UvicornWorker` or gunicorn's own `asgi` (from 24.1). `sync`, `gthread`,
-    /// `gevent` and the others call `application(environ, start_response)`, as WSGI applications
-    /// (Flask, Django's `get_wsgi_application()`) need it. gunicorn notices nothing: it starts, the
-    /// reload succeeds, and each request ends in a TypeError.
+    /// `gevent` and the others call `application(environ, start_response)`, which is what WSGI
+    /// applications (Flask, Django's `get_wsgi_application()`) need. gunicorn notices nothing: it
+    /// starts, the reload succeeds, and each request ends in a TypeError.
     ///
     /// The kind of application is read from the code, through the release's own modules and
     /// factories; adapters (`WsgiToAsgi`, `a2wsgi`) are known. When in doubt, nothing is reported.
     ///
     /// By hand: `--worker-class uvicorn.workers.UvicornWorker` (with the package uvicorn-worker:
-    /// `uvicorn_worker.UvicornWorker`) for an ASGI application; none, or `gthread`, for WSGI.
+    /// `uvicorn_worker.UvicornWorker`) for an ASGI application; for WSGI no `--worker-class`, or
+    /// `gthread`.
     ///
     /// Proved by `app-interface-mismatch`: gunicorn started and the reload returned 0, and every
     /// request got 500.
@@ -113,7 +114,10 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             "Start ASGI workers: pip install uvicorn uvicorn-worker, then\n  --worker-class \
              uvicorn_worker.UvicornWorker"
         }
-        Interface::Wsgi => "Start WSGI workers: --worker-class gthread, or none (sync)",
+        Interface::Wsgi => {
+            "Start WSGI workers: --worker-class gthread, or no --worker-class \
+                            (sync)"
+        }
     };
     finding
         .help(format!("{help}\nand restart: a reload keeps the worker class of the command line."))
@@ -187,6 +191,6 @@ fn uncalled(app: &App, out: &mut Sink) -> bool {
     finding
         .help(format!("make gunicorn call it: '{module}:{name}()', in quotes"))
         .subject(format!("{module}:{name}"))
-        .fix(Safety::Manual, "call the factory");
+        .fix(Safety::Manual, "make gunicorn call the factory");
     true
 }

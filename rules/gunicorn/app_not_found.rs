@@ -15,18 +15,19 @@ crate::rule! {
     /// reload, measured in every version and with any number of workers.
     ///
     /// `module:name` is looked for in the directory that gunicorn changes to (`--chdir`, else the
-    /// working directory) and along `--pythonpath` and `PYTHONPATH`. The name must stand at the
-    /// top level of the module: a plain name, or a call of one with literal arguments
-    /// (`wsgi:create_app("production")`), and must not return `None`, as a function without `return app`
-    /// does; just `wsgi` means `wsgi:application`. If the module may define names out of sight
-    /// (`from x import *`, a branch) nothing is reported. In a repository, where the installed packages
-    /// are not known, a missing module is reported only if a file has a similar name.
+    /// working directory) and along `--pythonpath` and `PYTHONPATH`. The name must be defined at
+    /// the top level of the module. It is a plain name, or a call with literal arguments
+    /// (`wsgi:create_app("production")`), which must not return `None`, as a function without
+    /// `return app` does. `wsgi` alone means `wsgi:application`. If the module may define names in
+    /// ways that are not followed (`from x import *`, a branch), nothing is reported. In a
+    /// repository, where the installed packages are not known, a missing module is reported only if
+    /// a file has a similar name.
     ///
-    /// By hand: correct the name, or the directory; `ls` what is there. Then try it before the
-    /// reload: `cd /srv/myapp/current && .venv/bin/python -c 'from wsgi import app'`.
+    /// By hand: correct the name, or the directory; `ls` shows which modules exist. Then try it
+    /// before the reload: `cd /srv/myapp/current && .venv/bin/python -c 'from wsgi import app'`.
     ///
-    /// Proved by `app-not-found`: gunicorn found no `application` in wsgi.py and ended, and
-    /// every request got 502.
+    /// Proved by `app-not-found`: gunicorn found no `application` in wsgi.py and exited, and every
+    /// request got 502.
     ///
     /// ```ini,bad,drop-in
     /// [Service]
@@ -155,7 +156,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             (app.release.code.application.span(), "names the application"),
             (app.gunicorn.started_at(), ""),
         ])
-        .help("In [Service], the directory it is deployed to:\nWorkingDirectory=/srv/APP")
+        .help("In [Service], name the directory it is deployed to:\nWorkingDirectory=/srv/APP")
         .subject("WorkingDirectory")
         .fix(Safety::Manual, "set a working directory");
         return Ok(());
@@ -184,17 +185,20 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     }
     match &application.resolution {
         Resolution::File(_) if nothing.is_some() => {
-            help.push("end it with the application it makes: return app".to_owned());
+            help.push("end the function with the application it makes: return app".to_owned());
         }
         Resolution::File(path) => {
             help.push(format!(
-                "See what it defines: grep -nE '^(def |class |[A-Za-z_]+ *=)' {}",
+                "See what the module defines: grep -nE '^(def |class |[A-Za-z_]+ *=)' {}",
                 path.display()
             ));
         }
         Resolution::Missing(searched) => {
             let first = searched.first().map(|path| path.as_path()).unwrap_or(Path::new("."));
-            help.push(format!("See what is there: ls {}/*.py {0}/*/__init__.py", first.display()));
+            help.push(format!(
+                "See which modules exist: ls {}/*.py {0}/*/__init__.py",
+                first.display()
+            ));
         }
     }
     finding.help(help.join("\n"));
@@ -255,7 +259,7 @@ fn cause(application: &Application) -> Result<Option<String>, Why> {
         Resolution::File(path) => path.display(),
     };
     if let ApplicationObject::Invalid(why) = &application.name.object {
-        return Ok(Some(format!("it refuses the text after {module}: ({why})")));
+        return Ok(Some(format!("gunicorn refuses the text after {module}: ({why})")));
     }
     let name = application.name.attribute().unwrap_or_default();
     match &application.attribute {

@@ -11,15 +11,15 @@ crate::rule! {
     /// virtual environment's Python decides: `match` is an error before 3.10, a nested quote in an
     /// f-string before 3.12.
     ///
-    /// The module gunicorn imports is checked, and the application's modules that it imports in
-    /// turn. If an import is in a function, a branch or a `try`, the worker may still boot: that is
-    /// a warning.
+    /// The module gunicorn imports is checked, and so are the application's modules that it imports
+    /// in turn. If an import is in a function, a branch or a `try`, the worker may still boot: that
+    /// is a warning.
     ///
     /// By hand: correct the line, and try all files with the application's own Python before the
     /// reload: `.venv/bin/python -m compileall -q /srv/myapp/current`.
     ///
-    /// Proved by `app-syntax-error`: the reload returned 0, the master ended, and the site
-    /// answered 502 until the end.
+    /// Proved by `app-syntax-error`: the reload returned 0, the master exited, and the site
+    /// answered 502 for the rest of the run.
     ///
     /// ```python,bad
     /// from flask import Flask
@@ -34,7 +34,7 @@ crate::rule! {
     /// app.config["DEBUG"] = False
     /// ```
     ///
-    /// Python 3.11 of the healthy deployment cannot read what 3.12 can:
+    /// Python 3.11, as in the healthy deployment, cannot read what 3.12 can:
     ///
     /// ```python,bad
     /// from flask import Flask

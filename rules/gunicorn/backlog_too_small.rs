@@ -5,15 +5,15 @@ crate::rule! {
     /// During a reload nginx answers 502 as soon as the listen queue is full, and this one is
     /// short.
     ///
-    /// From the moment of the reload until the new workers have imported the application nothing
+    /// From the moment of the reload until the new workers have imported the application, nothing
     /// takes a request from the queue. A unix socket whose queue is full refuses the next
     /// connection at once, and nginx answers 502 (`11: Resource temporarily unavailable`).
     /// Measured, with an import of 3 seconds and 200 requests a second: 548 of 1,599 got 502 with
     /// `--backlog 64`, none with gunicorn's default of 2048. The queue is as long as `backlog`
     /// says, but never longer than the kernel's `net.core.somaxconn`, which is 4096 since Linux 5.4
-    /// and was 128 before. Less than 128 is reported. Over TCP a full queue delays a connection by
-    /// a second or more; the queue of a socket handed over by systemd is systemd's own (`Backlog=`;
-    /// older gunicorn sets it again).
+    /// and was 128 before. A queue shorter than 128 is reported. Over TCP a full queue delays a
+    /// connection by a second or more; the queue of a socket handed over by systemd is systemd's
+    /// own (`Backlog=`; older gunicorn sets it again).
     ///
     /// By hand: remove `--backlog`, or write 2048, and restart; `sysctl -w net.core.somaxconn=4096`
     /// if the kernel is the limit.

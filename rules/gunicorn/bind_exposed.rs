@@ -5,17 +5,18 @@ use crate::rule::prelude::*;
 crate::rule! {
     /// Anyone who can reach the machine can talk to gunicorn without going through nginx.
     ///
-    /// gunicorn listens on every address, or on a public one, though nginx on the same machine passes
-    /// the requests to it. Anyone who connects to the port gets the application without TLS,
+    /// gunicorn listens on every address, or on a public one, though nginx on the same machine
+    /// passes the requests to it. Anyone who connects to the port gets the application without TLS,
     /// without nginx's limits and passwords, and with any Host and X-Forwarded-For headers they
     /// like; and slow clients easily keep gunicorn's default workers busy. Only a firewall keeps
-    /// them out, which files do not show. A unit with `IPAddressDeny=` is not reported. `PORT` in
-    /// the environment makes gunicorn listen on every address if nothing else sets `bind`.
+    /// such clients out, and files do not show one. A unit with `IPAddressDeny=` is not reported.
+    /// `PORT` in the environment makes gunicorn listen on every address if nothing else sets
+    /// `bind`.
     ///
     /// By hand: `--bind 127.0.0.1:8000`, or a unix socket; then restart once.
     ///
-    /// Proved by `bind-exposed`: the application answered at another address of the machine than
-    /// nginx's, with a Host header of the client's own.
+    /// Proved by `bind-exposed`: the application answered at an address of the machine other than
+    /// nginx's, with a Host header of the client's choice.
     ///
     /// ```ini,bad,drop-in
     /// [Service]
@@ -54,7 +55,7 @@ crate::rule! {
     /// }
     /// ```
     ///
-    /// Healthy: systemd lets nothing else in.
+    /// Healthy: systemd lets in nothing from outside.
     ///
     /// ```ini,good,drop-in
     /// [Service]
@@ -114,9 +115,9 @@ fn report(app: &App, index: usize, port: u16, routes: &[&Route], out: &mut Sink)
     let by_port = !bound.activated && settings.layer("bind") == Some(Layer::Environment);
     let on = match (&bound.endpoint, secret) {
         (_, true) if by_port => "on every address, on the port in PORT".to_owned(),
-        (_, true) => "on an address that others reach".to_owned(),
+        (_, true) => "on an address that others can reach".to_owned(),
         (Endpoint::Tcp { host: TcpHost::Address(_), .. }, _) => {
-            format!("on {}, which others reach", bound.endpoint)
+            format!("on {}, which others can reach", bound.endpoint)
         }
         _ => format!("on every address ({})", bound.endpoint),
     };

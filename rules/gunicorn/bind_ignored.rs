@@ -8,7 +8,7 @@ crate::rule! {
     ///
     /// Started with sockets from systemd, gunicorn listens only on those. Other addresses in
     /// `--bind`, `bind` or `GUNICORN_CMD_ARGS` are silently ignored (measured with 20.1.0, 23.0.0
-    /// and 27.0.1), so a health check, a second site or a person who changes it waits in vain. A
+    /// and 27.0.1), so a health check, a second site or whoever changes `--bind` waits in vain. A
     /// bind to the socket's own address does no harm, and a `.socket` unit that is not started at
     /// boot is U127. If nginx passes every request to the ignored address, it is N301.
     ///
@@ -68,7 +68,7 @@ crate::rule! {
     /// }
     /// ```
     ///
-    /// Healthy: both name one socket.
+    /// Healthy: both name the same socket.
     ///
     /// ```ini,good,drop-in
     /// [Unit]

@@ -72,7 +72,9 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             continue;
         };
         let message = match secret {
-            true => "gunicorn does not start: the address it should listen on is not valid".into(),
+            true => {
+                "gunicorn does not start: the address it is told to listen on is not valid".into()
+            }
             false => format!("gunicorn does not start: it reads `{text}` as {what}; write {meant}"),
         };
         let whole = !text.ends_with(".sock") || text.starts_with('/');

@@ -8,7 +8,7 @@ crate::rule! {
     /// gunicorn replaces an old socket at the path of `--bind unix:…`. It leaves a regular file or
     /// directory alone, and exits with "is not a socket".
     ///
-    /// Proved by `bind-path-taken`: gunicorn ended with `is not a socket`, and every request got
+    /// Proved by `bind-path-taken`: gunicorn exited with `is not a socket`, and every request got
     /// 502.
     ///
     /// ```text,bad,file=/srv/myapp/releases/2026-04-21/app.sock

@@ -10,7 +10,7 @@ crate::rule! {
     ///
     /// gunicorn runs the file that `-c` names, or `gunicorn.conf.py` in its working directory, at
     /// startup and again on HUP. If the file does not exist, cannot be read by the service's user,
-    /// is not Python or raises, gunicorn exits with 1. On HUP it does so at once, and takes the
+    /// is not Python or raises, gunicorn exits with 1. On HUP it exits at once, and takes the
     /// running workers with it. A path after `-c` starts at the working directory, not at
     /// `--chdir`. In a repository a missing file is reported only if another has a similar name.
     ///
@@ -19,12 +19,12 @@ crate::rule! {
     /// where gunicorn starts. Unknown values are not reported.
     ///
     /// `logconfig_dict` is merged over gunicorn's own logging, key by key: your `handlers` replaces
-    /// gunicorn's handlers, and its root logger then names one that is gone.
+    /// gunicorn's handlers, and its root logger then names a handler that is gone.
     ///
-    /// Proved by `logging-without-root`: gunicorn ended with "Unable to configure root logger", and every
-    /// request got 502.
+    /// Proved by `logging-without-root`: gunicorn exited with "Unable to configure root logger",
+    /// and every request got 502.
     ///
-    /// Proved by `config-file-raises`: gunicorn ended with KeyError at its start, and every request
+    /// Proved by `config-file-raises`: gunicorn failed with KeyError at startup, and every request
     /// got 502.
     ///
     /// ```python,bad,file=/srv/myapp/releases/2026-04-21/gunicorn.conf.py
@@ -93,7 +93,7 @@ crate::rule! {
     ///     --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app
     /// ```
     ///
-    /// A file of `--log-config` (`logconfig`) that does not exist, with which gunicorn exits too:
+    /// A file of `--log-config` (`logconfig`) that does not exist, on which gunicorn exits too:
     ///
     /// ```ini,bad,drop-in
     /// [Service]
@@ -186,7 +186,10 @@ fn logging(app: &App, config: &ConfigSource, out: &mut Sink) {
     };
     let (whose, help) = match own {
         true => (
-            format!("gunicorn's own entry for {name} stays, but its handler {word} is replaced"),
+            format!(
+                "gunicorn's own entry for {name} is kept, but the handler {word} that it names \
+                     is replaced"
+            ),
             format!(
                 "Give logconfig_dict a \"root\" and \"loggers\" that name your handlers, or a handler \
                  called \"{word}\""
@@ -198,7 +201,7 @@ fn logging(app: &App, config: &ConfigSource, out: &mut Sink) {
         ),
     };
     out.report(format!("gunicorn does not start: it cannot set up logging: {whose}"))
-        .at(*span, "merged over gunicorn's own, key by key")
+        .at(*span, "merged over gunicorn's own dictionary, key by key")
         .at_some(config.span, "names the file")
         .help(format!("{help}; otherwise gunicorn logs \"Unable to configure\" and exits with 1"))
         .subject(handler.clone())
@@ -230,7 +233,7 @@ fn missing_import(app: &App, config: &ConfigSource, out: &mut Sink) -> Result<()
         "a start fails, and a reload ends gunicorn: its configuration file cannot be loaded \
          ({cause})"
     ))
-    .at_each(unresolved.chain.iter().rev().map(|span| (*span, "imported while it is read")))
+    .at_each(unresolved.chain.iter().rev().map(|span| (*span, "imported while the file is read")))
     .at_some(config.span, "names the file")
     .help(help)
     .subject(name.clone())
@@ -243,7 +246,7 @@ fn unreadable(app: &App, config: &ConfigSource, out: &mut Sink) -> Result<bool, 
     let path = config.place.path.display();
     if let Some(near) = &config.near {
         out.report(format!(
-            "gunicorn does not start: its configuration file {path} is not here, but {} is",
+            "gunicorn does not start: its configuration file {path} does not exist, but {} does",
             near.display()
         ))
         .at_some(config.span.or_else(|| app.gunicorn.started_at()), "the file is named here")
@@ -287,7 +290,7 @@ fn unreadable(app: &App, config: &ConfigSource, out: &mut Sink) -> Result<bool, 
         .evidence(EvidenceKind::File, evidence)
         .help(
             "Put the file there, or name the right one (a relative path starts at \
-             WorkingDirectory=, not at --chdir)",
+             WorkingDirectory=, not --chdir)",
         )
         .by_hand(config.span.or_else(|| app.gunicorn.started_at()))
         .fix(crate::rule::Safety::Manual, format!("put {path} where gunicorn looks for it"));

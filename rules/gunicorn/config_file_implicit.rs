@@ -4,10 +4,10 @@ crate::rule! {
     /// After a deployment a reload keeps using the old release's `gunicorn.conf.py`.
     ///
     /// Without `-c`, gunicorn reads `gunicorn.conf.py` in the directory it was started in. systemd
-    /// resolves the release link when it starts the service, so that directory is the release of
-    /// that time. A reload rereads the file from there: the code may come from the new release
-    /// (`--chdir /srv/myapp/current`), but its settings do not, until the next restart. If the code
-    /// is the old release's too, it is U113 or U114.
+    /// resolves the release link when it starts the service, so that directory is the release that
+    /// was current then. A reload rereads the file from there: the code may come from the new
+    /// release (`--chdir /srv/myapp/current`), but its settings do not, until the next restart. If
+    /// the code stays the old release's too, see U113 or U114.
     ///
     /// By hand: `--config /srv/myapp/current/gunicorn.conf.py` in ExecStart=, then restart once. A
     /// path with the link in it is followed at each reload. If PWD names the link

@@ -5,12 +5,12 @@ use crate::rule::{Edit, Hand, Safety, Sink, Value};
 crate::rule! {
     /// With `--reload` all workers stop when a file changes, even in mid-deployment.
     ///
-    /// It is made for development: every worker watches the files of all modules that it imported
-    /// and exits when one of them changes. A deployment that writes into the release, or a
+    /// The option is made for development: every worker watches the files of all modules that it
+    /// imported and exits when one of them changes. A deployment that writes into the release, or a
     /// `pip install`, then stops all workers at once, with half of the files new and half old.
-    /// Until they have booted no request is answered; and if the half-written code cannot be
-    /// imported, the master gives up and the site is down (measured for every import that fails). A
-    /// syntax error is answered with a traceback in each response instead.
+    /// Until new workers have booted, no request is answered; and if the half-written code cannot
+    /// be imported, the master gives up and the site is down (measured for every import that
+    /// fails). A syntax error is answered with a traceback in each response instead.
     ///
     /// By hand: remove `--reload` (`reload = True`) and restart once. `systemctl reload` does
     /// not need it.

@@ -10,13 +10,13 @@ crate::rule! {
     ///
     /// nginx ends TLS and reports that in X-Forwarded-Proto. Over TCP gunicorn trusts it only from
     /// an address in `forwarded_allow_ips`, which is 127.0.0.1 (from 23 on also ::1) unless it is
-    /// set; from others the request is `http`. Links and redirects then lead to http://, cookies
-    /// that require https are not sent, and a redirect to https loops. Measured with 20.1.0, 23.0.0
-    /// and 27.0.1: that happens when nginx connects to another address of the machine (gunicorn
-    /// sees that same address as the client), when `forwarded_allow_ips` names only others, with
-    /// 20.1.0 over ::1, and with `--bind [::]:8000`, for which nginx at 127.0.0.1 comes from
-    /// ::ffff:127.0.0.1. A unix socket is always trusted. An application that reads the header
-    /// itself (ProxyFix, SECURE_PROXY_SSL_HEADER) does not need it.
+    /// set; from any other address the request counts as `http`. Links and redirects then lead to
+    /// http://, cookies that require https are not sent, and a redirect to https loops. Measured
+    /// with 20.1.0, 23.0.0 and 27.0.1: that happens when nginx connects to another address of the
+    /// machine (gunicorn sees that same address as the client), when `forwarded_allow_ips` names
+    /// only others, with 20.1.0 over ::1, and with `--bind [::]:8000`, for which nginx at 127.0.0.1
+    /// comes from ::ffff:127.0.0.1. A unix socket is always trusted. An application that reads the
+    /// header itself (ProxyFix, SECURE_PROXY_SSL_HEADER) does not need this.
     ///
     /// `*` trusts anyone who reaches the port, which is harmless as long as only nginx does: see
     /// G205.
@@ -191,7 +191,7 @@ fn report(app: &App, bound: &Bound, route: &Route, source: IpAddr, out: &mut Sin
              gunicorn trusts X-Forwarded-Proto only from other addresses"
         ))
         .at_first([
-            (allowed.span(), "not among these"),
+            (allowed.span(), "gunicorn trusts only these"),
             (bound.origin.span(), "so nginx connects from here"),
         ]);
     finding.at(route.peer, "nginx connects here");

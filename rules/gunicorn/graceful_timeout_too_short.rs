@@ -16,9 +16,9 @@ crate::rule! {
     /// `TimeoutStopSec=` a few seconds above both, or systemd kills first; then restart once. A
     /// stop may then take that long.
     ///
-    /// Proved by `graceful-timeout`: a request that ran while the service was restarted was cut
-    /// off after a second, though it was allowed thirty; with a graceful timeout as long it got its
-    /// answer.
+    /// Proved by `graceful-timeout`: a request that ran while the service was restarted was cut off
+    /// after a second, though it was allowed thirty; with an equally long graceful timeout it got
+    /// its answer.
     ///
     /// ```ini,bad,drop-in
     /// [Service]
@@ -105,17 +105,17 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         seconds("timeout", allowed),
     ));
     let finding = draft.at_first([
-        (graceful.span(), "requests have this long once a stop begins"),
+        (graceful.span(), "once a stop begins, requests have this long"),
         (app.gunicorn.started_at(), "graceful_timeout is 30 s by default"),
     ]);
-    finding.at_known(&timeout, "and this long until then");
+    finding.at_known(&timeout, "otherwise, requests may take this long");
     if layer == Layer::CmdArgs {
         finding.subject("GUNICORN_CMD_ARGS");
     }
     let stop = stop_edit(app, allowed);
     let also = match (&stop, secret("timeout")) {
         (None, _) => String::new(),
-        (Some(_), true) => "\nIn [Service]: TimeoutStopSec= a few seconds above it".to_owned(),
+        (Some(_), true) => "\nIn [Service]: TimeoutStopSec= a few seconds above that".to_owned(),
         (Some((_, seconds)), false) => format!("\nIn [Service]: TimeoutStopSec={seconds}"),
     };
     finding

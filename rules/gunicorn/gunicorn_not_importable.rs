@@ -4,12 +4,12 @@ crate::rule! {
     /// The Python that starts gunicorn does not find gunicorn: the site does not start.
     ///
     /// `bin/gunicorn` is a script of three lines; the program itself is in `site-packages`, and
-    /// only that of the environment's own Python counts. If it is missing (an interrupted `pip
-    /// install`, `pip uninstall`, a partly copied environment), the script fails with *No module
-    /// named 'gunicorn'*, and `systemctl reload` does not help: the master is gone at the next
-    /// start.
+    /// only the `site-packages` of the environment's own Python counts. If it is missing (an
+    /// interrupted `pip install`, `pip uninstall`, a partly copied environment), the script fails
+    /// with *No module named 'gunicorn'*, and `systemctl reload` does not help: the master is gone
+    /// at the next start.
     ///
-    /// Packages installed there for another Python are found by `venv-broken`.
+    /// Packages installed there for another Python are reported by `venv-broken`.
     ///
     /// By hand: `/srv/myapp/.venv/bin/python -m pip install gunicorn`, then restart.
     ///
@@ -27,7 +27,7 @@ crate::rule! {
     /// /srv/myapp/.venv/lib/python3.11/site-packages/gunicorn-23.0.0.dist-info/METADATA
     /// ```
     ///
-    /// Healthy: the program of an environment that has it, whatever the requirements say.
+    /// Healthy: the environment has gunicorn, whatever the requirements say.
     ///
     /// ```text,good,file=/srv/myapp/releases/2026-04-21/requirements.txt
     /// Flask==3.0.3

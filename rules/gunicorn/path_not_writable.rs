@@ -12,14 +12,14 @@ crate::rule! {
     /// file in the directory of `pidfile`, the files of a logging configuration (`logconfig`,
     /// `logconfig_dict`, `logconfig_json`), and a heartbeat file for each worker in
     /// `worker_tmp_dir`, all as the user that `User=` names. It does not create a missing
-    /// directory. `… isn't writable`, `Can't create pidfile`: it exits with 1. The usual cause is a
-    /// log that logrotate or a first start by hand created as root.
+    /// directory. It exits with 1 and logs `… isn't writable` or `Can't create pidfile`. The usual
+    /// cause is a log that root created, by logrotate or in a first start by hand.
     ///
-    /// Proved by `log-not-writable`: gunicorn ended with `isn't writable`, and every request got
+    /// Proved by `log-not-writable`: gunicorn exited with `isn't writable`, and every request got
     /// 502.
     ///
-    /// Proved by `logging-file-not-writable`: gunicorn ended with `Unable to configure
-    /// handler`, and every request got 502.
+    /// Proved by `logging-file-not-writable`: gunicorn exited with `Unable to configure handler`,
+    /// and every request got 502.
     ///
     /// ```ini,bad,drop-in
     /// [Service]

@@ -8,8 +8,8 @@ crate::rule! {
     ///
     /// The master imports the application once, before it forks. On HUP it forks new workers from
     /// what it has in memory: the code of the release that it was started with. Measured on 20.1,
-    /// 23 and 27, with every way of naming the release, `--chdir current` among them. Values that
-    /// the application read from its environment stay old too.
+    /// 23 and 27, with every way of naming the release, including `--chdir current`. Values that
+    /// the application read from its environment stay the old ones too.
     ///
     /// Only a restart, or a hand-over to a second master with USR2, loads new code. By hand: remove
     /// `--preload` (`preload_app = True`) and restart once. Each worker then holds its own copy of
@@ -18,13 +18,13 @@ crate::rule! {
     /// Proved by `preload`: after the link moved, the reload returned 0 and the old release
     /// went on answering every request.
     ///
-    /// Proved by `preload-in-file`: the file was mended and reloaded, and after the next
-    /// deployment's reload gunicorn 23.0.0 still answered every request with the old release; a
-    /// restart in between brings new code.
+    /// Proved by `preload-in-file`: the file was corrected and gunicorn reloaded, and after the
+    /// next deployment's reload gunicorn 23.0.0 still answered every request with the old release;
+    /// with a restart in between the new code serves.
     ///
-    /// Proved by `preload-in-file-27`: the file was mended and reloaded, and after the next
-    /// deployment's reload gunicorn 27.0.1 still answered every request with the old release; a
-    /// restart in between brings new code.
+    /// Proved by `preload-in-file-27`: the file was corrected and gunicorn reloaded, and after the
+    /// next deployment's reload gunicorn 27.0.1 still answered every request with the old release;
+    /// with a restart in between the new code serves.
     ///
     /// ```ini,bad,drop-in
     /// [Service]

@@ -8,9 +8,9 @@ use crate::rule::{EvidenceKind, Severity, Sink};
 crate::rule! {
     /// This version of gunicorn loses requests at every reload with this kind of worker.
     ///
-    /// Measured: POSTs lost of 1,276 over ten reloads, at 150 requests a second, half of them POSTs.
-    /// nginx 1.22.1 keeps connections where `keepalive` says so; 1.30.6 keeps them to every
-    /// `upstream {}` by default (from 1.29.7 on), unless it has `keepalive 0`.
+    /// Measured: how many of 1,276 POSTs were lost over ten reloads, at 150 requests a second, half
+    /// of them POSTs. nginx 1.22.1 keeps connections open where `keepalive` says so; 1.30.6 does so
+    /// for every `upstream {}` by default (from 1.29.7 on), unless the upstream has `keepalive 0`.
     ///
     /// | gthread workers | 20.1 | 21.2 | 22.0 | 23.0 | 24.1 | 25.3 | 26.2 | 27.0 |
     /// |---|---|---|---|---|---|---|---|---|
@@ -28,19 +28,19 @@ crate::rule! {
     /// kept, nginx repeats most GETs itself, but must not repeat a POST. `e2e/measure` repeats the
     /// counts; the finding shows those of the exact combination.
     ///
-    /// `threads` above 1 turns sync workers into gthread. nginx keeps none if `proxy_pass` names
-    /// the address or socket itself. Other worker classes were not measured: the rule is skipped
-    /// for them.
+    /// `threads` above 1 turns sync workers into gthread. nginx keeps no connections if
+    /// `proxy_pass` names the address or socket itself. Other worker classes were not measured: the
+    /// rule is skipped for them.
     ///
     /// By hand: install 27.0 or later and restart once (a reload keeps the master's version), or
-    /// use sync workers, more of them; with 20.1 and from 24.1 on it is enough if nginx closes its
-    /// connections. 25.1 to 26.0 leak file descriptors at each reload.
+    /// use sync workers, but more of them; with 20.1 and from 24.1 on it is enough if nginx closes
+    /// its connections. 25.1 to 26.0 leak file descriptors at each reload.
     ///
     /// Proved by `gthread-drops-requests`: POSTs were answered with 502 at every reload;
     /// gunicorn 27.0.1 lost none.
     ///
     /// Proved by `gthread-kept-by-default`: POSTs were answered with 502 at the reloads, though no
-    /// line of nginx's asks for keepalive; with `keepalive 0` none was.
+    /// line of nginx's configuration asks for keepalive; with `keepalive 0` none was.
     ///
     /// Proved by `gthread-max-requests`: requests were answered with 502 again and again, though
     /// nobody reloaded anything; gunicorn 27.0.1 lost none.
@@ -158,7 +158,7 @@ fn shared_port(app: &App, version: &Version) -> Result<Option<Loss>, Why> {
         severity: Severity::Error,
         at: reuse.span(),
         kept: Kept::No,
-        help: "Remove reuse_port: without it gunicorn's workers share one socket, and lose none."
+        help: "Remove reuse_port: without it gunicorn's workers share one socket and lose none."
             .into(),
     }))
 }
@@ -222,7 +222,9 @@ fn in_words(
 ) -> (&'static str, String) {
     let lost = |seen: &Measured| match (seen.posts, seen.gets) {
         (posts, 0) => format!("{posts} of {} POSTs", seen.sent),
-        (posts, gets) => format!("{posts} of {} POSTs and {gets} of as many GETs", seen.sent),
+        (posts, gets) => {
+            format!("{posts} of {} POSTs and {gets} of an equal number of GETs", seen.sent)
+        }
     };
     let how = if kept == Kept::No { "" } else { ", which kept its connections," };
     let behind = |seen: &Measured| {
@@ -305,8 +307,8 @@ fn help(app: &App, closing: Option<Kept>) -> String {
     let name = &app.name;
     let mut help = format!(
         "27.0 is the first version that loses none: {pip} install 'gunicorn>=27.0'\n\
-         Raise it in the requirements too; then: systemctl restart {name}\n\
-         Or use sync workers (no threads), more of them: they lose none in any version."
+         Raise the version in the requirements too; then: systemctl restart {name}\n\
+         Or use sync workers (no threads), but more of them: they lose none in any version."
     );
     let close = match closing {
         Some(Kept::ByDefault(_)) => "write `keepalive 0;` in the upstream block",
@@ -332,7 +334,11 @@ fn report(app: &App, version: &Version, loss: &Loss, out: &mut Sink) {
     match loss.kept {
         Kept::No => {}
         Kept::Here(at) => {
-            finding.at_some(Some(at), "connections that a stopping worker closes under nginx");
+            finding.at_some(
+                Some(at),
+                "nginx still uses these connections when a stopping worker \
+                                       closes them",
+            );
         }
         Kept::ByDefault(at) => {
             finding.at_some(Some(at), "from 1.29.7 on nginx keeps connections by default");

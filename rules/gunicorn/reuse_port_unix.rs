@@ -4,15 +4,15 @@ use crate::rule::{Edit, Safety, Severity, Sink};
 crate::rule! {
     /// gunicorn does not start on a newer kernel: `reuse_port` is refused for unix sockets.
     ///
-    /// Linux used to let SO_REUSEPORT on a unix socket pass without effect; from 6.13 on, and in
-    /// maintained older kernels since, it answers "Operation not supported" (measured on 6.18:
-    /// Errno 95), and gunicorn exits without having listened. Several workers of one gunicorn share
-    /// their socket without it.
+    /// Linux used to accept SO_REUSEPORT on a unix socket without effect; from 6.13 on, and in
+    /// older kernels maintained since, it answers "Operation not supported" (measured on 6.18:
+    /// Errno 95), and gunicorn exits before it listens. The workers of one gunicorn share their
+    /// socket without this option.
     ///
     /// If the kernel is unknown or older, this is a warning: the next kernel update takes the site
     /// down.
     ///
-    /// Proved by `reuse-port-unix`: gunicorn ended with `Operation not supported` (Errno 95), and
+    /// Proved by `reuse-port-unix`: gunicorn exited with `Operation not supported` (Errno 95), and
     /// every request got 502.
     ///
     /// ```ini,bad,drop-in

@@ -6,23 +6,23 @@ crate::rule! {
     /// A gunicorn setting has no effect: it is set again elsewhere, with another value.
     ///
     /// gunicorn uses `WEB_CONCURRENCY` as its default, then the configuration file, then
-    /// `GUNICORN_CMD_ARGS`, then the command line; the last one counts, and of two equal options on
-    /// one command line the second. Setting `GUNICORN_CMD_ARGS` or `WEB_CONCURRENCY` when the
-    /// command line says otherwise, or adding an option that is set again further on, has no
-    /// effect. Nothing is logged. A command line that overrides the configuration file is normal,
-    /// and not reported. (Measured with gunicorn 20.1.0, 23.0.0 and 27.0.1.)
+    /// `GUNICORN_CMD_ARGS`, then the command line; the last of these counts, and when the command
+    /// line has the same option twice, the second counts. Setting `GUNICORN_CMD_ARGS` or
+    /// `WEB_CONCURRENCY` has no effect when the command line says otherwise, and neither has an
+    /// option that is set again further to the right. Nothing is logged. A command line that
+    /// overrides the configuration file is normal and not reported. (Measured with gunicorn 20.1.0,
+    /// 23.0.0 and 27.0.1.)
     ///
-    /// By hand: remove the one that you do not want, then restart.
+    /// By hand: remove the setting that you do not want, then restart.
     ///
-    /// Proved by `setting-overridden`: `GUNICORN_CMD_ARGS` asked for five workers, and three were
-    /// there.
+    /// Proved by `setting-overridden`: `GUNICORN_CMD_ARGS` asked for five workers, and three ran.
     ///
     /// ```ini,bad,drop-in
     /// [Service]
     /// Environment="GUNICORN_CMD_ARGS=--workers=5"
     /// ```
     ///
-    /// One option twice:
+    /// The same option twice:
     ///
     /// ```ini,bad,drop-in
     /// [Service]
@@ -92,7 +92,7 @@ fn report(app: &App, lost: &Overridden, out: &mut Sink) {
     let flags = app.gunicorn.settings.table().get(setting).map_or(&[] as &[_], |one| one.flags);
     let flag = flags.iter().rev().find(|flag| flag.starts_with("--")).copied().unwrap_or(setting);
     let winner = match lost.winner == lost.layer {
-        true => format!("{} sets it again further on", place(lost.layer)),
+        true => format!("{} sets it again further to the right", place(lost.layer)),
         false => format!("{} overrides it", place(lost.winner)),
     };
     let value = app.gunicorn.settings.get(setting);

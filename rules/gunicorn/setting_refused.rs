@@ -6,18 +6,19 @@ use crate::rule::{Edit, Safety, Severity, Sink};
 crate::rule! {
     /// gunicorn does not start: it refuses an option or a value.
     ///
-    /// An option that the installed version does not have, the beginning of several options
-    /// (`--max-request`), a value of the wrong kind, a hook with the wrong number of arguments (also one
-    /// imported from another module), a user that does not exist, a `--reload-extra-file` that does not
-    /// exist: gunicorn exits with 2 (the command line, `GUNICORN_CMD_ARGS`) or 1 (everything else)
-    /// before it listens. If only the command line changed, a running gunicorn survives a reload and is
-    /// gone after the next restart; it rereads its configuration file on HUP, and exits. A
-    /// `WEB_CONCURRENCY` that is not a number is refused even if `--workers` overrides it.
+    /// An option that the installed version does not have, an abbreviation that fits several
+    /// options (`--max-request`), a value of the wrong kind, a hook with the wrong number of
+    /// arguments (also one imported from another module), a user that does not exist, a
+    /// `--reload-extra-file` that does not exist: gunicorn exits with 2 (the command line,
+    /// `GUNICORN_CMD_ARGS`) or 1 (everything else) before it listens. If only the command line
+    /// changed, a running gunicorn survives a reload and is gone after the next restart; if the
+    /// configuration file changed, gunicorn rereads it on HUP and exits. A `WEB_CONCURRENCY` that
+    /// is not a number is refused even if `--workers` overrides it.
     ///
     /// A name in the configuration file that is not a setting is silently ignored: that is a
     /// warning.
     ///
-    /// Proved by `option-misspelt`: gunicorn ended with status 2 at its start, and every request got
+    /// Proved by `option-misspelt`: gunicorn exited with status 2 at startup, and every request got
     /// 502.
     ///
     /// ```ini,bad,drop-in
@@ -50,7 +51,7 @@ crate::rule! {
     ///     pass
     /// ```
     ///
-    /// Options that only check, left in place, and a variable without a value:
+    /// Options that only check the settings, left in place, and a variable without a value:
     ///
     /// ```ini,bad,drop-in
     /// [Service]
@@ -78,7 +79,8 @@ crate::rule! {
     ///     --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app
     /// ```
     ///
-    /// Healthy: a beginning that only one option has, and the file's own names.
+    /// Healthy: an abbreviation that fits only one option, and names that the file defines for
+    /// itself.
     ///
     /// ```ini,good,drop-in
     /// [Service]
@@ -174,9 +176,9 @@ fn refused(app: &App, fault: &SettingFault, out: &mut Sink) {
         finding.subject(fault.setting.unwrap_or("GUNICORN_CMD_ARGS"));
     }
     finding
-        .help(format!("Fix it in {place}"))
+        .help(format!("Correct this setting in {place}"))
         .by_hand(span.or_else(|| app.gunicorn.started_at()))
-        .fix_if(Safety::Safe, format!("correct it in {place}"), edit)
+        .fix_if(Safety::Safe, format!("correct the setting in {place}"), edit)
         .uncovers();
 }
 
@@ -282,12 +284,15 @@ fn no_assignment(app: &App, out: &mut Sink) {
     if items.iter().all(|item| item.contains('=')) {
         return;
     }
-    out.report("gunicorn does not start (status 1): one of its --env (raw_env) is not NAME=VALUE")
-        .at_some(known.span().or_else(|| app.gunicorn.started_at()), "no `=`")
-        .help("Write NAME=VALUE, or set the variable in the unit")
-        .by_hand(known.span().or_else(|| app.gunicorn.started_at()))
-        .subject("raw_env")
-        .fix(Safety::Manual, "NAME=VALUE");
+    out.report(
+        "gunicorn does not start (status 1): one of its --env options (raw_env) is not \
+                NAME=VALUE",
+    )
+    .at_some(known.span().or_else(|| app.gunicorn.started_at()), "no `=`")
+    .help("Write NAME=VALUE, or set the variable in the unit")
+    .by_hand(known.span().or_else(|| app.gunicorn.started_at()))
+    .subject("raw_env")
+    .fix(Safety::Manual, "NAME=VALUE");
 }
 
 /// With no worker at all gunicorn listens, and every request hangs.
@@ -298,7 +303,7 @@ fn no_worker(app: &App, out: &mut Sink) {
     }
     out.report("every request hangs: gunicorn is set to start no workers")
         .at_some(workers.span().or_else(|| app.gunicorn.started_at()), "decides how many")
-        .help("Set the number, at least 2")
+        .help("Set the number of workers to at least 2")
         .by_hand(workers.span().or_else(|| app.gunicorn.started_at()))
         .subject("workers")
         .fix(Safety::Manual, "set 2 workers or more");

@@ -3,17 +3,19 @@ use crate::facts::{App, Why};
 use crate::rule::{Edit, Hand, Safety, Sink, Value};
 
 crate::rule! {
-    /// With a single worker no request is answered while it is busy, restarting or being replaced.
+    /// With a single worker, no request is answered while that worker is busy, restarting or being
+    /// replaced.
     ///
-    /// gunicorn starts one worker unless told otherwise. On reload it is stopped at once, before
-    /// its successor has imported the application; when it crashes, runs into `timeout` or reaches
-    /// `max_requests`, there is no other. Until the next one has booted every request waits, and a
-    /// request is lost if nginx or the client gives up first, or the listen queue is full.
+    /// gunicorn starts one worker unless told otherwise. On reload that worker is stopped at once,
+    /// before its successor has imported the application; when it crashes, runs into `timeout` or
+    /// reaches `max_requests`, there is no other. Until the next worker has booted, every request
+    /// waits, and a request is lost if nginx or the client gives up first, or the listen queue is
+    /// full.
     ///
     /// The number may come from the command line, the configuration file, `GUNICORN_CMD_ARGS` or
-    /// `WEB_CONCURRENCY`, the last of them the weakest. By hand: set `--workers 3` (gunicorn's own
-    /// advice is 2 × CPUs + 1) where the finding points, and restart once: a reload does not change
-    /// a command line or a variable.
+    /// `WEB_CONCURRENCY`, of which the last is the weakest. By hand: set `--workers 3` (gunicorn's
+    /// own advice is 2 × CPUs + 1) where the finding points, and restart once: a reload does not
+    /// change a command line or a variable.
     ///
     /// Proved by `single-worker`: one request of three seconds held up every other one;
     /// with two workers they were answered meanwhile.
@@ -69,7 +71,7 @@ crate::rule! {
     /// workers = 3
     /// ```
     ///
-    /// Healthy: the command line, the configuration file, or the environment says more than one.
+    /// Healthy: the command line, the configuration file or the environment asks for more than one.
     ///
     /// ```ini,good,drop-in
     /// [Service]
@@ -125,15 +127,15 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         _ => "1 worker",
     };
     let cause = match (layer, variable) {
-        (_, Some(variable)) => format!("{variable} starts {amount}"),
+        (_, Some(variable)) => format!("{variable} asks for {amount}"),
         (Layer::Default, _) => {
             "nothing sets the number of workers, and gunicorn's default is 1".to_owned()
         }
         (Layer::ConfigFile, _) if gunicorn.settings.is_secret("workers") => {
-            format!("gunicorn's configuration file reads {amount} from a variable")
+            format!("a variable that gunicorn's configuration file reads asks for {amount}")
         }
-        (Layer::ConfigFile, _) => format!("gunicorn's configuration file starts {amount}"),
-        _ => format!("the command line starts {amount}"),
+        (Layer::ConfigFile, _) => format!("gunicorn's configuration file asks for {amount}"),
+        _ => format!("the command line asks for {amount}"),
     };
     let hand = Hand::of(app, "workers", &Value::Number(3));
     let finding = out

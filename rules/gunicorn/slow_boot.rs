@@ -4,7 +4,7 @@ use crate::facts::preflight::Preflight;
 use crate::facts::{App, Why};
 use crate::rule::{EvidenceKind, Safety, Severity, Sink};
 
-/// A stall that nobody notices.
+/// A shorter stall goes unnoticed.
 const LIMIT: Duration = Duration::from_millis(500);
 
 crate::rule! {
@@ -13,11 +13,11 @@ crate::rule! {
     /// Measured: at SIGHUP gunicorn sends the old workers SIGTERM at once and does not wait until
     /// the new ones have booted. With an import of 3 seconds no request is served for 3 seconds; at
     /// 200 requests a second none was lost with the default backlog, and the slowest took 3
-    /// seconds. The USR2 hand-over does not stall (slowest 23 ms).
+    /// seconds. The USR2 hand-over does not stall (the slowest request took 23 ms).
     ///
     /// gunicorn logs when a worker is forked, not when it serves, so the journal does not show the
     /// time. It is measured with `--preflight`: how long the import of the application takes in a
-    /// fresh process that has gunicorn already, as a worker has at SIGHUP.
+    /// fresh process that has already loaded gunicorn, as a worker has at SIGHUP.
     ///
     /// By hand: load heavy modules when they are first used, or hand over with USR2 instead of
     /// HUP.
@@ -60,6 +60,6 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         "find the slow imports: python -X importtime -c 'import …'\nimport them where they are \
          first used",
     )
-    .fix(Safety::Manual, "speed up the import, or hand over with USR2");
+    .fix(Safety::Manual, "speed up the import, or hand over to a second master with USR2");
     Ok(())
 }

@@ -6,15 +6,15 @@ crate::rule! {
     /// Two units listen on one socket: one of them does not start, or takes the socket from the
     /// other.
     ///
-    /// A port can be bound once: the second gunicorn exits with "Address already in use". It takes
-    /// a unix socket over from the first, which no request then reaches; and whichever stops first
-    /// deletes the file the other listens on (measured). After the next restart or reboot the site
-    /// is down, or the wrong application answers.
+    /// A port can be bound once: the second gunicorn exits with "Address already in use". With a
+    /// unix socket, the second takes the path over, and no request reaches the first any more; and
+    /// whichever stops first deletes the file the other listens on (measured). After the next
+    /// restart or reboot the site is down, or the wrong application answers.
     ///
     /// The other may be nginx itself: gunicorn on a port that an nginx server listens on.
     ///
-    /// If one of the two is not enabled this is a warning: the harm is done only when somebody
-    /// starts it.
+    /// If one of the two is not enabled, this is a warning: it does harm only when somebody starts
+    /// it.
     ///
     /// Proved by `socket-shared`: when the other unit was stopped, it deleted the socket: every
     /// request got 502 while the unit was active.

@@ -9,9 +9,9 @@ crate::rule! {
     /// Every request gets 502: nginx's user cannot enter the directory of gunicorn's socket.
     ///
     /// nginx logs `connect() failed (13: Permission denied)`. Connecting needs the right to pass
-    /// through every directory on the way; a home directory is mostly 0750 or 0700 today, and the
-    /// socket's own mode, 0777, does not help there. This rule checks the files, without a live
-    /// host; S606 checks the socket itself on a live one.
+    /// through every directory on the way; home directories usually have mode 0750 or 0700 today,
+    /// and the socket's own mode, 0777, does not help there. This rule checks the files, without a
+    /// live host; S606 checks the socket itself on a live one.
     ///
     /// By hand: put the socket under /run (`RuntimeDirectory=`), here and in nginx; or let nginx's
     /// user pass: `chmod o+x` on the directory named.
@@ -19,15 +19,16 @@ crate::rule! {
     /// Proved by `socket-directory-mode`: gunicorn served and its socket had mode 0777, yet nginx logged
     /// `13: Permission denied` and every request got 502.
     ///
-    /// Proved by `socket-mode`: the socket had mode 0770 and was not nginx's: every request got 502;
-    /// without the option it has 0777, whatever UMask= says.
+    /// Proved by `socket-mode`: the socket had mode 0770 and did not belong to nginx's user: every
+    /// request got 502; without the option its mode is 0777, whatever UMask= says.
     ///
-    /// Proved by `umask-in-file`: the file was mended and reloaded, and gunicorn 23.0.0 kept the socket
-    /// that it had made, with mode 0770: every request went on getting 502; a restart makes it anew.
+    /// Proved by `umask-in-file`: the file was corrected and reloaded, and gunicorn 23.0.0 kept the
+    /// socket that it had made, with mode 0770: every request went on getting 502; a restart
+    /// creates a new socket.
     ///
-    /// Proved by `umask-in-file-27`: the file was mended and reloaded, and gunicorn 27.0.1 kept the
-    /// socket that it had made, with mode 0770: every request went on getting 502; a restart makes it
-    /// anew.
+    /// Proved by `umask-in-file-27`: the file was corrected and reloaded, and gunicorn 27.0.1 kept
+    /// the socket that it had made, with mode 0770: every request went on getting 502; a restart
+    /// creates a new socket.
     ///
     /// Proved by `socket-in-home`: gunicorn served, nginx logged `13: Permission denied`, and every
     /// request got 502.
@@ -73,7 +74,7 @@ crate::rule! {
     /// [Service]
     /// RuntimeDirectoryMode=0755
     /// ```
-    /// The unit's own directory with a mode that lets no one else in, when nginx is another user:
+    /// The unit's own directory with a mode that lets no other user in, when nginx is another user:
     ///
     /// ```ini,bad,drop-in
     /// [Service]
@@ -162,7 +163,7 @@ fn judge(
     )
     .subject(path.display().to_string())
     .help(format!(
-        "Put the socket into a directory under /run (RuntimeDirectory=), here and in nginx; or:\n\
+        "Move the socket to a directory under /run (RuntimeDirectory=), here and in nginx; or:\n\
          chmod o+x {shown}"
     ))
     .fix(Safety::Manual, format!("let {} pass through {shown}", user.name));

@@ -4,11 +4,12 @@ crate::rule! {
     /// A hung worker is never replaced: each one is lost for good.
     ///
     /// gunicorn's master ends a worker that has not reported for `timeout` seconds and starts
-    /// another. With 0 it never does: a request that waits for ever (a lock, a service without its
-    /// own timeout) keeps its worker for ever, and once the last worker is caught the site is down
-    /// until somebody restarts it. A reload does not free them either: the old workers wait for
-    /// their requests. 0 and more than an hour are reported for sync workers; with threads or
-    /// asynchronous classes a hung request does not keep a worker from reporting.
+    /// another. With 0 it never does: a request that waits for ever (on a lock, or on a service
+    /// without its own timeout) keeps its worker for ever, and once the last worker is caught, the
+    /// site is down until somebody restarts it. A reload does not free the workers either: the old
+    /// ones wait for their requests to finish. 0 and more than an hour are reported for sync
+    /// workers; with threads or asynchronous classes a hung request does not keep a worker from
+    /// reporting.
     ///
     /// By hand: `--timeout 30` (gunicorn's default), or as long as the longest request may take,
     /// and restart.

@@ -2,7 +2,8 @@ use crate::facts::gunicorn::Layer;
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// A reload stalls the site, or takes more memory than there is: there are too many workers.
+    /// A reload stalls the site, or needs more memory than there is, because there are too many
+    /// workers.
     ///
     /// On reload gunicorn starts as many new workers as it has, all at once, and tells the old ones
     /// to stop at the same moment. They all import the application on the same processors, and none
@@ -15,7 +16,7 @@ crate::rule! {
     /// The old workers stay until their last request is done, so a reload needs twice their memory.
     /// On a live host this is reported when the smallest worker's own memory, times their number,
     /// exceeds free memory and swap: the kernel then kills processes, gunicorn's or the database's.
-    /// A limit of the unit (`MemoryMax=`) is not considered.
+    /// The unit's own limit (`MemoryMax=`) is not considered.
     ///
     /// By hand: fewer `--workers`, and `--threads 4` if requests wait for a database or other
     /// services.
@@ -41,7 +42,7 @@ crate::rule! {
     /// processor	: 1
     /// ```
     ///
-    /// Three workers with 60 MB of their own each, and 100 MB left:
+    /// Three workers, each with 60 MB of its own, and 100 MB left:
     ///
     /// ```proc,bad
     /// 800 memory=20000

@@ -2,7 +2,7 @@ use crate::facts::{App, Known, Why};
 use crate::rule::{Edit, Safety, Severity, Sink};
 
 crate::rule! {
-    /// No worker boots: gunicorn should change its user or group, but is not allowed to.
+    /// No worker boots: gunicorn is told to switch its user or group, but is not allowed to.
     ///
     /// `--user` and `--group` are for a master that runs as root. If the unit's `User=` has already
     /// made it another user, the change is refused ("Operation not permitted"), each worker ends,
@@ -71,7 +71,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             }
             (Some(_), None) => {
                 return Err(Why::not_read(format!(
-                    "the number of user {} is not known",
+                    "the uid of user {} is not known",
                     runs_as.name
                 )));
             }
@@ -121,11 +121,11 @@ fn report(
     let shown = if settings.is_secret(what) { "another one" } else { wanted };
     let edits = Edit::unset(app, what);
     out.report(format!(
-        "no worker boots: gunicorn should change its {what} to {shown}, which only root can do, \
-         but it runs as {runs_as}"
+        "no worker boots: gunicorn is told to switch its {what} to {shown}, which only root can \
+         do, but it runs as {runs_as}"
     ))
     .severity(Severity::Error)
-    .at_some(setting.span().or_else(|| app.gunicorn.started_at()), "should change to this")
+    .at_some(setting.span().or_else(|| app.gunicorn.started_at()), "told to switch to this")
     .at_known(&app.service.user, "the unit runs gunicorn as this user")
     .help(format!(
         "Remove the {what} from gunicorn's settings: the unit's User= and Group= decide."

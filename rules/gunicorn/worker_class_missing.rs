@@ -5,18 +5,19 @@ use crate::rule::prelude::nearest_within;
 use crate::rule::{Finding, Item, Safety, Severity, Sink};
 
 crate::rule! {
-    /// gunicorn does not start: it does not have the worker class, or a package the class needs is
+    /// gunicorn does not start: it has no such worker class, or a package that the class needs is
     /// not installed.
     ///
     /// `-k` names one of gunicorn's own classes or a class by its dotted path. gunicorn loads it
     /// before it listens and exits with 1 if it cannot; `--check-config` does not notice. Its own
-    /// classes: sync, gthread, gevent (gevent_wsgi, gevent_pywsgi), tornado, eventlet until 25,
-    /// asgi from 24 on. gevent, eventlet and tornado need the package of their name; from 26.1 on
-    /// gevent also needs `packaging`, which pip does not bring along.
+    /// classes: sync, gthread, gevent (gevent_wsgi, gevent_pywsgi), tornado, eventlet up to 25,
+    /// asgi from 24 on. gevent, eventlet and tornado need the package of the same name; from 26.1
+    /// on gevent also needs `packaging`, which pip does not bring along.
     ///
-    /// In a repository it is compared with the list of packages: an error if that is a lock.
+    /// In a repository the class is compared with the list of packages: a miss is an error if that
+    /// list is a lock.
     ///
-    /// Proved by `worker-class-missing`: gunicorn ended with status 1 at its start, and every
+    /// Proved by `worker-class-missing`: gunicorn exited with status 1 at startup, and every
     /// request got 502.
     ///
     /// ```ini,bad,drop-in
@@ -105,7 +106,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             let there = OWN.iter().filter(|(own, ..)| gone(own, version).is_none());
             let help = match nearest_within(name, 2, there.map(|(own, ..)| *own)) {
                 Some(own) => format!("did you mean {own}?"),
-                None => "use one that gunicorn has".to_owned(),
+                None => "use a class that gunicorn has".to_owned(),
             };
             report(app, out, shown, "does not exist in gunicorn", &help);
             return Ok(());

@@ -5,9 +5,9 @@ crate::rule! {
     /// gunicorn does not answer on its own socket, or answers with a server error.
     ///
     /// `--probe URL` also sends the URL's path straight to every application socket, past nginx,
-    /// with the URL's host as `Host`. That shows which side of the socket is at fault: nginx, if
-    /// the site gives 502 and the socket is healthy. A status of 500 or more, a refused connection
-    /// and 10 seconds of silence are findings.
+    /// with the URL's host as `Host`. That shows which side of the socket is at fault: it is nginx
+    /// if the site answers 502 and the socket is healthy. A status of 500 or more, a refused
+    /// connection and 10 seconds of silence are findings.
     ///
     /// By hand: `curl -sv --unix-socket SOCKET http://localhost/`, then `journalctl -u UNIT`.
     ///
@@ -49,7 +49,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             None => format!("http://{socket}/"),
         };
         out.report(format!("{} {fault} on {socket}, past nginx", app.name))
-            .at_some(bound.origin.span(), "asked straight here")
+            .at_some(bound.origin.span(), "requested here, past nginx")
             .evidence(EvidenceKind::Http, format!("GET {socket}: {fault}"))
             .help(format!("curl -sv {way}\njournalctl -u {} -n 50", app.name))
             .fix(Safety::Manual, "find the cause in the unit's journal");

@@ -7,17 +7,17 @@ crate::rule! {
     ///
     /// An import inside a function, a view that is loaded on first use, or a variable that is read
     /// in a request does not affect the start: gunicorn boots, the reload returns 0, and the pages
-    /// that need it fail. Errors that keep the workers from booting are L801's.
+    /// that need it fail. Errors that keep the workers from booting are reported by L801.
     ///
     /// ModuleNotFoundError, ImportError, SyntaxError, and KeyError of a variable that the code
     /// reads are reported if the log shows that a request ended with it (Flask's `Exception on
     /// /path`, Django's `Internal Server Error`, gunicorn's `Error handling request`, `Exception in
     /// ASGI application`). A logged failure of an optional import does not count. The journal is
-    /// read from the unit's last start or reload on; if requests' errors go to a file, it contains
-    /// none.
+    /// read from the unit's last start or reload on; if errors of requests go to a file, the
+    /// journal contains none.
     ///
-    /// By hand: install or set what the exception names, then `systemctl reload myapp` (for a variable
-    /// `restart`).
+    /// By hand: install or set what the exception names, then `systemctl reload myapp` (`restart`
+    /// for a variable).
     ///
     /// Proved by `import-error`: the reload returned 0, the workers booted, and every request to that
     /// page got 500.
@@ -46,7 +46,7 @@ crate::rule! {
     /// ```text,fixed,command=journalctl
     /// {"MESSAGE": "[2026-04-21 09:20:00 +0000] [14] [INFO] Booting worker with pid: 14"}
     /// ```
-    /// A fault of another kind, and an optional package that the program does without:
+    /// Healthy: a fault of another kind, and an optional package that the program can do without:
     ///
     /// ```text,good,command=systemctl show
     /// Id=myapp.service

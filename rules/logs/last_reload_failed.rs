@@ -4,11 +4,12 @@ use crate::rule::{EvidenceKind, Safety, Sink};
 crate::rule! {
     /// The last reload or start failed, so the new code may not be served.
     ///
-    /// systemd records how it ended: `ReloadResult=` if ExecReload= failed (the unit stays active,
-    /// with the old code unless SIGHUP had been sent before the failure), `Result=` and the state
-    /// `failed` if the main process ended. A unit that keeps restarting shows `Result=exit-code`
-    /// between two tries. The next success clears both. Not visible here (measured): when SIGHUP
-    /// kills the main process cleanly, the unit is inactive with `Result=success`.
+    /// systemd records how that ended: `ReloadResult=` if ExecReload= failed (the unit stays
+    /// active, with the old code unless SIGHUP had been sent before the failure), `Result=` and the
+    /// state `failed` if the main process ended. A unit that keeps restarting shows
+    /// `Result=exit-code` between two tries. The next success clears both. One case is not visible
+    /// here (measured): when SIGHUP kills the main process cleanly, the unit is inactive with
+    /// `Result=success`.
     ///
     /// A status of 200 or more means systemd could not run the command: 200/CHDIR if
     /// WorkingDirectory= cannot be entered, 203/EXEC if the program does not exist, 217/USER if

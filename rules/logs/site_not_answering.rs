@@ -6,8 +6,8 @@ crate::rule! {
     ///
     /// `--probe URL` makes one GET request over HTTP/1.1 with a limit of 10 seconds (`--timeout`),
     /// from this host, following no redirect. A status of 500 or more, a refused connection and
-    /// silence are findings; 404 and 302 are answers. For a URL of a socket (`unix:/run/x.sock`,
-    /// `http://127.0.0.1:8000/`) see app-not-answering.
+    /// silence are findings; 404 and 302 count as answers. For a URL of a socket
+    /// (`unix:/run/x.sock`, `http://127.0.0.1:8000/`) see app-not-answering.
     ///
     /// By hand: `curl -sv URL`, then nginx's error log.
     ///

@@ -14,30 +14,30 @@ crate::rule! {
     /// nginx's error log names the cause by its number: 2, the socket does not exist; 13, nginx
     /// cannot connect to it; 111, nothing listens; 11, the listen queue is full; 104 or
     /// "prematurely closed", gunicorn closed the connection before it answered; "no live
-    /// upstreams", nginx regards every peer as dead for 10 seconds after a short gap. "Prematurely
-    /// closed" while it read the answer is a page that broke off. A reset at that point does not
-    /// count: nginx also logs it after a complete answer to an upload that the application did not
-    /// read.
+    /// upstreams", nginx regards every peer as dead for 10 seconds after a short outage.
+    /// "Prematurely closed" while nginx read the answer means that the page was cut off. A reset at
+    /// that point does not count: nginx also logs a reset after a complete answer to an upload that
+    /// the application did not read.
     ///
-    /// The last 256 KiB of the logs that the configuration names are read, and only lines that are
-    /// younger than the unit's last start or reload and name one of the application's sockets
-    /// count. Visitors' requests are not shown. Only a running systemd knows when the unit started,
-    /// so the rule is skipped for a file tree.
+    /// The last 256 KiB of the logs that the configuration names are read, and only lines count
+    /// that are newer than the unit's last start or reload and name one of the application's
+    /// sockets. Visitors' requests are not shown. Only a running systemd knows when the unit
+    /// started, so the rule is skipped for a file tree.
     ///
-    /// If nginx has several peers (several servers in a group, or `localhost` with two addresses)
-    /// and another one answered, nothing was lost, and this is a warning: every request that goes
-    /// to the dead peer first takes a detour, and one more failure is an outage.
+    /// If nginx has several peers (several servers in an `upstream`, or `localhost` with two
+    /// addresses) and another one answered, nothing was lost, and this is a warning: every request
+    /// that goes to the dead peer first takes a detour, and one more failure is an outage.
     ///
-    /// By hand: follow the help of the cause.
+    /// By hand: follow the finding's help for that cause.
     ///
     /// Proved by `bind-changed`: both reloads returned 0, gunicorn kept its old socket, nginx went
     /// to the new one, and every request got 502.
     ///
     /// Proved by `restart-blackout`: nginx took both peers out and answered 502 for 10 s, though
-    /// gunicorn was back after one.
+    /// gunicorn was back after one second.
     ///
-    /// Proved by `second-master`: it took the requests, and when it stopped it deleted the socket:
-    /// every request got 502 while the unit was active.
+    /// Proved by `second-master`: the second master took the requests, and when it stopped it
+    /// deleted the socket: every request got 502 while the unit was active.
     ///
     /// Proved by `slow-boot-small-backlog`: at the reload the queue ran full, and nginx answered
     /// 502 (`11: Resource temporarily unavailable`) until the new workers had booted.
@@ -45,14 +45,14 @@ crate::rule! {
     /// Proved by `socket-directory-mode`: gunicorn served and its socket had mode 0777, yet nginx
     /// logged `13: Permission denied` and every request got 502.
     ///
-    /// Proved by `stale-socket-file`: the file was there, nobody listened, and every request got
-    /// 502 (connection refused).
+    /// Proved by `stale-socket-file`: the file existed, nothing listened on it, and every request
+    /// got 502 (connection refused).
     ///
-    /// Proved by `worker-killed`: the visitor whose request it worked on got 502, and the unit
-    /// stayed active; where nothing was killed the same request got its answer.
+    /// Proved by `worker-killed`: the visitor whose request the worker was handling got 502, and
+    /// the unit stayed active; where nothing was killed the same request got its answer.
     ///
-    /// Proved by `worker-killed-mid-answer`: the visitor got 200 and a part of the page, and the
-    /// unit stayed active; where nothing was killed the page was whole.
+    /// Proved by `worker-killed-mid-answer`: the visitor got 200 and only a part of the page, and
+    /// the unit stayed active; where nothing was killed the page was whole.
     ///
     /// ```text,bad,command=systemctl show
     /// Id=myapp.service
@@ -276,12 +276,16 @@ fn explain(failure: Failure, peer: &str, app: &App) -> (String, String) {
         Failure::Reset => (
             format!("gunicorn closed the connection on {peer} before it answered"),
             format!(
-                "journalctl -u {name}: WORKER TIMEOUT, a kill, or a reload that drops requests"
+                "journalctl -u {name}: look for WORKER TIMEOUT, a kill, or a reload that drops \
+                 requests"
             ),
         ),
         Failure::CutOff => (
             format!("gunicorn closed the connection on {peer} in the middle of its answer"),
-            format!("journalctl -u {name}: a kill, WORKER TIMEOUT, or an answer that is too short"),
+            format!(
+                "journalctl -u {name}: look for a kill, WORKER TIMEOUT, or an answer that is \
+                     too short"
+            ),
         ),
         Failure::Http2 => (
             format!("nginx used HTTP/2 on {peer}, and gunicorn answers in HTTP/1.1"),
@@ -289,7 +293,7 @@ fn explain(failure: Failure, peer: &str, app: &App) -> (String, String) {
         ),
         Failure::NoneLeft => (
             format!("nginx had marked every server of {peer} as failed (no live upstreams)"),
-            "one server in the upstream, or max_fails=0 on each".into(),
+            "keep one server in the upstream, or set max_fails=0 on each".into(),
         ),
     }
 }

@@ -5,28 +5,28 @@ use crate::rule::{EvidenceKind, Safety, Sink};
 crate::rule! {
     /// The site is down or about to be: gunicorn's workers have not booted since the last start.
     ///
-    /// gunicorn's master gives up when a worker fails to boot: `Worker failed to boot` or
-    /// `App failed to load`, exit status 3 or 4, or 1 by chance: from 24.1.1 on mostly 1. Measured:
-    /// on reload this ends in a full outage within 4 seconds, while `systemctl reload` returns 0.
+    /// gunicorn's master gives up when a worker fails to boot: `Worker failed to boot` or `App
+    /// failed to load`, exit status 3 or 4, or by chance 1 (from 24.1.1 on, mostly 1). Measured: on
+    /// reload this ends in a full outage within 4 seconds, while `systemctl reload` returns 0.
     ///
-    /// The journal is read since the unit's last start or reload, so a failure that a later start
-    /// has overcome is not reported. Only the traceback's exception type, the missing module's or
-    /// variable's name and the place are shown.
+    /// The journal is read from the unit's last start or reload on, so a failure followed by a
+    /// successful start is not reported. Only the traceback's exception type, the missing module's
+    /// or variable's name and the place are shown.
     ///
     /// By hand: repair the cause in the exception; `journalctl -u UNIT` has the whole traceback.
     /// Then `systemctl restart UNIT`.
     ///
     /// Proved by `app-import-fails`: `--preflight` had named the KeyError; the reload returned 0,
-    /// the master ended, and the site answered 502 until the end.
+    /// the master exited, and the site answered 502 for the rest of the run.
     ///
-    /// Proved by `environment-export`: the variable never arrived, the application broke off with
-    /// KeyError at its start, and every request got 502.
+    /// Proved by `environment-export`: the variable never arrived, the application failed with
+    /// KeyError at startup, and every request got 502.
     ///
-    /// Proved by `requirement-missing`: the reload returned 0, the master ended with
-    /// ModuleNotFoundError, and the site answered 502 until the end.
+    /// Proved by `requirement-missing`: the reload returned 0, the master exited with
+    /// ModuleNotFoundError, and the site answered 502 for the rest of the run.
     ///
-    /// Proved by `unreadable-release`: root's check returned 0 and so did the reload, the workers got
-    /// PermissionError, and the site answered 502 until the end.
+    /// Proved by `unreadable-release`: root's check returned 0 and so did the reload, the workers
+    /// got PermissionError, and the site answered 502 for the rest of the run.
     ///
     /// ```text,bad,command=systemctl show,also=L807
     /// Id=myapp.service

@@ -5,18 +5,19 @@ crate::rule! {
     /// Requests are cut off: gunicorn, or the kernel, has killed workers while they were at work.
     ///
     /// gunicorn kills a worker that has been silent for `timeout` seconds (30): with `sync`, any
-    /// whose request takes longer. The visitor gets 500 (measured with `sync`: the worker still
-    /// sends it) or 502, and the work is half done. In the log that is `WORKER TIMEOUT`; `sent
-    /// SIGKILL` without it means killed from outside, mostly by the kernel when memory ran out, or
-    /// by SIGSEGV in a library. `SIGKILL! Perhaps out of memory?` during a stop proves no shortage
-    /// (measured): only running units are checked, from their last start or reload on.
+    /// worker whose request takes longer. The visitor gets 500 (measured with `sync`: the worker
+    /// still sends it) or 502, and the work is half done. In the log that is `WORKER TIMEOUT`;
+    /// `sent SIGKILL` or `sent SIGSEGV` without it means that the worker was killed from outside,
+    /// usually by the kernel when memory ran out, or crashed in a library. `SIGKILL! Perhaps out of
+    /// memory?` during a stop proves no shortage (measured): only running units are checked, from
+    /// their last start or reload on.
     ///
     /// By hand: find the request (`journalctl -u myapp | grep -A 30 'WORKER TIMEOUT'`), make it
     /// shorter or move its work to a queue; or raise `timeout`, and with it `proxy_read_timeout`
     /// and `graceful_timeout`. Memory: `journalctl -k | grep -i 'out of memory'`, fewer workers.
     ///
-    /// Proved by `worker-timeout`: the visitor whose request took six seconds got 500 after two; with
-    /// time enough the same request got its answer.
+    /// Proved by `worker-timeout`: the visitor whose request took six seconds got 500 after two
+    /// seconds; given enough time the same request got its answer.
     ///
     /// ```text,bad,command=systemctl show
     /// Id=myapp.service
@@ -52,7 +53,7 @@ crate::rule! {
     /// {"MESSAGE": "[2026-04-21 09:20:00 +0000] [14] [INFO] Booting worker with pid: 14"}
     /// {"MESSAGE": "[2026-04-21 09:25:01 +0000] [11] [ERROR] Worker (pid:14) was sent SIGKILL! Perhaps out of memory?"}
     /// ```
-    /// Healthy: timeouts before the last reload, and workers that it ended:
+    /// Healthy: timeouts before the last reload, and workers that the reload ended:
     ///
     /// ```text,good,command=systemctl show
     /// Id=myapp.service

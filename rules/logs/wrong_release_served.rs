@@ -6,13 +6,13 @@ crate::rule! {
     ///
     /// With `--expect-version TEXT` each URL of `--probe` is asked ten times within half a second,
     /// over a new connection each time, and every answer must contain the text, in its body or a
-    /// header. If some do and some do not, workers of two releases serve. Without
+    /// header. If some do and some do not, workers of two releases are serving. Without
     /// `--expect-version` nothing is expected, and no request is sent.
     ///
     /// By hand: `curl -si URL | grep TEXT`, a few times.
     ///
     /// Proved by `other-release-answers`: the reload returned 0, every answer was a 200, and each
-    /// came from the release before.
+    /// came from the previous release.
     ///
     /// ```text,bad,probe=http://example.com/,version=2026-04-21,without=10
     /// example.com:80 200
@@ -57,8 +57,9 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
             .observed(EvidenceKind::Http, format!("GET {url}: {with} of {all} contain {expected}"))
             .subject(url)
             .help(format!(
-                "curl -si {url}\nand check where the release link leads; deploy-doctor reload APP \
-                 then reloads it under watch"
+                "curl -si {url}\n\
+                 and check where the release link leads; then, to reload and watch the result: \
+                 deploy-doctor reload APP"
             ))
             .fix(Safety::Manual, "make the intended release serve");
     }

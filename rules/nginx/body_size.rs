@@ -5,10 +5,10 @@ crate::rule! {
     /// them.
     ///
     /// nginx accepts requests of up to 1 MiB unless `client_max_body_size` says otherwise. Flask's
-    /// `MAX_CONTENT_LENGTH` sets the application's limit; if that is larger, nginx's page appears
-    /// instead of the application's own message, and gunicorn logs nothing.
+    /// `MAX_CONTENT_LENGTH` sets the application's limit; if that is larger, clients see nginx's
+    /// error page instead of the application's own message, and gunicorn logs nothing.
     ///
-    /// Reported if no location that leads to the application accepts as much.
+    /// Reported if no location that leads to the application accepts requests of that size.
     ///
     /// By hand: next to `proxy_pass`: `client_max_body_size 16m;`, the same as MAX_CONTENT_LENGTH.
     ///

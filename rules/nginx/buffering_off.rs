@@ -3,17 +3,18 @@ use std::collections::HashSet;
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// A few slow clients keep the whole site waiting: each keeps a worker busy until it has read
-    /// its answer.
+    /// A few slow clients keep the whole site waiting: each client keeps a worker busy until it has
+    /// read its answer.
     ///
     /// nginx reads an answer from gunicorn as fast as gunicorn sends it, and passes it to the
     /// client at the client's pace. With `proxy_buffering off` gunicorn must wait for the client
-    /// instead. A sync worker does nothing else meanwhile: with as many phones on a train as there
-    /// are workers, nobody else gets an answer. gunicorn's own documentation requires a buffering
-    /// proxy in front of sync workers. (Measured on nginx 1.22.1 and 1.30.6.)
+    /// instead. A sync worker does nothing else in the meantime: once there are as many slow
+    /// clients (phones on a train) as workers, nobody else gets an answer. gunicorn's own
+    /// documentation requires a buffering proxy in front of sync workers. (Measured on nginx 1.22.1
+    /// and 1.30.6.)
     ///
-    /// By hand: leave it out, or keep it in its own location for the requests that stream, and give
-    /// gunicorn threads (`worker_class = "gthread"`, `threads = 4`).
+    /// By hand: remove the line, or move it to a location of its own for the requests that stream,
+    /// and give gunicorn threads (`worker_class = "gthread"`, `threads = 4`).
     ///
     /// Proved by `buffering-off`: three clients that did not read their answers kept every other
     /// request waiting until they were gone.
@@ -103,8 +104,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         .at(word.span(), "nginx does not buffer the answer")
         .at(pass.word, "passed on here")
         .help(
-            "there: proxy_buffering on;\nor give gunicorn threads: worker_class = \"gthread\", \
-             threads = 4",
+            "change the line to: proxy_buffering on;\n\
+             or give gunicorn threads: worker_class = \"gthread\", threads = 4",
         )
         .fix(Safety::Unsafe, "let nginx buffer answers")
         .edit(Edit::replace(word.span(), "on"));

@@ -4,29 +4,31 @@ use crate::facts::nginx::{LackingIssuer, ServedCertificate, ServerName, ServerNa
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// Clients refuse the site over https: its certificate has expired, is for other names, or its
-    /// key belongs to another.
+    /// Clients refuse the site over https: its certificate has expired, is for other names, or does
+    /// not match its key.
     ///
-    /// nginx checks none of it: it still presents a certificate that expired yesterday, and `nginx
-    /// -t` and a reload succeed. The clients break off, all of them at once. nginx itself refuses a
-    /// key that does not match the certificate (`key values mismatch`): a reload keeps the old
-    /// configuration, and the next start fails for every site of the host.
+    /// nginx checks none of this: it still presents a certificate that expired yesterday, and
+    /// `nginx -t` and a reload succeed. The clients refuse the connection, all of them at once.
+    /// nginx itself refuses a key that does not match the certificate (`key values mismatch`): a
+    /// reload keeps the old configuration, and the next start fails for every site of the host.
     ///
     /// An error if the certificate is not valid now, or if the key is not its own. A warning if it
-    /// expires within 14 days, or within the last quarter of its time if that is less (it should
-    /// have been renewed by then), if it is for none of the names of its server, and if a server
-    /// that listens only for TLS has a name that is not in it. A self-signed certificate is for
-    /// clients configured to trust it: its expiry is a warning, and its names are not checked.
+    /// expires within 14 days, or within the last quarter of its validity if that is less (it
+    /// should have been renewed by then), if it covers none of the names of its server, and if a
+    /// server that listens only for TLS has a name that the certificate does not cover. A
+    /// self-signed certificate is for clients configured to trust it: its expiry is a warning, and
+    /// its names are not checked.
     ///
-    /// And a warning if the file contains a certificate without the intermediate that signed it,
-    /// measured with nginx 1.22: nginx loads it and sends only that, even if
+    /// It is also a warning if the file contains a certificate without the intermediate that signed
+    /// it. Measured with nginx 1.22: nginx loads the file and sends only that certificate, even if
     /// `ssl_trusted_certificate` has the rest. curl (`unable to get local issuer certificate`),
-    /// Python and Node then refuse the site; browsers fetch the intermediate or have it, so nobody
-    /// notices there. This is reported if the intermediate is next to the certificate (`cert.pem`
-    /// named instead of `fullchain.pem`), and if the certificate is from a public authority,
-    /// because none of these signs with a root; a private authority may do so, and clients have its
-    /// root. The order of intermediates matters to none of these clients. nginx refuses a file in
-    /// which the server's own certificate is not the first (`key values mismatch`).
+    /// Python and Node then refuse the site; browsers fetch the intermediate or already have it, so
+    /// nobody notices there. This is reported if the intermediate is next to the certificate
+    /// (`cert.pem` named instead of `fullchain.pem`), and if the certificate is from a public
+    /// authority, because no public authority signs with its root; a private one may, and its
+    /// clients have the root. The order of the intermediates does not matter to any of these
+    /// clients. nginx refuses a file in which the server's own certificate is not the first (`key
+    /// values mismatch`).
     ///
     /// By hand: `openssl x509 -in FILE -noout -dates -ext subjectAltName`.
     ///
@@ -72,7 +74,7 @@ crate::rule! {
     /// ```tree,fixed,live
     /// /etc/letsencrypt/live/example.com/fullchain.pem certificate=example.com until=60d key=/etc/letsencrypt/live/example.com/privkey.pem
     /// ```
-    /// Nine days left, and a name that is not in it:
+    /// Nine days left, and a name that the certificate does not cover:
     ///
     /// ```nginx,bad
     /// server {
@@ -200,7 +202,8 @@ crate::rule! {
     /// ```tree,bad
     /// /root/chain.pem certificate=example.com key=/etc/letsencrypt/live/example.com/privkey.pem
     /// ```
-    /// A wildcard, one for six days with five left, and a self-signed one:
+    /// Healthy: a wildcard certificate, one valid for six days with five left, and a self-signed
+    /// one:
     ///
     /// ```nginx,good
     /// server {
@@ -325,8 +328,8 @@ fn alone(certificate: &ServedCertificate, lacking: &LackingIssuer, out: &mut Sin
         ),
     };
     out.report(
-        "curl, Python, Node.js and programs made with them refuse the site over https, though \
-         browsers may accept it: nginx sends its certificate without the intermediate that signed \
+        "curl, Python, Node.js and programs built on them refuse the site over https, though \
+         browsers may accept it: nginx sends the certificate without the intermediate that signed \
          it",
     )
     .at(certificate.span, "only the certificate")
@@ -359,8 +362,8 @@ fn wrong_key(certificate: &ServedCertificate, out: &mut Sink) {
     .at(certificate.span, "the certificate")
     .at_some(certificate.key_span, "the key of another certificate")
     .help(
-        "name certificate and key of one issue (`certbot certificates` lists them)\n\
-         then check with: nginx -t",
+        "name a certificate and a key that were issued together (`certbot certificates` lists \
+         them)\nthen check with: nginx -t",
     )
     .fix(Safety::Manual, "name a certificate and its own key");
 }
@@ -473,8 +476,8 @@ fn names(app: &App, certificate: &ServedCertificate, out: &mut Sink) {
         .severity(Severity::Warning)
         .subject(listed.join(" "))
         .help(
-            "have it issued for all of these names (certbot: -d NAME for each), or remove the \
-             name\nthen: nginx -t && systemctl reload nginx",
+            "have the certificate issued for all of these names (certbot: -d NAME for each), or \
+             remove the name\nthen: nginx -t && systemctl reload nginx",
         )
         .fix(Safety::Manual, "have the certificate issued for all names");
     }

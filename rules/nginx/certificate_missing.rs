@@ -8,8 +8,7 @@ use crate::host::FileKind;
 use crate::rule::{Safety, Severity, Sink};
 
 crate::rule! {
-    /// nginx loads nothing at all, no site of the host, because a certificate's file does not
-    /// exist.
+    /// nginx loads no site of the host at all, because a certificate's file does not exist.
     ///
     /// nginx reads every `ssl_certificate`, `ssl_certificate_key`, `ssl_dhparam`,
     /// `ssl_trusted_certificate`, `ssl_client_certificate` and `ssl_crl` of a server with a certificate
@@ -18,8 +17,8 @@ crate::rule! {
     /// stayed), nginx refuses the whole configuration: a reload keeps the old one, and the next
     /// start, at the latest on the next boot, fails for every site.
     ///
-    /// The other way round, a server with a certificate that listens on 443 without `ssl` answers https
-    /// clients in plain text, which they refuse.
+    /// The reverse is also reported: a server with a certificate that listens on 443 without `ssl`
+    /// answers https clients in plain text, which they refuse.
     ///
     /// Proved by `certificate-missing`: nginx refused to start, and every connection was
     /// refused, also those of a site without a certificate.
@@ -54,8 +53,8 @@ crate::rule! {
     ///     }
     /// }
     /// ```
-    /// With a variable, nginx looks for the file at each handshake; without a certificate it
-    /// ignores the rest:
+    /// Healthy: with a variable, nginx looks for the file at each handshake; without a certificate
+    /// it ignores the other files:
     ///
     /// ```nginx,good
     /// server {
@@ -125,7 +124,8 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
             ))
             .at(file.span, format!("{} is read at each start and reload", file.directive));
         let help = if path.to_string().contains("/letsencrypt/") {
-            "issue it again (certbot certonly), or take the site out of sites-enabled until then"
+            "have it issued again (certbot certonly), or take the site out of sites-enabled until \
+             then"
         } else {
             "put the file in place, or remove the directive or its site"
         };
@@ -233,10 +233,10 @@ fn without_any(deployment: &Deployment, out: &mut Sink) {
                 continue;
             }
             out.report(format!(
-                "nginx refuses to load, and no site answers after its next start: {address} is for TLS, \
-                 and its default server has no ssl_certificate"
+                "nginx refuses to load, and no site answers after its next start: {address} \
+                 expects TLS, but its default server has no ssl_certificate"
             ))
-            .at(listen.span, "no ssl_certificate for this")
+            .at(listen.span, "no ssl_certificate for this address")
             .subject(address.to_string())
             .help(
                 "add ssl_certificate and ssl_certificate_key to this server, or remove `ssl` from \

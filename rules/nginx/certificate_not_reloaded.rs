@@ -4,19 +4,20 @@ crate::rule! {
     /// Clients keep getting the old certificate, and refuse the site on the day it expires: it was
     /// renewed, but nginx was not reloaded.
     ///
-    /// nginx reads a certificate when it starts and when it is reloaded. The renewing program must
-    /// reload nginx as well: `certbot --nginx` does, `certbot certonly`, acme.sh and lego only with
-    /// a hook. All looks well, the file is new, and `certbot certificates` shows the new date.
+    /// nginx reads a certificate when it starts and when it is reloaded. The program that renews it
+    /// must also reload nginx: `certbot --nginx` does; `certbot certonly`, acme.sh and lego do only
+    /// with a hook. Everything looks right: the file is new, and `certbot certificates` shows the
+    /// new date.
     ///
-    /// Detected by comparing the time of the file, or of the link to it, with the start of nginx's
-    /// workers, which a reload replaces.
+    /// Detected by comparing the modification time of the file, or of the link to it, with the
+    /// start of nginx's workers, which a reload replaces.
     ///
     /// By hand: `systemctl reload nginx`; and for next time `certbot reconfigure --cert-name NAME
-    /// --deploy-hook 'systemctl reload nginx'`, or a script of this line in
+    /// --deploy-hook 'systemctl reload nginx'`, or a script with that `systemctl` line in
     /// `/etc/letsencrypt/renewal-hooks/deploy/`.
     ///
-    /// Proved by `certificate-not-reloaded`: the file was renewed, and clients were shown the one of
-    /// before until nginx was reloaded.
+    /// Proved by `certificate-not-reloaded`: the file was renewed, and clients were shown the
+    /// previous one until nginx was reloaded.
     ///
     /// ```nginx,bad
     /// server {
@@ -90,7 +91,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             "clients keep getting the old certificate until it expires: {path} was renewed, but \
              nginx was not reloaded"
         ))
-        .at(certificate.span, "nginx has not read this one")
+        .at(certificate.span, "nginx has not read this file")
         .evidence(
             EvidenceKind::File,
             format!("{path} changed {late} s after nginx's newest worker started"),

@@ -5,14 +5,14 @@ use crate::facts::{Deployment, Known, Why};
 use crate::rule::{Safety, Sink};
 
 crate::rule! {
-    /// Under load nginx refuses connections: its workers cannot open as many files as they should
-    /// keep connections.
+    /// Under load nginx refuses connections: its workers cannot open as many files as their
+    /// connections need.
     ///
-    /// Each connection takes one descriptor, one passed on to gunicorn two. `worker_connections`
-    /// above the system's limit for a worker is never reached: nginx logs `worker_connections
-    /// exceed open file resource limit` at each start, and `Too many open files` when that happens.
-    /// `worker_rlimit_nofile` raises the limit; without it nginx's unit decides (`LimitNOFILE=`),
-    /// and without that systemd's own 1024.
+    /// Each connection takes one descriptor, or two if it is passed on to gunicorn.
+    /// `worker_connections` above the system's limit for a worker is never reached: nginx logs
+    /// `worker_connections exceed open file resource limit` at each start, and `Too many open
+    /// files` when that happens. `worker_rlimit_nofile` raises the limit; without it nginx's unit
+    /// decides (`LimitNOFILE=`), and without that systemd's default of 1024.
     ///
     /// ```tree,bad
     /// /lib/systemd/system/
@@ -77,8 +77,8 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
         _ => "LimitNOFILE= of nginx's unit",
     };
     let finding = out.report(format!(
-        "under load nginx refuses connections: {connections} connections for each worker, {limit} \
-         open files ({whose})"
+        "under load nginx refuses connections: each worker is allowed {connections} connections, \
+         but only {limit} open files ({whose})"
     )).at_known(&descriptors.connections, "more than a worker can open");
     finding.at_known(&descriptors.limit, "the limit");
     finding.help(format!(

@@ -9,8 +9,8 @@ crate::rule! {
     ///
     /// `include /etc/nginx/sites-enabled/*;` includes every file that does not start with a dot,
     /// whatever its ending. An `upstream` or a `default_server` in both is an error, and nginx
-    /// neither reloads nor starts; of two servers with one name, the one in the file whose name
-    /// sorts first answers; and a site renamed to switch it off stays on.
+    /// neither reloads nor starts; of two servers with the same name, the one in the file whose
+    /// name sorts first answers; and a site whose file was renamed to switch it off stays on.
     ///
     /// By hand: move the file elsewhere (`/etc/nginx/sites-available`, or `/root`), then `nginx -t &&
     /// systemctl reload nginx`.
@@ -32,7 +32,7 @@ crate::rule! {
     /// - /etc/nginx/sites-enabled/shop.bak
     /// ```
     ///
-    /// Healthy: no pattern includes it.
+    /// Healthy: no pattern includes the backup.
     ///
     /// ```nginx,good,file=/etc/nginx/conf.d/shop.conf.bak
     /// server {

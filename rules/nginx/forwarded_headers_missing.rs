@@ -16,35 +16,36 @@ crate::rule! {
     /// https.
     ///
     /// Unless `proxy_set_header` says otherwise, nginx sends `Host: $proxy_host`, which is the word
-    /// after `http://` in `proxy_pass` (`myapp`, `localhost`, `127.0.0.1:8000`), and passes an
-    /// `X-Forwarded-For` or `X-Forwarded-Proto` on as the client sent it: absent, or forged. Flask
-    /// then builds links and redirects to `http://myapp/…`, and logs nginx's address for every
-    /// client. Of 132 public sites that spell their headers out, 85 lack `X-Forwarded-Proto`, 35
-    /// `X-Forwarded-For` and 23 `Host`.
+    /// after `http://` in `proxy_pass` (`myapp`, `localhost`, `127.0.0.1:8000`), and passes
+    /// `X-Forwarded-For` and `X-Forwarded-Proto` on as the client sent them: absent, or forged.
+    /// Flask then builds links and redirects to `http://myapp/…`, and logs nginx's address for
+    /// every client. Of 132 public configurations that write out their headers, 85 lack
+    /// `X-Forwarded-Proto`, 35 `X-Forwarded-For` and 23 `Host`.
     ///
     /// Django refuses a host that is not in its `ALLOWED_HOSTS`: without `Host` it answers 400 to
     /// everything (an error). With `SECURE_SSL_REDIRECT`, and TLS that ends at nginx, it redirects
     /// every request without `X-Forwarded-Proto: https` to the same address, for ever (an error).
     ///
-    /// Django must also allow the host that is passed on. With `ALLOWED_HOSTS = []` and `DEBUG` off it
-    /// answers 400 to everything; if it lacks a name of `server_name`, to every request for that name
-    /// (measured on Django 5.2: `CommonMiddleware` asks for the host, so nothing is reported if
-    /// `MIDDLEWARE` does not contain it). An error if no name of the site is allowed, otherwise a warning.
+    /// Django must also allow the host that is passed on. With `ALLOWED_HOSTS = []` and `DEBUG` off
+    /// it answers 400 to everything; if the list lacks a name of `server_name`, Django answers 400
+    /// to every request for that name (measured on Django 5.2: `CommonMiddleware` asks for the
+    /// host, so nothing is reported if `MIDDLEWARE` does not contain it). An error if no name of
+    /// the site is allowed, otherwise a warning.
     ///
-    /// If the server is reached only over plain HTTP, an `X-Forwarded-Proto` that it does not set
-    /// is an info: the application sees the scheme as http, rightly, unless a client lies.
+    /// If the server is reached only over plain HTTP, a missing `X-Forwarded-Proto` is an info: the
+    /// application rightly sees the scheme as http, unless a client lies.
     ///
     /// `X-Forwarded-Ssl on` and `X-Forwarded-Protocol ssl`, which gunicorn supports too, count as
-    /// `X-Forwarded-Proto`; with `$scheme` it does not trust them. A forgotten `$` (`Host host`)
-    /// sends the word itself.
+    /// `X-Forwarded-Proto`; with `$scheme` as their value gunicorn does not trust them. A forgotten
+    /// `$` (`Host host`) sends the word itself.
     ///
     /// Proved by `forwarded-headers-missing`: the application took its host for `myapp`,
     /// the upstream's name, in every link that it makes.
     ///
     /// Proved by `django-host-refused`: Django answered 400 to every request.
     ///
-    /// Proved by `django-redirect-loop`: Django redirected each request to the address that it came
-    /// from, again and again, until the client gave up.
+    /// Proved by `django-redirect-loop`: Django redirected each request to its own address, again
+    /// and again, until the client gave up.
     ///
     /// ```nginx,bad
     /// server {

@@ -5,13 +5,13 @@ use crate::facts::{Passing, Why};
 use crate::rule::{Safety, Sink};
 
 crate::rule! {
-    /// One `proxy_set_header` in a location discards all those of the server.
+    /// One `proxy_set_header` in a location discards all `proxy_set_header` lines of the server.
     ///
-    /// nginx inherits `proxy_set_header` only if a level sets none itself. A location that
-    /// adds one for WebSockets no longer sends the `Host`, `X-Forwarded-For` and
-    /// `X-Forwarded-Proto` that the server sets: requests through it reach the application with
-    /// the wrong host, from 127.0.0.1, over http. Repeat the lines in the location, or move all
-    /// of them into a file that every location includes.
+    /// nginx inherits `proxy_set_header` only where a level sets none itself. A location that adds
+    /// one for WebSockets no longer sends the `Host`, `X-Forwarded-For` and `X-Forwarded-Proto`
+    /// that the server sets: requests through it reach the application with the wrong host, from
+    /// 127.0.0.1, over http. Repeat the lines in the location, or move all of them into a file that
+    /// every location includes.
     ///
     /// Proved by `header-inheritance-lost`: the application took its host for `myapp`, the
     /// upstream's name, and saw no X-Forwarded-Proto.

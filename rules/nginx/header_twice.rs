@@ -10,13 +10,14 @@ crate::rule! {
     /// Django answers 400 to every request: nginx sends the `Host` header twice.
     ///
     /// `proxy_set_header` adds up: `include proxy_params;`, which sets `Host` and the
-    /// `X-Forwarded-` headers, and the same lines by hand give two of each. gunicorn joins them
-    /// with a comma (`example.com,example.com`), which Django does not accept as a host, whatever
-    /// `ALLOWED_HOSTS` says. Flask answers, and makes links with both names joined or, from
-    /// Werkzeug 3.1 on, with none (a warning); so do others with a doubled `X-Forwarded-Proto`.
+    /// `X-Forwarded-` headers, together with the same lines written by hand give two of each.
+    /// gunicorn joins them with a comma (`example.com,example.com`), which Django does not accept
+    /// as a host, whatever `ALLOWED_HOSTS` says. Flask answers, but builds links with both names
+    /// joined, or, from Werkzeug 3.1 on, with no name: that is a warning, and so is a doubled
+    /// `X-Forwarded-Proto` for any application.
     ///
     /// Proved by `header-twice`: the application saw the header as `example.com,example.com`, which
-    /// is the name of no host.
+    /// no host is called.
     ///
     /// Proved by `django-host-twice`: Django answered 400 to every request.
     ///
@@ -45,7 +46,7 @@ crate::rule! {
     ///     }
     /// }
     /// ```
-    /// Those of a level above are not added, and an empty value sends none:
+    /// Healthy: lines of an outer level are not added, and an empty value sends no header:
     ///
     /// ```nginx,good
     /// server {

@@ -5,7 +5,7 @@ use crate::facts::{Deployment, Why};
 use crate::rule::{Safety, Sink};
 
 crate::rule! {
-    /// nginx does not load: an `include` leads to nothing, or to a directory.
+    /// nginx does not load: an `include` names a file that does not exist, or a directory.
     ///
     /// A pattern that matches nothing is fine, but a literal file that is missing, a broken link
     /// among the matches (`sites-enabled/myapp` after its file was removed or renamed), and a

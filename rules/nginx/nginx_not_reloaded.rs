@@ -6,14 +6,14 @@ crate::rule! {
     /// reloaded.
     ///
     /// nginx reads its files when it starts and when it is reloaded, and a reload replaces all of
-    /// its workers: a file newer than every worker is not in effect. Requests then meet the old
-    /// configuration, without the new path of a socket or a new timeout; and the change takes
-    /// effect, with any fault in it, at somebody else's reload, the renewal of a certificate or a
+    /// its workers: a file newer than every worker is not in effect. Until then requests meet the
+    /// old configuration, without a socket's new path or a new timeout; and the change, with any
+    /// fault in it, takes effect at somebody else's reload, at the renewal of a certificate or at a
     /// restart at night.
     ///
     /// Detected by comparing the times of the files and of the links that include them with the
-    /// start of the workers of `nginx.service`. A file with a time older than its change (`cp -p`,
-    /// `rsync -a`) is not seen.
+    /// start of the workers of `nginx.service`. A file whose modification time is older than the
+    /// change (`cp -p`, `rsync -a`) is not noticed.
     ///
     /// By hand: `nginx -t && systemctl reload nginx`.
     ///
@@ -29,7 +29,7 @@ crate::rule! {
     /// touch /etc/nginx/sites-available/myapp 5000
     /// ```
     ///
-    /// The site was only now enabled:
+    /// The site was enabled only now:
     ///
     /// ```proc,bad
     /// touch /etc/nginx/sites-enabled/myapp 5000
@@ -71,8 +71,8 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
         return match since(oldest).is_empty() {
             true => Ok(()),
             false => Err(Why::not_understood(
-                "nginx's workers started at different times: whether it was reloaded since is not \
-                 known",
+                "nginx's workers started at different times: it is not known whether it was \
+                 reloaded since",
             )),
         };
     };

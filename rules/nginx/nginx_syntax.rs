@@ -12,12 +12,12 @@ crate::rule! {
     ///
     /// A running nginx keeps its old configuration when a reload fails, so the site runs on as if
     /// nothing had happened, until a restart or a reboot takes it down. The message is nginx's own
-    /// if it has one: a missing `;` or `}`, an unknown directive, one where it is not allowed,
-    /// duplicates of a location, a group, a `default_server`, a group without servers; a variable
-    /// that is a typo of one that nginx has, zones and log formats that nothing defines, patterns
+    /// if it has one: a missing `;` or `}`, an unknown directive, one where it is not allowed, a
+    /// duplicate location, `upstream` or `default_server`, an `upstream` without servers, a typo in
+    /// the name of one of nginx's variables, zones and log formats that nothing defines, patterns
     /// with unclosed brackets, invalid values. A variable that nginx does not have and that nothing
-    /// defines is reported if nginx's version is known and no third-party module, which may define it, is
-    /// loaded.
+    /// defines is reported if nginx's version is known and no third-party module, which may define
+    /// it, is loaded.
     ///
     /// Proved by `nginx-syntax`: nginx refused to start, and every connection was refused.
     ///
@@ -59,7 +59,7 @@ crate::rule! {
     /// }
     /// ```
     ///
-    /// Variables that a `map`, a `set`, a pattern, a request or an answer brings:
+    /// Healthy: variables that come from a `map`, a `set`, a pattern, a request or an answer:
     ///
     /// ```nginx,good
     /// map $host $tenant { default none; }
@@ -83,8 +83,8 @@ crate::rule! {
     /// }
     /// ```
     ///
-    /// The account of `user`, and the group of the same name where none is given, have to be there
-    /// (`getpwnam("nginx") failed`); a number is no name:
+    /// The account in `user`, and the group of the same name if none is given, must exist
+    /// (`getpwnam("nginx") failed`); a number is looked up as a name too:
     ///
     /// ```nginx,bad,file=/etc/nginx/nginx.conf
     /// user nginx;
@@ -231,7 +231,7 @@ fn words(kind: FaultKind) -> (&'static str, &'static str, &'static str) {
         K::AfterQuote => (
             "directly after a closing quote",
             "included from here",
-            "put a blank or \";\" after the quote, or quote the whole word",
+            "put a space or \";\" after the quote, or quote the whole word",
         ),
         K::UnterminatedQuote => ("never closed", "included from here", "close the quote"),
         K::TooLongParameter => {

@@ -10,8 +10,8 @@ crate::rule! {
     /// reload, restart or reboot. `nginx -t` is run once, as root and only on a live host: it needs
     /// the keys and the logs, and it resolves the names of upstreams on the host where it runs.
     ///
-    /// If it cannot be run, as in an image, one fault is still predicted: a log in a directory that
-    /// does not exist.
+    /// If it cannot be run, as for an image, one fault is still predicted: a log in a directory
+    /// that does not exist.
     ///
     /// By hand: repair what `nginx -t` names, then `systemctl reload nginx`.
     ///

@@ -10,8 +10,8 @@ crate::rule! {
     ///
     /// gunicorn listens on a socket that only this host can reach, nginx runs next to it, but
     /// nothing in its configuration passes requests there. That may be intended (another program on
-    /// the host uses it), so this is a warning; a site for it in `sites-available` is N315, and a
-    /// site that leads to a similar socket is N301.
+    /// the host may use the socket), so this is a warning; a site for it in `sites-available` is
+    /// N315, and a site that leads to a similar socket is N301.
     ///
     /// ```nginx,bad
     /// server {
@@ -65,7 +65,7 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
                 .at_some(origin, "listens here")
                 .help(format!(
                     "write a site: deploy-doctor init shows one; its proxy_pass goes to {on}\n\
-                     if nginx should not lead to it: deploy-doctor check --ignore N302"
+                     if nginx is not meant to serve it: deploy-doctor check --ignore N302"
                 ))
                 .fix(Safety::Manual, "add a site that passes to it");
             }

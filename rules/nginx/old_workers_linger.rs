@@ -5,10 +5,10 @@ crate::rule! {
     /// have not ended since its last reload.
     ///
     /// On reload nginx starts new workers and tells the old ones to stop; each ends with the last
-    /// of its connections. A websocket, a stream of events or a download that never finishes keeps
-    /// one for days, with the old configuration (the old socket, the old certificate) and with its
-    /// memory, and every reload adds more. `worker_shutdown_timeout` ends that. (It exists from
-    /// nginx 1.11.11 on; seen on 1.22.1 and 1.30.6.)
+    /// of its connections. A websocket, an event stream or a download that never finishes keeps a
+    /// worker alive for days, with the old configuration (the old socket, the old certificate) and
+    /// with its memory, and every reload adds more. `worker_shutdown_timeout` ends that. (It exists
+    /// from nginx 1.11.11 on; measured on 1.22.1 and 1.30.6.)
     ///
     /// Reported if such a worker is left an hour after the newest ones started, and nothing sets
     /// `worker_shutdown_timeout`.
@@ -25,7 +25,7 @@ crate::rule! {
     /// 501 start=4000 : nginx: worker process
     /// ```
     ///
-    /// The reload was half an hour ago:
+    /// Healthy: the reload was half an hour ago:
     ///
     /// ```proc,good
     /// 501 : nginx: worker process is shutting down

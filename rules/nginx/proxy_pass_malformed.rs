@@ -13,14 +13,16 @@ crate::rule! {
     /// Measured on nginx 1.22: `unix:/p` without `http://`, a name without a scheme, a port after
     /// an upstream's name, and a URI part in a regex or named location, `if` or `limit_except` are
     /// refused; nginx then neither reloads nor starts. `http://unix:/p.sock/` and
-    /// `http://unix:/p.sock/uri` pass `nginx -t`, and nginx reads all of it as the socket's path:
-    /// every request gets 502. The URI follows a second colon: `http://unix:/p.sock:/uri`. With
-    /// `https://` nginx speaks TLS to a gunicorn that has no certificate: 502 again.
+    /// `http://unix:/p.sock/uri` pass `nginx -t`, but nginx reads everything after `unix:` as the
+    /// socket's path: every request gets 502. A URI must follow a second colon:
+    /// `http://unix:/p.sock:/uri`. With `https://` nginx speaks TLS to a gunicorn that has no
+    /// certificate: 502 again.
     ///
-    /// The same happens with `uwsgi_pass` unless gunicorn (24.1 and later) is set to speak uwsgi; and if
-    /// it is, `proxy_pass` gets 500 for every request (measured on 27.0.1). The same again with
-    /// `fastcgi_pass` and `scgi_pass`, and with `grpc_pass`, because gRPC is HTTP/2 (`upstream sent too
-    /// large http2 frame`), unless gunicorn (26.2 and later) is set to speak HTTP/2 in clear text.
+    /// Every request also gets 502 with `uwsgi_pass`, unless gunicorn (24.1 and later) is set to
+    /// speak uwsgi; if it is, every request through `proxy_pass` gets 500 (measured on 27.0.1).
+    /// `fastcgi_pass` and `scgi_pass` give 502 too, and so does `grpc_pass`, because gRPC is HTTP/2
+    /// (`upstream sent too large http2 frame`), unless gunicorn (26.2 and later) is set to speak
+    /// HTTP/2 in clear text.
     ///
     /// With `SCRIPT_NAME` in its environment gunicorn answers 500 to every path that does not begin with
     /// it, `Request path '/' does not start with SCRIPT_NAME` (measured on 27.0.1): nginx must pass the
@@ -86,7 +88,7 @@ crate::rule! {
     ///     }
     /// }
     /// ```
-    /// A slash after the socket of a group's server:
+    /// A slash after the socket in an `upstream`:
     ///
     /// ```nginx,bad
     /// upstream myapp {
@@ -104,9 +106,9 @@ crate::rule! {
     /// }
     /// ```
     ///
-    /// A URI after the address replaces the location's prefix, letter by letter: with
-    /// `location /app/` and `http://myapp/app` a request for `/app/x` becomes `/appx`, with
-    /// `location /app` and `http://myapp/` it becomes `//x` (measured; a warning):
+    /// A URI after the address replaces the location's prefix, letter by letter: with `location
+    /// /app/` and `http://myapp/app` a request for `/app/x` becomes `/appx`; with `location /app`
+    /// and `http://myapp/` it becomes `//x` (measured). This is a warning:
     ///
     /// ```nginx,bad
     /// server {
@@ -255,7 +257,7 @@ fn report(
     match right {
         Some(right) => {
             finding.help(format!("proxy_pass {right};"));
-            rewrite(model, finding, destination, right, "write the URL in nginx's form");
+            rewrite(model, finding, destination, right, "write the URL as nginx expects it");
         }
         None => {
             finding.help("write it as http://HOST:PORT or http://unix:/PATH, then run nginx -t");
@@ -401,7 +403,7 @@ fn expects_uwsgi(apps: &[&App], destination: &Destination, pass: &Pass, out: &mu
         "every request gets 500: nginx speaks HTTP to gunicorn, which is set to expect uWSGI's \
          protocol",
     )
-    .at(destination.word, "passed on in HTTP")
+    .at(destination.word, "passed on as HTTP")
     .at_some(app.gunicorn.settings.get("protocol").span(), "gunicorn expects uwsgi")
     .help(format!(
         "remove protocol = \"uwsgi\" from gunicorn's settings, and restart it\nor, in nginx: \

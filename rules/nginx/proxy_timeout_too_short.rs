@@ -11,13 +11,13 @@ use crate::rule::{Edit, Safety, Sink};
 crate::rule! {
     /// Slow requests get 504 although gunicorn still works on them: nginx gives up first.
     ///
-    /// nginx waits `proxy_read_timeout` (60 s unless it is set) for an answer, gunicorn lets a
-    /// worker be silent for `timeout` (30 s). If nginx's is not longer, the client gets 504 while
-    /// the worker still works, and its changes are made although the client was told otherwise;
-    /// gunicorn's own log, which would name the request, shows nothing.
+    /// nginx waits `proxy_read_timeout` (60 s unless it is set) for an answer; gunicorn lets a
+    /// worker be silent for `timeout` (30 s). If nginx's limit is not longer, the client gets 504
+    /// while the worker still works, and its changes take effect although the client was told
+    /// otherwise; gunicorn's own log, which would name the request, shows nothing.
     ///
-    /// Proved by `proxy-timeout-too-short`: requests that take two seconds got 504 after
-    /// one, while gunicorn went on with them.
+    /// Proved by `proxy-timeout-too-short`: requests that take two seconds got 504 after one
+    /// second, while gunicorn went on working on them.
     ///
     /// ```nginx,bad
     /// server {
@@ -94,7 +94,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         let shown = in_seconds(waits);
         let draft = out.report(format!(
             "slow requests get 504 while gunicorn still works on them: proxy_read_timeout is \
-             {shown}, gunicorn's timeout {seconds} s"
+             {shown}, and gunicorn's timeout is {seconds} s"
         ));
         let finding = match set {
             Some(span) => draft.at(span, format!("nginx gives up after {shown}")),
@@ -103,7 +103,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         finding.at_known(&timeout, format!("gunicorn gives up after {seconds} s"));
         let right = seconds.saturating_add(5);
         finding.help(match set {
-            Some(_) => format!("there: proxy_read_timeout {right}s;"),
+            Some(_) => format!("change the line to: proxy_read_timeout {right}s;"),
             None => format!("next to proxy_pass: proxy_read_timeout {right}s;"),
         });
         let edits = edits(app, model, pass, set, right);

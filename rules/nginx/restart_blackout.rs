@@ -10,28 +10,28 @@ use crate::rule::{Edit, Safety, Severity, Sink};
 crate::rule! {
     /// Every restart of gunicorn costs 10 s of 502: nginx takes the peers out for that long.
     ///
-    /// In a group of several peers nginx drops one for `fail_timeout` (10 s) after `max_fails` (1)
-    /// failures. When gunicorn is away for a moment, each peer fails once, and then nginx answers
-    /// `no live upstreams` itself although gunicorn has long been back. Measured time until the
-    /// first 200 after a gap of three requests: one server 10 ms, two servers 9,992 ms, one server
-    /// and a `backup` 9,952 ms, `localhost` with two addresses 9,983 ms; with `max_fails=0` none.
-    /// `fail_timeout=0` does not cure it, as many believe: nginx compares whole seconds, and skips
-    /// a failed peer for the rest of that second. Measured after twelve gaps of 0.3 s each: 502
-    /// continued for up to 917 ms with `fail_timeout=0`, for up to 1,647 ms with `fail_timeout=1s`,
-    /// and for 0 ms with `max_fails=0`. Only a group of one peer is not affected. A `backup` and a
-    /// `down` server count as peers, and a host name is as many peers as it has addresses. Each of
-    /// nginx's workers counts for itself (unless the group has a `zone`), so after a short gap half
-    /// of the requests may be lost.
+    /// In an `upstream` with several peers, nginx drops a peer for `fail_timeout` (10 s) after
+    /// `max_fails` (1) failures. When gunicorn is down for a moment, each peer fails once, and then
+    /// nginx answers `no live upstreams` itself although gunicorn has long been back. Measured time
+    /// until the first 200 after a gap of three requests: one server 10 ms, two servers 9,992 ms,
+    /// one server and a `backup` 9,952 ms, `localhost` with two addresses 9,983 ms; with
+    /// `max_fails=0` none. `fail_timeout=0` does not cure it, as many believe: nginx compares whole
+    /// seconds, and skips a failed peer for the rest of that second. Measured after twelve gaps of
+    /// 0.3 s each: 502 continued for up to 917 ms with `fail_timeout=0`, for up to 1,647 ms with
+    /// `fail_timeout=1s`, and for 0 ms with `max_fails=0`. Only an `upstream` with one peer is not
+    /// affected. A `backup` and a `down` server count as peers, and a host name counts as many
+    /// peers as it has addresses. Each of nginx's workers counts for itself (unless the `upstream`
+    /// has a `zone`), so after a short gap half of the requests may be lost.
     ///
     /// A warning if peers are on other machines, which keep serving unless all are restarted
     /// together, or if `fail_timeout` is below 3 s; an info if it is 0. With a peer on another
     /// machine the fix is not safe: while that machine is off, requests would go on waiting for it.
     ///
-    /// Proved by `localhost-blackout`: after a restart nginx answered 502 for 10 s, though
-    /// gunicorn was back after one.
+    /// Proved by `localhost-blackout`: after a restart nginx answered 502 for 10 s, though gunicorn
+    /// was back after one second.
     ///
-    /// Proved by `restart-blackout`: nginx took both peers out and answered 502 for 10 s,
-    /// though gunicorn was back after one.
+    /// Proved by `restart-blackout`: nginx took both peers out and answered 502 for 10 s, though
+    /// gunicorn was back after one second.
     ///
     /// ```nginx,bad
     /// upstream myapp {
@@ -145,7 +145,7 @@ fn judge(
     let message = match seconds {
         0 => format!(
             "up to 1 s of 502 after every restart of gunicorn: {group_has}, and even with \
-             fail_timeout=0 nginx skips a failed one for the rest of that second"
+             fail_timeout=0 nginx skips a peer that failed for the rest of that second"
         ),
         _ => format!(
             "{seconds} s of 502 after every restart of gunicorn: {group_has}, and nginx drops one \

@@ -5,18 +5,19 @@ use crate::rule::prelude::*;
 crate::rule! {
     /// An order is placed twice, a mail is sent twice: nginx sends a POST again to the next server.
     ///
-    /// When a server breaks off or does not answer in time, nginx tries the next one in the group.
-    /// It resends a request already passed on only if that is harmless: not with POST, LOCK and
-    /// PATCH. `non_idempotent` in `proxy_next_upstream` removes this protection. The next server
-    /// repeats what the first one did before its worker died, was killed or was too slow.
+    /// When a server drops the connection or does not answer in time, nginx tries the next one in
+    /// the `upstream`. It resends a request already passed on only if that is harmless, so not a
+    /// POST, LOCK or PATCH. `non_idempotent` in `proxy_next_upstream` removes this protection. The
+    /// next server repeats what the first one did before its worker died, was killed or was too
+    /// slow.
     ///
-    /// Only if the group has several servers to try. (Measured on nginx 1.22.1 and
+    /// Reported only if the `upstream` has several servers to try. (Measured on nginx 1.22.1 and
     /// 1.30.6.)
     ///
     /// By hand: remove `non_idempotent`; a client that got 502 for a POST decides itself whether to
     /// try again.
     ///
-    /// Proved by `retries-non-idempotent`: of one order two were written, and the client was told 502.
+    /// Proved by `retries-non-idempotent`: one order was written twice, and the client got 502.
     ///
     /// ```nginx,bad
     /// upstream myapp {
@@ -52,7 +53,7 @@ crate::rule! {
     ///     }
     /// }
     /// ```
-    /// No other server, or the others are not tried:
+    /// Healthy: there is no other server, or the others are not tried:
     ///
     /// ```nginx,good
     /// upstream myapp {
@@ -115,13 +116,13 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         }
         let alone = words.len() == 1;
         out.report(format!(
-            "a POST may be carried out twice: if one of the {asked} servers breaks off, nginx \
-             sends it to the next"
+            "a POST may be carried out twice: if one of the {asked} servers fails partway, nginx \
+             sends the request to the next"
         ))
         .at(word.span(), "even requests that are unsafe to repeat")
         .at(pass.word, "passed on here")
-        .help("there: proxy_next_upstream error timeout;")
-        .fix(Safety::Unsafe, "do not send a POST again")
+        .help("change the line to: proxy_next_upstream error timeout;")
+        .fix(Safety::Unsafe, "do not resend a POST")
         .edit(match alone {
             true => Edit::replace(word.span(), "write error timeout"),
             false => Edit::remove_word(word.span()),

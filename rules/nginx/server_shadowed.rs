@@ -20,16 +20,17 @@ crate::rule! {
     /// Requests never reach gunicorn: another server or location of nginx takes them.
     ///
     /// nginx chooses the server by `server_name` among those of one address, and if none matches,
-    /// the one marked `default_server`, else the first in the order of the files. Of two servers
-    /// with one name on one address the later is ignored, with a warning that scrolls by
-    /// (`conflicting server name`). A site without a real name next to Debian's `default` is never
-    /// reached.
+    /// it chooses the one marked `default_server`, or else the first in the order of the files. Of
+    /// two servers with the same name on the same address the later one is ignored, with a warning
+    /// that is easily missed (`conflicting server name`). A site without a real name next to
+    /// Debian's `default` is never reached.
     ///
-    /// Of locations, the longest prefix wins, then regexes come before it in file order unless it
-    /// is `^~` or `=`: after a regex that matches everything, or one with the same text, nothing is
-    /// reached. A named location is reached only through `try_files`, `error_page` and the like.
+    /// Of the locations, the longest prefix wins; but unless it is marked `^~` or `=`, regular
+    /// expressions take precedence over it, in file order. Nothing after a regular expression that
+    /// matches everything, or after one with the same text, is reached. A named location is reached
+    /// only through `try_files`, `error_page` and the like.
     ///
-    /// A warning if the application is also reached in another way.
+    /// This is a warning if the application is also reached in another way.
     ///
     /// Proved by `server-shadowed`: the default site took every request and answered 404;
     /// gunicorn was never asked.
@@ -39,8 +40,8 @@ crate::rule! {
     ///
     /// Proved by `location-internal`: every request was answered with 404; gunicorn was never asked.
     ///
-    /// Proved by `passwords-missing`: every request was answered with 401, and with 403 whatever the
-    /// password.
+    /// Proved by `passwords-missing`: every request was answered with 401, or, with any password,
+    /// with 403.
     ///
     /// ```nginx,bad,file=/etc/nginx/conf.d/old.conf
     /// server {
@@ -107,8 +108,8 @@ crate::rule! {
     ///     }
     /// }
     /// ```
-    /// A `return` in the server itself answers before any location is chosen, and a group whose
-    /// servers are all `down` passes no request on (502):
+    /// A `return` in the server itself answers before any location is chosen, and an `upstream`
+    /// whose servers are all `down` passes no request on (502):
     ///
     /// ```nginx,bad
     /// server {
@@ -152,7 +153,8 @@ crate::rule! {
     ///     }
     /// }
     /// ```
-    /// So does one next to the pass in a location; and `deny all` refuses everyone (403):
+    /// So does a `return` next to `proxy_pass` in a location; and `deny all` refuses everyone
+    /// (403):
     ///
     /// ```nginx,bad
     /// server {
@@ -211,8 +213,8 @@ crate::rule! {
     /// }
     /// ```
     ///
-    /// `try_files` that ends in a status next to the pass lets only requests for existing files
-    /// through; all others get that status. Debian's default site has such a line:
+    /// A `try_files` next to `proxy_pass` that ends in a status lets only requests for existing
+    /// files through; all others get that status. Debian's default site has such a line:
     ///
     /// ```nginx,bad
     /// server {
@@ -244,9 +246,10 @@ crate::rule! {
     /// }
     /// ```
     ///
-    /// `internal` keeps clients out of a location (404), those inside it too; a `rewrite` of every path
-    /// beside the pass chooses a location anew, which may be the same one until nginx gives up (500); and
-    /// `location = /` is for the front page alone (measured with nginx 1.22):
+    /// `internal` keeps clients out of a location and of those inside it (404). A `rewrite` of
+    /// every path next to `proxy_pass` makes nginx choose a location again, which may be the same
+    /// one until nginx gives up (500). And `location = /` is for the front page alone (measured
+    /// with nginx 1.22):
     ///
     /// ```nginx,bad
     /// server {
@@ -300,8 +303,8 @@ crate::rule! {
     /// }
     /// ```
     ///
-    /// Healthy: a location for `auth_request`, one that rewrites and stays, one to which a rewrite leads,
-    /// and a front page beside the files of a `root`.
+    /// Healthy: a location for `auth_request`, one that rewrites without leaving the location, one
+    /// to which a rewrite leads, and a front page next to the files of a `root`.
     ///
     /// ```nginx,good
     /// server {
@@ -391,7 +394,7 @@ crate::rule! {
     /// }
     /// ```
     ///
-    /// A file of passwords that is not there lets nobody in; relative paths begin at /etc/nginx:
+    /// A password file that does not exist lets nobody in; relative paths start at /etc/nginx:
     ///
     /// ```nginx,bad
     /// server {
@@ -505,7 +508,7 @@ impl Here<'_> {
             let named = others.filter(|name| !is_local(&name.text) && name.text != "_").count() > 0;
             let default = defaults(self.model, server)
                 .is_ok_and(|all| all.iter().all(|(_, default)| self.is_own(*default)));
-            let right = "names with blanks between: server_name example.com www.example.com;";
+            let right = "put spaces between the names: server_name example.com www.example.com;";
             out.report(format!(
                 "requests never come to this site by its name: no client asks for the host `{}`",
                 name.text
@@ -575,8 +578,8 @@ impl Here<'_> {
             .at(place, if local { "only this machine asks for it" } else { "no real name" });
         let mut listens = other.listens.iter().filter(|l| l.address.as_ref() == Some(address));
         match listens.find(|listen| listen.default_server) {
-            Some(listen) => finding.at(listen.span, "gets requests that match no name"),
-            None => finding.at(other.span, "the first on this address gets the rest"),
+            Some(listen) => finding.at(listen.span, "gets requests whose name matches no server"),
+            None => finding.at(other.span, "the first server on this address gets the rest"),
         };
         if local || reached || taken.len() < server.addresses().len() {
             finding.severity(Severity::Warning);
@@ -595,7 +598,7 @@ impl Here<'_> {
         };
         let Some(pass) = self.passes.iter().find(down) else { return };
         let finding = out
-            .report("every request gets 502: all servers in the group are marked `down`")
+            .report("every request gets 502: all servers of the upstream are marked `down`")
             .at(pass.word, "passed on here");
         for peer in &pass.peers {
             finding.at(peer.span, "down");
@@ -603,7 +606,7 @@ impl Here<'_> {
         finding
             .subject("down")
             .help("remove `down` from the server that should answer")
-            .fix(Safety::Manual, "have a server in the group that is not down");
+            .fix(Safety::Manual, "keep one server of the upstream that is not down");
     }
 
     /// A `return` right in the server comes before any location is chosen.
@@ -667,8 +670,8 @@ impl Here<'_> {
                 continue;
             }
             let finding = out.report(format!(
-                "requests for {} never reach gunicorn: `{}` next to its pass answers every one of \
-                 them",
+                "requests for {} never reach gunicorn: `{}` in the same location answers every one \
+                 of them",
                 location_title(self.model, location.id),
                 String::from_utf8_lossy(&answer.name()),
             ))
@@ -679,7 +682,7 @@ impl Here<'_> {
             }
             finding
                 .subject("return")
-                .help("remove the return from this location, or the pass")
+                .help("remove the return from this location, or the line that passes requests on")
                 .fix(Safety::Manual, "limit the return to the requests it is for");
         }
     }
@@ -697,7 +700,7 @@ impl Here<'_> {
             let title = location_title(self.model, location.id);
             let finding = out
                 .report(format!(
-                    "requests for {title} never reach gunicorn: `try_files` next to its pass \
+                    "requests for {title} never reach gunicorn: `try_files` in the same location \
                      answers {status} when no such file exists"
                 ))
                 .at(line, format!("no file: {status}"))
@@ -708,10 +711,12 @@ impl Here<'_> {
             finding
                 .subject("try_files")
                 .help(
-                    "remove the line, or reach the pass by name:\n\
-                     try_files $uri @app;\nwith the pass in its own location @app { }",
+                    "remove the line, or give the application its own location and reach it by \
+                     name:\n\
+                     try_files $uri @app;\n\
+                     with proxy_pass in location @app { }",
                 )
-                .fix(Safety::Manual, "let requests through that match no file");
+                .fix(Safety::Manual, "pass on requests that match no file");
         }
     }
 
@@ -736,7 +741,7 @@ impl Here<'_> {
             let path = &found.path;
             let ends = match taker {
                 Some(taker) => {
-                    format!("{}, which passes nothing on", location_title(self.model, taker.id))
+                    format!("{}, and that passes nothing on", location_title(self.model, taker.id))
                 }
                 None if found.end == RewriteEnd::Loop => {
                     "the same location again, until nginx answers 500".to_owned()
@@ -745,8 +750,8 @@ impl Here<'_> {
             };
             let finding = out
                 .report(format!(
-                    "requests never reach gunicorn: `rewrite` gives every one of them the path {path}, and \
-                     that leads to {ends}"
+                    "requests never reach gunicorn: `rewrite` gives every one of them the path \
+                     {path}, which leads to {ends}"
                 ))
                 .at(found.line, "leads every request away")
                 .at(pass.word, "never reached");
@@ -756,7 +761,7 @@ impl Here<'_> {
             finding
                 .subject("rewrite")
                 .help(
-                    "remove the rewrite; to pass another path on, stay in the location:\n\
+                    "remove the rewrite; to pass on another path, stay in the same location:\n\
                      rewrite ^(.*)$ /prefix$1 break;",
                 )
                 .fix(Safety::Manual, "let requests reach the pass");
@@ -775,10 +780,10 @@ impl Here<'_> {
         out.report(
             "every request gets 404: the location that passes them on is `internal`, so clients cannot enter it",
         )
-        .at(*line, "only nginx itself may lead here, and nothing does")
+        .at(*line, "only nginx itself may redirect here, and nothing does")
         .at(*word, "never reached")
         .subject("internal")
-        .help("take `internal;` out")
+        .help("remove `internal;`")
         .fix(Safety::Manual, "let clients into the location");
     }
 
@@ -859,7 +864,7 @@ impl Here<'_> {
             "every request gets 401, and with any password 403: the password file {path} does \
              not exist"
         ))
-        .at(word, "does not exist: nobody gets in")
+        .at(word, "does not exist, so nobody gets in")
         .at(pass, "never reached")
         .subject("auth_basic_user_file")
         .help(format!("create the file: htpasswd -c {path} NAME\nor remove auth_basic"))
@@ -943,14 +948,14 @@ impl Here<'_> {
         let help = match (dead.kind, winner.kind) {
             (LocationKind::Prefix, _) => {
                 format!(
-                    "write location ^~ {} {{ so regexes do not come before it",
+                    "write location ^~ {} {{ so that no regular expression takes its requests",
                     dead.pattern.value
                 )
             }
             (_, LocationKind::PrefixStop) => {
                 format!("write location {} {{ without ^~", winner.pattern.value)
             }
-            _ => format!("move {title} before {other}, or narrow that regex"),
+            _ => format!("move {title} before {other}, or narrow that regular expression"),
         };
         finding.help(help);
         finding.fix(Safety::Manual, "make the location reachable");
@@ -989,17 +994,23 @@ impl Here<'_> {
                 out.skip(&why);
                 continue;
             }
-            let finding = out.report(format!(
-                "requests never reach gunicorn: nothing in nginx's configuration leads to {name}"
-            )).at(location.span, "never reached");
+            let finding = out
+                .report(format!(
+                    "requests never reach gunicorn: nothing in nginx's configuration redirects to \
+                 {name}"
+                ))
+                .at(location.span, "never reached");
             let asked = mentioned.iter().flatten().map(|name| String::from_utf8_lossy(name));
             let asked: Vec<String> = asked.map(|name| name.into_owned()).collect();
             let near = nearest(name, asked.iter().map(String::as_str));
             finding.help(match near {
-                Some(near) => format!("nginx is sent to {near}: did you mean location {near} {{?"),
-                None => format!("lead here from location /: try_files $uri {name};"),
+                Some(near) => format!(
+                    "the configuration redirects to {near}: did you mean \
+                                       location {near} {{?"
+                ),
+                None => format!("in location /, redirect here: try_files $uri {name};"),
             });
-            finding.fix(Safety::Manual, format!("lead requests to {name}"));
+            finding.fix(Safety::Manual, format!("redirect requests to {name}"));
             let other = self.passed_elsewhere(pass);
             if other {
                 finding.severity(Severity::Warning);

@@ -11,7 +11,7 @@ crate::rule! {
     /// without a link in `sites-enabled`, or linked there while nginx.conf does not include that
     /// directory (nginx.org's own packages do not), answers no request: visitors get the default
     /// page, or another site. An error if gunicorn listens on a socket that only nginx can reach; a
-    /// warning if it also listens on an address that others reach.
+    /// warning if it also listens on an address that others can reach.
     ///
     /// Proved by `site-not-enabled`: gunicorn was up, and every request got nginx's own 404.
     ///
@@ -21,7 +21,7 @@ crate::rule! {
     /// ```tree,good
     /// /etc/nginx/sites-enabled/myapp -> ../sites-available/myapp
     /// ```
-    /// Another file that leads to the application, and is not loaded, does no harm:
+    /// Healthy: another file that leads to the application and is not loaded does no harm:
     ///
     /// ```nginx,good,file=/etc/nginx/sites-available/old
     /// server {

@@ -17,19 +17,19 @@ use crate::rule::{EvidenceKind, Safety, Severity, Sink};
 crate::rule! {
     /// Static files answer 404 or 403, or every file of the release can be fetched.
     ///
-    /// nginx serves `root` and `alias` itself, as its own user: a missing directory is 404 for each
-    /// style sheet and script, one that its user cannot pass through is 403. `location /static`
-    /// without a trailing slash and `alias …/static/` with one is a hole: `/static../wsgi.py` is
-    /// `…/static/../wsgi.py`, so the code, and an environment file next to it, can be downloaded
-    /// (error).
+    /// nginx serves `root` and `alias` itself, as its own user: a missing directory means 404 for
+    /// each style sheet and script, one that its user cannot pass through means 403. `location
+    /// /static` without a trailing slash and `alias …/static/` with one is a hole:
+    /// `/static../wsgi.py` is `…/static/../wsgi.py`, so the code, and an environment file next to
+    /// it, can be downloaded (error).
     ///
     /// Django's pages link to `STATIC_URL`: if nginx serves the same directory at another location, those
     /// requests reach Django, which answers 404 (unless WhiteNoise or a view of its own serves them).
     ///
     /// In a repository the site is compared with the application's own settings: Django's
-    /// `STATIC_ROOT`, which `collectstatic` copies to, and the `static` directory next to the module
-    /// that makes Flask's application. Only a directory below the one that gunicorn starts
-    /// in is checked: the deployment copies files to other places.
+    /// `STATIC_ROOT`, which `collectstatic` copies to, and the `static` directory next to the
+    /// module that makes Flask's application. Only a directory below the one that gunicorn starts
+    /// in is checked, because a deployment may copy files to any other place.
     ///
     /// Proved by `static-missing`: every request for a style sheet got 404, while the pages
     /// were answered.
@@ -63,8 +63,8 @@ crate::rule! {
     ///     }
     /// }
     /// ```
-    /// The other way round, `location /static/` with `alias …/staticfiles`, looks for
-    /// `…/staticfilessite.css`: 404 for each file (a warning).
+    /// The reverse, `location /static/` with `alias …/staticfiles`, makes nginx look for
+    /// `…/staticfilessite.css`: each file gets 404 (a warning).
     ///
     /// ```nginx,bad
     /// server {
@@ -93,8 +93,9 @@ crate::rule! {
     ///     }
     /// }
     /// ```
-    /// A regular expression comes before a prefix, and one without its own directory searches
-    /// nginx's; and a `root` of the whole site with `try_files` serves everything below it:
+    /// A regular expression is chosen before a prefix, and one without its own directory uses
+    /// nginx's default one; and a `root` for the whole site with `try_files` serves everything
+    /// below it:
     ///
     /// ```nginx,bad
     /// server {
@@ -262,11 +263,11 @@ fn rootless(deployment: &Deployment, owners: &Owners, seen: &mut HashSet<Span>, 
              directory",
             location_title(model, location.id)
         ))
-        .at(taken.span, "a regular expression comes first")
-        .at(directory.span, "never searched for them")
+        .at(taken.span, "the regular expression is tried first")
+        .at(directory.span, "never searched for these files")
         .help(format!(
-            "write location ^~ {} {{, before which no regular expression comes, with the same \
-             content",
+            "write location ^~ {} {{ with the same content: no regular expression is tried after \
+             it",
             location.pattern.value
         ))
         .fix(Safety::Manual, "give the prefix priority over the regex");
@@ -563,7 +564,7 @@ fn unreadable(
     };
     let finding = out
         .report(format!(
-            "static files get 403: nginx's user {} cannot pass {}",
+            "static files get 403: nginx's user {} has no access to {}",
             user.name,
             path.display()
         ))
@@ -583,6 +584,6 @@ fn unreadable(
     }
     let bits = if is_directory || blocked.is_some() { "x" } else { "r" };
     finding.help(format!("setfacl -m u:{}:{bits} {}", user.name, path.display()));
-    finding.fix(Safety::Manual, format!("let {} pass {}", user.name, path.display()));
+    finding.fix(Safety::Manual, format!("give {} access to {}", user.name, path.display()));
     Ok(())
 }

@@ -8,7 +8,8 @@ use crate::facts::{App, Why, written};
 use crate::rule::{Edit, EvidenceKind, Safety, Sink};
 
 crate::rule! {
-    /// New pages with old style sheets and scripts: nginx serves one concrete release's files.
+    /// New pages get old style sheets and scripts: nginx serves the files of one particular
+    /// release.
     ///
     /// A `root` or `alias` that names `releases/2026-04-21` instead of the link `current` keeps
     /// serving that release's files when the link moves. Pages of the new release then request

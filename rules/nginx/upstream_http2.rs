@@ -11,8 +11,8 @@ crate::rule! {
     ///
     /// From 1.29.4 on nginx accepts `proxy_http_version 2;`, and so does `nginx -t`. gunicorn
     /// speaks HTTP/2 without encryption only from 26.2.0 on, and only if `http2_cleartext` is set.
-    /// Measured on nginx 1.30.6: every request 502, and the error log says `upstream sent too large
-    /// http2 frame`. Older versions of nginx refuse the line.
+    /// Measured on nginx 1.30.6: every request gets 502, and the error log says `upstream sent too
+    /// large http2 frame`. Older versions of nginx refuse the line.
     ///
     /// Proved by `upstream-http2`: `nginx -t` found nothing, and every request got 502.
     ///
@@ -96,9 +96,9 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         out.report(
             "every request gets 502: nginx passes it on in HTTP/2, but gunicorn speaks HTTP/1",
         )
-        .at(word.span(), "gunicorn does not speak it")
+        .at(word.span(), "gunicorn does not speak HTTP/2")
         .at(pass.word, "passed on here")
-        .help("there: proxy_http_version 1.1;")
+        .help("change the line to: proxy_http_version 1.1;")
         .fix(Safety::Safe, "set proxy_http_version 1.1")
         .edit(Edit::replace(word.span(), "1.1"));
     }

@@ -7,14 +7,16 @@ crate::rule! {
     /// Now and then a POST gets 502, without a reload and without a fault in the application: gunicorn
     /// closes an idle connection at the moment when nginx sends on it.
     ///
-    /// nginx keeps connections to a group with `keepalive` for 60 s (`keepalive_timeout` in the
-    /// `upstream`), from 1.29.7 on to every group; gthread closes them after `keepalive`, 2 s. A
-    /// request that meets the close is reset. nginx resends a GET, but must not resend a POST.
-    /// Measured with 40 clients that sent a POST every two seconds, nginx 1.22.1: 4 of 1,400 got
-    /// 502 with gunicorn 23.0.0, 2 of 1,401 with 27.0.1, and none of 1,402 with `keepalive = 65`.
+    /// nginx keeps connections to an `upstream` with `keepalive` open for 60 s (`keepalive_timeout`
+    /// in the `upstream`), and from 1.29.7 on to every `upstream`; gthread closes them after its
+    /// own `keepalive`, 2 s. A request that arrives during the close is reset. nginx resends a GET,
+    /// but must not resend a POST. Measured with 40 clients that sent a POST every two seconds,
+    /// nginx 1.22.1: 4 of 1,400 got 502 with gunicorn 23.0.0, 2 of 1,401 with 27.0.1, and none of
+    /// 1,402 with `keepalive = 65`.
     ///
-    /// An info if nginx keeps connections by default. Reported for gunicorn 27.0 and later: with
-    /// older ones kept connections lose more, and G207 says what to do. sync workers keep none.
+    /// It is an info if nginx keeps connections by default. Reported for gunicorn 27.0 and later:
+    /// with older versions kept connections lose more, and G207 says what to do. sync workers keep
+    /// no connections.
     ///
     /// By hand: `keepalive = 65` in gunicorn's settings, so nginx closes first.
     ///

@@ -11,13 +11,13 @@ use crate::rule::{Edit, Safety, Sink};
 crate::rule! {
     /// Every request gets 502: nginx connects to the wrong socket, not to gunicorn's.
     ///
-    /// None of the addresses that nginx passes requests to is one gunicorn binds (or its `.socket`
-    /// unit listens on). The most similar peer is named: the same directory or file name, the same
-    /// port on another address, an upstream with the application's name, a port that differs by a
-    /// digit, or that the application's own site leads to and on which nothing is known to listen.
-    /// Paths are compared as the kernel sees them: `/var/run` is `/run`, doubled slashes count
-    /// once, `127.0.0.1:8000` reaches `0.0.0.0:8000`. The right port over the wrong protocol, IPv4
-    /// or IPv6, is S604.
+    /// None of the addresses that nginx passes requests to is one that gunicorn binds (or its
+    /// `.socket` unit listens on). The finding names the most similar peer: one with the same
+    /// directory or file name, the same port on another address, an upstream with the application's
+    /// name, a port that differs by a digit, or a port that the application's own site leads to and
+    /// on which nothing is known to listen. Paths are compared as the kernel sees them: `/var/run`
+    /// is `/run`, doubled slashes count once, `127.0.0.1:8000` reaches `0.0.0.0:8000`. The right
+    /// port over the wrong protocol, IPv4 or IPv6, is S604.
     ///
     /// If `expected-upstream` in deploy-doctor.toml names the socket, both sides are compared with
     /// that.
@@ -50,7 +50,7 @@ crate::rule! {
     ///     }
     /// }
     /// ```
-    /// A URI part stays, after the colon that a socket needs before it:
+    /// The fix keeps a URI part, after the colon that a socket needs before it:
     /// ```nginx,bad
     /// server {
     ///     listen 80 default_server;

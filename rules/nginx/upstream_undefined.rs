@@ -15,9 +15,9 @@ crate::rule! {
     /// running site keeps the old configuration until the next restart, and is then down. Upstream
     /// names are compared without regard to case.
     ///
-    /// Reported if the name is one typo away from an upstream, and, on a whole machine, if one word
-    /// without a port is in no `upstream`, not in `/etc/hosts` and not the machine's own name, and
-    /// no search domain could complete it.
+    /// Reported if the name is one typo away from an upstream. When a whole machine is read, a
+    /// single word without a port is also reported if it is in no `upstream` and not in
+    /// `/etc/hosts`, is not the machine's own name, and no search domain could complete it.
     ///
     /// Proved by `upstream-undefined`: nginx refused to start (`host not found in
     /// upstream`), and every connection was refused.

@@ -4,11 +4,11 @@ use crate::rule::prelude::*;
 crate::rule! {
     /// Every request gets 502: nginx must look a name up for each request, but has no resolver.
     ///
-    /// With a variable in `proxy_pass` the name in it is not looked up when nginx loads, so `nginx
-    /// -t` and the reload succeed. For a request nginx uses only the `resolver` of this
+    /// A name that comes from a variable in `proxy_pass` is not looked up when nginx loads, so
+    /// `nginx -t` and the reload succeed. For a request nginx uses only the `resolver` of this
     /// configuration: neither `/etc/hosts` nor resolv.conf, not even for `localhost`. Without one
-    /// it logs `no resolver defined to resolve NAME`. An address or a socket needs none, and the
-    /// name of an `upstream` group is found without one.
+    /// it logs `no resolver defined to resolve NAME`. An address or a socket needs no resolver, and
+    /// the name of an `upstream` is found without one.
     ///
     /// By hand: `upstream myapp { server 127.0.0.1:8000; }` and the name `myapp` in the variable;
     /// or the address instead of the name; or a `resolver`.
@@ -163,13 +163,15 @@ fn report(
     let help = match address {
         Some(address) => format!("write the address instead of {name}: {address}:{port}"),
         None => {
-            "resolver 127.0.0.53;   in the server, with the machine's own name server".to_owned()
+            "in the server: resolver 127.0.0.53;   (the address of the machine's own name server)"
+                .to_owned()
         }
     };
     finding
         .help(format!(
-            "{help}\nor outside the server: upstream app {{ server {name}:{port}; }}, and app in the \
-             variable"
+            "{help}\n\
+             or outside the server: upstream app {{ server {name}:{port}; }}, and set the variable \
+             to app"
         ))
         .by_hand(Some(destination.word));
     finding.fix(Safety::Manual, "write an address or an upstream instead of the name");

@@ -5,14 +5,15 @@ use crate::rule::{EvidenceKind, Safety, Sink};
 crate::rule! {
     /// The site is down or nearly so: gunicorn or its workers exit and restart, over and over.
     ///
-    /// Either gunicorn's workers exit right after their start, and the master keeps starting
-    /// others: requests wait in the queue, and only the growing process numbers show it. An
-    /// application that calls `app.run()` at import does that: the first worker runs its own server
-    /// and answers none of gunicorn's requests, the others find its port taken. Or the whole unit
-    /// exits and `Restart=` starts it again.
+    /// Either gunicorn's workers exit right after they start, and the master keeps starting others:
+    /// requests wait in the queue, and only the growing process numbers show it. An application
+    /// that calls `app.run()` at import causes that: the first worker runs its own server and
+    /// answers none of gunicorn's requests, the others find its port taken. Or the whole unit exits
+    /// and `Restart=` starts it again.
     ///
-    /// The count is of workers whose start the journal shows since the last start or reload,
-    /// without those for which gunicorn gives a reason (`max_requests`, a timeout, a signal).
+    /// Counted are the workers that the journal shows starting since the last start or reload,
+    /// except those for whose replacement gunicorn gives a reason (`max_requests`, a timeout, a
+    /// signal).
     ///
     /// By hand: `journalctl -u myapp -n 100` shows how they exit; `systemctl show -p NRestarts
     /// myapp`.
@@ -64,7 +65,7 @@ crate::rule! {
     /// ExecMainStatus=203
     /// ```
     ///
-    /// A limit of requests also replaces workers:
+    /// Healthy: a limit on requests also replaces workers:
     ///
     /// ```text,good,command=systemctl show
     /// Id=myapp.service
@@ -132,7 +133,7 @@ fn unit_loops(app: &App, state: &UnitState, out: &mut Sink) {
          time{how}{says}",
         state.restarts
     ))
-    .at_some(start(app), "this exits right after its start")
+    .at_some(start(app), "this exits right after it starts")
     .evidence(
         EvidenceKind::Command,
         format!("systemctl show {name}: SubState=auto-restart NRestarts={}", state.restarts),

@@ -3,11 +3,11 @@ use crate::facts::{App, Why};
 use crate::rule::{EvidenceKind, Safety, Severity, Sink};
 
 crate::rule! {
-    /// Requests wait or are lost because fewer workers live than configured.
+    /// Requests wait or are lost because fewer workers are running than configured.
     ///
     /// SIGTTOU removes workers until the next reload, a worker that keeps being killed is missing
-    /// in between, and a larger number in a unit or configuration file applies only after a restart
-    /// or reload. With one worker no request is served while it is being replaced.
+    /// until it is replaced, and a larger number in a unit or configuration file applies only after
+    /// a restart or reload. With one worker no request is served while it is being replaced.
     ///
     /// By hand: `journalctl -u myapp` for workers that die; otherwise `systemctl reload myapp`, or,
     /// if `ExecStart=` sets the number, `systemctl restart myapp`.
@@ -25,7 +25,7 @@ crate::rule! {
     /// - 813
     /// ```
     ///
-    /// One worker more than configured is not a fault: SIGTTIN adds one.
+    /// Healthy: one worker more than configured, because SIGTTIN adds one.
     ///
     /// ```proc,good
     /// 814 like=811 start=900

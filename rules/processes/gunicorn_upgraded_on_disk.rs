@@ -6,10 +6,10 @@ crate::rule! {
     /// The new gunicorn is installed but not running: no reload loads it.
     ///
     /// SIGHUP forks new workers from the master, which has gunicorn's code in memory. Measured:
-    /// after `pip install` of 27.0.1 over a running 20.1.0, 23.0.0 and 25.3.0, and of 23.0.0 over
-    /// 27.0.1, the workers after the reload still had the previous version, with `sync` and
+    /// after `pip install` of 27.0.1 over a running 20.1.0, 23.0.0 or 25.3.0, and of 23.0.0 over
+    /// 27.0.1, the workers still ran the previous version after the reload, with `sync` and
     /// `gthread`. Repairs in the new version (a security hole, requests lost on reload) are not in
-    /// effect, and an option that only the new one has is not checked until the next start.
+    /// effect, and an option that only the new version has is not checked until the next start.
     ///
     /// Detected by the times of the environment's files: gunicorn was installed after the master
     /// started, into an environment that existed before.
@@ -49,7 +49,7 @@ crate::rule! {
     /// {"MESSAGE": "[2026-04-21 09:20:00 +0000] [11] [INFO] Starting gunicorn 23.0.0"}
     /// ```
     ///
-    /// An environment created as a whole after that start belongs to another gunicorn:
+    /// Healthy: an environment created as a whole after that start belongs to another gunicorn:
     ///
     /// ```tree,good
     /// /srv/myapp/.venv/lib/python3.11/site-packages/gunicorn-23.0.0.dist-info/ mtime=1776005000

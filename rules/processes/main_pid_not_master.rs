@@ -8,14 +8,15 @@ crate::rule! {
     ///
     /// `$MAINPID` is the process that `ExecStart=` started. When that is a shell or a script that
     /// waits for gunicorn, SIGHUP kills it, systemd ends the rest of the unit, and `systemctl
-    /// reload` returns 0 (measured). This rule sees it in the process table, even if a script hides
-    /// it from U103. `uv run` passes SIGHUP on.
+    /// reload` returns 0 (measured). This rule sees that in the process table, even if a script
+    /// hides it from U103. `uv run` passes SIGHUP on.
     ///
     /// By hand: put `exec` before gunicorn in the script, or put gunicorn itself in `ExecStart=`,
     /// then restart once.
     ///
-    /// Proved by `shell-stays-main-process`: the reload returned 0 (with systemd 262 also 1),
-    /// its SIGHUP killed dash, and the site answered 502 for more than two seconds; behind bash nothing was lost.
+    /// Proved by `shell-stays-main-process`: the reload returned 0 (on systemd 262 sometimes 1),
+    /// its SIGHUP killed dash, and the site answered 502 for more than two seconds; behind bash
+    /// nothing was lost.
     ///
     /// ```proc,bad
     /// 790 parent=1 unit=myapp.service user=33 start=99 : bash /usr/local/bin/start-myapp
@@ -63,7 +64,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         main.name
     ))
     .at_some(reload.map(|command| command.span), format!("goes to {}", main.name))
-    .at_some(start(app), format!("starts {}, which stays", main.name))
+    .at_some(start(app), format!("starts {}, which stays running", main.name))
     .evidence(EvidenceKind::Process, format!("{} is {}, the main process", main.pid, main.name))
     .evidence(EvidenceKind::Process, format!("{master} is gunicorn's master"))
     .help("Put gunicorn itself in ExecStart=, or `exec` before it in the script")

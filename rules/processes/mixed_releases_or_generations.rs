@@ -10,16 +10,16 @@ crate::rule! {
     ///
     /// If code is updated in place (`git pull`, `rsync` into the directory that is served) every
     /// worker that starts from then on imports the new code, even one that replaces another after
-    /// `max_requests`, a timeout or a crash, long before the reload. And after a reload a worker
-    /// with a request that does not end stays as it is; `graceful_timeout` does not limit it there
-    /// (measured). A visitor gets old or new code by chance, and a form from one is sent to the
-    /// other.
+    /// `max_requests`, a timeout or a crash, long before the reload. And after a reload, a worker
+    /// whose request does not end keeps running the old code; `graceful_timeout` does not limit it
+    /// there (measured). A visitor gets old or new code by chance, and a form served by one is sent
+    /// to the other.
     ///
-    /// Detected by the start of the workers and the time of the application's own modules, if there
-    /// is no release link (otherwise it is P503), and not before the workers have had their
-    /// `graceful_timeout`.
+    /// Detected by comparing the start of the workers with the modification times of the
+    /// application's own modules, if there is no release link (otherwise see P503), and not before
+    /// the workers have had their `graceful_timeout`.
     ///
-    /// By hand: `systemctl reload myapp`; a worker that stays after that, `kill -TERM PID`.
+    /// By hand: `systemctl reload myapp`; for a worker that stays after that, `kill -TERM PID`.
     /// Separate releases with a link do not have this problem.
     ///
     /// Proved by `mixed-generations`: the old and the new release answered side by side; after the reload

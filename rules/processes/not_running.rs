@@ -7,7 +7,8 @@ crate::rule! {
     ///
     /// The control group of the unit is empty. Either it was stopped, or gunicorn exited: after a
     /// reload with code that cannot be imported the master exits 3, and without `Restart=` nothing
-    /// starts it again. A unit that a `.socket` unit starts at the first request may well be idle.
+    /// starts it again. A unit that a `.socket` unit starts at the first request may be idle on
+    /// purpose.
     ///
     /// If another unit's gunicorn has the socket, the site is up, and this unit is a leftover: a
     /// warning.
@@ -77,7 +78,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     };
     let finding = out
         .report(message)
-        .at_some(start(app), "no process of this runs")
+        .at_some(start(app), "no process of this command is running")
         .evidence(EvidenceKind::Process, format!("the control group of {} is empty", app.name));
     if let Some(words) = last_words(app) {
         finding.evidence(EvidenceKind::Journal, format!("journal of {}: {words}", app.name));

@@ -9,22 +9,22 @@ crate::rule! {
     ///
     /// A master that is killed (by the kernel when memory runs out, by SIGHUP through a shell)
     /// takes its workers along only if systemd kills the rest of the unit. With `KillMode=process`
-    /// or `none` they stay, and over TCP the new master finds the port taken: `Connection in use`,
-    /// and it exits after five tries. Measured, 20.1.0 to 27.0.1, after SIGKILL of the master:
+    /// or `none` they stay, and over TCP the new master finds the port taken: it logs `Connection
+    /// in use` and exits after five tries. Measured, 20.1.0 to 27.0.1, after SIGKILL of the master:
     /// `gthread`, `gevent` and `asgi` workers end within a second, idle `sync` workers after half
-    /// of `timeout` (15 s), one at work on a request when that is answered, and uvicorn's worker
-    /// never.
+    /// of `timeout` (15 s), a `sync` worker at work on a request once that is answered, and
+    /// uvicorn's worker never.
     ///
     /// A worker is recognised by its title, or by the signals that it handles itself (`SigCgt` in
-    /// `/proc/PID/status`): SIGUSR1 and no SIGHUP, where a master has both.
+    /// `/proc/PID/status`): SIGUSR1 but not SIGHUP, whereas a master handles both.
     ///
-    /// With a new master on a unix socket the old workers do no harm (a warning): the path leads
-    /// to the new socket, and they only finish what they have.
+    /// With a new master on a unix socket the old workers do no harm (a warning): the path leads to
+    /// the new socket, and the old workers only finish the requests they have.
     ///
     /// By hand: `ps -fp PID`, then `kill -TERM PID`; `KillMode=mixed` keeps it from happening again.
     ///
-    /// Proved by `orphan-workers`: one worker at work on a long request kept the port for as long as it
-    /// took, gunicorn ended again and again with `Connection in use`, and nobody got an answer; with
+    /// Proved by `orphan-workers`: one worker kept the port for as long as its long request took,
+    /// gunicorn exited again and again with `Connection in use`, and nobody got an answer; with
     /// KillMode=mixed the site was back after some seconds.
     ///
     /// ```proc,bad
@@ -35,7 +35,7 @@ crate::rule! {
     /// ```
     /// ```proc,fixed
     /// ```
-    /// Left over from the previous start, on a socket whose file now belongs to another:
+    /// Left over from the previous start, on a socket whose file now belongs to another process:
     ///
     /// ```proc,bad
     /// 711 like=811 parent=1 start=50 sockets=39001
@@ -43,8 +43,8 @@ crate::rule! {
     /// replaced /run/myapp/gunicorn.sock inode=39001
     /// ```
     ///
-    /// A process that a worker left behind has its handlers, and is younger than the master; a master
-    /// that begins has none yet:
+    /// Healthy: a process that a worker left behind has the worker's handlers, and is younger than
+    /// the master; a master that is just starting has no handlers yet:
     ///
     /// ```proc,good
     /// 911 like=811 parent=1 start=600
@@ -77,17 +77,20 @@ fn report(app: &App, orphans: &[&Orphan], at: Option<&Endpoint>, served: bool, o
     };
     let consequence = match (at, served) {
         (Some(at), true) => format!(
-            "old code is served alongside the new: {who} of an earlier start {go} on without a \
-             master and listen on {at}"
+            "old code is served alongside the new: {who} from an earlier start {go} on running \
+             without a master and listening on {at}"
         ),
         (Some(at), false) => format!(
-            "gunicorn cannot start while {who} {go} on without a master and hold {at}; what they \
-             still serve is old code"
+            "gunicorn cannot start while {who} {go} on running without a master and holding {at}; \
+             what they still serve is old code"
         ),
-        (None, false) => format!("the site has no gunicorn master: only {who} {go} on without one"),
+        (None, false) => format!(
+            "the site has no gunicorn master: only {who} {go} on running \
+                                  without one"
+        ),
         (None, true) => format!(
-            "{who} of an earlier start {go} on without a master: they keep memory and connections, \
-             and no reload or restart reaches them"
+            "{who} from an earlier start {go} on running without a master: they keep memory and \
+             connections, and no reload or restart reaches them"
         ),
     };
     let stem = app.stem();

@@ -8,17 +8,17 @@ crate::rule! {
     /// does not reach it.
     ///
     /// Such a master is left over from an upgrade with SIGUSR2 that nobody finished, or somebody
-    /// started it by hand, or another unit binds the same socket. Measured for two on one unix
-    /// socket: the second takes the path over, and when the first stops it deletes the file of the
-    /// second. A master in another unit, on its own socket, is another application.
+    /// started it by hand, or another unit binds the same socket. Measured for two masters on one
+    /// unix socket: the second takes the path over, and when the first stops, it deletes the
+    /// second's file. A master in another unit, on its own socket, is another application.
     ///
     /// By hand: look at it (`ps -fp PID`, `systemctl status PID`), then end it: `kill -TERM PID`.
     ///
     /// Proved by `kill-mode-none`: after a restart the old master and its three workers were still
-    /// there beside the new ones.
+    /// there alongside the new ones.
     ///
-    /// Proved by `second-master`: it took the requests, and when it stopped it deleted the socket:
-    /// every request got 502 while the unit was active.
+    /// Proved by `second-master`: the second master took the requests, and when it stopped it
+    /// deleted the socket: every request got 502 while the unit was active.
     ///
     /// ```proc,bad
     /// 900 parent=1 unit=session-1.scope user=33 start=600 cwd=/srv/myapp/releases/2026-04-14 : /srv/myapp/.venv/bin/python /srv/myapp/.venv/bin/gunicorn --bind 127.0.0.1:8001 wsgi:app
@@ -35,7 +35,7 @@ crate::rule! {
     /// 913 like=900 parent=900 start=601
     /// ```
     ///
-    /// Another application of the same host, and the same code in its own unit:
+    /// Healthy: another application on the same host, and the same code in its own unit:
     ///
     /// ```proc,good
     /// 900 parent=1 unit=other.service user=33 start=600 cwd=/srv/other sockets=40009 : /srv/other/.venv/bin/python /srv/other/.venv/bin/gunicorn --bind unix:/run/other/gunicorn.sock wsgi:app

@@ -11,9 +11,9 @@ crate::rule! {
     /// Measured: a worker runs the code that it imported when it started. If `sys.path` goes
     /// through the link (`--chdir /srv/myapp/current`), workers from before the link moved serve
     /// the old release until a reload: a warning. If it does not (U113), or with `preload_app`
-    /// (G203), a reload returns 0 and changes nothing: an error, only a restart helps. When the
-    /// link is followed, the directory of a process alone proves nothing, so the start of the
-    /// worker is compared with the time the link was created.
+    /// (G203), a reload returns 0 and changes nothing: that is an error, because only a restart
+    /// helps. When the link is followed, the working directory of a process proves nothing by
+    /// itself, so the start of the worker is compared with the time the link was created.
     ///
     /// By hand: `systemctl reload myapp`; if that does not help, `systemctl restart myapp`.
     ///
@@ -37,7 +37,7 @@ crate::rule! {
     /// 813 start=5010
     /// ```
     ///
-    /// The link was recreated and leads to the same release:
+    /// Healthy: the link was recreated and leads to the same release:
     ///
     /// ```proc,good
     /// touch /srv/myapp/current 5000
@@ -136,7 +136,7 @@ fn report(
         link.path.display()
     ))
     .severity(if reload_helps { Severity::Warning } else { Severity::Error })
-    .at_known(&app.release.directory, "gunicorn goes here")
+    .at_known(&app.release.directory, "gunicorn changes to this directory")
     .evidence(
         EvidenceKind::Process,
         format!("worker {} works in {}", first.pid, link.releases.join(release).display()),

@@ -8,8 +8,8 @@ crate::rule! {
     ///
     /// `User=` applies from the next start on; a reload keeps the user, and so does SIGUSR2. Files
     /// that the current user created (logs, uploads, a database file, the socket's directory)
-    /// belong to it, and things only root could do (a port below 1024, a key) keep working until
-    /// the restart, at night or at the next boot, when nobody expects it.
+    /// belong to it, and what only root could do (listen on a port below 1024, read a key) keeps
+    /// working until the restart, which comes at night or at the next boot, when nobody expects it.
     ///
     /// By hand: give the files the application writes to the new user, then `systemctl restart
     /// myapp` while you watch.
@@ -22,7 +22,7 @@ crate::rule! {
     /// ```
     /// ```proc,fixed
     /// ```
-    /// The master as root, because gunicorn itself changes the workers' user:
+    /// Healthy: the master runs as root, because gunicorn itself changes the workers' user:
     ///
     /// ```proc,good
     /// 800 user=0
@@ -53,7 +53,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     }
     let user = app.service.user.get()?;
     let runs = *master.process.uid.get()?;
-    let number = || Why::not_read(format!("the number of user {} is not known", user.name));
+    let number = || Why::not_read(format!("the uid of user {} is not known", user.name));
     let wanted = user.uid.ok_or_else(number)?;
     if wanted == runs {
         return Ok(());
@@ -64,7 +64,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let stem = app.stem();
     out.report(format!(
         "the next restart runs gunicorn as {}, but now it runs as {now}: the new user may have no \
-         access to files {now} wrote",
+         access to files that {now} wrote",
         user.name
     ))
     .at_some(app.service.user.span().or_else(|| start(app)), "applies from the next start on")

@@ -8,11 +8,12 @@ crate::rule! {
     /// The link to the release leads nowhere: the next restart finds no code, and a reload fails
     /// or ends gunicorn.
     ///
-    /// The link still names a deleted release, the link was moved before the release existed, or it
-    /// is relative and was written for another directory: a link's target starts at the directory
-    /// the *link* is in. If `WorkingDirectory=` goes through it, a reload fails with status
-    /// 200/CHDIR before the signal is sent, gunicorn keeps running, and the next restart ends in
-    /// the same status. If only gunicorn goes through it (`--chdir`), the reload ends the master.
+    /// Either the link still names a deleted release, or it was moved before the release existed,
+    /// or it is relative and was written for another directory: a relative target starts at the
+    /// directory the *link* is in. If `WorkingDirectory=` goes through it, a reload fails with
+    /// status 200/CHDIR before the signal is sent, gunicorn keeps running, and the next restart
+    /// ends in the same status. If only gunicorn goes through it (`--chdir`), the reload ends the
+    /// master.
     ///
     /// Proved by `current-dangling`: the reload failed with status 200/CHDIR, and after the
     /// restart that followed every request got 502.
@@ -48,7 +49,7 @@ crate::rule! {
     /// /srv/myapp/current -> releases/2026-04-21
     /// ```
     ///
-    /// Healthy: an absolute target, and a link over another link.
+    /// Healthy: an absolute target, and a link that leads through another link.
     ///
     /// ```tree,good
     /// /srv/myapp/current -> /srv/myapp/live

@@ -2,7 +2,7 @@ use crate::facts::release::packages::Conflict;
 use crate::facts::{App, Why};
 use crate::rule::{EvidenceKind, Safety, Sink};
 
-/// The most contradictions that a finding names.
+/// How many contradictions a finding names at most.
 const NAMED: usize = 5;
 
 crate::rule! {
@@ -10,12 +10,13 @@ crate::rule! {
     ///
     /// A package that another one needs is missing, has a version that the other excludes, or is
     /// only partly there: an interrupted installation, two deployments into one environment at the
-    /// same time, one `pip uninstall` too many. The running workers have it all in memory; those
-    /// after the next reload import it again, and if that fails gunicorn's master exits.
+    /// same time, one `pip uninstall` too many. The running workers have everything in memory;
+    /// those started by the next reload import it again, and if that fails, gunicorn's master
+    /// exits.
     ///
-    /// This rule checks what `pip check` does, and one thing it does not see: a package whose files
-    /// are gone while pip still lists it (measured: neither `pip check` nor `uv pip check` notices;
-    /// its `RECORD` shows it). The release's own requirements are R703's.
+    /// This rule checks what `pip check` checks, and one thing that `pip check` misses: a package
+    /// whose files are gone while pip still lists it (measured: neither `pip check` nor `uv pip
+    /// check` notices; its `RECORD` shows it). R703 checks the release's own requirements.
     ///
     /// By hand: reinstall the release's requirements; if files are gone, with `--force-reinstall`.
     ///
@@ -50,7 +51,7 @@ crate::rule! {
     /// click/core.py,sha256=x,1
     /// click-8.1.7.dist-info/METADATA,,
     /// ```
-    /// Conditions that do not apply:
+    /// Healthy: conditions that do not apply:
     ///
     /// ```text,good,file=/srv/myapp/.venv/lib/python3.11/site-packages/flask-3.0.3.dist-info/METADATA
     /// Metadata-Version: 2.1
@@ -88,7 +89,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     };
     let finding = out
         .report(format!(
-            "the workers that a reload starts may fail at an import: in {venv} {first}{more}"
+            "the workers that a reload starts may fail at an import: in {venv}, {first}{more}"
         ))
         .at_some(app.gunicorn.started_at(), "uses this environment");
     for text in told.iter().take(NAMED) {
@@ -102,8 +103,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     };
     finding
         .help(format!(
-            "{venv}/bin/python -m pip check   lists the packages that are missing or do not fit; \
-             reinstall them, then check again before the reload:\n{again}"
+            "{venv}/bin/python -m pip check   lists the packages that are missing or have the \
+             wrong version; reinstall them, then check again before the reload:\n{again}"
         ))
         .subject("environment")
         .fix(Safety::Manual, "install the missing packages");

@@ -8,7 +8,7 @@ use crate::facts::{App, Why};
 use crate::rule::prelude::show;
 use crate::rule::{Safety, Sink};
 
-/// The most packages that one finding names.
+/// How many packages one finding names at most.
 const NAMED: usize = 5;
 
 crate::rule! {
@@ -18,16 +18,16 @@ crate::rule! {
     /// A deployment that moves the release link and forgets `pip install` goes unnoticed until the
     /// reload, because the running workers loaded the old code and the old packages. `pip check`
     /// does not see it either: measured on an environment of 77 packages, neither `pip check` nor
-    /// `uv pip check` misses a package that nothing installed asks for.
+    /// `uv pip check` reports a package as missing if no installed package asks for it.
     ///
     /// What is required is read from `uv.lock`, `poetry.lock`, `pylock.toml`, `Pipfile.lock`,
-    /// `requirements.txt` or `pyproject.toml` of the release, the first that exists, with the files
-    /// it includes and with its conditions (`; python_version < "3.11"`) answered for the
-    /// environment's Python. Packages without a name (a bare URL, `-e .`) are compared if the
-    /// environment records where they came from.
+    /// `requirements.txt` or `pyproject.toml` of the release, whichever exists first in that order,
+    /// with the files it includes and with its conditions (`; python_version < "3.11"`) evaluated
+    /// for the environment's Python. Packages without a name (a bare URL, `-e .`) are compared if
+    /// the environment records where they came from.
     ///
-    /// Proved by `requirement-missing`: the reload returned 0, the master ended with
-    /// ModuleNotFoundError, and the site answered 502 until the end.
+    /// Proved by `requirement-missing`: the reload returned 0, the master exited with
+    /// ModuleNotFoundError, and the site answered 502 for the rest of the run.
     ///
     /// ```text,bad,file=/srv/myapp/releases/2026-04-21/requirements.txt
     /// Flask==3.0.3
@@ -52,7 +52,8 @@ crate::rule! {
     /// gunicorn
     /// ```
     ///
-    /// Names in any spelling, conditions that do not apply, comments and hashes do not matter:
+    /// Healthy: names in any spelling, conditions that do not apply, comments and hashes do not
+    /// matter:
     ///
     /// ```text,good,file=/srv/myapp/releases/2026-04-21/requirements.txt
     /// # the web application
@@ -84,7 +85,10 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         (0, _) => {
             let version = |need: &Needed| need.installed.clone().unwrap_or_default();
             let wrong = listed(&file.wrong_version, |n| format!("{} {}", n.name, version(n)));
-            format!("a reload runs the code on versions that {name} excludes: {place} has {wrong}")
+            format!(
+                "a reload runs the code with versions that {name} excludes: {place} has \
+                     {wrong}"
+            )
         }
         (_, 0) => format!(
             "a reload starts workers that fail at the import: {place} lacks {missing}, which \

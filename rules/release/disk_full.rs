@@ -3,14 +3,14 @@ use crate::facts::{Deployment, Why};
 use crate::rule::{EvidenceKind, Safety, Sink};
 
 crate::rule! {
-    /// The disk is full: the next deployment breaks off in the middle, uploads get 500, or logging
-    /// stops.
+    /// The disk is full: the next deployment fails halfway, uploads get 500, or logging stops.
     ///
     /// The file systems of the releases, of nginx's request bodies (`/var/lib/nginx`,
     /// `/var/cache/nginx`), of the logs and of `/tmp` are checked, as users other than root see
-    /// them: less than 32 MiB left (and less than a twentieth of it), or fewer than 200 files that
-    /// can still be created, which `df -i` shows and `df -h` does not. nginx writes the body of a
-    /// request to a file if it is larger than `client_body_buffer_size` (16 KiB).
+    /// them: reported is less than 32 MiB left (if that is also less than a twentieth of the file
+    /// system), or room for fewer than 200 more files, which `df -i` shows and `df -h` does not.
+    /// nginx writes the body of a request to a file if it is larger than `client_body_buffer_size`
+    /// (16 KiB).
     ///
     /// By hand: `df -h; df -i`, then remove old releases (all but the current and the previous
     /// one), run `journalctl --vacuum-size=200M`, and remove logs that nothing rotates.
@@ -26,7 +26,7 @@ crate::rule! {
     /// ```text,bad,room=/srv
     /// size=42949672960 left=10737418240 files=2621440 files-left=12
     /// ```
-    /// A small file system that is half empty, and one that nobody can write to:
+    /// Healthy: a small file system that is half empty, and one that nobody can write to:
     ///
     /// ```text,good,room=/var/lib/nginx
     /// size=33554432 left=16777216 files=0 files-left=0

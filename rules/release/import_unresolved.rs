@@ -5,29 +5,29 @@ crate::rule! {
     /// The next reload takes the site down: the application imports something that does not exist.
     ///
     /// The imports are followed as Python does, from the module that gunicorn loads through the
-    /// release's own modules: packages with and without `__init__.py`, relative imports,
-    /// `from package import module`. A module may be in the release, along `--pythonpath` and
+    /// release's own modules: packages with and without `__init__.py`, relative imports, `from
+    /// package import module`. A module may be in the release, along `--pythonpath` and
     /// `PYTHONPATH`, in the virtual environment (also through `.pth` files and editable installs,
-    /// or as an extension module for that Python), or in Python's own library: `cgi` went with
-    /// 3.13, `imp` and `distutils` with 3.12. Names in the release's own modules are checked too:
-    /// `from shop.models import Order` fails where nothing there defines `Order`.
+    /// or as an extension module for that Python), or in Python's own library: `cgi` is gone from
+    /// 3.13 on, `imp` and `distutils` from 3.12 on. Names in the release's own modules are checked
+    /// too: `from shop.models import Order` fails where nothing there defines `Order`.
     ///
     /// Only what certainly runs when a worker starts is an error. Imports in functions, under `if
     /// TYPE_CHECKING:`, in `try … except ImportError`, and under conditions known only at run time
     /// are ignored; conditions on `sys.version_info` and `sys.platform` are evaluated. Directories
     /// that the code adds to `sys.path` are followed if their paths can be worked out; if not, the
-    /// rule is skipped with that reason for modules it did not find. Nothing is imported or run;
-    /// `--preflight` does that.
+    /// rule is skipped, with that reason, for modules that it did not find. Nothing is imported or
+    /// run; `--preflight` does that.
     ///
     /// In a repository there is no environment to inspect: the imports are compared with what pip
-    /// will install, a lock (an error) or a list whose packages and their contents are known (a
-    /// warning, because a Dockerfile may install more).
+    /// will install. A miss is an error against a lock, and a warning against a list of packages
+    /// whose contents are known, because a Dockerfile may install more.
     ///
     /// By hand: install the package, or remove the import, and try it before the reload:
     /// `cd /srv/myapp/current && /srv/myapp/.venv/bin/python -c 'import wsgi'`.
     ///
-    /// Proved by `import-unresolved`: the reload returned 0, the master ended with
-    /// ModuleNotFoundError, and the site answered 502 until the end.
+    /// Proved by `import-unresolved`: the reload returned 0, the master exited with
+    /// ModuleNotFoundError, and the site answered 502 for the rest of the run.
     ///
     /// ```python,bad
     /// from flask import Flask
@@ -199,7 +199,7 @@ fn note(unresolved: &Unresolved) -> String {
 fn help(app: &App, unresolved: &Unresolved, finding: &mut Finding) {
     if let Missing::NamedBy(variable) = unresolved.missing {
         finding
-            .help(format!("Correct the value of {variable}: the name of a module of the release"))
+            .help(format!("Set {variable} to the name of a module of the release"))
             .subject(unresolved.missing.shown())
             .fix(Safety::Manual, format!("name an existing module in {variable}"));
         return;
@@ -214,8 +214,8 @@ fn help(app: &App, unresolved: &Unresolved, finding: &mut Finding) {
             format!("Install the package that provides {name}, or remove the import")
         }
         Missing::Relative { .. } => {
-            "Make gunicorn load it as part of its package (package.module:app), or import without \
-             the dot"
+            "Make gunicorn load the module as part of its package (package.module:app), or import \
+             without the dot"
                 .to_owned()
         }
         _ => "Correct the import, or add the missing module or name to the release".to_owned(),

@@ -6,38 +6,37 @@ use crate::facts::release::{DjangoMigrations, Migrations, Standing};
 use crate::facts::{App, Why};
 use crate::rule::{EvidenceKind, Finding, Safety, Severity, Sink};
 
-/// The most operations that a finding shows.
+/// How many operations a finding shows at most.
 const SHOWN: usize = 5;
 
 crate::rule! {
-    /// A pending migration removes something the running code uses: from its end to the end of the
-    /// reload, and permanently after a rollback, requests fail.
+    /// A pending migration removes something the running code uses: requests fail from the moment
+    /// it is applied until the reload is done, and permanently after a rollback.
     ///
     /// Migrations run before the reload, so for a while the old code meets the new database. It
-    /// fails at a dropped or renamed table or column (SQLAlchemy names every column of a model in
-    /// every query), and at inserts into columns that must now be filled and have no server
-    /// default. Unique and check constraints, and narrower types, refuse values the old code still
-    /// writes. A foreign key, plain SQL and a helper in another file *may* break it: these are
-    /// warnings.
+    /// fails on a dropped or renamed table or column (SQLAlchemy names every column of a model in
+    /// every query), and on inserts if a column must now be filled and has no server default.
+    /// Unique and check constraints, and narrower types, refuse values the old code still writes. A
+    /// foreign key, plain SQL and a helper in another file *may* break it: these are warnings.
     ///
-    /// The repair is to change the database in two releases. First only changes the old code does
-    /// not notice: new tables, new columns that are nullable or have a server default. The rest
-    /// goes into a later release, when no running code and no rollback target uses it; leave this
-    /// rule out of that one check with `--ignore R706`.
+    /// The repair is to change the database in two releases. The first makes only changes that the
+    /// old code does not notice: new tables, and new columns that are nullable or have a server
+    /// default. The rest goes into a later release, when no running code and no rollback target
+    /// uses it; leave this rule out of that later check with `--ignore R706`.
     ///
     /// Only pending migrations count, from the database's revision (`--db-revision`) to the head.
-    /// Without it, those that this release adds to the previous one (on a host), or that come after
-    /// a revision (`--since REV`, in a repository's gate), count: they are likely pending, so they
-    /// are warnings. Tables that a pending migration creates itself are left out, and so is a
-    /// database without any revision: no running code uses them.
+    /// Without `--db-revision`, those count that this release adds to the previous one (on a host),
+    /// or that come after a revision (`--since REV`, in a repository's gate): they are likely
+    /// pending, so they are warnings. Tables that a pending migration creates itself are left out,
+    /// and so is a database without any revision: no running code uses them.
     ///
     /// With Django, the pending ones are those that `manage.py showmigrations --plan` prints with
     /// `[ ]` (`--db-revision "$(…)"`). The same changes break there, and one more, measured with
     /// 4.2, 5.2 and 6.1 on PostgreSQL and SQLite: `AddField` with a `default` adds a column that
-    /// must be filled and drops the default at once, so every insert of the old code fails;
-    /// `null=True` and, since 5.0, `db_default=` keep it working. The earlier migrations show what
-    /// `AlterField` changes. A field that only Django's state lost before
-    /// (`SeparateDatabaseAndState`) does no harm. `RunPython` is not followed: its effect is
+    /// must be filled and drops the default at once, so every insert of the old code fails; with
+    /// `null=True` or, since 5.0, `db_default=` the inserts keep working. The earlier migrations
+    /// show what `AlterField` changes. Dropping a field that was already removed from Django's
+    /// state (`SeparateDatabaseAndState`) does no harm. `RunPython` is not followed: its effect is
     /// unknown, so there is no warning.
     ///
     /// Proved by `django-default-not-in-database`: from the migration until the reload the old workers
@@ -113,12 +112,12 @@ fn of_alembic(app: &App, out: &mut Sink) -> Result<(), Why> {
 fn added(app: &App, migrations: &Migrations, why: Why, out: &mut Sink) -> Result<(), Why> {
     if let Some(since) = &app.release.since {
         let pending = behind(migrations.standing(since)?)?;
-        let said = format!("it comes after {since}, which --since names");
+        let said = format!("it comes after {since}, given with --since");
         judge(migrations, &pending, Some(&said), out);
         return Ok(());
     }
     if let Some(earlier) = app.release.earlier.ok() {
-        let said = format!("it is new: {} does not have it", earlier.release.display());
+        let said = format!("it is new: {} lacks it", earlier.release.display());
         judge(migrations, &migrations.added_to(earlier)?, Some(&said), out);
     }
     // Older ones may not be applied either.
@@ -163,11 +162,11 @@ fn of_django(app: &App, migrations: &DjangoMigrations, out: &mut Sink) -> Result
         Err(why) => why,
     };
     if let Some(since) = &app.release.since {
-        let said = format!("it comes after {since}, which --since names");
+        let said = format!("it comes after {since}, given with --since");
         return judge_django(migrations, &migrations.since(since)?, Some(&said), out);
     }
     if let Some(earlier) = app.release.earlier_django.ok() {
-        let said = format!("it is new: {} does not have it", earlier.release.display());
+        let said = format!("it is new: {} lacks it", earlier.release.display());
         // Code of its own is no more to be told where the database says more.
         let _ = judge_django(migrations, &migrations.added_to(earlier)?, Some(&said), out);
     }
@@ -241,7 +240,7 @@ fn doubt(finding: Option<&mut Finding>, guess: Option<&str>) {
     if let (Some(finding), Some(guess)) = (finding, guess) {
         finding.severity(Severity::Warning).evidence(
             EvidenceKind::File,
-            format!("whether the database has it already is not known; {guess}"),
+            format!("it is not known whether the database has it already; {guess}"),
         );
     }
 }
@@ -256,16 +255,16 @@ fn certain<'s>(
     let shown = operations.iter().take(SHOWN);
     let finding = out
         .report(format!(
-            "the code that still runs fails once migration {id} is applied: it {}{}",
+            "the running code fails once migration {id} is applied: the migration {}{}",
             (words.does)(first),
             more(operations.len())
         ))
         .at_each(shown.map(|operation| (operation.span, (words.does)(operation))))
         .subject(id)
         .help(format!(
-            "Split it: now only the changes that the old code does not notice (new tables, {}); \
-             the rest in the next release, when no running code needs it.\nIf the running release \
-             no longer uses it: deploy-doctor check --ignore R706",
+            "Split it: in this release, only changes that the old code does not notice (new \
+             tables, {}); the rest in the next release, when no running code needs it.\n\
+             If the running release no longer uses it: deploy-doctor check --ignore R706",
             words.fills
         ));
     finding.fix(Safety::Manual, "split the migration over two releases");
@@ -285,7 +284,7 @@ fn possible<'s>(
     });
     let finding = out
         .report(format!(
-            "the code that still runs may fail once migration {id} is applied: it {}{}",
+            "the running code may fail once migration {id} is applied: the migration {}{}",
             (words.does)(first),
             more(operations.len())
         ))
@@ -293,8 +292,8 @@ fn possible<'s>(
         .at_each(places)
         .subject(format!("{id} may"))
         .help(
-            "Read it with the running release in mind: does that use what changes here?\nIf so, \
-             change it in two releases; if not: deploy-doctor check --ignore R706",
+            "Read it with the running release in mind: does that release use what changes here?\n\
+             If so, change it in two releases; if not: deploy-doctor check --ignore R706",
         );
     finding.fix(Safety::Manual, "check what the migration does to the running release");
     Some(finding)

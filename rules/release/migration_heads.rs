@@ -9,7 +9,7 @@ use crate::facts::{App, Why};
 use crate::rule::prelude::{Span, Spanned};
 use crate::rule::{Safety, Severity, Sink};
 
-/// The most places that one finding shows.
+/// How many places one finding shows at most.
 const SHOWN: usize = 5;
 
 crate::rule! {
@@ -17,29 +17,30 @@ crate::rule! {
     /// new code meets the old database.
     ///
     /// Alembic follows `down_revision` from file to file. Two heads come from two branches that
-    /// were merged in git but not in Alembic; a missing parent from a file that was deleted, was
-    /// not deployed or is in an unmerged branch; two files with one revision from a copied file.
+    /// were merged in git but not in Alembic; a missing parent comes from a file that was deleted,
+    /// was not deployed or is in an unmerged branch; two files with the same revision come from
+    /// copying one.
     ///
     /// Measured with Alembic 1.20: `flask db heads` and `flask db current` exit 0 with two heads,
-    /// so a script that uses them notices nothing; `flask db upgrade` exits 1. A missing parent
-    /// ends every command in a bare `KeyError`, a circle in a traceback. Of two files with one
-    /// revision one is used and the other dropped with a warning.
+    /// so a script that uses them notices nothing; `flask db upgrade` exits 1. With a missing
+    /// parent every command ends in a bare `KeyError`, with a cycle in a traceback. Of two files
+    /// with the same revision, one is used and the other dropped with a warning.
     ///
     /// To repair it by hand: merge heads with `flask db merge heads`, restore the missing file from
-    /// version control (or point `down_revision` at the revision before it), give the second of two
-    /// equal files its own revision or delete it.
+    /// version control (or point `down_revision` at the revision before it), and give the second of
+    /// two files with the same revision its own, or delete it.
     ///
-    /// Django's migrations follow each other by `dependencies`, each application's for itself. Of the
-    /// applications in INSTALLED_APPS, measured with Django 4.2, 5.2 and 6.1: `manage.py migrate`,
-    /// `migrate --check` and `makemigrations` exit 1 with two leaves in one application
+    /// Django's migrations follow each other by `dependencies`, separately for each application. Of
+    /// the applications in INSTALLED_APPS, measured with Django 4.2, 5.2 and 6.1: `manage.py
+    /// migrate`, `migrate --check` and `makemigrations` exit 1 with two leaves in one application
     /// (`Conflicting migrations detected`); a parent that no file contains is a
-    /// `NodeNotFoundError`, a circle a `CircularDependencyError`, a module among the migrations
-    /// without a class `Migration` a `BadMigrationError`. If the directory has no `__init__.py`,
-    /// `migrate` and `migrate --check` exit 0 and apply none of its migrations. `manage.py check`
-    /// and the site itself notice none of this, and `showmigrations` exits 0 with two leaves. Two
-    /// files with one number are not a fault, nor is a squashed migration next to those it
-    /// replaces; a parent in an installed package is looked up there. Merge leaves with `manage.py
-    /// makemigrations --merge`.
+    /// `NodeNotFoundError`, a cycle is a `CircularDependencyError`, and a module among the
+    /// migrations without a class `Migration` is a `BadMigrationError`. If the directory has no
+    /// `__init__.py`, `migrate` and `migrate --check` exit 0 and apply none of its migrations.
+    /// `manage.py check` and the site itself notice none of this, and `showmigrations` exits 0 with
+    /// two leaves. Two files with the same number are not a fault, nor is a squashed migration next
+    /// to those it replaces; a parent in an installed package is looked up there. Merge leaves with
+    /// `manage.py makemigrations --merge`.
     ///
     /// Proved by `django-migration-leaves`: `manage.py migrate` failed with `Conflicting migrations
     /// detected` and migrated nothing.
@@ -69,7 +70,7 @@ crate::rule! {
     ///     pass
     /// ```
     ///
-    /// The second branch follows the first:
+    /// Corrected: the second branch follows the first:
     ///
     /// ```python,fixed,file=/srv/myapp/releases/2026-04-21/migrations/versions/a1_users.py
     /// revision = "a1f0c2d4e6b8"
@@ -93,7 +94,8 @@ crate::rule! {
     ///     pass
     /// ```
     ///
-    /// A merge is not a second head, and labelled branches should have one each:
+    /// Healthy: a merge is not a second head, and labelled branches are meant to have one head
+    /// each:
     ///
     /// ```python,good,file=/srv/myapp/releases/2026-04-21/migrations/versions/a1_users.py
     /// revision: str = "a1f0c2d4e6b8"
@@ -186,7 +188,7 @@ fn cycles(revisions: &Revisions, flask: &str, out: &mut Sink) {
         }
         shown.extend(cycle.first());
         let message = format!(
-            "`{flask} upgrade` ends in a traceback: migrations follow each other in a circle, {}",
+            "`{flask} upgrade` ends in a traceback: migrations depend on each other in a cycle, {}",
             shown.join(" after ")
         );
         let members = cycle.iter().take(SHOWN).filter_map(|id| by_id.get(id));
@@ -203,7 +205,7 @@ fn cycles(revisions: &Revisions, flask: &str, out: &mut Sink) {
                 "Find the one that existed first (`git log --diff-filter=A -- FILE`), \
                  and point\nits down_revision at the revision it was based on.",
             )
-            .fix(Safety::Manual, "break the circle at the oldest of its migrations");
+            .fix(Safety::Manual, "break the cycle at its oldest migration");
     }
 }
 
@@ -285,8 +287,8 @@ fn classless_files(app: &str, files: &[(std::path::PathBuf, Span)], out: &mut Si
     for (path, span) in files.iter().take(SHOWN) {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         out.report(format!(
-            "{MIGRATE} ends in a BadMigrationError: {name} among the migrations of {app} defines no \
-             Migration"
+            "{MIGRATE} ends in a BadMigrationError: {name}, among the migrations of {app}, defines \
+             no Migration"
         ))
         .at(*span, "Django reads it as a migration")
         .subject(format!("{app} {name}"))
@@ -305,7 +307,7 @@ fn no_package(app: &str, directory: &std::path::Path, files: usize, first: Span,
     let which =
         if files == 1 { "the migration".into() } else { format!("any of {files} migrations") };
     out.report(format!(
-        "{MIGRATE} exits 0 and does not apply {which} of {app}: {} has no __init__.py",
+        "{MIGRATE} exits 0 but does not apply {which} of {app}: {} has no __init__.py",
         directory.display()
     ))
     .at(first, "Django does not see it")
@@ -324,7 +326,7 @@ fn no_node(missing: &MissingMigration<'_>, out: &mut Sink) {
     let relation = if missing.before { "must run before" } else { "follows" };
     let (why, note) = match missing.no_such_app {
         true => (
-            format!("and no application of INSTALLED_APPS has the label {}", key.app),
+            format!("but no application of INSTALLED_APPS has the label {}", key.app),
             format!("no application {}", key.app),
         ),
         false => ("which no file contains".to_owned(), format!("no file contains {key}")),
@@ -367,7 +369,8 @@ fn django_circle(migrations: &DjangoMigrations, out: &mut Sink) -> Result<(), Wh
     }
     shown.push(first.clone());
     out.report(format!(
-        "{MIGRATE} ends in a CircularDependencyError: migrations follow each other in a circle, {}",
+        "{MIGRATE} ends in a CircularDependencyError: migrations depend on each other in a cycle, \
+         {}",
         shown.join(" after ")
     ))
     .at_each(cycle.iter().take(SHOWN).map(|(app, migration)| {
@@ -379,7 +382,7 @@ fn django_circle(migrations: &DjangoMigrations, out: &mut Sink) -> Result<(), Wh
         "Find the one that existed first (`git log --diff-filter=A -- FILE`), and remove \
          the\nlater one from its dependencies.",
     )
-    .fix(Safety::Manual, "break the circle at the oldest of its migrations");
+    .fix(Safety::Manual, "break the cycle at its oldest migration");
     Ok(())
 }
 

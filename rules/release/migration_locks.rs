@@ -3,20 +3,21 @@ use crate::facts::release::{DjangoMigrations, Migrations, Standing};
 use crate::facts::{App, Why};
 use crate::rule::{Safety, Sink};
 
-/// The most operations that a finding shows.
+/// How many operations a finding shows at most.
 const SHOWN: usize = 5;
 
 crate::rule! {
     /// While a pending migration runs, requests that write to its table wait, and so does
     /// everything queued behind them: on a large table the site hangs for minutes.
     ///
-    /// PostgreSQL builds an index while writers wait, checks every row of a new foreign key or check
-    /// constraint, and rewrites the whole table for another type, readers waiting too. Waiting
-    /// workers serve no requests; after `timeout` seconds gunicorn kills them (L803). Each has a
-    /// form that blocks nothing: `postgresql_concurrently=True` inside `autocommit_block()`;
-    /// `postgresql_not_valid=True`, and `VALIDATE CONSTRAINT` in its own migration. And if `SET
-    /// lock_timeout` comes first, a migration that does not get its lock gives up instead of
-    /// blocking all others. On a small table it takes only a moment.
+    /// PostgreSQL builds an index while writers wait, checks every row of a new foreign key or
+    /// check constraint, and rewrites the whole table for a change of type, while readers wait too.
+    /// Waiting workers serve no requests; after `timeout` seconds gunicorn kills them (L803). Each
+    /// of these changes has a form that blocks nothing: `postgresql_concurrently=True` inside
+    /// `autocommit_block()`; `postgresql_not_valid=True`, and `VALIDATE CONSTRAINT` in its own
+    /// migration. And if `SET lock_timeout` comes first, a migration that does not get its lock
+    /// gives up instead of blocking everything else. On a small table any of these takes only a
+    /// moment.
     ///
     /// Reported only for PostgreSQL, recognised by the scheme of the database's URL, and for
     /// migrations known to be pending: the database's revision must be known (`--db-revision`,
@@ -26,11 +27,11 @@ crate::rule! {
     ///
     /// Django's migrations do the same, measured with 4.2 and 6.1 on PostgreSQL 15: `AddIndex`
     /// blocks writers; a changed type and `AutoField` to `BigAutoField` (from a changed
-    /// DEFAULT_AUTO_FIELD) block everything. And since a migration is one transaction, altering a
-    /// table blocks it, for readers too, until the migration is done: while `RunPython` after an
-    /// `AddField` runs, and while the index of a new `ForeignKey` or `SlugField` is built. A new
+    /// DEFAULT_AUTO_FIELD) block everything. And because a migration is one transaction, altering a
+    /// table blocks it, for readers too, until the whole migration is done: while `RunPython` after
+    /// an `AddField` runs, and while the index of a new `ForeignKey` or `SlugField` is built. A new
     /// column takes a moment, even with `default` (PostgreSQL 11 and newer). `AddIndexConcurrently`
-    /// with `atomic = False` blocks nothing; without that Django refuses it.
+    /// with `atomic = False` blocks nothing; without `atomic = False` Django refuses it.
     ///
     /// By hand: rewrite the operation as above, before the migration is applied.
     ///

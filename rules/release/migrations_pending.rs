@@ -6,7 +6,7 @@ use crate::facts::release::{DjangoMigrations, Migrations, Standing};
 use crate::facts::{App, Origin, Why};
 use crate::rule::{EvidenceKind, Safety, Sink};
 
-/// The most migrations that a finding names.
+/// How many migrations a finding names at most.
 const NAMED: usize = 5;
 
 crate::rule! {
@@ -19,23 +19,23 @@ crate::rule! {
     /// Files do not show the database's revision. Give it with `--db-revision`, as `flask db
     /// current` prints it (nothing for an empty database). Or use `--preflight`: if the imported
     /// application has Flask-Migrate, it runs the code of `flask db current`, as the service's
-    /// user, changes nothing, and gives up after some seconds. Without either this rule is skipped
-    /// and never passes. The database is not read unasked.
+    /// user, changes nothing, and gives up after some seconds. Without either, this rule is skipped
+    /// and never passes. The database is read only with `--preflight`.
     ///
     /// After a rollback the database can be *ahead*: the older code has no file for its revision.
     /// `flask db current`, `upgrade` and `downgrade` then exit 1 with `Can't locate revision`,
-    /// until the newer release is deployed again, unless it was downgraded before.
+    /// until the newer release is deployed again, unless the database was downgraded first.
     ///
     /// For a Django application `--preflight` reads the default database in the same way
-    /// (`django_migrations`). By hand use what `python manage.py showmigrations --plan` prints
-    /// (`--db-revision "$(python manage.py showmigrations --plan)"`), with the settings and the
-    /// variables of the service: `manage.py` mostly names the settings of development. Migrations
-    /// from an installed package count too. After a rollback Django reports nothing (4.2, 5.2 and
-    /// 6.1, measured): `showmigrations`, `migrate` and `migrate --check` ignore applied migrations
-    /// that no file contains, and exit 0. Only the newer release's output shows them.
+    /// (`django_migrations`). By hand, pass what `python manage.py showmigrations --plan` prints
+    /// (`--db-revision "$(python manage.py showmigrations --plan)"`), run with the service's
+    /// settings and variables: `manage.py` usually names the development settings. Migrations from
+    /// an installed package count too. After a rollback Django reports nothing (4.2, 5.2 and 6.1,
+    /// measured): `showmigrations`, `migrate` and `migrate --check` ignore applied migrations that
+    /// no file contains, and exit 0. Only the newer release's output shows them.
     ///
-    /// Proved by `migrations-pending`: the reload returned 0, and every request got 500
-    /// until the end (`no such column`).
+    /// Proved by `migrations-pending`: the reload returned 0, and every request got 500 for the
+    /// rest of the run (`no such column`).
     ///
     /// ```python,bad,file=/srv/myapp/releases/2026-04-21/migrations/versions/a1_users.py,db=a1f0c2d4e6b8
     /// revision = "a1f0c2d4e6b8"

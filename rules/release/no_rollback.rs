@@ -8,33 +8,33 @@ use crate::rule::{EvidenceKind, Safety, Sink};
 crate::rule! {
     /// There is no earlier release to go back to when the new one fails.
     ///
-    /// Going back is one move of the link and a reload, if the previous release is still there and
-    /// complete: with the module that gunicorn imports, and with its own virtual environment if
-    /// each release has one. Without it a failed deployment is an outage until a release is
-    /// rebuilt.
+    /// Going back takes one move of the link and a reload, if the previous release is still there
+    /// and complete: with the module that gunicorn imports, and with its own virtual environment if
+    /// each release has one. Without such a release, a failed deployment is an outage until a
+    /// release is rebuilt.
     ///
     /// Releases are the directories next to the one the link leads to. Those with a name of the
-    /// same form that sorts after the current one (`2026-04-28` after `2026-04-21`) are regarded as
-    /// later ones, still being prepared.
+    /// same form that sorts after the current one (`2026-04-28` after `2026-04-21`) count as later
+    /// releases that are still being prepared.
     ///
-    /// By hand: keep at least the last release when you prune (Capistrano: `keep_releases`), and
-    /// restore the previous one from version control or the artefact store.
+    /// By hand: keep at least the previous release when you prune (Capistrano: `keep_releases`),
+    /// and restore it from version control or the artefact store.
     ///
-    /// Proved by `no-rollback`: there was nothing to put the link back to, and every request got
-    /// 500 until the end; with the release before in place one move of the link and a reload ended
-    /// it.
+    /// Proved by `no-rollback`: there was no release to put the link back to, and every request got
+    /// 500 for the rest of the run; with the previous release in place, moving the link and
+    /// reloading ended it.
     ///
     /// ```tree,bad
     /// - /srv/myapp/releases/2026-04-14
     /// ```
     ///
-    /// One that lost its code does not count:
+    /// A release that lost its code does not count:
     ///
     /// ```tree,bad
     /// - /srv/myapp/releases/2026-04-14/wsgi.py
     /// ```
     ///
-    /// A later one is not a way back:
+    /// A later release is not a way back:
     ///
     /// ```tree,bad
     /// - /srv/myapp/releases/2026-04-14
@@ -74,7 +74,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     }
     let releases = link.releases.display();
     let cause = match incomplete.as_slice() {
-        [] => format!("{releases} has no release before {}", show::name(&link.resolved)),
+        [] => format!("{releases} has no release older than {}", show::name(&link.resolved)),
         [(release, defect)] => {
             format!("{}, the only other release, {defect}", show::name(&release.path))
         }

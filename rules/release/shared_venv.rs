@@ -4,16 +4,16 @@ use crate::rule::prelude::show;
 use crate::rule::{EvidenceKind, Safety, Sink};
 
 crate::rule! {
-    /// Going back to the previous release runs its code on this one's packages.
+    /// Going back to the previous release runs its code with the current release's packages.
     ///
     /// All releases share one virtual environment outside them: moving the link back restores the
     /// code but not the packages. If the previous release requires other packages than those now
-    /// installed, it fails at the import or behaves in untested ways, just when it is the rescue.
-    /// As long as both require the same nothing is reported.
+    /// installed, it fails at the import or behaves in untested ways, just when it is needed as the
+    /// rescue. Nothing is reported while both require the same packages.
     ///
     /// By hand: create a virtual environment in each release (`/srv/myapp/releases/X/.venv`, named
-    /// in the unit through the link: R715, U113); or know that a rollback has a second step, `pip
-    /// install -r` for the release you go back to, before its reload.
+    /// in the unit through the link: R715, U113); or remember that a rollback then has a second
+    /// step, `pip install -r` for the release you go back to, before its reload.
     ///
     /// ```text,bad,file=/srv/myapp/releases/2026-04-14/requirements.txt
     /// Flask==2.3.3
@@ -52,11 +52,11 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let needs = file.wrong_version.iter().chain(&file.missing).take(5);
     let finding = out
         .report(format!(
-            "going back to release {release} runs its code on this one's packages: it requires \
-             {}{more}",
+            "going back to release {release} runs its code with the current release's packages: it \
+             requires {}{more}",
             does_not_fit(first)
         ))
-        .at_some(app.gunicorn.started_at(), "all releases run in this environment");
+        .at_some(app.gunicorn.started_at(), "all releases use this environment");
     for need in needs {
         finding.at(need.span, does_not_fit(need));
     }

@@ -10,12 +10,12 @@ crate::rule! {
     /// If it came with the release but the files did not, or if nginx serves `/static/` from
     /// a copy of an earlier release, the new pages get 404 for their style sheets and scripts.
     ///
-    /// Only file names are compared: file times mean nothing after a checkout or an unpacked
+    /// Only file names are compared: file times mean nothing after a checkout or after unpacking an
     /// archive. A `manifest.json` that describes a web app is not a list of files and is ignored.
     ///
-    /// By hand: rebuild the assets into the release, or copy them to where nginx serves them from,
-    /// before the link is moved. Leave the previous release's files in place, for pages already
-    /// open.
+    /// By hand: rebuild the assets into the release, or copy them to the directory that nginx
+    /// serves, before the link is moved. Leave the previous release's files in place, for pages
+    /// already open.
     ///
     /// Proved by `static-stale`: the pages were the new release's, and its style sheet got 404 at
     /// every request.

@@ -5,21 +5,21 @@ use crate::rule::{EvidenceKind, Safety, Sink};
 crate::rule! {
     /// The next reload takes the site down: the service's user cannot read a module of the release.
     ///
-    /// A release that root unpacked with a umask of 077, copied from a home directory or wrote with `sudo`
-    /// exists, but is closed to the user gunicorn runs as: the worker exits with PermissionError or
-    /// ModuleNotFoundError, and the master with it. A check by hand as root finds nothing wrong
-    /// (`gunicorn --check-config` returns 0). The modules are those that the application certainly
-    /// imports when it starts. Python reads a module's compiled form if that is up to date, so one
-    /// with a readable `__pycache__` is left out.
+    /// If root unpacked a release with a umask of 077, copied it from a home directory or wrote it
+    /// with `sudo`, the release exists but is closed to the user gunicorn runs as: the worker exits
+    /// with PermissionError or ModuleNotFoundError, and the master with it. A check run as root
+    /// finds nothing wrong (`gunicorn --check-config` returns 0). Only modules that the application
+    /// certainly imports when it starts are checked. Python reads a module's compiled form if that
+    /// is up to date, so a module with a readable `__pycache__` is left out.
     ///
-    /// A closed working directory is U112's, the configuration file G212's, and the static files,
-    /// which nginx's user must read, N312's.
+    /// U112 reports a closed working directory, G212 the configuration file, and N312 the static
+    /// files, which nginx's user must read.
     ///
     /// By hand: `chmod -R u=rwX,go=rX` the release, or `chgrp -R` it to the service's group; check
     /// with `sudo -u www-data cat FILE`.
     ///
-    /// Proved by `unreadable-release`: root's check returned 0 and so did the reload, the workers got
-    /// PermissionError, and the site answered 502 until the end.
+    /// Proved by `unreadable-release`: root's check returned 0 and so did the reload, the workers
+    /// got PermissionError, and the site answered 502 for the rest of the run.
     ///
     /// ```tree,bad
     /// /srv/myapp/releases/2026-04-21/wsgi.py mode=0600

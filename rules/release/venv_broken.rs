@@ -5,13 +5,13 @@ crate::rule! {
     /// The virtual environment's Python is not the one its packages were installed for: gunicorn is
     /// not found, and the site does not start.
     ///
-    /// `bin/python` of a virtual environment is a link to the system's Python. When the system goes
-    /// from 3.11 to 3.12, the link leads to the new one, which looks for packages in
+    /// `bin/python` of a virtual environment is a link to the system's Python. When the system is
+    /// upgraded from 3.11 to 3.12, the link leads to the new one, which looks for packages in
     /// `lib/python3.12/site-packages`, while they are in `lib/python3.11/site-packages`: *No module
-    /// named 'gunicorn'*. A running gunicorn lasts until the next start, and the reload after the
-    /// upgrade ends it.
+    /// named 'gunicorn'*. A running gunicorn lasts until its next start, and the first reload after
+    /// the upgrade ends it.
     ///
-    /// A `bin/python` that leads nowhere, or an environment that was moved, is found by
+    /// A `bin/python` that leads nowhere, or an environment that was moved, is reported by
     /// `executable-missing`.
     ///
     /// By hand: recreate the environment: `python3 -m venv --clear /srv/myapp/.venv`, then install

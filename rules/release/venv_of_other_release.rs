@@ -6,13 +6,13 @@ use crate::rule::prelude::*;
 crate::rule! {
     /// The new code runs with the packages of another release.
     ///
-    /// The interpreter's place decides which packages Python sees, and for a script that is the
-    /// path in its first line (`#!`), wherever the script itself is. A virtual environment copied
-    /// from the previous release (`cp -a`) has scripts that still name the old one; `pip install`
-    /// in the copy goes to the copy, and gunicorn does not see it. And once the old release is
-    /// pruned, the site does not start.
+    /// The interpreter's location decides which packages Python sees, and for a script the
+    /// interpreter is the path in its first line (`#!`), wherever the script itself is. A virtual
+    /// environment copied from the previous release (`cp -a`) has scripts that still name the old
+    /// one; `pip install` in the copy installs into the copy, where gunicorn does not look. And
+    /// once the old release is pruned, the site does not start.
     ///
-    /// While gunicorn runs it keeps the Python it was started with: if each release has its own
+    /// A running gunicorn keeps the Python it was started with: if each release has its own
     /// environment, named by the release's directory and not through the link, a reload picks up
     /// the new code but the old packages stay. Only a restart changes them.
     ///
@@ -21,8 +21,8 @@ crate::rule! {
     /// follow; then `systemctl restart myapp`.
     ///
     /// Proved by `venv-of-other-release`: the package was installed in the new release's
-    /// environment, the reload returned 0, the workers found the old one (`cannot import name`), and
-    /// the site answered 502.
+    /// environment, the reload returned 0, the workers found the old package (`cannot import
+    /// name`), and the site answered 502.
     ///
     /// Proved by `venv-of-other-release-reload`: the reload returned 0, and every answer came from
     /// the new code with the old release's package.

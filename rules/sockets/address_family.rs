@@ -9,11 +9,11 @@ crate::rule! {
     /// Every request gets 502: nginx connects over IPv6 but gunicorn listens only on IPv4, or the
     /// other way round.
     ///
-    /// The port is the same and the machine is the same, and the kernel still refuses: `0.0.0.0`
-    /// and `127.0.0.1` are only IPv4, `[::1]` is only IPv6. `[::]` is both, unless a `.socket` unit
+    /// Port and machine are the same, and still the kernel refuses the connection: `0.0.0.0` and
+    /// `127.0.0.1` are only IPv4, `[::1]` is only IPv6. `[::]` is both, unless a `.socket` unit
     /// says `BindIPv6Only=ipv6-only`. `--bind localhost:8000` is 127.0.0.1 and nothing else,
-    /// because gunicorn makes an IPv6 socket only for a literal IPv6 address; to nginx
-    /// `localhost` is every address that `/etc/hosts` has for it.
+    /// because gunicorn makes an IPv6 socket only for a literal IPv6 address; to nginx, `localhost`
+    /// is every address that `/etc/hosts` lists for it.
     ///
     /// By hand: `ss -ltn` shows the listening address; write the same one into nginx.
     ///
@@ -72,7 +72,7 @@ crate::rule! {
     ///     }
     /// }
     /// ```
-    /// `[::]` accepts both:
+    /// Healthy: `[::]` accepts both:
     /// ```ini,good
     /// [Service]
     /// Type=notify

@@ -5,19 +5,19 @@ use crate::facts::{App, Sockets, Why};
 use crate::rule::{EvidenceKind, Safety, Sink};
 
 crate::rule! {
-    /// Another program answers instead of gunicorn: it has the socket that nginx connects to.
+    /// Another program answers instead of gunicorn: it holds the socket that nginx connects to.
     ///
     /// gunicorn cannot bind a port that is taken: it logs `Connection in use`, tries five times and
-    /// exits, and systemd keeps restarting it. nginx meanwhile reaches the wrong program. The owner
+    /// exits, and systemd keeps restarting it. Meanwhile nginx reaches the wrong program. The owner
     /// is found in `/proc/PID/fd`, which only root can read for other users' processes. A second
-    /// gunicorn is P507's; a process of the unit itself does not count, and neither does systemd,
-    /// which has the socket of a `.socket` unit.
+    /// gunicorn is reported by P507; a process of the unit itself does not count, and neither does
+    /// systemd, which holds the socket of a `.socket` unit.
     ///
     /// By hand: `ss -ltnp` or `ss -lxp` shows which process listens. Stop it, or give one of the
     /// two another port; then `systemctl restart myapp`.
     ///
-    /// Proved by `foreign-listener`: it took the requests and closed them unanswered: every request
-    /// got 502.
+    /// Proved by `foreign-listener`: the other program took the requests and closed them
+    /// unanswered: every request got 502.
     ///
     /// ```proc,bad
     /// - listen unix:/run/myapp/gunicorn.sock
@@ -31,7 +31,7 @@ crate::rule! {
     /// 700 parent=1 unit=docker.service user=0 start=200 sockets=40001 : /usr/bin/docker-proxy
     /// ```
     ///
-    /// Another socket does not count, and neither does a process of gunicorn's own unit:
+    /// Healthy: a program on another socket, and a process of gunicorn's own unit:
     ///
     /// ```proc,good
     /// listen 127.0.0.1:9000 inode=40700
@@ -70,7 +70,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         };
         let stem = app.stem();
         out.report(format!(
-            "requests reach another program: process {pid}, {name}{place}, has {}, where nginx \
+            "requests reach another program: process {pid}, {name}{place}, holds {}, where nginx \
              connects",
             route.endpoint
         ))
@@ -81,8 +81,9 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             format!("{} belongs to process {pid}, {name}, not to gunicorn", route.endpoint),
         )
         .help(format!(
-            "Stop it or give it another address, then start gunicorn:\nps -fp {pid}; systemctl \
-             status {pid}\nsystemctl restart {stem}"
+            "Stop that process or give it another address, then start gunicorn:\n\
+             ps -fp {pid}; systemctl status {pid}\n\
+             systemctl restart {stem}"
         ))
         .subject(name.clone())
         .fix(Safety::Manual, format!("stop process {pid}, then systemctl restart {stem}"));

@@ -5,18 +5,19 @@ use crate::rule::prelude::*;
 crate::rule! {
     /// Requests are refused now: the listen queue of gunicorn's socket is full.
     ///
-    /// Connections wait in the queue until a worker takes them. On a unix socket whose queue is full
-    /// nginx answers 502 at once (`11: Resource temporarily unavailable`), over TCP connections are
-    /// delayed by seconds. It fills when all workers are busy or hang, or while they boot on
-    /// reload. The queue is as long as gunicorn's `backlog` (2048 unless it is set) but never
-    /// longer than `net.core.somaxconn`. A queue that is too short for a reload is G224.
+    /// Connections wait in the queue until a worker takes them. If the queue of a unix socket is
+    /// full, nginx answers 502 at once (`11: Resource temporarily unavailable`); over TCP,
+    /// connections are delayed by seconds. It fills when all workers are busy or hang, or while
+    /// they boot on reload. The queue is as long as gunicorn's `backlog` (2048 unless it is set)
+    /// but never longer than `net.core.somaxconn`. G224 reports a queue that is too short for a
+    /// reload.
     ///
-    /// By hand: `ss -lx src /run/myapp/gunicorn.sock` (`ss -lt`) shows the queue again, Recv-Q of
-    /// Send-Q. If it stays full, find what the workers wait for (`journalctl -u myapp`, `py-spy
-    /// dump`), or start more of them.
+    /// By hand: `ss -lx src /run/myapp/gunicorn.sock` (`ss -lt` for TCP) shows the queue: Recv-Q
+    /// connections of at most Send-Q. If it stays full, find what the workers wait for (`journalctl
+    /// -u myapp`, `py-spy dump`), or start more workers.
     ///
     /// Proved by `listen-queue-full`: the workers stood still, the queue of four filled, and nginx
-    /// answered 502 to what came then.
+    /// answered 502 to every further request.
     ///
     /// ```ini,bad,drop-in,also=U122
     /// [Service]
@@ -32,7 +33,7 @@ crate::rule! {
     /// 4096
     /// ```
     ///
-    /// Healthy: two of 2048 wait.
+    /// Healthy: two of at most 2048 connections wait.
     ///
     /// ```proc,good
     /// waiting unix:/run/myapp/gunicorn.sock

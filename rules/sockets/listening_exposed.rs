@@ -2,14 +2,14 @@ use crate::facts::sockets::Listener;
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// Anyone who can reach the machine can talk to gunicorn without going through nginx, as it
-    /// runs now.
+    /// Anyone who can reach the machine can talk to the running gunicorn without going through
+    /// nginx.
     ///
     /// The master listens on a port on every address, or on a public one, and nginx on the same
     /// machine passes requests to it. Anyone who connects to the port gets the application without
     /// TLS, without nginx's limits and passwords, and with any headers they like; only a firewall
-    /// keeps them out. If the files show where gunicorn listens, it is G205; this rule reports a
-    /// bind that they do not show.
+    /// keeps them out. If the files show where gunicorn listens, G205 reports it; this rule reports
+    /// a bind that the files do not show.
     ///
     /// By hand: bind to `127.0.0.1`, then restart; `ss -ltnp` shows what listens where.
     ///
@@ -39,7 +39,7 @@ crate::rule! {
     /// listen 0.0.0.0:8000 inode=40001
     /// ```
     ///
-    /// Healthy: only on this machine.
+    /// Healthy: gunicorn listens only for this machine.
     ///
     /// ```proc,good
     /// listen 127.0.0.1:8000 inode=40001

@@ -6,15 +6,15 @@ crate::rule! {
     /// Every request gets 502: nothing listens where nginx connects.
     ///
     /// nginx logs `connect() failed (111: Connection refused)` for a port and `(2: No such file or
-    /// directory)` for a socket. gunicorn does not run (P501), or its bind differs from the files:
-    /// a changed `--bind` applies only after a restart.
+    /// directory)` for a socket. Either gunicorn does not run (P501), or its bind differs from the
+    /// files: a changed `--bind` applies only after a restart.
     ///
     /// By hand: `systemctl restart myapp`, then `ss -lx | grep gunicorn.sock` or `ss -ltn`.
     ///
     /// Proved by `bind-changed`: both reloads returned 0, gunicorn kept its old socket, nginx went
     /// to the new one, and every request got 502.
     ///
-    /// Proved by `socket-unit-not-started`: started as a boot does, gunicorn was active on
+    /// Proved by `socket-unit-not-started`: started as at boot, gunicorn was active on
     /// 127.0.0.1:8000, and every request got 502.
     ///
     /// ```proc,bad

@@ -10,29 +10,29 @@ crate::rule! {
     /// nginx logs `connect() failed (13: Permission denied)`. Connecting needs the right to write
     /// to the socket's file and to pass through every directory on the way. Measured: gunicorn
     /// creates its socket with mode 0777 unless `-m` says otherwise, whatever `UMask=` is, so the
-    /// cause is mostly a directory; a `.socket` unit has `SocketMode=` and `SocketUser=`.
+    /// cause is usually a directory; for a `.socket` unit it is `SocketMode=` or `SocketUser=`.
     ///
     /// By hand: `namei -l /run/myapp/gunicorn.sock` shows every mode on the way.
     ///
     /// Proved by `socket-directory-mode`: gunicorn served and its socket had mode 0777, yet nginx
     /// logged `13: Permission denied` and every request got 502.
     ///
-    /// Proved by `socket-mode`: the socket had mode 0770 and was not nginx's: every request got
-    /// 502; without the option it has 0777, whatever UMask= says.
+    /// Proved by `socket-mode`: the socket had mode 0770 and did not belong to nginx's user: every
+    /// request got 502; without the option its mode is 0777, whatever UMask= says.
     ///
-    /// Proved by `umask-in-file`: the file was mended and reloaded, and gunicorn 23.0.0 kept the
-    /// socket that it had made, with mode 0770: every request went on getting 502; a restart makes
-    /// it anew.
+    /// Proved by `umask-in-file`: the file was corrected and reloaded, and gunicorn 23.0.0 kept the
+    /// socket that it had made, with mode 0770: every request went on getting 502; a restart
+    /// creates a new socket.
     ///
-    /// Proved by `umask-in-file-27`: the file was mended and reloaded, and gunicorn 27.0.1 kept the
-    /// socket that it had made, with mode 0770: every request went on getting 502; a restart makes
-    /// it anew.
+    /// Proved by `umask-in-file-27`: the file was corrected and reloaded, and gunicorn 27.0.1 kept
+    /// the socket that it had made, with mode 0770: every request went on getting 502; a restart
+    /// creates a new socket.
     ///
     /// Proved by `socket-unit-mode`: gunicorn served and was active, nginx's user could not write to
     /// its socket, and every request got 502.
     ///
-    /// By hand, for gunicorn's own socket: `--umask 0`, which is its default; a socket that has
-    /// another mode without `--umask` was changed by a command, `ExecStartPost=chmod …`. For the
+    /// By hand, for gunicorn's own socket: `--umask 0`, which is its default; if the socket has
+    /// another mode without `--umask`, a command has changed it (`ExecStartPost=chmod …`). For the
     /// directory: `RuntimeDirectoryMode=0755`; for a `.socket` unit: `SocketMode=0666`.
     ///
     /// ```python,bad,file=/srv/myapp/releases/2026-04-21/gunicorn.conf.py
@@ -150,8 +150,8 @@ fn remedy(
     }
     let umask = app.gunicorn.settings.umask();
     if !umask.is_set() || umask.ok() == Some(&0) {
-        let how = "gunicorn creates its socket with mode 0777: something has changed that since \
-             (ExecStartPost=, chmod). Remove it.";
+        let how = "gunicorn creates its socket with mode 0777, so something has changed the mode \
+                   since (ExecStartPost=, chmod): remove that.";
         return by_hand("keep the socket's mode", how.to_owned());
     }
     // Whatever the application writes gets other modes too.

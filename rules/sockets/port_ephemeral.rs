@@ -4,11 +4,11 @@ crate::rule! {
     /// gunicorn may find its port taken: it is among those that outgoing connections use.
     ///
     /// The kernel gives each outgoing connection its own port from `net.ipv4.ip_local_port_range`,
-    /// 32768 to 60999 unless it is set. While gunicorn listens its port is not used. When it is
-    /// down for a moment, on a restart or at boot, any connection (to a database, to a package
-    /// mirror) may take the port; then `bind` fails (measured: Errno 98, on 127.0.0.1 and on every
-    /// address), gunicorn tries five times, a second apart, and exits. A reload does not bind
-    /// again. Ports of `net.ipv4.ip_local_reserved_ports` are never given away.
+    /// 32768 to 60999 unless it is set. While gunicorn listens, its port is not given to others.
+    /// When it is down for a moment, on a restart or at boot, any connection (to a database, to a
+    /// package mirror) may take the port; then `bind` fails (measured: Errno 98, on 127.0.0.1 and
+    /// on every address), gunicorn tries five times, a second apart, and exits. A reload does not
+    /// bind again. Ports of `net.ipv4.ip_local_reserved_ports` are never given away.
     ///
     /// By hand: another port (8000), in nginx too; a unix socket; or `sysctl -w
     /// net.ipv4.ip_local_reserved_ports=40000`.
@@ -62,10 +62,10 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
              {} to {}",
             ports.first, ports.last
         ))
-        .at_first([(bound.origin.span(), "one of them"), (app.gunicorn.started_at(), "")])
-        .help("bind to a port below them, such as 8000, and make nginx pass to that")
+        .at_first([(bound.origin.span(), "in that range"), (app.gunicorn.started_at(), "")])
+        .help("bind to a port below that range, such as 8000, and make nginx connect to it")
         .by_hand(bound.origin.span())
-        .fix(Safety::Manual, "use a port below them");
+        .fix(Safety::Manual, "use a port below that range");
     }
     Ok(())
 }

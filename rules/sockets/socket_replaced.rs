@@ -8,27 +8,28 @@ crate::rule! {
     /// nginx does not reach gunicorn: the socket's file was replaced or removed, and gunicorn still
     /// listens on the old one.
     ///
-    /// Measured: a process that binds the path again, mostly a second gunicorn, removes the first
+    /// Measured: a process that binds the path again, usually a second gunicorn, removes the first
     /// one's file and creates its own. The first keeps listening where nothing can reach it, and
     /// `/proc/net/unix` and `ss -lx` still show the path for it. When one of the two stops, it
     /// deletes the file of the other: nginx then logs `connect() failed (2: No such file or
     /// directory)` while the unit is active. The kernel knows which file a socket was bound to
-    /// (sock_diag(7), `ss -xe`), and that one is compared with the file that is there now.
+    /// (sock_diag(7), `ss -xe`), and this rule compares that file with the one at the path now.
     ///
-    /// By hand: `ss -lxe` shows `ino:`, `stat -c %i` the file's; `systemctl restart myapp`.
+    /// By hand: compare `ino:` in `ss -lxe` with the file's inode (`stat -c %i`); then `systemctl
+    /// restart myapp`.
     ///
-    /// Proved by `second-master`: it took the requests, and when it stopped it deleted the socket:
-    /// every request got 502 while the unit was active.
+    /// Proved by `second-master`: the second master took the requests, and when it stopped it
+    /// deleted the socket: every request got 502 while the unit was active.
     ///
-    /// The file of a `.socket` unit's socket disappears in the same way, and no request arrives: a
-    /// `RuntimeDirectory=` of the service around it is removed when the service stops. systemd
+    /// The socket file of a `.socket` unit can disappear too, so that no request arrives: if it is
+    /// in a `RuntimeDirectory=` of the service, it is removed when the service stops. systemd
     /// recreates the file only when the socket unit is restarted.
     ///
-    /// Proved by `socket-unit-file-gone`: both units were active, systemd and gunicorn listened on,
-    /// and every request got 502.
+    /// Proved by `socket-unit-file-gone`: both units were active, systemd and gunicorn kept
+    /// listening, and every request got 502.
     ///
-    /// Proved by `socket-file-removed`: the unit was active, gunicorn listened on, and every request
-    /// got 502.
+    /// Proved by `socket-file-removed`: the unit was active, gunicorn kept listening, and every
+    /// request got 502.
     ///
     /// ```proc,bad
     /// replaced /run/myapp/gunicorn.sock inode=40001
@@ -44,7 +45,7 @@ crate::rule! {
     /// 700 parent=1 unit=other.service user=0 start=200 sockets=40700 : /usr/bin/other
     /// ```
     ///
-    /// The other way round: the other's socket is the one that is out of reach.
+    /// Healthy: the reverse, where the other process's socket is the one out of reach.
     ///
     /// ```proc,good
     /// listen unix:/run/myapp/gunicorn.sock inode=40700
@@ -151,10 +152,10 @@ fn report(app: &App, route: &Route, lost: Lost, out: &mut Sink) {
                 app.service.sockets.iter().map(|unit| unit.name.to_string()).collect();
             let units = units.join(" ");
             let again = format!("systemctl stop {stem} {units} && systemctl start {units} {stem}");
-            ("systemd listens", again.clone(), again)
+            ("systemd keeps listening", again.clone(), again)
         }
         false => (
-            "gunicorn listens",
+            "gunicorn keeps listening",
             format!(
                 "ss -lxp | grep {path}   shows what else listens there; stop it, then:\n\
                  systemctl restart {stem}"
@@ -163,7 +164,7 @@ fn report(app: &App, route: &Route, lost: Lost, out: &mut Sink) {
         ),
     };
     out.report(format!(
-        "requests do not reach gunicorn: {path} {happened}, and {listens} on without it"
+        "requests do not reach gunicorn: {path} {happened}, and {listens} without it"
     ))
     .at_some(bind(app, route), "gunicorn's socket")
     .at(route.peer, "nginx connects here")

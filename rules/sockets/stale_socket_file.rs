@@ -6,13 +6,13 @@ use crate::rule::{EvidenceKind, Safety, Sink};
 crate::rule! {
     /// Every request gets 502: the socket's file exists, but nothing listens on it any more.
     ///
-    /// Measured: `kill -9` leaves the file behind, and so does a bind that was changed and
-    /// reloaded. nginx logs `connect() failed (111: Connection refused)`. The next start of
-    /// gunicorn replaces the file.
+    /// Measured: `kill -9` leaves the file behind, and so does a reload after the bind was changed.
+    /// nginx logs `connect() failed (111: Connection refused)`. The next start of gunicorn replaces
+    /// the file.
     ///
     /// By hand: `systemctl restart myapp`.
     ///
-    /// Proved by `stale-socket-file`: the file was there, nobody listened, and every request
+    /// Proved by `stale-socket-file`: the file existed, nothing listened on it, and every request
     /// got 502 (connection refused).
     ///
     /// ```proc,bad
@@ -25,7 +25,7 @@ crate::rule! {
     /// - listen unix:/run/myapp/gunicorn.sock
     /// ```
     ///
-    /// Connections waiting in the queue do not count as a second listener:
+    /// Healthy: connections waiting in the queue do not count as a second listener:
     ///
     /// ```proc,good
     /// waiting unix:/run/myapp/gunicorn.sock

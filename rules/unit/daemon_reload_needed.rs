@@ -8,9 +8,9 @@ crate::rule! {
     ///
     /// Measured: `systemctl reload` then returns 0, warns only on standard error, and runs the old
     /// ExecReload=; a crash restarts the old command line. `systemctl show` says
-    /// `NeedDaemonReload=yes`. It does not report the first drop-in in a directory that did not
-    /// exist when it loaded the unit (measured on 252), so the loaded drop-ins are compared too.
-    /// Only the running systemd knows this, so the rule is skipped for a file tree.
+    /// `NeedDaemonReload=yes`. systemd does not report the first drop-in in a directory that did
+    /// not exist when it loaded the unit (measured on 252), so the loaded drop-ins are compared
+    /// too. Only the running systemd knows this, so the rule is skipped for a file tree.
     ///
     /// By hand: `systemctl daemon-reload`, then `systemctl restart` if ExecStart=, EnvironmentFile=
     /// or other settings of the process changed: a reload does not apply them.
@@ -54,8 +54,8 @@ crate::rule! {
     /// DropInPaths=/etc/systemd/system/myapp.service.d/10-example.conf
     /// ```
     ///
-    /// The application's `.socket` unit counts as well: it listens where, and with the mode, that
-    /// systemd has loaded.
+    /// The application's `.socket` unit counts as well: it keeps listening on the path, and with
+    /// the mode, that systemd has loaded.
     ///
     /// ```ini,bad,also=U139,file=/etc/systemd/system/myapp.socket
     /// [Socket]

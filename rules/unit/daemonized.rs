@@ -10,9 +10,10 @@ crate::rule! {
     /// reverse, and the unit stops or never becomes ready.
     ///
     /// Measured: `--daemon` with `Type=simple` ends the unit at once with `Result=success`, and
-    /// systemd kills the process in the background; the same with `Type=forking` without
-    /// `PIDFile=`. `Type=forking` without `--daemon` times out at the start, because gunicorn never
-    /// forks away. So does a `PIDFile=` that gunicorn (`--pid`) does not write.
+    /// systemd kills the process in the background; the same happens with `Type=forking` without
+    /// `PIDFile=`. With `Type=forking` but without `--daemon` the start times out, because gunicorn
+    /// never forks away. It also times out if gunicorn (`--pid`) does not write the file named in
+    /// `PIDFile=`.
     ///
     /// By hand: remove `--daemon` and `PIDFile=`, set `Type=notify` and `NotifyAccess=main`; then
     /// `systemctl daemon-reload` and one restart.

@@ -4,17 +4,17 @@ use crate::rule::prelude::*;
 crate::rule! {
     /// The application does not get a variable, or gets the wrong value.
     ///
-    /// `Environment=` looks like a shell line but is not one. A blank outside quotes ends a value
+    /// `Environment=` looks like a shell line but is not one. A space outside quotes ends a value
     /// (`A=My Site` sets A to `My`). One pair of quotes makes one assignment (`"A=1 B=2"` sets A to
-    /// `1 B=2`, and no B). `%` starts a specifier: if systemd has none of that name, as in `p%23ss`
+    /// `1 B=2`, and no B). `%` starts a specifier: if systemd has no such specifier, as in `p%23ss`
     /// from a database's URL, it drops the whole assignment and continues; `%%` is a percent sign.
-    /// `$PATH` and `~` stay literal. systemd logs this in the journal at most, and the start
+    /// `$PATH` and `~` stay literal. At most, systemd logs this in the journal, and the start
     /// continues.
     ///
     /// By hand: `Environment="NAME=value"`, one pair of quotes per assignment, `%%` for `%`; then
     /// `systemctl daemon-reload` and `systemctl restart`: a reload keeps the old environment.
     ///
-    /// Proved by `environment-assignment-lost`: the worker raised KeyError at its start, and every
+    /// Proved by `environment-assignment-lost`: the worker raised KeyError at startup, and every
     /// request got 502.
     ///
     /// ```ini,bad,drop-in
@@ -26,7 +26,7 @@ crate::rule! {
     /// Environment="SITE_URL=http://example.com/?q=a%%23b"
     /// ```
     ///
-    /// Two in one pair of quotes:
+    /// Two assignments in one pair of quotes:
     ///
     /// ```ini,bad,drop-in
     /// [Service]
@@ -52,7 +52,7 @@ crate::rule! {
     /// Environment="PATH=/srv/myapp/.venv/bin:$PATH"
     /// ```
     ///
-    /// Blanks around the `=`:
+    /// Spaces around the `=`:
     ///
     /// ```ini,bad,drop-in
     /// [Service]
@@ -120,17 +120,17 @@ fn report(app: &App, lost: &LostAssignment, out: &mut Sink) {
             format!("write %% for % in {name}"),
         ),
         LossKind::Blanks => (
-            format!("{name} gets only the first word of its value: a blank outside quotes ends it"),
-            "cut at the first blank",
+            format!("{name} gets only the first word of its value: a space outside quotes ends it"),
+            "cut at the first space",
             format!("quote the whole assignment of {name}"),
         ),
         LossKind::Spaced => (
             format!(
-                "the application does not get {name}: there are blanks around its `=`, so systemd \
+                "the application does not get {name}: there are spaces around its `=`, so systemd \
                  reads name and value as separate words and ignores them"
             ),
             "not an assignment",
-            format!("write {name}=… without blanks"),
+            format!("write {name}=… without spaces"),
         ),
         LossKind::Joined => (
             format!(

@@ -3,20 +3,21 @@ use crate::host::FileKind;
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// The application gets nothing from an environment file, because the line does not name it.
+    /// The application gets nothing from an environment file, because the line does not name that
+    /// file correctly.
     ///
     /// `EnvironmentFile=` takes one absolute path, and no quotes. systemd ignores a line whose path
     /// is relative, starts with `~` or is in quotes, with a warning in the journal; the start
     /// continues without the file. Everything else up to the end of the line is one path:
-    /// `/etc/a.env /etc/b.env` is one file with a blank in its name, and a comment after a path is
+    /// `/etc/a.env /etc/b.env` is one file with a space in its name, and a comment after a path is
     /// part of it. No such file exists, so the unit does not start; with a `-` before the path it
     /// starts silently. (Measured on systemd 252 and 262.)
     ///
     /// By hand: one line per file, `EnvironmentFile=/etc/myapp.env`; then `systemctl
     /// daemon-reload` and `systemctl restart`: a reload keeps the old environment.
     ///
-    /// Proved by `environment-file-quoted`: the application got no variable of the file and broke
-    /// off with KeyError at its start, and every request got 502.
+    /// Proved by `environment-file-quoted`: the application got no variable of the file and failed
+    /// with KeyError at startup, and every request got 502.
     ///
     /// Proved by `environment-file-two`: the unit did not start, and every request got 502.
     ///
@@ -73,7 +74,7 @@ crate::rule! {
     /// EnvironmentFile=/etc/myapp.d/mail.env
     /// ```
     ///
-    /// A blank in a file's name, and a pattern:
+    /// Healthy: a space in a file's name, and a pattern:
     ///
     /// ```tree,good
     /// /etc/myapp.d/10-local.env mode=0640
@@ -127,7 +128,7 @@ fn report(app: &App, file: &EnvironmentFile, misread: &Misread, directive: Span,
         (false, 0 | 1) => "the application gets no variable of this environment file",
         (false, _) => "the application gets no variable of these environment files",
     };
-    let help = "Write one absolute path per line, without quotes and nothing after it:\n\
+    let help = "Write one absolute path per line, without quotes and with nothing after it:\n\
                 EnvironmentFile=/etc/myapp.env";
     let title = match misread.kind {
         Misreading::Quoted => "remove the quotes",

@@ -7,10 +7,10 @@ crate::rule! {
     /// systemd cannot read an environment file, so gunicorn does not start.
     ///
     /// Measured: an `EnvironmentFile=` without `-` that is absent or a directory ends the start
-    /// with `Failed to load environment files: No such file or directory` (or `Is a directory`).
-    /// A unit that is running does not notice until its next start; with the file gone a crash
-    /// cannot be repaired by `Restart=` either. With a `-` before the path an absent file is
-    /// ignored: worth knowing, because all its variables are then missing.
+    /// with `Failed to load environment files: No such file or directory` (or `Is a directory`). A
+    /// unit that is running does not notice until its next start; and once the file is gone,
+    /// `Restart=` cannot recover from a crash either. With a `-` before the path an absent file is
+    /// ignored. That is reported too, because all its variables are then missing.
     ///
     /// By hand: put the file there, `install -m 0640 -o root -g www-data myapp.env
     /// /etc/myapp.env`, or correct the path.

@@ -4,17 +4,18 @@ use crate::rule::{Edit, Safety, Sink};
 use crate::rules::unit::type_notify_reload::SINCE as NOTIFY_RELOAD_SINCE;
 
 crate::rule! {
-    /// `systemctl reload` fails, so people restart, and every restart drops the requests in flight.
+    /// `systemctl reload` fails, so people restart instead, and every restart drops the requests in
+    /// flight.
     ///
-    /// systemd cannot reload a service that does not define how. Measured: without `ExecReload=`
-    /// the command exits with status 3 and `Job type reload is not applicable for unit …`;
-    /// `systemctl reload-or-restart` restarts. With `RefreshOnReload=` (systemd 260) it returns 0,
-    /// and gunicorn gets nothing. gunicorn reloads on SIGHUP: new workers take over while the old
-    /// ones finish.
+    /// systemd cannot reload a service that does not say how. Measured: without `ExecReload=` the
+    /// command exits with status 3 and `Job type reload is not applicable for unit …`; `systemctl
+    /// reload-or-restart` restarts. With `RefreshOnReload=` (systemd 260) it returns 0, and
+    /// gunicorn gets nothing. gunicorn reloads on SIGHUP: new workers take over while the old ones
+    /// finish.
     ///
-    /// With a `.socket` unit the restart loses nothing, because systemd keeps the socket and the
-    /// connections that arrive meanwhile (500 of 500 requests were answered); `systemctl reload`
-    /// still fails.
+    /// With a `.socket` unit the restart loses nothing, because systemd keeps the socket, and with
+    /// it the connections that arrive in the meantime (500 of 500 requests were answered);
+    /// `systemctl reload` still fails.
     ///
     /// By hand: add `ExecReload=/bin/kill -s HUP $MAINPID` to `[Service]`, then
     /// `systemctl daemon-reload`. No restart is needed.
@@ -64,7 +65,8 @@ crate::rule! {
     /// WantedBy=multi-user.target
     /// ```
     ///
-    /// An empty assignment in a drop-in removes it; one that sets it again is fine.
+    /// An empty assignment in a drop-in removes `ExecReload=`; a later line that sets it again is
+    /// fine.
     ///
     /// ```ini,bad,drop-in
     /// [Service]

@@ -11,10 +11,10 @@ crate::rule! {
     /// gunicorn reloads on SIGHUP to its master; SIGUSR2 starts a second master for a hand-over.
     /// TERM, INT, QUIT and KILL end it: the site is down while `systemctl reload` returns 0.
     /// `pkill` and `killall` also hit the workers, which die of SIGHUP in the middle of their
-    /// requests, and those of other applications. `systemctl restart` inside a reload drops what
-    /// is in flight. `kill` without a signal sends TERM. A variable that nothing sets leaves
-    /// `kill` without a process. A pid file may be stale (a warning): systemd knows the process
-    /// better than any file and provides it in `$MAINPID`.
+    /// requests, and the gunicorn processes of other applications. `systemctl restart` inside a
+    /// reload drops what is in flight. `kill` without a signal sends TERM. A variable that nothing
+    /// sets leaves `kill` without a process. A pid file may be stale (a warning): systemd knows the
+    /// process better than any file and provides it in `$MAINPID`.
     ///
     /// By hand: `ExecReload=/bin/kill -s HUP $MAINPID` (after an empty `ExecReload=` if it is in a
     /// drop-in), then `systemctl daemon-reload`.
@@ -68,8 +68,8 @@ crate::rule! {
     /// ExecReload=/bin/kill -1 ${MAINPID}
     /// ```
     ///
-    /// With `+` or `!` gunicorn runs as root, which `User=` cannot signal (measured on 252 and
-    /// 262):
+    /// With `+` or `!` in `ExecStart=` gunicorn runs as root, and an `ExecReload=` that runs as
+    /// `User=` cannot signal it (measured on 252 and 262):
     ///
     /// ```ini,bad,drop-in
     /// [Service]
@@ -197,7 +197,7 @@ fn may_signal(
             user.name
         ))
         .at(line.span, format!("run as {}", user.name))
-        .at(start.line.program.span, "the prefix lets gunicorn run as root")
+        .at(start.line.program.span, "this prefix makes gunicorn run as root")
         .help("Give ExecReload= the prefix too:\nExecReload=+/bin/kill -s HUP $MAINPID");
     let edit = part.is_none().then(|| Edit::prepend(line.span, "+"));
     finding.fix_if(Safety::Safe, "ExecReload=+…", edit);
@@ -274,7 +274,7 @@ fn consequence(harm: &Harm) -> String {
             .to_owned(),
         Harm::ProcessGroup => format!("{KILLS}: the signal goes to the whole process group"),
         Harm::LookedUp => {
-            format!("{KILLS}: the process is looked up by its name, which the workers share")
+            format!("{KILLS}: the process is looked up by a name that the workers share")
         }
         Harm::OtherTarget(target) => format!(
             "the reload does not reach gunicorn: ExecReload= signals {target}, not $MAINPID"

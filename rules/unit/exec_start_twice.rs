@@ -4,13 +4,14 @@ use crate::rule::prelude::Span;
 use crate::rule::{Edit, Safety, Sink};
 
 crate::rule! {
-    /// systemd refuses a unit with two `ExecStart=`, so it can neither be started nor reloaded.
+    /// systemd refuses a unit with two `ExecStart=` lines, so the unit can neither be started nor
+    /// reloaded.
     ///
-    /// Lists add up: an `ExecStart=` in a drop-in does not replace the fragment's, it comes after
-    /// it, and only `Type=oneshot` may have two. A running unit lasts until its next restart. The
-    /// same applies to a lone `;` in the line, which separates two commands.
+    /// Such settings add up: an `ExecStart=` in a drop-in does not replace the one in the unit file
+    /// but comes after it, and only `Type=oneshot` may have two. A running unit lasts until its
+    /// next restart. The same applies to a lone `;` in the line, which separates two commands.
     ///
-    /// By hand: an empty `ExecStart=` before the new one clears the old one. Of two in one file
+    /// By hand: an empty `ExecStart=` before the new one clears the old one. If one file has two,
     /// remove one: only you know which.
     ///
     /// Proved by `exec-start-twice`: systemd refused the unit, and every request got 502.
@@ -41,8 +42,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let Some(Refusal::ExecStartTwice(second)) = unit.refusal() else { return Ok(()) };
     let first = unit.commands("Service", "ExecStart").first().map(|(_, command)| command.span);
     let finding = out
-        .report(format!("systemd refuses {}: it has two ExecStart=", app.name))
-        .at(second, "comes after the first, and does not replace it")
+        .report(format!("systemd refuses {}: it has two ExecStart= lines", app.name))
+        .at(second, "added to the first, does not replace it")
         .at_some(first, "the first")
         .help("Put an empty line before the one that should count:\nExecStart=");
     match meant(unit) {

@@ -3,13 +3,14 @@ use crate::facts::shell::{is_shell, script};
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// A command line names a variable that nothing sets, and the program gets nothing for it.
+    /// A command line names a variable that nothing sets, and the program gets nothing in its
+    /// place.
     ///
     /// In Exec lines systemd expands `${NAME}`, and `$NAME` as a separate word, from `Environment=`
-    /// and `EnvironmentFile=`. It is not a shell: it does not see variables set elsewhere
+    /// and `EnvironmentFile=`. systemd is not a shell: it does not see variables set elsewhere
     /// (`/etc/profile`, `.bashrc`, `/etc/environment`). If nothing sets the variable, `${NAME}`
-    /// becomes an empty text and `$NAME` no word at all, and the command still runs: systemd 252
-    /// logs nothing, 262 logs `Referenced but unset environment variable evaluates to an empty
+    /// becomes an empty text and `$NAME` disappears altogether, and the command still runs: systemd
+    /// 252 logs nothing, 262 logs `Referenced but unset environment variable evaluates to an empty
     /// string`.
     ///
     /// Measured with gunicorn 23: `--workers ${WORKERS}` ends it with status 2, an empty
@@ -18,17 +19,17 @@ crate::rule! {
     /// $WORKERS` reads the next word as the number. `$OPTIONS` that may be empty is not a fault.
     ///
     /// In a shell's text (`bash -c '… ${NAME} …'`) systemd also expands first: `$${NAME}` leaves it
-    /// to the shell. It reads `${NAME-3}` as a name, of which nothing is left; only a form with a
-    /// colon, `${NAME:-3}`, is left unchanged.
+    /// to the shell. It reads all of `NAME-3` in `${NAME-3}` as the name and leaves nothing of it;
+    /// only a form with a colon, `${NAME:-3}`, reaches the shell unchanged.
     ///
-    /// By hand: set it, `Environment=WORKERS=3` or a line in the environment file; then `systemctl
-    /// daemon-reload` and `systemctl restart`.
+    /// By hand: set the variable, with `Environment=WORKERS=3` or a line in the environment file;
+    /// then `systemctl daemon-reload` and `systemctl restart`.
     ///
-    /// Proved by `exec-variable-unset`: gunicorn got an empty number of workers and ended with
+    /// Proved by `exec-variable-unset`: gunicorn got an empty number of workers and exited with
     /// status 2 again and again, and every request got 502.
     ///
-    /// Proved by `exec-variable-default`: systemd left nothing of `${WORKERS-3}`, gunicorn did not
-    /// start, and every request got 502.
+    /// Proved by `exec-variable-default`: systemd replaced `${WORKERS-3}` with nothing, gunicorn
+    /// did not start, and every request got 502.
     ///
     /// ```ini,bad,drop-in,also=G209
     /// [Service]
@@ -44,7 +45,7 @@ crate::rule! {
     ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
     /// ```
     ///
-    /// The next word read as a value:
+    /// The next word is read as the value:
     ///
     /// ```ini,bad,drop-in,also=G209
     /// [Service]
@@ -53,14 +54,14 @@ crate::rule! {
     ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
     /// ```
     ///
-    /// Before a shell sees it:
+    /// systemd expands the variable before the shell sees it:
     ///
     /// ```ini,bad,drop-in
     /// [Service]
     /// ExecStartPre=/bin/sh -c 'echo ${STAGE-production}'
     /// ```
     ///
-    /// Words that may be missing, and variables for the shell:
+    /// Healthy: words that may be missing, and variables for the shell:
     ///
     /// ```ini,good,drop-in
     /// [Service]
@@ -201,7 +202,7 @@ impl Seen<'_> {
         let shell = script(self.command).is_some_and(|script| script.span == self.word.span);
         let cause = match plain {
             true => format!("nothing sets {name}"),
-            false => format!("systemd reads all of {written} as a name and has no defaults"),
+            false => format!("systemd reads all of {written} as a name and knows no defaults"),
         };
         let names = self.app.environment.variables.keys().map(String::as_str);
         let help = match nearest(name, names).filter(|_| plain) {
@@ -209,7 +210,7 @@ impl Seen<'_> {
                 "Did you mean {meant}? Otherwise set it: \
                  Environment={name}=VALUE"
             ),
-            None if shell => format!("${written} leaves it to the shell."),
+            None if shell => format!("Write ${written} to leave the expansion to the shell."),
             None if plain => {
                 format!(
                     "Set it in [Service], Environment={name}=VALUE, or in the environment file."
@@ -220,7 +221,7 @@ impl Seen<'_> {
         };
         out.report(format!("{consequence}: {cause}"))
             .severity(severity)
-            .at(self.variable.span, "replaced by nothing")
+            .at(self.variable.span, "replaced with nothing")
             .help(help)
             .by_hand(Some(self.variable.span))
             .subject(format!("{} {own}", self.setting));

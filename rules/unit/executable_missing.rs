@@ -7,12 +7,12 @@ use crate::rule::{EvidenceKind, Sink};
 crate::rule! {
     /// A program that the unit runs cannot be executed, so gunicorn does not start or reload.
     ///
-    /// systemd reports status 203/EXEC when the program is absent, a dangling link, not
-    /// executable for the user, or a script whose `#!` interpreter is absent. A moved or copied
-    /// virtual environment is such a case: its scripts name the Python of the old place. With
-    /// `Type=simple` `systemctl start` still returns 0. The program is an absolute path, or a bare
-    /// name that is looked up in systemd's own path, not in `Environment=PATH=`; variables and `~`
-    /// are not expanded in it, and a relative path makes systemd refuse the whole unit.
+    /// systemd reports status 203/EXEC when the program is absent, a dangling link, not executable
+    /// for the user, or a script whose `#!` interpreter is absent. A moved or copied virtual
+    /// environment is such a case: its scripts name the Python at the old path. With `Type=simple`,
+    /// `systemctl start` still returns 0. The program is an absolute path, or a bare name that is
+    /// looked up in systemd's own path, not in `Environment=PATH=`; variables and `~` are not
+    /// expanded in it, and a relative path makes systemd refuse the whole unit.
     ///
     /// By hand: recreate the environment in place (`python3 -m venv --clear /srv/myapp/.venv &&
     /// /srv/myapp/.venv/bin/pip install -r …`), or correct the path.
@@ -186,7 +186,10 @@ fn judge(app: &App, setting: &str, command: &Command, out: &mut Sink) -> Result<
 fn programs_read(path: &std::path::Path, missing: &std::path::Path) -> Result<(), Why> {
     let tops = ["/bin", "/sbin", "/usr", "/usr/bin", "/usr/sbin", "/usr/local", "/usr/local/bin"];
     if tops.iter().any(|top| missing == std::path::Path::new(top)) {
-        return Err(Why::not_read(format!("{} is in no directory that was read", path.display())));
+        return Err(Why::not_read(format!(
+            "{} is in none of the directories that were read",
+            path.display()
+        )));
     }
     Ok(())
 }
@@ -209,7 +212,7 @@ fn bare(setting: &str, command: &Command, out: &mut Sink) -> Result<(), Why> {
     if !read {
         return Err(Why::not_read(format!("{name} is in no directory that was read")));
     }
-    let cause = format!("{name} is in no directory of systemd's own path");
+    let cause = format!("{name} is in no directory of systemd's own search path");
     let help = format!(
         "Write the path in full (command -v {name}); Environment=PATH= does not count here."
     );
@@ -266,7 +269,7 @@ fn not_for_user(
         ))
         .at(command.line.program.span, format!("stopped at {wall}"))
         .at_known(&app.service.user, "runs as this user")
-        .help(format!("Let that user in: chmod o+x {wall}"));
+        .help(format!("Let that user pass through: chmod o+x {wall}"));
     if let Some(metadata) = metadata {
         finding.evidence(
             EvidenceKind::File,

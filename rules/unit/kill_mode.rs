@@ -6,18 +6,18 @@ crate::rule! {
     ///
     /// With `KillMode=none` systemd kills nothing at all: measured, gunicorn survives `systemctl
     /// stop`, and the next start meets a second master on the same socket. With `process` only the
-    /// main process is signalled; a worker that outlives its master (killed at `TimeoutStopSec=`,
-    /// or gone through a broken configuration at SIGHUP, which orphans the workers) stays for ever.
-    /// The default, `control-group`, and `mixed` clean up; `mixed` lets gunicorn stop its workers
-    /// itself first.
+    /// main process is signalled; a worker that outlives its master stays for ever (the master may
+    /// be killed at `TimeoutStopSec=`, or exit on SIGHUP because of a broken configuration, which
+    /// orphans the workers). `control-group`, which is the default, and `mixed` clean up; `mixed`
+    /// first lets gunicorn stop its workers itself.
     ///
     /// By hand: `KillMode=mixed` in `[Service]`, then `systemctl daemon-reload`.
     ///
-    /// Proved by `kill-mode-none`: after a restart the old master and its three workers
-    /// were still there beside the new ones.
+    /// Proved by `kill-mode-none`: after a restart the old master and its three workers were still
+    /// there alongside the new ones.
     ///
-    /// Proved by `orphan-workers`: one worker at work on a long request kept the port for as long as it
-    /// took, gunicorn ended again and again with `Connection in use`, and nobody got an answer; with
+    /// Proved by `orphan-workers`: one worker kept the port for as long as its long request took,
+    /// gunicorn exited again and again with `Connection in use`, and nobody got an answer; with
     /// KillMode=mixed the site was back after some seconds.
     ///
     /// ```ini,bad,drop-in

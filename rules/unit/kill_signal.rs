@@ -7,11 +7,11 @@ crate::rule! {
     /// Every stop and restart cuts off the requests in progress.
     ///
     /// systemd stops a service with `KillSignal=` (SIGTERM unless it is set), and restarts it with
-    /// `RestartKillSignal=` (the same unless it is set). To gunicorn SIGTERM means: let the workers
-    /// finish, for up to `graceful_timeout`. SIGQUIT and SIGINT mean the quick shutdown, and
+    /// `RestartKillSignal=` (the same unless it is set). SIGTERM tells gunicorn to let the workers
+    /// finish, for up to `graceful_timeout`. SIGQUIT and SIGINT tell it to shut down quickly, and
     /// SIGKILL ends it before it can do anything: requests in progress get 500 or a reset.
-    /// `KillSignal=SIGQUIT` comes from units of other servers (nginx, uWSGI), to which it means the
-    /// opposite.
+    /// `KillSignal=SIGQUIT` comes from units of other servers (nginx, uWSGI), for which that signal
+    /// means the opposite.
     ///
     /// By hand: `KillSignal=SIGTERM`, then `systemctl daemon-reload`. No restart is needed.
     ///
@@ -30,7 +30,7 @@ crate::rule! {
     /// KillSignal=SIGTERM
     /// ```
     ///
-    /// Other spellings, and the one only for restarts:
+    /// Other spellings, and the setting that applies only to restarts:
     ///
     /// ```ini,bad,drop-in
     /// [Service]
@@ -53,7 +53,7 @@ crate::rule! {
     /// RestartKillSignal=SIGTERM
     /// ```
     ///
-    /// The unit's own stop command comes before that signal:
+    /// The unit's own stop command runs before that signal:
     ///
     /// ```ini,bad,drop-in
     /// [Service]
@@ -72,7 +72,7 @@ crate::rule! {
     /// ExecStop=/bin/systemctl kill -s KILL myapp.service
     /// ```
     ///
-    /// Healthy: SIGTERM by name or number, and other signals for later.
+    /// Healthy: SIGTERM by name or number, and settings for signals that come later.
     ///
     /// ```ini,good,drop-in
     /// [Service]

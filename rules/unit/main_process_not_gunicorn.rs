@@ -6,16 +6,17 @@ use crate::rule::{Edit, Safety, Severity, Sink};
 crate::rule! {
     /// SIGHUP hits a shell or wrapper instead of gunicorn, and the whole site goes down on reload.
     ///
-    /// systemd signals the main process, the one that `ExecStart=` started. Measured: a dash
-    /// (Debian's `/bin/sh`) stays even for plain `sh -c "gunicorn …"`; bash is replaced by the last
-    /// simple command of `-c`, even after `&&`, but not in a pipe, with a redirection, or with
-    /// anything after it, and never in a script file. With `exec` both are replaced. `env`, `poetry
-    /// run` and `pipenv run` are replaced. When the shell stays, SIGHUP kills it, systemd ends the
-    /// rest of the unit, **and `systemctl reload` returns 0**. Under `Type=notify` it does not get
-    /// that far: systemd accepts READY=1 only from the main process (`NotifyAccess=main`, and also
-    /// `exec`), gunicorn is its child, and the start itself times out and is killed, again and
-    /// again. `uv run` stays too and passes SIGHUP on, so only `Type=notify` suffers. If it depends
-    /// on something unknown (which shell `/bin/sh` is), this is a warning.
+    /// systemd signals the main process, the one that `ExecStart=` started. Measured: dash
+    /// (Debian's `/bin/sh`) stays running even for plain `sh -c "gunicorn …"`; bash is replaced by
+    /// the last simple command of `-c`, even after `&&`, but not in a pipe, with a redirection, or
+    /// with anything after it, and never in a script file. With `exec` both are replaced. `env`,
+    /// `poetry run` and `pipenv run` are replaced. When the shell stays, SIGHUP kills it, systemd
+    /// ends the rest of the unit, **and `systemctl reload` returns 0**. Under `Type=notify` the
+    /// unit does not get that far: systemd accepts READY=1 only from the main process
+    /// (`NotifyAccess=main`, and also `exec`), gunicorn is its child, and the start itself times
+    /// out and is killed, again and again. `uv run` stays running too but passes SIGHUP on, so only
+    /// `Type=notify` suffers. If the outcome depends on something unknown (which shell `/bin/sh`
+    /// is), this is a warning.
     ///
     /// An `ExecReload=` that signals gunicorn by its pid file bypasses the shell; a stop does not
     /// (a warning).
@@ -23,11 +24,13 @@ crate::rule! {
     /// By hand: start gunicorn directly, `ExecStart=/srv/myapp/.venv/bin/gunicorn …`, or put `exec`
     /// before it; then `systemctl daemon-reload` and, once, a restart.
     ///
-    /// Proved by `shell-stays-main-process`: the reload returned 0 (with systemd 262 also 1),
-    /// its SIGHUP killed dash, and the site answered 502 for more than two seconds; behind bash nothing was lost.
+    /// Proved by `shell-stays-main-process`: the reload returned 0 (on systemd 262 sometimes 1),
+    /// its SIGHUP killed dash, and the site answered 502 for more than two seconds; behind bash
+    /// nothing was lost.
     ///
-    /// Proved by `shell-hides-readiness`: READY=1 was sent and not heard, and the unit was killed at
-    /// its start timeout again and again; behind bash, which made way, nothing was lost.
+    /// Proved by `shell-hides-readiness`: READY=1 was sent but not accepted, and the unit was
+    /// killed at its start timeout again and again; behind bash, which gunicorn replaced, nothing
+    /// was lost.
     ///
     /// ```tree,bad
     /// /usr/bin/dash mode=0755
@@ -50,7 +53,7 @@ crate::rule! {
     /// ExecStart=/bin/sh -c "cd /srv/myapp/current && exec /srv/myapp/.venv/bin/gunicorn --workers 3 --bind unix:/run/myapp/gunicorn.sock wsgi:app"
     /// ```
     ///
-    /// bash is replaced by a last simple command, but stays before a pipe:
+    /// bash is replaced by a simple last command, but stays running for a pipe:
     ///
     /// ```tree,bad
     /// /bin/bash mode=0755
@@ -62,7 +65,7 @@ crate::rule! {
     /// ExecStart=/bin/bash -c "cd /srv/myapp/current && /srv/myapp/.venv/bin/gunicorn --workers 3 --bind unix:/run/myapp/gunicorn.sock wsgi:app 2>&1 | tee /var/log/myapp.log"
     /// ```
     ///
-    /// Under `Type=notify` the start itself does not end:
+    /// Under `Type=notify` the start itself never completes:
     ///
     /// ```tree,bad
     /// /usr/bin/dash mode=0755
@@ -113,12 +116,15 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         Stays::Always if notify => (
             format!(
                 "the start times out and is killed, again and again: Type=notify listens to \
-                 {name}, which stays gunicorn's parent"
+                 {name}, which stays running as gunicorn's parent"
             ),
             Severity::Error,
         ),
         Stays::Always if reloads_past_it(app) => (
-            format!("a stop kills requests: SIGTERM hits {name}, which stays gunicorn's parent"),
+            format!(
+                "a stop kills requests: SIGTERM hits {name}, which stays running as gunicorn's \
+                     parent"
+            ),
             Severity::Warning,
         ),
         Stays::Depends(on) if notify => (
@@ -132,7 +138,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         Stays::Always => (
             format!(
                 "a reload takes the site down, even if it returns 0: SIGHUP hits {name}, which \
-                 stays gunicorn's parent"
+                 stays running as gunicorn's parent"
             ),
             Severity::Error,
         ),
@@ -148,8 +154,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let by_prefix = app.service.exec_start.last().is_some_and(|c| c.line.prefixes.user_shell);
     let help = match wrapper.kind {
         _ if by_prefix => format!(
-            "Remove the prefix |: it makes the user's shell run the line (/bin/sh if that is \
-             nologin), and this one stays.\nExecStart={program} …"
+            "Remove the prefix |: it makes the user's shell run the line (/bin/sh if that shell is \
+             nologin), and this shell stays running.\nExecStart={program} …"
         ),
         WrapperKind::Dash | WrapperKind::Bash | WrapperKind::Sh => format!(
             "Put `exec` before gunicorn in the shell's text, without a pipe or anything after it, \
@@ -166,11 +172,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         .by_hand(app.service.exec_start.last().map(|command| command.line.span));
     match exec(app, launch, wrapper) {
         Some(edit) => finding.fix(Safety::Unsafe, "put exec before gunicorn").edit(edit),
-        None => finding.fix(
-            Safety::Manual,
-            "put exec before gunicorn, or gunicorn itself in \
-                 ExecStart=",
-        ),
+        None => finding
+            .fix(Safety::Manual, "put exec before gunicorn, or run gunicorn itself in ExecStart="),
     };
     Ok(())
 }

@@ -13,12 +13,13 @@ crate::rule! {
     /// (90 s) systemd kills it in the middle. A reload does not run it at all, so reloaded code
     /// meets an unmigrated database.
     ///
-    /// After `-` a failure does not count, and nothing is reported.
+    /// With a `-` before the command a failure does not count, and nothing is reported.
     ///
-    /// By hand: remove the line, and make the deployment do it before the reload.
+    /// By hand: remove the line, and let the deployment run that command before the reload.
     ///
-    /// Proved by `migrate-in-exec-start-pre`: the migration failed, gunicorn was not started, and every
-    /// request got 502 until the end; without the line the restart served the release.
+    /// Proved by `migrate-in-exec-start-pre`: the migration failed, gunicorn was not started, and
+    /// every request got 502 for the rest of the run; without the line the restart served the
+    /// release.
     ///
     /// ```ini,bad,drop-in
     /// [Service]
@@ -33,7 +34,7 @@ crate::rule! {
     /// ExecStartPre=/srv/myapp/.venv/bin/python manage.py migrate --noinput
     /// ```
     ///
-    /// Commands that only check, or that may fail:
+    /// Healthy: commands that only check, or that may fail:
     ///
     /// ```ini,good,drop-in
     /// [Service]

@@ -4,14 +4,13 @@ use crate::rule::{Edit, Safety, Sink};
 crate::rule! {
     /// A crash of gunicorn's master leaves the site down until somebody starts it by hand.
     ///
-    /// Without `Restart=` systemd does nothing when the main process is gone: killed because memory
-    /// ran out, or by itself because the new code could not be imported on reload.
+    /// Without `Restart=` systemd does nothing when the main process is gone: whether it was killed
+    /// because memory ran out, or exited because the new code could not be imported on reload.
     ///
-    /// `on-failure` counts as a policy here, but it has a gap (measured): when SIGHUP
-    /// kills the main process, because that is a shell and not gunicorn, the unit ends with
-    /// `Result=success` and `on-failure` does not fire. `always` does. `on-success` and
-    /// `on-watchdog` never fire on a crash. A unit with a `.socket` unit is started again by the
-    /// next connection.
+    /// `on-failure` counts as a policy here, but it has a gap (measured): when SIGHUP kills the
+    /// main process, because it is a shell and not gunicorn, the unit ends with `Result=success`
+    /// and `on-failure` does not fire. `always` does. `on-success` and `on-watchdog` never fire on
+    /// a crash. A unit with a `.socket` unit is started again by the next connection.
     ///
     /// By hand: `Restart=always` and `RestartSec=3` in `[Service]`, then `systemctl
     /// daemon-reload`.
@@ -63,7 +62,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let delay = app.service.unit.last("Service", "RestartSec").is_none();
     let delay = delay.then(|| Edit::set(&app.service.unit, "RestartSec", "3"));
     let note = if restart.is_set() { "" } else { "no effective Restart=" };
-    out.report(format!("when gunicorn's master dies the site stays down: {cause}"))
+    out.report(format!("when gunicorn's master dies, the site stays down: {cause}"))
         .at_some(place, note)
         .help("In [Service]:\nRestart=always\nRestartSec=3")
         .fix(Safety::Safe, "Restart=always")

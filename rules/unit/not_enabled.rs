@@ -5,16 +5,19 @@ crate::rule! {
     /// The site is gone after the next boot: nothing starts the unit then.
     ///
     /// `systemctl start` starts a unit once. At boot systemd starts what is linked from a target
-    /// (`/etc/systemd/system/multi-user.target.wants/`), which `systemctl enable` does by the unit's
-    /// `[Install]` section; without that section it has nothing to do and says so. A unit started
-    /// by another one, by a setting, a timer or a `.socket` unit, needs neither.
+    /// (`/etc/systemd/system/multi-user.target.wants/`), and `systemctl enable` makes that link
+    /// from the unit's `[Install]` section; without that section it has nothing to do and says so.
+    /// A unit that is started by another unit (through a setting, a timer or a `.socket` unit)
+    /// needs neither.
     ///
     /// Reported only for a unit that serves: one that runs, or in an image one that nginx passes
     /// requests to. In an image without any such link the units are assumed to be enabled later.
     ///
-    /// By hand: `systemctl enable myapp`; without `[Install]`, first `WantedBy=multi-user.target` in it.
+    /// By hand: `systemctl enable myapp`; if there is no `[Install]` section, first add one with
+    /// `WantedBy=multi-user.target`.
     ///
-    /// Proved by `not-enabled`: what a boot starts did not hold the unit, and every request got 502.
+    /// Proved by `not-enabled`: the unit was not among those that a boot starts, and every request
+    /// got 502.
     ///
     /// ```tree,bad
     /// - /etc/systemd/system/multi-user.target.wants/myapp.service
@@ -73,7 +76,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         .at_some(service.defined_at(), "started only by hand")
         .evidence(
             EvidenceKind::File,
-            format!("no *.target.wants/{name} and no other unit that starts it"),
+            format!("there is no *.target.wants/{name}, and no other unit starts it"),
         )
         .help(format!("{first}systemctl enable {stem}"))
         .fix(Safety::Manual, format!("systemctl enable {stem}"));

@@ -33,9 +33,9 @@ crate::rule! {
     /// gunicorn
     /// ```
     ///
-    /// `Type=oneshot` is for commands that finish: `systemctl start` waits for ever, the state
-    /// stays `activating`, and there is no reload. With `Restart=always` or `on-success`, systemd
-    /// (252 and 262) refuses the whole unit, which U128 reports.
+    /// `Type=oneshot` is for commands that finish: with gunicorn, `systemctl start` waits for ever,
+    /// the state stays `activating`, and no reload is possible. With `Restart=always` or
+    /// `on-success`, systemd (252 and 262) refuses the whole unit, which U128 reports.
     ///
     /// ```ini,bad,drop-in
     /// [Service]
@@ -50,7 +50,7 @@ crate::rule! {
     /// UnsetEnvironment=NOTIFY_SOCKET
     /// ```
     ///
-    /// Healthy: nothing waits for it.
+    /// Healthy: nothing waits for READY=1.
     ///
     /// ```ini,good,drop-in
     /// [Service]

@@ -7,7 +7,7 @@ crate::rule! {
     /// `StandardOutput=` and `StandardError=` with `file:`, `append:` or `truncate:` name a file
     /// that systemd opens as root before any command of the unit runs, and before it creates the
     /// directories of `LogsDirectory=` and `RuntimeDirectory=`. It creates the file, but not the
-    /// directory: if that is missing every start fails with 209/STDOUT.
+    /// directory: if the directory is missing, every start fails with 209/STDOUT.
     ///
     /// By hand: create the directory (`install -d`), or send the output to the journal
     /// (`StandardOutput=journal`, `journalctl -u NAME`); then `systemctl daemon-reload` and
@@ -78,7 +78,9 @@ fn fault(app: &App, output: &OutputFile) -> Result<Option<String>, Why> {
         if app.service.word("RuntimeDirectoryPreserve", "no").get()? == "yes" {
             return Err(Why::depends(format!("{shown} may exist from an earlier start")));
         }
-        return Ok(Some(format!("RuntimeDirectory= creates {shown} only after that")));
+        return Ok(Some(format!(
+            "RuntimeDirectory= creates {shown} only after the file is opened"
+        )));
     }
     Ok(match directory.state.get()? {
         State::Present(metadata) if metadata.kind != crate::host::FileKind::Directory => {
@@ -89,9 +91,10 @@ fn fault(app: &App, output: &OutputFile) -> Result<Option<String>, Why> {
         }
         State::Present(_) => None,
         State::Missing { .. } if made_at_boot(app, directory)? => None,
-        State::Missing { .. } if managed.is_some() => {
-            Some(format!("{shown} does not exist, and LogsDirectory= creates it only after that"))
-        }
+        State::Missing { .. } if managed.is_some() => Some(format!(
+            "{shown} does not exist, and LogsDirectory= creates it only after the \
+                          file is opened"
+        )),
         State::Missing { .. } => Some(format!("{shown} does not exist")),
         State::Broken { reason } => Some(format!("{shown}: {reason}")),
     })

@@ -9,11 +9,11 @@ crate::rule! {
     /// request gets 502.
     ///
     /// With `PrivateTmp=yes` (or `DynamicUser=yes`, which implies it) a socket in /tmp or /var/tmp
-    /// is in a directory that no other service sees. Set on nginx's unit (Fedora and RHEL ship it
-    /// so) it has the same effect from the other side.
+    /// is in a directory that no other service sees. If `PrivateTmp=` is set on nginx's unit, as
+    /// Fedora and RHEL ship it, the effect is the same from the other side.
     ///
     /// By hand: `RuntimeDirectory=myapp`, `--bind unix:/run/myapp/gunicorn.sock`, and the same path
-    /// in nginx; not `PrivateTmp=no`.
+    /// in nginx; do not set `PrivateTmp=no`.
     ///
     /// Proved by `private-tmp`: nginx did not find the socket, and every request got 502.
     ///
@@ -91,7 +91,7 @@ crate::rule! {
     /// }
     /// ```
     ///
-    /// Without `PrivateTmp=` both see the same /tmp.
+    /// Healthy: without `PrivateTmp=` both see the same /tmp.
     ///
     /// ```ini,good
     /// [Service]
@@ -154,7 +154,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         };
         let finding = out
             .report(format!(
-                "every request gets 502: nginx does not see {}, {cause}",
+                "every request gets 502: nginx does not see {}: {cause}",
                 path.display()
             ))
             .at_some(bound.origin.span(), "the socket")

@@ -6,11 +6,11 @@ use crate::rule::prelude::*;
 crate::rule! {
     /// A deployment moves the link, but gunicorn keeps using the release that the unit names.
     ///
-    /// If releases are side by side and a link (`current`) leads to the one to serve, moving the
-    /// link and reloading is the deployment. A unit that names one of the releases does not follow:
-    /// a reload returns 0 and serves the code, the packages or the variables of the old one. When
-    /// that release is pruned the next start fails: 200/CHDIR, 203/EXEC, or `Failed to load
-    /// environment files`.
+    /// If releases are side by side and a link (`current`) leads to the one to serve, a deployment
+    /// consists of moving the link and reloading. A unit that names one of the releases does not
+    /// follow the link: a reload returns 0 and serves the code, the packages or the variables of
+    /// the old one. When that release is pruned the next start fails: 200/CHDIR, 203/EXEC, or
+    /// `Failed to load environment files`.
     ///
     /// By hand: name the link, `WorkingDirectory=/srv/myapp/current`, and `--chdir
     /// /srv/myapp/current` in `ExecStart=` (U113 says why both); then `systemctl daemon-reload` and
@@ -75,7 +75,7 @@ crate::rule! {
     /// EnvironmentFile=/srv/myapp/current/deploy.env
     /// ```
     ///
-    /// Without a link next to it, it is just a directory:
+    /// Healthy: without a link next to it, a release is just a directory:
     ///
     /// ```tree,good
     /// /opt/python/versions/3.11/

@@ -14,23 +14,26 @@ crate::rule! {
     /// systemd resolves `WorkingDirectory=/srv/myapp/current` once, at the start, and gunicorn puts
     /// its current directory on `sys.path`: `releases/A`, not `current`. PWD is not set in a
     /// service. So when `current` moves to B and SIGHUP makes new workers, they import A again.
-    /// Measured the same on gunicorn 20.1, 23 and 27, even for `python -m gunicorn`; with `-c
-    /// current/gunicorn.conf.py` you even get A's code with B's configuration.
+    /// This was measured on gunicorn 20.1, 23 and 27, and also holds for `python -m gunicorn`; with
+    /// `-c current/gunicorn.conf.py` you even get A's code with B's configuration.
     ///
-    /// These follow the link: `--chdir /srv/myapp/current` (or `chdir=` in the configuration file),
-    /// `--pythonpath`, `Environment=PWD=/srv/myapp/current`, or `cd` to the link in a shell before
-    /// `exec gunicorn`. PYTHONPATH does not: it comes after the directory itself (measured on 20.1,
-    /// 23 and 27). It even undoes `--chdir` to the same directory, which gunicorn puts first only
-    /// if it is not on the path yet. With `--preload` nothing does (G203).
+    /// The following do follow the link: `--chdir /srv/myapp/current` (or `chdir=` in the
+    /// configuration file), `--pythonpath`, `Environment=PWD=/srv/myapp/current`, or `cd` to the
+    /// link in a shell before `exec gunicorn`. PYTHONPATH does not: it comes after that directory
+    /// on `sys.path` (measured on 20.1, 23 and 27). It even undoes `--chdir` to the same directory,
+    /// because gunicorn puts that first only if it is not on the path yet. With `--preload` nothing
+    /// follows the link (G203).
     ///
     /// By hand: add `--chdir /srv/myapp/current` to `ExecStart=` and
     /// `Environment=PWD=/srv/myapp/current` to `[Service]`, `systemctl daemon-reload`, and restart
     /// once: the running master has neither. `--chdir` alone serves the new release too, but on
     /// each reload gunicorn passes through the directory it was started in: the first reload after
     /// that release was pruned ends it (measured, P506). And modules that the new release no longer
-    /// has are still found in that old one. With PWD gunicorn has been started in the link.
+    /// has are still found in the old one. With PWD, gunicorn takes the link for the directory it
+    /// was started in.
     ///
-    /// If only the unit's file was read, whether `current` is a link is not known: a warning.
+    /// If only the unit's file was read, it is not known whether `current` is a link, so this is a
+    /// warning.
     ///
     /// Proved by `python-path`: after the link moved, the reload returned 0 and the old
     /// release went on answering every request; with `--pythonpath` the new one answered.
@@ -187,8 +190,8 @@ fn by_name(app: &App, place: &Place, why: &Why, out: &mut Sink) -> Result<(), Wh
         return Ok(());
     }
     let message = format!(
-        "if {} is a link to a release (it was not read), a reload keeps serving the old release \
-         after it moves: nothing in the unit puts the link on sys.path",
+        "if {} is a link to a release (the path was not read), a reload keeps serving the old \
+         release after the link moves: nothing in the unit puts the link on sys.path",
         link.display()
     );
     report(app, &place.path, message, Severity::Warning, out);
@@ -265,13 +268,17 @@ fn report<'s>(
     let repair = repair(app, &path, &shown, given);
     let draft = out.report(message).severity(severity);
     let finding = match chdir.span() {
-        Some(span) if given == Chdir::Right => draft.at(span, "not put first: it is already there"),
+        Some(span) if given == Chdir::Right => draft.at(
+            span,
+            "not put first, because it is on the \
+                                                               path already",
+        ),
         Some(span) => draft.at(span, "does not go through the link"),
         None => draft.at_some(command, format!("no --chdir {shown}")),
     };
     finding.at_known(&app.service.working_directory, "resolved once, at startup");
     if let Some(variable) = in_python_path(app, Path::new(&path)) {
-        finding.at_some(variable.span, "keeps --chdir from being put first");
+        finding.at_some(variable.span, "this keeps gunicorn from putting --chdir first");
     }
     let edits = repair.edits.unwrap_or_default();
     finding
@@ -319,13 +326,13 @@ fn repair(app: &App, path: &str, shown: &str, chdir: Chdir) -> LinkRepair {
     if in_python_path(app, Path::new(path)).is_some() {
         titles.push("remove PYTHONPATH".to_owned());
         lines.push(format!(
-            "Remove {path} from PYTHONPATH, which keeps gunicorn from putting it first."
+            "Remove {path} from PYTHONPATH: while it is there, gunicorn does not put it first."
         ));
         edits.push(line_of(app, path).map(Edit::remove));
     }
     if titles.is_empty() {
         // Something else is in the way, and that is for a person to find.
-        titles.push(format!("--chdir {shown} first on sys.path"));
+        titles.push(format!("put --chdir {shown} first on sys.path"));
         edits.push(None);
     }
     LinkRepair {

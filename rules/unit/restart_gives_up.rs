@@ -5,18 +5,20 @@ crate::rule! {
     /// An outage of some seconds leaves the site down until somebody starts it by hand.
     ///
     /// After five starts within ten seconds systemd gives up (`DefaultStartLimitBurst=`,
-    /// `DefaultStartLimitIntervalSec=`): `Start request repeated too quickly`, the unit is failed and
-    /// `Restart=` does no more. Without `RestartSec=` it waits 100 ms between two starts, so a
-    /// restarting database, or a network that is not up yet, uses up the five in a few seconds.
-    /// With `RestartSec=3` there are never five starts in ten seconds, and it keeps trying.
+    /// `DefaultStartLimitIntervalSec=`): `Start request repeated too quickly`, the unit is failed
+    /// and `Restart=` does no more. Without `RestartSec=` it waits 100 ms between two starts, so a
+    /// restarting database, or a network that is not up yet, uses up the five starts in a few
+    /// seconds. With `RestartSec=3` there are never five starts in ten seconds, and systemd keeps
+    /// trying.
     ///
     /// Setting `StartLimitIntervalSec=` or `StartLimitBurst=` is a choice, and is not reported.
     ///
-    /// By hand: `RestartSec=3` in `[Service]`, then `systemctl daemon-reload`. A unit that has given
-    /// up: `systemctl reset-failed myapp`, `systemctl start myapp`.
+    /// By hand: `RestartSec=3` in `[Service]`, then `systemctl daemon-reload`. For a unit that has
+    /// given up: `systemctl reset-failed myapp`, `systemctl start myapp`.
     ///
-    /// Proved by `restart-gives-up`: what the application needs was away for eight seconds, and the
-    /// unit stayed failed: every request got 502 until the end; with RestartSec=3 it was back.
+    /// Proved by `restart-gives-up`: a service that the application needs was down for eight
+    /// seconds, and the unit stayed failed: every request got 502 for the rest of the run; with
+    /// RestartSec=3 it was back.
     ///
     /// ```ini,bad
     /// [Service]
@@ -64,7 +66,7 @@ crate::rule! {
     /// RestartSec=3
     /// ```
     ///
-    /// Without a limit, or with the unit's own:
+    /// Healthy: without a limit, or with the unit's own:
     ///
     /// ```ini,good,drop-in
     /// [Unit]

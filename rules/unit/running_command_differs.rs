@@ -25,7 +25,8 @@ crate::rule! {
     /// 800 : /opt/old/bin/python /opt/old/bin/gunicorn --workers 3 --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app
     /// ```
     ///
-    /// An interpreter with its own options in the `#!` line, otherwise the same words:
+    /// Healthy: an interpreter with options of its own in the `#!` line, and otherwise the same
+    /// words:
     ///
     /// ```proc,good
     /// 800 : /srv/myapp/.venv/bin/python3 -I /srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app

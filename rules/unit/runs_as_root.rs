@@ -4,14 +4,15 @@ use crate::rule::{Safety, Sink};
 crate::rule! {
     /// Anyone who breaks into the application owns the host: its workers run as root.
     ///
-    /// Without `User=` systemd starts gunicorn as root, and one hole in a view or a package is enough
-    /// to read every secret of the host, of other sites too, and to change the system. A port below
-    /// 1024 does not require it: nginx has that, and gunicorn its own socket. Files root has
-    /// created stay (logs, `__pycache__`, uploads): after the change they must belong to the new
-    /// user.
+    /// Without `User=` systemd starts gunicorn as root, and one hole in a view or a package is
+    /// enough to read every secret of the host, of other sites too, and to change the system. A
+    /// port below 1024 does not require root: nginx has that port, and gunicorn has a socket of its
+    /// own. Files that root has created remain (logs, `__pycache__`, uploads): after the change
+    /// they must belong to the new user.
     ///
     /// gunicorn's own `--user` leaves the master as root and changes the workers' user; a unit of a
-    /// user's own manager (`WantedBy=default.target`) runs as that user. Neither is reported.
+    /// user's own service manager (`WantedBy=default.target`) runs as that user. Neither is
+    /// reported.
     ///
     /// By hand: `useradd --system --shell /usr/sbin/nologin myapp`, `User=myapp` and `Group=myapp` in
     /// `[Service]`, `chown` the files it writes, `systemctl daemon-reload`, `systemctl restart
@@ -89,6 +90,6 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
          and chown to {stem} the files it writes (logs, uploads, a database file)"
     ))
     .by_hand(place)
-    .fix(Safety::Manual, "give it its own user");
+    .fix(Safety::Manual, "give the service its own user");
     Ok(())
 }

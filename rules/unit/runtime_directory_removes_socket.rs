@@ -5,9 +5,9 @@ crate::rule! {
     /// After the first restart every request gets 502, although gunicorn runs.
     ///
     /// systemd removes the directories of `RuntimeDirectory=` whenever the service stops, with
-    /// everything in them. If the `.socket` listens on a path in there, the path is gone from then
-    /// on: systemd keeps listening on a socket that nothing can reach any more, until the `.socket`
-    /// itself is restarted.
+    /// everything in them. If the `.socket` unit listens on a path in such a directory, the path is
+    /// gone from then on: systemd keeps listening on a socket that nothing can reach any more,
+    /// until the `.socket` unit itself is restarted.
     ///
     /// By hand: `RuntimeDirectoryPreserve=yes`, or a path for `ListenStream=` that no service
     /// removes (`/run/myapp.socket`); then `systemctl daemon-reload` and

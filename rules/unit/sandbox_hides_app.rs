@@ -13,27 +13,27 @@ crate::rule! {
     /// `InaccessiblePaths=` and `TemporaryFileSystem=` empty the paths they name: a working
     /// directory there gives 200/CHDIR, a virtual environment 203/EXEC. `ProtectSystem=strict`
     /// makes everything read-only except the paths in `ReadWritePaths=`, `RuntimeDirectory=` and
-    /// the like, `ProtectHome=read-only` the homes, `ReadOnlyPaths=` the paths it names: gunicorn
-    /// cannot create its socket, pid file or log there.
+    /// the like, `ProtectHome=read-only` makes the homes read-only, and `ReadOnlyPaths=` the paths
+    /// it names: gunicorn cannot create its socket, pid file or log there.
     ///
     /// /tmp and /var/tmp are also read-only under `ProtectSystem=strict`: without `PrivateTmp=yes`
     /// or `--worker-tmp-dir /dev/shm` no worker can create its heartbeat file (`No usable temporary
     /// directory found`).
     ///
     /// A path in `ReadWritePaths=`, `ReadOnlyPaths=`, `InaccessiblePaths=`, `BindPaths=` and the
-    /// like must exist, unless `-` precedes it: otherwise the start fails with 226/NAMESPACE before
-    /// anything runs, and with 243/CREDENTIALS if the file of `LoadCredential=` is missing.
+    /// like must exist, unless a `-` precedes it: otherwise the start fails with 226/NAMESPACE
+    /// before anything runs, and with 243/CREDENTIALS if the file of `LoadCredential=` is missing.
     ///
     /// The application writes the file of a SQLite database: if it is read-only, pages are shown but every
     /// attempt to save gets 500, `attempt to write a readonly database` (a warning).
     ///
-    /// `PrivateUsers=yes` leaves only root and `User=` of all users and removes every capability: a
-    /// gunicorn that starts as root cannot become `--user`, and none can listen on a port below
-    /// 1024.
+    /// `PrivateUsers=yes` leaves the service only two users, root and `User=`, and removes every
+    /// capability: a gunicorn that starts as root cannot switch to `--user`, and no gunicorn can
+    /// listen on a port below 1024.
     ///
-    /// `PrivateNetwork=yes` leaves it only its own loopback, where nginx does not reach a TCP port;
-    /// `RestrictAddressFamilies=` without the family of its socket, or without `AF_UNIX` under
-    /// `Type=notify`, keeps it from starting.
+    /// `PrivateNetwork=yes` leaves gunicorn only a loopback of its own, where nginx does not reach
+    /// a TCP port; `RestrictAddressFamilies=` without the family of its socket, or without
+    /// `AF_UNIX` under `Type=notify`, keeps it from starting.
     ///
     /// By hand: `ProtectHome=read-only`, or the application in /srv; for files gunicorn writes,
     /// `RuntimeDirectory=`, `LogsDirectory=` or `ReadWritePaths=`; then `systemctl daemon-reload`
@@ -41,12 +41,12 @@ crate::rule! {
     ///
     /// Proved by `sandbox-hides-app`: the unit failed with 200/CHDIR, and every request got 502.
     ///
-    /// Proved by `sandbox-no-temporary`: gunicorn ended with `No usable temporary directory found`, and
-    /// every request got 502.
+    /// Proved by `sandbox-no-temporary`: gunicorn exited with `No usable temporary directory
+    /// found`, and every request got 502.
     ///
     /// Proved by `sandbox-path-missing`: the unit failed with 226/NAMESPACE, and every request got 502.
     ///
-    /// Proved by `private-users-user`: no worker could become www-data, gunicorn ended again and
+    /// Proved by `private-users-user`: no worker could become www-data, gunicorn exited again and
     /// again, and every request got 502.
     ///
     /// Proved by `private-users-port`: gunicorn could not listen (permission denied), and every
@@ -137,7 +137,7 @@ crate::rule! {
     /// ReadWritePaths=-/srv/myapp/shared
     /// ```
     ///
-    /// Healthy: what is hidden is not needed, what is written lies where it may be.
+    /// Healthy: what is hidden is not needed, and what is written is where writing is allowed.
     ///
     /// ```ini,good,drop-in
     /// [Service]
@@ -195,7 +195,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     }
     for key in ["RootDirectory", "RootImage"] {
         if service.unit.last("Service", key).is_some() {
-            return Err(Why::depends(format!("{key}= gives the service other files")));
+            return Err(Why::depends(format!("{key}= gives the service a different file tree")));
         }
     }
     let judges = [

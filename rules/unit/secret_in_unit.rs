@@ -9,22 +9,22 @@ crate::rule! {
     ///
     /// A unit's file is mode 0644, and whatever its mode is, `systemctl show -p Environment myapp`
     /// shows the values of `Environment=` to anyone who asks (documented in systemd.exec(5)). It
-    /// does not show those of an `EnvironmentFile=`, and that file can be closed (mode 0600:
-    /// systemd reads it as root).
+    /// does not show the values from an `EnvironmentFile=`, and that file can be closed to others
+    /// (mode 0600: systemd reads it as root).
     ///
     /// The same is true of `ExecStart=` (`gunicorn -e NAME=…`, `/usr/bin/env NAME=…`), which the list of
     /// processes may show as well.
     ///
     /// A secret is recognised by its name (`SECRET`, `PASSWORD`, `TOKEN`, `API_KEY` …), or by a URL
-    /// that contains a password. In a repository it counts if it is too random for a placeholder.
-    /// Its value is never shown.
+    /// that contains a password. In a repository a value counts only if it is too random to be a
+    /// placeholder. Its value is never shown.
     ///
     /// By hand: move the assignments into `/etc/myapp.env`, mode 0600, name that in `EnvironmentFile=`,
     /// `systemctl daemon-reload`, `systemctl restart myapp`; then change the secrets, because
     /// anyone could read them.
     ///
-    /// Proved by `secret-in-unit`: an ordinary user without any right read the value with `systemctl
-    /// show`; from an environment file nothing was told.
+    /// Proved by `secret-in-unit`: an ordinary user without privileges read the value with
+    /// `systemctl show`; values from an environment file were not shown.
     ///
     /// ```ini,bad,drop-in
     /// [Service]
@@ -47,7 +47,7 @@ crate::rule! {
     ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
     /// ```
     ///
-    /// Names that only look like secrets, paths, and URLs without a password:
+    /// Healthy: names that only look like secrets, paths, and URLs without a password:
     ///
     /// ```ini,good,drop-in
     /// [Service]
@@ -107,9 +107,10 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     .at_first(found.iter().map(|(_, span)| (*span, "set in the unit")))
     .subject(first.as_str())
     .help(format!(
-        "install -m 0600 -o root -g root /dev/null /etc/{stem}.env\nmove the assignments there, \
-         and in [Service], instead of them:\nEnvironmentFile=/etc/{stem}.env\nand change the \
-         secrets, because anyone could read them"
+        "install -m 0600 -o root -g root /dev/null /etc/{stem}.env\n\
+         move the assignments to that file, and in [Service] replace them with:\n\
+         EnvironmentFile=/etc/{stem}.env\n\
+         and change the secrets, because anyone could read them"
     ))
     .by_hand(found.iter().find_map(|(_, span)| *span))
     .fix(Safety::Manual, format!("move the secrets to /etc/{stem}.env"));

@@ -14,12 +14,12 @@ crate::rule! {
     /// systemd ignores unknown settings and sections, settings in the wrong section, and values it
     /// cannot read, with a line in the journal that nobody sees; `systemctl start` returns 0. It is
     /// an error if a reload or the start depends on the setting (`ExecReload`, `EnvironmentFile`,
-    /// `User`, `WorkingDirectory`, `Restart` …), else a warning. `systemd-analyze verify UNIT`
+    /// `User`, `WorkingDirectory`, `Restart` …), otherwise a warning. `systemd-analyze verify UNIT`
     /// shows the same lines. Sections and settings that start with `X-` are yours and never
-    /// reported. Settings of another version of systemd are U140's.
+    /// reported. Settings of another version of systemd are reported by U140.
     ///
-    /// Proved by `setting-misspelt`: the environment never arrived, the application broke
-    /// off at its start, and every request got 502.
+    /// Proved by `setting-misspelt`: the environment never arrived, the application failed at
+    /// startup, and every request got 502.
     ///
     /// ```ini,bad,drop-in
     /// [Service]

@@ -7,7 +7,8 @@ use crate::rules::shell_syntax::{assigns, is_shell_program, syntax};
 use crate::rules::without_shell::{self, Repair};
 
 crate::rule! {
-    /// Shell syntax in a line that no shell reads: the program gets it as arguments and fails.
+    /// A line that no shell reads contains shell syntax: the program gets it as arguments and
+    /// fails.
     ///
     /// systemd starts programs directly. It splits words and handles quotes and variables, but
     /// `&&`, `|`, `>`, `*`, `$(…)`, `~` and `# comment` are plain text to it, and the program gets
@@ -24,8 +25,8 @@ crate::rule! {
     /// `ExecStart=/bin/bash -c 'cd … && exec gunicorn …'`, with `exec`, so the reload signal
     /// reaches gunicorn.
     ///
-    /// Proved by `redirection-ignored`: gunicorn started and passed over the redirection: no log
-    /// was written.
+    /// Proved by `redirection-ignored`: gunicorn started and ignored the redirection: no log was
+    /// written.
     ///
     /// Proved by `shell-syntax-without-shell`: kill sent SIGHUP, then took `&&` for a process:
     /// `systemctl reload` returned 1, though the new release was served.

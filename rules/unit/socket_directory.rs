@@ -84,8 +84,8 @@ crate::rule! {
     /// RuntimeDirectory=
     /// ```
     ///
-    /// `RuntimeDirectory=NAME:LINK` makes both; `NAME::ro` is read-only for the service from
-    /// systemd 257 on, and ignored before.
+    /// `RuntimeDirectory=NAME:LINK` creates both; `NAME::ro` makes the directory read-only for the
+    /// service from systemd 257 on, and older versions ignore it.
     ///
     /// ```ini,good,drop-in
     /// [Service]

@@ -10,8 +10,8 @@ crate::rule! {
     /// whatever gunicorn's own options are; nginx's user must be able to write to it. And gunicorn
     /// is handed a socket only if the `.socket` unit runs: if it is neither enabled nor named in
     /// the service's `Requires=`, the next boot starts the service without it. gunicorn then
-    /// listens on its own `bind`, 127.0.0.1:8000 if nothing sets it. A path that nginx does not
-    /// connect to is N301, the socket on a live host S606.
+    /// listens on its own `bind`, 127.0.0.1:8000 if nothing sets it. N301 reports a path that nginx
+    /// does not connect to, and S606 the socket on a live host.
     ///
     /// By hand: in `[Socket]`, `SocketUser=` with nginx's user and `SocketMode=0660`; in the
     /// service's `[Unit]`, `Requires=NAME.socket`, and `systemctl enable NAME.socket`.
@@ -19,7 +19,7 @@ crate::rule! {
     /// Proved by `socket-unit-mode`: gunicorn served and was active, nginx's user could not write to
     /// its socket, and every request got 502.
     ///
-    /// Proved by `socket-unit-not-started`: started as a boot does, gunicorn was active on
+    /// Proved by `socket-unit-not-started`: started as at boot, gunicorn was active on
     /// 127.0.0.1:8000, and every request got 502.
     ///
     /// ```ini,bad,file=/etc/systemd/system/myapp.socket
@@ -70,7 +70,7 @@ crate::rule! {
     /// }
     /// ```
     ///
-    /// Nothing starts the socket, and `After=` does not either:
+    /// Nothing starts the socket, because `After=` does not:
     ///
     /// ```ini,bad,drop-in
     /// [Unit]
@@ -121,8 +121,8 @@ crate::rule! {
     /// }
     /// ```
     ///
-    /// Directories on the way to the socket that are not there are made with `DirectoryMode=`, for root
-    /// (measured on 252):
+    /// systemd creates missing directories on the way to the socket with `DirectoryMode=`, owned by
+    /// root (measured on 252):
     ///
     /// ```ini,bad,drop-in
     /// [Unit]
@@ -259,7 +259,7 @@ fn lets_pass(app: &App, bound: &Bound, route: &Route, out: &mut Sink) -> Result<
     .at(span, "only root can pass")
     .at(route.peer, format!("nginx connects here as {}", nginx.name))
     .subject("directory mode")
-    .help(format!("In [Socket] of {name}: DirectoryMode=0755, which is the default"))
+    .help(format!("In [Socket] of {name}: DirectoryMode=0755, the default"))
     .by_hand(Some(span))
     .fix(Safety::Manual, "DirectoryMode=0755");
     Ok(())
@@ -281,8 +281,8 @@ fn accepts(app: &App, unit: &Unit, out: &mut Sink) {
     let name = unit.name.to_string();
     let stem = name.trim_end_matches(".socket");
     out.report(format!(
-        "nothing listens for nginx: with Accept=yes {name} needs a {stem}@.service, one process \
-         per connection, and does not start {}",
+        "nothing listens where nginx connects: with Accept=yes {name} does not start {}, but needs \
+         a {stem}@.service, one process per connection",
         app.name
     ))
     .at(line.value.span(), "one service per connection")

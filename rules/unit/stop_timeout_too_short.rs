@@ -7,14 +7,14 @@ crate::rule! {
     ///
     /// On a stop or restart gunicorn gives its workers `graceful_timeout` seconds (30 by default);
     /// systemd waits for `TimeoutStopSec=` (90 by default) and then sends SIGKILL. Measured: with
-    /// `TimeoutStopSec=2` under a graceful timeout of 15 the clients of running requests get 0
-    /// bytes after two seconds. (`TimeoutStopSec=5` is in gunicorn's own example.)
+    /// `TimeoutStopSec=2` and a graceful timeout of 15 seconds, the clients of running requests get
+    /// 0 bytes after two seconds. (`TimeoutStopSec=5` is in gunicorn's own example.)
     ///
     /// By hand: `TimeoutStopSec=` a few seconds above `--graceful-timeout`, then `systemctl
     /// daemon-reload`.
     ///
-    /// Proved by `stop-timeout`: a request that ran while the service was restarted was cut
-    /// off and got 502; with time enough it got its answer.
+    /// Proved by `stop-timeout`: a request that ran while the service was restarted was cut off and
+    /// got 502; given enough time it got its answer.
     ///
     /// ```ini,bad,drop-in
     /// [Service]

@@ -4,16 +4,16 @@ use crate::rule::prelude::*;
 use crate::source::unit::known::{NEWEST, OLDEST, Presence, Setting, SettingLookup, lookup};
 
 crate::rule! {
-    /// A line of the unit is for another version of systemd than the one here.
+    /// A line of the unit is for a different version of systemd than the one installed here.
     ///
     /// systemd ignores a setting or a value that it does not support yet, and one that it has
     /// dropped (`MemoryLimit=`, `CPUShares=`, `BlockIO…=`, gone by 262); it reports this only in
     /// its log, and the line has no effect. An older version reads the prefix `|` (from 258 on) as
     /// the start of the program's name and refuses the unit. `!!` is ignored from 258 on. A `Type=`
-    /// that systemd does not support yet is U119's: the reload depends on it.
+    /// that systemd does not support yet is reported by U119, because the reload depends on it.
     ///
-    /// The version is read from its library (`libsystemd-shared-252.so`); if that is not readable,
-    /// nothing is reported.
+    /// The version is read from the name of systemd's library (`libsystemd-shared-252.so`); if that
+    /// is not readable, nothing is reported.
     ///
     /// By hand: `systemctl --version`, and `systemd-analyze verify UNIT`, which shows the same lines.
     ///
@@ -50,7 +50,7 @@ crate::rule! {
     /// ExecReload=|/bin/kill -s HUP $MAINPID
     /// ```
     ///
-    /// Healthy: this systemd supports them.
+    /// Healthy: this systemd supports the settings.
     ///
     /// ```tree,good
     /// /usr/lib/systemd/libsystemd-shared-262.so
@@ -145,7 +145,7 @@ fn setting(app: &App, unit: &Unit, line: &Assignment, version: u32, out: &mut Si
     let finding = out.report(message).severity(severity).at(line.key.span, note).help(help);
     finding.by_hand(app.service.defined_at()).fix_if(
         Safety::Safe,
-        format!("use the setting systemd {version} has instead of {key}="),
+        format!("replace {key}= with what systemd {version} has instead"),
         renamed.map(|now| Edit::replace(line.key.span, now)),
     );
 }

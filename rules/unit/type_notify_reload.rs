@@ -7,7 +7,7 @@ crate::rule! {
     /// service to send RELOADING=1 and READY=1 again. No gunicorn does (measured with 23.0.0 to
     /// 27.0.1): the workers are replaced and serve the new code, but the command waits for
     /// `TimeoutStartSec=` (90 s by default) and returns 1, so the deployment that called it counts
-    /// as failed. Before 253 systemd ignores this type, and without `ExecReload=` a reload is
+    /// as failed. Before 253, systemd ignores this type, and a reload without `ExecReload=` is
     /// refused.
     ///
     /// By hand: `Type=notify`, `NotifyAccess=main` and
@@ -75,7 +75,7 @@ crate::rule! {
     /// /usr/lib/systemd/libsystemd-shared-255.so mode=0644
     /// ```
     ///
-    /// A later line that undoes it:
+    /// Healthy: a later line that undoes it:
     ///
     /// ```ini,good,drop-in
     /// [Service]

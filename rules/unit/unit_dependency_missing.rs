@@ -3,21 +3,21 @@ use crate::facts::dependencies::{Dependency, Standing};
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// The unit is not started: another one that it requires, or a path, does not exist.
+    /// The unit is not started: another unit that it requires, or a path, does not exist.
     ///
     /// `Requires=`, `BindsTo=` and `Requisite=` of a unit that does not exist, or that is masked,
     /// make systemd refuse the start (`Unit … not found`), at boot as well as by hand; a running
     /// service lasts until its next restart. `After=` and `Wants=` of such a unit are silently
     /// ignored: with a typo in its name, the intended order has no effect.
     ///
-    /// With `ConditionPathExists=` of a path that does not exist the start is skipped, and
-    /// `systemctl start` still returns 0; with `AssertPathExists=` it fails. Both begin with `!`
-    /// for a path that must not exist.
+    /// With `ConditionPathExists=` and a path that does not exist, the start is skipped, and
+    /// `systemctl start` still returns 0; with `AssertPathExists=` it fails. A `!` before the path
+    /// means that the path must not exist.
     ///
     /// By hand: correct the name (`systemctl list-unit-files` lists the units), or remove the line;
     /// then `systemctl daemon-reload`.
     ///
-    /// Proved by `condition-path-missing`: `systemctl start` ended with 0 and started nothing; every
+    /// Proved by `condition-path-missing`: `systemctl start` returned 0 and started nothing; every
     /// request got 502.
     ///
     /// Proved by `unit-dependency-missing`: the unit was not started, and every request got 502.
@@ -63,7 +63,8 @@ crate::rule! {
     /// ConditionPathExistsGlob=/srv/myapp/releases/*
     /// ```
     ///
-    /// Alternatives (`|`) of which none holds, a pattern that matches nothing, and what is empty:
+    /// Alternatives (`|`) none of which is met, a pattern that matches nothing, and something that
+    /// is empty:
     ///
     /// ```ini,bad,drop-in
     /// [Unit]
@@ -89,8 +90,9 @@ crate::rule! {
     /// /srv/myapp/ready mode=0644
     /// ```
     ///
-    /// Healthy, as far as can be told: one of the alternatives is no matter of files; a line without a
-    /// value takes all conditions back. What another unit or tmpfiles.d may make before is not known.
+    /// Healthy, as far as files show: one of the alternatives does not concern files; a line
+    /// without a value cancels all earlier conditions. It is not known what another unit or
+    /// tmpfiles.d creates before the start.
     ///
     /// ```ini,good,drop-in
     /// [Unit]
@@ -104,8 +106,9 @@ crate::rule! {
     /// ConditionHost=
     /// ```
     ///
-    /// Of systemd's own units and those of distributions a slip is seen without the host, too; a unit that
-    /// `WantedBy=` a target of no such name is started at no boot, though `systemctl enable` ends with 0:
+    /// A typo in the name of a unit that systemd or a distribution ships is noticed without the
+    /// host, too. A unit with `WantedBy=` a target that does not exist is never started at boot,
+    /// though `systemctl enable` returns 0:
     ///
     /// ```ini,bad,drop-in
     /// [Unit]
@@ -192,7 +195,7 @@ fn report_condition(app: &App, condition: &FailedCondition, out: &mut Sink) {
         false => format!("systemd silently skips every start of {}", app.name),
     };
     let asked = match negated {
-        true => format!("{setting}=!{path} is not met: it {is}"),
+        true => format!("{setting}=!{path} is not met: the path {is}"),
         false => format!("{setting}= requires {path}, which {is}"),
     };
     out.report(format!("{consequence}: {asked}"))
@@ -228,7 +231,7 @@ fn report(app: &App, dependency: &Dependency, standing: Standing, weak: bool, ou
              systemctl list-unit-files"
         ),
     };
-    out.report(format!("{consequence}: {setting}={name} {is}"))
+    out.report(format!("{consequence}: {setting}= names {name}, which {is}"))
         .severity(severity)
         .at(dependency.span, note)
         .subject(format!("{setting} {name}"))

@@ -8,14 +8,14 @@ crate::rule! {
     /// systemd refuses the unit, or stops reading it in the middle.
     ///
     /// A unit with `bad-setting` cannot be started or reloaded at all; a running one lasts until
-    /// its next restart, and then the site is down. Measured on 252 and 257, fatal are: text after
-    /// a section header (even a comment), a header without `]`, a line that is not UTF-8 or is 1
-    /// MiB long, an unbalanced quote or an unknown `%` specifier in a command line, a
-    /// `WorkingDirectory=` or `RootDirectory=` that is not absolute, a `User=` or `Group=` with an
-    /// unknown specifier, no `ExecStart=`; on 262 also `[]` and `[[Service]]`, which older versions
-    /// ignore with everything below. In a drop-in the first four stop only that file, but silently:
-    /// the rest is not read. White space after a backslash ends the command line there: the options
-    /// on the next lines are lost.
+    /// its next restart, and then the site is down. Measured on 252 and 257, the following are
+    /// fatal: text after a section header (even a comment), a header without `]`, a line that is
+    /// not UTF-8 or is 1 MiB long, an unbalanced quote or an unknown `%` specifier in a command
+    /// line, a `WorkingDirectory=` or `RootDirectory=` that is not absolute, a `User=` or `Group=`
+    /// with an unknown specifier, no `ExecStart=`; on 262 also `[]` and `[[Service]]`, which older
+    /// versions ignore with everything below it. In a drop-in the first four affect only that file,
+    /// but silently: the rest of it is not read. White space after a backslash ends the command
+    /// line there: the options on the next lines are lost.
     ///
     /// By hand: repair the line and let systemd check it: `systemd-analyze verify UNIT`.
     ///
@@ -276,7 +276,7 @@ fn values(unit: &Unit, out: &mut Sink) {
             continue;
         }
         let key = assignment.map_or("", |assignment| assignment.key.value.as_str());
-        let why = format!("{key}= takes {}, which this is not", fault.expected);
+        let why = format!("{key}= takes {}, and this is something else", fault.expected);
         refused(unit, *span, &why, &format!("Write {} here.", fault.expected), out);
     }
     for assignment in unit.all("Service", "RootDirectory") {

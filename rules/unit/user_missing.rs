@@ -3,15 +3,15 @@ use crate::facts::service::{Unit, expanded};
 use crate::rule::prelude::*;
 
 crate::rule! {
-    /// gunicorn does not start: the account it should run as does not exist.
+    /// gunicorn does not start: the account it is meant to run as does not exist.
     ///
     /// systemd looks up the names of `User=`, `Group=` and `SupplementaryGroups=` at each start. If
-    /// one is not known the process ends before gunicorn runs, with status 217/USER or 216/GROUP;
-    /// under `Type=simple` `systemctl start` still returns 0. A `.socket` with such a `SocketUser=`
-    /// or `SocketGroup=` does not listen. Names differ from one distribution to another: nginx's
-    /// account is www-data on Debian and nginx on Fedora.
+    /// one of them does not exist, the process ends before gunicorn runs, with status 217/USER or
+    /// 216/GROUP; under `Type=simple` `systemctl start` still returns 0. A `.socket` with such a
+    /// `SocketUser=` or `SocketGroup=` does not listen. Names differ from one distribution to
+    /// another: nginx's account is www-data on Debian and nginx on Fedora.
     ///
-    /// Quotes and blanks are part of the name for systemd (`User="www-data"`).
+    /// systemd takes quotes and spaces as part of the name (`User="www-data"`).
     ///
     /// Accounts that are not in /etc/passwd and /etc/group (LDAP, SSSD, systemd-homed) are not
     /// checked if /etc/nsswitch.conf names such a source.
@@ -30,7 +30,7 @@ crate::rule! {
     /// Group=nginx
     /// ```
     ///
-    /// Healthy: an existing account, a number, one that systemd creates itself.
+    /// Healthy: an existing account, a number, and an account that systemd creates itself.
     ///
     /// ```ini,good,drop-in
     /// [Service]
@@ -69,7 +69,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     for unit in &service.sockets {
         for (key, kind) in [("SocketUser", AccountKind::User), ("SocketGroup", AccountKind::Group)]
         {
-            judge(app, unit, ("Socket", key), kind, "nothing listens for nginx", out)?;
+            judge(app, unit, ("Socket", key), kind, "nothing listens where nginx connects", out)?;
         }
     }
     Ok(())
@@ -167,9 +167,9 @@ fn report(
     };
     if is_no_name(name, kind) {
         out.report(format!("{consequence}: {name} is not a valid {word} name"))
-            .at(span, "taken with all its characters")
+            .at(span, "systemd takes every character literally")
             .subject(format!("{key} {name}"))
-            .help(format!("{key}= takes one name, without quotes and blanks"))
+            .help(format!("{key}= takes one name, without quotes or spaces"))
             .fix(Safety::Manual, format!("write the name of a {word}"));
         return;
     }

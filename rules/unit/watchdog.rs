@@ -13,8 +13,8 @@ crate::rule! {
     /// workers with it; requests in progress are lost, and without `Restart=` the site stays down.
     /// gunicorn's own `--timeout` watches its workers.
     ///
-    /// Not checked if something else may send it: with `NotifyAccess=all` anything in the unit, a
-    /// wrapper that stays the main process, a hook in gunicorn's configuration file.
+    /// Not checked if something else may send it: anything in the unit with `NotifyAccess=all`, a
+    /// wrapper that stays the main process, or a hook in gunicorn's configuration file.
     ///
     /// By hand: remove `WatchdogSec=` from `[Service]` (in a drop-in: `WatchdogSec=0`), then
     /// `systemctl daemon-reload` and, once, a restart.
@@ -22,7 +22,7 @@ crate::rule! {
     /// Proved by `watchdog`: systemd killed gunicorn every three seconds, and requests got 502
     /// until it was started again.
     ///
-    /// Proved by `runtime-max-sec`: systemd ended gunicorn after every three seconds, and requests got
+    /// Proved by `runtime-max-sec`: systemd stopped gunicorn every three seconds, and requests got
     /// 502 until it was started again.
     ///
     /// ```ini,bad,drop-in
@@ -45,10 +45,10 @@ crate::rule! {
     /// WatchdogSec=0
     /// ```
     ///
-    /// `RuntimeMaxSec=` ends the service after that time, however well it does, and counts as a failure
-    /// (`Service reached runtime time limit`, measured on 252): with `Restart=always`, `on-failure` or
-    /// `on-abnormal` it is away while it is started anew, else it stays down. With a `.socket` unit requests
-    /// wait meanwhile.
+    /// `RuntimeMaxSec=` stops the service after that time, however well it runs, and counts that as
+    /// a failure (`Service reached runtime time limit`, measured on 252): with `Restart=always`,
+    /// `on-failure` or `on-abnormal` the service is down while it is started again, otherwise it
+    /// stays down. With a `.socket` unit, requests wait in the meantime.
     ///
     /// ```ini,bad,drop-in
     /// [Service]
@@ -125,8 +125,8 @@ fn ends(app: &App, out: &mut Sink) -> Result<(), Why> {
         ),
         false => (
             Severity::Error,
-            "and the site stays down: Restart= does not start it again",
-            "gunicorn is ended then, for good",
+            "and the site stays down: Restart= does not start gunicorn again",
+            "then gunicorn is stopped for good",
         ),
     };
     out.report(format!("systemd ends gunicorn after {seconds} s, {consequence}"))
@@ -135,8 +135,8 @@ fn ends(app: &App, out: &mut Sink) -> Result<(), Why> {
         .subject("RuntimeMaxSec")
         .help(
             "Remove RuntimeMaxSec= from [Service], or in a drop-in: RuntimeMaxSec=infinity\n\
-             against workers that grow, let gunicorn renew them one by one: --max-requests 1000 \
-             --max-requests-jitter 100",
+             if this is meant for workers that grow, let gunicorn replace them one by one: \
+             --max-requests 1000 --max-requests-jitter 100",
         )
         .fix(Safety::Unsafe, "set RuntimeMaxSec=infinity")
         .edit(Edit::set(&service.unit, "RuntimeMaxSec", "infinity"));

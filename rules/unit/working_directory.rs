@@ -6,12 +6,12 @@ crate::rule! {
     /// systemd cannot enter the working directory, so gunicorn does not start.
     ///
     /// Measured: if `WorkingDirectory=` is absent, is not a directory, or cannot be entered by
-    /// `User=`, the unit ends with status 200/CHDIR; with `Type=simple` `systemctl start` still
+    /// `User=`, the unit ends with status 200/CHDIR; with `Type=simple`, `systemctl start` still
     /// returns 0, and the site stays down. With a `-` before the path an absent directory is
     /// ignored and gunicorn starts in `/` (a warning).
     ///
     /// By hand: create the directory, or repair the link, or let the user in: `namei -l
-    /// /srv/myapp/current` shows who can pass where.
+    /// /srv/myapp/current` shows who can enter each directory.
     ///
     /// Proved by `working-directory-missing`: gunicorn did not start (status 200/CHDIR),
     /// and every request got 502.
@@ -164,8 +164,8 @@ fn blocked(app: &App, place: &Place, out: &mut Sink) -> Result<(), Why> {
             format!("{wall}: mode {:04o}, owner {}:{}", metadata.mode, metadata.uid, metadata.gid),
         )
         .help(format!(
-            "Let the user in: chmod o+x {wall}\nor, only for this user: setfacl -m u:{name}:x \
-             {wall}"
+            "Let the user pass through: chmod o+x {wall}\n\
+             or, only for this user: setfacl -m u:{name}:x {wall}"
         ));
     Ok(())
 }

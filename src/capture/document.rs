@@ -42,8 +42,8 @@ impl fmt::Display for ReadError {
         match self {
             Self::Newer { format, version } => write!(
                 f,
-                "is a capture of format {format}, written by deploy-doctor {version}; this one reads \
-                 formats up to {FORMAT}: replay it with that version or a later one"
+                "is a capture of format {format}, written by deploy-doctor {version}; this version \
+                 reads formats up to {FORMAT}: replay the capture with {version} or later"
             ),
             Self::Broken(why) => write!(f, "is not a deploy-doctor capture: {why}"),
         }
@@ -240,8 +240,8 @@ fn place(error: &serde_json::Error) -> String {
     match error.classify() {
         serde_json::error::Category::Eof => format!("it ends too soon, in line {line}"),
         serde_json::error::Category::Syntax => format!("line {line}:{column} is not JSON"),
-        _ if line == 0 => "its content does not fit".to_owned(),
-        _ => format!("the content before line {line}:{column} does not fit"),
+        _ if line == 0 => "its content does not match the format".to_owned(),
+        _ => format!("the content before line {line}:{column} does not match the format"),
     }
 }
 

@@ -122,7 +122,7 @@ impl Judged {
         settings::apply(config, place, sources, &mut deployments);
         let judged = engine::run_each(crate::rules::all(), deployments, sources, &asked);
         let (deployment, outcome) =
-            judged.ok_or_else(|| CommandError::incomplete("nothing was found to be read"))?;
+            judged.ok_or_else(|| CommandError::incomplete("nothing to read was found"))?;
         let mut problems = deployment.problems.iter().chain(&outcome.problems);
         let incomplete = problems.any(|problem| !problem.note);
         let findings = outcome.findings.len();
@@ -307,16 +307,17 @@ fn last_words(arguments: &CaptureArguments, size: usize, seen: &Judged) -> Strin
     };
     let mut out = format!("{}: {} KiB, {findings}", show::line(&file), size.div_ceil(1024));
     if seen.incomplete {
-        out += "; something could not be read, and the capture says so";
+        out += "; something could not be read, and the capture records that";
     }
     out.push('\n');
     if file != "-" {
         let words = shell_words(&[file]);
         let _ = writeln!(
             out,
-            "It contains the code and configuration listed above. Look through it before you pass \
-             it on:\n  less {words}\nTo see the same findings, whoever receives it runs:\n  \
-             deploy-doctor check --capture {words}"
+            "The capture contains the code and configuration listed above. Look through it before \
+             you pass it on:\n  less {words}\n\
+             Whoever receives it sees the same findings with:\n deploy-doctor check --capture \
+             {words}"
         );
     }
     out

@@ -119,7 +119,7 @@ impl CheckQuestion<'_> {
         let rules = crate::rules::all();
         let judged = engine::run_each(rules, deployments, &sources, &self.settings);
         let (deployment, mut outcome) =
-            judged.ok_or_else(|| CommandError::incomplete("nothing was found to be read"))?;
+            judged.ok_or_else(|| CommandError::incomplete("nothing to read was found"))?;
         outcome.problems.extend(known::gone(
             self.baseline,
             self.settings.baseline.as_ref(),

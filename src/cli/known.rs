@@ -86,8 +86,8 @@ fn same_place(
     Err(CommandError::usage(format!(
         "{shown}: nothing was removed: none of its applications and files was checked (the first \
          is {of}). Do they belong to another repository or host? Check which directory and which \
-         --baseline go together; if all of them are gone, deploy-doctor baseline write rewrites \
-         the file"
+         --baseline belong together; if all of them are gone, deploy-doctor baseline write \
+         rewrites the file"
     )))
 }
 
@@ -133,7 +133,7 @@ pub(super) fn run(arguments: &BaselineArguments) -> Result<Exit, CommandError> {
     }
     let judged = engine::run_each(crate::rules::all(), deployments, &sources, &settings);
     let (deployment, outcome) =
-        judged.ok_or_else(|| CommandError::incomplete("nothing was found to be read"))?;
+        judged.ok_or_else(|| CommandError::incomplete("nothing to read was found"))?;
     if let Some(known) = &settings.baseline {
         same_place(&path, known, &deployment, &sources, &settings.anchor)?;
     }

@@ -143,8 +143,8 @@ fn text(story: &Story, color: bool) -> String {
         {
             let _ = writeln!(
                 out,
-                "  note: checked as if the link led to {}; it still leads to {}, so try by hand in \
-                 the new directory",
+                "  note: checked as if the link led to {}; it still leads to {}, so commands tried \
+                 by hand belong in the new directory",
                 show::line(&release.display().to_string()),
                 show::line(&before.display().to_string())
             );

@@ -185,7 +185,11 @@ impl ConfigReader<'_> {
     fn app(&mut self, table: &DeTable<'_>, at: &Range<usize>) -> Option<AppConfig> {
         let Some((name, range)) = text(table, "name") else {
             if !table.contains_key("name") {
-                self.fault(at, "[[app]] has no `name`: the unit's, with or without .service");
+                self.fault(
+                    at,
+                    "[[app]] has no `name`: write the unit's name, with or without \
+                                .service",
+                );
             }
             return None;
         };
@@ -237,8 +241,8 @@ impl ConfigReader<'_> {
             if let Some(before) = before {
                 let name = show::line(&app.name);
                 let message = format!(
-                    "[[app]] {name} is in line {} already: make one of the two, or name units of \
-                     one name by their paths",
+                    "[[app]] {name} is in line {} already: merge the two, or, for two units of the \
+                     same name, give their paths",
                     before.line
                 );
                 let path = self.places.shown.to_path_buf();
@@ -256,7 +260,11 @@ impl ConfigReader<'_> {
                 names.push((name.to_owned(), range));
             } else {
                 // It may be a value that stands there.
-                self.fault(&range, "`required-variables` in [[app]] is a list of names, no values");
+                self.fault(
+                    &range,
+                    "`required-variables` in [[app]] is a list of names, without \
+                                    values",
+                );
             }
         }
         names

@@ -232,7 +232,7 @@ pub(super) fn apply(
             finding.evidence(
                 EvidenceKind::File,
                 format!(
-                    "back again: {} accepted it until {} ({})",
+                    "the finding is back: {} accepted it until {} ({})",
                     ignore.stands(),
                     until.0,
                     ignore.reason
@@ -247,9 +247,12 @@ pub(super) fn apply(
         if ignore.is_past(today) {
             let until = ignore.until.as_ref().map_or("", |until| until.0.as_str());
             problems.push(ignore.problem(match used {
-                0 => format!("the ignore of {rule} ended on {until}: remove it"),
-                1 => format!("the ignore of {rule} ended on {until}: its finding is back"),
-                _ => format!("the ignore of {rule} ended on {until}: its {used} findings are back"),
+                0 => format!("the ignore entry for {rule} ended on {until}: remove it"),
+                1 => format!("the ignore entry for {rule} ended on {until}: its finding is back"),
+                _ => format!(
+                    "the ignore entry for {rule} ended on {until}: its {used} findings \
+                              are back"
+                ),
             }));
             continue;
         }
@@ -264,7 +267,7 @@ pub(super) fn apply(
             if whole {
                 let (word, meant) = (&app.word, app.meant(looked.names()));
                 problems.push(ignore.problem(format!(
-                    "the ignore of {rule} suppresses no finding: no application is called \
+                    "the ignore entry for {rule} suppresses no finding: no application is called \
                      {word}{meant}"
                 )));
             }
@@ -272,9 +275,10 @@ pub(super) fn apply(
         }
         let mine: Option<&dyn Fn(&str) -> bool> = ignore.app.is_some().then_some(&is);
         if looked.judged(|rule| ignore.rules.includes(rule), mine) {
-            problems.push(
-                ignore.problem(format!("the ignore of {rule} suppresses no finding: remove it")),
-            );
+            problems.push(ignore.problem(format!(
+                "the ignore entry for {rule} suppresses no finding: remove \
+                                        it"
+            )));
         }
     }
     (kept, accepted, problems)

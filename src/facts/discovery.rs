@@ -62,7 +62,7 @@ fn orphans(given: &Given) -> Vec<Problem> {
         .iter()
         .chain(single.into_iter().flatten())
         .map(|path| {
-            Problem::new(path, "was not checked: give the unit that uses it with --unit, too")
+            Problem::new(path, "was not checked: name the unit that uses it with --unit as well")
         })
         .collect()
 }
@@ -112,7 +112,10 @@ fn given_units(
         {
             problems.push(Problem::new(
                 path,
-                format!("whether it runs gunicorn is not known ({why}): nothing in it was checked"),
+                format!(
+                    "it is not known whether it runs gunicorn ({why}): nothing in it was \
+                         checked"
+                ),
             ));
             continue;
         }
@@ -131,7 +134,7 @@ fn given_units(
             let path = socket.fragment.as_ref().map(|f| f.file.path.clone()).unwrap_or_default();
             problems.push(Problem::new(
                 path,
-                "a socket without its service: give the .service file with --unit too",
+                "a socket without its service: name the .service file with --unit as well",
             ));
         }
     }

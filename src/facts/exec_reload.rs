@@ -306,7 +306,7 @@ fn kill(words: &[Argument]) -> Effect {
             Effect::HandsOver => Effect::ByPidFile { hands_over: true },
             // Celery has a pid file, too.
             _ if !text.contains("gunicorn") => {
-                Effect::Unknown("whose process the pid file names is not known".to_owned())
+                Effect::Unknown("it is not known whose process the pid file names".to_owned())
             }
             other => other,
         },

@@ -70,8 +70,8 @@ impl Deployment {
         }
         let open = self.nginx.destinations.iter().find_map(|pass| pass.open.clone());
         let none = match self.machine.whole {
-            true => "no pass of nginx leads to it",
-            false => "no pass of the nginx files given leads to it",
+            true => "nginx passes nothing to it",
+            false => "the nginx files given pass nothing to it",
         };
         Some(open.unwrap_or_else(|| Why::not_there(none)))
     }

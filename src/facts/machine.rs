@@ -266,7 +266,9 @@ fn shell(sources: &Sources) -> Known<Shell> {
     let shell = match name.as_str() {
         "dash" => Shell::Dash,
         "bash" => Shell::Bash,
-        "sh" => return Known::Unknown(Why::not_read("which shell /bin/sh is was not found")),
+        "sh" => {
+            return Known::Unknown(Why::not_read("it was not found out which shell /bin/sh is"));
+        }
         _ => Shell::Other(name),
     };
     Known::Value(shell, Origin::Path(path.into()))

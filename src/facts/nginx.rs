@@ -185,7 +185,7 @@ impl Nginx {
                 read.cut_short.get_or_insert(Why::not_understood(fault.message.clone()));
             } else if fault.kind.is_syntax() {
                 read.cut_short
-                    .get_or_insert(Why::not_read("nginx's configuration is not read to its end"));
+                    .get_or_insert(Why::not_read("nginx's configuration was not read to its end"));
             }
         }
         if let Some(why) = &read.cut_short {

@@ -37,10 +37,7 @@ impl Identity {
             Some(own) if own == uid => return Ok(user),
             // A user without an entry in /etc/passwd is at least not the superuser.
             None if uid != 0 && user != others => {
-                return Err(Why::not_read(format!(
-                    "the number of user {} is not known",
-                    self.name
-                )));
+                return Err(Why::not_read(format!("the uid of user {} is not known", self.name)));
             }
             _ => {}
         }

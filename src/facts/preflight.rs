@@ -236,9 +236,12 @@ fn directory(app: &App) -> Result<PathBuf, Why> {
     let start = start.map_or_else(|| PathBuf::from("/"), |place| place.path.clone());
     match &app.gunicorn.launch.get()?.working_directory {
         Some(word) => {
-            let to = word
-                .value()
-                .ok_or_else(|| Why::not_understood("where the shell goes is not known"))?;
+            let to = word.value().ok_or_else(|| {
+                Why::not_understood(
+                    "the directory that the shell changes to is not \
+                                                    known",
+                )
+            })?;
             Ok(start.join(to))
         }
         None => Ok(start),

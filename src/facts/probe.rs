@@ -76,7 +76,7 @@ impl std::fmt::Display for BadUrl {
 pub fn parse(url: &str) -> Result<HttpRequest, BadUrl> {
     let bad = |why: &str| Err(BadUrl(format!("{url}: {why}")));
     if url.bytes().any(|byte| byte.is_ascii_whitespace() || byte.is_ascii_control()) {
-        return bad("a URL cannot contain blanks");
+        return bad("a URL cannot contain spaces");
     }
     let rest = url.strip_prefix("http://").unwrap_or(url);
     if let Some(socket) = rest.strip_prefix("unix:") {

@@ -87,7 +87,7 @@ impl Sockets {
             .and_then(|(_, told)| *told)
             .ok_or_else(|| {
                 Why::not_read(format!(
-                    "whether {} is the socket's own file is not told",
+                    "it is not known whether {} is the socket's own file",
                     path.display()
                 ))
             })

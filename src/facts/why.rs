@@ -88,7 +88,7 @@ impl Why {
 
     /// A fact of the living host, and a file tree or a repository was read.
     pub fn not_live() -> Self {
-        Self::of(WhyKind::NeedsLivingHost, "only a living host shows this")
+        Self::of(WhyKind::NeedsLivingHost, "only a live host shows this")
     }
 
     /// A fact that only `--preflight` shows.

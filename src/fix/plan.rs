@@ -426,7 +426,7 @@ impl Planner<'_> {
         last.into_iter()
             .map(|proposal| {
                 let unfinished = || match rounds {
-                    ROUNDS => Reason::Impossible(format!("not done after {ROUNDS} rounds")),
+                    ROUNDS => Reason::Impossible(format!("not finished after {ROUNDS} rounds")),
                     _ => Reason::Impossible("it touches text that another fix changes".to_owned()),
                 };
                 let reason = self.reason(&proposal).unwrap_or_else(unfinished);

@@ -9,7 +9,7 @@ use crate::facts::written::{Quote, Syntax, is_plain};
 pub(super) fn spelt(value: &str, at: &Spelling) -> Result<String, String> {
     // gunicorn and systemd take them away, here and there.
     if value.trim() != value {
-        return Err("the value has blanks at its ends".to_owned());
+        return Err("the value begins or ends with a space".to_owned());
     }
     let mut text = escaped(value, at.syntax, at.quote)?;
     if let Some(outer) = at.within {
@@ -87,7 +87,7 @@ fn escaped(value: &str, syntax: Syntax, quote: Option<Quote>) -> Result<String, 
     let cut = !matches!(syntax, Syntax::Words | Syntax::EnvironmentFile);
     let blanks = value.contains([' ', '\t']) && cut;
     if quote.is_none() && (value.is_empty() || blanks) {
-        return cannot("blanks or nothing");
+        return cannot("spaces or nothing");
     }
     let mut out = String::with_capacity(value.len() + 8);
     for character in value.chars() {

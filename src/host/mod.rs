@@ -230,7 +230,7 @@ impl fmt::Display for HostErrorKind {
             Self::TooMany => write!(f, "more than {LIST_LIMIT} names"),
             Self::NotGiven => f.write_str("not among the files given"),
             Self::NotMounted => {
-                f.write_str("on a file system that is mounted there and not in this tree")
+                f.write_str("on a file system that is mounted there but is not part of this tree")
             }
             Self::NotCaptured => f.write_str("not in the capture"),
             Self::Other(text) => f.write_str(text),

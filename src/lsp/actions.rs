@@ -155,7 +155,7 @@ fn comment(mark: &Mark, document: &Document, client: &Client) -> Option<CodeActi
         edit: Some(one_edit(document, edit, client)),
         diagnostics: Some(vec![mark.diagnostic.clone()]),
         ..action(
-            format!("{}: accept it with a comment (write why after it)", rule.code),
+            format!("{}: accept the finding with a comment (write why after it)", rule.code),
             "quickfix",
         )
     })

@@ -188,7 +188,7 @@ impl<'a> SpanPlaces<'a> {
             let named = self.names.of(&self.report.sources.file(label.span.file).path);
             let location = Location { uri: named.uri, range: self.range(label.span) };
             let message = match label.note.is_empty() {
-                true => "this belongs to it".to_owned(),
+                true => "this is part of the finding".to_owned(),
                 false => show::line(&label.note),
             };
             DiagnosticRelatedInformation { location, message }
@@ -214,7 +214,7 @@ impl<'a> SpanPlaces<'a> {
         if let Some(fix) = &finding.fix {
             lines.push(format!("fix ({}): {}", fix.safety.word(), show::line(&fix.title)));
             if !fix.edits.is_empty() && !offered {
-                lines.push("deploy-doctor fix shows it; or by hand:".to_owned());
+                lines.push("deploy-doctor fix shows the change; or by hand:".to_owned());
             }
         }
         lines.extend(show::block(&finding.help).to_string().lines().map(str::to_owned));

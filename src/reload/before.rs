@@ -62,8 +62,8 @@ impl Run<'_> {
             if !self.request.tolerates() {
                 let unit = &self.request.unit;
                 return Err(EarlyEnd::refused(format!(
-                    "{unit} is {word}, and a unit that is not running cannot be reloaded: \
-                     systemctl start {unit}, or go back to the previous release: deploy-doctor \
+                    "{unit} is {word}, and a unit that is not running cannot be reloaded. Start \
+                     it: systemctl start {unit}. Or go back to the previous release: deploy-doctor \
                      rollback {unit}"
                 )));
             }
@@ -246,8 +246,8 @@ impl Run<'_> {
         }
         if need > free {
             return Err(EarlyEnd::refused(format!(
-                "old and new workers run side by side for a moment: that needs {} MiB more, and {} \
-                 MiB are free",
+                "old and new workers run side by side for a moment: that needs {} MiB more, but \
+                 only {} MiB are free",
                 need >> 20,
                 free >> 20
             )));
@@ -272,7 +272,7 @@ impl Run<'_> {
                 Strategy::Usr2,
                 format!(
                     "the application takes {boot:.1} s to import, and a HUP would stall the site \
-                     that long"
+                     for that long"
                 ),
             ),
             (None, Some(_), Err(why)) => {

@@ -356,7 +356,7 @@ impl<'a> Run<'a> {
                     with + without
                 )));
             }
-            let text = format!("all of {with} answers contain the text of --expect-version");
+            let text = format!("all {with} answers contain the text of --expect-version");
             self.say(Step::Verify, &text);
             return Ok(());
         }
@@ -384,7 +384,7 @@ impl<'a> Run<'a> {
             failed -= watched.excused.min(failed);
             gap = std::time::Duration::ZERO;
             promise = format!(
-                "since its workers are up {failed} probes failed, {} before",
+                "{failed} probes failed after its workers were up, {} before",
                 watched.excused
             );
         }
@@ -420,7 +420,7 @@ impl<'a> Run<'a> {
             self.story.end(Ending::Reloaded, format!("{release} serves: {promise}"));
         } else {
             let seen = match watched.stopped {
-                true => format!("whether {release} serves was not seen"),
+                true => format!("it was not seen whether {release} serves"),
                 false => format!("{release} serves"),
             };
             let why = format!("{}; {seen}: {promise}", degraded.join(", "));

@@ -46,7 +46,7 @@ pub(super) fn github(view: &View) -> String {
     }
     let left = room.left();
     if !left.is_empty() {
-        let _ = writeln!(out, "GitHub shows {SHOWN} of a kind; besides there are {left}:");
+        let _ = writeln!(out, "GitHub shows {SHOWN} of each kind; in addition there are {left}:");
         out.push_str(&log);
     }
     let _ = writeln!(out, "deploy-doctor: {}", view.summary.words());

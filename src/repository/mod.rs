@@ -116,9 +116,9 @@ fn nothing(directory: &Path, files: usize) -> Problem {
         directory,
         format!(
             "no deployment was found in {files}: looked for a systemd unit that runs gunicorn \
-             ([Service] with ExecStart=, even as a template) and for nginx's configuration with a \
-             pass to an application; what .gitignore names, tests and documentation are left out \
-             (-v says what); files can be named with --unit and --nginx"
+             ([Service] with ExecStart=, even as a template) and for nginx configuration that \
+             passes requests to an application; left out are tests, documentation and what \
+             .gitignore names (-v lists them); --unit and --nginx name files directly"
         ),
     )
 }
@@ -141,12 +141,12 @@ fn sort(sources: &Sources, directory: &Path, walked: &Walked, survey: &mut Surve
     for path in walked.links.iter().filter(|path| kind::is_named(path)) {
         survey.leave(
             &tidy(&directory.join(path)),
-            "it is a link: its target is checked in its own place, if that is in here",
+            "it is a link: its target is checked under its own path, if that is in this repository",
         );
     }
     for path in walked.ignored.iter().filter(|path| kind::is_named(path)) {
         let full = tidy(&directory.join(path));
-        survey.leave(&full, "as .gitignore names it and git does not track it");
+        survey.leave(&full, ".gitignore names it and git does not track it");
         if kind::is_named_unit(path) {
             contents.ignored_units.push(full);
         }
@@ -201,8 +201,9 @@ fn sort(sources: &Sources, directory: &Path, walked: &Walked, survey: &mut Surve
                     survey.problems.push(Problem::new(&full, message));
                 }
                 true if speaks_of_gunicorn(&file) => {
-                    let message = "it names gunicorn, and systemd finds no ExecStart= in a [Service] of \
-                                   it: it does not start, and nothing in it was checked";
+                    let message = "it names gunicorn, but systemd finds no ExecStart= in a \
+                                   [Service] section: the unit does not start, and nothing in it \
+                                   was checked";
                     survey.problems.push(Problem::new(&full, message));
                 }
                 true => survey.leave(

@@ -50,7 +50,7 @@ pub(super) fn join(
     let Some(app) = named(&deployment.apps, unit) else { return (own, Vec::new()) };
     match app_dir(contents, unit, app) {
         Ok(AppDir { directory, file, is_named }) => {
-            let how = if is_named { "what" } else { "most like what" };
+            let how = if is_named { "what" } else { "the closest match to what" };
             let why = format!("{} is {how} gunicorn loads", file.display());
             survey.take(&directory, "application", Some(&unit.path), Some(why));
             own.requirements = required(sources, contents, unit, &directory, survey);
@@ -127,7 +127,7 @@ fn gunicorn_conf(
             for file in alike {
                 let wanted = wanted.display();
                 let unit = unit.path.display();
-                survey.leave(file, format!("{unit} names {wanted}, and {all} fit alike"));
+                survey.leave(file, format!("{unit} names {wanted}, and {all} match equally well"));
             }
             None
         }
@@ -180,7 +180,10 @@ fn environment(here: &Here, unit: &AppUnit, app: &App, survey: &mut Survey) -> V
             }
             Ok(None) => match here.environment {
                 [only] if here.sole && lines.len() == 1 => {
-                    let why = format!("the unit names {said}, and there is no other one here");
+                    let why = format!(
+                        "the unit names {said}, and this is the only file of that \
+                                       kind here"
+                    );
                     survey.take(only, "environment file", Some(&unit.path), Some(why));
                     found.push(only.clone());
                 }
@@ -190,7 +193,8 @@ fn environment(here: &Here, unit: &AppUnit, app: &App, survey: &mut Survey) -> V
                 let all = listed(alike.iter().copied());
                 for file in alike {
                     let unit = unit.path.display();
-                    survey.leave(file, format!("{unit} names {said}, and {all} fit alike"));
+                    survey
+                        .leave(file, format!("{unit} names {said}, and {all} match equally well"));
                 }
             }
         }

@@ -117,13 +117,8 @@ fn sockets(contents: &Contents, sites: &mut [UnitsOfHost], survey: &mut Survey) 
                 Err(alike) => {
                     let all = listed(alike.iter().copied());
                     for file in alike {
-                        survey.leave(
-                            file,
-                            format!(
-                                "{all} have the same name, and are equally \
-                             near"
-                            ),
-                        );
+                        survey
+                            .leave(file, format!("{all} have the same name and are equally near"));
                     }
                 }
             }
@@ -208,7 +203,7 @@ fn settle(web: &[WebFile], site: &mut UnitsOfHost, survey: &mut Survey) -> Vec<u
             (true, false) => site.web.push(index),
             (false, true) => {
                 let why = format!(
-                    "it is checked by itself: it defines {both} like {}, which leads to the unit",
+                    "it is checked on its own: it defines {both} like {}, which leads to the unit",
                     other.path.display()
                 );
                 survey.leave(&file.path, why);
@@ -216,10 +211,11 @@ fn settle(web: &[WebFile], site: &mut UnitsOfHost, survey: &mut Survey) -> Vec<u
             }
             _ => {
                 let (one, two) = (file.path.display(), other.path.display());
-                let why = format!("it is checked by itself: it defines {both} like {two}");
+                let why = format!("it is checked on its own: it defines {both} like {two}");
                 survey.leave(&file.path, why);
                 unknown.get_or_insert(format!(
-                    "{one} and {two} both define {both}, and which of them is installed is not known"
+                    "{one} and {two} both define {both}, and it is not known which of them is \
+                     installed"
                 ));
                 out.push(index);
             }
@@ -276,12 +272,13 @@ fn by_themselves(
     }
     if any && !any_app {
         let mut message =
-            "no unit that runs gunicorn was found: nginx's files are checked by themselves"
+            "no unit that runs gunicorn was found: nginx's files are checked on their own"
                 .to_owned();
         let hidden = contents.ignored_units.first();
         if let Some(unit) = hidden {
             message.push_str(&format!(
-                "; {} was left out, as .gitignore names it and git does not track it: --unit names it",
+                "; {} was left out, because .gitignore names it and git does not track it: --unit \
+                 checks it",
                 unit.display()
             ));
         }

@@ -48,9 +48,13 @@ pub(super) fn find(sources: &Sources, contents: &Contents, survey: &mut Survey) 
                             Some(format!("it starts {}, which runs gunicorn", script.display()));
                         found.push(unit(why));
                     }
-                    None => {
-                        survey.leave(path, format!("whether it runs gunicorn is not known: {why}"))
-                    }
+                    None => survey.leave(
+                        path,
+                        format!(
+                            "it is not known whether it runs gunicorn: \
+                                                    {why}"
+                        ),
+                    ),
                 }
             }
             _ => found.push(unit(None)),

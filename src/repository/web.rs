@@ -64,8 +64,8 @@ pub(super) fn read_all(
     for snippet in contents.snippets.iter().filter(|path| around(path).is_none()) {
         survey.leave(
             snippet,
-            "it counts only if an nginx file includes it, and none here does by a path that leads \
-             to it",
+            "it counts only if an nginx file includes it, and no file here includes it by a path \
+             that leads to it",
         );
     }
     found

@@ -164,7 +164,7 @@ fn a_parent_that_nobody_has_is_shown_where_it_is_named() {
     on("[('shop', '0001_initial'), ('auth', '0099_future')]").only("R705").says("auth.0099_future");
     on("[('shop', '0001_initial'), ('gone', '0001_initial')]")
         .only("R705")
-        .says("and no application of INSTALLED_APPS has the label gone");
+        .says("but no application of INSTALLED_APPS has the label gone");
     on("[('shop', '0001_initial'), ('gone', '__first__')]")
         .only("R705")
         .says("ends in a ValueError");
@@ -221,7 +221,7 @@ fn a_circle_and_what_is_no_migration() {
 fn a_directory_that_is_no_package_is_passed_over_by_django() {
     let seen = first().remove("/srv/myapp/releases/2026-04-21/shop/migrations/__init__.py").check();
     let found = seen.only("R705");
-    found.is(Severity::Error).says("exits 0 and does not apply the migration of shop");
+    found.is(Severity::Error).says("exits 0 but does not apply the migration of shop");
     found.says("has no __init__.py");
     let none = project().remove("/srv/myapp/releases/2026-04-21/shop/migrations/__init__.py");
     none.in_release("shop/migrations/README.py", "").check().passes("R705");
@@ -501,7 +501,7 @@ fn ten_thousand_migrations_cost_little() {
 fn what_follows_itself_is_a_circle() {
     let own = migration("[('shop', '0001_initial'), ('shop', '0002_x')]", "");
     let seen = first().in_release(&file("0002_x"), own).check();
-    seen.only("R705").says("in a circle, shop.0002_x after shop.0002_x");
+    seen.only("R705").says("in a cycle, shop.0002_x after shop.0002_x");
     // It follows what it replaces, which is gone.
     let text = migration("[('shop', '0002_x')]", "    replaces = [('shop', '0002_x')]\n");
     let seen = project().in_release(&file("0001_squashed"), text).check();

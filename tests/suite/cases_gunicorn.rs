@@ -68,7 +68,7 @@ fn at(found: &Hit) -> (&str, usize) {
 fn one_worker_is_reported_where_the_number_is_decided() {
     let short = started("-w1 wsgi:app").check();
     assert_eq!(at(short.only("G201")), (DROP_IN, 3));
-    assert!(short.only("G201").message.ends_with("the command line starts 1 worker"));
+    assert!(short.only("G201").message.ends_with("the command line asks for 1 worker"));
 
     // The last flag wins; a file that says more does not help.
     let last = started("-w 4 --workers=1 wsgi:app").file(CONFIG, "workers = 8\n").check();
@@ -95,7 +95,7 @@ fn a_variable_decides_and_its_value_is_not_shown() {
     let file = started("wsgi:app").file("/etc/myapp.env", environment).check();
     let found = file.only("G201");
     assert_eq!(at(found), ("/etc/myapp.env", 3));
-    assert!(found.message.contains("WEB_CONCURRENCY starts fewer than 2 workers"));
+    assert!(found.message.contains("WEB_CONCURRENCY asks for fewer than 2 workers"));
 
     // The weakest place of all: a configuration file beats it.
     let beaten = started("wsgi:app")

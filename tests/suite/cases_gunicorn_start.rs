@@ -399,8 +399,8 @@ fn a_logging_dictionary_is_judged_as_it_lies_over_gunicorns_own() {
         Case::healthy().in_release("gunicorn.conf.py", text).check()
     };
     for (inside, part) in [
-        (plain.to_owned(), "the logger gunicorn.error stays, but its handler error_console"),
-        (format!("{plain}, \"loggers\": {{}}"), "the root logger stays, but its handler console"),
+        (plain.to_owned(), "the logger gunicorn.error is kept, but the handler error_console"),
+        (format!("{plain}, \"loggers\": {{}}"), "the root logger is kept, but the handler console"),
         (
             format!(
                 r#"{plain}, "root": {{"handlers": ["plain"]}}, "loggers": {{"shop": {{"handlers": ["plian"]}}}}"#

@@ -252,7 +252,7 @@ fn the_file_of_a_socket_that_systemd_holds_is_made_anew_by_the_socket_unit_alone
         let gone = activated(&format!("{changes}\n- file /run/myapp/gunicorn.sock"));
         gone.only("S607")
             .is(Severity::Error)
-            .says("systemd listens on without it")
+            .says("systemd keeps listening without it")
             .helps("systemctl stop myapp myapp.socket && systemctl start myapp.socket myapp");
         activated(changes).passes("S607");
     }

@@ -225,7 +225,7 @@ fn timeouts_come_from_any_level_and_any_file() {
         )
     };
     let seen = slow().check();
-    seen.only("N306").at(ENABLED, 14).says("is 60 s").says("timeout 120 s").also_at(UNIT, 14);
+    seen.only("N306").at(ENABLED, 14).says("is 60 s").says("timeout is 120 s").also_at(UNIT, 14);
     let http = |time: &str| format!("proxy_read_timeout {time};");
     slow().replace("/etc/nginx/nginx.conf", "sendfile on;", &http("2m1s")).check().passes("N306");
     let equal = slow().replace("/etc/nginx/nginx.conf", "sendfile on;", &http("2m")).check();

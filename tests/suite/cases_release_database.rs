@@ -83,7 +83,7 @@ fn what_cannot_be_told_of_packages_is_skipped_and_hides_nothing() {
     let seen =
         Case::healthy().in_release("requirements.txt", "-e ./libraries/billing\nredis\n").check();
     assert_eq!(seen.only("R703").places.len(), 1);
-    assert!(seen.reasons("R703")[0].contains("without building it"), "{:?}", seen.skips);
+    assert!(seen.reasons("R703")[0].contains("without building the package"), "{:?}", seen.skips);
 
     let system = "home = /usr/bin\ninclude-system-site-packages = true\nversion = 3.11.2\n";
     let seen = Case::healthy()
@@ -138,7 +138,7 @@ fn a_circle_is_shown_with_all_its_files() {
         .in_release("migrations/versions/b.py", migration("bbbb00000002", "'aaaa00000001'", "pass"))
         .check();
     let found = seen.only("R705");
-    assert!(found.message.contains("in a circle"), "{}", found.message);
+    assert!(found.message.contains("in a cycle"), "{}", found.message);
     assert_eq!(found.places.len(), 2);
 }
 
@@ -296,7 +296,7 @@ fn what_a_release_adds_is_a_warning_where_the_database_was_not_asked() {
     let added = drop().file(&format!("{BEFORE}/a1_users.py"), USERS).check();
     let found = added.only("R706");
     assert_eq!(found.severity, Severity::Warning);
-    assert!(found.evidence[0].contains("2026-04-14 does not have it"), "{found:#?}");
+    assert!(found.evidence[0].contains("2026-04-14 lacks it"), "{found:#?}");
     // Older ones may be pending too.
     assert!(!added.reasons("R706").is_empty());
     let there = migration("b2e1d3c5f7a9", "'a1f0c2d4e6b8'", "op.drop_column('users', 'nickname')");

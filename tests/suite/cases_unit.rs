@@ -112,7 +112,7 @@ fn reloads_that_do_not_reload() {
         ("/bin/kill -s USR1 $MAINPID", "the old code keeps running"),
         ("/bin/kill -HUP -${MAINPID}", "process group"),
         ("/usr/bin/killall -HUP gunicorn", "killall"),
-        ("/bin/sh -c 'kill -HUP $(pgrep -o gunicorn)'", "by its name"),
+        ("/bin/sh -c 'kill -HUP $(pgrep -o gunicorn)'", "by a name"),
         ("/bin/systemctl restart myapp", "`restart`"),
         ("/bin/sh -c 'systemctl reload myapp.service'", "waits for itself"),
         ("/bin/true", "sends gunicorn no signal"),
@@ -349,7 +349,7 @@ fn in_a_repository_a_link_is_suspected_by_its_name() {
     let finding = seen.only("U113");
     assert_eq!(finding.severity, Severity::Warning);
     assert!(
-        finding.message.starts_with("if /srv/a/current is a link to a release (it was not read)")
+        finding.message.starts_with("if /srv/a/current is a link to a release (the path was not read)")
     );
     assert_eq!(place(finding), ("a.service", 4));
     assert_eq!(files(&[("a.service", &text("/srv/a/current/web", ""))]).of("U113").len(), 1);
@@ -680,7 +680,7 @@ fn a_default_with_a_colon_is_left_to_the_shell() {
     for (text, code) in [("${WORKERS:-3}", "U134"), ("${WORKERS:-3}", "G209")] {
         start(text).passes(code);
     }
-    start("${WORKERS-3}").only("U134").helps("$${WORKERS…} leaves it to the shell");
+    start("${WORKERS-3}").only("U134").helps("$${WORKERS…} to leave the expansion to the shell");
 }
 
 #[test]
@@ -771,7 +771,7 @@ fn what_another_unit_makes_before_is_no_failed_condition() {
     // Neither before it nor with a word about the path; and one that asks for the same.
     with(once, "").only("U138").says("/srv/myapp/ready, which does not exist");
     with(&format!("{asks}[Service]\nExecStart=/bin/true\n"), "").only("U138");
-    drop_in("[Unit]\nConditionPathExists=!/etc/passwd\n").only("U138").says("it exists");
+    drop_in("[Unit]\nConditionPathExists=!/etc/passwd\n").only("U138").says("the path exists");
 }
 
 #[test]

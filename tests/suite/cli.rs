@@ -135,7 +135,7 @@ fn files_without_a_unit_do_not_pass() {
     let environment = tree.at(ENVIRONMENT);
     let ran = run(&["check", "--env-file", environment.to_str().unwrap()]);
     exit(&ran, 3);
-    assert!(ran.stdout.contains("give the unit that uses it"), "{}", ran.all());
+    assert!(ran.stdout.contains("name the unit that uses it"), "{}", ran.all());
     let unit = tree.at(UNIT);
     let both = ["--unit", unit.to_str().unwrap(), "--env-file", environment.to_str().unwrap()];
     exit(&run(&[&["check"], &both[..]].concat()), 1);

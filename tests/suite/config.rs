@@ -91,9 +91,9 @@ fn an_accepted_finding_is_back_after_its_day_and_says_so() {
     let evidence = &outcome.findings[0].finding.evidence.last().unwrap().text;
     assert_eq!(
         evidence,
-        "back again: deploy-doctor.toml:1 accepted it until 2026-05-01 (goes in May)"
+        "the finding is back: deploy-doctor.toml:1 accepted it until 2026-05-01 (goes in May)"
     );
-    let says = "deploy-doctor.toml:1: the ignore of line-ignored ended on 2026-05-01: its finding \
+    let says = "deploy-doctor.toml:1: the ignore entry for line-ignored ended on 2026-05-01: its finding \
                 is back";
     assert_eq!(problems, [says]);
 
@@ -168,18 +168,18 @@ fn an_entry_that_holds_nothing_back_is_reported() {
     let says = |text: &str| judge(&host, Scope::Root, text, "2026-05-02").1;
     assert_eq!(
         says(&entry("rule = \"E401\"")),
-        ["deploy-doctor.toml:2: the ignore of E401 suppresses no finding: remove it"]
+        ["deploy-doctor.toml:2: the ignore entry for E401 suppresses no finding: remove it"]
     );
     assert_eq!(
         says(&entry("rule = \"E401\"\nuntil = 2026-05-01")),
-        ["deploy-doctor.toml:2: the ignore of E401 ended on 2026-05-01: remove it"]
+        ["deploy-doctor.toml:2: the ignore entry for E401 ended on 2026-05-01: remove it"]
     );
     // Nobody can say that it is not needed: the rule could not judge, or not all was looked at.
     assert_eq!(says(&entry("rule = \"P501\"")), Vec::<String>::new());
     let other = entry("rule = \"E401\"\napp = \"other\"");
     let given = Given { units: vec![UNIT.into()], ..Given::default() };
     assert_eq!(judge(&host, Scope::Files(given), &other, "").1, Vec::<String>::new());
-    let nobody = "the ignore of E401 suppresses no finding: no application is called other";
+    let nobody = "the ignore entry for E401 suppresses no finding: no application is called other";
     assert_eq!(says(&other), [format!("deploy-doctor.toml:2: {nobody}")]);
 }
 
@@ -248,7 +248,7 @@ fn both_sides_are_held_against_the_expected_upstream() {
     assert_eq!(finding.severity, Severity::Warning);
     assert_eq!(
         finding.message,
-        "myapp.service is not reached where it should be: nginx should connect to \
+        "myapp.service is not reached at the expected address: nginx is expected to connect to \
          unix:/run/other.sock, but gunicorn listens on unix:/run/myapp/gunicorn.sock"
     );
     assert_eq!(finding.labels[1].note, "expected here");
@@ -308,7 +308,7 @@ fn every_fault_is_told_with_its_line_and_what_was_meant() {
              `exec-reload-missing`?); `deploy-doctor rules` lists them",
         ),
         ("[[app]]\n\nnam = \"x\"\n", "3: no such key in [[app]]: `nam`; did you mean `name`?"),
-        ("[[app]]\n", "1: [[app]] has no `name`: the unit's, with or without .service"),
+        ("[[app]]\n", "1: [[app]] has no `name`: write the unit's name, with or without .service"),
         ("[[app]]\nname = \"a/b\"\n", "2: `name` in [[app]] is not a unit name"),
         ("[app]\nname = \"x\"\n", "1: `app` is a list of tables, written [[app]]"),
         ("[[app]]\nname = \"x\"\nunit = \"y\"\n", "3: `unit` in [[app]] is a list of strings"),

@@ -169,7 +169,7 @@ fn what_may_be_a_secret_is_not_written_anew() {
         assert_eq!(actions.iter().find(moves), None);
         let shown = editor.shown[&env].iter().find(|one| one["code"] == "E403").unwrap();
         let message = shown["message"].as_str().unwrap();
-        assert!(message.contains("deploy-doctor fix shows it"), "{message}");
+        assert!(message.contains("deploy-doctor fix shows the change"), "{message}");
         editor.close();
     }
 }

@@ -376,7 +376,7 @@ fn of_two_nginx_files_for_one_place_none_is_guessed() {
     shop.write("deploy/staging.conf", &site.replace("listen 80", "listen 80 backlog=9"));
     let open = shop.check(&["."]);
     let why = &reasons(&open, "N301")[0];
-    assert!(why.contains("which of them is installed is not known"), "{why}");
+    assert!(why.contains("it is not known which of them is installed"), "{why}");
     assert!(why.contains("the server shop.example.com on 0.0.0.0:80"), "{why}");
     assert_eq!(found(&open), [], "{open:#}");
     // Each is judged by itself.
@@ -438,7 +438,7 @@ fn of_two_environment_files_the_one_with_the_units_name_counts() {
     // Two that fit alike are none.
     shop.rename("deploy/shop.env.example", "a/shop.env.example");
     shop.write("b/shop.env.example", "SECRET_KEY=\n");
-    assert!(shop.left("b/shop.env.example").contains("fit alike"));
+    assert!(shop.left("b/shop.env.example").contains("match equally well"));
     assert!(!shop.taken().iter().any(|(_, what)| what == "environment file"));
 }
 
@@ -467,7 +467,7 @@ fn units_that_run_something_else_are_left_out() {
     shop.write("deploy/empty.service", "# nothing yet\n");
     assert_eq!(names(&shop.check(&["."])), ["shop.service"]);
     assert!(shop.left("deploy/worker.service").contains("does not run gunicorn"));
-    assert!(shop.left("deploy/job.service").contains("whether it runs gunicorn is not known"));
+    assert!(shop.left("deploy/job.service").contains("it is not known whether it runs gunicorn"));
     assert!(shop.left("deploy/empty.service").contains("no [Service]"));
     // The script is here, and runs it.
     shop.write("bin/serve.sh", "#!/bin/sh\nexec gunicorn shop.wsgi:app\n");
@@ -661,7 +661,7 @@ fn what_git_holds_is_looked_at_whatever_gitignore_says() {
     // Nobody's work: the rules count, and what they leave out is told.
     let ran = shop.run(&["check", "."]);
     assert_eq!(ran.code, Some(3), "{}{}", ran.stdout, ran.stderr);
-    assert!(ran.stdout.contains("--unit names it"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("--unit checks it"), "{}", ran.stdout);
     assert!(shop.left("deploy/shop.service").contains(".gitignore"));
     if !git(&["init", "-q"]) {
         eprintln!("SKIPPED: there is no git here; it would have shown what its index changes");

@@ -134,8 +134,8 @@ fn a_name_in_the_settings_that_no_unit_of_the_repository_has_is_told() {
     let notes = notes(&ran);
     let told = "2: wbe: no unit of this name runs gunicorn here; did you mean `web`?";
     assert!(notes.iter().any(|note| note == told), "{notes:?}");
-    let told = "the ignore of U101 suppresses no finding: no application is called wbe; did you \
-                mean `web`?";
+    let told = "the ignore entry for U101 suppresses no finding: no application is called wbe; did \
+                you mean `web`?";
     assert!(notes.iter().any(|note| note == &format!("4: {told}")), "{notes:?}");
     let ran = work.here(&["config", "check"]);
     assert_eq!(ran.code, Some(3), "{}", ran.all());

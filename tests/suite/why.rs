@@ -41,7 +41,7 @@ fn each_state_says_where_it_comes_from() {
     assert_eq!(shown(Known::Observed(1, "/proc")), r#"{"observed":1}"#);
     assert_eq!(
         shown(Known::Unknown(Why::not_live())),
-        r#"{"unknown":"only a living host shows this"}"#
+        r#"{"unknown":"only a live host shows this"}"#
     );
     assert_eq!(Whose::gunicorn(Some("23.0.0".into())).to_string(), "gunicorn 23.0.0");
     assert!(!Known::Observed(1, "/proc").is_set());

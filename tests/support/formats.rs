@@ -191,7 +191,7 @@ pub fn count(format: Format, text: &str) -> Counts {
         }
         Format::Github => {
             let more = |word: &str| {
-                let told = text.split("besides there are ").nth(1).unwrap_or_default();
+                let told = text.split("in addition there are ").nth(1).unwrap_or_default();
                 let told = told.lines().next().unwrap_or_default();
                 number_before(told, &format!(" more {word}"))
             };

@@ -102,7 +102,7 @@ fn why(left: &Left) -> String {
             None => by_hand,
         },
         Reason::Unsafe => {
-            format!("--unsafe would: {} (it changes more than the fault)", fix.title)
+            format!("--unsafe would also: {} (this changes more than the fault)", fix.title)
         }
         Reason::Declined => "not taken".to_owned(),
         Reason::Impossible(why) => format!("not fixed here: {why}\n{by_hand}"),

@@ -179,8 +179,8 @@ fn stands_in(place: &WhereArguments, paths: &[PathBuf]) -> Result<(), CommandErr
     match paths.iter().find(|path| !inside(path)) {
         None => Ok(()),
         Some(other) => Err(CommandError::usage(format!(
-            "the last change was made elsewhere, to {}: undo it from there, or without a directory \
-             by `deploy-doctor fix --undo`",
+            "the last change was made elsewhere, to {}: undo it from there, or run `deploy-doctor \
+             fix --undo` without a directory",
             shown_path(other)
         ))),
     }

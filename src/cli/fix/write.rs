@@ -201,7 +201,7 @@ fn after_failed_action(
 ) -> Result<Exit, CommandError> {
     if down.is_empty() {
         print(
-            "The files stay changed: everything that ran before still runs. Repair the cause, then \
+            "The files stay changed: everything that was running still is. Repair the cause, then \
              run the steps again.\n",
         )?;
         return Ok(Exit::Findings);

@@ -123,7 +123,8 @@ fn kept(out: &mut String, series: &SeriesReport) {
     if kept.reused == 0 && series.total.ok > 1 {
         let _ = writeln!(
             out,
-            "  kept: the server keeps no connections, so this was a second series of new ones"
+            "  kept: the server keeps no connections open, so this was a second series of new \
+             connections"
         );
         return;
     }

@@ -70,7 +70,7 @@ pub fn defaults(model: &Model, server: &Server) -> Result<Vec<(Address, ServerId
     for address in server.addresses() {
         let served = model.serve(&address, NOBODY);
         if !served.unknown.is_empty() {
-            return Err(Why::not_understood("which server is the default is not known"));
+            return Err(Why::not_understood("it is not known which server is the default"));
         }
         found.extend(served.server.map(|default| (address, default)));
     }

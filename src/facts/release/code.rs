@@ -376,7 +376,7 @@ impl<'a> CodeReader<'a> {
             Found::Missing(name) => match self.judge.is_nowhere(&self.graph, &name) {
                 Ok(()) => Ok(None),
                 Err(Some(why)) => Err(why),
-                Err(None) => Err(Why::not_understood(format!("{name} is put together by hand"))),
+                Err(None) => Err(Why::not_understood(format!("{name} is put together in code"))),
             },
         }
     }

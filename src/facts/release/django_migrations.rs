@@ -65,7 +65,7 @@ impl DjangoMigrations {
         Printed::read(printed).is_some_and(|printed| printed.applied.is_empty())
     }
 
-    /// The migrations that the release before does not hold.
+    /// The migrations that the previous release does not hold.
     pub fn added_to(&self, earlier: &EarlierDjango) -> Result<Pending<'_>, Why> {
         let is_new = |app: &str, migration: &Migration| {
             let key = Key { app: app.to_owned(), name: migration.name.clone() };
@@ -290,7 +290,10 @@ impl MigrationsReader<'_, '_> {
         }
         let ways: [&[u8]; 3] = [b"globals()", b"locals()", b"exec("];
         if ways.iter().any(|way| memmem::find(&file.bytes, way).is_some()) {
-            self.open(&format!("{} may change settings out of sight", path.display()));
+            self.open(&format!(
+                "{} may change settings in a way that cannot be seen",
+                path.display()
+            ));
         }
         Ok(python::parse(&file, self.version))
     }
@@ -298,7 +301,7 @@ impl MigrationsReader<'_, '_> {
     /// The application behind an entry of INSTALLED_APPS.
     fn app(&mut self, entry: &Spanned<String>) -> Result<AppName, String> {
         let name = entry.value.as_str();
-        let unknown = || format!("which application {name} of INSTALLED_APPS is, is not known");
+        let unknown = || format!("it is not known which application {name} of INSTALLED_APPS is");
         match self.graph.finder.find(name) {
             Found::File(path, _) if !path.ends_with("__init__.py") => Ok(AppName::plain(name)),
             Found::File(..) | Found::Namespace(_) => {
@@ -459,7 +462,7 @@ impl MigrationsReader<'_, '_> {
     }
 }
 
-/// The migrations of the release before the current one, which lie in it where the current one's
+/// The migrations of the previous release the current one, which lie in it where the current one's
 /// lie.
 pub(super) fn of_earlier(
     sources: &Sources,
@@ -478,7 +481,7 @@ pub(super) fn of_earlier(
     // Releases are named so that they sort: by date or number.
     let before = releases.iter().filter(|release| release.path < link.resolved);
     let Some(release) = before.max_by(|a, b| a.path.cmp(&b.path)) else {
-        return Known::Unknown(Why::not_there("there is no release before this one"));
+        return Known::Unknown(Why::not_there("there is no previous release"));
     };
     let mut names = HashSet::new();
     for (app, found) in &migrations.project.apps {
@@ -499,7 +502,7 @@ pub(super) fn of_earlier(
         names.extend(files.map(|(name, _)| Key { app: app.clone(), name: name.to_owned() }));
     }
     if names.is_empty() {
-        return Known::Unknown(Why::not_there("the release before has no migrations"));
+        return Known::Unknown(Why::not_there("the previous release has no migrations"));
     }
-    Known::Observed(EarlierDjango { release: release.path.clone(), names }, "the release before")
+    Known::Observed(EarlierDjango { release: release.path.clone(), names }, "the previous release")
 }

@@ -126,7 +126,7 @@ fn words(printed: &str) -> Vec<&str> {
     words
 }
 
-/// The migrations of the release before the current one, which lie in it where the current one's
+/// The migrations of the previous release the current one, which lie in it where the current one's
 /// lie.
 pub(super) fn of_earlier(
     sources: &Sources,
@@ -144,7 +144,7 @@ pub(super) fn of_earlier(
     // Releases are named so that they sort: by date or number.
     let before = releases.iter().filter(|release| release.path < link.resolved);
     let Some(release) = before.max_by(|a, b| a.path.cmp(&b.path)) else {
-        return Known::Unknown(Why::not_there("there is no release before this one"));
+        return Known::Unknown(Why::not_there("there is no previous release"));
     };
     let inside = |root: &Path| {
         let rest = root.strip_prefix(&link.path).or_else(|_| root.strip_prefix(&link.resolved));
@@ -155,10 +155,10 @@ pub(super) fn of_earlier(
     match read(sources, &roots, &mut Vec::new()) {
         Known::Unknown(why) => Known::Unknown(why),
         Known::Value(Some(found), _) if !found.revisions.faults.is_empty() => Known::Unknown(
-            Why::not_understood("a migration of the release before was not understood"),
+            Why::not_understood("a migration of the previous release was not understood"),
         ),
         Known::Value(None, _) | Known::Default(None, _) | Known::Observed(None, _) => {
-            Known::Unknown(Why::not_there("the release before has no migrations"))
+            Known::Unknown(Why::not_there("the previous release has no migrations"))
         }
         Known::Value(Some(found), _)
         | Known::Default(Some(found), _)
@@ -167,7 +167,7 @@ pub(super) fn of_earlier(
             let revisions = revisions.map(|revision| revision.id.value).collect();
             Known::Observed(
                 Earlier { release: release.path.clone(), revisions },
-                "the release before",
+                "the previous release",
             )
         }
     }

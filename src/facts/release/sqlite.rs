@@ -51,7 +51,7 @@ pub(super) fn read(
         let absolute = match (name.is_absolute(), gunicorn.settings.chdir().get()) {
             (true, _) if !name.starts_with(super::django_settings::HERE) => name.clone(),
             (false, Ok(here)) if machine.whole => tidy(&here.join(name)),
-            _ => return Known::Unknown(Why::depends("where the database will be is not known")),
+            _ => return Known::Unknown(Why::depends("it is not known where the database will be")),
         };
         return known(&absolute, django.sqlite.span(), None);
     }

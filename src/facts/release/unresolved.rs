@@ -144,7 +144,7 @@ impl Judge<'_> {
             && !standard_library::covers(self.version)
         {
             let why = format!(
-                "what the library of Python {}.{} has is not known",
+                "it is not known what the library of Python {}.{} contains",
                 version.major, version.minor
             );
             return Err(Some(Why::depends(why)));
@@ -184,7 +184,7 @@ impl Judge<'_> {
                 return Err(Some(Why::depends(why)));
             }
             if owner == Owner::Installed && !self.is_recorded(package) {
-                let why = format!("no RECORD says that {} is whole", path.display());
+                let why = format!("no RECORD shows that {} is complete", path.display());
                 return Err(Some(Why::depends(why)));
             }
             if owner == Owner::Installed

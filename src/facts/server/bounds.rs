@@ -68,7 +68,7 @@ fn activated(sockets: &[Unit], launch: Option<&Launch>) -> Known<Vec<Bound>> {
     // Behind a shell that stays, LISTEN_PID is the shell's: gunicorn ignores the sockets.
     if launch.is_some_and(|launch| launch.stays() != Stays::Never) {
         return Known::Unknown(Why::not_understood(
-            "whether a wrapper hands the sockets on is not known",
+            "it is not known whether a wrapper passes the sockets on",
         ));
     }
     let mut found = Vec::new();

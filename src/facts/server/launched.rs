@@ -95,7 +95,7 @@ fn started(
     match see_through(&words, &context) {
         // Beside the unit that serves: it looks at the settings before a start or a reload.
         Ok(launch) if once && only_looks(&launch) => {
-            Launched::Other("it only lets gunicorn check its settings, Type=oneshot".to_owned())
+            Launched::Other("it only makes gunicorn check its settings, Type=oneshot".to_owned())
         }
         Ok(mut launch) => {
             if command.line.prefixes.user_shell {

@@ -91,7 +91,7 @@ impl App {
                 let list = raw.span().ok_or_else(|| Why::not_there("the list is not in a file"))?;
                 writings.item_of_list(name, value, list)
             }
-            _ => Err(Why::not_understood(format!("where {name} is written cannot be told"))),
+            _ => Err(Why::not_understood(format!("it is not known where {name} is written"))),
         })
     }
 }

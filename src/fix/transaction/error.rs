@@ -48,7 +48,11 @@ impl fmt::Display for Why {
             Self::AppendOnly => f.write_str("is append-only (chattr +a)"),
             Self::ReadOnly => f.write_str("is on a file system that is mounted read-only"),
             Self::HardLinks(count) => {
-                write!(f, "has {count} names (hard links), which would all get the owner and mode")
+                write!(
+                    f,
+                    "has {count} names (hard links), all of which would get the owner and \
+                           mode"
+                )
             }
             Self::TooLarge => f.write_str("is too large to be changed"),
             Self::KindChange => f.write_str("cannot become a different kind of file in one change"),

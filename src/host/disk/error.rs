@@ -72,7 +72,7 @@ impl fmt::Display for DiskErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NotFound => "no such file or directory",
-            Self::Exists => "there is something of this name already",
+            Self::Exists => "something with this name exists already",
             Self::PermissionDenied => "permission denied",
             Self::ReadOnly => "the file system is mounted read-only",
             Self::Full => "no space left on the device",
@@ -80,7 +80,7 @@ impl fmt::Display for DiskErrorKind {
             Self::NotADirectory => "not a directory",
             Self::NotEmpty => "the directory is not empty",
             Self::Unsupported => "the file system does not support this",
-            Self::Replaced => "was replaced meanwhile",
+            Self::Replaced => "was replaced in the meantime",
             Self::TooLarge => "too large",
             Self::Locked { holder } => return write!(f, "locked by {holder}"),
             Self::Other(text) => text,

@@ -111,7 +111,7 @@ impl<'c> Server<'c> {
         }
         match message {
             Incoming::Request { id, .. } if cancelled.contains(&id.to_string()) => {
-                self.send(refusal(&id, ErrorCode::Cancelled, "the client took it back"));
+                self.send(refusal(&id, ErrorCode::Cancelled, "the client cancelled it"));
             }
             Incoming::Request { id, method, params } => {
                 let message = match self.answer(&method, &params) {
@@ -139,10 +139,10 @@ impl<'c> Server<'c> {
         match (self.phase, method) {
             (Phase::New, "initialize") => Ok(self.initialize(params)),
             (Phase::New, _) => {
-                Err((ErrorCode::NotInitialized, "`initialize` comes first".to_owned()))
+                Err((ErrorCode::NotInitialized, "`initialize` must come first".to_owned()))
             }
             (Phase::Stopped, _) => {
-                Err((ErrorCode::InvalidRequest, "after `shutdown` comes `exit`".to_owned()))
+                Err((ErrorCode::InvalidRequest, "only `exit` may follow `shutdown`".to_owned()))
             }
             (_, "initialize") => {
                 Err((ErrorCode::InvalidRequest, "the session has begun already".to_owned()))

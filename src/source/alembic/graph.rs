@@ -243,7 +243,7 @@ impl Revisions {
             return Err(Unknown(format!("{id} follows {parent}, which no file contains")));
         }
         match self.cycles().first().and_then(|cycle| cycle.first()) {
-            Some(id) => Err(Unknown(format!("{id} follows itself in a circle"))),
+            Some(id) => Err(Unknown(format!("{id} depends on itself through a cycle"))),
             None => Ok(()),
         }
     }

@@ -212,7 +212,8 @@ impl Project {
                     Holds::Yes => {}
                     _ if replaced.contains(key) => {}
                     Holds::Unknown(why) => {
-                        unknown.get_or_insert(format!("whether there is {key}: {why}"));
+                        unknown
+                            .get_or_insert(format!("it is not known whether {key} exists: {why}"));
                     }
                     holds @ (Holds::No | Holds::NoApp) => found.push(Missing {
                         app: node.app,
@@ -294,9 +295,11 @@ impl Project {
                 let pair = |at: &usize| nodes.list.get(*at).map(|n| (n.app, n.migration));
                 Ok(Some(cycle.iter().filter_map(pair).collect()))
             }
-            _ => Err("whether migrations follow each other in a circle depends on which squashed \
-                 ones the database has applied"
-                .into()),
+            _ => {
+                Err("whether migrations depend on each other in a cycle depends on which squashed \
+                      ones the database has applied"
+                    .into())
+            }
         }
     }
 
@@ -425,7 +428,7 @@ impl<'p> Nodes<'p> {
     /// Those that are not applied, in an order in which they can be.
     fn left(&self, applied: &HashSet<usize>) -> Result<Vec<(&'p str, &'p Migration)>, String> {
         let graph = self.graph(&Mode::Applied(applied));
-        let order = graph.order().ok_or("migrations follow each other in a circle")?;
+        let order = graph.order().ok_or("migrations depend on each other in a cycle")?;
         Ok(order
             .into_iter()
             .filter(|at| !applied.contains(at))

@@ -284,7 +284,11 @@ impl<'t> ArgumentReader<'t> {
         }
         let anything = self.unsettled;
         self.out.application = match anything {
-            true => Application::Unknown("the word before it is not known and may take it".into()),
+            true => Application::Unknown(
+                "the word before is not known and may take this as its \
+                                          value"
+                    .into(),
+            ),
             false => Application::Given(word.clone()),
         };
         if word.many {

@@ -205,7 +205,11 @@ impl<'r> Work<'_, 'r> {
         let Some(name) = &requirement.name else {
             return match self.installed_from(requirement) {
                 true => Fit::Fits,
-                false => Fit::Unknown("the package's name is not known without building it".into()),
+                false => Fit::Unknown(
+                    "the package's name is not known without building the \
+                                       package"
+                        .into(),
+                ),
             };
         };
         let mut versions = Vec::new();

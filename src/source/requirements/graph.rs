@@ -80,7 +80,10 @@ impl Graph {
             queued[from] = false;
             let source = conditions[from].clone();
             for (to, marker) in self.edges.get(from).into_iter().flatten() {
-                steps = steps.checked_sub(1).ok_or("the conditions of the lock do not settle")?;
+                steps = steps.checked_sub(1).ok_or(
+                    "the conditions of the lock could not be worked \
+                                                    out",
+                )?;
                 if spread(&source, marker, &mut conditions[*to]) && !queued[*to] {
                     queued[*to] = true;
                     todo.push_back(*to);

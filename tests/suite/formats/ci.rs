@@ -33,7 +33,7 @@ fn github_gets_errors_first_at_most_ten_of_a_kind_and_the_rest_in_words() {
             .collect();
         let wanted = [vec!["error"; 10], vec!["warning"; 10]].concat();
         assert_eq!(kinds, wanted, "{text}");
-        assert!(text.contains("besides there are 3 more errors and 1 more warning:"), "{text}");
+        assert!(text.contains("in addition there are 3 more errors and 1 more warning:"), "{text}");
         // None is lost: those that are no annotation stand in the log.
         assert!((0..13).all(|n| text.contains(&format!("no {n}"))), "{text}");
         assert!(text.ends_with("deploy-doctor: 13 errors, 11 warnings\n"), "{text}");

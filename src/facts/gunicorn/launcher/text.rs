@@ -283,7 +283,9 @@ fn stays(
     match execs {
         Some(Some(true)) if simple && trapped => Stays::Depends("a trap was set".into()),
         Some(Some(true)) if simple => Stays::Never,
-        Some(None) if simple => Stays::Depends("whether the shell is bash or dash".into()),
+        Some(None) if simple => {
+            Stays::Depends("it is not known whether the shell is bash or dash".into())
+        }
         _ => Stays::Always,
     }
 }

@@ -114,7 +114,7 @@ fn one(
     };
     let key_fits = match (&chain, &key) {
         (Known::Unknown(why), _) => Known::Unknown(why.clone()),
-        (_, None) => Known::Unknown(Why::not_understood("which key is its own is not known")),
+        (_, None) => Known::Unknown(Why::not_understood("it is not known which key is its own")),
         (chain, Some((_, key))) => match (chain.ok(), host.read(key, LIMIT)) {
             (Some(chain), Ok(bytes)) => match chain.fits(&bytes) {
                 Some(fits) => Known::Value(fits, Origin::Path(key.clone())),

@@ -205,7 +205,7 @@ impl<'a> Evaluator<'a> {
             "dotenv.load_dotenv" => Some(self.dotenv_call(&given)),
             "dotenv.find_dotenv" => Some(self.dotenv_search(&given)),
             // Reads the file and sets nothing.
-            "dotenv.dotenv_values" => Some(Value::Unknown("what a `.env` holds".into())),
+            "dotenv.dotenv_values" => Some(Value::Unknown("the contents of a `.env`".into())),
             "int" | "float" | "bool" | "str" => return self.convert(name, given, at),
             "min" | "max" => extreme(name, &given.values),
             "len" => match first {
@@ -285,7 +285,7 @@ impl<'a> Evaluator<'a> {
         };
         match value {
             Some(value) => Evaluated { value, secret },
-            None => Evaluated::unknown("where a path leads is not known"),
+            None => Evaluated::unknown("it is not known where a path leads"),
         }
     }
 

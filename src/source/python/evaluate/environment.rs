@@ -282,7 +282,7 @@ impl<'a> Evaluator<'a> {
 
     /// `find_dotenv(filename, raise_error_if_not_found, usecwd)`.
     pub(super) fn dotenv_search(&mut self, given: &Given) -> Value {
-        let unknown = || Value::Unknown("where `find_dotenv()` ends is not known".into());
+        let unknown = || Value::Unknown("it is not known which file `find_dotenv()` finds".into());
         let name = match given.argument(0, "filename") {
             None => ".env".to_owned(),
             Some(Value::Str(name)) => name.clone(),
@@ -348,7 +348,7 @@ impl<'a> Evaluator<'a> {
         let read = match &found {
             Some(Some(path)) => (self.surroundings.read)(std::path::Path::new(path)),
             Some(None) => FileText::Missing,
-            None => FileText::Unknown("where `load_dotenv()` looks is not known".into()),
+            None => FileText::Unknown("it is not known where `load_dotenv()` looks".into()),
         };
         match (read, overrides) {
             (FileText::Text(text), Some(overrides)) => {
