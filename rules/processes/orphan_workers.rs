@@ -77,20 +77,17 @@ fn report(app: &App, orphans: &[&Orphan], at: Option<&Endpoint>, served: bool, o
     };
     let consequence = match (at, served) {
         (Some(at), true) => format!(
-            "old code is served alongside the new: {who} from an earlier start {go} on running \
-             without a master and listening on {at}"
+            "old code is served alongside the new: {who} from an earlier start {go} without a \
+             master, listening on {at}"
         ),
         (Some(at), false) => format!(
-            "gunicorn cannot start while {who} {go} on running without a master and holding {at}; \
-             what they still serve is old code"
+            "gunicorn cannot start while {who} {go} without a master, holding {at}; what they \
+             still serve is old code"
         ),
-        (None, false) => format!(
-            "the site has no gunicorn master: only {who} {go} on running \
-                                  without one"
-        ),
+        (None, false) => format!("the site has no gunicorn master: only {who} {go}, without one"),
         (None, true) => format!(
-            "{who} from an earlier start {go} on running without a master: they keep memory and \
-             connections, and no reload or restart reaches them"
+            "{who} from an earlier start {go} without a master: they keep memory and connections, \
+             and no reload or restart reaches them"
         ),
     };
     let stem = app.stem();

@@ -349,7 +349,9 @@ fn in_a_repository_a_link_is_suspected_by_its_name() {
     let finding = seen.only("U113");
     assert_eq!(finding.severity, Severity::Warning);
     assert!(
-        finding.message.starts_with("if /srv/a/current is a link to a release (the path was not read)")
+        finding
+            .message
+            .starts_with("if /srv/a/current is a link to a release (the path was not read)")
     );
     assert_eq!(place(finding), ("a.service", 4));
     assert_eq!(files(&[("a.service", &text("/srv/a/current/web", ""))]).of("U113").len(), 1);
