@@ -1,4 +1,5 @@
-//! Hosts that nginx passes on and Django refuses, for N303: `ALLOWED_HOSTS` holds none of them.
+//! Hosts that nginx passes on and Django refuses because `ALLOWED_HOSTS` does not contain them:
+//! part of N303.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! The socket on which nginx should reach an application, from the settings file
+//! The socket on which nginx is expected to reach an application, from the settings file
 //! (`expected-upstream`): part of N301.
 
 use crate::facts::{App, Bound, Deployment, Endpoint, Why};

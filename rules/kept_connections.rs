@@ -1,5 +1,5 @@
-//! Whether nginx keeps its connections to an application open, which decides what a stopping worker
-//! takes with it.
+//! Whether nginx keeps its connections to an application open, which decides which requests are
+//! lost when a worker stops.
 
 use crate::facts::nginx::{BlockPlace, Model, Upstream, Version};
 use crate::facts::{App, Known, Why};

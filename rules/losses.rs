@@ -1,4 +1,5 @@
-//! What workers lost where a reload or `max_requests` replaced them, as `e2e/measure` counted it.
+//! How many requests were lost when a reload or `max_requests` replaced workers, as `e2e/measure`
+//! counted them.
 
 use crate::facts::gunicorn::Version;
 

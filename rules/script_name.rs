@@ -1,4 +1,4 @@
-//! Paths that nginx passes on and that do not begin with SCRIPT_NAME, for N305.
+//! Paths that nginx passes on although they do not begin with SCRIPT_NAME: part of N305.
 
 use crate::facts::nginx::{Destination, Location, LocationKind, Model};
 use crate::facts::{App, Deployment};

@@ -1,4 +1,4 @@
-//! The parts of a unit's line that are shell syntax, and plain text to systemd.
+//! The parts of a unit's line that are shell syntax, but only plain text to systemd.
 
 use crate::facts::App;
 use crate::facts::service::Word;

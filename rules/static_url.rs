@@ -1,5 +1,5 @@
-//! Static files that Django asks for where nginx does not serve them, for N312: `STATIC_URL` is not the
-//! location that leads to `STATIC_ROOT`.
+//! Django's pages request static files below a path where nginx does not serve them, because
+//! `STATIC_URL` is not the location that leads to `STATIC_ROOT`: part of N312.
 
 use crate::facts::front::location_title;
 use crate::facts::nginx::{Location, LocationKind, Model, StaticRoot};

@@ -1,5 +1,5 @@
-//! Runs the rules and makes up the verdict: which run, what is suppressed, what each item of the
-//! checklist comes to.
+//! Runs the rules and computes the verdict: which rules run, what is suppressed, and the status of
+//! each item of the checklist.
 
 mod anchor;
 mod baseline;

@@ -1,8 +1,7 @@
 //! deploy-doctor: what the next reload of a Flask + Gunicorn + Nginx + systemd site will do.
 //!
-//! The rooms, in the one order in which they may know of each other:
-//! host → source → facts → capture → repository → rule → rules → engine → config, report, fix,
-//! scaffold → probe → reload → lsp → cli.
+//! The layers, each of which may use only those before it: host → source → facts → capture →
+//! repository → rule → rules → engine → config, report, fix, scaffold → probe → reload → lsp → cli.
 
 #![warn(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 

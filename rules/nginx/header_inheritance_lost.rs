@@ -1,4 +1,4 @@
-//! `proxy_set_header` is inherited all or not at all.
+//! A location inherits all `proxy_set_header` lines or none.
 
 use crate::facts::nginx::{Destination, DirectiveRef, Model, WordRef};
 use crate::facts::{Passing, Why};

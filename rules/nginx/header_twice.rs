@@ -1,4 +1,4 @@
-//! One request header set twice for the same pass.
+//! One request header set twice in the same location.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,4 @@
-//! Servers and locations whose requests others take.
+//! Servers and locations that never get a request because others take them.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,4 @@
-//! nginx speaks HTTP/2 to gunicorn, which does not.
+//! nginx speaks HTTP/2 to a gunicorn that speaks only HTTP/1.
 
 use std::collections::HashSet;
 

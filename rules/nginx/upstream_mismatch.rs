@@ -1,4 +1,4 @@
-//! nginx on one socket, gunicorn on another.
+//! nginx connects to one socket, and gunicorn listens on another.
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
-//! Assignments within a text: `NAME=value` after `NAME=value`, in a unit, a file of variables or a
-//! shell's script.
+//! Assignments within a text: `NAME=value` after `NAME=value`, in a unit, an environment file or a
+//! shell script.
 
 use super::mask::{Masker, is_generated};
 use super::value::{name_length, part, value};

@@ -1,4 +1,4 @@
-//! The JSON document: its shape, its limits, and what is said of one that is not understood.
+//! The JSON document: its shape, its limits, and the errors for one that is not understood.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;

@@ -1,6 +1,6 @@
-//! Logs and what programs say. They may hold anything, so only what is recognised is kept: whole
-//! sentences of gunicorn, Python, systemd and nginx. Everything else is left out, word by word or
-//! line by line.
+//! Logs and the output of programs. They may contain anything, so only what is recognised is kept:
+//! whole sentences of gunicorn, Python, systemd and nginx. Everything else is left out, word by
+//! word or line by line.
 
 use serde_json::{Map, Value};
 

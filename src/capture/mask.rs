@@ -1,9 +1,9 @@
-//! The replacement for a secret: as many characters, so places stay, and the same for the same
-//! word, so equal values stay equal.
+//! The replacement for a secret: it has the same length, so that positions do not change, and is
+//! the same for the same word, so that equal values stay equal.
 //!
-//! A word is a run of letters and digits. What stands between words (quotes, `#`, `\`, `$`, `:`,
-//! `@`) is kept, because the reading of a file depends on it. A word's length is kept, and whether
-//! it has small letters, capitals and digits; nothing else, so nothing of it can be worked out.
+//! A word is a run of letters and digits. What is between words (quotes, `#`, `\`, `$`, `:`, `@`)
+//! is kept, because the reading of a file depends on it. A word's length is kept, and whether it
+//! has small letters, capitals and digits; nothing else, so nothing of it can be worked out.
 
 use std::collections::{HashMap, HashSet};
 

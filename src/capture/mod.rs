@@ -1,9 +1,9 @@
-//! One file with everything a check read, fit to be passed on: its content, its format, and the
+//! One file with everything a check read, made to be passed on: its content, its format, and the
 //! masking. `docs/capture.md` describes the format.
 //!
-//! A capture is JSON, so whoever attaches it can first look through it with any editor.
-//! Reading one is reading a stranger's file: sizes are bounded, nothing in it names anything
-//! outside, and what is not understood is an error with its place.
+//! A capture is JSON, so whoever attaches it can first look through it with any editor. It is read
+//! as a stranger's file: sizes are limited, nothing in it can refer to anything outside, and what
+//! is not understood is an error with its position.
 
 mod assignments;
 mod bytes;

@@ -1,4 +1,4 @@
-//! Takes the secrets out of what was recorded. `docs/capture.md` says what is masked and what is
+//! Removes the secrets from what was recorded. `docs/capture.md` says what is masked and what is
 //! not.
 
 use std::collections::{BTreeMap, HashMap, HashSet};

@@ -1,5 +1,5 @@
-//! Text that people wrote: Python, nginx, units, scripts. The values the readers hid are masked
-//! before; this masks text that looks like a secret to no reader.
+//! Text that people wrote: Python, nginx, units, scripts. Values that the readers hid are masked
+//! already; this masks text that looks like a secret although no reader recognised it.
 
 use std::ops::Range;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! `deploy-doctor capture`: writes what a check read; `--capture FILE` reads it again.
+//! `deploy-doctor capture`: writes what a check read; `--capture FILE` replays it.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;

@@ -1,4 +1,4 @@
-//! `deploy-doctor config`: the file of settings itself.
+//! `deploy-doctor config`: the settings file itself.
 
 use std::path::Path;
 

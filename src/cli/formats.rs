@@ -1,4 +1,4 @@
-//! `--format` and `--output`: what is written, where, and what of it when a run fails.
+//! `--format` and `--output`: what is written and where, also when a run fails.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! The files found in a repository, in words.
+//! Describes the files found in a repository.
 
 use std::fmt::Write;
 

@@ -1,4 +1,4 @@
-//! `deploy-doctor lsp`: the editor's way to `check DIR` and `fix DIR`.
+//! `deploy-doctor lsp`: how an editor uses `check DIR` and `fix DIR`.
 
 use std::io::{IsTerminal, Write};
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! The command line: arguments in, exit status out. One file a command.
+//! The command line: arguments in, exit status out. One file per command.
 
 mod ansible;
 mod arguments;

@@ -1,5 +1,5 @@
-//! `deploy-doctor nagios`: whatever happens, one line says it on standard output, and the exit
-//! status is one of the four that monitoring knows. Silence with status 0 would be OK.
+//! `deploy-doctor nagios`: whatever happens is reported in one line on standard output, and the
+//! exit status is one of the four that monitoring knows. No output with status 0 would mean OK.
 
 use std::ffi::OsStr;
 use std::io::Write;

@@ -1,4 +1,4 @@
-//! From the options that say where to read, to the facts.
+//! Reads the facts from where the options say.
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;

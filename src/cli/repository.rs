@@ -1,5 +1,5 @@
-//! `deploy-doctor check DIR`: a repository's files, as its file of settings lists them, or found by
-//! themselves.
+//! `deploy-doctor check DIR`: a repository's files, as its settings file lists them or as they are
+//! found.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};

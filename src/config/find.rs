@@ -1,5 +1,5 @@
-//! Where the settings file is: in the directory where one begins or above it, up to the
-//! repository's top; else on the host, in `/etc`.
+//! Where the settings file is: in the starting directory or above it, up to the top of the
+//! repository, otherwise in `/etc` of the host.
 
 use std::fmt;
 use std::path::{Path, PathBuf};

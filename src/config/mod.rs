@@ -1,5 +1,5 @@
 //! `deploy-doctor.toml`: facts about a deployment that a repository or a host states once, so
-//! nobody types them again. `docs/config.schema.json` is the same for editors.
+//! nobody types them again. `docs/config.schema.json` describes the same keys for editors.
 
 mod find;
 mod keys;

@@ -1,5 +1,5 @@
-//! From TOML to [`Config`]: every value with its place, every fault with its line. No fault quotes
-//! a value: somebody may have written a secret where it does not belong.
+//! From TOML to [`Config`]: every value with its position, every fault with its line. No fault
+//! quotes a value: somebody may have written a secret where it does not belong.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

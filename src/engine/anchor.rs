@@ -1,5 +1,5 @@
-//! Where a repository is, so that a finding is the same one wherever the repository was cloned to
-//! and however its directory was named.
+//! Where a repository is, so that a finding stays the same wherever the repository was cloned and
+//! whatever its directory is called.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};

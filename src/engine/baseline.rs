@@ -1,6 +1,6 @@
-//! Known findings: a file that says which were there when it was written, so that only new ones
-//! count. A finding is told by its fingerprint, which does not change when lines move; of findings
-//! that are alike, as many are known as were counted.
+//! Known findings: a file that lists the findings that existed when it was written, so that only
+//! new ones count. A finding is recognised by its fingerprint, which does not change when lines
+//! move; if several findings are alike, as many of them are known as were counted.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 

@@ -1,4 +1,4 @@
-//! Several deployments of one repository: each is checked by itself, and all make one report.
+//! Several deployments of one repository: each is checked on its own, and one report shows all.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 

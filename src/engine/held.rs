@@ -1,5 +1,5 @@
-//! Findings that somebody accepted, by a comment or in the file of settings: they are not reported,
-//! and what they were about is not passed either.
+//! Findings that somebody accepted, by a comment or in the settings file: they are not reported,
+//! but the checklist item they belong to does not count as passed either.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

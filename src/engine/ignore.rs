@@ -1,4 +1,4 @@
-//! `[[ignore]]` of the file of settings: findings that are accepted, for a reason and up to a day.
+//! `[[ignore]]` in the settings file: findings that are accepted, for a reason and until a day.
 
 use std::path::{Path, PathBuf};
 

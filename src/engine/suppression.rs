@@ -1,7 +1,7 @@
-//! `# deploy-doctor: ignore[U108] reason`: comments in the checked files that hold a finding back.
+//! `# deploy-doctor: ignore[U108] reason`: comments in the checked files that suppress a finding.
 //!
-//! The comment stands on the line before the finding's primary line, or on the same one. The
-//! reason is required, and a comment that holds nothing back is itself a problem.
+//! The comment is on the line before the finding's primary line, or on the same line. The reason is
+//! required, and a comment that suppresses nothing is itself a problem.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;

@@ -1,7 +1,7 @@
-//! The paths without which systemd passes over a unit's start: `ConditionPathExists=` and its kin.
+//! Paths that must exist for systemd to start a unit: `ConditionPathExists=` and similar settings.
 //!
-//! Source: systemd.unit(5), "Conditions and Asserts"; each held against `systemd-analyze condition`
-//! of 252.
+//! Source: systemd.unit(5), "Conditions and Asserts"; each compared with `systemd-analyze
+//! condition` of 252.
 
 use std::path::{Path, PathBuf};
 

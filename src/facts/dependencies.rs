@@ -1,4 +1,4 @@
-//! The units that a service depends on, and whether they are there.
+//! The units that a service depends on, and whether they exist.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! A place where a socket is: what nginx's peers, gunicorn's binds and `.socket` units meet in.
+//! The address of a socket: the common form of nginx's peers, gunicorn's binds and `.socket` units.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

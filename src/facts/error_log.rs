@@ -1,4 +1,5 @@
-//! nginx's error logs, as its configuration names them: their ends, and what upstreams did wrong.
+//! nginx's error logs, as its configuration names them: their last lines, and the upstream failures
+//! in them.
 
 use std::path::{Path, PathBuf};
 

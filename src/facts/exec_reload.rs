@@ -1,5 +1,5 @@
-//! The effect of `ExecReload=` on gunicorn: an interpreter of the commands that people write there,
-//! `kill`, `pkill`, `systemctl` and the shell's text round them.
+//! The effect of `ExecReload=` on gunicorn: an interpreter for the commands that people write
+//! there: `kill`, `pkill`, `systemctl` and the shell text around them.
 
 use super::App;
 use super::gunicorn::shell::{Reader, ShellValue};

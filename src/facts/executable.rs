@@ -1,4 +1,4 @@
-//! The programs of Exec settings: where systemd looks for them and what runs them.
+//! The programs of Exec settings: where systemd looks for them and which interpreter runs them.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,5 @@
-//! Which of nginx's passes are whose: what rules of nginx's settings judge.
+//! Which of nginx's passes belong to which application: what the rules about nginx's settings
+//! examine.
 
 use super::nginx::{Destination, ServedCertificate};
 use super::{App, Deployment, Why};

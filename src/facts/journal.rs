@@ -1,5 +1,5 @@
 //! The journal's messages about a unit since it last started or reloaded. Its lines may contain
-//! anything, so only recognised messages come out.
+//! anything, so only recognised messages are passed on.
 
 use super::state::{self, UnitState};
 use super::{Known, Origin, Request, Why};

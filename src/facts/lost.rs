@@ -1,5 +1,5 @@
-//! Misread `Environment=` lines: variables that the application does not get, or gets with another
-//! value than written. Their values are never shown.
+//! Misread `Environment=` lines: variables that the application does not get, or gets with a value
+//! other than the one written. Their values are never shown.
 
 use std::collections::HashSet;
 

@@ -1,5 +1,5 @@
-//! What may make a path before a unit is started: a line of tmpfiles.d, a command of another unit, or
-//! a unit that does something once and before it.
+//! What may create a path before a unit is started: a line of tmpfiles.d, a command of another
+//! unit, or a unit that runs once, before it.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

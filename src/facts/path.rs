@@ -1,4 +1,4 @@
-//! A request's way through an application in words, hop by hop.
+//! Describes a request's path through an application, hop by hop.
 
 use super::{App, State};
 use crate::source::nginx::{LocationKind, Model, Server};

@@ -1,4 +1,4 @@
-//! A path of the deployment: what is there, through which links, and who may get at it.
+//! A path of the deployment: what is there, through which links, and who has access to it.
 
 use std::path::{Path, PathBuf};
 

@@ -1,9 +1,10 @@
 //! The processes of an application: gunicorn's masters and workers, and what else its unit runs.
 //!
-//! Measured (gunicorn.md, "Processes"): without setproctitle master and workers have one command
-//! line; a worker has a gunicorn parent, a master has not; a master that USR2 started has its
-//! predecessor as parent, and that one's number in `GUNICORN_PID`. A worker whose master is gone has
-//! the parent of a master, and is told by the signals that it handles.
+//! Measured (gunicorn.md, "Processes"): without setproctitle, master and workers have the same
+//! command line; a worker's parent is gunicorn, a master's is not; a master started by USR2 has its
+//! predecessor as its parent, and the predecessor's process id in `GUNICORN_PID`. A worker whose
+//! master is gone has the same parent as a master would, and is recognised by the signals that it
+//! handles.
 
 mod command;
 mod read;

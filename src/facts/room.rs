@@ -1,4 +1,4 @@
-//! How much room is left where a deployment needs some.
+//! How much disk space is left where a deployment needs it.
 
 use std::path::PathBuf;
 

@@ -1,7 +1,7 @@
-//! The paths that have to be there for systemd to set a service's sandbox up.
+//! The paths that must exist for systemd to set up a service's sandbox.
 //!
-//! Source: systemd.exec(5); seen with systemd 252 and 262: what is missing and has no `-` before it ends
-//! the start with 226/NAMESPACE, a credential's file with 243/CREDENTIALS.
+//! Source: systemd.exec(5); seen with systemd 252 and 262: a missing path without a `-` before it
+//! makes the start fail with 226/NAMESPACE, a missing credential file with 243/CREDENTIALS.
 
 use std::path::Path;
 

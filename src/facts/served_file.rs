@@ -1,4 +1,4 @@
-//! Whether nginx hands a file out by itself.
+//! Whether nginx serves a file itself.
 
 use std::path::Path;
 

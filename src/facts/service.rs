@@ -1,4 +1,4 @@
-//! The service: what systemd makes of the unit's fragment and drop-ins.
+//! The service: the result of the unit's fragment and drop-ins, as systemd merges them.
 
 mod settings;
 mod whole;

@@ -1,4 +1,4 @@
-//! Changes of one's own, without a plan round them.
+//! Changes made directly, without a plan around them.
 
 use super::draft::Draft;
 use std::path::{Path, PathBuf};

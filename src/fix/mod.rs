@@ -1,5 +1,4 @@
-//! Repairs: plans the fixes that rules propose, writes them all or not at all, and takes them
-//! back.
+//! Repairs: plans the fixes that rules propose, writes them all or not at all, and undoes them.
 
 pub mod actions;
 pub mod change;

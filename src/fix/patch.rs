@@ -1,4 +1,4 @@
-//! A finding's fix as the lines that it changes, for reports that carry fixes along.
+//! A finding's fix as the lines that it changes, for reports that include fixes.
 
 use similar::{Algorithm, DiffOp};
 

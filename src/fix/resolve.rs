@@ -1,4 +1,4 @@
-//! From a rule's edits to bytes: in which file, which range, what instead.
+//! Turns a rule's edits into bytes: which file, which range, which replacement.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;

@@ -1,4 +1,4 @@
-//! Changes of gunicorn's settings, in whichever layer they are made.
+//! Changes to gunicorn's settings, in whichever layer they are set.
 
 use super::spell::{literal, specified, spelt, spelt_in_unit};
 use super::text::{Splice, without_part, without_word};

@@ -1,6 +1,6 @@
-//! How a value has to be written in a place so that it comes out as it is: what is escaped, and
-//! what cannot be said there. Nothing but a whole value is put in a place, so quotes that are
-//! open there stay as they are.
+//! How a value must be written at a position so that it is read back unchanged: what is escaped,
+//! and what cannot be written there. Only whole values are inserted, so quotes that are open there
+//! are not touched.
 
 use crate::facts::Spelling;
 use crate::facts::written::{Quote, Syntax, is_plain};

@@ -1,4 +1,4 @@
-//! Changes of bytes: where a line, a statement or a word begins and ends, and splicing.
+//! Changes to bytes: where a line, a statement or a word begins and ends, and splicing.
 
 use std::fmt;
 use std::ops::Range;

@@ -1,7 +1,8 @@
-//! Changes of units: where a setting goes in a file, and a change of a fragment as a drop-in.
+//! Changes to units: where a setting goes in a file, and how a change to a fragment becomes a
+//! drop-in.
 //!
 //! systemd.unit(5): drop-ins are read after the fragment, in the order of their names; an empty
-//! assignment takes back what a list held before.
+//! assignment clears what a list contained before.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

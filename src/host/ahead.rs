@@ -1,4 +1,4 @@
-//! The part of a path that is still to be walked, component by component.
+//! The rest of a path while it is followed component by component.
 
 use std::borrow::Cow;
 use std::ffi::OsStr;

@@ -1,4 +1,4 @@
-//! The host below another one.
+//! The host that another host wraps.
 
 use std::ops::Deref;
 

@@ -1,6 +1,6 @@
-//! Which file each unix socket that listens was bound to: `UNIX_DIAG_VFS` of sock_diag(7), what
-//! `ss -xe` prints. `/proc/net/unix` shows a path as it was given to bind(2), also when the file
-//! of another socket has taken its place since.
+//! Which file each listening unix socket was bound to: `UNIX_DIAG_VFS` of sock_diag(7), what `ss
+//! -xe` prints. `/proc/net/unix` shows the path that was given to bind(2), even if another socket's
+//! file has replaced it since.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! The files of a repository that the user named (`--unit F`, `--nginx F`, `--app-dir D` …).
 //!
-//! Only what was named is seen, and what lies below a named directory. Everything else is neither
-//! there nor missing: it was not given, and the facts that need it stay unknown.
+//! Only what was named is visible, and what is below a named directory. Everything else is neither
+//! present nor missing: it was not given, and the facts that need it stay unknown.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

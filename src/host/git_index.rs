@@ -1,8 +1,8 @@
-//! Which files git holds, by its index (`gitformat-index(5)`).
+//! Which files git tracks, according to its index (`gitformat-index(5)`).
 //!
-//! Only asked about files that `.gitignore` names. Of version 4, which shortens names, of a split
-//! index and of a work tree that lies apart from its repository nothing is said: their files are
-//! then left out as the rules say, and named.
+//! Used only for files that `.gitignore` names. There is no answer for version 4 (which shortens
+//! names), for a split index, and for a work tree separate from its repository: such files are then
+//! left out as `.gitignore` says, and named.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! One request over HTTP/1.1, for `--probe`: over TCP, within TLS, or straight at a unix socket.
+//! One request over HTTP/1.1, for `--probe`: over TCP, over TLS, or directly to a unix socket.
 //!
 //! Only the status counts, so the answer is read up to the end of its status line.
 

@@ -1,4 +1,4 @@
-//! The only door to the outside world.
+//! The only access to the outside world.
 //!
 //! Everything that the program learns from a machine, a file tree or a repository comes through
 //! the [`Host`] trait, so that a living host, an image under `--root` and a capture are read by the

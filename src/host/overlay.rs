@@ -1,8 +1,8 @@
-//! A host as it would be after changes that were not written yet: a plan is checked on it before
+//! A host as it would be after changes that are not written yet: a plan is checked on it before
 //! anything is touched.
 //!
-//! What lives (processes, sockets, commands) would not change with the files, so none of it is
-//! seen here.
+//! What is running (processes, sockets, commands) would not change with the files, so none of that
+//! is visible here.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};

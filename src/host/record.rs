@@ -1,4 +1,4 @@
-//! A host that takes down what another one answers.
+//! A host that records what another host answers.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

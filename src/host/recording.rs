@@ -1,4 +1,4 @@
-//! What a host answered, question by question, so that it can be asked again elsewhere.
+//! What a host answered, question by question, so that the answers can be replayed elsewhere.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

@@ -1,4 +1,5 @@
-//! A host that answers what another one answered, wherever it is asked: nothing outside is touched.
+//! A host that replays the recorded answers of another host, on any machine: nothing outside is
+//! touched.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

@@ -1,7 +1,7 @@
-//! Running a command: the few programs that tell what no file does.
+//! Runs a command: one of the few programs that report what no file contains.
 //!
-//! Only the living host runs anything. A command gets no input, a clean environment, a limit in
-//! time and in output, and a process group of its own that is killed as a whole at the limit.
+//! Only the living host runs anything. A command gets no input, a clean environment, limits on time
+//! and output, and a process group of its own that is killed as a whole when a limit is reached.
 
 use std::ffi::OsString;
 use std::fmt;

@@ -1,5 +1,5 @@
-//! A tree without the file systems that its machine mounts into it: what lies there is not known,
-//! where it looks as if nothing did.
+//! A tree without the file systems that its machine mounts into it: what is below such a mount
+//! point is not known, although the directory looks empty.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! What an editor holds of files and has not written yet: read in place of what stands on the disk.
+//! The unsaved texts of an editor: read instead of the files on the disk.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

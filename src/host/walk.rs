@@ -1,6 +1,6 @@
 //! The files of a repository, without what `.gitignore` names.
 //!
-//! Links are not followed: what they lead to is either found by itself, or lies outside. Source:
+//! Links are not followed: their target is either found anyway, or is outside. Source:
 //! `gitignore(5)`, as the `ignore` crate (ripgrep's) reads it.
 
 use std::collections::HashSet;

@@ -1,5 +1,5 @@
-//! What is offered at a place: the fixes of its findings, all safe ones together, and a comment that
-//! accepts a finding.
+//! What is offered at a position: the fixes of its findings, all safe ones together, and a comment
+//! that accepts a finding.
 
 use std::path::PathBuf;
 

@@ -1,5 +1,5 @@
 //! What the client can do, as its `initialize` says. Only what matters here is read, so that a
-//! client whose other words are unusual is served all the same.
+//! client that sends anything unusual elsewhere is served all the same.
 
 use std::path::PathBuf;
 

@@ -1,8 +1,8 @@
 //! A report as diagnostics.
 //!
-//! What comments, the settings or known findings accept is not published, as `check` does not show it:
-//! whoever wrote down why a finding is accepted has read it, and a hint at every such line would be
-//! the noise that the comment was to end.
+//! What comments, the settings or known findings accept is not published, as `check` does not show
+//! it: whoever wrote down why a finding is accepted has read it, and a hint at every such line
+//! would be the noise that the comment was meant to stop.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};

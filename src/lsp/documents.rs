@@ -1,7 +1,7 @@
-//! The texts that the editor holds open.
+//! The texts that are open in the editor.
 //!
-//! A text is kept by lines: a change touches its own lines alone, so that thousands of them in a long
-//! file cost no more than the file is long.
+//! A text is stored as lines, and a change touches only its own lines, so that thousands of changes
+//! to a long file cost no more than the length of the file.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! Changes of files as a `WorkspaceEdit`. An edit holds no more than what differs: the lines round it
-//! may hold what nobody else is to see, such as a log of the client.
+//! Changes to files as a `WorkspaceEdit`. An edit contains no more than what differs, because the
+//! lines around it may contain what must not appear elsewhere, such as in a log of the client.
 
 use std::collections::HashMap;
 use std::ops::Range;

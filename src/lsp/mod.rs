@@ -1,9 +1,9 @@
 //! The editor: the Language Server Protocol over a pair of streams.
 //!
 //! What `check DIR` finds in each folder of a workspace is published as diagnostics, what `fix DIR`
-//! would write is offered as quick fixes, `explain` stands behind a hover. Both work on the texts as
-//! the editor holds them, saved or not. The program that checks is handed in as a [`Checker`], so that
-//! nothing here knows of options and exit statuses.
+//! would write is offered as quick fixes, and a hover shows `explain`. All work on the texts in the
+//! editor, saved or not. The check itself is passed in as a [`Checker`], so that nothing here knows
+//! about options and exit statuses.
 //!
 //! Source: "Language Server Protocol Specification - 3.17".
 

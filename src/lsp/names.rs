@@ -1,4 +1,4 @@
-//! From the paths of a check to the names that the client has for the same files.
+//! Translates the paths of a check into the names that the client uses for the same files.
 
 use std::cell::RefCell;
 use std::collections::HashMap;

@@ -1,5 +1,5 @@
-//! Places as the protocol counts them: lines from 0, which end with `\n`, `\r\n` or `\r`, and units of
-//! the encoding that was agreed upon.
+//! Places as the protocol counts them: lines from 0, which end with `\n`, `\r\n` or `\r`, and
+//! columns in units of the negotiated encoding.
 
 use gen_lsp_types::{Position, Range};
 

@@ -1,8 +1,8 @@
 //! JSON-RPC 2.0 in the protocol's framing: `Content-Length: N`, a blank line, N bytes of JSON.
 //!
-//! The crate lsp-server is not used for it: it quotes a message that it cannot read, which may hold an
-//! environment file, it makes room for as many bytes as a header says, and one message that is no JSON
-//! ends it.
+//! The crate lsp-server is not used for it: it quotes a message that it cannot read, which may
+//! contain an environment file; it allocates as many bytes as a header says; and it stops at a
+//! single message that is not JSON.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};

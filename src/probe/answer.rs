@@ -1,4 +1,4 @@
-//! An answer over HTTP/1.1, read as it comes (RFC 9112).
+//! An answer over HTTP/1.1, parsed as it arrives (RFC 9112).
 
 use super::body::{FIRST_BYTES, Framing, Search};
 use super::malformed::Malformed;

@@ -1,4 +1,4 @@
-//! The body of an answer as it comes: where it ends, what it holds, its first bytes.
+//! The body of an answer as it arrives: where it ends, what it contains, its first bytes.
 
 use super::malformed::Malformed;
 

@@ -1,4 +1,4 @@
-//! What a number of failures promises of the true share, and what it does not.
+//! What a number of failures says about the true failure rate, and what it does not say.
 
 use std::fmt;
 

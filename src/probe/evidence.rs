@@ -1,4 +1,4 @@
-//! What the first failure of each kind looked like, fit to be shown.
+//! What the first failure of each kind looked like, made safe to show.
 
 use super::settings::Settings;
 use crate::source::show;

@@ -1,4 +1,4 @@
-//! What a probe can fail with.
+//! The ways in which a probe can fail.
 
 use std::fmt;
 

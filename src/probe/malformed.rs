@@ -1,4 +1,4 @@
-//! What makes bytes that came no answer of HTTP/1.
+//! Why the bytes that arrived are not a valid HTTP/1 answer.
 
 use std::fmt;
 

@@ -1,13 +1,14 @@
-//! The prober: asks a site at a constant rate and says what it saw, with an honest number.
+//! The prober: sends requests to a site at a constant rate and reports what it saw, in correct
+//! numbers.
 //!
 //! **Open model.** When each probe is due is fixed before the first one is sent. A probe is sent
 //! when it is due, however many before it hang, and its latency counts from the moment when it was
 //! due. A tool that waits for an answer before it asks again stops asking exactly while the site
-//! does not answer, and so hides what it is there to find ("coordinated omission").
+//! does not answer, and so hides what it is meant to find ("coordinated omission").
 //!
 //! Two series take turns: one opens a connection for every probe, the other keeps its connections.
-//! The schedule stands on the monotonic clock; what is shown stands on the wall clock as it was at
-//! the start.
+//! The schedule uses the monotonic clock; the times shown are relative to the wall clock at the
+//! start.
 //!
 //! ```text
 //! let prober = Prober::start(settings)?;   // asks in a thread of its own

@@ -1,4 +1,4 @@
-//! What was seen so far, added up as it comes: its size grows with time, not with the rate.
+//! The results so far, added up as they arrive: the size grows with time, not with the rate.
 
 use std::time::Duration;
 

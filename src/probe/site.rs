@@ -1,4 +1,4 @@
-//! A target made ready: its addresses, its TLS, the bytes that are sent.
+//! A target, prepared: its addresses, its TLS settings, the bytes to send.
 
 use std::collections::VecDeque;
 use std::time::Duration;

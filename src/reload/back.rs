@@ -1,4 +1,4 @@
-//! The way back: the recorded link, then gunicorn, then the probes again. Migrations are never
+//! Rolls back: the recorded link first, then gunicorn, then the probes again. Migrations are never
 //! rolled back.
 
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! What happens before anything is touched: the check of what will run, room for it, and whether
-//! the site is well now.
+//! What happens before anything is touched: checks what will run, whether there is memory and disk
+//! space for it, and whether the site is healthy now.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

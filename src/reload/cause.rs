@@ -1,5 +1,5 @@
-//! Why it failed: what gunicorn and Python said in the journal since the reload. A line may hold
-//! anything, also a secret, so only what is recognised comes out.
+//! Why a reload failed: the messages of gunicorn and Python in the journal since the reload. A line
+//! may contain anything, even a secret, so only recognised text is passed on.
 
 use crate::host::{Command, Host, Program};
 use crate::source::journal;

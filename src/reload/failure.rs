@@ -1,4 +1,4 @@
-//! Why a reload is taken back.
+//! Why a reload is rolled back.
 
 use super::cause::Mark;
 

@@ -1,4 +1,5 @@
-//! The check before: of what *will* run, on the host as it is, with the link as it will be.
+//! The check before a reload: it checks what *will* run, on the host as it is, with the link as it
+//! will be.
 
 use crate::engine::{self, Selection, Verdict};
 use crate::facts::{self, App, Deployment, Known, Preflight, Problem, Request, Scope};

@@ -1,5 +1,5 @@
-//! What a guarded reload keeps on the disk: the lock, the state in which the site is, the log of all
-//! that was done. All of it below the state directory, mode 0600.
+//! What a guarded reload keeps on the disk: the lock, the state of the site, and the log of
+//! everything that was done. All of it is below the state directory, with mode 0600.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

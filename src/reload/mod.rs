@@ -1,7 +1,7 @@
-//! The guarded reload: reload only what will survive, watch it, prove it, take it back.
+//! The guarded reload: reload only what will work, watch it, verify it, roll it back.
 //!
 //! The steps are those of [`Step`], in that order. Nothing is touched before the first three are
-//! through; from then on whatever happens leaves the site in one of the states of [`Stage`].
+//! done; from then on, whatever happens leaves the site in one of the states of [`Stage`].
 //!
 //! Sources: gunicorn's signals, measured (field notes, "HUP"); `systemctl(1)`; `sd_notify(3)`.
 

@@ -1,4 +1,4 @@
-//! All that happened, for every output.
+//! Everything that happened, for every output.
 
 use std::path::PathBuf;
 

@@ -1,5 +1,5 @@
-//! The hand-over as a picture: answers and failures for each tenth of a second, the workers' lives,
-//! the moments. In the terminal, and as one HTML file that needs nothing else.
+//! The hand-over as a picture: answers and failures for each tenth of a second, the lifetimes of
+//! workers, the events. In the terminal, and as one HTML file that needs nothing else.
 
 use std::fmt::Write as _;
 

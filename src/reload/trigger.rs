@@ -1,4 +1,5 @@
-//! gunicorn is told: by a HUP, by a second master beside the first, or by a restart.
+//! Makes gunicorn load the new release: by a HUP, by a second master alongside the first, or by a
+//! restart.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};

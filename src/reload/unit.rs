@@ -1,5 +1,5 @@
-//! A unit and its gunicorn as they stand at this moment, looked at again and again: systemd's word
-//! on the unit, the processes in its control group, and which workers have loaded the application.
+//! The present state of a unit and its gunicorn, polled repeatedly: systemd's state of the unit,
+//! the processes in its control group, and which workers have loaded the application.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! What is watched once gunicorn was told: the probes, the unit, the workers of both releases. And
-//! whether the new release answers.
+//! What is watched after gunicorn was reloaded: the probes, the unit, the workers of both releases,
+//! and whether the new release answers.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};

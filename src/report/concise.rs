@@ -1,4 +1,4 @@
-//! `--format concise`: one line a finding, as compilers write them.
+//! `--format concise`: one line per finding, as compilers write them.
 
 use std::fmt::Write;
 

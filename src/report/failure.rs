@@ -1,4 +1,4 @@
-//! A run that came to no report, for the formats whose readers wait for one.
+//! A run that produced no report, for formats whose readers expect one.
 
 /// A run that came to no report.
 #[derive(Debug, Clone)]

@@ -1,8 +1,8 @@
 //! `--format github`: annotations, as GitHub's runner reads them from a step's output
 //! ("Workflow commands for GitHub Actions").
 //!
-//! GitHub shows ten of a kind for each step and throws the rest away without a word: the worst come
-//! first, and what does not fit is counted and stands as plain lines in the log.
+//! GitHub shows ten annotations of each kind per step and silently drops the rest: so the worst
+//! come first, and the others are counted and written to the log as plain lines.
 
 use std::fmt::Write;
 

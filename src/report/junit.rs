@@ -1,7 +1,8 @@
 //! `--format junit`: a test for each rule and application, and one for each further finding.
 //!
-//! Held to the schema of Jenkins' xUnit plugin, the strictest of the readers: no `file=`, `line=` or
-//! `skips=`. GitLab keeps the first of two tests with one name and class, so names are unique.
+//! It follows the schema of Jenkins' xUnit plugin, the strictest of the readers: no `file=`,
+//! `line=` or `skips=`. Of two tests with the same name and class GitLab keeps only the first, so
+//! names are unique.
 
 use std::collections::HashMap;
 use std::io;

@@ -1,8 +1,8 @@
 //! `--format markdown`: a comment for a pull request: the verdicts, the findings, each with its lines
 //! folded away.
 //!
-//! Nothing that was read becomes markup: text is escaped, so it mentions no people (`@name`) and
-//! links no issues (`#12`). Lines of files are in fences that no line can close.
+//! Nothing that was read becomes markup: text is escaped, so that it mentions nobody (`@name`) and
+//! links no issues (`#12`). Lines of files are in fenced blocks that no line can close.
 
 use std::fmt::Write;
 

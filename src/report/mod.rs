@@ -1,4 +1,4 @@
-//! One model of what was found, many formats. Each format is a file of its own.
+//! One model of the findings, many formats. Each format has a file of its own.
 
 mod concise;
 mod failure;

@@ -1,8 +1,8 @@
-//! What a monitoring plugin says: a line with the state, performance data behind it, further lines
-//! (monitoring-plugins.org, "Monitoring Plugins Development Guidelines").
+//! The output of a monitoring plugin: a line with the state, performance data after it, further
+//! lines (monitoring-plugins.org, "Monitoring Plugins Development Guidelines").
 //!
-//! A `|` starts the performance data, and later lines may have their own, so no text holds one. The
-//! data comes first after the state's line: what a transport cuts off is text.
+//! A `|` starts the performance data, and later lines may have their own, so no text contains one.
+//! The data follows the state directly, so that what a transport cuts off is text.
 
 use super::plural::plural;
 use super::{View, clean};

@@ -1,5 +1,5 @@
-//! Where a finding stands in the files at hand: relative to the working directory, with DIR of
-//! `--root DIR`, and links followed to the file that a repository has.
+//! Where a finding is in the local files: relative to the working directory, including DIR of
+//! `--root DIR`, with links followed to the file in the repository.
 
 use std::cell::RefCell;
 use std::collections::HashMap;

@@ -1,4 +1,4 @@
-//! A number with what it counts.
+//! A number with the noun that it counts.
 
 /// `1 error`, `2 errors`.
 pub(super) fn plural(count: usize, what: &str) -> String {

@@ -1,8 +1,9 @@
 //! `--format prometheus`: metrics in Prometheus' text format, for node_exporter's textfile collector.
 //!
-//! node_exporter drops a whole file for a timestamp, and of two equal series one, also where the other
-//! stands in another file: `scope` tells runs apart that check different things. A file that nobody
-//! writes any more stays for ever, so the time of the run is a metric, and a run that fails writes one.
+//! node_exporter drops a whole file that contains a timestamp, and one of two equal series even if
+//! they are in different files, so `scope` distinguishes runs that check different things. A file
+//! that is no longer written stays for ever, so the time of the run is a metric, and a run that
+//! fails writes one too.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

@@ -1,8 +1,8 @@
 //! `--format sarif`: SARIF 2.1.0, as GitHub's code scanning and editors read it.
 //!
-//! GitHub refuses the whole file for one result without a place, takes 25,000 results, and looks at
-//! `primaryLocationLineHash` alone to know a finding again. It does not honour `suppressions`: what
-//! was held back is left out, unless it was asked for.
+//! GitHub refuses the whole file for one result without a location, accepts 25,000 results, and
+//! recognises a finding again only by `primaryLocationLineHash`. It ignores `suppressions`, so
+//! suppressed findings are left out unless they were asked for.
 
 use std::fmt::Write;
 

@@ -1,4 +1,4 @@
-//! A finding with the source lines it speaks of, also when they lie in several files.
+//! A finding with its source lines, even if they are in several files.
 
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Element, Level, Origin, Renderer, Snippet};

@@ -1,8 +1,8 @@
-//! `--format tap`: the Test Anything Protocol, version 13, a test for each rule and application and
-//! one for each further finding.
+//! `--format tap`: the Test Anything Protocol, version 13, with a test for each rule and
+//! application and one for each further finding.
 //!
-//! `prove` knows version 13 and fails a file of version 14. A finding below `--fail-on` is a TODO:
-//! it is told, and does not make the reader fail where the check itself does not.
+//! `prove` knows version 13 and fails on a file of version 14. A finding below `--fail-on` is a
+//! TODO: it is reported, but does not make the reader fail, because the check does not fail either.
 
 use std::fmt::Write;
 

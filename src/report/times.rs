@@ -1,4 +1,5 @@
-//! What a check took: its own time, and apart from it that of the programs and servers it asked.
+//! How long a check took: its own time, and separately the time of the programs and servers it
+//! queried.
 
 use std::fmt;
 use std::time::Duration;

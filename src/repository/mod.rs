@@ -1,10 +1,11 @@
 //! Which files of a repository are a deployment (`check .`): found by name and content, and joined
-//! into what `--unit`, `--nginx`, `--env-file`, `--gunicorn-conf`, `--app-dir` and
-//! `--requirements` name by hand, so that everything behind them is the same.
+//! into what `--unit`, `--nginx`, `--env-file`, `--gunicorn-conf`, `--app-dir` and `--requirements`
+//! name by hand, so that everything after that works the same way.
 //!
-//! Nothing is guessed. What belongs together is told by what the files say (a socket's path, the
-//! name of an environment file, the module that gunicorn loads) and by where they lie; where two
-//! files fit alike, neither is taken, what hangs on them stays unknown, and that is said.
+//! Nothing is guessed. What belongs together is decided by what the files say (a socket's path, the
+//! name of an environment file, the module that gunicorn loads) and by where they are. If two files
+//! match equally well, neither is taken, what depends on them stays unknown, and the report says
+//! so.
 
 mod kind;
 mod own;

@@ -1,4 +1,4 @@
-//! The units that run gunicorn, among all that a repository holds.
+//! The units that run gunicorn, among all units in a repository.
 
 use std::path::{Path, PathBuf};
 

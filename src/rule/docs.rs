@@ -1,9 +1,9 @@
-//! A rule's documentation taken apart: summary, text, examples.
+//! Parses a rule's documentation: summary, text, examples.
 //!
 //! An example is a fenced block whose info string says what it is: `ini,bad` (a whole unit),
 //! `ini,bad,drop-in`, `nginx,fixed`, `env,good`, `python,bad,file=/srv/myapp/current/wsgi.py`,
-//! `tree,bad` (lines that change the tree), `proc,bad` (lines that change what runs). With `live`
-//! the healthy deployment runs. All blocks up to the next *bad* one belong together.
+//! `tree,bad` (lines that change the tree), `proc,bad` (lines that change what is running). With
+//! `live` the healthy deployment is running. All blocks up to the next *bad* one belong together.
 
 use super::{Check, Rule, Safety};
 

@@ -1,5 +1,5 @@
-//! What a rule proposes to change, by intent. Where the bytes then go (the file itself or a
-//! drop-in, with which quotes, indentation and line ends) is decided in `src/fix/` alone.
+//! What a rule proposes to change, as an intent. How it is written (in the file itself or a
+//! drop-in, with which quotes, indentation and line ends) is decided only in `src/fix/`.
 
 use std::path::PathBuf;
 

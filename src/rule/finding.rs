@@ -1,5 +1,5 @@
-//! What a rule reports: the finding, where it is, why it is believed, and what to do.
-//! See [`Draft`](super::Draft) for how it comes to its primary place.
+//! What a rule reports: the finding, where it is, why it is believed, and what to do. See
+//! [`Draft`](super::Draft) for how it gets its primary location.
 
 use serde::Serialize;
 

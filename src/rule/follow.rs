@@ -1,6 +1,7 @@
-//! What must follow a finding's fix, as the last line of its help: made from the edits; where there
-//! are none, from the places that a person is to change. Before it stand the lines that a person
-//! writes: where the rule has no words of its own, they are made from the edits, too.
+//! What must follow a finding's fix, as the last line of its help: derived from the edits or,
+//! without edits, from the places that a person has to change. Before it come the lines that a
+//! person writes; if the rule has no words of its own for them, they are derived from the edits
+//! too.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! A change as a person makes it: the lines of the help, from the same edits that a fix makes.
+//! A change to be made by hand: the lines of the help, derived from the same edits that a fix
+//! makes.
 
 use super::{Edit, Value};
 use crate::facts::App;

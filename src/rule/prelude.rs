@@ -1,13 +1,13 @@
-//! What a rule's file begins with: `use crate::rule::prelude::*;`. The types of a check, and the
-//! helpers that one would write again because one cannot know of them.
+//! What every rule's file imports: `use crate::rule::prelude::*;`. The types of a check, and
+//! helpers that authors would otherwise write again, not knowing that they exist.
 //!
-//! - [`nearest`], [`is_slip`]: "did you mean", the name that is a slip of the hand away;
-//! - [`placeholder`]: is a template's `{{ x }}` in it? Then nobody knows the value, and no rule
-//!   guesses;
-//! - [`show`]: text of files made fit to be shown;
+//! - [`nearest`], [`is_slip`]: "did you mean", the name that is a typo away;
+//! - [`placeholder`]: does it contain a template's `{{ x }}`? Then the value is not known, and no
+//!   rule guesses;
+//! - [`show`]: text of files made safe to show;
 //! - [`Known::get`] with `?`: a value that is not known skips the rule with its reason;
-//! - [`App::link_named_at`], [`Gunicorn::started_at`], [`Service::defined_at`]: places for what has
-//!   none of its own.
+//! - [`App::link_named_at`], [`Gunicorn::started_at`], [`Service::defined_at`]: locations for what
+//!   has none of its own.
 
 pub use super::{Draft, Edit, EvidenceKind, Finding, Fix, Hand, Safety, Severity, Sink, Value};
 pub use crate::facts::{

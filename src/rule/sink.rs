@@ -1,4 +1,4 @@
-//! Takes what rules report: nothing gets in that does not say where it is.
+//! Collects what rules report: every finding must say where it is.
 
 use super::{EvidenceKind, Finding, Rule, Severity};
 use crate::facts::{App, Known, Why};

@@ -1,8 +1,9 @@
-//! The files of a new deployment: unit, nginx site, environment template and a README of the release
-//! layout, as text. Each choice in them is what the rules and the field's measurements say is right;
-//! `tests/suite/init.rs` holds them against the rules, `tests/living/init_real.rs` against a real host.
+//! The files of a new deployment: unit, nginx site, environment template and a README of the
+//! release layout, as text. Each choice in them is what the rules and the measurements say is
+//! right; `tests/suite/init.rs` checks them with the rules, `tests/living/init_real.rs` on a real
+//! host.
 //!
-//! This room knows nothing of the others: values in, text out.
+//! This layer knows nothing of the others: values in, text out.
 
 mod template;
 mod value;

@@ -1,4 +1,4 @@
-//! Templates: `{{name}}` is a value, and a line that begins with `{{?flag}}` is there only where the
+//! Templates: `{{name}}` is a value, and a line that begins with `{{?flag}}` is written only if the
 //! flag is set.
 
 /// Fills a template in. What is in a value is not looked at again.

@@ -1,5 +1,6 @@
-//! What may stand in the files: only what a unit, nginx's configuration and a shell all read as it
-//! is written, without quotes. Everything else is refused, and the message says what is allowed.
+//! Which values are allowed in the files: only those that a unit, nginx's configuration and a shell
+//! all read unchanged, without quotes. Everything else is refused, and the message says what is
+//! allowed.
 
 use std::fmt;
 

@@ -1,5 +1,5 @@
-//! Certificates as nginx loads them: PEM, the server's own first. What they say is read by webpki, as
-//! clients that are built on rustls read it.
+//! Certificates as nginx loads them: PEM, the server's own first. Their contents are parsed by
+//! webpki, as in clients built on rustls.
 
 use std::time::Duration;
 

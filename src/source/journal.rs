@@ -1,4 +1,4 @@
-//! `journalctl -o json`: one JSON object a line (journalctl(1), systemd.journal-fields(7),
+//! `journalctl -o json`: one JSON object per line (journalctl(1), systemd.journal-fields(7),
 //! "Journal JSON Format" of systemd).
 
 use serde_json::Value;

@@ -1,6 +1,6 @@
-//! gunicorn's last message before it exits, in its own words as far as they are known: its
-//! sentence, and the path, name or option in it. Nothing else of a line is taken: it may hold
-//! anything, also a secret.
+//! gunicorn's last message before it exits, if it is a known one: its sentence, and the path, name
+//! or option in it. Nothing else of the line is used, because it may contain anything, even a
+//! secret.
 
 /// gunicorn's reason, where the line gives one.
 pub fn last_words(line: &str) -> Option<String> {

@@ -1,8 +1,8 @@
-//! Manifests of static assets: the files that a release's pages will ask for.
+//! Manifests of static assets: the files that a release's pages will request.
 //!
-//! Known are Flask-Static-Digest's `cache_manifest.json`, Django's and whitenoise's
+//! The known forms are Flask-Static-Digest's `cache_manifest.json`, Django's and whitenoise's
 //! `staticfiles.json`, webpack's `manifest.json` (a flat map) and Vite's `manifest.json` (chunks).
-//! Whether the files are there is for the caller to see.
+//! The caller checks whether the files exist.
 
 use std::collections::BTreeSet;
 

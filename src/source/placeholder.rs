@@ -1,4 +1,4 @@
-//! Placeholders of templates: values that nobody knows yet, so that no rule may guess.
+//! Placeholders of templates: values that are not known yet, so that no rule may guess.
 
 use std::ops::Range;
 use std::path::Path;

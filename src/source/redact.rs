@@ -1,8 +1,8 @@
 //! Which parts of a file's text look like secrets and so must not be shown, whatever the file.
 //!
-//! The readers of environment files and units hide values that they understand; this is the net
-//! below them for what no reader understands: a malformed line, a comment, a word of a shell's
-//! command, a header of nginx, a string in Python. It errs on the side of hiding.
+//! The readers of environment files and units hide values that they understand; this is the safety
+//! net for what no reader understands: a malformed line, a comment, a word of a shell command, an
+//! nginx header, a string in Python. It errs on the side of hiding.
 
 use std::ops::Range;
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! Which names speak of a secret, of variables, options and settings; and which values are none.
+//! Which names of variables, options and settings suggest a secret, and which values are not
+//! secrets.
 
 /// Words of a name that speak of a secret.
 const SECRET: [&str; 19] = [

@@ -1,4 +1,4 @@
-//! Source text made fit to be shown: secrets hidden, control characters spelt out, length bounded.
+//! Source text made safe to show: secrets hidden, control characters spelt out, length bounded.
 
 use std::borrow::Cow;
 use std::ops::Range;

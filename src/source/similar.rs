@@ -1,4 +1,4 @@
-//! Names that are a slip of the hand apart: "did you mean" for every language and every rule.
+//! Names that are a typo apart: "did you mean" for every language and every rule.
 
 /// Longer words are not compared: hostile text has to cost little, and no name is as long.
 const LONGEST: usize = 64;

@@ -1,4 +1,4 @@
-//! `systemctl show`: what the running systemd has loaded, and how each unit stands (systemctl(1);
+//! `systemctl show`: what the running systemd has loaded, and the state of each unit (systemctl(1);
 //! the properties are those of org.freedesktop.systemd1(5)).
 
 use std::collections::BTreeMap;

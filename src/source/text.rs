@@ -1,4 +1,4 @@
-//! Text that was joined, unquoted or decoded, and still knows where each part of it stood.
+//! Text that was joined, unquoted or decoded, and still knows where each part of it came from.
 
 use std::ops::Range;
 

@@ -1,7 +1,7 @@
-//! A Python traceback in a log: the exception's type, the name that is missing, and the place.
+//! A Python traceback in a log: the exception's type, the name that is missing, and the location.
 //!
-//! Nothing else of it is taken. An exception's text is the program's own and may hold anything,
-//! also a password; only the words that Python itself puts together round a name are recognised.
+//! Nothing else of it is used. An exception's text comes from the program and may contain anything,
+//! even a password; only the phrases that Python itself puts around a name are recognised.
 
 use std::path::{Path, PathBuf};
 

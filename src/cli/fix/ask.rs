@@ -1,4 +1,4 @@
-//! `--interactive`: each fix is asked for.
+//! `--interactive`: asks before each fix.
 
 use std::cell::Cell;
 use std::io::{BufRead, IsTerminal, Write};

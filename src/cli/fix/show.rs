@@ -1,4 +1,4 @@
-//! The plan in words: the fixes, the diff, what must follow, what stays.
+//! Shows the plan: the fixes, the diff, the steps that must follow, and what is not fixed.
 
 use std::fmt::Write;
 

@@ -1,4 +1,4 @@
-//! The transactions: where they are kept, the history, taking the last one back.
+//! The transactions: where they are kept, their history, undoing the last one.
 
 use std::path::PathBuf;
 

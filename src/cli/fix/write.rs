@@ -1,4 +1,5 @@
-//! `--apply` and `--interactive`: writes a plan, checks it, runs what must follow.
+//! `--apply` and `--interactive`: writes a plan, checks the result, runs the steps that must
+//! follow.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

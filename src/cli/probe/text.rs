@@ -1,4 +1,4 @@
-//! The report of a run as text: what it means first, then the numbers.
+//! The report of a run as text: first what it means, then the numbers.
 
 use std::fmt::Write;
 

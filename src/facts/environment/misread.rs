@@ -1,5 +1,6 @@
 //! The file an `EnvironmentFile=` line should name, when systemd reads it differently: as no path
-//! at all, or as one path with blanks in it (systemd.exec(5): one absolute path, without quotes).
+//! at all, or as one path that contains spaces (systemd.exec(5): one absolute path, without
+//! quotes).
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! Who sets a variable in the end, and where, as gunicorn sees it.
+//! Which setting of a variable takes effect for gunicorn, and where it is.
 
 use std::path::{Path, PathBuf};
 

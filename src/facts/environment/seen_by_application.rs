@@ -1,4 +1,4 @@
-//! Who sets a variable in the end, and where, as the application in a worker sees it.
+//! Which setting of a variable takes effect for the application in a worker, and where it is.
 
 use super::{Environment, SetVariable};
 use crate::facts::{App, Gunicorn, Why};

@@ -1,9 +1,9 @@
-//! Sees through what `ExecStart=` runs down to gunicorn itself, and says what stays between
+//! Follows what `ExecStart=` runs down to gunicorn itself, and says what stays running between
 //! systemd and gunicorn's master.
 //!
 //! Measured: dash never execs the last command of `-c`; bash does when it is a simple command
-//! without redirection, also after `&&`, `||` and `;`, and not in a pipe nor before anything else;
-//! neither does for a script file. `exec` does in both.
+//! without redirection, also after `&&`, `||` and `;`, but not in a pipe or before anything else;
+//! for a script file neither shell does. `exec` does in both.
 
 mod programs;
 mod text;

@@ -1,4 +1,4 @@
-//! Lays the layers over each other, in the order of gunicorn's `load_config`.
+//! Merges the layers of settings, in the order of gunicorn's `load_config`.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;

@@ -1,5 +1,5 @@
-//! gunicorn as a deployment runs it: through which wrappers it is started, and with which
-//! settings in the end.
+//! gunicorn as a deployment runs it: through which wrappers it is started, and with which resulting
+//! settings.
 
 mod cmd_args;
 pub mod launcher;

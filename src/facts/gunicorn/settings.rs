@@ -1,8 +1,8 @@
-//! gunicorn's settings as they come out in the end: defaults (some of them from the environment),
-//! then the configuration file, then GUNICORN_CMD_ARGS, then the command line.
+//! gunicorn's resulting settings: defaults (some of them from the environment), then the
+//! configuration file, then GUNICORN_CMD_ARGS, then the command line.
 //!
-//! The order and what each layer may do is `Application.load_config` in gunicorn's `app/base.py`;
-//! measured on 20.1, 23.0 and 27.0.
+//! The order, and what each layer may do, is that of `Application.load_config` in gunicorn's
+//! `app/base.py`; measured on 20.1, 23.0 and 27.0.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! A small reader of POSIX shell text: simple commands joined by `&&`, `||`, `;`, `|` and ends of
-//! lines, with quotes, escapes, variables, redirections and comments.
+//! A small reader of POSIX shell text: simple commands joined by `&&`, `||`, `;`, `|` and line
+//! ends, with quotes, escapes, variables, redirections and comments.
 //!
 //! What it does not follow (`if`, loops, functions, subshells, here documents) is an error with a
 //! reason: the caller must not guess what such a script does. POSIX XCU chapter 2.

@@ -1,4 +1,4 @@
-//! Whether a wrapper makes way for gunicorn.
+//! Whether a wrapper is replaced by gunicorn or stays running.
 
 /// Does a wrapper stay gunicorn's parent, so that signals for the main process reach it instead?
 #[derive(Debug, Clone, PartialEq, Eq)]

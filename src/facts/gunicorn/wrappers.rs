@@ -1,9 +1,9 @@
-//! Programs that start another: where that one begins among their words, and whether they make
-//! way for it (`exec`) or stay its parent.
+//! Programs that start another program: where its command begins among their arguments, and whether
+//! they are replaced by it (`exec`) or stay its parent.
 //!
 //! Measured with each program run as a session leader, as systemd starts it: nice, ionice, chrt,
 //! taskset, setpriv, prlimit, stdbuf, nohup, env and `flock -F` exec; timeout, flock, su and
-//! runuser stay; setsid forks and goes. ddtrace-run, newrelic-admin, opentelemetry-instrument,
+//! runuser stay; setsid forks and exits. ddtrace-run, newrelic-admin, opentelemetry-instrument,
 //! pipenv and python-dotenv: their source calls `os.exec…`. poetry and uv: measured.
 
 use super::stays::Stays;

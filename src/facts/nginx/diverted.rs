@@ -1,4 +1,4 @@
-//! What keeps requests from a pass that stands in the location which nginx chooses for them:
+//! What keeps requests from a pass although it is in the location that nginx chooses for them:
 //! `internal`, and a `rewrite` of every path. Measured with nginx 1.22.
 
 use super::unreached::{error_page_answers, matches_all};

@@ -1,4 +1,4 @@
-//! The logs that nginx opens when it starts, and whose directories are not there.
+//! Logs that nginx opens when it starts, although their directories do not exist.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! The files of names and passwords that nginx asks at each request: `auth_basic_user_file`.
+//! The password files that nginx reads at each request: `auth_basic_user_file`.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,4 @@
-//! nginx as it runs: when it read its configuration last, and what has changed since.
+//! The running nginx: when it last read its configuration, and what has changed since.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! Which processes are an application's: the unit's control group first, then the whole table for
-//! masters outside it.
+//! Which processes are an application's: those in the unit's control group, then masters anywhere
+//! in the process table.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};

@@ -1,5 +1,6 @@
 //! The process table, read once for all applications: only the name of every process (`comm`, the
-//! cheapest of its files), the command line of those that may be gunicorn, and the rest of a few.
+//! cheapest of its files), the command line of those that may be gunicorn, and everything else only
+//! for a few.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};

@@ -1,4 +1,4 @@
-//! Looks at the releases beside the current one.
+//! Examines the releases next to the current one.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,5 @@
-//! The application's modules: where the one gunicorn imports is, what it needs, whether it parses.
+//! The application's modules: where the module is that gunicorn imports, what it needs, whether it
+//! parses.
 
 mod start;
 

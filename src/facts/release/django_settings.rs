@@ -1,4 +1,4 @@
-//! Settings of a Django project that decide whether it answers a request that nginx passes on.
+//! Django settings that decide whether the project answers a request that nginx passes on.
 
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,5 @@
 //! The kind of the application, WSGI or ASGI, followed through the release's own modules; and
-//! modules whose import starts their own server.
+//! modules that start a server of their own when they are imported.
 
 use super::finder::{Found, Owner};
 use super::graph::Graph;

@@ -1,5 +1,5 @@
-//! Whether the packages that a repository lists bring a module: where no virtual environment is
-//! there to look into, the list says what pip will install.
+//! Whether the packages that a repository lists provide a module: without a virtual environment to
+//! look into, the list says what pip will install.
 
 use std::collections::HashSet;
 use std::path::PathBuf;

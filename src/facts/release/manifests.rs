@@ -1,5 +1,5 @@
-//! Manifests of static assets: are the files that the release's pages will ask for there, in the
-//! release and where nginx serves them from?
+//! Manifests of static assets: do the files that the release's pages will request exist, in the
+//! release and in the directory that nginx serves?
 
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,5 @@
 //! Where an application's own static files are, and whether nginx looks for them there: for a
-//! repository, whose directories are not yet where the site looks for them.
+//! repository, whose directories are not yet deployed where the site looks for them.
 
 use std::path::{Path, PathBuf};
 

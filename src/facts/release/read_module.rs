@@ -1,4 +1,4 @@
-//! The parts kept of a module that was read.
+//! What is kept of a module that was read.
 
 use std::path::PathBuf;
 

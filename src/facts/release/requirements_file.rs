@@ -1,4 +1,4 @@
-//! A file of requirements, held against the environment.
+//! A requirements file, compared with the environment.
 
 use std::path::PathBuf;
 

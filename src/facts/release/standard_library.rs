@@ -1,5 +1,5 @@
-//! The modules that Python itself brings: what is not installed may still be one of them, and an
-//! application of such a name is not one that is missing.
+//! The modules of Python's standard library: a module that is not installed may be one of them, and
+//! an application with such a name is not missing.
 //!
 //! The tables are written by `tests/python_support/standard_library.py` (2026-11-28), from
 //! `sys.stdlib_module_names` of Python 3.9 to 3.14.

@@ -1,4 +1,4 @@
-//! Imports that certainly run when a worker starts and lead to nothing.
+//! Imports that certainly run when a worker starts and cannot be found.
 
 use std::path::{Path, PathBuf};
 

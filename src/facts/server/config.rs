@@ -1,4 +1,4 @@
-//! gunicorn's configuration file: which one, and what it comes to.
+//! gunicorn's configuration file: which one is used, and the settings it results in.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The program a unit's ExecStart starts, seen through shells and wrappers.
+//! The program that a unit's ExecStart= really starts, behind shells and wrappers.
 
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,5 @@
-//! The files of `--reload-extra-file`, which gunicorn wants to be there when it starts, with `--reload`
-//! and without it.
+//! The files of `--reload-extra-file`, which must exist when gunicorn starts, with or without
+//! `--reload`.
 
 use std::path::Path;
 

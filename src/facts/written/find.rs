@@ -1,4 +1,4 @@
-//! Parts of what is written at a place.
+//! Finds parts of the text at a position.
 
 use super::spelling::part;
 use crate::facts::App;

@@ -1,5 +1,6 @@
-//! How what decides gunicorn's settings and the application's environment is written, and where:
-//! what a fix changes. What a value looks like in its new place is decided in `src/fix/` alone.
+//! Where, and in which form, the text is written that decides gunicorn's settings and the
+//! application's environment: this is what a fix changes. How a new value must be spelt there is
+//! decided only in `src/fix/`.
 
 mod find;
 pub mod nginx;

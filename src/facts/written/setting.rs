@@ -1,5 +1,5 @@
-//! Where a setting of gunicorn's is to be changed. Nothing is said where it is not certain that
-//! another value in its place would mean what it says.
+//! Where a gunicorn setting has to be changed. There is no answer unless a different value at that
+//! position would certainly mean what it says.
 
 use super::spelling::{Spelling, Syntax, open_quote, unquoted};
 use crate::facts::gunicorn::{Layer, Statement};

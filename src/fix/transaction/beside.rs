@@ -1,5 +1,5 @@
-//! Backups next to the changed files (`--backup`). They are changes like all others, so they are
-//! made with them or not at all. Their names match no include, drop-in or glob.
+//! Backups next to the changed files (`--backup`). They are changes like any other, so they are
+//! written together with them or not at all. Their names match no include, drop-in or glob.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

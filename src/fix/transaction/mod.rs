@@ -1,9 +1,9 @@
-//! Writing several changes all or not at all, and taking them back.
+//! Writes several changes, all or none, and undoes them.
 //!
-//! Before anything is changed, what stands at each path is kept in the state directory, then a
-//! journal says what will be done, and only then it is done (write-ahead). [`Store::recover`]
-//! takes back what a crash left half done. The order on the disk is ensured with `fsync(2)`; every
-//! single step is atomic by itself (`rename(2)`, `renameat2(2)`).
+//! Before anything is changed, what is at each path is saved in the state directory; then a journal
+//! records what will be done; only then is it done (write-ahead). [`Store::recover`] undoes what a
+//! crash left half done. The order on the disk is ensured with `fsync(2)`; every single step is
+//! atomic by itself (`rename(2)`, `renameat2(2)`).
 
 mod beside;
 mod check;

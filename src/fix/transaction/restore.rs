@@ -1,7 +1,7 @@
-//! Taking a transaction back, whatever a crash or a failure left of it.
+//! Undoes a transaction, whatever state a crash or a failure left it in.
 //!
-//! For each path there are the journal, what stands there, and what its two temporary names hold.
-//! What is neither what stood before nor what was to stand is somebody else's and is left.
+//! For each path it compares the journal, what is there now, and what its two temporary names
+//! contain. What is neither the old nor the new content belongs to somebody else and is left alone.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;

@@ -1,4 +1,4 @@
-//! Why a step of writing did not happen.
+//! Why a step of writing failed.
 
 use std::fmt;
 use std::path::PathBuf;

@@ -1,9 +1,9 @@
-//! The door through which a repair is written.
+//! The only way in which repairs are written.
 //!
-//! [`Disk`] has one method for each single step that the kernel does at once or not at all, so
-//! that a test can let any of them fail, or end the process before, after or within it. What a
-//! step works on is named by an open directory and one name in it, never by a path, so that a
-//! directory that is swapped meanwhile leads nowhere else. [`TreeDisk`] does the steps.
+//! [`Disk`] has one method for each single step that the kernel performs completely or not at all,
+//! so that a test can make any of them fail, or kill the process before, after or during it. A step
+//! names what it works on by an open directory and one name in it, never by a path, so that a
+//! directory that is swapped in the meantime leads nowhere else. [`TreeDisk`] does the steps.
 //!
 //! Sources: `openat(2)`, `rename(2)`, `fsync(2)`, `xattr(7)`, `acl(5)`, `ioctl_iflags(2)`,
 //! `flock(2)`.

@@ -1,9 +1,9 @@
-//! The steps of writing, done in this host's file system or in the tree under `--root DIR`.
+//! Performs the steps of writing in this host's file system or in the tree under `--root DIR`.
 //!
-//! A path is walked from the root's own handle, component by component, each opened below the one
-//! before with `O_NOFOLLOW`: no link leads anywhere, so nothing outside the root is reached.
-//! `openat2(2)` with `RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH` would say the same in one call, but
-//! is missing under old kernels and strict container profiles, and one way is enough.
+//! A path is followed from a handle of the root, component by component, each opened below the
+//! previous one with `O_NOFOLLOW`: no link leads anywhere, so nothing outside the root is reached.
+//! `openat2(2)` with `RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH` would do the same in one call, but is
+//! missing under old kernels and strict container profiles, and one way is enough.
 
 use std::collections::hash_map::RandomState;
 use std::ffi::{OsStr, OsString};

@@ -1,4 +1,4 @@
-//! A connection's bytes, plain or within TLS.
+//! A connection's bytes, plain or over TLS.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};

@@ -1,4 +1,4 @@
-//! A connection that is being made.
+//! A connection that is being established.
 
 use std::fmt;
 use std::io::{self, Read, Write};

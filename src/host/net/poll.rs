@@ -1,4 +1,4 @@
-//! Waits for sockets, for a moment, and for a word from another thread.
+//! Waits for sockets, for a point in time, and for a wake-up from another thread.
 
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};

@@ -1,7 +1,7 @@
-//! The session: what the client says, one message after the other, and what is answered.
+//! The session: the client's messages, one after the other, and the answers.
 //!
-//! Everything happens in one thread. Changes that came meanwhile are all taken in before the next
-//! check, and an answer that hangs on them is given after it.
+//! Everything happens in one thread. All changes that arrived in the meantime are applied before
+//! the next check, and an answer that depends on them is given after it.
 
 mod findings;
 mod notices;

@@ -1,4 +1,5 @@
-//! What the client tells: texts that it opens, changes and closes, files and folders that change.
+//! The client's notifications: texts that it opens, changes and closes, files and folders that
+//! change.
 
 use std::collections::BTreeSet;
 use std::path::Path;

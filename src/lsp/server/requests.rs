@@ -1,4 +1,4 @@
-//! What the client asks about a place: fixes, their edits, explanations.
+//! The client's requests about a position: fixes, their edits, explanations.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;

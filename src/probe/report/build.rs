@@ -1,4 +1,4 @@
-//! The report, made of what was recorded.
+//! Builds the report from the recorded results.
 
 use std::time::{Duration, SystemTime};
 

@@ -1,4 +1,4 @@
-//! What a run saw, whole: what `--format json` prints.
+//! The complete results of a run, as `--format json` prints them.
 
 mod build;
 

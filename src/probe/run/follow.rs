@@ -1,4 +1,4 @@
-//! Follows a probe that is on its way, to its answer or its failure.
+//! Follows a sent probe until its answer or its failure.
 
 use super::super::answer::{Answer, Cut};
 use super::super::connection::{Asking, Connection};

@@ -1,4 +1,5 @@
-//! The prober's thread: sends what is due, follows what is on its way, gives up what is late.
+//! The prober's thread: sends probes that are due, follows those in flight, gives up those that are
+//! late.
 
 mod follow;
 mod send;

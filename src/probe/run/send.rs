@@ -1,4 +1,4 @@
-//! Sends a probe: on a kept connection where there is one, else on a new one.
+//! Sends a probe: on a kept connection if there is one, otherwise on a new one.
 
 use std::time::Duration;
 

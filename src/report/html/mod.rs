@@ -1,7 +1,7 @@
-//! `--format html`: one page that needs nothing else: no network, no script, no font. It can be read
-//! on a phone, in the dark and in the light, and printed.
+//! `--format html`: one page that needs nothing else: no network, no script, no font. It can be
+//! read on a phone, in dark and light mode, and printed.
 //!
-//! Every text of what was read goes through [`escape`]; the page forbids itself to load anything.
+//! All text that was read goes through [`escape`]; the page's own policy forbids loading anything.
 
 mod picture;
 mod source;

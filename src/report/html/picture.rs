@@ -1,5 +1,5 @@
-//! The way of a request as a picture: a box for each hop from the client down, a cross on the arrow
-//! into the one that is broken. It stands upright, so that a phone shows it whole.
+//! The path of a request as a picture: a box for each hop from the client downwards, and a cross on
+//! the arrow into a broken hop. It is vertical, so that a phone can show all of it.
 
 use std::fmt::Write;
 

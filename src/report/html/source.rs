@@ -1,4 +1,4 @@
-//! The source lines of a finding, with the ranges marked that it speaks of.
+//! The source lines of a finding, with its ranges marked.
 
 use std::fmt::Write;
 use std::ops::Range;

@@ -1,5 +1,5 @@
 //! The graph of revisions, answered as Alembic's `RevisionMap` does: heads and bases by
-//! `down_revision`, what has to be applied before by `depends_on` as well. Iterative and linear.
+//! `down_revision`, and what must be applied first also by `depends_on`. Iterative and linear.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::fmt;

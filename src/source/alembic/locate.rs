@@ -1,5 +1,5 @@
 //! Where the migrations are: `alembic.ini`'s `script_location` and `version_locations`, or the
-//! places where Flask-Migrate and Alembic put them.
+//! default places of Flask-Migrate and Alembic.
 
 use std::path::{Path, PathBuf};
 

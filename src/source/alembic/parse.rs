@@ -1,8 +1,8 @@
 //! A migration's file: its identifiers, and what its `upgrade()` does.
 //!
-//! Parsing, walking and dropping a syntax tree all recurse, so that it is done on a thread with a
-//! large stack, and only for text that is flat enough: CPython itself refuses more than 200
-//! nested parentheses, and expressions some thousands of operators deep.
+//! Parsing, walking and dropping a syntax tree all recurse, so they are done on a thread with a
+//! large stack, and only for text that is not nested too deeply: CPython itself refuses more than
+//! 200 nested parentheses, and expressions several thousand operators deep.
 
 use std::sync::Arc;
 

@@ -1,5 +1,6 @@
 //! Walks `upgrade()`: its statements, the helpers of the same file that it calls, and loops over
-//! constants. Both branches of an `if` count. What is called elsewhere is an unknown operation.
+//! constants. Both branches of an `if` count. A call to code outside the file is an unknown
+//! operation.
 
 use std::collections::HashMap;
 

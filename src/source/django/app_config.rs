@@ -1,5 +1,5 @@
-//! Which application an entry of INSTALLED_APPS is: its name and its label, by the `AppConfig` that
-//! Django would choose (`apps/config.py`).
+//! Which application an entry of INSTALLED_APPS names: its name and its label, by the `AppConfig`
+//! that Django would choose (`apps/config.py`).
 
 use ruff_python_ast::{Expr, Stmt, StmtClassDef};
 

@@ -1,5 +1,5 @@
-//! What migrations do to the database, told with what the migrations before them made of each
-//! model: an `AlterField` says what a field is, and not what it was.
+//! What migrations do to the database, worked out from the state that earlier migrations left each
+//! model in: an `AlterField` says what a field becomes, not what it was.
 
 use std::collections::{HashMap, HashSet};
 

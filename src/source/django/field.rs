@@ -1,4 +1,4 @@
-//! A field of a model, as far as the database sees it.
+//! A field of a model, as far as it concerns the database.
 
 use ruff_python_ast::{Expr, Number};
 

@@ -1,5 +1,5 @@
 //! The graph of a project's migrations, answered as Django's `MigrationLoader` and `MigrationGraph`
-//! do: squashed migrations stand for what they replace where all or nothing of that is applied.
+//! do: a squashed migration stands for those that it replaces if all or none of them are applied.
 //! Iterative and linear.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};

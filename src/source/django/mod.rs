@@ -1,5 +1,5 @@
-//! Django's migrations, as they lie in an application's `migrations` package: what each depends on,
-//! what it replaces, and what it does to the database.
+//! Django's migrations in an application's `migrations` package: what each depends on, what it
+//! replaces, and what it does to the database.
 //!
 //! Source: Django 4.2, 5.2 and 6.1 (`db/migrations/loader.py`, `graph.py`, `operations/`), measured
 //! against `manage.py migrate`. The files are parsed and never run: what would need running is

@@ -1,9 +1,9 @@
 //! Environment files, read as systemd reads them for `EnvironmentFile=`.
 //!
 //! Source: `parse_env_file_internal()` of systemd (`src/basic/env-file.c`), systemd.exec(5), and
-//! measurements on systemd 252 and 257, which win over the man page. It is not a shell's language:
-//! nothing is expanded, a `#` in a line is no comment, and what is not understood is dropped, in
-//! most cases without a word in the log.
+//! measurements on systemd 252 and 257, which take precedence over the man page. It is not shell
+//! syntax: nothing is expanded, a `#` within a line does not start a comment, and what is not
+//! understood is dropped, usually without a log entry.
 
 mod hints;
 mod machine;

@@ -1,6 +1,5 @@
-//! What becomes of a line once the state machine has read it: an assignment, an ignored line, a
-//! comment or a fault, as systemd's `load_env_file_push()` and `strv_env_clean_with_callback()`
-//! decide.
+//! What a line is once the state machine has read it: an assignment, an ignored line, a comment or
+//! a fault, as systemd's `load_env_file_push()` and `strv_env_clean_with_callback()` decide.
 
 use super::machine::{Draft, Machine, State, is_newline};
 use super::{

@@ -1,5 +1,5 @@
 //! The meaning of `--bind`: `parse_address` of gunicorn's `util.py`, the same from 20.1 to 27.0,
-//! and what `sock.py` makes of its result.
+//! and what `sock.py` does with its result.
 
 /// Where gunicorn listens.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]

@@ -2,7 +2,7 @@
 //! 3.8 to 3.14 where they agree).
 //!
 //! A word that is not known (an unexpanded variable, a template's placeholder) may be a flag, and
-//! then makes unknown whatever it could set: all settings that are not fixed later on the line.
+//! then everything that it could set is unknown: all settings that are not set later on the line.
 
 use super::super::{Span, Text};
 use super::settings::{Action, Setting, SettingTable};

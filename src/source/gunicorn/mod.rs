@@ -1,7 +1,7 @@
 //! gunicorn's own languages: its settings, its command line, addresses, application names.
 //!
-//! Taken from gunicorn's source (`config.py`, `util.py`, `app/base.py`) and Python's `argparse`
-//! and `shlex`, and held against real gunicorns.
+//! Taken from gunicorn's source (`config.py`, `util.py`, `app/base.py`) and Python's `argparse` and
+//! `shlex`, and tested against real gunicorns.
 
 pub mod address;
 pub mod application;

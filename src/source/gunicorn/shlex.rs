@@ -1,4 +1,4 @@
-//! `shlex.split`, with which gunicorn takes GUNICORN_CMD_ARGS apart (POSIX mode, no comments).
+//! `shlex.split`, with which gunicorn splits GUNICORN_CMD_ARGS (POSIX mode, no comments).
 
 use std::ops::Range;
 

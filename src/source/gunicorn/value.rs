@@ -1,4 +1,4 @@
-//! What gunicorn's validators (`config.py`) make of a value, and what they refuse.
+//! How gunicorn's validators (`config.py`) convert a value, and what they refuse.
 
 use super::settings::Kind;
 

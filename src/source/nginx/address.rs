@@ -1,5 +1,5 @@
-//! Addresses as `ngx_parse_url` (1.22) takes them apart: in `listen`, in an upstream's `server`
-//! and in `proxy_pass`.
+//! Addresses as `ngx_parse_url` (1.22) parses them: in `listen`, in an upstream's `server` and in
+//! `proxy_pass`.
 
 use std::ffi::OsStr;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

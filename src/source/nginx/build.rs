@@ -1,4 +1,4 @@
-//! One walk over all directives that makes the [`Model`].
+//! Builds the [`Model`] in one walk over all directives.
 
 use std::collections::HashMap;
 

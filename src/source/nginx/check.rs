@@ -1,5 +1,5 @@
-//! What nginx refuses, or warns of, that can be told from the files alone: duplicates, and
-//! directives that its own modules would not take.
+//! What nginx refuses or warns about, as far as the files alone show it: duplicates, and directives
+//! that its own modules would not accept.
 
 use std::collections::HashMap;
 

@@ -1,5 +1,5 @@
-//! A configuration of several files as nginx sees it: one tree, with the files of each `include`
-//! in the place where it stands.
+//! A configuration of several files as nginx sees it: one tree, with the files of each `include` in
+//! its place.
 
 use std::borrow::Cow;
 use std::collections::HashSet;

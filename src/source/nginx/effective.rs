@@ -1,4 +1,4 @@
-//! Which directives hold in a location: nginx's rules of inheritance.
+//! Which directives apply in a location: nginx's rules of inheritance.
 //!
 //! A directive of one value is inherited from the nearest level that sets it. Cumulative ones
 //! (`proxy_set_header` …) are inherited only by a level that sets none itself. Directives that pass

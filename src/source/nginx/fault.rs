@@ -1,5 +1,5 @@
-//! What nginx would refuse, or take in another way than it was meant, with its own words where
-//! it has some (nginx 1.22 sources: `ngx_conf_file.c`, `ngx_http.c`, `ngx_inet.c`).
+//! What nginx would refuse, or understand differently than intended, in its own words if it has any
+//! (nginx 1.22 sources: `ngx_conf_file.c`, `ngx_http.c`, `ngx_inet.c`).
 
 use crate::source::Span;
 

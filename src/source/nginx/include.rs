@@ -1,4 +1,4 @@
-//! Which files an `include` takes in: `ngx_conf_include` and `ngx_conf_full_name`, glob(3).
+//! Which files an `include` includes: `ngx_conf_include` and `ngx_conf_full_name`, glob(3).
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;

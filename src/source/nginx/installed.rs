@@ -1,5 +1,5 @@
-//! Which nginx is installed, from what lies on the host: the program's own text, else the databases
-//! of the package managers.
+//! Which nginx is installed, from the host's files: the text of the program itself, otherwise the
+//! databases of the package managers.
 
 use std::path::{Path, PathBuf};
 

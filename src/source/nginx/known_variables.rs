@@ -1,5 +1,5 @@
-//! The variables that nginx has, with all of its own modules, up to the newest version that was asked:
-//! `tests/living/nginx_variables.rs` holds the list against nginx itself.
+//! The variables that nginx has, with all of its own modules, up to the newest version that was
+//! examined: `tests/living/nginx_variables.rs` compares the list with nginx itself.
 
 use super::version::Version;
 

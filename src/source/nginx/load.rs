@@ -1,5 +1,5 @@
-//! Reading a configuration with all that it includes, without recursion: an explicit stack holds
-//! the files that are being read.
+//! Reads a configuration with everything that it includes, without recursion: the files being read
+//! are on an explicit stack.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;

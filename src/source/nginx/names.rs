@@ -1,5 +1,5 @@
-//! Names that a directive uses and that something else has to define: variables, zones, log
-//! formats. nginx refuses to load without.
+//! Names that a directive uses and something else must define, or nginx refuses to load: variables,
+//! zones, log formats.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};

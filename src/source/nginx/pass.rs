@@ -1,5 +1,5 @@
-//! `proxy_pass` and its kin: what a block hands requests to (ngx_http_proxy_module and the
-//! others; measured on 1.22.1).
+//! `proxy_pass` and similar directives: where a block passes requests (ngx_http_proxy_module and
+//! the others; measured on 1.22.1).
 
 use std::collections::HashMap;
 use std::path::PathBuf;

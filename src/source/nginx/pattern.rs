@@ -1,5 +1,5 @@
-//! Regular expressions that PCRE refuses for their form: brackets that do not close, quantifiers
-//! with nothing to repeat. What else a pattern may hold is left to it.
+//! Regular expressions whose syntax PCRE refuses: brackets that do not close, quantifiers with
+//! nothing to repeat. Nothing else about a pattern is checked.
 
 use super::config::{Config, WordRef};
 use super::fault::{Fault, FaultKind};

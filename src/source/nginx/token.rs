@@ -2,8 +2,8 @@
 //!
 //! White space is space, tab, CR and LF. Outside quotes `;` and `{` end a word, except a `{` right
 //! after `$`; a `}` counts only where a word would start, and so do quotes and `#`. A backslash
-//! takes the next byte as it is. What nginx reads through a buffer of 4096 bytes limits words,
-//! and comments too.
+//! takes the next byte as it is. nginx reads through a buffer of 4096 bytes, which limits the
+//! length of words, and of comments too.
 
 use std::borrow::Cow;
 

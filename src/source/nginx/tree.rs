@@ -1,7 +1,7 @@
-//! One file as a flat tree: directives in the order in which they stand, each with the index
-//! behind its last descendant. Nothing is lost: see [`Tree::pieces`].
+//! One file as a flat tree: directives in their order in the file, each with the index after its
+//! last descendant. Nothing is lost: see [`Tree::pieces`].
 //!
-//! A fault ends the reading, as it does in nginx; what came before it is in the tree.
+//! Reading stops at a fault, as in nginx; what came before it is in the tree.
 
 use std::borrow::Cow;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What variables can hold, as far as the configuration tells: `set`, `map`, `geo` and
+//! Which values variables can have, as far as the configuration shows: `set`, `map`, `geo` and
 //! `split_clients`.
 
 use std::collections::HashMap;

@@ -1,4 +1,5 @@
-//! nginx's version, as it says it itself (`nginx/1.22.1`) or as a package has it (`1.22.1-9+deb12u1`).
+//! nginx's version, as nginx itself prints it (`nginx/1.22.1`) or as a package has it
+//! (`1.22.1-9+deb12u1`).
 
 use std::fmt;
 

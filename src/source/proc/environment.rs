@@ -1,5 +1,5 @@
-//! `/proc/PID/environ`: the names of a running process's variables, and of each value only a
-//! keyed hash. The values themselves are dropped at once.
+//! `/proc/PID/environ`: the names of a running process's variables, and only a keyed hash of each
+//! value. The values themselves are dropped at once.
 //!
 //! The kernel shows the environment as it was at the last execve(2); what the program changed
 //! since is not in it.

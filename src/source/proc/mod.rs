@@ -1,7 +1,7 @@
-//! What Linux tells under `/proc` (proc(5)): processes, their environment, sockets that listen.
+//! What Linux shows under `/proc` (proc(5)): processes, their environment, listening sockets.
 //!
-//! All functions take bytes that the host read; the parsers are those of `procfs-core` behind
-//! checks of shape, because a tree under `--root` may hold anything.
+//! All functions take bytes that the host read; the parsers are those of `procfs-core`, after
+//! checks of the form, because a tree under `--root` may contain anything.
 
 pub mod environment;
 pub mod net;

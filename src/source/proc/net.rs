@@ -1,8 +1,8 @@
-//! Sockets that listen: `/proc/net/unix`, `/proc/net/tcp`, `/proc/net/tcp6` (proc(5)).
+//! Listening sockets: `/proc/net/unix`, `/proc/net/tcp`, `/proc/net/tcp6` (proc(5)).
 //!
-//! Of a table of thousands of rows only those that listen are taken apart, row by row, so that one
-//! strange row hides no other. `procfs-core` reads the TCP rows; of a unix socket it knows neither
-//! the flags, which tell a listener, nor a path with blanks in it.
+//! Of a table with thousands of rows only the listening ones are parsed, each on its own, so that
+//! one malformed row hides no other. `procfs-core` reads the TCP rows; for unix sockets it handles
+//! neither the flags, which identify a listener, nor paths with spaces.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;

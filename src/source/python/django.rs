@@ -1,5 +1,5 @@
 //! What Django loads when it starts: the settings module that `wsgi.py` names, and the names that
-//! stand in the settings for certain.
+//! are certainly defined in the settings.
 //!
 //! Source: Django's `apps.registry`, `core.handlers.base` and `django.setup()`.
 

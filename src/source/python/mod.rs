@@ -1,5 +1,5 @@
-//! Python source, read without running it: what a module defines, imports and wants from its
-//! environment, and what a `gunicorn.conf.py` comes to.
+//! Python source, read without running it: what a module defines, imports and needs from its
+//! environment, and the values of a `gunicorn.conf.py`.
 //!
 //! Parsed by ruff's parser, which knows what each Python version accepts. What Python refuses
 //! before it parses (encodings, NUL, nesting) follows CPython's tokenizer and PEP 263.

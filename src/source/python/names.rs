@@ -1,8 +1,8 @@
-//! Which names a module defines at its top level, as far as its text says.
+//! Which names a module defines at its top level, as far as its text shows.
 //!
-//! Branches are joined as they run: a name that every branch defines is defined, one that some
-//! define may be. What can define names out of sight (`from x import *`, a module's own
-//! `__getattr__`, `globals()`, `exec`) leaves every other name unknown, never "not defined".
+//! Branches are merged: a name that every branch defines is defined, a name that some branches
+//! define may be. What can define names in ways that are not visible (`from x import *`, a module's
+//! own `__getattr__`, `globals()`, `exec`) leaves every other name unknown, never "not defined".
 
 use std::collections::BTreeMap;
 

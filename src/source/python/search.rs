@@ -1,9 +1,9 @@
 //! What a module changes about where Python looks for modules: `sys.path`, `sys.modules`, import
 //! hooks.
 //!
-//! Directories that are added count wherever the statement stands, in a function or under a
-//! condition too: what is not found there either is missing all the same. What cannot be followed
-//! leaves every module that is not found unknown.
+//! Directories that are added count wherever the statement is, also in a function or under a
+//! condition: a module that is not found there either is missing in any case. If a change cannot be
+//! followed, every module that is not found is unknown.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

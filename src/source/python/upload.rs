@@ -1,4 +1,4 @@
-//! How large a request the application itself takes: Flask's `MAX_CONTENT_LENGTH`.
+//! How large a request the application itself accepts: Flask's `MAX_CONTENT_LENGTH`.
 
 use ruff_python_ast::{Expr, Number, Operator, Stmt};
 

@@ -1,5 +1,5 @@
-//! Ways through the syntax tree that cannot exhaust the stack: expressions are walked with a list
-//! of what is still to do; statements nest at most as deep as Python allows (100 indentations).
+//! Walks through the syntax tree that cannot exhaust the stack: expressions are walked with an
+//! explicit work list; statements nest at most as deep as Python allows (100 indentations).
 
 use ruff_python_ast::visitor::{self, Visitor};
 use ruff_python_ast::{ExceptHandler, Expr, Identifier, Pattern, Stmt};

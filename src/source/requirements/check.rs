@@ -1,7 +1,7 @@
-//! Does an environment contradict itself? What `pip check` asks: every installed package's own
-//! requirements, from its `METADATA`; and what it does not ask: is the package itself there? Reads one
-//! file a package, and `RECORD`, which may be long, only where nothing of the package's name stands in
-//! `site-packages`.
+//! Does an environment contradict itself? Checks what `pip check` checks, every installed package's
+//! own requirements from its `METADATA`, and also what it does not: whether the package itself is
+//! there. Reads one file per package, and `RECORD`, which may be long, only if nothing in
+//! `site-packages` has the package's name.
 
 use std::path::PathBuf;
 

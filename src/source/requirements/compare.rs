@@ -1,7 +1,7 @@
-//! What a release needs, held against what is installed.
+//! Compares what a release needs with what is installed.
 //!
-//! As `importlib.metadata` sees it: by name and version. A URL or a path has no version to compare,
-//! so that being installed is all that is asked of it. An extra's own requirements come from the
+//! The comparison is by name and version, as in `importlib.metadata`. A URL or a path has no
+//! version to compare, so it only has to be installed. An extra's own requirements come from the
 //! installed `METADATA`, which is read only for those.
 
 use std::collections::{HashMap, HashSet, VecDeque};

@@ -1,7 +1,7 @@
 //! Under which condition each package of a lock is needed.
 //!
-//! uv.lock and older poetry.lock files put markers on the edges, so that a package's condition is
-//! the or over all ways from the project to it, each the and over its edges.
+//! uv.lock and older poetry.lock files put markers on the edges, so a package's condition is the OR
+//! over all paths from the project to it, each path being the AND of its edges.
 
 use std::collections::{HashMap, VecDeque};
 

@@ -1,5 +1,6 @@
-//! The logical lines of a `requirements.txt`, as pip cuts them: byte order marks, `str.splitlines`,
-//! continuations, comments. Measured on pip 23.2 (`_internal/req/req_file.py`, `utils/encoding.py`).
+//! The logical lines of a `requirements.txt`, as pip splits them: byte order marks,
+//! `str.splitlines`, continuations, comments. Measured on pip 23.2 (`_internal/req/req_file.py`,
+//! `utils/encoding.py`).
 
 use crate::source::{SourceFile, Span};
 

@@ -3,7 +3,7 @@
 //!
 //! Sources: pip's requirements file format, PEP 508 and 440, PEP 621, PEP 751 (`pylock.toml`), the
 //! lock files of uv, Poetry and Pipenv. Every format gives the same [`Requirements`]. A URL can
-//! hold credentials: it is kept as [`Secret`], and [`Requirement::raw`] is free of it.
+//! contain credentials: it is kept as a [`Secret`], and [`Requirement::raw`] does not contain it.
 
 pub mod check;
 pub mod compare;

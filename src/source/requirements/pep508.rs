@@ -1,7 +1,8 @@
-//! One requirement as PEP 508 writes it, or as pip takes it beyond that: a bare URL, a path.
+//! One requirement in the form of PEP 508, or in a form that pip accepts in addition: a bare URL, a
+//! path.
 //!
-//! `pep508_rs` reads names, versions and markers. It is not given URLs: it would replace
-//! `${TOKEN}` in them by the value of our own environment, and put them into its errors.
+//! `pep508_rs` reads names, versions and markers. It is not given URLs: it would replace `${TOKEN}`
+//! in them with the value from our own environment, and quote them in its errors.
 
 use std::str::FromStr;
 

@@ -1,5 +1,5 @@
-//! `poetry.lock`. Since Poetry 2.1 each package names its groups and markers. Before, only the
-//! edges held markers and nothing told the groups, so that `pyproject.toml` is needed as well.
+//! `poetry.lock`. Since Poetry 2.1 each package names its groups and markers. Before that, only the
+//! edges had markers and nothing named the groups, so `pyproject.toml` is needed as well.
 
 use std::collections::HashMap;
 

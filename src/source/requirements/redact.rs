@@ -1,4 +1,4 @@
-//! Takes credentials out of a line of requirements before it may be shown.
+//! Removes credentials from a requirements line before it may be shown.
 
 /// The text without what a URL may hide: of each only the scheme, the host and the last part of
 /// the path are left (a token may stand in the user part, in the path and in the query), and a

@@ -1,4 +1,4 @@
-//! Small helpers to walk TOML that remembers where it stands.
+//! Small helpers for walking TOML values that know their position.
 
 use ::toml::Spanned;
 use ::toml::de::{DeTable, DeValue};

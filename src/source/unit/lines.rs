@@ -1,5 +1,5 @@
-//! Physical and logical lines of a unit file, as `config_parse()` and `read_line()` of systemd
-//! 252 and 257 cut them.
+//! Physical and logical lines of a unit file, as `config_parse()` and `read_line()` of systemd 252
+//! and 257 split them.
 
 use super::fault::{Fault, FaultKind};
 use crate::source::{SourceFile, Span, Text};

@@ -1,8 +1,8 @@
 //! systemd units: how systemd itself reads, merges and understands them.
 //!
 //! Sources: systemd.syntax(7), systemd.unit(5), systemd.exec(5), systemd.service(5), and what was
-//! measured on systemd 252 and 257; where a man page and the measurement differ, the measurement
-//! counts. The tests hold this reader against systemd itself.
+//! measured on systemd 252 and 257; if a man page and the measurement differ, the measurement
+//! counts. The tests compare this reader with systemd itself.
 
 pub mod effective;
 pub mod environment;

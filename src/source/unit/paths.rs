@@ -1,5 +1,5 @@
-//! Where systemd looks for units and drop-ins (systemd.unit(5), "Unit File Load Path"): one scan
-//! of the search path, shared by all that load units from it.
+//! Where systemd looks for units and drop-ins (systemd.unit(5), "Unit File Load Path"): one scan of
+//! the search path, shared by everything that loads units from it.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};

@@ -1,9 +1,9 @@
 //! The syntax of a unit file (systemd.syntax(7)), as systemd itself reads it.
 //!
-//! The `configparser` crate splits names from values. It knows neither repeated sections and
-//! names nor systemd's continuations and comments, and it trims Unicode's white space where
-//! systemd trims ASCII's; so it is fed logical lines (see `lines`), each made unique by its number
-//! and with sentinels around its parts, in portions, so that its maps stay small.
+//! The `configparser` crate splits names from values. It knows neither repeated sections and names
+//! nor systemd's continuations and comments, and it trims Unicode white space, where systemd trims
+//! only ASCII. So it is given logical lines (see `lines`), each made unique by its number and with
+//! sentinels around its parts, in portions, so that its maps stay small.
 
 use std::sync::Arc;
 

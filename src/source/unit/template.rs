@@ -1,5 +1,5 @@
-//! Unit files that a template makes: what stands between `{% if … %}` and `{% endif %}` may be there
-//! or not, so that nobody knows its value yet.
+//! Unit files generated from a template: what is between `{% if … %}` and `{% endif %}` may be
+//! present or not, so its value is not known yet.
 //!
 //! Sources: Jinja's block statements, ERB's `<% if … %>`, Go's `{{ if … }}`, Mustache's `{{#x}}`.
 

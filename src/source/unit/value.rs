@@ -1,4 +1,4 @@
-//! Values of settings: booleans, modes, sizes, enumerations, as systemd's parsers take them.
+//! Values of settings: booleans, modes, sizes, enumerations, as systemd's parsers accept them.
 
 /// `parse_boolean()`.
 pub fn parse_boolean(text: &str) -> Option<bool> {

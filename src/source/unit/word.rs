@@ -1,4 +1,4 @@
-//! Words as `extract_first_word()` of systemd cuts them: quotes, escapes, white space.
+//! Words as `extract_first_word()` of systemd splits them: quotes, escapes, white space.
 
 use crate::source::{Span, Text};
 

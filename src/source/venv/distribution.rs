@@ -1,4 +1,4 @@
-//! One installed distribution, as the name of its `*.dist-info` or `*.egg-info` tells it.
+//! One installed distribution, from the name of its `*.dist-info` or `*.egg-info`.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;

@@ -1,5 +1,5 @@
 //! The headers of `METADATA` and `PKG-INFO` (core metadata: RFC 822 headers), and setuptools'
-//! `requires.txt`. Read only when asked for.
+//! `requires.txt`. Read only when needed.
 
 use super::{Distribution, DistributionKind};
 use crate::host::{HostError, HostErrorKind};

@@ -2,8 +2,8 @@
 //!
 //! Sources: PEP 405 (`pyvenv.cfg`), PEP 376 and 627 (`RECORD`), PEP 503 (names), PEP 610
 //! (`direct_url.json`), Python's `site` module (`.pth`). Only `site-packages` and the names in each
-//! `*.dist-info` are listed here, which takes milliseconds; what costs more is read when asked for:
-//! [`metadata::read`], [`record::missing_files`], [`record::direct_url`], [`pth::read`].
+//! `*.dist-info` are listed here, which takes milliseconds; what costs more is read only when it is
+//! needed: [`metadata::read`], [`record::missing_files`], [`record::direct_url`], [`pth::read`].
 
 pub mod config;
 mod distribution;

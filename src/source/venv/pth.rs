@@ -1,5 +1,5 @@
-//! `*.pth` files, as Python's `site` module reads them: each line is a directory that goes onto
-//! `sys.path`, or code when it begins with `import `.
+//! `*.pth` files, as Python's `site` module reads them: each line is a directory to add to
+//! `sys.path`, or code if it begins with `import `.
 
 use std::path::PathBuf;
 

@@ -1,5 +1,5 @@
-//! `RECORD` (PEP 376, 627) and `direct_url.json` (PEP 610): what an installer put where, and from
-//! where. Read only when asked for.
+//! `RECORD` (PEP 376, 627) and `direct_url.json` (PEP 610): what an installer put where, and where
+//! it came from. Read only when needed.
 
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};

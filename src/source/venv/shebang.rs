@@ -1,5 +1,5 @@
 //! The `#!` line of a script, as Linux reads it (`execve(2)`), and the form that pip and uv write
-//! where the interpreter's path is too long for it or holds a space:
+//! if the interpreter's path is too long for it or contains a space:
 //!
 //! ```text
 //! #!/bin/sh

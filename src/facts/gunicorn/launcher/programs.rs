@@ -1,4 +1,4 @@
-//! Programs that run another one: Python, `env`, `su`, wrappers, scripts.
+//! Programs that run another program: Python, `env`, `su`, wrappers, scripts.
 
 use super::super::wrappers::{self, Spec};
 use super::{

@@ -1,4 +1,5 @@
-//! A shell's text on its way to gunicorn: which command runs it, and whether the shell stays.
+//! Shell text that leads to gunicorn: which command runs gunicorn, and whether the shell stays
+//! running.
 
 use super::super::shell::{Command, Joint, Reader, ShellValue, Variable};
 use super::{COMMANDS, Launch, NotLaunched, Script, Shell, Stays, Walker, WrapperKind, assignment};

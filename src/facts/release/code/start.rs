@@ -1,5 +1,5 @@
-//! The modules gunicorn itself imports before the application: the modules of its configuration
-//! file, and that of its worker class.
+//! The modules gunicorn itself imports before the application: those of its configuration file, and
+//! the module of its worker class.
 
 use super::super::super::server::Gunicorn;
 use super::super::super::{Known, Problem, Why};

@@ -1,4 +1,4 @@
-//! Which of the imports that were followed certainly run and lead to nothing.
+//! Which of the imports that were followed certainly run and cannot be found.
 
 use std::collections::HashMap;
 use std::path::Path;

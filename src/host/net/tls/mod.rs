@@ -1,4 +1,5 @@
-//! TLS as curl's users expect it: the system's certificates, a file of one's own, or none checked.
+//! TLS as curl's users expect it: checked with the system's certificates, with a given file, or not
+//! at all.
 
 mod verify;
 

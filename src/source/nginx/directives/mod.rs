@@ -1,9 +1,9 @@
-//! What `ngx_conf_handler` checks of every directive: that it is known, that it may stand in its
-//! block, that it has a block or none, and how many arguments it takes.
+//! What `ngx_conf_handler` checks of every directive: that it is known, that it is allowed in its
+//! block, whether it must have a block of its own, and how many arguments it takes.
 //!
-//! The table is nginx's own, by version. Modules that are not nginx's are many: a name that nginx
-//! does not have is called unknown only where it is surely a slip, a letter away from one that
-//! nginx has, or where the version that is installed does not have it yet, or no longer.
+//! The table is nginx's own, by version. There are many third-party modules, so a name that nginx
+//! does not have is reported as unknown only if it is surely a typo, one letter away from a name
+//! that nginx has, or if the installed version does not have it yet, or no longer has it.
 
 mod parameters;
 mod table;

@@ -1,4 +1,4 @@
-//! Values of directives on which requests to an application hang, as nginx's own functions take
+//! Values of directives that matter for requests to an application, as nginx's own functions parse
 //! them.
 
 use super::super::config::DirectiveRef;

@@ -1,5 +1,5 @@
-//! nginx's directives: where each may stand, what it takes, which versions have it.
-//! Written by directives.py on 2026-11-28 from nginx 1.22.1, 1.26.3, 1.30.6; do not edit.
+//! nginx's directives: where each is allowed, what it takes, which versions have it. Written by
+//! directives.py on 2026-11-28 from nginx 1.22.1, 1.26.3, 1.30.6; do not edit.
 
 #![allow(clippy::wildcard_imports)] // a table of the words beside it
 

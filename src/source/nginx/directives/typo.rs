@@ -1,4 +1,4 @@
-//! Names that are a slip away from one of nginx's own.
+//! Names that are a typo away from one of nginx's own.
 
 use std::collections::HashMap;
 

@@ -1,5 +1,5 @@
 //! The words that the table of directives is written in: nginx's places and numbers of arguments
-//! (`ngx_conf_file.h`, `ngx_http_config.h`), and from which version to which a line holds.
+//! (`ngx_conf_file.h`, `ngx_http_config.h`), and the range of versions that a line applies to.
 
 use crate::source::nginx::version::Version;
 

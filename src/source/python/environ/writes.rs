@@ -1,4 +1,4 @@
-//! How a module changes the environment itself: `os.environ`, `load_dotenv()` and their like.
+//! How a module changes the environment itself: `os.environ`, `load_dotenv()` and the like.
 
 use ruff_python_ast::{Arguments, Expr, Stmt};
 use ruff_text_size::Ranged;

@@ -1,4 +1,4 @@
-//! The environment as the file itself changes it while it is loaded.
+//! How the file itself changes the environment while it is loaded.
 //!
 //! What is followed is known; what is not followed (a loop, a function, an imported module, a file
 //! that was not read) leaves the variables that it may set unknown, never at their default.

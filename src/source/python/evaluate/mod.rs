@@ -1,6 +1,6 @@
-//! What the top-level names of a `gunicorn.conf.py` come to, worked out without running it.
+//! The values of the top-level names of a `gunicorn.conf.py`, worked out without running it.
 //!
-//! Only what is sure is said: a value that depends on something that is not known is
+//! Only what is certain is reported: a value that depends on something that is not known is
 //! [`ConfigValue::Unknown`] with the reason, and so is every name that a construct which is not
 //! followed (a loop, `with`, an unknown condition) may assign. Semantics as in Python's Language
 //! Reference; what is covered was chosen by what real configuration files use.

@@ -1,6 +1,6 @@
-//! Names that a module takes over from another: `from .base import *`, `from .base import DATABASES`.
+//! Names that a module imports from another: `from .base import *`, `from .base import DATABASES`.
 //!
-//! The other module is worked out in its place, as Python runs it, and once, as Python does.
+//! The other module is evaluated at that point and only once, as Python runs it.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! Values as Python has them, as far as configuration files use them.
+//! Python values, as far as configuration files use them.
 
 use ruff_python_ast::Parameters;
 

@@ -1,8 +1,8 @@
-//! The settings that systemd knows, by section, from which version to which, and what is so of
-//! each: is it a list, does an empty line take it back, does it hold without a restart?
+//! The settings that systemd knows, by section and range of versions, and the properties of each:
+//! is it a list, does an empty line clear it, does it take effect without a restart?
 //!
-//! All of it stands in one table, `settings.txt`, which `settings.py` writes from what systemd
-//! itself says of 252, 257 and 262 (`--dump-configuration-items`) and its manual pages.
+//! All of it is in one table, `settings.txt`, which `settings.py` writes from the output of systemd
+//! 252, 257 and 262 itself (`--dump-configuration-items`) and its manual pages.
 
 mod value;
 

@@ -1,4 +1,4 @@
-//! Values that systemd passes over.
+//! Values that systemd ignores.
 
 use super::super::time::parse_seconds;
 use super::super::value::{self, KillMode, NotifyAccess, Restart, ServiceType};
