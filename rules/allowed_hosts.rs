@@ -71,7 +71,8 @@ fn some_refused(model: &Model, app: &App, passes: &[&Destination], out: &mut Sin
             }
         }
     }
-    // Beside a name of the site's own, an address or `localhost` may be there for the machine alone.
+    // Besides a name of the site's own, an address or `localhost` may be there for the machine
+    // alone.
     if others {
         refused.retain(|one| is_public(one.name));
     }

@@ -46,7 +46,7 @@ pub(super) fn kept(app: &App) -> Result<Kept, Why> {
             Err(why) => unknown = Some(why),
         }
     }
-    // Another way to it, or what stands in the group, may not have been read.
+    // Another way to it, or what is in the group, may not have been read.
     let whole = app.nginx.all_passes().and_then(|_| app.nginx.all_upstreams());
     unknown.map_or_else(|| whole.map(|_| Kept::No), Err)
 }

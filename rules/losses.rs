@@ -61,7 +61,7 @@ pub(super) fn lost(version: &Version, kind: Kind) -> Option<Measured> {
     let (_, gunicorn) = series?;
     let other = Kind { newer_nginx: !kind.newer_nginx, ..kind };
     let seen = |kind: Kind| {
-        // Which kind a line is of stands in its first words; the rest is for one line alone.
+        // Which kind a line is of is in its first words; the rest is for one line alone.
         let way = if kind.kept { " kept " } else { " closed " };
         let rows = of(kind.class, gunicorn).filter(|line| line.contains(way));
         rows.filter_map(read).find(|(of, _)| *of == kind).map(|(_, seen)| seen)
@@ -82,8 +82,8 @@ pub(super) fn direct(version: &Version, class: &str) -> Option<&'static str> {
     Some(lost)
 }
 
-/// The lines of one worker class and one gunicorn, which stand together: every check asks, so no
-/// other is taken apart.
+/// The lines of one worker class and one gunicorn, which are together: every check asks, so no
+/// other is parsed.
 fn of(class: &str, gunicorn: &str) -> impl Iterator<Item = &'static str> {
     let begins = format!("\n{class} {gunicorn} ");
     let at = memchr::memmem::find(TABLE.as_bytes(), begins.as_bytes());

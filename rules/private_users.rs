@@ -14,7 +14,7 @@ pub(super) fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     }
     if matches!(word, "self" | "identity" | "full") {
         app.machine.systemd.get()?;
-        // An older one passes over the value: another rule's.
+        // An older one ignores the value: another rule's.
         if !service.takes("PrivateUsers", word) {
             return Ok(());
         }

@@ -50,7 +50,7 @@ pub(super) fn syntax(app: &App, word: &Word) -> Option<String> {
     pattern.then(|| text.to_owned())
 }
 
-/// Was the word, or a part of it, in quotes or escaped, so that it is meant as it stands?
+/// Was the word, or a part of it, in quotes or escaped, so that it is meant as it is?
 fn quoted(app: &App, word: &Word) -> bool {
     let file = app.service.unit.files().find(|file| file.file.id == word.span.file);
     file.is_some_and(|file| {

@@ -24,7 +24,7 @@ pub(super) fn check(
     else {
         return;
     };
-    // Another host serves them, or it hangs on the path that the application is mounted at.
+    // Another host serves them, or it depends on the path that the application is mounted at.
     let text = url.trim_matches('/');
     if text.is_empty() || url.contains("//") || !matches!(app.variable("SCRIPT_NAME"), Ok(None)) {
         return;
@@ -61,7 +61,7 @@ pub(super) fn check(
     }
 }
 
-/// Is what is asked for below the path handed to the application, whatever lies in a directory?
+/// Is what is asked for below the path handed to the application, whatever is in a directory?
 fn is_passed_on(model: &Model, app: &App, serving: &Location, url: &str) -> bool {
     let Some(server) = model.server(serving.server) else { return false };
     let located = model.locate(server.id, &format!("{url}app.css"));

@@ -46,8 +46,8 @@ pub struct Settings {
     pub baseline: Option<Baseline>,
     /// Was every application asked for? Then one that is not there is gone.
     pub all_apps: bool,
-    /// Was all looked at that the file of settings may speak of? Then a name that no application
-    /// has is a slip.
+    /// Was all looked at that the settings file may speak of? Then a name that no application has
+    /// is a typo.
     pub whole: bool,
     /// What fingerprints name files from.
     pub anchor: Anchor,
@@ -76,7 +76,7 @@ pub struct Outcome {
     /// The findings: by application, severity, code, file, line. Those that are known are not
     /// among them.
     pub findings: Vec<Reported>,
-    /// Those that are known. They count for verdict and checklist: accepted is not mended.
+    /// Those that are known. They count for verdict and checklist: accepted is not repaired.
     pub known: Vec<Reported>,
     /// The known findings without those that are gone; `None` if no file of them was given.
     pub baseline: Option<Baseline>,
@@ -84,7 +84,7 @@ pub struct Outcome {
     pub skips: Vec<Skip>,
     /// Rules that had nothing to judge: neither passed nor open.
     pub idle: Vec<Skip>,
-    /// The findings that a comment in the files, or the file of settings, held back.
+    /// The findings that a comment in the files, or the settings file, suppressed.
     pub suppressed: Vec<Suppressed>,
     /// What is wrong with those comments and entries.
     pub problems: Vec<Problem>,
@@ -134,7 +134,7 @@ pub fn run(
     conclude(rules, &selected, deployment, parts, sources, settings)
 }
 
-/// What was found comes to verdicts: severities, what is held back, what is known.
+/// What was found comes to verdicts: severities, what is suppressed, what is known.
 fn conclude(
     rules: &[&'static Rule],
     selected: &[&'static Rule],

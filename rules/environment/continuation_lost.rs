@@ -113,7 +113,7 @@ pub(super) fn cut<'r>(app: &App, read: &'r ReadFile) -> Vec<(&'r EnvAssignment, 
 fn report_cut(read: &ReadFile, assignment: &EnvAssignment, cut: &CutValue, out: &mut Sink) {
     let name = &assignment.name.value;
     let path = read.place.path.display();
-    // In double quotes the value goes on, whatever stands before the line's end.
+    // In double quotes the value goes on, whatever is before the line's end.
     let quoted = assignment.lines.end() > assignment.lines.start();
     let (first, last) = (cut.lines.start(), cut.lines.end());
     let lines = match first == last {

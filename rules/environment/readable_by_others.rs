@@ -182,7 +182,7 @@ fn skip_unserved<T>(served: &Result<T, Why>, out: &mut Sink) {
     }
 }
 
-/// Only where releases come and go: a directory that is updated in place is no release.
+/// Only where releases come and go: a directory that is updated in place is not a release.
 fn in_release(app: &App, file: &Path) -> bool {
     app.release.link.is_some()
         && app.release.directory.ok().is_some_and(|place| file.starts_with(&place.resolved))

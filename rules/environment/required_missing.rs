@@ -68,7 +68,7 @@ crate::rule! {
     }
 }
 
-/// For how many variables a slip of the pen is looked for: who lacks more has another fault.
+/// For how many variables a typo is looked for: who lacks more has another fault.
 const GUESSES: usize = 20;
 
 /// What is asked for each variable, looked up instead of searched.
@@ -146,7 +146,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     Ok(())
 }
 
-/// A variable that the file of settings requires.
+/// A variable that the settings file requires.
 fn configured(app: &App, lookups: &Lookups<'_>, name: &str, span: Span, out: &mut Sink) {
     let known = app.environment.variables.contains_key(name);
     let empty = match app.variable(name) {
@@ -171,8 +171,8 @@ fn configured(app: &App, lookups: &Lookups<'_>, name: &str, span: Span, out: &mu
         .subject(name);
 }
 
-/// What to type. Where a line of the unit names files that systemd does not take from it, that is to
-/// be mended first (U116): the variable may well be in one of them.
+/// What to type. Where a line of the unit names files that systemd does not take from it, that is
+/// to be repaired first (U116): the variable may well be in one of them.
 fn help(app: &App, name: &str) -> String {
     let misread = app.environment.files.iter().any(|file| file.misread.is_some());
     if misread {
@@ -255,7 +255,7 @@ fn judge<'s>(
     Some(finding)
 }
 
-/// The name of the configuration file that gunicorn passes over and that sets it, `env = {…}`.
+/// The name of the configuration file that gunicorn ignores and that sets it, `env = {…}`.
 fn misplaced<'a>(app: &'a App, name: &str) -> Option<&'a UnknownName> {
     app.gunicorn.settings.unknown_names.iter().find(|unknown| {
         unknown.did_you_mean == "raw_env" && unknown.variables.iter().any(|set| set == name)

@@ -315,7 +315,7 @@ fn suggestion(application: &Application) -> Option<String> {
         Resolution::Missing(_) => {
             let last = module.rsplit('.').next().unwrap_or(module);
             let like = nearest(module, near());
-            // `myapp.wsgi` may lie right here, `wsgi` in a package, or under its usual name.
+            // `myapp.wsgi` may be right here, `wsgi` in a package, or under its usual name.
             let moved = || near().find(|name| name.rsplit('.').next() == Some(last));
             let usual = || {
                 ["wsgi", "app", "application", "main"]

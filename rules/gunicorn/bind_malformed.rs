@@ -66,7 +66,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         } else if text.starts_with('/') && !text.contains(':') {
             ("a host name".to_owned(), format!("unix:{text}"))
         } else if text.ends_with(".sock") && !text.contains(':') {
-            // Where it is to lie only a person knows.
+            // Where it is to be only a person knows.
             ("a host name".to_owned(), format!("unix:/run/{}/{text}", app.stem()))
         } else {
             continue;

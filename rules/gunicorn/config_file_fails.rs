@@ -169,7 +169,7 @@ fn log_config(app: &App, out: &mut Sink) {
         .fix(crate::rule::Safety::Manual, "correct --log-config");
 }
 
-/// A tree without `/srv` says nothing of what lies in it.
+/// A tree without `/srv` says nothing of what is in it.
 fn not_copied(at: &std::path::Path) -> Why {
     Why::not_read(format!("{} is not in the tree that was read", at.display()))
 }
@@ -260,7 +260,7 @@ fn unreadable(app: &App, config: &ConfigSource, out: &mut Sink) -> Result<bool, 
             (format!("{path} does not exist"), format!("{} does not exist", at.display()))
         }
         State::Broken { reason } => (format!("{path}: {reason}"), format!("{path}: {reason}")),
-        // gunicorn passes over a directory of the name that it looks for by itself.
+        // gunicorn ignores a directory of the name that it looks for by itself.
         State::Present(metadata) if metadata.kind == FileKind::Directory => {
             if config.implicit {
                 return Ok(true);

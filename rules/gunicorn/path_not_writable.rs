@@ -136,7 +136,7 @@ fn judge(app: &App, user: &Identity, path: &WrittenPath, out: &mut Sink) -> Resu
         return Ok(());
     }
     app.service.untouched_before_the_start(directory)?;
-    // What is root's alone by tmpfiles.d, as /var/log is, is judged as it stands.
+    // What is root's alone by tmpfiles.d, as /var/log is, is judged as it is.
     let mut boot = app.machine.tmpfiles.ok().into_iter().flatten();
     let made = boot.find(|line| Path::new(&line.path) == directory);
     if made.is_some_and(|line| line.user != "root" || line.mode & 0o022 != 0) {

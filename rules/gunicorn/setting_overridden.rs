@@ -54,7 +54,7 @@ crate::rule! {
     }
 }
 
-/// What decides them is judged by rules of its own, wherever it stands.
+/// What decides them is judged by rules of its own, wherever it is.
 const JUDGED: [&str; 4] = ["config", "reload", "preload_app", "daemon"];
 
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {

@@ -108,7 +108,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         settings.faults.iter().filter(|fault| !is_of_config_file(fault)).collect();
     // argparse ends it all before anything else is looked at.
     if let Some(first) = faults.iter().find(|fault| fault.exit_status == 2).copied() {
-        // What stands behind an option that is not understood follows from it.
+        // What is behind an option that is not understood follows from it.
         faults.retain(|fault| {
             *fault == first || fault.exit_status == 2 && fault.did_you_mean.is_some()
         });
@@ -330,7 +330,7 @@ fn misspelt_names(app: &App, out: &mut Sink) {
     }
 }
 
-/// How often a name stands in a text as a word of its own.
+/// How often a name is in a text as a word of its own.
 fn uses(text: &[u8], name: &str) -> usize {
     let part = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
     memchr::memmem::find_iter(text, name.as_bytes())

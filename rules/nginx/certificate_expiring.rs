@@ -426,7 +426,7 @@ fn names(app: &App, certificate: &ServedCertificate, out: &mut Sink) {
     }
     let servers = certificate.servers.iter().filter_map(|id| model.server(*id));
     for server in servers.filter(|server| app.routes.iter().any(|one| one.server == server.id)) {
-        // Another certificate beside it, for another kind of key, may have the name.
+        // Another certificate next to it, for another kind of key, may have the name.
         let beside = |one: &&ServedCertificate| one.servers.contains(&server.id);
         let all: Vec<&ServedCertificate> = app.nginx.served.iter().filter(beside).collect();
         // The first of them says it for all.
@@ -483,7 +483,7 @@ fn names(app: &App, certificate: &ServedCertificate, out: &mut Sink) {
     }
 }
 
-/// Hosts that a name stands for; none where it is no name that a certificate could be for.
+/// Hosts that a name stands for; none where it is not a name that a certificate could be for.
 fn hosts(name: &ServerName) -> Vec<String> {
     let text = name.text.as_str();
     let below = |top: &str| format!("any.{top}");

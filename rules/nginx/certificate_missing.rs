@@ -145,8 +145,8 @@ fn without_key(deployment: &Deployment, out: &mut Sink) {
         let certificate = model.effective_directive(place, "ssl_certificate");
         let Some(certificate) = certificate.filter(|_| !key.incomplete) else { continue };
         let span = certificate.head_span();
-        // An engine's key stands in the certificate's place; and what stands further out may have its
-        // key in a file that is not among these.
+        // An engine's key is in the certificate's place; and what is further out may have its key
+        // in a file that is not among these.
         let own = certificate.parent().map(|block| block.id) == server.directive;
         if !key.directives.is_empty() || !(own || deployment.machine.whole) || !seen.insert(span) {
             continue;

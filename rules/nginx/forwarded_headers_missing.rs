@@ -256,7 +256,7 @@ fn report(
         };
         (pass.word, note)
     }));
-    // One line beside proxy_pass would cancel those that are inherited.
+    // One line next to proxy_pass would cancel those that are inherited.
     let where_to = match group.inherited.and_then(|block| model.config.get(block)) {
         Some(block) => format!(
             "next to the other proxy_set_header lines of {}",
@@ -391,8 +391,8 @@ fn is_bare(value: &str) -> bool {
     )
 }
 
-/// Of the headers beside X-Forwarded-Proto gunicorn believes one word alone (`secure_scheme_headers`):
-/// `$scheme` is never that.
+/// Of the headers besides X-Forwarded-Proto gunicorn believes one word alone
+/// (`secure_scheme_headers`): `$scheme` is never that.
 fn is_believed(header: &str, value: &str) -> bool {
     let only = match header {
         "X-Forwarded-Ssl" => "on",

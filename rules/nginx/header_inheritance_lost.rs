@@ -146,7 +146,7 @@ fn words(block: &DirectiveRef<'_>) -> String {
     words.join(" ")
 }
 
-/// The word with its quotes, as it stands in the file.
+/// The word with its quotes, as it is in the file.
 fn as_it_stands(line: &DirectiveRef<'_>, word: &WordRef<'_>) -> String {
     String::from_utf8_lossy(line.tree().file.slice(word.span())).into_owned()
 }

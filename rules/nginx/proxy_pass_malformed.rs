@@ -476,7 +476,7 @@ fn report_plain(model: &Model, destination: &Destination, pass: &Pass, whom: &st
     rewrite(model, finding, destination, right, "pass on with http://");
 }
 
-/// Writes another URL in place of the one that stands there.
+/// Writes another URL in place of the one that is there.
 fn rewrite(model: &Model, finding: &mut Finding, pass: &Destination, right: String, title: &str) {
     // A site that nginx refuses, or that leads nowhere, was not judged any further.
     match Edit::word(model, pass.word, right) {

@@ -113,7 +113,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     Ok(())
 }
 
-/// The value where it stands; else a line beside every pass of the server that has none.
+/// The value where it is; else a line next to every pass of the server that has none.
 fn edits(
     app: &App,
     model: &Model,

@@ -526,7 +526,7 @@ impl Here<'_> {
         self.servers.binary_search(&server).is_ok()
     }
 
-    /// Does the server listen where the other does not (https beside a redirect)?
+    /// Does the server listen where the other does not (https next to a redirect)?
     fn reached_elsewhere(&self, server: &Server, other: &Server) -> bool {
         let taken = other.addresses();
         server.addresses().iter().any(|address| !taken.contains(address))
@@ -614,7 +614,7 @@ impl Here<'_> {
         let Some(answer) = self.answer(server) else { return };
         let inside = |pass: &&&Destination| pass.server == server;
         let Some(pass) = self.passes.iter().find(inside) else { return };
-        // The way from http to https, with what stood there before: the other server answers.
+        // The way from http to https, with what was there before: the other server answers.
         let elsewhere = self.servers.iter().any(|other| self.answer(*other).is_none());
         if elsewhere && leads_on(&answer) {
             return;
@@ -646,7 +646,7 @@ impl Here<'_> {
         always_returns(&self.model.config.get(directive)?)
     }
 
-    /// A `return` beside the pass of a location answers before anything is passed on.
+    /// A `return` next to the pass of a location answers before anything is passed on.
     fn returns_beside(&self, out: &mut Sink) {
         let mut seen = HashSet::new();
         for pass in self.passes {
@@ -687,7 +687,7 @@ impl Here<'_> {
         }
     }
 
-    /// A `try_files` beside the pass of a location that ends in a status.
+    /// A `try_files` next to the pass of a location that ends in a status.
     fn files_beside(&self, out: &mut Sink) {
         let mut seen = HashSet::new();
         for pass in self.passes {
@@ -720,7 +720,7 @@ impl Here<'_> {
         }
     }
 
-    /// A `rewrite` of every path, in a server or beside a pass, that leads to no pass.
+    /// A `rewrite` of every path, in a server or next to a pass, that leads to no pass.
     fn rewritten(&self, out: &mut Sink) {
         let mut seen = HashSet::new();
         for pass in self.passes {
@@ -768,7 +768,7 @@ impl Here<'_> {
         }
     }
 
-    /// Nobody from outside may ask: every pass stands in an `internal` location.
+    /// Nobody from outside may ask: every pass is in an `internal` location.
     fn internal(&self, out: &mut Sink) {
         let closed: Option<Vec<_>> =
             self.passes.iter().map(|pass| Some((internal(self.model, pass)?, pass.word))).collect();
@@ -787,7 +787,7 @@ impl Here<'_> {
         .fix(Safety::Manual, "let clients into the location");
     }
 
-    /// The one pass stands in `location = /`, and every other path is looked for among files.
+    /// The one pass is in `location = /`, and every other path is looked for among files.
     fn only_the_front_page(&self, out: &mut Sink) {
         for server in self.servers.iter().filter_map(|id| self.model.server(*id)) {
             let own = || self.passes.iter().filter(|pass| pass.server == server.id);
@@ -894,7 +894,7 @@ impl Here<'_> {
         (file.place.is_missing() == Ok(true)).then(|| (span, file.place.path.display().to_string()))
     }
 
-    /// The `deny all` that holds where a pass stands, with nothing before it that lets anybody in.
+    /// The `deny all` that holds where a pass is, with nothing before it that lets anybody in.
     fn denies_all(&self, pass: &Destination) -> Option<Span> {
         let place = match pass.location {
             Some(location) => BlockPlace::Location(location),

@@ -274,8 +274,8 @@ fn rootless(deployment: &Deployment, owners: &Owners, seen: &mut HashSet<Span>, 
     }
 }
 
-/// The `root` of a whole site, below which the application lies: `try_files $uri @app` hands its files
-/// out before the application is asked.
+/// The `root` of a whole site, below which the application is: `try_files $uri @app` hands its
+/// files out before the application is asked.
 fn handed_out_whole<'d>(deployment: &'d Deployment, app: &App) -> Vec<(&'d StaticRoot, PathBuf)> {
     let started = app.service.working_directory.ok().and_then(Option::as_ref);
     let Some(started) = started else { return Vec::new() };
@@ -440,7 +440,7 @@ fn traversal(model: &Model, location: &Location, span: Span, alias: &Path, out: 
     finding.fix(Safety::Manual, format!("write {}/ instead", location_title(model, location.id)));
 }
 
-/// Does any request come to this directory? A server's own `root` often only stands there.
+/// Does any request come to this directory? A server's own `root` often only is there.
 fn is_used(model: &Model, directory: &StaticRoot) -> bool {
     let Some(id) = directory.location else { return server_root_is_used(model, directory.server) };
     let Some(location) = model.location(id) else { return false };

@@ -123,7 +123,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     Ok(())
 }
 
-/// The link as it is on the machine; of files alone, by the custom that `current` stands beside
+/// The link as it is on the machine; of files alone, by the custom that `current` is next to
 /// `releases`.
 fn release_link(app: &App) -> Option<Link> {
     if let Some(link) = &app.release.link {
@@ -146,7 +146,7 @@ fn release_link(app: &App) -> Option<Link> {
     })
 }
 
-/// The release that a directory lies in without the link, and the path inside it.
+/// The release that a directory is in without the link, and the path inside it.
 fn pinned(link: &Link, directory: &StaticRoot) -> Option<(PathBuf, PathBuf)> {
     let place = &directory.place;
     if place.path.starts_with(&link.path) || place.links.iter().any(|hop| hop.link == link.path) {

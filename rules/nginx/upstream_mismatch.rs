@@ -231,8 +231,8 @@ fn report(app: &App, model: &Model, best: &Candidate<'_>, all: &[Candidate<'_>],
         .uncovers_rules(&super::ON_THE_WAY);
 }
 
-/// A socket as nginx is told to connect to it: gunicorn's `0.0.0.0` is no address to connect to,
-/// and `localhost` is two.
+/// A socket as nginx is told to connect to it: gunicorn's `0.0.0.0` is not an address to connect
+/// to, and `localhost` is two.
 pub(in crate::rules) fn as_peer(on: &Endpoint) -> String {
     match on {
         Endpoint::Tcp {
@@ -255,7 +255,7 @@ pub(in crate::rules) fn rewrite(
         return Edit::word(model, peer.span, right);
     }
     let pass = pass.pass(model)?;
-    // What a variable holds stands elsewhere, and who speaks TLS is another kind of server.
+    // What a variable holds is elsewhere, and who speaks TLS is another kind of server.
     let plain = matches!(pass.target, Target::Unix { .. } | Target::Address { .. });
     if !plain || pass.protocol != Protocol::Http {
         return None;
@@ -322,8 +322,8 @@ fn rank(
 }
 
 /// A port that is nobody's and was probably meant to be the application's: a digit away from it,
-/// where a site of its name leads, or where all that a repository's sites lead to. Who else may listen there a living host shows; of a tree both
-/// have to speak for it.
+/// where a site of its name leads, or where all that a repository's sites lead to. Who else may
+/// listen there a live host shows; of a tree both have to speak for it.
 fn slipped(
     model: &Model,
     app: &App,
@@ -376,7 +376,7 @@ fn rank_paths(to: &Path, on: &Path, stem: &str) -> Option<u8> {
     let of_app = |path: &Path| {
         path.components().any(|part| is_named(&part.as_os_str().to_string_lossy(), stem))
     };
-    // One path that is a slip of the other, wherever it lies.
+    // One path that is a typo of the other, wherever it is.
     let slip =
         nearest(&to.to_string_lossy(), [on.to_string_lossy().as_ref()].into_iter()).is_some();
     if slip

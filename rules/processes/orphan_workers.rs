@@ -67,7 +67,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     Ok(())
 }
 
-/// `at`: where one of them listens. `served`: does a master run beside them?
+/// `at`: where one of them listens. `served`: does a master run next to them?
 fn report(app: &App, orphans: &[&Orphan], at: Option<&Endpoint>, served: bool, out: &mut Sink) {
     let numbers: Vec<String> = orphans.iter().map(|one| one.process.pid.to_string()).collect();
     let (count, listed) = (numbers.len(), numbers.join(" "));

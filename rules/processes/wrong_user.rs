@@ -44,7 +44,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let command = app.service.exec_start.last();
     let privileged = command.is_some_and(|command| command.line.prefixes.full_privileges);
     let launch = app.gunicorn.launch.ok();
-    // What stands before gunicorn may change the user, and so may a name space of users.
+    // What is before gunicorn may change the user, and so may a name space of users.
     if privileged || launch.is_none_or(|launch| !launch.wrappers.is_empty()) {
         return Ok(());
     }

@@ -141,8 +141,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     Ok(())
 }
 
-/// What a repository's list does not bring. A file that asks for packages may have others beside it,
-/// in a Dockerfile or a playbook; a lock is all there is.
+/// What a repository's list does not bring. A file that asks for packages may have others next to
+/// it, in a Dockerfile or a playbook; a lock is all there is.
 fn unlisted(unresolved: &Unresolved, distribution: &str, listed: &Listed, out: &mut Sink) {
     let (file, name) = (listed.file.display(), unresolved.missing.shown());
     let severity = if listed.locked { Severity::Error } else { Severity::Warning };

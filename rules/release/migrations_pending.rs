@@ -122,7 +122,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         };
     }
     let Some(migrations) = app.release.migrations.get()? else {
-        // Who says a revision expects it to be held against something.
+        // Who says a revision expects it to be compared with something.
         return match app.release.database_revision.ok() {
             Some(said) if !Migrations::is_empty_database(said) => Err(Why::not_there(
                 "the release has no migrations to compare with the database's revision",
@@ -237,7 +237,7 @@ fn of_django(app: &App, migrations: &DjangoMigrations, pending: &Pending<'_>, ou
     }
 }
 
-/// Where a migration of an application stands that nothing follows.
+/// Where a migration of an application is that nothing follows.
 fn newest(migrations: &DjangoMigrations, app: &str) -> Option<crate::rule::prelude::Span> {
     use crate::facts::release::django_migrations::DjangoApp;
     match migrations.project.apps.get(app) {
@@ -303,7 +303,7 @@ fn command(app: &App, migrations: &Migrations, down_to: Option<&str>) -> String 
 }
 
 /// What runs a command as the service's user, in its directory and with its variables; and where
-/// the programs of its environment lie.
+/// the programs of its environment are.
 fn as_service(app: &App, elsewhere: bool) -> (String, String) {
     let mut line = String::from("systemd-run --pty");
     if let Some(Some(user)) = app.service.text("User").ok() {

@@ -110,7 +110,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             }
         }
     }
-    // Where the release lies is what decides whether there is a manifest.
+    // Where the release is is what decides whether there is a manifest.
     app.release.root().map(|_| ())
 }
 

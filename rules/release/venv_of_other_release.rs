@@ -90,7 +90,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     Ok(())
 }
 
-/// The release that a path lies in, where it is not the one that the link leads to.
+/// The release that a path is in, where it is not the one that the link leads to.
 fn other_release(app: &App, link: &ReleaseLink, path: &Path) -> Result<Option<PathBuf>, Why> {
     let Ok(below) = path.strip_prefix(&link.releases) else { return Ok(None) };
     let Some(name) = below.components().next() else { return Ok(None) };
@@ -98,7 +98,7 @@ fn other_release(app: &App, link: &ReleaseLink, path: &Path) -> Result<Option<Pa
     if release == link.resolved {
         return Ok(None);
     }
-    // A directory beside the releases may hold environments for all of them.
+    // A directory next to the releases may contain environments for all of them.
     let others = app.release.previous.get()?;
     match others.iter().find(|other| other.path == release) {
         Some(other) if *other.has_application.get()? => Ok(Some(release)),

@@ -119,7 +119,7 @@ fn lost(
         }
         return Ok(Some(Lost::Replaced));
     }
-    // The file of a socket that systemd made lies where everybody sees it.
+    // The file of a socket that systemd made is where everybody sees it.
     if is_activated(app, route) {
         return Ok(Some(if place.exists()? { Lost::Replaced } else { Lost::Gone }));
     }

@@ -178,8 +178,8 @@ fn notify(app: &App) -> Vec<Edit> {
     edits
 }
 
-/// Whatever sends gunicorn into the background goes away. None where it does not stand there as
-/// one would write it.
+/// Whatever sends gunicorn into the background goes away. None where it is not there as one would
+/// write it.
 fn in_front(app: &App) -> Option<Vec<Edit>> {
     // What lost and is not known would hold then.
     let mut lost = app.gunicorn.settings.lost("daemon");

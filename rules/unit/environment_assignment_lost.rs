@@ -94,7 +94,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         if lost.kind == LossKind::NotExpanded && !app.machine.whole && !of_the_unit {
             continue;
         }
-        // A line that another one makes good is no loss.
+        // A line that another one makes good is not a loss.
         let decides = app.environment.decides(&lost.name, lost.span);
         let set = app.environment.variables.contains_key(&lost.name);
         let inner_set = lost.kind == LossKind::Joined

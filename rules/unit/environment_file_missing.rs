@@ -45,8 +45,8 @@ crate::rule! {
 
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     for file in &app.environment.files {
-        // What the user named on our command line is no finding about the deployment.
-        // What systemd takes for another path than was written is another rule's.
+        // What the user named on our command line is not a finding about the deployment. What
+        // systemd takes for another path than was written is another rule's.
         if file.misread.is_some() || matches!(file.path.origin(), Some(Origin::Option(_))) {
             continue;
         }

@@ -102,7 +102,7 @@ crate::rule! {
     }
 }
 
-/// A simple command that is no reload.
+/// A simple command that is not a reload.
 struct Wrong<'a> {
     line: &'a ExecCommand,
     /// The command in the script of a shell; `None` if it is all that the line does.

@@ -79,7 +79,7 @@ crate::rule! {
     }
 }
 
-/// What systemd sets for the commands beside the start's own, and for services with certain
+/// What systemd sets for the commands besides the start's own, and for services with certain
 /// settings (systemd.exec(5)).
 const SET_BY_SYSTEMD: [&str; 19] = [
     "CACHE_DIRECTORY",
@@ -149,7 +149,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     Ok(())
 }
 
-/// A variable, and where it stands.
+/// A variable, and where it is.
 struct Seen<'a> {
     app: &'a App,
     setting: &'static str,
@@ -191,7 +191,7 @@ impl Seen<'_> {
         let name = self.variable.name.as_str();
         let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
         let plain = name.chars().all(is_name);
-        // What stands behind the name may be anything, a secret too.
+        // What is behind the name may be anything, a secret too.
         let own = name.find(|c| !is_name(c)).map_or(name, |end| &name[..end]);
         let written = match (plain, self.variable.braced) {
             (true, true) => format!("${{{name}}}"),

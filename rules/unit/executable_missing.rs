@@ -106,8 +106,8 @@ fn relative(app: &App, out: &mut Sink) {
             .find(|file| file.file.id == fault.span.file)
             .map(|file| String::from_utf8_lossy(file.file.slice(fault.span)).into_owned())
             .unwrap_or_default();
-        // What only a shell understands is another rule's. A host's unit is no template, and a `$`
-        // in it is a `$`.
+        // What only a shell understands is another rule's. A host's unit is not a template, and a
+        // `$` in it is a `$`.
         let template = match app.machine.whole {
             true => super::is_template(written.as_bytes()),
             false => placeholder::holds_in_path(&written),

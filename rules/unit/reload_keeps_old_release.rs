@@ -290,7 +290,7 @@ fn report<'s>(
     finding
 }
 
-/// gunicorn's `chdir` beside what it should be.
+/// gunicorn's `chdir` next to what it should be.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Chdir {
     /// It goes through the link already.
@@ -356,7 +356,7 @@ fn pwd(app: &App) -> Option<(String, Edit)> {
     let unit = &app.service.unit;
     let directory = unit.last("Service", "WorkingDirectory")?.span;
     let path = app.service.working_directory.ok()?.as_ref()?.path.to_str()?.to_owned();
-    // Behind the last one, which may take back what stands before it.
+    // Behind the last one, which may take back what is before it.
     let at = unit.all("Service", "Environment").last().map_or(directory, |last| last.span);
     let value = text_at(app, at, &path);
     super::plain(&path).then(|| {

@@ -182,7 +182,7 @@ struct NeededPath {
 }
 
 impl NeededPath {
-    /// Does it lie below this?
+    /// Is it below this?
     fn below(&self, top: &Path) -> bool {
         self.path.starts_with(top) || self.resolved.starts_with(top)
     }
@@ -223,7 +223,7 @@ fn absent(app: &App, out: &mut Sink) -> Result<(), Why> {
         service.sandbox.iter().map(|one| (one.place.path.as_path(), one.setting)).collect();
     for wanted in &service.sandbox {
         let path = &wanted.place.path;
-        // What lies in a directory that is treated alike is left out before anything is mounted.
+        // What is in a directory that is treated alike is left out before anything is mounted.
         let alike = match path.ancestors().skip(1).find_map(|around| listed.get(around)) {
             Some(setting) => *setting == wanted.setting || *setting == "InaccessiblePaths",
             None => strict && wanted.setting == "ReadOnlyPaths",
@@ -436,7 +436,7 @@ fn hidden(app: &App, out: &mut Sink) -> Result<(), Why> {
             "make the application visible to the service",
             edit,
         );
-        // One cause, one finding: what else lies there comes to light with it.
+        // One cause, one finding: what else is there comes to light with it.
         return Ok(());
     }
     Ok(())
@@ -617,7 +617,7 @@ fn needs(app: &App) -> Vec<NeededPath> {
     {
         found.push(need(place, Some(command.line.program.span), "program (203/EXEC)"));
     }
-    // Where a repository's clone lies says nothing of the host.
+    // Where a repository's clone is says nothing of the host.
     let release = &app.release.directory;
     if let Some(place) = release.ok().filter(|_| app.machine.whole) {
         found.push(need(place, release.span(), "application's directory"));

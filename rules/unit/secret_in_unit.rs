@@ -127,7 +127,7 @@ fn set_in_the_unit(app: &App) -> impl Iterator<Item = (&str, &str, Option<Span>)
     })
 }
 
-/// What stands in `ExecStart=` itself: `gunicorn -e NAME=…`, `env NAME=… gunicorn`. What a script says
+/// What is in `ExecStart=` itself: `gunicorn -e NAME=…`, `env NAME=… gunicorn`. What a script says
 /// is another file's.
 fn on_the_command_line(app: &App) -> Vec<(String, String, Option<Span>)> {
     let mut found = Vec::new();

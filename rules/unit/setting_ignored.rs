@@ -192,7 +192,7 @@ impl<'a> AssignmentReader<'a> {
     }
 
     /// Does the host's systemd know the setting, and this value? Where it does not, another rule
-    /// says so, but for a value that the reload hangs on.
+    /// says so, but for a value that the reload depends on.
     fn in_version(&self, assignment: &Assignment, setting: &Setting, out: &mut Sink) -> bool {
         let Some(version) = self.version else { return true };
         let (key, value) = (setting.key, assignment.value.as_str());
@@ -213,8 +213,8 @@ impl<'a> AssignmentReader<'a> {
         false
     }
 
-    /// Looking for what was meant goes through the whole file. One where it is needed more often
-    /// is no unit.
+    /// Looking for what was meant goes through the whole file. One where it is needed more often is
+    /// not a unit.
     fn more(&mut self) -> bool {
         self.mended += 1;
         self.mended <= 100
@@ -310,7 +310,7 @@ impl<'a> AssignmentReader<'a> {
     /// The name that was meant, if the line then says what nothing else says.
     fn renamed(&self, assignment: &Assignment, meant: &str) -> Option<Vec<Edit>> {
         let section = &*assignment.section;
-        // A systemd that is not known may know the name as it stands.
+        // A systemd that is not known may know the name as it is.
         let judged = self.version.is_some_and(|version| version <= NEWEST);
         if !judged || !is_slip(&assignment.key.value, meant) {
             return None;

@@ -106,7 +106,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     Ok(())
 }
 
-/// Does gunicorn take no notice? It reads options wherever they stand, and ignores plain words behind
+/// Does gunicorn take no notice? It reads options wherever they are, and ignores plain words behind
 /// the application (measured).
 fn passed_over(setting: &str, command: &ExecCommand, word: &Word) -> bool {
     let words = &command.arguments;

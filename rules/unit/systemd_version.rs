@@ -75,7 +75,7 @@ crate::rule! {
     }
 }
 
-/// The first systemd that has the prefix `|`, and the first that passes over `!!`.
+/// The first systemd that has the prefix `|`, and the first that ignores `!!`.
 const PREFIXES_CHANGED: u32 = 258;
 
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
@@ -208,7 +208,7 @@ pub(super) fn is_shell_prefix(app: &App, fault: &ExecFault) -> bool {
         && parts.is_some_and(|(signs, program)| signs.contains('|') && program.starts_with('/'))
 }
 
-/// `!!` before a program, which a newer systemd passes over.
+/// `!!` before a program, which a newer systemd ignores.
 fn lost_prefix(app: &App, version: u32, out: &mut Sink) {
     if version < PREFIXES_CHANGED {
         return;

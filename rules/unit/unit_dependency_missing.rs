@@ -170,7 +170,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             }
         }
     }
-    // Whether a unit of that name is on the host is not known: the slip is told all the same.
+    // Whether a unit of that name is on the host is not known: the typo is told all the same.
     for dependency in &app.service.misspelt {
         report(app, dependency, Standing::Missing, true, out);
     }
@@ -178,7 +178,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         let weak = matches!(dependency.setting, "After" | "Wants" | "WantedBy" | "RequiredBy");
         match dependency.standing {
             Standing::Present => {}
-            // What is only wanted may be absent, unless it is a slip of the hand.
+            // What is only wanted may be absent, unless it is a typo.
             Standing::Missing if weak && dependency.near.is_none() => {}
             Standing::Masked if weak => {}
             standing => report(app, dependency, standing, weak, out),

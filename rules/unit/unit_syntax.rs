@@ -213,7 +213,7 @@ fn commands(app: &App, unit: &Unit, out: &mut Sink) {
     }
 }
 
-/// A percent sign for each one that systemd does not know. None where others beside it, which
+/// A percent sign for each one that systemd does not know. None where others next to it, which
 /// systemd does know, may be meant or not.
 fn doubled(unit: &Unit, file: &UnitFile, assignment: Span) -> Option<Vec<Edit>> {
     let at = file.assignments.partition_point(|line| line.span.start < assignment.start);

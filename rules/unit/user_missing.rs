@@ -115,7 +115,7 @@ fn judge(
         let text = expanded(unit, line)?;
         let names: Vec<&str> = match key {
             "SupplementaryGroups" => text.as_str().split_whitespace().collect(),
-            // One name, blanks and all.
+            // One name, spaces and all.
             _ => vec![text.as_str().trim()],
         };
         for name in names {
@@ -128,7 +128,7 @@ fn judge(
 }
 
 /// Is it no name that an account could have? Quotes are part of it for systemd, and of users even
-/// those of a directory service have no blanks; groups may.
+/// those of a directory service have no spaces; groups may.
 fn is_no_name(name: &str, kind: AccountKind) -> bool {
     let blank = kind == AccountKind::User && name.contains(char::is_whitespace);
     !placeholder::holds(name) && (name.contains(['"', '\'']) || blank)

@@ -133,7 +133,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     Ok(())
 }
 
-/// What was meant as a comment behind the path, with the blanks before it.
+/// What was meant as a comment behind the path, with the spaces before it.
 fn comment(place: &Place) -> Option<&str> {
     let text = place.path.to_str()?;
     let at = text.find(" #").or_else(|| text.find("\t#"))?;

@@ -13,7 +13,7 @@ fn names(text: &[u8], unit: bool) -> Vec<(std::ops::Range<usize>, usize)> {
         let before = at.checked_sub(1).and_then(|before| text.get(before));
         let begins = before.is_none_or(|b| b.is_ascii_whitespace() || matches!(b, b'"' | b'\''));
         let rest = text.get(at..).unwrap_or_default();
-        // systemd passes over names with other signs, and tells so.
+        // systemd ignores names with other signs, and tells so.
         let fits = |b: &&u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
         let length = match (begins, unit) {
             (false, _) => 0,
@@ -39,7 +39,7 @@ fn names(text: &[u8], unit: bool) -> Vec<(std::ops::Range<usize>, usize)> {
     found
 }
 
-/// Masks the values of all assignments in a text, and what else stands in it.
+/// Masks the values of all assignments in a text, and what else is in it.
 pub(super) fn assignments(masker: &mut Masker, text: &mut [u8], unit: bool) {
     let names = names(text, unit);
     let first = names.first().map_or(text.len(), |(name, _)| name.start);
@@ -47,8 +47,8 @@ pub(super) fn assignments(masker: &mut Masker, text: &mut [u8], unit: bool) {
     named(masker, text, &names, unit);
 }
 
-/// Masks the values that a line of a shell's script gives to variables: up to the closing quote, else
-/// to the next blank.
+/// Masks the values that a line of a shell's script gives to variables: up to the closing quote,
+/// else to the next space.
 pub(super) fn shell_line(masker: &mut Masker, line: &mut [u8]) {
     for (name, from) in names(line, false) {
         let name = line.get(name).unwrap_or_default().to_vec();

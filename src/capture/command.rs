@@ -40,7 +40,7 @@ pub(super) fn arguments(masker: &mut Masker, text: &mut [u8]) {
             Some(setting) => {
                 let number = matches!(setting.action, Action::Int | Action::AutoInt);
                 numeric = number && from.is_none();
-                // A value of --env that is no assignment is a part of one.
+                // A value of --env that is not an assignment is a part of one.
                 takes = setting.takes_value() && from.is_none() && setting.name != "raw_env";
                 if let Some(from) = from.filter(|_| number) {
                     let value = word.get_mut(from..).unwrap_or_default();
@@ -61,7 +61,7 @@ pub(super) fn arguments(masker: &mut Masker, text: &mut [u8]) {
 }
 
 /// Masks in a command, or in options, what follows `NAME=`, options that speak of a secret, users
-/// and passwords of URLs, and what a generator made. Words are parted by blanks or zeros.
+/// and passwords of URLs, and what a generator made. Words are parted by spaces or zeros.
 pub(super) fn command(masker: &mut Masker, text: &mut [u8]) {
     let is_gap = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0;
     let mut at = 0;

@@ -23,7 +23,7 @@ pub const FORMAT: u32 = 1;
 /// The largest document that is read, in bytes.
 pub const LIMIT: u64 = 256 << 20;
 
-/// Why a document is no capture, or none that this program reads.
+/// Why a document is not a capture, or none that this program reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReadError {
     /// It is of a later format.
@@ -50,7 +50,7 @@ impl fmt::Display for ReadError {
     }
 }
 
-/// What is read first, whatever else stands there.
+/// What is read first, whatever else is there.
 #[derive(Deserialize)]
 struct Head {
     capture: u64,
@@ -234,7 +234,7 @@ impl Capture {
     }
 }
 
-/// Where JSON is not understood. serde's own words quote what stands there.
+/// Where JSON is not understood. serde's own words quote what is there.
 fn place(error: &serde_json::Error) -> String {
     let (line, column) = (error.line(), error.column());
     match error.classify() {

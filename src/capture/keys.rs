@@ -20,7 +20,7 @@ pub(super) fn mask_private(masker: &mut Masker, bytes: &mut [u8]) {
     }
 }
 
-/// `/etc/passwd` and its like: a password that stands there, and people's names.
+/// `/etc/passwd` and its like: a password that is there, and people's names.
 pub(super) fn accounts(masker: &mut Masker, bytes: &mut [u8]) {
     for line in bytes.split_mut(|byte| *byte == b'\n') {
         let fields = line.split_mut(|byte| *byte == b':');
@@ -36,7 +36,7 @@ pub(super) fn accounts(masker: &mut Masker, bytes: &mut [u8]) {
     }
 }
 
-/// A program or another file that is no text, cut to what is looked for in one: nginx's version.
+/// A program or another file that is not a text, cut to what is looked for in one: nginx's version.
 pub(super) fn cut_program(bytes: &[u8]) -> Vec<u8> {
     const BEFORE: usize = 2;
     const BEHIND: usize = 80;

@@ -164,7 +164,7 @@ fn message(masker: &mut Masker, value: &Value) -> String {
     lines.join("\n").trim_matches('\n').to_owned()
 }
 
-/// What a program says of itself is shown in reports as it stands, but for secrets in it.
+/// What a program says of itself is shown in reports as it is, but for secrets in it.
 fn stderr(masker: &mut Masker, output: &mut Output) {
     super::command::command(masker, &mut output.stderr);
 }
@@ -196,7 +196,7 @@ pub(super) fn nginx_errors(masker: &mut Masker, bytes: &[u8]) -> Vec<u8> {
         if nginx_log::parse(line).is_empty() {
             continue;
         }
-        // Between these two stands the request, behind the second the host and the referrer.
+        // Between these two is the request, behind the second the host and the referrer.
         const CLIENT: &[u8] = b", client: ";
         const UPSTREAM: &[u8] = b", upstream: \"";
         let mut line = line.to_vec();

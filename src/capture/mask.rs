@@ -9,12 +9,12 @@ use std::collections::{HashMap, HashSet};
 
 /// What a mask of letters is made of.
 const LETTERS: &[u8] = b"masked";
-/// A word of a value that is as long, and made of letters and digits, is masked wherever it stands.
+/// A word of a value that is as long, and made of letters and digits, is masked wherever it is.
 const KNOWN: usize = 8;
 /// A word of letters alone counts as such from here on.
 const KNOWN_LETTERS: usize = 16;
 
-/// What a mask has in common with its word, beside its length.
+/// What a mask has in common with its word, besides its length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Shape {
     /// A number.
@@ -61,13 +61,13 @@ pub(super) struct Masker {
     made: HashSet<Vec<u8>>,
     counts: HashMap<(Shape, usize), u64>,
     known: HashSet<Vec<u8>>,
-    /// Words of paths that are there. They stand in the capture anyway.
+    /// Words of paths that are there. They are in the capture anyway.
     paths: HashSet<Vec<u8>>,
-    /// Variables whose values the check needs beside those that it always does.
+    /// Variables whose values the check needs besides those that it always does.
     pub(super) needed: HashSet<String>,
     /// The names of all variables that are set.
     pub(super) variables: HashSet<Vec<u8>>,
-    /// Texts that were masked where a path is to stand, so that they may be a part of one.
+    /// Texts that were masked where a path is to be, so that they may be a part of one.
     renames: Vec<(Vec<u8>, Vec<u8>)>,
     masked: usize,
 }
@@ -106,7 +106,7 @@ impl Masker {
     pub(super) fn path(&mut self, path: &[u8]) {
         for run in runs(path, joins) {
             let word = path.get(run).unwrap_or_default();
-            // A number is no name: a process's would let others of as many digits through.
+            // A number is not a name: a process's would let others of as many digits through.
             if word.iter().any(u8::is_ascii_alphabetic) {
                 self.paths.insert(word.to_vec());
                 let parts: Vec<Vec<u8>> = words(word).map(<[u8]>::to_vec).collect();
@@ -172,7 +172,7 @@ impl Masker {
     }
 
     /// Masks the words of a secret's value, and remembers those that are so long that they are no
-    /// words of a language: they are masked wherever else they stand.
+    /// words of a language: they are masked wherever else they are.
     pub(super) fn secret(&mut self, text: &mut [u8], keep: impl Fn(&[u8]) -> bool) {
         for run in runs(text, joins) {
             let word = text.get(run).unwrap_or_default();
@@ -199,8 +199,8 @@ impl Masker {
         self.words_ascii(text, keep);
     }
 
-    /// Masks what stands in the place of a path and is none; the program looked for such a path all
-    /// the same.
+    /// Masks what is in the place of a path and is none; the program looked for such a path all the
+    /// same.
     pub(super) fn path_word(&mut self, text: &mut [u8]) {
         let before = text.to_vec();
         let plain = |word: &[u8]| word.iter().all(u8::is_ascii_alphabetic) && !is_known(word);

@@ -42,7 +42,7 @@ pub struct Taken {
     pub time: String,
 }
 
-/// The file of settings that was in force.
+/// The settings file that was in force.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SettingsFile {
     /// Its path as it is shown.
@@ -65,9 +65,9 @@ pub struct Asked {
     /// What paths were told from in fingerprints: the working directory, and the top of the
     /// repository.
     pub anchor: Option<(PathBuf, PathBuf)>,
-    /// Was all looked at that the file of settings may speak of?
+    /// Was all looked at that the settings file may speak of?
     pub whole: bool,
-    /// The file of settings.
+    /// The settings file.
     pub settings: Option<SettingsFile>,
     /// The file of known findings.
     pub baseline: Option<Vec<u8>>,

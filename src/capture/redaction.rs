@@ -13,7 +13,7 @@ use crate::host::{HostError, HostErrorKind, Outcome, Output, Recording, RunError
 use crate::source::certificate::without_private_keys;
 use crate::source::{Sources, redact as patterns};
 
-/// What was masked, by what it stands in.
+/// What was masked, by what it is in.
 #[derive(Default)]
 pub struct Masked {
     /// Files, the ends of logs, and commands by their line: how many words of each.
@@ -22,7 +22,7 @@ pub struct Masked {
 }
 
 impl Masked {
-    /// A text in which the words are masked that are masked wherever they stand.
+    /// A text in which the words are masked that are masked wherever they are.
     pub fn apply(&mut self, text: &str) -> String {
         let mut bytes = text.as_bytes().to_vec();
         self.masker.everywhere(&mut bytes);
@@ -166,7 +166,7 @@ fn logical_lines(bytes: &[u8]) -> Vec<&[u8]> {
     lines
 }
 
-/// The names of variables that are set: they stand before what is hidden, and in `environ`.
+/// The names of variables that are set: they are before what is hidden, and in `environ`.
 fn variables(recording: &Recording, hidden: &Hidden) -> HashSet<Vec<u8>> {
     let mut found = HashSet::new();
     for (path, answer) in &recording.files {
@@ -264,7 +264,7 @@ fn unread(masker: &mut Masker, path: &Path, bytes: &mut Vec<u8>) {
     scripts::text(masker, path, bytes);
 }
 
-/// Masks what is hidden in a file; `before` is what stands before it.
+/// Masks what is hidden in a file; `before` is what is before it.
 fn hide(masker: &mut Masker, path: &Path, before: &[u8], text: &mut [u8], whole: bool) {
     let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
     let unit = matches!(ending, "service" | "socket" | "conf");
@@ -281,7 +281,7 @@ fn hide(masker: &mut Masker, path: &Path, before: &[u8], text: &mut [u8], whole:
         }
         return;
     }
-    // What stands before may be the setting itself: `Environment=`.
+    // What is before may be the setting itself: `Environment=`.
     let name = name_of_value(before).filter(|_| !unit || !begins_setting(before));
     if unit && setting(before) == b"environmentfile" {
         return masker.path_word(text);
@@ -365,7 +365,7 @@ fn in_list(masker: &mut Masker, text: &mut [u8]) {
     for (number, piece) in text.split_mut(is_quote).enumerate() {
         let name = piece.iter().position(|byte| *byte == b'=').map(|at| piece.split_at_mut(at + 1));
         match name {
-            // Every other piece stands in quotes.
+            // Every other piece is in quotes.
             Some((name, text)) if number % 2 == 1 => {
                 let name = name.get(..name.len() - 1).unwrap_or_default().to_vec();
                 value::value(masker, Some(&name), text, false);

@@ -74,7 +74,7 @@ fn python(masker: &mut Masker, path: &Path, bytes: &mut [u8]) {
     }
 }
 
-/// A string without its quotes and what stands before these.
+/// A string without its quotes and what is before these.
 fn content(bytes: &[u8], string: &Range<usize>) -> Range<usize> {
     let text = bytes.get(string.clone()).unwrap_or_default();
     let is_quote = |byte: &u8| matches!(byte, b'"' | b'\'');
@@ -90,7 +90,7 @@ fn content(bytes: &[u8], string: &Range<usize>) -> Range<usize> {
 /// also over the line's end within brackets.
 fn name_before(bytes: &[u8], at: usize) -> Option<&[u8]> {
     let before = bytes.get(..at)?.trim_ascii_end();
-    // More strings beside it, and values of a call, belong to the same name: the line's first.
+    // More strings next to it, and values of a call, belong to the same name: the line's first.
     let line = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
     let before = before.get(line..)?;
     let sign = before.iter().rposition(|byte| matches!(byte, b'=' | b':'))?;

@@ -77,7 +77,7 @@ fn is_path(value: &[u8]) -> bool {
     begins.iter().any(|begin| value.starts_with(begin)) && !value.starts_with(b"//")
 }
 
-/// Masks the value of a variable, its quotes and what else stands behind its `=` in one.
+/// Masks the value of a variable, its quotes and what else is behind its `=` in one.
 pub(super) fn value(masker: &mut Masker, name: Option<&[u8]>, text: &mut [u8], unit: bool) {
     let is_quote = |byte: &u8| matches!(byte, b'"' | b'\'') || byte.is_ascii_whitespace();
     let from = text.iter().position(|byte| !is_quote(byte)).unwrap_or(text.len());
@@ -92,7 +92,7 @@ pub(super) fn value(masker: &mut Masker, name: Option<&[u8]>, text: &mut [u8], u
     if needed && !secretive {
         match known {
             Some("GUNICORN_CMD_ARGS") => return arguments(masker, text),
-            // A number, or a slip.
+            // A number, or a typo.
             Some(name) if is_number(name) && bare.iter().all(u8::is_ascii_digit) => return,
             Some(name) if is_number(name) => {}
             _ => return command(masker, text),

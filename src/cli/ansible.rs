@@ -154,7 +154,7 @@ fn parameters(file: &Path) -> Result<Map<String, Value>, CommandError> {
     let wrong = |why: String| CommandError::usage(format!("{}: {why}", file.display()));
     let host = read::this_host()?;
     let bytes = host.read(file, LIMIT).map_err(|error| wrong(error.kind.to_string()))?;
-    // What stands in the file may be secret: only where it breaks off is told.
+    // What is in the file may be secret: only where it breaks off is told.
     let value: Value = serde_json::from_slice(&bytes).map_err(|error| {
         wrong(format!("line {}, column {}: not JSON", error.line(), error.column()))
     })?;
@@ -337,7 +337,7 @@ impl Task {
         if why.is_some() {
             return Ok(answer);
         }
-        // What is written and not in force yet still looks as before on the living host.
+        // What is written and not in force yet still looks as before on the live host.
         if self.check_mode || !self.run_actions {
             if !stays.is_empty() {
                 answer["failed"] = true.into();
@@ -443,7 +443,7 @@ fn parse(words: &[String]) -> Result<Command, CommandError> {
     Ok(parsed.command)
 }
 
-/// What is printed meanwhile is kept.
+/// What is printed in the meantime is kept.
 fn keeping<T>(run: impl FnOnce() -> T) -> (T, String) {
     let keep = |kept: Option<String>| match KEPT.lock() {
         Ok(mut now) => std::mem::replace(&mut *now, kept),
@@ -463,7 +463,7 @@ fn text_of(answer: &Value) -> String {
     answer["msg"].as_str().unwrap_or_default().to_owned()
 }
 
-/// A reload in words: how it ended and why, what stood in the way, what to type.
+/// A reload in words: how it ended and why, what was in the way, what to type.
 fn told(story: &Value) -> String {
     let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let mut text =

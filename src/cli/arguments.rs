@@ -56,7 +56,7 @@ pub(super) enum Command {
     Init(InitArguments),
     /// Known findings: record them, remove those that are gone
     Baseline(BaselineArguments),
-    /// The file of settings: write one, check it, print its schema
+    /// The settings file: write one, check it, print its schema
     Config(ConfigArguments),
     /// The check as a monitoring plugin: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN
     Nagios(NagiosArguments),
@@ -119,7 +119,7 @@ pub(super) struct WhereArguments {
         conflicts_with_all = FILES
     )]
     pub capture: Option<PathBuf>,
-    /// What stands in it.
+    /// What is in it.
     #[arg(skip)]
     pub replayed: Option<Rc<Capture>>,
     /// The database's migration, as `flask db current` or `manage.py showmigrations --plan` prints it
@@ -131,10 +131,10 @@ pub(super) struct WhereArguments {
     /// The files of each of its applications.
     #[arg(skip)]
     pub each: Vec<Given>,
-    /// Those of them that the file of settings leaves unsaid.
+    /// Those of them that the settings file leaves unsaid.
     #[arg(skip)]
     pub beside: Vec<Taken>,
-    /// What the repository holds beside them.
+    /// What the repository holds next to them.
     #[arg(skip)]
     pub unlisted: Vec<Problem>,
     /// What an editor has not written yet.
@@ -453,7 +453,7 @@ pub(super) struct GuardArguments {
     /// The database's migration, as `flask db current` or `manage.py showmigrations --plan` prints it
     #[arg(long, value_name = "REV")]
     pub db_revision: Option<String>,
-    /// The file of settings [default: the nearest deploy-doctor.toml, else /etc/deploy-doctor.toml]
+    /// The settings file [default: the nearest deploy-doctor.toml, else /etc/deploy-doctor.toml]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Write a report of the run as one HTML file

@@ -283,7 +283,7 @@ fn table(recording: &Recording, masked: &Masked, verbose: bool) -> String {
     out
 }
 
-/// Files of installed packages and of processes stand together.
+/// Files of installed packages and of processes are together.
 fn group(path: &str) -> String {
     for part in ["/site-packages/", "/dist-packages/"] {
         if let Some((before, _)) = path.split_once(part) {

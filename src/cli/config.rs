@@ -79,7 +79,7 @@ fn check(file: Option<&Path>) -> Result<Exit, CommandError> {
     Ok(Exit::Success)
 }
 
-/// The names in it that are no application's of the repository that it lies in.
+/// The names in it that are no application's of the repository that it is in.
 fn strangers(config: &Config, path: &Path, working: &Path) -> Result<Vec<String>, CommandError> {
     let full = tidy(&working.join(path));
     let Some(directory) = full.parent().filter(|_| path != Path::new(HOME)) else {
@@ -102,7 +102,7 @@ fn strangers(config: &Config, path: &Path, working: &Path) -> Result<Vec<String>
     settings::apply(Some(config), &place, &sources, &mut deployments);
     let apps = || deployments.iter().flat_map(|deployment| &deployment.apps);
     let problems = deployments.iter().flat_map(|deployment| &deployment.problems);
-    // A unit that is listed was held against its name already.
+    // A unit that is listed was compared with its name already.
     let listed = |problem: &&Problem| {
         let mut listed = config.apps.iter().filter(|app| !app.files.units.is_empty());
         listed.any(|app| problem.line == Some(app.line))

@@ -15,7 +15,7 @@ const NAME: &str = "deploy-doctor-baseline.json";
 /// A file of that many findings is none.
 const LIMIT: u64 = 64 << 20;
 
-/// The file that was named: by the option, else by the file of settings.
+/// The file that was named: by the option, else by the settings file.
 pub(super) fn path<'a>(option: Option<&'a Path>, config: Option<&'a Config>) -> Option<&'a Path> {
     option.or_else(|| config?.baseline.as_deref())
 }

@@ -66,7 +66,7 @@ impl Checker for Commands {
 
 /// `check .` in a folder.
 fn asked(folder: &Path, unsaved: &Rc<Unsaved>) -> Result<CheckArguments, CommandError> {
-    // Paths are seen from there, in files of settings and in what is said.
+    // Paths are seen from there, in settings files and in what is said.
     std::env::set_current_dir(folder)
         .map_err(|error| CommandError::incomplete(format!("it cannot be entered: {error}")))?;
     let words = ["deploy-doctor", "check", "."];

@@ -70,7 +70,7 @@ fn page(command: &Command) -> Result<Vec<u8>, CommandError> {
     let source = concat!("deploy-doctor ", env!("CARGO_PKG_VERSION"));
     let manual = "deploy-doctor's manual";
     let mut page = Vec::new();
-    // An empty date would be left out, and what stands behind it taken for it.
+    // An empty date would be left out, and what is behind it taken for it.
     let man = Man::new(command.clone()).date(" ").source(source).manual(manual);
     man.render(&mut page).map_err(failed)?;
     let mut end = Roff::new();

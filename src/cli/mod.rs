@@ -201,7 +201,7 @@ fn colored(color: arguments::Color) -> bool {
     }
 }
 
-/// Writes to standard output; a reader that went away (`| head`) is no error.
+/// Writes to standard output; a reader that went away (`| head`) is not an error.
 fn print(text: &str) -> Result<(), CommandError> {
     use std::io::{ErrorKind, Write};
     if ansible::keeps(text) {

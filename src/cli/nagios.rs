@@ -87,7 +87,7 @@ fn say(state: State, text: &str) -> State {
     }
 }
 
-/// Prints the answer; `None` if there is one already. What cannot be printed is no answer.
+/// Prints the answer; `None` if there is one already. What cannot be printed is not an answer.
 fn first(state: State, text: &str) -> Option<State> {
     if ANSWERED.swap(true, Ordering::SeqCst) {
         return None;

@@ -63,7 +63,7 @@ pub(super) fn open(place: &WhereArguments) -> Result<Box<dyn Host>, CommandError
         return Ok(Box::new(host));
     }
     let directory = working_directory()?;
-    // A unit's drop-ins beside it belong to it.
+    // A unit's drop-ins next to it belong to it.
     let beside = place.unit.iter().map(|unit| {
         let mut path = unit.as_os_str().to_owned();
         path.push(".d");
@@ -75,8 +75,8 @@ pub(super) fn open(place: &WhereArguments) -> Result<Box<dyn Host>, CommandError
     Ok(edited(place, Box::new(host)))
 }
 
-/// Reads the deployments behind the door: one, or those of a repository. What was found wrong
-/// with that stands with the first.
+/// Reads the deployments behind the door: one, or those of a repository. What was found wrong with
+/// that is with the first.
 pub(super) fn deployments(place: &WhereArguments, sources: &Sources) -> Vec<Deployment> {
     let mut read: Vec<Deployment> =
         requests(place).iter().map(|request| facts::read(sources, request)).collect();

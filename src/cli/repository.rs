@@ -32,7 +32,7 @@ pub(super) fn settle(
     let working = read::working_directory()?;
     let found = |word: &str| host.look(&tidy(&working.join(word))).outcome;
     let is_directory = |outcome: &Outcome| matches!(outcome, Outcome::Present(found) if found.kind == FileKind::Directory);
-    // Under --root a word is a unit's name, whatever lies here.
+    // Under --root a word is a unit's name, whatever is here.
     let is_repository =
         |word: &String| word.contains('/') || (place.root.is_none() && is_directory(&found(word)));
     let (directories, apps): (Vec<String>, Vec<String>) =
@@ -96,7 +96,7 @@ pub(super) fn settle(
     Ok(())
 }
 
-/// The directories as short as they can be written (`.` stays); one that lies in another one is
+/// The directories as short as they can be written (`.` stays); one that is in another one is
 /// looked through with that.
 fn outermost(words: &[String], working: &Path) -> Vec<PathBuf> {
     let shortest = |word: &String| match tidy(Path::new(word)) {
@@ -115,7 +115,7 @@ fn outermost(words: &[String], working: &Path) -> Vec<PathBuf> {
     outer.map(|(_, path)| path.clone()).collect()
 }
 
-/// The files of the applications that the file of settings lists.
+/// The files of the applications that the settings file lists.
 fn listed(
     place: &WhereArguments,
     config: Option<&Path>,
@@ -130,7 +130,7 @@ fn listed(
 }
 
 /// Units that would have been found and that no `[[app]]` names: whoever adds a service to the
-/// repository has not added it to the file of settings yet.
+/// repository has not added it to the settings file yet.
 fn unlisted(survey: &Survey, listed: &[Given], working: &Path) -> Vec<Problem> {
     let full = |path: &PathBuf| tidy(&working.join(path));
     let known: HashSet<PathBuf> =
@@ -149,8 +149,8 @@ fn unlisted(survey: &Survey, listed: &[Given], working: &Path) -> Vec<Problem> {
     told.collect()
 }
 
-/// What the file of settings does not say of an application is found as it is without that file:
-/// who names a unit and a site has not said that there is no configuration of gunicorn. Returns what
+/// What the settings file does not say of an application is found as it is without that file: who
+/// names a unit and a site has not said that there is no configuration of gunicorn. Returns what
 /// was taken.
 fn complete(given: &mut Given, survey: &Survey, working: &Path) -> Vec<Taken> {
     let full = |path: &Path| tidy(&working.join(path));

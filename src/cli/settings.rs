@@ -12,7 +12,7 @@ use crate::host::{Host, HostErrorKind, tidy};
 use crate::rule::Severity;
 use crate::source::Sources;
 
-/// A file of settings is far smaller.
+/// A settings file is far smaller.
 const LIMIT: u64 = 1 << 20;
 
 /// The file that was named, else the nearest, else the host's; `None` if there is none.
@@ -23,7 +23,7 @@ pub(super) fn load(
     file(place, named)?.as_ref().map(understood).transpose()
 }
 
-/// The same as it stands. A capture brings its own along.
+/// The same as it is. A capture brings its own along.
 pub(super) fn file(
     place: &WhereArguments,
     named: Option<&Path>,
@@ -133,7 +133,7 @@ fn judged(parsed: Result<Config, Vec<ConfigError>>) -> Result<Config, CommandErr
 }
 
 /// What fingerprints name files from: of files that were given, the top of the repository that they
-/// lie in, so that they are the same in every clone.
+/// are in, so that they are the same in every clone.
 pub(super) fn anchor(place: &WhereArguments) -> Result<Anchor, CommandError> {
     Ok(anchored(place)?.map_or_else(Anchor::default, |(working, top)| Anchor::new(working, top)))
 }
@@ -229,8 +229,8 @@ pub(super) fn apply(
     config.apply(sources, deployments, whole(Some(config), place));
 }
 
-/// Is all looked at that the file may speak of: the host, or the repository that the file lies in?
-/// Where a repository holds no unit, the file may speak of the host that it is deployed to.
+/// Is all looked at that the file may speak of: the host, or the repository that the file is in?
+/// Where a repository contains no unit, the file may speak of the host that it is deployed to.
 pub(super) fn whole(config: Option<&Config>, place: &WhereArguments) -> bool {
     if !place.apps.is_empty() {
         return false;

@@ -65,7 +65,7 @@ pub fn find(host: &dyn Host, start: &Path, me: u32) -> Result<Option<PathBuf>, F
     Ok(None)
 }
 
-/// The top of the repository that a directory lies in; the directory itself where there is none.
+/// The top of the repository that a directory is in; the directory itself where there is none.
 pub fn top(host: &dyn Host, start: &Path) -> PathBuf {
     let top = start.ancestors().find(|directory| holds_git(host, directory));
     top.unwrap_or(start).to_path_buf()

@@ -1,7 +1,7 @@
 //! The keys: one list for the reader, for "did you mean" and for the test that compares the schema
 //! with it.
 
-/// What stands behind a key.
+/// What is behind a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A string.

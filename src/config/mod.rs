@@ -35,7 +35,7 @@ pub enum FailOn {
 /// What the file says.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where it lies, as it is shown.
+    /// Where it is, as it is shown.
     pub path: PathBuf,
     text: Vec<u8>,
     /// When a check fails.
@@ -66,11 +66,11 @@ pub struct AppConfig {
     lines: Vec<(PathBuf, usize)>,
     required: Vec<(String, Range<usize>)>,
     upstream: Option<(crate::facts::Endpoint, Range<usize>)>,
-    /// URLs that are asked when the living host is checked.
+    /// URLs that are asked when the live host is checked.
     pub probes: Vec<String>,
 }
 
-/// What is wrong with a file of settings.
+/// What is wrong with a settings file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
     /// The file.
@@ -87,7 +87,7 @@ impl fmt::Display for ConfigError {
     }
 }
 
-/// What the paths of a file of settings are seen from.
+/// What the paths of a settings file are seen from.
 #[derive(Debug, Clone, Copy)]
 pub struct Places<'a> {
     /// The file as it is shown.

@@ -259,7 +259,7 @@ impl ConfigReader<'_> {
             if begins && letters.all(|c| c.is_ascii_alphanumeric() || c == '_') {
                 names.push((name.to_owned(), range));
             } else {
-                // It may be a value that stands there.
+                // It may be a value that is there.
                 self.fault(
                     &range,
                     "`required-variables` in [[app]] is a list of names, without \
@@ -362,7 +362,7 @@ impl ConfigReader<'_> {
     }
 
     /// A path starts from the directory of the file; it is written as from the working directory
-    /// where it lies below that.
+    /// where it is below that.
     fn path(&mut self, table: &DeTable<'_>, key: &str) -> Option<PathBuf> {
         let (path, range) = text(table, key)?;
         self.placed(path, &range, key)

@@ -20,7 +20,7 @@ impl Anchor {
         Self { working, top }
     }
 
-    /// The file's name from the top on; as it was given where it lies elsewhere.
+    /// The file's name from the top on; as it was given where it is elsewhere.
     pub(super) fn name<'p>(&self, path: &'p Path) -> Cow<'p, Path> {
         if self.top.as_os_str().is_empty() {
             return Cow::Borrowed(path);

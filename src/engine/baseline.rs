@@ -41,7 +41,7 @@ struct File {
     findings: Vec<BaselineEntry>,
 }
 
-/// Findings taken apart.
+/// Findings, separated into new and known ones.
 pub(super) struct Sorted {
     pub new: Vec<Reported>,
     pub known: Vec<Reported>,

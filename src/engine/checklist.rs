@@ -17,8 +17,8 @@ pub enum Status {
     Fail,
     /// Something may go wrong.
     Warn,
-    /// Only a living host can answer it, or part of it could not be looked at; nothing wrong was
-    /// seen in the rest.
+    /// Only a live host can answer it, or part of it could not be looked at; nothing wrong was seen
+    /// in the rest.
     Unknown,
 }
 
@@ -26,9 +26,9 @@ pub enum Status {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SeenIn {
-    /// Files alone: what only a living host shows was not looked at.
+    /// Files alone: what only a live host shows was not looked at.
     Files,
-    /// The files of a living host, and the host itself.
+    /// The files of a live host, and the host itself.
     Host,
 }
 
@@ -39,7 +39,7 @@ pub struct ChecklistItem {
     pub item: Item,
     /// What it comes to.
     pub status: Status,
-    /// What that rests on; `None` if it is no pass.
+    /// What that rests on; `None` if it is not a pass.
     pub seen: Option<SeenIn>,
     /// It is unknown for the only reason that no file can answer it.
     pub needs_host: bool,
@@ -47,9 +47,9 @@ pub struct ChecklistItem {
     pub findings: Vec<&'static str>,
     /// The codes of the rules that could not judge, in order.
     pub skipped: Vec<&'static str>,
-    /// The codes of findings that somebody accepted: they do not count, and are not mended.
+    /// The codes of findings that somebody accepted: they do not count, and are not repaired.
     pub accepted: Vec<&'static str>,
-    /// What stands in the way of knowing it, where it is unknown for more than the want of a host.
+    /// What is in the way of knowing it, where it is unknown for more than the want of a host.
     pub why: Option<String>,
 }
 
@@ -85,7 +85,7 @@ pub(super) struct Concern<'a> {
     pub findings: Vec<&'a Finding>,
     /// Skips, by the rule's code. Each rule and each item asks for some of them.
     pub skips: BTreeMap<&'static str, Vec<&'a Skip>>,
-    /// What somebody accepted, by item. It is not there any more, and not mended either.
+    /// What somebody accepted, by item. It is not there any more, and not repaired either.
     pub held: Held,
     /// Was the host seen alive, and not its files alone?
     pub living: bool,
@@ -116,7 +116,7 @@ pub(super) fn judge(
         .map(|item| {
             let mine = concern.findings.iter().filter(|f| f.decides(item));
             let mut found: Vec<&'static str> = mine.clone().map(|f| f.rule.code).collect();
-            // An error and a warning of one rule do not stand together.
+            // An error and a warning of one rule are not together.
             found.sort_unstable();
             found.dedup();
             let worst = mine.map(|f| f.severity).max();
@@ -131,7 +131,7 @@ pub(super) fn judge(
                     skipped.push(rule.code);
                 }
             }
-            // What files can answer is answered by files. On a living host the rest could have been
+            // What files can answer is answered by files. On a live host the rest could have been
             // asked here and now, so that without it nothing is passed.
             let beyond_files = skipped.iter().all(|code| concern.needs_more(code));
             let status = match worst {
@@ -181,8 +181,8 @@ pub(super) fn verdict(checklist: &[ChecklistItem], concern: &Concern<'_>) -> Ver
     if mine().any(|f| f.severity >= Severity::Warning) {
         return Verdict::AtRisk;
     }
-    // What only a living host shows cannot be answered from files, and what only an option shows
-    // was not asked for: such an item stays unknown in the list, and does not by itself take the
+    // What only a live host shows cannot be answered from files, and what only an option shows was
+    // not asked for: such an item stays unknown in the list, and does not by itself take the
     // verdict away.
     let undecided = checklist.iter().any(|item| {
         item.status == Status::Unknown && item.skipped.iter().any(|code| !concern.needs_more(code))

@@ -19,9 +19,9 @@ pub struct Suppressed {
 /// What a comment or an entry says for a finding.
 #[derive(Debug, Clone)]
 pub struct Acceptance {
-    /// Is it a comment in a checked file? Else an `[[ignore]]` of the file of settings.
+    /// Is it a comment in a checked file? Else an `[[ignore]]` of the settings file.
     pub comment: bool,
-    /// The file that it stands in.
+    /// The file that it is in.
     pub file: PathBuf,
     /// The line, from 1.
     pub line: usize,

@@ -27,7 +27,7 @@ pub struct Ignore {
     pub reason: String,
     /// The last day on which it counts.
     pub until: Option<Day>,
-    /// Where it stands: the file of settings and the line.
+    /// Where it is: the settings file and the line.
     pub place: (PathBuf, usize),
 }
 
@@ -36,15 +36,15 @@ pub struct Ignore {
 pub struct IgnoredFile {
     /// The pattern.
     pub pattern: GlobMatcher,
-    /// The directory of the file of settings.
+    /// The directory of the settings file.
     pub base: PathBuf,
     /// The working directory: relative paths are reported from it.
     pub working: PathBuf,
 }
 
 impl IgnoredFile {
-    /// A relative path is what it is from the directory of the file of settings, wherever the
-    /// program was called.
+    /// A relative path is what it is from the directory of the settings file, wherever the program
+    /// was called.
     fn names(&self, path: &Path) -> bool {
         let full = tidy(&self.working.join(path));
         match full.strip_prefix(&self.base) {
@@ -55,7 +55,7 @@ impl IgnoredFile {
     }
 }
 
-/// An application as a file of settings names it: by its unit's name or, where several units of a
+/// An application as a settings file names it: by its unit's name or, where several units of a
 /// repository have one name, by the unit's path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Named {
@@ -172,7 +172,7 @@ pub(super) struct Looked<'a> {
 
 impl Looked<'_> {
     /// Did all of these rules judge this application, or everything where none is named? Where one
-    /// did not, nobody can say that what holds it back is not needed.
+    /// did not, nobody can say that what suppresses it is not needed.
     pub(super) fn judged(
         &self,
         named: impl Fn(&Rule) -> bool,
@@ -198,8 +198,8 @@ impl Looked<'_> {
     }
 }
 
-/// Takes out what an entry holds back. Returns what is left, what was held back, and which
-/// entries hold nothing back or no longer count.
+/// Takes out what an entry suppresses. Returns what is left, what was suppressed, and which entries
+/// suppress nothing or no longer count.
 pub(super) fn apply(
     findings: Vec<Finding>,
     ignores: &[Ignore],

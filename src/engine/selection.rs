@@ -53,7 +53,7 @@ impl Selection {
     }
 }
 
-/// A word as it stands in `--select` or in an ignore comment.
+/// A word as it is in `--select` or in an ignore comment.
 pub(super) fn matcher(rules: &[&'static Rule], word: &str) -> Result<GlobMatcher, SelectionError> {
     let fail = |reason: String| SelectionError { word: word.to_owned(), reason };
     let matcher = GlobBuilder::new(word.trim())

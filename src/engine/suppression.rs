@@ -27,8 +27,8 @@ struct Comment {
     used: bool,
 }
 
-/// Takes out what a comment holds back. Returns what is left, what was held back, and what
-/// is wrong with the comments themselves.
+/// Takes out what a comment suppresses. Returns what is left, what was suppressed, and what is
+/// wrong with the comments themselves.
 pub(super) fn apply(
     findings: Vec<Finding>,
     rules: &[&'static Rule],

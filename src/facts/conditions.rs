@@ -15,7 +15,7 @@ use crate::source::{Sources, Span, placeholder};
 pub struct FailedCondition {
     /// The setting.
     pub setting: String,
-    /// `Assert…=`: the start fails. Else it is passed over, and counts as done.
+    /// `Assert…=`: the start fails. Else it is ignored, and counts as done.
     pub asserted: bool,
     /// `!`: it must not be so.
     pub negated: bool,

@@ -32,7 +32,7 @@ pub struct Dependency {
     pub span: Span,
     /// Is it there?
     pub standing: Standing,
-    /// One that is there, and whose name is a slip of the hand away.
+    /// One that is there, and whose name is a typo away.
     pub near: Option<String>,
 }
 
@@ -71,8 +71,8 @@ const OWN: [&str; 18] = [
     "timers.target",
 ];
 
-/// What distributions call the services that a site stands on, each of their names: a slip in one is
-/// seen without the host.
+/// What distributions call the services that a site stands on, each of their names: a typo in one
+/// is seen without the host.
 const USUAL: [&str; 24] = [
     "apache2.service",
     "celery.service",
@@ -124,8 +124,8 @@ pub(super) fn read(
     Known::Observed(all.collect(), "the units on this host")
 }
 
-/// Those that are a slip of the hand away from a unit of systemd's own or of a distribution's, where
-/// the host's units were not read.
+/// Those that are a typo away from a unit of systemd's own or of a distribution's, where the host's
+/// units were not read.
 pub(super) fn misspelt(
     sources: &Sources,
     machine: &Machine,

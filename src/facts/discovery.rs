@@ -367,7 +367,7 @@ fn named_units(apps: &[String], problems: &mut Vec<Problem>) -> Vec<UnitName> {
     names
 }
 
-/// The services that may run gunicorn: the word stands in a file of theirs, or they are not the
+/// The services that may run gunicorn: the word is in a file of theirs, or they are not the
 /// distribution's own and may start a script that runs it. A template is checked through its
 /// instances where it has any.
 fn services(sources: &Sources, paths: &UnitPaths, units: &[UnitName]) -> Vec<UnitName> {

@@ -58,7 +58,7 @@ impl TcpHost {
         }
     }
 
-    /// From a host as it stands in a configuration, without its port, brackets allowed.
+    /// From a host as it is in a configuration, without its port, brackets allowed.
     pub fn parse(text: &str) -> Self {
         let bare = text.trim_start_matches('[').trim_end_matches(']');
         match bare {

@@ -35,7 +35,7 @@ pub use crate::source::secretive::PLACEHOLDER_PARTS;
 pub struct EnvironmentFile {
     /// The value in the unit; none for a file given on the command line that no line names.
     pub directive: Option<Span>,
-    /// A missing file is no fault: the path starts with `-`.
+    /// A missing file is not a fault: the path starts with `-`.
     pub optional: bool,
     /// systemd ignores the line: the path is not absolute, or quoted.
     pub ignored: bool,
@@ -58,12 +58,12 @@ pub struct ReadFile {
     pub content: EnvFile,
     /// Mode, owner and the way there.
     pub place: Place,
-    /// The working tree of git that it lies in; none too where only files were given.
+    /// The working tree of git that it is in; none too where only files were given.
     pub git_tree: Option<PathBuf>,
 }
 
 impl ReadFile {
-    /// The name that a dropped line was meant to set, and where it stands, if it may be shown.
+    /// The name that a dropped line was meant to set, and where it is, if it may be shown.
     pub fn meant(&self, line: &Ignored) -> Option<Spanned<String>> {
         meant(&self.source, line)
     }
@@ -78,11 +78,11 @@ impl ReadFile {
     }
 }
 
-/// A text with blanks in it may as well be a part of a secret of several words.
+/// A text with spaces in it may as well be a part of a secret of several words.
 fn meant(source: &SourceFile, line: &Ignored) -> Option<Spanned<String>> {
     let name = line.name.as_ref().filter(|name| !name.contains(' '))?;
     let text = source.slice(line.name_span);
-    // Behind `NAME:` the value follows, which may hold the name again; before it, `export` may.
+    // Behind `NAME:` the value follows, which may contain the name again; before it, `export` may.
     let at = if line.kind == IgnoredKind::Colon {
         memchr::memmem::find(text, name.as_bytes())?
     } else {
@@ -110,9 +110,9 @@ pub enum SetBy {
 pub struct Variable {
     /// The value.
     pub value: Secret,
-    /// Where its name stands; none for systemd's own.
+    /// Where its name is; none for systemd's own.
     pub span: Option<Span>,
-    /// Where its value stands, quotes of an environment file included; none for systemd's own.
+    /// Where its value is, quotes of an environment file included; none for systemd's own.
     pub value_span: Option<Span>,
     /// Who sets it.
     pub set_by: SetBy,
@@ -209,7 +209,7 @@ const MANAGER: [&str; 14] = [
     "SERVER_SOFTWARE",
 ];
 
-/// Names that it sets where one of these settings stands.
+/// Names that it sets where one of these settings is.
 const BY_SETTING: [(&str, &[&str]); 5] = [
     ("CACHE_DIRECTORY", &["CacheDirectory"]),
     ("LOGS_DIRECTORY", &["LogsDirectory"]),
@@ -227,8 +227,8 @@ const BY_SETTING: [(&str, &[&str]); 5] = [
     ("MEMORY_PRESSURE_WATCH", &["MemoryPressureWatch"]),
 ];
 
-/// Joins the unit's settings with the files that they name. `given` are files of the command
-/// line, which stand in for the unit's.
+/// Joins the unit's settings with the files that they name. `given` are files of the command line,
+/// which are in for the unit's.
 pub fn read(
     sources: &Sources,
     machine: &Machine,
@@ -283,8 +283,8 @@ pub fn read(
     environment
 }
 
-/// The file of the command line that stands in for this line: the one of the same name, or the
-/// next one when there are no more lines than files.
+/// The file of the command line that is in for this line: the one of the same name, or the next one
+/// when there are no more lines than files.
 fn take_given(given: &mut Vec<PathBuf>, path: &Known<PathBuf>, lines: usize) -> Option<PathBuf> {
     let name = path.ok().and_then(|path| path.file_name());
     let same = given.iter().position(|other| other.file_name() == name && name.is_some());
@@ -420,7 +420,7 @@ fn load(
                 hide_values(sources, &source, &content);
                 file.files.push(ReadFile { source, content, place: place.clone(), git_tree });
             }
-            // What is not there, and what is no file, is for the rules to judge.
+            // What is not there, and what is not a file, is for the rules to judge.
             Err(error) => match error.kind {
                 HostErrorKind::NotFound
                 | HostErrorKind::NotAFile(FileKind::Directory)
@@ -435,7 +435,7 @@ fn load(
     }
     let from_option = matches!(file.path.origin(), Some(super::Origin::Option(_)));
     if from_option && file.files.is_empty() {
-        // The user named it: that it cannot be read is no finding about the deployment.
+        // The user named it: that it cannot be read is not a finding about the deployment.
         if let Some(place) = file.places.first() {
             let reason = match sources.host().look(&place.path).outcome {
                 Outcome::Failed(error) => error.kind.to_string(),
@@ -528,7 +528,7 @@ pub(super) fn hide_values(sources: &Sources, source: &SourceFile, content: &EnvF
     }
 }
 
-/// Hides what lies in `whole` beyond the spans shown (sorted), but for the `=` after each.
+/// Hides what is in `whole` beyond the spans shown (sorted), but for the `=` after each.
 fn hide_rest(sources: &Sources, whole: Span, shown: &[Span]) {
     let mut at = whole.start;
     for span in shown {

@@ -28,7 +28,7 @@ pub enum Effect {
     Unknown(String),
 }
 
-/// What is no reload.
+/// What is not a reload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Harm {
     /// `pkill` and its like hit every process of a name.
@@ -87,8 +87,7 @@ struct Argument {
     unknown: Option<String>,
 }
 
-/// The effect of each simple command of a line, in order, and where it stands in a script of
-/// several.
+/// The effect of each simple command of a line, in order, and where it is in a script of several.
 pub fn effects(app: &App, line: &ExecCommand) -> Vec<(Effect, Option<Span>)> {
     if let Some(script) = script(line) {
         return script_effects(app, script);
@@ -132,7 +131,7 @@ fn script_effects(app: &App, script: &Word) -> Vec<(Effect, Option<Span>)> {
         (_, Lookup::Unknown(why)) => Lookup::Unknown(why),
     };
     let text = modern(&script.text);
-    // Then nothing behind stands where it says.
+    // Then nothing behind is where it says.
     let moved = text.as_str().len() != script.text.as_str().len();
     let mut reader = Reader::new(&text);
     let mut effects = Vec::new();

@@ -14,14 +14,14 @@ use crate::source::{Sources, placeholder};
 const SEARCHED: [&str; 6] =
     ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
-/// Scripts are small; a program that is larger is no script.
+/// Scripts are small; a program that is larger is not a script.
 const SCRIPT_LIMIT: u64 = 1 << 20;
 
 /// Where a command's program may be.
 #[derive(Debug, Clone, Default)]
 pub struct Executable {
-    /// The file that is run, or what stands in its place; none for a bare name that is found
-    /// nowhere, and where the name is not known.
+    /// The file that is run, or what is in its place; none for a bare name that is found nowhere,
+    /// and where the name is not known.
     pub place: Option<Place>,
     /// For a bare name: every path at which it was looked for.
     pub searched: Vec<Place>,

@@ -9,7 +9,7 @@ use crate::source::nginx::{
 };
 
 /// An application as nginx meets it: the passes that lead to it, and the configuration that they
-/// stand in.
+/// are in.
 #[derive(Debug)]
 pub struct Passing<'d> {
     /// The host.
@@ -127,7 +127,7 @@ impl Destination {
         matches!(self.protocol, Protocol::Http | Protocol::Https)
     }
 
-    /// The place that it stands in.
+    /// The place that it is in.
     pub fn place(&self) -> Place {
         self.location.map_or(Place::Server(self.server), Place::Location)
     }

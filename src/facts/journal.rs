@@ -52,7 +52,7 @@ pub struct RequestError {
 /// The most exceptions of requests that are told apart.
 const REQUEST_ERRORS: usize = 50;
 
-/// What stands before the traceback of a request that failed: Flask, gunicorn, Django, uvicorn.
+/// What is before the traceback of a request that failed: Flask, gunicorn, Django, uvicorn.
 const REQUEST_FAILED: [&str; 4] = [
     ": Exception on ",
     "Error handling request ",
@@ -164,7 +164,7 @@ const KILLED: [&str; 4] = [
     "was terminated due to signal 11",
 ];
 
-/// So near the end stand last words: systemd's own lines may follow, and the rest of a traceback.
+/// So near the end are last words: systemd's own lines may follow, and the rest of a traceback.
 const NEAR: usize = 20;
 
 /// Takes a line in; is it gunicorn's reason to end?

@@ -8,10 +8,10 @@ use super::sockets::{Listener, Sockets};
 use super::{App, Deployment, Known, Nginx, Origin};
 use crate::source::{Lookup, Sources, show};
 
-/// The facts as one JSON document, with a newline at its end. A known value stands as
-/// `{"value": …, "at": "file:line"}` where somebody set it, as `{"default": …, "of": "gunicorn
-/// 23.0.0"}` where nobody did, as `{"observed": …, "in": "/proc"}` where it is to be seen on the
-/// host; what is not known as `{"unknown": "why"}`.
+/// The facts as one JSON document, with a newline at its end. A known value is as `{"value": …,
+/// "at": "file:line"}` where somebody set it, as `{"default": …, "of": "gunicorn 23.0.0"}` where
+/// nobody did, as `{"observed": …, "in": "/proc"}` where it is to be seen on the host; what is not
+/// known as `{"unknown": "why"}`.
 pub fn json(deployment: &Deployment, sources: &Sources) -> Result<String, serde_json::Error> {
     Ok(serde_json::to_string_pretty(&document(deployment, sources))? + "\n")
 }
@@ -115,7 +115,7 @@ fn one_app(sources: &Sources, app: &App) -> Value {
     })
 }
 
-/// A master without its command line and environment: both may hold secrets.
+/// A master without its command line and environment: both may contain secrets.
 fn master(master: &Master) -> Value {
     json!({
         "process": master.process,
@@ -138,7 +138,7 @@ fn gunicorn(sources: &Sources, app: &App) -> Value {
     let gunicorn = &app.gunicorn;
     let mut settings = Map::new();
     for (name, value) in gunicorn.settings.all() {
-        // What stands at its default for everybody is left out; raw_env holds variables.
+        // What is at its default for everybody is left out; raw_env holds variables.
         let layer = gunicorn.settings.layer(name);
         if layer.is_none_or(|layer| layer == Layer::Default) && !matches!(value, Known::Unknown(_))
         {

@@ -15,14 +15,14 @@ use crate::source::{Span, placeholder};
 pub enum LossKind {
     /// `%` starts a specifier, and there is none of that name: the whole assignment is dropped.
     Specifier,
-    /// Blanks outside quotes: the variable gets only the first word.
+    /// Spaces outside quotes: the variable gets only the first word.
     Blanks,
-    /// Blanks round the `=`: `NAME = value` is three words, of which none assigns anything.
+    /// Spaces around the `=`: `NAME = value` is three words, of which none assigns anything.
     Spaced,
     /// Two assignments in one pair of quotes: the second is a part of the first one's value.
     Joined,
-    /// A quote that does not close, or an escape that systemd does not know: the rest of the line is
-    /// passed over.
+    /// A quote that does not close, or an escape that systemd does not know: the rest of the line
+    /// is ignored.
     Unclosed,
     /// A name with other signs than letters, digits and underscores.
     BadName,
@@ -62,7 +62,7 @@ pub(super) fn read(service: &Service) -> Vec<LostAssignment> {
     // What the unit itself sets.
     let mut own = HashSet::new();
     for line in unit.list("Service", "Environment") {
-        // What a template will write there may hold the quotes, and has no blanks of its own.
+        // What a template will write there may contain the quotes, and has no spaces of its own.
         if placeholder::holds(line.value.as_str()) {
             continue;
         }
@@ -137,7 +137,7 @@ fn is_name(text: &[u8]) -> bool {
         && text.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
 }
 
-/// `%` that is no specifier.
+/// `%` that is not a specifier.
 fn dropped(text: &[u8], span: Span) -> Option<LostAssignment> {
     let start = usize::from(matches!(text.first(), Some(b'"' | b'\'')));
     let equals = memchr::memchr(b'=', text)?;
@@ -211,7 +211,7 @@ fn spaced(
     Some((name, words))
 }
 
-/// The variable gets its first word, and the rest up to `last` is passed over.
+/// The variable gets its first word, and the rest up to `last` is ignored.
 fn cut(
     one: &EnvironmentAssignment,
     last: Span,
@@ -231,7 +231,7 @@ fn cut(
     }
 }
 
-/// `"A=1 B=2"`: names in capitals behind a blank in a value that stands in quotes as a whole.
+/// `"A=1 B=2"`: names in capitals behind a space in a value that is in quotes as a whole.
 fn joined(one: &EnvironmentAssignment, text: &[u8]) -> Option<LostAssignment> {
     let quote = *text.first().filter(|byte| matches!(byte, b'"' | b'\''))?;
     if text.last() != Some(&quote) || text.contains(&b'\\') {
@@ -265,7 +265,7 @@ fn joined(one: &EnvironmentAssignment, text: &[u8]) -> Option<LostAssignment> {
     })
 }
 
-/// An assignment that systemd passes over as a whole, with the name that it was to have.
+/// An assignment that systemd ignores as a whole, with the name that it was to have.
 fn refused(text: &[u8], span: Span, kind: LossKind) -> Option<LostAssignment> {
     let start = usize::from(matches!(text.first(), Some(b'"' | b'\'')));
     let equals = memchr::memchr(b'=', text)?;
@@ -280,13 +280,13 @@ fn refused(text: &[u8], span: Span, kind: LossKind) -> Option<LostAssignment> {
     })
 }
 
-/// Variables that are meant as such wherever they stand.
+/// Variables that are meant as such wherever they are.
 const MEANT: [&str; 5] = ["PATH", "HOME", "PWD", "USER", "PYTHONPATH"];
 
-/// `$PATH`, or `~` where a path begins: what stands there and is not expanded.
+/// `$PATH`, or `~` where a path begins: what is there and is not expanded.
 fn not_expanded(one: &EnvironmentAssignment, text: &[u8], own: &HashSet<String>) -> Option<String> {
     let value = one.value.expose_str()?;
-    // Single quotes say that it is meant as it stands.
+    // Single quotes say that it is meant as it is.
     if text.first() == Some(&b'\'') {
         return None;
     }

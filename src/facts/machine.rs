@@ -64,7 +64,7 @@ pub struct Machine {
     pub shell: Known<Shell>,
     /// The directories that `tmpfiles.d` makes.
     pub tmpfiles: Known<Vec<tmpfiles::Directory>>,
-    /// All paths that it makes, and whether what lies below one may come with it.
+    /// All paths that it makes, and whether what is below one may come with it.
     pub made_at_boot: Vec<(String, bool)>,
     /// `DefaultTimeoutStopSec=`.
     pub default_stop_timeout: Known<TimeSpan>,
@@ -183,7 +183,7 @@ fn accounts(sources: &Sources, problems: &mut Vec<Problem>) -> Known<Accounts> {
     }
     let accounts = Accounts::load(sources);
     for problem in &accounts.problems {
-        // A tree without /etc/group is no failure: groups just stay unknown.
+        // A tree without /etc/group is not a failure: groups just stay unknown.
         if problem.kind != HostErrorKind::NotFound {
             problems.push(Problem::unreadable(problem));
         }
@@ -195,7 +195,7 @@ fn accounts(sources: &Sources, problems: &mut Vec<Problem>) -> Known<Accounts> {
 }
 
 /// nsswitch.conf(5): accounts from elsewhere (LDAP, SSSD, systemd-homed) are in no file. Of
-/// `systemd` only what lies in its own directories counts: what else it knows it makes up itself.
+/// `systemd` only what is in its own directories counts: what else it knows it makes up itself.
 fn other_accounts(sources: &Sources) -> Known<()> {
     let path = Path::new("/etc/nsswitch.conf");
     let text = match sources.host().read(path, MAX_ACCOUNTS) {

@@ -14,7 +14,7 @@ pub(super) struct Makers {
     /// The paths that commands name, each with the first two units that do: one may be the unit that is
     /// asked about.
     named: HashMap<PathBuf, Vec<UnitName>>,
-    /// The paths that tmpfiles.d makes, and whether what lies below may come with one.
+    /// The paths that tmpfiles.d makes, and whether what is below may come with one.
     at_boot: HashMap<PathBuf, bool>,
     /// Units that are done once, by programs that were not looked into.
     once: Vec<UnitName>,

@@ -19,7 +19,7 @@ pub struct CutValue {
 }
 
 impl ReadFile {
-    /// The lines that a value was to go on in: its backslash stands before a carriage return, and
+    /// The lines that a value was to go on in: its backslash is before a carriage return, and
     /// escapes that. `None` if the next line is one of its own.
     pub fn cut(&self, assignment: &EnvAssignment) -> Option<CutValue> {
         let first = assignment.lost_continuations.first()?;
@@ -79,7 +79,7 @@ fn without_export(read: &ReadFile, line: &Ignored, name: Option<&Spanned<String>
 /// Does another word with a `=` in it follow behind `=value`?
 fn sets_another(rest: &[u8]) -> bool {
     let value = rest.strip_prefix(b"=").unwrap_or(rest);
-    // In quotes blanks belong to the value.
+    // In quotes spaces belong to the value.
     if matches!(value.first(), Some(b'"' | b'\'')) {
         return false;
     }

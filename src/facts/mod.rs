@@ -105,7 +105,7 @@ impl Problem {
     }
 }
 
-/// The files of a repository that stand in for those of a machine.
+/// The files of a repository that are in for those of a machine.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Given {
@@ -127,8 +127,8 @@ pub struct Given {
     pub each: Vec<Given>,
     /// Why nginx's configuration was not given, where that can be said.
     pub nginx_unknown: Option<String>,
-    /// The file whose name is a slip of the hand away from the configuration that the unit names and
-    /// that is not here.
+    /// The file whose name is a typo away from the configuration that the unit names and that is
+    /// not here.
     pub gunicorn_conf_near: Option<PathBuf>,
     /// Why the application's directory was not given, where that can be said.
     pub app_dir_unknown: Option<String>,
@@ -175,7 +175,7 @@ impl Request {
     }
 }
 
-/// What the file of settings wants of an application.
+/// What the settings file wants of an application.
 #[derive(Debug, Clone, Default)]
 pub struct Wanted {
     /// Variables that have to be set, whatever the code shows.
@@ -211,7 +211,7 @@ pub struct App {
     pub processes: Known<Processes>,
     /// The sockets that listen, where the host lives.
     pub sockets: Known<Sockets>,
-    /// How systemd says that the unit stands, where the host lives.
+    /// How systemd says that the unit is, where the host lives.
     pub state: Known<UnitState>,
     /// The same for each of its `.socket` units, in the order of [`Service::sockets`].
     pub socket_states: Vec<Known<UnitState>>,
@@ -221,7 +221,7 @@ pub struct App {
     pub probes: Known<Vec<Probe>>,
     /// Whether it can be imported; only with `--preflight`.
     pub preflight: Known<Preflight>,
-    /// What the file of settings wants of it.
+    /// What the settings file wants of it.
     pub wanted: Wanted,
 }
 
@@ -410,7 +410,7 @@ fn nginx_test(
     }
 }
 
-/// Where unix sockets lie, or what `of` makes of their paths.
+/// Where unix sockets are, or what `of` makes of their paths.
 fn socket_places(
     sources: &Sources,
     machine: &Machine,
@@ -428,7 +428,7 @@ fn socket_places(
         .collect()
 }
 
-/// What only a living host shows, read once for all applications.
+/// What only a live host shows, read once for all applications.
 struct Living<'h> {
     table: Result<processes::Table<'h>, Why>,
     gunicorns: processes::Gunicorns,

@@ -94,9 +94,9 @@ pub struct PeerEndpoint {
 /// A `proxy_pass` (`uwsgi_pass` …) and all that it can lead to.
 #[derive(Debug, Clone)]
 pub struct Destination {
-    /// The server that it stands in.
+    /// The server that it is in.
     pub server: ServerId,
-    /// The location, `None` if it stands right in the server.
+    /// The location, `None` if it is right in the server.
     pub location: Option<LocationId>,
     /// The protocol.
     pub protocol: Protocol,
@@ -117,7 +117,7 @@ pub struct Destination {
 pub struct StaticRoot {
     /// The server that it holds in.
     pub server: ServerId,
-    /// The location that it stands in; none for the server's own.
+    /// The location that it is in; none for the server's own.
     pub location: Option<LocationId>,
     /// Is it `alias`?
     pub alias: bool,
@@ -211,8 +211,8 @@ impl Nginx {
         }
     }
 
-    /// The model, if no place was left unread where a pass can stand: what is included in a
-    /// location that passes requests on already holds headers and the like.
+    /// The model, if no place was left unread where a pass can be: what is included in a location
+    /// that passes requests on already holds headers and the like.
     pub fn all_passes(&self) -> Result<&Model, Why> {
         let model = self.model.get()?;
         let passes = |block: DirectiveId| {
@@ -224,7 +224,7 @@ impl Nginx {
         })
     }
 
-    /// The model, if no place was left unread where an `upstream` can stand: it stands in `http`.
+    /// The model, if no place was left unread where an `upstream` can be: it is in `http`.
     pub fn all_upstreams(&self) -> Result<&Model, Why> {
         let model = self.model.get()?;
         self.unread(|not_read| {
@@ -286,7 +286,7 @@ fn given_model(sources: &Sources, given: &Given, problems: &mut Vec<Problem>) ->
     }
 }
 
-/// From the program's own text or the package manager's database; on a living host that has neither,
+/// From the program's own text or the package manager's database; on a live host that has neither,
 /// nginx is asked.
 fn version(sources: &Sources, scope: &Scope) -> Known<Version> {
     if matches!(scope, Scope::Files(_)) {

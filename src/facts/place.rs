@@ -86,7 +86,7 @@ pub enum State {
         /// The link whose target is missing, where a link led there.
         link: Option<LinkHop>,
     },
-    /// A component in the middle is not a directory, or the links go round in a circle.
+    /// A component in the middle is not a directory, or the links form a cycle.
     Broken {
         /// In the operating system's words.
         reason: String,
@@ -120,7 +120,7 @@ impl Place {
                 Known::Value(State::Present(*metadata), Origin::Path(path.into()))
             }
             Outcome::Missing { at } => {
-                // The last link crossed is to blame when the missing part lies behind it.
+                // The last link crossed is to blame when the missing part is behind it.
                 let link = lookup.links.last().filter(|hop| behind(hop, at)).cloned();
                 Known::Value(State::Missing { at: at.clone(), link }, Origin::Path(path.into()))
             }
@@ -159,7 +159,7 @@ impl Place {
         Ok(matches!(self.state.get()?, State::Present(metadata) if metadata.kind == kind))
     }
 
-    /// Is it certainly not there? A tree without `/srv` says nothing of what lies in it.
+    /// Is it certainly not there? A tree without `/srv` says nothing of what is in it.
     pub fn is_missing(&self) -> Result<bool, Why> {
         let top = Path::new("/");
         Ok(match self.state.get()? {

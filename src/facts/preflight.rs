@@ -73,7 +73,7 @@ struct Database {
     plan: Option<Vec<(bool, String, String)>>,
     /// The script's own reason.
     failed: Option<String>,
-    /// The class of an exception; its text may hold a password.
+    /// The class of an exception; its text may contain a password.
     error: Option<String>,
 }
 

@@ -27,9 +27,9 @@ pub(super) use table::Table;
 pub struct Held {
     /// The path, free of links.
     pub path: PathBuf,
-    /// What was there is gone; something new may stand at the path.
+    /// What was there is gone; something new may be at the path.
     pub deleted: bool,
-    /// What was there is gone, and something new stands at the path.
+    /// What was there is gone, and something new is at the path.
     pub replaced: bool,
 }
 
@@ -51,7 +51,7 @@ pub struct Process {
     pub uid: Known<u32>,
     /// The group.
     pub gid: Known<u32>,
-    /// The bytes of memory that no file stands behind.
+    /// The bytes of memory that no file is behind.
     pub memory: Known<u64>,
     /// Its working directory.
     pub directory: Known<Held>,
@@ -68,7 +68,7 @@ pub struct Process {
 pub struct Master {
     /// The process.
     pub process: Process,
-    /// Its command line taken apart; unknown where it gave itself a title.
+    /// Its command line parsed; unknown where it gave itself a title.
     pub running: Known<Running>,
     /// Its workers, oldest first.
     pub workers: Vec<Process>,

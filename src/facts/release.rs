@@ -91,7 +91,7 @@ pub struct Release {
     /// Does Python's search path go through that link, so that a reload follows it? Unknown also
     /// where there is no link.
     pub follows_link: Known<bool>,
-    /// The places of the unit that name one release, beside which a link leads to the one served.
+    /// The places of the unit that name one release, next to which a link leads to the one served.
     pub pinned: Known<Vec<Pinned>>,
     /// Python's search path before the environment's own directories, in order.
     pub search_path: Known<Vec<SearchEntry>>,
@@ -109,15 +109,15 @@ pub struct Release {
     pub sqlite: Known<Option<Sqlite>>,
     /// Django's migrations, where the application is Django's.
     pub django_migrations: Known<Option<DjangoMigrations>>,
-    /// Those of the release before.
+    /// Those of the previous release.
     pub earlier_django: Known<EarlierDjango>,
     /// Manifests of static files.
     pub manifests: Vec<StaticManifest>,
     /// Static files that a repository has in another directory than its site looks in.
     pub misplaced: Vec<own_statics::Misplaced>,
-    /// The releases beside the current one, newest name last.
+    /// The releases next to the current one, newest name last.
     pub previous: Known<Vec<PreviousRelease>>,
-    /// The migrations of the release before.
+    /// The migrations of the previous release.
     pub earlier: Known<Earlier>,
     /// The database's revision, where the user said it.
     pub database_revision: Known<String>,
@@ -279,7 +279,7 @@ fn directory(
     gunicorn.settings.chdir().map(|path| Place::look(sources.host(), &path, machine.owners_known))
 }
 
-/// Python's own variable for directories to look for modules in, and why it may hold more.
+/// Python's own variable for directories to look for modules in, and why it may contain more.
 fn python_path(
     machine: &Machine,
     candidate: &Candidate,

@@ -60,7 +60,7 @@ fn is_away(kind: &HostErrorKind) -> bool {
     matches!(kind, HostErrorKind::NotFound | HostErrorKind::NotADirectory)
 }
 
-/// One file system shows the same numbers everywhere, but for what is written meanwhile.
+/// One file system shows the same numbers everywhere, but for what is written in the meantime.
 fn is_same(one: &Room, other: &Room) -> bool {
     const MEANWHILE: u64 = 8 << 20;
     (one.size, one.files) == (other.size, other.files) && one.left.abs_diff(other.left) < MEANWHILE

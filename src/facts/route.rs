@@ -16,7 +16,7 @@ pub struct Route {
     pub destination: usize,
     /// The server.
     pub server: ServerId,
-    /// The location, `None` if the pass stands right in the server.
+    /// The location, `None` if the pass is right in the server.
     pub location: Option<LocationId>,
     /// The group, where the pass leads to one.
     pub upstream: Option<UpstreamId>,
@@ -82,7 +82,7 @@ pub fn connect(nginx: &mut Nginx, bounds: &[&Known<Vec<Bound>>]) -> Vec<Vec<Rout
 
 impl Nginx {
     /// The static directories of the servers that lead to an application by these routes: their
-    /// index, themselves, and the prefix of the location that they stand in.
+    /// index, themselves, and the prefix of the location that they are in.
     pub fn statics_of(&self, routes: &[Route]) -> Vec<(usize, &StaticRoot, String)> {
         let Some(model) = self.model.ok() else { return Vec::new() };
         let statics = self.statics.iter().enumerate();

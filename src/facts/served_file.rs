@@ -35,8 +35,8 @@ impl Nginx {
         self.statics.get(at).map(|root| (at, root, location))
     }
 
-    /// The location that nginx chooses for a file and that names no directory for it, nor does anything
-    /// round it: nginx looks in a directory that was compiled in.
+    /// The location that nginx chooses for a file and that names no directory for it, nor does
+    /// anything around it: nginx looks in a directory that was compiled in.
     pub fn rootless(&self, server: ServerId, uri: &str) -> Option<&Location> {
         let (model, location) = self.chosen(server, uri)?;
         let roots = model.effective(Place::Location(location.id), "root");

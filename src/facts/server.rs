@@ -35,14 +35,14 @@ pub use logging::{LogConfig, LoggingFault};
 pub use paths::{Writes, WrittenPath};
 pub use watched::WatchedFile;
 
-/// The file of words that stand in none.
+/// The file of words that are in none.
 const NOWHERE: FileId = FileId(u32::MAX);
 
 /// gunicorn as this application runs it.
 pub struct Gunicorn {
     /// How it is started; unknown where that could not be seen through.
     pub launch: Known<Launch>,
-    /// The file in which the word that starts gunicorn stands: the unit's, or a script.
+    /// The file in which the word that starts gunicorn is: the unit's, or a script.
     pub started_in: Option<Arc<SourceFile>>,
     /// The gunicorn program, where its path is known.
     pub program: Option<Place>,

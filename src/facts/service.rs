@@ -31,8 +31,8 @@ pub struct ManagedDirectory {
     pub path: PathBuf,
     /// Its mode.
     pub mode: u32,
-    /// Is it read-only for the service (`NAME::ro`, from systemd 257 on)? None where that hangs on a
-    /// version that is not known.
+    /// Is it read-only for the service (`NAME::ro`, from systemd 257 on)? None where that depends
+    /// on a version that is not known.
     pub read_only: Option<bool>,
     /// The word in `RuntimeDirectory=`, `StateDirectory=` …
     pub span: Span,
@@ -54,11 +54,11 @@ pub struct Command {
 pub struct OutputFile {
     /// The setting.
     pub setting: &'static str,
-    /// Where the path stands.
+    /// Where the path is.
     pub span: Span,
     /// The file.
     pub file: Place,
-    /// The directory that it is to lie in.
+    /// The directory that it is to be in.
     pub directory: Place,
 }
 
@@ -192,8 +192,8 @@ impl Service {
         .any(|(section, key)| self.unit.last(section, key).is_some())
     }
 
-    /// `TimeoutStopSec=`, or `TimeoutSec=`, whichever stands last; else the manager's default.
-    /// `0` means without end, as `infinity` does.
+    /// `TimeoutStopSec=`, or `TimeoutSec=`, whichever is last; else the manager's default. `0`
+    /// means without end, as `infinity` does.
     pub fn stop_timeout(&self, machine: &Machine) -> Known<TimeSpan> {
         let keys = ["TimeoutStopSec", "TimeoutSec"];
         let last = self.unit.last_of("Service", &keys);

@@ -35,7 +35,7 @@ pub struct Listener {
 pub struct Sockets {
     /// Every socket of the host that listens.
     pub listeners: Rc<[Listener]>,
-    /// What stands at the paths that the application binds or nginx connects to.
+    /// What is at the paths that the application binds or nginx connects to.
     pub files: Vec<Place>,
     /// Of the sockets that nginx reaches and no gunicorn holds: who does.
     holders: Rc<HashMap<u64, Known<Vec<Holder>>>>,
@@ -69,13 +69,13 @@ impl Sockets {
         Ok(found)
     }
 
-    /// What stands at a unix socket's path.
+    /// What is at a unix socket's path.
     pub fn file(&self, path: &Path) -> Option<&Place> {
         self.files.iter().find(|place| place.path == path)
     }
 
-    /// Is the socket bound to the file that stands at this path now, and not to one that was
-    /// there before?
+    /// Is the socket bound to the file that is at this path now, and not to one that was there
+    /// before?
     pub fn is_at(&self, listener: &Listener, path: &Path) -> Result<bool, Why> {
         let told = match self.bound.get(path) {
             Some(Ok(told)) => told,
@@ -153,7 +153,7 @@ pub(super) fn listeners(
             owners.entry(*inode).or_default().push(pid);
         }
     }
-    // The table does not tell a `[::]` that leaves IPv4 alone. Beside one on 0.0.0.0 it is one.
+    // The table does not tell a `[::]` that leaves IPv4 alone. Besides one on 0.0.0.0 it is one.
     let beside: HashSet<u16> = all
         .iter()
         .filter_map(|listening| match &listening.local {
@@ -171,7 +171,7 @@ pub(super) fn listeners(
     Ok(listeners.collect())
 }
 
-/// The listeners, and what stands at an application's paths.
+/// The listeners, and what is at an application's paths.
 pub(super) fn sockets(
     sources: &Sources,
     machine: &Machine,

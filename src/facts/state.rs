@@ -112,7 +112,8 @@ impl States {
         request: &Request,
         names: impl IntoIterator<Item = String>,
     ) -> Self {
-        // A template without its instance is no unit; one such name would spoil the whole answer.
+        // A template without its instance is not a unit; one such name would spoil the whole
+        // answer.
         let mut names: Vec<String> =
             names.into_iter().filter(|name| !name.contains("@.")).collect();
         names.sort_unstable();
@@ -129,7 +130,7 @@ impl States {
         Self { units }
     }
 
-    /// How one unit stands.
+    /// How one unit is.
     pub fn of(&self, name: &str) -> Known<UnitState> {
         let units = match &self.units {
             Ok(units) => units,

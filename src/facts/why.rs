@@ -4,12 +4,11 @@ use std::fmt;
 
 use serde::Serialize;
 
-/// What stands in the way of a fact. Whoever has to tell reasons apart asks this and not their
-/// words.
+/// What is in the way of a fact. Whoever has to tell reasons apart asks this and not their words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum WhyKind {
-    /// Only a living host shows it: a file tree or a repository was read.
+    /// Only a live host shows it: a file tree or a repository was read.
     NeedsLivingHost,
     /// Only `--preflight` shows it, which was not given.
     NeedsPreflight,
@@ -21,7 +20,7 @@ pub enum WhyKind {
     NotRead,
     /// It was read, and not understood.
     NotUnderstood,
-    /// It hangs on something that files do not tell: a version, a resolver, what code does.
+    /// It depends on something that files do not tell: a version, a resolver, what code does.
     DependsOn,
     /// What it would be about is not there: no release link, no such user, no setting of the name.
     NotThere,
@@ -76,7 +75,7 @@ impl Why {
         Self::of(WhyKind::NotThere, text)
     }
 
-    /// It hangs on what files do not tell: `the default depends on gunicorn's version`.
+    /// It depends on what files do not tell: `the default depends on gunicorn's version`.
     pub fn depends(text: impl Into<String>) -> Self {
         Self::of(WhyKind::DependsOn, text)
     }
@@ -86,7 +85,7 @@ impl Why {
         Self::of(WhyKind::NothingExpected, text)
     }
 
-    /// A fact of the living host, and a file tree or a repository was read.
+    /// A fact of the live host, and a file tree or a repository was read.
     pub fn not_live() -> Self {
         Self::of(WhyKind::NeedsLivingHost, "only a live host shows this")
     }
@@ -101,7 +100,7 @@ impl Why {
         Self::of(WhyKind::NeedsProbe, "only --probe URL shows this")
     }
 
-    /// What stands in the way.
+    /// What is in the way.
     pub fn kind(&self) -> WhyKind {
         self.kind
     }
@@ -111,7 +110,7 @@ impl Why {
         &self.text
     }
 
-    /// The same reason, with what it is about before it: `PORT: the value holds a placeholder`.
+    /// The same reason, with what it is about before it: `PORT: the value contains a placeholder`.
     #[must_use]
     pub fn about(&self, subject: impl fmt::Display) -> Self {
         self.reword(|text| format!("{subject}: {text}"))

@@ -91,7 +91,7 @@ fn touch(follow: &mut Follow, change: &Change, was: &App, is: &App, owners: &Own
     }
 }
 
-/// Do both come to one value, wherever it stands?
+/// Do both come to one value, wherever it is?
 fn same(before: Option<&&Known<SettingValue>>, now: &Known<SettingValue>) -> bool {
     before.is_some_and(|before| before.ok() == now.ok())
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::host::{FileKind, Host, HostError, Metadata, Outcome, READ_LIMIT};
 
-/// What stands, or is to stand, at one path. Its bytes may be secret, so `Debug` tells their number.
+/// What is there, or is to be, at one path. Its bytes may be secret, so `Debug` tells their number.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Content {
     /// Nothing.
@@ -23,7 +23,7 @@ pub enum Content {
         /// The owning group's number.
         gid: u32,
     },
-    /// A directory; what lies in it is not part of this.
+    /// A directory; what is in it is not part of this.
     Directory {
         /// Its permission bits.
         mode: u32,
@@ -49,7 +49,7 @@ impl Content {
         }
     }
 
-    /// What stands at a path now, where links were followed.
+    /// What is at a path now, where links were followed.
     pub fn read(host: &dyn Host, path: &Path) -> Result<Self, HostError> {
         match host.look(path).outcome {
             Outcome::Missing { .. } => Ok(Self::Absent),

@@ -11,7 +11,7 @@ use super::owners::Owners;
 use super::{Change, Content};
 use crate::source::{FileId, Sources, Span, show};
 
-/// How many lines round a change of a unit or of nginx are shown. Of other files (environment,
+/// How many lines around a change of a unit or of nginx are shown. Of other files (environment,
 /// gunicorn's configuration, a script) none is: nobody knows what else they hold.
 const CONTEXT: usize = 3;
 

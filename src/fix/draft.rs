@@ -131,7 +131,7 @@ impl Draft {
         Ok(())
     }
 
-    /// Something new belongs to whom the directory round it belongs; where that was not given to
+    /// Something new belongs to whom the directory around it belongs; where that was not given to
     /// be read, to whom the unit's file belongs.
     fn new_entry(
         &self,

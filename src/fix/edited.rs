@@ -10,8 +10,7 @@ use crate::host::{Host, OverlayHost};
 use crate::rule::Edit;
 use crate::source::Sources;
 
-/// What these edits alone make of the files, each where it stands; or why one of them cannot be
-/// made.
+/// What these edits alone make of the files, each where it is; or why one of them cannot be made.
 pub fn edited(
     host: &dyn Host,
     sources: &Sources,

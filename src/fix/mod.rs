@@ -26,7 +26,7 @@ pub use transaction::history;
 /// Where the change of a unit goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Placement {
-    /// In the file where the setting stands.
+    /// In the file where the setting is.
     InPlace,
     /// A fragment's change in a drop-in of this machine; a drop-in's in the drop-in.
     DropIn,

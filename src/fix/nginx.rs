@@ -23,7 +23,7 @@ pub(super) fn insert(
         let text = if gap == 0 { format!(" {text}") } else { text };
         return Ok(Splice::new(brace..brace, text));
     }
-    // Behind the last line of the block that is not empty; what stands in it is indented as it is.
+    // Behind the last line of the block that is not empty; what is in it is indented as it is.
     let inside = &bytes[block.start..brace];
     let last = inside.iter().rposition(|b| !b.is_ascii_whitespace()).map(|at| block.start + at);
     let last = last.ok_or("the block has no beginning")?;

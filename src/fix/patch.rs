@@ -8,7 +8,7 @@ use crate::report::{Patch, PatchedFile, Replacement};
 use crate::rule::{Finding, Safety};
 use crate::source::{Sources, Span, redact, show};
 
-/// What a safe fix makes of the files that stand there, as text. None where it also makes a file,
+/// What a safe fix makes of the files that are there, as text. None where it also makes a file,
 /// changes a mode or a packaged file, or where a line that changes holds what nobody may see: the
 /// value of a variable is in no report.
 pub fn patch(sources: &Sources, deployment: &Deployment, finding: &Finding) -> Option<Patch> {

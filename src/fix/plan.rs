@@ -33,7 +33,7 @@ pub struct Options<'a> {
     pub repository: bool,
     /// Asked for each fix; none takes all.
     pub accept: Option<&'a dyn Fn(&Proposal) -> bool>,
-    /// What is accepted and how bad the rest is, as the file of settings says. All rules run.
+    /// What is accepted and how bad the rest is, as the settings file says. All rules run.
     pub settings: Settings,
 }
 
@@ -54,11 +54,11 @@ pub struct Proposal {
     pub safety: Safety,
     /// Why its rule makes no change, where it would make one elsewhere.
     pub refused: Option<String>,
-    /// Was it seen on the living host alone? Only what follows the fixes shows whether it stays.
+    /// Was it seen on the live host alone? Only what follows the fixes shows whether it stays.
     pub live: bool,
     /// The finding's severity.
     pub severity: crate::rule::Severity,
-    /// Where the finding stands: the file as it was read, and the byte.
+    /// Where the finding is: the file as it was read, and the byte.
     pub place: Option<(PathBuf, u32)>,
     fingerprint: String,
     steps: Result<Vec<Step>, String>,
@@ -115,7 +115,7 @@ pub struct Plan {
     pub actions: Vec<Action>,
     /// Which programs have a say in it.
     pub concerned: Concerned,
-    /// What could not be read, of the files as they stand.
+    /// What could not be read, of the files as they are.
     pub problems: Vec<Problem>,
     predicted: Counts,
     settings: Settings,
@@ -229,7 +229,7 @@ struct Seen {
 impl Planner<'_> {
     fn rounds(&mut self, mut seen: Seen) -> Rounds {
         let mut draft = Draft::default();
-        // What only the living host shows is looked at once: no change of a file changes it yet.
+        // What only the live host shows is looked at once: no change of a file changes it yet.
         let live = self.only_live(&seen);
         seen.proposals.extend(live.iter().cloned());
         let mut rounds = 0;
@@ -317,7 +317,7 @@ impl Planner<'_> {
         Some((next, after, good.taken))
     }
 
-    /// Adds those of a group that do no harm beside the good ones: all of them at once where that
+    /// Adds those of a group that do no harm next to the good ones: all of them at once where that
     /// holds, else each half by itself. One that spoils the rest costs as many checks as the group
     /// can be halved, not one for each member.
     fn gather(&mut self, draft: &Draft, seen: &Seen, group: &[Proposal], good: &mut Good) {
@@ -366,7 +366,7 @@ impl Planner<'_> {
             let key = (proposal.rule.code, proposal.app.clone());
             let before = seen.counts.get(&key).copied().unwrap_or(0);
             let now = after.counts.get(&key).copied().unwrap_or(0);
-            // What only a living host shows is not counted here.
+            // What only a live host shows is not counted here.
             if before > 0 && now >= before {
                 return Err("it would not remove the finding".to_owned());
             }

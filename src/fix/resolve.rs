@@ -61,7 +61,7 @@ pub(super) fn texts(steps: &[Step]) -> Option<BTreeSet<&Path>> {
     all.then(|| steps.iter().map(Step::path).collect())
 }
 
-/// What is known of a file to be changed, beside its bytes.
+/// What is known of a file to be changed, besides its bytes.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Places {
     /// The files of units: a fragment has where its drop-ins go, a drop-in has nothing.
@@ -110,7 +110,7 @@ fn is_templates(path: &Path) -> bool {
     path.iter().rev().take(2).filter_map(unit).any(|name| name.is_template())
 }
 
-/// Does it stand there by itself: `blue` in `/srv/blue/current`, not in `blueprint`?
+/// Is it there on its own: `blue` in `/srv/blue/current`, not in `blueprint`?
 fn has_word(text: &[u8], word: &[u8]) -> bool {
     let part = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
     memchr::memmem::find_iter(text, word).any(|at| {
@@ -275,7 +275,7 @@ impl Resolver<'_, '_> {
     }
 }
 
-/// Does a package or the running system own what lies there? An upgrade or a boot would undo a
+/// Does a package or the running system own what is there? An upgrade or a boot would undo a
 /// change.
 pub(super) fn is_packaged(path: &Path) -> bool {
     ["/usr", "/lib", "/lib64", "/run", "/bin", "/sbin"].iter().any(|top| path.starts_with(top))

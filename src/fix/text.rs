@@ -10,7 +10,7 @@ pub(super) struct Splice {
     pub at: Range<usize>,
     /// What comes.
     pub with: Vec<u8>,
-    /// What an insertion is for; two at one place stand side by side when this differs.
+    /// What an insertion is for; two at one place are side by side when this differs.
     pub slot: Option<String>,
 }
 
@@ -153,7 +153,7 @@ pub(super) fn line_before(bytes: &[u8], at: usize, lines: &str) -> Splice {
     Splice::new(start..start, with)
 }
 
-/// Takes the end of a line away, with the blanks before it.
+/// Takes the end of a line away, with the spaces before it.
 pub(super) fn without_end(bytes: &[u8], at: Range<usize>) -> Splice {
     let line = line_start(bytes, at.start);
     let before = bytes.get(line..at.start).unwrap_or_default();
@@ -175,8 +175,8 @@ pub(super) fn without_statement(bytes: &[u8], at: Range<usize>) -> Splice {
     without_word(bytes, at)
 }
 
-/// Takes a word of a command line away, with the blanks before it; with its whole line where it
-/// stands alone on one that was continued.
+/// Takes a word of a command line away, with the spaces before it; with its whole line where it is
+/// alone on one that was continued.
 pub(super) fn without_word(bytes: &[u8], at: Range<usize>) -> Splice {
     let blanks = |range: &[u8]| range.iter().rev().take_while(|b| is_blank(&[**b])).count();
     let line = line_start(bytes, at.start);
@@ -204,7 +204,7 @@ pub(super) fn without_word(bytes: &[u8], at: Range<usize>) -> Splice {
     }
 }
 
-/// Takes a word of a value away, with the blanks before it, or behind it where it is the first.
+/// Takes a word of a value away, with the spaces before it, or behind it where it is the first.
 pub(super) fn without_part(bytes: &[u8], at: Range<usize>, within: Range<usize>) -> Splice {
     let blanks = |byte: &&u8| byte.is_ascii_whitespace();
     let before = bytes.get(within.start..at.start).unwrap_or_default();

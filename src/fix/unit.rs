@@ -66,7 +66,7 @@ fn bytes_of<'a>(unit: &'a Unit, assignment: &Assignment) -> Option<&'a [u8]> {
 
 fn replaced(assignment: &Assignment, value: &str) -> Splice {
     let span = assignment.value.span();
-    // An empty value stands where the line ends.
+    // An empty value is where the line ends.
     Splice::new(span.start as usize..span.end as usize, value)
 }
 
@@ -136,7 +136,7 @@ fn raw(file: &UnitFile, assignment: &Assignment) -> Vec<u8> {
     file.file.slice(assignment.value.span()).to_vec()
 }
 
-/// A command line that systemd refuses or passes over: it goes on complaining of the file.
+/// A command line that systemd refuses or ignores: it goes on complaining of the file.
 fn is_refused(assignment: &Assignment) -> bool {
     let name = UnitName::parse("any.service");
     let specifiers = name.map(Specifiers::new);

@@ -10,7 +10,7 @@ use crate::host::{Command, Host, Program, RunError};
 /// How long `systemd-analyze verify` may take; it loads every unit that is referred to.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// What one program says of the files as they stand.
+/// What one program says of the files as they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Opinion {
     command: String,
@@ -18,7 +18,7 @@ struct Opinion {
     lines: BTreeSet<String>,
 }
 
-/// What the programs say of the files as they stand.
+/// What the programs say of the files as they are.
 #[derive(Debug, Clone, Default)]
 pub struct Opinions {
     opinions: Vec<Opinion>,
@@ -28,7 +28,7 @@ pub struct Opinions {
 
 impl Opinions {
     /// Asks `systemd-analyze verify` of the units with a changed file, and `nginx -t` where a file
-    /// of nginx changes. Only a living host has programs to ask.
+    /// of nginx changes. Only a live host has programs to ask.
     pub fn ask(host: &dyn Host, concerned: &Concerned) -> Self {
         let mut opinions = Self::default();
         for unit in &concerned.units {
@@ -72,7 +72,7 @@ impl Opinions {
         worse
     }
 
-    /// The programs that accept what stands now, each by its first words: `nginx -t`.
+    /// The programs that accept what is there now, each by its first words: `nginx -t`.
     pub fn agreeing(&self) -> BTreeSet<String> {
         let short =
             |opinion: &Opinion| opinion.command.split(' ').take(2).collect::<Vec<_>>().join(" ");

@@ -23,7 +23,7 @@ const NOTIFY: &str = "/run/systemd/notify";
 /// The signals that a hand-over sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Send {
-    /// SIGUSR2: gunicorn starts a second master beside itself.
+    /// SIGUSR2: gunicorn starts a second master next to itself.
     Usr2,
     /// SIGTERM: gunicorn finishes its requests and ends.
     Term,
@@ -50,7 +50,7 @@ pub fn signal(pid: u32, started: u64, send: Send) -> io::Result<()> {
     Ok(rustix::process::pidfd_send_signal(handle, signal)?)
 }
 
-/// The 22nd field of `/proc/PID/stat`; the second, in parentheses, may hold anything.
+/// The 22nd field of `/proc/PID/stat`; the second, in parentheses, may contain anything.
 fn start_of(stat: &[u8]) -> Option<u64> {
     let close = memchr::memrchr(b')', stat)?;
     let rest = std::str::from_utf8(stat.get(close + 1..)?).ok()?;
@@ -109,7 +109,7 @@ pub fn is_directory(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| metadata.is_dir())
 }
 
-/// Moves a link to another directory, at once and for good: a new link beside it takes its place
+/// Moves a link to another directory, at once and for good: a new link next to it takes its place
 /// and its owner.
 pub fn move_link(link: &Path, to: &Path) -> io::Result<()> {
     let directory = link.parent().ok_or_else(|| io::Error::other("the link has no directory"))?;
@@ -136,7 +136,7 @@ pub fn move_link(link: &Path, to: &Path) -> io::Result<()> {
     result
 }
 
-/// The bytes that are free for others than root where a path lies, and the inodes.
+/// The bytes that are free for others than root where a path is, and the inodes.
 pub fn room(path: &Path) -> io::Result<(u64, u64)> {
     let found = rustix::fs::statvfs(path)?;
     Ok((found.f_bavail.saturating_mul(found.f_frsize), found.f_favail))
@@ -178,7 +178,7 @@ impl Log {
         self.file.sync_data()
     }
 
-    /// Where it lies.
+    /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
     }

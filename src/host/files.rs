@@ -16,7 +16,7 @@ pub struct FilesHost {
     /// The directory that relative paths start from.
     directory: PathBuf,
     given: Vec<PathBuf>,
-    /// What lies behind a link that leads out of the directories given is not seen either.
+    /// What is behind a link that leads out of the directories given is not seen either.
     fenced: bool,
 }
 

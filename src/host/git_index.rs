@@ -12,7 +12,7 @@ const LIMIT: u64 = 256 << 20;
 /// Before a name stand the times, numbers, size, hash and flags of its file.
 const BEFORE: usize = 62;
 
-/// The index of the repository that a directory lies in.
+/// The index of the repository that a directory is in.
 pub(super) struct Index {
     bytes: Vec<u8>,
     /// The directory's path from the top of the repository.
@@ -36,8 +36,8 @@ impl Index {
         let name = self.below.join(path);
         let name = name.as_os_str().as_encoded_bytes();
         memchr::memmem::find_iter(&self.bytes, name).any(|at| {
-            // Its length stands in the flags right before it, and in version 3 there may be two
-            // bytes more between them.
+            // Its length is in the flags right before it, and in version 3 there may be two bytes
+            // more between them.
             let length = |from: usize| {
                 let flags = self.bytes.get(at.checked_sub(from)?..)?.get(..2)?;
                 Some(usize::from(u16::from_be_bytes([flags[0], flags[1]]) & 0x0fff))

@@ -32,8 +32,8 @@ pub(super) fn glob<H: Host + ?Sized>(host: &H, pattern: &Path) -> Result<Vec<Pat
             match host.list(directory) {
                 Ok(names) => next
                     .extend(names.iter().filter(|n| matcher.matches(n)).map(|n| directory.join(n))),
-                // glob(3) passes over what is not a directory or not there. A directory that
-                // may not be read is not the same as an empty one.
+                // glob(3) ignores what is not a directory or not there. A directory that may not be
+                // read is not the same as an empty one.
                 Err(error) => match error.kind {
                     HostErrorKind::NotFound | HostErrorKind::NotADirectory => {}
                     _ => return Err(error),
@@ -69,8 +69,8 @@ struct NameMatcher {
 }
 
 enum Glob {
-    /// What stands before, between and behind the `*` in it, as in `*.conf`: nearly every pattern
-    /// there is, and not worth a regular expression.
+    /// What is before, between and behind the `*` in it, as in `*.conf`: nearly every pattern there
+    /// is, and not worth a regular expression.
     Stars(Vec<Vec<u8>>),
     Other(globset::GlobMatcher),
 }
@@ -113,8 +113,8 @@ impl NameMatcher {
     }
 }
 
-/// Do the parts stand in a name, one behind the other, the first at its start and the last at its
-/// end? Of those between, the first place is as good as any.
+/// Are the parts in a name, one after the other, the first at its start and the last at its end? Of
+/// those between, the first place is as good as any.
 fn in_order(parts: &[Vec<u8>], name: &[u8]) -> bool {
     let [first, between @ .., last] = parts else {
         return parts.first().is_some_and(|only| only == name);

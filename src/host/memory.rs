@@ -126,7 +126,7 @@ impl MemoryHost {
     }
 
     /// Says what a request is answered: `target` is `unix:/path` or `host:port`, and may have the
-    /// request's path behind a blank.
+    /// request's path behind a space.
     pub fn answer(
         &mut self,
         target: impl Into<String>,

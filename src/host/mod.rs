@@ -1,8 +1,8 @@
 //! The only access to the outside world.
 //!
-//! Everything that the program learns from a machine, a file tree or a repository comes through
-//! the [`Host`] trait, so that a living host, an image under `--root` and a capture are read by the
-//! same code. Nothing here knows what the bytes mean.
+//! Everything that the program learns from a machine, a file tree or a repository comes through the
+//! [`Host`] trait, so that a live host, an image under `--root` and a capture are read by the same
+//! code. Nothing here knows what the bytes mean.
 
 pub mod act;
 mod ahead;
@@ -121,7 +121,7 @@ pub struct Room {
 /// One symbolic link that a path crossed.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct LinkHop {
-    /// Where the link stands.
+    /// Where the link is.
     pub link: PathBuf,
     /// What it says, as written.
     pub target: PathBuf,
@@ -208,7 +208,7 @@ pub enum HostErrorKind {
     TooMany,
     /// Only the files named on the command line are read, and this is none of them.
     NotGiven,
-    /// It lies on a file system that the machine mounts there, and that is not in this tree.
+    /// It is on a file system that the machine mounts there, and that is not in this tree.
     NotMounted,
     /// A capture is replayed, and this was not asked when it was taken.
     NotCaptured,
@@ -267,8 +267,8 @@ pub trait Host {
     /// The names in a directory in byte order, without `.` and `..`.
     fn list(&self, path: &Path) -> Result<Vec<OsString>, HostError>;
 
-    /// What the symbolic links in a directory say, as written, in no order; what is no link, or is
-    /// gone meanwhile, is left out. More than `limit` names are an error.
+    /// What the symbolic links in a directory say, as written, in no order; what is not a link, or
+    /// is gone in the meantime, is left out. More than `limit` names are an error.
     fn link_targets(&self, path: &Path, limit: usize) -> Result<Vec<PathBuf>, HostError> {
         let names = self.list(path)?;
         if names.len() > limit {
@@ -284,19 +284,19 @@ pub trait Host {
         Ok(bytes.split_off(bytes.len().saturating_sub(limit)))
     }
 
-    /// Runs a command. Only the living host runs anything.
+    /// Runs a command. Only the live host runs anything.
     fn run(&self, _command: &Command) -> Result<Output, RunError> {
         Err(RunError::NotHere)
     }
 
-    /// Imports the application's code, as its user. Only the living host does.
+    /// Imports the application's code, as its user. Only the live host does.
     fn import(&self, _import: &Import) -> Result<Output, RunError> {
         Err(RunError::NotHere)
     }
 
     /// The unix sockets that listen, by the number that `/proc/net/unix` has for each: is it bound
-    /// to the very file that stands at this path now? None where that cannot be told. Only the
-    /// living host knows.
+    /// to the very file that is at this path now? None where that cannot be told. Only the live
+    /// host knows.
     fn bound(&self, path: &Path) -> Result<Vec<(u64, Option<bool>)>, HostError> {
         Err(HostError { path: path.into(), kind: HostErrorKind::NotGiven })
     }
@@ -306,7 +306,7 @@ pub trait Host {
         None
     }
 
-    /// How much room is left where a path lies. Only the living host has any.
+    /// How much room is left where a path is. Only the live host has any.
     fn room(&self, path: &Path) -> Result<Room, HostError> {
         Err(HostError { path: path.into(), kind: HostErrorKind::NotGiven })
     }
@@ -317,7 +317,7 @@ pub trait Host {
         Vec::new()
     }
 
-    /// Makes a request over HTTP. Only the living host does.
+    /// Makes a request over HTTP. Only the live host does.
     fn http(&self, _request: &HttpRequest) -> Result<HttpAnswer, HttpError> {
         Err(HttpError::NotHere)
     }

@@ -17,7 +17,7 @@ use super::{
     FileKind, Host, HostError, HostErrorKind, LinkHop, Lookup, Metadata, Outcome, Step, tidy,
 };
 
-/// What stands at a path in place of what the host has there.
+/// What is at a path in place of what the host has there.
 #[derive(Clone)]
 pub struct Entry {
     /// A file or a directory, its mode and owner.
@@ -26,7 +26,7 @@ pub struct Entry {
     pub bytes: Arc<[u8]>,
 }
 
-/// Without the bytes, which may hold secrets.
+/// Without the bytes, which may contain secrets.
 impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Entry({:?}, {} bytes)", self.metadata, self.bytes.len())

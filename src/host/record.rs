@@ -10,7 +10,7 @@ use super::recording::{Bound, Recording};
 use super::{Command, Host, HostError, HostErrorKind, Lookup, Metadata, Output, Room, RunError};
 
 /// Asks the host behind it once for each thing, and answers what is asked again from its notes: a
-/// process that changes meanwhile does not make the notes contradict themselves.
+/// process that changes in the meantime does not make the notes contradict themselves.
 pub struct RecordingHost<'h> {
     inner: &'h dyn Host,
     notes: RefCell<Recording>,

@@ -1,6 +1,6 @@
 //! Runs a command: one of the few programs that report what no file contains.
 //!
-//! Only the living host runs anything. A command gets no input, a clean environment, limits on time
+//! Only the live host runs anything. A command gets no input, a clean environment, limits on time
 //! and output, and a process group of its own that is killed as a whole when a limit is reached.
 
 use std::ffi::OsString;
@@ -98,8 +98,8 @@ impl fmt::Display for Command {
     }
 }
 
-/// The application's code, imported by its own Python as the service's user (`--preflight`).
-/// Its environment holds secrets, so it is not shown by `Debug`.
+/// The application's code, imported by its own Python as the service's user (`--preflight`). Its
+/// environment contains secrets, so it is not shown by `Debug`.
 pub struct Import {
     /// The Python interpreter, absolute.
     pub python: OsString,
@@ -177,11 +177,11 @@ pub(super) fn run(command: &Command) -> Result<Output, RunError> {
 
 /// Imports an application in a session of its own.
 ///
-/// setsid(1) makes the process that is started the leader of its session and group, so that
-/// the whole group can be killed; setpriv(1) lays down root's rights for good before Python starts.
+/// setsid(1) makes the process that is started the leader of its session and group, so that the
+/// whole group can be killed; setpriv(1) lays down root's rights for good before Python starts.
 /// Where a link is to lead elsewhere first, the process sees that: in a mount namespace of its own
-/// (unshare(1)) the new release lies where the present one does, so that whatever goes by way of
-/// the link gets there: the working directory, `--chdir`, `sys.path`, the virtual environment.
+/// (unshare(1)) the new release is where the present one does, so that whatever goes by way of the
+/// link gets there: the working directory, `--chdir`, `sys.path`, the virtual environment.
 pub(super) fn import(import: &Import, moved: Option<&Relinked>) -> Result<Output, RunError> {
     let [setsid, setpriv, unshare] = ["/usr/bin/setsid", "/usr/bin/setpriv", "/usr/bin/unshare"];
     if import.uid == 0 {

@@ -44,7 +44,7 @@ pub struct TreeHost {
     relinked: Option<Relinked>,
     /// Directories by their path free of links.
     directories: RefCell<HashMap<Box<[u8]>, Rc<Node>>>,
-    /// `/proc`, where the kernel's own process table is mounted there.
+    /// `/proc`, if the kernel's own process table is mounted there.
     process_table: OnceCell<Option<Rc<Node>>>,
     /// The unix sockets that listen and the files that they are bound to, asked for once.
     sockets: OnceCell<Result<Vec<bound::BoundSocket>, Errno>>,
@@ -157,7 +157,7 @@ impl TreeHost {
             here: None,
             crossed: 0,
         };
-        // What lies below the last directory that is known is not; behind `..` and links it may be.
+        // What is below the last directory that is known is not; behind `..` and links it may be.
         let mut maybe_known = false;
         let mut ahead = Ahead::new(self.start(path, &mut walk));
         while let Some(name) = ahead.next() {

@@ -28,7 +28,7 @@ impl<'h> UnmountedHost<'h> {
         Self { base: Base::Lent(base), points }
     }
 
-    /// Does a path, free of links, lie on one of the file systems?
+    /// Is a path, free of links, on one of the file systems?
     fn lacks(&self, path: &Path) -> bool {
         self.points.iter().any(|point| path.starts_with(point))
     }

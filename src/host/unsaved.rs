@@ -16,7 +16,7 @@ pub struct Unsaved {
     asked: Asked,
 }
 
-/// Without the texts, which may hold secrets.
+/// Without the texts, which may contain secrets.
 impl fmt::Debug for Unsaved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Unsaved({} files)", self.texts.len())
@@ -30,7 +30,7 @@ impl Unsaved {
     }
 
     /// The host with these texts in the place of its own. What it does not let anybody see, and
-    /// what is no file there, stays as it is.
+    /// what is not a file there, stays as it is.
     pub fn over<'h>(&self, base: Box<dyn Host + 'h>) -> OverlayHost<'h> {
         let entries: Vec<(PathBuf, Entry)> = self
             .texts

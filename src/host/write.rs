@@ -32,8 +32,8 @@ pub fn private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     }
 }
 
-/// [`replace`] for a report. What is no regular file (a pipe, a terminal, `/dev/stdout`) is written
-/// to and stays what it is.
+/// [`replace`] for a report. What is not a regular file (a pipe, a terminal, `/dev/stdout`) is
+/// written to and stays what it is.
 pub fn report(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let kind = fs::metadata(path).map(|there| there.file_type());
     match kind {
@@ -56,7 +56,7 @@ fn is_own(path: &Path) -> bool {
     ["/dev/stdout", "/dev/stderr", "/dev/fd", "/proc"].iter().any(|top| path.starts_with(top))
 }
 
-/// Do these two write to one and the same file, also where it is not there yet? What is no file
+/// Do these two write to one and the same file, also where it is not there yet? What is not a file
 /// takes any number of reports.
 pub fn is_same(path: &Path, other: &Path) -> bool {
     if is_own(path) || is_own(other) {

@@ -135,7 +135,7 @@ fn action(title: String, kind: &'static str) -> CodeAction {
 }
 
 /// A comment that accepts a finding, its reason to be filled in: as long as none is given, the next
-/// check says that the comment holds nothing back.
+/// check says that the comment suppresses nothing.
 fn comment(mark: &Mark, document: &Document, client: &Client) -> Option<CodeAction> {
     let rule = mark.rule.filter(|_| mark.holds_comments)?;
     let line = mark.diagnostic.range.start.line;

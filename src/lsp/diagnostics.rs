@@ -29,9 +29,9 @@ const SOURCE: &str = "deploy-doctor";
 /// What is published of a folder.
 #[derive(Default)]
 pub(super) struct Published {
-    /// What stands in files.
+    /// What is in files.
     pub marks: Vec<Mark>,
-    /// What stands in none.
+    /// What is in none.
     pub words: Vec<Words>,
 }
 
@@ -108,7 +108,7 @@ fn diagnostic(range: Range, message: String) -> Diagnostic {
     }
 }
 
-/// Where spans of a report stand.
+/// Where spans of a report are.
 struct SpanPlaces<'a> {
     report: &'a Report<'a>,
     names: &'a Names<'a>,
@@ -137,7 +137,7 @@ impl<'a> SpanPlaces<'a> {
         places
     }
 
-    /// A finding where it stands.
+    /// A finding where it is.
     fn finding(&self, finding: &Finding, reach: &Reach) -> Option<Mark> {
         let home = self.home(finding)?;
         let file = self.report.sources.file(home.file);
@@ -163,7 +163,7 @@ impl<'a> SpanPlaces<'a> {
         Some(Mark { uri, real, diagnostic, rule: Some(finding.rule), offer, holds_comments })
     }
 
-    /// Its first place. What is about a process or a socket stands where the unit starts it.
+    /// Its first place. What is about a process or a socket is where the unit starts it.
     fn home(&self, finding: &Finding) -> Option<Span> {
         if let Some(label) = finding.labels.first() {
             return Some(label.span);
@@ -179,7 +179,7 @@ impl<'a> SpanPlaces<'a> {
         self.ranges.get(&span).copied().unwrap_or_default()
     }
 
-    /// The other places of a finding that lie in files.
+    /// The other places of a finding that are in files.
     fn related(&self, finding: &Finding) -> Vec<DiagnosticRelatedInformation> {
         if !self.client.related {
             return Vec::new();

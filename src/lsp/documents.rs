@@ -68,7 +68,7 @@ impl Document {
         let mut with = self.lines[first][..start.1].to_owned();
         with.push_str(text);
         with.push_str(&self.lines[last][end.1..]);
-        // A `\r` and a `\n` that come to stand side by side are one end of line.
+        // A `\r` and a `\n` that come to be side by side are one end of line.
         if with.starts_with('\n') && first > 0 && self.lines[first - 1].ends_with('\r') {
             first -= 1;
             with.insert_str(0, &self.lines[first]);
@@ -137,7 +137,7 @@ impl Documents {
         self.by_path.insert(path, document);
     }
 
-    /// Closes one; from now on what stands on the disk counts.
+    /// Closes one; from now on what is on the disk counts.
     pub fn close(&mut self, path: &Path) -> Option<Document> {
         self.by_path.remove(path)
     }
@@ -147,7 +147,7 @@ impl Documents {
         self.by_path.values()
     }
 
-    /// Their texts in the place of what stands on the disk.
+    /// Their texts in the place of what is on the disk.
     pub fn unsaved(&mut self) -> Unsaved {
         let mut unsaved = Unsaved::default();
         for document in self.by_path.values_mut() {
@@ -158,7 +158,7 @@ impl Documents {
     }
 }
 
-/// A path free of links, also where nothing stands at its end yet.
+/// A path free of links, also where nothing is at its end yet.
 pub(super) fn real(host: &dyn Host, path: &Path) -> PathBuf {
     crate::host::OverlayHost::new(host).resolve(path)
 }

@@ -8,7 +8,7 @@ use gen_lsp_types::{Diagnostic, Uri, WorkspaceEdit};
 use super::Wanted;
 use crate::rule::{Rule, Safety};
 
-/// A diagnostic with what stands behind it.
+/// A diagnostic with what is behind it.
 #[derive(Clone)]
 pub(super) struct Mark {
     /// The file that it is shown in.
@@ -50,7 +50,7 @@ pub(super) struct Folder {
     pub unread: BTreeSet<PathBuf>,
     /// What was found.
     pub marks: Vec<Mark>,
-    /// What was said of it beside that.
+    /// What was said of it besides that.
     pub said: BTreeSet<String>,
     /// Edits that were worked out since then.
     pub edits: HashMap<Wanted, Result<WorkspaceEdit, String>>,

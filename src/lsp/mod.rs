@@ -74,7 +74,7 @@ pub enum Wanted {
 pub struct One {
     /// Its rule's code.
     pub code: String,
-    /// Where it stands: the file as it was read, and the byte.
+    /// Where it is: the file as it was read, and the byte.
     pub place: Option<(PathBuf, u32)>,
     /// What its fix does.
     pub title: String,

@@ -38,7 +38,7 @@ impl Encoding {
         bytes.utf8_chunks().map(of).sum()
     }
 
-    /// The byte of a line at which a column lies. One within a character is that character's
+    /// The byte of a line at which a column is. One within a character is that character's
     /// beginning, one behind the line its end.
     pub fn byte(self, line: &str, column: u32) -> usize {
         let content = content(line.as_bytes());
@@ -90,7 +90,7 @@ impl<'t> Lines<'t> {
         Self { text, starts, encoding }
     }
 
-    /// Where a byte stands.
+    /// Where a byte is.
     pub fn position(&self, offset: usize) -> Position {
         let offset = offset.min(self.text.len());
         let line = self.starts.partition_point(|start| *start <= offset).max(1) - 1;
@@ -101,7 +101,7 @@ impl<'t> Lines<'t> {
         Position { line: number(line), character: number(column) }
     }
 
-    /// Where a range of bytes stands.
+    /// Where a range of bytes is.
     pub fn range(&self, start: usize, end: usize) -> Range {
         Range { start: self.position(start), end: self.position(end.max(start)) }
     }
@@ -115,7 +115,7 @@ pub(super) fn whole_line(line: usize) -> Range {
     Range { start: Position { line, character: 0 }, end: Position { line, character: end } }
 }
 
-/// Do two ranges touch? An empty one lies in what it touches.
+/// Do two ranges touch? An empty one is in what it touches.
 pub(super) fn touch(a: &Range, b: &Range) -> bool {
     a.start <= b.end && b.start <= a.end
 }

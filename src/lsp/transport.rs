@@ -40,7 +40,7 @@ pub(super) enum Incoming {
     Broken {
         /// JSON-RPC's number for it.
         code: ErrorCode,
-        /// Without a word of the message, which may hold secrets.
+        /// Without a word of the message, which may contain secrets.
         why: String,
     },
     /// Nothing more comes; with a reason where that is not the client's going away.

@@ -142,7 +142,7 @@ impl Reader {
             if self.interim + self.head.len() > HEAD_LIMIT && !ended {
                 return Err(Malformed("headers larger than 64 KiB"));
             }
-            // A head that comes byte by byte is taken apart once.
+            // A head that comes byte by byte is parsed once.
             if !ended && self.head.starts_with(b"HTTP/") {
                 return Ok(None);
             }

@@ -18,7 +18,7 @@ pub(super) enum Framing {
     UntilClose,
 }
 
-/// Where in the chunks a body stands.
+/// Where in the chunks a body is.
 #[derive(Debug)]
 pub(super) enum Chunk {
     /// In the line of a chunk's size.

@@ -5,7 +5,7 @@ use crate::source::show;
 
 /// The most characters that are shown.
 const SHOWN: usize = 1000;
-/// A header's value that is shorter is no secret, and would black out half of a text.
+/// A header's value that is shorter is not a secret, and would black out half of a text.
 const SHORTEST_SECRET: usize = 4;
 
 /// A variable's value that is shorter may be any word: `production`, `true`.
@@ -26,7 +26,7 @@ pub(super) fn body(bytes: &[u8], settings: &Settings) -> Option<String> {
     }
     for (_, value) in &settings.headers {
         let value = value.expose_str().unwrap_or_default().trim();
-        // `Bearer TOKEN`: the word that counts may stand alone.
+        // `Bearer TOKEN`: the word that counts may be alone.
         for secret in [value, value.rsplit(' ').next().unwrap_or_default()] {
             if secret.len() >= SHORTEST_SECRET {
                 text = text.replace(secret, show::MASK);
@@ -54,7 +54,7 @@ fn without_tags(html: &str) -> String {
     while let Some(open) = rest.find('<') {
         let (before, tag) = rest.split_at(open);
         out.push_str(before);
-        // A table of settings: what stands in the next cell is the value.
+        // A table of settings: what is in the next cell is the value.
         let cell = ["</td", "</th", "</dt"].into_iter().any(|cell| {
             tag.get(..cell.len()).is_some_and(|start| start.eq_ignore_ascii_case(cell))
         });

@@ -30,7 +30,7 @@ pub enum Kind {
     Status,
     /// The body does not hold what is expected.
     Body,
-    /// Neither the body nor a header holds the version that is expected.
+    /// Neither the body nor a header contains the version that is expected.
     Version,
     /// TLS failed.
     Tls,
@@ -93,7 +93,7 @@ impl Kind {
         }
     }
 
-    /// Where its count stands.
+    /// Where its count is.
     pub(super) fn index(self) -> usize {
         self as usize
     }

@@ -47,7 +47,7 @@ impl Latencies {
         }
         let at = |quantile: f64| {
             let micros = self.histogram.as_ref().map_or(0, |h| h.value_at_quantile(quantile));
-            // A bucket's upper edge may lie above the worst that was seen.
+            // A bucket's upper edge may be above the worst that was seen.
             millis(Duration::from_micros(micros).min(self.worst))
         };
         Some(Latency {

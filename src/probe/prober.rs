@@ -123,7 +123,7 @@ impl Prober {
         marks.push((name.to_owned(), at));
     }
 
-    /// From now on the longest time without a success is looked for anew: what lies before is not
+    /// From now on the longest time without a success is looked for anew: what is before is not
     /// this reload's. A time without one that is under way counts from where it began.
     pub fn forget_gaps(&self) {
         for target in &mut self.shared.record().targets {

@@ -31,7 +31,7 @@ pub struct Settings {
     pub timeout: Duration,
     /// GET or HEAD.
     pub method: Method,
-    /// Headers that are sent beside our own; their values are never shown.
+    /// Headers that are sent besides our own; their values are never shown.
     pub headers: Vec<(String, Secret)>,
     /// What an answer may give away and nobody is to be shown: the values of variables.
     pub hidden: Vec<Secret>,
@@ -99,7 +99,7 @@ impl Settings {
     }
 }
 
-/// Is it a header that can be sent as it stands?
+/// Is it a header that can be sent as it is?
 fn header(name: &str, value: &[u8]) -> Result<(), SettingsError> {
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if name.is_empty() || !name.bytes().all(token) {

@@ -65,7 +65,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// What the failed attempt left to see: it is gone once the release before serves again.
+    /// What the failed attempt left to see: it is gone once the previous release serves again.
     fn evidence(&mut self, failure: &Failure, probing: &Probing) {
         if let Some(mark) = &failure.mark {
             self.story.evidence.extend(cause::since(self.doors.host, mark).lines());
@@ -163,7 +163,8 @@ impl Run<'_> {
     }
 
     /// Until the probes are answered again, steadily. A reload that does not bring that about is
-    /// followed by a restart, and what does not end for that is killed: nothing is served meanwhile.
+    /// followed by a restart, and what does not end for that is killed: nothing is served in the
+    /// meantime.
     fn recover(&mut self, probing: &Probing, mut restarted: bool) -> Result<(), String> {
         let began = Instant::now();
         let mut seen: Vec<(Instant, u64, u64)> = Vec::new();
@@ -175,8 +176,8 @@ impl Run<'_> {
             let now = Instant::now();
             seen.push((now, counts.sent, counts.ok));
             let before = seen.iter().rev().find(|(at, ..)| now.duration_since(*at) >= STEADY);
-            // Probes that hung meanwhile are given up late and tell nothing of now, so failures are
-            // not counted.
+            // Probes that hung in the meantime are given up late and tell nothing of now, so
+            // failures are not counted.
             if let Some((_, sent, ok)) = before {
                 let (sent, ok) = (counts.sent - sent, counts.ok - ok);
                 if sent > 0 && ok as f64 >= sent as f64 * ENOUGH {

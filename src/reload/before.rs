@@ -22,7 +22,7 @@ const SLOW: f64 = 0.5;
 /// Room that has to be there for logs, sockets and what is kept, in bytes and inodes.
 const ROOM: (u64, u64) = (16 << 20, 100);
 
-/// What is known once nothing stands in the way.
+/// What is known once nothing prevents the reload.
 pub(super) struct Ready {
     /// What is to be done with the link.
     pub moved: Option<Move>,
@@ -38,7 +38,7 @@ pub(super) struct Ready {
     pub targets: Vec<String>,
     /// The values of the application's variables, which no answer that is kept may show.
     pub hidden: Vec<Secret>,
-    /// Why the code of the release before may not come back.
+    /// Why the code of the previous release may not come back.
     pub no_way_back: Option<String>,
     /// Does a `.socket` unit keep the socket over a restart?
     pub socket_activated: bool,
@@ -115,7 +115,7 @@ impl Run<'_> {
         Ok(ready)
     }
 
-    /// What the host tells of the deployment as it stands.
+    /// What the host shows of the deployment as it is now.
     fn facts(&mut self) -> Result<(Standing, Option<Move>), EarlyEnd> {
         let sources = Sources::new(self.doors.host);
         let deployment = judge::read(&sources, &self.request.unit, None);
@@ -381,7 +381,7 @@ impl Run<'_> {
     }
 }
 
-/// What the host tells of the deployment as it stands.
+/// What the host shows of the deployment as it is now.
 pub(super) struct Standing {
     link: Option<(PathBuf, PathBuf, PathBuf)>,
     targets: Vec<String>,

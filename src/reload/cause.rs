@@ -11,12 +11,12 @@ use crate::source::traceback::{PythonError, Reader};
 pub struct Mark {
     cursor: Option<String>,
     unit: String,
-    /// Workers of the release before: what they say is not the new one's doing.
+    /// Workers of the previous release: what they say is not the new one's doing.
     before: Vec<u32>,
 }
 
 impl Mark {
-    /// Where the journal stands now.
+    /// The present position in the journal.
     pub fn now(host: &dyn Host, unit: &str) -> Self {
         let arguments = ["--no-pager", "--lines=0", "--show-cursor", "--unit", unit];
         let cursor =

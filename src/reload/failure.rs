@@ -11,6 +11,6 @@ pub(super) struct Failure {
     pub untouched: bool,
     /// Workers of the new release have loaded it and answer, be it wrongly.
     pub serving: bool,
-    /// Where the journal stood before.
+    /// The position in the journal before the reload.
     pub mark: Option<Mark>,
 }

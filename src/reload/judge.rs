@@ -9,8 +9,8 @@ use crate::source::Sources;
 
 use super::Strategy;
 
-/// What the reload itself cures: workers of the release before, of two releases, and what the last
-/// reload left.
+/// What the reload itself cures: workers of the previous release, of two releases, and what the
+/// last reload left.
 const CURED: [&str; 2] = ["P503", "P504"];
 /// What a HUP does not apply or does not survive, and what does: a second master is a new process
 /// that imports everything anew, with the environment and in the directory of the first; a restart
@@ -50,13 +50,13 @@ fn of_now(rule: &Rule) -> bool {
 /// What the check came to.
 #[derive(Debug)]
 pub struct Judgement {
-    /// What stands in the way, the worst first.
+    /// What blocks the reload, the worst first.
     pub refusals: Vec<Said>,
     /// What was overruled by `--force`.
     pub forced: Vec<Said>,
-    /// What may lose something, and stands in no way.
+    /// What may lose requests, but does not block the reload.
     pub warnings: Vec<Said>,
-    /// How many findings somebody accepted, by a comment or in the file of settings.
+    /// How many findings somebody accepted, by a comment or in the settings file.
     pub accepted: usize,
     /// What could not be read.
     pub problems: Vec<String>,
@@ -92,7 +92,7 @@ impl Said {
 }
 
 /// Reads the host and judges the unit on it, as the file of settings says. Where the site is `sick`
-/// already, how it is now stands in no way.
+/// already, its present state blocks nothing.
 pub fn judge(host: &dyn Host, asked: &super::Request) -> Result<Judgement, String> {
     let (unit, force, sick) = (&*asked.unit, asked.forced_rules(), asked.tolerates());
     let sources = Sources::new(host);
@@ -170,7 +170,7 @@ pub fn judge(host: &dyn Host, asked: &super::Request) -> Result<Judgement, Strin
     Ok(judgement)
 }
 
-/// Reads one unit's deployment on a living host.
+/// Reads one unit's deployment on a live host.
 pub fn read(sources: &Sources, unit: &str, revision: Option<&str>) -> Deployment {
     let request = Request {
         apps: vec![unit.to_owned()],

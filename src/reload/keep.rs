@@ -25,7 +25,7 @@ pub enum Stage {
     Verified,
     /// The new release serves, and was not seen through to the end.
     Unverified,
-    /// The release before serves again.
+    /// The previous release serves again.
     RolledBack,
     /// Neither serves as it should.
     Failed,
@@ -177,7 +177,7 @@ impl Audit {
         self.log.add(&Value::Object(line).to_string()).map_err(|error| format!("{path}: {error}"))
     }
 
-    /// Where it lies.
+    /// Where it is.
     pub fn path(&self) -> &Path {
         self.log.path()
     }

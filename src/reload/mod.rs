@@ -44,7 +44,7 @@ pub enum Strategy {
     Auto,
     /// `systemctl reload`: gunicorn replaces its workers at a HUP.
     Hup,
-    /// A second master beside the first, which retires once the new one answers.
+    /// A second master next to the first, which retires once the new one answers.
     Usr2,
     /// `systemctl restart`.
     Restart,
@@ -62,7 +62,7 @@ impl Strategy {
     }
 }
 
-/// What `--force` takes beside rules: a site that is not well before.
+/// What `--force` takes besides rules: a site that is not well before.
 const AS_IT_IS: &str = "baseline";
 
 /// What the user asked for.
@@ -94,9 +94,9 @@ pub struct Request {
     pub dry_run: bool,
     /// Import the application first.
     pub preflight: bool,
-    /// What could not be read does not stand in the way.
+    /// What could not be read does not block the reload.
     pub allow_incomplete: bool,
-    /// The longest time without a success that is no stall.
+    /// The longest time without a success that is not a stall.
     pub stall: Duration,
     /// How many probes may fail.
     pub max_failed: u64,
@@ -104,7 +104,7 @@ pub struct Request {
     pub db_revision: Option<String>,
     /// Is this the way back to an earlier release?
     pub rollback: bool,
-    /// The file of settings, where there is one.
+    /// The settings file, where there is one.
     pub config: Option<Config>,
     /// What the check is asked: the file's severities and accepted findings.
     pub settings: Settings,
@@ -116,7 +116,7 @@ impl Request {
         self.force.iter().filter(|word| *word != AS_IT_IS).cloned().collect()
     }
 
-    /// Does a site that is not well stand in the way? Not of a way back, nor of whoever insists.
+    /// Does an unhealthy site block this? It blocks neither a rollback nor a forced reload.
     pub fn tolerates(&self) -> bool {
         self.rollback || self.force.iter().any(|word| word == AS_IT_IS)
     }
@@ -140,7 +140,7 @@ pub enum Step {
     Watch,
     /// Does the new release answer?
     Verify,
-    /// Back to the release before.
+    /// Back to the previous release.
     Rollback,
 }
 
@@ -166,7 +166,7 @@ impl Step {
 pub enum Ending {
     /// Reloaded and verified.
     Reloaded,
-    /// `--dry-run`: nothing stands in the way.
+    /// `--dry-run`: nothing blocks the reload.
     WouldReload,
     /// Reloaded without a failed probe, and slower than it should be or not seen to the end.
     Degraded,
@@ -174,7 +174,7 @@ pub enum Ending {
     Refused,
     /// Something that should be read could not be.
     Incomplete,
-    /// Failed, and the release before serves again.
+    /// Failed, and the previous release serves again.
     RolledBack,
     /// Failed, and so did the rollback.
     RollbackFailed,

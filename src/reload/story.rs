@@ -54,7 +54,7 @@ pub struct Story {
     pub strategy: Option<Strategy>,
     /// All lines, in order.
     pub events: Vec<Event>,
-    /// What stood in the way.
+    /// What blocked the reload.
     pub refusals: Vec<Said>,
     /// What `--force` overruled.
     pub forced: Vec<Said>,

@@ -60,7 +60,7 @@ impl State {
 const PROPERTIES: &str = "Id,ActiveState,SubState,MainPID,InvocationID,Result,NRestarts,\
                           ControlGroup,Type,NotifyAccess,NeedDaemonReload,Job,ReloadResult,LoadState";
 
-/// Asks systemd how a unit stands.
+/// Asks systemd for the state of a unit.
 pub fn state(host: &dyn Host, unit: &str) -> Result<State, String> {
     let arguments = ["show", &format!("--property={PROPERTIES}"), "--", unit].map(str::to_owned);
     let output = host
@@ -134,7 +134,7 @@ impl Observer {
         let now = Instant::now();
         let processes = self.processes();
         for stat in processes.values().filter(|stat| masters.contains(&stat.parent) && !stat.gone) {
-            // A second master that SIGUSR2 began is no worker.
+            // A second master that SIGUSR2 began is not a worker.
             if masters.contains(&stat.pid) {
                 continue;
             }

@@ -25,9 +25,9 @@ const LINGER: Duration = Duration::from_secs(60);
 const EVIDENCE: Duration = Duration::from_millis(300);
 /// How long the answers are looked through for the version.
 const VERIFY: Duration = Duration::from_secs(1);
-/// A worker without gunicorn's heartbeat stands once it has lived so long.
+/// A worker without gunicorn's heartbeat counts as up once it has lived this long.
 const STANDS: Duration = Duration::from_secs(2);
-/// Once all new workers stand, what fails after so long is their doing.
+/// Once all new workers are up, failures after this time are theirs.
 const GRACE: Duration = Duration::from_secs(1);
 /// How long a restart may take until the first answer.
 const START: Duration = Duration::from_secs(30);
@@ -38,7 +38,7 @@ pub(super) struct Handed {
     pub old: BTreeSet<Id>,
     /// The main process that is to be there afterwards; none: another than before.
     pub main: Option<Id>,
-    /// Where the journal stood.
+    /// The position in the journal.
     pub mark: Mark,
     /// When gunicorn was told.
     pub at: Instant,
@@ -53,9 +53,9 @@ pub(super) struct Watcher<'h> {
     strategy: Strategy,
     state: Option<State>,
     asked: Option<Instant>,
-    /// How many workers of the new release have to stand.
+    /// How many workers of the new release must be up.
     wanted: usize,
-    /// Since when all of them stand.
+    /// Since when all of them are up.
     standing: Option<Instant>,
 }
 
@@ -70,15 +70,15 @@ pub(super) struct Watched {
     pub(super) stopped: bool,
     /// Until every worker of the new release had loaded the application.
     ready: Option<Duration>,
-    /// So many probes had failed before what stands now stood.
+    /// How many probes had failed before the present workers were up.
     excused: u64,
 }
 
-/// How it stands at one look.
+/// The state at one look.
 enum Now {
     /// Go on.
     Going,
-    /// Old workers are gone, new ones stand.
+    /// Old workers are gone, new ones are up.
     Done,
 }
 
@@ -140,7 +140,7 @@ impl<'h> Watcher<'h> {
         Ok(if gone && all { Now::Done } else { Now::Going })
     }
 
-    /// Do the workers of the new release stand, so that what fails is theirs?
+    /// Are the workers of the new release up, so that failures are theirs?
     fn settled(&self) -> bool {
         self.standing.is_some_and(|since| since.elapsed() >= GRACE)
     }
@@ -287,7 +287,7 @@ impl<'a> Run<'a> {
         self.sick || (ready.strategy == Strategy::Restart && !ready.socket_activated)
     }
 
-    /// So it is until the new workers stand.
+    /// This holds until the new workers are up.
     fn excused(&self, ready: &Ready, watcher: &Watcher, counts: &probing::Probes) -> bool {
         self.may_fail(ready)
             && !watcher.settled()
@@ -380,7 +380,7 @@ impl<'a> Run<'a> {
         let mut failed = probing::failed(&report);
         let mut promise = probing::promise(&report);
         if self.sick {
-            // What failed before it was mended is not what mended it.
+            // What failed before it was repaired is not what repaired it.
             failed -= watched.excused.min(failed);
             gap = std::time::Duration::ZERO;
             promise = format!(

@@ -137,7 +137,7 @@ fn line(out: &mut String, place: Option<&Placed>, tag: &str, text: &str) {
     let _ = writeln!(out, "  {}", plain(&format!("{place}{tag} {text}")));
 }
 
-/// The runner obeys `::command::` at the start of a line (blanks before it do not count) and
+/// The runner obeys `::command::` at the start of a line (spaces before it do not count) and
 /// `##[command]` anywhere in it, `##[stop-commands]` too.
 fn plain(text: &str) -> String {
     let text = clean(text).replace("##[", "# #[");

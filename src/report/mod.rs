@@ -74,7 +74,7 @@ pub struct Asked {
     pub threshold: Option<Severity>,
     /// What could not be read does not make it fail.
     pub allow_incomplete: bool,
-    /// What is held back is told, too.
+    /// What is suppressed is told, too.
     pub suppressed: bool,
     /// What paths are told from.
     pub base: Base,

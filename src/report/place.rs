@@ -21,7 +21,7 @@ pub struct Base {
 /// A file at hand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Artifact {
-    /// Its path: relative to the working directory where it lies below it, else absolute.
+    /// Its path: relative to the working directory where it is below it, else absolute.
     pub path: PathBuf,
 }
 

@@ -23,7 +23,7 @@ pub struct Style {
     pub quiet: bool,
     /// With every reason why a rule was skipped.
     pub verbose: bool,
-    /// With the findings that are held back.
+    /// With the findings that are suppressed.
     pub suppressed: bool,
 }
 
@@ -88,8 +88,8 @@ pub fn text(report: &Report, style: Style) -> String {
     out
 }
 
-/// On a living host, the rules that would have had to look at an answer and were not allowed to
-/// send a request; `None` if they were, or where nothing lives.
+/// On a live host, the rules that would have had to look at an answer and were not allowed to send
+/// a request; `None` if they were, or where nothing lives.
 fn not_asked(report: &Report, result: &AppOutcome) -> Option<Vec<&'static str>> {
     if report.source.mode != "live" {
         return None;
@@ -206,7 +206,7 @@ fn finding(report: &Report, finding: &Finding, style: Style, out: &mut String) {
 /// The command that shows, and with `--apply` makes, a finding's fix.
 pub(super) fn command(report: &Report, finding: &Finding, safety: Safety) -> String {
     let mut words = vec!["deploy-doctor fix".to_owned()];
-    // Beside a repository, whose directories are often named so, the whole name is needed.
+    // Besides a repository, whose directories are often named so, the whole name is needed.
     let beside = report.source.options.first().is_some_and(|word| !word.starts_with("--"));
     if let Some(app) = finding.app.as_deref().or_else(|| behind(report, finding)) {
         let short = app.strip_suffix(".service").filter(|_| !beside);

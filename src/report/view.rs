@@ -21,7 +21,7 @@ pub struct View<'a> {
     pub(super) source: &'a SourceInfo,
     pub(super) apps: Vec<App<'a>>,
     pub(super) findings: Vec<Finding<'a>>,
-    /// What is held back, where that was asked for.
+    /// What is suppressed, where that was asked for.
     pub(super) suppressed: Option<Vec<Suppressed<'a>>>,
     pub(super) skipped: Vec<Skipped<'a>>,
     pub(super) problems: Vec<Problem<'a>>,
@@ -77,7 +77,7 @@ pub(super) struct Finding<'a> {
     pub reported: &'a Reported,
 }
 
-/// A finding that is held back, and by what.
+/// A finding that is suppressed, and by what.
 #[derive(Serialize)]
 pub(super) struct Suppressed<'a> {
     pub finding: Finding<'a>,
@@ -95,13 +95,13 @@ pub(super) struct By {
     pub until: Option<String>,
 }
 
-/// The kinds of what may hold a finding back.
+/// The kinds of what may suppress a finding.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum ByKind {
     /// A comment in a checked file.
     Comment,
-    /// An `[[ignore]]` of the file of settings.
+    /// An `[[ignore]]` of the settings file.
     Settings,
     /// The file of known findings.
     Baseline,
@@ -301,7 +301,7 @@ impl<'a> View<'a> {
     }
 
     /// Where a finding is to be seen in the files at hand: at least one place, the primary one
-    /// first. What is about a process or a socket stands where the unit starts it.
+    /// first. What is about a process or a socket is where the unit starts it.
     pub(super) fn places(&self, finding: &Finding<'a>) -> Vec<Placed> {
         if finding.locations.is_empty() {
             return vec![self.artifacts.anchor(self.report.deployment, finding.app)];
@@ -409,7 +409,7 @@ fn apps<'a>(report: &'a Report) -> Vec<App<'a>> {
         .collect()
 }
 
-/// What comments, settings and known findings hold back.
+/// What comments, settings and known findings suppress.
 fn suppressed<'a>(report: &'a Report) -> Vec<Suppressed<'a>> {
     let outcome = report.outcome;
     let accepted = outcome.suppressed.iter().map(|one| (&one.reported, By::of(&one.by)));

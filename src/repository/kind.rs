@@ -121,10 +121,10 @@ pub fn is_named(path: &Path) -> bool {
             && (within("nginx") || within("sites-")))
 }
 
-/// The first line that is no comment opens a section (or a template's block), as in no other
+/// The first line that is not a comment opens a section (or a template's block), as in no other
 /// language here, and what makes a unit of it is there.
 ///
-/// A file that is named like a unit may hold anything before that.
+/// A file that is named like a unit may contain anything before that.
 fn unit(bytes: &[u8], named: bool) -> Option<Kind> {
     let mut lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
     let first = lines

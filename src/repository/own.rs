@@ -45,7 +45,7 @@ pub(super) fn join(
     own.env_files = environment(here, unit, app, survey);
     let mut given = base.clone();
     given.each.push(own.clone());
-    // What gunicorn imports may stand in the configuration file.
+    // What gunicorn imports may be in the configuration file.
     let mut deployment = read(sources, given.clone());
     let Some(app) = named(&deployment.apps, unit) else { return (own, Vec::new()) };
     match app_dir(contents, unit, app) {
@@ -94,7 +94,7 @@ fn tail(deployed: &Path, here: &Path) -> usize {
     if last { 1 + above } else { 0 }
 }
 
-/// The file that `-c` names, which on the host lies elsewhere.
+/// The file that `-c` names, which on the host is elsewhere.
 fn gunicorn_conf(
     sources: &Sources,
     contents: &Contents,
@@ -134,8 +134,8 @@ fn gunicorn_conf(
     }
 }
 
-/// The file that was probably meant by `-c`, where none here has its name: of the checkout itself, to
-/// which a relative name leads, and a slip of the hand away.
+/// The file that was probably meant by `-c`, where none here has its name: of the checkout itself,
+/// to which a relative name leads, and a typo away.
 fn conf_near(contents: &Contents, app: &App) -> Option<PathBuf> {
     let Some(Some(config)) = app.gunicorn.config.ok() else { return None };
     if config.implicit || config.file.is_some() {
@@ -202,7 +202,7 @@ fn environment(here: &Here, unit: &AppUnit, app: &App, survey: &mut Survey) -> V
     found
 }
 
-/// Where an application lies.
+/// Where an application is.
 struct AppDir {
     /// The directory from which gunicorn can import it.
     directory: PathBuf,
@@ -223,12 +223,12 @@ fn app_dir(contents: &Contents, unit: &AppUnit, app: &App) -> Result<AppDir, Str
         )
     })?;
     let module = ApplicationName::parse(text).module;
-    // `./app.py` and `app.app` are told where they stand; the file that is meant lies here.
+    // `./app.py` and `app.app` are told where they are; the file that is meant is here.
     if let Some(found) = misspelt(contents, &module) {
         return Ok(found);
     }
     let is_name = |c: char| c.is_alphanumeric() || "._-".contains(c);
-    // What is no name at all is in no file anywhere, wherever one looks.
+    // What is not a name at all is in no file anywhere, wherever one looks.
     let number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     let no_name = module.contains('/') || module.split('.').next().is_some_and(number);
     if no_name && !placeholder::holds_in_path(&module) {
@@ -321,7 +321,7 @@ fn module_near(contents: &Contents, module: &str) -> Option<(PathBuf, PathBuf)> 
     Some((file.ancestors().nth(up)?.to_path_buf(), file.to_path_buf()))
 }
 
-/// The requirements: beside the application, or in the nearest directory above it. Returned only
+/// The requirements: next to the application, or in the nearest directory above it. Returned only
 /// where they would not be found there.
 fn required(
     sources: &Sources,

@@ -59,8 +59,8 @@ pub(super) fn join(
     by_themselves(contents, &web, alone, any_app, survey);
 }
 
-/// Units of one name cannot stand on one host: each gets a site of its own, with all that lies
-/// nearer to it than to its namesakes.
+/// Units of one name cannot be on one host: each gets a site of its own, with all that is nearer to
+/// it than to its namesakes.
 fn apart(units: Vec<AppUnit>) -> Vec<UnitsOfHost> {
     let namesakes = |unit: &AppUnit| -> Vec<&AppUnit> {
         let same = |other: &&AppUnit| other.name == unit.name && other.path != unit.path;
@@ -94,8 +94,8 @@ fn inmost<'r>(roots: impl IntoIterator<Item = &'r PathBuf>, path: &Path) -> Opti
     around.max_by_key(|root| root.components().count())
 }
 
-/// Gives each socket to the site that it lies in. Of two with one name, the one nearer to the
-/// units counts.
+/// Gives each socket to the site that it is in. Of two with one name, the one nearer to the units
+/// counts.
 fn sockets(contents: &Contents, sites: &mut [UnitsOfHost], survey: &mut Survey) {
     let roots: Vec<PathBuf> = sites.iter().map(|site| site.root.clone()).collect();
     for (at, site) in sites.iter_mut().enumerate() {
@@ -139,8 +139,8 @@ fn sockets(contents: &Contents, sites: &mut [UnitsOfHost], survey: &mut Survey) 
     }
 }
 
-/// Gives each nginx file to the site whose socket it leads to, or that it lies in; returns those
-/// that stand by themselves.
+/// Gives each nginx file to the site whose socket it leads to, or that it is in; returns those that
+/// are by themselves.
 fn assign(web: &[WebFile], sites: &mut [UnitsOfHost], survey: &mut Survey) -> Vec<usize> {
     let mut alone = Vec::new();
     for (index, file) in web.iter().enumerate() {
@@ -149,11 +149,11 @@ fn assign(web: &[WebFile], sites: &mut [UnitsOfHost], survey: &mut Survey) -> Ve
         let root = inmost(&roots, &file.path).cloned();
         let mut reached: Vec<&mut UnitsOfHost> = sites.iter_mut().filter(leads).collect();
         // Deployments on hosts of their own may all listen at one address: then the one counts that
-        // it lies in.
+        // it is in.
         if reached.len() > 1 && reached.iter().any(|site| Some(&site.root) == root.as_ref()) {
             reached.retain(|site| Some(&site.root) == root.as_ref());
         }
-        // What another container's name stands in belongs to that network.
+        // What another container's name is in belongs to that network.
         if reached.is_empty() && !leads_abroad(file) {
             reached = sites.iter_mut().filter(|site| Some(&site.root) == root.as_ref()).collect();
         }

@@ -13,7 +13,7 @@ pub(super) struct AppUnit {
     pub path: PathBuf,
     /// The unit's name, `.service` included.
     pub name: String,
-    /// The words of its commands' lines; what it starts may lie in the repository.
+    /// The words of its commands' lines; what it starts may be in the repository.
     pub why: Option<String>,
     /// Its drop-ins, in the order in which they apply.
     pub drop_ins: Vec<PathBuf>,

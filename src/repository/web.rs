@@ -17,7 +17,7 @@ pub(super) struct WebFile {
     pub peers: Vec<Endpoint>,
     /// Does it pass anything on?
     pub passes: bool,
-    /// What it defines, and no second file may beside it: in words.
+    /// What it defines, and no second file may next to it: in words.
     pub defines: BTreeSet<String>,
 }
 

@@ -32,7 +32,7 @@ pub struct Example {
 }
 
 impl Example {
-    /// The path that it is to stand at, where the info string says one.
+    /// The path that it is to be at, where the info string says one.
     pub fn file(&self) -> Option<&str> {
         self.options.iter().find_map(|option| option.strip_prefix("file="))
     }
@@ -45,7 +45,7 @@ pub fn summary(rule: &Rule) -> String {
     first.join(" ")
 }
 
-/// The documentation as it was written, without the one leading blank of each line.
+/// The documentation as it was written, without the one leading space of each line.
 pub fn paragraphs(rule: &Rule) -> String {
     let lines: Vec<&str> =
         rule.docs.iter().map(|line| line.strip_prefix(' ').unwrap_or(line)).collect();
@@ -70,7 +70,7 @@ pub fn page(rule: &Rule) -> String {
     )
 }
 
-/// The fenced examples in order. A fence without `bad`, `fixed` or `good` is no example.
+/// The fenced examples in order. A fence without `bad`, `fixed` or `good` is not an example.
 pub fn examples(rule: &Rule) -> Vec<Example> {
     let mut found = Vec::new();
     let mut open: Option<Option<Example>> = None;

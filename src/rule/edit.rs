@@ -16,7 +16,7 @@ pub enum Value {
     Number(i64),
     /// Text, as gunicorn is to see it.
     Text(String),
-    /// Text as it stands in a unit's file, systemd's specifiers and all.
+    /// Text as it is in a unit's file, systemd's specifiers and all.
     OfUnit(String),
     /// Switched off; in gunicorn's configuration file `False`, else not given.
     Off,
@@ -27,8 +27,8 @@ pub enum Value {
 /// One change that a fix is made of. The edits of one fix are made all or not at all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Edit {
-    /// Other text where a value stands; an empty span inserts. The text is written as it is: it
-    /// must need no quoting where it goes.
+    /// Other text where a value is; an empty span inserts. The text is written as it is: it must
+    /// need no quoting where it goes.
     Replace {
         /// What goes away.
         at: Span,
@@ -36,12 +36,12 @@ pub enum Edit {
         with: String,
     },
     /// A whole statement goes away: a unit's assignment, a directive of nginx, a line of an
-    /// environment file; with its line where nothing else stands there.
+    /// environment file; with its line where nothing else is there.
     Remove {
         /// The statement.
         at: Span,
     },
-    /// A word of a command line goes away, with the blanks and continuations that only it needed;
+    /// A word of a command line goes away, with the spaces and continuations that only it needed;
     /// several words where the span covers them.
     RemoveWord {
         /// The word.
@@ -67,12 +67,12 @@ pub enum Edit {
     },
     /// A word of nginx's, or a part of one, is another: see [`Edit::word`].
     Word {
-        /// Where it stands.
+        /// Where it is.
         at: Spelling,
         /// What comes in its place.
         to: String,
     },
-    /// A socket lies at another path, in every line that names it: see [`Edit::socket`].
+    /// A socket is at another path, in every line that names it: see [`Edit::socket`].
     Socket {
         /// The endpoint as it was.
         from: String,
@@ -117,8 +117,8 @@ pub enum Edit {
         /// The line, without indentation and end of line.
         line: String,
     },
-    /// A directive of nginx, or several, one a line, in a block: behind one that stands there, or
-    /// last in the block.
+    /// A directive of nginx, or several, one a line, in a block: behind one that is there, or last
+    /// in the block.
     Insert {
         /// The block's directive, from its name on.
         block: Span,
@@ -145,7 +145,7 @@ pub enum Edit {
 }
 
 impl Edit {
-    /// Other text where a value stands.
+    /// Other text where a value is.
     pub fn replace(at: Span, with: impl Into<String>) -> Self {
         Self::Replace { at, with: with.into() }
     }
@@ -224,14 +224,14 @@ impl Edit {
         at.holds(&to).then_some(Self::Word { at, to })
     }
 
-    /// A socket lies at another path for all who name it: gunicorn or systemd, which makes it, the
+    /// A socket is at another path for all who name it: gunicorn or systemd, which makes it, the
     /// unit's other lines, and nginx.
     pub fn socket(app: &App, from: &Bound, to: &str) -> Result<Vec<Self>, Why> {
         let of = |at| Self::Socket { from: from.endpoint.to_string(), to: to.to_owned(), at };
         Ok(app.socket_sites(from)?.into_iter().map(of).collect())
     }
 
-    /// The file in which it lies, where it names one by a place.
+    /// The file in which it is, where it names one by a place.
     pub fn place(&self) -> Option<Span> {
         match self {
             Self::Replace { at, .. }

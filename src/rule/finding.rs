@@ -120,7 +120,7 @@ pub enum EvidenceKind {
     Http,
 }
 
-/// An observation that is no range of source text.
+/// An observation that is not a range of source text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Evidence {
     /// Its kind.

@@ -114,8 +114,8 @@ fn in_unit(follow: &mut Follow, app: &App, unit: &Unit, file: &UnitFile, edit: &
     }
 }
 
-/// The file as it would be read, with this change alone. None where so much in it is wrong that
-/// it is no unit.
+/// The file as it would be read, with this change alone. None where so much in it is wrong that it
+/// is not a unit.
 fn mended(file: &UnitFile, edit: &Edit) -> Option<UnitFile> {
     let (at, with) = match edit {
         Edit::Replace { at, with } => (*at, with.as_str()),
@@ -127,7 +127,7 @@ fn mended(file: &UnitFile, edit: &Edit) -> Option<UnitFile> {
     if file.faults.len() > 64 {
         return None;
     }
-    // What stood before a text at the end of a line goes up to its last word.
+    // What was before a text at the end of a line goes up to its last word.
     let before = if with.is_empty() { before.trim_ascii_end() } else { before };
     let text = [before, with.as_bytes(), after].concat();
     Some(syntax::parse(Arc::new(SourceFile::new(at.file, file.file.path.clone(), text))))

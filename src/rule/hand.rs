@@ -65,7 +65,7 @@ impl Hand {
     }
 }
 
-/// The lines that a person writes in place of these edits; `None` if one of them is no line.
+/// The lines that a person writes in place of these edits; `None` if one of them is not a line.
 pub(super) fn lines(edits: &[Edit]) -> Option<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut around = None;

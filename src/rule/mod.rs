@@ -243,7 +243,7 @@ impl Rule {
         address(env!("CARGO_PKG_REPOSITORY"), env!("CARGO_PKG_HOMEPAGE"), &self.page())
     }
 
-    /// Where its page stands in the repository.
+    /// Where its page is in the repository.
     pub fn page(&self) -> String {
         format!("docs/rules/{}.md", self.code)
     }

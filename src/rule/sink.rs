@@ -90,8 +90,8 @@ impl Sink {
 }
 
 /// What is to be reported, and does not say yet where it is. It has no other way to become a
-/// finding than by its primary place, which is what is shown first, what an editor opens, and
-/// where a comment holds it back.
+/// finding than by its primary place, which is what is shown first, what an editor opens, and where
+/// a comment suppresses it.
 #[derive(Debug)]
 #[must_use = "it becomes a finding by saying where it is: `at`, `at_first`, `observed` …"]
 pub struct Draft<'s> {

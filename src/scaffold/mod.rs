@@ -23,7 +23,7 @@ pub struct Request<'a> {
     pub domain: Option<&'a str>,
     /// The user that gunicorn runs as.
     pub user: Option<&'a str>,
-    /// Where releases lie.
+    /// Where releases are.
     pub dir: Option<&'a str>,
     /// Whether systemd holds the socket.
     pub socket_activation: bool,
@@ -45,7 +45,7 @@ pub struct Deployment {
 /// A file to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct File {
-    /// Its name; all lie in one directory.
+    /// Its name; all are in one directory.
     pub name: String,
     /// Its permission bits.
     pub mode: u32,
@@ -147,7 +147,7 @@ impl Deployment {
         fill(&with_install, &values, &flags)
     }
 
-    /// Where `Flask(__name__)` looks for static files: beside the module that makes it.
+    /// Where `Flask(__name__)` looks for static files: next to the module that makes it.
     fn static_folder(&self) -> String {
         let module = self.app.split(':').next().unwrap_or_default();
         match module.rsplit_once('.') {

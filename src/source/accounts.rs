@@ -35,7 +35,7 @@ pub struct Group {
     pub name: String,
     /// Its number.
     pub gid: u32,
-    /// The users that are members beside those whose primary group it is.
+    /// The users that are members besides those whose primary group it is.
     pub members: Vec<String>,
     /// Its line.
     pub span: Span,
@@ -188,7 +188,7 @@ impl Accounts {
 
 type AccountLine<'f> = (Span, Result<&'f str, AccountFaultKind>);
 
-/// The lines with something on them. The C library passes over blank lines and comments.
+/// The lines with something on them. The C library ignores blank lines and comments.
 fn lines(file: &SourceFile) -> impl Iterator<Item = AccountLine<'_>> {
     let mut at = 0;
     file.bytes.split(|b| *b == b'\n').filter_map(move |line| {

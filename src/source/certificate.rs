@@ -142,7 +142,7 @@ fn public_key(key: &[u8]) -> Option<SubjectPublicKeyInfoDer<'static>> {
 
 /// What a capture holds in the place of a private key, before the public one.
 const LEFT_OUT: &str = "# deploy-doctor left a private key out; its public one: ";
-/// What stands there of a key whose public part is not known.
+/// What is there of a key whose public part is not known.
 const NOT_KNOWN: &str = "not known";
 /// A private key's first and last line, but for what kind of key it is.
 const BEGIN: &[u8] = b"-----BEGIN ";
@@ -156,7 +156,7 @@ fn left_out(key: &[u8]) -> Option<SubjectPublicKeyInfoDer<'static>> {
     bytes.map(SubjectPublicKeyInfoDer::from)
 }
 
-/// Is this line what stands in the place of a private key?
+/// Is this line what is in the place of a private key?
 pub fn is_left_out(line: &[u8]) -> bool {
     line.starts_with(LEFT_OUT.as_bytes())
 }
@@ -190,7 +190,7 @@ pub fn without_private_keys(bytes: &[u8]) -> Vec<u8> {
         out.extend_from_slice(bytes.get(at..range.start).unwrap_or_default());
         at = range.end;
         let block = bytes.get(range).unwrap_or_default();
-        // What is no key to the reader is none in the capture either.
+        // What is not a key to the reader is none in the capture either.
         if PrivateKeyDer::from_pem_slice(block).is_err() {
             continue;
         }

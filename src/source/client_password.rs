@@ -6,7 +6,7 @@ use std::ops::Range;
 /// How an option is given its value.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum OptionStyle {
-    /// Without a blank alone: with one it asks for the password.
+    /// Without a space alone: with one it asks for the password.
     Attached,
     /// Either way.
     Either,
@@ -96,7 +96,8 @@ const CLIENTS: &[Client] = &[
     Client { names: &["lftp"], options: &["-u"], given: OptionStyle::Either, behind: Some(b',') },
 ];
 
-/// The ranges of such passwords in the text of commands, in order. Words are parted by blanks or zeros.
+/// The ranges of such passwords in the text of commands, in order. Words are parted by spaces or
+/// zeros.
 pub fn ranges(text: &[u8]) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut client: Option<&Client> = None;

@@ -9,7 +9,7 @@ use crate::host::{Command, Program};
 /// `MESSAGE_ID` of "Reloading …" (`SD_MESSAGE_UNIT_RELOADING`, sd-messages.h).
 const RELOADING: &str = "d34d037fff1847e6ae669a370e694725";
 
-/// A line of the journal. What it says may hold anything, also secrets: it is not shown.
+/// A line of the journal. What it says may contain anything, also secrets: it is not shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// When, in microseconds since 1970; 0 where the line does not say.
@@ -38,7 +38,7 @@ pub fn command(unit: &str, since: &str) -> Command {
     Command::new(Program::Journalctl, arguments)
 }
 
-/// Reads the command's output. A line that was cut off is passed over.
+/// Reads the command's output. A line that was cut off is ignored.
 pub fn parse(output: &[u8]) -> Vec<Entry> {
     output.split(|byte| *byte == b'\n').filter_map(entry).collect()
 }

@@ -68,12 +68,12 @@ impl Span {
         Self { file, start: clamp(start), end: clamp(end) }
     }
 
-    /// The smallest span that covers both; both lie in one file.
+    /// The smallest span that covers both; both are in one file.
     pub fn to(self, other: Self) -> Self {
         Self { file: self.file, start: self.start.min(other.start), end: self.end.max(other.end) }
     }
 
-    /// In order and without overlaps; they lie in one file, or in files with the same bytes.
+    /// In order and without overlaps; they are in one file, or in files with the same bytes.
     pub fn merged(mut spans: Vec<Self>) -> Vec<Self> {
         spans.sort_by_key(|span| (span.start, span.end));
         let mut merged: Vec<Self> = Vec::with_capacity(spans.len());
@@ -110,12 +110,12 @@ impl Span {
     }
 }
 
-/// A value and where it stands.
+/// A value and where it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spanned<T> {
     /// The value.
     pub value: T,
-    /// Where it stands.
+    /// Where it is.
     pub span: Span,
 }
 

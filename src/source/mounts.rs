@@ -27,7 +27,7 @@ pub fn around(tree: &dyn Host) -> UnmountedHost<'_> {
     UnmountedHost::new(tree, absent(tree))
 }
 
-/// The mount points where nothing lies in the tree: what is mounted there was not copied with it.
+/// The mount points where nothing is in the tree: what is mounted there was not copied with it.
 fn absent(tree: &dyn Host) -> Vec<PathBuf> {
     let sources = Sources::new(tree);
     let mut points = of_fstab(&sources);
@@ -94,7 +94,7 @@ fn mount_point(point: &str, kind: &str) -> Option<PathBuf> {
     (holds && !WITHOUT_FILES.contains(&kind)).then_some(path)
 }
 
-/// Blanks are written in octal in fstab: `\040`.
+/// Spaces are written in octal in fstab: `\040`.
 fn unescaped(word: &str) -> String {
     [("\\040", " "), ("\\011", "\t"), ("\\134", "\\")]
         .iter()

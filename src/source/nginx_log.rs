@@ -62,7 +62,7 @@ pub fn parse(tail: &[u8]) -> Vec<Entry> {
 fn entry(line: &str) -> Option<Entry> {
     let time = time(line)?;
     let failure = failure(line)?;
-    // The request, which is a stranger's, stands before the upstream, and nginx escapes its quotes;
+    // The request, which is a stranger's, is before the upstream, and nginx escapes its quotes;
     // behind the upstream come the host and the referrer, which are a stranger's too.
     let from = line.find(", upstream: \"")? + ", upstream: \"".len();
     let rest = line.get(from..)?;
@@ -97,7 +97,7 @@ fn time(line: &str) -> Option<String> {
 }
 
 fn failure(line: &str) -> Option<Failure> {
-    // What nginx itself says stands before the first field.
+    // What nginx itself says is before the first field.
     let said = line.split(", client: ").next()?;
     if said.contains("no live upstreams while connecting to upstream") {
         return Some(Failure::NoneLeft);

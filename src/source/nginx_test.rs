@@ -34,7 +34,7 @@ pub fn parse(output: &Output) -> Option<Verdict> {
     }
     let text = [output.stderr.as_slice(), output.stdout.as_slice()].concat();
     let text = String::from_utf8_lossy(&text);
-    // The same line may also stand with its time, once the error log is open.
+    // The same line may also be with its time, once the error log is open.
     let line = text.lines().find_map(|line| line.split_once("[emerg] "));
     Some(Verdict::Refused(line.map(|(_, said)| refusal(said))))
 }

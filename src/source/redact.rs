@@ -13,7 +13,7 @@ use regex::bytes::{Match, Regex, RegexBuilder};
 use super::client_password;
 use super::secretive::is_secretive;
 
-/// What is in a name that speaks of a secret, in small letters; patterns take each as it stands.
+/// What is in a name that speaks of a secret, in small letters; patterns take each as it is.
 const NAMES: [&str; 19] = [
     "secret",
     "passw",
@@ -64,7 +64,7 @@ impl Pattern {
     }
 }
 
-/// A word that sets a variable: what stands before its value.
+/// A word that sets a variable: what is before its value.
 static ASSIGNMENT: Pattern =
     Pattern::new(|| r#"(?:^|[\s;&|"'(])(?:-e|--env=)?["']?[A-Za-z_][A-Za-z0-9_]*="#.into());
 /// A list of assignments in gunicorn's configuration.
@@ -270,7 +270,7 @@ fn parameters(bytes: &[u8]) -> Vec<Range<usize>> {
     found
 }
 
-/// Behind each `env`, `--env` and `-e` and the blanks that follow it.
+/// Behind each `env`, `--env` and `-e` and the spaces that follow it.
 fn after_env(bytes: &[u8]) -> Vec<usize> {
     let mut found = Vec::new();
     let speaks = |word: &[u8]| memchr::memmem::find(bytes, word).is_some();
@@ -305,7 +305,7 @@ const TOKENS: [&str; 6] = ["Bearer ", "AKIA", "ASIA", "ghp_", "sk_live_", "xoxb-
 /// What follows and is shorter is any word.
 const SHORTEST_TOKEN: usize = 8;
 
-/// The ranges of a text that are tokens by what stands before them or how they begin, in no order.
+/// The ranges of a text that are tokens by what is before them or how they begin, in no order.
 pub fn tokens(bytes: &[u8]) -> Vec<Range<usize>> {
     let part = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~+/=".contains(&byte);
     let mut found = Vec::new();
@@ -321,7 +321,7 @@ pub fn tokens(bytes: &[u8]) -> Vec<Range<usize>> {
     found
 }
 
-/// Where the value starts, if `NAME=` stands here.
+/// Where the value starts, if `NAME=` is here.
 fn assigned(bytes: &[u8], at: usize) -> Option<usize> {
     let rest = bytes.get(at..)?;
     let quotes = rest.iter().take_while(|b| matches!(b, b'"' | b'\'')).count();
@@ -413,7 +413,7 @@ fn assigned_to_secrets(bytes: &[u8], lower: &[u8], found: &mut Vec<Range<usize>>
     }
 }
 
-/// Does what stands before a string say that it is a name: `environ[`, `getenv(`?
+/// Does what is before a string say that it is a name: `environ[`, `getenv(`?
 fn takes_name(before: &[u8]) -> bool {
     match before.split_last() {
         Some((b'[', _)) => true,
@@ -496,7 +496,7 @@ fn command(bytes: &[u8], line: Range<usize>, found: &mut Vec<Range<usize>>) {
     }
 }
 
-/// A value in quotes ends at the quote, any other at white space. `word` is what stands before it.
+/// A value in quotes ends at the quote, any other at white space. `word` is what is before it.
 fn end_of_value(text: &[u8], word: Range<usize>) -> usize {
     let start = word.end;
     let is_quote = |byte: &u8| matches!(byte, b'"' | b'\'');
@@ -506,7 +506,7 @@ fn end_of_value(text: &[u8], word: Range<usize>) -> usize {
     let before = text[word.clone()].iter().copied().find(|byte| is_quote(byte));
     let shell = text[..word.start].trim_ascii_end().ends_with(b"c");
     match before {
-        // `sh -c 'A=x gunicorn'`: the quote goes round a whole command.
+        // `sh -c 'A=x gunicorn'`: the quote goes around a whole command.
         Some(quote) if !shell => until(text, start, |byte| byte == quote),
         _ => until(text, start, |byte| byte.is_ascii_whitespace()),
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::{SourceFile, Span};
 
-/// What stands in the place of a hidden value. Its length says nothing of the value's.
+/// What is in the place of a hidden value. Its length says nothing of the value's.
 pub const MASK: &str = "***";
 
 /// A range of a file as it may be shown, with a map from the file's bytes to its own.
@@ -15,7 +15,7 @@ pub struct Excerpt {
     /// The text that may be shown.
     pub text: String,
     start: usize,
-    /// For each byte of the range (and the end), where it stands in `text`.
+    /// For each byte of the range (and the end), where it is in `text`.
     map: Vec<u32>,
 }
 
@@ -41,7 +41,7 @@ impl Excerpt {
         excerpt
     }
 
-    /// Where a span of the file stands in the text; cut to the range.
+    /// Where a span of the file is in the text; cut to the range.
     pub fn locate(&self, span: Span) -> Range<usize> {
         let place = |offset: u32| {
             let index = (offset as usize).saturating_sub(self.start).min(self.map.len() - 1);
@@ -97,7 +97,7 @@ fn is_direction(character: char) -> bool {
     matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// The ranges to mask, relative to `bytes`: what is hidden and what stands before the `@` of a URL.
+/// The ranges to mask, relative to `bytes`: what is hidden and what is before the `@` of a URL.
 fn masks(bytes: &[u8], start: usize, hidden: &[Span]) -> Vec<Range<usize>> {
     let end = start + bytes.len();
     let first = hidden.partition_point(|span| span.end as usize <= start);

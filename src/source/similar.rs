@@ -14,8 +14,8 @@ fn folded(word: &str) -> String {
     word.to_ascii_lowercase().replace('-', "_")
 }
 
-/// Is it one slip of the hand: another case, two letters swapped, one too few or too many? A letter
-/// in place of another may be meant.
+/// Is it one typo: another case, two letters swapped, one too few or too many? A letter in place of
+/// another may be meant.
 pub fn is_slip(word: &str, meant: &str) -> bool {
     let (word, meant) = (word.to_ascii_lowercase(), meant.to_ascii_lowercase());
     if word == meant {

@@ -10,7 +10,7 @@ use super::{FileId, Span};
 pub struct Text {
     file: FileId,
     value: String,
-    /// From `at` in the value on, bytes stand at `from` in the file, one for one.
+    /// From `at` in the value on, bytes are at `from` in the file, one for one.
     pieces: Vec<Piece>,
     /// The file offset just after the last byte.
     end: u32,
@@ -23,20 +23,20 @@ struct Piece {
 }
 
 impl Text {
-    /// Empty text that stands at `offset`.
+    /// Empty text that is at `offset`.
     pub fn empty(file: FileId, offset: usize) -> Self {
         Self { file, value: String::new(), pieces: Vec::new(), end: small(offset) }
     }
 
-    /// Text that stands in the file just as it is.
+    /// Text that is in the file just as it is.
     pub fn verbatim(file: FileId, value: &str, offset: usize) -> Self {
         let mut text = Self::empty(file, offset);
         text.push_str(value, offset, offset + value.len());
         text
     }
 
-    /// Adds `value`, which stands in the file from `start` to `end`. Where the lengths differ (an
-    /// escape was decoded) every byte of it is taken to stand in that whole range.
+    /// Adds `value`, which is in the file from `start` to `end`. Where the lengths differ (an
+    /// escape was decoded) every byte of it is taken to be in that whole range.
     pub fn push_str(&mut self, value: &str, start: usize, end: usize) {
         if value.is_empty() {
             return;
@@ -50,7 +50,7 @@ impl Text {
         self.end = small(end);
     }
 
-    /// The file it stands in.
+    /// The file it is in.
     pub fn file(&self) -> FileId {
         self.file
     }
@@ -60,13 +60,13 @@ impl Text {
         &self.value
     }
 
-    /// Where the whole of it stands.
+    /// Where the whole of it is.
     pub fn span(&self) -> Span {
         let start = self.pieces.first().map_or(self.end, |p| p.from);
         Span { file: self.file, start, end: self.end.max(start) }
     }
 
-    /// Where a byte range of the value stands, from the first to the last of its bytes.
+    /// Where a byte range of the value is, from the first to the last of its bytes.
     pub fn span_of(&self, range: Range<usize>) -> Span {
         let start = self.offset(range.start);
         let end = if range.end >= self.value.len() {
@@ -79,7 +79,7 @@ impl Text {
         Span { file: self.file, start, end: end.max(start) }
     }
 
-    /// Where one byte of the value stands in the file.
+    /// Where one byte of the value is in the file.
     pub fn offset(&self, index: usize) -> u32 {
         let index = small(index);
         let after = self.pieces.partition_point(|p| p.at <= index);
@@ -89,7 +89,7 @@ impl Text {
         }
     }
 
-    /// A part of it, with its own map. The range must lie on character boundaries.
+    /// A part of it, with its own map. The range must be on character boundaries.
     pub fn slice(&self, range: Range<usize>) -> Self {
         let span = self.span_of(range.clone());
         let mut part = Self::empty(self.file, span.start as usize);

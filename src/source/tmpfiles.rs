@@ -5,7 +5,7 @@ use super::{SourceFile, Span};
 /// A line that makes a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Directory {
-    /// Its absolute path. Lines whose path holds a specifier are left out.
+    /// Its absolute path. Lines whose path contains a specifier are left out.
     pub path: String,
     /// Its mode; 0755 where the line says `-`.
     pub mode: u32,
@@ -52,8 +52,9 @@ pub fn directories(file: &SourceFile) -> Vec<Directory> {
     found
 }
 
-/// The paths that the lines of a file bring about, and whether what lies below one may come with it: a
-/// link leads elsewhere, and `C` copies a whole tree. Those with a specifier or a pattern are left out.
+/// The paths that the lines of a file bring about, and whether what is below one may come with it:
+/// a link leads elsewhere, and `C` copies a whole tree. Those with a specifier or a pattern are
+/// left out.
 pub fn made(file: &SourceFile) -> Vec<(String, bool)> {
     let text = String::from_utf8_lossy(&file.bytes);
     let made = text.lines().filter_map(|line| {

@@ -66,13 +66,13 @@ impl Reader {
         let (kind, text) = line.split_once(": ").unwrap_or((line.trim_end_matches(':'), ""));
         let kind = exception(kind)?;
         // A signal that comes while gunicorn writes a line of its log: Python complains of the
-        // line, and that is no fault of the application, whose own traceback stands before.
+        // line, and that is not a fault of the application, whose own traceback is before.
         if kind == "RuntimeError" && text.starts_with("reentrant call") {
             *self = Self::default();
             return None;
         }
         let name = missing_name(kind, text);
-        // A syntax error stands in the file that is named last, whoever imported it.
+        // A syntax error is in the file that is named last, whoever imported it.
         let syntax = matches!(kind, "SyntaxError" | "IndentationError" | "TabError");
         let Self { place, own, .. } = std::mem::take(self);
         let place = if syntax { place } else { own.or(place) };

@@ -31,7 +31,7 @@ pub(in super::super) struct KnownArguments {
     /// Read the settings here [default: the nearest deploy-doctor.toml, then /etc's]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Go on where something could not be read
+    /// Continue if something could not be read
     #[arg(long)]
     pub allow_incomplete: bool,
 }

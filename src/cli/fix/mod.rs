@@ -68,7 +68,7 @@ pub(super) fn done(arguments: &FixArguments) -> Result<Done, CommandError> {
     Ok(Done { exit: exit(arguments, &plan, incomplete, false), plan, stopped: false })
 }
 
-/// A repository may hold several deployments, or none.
+/// A repository may contain several deployments, or none.
 fn one_at_a_time(arguments: &FixArguments) -> Result<(), CommandError> {
     let Some(found) = &arguments.place.found else { return Ok(()) };
     if let Some(problem) = found.survey.problems.iter().find(|problem| !problem.note) {
@@ -183,7 +183,7 @@ fn exit(arguments: &FixArguments, plan: &Plan, incomplete: bool, done: bool) -> 
     if incomplete && !arguments.allow_incomplete {
         return Exit::Incomplete;
     }
-    // What the living host showed is not known any more once something was written.
+    // What the live host showed is not known any more once something was written.
     let counts = |left: &fix::Left| {
         left.proposal.severity >= Severity::Warning && !(done && left.proposal.live)
     };

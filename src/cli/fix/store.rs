@@ -42,7 +42,7 @@ pub(super) fn directory(place: &WhereArguments) -> Result<PathBuf, CommandError>
         .ok_or_else(|| CommandError::usage("HOME is not set, so there is nowhere to keep backups"))
 }
 
-/// Opens the transactions and mends what an earlier run left half done.
+/// Opens the transactions and repairs what an earlier run left half done.
 pub(super) fn open<'d>(
     disk: &'d TreeDisk,
     arguments: &FixArguments,
@@ -71,7 +71,7 @@ fn failed(error: &StoreError) -> CommandError {
     CommandError::incomplete(error.to_string())
 }
 
-/// Did a crash leave something that the next writing run mends?
+/// Did a crash leave something that the next writing run repairs?
 fn interrupted(arguments: &FixArguments) -> bool {
     let place = &arguments.place;
     let (Ok(disk), Ok(directory)) = (disk(place), directory(place)) else { return false };
@@ -130,8 +130,8 @@ pub(super) fn undo(arguments: &FixArguments) -> Result<Exit, CommandError> {
     };
     stands_in(&arguments.place, &last.paths)?;
     // What must follow is told by the files that belong to the deployment now, also by those that
-    // the undo removes.
-    // What this host does not show, such as a backup beside a file that was named, belongs to nobody.
+    // the undo removes. What this host does not show, such as a backup next to a file that was
+    // named, belongs to nobody.
     let read_all = |host: &dyn Host| -> Vec<Content> {
         let read = |path| Content::read(host, path).unwrap_or(Content::Absent);
         last.paths.iter().map(|path| read(path)).collect()

@@ -95,7 +95,7 @@ fn ended(exit: Exit, plan: Plan) -> Done {
     Done { exit, plan, stopped: false }
 }
 
-/// Checks the living host after what followed. New workers need a moment, and a second look costs
+/// Checks the live host after what followed. New workers need a moment, and a second look costs
 /// little. Does anything stay that matters?
 fn look_again(
     arguments: &FixArguments,

@@ -13,7 +13,7 @@ use crate::source::{Span, Text};
 /// How systemd takes the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Misreading {
-    /// The path stands in quotes, so it does not begin with a slash: ignored.
+    /// The path is in quotes, so it does not begin with a slash: ignored.
     Quoted,
     /// Not absolute: ignored.
     Relative,
@@ -35,7 +35,7 @@ impl Misreading {
 /// A file that was meant.
 #[derive(Debug, Clone)]
 pub struct MeantFile {
-    /// Where it stands, quotes and `-` included.
+    /// Where it is, quotes and `-` included.
     pub span: Span,
     /// What begins a path that is not absolute, `~/` or `./`; empty before any other.
     pub lead: Span,
@@ -80,7 +80,7 @@ pub(super) fn read(
         [_, ..] if words.iter().all(|word| word.path.starts_with('/')) => Misreading::Several,
         _ => return None,
     };
-    // A file may have a blank in its name.
+    // A file may have a space in its name.
     if !kind.is_ignored() {
         let whole = looks(file.path.ok()?);
         if !matches!(whole.state.ok(), Some(State::Missing { .. })) && machine.whole {

@@ -17,9 +17,9 @@ pub struct SetVariable {
 }
 
 impl Environment {
-    /// A variable as gunicorn sees it, where what a repository says is judged as it stands there: one
-    /// that only a file of the unit may set, which the repository does not have, is taken as not set.
-    /// With the reason why that is not certain.
+    /// A variable as gunicorn sees it, where what a repository says is judged as it is there: one
+    /// that only a file of the unit may set, which the repository does not have, is taken as not
+    /// set. With the reason why that is not certain.
     pub fn seen_here(
         &self,
         whole: bool,

@@ -43,7 +43,7 @@ pub struct Wrapper {
     pub stays: Stays,
     /// Does it pass SIGHUP on, where it stays? `None` if that is not known.
     pub forwards_hup: Option<bool>,
-    /// Where it stands.
+    /// Where it is.
     pub span: Span,
     /// Where an `exec` makes this shell give way; `None` if that would change more than that.
     pub exec_at: Option<Span>,

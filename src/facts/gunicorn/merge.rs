@@ -65,7 +65,7 @@ struct Merge<'t> {
     version: Option<Rc<str>>,
 }
 
-/// Where arguments stand.
+/// Where arguments are.
 enum ArgumentsPlace {
     /// The command line.
     Command,
@@ -266,7 +266,7 @@ impl Merge<'_> {
             self.fault(None, message.clone(), origin, Layer::CmdArgs);
             return self.anything(&message, Layer::CmdArgs);
         };
-        // The same words where they stand, if that can be told.
+        // The same words where they are, if that can be told.
         let written = inputs.cmd_args_written.as_ref().filter(|(_, found)| {
             found.iter().map(ArgumentWord::value).eq(words.iter().map(ArgumentWord::value))
         });

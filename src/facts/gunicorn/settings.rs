@@ -46,7 +46,7 @@ pub struct Inputs<'a> {
     pub variable_origin: &'a dyn Fn(&str) -> Option<Origin>,
     /// How a variable's value is written, where it is written as it comes out.
     pub variable_written: &'a dyn Fn(&str) -> Option<Spelling>,
-    /// The words of GUNICORN_CMD_ARGS where they stand, and how it is written itself.
+    /// The words of GUNICORN_CMD_ARGS where they are, and how it is written itself.
     pub cmd_args_written: Option<(Spelling, Vec<ArgumentWord>)>,
     /// The configuration file that [`config_choice`] names, worked out; none when there is none
     /// (no `-c`, and no `gunicorn.conf.py` in the working directory).
@@ -73,7 +73,7 @@ pub struct Statement {
     pub layer: Layer,
     /// All of it: the flag with its value, the value of an assignment or a variable.
     pub whole: Span,
-    /// The value, the quotes right round it included; of a switch the flag itself.
+    /// The value, the quotes right around it included; of a switch the flag itself.
     pub value: Span,
     /// The variable whose value it is, or is a part of, and how that is written.
     pub variable: Option<Spelling>,
@@ -140,7 +140,7 @@ pub(super) struct Entry {
     pub value: Known<SettingValue>,
     pub layer: Layer,
     pub secret: bool,
-    /// Where each item of a list stands.
+    /// Where each item of a list is.
     pub items: Vec<Span>,
     /// Where it is made, for each item of a list that flags make; nothing where that cannot be
     /// told.
@@ -264,7 +264,7 @@ impl Settings {
         self.entries.get(name).is_some_and(|entry| entry.secret)
     }
 
-    /// The setting whose value stands at a place, whether it holds or lost.
+    /// The setting whose value is at a place, whether it holds or lost.
     pub fn set_at(&self, at: Span) -> Option<&'static str> {
         let holds = |span: Option<Span>| {
             span.is_some_and(|span| {
@@ -546,7 +546,7 @@ pub(super) fn application(
         Some(Known::Value(SettingValue::Text(_), _)) => {
             return Known::Unknown(Why::depends("the application comes from a paste file"));
         }
-        // Who names an application means it, whatever a variable beside it may hold.
+        // Who names an application means it, whatever a variable next to it may hold.
         Some(Known::Unknown(why)) if !matches!(given, Application::Given(_)) => {
             return Known::Unknown(why.clone());
         }

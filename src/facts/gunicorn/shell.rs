@@ -7,7 +7,7 @@
 use crate::source::gunicorn::ArgumentWord;
 use crate::source::{Lookup, Text, placeholder};
 
-/// What stands between two commands.
+/// What is between two commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Joint {
     /// `;`, the end of a line, or the script's beginning or end.
@@ -31,9 +31,9 @@ pub struct Command {
     pub words: Vec<ArgumentWord>,
     /// Its input or output goes elsewhere.
     pub redirected: bool,
-    /// What stands before it.
+    /// What is before it.
     pub before: Joint,
-    /// What stands after it.
+    /// What is after it.
     pub after: Joint,
 }
 
@@ -50,7 +50,7 @@ pub struct ShellValue {
 }
 
 impl ShellValue {
-    /// Text that may be shown: it stands in the script.
+    /// Text that may be shown: it is in the script.
     pub fn shown(text: &str) -> Self {
         Self { text: text.to_owned(), secret: false }
     }
@@ -440,7 +440,7 @@ impl<'t> Reader<'t> {
     }
 }
 
-/// No bracket stands inside quotes within the first line, so that counting brackets is right.
+/// No bracket is inside quotes within the first line, so that counting brackets is right.
 fn plain_quotes(text: &str) -> bool {
     !text.lines().next().unwrap_or_default().contains(['\'', '\\'])
 }

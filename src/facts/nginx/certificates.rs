@@ -39,7 +39,7 @@ pub(super) fn read(sources: &Sources, machine: &Machine, model: &Model) -> Vec<C
     let mut seen = HashSet::new();
     for server in &model.servers {
         let level = Level::Server(server.id);
-        // Without a certificate nginx passes over the others.
+        // Without a certificate nginx ignores the others.
         if model.effective_directive(level, "ssl_certificate").is_none() {
             continue;
         }

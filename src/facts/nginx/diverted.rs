@@ -69,7 +69,7 @@ fn first_rewrite(block: &DirectiveRef<'_>) -> Option<(Span, String, bool)> {
     let (pattern, target, flag) = (word(0)?, word(1)?, word(2));
     let goes_on = match flag.as_deref() {
         Some("last") => true,
-        // What stands behind it is done, too.
+        // What is behind it is done, too.
         None => lines.next().is_none(),
         _ => false,
     };

@@ -43,7 +43,7 @@ pub(super) fn unopened(
                 None => true,
             }
     };
-    // A tree without /var/log says nothing of what lies in it.
+    // A tree without /var/log says nothing of what is in it.
     let exists =
         |path: &Path| !matches!(sources.host().look(path).outcome, Outcome::Missing { .. });
     let mut known: HashMap<PathBuf, bool> = HashMap::new();

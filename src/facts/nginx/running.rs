@@ -20,7 +20,7 @@ pub struct ChangedFile {
     pub time: i64,
 }
 
-/// nginx's processes, held against its files.
+/// nginx's processes, compared with its files.
 #[derive(Debug, Clone)]
 pub struct Running {
     /// The master's number.

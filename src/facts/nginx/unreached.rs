@@ -167,7 +167,7 @@ pub fn only_files(model: &Model, location: &Location) -> Option<(Span, u16)> {
 }
 
 /// Does an `error_page` take over where a location would answer with this status? It does, too,
-/// where an include that may hold one was not read.
+/// where an include that may contain one was not read.
 pub fn error_page_answers(model: &Model, location: LocationId, status: u16) -> bool {
     let pages = model.effective(BlockPlace::Location(location), "error_page");
     let status = status.to_string();
@@ -201,7 +201,7 @@ pub fn matches_all(pattern: &str) -> bool {
     )
 }
 
-/// Every `@name` that stands anywhere but in the head of a location, Lua's code included.
+/// Every `@name` that is anywhere but in the head of a location, Lua's code included.
 pub fn mentioned_names(model: &Model) -> HashSet<Vec<u8>> {
     let mut found = HashSet::new();
     for directive in model.config.directives() {

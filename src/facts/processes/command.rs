@@ -6,7 +6,7 @@ use crate::source::secretive::is_secretive;
 /// A command line of gunicorn, as `/proc/PID/cmdline` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Running {
-    /// The interpreter; `None` if the program is no script.
+    /// The interpreter; `None` if the program is not a script.
     pub interpreter: Option<String>,
     /// The script; none for `python -m gunicorn`.
     pub program: Option<String>,

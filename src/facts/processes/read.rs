@@ -196,7 +196,7 @@ fn listed(host: &dyn Host, unit: &str, service: &Service) -> Vec<u32> {
     found
 }
 
-/// Where the unit's control group lies: systemd.slice(5), `a-b.slice` is below `a.slice`.
+/// Where the unit's control group is: systemd.slice(5), `a-b.slice` is below `a.slice`.
 fn slice(unit: &str, service: &Service) -> PathBuf {
     let set = match service.text("Slice") {
         Known::Value(Some(text), _) => Some(text.as_str().to_owned()),

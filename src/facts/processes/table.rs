@@ -177,7 +177,7 @@ impl<'h> Table<'h> {
         }
         let unit = match self.file(pid, "cgroup") {
             Ok(bytes) => {
-                // The innermost: a container's own units lie below the unit that runs it.
+                // The innermost: a container's own units are below the unit that runs it.
                 let unit = cgroups(&bytes).iter().find_map(|path| {
                     let mut names = path.iter().rev().filter_map(|name| name.to_str());
                     let unit = |n: &str| n.ends_with(".service") || n.ends_with(".scope");

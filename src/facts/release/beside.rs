@@ -25,7 +25,7 @@ pub(super) fn read(
         Ok(names) => names,
         Err(error) => return Known::Unknown(Why::not_read(error.to_string())),
     };
-    // Where the module lies inside the current release.
+    // Where the module is inside the current release.
     let module = match code.application.ok().map(|application| &application.resolution) {
         Some(Resolution::File(path)) => inside(sources, path, &link.resolved),
         _ => None,
@@ -83,7 +83,7 @@ fn alike(
         let mut lacks: Vec<String> = Vec::new();
         for module in code.modules.iter().filter(|module| module.certain) {
             let Ok(inside) = module.path.strip_prefix(&entry.place.path) else { continue };
-            // Packages are listed anew by each worker; what stands at the top is not.
+            // Packages are listed anew by each worker; what is at the top is not.
             let Some(top) = inside.components().next() else { continue };
             let name = Path::new(top.as_os_str());
             let stem = name.with_extension("").to_string_lossy().into_owned();
@@ -96,7 +96,7 @@ fn alike(
     })
 }
 
-/// A file's path relative to the release that it lies in.
+/// A file's path relative to the release that it is in.
 fn inside(sources: &Sources, path: &Path, release: &Path) -> Option<PathBuf> {
     let resolved = sources.host().look(path).resolved;
     let top = sources.host().look(release).resolved;

@@ -32,7 +32,7 @@ pub use crate::source::python::names::{Binding, DefinitionKind};
 
 /// The most names of a directory that are looked at for "did you mean".
 const NEAR_LIMIT: usize = 200;
-/// Where the module lies that gunicorn imports.
+/// Where the module is that gunicorn imports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Resolution {
     /// In this file.
@@ -44,9 +44,9 @@ pub enum Resolution {
 /// What gunicorn imports.
 #[derive(Debug, Clone)]
 pub struct Application {
-    /// `module:attribute`, taken apart.
+    /// `module:attribute`, parsed.
     pub name: ApplicationName,
-    /// Where the module lies.
+    /// Where the module is.
     pub resolution: Resolution,
     /// The attribute in it, where the module was found and has one that is looked for.
     pub attribute: Option<Binding>,
@@ -59,7 +59,7 @@ pub struct Application {
     /// What may have been meant: the module's own names where it was found, else the modules
     /// where it was looked for. Dotted, as one would write them.
     pub near: Vec<String>,
-    /// What stands where the module should, and is no file: `PATH is a fifo, not a file`.
+    /// What is where the module should, and is not a file: `PATH is a fifo, not a file`.
     pub obstacles: Vec<String>,
     /// Does the name come out of an environment variable, so that it must not be shown?
     pub secret: bool,
@@ -236,7 +236,7 @@ fn require(code: &mut Code) {
     code.required = required;
 }
 
-/// The names in `.env.example` and its kin, where one lies in the first directory.
+/// The names in `.env.example` and its kin, where one is in the first directory.
 fn examples(sources: &Sources, entries: &[SearchEntry]) -> Vec<Spanned<String>> {
     let Some(first) = entries.first() else { return Vec::new() };
     for name in [".env.example", ".env.sample", ".env.template", "env.example"] {
@@ -277,7 +277,7 @@ impl<'a> CodeReader<'a> {
             Ok(venv) => add_installed(&mut graph, site::read(sources, venv, surroundings.home)),
             Err(why) => Some(why),
         };
-        // `bin/`, where the program lies, comes first on the search path; only oddities lie there.
+        // `bin/`, where the program is, comes first on the search path; only oddities are there.
         if let Some(bin) = gunicorn.program.as_ref().and_then(|program| program.resolved.parent()) {
             graph.finder.add(bin.to_path_buf(), Owner::Installed);
         }
@@ -348,8 +348,8 @@ impl<'a> CodeReader<'a> {
         known(application)
     }
 
-    /// Is the name of a module that a repository does not have a slip of the hand away from one that
-    /// it has? What is installed is not known there, and would hardly be named so.
+    /// Is the name of a module that a repository does not have a typo away from one that it has?
+    /// What is installed is not known there, and would hardly be named so.
     fn is_slip(&self, module: &str) -> bool {
         let near = self.modules_near(module);
         // Nothing that is installed is called by a number.
@@ -382,7 +382,7 @@ impl<'a> CodeReader<'a> {
         }
     }
 
-    /// The modules and packages where this one was looked for: beside it, at the top, and right
+    /// The modules and packages where this one was looked for: next to it, at the top, and right
     /// inside the packages there.
     fn modules_near(&self, module: &str) -> Vec<String> {
         let package = module.rsplit_once('.').map_or("", |(package, _)| package);
@@ -405,7 +405,7 @@ impl<'a> CodeReader<'a> {
         let mut found = Vec::new();
         for entry in self.entries {
             let directory = tidy(&entry.place.path.join(&relative));
-            // A listing says what might be meant; without it the finding stands all the same.
+            // A listing says what might be meant; without it the finding is all the same.
             let names = self.sources.host().list(&directory).unwrap_or_default();
             for name in names.iter().filter_map(|name| name.to_str()).take(NEAR_LIMIT) {
                 let init = directory.join(name).join("__init__.py");
@@ -423,7 +423,7 @@ impl<'a> CodeReader<'a> {
         found
     }
 
-    /// What stands where a module's file should: Python passes over all but files.
+    /// What is where a module's file should: Python ignores all but files.
     fn obstacles(&self, module: &str) -> Vec<String> {
         let relative: PathBuf = module.split('.').collect();
         let bases = self.entries.iter().map(|entry| tidy(&entry.place.path.join(&relative)));

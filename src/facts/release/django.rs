@@ -131,7 +131,7 @@ fn follow_app(graph: &mut Graph<'_>, app: &Spanned<String>) {
     }
 }
 
-/// What stands in the settings for certain, through the modules that they take over.
+/// What is in the settings for certain, through the modules that they take over.
 fn settings_of(graph: &Graph<'_>, index: usize, depth: usize, taken: &mut usize) -> Settings {
     let (Some(module), Some(read)) = (graph.parsed.get(index), graph.modules.get(index)) else {
         return Settings::new();

@@ -45,7 +45,7 @@ pub struct DjangoMigrations {
 pub struct EarlierDjango {
     /// The release's directory.
     pub release: PathBuf,
-    /// The names of the files that lie where this release's migrations lie.
+    /// The names of the files that are where this release's migrations are.
     pub names: HashSet<Key>,
 }
 
@@ -185,9 +185,9 @@ struct MigrationsReader<'a, 'g> {
     files: usize,
     bytes: usize,
     taken: usize,
-    /// Why INSTALLED_APPS may hold more than was read.
+    /// Why INSTALLED_APPS may contain more than was read.
     open: Option<String>,
-    /// The migrations of installed packages, by label: where they lie, and their names.
+    /// The migrations of installed packages, by label: where they are, and their names.
     installed: HashMap<String, (PathBuf, BTreeMap<String, bool>)>,
     problems: &'a mut Vec<Problem>,
 }
@@ -376,14 +376,14 @@ impl MigrationsReader<'_, '_> {
         Ok(files)
     }
 
-    /// A directory with migrations and no `__init__.py`: Django passes over the application.
+    /// A directory with migrations and no `__init__.py`: Django ignores the application.
     fn no_package(&mut self, package: &str, directories: &[PathBuf]) -> DjangoApp {
         let [directory] = directories else { return DjangoApp::Unmigrated };
         if self.graph.finder.owner_below(package) != Owner::Release {
             return DjangoApp::Unmigrated;
         }
         let Ok(files) = self.list(directory) else { return DjangoApp::Unmigrated };
-        // Whatever else lies there may be no migration at all.
+        // Whatever else is there may be no migration at all.
         let numbered =
             |name: &&String| name.len() > 4 && name.bytes().take(4).all(|b| b.is_ascii_digit());
         let mut files = files.iter().filter(|(name, source)| **source && numbered(name));
@@ -462,8 +462,8 @@ impl MigrationsReader<'_, '_> {
     }
 }
 
-/// The migrations of the previous release the current one, which lie in it where the current one's
-/// lie.
+/// The migrations of the release before the current one, which are in the same place in it as in
+/// the current one.
 pub(super) fn of_earlier(
     sources: &Sources,
     migrations: &Known<Option<DjangoMigrations>>,
@@ -488,7 +488,7 @@ pub(super) fn of_earlier(
         let DjangoApp::Own { directory, .. } = found else { continue };
         let inside = directory.strip_prefix(&link.path);
         let Ok(inside) = inside.or_else(|_| directory.strip_prefix(&link.resolved)) else {
-            // Beside the releases: what lies there is the same for all of them.
+            // Next to the releases: what is there is the same for all of them.
             let why = format!("{} is outside the releases", directory.display());
             return Known::Unknown(Why::not_there(why));
         };

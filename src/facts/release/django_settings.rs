@@ -189,7 +189,7 @@ fn parse(sources: &Sources, path: &Path) -> Option<python::Module> {
 enum NoFile {
     /// There is none.
     Missing,
-    /// It may lie elsewhere.
+    /// It may be elsewhere.
     Unknown,
 }
 

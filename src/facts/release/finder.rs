@@ -24,7 +24,7 @@ pub(super) enum Owner {
     Installed,
 }
 
-/// What stands behind a module's name.
+/// What is behind a module's name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Found {
     /// A file with source: a package's `__init__.py`, or a module.
@@ -152,7 +152,7 @@ impl<'a> Finder<'a> {
         }
     }
 
-    /// Whose code lies below a namespace package: the application's where one part of it is.
+    /// Whose code is below a namespace package: the application's where one part of it is.
     pub(super) fn owner_below(&self, package: &str) -> Owner {
         let top = package.split('.').next().unwrap_or(package);
         let holds =
@@ -197,8 +197,8 @@ impl<'a> Finder<'a> {
         let listing = self.list(directory);
         let names = match &*listing {
             Ok(names) => names,
-            // Python passes over what is not there; so it does over what it may not read, but as
-            // another user than the one that looks here.
+            // Python ignores what is not there; it also ignores what it may not read, but as a user
+            // other than the one that looks here.
             Err(HostErrorKind::NotFound | HostErrorKind::NotADirectory) => {
                 return DirectoryEntry::Nothing;
             }
@@ -269,7 +269,7 @@ impl<'a> Finder<'a> {
         source.or_else(|| compiled.filter(|path| self.is_file(path)).map(|path| (path, false)))
     }
 
-    /// `cpython-311-x86_64-linux-gnu.so`, `abi3.so`, `so`; those of another Python are passed over.
+    /// `cpython-311-x86_64-linux-gnu.so`, `abi3.so`, `so`; those of another Python are ignored.
     fn is_extension(&self, suffix: &str) -> bool {
         if matches!(suffix, "so" | "abi3.so") {
             return true;

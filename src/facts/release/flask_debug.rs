@@ -64,7 +64,7 @@ fn imported(graph: &Graph<'_>, index: usize, module: &Module, name: &str) -> Opt
     module.hands_on(name)?.absolute(Graph::package_of(graph.modules.get(index)?))
 }
 
-/// Does `import NAME` stand in it?
+/// Does it contain `import NAME`?
 fn imports_whole(module: &Module, name: &str) -> bool {
     let is_whole = |import: &Import| import.names.is_empty() && !import.star && import.level == 0;
     module.imports(None).iter().any(|import| is_whole(import) && import.module == name)

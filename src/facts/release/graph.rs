@@ -126,7 +126,7 @@ impl<'a> Graph<'a> {
         self.run(problems);
     }
 
-    /// Looks again at what was not found, as long as the search path grew meanwhile.
+    /// Looks again at what was not found, as long as the search path grew in the meantime.
     pub(super) fn run(&mut self, problems: &mut Vec<Problem>) {
         loop {
             self.drain(problems);
@@ -265,7 +265,7 @@ impl<'a> Graph<'a> {
         }
     }
 
-    /// The `__init__.py` files of the application's packages that a module lies in.
+    /// The `__init__.py` files of the application's packages that a module is in.
     fn packages_above(&self, module: &str) -> Vec<(String, PathBuf)> {
         module
             .match_indices('.')
@@ -379,7 +379,7 @@ impl<'a> Graph<'a> {
         self.modules.iter().position(|module| module.path == path)
     }
 
-    /// The module that a place stands in.
+    /// The module that a place is in.
     pub(super) fn module_at(&self, span: Span) -> Option<usize> {
         self.modules.iter().position(|module| module.file == span.file)
     }

@@ -76,7 +76,7 @@ pub(super) fn definition(graph: &Graph<'_>, name: &str) -> Option<(DefinitionKin
     definition_from(graph, 0, name)
 }
 
-/// The function that makes the application and gives nothing back: its name, and where it stands.
+/// The function that makes the application and gives nothing back: its name, and where it is.
 pub(super) fn nothing(graph: &Graph<'_>, name: &ApplicationName) -> Option<(String, Span)> {
     let attribute = name.attribute()?;
     let (index, factory) = match &name.object {

@@ -49,7 +49,7 @@ fn release_link(sources: &Sources, hop: &LinkHop) -> Option<ReleaseLink> {
     let parent = hop.link.parent()?;
     let target = tidy(&parent.join(&hop.target));
     let lookup = sources.host().look(&target);
-    // A link to a file is no release; one that dangles may be. It may lead over another link.
+    // A link to a file is not a release; one that dangles may be. It may lead over another link.
     let resolved = match lookup.metadata() {
         Some(metadata) if metadata.kind == FileKind::Directory => lookup.resolved.clone(),
         Some(_) => return None,

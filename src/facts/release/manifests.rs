@@ -36,7 +36,7 @@ pub struct ServedFrom {
     pub missing: Result<Vec<String>, Why>,
 }
 
-/// Where such manifests lie by custom.
+/// Where such manifests are by custom.
 const PLACES: [&str; 6] = [
     "static/cache_manifest.json",
     "static/manifest.json",
@@ -128,8 +128,8 @@ fn missing(sources: &Sources, base: &Path, manifest: &Manifest) -> Result<Vec<St
     Ok(found)
 }
 
-/// Where a listed file may lie. webpack's entries begin with whatever public path the pages use,
-/// so each of their ends may be the path below the directory.
+/// Where a listed file may be. webpack's entries begin with whatever public path the pages use, so
+/// each of their ends may be the path below the directory.
 fn candidates(name: &str, kind: ManifestKind) -> Vec<&str> {
     let name = name.trim_start_matches('/');
     let mut found = vec![name];

@@ -18,7 +18,7 @@ pub(super) fn database_not_asked() -> Why {
 /// The migrations of a release.
 #[derive(Debug)]
 pub struct Migrations {
-    /// Where the revision files lie.
+    /// Where the revision files are.
     pub directories: Vec<PathBuf>,
     /// The revisions.
     pub revisions: Revisions,
@@ -43,14 +43,14 @@ impl Migrations {
     }
 }
 
-/// Where the database stands, as these migrations see it.
+/// Where the database is, as these migrations see it.
 #[derive(Debug)]
 pub enum Standing<'m> {
     /// Nothing is left to apply.
     AtHead,
     /// These are left to apply, in an order in which they can be.
     Behind(Vec<&'m Revision>),
-    /// No file holds this revision that the database is at.
+    /// No file contains this revision that the database is at.
     Unheard(String),
 }
 
@@ -126,8 +126,8 @@ fn words(printed: &str) -> Vec<&str> {
     words
 }
 
-/// The migrations of the previous release the current one, which lie in it where the current one's
-/// lie.
+/// The migrations of the release before the current one, which are in the same place in it as in
+/// the current one.
 pub(super) fn of_earlier(
     sources: &Sources,
     roots: &[PathBuf],
@@ -151,7 +151,7 @@ pub(super) fn of_earlier(
         rest.ok().map(|rest| release.path.join(rest))
     };
     let roots: Vec<PathBuf> = roots.iter().filter_map(|root| inside(root)).collect();
-    // What is wrong with an old release is no problem of this one.
+    // What is wrong with an old release is not a problem of this one.
     match read(sources, &roots, &mut Vec::new()) {
         Known::Unknown(why) => Known::Unknown(why),
         Known::Value(Some(found), _) if !found.revisions.faults.is_empty() => Known::Unknown(

@@ -13,7 +13,7 @@ use super::{Code, Django};
 use crate::host::Outcome;
 use crate::source::{Sources, Span};
 
-/// Who says where they lie.
+/// Who says where they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Framework {
     /// `Flask(__name__, static_folder=…)`.
@@ -25,11 +25,11 @@ pub enum Framework {
 /// Static files for which nginx looks elsewhere.
 #[derive(Debug)]
 pub struct Misplaced {
-    /// Who says where they lie.
+    /// Who says where they are.
     pub by: Framework,
     /// Where that is said.
     pub said: Span,
-    /// Where they lie once it is deployed.
+    /// Where they are once it is deployed.
     pub directory: PathBuf,
     /// Its index in [`Nginx::statics`](super::super::Nginx::statics).
     pub root: usize,
@@ -83,14 +83,14 @@ pub(in super::super) fn misplaced(
         let chosen = nginx.file_root(server, &format!("{url}app.css"));
         let Some((index, root, location)) = chosen else { continue };
         let Some(looked_in) = looked_in(root, location, &url) else { continue };
-        // What lies elsewhere is copied there by whoever deploys.
+        // What is elsewhere is copied there by whoever deploys.
         let Ok(inside) = looked_in.strip_prefix(&started) else { continue };
         // With `src/` the application's directory is not the one that gunicorn starts in.
         let holds = |top: &Path| {
             matches!(sources.host().look(&top.join(inside)).outcome, Outcome::Present(_))
         };
         let is_there = app_dir.ancestors().any(holds);
-        // Flask serves what lies in the repository; what nginx looks for may be it.
+        // Flask serves what is in the repository; what nginx looks for may be it.
         if looked_in == own.directory || (own.by == Framework::Flask && is_there) {
             continue;
         }
@@ -117,7 +117,7 @@ fn is_made(sources: &Sources, top: &Path, directory: &Path) -> bool {
     let Ok(file) = sources.load(&top.join(".gitignore")) else { return false };
     let mut builder = GitignoreBuilder::new("");
     for line in String::from_utf8_lossy(&file.bytes).lines() {
-        // A line that is no pattern names nothing.
+        // A line that is not a pattern names nothing.
         let _ = builder.add_line(None, line);
     }
     builder

@@ -24,11 +24,11 @@ pub struct Packages {
     pub listed: Option<Listed>,
     /// Where the virtual environment contradicts itself.
     pub conflicts: Known<Vec<Conflict>>,
-    /// What the release before requires of it, where both share it.
+    /// What the previous release requires of it, where both share it.
     pub earlier: Option<EarlierPackages>,
 }
 
-/// What the release before requires of the virtual environment that it shares with this one.
+/// What the previous release requires of the virtual environment that it shares with this one.
 #[derive(Debug)]
 pub struct EarlierPackages {
     /// The release's directory.
@@ -58,8 +58,8 @@ pub(super) fn read(
     Packages { requirements, listed, conflicts, earlier: None }
 }
 
-/// What the newest release before this one requires, where its environment is this one's: outside of
-/// the releases. What is wrong with an old release's file is no problem of this one.
+/// What the newest release before this one requires, where its environment is this one's: outside
+/// of the releases. What is wrong with an old release's file is not a problem of this one.
 pub(super) fn of_earlier(
     sources: &Sources,
     gunicorn: &Gunicorn,

@@ -13,11 +13,11 @@ use crate::source::{Sources, Span, Text};
 pub struct Pinned {
     /// The unit's setting.
     pub setting: &'static str,
-    /// Where the release's path stands.
+    /// Where the release's path is.
     pub span: Span,
     /// The release.
     pub release: PathBuf,
-    /// The link beside it.
+    /// The link next to it.
     pub link: PathBuf,
     /// The release that the link leads to.
     pub served: PathBuf,
@@ -34,7 +34,7 @@ pub(super) fn read(sources: &Sources, service: &Service) -> Known<Vec<Pinned>> {
     let directory = directory.map(|line| ("WorkingDirectory", &line.value));
     let commands = service.exec_start.iter().map(|command| &command.line);
     let words = commands.flat_map(|line| std::iter::once(&line.program).chain(&line.arguments));
-    // Where its socket lies is no matter of what it serves.
+    // Where its socket is is no matter of what it serves.
     let judged =
         words.filter(|word| word.unknown.is_none() && !word.text.as_str().contains("unix:"));
     let words = judged.map(|word| ("ExecStart", &word.text));

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::super::Known;
 
-/// A release beside the current one.
+/// A release next to the current one.
 #[derive(Debug, Clone)]
 pub struct PreviousRelease {
     /// Its directory.
@@ -12,8 +12,8 @@ pub struct PreviousRelease {
     /// Does it hold the application's module where the current one does? Unknown where that is
     /// not known of the current one.
     pub has_application: Known<bool>,
-    /// Does it have a virtual environment where the current one has its own? True where that one
-    /// lies outside the releases.
+    /// Does it have a virtual environment where the current one has its own? True where that one is
+    /// outside the releases.
     pub has_venv: Known<bool>,
     /// A directory of Python's search path that was changed at the very moment at which the
     /// current release's was, and the application's modules that it lacks.

@@ -18,8 +18,8 @@ pub struct ReadModule {
     pub file: FileId,
     /// When its file was changed last, seconds since 1970.
     pub changed: Option<i64>,
-    /// Is it certain that it is imported when a worker boots? Not where an import stands in a
-    /// function, a branch or a `try`.
+    /// Is it certain that it is imported when a worker boots? Not where an import is in a function,
+    /// a branch or a `try`.
     pub certain: bool,
     /// The module that imports it first, by its place among the modules, and the import; none for
     /// the one that gunicorn loads.
@@ -31,7 +31,7 @@ pub struct ReadModule {
     pub not_judged: Option<String>,
     /// Its text names the scheme of a database's URL, and so may change the one that is given.
     pub names_scheme: bool,
-    /// Its text speaks of debugging, or of what reads settings by names that do not stand in it.
+    /// Its text speaks of debugging, or of what reads settings by names that are not in it.
     pub may_read_debug: bool,
     /// Where it turns the debug mode of a Flask application on that it makes, whatever is set elsewhere.
     pub flask_debug: Option<FlaskDebug>,

@@ -20,7 +20,7 @@ pub struct Needed {
     pub installed: Option<String>,
 }
 
-/// A requirements or lock file held against the environment.
+/// A requirements or lock file compared with the environment.
 #[derive(Debug)]
 pub struct RequirementsFile {
     /// Its path.
@@ -36,7 +36,7 @@ pub struct RequirementsFile {
 }
 
 impl RequirementsFile {
-    /// Not held against anything yet.
+    /// Not compared with anything yet.
     pub(super) fn new(path: PathBuf, requirements: Requirements) -> Self {
         let (missing, wrong_version, unknown) = (Vec::new(), Vec::new(), Vec::new());
         Self { path, requirements, missing, wrong_version, unknown }

@@ -86,7 +86,7 @@ fn follow_pth(sources: &Sources, venv: &Venv, site: &mut Site) {
 /// What a line of code in a `.pth` file does, for those that installers write.
 fn follow_code(sources: &Sources, file: &Path, line: &str, site: &mut Site) {
     let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    // Namespace packages of old: their directories lie in site-packages.
+    // Namespace packages of old: their directories are in site-packages.
     if name.ends_with("-nspkg.pth") || line.contains("coverage") || line.contains("_virtualenv") {
         return;
     }
@@ -115,7 +115,7 @@ fn maps(text: &str) -> Option<Vec<(String, PathBuf)>> {
         if line.starts_with("MAPPING") {
             found.extend(pairs(braced(line)?)?);
         } else if line.starts_with("NAMESPACES") {
-            // Their portions lie in several directories.
+            // Their portions are in several directories.
             braced(line)?.trim().is_empty().then_some(())?;
         } else if let Some((_, rest)) = line.split_once("map_module(") {
             found.extend(pairs(&rest.trim_end().trim_end_matches(')').replacen(',', ":", 1))?);

@@ -47,7 +47,7 @@ pub(super) fn read(
             Ok(None) => return none(),
             Err(why) => return Known::Unknown(why),
         };
-        // Where a repository's files will lie is another matter.
+        // Where a repository's files will be is another matter.
         let absolute = match (name.is_absolute(), gunicorn.settings.chdir().get()) {
             (true, _) if !name.starts_with(super::django_settings::HERE) => name.clone(),
             (false, Ok(here)) if machine.whole => tidy(&here.join(name)),

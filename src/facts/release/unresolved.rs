@@ -27,7 +27,7 @@ pub enum Missing {
         /// The module's file.
         path: PathBuf,
     },
-    /// A relative import that leads above the top, or stands in no package: `ImportError`.
+    /// A relative import that leads above the top, or is in no package: `ImportError`.
     Relative {
         /// How many dots it has.
         level: u32,
@@ -48,7 +48,7 @@ pub struct Unresolved {
 }
 
 impl Missing {
-    /// It as it stands at the end of the chain.
+    /// It as it is at the end of the chain.
     pub fn shown(&self) -> String {
         match self {
             Self::Module(name) => name.clone(),
@@ -219,7 +219,7 @@ impl Judge<'_> {
         })
     }
 
-    /// A module of an installed package, beside its `__init__.py`, that puts others into
+    /// A module of an installed package, next to its `__init__.py`, that puts others into
     /// `sys.modules`.
     fn brought_beside(&self, init: &Path) -> Option<PathBuf> {
         let directory = init.parent()?;

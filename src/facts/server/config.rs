@@ -154,7 +154,7 @@ impl ConfigReader<'_> {
         (Known::Value(Some(source), origin.clone()), Known::Value(Some(content), origin))
     }
 
-    /// `python:package.module`, where it lies in the directory in which gunicorn is started, which is
+    /// `python:package.module`, where it is in the directory in which gunicorn is started, which is
     /// on the path by then.
     fn module_file(&self, module: &str) -> Option<PathBuf> {
         let base = self.working_directory?.join(module.replace('.', "/"));
@@ -162,8 +162,9 @@ impl ConfigReader<'_> {
         files.into_iter().find(|file| self.sources.load(file).is_ok())
     }
 
-    /// `from hooks import post_fork`: a module in the directory where gunicorn is started. What a star
-    /// brings is not followed: settings would be mended where other configurations share them.
+    /// `from hooks import post_fork`: a module in the directory where gunicorn is started. What a
+    /// star brings is not followed: settings would be repaired where other configurations share
+    /// them.
     fn hooks_of(&self, import: &FromImport<'_>) -> TakenModule {
         // Of a package, other files are run as well.
         let plain = import.level == 0 && !import.star && !import.module.contains('.');
@@ -176,8 +177,8 @@ impl ConfigReader<'_> {
         }
     }
 
-    /// `post_fork = "hooks.post_fork"`: how many arguments that function takes, where its module lies in
-    /// the directory in which gunicorn is started.
+    /// `post_fork = "hooks.post_fork"`: how many arguments that function takes, where its module is
+    /// in the directory in which gunicorn is started.
     fn function_named(&self, text: &str) -> Option<usize> {
         let (module, name) = text.rsplit_once('.')?;
         let file = self.sources.load(&self.module_file(module)?).ok()?;

@@ -47,9 +47,9 @@ pub(super) fn absolute(candidate: &Candidate, launch: &Launch, text: &str) -> Op
     Some(tidy(&base.join(text)))
 }
 
-/// The directory, usually `bin` of a virtual environment, whose Python runs gunicorn: of the one that
-/// is named on the command line, else of the one in the program's `#!` line. Which packages are seen
-/// hangs on this, and not on where the program lies.
+/// The directory, usually `bin` of a virtual environment, whose Python runs gunicorn: of the one
+/// that is named on the command line, else of the one in the program's `#!` line. Which packages
+/// are seen depends on this, and not on where the program is.
 pub(super) fn interpreter(
     sources: &Sources,
     machine: &Machine,
@@ -82,7 +82,7 @@ pub struct Interpreter {
     pub directory: Place,
 }
 
-/// `bin/gunicorn` or the interpreter lies in the environment; else the `#!` line says.
+/// `bin/gunicorn` or the interpreter is in the environment; else the `#!` line says.
 pub(super) fn find_venv(
     sources: &Sources,
     given: &Given,

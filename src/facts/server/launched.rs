@@ -93,7 +93,7 @@ fn started(
     };
     let once = service.kind().ok().is_some_and(|kind| kind == "oneshot");
     match see_through(&words, &context) {
-        // Beside the unit that serves: it looks at the settings before a start or a reload.
+        // Besides the unit that serves: it looks at the settings before a start or a reload.
         Ok(launch) if once && only_looks(&launch) => {
             Launched::Other("it only makes gunicorn check its settings, Type=oneshot".to_owned())
         }
@@ -107,7 +107,7 @@ fn started(
             let program = command.line.program.text.as_str();
             Launched::Other(format!("it runs {program}"))
         }
-        // What is done once is no server, whatever the script is called: a backup, a migration.
+        // What is done once is not a server, whatever the script is called: a backup, a migration.
         Err(NotLaunched::Unknown(_)) if once => {
             let program = command.line.program.text.as_str();
             Launched::Other(format!("it runs {program} once, Type=oneshot"))

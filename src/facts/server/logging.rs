@@ -127,8 +127,8 @@ pub(super) fn files(
     named(sources, settings, "logconfig").map_or_else(Vec::new, |(file, _)| of_ini(&file))
 }
 
-/// The file of `logconfig`, where that is what counts. gunicorn ends with 1 where it does not exist; a
-/// `logconfig_json` that does not it passes over.
+/// The file of `logconfig`, where that is what counts. gunicorn ends with 1 where it does not
+/// exist; a `logconfig_json` that does not it ignores.
 pub(super) fn configuration(
     sources: &Sources,
     machine: &Machine,

@@ -1,6 +1,6 @@
 //! The virtual environment that `uv run`, `poetry run`, `pipenv run` and `pdm run` use.
 //!
-//! uv: `UV_PROJECT_ENVIRONMENT`, else `.venv` beside the nearest `pyproject.toml` upward. Poetry,
+//! uv: `UV_PROJECT_ENVIRONMENT`, else `.venv` next to the nearest `pyproject.toml` upward. Poetry,
 //! Pipenv and PDM: an active `VIRTUAL_ENV` first, then `.venv` in the project; environments that
 //! they keep in a user's home are named by a hash and are not searched for, and neither are
 //! Hatch's.

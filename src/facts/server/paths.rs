@@ -29,7 +29,7 @@ pub struct WrittenPath {
     pub writes: Writes,
     /// The file; for a pid file and the heartbeats the directory.
     pub place: Place,
-    /// The directory that the file lies in.
+    /// The directory that the file is in.
     pub directory: Place,
     /// Where it is set.
     pub span: Option<Span>,

@@ -22,7 +22,7 @@ impl Service {
     }
 
     /// Does systemd take every line as it was meant? Where it drops or cuts some (the next line
-    /// after a backslash with a blank behind it), what is missing then has that one cause.
+    /// after a backslash with a space behind it), what is missing then has that one cause.
     pub fn lines_kept(&self) -> Result<(), Why> {
         let faults = self.unit.files().flat_map(|file| &file.faults);
         let loses = |kind: FaultKind| {

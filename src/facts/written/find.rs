@@ -9,13 +9,13 @@ impl App {
         std::str::from_utf8(self.written(at)?).ok()
     }
 
-    /// Where a text stands first in what is written at a place.
+    /// Where a text is first in what is written at a place.
     pub fn find_in(&self, at: Span, text: &str) -> Option<Span> {
         let start = memchr::memmem::find(self.written(at)?, text.as_bytes())?;
         Some(part(at, start..start + text.len()))
     }
 
-    /// The `~` of `~/…` or `--option=~/…`, where nothing else stands before it.
+    /// The `~` of `~/…` or `--option=~/…`, where nothing else is before it.
     pub fn tilde_in(&self, word: Span) -> Option<Span> {
         let text = self.written(word)?;
         let at = match text.starts_with(b"~/") {
@@ -25,12 +25,12 @@ impl App {
         Some(part(word, at..at + 1))
     }
 
-    /// Does all of it stand on one line?
+    /// Is all of it on one line?
     pub fn is_one_line(&self, at: Span) -> bool {
         self.written(at).is_some_and(|text| !text.contains(&b'\n'))
     }
 
-    /// Can it be cut out of a script as it stands: does no quote begin or end in it?
+    /// Can it be cut out of a script as it is: does no quote begin or end in it?
     pub fn is_whole(&self, at: Span) -> bool {
         let quotes = |byte: &u8| matches!(byte, b'\'' | b'"' | b'\\' | b'`' | b'\n' | b'\r');
         self.written(at).is_some_and(|text| !text.is_empty() && !text.iter().any(quotes))

@@ -5,8 +5,8 @@ use crate::source::Span;
 use crate::source::nginx::Model;
 use crate::source::placeholder;
 
-/// A word that is written as it is read: where it stands without the quotes round it, and its
-/// text. `None` if it holds an escape or a template's placeholder.
+/// A word that is written as it is read: where it is without the quotes around it, and its text.
+/// `None` if it holds an escape or a template's placeholder.
 pub fn word(model: &Model, word: Span) -> Option<(Spelling, &str)> {
     let file = model.config.trees.iter().map(|tree| &tree.file).find(|f| f.id == word.file)?;
     let written = file.slice(word);
@@ -25,7 +25,7 @@ pub(super) fn part_of(word: Span, written: &[u8], part: Span) -> Spelling {
     Spelling { span: part, syntax: Syntax::Nginx, quote, within: None }
 }
 
-/// The first place in such a word where a text stands.
+/// The first place in such a word where a text is.
 pub fn text_in(model: &Model, at: Span, text: &str) -> Option<Spelling> {
     let (spelling, own) = word(model, at)?;
     let start = own.find(text)?;

@@ -19,7 +19,7 @@ pub enum Site {
         /// Its value; of a switch the flag.
         value: Spelling,
     },
-    /// Nothing makes it: this flag can go beside a word of the command line.
+    /// Nothing makes it: this flag can go next to a word of the command line.
     Free {
         /// The word.
         word: Span,
@@ -181,7 +181,7 @@ impl App {
         let flags = self.gunicorn.settings.table().get(setting).map(|setting| setting.flags);
         let flag = flags.and_then(|flags| flags.iter().rev().find(|flag| flag.starts_with("--")));
         let flag = flag.ok_or_else(|| Why::not_there(format!("no option sets {setting}")))?;
-        // A line that gunicorn refuses is to be mended, not added to.
+        // A line that gunicorn refuses is to be repaired, not added to.
         let faults = &self.gunicorn.settings.faults;
         if faults.iter().any(|fault| fault.layer == Layer::CommandLine && fault.exit_status == 2) {
             return Err(Why::not_understood("gunicorn refuses its command line"));
@@ -231,7 +231,7 @@ fn cannot_tell(setting: &str) -> Why {
     Why::not_understood(format!("the places that set {setting} are not all known"))
 }
 
-/// Does a text mean just this value where it stands?
+/// Does a text mean just this value where it is?
 fn reads_as(text: &[u8], value: &SettingValue) -> bool {
     let text = std::str::from_utf8(text).ok();
     text.is_some_and(|text| match value {

@@ -13,7 +13,7 @@ use crate::source::unit::Assignment;
 
 impl App {
     /// Every place that names the path of a unix socket, gunicorn's own first: what has to change
-    /// together. Each is written as the path stands there.
+    /// together. Each is written as the path is there.
     pub fn socket_sites(&self, bound: &Bound) -> Result<Vec<Spelling>, Why> {
         let endpoint = &bound.endpoint;
         let unclear = || {
@@ -105,8 +105,8 @@ impl App {
         found
     }
 
-    /// Every word of nginx that leads to the socket, whoever uses it. None where nginx was not
-    /// read as far as such a word can stand.
+    /// Every word of nginx that leads to the socket, whoever uses it. None where nginx was not read
+    /// as far as such a word can be.
     fn peers(&self, endpoint: &Endpoint) -> Result<Vec<Span>, Why> {
         let nginx = &self.nginx;
         nginx.all_passes()?;

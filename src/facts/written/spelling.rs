@@ -23,7 +23,7 @@ pub enum Syntax {
     Nginx,
 }
 
-/// Quotes round a value.
+/// Quotes around a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Quote {
     /// `'`
@@ -45,11 +45,11 @@ impl Quote {
 /// Where a value is written, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Spelling {
-    /// The value, without the quotes right round it.
+    /// The value, without the quotes right around it.
     pub span: Span,
     /// The language it is written in.
     pub syntax: Syntax,
-    /// The quotes that are open where it stands, whether they begin there or before.
+    /// The quotes that are open where it is, whether they begin there or before.
     pub quote: Option<Quote>,
     /// Of a word of GUNICORN_CMD_ARGS: how the variable itself is written.
     pub within: Option<Within>,
@@ -58,11 +58,11 @@ pub struct Spelling {
 /// A value that holds words of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Within {
-    /// All of it, without the quotes right round it.
+    /// All of it, without the quotes right around it.
     pub span: Span,
     /// The language it is written in.
     pub syntax: Syntax,
-    /// The quotes that are open where it stands.
+    /// The quotes that are open where it is.
     pub quote: Option<Quote>,
 }
 
@@ -75,7 +75,7 @@ impl Spelling {
     }
 }
 
-/// Does a text mean itself in every language, whatever is round it?
+/// Does a text mean itself in every language, whatever is around it?
 pub fn is_plain(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+@,:=[]".contains(&byte);
     !text.is_empty() && text.bytes().all(plain)
@@ -87,7 +87,7 @@ impl From<Spelling> for Within {
     }
 }
 
-/// Without one pair of quotes round it.
+/// Without one pair of quotes around it.
 pub(super) fn unquoted(span: Span, text: &[u8]) -> (Span, &[u8]) {
     match text {
         [b'"', inner @ .., b'"'] | [b'\'', inner @ .., b'\''] => {

@@ -23,7 +23,7 @@ pub struct Writings<'a> {
 }
 
 impl Writings<'_> {
-    /// How what stands at a place is written.
+    /// How what is at a place is written.
     pub fn spelling(&self, at: Span) -> Result<Spelling, Why> {
         let text = self.text(at)?;
         let (span, _) = unquoted(at, &text);
@@ -44,7 +44,7 @@ impl Writings<'_> {
         (self.bytes)(at).ok_or_else(|| Why::not_read("the file that says it was not read"))
     }
 
-    /// The language of a place, and where the text begins in which it stands.
+    /// The language of a place, and where the text begins in which it is.
     fn syntax(&self, at: Span) -> (Syntax, u32) {
         if self.config == Some(at.file) {
             return (Syntax::Python, at.start);
@@ -105,7 +105,7 @@ impl Writings<'_> {
         }
     }
 
-    /// The value in `NAME=value`, quotes round the whole or round the value.
+    /// The value in `NAME=value`, quotes around the whole or around the value.
     pub(super) fn assigned(&self, name: &str, value: &Secret, word: Span) -> Result<Spelling, Why> {
         let text = self.text(word)?;
         let outer = self.spelling(word)?;
@@ -121,7 +121,7 @@ impl Writings<'_> {
         Ok(Spelling { span, quote: outer.quote.or_else(|| open_quote(&own)), ..outer })
     }
 
-    /// The value in `"NAME=value"`, which stands once in a list of gunicorn's configuration file.
+    /// The value in `"NAME=value"`, which is once in a list of gunicorn's configuration file.
     pub(super) fn item_of_list(
         &self,
         name: &str,
@@ -141,8 +141,8 @@ impl Writings<'_> {
         Ok(Spelling { span, syntax: Syntax::Python, quote, within: None })
     }
 
-    /// Where the value stands of the one variable of which this word consists; `None` if it is
-    /// no such word.
+    /// Where the value is of the one variable of which this word consists; `None` if it is no such
+    /// word.
     pub(super) fn variable_in(&self, word: Span) -> Option<Result<Spelling, Why>> {
         let text = self.text(word).ok()?;
         let text = std::str::from_utf8(unquoted(word, &text).1).ok()?;
@@ -154,7 +154,7 @@ impl Writings<'_> {
         Some(self.variable(name))
     }
 
-    /// The words of GUNICORN_CMD_ARGS where they stand, and how the variable itself is written.
+    /// The words of GUNICORN_CMD_ARGS where they are, and how the variable itself is written.
     pub fn cmd_args(&self) -> Option<(Spelling, Vec<ArgumentWord>)> {
         let of = self.variable("GUNICORN_CMD_ARGS").ok()?;
         let at = of.span;

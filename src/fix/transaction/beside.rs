@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::check::{self, Handles};
 use super::{Change, Content, StoreError};
 
-/// The files beside those that change, which hold what stood before.
+/// The files next to those that change, which hold what was before.
 pub(super) fn backups(
     handles: &mut Handles<'_>,
     changes: &[Change],

@@ -51,7 +51,7 @@ pub(super) fn split(path: &Path) -> Option<(&Path, OsString)> {
     Some((path.parent()?, path.file_name()?.to_owned()))
 }
 
-/// What differs between what stands and what should; `None` if they are the same.
+/// What differs between what is there and what should; `None` if they are the same.
 pub(super) fn difference(found: Option<&Found>, content: &Content) -> Option<&'static str> {
     let Some(found) = found else {
         return (*content != Content::Absent).then_some("it is gone");
@@ -84,13 +84,13 @@ pub(super) fn difference(found: Option<&Found>, content: &Content) -> Option<&'s
     }
 }
 
-/// Is this what stands?
+/// Is this what is?
 pub(super) fn stands(found: Option<&Found>, content: &Content) -> bool {
     difference(found, content).is_none()
 }
 
-/// Does this stand on the way from one content to the other, as a crash may leave it? Owner and
-/// mode are set one after the other, and changing the owner takes the set-user-id bits away.
+/// Is this a state between the old and the new content, as a crash may leave it? Owner and mode are
+/// set one after the other, and changing the owner takes the set-user-id bits away.
 pub(super) fn between(found: &Found, before: &Content, after: &Content, own: u32) -> bool {
     let now = &found.metadata;
     let (bits, owners): (Vec<u32>, Vec<(u32, u32)>) = [before, after]
@@ -232,7 +232,7 @@ pub(super) fn check_undo(handles: &mut Handles<'_>, record: &Record) -> Vec<Refu
 fn check_undo_one(handles: &mut Handles<'_>, change: &Change) -> Result<(), Why> {
     let (parent, name) = split(&change.path).ok_or(Why::NoName)?;
     let directory = match handles.get(parent) {
-        // Then nothing stands there: what was taken away, or what had to be.
+        // Then nothing is there: what was taken away, or what had to be.
         Err(DiskError { kind: DiskErrorKind::NotFound, .. })
             if [&change.before, &change.after].contains(&&Content::Absent) =>
         {

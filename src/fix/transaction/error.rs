@@ -18,7 +18,7 @@ pub struct Refusal {
 /// The reasons of a [`Refusal`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Why {
-    /// Something else stands there than what was read; the text says what differs.
+    /// Something else is there than what was read; the text says what differs.
     Changed(&'static str),
     /// `chattr +i`, of the file or of its directory.
     Immutable,
@@ -69,7 +69,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// Something worth knowing before a change is made, which does not stand against it.
+/// Something worth knowing before a change is made, which is not against it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
     /// The path.
@@ -85,7 +85,7 @@ impl fmt::Display for Notice {
     }
 }
 
-/// A path that was not brought back, and stands as somebody else, or a failure, left it.
+/// A path that was not brought back, and is as somebody else, or a failure, left it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Left {
     /// The path.
@@ -173,7 +173,7 @@ pub enum ApplyError {
     Failed {
         /// What failed.
         cause: String,
-        /// The paths that could not be brought back. Empty: all stands as before.
+        /// The paths that could not be brought back. Empty: all is as before.
         left: Vec<Left>,
     },
     /// The state directory or the journal; nothing was changed.

@@ -10,7 +10,7 @@ use crate::host::disk::Disk;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// It was made, and stands.
+    /// It was made, and is.
     Applied,
     /// The user took it back.
     Undone,
@@ -48,7 +48,8 @@ pub fn read(disk: &dyn Disk, state_dir: &Path) -> Result<Vec<HistoryEntry>, Stor
     }
 }
 
-/// Was a transaction interrupted, so that the next writing run mends it? No lock, no journal read.
+/// Was a transaction interrupted, so that the next writing run repairs it? No lock, no journal
+/// read.
 pub fn is_interrupted(disk: &dyn Disk, state_dir: &Path) -> Result<bool, StoreError> {
     let Some(shelf) = Shelf::look(disk, &disk.place(state_dir))? else { return Ok(false) };
     for id in shelf.numbers()? {

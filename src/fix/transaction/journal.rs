@@ -25,9 +25,9 @@ pub(in crate::fix) struct Record {
 /// One change with what is needed to make it and to take it back.
 pub(in crate::fix) struct Entry {
     pub(in crate::fix) change: Change,
-    /// The extended attributes of what stood before.
+    /// The extended attributes of what was before.
     pub(super) attributes: Vec<Attribute>,
-    /// The owner of the link that stood before.
+    /// The owner of the link that was before.
     pub(super) link_owner: Option<(u32, u32)>,
     /// The temporary name under which the new content is made.
     pub(super) stage: OsString,
@@ -160,7 +160,7 @@ impl Record {
         serde_json::to_vec_pretty(&document).map_err(|error| error.to_string())
     }
 
-    /// Understands a journal; `kept` gives the bytes of a file beside it.
+    /// Understands a journal; `kept` gives the bytes of a file next to it.
     pub(super) fn read(
         bytes: &[u8],
         mut kept: impl FnMut(&OsStr) -> Option<Vec<u8>>,

@@ -113,7 +113,7 @@ impl<'d> Store<'d> {
         Ok(Self { disk, shelf, backup_beside: false, _lock: lock })
     }
 
-    /// Also keeps what stood before beside each changed file, as `.FILE.orig` (or `.FILE.orig.1` …
+    /// Also keeps what was before next to each changed file, as `.FILE.orig` (or `.FILE.orig.1` …
     /// where there is one already).
     #[must_use]
     pub fn with_backup_beside(self, backup_beside: bool) -> Self {
@@ -227,7 +227,7 @@ impl<'d> Store<'d> {
             let paths = record.entries.iter().map(|entry| entry.change.path.clone());
             paths.map(|path| Left { path, why: why.clone() }).collect()
         };
-        // The last word may have been written and only not have been synced. Then all stands as
+        // The last word may have been written and only not have been synced. Then all is as
         // changed, and must not be half taken back under a journal that calls it done.
         let prepared = match self.shelf.state(id) {
             Ok(Some(State::Prepared)) => Ok(()),
@@ -250,8 +250,8 @@ impl<'d> Store<'d> {
         ApplyError::Failed { cause: trouble.cause, left }
     }
 
-    /// Takes a transaction back that was made but did not validate. What somebody else changed
-    /// meanwhile is left as it is, and said.
+    /// Takes a transaction back that was made but did not validate. What somebody else changed in
+    /// the meantime is left as it is, and said.
     pub fn roll_back(&self, id: TransactionId) -> Result<Undone, UndoError> {
         self.ensure_finished()?;
         if !self.shelf.numbers()?.contains(&id) || self.shelf.state(id)? != Some(State::Committed) {

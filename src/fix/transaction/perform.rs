@@ -25,7 +25,7 @@ pub(super) struct Trouble {
 
 /// Why one step was not made.
 enum Stopped {
-    /// Somebody else was faster; what they made stands.
+    /// Somebody else was faster; what they made is.
     Changed(PathBuf, &'static str),
     Failed(DiskError),
 }
@@ -47,7 +47,7 @@ impl Stopped {
     }
 }
 
-/// What is done about a path that somebody else changed meanwhile.
+/// What is done about a path that somebody else changed in the meantime.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Race {
     /// Everything ends.
@@ -169,7 +169,7 @@ fn changed(step: &Step, what: &'static str) -> Stopped {
     Stopped::Changed(step.path.clone(), what)
 }
 
-/// Sets owner, mode and attributes of what stands, through its own handle.
+/// Sets owner, mode and attributes of what is there, through its own handle.
 fn dress_in_place(
     disk: &dyn Disk,
     directory: &Directory,
@@ -270,7 +270,7 @@ fn remove(disk: &dyn Disk, directory: &Directory, step: &Step) -> Result<(), Sto
     }
 }
 
-/// Is it what we made that stands now?
+/// Is it what we made that is now?
 fn verify(
     disk: &dyn Disk,
     directory: &Directory,

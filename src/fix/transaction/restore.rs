@@ -14,7 +14,7 @@ use super::step::Step;
 use super::{Content, Left};
 use crate::host::disk::{Directory, DiskError, DiskErrorKind, Found, Held, Renaming};
 
-/// Brings every path of a transaction back to what stood there before.
+/// Brings every path of a transaction back to what was there before.
 pub(super) fn restore(handles: &mut Handles<'_>, record: &Record) -> Result<Vec<Left>, Trouble> {
     let mut left = Vec::new();
     let steps = plan(handles, record, &mut left)

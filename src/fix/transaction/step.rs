@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::Content;
 use crate::host::disk::{Attribute, Found, Held};
 
-/// One path on its way from what stands to what is to stand.
+/// One path on its way from what is to what is to be.
 pub(super) struct Step {
     pub(super) path: PathBuf,
     pub(super) parent: PathBuf,
@@ -27,7 +27,7 @@ pub(super) struct Step {
 pub(super) enum Action {
     MakeDirectory,
     RemoveDirectory,
-    /// Owner, mode and attributes of what stands.
+    /// Owner, mode and attributes of what is there.
     Dress,
     /// A file or link that is made anew and put in place.
     Place,

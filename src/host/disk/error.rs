@@ -29,7 +29,7 @@ pub enum DiskErrorKind {
     ReadOnly,
     /// The file system, or what the user may have of it, is full.
     Full,
-    /// A link stands in the way, where none is followed.
+    /// A link is in the way, where none is followed.
     Link,
     /// A component of the path is not a directory.
     NotADirectory,
@@ -37,7 +37,7 @@ pub enum DiskErrorKind {
     NotEmpty,
     /// The file system does not know how to do this.
     Unsupported,
-    /// The name has gone to another inode meanwhile.
+    /// The name has gone to another inode in the meantime.
     Replaced,
     /// Larger than what is read.
     TooLarge,

@@ -97,7 +97,7 @@ pub(super) fn attributes(file: impl AsFd) -> Result<Vec<Attribute>, DiskErrorKin
         let mut value = vec![0_u8; ATTRIBUTE_LIMIT];
         match fs::fgetxattr(&file, name, value.as_mut_slice()) {
             Ok(length) => value.truncate(length),
-            // Gone meanwhile, or listed but not ours to read.
+            // Gone in the meantime, or listed but not ours to read.
             Err(Errno::NODATA | Errno::PERM | Errno::ACCESS | Errno::OPNOTSUPP) => continue,
             Err(errno) => return Err(DiskErrorKind::from_errno(errno)),
         }

@@ -116,7 +116,7 @@ pub struct Found {
     pub immutable: bool,
     /// `chattr +a`: it can only grow.
     pub append_only: bool,
-    /// It lies on a file system that is mounted read-only.
+    /// It is on a file system that is mounted read-only.
     pub read_only: bool,
 }
 
@@ -136,8 +136,8 @@ pub trait Disk {
     /// The path as it is kept: absolute, without `.` and `..`.
     fn place(&self, path: &Path) -> PathBuf;
 
-    /// The path free of links, which are followed as the deployment would. For the way to the
-    /// state directory only: the paths that are changed are free of links as they stand.
+    /// The path free of links, which are followed as the deployment would. For the way to the state
+    /// directory only: the paths that are changed are free of links as they are.
     fn resolve(&self, path: &Path) -> Result<PathBuf, DiskError>;
 
     /// Opens a directory. A link anywhere in the path is an error, not followed.

@@ -40,7 +40,7 @@ impl Channel {
         Ok(Self { stream, tls, connected, unsent: Vec::new(), written: 0 })
     }
 
-    /// The connection stands (TLS's handshake not counted).
+    /// The connection is established (TLS's handshake not counted).
     pub fn connected(&self) -> bool {
         self.connected
     }
@@ -52,7 +52,7 @@ impl Channel {
             || self.tls.as_ref().is_some_and(|tls| tls.wants_write())
     }
 
-    /// Takes bytes to be sent; [`Channel::advance`] sends them when the connection stands.
+    /// Takes bytes to be sent; [`Channel::advance`] sends them when the connection is established.
     pub fn send(&mut self, bytes: &[u8]) -> Result<(), NetError> {
         match &mut self.tls {
             Some(tls) => tls.writer().write_all(bytes).map_err(|error| NetError::from_io(&error)),
@@ -65,8 +65,8 @@ impl Channel {
         }
     }
 
-    /// Goes on with connecting and writing, as far as that goes without waiting. What is read
-    /// meanwhile is left for [`Channel::receive`].
+    /// Goes on with connecting and writing, as far as that goes without waiting. What is read in
+    /// the meantime is left for [`Channel::receive`].
     pub fn advance(&mut self) -> Result<(), NetError> {
         if !self.connected {
             match self.stream.failure() {

@@ -2,7 +2,7 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Descriptors that are kept for everything that is no connection.
+/// Descriptors that are kept for everything that is not a connection.
 const KEPT: u64 = 64;
 
 /// Makes room for `wanted` connections, as far as the system lets this process (the soft limit on

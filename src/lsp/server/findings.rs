@@ -92,7 +92,7 @@ impl Server<'_> {
         for (_, diagnostics) in now.values_mut() {
             let key = |one: &Diagnostic| (one.range.start, one.range.end, json!(one).to_string());
             diagnostics.sort_by_cached_key(key);
-            // Of two folders one may lie in the other.
+            // Of two folders one may be in the other.
             diagnostics.dedup();
         }
         let mut messages = Vec::new();

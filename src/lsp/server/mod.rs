@@ -63,7 +63,7 @@ pub(super) struct Server<'c> {
     published: BTreeMap<String, (Option<i32>, Vec<Diagnostic>)>,
     /// Did the client ever name a folder?
     has_folders: bool,
-    /// Was it said that a file lies in none?
+    /// Was it said that a file is in none?
     lone_told: bool,
 }
 
@@ -250,13 +250,13 @@ fn cancelled(message: &Incoming) -> Option<String> {
     }
 }
 
-/// The files as they stand now: nothing that an earlier look remembers holds any more.
+/// The files as they are now: nothing that an earlier look remembers holds any more.
 fn host() -> Result<TreeHost, HostError> {
     TreeHost::live()
 }
 
-/// A line for whoever reads the editor's log, of what cannot be told in the protocol. A reader that is
-/// gone is no error.
+/// A line for whoever reads the editor's log, of what cannot be told in the protocol. A reader that
+/// is gone is not an error.
 fn log(text: &str) {
     let _ = writeln!(std::io::stderr(), "deploy-doctor lsp: {text}");
 }

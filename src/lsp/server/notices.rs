@@ -30,7 +30,7 @@ impl Server<'_> {
         Some(())
     }
 
-    /// A file that lies in no folder: where the client named none at all, the repository round it is
+    /// A file that is in no folder: where the client named none at all, the repository around it is
     /// one.
     fn lone(&mut self, path: &Path) {
         let repository = || {
@@ -79,7 +79,7 @@ impl Server<'_> {
 
     pub(super) fn watched(&mut self, params: &Value) -> Option<()> {
         for change in params["changes"].as_array()? {
-            // What git writes for itself is no file of the deployment.
+            // What git writes for itself is not a file of the deployment.
             let path = uri::path(&Uri(change["uri"].as_str()?.to_owned()));
             if let Some(path) = path.filter(|path| !path.iter().any(|part| part == ".git")) {
                 self.touched(&path);
@@ -114,7 +114,7 @@ impl Server<'_> {
     /// What a file's change makes out of date.
     fn touched(&mut self, path: &Path) {
         let real = self.documents.get(path).map(|document| document.real.clone());
-        // The file of settings may lie above the folder.
+        // The settings file may be above the folder.
         let of_all = path.file_name().is_some_and(|name| name == config::NAME);
         for folder in &mut self.folders {
             let holds = |path: &Path| folder.holds(path);
@@ -123,7 +123,7 @@ impl Server<'_> {
     }
 
     /// The same for an open text that says something else now. Where nobody asked for it, nothing
-    /// hangs on that: whoever writes prose in a large repository is not to wait for checks of it.
+    /// depends on that: whoever writes prose in a large repository is not to wait for checks of it.
     fn retold(&mut self, path: &Path) {
         let before: Vec<bool> = self.folders.iter().map(|folder| folder.changed).collect();
         self.touched(path);

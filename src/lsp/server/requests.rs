@@ -47,7 +47,7 @@ impl Server<'_> {
 
     pub(super) fn resolve(&mut self, params: &Value) -> Result<Value, (ErrorCode, String)> {
         self.settle();
-        // What else stands in it is the client's own, and goes back as it came.
+        // What else is in it is the client's own, and goes back as it came.
         let mut action = params.clone();
         let told = action.as_object_mut().ok_or_else(not_understood)?;
         let Some(data) = told.get("data") else { return Ok(action) };

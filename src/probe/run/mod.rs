@@ -153,7 +153,7 @@ impl Run {
         }
         while let Some((slot, number)) = self.deadlines.over(now) {
             if self.is(slot, number) {
-                // The answer may lie there unread: then the prober was late, not the site.
+                // The answer may be there unread: then the prober was late, not the site.
                 self.go_on(slot);
             }
             if self.is(slot, number) {

@@ -17,7 +17,7 @@ use crate::rule::{Finding, Severity};
 use crate::source::show;
 
 const STYLE: &str = include_str!("page.css");
-/// The page itself says that it loads nothing, whatever stands in it.
+/// The page itself says that it loads nothing, whatever is in it.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 
 /// The whole page.

@@ -175,7 +175,7 @@ fn wrapped(text: &str) -> Vec<String> {
     let mut lines = Vec::new();
     let mut rest = letters.as_slice();
     while rest.len() > LINE && lines.len() + 1 < LINES {
-        // After a blank or a `/`, where there is one in the line's second half.
+        // After a space or a `/`, where there is one in the line's second half.
         let fits = rest.iter().take(LINE).rposition(|c| matches!(c, ' ' | '/'));
         let at = fits.filter(|at| *at >= LINE / 2).map_or(LINE, |at| at + 1);
         let (line, more) = rest.split_at(at);

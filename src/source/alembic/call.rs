@@ -75,7 +75,7 @@ pub(super) fn operation(
 ) -> Vec<Operation> {
     let arguments = Arguments::new(call, names);
     let in_batch = batch.is_some();
-    // Where the table stands among the arguments of `op.…`, and the column or name.
+    // Where the table is among the arguments of `op.…`, and the column or name.
     let table_at = |at: usize, keyword: &str| match &batch {
         Some(table) => table.clone(),
         None => arguments.text(at, keyword),

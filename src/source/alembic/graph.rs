@@ -160,7 +160,7 @@ impl Revisions {
 
     /// What has to be applied to come from the database's revision to the heads, in the order in
     /// which it can be applied. `from` is what `flask db current` prints: `""` or `base` for an
-    /// empty database, several separated by blanks or commas for several branches.
+    /// empty database, several separated by spaces or commas for several branches.
     pub fn pending(&self, from: &str) -> Result<Vec<&str>, Unknown> {
         self.sound()?;
         let mut applied_heads = Vec::new();
@@ -235,7 +235,7 @@ impl Revisions {
         }
     }
 
-    /// Alembic itself could answer: every parent is there, and nothing goes round in a circle.
+    /// Alembic itself could answer: every parent is there, and nothing forms a cycle.
     fn sound(&self) -> Result<(), Unknown> {
         self.understood()?;
         if let Some((revision, parent)) = self.missing_parents()?.first() {

@@ -124,7 +124,7 @@ fn take(
     }
 }
 
-/// Several places: by the separator that is set, or else by blanks and commas, as Alembic does.
+/// Several places: by the separator that is set, or else by spaces and commas, as Alembic does.
 fn split(value: &str, separator: Option<&str>) -> Vec<String> {
     let parts: Vec<&str> = match separator {
         Some("os" | ":") => value.split(':').collect(),

@@ -63,7 +63,7 @@ pub struct Revisions {
 }
 
 /// Reads a `versions` directory. As Alembic does, files that are not named `*.py` and those that
-/// begin with `__init__` or `.#` are passed over.
+/// begin with `__init__` or `.#` are ignored.
 pub fn read(sources: &Sources<'_>, versions_dir: &Path) -> Result<Revisions, HostError> {
     let mut revisions = Revisions::default();
     let mut files = Vec::new();

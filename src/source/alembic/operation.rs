@@ -13,7 +13,7 @@ pub struct Operation {
     pub column: Option<String>,
     /// The call.
     pub span: Span,
-    /// Whether code of the release before fails once this is applied.
+    /// Whether code of the previous release fails once this is applied.
     pub breaks: Breaks,
     /// Whether it keeps others from a table for long on PostgreSQL.
     pub locks: Locks,
@@ -86,7 +86,7 @@ pub enum Kind {
     Other,
 }
 
-/// Does code of the release before fail?
+/// Does code of the previous release fail?
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Breaks {
     /// It does.

@@ -18,7 +18,7 @@ use crate::source::{SourceFile, Span, Spanned};
 const SIZE_LIMIT: usize = 4 << 20;
 /// The deepest nesting of brackets, as CPython's tokenizer allows it.
 const BRACKET_LIMIT: usize = 200;
-/// The most operators of one statement that may stand inside each other.
+/// The most operators of one statement that may be inside each other.
 const OPERATOR_LIMIT: usize = 4000;
 /// The deepest indentation, as CPython's tokenizer allows it.
 const INDENT_LIMIT: usize = 100;

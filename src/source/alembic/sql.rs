@@ -172,7 +172,7 @@ fn statement(tokens: &[Token], place: Span, autocommit: bool) -> Vec<Operation> 
     if reader.take(&["CREATE", "TABLE"]) {
         let tentative = reader.take(&["IF", "NOT", "EXISTS"]);
         let table = reader.name();
-        // A table that may be there already is no new one.
+        // A table that may be there already is not a new one.
         let kind = if tentative { Kind::Other } else { Kind::CreateTable };
         return vec![new(kind).on(table, None)];
     }

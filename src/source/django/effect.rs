@@ -50,7 +50,7 @@ struct Model {
     fields: HashMap<String, Field>,
 }
 
-/// Where a step stands.
+/// Where a step is.
 #[derive(Clone, Copy)]
 struct StepPlace<'a> {
     app: &'a str,

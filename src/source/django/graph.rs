@@ -30,11 +30,11 @@ pub enum App {
         /// Their names, and those that they replace.
         names: HashSet<String>,
     },
-    /// The project's own, with migrations in a directory that is no package: Django sees none.
+    /// The project's own, with migrations in a directory that is not a package: Django sees none.
     NoPackage {
         /// The directory.
         directory: PathBuf,
-        /// How many files lie there, none of which is seen.
+        /// How many files are there, none of which is seen.
         files: usize,
         /// Where the first of them begins.
         first: Span,
@@ -78,11 +78,11 @@ pub struct Missing<'p> {
     pub span: Span,
     /// Is the whole application none of INSTALLED_APPS?
     pub no_such_app: bool,
-    /// Does it stand in `run_before`?
+    /// Is it in `run_before`?
     pub before: bool,
 }
 
-/// Migrations that follow each other in a circle, each the one before it.
+/// Migrations that depend on each other in a cycle; each depends on the one before it.
 pub type Cycle<'p> = Vec<(&'p str, &'p Migration)>;
 
 /// What is not applied.
@@ -247,7 +247,7 @@ impl Project {
             App::Unmigrated if vague => Holds::Yes,
             // An application without migrations has none of this name either.
             App::Unmigrated => Holds::No,
-            // Of the same application, Django passes over the first and looks for the other by name.
+            // Of the same application, Django ignores the first and looks for the other by name.
             App::Own { .. } if vague && key.app == from => {
                 if key.name == "__first__" {
                     Holds::Yes
@@ -489,7 +489,7 @@ impl<'p> Nodes<'p> {
                 "__first__" if key.app != node.app => {
                     first.get(key.app.as_str()).map(|at| (*at, false))
                 }
-                // Which one is the latest hangs on the rest of the graph.
+                // Which one is the latest depends on the rest of the graph.
                 "__first__" | "__latest__" => None,
                 _ => {
                     let there = self.id(key).map(|at| (at, false));
@@ -564,7 +564,7 @@ impl<'p> Nodes<'p> {
         };
         let dropped = |at: usize| self.replaces.contains_key(&at) && !standing.contains(&at);
         let used: Vec<bool> = (0..count).map(|at| place(at) == at && !dropped(at)).collect();
-        // A squashed migration that does not stand: the last ones of those that it replaces.
+        // A squashed migration that is not: the last ones of those that it replaces.
         let mut last: HashMap<usize, Vec<usize>> = HashMap::new();
         for (at, replaced) in self.replaces.iter().filter(|(at, _)| !standing.contains(at)) {
             let inside: HashSet<usize> = replaced.iter().copied().collect();
@@ -629,7 +629,7 @@ impl ModeGraph {
         leaves
     }
 
-    /// In an order in which each comes after what it follows, and what stands in or behind a circle.
+    /// In an order in which each comes after what it follows, and what is in or behind a circle.
     fn sorted(&self) -> (Vec<usize>, HashSet<usize>) {
         let mut children: HashMap<usize, Vec<usize>> = HashMap::new();
         let mut waiting: HashMap<usize, usize> = HashMap::new();

@@ -84,7 +84,7 @@ pub enum FileKind {
 
 /// The name of a migration whose file is called so, as Django finds them (`pkgutil.iter_modules`):
 /// any module of the package whose name does not begin with `_` or `~`. The flag says whether it is
-/// source; bytecode that lies beside no source is loaded too.
+/// source; bytecode that is next to no source is loaded too.
 pub fn named(file: &str) -> Option<(&str, bool)> {
     let (stem, source) = match file.strip_suffix(".py") {
         Some(stem) => (stem, true),

@@ -80,7 +80,7 @@ pub(super) fn read(module: &Module, expression: &Expr) -> Step {
     step(module, expression, &mut depth)
 }
 
-/// How deep operations stand inside each other.
+/// How deep operations are inside each other.
 const DEPTH: usize = 10;
 
 fn step(module: &Module, expression: &Expr, depth: &mut usize) -> Step {

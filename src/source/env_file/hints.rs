@@ -10,7 +10,7 @@ const LONGEST_NAME: usize = 64;
 #[derive(Default)]
 pub(super) struct Expansions {
     pub(super) found: Vec<Expansion>,
-    /// What lies before this was looked at.
+    /// What is before this was looked at.
     seen: usize,
     /// Up to here there is no `}`, `)` or backtick on the line: looked for once, not every time.
     without: [usize; 3],
@@ -116,7 +116,7 @@ pub(super) fn why_ignored(key: &[u8], start: usize, equals: bool) -> (IgnoredKin
     if trimmed.starts_with(b"=") {
         return (IgnoredKind::EmptyName, None);
     }
-    // Not the `:` of a URL, which stands there where a value of several lines lost its quotes.
+    // Not the `:` of a URL, which is there where a value of several lines lost its quotes.
     if let Some(colon) = trimmed.iter().position(|byte| *byte == b':')
         && trimmed.get(colon + 1) != Some(&b'/')
         && let Some(name) = valid(trimmed.get(..colon).unwrap_or_default().trim_ascii_end())
@@ -141,8 +141,8 @@ fn presentable(name: &[u8]) -> Option<String> {
     shown.then(|| String::from_utf8_lossy(name).into_owned())
 }
 
-/// Whether a `=` is the end of base64, which is padded with `=` or `==`: what stands before it is
-/// then a part of a key and no name to show.
+/// Whether a `=` is the end of base64, which is padded with `=` or `==`: what is before it is then
+/// a part of a key and no name to show.
 pub(super) fn is_padding(key: &[u8], value: &[u8]) -> bool {
     let mixed = key.iter().any(u8::is_ascii_lowercase) && key.iter().any(u8::is_ascii_uppercase);
     value == b"=" || (value.is_empty() && mixed && key.len() >= 16)

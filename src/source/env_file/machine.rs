@@ -22,7 +22,7 @@ pub(super) enum State {
 #[derive(Default)]
 pub(super) struct Draft {
     pub(super) value: Vec<u8>,
-    /// From here on the value holds nothing but blanks, which go if the line ends here.
+    /// From here on the value contains nothing but spaces, which go if the line ends here.
     pub(super) blank_from: Option<usize>,
     /// Where the value as written starts, once something of it was seen.
     pub(super) start: Option<usize>,
@@ -45,10 +45,10 @@ pub(super) struct Machine<'f> {
     pub(super) bytes: &'f [u8],
     pub(super) continue_comments: bool,
     pub(super) state: State,
-    /// Where the physical line starts on which the key stands.
+    /// Where the physical line starts on which the key is.
     pub(super) line_start: usize,
     pub(super) key_start: usize,
-    /// After the last byte of the key that is no blank.
+    /// After the last byte of the key that is not a space.
     pub(super) key_end: usize,
     pub(super) equals: usize,
     pub(super) draft: Draft,

@@ -71,14 +71,14 @@ pub enum ExpansionKind {
     Tilde,
 }
 
-/// A text in a value that a shell would expand. systemd hands it to the process as it stands.
+/// A text in a value that a shell would expand. systemd hands it to the process as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Expansion {
     /// What it looks like.
     pub kind: ExpansionKind,
-    /// Where it stands.
+    /// Where it is.
     pub span: Span,
-    /// Whether it stands in single quotes, where a shell would leave it alone too.
+    /// Whether it is in single quotes, where a shell would leave it alone too.
     pub single_quoted: bool,
 }
 
@@ -89,8 +89,8 @@ pub struct EnvAssignment {
     pub name: Spanned<String>,
     /// What the process gets.
     pub value: Secret,
-    /// The value as written, with its quotes and continuations and without blanks around it. Where
-    /// nothing is written it is empty and stands just after the `=`.
+    /// The value as written, with its quotes and continuations and without spaces around it. Where
+    /// nothing is written it is empty and is just after the `=`.
     pub value_span: Span,
     /// The whole logical line, without its end of line.
     pub span: Span,
@@ -121,7 +121,7 @@ pub struct EnvAssignment {
 
 impl EnvAssignment {
     /// Is a quote missing? It is never closed; or it is closed by the one that was to open a later
-    /// value, so that text follows the closing quote and what looks like assignments lies inside.
+    /// value, so that text follows the closing quote and what looks like assignments is inside.
     pub fn is_unbalanced(&self) -> bool {
         self.open_quote.is_some() || (self.quoting == Quoting::Mixed && !self.swallowed.is_empty())
     }
@@ -129,7 +129,7 @@ impl EnvAssignment {
     /// The backslashes that join lines which look like assignments of their own to this one; none
     /// in quotes.
     pub fn joining(&self) -> Vec<Span> {
-        // Both stand in the order of the file.
+        // Both are in the order of the file.
         let before = |name: &Spanned<String>| {
             let above = self.continuations.partition_point(|end| end.end <= name.span.start);
             let end = self.continuations.get(above.checked_sub(1)?)?;
@@ -172,7 +172,7 @@ pub struct Ignored {
     pub kind: IgnoredKind,
     /// The name that was meant. Absent where the text may be a part of a secret (a line of a key).
     pub name: Option<String>,
-    /// All that stands before the `=`, or the whole text where there is none.
+    /// All that is before the `=`, or the whole text where there is none.
     pub name_span: Span,
     /// The whole logical line, without its end of line.
     pub span: Span,

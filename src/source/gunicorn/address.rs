@@ -36,7 +36,7 @@ pub struct AddressFault {
 pub fn parse_address(text: &str) -> Result<BindAddress, AddressFault> {
     const DEFAULT_PORT: &str = "8000";
     let fault = |message: String| Err(AddressFault { message });
-    // `re.split(r"unix:(//)?", text)[-1]`: what stands behind the last `unix:`.
+    // `re.split(r"unix:(//)?", text)[-1]`: what is behind the last `unix:`.
     if text.starts_with("unix:") {
         let rest = text.rsplit("unix:").next().unwrap_or_default();
         return Ok(BindAddress::Unix(rest.strip_prefix("//").unwrap_or(rest).to_owned()));

@@ -11,9 +11,9 @@ use super::value::{Base, integer};
 /// One word of a command line.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ArgumentWord {
-    /// The word, expanded; where `unknown` is set, as it stands in the file.
+    /// The word, expanded; where `unknown` is set, as it is in the file.
     pub text: Text,
-    /// Where it stands.
+    /// Where it is.
     pub span: Span,
     /// An environment variable's value is in it: it must not be shown.
     pub secret: bool,
@@ -34,7 +34,7 @@ impl ArgumentWord {
         self.unknown.is_none().then(|| self.text.as_str())
     }
 
-    /// The part of the word that is certain: all of it, or what stands before the first sign of a
+    /// The part of the word that is certain: all of it, or what is before the first sign of a
     /// variable or placeholder.
     pub fn certain(&self) -> &str {
         let text = self.text.as_str();
@@ -64,9 +64,9 @@ pub struct Argument {
     pub value: Result<ArgumentValue, String>,
     /// The flag as it was written.
     pub flag: String,
-    /// Where the flag stands, its value included.
+    /// Where the flag is, its value included.
     pub span: Span,
-    /// Where the value stands; the flag itself for a switch.
+    /// Where the value is; the flag itself for a switch.
     pub value_span: Span,
     /// The value must not be shown.
     pub secret: bool,
@@ -159,7 +159,7 @@ pub struct ArgumentFault {
     pub span: Span,
 }
 
-/// A command line, taken apart.
+/// A command line, parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Arguments {
     /// What is set, in order.

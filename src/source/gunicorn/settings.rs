@@ -29,12 +29,12 @@ impl Setting {
     }
 }
 
-/// How a version stands to those that were looked at.
+/// How a version is to those that were looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Coverage {
     /// It is one of them.
     Known,
-    /// It lies between two of them; the older one's settings are taken.
+    /// It is between two of them; the older one's settings are taken.
     Between,
     /// Newer than the newest of them, whose settings are taken.
     Newer,
@@ -55,7 +55,7 @@ pub struct SettingTable {
 
 impl SettingTable {
     /// The settings of a version that was looked at; of one between two of them what both have, and
-    /// beside the oldest and the newest theirs.
+    /// besides the oldest and the newest theirs.
     pub fn for_version(version: &Version) -> Self {
         let (mut index, mut coverage) = (0, Coverage::Older);
         for (at, known) in VERSIONS.iter().enumerate() {
@@ -128,7 +128,7 @@ impl SettingTable {
         Self { settings, sometimes, coverage: Coverage::AnyVersion }
     }
 
-    /// How the version stands to those that were looked at.
+    /// How the version is to those that were looked at.
     pub fn coverage(&self) -> Coverage {
         self.coverage
     }

@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
-/// A word, and the bytes of the text that it stands in with its quotes and backslashes.
+/// A word, and the bytes of the text that it is in with its quotes and backslashes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShellWord {
     /// What Python hands out.
     pub value: String,
-    /// Where it stands.
+    /// Where it is.
     pub range: Range<usize>,
 }
 

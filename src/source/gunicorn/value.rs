@@ -271,7 +271,7 @@ pub fn integer(text: &str, base: Base) -> Option<Option<i64>> {
         (Base::Any | Base::Auto, Some("0b")) => (2, lower.get(2..)?),
         _ => (10, lower.as_str()),
     };
-    // One underscore may stand after a prefix and between digits.
+    // One underscore may be after a prefix and between digits.
     let digits = if radix == 10 { digits } else { digits.strip_prefix('_').unwrap_or(digits) };
     let valid =
         digits.split('_').all(|part| !part.is_empty() && part.chars().all(|c| c.is_digit(radix)));

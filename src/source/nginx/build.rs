@@ -82,7 +82,7 @@ fn build(config: Config) -> Model {
 
 struct BuildWalk {
     scopes: Vec<Scope>,
-    /// The server thought round bare locations, for each file of a fragment.
+    /// The server thought around bare locations, for each file of a fragment.
     implicit: HashMap<u32, ServerId>,
     passes: Vec<(DirectiveId, Scope)>,
     user: Option<crate::source::Spanned<Vec<crate::source::Spanned<String>>>>,

@@ -32,7 +32,7 @@ pub(super) fn check(model: &mut Model, scopes: &[Scope]) {
 fn resolving(model: &Model, faults: &mut Vec<Fault>) {
     let config = &model.config;
     let whole = config.is_whole();
-    // Looked for once in each `http`: an upstream is one of thousands that stand in it.
+    // Looked for once in each `http`: an upstream is one of thousands that are in it.
     let mut resolvers: HashMap<DirectiveId, bool> = HashMap::new();
     for upstream in model.upstreams.iter().filter(|_| whole) {
         let http = config.get(upstream.directive).and_then(|block| block.parent());

@@ -255,8 +255,8 @@ fn by_regex(
 
 /// A PCRE pattern, where it means the same to us: bytes, not characters; nothing else is taken.
 pub(super) fn compile(pattern: &str, case_insensitive: bool) -> Option<Regex> {
-    // PCRE has named groups as `(?'x'…)` too, and its `$` also stands before a last line feed,
-    // which no URI ends with.
+    // PCRE has named groups as `(?'x'…)` too, and its `$` also is before a last line feed, which no
+    // URI ends with.
     RegexBuilder::new(pattern)
         .unicode(false)
         .case_insensitive(case_insensitive)

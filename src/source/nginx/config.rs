@@ -20,11 +20,11 @@ pub struct DirectiveId(pub u32);
 pub enum Context {
     /// A whole configuration, from `nginx.conf` on.
     Main,
-    /// Parts of one: `server`, `upstream` or `location` blocks without the `http` round them.
+    /// Parts of one: `server`, `upstream` or `location` blocks without the `http` around them.
     Fragment,
 }
 
-/// Something that was not read, which is no fault of the configuration.
+/// Something that was not read, which is not a fault of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotRead {
     /// The `include` that asks for it.
@@ -65,7 +65,7 @@ pub(super) struct Inclusion {
     pub directive: u32,
     /// The file's tree.
     pub tree: u32,
-    /// Does it stand, by itself or through includes, outside a whole configuration?
+    /// Is it, directly or through includes, outside a whole configuration?
     pub fragment: bool,
 }
 
@@ -203,7 +203,7 @@ impl<'c> DirectiveRef<'c> {
         self.words().next().map_or(Cow::Borrowed(&[]), |word| word.value())
     }
 
-    /// Where the first word stands.
+    /// Where the first word is.
     pub fn name_span(&self) -> Span {
         self.words().next().map_or_else(|| self.span(), |word| word.span())
     }
@@ -230,7 +230,7 @@ impl<'c> DirectiveRef<'c> {
         Span { file: self.tree.file.id, start: self.span().start, end: last.end }
     }
 
-    /// What stands between its braces.
+    /// What is between its braces.
     pub fn body(&self) -> Body {
         self.directive.body
     }
@@ -250,7 +250,7 @@ impl<'c> DirectiveRef<'c> {
         self.directive.data
     }
 
-    /// The block it stands in; across files, where it was included.
+    /// The block it is in; across files, where it was included.
     pub fn parent(&self) -> Option<DirectiveRef<'c>> {
         (self.node.parent != NONE).then(|| self.config.get(DirectiveId(self.node.parent))).flatten()
     }
@@ -317,7 +317,7 @@ impl<'c> WordRef<'c> {
         }
     }
 
-    /// Where it stands, quotes included.
+    /// Where it is, quotes included.
     pub fn span(&self) -> Span {
         Span { file: self.tree.file.id, start: self.word.start, end: self.word.end }
     }

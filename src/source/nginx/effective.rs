@@ -81,7 +81,7 @@ pub fn inheritance(name: &str) -> Inheritance {
 pub struct Effective {
     /// The directives that hold, in file order.
     pub directives: Vec<DirectiveId>,
-    /// The block they stand in; none for `http` of a fragment, and where nothing sets it.
+    /// The block they are in; none for `http` of a fragment, and where nothing sets it.
     pub level: Option<DirectiveId>,
     /// Those of the next level above that set any, which would hold were there none nearer.
     pub lost: Vec<DirectiveId>,
@@ -113,7 +113,7 @@ impl Model {
             }
             let mut here = self.named_in(level.block, name);
             if level.block.is_none() {
-                // Of several fragments it is not known whether one is round the other.
+                // Of several fragments it is not known whether one is around the other.
                 let count = here.len();
                 here.retain(|id| entry.is_none() || self.config.entry_of(*id) == entry);
                 found.incomplete |= found.directives.is_empty() && here.len() < count;
@@ -147,7 +147,7 @@ impl Model {
     }
 
     /// What a location hands requests to: its own, or for `if` and `limit_except` that of the
-    /// location round it.
+    /// location around it.
     pub fn effective_passes(&self, location: LocationId) -> &[Pass] {
         let mut at = self.location(location);
         while let Some(here) = at {
@@ -160,7 +160,7 @@ impl Model {
         &[]
     }
 
-    /// The directives of one name that stand in a block, in file order; without a block, those
+    /// The directives of one name that are in a block, in file order; without a block, those
     /// outside every block.
     pub fn named_in(&self, block: Option<DirectiveId>, name: &str) -> Vec<DirectiveId> {
         let block = block.map_or(u32::MAX, |block| block.0);
@@ -179,7 +179,7 @@ impl Model {
         self.unread.contains(&block)
     }
 
-    /// The blocks round a place, the innermost first.
+    /// The blocks around a place, the innermost first.
     fn levels(&self, place: Place) -> Vec<Level> {
         let mut levels = Vec::new();
         let mut inner = false;

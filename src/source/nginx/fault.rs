@@ -35,9 +35,9 @@ impl Fault {
 pub enum FaultKind {
     /// The file ends inside a directive or a block.
     UnexpectedEnd,
-    /// A `;`, `{` or `}` where none may stand.
+    /// A `;`, `{` or `}` where none may be.
     UnexpectedCharacter,
-    /// Something other than a blank, `;`, `{` or `)` right after a closing quote.
+    /// Something other than a space, `;`, `{` or `)` right after a closing quote.
     AfterQuote,
     /// The file ends inside quotes.
     UnterminatedQuote,
@@ -57,7 +57,7 @@ pub enum FaultKind {
     TooLarge,
     /// A name that no module has and that is next to one that nginx has.
     UnknownDirective,
-    /// A directive that may not stand in this block.
+    /// A directive that may not be in this block.
     NotAllowedHere,
     /// Too many or too few arguments.
     ArgumentCount,
@@ -73,7 +73,7 @@ pub enum FaultKind {
     InvalidParameter,
     /// A flag that is neither `on` nor `off`.
     InvalidValue,
-    /// A directive that may stand only once in its block.
+    /// A directive that may be only once in its block.
     DuplicateDirective,
     /// Two upstream groups of one name.
     DuplicateUpstream,
@@ -110,7 +110,7 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
-    /// Does the file end for nginx where it stands, so that the rest is not known?
+    /// Does the file end for nginx where it is, so that the rest is not known?
     pub fn is_syntax(self) -> bool {
         matches!(
             self,

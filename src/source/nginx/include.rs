@@ -19,8 +19,8 @@ pub(super) enum Included {
     NotRead(HostError),
 }
 
-/// The files of an `include`, in nginx's order. A relative path counts from `prefix`, the
-/// directory of the main file, whichever file the `include` stands in.
+/// The files of an `include`, in nginx's order. A relative path counts from `prefix`, the directory
+/// of the main file, whichever file the `include` is in.
 pub(super) fn resolve(sources: &Sources<'_>, prefix: &Path, argument: &[u8]) -> Vec<Included> {
     let path = prefix.join(OsStr::from_bytes(argument));
     if !argument.iter().any(|byte| matches!(byte, b'*' | b'?' | b'[')) {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::version::Version;
 use crate::host::Host;
 
-/// Where nginx's program lies; the first is the one of the distributions.
+/// Where nginx's program is; the first is the one of the distributions.
 const PROGRAMS: [&str; 4] =
     ["/usr/sbin/nginx", "/usr/bin/nginx", "/usr/local/sbin/nginx", "/usr/local/nginx/sbin/nginx"];
 /// nginx is about 1.5 MB, with everything linked into it some 20.
@@ -93,7 +93,7 @@ fn stanzas<'a>(bytes: &'a [u8], line: &'a [u8]) -> impl Iterator<Item = String> 
     })
 }
 
-/// Where the stanza round a line begins.
+/// Where the stanza around a line begins.
 fn positions_back(bytes: &[u8], at: usize) -> usize {
     let before = bytes.get(..at).unwrap_or_default();
     before.windows(2).rposition(|pair| pair == b"\n\n").map_or(0, |found| found + 2)
@@ -124,7 +124,7 @@ fn in_pacman(host: &dyn Host) -> Option<(Version, PathBuf)> {
     })
 }
 
-/// Everywhere that a text stands.
+/// Everywhere that a text is.
 fn positions<'a>(bytes: &'a [u8], text: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
     memchr::memmem::find_iter(bytes, text)
 }

@@ -173,7 +173,7 @@ const FAMILIES: &[&str] = &[
     "geoip2_",
 ];
 
-/// Of the families, what is written most, so that a slip in it is seen.
+/// Of the families, what is written most, so that a typo in it is seen.
 pub(super) const OF_FAMILIES: &[&str] = &[
     "http_authorization",
     "http_connection",
@@ -190,10 +190,10 @@ pub(super) const OF_FAMILIES: &[&str] = &[
     "http_x_request_id",
 ];
 
-/// The newest nginx whose variables were held against the list above.
+/// The newest nginx whose variables were compared with the list above.
 pub(super) const NEWEST: Version = Version(1, 30, u32::MAX);
 
-/// nginx's own modules that are loaded, and not built in: what they bring stands above.
+/// nginx's own modules that are loaded, and not built in: what they bring is above.
 pub(super) const OWN_MODULES: [&str; 7] = [
     "ngx_http_geoip_module.so",
     "ngx_http_image_filter_module.so",

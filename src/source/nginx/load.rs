@@ -23,8 +23,8 @@ const DEPTH_LIMIT: usize = 512;
 /// The most inclusions.
 const INCLUSION_LIMIT: usize = 100_000;
 
-/// Reads a whole configuration. `prefix` is the directory that relative includes count from:
-/// the one in which nginx's main file lies.
+/// Reads a whole configuration. `prefix` is the directory that relative includes count from: the
+/// one in which nginx's main file is.
 pub fn load(sources: &Sources<'_>, entry: &Path, prefix: &Path) -> Result<Config, HostError> {
     let mut loader = Loader::new(sources, prefix, false);
     let file = sources.load(entry)?;

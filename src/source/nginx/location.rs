@@ -19,7 +19,7 @@ pub struct Location {
     pub directive: DirectiveId,
     /// The server it is in.
     pub server: ServerId,
-    /// The location round it.
+    /// The location around it.
     pub parent: Option<LocationId>,
     /// The locations right inside it, in file order.
     pub children: Vec<LocationId>,

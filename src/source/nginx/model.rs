@@ -30,7 +30,7 @@ pub struct Model {
     pub variables: Variables,
     /// What nginx would refuse or warn of: syntax, includes and meaning.
     pub faults: Vec<Fault>,
-    /// The directives without a block of their own: the block round each, a hash of its name and
+    /// The directives without a block of their own: the block around each, a hash of its name and
     /// its number, sorted, so that those of one name in a block of many are found at once.
     pub(super) simple: Vec<(u32, u32, u32)>,
     /// The blocks with an include that was not read; none for the top of a file.
@@ -67,7 +67,7 @@ impl Model {
             .find(|location| location.kind == LocationKind::Named && location.pattern.value == name)
     }
 
-    /// The locations round one, the innermost first, itself not among them.
+    /// The locations around one, the innermost first, itself not among them.
     pub fn ancestors(&self, id: LocationId) -> impl Iterator<Item = &Location> {
         let mut at = self.location(id).and_then(|location| location.parent);
         std::iter::from_fn(move || {
@@ -77,7 +77,7 @@ impl Model {
         })
     }
 
-    /// The values that a text with variables can have where it stands in a location.
+    /// The values that a text with variables can have where it is in a location.
     pub fn expand(&self, text: &str, server: ServerId, location: Option<LocationId>) -> Expansion {
         if !has_variable(text) {
             return Expansion { values: vec![(text.to_owned(), Vec::new())], complete: true };
@@ -97,8 +97,8 @@ pub(super) fn name_hash(name: &[u8]) -> u32 {
     name.iter().fold(0x811c_9dc5, step)
 }
 
-/// A `set` is certain to have been run where it stands in the server, or in a location round the
-/// text, and not under `if`.
+/// A `set` is certain to have been run where it is in the server, or in a location around the text,
+/// and not under `if`.
 pub(super) fn expand(
     variables: &Variables,
     locations: &[Location],

@@ -25,12 +25,12 @@ fn used_from(directive: &[u8]) -> Option<usize> {
 
 /// Shorter names are near to too many others.
 const SHORTEST: usize = 4;
-/// How many different unknown names are compared; a file with more has none that is a slip.
+/// How many different unknown names are compared; a file with more has none that is a typo.
 const LIMIT: usize = 500;
 
 pub(super) fn check(config: &Config, scopes: &[Scope], faults: &mut Vec<Fault>) {
     let whole = config.is_whole();
-    // `stream` and what modules of others have beside `http` have names of their own.
+    // `stream` and what modules of others have next to `http` have names of their own.
     let of_http: Vec<DirectiveRef<'_>> = config
         .directives()
         .filter(|directive| {
@@ -84,7 +84,7 @@ fn source_of_variables(config: &Config, scopes: &[Scope], whole: bool) -> Variab
 }
 
 /// `unknown "x" variable`. Modules of others bring variables, and files that were not read define
-/// some: where there may be such, only what is a slip away from one that is known is told.
+/// some: where there may be such, only what is a typo away from one that is known is told.
 fn variables(
     config: &Config,
     of_http: &[DirectiveRef<'_>],
@@ -92,7 +92,7 @@ fn variables(
     faults: &mut Vec<Fault>,
 ) {
     let mut used: BTreeMap<String, Vec<WordRef<'_>>> = BTreeMap::new();
-    // `$host` stands in every site: a word in which all is known is taken apart once.
+    // `$host` is in every site: a word in which all is known is parsed once.
     let mut fine: HashSet<Cow<'_, [u8]>> = HashSet::new();
     for directive in of_http {
         let Some(first) = used_from(&directive.name()) else { continue };
@@ -194,7 +194,7 @@ enum NamedKind {
 }
 
 /// Zones and formats that are used and nowhere defined. Parts of a configuration may leave that to
-/// others: of them only a slip is told.
+/// others: of them only a typo is told.
 fn defined(of_http: &[DirectiveRef<'_>], whole: bool, faults: &mut Vec<Fault>) {
     let mut known: HashMap<NamedKind, HashSet<String>> = HashMap::new();
     let mut used = Vec::new();

@@ -36,9 +36,9 @@ pub enum Protocol {
 pub struct Pass {
     /// The directive.
     pub directive: DirectiveId,
-    /// Its protocol; `Http` where a variable holds the scheme.
+    /// Its protocol; `Http` where a variable contains the scheme.
     pub protocol: Protocol,
-    /// The URL as it stands.
+    /// The URL as it is.
     pub word: Spanned<String>,
     /// The whole directive, without `;`.
     pub span: Span,
@@ -255,7 +255,7 @@ enum Moment {
     Load,
     /// At the start, where there may be groups that were not read.
     LoadOfPart,
-    /// For a request. A port behind a group's name is no error then: nginx looks for a host.
+    /// For a request. A port behind a group's name is not an error then: nginx looks for a host.
     Request,
 }
 

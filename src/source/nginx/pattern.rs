@@ -42,7 +42,7 @@ fn in_rewrites(config: &Config) -> impl Iterator<Item = WordRef<'_>> {
 /// how it is read.
 fn refused(pattern: &str) -> Option<&'static str> {
     let bytes = pattern.as_bytes();
-    // Verbs and comments; a letter more after `(?` may make blanks and `#` mean something else.
+    // Verbs and comments; a letter more after `(?` may make spaces and `#` mean something else.
     if pattern.contains("(*")
         || pattern.contains("(?#")
         || pattern.contains("\\Q")
@@ -118,7 +118,7 @@ fn class_end(bytes: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// Does an option `x` make blanks and `#` in it mean nothing?
+/// Does an option `x` make spaces and `#` in it mean nothing?
 fn extended(bytes: &[u8]) -> bool {
     bytes.windows(2).enumerate().filter(|(_, pair)| *pair == b"(?").any(|(at, _)| {
         let options = bytes.get(at + 2..).unwrap_or_default();

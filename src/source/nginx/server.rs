@@ -14,7 +14,7 @@ use crate::source::Span;
 pub struct Server {
     /// Its number.
     pub id: ServerId,
-    /// Its block; none for the one thought round a fragment of bare locations.
+    /// Its block; none for the one thought around a fragment of bare locations.
     pub directive: Option<DirectiveId>,
     /// Its name up to the brace; for a fragment, the first directive of it.
     pub span: Span,
@@ -164,7 +164,7 @@ impl Listen {
     }
 }
 
-/// The first version with `quic`, and with `multipath` beside it.
+/// The first version with `quic`, and with `multipath` next to it.
 const QUIC: Version = Version(1, 25, 0);
 const MULTIPATH: Version = Version(1, 29, 7);
 
@@ -220,14 +220,14 @@ fn listen_address(value: &[u8]) -> Result<Vec<Address>, &'static str> {
         let of = |port| Address::Inet { host: Host::Any, port };
         return Ok(ports(value)?.into_iter().map(of).collect());
     }
-    // `8O`: a port with a slip in it is a host that nobody has.
+    // `8O`: a port with a typo in it is a host that nobody has.
     let is_slip = value.len() <= 5
         && value.first().is_some_and(u8::is_ascii_digit)
         && value.iter().all(u8::is_ascii_alphanumeric);
     if is_slip {
         return Err("host not found");
     }
-    // A range only ever stands behind the host, and a host's text may hold a dash too.
+    // A range only ever is behind the host, and a host's text may contain a dash too.
     let tail = value.iter().rposition(|byte| matches!(byte, b':' | b']' | b'/'));
     let range = tail.filter(|at| {
         let rest = value.get(at + 1..).unwrap_or_default();

@@ -23,7 +23,7 @@ pub enum Quote {
     Double,
 }
 
-/// A word of a directive: where it stands, quotes included.
+/// A word of a directive: where it is, quotes included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Word {
     /// The first byte.
@@ -37,7 +37,7 @@ pub struct Word {
 }
 
 impl Word {
-    /// The bytes between the quotes, as they stand in the file.
+    /// The bytes between the quotes, as they are in the file.
     pub fn raw<'a>(&self, source: &'a [u8]) -> &'a [u8] {
         let inset = u32::from(self.quote != Quote::None);
         let start = (self.start + inset) as usize;
@@ -209,7 +209,7 @@ impl<'a> Tokenizer<'a> {
         let source = self.source;
         let mut at = start;
         let mut escaped = false;
-        // At its start a word may hold what would end it later, but nothing reaches here so.
+        // At its start a word may contain what would end it later, but nothing reaches here so.
         while let Some(&byte) = source.get(at) {
             if class(byte) & STOP == 0 {
                 at += 1;
@@ -245,7 +245,7 @@ impl<'a> Tokenizer<'a> {
             self.buffered(start, source.len() - start)?;
             return Err(self.unterminated(start, FaultKind::UnexpectedEnd));
         }
-        // A blank does not let go of the word's start in nginx's buffer; the byte after it does.
+        // A space does not let go of the word's start in nginx's buffer; the byte after it does.
         let held = at + usize::from(class(source[at]) & BLANK != 0);
         self.buffered(start, held - start)?;
         self.at = at;

@@ -14,7 +14,7 @@ use crate::source::{SourceFile, Span};
 /// Stands for "no directive" in an index.
 pub(super) const NONE: u32 = u32::MAX;
 
-/// What stands between a directive's braces.
+/// What is between a directive's braces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Body {
     /// No braces: the directive ends with `;`.
@@ -40,7 +40,7 @@ pub struct Directive {
     pub(super) mark: u32,
     /// The offset behind its `;` or `}`.
     pub(super) end: u32,
-    /// What stands between its braces.
+    /// What is between its braces.
     pub body: Body,
     /// Is it a line of a data block?
     pub data: bool,
@@ -94,7 +94,7 @@ pub enum PieceKind {
     Blank,
     /// Lua source.
     Raw,
-    /// What stands behind a fault.
+    /// What is behind a fault.
     Unread,
 }
 

@@ -139,7 +139,7 @@ impl Upstream {
         self.method = Spanned { value: method, span };
     }
 
-    /// nginx looks at the method set so far: one that stands below the servers passes.
+    /// nginx looks at the method set so far: one that is below the servers passes.
     fn check_backup(&self, peer: &Peer, faults: &mut Vec<Fault>) {
         if peer.backup
             && matches!(self.method.value, Method::IpHash | Method::Hash | Method::Random)
@@ -156,7 +156,7 @@ impl Upstream {
     }
 
     /// Names that are to be looked up while nginx runs: in memory that all workers share, and by a
-    /// resolver. `resolver` says whether one is set where the group stands.
+    /// resolver. `resolver` says whether one is set where the group is.
     pub(super) fn check_resolving(&self, resolver: bool, faults: &mut Vec<Fault>) {
         let name = |peer: &&Peer| {
             matches!(&peer.address, Some(Address::Inet { host: Host::Name(_), .. }))

@@ -73,7 +73,7 @@ pub struct Assignment {
     pub server: ServerId,
     /// The location or `if` it is in.
     pub location: Option<LocationId>,
-    /// The value as it stands.
+    /// The value as it is.
     pub value: Spanned<String>,
 }
 

@@ -8,8 +8,8 @@ use std::fmt;
 pub struct Version(pub u32, pub u32, pub u32);
 
 impl Version {
-    /// Reads three numbers, before them a package's epoch, behind them what a package adds;
-    /// `None` if that is not what stands there.
+    /// Reads three numbers, before them a package's epoch, behind them what a package adds; `None`
+    /// if that is not what is there.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let upstream = text.split_once(':').map_or(text, |(_, rest)| rest);

@@ -40,7 +40,7 @@ impl fmt::Debug for RunningEnvironment {
 }
 
 impl RunningEnvironment {
-    /// Reads `/proc/PID/environ`. Of a name that stands twice the first counts, as for getenv(3).
+    /// Reads `/proc/PID/environ`. Of a name that is twice the first counts, as for getenv(3).
     pub fn read(bytes: &[u8], key: &HashKey) -> Self {
         let mut values = BTreeMap::new();
         for entry in bytes.split(|byte| *byte == 0) {

@@ -55,7 +55,7 @@ pub struct Status {
     pub gid: u32,
     /// The signals that it handles itself, one bit each.
     caught: u64,
-    /// The bytes of memory that no file stands behind (`RssAnon`, from Linux 4.5 on).
+    /// The bytes of memory that no file is behind (`RssAnon`, from Linux 4.5 on).
     pub anonymous: Option<u64>,
 }
 
@@ -73,7 +73,7 @@ pub fn parse_status(bytes: &[u8]) -> Option<Status> {
     Some(Status { uid: status.euid, gid: status.egid, caught: status.sigcgt, anonymous })
 }
 
-/// The words of `/proc/PID/cmdline`. A program that rewrites its title leaves blanks or zeros
+/// The words of `/proc/PID/cmdline`. A program that rewrites its title leaves spaces or zeros
 /// behind it, which are no words.
 pub fn command_line(bytes: &[u8]) -> Vec<String> {
     // Each word ends in a zero; what a new title leaves over is more zeros.

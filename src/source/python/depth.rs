@@ -22,7 +22,7 @@ pub(super) enum Depth {
 
 pub(super) fn check(file: FileId, text: &str) -> Depth {
     let mut lexer = lexer::lex(text, Mode::Module);
-    // How many tokens stand in each open bracket since its last separator, and their sum.
+    // How many tokens are in each open bracket since its last separator, and their sum.
     let mut runs = vec![0_usize];
     let mut sum = 0_usize;
     let mut indents = 0_usize;
@@ -77,7 +77,7 @@ pub(super) fn check(file: FileId, text: &str) -> Depth {
                 }
             }
             TokenKind::Dedent => indents = indents.saturating_sub(1),
-            // Adjacent strings and the pieces of an f-string lie side by side.
+            // Adjacent strings and the pieces of an f-string are side by side.
             TokenKind::String
             | TokenKind::FStringMiddle
             | TokenKind::TStringMiddle

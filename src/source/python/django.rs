@@ -97,7 +97,7 @@ impl Module {
         star: &mut dyn FnMut(&Import) -> Option<Settings>,
     ) -> Settings {
         let mut reader = SettingsReader { module: self, version, star, names: Settings::new() };
-        // Where the stars stand: imports carry the span of their statement.
+        // Where the stars are: imports carry the span of their statement.
         reader.block(self.statements(), true);
         reader.names
     }

@@ -4,7 +4,7 @@ use super::super::{SourceFile, Span};
 use super::SyntaxFault;
 
 pub(super) enum Decoded {
-    /// Text in which every byte stands where it stood in the file.
+    /// Text in which every byte is where it was in the file.
     Text(String),
     /// Python refuses the bytes.
     Refused(SyntaxFault),

@@ -50,7 +50,7 @@ pub enum Reader {
 pub struct VariableUse {
     /// The variable.
     pub name: String,
-    /// Where its name stands.
+    /// Where its name is.
     pub span: Span,
     /// Must it be set?
     pub need: Need,
@@ -78,14 +78,14 @@ pub struct EnvironmentWrite {
     pub kind: WriteKind,
     /// The statement or call that does it.
     pub span: Span,
-    /// It stands in a function, which may never be called.
+    /// It is in a function, which may never be called.
     pub in_function: bool,
 }
 
 /// What a module wants from its environment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EnvironmentUse {
-    /// Every read of a variable whose name stands in the text.
+    /// Every read of a variable whose name is in the text.
     pub variables: Vec<VariableUse>,
     /// Reads whose name is computed.
     pub computed: Vec<Span>,
@@ -466,7 +466,7 @@ fn keyword<'a>(arguments: &'a Arguments, name: &str) -> Option<&'a Expr> {
     found.next().map(|k| &k.value)
 }
 
-/// A default stands at this position or is named; `**options` may hold one.
+/// A default is at this position or is named; `**options` may contain one.
 fn has_default(arguments: &Arguments, position: usize) -> bool {
     arguments.args.len() > position
         || arguments.args.iter().any(Expr::is_starred_expr)

@@ -21,7 +21,7 @@ pub struct FlaskApplication {
     pub statics: Option<FlaskStatics>,
 }
 
-/// Where Flask's static files lie and how they are asked for.
+/// Where Flask's static files are and how they are asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FlaskStatics {
     /// The directory, from that of the module.
@@ -172,7 +172,8 @@ impl Module {
                 if !is_config(&method.value) {
                     return may_configure(call, is_application);
                 }
-                // `app.config.update(DEBUG=True)`; whatever else loads settings may hold anything.
+                // `app.config.update(DEBUG=True)`; whatever else loads settings may contain
+                // anything.
                 let own = call.arguments.keywords.iter().find(|keyword| {
                     keyword.arg.as_ref().is_some_and(|name| name.as_str() == "DEBUG")
                 });
@@ -293,7 +294,7 @@ impl Module {
 }
 
 impl Module {
-    /// The file in `app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite:////…"`, where that stands once and
+    /// The file in `app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite:////…"`, where that is once and
     /// under no condition.
     pub fn sqlite_file(&self) -> Option<Spanned<String>> {
         let mut found = Vec::new();

@@ -32,7 +32,7 @@ pub struct Import {
     pub star: bool,
     /// When it runs.
     pub place: ImportPlace,
-    /// Where it stands.
+    /// Where it is.
     pub span: Span,
 }
 
@@ -150,7 +150,7 @@ impl ImportReader<'_> {
             walk::handles(handler, &["ImportError", "ModuleNotFoundError"]) && !raises(handler)
         });
         let inside = if catches { place.max(ImportPlace::Caught) } else { place };
-        // Anything else in the block may raise what a handler catches, and the rest is passed over.
+        // Anything else in the block may raise what a handler catches, and the rest is ignored.
         let mut sure = inside;
         for statement in &node.body {
             self.statement(statement, sure);

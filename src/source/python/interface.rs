@@ -274,7 +274,7 @@ impl<'a> ImportedNames<'a> {
         if let Some((_, name, interface)) = maker {
             return Some(Made::By(name, *interface));
         }
-        // A factory that was imported, or stands in the module.
+        // A factory that was imported, or is in the module.
         let (module, name) = match origin.rsplit_once('.') {
             Some((module, name)) => (module.to_owned(), name.to_owned()),
             None => (String::new(), origin),

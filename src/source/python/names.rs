@@ -291,7 +291,7 @@ impl NameReader<'_> {
                     _ => DefinitionKind::Other,
                 };
                 for target in &node.targets {
-                    // What several names are given at once is taken apart.
+                    // What several names are given at once is parsed.
                     let whole = matches!(target, Expr::Name(_));
                     let kind = if whole { kind } else { DefinitionKind::Other };
                     self.target(target, BindingState::Defined, kind, scope);

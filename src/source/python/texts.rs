@@ -11,14 +11,14 @@ use crate::source::SourceFile;
 /// The places of strings and comments, in the order of the file.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Texts {
-    /// Strings with their quotes and what stands before these; of those with values in them
-    /// (`f"…"`) the pieces between the values.
+    /// Strings with their quotes and what is before these; of those with values in them (`f"…"`)
+    /// the pieces between the values.
     pub strings: Vec<Range<usize>>,
     /// Comments.
     pub comments: Vec<Range<usize>>,
 }
 
-/// Finds them. Nothing where the file is not read as it stands: another encoding, too deep.
+/// Finds them. Nothing where the file is not read as it is: another encoding, too deep.
 pub fn texts(file: &SourceFile) -> Option<Texts> {
     let encoding::Decoded::Text(text) = encoding::decode(file) else { return None };
     let same = text.as_bytes() == file.bytes;

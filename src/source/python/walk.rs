@@ -98,8 +98,8 @@ pub(super) fn statements<'a>(
     statements_run(block, place, &|_| false, look);
 }
 
-/// The same, where the bodies of some functions of the module run at import, too: what stands behind
-/// a `return` that may be taken runs under a condition.
+/// The same, where the bodies of some functions of the module run at import, too: what is behind a
+/// `return` that may be taken runs under a condition.
 pub(super) fn statements_run<'a>(
     block: &'a [Stmt],
     mut place: Place,

@@ -98,7 +98,7 @@ fn is_of_an_extra(text: &str) -> bool {
     marker.contains("extra") && !marker.contains(" or ")
 }
 
-/// Does a package or module of the distribution's own name stand there? Most have one.
+/// Is there a package or module with the distribution's own name? Most have one.
 fn stands(venv: &Venv, name: &str) -> bool {
     let own = name.replace('-', "_");
     venv.has_entry(&own) || venv.has_entry(&format!("{own}.py"))

@@ -105,7 +105,7 @@ impl<'r> Work<'_, 'r> {
         };
         match self.applies(requirement, &[]) {
             Err(reason) => {
-                // Whatever the marker says: what is there and fits is no cause for doubt.
+                // Whatever the marker says: what is there and fits is not a cause for doubt.
                 match self.look(requirement) {
                     Fit::Fits => self.fits(requirement),
                     _ => self.outcome.unknown.push((need, reason)),
@@ -239,7 +239,7 @@ impl Work<'_, '_> {
             What::Editable(place) => place.expose_str().unwrap_or_default(),
             _ => return false,
         };
-        // What came from metadata stands in no file of its own.
+        // What came from metadata is in no file of its own.
         if place.is_empty() || place.contains(':') || requirement.span.file == NOWHERE {
             return false;
         }
@@ -309,7 +309,7 @@ fn constraints(requirements: &Requirements) -> HashMap<&str, Vec<&Requirement>> 
 }
 
 impl Need<'_> {
-    /// Where the requirement stands that asks for it.
+    /// Where the requirement is that asks for it.
     pub fn span(&self) -> Span {
         self.requirement.span
     }

@@ -8,7 +8,7 @@ use crate::source::{SourceFile, Span};
 pub(super) struct Line {
     /// The text, joined where it was continued.
     pub text: String,
-    /// Where it stands, from its first to its last line.
+    /// Where it is, from its first to its last line.
     pub span: Span,
 }
 
@@ -41,7 +41,7 @@ pub(super) fn lines(file: &SourceFile) -> (Vec<Line>, Vec<Undecodable>) {
     (joined(physical), bad)
 }
 
-/// One line as it stands, without its end, and where.
+/// One line as it is, without its end, and where.
 type Physical = (String, Span);
 
 fn narrow_lines(file: &SourceFile, bad: &mut Vec<Undecodable>) -> Vec<Physical> {
@@ -117,7 +117,7 @@ fn joined(physical: Vec<Physical>) -> Vec<Line> {
     for line in &mut lines {
         let whole = line.text.trim().len();
         let kept = without_comment(&line.text).trim().to_owned();
-        // Where the line stands in the file as it is, its comment is not part of the span.
+        // Where the line is in the file as it is, its comment is not part of the span.
         if (line.span.end - line.span.start) as usize == whole {
             line.span.end = line.span.start + small(kept.len());
         }

@@ -66,7 +66,7 @@ impl Format {
 pub struct Requirement {
     /// The name as PEP 503 normalises it; `None` for a URL or path that does not tell it.
     pub name: Option<String>,
-    /// Where it stands.
+    /// Where it is.
     pub span: Span,
     /// The `-r` and `-c` lines that led to its file, outermost first.
     pub via: Vec<Span>,
@@ -98,7 +98,7 @@ pub enum What {
     Versioned(VersionSpecifiers),
     /// An archive or a repository.
     Url(Secret),
-    /// A file or directory beside the requirements.
+    /// A file or directory next to the requirements.
     Path(String),
     /// `-e`: a directory or a repository whose code is imported in place.
     Editable(Secret),
@@ -143,7 +143,8 @@ pub struct Fault {
     pub message: String,
 }
 
-/// An option line of a `requirements.txt`. Its value is not kept: an index URL holds credentials.
+/// An option line of a `requirements.txt`. Its value is not kept: an index URL contains
+/// credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OptionLine {
     /// The long name, `--index-url`.

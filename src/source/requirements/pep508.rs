@@ -102,7 +102,7 @@ fn names_end_well(text: &str) -> Result<(), String> {
     for (what, name) in
         std::iter::once(("name", name)).chain(extras.split(',').map(|e| ("extra", e)))
     {
-        // What stands behind blanks is not part of the name; the parser says that itself.
+        // What is behind spaces is not part of the name; the parser says that itself.
         let name = name.split_whitespace().next().unwrap_or_default();
         let name = name.split(|c| !letters(c)).next().unwrap_or_default();
         if name.ends_with(['-', '_', '.']) {
@@ -153,7 +153,7 @@ fn name_and_extras(text: &str) -> Result<(String, Vec<String>), String> {
     Ok((normalise(name), extras))
 }
 
-/// `location ; marker`: a URL may hold `;`, so that white space must stand before it.
+/// `location ; marker`: a URL may hold `;`, so that white space must be before it.
 fn split_marker(text: &str) -> (&str, Marker) {
     match text.split_once(" ;").or_else(|| text.split_once("\t;")) {
         Some((location, marker)) => (location.trim_end(), Marker::parse(marker.trim())),

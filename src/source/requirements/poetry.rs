@@ -16,7 +16,7 @@ struct Package<'a, 't> {
     span: Span,
 }
 
-/// Reads the lock, with the project beside it where that is there.
+/// Reads the lock, with the project next to it where that is there.
 pub(super) fn read(
     file: &SourceFile,
     text: &str,

@@ -119,7 +119,7 @@ fn poetry(name: &str, value: &DeValue<'_>, span: Span) -> Result<Option<Requirem
         What::Versioned(parsed.map_err(|_| format!("{} is not a version", redact(version)))?)
     };
     let mut marker = of("markers").map_or_else(Marker::always, Marker::parse);
-    // `python = "^3.8"` beside a version is a condition too; `platform` as well.
+    // `python = "^3.8"` next to a version is a condition too; `platform` as well.
     if let Some(python) = of("python").and_then(specifiers).filter(|text| !text.is_empty()) {
         let text: Vec<String> = python
             .split(',')

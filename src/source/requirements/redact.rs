@@ -1,8 +1,8 @@
 //! Removes credentials from a requirements line before it may be shown.
 
-/// The text without what a URL may hide: of each only the scheme, the host and the last part of
-/// the path are left (a token may stand in the user part, in the path and in the query), and a
-/// `${TOKEN}` is replaced.
+/// The text without what a URL may hide: of each only the scheme, the host and the last part of the
+/// path are left (a token may be in the user part, in the path and in the query), and a `${TOKEN}`
+/// is replaced.
 pub fn redact(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;

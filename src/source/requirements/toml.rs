@@ -51,7 +51,7 @@ pub(super) fn strings(table: &DeTable<'_>, key: &str) -> Vec<String> {
     array(table, key).filter_map(|value| value.get_ref().as_str()).map(str::to_owned).collect()
 }
 
-/// Where a value stands.
+/// Where a value is.
 pub(super) fn span(file: &SourceFile, value: &Spanned<DeValue<'_>>) -> Span {
     let range = value.span();
     Span::new(file.id, range.start, range.end)

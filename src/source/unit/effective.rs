@@ -133,8 +133,8 @@ impl Unit {
         self.assignments().filter(|a| a.is(section, key)).collect()
     }
 
-    /// The assignment that decides a setting with one value. Empty ones reset it where systemd
-    /// has it so and are passed over elsewhere; values that systemd ignores are passed over.
+    /// The assignment that decides a setting with one value. Empty ones reset it where systemd has
+    /// it so and are ignored elsewhere; values that systemd ignores are ignored.
     pub fn last(&self, section: &str, key: &str) -> Option<&Assignment> {
         // Asked for where there is an empty line: hardly ever.
         let resets = || known::empty_resets(section, key);
@@ -160,15 +160,15 @@ impl Unit {
         last
     }
 
-    /// Of several settings that decide the same thing, the assignment that stands last.
+    /// Of several settings that decide the same thing, the assignment that is last.
     pub fn last_of(&self, section: &str, keys: &[&str]) -> Option<&Assignment> {
         let decisive: Vec<&Assignment> =
             keys.iter().filter_map(|key| self.last(section, key)).collect();
         self.assignments().filter(|a| decisive.iter().any(|d| std::ptr::eq(*d, *a))).last()
     }
 
-    /// Does the systemd of the host take the setting with this value? One that is too old passes
-    /// over the line.
+    /// Does the systemd of the host take the setting with this value? One that is too old ignores
+    /// the line.
     fn holds(&self, section: &str, key: &str, value: &str) -> bool {
         known::holds(section, key, value, self.specifiers.systemd)
     }
@@ -215,7 +215,7 @@ impl Unit {
         self.refusal().is_some()
     }
 
-    /// Why systemd refuses to load it. What hangs on a value that is not known is not judged.
+    /// Why systemd refuses to load it. What depends on a value that is not known is not judged.
     pub fn refusal(&self) -> Option<Refusal> {
         let fragment = self.fragment.as_ref()?;
         // Whichever comes first in the file is what systemd stops at, and a fatal line is the
@@ -270,7 +270,7 @@ impl Unit {
             .then_some(Refusal::OneshotRestart(restart.span))
     }
 
-    /// Without `ExecStart=`, `SuccessAction=` stands in for `RemainAfterExit=yes`.
+    /// Without `ExecStart=`, `SuccessAction=` is in for `RemainAfterExit=yes`.
     fn is_failure_only(&self) -> bool {
         self.last("Unit", "SuccessAction").is_some()
     }

@@ -13,7 +13,7 @@ pub struct EnvironmentAssignment {
     pub name: Spanned<String>,
     /// Its value, quotes taken off, escapes and specifiers expanded.
     pub value: Secret,
-    /// Where the value stands.
+    /// Where the value is.
     pub value_span: Span,
     /// The whole word, with its quotes.
     pub span: Span,
@@ -21,7 +21,7 @@ pub struct EnvironmentAssignment {
     pub unknown: Option<String>,
 }
 
-/// A word that systemd passes over.
+/// A word that systemd ignores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EnvironmentFault {
     /// What is wrong.
@@ -33,7 +33,7 @@ pub struct EnvironmentFault {
 /// The kinds of [`EnvironmentFault`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum EnvironmentFaultKind {
-    /// A quote is not closed or an escape not known: the rest of the line is passed over.
+    /// A quote is not closed or an escape not known: the rest of the line is ignored.
     Syntax,
     /// No `=`.
     NoEquals,
@@ -57,7 +57,7 @@ impl fmt::Display for EnvironmentFaultKind {
     }
 }
 
-/// What `Environment=` sets, in order, and what systemd passes over.
+/// What `Environment=` sets, in order, and what systemd ignores.
 pub fn assignments(
     value: &Text,
     specifiers: &Specifiers,
@@ -88,7 +88,7 @@ pub fn assignments(
     (found, faults)
 }
 
-/// The names in `PassEnvironment=`, and what systemd passes over.
+/// The names in `PassEnvironment=`, and what systemd ignores.
 pub fn passed(
     value: &Text,
     specifiers: &Specifiers,
@@ -116,7 +116,7 @@ pub struct Unset {
     pub value: Option<Secret>,
 }
 
-/// The words of `UnsetEnvironment=`, and what systemd passes over.
+/// The words of `UnsetEnvironment=`, and what systemd ignores.
 pub fn unset(value: &Text, specifiers: &Specifiers) -> (Vec<Unset>, Vec<EnvironmentFault>) {
     let mut found = Vec::new();
     let mut faults = Vec::new();

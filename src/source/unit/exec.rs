@@ -42,7 +42,7 @@ pub struct ExecCommand {
 /// A word of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Word {
-    /// Without quotes, escapes decoded, specifiers expanded; variables stand as written.
+    /// Without quotes, escapes decoded, specifiers expanded; variables are as written.
     pub text: Text,
     /// The word as written, with its quotes.
     pub span: Span,
@@ -58,7 +58,7 @@ pub struct Word {
 pub struct Variable {
     /// Its name, as systemd looks it up: for `$A/b` that is `A/b`.
     pub name: String,
-    /// Where it stands.
+    /// Where it is.
     pub span: Span,
     /// Its place in the word's text.
     pub range: Range<usize>,
@@ -75,8 +75,8 @@ pub struct ExecFault {
     pub kind: ExecFaultKind,
     /// Where.
     pub span: Span,
-    /// The unit is refused. Otherwise (after the prefix `-`, or where the first word cannot be
-    /// cut) systemd passes over the rest of the line.
+    /// The unit is refused. Otherwise (after the prefix `-`, or where the first word cannot be cut)
+    /// systemd ignores the rest of the line.
     pub refuses: bool,
     /// The commands of the line before it.
     pub before: Vec<ExecCommand>,
@@ -168,18 +168,18 @@ impl CommandReader<'_> {
     /// One command, and whether a lone `;` follows it.
     fn command(&mut self) -> Result<Option<(ExecCommand, bool)>, CommandFault> {
         self.words.skip_blanks();
-        // A lone `;` where a program should stand separates nothing from nothing.
+        // A lone `;` where a program should be separates nothing from nothing.
         while self.words.at_token(";") {
             self.words.at += 1;
             self.words.skip_blanks();
         }
         let start = self.words.at;
-        // A line whose first word cannot be cut is passed over, not refused.
+        // A line whose first word cannot be cut is ignored, not refused.
         let Some(mut first) = self.next(start, false)? else { return Ok(None) };
         self.join(&mut first, start)?;
         let (program, prefixes) = self.program(&first)?;
         let refuses = !prefixes.ignore_failure;
-        // Beside `|` the prefix `@` means a login shell, and no word more.
+        // Besides `|` the prefix `@` means a login shell, and no word more.
         let own_argv0 = prefixes.own_argv0 && !prefixes.user_shell;
         let argv0 = match own_argv0 {
             true => self.argument(start, refuses)?,
@@ -217,7 +217,7 @@ impl CommandReader<'_> {
         })
     }
 
-    /// `{{ venv }}/bin/gunicorn` is one program, whatever blanks its placeholder holds.
+    /// `{{ venv }}/bin/gunicorn` is one program, whatever spaces its placeholder holds.
     fn join(&mut self, first: &mut RawWord, start: usize) -> Result<(), CommandFault> {
         let mut at = 0;
         while let Some(range) = self.placeholders.get(at) {
@@ -383,7 +383,7 @@ fn variables(text: &Text) -> Vec<Variable> {
             at = dollar + 2;
         } else if rest.starts_with('{') {
             let Some(length) = rest.find(['}', ':']) else { break };
-            // `${NAME:-3}` is a shell's: systemd leaves it as it stands (measured on 252 and 262).
+            // `${NAME:-3}` is a shell's: systemd leaves it as it is (measured on 252 and 262).
             if rest.as_bytes().get(length) == Some(&b':') {
                 at = dollar + 1 + length + 1;
                 continue;

@@ -166,7 +166,7 @@ fn copy_plain(to: &mut Text, from: &Text, start: usize, end: usize) {
     copy(to, from, at, end);
 }
 
-/// Adds a variable's value, every character of which stands where the variable stands.
+/// Adds a variable's value, every character of which is where the variable is.
 fn push(text: &mut Text, value: &str, span: Span) {
     let mut buffer = [0; 4];
     for character in value.chars() {

@@ -9,7 +9,7 @@ use crate::source::Span;
 pub struct Fault {
     /// What it is.
     pub kind: FaultKind,
-    /// Where it stands.
+    /// Where it is.
     pub span: Span,
     /// systemd stops reading the file here: a unit whose fragment has such a fault is refused,
     /// a drop-in counts up to this place.

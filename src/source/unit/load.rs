@@ -74,7 +74,7 @@ fn of_template(file: Arc<SourceFile>) -> UnitFile {
     unit
 }
 
-/// The drop-ins in `FILE.d`, as systemd would find them beside an installed unit.
+/// The drop-ins in `FILE.d`, as systemd would find them next to an installed unit.
 fn drop_ins_beside(sources: &Sources, path: &Path) -> Result<Vec<PathBuf>, HostError> {
     let mut directory = path.as_os_str().to_owned();
     directory.push(".d");

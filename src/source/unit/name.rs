@@ -65,7 +65,7 @@ impl UnitKind {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnitName {
     prefix: String,
-    /// What stands after `@`: empty in a template, none without `@`.
+    /// What is after `@`: empty in a template, none without `@`.
     instance: Option<String>,
     kind: UnitKind,
 }
@@ -102,12 +102,12 @@ impl UnitName {
         Self { prefix: "unit".into(), instance: None, kind: UnitKind::Service }
     }
 
-    /// What stands before `@`, or before the suffix.
+    /// What is before `@`, or before the suffix.
     pub fn prefix(&self) -> &str {
         &self.prefix
     }
 
-    /// What stands between `@` and the suffix; none for a template and for a plain name.
+    /// What is between `@` and the suffix; none for a template and for a plain name.
     pub fn instance(&self) -> Option<&str> {
         self.instance.as_deref().filter(|instance| !instance.is_empty())
     }

@@ -353,7 +353,7 @@ impl<'h> Scan<'h> {
 
     fn finish(mut self) -> UnitPaths {
         for (name, paths) in std::mem::take(&mut self.seen) {
-            // What systemd cannot use under a name is passed over for the next directory's.
+            // What systemd cannot use under a name is ignored for the next directory's.
             if let Some(entry) = paths.iter().find_map(|path| self.entry(&name, path)) {
                 self.paths.entries.insert(name, entry);
             }
@@ -406,7 +406,7 @@ impl<'h> Scan<'h> {
         let directory = self.host.look(target.parent().unwrap_or(Path::new("/"))).resolved;
         if self.resolved.contains(&directory) {
             let Some(target) = target.file_name()?.to_str().and_then(UnitName::exact) else {
-                // No name of a unit, and where links go round in a circle no file either.
+                // No name of a unit, and where links form a cycle no file either.
                 if let Outcome::Failed(error) = self.host.look(path).outcome {
                     self.problem(error);
                 }

@@ -23,7 +23,7 @@ pub enum Expansion {
     Known(Text),
     /// Something in it depends on the machine or on a template's instance.
     NotKnown {
-        /// The text, in which the specifiers that are not known stand as written.
+        /// The text, in which the specifiers that are not known are as written.
         written: Text,
         /// The first of them and why it is not known.
         why: String,
@@ -37,7 +37,7 @@ enum One {
     Value(String),
     NotKnown(&'static str),
     Invalid,
-    /// `%` before something that is no letter or digit stays as it is.
+    /// `%` before something that is not a letter or digit stays as it is.
     Literal,
 }
 

@@ -34,7 +34,7 @@ pub struct UnitFile {
 /// One `Name=value`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assignment {
-    /// The section it stands in, without brackets.
+    /// The section it is in, without brackets.
     pub section: Arc<str>,
     /// The name before `=`.
     pub key: Spanned<String>,
@@ -57,7 +57,7 @@ impl UnitFile {
         self.faults.iter().find(|fault| fault.fatal)
     }
 
-    /// What follows behind a section's header on its line, without the blanks before it.
+    /// What follows behind a section's header on its line, without the spaces before it.
     pub fn behind_header(&self, line: Span) -> Option<Span> {
         let text = self.file.slice(line);
         let bracket = memchr::memchr(b']', text)?;
@@ -65,7 +65,7 @@ impl UnitFile {
         Some(Span::new(line.file, line.end as usize - behind, line.end as usize))
     }
 
-    /// The backslash at the end of the line above, with the blanks before it.
+    /// The backslash at the end of the line above, with the spaces before it.
     pub fn backslash_above(&self, at: Span) -> Option<Span> {
         let above = self.file.bytes.get(..at.start as usize)?;
         let line = above.strip_suffix(b"\n")?;
@@ -118,8 +118,8 @@ pub fn parse_as(file: Arc<SourceFile>, systemd: Option<u32>) -> UnitFile {
         }
     }
     let mut unit = parser.unit;
-    // A fault in a header stands before whatever the lines further down have: those were never
-    // read by systemd.
+    // A fault in a header is before whatever the lines further down have: those were never read by
+    // systemd.
     let stop = unit.fatal().map(|fault| fault.span.start);
     unit.faults.extend(read.faults.into_iter().filter(|f| stop.is_none_or(|s| f.span.start < s)));
     unit.faults.sort_by_key(|fault| (fault.span.start, fault.fatal));
@@ -150,7 +150,7 @@ fn portions(mut lines: &[Text]) -> Vec<&[Text]> {
 /// the white space around them; nothing for a header or an empty line.
 type Split = Option<(usize, Option<usize>)>;
 
-/// For each line the lengths of what stands before and after its first `=`.
+/// For each line the lengths of what is before and after its first `=`.
 fn split(lines: &[Text]) -> Vec<Split> {
     let mut input = String::new();
     for (number, line) in lines.iter().enumerate() {
@@ -166,7 +166,7 @@ fn split(lines: &[Text]) -> Vec<Split> {
     let mut found = vec![None; lines.len()];
     let mut ini = Ini::new_from_defaults(defaults());
     // No line that was written above can be refused; if one ever were, all of them would be
-    // reported as lines without `=` and not be passed over in silence.
+    // reported as lines without `=` and not be ignored in silence.
     let sections = ini.read(input).unwrap_or_default();
     for (key, value) in sections.into_values().flatten() {
         let Some((number, key)) = key.split_once('|') else { continue };

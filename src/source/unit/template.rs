@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use super::syntax::{Assignment, UnitFile};
 use crate::source::{SourceFile, Text};
 
-/// What stands in the place of such a value: a placeholder, whatever it was.
+/// What is in the place of such a value: a placeholder, whatever it was.
 const VALUE: &str = "{% if %}";
 
 /// What a line of a template does to those after it.
@@ -20,7 +20,7 @@ enum TemplateStep {
     Neither,
 }
 
-/// Takes out the lines of the template's own language, and what is known of values that hang on
+/// Takes out the lines of the template's own language, and what is known of values that depend on
 /// them. Of several for one setting (`if` and `else`) one is left.
 pub(super) fn open(unit: &mut UnitFile) {
     let Some(lines) = steps(&unit.file) else { return };
@@ -51,7 +51,7 @@ pub(super) fn open(unit: &mut UnitFile) {
     }
     unit.assignments.retain(|line| !own.contains(&line.span.start));
     unit.faults.retain(|fault| !own.contains(&fault.span.start));
-    // The blocks stand in order and in none of each other.
+    // The blocks are in order and in none of each other.
     let hangs = |line: &Assignment| {
         let behind = hanging.partition_point(|(_, to)| *to <= line.span.start);
         hanging.get(behind).is_some_and(|(from, _)| *from <= line.span.start)
@@ -69,7 +69,7 @@ pub(super) fn open(unit: &mut UnitFile) {
     });
 }
 
-/// The lines of the template's language, by the place of their first byte that is no blank; none
+/// The lines of the template's language, by the place of their first byte that is not a space; none
 /// where there are none.
 fn steps(file: &SourceFile) -> Option<Vec<(u32, TemplateStep)>> {
     let mut steps = Vec::new();

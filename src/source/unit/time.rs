@@ -27,7 +27,7 @@ const MINUTE: u64 = 60 * SECOND;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
-/// Units of time; of two that start alike the longer stands first.
+/// Units of time; of two that start alike the longer is first.
 const UNITS: [(&str, u64); 31] = [
     ("seconds", SECOND),
     ("second", SECOND),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::host::Host;
 
-/// Where `libsystemd-shared-252.so` lies: below `/usr/lib/systemd` (Arch, Ubuntu), `/usr/lib64`
+/// Where `libsystemd-shared-252.so` is: below `/usr/lib/systemd` (Arch, Ubuntu), `/usr/lib64`
 /// (Fedora, openSUSE, Gentoo) or the directory of the machine's architecture (Debian from 12 on).
 const PLACES: [&str; 4] =
     ["/usr/lib/systemd", "/usr/lib64/systemd", "/lib/systemd", "/lib64/systemd"];

@@ -28,9 +28,9 @@ pub(super) enum Escapes {
 pub(super) struct RawWord {
     /// The decoded bytes.
     pub bytes: Vec<u8>,
-    /// For each byte where it stands in the value: first byte and the one after the last.
+    /// For each byte where it is in the value: first byte and the one after the last.
     places: Vec<(u32, u32)>,
-    /// Where the word with its quotes stands in the value.
+    /// Where the word with its quotes is in the value.
     pub start: usize,
     /// The end of it.
     pub end: usize,
@@ -67,7 +67,7 @@ impl RawWord {
         text.push_str(character.encode_utf8(&mut buffer), span.start as usize, span.end as usize);
     }
 
-    /// Takes the next word in, with a blank between: they are one.
+    /// Takes the next word in, with a space between: they are one.
     pub fn join(&mut self, next: Self) {
         self.bytes.push(b' ');
         self.places.push((self.end as u32, next.start as u32));
@@ -77,7 +77,7 @@ impl RawWord {
         self.unknown_escape |= next.unknown_escape;
     }
 
-    /// Where the word with its quotes stands in the file.
+    /// Where the word with its quotes is in the file.
     pub fn span(&self, value: &Text) -> Span {
         value.span_of(self.start..self.end)
     }
@@ -115,7 +115,7 @@ impl<'v> Words<'v> {
         self.value.get(self.at..).unwrap_or_default()
     }
 
-    /// Does `token` stand here as a word of its own?
+    /// Is `token` here a word of its own?
     pub fn at_token(&self, token: &str) -> bool {
         self.rest().strip_prefix(token).is_some_and(|rest| rest.bytes().next().is_none_or(is_blank))
     }
@@ -224,7 +224,7 @@ enum Decoded {
     Character(char),
 }
 
-/// `cunescape_one()`: what stands after the backslash, and how many bytes it takes.
+/// `cunescape_one()`: what is after the backslash, and how many bytes it takes.
 fn decode(text: &[u8]) -> Option<(Decoded, usize)> {
     let simple = |byte| Some((Decoded::Byte(byte), 1));
     match text.first()? {

@@ -27,7 +27,7 @@ impl Config {
     }
 
     /// The directory that the environment was made in, where `command` names one. It differs from
-    /// where the environment stands when that was moved or copied.
+    /// where the environment is when that was moved or copied.
     pub fn made_in(&self) -> Option<&str> {
         let command = self.command.as_ref()?.value.as_str();
         let (_, rest) = command.split_once(" -m venv ")?;

@@ -24,7 +24,7 @@ pub enum DistributionKind {
 pub struct Distribution {
     /// The name as PEP 503 normalises it.
     pub name: String,
-    /// The version, where the directory's name holds one that PEP 440 knows.
+    /// The version, where the directory's name contains one that PEP 440 knows.
     pub version: Option<Version>,
     /// The `*.dist-info` directory (or its like).
     pub path: PathBuf,

@@ -13,13 +13,13 @@ use std::path::PathBuf;
 /// What a script is run by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shebang {
-    /// The interpreter. Relative where it is named beside the script (a relocatable environment).
+    /// The interpreter. Relative where it is named next to the script (a relocatable environment).
     pub interpreter: PathBuf,
     /// What follows the interpreter, as one argument, the way Linux hands it on.
     pub arguments: Option<String>,
     /// The interpreter's name in the script's bytes.
     pub span: Range<usize>,
-    /// The interpreter lies in the script's own directory, wherever that is.
+    /// The interpreter is in the script's own directory, wherever that is.
     pub beside_script: bool,
 }
 

@@ -16,7 +16,7 @@ const LIMIT: u64 = 1 << 20;
 
 /// The roots that the host trusts.
 const ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
-/// The most files beside a certificate that are looked into for its issuer.
+/// The most files next to a certificate that are looked into for its issuer.
 const BESIDE: usize = 50;
 
 /// An issuer that clients need and nginx does not send.
@@ -81,7 +81,7 @@ pub(in crate::facts) fn read(sources: &Sources, model: &Model) -> Vec<ServedCert
     found
 }
 
-/// The files' words of a directive: several certificates stand beside each other, at one level.
+/// The files' words of a directive: several certificates stand next to each other, at one level.
 pub(super) fn words<'m>(model: &'m Model, level: Level, name: &str) -> Vec<WordRef<'m>> {
     let block: Option<DirectiveId> = model.effective(level, name).level;
     let lines = model.named_in(block, name);

@@ -46,7 +46,7 @@ pub(super) fn read(
 }
 
 /// gunicorn puts the directory where it was started on the path before it reads the file; the
-/// application's own comes behind, so what lies there is taken for found, too.
+/// application's own comes behind, so what is there is taken for found, too.
 fn configuration(
     sources: &Sources,
     gunicorn: &Gunicorn,

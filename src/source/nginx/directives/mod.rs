@@ -147,11 +147,11 @@ fn not_in_version(
     Fault::new(FaultKind::NotInVersion, directive.name_span(), message)
 }
 
-/// The bits of the block a directive stands in.
+/// The bits of the block a directive is in.
 fn mask(around: Scope, parent: Option<&DirectiveRef<'_>>) -> u32 {
     match around {
         Scope::Main => MAIN,
-        // Whatever may be round it.
+        // Whatever may be around it.
         Scope::Fragment => MAIN | ANY_HTTP,
         Scope::Http => HTTP,
         Scope::Server(_) => SERVER,

@@ -633,7 +633,7 @@ pub(super) static DIRECTIVES: &[Directive] = &[
     Directive { name: "zone", since: ALWAYS, until: STILL, once: false, forms: &[UPSTREAM | TAKES_1 | TAKES_2] },
 ];
 
-/// What modules bring that are packed beside nginx, sorted: their forms are theirs.
+/// What modules bring that are packed next to nginx, sorted: their forms are theirs.
 #[rustfmt::skip]
 pub(super) static OF_MODULES: &[&str] = &[
     "access_by_lua",

@@ -41,7 +41,7 @@ const OTHERS: &[&str] = &[
     "zone_sync_ssl_name",
 ];
 
-/// How many different unknown names are compared; a file with more is no slip.
+/// How many different unknown names are compared; a file with more is not a typo.
 const LIMIT: usize = 500;
 /// Shorter names are near to too many others.
 const SHORTEST: usize = 4;
@@ -53,7 +53,7 @@ pub(super) struct Typos {
 }
 
 impl Typos {
-    /// A fault where the name is a slip.
+    /// A fault where the name is a typo.
     pub(super) fn check(&mut self, directive: &DirectiveRef<'_>, name: &str) -> Option<Fault> {
         if directive.words().next().is_some_and(|word| word.has_placeholder()) {
             return None;

@@ -126,7 +126,7 @@ pub(super) fn check(directive: &DirectiveRef<'_>, name: &str) -> Option<Fault> {
     }
 }
 
-/// The words that are known as they stand.
+/// The words that are known as they are.
 fn fixed<'c>(directive: &DirectiveRef<'c>) -> impl Iterator<Item = WordRef<'c>> {
     directive.arguments().filter(is_fixed)
 }
@@ -140,7 +140,7 @@ fn invalid(name: &str, word: &WordRef<'_>) -> Fault {
     Fault::new(FaultKind::InvalidParameter, word.span(), message)
 }
 
-/// `return CODE [TEXT]`, `return URL`: what is no number has to be a URL, and stand alone.
+/// `return CODE [TEXT]`, `return URL`: what is not a number has to be a URL, and be alone.
 fn code(directive: &DirectiveRef<'_>) -> Option<Fault> {
     let first = directive.argument(0).filter(is_fixed)?;
     let text = first.text();

@@ -14,7 +14,7 @@ pub(super) struct Directive {
     pub until: Change,
     /// Is a second line in the same block a duplicate?
     pub once: bool,
-    /// Where it may stand and what it takes there, each as bits.
+    /// Where it may be and what it takes there, each as bits.
     pub forms: &'static [u32],
 }
 

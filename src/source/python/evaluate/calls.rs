@@ -24,7 +24,7 @@ impl Given {
         self.values.get(place).or(named)
     }
 
-    /// `*items` or `**options` may hold more.
+    /// `*items` or `**options` may contain more.
     pub(super) fn is_open(&self) -> bool {
         self.named.iter().any(|(name, _)| name == "**")
             || self.values.iter().any(|value| matches!(value, Value::Named(name) if name == "*"))
@@ -200,7 +200,7 @@ impl<'a> Evaluator<'a> {
             | "os.environ.keys"
             | "os.environ.items"
             | "os.environ.values" => return self.environment_method(name, node, &given),
-            // What these set, programs started later see, but not `os.environ`.
+            // These set variables for programs started later, but not in `os.environ`.
             "os.putenv" | "os.unsetenv" => Some(Value::None),
             "dotenv.load_dotenv" => Some(self.dotenv_call(&given)),
             "dotenv.find_dotenv" => Some(self.dotenv_search(&given)),

@@ -58,7 +58,7 @@ pub(super) fn parse(text: &str) -> Dotenv {
 /// quote does not close on the line.
 fn value(text: &str) -> Option<Option<String>> {
     let Some(quote) = text.chars().next().filter(|c| matches!(c, '\'' | '"')) else {
-        // A comment begins at a blank and `#`.
+        // A comment begins at a space and `#`.
         let cut = text.char_indices().zip(text.chars().skip(1));
         let cut = cut.filter(|((_, a), b)| a.is_whitespace() && *b == '#').map(|((at, _), _)| at);
         let kept = cut.min().and_then(|at| text.get(..at)).unwrap_or(text).trim_end();

@@ -59,7 +59,7 @@ pub enum ConfigValue {
 pub struct Assignment {
     /// The name, where it was assigned last.
     pub name: Spanned<String>,
-    /// Where the expression stands.
+    /// Where the expression is.
     pub value_span: Span,
     /// The value is made from an environment variable's: it must not be shown.
     pub secret: bool,
@@ -133,7 +133,7 @@ pub struct OwnEnvironment {
 /// What another file holds that the configuration file reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FileText {
-    /// This. It may hold secrets.
+    /// This. It may contain secrets.
     Text(String),
     /// There is none.
     Missing,
@@ -233,7 +233,7 @@ struct Slot {
     evaluated: Evaluated,
     name_span: Span,
     value_span: Span,
-    /// Another name may hold the same list.
+    /// Another name may contain the same list.
     shared: bool,
 }
 

@@ -19,11 +19,11 @@ const MODULES: usize = 50;
 
 /// An import that takes names over.
 pub struct FromImport<'a> {
-    /// The file that it stands in.
+    /// The file that it is in.
     pub importer: FileId,
     /// The module, without its dots in front.
     pub module: &'a str,
-    /// How many dots stand in front.
+    /// How many dots are in front.
     pub level: u32,
     /// Does it take all of them?
     pub star: bool,
@@ -43,7 +43,7 @@ pub enum TakenModule {
 pub(super) struct Taken {
     names: BTreeMap<String, Slot>,
     order: Vec<String>,
-    /// Why it may hold other names as well.
+    /// Why it may contain other names as well.
     open: Option<String>,
 }
 

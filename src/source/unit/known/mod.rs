@@ -68,7 +68,7 @@ impl Setting {
         self.has("resets")
     }
 
-    /// Do several lines of it stand side by side, none in the other's way?
+    /// Can there be several lines of it, none of which overrides another?
     pub fn adds_up(&self) -> bool {
         self.has("adds-up")
     }
@@ -78,7 +78,7 @@ impl Setting {
         self.has("no-restart")
     }
 
-    /// Does the start, the reload or the environment hang on it?
+    /// Does the start, the reload or the environment depend on it?
     pub fn matters(&self) -> bool {
         self.has("matters")
     }
@@ -128,7 +128,7 @@ pub const OLDEST: u32 = 252;
 pub enum SettingLookup {
     /// It reads it.
     Known(Setting),
-    /// `X-…`: it passes over it in silence.
+    /// `X-…`: it ignores it in silence.
     Private,
     /// It ignores the section.
     UnknownSection {
@@ -203,7 +203,7 @@ fn search(wanted: &str) -> Option<Setting> {
         let rest = &DATA.as_bytes()[*start as usize..];
         &rest[..wanted.len().min(rest.len())]
     };
-    // The head's lines begin with `#`, which stands before every letter.
+    // The head's lines begin with `#`, which is before every letter.
     let line = STARTS.partition_point(|start| begins(start) < wanted.as_bytes());
     let start = STARTS.get(line).filter(|start| begins(start) == wanted.as_bytes())?;
     DATA[*start as usize..].lines().next().and_then(parse)
@@ -277,7 +277,7 @@ pub fn is_list(section: &str, key: &str) -> bool {
     find(section, key).is_some_and(|setting| setting.is_list())
 }
 
-/// Does the start, the reload or the environment hang on it, in whichever section it belongs?
+/// Does the start, the reload or the environment depend on it, in whichever section it belongs?
 pub fn matters(key: &str) -> bool {
     ["Service", "Socket", "Install"]
         .iter()
