@@ -35,10 +35,10 @@ pub(super) fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     Ok(())
 }
 
-/// What does not work, where that is asked for, what is to be seen there, and what to type.
+/// What does not work, where that is asked for, what can be seen there, and what to type.
 type Harm = (String, Option<Span>, &'static str, String);
 
-/// root that is to become somebody whom the namespace does not have.
+/// root that is meant to become somebody whom the namespace does not have.
 fn stranger(app: &App) -> Result<Option<Harm>, Why> {
     if !app.service.user.get()?.is_root() {
         return Ok(None);

@@ -25,7 +25,8 @@ fn comment(app: &App, command: &ExecCommand, first: &Word) -> Repair {
         .then(|| ("move the comment to its own line".to_owned(), vec![lift]))
 }
 
-/// The words from this one on go; where they say where the output is to go, a setting says it.
+/// The words from this one on go; where they say where the output is meant to go, a setting says
+/// it.
 pub(super) fn without_effect(app: &App, command: &ExecCommand, first: &Word) -> Repair {
     app.service.only_command(command).filter(|_| app.service.exec_start.len() == 1)?;
     let service = &app.service.unit;

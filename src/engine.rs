@@ -59,7 +59,7 @@ impl Settings {
     }
 }
 
-/// A finding with what tells it apart for good.
+/// A finding with its lasting identity.
 #[derive(Debug, Clone)]
 pub struct Reported {
     /// The finding.
@@ -70,7 +70,7 @@ pub struct Reported {
     pub alike: String,
 }
 
-/// What a check comes to.
+/// The result of a check.
 #[derive(Debug)]
 pub struct Outcome {
     /// The findings: by application, severity, code, file, line. Those that are known are not
@@ -109,7 +109,7 @@ impl Outcome {
     }
 }
 
-/// What a check comes to for one application.
+/// The result of a check for one application.
 #[derive(Debug)]
 pub struct AppOutcome {
     /// The unit's name.

@@ -101,7 +101,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     Ok(())
 }
 
-/// The values of a file that are cut off, and what was to belong to them.
+/// The values of a file that are cut off, and what was meant to belong to them.
 pub(super) fn cut<'r>(app: &App, read: &'r ReadFile) -> Vec<(&'r EnvAssignment, CutValue)> {
     let decisive = read.content.assignments.iter().filter(|assignment| {
         let name = &assignment.name;

@@ -59,7 +59,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     for read in app.environment.read_files() {
         let cut = super::continuation_lost::cut(app, read);
         for line in &read.content.ignored {
-            // What was to be a part of the value above is another rule's.
+            // What was meant to be a part of the value above is another rule's.
             if !cut.iter().any(|(_, value)| value.lines.contains(line.lines.start())) {
                 report(app, read, line, out);
             }
@@ -87,7 +87,7 @@ fn report(app: &App, read: &ReadFile, line: &Ignored, out: &mut Sink) {
     let finding = out.report(message).at(span, short(line.kind)).help(repair);
     match name {
         Some(name) => finding.subject(name),
-        // The text may be a part of a secret: it is told apart by its number among such lines.
+        // The text may be a part of a secret: it is distinguished by its number among such lines.
         None => finding.subject(format!("{:?}", line.kind)),
     };
     // Nothing is known to be lost where no name can be made out, or where another line sets it.

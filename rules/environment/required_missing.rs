@@ -282,7 +282,7 @@ fn told_where<'s>(
     .subject(name)
 }
 
-/// A line of the unit was to set it, and does not: U141 repairs the line.
+/// A line of the unit was meant to set it, and does not: U141 repairs the line.
 fn told_lost<'s>(
     name: &str,
     span: Span,

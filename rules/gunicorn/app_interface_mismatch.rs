@@ -159,7 +159,8 @@ fn speaks(class: &str) -> Option<Interface> {
     }
 }
 
-/// A factory that gunicorn is to call as if it were the application: a WSGI server gives two arguments.
+/// A factory that gunicorn is meant to call as if it were the application: a WSGI server gives two
+/// arguments.
 fn uncalled(app: &App, out: &mut Sink) -> bool {
     let Some(application) = app.release.code.application.ok() else { return false };
     let here = match application.attribute {

@@ -186,7 +186,7 @@ fn replaced(
         let limited = requests.ok().is_some_and(|requests| *requests > 0);
         (seen(kept, limited, true), if limited { seen(kept, true, false) } else { None })
     };
-    // Where it depends on something unknown, what is lost in any case is told.
+    // Where it depends on something unknown, what is lost in any case is reported.
     let found = seen_by(matches!(kept, Ok(Kept::Here(_) | Kept::ByDefault(_))));
     if found == (None, None) {
         let could = [(true, false, true), (true, true, true), (true, true, false)];

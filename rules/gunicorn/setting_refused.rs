@@ -113,7 +113,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             *fault == first || fault.exit_status == 2 && fault.did_you_mean.is_some()
         });
     } else if faults.len() > 1 {
-        // Who swallowed the application's name is told, not that it is missing.
+        // Who swallowed the application's name is reported, not that it is missing.
         faults.retain(|fault| fault.origin.is_some());
     }
     for fault in &faults {

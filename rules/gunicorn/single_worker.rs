@@ -109,7 +109,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         return Ok(());
     }
     let layer = gunicorn.settings.layer("workers").unwrap_or(Layer::Default);
-    // What was to set it may be the very line that gunicorn does not understand.
+    // What was meant to set it may be the very line that gunicorn does not understand.
     if layer == Layer::Default && gunicorn.settings.refused().is_some() {
         return Err(Why::not_understood(
             "gunicorn refuses a setting, which may be the number of workers",

@@ -95,7 +95,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let log = app.nginx.log.get()?;
     let since = state.settled().ok_or_else(|| Why::not_there("the unit never started"))?;
     app.bounds().get()?;
-    // Of the same second as the start it cannot be told which was first.
+    // Of the same second as the start it is not known which was first.
     let entries = log.entries.iter().filter(|entry| entry.time.as_str() > since);
     let entries: Vec<&Entry> = entries.filter(|e| leads_here(app, &e.upstream)).collect();
     let mut failures: BTreeMap<(bool, Failure, &Upstream), (usize, &str)> = BTreeMap::new();

@@ -133,7 +133,7 @@ fn check(front: &Passing, out: &mut Sink) -> Result<(), Why> {
     Ok(())
 }
 
-/// What Django makes of a request that lacks a header.
+/// How Django answers a request that lacks a header.
 #[derive(Clone, Copy)]
 enum Refused {
     /// 400: the host is none of its own.
@@ -153,7 +153,7 @@ impl Refused {
     }
 }
 
-/// What Django makes of the missing headers, where that is worse than wrong links.
+/// How Django reacts to the missing headers, if that is worse than wrong links.
 fn refused(model: &Model, app: &App, group: &Group, passes: &[&Destination]) -> Option<Refused> {
     let django = app.release.django.as_ref()?;
     let lacks = |header: usize| group.missing.contains(&header);

@@ -50,7 +50,7 @@ pub(super) const ON_THE_WAY: [&str; 13] = [
 ];
 
 /// New lines for what a pass does: behind the last of `others`, which do so already, else behind
-/// the pass itself. `None` if that place cannot be told.
+/// the pass itself. `None` if that place is not known.
 fn beside(
     model: &Model,
     pass: &Destination,

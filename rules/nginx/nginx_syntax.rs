@@ -203,7 +203,7 @@ fn report(fault: &Fault, apart: bool, out: &mut Sink) {
     let (note, related, help) = words(fault.kind);
     let (consequence, severity) = match fault.kind {
         FaultKind::GoneWithNewer => ("a newer nginx refuses to load", Severity::Warning),
-        // One for development and one for production: files do not tell which are installed.
+        // One for development and one for production: files do not show which are installed.
         _ if apart => ("nginx refuses to load if both files are installed", Severity::Warning),
         _ => ("nginx refuses to load", Severity::Error),
     };

@@ -86,7 +86,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         if !seen.insert(word.span()) {
             continue;
         }
-        // Only a gunicorn that has the setting can be told to speak it.
+        // Only a gunicorn that has the setting is known to speak it.
         let settings = &app.gunicorn.settings;
         if settings.layer("http2_cleartext").is_some()
             && *settings.get("http2_cleartext").get()? != SettingValue::Text("off".to_owned())

@@ -126,7 +126,7 @@ fn words(conflict: &Conflict) -> Option<String> {
     })
 }
 
-/// Of some packages it could not be told.
+/// Of some packages it was not known.
 fn unknown(conflicts: &[Conflict], out: &mut Sink) {
     let mut unknown = conflicts.iter().filter_map(|conflict| match conflict {
         Conflict::Unknown { package, reason } => Some((package, reason)),

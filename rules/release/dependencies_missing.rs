@@ -154,7 +154,7 @@ fn command(path: &Path, venv: &Venv) -> String {
     }
 }
 
-/// What could not be told, by reason.
+/// What was not known, by reason.
 fn unknown(file: &RequirementsFile, out: &mut Sink) {
     let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
     for (name, why) in &file.unknown {

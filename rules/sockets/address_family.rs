@@ -138,7 +138,7 @@ fn judge(deployment: &Deployment, app: &App, out: &mut Sink) -> Result<(), Why> 
     Ok(())
 }
 
-/// Each address to which nginx connects, as far as files tell: `localhost` may have one or two.
+/// Each address to which nginx connects, as far as files show: `localhost` may have one or two.
 fn addresses(app: &App, to: &Endpoint) -> Vec<Endpoint> {
     if let Endpoint::Tcp { host: TcpHost::Localhost, port } = to
         && let Some(names) = app.machine.names.ok()

@@ -95,7 +95,7 @@ fn all_commands(service: &Service) -> impl Iterator<Item = (&'static str, &ExecC
     })
 }
 
-/// What the failure of a command of this setting comes to.
+/// The consequence when a command of this setting fails.
 fn consequence(setting: &str) -> &'static str {
     match setting {
         "ExecStart" => "gunicorn does not start",

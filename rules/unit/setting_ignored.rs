@@ -84,7 +84,7 @@ struct AssignmentReader<'a> {
     unit: &'a Unit,
     file: &'a UnitFile,
     version: Option<u32>,
-    /// Lines that were to continue the one before, whose backslash does not end it.
+    /// Lines that were meant to continue the one before, whose backslash does not end it.
     cut: HashSet<usize>,
     /// Sections that were reported.
     sections: HashSet<&'a str>,

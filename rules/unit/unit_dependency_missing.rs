@@ -170,7 +170,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             }
         }
     }
-    // Whether a unit of that name is on the host is not known: the typo is told all the same.
+    // Whether a unit of that name is on the host is not known: the typo is reported all the same.
     for dependency in &app.service.misspelt {
         report(app, dependency, Standing::Missing, true, out);
     }

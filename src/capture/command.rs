@@ -19,7 +19,7 @@ pub(super) fn arguments(masker: &mut Masker, text: &mut [u8]) {
         let Some(name) = name else {
             let number = word.iter().all(|byte| !byte.is_ascii_alphabetic());
             let wrong = std::mem::take(&mut numeric) && !number;
-            // `NAME=value` of --env is told apart below.
+            // `NAME=value` of --env is distinguished below.
             let assigns = assigned(word, true).is_some();
             let given = std::mem::take(&mut takes) || assigns;
             if std::mem::take(&mut hide_next) || wrong || !given {
@@ -61,7 +61,7 @@ pub(super) fn arguments(masker: &mut Masker, text: &mut [u8]) {
 }
 
 /// Masks in a command, or in options, what follows `NAME=`, options that speak of a secret, users
-/// and passwords of URLs, and what a generator made. Words are parted by spaces or zeros.
+/// and passwords of URLs, and what a generator made. Words are separated by spaces or NUL bytes.
 pub(super) fn command(masker: &mut Masker, text: &mut [u8]) {
     let is_gap = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0;
     let mut at = 0;

@@ -62,7 +62,7 @@ pub struct Asked {
     pub requests: Vec<Request>,
     /// What was wrong before anything was read: with the files of a repository, say.
     pub problems: Vec<Problem>,
-    /// What paths were told from in fingerprints: the working directory, and the top of the
+    /// What paths were relative to in fingerprints: the working directory, and the top of the
     /// repository.
     pub anchor: Option<(PathBuf, PathBuf)>,
     /// Was all looked at that the settings file may speak of?

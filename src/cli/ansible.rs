@@ -75,7 +75,7 @@ fn failed(message: &str) -> Value {
     json!({ "changed": false, "failed": true, "msg": show::block(message).to_string() })
 }
 
-/// What the task is to reach.
+/// What the task is meant to reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum TaskState {
     Checked,
@@ -154,7 +154,7 @@ fn parameters(file: &Path) -> Result<Map<String, Value>, CommandError> {
     let wrong = |why: String| CommandError::usage(format!("{}: {why}", file.display()));
     let host = read::this_host()?;
     let bytes = host.read(file, LIMIT).map_err(|error| wrong(error.kind.to_string()))?;
-    // What is in the file may be secret: only where it breaks off is told.
+    // What is in the file may be secret: only where it breaks off is reported.
     let value: Value = serde_json::from_slice(&bytes).map_err(|error| {
         wrong(format!("line {}, column {}: not JSON", error.line(), error.column()))
     })?;

@@ -238,7 +238,7 @@ fn plan(
     Ok(())
 }
 
-/// What the file holds, for whoever is to hand it on.
+/// What the file holds, for whoever is meant to hand it on.
 fn table(recording: &Recording, masked: &Masked, verbose: bool) -> String {
     let mut lines: Vec<(String, usize, usize)> = Vec::new();
     let mut places: HashMap<String, usize> = HashMap::new();

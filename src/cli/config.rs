@@ -62,7 +62,7 @@ fn check(file: Option<&Path>) -> Result<Exit, CommandError> {
             format!("{file}:{line}: there is no {path}")
         })
         .collect();
-    // Where a file is missing, what it would hold cannot be told.
+    // Where a file is missing, what it would hold is not known.
     if wrong.is_empty() {
         wrong = strangers(&config, &path, &working)?;
     }

@@ -102,7 +102,7 @@ impl Formats {
             message: error.message.clone(),
         };
         for (format, path) in &self.files {
-            // The error itself is told already; one more would hide it.
+            // The error itself is reported already; one more would hide it.
             if let Some(text) = report::write_failure(*format, &failure)
                 && let Err(error) = replace(path, &text)
             {
@@ -153,7 +153,7 @@ pub(super) fn asked(
     }
 }
 
-/// What paths are told from.
+/// What paths are relative to.
 fn base(place: &WhereArguments) -> Base {
     let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     Base {
@@ -162,7 +162,7 @@ fn base(place: &WhereArguments) -> Base {
     }
 }
 
-/// What was to be checked, in a word or two.
+/// What was meant to be checked, in a word or two.
 fn scope(place: &WhereArguments) -> String {
     let mut words = Vec::new();
     words.extend(place.capture.iter().map(|file| file.display().to_string()));

@@ -115,7 +115,7 @@ fn finish(arguments: &GuardArguments, story: &Story) -> Result<Exit, CommandErro
     })
 }
 
-/// The end in words: what happened and why, what is to be seen, what to type.
+/// The end in words: what happened and why, what can be seen, what to type.
 fn text(story: &Story, color: bool) -> String {
     let mut out = String::new();
     out.push_str(&timeline::text(story, color));
@@ -248,7 +248,7 @@ fn request(
         Target::parse(url).map_err(|error| CommandError::usage(error.to_string()))?;
     }
     if let Some(path) = &arguments.report {
-        // What cannot be written is told before anything is touched.
+        // What cannot be written is reported before anything is touched.
         let directory = path.parent().filter(|path| !path.as_os_str().is_empty());
         let directory = directory.unwrap_or(Path::new("."));
         if crate::host::act::is_directory(path) || !crate::host::act::is_directory(directory) {

@@ -38,7 +38,7 @@ pub(super) fn settle(
     let (directories, apps): (Vec<String>, Vec<String>) =
         std::mem::take(&mut place.apps).into_iter().partition(is_repository);
     place.apps = apps;
-    // Units of one name are told apart by their files.
+    // Units of one name are distinguished by their files.
     let is_unit = |word: &String| {
         let named = Path::new(word)
             .file_name()

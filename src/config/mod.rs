@@ -99,7 +99,7 @@ pub struct Places<'a> {
 }
 
 impl Config {
-    /// Reads a file's bytes. All that is wrong is told, line by line.
+    /// Reads a file's bytes. All that is wrong is reported, line by line.
     pub fn parse(bytes: &[u8], places: Places<'_>) -> Result<Self, Vec<ConfigError>> {
         read::config(bytes, places)
     }

@@ -127,7 +127,7 @@ impl ConfigReader<'_> {
         }
     }
 
-    /// The tables under a key, checked. `[app]` in place of `[[app]]` was told before.
+    /// The tables under a key, checked. `[app]` in place of `[[app]]` was reported before.
     fn tables<'b, 't>(
         &mut self,
         table: &'b DeTable<'t>,

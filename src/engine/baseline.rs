@@ -67,7 +67,7 @@ impl Baseline {
         Self { entries }
     }
 
-    /// Reads the file. What is wrong is told in one line.
+    /// Reads the file. What is wrong is reported in one line.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
         let file: File = serde_json::from_slice(bytes).map_err(|error| {
             format!("is not a file of known findings (line {})", error.line().max(1))

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::held::Held;
 use crate::rule::{Finding, Item, Rule, Severity, Skip};
 
-/// What an item of the checklist comes to.
+/// The status of an item of the checklist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
@@ -37,7 +37,7 @@ pub enum SeenIn {
 pub struct ChecklistItem {
     /// Which.
     pub item: Item,
-    /// What it comes to.
+    /// Its status.
     pub status: Status,
     /// What that rests on; `None` if it is not a pass.
     pub seen: Option<SeenIn>,

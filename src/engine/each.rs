@@ -39,7 +39,7 @@ impl Part {
         first.is_none_or(|label| self.files.contains(&label.span.file))
     }
 
-    /// Units of one name are told apart by their files.
+    /// Units of one name are distinguished by their files.
     fn rename(&mut self, names: &HashMap<String, String>) {
         let rename = |name: &mut String| {
             if let Some(file) = names.get(name) {

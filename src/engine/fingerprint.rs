@@ -6,8 +6,8 @@ use super::{Anchor, Reported};
 use crate::rule::Finding;
 use crate::source::Sources;
 
-/// Gives every finding its fingerprint: rule, application, file and subject. Equal ones are told
-/// apart by their order.
+/// Gives every finding its fingerprint: rule, application, file and subject. Equal ones are
+/// distinguished by their order.
 pub(super) fn stamp(findings: Vec<Finding>, sources: &Sources, anchor: &Anchor) -> Vec<Reported> {
     let mut seen: HashMap<u64, u32> = HashMap::new();
     findings

@@ -133,7 +133,7 @@ fn judge(
     })
 }
 
-/// Does what is asked for hold, and what is so? None where it cannot be told.
+/// Does what is asked for hold, and what is so? None if it is not known.
 fn holds(
     sources: &Sources,
     machine: &Machine,

@@ -102,7 +102,7 @@ impl TcpHost {
             Self::AnyV4 if address.is_ipv6() => Some(false),
             Self::AnyV6 { only: true } if address.is_ipv4() => Some(false),
             // Reached through each address of this machine; whether a foreign one is this
-            // machine's, files do not tell.
+            // machine's, files do not show.
             Self::AnyV4 | Self::AnyV6 { .. } => here,
             Self::Localhost => Some(address == IpAddr::V4(Ipv4Addr::LOCALHOST)),
             Self::Address(own) => Some(*own == address),

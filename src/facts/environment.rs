@@ -54,7 +54,7 @@ pub struct EnvironmentFile {
 pub struct ReadFile {
     /// Its bytes.
     pub source: Arc<SourceFile>,
-    /// What systemd makes of it.
+    /// How systemd understands it.
     pub content: EnvFile,
     /// Mode, owner and the way there.
     pub place: Place,

@@ -24,7 +24,7 @@ pub enum Effect {
         /// Is it the signal of a hand-over?
         hands_over: bool,
     },
-    /// It cannot be told, and why.
+    /// Not known, and why.
     Unknown(String),
 }
 

@@ -8,7 +8,7 @@ use crate::source::journal::{self, Entry};
 use crate::source::last_words::last_words;
 use crate::source::traceback::{PythonError, Reader};
 
-/// What the journal tells.
+/// What the journal shows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Journal {
     /// gunicorn's words that its workers do not boot.
@@ -49,7 +49,7 @@ pub struct RequestError {
     pub count: usize,
 }
 
-/// The most exceptions of requests that are told apart.
+/// The most exceptions of requests that are distinguished.
 const REQUEST_ERRORS: usize = 50;
 
 /// What is before the traceback of a request that failed: Flask, gunicorn, Django, uvicorn.
@@ -98,7 +98,7 @@ pub fn read(
     Known::Value(judge(&entries, state, output.cut), Origin::Command("journalctl"))
 }
 
-/// What the lines come to.
+/// What the lines show.
 fn judge(entries: &[Entry], state: &UnitState, cut: bool) -> Journal {
     let mut journal = Journal { cut, ..Journal::default() };
     let mut reader = Reader::default();

@@ -69,7 +69,7 @@ impl std::fmt::Display for Whose {
     }
 }
 
-/// A value that was set, a program's own default, what is to be seen on the host, or not known.
+/// A value that was set, a program's own default, what can be seen on the host, or not known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Known<T> {
     /// Somebody set it, and where.

@@ -41,7 +41,7 @@ pub struct LostAssignment {
     pub kind: LossKind,
     /// The name.
     pub span: Span,
-    /// What to write where, so that it means what was meant; empty where that cannot be told.
+    /// What to write where, so that it means what was meant; empty where that is not known.
     pub repair: Vec<(Span, &'static str)>,
 }
 
@@ -265,7 +265,7 @@ fn joined(one: &EnvironmentAssignment, text: &[u8]) -> Option<LostAssignment> {
     })
 }
 
-/// An assignment that systemd ignores as a whole, with the name that it was to have.
+/// An assignment that systemd ignores as a whole, with the name that it was meant to have.
 fn refused(text: &[u8], span: Span, kind: LossKind) -> Option<LostAssignment> {
     let start = usize::from(matches!(text.first(), Some(b'"' | b'\'')));
     let equals = memchr::memchr(b'=', text)?;

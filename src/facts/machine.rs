@@ -56,7 +56,7 @@ pub struct Machine {
     pub whole: bool,
     /// systemd's version.
     pub systemd: Known<u32>,
-    /// The kernel's version, where /proc tells.
+    /// The kernel's version, where /proc shows.
     pub kernel: Known<(u32, u32)>,
     /// What it allows and has left.
     pub limits: Kernel,
@@ -72,7 +72,7 @@ pub struct Machine {
     pub default_restart: Known<TimeSpan>,
     /// `DefaultStartLimitIntervalSec=` and `DefaultStartLimitBurst=`.
     pub start_limit: Known<StartLimit>,
-    /// Processors, where /proc tells.
+    /// Processors, where /proc shows.
     pub processors: Known<u32>,
     /// The host names that its own files tell.
     pub names: Known<HostNames>,

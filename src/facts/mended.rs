@@ -9,17 +9,17 @@ use crate::source::{Span, Spanned};
 /// Other text in a place.
 type Mended = Option<(Span, &'static str)>;
 
-/// A value that was to go on in the next line, and does not.
+/// A value that was meant to go on in the next line, and does not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CutValue {
-    /// The lines that were to belong to it.
+    /// The lines that were meant to belong to it.
     pub lines: RangeInclusive<usize>,
     /// The carriage returns behind the backslashes.
     pub returns: Vec<Span>,
 }
 
 impl ReadFile {
-    /// The lines that a value was to go on in: its backslash is before a carriage return, and
+    /// The lines that a value was meant to go on in: its backslash is before a carriage return, and
     /// escapes that. `None` if the next line is one of its own.
     pub fn cut(&self, assignment: &EnvAssignment) -> Option<CutValue> {
         let first = assignment.lost_continuations.first()?;

@@ -180,7 +180,7 @@ impl Request {
 pub struct Wanted {
     /// Variables that have to be set, whatever the code shows.
     pub variables: Vec<Spanned<String>>,
-    /// Where nginx is to reach it.
+    /// Where nginx is meant to reach it.
     pub upstream: Option<Spanned<Endpoint>>,
 }
 
@@ -215,7 +215,7 @@ pub struct App {
     pub state: Known<UnitState>,
     /// The same for each of its `.socket` units, in the order of [`Service::sockets`].
     pub socket_states: Vec<Known<UnitState>>,
-    /// What the journal tells since the last start or reload, where the host lives.
+    /// What the journal shows since the last start or reload, where the host lives.
     pub journal: Known<Journal>,
     /// What its sockets answer; only with `--probe`.
     pub probes: Known<Vec<Probe>>,

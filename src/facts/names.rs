@@ -43,7 +43,7 @@ impl HostNames {
         self.hosts.as_ref().and_then(|hosts| hosts.get("localhost")).map_or(&[], Vec::as_slice)
     }
 
-    /// Can a name of one word be a host, as far as files tell?
+    /// Can a name of one word be a host, as far as files show?
     pub fn may_be_host(&self, name: &str) -> bool {
         let name = name.to_ascii_lowercase();
         self.searches

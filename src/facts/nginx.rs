@@ -472,7 +472,7 @@ fn statics(sources: &Sources, machine: &Machine, model: &Model) -> Vec<StaticRoo
         for (value, alias) in [(&handling.root, false), (&handling.alias, true)] {
             let Some(value) = value else { continue };
             let text = value.value.to_string_lossy();
-            // A relative one counts from nginx's compiled-in prefix, which files do not tell.
+            // A relative one counts from nginx's compiled-in prefix, which files do not show.
             if !is_literal(&text) || !value.value.is_absolute() {
                 continue;
             }

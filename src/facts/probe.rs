@@ -29,7 +29,7 @@ pub struct Probe {
 /// What answers were looked through for, and what came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Version {
-    /// The text that every answer is to hold, in its body or a header.
+    /// The text that every answer is meant to hold, in its body or a header.
     pub expected: String,
     /// Answers that hold it.
     pub with: u64,

@@ -103,7 +103,7 @@ pub struct Release {
     pub packages: Packages,
     /// Alembic's revisions.
     pub migrations: Known<Option<Migrations>>,
-    /// What Django makes of a request, where the application is Django's.
+    /// How Django handles a request, if the application is Django's.
     pub django: Option<Django>,
     /// The file of its SQLite database.
     pub sqlite: Known<Option<Sqlite>>,

@@ -68,7 +68,7 @@ pub struct Gunicorn {
     pub paths: Vec<WrittenPath>,
     /// The file of `--log-config`, where that is what it goes by.
     pub log_config: Option<LogConfig>,
-    /// The files that it is to watch.
+    /// The files that it is meant to watch.
     pub watched: Vec<WatchedFile>,
     /// Where it listens.
     pub bounds: Known<Vec<Bound>>,

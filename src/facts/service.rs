@@ -58,7 +58,7 @@ pub struct OutputFile {
     pub span: Span,
     /// The file.
     pub file: Place,
-    /// The directory that it is to be in.
+    /// The directory that it must be in.
     pub directory: Place,
 }
 

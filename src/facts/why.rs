@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-/// What is in the way of a fact. Whoever has to tell reasons apart asks this and not their words.
+/// What is in the way of a fact. Code that distinguishes reasons uses this and not their text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum WhyKind {
@@ -20,7 +20,7 @@ pub enum WhyKind {
     NotRead,
     /// It was read, and not understood.
     NotUnderstood,
-    /// It depends on something that files do not tell: a version, a resolver, what code does.
+    /// It depends on something that files do not show: a version, a resolver, what code does.
     DependsOn,
     /// What it would be about is not there: no release link, no such user, no setting of the name.
     NotThere,
@@ -75,7 +75,7 @@ impl Why {
         Self::of(WhyKind::NotThere, text)
     }
 
-    /// It depends on what files do not tell: `the default depends on gunicorn's version`.
+    /// It depends on what files do not show: `the default depends on gunicorn's version`.
     pub fn depends(text: impl Into<String>) -> Self {
         Self::of(WhyKind::DependsOn, text)
     }

@@ -92,7 +92,7 @@ pub struct Change {
     pub path: PathBuf,
     /// What was there when it was read. Anything else found at the writing refuses the whole.
     pub before: Content,
-    /// What is to be there.
+    /// What must be there.
     pub after: Content,
 }
 

@@ -50,7 +50,7 @@ fn file(sources: &Sources, change: &Change) -> Option<PatchedFile> {
     Some(PatchedFile { path: change.path.clone(), replacements })
 }
 
-/// What nobody may see of a file; `None` if it was not read, so that it cannot be told.
+/// What nobody may see of a file; `None` if it was not read, so that it is not known.
 fn hidden(sources: &Sources, change: &Change, before: &[u8]) -> Option<Vec<Span>> {
     let files = sources.files();
     let mut read =

@@ -146,7 +146,7 @@ pub enum Outcome {
         /// The first missing component.
         at: PathBuf,
     },
-    /// It could not be told.
+    /// Not known.
     Failed(HostError),
 }
 
@@ -295,8 +295,8 @@ pub trait Host {
     }
 
     /// The unix sockets that listen, by the number that `/proc/net/unix` has for each: is it bound
-    /// to the very file that is at this path now? None where that cannot be told. Only the live
-    /// host knows.
+    /// to the very file that is at this path now? None if that is not known. Only the live host
+    /// knows.
     fn bound(&self, path: &Path) -> Result<Vec<(u64, Option<bool>)>, HostError> {
         Err(HostError { path: path.into(), kind: HostErrorKind::NotGiven })
     }

@@ -178,10 +178,10 @@ pub(super) fn run(command: &Command) -> Result<Output, RunError> {
 /// Imports an application in a session of its own.
 ///
 /// setsid(1) makes the process that is started the leader of its session and group, so that the
-/// whole group can be killed; setpriv(1) lays down root's rights for good before Python starts.
-/// Where a link is to lead elsewhere first, the process sees that: in a mount namespace of its own
-/// (unshare(1)) the new release is where the present one does, so that whatever goes by way of the
-/// link gets there: the working directory, `--chdir`, `sys.path`, the virtual environment.
+/// whole group can be killed; setpriv(1) gives up root's privileges for good before Python starts.
+/// Where a link is meant to lead elsewhere first, the process sees that: in a mount namespace of
+/// its own (unshare(1)) the new release is where the present one does, so that whatever goes by way
+/// of the link gets there: the working directory, `--chdir`, `sys.path`, the virtual environment.
 pub(super) fn import(import: &Import, moved: Option<&Relinked>) -> Result<Output, RunError> {
     let [setsid, setpriv, unshare] = ["/usr/bin/setsid", "/usr/bin/setpriv", "/usr/bin/unshare"];
     if import.uid == 0 {

@@ -196,7 +196,7 @@ impl<'a> SpanPlaces<'a> {
         places.collect()
     }
 
-    /// What is wrong, what is to be seen, and what to do, in plain text.
+    /// What is wrong, what can be seen, and what to do, in plain text.
     fn message(&self, finding: &Finding, offered: bool) -> String {
         let mut lines = vec![show::line(&finding.message)];
         if let Some(label) = finding.labels.first().filter(|label| !label.note.is_empty()) {

@@ -16,7 +16,7 @@ use super::names::Names;
 use super::position::{Encoding, Lines};
 use crate::fix::Change;
 
-/// What the client is to do; or why that cannot be said to it.
+/// What the client is meant to do; or why that cannot be said to it.
 pub(super) fn workspace_edit(
     changes: &[Change],
     names: &Names,

@@ -5,7 +5,7 @@ use super::kind::Kind;
 use super::settings::Expect;
 use crate::host::net::NetError;
 
-/// What an answer comes to. `learned` is the status that the target answers with by now, where
+/// The verdict on an answer. `learned` is the status that the target answers with by now, where
 /// none is expected in so many words: the first below 400 sets it.
 pub(super) fn answer(answer: &Answer, expect: &Expect, learned: &mut Option<u16>) -> Option<Kind> {
     if let Some(kind) = status(answer.status, expect, learned) {
@@ -45,7 +45,7 @@ fn status(status: u16, expect: &Expect, learned: &mut Option<u16>) -> Option<Kin
     })
 }
 
-/// What an answer that is not whole comes to.
+/// The verdict on an incomplete answer.
 pub(super) fn cut(cut: Cut) -> Kind {
     match cut {
         Cut::Nothing => Kind::Closed,
@@ -53,7 +53,7 @@ pub(super) fn cut(cut: Cut) -> Kind {
     }
 }
 
-/// What an error of the connection comes to; `None` if it is this machine's own.
+/// The verdict on an error of the connection; `None` if it is this machine's own.
 pub(super) fn error(error: &NetError) -> Option<Kind> {
     Some(match error {
         NetError::Refused => Kind::Refused,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-/// The longest that is told apart, in microseconds: an hour.
+/// The longest that is distinguished, in microseconds: an hour.
 const LONGEST: u64 = 3_600_000_000;
 
 /// Counts durations with an error of at most a thousandth.

@@ -28,7 +28,7 @@ pub(super) struct Ready {
     pub moved: Option<Move>,
     /// Where there is a way back though no link is moved now: the release that was verified last.
     pub way_back: Option<Move>,
-    /// How gunicorn is told.
+    /// How gunicorn is reloaded.
     pub strategy: Strategy,
     /// systemd's word before.
     pub state: State,

@@ -47,7 +47,7 @@ impl Mark {
     }
 }
 
-/// What the journal tells since then.
+/// What the journal shows since then.
 #[derive(Debug, Default)]
 pub struct Said {
     /// The last Python error, where there is one.

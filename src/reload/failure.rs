@@ -7,7 +7,7 @@ use super::cause::Mark;
 pub(super) struct Failure {
     /// In one line, the cause first.
     pub why: String,
-    /// The master that serves is one that never was told: taking the code back needs no reload.
+    /// The master that serves is one that was never reloaded: taking the code back needs no reload.
     pub untouched: bool,
     /// Workers of the new release have loaded it and answer, be it wrongly.
     pub serving: bool,

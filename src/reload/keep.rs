@@ -15,9 +15,9 @@ use crate::host::disk::{Directory, Disk, DiskError, DiskErrorKind, Held, Lock, R
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stage {
-    /// The link is being moved, or was; gunicorn was not told.
+    /// The link is being moved, or was; gunicorn was not reloaded.
     Linked,
-    /// gunicorn was told, and what came of it was not seen yet.
+    /// gunicorn was reloaded, and what came of it was not seen yet.
     Triggered,
     /// It failed, and is being taken back.
     RollingBack,

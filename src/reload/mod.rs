@@ -82,7 +82,7 @@ pub struct Request {
     pub timeout: Duration,
     /// How long the new release is watched once it serves.
     pub settle: Duration,
-    /// The directory that the link is to lead to.
+    /// The directory that the link is meant to lead to.
     pub release: Option<PathBuf>,
     /// What an answer of the new release holds.
     pub expect_version: Option<String>,
@@ -134,7 +134,7 @@ pub enum Step {
     Baseline,
     /// The release link.
     Link,
-    /// gunicorn is told.
+    /// gunicorn is reloaded.
     Trigger,
     /// Old workers go, new ones come.
     Watch,
@@ -170,7 +170,8 @@ pub enum Ending {
     WouldReload,
     /// Reloaded without a failed probe, and slower than it should be or not seen to the end.
     Degraded,
-    /// Refused before anything was touched, or everything was put back before gunicorn was told.
+    /// Refused before anything was touched, or everything was put back before gunicorn was
+    /// reloaded.
     Refused,
     /// Something that should be read could not be.
     Incomplete,

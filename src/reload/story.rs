@@ -50,7 +50,7 @@ pub struct Story {
     pub before: Option<PathBuf>,
     /// The new one.
     pub release: Option<PathBuf>,
-    /// How gunicorn was told.
+    /// How gunicorn was reloaded.
     pub strategy: Option<Strategy>,
     /// All lines, in order.
     pub events: Vec<Event>,

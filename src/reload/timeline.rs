@@ -15,7 +15,7 @@ const SLOW: f64 = 500.0;
 /// The most columns that the terminal's picture takes.
 const COLUMNS: usize = 100;
 
-/// The picture in the terminal; empty where nothing was probed while gunicorn was told.
+/// The picture in the terminal; empty where nothing was probed while gunicorn was reloaded.
 pub fn text(story: &Story, color: bool) -> String {
     let Some(report) = &story.probes else { return String::new() };
     let slots = probing::slots(report);

@@ -32,15 +32,15 @@ const GRACE: Duration = Duration::from_secs(1);
 /// How long a restart may take until the first answer.
 const START: Duration = Duration::from_secs(30);
 
-/// What was told, and what is to be seen now.
+/// What was reported, and what can be seen now.
 pub(super) struct Handed {
     /// The workers that were there before.
     pub old: BTreeSet<Id>,
-    /// The main process that is to be there afterwards; none: another than before.
+    /// The main process that must be there afterwards; none: another than before.
     pub main: Option<Id>,
     /// The position in the journal.
     pub mark: Mark,
-    /// When gunicorn was told.
+    /// When gunicorn was reloaded.
     pub at: Instant,
 }
 

@@ -3,7 +3,7 @@
 /// A run that came to no report.
 #[derive(Debug, Clone)]
 pub struct Failure {
-    /// What was to be checked.
+    /// What was meant to be checked.
     pub scope: String,
     /// When, in seconds since 1970.
     pub seconds: u64,

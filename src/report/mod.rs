@@ -74,11 +74,12 @@ pub struct Asked {
     pub threshold: Option<Severity>,
     /// What could not be read does not make it fail.
     pub allow_incomplete: bool,
-    /// What is suppressed is told, too.
+    /// What is suppressed is reported, too.
     pub suppressed: bool,
-    /// What paths are told from.
+    /// What paths are relative to.
     pub base: Base,
-    /// What was to be checked, in a word or two: two runs that check different things differ in it.
+    /// What was meant to be checked, in a word or two: two runs that check different things differ
+    /// in it.
     pub scope: String,
     /// What safe fixes make of the files, by the finding's fingerprint; empty where no format tells.
     pub patches: HashMap<String, Patch>,

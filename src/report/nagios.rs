@@ -21,7 +21,7 @@ pub enum State {
     Warning,
     /// There are errors.
     Critical,
-    /// It could not be told.
+    /// Not known.
     Unknown,
 }
 
@@ -77,7 +77,7 @@ pub fn answer(view: &View) -> (State, String) {
         summary.error, summary.warning, summary.info, summary.skipped
     );
     let mut out = format!("{} | {data}\n", line(state, &first));
-    // The first one is told already.
+    // The first one is reported already.
     let rest = lines.get(1..).unwrap_or_default();
     for line in rest.iter().take(LINES) {
         out.push_str(&text(line));

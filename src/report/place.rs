@@ -9,7 +9,7 @@ use crate::facts::Deployment;
 use crate::host::tidy;
 use crate::source::{FileId, SourceFile, Sources, Span};
 
-/// What paths are told from. Both are free of links.
+/// What paths are relative to. Both are free of links.
 #[derive(Debug, Clone, Default)]
 pub struct Base {
     /// The working directory.
@@ -100,8 +100,8 @@ impl<'a> Artifacts<'a> {
         }
     }
 
-    /// Where a finding without a place is told: at what starts the application, or for the host at
-    /// nginx's configuration. A reader of SARIF refuses a whole file for one result without any.
+    /// Where a finding without a place is reported: at what starts the application, or for the host
+    /// at nginx's configuration. A reader of SARIF refuses a whole file for one result without any.
     pub fn anchor(&self, deployment: &Deployment, app: Option<&str>) -> Placed {
         let named = deployment.apps.iter().find(|one| Some(one.name.as_str()) == app);
         if let Some(app) = named {

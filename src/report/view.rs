@@ -192,7 +192,7 @@ pub(super) struct Summary {
 }
 
 impl Summary {
-    /// What an outcome comes to.
+    /// A summary of an outcome.
     pub fn of(outcome: &Outcome) -> Self {
         Self {
             error: outcome.count(Severity::Error),
@@ -337,7 +337,7 @@ impl<'a> View<'a> {
     }
 
     /// Every rule that was asked, of every application and of the host, with its answer. A rule of
-    /// the host that found nothing there is told once.
+    /// the host that found nothing there is reported once.
     pub(super) fn cases(&self) -> Vec<Case<'_, 'a>> {
         let mut found: HashMap<(&str, Option<&str>), Vec<&Finding<'a>>> = HashMap::new();
         for finding in &self.findings {

@@ -229,7 +229,7 @@ fn sort(sources: &Sources, directory: &Path, walked: &Walked, survey: &mut Surve
     contents
 }
 
-/// Does a unit say gunicorn in a line that was to start it?
+/// Does a unit say gunicorn in a line that was meant to start it?
 fn speaks_of_gunicorn(file: &SourceFile) -> bool {
     let mut lines = file.bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
     lines.any(|line| {

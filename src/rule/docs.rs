@@ -12,7 +12,7 @@ use super::{Check, Rule, Safety};
 pub enum ExampleKind {
     /// The rule fires, and no other.
     Bad,
-    /// What the fix makes of the bad one; nothing fires.
+    /// The result of the fix on the bad one; nothing fires.
     Fixed,
     /// A healthy near miss; nothing fires.
     Good,
@@ -32,7 +32,7 @@ pub struct Example {
 }
 
 impl Example {
-    /// The path that it is to be at, where the info string says one.
+    /// The path that it must be at, where the info string says one.
     pub fn file(&self) -> Option<&str> {
         self.options.iter().find_map(|option| option.strip_prefix("file="))
     }

@@ -14,7 +14,7 @@ use crate::source::unit::Unit;
 pub enum Value {
     /// A number.
     Number(i64),
-    /// Text, as gunicorn is to see it.
+    /// Text, as gunicorn is meant to see it.
     Text(String),
     /// Text as it is in a unit's file, systemd's specifiers and all.
     OfUnit(String),

@@ -98,7 +98,7 @@ impl Fix {
 pub struct Label {
     /// The range.
     pub span: Span,
-    /// What is to be seen there; may be empty.
+    /// What can be seen there; may be empty.
     pub note: String,
 }
 
@@ -149,9 +149,9 @@ pub struct Finding {
     pub evidence: Vec<Evidence>,
     /// What would remove it.
     pub fix: Option<Fix>,
-    /// What a person is to change where no edit does it; see [`Finding::by_hand`].
+    /// What a person is meant to change where no edit does it; see [`Finding::by_hand`].
     pub(super) by_hand: Vec<Edit>,
-    /// What tells it apart from other findings of the rule in the same file when lines move; the
+    /// What distinguishes it from other findings of the rule in the same file when lines move; the
     /// primary label's text where it is empty.
     pub subject: String,
     /// The item of the checklist that fails with it, besides the rule's own.
@@ -252,7 +252,7 @@ impl Finding {
         self
     }
 
-    /// Names what tells it apart (a variable's name, a path); see [`Finding::subject`].
+    /// Names what distinguishes it (a variable's name, a path); see [`Finding::subject`].
     pub fn subject(&mut self, text: impl Into<String>) -> &mut Self {
         self.subject = text.into();
         self

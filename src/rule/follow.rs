@@ -13,8 +13,8 @@ use crate::source::unit::{Assignment, Unit, UnitFile, syntax};
 use crate::source::{FileId, SourceFile, Span};
 
 impl Finding {
-    /// Says what a person is to change, where no edit does it: the place decides what must follow.
-    /// Without a place (a program's default) nothing is added.
+    /// Says what a person is meant to change, where no edit does it: the place decides what must
+    /// follow. Without a place (a program's default) nothing is added.
     pub fn by_hand(&mut self, at: Option<Span>) -> &mut Self {
         self.by_hand.extend(at.map(|at| Edit::replace(at, "")));
         self

@@ -124,8 +124,8 @@ impl Chain {
         Some(certificate.verify_is_valid_for_subject_name(&name).is_ok())
     }
 
-    /// Does this private key, in PEM, belong to it? None where that cannot be told: another kind of
-    /// key, or one with a password.
+    /// Does this private key, in PEM, belong to it? None if that is not known: another kind of key,
+    /// or one with a password.
     pub fn fits(&self, key: &[u8]) -> Option<bool> {
         let public = public_key(key)?;
         let certificate = EndEntityCert::try_from(&self.own).ok()?;

@@ -96,8 +96,8 @@ const CLIENTS: &[Client] = &[
     Client { names: &["lftp"], options: &["-u"], given: OptionStyle::Either, behind: Some(b',') },
 ];
 
-/// The ranges of such passwords in the text of commands, in order. Words are parted by spaces or
-/// zeros.
+/// The ranges of such passwords in the text of commands, in order. Words are separated by spaces or
+/// NUL bytes.
 pub fn ranges(text: &[u8]) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut client: Option<&Client> = None;

@@ -212,8 +212,8 @@ impl<'h> Sources<'h> {
         }
     }
 
-    /// Where a path leads, links followed; the path itself where nothing is there or it cannot be
-    /// told.
+    /// Where a path leads, links followed; the path itself where nothing is there or it is not
+    /// known.
     pub fn real_path(&self, path: &Path) -> PathBuf {
         let looked = self.host.look(path);
         match looked.metadata() {

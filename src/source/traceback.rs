@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// What a traceback comes to.
+/// What a traceback says.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct PythonError {
     /// `ModuleNotFoundError`.

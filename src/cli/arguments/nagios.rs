@@ -47,7 +47,7 @@ impl NagiosArguments {
     pub(in crate::cli) fn into_check(self) -> CheckArguments {
         CheckArguments {
             place: self.place,
-            // A site that does not answer is told before the plugin's own time is up.
+            // A site that does not answer is reported before the plugin's own time is up.
             timeout: (!self.probe.is_empty()).then(|| self.timeout / 2),
             probe: self.probe,
             expect_version: None,

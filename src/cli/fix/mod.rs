@@ -22,7 +22,7 @@ use crate::source::Sources;
 pub(super) struct Done {
     /// The exit status.
     pub exit: Exit,
-    /// What was to be done.
+    /// What was meant to be done.
     pub plan: Plan,
     /// Was it written, and did a step that must follow fail?
     pub stopped: bool,

@@ -129,8 +129,8 @@ pub(super) fn undo(arguments: &FixArguments) -> Result<Exit, CommandError> {
         return Ok(Exit::Findings);
     };
     stands_in(&arguments.place, &last.paths)?;
-    // What must follow is told by the files that belong to the deployment now, also by those that
-    // the undo removes. What this host does not show, such as a backup next to a file that was
+    // What must follow is recognised by the files that belong to the deployment now, also by those
+    // that the undo removes. What this host does not show, such as a backup next to a file that was
     // named, belongs to nobody.
     let read_all = |host: &dyn Host| -> Vec<Content> {
         let read = |path| Content::read(host, path).unwrap_or(Content::Absent);

@@ -43,7 +43,7 @@ pub struct MeantFile {
     pub quotes: Vec<Span>,
     /// Where it is to be looked for, where it does not say so itself.
     pub below: Option<PathBuf>,
-    /// What is there; `None` if it cannot be told where it is.
+    /// What is there; `None` if it is not known where it is.
     pub place: Option<Place>,
 }
 

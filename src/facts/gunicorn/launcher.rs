@@ -96,7 +96,7 @@ impl Launch {
 pub enum NotLaunched {
     /// It runs something else.
     NotGunicorn,
-    /// It cannot be told, and why.
+    /// Not known, and why.
     Unknown(String),
 }
 

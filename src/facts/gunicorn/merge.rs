@@ -69,7 +69,8 @@ struct Merge<'t> {
 enum ArgumentsPlace {
     /// The command line.
     Command,
-    /// GUNICORN_CMD_ARGS: where it is set; and how it is written, where its words are told apart.
+    /// GUNICORN_CMD_ARGS: where it is set; and how it is written, where its words are
+    /// distinguished.
     CmdArgs(Origin, Option<Spelling>),
 }
 
@@ -104,7 +105,7 @@ struct Flags {
     items: Vec<RawValue>,
     secret: bool,
     spans: Vec<Span>,
-    /// `None` if one of them cannot be told.
+    /// `None` if one of them is not known.
     statements: Option<Vec<Statement>>,
 }
 
@@ -266,7 +267,7 @@ impl Merge<'_> {
             self.fault(None, message.clone(), origin, Layer::CmdArgs);
             return self.anything(&message, Layer::CmdArgs);
         };
-        // The same words where they are, if that can be told.
+        // The same words where they are, if that is known.
         let written = inputs.cmd_args_written.as_ref().filter(|(_, found)| {
             found.iter().map(ArgumentWord::value).eq(words.iter().map(ArgumentWord::value))
         });

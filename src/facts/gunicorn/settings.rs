@@ -88,7 +88,7 @@ pub struct Overridden {
     pub origin: Origin,
     /// In which layer.
     pub layer: Layer,
-    /// Where and how; nothing where that cannot be told.
+    /// Where and how; nothing if that is not known.
     pub statements: Vec<Statement>,
     /// The layer that won against it.
     pub winner: Layer,
@@ -142,8 +142,7 @@ pub(super) struct Entry {
     pub secret: bool,
     /// Where each item of a list is.
     pub items: Vec<Span>,
-    /// Where it is made, for each item of a list that flags make; nothing where that cannot be
-    /// told.
+    /// Where it is made, for each item of a list that flags make; nothing if that is not known.
     pub statements: Vec<Statement>,
 }
 
@@ -283,7 +282,7 @@ impl Settings {
         self.entries.get(name).map(|entry| entry.layer)
     }
 
-    /// Where what decides a setting is made; nothing where that cannot be told.
+    /// Where what decides a setting is made; nothing if that is not known.
     pub fn statements(&self, name: &str) -> &[Statement] {
         self.entries.get(name).map_or(&[], |entry| &entry.statements)
     }

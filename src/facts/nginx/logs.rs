@@ -19,8 +19,8 @@ pub struct UnopenedLog {
     pub directory: PathBuf,
 }
 
-/// Those of a whole machine. nginx makes the file of a log and no directory; a path with a variable is
-/// opened for each request, and a relative one counts from a prefix that files do not tell.
+/// Those of a whole machine. nginx makes the file of a log and no directory; a path with a variable
+/// is opened for each request, and a relative one counts from a prefix that files do not show.
 pub(super) fn unopened(
     sources: &Sources,
     machine: &Machine,

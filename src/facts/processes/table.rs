@@ -134,8 +134,8 @@ impl<'h> Table<'h> {
         self.numbers.iter().copied()
     }
 
-    /// What `stat` tells of a process. Nothing of one that is gone, or waits for its parent to
-    /// take note of its end.
+    /// What `stat` shows of a process. Nothing of one that is gone, or waits for its parent to take
+    /// note of its end.
     pub fn row(&self, pid: u32) -> Option<Rc<Stat>> {
         if let Some(row) = self.rows.borrow().get(&pid) {
             return row.clone();

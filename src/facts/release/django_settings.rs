@@ -12,7 +12,7 @@ use crate::source::python::evaluate::{self, FileText, FromImport, Surroundings, 
 use crate::source::python::{self, ConfigFile, ConfigValue, PythonVersion};
 use crate::source::{Lookup, Sources};
 
-/// What a Django project makes of a request's headers.
+/// How a Django project uses a request's headers.
 #[derive(Debug)]
 pub struct Django {
     /// `ALLOWED_HOSTS`.

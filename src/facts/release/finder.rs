@@ -37,7 +37,7 @@ pub(super) enum Found {
     Python,
     /// Nowhere; which part of the dotted name is missing.
     Missing(String),
-    /// It cannot be told.
+    /// Not known.
     Unknown(Why),
 }
 

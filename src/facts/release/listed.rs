@@ -195,7 +195,7 @@ const LOCKED: &[Row] = &[
     ("uvicorn-worker", &["uvicorn_worker"], &[]),
 ];
 
-/// What a repository's list of packages comes to.
+/// What a repository's list of packages provides.
 #[derive(Debug, Clone)]
 pub struct Listed {
     /// The file.

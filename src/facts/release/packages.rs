@@ -20,7 +20,7 @@ pub use crate::source::venv::Venv;
 pub struct Packages {
     /// What the release requires; `None` if it has no such file.
     pub requirements: Known<Option<RequirementsFile>>,
-    /// What a repository's list comes to, where there is no environment to hold it against.
+    /// What a repository's list provides, if there is no environment to compare it with.
     pub listed: Option<Listed>,
     /// Where the virtual environment contradicts itself.
     pub conflicts: Known<Vec<Conflict>>,

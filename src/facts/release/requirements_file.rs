@@ -31,7 +31,7 @@ pub struct RequirementsFile {
     pub missing: Vec<Needed>,
     /// Installed in a version that does not fit.
     pub wrong_version: Vec<Needed>,
-    /// Could not be told: the package and why.
+    /// Not known: the package and why.
     pub unknown: Vec<(String, String)>,
 }
 

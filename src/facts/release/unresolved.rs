@@ -67,7 +67,7 @@ pub struct ImportCheck {
     /// Those that nothing in a repository's list of packages brings, with the distribution that is
     /// wanted.
     pub unlisted: Vec<(Unresolved, &'static str)>,
-    /// Why others could not be told, each reason once.
+    /// Why others are not known, each reason once.
     pub unknown: Vec<Why>,
 }
 
@@ -117,8 +117,8 @@ const BRINGS: [&str; 6] =
     ["__path__", "sys.modules", "meta_path", "path_hooks", "LazyLoader", "declare_namespace"];
 
 impl Judge<'_> {
-    /// Nothing is an error that says why it cannot be told; an empty one where it is there by
-    /// other means.
+    /// Nothing is an error that says why it is not known; an empty one where it is there by other
+    /// means.
     pub(super) fn is_nowhere(&self, graph: &Graph<'_>, name: &str) -> Result<(), Option<Why>> {
         let provided = |name: &str| graph.provided.contains(name);
         if provided(name) || name.match_indices('.').any(|(at, _)| provided(&name[..at])) {

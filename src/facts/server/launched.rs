@@ -25,7 +25,7 @@ pub enum Launched {
     Gunicorn(Box<Launch>),
     /// Something else, named.
     Other(String),
-    /// It cannot be told, and why.
+    /// Not known, and why.
     Unknown(String),
 }
 
@@ -72,7 +72,7 @@ fn started(
     } else {
         let systemd = service.unit.specifiers.systemd;
         let lookup = |name: &str| match environment.lookup_in_exec(name, systemd) {
-            // What `envsubst` is to fill in looks just so.
+            // What `envsubst` is meant to fill in looks just so.
             Lookup::Unset if !machine.whole => {
                 Lookup::Unknown(format!("${{{name}}} is set nowhere here: it may be a placeholder"))
             }

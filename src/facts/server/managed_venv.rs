@@ -51,7 +51,7 @@ pub(super) fn find(
         Ok(Some(SetVariable { value, .. })) => {
             let text = value.expose_str().map(Path::new);
             let path = text.filter(|path| path.is_absolute()).map(tidy);
-            // Only the name of the variable is told, never what it holds.
+            // Only the name of the variable is reported, never what it holds.
             return Some(match path {
                 Some(path) => Known::Value(path, origin),
                 None => Known::Unknown(Why::not_understood(format!(

@@ -165,7 +165,7 @@ impl Record {
         bytes: &[u8],
         mut kept: impl FnMut(&OsStr) -> Option<Vec<u8>>,
     ) -> Result<Self, String> {
-        // serde_json's message could quote content: only the place is told.
+        // serde_json's message could quote content: only the place is reported.
         let document: JournalDocument = serde_json::from_slice(bytes).map_err(|error| {
             format!("not understood at line {}, column {}", error.line(), error.column())
         })?;

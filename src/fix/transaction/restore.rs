@@ -120,7 +120,7 @@ fn tidy(
     Ok(())
 }
 
-/// Is it the beginning of what was to be made?
+/// Is it the beginning of what was meant to be made?
 fn is_begun(aside: &Found, target: &Content) -> bool {
     match (&aside.held, target) {
         (Held::Bytes(held), Content::File { bytes, .. }) => bytes.starts_with(held),

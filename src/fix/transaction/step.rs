@@ -16,7 +16,7 @@ pub(super) struct Step {
     pub(super) temporary: OsString,
     pub(super) current: Option<Found>,
     pub(super) target: Content,
-    /// The extended attributes it is to have; none: those that a new file gets.
+    /// The extended attributes it is meant to have; none: those that a new file gets.
     pub(super) attributes: Option<Vec<Attribute>>,
     /// The owner of a link.
     pub(super) link_owner: Option<(u32, u32)>,

@@ -70,7 +70,8 @@ impl Server<'_> {
         let shown = show::line(&path.to_string_lossy());
         for words in published.words.iter().filter(|words| !before.contains(&words.text)) {
             let text = format!("{shown}: {}", show::block(&words.text));
-            // A workspace may well be no deployment: nobody is to click that away.
+            // A workspace may well contain no deployment, and nobody should have to dismiss a
+            // message about that.
             match words.note || empty {
                 true => self.say("window/logMessage", Urgency::Info, &text),
                 false => self.say("window/showMessage", Urgency::Warning, &text),

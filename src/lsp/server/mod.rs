@@ -57,9 +57,9 @@ pub(super) struct Server<'c> {
     client: Client,
     documents: Documents,
     folders: Vec<Folder>,
-    /// Is anything found that it was not told?
+    /// Is there a finding that it was not sent yet?
     unpublished: bool,
-    /// What the client was told of each file, and of which version.
+    /// What the client was last sent for each file, and for which version.
     published: BTreeMap<String, (Option<i32>, Vec<Diagnostic>)>,
     /// Did the client ever name a folder?
     has_folders: bool,
@@ -172,7 +172,7 @@ impl<'c> Server<'c> {
             "textDocument/didSave" => self.saved(&params),
             "workspace/didChangeWatchedFiles" => self.watched(&params),
             "workspace/didChangeWorkspaceFolders" => self.folders_changed(&params),
-            // Whatever else is told needs no answer.
+            // Whatever else is reported needs no answer.
             _ => Some(()),
         };
         if understood.is_none() {
@@ -255,8 +255,8 @@ fn host() -> Result<TreeHost, HostError> {
     TreeHost::live()
 }
 
-/// A line for whoever reads the editor's log, of what cannot be told in the protocol. A reader that
-/// is gone is not an error.
+/// A line for whoever reads the editor's log, about what cannot be said in the protocol. A reader
+/// that is gone is not an error.
 fn log(text: &str) {
     let _ = writeln!(std::io::stderr(), "deploy-doctor lsp: {text}");
 }

@@ -97,7 +97,7 @@ impl Run {
     }
 
     /// Goes on with everything that can go on, before anything else is sent: a prober that cannot
-    /// keep up is to leave late, which it notices, rather than to read late.
+    /// keep up is meant to leave late, which it notices, rather than to read late.
     fn go_on_with(&mut self, ready: &mut Vec<usize>) -> Result<(), std::io::Error> {
         loop {
             let all = ready.len() < Poller::BATCH;

@@ -33,8 +33,9 @@ impl Revisions {
     }
 
     /// The heads that nobody meant to have: those that share their branch with another head. A
-    /// branch is told by the nearest `branch_labels` below; heads of differently labelled branches
-    /// are the several heads of Alembic's "working with branches", applied with `upgrade heads`.
+    /// branch is recognised by the nearest `branch_labels` below; heads of differently labelled
+    /// branches are the several heads of Alembic's "working with branches", applied with `upgrade
+    /// heads`.
     pub fn rival_heads(&self) -> Result<Vec<&str>, Unknown> {
         let heads = self.heads()?;
         let by_id: HashMap<&str, &Revision> =

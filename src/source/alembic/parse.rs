@@ -64,7 +64,7 @@ fn one(file: &SourceFile) -> Outcome {
     revision(file, body, &names)
 }
 
-/// Is the text flat enough to be parsed? Strings and comments are not told apart, which can only
+/// Is the text flat enough to be parsed? Strings and comments are not distinguished, which can only
 /// refuse too much.
 fn flat_enough(text: &str) -> Result<(), (usize, &'static str)> {
     let bytes = text.as_bytes();

@@ -25,7 +25,7 @@ impl AppName {
 
 /// The application behind an entry. `config` is the module `apps` of a plain entry, or the module
 /// before the last dot where the entry names a class in it; `None` if there is none. `class` is
-/// that class. `None` if it cannot be told.
+/// that class. `None` if it is not known.
 pub fn app_of(entry: &str, config: Option<&Module>, class: Option<&str>) -> Option<AppName> {
     let Some(module) = config else {
         return class.is_none().then(|| AppName::plain(entry));

@@ -41,7 +41,7 @@ pub enum App {
     },
     /// It has no migrations.
     Unmigrated,
-    /// It cannot be told, and why.
+    /// Not known, and why.
     Unknown(String),
 }
 

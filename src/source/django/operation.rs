@@ -222,7 +222,7 @@ fn create(is: &Arguments<'_>) -> Option<Step> {
     Some(Step::CreateModel { name, fields, tableless, named_table })
 }
 
-/// Is a `unique_together` empty? `None` if that cannot be told.
+/// Is a `unique_together` empty? `None` if that is not known.
 fn is_empty(expression: &Expr) -> Option<bool> {
     match expression {
         Expr::NoneLiteral(_) => Some(true),

@@ -120,8 +120,9 @@ pub struct EnvAssignment {
 }
 
 impl EnvAssignment {
-    /// Is a quote missing? It is never closed; or it is closed by the one that was to open a later
-    /// value, so that text follows the closing quote and what looks like assignments is inside.
+    /// Is a quote missing? It is never closed; or it is closed by the one that was meant to open a
+    /// later value, so that text follows the closing quote and what looks like assignments is
+    /// inside.
     pub fn is_unbalanced(&self) -> bool {
         self.open_quote.is_some() || (self.quoting == Quoting::Mixed && !self.swallowed.is_empty())
     }

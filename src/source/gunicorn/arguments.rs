@@ -111,7 +111,7 @@ pub enum Application {
     Given(ArgumentWord),
     /// Not given: `wsgi_app` decides.
     NotGiven,
-    /// It cannot be told, and why.
+    /// Not known, and why.
     Unknown(String),
 }
 

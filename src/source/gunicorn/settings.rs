@@ -29,7 +29,7 @@ impl Setting {
     }
 }
 
-/// How a version is to those that were looked at.
+/// How a version relates to those that were examined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Coverage {
     /// It is one of them.
@@ -128,7 +128,7 @@ impl SettingTable {
         Self { settings, sometimes, coverage: Coverage::AnyVersion }
     }
 
-    /// How the version is to those that were looked at.
+    /// How the version relates to those that were examined.
     pub fn coverage(&self) -> Coverage {
         self.coverage
     }

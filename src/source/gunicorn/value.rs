@@ -50,7 +50,7 @@ pub enum RawValue {
 pub enum Validated {
     /// The value.
     Value(SettingValue),
-    /// It cannot be told, and why.
+    /// Not known, and why.
     Unknown(String),
     /// gunicorn refuses it and exits; what it wants instead. The value itself is not in the text.
     Refused(String),

@@ -25,7 +25,7 @@ const PACKAGES: [&str; 7] = [
     "nginx-common",
 ];
 
-/// The version that is installed, and the file that tells it.
+/// The version that is installed, and the file that shows it.
 pub fn find(host: &dyn Host) -> Option<(Version, PathBuf)> {
     let program = PROGRAMS.iter().find_map(|path| {
         let bytes = host.read(Path::new(path), PROGRAM_LIMIT).ok()?;

@@ -84,7 +84,7 @@ fn source_of_variables(config: &Config, scopes: &[Scope], whole: bool) -> Variab
 }
 
 /// `unknown "x" variable`. Modules of others bring variables, and files that were not read define
-/// some: where there may be such, only what is a typo away from one that is known is told.
+/// some: where there may be such, only what is a typo away from one that is known is reported.
 fn variables(
     config: &Config,
     of_http: &[DirectiveRef<'_>],
@@ -194,7 +194,7 @@ enum NamedKind {
 }
 
 /// Zones and formats that are used and nowhere defined. Parts of a configuration may leave that to
-/// others: of them only a typo is told.
+/// others: of them only a typo is reported.
 fn defined(of_http: &[DirectiveRef<'_>], whole: bool, faults: &mut Vec<Fault>) {
     let mut known: HashMap<NamedKind, HashSet<String>> = HashMap::new();
     let mut used = Vec::new();

@@ -60,7 +60,7 @@ pub enum Lookup<'a> {
     Value(&'a Spanned<String>),
     /// No line matches and there is no default: the empty string.
     Empty,
-    /// It cannot be told.
+    /// Not known.
     Unknown,
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use procfs_core::prelude::FromRead;
 use procfs_core::{ProcessCGroups, process};
 
-/// What `/proc/PID/stat` tells.
+/// What `/proc/PID/stat` shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stat {
     /// The number.

@@ -5,8 +5,8 @@ use ruff_python_ast::{BoolOp, CmpOp, Expr, Number, UnaryOp};
 
 use super::{PythonVersion, walk};
 
-/// Does the condition hold when the module is imported on Linux by this Python? `None` if that
-/// cannot be told.
+/// Does the condition hold when the module is imported on Linux by this Python? `None` if that is
+/// not known.
 pub(super) fn decide(test: &Expr, version: Option<PythonVersion>) -> Option<bool> {
     if walk::never_at_import(test) {
         return Some(false);

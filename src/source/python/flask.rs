@@ -140,7 +140,7 @@ impl Module {
         (any || on.is_some()).then_some(on)
     }
 
-    /// What a statement makes of the debug mode.
+    /// The effect of a statement on debug mode.
     fn debug(
         &self,
         statement: &Stmt,

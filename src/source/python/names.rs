@@ -22,7 +22,7 @@ pub enum Binding {
     MaybeDefined(Span),
     /// No.
     NotDefined,
-    /// It cannot be told, and why.
+    /// Not known, and why.
     Unknown(String),
 }
 

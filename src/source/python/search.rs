@@ -215,7 +215,7 @@ impl<'a> SearchPathReader<'a> {
         self.found.unfollowed.get_or_insert((span, what));
     }
 
-    /// What an expression that makes a path comes to.
+    /// The value of an expression that makes a path.
     fn path(&self, expression: &Expr, depth: usize) -> Option<String> {
         if depth > DEPTH {
             return None;

@@ -36,7 +36,7 @@ pub enum Conflict {
         /// The file or directory.
         file: PathBuf,
     },
-    /// It could not be told.
+    /// Not known.
     Unknown {
         /// Of which package.
         package: String,

@@ -42,7 +42,7 @@ pub struct Comparison<'r> {
     pub wrong_version: Vec<(Need<'r>, Version)>,
     /// Its marker does not hold for this Python.
     pub not_applicable: Vec<&'r Requirement>,
-    /// It could not be told, and why.
+    /// Not known, and why.
     pub unknown: Vec<(Need<'r>, String)>,
 }
 

@@ -9,7 +9,7 @@ use crate::host::Host;
 const PLACES: [&str; 4] =
     ["/usr/lib/systemd", "/usr/lib64/systemd", "/lib/systemd", "/lib64/systemd"];
 
-/// The version and the file that tells it.
+/// The version and the file that shows it.
 pub fn find(host: &dyn Host) -> Option<(u32, PathBuf)> {
     PLACES.iter().find_map(|place| in_directory(host, Path::new(place))).or_else(|| {
         let own = host.glob(Path::new("/usr/lib/*-linux-*/systemd")).ok()?;

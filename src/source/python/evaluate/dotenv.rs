@@ -33,7 +33,7 @@ pub(super) fn parse(text: &str) -> Dotenv {
         }
         let value = match self::value(value.trim_start()) {
             Some(value) => value,
-            // A quote that goes on over the next lines: what follows is not told apart any more.
+            // A quote that goes on over the next lines: what follows is not distinguished any more.
             None => {
                 found.variables.push((name.to_owned(), None));
                 found.open = true;

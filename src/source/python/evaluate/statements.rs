@@ -59,7 +59,7 @@ impl<'a> Evaluator<'a> {
                 self.expression(&node.value)?;
             }
             Stmt::FunctionDef(def) => {
-                // What a decorator makes of it is not known.
+                // The effect of a decorator is not known.
                 let plain = def.decorator_list.is_empty();
                 let function = Value::Callable(plain.then(|| positional(&def.parameters)));
                 self.bind(&def.name, Evaluated::plain(function), self.span(&def.name), None);
