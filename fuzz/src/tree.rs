@@ -79,7 +79,7 @@ pub fn healthy() -> MemoryHost {
     host
 }
 
-/// Puts a part of the input in its place; is it one that only a living host has?
+/// Puts a part of the input in its place; is it one that only a live host has?
 fn place(host: &mut MemoryHost, section: &Section) -> bool {
     let name = section.name;
     if let Some(link) = name.strip_prefix("> ") {

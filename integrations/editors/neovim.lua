@@ -3,7 +3,7 @@
 
 local clients = {}
 
--- The directory with the file of settings, else the top of the repository.
+-- The directory with the settings file, else the top of the repository.
 local function repository(file)
   local from = vim.fn.fnamemodify(file, ':p:h') .. ';'
   local settings = vim.fn.findfile('deploy-doctor.toml', from)

@@ -72,8 +72,8 @@ fn report(app: &App, orphans: &[&Orphan], at: Option<&Endpoint>, served: bool, o
     let numbers: Vec<String> = orphans.iter().map(|one| one.process.pid.to_string()).collect();
     let (count, listed) = (numbers.len(), numbers.join(" "));
     let (who, go) = match count {
-        1 => (format!("worker {listed}"), "goes"),
-        _ => (format!("workers {}", numbers.join(", ")), "go"),
+        1 => (format!("worker {listed}"), "still runs"),
+        _ => (format!("workers {}", numbers.join(", ")), "still run"),
     };
     let consequence = match (at, served) {
         (Some(at), true) => format!(

@@ -91,7 +91,7 @@ impl Said {
     }
 }
 
-/// Reads the host and judges the unit on it, as the file of settings says. Where the site is `sick`
+/// Reads the host and judges the unit on it, as the settings file says. Where the site is `sick`
 /// already, its present state blocks nothing.
 pub fn judge(host: &dyn Host, asked: &super::Request) -> Result<Judgement, String> {
     let (unit, force, sick) = (&*asked.unit, asked.forced_rules(), asked.tolerates());

@@ -39,7 +39,7 @@ fn faults(text: &str) -> Vec<String> {
     errors.iter().map(|error| format!("{}: {}", error.line, error.message)).collect()
 }
 
-/// A host as it is judged with a file of settings on some day.
+/// A host as it is judged with a settings file on some day.
 fn judge(host: &MemoryHost, scope: Scope, text: &str, today: &str) -> (Outcome, Vec<String>) {
     let config = config(text);
     let sources = Sources::new(host);

@@ -762,7 +762,7 @@ fn where_no_way_is_known_nothing_is_said_of_it() {
     }
 }
 
-/// A service that came after the file of settings was written is not passed in silence.
+/// A service that came after the settings file was written is not passed in silence.
 #[test]
 fn a_unit_that_the_settings_do_not_list_is_named() {
     let shop = Repository::shop();
@@ -858,7 +858,7 @@ fn without_the_hosts_environment_file_the_settings_are_judged() {
     assert!(!codes(&shop.check(&["."])).contains(&"E402".to_owned()));
 }
 
-/// What `[[app]]` does not name is found as without the file of settings.
+/// What `[[app]]` does not name is found as without the settings file.
 #[test]
 fn the_settings_leave_unsaid_what_is_found() {
     let shop = shop_with("deploy/gunicorn.conf.py", "workers", "preload_app = True\nworkers");
