@@ -46,8 +46,8 @@ pub struct Settings {
     pub baseline: Option<Baseline>,
     /// Was every application asked for? Then one that is not there is gone.
     pub all_apps: bool,
-    /// Was all looked at that the settings file may speak of? Then a name that no application has
-    /// is a typo.
+    /// Was all looked at that the settings file may mention? Then a name that no application has is
+    /// a typo.
     pub whole: bool,
     /// What fingerprints name files from.
     pub anchor: Anchor,
@@ -260,7 +260,7 @@ fn ways(
     findings: &[Finding],
     skips: &mut Vec<Skip>,
 ) {
-    // A whole host's files were all read: what rules of the host say of them holds.
+    // A whole host's files were all read: what rules of the host say about them holds.
     let whole = deployment.machine.whole;
     let hangs_on_it = |rule: &&&'static Rule| {
         rule.area() == "nginx"

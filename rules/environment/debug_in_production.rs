@@ -300,7 +300,7 @@ fn variables(app: &App, out: &mut Sink) -> bool {
     reported
 }
 
-/// `DEBUG` is the application's own: does none of its modules speak of it?
+/// `DEBUG` is the application's own: does none of its modules mention it?
 fn nobody_reads_debug(app: &App) -> bool {
     let code = &app.release.code;
     let read = |application: &Application| matches!(application.resolution, Resolution::File(_));

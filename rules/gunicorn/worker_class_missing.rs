@@ -12,7 +12,7 @@ crate::rule! {
     /// before it listens and exits with 1 if it cannot; `--check-config` does not notice. Its own
     /// classes: sync, gthread, gevent (gevent_wsgi, gevent_pywsgi), tornado, eventlet up to 25,
     /// asgi from 24 on. gevent, eventlet and tornado need the package of the same name; from 26.1
-    /// on gevent also needs `packaging`, which pip does not bring along.
+    /// on gevent also needs `packaging`, which pip does not includes.
     ///
     /// In a repository the class is compared with the list of packages: a miss is an error if that
     /// list is a lock.

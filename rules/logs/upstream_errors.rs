@@ -132,7 +132,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             .at_some(place(app), "nginx connects here")
             .evidence(
                 EvidenceKind::Journal,
-                format!("nginx's error log: {count} of these, the last at {last}"),
+                format!("nginx's error log: such lines: {count}, the last at {last}"),
             )
             .subject(format!("{failure:?} {peer}"))
             .help(help)

@@ -45,7 +45,7 @@ crate::rule! {
     ///     }
     /// }
     /// ```
-    /// Answers of another server:
+    /// Healthy: answers of another server:
     ///
     /// ```nginx,good
     /// server {

@@ -84,7 +84,7 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
     Ok(())
 }
 
-/// What the test would say of logs, where nobody may run it.
+/// What the test would say about logs, where nobody may run it.
 fn foretold(deployment: &Deployment, out: &mut Sink) {
     for log in &deployment.nginx.unopened_logs {
         let directory = log.directory.display();

@@ -63,7 +63,7 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
     .at(tree.file.line_span(1), "no worker_shutdown_timeout")
     .evidence(
         EvidenceKind::Process,
-        format!("worker process is shutting down: {}", numbers.join(", ")),
+        format!("nginx workers that are shutting down: process {}", numbers.join(", ")),
     )
     .subject("leaving")
     .help(format!(

@@ -224,7 +224,7 @@ fn report(
                 "every request gets 502: nginx reads all of {} as the socket's path",
                 url.trim_start_matches("http://unix:"),
             );
-            (message, "a URI follows the socket's path after a second `:`", Some(right))
+            (message, "a URI must come after a second `:`", Some(right))
         }
         Malformed::PortOnUpstream { upstream, port } => {
             let name = model.upstream(*upstream).map_or("", |group| group.name.value.as_str());

@@ -23,8 +23,8 @@ crate::rule! {
     ///
     /// Measured with Alembic 1.20: `flask db heads` and `flask db current` exit 0 with two heads,
     /// so a script that uses them notices nothing; `flask db upgrade` exits 1. With a missing
-    /// parent every command ends in a bare `KeyError`, with a cycle in a traceback. Of two files
-    /// with the same revision, one is used and the other dropped with a warning.
+    /// parent every command ends in a bare `KeyError`, and with a cycle in a traceback. Of two
+    /// files with the same revision, one is used and the other dropped with a warning.
     ///
     /// To repair it by hand: merge heads with `flask db merge heads`, restore the missing file from
     /// version control (or point `down_revision` at the revision before it), and give the second of

@@ -91,7 +91,7 @@ fn refreshes(service: &Service) -> Option<Span> {
     (service.boolean("RefreshOnReload", true).ok() != Some(&false)).then_some(set.span)
 }
 
-/// What speaks of a reload, and is silent while there is none.
+/// What mentions a reload, and is silent while there is none.
 const OF_A_RELOAD: [&str; 6] = ["U103", "U113", "G203", "G207", "G222", "R716"];
 
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {

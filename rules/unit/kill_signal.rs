@@ -72,7 +72,7 @@ crate::rule! {
     /// ExecStop=/bin/systemctl kill -s KILL myapp.service
     /// ```
     ///
-    /// Healthy: SIGTERM by name or number, and settings for signals that come later.
+    /// Healthy: SIGTERM by name or number, and settings for the signals sent after it.
     ///
     /// ```ini,good,drop-in
     /// [Service]

@@ -81,5 +81,5 @@ fn difference(app: &App, running: &Running) -> Result<Option<(Span, &'static str
     let Some(at) = running.differs_at(&wanted) else { return Ok(None) };
     let start = app.service.exec_start.last().map(|command| command.line.span);
     let word = launch.arguments.get(at).or(launch.arguments.last()).map(|word| word.span);
-    Ok(word.or(start).map(|span| (span, "the running one differs from here on")))
+    Ok(word.or(start).map(|span| (span, "the running command line differs from here on")))
 }

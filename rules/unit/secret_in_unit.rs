@@ -150,7 +150,7 @@ fn on_the_command_line(app: &App) -> Vec<(String, String, Option<Span>)> {
     found
 }
 
-/// Words of a name that speaks of a secret, and of one that only speaks about one.
+/// Words of a name that suggests a secret, and of one that only speaks about one.
 const SECRET: [&str; 7] =
     ["SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "TOKEN", "CREDENTIALS", "APIKEY"];
 const KEYS: [&str; 6] = ["API", "PRIVATE", "ACCESS", "AUTH", "ENCRYPTION", "SIGNING"];

@@ -320,8 +320,8 @@ impl<'a> AssignmentReader<'a> {
             .then(|| vec![Edit::replace(assignment.key.span, meant)])
     }
 
-    /// Is nothing said of it that this would fight with? A drop-in is there to say otherwise than
-    /// the files before it.
+    /// Is nothing said about it that this would fight with? A drop-in is there to say otherwise
+    /// than the files before it.
     fn is_free(&self, section: &str, key: &str) -> bool {
         let own = |span: Span| self.unit.files().position(|file| file.file.id == span.file);
         let here = self.unit.files().position(|file| file.file.id == self.file.file.id);

@@ -62,7 +62,7 @@ pub(super) fn shell_line(masker: &mut Masker, line: &mut [u8]) {
             None => rest.iter().position(|b| b.is_ascii_whitespace() || matches!(b, b';' | b')')),
         };
         let end = from + end.unwrap_or(rest.len());
-        // What another command or variable gives is none.
+        // The output of another command or a variable is not a secret here.
         let given = rest.strip_prefix(b"\"").unwrap_or(rest).starts_with(b"$");
         if !given {
             value(masker, Some(&name), part(line, &(from..end)), false);

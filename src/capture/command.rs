@@ -60,7 +60,7 @@ pub(super) fn arguments(masker: &mut Masker, text: &mut [u8]) {
     command(masker, text);
 }
 
-/// Masks in a command, or in options, what follows `NAME=`, options that speak of a secret, users
+/// Masks in a command, or in options, what follows `NAME=`, options that suggest a secret, users
 /// and passwords of URLs, and what a generator made. Words are separated by spaces or NUL bytes.
 pub(super) fn command(masker: &mut Masker, text: &mut [u8]) {
     let is_gap = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0;

@@ -128,7 +128,7 @@ enum RecordedAnswer<T> {
 #[derive(Serialize, Deserialize)]
 struct Fault {
     kind: String,
-    /// The path that it speaks of, where that is another one.
+    /// The path that it mentions, where that is another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     path: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

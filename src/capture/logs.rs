@@ -164,7 +164,7 @@ fn message(masker: &mut Masker, value: &Value) -> String {
     lines.join("\n").trim_matches('\n').to_owned()
 }
 
-/// What a program says of itself is shown in reports as it is, but for secrets in it.
+/// What a program says about itself is shown in reports as it is, but for secrets in it.
 fn stderr(masker: &mut Masker, output: &mut Output) {
     super::command::command(masker, &mut output.stderr);
 }

@@ -65,7 +65,7 @@ pub struct Asked {
     /// What paths were relative to in fingerprints: the working directory, and the top of the
     /// repository.
     pub anchor: Option<(PathBuf, PathBuf)>,
-    /// Was all looked at that the settings file may speak of?
+    /// Was all looked at that the settings file may mention?
     pub whole: bool,
     /// The settings file.
     pub settings: Option<SettingsFile>,

@@ -102,7 +102,8 @@ pub(super) const SCHEMES: [&str; 45] = [
 pub(super) const PLAIN: [&str; 14] =
     ["", "0", "1", "f", "false", "n", "no", "none", "null", "off", "on", "t", "true", "y"];
 
-/// Words of placeholders that tutorials print, and of what is said of them. They are everybody's.
+/// Words of placeholders that tutorials print, and of what is said about them. They are
+/// everybody's.
 pub(super) const PLACEHOLDERS: [&str; 29] = [
     "change",
     "changeit",

@@ -57,7 +57,7 @@ pub(super) fn ask(
     }
     let named = &arguments.place.apps;
     let name = |app: &String| deployment.apps.iter().find(|one| is_named(app, &one.name));
-    // What is said of an application that was not asked for is not asked either.
+    // What is said about an application that was not asked for is not asked either.
     let mine: Vec<Question> = questions
         .iter()
         .filter(|question| {

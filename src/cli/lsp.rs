@@ -30,7 +30,7 @@ pub(super) fn run(_: &LspArguments) -> Result<Exit, CommandError> {
         Ended::Asked => Exit::Success,
         Ended::Abruptly => Exit::Abandoned,
         Ended::NotUnderstood(why) => {
-            // Who started it may be gone, and nobody be there to read.
+            // Whoever started it may be gone, so that nobody reads this.
             let _ = writeln!(
                 std::io::stderr(),
                 "deploy-doctor: lsp speaks the Language Server Protocol on its standard input: {why}"

@@ -149,9 +149,9 @@ fn unlisted(survey: &Survey, listed: &[Given], working: &Path) -> Vec<Problem> {
     told.collect()
 }
 
-/// What the settings file does not say of an application is found as it is without that file: who
-/// names a unit and a site has not said that there is no configuration of gunicorn. Returns what
-/// was taken.
+/// What the settings file does not say about an application is found as it is without that file:
+/// who names a unit and a site has not said that there is no configuration of gunicorn. Returns
+/// what was taken.
 fn complete(given: &mut Given, survey: &Survey, working: &Path) -> Vec<Taken> {
     let full = |path: &Path| tidy(&working.join(path));
     let named: HashSet<PathBuf> = given.units.iter().map(|unit| full(unit)).collect();
@@ -222,7 +222,7 @@ fn survey(place: &WhereArguments, directories: &[PathBuf]) -> Result<Survey, Com
     Ok(all)
 }
 
-/// What is found in the directories takes the place of the arguments.
+/// What is found in the directories replaces the arguments.
 fn find(
     place: &mut WhereArguments,
     directories: Vec<PathBuf>,

@@ -229,8 +229,8 @@ pub(super) fn apply(
     config.apply(sources, deployments, whole(Some(config), place));
 }
 
-/// Is all looked at that the file may speak of: the host, or the repository that the file is in?
-/// Where a repository contains no unit, the file may speak of the host that it is deployed to.
+/// Is all looked at that the file may mention: the host, or the repository that the file is in?
+/// Where a repository contains no unit, the file may mention the host that it is deployed to.
 pub(super) fn whole(config: Option<&Config>, place: &WhereArguments) -> bool {
     if !place.apps.is_empty() {
         return false;

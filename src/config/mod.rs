@@ -46,13 +46,13 @@ pub struct Config {
     pub baseline_line: usize,
     /// Severities that differ from the rules' own, by code.
     pub severities: BTreeMap<&'static str, Severity>,
-    /// What is said of applications.
+    /// What is said about applications.
     pub apps: Vec<AppConfig>,
     /// Findings that are accepted.
     pub ignores: Vec<Ignore>,
 }
 
-/// What is said of one application.
+/// What is said about one application.
 #[derive(Debug, Clone)]
 pub struct AppConfig {
     named: Named,

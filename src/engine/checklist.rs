@@ -22,7 +22,7 @@ pub enum Status {
     Unknown,
 }
 
-/// What a pass rests on.
+/// What a pass is based on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SeenIn {
@@ -49,7 +49,7 @@ pub struct ChecklistItem {
     pub skipped: Vec<&'static str>,
     /// The codes of findings that somebody accepted: they do not count, and are not repaired.
     pub accepted: Vec<&'static str>,
-    /// What is in the way of knowing it, where it is unknown for more than the want of a host.
+    /// Why it is unknown, if the reason is more than a missing host.
     pub why: Option<String>,
 }
 

@@ -101,7 +101,7 @@ impl Named {
         }
     }
 
-    /// What may have been meant, behind what is said of a name that is nobody's.
+    /// What may have been meant, behind what is said about a name that is nobody's.
     pub fn meant<'a>(&self, names: impl Iterator<Item = &'a str>) -> String {
         let bare = |name: &'a str| match self.word.ends_with(".service") {
             true => name,

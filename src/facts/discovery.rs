@@ -387,7 +387,7 @@ fn is_local(paths: &UnitPaths, sources: &Sources, name: &UnitName) -> bool {
     !distribution && !unit.masked
 }
 
-/// Does any of the unit's files speak of gunicorn?
+/// Does any of the unit's files mention gunicorn?
 fn mentioned(candidate: &Candidate) -> bool {
     candidate
         .service

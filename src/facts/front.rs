@@ -58,7 +58,7 @@ impl Deployment {
         Ok(found)
     }
 
-    /// Why nothing can be said of how requests come to an application: none of nginx's passes is
+    /// Why nothing can be said about how requests come to an application: none of nginx's passes is
     /// known to lead to it. What else may, is not looked at.
     pub fn way_missing(&self, app: &App) -> Option<Why> {
         if !app.routes.is_empty() || app.bounds().get().is_err() {

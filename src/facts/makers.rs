@@ -9,7 +9,7 @@ use super::words::words;
 use crate::source::Sources;
 use crate::source::unit::{Expansion, Unit, UnitKind, UnitName, UnitPaths};
 
-/// Who speaks of which path: read once, as each of a thousand services may have to be looked up.
+/// Who mentions which path: read once, as each of a thousand services may have to be looked up.
 pub(super) struct Makers {
     /// The paths that commands name, each with the first two units that do: one may be the unit that is
     /// asked about.

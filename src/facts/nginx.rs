@@ -128,7 +128,7 @@ pub struct StaticRoot {
 }
 
 impl Nginx {
-    /// Reads nginx's configuration, and what its unit says of it.
+    /// Reads nginx's configuration, and what its unit says about it.
     pub fn read(
         sources: &Sources,
         machine: &Machine,

@@ -173,7 +173,7 @@ impl Place {
         Ok(matches!(self.state.get()?, State::Present(_)))
     }
 
-    /// The first directory on the way that this user may not pass through; none when the way is
+    /// The first directory on the way that this user cannot pass through; none when the way is
     /// free. (POSIX permission bits; access control lists only ever add rights or are not read.)
     pub fn blocked_at(&self, who: &Identity) -> Result<Option<&Step>, Why> {
         for step in &self.steps {

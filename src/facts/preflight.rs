@@ -65,7 +65,7 @@ struct ImportAnswer {
     line: Option<u32>,
 }
 
-/// What the script says of the database, once the application is imported.
+/// What the script says about the database, once the application is imported.
 #[derive(Default, serde::Deserialize)]
 struct Database {
     revisions: Option<Vec<String>>,

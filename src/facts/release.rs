@@ -97,7 +97,7 @@ pub struct Release {
     pub search_path: Known<Vec<SearchEntry>>,
     /// The application's modules.
     pub code: Code,
-    /// The modules that the service's user may not read.
+    /// The modules that the service's user cannot read.
     pub unreadable: Known<Vec<Unreadable>>,
     /// What the release requires of the virtual environment.
     pub packages: Packages,

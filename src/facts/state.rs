@@ -99,7 +99,7 @@ impl UnitState {
     }
 }
 
-/// What systemd says of the units that were asked for.
+/// What systemd says about the units that were asked for.
 #[derive(Debug)]
 pub struct States {
     units: Result<Vec<Shown>, Why>,
@@ -119,7 +119,7 @@ impl States {
         names.sort_unstable();
         names.dedup();
         if names.is_empty() {
-            // Without a name it would speak of the manager itself.
+            // Without a name it would mention the manager itself.
             return Self { units: Err(Why::not_there("there is no unit to ask for")) };
         }
         let units = run(sources, request, &systemctl::command(names.iter().map(String::as_str)))

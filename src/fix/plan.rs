@@ -18,7 +18,7 @@ use crate::source::Sources;
 /// The most rounds of fixing and checking again.
 pub const ROUNDS: usize = 10;
 
-/// How a host's facts are read. The second argument says whether to read what lives, too.
+/// How a host's facts are read. The second argument says whether to read what is running, too.
 pub type Read<'a> = &'a dyn Fn(&Sources, bool) -> Deployment;
 
 /// What the user chose.
@@ -54,7 +54,7 @@ pub struct Proposal {
     pub safety: Safety,
     /// Why its rule makes no change, where it would make one elsewhere.
     pub refused: Option<String>,
-    /// Was it seen on the live host alone? Only what follows the fixes shows whether it stays.
+    /// Was it seen on only the live host? Only what follows the fixes shows whether it stays.
     pub live: bool,
     /// The finding's severity.
     pub severity: crate::rule::Severity,

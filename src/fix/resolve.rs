@@ -61,7 +61,7 @@ pub(super) fn texts(steps: &[Step]) -> Option<BTreeSet<&Path>> {
     all.then(|| steps.iter().map(Step::path).collect())
 }
 
-/// What is known of a file to be changed, besides its bytes.
+/// What is known about a file to be changed, besides its bytes.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Places {
     /// The files of units: a fragment has where its drop-ins go, a drop-in has nothing.

@@ -10,7 +10,7 @@ use crate::host::{Command, Host, Program, RunError};
 /// How long `systemd-analyze verify` may take; it loads every unit that is referred to.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// What one program says of the files as they are.
+/// What one program says about the files as they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Opinion {
     command: String,
@@ -18,7 +18,7 @@ struct Opinion {
     lines: BTreeSet<String>,
 }
 
-/// What the programs say of the files as they are.
+/// What the programs say about the files as they are.
 #[derive(Debug, Clone, Default)]
 pub struct Opinions {
     opinions: Vec<Opinion>,

@@ -78,7 +78,7 @@ impl Host for FilesHost {
     }
 }
 
-/// An error speaks of the path as the user wrote it.
+/// An error mentions the path as the user wrote it.
 fn rename<T>(path: &Path, result: Result<T, HostError>) -> Result<T, HostError> {
     result.map_err(|error| HostError { path: path.into(), ..error })
 }

@@ -32,7 +32,7 @@ pub(super) fn glob<H: Host + ?Sized>(host: &H, pattern: &Path) -> Result<Vec<Pat
             match host.list(directory) {
                 Ok(names) => next
                     .extend(names.iter().filter(|n| matcher.matches(n)).map(|n| directory.join(n))),
-                // glob(3) ignores what is not a directory or not there. A directory that may not be
+                // glob(3) ignores what is not a directory or not there. A directory that cannot be
                 // read is not the same as an empty one.
                 Err(error) => match error.kind {
                     HostErrorKind::NotFound | HostErrorKind::NotADirectory => {}

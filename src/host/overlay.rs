@@ -47,7 +47,7 @@ pub struct OverlayHost<'h> {
 pub type Asked = Rc<RefCell<BTreeSet<PathBuf>>>;
 
 impl<'h> OverlayHost<'h> {
-    /// The host as it is, without what lives.
+    /// The host as it is, without what is running.
     pub fn new(base: &'h dyn Host) -> Self {
         Self::on(Base::Lent(base))
     }

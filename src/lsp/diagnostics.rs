@@ -35,7 +35,7 @@ pub(super) struct Published {
     pub words: Vec<Words>,
 }
 
-/// Something that is said of a folder as a whole.
+/// Something that is said about a folder as a whole.
 pub(super) struct Words {
     /// What.
     pub text: String,

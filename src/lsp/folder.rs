@@ -50,7 +50,7 @@ pub(super) struct Folder {
     pub unread: BTreeSet<PathBuf>,
     /// What was found.
     pub marks: Vec<Mark>,
-    /// What was said of it besides that.
+    /// What was said about it besides that.
     pub said: BTreeSet<String>,
     /// Edits that were worked out since then.
     pub edits: HashMap<Wanted, Result<WorkspaceEdit, String>>,

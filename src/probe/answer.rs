@@ -204,7 +204,7 @@ fn ended(head: &[u8]) -> bool {
     memchr::memmem::find(head, b"\n\r\n").is_some() || memchr::memmem::find(head, b"\n\n").is_some()
 }
 
-/// What the headers say of the body and the connection.
+/// What the headers say about the body and the connection.
 struct Head {
     keep_alive: bool,
     framing: Framing,

@@ -81,7 +81,7 @@ fn find_ignoring_case(text: &str, wanted: &str) -> Option<usize> {
     text.to_ascii_lowercase().find(wanted)
 }
 
-/// An error's words fit to be shown.
+/// An error's words safe to show.
 pub(super) fn words(text: &str) -> String {
     show::line(text)
 }

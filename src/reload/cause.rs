@@ -28,7 +28,7 @@ impl Mark {
         Self { cursor, unit: unit.into(), before: Vec::new() }
     }
 
-    /// The same, deaf to what these processes say and what is said of them.
+    /// The same, deaf to what these processes say and what is said about them.
     pub fn without(self, before: impl Iterator<Item = u32>) -> Self {
         Self { before: before.collect(), ..self }
     }

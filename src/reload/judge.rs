@@ -38,7 +38,7 @@ const NEEDS: [(&str, Strategy, &str); 6] = [
 /// What logs tell of the past, and what nginx's own reload would bring. Whether the site is well now,
 /// the probes before the reload show.
 const PAST: [&str; 5] = ["L801", "L802", "L803", "L804", "N318"];
-/// What speaks of the reload alone, where another strategy is taken.
+/// What mentions the reload alone, where another strategy is taken.
 const OF_THE_RELOAD: [&str; 4] = ["U102", "G207", "G222", "P509"];
 
 /// How the processes, their sockets and the answers are at this moment: where a site is brought back

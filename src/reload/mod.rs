@@ -189,7 +189,7 @@ pub trait Tell {
     fn tick(&mut self, step: Step, counts: &Probes);
 }
 
-/// Why there is no reload to speak of: wrong usage.
+/// Why there is no reload to mention: wrong usage.
 #[derive(Debug)]
 pub struct Usage(pub String);
 

@@ -30,7 +30,8 @@ pub(super) fn prometheus(view: &View) -> String {
     out
 }
 
-/// A run that came to no report: nothing is known of the findings, so nothing is said of them.
+/// A run that came to no report: nothing is known about the findings, so nothing is said about
+/// them.
 pub(super) fn failed(failure: &Failure) -> String {
     let mut out = String::new();
     run(&failure.scope, failure.seconds, false, &mut out);

@@ -90,7 +90,7 @@ fn moved(file: &SourceFile, excerpt: &Excerpt, path: &str, cluster: &[&Label]) -
     moved
 }
 
-/// What is said of the places that are not shown.
+/// What is said about the places that are not shown.
 pub(super) fn left_out(labels: &[Label]) -> Option<String> {
     let more = labels.len().checked_sub(MOST).filter(|more| *more > 0)?;
     Some(format!("and {more} more {}", if more == 1 { "place" } else { "places" }))

@@ -68,7 +68,7 @@ fn speaks_of_gunicorn(sources: &Sources, path: &Path) -> bool {
     file.is_ok_and(|file| memchr::memmem::find(&file.bytes, b"gunicorn").is_some())
 }
 
-/// A file of the repository that bears the name of a word in ExecStart= and speaks of gunicorn.
+/// A file of the repository that bears the name of a word in ExecStart= and mentions gunicorn.
 fn started_script(sources: &Sources, contents: &Contents, unit: &Path) -> Option<PathBuf> {
     let file = sources.load(unit).ok()?;
     let text = String::from_utf8_lossy(&file.bytes);

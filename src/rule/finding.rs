@@ -93,7 +93,7 @@ impl Fix {
     }
 }
 
-/// A range of source text that a finding speaks of.
+/// A range of source text that a finding mentions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Label {
     /// The range.
@@ -142,8 +142,9 @@ pub struct Finding {
     pub message: String,
     /// What to type.
     pub help: String,
-    /// The places it speaks of; the first is the primary one. None where it is about a process, a
-    /// socket or an answer, and no file is the place to look at: see [`Draft::observed`](super::Draft::observed).
+    /// The places it mentions; the first is the primary one. None where it is about a process, a
+    /// socket or an answer, and no file is the place to look at: see
+    /// [`Draft::observed`](super::Draft::observed).
     pub labels: Vec<Label>,
     /// Other observations.
     pub evidence: Vec<Evidence>,

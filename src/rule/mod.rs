@@ -121,7 +121,7 @@ pub enum Item {
     No502,
     /// The release that is meant is the one that answers.
     ReleaseServes,
-    /// The logs speak of no fault since the last start.
+    /// The logs mention no fault since the last start.
     CleanLogs,
     /// There is a release to go back to.
     RollbackPath,

@@ -18,7 +18,7 @@ pub struct Refusal {
     pub place: Option<(PathBuf, usize)>,
 }
 
-/// What nginx says of its configuration.
+/// What nginx says about its configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// It loads.

@@ -13,7 +13,7 @@ use regex::bytes::{Match, Regex, RegexBuilder};
 use super::client_password;
 use super::secretive::is_secretive;
 
-/// What is in a name that speaks of a secret, in small letters; patterns take each as it is.
+/// What is in a name that suggests a secret, in small letters; patterns take each as it is.
 const NAMES: [&str; 19] = [
     "secret",
     "passw",
@@ -256,7 +256,7 @@ pub fn ranges_of_message(bytes: &[u8]) -> Vec<Range<usize>> {
     found
 }
 
-/// The values of a URL's parameters whose names speak of a secret: `?api_key=…`.
+/// The values of a URL's parameters whose names suggest a secret: `?api_key=…`.
 fn parameters(bytes: &[u8]) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     for at in memchr::memchr2_iter(b'?', b'&', bytes) {

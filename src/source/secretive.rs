@@ -1,7 +1,7 @@
 //! Which names of variables, options and settings suggest a secret, and which values are not
 //! secrets.
 
-/// Words of a name that speak of a secret.
+/// Words of a name that suggest a secret.
 const SECRET: [&str; 19] = [
     "APIKEY",
     "AUTH",
@@ -24,7 +24,7 @@ const SECRET: [&str; 19] = [
     "WEBHOOK",
 ];
 
-/// Does a variable's, an option's or a setting's name speak of a secret?
+/// Does a variable's, an option's or a setting's name suggest a secret?
 pub fn is_secretive(name: &[u8]) -> bool {
     let name = String::from_utf8_lossy(name).to_ascii_uppercase();
     // Settings of systemd that name the file of a credential, and no value.

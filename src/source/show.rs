@@ -128,7 +128,7 @@ fn masks(bytes: &[u8], start: usize, hidden: &[Span]) -> Vec<Range<usize>> {
     merged
 }
 
-/// What a server answered, which may be a page that lists settings, made fit to be shown.
+/// What a server answered, which may be a page that lists settings, made safe to show.
 pub fn answer(text: &str) -> String {
     let mut hidden = super::redact::ranges(std::path::Path::new(""), text.as_bytes());
     hidden.extend(super::redact::ranges_of_message(text.as_bytes()));
@@ -136,13 +136,13 @@ pub fn answer(text: &str) -> String {
     masked(text, hidden)
 }
 
-/// Text of any origin (a message with a value in it) made fit to be shown on one line.
+/// Text of any origin (a message with a value in it) made safe to show on one line.
 pub fn line(text: &str) -> String {
     masked(text, super::redact::ranges_of_message(text.as_bytes())).replace('\n', " ")
 }
 
 fn masked(text: &str, mut hidden: Vec<Range<usize>>) -> String {
-    // Most messages are fit to be shown as they are.
+    // Most messages are safe to show as they are.
     let changed = |c: char| c.is_control() && c != '\n' || is_direction(c);
     if hidden.is_empty() && !text.contains('@') && !text.contains(changed) {
         return text.to_owned();
@@ -168,7 +168,7 @@ pub fn block(text: &str) -> String {
     text.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// A file or directory by its last name, as one would speak of it: `2026-05-01`, `myapp.service`.
+/// A file or directory by its last name, as one would mention it: `2026-05-01`, `myapp.service`.
 pub fn name(path: &Path) -> Cow<'_, str> {
     path.file_name().unwrap_or(path.as_os_str()).to_string_lossy()
 }

@@ -45,7 +45,7 @@ pub fn command<'a>(units: impl IntoIterator<Item = &'a str>) -> Command {
     )
 }
 
-/// What systemd says of one unit.
+/// What systemd says about one unit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Shown {
     properties: BTreeMap<String, String>,

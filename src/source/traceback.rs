@@ -93,7 +93,7 @@ fn is_library(file: &Path) -> bool {
         || file.contains("/lib/python")
 }
 
-/// The name that an exception's text speaks of, where Python itself wrote the text.
+/// The name that an exception's text mentions, where Python itself wrote the text.
 pub fn missing_name(kind: &str, text: &str) -> Option<String> {
     let quoted = |start: &str| {
         let rest = text.strip_prefix(start)?.strip_prefix('\'')?;

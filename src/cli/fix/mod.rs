@@ -18,11 +18,11 @@ use crate::report::shell_words;
 use crate::rule::Severity;
 use crate::source::Sources;
 
-/// What a run came to.
+/// The result of a run.
 pub(super) struct Done {
     /// The exit status.
     pub exit: Exit,
-    /// What was meant to be done.
+    /// The plan.
     pub plan: Plan,
     /// Was it written, and did a step that must follow fail?
     pub stopped: bool,
@@ -122,7 +122,7 @@ fn options(arguments: &FixArguments) -> Vec<String> {
     words
 }
 
-/// What a fix reads: with `live`, also what lives.
+/// What a fix reads: with `live`, also what is running.
 pub(super) fn deployment(
     place: &WhereArguments,
     config: Option<&Config>,

@@ -147,7 +147,7 @@ pub(super) fn count(number: usize, one: &str, many: &str) -> String {
 
 /// Something that could not be read, in one line.
 pub(super) fn problem(problem: &Problem) -> String {
-    // What concerns no file is by itself.
+    // A problem that concerns no file is listed without one.
     if problem.path.as_os_str().is_empty() {
         return show::line(&problem.message);
     }

@@ -186,8 +186,8 @@ fn stands_in(place: &WhereArguments, paths: &[PathBuf]) -> Result<(), CommandErr
     }
 }
 
-/// What must follow an undo: what would follow if it were made again, for each step that a change
-/// needs its way back needs too.
+/// What must follow an undo: the same as if the change were made again, because undoing needs every
+/// step that making it needs.
 fn following_undo(
     arguments: &FixArguments,
     changes: &[Change],

@@ -146,7 +146,7 @@ fn kept(out: &mut String, series: &SeriesReport) {
     }
 }
 
-/// What has to be known of the prober itself before its numbers are believed.
+/// What has to be known about the prober itself before its numbers are believed.
 fn prober_lines(out: &mut String, report: &Report) {
     let late = &report.lateness;
     if late.late > 0 {

@@ -88,7 +88,7 @@ pub(super) fn may_be_gunicorn(name: &str) -> bool {
 }
 
 /// Words of a command line as they may be shown: not the value in `NAME=value`, and not that of an
-/// option whose name speaks of a secret.
+/// option whose name suggests a secret.
 pub fn shown(words: &[String]) -> String {
     let mut value_of_secret = false;
     let mut hidden = |word: &String| -> String {

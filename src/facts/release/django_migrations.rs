@@ -50,7 +50,7 @@ pub struct EarlierDjango {
 }
 
 impl DjangoMigrations {
-    /// What the database has not applied, by what is known of it.
+    /// What the database has not applied, by what is known about it.
     pub fn standing(&self, database: &Known<String>) -> Result<Pending<'_>, Why> {
         let printed = match database.get() {
             Ok(printed) => printed,

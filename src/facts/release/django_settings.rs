@@ -33,7 +33,7 @@ pub struct Django {
     pub static_root: Known<Option<PathBuf>>,
     /// `STATIC_URL`, as it is written.
     pub static_url: Known<Option<String>>,
-    /// Does its code speak of serving static files by itself?
+    /// Does its code mention serving static files by itself?
     pub serves_statics: bool,
 }
 

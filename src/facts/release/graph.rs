@@ -176,7 +176,7 @@ impl<'a> Graph<'a> {
         let certain = wanted.certain && module.unusable().is_none();
         let changed = self.sources.host().look(&wanted.path).metadata().map(|found| found.mtime);
         let may_read_debug = may_read_debug(&file.bytes);
-        // Most modules do not speak of it, and need not be walked through.
+        // Most modules do not mention it, and need not be walked through.
         let makes_flask = memchr::memmem::find(&file.bytes, b"Flask(").is_some();
         self.modules.push(ReadModule {
             changed,
@@ -385,7 +385,7 @@ impl<'a> Graph<'a> {
     }
 }
 
-/// Does a module speak of what makes Flask or Django read X-Forwarded-Proto, or read it itself?
+/// Does a module mention what makes Flask or Django read X-Forwarded-Proto, or read it itself?
 fn names_forwarding(bytes: &[u8]) -> bool {
     let names: [&[u8]; 5] = [
         b"ProxyFix",

@@ -85,7 +85,7 @@ impl Migrations {
         Ok(Standing::Behind(pending.iter().filter_map(|id| by_id.get(id).copied()).collect()))
     }
 
-    /// The same for what is known of the database, if anything.
+    /// The same for what is known about the database, if anything.
     pub fn database(&self, known: &Known<String>) -> Result<Standing<'_>, Why> {
         let why = match known.get() {
             Ok(printed) => return self.standing(printed),

@@ -9,8 +9,8 @@ use super::super::Known;
 pub struct PreviousRelease {
     /// Its directory.
     pub path: PathBuf,
-    /// Does it hold the application's module where the current one does? Unknown where that is
-    /// not known of the current one.
+    /// Does it hold the application's module where the current one does? Unknown where that is not
+    /// known about the current one.
     pub has_application: Known<bool>,
     /// Does it have a virtual environment where the current one has its own? True where that one is
     /// outside the releases.

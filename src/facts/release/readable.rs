@@ -7,7 +7,7 @@ use super::Code;
 use crate::host::Metadata;
 use crate::source::Sources;
 
-/// A module of the release that its user may not read.
+/// A module of the release that its user cannot read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unreadable {
     /// The module's file.

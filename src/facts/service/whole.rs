@@ -43,7 +43,7 @@ impl Service {
         }
     }
 
-    /// Were all the `.socket` units read that the unit speaks of? With one of them systemd listens
+    /// Were all the `.socket` units read that the unit mentions? With one of them systemd listens
     /// in gunicorn's stead. On a whole machine such a unit is there or does not exist; of a
     /// repository's files one may just not have been given.
     pub fn sockets_read(&self) -> Result<(), Why> {

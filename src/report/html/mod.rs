@@ -52,7 +52,7 @@ pub fn escape(text: &str) -> String {
     escaped(&show::line(text))
 }
 
-/// The same for text that is fit to be shown already.
+/// The same for text that is safe to show already.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -190,7 +190,7 @@ fn finding(report: &Report, reported: &Reported) -> String {
     out
 }
 
-/// Lines as they are, in a box that scrolls by itself; `text` is fit to be shown.
+/// Lines as they are, in a box that scrolls by itself; `text` is safe to show.
 fn block(label: &str, text: &str) -> String {
     format!(
         "<pre tabindex=\"0\" role=\"group\" aria-label=\"{label}\">{}</pre>",

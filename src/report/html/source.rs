@@ -46,7 +46,7 @@ fn excerpt(report: &Report, cluster: &[&Label]) -> String {
     out
 }
 
-/// One line with its number, and what is to be said of it below.
+/// One line with its number, and what is to be said about it below.
 fn shown(report: &Report, file: &SourceFile, number: usize, cluster: &[&Label]) -> String {
     let whole = file.line_span(number);
     let excerpt = Excerpt::new(file, &report.sources.hidden(file.id), whole);

@@ -26,7 +26,7 @@ pub fn find(sources: &Sources<'_>, directory: &Path) -> Result<Location, HostErr
     {
         return Ok(location);
     }
-    // Flask-Migrate keeps its alembic.ini inside; what that says of version_locations counts.
+    // Flask-Migrate keeps its alembic.ini inside; what that says about version_locations counts.
     let inside = directory.join("migrations/alembic.ini");
     if let Some(file) = load(sources, &inside)?
         && configured(sources, &file, directory, &mut location)

@@ -152,7 +152,7 @@ impl<'a> Classes<'a> {
     }
 }
 
-/// What a class says of itself being the default one.
+/// What a class says about itself being the default one.
 fn says(class: &StmtClassDef, value: bool) -> bool {
     let default = attribute(class, "default");
     matches!(default, Some(Expr::BooleanLiteral(set)) if set.value == value)

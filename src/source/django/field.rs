@@ -5,7 +5,7 @@ use ruff_python_ast::{Expr, Number};
 use super::arguments::Arguments;
 use super::expression::{last_name, text};
 
-/// A field. What is not known of it is nothing.
+/// A field. What is not known about it is nothing.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Field {
     /// The class, where it is one of Django's own.

@@ -128,7 +128,7 @@ struct Nodes<'p> {
     ids: HashMap<(&'p str, &'p str), usize>,
     /// For each squashed migration: those that it replaces, none of which is squashed itself.
     replaces: HashMap<usize, Vec<usize>>,
-    /// By which others each is replaced.
+    /// For each migration, those that replace it.
     replaced_by: Vec<Vec<usize>>,
     edges: Vec<Edge>,
 }
@@ -195,7 +195,7 @@ impl Project {
         found
     }
 
-    /// What migrations name and nobody has, and why that is not known of others.
+    /// What migrations name and nobody has, and why that is not known about others.
     pub fn missing(&self) -> (Vec<Missing<'_>>, Option<String>) {
         let nodes = self.nodes();
         let replaced: HashSet<&Key> =

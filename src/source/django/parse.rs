@@ -103,7 +103,7 @@ fn attribute(module: &Module, statement: &Stmt, to: &mut Migration) -> Result<()
     Ok(())
 }
 
-/// A statement that is not followed: does it speak of what decides?
+/// A statement that is not followed: does it mention what decides?
 fn mentions(module: &Module, statement: &Stmt) -> Result<(), Fault> {
     let mut names = NameVisitor(None);
     ruff_python_ast::visitor::Visitor::visit_stmt(&mut names, statement);

@@ -133,7 +133,7 @@ fn locations(model: &Model, faults: &mut Vec<Fault>) {
     }
 }
 
-/// What `ngx_http_core_location` says of a location inside another.
+/// What `ngx_http_core_location` says about a location inside another.
 fn nested(location: &Location, parent: &Location) -> Option<Fault> {
     if matches!(location.kind, LocationKind::If | LocationKind::LimitExcept) || parent.unknown {
         return None;

@@ -357,7 +357,7 @@ impl<'a> Tokenizer<'a> {
     }
 }
 
-/// What is said of a file that another one is made of.
+/// What is said about a file that another one is made of.
 pub(super) const TEMPLATE: &str = "template syntax: only the file that it produces can be read: \
                                    render it and name the result with --nginx";
 

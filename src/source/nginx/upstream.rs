@@ -176,7 +176,7 @@ impl Upstream {
         faults.push(Fault::new(FaultKind::CannotResolve, span, message));
     }
 
-    /// What nginx says of the group as a whole.
+    /// What nginx says about the group as a whole.
     pub(super) fn check(&self, faults: &mut Vec<Fault>) {
         if !self.complete {
             return;

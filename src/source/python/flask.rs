@@ -69,7 +69,7 @@ pub enum ConfigObject<'a> {
     Attribute(&'a str, &'a str),
 }
 
-/// What a configuration says of the debug mode.
+/// What a configuration says about the debug mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SaysOfDebug {
     /// It is on: here.
@@ -211,12 +211,12 @@ impl Module {
         }
     }
 
-    /// What the module says of it as a configuration of Flask's.
+    /// What the module says about it as a configuration of Flask's.
     pub fn says_of_debug(&self) -> SaysOfDebug {
         self.said(self.statements())
     }
 
-    /// What a class at its top level says of it, by itself or by what it is derived from.
+    /// What a class at its top level says about it, by itself or by what it is derived from.
     pub fn class_says_of_debug(&self, class: &str) -> SaysOfDebug {
         let mut classes = HashMap::new();
         for statement in self.statements() {

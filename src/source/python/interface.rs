@@ -28,7 +28,7 @@ impl Interface {
     }
 }
 
-/// What a name of a module is made by.
+/// How the value of a module's name is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Made {
     /// By this class or function of a framework, which has this interface.
@@ -105,7 +105,7 @@ const SERVERS: &[(&str, &str)] = &[
 ];
 
 impl Module {
-    /// What this name of the module is made by, where that is sure.
+    /// How the value of this name of the module is made, if that is certain.
     pub fn made(&self, name: &str) -> Option<Made> {
         let scope = ImportedNames::of(self);
         let mut last = None;

@@ -101,7 +101,8 @@ impl Module {
         &self.faults
     }
 
-    /// Why nothing can be said of this file (too large, too deep, an encoding that is not known).
+    /// Why nothing can be said about this file (too large, too deep, an encoding that is not
+    /// known).
     pub fn not_judged(&self) -> Option<&str> {
         self.not_judged.as_deref()
     }

@@ -20,8 +20,8 @@ enum TemplateStep {
     Neither,
 }
 
-/// Takes out the lines of the template's own language, and what is known of values that depend on
-/// them. Of several for one setting (`if` and `else`) one is left.
+/// Takes out the lines of the template's own language, and what is known about values that depend
+/// on them. Of several for one setting (`if` and `else`) one is left.
 pub(super) fn open(unit: &mut UnitFile) {
     let Some(lines) = steps(&unit.file) else { return };
     let mut depth = 0_usize;

@@ -5,7 +5,7 @@ use super::{Distribution, DistributionKind};
 use crate::host::{HostError, HostErrorKind};
 use crate::source::Sources;
 
-/// What a distribution says of itself.
+/// What a distribution says about itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Metadata {
     /// `Name`.

@@ -113,7 +113,7 @@ impl Venv {
         self.path_files.iter().find(adds).map(PathBuf::as_path)
     }
 
-    /// What cannot be known of absent packages, or `None` if `site-packages` is all there is.
+    /// What cannot be known about absent packages, or `None` if `site-packages` is all there is.
     pub fn absence_unknown(&self) -> Option<String> {
         if self.site_packages.is_none() {
             return Some("site-packages of the venv was not found".into());

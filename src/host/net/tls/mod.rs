@@ -23,7 +23,7 @@ use super::NetError;
 /// The largest file of certificates that is read.
 const FILE_LIMIT: u64 = 16 << 20;
 
-/// What the library says of a certificate that is its own authority.
+/// What the library says about a certificate that is its own authority.
 const SELF_SIGNED: &str = "CaUsedAsEndEntity";
 
 /// Which certificates are believed.

@@ -124,7 +124,7 @@ fn conflict(directive: &DirectiveRef<'_>, name: &str) -> Option<Fault> {
     })
 }
 
-/// What is known of one directive: a line for each range of versions.
+/// What is known about one directive: a line for each range of versions.
 fn lines(name: &str) -> &'static [Directive] {
     let start = DIRECTIVES.partition_point(|line| line.name < name);
     let rest = DIRECTIVES.get(start..).unwrap_or_default();

@@ -13,7 +13,7 @@ const KEEPALIVE_BY_DEFAULT: Version = Version(1, 29, 7);
 /// The first version that passes requests on by HTTP/2.
 const HTTP_2: Version = Version(1, 29, 4);
 
-/// What nginx says of a value that it does not take.
+/// What nginx says about a value that it does not take.
 pub(super) fn check(
     directive: &DirectiveRef<'_>,
     name: &str,

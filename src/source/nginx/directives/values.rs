@@ -80,7 +80,7 @@ fn takes_a_number(directive: &str) -> bool {
     )
 }
 
-/// What nginx says of a value that it does not take.
+/// What nginx says about a value that it does not take.
 pub(super) fn check(directive: &DirectiveRef<'_>, name: &str) -> Option<Fault> {
     if let Some(words) = words_of(name) {
         let known = |word: &WordRef<'_>| {

@@ -43,7 +43,7 @@ pub fn leaves_environment_alone(module: &str) -> bool {
     first == "dotenv" || HARMLESS.contains(&first)
 }
 
-/// What is known of the environment beyond what the process was started with.
+/// What is known about the environment beyond what the process was started with.
 #[derive(Clone, Default)]
 pub(super) struct Changes {
     variables: BTreeMap<String, Own>,

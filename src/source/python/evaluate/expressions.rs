@@ -190,7 +190,7 @@ impl<'a> Evaluator<'a> {
                 secret |= inner.secret;
                 match inner.value {
                     Value::List(inner) | Value::Tuple(inner) => items.extend(inner),
-                    // How many there are is not known: nothing of the list is.
+                    // The number of items is not known, so nothing about the list is.
                     _ => return Ok((vec![Value::Named("*".into())], secret)),
                 }
                 continue;

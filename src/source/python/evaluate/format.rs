@@ -1,4 +1,4 @@
-//! Text made of values: f-strings, `%` and `.format()`, in their plain forms.
+//! Formatted strings: f-strings, `%` and `.format()`, in their plain forms.
 
 use ruff_python_ast::{ConversionFlag, ExprFString, FStringPart, InterpolatedStringElement};
 
