@@ -64,7 +64,7 @@ fn held_against(model: &Model, app: &App, prefix: &str, out: &mut Sink) {
     .fix(Safety::Manual, "set SCRIPT_NAME to the location's path");
 }
 
-/// What a pass hands on.
+/// What a pass passes on.
 struct HandedOn {
     /// The location's own path.
     location: String,

@@ -126,7 +126,7 @@ fn judge(
     path: &Path,
     out: &mut Sink,
 ) -> Result<(), Why> {
-    // The unit's own directories are made anew, with their own mode.
+    // The unit's own directories are newly created, with their own mode.
     if let Some(made) = app.service.managed(&place.path)? {
         // Whose it is does not matter where everybody may pass.
         if made.mode & 0o001 == 0 {

@@ -212,8 +212,7 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
     Ok(())
 }
 
-/// Does a directory whose files nginx hands out hold the application itself? With what can be
-/// fetched.
+/// Does a directory whose files nginx serves hold the application itself? With what can be fetched.
 fn hands_out<'d>(
     owners: &Owners<'d>,
     model: &Model,

@@ -70,7 +70,7 @@ pub(super) fn shell_line(masker: &mut Masker, line: &mut [u8]) {
     }
 }
 
-/// Masks a value of a unit, and of what is an assignment within it the value alone.
+/// Masks a value of a unit; of an assignment within it, only the value.
 pub(super) fn value_with_others(masker: &mut Masker, name: &[u8], text: &mut [u8]) {
     let names = names(text, true);
     let first = names.first().map_or(text.len(), |(name, _)| name.start);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-/// What a path begins with that is no UTF-8.
+/// What a path begins with that is not UTF-8.
 const RAW: char = '\u{fffd}';
 
 /// The content of a file, or what a program says.

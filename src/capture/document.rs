@@ -177,7 +177,7 @@ struct RunFault {
 }
 
 impl Capture {
-    /// The document, with a line feed at its end. Fails where a path of the question is no UTF-8.
+    /// The document, with a line feed at its end. Fails where a path of the question is not UTF-8.
     pub fn write(&self) -> Result<String, serde_json::Error> {
         let asked = &self.asked;
         let notes = &self.recording;

@@ -11,7 +11,7 @@ use std::collections::{HashMap, HashSet};
 const LETTERS: &[u8] = b"masked";
 /// A word of a value that is as long, and made of letters and digits, is masked wherever it is.
 const KNOWN: usize = 8;
-/// A word of letters alone counts as such from here on.
+/// From this length on, a word that consists only of letters counts as a secret word.
 const KNOWN_LETTERS: usize = 16;
 
 /// What a mask has in common with its word, besides its length.
@@ -257,18 +257,18 @@ impl Masker {
 fn is_known(word: &[u8]) -> bool {
     let digits = word.iter().any(u8::is_ascii_digit);
     let letters = word.iter().any(u8::is_ascii_alphabetic);
-    // In capitals alone it may be a variable's name.
+    // A word in capitals may be a variable's name.
     let small = word.iter().any(u8::is_ascii_lowercase);
     letters && (word.len() >= KNOWN && digits || word.len() >= KNOWN_LETTERS && small)
 }
 
-/// How many masks there are of so many characters.
+/// How many different masks with this many characters there are.
 fn room(shape: Shape, length: usize) -> u64 {
     let base: u64 = if shape == Shape::Digits { 10 } else { 26 };
     base.saturating_pow(u32::try_from(shape.places(length)).unwrap_or(u32::MAX))
 }
 
-/// The mask of that number, of so many characters: `masked7`, `Masked`, `MASKED`, `999`.
+/// The mask with that number and this many characters: `masked7`, `Masked`, `MASKED`, `999`.
 fn made(shape: Shape, length: usize, mut number: u64) -> Vec<u8> {
     let Shape::Letters { case, digit } = shape else {
         let mut mask = vec![b'9'; length];
@@ -319,8 +319,8 @@ fn foreign(text: &mut [u8]) {
     }
 }
 
-/// Does a word look as if nobody had thought of it, but a generator? Letters and digits change
-/// places again and again in it, or capitals and small ones do.
+/// Does a word look generated? In such a word letters and digits keep alternating, or capitals and
+/// small letters do.
 pub(super) fn is_generated(word: &[u8]) -> bool {
     let class = |byte: &u8| match byte {
         b'0'..=b'9' => 0,

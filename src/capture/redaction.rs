@@ -13,7 +13,7 @@ use crate::host::{HostError, HostErrorKind, Outcome, Output, Recording, RunError
 use crate::source::certificate::without_private_keys;
 use crate::source::{Sources, redact as patterns};
 
-/// What was masked, by what it is in.
+/// What was masked, by where it is.
 #[derive(Default)]
 pub struct Masked {
     /// Files, the ends of logs, and commands by their line: how many words of each.

@@ -337,7 +337,7 @@ impl Task {
         if why.is_some() {
             return Ok(answer);
         }
-        // What is written and not in force yet still looks as before on the live host.
+        // What is written but not in force yet still looks as before on the live host.
         if self.check_mode || !self.run_actions {
             if !stays.is_empty() {
                 answer["failed"] = true.into();
@@ -436,7 +436,7 @@ fn parse(words: &[String]) -> Result<Command, CommandError> {
     let parsed = Arguments::try_parse_from(words);
     let parsed = parsed.map_err(|error| {
         let text = error.render().to_string();
-        // The rest is about a command line that nobody typed.
+        // The rest of the message is about a command line that nobody typed.
         let text = text.split("\n\n").next().unwrap_or_default();
         CommandError::usage(text.trim_start_matches("error: ").to_owned())
     })?;

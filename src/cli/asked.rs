@@ -91,7 +91,7 @@ fn version(url: &str, expected: &str, timeout: Option<Duration>) -> Result<Versi
         expect: Expect { watch: Some(expected.to_owned()), ..Expect::default() },
         ..Settings::new(vec![target])
     };
-    // A name that leads nowhere was told by the request before.
+    // A name that does not resolve was reported by the earlier request.
     let most = settings.timeout + Duration::from_secs(2);
     let watched = Prober::start(settings)
         .ok()

@@ -215,7 +215,8 @@ fn replayed(text: &str) -> Result<Judged, CommandError> {
     Judged::of(&place, None, &sources)
 }
 
-/// Plans the fixes, so that what that reads is recorded, too. That none can be planned is no matter.
+/// Plans the fixes, so that what planning reads is recorded too. It does not matter if none can be
+/// planned.
 fn plan(
     place: &WhereArguments,
     config: Option<&Path>,
@@ -238,7 +239,7 @@ fn plan(
     Ok(())
 }
 
-/// What the file holds, for whoever is meant to hand it on.
+/// What the file contains, for whoever passes it on.
 fn table(recording: &Recording, masked: &Masked, verbose: bool) -> String {
     let mut lines: Vec<(String, usize, usize)> = Vec::new();
     let mut places: HashMap<String, usize> = HashMap::new();

@@ -79,7 +79,7 @@ fn check(file: Option<&Path>) -> Result<Exit, CommandError> {
     Ok(Exit::Success)
 }
 
-/// The names in it that are no application's of the repository that it is in.
+/// The names in it that belong to no application of its repository.
 fn strangers(config: &Config, path: &Path, working: &Path) -> Result<Vec<String>, CommandError> {
     let full = tidy(&working.join(path));
     let Some(directory) = full.parent().filter(|_| path != Path::new(HOME)) else {

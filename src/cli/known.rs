@@ -56,7 +56,7 @@ pub(super) fn bytes(path: &Path) -> Result<Vec<u8>, CommandError> {
     })
 }
 
-/// The file is written anew: what is there has to be one of known findings, or empty.
+/// The file is rewritten: what is there has to be one of known findings, or empty.
 fn replaceable(path: &Path) -> Result<(), CommandError> {
     let shown = path.display();
     let refused = |why: &str| {

@@ -234,7 +234,7 @@ impl ConfigReader<'_> {
         Named::new(word, self.places.base, self.places.working)
     }
 
-    /// One application is spoken of in one place: of two, nobody could say which counts.
+    /// An application has only one entry: with two, it would not be clear which counts.
     fn each_once(&mut self, apps: &[AppConfig]) {
         for (at, app) in apps.iter().enumerate() {
             let before = apps.iter().take(at).find(|other| other.named.is_same(&app.named));

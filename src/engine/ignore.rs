@@ -43,8 +43,8 @@ pub struct IgnoredFile {
 }
 
 impl IgnoredFile {
-    /// A relative path is what it is from the directory of the settings file, wherever the program
-    /// was called.
+    /// A relative path starts at the directory of the settings file, wherever the program was
+    /// called.
     fn names(&self, path: &Path) -> bool {
         let full = tidy(&self.working.join(path));
         match full.strip_prefix(&self.base) {
@@ -158,7 +158,8 @@ pub fn is_named(word: &str, unit: &str) -> bool {
     word == unit || unit.template().is_some_and(|template| word == template)
 }
 
-/// What was looked at, to tell what is not needed from what nobody can tell.
+/// What was examined, to distinguish entries that are not needed from those about which nothing is
+/// known.
 pub(super) struct Looked<'a> {
     /// The rules that ran.
     pub selected: &'a [&'static Rule],
@@ -172,7 +173,7 @@ pub(super) struct Looked<'a> {
 
 impl Looked<'_> {
     /// Did all of these rules judge this application, or everything where none is named? Where one
-    /// did not, nobody can say that what suppresses it is not needed.
+    /// did not, it cannot be said that what suppresses it is not needed.
     pub(super) fn judged(
         &self,
         named: impl Fn(&Rule) -> bool,
@@ -263,7 +264,7 @@ pub(super) fn apply(
         if let Some(app) = &ignore.app
             && !looked.names().any(is)
         {
-            // Of what was not looked at, nobody can say that it is not there.
+            // Of what was not looked at, it cannot be said that it is not there.
             if whole {
                 let (word, meant) = (&app.word, app.meant(looked.names()));
                 problems.push(ignore.problem(format!(

@@ -29,7 +29,7 @@ pub struct FailedCondition {
     pub maker: Option<String>,
 }
 
-/// What the kernel or a boot makes, and what other services keep, is no matter of files.
+/// Files do not show what the kernel or a boot creates, or what other services keep.
 const MADE: [&str; 8] =
     ["/run/", "/sys/", "/dev/", "/proc/", "/tmp/", "/var/run/", "/var/lib/", "/var/cache/"];
 
@@ -52,7 +52,7 @@ fn of_family(
     family: &str,
 ) -> Vec<FailedCondition> {
     let mut found = Vec::new();
-    // Of those with `|` one is enough: they fail together, where each is known to.
+    // Of those with `|` one is enough: they fail only if each is known to fail.
     let mut triggers: Option<Vec<FailedCondition>> = None;
     let mut open = false;
     for line in in_effect(unit, family) {

@@ -292,7 +292,7 @@ struct Starters {
     named: HashMap<String, Vec<UnitName>>,
     /// Words with specifiers that are not known, and who has them.
     open: Vec<(UnitName, String)>,
-    /// Units that name some and could not be read: whom they start nobody knows.
+    /// Units that name others and could not be read: it is not known what they start.
     unread: Vec<UnitName>,
 }
 

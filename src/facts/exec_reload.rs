@@ -59,7 +59,7 @@ pub enum Harm {
     Ends(String),
     /// A signal that gunicorn takes for something else than a reload, and goes on.
     ReloadsNothing(String),
-    /// A signal that is none of gunicorn's.
+    /// A signal that gunicorn does not handle.
     OtherSignal(String),
     /// No signal at all.
     NoSignal(String),
@@ -74,7 +74,7 @@ pub enum Sought {
     CommandLine,
 }
 
-/// Does `ExecReload=` start a second master (USR2), which imports the code anew?
+/// Does `ExecReload=` start a second master (USR2), which imports the code again?
 pub fn hands_over(app: &App) -> bool {
     app.service.exec_reload.iter().flat_map(|command| effects(app, &command.line)).any(
         |(effect, _)| matches!(effect, Effect::HandsOver | Effect::ByPidFile { hands_over: true }),

@@ -58,7 +58,7 @@ pub enum Touched<'a> {
         /// The setting.
         key: &'a str,
     },
-    /// What a service reads at its start alone: an environment file, a script that starts gunicorn.
+    /// What a service reads only at its start: an environment file, a script that starts gunicorn.
     Start,
     /// A setting in gunicorn's configuration file; none of them where it is empty.
     Gunicorn(&'a str),

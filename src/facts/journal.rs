@@ -107,7 +107,7 @@ fn judge(entries: &[Entry], state: &UnitState, cut: bool) -> Journal {
     let mut quiet = 0;
     for entry in entries {
         quiet += 1;
-        // A unit that is up answers for its present run alone.
+        // For a unit that is up, only its present run counts.
         if state.is_active()
             && entry.invocation.as_deref().is_some_and(|run| run != state.invocation)
         {

@@ -76,7 +76,7 @@ pub enum Known<T> {
     Value(T, Origin),
     /// Nothing sets it: a program's own default.
     Default(T, Whose),
-    /// Seen or worked out, and set by nobody: from what.
+    /// Observed or worked out, not set by anybody: from what.
     Observed(T, &'static str),
     /// Not known, and why. No rule may guess.
     Unknown(Why),

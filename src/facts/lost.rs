@@ -188,7 +188,7 @@ fn spaced(
     }
     let gap = |from: u32, to: u32| (Span { start: from, end: to, ..name.span }, "");
     let mut repair = vec![gap(name.span.end, equals.span.start)];
-    // Of several words behind it nobody knows which belong to the value.
+    // If several words follow, it is not known which belong to the value.
     let alone = |one: &EnvironmentFault| {
         let plain = |text: &[u8]| !text.iter().any(|byte| b"\"'\\=".contains(byte));
         written(unit, one.span).is_some_and(plain)

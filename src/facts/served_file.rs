@@ -8,7 +8,7 @@ use crate::source::Span;
 use crate::source::nginx::{Location, LocationKind, Model, Place, ServerId};
 
 impl Nginx {
-    /// The `root` or `alias` under which nginx hands out this file (free of links), if any.
+    /// The `root` or `alias` under which nginx serves this file (free of links), if any.
     pub fn serves_file(&self, file: &Path) -> Result<Option<&StaticRoot>, Why> {
         let mut unknown = None;
         for root in &self.statics {

@@ -66,7 +66,7 @@ pub struct Gunicorn {
     pub own_environment: OwnEnvironment,
     /// The paths that it writes to before it serves.
     pub paths: Vec<WrittenPath>,
-    /// The file of `--log-config`, where that is what it goes by.
+    /// The file of `--log-config`, if gunicorn uses it.
     pub log_config: Option<LogConfig>,
     /// The files that it is meant to watch.
     pub watched: Vec<WatchedFile>,

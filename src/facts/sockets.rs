@@ -153,7 +153,8 @@ pub(super) fn listeners(
             owners.entry(*inode).or_default().push(pid);
         }
     }
-    // The table does not tell a `[::]` that leaves IPv4 alone. Besides one on 0.0.0.0 it is one.
+    // The table does not show whether a `[::]` excludes IPv4. If there is also a listener on
+    // 0.0.0.0, it does.
     let beside: HashSet<u16> = all
         .iter()
         .filter_map(|listening| match &listening.local {

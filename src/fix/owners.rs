@@ -61,7 +61,7 @@ impl Owners {
         named(&self.units, path)
     }
 
-    /// The services that read a file at their start alone.
+    /// The services that read a file only at their start.
     pub fn at_start(&self, path: &Path) -> &[String] {
         named(&self.at_start, path)
     }

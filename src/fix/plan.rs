@@ -69,7 +69,7 @@ pub struct Proposal {
 
 impl Proposal {
     /// The files that it changes, free of links, where it is a change of text alone: no mode, and
-    /// nothing that may be a secret written anew.
+    /// nothing that may be a secret rewritten.
     pub fn texts(&self) -> Option<BTreeSet<&Path>> {
         let steps = self.steps.as_ref().ok().filter(|_| !self.lifts)?;
         resolve::texts(steps)
@@ -252,7 +252,7 @@ impl Planner<'_> {
         Rounds { draft, rounds, last, predicted }
     }
 
-    /// The findings that processes, sockets and commands alone show.
+    /// The findings that only processes, sockets and commands show.
     fn only_live(&self, seen: &Seen) -> Vec<Proposal> {
         let processes = self.host.list("/proc".as_ref()).unwrap_or_default();
         let is_process =

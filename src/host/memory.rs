@@ -36,7 +36,7 @@ impl Default for MemoryHost {
 }
 
 impl MemoryHost {
-    /// A tree that holds `/` alone.
+    /// A tree that contains only `/`.
     pub fn new() -> Self {
         let mut host = Self {
             nodes: BTreeMap::new(),

@@ -37,7 +37,7 @@ impl fmt::Debug for Entry {
 pub struct OverlayHost<'h> {
     base: Base<'h>,
     entries: BTreeMap<PathBuf, Entry>,
-    /// The names of the entries in each directory, so that a listing looks at its own alone.
+    /// The names of the entries in each directory, so that a listing examines only its own.
     names: BTreeMap<PathBuf, BTreeSet<OsString>>,
     /// The entries that somebody asked for, where that is of interest.
     asked: Option<Asked>,

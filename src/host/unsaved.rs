@@ -53,7 +53,7 @@ impl Unsaved {
         overlay
     }
 
-    /// The texts that nobody asked for so far: of what they say, nothing that was read hangs.
+    /// The texts that nobody asked for so far: nothing that was read depends on them.
     pub fn unasked(&self) -> BTreeSet<PathBuf> {
         let asked = self.asked.borrow();
         self.texts.keys().filter(|path| !asked.contains(*path)).cloned().collect()

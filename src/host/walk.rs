@@ -90,8 +90,8 @@ fn builder(directory: &Path) -> WalkBuilder {
     builder
 }
 
-/// What the rules of `.gitignore` left out. Git itself goes by its index: what that holds is part of
-/// the repository, whatever the rules say.
+/// What the rules of `.gitignore` left out. Git itself follows its index: what is in the index is
+/// part of the repository, whatever the rules say.
 fn ignored(directory: &Path, walked: &mut Walked) {
     let seen: HashSet<&PathBuf> = walked.files.iter().chain(&walked.links).collect();
     let index = Index::of(directory);

@@ -30,7 +30,7 @@ use crate::report::Report;
 
 /// What checks and fixes a folder, as the command line does.
 pub trait Checker {
-    /// Checks a folder and hands on what is found. Returns whether it holds any deployment.
+    /// Checks a folder and passes on what is found. Returns whether it holds any deployment.
     fn check(
         &self,
         folder: &Path,

@@ -28,7 +28,7 @@ impl Encoding {
         }
     }
 
-    /// How many units bytes are. What is no UTF-8 is one character, as an editor shows it.
+    /// How many units bytes are. What is not UTF-8 is one character, as an editor shows it.
     fn units(self, bytes: &[u8]) -> usize {
         let of = |chunk: std::str::Utf8Chunk| {
             let valid: usize = chunk.valid().chars().map(|character| self.of(character)).sum();

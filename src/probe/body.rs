@@ -10,7 +10,7 @@ const LINE_LIMIT: usize = 8 << 10;
 /// Where a body ends (RFC 9112, section 6).
 #[derive(Debug)]
 pub(super) enum Framing {
-    /// After so many bytes.
+    /// The body ends after this many bytes.
     Length(u64),
     /// After the last chunk.
     Chunked(Chunk),
@@ -23,7 +23,7 @@ pub(super) enum Framing {
 pub(super) enum Chunk {
     /// In the line of a chunk's size.
     Size(Vec<u8>),
-    /// Within a chunk, with so many bytes to come.
+    /// Within a chunk, with this many bytes to come.
     Data(u64),
     /// At the end of line behind a chunk.
     End,

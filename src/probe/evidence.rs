@@ -26,7 +26,7 @@ pub(super) fn body(bytes: &[u8], settings: &Settings) -> Option<String> {
     }
     for (_, value) in &settings.headers {
         let value = value.expose_str().unwrap_or_default().trim();
-        // `Bearer TOKEN`: the word that counts may be alone.
+        // `Bearer TOKEN`: the token may also occur on its own.
         for secret in [value, value.rsplit(' ').next().unwrap_or_default()] {
             if secret.len() >= SHORTEST_SECRET {
                 text = text.replace(secret, show::MASK);

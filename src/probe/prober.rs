@@ -123,8 +123,8 @@ impl Prober {
         marks.push((name.to_owned(), at));
     }
 
-    /// From now on the longest time without a success is looked for anew: what is before is not
-    /// this reload's. A time without one that is under way counts from where it began.
+    /// From now on the longest time without a success is measured again: what is before is not this
+    /// reload's. A time without one that is under way counts from where it began.
     pub fn forget_gaps(&self) {
         for target in &mut self.shared.record().targets {
             target.gap.forget();
@@ -139,7 +139,8 @@ impl Prober {
         self.shared.started_at
     }
 
-    /// Waits until the run is over by itself (`Settings::duration`), at most so long. True: it is.
+    /// Waits until the run is over by itself (`Settings::duration`), at most this long. True: it
+    /// is.
     pub fn wait(&self, limit: Duration) -> bool {
         let until = Instant::now() + limit;
         loop {

@@ -33,7 +33,7 @@ pub struct Settings {
     pub method: Method,
     /// Headers that are sent besides our own; their values are never shown.
     pub headers: Vec<(String, Secret)>,
-    /// What an answer may give away and nobody is to be shown: the values of variables.
+    /// What an answer may reveal and must not be shown: the values of variables.
     pub hidden: Vec<Secret>,
     /// New connections, kept ones, or both in turns.
     pub connections: Connections,

@@ -27,7 +27,7 @@ pub(super) enum Stop {
 }
 
 impl Shared {
-    /// A run of so many targets that begins now.
+    /// A run of this many targets that begins now.
     pub(super) fn new(targets: usize) -> Self {
         Self {
             started: Instant::now(),

@@ -10,7 +10,7 @@ use crate::host::net::{Address, resolve};
 
 /// How long a name's lookup may take.
 const LOOKUP_LIMIT: Duration = Duration::from_secs(10);
-/// A kept connection is used again after about so long: well below any server's keep-alive.
+/// A kept connection is used again after about this long: well below any server's keep-alive.
 const IDLE: f64 = 0.5;
 /// The most connections that are kept.
 const MOST_KEPT: usize = 8;

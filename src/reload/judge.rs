@@ -13,7 +13,7 @@ use super::Strategy;
 /// last reload left.
 const CURED: [&str; 2] = ["P503", "P504"];
 /// What a HUP does not apply or does not survive, and what does: a second master is a new process
-/// that imports everything anew, with the environment and in the directory of the first; a restart
+/// that imports everything again, with the environment and in the directory of the first; a restart
 /// begins with nothing.
 const NEEDS: [(&str, Strategy, &str); 6] = [
     (
@@ -38,7 +38,7 @@ const NEEDS: [(&str, Strategy, &str); 6] = [
 /// What logs tell of the past, and what nginx's own reload would bring. Whether the site is well now,
 /// the probes before the reload show.
 const PAST: [&str; 5] = ["L801", "L802", "L803", "L804", "N318"];
-/// What mentions the reload alone, where another strategy is taken.
+/// Findings that concern only the reload, if another strategy is used.
 const OF_THE_RELOAD: [&str; 4] = ["U102", "G207", "G222", "P509"];
 
 /// How the processes, their sockets and the answers are at this moment: where a site is brought back

@@ -10,7 +10,7 @@ use crate::source::Secret;
 
 /// Answers come steadily again once that many looks in a row saw none fail.
 const STEADY: u32 = 10;
-/// A success that is no older than this is a fresh one.
+/// A success that is no older than this counts as recent.
 const FRESH: Duration = Duration::from_millis(400);
 
 /// What was seen so far.

@@ -41,7 +41,7 @@ pub(super) fn gitlab(view: &View) -> Result<String, serde_json::Error> {
     let issues: Vec<Issue> = problems
         .chain(findings)
         .map(|mut issue| {
-            // Of two with one fingerprint GitLab shows one.
+            // Of two with the same fingerprint GitLab shows one.
             let name = issue.fingerprint.clone();
             for nth in 2.. {
                 if seen.insert(issue.fingerprint.clone()) {

@@ -18,7 +18,7 @@ pub struct Base {
     pub root: Option<PathBuf>,
 }
 
-/// A file at hand.
+/// A local file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Artifact {
     /// Its path: relative to the working directory where it is below it, else absolute.
@@ -42,7 +42,7 @@ pub(super) struct Region {
     pub end_column: usize,
 }
 
-/// A place in a file at hand.
+/// A place in a local file.
 pub(super) struct Placed {
     pub artifact: Artifact,
     /// `None` if the file as a whole is meant.
@@ -66,7 +66,7 @@ impl Placed {
     }
 }
 
-/// The files at hand, each looked up once.
+/// The local files, each looked up once.
 pub(super) struct Artifacts<'a> {
     sources: &'a Sources<'a>,
     base: &'a Base,
@@ -149,7 +149,7 @@ fn region(file: &SourceFile, span: Span) -> Region {
     Region { line, column, end_line, end_column }
 }
 
-/// Line and column of a byte, the column in characters; a byte that is no UTF-8 is one.
+/// Line and column of a byte, the column in characters; a byte that is not UTF-8 is one.
 fn character(file: &SourceFile, offset: u32) -> (usize, usize) {
     let at = file.position(offset);
     let line = file.slice(file.line_span(at.line));

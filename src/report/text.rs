@@ -19,7 +19,7 @@ use crate::source::show;
 pub struct Style {
     /// With colours.
     pub color: bool,
-    /// Findings and the last line alone.
+    /// Only findings and the last line.
     pub quiet: bool,
     /// With every reason why a rule was skipped.
     pub verbose: bool,

@@ -137,7 +137,7 @@ pub(super) struct Location {
     pub span: Span,
 }
 
-/// An observation that is no place in a file.
+/// An observation that is not a place in a file.
 #[derive(Serialize)]
 pub(super) struct EvidenceEntry {
     pub kind: EvidenceKind,
@@ -300,8 +300,8 @@ impl<'a> View<'a> {
         findings
     }
 
-    /// Where a finding is to be seen in the files at hand: at least one place, the primary one
-    /// first. What is about a process or a socket is where the unit starts it.
+    /// Where a finding is to be seen in the local files: at least one place, the primary one first.
+    /// What is about a process or a socket is where the unit starts it.
     pub(super) fn places(&self, finding: &Finding<'a>) -> Vec<Placed> {
         if finding.locations.is_empty() {
             return vec![self.artifacts.anchor(self.report.deployment, finding.app)];

@@ -79,7 +79,7 @@ impl Survey {
     }
 }
 
-/// All that a repository holds, sorted by what it is.
+/// Everything in a repository, sorted by kind.
 #[derive(Debug, Default)]
 struct Contents {
     /// The directory, as the user wrote it.

@@ -86,7 +86,7 @@ impl Fix {
         self
     }
 
-    /// The same for findings of these rules alone.
+    /// The same, only for findings of these rules.
     pub fn uncovers_rules(&mut self, codes: &'static [&'static str]) -> &mut Self {
         self.uncovers = Uncovers::Rules(codes);
         self

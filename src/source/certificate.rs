@@ -81,7 +81,7 @@ impl Chain {
         Ok(Self { since, until, self_signed, names, own, others })
     }
 
-    /// Does its file hold nobody who could have issued it?
+    /// Does its file contain no certificate that could have issued it?
     pub fn is_alone(&self) -> bool {
         !self.self_signed && issuer_among(&self.own, self.others.iter()) == Issuer::NotHere
     }
@@ -207,7 +207,7 @@ pub fn without_private_keys(bytes: &[u8]) -> Vec<u8> {
     out
 }
 
-/// By names alone: who is not called so did not issue it.
+/// By names only: a certificate with a different name did not issue it.
 fn issuer_among<'c>(
     own: &CertificateDer<'_>,
     all: impl Iterator<Item = &'c CertificateDer<'static>>,

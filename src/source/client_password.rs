@@ -6,7 +6,7 @@ use std::ops::Range;
 /// How an option is given its value.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum OptionStyle {
-    /// Without a space alone: with one it asks for the password.
+    /// Only without a space: with one, the client asks for the password.
     Attached,
     /// Either way.
     Either,

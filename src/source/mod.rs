@@ -194,7 +194,7 @@ pub struct Sources<'h> {
     hidden: RefCell<HashMap<FileId, Vec<Span>>>,
     revealed: RefCell<HashMap<FileId, Vec<Span>>>,
     redacted: RefCell<HashSet<FileId>>,
-    /// What comes of these three, for files of which nothing was marked since.
+    /// The result of these three, for files in which nothing was marked since.
     settled: RefCell<HashMap<FileId, Arc<[Span]>>>,
 }
 
@@ -227,7 +227,7 @@ impl<'h> Sources<'h> {
         self.host
     }
 
-    /// Reads a file, or hands out what an earlier call read. An error is remembered too.
+    /// Reads a file, or returns what an earlier call read. An error is remembered too.
     pub fn load(&self, path: &Path) -> Result<Arc<SourceFile>, HostError> {
         if let Some(known) = self.by_path.borrow().get(path) {
             return known.clone().map(|id| self.file(id));

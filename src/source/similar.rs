@@ -35,7 +35,7 @@ pub fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Opt
     nearest_within(word, (word.len() / 4).clamp(1, 2), candidates)
 }
 
-/// The candidate that is most like a word, at most so many letters apart; of several the first in
+/// The candidate that is most like a word, at most this many letters apart; of several the first in
 /// the order of the alphabet.
 pub fn nearest_within<'a>(
     word: &str,

@@ -116,7 +116,7 @@ struct Written<'t> {
     /// Where it starts, with its `-`.
     start: usize,
     end: usize,
-    /// Where the path alone starts.
+    /// Where the path itself starts.
     at: usize,
     path: &'t str,
     quoted: bool,

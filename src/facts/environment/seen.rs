@@ -12,7 +12,7 @@ use crate::source::{Lookup, Secret, Span};
 pub struct SetVariable {
     /// Its value.
     pub value: Secret,
-    /// Where it is set; `None` if that is no place in a file.
+    /// Where it is set; `None` if that is not a place in a file.
     pub span: Option<Span>,
 }
 
@@ -84,7 +84,7 @@ impl Environment {
     }
 }
 
-/// The same for who only asks what it is set to.
+/// The same for callers that need only the value.
 pub(in crate::facts) fn as_lookup(seen: Result<Option<SetVariable>, Why>) -> Lookup {
     match seen {
         Ok(Some(variable)) => Lookup::Set(variable.value),

@@ -346,8 +346,8 @@ impl Merge<'_> {
             if layer > Layer::ConfigFile && cannot_be_undone(table, name, entry.value.ok()) {
                 continue;
             }
-            // What has no option is the configuration file's alone; of the words of
-            // GUNICORN_CMD_ARGS none names the application.
+            // A setting without an option can only be in the configuration file; no word of
+            // GUNICORN_CMD_ARGS names the application.
             let has_option = || table.get(name).is_none_or(|setting| !setting.flags.is_empty());
             if layer == Layer::CmdArgs && !has_option() {
                 continue;

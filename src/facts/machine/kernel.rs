@@ -38,7 +38,7 @@ impl OutgoingPorts {
 }
 
 impl Kernel {
-    /// Of files that were given by hand nobody knows the kernel.
+    /// For files that were given by hand, the kernel is not known.
     pub(super) fn unknown() -> Self {
         Self {
             longest_queue: Known::Unknown(Why::not_live()),

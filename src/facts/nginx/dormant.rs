@@ -9,7 +9,7 @@ use crate::host::FileKind;
 use crate::source::nginx::{self, Model};
 use crate::source::{Sources, Span};
 
-/// Where sites are by custom.
+/// Where sites are by convention.
 const DIRECTORIES: [&str; 5] = [
     "/etc/nginx/sites-available",
     "/etc/nginx/sites-enabled",

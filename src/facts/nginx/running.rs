@@ -26,7 +26,7 @@ pub struct Running {
     /// The master's number.
     pub master: u32,
     /// When the oldest and the newest of its workers were started, in seconds since 1970. A reload
-    /// starts all of them anew.
+    /// starts all of them again.
     pub workers: (i64, i64),
     /// The numbers of workers that were told to end and still serve what they have begun.
     pub leaving: Vec<u32>,

@@ -218,8 +218,8 @@ fn slice(unit: &str, service: &Service) -> PathBuf {
     path
 }
 
-/// The unit's only process that systemd itself started. Of several, which one is meant is
-/// systemd's knowledge.
+/// The unit's only process that systemd itself started. If there are several, only systemd knows
+/// which one is meant.
 fn main_process(
     table: &Table<'_>,
     members: &[u32],

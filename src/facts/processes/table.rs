@@ -320,7 +320,7 @@ impl<'h> Table<'h> {
         }
     }
 
-    /// Does a process that held a socket hold it no more? Not told is no.
+    /// Does a process no longer hold a socket that it held? False if that is not known.
     pub fn has_closed(&self, pid: u32, socket: u64) -> bool {
         match self.sockets(pid).ok() {
             Some(held) => !held.contains(&socket),

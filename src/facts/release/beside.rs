@@ -83,7 +83,7 @@ fn alike(
         let mut lacks: Vec<String> = Vec::new();
         for module in code.modules.iter().filter(|module| module.certain) {
             let Ok(inside) = module.path.strip_prefix(&entry.place.path) else { continue };
-            // Packages are listed anew by each worker; what is at the top is not.
+            // Packages are listed again by each worker; what is at the top is not.
             let Some(top) = inside.components().next() else { continue };
             let name = Path::new(top.as_os_str());
             let stem = name.with_extension("").to_string_lossy().into_owned();

@@ -215,7 +215,7 @@ impl<'a> Graph<'a> {
         names.truncate(CALLS_LIMIT);
         for name in names {
             module.runs(&name);
-            // `from .factory import create_app` in a package hands it on.
+            // `from .factory import create_app` in a package passes it on.
             let from = module.hands_on(&name).and_then(|import| import.absolute(package));
             if let Some(from) = from {
                 self.called.entry(from).or_default().push(name);

@@ -70,8 +70,8 @@ fn resolve(graph: &Graph<'_>, index: usize, made: Made, depth: usize) -> Option<
     }
 }
 
-/// What a name of the application's first module was bound to, followed through what it is imported
-/// from, with the place of its definition.
+/// What a name of the application's first module was bound to, followed through imports, with the
+/// place of its definition.
 pub(super) fn definition(graph: &Graph<'_>, name: &str) -> Option<(DefinitionKind, Span)> {
     definition_from(graph, 0, name)
 }

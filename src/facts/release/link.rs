@@ -23,9 +23,9 @@ pub struct ReleaseLink {
     pub releases: PathBuf,
 }
 
-/// Names that such links have by custom.
+/// Names that such links have by convention.
 pub(super) const LINKS: [&str; 5] = ["current", "live", "latest", "active", "release"];
-/// Names that the directory of the releases has by custom.
+/// Names that the directory of the releases has by convention.
 pub(super) const DIRECTORIES: [&str; 5] =
     ["releases", "versions", "builds", "deploys", "revisions"];
 

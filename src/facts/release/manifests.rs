@@ -36,7 +36,7 @@ pub struct ServedFrom {
     pub missing: Result<Vec<String>, Why>,
 }
 
-/// Where such manifests are by custom.
+/// Where such manifests are by convention.
 const PLACES: [&str; 6] = [
     "static/cache_manifest.json",
     "static/manifest.json",

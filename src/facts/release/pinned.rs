@@ -34,7 +34,7 @@ pub(super) fn read(sources: &Sources, service: &Service) -> Known<Vec<Pinned>> {
     let directory = directory.map(|line| ("WorkingDirectory", &line.value));
     let commands = service.exec_start.iter().map(|command| &command.line);
     let words = commands.flat_map(|line| std::iter::once(&line.program).chain(&line.arguments));
-    // Where its socket is is no matter of what it serves.
+    // The place of its socket has nothing to do with what it serves.
     let judged =
         words.filter(|word| word.unknown.is_none() && !word.text.as_str().contains("unix:"));
     let words = judged.map(|word| ("ExecStart", &word.text));

@@ -86,7 +86,7 @@ fn follow_pth(sources: &Sources, venv: &Venv, site: &mut Site) {
 /// What a line of code in a `.pth` file does, for those that installers write.
 fn follow_code(sources: &Sources, file: &Path, line: &str, site: &mut Site) {
     let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    // Namespace packages of old: their directories are in site-packages.
+    // Old-style namespace packages: their directories are in site-packages.
     if name.ends_with("-nspkg.pth") || line.contains("coverage") || line.contains("_virtualenv") {
         return;
     }

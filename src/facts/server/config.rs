@@ -31,7 +31,7 @@ pub struct ConfigSource {
     pub span: Option<Span>,
     /// Its bytes, where it was read.
     pub file: Option<Arc<SourceFile>>,
-    /// Where there is none of its name here: the one that was probably meant.
+    /// If there is no file with its name: the one that was probably meant.
     pub near: Option<PathBuf>,
     /// Errors in its syntax, and what it raises when it is run.
     pub faults: Vec<(String, Span)>,

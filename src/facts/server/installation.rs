@@ -159,7 +159,7 @@ pub(super) fn read_venv(
         Known::Value(path, origin) => (path, origin),
         Known::Default(path, _) | Known::Observed(path, _) => (path.clone(), Origin::Path(path)),
     };
-    // Without it nobody can say which packages are seen; that it is missing is a rule's to say.
+    // Without it it cannot be said which packages are seen; that it is missing is a rule's to say.
     if let Err(error) = sources.load(&path.join("pyvenv.cfg"))
         && !matches!(
             error.kind,
@@ -249,7 +249,7 @@ pub(super) fn pinned(sources: &Sources, given: &Given) -> Option<Known<Version>>
 pub struct Installed {
     /// The last change of `pyvenv.cfg`, which is written once.
     pub environment: i64,
-    /// The last change of gunicorn's `*.dist-info`, which each installation makes anew.
+    /// The last change of gunicorn's `*.dist-info`, which each installation makes new.
     pub gunicorn: i64,
 }
 

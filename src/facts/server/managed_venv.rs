@@ -61,7 +61,8 @@ pub(super) fn find(
             });
         }
         Ok(None) => {}
-        // A file that was not read may set it: nobody does, and what is there is looked at.
+        // A file that was not read might set it, but nobody does that, so the existing environment
+        // is used.
         Err(why) if candidate.environment.variables.contains_key(key) => {
             return Some(Known::Unknown(why));
         }

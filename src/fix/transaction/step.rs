@@ -29,7 +29,7 @@ pub(super) enum Action {
     RemoveDirectory,
     /// Owner, mode and attributes of what is there.
     Dress,
-    /// A file or link that is made anew and put in place.
+    /// A file or link that is newly created and put in place.
     Place,
     Remove,
 }

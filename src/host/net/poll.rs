@@ -78,7 +78,7 @@ impl Poller {
         Ok(epoll::modify(&self.epoll, channel.as_fd(), data, interest(channel))?)
     }
 
-    /// Waits until something happens, at most so long, and gives the tokens of the connections
+    /// Waits until something happens, at most this long, and gives the tokens of the connections
     /// that can go on.
     pub fn wait(&self, limit: Duration, into: &mut Vec<usize>) -> Result<(), std::io::Error> {
         into.clear();

@@ -51,7 +51,7 @@ enum Urgency {
 pub(super) struct Server<'c> {
     checker: &'c dyn Checker,
     out: Sender<Value>,
-    /// Does nobody read any more?
+    /// Is the reader gone?
     gone: bool,
     phase: Phase,
     client: Client,

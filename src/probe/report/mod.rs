@@ -228,9 +228,9 @@ pub struct Lateness {
     pub late: u64,
     /// What is called late, in milliseconds.
     pub threshold_ms: f64,
-    /// 99 of a hundred left within so many milliseconds.
+    /// 99 of a hundred left within this many milliseconds.
     pub p99_ms: f64,
-    /// The latest left so many milliseconds after it was due.
+    /// The latest left this many milliseconds after it was due.
     pub worst_ms: f64,
 }
 

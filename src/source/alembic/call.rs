@@ -298,9 +298,9 @@ fn change_type(arguments: &Arguments<'_>, to: &Expr, new: &dyn Fn(Kind) -> Opera
 /// The types that can be compared.
 #[derive(Clone, Copy)]
 enum Type {
-    /// A string of at most so many characters.
+    /// A string of at most this many characters.
     Text(i64),
-    /// A whole number of so many bytes.
+    /// A whole number of this many bytes.
     Whole(i64),
     /// A decimal: digits, and digits after the point.
     Decimal(i64, i64),

@@ -115,7 +115,7 @@ impl Operation {
         Self { kind, table: None, column: None, span, breaks, locks }
     }
 
-    /// An operation of which nothing is known.
+    /// An operation about which nothing is known.
     pub(in crate::source) fn unknown(kind: Kind, span: Span, why: &str) -> Self {
         Self {
             breaks: Breaks::Unknown(why.to_owned()),

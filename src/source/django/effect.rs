@@ -80,7 +80,7 @@ impl State {
         self.models.get_mut(&(app.to_owned(), name.to_lowercase()))
     }
 
-    /// Does nobody miss or wait for what becomes of this model's table?
+    /// Does no running code depend on what happens to this model's table?
     fn spared(&mut self, app: &str, name: &str) -> bool {
         self.model(app, name).is_some_and(|model| model.fresh || model.tableless)
     }

@@ -34,13 +34,13 @@ pub struct Field {
 /// The types that can be compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Type {
-    /// A string of at most so many characters.
+    /// A string of at most this many characters.
     Text(i64),
-    /// A whole number of so many bytes; the flag says that it must not be negative.
+    /// A whole number of this many bytes; the flag says that it must not be negative.
     Whole(i64, bool),
     /// A decimal: digits, and digits after the point.
     Decimal(i64, i64),
-    /// A number that the database counts up, of so many bytes.
+    /// A number that the database counts up, of this many bytes.
     Counted(i64),
     /// Worked out by the database; the flag says that it is stored.
     Generated(bool),

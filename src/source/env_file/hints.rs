@@ -12,7 +12,7 @@ pub(super) struct Expansions {
     pub(super) found: Vec<Expansion>,
     /// What is before this was looked at.
     seen: usize,
-    /// Up to here there is no `}`, `)` or backtick on the line: looked for once, not every time.
+    /// Up to here the line has no `}`, `)` or backtick: searched only once.
     without: [usize; 3],
 }
 

@@ -84,7 +84,7 @@ impl std::fmt::Debug for Argument {
     }
 }
 
-/// A value as argparse hands it on.
+/// A value as argparse passes it on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ArgumentValue {
     /// Text.

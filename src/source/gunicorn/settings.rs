@@ -91,7 +91,7 @@ impl SettingTable {
             let later = TABLE.iter().filter(|_| row.covers(before)).find(same);
             let earlier = |other: &Row| other.name == row.name && other.covers(before);
             match later {
-                // It has changed: what it takes, or its default alone.
+                // It has changed: what it takes, or only its default.
                 Some(later)
                     if (later.action, later.kind, later.flags)
                         == (row.action, row.kind, row.flags) =>

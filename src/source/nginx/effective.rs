@@ -31,7 +31,7 @@ pub enum Inheritance {
     AllOrNone,
     /// Not at all.
     Never,
-    /// By `if` and `limit_except` alone.
+    /// Only by `if` and `limit_except`.
     InnerBlocks,
 }
 

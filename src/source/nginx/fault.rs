@@ -47,7 +47,7 @@ pub enum FaultKind {
     ByteOrderMark,
     /// Syntax of a template language, which only its output is free of.
     Template,
-    /// An included file that is not there, or a link that leads nowhere.
+    /// An included file that does not exist, or a dangling link.
     IncludeMissing,
     /// An included path, or a match of its pattern, that is a directory or another non-file.
     IncludeNotAFile,
@@ -87,7 +87,7 @@ pub enum FaultKind {
     ConflictingServerName,
     /// A location that nginx does not take: unknown modifier, nested where it may not be.
     InvalidLocation,
-    /// An upstream group without servers, or with backups alone.
+    /// An upstream without servers, or with only backups.
     EmptyUpstream,
     /// A `server` of a group with an address or a parameter that nginx refuses.
     InvalidPeer,

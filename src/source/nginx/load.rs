@@ -82,7 +82,7 @@ struct Loader<'s, 'h> {
     config: Config,
     by_path: HashMap<PathBuf, u32>,
     frames: Vec<Frame>,
-    /// What is not there is no fault.
+    /// What is not there is not a fault.
     lenient: bool,
     /// No include is followed.
     closed: bool,

@@ -106,7 +106,7 @@ fn variables(
             for part in parts(&word.text()) {
                 let Part::Variable(variable) = part else { continue };
                 let variable = variable.to_ascii_lowercase();
-                // `$` alone, and what is not told from it, nginx complains of in other words.
+                // A lone `$` and similar cases, which nginx reports in other words.
                 if !variable.is_empty() && !is_known(&variable) {
                     unknown = true;
                     used.entry(variable).or_default().push(word);

@@ -180,7 +180,7 @@ fn takes(parameter: &[u8], version: Option<Version>) -> bool {
         b"default_server" | b"default" | b"bind" | b"deferred" | b"reuseport" | b"ssl"
         | b"http2" | b"spdy" | b"proxy_protocol" | b"ipv6only=on" | b"ipv6only=off"
         | b"so_keepalive=on" | b"so_keepalive=off" => true,
-        // 1.25.0 alone took it, for what is `quic` since.
+        // Only 1.25.0 accepted it, for what is `quic` since.
         b"http3" => version.is_none(),
         b"quic" => from(QUIC),
         b"multipath" => from(MULTIPATH),
@@ -194,7 +194,7 @@ fn takes(parameter: &[u8], version: Option<Version>) -> bool {
     }
 }
 
-/// More ports than this are no range that one looks at one by one.
+/// A range with more ports than this is not examined port by port.
 const RANGE_LIMIT: u16 = 1024;
 
 /// The ports of `8100-8102`, or of one alone; none for a range that is too long to look at.

@@ -71,7 +71,7 @@ pub struct Peer {
     pub resolve: Option<Span>,
     /// `service=`: the name's SRV records tell hosts and ports.
     pub service: bool,
-    /// The address alone.
+    /// Only the address.
     pub word: Span,
     /// The whole directive, without `;`.
     pub span: Span,

@@ -10,7 +10,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use crate::source::Secret;
 
-/// What hashes are made with: drawn anew in each run, so that a hash tells nothing outside it.
+/// What hashes are made with: drawn again in each run, so that a hash tells nothing outside it.
 #[derive(Clone, Default)]
 pub struct HashKey(RandomState);
 

@@ -89,7 +89,7 @@ impl Module {
         found
     }
 
-    /// The imports that bring a name which the module hands on.
+    /// The imports that bring a name which the module passes on.
     pub fn hands_on(&self, name: &str) -> Option<Import> {
         let imports = self.imports(None).into_iter();
         imports.rev().find(|import| {
@@ -116,7 +116,7 @@ fn called(block: &[Stmt]) -> Vec<&str> {
                 {
                     found.push(name.id.as_str());
                 }
-                // What is certain to be evaluated alone.
+                // Only what is certain to be evaluated.
                 !matches!(
                     one,
                     Expr::BoolOp(_)

@@ -54,7 +54,7 @@ pub struct VariableUse {
     pub span: Span,
     /// Must it be set?
     pub need: Need,
-    /// By what it is read.
+    /// How it is read.
     pub reader: Reader,
 }
 

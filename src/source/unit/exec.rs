@@ -332,7 +332,8 @@ fn prefixes(text: &str, systemd: Option<u32>) -> (ExecPrefixes, usize) {
             (b'!', "!") => privileges = "!!",
             _ => return (found, at),
         }
-        // `!!` meant something to kernels without ambient capabilities alone, and goes with 258.
+        // `!!` had a meaning only for kernels without ambient capabilities, and is gone from 258
+        // on.
         found.full_privileges = matches!(privileges, "+" | "!");
     }
     (found, text.len())

@@ -331,7 +331,7 @@ impl<'h> Scan<'h> {
         }
     }
 
-    /// What is not there is no problem; what cannot be read is one.
+    /// What is not there is not a problem; what cannot be read is one.
     fn problem(&mut self, error: HostError) {
         if !matches!(error.kind, HostErrorKind::NotFound | HostErrorKind::NotADirectory) {
             self.paths.problems.push(error);

@@ -15,7 +15,7 @@ pub enum DistributionKind {
     DistInfo,
     /// `*.egg-info`: setuptools or distutils.
     EggInfo,
-    /// `*.egg-link`: an editable install of old.
+    /// `*.egg-link`: an editable old-style install.
     EggLink,
 }
 

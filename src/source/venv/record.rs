@@ -107,7 +107,7 @@ pub fn direct_url(
 }
 
 /// The paths of `RECORD`, relative to `site-packages`, as written. `installed-files.txt` of old
-/// is not read: what it names is relative to elsewhere.
+/// tools is not read: what it names is relative to elsewhere.
 fn recorded(sources: &Sources<'_>, distribution: &Distribution) -> Result<Vec<String>, HostError> {
     let path = distribution.path.join("RECORD");
     if !distribution.record_present {

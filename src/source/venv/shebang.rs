@@ -15,7 +15,7 @@ use std::path::PathBuf;
 pub struct Shebang {
     /// The interpreter. Relative where it is named next to the script (a relocatable environment).
     pub interpreter: PathBuf,
-    /// What follows the interpreter, as one argument, the way Linux hands it on.
+    /// What follows the interpreter, as one argument, the way Linux passes it on.
     pub arguments: Option<String>,
     /// The interpreter's name in the script's bytes.
     pub span: Range<usize>,

@@ -80,7 +80,7 @@ impl Assignment {
         }
     }
 
-    /// The text names a function that takes so many arguments by their place.
+    /// The text names a function that takes this many arguments by their place.
     pub fn is_function(&mut self, count: usize) {
         self.value = ConfigValue::Callable(Some(count));
     }

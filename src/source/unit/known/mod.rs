@@ -43,7 +43,7 @@ pub enum Presence {
     NotYet,
     /// It is newer, and takes it no longer.
     Gone,
-    /// It is one of those that were not asked.
+    /// It is one of the versions that were not examined.
     Unsure,
 }
 
