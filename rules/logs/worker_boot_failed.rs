@@ -13,7 +13,7 @@ crate::rule! {
     /// successful start is not reported. Only the traceback's exception type, the missing module's
     /// or variable's name and the place are shown.
     ///
-    /// By hand: repair the cause in the exception; `journalctl -u UNIT` has the whole traceback.
+    /// By hand: repair what the exception reports; `journalctl -u UNIT` has the whole traceback.
     /// Then `systemctl restart UNIT`.
     ///
     /// Proved by `app-import-fails`: `--preflight` had named the KeyError; the reload returned 0,
@@ -103,7 +103,7 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
              restart {0}",
             app.name
         ))
-        .fix(Safety::Manual, "repair the cause in the exception");
+        .fix(Safety::Manual, "repair what the exception reports");
     Ok(())
 }
 

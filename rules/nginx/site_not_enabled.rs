@@ -10,8 +10,8 @@ crate::rule! {
     /// nginx reads what its main file includes, and nothing else. A site in `sites-available`
     /// without a link in `sites-enabled`, or linked there while nginx.conf does not include that
     /// directory (nginx.org's own packages do not), answers no request: visitors get the default
-    /// page, or another site. An error if gunicorn listens on a socket that only nginx can reach; a
-    /// warning if it also listens on an address that others can reach.
+    /// page, or another site. It is an error if gunicorn listens on a socket that only nginx can
+    /// reach, and a warning if it also listens on an address that others can reach.
     ///
     /// Proved by `site-not-enabled`: gunicorn was up, and every request got nginx's own 404.
     ///

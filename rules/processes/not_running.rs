@@ -5,10 +5,10 @@ use crate::rule::{EvidenceKind, Safety, Severity, Sink};
 crate::rule! {
     /// The site is down: the unit is enabled, but no gunicorn runs in it.
     ///
-    /// The control group of the unit is empty. Either it was stopped, or gunicorn exited: after a
-    /// reload with code that cannot be imported the master exits 3, and without `Restart=` nothing
-    /// starts it again. A unit that a `.socket` unit starts at the first request may be idle on
-    /// purpose.
+    /// The control group of the unit is empty. Either the unit was stopped, or gunicorn exited:
+    /// after a reload with code that cannot be imported the master exits 3, and without `Restart=`
+    /// nothing starts it again. A unit that a `.socket` unit starts at the first request may be
+    /// idle on purpose.
     ///
     /// If another unit's gunicorn has the socket, the site is up, and this unit is a leftover: a
     /// warning.

@@ -73,8 +73,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         format!("master {} runs as uid {runs}, not {wanted}", master.process.pid),
     )
     .help(format!(
-        "find DIRECTORY -user {runs}   in each directory the application writes to; give those \
-         files to {}, then, while you watch:\nsystemctl restart {stem}",
+        "find DIRECTORY -user {runs}   finds the files in each directory the application writes \
+         to; give them to {}, then restart and watch:\nsystemctl restart {stem}",
         user.name
     ))
     .fix(Safety::Manual, format!("systemctl restart {stem}"));

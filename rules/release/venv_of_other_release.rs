@@ -124,9 +124,9 @@ fn at_start(app: &App, link: &ReleaseLink, python: &Path, release: &Path, out: &
     .evidence(EvidenceKind::File, said)
     .evidence(EvidenceKind::File, format!("{} -> {}", link.path.display(), link.target.display()))
     .help(format!(
-        "Recreate the environment, named through the link, reinstall, then restart:\n  \
-         python3 -m venv --clear {0}\n  {0}/bin/python -m pip install -r \
-         {1}/requirements.txt\n  systemctl restart {2}",
+        "Recreate the environment under its path through the link, reinstall, then restart:\n \
+         python3 -m venv --clear {0}\n  {0}/bin/python -m pip install -r {1}/requirements.txt\n  \
+         systemctl restart {2}",
         environment(link, python, release).display(),
         link.path.display(),
         app.stem()

@@ -12,11 +12,11 @@ crate::rule! {
     /// with anything after it, and never in a script file. With `exec` both are replaced. `env`,
     /// `poetry run` and `pipenv run` are replaced. When the shell stays, SIGHUP kills it, systemd
     /// ends the rest of the unit, **and `systemctl reload` returns 0**. Under `Type=notify` the
-    /// unit does not get that far: systemd accepts READY=1 only from the main process
-    /// (`NotifyAccess=main`, and also `exec`), gunicorn is its child, and the start itself times
-    /// out and is killed, again and again. `uv run` stays running too but passes SIGHUP on, so only
-    /// `Type=notify` suffers. If the outcome depends on something unknown (which shell `/bin/sh`
-    /// is), this is a warning.
+    /// unit does not get that far: systemd accepts READY=1 only from the main process (with
+    /// `NotifyAccess=main`, and also with `exec`), but gunicorn is its child, so the start itself
+    /// times out and is killed, again and again. `uv run` stays running too but passes SIGHUP on,
+    /// so only `Type=notify` suffers. If the outcome depends on something unknown (which shell
+    /// `/bin/sh` is), this is a warning.
     ///
     /// An `ExecReload=` that signals gunicorn by its pid file bypasses the shell; a stop does not
     /// (a warning).

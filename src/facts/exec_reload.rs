@@ -114,7 +114,7 @@ fn argument(app: &App, word: &Word, expanded: bool) -> Option<Argument> {
         }
     }
     if !expanded && text.contains("MAINPID") {
-        // The prefix `:`: kill gets the name itself.
+        // With the prefix `:` systemd expands nothing, so kill gets the name itself.
         return Some(Argument { text: "'$MAINPID'".to_owned(), unknown });
     }
     Some(Argument { text: text.replace("$$MAINPID", "$MAINPID"), unknown })

@@ -21,8 +21,8 @@ pub struct Needed {
 
 /// What everybody needs: nginx's bodies where its packages put them, logs, and temporary files.
 const PLACES: [(&str, &str); 4] = [
-    ("/var/lib/nginx", "uploads, which nginx writes there first, get 500"),
-    ("/var/cache/nginx", "uploads, which nginx writes there first, get 500"),
+    ("/var/lib/nginx", "uploads get 500, because nginx first writes them to disk"),
+    ("/var/cache/nginx", "uploads get 500, because nginx first writes them to disk"),
     ("/var/log", "no line of a log is written"),
     ("/tmp", "whatever writes a temporary file fails"),
 ];

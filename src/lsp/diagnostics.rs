@@ -37,7 +37,7 @@ pub(super) struct Published {
 
 /// Something that is said about a folder as a whole.
 pub(super) struct Words {
-    /// What.
+    /// The message.
     pub text: String,
     /// Worth saying, but the check is complete all the same.
     pub note: bool,

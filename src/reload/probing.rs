@@ -1,4 +1,4 @@
-//! The prober, as the reload needs it.
+//! How a reload uses the prober.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};

@@ -63,8 +63,8 @@ pub struct Fix {
     pub edits: Vec<Edit>,
     /// Why no change is made, where one was asked for.
     pub refused: Option<Why>,
-    /// Which findings may come to light with it: as long as nothing got through, what else is
-    /// wrong could not be seen.
+    /// Which findings its fix may uncover: until this one is fixed, further faults could not be
+    /// seen.
     pub uncovers: Uncovers,
 }
 

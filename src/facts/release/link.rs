@@ -15,7 +15,7 @@ use crate::source::Sources;
 pub struct ReleaseLink {
     /// The link itself, free of links before it.
     pub path: PathBuf,
-    /// What it says.
+    /// Its target, as written in the link.
     pub target: PathBuf,
     /// The directory that it leads to.
     pub resolved: PathBuf,
