@@ -173,6 +173,58 @@ crate::rule! {
     /// class Production(Base):
     ///     pass
     /// ```
+    /// The configuration may be chosen by a variable, which this service sets nowhere, so that the
+    /// default is taken:
+    ///
+    /// ```python,bad
+    /// import os
+    ///
+    /// from factory import create_app
+    ///
+    /// app = create_app(os.getenv("APP_CONFIG") or "default")
+    /// ```
+    /// ```python,bad,file=/srv/myapp/releases/2026-04-21/factory.py
+    /// from flask import Flask
+    ///
+    /// from config import config
+    ///
+    ///
+    /// def create_app(name="production"):
+    ///     app = Flask(__name__)
+    ///     app.config.from_object(config[name])
+    ///     return app
+    /// ```
+    /// ```python,bad,file=/srv/myapp/releases/2026-04-21/config.py
+    /// class Development:
+    ///     DEBUG = True
+    ///
+    ///
+    /// class Production:
+    ///     DEBUG = False
+    ///
+    ///
+    /// config = {"production": Production, "default": Development}
+    /// ```
+    /// ```python,good
+    /// import os
+    ///
+    /// from flask import Flask
+    ///
+    /// app = Flask(__name__)
+    /// app.config.from_object(os.environ.get("APP_SETTINGS", "config.Production"))
+    /// ```
+    /// ```python,good,file=/srv/myapp/releases/2026-04-21/config.py
+    /// class Development:
+    ///     DEBUG = True
+    ///
+    ///
+    /// class Production:
+    ///     DEBUG = False
+    /// ```
+    /// ```ini,good,drop-in
+    /// [Service]
+    /// Environment=APP_SETTINGS=config.Production
+    /// ```
     ///
     /// Django's `DEBUG`, in the settings this application starts with: error pages show source code
     /// and settings to anyone who causes an error (measured on Django 5.2), and every query is kept
@@ -228,20 +280,24 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     if made.is_some_and(|made| made.maker == "Flask")
         && let Some(on) = certain.find_map(|module| module.flask_debug)
     {
-        let finding = out.report(
-            "exceptions bypass the application's error handlers: its code turns debug mode on, whatever \
-             the environment says",
-        );
         match on.configuration {
-            None => finding
+            None => out
+                .report(
+                    "exceptions bypass the application's error handlers: its code turns debug mode on, \
+                     whatever the environment says",
+                )
                 .at(on.span, "debug mode in production")
                 .help("remove the line: FLASK_DEBUG=1 turns it on for development"),
-            Some(configuration) => finding
+            Some(configuration) => out
+                .report(
+                    "exceptions bypass the application's error handlers: the configuration that its \
+                     code loads turns debug mode on",
+                )
                 .at(on.span, "loads this configuration in production")
                 .at(configuration, "debug mode")
                 .help(
-                    "load a configuration without DEBUG = True here: FLASK_DEBUG=1 turns debug mode on \
-                     for development",
+                    "load a configuration without DEBUG = True here; if a variable chooses it, set that \
+                     variable for the service",
                 ),
         }
         .subject("debug in the code")

@@ -29,13 +29,13 @@ pub mod unresolved;
 use std::path::{Path, PathBuf};
 
 use super::discovery::Candidate;
-use super::environment::SetVariable;
+use super::environment::{SetVariable, as_lookup};
 use super::gunicorn::Layer;
 use super::place::tidy;
 use super::server::Gunicorn;
 use super::{Given, Known, Machine, Origin, Place, Problem, Why};
 use crate::host::{HostError, HostErrorKind};
-use crate::source::Sources;
+use crate::source::{Lookup, Sources};
 
 pub use code::{Application, Code, NeededVariable, ReadModule, Resolution};
 pub use django_migrations::{DjangoMigrations, EarlierDjango};
@@ -176,6 +176,15 @@ pub fn read(
         whole: machine.whole,
         listed: packages.listed.as_ref(),
         path_open: path_open.as_ref(),
+        variable: &|name| {
+            match as_lookup(candidate.environment.seen_by_application(gunicorn, name)) {
+                // A repository's example of an environment file need not name what a host sets.
+                Lookup::Unset if !machine.whole => {
+                    Lookup::Unknown(format!("whether a host sets {name} is not known"))
+                }
+                seen => seen,
+            }
+        },
         django_settings: &settings,
     };
     let mut code = code::read(sources, gunicorn, &search_path, &surroundings, problems);

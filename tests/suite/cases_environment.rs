@@ -186,6 +186,71 @@ fn flask_takes_nearly_everything_for_true() {
     with("FLASK_ENV=production\n").check().passes("E408");
 }
 
+/// What `wsgi.py` calls, the body of the factory, a line of the unit: is debug mode on?
+#[test]
+fn the_configuration_that_code_chooses_is_followed() {
+    const CONFIG: &str = "class Config:\n    pass\n\n\nclass Development(Config):\n    DEBUG = True\n\n\n\
+         class Production(Config):\n    pass\n\n\n\
+         config = {\"development\": Development, \"production\": Production, \"default\": Development}\n\
+         by_name = dict(dev=Development, prod=Production)\n";
+    let by_variable = "create_app(os.getenv('APP_CONFIG', 'default'))";
+    let entry = "app.config.from_object(config[name])";
+    let if_none = |default: &str| {
+        format!(
+            "if name is None:\n        name = os.getenv('APP_CONFIG', '{default}')\n    \
+             app.config.from_object(config.get(name))"
+        )
+    };
+    let doubled = format!(
+        "text = 'aaaa'\n    {}app.config.from_object(text)",
+        "text = text + text\n    ".repeat(80)
+    );
+    let cases: Vec<(&str, String, &str, bool)> = vec![
+        (by_variable, entry.into(), "", true),
+        (by_variable, entry.into(), "Environment=APP_CONFIG=development", true),
+        (by_variable, entry.into(), "Environment=APP_CONFIG=production", false),
+        ("create_app(name='development')", entry.into(), "", true),
+        ("create_app(name='production')", entry.into(), "", false),
+        ("create_app(*['production'])", entry.into(), "", false),
+        ("create_app()", if_none("development"), "", true),
+        ("create_app()", if_none("production"), "", false),
+        ("create_app()", "found = by_name[os.environ.get('MODE') or 'dev']\n    app.config.from_object(found)".into(), "", true),
+        ("create_app()", "app.config.from_object(os.getenv('SETTINGS', 'config.Development'))".into(), "", true),
+        ("create_app()", "kind = os.getenv('KIND', 'Development')\n    app.config.from_object(f'config.{kind}')".into(), "", true),
+        // A class of that name there is not.
+        ("create_app()", "kind = os.getenv('KIND', 'Development').lower()\n    app.config.from_object('config.' + kind)".into(), "", false),
+        // Something later may turn it off again.
+        (by_variable, format!("{entry}\n    app.config.from_envvar('MORE', silent=True)"), "", false),
+        ("create_app()", doubled, "", false),
+    ];
+    for (call, body, unit, on) in cases {
+        let factory = format!(
+            "import os\nfrom flask import Flask\nfrom config import by_name, config\n\n\n\
+             def create_app(name=None):\n    app = Flask(__name__)\n    {body}\n    return app\n"
+        );
+        let wsgi = |before: &str| {
+            format!("import os\n{before}from factory import create_app\napp = {call}\n")
+        };
+        let deployed = |before: &str| {
+            with_unit(unit)
+                .in_release("config.py", CONFIG)
+                .in_release("factory.py", &factory)
+                .in_release("wsgi.py", wsgi(before))
+        };
+        let seen = deployed("").check();
+        assert_eq!(!seen.of("E408").is_empty(), on, "{call}: {body} ({unit})");
+        // What code sets, or a file that it loads, is not known.
+        if call == by_variable && unit.is_empty() {
+            for before in [
+                "os.environ['APP_CONFIG'] = 'production'\n",
+                "from dotenv import load_dotenv\nload_dotenv()\n",
+            ] {
+                assert!(deployed(before).check().of("E408").is_empty(), "{before}");
+            }
+        }
+    }
+}
+
 #[test]
 fn debug_is_seen_wherever_it_is_set() {
     let seen = with_unit("Environment=A=1 \"FLASK_DEBUG=1\"").check();

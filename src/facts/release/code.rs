@@ -22,7 +22,7 @@ use crate::source::gunicorn::{ApplicationName, ApplicationObject};
 use crate::source::python::environ::Need;
 use crate::source::python::{self, PythonVersion};
 use crate::source::similar::nearest;
-use crate::source::{Sources, Span, Spanned};
+use crate::source::{Lookup, Sources, Span, Spanned};
 
 pub use super::read_module::ReadModule;
 pub use start::StartImports;
@@ -123,6 +123,8 @@ pub(super) struct Surroundings<'a> {
     pub listed: Option<&'a Listed>,
     /// Why there may be more directories on the search path.
     pub path_open: Option<&'a Why>,
+    /// A variable as the application finds it.
+    pub variable: &'a dyn Fn(&str) -> Lookup,
     /// DJANGO_SETTINGS_MODULE as the application sees it.
     pub django_settings: &'a dyn Fn() -> Result<Option<(String, Option<Span>)>, Why>,
 }
@@ -197,7 +199,7 @@ pub(super) fn read(
             let is_flask = made.is_some_and(|made| made.maker == "Flask");
             let called = matches!(application.name.object, ApplicationObject::Call { .. });
             let own = application.name.attribute().filter(|_| is_flask && !called);
-            flask_debug::read(graph, own);
+            flask_debug::read(graph, &application.name, own, surroundings.variable);
             code.made = Known::Observed(made, "the release's code");
             code.served = Known::Observed(interface::served(graph), "the release's code");
         }

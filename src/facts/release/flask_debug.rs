@@ -3,12 +3,35 @@
 
 use super::finder::{Found, Owner};
 use super::graph::Graph;
-use crate::source::python::flask::{ConfigObject, FlaskDebug, SaysOfDebug};
+use super::interface;
+use crate::source::gunicorn::{ApplicationName, ApplicationObject};
+use crate::source::python::chosen::{CallArguments, CalledFactory};
+use crate::source::python::flask::{AskedOf, ConfigObject, FlaskDebug, MappingEntry, SaysOfDebug};
 use crate::source::python::{self, Import, Module};
+use crate::source::{Lookup, Secret};
 
 /// Takes note of it in each module. `own` is the name that gunicorn looks for, where what it names is
-/// Flask's.
-pub(super) fn read(graph: &mut Graph<'_>, own: Option<&str>) {
+/// Flask's; `variable` an environment variable, as gunicorn is started with it.
+pub(super) fn read(
+    graph: &mut Graph<'_>,
+    name: &ApplicationName,
+    own: Option<&str>,
+    variable: &dyn Fn(&str) -> Lookup,
+) {
+    let loads_file = graph.modules.iter().any(|module| !module.environment.loads_file.is_empty());
+    let open = graph.open.is_some() || loads_file;
+    let seen = |name: &str| {
+        let writes = |module: &super::ReadModule| {
+            let mut writes = module.environment.writes.iter();
+            writes.any(|write| write.name.as_deref().is_none_or(|written| written == name))
+        };
+        match variable(name) {
+            Lookup::Unset if open => Lookup::Unknown("a file may set it".into()),
+            _ if graph.modules.iter().any(writes) => Lookup::Unknown("the code sets it".into()),
+            seen => seen,
+        }
+    };
+    let factory = called_factory(graph, name, &seen);
     let mut found: Vec<Option<FlaskDebug>> = Vec::new();
     for (index, module) in graph.modules.iter().enumerate() {
         let own = own.filter(|_| index == 0);
@@ -17,12 +40,35 @@ pub(super) fn read(graph: &mut Graph<'_>, own: Option<&str>) {
         let parsed = parsed.filter(|_| concerns && (own.is_some() || !module.flask.is_empty()));
         let parsed = parsed.filter(|parsed| parsed.unusable().is_none());
         found.push(parsed.and_then(|parsed| {
-            parsed.flask_debug(own, &|object| says(graph, index, parsed, object))
+            parsed.flask_debug(&AskedOf {
+                own,
+                factory: factory.as_ref(),
+                variable: &seen,
+                says: &|object| says(graph, index, parsed, object),
+            })
         }));
     }
     for (module, found) in graph.modules.iter_mut().zip(found) {
         module.flask_debug = found;
     }
+}
+
+/// The function that makes the application, with what it is given.
+fn called_factory(
+    graph: &Graph<'_>,
+    name: &ApplicationName,
+    variable: &dyn Fn(&str) -> Lookup,
+) -> Option<CalledFactory> {
+    let (_, definition) = interface::factory(graph, name)?;
+    let given = match &name.object {
+        ApplicationObject::Call { positional: 0, keywords, .. } if keywords.is_empty() => {
+            CallArguments::default()
+        }
+        // What `app:create_app("production")` gives is not looked at.
+        ApplicationObject::Call { .. } => return None,
+        _ => graph.parsed.first()?.given_to_maker(name.attribute()?, variable)?,
+    };
+    Some(CalledFactory { definition, given })
 }
 
 /// What the object says that a module loads its configuration from.
@@ -33,12 +79,7 @@ fn says(
     object: &ConfigObject<'_>,
 ) -> SaysOfDebug {
     match object {
-        // `werkzeug.utils.import_string`: the whole as a module, else its last part in one.
-        ConfigObject::Text(text) => match (load(graph, text), text.rsplit_once('.')) {
-            (Some(module), _) => module.says_of_debug(),
-            (None, Some((module, class))) => class_in(graph, module, class),
-            (None, None) => SaysOfDebug::Unknown,
-        },
+        ConfigObject::Text(text) => named_by_text(graph, text),
         ConfigObject::Name(name) => match imported(graph, index, module, name) {
             None => module.class_says_of_debug(name),
             // `from shop import config` brings a module.
@@ -52,6 +93,29 @@ fn says(
             None if imports_whole(module, of) => class_in(graph, of, class),
             None => SaysOfDebug::Unknown,
         },
+        ConfigObject::Entry(mapping, key) => match imported(graph, index, module, mapping) {
+            None => entry_in(graph, module, mapping, key),
+            Some(from) => load(graph, &from)
+                .map_or(SaysOfDebug::Unknown, |from| entry_in(graph, &from, mapping, key)),
+        },
+    }
+}
+
+/// `werkzeug.utils.import_string`: the whole as a module, else its last part in one.
+fn named_by_text(graph: &Graph<'_>, text: &Secret) -> SaysOfDebug {
+    let Some(text) = text.expose_str() else { return SaysOfDebug::Unknown };
+    match (load(graph, text), text.rsplit_once('.')) {
+        (Some(module), _) => module.says_of_debug(),
+        (None, Some((module, class))) => class_in(graph, module, class),
+        (None, None) => SaysOfDebug::Unknown,
+    }
+}
+
+fn entry_in(graph: &Graph<'_>, module: &Module, mapping: &str, key: &Secret) -> SaysOfDebug {
+    match key.expose_str().and_then(|key| module.entry(mapping, key)) {
+        Some(MappingEntry::Name(class)) => module.class_says_of_debug(class),
+        Some(MappingEntry::Text(text)) => named_by_text(graph, &Secret::new(text)),
+        None => SaysOfDebug::Unknown,
     }
 }
 

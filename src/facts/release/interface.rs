@@ -76,8 +76,8 @@ pub(super) fn definition(graph: &Graph<'_>, name: &str) -> Option<(DefinitionKin
     definition_from(graph, 0, name)
 }
 
-/// The function that makes the application and gives nothing back: its name, and where it is.
-pub(super) fn nothing(graph: &Graph<'_>, name: &ApplicationName) -> Option<(String, Span)> {
+/// The function that makes the application: its name, and where its definition has it.
+pub(super) fn factory(graph: &Graph<'_>, name: &ApplicationName) -> Option<(String, Span)> {
     let attribute = name.attribute()?;
     let (index, factory) = match &name.object {
         ApplicationObject::Call { .. } => (0, attribute.to_owned()),
@@ -95,6 +95,12 @@ pub(super) fn nothing(graph: &Graph<'_>, name: &ApplicationName) -> Option<(Stri
     else {
         return None;
     };
+    Some((factory, span))
+}
+
+/// The function that makes the application and gives nothing back: its name, and where it stands.
+pub(super) fn nothing(graph: &Graph<'_>, name: &ApplicationName) -> Option<(String, Span)> {
+    let (factory, span) = factory(graph, name)?;
     let module = graph.parsed.iter().find(|module| module.file() == span.file)?;
     module.gives_nothing(span).then_some((factory, span))
 }

@@ -5,10 +5,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use ruff_python_ast::{Expr, ExprCall, Stmt};
+use ruff_python_ast::{Expr, ExprCall, Stmt, StmtFunctionDef};
 
-use super::super::{Span, Spanned};
+use super::super::{Lookup, Secret, Span, Spanned};
 use super::Module;
+use super::chosen::{CalledFactory, Choices, Chosen};
 use super::walk::{self, Place};
 
 /// A `Flask(__name__, …)`.
@@ -61,12 +62,35 @@ pub struct FlaskDebug {
 
 /// What `app.config.from_object(…)` is given.
 pub enum ConfigObject<'a> {
-    /// A text: `"config.Development"`.
-    Text(&'a str),
+    /// A text: `"config.Development"`. It may be what a variable holds.
+    Text(Secret),
     /// A name of the module.
     Name(&'a str),
     /// An attribute of an imported module: `config`, `Development`.
     Attribute(&'a str, &'a str),
+    /// What a mapping of the module has under a key: `config[name]`. The key may be what a variable holds.
+    Entry(String, Secret),
+}
+
+/// What a module is asked with for the debug mode.
+pub struct AskedOf<'a> {
+    /// A name of the module that is an application, wherever it is made.
+    pub own: Option<&'a str>,
+    /// The function that makes the application, where it is known which one is called.
+    pub factory: Option<&'a CalledFactory>,
+    /// An environment variable, as the application finds it.
+    pub variable: &'a dyn Fn(&str) -> Lookup,
+    /// What a configuration says that is loaded.
+    pub says: &'a dyn Fn(&ConfigObject<'_>) -> SaysOfDebug,
+}
+
+/// What stands behind a key of a mapping.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MappingEntry<'a> {
+    /// A name: `Development`.
+    Name(&'a str),
+    /// A text: `"config.Development"`.
+    Text(&'a str),
 }
 
 /// What a configuration says about the debug mode.
@@ -84,21 +108,33 @@ pub enum SaysOfDebug {
 
 impl Module {
     /// Where the module, or a factory in it, turns the debug mode of an application on that it makes,
-    /// whatever is set elsewhere; `None` where a condition or a later line may turn it off again. `own`
-    /// is a name of the module that is such an application, wherever it is made.
-    pub fn flask_debug(
-        &self,
-        own: Option<&str>,
-        says: &dyn Fn(&ConfigObject<'_>) -> SaysOfDebug,
-    ) -> Option<FlaskDebug> {
-        let functions = self.statements().iter().filter_map(|statement| match statement {
-            Stmt::FunctionDef(def) => Some((def.body.as_slice(), None)),
-            _ => None,
+    /// whatever is set elsewhere; `None` where a condition or a later line may turn it off again.
+    pub fn flask_debug(&self, asked: &AskedOf<'_>) -> Option<FlaskDebug> {
+        let mut top = Choices::new(asked.variable);
+        let on_top = self.turned_on(self.statements(), asked.own, asked, &mut top);
+        let functions: Vec<&StmtFunctionDef> = self
+            .statements()
+            .iter()
+            .filter_map(|statement| match statement {
+                Stmt::FunctionDef(def) => Some(def),
+                _ => None,
+            })
+            .collect();
+        let calls = |def: &StmtFunctionDef| {
+            asked.factory.filter(|called| called.definition == self.definition_of(&def.name))
+        };
+        let called = functions.iter().any(|def| calls(def).is_some());
+        let made = functions.into_iter().filter_map(|def| {
+            let factory = calls(def);
+            // Where it is not known which of several factories is called, all of them have to.
+            if called && factory.is_none() {
+                return None;
+            }
+            let given = factory.map(|factory| &factory.given);
+            let mut inner = Choices::within(&top, &def.parameters, given);
+            self.turned_on(&def.body, None, asked, &mut inner)
         });
-        let blocks = std::iter::once((self.statements(), own)).chain(functions);
-        let made = blocks.filter_map(|(block, own)| self.turned_on(block, own, says));
-        let made: Vec<Option<FlaskDebug>> = made.collect();
-        // Which of several factories is called is not looked at.
+        let made: Vec<Option<FlaskDebug>> = on_top.into_iter().chain(made).collect();
         made.iter().all(Option::is_some).then(|| made.first().copied().flatten()).flatten()
     }
 
@@ -108,7 +144,8 @@ impl Module {
         &self,
         block: &'a [Stmt],
         own: Option<&'a str>,
-        says: &dyn Fn(&ConfigObject<'_>) -> SaysOfDebug,
+        asked: &AskedOf<'_>,
+        choices: &mut Choices<'a>,
     ) -> Option<Option<FlaskDebug>> {
         let mut applications: HashSet<&str> = own.into_iter().collect();
         let mut on = None;
@@ -127,7 +164,7 @@ impl Module {
                     continue;
                 }
             }
-            match self.debug(statement, &applications, says) {
+            match self.debug(statement, &applications, asked, choices) {
                 Some(SaysOfDebug::On(span)) => {
                     let line = self.span(statement);
                     let configuration = (span != line).then_some(span);
@@ -136,6 +173,7 @@ impl Module {
                 Some(SaysOfDebug::Off | SaysOfDebug::Unknown) => on = None,
                 Some(SaysOfDebug::Nothing) | None => {}
             }
+            choices.run(statement);
         }
         (any || on.is_some()).then_some(on)
     }
@@ -145,7 +183,8 @@ impl Module {
         &self,
         statement: &Stmt,
         applications: &HashSet<&str>,
-        says: &dyn Fn(&ConfigObject<'_>) -> SaysOfDebug,
+        asked: &AskedOf<'_>,
+        choices: &Choices<'_>,
     ) -> Option<SaysOfDebug> {
         let is_application =
             |e: &Expr| matches!(e, Expr::Name(n) if applications.contains(n.id.as_str()));
@@ -186,7 +225,8 @@ impl Module {
                         None
                     }
                     (None, [one]) if method.attr.as_str() == "from_object" => {
-                        Some(config_object(one).map_or(SaysOfDebug::Unknown, |one| says(&one)))
+                        let given = config_object(one, choices);
+                        Some(given.map_or(SaysOfDebug::Unknown, |one| (asked.says)(&one)))
                     }
                     _ => Some(SaysOfDebug::Unknown),
                 }
@@ -249,6 +289,39 @@ impl Module {
             }
         }
         SaysOfDebug::Unknown
+    }
+
+    /// What a mapping at its top level, bound once, has under a key: the name of a class, or a text.
+    pub fn entry(&self, mapping: &str, key: &str) -> Option<MappingEntry<'_>> {
+        let mut bound = self.statements().iter().filter_map(|statement| match statement {
+            Stmt::Assign(node) if matches!(node.targets.as_slice(), [Expr::Name(name)] if name.id.as_str() == mapping) => {
+                Some(&*node.value)
+            }
+            Stmt::AnnAssign(node) if matches!(&*node.target, Expr::Name(name) if name.id.as_str() == mapping) => {
+                node.value.as_deref()
+            }
+            _ => None,
+        });
+        let value = match (bound.next()?, bound.next()) {
+            (Expr::Dict(dict), None) => {
+                // What `**more` brings is not known.
+                if dict.items.iter().any(|item| item.key.is_none()) {
+                    return None;
+                }
+                let has = |given: &Expr| text(given).as_deref() == Some(key);
+                let mut items = dict.items.iter().rev();
+                &items.find(|item| item.key.as_ref().is_some_and(has))?.value
+            }
+            (Expr::Call(call), None) if matches!(&*call.func, Expr::Name(name) if name.id.as_str() == "dict") => {
+                &call.arguments.find_keyword(key)?.value
+            }
+            _ => return None,
+        };
+        match value {
+            Expr::Name(name) => Some(MappingEntry::Name(name.id.as_str())),
+            Expr::StringLiteral(text) => Some(MappingEntry::Text(text.value.to_str())),
+            _ => None,
+        }
     }
 
     /// What the last `DEBUG = …` of a block says; under a condition nothing is sure.
@@ -322,11 +395,12 @@ pub fn sqlite_file(url: &str) -> Option<&str> {
     (!path.contains(['?', '%'])).then_some(path)
 }
 
-fn config_object(given: &Expr) -> Option<ConfigObject<'_>> {
-    match given {
-        Expr::StringLiteral(text) => Some(ConfigObject::Text(text.value.to_str())),
-        Expr::Name(name) => Some(ConfigObject::Name(name.id.as_str())),
-        Expr::Attribute(node) => match &*node.value {
+fn config_object<'a>(given: &'a Expr, choices: &Choices<'_>) -> Option<ConfigObject<'a>> {
+    match (choices.value(given), given) {
+        (Chosen::Text(text), _) => Some(ConfigObject::Text(text)),
+        (Chosen::Entry { mapping, key }, _) => Some(ConfigObject::Entry(mapping, key)),
+        (_, Expr::Name(name)) => Some(ConfigObject::Name(name.id.as_str())),
+        (_, Expr::Attribute(node)) => match &*node.value {
             Expr::Name(module) => {
                 Some(ConfigObject::Attribute(module.id.as_str(), node.attr.as_str()))
             }
