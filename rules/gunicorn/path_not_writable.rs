@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use crate::facts::release::importer;
+use crate::facts::release::{Sqlite, importer};
 use crate::facts::server::{Writer, Writes, WrittenPath};
 use crate::facts::{App, Identity, Place, State, Want, Why};
 use crate::host::FileKind;
@@ -126,10 +126,23 @@ crate::rule! {
     /// ```python,bad,file=/srv/myapp/.venv/lib/python3.11/site-packages/django/core/wsgi.py
     /// ```
     ///
-    /// `DATABASE_URL` names a database that is root's:
+    /// A database that is root's (where the code or Django's settings name it; what a variable holds is
+    /// not looked up):
     ///
+    /// ```python,bad
+    /// from flask import Flask
+    ///
+    /// app = Flask(__name__)
+    /// app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite:////srv/myapp/shared/myapp.db"
+    /// ```
     /// ```tree,bad
     /// /srv/myapp/shared/myapp.db mode=0644
+    /// ```
+    /// ```python,good
+    /// from flask import Flask
+    ///
+    /// app = Flask(__name__)
+    /// app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite:////srv/myapp/shared/myapp.db"
     /// ```
     /// ```tree,good
     /// /srv/myapp/shared/ mode=0755 owner=33:33
@@ -189,7 +202,9 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
 
 /// Is there a database of SQLite's? What is not known of it is not this rule's alone to say.
 fn has_database(app: &App) -> bool {
-    app.machine.whole && matches!(app.release.sqlite.ok(), Some(Some(_)))
+    // A path that a variable holds is masked in a capture, which would then say something else.
+    let named = |database: &Sqlite| database.variable.is_none();
+    app.machine.whole && app.release.sqlite.ok().is_some_and(|one| one.as_ref().is_some_and(named))
 }
 
 /// SQLite writes its file, and files of its own beside it.
@@ -212,31 +227,23 @@ fn database(app: &App, user: &Identity, out: &mut Sink) -> Result<(), Why> {
     } else {
         return Ok(());
     };
-    // What a variable holds is shown nowhere.
-    let (shown, at) = match &database.variable {
-        Some(name) => (format!("that {name} names"), "THE-DIRECTORY-OF-THE-DATABASE".to_owned()),
-        None => (database.path.display().to_string(), directory.path.display().to_string()),
-    };
-    let finding = out
-        .report(format!(
-            "every write to the database gets 500: {} cannot write the SQLite file {shown} \
+    let (shown, at) = (database.path.display(), directory.path.display());
+    out.report(format!(
+        "every write to the database gets 500: {} cannot write the SQLite file {shown} \
              (attempt to write a readonly database)",
-            user.name
-        ))
-        .severity(Severity::Warning)
-        .at_some(database.span, "the database")
-        .at_known(&app.service.user, "gunicorn runs as this user");
-    if database.variable.is_none() {
-        finding.evidence(EvidenceKind::File, modes(wall, user)?);
-    }
-    finding
-        .help(format!(
-            "SQLite also writes files next to it, so the directory has to be the user's, too:\n\
+        user.name
+    ))
+    .severity(Severity::Warning)
+    .at_some(database.span, "the database")
+    .at_known(&app.service.user, "gunicorn runs as this user")
+    .evidence(EvidenceKind::File, modes(wall, user)?)
+    .help(format!(
+        "SQLite also writes files next to it, so the directory has to be the user's, too:\n\
              chown -R {}: {at}",
-            user.name
-        ))
-        .subject("database")
-        .fix(Safety::Manual, format!("let {} write the database and its directory", user.name));
+        user.name
+    ))
+    .subject("database")
+    .fix(Safety::Manual, format!("let {} write the database and its directory", user.name));
     Ok(())
 }
 

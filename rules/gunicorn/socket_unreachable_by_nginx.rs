@@ -99,7 +99,11 @@ crate::rule! {
     /// Group=
     /// DynamicUser=yes
     /// RuntimeDirectoryMode=0750
-    /// ReadWritePaths=-/srv/myapp/shared
+    /// ```
+    /// ```python,bad
+    /// from flask import Flask
+    ///
+    /// app = Flask(__name__)
     /// ```
     /// ```ini,good,drop-in
     /// [Service]
@@ -107,8 +111,12 @@ crate::rule! {
     /// DynamicUser=yes
     /// Group=www-data
     /// RuntimeDirectoryMode=0750
-    /// ReadWritePaths=-/srv/myapp/shared
     /// PrivateTmp=yes
+    /// ```
+    /// ```python,good
+    /// from flask import Flask
+    ///
+    /// app = Flask(__name__)
     /// ```
     G215 "socket-unreachable-by-nginx" {
         severity: Error, impact: BadGateway, fix: Some(Manual), item: No502, hop: Socket,

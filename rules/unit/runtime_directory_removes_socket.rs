@@ -178,8 +178,7 @@ fn by_others(app: &App, out: &mut Sink) -> Result<(), Why> {
             .subject(format!("{name} {shown}"))
             .help(format!(
                 "give {name} its own RuntimeDirectory=, or in [Service] of {name}:\n\
-                 RuntimeDirectoryPreserve=yes\n\
-                 then: systemctl daemon-reload"
+                 RuntimeDirectoryPreserve=yes"
             ))
             .by_hand(Some(other.span));
         finding.fix(Safety::Manual, format!("a directory of its own for {name}"));
