@@ -23,6 +23,12 @@ crate::rule! {
     /// By hand: write the scheme that names the installed driver (`postgresql+psycopg2://`), or
     /// install the driver.
     ///
+    /// Django names an engine instead (`ENGINE` of `DATABASES`), and imports its driver with the first
+    /// model: `django.db.backends.postgresql` needs psycopg or psycopg2, `mysql` needs mysqlclient.
+    ///
+    /// Proved by `django-driver-missing`: the reload returned 0, the master exited with
+    /// `ImproperlyConfigured`, and the site answered 502 for the rest of the run.
+    ///
     /// Proved by `database-url-driver`: the reload returned 0, the master exited, and the site
     /// answered 502 for the rest of the run.
     ///
@@ -49,6 +55,20 @@ crate::rule! {
     /// ```env,fixed
     /// SECRET_KEY=7f1c9a52f0b84d3f9d0e6c1a5b2e8f47
     /// DATABASE_URL=postgresql://myapp:hunter2@127.0.0.1/myapp
+    /// ```
+    ///
+    /// ```python,bad
+    /// import os
+    ///
+    /// from django.core.wsgi import get_wsgi_application
+    ///
+    /// os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings")
+    /// app = get_wsgi_application()
+    /// ```
+    /// ```python,bad,file=/srv/myapp/releases/2026-04-21/settings.py
+    /// DATABASES = {"default": {"ENGINE": "django.db.backends.postgresql", "NAME": "myapp"}}
+    /// ```
+    /// ```python,bad,file=/srv/myapp/.venv/lib/python3.11/site-packages/django/core/wsgi.py
     /// ```
     ///
     /// Healthy: the code itself corrects the scheme.
@@ -85,6 +105,9 @@ struct WantedDriver {
 }
 
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    if let Err(why) = engine(app, out) {
+        out.skip(&why);
+    }
     let code = &app.release.code;
     let certain = || code.modules.iter().filter(|module| module.certain);
     let reads = certain().flat_map(|module| &module.environment.variables);
@@ -130,6 +153,51 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         .subject(name)
         .fix(Safety::Manual, "write a scheme whose driver is installed, or install the driver");
     }
+    Ok(())
+}
+
+/// Django imports the driver of its `ENGINE` with the first model, which is when it starts.
+fn engine(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let Some(django) = &app.release.django else { return Ok(()) };
+    // What is not known of it is no driver that is missing.
+    let Some(engine) = django.engine.ok() else { return Ok(()) };
+    let drivers: &[&str] = match engine.rsplit('.').next().unwrap_or(engine) {
+        "postgresql" | "postgresql_psycopg2" | "postgis" => &["psycopg", "psycopg2"],
+        "mysql" => &["MySQLdb", "pymysql"],
+        "oracle" => &["oracledb", "cx_Oracle"],
+        _ => return Ok(()),
+    };
+    let own = engine.starts_with("django.db.backends.")
+        || engine.starts_with("django.contrib.gis.db.backends.");
+    let Ok(venv) = app.gunicorn.venv.get() else { return Ok(()) };
+    if !own || drivers.iter().any(|driver| venv.has_entry(driver)) {
+        return Ok(());
+    }
+    let Some(first) = drivers.first().copied() else { return Ok(()) };
+    if let Some(why) = venv.absence_unknown() {
+        return Err(Why::not_understood(why));
+    }
+    if let Some(path) = venv.path_file_that_adds() {
+        return Err(Why::depends(format!("{} may add the directory of {first}", path.display())));
+    }
+    let (package, or) = match first {
+        "MySQLdb" => ("mysqlclient", ""),
+        "psycopg" => ("psycopg[binary]", ", nor psycopg2"),
+        _ => (first, ""),
+    };
+    out.report(format!(
+        "the next reload takes the site down: Django's database engine is {engine}, and its driver \
+         {first} is not in {}{or}",
+        venv.path.display()
+    ))
+    .at_some(django.engine.span(), "names the engine")
+    .at_some(app.gunicorn.started_at(), "in this environment")
+    .help(format!(
+        "{}/bin/python -m pip install '{package}'\nand add it to the release's requirements",
+        venv.path.display()
+    ))
+    .subject("ENGINE")
+    .fix(Safety::Manual, format!("install {package}"));
     Ok(())
 }
 

@@ -11,8 +11,9 @@ crate::rule! {
     /// No worker boots after the next reload, because a variable that the code needs is set nowhere.
     ///
     /// `os.environ["NAME"]` at the top level of a module that gunicorn imports raises `KeyError` if
-    /// NAME is not set; so do python-decouple's `config("NAME")`, environs' `env.str("NAME")` and a
-    /// field without default of a pydantic-settings class. When no new worker boots, gunicorn exits
+    /// NAME is not set; so do Flask's `app.config.from_envvar("NAME")`, python-decouple's
+    /// `config("NAME")`, environs' `env.str("NAME")` and a field without default of a
+    /// pydantic-settings class. When no new worker boots, gunicorn exits
     /// (with status 3 or 1), after a HUP as well. Variables that systemd itself sets (PATH, HOME,
     /// USER …) exist; PWD does not. A read under a condition, in `try … except KeyError` or in a
     /// function counts only if `.env.example` also lists the variable. The variables in
@@ -56,6 +57,19 @@ crate::rule! {
     /// except KeyError:
     ///     app.config["REGION"] = "eu"
     /// app.config["HOME"] = os.environ["HOME"]
+    /// ```
+    /// Flask's own way to name a file of settings, unless it is `silent`:
+    /// ```python,bad
+    /// from flask import Flask
+    ///
+    /// app = Flask(__name__)
+    /// app.config.from_envvar("MYAPP_SETTINGS")
+    /// ```
+    /// ```python,good
+    /// from flask import Flask
+    ///
+    /// app = Flask(__name__)
+    /// app.config.from_envvar("MYAPP_SETTINGS", silent=True)
     /// ```
     /// A typo:
     /// ```env,bad

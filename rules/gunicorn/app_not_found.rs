@@ -103,6 +103,22 @@ crate::rule! {
     /// app = create_app()
     /// ```
     ///
+    /// More arguments than it takes:
+    ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current \
+    ///     --bind unix:/run/myapp/gunicorn.sock 'wsgi:create_app("production", False)'
+    /// ```
+    /// ```python,bad
+    /// from flask import Flask
+    ///
+    ///
+    /// def create_app(config="production"):
+    ///     return Flask(__name__)
+    /// ```
+    ///
     /// Healthy: a factory that is called, in a package, with an argument; and a name that only some
     /// paths through the module define.
     ///
@@ -290,6 +306,13 @@ fn cause(application: &Application) -> Result<Option<String>, Why> {
             let given = positional + keywords.len();
             let plural = if required == 1 { "" } else { "s" };
             Some(format!("{name} in {path} needs {required} argument{plural} and gets {given}"))
+        }
+        (
+            Some(DefinitionKind::Function { most: Some(most), .. }),
+            ApplicationObject::Call { positional, .. },
+        ) if *positional > most => {
+            let plural = if most == 1 { "" } else { "s" };
+            Some(format!("{name} in {path} takes {most} argument{plural} and gets {positional}"))
         }
         _ => application.nothing.as_ref().map(|(factory, _)| match factory == name {
             true => format!("{factory}() returns nothing, so there is no application"),

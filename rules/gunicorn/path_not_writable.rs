@@ -1,12 +1,14 @@
 use std::path::Path;
 
-use crate::facts::server::{Writes, WrittenPath};
+use crate::facts::release::{Sqlite, importer};
+use crate::facts::server::{Writer, Writes, WrittenPath};
 use crate::facts::{App, Identity, Place, State, Want, Why};
 use crate::host::FileKind;
-use crate::rule::{Edit, EvidenceKind, Safety, Sink};
+use crate::rule::{Edit, EvidenceKind, Safety, Severity, Sink};
 
 crate::rule! {
-    /// gunicorn does not start: it cannot write its log, its pid file or its workers' heartbeats.
+    /// The site does not start: gunicorn or the application cannot write a log, a pid file or the
+    /// workers' heartbeats.
     ///
     /// gunicorn opens the files of `accesslog` and `errorlog` before it listens, creates its pid
     /// file in the directory of `pidfile`, the files of a logging configuration (`logconfig`,
@@ -15,11 +17,25 @@ crate::rule! {
     /// directory. It exits with 1 and logs `… isn't writable` or `Can't create pidfile`. The usual
     /// cause is a log that root created, by logrotate or in a first start by hand.
     ///
+    /// Django opens the files of its own `LOGGING` when a worker imports it (`Unable to configure
+    /// handler`): gunicorn's master exits with 3, and after a reload the site is down. A single
+    /// `manage.py` run as root creates the log with root as its owner.
+    ///
+    /// A SQLite database needs its file and the directory around it to be writable: otherwise every
+    /// request that writes gets 500, `attempt to write a readonly database`, while the others are
+    /// answered. This is a warning.
+    ///
     /// Proved by `log-not-writable`: gunicorn exited with `isn't writable`, and every request got
     /// 502.
     ///
     /// Proved by `logging-file-not-writable`: gunicorn exited with `Unable to configure handler`,
     /// and every request got 502.
+    ///
+    /// Proved by `django-log-not-writable`: the reload returned 0, the master exited with `Unable to
+    /// configure handler`, and every request got 502.
+    ///
+    /// Proved by `sqlite-not-writable`: every request that wrote got 500 (`attempt to write a readonly
+    /// database`), while the others were answered.
     ///
     /// ```ini,bad,drop-in
     /// [Service]
@@ -89,6 +105,50 @@ crate::rule! {
     ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
     /// ```
     ///
+    /// Django's own logs:
+    ///
+    /// ```python,bad
+    /// import os
+    ///
+    /// from django.core.wsgi import get_wsgi_application
+    ///
+    /// os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings")
+    /// app = get_wsgi_application()
+    /// ```
+    /// ```python,bad,file=/srv/myapp/releases/2026-04-21/settings.py
+    /// LOGGING = {
+    ///     "version": 1,
+    ///     "handlers": {
+    ///         "file": {"class": "logging.FileHandler", "filename": "/var/log/myapp/django.log"},
+    ///     },
+    /// }
+    /// ```
+    /// ```python,bad,file=/srv/myapp/.venv/lib/python3.11/site-packages/django/core/wsgi.py
+    /// ```
+    ///
+    /// A database that is root's (where the code or Django's settings name it; what a variable holds is
+    /// not looked up):
+    ///
+    /// ```python,bad
+    /// from flask import Flask
+    ///
+    /// app = Flask(__name__)
+    /// app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite:////srv/myapp/shared/myapp.db"
+    /// ```
+    /// ```tree,bad
+    /// /srv/myapp/shared/myapp.db mode=0644
+    /// ```
+    /// ```python,good
+    /// from flask import Flask
+    ///
+    /// app = Flask(__name__)
+    /// app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite:////srv/myapp/shared/myapp.db"
+    /// ```
+    /// ```tree,good
+    /// /srv/myapp/shared/ mode=0755 owner=33:33
+    /// /srv/myapp/shared/myapp.db mode=0644 owner=33:33
+    /// ```
+    ///
     /// Healthy: the journal, and a pid file in the unit's own directory.
     ///
     /// ```ini,good,drop-in
@@ -105,10 +165,10 @@ crate::rule! {
 }
 
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
-    if app.gunicorn.paths.is_empty() {
+    let service = &app.service;
+    if app.gunicorn.paths.is_empty() && app.release.written.is_empty() && !has_database(app) {
         return Ok(());
     }
-    let service = &app.service;
     for key in ["RootDirectory", "RootImage"] {
         if service.unit.last("Service", key).is_some() {
             return Err(Why::not_read(format!("the directory below {key}= was not read")));
@@ -123,6 +183,67 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             out.skip(&why);
         }
     }
+    // Full privileges are the command's own, whoever it is said to be.
+    let importer = match privileged {
+        true => None,
+        false => importer(&app.machine, service, &app.gunicorn)?,
+    };
+    let Some(user) = importer else { return Ok(()) };
+    for path in &app.release.written {
+        if let Err(why) = judge(app, &user, path, out) {
+            out.skip(&why);
+        }
+    }
+    if let Err(why) = database(app, &user, out) {
+        out.skip(&why);
+    }
+    Ok(())
+}
+
+/// Is there a database of SQLite's? What is not known of it is not this rule's alone to say.
+fn has_database(app: &App) -> bool {
+    // A path that a variable holds is masked in a capture, which would then say something else.
+    let named = |database: &Sqlite| database.variable.is_none();
+    app.machine.whole && app.release.sqlite.ok().is_some_and(|one| one.as_ref().is_some_and(named))
+}
+
+/// SQLite writes its file, and files of its own beside it.
+fn database(app: &App, user: &Identity, out: &mut Sink) -> Result<(), Why> {
+    if !has_database(app) {
+        return Ok(());
+    }
+    let Some(database) = app.release.sqlite.get()? else { return Ok(()) };
+    let directory = &database.directory;
+    // What is not there yet, a deployment or the application may make.
+    if !database.place.exists()? || app.service.managed(&directory.path)?.is_some() {
+        return Ok(());
+    }
+    app.service.untouched_before_the_start(&directory.path)?;
+    let closed = |place: &Place, want: Want| Ok::<_, Why>(!place.accessible(user, want)?);
+    let wall = if closed(&database.place, Want::Write)? {
+        &database.place
+    } else if closed(directory, Want::Write)? || closed(directory, Want::Execute)? {
+        directory
+    } else {
+        return Ok(());
+    };
+    let (shown, at) = (database.path.display(), directory.path.display());
+    out.report(format!(
+        "every write to the database gets 500: {} cannot write the SQLite file {shown} \
+             (attempt to write a readonly database)",
+        user.name
+    ))
+    .severity(Severity::Warning)
+    .at_some(database.span, "the database")
+    .at_known(&app.service.user, "gunicorn runs as this user")
+    .evidence(EvidenceKind::File, modes(wall, user)?)
+    .help(format!(
+        "SQLite also writes files next to it, so the directory has to be the user's, too:\n\
+             chown -R {}: {at}",
+        user.name
+    ))
+    .subject("database")
+    .fix(Safety::Manual, format!("let {} write the database and its directory", user.name));
     Ok(())
 }
 
@@ -174,6 +295,9 @@ fn judge(app: &App, user: &Identity, path: &WrittenPath, out: &mut Sink) -> Resu
         },
     };
     let edit = made.as_ref().map(|(key, name)| Edit::set(&app.service.unit, key, name.clone()));
+    // The directory is made for the unit's user, who may not be the one that gunicorn's workers become.
+    let edit =
+        edit.filter(|_| app.service.user.ok().is_some_and(|of_unit| of_unit.name == user.name));
     // A second value of the setting would be lost.
     let edit = edit.filter(|_| {
         made.as_ref().is_some_and(|(key, _)| app.service.unit.list("Service", key).is_empty())
@@ -192,8 +316,14 @@ fn judge(app: &App, user: &Identity, path: &WrittenPath, out: &mut Sink) -> Resu
     };
     let setting = path.setting;
     let cause = if path.secret { format!("the path of {setting}") } else { shown };
-    out.report(format!("gunicorn does not start: {} cannot write {setting} ({cause})", user.name))
-        .at_some(path.span, "gunicorn writes here before it listens")
+    let (consequence, when) = match path.writer {
+        Writer::Master => ("gunicorn does not start", "gunicorn writes here before it listens"),
+        Writer::Application => {
+            ("no worker boots after a reload", "opened when a worker imports the application")
+        }
+    };
+    out.report(format!("{consequence}: {} cannot write {setting} ({cause})", user.name))
+        .at_some(path.span, when)
         .at_known(&app.service.user, "gunicorn runs as this user")
         .evidence(EvidenceKind::File, if path.secret { setting.to_owned() } else { evidence })
         .help(help)

@@ -1,6 +1,6 @@
 use crate::facts::gunicorn::Layer;
 use crate::facts::{App, Why};
-use crate::rule::{Edit, Hand, Safety, Sink, Value};
+use crate::rule::{Edit, Hand, Safety, Severity, Sink, Value};
 
 crate::rule! {
     /// With a single worker, no request is answered while that worker is busy, restarting or being
@@ -16,6 +16,9 @@ crate::rule! {
     /// `WEB_CONCURRENCY`, of which the last is the weakest. By hand: set `--workers 3` (gunicorn's
     /// own advice is 2 × CPUs + 1) where the finding points, and restart once: a reload does not
     /// change a command line or a variable.
+    ///
+    /// Applications with Socket.IO (Flask-SocketIO) have to stay with one, because a session is known
+    /// to the process that made it alone (G202): for them this is an info.
     ///
     /// Proved by `single-worker`: one request of three seconds held up every other one;
     /// with two workers they were answered meanwhile.
@@ -106,6 +109,20 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let workers = gunicorn.workers();
     let number = *workers.get()?;
     if number >= 2 {
+        return Ok(());
+    }
+    // A session of Socket.IO's is known to one process: there is no second worker to be had.
+    let joins = app.release.code.modules.iter().find(|m| m.certain && m.socket_io.is_some());
+    if number == 1 && joins.is_some() {
+        out.report(
+            "while the only worker is replaced every request waits: Socket.IO allows no second one",
+        )
+        .severity(Severity::Info)
+        .at_first([(workers.span(), "the only one"), (gunicorn.started_at(), "starts 1 worker")])
+        .help(
+            "Keep one worker. Give it threads (--threads 100), and clients long enough to connect \
+             again after a reload.",
+        );
         return Ok(());
     }
     let layer = gunicorn.settings.layer("workers").unwrap_or(Layer::Default);

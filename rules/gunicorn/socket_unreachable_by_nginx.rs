@@ -33,6 +33,9 @@ crate::rule! {
     /// Proved by `socket-in-home`: gunicorn served, nginx logged `13: Permission denied`, and every
     /// request got 502.
     ///
+    /// Proved by `dynamic-user-directory`: gunicorn served as a user that systemd had made up, nginx could
+    /// not enter its directory, and every request got 502.
+    ///
     /// ```tree,bad
     /// /home/deploy/ mode=0750 owner=1000:1000
     /// ```
@@ -87,6 +90,34 @@ crate::rule! {
     /// User=root
     /// Group=root
     /// RuntimeDirectoryMode=0755
+    /// ```
+    ///
+    /// A user that systemd makes up is none that nginx shares anything with:
+    ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// User=
+    /// Group=
+    /// DynamicUser=yes
+    /// RuntimeDirectoryMode=0750
+    /// ```
+    /// ```python,bad
+    /// from flask import Flask
+    ///
+    /// app = Flask(__name__)
+    /// ```
+    /// ```ini,good,drop-in
+    /// [Service]
+    /// User=
+    /// DynamicUser=yes
+    /// Group=www-data
+    /// RuntimeDirectoryMode=0750
+    /// PrivateTmp=yes
+    /// ```
+    /// ```python,good
+    /// from flask import Flask
+    ///
+    /// app = Flask(__name__)
     /// ```
     G215 "socket-unreachable-by-nginx" {
         severity: Error, impact: BadGateway, fix: Some(Manual), item: No502, hop: Socket,
@@ -170,12 +201,27 @@ fn judge(
     Ok(())
 }
 
+/// A number that no account has.
+const NOBODY: u32 = u32::MAX - 1;
+
+/// `DynamicUser=yes` makes a user up whose name no account has: nginx is surely another one.
+fn is_made_up(app: &App) -> Result<bool, Why> {
+    let service = &app.service;
+    let named = service.unit.last("Service", "User").map(|line| line.value.as_str());
+    let known = named.is_some_and(|name| !name.is_empty());
+    Ok(*service.boolean("DynamicUser", false).get()? && !known)
+}
+
 /// The numbers of the user and the group that systemd makes directories for and gunicorn its socket.
 fn owner(app: &App) -> Result<(u32, u32), Why> {
     let unknown = || Why::not_read("the service's user and group are not known by number");
-    let uid = app.service.user.get()?.uid.ok_or_else(unknown)?;
     let accounts = app.machine.accounts.get()?;
     let named = app.service.unit.last("Service", "Group").map(|line| line.value.as_str());
+    if is_made_up(app)? {
+        let group = named.filter(|name| !name.is_empty()).map(|name| accounts.group(name));
+        return Ok((NOBODY, group.flatten().map_or(NOBODY, |group| group.gid)));
+    }
+    let uid = app.service.user.get()?.uid.ok_or_else(unknown)?;
     let gid = match named.filter(|name| !name.is_empty()) {
         Some(name) => accounts.group(name).map(|group| group.gid).or_else(|| name.parse().ok()),
         None if uid == 0 => Some(0),

@@ -18,6 +18,12 @@ crate::rule! {
     /// exceeds free memory and swap: the kernel then kills processes, gunicorn's or the database's.
     /// The unit's own limit (`MemoryMax=`) is not considered.
     ///
+    /// With Socket.IO (Flask-SocketIO, python-socketio) two are too many: a client's first requests
+    /// belong to one session, which one process alone knows, and gunicorn gives them to any. Measured
+    /// with gunicorn 23.0.0 and Flask-SocketIO 5: of 30 sessions 22 ended with `400 Invalid session`
+    /// with three workers, and none with one. Nothing is said where the code has a `message_queue` or
+    /// chooses its transports.
+    ///
     /// By hand: fewer `--workers`, and `--threads 4` if requests wait for a database or other
     /// services.
     ///
@@ -72,6 +78,27 @@ crate::rule! {
     /// ```text,good,live,file=/proc/cpuinfo
     /// processor	: 0
     /// ```
+    ///
+    /// Two are too many for Socket.IO:
+    ///
+    /// ```python,bad
+    /// from flask import Flask
+    /// from flask_socketio import SocketIO
+    ///
+    /// app = Flask(__name__)
+    /// socketio = SocketIO(app)
+    /// ```
+    /// ```python,bad,file=/srv/myapp/.venv/lib/python3.11/site-packages/flask_socketio/__init__.py
+    /// ```
+    /// ```python,good
+    /// from flask import Flask
+    /// from flask_socketio import SocketIO
+    ///
+    /// app = Flask(__name__)
+    /// socketio = SocketIO(app, message_queue="redis://")
+    /// ```
+    /// ```python,good,file=/srv/myapp/.venv/lib/python3.11/site-packages/flask_socketio/__init__.py
+    /// ```
     G202 "too-many-workers" {
         severity: Warning, impact: Slow, fix: Some(Manual), item: MultipleWorkers, hop: Workers,
         since: "0.1.0", check: App(check)
@@ -83,6 +110,9 @@ const FAR: i64 = 4;
 
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let number = *app.gunicorn.workers().get()?;
+    if number > 1 && shares_sessions(app, number, out) {
+        return Ok(());
+    }
     // They import nothing then, and share the master's memory.
     if app.gunicorn.settings.preload_app().ok() == Some(&true) {
         return Ok(());
@@ -97,6 +127,39 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         }
     }
     memory(app, out)
+}
+
+/// Socket.IO's clients begin with several requests of one session, which only the worker knows that
+/// answered the first; gunicorn hands each to any of them.
+fn shares_sessions(app: &App, number: i64, out: &mut Sink) -> bool {
+    let servers = || {
+        let certain = app.release.code.modules.iter().filter(|module| module.certain);
+        certain.filter_map(|module| module.socket_io)
+    };
+    // Who has put a queue between processes, or chosen transports, knows of it.
+    if servers().next().is_none() || servers().any(|server| server.for_several) {
+        return false;
+    }
+    let workers = app.gunicorn.workers();
+    let hand = Hand::of(app, "workers", &Value::Number(1));
+    out.report(format!(
+        "clients of Socket.IO get 400 (Invalid session) again and again: {} share their requests, and \
+         a session is known to one of them",
+        amount(app, number)
+    ))
+    .at_first([
+        (workers.span(), "decides how many workers there are"),
+        (app.gunicorn.started_at(), ""),
+    ])
+    .help(format!(
+        "{}, and --threads 100; or several units with one worker each, and a message queue between \
+         them",
+        hand.line()
+    ))
+    .subject("Socket.IO")
+    .by_hand(workers.span())
+    .fix(Safety::Manual, hand.title());
+    true
 }
 
 fn advised(processors: i64) -> i64 {

@@ -9,8 +9,8 @@ use crate::facts::nginx::unreached::{
     mentioned_names, only_files,
 };
 use crate::facts::nginx::{
-    Address, BlockPlace, Destination, DirectiveId, DirectiveRef, Location, LocationKind, Model,
-    Server, ServerId, ServerName, ServerNameKind,
+    Address, BlockPlace, Destination, DirectiveId, DirectiveRef, Listen, Location, LocationKind,
+    Model, Server, ServerId, ServerName, ServerNameKind,
 };
 use crate::facts::{Nginx, Passing, Why};
 use crate::rule::prelude::{Span, nearest};
@@ -150,6 +150,36 @@ crate::rule! {
     ///         proxy_set_header Host $host;
     ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
     ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// The same applies to a `return` under a condition that is always true: without TLS in this
+    /// server `$scheme` is always `http`, so behind a load balancer that ends TLS the redirect leads
+    /// back to itself.
+    ///
+    /// ```nginx,bad
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     if ($scheme != "https") { return 301 https://$host$request_uri; }
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// ```nginx,good
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     if ($http_x_forwarded_proto != "https") { return 301 https://$host$request_uri; }
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $http_x_forwarded_proto;
     ///     }
     /// }
     /// ```
@@ -642,8 +672,9 @@ impl Here<'_> {
 
     /// The `return` of a server that answers whatever is asked.
     fn answer(&self, server: ServerId) -> Option<DirectiveRef<'_>> {
-        let directive = self.model.server(server)?.directive?;
-        always_returns(&self.model.config.get(directive)?)
+        let server = self.model.server(server)?;
+        let block = self.model.config.get(server.directive?)?;
+        always_returns(&block).or_else(|| returns_without_tls(server, &block))
     }
 
     /// A `return` next to the pass of a location answers before anything is passed on.
@@ -1045,6 +1076,37 @@ fn always_returns<'c>(block: &DirectiveRef<'c>) -> Option<DirectiveRef<'c>> {
         }
     }
     None
+}
+
+/// The `return` under a condition that holds for every request, because the server has no address for
+/// TLS: `if ($scheme != "https") { return 301 https://… }`.
+fn returns_without_tls<'c>(server: &Server, block: &DirectiveRef<'c>) -> Option<DirectiveRef<'c>> {
+    let plain = |listen: &Listen| !listen.ssl && !listen.quic && listen.address.is_some();
+    if !server.listens.iter().all(plain) {
+        return None;
+    }
+    for directive in block.children() {
+        match directive.name().as_ref() {
+            b"if" if asks_for_plain_http(&directive) => {
+                return directive.children().find(|inner| inner.name().as_ref() == b"return");
+            }
+            name if is_way_out(name) || matches!(name, b"include" | b"if") => return None,
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Does an `if` hold for whatever comes without TLS, and not change what is asked?
+fn asks_for_plain_http(directive: &DirectiveRef<'_>) -> bool {
+    let words: Vec<_> = directive.arguments().map(|word| word.text().into_owned()).collect();
+    let condition = words.join(" ");
+    let condition = condition.trim_start_matches('(').trim_end_matches(')').trim();
+    let plain = matches!(
+        condition,
+        "$scheme != https" | "$scheme = http" | "$https = " | "$https =" | "$https != on"
+    );
+    plain && !directive.children().any(|inner| is_way_out(inner.name().as_ref()))
 }
 
 /// `rewrite ^ https://… permanent`, which is a `return` in an older way.

@@ -93,6 +93,51 @@ crate::rule! {
     ///     }
     /// }
     /// ```
+    /// A missing directory that `try_files` only tries first harms nobody: nginx asks the application next.
+    ///
+    /// ```nginx,good
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     root /srv/myapp/current/public;
+    ///     location / { try_files $uri @app; }
+    ///     location @app {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// nginx appends the request's whole path to `root`, so a `root` that ends in the location's path
+    /// looks for that path twice (`…/static/static/site.css`): every file gets 404.
+    ///
+    /// ```nginx,bad
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     location /static/ { root /srv/myapp/current/static; }
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
+    /// ```nginx,good
+    /// server {
+    ///     listen 80 default_server;
+    ///     server_name example.com;
+    ///     location /static/ { root /srv/myapp/current; }
+    ///     location / {
+    ///         proxy_pass http://unix:/run/myapp/gunicorn.sock;
+    ///         proxy_set_header Host $host;
+    ///         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    ///         proxy_set_header X-Forwarded-Proto $scheme;
+    ///     }
+    /// }
+    /// ```
     /// A regular expression is chosen before a prefix, and one without its own directory uses
     /// nginx's default one; and a `root` for the whole site with `try_files` serves everything
     /// below it:
@@ -494,6 +539,8 @@ fn look(
     let word = if directory.alias { "alias" } else { "root" };
     let metadata = match place.state.get()? {
         State::Present(metadata) => metadata,
+        // `try_files $uri @app` asks the application for what is not there.
+        State::Missing { .. } if only_tried(model, directory) => return Ok(()),
         State::Missing { at, link } => {
             let finding = out
                 .report(format!("static files get 404: {shown} does not exist"))
@@ -529,7 +576,63 @@ fn look(
         finding.fix(Safety::Manual, format!("correct the {word}"));
         return Ok(());
     }
+    if doubled(model, directory, out)? {
+        return Ok(());
+    }
     unreadable(deployment, directory, is_directory, out)
+}
+
+/// `location /static/ { root …/static; }`: `root` keeps the location's path, and looks for it once more.
+fn doubled(model: &Model, directory: &StaticRoot, out: &mut Sink) -> Result<bool, Why> {
+    let Some(location) = directory.location.and_then(|id| model.location(id)) else {
+        return Ok(false);
+    };
+    let Some(looked_in) = &directory.doubled else { return Ok(false) };
+    if falls_back(model, location.id) || !looked_in.is_missing()? {
+        return Ok(false);
+    }
+    let pattern = location.pattern.value.trim_end_matches('/');
+    let root = directory.place.path.display();
+    out.report(format!(
+        "every file below {pattern}/ gets 404: nginx looks for {pattern}/a.css at {}/a.css",
+        looked_in.path.display()
+    ))
+    .at(directory.span, "root keeps the location's path and adds it to this")
+    .at(location.span, "the same path")
+    .evidence(EvidenceKind::File, format!("{} does not exist", looked_in.path.display()))
+    .help(format!(
+        "location {pattern}/ {{ alias {root}/; }}\ninstead of the root, then check with: nginx -t"
+    ))
+    .fix(Safety::Manual, format!("alias {root}/"));
+    Ok(true)
+}
+
+/// Is a file that is not there asked of something else, wherever this directory is searched?
+fn only_tried(model: &Model, directory: &StaticRoot) -> bool {
+    let goes_on = |location: &Location| {
+        let last = location.handling.try_files.last().and_then(|line| line.value.last());
+        last.is_some_and(|word| !word.value.starts_with('='))
+    };
+    if let Some(id) = directory.location {
+        return model.location(id).is_some_and(|own| goes_on(own) && own.children.is_empty());
+    }
+    let Some(server) = model.server(directory.server) else { return false };
+    let mut all = model.locations.iter().filter(|location| location.server == directory.server);
+    server.handling.try_files.is_empty()
+        && catches_all(model, &server.locations)
+        && all.all(|location| {
+            let own = location.handling.root.is_some() || location.handling.alias.is_some();
+            own || !serves_files(location) || goes_on(location)
+        })
+}
+
+/// Is there a location for every request?
+fn catches_all(model: &Model, locations: &[LocationId]) -> bool {
+    let mut own = locations.iter().filter_map(|id| model.location(*id));
+    own.any(|location| {
+        location.pattern.value == "/"
+            && matches!(location.kind, LocationKind::Prefix | LocationKind::PrefixStop)
+    })
 }
 
 /// `location = /favicon.ico { alias …/favicon.ico; }`, and regexes, may name a file.

@@ -42,6 +42,41 @@ crate::rule! {
     /// app = Flask(__name__)
     /// ```
     ///
+    /// Flask imports the settings that a text names:
+    ///
+    /// ```python,bad
+    /// from flask import Flask
+    ///
+    /// app = Flask(__name__)
+    /// app.config.from_object("config.Production")
+    /// ```
+    /// ```python,bad,file=/srv/myapp/releases/2026-04-21/config.py
+    /// class Development:
+    ///     DEBUG = True
+    /// ```
+    /// ```python,good
+    /// import os
+    ///
+    /// from flask import Flask
+    ///
+    ///
+    /// def create_app(settings="config.Production"):
+    ///     app = Flask(__name__)
+    ///     app.config.from_object(settings)
+    ///     app.config.from_object("config.Production")
+    ///     app.config.from_object("config")
+    ///     if app.testing:
+    ///         app.config.from_object("config.Testing")
+    ///     return app
+    ///
+    ///
+    /// app = create_app()
+    /// ```
+    /// ```python,good,file=/srv/myapp/releases/2026-04-21/config.py
+    /// class Production:
+    ///     pass
+    /// ```
+    ///
     /// A package of the release, three imports away; and a name that its module no longer has:
     ///
     /// ```python,bad

@@ -27,6 +27,9 @@ crate::rule! {
     /// Proved by `venv-of-other-release-reload`: the reload returned 0, and every answer came from
     /// the new code with the old release's package.
     ///
+    /// A script in the release's own environment that names the release and not the link is a warning
+    /// before that happens: it is right until the link moves.
+    ///
     /// ```ini,bad,drop-in
     /// [Service]
     /// ExecStart=
@@ -56,6 +59,33 @@ crate::rule! {
     /// /usr/bin/python3.11 mode=0755
     /// ```
     ///
+    /// Each release has its own environment, as `python3 -m venv` makes it:
+    ///
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/current/.venv/bin/gunicorn --workers 3 --chdir /srv/myapp/current \
+    ///     --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    /// ```text,bad,file=/srv/myapp/releases/2026-04-21/.venv/bin/gunicorn
+    /// #!/srv/myapp/releases/2026-04-21/.venv/bin/python
+    /// ```
+    /// ```tree,bad
+    /// /srv/myapp/releases/2026-04-21/.venv/bin/gunicorn mode=0755
+    /// /srv/myapp/releases/2026-04-21/.venv/bin/python -> /usr/bin/python3.11
+    /// /usr/bin/python3.11 mode=0755
+    /// ```
+    /// ```ini,good,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/srv/myapp/current/.venv/bin/python -m gunicorn --workers 3 \
+    ///     --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app
+    /// ```
+    /// ```tree,good
+    /// /srv/myapp/releases/2026-04-21/.venv/bin/python -> /usr/bin/python3.11
+    /// /usr/bin/python3.11 mode=0755
+    /// ```
+    ///
     /// The running gunicorn was started with the previous release's Python:
     ///
     /// ```proc,bad
@@ -79,6 +109,11 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     {
         at_start(app, link, &python.place.path, &release, out);
         return Ok(());
+    }
+    if let Some(python) = &app.gunicorn.interpreter
+        && pins_its_release(app, link, &python.place.path, &python.directory.resolved)
+    {
+        after_the_next(app, link, &python.place.path, out);
     }
     let Ok(processes) = app.processes.get() else { return Ok(()) };
     for master in &processes.masters {
@@ -133,6 +168,37 @@ fn at_start(app: &App, link: &ReleaseLink, python: &Path, release: &Path, out: &
     ))
     .subject(old)
     .fix(Safety::Manual, "give the release its own environment");
+}
+
+/// Does gunicorn's program lie in each release, and name the Python of its own?
+fn pins_its_release(app: &App, link: &ReleaseLink, python: &Path, resolved: &Path) -> bool {
+    let by_link = app.gunicorn.program.as_ref().is_some_and(|p| p.path.starts_with(&link.path));
+    by_link && python.starts_with(&link.resolved) && resolved.starts_with(&link.resolved)
+}
+
+/// Once the link has moved, a reload takes the new code and keeps this release's Python.
+fn after_the_next(app: &App, link: &ReleaseLink, python: &Path, out: &mut Sink) {
+    let release = show::name(&link.resolved);
+    let through =
+        python.strip_prefix(&link.resolved).map_or(link.path.clone(), |rest| link.path.join(rest));
+    let arguments = "-m gunicorn";
+    out.report(format!(
+        "after {} moves, a reload runs the new code with the packages of {release}: gunicorn's Python \
+         is {}",
+        link.path.display(),
+        python.display()
+    ))
+    .severity(Severity::Warning)
+    .at_some(app.gunicorn.started_at(), "its first line names this release's Python")
+    .evidence(EvidenceKind::File, format!("{} -> {}", link.path.display(), link.target.display()))
+    .help(format!(
+        "Start it through the link in ExecStart=:\n  {} {arguments} …\nthen: systemctl \
+         daemon-reload && systemctl restart {1}\nor restart {1} after each deployment, instead of a reload",
+        through.display(),
+        app.stem()
+    ))
+    .subject(release)
+    .fix(Safety::Manual, "start gunicorn by the Python below the link");
 }
 
 /// The same environment in the release that the link leads to.

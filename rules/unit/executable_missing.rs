@@ -14,11 +14,17 @@ crate::rule! {
     /// looked up in systemd's own path, not in `Environment=PATH=`; variables and `~` are not
     /// expanded in it, and a relative path makes systemd refuse the whole unit.
     ///
+    /// A command that only another shell has comes to the same: Debian's and Ubuntu's `sh` is dash,
+    /// which has no `source`, so that `sh -c "source .venv/bin/activate && gunicorn …"` ends with 127.
+    ///
     /// By hand: recreate the environment in place (`python3 -m venv --clear /srv/myapp/.venv &&
     /// /srv/myapp/.venv/bin/pip install -r …`), or correct the path.
     ///
     /// Proved by `venv-moved`: gunicorn did not start (203/EXEC), and every request got
     /// 502.
+    ///
+    /// Proved by `source-in-dash`: the unit ended with status 127 (`source: not found`), again and
+    /// again, and every request got 502.
     ///
     /// ```ini,bad,drop-in
     /// [Service]
@@ -53,6 +59,32 @@ crate::rule! {
     /// [Service]
     /// ExecStartPre=/srv/myapp/bin/check
     /// ```
+    /// ```tree,bad
+    /// /usr/bin/dash mode=0755
+    /// /bin/sh -> /usr/bin/dash
+    /// ```
+    /// ```ini,bad,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/bin/sh -c "source /srv/myapp/.venv/bin/activate && exec gunicorn --workers 3 --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app"
+    /// ```
+    /// ```tree,good
+    /// /usr/bin/dash mode=0755
+    /// /bin/sh -> /usr/bin/dash
+    /// ```
+    /// ```ini,good,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/bin/sh -c ". /srv/myapp/.venv/bin/activate && exec gunicorn --workers 3 --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app"
+    /// ```
+    /// ```tree,good
+    /// /bin/bash mode=0755
+    /// ```
+    /// ```ini,good,drop-in
+    /// [Service]
+    /// ExecStart=
+    /// ExecStart=/bin/bash -c "source /srv/myapp/.venv/bin/activate && exec gunicorn --workers 3 --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app"
+    /// ```
     /// ```ini,good,drop-in
     /// [Service]
     /// ExecReload=
@@ -66,6 +98,7 @@ crate::rule! {
 
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     relative(app, out);
+    unknown_to_dash(app, out);
     let service = &app.service;
     let lists = [
         ("ExecCondition", &service.exec_condition),
@@ -87,6 +120,23 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         }
     }
     Ok(())
+}
+
+/// `source` is bash's word for `.`.
+fn unknown_to_dash(app: &App, out: &mut Sink) {
+    let launch = app.gunicorn.launch.ok();
+    let Some(span) = launch.and_then(|launch| launch.unknown_to_dash) else { return };
+    out.report(
+        "gunicorn does not start: sh is dash here, which has no `source` (source: not found), and \
+         the shell does not go on after it",
+    )
+    .at(span, "only bash knows this word")
+    .subject("source")
+    .help(
+        "Write `.` instead of `source`, or /bin/bash instead of sh; or start the environment's own \
+         program, .venv/bin/gunicorn, which needs neither.",
+    )
+    .by_hand(Some(span));
 }
 
 /// Programs that systemd does not even accept.

@@ -6,6 +6,8 @@ use std::collections::{HashMap, HashSet};
 use super::environment::{self, Environment};
 use super::makers::Makers;
 use super::server::{Launched, launch};
+use super::service::SharedDirectory;
+use super::shared_directory;
 use super::{Given, Machine, Problem, Request, Scope, Service};
 use crate::source::Sources;
 use crate::source::similar::nearest;
@@ -88,6 +90,7 @@ fn given_units(
         }
     }
     let sockets_alone = services.is_empty() && !sockets.is_empty();
+    let mut taken = Taken::default();
     let Scope::Files(given) = &request.scope else { return };
     for (path, unit) in services {
         if !request.apps.is_empty() && !request.apps.iter().any(|app| is_named(app, &unit.name)) {
@@ -96,6 +99,7 @@ fn given_units(
         let own = take_sockets(&unit, &mut sockets);
         let env_files = &given.of_unit(path).env_files;
         let candidate = candidate(sources, machine, unit, own, env_files, problems);
+        taken.add(&candidate.service);
         if let Launched::Other(what) = &candidate.launched {
             problems.push(Problem::new(
                 path,
@@ -121,6 +125,7 @@ fn given_units(
         }
         found.candidates.push(candidate);
     }
+    taken.tell(found);
     for app in &request.apps {
         let known = found.candidates.iter().any(|candidate| {
             UnitName::parse(&candidate.name).is_some_and(|name| is_named(app, &name))
@@ -195,6 +200,7 @@ fn on_machine(
     let started =
         |unit: &Unit| starters.get_or_init(|| Starters::read(sources, &paths, &units)).start(unit);
     let makers: OnceCell<Makers> = OnceCell::new();
+    let mut taken = Taken::default();
     let all_names: HashSet<String> = units.iter().map(ToString::to_string).collect();
     for name in wanted {
         let unit = match paths.load(sources, &name) {
@@ -217,6 +223,7 @@ fn on_machine(
             .collect();
         let own = take_sockets(&unit, &mut sockets);
         let mut candidate = candidate(sources, machine, unit, own, &[], problems);
+        taken.add(&candidate.service);
         let names = candidate.service.sockets.iter().filter(|socket| !socket.is_enabled());
         let unstarted = names.filter(|socket| !started(socket));
         candidate.service.unstarted_sockets =
@@ -240,6 +247,10 @@ fn on_machine(
         }
         problems.extend(unreadable);
     }
+    if !request.apps.is_empty() {
+        taken.add_others(sources, machine, &paths, &units);
+    }
+    taken.tell(&mut found);
     if found.candidates.is_empty() && request.apps.is_empty() {
         problems.push(Problem::new(
             "",
@@ -248,6 +259,49 @@ fn on_machine(
         ));
     }
     found
+}
+
+/// The directories of /run that each unit takes away when it stops.
+#[derive(Default)]
+struct Taken {
+    directories: HashMap<std::path::PathBuf, Vec<SharedDirectory>>,
+    /// The units that are in it.
+    known: HashSet<String>,
+}
+
+impl Taken {
+    fn add(&mut self, service: &Service) {
+        if !self.known.insert(service.unit.name.to_string()) {
+            return;
+        }
+        for directory in shared_directory::of(service) {
+            self.directories.entry(directory.path.clone()).or_default().push(directory);
+        }
+    }
+
+    /// The units that nobody asked for.
+    fn add_others(
+        &mut self,
+        sources: &Sources,
+        machine: &Machine,
+        paths: &UnitPaths,
+        units: &[UnitName],
+    ) {
+        for name in services(sources, paths, units) {
+            if !self.known.contains(&name.to_string())
+                && paths.mentions(sources, &name, b"RuntimeDirectory")
+                && let Ok(unit) = paths.load(sources, &name)
+                && !unit.masked
+            {
+                self.add(&Service::read(sources, machine, unit, Vec::new()));
+            }
+        }
+    }
+
+    fn tell(&self, found: &mut Found) {
+        let services = found.candidates.iter_mut().map(|candidate| &mut candidate.service);
+        shared_directory::tell(services, &self.directories);
+    }
 }
 
 /// Settings that name a unit and do not start it.

@@ -26,12 +26,14 @@ pub mod preflight;
 pub mod probe;
 pub mod processes;
 pub mod release;
+mod rivals;
 pub mod room;
 pub mod route;
 pub mod sandbox;
 pub mod served_file;
 pub mod server;
 pub mod service;
+pub mod shared_directory;
 pub mod shell;
 pub mod socket_unit;
 pub mod sockets;
@@ -299,6 +301,11 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
         );
         read.push((candidate, gunicorn, release));
     }
+    let mut services: Vec<_> = read
+        .iter_mut()
+        .map(|(candidate, gunicorn, _)| (&mut candidate.service, &*gunicorn))
+        .collect();
+    rivals::leave_out(&mut services);
     let bounds: Vec<_> = read.iter().map(|(_, gunicorn, _)| &gunicorn.bounds).collect();
     let routes = route::connect(&mut nginx, &bounds);
     for ((candidate, gunicorn, release), routes) in read.iter_mut().zip(&routes) {

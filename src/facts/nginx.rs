@@ -11,7 +11,7 @@ pub(super) mod running;
 mod time;
 pub mod unreached;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use certificates::{CertificateFile, LackingIssuer, ServedCertificate};
 pub use descriptors::Descriptors;
@@ -125,6 +125,9 @@ pub struct StaticRoot {
     pub span: Span,
     /// The directory.
     pub place: Place,
+    /// Where nginx looks, for a `root` that itself ends in the path of its location: that path comes
+    /// once more.
+    pub doubled: Option<Place>,
 }
 
 impl Nginx {
@@ -476,9 +479,20 @@ fn statics(sources: &Sources, machine: &Machine, model: &Model) -> Vec<StaticRoo
             if !is_literal(&text) || !value.value.is_absolute() {
                 continue;
             }
-            let place = Place::look(sources.host(), &tidy(&value.value), machine.owners_known);
-            found.push(StaticRoot { server, location, alias, span: value.span, place });
+            let look = |path: &Path| Place::look(sources.host(), path, machine.owners_known);
+            let place = look(&tidy(&value.value));
+            let here = location.filter(|_| !alias).and_then(|id| model.location(id));
+            let doubled = here.and_then(|here| doubled(here, &place.path)).map(|path| look(&path));
+            found.push(StaticRoot { server, location, alias, span: value.span, place, doubled });
         }
     }
     found
+}
+
+/// `location /static/ { root /srv/static; }`: nginx looks in /srv/static/static/.
+fn doubled(location: &Location, root: &Path) -> Option<PathBuf> {
+    let begins = matches!(location.kind, LocationKind::Prefix | LocationKind::PrefixStop);
+    let path = location.pattern.value.trim_matches('/');
+    (begins && !location.unknown && !path.is_empty() && root.ends_with(path))
+        .then(|| root.join(path))
 }

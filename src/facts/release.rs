@@ -32,7 +32,7 @@ use super::discovery::Candidate;
 use super::environment::{SetVariable, as_lookup};
 use super::gunicorn::Layer;
 use super::place::tidy;
-use super::server::Gunicorn;
+use super::server::{Gunicorn, WrittenPath, of_application};
 use super::{Given, Known, Machine, Origin, Place, Problem, Why};
 use crate::host::{HostError, HostErrorKind};
 use crate::source::{Lookup, Sources};
@@ -47,7 +47,8 @@ pub use migrations::{Earlier, Migrations, Standing};
 pub use packages::{Needed, Packages, RequirementsFile};
 pub use pinned::Pinned;
 pub use previous::{Alike, PreviousRelease};
-pub use readable::Unreadable;
+pub use read_module::SocketIo;
+pub use readable::{Unreadable, importer};
 pub use sqlite::Sqlite;
 pub use unresolved::{ImportCheck, Missing, Unresolved};
 
@@ -105,6 +106,8 @@ pub struct Release {
     pub migrations: Known<Option<Migrations>>,
     /// How Django handles a request, if the application is Django's.
     pub django: Option<Django>,
+    /// The files that it opens to write when it is imported.
+    pub written: Vec<WrittenPath>,
     /// The file of its SQLite database.
     pub sqlite: Known<Option<Sqlite>>,
     /// Django's migrations, where the application is Django's.
@@ -196,6 +199,12 @@ pub fn read(
         &code,
         search_path.get().map_or(&[], |entries| entries.as_slice()),
     );
+    let log_files = django.iter().flat_map(|django| &django.log_files);
+    let written = log_files.filter_map(|file| {
+        let file = ("Django's log file", file.value.as_str(), Some(file.span));
+        of_application(sources, machine, &gunicorn.settings, file)
+    });
+    let written = written.collect();
     let sqlite = sqlite::read(machine, gunicorn, environment, (&code, django.as_ref()), &|path| {
         Place::look(sources.host(), path, machine.owners_known)
     });
@@ -240,6 +249,7 @@ pub fn read(
         packages,
         migrations,
         django,
+        written,
         sqlite,
         django_migrations,
         earlier_django,

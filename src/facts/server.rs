@@ -31,8 +31,8 @@ use crate::source::{FileId, Secret, SourceFile, Sources, Span};
 pub use config::ConfigSource;
 pub use installation::{Installed, Interpreter};
 pub use launched::{Launched, launch};
-pub use logging::{LogConfig, LoggingFault};
-pub use paths::{Writes, WrittenPath};
+pub use logging::{LogConfig, LoggingFault, opened_by};
+pub use paths::{Writer, Writes, WrittenPath, of_application};
 pub use watched::WatchedFile;
 
 /// The file of words that are in none.

@@ -38,6 +38,21 @@ pub struct ManagedDirectory {
     pub span: Span,
 }
 
+/// A directory of /run that another unit takes away when it stops.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SharedDirectory {
+    /// The other unit's name.
+    pub unit: String,
+    /// Does it start at boot?
+    pub enabled: bool,
+    /// Does a restart of it keep the directory (`RuntimeDirectoryPreserve=restart`)?
+    pub kept_on_restart: bool,
+    /// The directory.
+    pub path: PathBuf,
+    /// The word in its `RuntimeDirectory=`.
+    pub span: Span,
+}
+
 /// A command of an Exec setting, split but not expanded.
 #[derive(Debug, Clone)]
 pub struct Command {
@@ -95,6 +110,8 @@ pub struct Service {
     pub exec_stop: Vec<Command>,
     /// The directories that systemd makes for it.
     pub directories: Known<Vec<ManagedDirectory>>,
+    /// Those of them that another unit takes away when it stops.
+    pub shared_directories: Vec<SharedDirectory>,
     /// The files that systemd writes its output to.
     pub outputs: Vec<OutputFile>,
     /// The units that it names.
@@ -124,6 +141,7 @@ impl Service {
             exec_reload_post: read_commands(sources, machine, &unit, "ExecReloadPost"),
             exec_stop: read_commands(sources, machine, &unit, "ExecStop"),
             directories: Known::Default(Vec::new(), Whose::SYSTEMD),
+            shared_directories: Vec::new(),
             outputs: Vec::new(),
             dependencies: Known::Observed(Vec::new(), "the unit's files"),
             misspelt: Vec::new(),

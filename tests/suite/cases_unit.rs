@@ -810,3 +810,37 @@ fn in_a_repository_a_slip_in_the_name_of_a_usual_unit_is_seen() {
         assert!(of(&format!("[Unit]\nRequires={fine}")).of("U138").is_empty(), "{fine}");
     }
 }
+
+/// An image has no /dev/null before it is started, and a link to it masks all the same.
+#[test]
+fn a_link_to_dev_null_masks_in_an_image() {
+    let below = "/usr/lib/systemd/system/myapp.service.d/x.conf";
+    let case = Case::healthy().file(below, "[Service]\nKillMode=none\n");
+    assert_eq!(case.check().of("U109").len(), 1);
+    let seen = case.link("/etc/systemd/system/myapp.service.d/x.conf", "/dev/null").check();
+    assert!(seen.problems.is_empty(), "{:?}", seen.problems);
+    assert!(seen.of("U109").is_empty(), "{:?}", seen.hits);
+}
+
+/// dash goes on after `;` and the end of a line, and stops where `set -e` or `&&` say so.
+#[test]
+fn dash_has_no_source_and_goes_on_where_nothing_stops_it() {
+    let start = |before: &str| {
+        let text = format!(
+            "ExecStart=/bin/sh -c \"{before} exec {{}} --workers 3 --chdir /srv/myapp/current \
+             --bind unix:/run/myapp/gunicorn.sock wsgi:app\""
+        );
+        unit(&format!("RuntimeDirectory=myapp\nKillMode=mixed\nRestartSec=3\n{text}"))
+            .file("/usr/bin/dash", "")
+            .own("/usr/bin/dash", 0o755, 0, 0)
+            .remove("/bin/sh")
+            .link("/bin/sh", "/usr/bin/dash")
+            .check()
+    };
+    for stops in ["source .venv/bin/activate &&", "set -e; source .venv/bin/activate;"] {
+        assert_eq!(start(stops).of("U124").len(), 1, "{stops}");
+    }
+    for goes_on in ["source .venv/bin/activate;", ". .venv/bin/activate &&", "cd . &&"] {
+        assert!(start(goes_on).of("U124").is_empty(), "{goes_on}");
+    }
+}

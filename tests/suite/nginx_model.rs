@@ -539,3 +539,55 @@ fn ten_thousand_includes_that_are_not_read_take_no_quadratic_time() {
     // With a look at each of them for each of these it took minutes.
     assert!(began.elapsed() < std::time::Duration::from_secs(10), "{:?}", began.elapsed());
 }
+
+#[test]
+fn sizes_of_buffers_that_nginx_refuses_together() {
+    for lines in [
+        "proxy_buffer_size 128k;",
+        "proxy_buffer_size 16k;",
+        "proxy_buffers 4 32k; proxy_busy_buffers_size 128k;",
+        "proxy_buffers 4 32k; proxy_busy_buffers_size 16k;",
+        "proxy_buffers 2 4k;",
+        "fastcgi_buffer_size 32k;",
+    ] {
+        refused(&format!("server {{ location / {{ {lines} }} }}"), FaultKind::InvalidParameter);
+        refused(&format!("{lines} server {{ listen 8090; }}"), FaultKind::InvalidParameter);
+    }
+    for lines in [
+        "proxy_buffer_size 8k;",
+        "proxy_buffer_size 128k; proxy_buffers 4 256k;",
+        "proxy_buffer_size 128k; proxy_buffers 4 256k; proxy_busy_buffers_size 256k;",
+        "proxy_buffers 8 16k;",
+    ] {
+        taken(&format!("server {{ location / {{ {lines} }} }}"));
+        taken(&format!("{lines} server {{ listen 8090; }}"));
+    }
+    // What holds is what counts, wherever it stands.
+    taken("proxy_buffer_size 128k; server { proxy_buffers 4 256k; }");
+}
+
+#[test]
+fn conditions_as_nginx_reads_them() {
+    for condition in [
+        "($request_method= POST)",
+        "($host =example.com)",
+        "($host = a b)",
+        "(!$host)",
+        "$host = a",
+        "($host = a",
+        "($host == a)",
+    ] {
+        let text = format!("server {{ if {condition} {{ return 403; }} }}");
+        refused(&text, FaultKind::InvalidParameter);
+    }
+    for condition in [
+        "($host)",
+        "( $request_method = POST )",
+        "($host != '')",
+        "($http_user_agent ~* \"a b\")",
+        "(-f $document_root/maintenance.html)",
+        "(!-e $request_filename)",
+    ] {
+        taken(&format!("server {{ if {condition} {{ return 403; }} }}"));
+    }
+}

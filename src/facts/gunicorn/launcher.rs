@@ -70,6 +70,9 @@ pub struct Launch {
     pub cleared: bool,
     /// Files that a shell reads on the way (`. venv/bin/activate`): they may set any variable.
     pub sourced: Vec<ArgumentWord>,
+    /// A command before gunicorn that the shell does not have, after which it does not go on:
+    /// `source` in dash.
+    pub unknown_to_dash: Option<Span>,
     /// What is between, outermost first.
     pub wrappers: Vec<Wrapper>,
     /// The scripts on the way, each from its first byte on.
@@ -140,7 +143,7 @@ pub fn see_through(
     words: &[ArgumentWord],
     context: &LaunchContext<'_>,
 ) -> Result<Launch, NotLaunched> {
-    Walker { context, launch: empty(), depth: 0, tainted: None }.follow(words.to_vec())
+    Walker { context, launch: empty(), depth: 0, tainted: None, dash: false }.follow(words.to_vec())
 }
 
 fn empty() -> Launch {
@@ -154,6 +157,7 @@ fn empty() -> Launch {
         unset: Vec::new(),
         cleared: false,
         sourced: Vec::new(),
+        unknown_to_dash: None,
         wrappers: Vec::new(),
         scripts: Vec::new(),
     }
@@ -164,6 +168,8 @@ struct Walker<'a> {
     context: &'a LaunchContext<'a>,
     launch: Launch,
     depth: usize,
+    /// The shell whose text is read is surely dash.
+    dash: bool,
     /// A sourced file may have set any variable.
     tainted: Option<String>,
 }

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use super::super::environment::as_lookup;
 use super::super::place::tidy;
-use super::super::server::Gunicorn;
+use super::super::server::{Gunicorn, opened_by};
 use super::super::{Environment, Known, Why};
 use super::{Code, Resolution, SearchEntry};
 use crate::host::{HostErrorKind, Outcome};
 use crate::source::python::evaluate::{self, FileText, FromImport, Surroundings, TakenModule};
 use crate::source::python::{self, ConfigFile, ConfigValue, PythonVersion};
-use crate::source::{Lookup, Sources};
+use crate::source::{Lookup, Sources, Spanned};
 
 /// How a Django project uses a request's headers.
 #[derive(Debug)]
@@ -29,6 +29,8 @@ pub struct Django {
     pub engine: Known<String>,
     /// `NAME` of the default database, where that is SQLite's file.
     pub sqlite: Known<Option<PathBuf>>,
+    /// The files that handlers of `LOGGING` open when Django starts.
+    pub log_files: Vec<Spanned<String>>,
     /// `STATIC_ROOT`, which `collectstatic` copies to; `None` if it is not set.
     pub static_root: Known<Option<PathBuf>>,
     /// `STATIC_URL`, as it is written.
@@ -62,6 +64,7 @@ pub(super) fn read(
         debug: Known::Unknown(Why::not_understood(why)),
         engine: Known::Unknown(Why::not_understood(why)),
         sqlite: Known::Unknown(Why::not_understood(why)),
+        log_files: Vec::new(),
         static_root: Known::Unknown(Why::not_understood(why)),
         static_url: Known::Unknown(Why::not_understood(why)),
         serves_statics: true,
@@ -98,6 +101,7 @@ pub(super) fn read(
         debug: boolean("DEBUG", false),
         engine: engine(&settings),
         sqlite: sqlite(&settings),
+        log_files: log_files(&settings),
         static_root: text_or_path(&settings, "STATIC_ROOT").map(|root| root.map(PathBuf::from)),
         static_url: text_or_path(&settings, "STATIC_URL"),
         serves_statics: serves_statics(sources, code, &settings),
@@ -328,6 +332,21 @@ fn sqlite(settings: &ConfigFile) -> Known<Option<PathBuf>> {
         }
         _ => unknown(),
     }
+}
+
+/// `LOGGING`, unless another function is given it (`LOGGING_CONFIG`); not what a variable names.
+fn log_files(settings: &ConfigFile) -> Vec<Spanned<String>> {
+    let of_django = settings.get("LOGGING_CONFIG").is_none();
+    let named = settings.get("LOGGING").filter(|line| of_django && !line.secret);
+    let (Some(line), Known::Value(dictionary, _)) = (named, value(settings, "LOGGING")) else {
+        return Vec::new();
+    };
+    let span = line.name.span;
+    opened_by(&dictionary)
+        .into_iter()
+        .filter(|path| !Path::new(path).starts_with(HERE))
+        .map(|value| Spanned { value, span })
+        .collect()
 }
 
 fn item<'v>(value: &'v ConfigValue, wanted: &str) -> Option<&'v ConfigValue> {

@@ -13,7 +13,7 @@ use crate::source::python::search::PathSurroundings;
 use crate::source::python::{self, Module, PythonVersion};
 use crate::source::{Sources, Span};
 
-use super::read_module::ReadModule;
+use super::read_module::{ReadModule, SocketIo};
 
 /// The most modules of an application that are read.
 const MODULE_LIMIT: usize = 1000;
@@ -191,6 +191,7 @@ impl<'a> Graph<'a> {
             may_read_debug,
             flask_debug: None,
             names_forwarding: names_forwarding(&file.bytes),
+            socket_io: socket_io(&file.bytes),
             environment: module.environment(),
             upload_limit: memchr::memmem::find(&file.bytes, b"MAX_CONTENT_LENGTH")
                 .and_then(|_| module.upload_limit()),
@@ -395,6 +396,14 @@ fn names_forwarding(bytes: &[u8]) -> bool {
         b"forwarded-proto",
     ];
     speaks_of(bytes, &names)
+}
+
+/// Does a module make a server of Socket.IO's?
+fn socket_io(bytes: &[u8]) -> Option<SocketIo> {
+    let makes: [&[u8]; 3] = [b"SocketIO(", b"socketio.Server(", b"socketio.AsyncServer("];
+    let several: [&[u8]; 4] = [b"message_queue", b"client_manager", b"Manager(", b"transports"];
+    (speaks_of(bytes, &[b"socketio"]) && speaks_of(bytes, &makes))
+        .then(|| SocketIo { for_several: speaks_of(bytes, &several) })
 }
 
 fn speaks_of(bytes: &[u8], names: &[&[u8]]) -> bool {

@@ -7,6 +7,13 @@ use crate::source::python::environ::EnvironmentUse;
 use crate::source::python::flask::{FlaskApplication, FlaskDebug};
 use crate::source::{FileId, Span, Spanned};
 
+/// A server of Socket.IO's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SocketIo {
+    /// Its text speaks of what several processes need: a queue between them, or a choice of transports.
+    pub for_several: bool,
+}
+
 /// A module of the application that was read.
 #[derive(Debug)]
 pub struct ReadModule {
@@ -37,6 +44,8 @@ pub struct ReadModule {
     pub flask_debug: Option<FlaskDebug>,
     /// Its text names what makes an application read X-Forwarded-Proto itself.
     pub names_forwarding: bool,
+    /// It makes a server of Socket.IO's.
+    pub socket_io: Option<SocketIo>,
     /// The variables that it reads.
     pub environment: EnvironmentUse,
     /// The largest request that it takes, in bytes, where that is written in it.

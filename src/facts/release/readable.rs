@@ -47,7 +47,7 @@ pub(super) fn read(
 }
 
 /// Who imports the application; `None` if that is root.
-fn importer(
+pub fn importer(
     machine: &Machine,
     service: &Service,
     gunicorn: &Gunicorn,

@@ -15,6 +15,10 @@ pub struct Sqlite {
     pub path: PathBuf,
     /// The file with all links followed.
     pub resolved: PathBuf,
+    /// What is there.
+    pub place: Place,
+    /// What its directory is, in which SQLite makes files of its own beside it.
+    pub directory: Place,
     /// Where it is named.
     pub span: Option<Span>,
     /// The variable that names it, whose value is not shown.
@@ -33,8 +37,11 @@ pub(super) fn read(
     look: &dyn Fn(&Path) -> Place,
 ) -> Known<Option<Sqlite>> {
     let known = |path: &Path, span: Option<Span>, variable: Option<&str>| {
-        let Place { path, resolved, .. } = look(path);
-        let found = Some(Sqlite { path, resolved, span, variable: variable.map(str::to_owned) });
+        let directory = look(path.parent().unwrap_or(Path::new("/")));
+        let place = look(path);
+        let (path, resolved) = (place.path.clone(), place.resolved.clone());
+        let variable = variable.map(str::to_owned);
+        let found = Some(Sqlite { path, resolved, place, directory, span, variable });
         match span {
             Some(span) => Known::Value(found, Origin::text(span)),
             None => Known::Observed(found, "the application's settings"),

@@ -170,6 +170,11 @@ fn opens(class: &str) -> bool {
         && (!class.contains('.') || class.starts_with("logging.") || class.starts_with("handlers."))
 }
 
+/// The files that handlers of a dictionary for `logging.config.dictConfig` open at once.
+pub fn opened_by(dictionary: &ConfigValue) -> Vec<String> {
+    dict(dictionary).map_or_else(Vec::new, |items| of_dict(items).collect())
+}
+
 fn of_dict(items: &[(ConfigValue, ConfigValue)]) -> impl Iterator<Item = String> {
     let handlers = match entry(items, "handlers") {
         Some(ConfigValue::Dict(handlers)) => &handlers[..],
@@ -178,7 +183,7 @@ fn of_dict(items: &[(ConfigValue, ConfigValue)]) -> impl Iterator<Item = String>
     handlers.iter().filter_map(|(_, handler)| {
         let ConfigValue::Dict(handler) = handler else { return None };
         let text = |key| match entry(handler, key) {
-            Some(ConfigValue::Str(text)) => Some(text.as_str()),
+            Some(ConfigValue::Str(text) | ConfigValue::Path(text)) => Some(text.as_str()),
             _ => None,
         };
         (opens(text("class")?) && entry(handler, "delay").is_none())

@@ -20,9 +20,20 @@ pub enum Writes {
     Directory,
 }
 
-/// A path that gunicorn writes to.
+/// Who writes there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Writer {
+    /// gunicorn's master, before it listens.
+    Master,
+    /// The application, when a worker imports it.
+    Application,
+}
+
+/// A path that has to be written for the site to start.
 #[derive(Debug)]
 pub struct WrittenPath {
+    /// Who writes there.
+    pub writer: Writer,
     /// The setting.
     pub setting: &'static str,
     /// What it does there.
@@ -64,6 +75,7 @@ pub(super) fn read(
             Writes::Directory => path.clone(),
         };
         found.push(WrittenPath {
+            writer: Writer::Master,
             setting,
             writes,
             place: look(&path),
@@ -75,6 +87,7 @@ pub(super) fn read(
     for file in logging::files(sources, settings, config) {
         let Some(path) = absolute(settings, &file.path) else { continue };
         found.push(WrittenPath {
+            writer: Writer::Master,
             setting: "logging configuration's file",
             writes: Writes::File,
             directory: look(path.parent().unwrap_or(Path::new("/"))),
@@ -84,4 +97,24 @@ pub(super) fn read(
         });
     }
     found
+}
+
+/// A file that the application opens when it is imported, where its directory is known.
+pub fn of_application(
+    sources: &Sources,
+    machine: &Machine,
+    settings: &Settings,
+    (setting, path, span): (&'static str, &str, Option<Span>),
+) -> Option<WrittenPath> {
+    let look = |path: &Path| Place::look(sources.host(), path, machine.owners_known);
+    let path = absolute(settings, path)?;
+    Some(WrittenPath {
+        writer: Writer::Application,
+        setting,
+        writes: Writes::File,
+        directory: look(path.parent().unwrap_or(Path::new("/"))),
+        place: look(&path),
+        span,
+        secret: false,
+    })
 }

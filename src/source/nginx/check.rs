@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use super::address::{Address, Host};
+use super::buffers;
 use super::config::DirectiveId;
 use super::directives;
 use super::fault::{Fault, FaultKind};
@@ -24,6 +25,7 @@ pub(super) fn check(model: &mut Model, scopes: &[Scope]) {
     resolving(model, &mut faults);
     names::check(&model.config, scopes, &mut faults);
     pattern::check(model, &mut faults);
+    buffers::check(model, &mut faults);
     model.faults.append(&mut faults);
 }
 

@@ -5,6 +5,7 @@
 //! requests to. Sources: nginx's documentation and source (1.22), and measurements on it.
 
 pub mod address;
+mod buffers;
 mod build;
 mod check;
 pub mod choose;

@@ -319,6 +319,15 @@ impl Scan<'_> {
             _ => {}
         }
         let Expr::Attribute(method) = function else { return };
+        // Flask raises RuntimeError without the variable, unless it is to be silent.
+        if method.attr.as_str() == "from_envvar" && walk::dotted(function).is_some_and(is_config) {
+            let silent = arguments.args.len() > 1 || !arguments.keywords.is_empty();
+            let need = match silent {
+                true => Need::Optional { default: false },
+                false => raising(place),
+            };
+            return self.read(key, need, Reader::Os, whole);
+        }
         if self.meaning(&method.value) == Some(Meaning::Environ) {
             self.write_by_method(method.attr.as_str(), arguments, self.span(whole), place);
         }
@@ -441,6 +450,11 @@ fn called(module: &Module) -> BTreeSet<&str> {
         });
     });
     found
+}
+
+/// `app.config.from_envvar`.
+fn is_config(names: Vec<&str>) -> bool {
+    matches!(names.as_slice(), [_, .., "config", "from_envvar"])
 }
 
 fn raising(place: Place) -> Need {

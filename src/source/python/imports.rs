@@ -121,6 +121,7 @@ impl ImportReader<'_> {
                 }
             }
             Stmt::Try(node) => self.try_statement(node, place),
+            Stmt::Expr(node) => self.found.extend(flask_object(self.module, &node.value, place)),
             _ => {}
         }
     }
@@ -197,6 +198,28 @@ impl ImportReader<'_> {
             _ => {}
         }
     }
+}
+
+/// `app.config.from_object("config.Production")`: Flask imports what the text names
+/// (`werkzeug.utils.import_string`).
+fn flask_object(module: &Module, value: &Expr, place: ImportPlace) -> Option<Import> {
+    let Expr::Call(call) = value else { return None };
+    let names = walk::dotted(&call.func)?;
+    let [.., "config", "from_object"] = names.as_slice() else { return None };
+    let [Expr::StringLiteral(named)] = &*call.arguments.args else { return None };
+    let text = named.value.to_str().replace(':', ".");
+    let plain = |part: &str| {
+        part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') && !part.is_empty()
+    };
+    if !text.split('.').all(plain) || !call.arguments.keywords.is_empty() {
+        return None;
+    }
+    let (named_in, name) = match text.rsplit_once('.') {
+        Some((before, name)) => (before.to_owned(), vec![name.to_owned()]),
+        None => (text, Vec::new()),
+    };
+    let span = span_of(module.file, named.range);
+    Some(Import { module: named_in, level: 0, names: name, star: false, place, span })
 }
 
 /// Does nothing behind this statement run?

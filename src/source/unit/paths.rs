@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use super::name::{UnitKind, UnitName};
 use super::version;
-use crate::host::{FileKind, Host, HostError, HostErrorKind, Outcome};
+use crate::host::{FileKind, Host, HostError, HostErrorKind, Lookup, Outcome};
 use crate::source::Sources;
 
 /// The system manager's search path, highest priority first, as measured on 252 and 257.
@@ -191,8 +191,7 @@ impl UnitPaths {
                 Err(error) => problems.push(error.clone()),
             }
         }
-        let (masked, files) =
-            found.into_values().partition(|path| is_mask(&host.look(path).outcome));
+        let (masked, files) = found.into_values().partition(|path| is_mask(&host.look(path)));
         DropIns { files, masked }
     }
 
@@ -269,9 +268,13 @@ impl UnitPaths {
     }
 }
 
-/// `null_or_empty()`: an empty file or a device.
-fn is_mask(outcome: &Outcome) -> bool {
-    match outcome {
+/// `null_or_empty()`: an empty file or a device. An image has no devices before it is started.
+fn is_mask(lookup: &Lookup) -> bool {
+    match &lookup.outcome {
+        Outcome::Missing { at } => {
+            [Path::new("/dev"), Path::new("/dev/null")].contains(&at.as_path())
+                && lookup.links.last().is_some_and(|hop| hop.target.ends_with("dev/null"))
+        }
         Outcome::Present(metadata) => match metadata.kind {
             FileKind::File => metadata.size == 0,
             FileKind::Device => true,
@@ -416,7 +419,7 @@ impl<'h> Scan<'h> {
                 .then_some(PathEntry::Alias(target));
         }
         let lookup = self.host.look(path);
-        if is_mask(&lookup.outcome) {
+        if is_mask(&lookup) {
             return Some(PathEntry::Masked(path.into()));
         }
         if let Outcome::Failed(error) = lookup.outcome {

@@ -2,8 +2,8 @@
 
 use super::super::wrappers::{self, Spec};
 use super::{
-    Launch, NotLaunched, Script, Stays, Walker, WrapperKind, assignment, base_name, is_gunicorn,
-    is_python, named,
+    Launch, NotLaunched, Script, Shell, Stays, Walker, WrapperKind, assignment, base_name,
+    is_gunicorn, is_python, named,
 };
 use crate::source::gunicorn::ArgumentWord;
 use crate::source::{FileId, Span, Text};
@@ -265,6 +265,10 @@ impl Walker<'_> {
                     Some("bash") => WrapperKind::Bash,
                     Some(python) if is_python(python) => return Err(NotLaunched::NotGunicorn),
                     _ => return Err(NotLaunched::Unknown("a script in another language".into())),
+                };
+                self.dash = match kind {
+                    WrapperKind::Sh => self.context.sh == Some(Shell::Dash),
+                    ref kind => *kind == WrapperKind::Dash,
                 };
                 self.wrap(kind, Stays::Always, Some(false), program.span);
                 self.launch.scripts.push(text.clone());

@@ -21,6 +21,7 @@ impl Walker<'_> {
             ("sh", None) => (WrapperKind::Sh, None),
             _ => (WrapperKind::Other(name.to_owned()), None),
         };
+        self.dash = matches!(kind, WrapperKind::Dash | WrapperKind::Sh) && execs == Some(false);
         let mut at = 1;
         let mut command = false;
         while let Some(word) = words.get(at) {
@@ -69,6 +70,7 @@ impl Walker<'_> {
         let mut reader = Reader::new(text);
         let mut local: Vec<(String, Variable)> = Vec::new();
         let mut exports_all = false;
+        let mut ends_on_failure = false;
         let mut trapped = false;
         let mut piped = false;
         let mut reason = None;
@@ -133,6 +135,12 @@ impl Walker<'_> {
                     None => return Err(NotLaunched::Unknown("`cd` without a directory".into())),
                 },
                 "source" | "." => {
+                    // dash goes on after `;` and the end of a line, without the file.
+                    let ends = command.after == Joint::And
+                        || ends_on_failure && command.after != Joint::Or;
+                    if self.dash && builtin == "source" && ends {
+                        self.launch.unknown_to_dash.get_or_insert(first.span);
+                    }
                     self.launch.sourced.extend(rest.first().cloned());
                     self.tainted = Some("a file that the script reads may set it".into());
                 }
@@ -168,6 +176,7 @@ impl Walker<'_> {
                 }
                 "set" => {
                     let flags = rest.first().map_or("", |word| word.text.as_str());
+                    ends_on_failure |= flags.starts_with('-') && flags.contains('e');
                     if flags.starts_with('-') && flags.contains('a') {
                         exports_all = true;
                     } else if flags.starts_with('+') && flags.contains('a') {

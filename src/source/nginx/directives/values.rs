@@ -110,6 +110,7 @@ pub(super) fn check(directive: &DirectiveRef<'_>, name: &str) -> Option<Fault> {
             })
         }
         "return" => code(directive),
+        "if" => condition(directive),
         "error_log" => {
             let level = directive.argument(1).filter(|word| !word.has_placeholder())?;
             const LEVELS: &[&str] =
@@ -123,6 +124,56 @@ pub(super) fn check(directive: &DirectiveRef<'_>, name: &str) -> Option<Fault> {
             })
         }
         _ => None,
+    }
+}
+
+/// `if (…)`: a variable alone, compared by a word of its own, or a test of a file
+/// (`ngx_http_rewrite_if_condition`).
+fn condition(directive: &DirectiveRef<'_>) -> Option<Fault> {
+    let written: Vec<WordRef<'_>> = directive.arguments().collect();
+    if written.iter().any(WordRef::has_placeholder) {
+        return None;
+    }
+    let refused = |word: &WordRef<'_>, message: String| {
+        Some(Fault::new(FaultKind::InvalidParameter, word.span(), message))
+    };
+    let mut words: Vec<Vec<u8>> = written.iter().map(|word| word.value().into_owned()).collect();
+    let (first, last) = (written.first()?, written.last()?);
+    if words.first()?.first() != Some(&b'(') {
+        return refused(first, format!("invalid condition \"{}\"", first.text()));
+    }
+    words.first_mut()?.remove(0);
+    // nginx names the words without their brackets.
+    if words.last()?.last() != Some(&b')') {
+        let said = String::from_utf8_lossy(words.last()?).into_owned();
+        return refused(last, format!("invalid condition \"{said}\""));
+    }
+    words.last_mut()?.pop();
+    // A bracket may stand by itself.
+    let mut parts: Vec<(&[u8], &WordRef<'_>)> =
+        words.iter().map(Vec::as_slice).zip(&written).collect();
+    if parts.len() > 1 && parts.first()?.0.is_empty() {
+        parts.remove(0);
+    }
+    if parts.len() > 1 && parts.last()?.0.is_empty() {
+        parts.pop();
+    }
+    let (name, at) = *parts.first()?;
+    let text = String::from_utf8_lossy(name);
+    let invalid = || refused(at, format!("invalid condition \"{text}\""));
+    match (name, parts.len()) {
+        ([b'$', _, ..], 1) => None,
+        ([b'$', _, ..], 3) => {
+            let (operator, at) = *parts.get(1)?;
+            let operators = ["=", "!=", "~", "~*", "!~", "!~*"];
+            if operators.iter().any(|known| known.as_bytes() == operator) {
+                return None;
+            }
+            let operator = String::from_utf8_lossy(operator);
+            refused(at, format!("unexpected \"{operator}\" in condition"))
+        }
+        ([b'-', test] | [b'!', b'-', test], 2) if b"fdex".contains(test) => None,
+        _ => invalid(),
     }
 }
 
