@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use super::service::Service;
 use super::{Endpoint, Gunicorn};
 
-/// Two that listen on one socket have more to fear than that, and another rule says so: of each
-/// other they are told nothing here.
+/// Leaves out of each service's shared directories the units that listen on the same socket: that is the
+/// worse fault, and another rule reports it.
 pub(super) fn leave_out(read: &mut [(&mut Service, &Gunicorn)]) {
     let mut sockets: HashMap<String, Vec<Endpoint>> = HashMap::new();
     for (service, gunicorn) in read.iter() {

@@ -6,6 +6,10 @@ use std::path::PathBuf;
 
 use super::service::{Service, SharedDirectory};
 
+/// Of how many others a service is told: the first that matters is reported, and thousands of units may
+/// share one directory.
+const OTHERS: usize = 16;
+
 /// The directories that a unit takes away; none of a template, which is never started as such.
 pub(super) fn of(service: &Service) -> Vec<SharedDirectory> {
     let name = service.unit.name.to_string();
@@ -37,10 +41,10 @@ pub(super) fn tell<'s>(
     for service in services {
         let name = service.unit.name.to_string();
         let own = service.directories.ok().into_iter().flatten();
-        // What lies below one goes with it.
+        // What is below a directory is removed with it.
         let above = own.flat_map(|made| made.path.ancestors());
         let others = above.filter_map(|path| taken.get(path)).flatten();
-        let others = others.filter(|other| other.unit != name).cloned().collect();
-        service.shared_directories = others;
+        let others = others.filter(|other| other.unit != name).take(OTHERS);
+        service.shared_directories = others.cloned().collect();
     }
 }
