@@ -60,6 +60,10 @@ pub fn run(name: &str, case: &Case, codes: &[String]) -> Result<Shown, Skip> {
              ln -sfn ../myapp.service /etc/systemd/system/multi-user.target.wants/myapp.service
          systemctl daemon-reload; systemctl start nginx; systemctl start --no-block myapp");
     container.sh(proof::SETTLE);
+    // What is left to a person may come with the deployment alone.
+    if let (true, Some(deploy)) = (case.by_hand, &variant.deploy) {
+        container.sh_ok(&format!("set -e\n{deploy}"));
+    }
     let before = snapshot(&container);
     let select = format!("--select={}", codes.join(","));
     let apply = ["--apply", "--unsafe", "--run-actions", "--allow-incomplete", &select];
