@@ -13,12 +13,18 @@ crate::rule! {
     /// Only file names are compared: file times mean nothing after a checkout or after unpacking an
     /// archive. A `manifest.json` that describes a web app is not a list of files and is ignored.
     ///
+    /// Django's `ManifestStaticFilesStorage`, and WhiteNoise's, read `staticfiles.json` in `STATIC_ROOT`.
+    /// If nobody ran `collectstatic` there is none, and every page with `{% static %}` gets 500
+    /// (`ValueError: Missing staticfiles manifest entry`).
+    ///
     /// By hand: rebuild the assets into the release, or copy them to the directory that nginx
     /// serves, before the link is moved. Leave the previous release's files in place, for pages
     /// already open.
     ///
     /// Proved by `static-stale`: the pages were the new release's, and its style sheet got 404 at
     /// every request.
+    ///
+    /// Proved by `django-manifest-missing`: every page with `{% static %}` got 500.
     ///
     /// ```json,bad,file=/srv/myapp/releases/2026-04-21/static/manifest.json
     /// {"site.css": "/static/site.css", "site.js": "/static/site.4f1c9a.js"}
@@ -110,8 +116,36 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             }
         }
     }
+    if app.machine.whole {
+        without_manifest(app, out)?;
+    }
     // Where the release is is what decides whether there is a manifest.
     app.release.root().map(|_| ())
+}
+
+/// `collectstatic` was not run, and the storage of static files reads what it writes.
+fn without_manifest(app: &App, out: &mut Sink) -> Result<(), Why> {
+    let Some(django) = &app.release.django else { return Ok(()) };
+    // What is not known of Django's settings is no manifest that is missing.
+    let Ok(Some(manifest)) = django.static_manifest.get() else { return Ok(()) };
+    if !manifest.is_missing()? {
+        return Ok(());
+    }
+    app.service.untouched_before_the_start(&manifest.path)?;
+    let path = manifest.path.display();
+    out.report(format!(
+        "every page with {{% static %}} gets 500: the storage of static files reads {path}, which does \
+         not exist"
+    ))
+    .at_known(&django.static_manifest, "looks static files up in staticfiles.json")
+    .evidence(EvidenceKind::File, format!("{path} does not exist"))
+    .help(
+        "Run in the release, with the service's variables, before its link is moved:\n\
+         python manage.py collectstatic --noinput",
+    )
+    .subject("collectstatic")
+    .fix(Safety::Manual, "run collectstatic");
+    Ok(())
 }
 
 fn lacking_in_release(manifest: &StaticManifest, out: &mut Sink) {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::super::environment::as_lookup;
 use super::super::place::tidy;
 use super::super::server::{Gunicorn, opened_by};
-use super::super::{Environment, Known, Why};
+use super::super::{Environment, Known, Place, Why};
 use super::{Code, Resolution, SearchEntry};
 use crate::host::{HostErrorKind, Outcome};
 use crate::source::python::evaluate::{self, FileText, FromImport, Surroundings, TakenModule};
@@ -33,6 +33,9 @@ pub struct Django {
     pub log_files: Vec<Spanned<String>>,
     /// `STATIC_ROOT`, which `collectstatic` copies to; `None` if it is not set.
     pub static_root: Known<Option<PathBuf>>,
+    /// The manifest that its storage of static files reads: `staticfiles.json` in `STATIC_ROOT`. `None` if
+    /// the storage reads none, or does so only where debug mode is off.
+    pub static_manifest: Known<Option<Place>>,
     /// `STATIC_URL`, as it is written.
     pub static_url: Known<Option<String>>,
     /// Does its code mention serving static files by itself?
@@ -66,6 +69,7 @@ pub(super) fn read(
         sqlite: Known::Unknown(Why::not_understood(why)),
         log_files: Vec::new(),
         static_root: Known::Unknown(Why::not_understood(why)),
+        static_manifest: Known::Unknown(Why::not_understood(why)),
         static_url: Known::Unknown(Why::not_understood(why)),
         serves_statics: true,
     };
@@ -84,6 +88,8 @@ pub(super) fn read(
         Known::Value(..) => Known::Unknown(Why::not_understood(format!("{name} is not known"))),
         Known::Unknown(why) => Known::Unknown(why),
     };
+    let debug = boolean("DEBUG", false);
+    let static_root = text_or_path(&settings, "STATIC_ROOT").map(|root| root.map(PathBuf::from));
     Some(Django {
         allowed_hosts: match value(&settings, "ALLOWED_HOSTS") {
             Known::Value(value, origin) => match texts(&value) {
@@ -98,11 +104,12 @@ pub(super) fn read(
         asks_host: listed(&settings, "MIDDLEWARE", "django.middleware.common.CommonMiddleware"),
         ssl_redirect: boolean("SECURE_SSL_REDIRECT", false),
         forwarded_host: boolean("USE_X_FORWARDED_HOST", false),
-        debug: boolean("DEBUG", false),
+        static_manifest: static_manifest(sources, &settings, &debug, &static_root),
+        debug,
         engine: engine(&settings),
         sqlite: sqlite(&settings),
         log_files: log_files(&settings),
-        static_root: text_or_path(&settings, "STATIC_ROOT").map(|root| root.map(PathBuf::from)),
+        static_root,
         static_url: text_or_path(&settings, "STATIC_URL"),
         serves_statics: serves_statics(sources, code, &settings),
     })
@@ -331,6 +338,44 @@ fn sqlite(settings: &ConfigFile) -> Known<Option<PathBuf>> {
             Known::Value(Some(PathBuf::from(name)), origin)
         }
         _ => unknown(),
+    }
+}
+
+/// The storages that look each file's name up in a manifest, and raise for one that is not listed.
+const WITH_MANIFEST: [&str; 2] = [
+    "django.contrib.staticfiles.storage.ManifestStaticFilesStorage",
+    "whitenoise.storage.CompressedManifestStaticFilesStorage",
+];
+
+/// `STORAGES["staticfiles"]` (Django 4.2 and later), where it has no options of its own.
+fn static_manifest(
+    sources: &Sources,
+    settings: &ConfigFile,
+    debug: &Known<bool>,
+    static_root: &Known<Option<PathBuf>>,
+) -> Known<Option<Place>> {
+    let none = || Known::Observed(None, "Django's settings");
+    let (storages, origin) = match value(settings, "STORAGES") {
+        Known::Value(value, origin) => (value, origin),
+        Known::Unknown(why) => return Known::Unknown(why),
+        Known::Default(..) | Known::Observed(..) => return none(),
+    };
+    let Some(entry) = item(&storages, "staticfiles") else { return none() };
+    let reads = match item(entry, "BACKEND") {
+        Some(ConfigValue::Str(backend)) => WITH_MANIFEST.contains(&backend.as_str()),
+        _ => false,
+    };
+    let lenient = settings.get("WHITENOISE_MANIFEST_STRICT").is_some();
+    if !reads || lenient || item(entry, "OPTIONS").is_some() {
+        return none();
+    }
+    match (debug.get(), static_root.get()) {
+        (Err(why), _) | (_, Err(why)) => Known::Unknown(why),
+        (Ok(false), Ok(Some(root))) if root.is_absolute() && !root.starts_with(HERE) => {
+            let place = Place::look(sources.host(), &root.join("staticfiles.json"), false);
+            Known::Value(Some(place), origin)
+        }
+        _ => none(),
     }
 }
 
