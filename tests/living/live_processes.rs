@@ -217,7 +217,7 @@ fn workers_without_a_master_are_no_second_master() {
     let seen = living(orphans).check();
     let found = seen.only("P508");
     assert_eq!(found.severity, Severity::Error);
-    assert!(found.message.contains("hold unix:/run/myapp/gunicorn.sock"), "{}", found.message);
+    assert!(found.message.contains("holding unix:/run/myapp/gunicorn.sock"), "{}", found.message);
     assert!(found.help.contains("kill -TERM 811 812 813"), "{}", found.help);
     for code in ["P501", "P502", "P507", "P509", "S601", "S603"] {
         assert!(seen.of(code).is_empty(), "{code}: {seen:#?}");
@@ -284,7 +284,7 @@ fn a_socket_in_a_view_of_its_own_is_not_called_lost() {
     // Nor where a file system does not tell its inodes.
     let mut case = living("");
     case.host.binds("/run/myapp/gunicorn.sock", &[(40001, None)]);
-    assert!(case.check().reasons("S607")[0].contains("is not told"));
+    assert!(case.check().reasons("S607")[0].contains("is not known"));
 }
 
 #[test]
