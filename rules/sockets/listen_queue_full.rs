@@ -16,7 +16,7 @@ crate::rule! {
     /// connections of at most Send-Q. If it stays full, find what the workers wait for (`journalctl
     /// -u myapp`, `py-spy dump`), or start more workers.
     ///
-    /// Proved by `listen-queue-full`: the workers stood still, the queue of four filled, and nginx
+    /// Proved by `listen-queue-full`: the workers were stopped, the queue of four filled, and nginx
     /// answered 502 to every further request.
     ///
     /// ```ini,bad,drop-in,also=U122
