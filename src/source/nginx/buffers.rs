@@ -16,12 +16,26 @@ const MODULES: [&str; 4] = ["proxy", "fastcgi", "uwsgi", "scgi"];
 const PAGE: u64 = 4096;
 const BUFFERS: u64 = 8;
 
+/// What the names of such lines end in.
+const ENDS: [&str; 3] = ["_buffer_size", "_buffers", "_busy_buffers_size"];
+
 pub(super) fn check(model: &Model, faults: &mut Vec<Fault>) {
+    // Hardly any configuration has one: all lines are looked through once.
+    let stated: Vec<DirectiveRef<'_>> = model
+        .config
+        .directives()
+        .filter(|line| {
+            let name = line.name();
+            ENDS.iter().any(|end| name.ends_with(end.as_bytes())) && !line.is_data()
+        })
+        .collect();
+    if stated.is_empty() {
+        return;
+    }
     for module in MODULES {
-        let names = ["_buffer_size", "_buffers", "_busy_buffers_size"];
-        let names = names.map(|end| format!("{module}{end}"));
+        let names = ENDS.map(|end| format!("{module}{end}"));
         let mut seen = HashSet::new();
-        for place in places(model, &names) {
+        for place in places(model, &stated, &names) {
             if let Some(fault) = judge(model, place, &names)
                 && seen.insert(fault.span)
             {
@@ -31,14 +45,14 @@ pub(super) fn check(model: &Model, faults: &mut Vec<Fault>) {
     }
 }
 
-/// The servers and locations in which a line of one of these names counts first.
-fn places(model: &Model, names: &[String]) -> Vec<Place> {
-    let named = |directive: &DirectiveRef<'_>| {
-        let name = directive.name();
-        !directive.is_data() && names.iter().any(|one| one.as_bytes() == name.as_ref())
+/// The servers and locations in which one of these lines counts first, of those with such a name.
+fn places(model: &Model, stated: &[DirectiveRef<'_>], names: &[String]) -> Vec<Place> {
+    let named = |line: &&DirectiveRef<'_>| {
+        let name = line.name();
+        names.iter().any(|one| one.as_bytes() == name.as_ref())
     };
-    let stated: Vec<DirectiveRef<'_>> = model.config.directives().filter(named).collect();
-    if stated.is_empty() {
+    let mut stated = stated.iter().filter(named).peekable();
+    if stated.peek().is_none() {
         return Vec::new();
     }
     let servers: HashMap<DirectiveId, ServerId> =
