@@ -5,7 +5,7 @@ use super::finder::{Found, Owner};
 use super::graph::Graph;
 use super::interface;
 use crate::source::gunicorn::{ApplicationName, ApplicationObject};
-use crate::source::python::chosen::{CallArguments, CalledFactory};
+use crate::source::python::evaluate::{CallArguments, CalledFactory};
 use crate::source::python::flask::{AskedOf, ConfigObject, FlaskDebug, MappingEntry, SaysOfDebug};
 use crate::source::python::{self, Import, Module};
 use crate::source::{Lookup, Secret};
@@ -18,6 +18,17 @@ pub(super) fn read(
     own: Option<&str>,
     variable: &dyn Fn(&str) -> Lookup,
 ) {
+    let concerned: Vec<usize> = (0..graph.modules.len())
+        .filter(|index| {
+            let Some(module) = graph.modules.get(*index) else { return false };
+            let makes_one = *index == 0 && own.is_some() || !module.flask.is_empty();
+            let read = graph.parsed.get(*index).is_some_and(|read| read.unusable().is_none());
+            module.certain && module.may_read_debug && makes_one && read
+        })
+        .collect();
+    if concerned.is_empty() {
+        return;
+    }
     let loads_file = graph.modules.iter().any(|module| !module.environment.loads_file.is_empty());
     let open = graph.open.is_some() || loads_file;
     let seen = |name: &str| {
@@ -32,24 +43,23 @@ pub(super) fn read(
         }
     };
     let factory = called_factory(graph, name, &seen);
-    let mut found: Vec<Option<FlaskDebug>> = Vec::new();
-    for (index, module) in graph.modules.iter().enumerate() {
-        let own = own.filter(|_| index == 0);
-        let concerns = module.certain && module.may_read_debug;
-        let parsed = graph.parsed.get(index);
-        let parsed = parsed.filter(|_| concerns && (own.is_some() || !module.flask.is_empty()));
-        let parsed = parsed.filter(|parsed| parsed.unusable().is_none());
-        found.push(parsed.and_then(|parsed| {
-            parsed.flask_debug(&AskedOf {
-                own,
+    let found: Vec<(usize, Option<FlaskDebug>)> = concerned
+        .into_iter()
+        .filter_map(|index| {
+            let module = graph.parsed.get(index)?;
+            let on = module.flask_debug(&AskedOf {
+                own: own.filter(|_| index == 0),
                 factory: factory.as_ref(),
                 variable: &seen,
-                says: &|object| says(graph, index, parsed, object),
-            })
-        }));
-    }
-    for (module, found) in graph.modules.iter_mut().zip(found) {
-        module.flask_debug = found;
+                says: &|object| says(graph, index, module, object),
+            });
+            Some((index, on))
+        })
+        .collect();
+    for (index, on) in found {
+        if let Some(module) = graph.modules.get_mut(index) {
+            module.flask_debug = on;
+        }
     }
 }
 
@@ -60,7 +70,7 @@ fn called_factory(
     variable: &dyn Fn(&str) -> Lookup,
 ) -> Option<CalledFactory> {
     let (_, definition) = interface::factory(graph, name)?;
-    let given = match &name.object {
+    let arguments = match &name.object {
         ApplicationObject::Call { positional: 0, keywords, .. } if keywords.is_empty() => {
             CallArguments::default()
         }
@@ -68,7 +78,7 @@ fn called_factory(
         ApplicationObject::Call { .. } => return None,
         _ => graph.parsed.first()?.given_to_maker(name.attribute()?, variable)?,
     };
-    Some(CalledFactory { definition, given })
+    Some(CalledFactory { definition, arguments })
 }
 
 /// What the object says that a module loads its configuration from.

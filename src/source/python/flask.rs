@@ -9,7 +9,7 @@ use ruff_python_ast::{Expr, ExprCall, Stmt, StmtFunctionDef};
 
 use super::super::{Lookup, Secret, Span, Spanned};
 use super::Module;
-use super::chosen::{CalledFactory, Choices, Chosen};
+use super::evaluate::{CalledFactory, Walkthrough, with_variables};
 use super::walk::{self, Place};
 
 /// A `Flask(__name__, …)`.
@@ -69,7 +69,7 @@ pub enum ConfigObject<'a> {
     /// An attribute of an imported module: `config`, `Development`.
     Attribute(&'a str, &'a str),
     /// What a mapping of the module has under a key: `config[name]`. The key may be what a variable holds.
-    Entry(String, Secret),
+    Entry(&'a str, Secret),
 }
 
 /// What a module is asked with for the debug mode.
@@ -110,8 +110,9 @@ impl Module {
     /// Where the module, or a factory in it, turns the debug mode of an application on that it makes,
     /// whatever is set elsewhere; `None` where a condition or a later line may turn it off again.
     pub fn flask_debug(&self, asked: &AskedOf<'_>) -> Option<FlaskDebug> {
-        let mut top = Choices::new(asked.variable);
-        let on_top = self.turned_on(self.statements(), asked.own, asked, &mut top);
+        let surroundings = with_variables(asked.variable);
+        let mut code = Walkthrough::new(self, &surroundings);
+        let on_top = self.turned_on(self.statements(), asked.own, asked, Some(&mut code));
         let functions: Vec<&StmtFunctionDef> = self
             .statements()
             .iter()
@@ -120,21 +121,23 @@ impl Module {
                 _ => None,
             })
             .collect();
-        let calls = |def: &StmtFunctionDef| {
-            asked.factory.filter(|called| called.definition == self.definition_of(&def.name))
-        };
-        let called = functions.iter().any(|def| calls(def).is_some());
-        let made = functions.into_iter().filter_map(|def| {
-            let factory = calls(def);
-            // Where it is not known which of several factories is called, all of them have to.
-            if called && factory.is_none() {
-                return None;
-            }
-            let given = factory.map(|factory| &factory.given);
-            let mut inner = Choices::within(&top, &def.parameters, given);
-            self.turned_on(&def.body, None, asked, &mut inner)
+        let called = asked.factory.and_then(|factory| {
+            let is_it = |def: &&StmtFunctionDef| self.span(&def.name) == factory.definition;
+            Some((functions.iter().copied().find(is_it)?, factory))
         });
-        let made: Vec<Option<FlaskDebug>> = on_top.into_iter().chain(made).collect();
+        let made: Vec<Option<FlaskDebug>> = match called {
+            Some((def, factory)) => {
+                code.enter(&def.parameters, &factory.arguments);
+                let made = self.turned_on(&def.body, None, asked, Some(&mut code));
+                on_top.into_iter().chain(made).collect()
+            }
+            // Where it is not known which of several factories is called, all of them have to.
+            None => {
+                let bodies = functions.iter().map(|def| def.body.as_slice());
+                let made = bodies.filter_map(|body| self.turned_on(body, None, asked, None));
+                on_top.into_iter().chain(made).collect()
+            }
+        };
         made.iter().all(Option::is_some).then(|| made.first().copied().flatten()).flatten()
     }
 
@@ -145,26 +148,27 @@ impl Module {
         block: &'a [Stmt],
         own: Option<&'a str>,
         asked: &AskedOf<'_>,
-        choices: &mut Choices<'a>,
+        mut code: Option<&mut Walkthrough<'a>>,
     ) -> Option<Option<FlaskDebug>> {
         let mut applications: HashSet<&str> = own.into_iter().collect();
         let mut on = None;
         let mut any = false;
         for statement in block {
+            let mut anew = false;
             if let Stmt::Assign(node) = statement
                 && let [Expr::Name(name)] = node.targets.as_slice()
             {
-                let made = matches!(&*node.value, Expr::Call(call) if is_flask(&call.func));
-                if made {
+                if matches!(&*node.value, Expr::Call(call) if is_flask(&call.func)) {
                     any = true;
                     applications.insert(name.id.as_str());
                 }
-                if made || applications.contains(name.id.as_str()) {
-                    on = None;
-                    continue;
-                }
+                anew = applications.contains(name.id.as_str());
             }
-            match self.debug(statement, &applications, asked, choices) {
+            let said = match anew {
+                true => Some(SaysOfDebug::Unknown),
+                false => self.debug(statement, &applications, asked, code.as_deref_mut()),
+            };
+            match said {
                 Some(SaysOfDebug::On(span)) => {
                     let line = self.span(statement);
                     let configuration = (span != line).then_some(span);
@@ -173,18 +177,20 @@ impl Module {
                 Some(SaysOfDebug::Off | SaysOfDebug::Unknown) => on = None,
                 Some(SaysOfDebug::Nothing) | None => {}
             }
-            choices.run(statement);
+            if let Some(code) = &mut code {
+                code.run(statement);
+            }
         }
         (any || on.is_some()).then_some(on)
     }
 
     /// The effect of a statement on debug mode.
-    fn debug(
+    fn debug<'a>(
         &self,
-        statement: &Stmt,
+        statement: &'a Stmt,
         applications: &HashSet<&str>,
         asked: &AskedOf<'_>,
-        choices: &Choices<'_>,
+        code: Option<&mut Walkthrough<'a>>,
     ) -> Option<SaysOfDebug> {
         let is_application =
             |e: &Expr| matches!(e, Expr::Name(n) if applications.contains(n.id.as_str()));
@@ -225,7 +231,7 @@ impl Module {
                         None
                     }
                     (None, [one]) if method.attr.as_str() == "from_object" => {
-                        let given = config_object(one, choices);
+                        let given = config_object(one, code);
                         Some(given.map_or(SaysOfDebug::Unknown, |one| (asked.says)(&one)))
                     }
                     _ => Some(SaysOfDebug::Unknown),
@@ -395,12 +401,22 @@ pub fn sqlite_file(url: &str) -> Option<&str> {
     (!path.contains(['?', '%'])).then_some(path)
 }
 
-fn config_object<'a>(given: &'a Expr, choices: &Choices<'_>) -> Option<ConfigObject<'a>> {
-    match (choices.value(given), given) {
-        (Chosen::Text(text), _) => Some(ConfigObject::Text(text)),
-        (Chosen::Entry { mapping, key }, _) => Some(ConfigObject::Entry(mapping, key)),
-        (_, Expr::Name(name)) => Some(ConfigObject::Name(name.id.as_str())),
-        (_, Expr::Attribute(node)) => match &*node.value {
+fn config_object<'a>(
+    given: &'a Expr,
+    code: Option<&mut Walkthrough<'a>>,
+) -> Option<ConfigObject<'a>> {
+    if let Some(code) = code {
+        if let Some(text) = code.text(given) {
+            return Some(ConfigObject::Text(text));
+        }
+        if let Some((mapping, key)) = code.entry(given) {
+            return Some(ConfigObject::Entry(mapping, key));
+        }
+    }
+    match given {
+        Expr::StringLiteral(text) => Some(ConfigObject::Text(Secret::new(text.value.to_str()))),
+        Expr::Name(name) => Some(ConfigObject::Name(name.id.as_str())),
+        Expr::Attribute(node) => match &*node.value {
             Expr::Name(module) => {
                 Some(ConfigObject::Attribute(module.id.as_str(), node.attr.as_str()))
             }

@@ -5,7 +5,6 @@
 //! before it parses (encodings, NUL, nesting) follows CPython's tokenizer and PEP 263.
 
 pub mod called;
-pub mod chosen;
 mod condition;
 mod depth;
 pub mod django;

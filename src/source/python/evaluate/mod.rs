@@ -13,6 +13,7 @@ mod format;
 mod statements;
 mod taken;
 mod value;
+mod walkthrough;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -27,6 +28,8 @@ pub use environment::leaves_environment_alone;
 use taken::Taken;
 pub use taken::{FromImport, TakenModule};
 use value::{Evaluated, Value};
+pub use walkthrough::{CallArguments, CalledFactory};
+pub(super) use walkthrough::{Walkthrough, with_variables};
 
 /// What a name came to.
 #[derive(Clone, PartialEq)]
