@@ -166,7 +166,8 @@ crate::rule! {
 
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     let service = &app.service;
-    if app.gunicorn.paths.is_empty() && app.release.written.is_empty() && !has_database(app) {
+    let database = named_database(app);
+    if app.gunicorn.paths.is_empty() && app.release.written.is_empty() && database.is_none() {
         return Ok(());
     }
     for key in ["RootDirectory", "RootImage"] {
@@ -194,25 +195,23 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             out.skip(&why);
         }
     }
-    if let Err(why) = database(app, &user, out) {
+    if let Some(database) = database
+        && let Err(why) = read_only(app, database, &user, out)
+    {
         out.skip(&why);
     }
     Ok(())
 }
 
-/// Is there a database of SQLite's? What is not known of it is not this rule's alone to say.
-fn has_database(app: &App) -> bool {
+/// The database of SQLite's, on a whole machine. What is not known of it is not this rule's alone to say.
+fn named_database(app: &App) -> Option<&Sqlite> {
     // A path that a variable holds is masked in a capture, which would then say something else.
-    let named = |database: &Sqlite| database.variable.is_none();
-    app.machine.whole && app.release.sqlite.ok().is_some_and(|one| one.as_ref().is_some_and(named))
+    let database = app.release.sqlite.ok()?.as_ref()?;
+    (app.machine.whole && database.variable.is_none()).then_some(database)
 }
 
 /// SQLite writes its file, and files of its own beside it.
-fn database(app: &App, user: &Identity, out: &mut Sink) -> Result<(), Why> {
-    if !has_database(app) {
-        return Ok(());
-    }
-    let Some(database) = app.release.sqlite.get()? else { return Ok(()) };
+fn read_only(app: &App, database: &Sqlite, user: &Identity, out: &mut Sink) -> Result<(), Why> {
     let directory = &database.directory;
     // What is not there yet, a deployment or the application may make.
     if !database.place.exists()? || app.service.managed(&directory.path)?.is_some() {
@@ -227,10 +226,10 @@ fn database(app: &App, user: &Identity, out: &mut Sink) -> Result<(), Why> {
     } else {
         return Ok(());
     };
-    let (shown, at) = (database.path.display(), directory.path.display());
+    let (shown, at) = (database.place.path.display(), directory.path.display());
     out.report(format!(
         "every write to the database gets 500: {} cannot write the SQLite file {shown} \
-             (attempt to write a readonly database)",
+         (attempt to write a readonly database)",
         user.name
     ))
     .severity(Severity::Warning)
@@ -238,8 +237,9 @@ fn database(app: &App, user: &Identity, out: &mut Sink) -> Result<(), Why> {
     .at_known(&app.service.user, "gunicorn runs as this user")
     .evidence(EvidenceKind::File, modes(wall, user)?)
     .help(format!(
-        "SQLite also writes files next to it, so the directory has to be the user's, too:\n\
-             chown -R {}: {at}",
+        "SQLite also writes files next to it. If {at} contains nothing else:\n\
+         chown {0}: {at} {shown}\n\
+         otherwise move the database to a directory of its own (StateDirectory= makes one for {0})",
         user.name
     ))
     .subject("database")

@@ -472,10 +472,9 @@ fn database(app: &App, out: &mut Sink) -> Result<(), Why> {
         return Ok(());
     }
     let Some(database) = app.release.sqlite.get()? else { return Ok(()) };
-    let (path, span) = (database.path.clone(), database.span);
-    let need = NeededPath { resolved: database.resolved.clone(), path, span, what: "database" };
+    let need = need(&database.place, database.span, "database");
     let Some((at, cause)) = locks.on(app, &need)? else { return Ok(()) };
-    let directory = need.path.parent().unwrap_or(Path::new("/")).display().to_string();
+    let directory = database.directory.path.display().to_string();
     // What a variable holds is shown nowhere.
     let (shown, directory) = match &database.variable {
         Some(name) => (format!("that {name} names"), "THE-DIRECTORY-OF-THE-DATABASE".to_owned()),

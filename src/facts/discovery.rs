@@ -247,7 +247,12 @@ fn on_machine(
         }
         problems.extend(unreadable);
     }
-    if !request.apps.is_empty() {
+    // What nobody asked for is read only where one of these has a directory to lose.
+    let has_one = |candidate: &Candidate| {
+        let mut own = candidate.service.directories.ok().into_iter().flatten();
+        own.any(|made| made.path.starts_with("/run"))
+    };
+    if !request.apps.is_empty() && found.candidates.iter().any(has_one) {
         taken.add_others(sources, machine, &paths, &units);
     }
     taken.tell(&mut found);

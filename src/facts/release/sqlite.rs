@@ -1,6 +1,6 @@
 //! The file of the SQLite database that the application keeps its data in.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::super::place::tidy;
 use super::super::server::Gunicorn;
@@ -12,12 +12,8 @@ use crate::source::Span;
 #[derive(Debug, Clone)]
 pub struct Sqlite {
     /// Its file.
-    pub path: PathBuf,
-    /// The file with all links followed.
-    pub resolved: PathBuf,
-    /// What is there.
     pub place: Place,
-    /// What its directory is, in which SQLite makes files of its own beside it.
+    /// The directory of the file, in which SQLite makes files of its own.
     pub directory: Place,
     /// Where it is named.
     pub span: Option<Span>,
@@ -38,10 +34,8 @@ pub(super) fn read(
 ) -> Known<Option<Sqlite>> {
     let known = |path: &Path, span: Option<Span>, variable: Option<&str>| {
         let directory = look(path.parent().unwrap_or(Path::new("/")));
-        let place = look(path);
-        let (path, resolved) = (place.path.clone(), place.resolved.clone());
         let variable = variable.map(str::to_owned);
-        let found = Some(Sqlite { path, resolved, place, directory, span, variable });
+        let found = Some(Sqlite { place: look(path), directory, span, variable });
         match span {
             Some(span) => Known::Value(found, Origin::text(span)),
             None => Known::Observed(found, "the application's settings"),
