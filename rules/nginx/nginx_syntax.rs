@@ -250,6 +250,12 @@ fn words(kind: FaultKind) -> (&'static str, &'static str, &'static str) {
         K::NotInVersion => {
             ("not in this version", "", "remove it, or install a version of nginx that has it")
         }
+        K::BufferSizes => (
+            "does not fit the other buffers here",
+            "",
+            "raise the sizes together (fastcgi_, uwsgi_ and scgi_ have the same three):\n\
+             proxy_buffer_size 128k; proxy_buffers 4 256k; proxy_busy_buffers_size 256k;",
+        ),
         K::InvalidParameter => ("nginx does not accept this", "", "correct or remove it"),
         K::CannotResolve => (
             "looked up while nginx runs",

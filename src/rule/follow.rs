@@ -70,6 +70,10 @@ fn touch(follow: &mut Follow, app: Option<&App>, nginx: &[FileId], edit: &Edit) 
             return in_unit(follow, app, unit, file, edit, at);
         }
     }
+    // Another unit's file: systemd reads it anew, and nothing of this application is restarted for it.
+    if app.service.shared_directories.iter().any(|other| other.span.file == at.file) {
+        return follow.unit();
+    }
     let config = app.gunicorn.config.ok().and_then(Option::as_ref);
     if config.and_then(|config| config.file.as_ref()).is_some_and(|file| file.id == at.file) {
         let setting = app.gunicorn.settings.set_at(at).unwrap_or_default();

@@ -844,3 +844,17 @@ fn dash_has_no_source_and_goes_on_where_nothing_stops_it() {
         assert!(start(goes_on).of("U124").is_empty(), "{goes_on}");
     }
 }
+
+#[test]
+fn a_directory_of_two_units_is_mended_in_the_other_one() {
+    let other = "/etc/systemd/system/other.service";
+    let text = |more: &str| {
+        format!("[Service]\nRuntimeDirectory=myapp\nExecStart=/usr/bin/sleep infinity\n{more}")
+    };
+    let seen = Case::healthy().file(other, text("")).check();
+    let finding = seen.only("U139");
+    assert_eq!(finding.places[0].file, other);
+    // Nothing of this application is restarted for it.
+    assert!(finding.help.ends_with("\nthen: systemctl daemon-reload"), "{}", finding.help);
+    Case::healthy().file(other, text("RuntimeDirectoryPreserve=yes\n")).check().passes("U139");
+}

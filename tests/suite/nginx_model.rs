@@ -550,8 +550,8 @@ fn sizes_of_buffers_that_nginx_refuses_together() {
         "proxy_buffers 2 4k;",
         "fastcgi_buffer_size 32k;",
     ] {
-        refused(&format!("server {{ location / {{ {lines} }} }}"), FaultKind::InvalidParameter);
-        refused(&format!("{lines} server {{ listen 8090; }}"), FaultKind::InvalidParameter);
+        refused(&format!("server {{ location / {{ {lines} }} }}"), FaultKind::BufferSizes);
+        refused(&format!("{lines} server {{ listen 8090; }}"), FaultKind::BufferSizes);
     }
     for lines in [
         "proxy_buffer_size 8k;",

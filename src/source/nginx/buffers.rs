@@ -118,7 +118,7 @@ fn judge(model: &Model, place: Place, names: &[String; 3]) -> Option<Fault> {
     } else {
         return None;
     };
-    Some(Fault::new(FaultKind::InvalidParameter, stands.head_span(), message))
+    Some(Fault::new(FaultKind::BufferSizes, stands.head_span(), message))
 }
 
 /// The line that holds in a place; none at the end of this where that is not known.

@@ -71,6 +71,8 @@ pub enum FaultKind {
     GoneWithNewer,
     /// A value or parameter that a directive does not take.
     InvalidParameter,
+    /// Sizes of buffers that do not fit each other.
+    BufferSizes,
     /// A flag that is neither `on` nor `off`.
     InvalidValue,
     /// A directive that may be only once in its block.
