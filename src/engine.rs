@@ -21,7 +21,9 @@ pub use held::{Acceptance, Suppressed};
 pub use ignore::{Ignore, IgnoredFile, Named, is_named};
 pub use selection::{Selection, SelectionError};
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::BTreeMap;
+
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use checklist::Concern;
 use each::Part;
@@ -164,7 +166,7 @@ fn conclude(
     let by_app = group(&findings, |finding| finding.app.as_deref());
     let skips_of: Vec<_> =
         parts.iter().map(|part| group(&part.skips, |skip| skip.app.as_deref())).collect();
-    let chosen: BTreeSet<&'static str> = selected.iter().map(|rule| rule.code).collect();
+    let chosen: FxHashSet<&'static str> = selected.iter().map(|rule| rule.code).collect();
     let apps = deployment
         .apps
         .iter()
@@ -267,7 +269,7 @@ fn ways(
             && matches!(rule.item, Item::UpstreamStable | Item::StaticAssets | Item::No502)
             && (!whole || matches!(rule.check, Check::Passing(_)))
     };
-    let told: HashSet<(&str, Option<&str>)> = findings
+    let told: FxHashSet<(&str, Option<&str>)> = findings
         .iter()
         .map(|finding| (finding.rule.code, finding.app.as_deref()))
         .chain(skips.iter().map(|skip| (skip.code, skip.app.as_deref())))
@@ -290,8 +292,8 @@ fn ways(
 fn group<'a, T>(
     all: &'a [T],
     app: impl Fn(&'a T) -> Option<&'a str>,
-) -> HashMap<Option<&'a str>, Vec<&'a T>> {
-    let mut groups: HashMap<_, Vec<&T>> = HashMap::new();
+) -> FxHashMap<Option<&'a str>, Vec<&'a T>> {
+    let mut groups: FxHashMap<_, Vec<&T>> = FxHashMap::default();
     for one in all {
         groups.entry(app(one)).or_default().push(one);
     }
@@ -299,13 +301,13 @@ fn group<'a, T>(
 }
 
 /// What concerns an application: its own and the host's.
-fn concerning<'a, T>(groups: &HashMap<Option<&'a str>, Vec<&'a T>>, app: &str) -> Vec<&'a T> {
+fn concerning<'a, T>(groups: &FxHashMap<Option<&'a str>, Vec<&'a T>>, app: &str) -> Vec<&'a T> {
     let own = groups.get(&Some(app)).into_iter().flatten();
     own.chain(groups.get(&None).into_iter().flatten()).copied().collect()
 }
 
-fn by_code(skips: Vec<&Skip>) -> BTreeMap<&'static str, Vec<&Skip>> {
-    let mut found: BTreeMap<&'static str, Vec<&Skip>> = BTreeMap::new();
+fn by_code(skips: Vec<&Skip>) -> FxHashMap<&'static str, Vec<&Skip>> {
+    let mut found: FxHashMap<&'static str, Vec<&Skip>> = FxHashMap::default();
     for skip in skips {
         found.entry(skip.code).or_default().push(skip);
     }
@@ -314,7 +316,7 @@ fn by_code(skips: Vec<&Skip>) -> BTreeMap<&'static str, Vec<&Skip>> {
 
 /// By application (the host's own last), severity (worst first), code, file, line.
 fn sort(findings: &mut [Finding], deployment: &Deployment, sources: &Sources) {
-    let places: HashMap<&str, usize> =
+    let places: FxHashMap<&str, usize> =
         deployment.apps.iter().enumerate().map(|(at, app)| (app.name.as_str(), at)).collect();
     let order = |name: &Option<String>| {
         let place = name.as_deref().and_then(|name| places.get(name));

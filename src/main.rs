@@ -2,10 +2,13 @@
 
 use std::process::ExitCode;
 
-/// musl's own allocator is made to be small and hard to misuse: it took a third of a check.
+/// musl's own allocator took a third of a check; this one takes its blocks from it, a megabyte each.
 #[cfg(target_env = "musl")]
 #[global_allocator]
-static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+static ALLOCATOR: talc::TalcLock<
+    spinning_top::RawSpinlock,
+    talc::source::GlobalAllocSource<std::alloc::System>,
+> = talc::TalcLock::new(talc::source::GlobalAllocSource::new(std::alloc::System));
 
 fn main() -> ExitCode {
     deploy_doctor::cli::run()

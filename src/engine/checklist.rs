@@ -1,7 +1,6 @@
 //! The zero-downtime checklist and the verdict.
 
-use std::collections::{BTreeMap, BTreeSet};
-
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
 
 use super::held::Held;
@@ -84,7 +83,7 @@ pub(super) struct Concern<'a> {
     /// Findings.
     pub findings: Vec<&'a Finding>,
     /// Skips, by the rule's code. Each rule and each item asks for some of them.
-    pub skips: BTreeMap<&'static str, Vec<&'a Skip>>,
+    pub skips: FxHashMap<&'static str, Vec<&'a Skip>>,
     /// What somebody accepted, by item. It is not there any more, and not repaired either.
     pub held: Held,
     /// Was the host seen alive, and not its files alone?
@@ -108,7 +107,7 @@ impl Concern<'_> {
 /// The items for one application. A finding of the host counts for every application.
 pub(super) fn judge(
     rules: &[&'static Rule],
-    selected: &BTreeSet<&'static str>,
+    selected: &FxHashSet<&'static str>,
     concern: &Concern<'_>,
 ) -> Vec<ChecklistItem> {
     Item::ALL

@@ -5,7 +5,6 @@
 //! swapped while it is read cannot lead outside.
 
 use std::cell::{OnceCell, RefCell};
-use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::io::{Read, Seek, SeekFrom};
 use std::mem::MaybeUninit;
@@ -15,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use rustc_hash::FxHashMap;
 use rustix::fs::{self, Dir, FileType, Mode, OFlags, RawDir, ResolveFlags};
 use rustix::io::Errno;
 
@@ -43,7 +43,7 @@ pub struct TreeHost {
     /// A link that is taken to lead elsewhere than it does.
     relinked: Option<Relinked>,
     /// Directories by their path free of links.
-    directories: RefCell<HashMap<Box<[u8]>, Rc<Node>>>,
+    directories: RefCell<FxHashMap<Box<[u8]>, Rc<Node>>>,
     /// `/proc`, if the kernel's own process table is mounted there.
     process_table: OnceCell<Option<Rc<Node>>>,
     /// The unix sockets that listen and the files that they are bound to, asked for once.

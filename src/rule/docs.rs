@@ -41,14 +41,14 @@ impl Example {
 /// The first paragraph in one line.
 pub fn summary(rule: &Rule) -> String {
     let first: Vec<&str> =
-        rule.docs.iter().map(|line| line.trim()).take_while(|line| !line.is_empty()).collect();
+        rule.docs.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
     first.join(" ")
 }
 
 /// The documentation as it was written, without the one leading space of each line.
 pub fn paragraphs(rule: &Rule) -> String {
     let lines: Vec<&str> =
-        rule.docs.iter().map(|line| line.strip_prefix(' ').unwrap_or(line)).collect();
+        rule.docs.lines().map(|line| line.strip_prefix(' ').unwrap_or(line)).collect();
     lines.join("\n")
 }
 
@@ -74,7 +74,7 @@ pub fn page(rule: &Rule) -> String {
 pub fn examples(rule: &Rule) -> Vec<Example> {
     let mut found = Vec::new();
     let mut open: Option<Option<Example>> = None;
-    for line in rule.docs {
+    for line in rule.docs.lines() {
         let line = line.strip_prefix(' ').unwrap_or(line);
         match (&mut open, line.strip_prefix("```")) {
             (None, Some(info)) => open = Some(parse_info(info)),

@@ -42,7 +42,7 @@ macro_rules! rule {
                 item: $crate::rule::Item::$item,
                 hop: $crate::rule::Hop::$hop,
                 since: $since,
-                docs: &[$($line),+],
+                docs: concat!($($line, "\n"),+),
                 check: $crate::rule::Check::$scope($check),
             }
         };

@@ -217,8 +217,8 @@ pub struct Rule {
     pub hop: Hop,
     /// The first version that has it.
     pub since: &'static str,
-    /// The documentation: Markdown, one string a line.
-    pub docs: &'static [&'static str],
+    /// The documentation: Markdown, each line behind one space.
+    pub docs: &'static str,
     /// The check itself.
     pub check: Check,
 }

@@ -36,9 +36,10 @@ pub mod unit;
 pub mod venv;
 
 use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::host::{Host, HostError, READ_LIMIT};
 
@@ -190,12 +191,12 @@ impl SourceFile {
 pub struct Sources<'h> {
     host: &'h dyn Host,
     files: RefCell<Vec<Arc<SourceFile>>>,
-    by_path: RefCell<HashMap<PathBuf, Result<FileId, HostError>>>,
-    hidden: RefCell<HashMap<FileId, Vec<Span>>>,
-    revealed: RefCell<HashMap<FileId, Vec<Span>>>,
-    redacted: RefCell<HashSet<FileId>>,
+    by_path: RefCell<FxHashMap<PathBuf, Result<FileId, HostError>>>,
+    hidden: RefCell<FxHashMap<FileId, Vec<Span>>>,
+    revealed: RefCell<FxHashMap<FileId, Vec<Span>>>,
+    redacted: RefCell<FxHashSet<FileId>>,
     /// The result of these three, for files in which nothing was marked since.
-    settled: RefCell<HashMap<FileId, Arc<[Span]>>>,
+    settled: RefCell<FxHashMap<FileId, Arc<[Span]>>>,
 }
 
 impl<'h> Sources<'h> {

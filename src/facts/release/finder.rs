@@ -3,10 +3,11 @@
 //! bytecode, or a part of a namespace package. Directories are listed once.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+
+use rustc_hash::FxHashMap;
 
 use super::super::Why;
 use super::super::place::tidy;
@@ -49,8 +50,8 @@ pub(super) struct Finder<'a> {
     directories: Vec<(PathBuf, Owner)>,
     /// Modules that editable installs map to a directory or file of their own.
     mapped: Vec<(String, PathBuf, Owner)>,
-    listings: RefCell<HashMap<PathBuf, Listing>>,
-    found: RefCell<HashMap<String, Found>>,
+    listings: RefCell<FxHashMap<PathBuf, Listing>>,
+    found: RefCell<FxHashMap<String, Found>>,
 }
 
 /// What one directory has of a name.

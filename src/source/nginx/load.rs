@@ -1,10 +1,11 @@
 //! Reads a configuration with everything that it includes, without recursion: the files being read
 //! are on an explicit stack.
 
-use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+
+use rustc_hash::FxHashMap;
 
 use super::config::{
     Config, Context, DirectiveId, Inclusion, Node, NotRead, NotReadReason, has_placeholder, small,
@@ -80,7 +81,7 @@ fn is_main(tree: &Tree) -> bool {
 struct Loader<'s, 'h> {
     sources: &'s Sources<'h>,
     config: Config,
-    by_path: HashMap<PathBuf, u32>,
+    by_path: FxHashMap<PathBuf, u32>,
     frames: Vec<Frame>,
     /// What is not there is not a fault.
     lenient: bool,
@@ -111,7 +112,7 @@ impl<'s, 'h> Loader<'s, 'h> {
             nodes: Vec::new(),
             inclusions: Vec::new(),
         };
-        let (by_path, frames) = (HashMap::new(), Vec::new());
+        let (by_path, frames) = (FxHashMap::default(), Vec::new());
         Self { sources, config, by_path, frames, lenient, closed: false, full: false }
     }
 

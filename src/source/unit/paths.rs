@@ -2,11 +2,13 @@
 //! the search path, shared by everything that loads units from it.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::name::{UnitKind, UnitName};
 use super::version;
@@ -88,17 +90,17 @@ pub struct Listing {
 #[derive(Debug)]
 pub struct UnitPaths {
     directories: Vec<PathBuf>,
-    entries: HashMap<UnitName, PathEntry>,
+    entries: FxHashMap<UnitName, PathEntry>,
     /// The links that lead to a unit, directly or over other links.
-    aliases: HashMap<UnitName, Vec<UnitName>>,
+    aliases: FxHashMap<UnitName, Vec<UnitName>>,
     /// `x.service.d` and the directories that hold one, in the order of the search path.
-    drop_ins: HashMap<String, Vec<usize>>,
+    drop_ins: FxHashMap<String, Vec<usize>>,
     pulls: BTreeMap<UnitName, Vec<Pull>>,
     /// What could not be read.
     pub problems: Vec<HostError>,
     /// The version of the systemd that reads them.
     pub systemd: Option<u32>,
-    listed: RefCell<HashMap<PathBuf, Listed>>,
+    listed: RefCell<FxHashMap<PathBuf, Listed>>,
 }
 
 impl UnitPaths {
@@ -288,9 +290,9 @@ struct Scan<'h> {
     host: &'h dyn Host,
     paths: UnitPaths,
     /// The directories free of links, to see each once and to tell aliases from linked units.
-    resolved: HashSet<PathBuf>,
+    resolved: FxHashSet<PathBuf>,
     /// The order in which names were found, by directory.
-    seen: HashMap<UnitName, Vec<PathBuf>>,
+    seen: FxHashMap<UnitName, Vec<PathBuf>>,
 }
 
 impl<'h> Scan<'h> {
@@ -299,16 +301,16 @@ impl<'h> Scan<'h> {
             host,
             paths: UnitPaths {
                 directories: Vec::new(),
-                entries: HashMap::new(),
-                aliases: HashMap::new(),
-                drop_ins: HashMap::new(),
+                entries: FxHashMap::default(),
+                aliases: FxHashMap::default(),
+                drop_ins: FxHashMap::default(),
                 pulls: BTreeMap::new(),
                 problems: Vec::new(),
                 systemd: version::find(host).map(|(version, _)| version),
                 listed: RefCell::default(),
             },
-            resolved: HashSet::new(),
-            seen: HashMap::new(),
+            resolved: FxHashSet::default(),
+            seen: FxHashMap::default(),
         }
     }
 
@@ -361,7 +363,7 @@ impl<'h> Scan<'h> {
                 self.paths.entries.insert(name, entry);
             }
         }
-        let mut aliases: HashMap<UnitName, Vec<UnitName>> = HashMap::new();
+        let mut aliases: FxHashMap<UnitName, Vec<UnitName>> = FxHashMap::default();
         for (name, entry) in &self.paths.entries {
             if matches!(entry, PathEntry::Alias(_))
                 && let Some(found) = self.paths.find(name)

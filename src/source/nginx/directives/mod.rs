@@ -12,7 +12,8 @@ mod values;
 mod words;
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+
+use rustc_hash::FxHashMap;
 
 use self::table::DIRECTIVES;
 use self::words::{
@@ -31,9 +32,9 @@ const ALSO_OF_OTHERS: &[&str] = &["sticky", "max_headers", "zone", "resolver", "
 
 pub(super) fn check(config: &Config, scopes: &[Scope], faults: &mut Vec<Fault>) {
     let mut typos = typo::Typos::default();
-    let mut once = HashMap::new();
+    let mut once = FxHashMap::default();
     // Thousands of sites have the same few dozen names.
-    let mut looked: HashMap<Cow<'_, [u8]>, Looked> = HashMap::new();
+    let mut looked: FxHashMap<Cow<'_, [u8]>, Looked> = FxHashMap::default();
     for directive in config.directives() {
         if directive.is_data() {
             continue;

@@ -7,8 +7,9 @@
 mod value;
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::ops::RangeInclusive;
+
+use rustc_hash::FxHashMap;
 
 use crate::source::similar::nearest;
 
@@ -179,7 +180,7 @@ const STARTS: [u32; LINES] = {
 pub fn find(section: &str, key: &str) -> Option<Setting> {
     thread_local! {
         /// What was found: each rule asks for a few dozen names, of each unit.
-        static FOUND: RefCell<HashMap<String, Option<Setting>>> = RefCell::default();
+        static FOUND: RefCell<FxHashMap<String, Option<Setting>>> = RefCell::default();
     }
     let wanted = [section, "\t", key, "\t"].concat();
     FOUND.with_borrow_mut(|found| {
