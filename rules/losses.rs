@@ -61,10 +61,9 @@ pub(super) fn lost(version: &Version, kind: Kind) -> Option<Measured> {
     let (_, gunicorn) = series?;
     let other = Kind { newer_nginx: !kind.newer_nginx, ..kind };
     let seen = |kind: Kind| {
-        // Which kind a line is of is in its first words; the rest is for one line alone.
-        let way = if kind.kept { " kept " } else { " closed " };
-        let rows = of(kind.class, gunicorn).filter(|line| line.contains(way));
-        rows.filter_map(read).find(|(of, _)| *of == kind).map(|(_, seen)| seen)
+        // Which kind a line is of is in its first words; the numbers are for one line alone.
+        let mut rows = of(kind.class, gunicorn).filter_map(begin);
+        rows.find(|row| row.kind == kind).and_then(Row::measured)
     };
     seen(kind).filter(Measured::lost).or_else(|| seen(other).filter(Measured::lost))
 }
@@ -91,10 +90,19 @@ fn of(class: &str, gunicorn: &str) -> impl Iterator<Item = &'static str> {
     rest.lines().take_while(move |line| line.starts_with(&begins[1..]))
 }
 
-fn read(line: &'static str) -> Option<(Kind, Measured)> {
+/// A line whose kind is known, and its words from the number of reloads on.
+struct Row {
+    kind: Kind,
+    gunicorn: &'static str,
+    nginx: &'static str,
+    numbers: [&'static str; 5],
+}
+
+fn begin(line: &'static str) -> Option<Row> {
     let mut words = line.split_ascii_whitespace();
-    let [class, gunicorn, nginx, way, max_requests, reloads, seconds, gets, posts, sent] =
+    let [class, gunicorn, nginx, way, max_requests] =
         std::array::from_fn(|_| words.next().unwrap_or_default());
+    let numbers: [&str; 5] = std::array::from_fn(|_| words.next().unwrap_or_default());
     if words.next().is_some() {
         return None;
     }
@@ -103,23 +111,34 @@ fn read(line: &'static str) -> Option<(Kind, Measured)> {
         "closed" => false,
         _ => return None,
     };
-    let number = |word: &str| word.parse::<u32>().ok();
-    let reloads = number(reloads)?;
+    let [reloads, ..] = numbers;
     let kind = Kind {
         class,
         kept,
         newer_nginx: nginx.starts_with("1.30"),
-        max_requests: number(max_requests)? > 0,
-        reloads: reloads > 0,
+        max_requests: max_requests != "0",
+        reloads: reloads != "0",
     };
-    let (seconds, gets) = (number(seconds)?, number(gets)?);
-    let (posts, sent) = (number(posts)?, number(sent)?);
-    Some((kind, Measured { gunicorn, nginx, reloads, seconds, gets, posts, sent }))
+    Some(Row { kind, gunicorn, nginx, numbers })
+}
+
+impl Row {
+    fn measured(self) -> Option<Measured> {
+        let Self { gunicorn, nginx, numbers, .. } = self;
+        let [reloads, seconds, gets, posts, sent] = numbers.map(|word| word.parse::<u32>().ok());
+        let (reloads, seconds, gets) = (reloads?, seconds?, gets?);
+        Some(Measured { gunicorn, nginx, reloads, seconds, gets, posts: posts?, sent: sent? })
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{SERIES, TABLE, of, read};
+    use super::{Kind, Measured, SERIES, TABLE, begin, of};
+
+    fn read(line: &'static str) -> Option<(Kind, Measured)> {
+        let row = begin(line)?;
+        Some((row.kind, row.measured()?))
+    }
 
     #[test]
     fn the_table_is_whole() {

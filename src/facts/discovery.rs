@@ -2,6 +2,8 @@
 
 use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use super::environment::{self, Environment};
 use super::makers::Makers;
@@ -179,7 +181,12 @@ fn on_machine(
 ) -> Found {
     let paths = UnitPaths::scan(sources);
     problems.extend(paths.problems.iter().map(Problem::unreadable));
-    let units = paths.list_units().units;
+    let mut units = paths.list_units().units;
+    if matches!(request.scope, Scope::Live) {
+        units.extend(running_instances(sources));
+        units.sort();
+        units.dedup();
+    }
     let mut found = Found::default();
     if let Some(name) = UnitName::parse("nginx.service")
         && let Ok(unit) = paths.load(sources, &name)
@@ -424,6 +431,23 @@ fn named_units(apps: &[String], problems: &mut Vec<Problem>) -> Vec<UnitName> {
         }
     }
     names
+}
+
+/// Instances of templates that run, though nothing pulls them in: `systemctl start app@2` leaves no link.
+/// systemd puts the instances of a template into a slice of their own.
+fn running_instances(sources: &Sources) -> Vec<UnitName> {
+    const SLICES: [&str; 2] =
+        ["/sys/fs/cgroup/system.slice", "/sys/fs/cgroup/systemd/system.slice"];
+    let list = |path: &Path| sources.host().list(path).unwrap_or_default();
+    let mut found = Vec::new();
+    for slice in SLICES.map(Path::new) {
+        let inner = list(slice).into_iter().filter(|name| name.as_bytes().ends_with(b".slice"));
+        for name in inner.flat_map(|name| list(&slice.join(name))) {
+            let unit = name.to_str().and_then(UnitName::exact);
+            found.extend(unit.filter(|unit| unit.instance().is_some()));
+        }
+    }
+    found
 }
 
 /// The services that may run gunicorn: the word is in a file of theirs, or they are not the

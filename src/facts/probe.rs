@@ -193,7 +193,7 @@ fn endpoint(target: &HttpTarget) -> Endpoint {
 }
 
 /// How this machine itself reaches a socket.
-fn target(endpoint: &Endpoint) -> HttpTarget {
+pub fn target(endpoint: &Endpoint) -> HttpTarget {
     match endpoint {
         Endpoint::Unix(path) => HttpTarget::Unix(path.clone()),
         Endpoint::Tcp { host, port } => HttpTarget::Tcp { host: host.from_here(), port: *port },

@@ -116,6 +116,13 @@ impl Prober {
         counts
     }
 
+    /// Is a probe still unanswered that was due before this moment, and not yet given up?
+    pub fn is_open_before(&self, moment: Duration) -> bool {
+        let record = self.shared.record();
+        let mut series = record.targets.iter().flat_map(|target| &target.series);
+        series.any(|series| series.is_open_before(moment))
+    }
+
     /// Puts a named moment on the timeline: now.
     pub fn mark(&self, name: &str) {
         let at = self.shared.started.elapsed();

@@ -109,6 +109,13 @@ impl SeriesRecord {
         self.failures.iter().map(|tally| tally.count).sum()
     }
 
+    /// Has a probe that was due before this moment no outcome yet?
+    pub(super) fn is_open_before(&self, moment: Duration) -> bool {
+        let count = (moment.as_millis() / BUCKET.as_millis()) as usize;
+        let open = |bucket: &Bucket| bucket.sent > bucket.ok + bucket.failed;
+        self.buckets.iter().take(count).any(open)
+    }
+
     fn bucket(&mut self, at: Duration) -> &mut Bucket {
         let index = (at.as_millis() / BUCKET.as_millis()) as usize;
         if self.buckets.len() <= index {

@@ -6,13 +6,16 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use super::behind::{self, Behind};
 use super::judge::{self, Judgement};
 use super::probing::{self, Probing};
 use super::unit::{self, Observer, State};
 use super::{AS_IT_IS, EarlyEnd, Ending, Move, Run, Step, Strategy, name};
-use crate::facts::App;
 use crate::facts::environment::SetBy;
+use crate::facts::gunicorn::SettingValue;
+use crate::facts::{App, Known};
 use crate::host::{FileKind, Host, Relinked, act};
+use crate::probe::{Kind, Report};
 use crate::source::{Secret, Sources};
 
 /// How long the site is probed before the reload.
@@ -46,6 +49,30 @@ pub(super) struct Ready {
     pub stale: bool,
     /// How many workers gunicorn is told to have, where that is known.
     pub workers: Option<usize>,
+    /// Other units that run from the link which is moved, and are not reloaded.
+    pub others: Vec<String>,
+    /// gunicorn's error log, where that is a file.
+    pub error_log: Option<PathBuf>,
+    /// What the application's sockets are asked while the probes ask nginx.
+    pub behind: Behind,
+    /// The name that visitors use.
+    pub site: Option<String>,
+    /// nginx limits how often the application may be asked.
+    pub limited: bool,
+}
+
+impl Ready {
+    /// Why answers through nginx may be of the previous release, though this unit was reloaded.
+    pub(super) fn others(&self) -> String {
+        match self.others.as_slice() {
+            [] => String::new(),
+            others => format!(
+                "; {} still runs the previous release and may have given them: without --probe URL, \
+                 only this unit's own sockets are asked",
+                others.join(", ")
+            ),
+        }
+    }
 }
 
 impl Run<'_> {
@@ -111,6 +138,11 @@ impl Run<'_> {
             socket_activated: facts.socket_activated,
             stale: facts.stale,
             workers: facts.workers,
+            others: facts.others,
+            error_log: facts.error_log,
+            behind: facts.behind,
+            site: facts.site,
+            limited: facts.limited,
         };
         Ok(ready)
     }
@@ -142,7 +174,23 @@ impl Run<'_> {
                 ));
             }
         }
+        let others = match &moved {
+            Some(moved) if moved.now != moved.then => self.others(moved),
+            _ => Vec::new(),
+        };
+        for other in &others {
+            let text = format!(
+                "{other} runs from the same link: it keeps the previous release until \
+                it is reloaded, too"
+            );
+            self.say(Step::Preflight, &text);
+        }
         let standing = Standing {
+            others,
+            error_log: error_log(app),
+            behind: Behind::new(app, &self.request.probes),
+            site: behind::site_name(app),
+            limited: behind::limits_rate(app),
             link: app
                 .release
                 .link
@@ -159,6 +207,18 @@ impl Run<'_> {
             }),
         };
         Ok((standing, moved))
+    }
+
+    /// Other running units whose application is reached through the link.
+    fn others(&self, moved: &Move) -> Vec<String> {
+        let sources = Sources::new(self.doors.host);
+        let all = judge::read_all(&sources);
+        let through = |app: &&App| {
+            app.name != self.request.unit
+                && app.processes.ok().is_some()
+                && app.release.link.as_ref().is_some_and(|link| link.path == moved.link)
+        };
+        all.apps.iter().filter(through).map(|app| app.name.clone()).collect()
     }
 
     fn judge(&mut self, host: &dyn Host) -> Result<Judgement, EarlyEnd> {
@@ -316,14 +376,17 @@ impl Run<'_> {
                 "there is nothing to probe: name the site with --probe http://HOST/PATH",
             ));
         }
+        // An application that checks the host would refuse `localhost`.
+        let site = ready.site.clone().filter(|_| self.request.probes.is_empty());
         if self.request.probes.is_empty() {
+            let name = site.as_deref().map(|name| format!(" as {name}")).unwrap_or_default();
             let text = format!(
-                "probing {} directly: nginx is not checked without --probe URL",
+                "probing {} directly{name}: nginx is not checked without --probe URL",
                 urls.join(", ")
             );
             self.say(Step::Baseline, &text);
         }
-        let probing = Probing::start(urls, self.request, &ready.hidden)
+        let probing = Probing::start(urls, self.request, &ready.hidden, site.as_deref())
             .map_err(|why| EarlyEnd::of(Ending::Incomplete, why))?;
         let began = Instant::now();
         let mut failed = None;
@@ -368,17 +431,65 @@ impl Run<'_> {
             self.story.evidence = probing::evidence(&report);
             self.story.probes = Some(report);
             self.event("baseline", json!({ "failed": what }))?;
-            return Err(EarlyEnd::refused(format!(
-                "the site is not healthy before the reload: {what}; nothing was touched. To reload \
-                 anyway: --force {AS_IT_IS}; to go back: deploy-doctor rollback {}",
-                self.request.unit
-            )));
+            let why = self.unwell(ready, &what);
+            return Err(EarlyEnd::refused(why));
         }
+        ready.behind = std::mem::take(&mut ready.behind).well(self.doors.host);
         self.event("baseline", json!({ "sent": counts.sent, "ok": counts.ok }))?;
         let text = format!("{} probes answered at {}/s, none failed", counts.ok, self.request.rate);
         self.say(Step::Baseline, &text);
         Ok(probing)
     }
+}
+
+impl Run<'_> {
+    /// Why a site that fails probes is not reloaded. What refuses the probe itself, by its host or its
+    /// rate, is no fault of the site, and no earlier release would cure it.
+    fn unwell(&self, ready: &Ready, what: &str) -> String {
+        let statuses: Vec<u16> = self.story.probes.iter().flat_map(statuses).collect();
+        let all = |fits: fn(u16) -> bool| {
+            !statuses.is_empty() && statuses.iter().all(|status| fits(*status))
+        };
+        let begin = "before the reload";
+        if all(|status| matches!(status, 429 | 503)) && ready.limited {
+            return format!(
+                "probes were refused {begin}: {what}; nginx limits how often it may be asked \
+                 (limit_req), and {}/s is more; nothing was touched. Ask less often: --rate 5",
+                self.request.rate
+            );
+        }
+        if all(|status| (400..500).contains(&status)) {
+            let asked = self.request.probes.first().map(String::as_str).unwrap_or_default();
+            let asked = match crate::facts::probe::parse(asked) {
+                Ok(request) if !asked.is_empty() => request.host,
+                _ => ready.site.clone().unwrap_or_else(|| "localhost".into()),
+            };
+            let name = ready.site.clone().filter(|site| *site != asked).map_or_else(
+                || "Ask a page that answers 200: --probe http://HOST/PATH".to_owned(),
+                |site| {
+                    format!(
+                        "Ask by the name that visitors use: --probe http://{site}/ --resolve \
+                         {site}:80:127.0.0.1"
+                    )
+                },
+            );
+            return format!(
+                "probes were refused {begin}: {what}, asked as {asked}; nothing was touched. {name}"
+            );
+        }
+        format!(
+            "the site is not healthy {begin}: {what}; nothing was touched. To reload anyway: \
+             --force {AS_IT_IS}; to go back: deploy-doctor rollback {}",
+            self.request.unit
+        )
+    }
+}
+
+/// The statuses of failed probes; nothing if one failed without any.
+fn statuses(report: &Report) -> Vec<u16> {
+    let evidence = report.targets.iter().flat_map(|target| &target.evidence);
+    let said = evidence.filter(|evidence| evidence.kind != Kind::Unanswered);
+    said.map(|evidence| evidence.status).collect::<Option<Vec<u16>>>().unwrap_or_default()
 }
 
 /// What the host shows of the deployment as it is now.
@@ -389,6 +500,11 @@ pub(super) struct Standing {
     socket_activated: bool,
     stale: bool,
     workers: Option<usize>,
+    others: Vec<String>,
+    error_log: Option<PathBuf>,
+    behind: Behind,
+    site: Option<String>,
+    limited: bool,
     /// The migrations that the code knows which serves now; `None` if it has none.
     revisions: Option<Vec<String>>,
 }
@@ -401,6 +517,16 @@ impl Standing {
         let unknown = ids.find(|id| !revisions.iter().any(|known| known.starts_with(id)))?;
         Some(format!("the previous release lacks the database's revision {unknown}"))
     }
+}
+
+/// gunicorn's error log, where it is a file.
+fn error_log(app: &App) -> Option<PathBuf> {
+    let Known::Value(SettingValue::Text(to), _) = app.gunicorn.settings.get("errorlog") else {
+        return None;
+    };
+    let directory = app.gunicorn.settings.chdir();
+    let path = directory.ok()?.join(&to);
+    (to != "-").then_some(path)
 }
 
 /// The values that somebody gave the application's variables, in whichever layer.

@@ -1,23 +1,31 @@
-//! Why a reload failed: the messages of gunicorn and Python in the journal since the reload. A line
-//! may contain anything, even a secret, so only recognised text is passed on.
+//! Why a reload failed: the messages of gunicorn and Python since the reload, in the journal and in
+//! gunicorn's own error log. A line may contain anything, even a secret, so only recognised text is
+//! passed on.
+
+use std::path::PathBuf;
 
 use crate::host::{Command, Host, Program};
 use crate::source::journal;
 use crate::source::last_words::last_words;
 use crate::source::traceback::{PythonError, Reader};
 
-/// A place in the journal.
+/// The most of an error log that is read, in bytes.
+const LOG_LIMIT: u64 = 1 << 20;
+
+/// A place in the journal and in the error log.
 #[derive(Debug, Clone)]
 pub struct Mark {
     cursor: Option<String>,
     unit: String,
+    /// gunicorn's error log, where that is a file, and its size in bytes.
+    log: Option<(PathBuf, u64)>,
     /// Workers of the previous release: what they say is not the new one's doing.
     before: Vec<u32>,
 }
 
 impl Mark {
-    /// The present position in the journal.
-    pub fn now(host: &dyn Host, unit: &str) -> Self {
+    /// The present position.
+    pub fn now(host: &dyn Host, unit: &str, log: Option<PathBuf>) -> Self {
         let arguments = ["--no-pager", "--lines=0", "--show-cursor", "--unit", unit];
         let cursor =
             host.run(&Command::new(Program::Journalctl, arguments)).ok().and_then(|output| {
@@ -25,7 +33,58 @@ impl Mark {
                 let cursor = text.lines().find_map(|line| line.strip_prefix("-- cursor: "))?;
                 Some(cursor.trim().to_owned())
             });
-        Self { cursor, unit: unit.into(), before: Vec::new() }
+        let log = log.map(|path| {
+            let size = host.look(&path).metadata().map_or(0, |metadata| metadata.size);
+            (path, size)
+        });
+        Self { cursor, unit: unit.into(), log, before: Vec::new() }
+    }
+
+    /// What was logged since, and by which process.
+    pub(super) fn lines(&self, host: &dyn Host) -> Vec<(Option<u32>, String)> {
+        let mut lines = self.journal(host);
+        lines.extend(self.error_log(host));
+        lines.retain(|(pid, line)| !self.is_of_before(*pid, line));
+        lines
+    }
+
+    fn journal(&self, host: &dyn Host) -> Vec<(Option<u32>, String)> {
+        let Some(cursor) = &self.cursor else { return Vec::new() };
+        let arguments = [
+            "--no-pager".to_owned(),
+            "--output=json".into(),
+            "--output-fields=MESSAGE,MESSAGE_ID,_PID".into(),
+            format!("--after-cursor={cursor}"),
+            format!("--unit={}", self.unit),
+        ];
+        let Ok(output) = host.run(&Command::new(Program::Journalctl, arguments)) else {
+            return Vec::new();
+        };
+        let mut lines = Vec::new();
+        for entry in journal::parse(&output.stdout) {
+            let text = String::from_utf8_lossy(entry.message.expose()).into_owned();
+            lines.extend(text.lines().map(|line| (entry.pid, line.to_owned())));
+        }
+        lines
+    }
+
+    fn error_log(&self, host: &dyn Host) -> Vec<(Option<u32>, String)> {
+        let Some((path, before)) = &self.log else { return Vec::new() };
+        let size = host.look(path).metadata().map_or(0, |metadata| metadata.size);
+        // One that was rotated in the meantime begins anew.
+        let new = size.checked_sub(*before).unwrap_or(size).min(LOG_LIMIT);
+        let bytes = match new {
+            0 => Vec::new(),
+            new => host.read_tail(path, new).unwrap_or_default(),
+        };
+        let text = String::from_utf8_lossy(&bytes);
+        // The lines of a traceback name no process: they are of the one before them.
+        let mut pid = None;
+        let line = |line: &str| {
+            pid = logged_by(line).or(pid);
+            (pid, line.to_owned())
+        };
+        text.lines().map(line).collect()
     }
 
     /// The same, deaf to what these processes say and what is said about them.
@@ -33,6 +92,7 @@ impl Mark {
         Self { before: before.collect(), ..self }
     }
 
+    /// Is a line by a worker of the previous release, or about one?
     fn is_of_before(&self, pid: Option<u32>, line: &str) -> bool {
         let named = |pid: &u32| {
             ["pid:", "pid: "].iter().any(|word| line.contains(&format!("{word}{pid})")))
@@ -70,37 +130,29 @@ const SENTENCES: [(&str, &str); 7] = [
 
 /// Reads what was said since the mark.
 pub fn since(host: &dyn Host, mark: &Mark) -> Said {
-    let Some(cursor) = &mark.cursor else { return Said::default() };
-    let arguments = [
-        "--no-pager".to_owned(),
-        "--output=json".into(),
-        "--output-fields=MESSAGE,MESSAGE_ID,_PID".into(),
-        format!("--after-cursor={cursor}"),
-        format!("--unit={}", mark.unit),
-    ];
-    let Ok(output) = host.run(&Command::new(Program::Journalctl, arguments)) else {
-        return Said::default();
-    };
     let mut said = Said::default();
     let mut reader = Reader::default();
-    for entry in journal::parse(&output.stdout) {
-        let text = String::from_utf8_lossy(entry.message.expose()).into_owned();
-        for line in text.lines().filter(|line| !mark.is_of_before(entry.pid, line)) {
-            if let Some(error) = reader.line(line).filter(|error| error.kind != "HaltServer") {
-                said.error = Some(error);
-            }
-            if let Some(words) = last_words(line) {
-                said.words = Some(words);
-            }
-            let heard = SENTENCES.iter().filter(|(part, _)| line.contains(part));
-            for (_, sentence) in heard {
-                if !said.sentences.contains(sentence) {
-                    said.sentences.push(sentence);
-                }
+    for (_, line) in mark.lines(host) {
+        if let Some(error) = reader.line(&line).filter(|error| error.kind != "HaltServer") {
+            said.error = Some(error);
+        }
+        if let Some(words) = last_words(&line) {
+            said.words = Some(words);
+        }
+        let heard = SENTENCES.iter().filter(|(part, _)| line.contains(part));
+        for (_, sentence) in heard {
+            if !said.sentences.contains(sentence) {
+                said.sentences.push(sentence);
             }
         }
     }
     said
+}
+
+/// The process that wrote a line of gunicorn's: `[2026-12-01 10:00:00 +0000] [4711] [INFO] …`.
+fn logged_by(line: &str) -> Option<u32> {
+    let (_, rest) = line.strip_prefix('[')?.split_once("] [")?;
+    rest.split_once(']')?.0.parse().ok()
 }
 
 impl Said {

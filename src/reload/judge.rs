@@ -180,6 +180,12 @@ pub fn read(sources: &Sources, unit: &str, revision: Option<&str>) -> Deployment
     facts::read(sources, &request)
 }
 
+/// Reads every application on a live host.
+pub fn read_all(sources: &Sources) -> Deployment {
+    let request = Request { apps: Vec::new(), scope: Scope::Live, database_revision: None };
+    facts::read(sources, &request)
+}
+
 fn problem(problem: &Problem) -> String {
     let line = problem.line.map(|line| format!(":{line}")).unwrap_or_default();
     let path = crate::fix::shown_path(&problem.path);

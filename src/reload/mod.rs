@@ -7,7 +7,9 @@
 
 mod back;
 mod before;
+mod behind;
 mod cause;
+mod deaths;
 mod failure;
 mod judge;
 mod keep;

@@ -45,14 +45,22 @@ pub(super) struct Probing {
 }
 
 impl Probing {
-    /// Asks all of these from now on. An answer with the version in it is noted, and none without.
+    /// Asks all of these from now on, by the `name` of the site where one is given. An answer with
+    /// the version in it is noted, and so is one without.
     pub(super) fn start(
         urls: &[String],
         request: &Request,
         hidden: &[Secret],
+        name: Option<&str>,
     ) -> Result<Self, String> {
         let asking = request.asking.clone();
-        let targets = urls.iter().map(|url| Target::parse(url).map_err(|error| error.to_string()));
+        let targets = urls.iter().map(|url| {
+            let mut target = Target::parse(url).map_err(|error| error.to_string())?;
+            if let Some(name) = name {
+                name.clone_into(&mut target.request.host);
+            }
+            Ok::<Target, String>(target)
+        });
         let settings = Settings {
             rate: request.rate,
             timeout: request.timeout,
@@ -89,6 +97,11 @@ impl Probing {
             with_version: counts.watched,
             without_version: counts.unwatched,
         }
+    }
+
+    /// Has a probe that was due before this moment no outcome yet?
+    pub(super) fn is_open_before(&self, moment: Instant) -> bool {
+        self.prober.is_open_before(moment.saturating_duration_since(self.began))
     }
 
     pub(super) fn mark(&self, name: &str) {
@@ -135,7 +148,11 @@ pub(super) fn of_sockets(app: &App) -> Vec<String> {
 
 /// The kinds of failure in words, the most frequent first.
 pub(super) fn kinds(report: &Report) -> String {
+    // What was broken off with the run says nothing of the site, where anything else does.
     let mut kinds: Vec<_> = report.total.failures.iter().collect();
+    if kinds.iter().any(|failure| failure.kind != Kind::Unanswered) {
+        kinds.retain(|failure| failure.kind != Kind::Unanswered);
+    }
     kinds.sort_by_key(|failure| std::cmp::Reverse(failure.count));
     let words = kinds.iter().map(|failure| format!("{} × {}", failure.count, failure.text));
     words.collect::<Vec<_>>().join(", ")

@@ -43,7 +43,8 @@ impl<'a> Run<'a> {
         let mut observer = Observer::new(&ready.state);
         observer.look(&[ready.state.main_pid]);
         let old: BTreeSet<Id> = observer.living().map(|worker| worker.id).collect();
-        let mark = Mark::now(host, &self.request.unit).without(old.iter().map(|id| id.pid));
+        let log = ready.error_log.clone();
+        let mark = Mark::now(host, &self.request.unit, log).without(old.iter().map(|id| id.pid));
         let failure =
             |why: String, untouched: bool| Failure { why, untouched, serving: false, mark: None };
         if self.doors.interrupts.heard() {

@@ -1,13 +1,14 @@
 //! What is watched after gunicorn was reloaded: the probes, the unit, the workers of both releases,
 //! and whether the new release answers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
 use super::before::Ready;
 use super::cause::{self, Mark};
+use super::deaths;
 use super::failure::Failure;
 use super::probing::{self, Probing};
 use super::unit::{self, Id, Observer, State};
@@ -29,6 +30,8 @@ const VERIFY: Duration = Duration::from_secs(1);
 const STANDS: Duration = Duration::from_secs(2);
 /// Once all new workers are up, failures after this time are theirs.
 const GRACE: Duration = Duration::from_secs(1);
+/// How often the logs are asked after a worker was gone: gunicorn's message may come a moment later.
+const HEARINGS: u32 = 3;
 /// How long a restart may take until the first answer.
 const START: Duration = Duration::from_secs(30);
 
@@ -57,6 +60,10 @@ pub(super) struct Watcher<'h> {
     wanted: usize,
     /// Since when all of them are up.
     standing: Option<Instant>,
+    /// How workers of the new release died, by process.
+    deaths: BTreeMap<u32, String>,
+    /// When the logs were asked for deaths.
+    heard: Heard,
 }
 
 /// What was seen to the end.
@@ -72,6 +79,16 @@ pub(super) struct Watched {
     ready: Option<Duration>,
     /// How many probes had failed before the present workers were up.
     excused: u64,
+    /// How a worker of the new release died, where not so many did that it is taken back.
+    died: Option<String>,
+}
+
+/// When the logs were asked how workers died, and how often since the last one was gone.
+#[derive(Debug, Default, Clone, Copy)]
+struct Heard {
+    gone: usize,
+    times: u32,
+    at: Option<Instant>,
 }
 
 /// The state at one look.
@@ -92,7 +109,20 @@ impl<'h> Watcher<'h> {
     ) -> Self {
         let wanted = handed.old.len().max(1);
         let (state, asked, standing) = (None, None, None);
-        Self { host, request, observer, handed, strategy, state, asked, wanted, standing }
+        let (deaths, heard) = (BTreeMap::new(), Heard::default());
+        Self {
+            host,
+            request,
+            observer,
+            handed,
+            strategy,
+            state,
+            asked,
+            wanted,
+            standing,
+            deaths,
+            heard,
+        }
     }
 
     fn failure(&self, why: impl Into<String>) -> Failure {
@@ -122,6 +152,8 @@ impl<'h> Watcher<'h> {
         let masters: Vec<u32> = [Some(main), old_master].into_iter().flatten().collect();
         self.observer.look(&masters);
         self.judge_workers()?;
+        self.hear_of_deaths();
+        self.judge_deaths()?;
         let old = &self.handed.old;
         let living = || self.observer.living();
         let gone = living().all(|worker| !old.contains(&worker.id));
@@ -190,6 +222,52 @@ impl<'h> Watcher<'h> {
     }
 }
 
+impl Watcher<'_> {
+    /// Workers of the new release that had loaded the application and are gone.
+    fn gone(&self) -> BTreeSet<u32> {
+        let workers = self.observer.workers.values();
+        let fallen = workers.filter(|worker| {
+            !self.handed.old.contains(&worker.id)
+                && worker.gone.is_some()
+                && worker.loaded.is_some()
+        });
+        fallen.map(|worker| worker.id.pid).collect()
+    }
+
+    /// Asks the logs how they went, where some did. gunicorn may say so a moment later.
+    fn hear_of_deaths(&mut self) {
+        let gone = self.gone();
+        if self.heard.gone != gone.len() {
+            self.heard = Heard { gone: gone.len(), times: 0, ..self.heard };
+        }
+        // Workers that ended well leave no message, so the logs are asked a few times and no more.
+        let told = gone.iter().all(|pid| self.deaths.contains_key(pid));
+        let lately = self.heard.at.is_some_and(|at| at.elapsed() < ASK);
+        if told || lately || self.heard.times == HEARINGS {
+            return;
+        }
+        self.heard.times += 1;
+        self.heard.at = Some(Instant::now());
+        let mut deaths = deaths::since(self.host, &self.handed.mark);
+        deaths.retain(|pid, _| gone.contains(pid));
+        self.deaths = deaths;
+    }
+
+    /// A release whose workers die is not to stay, though others answer in their place.
+    fn judge_deaths(&self) -> Result<(), Failure> {
+        if self.deaths.len() <= deaths::TOLERATED {
+            return Ok(());
+        }
+        let how: Vec<&String> = self.deaths.values().collect();
+        let why = format!(
+            "{} workers of the new release died after they had loaded the application: {}",
+            how.len(),
+            deaths::words(&how)
+        );
+        Err(self.failure(why))
+    }
+}
+
 impl<'a> Run<'a> {
     pub(super) fn watch(
         &mut self,
@@ -200,6 +278,7 @@ impl<'a> Run<'a> {
         let mut began = probing.counts();
         let mut settled = false;
         let mut done: Option<Instant> = None;
+        let mut settled_at: Option<Instant> = None;
         let mut failing: Option<Instant> = None;
         let mut lingering = 0;
         let mut took = None;
@@ -257,7 +336,15 @@ impl<'a> Run<'a> {
                     );
                     self.say(Step::Watch, &text);
                 }
-                (Ok(true), Some(since)) if since.elapsed() >= self.request.settle => break false,
+                (Ok(true), Some(since)) if since.elapsed() >= self.request.settle => {
+                    // Probes that hang fail only when their time is over: what was asked so far
+                    // decides, not what was answered so far.
+                    let until = *settled_at.get_or_insert_with(Instant::now);
+                    let patience = self.request.timeout + Duration::from_secs(1);
+                    if !probing.is_open_before(until) || until.elapsed() > patience {
+                        break false;
+                    }
+                }
                 (Ok(false), _) if watcher.handed.at.elapsed() > LINGER => {
                     let old = &watcher.handed.old;
                     lingering = watcher.observer.living().filter(|w| old.contains(&w.id)).count();
@@ -271,6 +358,7 @@ impl<'a> Run<'a> {
             }
         };
         self.lives(&watcher.observer, &watcher.handed, probing);
+        let died: Vec<String> = watcher.deaths.into_values().collect();
         Ok(Watched {
             workers: watcher.observer.workers.into_values().collect(),
             handed: watcher.handed,
@@ -278,6 +366,7 @@ impl<'a> Run<'a> {
             stopped,
             ready: took,
             excused: began.failed,
+            died: (!died.is_empty()).then(|| deaths::words(&died.iter().collect::<Vec<_>>())),
         })
     }
 
@@ -328,6 +417,12 @@ impl<'a> Run<'a> {
         if watched.stopped {
             return Ok(());
         }
+        if let Some(fault) = ready.behind.fault(self.doors.host) {
+            return Err(failure(format!(
+                "the new release answers no request, and nginx hides that (by a cache or an error \
+                 page): asked directly, {fault}"
+            )));
+        }
         let shown = self.request.expect_version.is_some();
         if ready.stale && ready.strategy != Strategy::Restart && !shown {
             let before = self.story.before.as_deref().map(super::name);
@@ -350,11 +445,15 @@ impl<'a> Run<'a> {
                     "since the first probe {all} answers contained the text of --expect-version, \
                      {none} did not"
                 ));
-                return Err(failure(format!(
-                    "the wrong release answers: {without} of {} answers lack the text of \
-                     --expect-version",
-                    with + without
-                )));
+                let what = match with + without {
+                    0 => "no probe was answered, so nothing shows which release serves".to_owned(),
+                    all => format!(
+                        "the wrong release answers: {without} of {all} answers lack the text of \
+                         --expect-version{}",
+                        ready.others()
+                    ),
+                };
+                return Err(failure(what));
             }
             let text = format!("all {with} answers contain the text of --expect-version");
             self.say(Step::Verify, &text);
@@ -391,6 +490,13 @@ impl<'a> Run<'a> {
         self.story.probes = Some(report);
         let release = self.story.release.as_deref().map(super::name);
         let release = release.unwrap_or_else(|| "the code".into());
+        for other in &ready.others {
+            self.story.note(format!(
+                "{other} follows the same link and was not reloaded: it still serves the previous \
+                 release"
+            ));
+            self.story.next.push(format!("deploy-doctor reload {other}"));
+        }
         let mut degraded = Vec::new();
         if watched.stopped {
             degraded.push("stopped by a signal before the end was seen".to_owned());
@@ -407,6 +513,9 @@ impl<'a> Run<'a> {
                 gap.as_secs_f64(),
                 self.request.stall.as_secs_f64()
             ));
+        }
+        if let Some(how) = &watched.died {
+            degraded.push(format!("a worker of it died: {how}"));
         }
         if watched.lingering > 0 {
             degraded.push(format!("{} old workers are still at work", watched.lingering));

@@ -32,6 +32,7 @@ mod nginx_tokenizer;
 mod nginx_variables;
 mod packaged;
 mod proofs;
+mod reload_hidden;
 mod reload_sick;
 mod report_schema;
 mod unit_fidelity;

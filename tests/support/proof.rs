@@ -332,6 +332,15 @@ fn journal_end(container: &Container) -> String {
 /// The healthy deployment at work, changed by a shell script before it starts; `None` if no container
 /// can be had.
 pub fn at_work(name: &str, change: &str) -> Option<Container> {
+    let container = boot(name, change)?;
+    container.sh_ok(
+        "systemctl daemon-reload && systemctl enable -q myapp && systemctl start nginx myapp",
+    );
+    Some(container)
+}
+
+/// The same before anything of it is started.
+pub fn boot(name: &str, change: &str) -> Option<Container> {
     let booted = Container::boot(name, |root| {
         base(root);
         fs::copy(program(), root.join("usr/local/bin/deploy-doctor")).unwrap();
@@ -344,9 +353,6 @@ pub fn at_work(name: &str, change: &str) -> Option<Container> {
         }
     };
     container.sh_ok(change);
-    container.sh_ok(
-        "systemctl daemon-reload && systemctl enable -q myapp && systemctl start nginx myapp",
-    );
     Some(container)
 }
 

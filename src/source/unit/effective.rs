@@ -141,12 +141,14 @@ impl Unit {
         // `RuntimeDirectory=` without a value takes `RuntimeDirectoryMode=` back too.
         let directory = key.strip_suffix("Mode").filter(|name| name.ends_with("Directory"));
         let mut last = None;
-        for assignment in self.assignments().filter(|a| *a.section == *section) {
-            let value = assignment.value.as_str();
-            if directory == Some(assignment.key.value.as_str()) && value.is_empty() {
-                last = None;
+        for assignment in self.assignments() {
+            let named = assignment.key.value.as_str();
+            if (named != key && directory != Some(named)) || *assignment.section != *section {
+                continue;
             }
-            if assignment.key.value != key {
+            let value = assignment.value.as_str();
+            if named != key {
+                last = if value.is_empty() { None } else { last };
                 continue;
             }
             if value.is_empty() {

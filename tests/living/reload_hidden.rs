@@ -1,0 +1,147 @@
+//! What probes that are answered do not show, and what they show wrongly: releases that hang, whose workers
+//! die, that a cache hides; applications that check the host; units that share a link.
+
+use crate::guarded_reload::{PROBE, RELEASES, Ran, answers, link, release, reload, site};
+use crate::support::container::Container;
+use crate::support::proof;
+
+/// A probe that hangs fails when its time is over, and the verdict waits for that.
+#[test]
+fn a_release_that_hangs_is_taken_back() {
+    let Some(container) = site("reload-hangs", "") else { return };
+    let served = link(&container);
+    let hangs = "printf '\\nimport time\\napp.view_functions[\"index\"] = lambda: time.sleep(100)\\n' \
+                 >>wsgi.py";
+    release(&container, "hangs", hangs);
+    let options =
+        format!("--release {RELEASES}/hangs --probe http://127.0.0.1/ --timeout 4 --settle 1");
+    let ran = reload(&container, &options);
+    ran.ends(5, "rolled-back").says("no answer in time");
+    assert_eq!(link(&container), served);
+    assert!(answers(&container).contains("2026-04-21"));
+    // One request of two hangs: each second is one of the others answered.
+    let half = "printf '\\nimport itertools, time\\nturns = itertools.count()\\n@app.before_request\\n\
+                def turn():\\n    next(turns) %% 2 or time.sleep(100)\\n' >>wsgi.py";
+    release(&container, "half", half);
+    let options =
+        format!("--release {RELEASES}/half --probe http://127.0.0.1/ --timeout 4 --settle 1");
+    reload(&container, &options).ends(5, "rolled-back").says("no answer in time");
+    assert!(answers(&container).contains("2026-04-21"));
+}
+
+/// Others answer in the place of a worker that dies, and each takes its requests with it.
+#[test]
+fn a_release_whose_workers_die_is_taken_back() {
+    let Some(container) = site("reload-workers-die", "") else { return };
+    let served = link(&container);
+    let dies = "printf '\\nimport os, threading, time\\ndef die():\\n    time.sleep(1.5)\\n    \
+                os.kill(os.getpid(), 9)\\nthreading.Thread(target=die, daemon=True).start()\\n' >>wsgi.py";
+    release(&container, "dies", dies);
+    let options = format!("--release {RELEASES}/dies --probe http://127.0.0.1/ --max-failed 100");
+    let ran = reload(&container, &options);
+    ran.ends(5, "rolled-back").says("died after they had loaded the application: SIGKILL");
+    assert_eq!(link(&container), served);
+    // The same where gunicorn logs to a file of its own.
+    container.sh_ok(
+        "cd /srv/myapp/releases && for r in 2026-04-21 dies; do
+             echo 'errorlog = \"/run/myapp/error.log\"' >>$r/gunicorn.conf.py; done
+         touch -d '2026-05-01 11:01' dies 2026-04-21; systemctl restart myapp",
+    );
+    container.eventually(20, "curl -sf -H 'Host: example.com' http://127.0.0.1/");
+    let ran = reload(&container, &options);
+    ran.ends(5, "rolled-back").says("died after they had loaded the application: SIGKILL");
+    // Workers that `max_requests` replaces end well.
+    release(&container, "renews", "echo 'max_requests = 40' >>gunicorn.conf.py");
+    let options = format!("--release {RELEASES}/renews {PROBE} renews --force G207 --settle 4");
+    reload(&container, &options).ends(0, "reloaded");
+}
+
+/// nginx answers from its cache what the application answers with 500.
+#[test]
+fn a_cache_does_not_hide_a_release_that_fails() {
+    let change = "sed -i 's|^upstream|proxy_cache_path /var/cache/nginx-x keys_zone=k:1m; upstream|; \
+                  s|proxy_pass .*|proxy_pass http://myapp; proxy_cache k; proxy_cache_valid 200 1s; \
+                  proxy_cache_use_stale error timeout updating http_500 http_502 http_503;|' \
+                  /etc/nginx/sites-available/myapp";
+    let Some(container) = site("reload-cache", change) else { return };
+    let served = link(&container);
+    let fails =
+        "printf '\\napp.view_functions[\"index\"] = lambda: (\"broken\", 500)\\n' >>wsgi.py";
+    release(&container, "fails", fails);
+    let options = format!("--release {RELEASES}/fails --probe http://127.0.0.1/ --settle 1");
+    let ran = reload(&container, &options);
+    ran.ends(5, "rolled-back").says("nginx hides that").says("answered 500, 3 of 3 times");
+    assert_eq!(link(&container), served);
+    // A healthy one passes.
+    release(&container, "good", "");
+    let options = format!("--release {RELEASES}/good --probe http://127.0.0.1/ --settle 1");
+    reload(&container, &options).ends(0, "reloaded");
+}
+
+/// An application that checks the host, as Django does, is asked by the name that its visitors use.
+#[test]
+fn an_application_that_checks_the_host_is_asked_by_its_name() {
+    let check = "for wsgi in /srv/myapp/releases/*/wsgi.py; do printf '\\nfrom flask import abort\\n\
+                 @app.before_request\\ndef host():\\n    if request.host != \"example.com\": abort(400)\\n' \
+                 >>$wsgi; done";
+    let Some(container) = site("reload-host", check) else { return };
+    release(&container, "good", "");
+    let ran = reload(&container, &format!("--release {RELEASES}/good --settle 1"));
+    ran.ends(0, "reloaded").says("directly as example.com");
+    // Asked by another name, it says which to take, and no way back is advised.
+    let ran = reload(&container, "--probe http://127.0.0.1/");
+    ran.ends(1, "refused").says("asked as 127.0.0.1");
+    ran.says("--probe http://example.com/ --resolve example.com:80:127.0.0.1");
+    assert!(!ran.said.contains("deploy-doctor rollback"), "{}", ran.said);
+    let named = "--probe http://example.com/ --resolve example.com:80:127.0.0.1";
+    reload(&container, &format!("{named} --settle 1")).ends(0, "reloaded");
+    // nginx limits the rate.
+    container.sh_ok(
+        "sed -i 's|^upstream|limit_req_zone $binary_remote_addr zone=l:1m rate=10r/s; upstream|; \
+         s|proxy_pass|limit_req zone=l burst=5 nodelay; proxy_pass|' /etc/nginx/sites-available/myapp
+         nginx -t && systemctl reload nginx && sleep 1",
+    );
+    let ran = reload(&container, named);
+    ran.ends(1, "refused").says("limit_req").says("--rate 5");
+    assert!(!ran.said.contains("deploy-doctor rollback"), "{}", ran.said);
+    reload(&container, &format!("{named} --rate 5 --settle 1")).ends(0, "reloaded");
+}
+
+/// Two instances of a template run from one link: reloading one leaves the other behind.
+#[test]
+fn units_that_share_the_link_are_named() {
+    let change = "cd /etc/systemd/system && sed 's|^ExecStart=.*|ExecStart=/srv/myapp/.venv/bin/gunicorn \
+                  --workers 2 --chdir /srv/myapp/current --bind unix:/run/myapp-%i/gunicorn.sock wsgi:app|; \
+                  /^    /d; s|RuntimeDirectory=.*|RuntimeDirectory=myapp-%i|' myapp.service >app@.service && \
+                  rm myapp.service && \
+                  sed -i 's|server unix:.*|server unix:/run/myapp-1/gunicorn.sock max_fails=0; \
+                  server unix:/run/myapp-2/gunicorn.sock max_fails=0;|' /etc/nginx/sites-available/myapp";
+    let Some(container) = proof::boot("reload-shared", change) else { return };
+    container.sh_ok("systemctl daemon-reload; systemctl start app@1 app@2 nginx");
+    container.eventually(20, "curl -sf -H 'Host: example.com' http://127.0.0.1/");
+    release(&container, "good", "");
+    let run = |unit: &str, options: &str| {
+        let command = format!(
+            "deploy-doctor reload {unit} --format json --max-stall 20 --settle 1 {options}"
+        );
+        Ran::of(&container.run_for(100, &["sh", "-c", &command]))
+    };
+    let there = format!("--release {RELEASES}/good");
+    // Through nginx the other one answers, too, and is named.
+    let ran = run("app@1", &format!("{there} {PROBE} good"));
+    ran.ends(5, "rolled-back").says("app@2.service still runs the previous release");
+    // Its own socket shows that it serves.
+    let ran = run("app@1", &format!("{there} --expect-version good"));
+    ran.ends(0, "reloaded").says("app@2.service follows the same link");
+    ran.says("deploy-doctor reload app@2.service");
+    let ran = run("app@2", "--expect-version good");
+    ran.ends(0, "reloaded");
+    assert!(!ran.said.contains("follows the same link"), "{}", ran.said);
+    both_serve(&container, "good");
+}
+
+fn both_serve(container: &Container, name: &str) {
+    for _ in 0..6 {
+        assert!(answers(container).contains(name));
+    }
+}
