@@ -1,12 +1,14 @@
-use crate::facts::{Deployment, Why};
-use crate::rule::{EvidenceKind, Safety, Sink};
+use crate::facts::{App, Deployment, Why};
+use crate::rule::{EvidenceKind, Safety, Severity, Sink};
 
 crate::rule! {
     /// The site does not answer, or answers with a server error.
     ///
     /// `--probe URL` makes one GET request over HTTP/1.1 with a limit of 10 seconds (`--timeout`),
     /// from this host, following no redirect. A status of 500 or more, a refused connection and
-    /// silence are findings; 404 and 302 count as answers. For a URL of a socket
+    /// silence are findings; 404 and 302 count as answers. 400 and 421 are a warning: the request itself
+    /// was refused, as Django does with a host that is not in `ALLOWED_HOSTS`, and what visitors get, who
+    /// ask by another name, is not known. For a URL of a socket
     /// (`unix:/run/x.sock`, `http://127.0.0.1:8000/`) see app-not-answering.
     ///
     /// By hand: `curl -sv URL`, then nginx's error log.
@@ -23,6 +25,10 @@ crate::rule! {
     /// ```text,fixed,probe=http://example.com/
     /// example.com:80 200
     /// unix:/run/myapp/gunicorn.sock 200
+    /// ```
+    /// ```text,bad,probe=http://127.0.0.1/
+    /// 127.0.0.1:80 400
+    /// unix:/run/myapp/gunicorn.sock 400
     /// ```
     /// ```text,good,probe=http://example.com/
     /// example.com:80 404
@@ -44,8 +50,14 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
         if probe.direct {
             continue;
         }
-        let Some(fault) = probe.fault() else { continue };
         let url = &probe.target;
+        if let Ok((status, _)) = probe.answer
+            && probe.is_refused()
+        {
+            refused(deployment, url, status, out);
+            continue;
+        }
+        let Some(fault) = probe.fault() else { continue };
         out.report(format!("the site is down for its visitors: {url} {fault}"))
             .observed(EvidenceKind::Http, format!("GET {url}: {fault}"))
             .subject(url)
@@ -53,4 +65,22 @@ fn check(deployment: &Deployment, out: &mut Sink) -> Result<(), Why> {
             .fix(Safety::Manual, "find the cause in nginx's error log");
     }
     Ok(())
+}
+
+/// An answer that shows nothing of what visitors get.
+fn refused(deployment: &Deployment, url: &str, status: u16, out: &mut Sink) {
+    let name = deployment.apps.iter().find_map(App::site_name);
+    let by = match name {
+        Some(name) => format!("deploy-doctor check --probe http://{name}/"),
+        None => "deploy-doctor check --probe http://NAME-OF-THE-SITE/".to_owned(),
+    };
+    out.report(format!(
+        "whether visitors are answered is not known: {url} answers with {status}, which refuses the \
+         request itself"
+    ))
+    .severity(Severity::Warning)
+    .observed(EvidenceKind::Http, format!("GET {url}: {status}"))
+    .subject(url)
+    .help(format!("ask by a name that the application accepts:\n{by}"))
+    .fix(Safety::Manual, "probe the site by its own name");
 }

@@ -1,5 +1,6 @@
 use super::start;
 use crate::facts::processes::Master;
+use crate::facts::sockets::Listener;
 use crate::facts::{App, Why};
 use crate::rule::{EvidenceKind, Safety, Sink};
 
@@ -10,7 +11,8 @@ crate::rule! {
     /// Such a master is left over from an upgrade with SIGUSR2 that nobody finished, or somebody
     /// started it by hand, or another unit binds the same socket. Measured for two masters on one
     /// unix socket: the second takes the path over, and when the first stops, it deletes the
-    /// second's file. A master in another unit, on its own socket, is another application.
+    /// second's file. A master in another unit, on its own socket, is another application. One that was
+    /// started by hand on a socket that nginx does not pass to is not reported: it serves nobody.
     ///
     /// By hand: look at it (`ps -fp PID`, `systemctl status PID`), then end it: `kill -TERM PID`.
     ///
@@ -35,13 +37,16 @@ crate::rule! {
     /// 913 like=900 parent=900 start=601
     /// ```
     ///
-    /// Healthy: another application on the same host, and the same code in its own unit:
+    /// Healthy: another application on the same host, the same code in its own unit, and a release that
+    /// somebody tries by hand on a port of its own:
     ///
     /// ```proc,good
     /// 900 parent=1 unit=other.service user=33 start=600 cwd=/srv/other sockets=40009 : /srv/other/.venv/bin/python /srv/other/.venv/bin/gunicorn --bind unix:/run/other/gunicorn.sock wsgi:app
     /// listen unix:/run/other/gunicorn.sock inode=40009
     /// 950 parent=1 unit=myapp-green.service user=33 start=600 cwd=/srv/myapp/releases/2026-04-21 sockets=40010 : /srv/myapp/.venv/bin/python /srv/myapp/.venv/bin/gunicorn --bind 127.0.0.1:8002 wsgi:app
     /// listen 127.0.0.1:8002 inode=40010
+    /// 970 parent=1 unit=session-1.scope user=33 start=600 cwd=/srv/myapp/releases/2026-04-21 sockets=40011 : /srv/myapp/.venv/bin/python /srv/myapp/.venv/bin/gunicorn --bind 127.0.0.1:9000 wsgi:app
+    /// listen 127.0.0.1:9000 inode=40011
     /// ```
     P507 "second-master" {
         severity: Error, impact: StaleRelease, fix: Some(Manual), item: WorkersReplaced,
@@ -77,7 +82,8 @@ fn competes(app: &App, other: &Master) -> Result<Option<&'static str>, Why> {
     let bounds = app.bounds().get()?;
     // The sockets of another user's process cannot be seen; its directory cannot either.
     let held = other.sockets.get()?;
-    for listener in sockets.listeners.iter().filter(|listener| held.contains(&listener.inode)) {
+    let own = || sockets.listeners.iter().filter(|listener| held.contains(&listener.inode));
+    for listener in own() {
         if bounds.iter().any(|bound| bound.endpoint.reaches(&listener.endpoint) == Some(true)) {
             return Ok(Some("it listens on the same socket"));
         }
@@ -94,6 +100,14 @@ fn competes(app: &App, other: &Master) -> Result<Option<&'static str>, Why> {
     let application = app.gunicorn.settings.wsgi_app();
     let same = home
         && other.running.ok().is_some_and(|running| running.arguments.last() == application.ok());
+    // Somebody who tries a release by hand gives it a port of its own, which no visitor comes to.
+    let passed = |listener: &Listener| {
+        let peers = app.nginx.destinations.iter().flat_map(|pass| &pass.peers);
+        peers.into_iter().any(|peer| peer.endpoint.reaches(&listener.endpoint) != Some(false))
+    };
+    if same && own().next().is_some() && app.nginx.all_passes().is_ok() && !own().any(passed) {
+        return Ok(None);
+    }
     Ok(same.then_some("it runs the same application outside any unit"))
 }
 

@@ -1,7 +1,9 @@
 //! Which of nginx's passes belong to which application: what the rules about nginx's settings
 //! examine.
 
-use super::nginx::{Destination, ServedCertificate};
+use std::net::IpAddr;
+
+use super::nginx::{Destination, ServedCertificate, ServerNameKind};
 use super::{App, Deployment, Why};
 use crate::source::Span;
 use crate::source::nginx::{
@@ -92,6 +94,18 @@ impl App {
     /// nginx's passes to it, in the routes' order.
     pub fn passes(&self) -> impl Iterator<Item = &Destination> {
         self.routes.iter().filter_map(|route| self.nginx.destinations.get(route.destination))
+    }
+
+    /// The name that visitors use: the first of a server that passes requests to it. Addresses,
+    /// patterns and `_` are not such names.
+    pub fn site_name(&self) -> Option<&str> {
+        let model = self.nginx.model.ok()?;
+        let servers = self.http_passes().filter_map(|pass| model.server(pass.server));
+        let public = |text: &str| text.contains('.') && text.parse::<IpAddr>().is_err();
+        let mut names = servers.flat_map(|server| &server.names);
+        names
+            .find(|name| name.kind == ServerNameKind::Exact && public(&name.text))
+            .map(|name| name.text.as_str())
     }
 
     /// Those that speak HTTP.

@@ -209,6 +209,12 @@ pub fn look_for(deployment: &mut Deployment, url: &str, version: &Version) {
 }
 
 impl Probe {
+    /// Did whoever answered refuse the request itself, as Django does with a host that is none of its own
+    /// (400), and a server with a name that it does not have (421)?
+    pub fn is_refused(&self) -> bool {
+        matches!(&self.answer, Ok((400 | 421, _)))
+    }
+
     /// No request was made at all, and why.
     pub fn not_made(&self) -> Option<Why> {
         match &self.answer {

@@ -13,6 +13,7 @@ use super::unit::{self, Observer, State};
 use super::{AS_IT_IS, EarlyEnd, Ending, Move, Run, Step, Strategy, name};
 use crate::facts::environment::SetBy;
 use crate::facts::gunicorn::SettingValue;
+use crate::facts::processes::Process;
 use crate::facts::{App, Known};
 use crate::host::{FileKind, Host, Relinked, act};
 use crate::probe::{Kind, Report};
@@ -99,6 +100,7 @@ impl Run<'_> {
             self.say(Step::Preflight, &text);
         }
         let (facts, moved) = self.facts()?;
+        let state = State { wrapped: facts.wrapped, ..state };
         let judged = match &moved {
             None => self.judge(self.doors.host)?,
             Some(moved) => {
@@ -187,9 +189,10 @@ impl Run<'_> {
         }
         let standing = Standing {
             others,
+            wrapped: is_wrapped(app),
             error_log: error_log(app),
             behind: Behind::new(app, &self.request.probes),
-            site: behind::site_name(app),
+            site: app.site_name().map(str::to_owned),
             limited: behind::limits_rate(app),
             link: app
                 .release
@@ -501,6 +504,7 @@ pub(super) struct Standing {
     stale: bool,
     workers: Option<usize>,
     others: Vec<String>,
+    wrapped: bool,
     error_log: Option<PathBuf>,
     behind: Behind,
     site: Option<String>,
@@ -517,6 +521,15 @@ impl Standing {
         let unknown = ids.find(|id| !revisions.iter().any(|known| known.starts_with(id)))?;
         Some(format!("the previous release lacks the database's revision {unknown}"))
     }
+}
+
+/// Is the unit's main process another than gunicorn's master?
+fn is_wrapped(app: &App) -> bool {
+    let Some(processes) = app.processes.ok() else { return false };
+    let main = processes.main.ok().and_then(Option::as_ref);
+    let of =
+        |main: &Process| !processes.masters.iter().any(|master| master.process.pid == main.pid);
+    !processes.masters.is_empty() && main.is_some_and(of)
 }
 
 /// gunicorn's error log, where it is a file.
@@ -543,6 +556,13 @@ fn values(app: &App) -> Vec<Secret> {
 pub(super) fn may_hand_over(state: &State) -> Result<(), String> {
     if state.main_pid == 0 {
         return Err("the unit has no main process".into());
+    }
+    if state.wrapped {
+        return Err(
+            "the unit's main process is not gunicorn's master but the program that started \
+                    it, which a second master could not replace"
+                .into(),
+        );
     }
     if !matches!(state.notify_access.as_str(), "main" | "all") {
         return Err(format!(

@@ -1,10 +1,8 @@
-//! The application as it is behind nginx: under which name visitors ask for it, and what it answers at
-//! its own sockets. A cache or an error page may answer in its place, and then the site looks well.
+//! The application as it is behind nginx: what it answers at its own sockets. A cache or an error page may answer in its place, and then the site looks well.
 
 use std::time::Duration;
 
 use crate::facts::App;
-use crate::facts::nginx::ServerNameKind;
 use crate::facts::probe::{parse, target};
 use crate::host::{Host, HttpRequest, HttpTarget};
 
@@ -12,17 +10,6 @@ use crate::host::{Host, HttpRequest, HttpTarget};
 const TIMES: usize = 3;
 /// How long a socket may take, however patient the probes are.
 const LIMIT: Duration = Duration::from_secs(5);
-
-/// The name that visitors use: the first of a server that passes requests to the application. Addresses,
-/// patterns and `_` are not such names.
-pub(super) fn site_name(app: &App) -> Option<String> {
-    let model = app.nginx.model.ok()?;
-    let servers = app.http_passes().filter_map(|pass| model.server(pass.server));
-    let mut names = servers.flat_map(|server| &server.names);
-    let public = |text: &str| text.contains('.') && text.parse::<std::net::IpAddr>().is_err();
-    let name = names.find(|name| name.kind == ServerNameKind::Exact && public(&name.text))?;
-    Some(name.text.clone())
-}
 
 /// Does nginx limit how often the application may be asked?
 pub(super) fn limits_rate(app: &App) -> bool {

@@ -1,7 +1,7 @@
 //! The present state of a unit and its gunicorn, polled repeatedly: systemd's state of the unit,
 //! the processes in its control group, and which workers have loaded the application.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -48,6 +48,8 @@ pub struct State {
     pub reload_result: String,
     /// Is there a file of such a unit at all?
     pub exists: bool,
+    /// Is gunicorn a child of the main process (`uv run`, `poetry run`), which passes signals on?
+    pub wrapped: bool,
 }
 
 impl State {
@@ -85,6 +87,7 @@ pub fn state(host: &dyn Host, unit: &str) -> Result<State, String> {
         busy: shown.get("Job").is_some_and(|job| !matches!(job, "" | "0")),
         reload_result: text("ReloadResult"),
         exists: shown.get("LoadState") != Some("not-found"),
+        wrapped: false,
     })
 }
 
@@ -114,6 +117,7 @@ impl Worker {
 /// Follows a unit's processes.
 pub struct Observer {
     group: Option<PathBuf>,
+    wrapped: bool,
     /// Every worker that was seen since the beginning.
     pub workers: BTreeMap<Id, Worker>,
 }
@@ -121,7 +125,8 @@ pub struct Observer {
 impl Observer {
     /// For a unit whose control group is known.
     pub fn new(state: &State) -> Self {
-        Self { group: group(&state.control_group), workers: BTreeMap::new() }
+        let group = group(&state.control_group);
+        Self { group, wrapped: state.wrapped, workers: BTreeMap::new() }
     }
 
     /// A unit that was down has no control group before it starts.
@@ -133,6 +138,8 @@ impl Observer {
     pub fn look(&mut self, masters: &[u32]) {
         let now = Instant::now();
         let processes = self.processes();
+        let within = self.wrapped.then(|| within(masters, &processes));
+        let masters = within.as_deref().unwrap_or(masters);
         for stat in processes.values().filter(|stat| masters.contains(&stat.parent) && !stat.gone) {
             // A second master that SIGUSR2 began is not a worker.
             if masters.contains(&stat.pid) {
@@ -194,6 +201,13 @@ impl Observer {
         let pids = text.lines().filter_map(|line| line.trim().parse::<u32>().ok());
         pids.filter_map(|pid| Some((pid, self.stat(pid)?))).collect()
     }
+}
+
+/// gunicorn's masters below processes that started it and wait for it: their children that have children.
+fn within(outer: &[u32], processes: &BTreeMap<u32, proc::Stat>) -> Vec<u32> {
+    let parents: BTreeSet<u32> = processes.values().map(|stat| stat.parent).collect();
+    let inner = |stat: &&proc::Stat| outer.contains(&stat.parent) && parents.contains(&stat.pid);
+    processes.values().filter(inner).map(|stat| stat.pid).collect()
 }
 
 /// The directory of a control group, in the pure and the hybrid layout.

@@ -145,3 +145,37 @@ fn both_serve(container: &Container, name: &str) {
         assert!(answers(container).contains(name));
     }
 }
+
+/// `uv run` stays as the main process and passes signals on: gunicorn's master is its child.
+#[test]
+fn a_master_below_the_main_process_is_no_worker() {
+    // What uv does, without its download.
+    let change = r#"cat >/usr/local/bin/uv <<'END'
+#!/usr/bin/python3
+import signal, subprocess, sys
+child = subprocess.Popen(["/srv/myapp/.venv/bin/gunicorn", *sys.argv[sys.argv.index("gunicorn") + 1:]])
+for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGUSR2):
+    signal.signal(number, lambda number, frame: child.send_signal(number))
+sys.exit(child.wait())
+END
+chmod 755 /usr/local/bin/uv
+for release in /srv/myapp/releases/*; do
+    printf '[project]\nname = "myapp"\nversion = "1"\nrequires-python = ">=3.11"\n' >$release/pyproject.toml
+    ln -s /srv/myapp/.venv $release/.venv
+done
+sed -i '/^    /d; s|^ExecStart=.*|ExecStart=/usr/local/bin/uv run --no-sync --frozen gunicorn --workers 3 --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app|; s/^NotifyAccess=.*/NotifyAccess=all/' /etc/systemd/system/myapp.service"#;
+    let Some(container) = site("reload-wrapped", change) else { return };
+    release(&container, "good", "");
+    let ran = reload(&container, &format!("--release {RELEASES}/good {PROBE} good --settle 1"));
+    ran.ends(0, "reloaded");
+    release(&container, "next", "");
+    let ran =
+        reload(&container, &format!("--release {RELEASES}/next {PROBE} next --strategy usr2"));
+    ran.ends(1, "refused").says("the unit's main process is not gunicorn's master");
+    assert!(answers(&container).contains("good"));
+    // Where a second master would be needed, it is restarted.
+    container.sh_ok("touch -d '2026-01-01' /srv/myapp/releases/*");
+    let ran = reload(&container, &format!("--release {RELEASES}/next {PROBE} next --settle 1"));
+    assert_eq!(ran.story["strategy"], "restart", "{}", ran.said);
+    assert!(answers(&container).contains("next"));
+}
