@@ -3,6 +3,7 @@
 use crate::facts::release::django_migrations::Pending;
 use crate::facts::release::migrations::{Breaks, Kind, Operation, Revision};
 use crate::facts::release::{DjangoMigrations, Migrations, Standing};
+use crate::facts::processes::Process;
 use crate::facts::{App, Why};
 use crate::rule::{EvidenceKind, Finding, Safety, Severity, Sink};
 
@@ -84,12 +85,28 @@ crate::rule! {
 }
 
 fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
+    if runs_already(app) {
+        return Ok(());
+    }
     let alembic = of_alembic(app, out);
     let django = match app.release.django_migrations.get()? {
         Some(migrations) => of_django(app, migrations, out),
         None => Ok(()),
     };
     alembic.and(django)
+}
+
+/// Do all workers run this very release, so that the running code is the one that the migration is for?
+fn runs_already(app: &App) -> bool {
+    let Some(processes) = app.processes.ok() else { return false };
+    let (Some(link), Some(master)) = (&app.release.link, processes.masters.last()) else {
+        return false;
+    };
+    let here = |process: &Process| {
+        process.directory.ok().is_some_and(|directory| directory.path.starts_with(&link.resolved))
+    };
+    let loaded_by_workers = app.gunicorn.settings.preload_app().ok() == Some(&false);
+    loaded_by_workers && !master.workers.is_empty() && master.workers.iter().all(here)
 }
 
 fn of_alembic(app: &App, out: &mut Sink) -> Result<(), Why> {

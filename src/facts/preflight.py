@@ -100,7 +100,21 @@ def plan():
     order = {}
     for leaf in loader.graph.leaf_nodes():
         order.update(dict.fromkeys(loader.graph.forwards_plan(leaf)))
-    return dict(plan=[[key in loader.applied_migrations, *key] for key in order])
+    applied = loader.applied_migrations
+    found = [[key in applied, *key] for key in order]
+    # Applied, and in no file: the database is ahead of this code, if it came after all that is in a
+    # file. Older ones were squashed, and their files deleted.
+    newest = {}
+    for app, name in loader.disk_migrations:
+        at = getattr(applied.get((app, name)), "applied", None)
+        if at is not None:
+            newest[app] = max(newest.get(app, at), at)
+    for key, row in applied.items():
+        at = getattr(row, "applied", None)
+        if key not in loader.disk_migrations and key[0] in newest and at is not None:
+            if at > newest[key[0]]:
+                found.append([True, *key])
+    return dict(plan=found)
 
 
 def ask_database(application, seconds):

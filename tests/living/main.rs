@@ -21,6 +21,7 @@ mod init_real;
 mod live_commands;
 mod live_container;
 mod live_cost;
+mod live_django;
 mod live_host;
 mod live_migrations;
 mod live_processes;
