@@ -6,12 +6,14 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::environment::SetBy;
+use super::processes::Master;
 use super::{App, Deployment, Known, Origin, Why};
-use crate::host::{Import, Output, RunError};
+use crate::host::{Import, Output, READ_LIMIT, RunError};
 use crate::source::gunicorn::ArgumentWord;
 use crate::source::traceback::{PythonError, missing_name};
 use crate::source::{Sources, show, venv};
@@ -87,10 +89,74 @@ pub fn run(sources: &Sources, deployment: &mut Deployment) {
         {
             app.release.database_revision = database(&output.stdout);
         }
-        app.preflight = match output.and_then(judge) {
+        let judged = output.and_then(judge).and_then(|preflight| as_started(app, preflight));
+        app.preflight = match judged {
             Ok(preflight) => Known::Value(preflight, Origin::Option("--preflight")),
             Err(why) => Known::Unknown(why),
         };
+    }
+}
+
+/// Variables that systemd gives to one process alone, and that an import has no use for.
+const OF_THE_MASTER: [&str; 7] = [
+    "NOTIFY_SOCKET",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_FDNAMES",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
+    "SYSTEMD_EXEC_PID",
+];
+/// What only a start by systemd gives a service: files, mounts and rights.
+const GIVEN_AT_START: [&str; 16] = [
+    "AmbientCapabilities",
+    "BindPaths",
+    "BindReadOnlyPaths",
+    "ExtensionDirectories",
+    "ExtensionImages",
+    "LoadCredential",
+    "LoadCredentialEncrypted",
+    "MountImages",
+    "NetworkNamespacePath",
+    "OpenFile",
+    "PrivateTmp",
+    "RootDirectory",
+    "RootImage",
+    "SetCredential",
+    "SetCredentialEncrypted",
+    "TemporaryFileSystem",
+];
+
+/// The master that runs, in whose place the import is made.
+fn running(app: &App) -> Option<&Master> {
+    app.processes.ok().and_then(|processes| processes.masters.last()).map(Rc::as_ref)
+}
+
+/// Takes back a failure that may come from what systemd gives the service and the import did not have.
+fn as_started(app: &App, preflight: Preflight) -> Result<Preflight, Why> {
+    let Preflight::Failed(_, error) = &preflight else { return Ok(preflight) };
+    let variable = error.name.as_ref().filter(|_| error.kind == "KeyError");
+    if let Some(name) = variable
+        && let Some(set) = app.environment.variables.get(name.as_str())
+        && set.set_by == SetBy::Manager
+    {
+        return Err(Why::depends(format!("systemd sets {name} when it starts the service")));
+    }
+    let of_files = ["FileNotFoundError", "PermissionError", "NotADirectoryError", "OSError"];
+    let given = GIVEN_AT_START.iter().find(|key| {
+        let lines = app.service.unit.list("Service", key);
+        lines.iter().any(|line| !matches!(line.value.as_str(), "" | "no" | "false" | "off" | "0"))
+    });
+    // In the view of a master that runs, all of it is there but the rights.
+    let seen = running(app).is_some() && given != Some(&"AmbientCapabilities");
+    match given {
+        Some(key) if of_files.contains(&error.kind.as_str()) && !seen => {
+            Err(Why::depends(format!(
+                "the import failed with {}, and {key}= gives the service more than an import has",
+                error.kind
+            )))
+        }
+        _ => Ok(preflight),
     }
 }
 
@@ -225,9 +291,33 @@ fn import(sources: &Sources, app: &App) -> Result<Import, Why> {
         uid: account.uid,
         gid: group,
         groups,
-        environment: environment(app, account)?,
+        environment: environment(sources, app, account)?,
+        view_of: view(app),
         limit: TIME_LIMIT,
     })
+}
+
+/// The master, where it sees another file system than this program.
+fn view(app: &App) -> Option<u32> {
+    let here = app.processes.ok()?.mounts.ok()?;
+    let master = running(app)?;
+    let there = master.process.mounts.ok()?;
+    (there != here).then_some(master.process.pid)
+}
+
+/// What systemd set when it started the master that runs.
+fn set_at_start(sources: &Sources, app: &App) -> Vec<(OsString, OsString)> {
+    let Some(master) = running(app) else { return Vec::new() };
+    let path = format!("/proc/{}/environ", master.process.pid);
+    let Ok(bytes) = sources.host().read(Path::new(&path), READ_LIMIT) else { return Vec::new() };
+    let pairs = bytes.split(|byte| *byte == 0).filter_map(|pair| {
+        let at = pair.iter().position(|byte| *byte == b'=')?;
+        let name = std::str::from_utf8(pair.get(..at)?).ok()?;
+        let ours = app.environment.variables.get(name)?.set_by == SetBy::Manager;
+        let value = pair.get(at + 1..)?.to_vec();
+        (ours && !OF_THE_MASTER.contains(&name)).then(|| (name.into(), OsString::from_vec(value)))
+    });
+    pairs.collect()
 }
 
 /// Where gunicorn starts: the unit's directory, then where a shell on the way goes.
@@ -268,6 +358,7 @@ fn python(sources: &Sources, app: &App) -> Result<PathBuf, Why> {
 
 /// The environment that gunicorn gets; an error where any of it is not known.
 fn environment(
+    sources: &Sources,
     app: &App,
     account: &crate::source::accounts::User,
 ) -> Result<Vec<(OsString, OsString)>, Why> {
@@ -294,6 +385,9 @@ fn environment(
         environment.push(("USER".into(), account.name.clone().into()));
         environment.push(("LOGNAME".into(), account.name.clone().into()));
         environment.push(("SHELL".into(), shell));
+        let known: Vec<OsString> = environment.iter().map(|(name, _)| name.clone()).collect();
+        let more = set_at_start(sources, app).into_iter();
+        environment.extend(more.filter(|(name, _)| !known.contains(name)));
         for (name, variable) in &app.environment.variables {
             if variable.set_by == SetBy::Manager {
                 continue;

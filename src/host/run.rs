@@ -115,6 +115,9 @@ pub struct Import {
     pub groups: Vec<u32>,
     /// The environment, all of it.
     pub environment: Vec<(OsString, OsString)>,
+    /// A process of the service, in whose view of the file system the import is made: `PrivateTmp=`,
+    /// `BindPaths=` and their like give the service another one than this program has.
+    pub view_of: Option<u32>,
     /// How long it may take.
     pub limit: Duration,
 }
@@ -184,11 +187,18 @@ pub(super) fn run(command: &Command) -> Result<Output, RunError> {
 /// of the link gets there: the working directory, `--chdir`, `sys.path`, the virtual environment.
 pub(super) fn import(import: &Import, moved: Option<&Relinked>) -> Result<Output, RunError> {
     let [setsid, setpriv, unshare] = ["/usr/bin/setsid", "/usr/bin/setpriv", "/usr/bin/unshare"];
+    let nsenter = "/usr/bin/nsenter";
     if import.uid == 0 {
         return Err(RunError::Failed("the application is not imported as root".into()));
     }
     let own = rustix::process::geteuid();
     let mut process = std::process::Command::new(setsid);
+    if let Some(pid) = import.view_of.filter(|_| own.is_root()) {
+        if !Path::new(nsenter).exists() {
+            return Err(RunError::Missing("nsenter"));
+        }
+        process.args([nsenter, &format!("--mount=/proc/{pid}/ns/mnt"), "--"]);
+    }
     if let Some(moved) = moved {
         if !own.is_root() {
             return Err(RunError::NeedsRoot("importing the application from a new release".into()));

@@ -24,6 +24,7 @@ mod live_cost;
 mod live_django;
 mod live_host;
 mod live_migrations;
+mod live_preflight;
 mod live_processes;
 mod neovim;
 mod nginx_directives;
