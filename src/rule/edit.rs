@@ -224,6 +224,12 @@ impl Edit {
         at.holds(&to).then_some(Self::Word { at, to })
     }
 
+    /// This text at the end of a word of nginx's goes away; what is before it may contain variables.
+    /// `None` if the word is not written as it is read.
+    pub fn drop_end(model: &Model, at: Span, end: &str) -> Option<Self> {
+        Some(Self::Replace { at: nginx::end(model, at, end)?.span, with: String::new() })
+    }
+
     /// A socket is at another path for all who name it: gunicorn or systemd, which makes it, the
     /// unit's other lines, and nginx.
     pub fn socket(app: &App, from: &Bound, to: &str) -> Result<Vec<Self>, Why> {
