@@ -212,8 +212,9 @@ impl Edit {
         Ok(Self::Variable { name: name.to_owned(), to: to.into(), at })
     }
 
-    /// A word of nginx's is another one. `None` if it is not written as it is read, or the
-    /// other would have to be.
+    /// A word of nginx's is another one. `None` if there are escapes or a template's placeholder in
+    /// it, or if the new one has characters that need quotes where there are none; a variable's `$` is
+    /// such a character. To take a URL's end away, variables and all: [`Edit::drop_end`].
     pub fn word(model: &Model, at: Span, to: impl Into<String>) -> Option<Self> {
         Self::word_at(nginx::word(model, at)?.0, to)
     }
