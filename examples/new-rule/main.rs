@@ -101,10 +101,12 @@ fn write(path: &Path, text: &str) -> Result<(), String> {
 fn next_steps(area: &str, module: &str, code: &str, name: &str) -> String {
     format!(
         "{code} {name} begins in rules/{area}/{module}.rs and is listed in rules/{area}/mod.rs.\n\
-         1. Write it; its examples fail until then:\n   \
+         1. Write it; its examples fail until then (the words of severity, impact, item and hop are in \
+         src/rule/mod.rs):\n   \
             DEPLOY_DOCTOR_RULE={code} cargo test --test suite rules::\n\
          2. Write its page and renew the lists and numbers that are made of the rules:\n   \
-            UPDATE_DOCS=1 cargo test --test suite -- docs:: readme:: golden::\n\
+            UPDATE_DOCS=1 cargo test --test suite -- docs:: readme:: golden::\n   \
+            cargo test --test suite -- rules:: layers:: checklist::\n\
          3. A rule whose finding is an error needs a proof, e2e/cases/{name}.toml (see \
          e2e/README.md):\n   \
             DEPLOY_DOCTOR_CASE={name} cargo test --test living proofs::\n"

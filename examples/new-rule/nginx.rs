@@ -69,6 +69,8 @@ fn check(nginx: &Passing, out: &mut Sink) -> Result<(), Why> {
         if word.text() != "TODO" {
             continue;
         }
+        // `Edit::word` writes another word, `Edit::drop_end` takes away the end of one,
+        // `Edit::remove` a line.
         out.report("TODO the consequence, then the cause with its values")
             .at(line.head_span(), "TODO what is to be seen here")
             .help("TODO value;")

@@ -32,6 +32,7 @@ crate::area![
     setting_overridden,
     config_file_implicit,
     forwarded_allow_ips,
+    spew,
 ];
 
 /// What the generator of rules begins one with; compiled here so that it keeps up.

@@ -33,6 +33,7 @@ crate::area![
     body_size,
     upstream_keepalive_race,
     descriptors_too_few,
+    uri_replaced_by_variable,
 ];
 
 pub(super) use upstream_mismatch::{as_peer, rewrite};

@@ -44,6 +44,7 @@ crate::area![
     not_enabled,
     runs_as_root,
     secret_in_unit,
+    tasks_max_too_small,
 ];
 
 /// What the generator of rules begins one with; compiled here so that it keeps up.

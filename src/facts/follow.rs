@@ -15,8 +15,9 @@ use crate::source::unit::{UnitFile, known};
 /// gunicorn's settings that HUP reads and does nothing with (`Arbiter.reload`): sockets are made
 /// once, with the umask, owner and options of that moment, as long as `bind` stays the same (and
 /// where it does not, those that wait at the old ones are lost either way, and a gunicorn that could
-/// not listen is not there to be reloaded); the log's handlers are opened anew and not set up anew.
-const AT_START: [&str; 27] = [
+/// not listen is not there to be reloaded); the log's handlers are opened anew and not set up anew;
+/// what `spew` has begun never ends.
+const AT_START: [&str; 28] = [
     "access_log_format",
     "accesslog",
     "backlog",
@@ -35,6 +36,7 @@ const AT_START: [&str; 27] = [
     "loglevel",
     "on_starting",
     "reuse_port",
+    "spew",
     "statsd_host",
     "statsd_prefix",
     "syslog",

@@ -4,6 +4,8 @@
 //! `ini,bad,drop-in`, `nginx,fixed`, `env,good`, `python,bad,file=/srv/myapp/current/wsgi.py`,
 //! `tree,bad` (lines that change the tree), `proc,bad` (lines that change what is running). With
 //! `live` the healthy deployment is running. All blocks up to the next *bad* one belong together.
+//! With `bad,also=U117+N301` errors of these rules are expected too. `tests/suite/rules.rs` has the
+//! options that few need: what a command prints, the answer of a probe.
 
 use super::{Check, Rule, Safety};
 

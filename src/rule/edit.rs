@@ -212,8 +212,9 @@ impl Edit {
         Ok(Self::Variable { name: name.to_owned(), to: to.into(), at })
     }
 
-    /// A word of nginx's is another one. `None` if it is not written as it is read, or the
-    /// other would have to be.
+    /// A word of nginx's is another one. `None` if there are escapes or a template's placeholder in
+    /// it, or if the new one has characters that need quotes where there are none; a variable's `$` is
+    /// such a character. To take a URL's end away, variables and all: [`Edit::drop_end`].
     pub fn word(model: &Model, at: Span, to: impl Into<String>) -> Option<Self> {
         Self::word_at(nginx::word(model, at)?.0, to)
     }
@@ -222,6 +223,12 @@ impl Edit {
     pub fn word_at(at: Spelling, to: impl Into<String>) -> Option<Self> {
         let to = to.into();
         at.holds(&to).then_some(Self::Word { at, to })
+    }
+
+    /// This text at the end of a word of nginx's goes away; what is before it may contain variables.
+    /// `None` if the word is not written as it is read.
+    pub fn drop_end(model: &Model, at: Span, end: &str) -> Option<Self> {
+        Some(Self::Replace { at: nginx::end(model, at, end)?.span, with: String::new() })
     }
 
     /// A socket is at another path for all who name it: gunicorn or systemd, which makes it, the

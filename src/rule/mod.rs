@@ -121,7 +121,8 @@ pub enum Item {
     No502,
     /// The release that is meant is the one that answers.
     ReleaseServes,
-    /// The logs mention no fault since the last start.
+    /// The logs mention no fault since the last start. Only for rules that read them: of files alone
+    /// nobody can say so.
     CleanLogs,
     /// There is a release to go back to.
     RollbackPath,

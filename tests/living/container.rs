@@ -124,6 +124,21 @@ fn a_setup_that_fails_leaves_nothing() {
 }
 
 #[test]
+fn a_script_is_tried_on_the_healthy_deployment() {
+    if boot("can-boot", |_| ()).is_none() {
+        return;
+    }
+    let script = std::env::temp_dir().join(format!("deploy-doctor-try-{}", std::process::id()));
+    fs::write(&script, "load --tail 0.5 'systemctl reload myapp'\nexit 3\n").unwrap();
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let output = std::process::Command::new(project.join("e2e/try")).arg(&script).output().unwrap();
+    fs::remove_file(&script).unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(3), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains("\"lost\": 0,") && said.contains("200 2026-04-21"), "{said}");
+}
+
+#[test]
 fn a_panic_takes_the_container_away() {
     let Some(container) = boot("panic", |_| ()) else { return };
     let traces = Traces::of(&container);

@@ -53,6 +53,8 @@ fn every_code_is_built_or_said_why_not() {
         .map(|(code, name)| format!("{code} {name}"))
         .collect();
     assert!(open.is_empty(), "{} of {}: {open:?}", open.len(), wanted.len());
-    let extra: Vec<&String> = have.keys().filter(|code| !wanted.contains_key(*code)).collect();
+    // Rules that somebody added later are welcome; that a rule is not built is said of the catalogue's.
+    let not_built = not_built();
+    let extra: Vec<&String> = not_built.keys().filter(|code| !wanted.contains_key(*code)).collect();
     assert!(extra.is_empty(), "not in the catalogue: {extra:?}");
 }

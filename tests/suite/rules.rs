@@ -265,7 +265,9 @@ fn judge_fix(rule: &Rule, number: usize, bad: &[Example], fixed: &[Example]) -> 
         return match (plan.left.is_empty(), shown.is_empty()) {
             (true, _) => Err(format!("{head}: nothing is found to fix")),
             (false, true) => Ok(()),
-            (false, false) => Err(format!("{head}: left to a person, but the example shows it")),
+            (false, false) => Err(format!(
+                "{head}: the rule's fix has no edit (it is Manual, or `fix_if` got None and `fix_or_why` an Err), but there is a *fixed* example"
+            )),
         };
     }
     let after = fix::plan::overlay(&host, &plan.changes);
@@ -379,7 +381,11 @@ fn judge(rule: &Rule, number: usize, case: &[Example]) -> Result<(), String> {
             return Err(format!("{head}: does not fire\n{text}{skipped:?}\n{problems:?}"));
         }
         if let Some(other) = seen.errors.iter().find(|c| **c != rule.code && !also.contains(c)) {
-            return Err(format!("{head}: {other} fires too\n{}", seen.text));
+            return Err(format!(
+                "{head}: {other} fires too; mend the example, or if that is right, write \
+                 `bad,also={other}`\n{}",
+                seen.text
+            ));
         }
         if let Some(missing) = also.iter().find(|code| !seen.codes.contains(code)) {
             return Err(format!("{head}: {missing} should fire too\n{}", seen.text));

@@ -258,7 +258,8 @@ impl Settings {
         }
     }
 
-    /// Is the value made from an environment variable's, so that it must not be shown?
+    /// Is the value made from an environment variable's (also gunicorn's own: WEB_CONCURRENCY, PORT,
+    /// GUNICORN_CMD_ARGS), so that it must not be shown?
     pub fn is_secret(&self, name: &str) -> bool {
         self.entries.get(name).is_some_and(|entry| entry.secret)
     }

@@ -38,3 +38,10 @@ pub fn before_end(model: &Model, at: Span, end: &str) -> Option<Spelling> {
     let length = own.strip_suffix(end)?.len();
     Some(Spelling { span: part(spelling.span, 0..length), ..spelling })
 }
+
+/// This text at the end of such a word.
+pub fn end(model: &Model, at: Span, end: &str) -> Option<Spelling> {
+    let (spelling, own) = word(model, at)?;
+    let length = own.strip_suffix(end)?.len();
+    Some(Spelling { span: part(spelling.span, length..own.len()), ..spelling })
+}

@@ -44,7 +44,8 @@ pub struct Pass {
     pub span: Span,
     /// Where requests go.
     pub target: Target,
-    /// The URI part, which replaces what the location matched.
+    /// The URI part, which replaces what the location matched. None where the URL has a variable:
+    /// then nginx takes the URL apart for each request, and the URI part replaces the whole path.
     pub uri: Option<String>,
     /// What is wrong with it. Where nginx takes it all the same, `target` says what nginx does.
     pub malformed: Option<Malformed>,

@@ -64,7 +64,7 @@ WITHOUT_RESTART = ("ExecReload ExecReloadPost ExecStop ExecStopPost KillMode Kil
                    "FinalKillSignal SendSIGKILL SendSIGHUP TimeoutSec TimeoutStartSec "
                    "TimeoutStopSec TimeoutAbortSec Restart RestartSec RestartMode "
                    "RestartPreventExitStatus RestartForceExitStatus SuccessExitStatus "
-                   "StartLimitBurst StartLimitIntervalSec").split()
+                   "StartLimitBurst StartLimitIntervalSec TasksMax").split()
 
 # The start, the reload or the environment hangs on them.
 MATTERS = ("ExecStart ExecReload ExecStartPre ExecStop Environment EnvironmentFile User Group "
