@@ -1,9 +1,9 @@
 //! Searches the pending migrations for changes that break the running code.
 
+use crate::facts::processes::Process;
 use crate::facts::release::django_migrations::Pending;
 use crate::facts::release::migrations::{Breaks, Kind, Operation, Revision};
 use crate::facts::release::{DjangoMigrations, Migrations, Standing};
-use crate::facts::processes::Process;
 use crate::facts::{App, Why};
 use crate::rule::{EvidenceKind, Finding, Safety, Severity, Sink};
 

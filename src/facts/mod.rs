@@ -336,6 +336,8 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
         (Err(why), _) => Known::Unknown(why.clone()),
         (_, Err(why)) => Known::Unknown(why),
     };
+    nginx.absent =
+        living.nginx_absent(sources, request, &nginx, &routes, found.nginx_unit.as_ref());
     nginx.now = match (&living.table, sources.host().now()) {
         (Ok(table), _) => table.now(),
         (Err(_), Some(now)) => Known::Observed(now, "the clock"),
@@ -458,6 +460,25 @@ impl<'h> Living<'h> {
 
     fn holders(&self, sockets: &HashSet<u64>) -> HashMap<u64, Known<Vec<processes::Holder>>> {
         self.table.as_ref().map(|table| table.holders(sockets)).unwrap_or_default()
+    }
+
+    fn nginx_absent(
+        &self,
+        sources: &Sources,
+        request: &Request,
+        nginx: &Nginx,
+        routes: &[Vec<Route>],
+        unit: Option<&crate::source::unit::Unit>,
+    ) -> Known<Option<nginx::AbsentNginx>> {
+        let (table, listeners, model) = match (&self.table, &self.listeners, nginx.model.get()) {
+            (Ok(table), Ok(listeners), Ok(model)) => (table, listeners, model),
+            (Err(why), _, _) | (_, Err(why), _) => return Known::Unknown(why.clone()),
+            (_, _, Err(why)) => return Known::Unknown(why),
+        };
+        let mut servers: Vec<_> = routes.iter().flatten().map(|route| route.server).collect();
+        servers.sort_unstable();
+        servers.dedup();
+        nginx::absent::read(sources, request, (table, listeners), (model, unit), &servers)
     }
 
     fn processes(

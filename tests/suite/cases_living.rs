@@ -288,3 +288,72 @@ fn a_queue_of_systemds_is_judged_only_where_it_may_be_full() {
     case(1).check().passes("S605");
     case(2).check().skipped("S605");
 }
+
+/// nginx is installed, and none of its processes runs.
+fn without_nginx(changes: &str, state: Option<&str>) -> Case {
+    let mut case = world(&format!("- 500\n{changes}"));
+    case.host.file("/lib/systemd/system/nginx.service", "[Service]\nExecStart=/usr/sbin/nginx\n");
+    if let Some(state) = state {
+        let show = format!("Id=nginx.service\nNames=nginx.service\n{state}\n");
+        case.host.command("systemctl show", Ok(output(0, &show)));
+    }
+    case
+}
+
+#[test]
+fn nginx_that_does_not_run_is_named_with_its_units_state() {
+    let killed = "LoadState=loaded\nActiveState=failed\nResult=signal\nExecMainCode=2\n\
+                  ExecMainStatus=9\nUnitFileState=enabled";
+    let masked = "LoadState=masked\nActiveState=inactive\nResult=success\nUnitFileState=masked";
+    for (state, says, helps) in [
+        (killed, "nginx.service has failed (signal KILL)", "nginx -t"),
+        (
+            "LoadState=loaded\nActiveState=failed\nResult=exit-code\nUnitFileState=disabled",
+            "nginx.service has failed (Result=exit-code)",
+            "journalctl -u nginx",
+        ),
+        (
+            "LoadState=loaded\nActiveState=inactive\nResult=success\nUnitFileState=enabled",
+            "nginx.service is stopped, and nothing listens on 0.0.0.0:80",
+            "systemctl start nginx",
+        ),
+        (masked, "nginx.service is stopped and masked", "systemctl unmask nginx"),
+    ] {
+        let seen = without_nginx("", Some(state)).check();
+        seen.only("N333").is(Severity::Error).says("the site is down").says(says).helps(helps);
+        assert_eq!(seen.apps[0].1, "will-break", "{seen:?}");
+    }
+    let left = "LoadState=loaded\nActiveState=inactive\nResult=success\nUnitFileState=disabled";
+    let seen = without_nginx("", Some(left)).check();
+    let hit = seen.only("N333");
+    hit.is(Severity::Warning).says("stopped and disabled").helps("remove its site");
+    assert!(!hit.message.contains("the site is down"), "{hit:#?}");
+}
+
+#[test]
+fn what_may_be_in_front_instead_of_nginx_is_not_accused() {
+    let idle = "LoadState=loaded\nActiveState=inactive\nResult=success\nUnitFileState=enabled";
+    let gone = "LoadState=not-found\nActiveState=inactive\nResult=success\nUnitFileState=";
+    let starts = "LoadState=loaded\nActiveState=activating\nResult=success\nUnitFileState=enabled";
+    let container = "600 parent=1 unit=docker-1f3a.scope user=0 start=50 name=nginx : nginx: master \
+                     process nginx";
+    let no_systemd = "1 name=tini : tini -- gunicorn";
+    for (changes, state, says) in [
+        ("listen 0.0.0.0:80 inode=40009", idle, "another program listens on 0.0.0.0:80"),
+        ("listen [::]:80 inode=40009", idle, "another program listens on 0.0.0.0:80"),
+        (container, idle, "nginx runs outside nginx.service"),
+        ("", gone, "there is no nginx.service"),
+        ("", starts, "is activating"),
+        (no_systemd, idle, "is not systemd"),
+    ] {
+        let seen = without_nginx(changes, Some(state)).check();
+        let reasons = seen.reasons("N333");
+        assert!(reasons.len() == 1 && reasons[0].contains(says), "{changes}: {reasons:?}");
+    }
+    // Its configuration leads elsewhere.
+    let mut other = without_nginx("", Some(idle));
+    other.host.file("/etc/nginx/sites-available/myapp", "server { listen 80; }\n");
+    other.check().passes("N333");
+    // An image's files say nothing of it.
+    assert_eq!(Case::healthy().check().reasons("N333").len(), 1);
+}
