@@ -53,7 +53,7 @@ fn holds<'a>(app: &'a App, orphan: &Orphan) -> Option<&'a Endpoint> {
     let wanted: Vec<_> = bounds.chain(app.routes.iter().map(|route| &route.endpoint)).collect();
     let mut reached = own.filter(|listener| match &listener.endpoint {
         Endpoint::Unix(path) => sockets.is_at(listener, path) == Ok(true),
-        Endpoint::Tcp { .. } => true,
+        Endpoint::Tcp { .. } => !listener.apart,
     });
     reached.find_map(|listener| {
         wanted.iter().find(|one| one.reaches(&listener.endpoint) == Some(true)).copied()

@@ -108,6 +108,7 @@ fn served_by(app: &App) -> Option<String> {
     let bounds = app.bounds().ok()?;
     let held = sockets.listeners.iter().find(|listener| {
         !listener.owners.is_empty()
+            && !listener.apart
             && bounds.iter().any(|bound| bound.endpoint.reaches(&listener.endpoint) == Some(true))
     })?;
     let others = &app.processes.ok()?.others;

@@ -1,5 +1,6 @@
 use super::{bind, ways};
-use crate::facts::{App, Endpoint, Why};
+use crate::facts::sockets::Listener;
+use crate::facts::{App, Endpoint, Route, Why};
 use crate::rule::{EvidenceKind, Safety, Sink};
 
 crate::rule! {
@@ -9,6 +10,10 @@ crate::rule! {
     /// directory)` for a socket. Either gunicorn does not run (P501), or its bind differs from the
     /// files: a changed `--bind` applies only after a restart.
     ///
+    /// A TCP port is reached only from the network namespace that it is in: with `PrivateNetwork=` or
+    /// `NetworkNamespacePath=` gunicorn listens where nginx does not come to. A unix socket is reached from
+    /// every network.
+    ///
     /// By hand: `systemctl restart myapp`, then `ss -lx | grep gunicorn.sock` or `ss -ltn`.
     ///
     /// Proved by `bind-changed`: both reloads returned 0, gunicorn kept its old socket, nginx went
@@ -16,6 +21,9 @@ crate::rule! {
     ///
     /// Proved by `socket-unit-not-started`: started as at boot, gunicorn was active on
     /// 127.0.0.1:8000, and every request got 502.
+    ///
+    /// Proved by `another-network`: gunicorn was up and listened on 127.0.0.1:8000 in its own network,
+    /// and every request got 502.
     ///
     /// ```proc,bad
     /// - listen unix:/run/myapp/gunicorn.sock
@@ -25,6 +33,14 @@ crate::rule! {
     /// ```
     /// ```proc,good
     /// listen unix:/run/other.sock inode=40009
+    /// ```
+    ///
+    /// Healthy: gunicorn's network is its own, and its socket is in the file system.
+    ///
+    /// ```proc,good
+    /// - listen unix:/run/myapp/gunicorn.sock
+    /// listen unix:/run/myapp/gunicorn.sock inode=40001 of=800
+    /// 800 net=4026532100
     /// ```
     S601 "not-listening" {
         severity: Error, impact: BadGateway, fix: Some(Manual), item: No502, hop: Socket,
@@ -54,7 +70,12 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         let held = sockets.listeners.iter().filter(|listener| {
             masters.iter().any(|master| listener.owners.contains(&master.process.pid))
         });
-        let held: Vec<String> = held.map(|listener| listener.endpoint.to_string()).collect();
+        let held: Vec<&Listener> = held.collect();
+        if let Some(apart) = held.iter().find(|listener| listener.apart) {
+            in_another_network(app, route, apart, out);
+            continue;
+        }
+        let held: Vec<String> = held.iter().map(|one| one.endpoint.to_string()).collect();
         let instead = match held.as_slice() {
             [] => String::new(),
             held => format!("; gunicorn listens on {}", held.join(", ")),
@@ -71,4 +92,33 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         .fix(Safety::Manual, format!("systemctl restart {stem}"));
     }
     Ok(())
+}
+
+/// gunicorn listens, and nginx does not reach the network that it listens in.
+fn in_another_network(app: &App, route: &Route, listener: &Listener, out: &mut Sink) {
+    let unit = &app.service.unit;
+    let causes = ["NetworkNamespacePath", "PrivateNetwork"];
+    let cause = causes.into_iter().find_map(|key| Some((key, unit.last("Service", key)?)));
+    let on = &listener.endpoint;
+    let finding = out
+        .report(format!(
+            "every request gets 502: gunicorn listens on {on} in a network of its own, and nothing \
+             listens on {} in nginx's",
+            route.endpoint
+        ))
+        .at(route.peer, "nginx connects here")
+        .evidence(EvidenceKind::Socket, format!("{on} is in another network namespace than nginx"));
+    let remove = match cause {
+        Some((key, line)) => {
+            finding.at(line.value.span(), "gunicorn's own network");
+            format!("remove {key}=")
+        }
+        None => "start gunicorn in nginx's network".to_owned(),
+    };
+    finding
+        .help(format!(
+            "{remove}, or listen on a unix socket, which every network reaches: bind \
+             unix:/run/APP/gunicorn.sock"
+        ))
+        .fix(Safety::Manual, "share a network with nginx, or a unix socket");
 }

@@ -452,7 +452,7 @@ impl<'h> Living<'h> {
         };
         let gunicorns = table.as_ref().map(processes::gunicorns).unwrap_or_default();
         let listeners = match &table {
-            Ok(_) => sockets::listeners(sources, &gunicorns, v6_only),
+            Ok(table) => sockets::listeners(sources, table, &gunicorns, v6_only),
             Err(why) => Err(why.clone()),
         };
         Self { table, gunicorns, listeners }

@@ -295,9 +295,10 @@ pub trait Host {
     }
 
     /// The unix sockets that listen, by the number that `/proc/net/unix` has for each: is it bound
-    /// to the very file that is at this path now? None if that is not known. Only the live host
-    /// knows.
-    fn bound(&self, path: &Path) -> Result<Vec<(u64, Option<bool>)>, HostError> {
+    /// to the very file that is at this path now? None if that is not known. The kernel tells of the
+    /// sockets of one network at a time: those of the program's own, and of these processes'. Only the
+    /// live host knows.
+    fn bound(&self, path: &Path, _networks: &[u32]) -> Result<Vec<(u64, Option<bool>)>, HostError> {
         Err(HostError { path: path.into(), kind: HostErrorKind::NotGiven })
     }
 

@@ -357,3 +357,49 @@ fn what_may_be_in_front_instead_of_nginx_is_not_accused() {
     // An image's files say nothing of it.
     assert_eq!(Case::healthy().check().reasons("N333").len(), 1);
 }
+
+const TCP: &str = "127.0.0.1:8000";
+
+/// The healthy deployment on a port.
+fn on_a_port(changes: &str) -> Case {
+    let site = "/etc/nginx/sites-available/myapp";
+    let unit = "/etc/systemd/system/myapp.service";
+    let mut case = Case::healthy().replace(site, "unix:/run/myapp/gunicorn.sock", TCP).replace(
+        unit,
+        "unix:/run/myapp/gunicorn.sock",
+        TCP,
+    );
+    let mut world = World::healthy(&case.host);
+    let command = "800 : /srv/myapp/.venv/bin/python /srv/myapp/.venv/bin/gunicorn --workers 3 \
+                   --chdir /srv/myapp/current --bind 127.0.0.1:8000 wsgi:app";
+    world.change("- listen unix:/run/myapp/gunicorn.sock").change(command).change(changes);
+    world.write(&mut case.host);
+    case
+}
+
+#[test]
+fn sockets_of_gunicorns_own_network_are_seen_there() {
+    let own = "800 net=4026532100\n- listen unix:/run/myapp/gunicorn.sock\n";
+    let seen =
+        world(&format!("{own}listen unix:/run/myapp/gunicorn.sock inode=40001 of=800")).check();
+    for code in ["S601", "S602", "S603", "S606", "S607", "P507"] {
+        seen.passes(code);
+    }
+    // Nothing listens there either.
+    let seen = world(&format!("{own}listen unix:/run/other.sock inode=40001 of=800")).check();
+    seen.only("S602");
+
+    // A port is reached from its own network alone.
+    let apart = "800 net=4026532100\nlisten 127.0.0.1:8000 inode=40001 of=800";
+    on_a_port("listen 127.0.0.1:8000 inode=40001").check().passes("S601");
+    on_a_port(apart).check().only("S601").says("in a network of its own").helps("unix socket");
+    // nginx may be in the same one.
+    on_a_port(&format!("{apart}\n500 net=4026532100")).check().passes("S601");
+    on_a_port("listen 127.0.0.1:8000 inode=40001\n500 net=4026532100").check().only("S601");
+    // Another program may pass on what it gets: systemd-socket-proxyd.
+    let proxy = "listen 127.0.0.1:8000 inode=40900\n700 parent=1 unit=proxy.service user=0 start=50 \
+                 sockets=40900 : /lib/systemd/systemd-socket-proxyd";
+    let seen = on_a_port(&format!("{apart}\n{proxy}")).check();
+    assert!(seen.reasons("S603")[0].contains("a network of its own"), "{seen:?}");
+    seen.passes("S601");
+}

@@ -56,7 +56,8 @@ fn find(
         }
         others = true;
     }
-    let taken = |address: &Address| listeners.iter().any(|one| holds(&one.endpoint, address));
+    let taken =
+        |address: &Address| listeners.iter().any(|one| !one.apart && holds(&one.endpoint, address));
     if let Some((address, _)) = addresses.iter().find(|(address, _)| taken(address)) {
         return match others {
             true => Ok(None),
