@@ -15,6 +15,7 @@ crate::area![
 ];
 
 use crate::facts::processes::Orphan;
+use crate::facts::spare::Spare;
 use crate::facts::{App, Endpoint, Processes};
 use crate::rule::prelude::Span;
 
@@ -58,4 +59,13 @@ fn holds<'a>(app: &'a App, orphan: &Orphan) -> Option<&'a Endpoint> {
     reached.find_map(|listener| {
         wanted.iter().find(|one| one.reaches(&listener.endpoint) == Some(true)).copied()
     })
+}
+
+/// What becomes of the site when the application does not run, in words: in an `upstream` of several the
+/// other servers answer.
+fn down(spare: Option<&Spare>, cause: &str) -> String {
+    match spare {
+        None => format!("the site is down: {cause}"),
+        Some(spare) => format!("{}: {cause}; {}", spare.happens(), spare.instead()),
+    }
 }

@@ -1,4 +1,4 @@
-use super::{bind, ways};
+use super::{bind, ways, without_answer};
 use crate::facts::sockets::Listener;
 use crate::facts::{App, Endpoint, Route, Why};
 use crate::rule::{EvidenceKind, Safety, Sink};
@@ -14,6 +14,9 @@ crate::rule! {
     /// `NetworkNamespacePath=` gunicorn listens where nginx does not come to. A unix socket is reached from
     /// every network.
     ///
+    /// If nginx passes the requests to another server of the same `upstream`, which it does after every
+    /// connection that fails, nothing is lost: a warning.
+    ///
     /// By hand: `systemctl restart myapp`, then `ss -lx | grep gunicorn.sock` or `ss -ltn`.
     ///
     /// Proved by `bind-changed`: both reloads returned 0, gunicorn kept its old socket, nginx went
@@ -24,6 +27,12 @@ crate::rule! {
     ///
     /// Proved by `another-network`: gunicorn was up and listened on 127.0.0.1:8000 in its own network,
     /// and every request got 502.
+    ///
+    /// Proved by `one-server-of-two-stopped`: the unit had no process, nginx passed its requests to the
+    /// other service, and none was lost, POST included.
+    ///
+    /// Proved by `one-server-of-two-not-passed-on`: the unit had no process, and half of the requests got
+    /// 502.
     ///
     /// ```proc,bad
     /// - listen unix:/run/myapp/gunicorn.sock
@@ -81,15 +90,15 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
             held => format!("; gunicorn listens on {}", held.join(", ")),
         };
         let stem = app.stem();
-        out.report(format!(
-            "every request gets 502: nothing listens on {}, where nginx connects{instead}",
-            route.endpoint
-        ))
-        .at_some(bind(app, route), "gunicorn should listen here")
-        .at(route.peer, "nginx connects here")
-        .evidence(EvidenceKind::Socket, format!("no socket listens on {}", route.endpoint))
-        .help(format!("systemctl restart {stem}\njournalctl -u {stem} -n 50   if it fails"))
-        .fix(Safety::Manual, format!("systemctl restart {stem}"));
+        let cause = format!("nothing listens on {}, where nginx connects{instead}", route.endpoint);
+        let (message, severity) = without_answer(app, route, &cause);
+        out.report(message)
+            .severity(severity)
+            .at_some(bind(app, route), "gunicorn should listen here")
+            .at(route.peer, "nginx connects here")
+            .evidence(EvidenceKind::Socket, format!("no socket listens on {}", route.endpoint))
+            .help(format!("systemctl restart {stem}\njournalctl -u {stem} -n 50   if it fails"))
+            .fix(Safety::Manual, format!("systemctl restart {stem}"));
     }
     Ok(())
 }
@@ -97,18 +106,20 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
 /// gunicorn listens, and nginx does not reach the network that it listens in.
 fn in_another_network(app: &App, route: &Route, listener: &Listener, out: &mut Sink) {
     let unit = &app.service.unit;
-    let causes = ["NetworkNamespacePath", "PrivateNetwork"];
-    let cause = causes.into_iter().find_map(|key| Some((key, unit.last("Service", key)?)));
+    let settings = ["NetworkNamespacePath", "PrivateNetwork"];
+    let setting = settings.into_iter().find_map(|key| Some((key, unit.last("Service", key)?)));
     let on = &listener.endpoint;
+    let cause = format!(
+        "gunicorn listens on {on} in a network of its own, and nothing listens on {} in nginx's",
+        route.endpoint
+    );
+    let (message, severity) = without_answer(app, route, &cause);
     let finding = out
-        .report(format!(
-            "every request gets 502: gunicorn listens on {on} in a network of its own, and nothing \
-             listens on {} in nginx's",
-            route.endpoint
-        ))
+        .report(message)
+        .severity(severity)
         .at(route.peer, "nginx connects here")
         .evidence(EvidenceKind::Socket, format!("{on} is in another network namespace than nginx"));
-    let remove = match cause {
+    let remove = match setting {
         Some((key, line)) => {
             finding.at(line.value.span(), "gunicorn's own network");
             format!("remove {key}=")

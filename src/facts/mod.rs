@@ -37,6 +37,7 @@ pub mod shared_directory;
 pub mod shell;
 pub mod socket_unit;
 pub mod sockets;
+pub mod spare;
 pub mod state;
 pub mod why;
 mod words;
@@ -361,7 +362,7 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
                 &living.listeners,
                 &holders,
                 &gunicorn.bounds,
-                &routes,
+                &nginx.asked_beside(&routes),
             );
             let state = states.of(&candidate.name);
             let socket_states = names(&candidate).skip(1).map(|name| states.of(&name)).collect();

@@ -73,6 +73,20 @@ impl Sockets {
         Ok(found)
     }
 
+    /// Does something listen where a client of this endpoint connects? Unknown for a socket of another
+    /// host, and for a name.
+    pub fn answers(&self, endpoint: &Endpoint) -> Option<bool> {
+        if let Endpoint::Tcp { host, .. } = endpoint
+            && !host.is_here()
+        {
+            return None;
+        }
+        let listeners = self.reached(endpoint).ok()?;
+        let Endpoint::Unix(path) = endpoint else { return Some(!listeners.is_empty()) };
+        let there = self.file(path).is_none_or(|place| place.exists() != Ok(false));
+        Some(there && listeners.iter().any(|one| self.is_at(one, path) != Ok(false)))
+    }
+
     /// What is at a unix socket's path.
     pub fn file(&self, path: &Path) -> Option<&Place> {
         self.files.iter().find(|place| place.path == path)
@@ -243,7 +257,7 @@ pub(super) fn sockets(
     listeners: &Result<Rc<[Listener]>, Why>,
     holders: &Rc<HashMap<u64, Known<Vec<Holder>>>>,
     bounds: &Known<Vec<Bound>>,
-    routes: &[Route],
+    asked: &[Endpoint],
 ) -> Known<Sockets> {
     let listeners = match listeners {
         Ok(listeners) => Rc::clone(listeners),
@@ -251,7 +265,7 @@ pub(super) fn sockets(
     };
     let bound = bounds.ok().into_iter().flatten().map(|bound| &bound.endpoint);
     let mut paths: Vec<&Path> = bound
-        .chain(routes.iter().map(|route| &route.endpoint))
+        .chain(asked)
         .filter_map(|endpoint| match endpoint {
             Endpoint::Unix(path) => Some(path.as_path()),
             Endpoint::Tcp { .. } => None,

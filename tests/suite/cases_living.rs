@@ -403,3 +403,68 @@ fn sockets_of_gunicorns_own_network_are_seen_there() {
     assert!(seen.reasons("S603")[0].contains("a network of its own"), "{seen:?}");
     seen.passes("S601");
 }
+
+/// The healthy deployment at work, and another server behind the same upstream.
+fn two_servers(servers: &str, pass: &str, changes: &str) -> Case {
+    let site = "/etc/nginx/sites-available/myapp";
+    let own = "server unix:/run/myapp/gunicorn.sock fail_timeout=0;";
+    let mut case = Case::healthy().replace(site, own, &format!("{own} {servers}")).replace(
+        site,
+        "proxy_pass http://myapp;",
+        &format!("proxy_pass http://myapp; {pass}"),
+    );
+    let mut world = World::healthy(&case.host);
+    world.change(changes);
+    world.write(&mut case.host);
+    case
+}
+
+#[test]
+fn a_server_whose_requests_another_takes_is_no_outage() {
+    let down = "- 800\n- listen unix:/run/myapp/gunicorn.sock\n- file /run/myapp/gunicorn.sock\n";
+    let other = "server unix:/run/other.sock;";
+    let at_work =
+        "listen unix:/run/other.sock inode=40009\nfile /run/other.sock mode=0777 owner=33:33\n";
+    let both = format!("{down}{at_work}");
+
+    let seen = two_servers(other, "", &both).check();
+    for code in ["P501", "S601"] {
+        let hit = seen.only(code);
+        hit.is(Severity::Warning)
+            .says("one of the 2 servers of upstream myapp does not answer")
+            .says("nginx passes its requests to the other");
+        assert!(!hit.message.contains("every request") && !hit.message.contains("is down"));
+    }
+    // The file is there and dead.
+    let stale = format!("- 800\n- listen unix:/run/myapp/gunicorn.sock\n{at_work}");
+    two_servers(other, "", &stale).check().only("S602").is(Severity::Warning);
+
+    let many = format!("{other} server 127.0.0.1:9000;");
+    let third = format!("{both}listen 127.0.0.1:9000 inode=40010\n");
+    two_servers(&many, "", &third).check().only("S601").says("one of the 3").says("the others");
+    two_servers(&many, "", &both).check().only("S601").says("to another");
+
+    // It does not answer either, it is not asked, or nginx may not ask it.
+    let seen = two_servers(other, "", down).check();
+    seen.only("S601").is(Severity::Error).says("every request gets 502");
+    seen.only("P501").says("the site is down");
+    let marked = two_servers("server unix:/run/other.sock down;", "", &both).check();
+    marked.only("S601").is(Severity::Error).says("every request gets 502");
+    for pass in ["proxy_next_upstream off;", "proxy_next_upstream_tries 1;"] {
+        let seen = two_servers(other, pass, &both).check();
+        seen.only("S601")
+            .is(Severity::Error)
+            .says("one of the 2 servers of upstream myapp get 502");
+        seen.only("P501").is(Severity::Error).says("forbids to pass them on");
+    }
+    two_servers(other, "proxy_next_upstream error timeout http_502;", &both)
+        .check()
+        .only("S601")
+        .is(Severity::Warning);
+    // The file of the other's socket is gone: nginx does not reach it.
+    let gone = format!("{both}- file /run/other.sock\n");
+    two_servers(other, "", &gone).check().only("S601").is(Severity::Error).says("every request");
+    // Of another host nothing is known.
+    let far = two_servers("server 10.0.0.2:8000;", "", down).check();
+    far.only("S601").is(Severity::Error).says("on other hosts, which are not checked here");
+}
