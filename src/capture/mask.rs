@@ -7,6 +7,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use crate::source::unit::known;
+
 /// What a mask of letters is made of.
 const LETTERS: &[u8] = b"masked";
 /// A word of a value that is as long, and made of letters and digits, is masked wherever it is.
@@ -330,10 +332,13 @@ pub(super) fn is_generated(word: &[u8]) -> bool {
     let changes = word.windows(2).filter(|pair| class(&pair[0]) != class(&pair[1])).count();
     let numeric = |byte: &u8| byte.is_ascii_digit();
     let between = word.windows(2).filter(|pair| numeric(&pair[0]) != numeric(&pair[1])).count();
-    match word.len() {
+    let generated = match word.len() {
         0..=11 => false,
         length => between >= 3 || (length >= 16 && changes * 3 > length),
-    }
+    };
+    // `BindReadOnlyPaths` looks so.
+    let may_be = generated && word.iter().all(u8::is_ascii_alphabetic);
+    generated && !(may_be && known::settings().any(|setting| setting.key.as_bytes() == word))
 }
 
 /// The ranges of user and password in URLs: `://user:password@`.
@@ -392,6 +397,7 @@ mod tests {
             "proxyprotocol",
             "20260421093000",
             "DJANGOSETTINGSMODULE",
+            "BindReadOnlyPaths",
         ] {
             assert!(!is_generated(word.as_bytes()), "{word}");
         }
