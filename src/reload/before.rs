@@ -100,7 +100,8 @@ impl Run<'_> {
             self.say(Step::Preflight, &text);
         }
         let (facts, moved) = self.facts()?;
-        let state = State { wrapped: facts.wrapped, ..state };
+        let (wrapped, activated) = (facts.wrapped, facts.socket_activated);
+        let state = State { wrapped, activated, ..state };
         let judged = match &moved {
             None => self.judge(self.doors.host)?,
             Some(moved) => {
@@ -561,6 +562,13 @@ pub(super) fn may_hand_over(state: &State) -> Result<(), String> {
         return Err(
             "the unit's main process is not gunicorn's master but the program that started \
                     it, which a second master could not replace"
+                .into(),
+        );
+    }
+    if state.activated {
+        return Err(
+            "systemd hands the sockets over, and gunicorn cannot pass them on to a second \
+                    master (20.1, 23.0 and 27.0 fail with OSError)"
                 .into(),
         );
     }

@@ -308,7 +308,7 @@ impl Run<'_> {
         };
         match outcome {
             Ok(watched) => {
-                if !watched.stopped {
+                if !watched.stopped && watched.moved_on.is_none() {
                     probing.mark("verified");
                 }
                 let report = probing.finish();

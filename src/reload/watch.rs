@@ -2,6 +2,7 @@
 //! and whether the new release answers.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -79,6 +80,8 @@ pub(super) struct Watched {
     ready: Option<Duration>,
     /// How many probes had failed before the present workers were up.
     excused: u64,
+    /// Where the link leads that somebody else moved in the meantime.
+    pub(super) moved_on: Option<PathBuf>,
     /// How a worker of the new release died, where not so many did that it is taken back.
     died: Option<String>,
 }
@@ -358,6 +361,10 @@ impl<'a> Run<'a> {
             }
         };
         self.lives(&watcher.observer, &watcher.handed, probing);
+        let moved_on = ready.moved.as_ref().and_then(|moved| {
+            let now = self.doors.host.read_link(&moved.link).ok()?;
+            (now != moved.to).then_some(now)
+        });
         let died: Vec<String> = watcher.deaths.into_values().collect();
         Ok(Watched {
             workers: watcher.observer.workers.into_values().collect(),
@@ -366,6 +373,7 @@ impl<'a> Run<'a> {
             stopped,
             ready: took,
             excused: began.failed,
+            moved_on,
             died: (!died.is_empty()).then(|| deaths::words(&died.iter().collect::<Vec<_>>())),
         })
     }
@@ -414,7 +422,8 @@ impl<'a> Run<'a> {
             serving: true,
             mark: Some(watched.handed.mark.clone()),
         };
-        if watched.stopped {
+        // Then another deployment decides what serves.
+        if watched.stopped || watched.moved_on.is_some() {
             return Ok(());
         }
         if let Some(fault) = ready.behind.fault(self.doors.host) {
@@ -504,6 +513,13 @@ impl<'a> Run<'a> {
                 self.story.next.push(format!("deploy-doctor rollback {}", self.request.unit));
             }
         }
+        if let (Some(now), Some(moved)) = (&watched.moved_on, &ready.moved) {
+            degraded.push(format!(
+                "somebody else moved {} to {} in the meantime",
+                moved.link.display(),
+                now.display()
+            ));
+        }
         if failed > 0 {
             degraded.push(format!("{failed} probes failed"));
         }
@@ -520,7 +536,8 @@ impl<'a> Run<'a> {
         if watched.lingering > 0 {
             degraded.push(format!("{} old workers are still at work", watched.lingering));
         }
-        let stage = if watched.stopped { Stage::Unverified } else { Stage::Verified };
+        let unseen = watched.stopped || watched.moved_on.is_some();
+        let stage = if unseen { Stage::Unverified } else { Stage::Verified };
         self.note_record(stage, ready.moved.as_ref());
         if let Some(took) = watched.ready {
             self.note_event("watched", json!({ "seconds": took.as_secs_f64() }));
@@ -528,13 +545,15 @@ impl<'a> Run<'a> {
         if degraded.is_empty() {
             self.story.end(Ending::Reloaded, format!("{release} serves: {promise}"));
         } else {
-            let seen = match watched.stopped {
+            let seen = match unseen {
                 true => format!("it was not seen whether {release} serves"),
                 false => format!("{release} serves"),
             };
             let why = format!("{}; {seen}: {promise}", degraded.join(", "));
             self.story.end(Ending::Degraded, why);
-            if failed == 0 && gap > self.request.stall && ready.strategy == Strategy::Hup {
+            let beside = super::before::may_hand_over(&ready.state).is_ok();
+            if failed == 0 && gap > self.request.stall && ready.strategy == Strategy::Hup && beside
+            {
                 self.story.note(
                     "with --strategy usr2 the next reload would not stall: the new workers load \
                      the application while the old ones serve",

@@ -179,3 +179,51 @@ sed -i '/^    /d; s|^ExecStart=.*|ExecStart=/usr/local/bin/uv run --no-sync --fr
     assert_eq!(ran.story["strategy"], "restart", "{}", ran.said);
     assert!(answers(&container).contains("next"));
 }
+
+/// gunicorn cannot pass on sockets that systemd gave it, so a slow import is no reason for a second master.
+#[test]
+fn sockets_of_systemd_are_not_passed_on() {
+    let change = r#"printf '[Socket]\nListenStream=/run/myapp/gunicorn.sock\nSocketUser=www-data\n[Install]\nWantedBy=sockets.target\n' >/etc/systemd/system/myapp.socket
+sed -i '/^RuntimeDirectory/d; /--bind/d; s/^After=.*/After=network.target\nRequires=myapp.socket/' /etc/systemd/system/myapp.service
+systemctl daemon-reload; systemctl enable -q --now myapp.socket"#;
+    let Some(container) = site("reload-activated", change) else { return };
+    release(&container, "slow", "sed -i '1a import time; time.sleep(2)' wsgi.py");
+    let ran = reload(&container, &format!("--release {RELEASES}/slow {PROBE} slow --settle 1"));
+    ran.ends(0, "reloaded").says("gunicorn cannot pass them on to a second master");
+    assert_eq!(ran.story["strategy"], "hup", "{}", ran.said);
+    let ran = reload(&container, &format!("{PROBE} slow --strategy usr2"));
+    ran.ends(1, "refused").says("gunicorn cannot pass them on to a second master");
+}
+
+/// Somebody else deploys while a reload is watched: what serves then is not this release.
+#[test]
+fn a_link_that_others_move_is_told() {
+    let Some(container) = site("reload-moved", "") else { return };
+    release(&container, "mine", "");
+    let others =
+        "(sleep 6; ln -sfn releases/2026-04-14 /srv/myapp/current; systemctl reload myapp) &";
+    let command = format!(
+        "{others} deploy-doctor reload myapp --format json --max-stall 20 --settle 6 \
+         --release {RELEASES}/mine --probe http://127.0.0.1/"
+    );
+    let ran = Ran::of(&container.run_for(100, &["sh", "-c", &command]));
+    ran.ends(7, "degraded").says("somebody else moved /srv/myapp/current to releases/2026-04-14");
+    ran.says("it was not seen whether mine serves");
+    assert!(link(&container).ends_with("2026-04-14"));
+}
+
+/// nginx goes down in the meantime: gunicorn is well, and is not killed for that.
+#[test]
+fn a_gunicorn_that_answers_is_not_killed_for_nginx() {
+    let Some(container) = site("reload-nginx-down", "") else { return };
+    release(&container, "good", "");
+    let others = "(sleep 5; systemctl stop nginx; sleep 8; systemctl start nginx) &";
+    let command = format!(
+        "{others} deploy-doctor reload myapp --format json --max-stall 20 --settle 6 \
+         --release {RELEASES}/good --probe http://127.0.0.1/"
+    );
+    let ran = Ran::of(&container.run_for(100, &["sh", "-c", &command]));
+    ran.ends(5, "rolled-back").says("what fails is in front of it (systemctl status nginx)");
+    assert!(!ran.said.contains("signal=KILL"), "{}", ran.said);
+    assert!(!ran.said.contains("systemctl restart myapp"), "{}", ran.said);
+}
