@@ -232,10 +232,9 @@ fn request(
             || CommandError::usage(format!("--{option} {value}: from {least} to 3600 seconds"));
         fits.then(|| Duration::from_secs_f64(value)).ok_or_else(wrong)
     };
-    if !(arguments.rate.is_finite() && (1.0..=1000.0).contains(&arguments.rate)) {
+    if let Some(rate) = arguments.rate.filter(|rate| !(1.0..=1000.0).contains(rate)) {
         return Err(CommandError::usage(format!(
-            "--rate {}: from 1 to 1000 requests a second",
-            arguments.rate
+            "--rate {rate}: from 1 to 1000 requests a second"
         )));
     }
     let config = settings::of_this_host(arguments.config.as_deref())?;

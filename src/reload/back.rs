@@ -89,6 +89,15 @@ impl Run<'_> {
         let began = Instant::now();
         let unit = self.request.unit.clone();
         let way = ready.moved.as_ref().or(ready.way_back.as_ref());
+        // A rollback from a site that did not answer never ends there.
+        if self.request.rollback && self.sick && !failure.untouched {
+            let target = way.map(|moved| moved.to.display().to_string());
+            let target = target.unwrap_or_else(|| "the code that was asked for".into());
+            return Err((
+                format!("what served before did not answer either, so {target} stays"),
+                vec![format!("systemctl status {unit}"), format!("journalctl -u {unit} -n 50")],
+            ));
+        }
         if let Some(moved) = way {
             self.link_back(ready, moved)?;
         } else if !failure.untouched {

@@ -14,6 +14,7 @@ mod failure;
 mod judge;
 mod keep;
 mod probing;
+mod rate;
 mod story;
 pub mod timeline;
 mod trigger;
@@ -78,8 +79,8 @@ pub struct Request {
     pub probes: Vec<String>,
     /// How they are asked.
     pub asking: Asking,
-    /// Requests a second.
-    pub rate: f64,
+    /// Requests a second; `None` for as many as do not get in the visitors' way.
+    pub rate: Option<f64>,
     /// How long one request may take, and how long the site may be without a success.
     pub timeout: Duration,
     /// How long the new release is watched once it serves.

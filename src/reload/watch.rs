@@ -33,7 +33,9 @@ const STANDS: Duration = Duration::from_secs(2);
 const GRACE: Duration = Duration::from_secs(1);
 /// How often the logs are asked after a worker was gone: gunicorn's message may come a moment later.
 const HEARINGS: u32 = 3;
-/// How long a restart may take until the first answer.
+/// How long the old master of a restart may take to end: systemd itself kills it after 90 s by default.
+const LONGEST_STOP: Duration = Duration::from_secs(600);
+/// How long a restart may take until the first answer, once the old master has ended.
 const START: Duration = Duration::from_secs(30);
 
 /// What was reported, and what can be seen now.
@@ -42,6 +44,8 @@ pub(super) struct Handed {
     pub old: BTreeSet<Id>,
     /// The main process that must be there afterwards; none: another than before.
     pub main: Option<Id>,
+    /// The main process before; 0 where there was none.
+    pub before: u32,
     /// The position in the journal.
     pub mark: Mark,
     /// When gunicorn was reloaded.
@@ -61,6 +65,8 @@ pub(super) struct Watcher<'h> {
     wanted: usize,
     /// Since when all of them are up.
     standing: Option<Instant>,
+    /// Since when the new main process runs: a restart waits until the old one has ended.
+    started: Option<Instant>,
     /// How workers of the new release died, by process.
     deaths: BTreeMap<u32, String>,
     /// When the logs were asked for deaths.
@@ -111,7 +117,7 @@ impl<'h> Watcher<'h> {
         strategy: Strategy,
     ) -> Self {
         let wanted = handed.old.len().max(1);
-        let (state, asked, standing) = (None, None, None);
+        let (state, asked, standing, started) = (None, None, None, None);
         let (deaths, heard) = (BTreeMap::new(), Heard::default());
         Self {
             host,
@@ -123,6 +129,7 @@ impl<'h> Watcher<'h> {
             asked,
             wanted,
             standing,
+            started,
             deaths,
             heard,
         }
@@ -144,6 +151,10 @@ impl<'h> Watcher<'h> {
             self.asked = Some(Instant::now());
             let state = unit::state(self.host, &self.request.unit).map_err(|w| self.failure(w))?;
             let judged = self.judge_unit(&state);
+            let replaced = state.main_pid != 0 && state.main_pid != self.handed.before;
+            if self.started.is_none() && (replaced || self.strategy != Strategy::Restart) {
+                self.started = Some(Instant::now());
+            }
             self.observer.follow(&state);
             self.state = Some(state);
             // What is wrong now is asked for again at once: it may be over, or it stays.
@@ -348,9 +359,16 @@ impl<'a> Run<'a> {
                         break false;
                     }
                 }
-                (Ok(false), _) if watcher.handed.at.elapsed() > LINGER => {
+                (Ok(false), _)
+                    if watcher.started.is_some_and(|started| started.elapsed() > LINGER) =>
+                {
                     let old = &watcher.handed.old;
                     lingering = watcher.observer.living().filter(|w| old.contains(&w.id)).count();
+                    if lingering > 0 && lingering == watcher.observer.living().count() {
+                        let why = "no worker was started after the reload: gunicorn's master did not \
+                                   act on it";
+                        return Err(watcher.failure(why));
+                    }
                     if lingering == 0 {
                         let why = "the new release's workers were not up within a minute";
                         return Err(watcher.failure(why));
@@ -388,7 +406,8 @@ impl<'a> Run<'a> {
     fn excused(&self, ready: &Ready, watcher: &Watcher, counts: &probing::Probes) -> bool {
         self.may_fail(ready)
             && !watcher.settled()
-            && watcher.handed.at.elapsed() < START
+            && watcher.started.is_none_or(|started| started.elapsed() < START)
+            && watcher.handed.at.elapsed() < LONGEST_STOP
             && (self.sick || counts.failed_after_recovery <= self.request.max_failed)
     }
 
@@ -468,9 +487,11 @@ impl<'a> Run<'a> {
             self.say(Step::Verify, &text);
             return Ok(());
         }
-        let count = watched.workers.iter().filter(|worker| worker.gone.is_none()).count();
+        let new = |worker: &&super::unit::Worker| !watched.handed.old.contains(&worker.id);
+        let living = watched.workers.iter().filter(|worker| worker.gone.is_none());
+        let count = living.filter(new).count();
         let text = format!(
-            "all {count} workers started after the reload (--expect-version TEXT would check their \
+            "{count} workers started after the reload (--expect-version TEXT would check their \
              answers)"
         );
         self.say(Step::Verify, &text);

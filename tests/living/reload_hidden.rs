@@ -227,3 +227,84 @@ fn a_gunicorn_that_answers_is_not_killed_for_nginx() {
     assert!(!ran.said.contains("signal=KILL"), "{}", ran.said);
     assert!(!ran.said.contains("systemctl restart myapp"), "{}", ran.said);
 }
+
+/// The way back from a release that hangs is a restart, which takes as long as the hanging workers may take.
+#[test]
+fn a_rollback_from_a_release_that_hangs_ends_at_its_target() {
+    let Some(container) = site("rollback-hangs", "") else { return };
+    let hangs = "printf '\\nimport time\\napp.view_functions[\"index\"] = lambda: time.sleep(100)\\n' \
+                 >>wsgi.py";
+    release(&container, "hangs", hangs);
+    container.sh_ok(&format!(
+        "ln -sfn {RELEASES}/hangs /srv/myapp/current; systemctl reload myapp; sleep 3"
+    ));
+    let command = format!(
+        "deploy-doctor rollback myapp --format json --max-stall 60 --settle 1 --timeout 4 \
+         --to {RELEASES}/2026-04-21 --probe http://127.0.0.1/"
+    );
+    let ran = Ran::of(&container.run_for(170, &["sh", "-c", &command]));
+    ran.ends(0, "reloaded");
+    assert!(link(&container).ends_with("2026-04-21"));
+    assert!(answers(&container).contains("2026-04-21"));
+}
+
+/// An upgrade by SIGUSR2 that was not finished: a rollback ends the second master.
+#[test]
+fn a_rollback_ends_a_second_master() {
+    let Some(container) = site("rollback-second", "") else { return };
+    release(
+        &container,
+        "fails",
+        "printf '\\napp.view_functions[\"index\"] = lambda: (\"x\", 500)\\n' >>wsgi.py",
+    );
+    container.sh_ok(&format!(
+        "ln -sfn {RELEASES}/fails /srv/myapp/current; kill -USR2 $(systemctl show -P MainPID myapp); sleep 3"
+    ));
+    let command = format!(
+        "deploy-doctor rollback myapp --format json --max-stall 60 --settle 1 \
+         --to {RELEASES}/2026-04-21 --probe http://127.0.0.1/"
+    );
+    let ran = Ran::of(&container.run_for(100, &["sh", "-c", &command]));
+    ran.ends(0, "reloaded").says("a second master that was left over");
+    for _ in 0..10 {
+        assert!(answers(&container).contains("2026-04-21"));
+    }
+}
+
+/// Probes take a fifth of what gunicorn can answer, and no visitor waits for them.
+#[test]
+fn probes_leave_room_for_visitors() {
+    let slow =
+        "for release in /srv/myapp/releases/*; do printf '\\nimport time\\n@app.before_request\\n\
+                def slow():\\n    time.sleep(0.3)\\n' >>$release/wsgi.py; done
+                touch -d '2026-04-14 10:14' /srv/myapp/releases/2026-04-14
+                touch -d '2026-04-21 10:21' /srv/myapp/releases/2026-04-21";
+    let Some(container) = site("reload-slow-pages", slow) else { return };
+    release(&container, "good", "");
+    let visitors = "for i in $(seq 20); do curl -s -o /dev/null --max-time 9 -w '%{http_code} %{time_total}\\n' \
+                    http://127.0.0.1/; sleep 0.3; done >/tmp/visitors &";
+    let command = format!(
+        "{visitors} deploy-doctor reload myapp --format json --max-stall 20 --settle 2 \
+         --release {RELEASES}/good {PROBE} good; wait"
+    );
+    let ran = Ran::of(&container.run_for(100, &["sh", "-c", &command]));
+    ran.ends(0, "reloaded").says("so that visitors do not wait for it");
+    let seen = container.sh_ok("cat /tmp/visitors");
+    for line in seen.lines() {
+        let (status, seconds) = line.split_once(' ').unwrap();
+        assert_eq!(status, "200", "{seen}");
+        assert!(seconds.parse::<f64>().unwrap() < 4.0, "{seen}");
+    }
+}
+
+/// A master that does not act on the reload: nothing of the new release was started.
+#[test]
+fn a_master_that_does_nothing_is_told() {
+    let Some(container) = site("reload-nothing", "") else { return };
+    release(&container, "good", "");
+    container.sh_ok("kill -STOP $(systemctl show -P MainPID myapp)");
+    let ran = reload(&container, &format!("--release {RELEASES}/good --probe http://127.0.0.1/"));
+    ran.ends(5, "rolled-back").says("no worker was started after the reload");
+    assert!(link(&container).ends_with("2026-04-21"));
+    container.sh_ok("kill -CONT $(systemctl show -P MainPID myapp)");
+}
