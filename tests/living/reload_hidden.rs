@@ -201,7 +201,7 @@ fn a_link_that_others_move_is_told() {
     let Some(container) = site("reload-moved", "") else { return };
     release(&container, "mine", "");
     let others =
-        "(sleep 6; ln -sfn releases/2026-04-14 /srv/myapp/current; systemctl reload myapp) &";
+        "(until readlink /srv/myapp/current | grep -q mine; do sleep 0.1; done; sleep 2; ln -sfn releases/2026-04-14 /srv/myapp/current; systemctl reload myapp) &";
     let command = format!(
         "{others} deploy-doctor reload myapp --format json --max-stall 20 --settle 6 \
          --release {RELEASES}/mine --probe http://127.0.0.1/"
@@ -217,7 +217,7 @@ fn a_link_that_others_move_is_told() {
 fn a_gunicorn_that_answers_is_not_killed_for_nginx() {
     let Some(container) = site("reload-nginx-down", "") else { return };
     release(&container, "good", "");
-    let others = "(sleep 5; systemctl stop nginx; sleep 8; systemctl start nginx) &";
+    let others = "(until readlink /srv/myapp/current | grep -q good; do sleep 0.1; done; sleep 2; systemctl stop nginx; sleep 8; systemctl start nginx) &";
     let command = format!(
         "{others} deploy-doctor reload myapp --format json --max-stall 20 --settle 6 \
          --release {RELEASES}/good --probe http://127.0.0.1/"
