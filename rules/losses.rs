@@ -62,7 +62,15 @@ pub(super) fn lost(version: &Version, kind: Kind) -> Option<Measured> {
     let other = Kind { newer_nginx: !kind.newer_nginx, ..kind };
     let seen = |kind: Kind| {
         // Which kind a line is of is in its first words; the numbers are for one line alone.
-        let mut rows = of(kind.class, gunicorn).filter_map(begin);
+        let first = kind.class.len() + gunicorn.len() + 2;
+        let may_be = |line: &&str| {
+            let words = line.get(first..).and_then(|rest| rest.split_once(' '));
+            words.is_some_and(|(nginx, rest)| {
+                nginx.starts_with("1.30") == kind.newer_nginx
+                    && rest.starts_with("kept") == kind.kept
+            })
+        };
+        let mut rows = of(kind.class, gunicorn).filter(may_be).filter_map(begin);
         rows.find(|row| row.kind == kind).and_then(LossRow::measured)
     };
     seen(kind).filter(Measured::lost).or_else(|| seen(other).filter(Measured::lost))

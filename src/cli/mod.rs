@@ -26,9 +26,9 @@ mod settings;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches};
+use clap::{Args, CommandFactory, FromArgMatches};
 
-use arguments::{Arguments, BaselineCommand, Command};
+use arguments::{Arguments, BaselineCommand, CheckArguments, Command};
 
 use crate::facts::Problem;
 
@@ -99,9 +99,23 @@ pub fn run() -> ExitCode {
     }
 }
 
+/// A correct `check`, by its own options alone: to list those of all commands is a twentieth of a check.
+/// Whatever else it is, help or a mistake, the whole tree of options answers.
+fn parse_check() -> Option<Arguments> {
+    std::env::args_os().nth(1).filter(|word| word == "check")?;
+    let check = CheckArguments::augment_args(clap::Command::new("check"));
+    let mut command = clap::Command::new("deploy-doctor").subcommand(check);
+    let matches = command.try_get_matches_from_mut(std::env::args_os()).ok();
+    std::mem::forget(command);
+    Arguments::from_arg_matches_mut(&mut matches?).ok()
+}
+
 /// What `Arguments::try_parse` does, but that the tree of all options is left to the end of the process: to
 /// give back its pieces one by one is a fiftieth of a check.
 fn parse() -> Result<Arguments, clap::Error> {
+    if let Some(arguments) = parse_check() {
+        return Ok(arguments);
+    }
     let mut command = Arguments::command();
     let parsed = command.try_get_matches_from_mut(std::env::args_os()).and_then(|mut matches| {
         Arguments::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))

@@ -200,8 +200,7 @@ systemctl daemon-reload; systemctl enable -q --now myapp.socket"#;
 fn a_link_that_others_move_is_told() {
     let Some(container) = site("reload-moved", "") else { return };
     release(&container, "mine", "");
-    let others =
-        "(until readlink /srv/myapp/current | grep -q mine; do sleep 0.1; done; sleep 2; ln -sfn releases/2026-04-14 /srv/myapp/current; systemctl reload myapp) &";
+    let others = "(until readlink /srv/myapp/current | grep -q mine; do sleep 0.1; done; sleep 2; ln -sfn releases/2026-04-14 /srv/myapp/current; systemctl reload myapp) &";
     let command = format!(
         "{others} deploy-doctor reload myapp --format json --max-stall 20 --settle 6 \
          --release {RELEASES}/mine --probe http://127.0.0.1/"
