@@ -128,7 +128,7 @@ fn span_of(file: FileId, range: TextRange) -> Span {
     Span { file, start: range.start().to_u32(), end: range.end().to_u32() }
 }
 
-/// Parses a file as this version of Python would. Never fails: [`Module::not_judged`] says why a
+/// Parses a file as this version of Python would. Never fails: [`Module::not_judged()`] says why a
 /// file could not be judged.
 pub fn parse(file: &SourceFile, version: PythonVersion) -> Module {
     let mut module = Module {
