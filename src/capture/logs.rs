@@ -1,4 +1,4 @@
-//! Masks logs and the output of programs. They may contain anything, so only recognized text is
+//! Masks logs and the output of programs. They may contain anything, so only recognised text is
 //! kept: whole sentences of gunicorn, Python, systemd and nginx. Everything else is left out, word
 //! by word or line by line.
 
@@ -56,7 +56,7 @@ const SENTENCES: [&str; 42] = [
     "' invalid or not found",
 ];
 
-/// The recognized parts of a line of an application's log; empty if there are none.
+/// The recognised parts of a line of an application's log; empty if there are none.
 fn line(masker: &mut Masker, line: &str) -> String {
     let mut kept: Vec<Vec<u8>> = Vec::new();
     let mut keep = |text: &str| kept.extend(words(text.as_bytes()).map(<[u8]>::to_vec));
@@ -125,7 +125,7 @@ const FIELDS: [&str; 6] = [
     "MESSAGE",
 ];
 
-/// Masks `journalctl --output=json`: every entry is kept, with the recognized parts of its message.
+/// Masks `journalctl --output=json`: every entry is kept, with the recognised parts of its message.
 pub(super) fn journal(masker: &mut Masker, output: &mut Output) {
     let mut kept = Vec::new();
     for entry in output.stdout.split(|byte| *byte == b'\n') {

@@ -1,6 +1,6 @@
 //! Masks text that people wrote: Python, nginx, units, scripts. Values that the readers marked as
 //! secret are masked already; this module masks text that looks secret although no reader
-//! recognized it.
+//! recognised it.
 
 use std::ops::Range;
 use std::path::Path;

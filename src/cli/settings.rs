@@ -171,7 +171,8 @@ pub(super) fn day(place: &WhereArguments) -> Day {
     place.replayed.as_ref().map_or_else(today, |capture| of(&capture.taken.time))
 }
 
-/// Adds to the settings what depends on the place: the day, and what was read.
+/// Adds to the settings what depends on the place: which applications are checked, the anchor of
+/// fingerprints, and the day.
 pub(super) fn placed(settings: Settings, place: &WhereArguments) -> Result<Settings, CommandError> {
     Ok(Settings {
         all_apps: place.apps.is_empty(),

@@ -115,7 +115,7 @@ fn ignored(directory: &Path, walked: &mut Walked) {
     }
 }
 
-/// Whether a directory is entered. A virtual environment is recognized by its `pyvenv.cfg`,
+/// Whether a directory is entered. A virtual environment is recognised by its `pyvenv.cfg`,
 /// whatever its name.
 fn is_entered(entry: &DirEntry) -> bool {
     let directory = entry.file_type().is_some_and(|kind| kind.is_dir());

@@ -80,7 +80,7 @@ pub struct One {
     pub place: Option<(PathBuf, u32)>,
     /// What its fix does.
     pub title: String,
-    /// Whether the fix changes behavior beyond the finding.
+    /// Whether the fix changes behaviour beyond the finding.
     pub is_unsafe: bool,
 }
 

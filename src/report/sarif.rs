@@ -1,7 +1,7 @@
 //! `--format sarif`: SARIF 2.1.0, as GitHub's code scanning and editors read it.
 //!
 //! GitHub refuses a whole file if one result has no location, accepts 25,000 results, and
-//! recognizes a finding again only by `primaryLocationLineHash`. It ignores `suppressions`, so
+//! recognises a finding again only by `primaryLocationLineHash`. It ignores `suppressions`, so
 //! suppressed findings are left out unless the user asked for them.
 
 use std::fmt::Write;

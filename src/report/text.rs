@@ -17,7 +17,7 @@ use crate::source::show;
 /// The style of the text output.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Style {
-    /// Whether it has colors.
+    /// Whether it has colours.
     pub color: bool,
     /// Whether it has only the findings and the last line.
     pub quiet: bool,
@@ -264,7 +264,7 @@ fn checklist(result: &AppOutcome, not_asked: &[&str], style: Style, out: &mut St
             Cell::new(note),
         ]);
     }
-    // The marks are colored afterwards, because escape sequences would count as width.
+    // The marks are coloured afterwards, because escape sequences would count as width.
     for (line, item) in table.to_string().lines().zip(&shown) {
         let plain = mark(item.status);
         let painted = match item.status {

@@ -135,7 +135,7 @@ pub enum Renaming {
 
 /// The single steps of a repair.
 pub trait Disk {
-    /// The normalized path: absolute, without `.` and `..`.
+    /// The normalised path: absolute, without `.` and `..`.
     fn place(&self, path: &Path) -> PathBuf;
 
     /// The path with its links resolved as the deployment would. Only for the path to the state

@@ -12,7 +12,7 @@ use crate::source::{Lookup, Secret, Span, Text};
 pub struct ExpandedWord {
     /// The text; `None` if it is not known.
     pub text: Option<Text>,
-    /// The text with its unknown parts left as written, which is enough to recognize options.
+    /// The text with its unknown parts left as written, which is enough to recognise options.
     pub written: Text,
     /// The word it came from.
     pub span: Span,

@@ -362,7 +362,7 @@ impl<'h> Scan<'h> {
 
     fn finish(mut self) -> UnitPaths {
         for (name, paths) in std::mem::take(&mut self.seen) {
-            // An entry that systemd cannot use is skipped in favor of the next directory's.
+            // An entry that systemd cannot use is skipped in favour of the next directory's.
             if let Some(entry) = paths.iter().find_map(|path| self.entry(&name, path)) {
                 self.paths.entries.insert(name, entry);
             }
