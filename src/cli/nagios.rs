@@ -1,5 +1,6 @@
 //! `deploy-doctor nagios`: whatever happens is reported in one line on standard output, and the
-//! exit status is one of the four that monitoring knows. No output with status 0 would mean OK.
+//! exit status is one of the four that monitoring systems know. No output with status 0 would mean
+//! OK.
 
 use std::ffi::OsStr;
 use std::io::Write;

@@ -63,7 +63,7 @@ pub enum Verdict {
     AtRisk,
     /// A reload now loses requests, serves old code or takes the site down.
     WillBreak,
-    /// Too little was read to say.
+    /// Too little was read for a verdict.
     Unknown,
 }
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::{Day, Reported};
 use crate::rule::{Finding, Item, Severity};
 
-/// A finding that is not reported, and who accepted it.
+/// A finding that is not reported, and what accepted it.
 #[derive(Debug, Clone)]
 pub struct Suppressed {
     /// The finding.

@@ -2,7 +2,7 @@
 //!
 //! Everything that the program learns from a machine, a file tree or a repository comes through the
 //! [`Host`] trait, so that a live host, an image under `--root` and a capture are read by the same
-//! code. Nothing here knows what the bytes mean.
+//! code. No code here depends on the meaning of the bytes.
 
 pub mod act;
 mod ahead;

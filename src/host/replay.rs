@@ -19,7 +19,7 @@ pub struct ReplayHost {
 }
 
 impl ReplayHost {
-    /// The host that was asked.
+    /// A host that answers from this recording.
     pub fn new(notes: Rc<Recording>) -> Self {
         Self { notes }
     }

@@ -67,7 +67,7 @@ pub enum Wanted {
     One(One),
     /// The safe fixes that change only this file, whose path has its links resolved.
     File(PathBuf),
-    /// Every safe one.
+    /// Every safe fix.
     All,
 }
 

@@ -112,7 +112,7 @@ pub enum Item {
     StaticAssets,
     /// The new code can be imported.
     CodeBoots,
-    /// The last reload succeeded, and the next one can.
+    /// The last reload succeeded, and the next one can succeed.
     ReloadSucceeds,
     /// All workers belong to the new generation.
     WorkersReplaced,

@@ -1,7 +1,7 @@
 //! Users and groups: `/etc/passwd` (passwd(5)) and `/etc/group` (group(5)).
 //!
 //! Other sources of accounts (LDAP, `nss-systemd`'s dynamic users) are not read; an account that is
-//! not found here is missing only from these files.
+//! not found here may still exist elsewhere.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -61,7 +61,8 @@ fn of_fstab(sources: &Sources) -> Vec<PathBuf> {
 
 fn of_units(sources: &Sources) -> Vec<PathBuf> {
     let mut points = Vec::new();
-    // Most trees have no mount units, and all units are read again later.
+    // Most trees have no mount units. For them, this skips a scan of the whole search path, which
+    // is scanned again later.
     let is_mount = |name: &OsString| name.as_bytes().ends_with(b".mount");
     let has_mounts = |directory: &&str| {
         let names = sources.host().list(Path::new(directory));

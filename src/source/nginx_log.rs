@@ -1,5 +1,5 @@
 //! nginx's error log: the lines that say how an upstream failed (ngx_http_upstream.c,
-//! ngx_event_connect.c). Nothing else of a line is used, because it contains clients and requests.
+//! ngx_event_connect.c). Nothing else in a line is used, because it contains clients and requests.
 
 use std::path::PathBuf;
 

@@ -23,7 +23,7 @@ pub(super) struct Questions {
 }
 
 impl Questions {
-    /// Only a person at a terminal can be asked.
+    /// Fails unless there is a person at a terminal to ask.
     pub fn new(color: bool) -> Result<Self, CommandError> {
         if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
             return Err(CommandError::usage(

@@ -1,11 +1,11 @@
 //! The state directory: the lock, and one directory for each transaction.
 //!
 //! ```text
-//! lock                      who is at it
+//! lock                      the process that uses the directory
 //! transactions/00000007/    mode 0700
-//!     before-0 …            what stood at each path, mode 0600
-//!     journal.json          what is to be done
-//!     state                 how far it is; written last, so that without it nothing was begun
+//!     before-0 …            the old content of each path, mode 0600
+//!     journal.json          the changes to be made
+//!     state                 its state; written last, so without this file it never started
 //! ```
 
 use std::ffi::{OsStr, OsString};

@@ -51,7 +51,7 @@ pub struct Report {
     pub total: Totals,
     /// The highest share of failures that is compatible with these results.
     pub upper_bound: UpperBound,
-    /// One for each URL.
+    /// One report for each URL.
     pub targets: Vec<TargetReport>,
     /// All targets and series together, in buckets of `bucket_ms` by when probes were due.
     pub timeline: Vec<Bucket>,

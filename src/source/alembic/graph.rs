@@ -118,7 +118,7 @@ impl Revisions {
         by_id.into_values().filter(|revisions| revisions.len() > 1).collect()
     }
 
-    /// The cycles: each a list of revisions in which every one follows (or depends on) the next.
+    /// The cycles: each is a list of revisions in which every one follows (or depends on) the next.
     pub fn cycles(&self) -> Vec<Vec<&str>> {
         let parents = self.parents();
         let (_, mut left) = sorted(&parents);

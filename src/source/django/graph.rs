@@ -91,7 +91,7 @@ pub type Cycle<'p> = Vec<(&'p str, &'p Migration)>;
 pub struct Pending<'p> {
     /// Those of the project's own applications, in an order in which they can be applied.
     pub own: Vec<(&'p str, &'p Migration)>,
-    /// Those of installed packages.
+    /// The migrations of installed packages that are not applied.
     pub installed: Vec<Key>,
     /// Migrations that are applied but not in any file of the release.
     pub unheard: Vec<Key>,

@@ -46,7 +46,7 @@ impl std::fmt::Display for Key {
 pub enum Dependency {
     /// Another migration.
     On(Key),
-    /// The first one of the application that a setting names: `AUTH_USER_MODEL`.
+    /// The first migration of the application that a setting names: `AUTH_USER_MODEL`.
     Swappable(String),
 }
 

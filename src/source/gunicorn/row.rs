@@ -55,7 +55,7 @@ pub enum Kind {
     ReloadEngine,
     /// `host:port`.
     Statsd,
-    /// One of a few words, which are not checked here.
+    /// One of a few words; which ones is not checked here.
     Choice,
     /// Not checked here.
     Opaque,

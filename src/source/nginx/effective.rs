@@ -27,7 +27,7 @@ pub enum Place {
 pub enum Inheritance {
     /// From the nearest level that sets it.
     Nearest,
-    /// All of the nearest level that sets any; those of the levels above are lost.
+    /// All lines of the nearest level that sets any; those of outer levels are lost.
     AllOrNone,
     /// Not at all.
     Never,

@@ -12,7 +12,7 @@ pub struct Fault {
     pub span: Span,
     /// Other places that belong to the fault: the first of two duplicates, the chain of includes.
     pub related: Vec<Span>,
-    /// What is wrong, in nginx's words where it has some.
+    /// The message, in nginx's words if nginx has any.
     pub message: String,
 }
 
@@ -80,11 +80,11 @@ pub enum FaultKind {
     DuplicateDirective,
     /// Two `upstream` blocks with one name.
     DuplicateUpstream,
-    /// Two locations of one kind and pattern in one block.
+    /// Two locations with the same kind and pattern in one block.
     DuplicateLocation,
-    /// Two `default_server` on one address.
+    /// Two `default_server`s on one address.
     DuplicateDefaultServer,
-    /// One address twice in one server.
+    /// The same address twice in one server.
     DuplicateListen,
     /// One name twice on one address: nginx warns and ignores the second.
     ConflictingServerName,

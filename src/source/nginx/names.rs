@@ -167,7 +167,7 @@ fn defined_here(config: &Config) -> HashSet<String> {
             if defines && let Some(variable) = text.strip_prefix('$') {
                 own.insert(variable.trim_matches(['{', '}']).to_ascii_lowercase());
             }
-            // `limit_req_zone` and similar directives also define the name after an `=`.
+            // `limit_req_zone` and similar directives also define the variable after an `=`.
             if let Some((_, variable)) = text.split_once("=$").filter(|_| used_from.is_none()) {
                 own.insert(variable.to_ascii_lowercase());
             }

@@ -125,7 +125,7 @@ pub enum Malformed {
         /// The port.
         port: u16,
     },
-    /// A URI part in a block where nginx refuses one.
+    /// A URI part in a block in which nginx refuses URI parts.
     UriForbidden {
         /// The kind of the block.
         block: LocationKind,

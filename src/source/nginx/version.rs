@@ -1,4 +1,4 @@
-//! nginx's version, as nginx itself prints it (`nginx/1.22.1`) or as a package has it
+//! nginx's version, as nginx itself prints it (`nginx/1.22.1`) or as a package spells it
 //! (`1.22.1-9+deb12u1`).
 
 use std::fmt;

@@ -1,8 +1,8 @@
 //! Listening sockets: `/proc/net/unix`, `/proc/net/tcp`, `/proc/net/tcp6` (proc(5)).
 //!
-//! Of a table with thousands of rows only the listening ones are parsed, each on its own, so that
-//! one malformed row hides no other. `procfs-core` reads the TCP rows; for unix sockets it handles
-//! neither the flags, which identify a listener, nor paths with spaces.
+//! In a table with thousands of rows, only the listening sockets are parsed, each row separately,
+//! so that a malformed row does not affect the others. `procfs-core` reads the TCP rows; for unix
+//! sockets it handles neither the flags, which identify a listener, nor paths with spaces.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;

@@ -1,5 +1,5 @@
 //! `poetry.lock`. Since Poetry 2.1 each package names its groups and markers. Before that, only the
-//! edges had markers and nothing named the groups, so `pyproject.toml` is needed as well.
+//! edges had markers and no package named its groups, so `pyproject.toml` is needed as well.
 
 use std::collections::HashMap;
 

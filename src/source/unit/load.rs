@@ -16,7 +16,7 @@ use crate::source::{SourceFile, Sources};
 /// Why a unit could not be loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LoadError {
-    /// No directory of the search path has it.
+    /// No directory of the search path contains the unit.
     NotFound {
         /// The name.
         name: UnitName,

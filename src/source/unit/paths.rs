@@ -120,7 +120,7 @@ impl UnitPaths {
         scan.finish()
     }
 
-    /// The directories that exist, in order, each once.
+    /// The directories that exist, in order and without duplicates.
     pub fn directories(&self) -> &[PathBuf] {
         &self.directories
     }

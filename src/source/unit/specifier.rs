@@ -37,7 +37,7 @@ enum One {
     Value(String),
     NotKnown(&'static str),
     Invalid,
-    /// `%` before something that is not a letter or digit stays as it is.
+    /// A `%` before something that is not a letter or digit, which stays as it is.
     Literal,
 }
 
