@@ -1,4 +1,4 @@
-//! The options, as `contract.md` fixes them.
+//! The options of the command line. Their doc comments are the help texts.
 
 mod capture;
 mod config;
