@@ -34,6 +34,7 @@ crate::area![
     upstream_keepalive_race,
     descriptors_too_few,
     uri_replaced_by_variable,
+    nginx_not_running,
 ];
 
 pub(super) use upstream_mismatch::{as_peer, rewrite};

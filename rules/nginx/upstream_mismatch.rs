@@ -307,11 +307,11 @@ fn rank(
             if to == on {
                 Some(1)
             } else {
-                (is_here(host) && is_usual(*to)).then_some(4)
+                (host.is_here() && is_usual(*to)).then_some(4)
             }
         }
         (Endpoint::Tcp { host, port }, Endpoint::Unix(_)) => {
-            (is_here(host) && is_usual(*port)).then_some(5)
+            (host.is_here() && is_usual(*port)).then_some(5)
         }
         (Endpoint::Unix(to), Endpoint::Tcp { .. }) => to
             .components()
@@ -337,7 +337,7 @@ fn slipped(
     else {
         return false;
     };
-    if !is_here(host) || is_of_another_kind(*to) {
+    if !host.is_here() || is_of_another_kind(*to) {
         return false;
     }
     let stem = stem(&app.name);
@@ -428,12 +428,4 @@ fn is_named(name: &str, stem: &str) -> bool {
 /// gunicorn's own default, and Flask's.
 fn is_usual(port: u16) -> bool {
     matches!(port, 8000 | 5000)
-}
-
-fn is_here(host: &TcpHost) -> bool {
-    match host {
-        TcpHost::AnyV4 | TcpHost::AnyV6 { .. } | TcpHost::Localhost => true,
-        TcpHost::Address(ip) => ip.is_loopback(),
-        TcpHost::Name(_) => false,
-    }
 }

@@ -128,22 +128,23 @@ fn unit_loops(app: &App, state: &UnitState, out: &mut Sink) {
     let name = &app.name;
     let how = state.failure().map_or(String::new(), |failure| format!(" ({failure})"));
     let says = super::last_words(app).map_or(String::new(), |words| format!(": {words}"));
-    out.report(format!(
-        "the site is down: systemd has restarted {name} {} times, and it exits each \
-         time{how}{says}",
+    let spare = app.spare();
+    let cause = format!(
+        "systemd has restarted {name} {} times, and it exits each time{how}{says}",
         state.restarts
-    ))
-    .at_some(start(app), "this exits right after it starts")
-    .evidence(
-        EvidenceKind::Command,
-        format!("systemctl show {name}: SubState=auto-restart NRestarts={}", state.restarts),
-    )
-    .subject("unit")
-    .help(format!(
-        "journalctl -u {name} -n 100   shows how it exits; repair the cause, \
+    );
+    out.report(super::down(spare.as_ref(), &cause))
+        .at_some(start(app), "this exits right after it starts")
+        .evidence(
+            EvidenceKind::Command,
+            format!("systemctl show {name}: SubState=auto-restart NRestarts={}", state.restarts),
+        )
+        .subject("unit")
+        .help(format!(
+            "journalctl -u {name} -n 100   shows how it exits; repair the cause, \
          then:\nsystemctl restart {name}"
-    ))
-    .fix(Safety::Manual, "find why it exits");
+        ))
+        .fix(Safety::Manual, "find why it exits");
 }
 
 fn workers_loop(app: &App, journal: &Journal, workers: usize, out: &mut Sink) {

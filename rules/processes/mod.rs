@@ -15,6 +15,7 @@ crate::area![
 ];
 
 use crate::facts::processes::Orphan;
+use crate::facts::spare::Spare;
 use crate::facts::{App, Endpoint, Processes};
 use crate::rule::prelude::Span;
 
@@ -53,9 +54,18 @@ fn holds<'a>(app: &'a App, orphan: &Orphan) -> Option<&'a Endpoint> {
     let wanted: Vec<_> = bounds.chain(app.routes.iter().map(|route| &route.endpoint)).collect();
     let mut reached = own.filter(|listener| match &listener.endpoint {
         Endpoint::Unix(path) => sockets.is_at(listener, path) == Ok(true),
-        Endpoint::Tcp { .. } => true,
+        Endpoint::Tcp { .. } => !listener.apart,
     });
     reached.find_map(|listener| {
         wanted.iter().find(|one| one.reaches(&listener.endpoint) == Some(true)).copied()
     })
+}
+
+/// What becomes of the site when the application does not run, in words: in an `upstream` of several the
+/// other servers answer.
+fn down(spare: Option<&Spare>, cause: &str) -> String {
+    match spare {
+        None => format!("the site is down: {cause}"),
+        Some(spare) => format!("{}: {cause}; {}", spare.happens(), spare.instead()),
+    }
 }

@@ -11,12 +11,20 @@ crate::rule! {
     /// idle on purpose.
     ///
     /// If another unit's gunicorn has the socket, the site is up, and this unit is a leftover: a
-    /// warning.
+    /// warning. So it is if nginx passes the requests to another server of the same `upstream`, which it
+    /// does after every connection that fails, whatever the method: nothing is lost until that one stops
+    /// as well.
     ///
     /// By hand: `journalctl -u myapp -n 50` shows why it exited, then `systemctl start myapp`.
     ///
     /// Proved by `no-restart`: after the master was killed the unit stayed failed and every request
     /// got 502; with Restart=always it was back.
+    ///
+    /// Proved by `one-server-of-two-stopped`: the unit had no process, nginx passed its requests to the
+    /// other service, and none was lost, POST included.
+    ///
+    /// Proved by `one-server-of-two-not-passed-on`: the unit had no process, and half of the requests got
+    /// 502.
     ///
     /// ```proc,bad,also=S601
     /// - 800
@@ -67,17 +75,21 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
     }
     let stem = app.stem();
     let other = served_by(app);
+    let spare = app.spare();
     let message = match &other {
         Some(other) => format!(
             "{} is enabled but has no process: {other} holds its socket and serves the site",
             app.name
         ),
         None => {
-            format!("the site is down: {} is enabled but has no process{}", app.name, why(app))
+            let cause = format!("{} is enabled but has no process{}", app.name, why(app));
+            super::down(spare.as_ref(), &cause)
         }
     };
+    let lost = spare.is_none_or(|spare| !spare.loses_nothing());
     let finding = out
         .report(message)
+        .severity(if lost { Severity::Error } else { Severity::Warning })
         .at_some(start(app), "no process of this command is running")
         .evidence(EvidenceKind::Process, format!("the control group of {} is empty", app.name));
     if let Some(words) = last_words(app) {
@@ -108,6 +120,7 @@ fn served_by(app: &App) -> Option<String> {
     let bounds = app.bounds().ok()?;
     let held = sockets.listeners.iter().find(|listener| {
         !listener.owners.is_empty()
+            && !listener.apart
             && bounds.iter().any(|bound| bound.endpoint.reaches(&listener.endpoint) == Some(true))
     })?;
     let others = &app.processes.ok()?.others;

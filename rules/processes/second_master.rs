@@ -83,7 +83,8 @@ fn competes(app: &App, other: &Master) -> Result<Option<&'static str>, Why> {
     // The sockets of another user's process cannot be seen; its directory cannot either.
     let held = other.sockets.get()?;
     let own = || sockets.listeners.iter().filter(|listener| held.contains(&listener.inode));
-    for listener in own() {
+    // The same port in another network is another port.
+    for listener in own().filter(|listener| !listener.apart) {
         if bounds.iter().any(|bound| bound.endpoint.reaches(&listener.endpoint) == Some(true)) {
             return Ok(Some("it listens on the same socket"));
         }

@@ -1,5 +1,5 @@
 use super::{bind, ways};
-use crate::facts::processes::Holder;
+use crate::facts::processes::{Holder, Processes};
 use crate::facts::sockets::Listener;
 use crate::facts::{App, Sockets, Why};
 use crate::rule::{EvidenceKind, Safety, Sink};
@@ -55,6 +55,13 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         for master in &processes.masters {
             master.sockets.get()?;
         }
+        if sockets.listeners.iter().any(|own| own.apart && is_own(processes, own)) {
+            out.skip(&Why::not_understood(
+                "gunicorn listens in a network of its own: whether what listens here passes requests on \
+                 to it is not known",
+            ));
+            continue;
+        }
         let strangers = match strangers(app, sockets, &reached) {
             Ok(strangers) => strangers,
             Err(why) => {
@@ -89,6 +96,10 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         .fix(Safety::Manual, format!("stop process {pid}, then systemctl restart {stem}"));
     }
     Ok(())
+}
+
+fn is_own(processes: &Processes, listener: &Listener) -> bool {
+    processes.masters.iter().any(|master| listener.owners.contains(&master.process.pid))
 }
 
 /// The processes that hold what nginx reaches; none of them where the unit's own do, or systemd.

@@ -58,7 +58,8 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         return Ok(());
     }
     let own = |listener: &&Listener| {
-        processes.masters.iter().any(|master| listener.owners.contains(&master.process.pid))
+        let mut masters = processes.masters.iter();
+        !listener.apart && masters.any(|master| listener.owners.contains(&master.process.pid))
     };
     for listener in sockets.listeners.iter().filter(own) {
         let Endpoint::Tcp { host, .. } = &listener.endpoint else { continue };

@@ -13,7 +13,7 @@ crate::area![
 ];
 
 use crate::facts::{App, Route};
-use crate::rule::prelude::Span;
+use crate::rule::prelude::{Severity, Span};
 
 /// The ways from nginx to the application that nginx may take: each socket once, none that is
 /// marked `down`.
@@ -33,4 +33,17 @@ fn ways(app: &App) -> Vec<&Route> {
 /// Where the unit or gunicorn's settings say so.
 fn bind(app: &App, route: &Route) -> Option<Span> {
     app.bounds().ok()?.get(route.bound)?.origin.span()
+}
+
+/// What becomes of the requests that nginx gives to a server that does not answer, and how bad that is:
+/// in an `upstream` of several the others answer them.
+fn without_answer(app: &App, route: &Route, cause: &str) -> (String, Severity) {
+    match app.spare_for(&route.endpoint) {
+        None => (format!("every request gets 502: {cause}"), Severity::Error),
+        Some(spare) => {
+            let message = format!("{}: {cause}; {}", spare.happens(), spare.instead());
+            let lost = !spare.loses_nothing();
+            (message, if lost { Severity::Error } else { Severity::Warning })
+        }
+    }
 }

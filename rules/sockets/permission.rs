@@ -1,4 +1,4 @@
-use super::{bind, ways};
+use super::{bind, ways, without_answer};
 use std::path::Path;
 
 use crate::facts::{App, Bound, Endpoint, Why};
@@ -87,13 +87,16 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         let changed = umask.or_else(|| app.gunicorn.started_at());
         let (safety, title, edits, how) =
             remedy(app, bound, blocked.map(|step| step.path.as_path()));
+        let cause = format!(
+            "nginx's user {} cannot {} {}",
+            user.name,
+            if blocked.is_some() { "pass through" } else { "write to" },
+            what.display()
+        );
+        let (message, severity) = without_answer(app, route, &cause);
         let finding = out
-            .report(format!(
-                "every request gets 502: nginx's user {} cannot {} {}",
-                user.name,
-                if blocked.is_some() { "pass through" } else { "write to" },
-                what.display()
-            ))
+            .report(message)
+            .severity(severity)
             .at_some(bind(app, route), "gunicorn's socket")
             .at(route.peer, format!("nginx connects here as {}", user.name))
             .evidence(

@@ -1,8 +1,8 @@
-use super::{bind, ways};
+use super::{bind, ways, without_answer};
 use crate::facts::sockets::Listener;
 use crate::facts::{App, Endpoint, Route, Sockets, Why};
 use crate::host::FileKind;
-use crate::rule::{EvidenceKind, Safety, Sink};
+use crate::rule::{EvidenceKind, Safety, Severity, Sink};
 
 crate::rule! {
     /// nginx does not reach gunicorn: the socket's file was replaced or removed, and gunicorn still
@@ -163,12 +163,18 @@ fn report(app: &App, route: &Route, lost: Lost, out: &mut Sink) {
             format!("systemctl restart {stem}"),
         ),
     };
-    out.report(format!(
-        "requests do not reach gunicorn: {path} {happened}, and {listens} without it"
-    ))
-    .at_some(bind(app, route), "gunicorn's socket")
-    .at(route.peer, "nginx connects here")
-    .evidence(EvidenceKind::Socket, evidence)
-    .help(help)
-    .fix(Safety::Manual, fix);
+    let cause = format!("{path} {happened}, and {listens} without it");
+    // Where another program has the path, nginx meets that one.
+    let spare = matches!(lost, Lost::Gone).then(|| app.spare_for(&route.endpoint)).flatten();
+    let (message, severity) = match spare {
+        Some(_) => without_answer(app, route, &cause),
+        None => (format!("requests do not reach gunicorn: {cause}"), Severity::Error),
+    };
+    out.report(message)
+        .severity(severity)
+        .at_some(bind(app, route), "gunicorn's socket")
+        .at(route.peer, "nginx connects here")
+        .evidence(EvidenceKind::Socket, evidence)
+        .help(help)
+        .fix(Safety::Manual, fix);
 }

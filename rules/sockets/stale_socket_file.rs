@@ -1,4 +1,4 @@
-use super::{bind, ways};
+use super::{bind, ways, without_answer};
 use crate::facts::{App, Endpoint, Why};
 use crate::host::FileKind;
 use crate::rule::{EvidenceKind, Safety, Sink};
@@ -52,11 +52,9 @@ fn check(app: &App, out: &mut Sink) -> Result<(), Why> {
         // Where no gunicorn runs at all, a restart ends as the last start did.
         let runs = app.processes.ok().is_none_or(|processes| !processes.masters.is_empty());
         let stem = app.stem();
-        out.report(format!(
-            "every request gets 502: {} exists, but nothing listens on it",
-            path.display()
-        ))
-        .at_some(bind(app, route), "gunicorn should listen here")
+        let cause = format!("{} exists, but nothing listens on it", path.display());
+        let (message, severity) = without_answer(app, route, &cause);
+        out.report(message).severity(severity).at_some(bind(app, route), "gunicorn should listen here")
         .at(route.peer, "nginx connects here")
         .evidence(EvidenceKind::Socket, format!("no socket listens on {}", path.display()))
         .help(match runs {

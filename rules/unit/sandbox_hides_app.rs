@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 
 use crate::facts::gunicorn::SettingValue;
 use crate::facts::service::expanded;
+use crate::facts::sockets::Listener;
 use crate::rule::prelude::*;
 
 crate::rule! {
@@ -307,7 +308,16 @@ fn network(app: &App, out: &mut Sink) -> Result<(), Why> {
     let is_tcp = |bound: &&Bound| matches!(bound.endpoint, Endpoint::Tcp { .. });
     let Some(bound) = own().find(is_tcp) else { return families(app, bounds, out) };
     let private = service.boolean("PrivateNetwork", false);
+    let shared = ["NetworkNamespacePath", "JoinsNamespaceOf"].into_iter().find(|key| {
+        ["Unit", "Service"].iter().any(|section| service.unit.last(section, key).is_some())
+    });
+    if let Some(key) = shared {
+        return Err(Why::depends(format!(
+            "{key}= puts gunicorn into a network that files do not show"
+        )));
+    }
     if *private.get()? {
+        passed_on(app)?;
         let finding = out
             .report(format!(
                 "every request gets 502: PrivateNetwork=yes gives gunicorn its own network, and \
@@ -344,6 +354,23 @@ fn network(app: &App, out: &mut Sink) -> Result<(), Why> {
         return Ok(());
     }
     families(app, bounds, out)
+}
+
+/// Another program may listen where nginx connects, and pass on what it gets to gunicorn's own network,
+/// as systemd-socket-proxyd does.
+fn passed_on(app: &App) -> Result<(), Why> {
+    let Some(sockets) = app.sockets.ok() else { return Ok(()) };
+    let by_others = |listener: &&Listener| listener.owners.is_empty();
+    for route in &app.routes {
+        if sockets.reached(&route.endpoint).is_ok_and(|all| all.iter().any(by_others)) {
+            return Err(Why::not_understood(format!(
+                "another program listens on {}: whether it passes requests on to gunicorn's network is \
+                 not known",
+                route.endpoint
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// `RestrictAddressFamilies=` that leaves out what gunicorn listens on, or tells systemd with.

@@ -41,6 +41,15 @@ impl TcpHost {
         }
     }
 
+    /// Does this machine itself have the address, whatever its interfaces are?
+    pub fn is_here(&self) -> bool {
+        match self {
+            Self::AnyV4 | Self::AnyV6 { .. } | Self::Localhost => true,
+            Self::Address(ip) => ip.is_loopback(),
+            Self::Name(_) => false,
+        }
+    }
+
     /// Do other machines reach it, if nothing between them stops them? Of an address of a private
     /// network it is not known who is in there, and of a name what it stands for.
     pub fn is_open_to_others(&self) -> bool {

@@ -37,6 +37,7 @@ pub mod shared_directory;
 pub mod shell;
 pub mod socket_unit;
 pub mod sockets;
+pub mod spare;
 pub mod state;
 pub mod why;
 mod words;
@@ -336,6 +337,8 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
         (Err(why), _) => Known::Unknown(why.clone()),
         (_, Err(why)) => Known::Unknown(why),
     };
+    nginx.absent =
+        living.nginx_absent(sources, request, &nginx, &routes, found.nginx_unit.as_ref());
     nginx.now = match (&living.table, sources.host().now()) {
         (Ok(table), _) => table.now(),
         (Err(_), Some(now)) => Known::Observed(now, "the clock"),
@@ -359,7 +362,7 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
                 &living.listeners,
                 &holders,
                 &gunicorn.bounds,
-                &routes,
+                &nginx.asked_beside(&routes),
             );
             let state = states.of(&candidate.name);
             let socket_states = names(&candidate).skip(1).map(|name| states.of(&name)).collect();
@@ -450,7 +453,7 @@ impl<'h> Living<'h> {
         };
         let gunicorns = table.as_ref().map(processes::gunicorns).unwrap_or_default();
         let listeners = match &table {
-            Ok(_) => sockets::listeners(sources, &gunicorns, v6_only),
+            Ok(table) => sockets::listeners(sources, table, &gunicorns, v6_only),
             Err(why) => Err(why.clone()),
         };
         Self { table, gunicorns, listeners }
@@ -458,6 +461,25 @@ impl<'h> Living<'h> {
 
     fn holders(&self, sockets: &HashSet<u64>) -> HashMap<u64, Known<Vec<processes::Holder>>> {
         self.table.as_ref().map(|table| table.holders(sockets)).unwrap_or_default()
+    }
+
+    fn nginx_absent(
+        &self,
+        sources: &Sources,
+        request: &Request,
+        nginx: &Nginx,
+        routes: &[Vec<Route>],
+        unit: Option<&crate::source::unit::Unit>,
+    ) -> Known<Option<nginx::AbsentNginx>> {
+        let (table, listeners, model) = match (&self.table, &self.listeners, nginx.model.get()) {
+            (Ok(table), Ok(listeners), Ok(model)) => (table, listeners, model),
+            (Err(why), _, _) | (_, Err(why), _) => return Known::Unknown(why.clone()),
+            (_, _, Err(why)) => return Known::Unknown(why),
+        };
+        let mut servers: Vec<_> = routes.iter().flatten().map(|route| route.server).collect();
+        servers.sort_unstable();
+        servers.dedup();
+        nginx::absent::read(sources, request, (table, listeners), (model, unit), &servers)
     }
 
     fn processes(

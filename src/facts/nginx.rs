@@ -1,6 +1,7 @@
 //! nginx on the host: its configuration, who it runs as, where it passes requests, what it serves
 //! by itself.
 
+pub(super) mod absent;
 mod certificates;
 pub mod descriptors;
 pub mod diverted;
@@ -13,6 +14,7 @@ pub mod unreached;
 
 use std::path::{Path, PathBuf};
 
+pub use absent::AbsentNginx;
 pub use certificates::{CertificateFile, LackingIssuer, ServedCertificate};
 pub use descriptors::Descriptors;
 pub use dormant::DormantPeer;
@@ -58,6 +60,8 @@ pub struct Nginx {
     pub test: Known<Verdict>,
     /// Its processes, where the host lives.
     pub running: Known<Running>,
+    /// Where it is missing, though it would pass requests to an application; `None` if it is there.
+    pub absent: Known<Option<AbsentNginx>>,
     /// The certificates and keys that it loads; only of a machine as a whole.
     pub certificates: Vec<CertificateFile>,
     /// The files that it asks for passwords; only of a machine as a whole.
@@ -154,6 +158,7 @@ impl Nginx {
             log: Known::Unknown(Why::not_live()),
             test: Known::Unknown(Why::not_live()),
             running: Known::Unknown(Why::not_live()),
+            absent: Known::Unknown(Why::not_live()),
             incomplete: None,
             cut_short: None,
             certificates: Vec::new(),

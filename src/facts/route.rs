@@ -81,6 +81,14 @@ pub fn connect(nginx: &mut Nginx, bounds: &[&Known<Vec<Bound>>]) -> Vec<Vec<Rout
 }
 
 impl Nginx {
+    /// Every server that nginx may ask on these ways: the application's own, and the others of the same
+    /// `upstream`.
+    pub fn asked_beside(&self, routes: &[Route]) -> Vec<Endpoint> {
+        let ways = routes.iter().filter_map(|route| self.destinations.get(route.destination));
+        let others = ways.flat_map(|way| &way.peers).map(|peer| peer.endpoint.clone());
+        routes.iter().map(|route| route.endpoint.clone()).chain(others).collect()
+    }
+
     /// The static directories of the servers that lead to an application by these routes: their
     /// index, themselves, and the prefix of the location that they are in.
     pub fn statics_of(&self, routes: &[Route]) -> Vec<(usize, &StaticRoot, String)> {

@@ -10,9 +10,9 @@ use serde::Serialize;
 
 use super::processes::{Gunicorns, Holder, Table};
 use super::{Bound, Endpoint, Known, Machine, Place, Route, TcpHost, Why};
-use crate::host::HostErrorKind;
+use crate::host::{Host, HostErrorKind};
 use crate::source::Sources;
-use crate::source::proc::{Local, tcp_listeners, unix_listeners};
+use crate::source::proc::{Listening, Local, tcp_listeners, unix_listeners};
 
 /// The largest table that is read, in bytes.
 const TABLE_LIMIT: u64 = 64 << 20;
@@ -28,6 +28,10 @@ pub struct Listener {
     pub queue: u32,
     /// The gunicorn masters, of all units, that hold it, and the workers without a master.
     pub owners: Vec<u32>,
+    /// A process in its network, where that is not the host's.
+    pub network: Option<u32>,
+    /// Is it a port of a network in which nginx is not? A path is reached from every network.
+    pub apart: bool,
 }
 
 /// The sockets that matter to an application.
@@ -54,7 +58,7 @@ impl Sockets {
     /// tell.
     pub fn reached(&self, endpoint: &Endpoint) -> Result<Vec<&Listener>, Why> {
         let mut found = Vec::new();
-        for listener in self.listeners.iter() {
+        for listener in self.listeners.iter().filter(|one| !one.apart) {
             match endpoint.reaches(&listener.endpoint) {
                 Some(true) => found.push(listener),
                 Some(false) => {}
@@ -67,6 +71,20 @@ impl Sockets {
             }
         }
         Ok(found)
+    }
+
+    /// Does something listen where a client of this endpoint connects? Unknown for a socket of another
+    /// host, and for a name.
+    pub fn answers(&self, endpoint: &Endpoint) -> Option<bool> {
+        if let Endpoint::Tcp { host, .. } = endpoint
+            && !host.is_here()
+        {
+            return None;
+        }
+        let listeners = self.reached(endpoint).ok()?;
+        let Endpoint::Unix(path) = endpoint else { return Some(!listeners.is_empty()) };
+        let there = self.file(path).is_none_or(|place| place.exists() != Ok(false));
+        Some(there && listeners.iter().any(|one| self.is_at(one, path) != Ok(false)))
     }
 
     /// What is at a unix socket's path.
@@ -117,6 +135,7 @@ pub(super) fn without_master(
 ) -> HashSet<u64> {
     let unowned = |listener: &&Listener| {
         listener.owners.is_empty()
+            && !listener.apart
             && routes.iter().any(|way| way.endpoint.reaches(&listener.endpoint) == Some(true))
     };
     listeners.iter().flat_map(|all| all.iter()).filter(unowned).map(|l| l.inode).collect()
@@ -125,10 +144,12 @@ pub(super) fn without_master(
 /// Every socket of the host that listens: read once for all applications.
 ///
 /// The tables are those of the first process's network, which is the host's: `/proc/net` is the
-/// reader's own and leads nowhere under `--root` of a container. `v6_only` are the ports that files
-/// say are listened on for IPv6 alone.
+/// reader's own and leads nowhere under `--root` of a container. A table shows one network alone: what
+/// gunicorn or nginx listens on in another (`PrivateNetwork=`, `NetworkNamespacePath=`), only its own
+/// process's tables do. `v6_only` are the ports that files say are listened on for IPv6 alone.
 pub(super) fn listeners(
     sources: &Sources,
+    table: &Table<'_>,
     gunicorns: &Gunicorns,
     v6_only: &HashSet<u16>,
 ) -> Result<Rc<[Listener]>, Why> {
@@ -137,13 +158,24 @@ pub(super) fn listeners(
         host.read(&Path::new("/proc/1/net").join(name), TABLE_LIMIT)
             .or_else(|_| host.read(&Path::new("/proc/net").join(name), TABLE_LIMIT))
     };
-    let mut all = match read("unix") {
+    let all = match read("unix") {
         Ok(bytes) => unix_listeners(&bytes),
         Err(error) => return Err(Why::not_read(format!("the sockets: {error}"))),
     };
+    let mut all: Vec<(Listening, Option<u32>)> = all.into_iter().map(|one| (one, None)).collect();
     // Without IPv6 there is no tcp6; without both the network is not there at all.
     for name in ["tcp", "tcp6"] {
-        all.extend(read(name).map(|bytes| tcp_listeners(&bytes)).unwrap_or_default());
+        let found = read(name).map(|bytes| tcp_listeners(&bytes)).unwrap_or_default();
+        all.extend(found.into_iter().map(|one| (one, None)));
+    }
+    let (others, of_nginx) = networks(table, gunicorns);
+    let mut seen: HashSet<u64> = all.iter().map(|(one, _)| one.inode).collect();
+    for pid in others {
+        // Where the name of the network is hidden, its tables show whether it is the host's.
+        let found = listening_in(sources.host(), pid);
+        all.extend(
+            found.into_iter().filter(|one| seen.insert(one.inode)).map(|one| (one, Some(pid))),
+        );
     }
     let mut owners: HashMap<u64, Vec<u32>> = HashMap::new();
     let masters = gunicorns.masters.iter().map(|one| (one.process.pid, &one.sockets));
@@ -157,19 +189,64 @@ pub(super) fn listeners(
     // 0.0.0.0, it does.
     let beside: HashSet<u16> = all
         .iter()
-        .filter_map(|listening| match &listening.local {
+        .filter_map(|(listening, _)| match &listening.local {
             Local::Address(SocketAddr::V4(at)) if at.ip().is_unspecified() => Some(at.port()),
             _ => None,
         })
         .collect();
     let only = |port: u16| v6_only.contains(&port) || beside.contains(&port);
-    let listeners = all.iter().map(|listening| Listener {
+    let listeners = all.iter().map(|(listening, network)| Listener {
+        network: *network,
+        apart: *network != of_nginx && matches!(listening.local, Local::Address(_)),
         endpoint: endpoint(&listening.local, only),
         inode: listening.inode,
         queue: listening.queue,
         owners: owners.get(&listening.inode).cloned().unwrap_or_default(),
     });
     Ok(listeners.collect())
+}
+
+/// A process in each network that gunicorn or nginx runs in and the host does not, and which of them
+/// is nginx's.
+fn networks(table: &Table<'_>, gunicorns: &Gunicorns) -> (Vec<u32>, Option<u32>) {
+    let nginx = table.nginx_processes();
+    let nginx = nginx.iter().map(|(pid, _)| *pid).find(|pid| table.is_in(*pid, "nginx.service"));
+    let masters = gunicorns.masters.iter().map(|one| one.process.pid);
+    let orphans = gunicorns.orphans.iter().map(|one| one.process.pid);
+    let host = table.network(1);
+    let mut found: Vec<(Option<PathBuf>, u32)> = Vec::new();
+    for pid in masters.chain(orphans) {
+        let network = table.network(pid);
+        let known = |(other, _): &(Option<PathBuf>, u32)| *other == network;
+        if network.is_none() || !(network == host || found.iter().any(known)) {
+            found.push((network, pid));
+        }
+    }
+    // A port is reached from its own network alone.
+    let mut of_nginx = None;
+    if let Some(pid) = nginx
+        && let Some(network) = table.network(pid).filter(|network| host.as_ref() != Some(network))
+    {
+        let same = found.iter().find(|(other, _)| other.as_ref() == Some(&network));
+        of_nginx = Some(same.map_or(pid, |(_, pid)| *pid));
+        if same.is_none() {
+            found.push((Some(network), pid));
+        }
+    }
+    (found.into_iter().map(|(_, pid)| pid).collect(), of_nginx)
+}
+
+/// What listens in a process's network, as far as its tables can be read.
+fn listening_in(host: &dyn Host, pid: u32) -> Vec<Listening> {
+    let read = |name: &str| {
+        let path = PathBuf::from(format!("/proc/{pid}/net/{name}"));
+        host.read(&path, TABLE_LIMIT).unwrap_or_default()
+    };
+    let mut found = unix_listeners(&read("unix"));
+    for name in ["tcp", "tcp6"] {
+        found.extend(tcp_listeners(&read(name)));
+    }
+    found
 }
 
 /// The listeners, and what is at an application's paths.
@@ -180,7 +257,7 @@ pub(super) fn sockets(
     listeners: &Result<Rc<[Listener]>, Why>,
     holders: &Rc<HashMap<u64, Known<Vec<Holder>>>>,
     bounds: &Known<Vec<Bound>>,
-    routes: &[Route],
+    asked: &[Endpoint],
 ) -> Known<Sockets> {
     let listeners = match listeners {
         Ok(listeners) => Rc::clone(listeners),
@@ -188,7 +265,7 @@ pub(super) fn sockets(
     };
     let bound = bounds.ok().into_iter().flatten().map(|bound| &bound.endpoint);
     let mut paths: Vec<&Path> = bound
-        .chain(routes.iter().map(|route| &route.endpoint))
+        .chain(asked)
         .filter_map(|endpoint| match endpoint {
             Endpoint::Unix(path) => Some(path.as_path()),
             Endpoint::Tcp { .. } => None,
@@ -235,12 +312,16 @@ fn closed(
 }
 
 fn bound_to(sources: &Sources, path: &Path, listeners: &[Listener]) -> Told {
-    let mut told = sources.host().bound(path).map_err(|error| match error.kind {
+    let here =
+        |listener: &&Listener| matches!(&listener.endpoint, Endpoint::Unix(at) if at == path);
+    let mut networks: Vec<u32> =
+        listeners.iter().filter(here).filter_map(|listener| listener.network).collect();
+    networks.sort_unstable();
+    networks.dedup();
+    let mut told = sources.host().bound(path, &networks).map_err(|error| match error.kind {
         HostErrorKind::NotGiven => Why::not_live(),
         _ => Why::not_read(format!("the sockets: {error}")),
     })?;
-    let here =
-        |listener: &&Listener| matches!(&listener.endpoint, Endpoint::Unix(at) if at == path);
     let inodes: HashSet<u64> = listeners.iter().filter(here).map(|one| one.inode).collect();
     told.retain(|(inode, _)| inodes.contains(inode));
     Ok(told)

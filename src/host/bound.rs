@@ -2,11 +2,14 @@
 //! -xe` prints. `/proc/net/unix` shows the path that was given to bind(2), even if another socket's
 //! file has replaced it since.
 
+use std::os::fd::AsFd;
 use std::time::Duration;
 
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::sockopt::{self, Timeout};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink};
+use rustix::thread::LinkNameSpaceType;
 
 /// The kernel answers at once; the limit is for a kernel that does not.
 const TIME_LIMIT: Duration = Duration::from_secs(1);
@@ -56,6 +59,19 @@ pub(super) fn sockets() -> Result<Vec<BoundSocket>, Errno> {
         }
     }
     Err(Errno::TOOBIG)
+}
+
+/// The same in the network namespace of a process, which a thread of its own enters for it.
+pub(super) fn sockets_of(pid: u32) -> Result<Vec<BoundSocket>, Errno> {
+    let (flags, mode) = (OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+    let namespace = rustix::fs::open(format!("/proc/{pid}/ns/net"), flags, mode)?;
+    let ask = move || {
+        let network = Some(LinkNameSpaceType::Network);
+        rustix::thread::move_into_link_name_space(namespace.as_fd(), network)?;
+        sockets()
+    };
+    let thread = std::thread::Builder::new().spawn(ask).map_err(|_| Errno::AGAIN)?;
+    thread.join().unwrap_or(Err(Errno::IO))
 }
 
 fn request() -> Vec<u8> {

@@ -253,7 +253,7 @@ impl Host for MemoryHost {
         self.imported.clone().unwrap_or(Err(RunError::NotHere))
     }
 
-    fn bound(&self, path: &Path) -> Result<Vec<(u64, Option<bool>)>, HostError> {
+    fn bound(&self, path: &Path, _networks: &[u32]) -> Result<Vec<(u64, Option<bool>)>, HostError> {
         let fail = || HostError { path: path.into(), kind: HostErrorKind::NotGiven };
         self.bound.get(path).cloned().ok_or_else(fail)
     }

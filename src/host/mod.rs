@@ -297,9 +297,10 @@ pub trait Host {
     }
 
     /// The listening unix sockets, by their number in `/proc/net/unix`: whether each is bound to
-    /// the very file that is at this path now, `None` if that is not known. Only the live host can
-    /// answer this.
-    fn bound(&self, path: &Path) -> Result<Vec<(u64, Option<bool>)>, HostError> {
+    /// the very file that is at this path now, `None` if that is not known. The kernel shows the
+    /// sockets of one network namespace at a time: this program's own, and those of the given
+    /// processes. Only the live host can answer this.
+    fn bound(&self, path: &Path, _networks: &[u32]) -> Result<Vec<(u64, Option<bool>)>, HostError> {
         Err(HostError { path: path.into(), kind: HostErrorKind::NotGiven })
     }
 

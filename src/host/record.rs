@@ -108,8 +108,9 @@ impl Host for RecordingHost<'_> {
         self.once(|notes| &mut notes.commands, &command.to_string(), ask)
     }
 
-    fn bound(&self, path: &Path) -> Result<Bound, HostError> {
-        self.once(|notes| &mut notes.bound, &path.to_path_buf(), || self.inner.bound(path))
+    fn bound(&self, path: &Path, networks: &[u32]) -> Result<Bound, HostError> {
+        let ask = || self.inner.bound(path, networks);
+        self.once(|notes| &mut notes.bound, &path.to_path_buf(), ask)
     }
 
     fn now(&self) -> Option<i64> {

@@ -95,7 +95,7 @@ impl Host for ReplayHost {
             .unwrap_or_else(|| Err(RunError::Failed(format!("{line} is not in the capture"))))
     }
 
-    fn bound(&self, path: &Path) -> Result<Bound, HostError> {
+    fn bound(&self, path: &Path, _networks: &[u32]) -> Result<Bound, HostError> {
         known(&self.notes.bound, path)
     }
 

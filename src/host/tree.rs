@@ -407,7 +407,7 @@ impl Host for TreeHost {
         self.timed("request", || http::get(request))
     }
 
-    fn bound(&self, path: &Path) -> Result<Vec<(u64, Option<bool>)>, HostError> {
+    fn bound(&self, path: &Path, networks: &[u32]) -> Result<Vec<(u64, Option<bool>)>, HostError> {
         if !self.live {
             return Err(HostError { path: path.into(), kind: HostErrorKind::NotGiven });
         }
@@ -423,10 +423,15 @@ impl Host for TreeHost {
             let told = (socket.device == device).then_some(same);
             (socket.socket, told)
         };
-        match self.sockets.get_or_init(bound::sockets) {
-            Ok(sockets) => Ok(sockets.iter().map(is_there).collect()),
-            Err(errno) => Err(fail(*errno)),
+        let mut told: Vec<_> = match self.sockets.get_or_init(bound::sockets) {
+            Ok(sockets) => sockets.iter().map(is_there).collect(),
+            Err(errno) => return Err(fail(*errno)),
+        };
+        // Who may not enter another's network is not told of the sockets in it.
+        for pid in networks {
+            told.extend(bound::sockets_of(*pid).iter().flatten().map(is_there));
         }
+        Ok(told)
     }
 
     fn now(&self) -> Option<i64> {

@@ -96,8 +96,8 @@ impl Host for UnmountedHost<'_> {
         self.base.import(import)
     }
 
-    fn bound(&self, path: &Path) -> Result<Vec<(u64, Option<bool>)>, HostError> {
-        self.base.bound(path)
+    fn bound(&self, path: &Path, networks: &[u32]) -> Result<Vec<(u64, Option<bool>)>, HostError> {
+        self.base.bound(path, networks)
     }
 
     fn now(&self) -> Option<i64> {

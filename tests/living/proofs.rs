@@ -25,7 +25,7 @@ const MOST_SUSPECTS: usize = 5;
 
 /// What the living host shows of a site that is down, whatever the reason. Which of them at a given
 /// moment hangs on where systemd is between two starts.
-const DOWN: [&str; 8] = ["L801", "L804", "L807", "P501", "P502", "P505", "S601", "S602"];
+const DOWN: [&str; 9] = ["L801", "L804", "L807", "N333", "P501", "P502", "P505", "S601", "S602"];
 
 /// Rules of severity error that no case proves.
 const UNPROVED: [&str; 0] = [];

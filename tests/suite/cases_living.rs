@@ -288,3 +288,183 @@ fn a_queue_of_systemds_is_judged_only_where_it_may_be_full() {
     case(1).check().passes("S605");
     case(2).check().skipped("S605");
 }
+
+/// nginx is installed, and none of its processes runs.
+fn without_nginx(changes: &str, state: Option<&str>) -> Case {
+    let mut case = world(&format!("- 500\n{changes}"));
+    case.host.file("/lib/systemd/system/nginx.service", "[Service]\nExecStart=/usr/sbin/nginx\n");
+    if let Some(state) = state {
+        let show = format!("Id=nginx.service\nNames=nginx.service\n{state}\n");
+        case.host.command("systemctl show", Ok(output(0, &show)));
+    }
+    case
+}
+
+#[test]
+fn nginx_that_does_not_run_is_named_with_its_units_state() {
+    let killed = "LoadState=loaded\nActiveState=failed\nResult=signal\nExecMainCode=2\n\
+                  ExecMainStatus=9\nUnitFileState=enabled";
+    let masked = "LoadState=masked\nActiveState=inactive\nResult=success\nUnitFileState=masked";
+    for (state, says, helps) in [
+        (killed, "nginx.service has failed (signal KILL)", "nginx -t"),
+        (
+            "LoadState=loaded\nActiveState=failed\nResult=exit-code\nUnitFileState=disabled",
+            "nginx.service has failed (Result=exit-code)",
+            "journalctl -u nginx",
+        ),
+        (
+            "LoadState=loaded\nActiveState=inactive\nResult=success\nUnitFileState=enabled",
+            "nginx.service is stopped, and nothing listens on 0.0.0.0:80",
+            "systemctl start nginx",
+        ),
+        (masked, "nginx.service is stopped and masked", "systemctl unmask nginx"),
+    ] {
+        let seen = without_nginx("", Some(state)).check();
+        seen.only("N333").is(Severity::Error).says("the site is down").says(says).helps(helps);
+        assert_eq!(seen.apps[0].1, "will-break", "{seen:?}");
+    }
+    let left = "LoadState=loaded\nActiveState=inactive\nResult=success\nUnitFileState=disabled";
+    let seen = without_nginx("", Some(left)).check();
+    let hit = seen.only("N333");
+    hit.is(Severity::Warning).says("stopped and disabled").helps("remove its site");
+    assert!(!hit.message.contains("the site is down"), "{hit:#?}");
+}
+
+#[test]
+fn what_may_be_in_front_instead_of_nginx_is_not_accused() {
+    let idle = "LoadState=loaded\nActiveState=inactive\nResult=success\nUnitFileState=enabled";
+    let gone = "LoadState=not-found\nActiveState=inactive\nResult=success\nUnitFileState=";
+    let starts = "LoadState=loaded\nActiveState=activating\nResult=success\nUnitFileState=enabled";
+    let container = "600 parent=1 unit=docker-1f3a.scope user=0 start=50 name=nginx : nginx: master \
+                     process nginx";
+    let no_systemd = "1 name=tini : tini -- gunicorn";
+    for (changes, state, says) in [
+        ("listen 0.0.0.0:80 inode=40009", idle, "another program listens on 0.0.0.0:80"),
+        ("listen [::]:80 inode=40009", idle, "another program listens on 0.0.0.0:80"),
+        (container, idle, "nginx runs outside nginx.service"),
+        ("", gone, "there is no nginx.service"),
+        ("", starts, "is activating"),
+        (no_systemd, idle, "is not systemd"),
+    ] {
+        let seen = without_nginx(changes, Some(state)).check();
+        let reasons = seen.reasons("N333");
+        assert!(reasons.len() == 1 && reasons[0].contains(says), "{changes}: {reasons:?}");
+    }
+    // Its configuration leads elsewhere.
+    let mut other = without_nginx("", Some(idle));
+    other.host.file("/etc/nginx/sites-available/myapp", "server { listen 80; }\n");
+    other.check().passes("N333");
+    // An image's files say nothing of it.
+    assert_eq!(Case::healthy().check().reasons("N333").len(), 1);
+}
+
+const TCP: &str = "127.0.0.1:8000";
+
+/// The healthy deployment on a port.
+fn on_a_port(changes: &str) -> Case {
+    let site = "/etc/nginx/sites-available/myapp";
+    let unit = "/etc/systemd/system/myapp.service";
+    let mut case = Case::healthy().replace(site, "unix:/run/myapp/gunicorn.sock", TCP).replace(
+        unit,
+        "unix:/run/myapp/gunicorn.sock",
+        TCP,
+    );
+    let mut world = World::healthy(&case.host);
+    let command = "800 : /srv/myapp/.venv/bin/python /srv/myapp/.venv/bin/gunicorn --workers 3 \
+                   --chdir /srv/myapp/current --bind 127.0.0.1:8000 wsgi:app";
+    world.change("- listen unix:/run/myapp/gunicorn.sock").change(command).change(changes);
+    world.write(&mut case.host);
+    case
+}
+
+#[test]
+fn sockets_of_gunicorns_own_network_are_seen_there() {
+    let own = "800 net=4026532100\n- listen unix:/run/myapp/gunicorn.sock\n";
+    let seen =
+        world(&format!("{own}listen unix:/run/myapp/gunicorn.sock inode=40001 of=800")).check();
+    for code in ["S601", "S602", "S603", "S606", "S607", "P507"] {
+        seen.passes(code);
+    }
+    // Nothing listens there either.
+    let seen = world(&format!("{own}listen unix:/run/other.sock inode=40001 of=800")).check();
+    seen.only("S602");
+
+    // A port is reached from its own network alone.
+    let apart = "800 net=4026532100\nlisten 127.0.0.1:8000 inode=40001 of=800";
+    on_a_port("listen 127.0.0.1:8000 inode=40001").check().passes("S601");
+    on_a_port(apart).check().only("S601").says("in a network of its own").helps("unix socket");
+    // nginx may be in the same one.
+    on_a_port(&format!("{apart}\n500 net=4026532100")).check().passes("S601");
+    on_a_port("listen 127.0.0.1:8000 inode=40001\n500 net=4026532100").check().only("S601");
+    // Another program may pass on what it gets: systemd-socket-proxyd.
+    let proxy = "listen 127.0.0.1:8000 inode=40900\n700 parent=1 unit=proxy.service user=0 start=50 \
+                 sockets=40900 : /lib/systemd/systemd-socket-proxyd";
+    let seen = on_a_port(&format!("{apart}\n{proxy}")).check();
+    assert!(seen.reasons("S603")[0].contains("a network of its own"), "{seen:?}");
+    seen.passes("S601");
+}
+
+/// The healthy deployment at work, and another server behind the same upstream.
+fn two_servers(servers: &str, pass: &str, changes: &str) -> Case {
+    let site = "/etc/nginx/sites-available/myapp";
+    let own = "server unix:/run/myapp/gunicorn.sock fail_timeout=0;";
+    let mut case = Case::healthy().replace(site, own, &format!("{own} {servers}")).replace(
+        site,
+        "proxy_pass http://myapp;",
+        &format!("proxy_pass http://myapp; {pass}"),
+    );
+    let mut world = World::healthy(&case.host);
+    world.change(changes);
+    world.write(&mut case.host);
+    case
+}
+
+#[test]
+fn a_server_whose_requests_another_takes_is_no_outage() {
+    let down = "- 800\n- listen unix:/run/myapp/gunicorn.sock\n- file /run/myapp/gunicorn.sock\n";
+    let other = "server unix:/run/other.sock;";
+    let at_work =
+        "listen unix:/run/other.sock inode=40009\nfile /run/other.sock mode=0777 owner=33:33\n";
+    let both = format!("{down}{at_work}");
+
+    let seen = two_servers(other, "", &both).check();
+    for code in ["P501", "S601"] {
+        let hit = seen.only(code);
+        hit.is(Severity::Warning)
+            .says("one of the 2 servers of upstream myapp does not answer")
+            .says("nginx passes its requests to the other");
+        assert!(!hit.message.contains("every request") && !hit.message.contains("is down"));
+    }
+    // The file is there and dead.
+    let stale = format!("- 800\n- listen unix:/run/myapp/gunicorn.sock\n{at_work}");
+    two_servers(other, "", &stale).check().only("S602").is(Severity::Warning);
+
+    let many = format!("{other} server 127.0.0.1:9000;");
+    let third = format!("{both}listen 127.0.0.1:9000 inode=40010\n");
+    two_servers(&many, "", &third).check().only("S601").says("one of the 3").says("the others");
+    two_servers(&many, "", &both).check().only("S601").says("to another");
+
+    // It does not answer either, it is not asked, or nginx may not ask it.
+    let seen = two_servers(other, "", down).check();
+    seen.only("S601").is(Severity::Error).says("every request gets 502");
+    seen.only("P501").says("the site is down");
+    let marked = two_servers("server unix:/run/other.sock down;", "", &both).check();
+    marked.only("S601").is(Severity::Error).says("every request gets 502");
+    for pass in ["proxy_next_upstream off;", "proxy_next_upstream_tries 1;"] {
+        let seen = two_servers(other, pass, &both).check();
+        seen.only("S601")
+            .is(Severity::Error)
+            .says("one of the 2 servers of upstream myapp get 502");
+        seen.only("P501").is(Severity::Error).says("forbids to pass them on");
+    }
+    two_servers(other, "proxy_next_upstream error timeout http_502;", &both)
+        .check()
+        .only("S601")
+        .is(Severity::Warning);
+    // The file of the other's socket is gone: nginx does not reach it.
+    let gone = format!("{both}- file /run/other.sock\n");
+    two_servers(other, "", &gone).check().only("S601").is(Severity::Error).says("every request");
+    // Of another host nothing is known.
+    let far = two_servers("server 10.0.0.2:8000;", "", down).check();
+    far.only("S601").is(Severity::Error).says("on other hosts, which are not checked here");
+}

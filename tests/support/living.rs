@@ -14,9 +14,11 @@
 //! touch /srv/current 5000         was changed so many seconds after the host started
 //! ```
 //!
+//! `listen 127.0.0.1:8000 inode=7 of=800` listens in the network of process 800 alone.
+//!
 //! Further words of a process: `like=811` (in all else the same as another), `name=uv`, `sockets=40001,40002` (those that it holds),
 //! `set=NAME=VALUE` (a variable that it was started with), `caught=8304226` (the signals it handles),
-//! `memory=80000` (kB of its own).
+//! `memory=80000` (kB of its own), `net=4026532100` (its network).
 
 #![allow(dead_code, clippy::unwrap_used, reason = "each test uses a part")]
 
@@ -62,6 +64,7 @@ pub struct Process {
     environment: Vec<String>,
     caught: String,
     memory: u64,
+    network: Option<String>,
 }
 
 /// What lives on the host.
@@ -69,6 +72,8 @@ pub struct Process {
 pub struct World {
     processes: BTreeMap<u32, Process>,
     listeners: Vec<(String, u64)>,
+    /// By the process in whose network they are.
+    elsewhere: Vec<(u32, String, u64)>,
     waiting: Vec<String>,
     touched: Vec<(String, i64)>,
     replaced: Vec<(String, u64)>,
@@ -133,6 +138,11 @@ impl World {
                 let inode = inode.strip_prefix("inode=").unwrap().parse().unwrap();
                 self.listeners.push(((*place).to_owned(), inode));
             }
+            ["listen", place, inode, of] => {
+                let inode = inode.strip_prefix("inode=").unwrap().parse().unwrap();
+                let of = of.strip_prefix("of=").unwrap().parse().unwrap();
+                self.elsewhere.push((of, (*place).to_owned(), inode));
+            }
             ["replaced", path, inode] => {
                 let inode = inode.strip_prefix("inode=").unwrap().parse().unwrap();
                 self.replaced.push(((*path).to_owned(), inode));
@@ -190,6 +200,7 @@ impl World {
                 "start" => process.start = value.parse().unwrap(),
                 "cwd" => process.directory = value.to_owned(),
                 "exe" => process.program = value.to_owned(),
+                "net" => process.network = Some(value.to_owned()),
                 "memory" => process.memory = value.parse().unwrap(),
                 "name" => process.name = Some(value.to_owned()),
                 "sockets" => {
@@ -233,7 +244,9 @@ impl World {
                 let there = self.replaced.iter().any(|one| one == &(path.clone(), *inode));
                 (*inode, Some(here && !there))
             };
-            host.binds(path, &self.listeners.iter().map(bound).collect::<Vec<_>>());
+            let elsewhere = self.elsewhere.iter().map(|(_, place, inode)| (place.clone(), *inode));
+            let all: Vec<_> = self.listeners.iter().cloned().chain(elsewhere).collect();
+            host.binds(path, &all.iter().map(bound).collect::<Vec<_>>());
         }
         for (path, time) in &self.touched {
             host.touch(path, *time);
@@ -287,6 +300,8 @@ impl World {
         host.link(format!("{top}/cwd"), process.directory.replace("(deleted)", " (deleted)"));
         host.link(format!("{top}/exe"), process.program.replace("(deleted)", " (deleted)"));
         host.link(format!("{top}/ns/mnt"), "mnt:[4026531841]");
+        let network = process.network.as_deref().unwrap_or("4026531840");
+        host.link(format!("{top}/ns/net"), format!("net:[{network}]"));
         host.directory(format!("{top}/fd"));
         for (number, inode) in process.sockets.iter().enumerate() {
             host.link(format!("{top}/fd/{}", number + 3), format!("socket:[{inode}]"));
@@ -294,10 +309,24 @@ impl World {
     }
 
     fn write_sockets(&self, host: &mut MemoryHost) {
+        Self::write_network(1, &self.listeners, &self.waiting, host);
+        for pid in self.elsewhere.iter().map(|(pid, ..)| *pid) {
+            let mine = self.elsewhere.iter().filter(|(of, ..)| *of == pid);
+            let mine: Vec<_> = mine.map(|(_, place, inode)| (place.clone(), *inode)).collect();
+            Self::write_network(pid, &mine, &[], host);
+        }
+    }
+
+    fn write_network(
+        pid: u32,
+        listeners: &[(String, u64)],
+        waiting: &[String],
+        host: &mut MemoryHost,
+    ) {
         let mut unix = "Num       RefCount Protocol Flags    Type St Inode Path\n".to_owned();
         let mut tcp = "  sl  local_address rem_address   st\n".to_owned();
         let mut tcp6 = tcp.clone();
-        for (place, inode) in &self.listeners {
+        for (place, inode) in listeners {
             if let Some(path) = place.strip_prefix("unix:") {
                 let _ = writeln!(
                     unix,
@@ -322,14 +351,14 @@ impl World {
                 hexadecimal(address.ip())
             );
         }
-        for place in &self.waiting {
+        for place in waiting {
             let path = place.strip_prefix("unix:").unwrap();
             let _ =
                 writeln!(unix, "0000000000000000: 00000002 00000000 00000000 0001 02     0 {path}");
         }
-        host.file("/proc/1/net/unix", unix);
-        host.file("/proc/1/net/tcp", tcp);
-        host.file("/proc/1/net/tcp6", tcp6);
+        host.file(format!("/proc/{pid}/net/unix"), unix);
+        host.file(format!("/proc/{pid}/net/tcp"), tcp);
+        host.file(format!("/proc/{pid}/net/tcp6"), tcp6);
     }
 }
 

@@ -207,6 +207,11 @@ impl<'h> Table<'h> {
         }
     }
 
+    /// A process's network namespace, `net:[4026531840]`.
+    pub fn network(&self, pid: u32) -> Option<PathBuf> {
+        self.host.read_link(&Self::path(pid, "ns/net")).ok()
+    }
+
     /// A process's mount namespace.
     pub fn mounts(&self, pid: u32) -> Known<String> {
         match self.host.read_link(&Self::path(pid, "ns/mnt")) {
