@@ -284,8 +284,13 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
     let mut problems = Vec::new();
     let machine = Rc::new(Machine::read(sources, whole, &mut problems));
     let found = discovery::find(sources, &machine, request, &mut problems);
+    let table = match whole && !found.candidates.is_empty() {
+        true => processes::Table::read(sources),
+        false => Err(Why::not_live()),
+    };
+    let nginx_unit = found.nginx_unit.as_ref();
     let mut nginx =
-        Nginx::read(sources, &machine, request, found.nginx_unit.as_ref(), &mut problems);
+        Nginx::read(sources, &machine, request, nginx_unit, table.as_ref().ok(), &mut problems);
     let mut read = Vec::with_capacity(found.candidates.len());
     for candidate in found.candidates {
         let given = given.of_unit(&candidate.service.unit.path);
@@ -330,7 +335,7 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
     nginx.test = nginx_test(sources, &nginx, request);
     let states = States::read(sources, request, read.iter().flat_map(|(one, _, _)| names(one)));
     let v6_only = sockets::v6_only(read.iter().map(|(_, gunicorn, _)| &gunicorn.bounds));
-    let living = Living::read(sources, whole && !read.is_empty(), &v6_only);
+    let living = Living::read(sources, table, &v6_only);
     nginx.running = match (&living.table, nginx.model.get()) {
         (Ok(table), Ok(model)) => nginx::running::read(sources, table, model),
         (Err(why), _) => Known::Unknown(why.clone()),
@@ -407,8 +412,11 @@ fn nginx_test(
     request: &Request,
 ) -> Known<crate::source::nginx_test::Verdict> {
     use crate::source::nginx_test;
-    let answer = nginx.model.get().and_then(|_| {
-        let output = state::run(sources, request, &nginx_test::command())?;
+    // What somebody starts nginx with is tested even where it cannot be read.
+    let model = nginx.model.get().map(|_| ());
+    let known = if nginx.started.options.is_empty() { model } else { Ok(()) };
+    let answer = known.and_then(|()| {
+        let output = state::run(sources, request, &nginx_test::command(&nginx.started.options))?;
         nginx_test::parse(&output).ok_or_else(|| state::refused("nginx -t", &output))
     });
     match answer {
@@ -443,11 +451,11 @@ struct Living<'h> {
 }
 
 impl<'h> Living<'h> {
-    fn read(sources: &Sources<'h>, wanted: bool, v6_only: &HashSet<u16>) -> Self {
-        let table = match wanted {
-            true => processes::Table::read(sources),
-            false => Err(Why::not_live()),
-        };
+    fn read(
+        sources: &Sources<'h>,
+        table: Result<processes::Table<'h>, Why>,
+        v6_only: &HashSet<u16>,
+    ) -> Self {
         let gunicorns = table.as_ref().map(processes::gunicorns).unwrap_or_default();
         let listeners = match &table {
             Ok(_) => sockets::listeners(sources, &gunicorns, v6_only),

@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use crate::host::{Command, Output, Program};
 
-/// The command. It tells the truth only to root: others may not read keys and logs.
-pub fn command() -> Command {
-    Command { needs_root: true, ..Command::new(Program::Nginx, ["-t"]) }
+/// The command, of the configuration that these options name. It tells the truth only to root:
+/// others may not read keys and logs.
+pub fn command(options: &[String]) -> Command {
+    let words = ["-t"].into_iter().chain(options.iter().map(String::as_str));
+    Command { needs_root: true, ..Command::new(Program::Nginx, words) }
 }
 
 /// What made nginx refuse.
