@@ -21,6 +21,7 @@ pub mod mended;
 pub mod names;
 pub mod nginx;
 pub mod path;
+pub mod pid_file;
 pub mod place;
 pub mod preflight;
 pub mod probe;
@@ -57,6 +58,7 @@ pub use machine::Machine;
 pub use names::HostNames;
 pub use nginx::Nginx;
 pub use path::RequestPath;
+pub use pid_file::PidFile;
 pub use place::{Identity, Place, State, Want};
 pub use preflight::Preflight;
 pub use probe::Probe;
@@ -213,6 +215,8 @@ pub struct App {
     pub processes: Known<Processes>,
     /// The sockets that listen, where the host lives.
     pub sockets: Known<Sockets>,
+    /// The pid files that `ExecReload=` reads, where gunicorn runs.
+    pub pid_files: Vec<PidFile>,
     /// How systemd says that the unit is, where the host lives.
     pub state: Known<UnitState>,
     /// The same for each of its `.socket` units, in the order of [`Service::sockets`].
@@ -352,7 +356,7 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
         .flat_map(|routes| sockets::without_master(&living.listeners, routes))
         .collect();
     let holders = Rc::new(living.holders(&contested));
-    let apps: Vec<App> = read
+    let mut apps: Vec<App> = read
         .into_iter()
         .zip(routes)
         .map(|((candidate, gunicorn, release), routes)| {
@@ -383,6 +387,7 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
                 release,
                 routes,
                 processes,
+                pid_files: Vec::new(),
                 sockets,
                 state,
                 socket_states,
@@ -393,6 +398,11 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
             }
         })
         .collect();
+    if let Ok(table) = &living.table {
+        for app in &mut apps {
+            app.pid_files = pid_file::read(sources, table, app);
+        }
+    }
     let files = ignorable(&apps, &nginx);
     let probes = Known::Unknown(Why::no_probe());
     let rooms = room::read(sources, &apps, &nginx);

@@ -27,6 +27,7 @@ mod cases_living;
 mod cases_nginx;
 mod cases_nginx_sites;
 mod cases_nginx_started;
+mod cases_pid_file;
 mod cases_python_settings;
 mod cases_release_database;
 mod cases_sockets;
