@@ -218,10 +218,10 @@ fn file(masker: &mut Masker, path: &Path, bytes: &mut Vec<u8>, hidden: Option<&V
     if path.starts_with("/proc") || path.starts_with("/sys") {
         match name {
             // A pid file, as its process sees it: of anything else not a byte is needed.
-            _ if crate::host::is_seen(path) => {
-                if !bytes.trim_ascii().iter().all(u8::is_ascii_digit) {
-                    bytes.clear();
-                }
+            _ if crate::host::is_seen(path)
+                && !bytes.trim_ascii().iter().all(u8::is_ascii_digit) =>
+            {
+                bytes.clear();
             }
             b"environ" => process::environment(masker, bytes),
             b"cmdline" if path.parent() != Some(Path::new("/proc")) => {

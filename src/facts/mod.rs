@@ -11,6 +11,7 @@ pub mod executable;
 pub mod follow;
 pub mod front;
 pub mod gunicorn;
+pub mod heartbeats;
 pub mod journal;
 mod json;
 pub mod known;
@@ -51,6 +52,7 @@ pub use endpoint::{Bound, Endpoint, TcpHost};
 pub use environment::Environment;
 pub use error_log::ErrorLog;
 pub use front::Passing;
+pub use heartbeats::Heartbeats;
 pub use journal::Journal;
 pub use json::{document, json};
 pub use known::{Known, Origin, Whose};
@@ -217,6 +219,8 @@ pub struct App {
     pub sockets: Known<Sockets>,
     /// The pid files that `ExecReload=` reads, where gunicorn runs.
     pub pid_files: Vec<PidFile>,
+    /// Where the master makes its workers' heartbeat files, where gunicorn runs.
+    pub heartbeats: Known<Heartbeats>,
     /// How systemd says that the unit is, where the host lives.
     pub state: Known<UnitState>,
     /// The same for each of its `.socket` units, in the order of [`Service::sockets`].
@@ -388,6 +392,7 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
                 routes,
                 processes,
                 pid_files: Vec::new(),
+                heartbeats: Known::Unknown(Why::not_live()),
                 sockets,
                 state,
                 socket_states,
@@ -401,6 +406,7 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
     if let Ok(table) = &living.table {
         for app in &mut apps {
             app.pid_files = pid_file::read(sources, table, app);
+            app.heartbeats = heartbeats::read(sources, table, app);
         }
     }
     let files = ignorable(&apps, &nginx);

@@ -22,6 +22,7 @@ mod cases_fix_nginx;
 mod cases_fix_unit;
 mod cases_gunicorn;
 mod cases_gunicorn_start;
+mod cases_heartbeats;
 mod cases_imports;
 mod cases_living;
 mod cases_nginx;
