@@ -217,6 +217,12 @@ fn file(masker: &mut Masker, path: &Path, bytes: &mut Vec<u8>, hidden: Option<&V
     let name = path.file_name().map(OsStrExt::as_bytes).unwrap_or_default();
     if path.starts_with("/proc") || path.starts_with("/sys") {
         match name {
+            // A pid file, as its process sees it: of anything else not a byte is needed.
+            _ if crate::host::is_seen(path)
+                && !bytes.trim_ascii().iter().all(u8::is_ascii_digit) =>
+            {
+                bytes.clear();
+            }
             b"environ" => process::environment(masker, bytes),
             b"cmdline" if path.parent() != Some(Path::new("/proc")) => {
                 process::command_line(masker, bytes);

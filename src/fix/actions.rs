@@ -46,7 +46,7 @@ pub fn after(
             follow.unit();
         }
         if change.before.bytes() != change.after.bytes() && owners.is_nginx(&change.path) {
-            follow.nginx();
+            follow.nginx(&after.nginx.started.options);
         }
     }
     follow.steps().into_iter().filter_map(action).collect()

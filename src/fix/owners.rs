@@ -14,6 +14,7 @@ pub struct Owners {
     at_start: HashMap<PathBuf, Vec<String>>,
     at_reload: HashMap<PathBuf, Vec<String>>,
     nginx: HashSet<PathBuf>,
+    nginx_options: Vec<String>,
 }
 
 /// The programs that can judge a change: systemd changes to units, nginx changes to its own files.
@@ -21,8 +22,8 @@ pub struct Owners {
 pub struct Concerned {
     /// The units with a changed file.
     pub units: BTreeSet<String>,
-    /// Whether a file of nginx changes.
-    pub nginx: bool,
+    /// The words behind `nginx -t`, if a file of nginx changes.
+    pub nginx: Option<Vec<String>>,
 }
 
 impl Owners {
@@ -30,7 +31,8 @@ impl Owners {
     pub fn of(deployment: &Deployment, sources: &Sources) -> Self {
         let resolved = |path: &Path| sources.host().look(path).resolved;
         let of = |id: FileId| resolved(&sources.file(id).path);
-        let mut owners = Self::default();
+        let nginx_options = deployment.nginx.started.options.clone();
+        let mut owners = Self { nginx_options, ..Self::default() };
         for app in &deployment.apps {
             for unit in std::iter::once(&app.service.unit).chain(&app.service.sockets) {
                 for file in unit.files() {
@@ -80,7 +82,9 @@ impl Owners {
     pub fn concerned<'a>(&self, paths: impl Iterator<Item = &'a Path>) -> Concerned {
         let mut concerned = Concerned::default();
         for path in paths {
-            concerned.nginx |= self.is_nginx(path);
+            if self.is_nginx(path) {
+                concerned.nginx = Some(self.nginx_options.clone());
+            }
             concerned.units.extend(self.units(path).iter().cloned());
         }
         concerned

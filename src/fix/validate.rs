@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::owners::Concerned;
 use crate::host::{Command, Host, Program, RunError};
+use crate::source::nginx_test;
 
 /// How long `systemd-analyze verify` may take; it loads every unit that the checked units refer to.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -35,9 +36,8 @@ impl Opinions {
             let arguments = ["verify", "--man=no", "--recursive-errors=no", unit];
             opinions.one(host, Command::new(Program::SystemdAnalyze, arguments).within(LIMIT));
         }
-        if concerned.nginx {
-            let test = Command::new(Program::Nginx, ["-t"]);
-            opinions.one(host, Command { needs_root: true, ..test });
+        if let Some(options) = &concerned.nginx {
+            opinions.one(host, nginx_test::command(options));
         }
         opinions
     }

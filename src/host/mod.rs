@@ -118,6 +118,26 @@ pub struct Room {
     pub read_only: bool,
 }
 
+/// The path under which [`Host::read`] and [`Host::room`] look at what a running process sees: a
+/// service may have mounts of its own (`PrivateTmp=`, `BindPaths=`, `RootDirectory=`).
+pub fn seen_by(pid: u32, path: &Path) -> PathBuf {
+    let inside = path.strip_prefix("/").unwrap_or(path);
+    PathBuf::from(format!("/proc/{pid}/root")).join(inside)
+}
+
+/// Is this a path by [`seen_by`]?
+pub fn is_seen(path: &Path) -> bool {
+    seen(path).is_some()
+}
+
+/// The process's root and the path below it, of a path by [`seen_by`].
+fn seen(path: &Path) -> Option<(PathBuf, &Path)> {
+    let (pid, inside) = path.strip_prefix("/proc").ok()?.to_str()?.split_once('/')?;
+    pid.parse::<u32>().ok()?;
+    let inside = inside.strip_prefix("root/")?;
+    Some((PathBuf::from(format!("/proc/{pid}/root")), Path::new(inside)))
+}
+
 /// One symbolic link that a path crossed.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct LinkHop {

@@ -307,6 +307,28 @@ impl TreeHost {
         fs::openat2(&table.as_ref()?.fd, inside, flags, Mode::empty(), resolve).ok()
     }
 
+    /// Opens what a process sees at a path ([`super::seen_by`]); nothing for any other path. Links lead
+    /// where they lead for the process.
+    fn open_seen(&self, path: &Path, flags: OFlags) -> Option<Result<OwnedFd, HostError>> {
+        let (root, inside) = super::seen(path)?;
+        let fail = |kind| HostError { path: path.into(), kind };
+        if !self.live {
+            return Some(Err(fail(HostErrorKind::NotGiven)));
+        }
+        let directory = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = match fs::open(&root, directory, Mode::empty()) {
+            Ok(root) => root,
+            Err(Errno::NOENT) => {
+                return Some(Err(fail(HostErrorKind::Other("the process is gone".into()))));
+            }
+            Err(errno) => return Some(Err(fail(error_kind(errno)))),
+        };
+        let flags = flags | OFlags::CLOEXEC;
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        let opened = fs::openat2(&root, inside, flags, Mode::empty(), resolve);
+        Some(opened.map_err(|errno| fail(error_kind(errno))))
+    }
+
     /// Opens a directory so that its content can be listed.
     fn open_directory(&self, path: &Path) -> Result<OwnedFd, HostError> {
         let walk = self.walk(path, true);
@@ -331,6 +353,17 @@ impl TreeHost {
         path: &Path,
         limit: Option<u64>,
     ) -> Result<(std::fs::File, u64), HostError> {
+        if let Some(seen) = self.open_seen(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)
+        {
+            let file = seen?;
+            let fail = |kind| HostError { path: path.into(), kind };
+            let stat = fs::fstat(&file).map_err(|errno| fail(error_kind(errno)))?;
+            let found = metadata(&stat);
+            return match found.kind {
+                FileKind::File => Ok((std::fs::File::from(file), found.size)),
+                kind => Err(fail(HostErrorKind::NotAFile(kind))),
+            };
+        }
         if let Some(fd) = self.open_of_process(path, OFlags::empty()) {
             return Ok((std::fs::File::from(fd), 0));
         }
@@ -444,10 +477,15 @@ impl Host for TreeHost {
             return Err(HostError { path: path.into(), kind: HostErrorKind::NotGiven });
         }
         let fail = |errno| HostError { path: path.into(), kind: error_kind(errno) };
-        let walk = self.walk(path, true);
-        present(&walk.lookup)?;
-        let node = walk.handle().unwrap_or(&self.top);
-        let found = fs::fstatvfs(&node.fd).map_err(fail)?;
+        let found = match self.open_seen(path, OFlags::PATH) {
+            Some(seen) => fs::fstatvfs(&seen?),
+            None => {
+                let walk = self.walk(path, true);
+                present(&walk.lookup)?;
+                fs::fstatvfs(&walk.handle().unwrap_or(&self.top).fd)
+            }
+        };
+        let found = found.map_err(fail)?;
         Ok(Room {
             size: found.f_blocks.saturating_mul(found.f_frsize),
             left: found.f_bavail.saturating_mul(found.f_frsize),

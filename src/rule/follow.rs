@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::{Edit, Finding, hand};
 use crate::facts::follow::{Follow, Touched, changed};
-use crate::facts::{App, Deployment};
+use crate::facts::{App, Deployment, Nginx};
 use crate::source::unit::{Assignment, Unit, UnitFile, syntax};
 use crate::source::{FileId, SourceFile, Span};
 
@@ -23,12 +23,13 @@ impl Finding {
 
 /// Adds what must follow to the help of every finding that proposes a change.
 pub fn complete(findings: &mut [Finding], deployment: &Deployment) {
+    name_tested_file(findings, &deployment.nginx);
     if findings.iter().all(|finding| changes(finding).is_empty()) {
         return;
     }
     let apps: HashMap<&str, &App> =
         deployment.apps.iter().map(|app| (app.name.as_str(), app)).collect();
-    let nginx: Vec<FileId> = deployment.nginx.files();
+    let nginx = (deployment.nginx.files(), deployment.nginx.started.options.as_slice());
     for finding in findings {
         if finding.help.is_empty()
             && let Some(lines) = finding.fix.as_ref().and_then(|fix| hand::lines(&fix.edits))
@@ -38,7 +39,7 @@ pub fn complete(findings: &mut [Finding], deployment: &Deployment) {
         let app = finding.app.as_deref().and_then(|name| apps.get(name).copied());
         let mut follow = Follow::default();
         for edit in changes(finding) {
-            touch(&mut follow, app, &nginx, edit);
+            touch(&mut follow, app, (&nginx.0, nginx.1), edit);
         }
         if let Some(line) = follow.line() {
             let end =
@@ -55,14 +56,38 @@ fn changes(finding: &Finding) -> &[Edit] {
     }
 }
 
-fn touch(follow: &mut Follow, app: Option<&App>, nginx: &[FileId], edit: &Edit) {
+/// `nginx -t` in a rule's words tests the packages' own configuration. Where nginx is started with
+/// another one, the command names it.
+fn name_tested_file(findings: &mut [Finding], nginx: &Nginx) {
+    const USUAL: &str = "nginx -t";
+    if nginx.started.options.is_empty() {
+        return;
+    }
+    let test = nginx.started.test();
+    for finding in findings {
+        for text in
+            finding.fix.as_mut().map(|fix| &mut fix.title).into_iter().chain([&mut finding.help])
+        {
+            if text.contains(USUAL) {
+                *text = text.replace(USUAL, &test);
+            }
+        }
+    }
+}
+
+fn touch(
+    follow: &mut Follow,
+    app: Option<&App>,
+    (nginx, options): (&[FileId], &[String]),
+    edit: &Edit,
+) {
     if let (Edit::Set { unit, section, key, .. }, Some(app)) = (edit, app) {
         follow.touch(app, app, Touched::Unit { unit, section, key });
         return;
     }
     let Some(at) = edit.place() else { return };
     if nginx.contains(&at.file) {
-        return follow.nginx();
+        return follow.nginx(options);
     }
     let Some(app) = app else { return };
     for unit in std::iter::once(&app.service.unit).chain(&app.service.sockets) {

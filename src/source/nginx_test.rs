@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use crate::host::{Command, Output, Program};
 
-/// The command. Only root gets a truthful answer: other users cannot read keys and logs.
-pub fn command() -> Command {
-    Command { needs_root: true, ..Command::new(Program::Nginx, ["-t"]) }
+/// The command, for the configuration that these options name. Only root gets a truthful answer:
+/// other users cannot read keys and logs.
+pub fn command(options: &[String]) -> Command {
+    let words = ["-t"].into_iter().chain(options.iter().map(String::as_str));
+    Command { needs_root: true, ..Command::new(Program::Nginx, words) }
 }
 
 /// Why nginx refused.
