@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::behind::{self, Behind};
+use super::capacity;
 use super::judge::{self, Judgement};
 use super::probing::{self, Probing};
-use super::rate;
 use super::unit::{self, Observer, State};
 use super::{AS_IT_IS, EarlyEnd, Ending, Move, Run, Step, Strategy, name};
 use crate::facts::environment::SetBy;
@@ -202,7 +202,7 @@ impl Run<'_> {
             behind: Behind::new(app, &self.request.probes),
             site: app.site_name().map(str::to_owned),
             limited: behind::limits_rate(app),
-            at_a_time: rate::at_a_time(app),
+            at_a_time: capacity::at_a_time(app),
             second: second(app),
             link: app
                 .release

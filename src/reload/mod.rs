@@ -8,6 +8,7 @@
 mod back;
 mod before;
 mod behind;
+mod capacity;
 mod cause;
 mod deaths;
 mod failure;

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use super::before::Ready;
 use super::probing::Probing;
 use super::{EarlyEnd, Run, Step};
-use crate::facts::App;
 use crate::probe::Report;
 
 /// The most requests a second that nobody asked for.
@@ -19,24 +18,6 @@ const TRIAL_PATIENCE: Duration = Duration::from_secs(5);
 const SHARE: f64 = 0.2;
 /// Above this share one probe a second is more than a site can bear.
 const TOO_MUCH: f64 = 0.5;
-
-/// How many requests gunicorn works on at a time; `None` for workers that wait for many.
-pub(super) fn at_a_time(app: &App) -> Option<f64> {
-    let settings = &app.gunicorn.settings;
-    let class = settings.worker_class();
-    let class = class.ok().map(String::as_str).unwrap_or("sync");
-    let number = |known: crate::facts::Known<i64>| known.ok().map_or(1.0, |number| *number as f64);
-    let workers = number(settings.workers()).max(1.0);
-    match class {
-        "sync" => Some(workers),
-        "gthread" => Some(workers * number(settings.threads()).max(1.0)),
-        name if name.ends_with(".SyncWorker") => Some(workers),
-        name if name.ends_with(".ThreadWorker") => {
-            Some(workers * number(settings.threads()).max(1.0))
-        }
-        _ => None,
-    }
-}
 
 impl Run<'_> {
     /// The rate of the probes, by how long a few answers take.
