@@ -1,5 +1,5 @@
 use crate::facts::exec_reload::{Effect, Harm, effects};
-use crate::facts::pid_file::{Named, PidFile};
+use crate::facts::pid_file::{NamedProcess, PidFile};
 use crate::facts::service::ExecCommand;
 use crate::facts::shell::base_name;
 use crate::facts::{App, Why};
@@ -120,15 +120,17 @@ fn fails(file: &PidFile) -> Result<Option<String>, Why> {
     const FAILS: &str = "the next `systemctl reload` fails, and the old code keeps running";
     let path = file.path.display();
     Ok(Some(match file.names.get()? {
-        Named::Master(_) => return Ok(None),
-        Named::Missing => {
+        NamedProcess::Master(_) => return Ok(None),
+        NamedProcess::Missing => {
             format!("{FAILS}: ExecReload= reads the process from {path}, which does not exist")
         }
-        Named::Nothing => {
+        NamedProcess::Nothing => {
             format!("{FAILS}: ExecReload= reads the process from {path}, which names none")
         }
-        Named::Gone(pid) => format!("{FAILS}: {path} names process {pid}, which does not run"),
-        Named::Other(pid, name) => format!(
+        NamedProcess::Gone(pid) => {
+            format!("{FAILS}: {path} names process {pid}, which does not run")
+        }
+        NamedProcess::Other(pid, name) => format!(
             "the next `systemctl reload` signals another program, and the old code keeps running: \
              {path} names process {pid} ({}), which is not gunicorn's master",
             show::line(name)

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::actions::Action;
+use super::actions::{Action, Reached};
 use super::draft::Draft;
 use super::owners::{Concerned, Owners};
 use super::resolve::{Places, Resolver, Step};
@@ -113,6 +113,8 @@ pub struct Plan {
     pub diff: String,
     /// What must follow before the changes hold.
     pub actions: Vec<Action>,
+    /// The services that it reaches and that were not named.
+    pub others: Vec<Reached>,
     /// Which programs have a say in it.
     pub concerned: Concerned,
     /// What could not be read, of the files as they are.

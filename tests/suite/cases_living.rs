@@ -288,3 +288,15 @@ fn a_queue_of_systemds_is_judged_only_where_it_may_be_full() {
     case(1).check().passes("S605");
     case(2).check().skipped("S605");
 }
+
+#[test]
+fn fewer_workers_by_another_command_line_need_a_restart() {
+    let one = "800 parent=1 unit=myapp.service user=33 start=100 cwd=/srv/myapp/releases/2026-04-21 \
+               sockets=40001 : /srv/myapp/.venv/bin/python /srv/myapp/.venv/bin/gunicorn --workers 1 \
+               --chdir /srv/myapp/current --bind unix:/run/myapp/gunicorn.sock wsgi:app\n- 812\n- 813";
+    let seen = world(one).check();
+    assert!(seen.of("P502").is_empty(), "{seen:#?}");
+    seen.only("U122").helps("systemctl restart myapp");
+    seen.skipped("P502");
+    world("- 812\n- 813").check().only("P502");
+}
