@@ -1,5 +1,5 @@
 use crate::facts::exec_reload::{Effect, Harm, effects};
-use crate::facts::pid_file::{PidFile, PidFileName};
+use crate::facts::pid_file::{NamedProcess, PidFile};
 use crate::facts::service::ExecCommand;
 use crate::facts::shell::base_name;
 use crate::facts::{App, Why};
@@ -120,17 +120,17 @@ fn fails(file: &PidFile) -> Result<Option<String>, Why> {
     const FAILS: &str = "the next `systemctl reload` fails, and the old code keeps running";
     let path = file.path.display();
     Ok(Some(match file.names.get()? {
-        PidFileName::Master(_) => return Ok(None),
-        PidFileName::Missing => {
+        NamedProcess::Master(_) => return Ok(None),
+        NamedProcess::Missing => {
             format!("{FAILS}: ExecReload= reads the process from {path}, which does not exist")
         }
-        PidFileName::Nothing => {
+        NamedProcess::Nothing => {
             format!("{FAILS}: ExecReload= reads the process from {path}, which names none")
         }
-        PidFileName::Gone(pid) => {
+        NamedProcess::Gone(pid) => {
             format!("{FAILS}: {path} names process {pid}, which does not run")
         }
-        PidFileName::Other(pid, name) => format!(
+        NamedProcess::Other(pid, name) => format!(
             "the next `systemctl reload` signals another program, and the old code keeps running: \
              {path} names process {pid} ({}), which is not gunicorn's master",
             show::line(name)

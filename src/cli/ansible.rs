@@ -333,6 +333,13 @@ impl Task {
             (None, true, _) => format!("would be fixed: {}", fixes.join("; ")),
             (None, false, _) => format!("fixed: {}", fixes.join("; ")),
         };
+        let others: Vec<String> = done.plan.others.iter().map(|other| other.name.clone()).collect();
+        let message = match others.is_empty() || !changed && !self.check_mode {
+            true => message,
+            false => {
+                format!("{message}; this also changes {}: restart what uses it", others.join(", "))
+            }
+        };
         answer["msg"] = message.into();
         answer["failed"] = why.is_some().into();
         if why.is_some() {

@@ -266,6 +266,17 @@ impl App {
     }
 }
 
+/// A masked unit in which gunicorn still runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Masked {
+    /// The unit's name.
+    pub unit: String,
+    /// What masks it.
+    pub path: PathBuf,
+    /// gunicorn's master.
+    pub master: u32,
+}
+
 /// A host and its applications.
 #[derive(Debug)]
 pub struct Deployment {
@@ -279,6 +290,8 @@ pub struct Deployment {
     pub probes: Known<Vec<Probe>>,
     /// How much room is left where it is needed, where the host lives.
     pub rooms: Known<Vec<room::Needed>>,
+    /// The masked units in which gunicorn runs.
+    pub masked: Vec<Masked>,
     /// What could not be read or understood.
     pub problems: Vec<Problem>,
     /// The files in which an ignore comment counts: units, nginx, environment files.
@@ -293,7 +306,9 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
     let mut problems = Vec::new();
     let machine = Rc::new(Machine::read(sources, whole, &mut problems));
     let found = discovery::find(sources, &machine, request, &mut problems);
-    let table = match whole && !found.candidates.is_empty() {
+    let nothing = whole && found.candidates.is_empty() && request.apps.is_empty();
+    let wanted = !found.candidates.is_empty() || !found.masked.is_empty();
+    let table = match whole && wanted {
         true => processes::Table::read(sources),
         false => Err(Why::not_live()),
     };
@@ -412,10 +427,35 @@ pub fn read(sources: &Sources, request: &Request) -> Deployment {
             app.heartbeats = heartbeats::read(sources, table, app);
         }
     }
+    let masked = masked(&living.gunicorns, found.masked, request);
+    if nothing && masked.is_empty() {
+        problems.push(discovery::nothing_found());
+    }
     let files = ignorable(&apps, &nginx);
     let probes = Known::Unknown(Why::no_probe());
     let rooms = room::read(sources, &apps, &nginx);
-    Deployment { machine, nginx, apps, probes, rooms, problems, files }
+    Deployment { machine, nginx, apps, probes, rooms, masked, problems, files }
+}
+
+/// In which masked units does gunicorn run? Of those that were asked for, if any were.
+fn masked(
+    gunicorns: &processes::Gunicorns,
+    units: Vec<(String, PathBuf)>,
+    request: &Request,
+) -> Vec<Masked> {
+    let asked = |unit: &str| {
+        let named = |app: &String| app == unit || unit.strip_suffix(".service") == Some(app);
+        request.apps.is_empty() || request.apps.iter().any(named)
+    };
+    let masters = &gunicorns.masters;
+    let running = units.into_iter().filter(|(unit, _)| asked(unit)).filter_map(|(unit, path)| {
+        let inside = |master: &&Rc<processes::Master>| {
+            matches!(master.process.unit.ok(), Some(Some(name)) if *name == unit)
+        };
+        let master = masters.iter().find(inside)?.process.pid;
+        Some(Masked { unit, path, master })
+    });
+    running.collect()
 }
 
 /// The units whose state counts: the service itself, then its `.socket` units.

@@ -18,12 +18,12 @@ pub struct PidFile {
     /// Its path, as the service sees it.
     pub path: PathBuf,
     /// What it names.
-    pub names: Known<PidFileName>,
+    pub names: Known<NamedProcess>,
 }
 
 /// What a pid file names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PidFileName {
+pub enum NamedProcess {
     /// A master of gunicorn's, or the unit's main process.
     Master(u32),
     /// A process that is no master of this unit, and its name.
@@ -56,7 +56,12 @@ pub(super) fn read(sources: &Sources, table: &Table<'_>, app: &App) -> Vec<PidFi
     found
 }
 
-fn names(sources: &Sources, table: &Table<'_>, app: &App, path: &Path) -> Result<PidFileName, Why> {
+fn names(
+    sources: &Sources,
+    table: &Table<'_>,
+    app: &App,
+    path: &Path,
+) -> Result<NamedProcess, Why> {
     let processes = app.processes.get()?;
     let master = processes.master()?.process.pid;
     let unit = &app.service.unit;
@@ -66,7 +71,7 @@ fn names(sources: &Sources, table: &Table<'_>, app: &App, path: &Path) -> Result
     let seen = crate::host::seen_by(master, path);
     let bytes = match sources.host().read(&seen, LIMIT) {
         Ok(bytes) => bytes,
-        Err(error) if error.kind == HostErrorKind::NotFound => return Ok(PidFileName::Missing),
+        Err(error) if error.kind == HostErrorKind::NotFound => return Ok(NamedProcess::Missing),
         Err(error) if error.kind == HostErrorKind::PermissionDenied => {
             return Err(Why::not_read(format!(
                 "{} cannot be read as the service sees it: run as root",
@@ -76,15 +81,15 @@ fn names(sources: &Sources, table: &Table<'_>, app: &App, path: &Path) -> Result
         Err(error) => return Err(Why::not_read(error.to_string())),
     };
     let text = String::from_utf8_lossy(&bytes);
-    let Ok(pid) = text.trim().parse::<u32>() else { return Ok(PidFileName::Nothing) };
+    let Ok(pid) = text.trim().parse::<u32>() else { return Ok(NamedProcess::Nothing) };
     let main = processes.main.ok().and_then(Option::as_ref);
     if processes.masters.iter().any(|one| one.process.pid == pid)
         || main.is_some_and(|main| main.pid == pid)
     {
-        return Ok(PidFileName::Master(pid));
+        return Ok(NamedProcess::Master(pid));
     }
     Ok(match table.row(pid) {
-        Some(row) => PidFileName::Other(pid, row.name.clone()),
-        None => PidFileName::Gone(pid),
+        Some(row) => NamedProcess::Other(pid, row.name.clone()),
+        None => NamedProcess::Gone(pid),
     })
 }

@@ -26,6 +26,16 @@ pub struct Action {
     pub why: &'static str,
 }
 
+/// A service that a change reaches although it was not named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reached {
+    /// The unit's name.
+    pub name: String,
+    /// What must follow for it; nothing where `daemon-reload` alone is enough, or where it does not
+    /// run.
+    pub actions: Vec<Action>,
+}
+
 /// The commands that must follow, in order. The deployment is given as read before the changes and
 /// with them; `owners` belong to the latter.
 pub fn after(
@@ -50,6 +60,17 @@ pub fn after(
         }
     }
     follow.steps().into_iter().filter_map(action).collect()
+}
+
+/// The steps that must follow for one application alone, without those of the host.
+pub fn after_for(changes: &[Change], was: &App, is: &App, owners: &Owners) -> Vec<Action> {
+    let mut follow = Follow::default();
+    for change in changes {
+        touch(&mut follow, change, was, is, owners);
+    }
+    let of_host =
+        |action: &Action| action.command.arguments.iter().any(|word| word == "daemon-reload");
+    follow.steps().into_iter().filter_map(action).filter(|action| !of_host(action)).collect()
 }
 
 fn action(step: Step) -> Option<Action> {

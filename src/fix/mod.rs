@@ -6,6 +6,7 @@ pub mod diff;
 mod draft;
 mod edited;
 mod nginx;
+pub mod others;
 pub mod owners;
 mod patch;
 pub mod plan;

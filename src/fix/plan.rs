@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::actions::Action;
+use super::actions::{Action, Reached};
 use super::draft::Draft;
 use super::owners::{Concerned, Owners};
 use super::resolve::{Places, Resolver, Step};
@@ -114,6 +114,8 @@ pub struct Plan {
     pub diff: String,
     /// The commands that make the changes take effect.
     pub actions: Vec<Action>,
+    /// The services that it reaches and that were not named.
+    pub others: Vec<Reached>,
     /// The programs that can judge the changes.
     pub concerned: Concerned,
     /// Files that could not be read, in their present state.

@@ -11,12 +11,14 @@ use super::{CommandError, Exit, colored, print, read, settings};
 use crate::config::Config;
 use crate::engine::{Selection, Settings};
 use crate::facts::{self, Deployment, Scope};
+use crate::fix::actions::Reached;
 use crate::fix::plan::Read;
 use crate::fix::{self, Options, Placement, Plan, Proposal};
 use crate::host::Host;
 use crate::report::shell_words;
 use crate::rule::Severity;
 use crate::source::Sources;
+use crate::source::unit::UnitName;
 
 /// The result of a run.
 pub(super) struct Done {
@@ -166,7 +168,24 @@ fn plan(
         accept,
         settings: settings.clone(),
     };
-    fix::plan(host, read, &options).map_err(CommandError::incomplete)
+    let mut plan = fix::plan(host, read, &options).map_err(CommandError::incomplete)?;
+    plan.others = others(&arguments.place, host, &plan.changes);
+    Ok(plan)
+}
+
+/// The services that were not named and that the changes reach; none where all of a host, or files
+/// alone, were asked for.
+fn others(place: &WhereArguments, host: &dyn Host, changes: &[fix::Change]) -> Vec<Reached> {
+    let mut request = read::request(place);
+    let named = std::mem::take(&mut request.apps);
+    if named.is_empty() || matches!(request.scope, Scope::Files(_)) {
+        return Vec::new();
+    }
+    let is_named = |app: &facts::App| {
+        let mut names = named.iter().filter_map(|name| UnitName::parse(name));
+        names.any(|name| name.to_string() == app.name)
+    };
+    fix::others::reached(host, &|sources| facts::read(sources, &request), changes, &is_named)
 }
 
 /// Reports what could not be read. Returns whether there is anything.

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use owo_colors::OwoColorize;
 
 use crate::facts::Problem;
-use crate::fix::actions::Action;
+use crate::fix::actions::{Action, Reached};
 use crate::fix::{self, Left, Plan, Proposal, Reason};
 use crate::source::show;
 
@@ -21,6 +21,7 @@ pub(super) fn plan(plan: &Plan, color: bool) -> String {
         if !plan.actions.is_empty() {
             let _ = writeln!(out, "\n{}\n{}", FOLLOWS, steps(&plan.actions));
         }
+        out.push_str(&others(&plan.others));
     }
     left(plan, color, &mut out);
     out
@@ -28,6 +29,24 @@ pub(super) fn plan(plan: &Plan, color: bool) -> String {
 
 /// The heading of the commands that run after the files were written.
 pub(super) const FOLLOWS: &str = "To make it take effect:";
+
+/// The services that were not named, and what is left to a person for them.
+pub(super) fn others(others: &[Reached]) -> String {
+    if others.is_empty() {
+        return String::new();
+    }
+    let names: Vec<String> = others.iter().map(|other| show::line(&other.name)).collect();
+    let mut out = format!("\nThis also changes {}, which you did not name", names.join(", "));
+    let actions: Vec<Action> =
+        others.iter().flat_map(|other| other.actions.iter().cloned()).collect();
+    match actions.is_empty() {
+        true => out.push_str(".\n"),
+        false => {
+            let _ = write!(out, ". To make it take effect there:\n{}\n", steps(&actions));
+        }
+    }
+    out
+}
 
 /// Commands, one per line, each with its reason.
 pub(super) fn steps(actions: &[Action]) -> String {

@@ -155,14 +155,17 @@ pub(super) fn undo(arguments: &FixArguments) -> Result<Exit, CommandError> {
     }
     print(&out)?;
     let actions = following_undo(arguments, &changes, &*host);
+    let others = super::others(&arguments.place, &*host, &changes);
     let clean = undone.left.is_empty();
     if !arguments.run_actions {
         if !actions.is_empty() {
             print(&format!("\n{}\n{}\n", show::FOLLOWS, show::steps(&actions)))?;
         }
+        print(&show::others(&others))?;
         return Ok(if clean { Exit::Success } else { Exit::Findings });
     }
     let done = act(&*host, &actions)?;
+    print(&show::others(&others))?;
     Ok(if done && clean { Exit::Success } else { Exit::Findings })
 }
 

@@ -73,6 +73,7 @@ pub(super) fn run(
             return Ok(Done { exit, plan, stopped: true });
         }
         let stays = look_again(arguments, settings, read)?;
+        print(&show::others(&plan.others))?;
         let done = if stays { Exit::Findings } else { Exit::Success };
         let incomplete = incomplete && !arguments.allow_incomplete;
         return Ok(ended(if incomplete { Exit::Incomplete } else { done }, plan));
