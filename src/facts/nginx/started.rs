@@ -111,8 +111,9 @@ fn of_unit(sources: &Sources, machine: &Machine, unit: &Unit) -> Invocation {
     };
     let systemd = machine.systemd.ok().copied();
     let words = expand(line, |name| environment.lookup_in_exec(name, systemd));
-    if let Some(what) = words.iter().find_map(|word| word.unknown.as_deref()) {
-        return Invocation::unknown(Why::depends(format!("ExecStart= of nginx.service: {what}")));
+    if let Some(why) = words.iter().find_map(|word| word.unknown.as_deref()) {
+        let why = Why::depends(why).about("ExecStart= of nginx.service");
+        return Invocation::unknown(why);
     }
     let text = |secret: bool| {
         let words = words.iter().skip(1).filter(move |word| secret || !word.secret);
